@@ -1,0 +1,63 @@
+//! What is watched: the subscriptions that came upstream, and what they mean for our tracks.
+
+use std::collections::HashSet;
+
+/// Most distinct subscriptions remembered. A relay holds one for each watched track, one for catalogs and one for its
+/// answers; more than this is a subscriber gone wrong, and the rest is ignored.
+pub(crate) const MAX_SUBSCRIPTIONS: usize = 8192;
+/// Longest subscription taken in, in bytes: longer than any topic.
+pub(crate) const MAX_SUBSCRIPTION: usize = 128;
+
+/// The subscriptions in force. ZeroMQ has merged those of all subscribers already: it reports a topic's first
+/// subscription and its last unsubscription.
+#[derive(Debug, Default)]
+pub(crate) struct Demand {
+    prefixes: HashSet<Box<[u8]>>,
+}
+
+impl Demand {
+    /// Takes in one subscription or its end; returns whether it was taken.
+    pub(crate) fn set(&mut self, prefix: &[u8], on: bool) -> bool {
+        if !on {
+            self.prefixes.remove(prefix);
+            return true;
+        }
+        let fits = prefix.len() <= MAX_SUBSCRIPTION && self.prefixes.len() < MAX_SUBSCRIPTIONS;
+        if fits {
+            self.prefixes.insert(prefix.into());
+        }
+        fits
+    }
+
+    /// Whether anybody gets what is published on this topic. Subscriptions match by prefix.
+    pub(crate) fn wants(&self, topic: &[u8]) -> bool {
+        (0..=topic.len()).any(|length| self.prefixes.contains(&topic[..length]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subscription_is_a_prefix() {
+        let mut demand = Demand::default();
+        assert!(!demand.wants(b"cam/full.jpeg/"));
+        demand.set(b"cam/full.jpeg/", true);
+        assert!(demand.wants(b"cam/full.jpeg/"));
+        assert!(!demand.wants(b"cam/half.jpeg/"));
+        demand.set(b"", true);
+        assert!(demand.wants(b"cam/half.jpeg/"));
+        demand.set(b"", false);
+        demand.set(b"cam/full.jpeg/", false);
+        assert!(!demand.wants(b"cam/full.jpeg/"));
+    }
+
+    #[test]
+    fn a_flood_of_subscriptions_is_bounded() {
+        let mut demand = Demand::default();
+        let taken = (0..20_000u32).filter(|n| demand.set(&n.to_le_bytes(), true)).count();
+        assert_eq!(taken, MAX_SUBSCRIPTIONS);
+        assert!(!demand.set(&[b'x'; MAX_SUBSCRIPTION + 1], true));
+    }
+}

@@ -1,0 +1,123 @@
+//! Where a publisher binds and a subscriber connects.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+/// Longest path of a Unix socket, in bytes: `sun_path` of `unix(7)` less its closing zero.
+pub const MAX_IPC_PATH: usize = 107;
+/// Longest endpoint, in bytes.
+pub const MAX_ENDPOINT: usize = 300;
+
+/// An endpoint of the bus: `ipc:///run/fanlight/cam.ipc` or `tcp://host:port`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Endpoint {
+    /// A Unix socket on this machine.
+    Ipc(PathBuf),
+    /// TCP: `host:port`; for a publisher `*:port` is every address of the machine.
+    Tcp(String),
+}
+
+/// A text that is not an endpoint, with the rule it breaks.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidEndpoint {
+    /// Too long to be one.
+    #[error("an endpoint of {0} bytes, more than the {MAX_ENDPOINT} allowed")]
+    TooLong(usize),
+    /// Neither kind.
+    #[error("{0:?} is not an endpoint: write ipc:///PATH or tcp://HOST:PORT")]
+    Form(String),
+    /// Not an absolute path.
+    #[error("{0:?}: the path must be absolute, as in ipc:///run/fanlight/cam.ipc")]
+    Relative(String),
+    /// Too long for a Unix socket.
+    #[error("{0:?}: a socket's path holds at most {MAX_IPC_PATH} bytes, this one has {1}")]
+    Path(String, usize),
+    /// Port missing or not a port.
+    #[error("{0:?}: a port from 1 to 65535 must follow the host, as in tcp://192.168.1.5:5555")]
+    Port(String),
+}
+
+impl Endpoint {
+    /// The path of the Unix socket, where it is one.
+    pub fn ipc_path(&self) -> Option<&Path> {
+        match self {
+            Self::Ipc(path) => Some(path),
+            Self::Tcp(_) => None,
+        }
+    }
+}
+
+impl FromStr for Endpoint {
+    type Err = InvalidEndpoint;
+
+    fn from_str(text: &str) -> Result<Self, InvalidEndpoint> {
+        if text.len() > MAX_ENDPOINT {
+            return Err(InvalidEndpoint::TooLong(text.len()));
+        }
+        if let Some(path) = text.strip_prefix("ipc://") {
+            ipc(text, path)
+        } else if let Some(address) = text.strip_prefix("tcp://") {
+            tcp(text, address)
+        } else {
+            Err(InvalidEndpoint::Form(text.into()))
+        }
+    }
+}
+
+fn ipc(text: &str, path: &str) -> Result<Endpoint, InvalidEndpoint> {
+    if !path.starts_with('/') || path.contains('\0') {
+        return Err(InvalidEndpoint::Relative(text.into()));
+    }
+    if path.len() > MAX_IPC_PATH {
+        return Err(InvalidEndpoint::Path(text.into(), path.len()));
+    }
+    Ok(Endpoint::Ipc(path.into()))
+}
+
+fn tcp(text: &str, address: &str) -> Result<Endpoint, InvalidEndpoint> {
+    let (host, port) = address.rsplit_once(':').unwrap_or((address, ""));
+    let valid_port = port.parse::<u16>().is_ok_and(|port| port > 0);
+    let valid_host = !host.is_empty()
+        && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"*.-_[]:%".contains(&b));
+    match (valid_host, valid_port) {
+        (true, true) => Ok(Endpoint::Tcp(address.into())),
+        (true, false) => Err(InvalidEndpoint::Port(text.into())),
+        (false, _) => Err(InvalidEndpoint::Form(text.into())),
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ipc(path) => write!(f, "ipc://{}", path.display()),
+            Self::Tcp(address) => write!(f, "tcp://{address}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_prints_as_it_is_written() {
+        for text in ["ipc:///run/cam.ipc", "tcp://*:5555", "tcp://10.0.0.1:1", "tcp://[::1]:65535"] {
+            assert_eq!(text.parse::<Endpoint>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_bad_endpoint_is_refused_with_its_rule() {
+        let rule = |text: &str| text.parse::<Endpoint>().unwrap_err().to_string();
+        assert!(rule("cam.ipc").contains("write ipc:///PATH"));
+        assert!(rule("ipc://cam.ipc").contains("absolute"));
+        assert!(rule(&format!("ipc:///{}", "x".repeat(107))).contains("107"));
+        assert!(rule("tcp://host").contains("port"));
+        assert!(rule("tcp://host:0").contains("port"));
+        assert!(rule("tcp://host:70000").contains("port"));
+        assert!(rule("tcp://:5555").contains("write"));
+        assert!(rule("tcp://a b:5555").contains("write"));
+        assert!(rule(&"x".repeat(1000)).contains("300"));
+    }
+}

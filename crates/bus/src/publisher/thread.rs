@@ -1,0 +1,216 @@
+//! The publisher's own thread, the only one that touches its socket.
+
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use fanlight_protocol::{Answer, Ask, Catalog, Epoch, ReservedTopic, StreamEntry};
+
+use super::{Command, OnDemand, PublisherOptions, Track};
+use crate::demand::Demand;
+use crate::endpoint::Endpoint;
+use crate::error::BusError;
+use crate::folder::Folder;
+use crate::lock::{LockError, PathLock};
+use crate::wake::Wake;
+use crate::{clock, socket};
+
+/// How often the catalog is announced, changed or not: three missed mean that the publisher is gone.
+pub(crate) const ANNOUNCE_EVERY: Duration = Duration::from_secs(1);
+
+/// A socket bound to its endpoints, and the locks that keep others off.
+pub(super) struct Bound {
+    socket: zmq::Socket,
+    endpoints: Vec<Endpoint>,
+    // After the socket, so that a path is unlocked only when nobody is bound to it any more.
+    _locks: Vec<PathLock>,
+}
+
+impl Bound {
+    pub(super) fn new(options: &PublisherOptions, epoch: Epoch) -> Result<Self, BusError> {
+        let endpoints = match options.endpoints.as_slice() {
+            [] => vec![own_endpoint(&options.name, epoch)?],
+            given => given.to_vec(),
+        };
+        let socket = zmq::Context::new().socket(zmq::XPUB)?;
+        let high_water_mark = socket::publisher_high_water_mark(options.streams);
+        socket::configure(&socket, high_water_mark, socket::MAX_UPSTREAM)?;
+        let mut locks = Vec::new();
+        for endpoint in &endpoints {
+            locks.extend(lock(endpoint)?);
+            socket.bind(&endpoint.to_string()).map_err(|error| BusError::Bind {
+                endpoint: endpoint.clone(),
+                reason: error.to_string(),
+            })?;
+        }
+        Ok(Self { socket, endpoints, _locks: locks })
+    }
+
+    pub(super) fn endpoints(&self) -> &[Endpoint] {
+        &self.endpoints
+    }
+}
+
+/// An endpoint in the default folder that no other publisher, also of this process, has.
+fn own_endpoint(name: &str, epoch: Epoch) -> Result<Endpoint, BusError> {
+    let unique = format!("{name}-{}-{:04x}", std::process::id(), epoch.0 & 0xffff);
+    Ok(Folder::default_of_user()?.endpoint(&unique))
+}
+
+fn lock(endpoint: &Endpoint) -> Result<Option<PathLock>, BusError> {
+    let Some(path) = endpoint.ipc_path() else { return Ok(None) };
+    PathLock::take(path).map(Some).map_err(|error| match error {
+        LockError::Held(pid) => BusError::InUse { endpoint: endpoint.clone(), pid },
+        LockError::Io(source) => BusError::File { path: path.to_owned(), source },
+    })
+}
+
+pub(super) struct Publishing {
+    bound: Bound,
+    catalog: Catalog,
+    streams: Arc<Mutex<Vec<StreamEntry>>>,
+    commands: Receiver<Command>,
+    wake: Wake,
+    on_demand: OnDemand,
+    demand: Demand,
+    tracks: Vec<Arc<Track>>,
+    next_announcement: Instant,
+}
+
+impl Publishing {
+    pub(super) fn new(
+        bound: Bound,
+        epoch: Epoch,
+        options: PublisherOptions,
+        streams: Arc<Mutex<Vec<StreamEntry>>>,
+        commands: Receiver<Command>,
+        wake: Wake,
+    ) -> Self {
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let publisher = format!("{} on {host} (pid {})", options.name, std::process::id());
+        Self {
+            bound,
+            catalog: Catalog { epoch, publisher, streams: Vec::new() },
+            streams,
+            commands,
+            wake,
+            on_demand: options.on_demand,
+            demand: Demand::default(),
+            tracks: Vec::new(),
+            next_announcement: Instant::now(),
+        }
+    }
+
+    pub(super) fn run(mut self) {
+        loop {
+            self.wait();
+            self.wake.clear();
+            self.hear_subscribers();
+            if !self.obey_commands() {
+                return;
+            }
+            self.announce_when_due();
+        }
+    }
+
+    fn wait(&self) {
+        let until = self.next_announcement.saturating_duration_since(Instant::now());
+        let mut items = [
+            self.bound.socket.as_poll_item(zmq::POLLIN),
+            zmq::PollItem::from_fd(self.wake.fd(), zmq::POLLIN),
+        ];
+        // Rounded up, or the last millisecond would be spent spinning. An interrupted wait is simply a short one.
+        let _ = zmq::poll(&mut items, until.as_millis() as i64 + 1);
+    }
+
+    fn hear_subscribers(&mut self) {
+        while let Ok(message) = self.bound.socket.recv_msg(zmq::DONTWAIT) {
+            match message.split_first() {
+                Some((0, topic)) => self.set_demand(topic, false),
+                Some((1, topic)) => self.set_demand(topic, true),
+                _ => self.hear_ask(&message),
+            }
+        }
+    }
+
+    fn set_demand(&mut self, prefix: &[u8], on: bool) {
+        if !self.demand.set(prefix, on) {
+            tracing::warn!(length = prefix.len(), "a subscription was ignored: too long, or too many of them");
+            return;
+        }
+        if on && ReservedTopic::from_bytes(prefix) == Some(ReservedTopic::Catalog) {
+            self.announce();
+        }
+        for at in 0..self.tracks.len() {
+            self.update_watched(at);
+        }
+    }
+
+    fn update_watched(&mut self, at: usize) {
+        let track = &self.tracks[at];
+        let wanted = self.demand.wants(&track.topic_bytes);
+        if track.watched.swap(wanted, Ordering::Relaxed) != wanted {
+            (self.on_demand)(&track.topic, wanted);
+        }
+    }
+
+    fn hear_ask(&mut self, message: &[u8]) {
+        let received_at = clock::now();
+        match Ask::decode(message) {
+            Ok(Ask::Clock { asker, asked_at }) => {
+                let answer = Answer::Clock { asked_at, received_at, answered_at: clock::now() };
+                self.send([ReservedTopic::Answer(asker).to_string().as_bytes(), &answer.encode()]);
+            }
+            Ok(Ask::Catalog) => self.announce(),
+            // Every frame of the one codec there is so far is a keyframe.
+            Ok(Ask::Keyframe { .. }) => {}
+            Err(error) => tracing::warn!(%error, "an ask from a subscriber was ignored"),
+        }
+    }
+
+    /// Does what waits in the channel; false when that is to stop.
+    fn obey_commands(&mut self) -> bool {
+        while let Ok(command) = self.commands.try_recv() {
+            match command {
+                Command::Frame { track, header, payload } => {
+                    let parts: [zmq::Message; 3] =
+                        [track.topic_bytes.as_slice().into(), header.encode().into(), payload.into()];
+                    self.send(parts);
+                }
+                Command::Track(track) => {
+                    self.tracks.push(track);
+                    self.update_watched(self.tracks.len() - 1);
+                }
+                Command::Stop => return false,
+            }
+        }
+        true
+    }
+
+    fn announce_when_due(&mut self) {
+        let changed = {
+            let streams = self.streams.lock().expect("no panic while the catalog is replaced");
+            let changed = *streams != self.catalog.streams;
+            if changed {
+                self.catalog.streams.clone_from(&streams);
+            }
+            changed
+        };
+        if changed || Instant::now() >= self.next_announcement {
+            self.announce();
+        }
+    }
+
+    fn announce(&mut self) {
+        self.next_announcement = Instant::now() + ANNOUNCE_EVERY;
+        self.send([ReservedTopic::Catalog.to_string().as_bytes(), &self.catalog.encode()]);
+    }
+
+    /// XPUB never blocks: for a subscriber at its high-water mark the message is dropped, and that one counts it lost.
+    fn send<T: Into<zmq::Message>>(&self, parts: impl IntoIterator<Item = T>) {
+        if let Err(error) = self.bound.socket.send_multipart(parts, zmq::DONTWAIT) {
+            tracing::warn!(%error, "a message was not sent");
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Options that all our sockets share, set before they bind or connect.
+
+use std::time::Duration;
+
+use fanlight_protocol::MAX_PAYLOAD;
+use fanlight_protocol::catalog::MAX_STREAMS;
+
+/// Messages that may wait at a publisher for one subscriber: two for each stream, because all may tick at once, and a
+/// few for catalog and answers. Not more, because what waits ages.
+pub(crate) fn publisher_high_water_mark(streams: usize) -> i32 {
+    8 + 2 * streams.min(MAX_STREAMS) as i32
+}
+/// Messages that may wait at a subscriber, per publisher. Its thread does nothing that waits, so they do not stay.
+pub(crate) const SUBSCRIBER_HIGH_WATER_MARK: i32 = 64;
+/// How often a silent peer is asked whether it lives, and how long it may take: a pulled cable is known after this.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How soon, and at the latest how late, a lost connection is tried again.
+const RECONNECT: Duration = Duration::from_millis(100);
+const RECONNECT_MAX: Duration = Duration::from_secs(1);
+/// Largest part a subscriber takes in, in bytes; header, topic and catalog are far smaller.
+pub(crate) const MAX_DOWNSTREAM: i64 = MAX_PAYLOAD as i64;
+/// Largest message a publisher takes in: a subscription or an ask, in bytes.
+pub(crate) const MAX_UPSTREAM: i64 = 1024;
+
+pub(crate) fn configure(socket: &zmq::Socket, high_water_mark: i32, max_part: i64) -> zmq::Result<()> {
+    socket.set_sndhwm(high_water_mark)?;
+    socket.set_rcvhwm(high_water_mark)?;
+    socket.set_heartbeat_ivl(millis(HEARTBEAT))?;
+    socket.set_heartbeat_timeout(millis(HEARTBEAT_TIMEOUT))?;
+    socket.set_reconnect_ivl(millis(RECONNECT))?;
+    socket.set_reconnect_ivl_max(millis(RECONNECT_MAX))?;
+    socket.set_ipv6(true)?;
+    // At the end nothing is worth waiting for: pictures go stale.
+    socket.set_linger(0)?;
+    socket.set_maxmsgsize(max_part)
+}
+
+fn millis(duration: Duration) -> i32 {
+    duration.as_millis() as i32
+}
+
+/// More parts than any message of ours has; what exceeds it is thrown away.
+const MAX_PARTS: usize = 4;
+
+/// Takes one whole message off the socket without waiting.
+pub(crate) fn receive(socket: &zmq::Socket) -> zmq::Result<Vec<zmq::Message>> {
+    let mut parts = Vec::with_capacity(MAX_PARTS);
+    loop {
+        let part = socket.recv_msg(zmq::DONTWAIT)?;
+        let more = part.get_more();
+        if parts.len() < MAX_PARTS {
+            parts.push(part);
+        }
+        if !more {
+            return Ok(parts);
+        }
+    }
+}

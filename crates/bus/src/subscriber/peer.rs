@@ -1,0 +1,317 @@
+//! One publisher, as seen from here: its socket, clock, and what we watch of it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use fanlight_protocol::{
+    Answer, Ask, Catalog, Epoch, FrameHeader, ReservedTopic, Topic, WireError,
+};
+
+use super::{Event, IncomingFrame, PublisherId};
+use crate::clock_offset::{ClockOffset, Exchange};
+use crate::endpoint::Endpoint;
+use crate::losses::Losses;
+use crate::publisher::ANNOUNCE_EVERY;
+use crate::{clock, socket};
+
+/// Catalogs missed before a publisher counts as gone.
+const MISSED: u32 = 3;
+/// How soon the clock is asked again while there are few samples, and how often later.
+const FIRST_ASKS: Duration = Duration::from_millis(100);
+const LATER_ASKS: Duration = Duration::from_secs(5);
+const QUICK_ASKS: u32 = 4;
+
+const CONNECTED: u16 = zmq::SocketEvent::HANDSHAKE_SUCCEEDED as u16;
+const DISCONNECTED: u16 = zmq::SocketEvent::DISCONNECTED as u16;
+
+/// What a peer wants told.
+pub(super) type Tell<'a> = &'a mut dyn FnMut(Event);
+
+pub(super) struct Peer {
+    pub(super) id: PublisherId,
+    pub(super) endpoint: Endpoint,
+    pub(super) socket: zmq::Socket,
+    pub(super) monitor: zmq::Socket,
+    asker: u64,
+    /// Tracks we want, by topic bytes; whether the publisher was told depends on [`Self::clock`].
+    watched: HashMap<Vec<u8>, Watched>,
+    clock: ClockOffset,
+    asks: u32,
+    next_ask: Instant,
+    epoch: Option<Epoch>,
+    /// When it was last heard; `None` while it is gone.
+    heard_at: Option<Instant>,
+    pub(super) ever_heard: bool,
+    came_or_went: bool,
+    complaint: Option<WireError>,
+}
+
+struct Watched {
+    topic: Arc<Topic>,
+    losses: Losses,
+}
+
+impl Peer {
+    pub(super) fn connect(
+        context: &zmq::Context,
+        id: PublisherId,
+        asker: u64,
+        endpoint: Endpoint,
+    ) -> zmq::Result<Self> {
+        let socket = context.socket(zmq::XSUB)?;
+        socket::configure(&socket, socket::SUBSCRIBER_HIGH_WATER_MARK, socket::MAX_DOWNSTREAM)?;
+        let monitor = monitor(context, &socket, id)?;
+        socket.connect(&endpoint.to_string())?;
+        let peer = Self {
+            id,
+            endpoint,
+            socket,
+            monitor,
+            asker,
+            watched: HashMap::new(),
+            clock: ClockOffset::default(),
+            asks: 0,
+            next_ask: Instant::now(),
+            epoch: None,
+            heard_at: None,
+            ever_heard: false,
+            came_or_went: false,
+            complaint: None,
+        };
+        peer.subscribe(ReservedTopic::Answer(asker).to_string().as_bytes());
+        peer.subscribe(ReservedTopic::Catalog.to_string().as_bytes());
+        Ok(peer)
+    }
+
+    /// Whether the publisher is there now.
+    pub(super) fn is_heard(&self) -> bool {
+        self.heard_at.is_some()
+    }
+
+    /// Whether it came or went since the last time this was asked.
+    pub(super) fn take_came_or_went(&mut self) -> bool {
+        std::mem::take(&mut self.came_or_went)
+    }
+
+    pub(super) fn watch(&mut self, topic: Topic) {
+        let bytes = topic.to_string().into_bytes();
+        if self.watched.contains_key(&bytes) {
+            return;
+        }
+        if self.clock.is_known() {
+            self.subscribe(&bytes);
+        }
+        self.watched.insert(bytes, Watched { topic: Arc::new(topic), losses: Losses::default() });
+    }
+
+    pub(super) fn unwatch(&mut self, topic: &Topic) {
+        let bytes = topic.to_string().into_bytes();
+        if self.watched.remove(&bytes).is_some() && self.clock.is_known() {
+            self.unsubscribe(&bytes);
+        }
+    }
+
+    pub(super) fn ask(&self, ask: &Ask) {
+        self.send_upstream(ask.encode());
+    }
+
+    /// When something is due although nothing comes in.
+    pub(super) fn deadline(&self) -> Instant {
+        match self.heard_at {
+            Some(heard_at) => self.next_ask.min(heard_at + MISSED * ANNOUNCE_EVERY),
+            None => self.next_ask,
+        }
+    }
+
+    /// Does what is due: the next question for the clock, or giving the publisher up.
+    pub(super) fn tick(&mut self, now: Instant, tell: Tell<'_>) {
+        if self.heard_at.is_some_and(|heard_at| now >= heard_at + MISSED * ANNOUNCE_EVERY) {
+            self.lose("nothing heard from capture for 3 s", tell);
+        }
+        if now >= self.next_ask {
+            self.ask_clock(now);
+        }
+    }
+
+    fn ask_clock(&mut self, now: Instant) {
+        let quick = !self.clock.is_known() || self.asks < QUICK_ASKS;
+        self.next_ask = now + if quick { FIRST_ASKS } else { LATER_ASKS };
+        self.asks = self.asks.saturating_add(1);
+        self.ask(&Ask::Clock { asker: self.asker, asked_at: clock::now() });
+    }
+
+    /// Takes in what the connection itself reports.
+    pub(super) fn hear_connection(&mut self, tell: Tell<'_>) {
+        while let Ok(parts) = socket::receive(&self.monitor) {
+            // zmq_socket_monitor(3): u16 event and u32 value in host order, then the address as a part of its own.
+            let event = parts.first().and_then(|part| part.first_chunk::<2>());
+            match event.map(|bytes| u16::from_ne_bytes(*bytes)) {
+                Some(CONNECTED) => self.meet_anew(),
+                Some(DISCONNECTED) => {
+                    self.lose("capture has stopped, or the network to it is down", tell);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// After a (re)connection: the clock may be another, and ZeroMQ has told the publisher of all our subscriptions.
+    fn meet_anew(&mut self) {
+        self.forget();
+        self.ask_clock(Instant::now());
+    }
+
+    /// Takes in all messages that wait.
+    pub(super) fn hear_messages(&mut self, tell: Tell<'_>) {
+        while let Ok(mut parts) = socket::receive(&self.socket) {
+            let heard = match parts.as_mut_slice() {
+                [topic, body] => self.hear_reserved(topic, body, tell),
+                [topic, header, payload] => {
+                    let payload = std::mem::replace(payload, zmq::Message::new());
+                    self.hear_frame(topic, header, payload, tell)
+                }
+                _ => Err(WireError::Invalid("a message of neither two nor three parts")),
+            };
+            self.complain_once(heard.err());
+        }
+    }
+
+    fn hear_reserved(&mut self, topic: &[u8], body: &[u8], tell: Tell<'_>) -> Result<(), WireError> {
+        match ReservedTopic::from_bytes(topic) {
+            Some(ReservedTopic::Catalog) => self.hear_catalog(Catalog::decode(body)?, tell),
+            Some(ReservedTopic::Answer(asker)) if asker == self.asker => {
+                self.hear_answer(Answer::decode(body)?);
+            }
+            _ => return Err(WireError::Invalid("a message of two parts on an unknown topic")),
+        }
+        Ok(())
+    }
+
+    fn hear_answer(&mut self, answer: Answer) {
+        let Answer::Clock { asked_at, received_at, answered_at } = answer;
+        let first = !self.clock.is_known();
+        let heard_at = clock::now();
+        self.clock.add(Exchange { asked_at, received_at, answered_at, heard_at });
+        if first {
+            // Only now can a frame's age be told, so only now are frames asked for.
+            self.watched.keys().for_each(|topic| self.subscribe(topic));
+            self.ask(&Ask::Catalog);
+        }
+    }
+
+    fn hear_catalog(&mut self, mut catalog: Catalog, tell: Tell<'_>) {
+        self.came_or_went |= self.heard_at.is_none();
+        self.heard_at = Some(Instant::now());
+        self.ever_heard = true;
+        if self.epoch != Some(catalog.epoch) {
+            tracing::info!(endpoint = %self.endpoint, publisher = catalog.publisher, "a publisher is heard");
+            self.epoch = Some(catalog.epoch);
+        }
+        let now = clock::now();
+        for stream in &mut catalog.streams {
+            stream.since = self.clock.to_ours(stream.since, now).unwrap_or(now);
+        }
+        tell(Event::Catalog { publisher: self.id, catalog });
+    }
+
+    fn hear_frame(
+        &mut self,
+        topic: &[u8],
+        header: &[u8],
+        payload: zmq::Message,
+        tell: Tell<'_>,
+    ) -> Result<(), WireError> {
+        let received_at = clock::now();
+        // One that was on its way when we unwatched, or came before the clock is known after a reconnection.
+        let Some(watched) = self.watched.get_mut(topic) else { return Ok(()) };
+        let header = FrameHeader::decode(header)?;
+        let Some(captured_at) = self.clock.to_ours(header.captured_at, received_at) else {
+            return Ok(());
+        };
+        let frame = IncomingFrame {
+            epoch: header.epoch,
+            sequence: header.sequence,
+            captured_at,
+            received_at,
+            flags: header.flags,
+            width: header.width,
+            height: header.height,
+            payload: Bytes::from_owner(Payload(payload)),
+            lost: watched.losses.before(header.epoch, header.sequence),
+        };
+        tell(Event::Frame { publisher: self.id, topic: watched.topic.clone(), frame });
+        Ok(())
+    }
+
+    /// One bad message is worth a line in the log; the same again is not.
+    fn complain_once(&mut self, error: Option<WireError>) {
+        let Some(error) = error else { return };
+        if self.complaint.as_ref() != Some(&error) {
+            tracing::warn!(endpoint = %self.endpoint, %error, "a message from a publisher was refused");
+            self.complaint = Some(error);
+        }
+    }
+
+    /// Says goodbye to a publisher that will not come back to this endpoint.
+    pub(super) fn leave(&mut self, tell: Tell<'_>) {
+        self.lose("capture has stopped", tell);
+    }
+
+    fn lose(&mut self, reason: &'static str, tell: Tell<'_>) {
+        self.forget();
+        self.epoch = None;
+        if self.heard_at.take().is_some() {
+            self.came_or_went = true;
+            tracing::warn!(endpoint = %self.endpoint, reason, "a publisher is gone");
+            tell(Event::Gone { publisher: self.id, reason });
+        }
+    }
+
+    /// Forgets what was true of one connection only.
+    fn forget(&mut self) {
+        if self.clock.is_known() {
+            self.watched.keys().for_each(|topic| self.unsubscribe(topic));
+        }
+        self.clock = ClockOffset::default();
+        self.asks = 0;
+        self.watched.values_mut().for_each(|watched| watched.losses = Losses::default());
+    }
+
+    fn subscribe(&self, topic: &[u8]) {
+        self.send_upstream([&[1], topic].concat());
+    }
+
+    fn unsubscribe(&self, topic: &[u8]) {
+        self.send_upstream([&[0], topic].concat());
+    }
+
+    fn send_upstream(&self, message: Vec<u8>) {
+        // XSUB remembers subscriptions for later connections and drops what cannot be sent now: both are wanted.
+        let _ = self.socket.send(message, zmq::DONTWAIT);
+    }
+}
+
+/// A payload in ZeroMQ's own memory, so that it becomes [`Bytes`] without a copy.
+struct Payload(zmq::Message);
+
+impl AsRef<[u8]> for Payload {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// A socket that tells when `socket` connects and disconnects.
+fn monitor(
+    context: &zmq::Context,
+    socket: &zmq::Socket,
+    id: PublisherId,
+) -> zmq::Result<zmq::Socket> {
+    let address = format!("inproc://monitor-{}", id.0);
+    socket.monitor(&address, i32::from(CONNECTED | DISCONNECTED))?;
+    let monitor = context.socket(zmq::PAIR)?;
+    monitor.set_linger(0)?;
+    monitor.connect(&address)?;
+    Ok(monitor)
+}

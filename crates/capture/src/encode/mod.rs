@@ -1,0 +1,21 @@
+//! Pixels to bytes. Knows nothing of where pictures come from and where they go.
+
+pub mod jpeg;
+
+use fanlight_protocol::MAX_PAYLOAD;
+
+/// Why a picture was not encoded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EncodeError {
+    /// No picture, or one larger than JPEG can describe.
+    #[error("a picture of {0}x{1} cannot be encoded: 1 to {max} pixels a side are possible", max = jpeg::MAX_SIDE)]
+    Size(u32, u32),
+    /// Too many bytes for the bus.
+    #[error(
+        "a picture of {0} bytes is more than the {MAX_PAYLOAD} that a frame may have: lower --quality or ask the camera for less"
+    )]
+    TooLarge(usize),
+    /// The encoder itself failed.
+    #[error("the picture could not be encoded: {0}")]
+    Encoder(String),
+}

@@ -1,0 +1,28 @@
+//! `fanlight-capture`: pictures from cameras, files and URLs onto the bus.
+
+use std::io::{Write, stdout};
+use std::process::ExitCode;
+
+use fanlight_capture::source::webcam::list;
+use fanlight_capture::{Options, Settings, Task};
+use fanlight_program::stop::Shutdown;
+
+fn main() -> ExitCode {
+    fanlight_program::run(|options: Options| Task::try_from(options), perform)
+}
+
+fn perform(task: Task) -> anyhow::Result<()> {
+    match task {
+        Task::ListDevices => list_devices(),
+        Task::Capture(settings) => capture(settings),
+    }
+}
+
+fn list_devices() -> anyhow::Result<()> {
+    Ok(stdout().write_all(list::describe().as_bytes())?)
+}
+
+fn capture(settings: Settings) -> anyhow::Result<()> {
+    let stop = Shutdown::on_signals()?;
+    fanlight_capture::run(settings, &stop)
+}

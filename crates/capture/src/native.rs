@@ -1,0 +1,19 @@
+//! The C and C++ libraries below: made ready, and made quiet.
+
+use opencv::core::{LogLevel, set_log_level};
+
+/// Makes the libraries ready. What they have to say they say to us, in their results; not to the terminal.
+pub fn prepare() {
+    // Without it FFmpeg's errors have no text. It cannot fail.
+    let _ = ffmpeg_next::init();
+    silence_ffmpeg();
+    // Fails only for a level that does not exist.
+    let _ = set_log_level(LogLevel::LOG_LEVEL_SILENT);
+}
+
+/// A level would not do: OpenCV sets its own when it opens its first file.
+#[expect(unsafe_code, reason = "ffmpeg-next has no words for the callback")]
+fn silence_ffmpeg() {
+    // SAFETY: FFmpeg checks the callback for null before every call, and stores it atomically.
+    unsafe { ffmpeg_next::ffi::av_log_set_callback(None) }
+}

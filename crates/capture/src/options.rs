@@ -1,0 +1,204 @@
+//! What the user wrote, and what the program works with.
+
+mod stream;
+
+use std::collections::{BTreeMap, HashSet};
+
+use anyhow::{Context, bail, ensure};
+use fanlight_bus::Endpoint;
+use fanlight_program::secret::Masked;
+use fanlight_protocol::StreamName;
+use fanlight_protocol::catalog::MAX_STREAMS;
+use serde::{Deserialize, Serialize};
+
+use crate::encode::jpeg::Quality;
+use crate::source::SourceSpec;
+use stream::StreamInFile;
+
+const SOURCES: &str = "\
+Sources:
+  /dev/video0, 0          a webcam; /dev/video0:640x480@15 asks it for another mode than 1280x720@30
+  clip.mp4                a video file, paced by its own time stamps, looped; clip.mp4?loop=0 ends
+  rtsp://, rtsps://       a network camera, over TCP
+  http://, https://       MJPEG, or any video that FFmpeg reads
+  test, test:640x360@15   a picture made by this program
+${NAME} in a source is replaced from the environment, so that a password need not be written here.
+
+Limits:
+  128 streams; names of 1 to 64 of a-z, 0-9, '_' and '-', beginning with a letter or digit
+  modes: sides from 16 to 8192 pixels, 0.1 to 240 frames per second
+  one encoded picture: 16 MiB, and 65500 pixels a side
+  5 s to connect, 10 s to open; no picture for 2 s (or 5 frame intervals) is a stall
+  a source that fails is tried again after 0.25 s, doubling to 5 s
+
+In the file given by --config, streams are a table:
+  [streams]
+  cam = \"/dev/video0\"
+  door = { source = \"rtsp://${DOOR_USER}:${DOOR_PASSWORD}@192.168.1.20/stream1\", quality = 70 }";
+
+/// Reads cameras, files and URLs, encodes their pictures as JPEG, and publishes them for relays.
+#[derive(Debug, Default, clap::Parser, Serialize, Deserialize)]
+#[command(name = "fanlight-capture", version, after_help = SOURCES)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Options {
+    /// A stream and where its pictures come from; repeatable. In the environment: separated by spaces
+    #[arg(long, env = "FANLIGHT_STREAM", hide_env_values = true, value_name = "NAME=SOURCE")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    stream: Vec<Masked>,
+
+    /// The streams of the file; those given by flag or environment take their place.
+    #[arg(skip)]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    streams: BTreeMap<String, StreamInFile>,
+
+    /// Where to publish, ipc:///PATH or tcp://HOST:PORT; repeatable. In the environment: separated by commas
+    /// [default: an endpoint of its own in $XDG_RUNTIME_DIR/fanlight, where relays look]
+    #[arg(long, env = "FANLIGHT_PUBLISH", value_delimiter = ',', value_name = "ENDPOINT")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    publish: Vec<String>,
+
+    /// Quality of the JPEG pictures, 1 to 100 [default: 80]
+    #[arg(long, env = "FANLIGHT_QUALITY", value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quality: Option<u32>,
+
+    /// List the webcams of this machine with what they offer, and end
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", hide_possible_values = true, value_name = "BOOL")]
+    #[serde(skip)]
+    list_devices: Option<bool>,
+}
+
+/// What to do.
+#[derive(Debug)]
+pub enum Task {
+    /// List the webcams.
+    ListDevices,
+    /// Capture.
+    Capture(Settings),
+}
+
+/// What a capture works with.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The streams, each name once.
+    pub streams: Vec<StreamSettings>,
+    /// Where to publish; empty: in the default folder.
+    pub publish: Vec<Endpoint>,
+}
+
+/// One stream.
+#[derive(Debug, Clone)]
+pub struct StreamSettings {
+    /// Its name.
+    pub name: StreamName,
+    /// Where its pictures come from.
+    pub source: SourceSpec,
+    /// How its pictures are encoded.
+    pub quality: Quality,
+}
+
+impl TryFrom<Options> for Task {
+    type Error = anyhow::Error;
+
+    fn try_from(options: Options) -> anyhow::Result<Self> {
+        if options.list_devices == Some(true) {
+            return Ok(Self::ListDevices);
+        }
+        Settings::try_from(options).map(Self::Capture)
+    }
+}
+
+impl TryFrom<Options> for Settings {
+    type Error = anyhow::Error;
+
+    fn try_from(options: Options) -> anyhow::Result<Self> {
+        let quality = options.quality.map(Quality::try_from).transpose().context("--quality")?;
+        let quality = quality.unwrap_or_default();
+        let publish = options.publish.iter().map(|text| text.trim().parse::<Endpoint>());
+        let publish = publish.collect::<Result<_, _>>().context("--publish")?;
+        let streams = match options.stream.as_slice() {
+            [] => stream::of_table(&options.streams, quality)?,
+            list => stream::of_list(list, quality)?,
+        };
+        check(&streams)?;
+        Ok(Self { streams, publish })
+    }
+}
+
+fn check(streams: &[StreamSettings]) -> anyhow::Result<()> {
+    ensure!(
+        !streams.is_empty(),
+        "no stream is given: write --stream NAME=SOURCE, for example --stream cam=/dev/video0 or --stream test=test"
+    );
+    ensure!(
+        streams.len() <= MAX_STREAMS,
+        "{} streams are given, more than the {MAX_STREAMS} one capture may have: start a second capture",
+        streams.len()
+    );
+    let mut names = HashSet::new();
+    if let Some(twice) = streams.iter().find(|stream| !names.insert(&stream.name)) {
+        bail!("stream {} is given twice: every stream needs a name of its own", twice.name);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    fn settings(arguments: &[&str]) -> anyhow::Result<Settings> {
+        let arguments = std::iter::once("fanlight-capture").chain(arguments.iter().copied());
+        Settings::try_from(Options::try_parse_from(arguments).expect("flags that clap knows"))
+    }
+
+    fn refused(arguments: &[&str]) -> String {
+        format!("{:#}", settings(arguments).expect_err("refused"))
+    }
+
+    #[test]
+    fn every_wrong_option_is_named_with_its_rule() {
+        for (arguments, culprit, rule) in [
+            (vec![], "no stream", "--stream NAME=SOURCE"),
+            (vec!["--stream", "cam"], "cam", "NAME=SOURCE"),
+            (vec!["--stream", "Cam=test"], "Cam", "a-z"),
+            (vec!["--stream", "a=test", "--stream", "a=test"], "stream a", "twice"),
+            (vec!["--stream", "a=ftp://host/"], "--stream a: ftp://", "rtsp://"),
+            (vec!["--stream", "a=test:0x0@30"], "--stream a: \"0x0@30\"", "WIDTHxHEIGHT@FPS"),
+            (vec!["--stream", "a=test", "--quality", "101"], "--quality: 101", "1 to 100"),
+            (vec!["--stream", "a=test", "--publish", "here"], "--publish: \"here\"", "ipc:///PATH"),
+            (vec!["--stream", "a=${FANLIGHT_NOT_SET}"], "FANLIGHT_NOT_SET", "not set"),
+        ] {
+            let text = refused(&arguments);
+            assert!(text.contains(culprit) && text.contains(rule), "{arguments:?}: {text}");
+        }
+    }
+
+    #[test]
+    fn too_many_streams_are_refused() {
+        let streams: Vec<String> =
+            (0..=MAX_STREAMS).map(|n| format!("--stream=s{n}=test")).collect();
+        let streams: Vec<&str> = streams.iter().map(String::as_str).collect();
+        assert!(refused(&streams).contains("128"));
+        assert_eq!(settings(&streams[1..]).unwrap().streams.len(), MAX_STREAMS);
+    }
+
+    #[test]
+    fn what_is_given_is_what_is_used() {
+        let settings = settings(&[
+            "--stream",
+            "a=test",
+            "--stream",
+            "b=clip.mp4?loop=0",
+            "--quality",
+            "70",
+            "--publish",
+            "tcp://*:5555,ipc:///tmp/a",
+        ])
+        .unwrap();
+        assert_eq!(settings.streams.len(), 2);
+        assert_eq!(settings.streams[1].source.to_string(), "clip.mp4");
+        assert_eq!(settings.streams[1].quality, Quality::try_from(70).unwrap());
+        assert_eq!(settings.publish.len(), 2);
+    }
+}

@@ -1,0 +1,72 @@
+//! Encoded pictures onto the bus, and what became of them. Knows nothing of sources and encoders.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use fanlight_bus::{OutgoingFrame, TrackPublisher};
+use fanlight_protocol::FrameFlags;
+
+use crate::picture::Frame;
+
+/// What became of a track's pictures, for the catalog.
+#[derive(Debug, Default)]
+pub struct Tally {
+    published: AtomicU64,
+    dropped: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Tally {
+    /// Counts pictures that were dropped, by whomever in this process.
+    pub fn drop_frames(&self, count: u64) {
+        self.dropped.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// Pictures published.
+    pub fn published(&self) -> u64 {
+        self.published.load(Ordering::Relaxed)
+    }
+
+    /// Pictures dropped.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Bytes published.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+}
+
+/// The way out for one track.
+#[derive(Debug)]
+pub struct Outlet {
+    track: TrackPublisher,
+    tally: Arc<Tally>,
+}
+
+impl Outlet {
+    /// Counts what is published on `track` in `tally`.
+    pub fn new(track: TrackPublisher, tally: Arc<Tally>) -> Self {
+        Self { track, tally }
+    }
+
+    /// Sends a picture; it is dropped where the bus is behind.
+    pub fn publish(&mut self, frame: Frame) {
+        let bytes = frame.payload.len() as u64;
+        let taken = self.track.publish(OutgoingFrame {
+            captured_at: frame.captured_at,
+            // Every JPEG can be decoded alone.
+            flags: FrameFlags::KEYFRAME,
+            width: frame.width,
+            height: frame.height,
+            payload: frame.payload,
+        });
+        if taken {
+            self.tally.published.fetch_add(1, Ordering::Relaxed);
+            self.tally.bytes.fetch_add(bytes, Ordering::Relaxed);
+        } else {
+            self.tally.drop_frames(1);
+        }
+    }
+}

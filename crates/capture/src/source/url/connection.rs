@@ -1,0 +1,226 @@
+//! An open URL and its packets.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use fanlight_program::secret::Masked;
+use fanlight_program::stop::Shutdown;
+use ffmpeg_next::codec::Parameters;
+use ffmpeg_next::format::{self, context::Input};
+use ffmpeg_next::{Dictionary, Packet, Rational, media};
+
+use super::{arrival, trouble};
+use crate::source::SourceError;
+use crate::stall;
+
+/// Connecting, or any single answer while opening, may take so long.
+pub(super) const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// Opening as a whole: connecting, and then finding out what comes.
+const OPEN_WITHIN: Duration = Duration::from_secs(10);
+/// Saying goodbye to a camera that does not answer any more may take so long.
+const CLOSE_WITHIN: Duration = Duration::from_millis(500);
+/// A playlist is silent for as long as its longest segment lasts.
+const PLAYLIST_SILENCE: Duration = Duration::from_secs(30);
+
+/// What FFmpeg may open on behalf of a URL: a playlist must not make it read files of this machine.
+const PROTOCOLS: &str = "http,https,httpproxy,tls,tcp,udp,rtp,rtsp,rtsps,crypto,data";
+
+/// An open URL.
+pub(super) struct Connection {
+    input: Input,
+    deadline: Deadline,
+    url: Masked,
+    stream: usize,
+    time_base: Rational,
+    live: bool,
+    limit: Duration,
+}
+
+impl Connection {
+    /// Connects and finds out what comes.
+    pub(super) fn open(url: &Masked, stop: Shutdown) -> Result<Self, SourceError> {
+        let deadline = Deadline::new(stop, OPEN_WITHIN);
+        let interrupt = deadline.clone();
+        let mut input = format::input_with_interrupt_and_dictionary(
+            url.expose(),
+            move || interrupt.passed(),
+            options(is_rtsp(url)),
+        )
+        .map_err(|error| deadline.reason(error, url))?;
+        let video = input.streams().best(media::Type::Video).ok_or_else(|| {
+            SourceError::NotAVideo("the URL can be read but holds no video".into())
+        })?;
+        let (stream, time_base) = (video.index(), video.time_base());
+        let live = is_rtsp(url) || is_live(&input);
+        if live {
+            use_wall_clock(&mut input);
+        }
+        let mut connection =
+            Self { input, deadline, url: url.clone(), stream, time_base, live, limit: OPEN_WITHIN };
+        connection.limit = match connection.input.format().name() {
+            name if is_playlist(name) => PLAYLIST_SILENCE,
+            _ => stall::limit(connection.interval()),
+        };
+        Ok(connection)
+    }
+
+    /// Whether pictures come as they are taken, rather than from a recording.
+    pub(super) fn is_live(&self) -> bool {
+        self.live
+    }
+
+    /// The time from picture to picture, where it is known.
+    pub(super) fn interval(&self) -> Option<Duration> {
+        let rate = f64::from(self.input.stream(self.stream)?.avg_frame_rate());
+        (0.05..1000.0).contains(&rate).then(|| Duration::from_secs_f64(1.0 / rate))
+    }
+
+    /// In words, for the log.
+    pub(super) fn description(&self) -> String {
+        let codec = self.parameters().map_or("unknown", |parameters| parameters.id().name());
+        let kind = if self.live { "live" } else { "recorded" };
+        format!("{kind} {codec} ({})", self.input.format().name())
+    }
+
+    /// What the decoder must know.
+    pub(super) fn parameters(&self) -> Option<Parameters> {
+        self.input.stream(self.stream).map(|stream| stream.parameters())
+    }
+
+    /// Waits for the next packet of the video, stamped in microseconds: with its arrival by this process's clock where
+    /// it is live, else with its place in the recording. `None` at the end.
+    pub(super) fn read(&mut self) -> Result<Option<Packet>, SourceError> {
+        self.deadline.set(self.limit);
+        loop {
+            let mut packet = Packet::empty();
+            match packet.read(&mut self.input) {
+                Ok(()) if packet.stream() == self.stream => {
+                    self.stamp(&mut packet);
+                    return Ok(Some(packet));
+                }
+                Ok(()) => {}
+                Err(ffmpeg_next::Error::Eof) => return Ok(None),
+                // A damaged part; the next one may be well. The deadline still counts.
+                Err(ffmpeg_next::Error::InvalidData) if !self.deadline.passed() => {}
+                Err(ffmpeg_next::Error::Exit) if !self.deadline.stop.is_requested() => {
+                    return Err(SourceError::Stalled(self.limit));
+                }
+                Err(error) => return Err(self.deadline.reason(error, &self.url)),
+            }
+        }
+    }
+
+    fn stamp(&self, packet: &mut Packet) {
+        if self.live {
+            let arrived_at = arrival::arrived_at(packet.pts(), self.time_base);
+            packet.set_pts(Some(arrived_at.micros() as i64));
+            packet.set_dts(None);
+        } else {
+            packet.set_pts(packet.pts().map(|pts| arrival::micros(pts, self.time_base)));
+            packet.set_dts(packet.dts().map(|dts| arrival::micros(dts, self.time_base)));
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        // Closing tells the camera goodbye; it shall not take the last deadline's fate.
+        self.deadline.set(CLOSE_WITHIN);
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+fn is_rtsp(url: &Masked) -> bool {
+    url.expose().get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("rtsp"))
+}
+
+fn is_playlist(format: &str) -> bool {
+    format.split(',').any(|name| matches!(name, "hls" | "dash"))
+}
+
+/// What came over HTTP is live where it has no end. A playlist is not: its pictures come in bundles.
+fn is_live(input: &Input) -> bool {
+    match input.format().name() {
+        "mpjpeg" => true,
+        name if is_playlist(name) => false,
+        _ => input.io_size().is_none(),
+    }
+}
+
+fn options(rtsp: bool) -> Dictionary<'static> {
+    let mut options = Dictionary::new();
+    let timeout = CONNECT_WITHIN.as_micros().to_string();
+    options.set("timeout", &timeout);
+    options.set("protocol_whitelist", PROTOCOLS);
+    if rtsp {
+        // UDP loses packets as soon as a picture is larger than a few of them.
+        options.set("rtsp_transport", "tcp");
+        options.set("allowed_media_types", "video");
+        options.set("use_wallclock_as_timestamps", "1");
+        // Cameras announce what they send; half a second of it is enough to see how fast.
+        options.set("analyzeduration", "500000");
+        options.set("probesize", "1000000");
+    } else {
+        options.set("analyzeduration", "1000000");
+    }
+    options
+}
+
+/// Lets FFmpeg stamp packets with the wall clock from now on.
+#[expect(
+    unsafe_code,
+    reason = "whether a URL is live is known only once it is open, and then it is no option any more"
+)]
+fn use_wall_clock(input: &mut Input) {
+    // SAFETY: the pointer is that of a context which `input` owns, and the field is a plain integer.
+    unsafe { (*input.as_mut_ptr()).use_wallclock_as_timestamps = 1 }
+}
+
+/// Until when FFmpeg may block. It asks again and again while it waits.
+#[derive(Clone)]
+struct Deadline {
+    stop: Shutdown,
+    start: Instant,
+    /// When the deadline was set.
+    asked: Arc<AtomicU64>,
+    micros: Arc<AtomicU64>,
+}
+
+impl Deadline {
+    fn new(stop: Shutdown, within: Duration) -> Self {
+        let deadline =
+            Self { stop, start: Instant::now(), asked: Arc::default(), micros: Arc::default() };
+        deadline.set(within);
+        deadline
+    }
+
+    fn set(&self, within: Duration) {
+        let now = self.start.elapsed();
+        self.asked.store(now.as_micros() as u64, Ordering::Relaxed);
+        let until = now + within;
+        self.micros.store(until.as_micros() as u64, Ordering::Relaxed);
+    }
+
+    fn passed(&self) -> bool {
+        let until = u128::from(self.micros.load(Ordering::Relaxed));
+        self.stop.is_requested() || self.start.elapsed().as_micros() >= until
+    }
+
+    /// Why FFmpeg gave up.
+    fn reason(&self, error: ffmpeg_next::Error, url: &Masked) -> SourceError {
+        match error {
+            _ if self.stop.is_requested() => SourceError::Stopped,
+            error => {
+                let asked = Duration::from_micros(self.asked.load(Ordering::Relaxed));
+                trouble::reason(error, url, self.start + asked)
+            }
+        }
+    }
+}

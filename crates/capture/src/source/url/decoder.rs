@@ -1,0 +1,91 @@
+//! Packets to pictures.
+
+use std::fmt;
+use std::thread;
+use std::time::Duration;
+
+use fanlight_protocol::Timestamp;
+use ffmpeg_next::codec::{self, threading};
+use ffmpeg_next::{Packet, decoder, frame};
+
+use super::connection::Connection;
+use crate::source::SourceError;
+
+/// More threads on one picture do not make it faster.
+const MOST_THREADS: usize = 4;
+
+/// A decoded picture, in the codec's own colours.
+pub(super) struct Picture {
+    pub(super) frame: frame::Video,
+    /// When its packet arrived, where it is live.
+    pub(super) arrived_at: Timestamp,
+    /// Its place in the recording, where it is one.
+    pub(super) stamp: Duration,
+}
+
+/// A decoder that gives every picture out as soon as the codec allows.
+pub(super) struct Decoder {
+    decoder: decoder::Video,
+    drained: bool,
+}
+
+impl Decoder {
+    pub(super) fn new(connection: &Connection) -> Result<Self, SourceError> {
+        let unknown =
+            |_| SourceError::NotAVideo("it is in a codec that FFmpeg cannot decode".into());
+        let parameters = connection
+            .parameters()
+            .ok_or_else(|| SourceError::Other("the video's parameters are missing".into()))?;
+        let mut context = codec::Context::from_parameters(parameters).map_err(unknown)?;
+        // Threads that share a picture, never a thread for each picture: those hold back as many pictures as they are.
+        let threads = thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
+        context.set_threading(threading::Config {
+            count: threads,
+            ..threading::Config::kind(threading::Type::Slice)
+        });
+        let decoder = context.decoder().video().map_err(unknown)?;
+        Ok(Self { decoder, drained: false })
+    }
+
+    /// Takes a packet in. A damaged one costs its picture, no more; where none can be read, none comes out.
+    pub(super) fn send(&mut self, packet: &Packet) {
+        if let Err(error) = self.decoder.send_packet(packet) {
+            tracing::debug!(%error, "a packet could not be decoded");
+        }
+    }
+
+    /// At the end: lets go of what is held back. False when that is done.
+    pub(super) fn drain(&mut self) -> bool {
+        !std::mem::replace(&mut self.drained, true) && self.decoder.send_eof().is_ok()
+    }
+
+    /// Whether pictures are sent in another order than shown.
+    pub(super) fn reorders(&self) -> bool {
+        self.decoder.has_b_frames()
+    }
+
+    /// The next picture, if there is one already.
+    pub(super) fn take(&mut self) -> Option<Picture> {
+        let mut frame = frame::Video::empty();
+        self.decoder.receive_frame(&mut frame).ok()?;
+        let arrived_at = arrived_at(frame.pts().or(frame.timestamp()));
+        Some(Picture { frame, arrived_at, stamp: Duration::from_micros(arrived_at.micros()) })
+    }
+}
+
+/// The moment in a live packet's stamp.
+pub(super) fn arrived_at(stamp: Option<i64>) -> Timestamp {
+    Timestamp::from_micros(stamp.unwrap_or_default().max(0) as u64)
+}
+
+impl fmt::Debug for Decoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decoder").field("drained", &self.drained).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Picture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Picture").field("stamp", &self.stamp).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,129 @@
+//! Why a URL gives no pictures.
+
+use std::net::ToSocketAddrs;
+use std::time::Instant;
+
+use fanlight_program::secret::Masked;
+use ffmpeg_next::Error;
+use url::Url;
+
+use super::connection::CONNECT_WITHIN;
+use crate::source::SourceError;
+
+/// The reason behind FFmpeg's error, which came after something asked at that moment. Names the host, never user, password or path.
+pub(super) fn reason(error: Error, url: &Masked, asked_at: Instant) -> SourceError {
+    let host = Host::of(url);
+    let at = &host.shown;
+    match error {
+        Error::HttpUnauthorized => SourceError::WrongPassword(format!(
+            "{at} wants a user and password, or others than those in the URL"
+        )),
+        Error::HttpForbidden => SourceError::NotPermitted(format!("{at} forbids it (403)")),
+        Error::HttpNotFound => {
+            SourceError::NotFound(format!("{at} answers, but has nothing at this path (404)"))
+        }
+        Error::HttpBadRequest | Error::HttpOther4xx => {
+            SourceError::Refused(format!("{at} rejects the request"))
+        }
+        Error::HttpServerError => {
+            SourceError::Refused(format!("{at} reports a fault of its own (5xx)"))
+        }
+        // FFmpeg's RTSP reader says this of any answer it does not understand, none at all among them.
+        Error::InvalidData if host.rtsp && asked_at.elapsed() >= CONNECT_WITHIN => silent(&host),
+        Error::InvalidData if host.rtsp => {
+            SourceError::Refused(format!("{at} ended the connection or does not speak RTSP"))
+        }
+        Error::Exit => silent(&host),
+        Error::Eof => SourceError::Closed(format!("{at} ended the connection")),
+        Error::InvalidData | Error::DemuxerNotFound | Error::StreamNotFound => {
+            SourceError::NotAVideo(format!("what {at} sends cannot be read as one"))
+        }
+        Error::DecoderNotFound => {
+            SourceError::NotAVideo(format!("{at} sends a codec that FFmpeg lacks"))
+        }
+        Error::ProtocolNotFound => SourceError::Other("this FFmpeg cannot read such URLs".into()),
+        Error::Other { errno } => of_system(errno, &host),
+        other => SourceError::Other(format!("{at}: {other}")),
+    }
+}
+
+fn of_system(errno: i32, host: &Host) -> SourceError {
+    let at = &host.shown;
+    match errno {
+        libc::ECONNREFUSED => SourceError::Refused(format!("nobody listens at {at}")),
+        libc::ETIMEDOUT => silent(host),
+        libc::EHOSTUNREACH | libc::ENETUNREACH => {
+            SourceError::TimedOut(format!("no way to {at}: check network and address"))
+        }
+        libc::ECONNRESET | libc::EPIPE => SourceError::Closed(format!("{at} ended the connection")),
+        // FFmpeg says no more than that when a name cannot be resolved.
+        libc::EIO if !host.resolves() => SourceError::HostNotFound(at.clone()),
+        libc::EIO => SourceError::Closed(format!("{at} broke the connection off")),
+        _ => SourceError::Other(format!("{at}: {}", std::io::Error::from_raw_os_error(errno))),
+    }
+}
+
+fn silent(host: &Host) -> SourceError {
+    SourceError::TimedOut(format!("{} did not answer in time", host.shown))
+}
+
+struct Host {
+    rtsp: bool,
+    name: String,
+    port: u16,
+    shown: String,
+}
+
+impl Host {
+    fn of(url: &Masked) -> Self {
+        let parsed = Url::parse(url.expose()).ok();
+        let name = parsed.as_ref().and_then(Url::host_str).unwrap_or("the host").to_owned();
+        let given = parsed.as_ref().and_then(Url::port);
+        let usual = match parsed.as_ref().map(Url::scheme) {
+            Some("rtsp") => 554,
+            Some("rtsps") => 322,
+            Some("https") => 443,
+            _ => 80,
+        };
+        let port = given.unwrap_or(usual);
+        let shown = format!("{name}:{port}");
+        let rtsp = parsed.is_some_and(|url| url.scheme().starts_with("rtsp"));
+        Self { rtsp, name, port, shown }
+    }
+
+    fn resolves(&self) -> bool {
+        let name = self.name.trim_matches(['[', ']']);
+        (name, self.port).to_socket_addrs().is_ok_and(|mut addresses| addresses.next().is_some())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(error: Error) -> String {
+        reason(error, &"rtsp://admin:hunter2@10.0.0.7/live?token=abc".into(), Instant::now())
+            .to_string()
+    }
+
+    #[test]
+    fn reasons_are_in_words_and_name_only_the_host() {
+        let errno = |errno| of(Error::Other { errno });
+        assert_eq!(errno(libc::ECONNREFUSED), "refused: nobody listens at 10.0.0.7:554");
+        assert!(errno(libc::ETIMEDOUT).starts_with("timed out: 10.0.0.7:554"));
+        assert!(of(Error::HttpUnauthorized).starts_with("wrong password"));
+        assert!(of(Error::HttpNotFound).starts_with("not found"));
+        assert!(of(Error::InvalidData).ends_with("does not speak RTSP"));
+        assert!(of(Error::StreamNotFound).starts_with("not a video"));
+        for error in [Error::HttpUnauthorized, Error::InvalidData, Error::Eof, Error::Bug] {
+            assert!(!of(error).contains("hunter2") && !of(error).contains("abc"));
+        }
+    }
+
+    #[test]
+    fn a_name_nobody_knows_is_called_so() {
+        let url = "http://camera.invalid/".into();
+        let reason = reason(Error::Other { errno: libc::EIO }, &url, Instant::now()).to_string();
+        assert_eq!(reason, "host not found: camera.invalid:80");
+    }
+}

@@ -1,0 +1,226 @@
+//! How one stream is, and saying so once per change.
+
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use fanlight_bus::clock;
+use fanlight_protocol::{StreamName, StreamState, Timestamp};
+
+use crate::bell::Bell;
+use crate::stall;
+
+/// A source notices its own silence and knows more about it. Only where it is stuck for this much longer, others say so.
+const STUCK: Duration = Duration::from_secs(1);
+
+/// How one stream is.
+#[derive(Debug)]
+pub struct Status {
+    name: StreamName,
+    /// The source, without user and password.
+    source: String,
+    bell: Bell,
+    inside: Mutex<Inside>,
+}
+
+#[derive(Debug)]
+struct Inside {
+    phase: Phase,
+    since: Timestamp,
+    /// When the last picture came.
+    picture_at: Instant,
+    interval: Option<Duration>,
+    size: (u32, u32),
+}
+
+/// What a source does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Phase {
+    Opening,
+    Well,
+    Failing(String),
+    Ended,
+}
+
+/// What the catalog says of a stream's state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// How it is.
+    pub state: StreamState,
+    /// Why, where there is something to say.
+    pub reason: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// Width and height of its pictures; 0 while unknown.
+    pub size: (u32, u32),
+}
+
+impl Status {
+    /// A stream that is about to be opened. `bell` is rung at every change.
+    pub fn new(name: StreamName, source: &impl fmt::Display, bell: Bell) -> Self {
+        let inside = Inside {
+            phase: Phase::Opening,
+            since: clock::now(),
+            picture_at: Instant::now(),
+            interval: None,
+            size: (0, 0),
+        };
+        Self { name, source: source.to_string(), bell, inside: Mutex::new(inside) }
+    }
+
+    /// The stream's name.
+    pub fn name(&self) -> &StreamName {
+        &self.name
+    }
+
+    /// The source, without user and password.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// The source is open.
+    pub fn opened(&self, description: &str, interval: Option<Duration>) {
+        self.lock().interval = interval;
+        tracing::debug!(stream = %self.name, source = self.source, "opened: {description}");
+    }
+
+    /// A picture came; `description` is what to log of the source if it is the first.
+    pub fn picture(&self, description: &str) {
+        let mut inside = self.lock();
+        inside.picture_at = Instant::now();
+        if inside.phase == Phase::Well {
+            return;
+        }
+        let (before, was_since) = (inside.enter(Phase::Well), inside.since);
+        inside.since = clock::now();
+        drop(inside);
+        match before {
+            Phase::Failing(_) => {
+                let after = clock::now().since(was_since);
+                tracing::info!(stream = %self.name, source = self.source, "pictures again after {after:.1?}: {description}");
+            }
+            _ => {
+                tracing::info!(stream = %self.name, source = self.source, "pictures: {description}");
+            }
+        }
+        self.bell.ring();
+    }
+
+    /// Pictures have this size.
+    pub fn sized(&self, size: (u32, u32)) {
+        let before = std::mem::replace(&mut self.lock().size, size);
+        if before != size {
+            self.bell.ring();
+        }
+    }
+
+    /// The source fails, and why.
+    pub fn failing(&self, reason: &str) {
+        let mut inside = self.lock();
+        let now = Phase::Failing(reason.into());
+        if inside.phase == now {
+            return;
+        }
+        let before = inside.enter(now);
+        if !matches!(before, Phase::Failing(_)) {
+            inside.since = clock::now();
+        }
+        drop(inside);
+        tracing::warn!(stream = %self.name, source = self.source, "offline: {reason}");
+        self.bell.ring();
+    }
+
+    /// The source came to its end.
+    pub fn ended(&self) {
+        let mut inside = self.lock();
+        inside.enter(Phase::Ended);
+        inside.since = clock::now();
+        drop(inside);
+        tracing::info!(stream = %self.name, source = self.source, "ended");
+        self.bell.ring();
+    }
+
+    /// Says so where the source is silent and does not even come back to say so itself.
+    pub fn check_stall(&self, now: Instant) {
+        let inside = self.lock();
+        let silent = now.saturating_duration_since(inside.picture_at);
+        let stuck = inside.phase == Phase::Well && silent > stall::limit(inside.interval) + STUCK;
+        drop(inside);
+        if stuck {
+            self.failing("no picture, and the source does not answer");
+        }
+    }
+
+    /// What to tell others, given whether anybody watches.
+    pub fn report(&self, watched: bool) -> Report {
+        let inside = self.lock();
+        let (state, reason) = match &inside.phase {
+            Phase::Opening => (StreamState::Offline, "opening"),
+            Phase::Well if watched => (StreamState::Live, ""),
+            Phase::Well => (StreamState::Idle, ""),
+            Phase::Failing(reason) => (StreamState::Offline, reason.as_str()),
+            Phase::Ended => (StreamState::Ended, ""),
+        };
+        Report { state, reason: reason.into(), since: inside.since, size: inside.size }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inside> {
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inside {
+    fn enter(&mut self, phase: Phase) -> Phase {
+        std::mem::replace(&mut self.phase, phase)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status() -> Status {
+        Status::new("door".parse().unwrap(), &"/dev/video0", Bell::default())
+    }
+
+    fn state(status: &Status, watched: bool) -> (StreamState, String) {
+        let report = status.report(watched);
+        (report.state, report.reason)
+    }
+
+    #[test]
+    fn a_stream_is_idle_or_live_as_it_is_watched() {
+        let status = status();
+        assert_eq!(state(&status, true), (StreamState::Offline, "opening".into()));
+        status.picture("test");
+        assert_eq!(state(&status, false), (StreamState::Idle, String::new()));
+        assert_eq!(state(&status, true), (StreamState::Live, String::new()));
+        status.ended();
+        assert_eq!(state(&status, true), (StreamState::Ended, String::new()));
+    }
+
+    #[test]
+    fn an_outage_keeps_its_beginning_while_its_reason_changes() {
+        let status = status();
+        status.picture("test");
+        status.failing("unplugged");
+        let since = status.report(true).since;
+        status.failing("not found");
+        assert_eq!(state(&status, true), (StreamState::Offline, "not found".into()));
+        assert_eq!(status.report(true).since, since);
+    }
+
+    #[test]
+    fn a_source_that_is_stuck_is_offline_and_the_next_picture_ends_that() {
+        let status = status();
+        status.opened("test", Some(Duration::from_millis(33)));
+        status.picture("test");
+        let now = Instant::now();
+        status.check_stall(now + Duration::from_secs(2));
+        assert_eq!(state(&status, true).0, StreamState::Live);
+        status.check_stall(now + Duration::from_secs(4));
+        assert_eq!(state(&status, true).0, StreamState::Offline);
+        status.picture("test");
+        assert_eq!(state(&status, true).0, StreamState::Live);
+    }
+}

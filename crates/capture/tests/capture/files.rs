@@ -1,0 +1,50 @@
+//! Video files.
+
+use std::fs;
+
+use fanlight_protocol::StreamState;
+
+use crate::harness::{capture, make_clip, viewer};
+
+#[test]
+fn a_file_plays_at_its_own_pace_and_over_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let clip = folder.path().join("clip.mp4");
+    make_clip(&clip, 5);
+    let capture = capture(&[&format!("clip={}", clip.display())]);
+    let mut viewer = viewer(&capture);
+    viewer.watch("clip");
+    let frames = viewer.frames("clip", 12);
+    let first = &frames[0];
+    for frame in &frames {
+        let micros = frame.captured_at.micros_from(first.captured_at);
+        let off = (micros + 50_000).rem_euclid(100_000) - 50_000;
+        assert!(off.abs() < 5_000, "{micros} µs is no multiple of 100 ms");
+    }
+}
+
+#[test]
+fn a_file_that_is_not_looped_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let clip = folder.path().join("clip.mp4");
+    make_clip(&clip, 3);
+    let capture = capture(&[&format!("clip={}?loop=0", clip.display())]);
+    let ended = viewer(&capture).until("clip", StreamState::Ended);
+    assert_eq!(ended.source, clip.display().to_string());
+}
+
+#[test]
+fn a_deleted_file_is_offline_and_comes_back_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let clip = folder.path().join("clip.mp4");
+    make_clip(&clip, 3);
+    let capture = capture(&[&format!("clip={}", clip.display())]);
+    let mut viewer = viewer(&capture);
+    viewer.until("clip", StreamState::Idle);
+    let kept = folder.path().join("kept.mp4");
+    fs::rename(&clip, &kept).unwrap();
+    let gone = viewer.until_offline("clip");
+    assert_eq!(gone.reason, format!("not found: {}", clip.display()));
+    fs::rename(&kept, &clip).unwrap();
+    viewer.until("clip", StreamState::Idle);
+}

@@ -1,0 +1,184 @@
+//! The vocabulary of the tests: a capture that runs, and a viewer of it on the bus.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::process::Command;
+use std::sync::mpsc::{self, Receiver};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use fanlight_bus::{Event, IncomingFrame, PublisherId, Subscriber, SubscriberOptions};
+use fanlight_capture::{Options, Settings};
+use fanlight_program::stop::Shutdown;
+use fanlight_protocol::{StreamEntry, StreamState, Topic, TrackName};
+use fanlight_stamp::Stamp;
+use opencv::core::{MatTraitConst, MatTraitConstManual, Vector};
+use opencv::imgcodecs::{IMREAD_GRAYSCALE, imdecode};
+use tempfile::TempDir;
+
+/// What is waited for comes within this time, or never. Far longer than on any machine that works.
+pub(crate) const SOON: Duration = Duration::from_secs(30);
+
+/// A capture that runs until it is dropped.
+pub(crate) struct Capture {
+    stop: Shutdown,
+    thread: Option<JoinHandle<anyhow::Result<()>>>,
+    endpoint: String,
+    _folder: TempDir,
+}
+
+/// Starts a capture of these streams, each `NAME=SOURCE`.
+pub(crate) fn capture(streams: &[&str]) -> Capture {
+    let folder = tempfile::tempdir().unwrap();
+    let endpoint = format!("ipc://{}/capture.ipc", folder.path().display());
+    let mut arguments = vec!["fanlight-capture".to_owned(), "--publish".into(), endpoint.clone()];
+    arguments.extend(streams.iter().map(|stream| format!("--stream={stream}")));
+    let settings = Settings::try_from(Options::parse_from(arguments)).unwrap();
+    let stop = Shutdown::new();
+    let thread = std::thread::spawn({
+        let stop = stop.clone();
+        move || fanlight_capture::run(settings, &stop)
+    });
+    Capture { stop, thread: Some(thread), endpoint, _folder: folder }
+}
+
+impl Capture {
+    /// Stops it; returns how long that took.
+    pub(crate) fn stop(mut self) -> Duration {
+        let asked = Instant::now();
+        self.end();
+        asked.elapsed()
+    }
+
+    fn end(&mut self) {
+        self.stop.request();
+        if let Some(thread) = self.thread.take() {
+            thread.join().expect("no panic").expect("no error");
+        }
+    }
+}
+
+impl Drop for Capture {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.end();
+        }
+    }
+}
+
+/// Follows one capture over the bus.
+pub(crate) struct Viewer {
+    subscriber: Subscriber,
+    events: Receiver<Event>,
+    publisher: Option<PublisherId>,
+    streams: HashMap<String, StreamEntry>,
+}
+
+/// Starts to follow a capture.
+pub(crate) fn viewer(capture: &Capture) -> Viewer {
+    viewer_at(&capture.endpoint)
+}
+
+/// Starts to follow whoever publishes there.
+pub(crate) fn viewer_at(endpoint: &str) -> Viewer {
+    let (tell, events) = mpsc::channel();
+    let endpoints = vec![endpoint.parse().unwrap()];
+    let options = SubscriberOptions { endpoints, folder: None };
+    let subscriber = Subscriber::start(options, move |event| drop(tell.send(event))).unwrap();
+    Viewer { subscriber, events, publisher: None, streams: HashMap::new() }
+}
+
+impl Viewer {
+    /// Waits until a stream is in this state; returns its entry.
+    pub(crate) fn until(&mut self, stream: &str, state: StreamState) -> StreamEntry {
+        let reached =
+            |viewer: &Self| viewer.streams.get(stream).is_some_and(|entry| entry.state == state);
+        self.wait(&format!("{stream} {}", state.as_str()), reached);
+        self.streams[stream].clone()
+    }
+
+    /// Waits until a stream is offline for a reason; returns its entry.
+    pub(crate) fn until_offline(&mut self, stream: &str) -> StreamEntry {
+        let failed =
+            |entry: &StreamEntry| entry.state == StreamState::Offline && entry.reason != "opening";
+        self.wait(&format!("{stream} offline"), |viewer| {
+            viewer.streams.get(stream).is_some_and(failed)
+        });
+        self.streams[stream].clone()
+    }
+
+    /// Asks for a stream's pictures.
+    pub(crate) fn watch(&mut self, stream: &str) {
+        self.wait("a catalog", |viewer| viewer.streams.contains_key(stream));
+        self.subscriber.watch(self.publisher.unwrap(), topic(stream));
+    }
+
+    /// Asks for them no more.
+    pub(crate) fn unwatch(&self, stream: &str) {
+        self.subscriber.unwatch(self.publisher.unwrap(), topic(stream));
+    }
+
+    /// The next pictures of a stream that is watched.
+    pub(crate) fn frames(&mut self, stream: &str, count: usize) -> Vec<IncomingFrame> {
+        let mut frames = Vec::new();
+        while frames.len() < count {
+            match self.next(&format!("picture {} of {count}", frames.len() + 1)) {
+                Event::Frame { topic, frame, .. } if topic.stream.as_str() == stream => {
+                    frames.push(frame);
+                }
+                _ => {}
+            }
+        }
+        frames
+    }
+
+    fn wait(&mut self, what: &str, reached: impl Fn(&Self) -> bool) {
+        while !reached(self) {
+            self.next(what);
+        }
+    }
+
+    fn next(&mut self, what: &str) -> Event {
+        let event = self.events.recv_timeout(SOON);
+        let event =
+            event.unwrap_or_else(|_| panic!("waited in vain for {what}: {:?}", self.streams));
+        if let Event::Catalog { publisher, catalog } = &event {
+            self.publisher = Some(*publisher);
+            let named = |entry: &StreamEntry| (entry.name.to_string(), entry.clone());
+            self.streams = catalog.streams.iter().map(named).collect();
+        }
+        event
+    }
+}
+
+fn topic(stream: &str) -> Topic {
+    Topic { stream: stream.parse().unwrap(), track: TrackName::full_jpeg() }
+}
+
+/// The stamp painted into a picture.
+pub(crate) fn stamp(frame: &IncomingFrame) -> Option<Stamp> {
+    let picture = imdecode(&Vector::from_slice(&frame.payload), IMREAD_GRAYSCALE).unwrap();
+    let (width, height) = (picture.cols() as usize, picture.rows() as usize);
+    let luma = picture.data_bytes().unwrap();
+    Stamp::read(width, height, |x, y| luma[y * width + x])
+}
+
+/// Makes a clip of so many pictures at 10 a second.
+pub(crate) fn make_clip(path: &Path, pictures: u32) {
+    let made = Command::new("ffmpeg")
+        .args([
+            "-v",
+            "error",
+            "-y",
+            "-f",
+            "lavfi",
+            "-i",
+            "testsrc2=size=320x180:rate=10",
+            "-frames:v",
+        ])
+        .args([&pictures.to_string(), "-c:v", "libx264", "-bf", "2"])
+        .arg(path)
+        .status();
+    assert!(made.expect("the ffmpeg command is installed").success());
+}

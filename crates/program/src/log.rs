@@ -1,0 +1,109 @@
+//! Lines on stderr, as text for people or JSON for machines; a repeated one at most once in ten seconds.
+//!
+//! Two events are the same when they come from the same place in the code with the same message and the same texts.
+//! Numbers are not compared, because most of them merely count; so write what tells events apart (a stream, an address)
+//! as text: `tracing::warn!(stream = %name, lost, "frames were lost")`. What stands in braces in the message is text.
+//!
+//! As a last line of defence all texts pass through [`mask_url`](crate::secret::mask_url).
+
+mod layer;
+mod line;
+mod repeats;
+
+use std::io::{IsTerminal, Write};
+
+use serde::{Deserialize, Serialize};
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use layer::Lines;
+use line::Style;
+
+/// How to write logs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// How much to log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// What failed.
+    Error,
+    /// And what is not as it should be.
+    Warn,
+    /// And what changes.
+    #[default]
+    Info,
+    /// And what a developer wants to know.
+    Debug,
+    /// Everything, that of the libraries too.
+    Trace,
+}
+
+impl LogLevel {
+    fn own(self) -> LevelFilter {
+        match self {
+            Self::Error => LevelFilter::ERROR,
+            Self::Warn => LevelFilter::WARN,
+            Self::Info => LevelFilter::INFO,
+            Self::Debug => LevelFilter::DEBUG,
+            Self::Trace => LevelFilter::TRACE,
+        }
+    }
+
+    /// Libraries speak up only where something is wrong, unless everything was asked for.
+    fn libraries(self) -> LevelFilter {
+        match self {
+            Self::Error => LevelFilter::ERROR,
+            Self::Trace => LevelFilter::TRACE,
+            _ => LevelFilter::WARN,
+        }
+    }
+}
+
+/// Sends all events of this process to stderr from now on, panics included. A second call changes nothing.
+pub fn init(format: LogFormat, level: LogLevel) {
+    let style = match format {
+        LogFormat::Json => Style::Json,
+        LogFormat::Text if std::io::stderr().is_terminal() => Style::Colour,
+        LogFormat::Text => Style::Plain,
+    };
+    let targets =
+        Targets::new().with_target("fanlight", level.own()).with_default(level.libraries());
+    let lines = Lines::new(style, to_stderr, std::time::Instant::now);
+    if tracing_subscriber::registry().with(targets).with(lines).try_init().is_ok() {
+        std::panic::set_hook(Box::new(log_panic));
+    }
+}
+
+/// Where logs cannot be written there is nobody to tell.
+fn to_stderr(line: &str) {
+    let _ = std::io::stderr().write_all(line.as_bytes());
+}
+
+/// Panics go where everything goes; with `RUST_BACKTRACE=1` they say how it came to them.
+fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
+    let thread = std::thread::current();
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    let message = panic.payload_as_str().unwrap_or("without a message");
+    let trace = std::backtrace::Backtrace::capture();
+    let trace = match trace.status() {
+        std::backtrace::BacktraceStatus::Captured => format!("\n{trace}"),
+        _ => String::new(),
+    };
+    tracing::error!(
+        target: "fanlight",
+        thread = thread.name().unwrap_or("unnamed"),
+        place,
+        "a defect in this program: {message}{trace}"
+    );
+}

@@ -1,0 +1,104 @@
+//! Which events were written lately.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+/// The same event is written at most once in this time.
+pub(super) const QUIET: Duration = Duration::from_secs(10);
+
+/// So many different events are remembered: some tens of kilobytes at the most, and more kinds of lines than a person
+/// reads in ten seconds.
+pub(super) const REMEMBERED: usize = 1024;
+
+/// Remembers when each kind of event was last written, and how often it was held back since.
+#[derive(Debug, Default)]
+pub(super) struct Repeats {
+    seen: HashMap<u64, Seen>,
+}
+
+#[derive(Debug)]
+struct Seen {
+    written: Instant,
+    held_back: u64,
+}
+
+impl Repeats {
+    /// Whether to write an event of this kind now; if so, how many were held back before it.
+    pub(super) fn admit(&mut self, kind: u64, now: Instant) -> Option<u64> {
+        match self.seen.get_mut(&kind) {
+            Some(seen) if now.saturating_duration_since(seen.written) < QUIET => {
+                seen.held_back += 1;
+                None
+            }
+            Some(seen) => {
+                seen.written = now;
+                Some(std::mem::take(&mut seen.held_back))
+            }
+            None => {
+                self.make_room();
+                self.seen.insert(kind, Seen { written: now, held_back: 0 });
+                Some(0)
+            }
+        }
+    }
+
+    /// Forgets the kind that was not written for the longest time. A scan of a thousand entries, and only in a flood.
+    fn make_room(&mut self) {
+        if self.seen.len() < REMEMBERED {
+            return;
+        }
+        let oldest = self.seen.iter().min_by_key(|(_, seen)| seen.written).map(|(&kind, _)| kind);
+        oldest.and_then(|kind| self.seen.remove(&kind));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_repeated_event_is_held_back_for_ten_seconds_and_counted() {
+        let (mut repeats, start) = (Repeats::default(), Instant::now());
+        let at = |seconds| start + Duration::from_secs(seconds);
+        assert_eq!(repeats.admit(1, at(0)), Some(0));
+        assert_eq!(repeats.admit(1, at(1)), None);
+        assert_eq!(repeats.admit(2, at(2)), Some(0), "another kind");
+        assert_eq!(repeats.admit(1, at(9)), None);
+        assert_eq!(repeats.admit(1, at(10)), Some(2));
+        assert_eq!(repeats.admit(1, at(11)), None);
+        assert_eq!(repeats.admit(1, at(60)), Some(1));
+    }
+
+    #[test]
+    fn a_flood_of_different_events_is_not_remembered_whole() {
+        let (mut repeats, now) = (Repeats::default(), Instant::now());
+        (0..3000).for_each(|kind| assert_eq!(repeats.admit(kind, now), Some(0)));
+        assert_eq!(repeats.seen.len(), REMEMBERED);
+    }
+
+    proptest! {
+        #[test]
+        fn written_ones_lie_ten_seconds_apart_and_the_others_are_counted(
+            steps in proptest::collection::vec((0u64..3, 0u64..4000), 1..200),
+        ) {
+            let mut repeats = Repeats::default();
+            let mut now = Instant::now();
+            let mut written: HashMap<u64, Instant> = HashMap::new();
+            let mut held_back: HashMap<u64, u64> = HashMap::new();
+            for (kind, pause) in steps {
+                now += Duration::from_millis(pause);
+                match repeats.admit(kind, now) {
+                    None => *held_back.entry(kind).or_default() += 1,
+                    Some(count) => {
+                        prop_assert_eq!(count, held_back.remove(&kind).unwrap_or(0));
+                        if let Some(before) = written.insert(kind, now) {
+                            prop_assert!(now - before >= QUIET);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

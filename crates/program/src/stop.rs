@@ -1,0 +1,117 @@
+//! One request to stop that reaches every thread.
+
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use signal_hook::low_level::emulate_default_handler;
+
+/// Signals within this time are one wish: a terminal sends SIGINT to a supervisor as well, which passes it on.
+const ONE_WISH: Duration = Duration::from_secs(1);
+
+/// A request to stop. Clones share it; once made it stays.
+///
+/// A loop asks [`is_requested`](Self::is_requested), and waits with [`wait_timeout`](Self::wait_timeout) in place of
+/// `thread::sleep`, so that it stops at once. For programs of plain threads; tokio has its own means.
+#[derive(Debug, Clone, Default)]
+pub struct Shutdown(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    requested: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Shutdown {
+    /// A request not made yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A request that SIGINT (Ctrl-C) or SIGTERM makes. A second such signal, at least a second later, ends the process
+    /// on the spot, as if nobody had caught it: a way out for whoever sits before a program that hangs.
+    ///
+    /// # Errors
+    /// When the system refuses the handlers or the thread.
+    pub fn on_signals() -> io::Result<Self> {
+        let shutdown = Self::new();
+        let requested = shutdown.clone();
+        let mut signals = Signals::new([SIGINT, SIGTERM])?;
+        std::thread::Builder::new().name("signals".into()).spawn(move || {
+            let mut first: Option<Instant> = None;
+            for signal in signals.forever() {
+                match first {
+                    None => tracing::info!("stopping"),
+                    Some(first) if first.elapsed() < ONE_WISH => {}
+                    // Fails only for signals that cannot be caught.
+                    Some(_) => drop(emulate_default_handler(signal)),
+                }
+                first.get_or_insert_with(Instant::now);
+                requested.request();
+            }
+        })?;
+        Ok(shutdown)
+    }
+
+    /// Makes the request.
+    pub fn request(&self) {
+        *self.lock() = true;
+        self.0.changed.notify_all();
+    }
+
+    /// Whether the request was made.
+    pub fn is_requested(&self) -> bool {
+        *self.lock()
+    }
+
+    /// Waits for the request, at most this long. Whether it was made.
+    pub fn wait_timeout(&self, at_most: Duration) -> bool {
+        let waited =
+            self.0.changed.wait_timeout_while(self.lock(), at_most, |requested| !*requested);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// Waits for the request.
+    pub fn wait(&self) {
+        let waited = self.0.changed.wait_while(self.lock(), |requested| !*requested);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// A poisoned lock still holds a whole boolean.
+    fn lock(&self) -> std::sync::MutexGuard<'_, bool> {
+        self.0.requested.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_waiting_thread_is_woken_at_once() {
+        let shutdown = Shutdown::new();
+        let waiter = std::thread::spawn({
+            let shutdown = shutdown.clone();
+            move || shutdown.wait_timeout(Duration::from_secs(600))
+        });
+        shutdown.request();
+        assert!(waiter.join().unwrap());
+        shutdown.wait();
+        assert!(shutdown.is_requested());
+    }
+
+    #[test]
+    fn without_a_request_the_wait_ends_by_itself() {
+        assert!(!Shutdown::new().wait_timeout(Duration::from_millis(1)));
+    }
+
+    #[test]
+    fn a_signal_makes_the_request() {
+        let shutdown = Shutdown::on_signals().unwrap();
+        assert!(!shutdown.is_requested());
+        signal_hook::low_level::raise(SIGTERM).unwrap();
+        assert!(shutdown.wait_timeout(Duration::from_secs(10)));
+    }
+}

@@ -1,0 +1,149 @@
+//! What a publisher says it has: its streams, their states and tracks.
+
+use serde::{Deserialize, Serialize};
+
+use crate::frame::Epoch;
+use crate::name::{StreamName, TrackName};
+use crate::time::Timestamp;
+use crate::wire::{self, WireError};
+
+/// Most streams one publisher may announce.
+pub const MAX_STREAMS: usize = 128;
+/// Most tracks one stream may have.
+pub const MAX_TRACKS: usize = 8;
+/// Longest reason, publisher name or source, in bytes; longer ones are cut when they are announced.
+pub const MAX_TEXT: usize = 200;
+
+/// How a stream is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StreamState {
+    /// Frames come, or would if somebody watched.
+    Live,
+    /// The source is well but nobody watches, so nothing is encoded.
+    Idle,
+    /// No frames, because of a fault; the reason says which.
+    Offline,
+    /// The source came to its end and will not go on.
+    Ended,
+}
+
+impl StreamState {
+    /// The state as written in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Idle => "idle",
+            Self::Offline => "offline",
+            Self::Ended => "ended",
+        }
+    }
+}
+
+/// Everything one publisher has. Announced on [`ReservedTopic::Catalog`](crate::ReservedTopic::Catalog) at every
+/// change, when asked, and every second.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Catalog {
+    /// The publisher's run.
+    pub epoch: Epoch,
+    /// The publisher's name for people: host and process.
+    pub publisher: String,
+    /// Its streams; each name once.
+    pub streams: Vec<StreamEntry>,
+}
+
+/// One stream of a catalog.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamEntry {
+    /// Its name.
+    pub name: StreamName,
+    /// How it is.
+    pub state: StreamState,
+    /// Why, in the words of a camera's owner; empty where there is nothing to say.
+    pub reason: String,
+    /// Since when, by the publisher's clock.
+    pub since: Timestamp,
+    /// The source, with user and password masked.
+    pub source: String,
+    /// Its tracks; each name once.
+    pub tracks: Vec<TrackEntry>,
+}
+
+/// One track of a stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrackEntry {
+    /// Its name.
+    pub name: TrackName,
+    /// Width in pixels; 0 while unknown.
+    pub width: u32,
+    /// Height in pixels; 0 while unknown.
+    pub height: u32,
+    /// Frames a thousand seconds, over the last seconds; 0 while none come.
+    pub millifps: u32,
+    /// Bits a second, over the last seconds.
+    pub bitrate: u64,
+    /// Frames published in this epoch.
+    pub published: u64,
+    /// Frames that the publisher dropped before publishing in this epoch, because it was too slow.
+    pub dropped: u64,
+}
+
+impl Catalog {
+    /// The catalog as the bytes of a message part, its texts cut to [`MAX_TEXT`].
+    pub fn encode(&self) -> Vec<u8> {
+        let mut catalog = self.clone();
+        cut(&mut catalog.publisher);
+        for stream in &mut catalog.streams {
+            cut(&mut stream.reason);
+            cut(&mut stream.source);
+        }
+        wire::encode(&catalog)
+    }
+
+    /// Reads a catalog from untrusted bytes.
+    ///
+    /// # Errors
+    /// When the bytes are of another version, malformed, or break one of the limits above.
+    pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
+        let catalog: Self = wire::decode(bytes)?;
+        catalog.validate()?;
+        Ok(catalog)
+    }
+
+    fn validate(&self) -> Result<(), WireError> {
+        if self.streams.len() > MAX_STREAMS {
+            return Err(WireError::Invalid("more than 128 streams in one catalog"));
+        }
+        if self.publisher.len() > MAX_TEXT {
+            return Err(WireError::Invalid("a publisher name of more than 200 bytes"));
+        }
+        if repeats(self.streams.iter().map(|stream| &stream.name)) {
+            return Err(WireError::Invalid("a stream name stands twice in one catalog"));
+        }
+        self.streams.iter().try_for_each(StreamEntry::validate)
+    }
+}
+
+impl StreamEntry {
+    fn validate(&self) -> Result<(), WireError> {
+        if self.reason.len() > MAX_TEXT || self.source.len() > MAX_TEXT {
+            return Err(WireError::Invalid("a reason or source of more than 200 bytes"));
+        }
+        if self.tracks.len() > MAX_TRACKS {
+            return Err(WireError::Invalid("more than 8 tracks in one stream"));
+        }
+        if repeats(self.tracks.iter().map(|track| &track.name)) {
+            return Err(WireError::Invalid("a track stands twice in one stream"));
+        }
+        Ok(())
+    }
+}
+
+fn repeats<T: Eq + std::hash::Hash>(mut items: impl Iterator<Item = T>) -> bool {
+    let mut seen = std::collections::HashSet::new();
+    !items.all(|item| seen.insert(item))
+}
+
+fn cut(text: &mut String) {
+    text.truncate(text.floor_char_boundary(MAX_TEXT));
+}

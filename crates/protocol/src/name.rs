@@ -1,0 +1,249 @@
+//! What streams, renditions and tracks are called. A value of these types is always valid.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// Longest stream name, in bytes.
+pub const MAX_STREAM_NAME: usize = 64;
+/// Longest rendition name, in bytes.
+pub const MAX_RENDITION: usize = 16;
+
+/// A text that is not a valid name, with the rule it breaks.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidName {
+    /// Not a stream name.
+    #[error(
+        "{0:?} is not a stream name: 1 to {MAX_STREAM_NAME} of a-z, 0-9, '_' and '-', beginning with a letter or digit"
+    )]
+    Stream(String),
+    /// Not a rendition.
+    #[error("{0:?} is not a rendition: 1 to {MAX_RENDITION} of a-z and 0-9")]
+    Rendition(String),
+    /// A word the protocol keeps for itself.
+    #[error("{0:?} is reserved: it asks the relay to choose, and names no rendition")]
+    Reserved(String),
+    /// Not a codec.
+    #[error("{0:?} is not a codec: jpeg or h264")]
+    Codec(String),
+    /// Not a track.
+    #[error("{0:?} is not a track: RENDITION.CODEC, for example full.jpeg")]
+    Track(String),
+}
+
+/// At most this much of a bad name is repeated in an error.
+const QUOTED: usize = 80;
+
+fn quoted(text: &str) -> String {
+    text.chars().take(QUOTED).collect()
+}
+
+/// What a viewer picks: the name of one source, `[a-z0-9][a-z0-9_-]{0,63}`.
+///
+/// Cheap to clone: the text is shared.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct StreamName(Arc<str>);
+
+impl StreamName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for StreamName {
+    type Err = InvalidName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        let letter_or_digit = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+        let bytes = text.as_bytes();
+        let valid = bytes.len() <= MAX_STREAM_NAME
+            && bytes.first().is_some_and(|&b| letter_or_digit(b))
+            && bytes.iter().all(|&b| letter_or_digit(b) || b == b'_' || b == b'-');
+        if valid { Ok(Self(text.into())) } else { Err(InvalidName::Stream(quoted(text))) }
+    }
+}
+
+/// One size and quality of a stream, `[a-z0-9]{1,16}`; `auto` is reserved.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Rendition(Arc<str>);
+
+impl Rendition {
+    /// The word that asks the relay to choose a rendition.
+    pub const AUTO: &str = "auto";
+
+    /// The rendition every stream has: the source's own size.
+    pub fn full() -> Self {
+        Self("full".into())
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Rendition {
+    type Err = InvalidName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        if text == Self::AUTO {
+            return Err(InvalidName::Reserved(quoted(text)));
+        }
+        let valid = (1..=MAX_RENDITION).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+        if valid { Ok(Self(text.into())) } else { Err(InvalidName::Rendition(quoted(text))) }
+    }
+}
+
+/// How a frame's payload is encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[repr(u8)]
+pub enum Codec {
+    /// One baseline or progressive JPEG image (ITU-T T.81), decodable alone.
+    Jpeg = 1,
+    /// H.264 in Annex B byte stream format (ITU-T H.264).
+    H264 = 2,
+}
+
+impl Codec {
+    /// The name used in topics, URLs and JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Jpeg => "jpeg",
+            Self::H264 => "h264",
+        }
+    }
+
+    /// The codec with this number in a `fanlight.v1` message.
+    pub fn from_number(number: u8) -> Option<Self> {
+        match number {
+            1 => Some(Self::Jpeg),
+            2 => Some(Self::H264),
+            _ => None,
+        }
+    }
+}
+
+impl FromStr for Codec {
+    type Err = InvalidName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        match text {
+            "jpeg" => Ok(Self::Jpeg),
+            "h264" => Ok(Self::H264),
+            _ => Err(InvalidName::Codec(quoted(text))),
+        }
+    }
+}
+
+/// A track within its stream: `RENDITION.CODEC`, for example `full.jpeg`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct TrackName {
+    /// Which size and quality.
+    pub rendition: Rendition,
+    /// Which encoding.
+    pub codec: Codec,
+}
+
+impl TrackName {
+    /// The track every stream has: full size, JPEG.
+    pub fn full_jpeg() -> Self {
+        Self { rendition: Rendition::full(), codec: Codec::Jpeg }
+    }
+}
+
+impl FromStr for TrackName {
+    type Err = InvalidName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        let (rendition, codec) =
+            text.split_once('.').ok_or_else(|| InvalidName::Track(quoted(text)))?;
+        Ok(Self { rendition: rendition.parse()?, codec: codec.parse()? })
+    }
+}
+
+impl fmt::Display for TrackName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.rendition, self.codec)
+    }
+}
+
+impl fmt::Display for Codec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What all textual names share: they print, compare and travel as their text.
+macro_rules! textual {
+    ($($name:ident),*) => { $(
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+        impl TryFrom<String> for $name {
+            type Error = InvalidName;
+            fn try_from(text: String) -> Result<Self, InvalidName> {
+                text.parse()
+            }
+        }
+        impl From<$name> for String {
+            fn from(name: $name) -> String {
+                name.0.as_ref().into()
+            }
+        }
+    )* };
+}
+
+textual!(StreamName, Rendition);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_name_keeps_to_its_alphabet_and_length() {
+        for good in ["a", "0", "front-door_2", &"x".repeat(64)] {
+            assert!(good.parse::<StreamName>().is_ok(), "{good}");
+        }
+        for bad in ["", "-a", "_a", "A", "a.b", "a/b", "a b", "ä", &"x".repeat(65)] {
+            assert!(bad.parse::<StreamName>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn auto_is_no_rendition() {
+        assert_eq!("auto".parse::<Rendition>(), Err(InvalidName::Reserved("auto".into())));
+        assert!("autox".parse::<Rendition>().is_ok());
+        assert!("full-hd".parse::<Rendition>().is_err());
+        assert!("x".repeat(17).parse::<Rendition>().is_err());
+    }
+
+    #[test]
+    fn a_long_bad_name_is_not_repeated_whole_in_the_error() {
+        let error = "X".repeat(100_000).parse::<StreamName>().unwrap_err();
+        assert!(error.to_string().len() < 300);
+    }
+
+    #[test]
+    fn a_track_name_is_rendition_dot_codec() {
+        let track: TrackName = "half.h264".parse().unwrap();
+        assert_eq!(track.to_string(), "half.h264");
+        assert!("half".parse::<TrackName>().is_err());
+        assert!("half.vp8".parse::<TrackName>().is_err());
+        assert!("auto.jpeg".parse::<TrackName>().is_err());
+    }
+}

@@ -1,0 +1,67 @@
+//! How bus values become bytes: one version byte, then bincode 2 with its standard configuration.
+//!
+//! This is the only module that knows bincode, so that another encoder of the same bytes can take its place.
+
+use bincode::config::{self, Configuration, Limit, LittleEndian, Varint};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// The version this build speaks; the first byte of every bus value.
+pub const VERSION: u8 = 1;
+
+/// Largest encoded bus value (header, catalog, ask or answer), in bytes. Decoding also allocates no more than this.
+pub const MAX_VALUE: usize = 256 * 1024;
+
+/// Bytes that are not a value of the type asked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WireError {
+    /// No bytes at all.
+    #[error("empty: not even a version byte")]
+    Empty,
+    /// Another version of this protocol.
+    #[error("speaks version {0} of the bus protocol, this program speaks version {VERSION}: run the same release on both sides")]
+    Version(u8),
+    /// Too many bytes.
+    #[error("{0} bytes long, more than the {MAX_VALUE} allowed")]
+    TooLarge(usize),
+    /// Not a value of this type.
+    #[error("malformed: {0}")]
+    Malformed(String),
+    /// A value, then more.
+    #[error("{0} bytes left over after the value")]
+    Trailing(usize),
+    /// A value whose content breaks a rule.
+    #[error("invalid: {0}")]
+    Invalid(&'static str),
+}
+
+type Bounded = Configuration<LittleEndian, Varint, Limit<MAX_VALUE>>;
+
+fn format() -> Bounded {
+    config::standard().with_limit::<MAX_VALUE>()
+}
+
+/// Encodes a value. Cannot fail: the values of this crate hold nothing that bincode cannot write.
+pub(crate) fn encode(value: &impl Serialize) -> Vec<u8> {
+    let mut bytes = vec![VERSION];
+    bincode::serde::encode_into_std_write(value, &mut bytes, config::standard())
+        .expect("plain structs, enums, strings and integers always encode");
+    bytes
+}
+
+/// Decodes a value from untrusted bytes.
+pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, WireError> {
+    if bytes.len() > MAX_VALUE {
+        return Err(WireError::TooLarge(bytes.len()));
+    }
+    let (&version, rest) = bytes.split_first().ok_or(WireError::Empty)?;
+    if version != VERSION {
+        return Err(WireError::Version(version));
+    }
+    let (value, consumed) = bincode::serde::decode_from_slice(rest, format())
+        .map_err(|error| WireError::Malformed(error.to_string()))?;
+    match rest.len() - consumed {
+        0 => Ok(value),
+        left => Err(WireError::Trailing(left)),
+    }
+}

@@ -1,0 +1,130 @@
+//! Who may do what. Every route and every `watch` passes [`Access::authorize`].
+
+mod host;
+pub mod origin;
+
+use axum::http::{HeaderMap, StatusCode, header};
+use fanlight_program::secret::Secret;
+use fanlight_protocol::StreamName;
+use subtle::ConstantTimeEq;
+
+use crate::refusal::Refusal;
+
+pub use host::HostRule;
+pub use origin::OriginRule;
+
+/// Something a client wants to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Load the page itself: it holds no secret, and asks for the token where one is needed.
+    LoadPage,
+    /// Ask whether the relay lives and is ready.
+    CheckHealth,
+    /// List streams, also over a WebSocket.
+    List,
+    /// Read counters.
+    ReadMetrics,
+    /// See a stream.
+    Watch,
+}
+
+/// What a client showed.
+#[derive(Debug, Clone, Default)]
+pub struct Credentials {
+    token: Option<String>,
+}
+
+impl Credentials {
+    /// What stands in the header `Authorization: Bearer …`, or else in the query's `token`.
+    pub fn of(headers: &HeaderMap, query_token: Option<&str>) -> Self {
+        let bearer = headers
+            .get(header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+        Self { token: bearer.or(query_token).map(str::to_owned) }
+    }
+}
+
+/// The rules of this relay.
+#[derive(Debug)]
+pub struct Access {
+    /// What every client must show, where anything.
+    pub token: Option<Secret>,
+    /// Names under which this relay may be addressed.
+    pub hosts: HostRule,
+    /// Pages of other origins, and what they may do.
+    pub origins: OriginRule,
+}
+
+impl Access {
+    /// Whether a client may do this, to this stream where it is about one.
+    ///
+    /// # Errors
+    /// 401 when a token is needed and none or a wrong one was shown.
+    pub fn authorize(
+        &self,
+        action: Action,
+        _stream: Option<&StreamName>,
+        credentials: &Credentials,
+    ) -> Result<(), Refusal> {
+        let open = matches!(action, Action::LoadPage | Action::CheckHealth);
+        let Some(token) = self.token.as_ref().filter(|_| !open) else { return Ok(()) };
+        match &credentials.token {
+            None => Err(unauthorized("this relay wants a token: add ?token=… to the address")),
+            Some(shown) if matches(shown, token.expose()) => Ok(()),
+            Some(_) => Err(unauthorized("this is not the relay's token")),
+        }
+    }
+}
+
+/// In a time that does not tell how much of the token was right.
+fn matches(shown: &str, token: &str) -> bool {
+    shown.as_bytes().ct_eq(token.as_bytes()).into()
+}
+
+fn unauthorized(message: &str) -> Refusal {
+    Refusal::new(StatusCode::UNAUTHORIZED, message)
+        .with_header(header::WWW_AUTHENTICATE, "Bearer realm=\"fanlight\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn access(token: Option<&str>) -> Access {
+        let token = token.map(|token| token.parse().unwrap());
+        Access { token, hosts: HostRule::new(&[]), origins: OriginRule::new(&[], true) }
+    }
+
+    fn shown(token: &str) -> Credentials {
+        Credentials::of(&HeaderMap::new(), Some(token))
+    }
+
+    #[test]
+    fn without_a_token_everything_is_open() {
+        let access = access(None);
+        for action in [Action::List, Action::Watch, Action::ReadMetrics, Action::LoadPage] {
+            assert!(access.authorize(action, None, &Credentials::default()).is_ok());
+        }
+    }
+
+    #[test]
+    fn with_a_token_only_page_and_health_are_open() {
+        let access = access(Some("s3cret"));
+        for action in [Action::List, Action::Watch, Action::ReadMetrics] {
+            assert!(access.authorize(action, None, &Credentials::default()).is_err());
+            assert!(access.authorize(action, None, &shown("s3cre")).is_err());
+            assert!(access.authorize(action, None, &shown("s3cret")).is_ok());
+        }
+        for action in [Action::LoadPage, Action::CheckHealth] {
+            assert!(access.authorize(action, None, &Credentials::default()).is_ok());
+        }
+    }
+
+    #[test]
+    fn a_bearer_header_beats_the_query() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::AUTHORIZATION, "Bearer right".parse().unwrap());
+        let credentials = Credentials::of(&headers, Some("wrong"));
+        assert!(access(Some("right")).authorize(Action::List, None, &credentials).is_ok());
+    }
+}

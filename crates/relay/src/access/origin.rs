@@ -1,0 +1,105 @@
+//! What pages of other origins may do: embed pictures, unless forbidden; nothing else, unless allowed.
+
+use axum::http::{HeaderMap, header};
+
+/// Whose page a request comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// Our own page, or no page at all (curl, VLC, an address typed in).
+    Own,
+    /// A page that `--allow-origin` names.
+    Allowed,
+    /// Any other page.
+    Foreign,
+}
+
+/// The origins allowed.
+#[derive(Debug)]
+pub struct OriginRule {
+    allowed: Vec<String>,
+    embed: bool,
+}
+
+impl OriginRule {
+    /// Allows these origins everything (`*`: all), and others to embed pictures where `embed` says so.
+    pub fn new(allowed: &[String], embed: bool) -> Self {
+        let allowed = allowed.iter().map(|origin| origin.trim_end_matches('/').to_lowercase());
+        Self { allowed: allowed.collect(), embed }
+    }
+
+    /// Whether pages of other origins may show MJPEG streams and snapshots.
+    pub fn embedding_allowed(&self) -> bool {
+        self.embed
+    }
+
+    /// Whose page a request comes from.
+    pub fn classify(&self, headers: &HeaderMap) -> Origin {
+        let text = |name| headers.get(name).and_then(|value: &header::HeaderValue| value.to_str().ok());
+        if let Some(origin) = text(header::ORIGIN) {
+            return self.named(origin, text(header::HOST));
+        }
+        // A plain GET, as of <img>, has no Origin; browsers tell by Fetch Metadata (W3C) whose page it is.
+        let site = headers.get("sec-fetch-site").and_then(|value| value.to_str().ok());
+        match site {
+            Some("cross-site" | "same-site") if !is_navigation(headers) => Origin::Foreign,
+            _ => Origin::Own,
+        }
+    }
+
+    fn named(&self, origin: &str, host: Option<&str>) -> Origin {
+        let origin = origin.to_lowercase();
+        let authority = origin.split_once("://").map(|(_, authority)| authority);
+        if authority.is_some() && authority == host.map(str::to_lowercase).as_deref() {
+            Origin::Own
+        } else if self.allowed.iter().any(|allowed| *allowed == origin || allowed == "*") {
+            Origin::Allowed
+        } else {
+            Origin::Foreign
+        }
+    }
+}
+
+/// Following a link from elsewhere is not embedding.
+fn is_navigation(headers: &HeaderMap) -> bool {
+    headers.get("sec-fetch-mode").is_some_and(|mode| mode == "navigate")
+        && headers.get("sec-fetch-dest").is_some_and(|dest| dest == "document")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn classify(rule: &OriginRule, headers: &[(&'static str, &'static str)]) -> Origin {
+        let headers = headers.iter().map(|(name, value)| {
+            (header::HeaderName::from_static(name), header::HeaderValue::from_static(value))
+        });
+        rule.classify(&headers.collect())
+    }
+
+    #[test]
+    fn a_page_is_known_by_its_origin() {
+        let rule = OriginRule::new(&["https://wall.example/".into()], true);
+        let host = ("host", "cam:7474");
+        assert_eq!(classify(&rule, &[host]), Origin::Own);
+        assert_eq!(classify(&rule, &[host, ("origin", "http://cam:7474")]), Origin::Own);
+        assert_eq!(classify(&rule, &[host, ("origin", "https://wall.example")]), Origin::Allowed);
+        assert_eq!(classify(&rule, &[host, ("origin", "https://evil.example")]), Origin::Foreign);
+        assert_eq!(classify(&rule, &[host, ("origin", "http://cam:7475")]), Origin::Foreign);
+        assert_eq!(classify(&rule, &[host, ("origin", "null")]), Origin::Foreign);
+        assert_eq!(classify(&rule, &[("origin", "null")]), Origin::Foreign);
+    }
+
+    #[test]
+    fn an_embedded_picture_is_known_by_fetch_metadata() {
+        let rule = OriginRule::new(&[], true);
+        assert_eq!(classify(&rule, &[("sec-fetch-site", "cross-site")]), Origin::Foreign);
+        assert_eq!(classify(&rule, &[("sec-fetch-site", "same-origin")]), Origin::Own);
+        assert_eq!(classify(&rule, &[("sec-fetch-site", "none")]), Origin::Own);
+        let link = [
+            ("sec-fetch-site", "cross-site"),
+            ("sec-fetch-mode", "navigate"),
+            ("sec-fetch-dest", "document"),
+        ];
+        assert_eq!(classify(&rule, &link), Origin::Own);
+    }
+}

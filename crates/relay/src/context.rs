@@ -1,0 +1,31 @@
+//! What every request may need.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::access::Access;
+use crate::hub::Hub;
+use crate::ingest::Ingest;
+use crate::limits::Limits;
+use crate::page::Page;
+
+/// What every request may need.
+#[derive(Debug)]
+pub struct Context {
+    /// All streams.
+    pub hub: Arc<Hub>,
+    /// What is listened to.
+    pub ingest: Arc<Ingest>,
+    /// Who may do what.
+    pub access: Access,
+    /// How many viewers there may be.
+    pub limits: Arc<Limits>,
+    /// The page.
+    pub page: Page,
+    /// Says that the relay ends.
+    pub stop: CancellationToken,
+    /// All sockets at work.
+    pub tasks: TaskTracker,
+}

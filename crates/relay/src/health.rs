@@ -1,0 +1,54 @@
+//! Whether the relay lives and is ready, for supervisors and for people with an empty wall.
+
+use std::fmt::Write as _;
+
+use axum::http::StatusCode;
+use fanlight_bus::{Listening, clock};
+
+/// Ready: every endpoint named is connected, or, where none is named, a publisher was heard. With a line on each place.
+pub fn readiness(listening: &[Listening]) -> (StatusCode, String) {
+    let is_folder = |place: &Listening| place.place.starts_with('/');
+    let ready = match listening.iter().any(|place| !is_folder(place)) {
+        true => listening.iter().filter(|place| !is_folder(place)).all(|place| place.connected),
+        false => listening.iter().any(|place| place.heard),
+    };
+    let mut text = String::from(if ready { "ready\n" } else { "not ready\n" });
+    for place in listening {
+        let seconds = clock::now().since(place.since).as_secs();
+        let heard = match (place.connected, place.heard) {
+            (true, _) => "connected".into(),
+            (false, true) => "a publisher was heard, and is gone now".into(),
+            (false, false) => format!("never heard a publisher in {seconds} s"),
+        };
+        writeln!(text, "{}: {heard}", place.place).expect("writing to memory does not fail");
+    }
+    if !ready {
+        text += "start one here: fanlight-capture --stream test=test\n";
+    }
+    (if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(place: &str, heard: bool, connected: bool) -> Listening {
+        Listening { place: place.into(), heard, connected, since: clock::now() }
+    }
+
+    #[test]
+    fn a_watched_folder_is_ready_once_somebody_was_heard() {
+        assert_eq!(readiness(&[place("/run/fanlight", false, false)]).0, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(readiness(&[place("/run/fanlight", true, false)]).0, StatusCode::OK);
+    }
+
+    #[test]
+    fn named_endpoints_are_ready_when_all_are_connected() {
+        let (one, two) = (place("tcp://a:1", true, true), place("tcp://b:1", true, false));
+        assert_eq!(readiness(&[one.clone(), two]).0, StatusCode::SERVICE_UNAVAILABLE);
+        let (status, text) = readiness(&[one.clone(), place("tcp://b:1", false, false)]);
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(text.contains("tcp://b:1: never heard a publisher"), "{text}");
+        assert_eq!(readiness(&[one]).0, StatusCode::OK);
+    }
+}

@@ -1,0 +1,23 @@
+//! One encoded picture.
+
+use bytes::Bytes;
+use fanlight_protocol::{FrameFlags, Timestamp};
+
+/// One encoded picture, held once and shared by all who send it.
+#[derive(Debug)]
+pub struct Frame {
+    /// The publisher's count on this track.
+    pub sequence: u64,
+    /// When the picture was taken, by our clock.
+    pub captured_at: Timestamp,
+    /// When it came in, by our clock.
+    pub received_at: Timestamp,
+    /// What a viewer must know before it decodes.
+    pub flags: FrameFlags,
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// The encoded picture. The hub never looks inside.
+    pub payload: Bytes,
+}

@@ -1,0 +1,87 @@
+//! One-to-many in memory: every track's newest frames, and the viewers' places among them.
+//!
+//! - [`Frame`]: one encoded picture, shared by all who send it;
+//! - [`ring`]: the frames a track holds, and the drop policy;
+//! - [`Track`]: a ring that rings the bells of those who wait for it;
+//! - [`Stream`]: a name, its status and its tracks;
+//! - [`Viewer`]: one subscription: a place in a ring;
+//! - [`pace`]: whether a viewer keeps up.
+//!
+//! What does not belong here: axum, ZeroMQ, and what is inside a payload.
+
+mod bells;
+mod frame;
+pub mod pace;
+pub mod ring;
+mod stream;
+mod track;
+mod viewer;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use fanlight_protocol::StreamName;
+use tokio::sync::watch;
+
+pub use bells::Bell;
+pub use frame::Frame;
+pub use stream::{Status, Stream};
+pub use track::Track;
+pub use viewer::{Next, Viewer};
+
+/// All streams, by name.
+///
+/// The mutex guards a map of handles only: it is held for a look-up, never across a wait or a send.
+#[derive(Debug)]
+pub struct Hub {
+    streams: Mutex<BTreeMap<StreamName, Arc<Stream>>>,
+    /// Counts changes of what is listed: streams that came or went, or changed their state.
+    changes: watch::Sender<u64>,
+    /// Woken when a track gets its first viewer.
+    demand: Bell,
+}
+
+impl Hub {
+    /// An empty hub. `demand` is rung when a track gets its first viewer.
+    pub fn new(demand: Bell) -> Self {
+        Self { streams: Mutex::default(), changes: watch::Sender::new(0), demand }
+    }
+
+    /// The stream of this name, where it is known.
+    pub fn stream(&self, name: &str) -> Option<Arc<Stream>> {
+        self.lock().get(name).cloned()
+    }
+
+    /// All known streams, by name.
+    pub fn streams(&self) -> Vec<Arc<Stream>> {
+        self.lock().values().cloned().collect()
+    }
+
+    /// The stream of this name, made where it is not known yet.
+    pub fn open(&self, name: &StreamName, status: Status) -> Arc<Stream> {
+        let make = || Arc::new(Stream::new(name.clone(), status, self.demand.clone()));
+        let stream = self.lock().entry(name.clone()).or_insert_with(make).clone();
+        self.changed();
+        stream
+    }
+
+    /// Forgets a stream. Viewers that it may still have keep their place, and wait.
+    pub fn close(&self, name: &str) {
+        self.lock().remove(name);
+        self.changed();
+    }
+
+    /// Says that what is listed has changed.
+    pub fn changed(&self) {
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// Wakes whoever shows the list when it changes.
+    pub fn watch_changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<StreamName, Arc<Stream>>> {
+        self.streams.lock().expect("no panic while the map is looked at")
+    }
+}

@@ -1,0 +1,124 @@
+//! Whether a viewer keeps up. No clock: `now` is passed in.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use fanlight_protocol::Timestamp;
+
+/// What is looked back on to call a viewer slow.
+const WINDOW: Duration = Duration::from_secs(2);
+/// More than one frame in so many dropped is slow.
+const TOLERATED_SHARE: u64 = 5;
+/// A frame that waited longer than this for its turn is slow.
+const TOLERATED_WAIT: Duration = Duration::from_millis(500);
+/// Without a drop for this long a slow viewer is well again.
+const RECOVERY: Duration = Duration::from_secs(3);
+/// The window is kept in steps of this length, which bounds it at a handful.
+const STEP: Duration = Duration::from_millis(250);
+
+/// One step of the window.
+#[derive(Debug, Clone, Copy)]
+struct Count {
+    since: Timestamp,
+    sent: u64,
+    dropped: u64,
+}
+
+/// The pace of one viewer.
+#[derive(Debug, Default)]
+pub struct Pace {
+    window: VecDeque<Count>,
+    slow: bool,
+    last_fault: Timestamp,
+}
+
+impl Pace {
+    /// Notes a frame sent at `now`, which had `waited` in this relay, after `dropped` others.
+    /// Returns whether the viewer has just become slow (true) or well again (false).
+    pub fn note(&mut self, now: Timestamp, waited: Duration, dropped: u64) -> Option<bool> {
+        self.count(now, dropped);
+        let late = waited > TOLERATED_WAIT;
+        if dropped > 0 || late {
+            self.last_fault = now;
+        }
+        let (sent, dropped) = self
+            .window
+            .iter()
+            .fold((0, 0), |(sent, dropped), count| (sent + count.sent, dropped + count.dropped));
+        let slow = if self.slow {
+            now.since(self.last_fault) < RECOVERY
+        } else {
+            late || dropped * TOLERATED_SHARE > sent + dropped
+        };
+        (std::mem::replace(&mut self.slow, slow) != slow).then_some(slow)
+    }
+
+    /// Whether the viewer is slow.
+    pub fn is_slow(&self) -> bool {
+        self.slow
+    }
+
+    fn count(&mut self, now: Timestamp, dropped: u64) {
+        while self.window.front().is_some_and(|oldest| now.since(oldest.since) > WINDOW) {
+            self.window.pop_front();
+        }
+        match self.window.back_mut() {
+            Some(last) if now.since(last.since) < STEP => {
+                last.sent += 1;
+                last.dropped += dropped;
+            }
+            _ => self.window.push_back(Count { since: now, sent: 1, dropped }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UNCHANGED: [bool; 0] = [];
+    const FRAME: Duration = Duration::from_millis(33);
+
+    /// Sends a frame every `interval` for `seconds`, each after `dropped` others; returns the changes seen.
+    fn send(pace: &mut Pace, now: &mut Timestamp, seconds: u64, dropped: u64) -> Vec<bool> {
+        let interval = FRAME * (dropped as u32 + 1);
+        let frames = Duration::from_secs(seconds).as_micros() / interval.as_micros();
+        (0..frames)
+            .filter_map(|_| {
+                *now = *now + interval;
+                pace.note(*now, Duration::from_millis(5), dropped)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_viewer_that_gets_everything_is_never_slow() {
+        let (mut pace, mut now) = (Pace::default(), Timestamp::from_micros(1));
+        assert_eq!(send(&mut pace, &mut now, 60, 0), UNCHANGED);
+    }
+
+    #[test]
+    fn every_second_frame_dropped_is_slow_and_three_good_seconds_are_well_again() {
+        let (mut pace, mut now) = (Pace::default(), Timestamp::from_micros(1));
+        send(&mut pace, &mut now, 5, 0);
+        assert_eq!(send(&mut pace, &mut now, 5, 1), [true]);
+        assert_eq!(send(&mut pace, &mut now, 2, 0), UNCHANGED);
+        assert_eq!(send(&mut pace, &mut now, 2, 0), [false]);
+    }
+
+    #[test]
+    fn one_hiccup_is_not_slow() {
+        let (mut pace, mut now) = (Pace::default(), Timestamp::from_micros(1));
+        send(&mut pace, &mut now, 5, 0);
+        now = now + FRAME * 4;
+        assert_eq!(pace.note(now, Duration::from_millis(5), 3), None);
+        assert_eq!(send(&mut pace, &mut now, 10, 0), UNCHANGED);
+    }
+
+    #[test]
+    fn a_frame_that_waited_half_a_second_is_slow() {
+        let mut pace = Pace::default();
+        assert_eq!(pace.note(Timestamp::from_micros(9), Duration::from_millis(501), 0), Some(true));
+        assert!(pace.is_slow());
+    }
+}

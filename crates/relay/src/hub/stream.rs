@@ -1,0 +1,132 @@
+//! A name, how it is, and its tracks.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use fanlight_protocol::{
+    Rendition, StreamName, StreamState, Timestamp, Topic, TrackEntry, TrackName,
+};
+
+use super::{Bell, Track, Viewer};
+use crate::traffic::Traffic;
+
+/// How a stream is, as its publisher says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// Live, idle, offline or ended.
+    pub state: StreamState,
+    /// Why, in words; empty where there is nothing to say.
+    pub reason: String,
+    /// Since when, by our clock.
+    pub since: Timestamp,
+    /// The source, with user and password masked.
+    pub source: String,
+    /// What the publisher says of its tracks.
+    pub tracks: Vec<TrackEntry>,
+}
+
+impl Status {
+    /// Whether the same would be shown to somebody who waits for changes: numbers that always move are left out.
+    pub fn looks_like(&self, other: &Self) -> bool {
+        let sizes = |status: &Self| -> Vec<_> {
+            status.tracks.iter().map(|t| (t.name.clone(), t.width, t.height)).collect()
+        };
+        (self.state, &self.reason, &self.source) == (other.state, &other.reason, &other.source)
+            && sizes(self) == sizes(other)
+    }
+}
+
+/// A stream. Its mutexes guard small values and are never held across a wait.
+#[derive(Debug)]
+pub struct Stream {
+    name: StreamName,
+    status: Mutex<Arc<Status>>,
+    tracks: Mutex<BTreeMap<TrackName, Arc<Track>>>,
+    demand: Bell,
+    /// What went out to viewers.
+    pub traffic: Traffic,
+}
+
+impl Stream {
+    pub(super) fn new(name: StreamName, status: Status, demand: Bell) -> Self {
+        Self {
+            name,
+            status: Mutex::new(Arc::new(status)),
+            tracks: Mutex::default(),
+            demand,
+            traffic: Traffic::default(),
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &StreamName {
+        &self.name
+    }
+
+    /// How it is.
+    pub fn status(&self) -> Arc<Status> {
+        self.status.lock().expect("no panic while the status is replaced").clone()
+    }
+
+    /// Replaces the status and wakes all viewers where it looks different; returns whether it does.
+    pub fn set_status(&self, status: Status) -> bool {
+        let status = Arc::new(status);
+        let before = std::mem::replace(
+            &mut *self.status.lock().expect("no panic while the status is replaced"),
+            status.clone(),
+        );
+        let changed = !before.looks_like(&status);
+        if changed {
+            self.tracks().iter().for_each(|track| track.ring_bells());
+        }
+        changed
+    }
+
+    /// The renditions there are, the full one first.
+    pub fn renditions(&self) -> Vec<Rendition> {
+        let mut tracks = self.status().tracks.clone();
+        tracks.sort_by_key(|track| std::cmp::Reverse(u64::from(track.width) * u64::from(track.height)));
+        let mut renditions: Vec<Rendition> = Vec::new();
+        for track in tracks {
+            if !renditions.contains(&track.name.rendition) {
+                renditions.push(track.name.rendition);
+            }
+        }
+        renditions
+    }
+
+    /// All tracks that are or were watched.
+    pub fn tracks(&self) -> Vec<Arc<Track>> {
+        self.lock_tracks().values().cloned().collect()
+    }
+
+    /// A track that is or was watched.
+    pub fn known_track(&self, name: &TrackName) -> Option<Arc<Track>> {
+        self.lock_tracks().get(name).cloned()
+    }
+
+    /// A track, made where nobody watched it so far.
+    pub fn track(&self, name: &TrackName) -> Arc<Track> {
+        let make = || Arc::new(Track::new(Topic::new(self.name.clone(), name.clone())));
+        self.lock_tracks().entry(name.clone()).or_insert_with(make).clone()
+    }
+
+    /// Viewers of all tracks.
+    pub fn viewers(&self) -> u64 {
+        self.tracks().iter().map(|track| track.viewers()).sum()
+    }
+
+    /// Begins to watch a track: `bell` rings when there is a frame or the status changes.
+    pub fn watch(self: &Arc<Self>, name: &TrackName, bell: Bell) -> Viewer {
+        let track = self.track(name);
+        let (place, first) = track.join(bell.clone());
+        if first {
+            self.demand.notify_one();
+        }
+        Viewer::new(self.clone(), track, place, bell)
+    }
+
+    fn lock_tracks(&self) -> std::sync::MutexGuard<'_, BTreeMap<TrackName, Arc<Track>>> {
+        self.tracks.lock().expect("no panic while the map is looked at")
+    }
+}

@@ -1,0 +1,89 @@
+//! One sequence of frames, and those who wait for its next one.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use fanlight_protocol::Topic;
+
+use super::bells::{Bell, Bells};
+use super::ring::{Place, Ring, Step};
+use super::Frame;
+
+/// A track. The mutex guards the ring only: it is held to push or to take a handle, never across a wait or a send, and
+/// released before anybody is woken.
+#[derive(Debug)]
+pub struct Track {
+    topic: Topic,
+    ring: Mutex<Ring>,
+    bells: Bells,
+    viewers: AtomicU64,
+    lost: AtomicU64,
+}
+
+impl Track {
+    pub(super) fn new(topic: Topic) -> Self {
+        Self {
+            topic,
+            ring: Mutex::default(),
+            bells: Bells::default(),
+            viewers: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
+        }
+    }
+
+    /// The track's name on the bus.
+    pub fn topic(&self) -> &Topic {
+        &self.topic
+    }
+
+    /// Takes in a frame and wakes those who wait for it. `lost` frames were missing just before it.
+    pub fn push(&self, frame: Frame, lost: u64) {
+        self.lost.fetch_add(lost, Ordering::Relaxed);
+        self.ring().push(Arc::new(frame));
+        self.bells.ring();
+    }
+
+    /// The newest frame held.
+    pub fn newest(&self) -> Option<Arc<Frame>> {
+        self.ring().newest().cloned()
+    }
+
+    /// Frames lost between capture and this relay.
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    /// Viewers watching now.
+    pub fn viewers(&self) -> u64 {
+        self.viewers.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn step(&self, place: Place) -> Option<Step> {
+        self.ring().step(place)
+    }
+
+    /// Adds a viewer; returns its place, and whether it is the first. It begins with the newest frame held.
+    pub(super) fn join(&self, bell: Bell) -> (Place, bool) {
+        self.bells.add(bell);
+        let first = self.viewers.fetch_add(1, Ordering::Relaxed) == 0;
+        (self.ring().head().saturating_sub(1), first)
+    }
+
+    pub(super) fn leave(&self, bell: &Bell) {
+        self.bells.remove(bell);
+        self.viewers.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Lets go of all frames, so that whoever comes later does not begin with an old one.
+    pub fn clear(&self) {
+        self.ring().clear();
+    }
+
+    pub(super) fn ring_bells(&self) {
+        self.bells.ring();
+    }
+
+    fn ring(&self) -> std::sync::MutexGuard<'_, Ring> {
+        self.ring.lock().expect("no panic while a frame is pushed or taken")
+    }
+}

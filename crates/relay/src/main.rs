@@ -1,0 +1,35 @@
+//! The program `fanlight-relay`.
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use fanlight_relay::{Options, Relay, Settings, server};
+use tokio::signal::unix::{SignalKind, signal};
+
+fn main() -> ExitCode {
+    fanlight_program::run(|options: Options| Settings::try_from(options), run)
+}
+
+fn run(settings: Settings) -> anyhow::Result<()> {
+    let listener = server::listen(settings.listen, settings.reuse_port)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start threads")?;
+    let ended = runtime.block_on(async {
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let relay = Relay::start(settings, listener)?;
+        tracing::info!("showing pictures at http://{}", relay.address());
+        let signalled = async {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        };
+        relay.run_until(signalled).await
+    });
+    // Connections that are still there are cut off; waiting for them would break the promise to be gone.
+    runtime.shutdown_background();
+    ended
+}

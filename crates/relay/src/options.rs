@@ -1,0 +1,231 @@
+//! What the user wrote, and what the relay makes of it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, ensure};
+use clap::Parser;
+use fanlight_bus::{Endpoint, Folder, SubscriberOptions};
+use fanlight_program::secret::Secret;
+use serde::{Deserialize, Serialize};
+
+use crate::access::{Access, HostRule, OriginRule};
+use crate::limits::{Limits, MAX_VIEWERS, MAX_VIEWERS_PER_ADDRESS};
+
+/// Most endpoints to subscribe to.
+const MAX_ENDPOINTS: usize = 64;
+/// Shortest and longest token.
+const TOKEN: std::ops::RangeInclusive<usize> = 8..=512;
+/// Where the relay listens unless told otherwise.
+const LISTEN: &str = "127.0.0.1:7474";
+
+/// Shows live pictures from cameras in many browsers at once.
+///
+/// Subscribes to what fanlight-capture publishes and fans every picture out to its viewers: the page at /, WebSockets
+/// (/ws, /streams/NAME/ws), MJPEG (/streams/NAME/mjpeg) and snapshots (/streams/NAME/snapshot).
+#[derive(Debug, Default, Parser, Serialize, Deserialize)]
+#[command(name = "fanlight-relay", version, after_help = LIMITS)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Options {
+    /// Where to listen; beyond loopback only with --token or --insecure [default: 127.0.0.1:7474]
+    #[arg(long, env = "FANLIGHT_LISTEN", value_name = "ADDRESS:PORT")]
+    pub listen: Option<SocketAddr>,
+
+    /// A publisher to follow, ipc:///PATH or tcp://HOST:PORT; repeatable, at most 64. In the environment: separated by
+    /// commas [default: all of this user on this machine]
+    #[arg(long, env = "FANLIGHT_SUBSCRIBE", value_name = "ENDPOINT", value_delimiter = ',')]
+    pub subscribe: Vec<String>,
+
+    /// What viewers must show, as ?token=… or Authorization: Bearer …; 8 to 512 letters. Better in the environment or a
+    /// file than on the command line, where other users see it
+    #[arg(long, env = "FANLIGHT_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    pub token: Option<Secret>,
+
+    /// Listen beyond loopback without a token: whoever reaches the port sees the pictures
+    #[arg(long, env = "FANLIGHT_INSECURE", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub insecure: Option<bool>,
+
+    /// A name under which browsers may address this relay, beside localhost, this machine's name and addresses;
+    /// repeatable
+    #[arg(long, env = "FANLIGHT_ALLOW_HOST", value_name = "NAME", value_delimiter = ',')]
+    pub allow_host: Vec<String>,
+
+    /// An origin whose pages may use the API and WebSockets, such as https://wall.example, or * for all; repeatable
+    #[arg(long, env = "FANLIGHT_ALLOW_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
+    pub allow_origin: Vec<String>,
+
+    /// Forbid pages of other origins to embed MJPEG and snapshots
+    #[arg(long, env = "FANLIGHT_NO_EMBED", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub no_embed: Option<bool>,
+
+    /// Viewers in all [default: 4096]
+    #[arg(long, env = "FANLIGHT_MAX_VIEWERS", value_name = "N")]
+    pub max_viewers: Option<usize>,
+
+    /// Viewers from one address; loopback is exempt [default: 64]
+    #[arg(long, env = "FANLIGHT_MAX_VIEWERS_PER_ADDRESS", value_name = "N")]
+    pub max_viewers_per_address: Option<usize>,
+
+    /// Share the port with other relays that say so too
+    #[arg(long, env = "FANLIGHT_REUSE_PORT", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub reuse_port: Option<bool>,
+
+    /// Serve the page from this folder instead of the one built in: for working on it
+    #[arg(long, env = "FANLIGHT_WEB", value_name = "FOLDER")]
+    pub web: Option<PathBuf>,
+}
+
+const LIMITS: &str = "\
+Limits:
+  frames        16 MiB of picture; a viewer lags at most 2 frames behind, then skips to the newest
+  viewers       --max-viewers and --max-viewers-per-address; 256 on one socket; 512 connections beyond them
+  stalled       a viewer that takes no byte for 10 s while some wait is closed; a silent one after 50 s
+  requests      heads of 16 KiB and 64 lines, within 10 s; WebSocket messages of 4 KiB
+  snapshots     wait 3 s for a picture younger than 2 s
+  streams       1024 names; each stays known for 60 s after its publisher is gone
+  publishers    64 endpoints, and 64 in the watched folder ($XDG_RUNTIME_DIR/fanlight)
+  closing       2 s after SIGINT or SIGTERM all viewers are gone";
+
+/// What the relay works with.
+#[derive(Debug)]
+pub struct Settings {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Whether to share the port.
+    pub reuse_port: bool,
+    /// Whom to follow.
+    pub bus: SubscriberOptions,
+    /// Who may do what.
+    pub access: Access,
+    /// How many viewers there may be.
+    pub limits: Limits,
+    /// Where the page is read from, if not from the binary.
+    pub web: Option<PathBuf>,
+}
+
+impl TryFrom<Options> for Settings {
+    type Error = anyhow::Error;
+
+    fn try_from(options: Options) -> anyhow::Result<Self> {
+        let listen = options.listen.unwrap_or_else(|| LISTEN.parse().expect("an address and port"));
+        let exposed = !listen.ip().to_canonical().is_loopback();
+        ensure!(
+            !exposed || options.token.is_some() || options.insecure == Some(true),
+            "--listen {listen} can be reached from other machines: add --token TOKEN, or --insecure if everybody there \
+             may see the pictures"
+        );
+        if let Some(token) = &options.token {
+            ensure!(
+                TOKEN.contains(&token.expose().len()),
+                "--token: {} to {} letters; this one has {}",
+                TOKEN.start(),
+                TOKEN.end(),
+                token.expose().len()
+            );
+        }
+        if let Some(web) = &options.web {
+            ensure!(web.join("index.html").is_file(), "--web {}: there is no index.html in it", web.display());
+        }
+        Ok(Self {
+            listen,
+            reuse_port: options.reuse_port.unwrap_or(false),
+            bus: bus(&options.subscribe)?,
+            access: Access {
+                hosts: HostRule::new(&options.allow_host),
+                origins: origins(&options.allow_origin, options.no_embed != Some(true))?,
+                token: options.token,
+            },
+            limits: Limits::new(
+                positive("--max-viewers", options.max_viewers.unwrap_or(MAX_VIEWERS))?,
+                positive(
+                    "--max-viewers-per-address",
+                    options.max_viewers_per_address.unwrap_or(MAX_VIEWERS_PER_ADDRESS),
+                )?,
+            ),
+            web: options.web,
+        })
+    }
+}
+
+/// Without endpoints, whoever publishes in this user's folder.
+fn bus(subscribe: &[String]) -> anyhow::Result<SubscriberOptions> {
+    ensure!(
+        subscribe.len() <= MAX_ENDPOINTS,
+        "--subscribe: at most {MAX_ENDPOINTS} endpoints, these are {}",
+        subscribe.len()
+    );
+    let endpoints: Vec<Endpoint> = subscribe
+        .iter()
+        .map(|text| text.parse().with_context(|| "--subscribe"))
+        .collect::<anyhow::Result<_>>()?;
+    for (at, endpoint) in endpoints.iter().enumerate() {
+        ensure!(!endpoints[..at].contains(endpoint), "--subscribe {endpoint} stands there twice");
+    }
+    let folder = match endpoints.is_empty() {
+        true => Some(Folder::default_of_user().context("the folder where publishers are looked for")?),
+        false => None,
+    };
+    Ok(SubscriberOptions { endpoints, folder })
+}
+
+fn origins(allowed: &[String], embed: bool) -> anyhow::Result<OriginRule> {
+    for origin in allowed {
+        let authority = origin.split_once("://").map(|(_, rest)| rest.trim_end_matches('/'));
+        ensure!(
+            origin == "*" || authority.is_some_and(|rest| !rest.is_empty() && !rest.contains('/')),
+            "--allow-origin {origin}: write it as browsers do, https://NAME or http://NAME:PORT, without a path"
+        );
+    }
+    Ok(OriginRule::new(allowed, embed))
+}
+
+fn positive(flag: &str, number: usize) -> anyhow::Result<usize> {
+    ensure!((1..=1_000_000).contains(&number), "{flag} {number}: 1 to 1000000");
+    Ok(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(args: &[&str]) -> anyhow::Result<Settings> {
+        let args = std::iter::once("fanlight-relay").chain(args.iter().copied());
+        Settings::try_from(Options::try_parse_from(args)?)
+    }
+
+    fn error(args: &[&str]) -> String {
+        format!("{:#}", settings(args).unwrap_err())
+    }
+
+    #[test]
+    fn by_default_it_binds_loopback() {
+        let settings = settings(&["--subscribe", "tcp://127.0.0.1:1"]).unwrap();
+        assert_eq!(settings.listen.to_string(), "127.0.0.1:7474");
+    }
+
+    #[test]
+    fn listening_beyond_loopback_wants_a_token_or_the_word_insecure() {
+        let bus = ["--subscribe", "tcp://127.0.0.1:1"];
+        let with = |more: &[&str]| settings(&[&bus, more].concat());
+        for exposed in ["0.0.0.0:7474", "192.168.1.5:7474", "[::]:7474"] {
+            let refused = with(&["--listen", exposed]).unwrap_err().to_string();
+            assert!(refused.contains(exposed) && refused.contains("--token"), "{refused}");
+            assert!(with(&["--listen", exposed, "--insecure"]).is_ok());
+            assert!(with(&["--listen", exposed, "--token", "s3cr3t-s3cr3t"]).is_ok());
+        }
+        assert!(with(&["--listen", "[::1]:7474"]).is_ok());
+    }
+
+    #[test]
+    fn a_wrong_option_is_named_with_its_rule() {
+        let bus = ["--subscribe", "tcp://127.0.0.1:1"];
+        let error = |more: &[&str]| error(&[&bus, more].concat());
+        assert!(error(&["--token", "short"]).contains("8 to 512"));
+        assert!(!error(&["--token", "short"]).contains("short"));
+        assert!(error(&["--subscribe", "nonsense"]).contains("write ipc:///PATH"));
+        assert!(error(&["--subscribe", "tcp://127.0.0.1:1"]).contains("twice"));
+        assert!(error(&["--max-viewers", "0"]).contains("--max-viewers 0"));
+        assert!(error(&["--allow-origin", "wall.example"]).contains("https://NAME"));
+        assert!(error(&["--web", "/nowhere"]).contains("index.html"));
+    }
+}

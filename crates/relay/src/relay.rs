@@ -1,0 +1,91 @@
+//! The whole relay: near side, hub, far side, and their end.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::context::Context;
+use crate::hub::{Bell, Hub};
+use crate::ingest::Ingest;
+use crate::options::Settings;
+use crate::page::Page;
+use crate::{routes, server};
+
+/// Time for viewers to be told and connections to close; what is left then is cut off. With the grace for a message
+/// under way this keeps the promise to be gone within two seconds.
+const DRAIN: Duration = Duration::from_millis(1500);
+
+/// A running relay.
+#[derive(Debug)]
+pub struct Relay {
+    address: SocketAddr,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+    near_side: JoinHandle<()>,
+    far_side: JoinHandle<()>,
+}
+
+impl Relay {
+    /// Starts a relay on a listener that is bound already. To be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// When the bus cannot be started or the listener cannot be used.
+    pub fn start(settings: Settings, listener: TcpListener) -> anyhow::Result<Self> {
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let bell = Bell::default();
+        let hub = Arc::new(Hub::new(bell.clone()));
+        let ingest = Ingest::start(settings.bus, hub.clone(), bell).context("the bus")?;
+        let connections = settings.limits.connections();
+        let context = Arc::new(Context {
+            hub,
+            ingest: Arc::new(ingest),
+            access: settings.access,
+            limits: Arc::new(settings.limits),
+            page: Page::new(settings.web),
+            stop: stop.clone(),
+            tasks: tasks.clone(),
+        });
+        let ingest = context.ingest.clone();
+        let near_stop = stop.clone();
+        let near_side = tokio::spawn(async move { ingest.run(near_stop).await });
+        let router = routes::router(context);
+        let far_side =
+            tokio::spawn(server::serve(listener, router, connections, stop.clone(), tasks.clone()));
+        Ok(Self { address, stop, tasks, near_side, far_side })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Runs until `ended`, then tells all viewers, and returns when they are gone.
+    ///
+    /// # Errors
+    /// When a vital part has panicked: better to end than to live on as half a relay.
+    pub async fn run_until(mut self, ended: impl Future<Output = ()>) -> anyhow::Result<()> {
+        let broken = tokio::select! {
+            () = ended => None,
+            end = &mut self.near_side => Some(("the side towards the bus", end)),
+            end = &mut self.far_side => Some(("the side towards viewers", end)),
+        };
+        self.stop.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(DRAIN, self.tasks.wait()).await.is_err() {
+            tracing::info!(connections = self.tasks.len(), "cutting off viewers that take nothing");
+        }
+        match broken {
+            Some((part, Err(error))) => Err(anyhow::Error::new(error).context(part)),
+            Some((part, Ok(()))) => anyhow::bail!("{part} ended by itself"),
+            None => Ok(()),
+        }
+    }
+}

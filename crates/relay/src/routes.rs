@@ -1,0 +1,267 @@
+//! Which address does what. Every route passes the same three gates: host, origin, token.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{FromRequestParts, Path, Query, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use fanlight_bus::clock;
+use fanlight_protocol::viewer::SUBPROTOCOL;
+use serde::Serialize;
+
+use crate::access::{Action, Credentials, origin::Origin};
+use crate::context::Context;
+use crate::hub::{Bell, Viewer};
+use crate::limits::Permit;
+use crate::page::NOT_HERE;
+use crate::refusal::Refusal;
+use crate::server::Client;
+use crate::transport::choice::{self, Query as Wanted, Wish};
+use crate::transport::websocket::Handshake;
+use crate::transport::{mjpeg, plain, snapshot, v1};
+use crate::{health, listing, metrics};
+
+type Shared = State<Arc<Context>>;
+
+/// All routes.
+pub fn router(context: Arc<Context>) -> Router {
+    // Pages of other origins may embed these, unless forbidden.
+    let pictures = Router::new()
+        .route("/streams/{name}/mjpeg", get(watch_mjpeg))
+        .route("/streams/{name}/snapshot", get(watch_snapshot))
+        .route_layer(middleware::from_fn_with_state(context.clone(), may_embed));
+    let rest = Router::new()
+        .route("/api/streams", get(list))
+        .route("/ws", get(watch_v1))
+        .route("/streams/{name}/ws", get(watch_plain))
+        .route("/metrics", get(read_metrics))
+        .route_layer(middleware::from_fn_with_state(context.clone(), own_page_only));
+    let open = Router::new()
+        .route("/", get(page))
+        .route("/{file}", get(page_file))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready));
+    pictures
+        .merge(rest)
+        .merge(open)
+        .fallback(async || Refusal::not_found(NOT_HERE))
+        .method_not_allowed_fallback(async || {
+            Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "only GET is understood here")
+        })
+        .layer(middleware::from_fn_with_state(context.clone(), known_host))
+        .with_state(context)
+}
+
+/// The first gate: are we addressed by a name that is ours?
+async fn known_host(State(context): Shared, request: Request, next: Next) -> Response {
+    let host = request.headers().get(header::HOST).map(|host| host.to_str().unwrap_or("?"));
+    if context.access.hosts.allows(host) {
+        return next.run(request).await;
+    }
+    let host: String = host.unwrap_or_default().chars().take(80).collect();
+    Refusal::new(
+        StatusCode::MISDIRECTED_REQUEST,
+        format!("this relay does not know itself as {host:?}: start it with --allow-host NAME, or use its address"),
+    )
+    .into_response()
+}
+
+/// The second gate, for all but pictures: whose page is it?
+async fn own_page_only(State(context): Shared, request: Request, next: Next) -> Response {
+    let origin = request.headers().get(header::ORIGIN).cloned();
+    match context.access.origins.classify(request.headers()) {
+        Origin::Own => next.run(request).await,
+        Origin::Allowed => {
+            let mut response = next.run(request).await;
+            if let Some(origin) = origin {
+                response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+                response.headers_mut().append(header::VARY, HeaderValue::from_static("origin"));
+            }
+            response
+        }
+        Origin::Foreign => Refusal::forbidden(
+            "a page of another origin asks: start the relay with --allow-origin ORIGIN to let it",
+        )
+        .into_response(),
+    }
+}
+
+/// The second gate, for pictures.
+async fn may_embed(State(context): Shared, request: Request, next: Next) -> Response {
+    let origins = &context.access.origins;
+    if !origins.embedding_allowed() && origins.classify(request.headers()) == Origin::Foreign {
+        return Refusal::forbidden("this relay's pictures may not be embedded elsewhere (--no-embed)")
+            .into_response();
+    }
+    let mut response = next.run(request).await;
+    let policy = HeaderValue::from_static(if origins.embedding_allowed() { "cross-origin" } else { "same-origin" });
+    response.headers_mut().insert("cross-origin-resource-policy", policy);
+    response
+}
+
+/// Who asks, from where, and for what: what every handler below begins with.
+struct Asker {
+    credentials: Credentials,
+    address: IpAddr,
+    wanted: Wanted,
+}
+
+impl FromRequestParts<Arc<Context>> for Asker {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(
+        parts: &mut axum::http::request::Parts,
+        _context: &Arc<Context>,
+    ) -> Result<Self, Refusal> {
+        let Query(wanted) = Query::<Wanted>::try_from_uri(&parts.uri)
+            .map_err(|error| Refusal::bad_request(format!("in the address: {}", error.body_text())))?;
+        let client = parts.extensions.get::<Client>().expect("the accept loop knows every client");
+        Ok(Self {
+            credentials: Credentials::of(&parts.headers, wanted.token.as_deref()),
+            address: client.0.ip(),
+            wanted,
+        })
+    }
+}
+
+impl Asker {
+    /// The third gate.
+    fn may(&self, context: &Context, action: Action) -> Result<(), Refusal> {
+        context.access.authorize(action, None, &self.credentials)
+    }
+
+    /// The third gate, a place, and a subscription to the stream asked for.
+    fn watch(&self, context: &Context, name: &str) -> Result<(Viewer, Bell, Permit), Refusal> {
+        let stream_name = name.parse().ok();
+        context.access.authorize(Action::Watch, stream_name.as_ref(), &self.credentials)?;
+        let wish = Wish::from_query(&self.wanted)?;
+        let stream = choice::stream(&context.hub, name)?;
+        let track = wish.track(&stream)?;
+        let permit = context.limits.admit(self.address)?;
+        let bell = Bell::default();
+        let viewer = stream.watch(&track, bell.clone()).at_most(wish.fps);
+        // There may be a frame already.
+        bell.notify_one();
+        Ok((viewer, bell, permit))
+    }
+}
+
+async fn watch_v1(
+    State(context): Shared,
+    asker: Asker,
+    mut request: Request,
+) -> Result<Response, Refusal> {
+    let handshake = Handshake::check(&mut request)?;
+    if !handshake.offers(SUBPROTOCOL) {
+        return Err(Refusal::bad_request(format!("/ws speaks the subprotocol {SUBPROTOCOL}: ask for it")));
+    }
+    // Before anything can be watched, so that a wrong token is known at the door.
+    asker.may(&context, Action::List)?;
+    let (response, upgraded) = handshake.accept(Some(SUBPROTOCOL));
+    let (tasks, stop) = (context.tasks.clone(), context.stop.clone());
+    tasks.spawn(async move {
+        let Some(upgraded) = upgraded.await else { return };
+        let reason = v1::serve(upgraded, context, asker.credentials, asker.address, stop).await;
+        tracing::debug!(client = %asker.address, reason, "a socket was closed");
+    });
+    Ok(response)
+}
+
+async fn watch_plain(
+    State(context): Shared,
+    Path(name): Path<String>,
+    asker: Asker,
+    mut request: Request,
+) -> Result<Response, Refusal> {
+    let handshake = Handshake::check(&mut request)?;
+    let (viewer, bell, permit) = asker.watch(&context, &name)?;
+    let (response, upgraded) = handshake.accept(None);
+    let stop = context.stop.clone();
+    context.tasks.spawn(async move {
+        let Some(upgraded) = upgraded.await else { return };
+        let reason = plain::show(upgraded, viewer, bell, stop).await;
+        tracing::debug!(client = %asker.address, stream = name, reason, "a socket was closed");
+        drop(permit);
+    });
+    Ok(response)
+}
+
+async fn watch_mjpeg(
+    State(context): Shared,
+    Path(name): Path<String>,
+    asker: Asker,
+) -> Result<Response, Refusal> {
+    let (viewer, bell, permit) = asker.watch(&context, &name)?;
+    Ok(mjpeg::answer(viewer, bell, permit, context.stop.clone()))
+}
+
+async fn watch_snapshot(
+    State(context): Shared,
+    Path(name): Path<String>,
+    asker: Asker,
+) -> Result<Response, Refusal> {
+    let (viewer, bell, _permit) = asker.watch(&context, &name)?;
+    let answer = snapshot::answer(viewer, bell);
+    context
+        .stop
+        .run_until_cancelled(answer)
+        .await
+        .ok_or_else(|| Refusal::unavailable("the relay ends", "1"))
+}
+
+/// What `/api/streams` answers.
+#[derive(Serialize)]
+struct Streams {
+    relay: Relay,
+    streams: Vec<fanlight_protocol::viewer::StreamInfo>,
+    listening: Vec<fanlight_protocol::viewer::ListenEntry>,
+}
+
+#[derive(Serialize)]
+struct Relay {
+    version: &'static str,
+    build: String,
+    now: fanlight_protocol::Timestamp,
+}
+
+async fn list(State(context): Shared, asker: Asker) -> Result<impl IntoResponse, Refusal> {
+    asker.may(&context, Action::List)?;
+    let relay = Relay {
+        version: env!("CARGO_PKG_VERSION"),
+        build: context.page.build().into(),
+        now: clock::now(),
+    };
+    let (streams, listening) = (listing::streams(&context.hub), listing::listening(&context.ingest));
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(Streams { relay, streams, listening })))
+}
+
+async fn read_metrics(State(context): Shared, asker: Asker) -> Result<impl IntoResponse, Refusal> {
+    asker.may(&context, Action::ReadMetrics)?;
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    Ok(([(header::CONTENT_TYPE, kind)], metrics::text(&context.hub)))
+}
+
+async fn ready(State(context): Shared, asker: Asker) -> Result<impl IntoResponse, Refusal> {
+    asker.may(&context, Action::CheckHealth)?;
+    Ok(health::readiness(&context.ingest.listening()))
+}
+
+async fn page(State(context): Shared, asker: Asker, headers: HeaderMap) -> Result<Response, Refusal> {
+    asker.may(&context, Action::LoadPage)?;
+    context.page.answer("", &headers)
+}
+
+async fn page_file(
+    State(context): Shared,
+    Path(file): Path<String>,
+    asker: Asker,
+    headers: HeaderMap,
+) -> Result<Response<Body>, Refusal> {
+    asker.may(&context, Action::LoadPage)?;
+    context.page.answer(&file, &headers)
+}

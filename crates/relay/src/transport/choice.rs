@@ -1,0 +1,121 @@
+//! Which stream and track a request means, and how it wants it.
+
+use std::sync::Arc;
+
+use fanlight_protocol::viewer::control::{RenditionWish, Watch};
+use fanlight_protocol::{Codec, Rendition, TrackName};
+use serde::Deserialize;
+
+use crate::hub::{Hub, Stream};
+use crate::refusal::Refusal;
+
+/// Most frames a second anybody may ask for: more than any camera has.
+pub const MAX_FPS: f64 = 1000.0;
+/// At most so many names of streams are told to somebody who asks for one that is not there.
+const NAMES_TOLD: usize = 20;
+
+/// The query that all transports understand. Unknown keys are ignored, as is usual in URLs.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Query {
+    rendition: Option<String>,
+    codec: Option<String>,
+    fps: Option<f64>,
+    buffer: Option<String>,
+    /// The relay's token, where it wants one.
+    pub token: Option<String>,
+}
+
+/// How a viewer wants its stream.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Wish {
+    rendition: RenditionWish,
+    codec: Option<Codec>,
+    /// At most so many frames a second.
+    pub fps: Option<f64>,
+}
+
+impl Wish {
+    /// What a query says.
+    ///
+    /// # Errors
+    /// 400 that names what is wrong.
+    pub fn from_query(query: &Query) -> Result<Self, Refusal> {
+        if query.buffer.is_some() {
+            return Err(Refusal::bad_request("buffer=… is not there yet: this release shows the newest frames"));
+        }
+        let bad = |error: fanlight_protocol::InvalidName| Refusal::bad_request(error.to_string());
+        let rendition = query.rendition.as_deref().map(str::parse).transpose().map_err(bad)?;
+        let codec = match query.codec.as_deref() {
+            None | Some("auto") => None,
+            Some(codec) => Some(codec.parse().map_err(bad)?),
+        };
+        Self::new(rendition, codec, query.fps)
+    }
+
+    /// What a `watch` says.
+    ///
+    /// # Errors
+    /// 400 that names what is wrong.
+    pub fn from_watch(watch: &Watch) -> Result<Self, Refusal> {
+        if watch.buffer.is_some_and(|seconds| seconds != 0.0) {
+            return Err(Refusal::bad_request("buffer is not there yet: this release shows the newest frames"));
+        }
+        Self::new(watch.rendition.clone(), watch.codec, watch.fps)
+    }
+
+    fn new(
+        rendition: Option<RenditionWish>,
+        codec: Option<Codec>,
+        fps: Option<f64>,
+    ) -> Result<Self, Refusal> {
+        if let Some(fps) = fps.filter(|fps| !(*fps > 0.0 && *fps <= MAX_FPS)) {
+            return Err(Refusal::bad_request(format!("fps={fps}: more than 0 and at most {MAX_FPS}")));
+        }
+        let rendition = rendition.unwrap_or(RenditionWish::Exactly(Rendition::full()));
+        Ok(Self { rendition, codec, fps })
+    }
+
+    /// The track of a stream that is meant.
+    ///
+    /// # Errors
+    /// 404 that names the tracks there are.
+    pub fn track(&self, stream: &Stream) -> Result<TrackName, Refusal> {
+        let tracks = stream.status().tracks.clone();
+        let rendition = match &self.rendition {
+            RenditionWish::Exactly(rendition) => rendition.clone(),
+            RenditionWish::Auto => stream.renditions().first().cloned().unwrap_or(Rendition::full()),
+        };
+        let track = TrackName { rendition, codec: self.codec.unwrap_or(Codec::Jpeg) };
+        // Before the first picture a publisher may not have told of any track; every stream has the full one.
+        if track == TrackName::full_jpeg() || tracks.iter().any(|known| known.name == track) {
+            return Ok(track);
+        }
+        let known: Vec<String> = tracks.iter().map(|track| track.name.to_string()).collect();
+        Err(Refusal::not_found(format!(
+            "stream {} has no track {track}; it has: {}",
+            stream.name(),
+            or_none(&known)
+        )))
+    }
+}
+
+/// The stream of this name.
+///
+/// # Errors
+/// 404 that names the streams there are.
+pub fn stream(hub: &Hub, name: &str) -> Result<Arc<Stream>, Refusal> {
+    hub.stream(name).ok_or_else(|| {
+        let streams = hub.streams();
+        let mut known: Vec<String> =
+            streams.iter().take(NAMES_TOLD).map(|stream| stream.name().to_string()).collect();
+        if streams.len() > NAMES_TOLD {
+            known.push(format!("and {} more (see api/streams)", streams.len() - NAMES_TOLD));
+        }
+        let asked: String = name.chars().take(fanlight_protocol::name::MAX_STREAM_NAME).collect();
+        Refusal::not_found(format!("there is no stream {asked:?} here; there are: {}", or_none(&known)))
+    })
+}
+
+fn or_none(known: &[String]) -> String {
+    if known.is_empty() { "none yet".into() } else { known.join(", ") }
+}

@@ -1,0 +1,21 @@
+//! How frames travel to a viewer. A transport knows HTTP and the hub, and nothing of the bus.
+//!
+//! - [`v1`]: `/ws`, a whole wall over one socket;
+//! - [`plain`]: `/streams/NAME/ws`, each message one JPEG;
+//! - [`mjpeg`]: `/streams/NAME/mjpeg`, for `<img>`, VLC, ffmpeg, OpenCV;
+//! - [`snapshot`]: `/streams/NAME/snapshot`, one JPEG;
+//! - [`websocket`]: the protocol below the first two;
+//! - [`choice`]: which track a request means.
+
+pub mod choice;
+pub mod mjpeg;
+mod no_signal;
+pub mod plain;
+pub mod snapshot;
+pub mod v1;
+pub mod websocket;
+
+/// A frame's time as clients of MJPEG and snapshots know it: Unix seconds with microseconds.
+fn seconds(timestamp: fanlight_protocol::Timestamp) -> String {
+    format!("{}.{:06}", timestamp.micros() / 1_000_000, timestamp.micros() % 1_000_000)
+}

@@ -1,0 +1,69 @@
+//! `/streams/NAME/snapshot`: the newest JPEG.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use fanlight_bus::clock;
+use fanlight_protocol::StreamState;
+
+use super::{no_signal, seconds};
+use crate::hub::{Bell, Frame, Viewer};
+use crate::traffic::Transport;
+
+/// How long a young frame is waited for.
+pub const PATIENCE: Duration = Duration::from_secs(3);
+/// How old a frame may be.
+pub const YOUNG: Duration = Duration::from_secs(2);
+/// When to try again, in seconds.
+const RETRY_AFTER: &str = "3";
+
+/// Answers with the newest frame, or after a while with a picture that says why there is none.
+pub async fn answer(mut viewer: Viewer, bell: Bell) -> Response {
+    match tokio::time::timeout(PATIENCE, young_frame(&mut viewer, &bell)).await {
+        Ok(frame) => picture(&frame),
+        Err(_) => nothing(&viewer),
+    }
+}
+
+async fn young_frame(viewer: &mut Viewer, bell: &Bell) -> Arc<Frame> {
+    loop {
+        while let Some(next) = viewer.try_next(Transport::Snapshot, clock::now()) {
+            if clock::now().since(next.frame.captured_at) < YOUNG {
+                return next.frame;
+            }
+        }
+        bell.notified().await;
+    }
+}
+
+fn picture(frame: &Frame) -> Response {
+    let mut response = jpeg(StatusCode::OK, Body::from(frame.payload.clone()));
+    let timestamp = HeaderValue::try_from(seconds(frame.captured_at)).expect("digits and a dot");
+    response.headers_mut().insert("x-timestamp", timestamp);
+    response
+}
+
+fn nothing(viewer: &Viewer) -> Response {
+    let status = viewer.stream().status();
+    let reason = match status.state {
+        StreamState::Offline | StreamState::Ended if !status.reason.is_empty() => &status.reason,
+        StreamState::Ended => "the source has ended",
+        _ => "no picture within 3 s",
+    };
+    let body = no_signal::draw(viewer.stream().name().as_str(), reason);
+    let mut response = jpeg(StatusCode::SERVICE_UNAVAILABLE, Body::from(body));
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
+    response
+}
+
+fn jpeg(status: StatusCode, body: Body) -> Response {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("image/jpeg"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,168 @@
+//! A frame number and a time, written into a picture as black and white blocks.
+//!
+//! The test picture carries a stamp so that a program at the far end of the pipeline can say which frame it looks at
+//! and how old the picture really is, even after JPEG and after scaling to a quarter.
+//!
+//! The blocks form a grid of [`COLUMNS`] by [`ROWS`] at the bottom left. One block is 1/64 of the picture's width wide
+//! and high; the grid keeps one block's distance from the left and bottom edges. Read from the top left, row by row,
+//! the blocks are the bits of: u32 frame number, u64 Unix microseconds, u32 CRC-32 (ISO-HDLC, as in zlib) of those
+//! twelve bytes; most significant bit first, big-endian, white is one. All places are relative to the picture's width,
+//! so a scaled picture reads alike.
+
+use fanlight_protocol::Timestamp;
+
+/// Blocks in a row.
+pub const COLUMNS: usize = 32;
+/// Rows of blocks.
+pub const ROWS: usize = 4;
+/// The picture's width in blocks.
+const BLOCKS_ACROSS: f64 = 64.0;
+
+/// What a stamped picture says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// Counts pictures from 0; wraps.
+    pub number: u32,
+    /// When the picture was made, by its maker's clock.
+    pub time: Timestamp,
+}
+
+/// One block: its place in pixels (left, top, width, height) and whether it is white.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Block {
+    /// Left edge.
+    pub x: usize,
+    /// Top edge.
+    pub y: usize,
+    /// Width.
+    pub width: usize,
+    /// Height.
+    pub height: usize,
+    /// White, or else black.
+    pub white: bool,
+}
+
+impl Stamp {
+    /// The blocks to paint into a picture of this size; none where the picture is too small to hold them.
+    pub fn blocks(&self, width: usize, height: usize) -> impl Iterator<Item = Block> {
+        let bits = u128::from_be_bytes(self.bytes());
+        let fits = Grid::new(width, height);
+        fits.into_iter().flat_map(move |grid| {
+            (0..COLUMNS * ROWS).map(move |at| {
+                let (left, top, right, bottom) = grid.edges(at);
+                Block {
+                    x: left.round() as usize,
+                    y: top.round() as usize,
+                    width: (right.round() - left.round()) as usize,
+                    height: (bottom.round() - top.round()) as usize,
+                    white: bits >> (127 - at) & 1 == 1,
+                }
+            })
+        })
+    }
+
+    /// Reads the stamp of a picture, given its brightness at a pixel (x, y).
+    ///
+    /// `None` where the picture is too small or holds no stamp (its checksum does not fit).
+    pub fn read(width: usize, height: usize, luma: impl Fn(usize, usize) -> u8) -> Option<Self> {
+        let grid = Grid::new(width, height)?;
+        let bits = (0..COLUMNS * ROWS).fold(0u128, |bits, at| {
+            let (left, top, right, bottom) = grid.edges(at);
+            let white = is_white(&luma, ((left + right) / 2.0, (top + bottom) / 2.0), right - left);
+            bits << 1 | u128::from(white)
+        });
+        Self::from_bytes(bits.to_be_bytes())
+    }
+
+    fn bytes(&self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        bytes[..4].copy_from_slice(&self.number.to_be_bytes());
+        bytes[4..12].copy_from_slice(&self.time.micros().to_be_bytes());
+        let checksum = crc32fast::hash(&bytes[..12]);
+        bytes[12..].copy_from_slice(&checksum.to_be_bytes());
+        bytes
+    }
+
+    fn from_bytes(bytes: [u8; 16]) -> Option<Self> {
+        let (number, rest) = bytes.split_first_chunk::<4>()?;
+        let (time, _) = rest.split_first_chunk::<8>()?;
+        let stamp = Self {
+            number: u32::from_be_bytes(*number),
+            time: Timestamp::from_micros(u64::from_be_bytes(*time)),
+        };
+        (stamp.bytes() == bytes).then_some(stamp)
+    }
+}
+
+/// Where the blocks lie in a picture of one size.
+#[derive(Debug, Clone, Copy)]
+struct Grid {
+    block: f64,
+    top: f64,
+}
+
+impl Grid {
+    fn new(width: usize, height: usize) -> Option<Self> {
+        let block = width as f64 / BLOCKS_ACROSS;
+        let top = height as f64 - block * (ROWS + 1) as f64;
+        (block >= 2.0 && top >= 0.0).then_some(Self { block, top })
+    }
+
+    /// Left, top, right and bottom edge of a block, counted row by row.
+    fn edges(self, at: usize) -> (f64, f64, f64, f64) {
+        let left = self.block * (at % COLUMNS + 1) as f64;
+        let top = self.top + self.block * (at / COLUMNS) as f64;
+        (left, top, left + self.block, top + self.block)
+    }
+}
+
+/// Whether the middle third of a block is bright on average.
+fn is_white(luma: &impl Fn(usize, usize) -> u8, centre: (f64, f64), size: f64) -> bool {
+    let reach = (size / 6.0).floor() as usize;
+    let (x, y) = (centre.0 as usize, centre.1 as usize);
+    let middle = (x - reach..=x + reach).flat_map(|x| (y - reach..=y + reach).map(move |y| (x, y)));
+    let (sum, count) = middle
+        .fold((0u32, 0u32), |(sum, count), (x, y)| (sum + u32::from(luma(x, y)), count + 1));
+    sum / count > 127
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn painted(stamp: Stamp, width: usize, height: usize) -> Vec<u8> {
+        let mut luma = vec![90; width * height];
+        for block in stamp.blocks(width, height) {
+            for y in block.y..block.y + block.height {
+                let row = y * width + block.x;
+                luma[row..row + block.width].fill(if block.white { 235 } else { 16 });
+            }
+        }
+        luma
+    }
+
+    #[test]
+    fn a_stamp_reads_back_at_any_size_that_holds_it() {
+        let stamp = Stamp { number: 0xDEAD_BEEF, time: Timestamp::from_micros(1_700_000_000_123_456) };
+        for (width, height) in [(128, 64), (320, 240), (333, 217), (640, 360), (1280, 720), (1920, 1080)] {
+            let luma = painted(stamp, width, height);
+            let read = Stamp::read(width, height, |x, y| luma[y * width + x]);
+            assert_eq!(read, Some(stamp), "{width}x{height}");
+        }
+    }
+
+    #[test]
+    fn a_stamp_survives_quartering() {
+        let stamp = Stamp { number: 12_345, time: Timestamp::from_micros(987_654_321) };
+        let luma = painted(stamp, 1280, 720);
+        let quartered = |x: usize, y: usize| luma[y * 4 * 1280 + x * 4];
+        assert_eq!(Stamp::read(320, 180, quartered), Some(stamp));
+    }
+
+    #[test]
+    fn a_picture_without_a_stamp_has_none() {
+        assert_eq!(Stamp::read(1280, 720, |_, _| 90), None);
+        assert_eq!(Stamp::read(1280, 720, |_, _| 255), None);
+        assert_eq!(Stamp::read(16, 16, |_, _| 0), None);
+    }
+}

@@ -1,0 +1,57 @@
+// The bar above the wall: how many streams there are and how they are, and the few things to do with all of them.
+
+import { copyText } from './clipboard.js';
+import { LINK_LOST } from './condition.js';
+import { byId, iconButton, setAttribute, setText } from './element.js';
+import { linkWithLayout } from './layout-store.js';
+
+/** @typedef {import('./wall.js').Wall} Wall */
+
+const FLASH = 2500;
+
+/** @param {Wall} wall */
+export function fillBar(wall) {
+  const copy = iconButton('link', 'Copy a link to this wall', async () => {
+    const done = await copyText(linkWithLayout(location.href, wall.layout));
+    flash(done ? 'Link copied' : 'This browser does not let the page copy');
+  });
+  byId('actions').append(
+    copy,
+    iconButton('info', 'Details of all streams', () => wall.inform()),
+    iconButton('full', 'Full screen', fullscreen),
+    iconButton('help', 'Keys and gestures', () => void help(wall)),
+  );
+}
+
+/** @param {Wall} wall @param {boolean} lost whether the link to the relay is */
+export function renderBar(wall, lost) {
+  const states = [...wall.tiles.values()].map(({ condition }) => condition.state);
+  const bad = states.filter((state) => state === 'offline' || state === 'stale' || state === 'ended').length;
+  const count = states.length === 1 ? '1 stream' : `${states.length} streams`;
+  const well = bad > 0 ? `${count}, ${bad} not live` : count;
+  const summary = byId('summary');
+  setAttribute(summary, 'data-link', lost ? 'lost' : 'up');
+  setText(summary, states.length === 0 ? '' : lost ? LINK_LOST : well);
+  byId('actions').hidden = states.length === 0;
+  const title = wall.enlarged ? `${wall.enlarged.name} · Fanlight` : 'Fanlight';
+  if (document.title !== title) document.title = title;
+}
+
+export function fullscreen() {
+  // Not everywhere allowed (an iPhone has none); then nothing happens.
+  if (document.fullscreenElement) void document.exitFullscreen();
+  else document.documentElement.requestFullscreen?.().catch(() => {});
+}
+
+/** Fetched only when asked for: most people never do. @param {Wall} wall */
+export async function help(wall) {
+  const { showHelp } = await import('./help.js');
+  if (!document.querySelector('dialog[open]')) showHelp({ resetLayout: () => wall.resetLayout() });
+}
+
+/** @param {string} text */
+function flash(text) {
+  const place = byId('flash');
+  place.textContent = text;
+  setTimeout(() => (place.textContent = ''), FLASH);
+}

@@ -1,0 +1,73 @@
+// All else about a tile, in rows of a name and a value: on hover, on tap, or under `i`.
+
+import { formatSpan } from './age.js';
+
+/** @typedef {import('./protocol.js').StreamInfo} StreamInfo */
+/** @typedef {import('./protocol.js').Track} Track */
+/** @typedef {import('./picture.js').PictureStats} PictureStats */
+
+/**
+ * @param {{ info: StreamInfo | null, track: Track | null, stats: PictureStats | null,
+ *   size: { width: number, height: number } | null, slow: boolean }} known
+ * @returns {[string, string][]}
+ */
+export function detailRows({ info, track, stats, size, slow }) {
+  /** @type {[string, string][]} */
+  const rows = [];
+  if (track) rows.push(['Rendition', `${track.rendition} · ${codecName(track.codec)}`]);
+  if (size) rows.push(['Size', `${size.width} × ${size.height}`]);
+  if (stats) rows.push(['Shown', shown(stats, track)], ['Bitrate', formatBitrate(stats.bitrate)]);
+  if (stats) rows.push(['Missing', missing(stats, info, track)]);
+  if (info) rows.push(['Viewers', String(info.viewers)]);
+  if (info?.source) rows.push(['Source', info.source]);
+  if (slow) rows.push(['Link', 'too slow for every frame; you see the newest it can carry']);
+  return rows;
+}
+
+/** @param {PictureStats} stats @param {Track | null} track */
+function shown({ fps }, track) {
+  const made = track && track.fps > 0 ? ` of ${formatRate(track.fps)}` : '';
+  return `${formatRate(fps)}${made} fps`;
+}
+
+/**
+ * Every frame that is not here, under the name of who dropped it.
+ * @param {PictureStats} stats @param {StreamInfo | null} info @param {Track | null} track
+ */
+function missing({ missing, dropped, broken }, info, track) {
+  const theirs = info?.tracks.find(({ rendition }) => rendition === track?.rendition);
+  /** @type {[number, string][]} */
+  const counts = [
+    [theirs?.dropped ?? 0, 'dropped by capture'],
+    [theirs?.lost ?? 0, 'lost before the relay'],
+    [missing, 'dropped or lost before here'],
+    [dropped, 'dropped here'],
+    [broken, 'unreadable'],
+  ];
+  const parts = counts.filter(([count]) => count > 0).map(([count, where]) => `${count} ${where}`);
+  return parts.length > 0 ? parts.join(', ') : 'no frame';
+}
+
+/** @param {string} codec */
+export function codecName(codec) {
+  return { jpeg: 'JPEG', h264: 'H.264' }[codec] ?? codec;
+}
+
+/** @param {number} rate */
+function formatRate(rate) {
+  return rate >= 9.95 ? String(Math.round(rate)) : rate.toFixed(1);
+}
+
+/** @param {number} bits a second */
+export function formatBitrate(bits) {
+  if (bits < 1e6) return `${Math.round(bits / 1e3)} kbit/s`;
+  return `${(bits / 1e6).toFixed(bits < 1e7 ? 1 : 0)} Mbit/s`;
+}
+
+/**
+ * How long ago a moment was, in whole units.
+ * @param {number} moment @param {number} now milliseconds
+ */
+export function ago(moment, now) {
+  return `${formatSpan(now - moment)} ago`;
+}

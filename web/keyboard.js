@@ -1,0 +1,110 @@
+// The keyboard. Every key has a button or a gesture that does the same; `help.js` lists them for people.
+
+/** @typedef {import('./wall.js').Wall} Wall */
+/** @typedef {import('./tile.js').Tile} Tile */
+/** @typedef {{ x: number, y: number }} Direction */
+
+/** @type {Readonly<Record<string, Direction>>} */
+const ARROWS = {
+  ArrowLeft: { x: -1, y: 0 },
+  ArrowRight: { x: 1, y: 0 },
+  ArrowUp: { x: 0, y: -1 },
+  ArrowDown: { x: 0, y: 1 },
+};
+
+/** @param {Wall} wall @param {{ help: () => void, fullscreen: () => void }} actions */
+export function enableKeyboard(wall, actions) {
+  /** @type {Readonly<Record<string, () => void>>} */
+  const keys = {
+    Escape: () => wall.enlarge(null),
+    i: () => wall.inform(wall.enlarged ?? undefined),
+    f: actions.fullscreen,
+    r: () => withTile(wall, (tile) => wall.rotate(tile)),
+    l: () => withTile(wall, (tile) => wall.resize(tile)),
+    '?': actions.help,
+  };
+  addEventListener('keydown', (event) => {
+    if (isForOthers(event)) return;
+    const arrow = ARROWS[event.key];
+    const act = arrow ? () => pressArrow(wall, arrow, event.shiftKey) : keys[event.key];
+    if (!act) return;
+    event.preventDefault();
+    act();
+  });
+  // Browsers press a button on Space; here that key is kept for freezing the wall.
+  for (const type of /** @type {const} */ (['keydown', 'keyup'])) {
+    wall.list.addEventListener(type, (event) => {
+      if (event.key === ' ' && event.target instanceof Element && event.target.matches('.view')) event.preventDefault();
+    });
+  }
+}
+
+/** @param {KeyboardEvent} event */
+function isForOthers({ ctrlKey, altKey, metaKey, target }) {
+  if (ctrlKey || altKey || metaKey) return true;
+  return target instanceof Element && target.closest('input, textarea, select, dialog') !== null;
+}
+
+/** @param {Wall} wall @param {Direction} arrow @param {boolean} carry */
+function pressArrow(wall, arrow, carry) {
+  if (wall.enlarged) wall.step(arrow.x);
+  else if (carry) carryTile(wall, arrow.x || arrow.y);
+  else focusNext(wall, arrow);
+}
+
+/** @param {Wall} wall @param {number} by */
+function carryTile(wall, by) {
+  const tile = focusedTile(wall);
+  if (tile) wall.move(tile, [...wall.tiles.values()].indexOf(tile) + by);
+}
+
+/** Focus goes to the nearest tile in that direction. @param {Wall} wall @param {Direction} direction */
+function focusNext(wall, direction) {
+  const from = focusedTile(wall);
+  const tile = from ? neighbour(wall, from, direction) : [...wall.tiles.values()][0];
+  tile?.view.focus();
+  tile?.view.scrollIntoView({ block: 'nearest' });
+}
+
+/** @param {Wall} wall @param {Tile} from @param {Direction} direction */
+function neighbour(wall, from, direction) {
+  const here = centre(wall, from);
+  /** @type {Tile | null} */
+  let best = null;
+  let least = Infinity;
+  for (const tile of wall.tiles.values()) {
+    const there = centre(wall, tile);
+    const x = there.x - here.x;
+    const y = there.y - here.y;
+    const ahead = x * direction.x + y * direction.y;
+    // Straight ahead counts once, aside twice: so the row is kept before the nearest corner is taken.
+    const distance = ahead + 2 * Math.abs(x * direction.y + y * direction.x);
+    if (tile === from || ahead <= 1 || distance >= least) continue;
+    best = tile;
+    least = distance;
+  }
+  return best;
+}
+
+/** @param {Wall} wall @param {Tile} tile */
+function centre(wall, tile) {
+  const { x, y, width, height } = wall.boxOf(tile) ?? { x: 0, y: 0, width: 0, height: 0 };
+  return { x: x + width / 2, y: y + height / 2 };
+}
+
+/** @param {Wall} wall @param {(tile: Tile) => void} act */
+function withTile(wall, act) {
+  const only = wall.tiles.size === 1 ? [...wall.tiles.values()][0] : null;
+  const tile = wall.enlarged ?? focusedTile(wall) ?? hoveredTile(wall) ?? only;
+  if (tile) act(tile);
+}
+
+/** @param {Wall} wall */
+function focusedTile(wall) {
+  return [...wall.tiles.values()].find(({ element }) => element.contains(document.activeElement)) ?? null;
+}
+
+/** @param {Wall} wall */
+function hoveredTile(wall) {
+  return [...wall.tiles.values()].find(({ element }) => element.matches(':hover')) ?? null;
+}

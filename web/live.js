@@ -1,0 +1,124 @@
+// Starts the worker and the socket before anything else of the page is loaded: the first picture waits for nothing.
+// Also the one place that knows the relay's addresses, and the token that opens them. Imports nothing, because it
+// would have to wait for it.
+
+/** @typedef {import('./worker.js').ToWorker} ToWorker */
+/** @typedef {import('./worker.js').FromWorker} FromWorker */
+
+const TOKEN = 'fanlight.token';
+
+/** Whether frames are painted in the worker, or handed to this thread by a browser that cannot. */
+export const paintsInWorker = 'transferControlToOffscreen' in HTMLCanvasElement.prototype;
+
+/** The stream in the page's address, enlarged from the start; whatever was typed there. */
+export const askedStream = new URL(location.href).searchParams.get('stream') ?? '';
+
+export const worker = new Worker(new URL('worker.js', import.meta.url), { type: 'module', name: 'fanlight' });
+/** @type {Map<string, number>} */
+const ids = new Map();
+let lastId = 0;
+let token = takeToken();
+
+/** What the worker said before there was a page to hear it. @type {FromWorker[]} */
+const early = [];
+worker.onmessage = (/** @type {MessageEvent<FromWorker>} */ { data }) => early.push(data);
+
+openLink();
+if (askedStream) tell({ type: 'watch', id: idOf(askedStream), wish: { stream: askedStream } });
+
+/** From now on the worker is heard here, beginning with what it said so far. @param {(message: FromWorker) => void} hear */
+export function listen(hear) {
+  early.splice(0).forEach(hear);
+  worker.onmessage = ({ data }) => hear(data);
+}
+
+/** @param {ToWorker} message @param {Transferable[]} [transfer] */
+export function tell(message, transfer = []) {
+  worker.postMessage(message, transfer);
+}
+
+/** The subscription for a stream; never used for another. @param {string} stream */
+export function idOf(stream) {
+  const known = ids.get(stream);
+  if (known !== undefined) return known;
+  lastId += 1;
+  ids.set(stream, lastId);
+  return lastId;
+}
+
+/** Subscriptions that the worker began by itself and that no tile has taken over yet. @type {Set<number>} */
+export const begun = new Set();
+
+/** The worker has asked for a stream already, under this number. @param {string} stream @param {number} id */
+export function adopt(stream, id) {
+  ids.set(stream, id);
+  begun.add(id);
+}
+
+/** A stream that comes back after this begins anew. @param {string} stream */
+export function forget(stream) {
+  const id = ids.get(stream);
+  ids.delete(stream);
+  if (id !== undefined) tell({ type: 'forget', id });
+}
+
+/** @param {string} text */
+export function useToken(text) {
+  token = text;
+  rememberToken(text);
+  openLink();
+}
+
+/** Whether a token was given that the relay then refused. */
+export function hasToken() {
+  return token !== '';
+}
+
+function openLink() {
+  const screen = {
+    maxWidth: Math.ceil(innerWidth * devicePixelRatio),
+    maxHeight: Math.ceil(innerHeight * devicePixelRatio),
+  };
+  tell({ type: 'open', screen, addresses: { socket: socketAddress(), probe: address('api/streams').href } });
+}
+
+function socketAddress() {
+  const url = address('ws');
+  url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
+  return url.href;
+}
+
+/** Relative to the page, so that a reverse proxy's path prefix stays. @param {string} path */
+function address(path) {
+  const url = new URL(path, document.baseURI);
+  if (token) url.searchParams.set('token', token);
+  return url;
+}
+
+/** A token in the address bar would be shared with every copied link: it moves into this tab's memory. */
+function takeToken() {
+  const here = new URL(location.href);
+  const given = here.searchParams.get('token');
+  if (given === null) return rememberedToken();
+  rememberToken(given);
+  here.searchParams.delete('token');
+  history.replaceState(null, '', here);
+  return given;
+}
+
+function rememberedToken() {
+  try {
+    return sessionStorage.getItem(TOKEN) ?? '';
+  } catch {
+    return '';
+  }
+}
+
+/** @param {string} text */
+function rememberToken(text) {
+  try {
+    sessionStorage.setItem(TOKEN, text);
+  } catch {
+    // Forbidden by the browser: the token is asked for again after a reload.
+  }
+}

@@ -1,0 +1,155 @@
+// The page: hears from the worker, and keeps the wall and what stands around it up to date.
+
+import { LINK_LOST } from './condition.js';
+import { byId } from './element.js';
+import { adopt, askedStream, begun, listen, tell, worker } from './live.js';
+import { isStreamName } from './protocol.js';
+import { Wall } from './wall.js';
+
+/** @typedef {import('./worker.js').FromWorker} FromWorker */
+/** @typedef {import('./protocol.js').FromRelay} FromRelay */
+
+/** Also when the worker falls silent: a picture that no longer comes must not pass as live. */
+const WATCHDOG = 1000;
+/** As long as the controls wait for a first picture. */
+const CONTROLS_AFTER = 700;
+
+const now = () => performance.timeOrigin + performance.now();
+const kiosk = new URL(location.href).searchParams.get('kiosk') === '1';
+document.documentElement.classList.toggle('kiosk', kiosk);
+
+/** @type {import('./controls.js').Controls | null} */
+let controls = null;
+/** @type {Promise<void> | null} */
+let loading = null;
+/** @type {import('./connection.js').Link} */
+let link = { phase: 'connecting', why: '', detail: '' };
+/** From the first failure until the socket is open again. */
+let lost = false;
+/** @type {import('./protocol.js').ListenEntry[] | null} */
+let listening = null;
+/** Milliseconds that the relay's clock is ahead of ours. */
+let ahead = 0;
+let build = '';
+
+const wall = new Wall(byId('wall'), {
+  now,
+  onChange: render,
+  onEnlarge: (tile) => controls?.zoom.attach(tile),
+  say: (text) => controls?.say(text),
+});
+if (isStreamName(askedStream)) wall.enlargeByName(askedStream);
+worker.onerror = () => setLink({ phase: 'down', why: 'refused', detail: 'this browser could not start the page' });
+document.addEventListener('visibilitychange', lookAgain);
+addEventListener('online', () => tell({ type: 'wake' }));
+setInterval(render, WATCHDOG);
+setTimeout(loadControls, CONTROLS_AFTER);
+listen(receive);
+
+/** @param {FromWorker} message */
+function receive(message) {
+  if (message.type === 'link') setLink(message.link);
+  else if (message.type === 'relay') hear(message.message);
+  else if (message.type === 'begun') adopt(message.stream, message.id);
+  else if (message.type === 'painted') painted(message);
+  else if (message.type === 'bitmap') wall.byId(message.id)?.paint(message.bitmap);
+  else if (message.type === 'stats') takeStats(message);
+}
+
+/** @param {FromRelay} message */
+function hear(message) {
+  if (message.type === 'hello') greet(message.build);
+  else if (message.type === 'streams') {
+    listening = message.listening;
+    wall.setStreams(message.streams);
+    giveUpUnseen();
+    if (wall.tiles.size === 0) loadControls();
+  } else if (message.type !== 'clock' && message.id !== null) {
+    const tile = wall.byId(message.id);
+    if (!tile) return;
+    if (message.type === 'track') tile.track = message;
+    else if (message.type === 'state') tile.told = message;
+    else tile.error = message.message || message.code;
+  }
+  render();
+}
+
+/** What the worker asked for by itself, and no tile in sight has taken over. */
+function giveUpUnseen() {
+  for (const id of begun) tell({ type: 'unwatch', id });
+  begun.clear();
+}
+
+/** @param {string} theirs the relay's build: another than at first means that it was upgraded */
+function greet(theirs) {
+  build ||= theirs;
+  if (theirs !== build) void import('./upgrade.js').then(({ reloadOnce }) => reloadOnce(Date.now()));
+}
+
+/** @param {import('./connection.js').Link} next */
+function setLink(next) {
+  if (next.phase === 'down') {
+    loadControls();
+    if (!lost) controls?.say(LINK_LOST);
+  }
+  if (next.phase !== 'connecting') lost = next.phase === 'down';
+  if (next.phase === 'open') {
+    if (listening) wall.forgive();
+    // What the tiles know is from before; the new socket tells it again.
+    for (const tile of wall.tiles.values()) if (tile.watchedSince !== null) tile.begin(now());
+  }
+  link = next;
+  render();
+}
+
+/** @param {Extract<FromWorker, { type: 'painted' }>} message */
+function painted({ id, width, height, stats }) {
+  const tile = wall.byId(id);
+  if (!tile) return;
+  if (performance.getEntriesByName('fanlight-first-frame').length === 0) performance.mark('fanlight-first-frame');
+  const before = tile.aspect;
+  tile.size = { width, height };
+  tile.stats = stats;
+  if (tile.aspect !== before) wall.arrange();
+  render();
+  loadControls();
+}
+
+/** @param {Extract<FromWorker, { type: 'stats' }>} message */
+function takeStats(message) {
+  if (message.offset !== null) ahead = message.offset / 1000;
+  for (const stats of message.pictures) {
+    const tile = wall.byId(stats.id);
+    if (tile) tile.stats = stats;
+  }
+  render();
+}
+
+function render() {
+  for (const tile of wall.tiles.values()) renderTile(tile);
+  controls?.render({ link, listening, empty: wall.tiles.size === 0, ahead }, lost);
+}
+
+/** @param {import('./tile.js').Tile} tile */
+function renderTile(tile) {
+  const before = tile.condition.state;
+  tile.render(!lost, now());
+  const { state, words } = tile.condition;
+  // The loss of the link is told once, not for every tile; and that a picture is awaited is no news.
+  const quiet = (/** @type {string} */ state) => state === 'waiting' || state === 'idle';
+  if (state === before || words === LINK_LOST || quiet(state)) return;
+  if (state !== 'live' || !quiet(before)) controls?.say(`${tile.name}: ${words || state}`);
+}
+
+function lookAgain() {
+  wall.watching.update();
+  if (!document.hidden) tell({ type: 'wake' });
+  render();
+}
+
+function loadControls() {
+  loading ??= import('./controls.js').then(({ Controls }) => {
+    controls = new Controls(wall, { kiosk });
+    render();
+  });
+}

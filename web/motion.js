@@ -1,0 +1,35 @@
+// Things move to where they belong instead of jumping there, by transform only, and not at all where less motion is
+// wished for.
+
+/** @typedef {{ x: number, y: number, width: number, height: number }} Box */
+
+const DURATION = 220;
+const EASING = 'cubic-bezier(0.2, 0, 0, 1)';
+
+/**
+ * Plays an element from where its picture was to where it is now.
+ * @param {HTMLElement} target @param {Box} from @param {Box} to boxes of the picture, in the viewport
+ */
+export function moveFrom(target, from, to) {
+  if (matchMedia('(prefers-reduced-motion: reduce)').matches || to.width === 0 || from.width === 0) return;
+  const scale = from.width / to.width;
+  const x = from.x + from.width / 2 - (to.x + to.width / 2);
+  const y = from.y + from.height / 2 - (to.y + to.height / 2);
+  if (Math.abs(x) < 1 && Math.abs(y) < 1 && Math.abs(scale - 1) < 0.01) return;
+  target.classList.add('moving');
+  const animation = target.animate(
+    [{ transform: `translate(${x}px, ${y}px) scale(${scale})` }, { transform: 'none' }],
+    { duration: DURATION, easing: EASING },
+  );
+  animation.onfinish = animation.oncancel = () => target.classList.remove('moving');
+}
+
+/**
+ * Where a picture of this aspect lies within a box: as large as fits, in the middle.
+ * @param {Box} box @param {number} aspect @returns {Box}
+ */
+export function contained(box, aspect) {
+  const width = Math.min(box.width, box.height * aspect);
+  const height = width / aspect;
+  return { x: box.x + (box.width - width) / 2, y: box.y + (box.height - height) / 2, width, height };
+}

@@ -1,0 +1,230 @@
+// Packs the wall: tiles in their order, each in its own aspect ratio, without gaps, as large as the screen allows.
+//
+// The wall is cut into rows; a row's tiles share its height and fill its width. A large tile makes its row twice as
+// high, and its small neighbours stand beside it in two sub-rows. Of the most even walls of one row, two rows, and so
+// on, the one is taken that shows most picture. Pure: sizes in, boxes out.
+
+/** @typedef {{ name: string, aspect: number, large: boolean }} Item aspect: width by height, as it is shown */
+/** @typedef {{ name: string, x: number, y: number, width: number, height: number }} Box */
+/** @typedef {{ boxes: Box[], height: number }} Packing height: of the whole wall; more than the screen's: it scrolls */
+/**
+ * A tile, or tiles put together.
+ * @typedef {{ aspect: number, across: boolean, parts: Node[], name: string, weight: number }} Node weight: of a row,
+ *   how many rows it is meant to be as high as
+ */
+
+/** Narrower than this is a phone held upright: one column. */
+const ONE_COLUMN_BELOW = 600;
+/** With rows lower than this nothing is to be seen any more: better to scroll. */
+const LOWEST_ROW = 96;
+/** What rows are at least, once the wall scrolls anyway. */
+const COMFORTABLE_ROW = 180;
+/** So many attempts without a gain, and more rows will not bring one. */
+const PATIENCE = 4;
+/** No row is tried that is so many times longer than it is meant to be. */
+const LONGEST_ROW = 3;
+
+/**
+ * @param {readonly Item[]} items
+ * @param {{ width: number, height: number }} screen
+ * @returns {Packing}
+ */
+export function pack(items, screen) {
+  if (items.length === 0 || screen.width <= 0 || screen.height <= 0) return { boxes: [], height: 0 };
+  if (screen.width < ONE_COLUMN_BELOW && screen.width <= screen.height) return oneColumn(items, screen);
+  return placeRows(bestRows(items, screen), screen);
+}
+
+/** @param {readonly Item[]} items @param {{ width: number, height: number }} screen @returns {Packing} */
+function oneColumn(items, screen) {
+  const heights = items.map(({ aspect }) => Math.min(screen.width / aspect, screen.height));
+  const total = sum(heights);
+  let y = Math.max(0, (screen.height - total) / 2);
+  const boxes = items.map(({ name, aspect }, index) => {
+    const height = heights[index] ?? 0;
+    const width = height * aspect;
+    const box = { name, x: (screen.width - width) / 2, y, width, height };
+    y += height;
+    return box;
+  });
+  return { boxes, height: total };
+}
+
+/** @param {readonly Item[]} items @param {{ width: number, height: number }} screen @returns {Node[]} */
+function bestRows(items, screen) {
+  /** @type {Node[] | null} */
+  let best = null;
+  let bestScore = 0;
+  let idle = 0;
+  for (const rows of evenWalls(items, screen.width)) {
+    const { area, lowest, unscaledLowest, evenness } = measure(rows, screen);
+    if (lowest >= LOWEST_ROW) {
+      const score = area * Math.sqrt(evenness);
+      idle = score > bestScore * 1.0001 ? 0 : idle + 1;
+      if (idle === 0) {
+        best = rows;
+        bestScore = score;
+      } else if (idle > PATIENCE) break;
+    } else if (!best && (unscaledLowest >= COMFORTABLE_ROW || rows.length === items.length)) {
+      return rows;
+    }
+  }
+  return best ?? items.map((item) => rowOf([item]));
+}
+
+/**
+ * `evenness`: 1 where all rows are as high as they are meant to be beside each other, less where they are not.
+ * @param {readonly Node[]} rows @param {{ width: number, height: number }} screen
+ */
+function measure(rows, screen) {
+  const heights = rows.map((row) => screen.width / row.aspect);
+  const scale = Math.min(1, screen.height / sum(heights));
+  const meant = rows.map((row, index) => (heights[index] ?? 0) / row.weight);
+  const unscaledLowest = Math.min(...meant);
+  return {
+    area: screen.width * sum(heights) * scale * scale,
+    lowest: unscaledLowest * scale,
+    unscaledLowest,
+    evenness: unscaledLowest / Math.max(...meant),
+  };
+}
+
+/** @param {readonly Node[]} rows @param {{ width: number, height: number }} screen @returns {Packing} */
+function placeRows(rows, screen) {
+  const natural = sum(rows.map((row) => screen.width / row.aspect));
+  const scrolls = measure(rows, screen).lowest < LOWEST_ROW;
+  const scale = scrolls ? 1 : Math.min(1, screen.height / natural);
+  const width = screen.width * scale;
+  /** @type {Box[]} */
+  const boxes = [];
+  let y = Math.max(0, (screen.height - natural * scale) / 2);
+  for (const row of rows) {
+    place(row, { x: (screen.width - width) / 2, y, width, height: width / row.aspect }, boxes);
+    y += width / row.aspect;
+  }
+  return { boxes, height: natural * scale };
+}
+
+/** @param {Node} node @param {Omit<Box, 'name'>} box @param {Box[]} boxes */
+function place(node, box, boxes) {
+  if (node.parts.length === 0) {
+    boxes.push({ name: node.name, ...box });
+    return;
+  }
+  let { x, y } = box;
+  for (const part of node.parts) {
+    const width = node.across ? box.height * part.aspect : box.width;
+    const height = node.across ? box.height : box.width / part.aspect;
+    place(part, { x, y, width, height }, boxes);
+    if (node.across) x += width;
+    else y += height;
+  }
+}
+
+/**
+ * The most even wall for each length that a row may be meant to have: all tiles in one row, in two, and so on; but
+ * none whose rows would be far too low to see anything.
+ * @param {readonly Item[]} items @param {number} width
+ * @returns {Generator<Node[]>}
+ */
+function* evenWalls(items, width) {
+  // A large tile takes the room of four.
+  const total = sum(items.map(({ aspect, large }) => (large ? 4 * aspect : aspect)));
+  const fewest = Math.ceil((total * LOWEST_ROW) / width / 2);
+  for (let rows = Math.min(fewest, items.length); rows <= items.length; rows += 1) yield evenRows(items, total / rows);
+}
+
+/**
+ * Cuts into rows so that their lengths come as close to `length` as they can, as good typesetting breaks lines: the
+ * best rows up to each tile, found from the best rows up to those before it.
+ * @param {readonly Item[]} items @param {number} length
+ * @returns {Node[]}
+ */
+function evenRows(items, length) {
+  const best = [{ cost: 0, start: 0 }];
+  for (let end = 1; end <= items.length; end += 1) {
+    let least = { cost: Infinity, start: end - 1 };
+    let plain = 0;
+    let large = false;
+    for (let start = end - 1; start >= 0 && (plain <= LONGEST_ROW * length || start === end - 1); start -= 1) {
+      const first = items[start];
+      plain += first?.aspect ?? 0;
+      large ||= first?.large ?? false;
+      const row = large ? 2 * rowOf(items.slice(start, end)).aspect : plain;
+      const cost = (best[start]?.cost ?? 0) + Math.log(row / length) ** 2;
+      // Of equals the one with more in the lower rows: what comes first may be larger.
+      if (cost < least.cost + 1e-9) least = { cost, start };
+    }
+    best.push(least);
+  }
+  /** @type {Node[]} */
+  const rows = [];
+  for (let end = items.length; end > 0; ) {
+    const start = best[end]?.start ?? 0;
+    rows.unshift(rowOf(items.slice(start, end)));
+    end = start;
+  }
+  return rows;
+}
+
+/** @param {readonly Item[]} items @returns {Node} */
+function rowOf(items) {
+  if (!items.some(({ large }) => large)) return across(items.map(leaf));
+  // Twice as high as others, so it counts as twice as long where rows are made even.
+  return { ...across(runsOf(items).map(blockOf)), weight: 2 };
+}
+
+/**
+ * The tiles of a row with large ones: each large one, and the small ones between them in runs. A small one alone would
+ * become as high as the large ones, so in that case all small ones make one run.
+ * @param {readonly Item[]} items
+ * @returns {Item[][]}
+ */
+function runsOf(items) {
+  /** @type {Item[][]} */
+  const runs = [];
+  for (const item of items) {
+    const last = runs.at(-1);
+    if (!item.large && last && !last[0]?.large) last.push(item);
+    else runs.push([item]);
+  }
+  if (runs.every(([first, second]) => first?.large || second)) return runs;
+  const large = items.filter((item) => item.large).map((item) => [item]);
+  return [...large, items.filter((item) => !item.large)];
+}
+
+/** @param {Item[]} run @returns {Node} */
+function blockOf(run) {
+  const [first] = run;
+  return first && run.length === 1 ? leaf(first) : twoRows(run);
+}
+
+/** Cuts in two where the halves are most alike. @param {readonly Item[]} items @returns {Node} */
+function twoRows(items) {
+  const total = sum(items.map(({ aspect }) => aspect));
+  let cut = 1;
+  let upper = items[0]?.aspect ?? 0;
+  for (let index = 1; index < items.length - 1; index += 1) {
+    const longer = upper + (items[index]?.aspect ?? 0);
+    if (Math.abs(total - 2 * longer) >= Math.abs(total - 2 * upper)) break;
+    upper = longer;
+    cut = index + 1;
+  }
+  const rows = [across(items.slice(0, cut).map(leaf)), across(items.slice(cut).map(leaf))];
+  return { aspect: 1 / sum(rows.map(({ aspect }) => 1 / aspect)), across: false, parts: rows, name: '', weight: 1 };
+}
+
+/** @param {Item} item @returns {Node} */
+function leaf({ name, aspect }) {
+  return { aspect, across: true, parts: [], name, weight: 1 };
+}
+
+/** @param {Node[]} parts @returns {Node} */
+function across(parts) {
+  return { aspect: sum(parts.map(({ aspect }) => aspect)), across: true, parts, name: '', weight: 1 };
+}
+
+/** @param {readonly number[]} values */
+function sum(values) {
+  return values.reduce((total, value) => total + value, 0);
+}

@@ -1,0 +1,96 @@
+// What stands in the middle of the page while there is no wall: the set-up, the token, or why nothing comes.
+
+import { element } from './element.js';
+import { setupPanel } from './setup.js';
+
+/** @typedef {import('./connection.js').Link} Link */
+/** @typedef {import('./protocol.js').ListenEntry} ListenEntry */
+
+/**
+ * @typedef {object} PanelState
+ * @property {Link} link
+ * @property {ListenEntry[] | null} listening `null` before the relay said what it listens to
+ * @property {boolean} empty the wall has no tiles
+ * @property {number} ahead milliseconds that the relay's clock is ahead of ours
+ */
+
+export class Panel {
+  #shown = '';
+
+  /** @param {HTMLElement} place @param {{ useToken: (token: string) => void, hasToken: () => boolean }} access */
+  constructor(place, access) {
+    this.place = place;
+    this.access = access;
+  }
+
+  /** @param {PanelState} state @returns {boolean} whether the panel stands in place of the wall */
+  render(state) {
+    // An attempt tells nothing yet: what stood there goes on standing there, with whatever was typed into it.
+    if (state.link.phase !== 'connecting') this.#show(...this.#choose(state));
+    return this.#shown !== '';
+  }
+
+  /** @param {string} key @param {() => HTMLElement} make */
+  #show(key, make) {
+    // A form that somebody types into, and a button that has the focus, must not be made anew under their hands.
+    if (key === this.#shown) return;
+    this.#shown = key;
+    this.place.replaceChildren(...(key ? [make()] : []));
+    this.place.hidden = key === '';
+  }
+
+  /** @param {PanelState} state @returns {[string, () => HTMLElement]} what to show, named so that it is made once */
+  #choose({ link, listening, empty, ahead }) {
+    if (link.why === 'token') return [`token ${this.access.hasToken()}`, () => tokenPanel(this.access)];
+    if (empty && link.phase === 'down') return [`down ${link.why} ${link.detail}`, () => linkPanel(link)];
+    if (!empty || !listening) return ['', () => element('div')];
+    return [`setup ${Math.round(ahead / 60_000)} ${JSON.stringify(listening)}`, () => setupPanel(listening, ahead)];
+  }
+}
+
+/** @param {Link} link */
+function linkPanel({ why, detail }) {
+  const said = detail ? ` (${detail})` : '';
+  const { host } = location;
+  /** @type {Record<Link['why'], [string, string]>} */
+  const texts = {
+    '': ['Not connected', ''],
+    lost: ['Connection to the relay lost', `The relay at ${host} was there until a moment ago${said}.`],
+    unreachable: ['The relay does not answer', `Nothing answers at ${host}${said}. Is fanlight-relay running?`],
+    token: ['A token, please', ''],
+    refused: ['The relay refuses this page', `It answers at ${host}, but says no${said}.`],
+    'no-socket': [
+      'Pictures cannot get through',
+      `The relay answers at ${host}, but opens no WebSocket. A proxy in between may not pass it on, or the relay has all the viewers it takes.`,
+    ],
+  };
+  return message(...texts[why], 'This page tries again by itself.');
+}
+
+/** @param {string} title @param {...string} lines */
+function message(title, ...lines) {
+  return element('div', 'message', element('h1', '', title), ...lines.map((line) => element('p', '', line)));
+}
+
+/** @param {{ useToken: (token: string) => void, hasToken: () => boolean }} access */
+function tokenPanel({ useToken, hasToken }) {
+  const field = element('input');
+  field.type = 'password';
+  field.name = 'token';
+  field.required = true;
+  field.autocomplete = 'current-password';
+  const label = element('label', '', element('span', '', 'Token'), field);
+  const button = element('button', 'primary', 'Open');
+  const form = element('form', 'token-form', label, button);
+  form.addEventListener('submit', (event) => {
+    event.preventDefault();
+    useToken(field.value.trim());
+  });
+  const text = hasToken()
+    ? 'The relay does not know the token this page has. Please enter another.'
+    : 'This relay shows its pictures to those who have its token: the one it was started with.';
+  const panel = message('A token, please', text);
+  panel.append(form);
+  queueMicrotask(() => field.focus());
+  return panel;
+}

@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { moving, onStage, until, untilMoves, untilState, wordsOf } from './harness.js';
+
+test('a stream shows moving pictures, its name and its age', onStage(async ({ relay, open }) => {
+  relay.add('door', moving());
+  const page = await open();
+  await untilMoves(page, 'door');
+  assert.equal(await page.textContent('.tile .name'), 'door');
+  assert.match((await page.textContent('.tile .age')) ?? '', /^\d+ ms$/);
+  const age = Number(await page.getAttribute('.tile', 'data-age'));
+  assert.ok(age >= 4 && age < 2000, `age ${age}`);
+  const marks = await page.evaluate(() => performance.getEntriesByName('fanlight-first-frame').length);
+  assert.equal(marks, 1);
+}));
+
+test('what is painted is on the screen, and changes', onStage(async ({ relay, open }) => {
+  relay.add('door', moving());
+  const page = await open();
+  await untilMoves(page, 'door');
+  const canvas = page.locator('.tile canvas');
+  const before = await canvas.screenshot();
+  await untilMoves(page, 'door');
+  assert.notDeepEqual(await canvas.screenshot(), before);
+}));
+
+test('so they do in a browser that cannot paint in a worker', onStage(async ({ relay, open }) => {
+  relay.add('door', moving());
+  const page = await open('', {}, 'delete HTMLCanvasElement.prototype.transferControlToOffscreen');
+  await untilMoves(page, 'door');
+  assert.equal(await page.$eval('.tile canvas', (canvas) => canvas instanceof HTMLCanvasElement && canvas.width), 320);
+}));
+
+test('a stream named in the address is asked for before anything is known', onStage(async ({ relay, open }) => {
+  relay.add('door', moving());
+  relay.add('hall', moving());
+  const page = await open('?stream=hall');
+  await untilMoves(page, 'hall');
+  assert.deepEqual(relay.said.slice(0, 2).map(({ type, stream }) => [type, stream]), [['list', undefined], ['watch', 'hall']]);
+  assert.equal(relay.said.filter(({ type, stream }) => type === 'watch' && stream === 'door').length, 0);
+  await page.waitForSelector('.tile.enlarged[data-stream="hall"]');
+}));
+
+test('a picture that stops is stale, grey, and says since when', onStage(async ({ relay, open }) => {
+  const stream = relay.add('door', moving());
+  const page = await open();
+  await untilMoves(page, 'door');
+  stream.running = false;
+  await untilState(page, 'door', 'stale');
+  assert.match((await page.textContent('.tile .age')) ?? '', /^\d+ s ago$/);
+  assert.match((await wordsOf(page, 'door')) ?? '', /^No picture for \d+ s$/);
+  await until(page, '.tile canvas', 'filter', 'grayscale(1)');
+  stream.running = true;
+  await untilMoves(page, 'door');
+}));
+
+test('an offline stream says why, and comes back by itself', onStage(async ({ relay, open }) => {
+  relay.add('door', moving());
+  const page = await open();
+  await untilMoves(page, 'door');
+  relay.setState('door', 'offline', 'camera unplugged');
+  await untilState(page, 'door', 'offline');
+  assert.equal(await wordsOf(page, 'door'), 'Camera unplugged');
+  await until(page, '#announcements', 'text', 'door: Camera unplugged');
+  relay.setState('door', 'live', '');
+  await untilMoves(page, 'door');
+}));
+
+test('a stream without a picture has a name and a reason, and no black', onStage(async ({ relay, open }) => {
+  const nothing = { width: 640, height: 360, fps: 10, pictures: [] };
+  relay.add('cellar', nothing, { state: 'offline', reason: 'camera not found' });
+  const page = await open();
+  await untilState(page, 'cellar', 'offline');
+  assert.equal(await page.textContent('.placeholder'), 'cellarCamera not found');
+  assert.equal(await page.isVisible('.tile canvas'), false);
+}));
+
+test('a late picture is amber, a very late one red', onStage(async ({ relay, open }) => {
+  const stream = relay.add('door', moving());
+  stream.delay = 800;
+  const page = await open();
+  await page.waitForSelector('.age[data-lateness="late"]');
+  stream.delay = 3000;
+  await page.waitForSelector('.age[data-lateness="very-late"]');
+  stream.delay = 10;
+  await page.waitForSelector('.age[data-lateness="fine"]');
+}));
+
+test('nonsense from the relay does no harm', onStage(async ({ relay, open }) => {
+  relay.add('door', moving());
+  const page = await open();
+  await untilMoves(page, 'door');
+  for (const nonsense of ['', 'null', '{"type":"streams"}', '{"type":"track","id":"x"}', Buffer.alloc(7), Buffer.alloc(99)]) {
+    relay.shout(nonsense);
+  }
+  const broken = Buffer.alloc(40);
+  broken.set([1, 1, 1, 0, 1]);
+  relay.shout(broken);
+  await untilMoves(page, 'door');
+}));

@@ -1,0 +1,264 @@
+// A relay made of a web server and a list of streams, for tests of the page: it says what it is told to say.
+
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { extname, join, normalize } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { WebSocketServer } from 'ws';
+
+const WEB = fileURLToPath(new URL('..', import.meta.url));
+const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' };
+const POLICY = "default-src 'self'; img-src 'self' blob: data:; connect-src 'self' ws: wss:; worker-src 'self' blob:";
+
+/** @typedef {import('../protocol.js').StreamInfo} StreamInfo */
+/** @typedef {import('../protocol.js').ListenEntry} ListenEntry */
+/** @typedef {{ width: number, height: number, fps: number, pictures: Buffer[] }} Source */
+/** @typedef {{ info: StreamInfo, source: Source, sequence: number, delay: number, running: boolean }} Stream delay: ms */
+/** @typedef {{ type: string, id: number, stream: string, max_width?: number, max_height?: number, t0: number }} Said */
+
+const micros = () => Math.round((performance.timeOrigin + performance.now()) * 1000);
+
+/**
+ * Moving pictures of this size.
+ * @param {number} width @param {number} height @param {{ fps?: number, count?: number, input?: string }} [options]
+ * @returns {Source}
+ */
+export function makeSource(width, height, { fps = 10, count = 10, input } = {}) {
+  const folder = mkdtempSync(join(tmpdir(), 'fanlight-mock-'));
+  try {
+    const from = input ?? `testsrc2=size=${width}x${height}:rate=${fps}`;
+    const format = input ? ['-i', input] : ['-f', 'lavfi', '-i', from];
+    const filter = ['-vf', `scale=${width}:${height}:force_original_aspect_ratio=increase,crop=${width}:${height}`];
+    const args = [...format, ...filter, '-frames:v', String(count), '-q:v', '5', join(folder, '%04d.jpg')];
+    execFileSync('ffmpeg', ['-v', 'error', '-threads', '1', ...args]);
+    const pictures = readdirSync(folder).sort().map((name) => readFileSync(join(folder, name)));
+    return { width, height, fps, pictures };
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+export class MockRelay {
+  /** @type {Map<string, Stream>} */
+  streams = new Map();
+  /** @type {ListenEntry[]} */
+  listening = [];
+  build = 'one';
+  token = '';
+  /** Every control message of every viewer, in order. @type {Said[]} */
+  said = [];
+  connections = 0;
+  /** @type {Map<import('ws').WebSocket, Map<number, string>>} */
+  #viewers = new Map();
+  /** @type {{ matches: (said: Said) => boolean, tell: (said: Said) => void }[]} */
+  #waiting = [];
+  #server = createServer((request, response) => this.#serve(request, response));
+  #sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false });
+  /** @type {ReturnType<typeof setInterval>[]} */
+  #timers = [];
+  #port = 0;
+
+  /** @param {number} [port] */
+  async start(port = 0) {
+    this.#server.on('upgrade', (request, socket, head) => {
+      const url = new URL(request.url ?? '/', 'http://mock');
+      if (url.pathname !== '/ws' || !this.#allowed(url)) {
+        socket.end('HTTP/1.1 401 Unauthorized\r\nConnection: close\r\n\r\n');
+        return;
+      }
+      this.#sockets.handleUpgrade(request, socket, head, (viewer) => this.#welcome(viewer));
+    });
+    await new Promise((resolve) => this.#server.listen(port, '127.0.0.1', () => resolve(undefined)));
+    const address = this.#server.address();
+    this.#port = typeof address === 'object' && address ? address.port : 0;
+    return this;
+  }
+
+  get address() {
+    return `http://127.0.0.1:${this.#port}/`;
+  }
+
+  get port() {
+    return this.#port;
+  }
+
+  async stop() {
+    for (const timer of this.#timers) clearInterval(timer);
+    this.cut();
+    this.#server.closeAllConnections();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+
+  /** Breaks all sockets, without a goodbye. */
+  cut() {
+    for (const viewer of this.#viewers.keys()) viewer.terminate();
+  }
+
+  /** @param {string} name @param {Source} source @param {Partial<StreamInfo>} [info] */
+  add(name, source, info = {}) {
+    const { width, height, fps } = source;
+    const track = { rendition: 'full', codec: 'jpeg', width, height, fps, bitrate: 4_000_000, dropped: 0, lost: 0 };
+    /** @type {Stream} */
+    const stream = {
+      info: {
+        name,
+        state: 'live',
+        reason: '',
+        since: micros(),
+        source: 'test',
+        tracks: [track],
+        viewers: 1,
+        frame_age_ms: 3,
+        ...info,
+      },
+      source,
+      sequence: 0,
+      delay: 5,
+      running: true,
+    };
+    this.streams.set(name, stream);
+    this.#timers.push(setInterval(() => stream.running && this.#publish(stream), 1000 / fps));
+    this.#announce();
+    return stream;
+  }
+
+  /** @param {string} name */
+  remove(name) {
+    const stream = this.streams.get(name);
+    if (stream) stream.running = false;
+    this.streams.delete(name);
+    this.#announce();
+  }
+
+  /** @param {string} name @param {import('../protocol.js').ViewerState} state @param {string} reason */
+  setState(name, state, reason) {
+    const stream = this.streams.get(name);
+    if (!stream) return;
+    Object.assign(stream.info, { state, reason, since: micros() });
+    stream.running = state === 'live' || state === 'slow';
+    this.#announce();
+    for (const [viewer, watched] of this.#viewers) {
+      for (const [id, watchedName] of watched) if (watchedName === name) this.#tellState(viewer, id, stream);
+    }
+  }
+
+  /** The next control message that matches, or one that came already. @param {(said: Said) => boolean} matches */
+  heard(matches) {
+    const before = this.said.find(matches);
+    if (before) return Promise.resolve(before);
+    return new Promise((/** @type {(said: Said) => void} */ tell) => this.#waiting.push({ matches, tell }));
+  }
+
+  /** Sends a text to everybody, whatever it is. @param {string | Buffer} text */
+  shout(text) {
+    for (const viewer of this.#viewers.keys()) viewer.send(text);
+  }
+
+  /** @param {URL} url */
+  #allowed(url) {
+    return this.token === '' || url.searchParams.get('token') === this.token;
+  }
+
+  /** @param {import('node:http').IncomingMessage} request @param {import('node:http').ServerResponse} response */
+  #serve(request, response) {
+    const url = new URL(request.url ?? '/', 'http://mock');
+    if (url.pathname === '/api/streams') {
+      response.writeHead(this.#allowed(url) ? 200 : 401).end('[]');
+      return;
+    }
+    const path = url.pathname === '/' ? '/index.html' : normalize(url.pathname);
+    const type = TYPES[/** @type {keyof typeof TYPES} */ (extname(path))];
+    try {
+      const body = readFileSync(join(WEB, path));
+      response.writeHead(200, { 'Content-Type': type, 'Content-Security-Policy': POLICY, 'Cache-Control': 'no-cache' });
+      response.end(body);
+    } catch {
+      response.writeHead(404).end();
+    }
+  }
+
+  /** @param {import('ws').WebSocket} viewer */
+  #welcome(viewer) {
+    this.connections += 1;
+    this.#viewers.set(viewer, new Map());
+    viewer.on('close', () => this.#viewers.delete(viewer));
+    viewer.on('message', (data) => this.#hear(viewer, JSON.parse(String(data))));
+    send(viewer, { type: 'hello', version: '0.1.0', build: this.build });
+  }
+
+  /** @param {import('ws').WebSocket} viewer @param {Said} said */
+  #hear(viewer, said) {
+    const now = micros();
+    const watched = this.#viewers.get(viewer);
+    if (said.type === 'list') send(viewer, this.#list());
+    if (said.type === 'clock') send(viewer, { type: 'clock', t0: said.t0, t1: now, t2: micros() });
+    if (said.type === 'unwatch') watched?.delete(said.id);
+    if (said.type === 'watch') this.#watch(viewer, said);
+    if (said.type === 'clock') return;
+    this.said.push(said);
+    const met = this.#waiting.filter(({ matches }) => matches(said));
+    this.#waiting = this.#waiting.filter((one) => !met.includes(one));
+    for (const { tell } of met) tell(said);
+  }
+
+  /** @param {import('ws').WebSocket} viewer @param {Said} said */
+  #watch(viewer, { id, stream: name }) {
+    const stream = this.streams.get(name);
+    if (!stream) {
+      const message = `no stream is called ${name}; there are: ${[...this.streams.keys()].join(', ')}`;
+      send(viewer, { type: 'error', id, code: 'unknown-stream', message });
+      return;
+    }
+    const again = this.#viewers.get(viewer)?.get(id) === name;
+    this.#viewers.get(viewer)?.set(id, name);
+    if (again) return;
+    const { width, height, fps } = stream.source;
+    const track = { stream: name, codec: 'jpeg', rendition: 'full', width, height, fps, renditions: ['full'] };
+    send(viewer, { type: 'track', id, ...track });
+    this.#tellState(viewer, id, stream);
+    if (stream.source.pictures.length > 0 && stream.running) viewer.send(this.#frame(stream, id));
+  }
+
+  /** @param {import('ws').WebSocket} viewer @param {number} id @param {Stream} stream */
+  #tellState(viewer, id, { info: { state, reason, since } }) {
+    send(viewer, { type: 'state', id, state, reason, since });
+  }
+
+  #list() {
+    return { type: 'streams', streams: [...this.streams.values()].map(({ info }) => info), listening: this.listening };
+  }
+
+  #announce() {
+    for (const viewer of this.#viewers.keys()) send(viewer, this.#list());
+  }
+
+  /** @param {Stream} stream */
+  #publish(stream) {
+    if (stream.source.pictures.length === 0) return;
+    stream.sequence += 1;
+    for (const [viewer, watched] of this.#viewers) {
+      for (const [id, name] of watched) if (name === stream.info.name) viewer.send(this.#frame(stream, id));
+    }
+  }
+
+  /** @param {Stream} stream @param {number} id */
+  #frame({ sequence, source, delay }, id) {
+    const header = Buffer.alloc(32);
+    header.writeUInt8(1, 0);
+    header.writeUInt8(1, 1);
+    header.writeUInt8(1, 2);
+    header.writeUInt32LE(id, 4);
+    header.writeBigUInt64LE(BigInt(sequence), 8);
+    header.writeBigUInt64LE(BigInt(micros() - delay * 1000), 16);
+    header.writeBigUInt64LE(BigInt(micros()), 24);
+    const picture = source.pictures[sequence % source.pictures.length] ?? Buffer.alloc(0);
+    return Buffer.concat([header, picture]);
+  }
+}
+
+/** @param {import('ws').WebSocket} viewer @param {object} message */
+function send(viewer, message) {
+  viewer.send(JSON.stringify(message));
+}

@@ -1,0 +1,206 @@
+// One tile: a stream's picture, its name and its age. It shows what it is told and asks the wall for everything else.
+
+import { formatAge, formatSpan, lateness, shownAge } from './age.js';
+import { conditionOf } from './condition.js';
+import { detailRows } from './details.js';
+import { element, iconButton, setAttribute, setText } from './element.js';
+import { forget, idOf, paintsInWorker, tell } from './live.js';
+
+/** @typedef {import('./protocol.js').StreamInfo} StreamInfo */
+/** @typedef {import('./picture.js').PictureStats} PictureStats */
+/** @typedef {import('./layout-store.js').Rotation} Rotation */
+/** @typedef {{ width: number, height: number }} Size */
+
+/**
+ * @typedef {object} TileActions what a tile asks of the wall
+ * @property {(tile: Tile) => void} enlarge
+ * @property {() => void} back
+ * @property {(tile: Tile) => void} rotate
+ * @property {(tile: Tile) => void} resize
+ * @property {(tile: Tile) => void} info
+ */
+
+/** What most cameras send, until the first word of the relay says otherwise. */
+const USUAL_ASPECT = 16 / 9;
+
+export class Tile {
+  /** @type {StreamInfo | null} */
+  info = null;
+  /** @type {import('./protocol.js').Track | null} */
+  track = null;
+  /** @type {import('./condition.js').Known['told']} */
+  told = null;
+  /** @type {PictureStats | null} */
+  stats = null;
+  /** @type {Size | null} */
+  size = null;
+  error = '';
+  /** Whether its stream was in the relay's list, and is no more. */
+  vanished = false;
+  /** @type {Rotation} */
+  rotation = 0;
+  /** @type {number | null} */
+  watchedSince = null;
+  /** @type {import('./condition.js').Condition} */
+  condition = { state: 'waiting', words: '', slow: false };
+
+  /** @param {string} name @param {TileActions} actions */
+  constructor(name, actions) {
+    this.name = name;
+    this.id = idOf(name);
+    this.canvas = element('canvas');
+    this.stage = element('span', 'stage', this.canvas);
+    this.placeholderWords = element('span', 'placeholder-words');
+    this.placeholder = element('span', 'placeholder', element('span', 'placeholder-name', name), this.placeholderWords);
+    this.view = element('button', 'view', this.stage, this.placeholder);
+    this.view.type = 'button';
+    this.age = element('span', 'age');
+    this.words = element('span', 'words');
+    this.details = element('dl', 'details');
+    this.resizeButton = iconButton('larger', 'Large', () => actions.resize(this));
+    this.element = element('li', 'tile', this.view, this.#caption(), this.#tools(actions));
+    this.element.dataset.stream = name;
+    this.view.addEventListener('click', () => actions.enlarge(this));
+    this.#connectCanvas();
+    this.turn(0);
+  }
+
+  #caption() {
+    const line = element('span', 'line', element('span', 'name', this.name), this.age);
+    const caption = element('div', 'caption', line, this.words, this.details);
+    // The button's label says all of this to those who listen, but for the age, which would never be silent.
+    caption.setAttribute('aria-hidden', 'true');
+    return caption;
+  }
+
+  /** @param {TileActions} actions */
+  #tools(actions) {
+    const back = iconButton('back', 'All streams', () => actions.back());
+    back.classList.add('back');
+    this.resizeButton.classList.add('resize');
+    return element(
+      'div',
+      'tools',
+      back,
+      iconButton('info', 'Details', () => actions.info(this)),
+      iconButton('rotate', 'Rotate', () => actions.rotate(this)),
+      this.resizeButton,
+    );
+  }
+
+  #connectCanvas() {
+    if (paintsInWorker) {
+      const canvas = this.canvas.transferControlToOffscreen();
+      tell({ type: 'canvas', id: this.id, canvas }, [canvas]);
+    } else {
+      tell({ type: 'canvas', id: this.id, canvas: null });
+    }
+  }
+
+  /** The tile in words, for those who listen. */
+  get label() {
+    return `${this.name}: ${this.condition.words || this.condition.state}`;
+  }
+
+  /** Width by height, as shown: turned where it is turned. */
+  get aspect() {
+    const full = this.info?.tracks.find(({ width, height }) => width > 0 && height > 0);
+    const { width, height } = this.size ?? full ?? { width: USUAL_ASPECT, height: 1 };
+    const aspect = Math.min(8, Math.max(1 / 8, width / height));
+    return this.rotation % 180 === 0 ? aspect : 1 / aspect;
+  }
+
+  /** Only where the browser cannot paint in the worker. @param {ImageBitmap} bitmap */
+  paint(bitmap) {
+    this.canvas.width = bitmap.width;
+    this.canvas.height = bitmap.height;
+    this.canvas.getContext('bitmaprenderer')?.transferFromImageBitmap(bitmap);
+    tell({ type: 'shown', id: this.id });
+  }
+
+  /** Asked for anew: what is on the screen is of yesterday until something new comes. @param {number} now */
+  begin(now) {
+    this.watchedSince = now;
+    this.told = null;
+    this.error = '';
+    if (this.stats) this.stats = { ...this.stats, painted: 0 };
+  }
+
+  /** No longer asked for. */
+  rest() {
+    this.watchedSince = null;
+    this.told = null;
+  }
+
+  /** @param {Rotation} rotation */
+  turn(rotation) {
+    this.rotation = rotation;
+    this.element.dataset.rotation = String(rotation);
+  }
+
+  /** @param {boolean} large */
+  setLarge(large) {
+    this.element.classList.toggle('large', large);
+    setAttribute(this.resizeButton, 'aria-pressed', String(large));
+  }
+
+  /**
+   * Brings what is seen up to date.
+   * @param {boolean} linkUp @param {number} now milliseconds
+   * @returns {boolean} whether the state or its words changed
+   */
+  render(linkUp, now) {
+    const { error, watchedSince } = this;
+    const before = this.condition;
+    const told = this.told ?? this.info;
+    this.condition = conditionOf({ linkUp, told, error, watchedSince, picture: this.#picture() }, now);
+    const { state, words } = this.condition;
+    setAttribute(this.element, 'data-state', state);
+    this.element.classList.toggle('pictured', this.size !== null);
+    setText(this.words, words);
+    setText(this.placeholderWords, words);
+    this.#renderAge(now);
+    if (this.element.matches('.informed, :hover, :focus-within, .enlarged')) this.#renderDetails();
+    const changed = before.state !== state || before.words !== words;
+    if (changed) this.view.setAttribute('aria-label', this.label);
+    return changed;
+  }
+
+  /** Tells the worker to forget this stream; the tile is of no use after it. */
+  close() {
+    forget(this.name);
+    this.element.remove();
+  }
+
+  #picture() {
+    if (!this.stats || this.stats.sequence === '') return null;
+    const { age, paintedAt, interval, painted } = this.stats;
+    const announced = this.track && this.track.fps > 0 ? 1000 / this.track.fps : 0;
+    // Before the relay's clock is known, a picture may be of any age.
+    return { ageAtPaint: age ?? Infinity, paintedAt, interval: Math.max(interval, announced), painted };
+  }
+
+  /** @param {number} now */
+  #renderAge(now) {
+    const picture = this.#picture();
+    if (!picture || !this.stats || this.stats.age === null) {
+      setText(this.age, '');
+      return;
+    }
+    const { calmAge, age, sequence } = this.stats;
+    const exact = shownAge({ ...picture, ageAtPaint: age }, now);
+    const calm = shownAge({ ...picture, ageAtPaint: calmAge ?? age }, now);
+    const live = this.condition.state === 'live';
+    setText(this.age, live ? formatAge(calm) : `${formatSpan(exact)} ago`);
+    setAttribute(this.age, 'data-lateness', live ? lateness(calm) : 'fine');
+    setAttribute(this.element, 'data-age', exact.toFixed(1));
+    setAttribute(this.element, 'data-sequence', sequence);
+  }
+
+  #renderDetails() {
+    const { info, track, stats, size, condition } = this;
+    const rows = detailRows({ info, track, stats, size, slow: condition.slow });
+    const cells = rows.flatMap(([term, value]) => [element('dt', '', term), element('dd', '', value)]);
+    this.details.replaceChildren(...cells);
+  }
+}

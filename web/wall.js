@@ -1,0 +1,292 @@
+// The wall: all tiles, packed, one of them enlarged or none. Knows which tiles can be seen, and nothing of sockets.
+
+import { inOrder, loadLayout, moved, rotationOf, saveLayout, withoutLayout } from './layout-store.js';
+import { contained, moveFrom } from './motion.js';
+import { pack } from './packing.js';
+import { machineStorage } from './session.js';
+import { Tile } from './tile.js';
+import { limitsOf, Watching } from './watching.js';
+
+/** @typedef {import('./protocol.js').StreamInfo} StreamInfo */
+/** @typedef {import('./motion.js').Box} Box */
+
+/** Publishers announce their streams every second; a relay has heard all of them long before this. */
+const FORGIVENESS = 4_000;
+
+export class Wall {
+  /** By stream; in the order of the wall. @type {Map<string, Tile>} */
+  tiles = new Map();
+  /** @type {Tile | null} */
+  enlarged = null;
+  layout = loadLayout(new URL(location.href).searchParams, machineStorage());
+  /** @type {Map<Tile, Box>} */
+  #boxes = new Map();
+  /** @type {Set<Tile>} */
+  #inSight = new Set();
+  #informed = false;
+  /** @type {readonly StreamInfo[]} */
+  #streams = [];
+  #keepUntil = 0;
+
+  /**
+   * @param {HTMLElement} list
+   * @param {{ now: () => number, onChange: () => void, onEnlarge: (tile: Tile | null) => void,
+   *   say: (text: string) => void }} world
+   */
+  constructor(list, world) {
+    this.list = list;
+    this.world = world;
+    this.watching = new Watching({
+      now: world.now,
+      tiles: () => this.tiles.values(),
+      limits: (tile) => this.#limits(tile),
+    });
+    this.sight = new IntersectionObserver((entries) => this.#sighted(entries), { rootMargin: '20%' });
+    addEventListener('resize', () => this.arrange());
+  }
+
+  /** Brings the tiles in line with the streams there are. @param {readonly StreamInfo[]} streams */
+  setStreams(streams) {
+    this.#streams = streams;
+    const infos = new Map(streams.map((info) => [info.name, info]));
+    for (const tile of this.tiles.values()) {
+      const info = infos.get(tile.name) ?? null;
+      if (info && (tile.error || tile.vanished)) this.watching.again(tile);
+      tile.vanished = !info && (tile.vanished || tile.info !== null);
+      tile.info = info;
+      if (info) tile.error = '';
+      else if (!this.#keeps(tile)) this.#remove(tile);
+    }
+    for (const info of streams) this.#tileOf(info.name).info = info;
+    this.#sort();
+    this.arrange();
+  }
+
+  /** A relay that has just started knows no stream yet: what it does not list is kept for a while. */
+  forgive() {
+    this.#keepUntil = this.world.now() + FORGIVENESS;
+    setTimeout(() => {
+      this.setStreams(this.#streams);
+      this.world.onChange();
+    }, FORGIVENESS);
+  }
+
+  /** The tile of a subscription. @param {number} id */
+  byId(id) {
+    for (const tile of this.tiles.values()) if (tile.id === id) return tile;
+    return null;
+  }
+
+  /** Packs, shows, and asks for what is seen. */
+  arrange() {
+    const items = [...this.tiles.values()].map((tile) => ({
+      name: tile.name,
+      aspect: tile.aspect,
+      large: this.layout.large.has(tile.name),
+    }));
+    const screen = { width: this.list.clientWidth, height: innerHeight - this.list.offsetTop };
+    const { boxes, height } = pack(items, screen);
+    this.list.style.height = `${Math.max(height, screen.height)}px`;
+    for (const box of boxes) this.#put(box, screen.height);
+    this.watching.update();
+  }
+
+  /** Enlarges a tile to the whole window, or none. @param {Tile | null} tile */
+  enlarge(tile) {
+    const before = this.enlarged;
+    if (before === tile) return;
+    const moving = tile ?? before;
+    const from = moving ? this.#place(moving) : null;
+    this.enlarged = tile;
+    before?.element.classList.remove('enlarged');
+    tile?.element.classList.add('enlarged');
+    document.documentElement.classList.toggle('has-enlarged', tile !== null);
+    for (const other of this.tiles.values()) other.element.inert = tile !== null && other !== tile;
+    this.world.onEnlarge(tile);
+    if (!tile && before && !before.info) this.#remove(before);
+    this.arrange();
+    if (moving && from && !(tile && before)) moveFrom(moving.element, from, this.#place(moving));
+    (tile ?? before)?.view.focus({ preventScroll: tile !== null });
+    this.#writeAddress();
+    this.world.onChange();
+  }
+
+  /** Enlarges by name; a stream that is not there yet is waited for. @param {string} name */
+  enlargeByName(name) {
+    this.enlarge(this.#tileOf(name));
+  }
+
+  /** The next or previous tile of the wall, where one is enlarged. @param {number} by */
+  step(by) {
+    if (!this.enlarged) return;
+    const tiles = [...this.tiles.values()];
+    const at = tiles.indexOf(this.enlarged);
+    const next = tiles[(at + by + tiles.length) % tiles.length];
+    if (!next || next === this.enlarged) return;
+    this.enlarge(next);
+    this.world.say(next.label);
+  }
+
+  /** Moves a tile to another place in the order. @param {Tile} tile @param {number} target */
+  move(tile, target) {
+    this.layout.order = moved([...this.tiles.keys()], tile.name, target);
+    this.#keepLayout();
+    const place = [...this.tiles.keys()].indexOf(tile.name) + 1;
+    this.world.say(`${tile.name}: place ${place} of ${this.tiles.size}`);
+  }
+
+  /** @param {Tile} tile */
+  resize(tile) {
+    if (!this.layout.large.delete(tile.name)) this.layout.large.add(tile.name);
+    this.#keepLayout();
+  }
+
+  /** @param {Tile} tile */
+  rotate(tile) {
+    const rotation = rotationOf(tile.rotation + 90);
+    if (rotation === 0) this.layout.rotation.delete(tile.name);
+    else this.layout.rotation.set(tile.name, rotation);
+    this.#keepLayout();
+    this.world.say(`${tile.name}: turned by ${rotation} degrees`);
+  }
+
+  /** Details on this tile, or on all. @param {Tile} [tile] */
+  inform(tile) {
+    if (tile) tile.element.classList.toggle('informed');
+    else {
+      this.#informed = !this.#informed;
+      for (const each of this.tiles.values()) each.element.classList.toggle('informed', this.#informed);
+    }
+    this.world.onChange();
+  }
+
+  /** Back to the order, sizes and rotations of the first day. */
+  resetLayout() {
+    this.layout.order = [];
+    this.layout.large.clear();
+    this.layout.rotation.clear();
+    this.#keepLayout();
+  }
+
+  /** Where a tile stands on the wall, for whoever looks for its neighbours. @param {Tile} tile */
+  boxOf(tile) {
+    return this.#boxes.get(tile) ?? null;
+  }
+
+  /** @param {string} name @returns {Tile} */
+  #tileOf(name) {
+    const known = this.tiles.get(name);
+    if (known) return known;
+    const tile = new Tile(name, {
+      enlarge: (self) => this.#tapped(self),
+      back: () => this.enlarge(null),
+      rotate: (self) => this.rotate(self),
+      resize: (self) => this.resize(self),
+      info: (self) => this.inform(self),
+    });
+    tile.element.classList.toggle('informed', this.#informed);
+    tile.element.inert = this.enlarged !== null;
+    this.tiles.set(name, tile);
+    this.list.append(tile.element);
+    this.sight.observe(tile.element);
+    this.#applyLayout(tile);
+    return tile;
+  }
+
+  /** The enlarged one stays in any case: it was asked for by name, and may come back. @param {Tile} tile */
+  #keeps(tile) {
+    return tile === this.enlarged || this.world.now() < this.#keepUntil;
+  }
+
+  /** @param {Tile} tile */
+  #tapped(tile) {
+    if (this.enlarged === tile) this.inform(tile);
+    else this.enlarge(tile);
+  }
+
+  /** @param {Tile} tile */
+  #remove(tile) {
+    this.tiles.delete(tile.name);
+    this.#boxes.delete(tile);
+    this.#inSight.delete(tile);
+    this.sight.unobserve(tile.element);
+    this.watching.remove(tile);
+    tile.close();
+  }
+
+  /** @param {import('./packing.js').Box} box @param {number} screenHeight */
+  #put({ name, ...box }, screenHeight) {
+    const tile = this.tiles.get(name);
+    if (!tile) return;
+    // A new tile is not asked about twice: where it was put tells whether it is seen, a frame before the observer does.
+    if (!this.#boxes.has(tile) && box.y < screenHeight) this.#inSight.add(tile);
+    this.#boxes.set(tile, box);
+    const { style } = tile.element;
+    style.left = `${box.x}px`;
+    style.top = `${box.y}px`;
+    style.width = `${box.width}px`;
+    style.height = `${box.height}px`;
+  }
+
+  /** @param {Tile} tile */
+  #limits(tile) {
+    const seen = this.enlarged ? tile === this.enlarged : this.#inSight.has(tile);
+    if (!seen || document.hidden) return null;
+    if (this.enlarged) return {};
+    const box = this.#boxes.get(tile);
+    return box ? limitsOf(box, devicePixelRatio, tile.rotation % 180 !== 0) : null;
+  }
+
+  /** @param {readonly IntersectionObserverEntry[]} entries */
+  #sighted(entries) {
+    for (const { target, isIntersecting } of entries) {
+      const tile = this.tiles.get(target instanceof HTMLElement ? (target.dataset.stream ?? '') : '');
+      if (!tile) continue;
+      if (isIntersecting) this.#inSight.add(tile);
+      else this.#inSight.delete(tile);
+    }
+    this.watching.update();
+  }
+
+  #sort() {
+    const names = inOrder([...this.tiles.keys()], this.layout);
+    const tiles = names.map((name) => this.tiles.get(name)).filter((tile) => tile !== undefined);
+    const inPlace = tiles.every((tile, index) => this.list.children[index] === tile.element);
+    this.tiles = new Map(tiles.map((tile) => [tile.name, tile]));
+    // Moving an element takes its focus away, so only what is out of place is moved.
+    if (inPlace) return;
+    const focused = document.activeElement;
+    this.list.append(...tiles.map(({ element }) => element));
+    if (focused instanceof HTMLElement && this.list.contains(focused)) focused.focus({ preventScroll: true });
+  }
+
+  #keepLayout() {
+    saveLayout(this.layout, machineStorage());
+    // A layout that came with the address would otherwise win again at the next reload.
+    history.replaceState(null, '', withoutLayout(location.href));
+    const before = new Map([...this.tiles.values()].map((tile) => [tile, this.#place(tile)]));
+    for (const tile of this.tiles.values()) this.#applyLayout(tile);
+    this.#sort();
+    this.arrange();
+    before.forEach((from, tile) => moveFrom(tile.element, from, this.#place(tile)));
+  }
+
+  /** @param {Tile} tile */
+  #applyLayout(tile) {
+    tile.turn(this.layout.rotation.get(tile.name) ?? 0);
+    tile.setLarge(this.layout.large.has(tile.name));
+  }
+
+  /** Where a tile's picture is in the window. @param {Tile} tile @returns {Box} */
+  #place(tile) {
+    return contained(tile.element.getBoundingClientRect(), tile.aspect);
+  }
+
+  /** The address follows what is seen, so that it can be shared and survives a reload. */
+  #writeAddress() {
+    const url = new URL(location.href);
+    url.searchParams.delete('stream');
+    if (this.enlarged) url.searchParams.set('stream', this.enlarged.name);
+    history.replaceState(null, '', url);
+  }
+}
