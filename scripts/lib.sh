@@ -133,7 +133,7 @@ ensure_cargo() {
         export RUSTUP_TOOLCHAIN
         rustup toolchain install "$RUSTUP_TOOLCHAIN" --profile minimal
     else
-        say "cargo (Rust $(rust_needed) or newer) is not here: installing Rust $(rust_needed) for this user through rustup,"
+        say "cargo is not here, or older than $(rust_needed): installing Rust $(rust_needed) for this user through rustup,"
         say "into ${CARGO_HOME:-$HOME/.cargo} and ${RUSTUP_HOME:-$HOME/.rustup} (https://rustup.rs)."
         # What https://sh.rustup.rs leads to, from the host that serves the toolchain as well.
         curl --proto '=https' --tlsv1.2 -sSf https://static.rust-lang.org/rustup/rustup-init.sh |

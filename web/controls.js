@@ -8,6 +8,7 @@ import { byId } from './element.js';
 import { enableKeyboard } from './keyboard.js';
 import { keepAwake } from './kiosk.js';
 import { hasToken, useToken } from './live.js';
+import { moveFrom } from './motion.js';
 import { Panel } from './panel.js';
 import { Zoom } from './zoom.js';
 
@@ -20,6 +21,7 @@ export class Controls {
   /** @param {Wall} wall @param {{ kiosk: boolean }} mode */
   constructor(wall, { kiosk }) {
     this.wall = wall;
+    wall.play = moveFrom;
     this.zoom = new Zoom({ next: () => wall.step(1), previous: () => wall.step(-1), close: () => wall.enlarge(null) });
     this.zoom.attach(wall.enlarged);
     fillBar(wall);

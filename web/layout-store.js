@@ -9,6 +9,15 @@ import { MOST_STREAMS, isStreamName } from './protocol.js';
 const KEY = 'fanlight.layout';
 export const LAYOUT_PARAMETERS = ['order', 'large', 'rotate'];
 
+/** Where the layout is remembered; `null` where the browser forbids it. @returns {Storage | null} */
+export function machineStorage() {
+  try {
+    return localStorage;
+  } catch {
+    return null;
+  }
+}
+
 /** @returns {Layout} */
 export function emptyLayout() {
   return { order: [], large: new Set(), rotation: new Map() };

@@ -1,14 +1,14 @@
 // Things move to where they belong instead of jumping there, by transform only, and not at all where less motion is
 // wished for.
 
-/** @typedef {{ x: number, y: number, width: number, height: number }} Box */
+/** @typedef {import('./packing.js').Place} Place */
 
 const DURATION = 220;
 const EASING = 'cubic-bezier(0.2, 0, 0, 1)';
 
 /**
  * Plays an element from where its picture was to where it is now.
- * @param {HTMLElement} target @param {Box} from @param {Box} to boxes of the picture, in the viewport
+ * @param {HTMLElement} target @param {Place} from @param {Place} to boxes of the picture, in the viewport
  */
 export function moveFrom(target, from, to) {
   if (matchMedia('(prefers-reduced-motion: reduce)').matches || to.width === 0 || from.width === 0) return;
@@ -22,14 +22,4 @@ export function moveFrom(target, from, to) {
     { duration: DURATION, easing: EASING },
   );
   animation.onfinish = animation.oncancel = () => target.classList.remove('moving');
-}
-
-/**
- * Where a picture of this aspect lies within a box: as large as fits, in the middle.
- * @param {Box} box @param {number} aspect @returns {Box}
- */
-export function contained(box, aspect) {
-  const width = Math.min(box.width, box.height * aspect);
-  const height = width / aspect;
-  return { x: box.x + (box.width - width) / 2, y: box.y + (box.height - height) / 2, width, height };
 }

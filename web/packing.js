@@ -5,7 +5,8 @@
 // on, the one is taken that shows most picture. Pure: sizes in, boxes out.
 
 /** @typedef {{ name: string, aspect: number, large: boolean }} Item aspect: width by height, as it is shown */
-/** @typedef {{ name: string, x: number, y: number, width: number, height: number }} Box */
+/** @typedef {{ x: number, y: number, width: number, height: number }} Place */
+/** @typedef {Place & { name: string }} Box */
 /** @typedef {{ boxes: Box[], height: number }} Packing height: of the whole wall; more than the screen's: it scrolls */
 /**
  * A tile, or tiles put together.
@@ -33,6 +34,16 @@ export function pack(items, screen) {
   if (items.length === 0 || screen.width <= 0 || screen.height <= 0) return { boxes: [], height: 0 };
   if (screen.width < ONE_COLUMN_BELOW && screen.width <= screen.height) return oneColumn(items, screen);
   return placeRows(bestRows(items, screen), screen);
+}
+
+/**
+ * Where a picture of this aspect lies within a box: as large as fits, in the middle.
+ * @param {Place} box @param {number} aspect @returns {Place}
+ */
+export function contained(box, aspect) {
+  const width = Math.min(box.width, box.height * aspect);
+  const height = width / aspect;
+  return { x: box.x + (box.width - width) / 2, y: box.y + (box.height - height) / 2, width, height };
 }
 
 /** @param {readonly Item[]} items @param {{ width: number, height: number }} screen @returns {Packing} */
@@ -105,7 +116,7 @@ function placeRows(rows, screen) {
   return { boxes, height: natural * scale };
 }
 
-/** @param {Node} node @param {Omit<Box, 'name'>} box @param {Box[]} boxes */
+/** @param {Node} node @param {Place} box @param {Box[]} boxes */
 function place(node, box, boxes) {
   if (node.parts.length === 0) {
     boxes.push({ name: node.name, ...box });

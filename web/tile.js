@@ -2,7 +2,6 @@
 
 import { formatAge, formatSpan, lateness, shownAge } from './age.js';
 import { conditionOf } from './condition.js';
-import { detailRows } from './details.js';
 import { element, iconButton, setAttribute, setText } from './element.js';
 import { forget, idOf, paintsInWorker, tell } from './live.js';
 
@@ -160,7 +159,7 @@ export class Tile {
     setText(this.words, words);
     setText(this.placeholderWords, words);
     this.#renderAge(now);
-    if (this.element.matches('.informed, :hover, :focus-within, .enlarged')) this.#renderDetails();
+    if (this.element.matches('.informed, :hover, :focus-within, .enlarged')) void this.#renderDetails();
     const changed = before.state !== state || before.words !== words;
     if (changed) this.view.setAttribute('aria-label', this.label);
     return changed;
@@ -197,7 +196,9 @@ export class Tile {
     setAttribute(this.element, 'data-sequence', sequence);
   }
 
-  #renderDetails() {
+  async #renderDetails() {
+    // Fetched only when asked for: no picture waits for it.
+    const { detailRows } = await import('./details.js');
     const { info, track, stats, size, condition } = this;
     const rows = detailRows({ info, track, stats, size, slow: condition.slow });
     const cells = rows.flatMap(([term, value]) => [element('dt', '', term), element('dd', '', value)]);

@@ -1,14 +1,12 @@
 // The wall: all tiles, packed, one of them enlarged or none. Knows which tiles can be seen, and nothing of sockets.
 
-import { inOrder, loadLayout, moved, rotationOf, saveLayout, withoutLayout } from './layout-store.js';
-import { contained, moveFrom } from './motion.js';
-import { pack } from './packing.js';
-import { machineStorage } from './session.js';
+import { inOrder, loadLayout, machineStorage, moved, rotationOf, saveLayout, withoutLayout } from './layout-store.js';
+import { contained, pack } from './packing.js';
 import { Tile } from './tile.js';
 import { limitsOf, Watching } from './watching.js';
 
 /** @typedef {import('./protocol.js').StreamInfo} StreamInfo */
-/** @typedef {import('./motion.js').Box} Box */
+/** @typedef {import('./packing.js').Place} Place */
 
 /** Publishers announce their streams every second; a relay has heard all of them long before this. */
 const FORGIVENESS = 4_000;
@@ -18,8 +16,10 @@ export class Wall {
   tiles = new Map();
   /** @type {Tile | null} */
   enlarged = null;
+  /** Plays a move; nothing moves before the controls are there. @type {typeof import('./motion.js').moveFrom} */
+  play = () => {};
   layout = loadLayout(new URL(location.href).searchParams, machineStorage());
-  /** @type {Map<Tile, Box>} */
+  /** @type {Map<Tile, Place>} */
   #boxes = new Map();
   /** @type {Set<Tile>} */
   #inSight = new Set();
@@ -105,7 +105,7 @@ export class Wall {
     this.world.onEnlarge(tile);
     if (!tile && before && !before.info) this.#remove(before);
     this.arrange();
-    if (moving && from && !(tile && before)) moveFrom(moving.element, from, this.#place(moving));
+    if (moving && from && !(tile && before)) this.play(moving.element, from, this.#place(moving));
     (tile ?? before)?.view.focus({ preventScroll: tile !== null });
     this.#writeAddress();
     this.world.onChange();
@@ -268,7 +268,7 @@ export class Wall {
     for (const tile of this.tiles.values()) this.#applyLayout(tile);
     this.#sort();
     this.arrange();
-    before.forEach((from, tile) => moveFrom(tile.element, from, this.#place(tile)));
+    before.forEach((from, tile) => this.play(tile.element, from, this.#place(tile)));
   }
 
   /** @param {Tile} tile */
@@ -277,7 +277,7 @@ export class Wall {
     tile.setLarge(this.layout.large.has(tile.name));
   }
 
-  /** Where a tile's picture is in the window. @param {Tile} tile @returns {Box} */
+  /** Where a tile's picture is in the window. @param {Tile} tile @returns {Place} */
   #place(tile) {
     return contained(tile.element.getBoundingClientRect(), tile.aspect);
   }

@@ -67,7 +67,8 @@ mod tests {
     fn a_monotonic_reading_and_an_instant_of_the_same_moment_agree() {
         let before = now();
         let reading = clock_gettime(ClockId::Monotonic);
-        let converted = from_monotonic(Duration::new(reading.tv_sec as u64, reading.tv_nsec as u32));
+        let converted =
+            from_monotonic(Duration::new(reading.tv_sec as u64, reading.tv_nsec as u32));
         let after = now();
         // A millisecond for the gap between the three readings that make the anchor.
         assert!(converted.offset(1000) >= before && converted <= after.offset(1000));

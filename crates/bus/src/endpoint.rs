@@ -102,7 +102,8 @@ mod tests {
 
     #[test]
     fn an_endpoint_prints_as_it_is_written() {
-        for text in ["ipc:///run/cam.ipc", "tcp://*:5555", "tcp://10.0.0.1:1", "tcp://[::1]:65535"] {
+        for text in ["ipc:///run/cam.ipc", "tcp://*:5555", "tcp://10.0.0.1:1", "tcp://[::1]:65535"]
+        {
             assert_eq!(text.parse::<Endpoint>().unwrap().to_string(), text);
         }
     }

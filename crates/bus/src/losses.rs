@@ -13,7 +13,9 @@ impl Losses {
     /// publisher's run, or no subscription of ours.
     pub(crate) fn before(&mut self, epoch: Epoch, sequence: u64) -> u64 {
         let lost = match self.last {
-            Some((known, last)) if known == epoch => sequence.saturating_sub(last.saturating_add(1)),
+            Some((known, last)) if known == epoch => {
+                sequence.saturating_sub(last.saturating_add(1))
+            }
             _ => 0,
         };
         self.last = Some((epoch, sequence));

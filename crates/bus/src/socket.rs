@@ -23,7 +23,11 @@ pub(crate) const MAX_DOWNSTREAM: i64 = MAX_PAYLOAD as i64;
 /// Largest message a publisher takes in: a subscription or an ask, in bytes.
 pub(crate) const MAX_UPSTREAM: i64 = 1024;
 
-pub(crate) fn configure(socket: &zmq::Socket, high_water_mark: i32, max_part: i64) -> zmq::Result<()> {
+pub(crate) fn configure(
+    socket: &zmq::Socket,
+    high_water_mark: i32,
+    max_part: i64,
+) -> zmq::Result<()> {
     socket.set_sndhwm(high_water_mark)?;
     socket.set_rcvhwm(high_water_mark)?;
     socket.set_heartbeat_ivl(millis(HEARTBEAT))?;

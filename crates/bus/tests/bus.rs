@@ -78,9 +78,11 @@ impl Listener {
 
     fn publisher_of(&self, stream: &str) -> PublisherId {
         self.until("catalog", |event| match event {
-            Event::Catalog { publisher, catalog } => {
-                catalog.streams.iter().any(|entry| entry.name.as_str() == stream).then_some(publisher)
-            }
+            Event::Catalog { publisher, catalog } => catalog
+                .streams
+                .iter()
+                .any(|entry| entry.name.as_str() == stream)
+                .then_some(publisher),
             _ => None,
         })
     }
@@ -275,7 +277,8 @@ fn what_a_dead_publisher_left_behind_is_no_obstacle() {
 
 #[test]
 fn two_endpoints_of_tcp_are_followed_at_once() {
-    let free_port = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let free_port =
+        || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let endpoints: Vec<Endpoint> =
         (0..2).map(|_| Endpoint::Tcp(format!("127.0.0.1:{}", free_port()))).collect();
     let listener = Listener::to(&endpoints);

@@ -15,10 +15,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Changes that come in a bundle, as at the start, are told together.
 const BUNDLE: Duration = Duration::from_millis(10);
 
-/// Announces all streams until `stop` is requested.
+/// Announces all streams until `stop` is requested, or until the bus has failed.
 pub fn keep(pipelines: &mut [Pipeline], publisher: &Publisher, bell: &Bell, stop: &Shutdown) {
     let mut next = Instant::now();
-    while !stop.is_requested() {
+    while !stop.is_requested() && publisher.is_alive() {
         let now = Instant::now();
         pipelines.iter().for_each(|pipeline| pipeline.check_stall(now));
         if now >= next {

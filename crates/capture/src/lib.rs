@@ -37,7 +37,7 @@ pub mod supervisor;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use fanlight_bus::{Publisher, PublisherOptions};
 use fanlight_program::stop::Shutdown;
 use fanlight_protocol::Topic;
@@ -74,10 +74,12 @@ pub fn run(settings: Settings, stop: &Shutdown) -> anyhow::Result<()> {
     if started.is_ok() {
         board::keep(&mut pipelines, &publisher, &bell, stop);
     }
+    let bus_failed = !publisher.is_alive();
     stop.request();
     pipelines.iter().for_each(Pipeline::close);
     publisher.stop();
     end(&crew)?;
+    ensure!(!bus_failed, "the bus thread failed, and half a program is worse than none");
     started
 }
 

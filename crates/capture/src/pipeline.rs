@@ -19,9 +19,9 @@ use crate::hand_over::HandOver;
 use crate::meter::Meter;
 use crate::options::StreamSettings;
 use crate::publish::{Outlet, Tally};
+use crate::source;
 use crate::status::Status;
 use crate::supervisor::{self, Audience};
-use crate::{encode, source};
 
 /// One stream.
 #[derive(Debug)]
@@ -141,18 +141,16 @@ impl Shared {
         while let Some(raw) = self.place.take() {
             match encoder.encode(&raw) {
                 Ok(frame) => {
-                    self.status.sized((frame.width, frame.height));
+                    self.status.published((frame.width, frame.height));
                     outlet.publish(frame);
                 }
-                Err(error) => self.refuse(&error),
+                Err(error) => {
+                    self.tally.drop_frames(1);
+                    self.status.refused(&error.to_string());
+                }
             }
             self.place.recycle(raw.pixels);
         }
-    }
-
-    fn refuse(&self, error: &encode::EncodeError) {
-        self.tally.drop_frames(1);
-        tracing::error!(stream = %self.status.name(), "{error}");
     }
 }
 

@@ -31,6 +31,14 @@ struct Inside {
     picture_at: Instant,
     interval: Option<Duration>,
     size: (u32, u32),
+    /// Why its pictures are not published, though they come.
+    refused: Option<Refused>,
+}
+
+#[derive(Debug, Clone)]
+struct Refused {
+    reason: String,
+    since: Timestamp,
 }
 
 /// What a source does.
@@ -64,6 +72,7 @@ impl Status {
             picture_at: Instant::now(),
             interval: None,
             size: (0, 0),
+            refused: None,
         };
         Self { name, source: source.to_string(), bell, inside: Mutex::new(inside) }
     }
@@ -106,10 +115,26 @@ impl Status {
         self.bell.ring();
     }
 
-    /// Pictures have this size.
-    pub fn sized(&self, size: (u32, u32)) {
-        let before = std::mem::replace(&mut self.lock().size, size);
-        if before != size {
+    /// Pictures are published, and have this size.
+    pub fn published(&self, size: (u32, u32)) {
+        let mut inside = self.lock();
+        let resized = std::mem::replace(&mut inside.size, size) != size;
+        let refused = inside.refused.take().is_some();
+        drop(inside);
+        if resized || refused {
+            self.bell.ring();
+        }
+    }
+
+    /// Pictures come, but cannot be published, and why.
+    pub fn refused(&self, reason: &str) {
+        let mut inside = self.lock();
+        let known = inside.refused.as_ref().map(|refused| refused.since);
+        let refused = Refused { reason: reason.into(), since: known.unwrap_or_else(clock::now) };
+        inside.refused = Some(refused);
+        drop(inside);
+        if known.is_none() {
+            tracing::error!(stream = %self.name, source = self.source, "{reason}");
             self.bell.ring();
         }
     }
@@ -154,6 +179,10 @@ impl Status {
     /// What to tell others, given whether anybody watches.
     pub fn report(&self, watched: bool) -> Report {
         let inside = self.lock();
+        if let (Phase::Well, Some(refused)) = (&inside.phase, &inside.refused) {
+            let Refused { reason, since } = refused.clone();
+            return Report { state: StreamState::Offline, reason, since, size: inside.size };
+        }
         let (state, reason) = match &inside.phase {
             Phase::Opening => (StreamState::Offline, "opening"),
             Phase::Well if watched => (StreamState::Live, ""),
@@ -208,6 +237,17 @@ mod tests {
         status.failing("not found");
         assert_eq!(state(&status, true), (StreamState::Offline, "not found".into()));
         assert_eq!(status.report(true).since, since);
+    }
+
+    #[test]
+    fn a_stream_whose_pictures_cannot_be_published_is_offline_until_one_can() {
+        let status = status();
+        status.picture("test");
+        status.refused("too large");
+        status.picture("test");
+        assert_eq!(state(&status, true), (StreamState::Offline, "too large".into()));
+        status.published((64, 48));
+        assert_eq!(state(&status, true), (StreamState::Live, String::new()));
     }
 
     #[test]

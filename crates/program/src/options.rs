@@ -334,7 +334,7 @@ mod tests {
     #[test]
     fn help_and_version_are_no_errors() {
         let Err(Stop::Text(help)) = sing(&["--help"]) else { panic!("help") };
-        assert!(help.starts_with("Sings."), "{help}");
+        assert!(help.starts_with("Sings\n"), "{help}");
         assert!(help.contains("--check-config") && help.contains("--max-loudness"), "{help}");
         assert_eq!(sing(&["--version"]).unwrap_err(), Stop::Text("sing 1.2.3\n".into()));
     }

@@ -47,10 +47,8 @@ impl FromStr for Topic {
     type Err = TopicError;
 
     fn from_str(text: &str) -> Result<Self, TopicError> {
-        let (stream, track) = text
-            .strip_suffix('/')
-            .and_then(|rest| rest.split_once('/'))
-            .ok_or(TopicError::Form)?;
+        let (stream, track) =
+            text.strip_suffix('/').and_then(|rest| rest.split_once('/')).ok_or(TopicError::Form)?;
         Ok(Self { stream: stream.parse()?, track: track.parse()? })
     }
 }
@@ -105,7 +103,9 @@ mod tests {
 
     #[test]
     fn a_topic_without_its_ending_slash_is_refused() {
-        for bad in ["cam/full.jpeg", "cam/", "/", "", "cam/full.jpeg//", "cam/x/full.jpeg/", "!catalog/"] {
+        for bad in
+            ["cam/full.jpeg", "cam/", "/", "", "cam/full.jpeg//", "cam/x/full.jpeg/", "!catalog/"]
+        {
             assert!(bad.parse::<Topic>().is_err(), "{bad}");
         }
         assert_eq!(Topic::from_bytes(&[0xff, 0xfe]), Err(TopicError::Form));
@@ -113,7 +113,9 @@ mod tests {
 
     #[test]
     fn reserved_topics_read_back() {
-        for topic in [ReservedTopic::Catalog, ReservedTopic::Answer(0), ReservedTopic::Answer(u64::MAX)] {
+        for topic in
+            [ReservedTopic::Catalog, ReservedTopic::Answer(0), ReservedTopic::Answer(u64::MAX)]
+        {
             assert_eq!(ReservedTopic::from_bytes(topic.to_string().as_bytes()), Some(topic));
         }
         assert_eq!(ReservedTopic::from_bytes(b"!answer/1/"), None);

@@ -19,7 +19,9 @@ pub enum WireError {
     #[error("empty: not even a version byte")]
     Empty,
     /// Another version of this protocol.
-    #[error("speaks version {0} of the bus protocol, this program speaks version {VERSION}: run the same release on both sides")]
+    #[error(
+        "speaks version {0} of the bus protocol, this program speaks version {VERSION}: run the same release on both sides"
+    )]
     Version(u8),
     /// Too many bytes.
     #[error("{0} bytes long, more than the {MAX_VALUE} allowed")]

@@ -45,7 +45,8 @@ fn header() -> impl Strategy<Value = FrameHeader> {
 }
 
 fn track_entry() -> impl Strategy<Value = TrackEntry> {
-    let numbers = (any::<u32>(), any::<u32>(), any::<u32>(), any::<u64>(), any::<u64>(), any::<u64>());
+    let numbers =
+        (any::<u32>(), any::<u32>(), any::<u32>(), any::<u64>(), any::<u64>(), any::<u64>());
     (track_name(), numbers).prop_map(|(name, numbers)| {
         let (width, height, millifps, bitrate, published, dropped) = numbers;
         TrackEntry { name, width, height, millifps, bitrate, published, dropped }
@@ -70,11 +71,13 @@ fn stream_entry() -> impl Strategy<Value = StreamEntry> {
 }
 
 fn catalog() -> impl Strategy<Value = Catalog> {
-    (any::<u64>(), ".{0,40}", vec(stream_entry(), 0..8)).prop_map(|(epoch, publisher, mut streams)| {
-        streams.sort_by(|a, b| a.name.cmp(&b.name));
-        streams.dedup_by(|a, b| a.name == b.name);
-        Catalog { epoch: Epoch(epoch), publisher, streams }
-    })
+    (any::<u64>(), ".{0,40}", vec(stream_entry(), 0..8)).prop_map(
+        |(epoch, publisher, mut streams)| {
+            streams.sort_by(|a, b| a.name.cmp(&b.name));
+            streams.dedup_by(|a, b| a.name == b.name);
+            Catalog { epoch: Epoch(epoch), publisher, streams }
+        },
+    )
 }
 
 fn ask() -> impl Strategy<Value = Ask> {
@@ -184,7 +187,10 @@ fn what_is_left_over_is_refused() {
     let mut bytes = Ask::Catalog.encode();
     bytes.push(0);
     assert_eq!(Ask::decode(&bytes), Err(WireError::Trailing(1)));
-    assert_eq!(FrameHeader::decode(&vec![VERSION; MAX_VALUE + 1]), Err(WireError::TooLarge(MAX_VALUE + 1)));
+    assert_eq!(
+        FrameHeader::decode(&vec![VERSION; MAX_VALUE + 1]),
+        Err(WireError::TooLarge(MAX_VALUE + 1))
+    );
 }
 
 #[test]

@@ -51,9 +51,10 @@ impl Directory {
     pub fn announce(&mut self, publisher: PublisherId, catalog: Catalog, now: Timestamp) -> bool {
         let announced: HashSet<StreamName> =
             catalog.streams.iter().map(|entry| entry.name.clone()).collect();
-        let mut changed = self.release(publisher, "capture no longer has this stream", now, |name| {
-            !announced.contains(name)
-        });
+        let mut changed =
+            self.release(publisher, "capture no longer has this stream", now, |name| {
+                !announced.contains(name)
+            });
         for entry in catalog.streams {
             match self.owner(&entry.name) {
                 Some(owner) if owner == publisher => self.update(entry),

@@ -38,7 +38,10 @@ mod tests {
 
     #[test]
     fn a_watched_folder_is_ready_once_somebody_was_heard() {
-        assert_eq!(readiness(&[place("/run/fanlight", false, false)]).0, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(
+            readiness(&[place("/run/fanlight", false, false)]).0,
+            StatusCode::SERVICE_UNAVAILABLE
+        );
         assert_eq!(readiness(&[place("/run/fanlight", true, false)]).0, StatusCode::OK);
     }
 

@@ -45,7 +45,7 @@ impl Ingest {
         self.subscriber.listening()
     }
 
-    /// Keeps what is asked of publishers in step with what viewers want, until `stop`.
+    /// Keeps what is asked of publishers in step with what viewers want, until `stop`, or until the bus has failed.
     pub async fn run(&self, stop: CancellationToken) {
         let mut tick = tokio::time::interval(TICK);
         let mut asked = Asked::default();
@@ -53,7 +53,12 @@ impl Ingest {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = self.bell.notified() => {}
-                _ = tick.tick() => self.lock().tick(clock::now()),
+                _ = tick.tick() => {
+                    if !self.subscriber.is_alive() {
+                        return;
+                    }
+                    self.lock().tick(clock::now());
+                }
             }
             self.reconcile(&mut asked);
         }
@@ -210,6 +215,9 @@ mod tests {
     fn a_new_owner_is_asked_at_once() {
         let mut asked = Asked::default();
         asked.towards([(ONE, topic())].into_iter(), at(0));
-        assert_eq!(asked.towards([(TWO, topic())].into_iter(), at(1)), [Change::Watch(TWO, topic())]);
+        assert_eq!(
+            asked.towards([(TWO, topic())].into_iter(), at(1)),
+            [Change::Watch(TWO, topic())]
+        );
     }
 }

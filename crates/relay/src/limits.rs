@@ -51,7 +51,8 @@ impl Limits {
         let address = address.to_canonical();
         let mut counted = self.lock();
         if counted.viewers >= self.viewers {
-            let message = format!("this relay is full: it takes {} viewers (--max-viewers)", self.viewers);
+            let message =
+                format!("this relay is full: it takes {} viewers (--max-viewers)", self.viewers);
             return Err(Refusal::unavailable(message, "10"));
         }
         if !address.is_loopback() {

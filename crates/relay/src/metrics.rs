@@ -59,7 +59,8 @@ impl Metrics {
         let lost = stream.tracks().iter().map(|track| track.lost()).sum();
         self.lost.get_or_create(&of_stream).inc_by(lost);
         for transport in Transport::ALL {
-            let of_transport = OfTransport { stream: name.clone(), transport: Name(transport.as_str()) };
+            let of_transport =
+                OfTransport { stream: name.clone(), transport: Name(transport.as_str()) };
             let sent = stream.traffic.sent(transport);
             self.frames.get_or_create(&of_transport).inc_by(sent.frames);
             self.bytes.get_or_create(&of_transport).inc_by(sent.bytes);
@@ -71,10 +72,22 @@ impl Metrics {
         let mut registry = Registry::with_prefix("fanlight");
         registry.register("viewers", "Viewers now", self.viewers.clone());
         registry.register("stream_live", "1 while frames come, 0 otherwise", self.up.clone());
-        registry.register("frames_lost", "Frames lost between capture and this relay", self.lost.clone());
+        registry.register(
+            "frames_lost",
+            "Frames lost between capture and this relay",
+            self.lost.clone(),
+        );
         registry.register("frames_sent", "Frames sent to viewers", self.frames.clone());
-        registry.register("payload_bytes_sent", "Bytes of pictures sent to viewers", self.bytes.clone());
-        registry.register("frames_dropped", "Frames dropped for slow viewers", self.dropped.clone());
+        registry.register(
+            "payload_bytes_sent",
+            "Bytes of pictures sent to viewers",
+            self.bytes.clone(),
+        );
+        registry.register(
+            "frames_dropped",
+            "Frames dropped for slow viewers",
+            self.dropped.clone(),
+        );
         registry
     }
 }

@@ -124,7 +124,11 @@ impl TryFrom<Options> for Settings {
             );
         }
         if let Some(web) = &options.web {
-            ensure!(web.join("index.html").is_file(), "--web {}: there is no index.html in it", web.display());
+            ensure!(
+                web.join("index.html").is_file(),
+                "--web {}: there is no index.html in it",
+                web.display()
+            );
         }
         Ok(Self {
             listen,
@@ -162,7 +166,9 @@ fn bus(subscribe: &[String]) -> anyhow::Result<SubscriberOptions> {
         ensure!(!endpoints[..at].contains(endpoint), "--subscribe {endpoint} stands there twice");
     }
     let folder = match endpoints.is_empty() {
-        true => Some(Folder::default_of_user().context("the folder where publishers are looked for")?),
+        true => {
+            Some(Folder::default_of_user().context("the folder where publishers are looked for")?)
+        }
         false => None,
     };
     Ok(SubscriberOptions { endpoints, folder })

@@ -16,7 +16,7 @@ use crate::refusal::Refusal;
 /// Pictures come from memory, code and everything else from here; sockets only to here.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; img-src 'self' blob: data:; \
      connect-src 'self' ws: wss:; worker-src 'self' blob:; object-src 'none'; base-uri 'none'; \
-     form-action 'self'; frame-ancestors *";
+     form-action 'self'; frame-ancestors ";
 
 #[derive(RustEmbed)]
 #[folder = "$CARGO_MANIFEST_DIR/../../web"]
@@ -33,11 +33,12 @@ struct Embedded;
 pub struct Page {
     folder: Option<PathBuf>,
     build: String,
+    policy: HeaderValue,
 }
 
 impl Page {
-    /// The embedded page, or one from a folder.
-    pub fn new(folder: Option<PathBuf>) -> Self {
+    /// The embedded page, or one from a folder; `embed`: whether pages of other origins may frame it.
+    pub fn new(folder: Option<PathBuf>, embed: bool) -> Self {
         let mut digest = Sha1::new().chain_update(env!("CARGO_PKG_VERSION"));
         for name in Embedded::iter() {
             if let Some(file) = Embedded::get(&name) {
@@ -45,7 +46,12 @@ impl Page {
                 digest.update(&file.data);
             }
         }
-        Self { folder, build: BASE64.encode(&digest.finalize()[..9]) }
+        let policy = format!("{CONTENT_SECURITY_POLICY}{}", if embed { "*" } else { "'self'" });
+        Self {
+            folder,
+            build: BASE64.encode(&digest.finalize()[..9]),
+            policy: HeaderValue::try_from(policy).expect("visible ASCII"),
+        }
     }
 
     /// Changes with the embedded page.
@@ -73,8 +79,7 @@ impl Page {
         headers.insert(header::ETAG, tag);
         // Asked for again each time, and answered with 304 while it is the same: an upgrade is seen at once.
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        let policy = HeaderValue::from_static(CONTENT_SECURITY_POLICY);
-        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+        headers.insert(header::CONTENT_SECURITY_POLICY, self.policy.clone());
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         Ok(response)

@@ -47,9 +47,9 @@ impl Relay {
         let context = Arc::new(Context {
             hub,
             ingest: Arc::new(ingest),
+            page: Page::new(settings.web, settings.access.origins.embedding_allowed()),
             access: settings.access,
             limits: Arc::new(settings.limits),
-            page: Page::new(settings.web),
             stop: stop.clone(),
             tasks: tasks.clone(),
         });

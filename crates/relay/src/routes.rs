@@ -95,11 +95,17 @@ async fn own_page_only(State(context): Shared, request: Request, next: Next) -> 
 async fn may_embed(State(context): Shared, request: Request, next: Next) -> Response {
     let origins = &context.access.origins;
     if !origins.embedding_allowed() && origins.classify(request.headers()) == Origin::Foreign {
-        return Refusal::forbidden("this relay's pictures may not be embedded elsewhere (--no-embed)")
-            .into_response();
+        return Refusal::forbidden(
+            "this relay's pictures may not be embedded elsewhere (--no-embed)",
+        )
+        .into_response();
     }
     let mut response = next.run(request).await;
-    let policy = HeaderValue::from_static(if origins.embedding_allowed() { "cross-origin" } else { "same-origin" });
+    let policy = HeaderValue::from_static(if origins.embedding_allowed() {
+        "cross-origin"
+    } else {
+        "same-origin"
+    });
     response.headers_mut().insert("cross-origin-resource-policy", policy);
     response
 }
@@ -118,8 +124,9 @@ impl FromRequestParts<Arc<Context>> for Asker {
         parts: &mut axum::http::request::Parts,
         _context: &Arc<Context>,
     ) -> Result<Self, Refusal> {
-        let Query(wanted) = Query::<Wanted>::try_from_uri(&parts.uri)
-            .map_err(|error| Refusal::bad_request(format!("in the address: {}", error.body_text())))?;
+        let Query(wanted) = Query::<Wanted>::try_from_uri(&parts.uri).map_err(|error| {
+            Refusal::bad_request(format!("in the address: {}", error.body_text()))
+        })?;
         let client = parts.extensions.get::<Client>().expect("the accept loop knows every client");
         Ok(Self {
             credentials: Credentials::of(&parts.headers, wanted.token.as_deref()),
@@ -158,7 +165,9 @@ async fn watch_v1(
 ) -> Result<Response, Refusal> {
     let handshake = Handshake::check(&mut request)?;
     if !handshake.offers(SUBPROTOCOL) {
-        return Err(Refusal::bad_request(format!("/ws speaks the subprotocol {SUBPROTOCOL}: ask for it")));
+        return Err(Refusal::bad_request(format!(
+            "/ws speaks the subprotocol {SUBPROTOCOL}: ask for it"
+        )));
     }
     // Before anything can be watched, so that a wrong token is known at the door.
     asker.may(&context, Action::List)?;
@@ -236,7 +245,8 @@ async fn list(State(context): Shared, asker: Asker) -> Result<impl IntoResponse,
         build: context.page.build().into(),
         now: clock::now(),
     };
-    let (streams, listening) = (listing::streams(&context.hub), listing::listening(&context.ingest));
+    let (streams, listening) =
+        (listing::streams(&context.hub), listing::listening(&context.ingest));
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(Streams { relay, streams, listening })))
 }
 
@@ -251,7 +261,11 @@ async fn ready(State(context): Shared, asker: Asker) -> Result<impl IntoResponse
     Ok(health::readiness(&context.ingest.listening()))
 }
 
-async fn page(State(context): Shared, asker: Asker, headers: HeaderMap) -> Result<Response, Refusal> {
+async fn page(
+    State(context): Shared,
+    asker: Asker,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
     asker.may(&context, Action::LoadPage)?;
     context.page.answer("", &headers)
 }

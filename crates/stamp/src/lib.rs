@@ -121,8 +121,8 @@ fn is_white(luma: &impl Fn(usize, usize) -> u8, centre: (f64, f64), size: f64) -
     let reach = (size / 6.0).floor() as usize;
     let (x, y) = (centre.0 as usize, centre.1 as usize);
     let middle = (x - reach..=x + reach).flat_map(|x| (y - reach..=y + reach).map(move |y| (x, y)));
-    let (sum, count) = middle
-        .fold((0u32, 0u32), |(sum, count), (x, y)| (sum + u32::from(luma(x, y)), count + 1));
+    let (sum, count) =
+        middle.fold((0u32, 0u32), |(sum, count), (x, y)| (sum + u32::from(luma(x, y)), count + 1));
     sum / count > 127
 }
 
@@ -143,8 +143,11 @@ mod tests {
 
     #[test]
     fn a_stamp_reads_back_at_any_size_that_holds_it() {
-        let stamp = Stamp { number: 0xDEAD_BEEF, time: Timestamp::from_micros(1_700_000_000_123_456) };
-        for (width, height) in [(128, 64), (320, 240), (333, 217), (640, 360), (1280, 720), (1920, 1080)] {
+        let stamp =
+            Stamp { number: 0xDEAD_BEEF, time: Timestamp::from_micros(1_700_000_000_123_456) };
+        for (width, height) in
+            [(128, 64), (320, 240), (333, 217), (640, 360), (1280, 720), (1920, 1080)]
+        {
             let luma = painted(stamp, width, height);
             let read = Stamp::read(width, height, |x, y| luma[y * width + x]);
             assert_eq!(read, Some(stamp), "{width}x{height}");

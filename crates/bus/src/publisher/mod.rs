@@ -132,13 +132,23 @@ impl Publisher {
         // It can only fail when the bus thread has ended, and then nothing is watched.
         let _ = self.commands.send(Command::Track(track.clone()));
         self.wake.wake();
-        TrackPublisher { track, epoch: self.epoch, commands: self.commands.clone(), wake: self.wake.clone() }
+        TrackPublisher {
+            track,
+            epoch: self.epoch,
+            commands: self.commands.clone(),
+            wake: self.wake.clone(),
+        }
     }
 
     /// Replaces the catalog. It is sent at once where it changed, and then every second.
     pub fn announce(&self, streams: Vec<StreamEntry>) {
         *self.streams.lock().expect("no panic while the catalog is replaced") = streams;
         self.wake.wake();
+    }
+
+    /// Whether the bus thread runs. It ends early only by a panic, and then nothing is published any more.
+    pub fn is_alive(&self) -> bool {
+        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
     }
 
     /// Ends the bus thread and releases the endpoints.

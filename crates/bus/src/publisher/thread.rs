@@ -136,7 +136,10 @@ impl Publishing {
 
     fn set_demand(&mut self, prefix: &[u8], on: bool) {
         if !self.demand.set(prefix, on) {
-            tracing::warn!(length = prefix.len(), "a subscription was ignored: too long, or too many of them");
+            tracing::warn!(
+                length = prefix.len(),
+                "a subscription was ignored: too long, or too many of them"
+            );
             return;
         }
         if on && ReservedTopic::from_bytes(prefix) == Some(ReservedTopic::Catalog) {
@@ -174,8 +177,11 @@ impl Publishing {
         while let Ok(command) = self.commands.try_recv() {
             match command {
                 Command::Frame { track, header, payload } => {
-                    let parts: [zmq::Message; 3] =
-                        [track.topic_bytes.as_slice().into(), header.encode().into(), payload.into()];
+                    let parts: [zmq::Message; 3] = [
+                        track.topic_bytes.as_slice().into(),
+                        header.encode().into(),
+                        payload.into(),
+                    ];
                     self.send(parts);
                 }
                 Command::Track(track) => {

@@ -62,8 +62,8 @@ impl Discovery {
         peers: impl Iterator<Item = (&'a Endpoint, bool, bool)> + Clone,
     ) -> Vec<Listening> {
         let found = peers.clone().filter(|(endpoint, ..)| !self.is_named(endpoint));
-        let (heard, connected) = found
-            .fold((false, false), |(heard, now), (_, ever, is)| (heard || ever, now || is));
+        let (heard, connected) =
+            found.fold((false, false), |(heard, now), (_, ever, is)| (heard || ever, now || is));
         self.folder_ever_heard |= heard;
         let folder = self.folder.as_ref().map(|folder| Listening {
             place: folder.path().display().to_string(),

@@ -149,6 +149,11 @@ impl Subscriber {
         self.tell(Command::Ask(publisher, ask));
     }
 
+    /// Whether the bus thread runs. It ends early only by a panic, and then nothing is heard any more.
+    pub fn is_alive(&self) -> bool {
+        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+    }
+
     /// What is listened to.
     pub fn listening(&self) -> Vec<Listening> {
         self.listening.lock().expect("no panic while the list is replaced").clone()

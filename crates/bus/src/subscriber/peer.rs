@@ -178,7 +178,12 @@ impl Peer {
         }
     }
 
-    fn hear_reserved(&mut self, topic: &[u8], body: &[u8], tell: Tell<'_>) -> Result<(), WireError> {
+    fn hear_reserved(
+        &mut self,
+        topic: &[u8],
+        body: &[u8],
+        tell: Tell<'_>,
+    ) -> Result<(), WireError> {
         match ReservedTopic::from_bytes(topic) {
             Some(ReservedTopic::Catalog) => self.hear_catalog(Catalog::decode(body)?, tell),
             Some(ReservedTopic::Answer(asker)) if asker == self.asker => {

@@ -139,7 +139,8 @@ impl<F: FnMut(Event)> Subscribing<F> {
     }
 
     fn report_changes(&mut self) {
-        let changes = self.peers.iter_mut().filter_map(|peer| peer.take_came_or_went().then_some(()));
+        let changes =
+            self.peers.iter_mut().filter_map(|peer| peer.take_came_or_went().then_some(()));
         if changes.count() > 0 {
             self.report_listening();
         }

@@ -1,7 +1,7 @@
 //! Where pictures come from. Knows nothing of encoding and publishing.
 //!
 //! - [`spec`]: what a user may write as SOURCE;
-//! - [`test_picture`], [`webcam`], [`file`], [`url`]: the four kinds, each behind [`Source`];
+//! - [`test_picture`], [`webcam`], [`mod@file`], [`mod@url`]: the four kinds, each behind [`Source`];
 //! - [`pacing`]: when the pictures of something recorded are due;
 //! - [`error`]: what can go wrong, in the words of a camera's owner.
 

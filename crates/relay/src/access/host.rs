@@ -35,7 +35,9 @@ impl HostRule {
 fn without_port(host: &str) -> &str {
     match host.rsplit_once(':') {
         // The colons of a bare IPv6 address are not a port's.
-        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) && !name.ends_with(':') => name,
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) && !name.ends_with(':') => {
+            name
+        }
         _ => host,
     }
 }
@@ -48,12 +50,22 @@ mod tests {
     fn addresses_and_localhost_are_allowed_and_strangers_are_not() {
         let rule = HostRule::new(&["cams.example.org".into()]);
         for host in [
-            "localhost", "localhost:7474", "LOCALHOST", "127.0.0.1:7474", "192.168.1.5", "[::1]:7474",
-            "[::1]", "wall.localhost:80", "cams.example.org", "Cams.Example.org:443",
+            "localhost",
+            "localhost:7474",
+            "LOCALHOST",
+            "127.0.0.1:7474",
+            "192.168.1.5",
+            "[::1]:7474",
+            "[::1]",
+            "wall.localhost:80",
+            "cams.example.org",
+            "Cams.Example.org:443",
         ] {
             assert!(rule.allows(Some(host)), "{host}");
         }
-        for host in ["evil.example", "localhost.evil.example:7474", "127.0.0.1.evil.example", "", "org"] {
+        for host in
+            ["evil.example", "localhost.evil.example:7474", "127.0.0.1.evil.example", "", "org"]
+        {
             assert!(!rule.allows(Some(host)), "{host}");
         }
         assert!(rule.allows(None));

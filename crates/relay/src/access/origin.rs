@@ -34,7 +34,8 @@ impl OriginRule {
 
     /// Whose page a request comes from.
     pub fn classify(&self, headers: &HeaderMap) -> Origin {
-        let text = |name| headers.get(name).and_then(|value: &header::HeaderValue| value.to_str().ok());
+        let text =
+            |name| headers.get(name).and_then(|value: &header::HeaderValue| value.to_str().ok());
         if let Some(origin) = text(header::ORIGIN) {
             return self.named(origin, text(header::HOST));
         }

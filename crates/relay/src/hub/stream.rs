@@ -85,7 +85,9 @@ impl Stream {
     /// The renditions there are, the full one first.
     pub fn renditions(&self) -> Vec<Rendition> {
         let mut tracks = self.status().tracks.clone();
-        tracks.sort_by_key(|track| std::cmp::Reverse(u64::from(track.width) * u64::from(track.height)));
+        tracks.sort_by_key(|track| {
+            std::cmp::Reverse(u64::from(track.width) * u64::from(track.height))
+        });
         let mut renditions: Vec<Rendition> = Vec::new();
         for track in tracks {
             if !renditions.contains(&track.name.rendition) {

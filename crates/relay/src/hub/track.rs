@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use fanlight_protocol::Topic;
 
+use super::Frame;
 use super::bells::{Bell, Bells};
 use super::ring::{Place, Ring, Step};
-use super::Frame;
 
 /// A track. The mutex guards the ring only: it is held to push or to take a handle, never across a wait or a send, and
 /// released before anybody is woken.

@@ -36,7 +36,16 @@ pub struct Viewer {
 impl Viewer {
     pub(super) fn new(stream: Arc<Stream>, track: Arc<Track>, place: Place, bell: Bell) -> Self {
         let next_due = Timestamp::default();
-        Self { stream, track, place, bell, pace: Pace::default(), interval: 0, next_due, begun: false }
+        Self {
+            stream,
+            track,
+            place,
+            bell,
+            pace: Pace::default(),
+            interval: 0,
+            next_due,
+            begun: false,
+        }
     }
 
     /// At most so many frames a second from now on; `None`: all.
@@ -71,7 +80,8 @@ impl Viewer {
                 continue;
             }
             // The frame that a late joiner begins with may be as old as it likes.
-            let waited = if self.begun { now.since(step.frame.received_at) } else { Default::default() };
+            let waited =
+                if self.begun { now.since(step.frame.received_at) } else { Default::default() };
             let dropped = if self.interval == 0 && self.begun { step.dropped } else { 0 };
             self.begun = true;
             self.stream.traffic.count(transport, step.frame.payload.len(), dropped);

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use socket2::SockRef;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
@@ -19,6 +19,10 @@ const NOTSENT_LOWAT: u32 = 16 * 1024;
 
 /// How long sent bytes may stay unacknowledged: above [`STALL_TIMEOUT`], which gives the better reason.
 const USER_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// A connection on which nothing happens is asked this often whether the other side is still there. WebSockets have
+/// pings for it; a viewer of MJPEG whose stream is offline has nothing else.
+const KEEPALIVE: Duration = Duration::from_secs(20);
 
 /// A connection whose writes fail once the other side has taken nothing for [`STALL_TIMEOUT`].
 #[derive(Debug)]
@@ -35,6 +39,8 @@ impl Link {
         stream.set_nodelay(true)?;
         let socket = SockRef::from(&stream);
         socket.set_tcp_notsent_lowat(NOTSENT_LOWAT)?;
+        let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 4);
+        socket.set_tcp_keepalive(&keepalive)?;
         socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
         Ok(Self { stream, stalled: None, waiting: false })
     }
@@ -46,20 +52,28 @@ impl Link {
     }
 
     /// Watches over a write: clears or runs the clock.
-    fn watch<T>(&mut self, cx: &mut Context<'_>, write: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    fn watch<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        write: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
         if write.is_ready() {
             self.waiting = false;
             return write;
         }
         let deadline = Instant::now() + STALL_TIMEOUT;
-        let sleep = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        let sleep =
+            self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
         if !self.waiting {
             sleep.as_mut().reset(deadline);
             self.waiting = true;
         }
         ready!(sleep.as_mut().poll(cx));
         self.reset();
-        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the viewer took nothing for 10 s")))
+        Poll::Ready(Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "the viewer took nothing for 10 s",
+        )))
     }
 }
 

@@ -72,7 +72,12 @@ async fn pause_after(error: &std::io::Error) {
     tokio::time::sleep(Duration::from_millis(100)).await;
 }
 
-async fn connection(stream: TcpStream, address: SocketAddr, router: Router, stop: CancellationToken) {
+async fn connection(
+    stream: TcpStream,
+    address: SocketAddr,
+    router: Router,
+    stop: CancellationToken,
+) {
     // A client that is gone already is nobody to tell.
     let Ok(link) = Link::new(stream) else { return };
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::http::StatusCode;
 use fanlight_protocol::viewer::control::{RenditionWish, Watch};
 use fanlight_protocol::{Codec, Rendition, TrackName};
 use serde::Deserialize;
@@ -38,10 +39,10 @@ impl Wish {
     /// What a query says.
     ///
     /// # Errors
-    /// 400 that names what is wrong.
+    /// 400 that names what is wrong, 501 where it is not there yet.
     pub fn from_query(query: &Query) -> Result<Self, Refusal> {
         if query.buffer.is_some() {
-            return Err(Refusal::bad_request("buffer=… is not there yet: this release shows the newest frames"));
+            return Err(not_yet("buffer"));
         }
         let bad = |error: fanlight_protocol::InvalidName| Refusal::bad_request(error.to_string());
         let rendition = query.rendition.as_deref().map(str::parse).transpose().map_err(bad)?;
@@ -55,10 +56,10 @@ impl Wish {
     /// What a `watch` says.
     ///
     /// # Errors
-    /// 400 that names what is wrong.
+    /// 400 that names what is wrong, 501 where it is not there yet.
     pub fn from_watch(watch: &Watch) -> Result<Self, Refusal> {
         if watch.buffer.is_some_and(|seconds| seconds != 0.0) {
-            return Err(Refusal::bad_request("buffer is not there yet: this release shows the newest frames"));
+            return Err(not_yet("buffer"));
         }
         Self::new(watch.rendition.clone(), watch.codec, watch.fps)
     }
@@ -69,7 +70,9 @@ impl Wish {
         fps: Option<f64>,
     ) -> Result<Self, Refusal> {
         if let Some(fps) = fps.filter(|fps| !(*fps > 0.0 && *fps <= MAX_FPS)) {
-            return Err(Refusal::bad_request(format!("fps={fps}: more than 0 and at most {MAX_FPS}")));
+            return Err(Refusal::bad_request(format!(
+                "fps={fps}: more than 0 and at most {MAX_FPS}"
+            )));
         }
         let rendition = rendition.unwrap_or(RenditionWish::Exactly(Rendition::full()));
         Ok(Self { rendition, codec, fps })
@@ -83,7 +86,9 @@ impl Wish {
         let tracks = stream.status().tracks.clone();
         let rendition = match &self.rendition {
             RenditionWish::Exactly(rendition) => rendition.clone(),
-            RenditionWish::Auto => stream.renditions().first().cloned().unwrap_or(Rendition::full()),
+            RenditionWish::Auto => {
+                stream.renditions().first().cloned().unwrap_or(Rendition::full())
+            }
         };
         let track = TrackName { rendition, codec: self.codec.unwrap_or(Codec::Jpeg) };
         // Before the first picture a publisher may not have told of any track; every stream has the full one.
@@ -112,8 +117,16 @@ pub fn stream(hub: &Hub, name: &str) -> Result<Arc<Stream>, Refusal> {
             known.push(format!("and {} more (see api/streams)", streams.len() - NAMES_TOLD));
         }
         let asked: String = name.chars().take(fanlight_protocol::name::MAX_STREAM_NAME).collect();
-        Refusal::not_found(format!("there is no stream {asked:?} here; there are: {}", or_none(&known)))
+        Refusal::not_found(format!(
+            "there is no stream {asked:?} here; there are: {}",
+            or_none(&known)
+        ))
     })
+}
+
+fn not_yet(what: &str) -> Refusal {
+    let message = format!("{what} is not there yet: this release shows the newest frames");
+    Refusal::new(StatusCode::NOT_IMPLEMENTED, message)
 }
 
 fn or_none(known: &[String]) -> String {

@@ -27,14 +27,8 @@ const PART_HEAD: usize = 128;
 
 /// The endless answer for one viewer.
 pub fn answer(viewer: Viewer, bell: Bell, permit: Permit, stop: CancellationToken) -> Response {
-    let parts = Parts {
-        viewer,
-        bell,
-        stop,
-        heads: BytesMut::new(),
-        next: Chunk::Begin,
-        _permit: permit,
-    };
+    let parts =
+        Parts { viewer, bell, stop, heads: BytesMut::new(), next: Chunk::Begin, _permit: permit };
     let chunks = stream::unfold(parts, |mut parts| async move {
         let chunk = parts.next().await?;
         Some((Ok::<_, std::convert::Infallible>(chunk), parts))

@@ -79,7 +79,9 @@ mod tests {
 
     #[test]
     fn any_name_and_reason_make_a_picture() {
-        for (name, reason) in [("cam", "unplugged"), ("", ""), (&"x".repeat(64), &"wörter ☃ ".repeat(99))] {
+        for (name, reason) in
+            [("cam", "unplugged"), ("", ""), (&"x".repeat(64), &"wörter ☃ ".repeat(99))]
+        {
             let jpeg = draw(name, reason);
             let picture = image::load_from_memory(&jpeg).unwrap().to_luma8();
             assert_eq!(picture.dimensions(), (WIDTH, HEIGHT));

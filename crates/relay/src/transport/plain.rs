@@ -12,7 +12,12 @@ use crate::hub::{Bell, Viewer};
 use crate::traffic::Transport;
 
 /// Shows one stream over a socket until either side ends it; returns the reason.
-pub async fn show(upgraded: Upgraded, viewer: Viewer, bell: Bell, stop: CancellationToken) -> String {
+pub async fn show(
+    upgraded: Upgraded,
+    viewer: Viewer,
+    bell: Bell,
+    stop: CancellationToken,
+) -> String {
     converse(upgraded, &stop, |mut writer, mut heard| {
         let stop = stop.clone();
         async move {
@@ -31,7 +36,11 @@ struct Session {
 }
 
 impl Session {
-    async fn speak(&mut self, writer: &mut Writer, heard: &mut Receiver<Heard>) -> io::Result<Ending> {
+    async fn speak(
+        &mut self,
+        writer: &mut Writer,
+        heard: &mut Receiver<Heard>,
+    ) -> io::Result<Ending> {
         let mut ping = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
         loop {
             tokio::select! {
@@ -51,7 +60,9 @@ impl Session {
     }
 
     async fn send_waiting(&mut self, writer: &mut Writer) -> io::Result<()> {
-        while let Some(next) = self.viewer.try_next(Transport::PlainWebSocket, fanlight_bus::clock::now()) {
+        while let Some(next) =
+            self.viewer.try_next(Transport::PlainWebSocket, fanlight_bus::clock::now())
+        {
             writer.binary(&[], &next.frame.payload).await?;
             if self.stop.is_cancelled() {
                 break;

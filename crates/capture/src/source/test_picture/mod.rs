@@ -1,9 +1,9 @@
 //! A picture this program makes itself: a fanlight under a wandering beam, the stream's name, the time of day and the
 //! frame's number for people, and the same number and time as a [`Stamp`] for programs.
 //!
-//! - [`card`]: all that never changes, painted once;
-//! - [`beam`]: what moves;
-//! - [`text`]: digits, painted once and then copied.
+//! - `card`: all that never changes, painted once;
+//! - `beam`: what moves;
+//! - `text`: digits, painted once and then copied.
 
 mod beam;
 mod card;

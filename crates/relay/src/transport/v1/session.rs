@@ -91,7 +91,10 @@ impl Session {
     }
 
     fn hello(&self) -> FromRelay {
-        FromRelay::Hello { version: env!("CARGO_PKG_VERSION").into(), build: self.context.page.build().into() }
+        FromRelay::Hello {
+            version: env!("CARGO_PKG_VERSION").into(),
+            build: self.context.page.build().into(),
+        }
     }
 
     /// Sends one frame of the next subscription that has one; false where none has.
@@ -150,7 +153,8 @@ impl Session {
                 Err(refusal) => tell(writer, &error(None, &refusal)).await?,
             },
             Err(reason) => {
-                let refusal = Refusal::bad_request(format!("not a message of fanlight.v1: {reason}"));
+                let refusal =
+                    Refusal::bad_request(format!("not a message of fanlight.v1: {reason}"));
                 tell(writer, &error(id_of(text), &refusal)).await?;
             }
         }
@@ -165,7 +169,10 @@ impl Session {
         // The old one first: it gives back its place, and is not seen twice.
         self.subscriptions.remove(&watch.id);
         if self.subscriptions.len() >= MAX_SUBSCRIPTIONS {
-            return Err(Refusal::unavailable(format!("one socket may watch {MAX_SUBSCRIPTIONS} streams"), "10"));
+            return Err(Refusal::unavailable(
+                format!("one socket may watch {MAX_SUBSCRIPTIONS} streams"),
+                "10",
+            ));
         }
         let permit = self.context.limits.admit(self.address)?;
         let viewer = stream.watch(&track, self.bell.clone()).at_most(wish.fps);
@@ -196,6 +203,7 @@ fn error(id: Option<u32>, refusal: &Refusal) -> FromRelay {
     let code = match refusal.status() {
         StatusCode::NOT_FOUND => "unknown-stream",
         StatusCode::SERVICE_UNAVAILABLE => "too-many",
+        StatusCode::NOT_IMPLEMENTED => "unsupported",
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => "forbidden",
         _ => "bad-message",
     };

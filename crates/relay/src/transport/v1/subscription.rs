@@ -50,7 +50,11 @@ impl Subscription {
             StreamState::Idle if !flowing => (ViewerState::Idle, "", status.since),
             StreamState::Idle | StreamState::Live => (ViewerState::Live, "", status.since),
         };
-        if self.told_state.as_ref().is_some_and(|(told, why)| (*told, why.as_str()) == (state, reason)) {
+        if self
+            .told_state
+            .as_ref()
+            .is_some_and(|(told, why)| (*told, why.as_str()) == (state, reason))
+        {
             return None;
         }
         self.told_state = Some((state, reason.into()));
@@ -74,7 +78,9 @@ impl Subscription {
         // Compared without the list of renditions first: it is put together anew each time.
         let same_size = |told: &Told| (told.width, told.height) == (frame.width, frame.height);
         let known = self.told_track.as_ref();
-        if known.is_some_and(same_size) && stream.status().tracks.len() == known.map_or(0, |t| t.renditions.len()) {
+        if known.is_some_and(same_size)
+            && stream.status().tracks.len() == known.map_or(0, |t| t.renditions.len())
+        {
             return None;
         }
         let mut renditions = stream.renditions();
@@ -85,7 +91,8 @@ impl Subscription {
         if self.told_track.as_ref() == Some(&told) {
             return None;
         }
-        let announced = stream.status().tracks.iter().find(|t| t.name == topic.track).map(|t| t.millifps);
+        let announced =
+            stream.status().tracks.iter().find(|t| t.name == topic.track).map(|t| t.millifps);
         let message = FromRelay::Track {
             id: self.id,
             stream: stream.name().clone(),
@@ -117,4 +124,5 @@ impl Subscription {
     }
 }
 
-const SLOW: &str = "your connection or device is too slow for every picture: you see fewer, and always the newest";
+const SLOW: &str =
+    "your connection or device is too slow for every picture: you see fewer, and always the newest";

@@ -41,9 +41,14 @@ impl Handshake {
     /// 426 or 400 where it does not ask for a WebSocket of version 13.
     pub fn check(request: &mut Request) -> Result<Self, Refusal> {
         let headers = request.headers();
-        if !has_token(headers, header::UPGRADE, "websocket") || !has_token(headers, header::CONNECTION, "upgrade") {
-            return Err(Refusal::new(StatusCode::UPGRADE_REQUIRED, "this address speaks WebSocket: connect with ws:// or wss://")
-                .with_header(header::UPGRADE, "websocket"));
+        if !has_token(headers, header::UPGRADE, "websocket")
+            || !has_token(headers, header::CONNECTION, "upgrade")
+        {
+            return Err(Refusal::new(
+                StatusCode::UPGRADE_REQUIRED,
+                "this address speaks WebSocket: connect with ws:// or wss://",
+            )
+            .with_header(header::UPGRADE, "websocket"));
         }
         if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
             return Err(Refusal::bad_request("the WebSocket version must be 13")

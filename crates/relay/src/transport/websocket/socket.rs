@@ -80,7 +80,9 @@ fn heard(message: frame::Message) -> Option<Heard> {
     match message.opcode {
         Opcode::Text => Some(match String::from_utf8(message.payload) {
             Ok(text) => Heard::Text(text),
-            Err(_) => Heard::End(Some(Violation(CloseCode::NotText, "a text message must be UTF-8"))),
+            Err(_) => {
+                Heard::End(Some(Violation(CloseCode::NotText, "a text message must be UTF-8")))
+            }
         }),
         Opcode::Ping => Some(Heard::Ping(message.payload)),
         Opcode::Close => Some(Heard::End(None)),
@@ -131,7 +133,8 @@ impl Writer {
     /// # Errors
     /// As [`Self::binary`].
     pub async fn close(&mut self, code: CloseCode, reason: &str) -> io::Result<()> {
-        let reason = &reason.as_bytes()[..reason.floor_char_boundary(frame::MAX_CONTROL_PAYLOAD - 2)];
+        let reason =
+            &reason.as_bytes()[..reason.floor_char_boundary(frame::MAX_CONTROL_PAYLOAD - 2)];
         let payload = [&(code as u16).to_be_bytes(), reason].concat();
         self.whole(Opcode::Close, &payload).await?;
         self.half.shutdown().await

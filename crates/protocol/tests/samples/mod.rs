@@ -1,0 +1,178 @@
+//! One of everything that travels, with every field filled.
+
+use fanlight_protocol::viewer::control::RenditionWish;
+use fanlight_protocol::viewer::{
+    FrameMessage, FromRelay, FromViewer, ListenEntry, StreamInfo, TrackInfo, ViewerState, Watch,
+};
+use fanlight_protocol::{
+    Answer, Ask, Catalog, Codec, Epoch, FrameFlags, FrameHeader, Rendition, StreamEntry,
+    StreamState, Timestamp, TrackEntry, TrackName,
+};
+
+fn at(micros: u64) -> Timestamp {
+    Timestamp::from_micros(micros)
+}
+
+pub fn header() -> FrameHeader {
+    FrameHeader {
+        epoch: Epoch(0x0123_4567_89ab_cdef),
+        sequence: 300,
+        captured_at: at(1_767_225_600_123_456),
+        flags: FrameFlags::KEYFRAME,
+        width: 1280,
+        height: 720,
+    }
+}
+
+pub fn catalog() -> Catalog {
+    Catalog {
+        epoch: Epoch(7),
+        publisher: "capture on pi (pid 42)".into(),
+        streams: vec![
+            StreamEntry {
+                name: "cam".parse().unwrap(),
+                state: StreamState::Live,
+                reason: String::new(),
+                since: at(1_767_225_600_000_000),
+                source: "/dev/video0".into(),
+                tracks: vec![TrackEntry {
+                    name: TrackName::full_jpeg(),
+                    width: 1280,
+                    height: 720,
+                    millifps: 29_970,
+                    bitrate: 14_400_000,
+                    published: 9000,
+                    dropped: 3,
+                }],
+            },
+            StreamEntry {
+                name: "door".parse().unwrap(),
+                state: StreamState::Offline,
+                reason: "not found: rtsp://***:***@10.0.0.7/live".into(),
+                since: at(1_767_225_601_000_000),
+                source: "rtsp://***:***@10.0.0.7/live".into(),
+                tracks: vec![],
+            },
+        ],
+    }
+}
+
+pub fn asks() -> [Ask; 3] {
+    let (stream, track) = ("cam".parse().unwrap(), TrackName::full_jpeg());
+    [
+        Ask::Clock { asker: 0xfeed, asked_at: at(1_767_225_600_000_001) },
+        Ask::Catalog,
+        Ask::Keyframe { stream, track },
+    ]
+}
+
+pub fn answer() -> Answer {
+    Answer::Clock {
+        asked_at: at(1_767_225_600_000_001),
+        received_at: at(1_767_225_600_000_500),
+        answered_at: at(1_767_225_600_000_501),
+    }
+}
+
+pub fn frame_message() -> FrameMessage {
+    FrameMessage {
+        codec: Codec::Jpeg,
+        flags: FrameFlags::KEYFRAME,
+        rendition: 2,
+        id: 0x0403_0201,
+        sequence: 0x0000_0001_0000_0002,
+        captured_at: at(1_767_225_600_123_456),
+        sent_at: at(1_767_225_600_135_790),
+    }
+}
+
+pub fn from_viewer() -> Vec<FromViewer> {
+    let plain = Watch {
+        id: 1,
+        stream: "cam".parse().unwrap(),
+        rendition: Some(RenditionWish::Exactly(Rendition::full())),
+        codec: None,
+        fps: None,
+        ack: None,
+        buffer: None,
+        max_width: None,
+        max_height: None,
+    };
+    let full = Watch {
+        id: 2,
+        rendition: Some(RenditionWish::Auto),
+        codec: Some(Codec::Jpeg),
+        fps: Some(12.5),
+        ack: Some(true),
+        buffer: Some(2.0),
+        max_width: Some(640),
+        max_height: Some(360),
+        ..plain.clone()
+    };
+    vec![
+        FromViewer::Watch(plain),
+        FromViewer::Watch(full),
+        FromViewer::Unwatch { id: 1 },
+        FromViewer::Ack { id: 1, sequence: 42 },
+        FromViewer::Clock { t0: 1234.5 },
+        FromViewer::List,
+    ]
+}
+
+pub fn from_relay() -> Vec<FromRelay> {
+    let stream = StreamInfo {
+        name: "cam".parse().unwrap(),
+        state: StreamState::Live,
+        reason: String::new(),
+        since: at(1_767_225_600_000_000),
+        source: "/dev/video0".into(),
+        tracks: vec![TrackInfo {
+            rendition: Rendition::full(),
+            codec: Codec::Jpeg,
+            width: 1280,
+            height: 720,
+            fps: 29.97,
+            bitrate: 14_400_000,
+            dropped: 3,
+            lost: 1,
+        }],
+        viewers: 2,
+        frame_age_ms: Some(12.3),
+    };
+    let listening = ListenEntry {
+        endpoint: "/run/user/1000/fanlight".into(),
+        heard: true,
+        connected: true,
+        since: at(1_767_225_500_000_000),
+    };
+    vec![
+        FromRelay::Hello { version: "0.1.0".into(), build: "abc".into() },
+        FromRelay::Streams { streams: vec![stream], listening: vec![listening] },
+        FromRelay::Track {
+            id: 1,
+            stream: "cam".parse().unwrap(),
+            codec: Codec::Jpeg,
+            rendition: Rendition::full(),
+            width: 1280,
+            height: 720,
+            fps: 30.0,
+            renditions: vec![Rendition::full(), "half".parse().unwrap()],
+        },
+        FromRelay::State {
+            id: 1,
+            state: ViewerState::Offline,
+            reason: "unplugged".into(),
+            since: at(1_767_225_600_000_000),
+        },
+        FromRelay::Clock {
+            t0: 1234.5,
+            t1: at(1_767_225_600_000_001),
+            t2: at(1_767_225_600_000_002),
+        },
+        FromRelay::Error {
+            id: Some(1),
+            code: "unknown-stream".into(),
+            message: "there is no stream \"x\" here; there are: cam".into(),
+        },
+    ]
+}

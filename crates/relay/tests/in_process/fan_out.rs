@@ -1,0 +1,106 @@
+//! One to many: order, late joiners, drops, losses.
+
+use crate::harness::{Site, patiently};
+
+#[tokio::test]
+async fn every_viewer_of_every_socket_gets_all_frames_in_order() {
+    let site = Site::new();
+    let (mut camera, relay) = (site.camera("cam"), site.relay().await);
+    let mut viewers =
+        [relay.viewer("cam").await, relay.viewer("cam").await, relay.viewer("cam").await];
+    let mut plain = relay.plain_viewer("cam").await;
+    camera.demanded(true).await;
+    relay.until_listed("cam", |info| info.viewers == 4).await;
+    for number in 0..100u8 {
+        camera.shoot(&[number; 1000]);
+        for viewer in &mut viewers {
+            let (header, payload) = viewer.frame().await;
+            assert_eq!((header.sequence, payload), (number.into(), vec![number; 1000]));
+            assert!(header.captured_at <= header.sent_at);
+        }
+        assert_eq!(plain.message().await.into_data(), vec![number; 1000]);
+    }
+}
+
+#[tokio::test]
+async fn a_late_joiner_gets_the_newest_frame_at_once() {
+    let site = Site::new();
+    let (mut camera, relay) = (site.camera("cam"), site.relay().await);
+    let mut first = relay.viewer("cam").await;
+    camera.demanded(true).await;
+    for number in 0..5 {
+        camera.shoot(&[number]);
+        first.frame().await;
+    }
+    let mut late = relay.viewer("cam").await;
+    assert_eq!(late.frame().await.1, [4]);
+    assert_eq!(relay.plain_viewer("cam").await.message().await.into_data(), vec![4]);
+}
+
+#[tokio::test]
+async fn a_viewer_that_stalls_skips_to_newer_pictures_and_nobody_else_notices() {
+    let site = Site::new();
+    let (mut camera, relay) = (site.camera("cam"), site.relay().await);
+    let (mut quick, mut stalled) = (relay.viewer("cam").await, relay.viewer("cam").await);
+    camera.demanded(true).await;
+    relay.until_listed("cam", |info| info.viewers == 2).await;
+    // More than the kernel takes for a viewer that reads nothing.
+    let frames = 400;
+    for number in 0..frames {
+        camera.shoot(&vec![number as u8; 100_000]);
+        assert_eq!(quick.frame().await.0.sequence, number, "the quick viewer misses nothing");
+    }
+    let mut seen = vec![stalled.frame().await.0.sequence];
+    while *seen.last().unwrap() < frames - 1 {
+        seen.push(stalled.frame().await.0.sequence);
+    }
+    assert!(seen.is_sorted(), "never older ones");
+    assert!(seen.len() < frames as usize, "it cannot have been sent everything");
+    let metrics = String::from_utf8(relay.get("/metrics", &[]).await.body).unwrap();
+    let dropped = frames - seen.len() as u64;
+    let line =
+        format!("fanlight_frames_dropped_total{{stream=\"cam\",transport=\"v1\"}} {dropped}");
+    assert!(metrics.contains(&line), "{line}\n{metrics}");
+}
+
+#[tokio::test]
+async fn a_track_without_viewers_is_given_up() {
+    let site = Site::new();
+    let (camera, relay) = (site.camera("cam"), site.relay().await);
+    let viewer = relay.viewer("cam").await;
+    camera.demanded(true).await;
+    drop(viewer);
+    camera.demanded(false).await;
+    let _again = relay.viewer("cam").await;
+    camera.demanded(true).await;
+}
+
+#[tokio::test]
+async fn mjpeg_sends_each_part_with_the_boundary_after_it() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let site = Site::new();
+    let (mut camera, relay) = (site.camera("cam"), site.relay().await);
+    relay.until_listed("cam", |_| true).await;
+    let mut stream = tokio::net::TcpStream::connect(relay.address).await.unwrap();
+    // HTTP/1.0, so that the body comes without chunks around it.
+    let request = "GET /streams/cam/mjpeg HTTP/1.0\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.unwrap();
+    camera.demanded(true).await;
+    let mut text = String::new();
+    for (number, picture) in ["first", "second"].iter().enumerate() {
+        camera.shoot(picture.as_bytes());
+        // Nothing comes after it, so what is read is all that was sent with it.
+        let end = format!("\r\n\r\n{picture}\r\n--fanlight\r\n");
+        patiently("the part and its boundary", async {
+            while !text.ends_with(&end) {
+                let mut bytes = [0; 4096];
+                let count = stream.read(&mut bytes).await.unwrap();
+                assert!(count > 0, "part {number}: {text}");
+                text += std::str::from_utf8(&bytes[..count]).unwrap();
+            }
+        })
+        .await;
+    }
+    assert!(text.contains("multipart/x-mixed-replace; boundary=fanlight"), "{text}");
+    assert!(text.contains("Content-Length: 6\r\nX-Timestamp: "), "{text}");
+}

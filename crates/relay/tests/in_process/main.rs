@@ -1,0 +1,9 @@
+//! A relay in this process, between cameras that publish exactly what a test says and viewers that read what they are
+//! sent: nothing here depends on how fast the machine is.
+
+mod harness;
+
+mod catalog;
+mod fan_out;
+mod http;
+mod v1;

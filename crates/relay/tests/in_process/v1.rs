@@ -1,0 +1,169 @@
+//! `fanlight.v1`, message by message.
+
+use std::time::Duration;
+
+use fanlight_protocol::viewer::{FromRelay, FromViewer};
+use fanlight_relay::limits::Limits;
+
+use crate::harness::{Came, Site, watch};
+
+#[tokio::test]
+async fn a_track_message_comes_before_the_first_frame() {
+    let site = Site::new();
+    let (mut camera, relay) = (site.camera("cam"), site.relay().await);
+    let mut viewer = relay.viewer("cam").await;
+    camera.demanded(true).await;
+    camera.shoot(b"picture");
+    let mut track = None;
+    let header = loop {
+        match viewer.next().await {
+            Came::Said(message @ FromRelay::Track { .. }) => track = Some(message),
+            Came::Said(_) => {}
+            Came::Frame(header, _) => break header,
+            Came::Closed(code) => panic!("closed with {code}"),
+        }
+    };
+    let Some(FromRelay::Track { id, width, height, renditions, .. }) = track else {
+        panic!("a frame without a track before it")
+    };
+    assert_eq!((id, width, height, header.id), (1, 4, 2, 1));
+    assert_eq!(renditions[usize::from(header.rendition)].as_str(), "full");
+}
+
+#[tokio::test]
+async fn one_socket_watches_many_streams_and_none_starves() {
+    let site = Site::new();
+    let mut cameras: Vec<_> = (0..6).map(|n| site.camera(&format!("cam{n}"))).collect();
+    let relay = site.relay().await;
+    let mut wall = relay.viewer("cam0").await;
+    for n in 1..6 {
+        relay.until_listed(&format!("cam{n}"), |_| true).await;
+        wall.watch(n + 1, &format!("cam{n}")).await;
+    }
+    for camera in &cameras {
+        camera.demanded(true).await;
+    }
+    for round in 0..30 {
+        cameras.iter_mut().for_each(|camera| camera.shoot(&[round; 50_000]));
+        let mut ids = Vec::new();
+        for _ in 0..6 {
+            let (header, payload) = wall.frame().await;
+            assert_eq!((header.sequence, payload[0]), (round.into(), round));
+            ids.push(header.id);
+        }
+        ids.sort_unstable();
+        assert_eq!(ids, [1, 2, 3, 4, 5, 6], "each has its turn in each round");
+    }
+}
+
+#[tokio::test]
+async fn watching_anew_replaces_and_unwatching_ends() {
+    let site = Site::new();
+    let (mut one, mut two) = (site.camera("one"), site.camera("two"));
+    let relay = site.relay().await;
+    relay.until_listed("two", |_| true).await;
+    let mut viewer = relay.viewer("one").await;
+    one.demanded(true).await;
+    viewer.watch(1, "two").await;
+    two.demanded(true).await;
+    relay.until_listed("one", |info| info.viewers == 0).await;
+    one.shoot(b"one");
+    two.shoot(b"two");
+    assert_eq!(viewer.frame().await.1, b"two");
+    viewer.send(&FromViewer::Unwatch { id: 1 }).await;
+    relay.until_listed("two", |info| info.viewers == 0).await;
+}
+
+#[tokio::test]
+async fn fewer_frames_are_sent_to_whom_asks_for_fewer() {
+    let site = Site::new();
+    let (mut camera, relay) = (site.camera("cam"), site.relay().await);
+    let mut all = relay.viewer("cam").await;
+    let mut few = relay.socket().await;
+    let mut wish = watch(1, "cam");
+    wish.fps = Some(1.0);
+    few.send(&FromViewer::Watch(wish)).await;
+    relay.until_listed("cam", |info| info.viewers == 2).await;
+    camera.demanded(true).await;
+    for _ in 0..20 {
+        camera.shoot(b"many within a second");
+        all.frame().await;
+    }
+    let first = few.frame().await.0.sequence;
+    assert_eq!(first, 0);
+    // The next one after a second, however many came in between. Real time passes, but none is measured.
+    let next = loop {
+        camera.shoot(b"one a while later");
+        all.frame().await;
+        match tokio::time::timeout(Duration::from_millis(50), few.frame()).await {
+            Ok((header, _)) => break header,
+            Err(_) => continue,
+        }
+    };
+    assert!(next.sequence >= 20, "{}", next.sequence);
+}
+
+#[tokio::test]
+async fn what_cannot_be_done_is_answered_with_the_reason() {
+    let site = Site::new();
+    let _camera = site.camera("cam");
+    let relay = site.relay().await;
+    relay.until_listed("cam", |_| true).await;
+    let mut socket = relay.socket().await;
+    let mut said = async |text: &str| {
+        socket.send_text(text).await;
+        socket.error().await
+    };
+    let (id, code, message) = said(r#"{"type":"watch","id":7,"stream":"door"}"#).await;
+    assert_eq!((id, code.as_str()), (Some(7), "unknown-stream"));
+    assert!(message.contains("there are: cam"), "{message}");
+    let (id, code, message) =
+        said(r#"{"type":"watch","id":7,"stream":"cam","rendition":"half"}"#).await;
+    assert_eq!((id, code.as_str()), (Some(7), "unknown-stream"));
+    assert!(message.contains("it has: full.jpeg"), "{message}");
+    assert_eq!(said(r#"{"type":"watch","id":7,"stream":"cam","fps":0}"#).await.1, "bad-message");
+    assert_eq!(said(r#"{"type":"watch","id":7,"stream":"cam","buffer":2}"#).await.1, "unsupported");
+    assert_eq!(said(r#"{"type":"watch","id":7,"stream":"../etc"}"#).await.0, Some(7));
+    assert_eq!(said(r#"{"type":"dance"}"#).await.1, "bad-message");
+    assert_eq!(said("rubbish").await.1, "bad-message");
+    // After all that the socket still serves.
+    socket.send(&FromViewer::Clock { t0: 1.5 }).await;
+    assert!(matches!(socket.said().await, FromRelay::Clock { t0, .. } if t0 == 1.5));
+}
+
+#[tokio::test]
+async fn a_message_too_large_closes_the_socket_and_says_why() {
+    let site = Site::new();
+    let relay = site.relay().await;
+    let mut socket = relay.socket().await;
+    socket.send_text(&" ".repeat(5000)).await;
+    assert_eq!(socket.close_code().await, 1009);
+}
+
+#[tokio::test]
+async fn a_full_relay_says_so_and_has_room_again_when_somebody_leaves() {
+    let site = Site::new();
+    let _camera = site.camera("cam");
+    let relay = site.relay_with(Limits::new(1, 1)).await;
+    let first = relay.viewer("cam").await;
+    relay.until_listed("cam", |info| info.viewers == 1).await;
+    let mut second = relay.viewer("cam").await;
+    let (_, code, message) = second.error().await;
+    assert_eq!(code, "too-many");
+    assert!(message.contains("--max-viewers"), "{message}");
+    drop(first);
+    relay.until_listed("cam", |info| info.viewers == 0).await;
+    second.watch(1, "cam").await;
+    relay.until_listed("cam", |info| info.viewers == 1).await;
+}
+
+#[tokio::test]
+async fn when_the_relay_ends_viewers_are_told() {
+    let site = Site::new();
+    let _camera = site.camera("cam");
+    let relay = site.relay().await;
+    let (mut v1, mut plain) = (relay.viewer("cam").await, relay.plain_viewer("cam").await);
+    let closed = tokio::spawn(async move { (v1.close_code().await, plain.close_code().await) });
+    relay.end().await;
+    assert_eq!(closed.await.unwrap(), (1001, 1001));
+}

@@ -1,0 +1,92 @@
+//! A viewer of `/streams/NAME/mjpeg`: multipart/x-mixed-replace, read part by part.
+
+use std::fmt;
+use std::io::{self, BufRead, BufReader, Read};
+
+use fanlight_stamp::Stamp;
+use ureq::http::{HeaderMap, Response};
+use ureq::{Body, BodyReader};
+
+use crate::picture;
+
+const CONTENT_TYPE: &str = "multipart/x-mixed-replace; boundary=";
+
+/// A viewer of `/streams/NAME/mjpeg`.
+pub struct MjpegViewer {
+    /// The headers of the relay's answer.
+    pub head: HeaderMap,
+    boundary: String,
+    body: BufReader<BodyReader<'static>>,
+}
+
+impl fmt::Debug for MjpegViewer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MjpegViewer").field("head", &self.head).finish_non_exhaustive()
+    }
+}
+
+/// One part of the answer.
+#[derive(Debug)]
+pub struct Part {
+    /// `X-Timestamp`: Unix seconds.
+    pub timestamp: f64,
+    /// The JPEG.
+    pub payload: Vec<u8>,
+}
+
+impl Part {
+    /// What stands in the picture.
+    pub fn stamp(&self) -> Stamp {
+        picture::stamp_of(&self.payload)
+    }
+}
+
+impl MjpegViewer {
+    pub(crate) fn new(response: Response<Body>) -> Self {
+        let (head, body) = response.into_parts();
+        assert_eq!(head.status, 200, "{:?}", body.into_with_config().limit(1000).read_to_string());
+        let kind = head.headers["content-type"].to_str().expect("ASCII");
+        let boundary =
+            kind.strip_prefix(CONTENT_TYPE).unwrap_or_else(|| panic!("{kind} is not MJPEG"));
+        let boundary = format!("--{boundary}");
+        Self { boundary, head: head.headers, body: BufReader::new(body.into_reader()) }
+    }
+
+    /// The next part.
+    ///
+    /// # Panics
+    /// When the answer ends, or is not as RFC 2046 has it.
+    pub fn part(&mut self) -> Part {
+        let part = self.try_part().expect("the stream goes on");
+        part.expect("the stream goes on")
+    }
+
+    /// The next part; `None` at the end of the answer.
+    ///
+    /// # Errors
+    /// When the connection breaks.
+    pub fn try_part(&mut self) -> io::Result<Option<Part>> {
+        let Some(line) = self.line()? else { return Ok(None) };
+        assert_eq!(line, self.boundary, "a boundary before every part");
+        let (mut length, mut timestamp) = (None, None);
+        loop {
+            let Some(line) = self.line()? else { return Ok(None) };
+            match line.split_once(": ") {
+                Some(("Content-Length", value)) => length = value.parse().ok(),
+                Some(("X-Timestamp", value)) => timestamp = value.parse().ok(),
+                Some(_) => {}
+                None => break,
+            }
+        }
+        let mut payload = vec![0; length.expect("every part tells its length")];
+        self.body.read_exact(&mut payload)?;
+        assert_eq!(self.line()?.as_deref(), Some(""), "a line break after every picture");
+        Ok(Some(Part { timestamp: timestamp.expect("every part tells its time"), payload }))
+    }
+
+    fn line(&mut self) -> io::Result<Option<String>> {
+        let mut line = String::new();
+        let read = self.body.read_line(&mut line)?;
+        Ok((read > 0).then(|| line.trim_end().to_owned()))
+    }
+}

@@ -1,0 +1,39 @@
+//! A viewer of `/streams/NAME/ws`, where each message is a JPEG.
+
+use fanlight_stamp::Stamp;
+
+use crate::picture;
+use crate::socket::{Heard, Socket};
+
+/// A viewer of `/streams/NAME/ws`.
+#[derive(Debug)]
+pub struct PlainViewer {
+    socket: Socket,
+}
+
+impl PlainViewer {
+    pub(crate) fn new(socket: Socket) -> Self {
+        Self { socket }
+    }
+
+    /// The next picture.
+    ///
+    /// # Panics
+    /// When something else comes, or nothing for a long time.
+    pub fn picture(&mut self) -> Vec<u8> {
+        match self.socket.hear() {
+            Heard::Binary(jpeg) => jpeg.to_vec(),
+            other => panic!("a picture was to come, not {other:?}"),
+        }
+    }
+
+    /// What stands in the next picture.
+    pub fn stamp(&mut self) -> Stamp {
+        picture::stamp_of(&self.picture())
+    }
+
+    /// The socket below.
+    pub fn socket(&mut self) -> &mut Socket {
+        &mut self.socket
+    }
+}

@@ -1,0 +1,183 @@
+//! One running program, with what it logs.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::patience::{PATIENCE, eventually};
+
+/// A running program. It ends with the [`Site`](crate::Site) that started it.
+#[derive(Debug)]
+pub struct Program {
+    name: String,
+    pid: Pid,
+    child: Mutex<Child>,
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+/// A program that ran to its end.
+#[derive(Debug)]
+pub struct Finished {
+    /// Its exit code; `None` where a signal ended it.
+    pub code: Option<i32>,
+    /// What it wrote to stdout.
+    pub stdout: String,
+    /// What it wrote to stderr.
+    pub stderr: String,
+}
+
+impl Program {
+    /// Starts a program and reads along what it writes, stdout as well as stderr.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn start(mut command: Command) -> Self {
+        let name = command.get_program().to_string_lossy().into_owned();
+        let name = name.rsplit('/').next().unwrap_or_default().to_owned();
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{name} cannot be started: {error}"));
+        let log = Arc::new(Mutex::new(Vec::new()));
+        read_along(child.stdout.take().expect("asked for above"), &log);
+        read_along(child.stderr.take().expect("asked for above"), &log);
+        Self { name, pid: Pid::from_child(&child), child: Mutex::new(child), log }
+    }
+
+    /// All it has written so far.
+    pub fn log(&self) -> String {
+        self.lines().join("\n")
+    }
+
+    /// The first line that holds this text, as soon as there is one.
+    ///
+    /// # Panics
+    /// When there is none for a long time, or the program ends without it.
+    pub fn says(&self, text: &str) -> String {
+        let line = || self.lines().iter().find(|line| line.contains(text)).cloned();
+        eventually(&format!("{} says {text:?}", self.name), || {
+            let ended = self.ended();
+            let found = line();
+            assert!(
+                found.is_some() || ended.is_none(),
+                "{} ended: {ended:?}\n{}",
+                self.name,
+                self.log()
+            );
+            found
+        })
+    }
+
+    /// Ends it without a chance to say goodbye, and waits until it is gone.
+    pub fn kill(&self) {
+        let mut child = self.child();
+        // It fails where the program has ended already.
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+
+    /// Asks it to end, by SIGTERM.
+    pub fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        // Not waited for yet, so the number is still this program's.
+        let mut child = self.child();
+        if matches!(child.try_wait(), Ok(None)) {
+            let _ = kill_process(self.pid, signal);
+        }
+    }
+
+    /// Its exit code, if it has ended.
+    pub fn ended(&self) -> Option<ExitStatus> {
+        self.child().try_wait().expect("a child of ours")
+    }
+
+    /// Waits for its end; returns its exit code (`None`: a signal) and how long it took.
+    ///
+    /// # Panics
+    /// When it does not end.
+    pub fn end(&self) -> (Option<i32>, Duration) {
+        let begun = Instant::now();
+        let status = eventually(&format!("{} ends", self.name), || self.ended());
+        (status.code(), begun.elapsed())
+    }
+
+    /// Shows what it wrote, for a test that failed.
+    #[expect(clippy::print_stderr, reason = "libtest shows it beneath the failed test")]
+    pub fn show_log(&self) {
+        eprintln!("---- {} {:?} wrote:\n{}", self.name, self.pid, self.log());
+    }
+
+    fn lines(&self) -> MutexGuard<'_, Vec<String>> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn child(&self) -> MutexGuard<'_, Child> {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Runs a program to its end.
+///
+/// # Panics
+/// When it cannot be started or does not end; it is killed then.
+pub fn run(mut command: Command) -> Finished {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{name} cannot be started: {error}"));
+    let stdout = read_all(child.stdout.take().expect("asked for above"));
+    let stderr = read_all(child.stderr.take().expect("asked for above"));
+    let begun = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait().expect("a child of ours") {
+            break status;
+        }
+        if begun.elapsed() > PATIENCE {
+            let _ = child.kill();
+            let _ = child.wait();
+            let (stdout, stderr) = (stdout.join(), stderr.join());
+            panic!("{name} does not end: {stdout:?} {stderr:?}");
+        }
+        thread::sleep(Duration::from_millis(10));
+    };
+    let text = |reader: thread::JoinHandle<String>| reader.join().expect("reading does not panic");
+    Finished { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
+}
+
+fn read_along(output: impl Read + Send + 'static, log: &Arc<Mutex<Vec<String>>>) {
+    let log = log.clone();
+    thread::spawn(move || {
+        for line in BufReader::new(output).split(b'\n') {
+            let Ok(line) = line else { return };
+            let line = String::from_utf8_lossy(&line).into_owned();
+            log.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+        }
+    });
+}
+
+fn read_all(mut output: impl Read + Send + 'static) -> thread::JoinHandle<String> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = output.read_to_end(&mut bytes);
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
+}

@@ -1,0 +1,200 @@
+//! What can be asked of a relay.
+
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::mjpeg::MjpegViewer;
+use crate::patience::{PATIENCE, eventually};
+use crate::plain::PlainViewer;
+use crate::program::Program;
+use crate::socket::{Refused, Socket};
+use crate::viewer::Viewer;
+
+/// A running relay.
+#[derive(Debug, Clone)]
+pub struct Relay {
+    program: Arc<Program>,
+    address: SocketAddr,
+}
+
+/// The answer to a request.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    head: ureq::http::HeaderMap,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// A header; empty where there is none.
+    pub fn header(&self, name: &str) -> &str {
+        self.head.get(name).map_or("", |value| value.to_str().expect("headers of ours are ASCII"))
+    }
+
+    /// The body as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The body as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).expect("JSON")
+    }
+}
+
+impl Relay {
+    /// A relay that was just started with `--log json`: waits until it says where it listens.
+    pub fn new(program: Arc<Program>) -> Self {
+        let line = program.says("showing pictures at");
+        let line: Value = serde_json::from_str(&line).expect("one JSON object a line");
+        let message = line["message"].as_str().expect("every line has a message");
+        let address = message.rsplit("http://").next().and_then(|address| address.parse().ok());
+        let mut address: SocketAddr =
+            address.unwrap_or_else(|| panic!("no address in {message:?}"));
+        if address.ip().is_unspecified() {
+            address.set_ip([127, 0, 0, 1].into());
+        }
+        Self { program, address }
+    }
+
+    /// The process.
+    pub fn program(&self) -> &Program {
+        &self.program
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The address of one of its paths.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// GETs a path.
+    pub fn get(&self, path: &str) -> Answer {
+        self.get_with(path, &[])
+    }
+
+    /// GETs a path with further headers, which may be those that a browser would not let a page set.
+    pub fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        let response = self.open(path, headers);
+        let (head, mut body) = response.into_parts();
+        let body = body.read_to_vec().expect("a whole body");
+        Answer { status: head.status.as_u16(), head: head.headers, body }
+    }
+
+    /// GETs a path whose body is not read yet.
+    pub fn open(&self, path: &str, headers: &[(&str, &str)]) -> ureq::http::Response<ureq::Body> {
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .proxy(None)
+            .timeout_recv_response(Some(PATIENCE))
+            .timeout_recv_body(Some(4 * PATIENCE));
+        let agent = ureq::Agent::new_with_config(config.build());
+        let mut request = agent.get(self.url(path));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.call().unwrap_or_else(|error| panic!("GET {path}: {error}"))
+    }
+
+    /// A plain TCP connection, for clients without manners.
+    pub fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.address).expect("the relay listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a time-out that is not zero");
+        stream
+    }
+
+    /// What `/api/streams` says of a stream; null where it does not know it.
+    pub fn stream(&self, name: &str) -> Value {
+        let list = self.get("/api/streams").json();
+        let streams = list["streams"].as_array().expect("a list of streams");
+        streams.iter().find(|stream| stream["name"] == name).cloned().unwrap_or_default()
+    }
+
+    /// Waits until a stream is in one of these states; returns the reason that goes with it.
+    pub fn wait_until(&self, stream: &str, states: &[&str]) -> String {
+        eventually(&format!("stream {stream} is {}", states.join(" or ")), || {
+            let known = self.stream(stream);
+            let state = known["state"].as_str()?;
+            states.contains(&state).then(|| known["reason"].as_str().unwrap_or_default().to_owned())
+        })
+    }
+
+    /// Waits until a stream is there to be watched.
+    pub fn wait_for(&self, stream: &str) {
+        self.wait_until(stream, &["live", "idle"]);
+    }
+
+    /// A number of `/metrics`: the line that begins like this.
+    pub fn metric(&self, line: &str) -> u64 {
+        let text = self.get("/metrics").text();
+        let found = text.lines().find_map(|found| found.strip_prefix(line));
+        let number = found.unwrap_or_else(|| panic!("no {line} in\n{text}"));
+        number.trim().parse().expect("a whole number")
+    }
+
+    /// Somebody who watches a stream over `/ws`, as soon as it is there.
+    pub fn viewer(&self, stream: &str) -> Viewer {
+        self.wait_for(stream);
+        let mut viewer = self.wall();
+        viewer.watch(1, stream);
+        viewer
+    }
+
+    /// A `/ws` on which nothing is watched yet.
+    pub fn wall(&self) -> Viewer {
+        Viewer::new(self.knock("/ws", &[V1]).expect("the relay opens a WebSocket"))
+    }
+
+    /// As [`viewer`](Self::viewer), but its machine takes in little at a time: when it stops reading, the relay soon
+    /// notices.
+    pub fn narrow_viewer(&self, stream: &str) -> Viewer {
+        self.wait_for(stream);
+        let socket = Socket::open(self.address, "/ws", &[V1], Some(NARROW));
+        let mut viewer = Viewer::new(socket.expect("the relay opens a WebSocket"));
+        viewer.watch(1, stream);
+        viewer
+    }
+
+    /// Somebody who watches a stream over `/streams/NAME/ws`, as soon as it is there.
+    pub fn plain_viewer(&self, stream: &str) -> PlainViewer {
+        self.wait_for(stream);
+        let socket = self.knock(&format!("/streams/{stream}/ws"), &[]);
+        PlainViewer::new(socket.expect("the relay opens a WebSocket"))
+    }
+
+    /// Somebody who watches a stream over `/streams/NAME/mjpeg`, as soon as it is there.
+    pub fn mjpeg(&self, stream: &str) -> MjpegViewer {
+        self.wait_for(stream);
+        MjpegViewer::new(self.open(&format!("/streams/{stream}/mjpeg"), &[]))
+    }
+
+    /// Tries to open a WebSocket.
+    ///
+    /// # Errors
+    /// When the relay answers otherwise.
+    pub fn knock(&self, path: &str, headers: &[(&'static str, &str)]) -> Result<Socket, Refused> {
+        Socket::open(self.address, path, headers, None)
+    }
+
+    /// Ends it by SIGTERM; returns its exit code and how long it took.
+    pub fn stop(&self) -> (Option<i32>, Duration) {
+        self.program.terminate();
+        self.program.end()
+    }
+}
+
+/// The header that asks for `fanlight.v1`.
+pub const V1: (&str, &str) = ("sec-websocket-protocol", "fanlight.v1");
+
+/// Bytes that a narrow viewer's kernel takes in unread; it doubles them.
+const NARROW: usize = 16 * 1024;

@@ -1,0 +1,52 @@
+//! A network camera that sends H.264 over RTSP, each picture with the true time in it.
+
+use std::sync::Arc;
+
+use crate::program::Program;
+use crate::site::Site;
+use crate::tools;
+
+/// GStreamer's server does the work; ffmpeg cannot listen.
+const CAMERA: &str = include_str!("../rtsp_camera.py");
+
+/// A camera at `rtsp://127.0.0.1:PORT/video`.
+#[derive(Debug)]
+pub struct RtspCamera {
+    program: Arc<Program>,
+    url: String,
+}
+
+impl RtspCamera {
+    /// Switches a camera on, at a port where one is given; with `b_frames` in a row it sends pictures in another order
+    /// than they are shown.
+    ///
+    /// # Panics
+    /// When GStreamer's packages are missing: the log says which.
+    pub fn switch_on(site: &Site, b_frames: u32, port: Option<u16>) -> Self {
+        let (b_frames, port) = (b_frames.to_string(), port.unwrap_or(0).to_string());
+        let program =
+            site.start(tools::tool(tools::PYTHON, &["-u", "-c", CAMERA, &b_frames, &port]));
+        let line = program.says("listening at");
+        let url = line.rsplit(' ').next().unwrap_or_default().to_owned();
+        Self { program, url }
+    }
+
+    /// Its address.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Its port.
+    ///
+    /// # Panics
+    /// When its address has none.
+    pub fn port(&self) -> u16 {
+        let port = self.url.split([':', '/']).filter_map(|piece| piece.parse().ok()).next();
+        port.unwrap_or_else(|| panic!("no port in {}", self.url))
+    }
+
+    /// Pulls the plug.
+    pub fn switch_off(&self) {
+        self.program.kill();
+    }
+}

@@ -1,0 +1,153 @@
+//! A place for one test.
+
+use std::ffi::OsStr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::{env, fs};
+
+use tempfile::TempDir;
+
+use crate::disguise::Disguise;
+use crate::program::{self, Finished, Program};
+use crate::relay::Relay;
+
+/// The capture program.
+pub const CAPTURE: &str = "fanlight-capture";
+/// The relay program.
+pub const RELAY: &str = "fanlight-relay";
+
+/// A folder of its own for a test's captures and relays, so that they find each other and nobody else. Whatever was
+/// started here ends with it.
+#[derive(Debug)]
+pub struct Site {
+    folder: TempDir,
+    programs: Mutex<Vec<Arc<Program>>>,
+    _share: Share,
+}
+
+/// Tests that look at the time closely run alone; all others may run beside each other.
+static MACHINE: RwLock<()> = RwLock::new(());
+
+#[derive(Debug)]
+#[expect(dead_code, reason = "held, and given back when dropped")]
+enum Share {
+    Some(RwLockReadGuard<'static, ()>),
+    All(RwLockWriteGuard<'static, ()>),
+}
+
+impl Site {
+    /// A site beside those of other tests. One test has one site.
+    pub fn new() -> Self {
+        Self::with(Share::Some(MACHINE.read().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    /// A site for a test that wants the machine for itself: it waits until no other test has a site.
+    pub fn alone() -> Self {
+        Self::with(Share::All(MACHINE.write().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    fn with(share: Share) -> Self {
+        // In the temporary folder, whose path is short: that of a socket must be, too.
+        let folder =
+            tempfile::Builder::new().prefix("fanlight-").tempdir().expect("a folder for the test");
+        fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o700)).expect("it is ours");
+        Self { folder, programs: Mutex::default(), _share: share }
+    }
+
+    /// A path in this site's folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Starts a capture with one small test picture at 30 frames a second.
+    pub fn camera(&self, stream: &str) -> Arc<Program> {
+        self.capture(&["--stream", &format!("{stream}=test:320x180@30")])
+    }
+
+    /// Starts a capture.
+    pub fn capture(&self, arguments: &[&str]) -> Arc<Program> {
+        self.capture_in(&Disguise::default(), arguments)
+    }
+
+    /// Starts a capture that sees another machine than there is.
+    pub fn capture_in(&self, disguise: &Disguise, arguments: &[&str]) -> Arc<Program> {
+        let mut command = self.command(CAPTURE, arguments);
+        disguise.put_on(&mut command);
+        let capture = self.start(command);
+        capture.says("publishing at");
+        capture
+    }
+
+    /// Starts a relay on a port that is free.
+    pub fn relay(&self, arguments: &[&str]) -> Relay {
+        self.relay_at("127.0.0.1:0", arguments)
+    }
+
+    /// Starts a relay at an address.
+    pub fn relay_at(&self, address: &str, arguments: &[&str]) -> Relay {
+        let arguments = [&["--listen", address, "--log", "json"], arguments].concat();
+        Relay::new(self.start(self.command(RELAY, &arguments)))
+    }
+
+    /// Runs a program of ours to its end.
+    pub fn run(&self, program: &str, arguments: &[&str]) -> Finished {
+        program::run(self.command(program, arguments))
+    }
+
+    /// A program of ours, to be started here.
+    pub fn command(&self, program: &str, arguments: &[impl AsRef<OsStr>]) -> Command {
+        let mut command = Command::new(binary(program));
+        command.args(arguments).current_dir(self.folder.path());
+        // What whoever runs the tests has set is not what is tested.
+        for (name, _) in
+            env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("FANLIGHT_"))
+        {
+            command.env_remove(name);
+        }
+        command.env("XDG_RUNTIME_DIR", self.folder.path());
+        command
+    }
+
+    /// Starts any program; it ends with this site.
+    pub fn start(&self, command: Command) -> Arc<Program> {
+        let program = Arc::new(Program::start(command));
+        self.programs.lock().unwrap_or_else(PoisonError::into_inner).push(program.clone());
+        program
+    }
+}
+
+impl Default for Site {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        let programs = self.programs.get_mut().unwrap_or_else(PoisonError::into_inner);
+        programs.iter().for_each(|program| program.kill());
+        if std::thread::panicking() {
+            programs.iter().for_each(|program| program.show_log());
+        }
+    }
+}
+
+/// Where a program of ours lies: in `FANLIGHT_BIN_DIR`, else where cargo builds it.
+pub fn binary(name: &str) -> PathBuf {
+    let folder = env::var_os("FANLIGHT_BIN_DIR").map(PathBuf::from).unwrap_or_else(|| {
+        // target/debug/deps/suite-…
+        let suite = env::current_exe().expect("the suite is a file");
+        suite.ancestors().nth(2).map(Path::to_owned).expect("two folders above the suite")
+    });
+    let path = folder.join(name);
+    assert!(path.is_file(), "{} is missing: run `cargo build --workspace` first", path.display());
+    path
+}
+
+/// A TCP port that was free a moment ago, for what cannot choose one by itself.
+pub fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("it is bound").port()
+}

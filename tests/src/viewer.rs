@@ -1,0 +1,148 @@
+//! A viewer that speaks `fanlight.v1`.
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use fanlight_protocol::Timestamp;
+use fanlight_protocol::viewer::{FrameMessage, FromRelay, ViewerState};
+use fanlight_stamp::Stamp;
+
+use crate::patience::PATIENCE;
+use crate::picture;
+use crate::socket::{Heard, Socket};
+
+/// A viewer that speaks `fanlight.v1`.
+#[derive(Debug)]
+pub struct Viewer {
+    socket: Socket,
+}
+
+/// A frame, as a viewer got it.
+#[derive(Debug, Clone)]
+pub struct Frame {
+    /// The subscription.
+    pub id: u32,
+    /// The publisher's count.
+    pub sequence: u64,
+    /// When it was captured, as is claimed, by the relay's clock.
+    pub captured_at: Timestamp,
+    /// When the relay began to send it, by the relay's clock.
+    pub sent_at: Timestamp,
+    /// When it was here, by this machine's clock, which is also the relay's.
+    pub seen_at: Timestamp,
+    /// The JPEG.
+    pub payload: Vec<u8>,
+}
+
+impl Frame {
+    /// What stands in the picture.
+    pub fn stamp(&self) -> Stamp {
+        picture::stamp_of(&self.payload)
+    }
+}
+
+/// What a viewer hears.
+#[derive(Debug)]
+pub enum News {
+    /// A frame.
+    Frame(Frame),
+    /// Anything else.
+    Word(FromRelay),
+}
+
+impl Viewer {
+    pub(crate) fn new(socket: Socket) -> Self {
+        Self { socket }
+    }
+
+    /// Asks for a stream.
+    pub fn watch(&mut self, id: u32, stream: &str) {
+        self.say(&format!(r#"{{"type":"watch","id":{id},"stream":"{stream}"}}"#));
+    }
+
+    /// Sends a text message.
+    pub fn say(&mut self, text: &str) {
+        self.socket.say(text);
+    }
+
+    /// What comes next.
+    ///
+    /// # Panics
+    /// When the socket is closed, or nothing comes for a long time.
+    pub fn hear(&mut self) -> News {
+        match self.socket.hear() {
+            Heard::Text(text) => {
+                News::Word(serde_json::from_str(&text).expect("a message of fanlight.v1"))
+            }
+            Heard::Binary(message) => {
+                let (header, payload) =
+                    FrameMessage::decode(&message).expect("a frame of fanlight.v1");
+                News::Frame(Frame {
+                    id: header.id,
+                    sequence: header.sequence,
+                    captured_at: header.captured_at,
+                    sent_at: header.sent_at,
+                    seen_at: now(),
+                    payload: payload.to_vec(),
+                })
+            }
+            end => panic!("the socket was closed: {end:?}"),
+        }
+    }
+
+    /// The next frame.
+    pub fn frame(&mut self) -> Frame {
+        loop {
+            if let News::Frame(frame) = self.hear() {
+                return frame;
+            }
+        }
+    }
+
+    /// The next frames.
+    pub fn frames(&mut self, count: usize) -> Vec<Frame> {
+        (0..count).map(|_| self.frame()).collect()
+    }
+
+    /// Reads on until something is said for which `wanted` has a value.
+    ///
+    /// # Panics
+    /// When it is not said for a long time, though frames may come.
+    pub fn until<T>(&mut self, what: &str, mut wanted: impl FnMut(&FromRelay) -> Option<T>) -> T {
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            if let News::Word(word) = self.hear()
+                && let Some(value) = wanted(&word)
+            {
+                return value;
+            }
+        }
+        panic!("waited {PATIENCE:?} in vain: the viewer is told {what}")
+    }
+
+    /// Reads on until the viewer is told this state; returns the reason given.
+    pub fn is_told(&mut self, wanted: ViewerState) -> String {
+        self.until(&format!("{wanted:?}"), |word| match word {
+            FromRelay::State { state, reason, .. } if *state == wanted => Some(reason.clone()),
+            _ => None,
+        })
+    }
+
+    /// Reads on until the viewer is told of an error; returns its code and message.
+    pub fn is_told_of_error(&mut self) -> (String, String) {
+        self.until("of an error", |word| match word {
+            FromRelay::Error { code, message, .. } => Some((code.clone(), message.clone())),
+            _ => None,
+        })
+    }
+
+    /// The socket below.
+    pub fn socket(&mut self) -> &mut Socket {
+        &mut self.socket
+    }
+}
+
+/// Now, by this machine's clock.
+pub fn now() -> Timestamp {
+    let unix = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is later than 1970");
+    Timestamp::from_micros(unix.as_micros() as u64)
+}

@@ -1,0 +1,80 @@
+//! Asked to end, both programs are gone within two seconds, whoever is connected.
+
+use std::time::Duration;
+
+use fanlight_tests::{Site, note};
+use rustix::process::Signal;
+
+/// Two seconds are promised; a machine under load may need a little more to notice.
+const PROMISED: Duration = Duration::from_secs(4);
+
+fn a_relay_ends_well_on(signal: Signal) {
+    let site = Site::new();
+    site.capture(&["--stream", "cam=test:1280x720@30"]);
+    let relay = site.relay(&[]);
+    let mut v1 = relay.viewer("cam");
+    let mut plain = relay.plain_viewer("cam");
+    let mut mjpeg = relay.mjpeg("cam");
+    let mut idle = relay.wall();
+    // Two that take nothing any more, one of them with a request that was never finished.
+    let mut stalled = relay.narrow_viewer("cam");
+    let unfinished = relay.connect();
+    (v1.frame(), stalled.frame(), plain.picture(), mjpeg.part());
+    // Time for the stalled one's buffers to fill.
+    v1.frames(60);
+    relay.program().signal(signal);
+    // All at once: each must be read for the goodbye to arrive.
+    let ((v1, plain, idle), mjpeg, (code, took)) = std::thread::scope(|scope| {
+        let sockets = scope.spawn(move || {
+            (v1.socket().closing(), plain.socket().closing(), idle.socket().closing())
+        });
+        let mjpeg = scope.spawn(move || while let Ok(Some(_)) = mjpeg.try_part() {});
+        let ended = relay.program().end();
+        (sockets.join().expect("told"), mjpeg.join(), ended)
+    });
+    note(format!("{signal:?}: gone after {took:?}"));
+    for (code, reason) in [v1, plain, idle] {
+        assert_eq!(code, 1001, "{reason}");
+        assert!(!reason.is_empty());
+    }
+    assert!(mjpeg.is_ok());
+    assert_eq!(code, Some(0));
+    assert!(took < PROMISED, "{took:?}");
+    drop((stalled, unfinished));
+}
+
+#[test]
+fn a_relay_says_goodbye_when_it_is_terminated() {
+    a_relay_ends_well_on(Signal::TERM);
+}
+
+#[test]
+fn a_relay_says_goodbye_when_it_is_interrupted() {
+    a_relay_ends_well_on(Signal::INT);
+}
+
+#[test]
+fn a_capture_ends_whatever_its_sources_do() {
+    let site = Site::new();
+    // It accepts, and then says nothing.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let silent = silent.local_addr().expect("it is bound");
+    for signal in [Signal::TERM, Signal::INT] {
+        let capture = site.capture(&[
+            "--stream",
+            "cam=test:320x180@30",
+            "--stream",
+            &format!("rtsp=rtsp://{silent}/video"),
+            "--stream",
+            &format!("http=http://{silent}/video"),
+        ]);
+        let relay = site.relay(&[]);
+        relay.viewer("cam").frames(10);
+        capture.signal(signal);
+        let (code, took) = capture.end();
+        note(format!("{signal:?}: gone after {took:?}"));
+        assert_eq!(code, Some(0));
+        assert!(took < PROMISED, "{took:?}");
+        relay.stop();
+    }
+}

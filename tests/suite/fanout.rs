@@ -1,0 +1,142 @@
+//! Every viewer gets every picture, whatever the others do.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use fanlight_protocol::viewer::ViewerState;
+use fanlight_tests::viewer::now;
+use fanlight_tests::{Site, note, picture};
+
+/// Five seconds of pictures.
+const MANY: usize = 150;
+
+#[test]
+fn viewers_of_all_kinds_each_see_every_picture_in_order() {
+    let site = Site::alone();
+    site.camera("cam");
+    let relay = site.relay(&[]);
+    let mut v1 = relay.viewer("cam");
+    let mut plain = relay.plain_viewer("cam");
+    let mut mjpeg = relay.mjpeg("cam");
+    // From here on all three are there; the last one to come may have begun with the same picture as the others.
+    let mut frames = v1.frames(1);
+    let mut pictures = vec![Vec::new(), vec![plain.picture()], vec![mjpeg.part().payload]];
+    for _ in 1..MANY {
+        frames.push(v1.frame());
+        pictures[1].push(plain.picture());
+        pictures[2].push(mjpeg.part().payload);
+    }
+    let gaps: u64 = frames.windows(2).map(|pair| pair[1].sequence - pair[0].sequence - 1).sum();
+    pictures[0] = frames.into_iter().map(|frame| frame.payload).collect();
+    // Decoded only now, so that it holds nobody up.
+    let numbers =
+        |jpegs: Vec<Vec<u8>>| jpegs.iter().map(|jpeg| picture::stamp_of(jpeg).number).collect();
+    let numbers: Vec<BTreeSet<u32>> = pictures.into_iter().map(numbers).collect();
+    let from = numbers.iter().filter_map(BTreeSet::first).max().copied();
+    let until = numbers.iter().filter_map(BTreeSet::last).min().copied();
+    let (from, until) = from.zip(until).expect("all have seen something");
+    let all: BTreeSet<u32> = numbers
+        .iter()
+        .flatten()
+        .copied()
+        .filter(|number| (from..=until).contains(number))
+        .collect();
+    assert!(all.len() > MANY - 15, "they looked at the same time: {numbers:?}");
+    for (seen, transport) in numbers.iter().zip(["v1", "ws", "mjpeg"]) {
+        assert_eq!(seen.len(), MANY, "{transport}: none twice");
+        let missed = all.difference(seen).count() as u64;
+        // A machine that stops for some frames makes a viewer slow, and then it is counted so.
+        let dropped = relay.metric(&format!(
+            "fanlight_frames_dropped_total{{stream=\"cam\",transport=\"{transport}\"}}"
+        ));
+        assert!(
+            missed <= dropped,
+            "{transport} missed {missed} pictures, and {dropped} were counted"
+        );
+        assert!(dropped < 10, "{transport}: {dropped} dropped for a viewer that keeps up");
+        note(format!("{transport}: {} pictures, {missed} missed", seen.len()));
+    }
+    assert!(gaps < 10, "{gaps} gaps in the sequence");
+    assert_eq!(relay.metric("fanlight_frames_lost_total{stream=\"cam\"}"), 0);
+}
+
+#[test]
+fn a_late_joiner_gets_the_newest_picture_at_once() {
+    let site = Site::new();
+    // So slow that whoever had to wait for the next picture would be noticed.
+    site.capture(&["--stream", "cam=test:320x180@0.5"]);
+    let relay = site.relay(&[]);
+    let mut first = relay.viewer("cam");
+    first.frame();
+    let held = first.frame();
+    let mut late = relay.wall();
+    let asked = now();
+    late.watch(1, "cam");
+    let frame = late.frame();
+    note(format!("a late joiner had its picture after {:?}", frame.seen_at.since(asked)));
+    assert_eq!(frame.sequence, held.sequence);
+    assert!(frame.seen_at.since(asked) < Duration::from_secs(1));
+}
+
+#[test]
+fn no_tile_of_a_wall_starves() {
+    let site = Site::new();
+    let names = ["a", "b", "c", "d", "e", "f"];
+    let streams: Vec<String> = names
+        .iter()
+        .flat_map(|name| ["--stream".into(), format!("{name}=test:320x180@15")])
+        .collect();
+    let streams: Vec<&str> = streams.iter().map(String::as_str).collect();
+    site.capture(&streams);
+    let relay = site.relay(&[]);
+    names.iter().for_each(|name| relay.wait_for(name));
+    let mut wall = relay.wall();
+    for (id, name) in names.iter().enumerate() {
+        wall.watch(id as u32, name);
+    }
+    let mut seen = vec![Vec::new(); names.len()];
+    while seen.iter().any(|sequences| sequences.len() < 45) {
+        let frame = wall.frame();
+        seen[frame.id as usize].push(frame.sequence);
+        let most = seen.iter().map(Vec::len).max();
+        assert!(
+            most < Some(120),
+            "one starves: {:?}",
+            seen.iter().map(Vec::len).collect::<Vec<_>>()
+        );
+    }
+    for (name, sequences) in names.iter().zip(seen) {
+        assert!(sequences.is_sorted_by(|one, next| one + 1 == *next), "{name}: {sequences:?}");
+    }
+}
+
+#[test]
+fn a_viewer_that_stops_reading_loses_pictures_and_nobody_else_does() {
+    let site = Site::new();
+    site.capture(&["--stream", "cam=test:1280x720@30"]);
+    let relay = site.relay(&[]);
+    let mut stalled = relay.narrow_viewer("cam");
+    let mut steady = relay.viewer("cam");
+    stalled.frame();
+    // It stops reading for three seconds.
+    let sequences: Vec<u64> = steady.frames(90).iter().map(|frame| frame.sequence).collect();
+    assert!(sequences.is_sorted_by(|one, next| one + 1 == *next), "{sequences:?}");
+    let resumed = now();
+    // What lies in the kernels' buffers is old; behind it only new pictures come.
+    let frames = stalled.frames(20);
+    let (old, new): (Vec<_>, Vec<_>) = frames.iter().partition(|frame| frame.sent_at < resumed);
+    let bytes: usize = old.iter().map(|frame| frame.payload.len()).sum();
+    note(format!("after a stall: {} old pictures of {bytes} bytes, then new ones", old.len()));
+    assert!(bytes < 512 * 1024, "{} old pictures of {bytes} bytes", old.len());
+    let late = |frame: &&&fanlight_tests::viewer::Frame| {
+        frame.sent_at.since(frame.captured_at) > Duration::from_millis(500)
+    };
+    assert_eq!(new.iter().filter(late).count(), 0, "a picture was old when it was sent");
+    let missed = frames.windows(2).map(|pair| pair[1].sequence - pair[0].sequence - 1).max();
+    assert!(missed > Some(30), "{missed:?} pictures were passed over");
+    let dropped = relay.metric("fanlight_frames_dropped_total{stream=\"cam\",transport=\"v1\"}");
+    assert!(dropped >= missed.unwrap_or_default(), "{dropped} were counted");
+    assert_eq!(relay.metric("fanlight_frames_lost_total{stream=\"cam\"}"), 0);
+    let reason = stalled.is_told(ViewerState::Live);
+    assert_eq!(reason, "");
+}

@@ -1,0 +1,12 @@
+//! The end-to-end suite, by theme. How a test speaks is in the harness beside this folder, `src/`.
+
+mod access;
+mod age;
+mod architecture;
+mod clients;
+mod ending;
+mod fanout;
+mod limits;
+mod options;
+mod recovery;
+mod transports;

@@ -1,0 +1,134 @@
+//! What the addresses of a relay give.
+
+use fanlight_protocol::viewer::FromRelay;
+use fanlight_tests::relay::V1;
+use fanlight_tests::viewer::now;
+use fanlight_tests::{Site, eventually, picture};
+
+#[test]
+fn a_snapshot_is_the_newest_picture() {
+    let site = Site::new();
+    site.camera("cam");
+    let relay = site.relay(&[]);
+    relay.wait_for("cam");
+    let snapshot = || relay.get("/streams/cam/snapshot");
+    let first = snapshot();
+    assert_eq!((first.status, first.header("content-type")), (200, "image/jpeg"));
+    assert!(first.header("x-timestamp").parse::<f64>().is_ok(), "{first:?}");
+    let number = picture::stamp_of(&first.body).number;
+    eventually("there is a newer picture", || {
+        (picture::stamp_of(&snapshot().body).number > number).then_some(())
+    });
+}
+
+#[test]
+fn every_part_of_mjpeg_tells_when_it_was_captured() {
+    let site = Site::new();
+    site.camera("cam");
+    let relay = site.relay(&[]);
+    let mut viewer = relay.mjpeg("cam");
+    assert_eq!(viewer.head["x-accel-buffering"], "no");
+    for _ in 0..10 {
+        let part = viewer.part();
+        let stamped = part.stamp().time.micros() as f64 / 1e6;
+        assert!((part.timestamp - stamped).abs() < 0.05, "{} for {stamped}", part.timestamp);
+    }
+}
+
+#[test]
+fn a_socket_begins_with_hello_and_a_track_before_its_first_frame() {
+    let site = Site::new();
+    site.camera("cam");
+    let relay = site.relay(&[]);
+    relay.wait_for("cam");
+    let mut viewer = relay.wall();
+    viewer.watch(9, "cam");
+    viewer.until("hello", |word| matches!(word, FromRelay::Hello { .. }).then_some(()));
+    let track = viewer.until("the track", |word| match word {
+        FromRelay::Track { id, stream, width, height, renditions, .. } => {
+            Some((*id, stream.to_string(), *width, *height, renditions.len()))
+        }
+        _ => None,
+    });
+    assert_eq!(track, (9, "cam".into(), 320, 180, 1));
+    let frame = viewer.frame();
+    assert_eq!(frame.id, 9);
+    assert!(frame.captured_at <= frame.sent_at && frame.sent_at <= now());
+}
+
+#[test]
+fn the_clock_of_a_relay_can_be_asked_for() {
+    let site = Site::new();
+    let relay = site.relay(&[]);
+    let mut viewer = relay.wall();
+    let before = now();
+    viewer.say(r#"{"type":"clock","t0":12.5}"#);
+    let (t0, t1, t2) = viewer.until("the clock", |word| match word {
+        FromRelay::Clock { t0, t1, t2 } => Some((*t0, *t1, *t2)),
+        _ => None,
+    });
+    assert!(t0 == 12.5 && before.since(t1).as_millis() < 50 && t1 <= t2, "{before} {t1} {t2}");
+}
+
+#[test]
+fn a_socket_that_asks_for_the_list_is_told_of_changes() {
+    let site = Site::new();
+    let relay = site.relay(&[]);
+    let mut viewer = relay.wall();
+    viewer.say(r#"{"type":"list"}"#);
+    let names = |word: &FromRelay| match word {
+        FromRelay::Streams { streams, .. } => {
+            Some(streams.iter().map(|stream| stream.name.to_string()).collect::<Vec<_>>())
+        }
+        _ => None,
+    };
+    assert!(viewer.until("the list", names).is_empty());
+    site.camera("cam");
+    viewer.until("of the stream", |word| names(word).filter(|names| names == &["cam"]));
+}
+
+#[test]
+fn fewer_pictures_can_be_asked_for() {
+    let site = Site::new();
+    site.camera("cam");
+    let relay = site.relay(&[]);
+    relay.wait_for("cam");
+    let mut viewer = relay.wall();
+    viewer.say(r#"{"type":"watch","id":1,"stream":"cam","fps":10}"#);
+    let sequences: Vec<u64> = viewer.frames(20).iter().map(|frame| frame.sequence).collect();
+    let steps: Vec<u64> = sequences.windows(2).map(|pair| pair[1] - pair[0]).skip(2).collect();
+    assert!(steps.iter().all(|step| (2..=4).contains(step)), "{steps:?}");
+    // What was not wanted was not dropped.
+    assert_eq!(relay.metric("fanlight_frames_dropped_total{stream=\"cam\",transport=\"v1\"}"), 0);
+}
+
+#[test]
+fn what_nobody_watches_is_idle() {
+    let site = Site::new();
+    site.camera("cam");
+    let relay = site.relay(&[]);
+    relay.wait_until("cam", &["idle"]);
+    let viewer = relay.viewer("cam");
+    relay.wait_until("cam", &["live"]);
+    assert_eq!(relay.stream("cam")["viewers"], 1);
+    drop(viewer);
+    relay.wait_until("cam", &["idle"]);
+    assert_eq!(relay.stream("cam")["viewers"], 0);
+}
+
+#[test]
+fn the_page_is_built_in() {
+    let site = Site::new();
+    let relay = site.relay(&[]);
+    let page = relay.get("/");
+    assert_eq!(page.status, 200);
+    assert!(page.header("content-type").starts_with("text/html"));
+    assert!(page.text().contains("<script"), "{}", page.text());
+    for (path, status) in
+        [("/healthz", 200), ("/no-such-thing", 404), ("/ws", 426), ("/streams/cam/ws", 426)]
+    {
+        assert_eq!(relay.get(path).status, status, "{path}");
+    }
+    assert_eq!(relay.knock("/ws", &[]).unwrap_err().status, 400, "without its subprotocol");
+    assert!(relay.knock("/ws", &[V1]).is_ok());
+}

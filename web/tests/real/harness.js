@@ -1,0 +1,157 @@
+// A site: real captures, a real relay and a real Chromium looking at it. Every test gets a fresh one and leaves
+// nothing of it behind. The programs are those in FANLIGHT_BIN_DIR, else in target/debug.
+
+import { spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { newPage, startChromium } from '../page.js';
+
+/** @typedef {import('playwright-core').Page} Page */
+/** @typedef {import('playwright-core').BrowserContextOptions} Options */
+
+const PROGRAMS = process.env.FANLIGHT_BIN_DIR ?? fileURLToPath(new URL('../../../target/debug', import.meta.url));
+const SHOWING = /showing pictures at (http:\/\/[^\s"]+)/;
+
+/** One process of a site; what it logs stands here. */
+class Program {
+  /** @type {string[]} */
+  log = [];
+  /** @type {Set<() => void>} */
+  #listeners = new Set();
+
+  /** @param {string} name @param {string[]} options @param {string} folder */
+  constructor(name, options, folder) {
+    this.name = name;
+    // Nothing of whoever runs the tests: options come from here alone.
+    const env = { PATH: process.env.PATH, HOME: folder, XDG_RUNTIME_DIR: folder };
+    this.child = spawn(join(PROGRAMS, name), [...options, '--log', 'json'], { env });
+    this.gone = new Promise((resolve) => this.child.once('exit', resolve).once('error', resolve));
+    void this.gone.then(() => this.#tellListeners());
+    createInterface(this.child.stderr).on('line', (line) => {
+      this.log.push(line);
+      this.#tellListeners();
+    });
+  }
+
+  /** Waits for a line of the log. @param {RegExp} pattern @returns {Promise<string>} what the first group matched */
+  async says(pattern) {
+    for (;;) {
+      const match = this.log.map((line) => pattern.exec(line)).find((found) => found !== null);
+      if (match) return match[1] ?? match[0];
+      if (this.child.exitCode !== null || this.child.pid === undefined) throw new Error(this.#obituary());
+      await new Promise((resolve) => this.#listeners.add(() => resolve(null)));
+    }
+  }
+
+  /** As a power cut does: no goodbye, no cleaning up. */
+  async kill() {
+    this.child.kill('SIGKILL');
+    await this.gone;
+  }
+
+  async stop() {
+    this.child.kill('SIGTERM');
+    await this.gone;
+  }
+
+  #tellListeners() {
+    const listeners = [...this.#listeners];
+    this.#listeners.clear();
+    listeners.forEach((listener) => listener());
+  }
+
+  #obituary() {
+    return `${join(PROGRAMS, this.name)} does not run (exit code ${this.child.exitCode}):\n${this.log.join('\n')}`;
+  }
+}
+
+export class Site {
+  address = '';
+  /** Of all pages together. */
+  sockets = 0;
+  /** @type {Error[]} */
+  failures = [];
+  /** @type {Program[]} */
+  #programs = [];
+
+  /** @param {string} folder @param {import('playwright-core').Browser} browser */
+  constructor(folder, browser) {
+    this.folder = folder;
+    this.browser = browser;
+  }
+
+  /** Starts a capture. @param {Record<string, string>} streams sources by name */
+  capture(streams) {
+    return this.#start('fanlight-capture', Object.entries(streams).flatMap(([name, source]) => ['--stream', `${name}=${source}`]));
+  }
+
+  /** Starts a relay, and waits until it listens. @param {...string} options */
+  async relay(...options) {
+    const listen = options.includes('--listen') ? [] : ['--listen', '127.0.0.1:0'];
+    const relay = this.#start('fanlight-relay', [...listen, ...options]);
+    this.address = `${await relay.says(SHOWING)}/`;
+    return relay;
+  }
+
+  /** Address and port of the relay, as `--listen` takes it. */
+  get listening() {
+    return new URL(this.address).host;
+  }
+
+  /** @param {string} [path] @param {Options} [options] */
+  async open(path = '', options) {
+    const page = await newPage(this.browser, this.failures, { options });
+    page.on('websocket', () => (this.sockets += 1));
+    await page.goto(this.address + path);
+    return page;
+  }
+
+  async close() {
+    await Promise.all(this.#programs.map((program) => program.stop()));
+  }
+
+  /** @param {string} name @param {string[]} options */
+  #start(name, options) {
+    const program = new Program(name, options, this.folder);
+    this.#programs.push(program);
+    return program;
+  }
+}
+
+/** Runs a test on a site of its own. @param {(site: Site) => Promise<void>} act */
+export function onSite(act) {
+  return async () => {
+    // mkdtemp makes it 0700, as the programs demand.
+    const folder = await mkdtemp(join(tmpdir(), 'fanlight-page-'));
+    const browser = await startChromium();
+    const site = new Site(folder, browser);
+    try {
+      await act(site);
+      if (site.failures[0]) throw site.failures[0];
+    } finally {
+      await browser.close();
+      await site.close();
+      await rm(folder, { recursive: true, force: true });
+    }
+  };
+}
+
+/** Marks a page, so that `isMarked` can tell whether it was ever loaded again. @param {Page} page */
+export async function mark(page) {
+  await page.evaluate(() => void Object.assign(globalThis, { marked: true }));
+}
+
+/** @param {Page} page */
+export async function isMarked(page) {
+  return page.evaluate(() => 'marked' in globalThis);
+}
+
+/** From the start of the navigation to the first picture, in milliseconds. @param {Page} page */
+export async function firstPicture(page) {
+  const found = () => performance.getEntriesByName('fanlight-first-frame')[0]?.startTime ?? null;
+  await page.waitForFunction(found);
+  return (await page.evaluate(found)) ?? NaN;
+}
