@@ -62,6 +62,8 @@ def film(source):
 
 
 def configure(_factory, media):
+    # A picture leaves as soon as it is encoded, rather than when its time stamp is due.
+    media.set_rate_control(False)
     source = media.get_element().get_by_name("source")
     threading.Thread(target=film, args=(source,), daemon=True).start()
 
@@ -72,16 +74,21 @@ def main():
     missing = [name for name in ("appsrc", "x264enc", "rtph264pay") if not Gst.ElementFactory.find(name)]
     if missing:
         sys.exit(f"GStreamer lacks {', '.join(missing)}: install the packages {NEEDED}")
-    # No look-ahead: a camera sends a picture as soon as its encoder can. B-frames need the main profile to be named.
-    order = f"bframes={b_frames} b-adapt=false rc-lookahead=0 sync-lookahead=0 threads=1" if b_frames else "tune=zerolatency"
+    # No look-ahead: a camera sends a picture as soon as its encoder can.
+    order = "tune=zerolatency key-int-max=30"
+    if b_frames:
+        # x264 sends one picture for each that comes in, and so falls behind for a while wherever a keyframe breaks the
+        # rhythm. Hence only one, at the beginning. B-frames are made only if a profile that has them is named.
+        order = f"bframes={b_frames} b-adapt=false rc-lookahead=0 sync-lookahead=0 threads=1 key-int-max=100000 option-string=scenecut=0"
     factory = GstRtspServer.RTSPMediaFactory()
     factory.set_launch(
         f"( appsrc name=source is-live=true format=time "
         f"caps=video/x-raw,format=I420,width={WIDTH},height={HEIGHT},framerate={FPS}/1 "
-        f"! x264enc {order} speed-preset=veryfast key-int-max=30 bitrate=2000 "
+        f"! x264enc {order} speed-preset=veryfast bitrate=2000 "
         f"! video/x-h264,profile=main ! rtph264pay name=pay0 pt=96 config-interval=1 )"
     )
-    factory.set_shared(True)
+    # An encoder for each client, so that each begins with a keyframe.
+    factory.set_shared(False)
     factory.connect("media-configure", configure)
     server = GstRtspServer.RTSPServer()
     server.set_address("127.0.0.1")

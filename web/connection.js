@@ -21,6 +21,8 @@ import { SUBPROTOCOL, parseControl, parseFrame } from './protocol.js';
 /** @typedef {{ socket: string, probe: string }} Addresses the WebSocket's, and one that tells why it is refused */
 
 const CLOCK_EVERY = 10_000;
+/** While the page is still being built answers lie about unread, so the clock is soon asked again; then ever less often. */
+const CLOCK_FIRST = 500;
 /** The first answers of a burst pay for warming up; the best of four is close to what the link can do. */
 const CLOCK_BURST = 4;
 /** Nothing at all for so long after a question: the link is dead, whatever the socket believes. */
@@ -46,6 +48,7 @@ export class Connection {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #silenceTimer;
   #openedAt = 0;
+  #clockWait = CLOCK_FIRST;
   #burst = 0;
 
   /**
@@ -94,6 +97,7 @@ export class Connection {
   #opened() {
     this.#openedAt = this.world.now();
     this.clock.reset();
+    this.#clockWait = CLOCK_FIRST;
     this.world.onOpen();
     this.world.onLink({ phase: 'open', why: '', detail: '' });
     this.#measureClock();
@@ -144,7 +148,8 @@ export class Connection {
     clearTimeout(this.#clockTimer);
     this.#burst = CLOCK_BURST;
     this.#askClock();
-    this.#clockTimer = setTimeout(() => this.#measureClock(), CLOCK_EVERY);
+    this.#clockTimer = setTimeout(() => this.#measureClock(), this.#clockWait);
+    this.#clockWait = Math.min(2 * this.#clockWait, CLOCK_EVERY);
     clearTimeout(this.#silenceTimer);
     this.#silenceTimer = setTimeout(() => this.#closed('no answer'), SILENCE);
   }

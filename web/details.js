@@ -7,16 +7,16 @@ import { formatSpan } from './age.js';
 /** @typedef {import('./picture.js').PictureStats} PictureStats */
 
 /**
- * @param {{ info: StreamInfo | null, track: Track | null, stats: PictureStats | null,
- *   size: { width: number, height: number } | null, slow: boolean }} known
+ * @param {{ info: StreamInfo | null, track: Track | null, fps: number, stats: PictureStats | null,
+ *   size: { width: number, height: number } | null, slow: boolean }} known `fps`: as the source makes them
  * @returns {[string, string][]}
  */
-export function detailRows({ info, track, stats, size, slow }) {
+export function detailRows({ info, track, fps, stats, size, slow }) {
   /** @type {[string, string][]} */
   const rows = [];
   if (track) rows.push(['Rendition', `${track.rendition} · ${codecName(track.codec)}`]);
   if (size) rows.push(['Size', `${size.width} × ${size.height}`]);
-  if (stats) rows.push(['Shown', shown(stats, track)], ['Bitrate', formatBitrate(stats.bitrate)]);
+  if (stats) rows.push(['Shown', shown(stats.fps, fps)], ['Bitrate', formatBitrate(stats.bitrate)]);
   if (stats) rows.push(['Missing', missing(stats, info, track)]);
   if (info) rows.push(['Viewers', String(info.viewers)]);
   if (info?.source) rows.push(['Source', info.source]);
@@ -24,10 +24,10 @@ export function detailRows({ info, track, stats, size, slow }) {
   return rows;
 }
 
-/** @param {PictureStats} stats @param {Track | null} track */
-function shown({ fps }, track) {
-  const made = track && track.fps > 0 ? ` of ${formatRate(track.fps)}` : '';
-  return `${formatRate(fps)}${made} fps`;
+/** Both are measured; what is made is told where more is made than shown. @param {number} here @param {number} made */
+function shown(here, made) {
+  const of = Math.round(made) > Math.round(here) ? ` of ${formatRate(made)}` : '';
+  return `${formatRate(here)}${of} fps`;
 }
 
 /**

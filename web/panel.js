@@ -81,7 +81,13 @@ function tokenPanel({ useToken, hasToken }) {
   field.autocomplete = 'current-password';
   const label = element('label', '', element('span', '', 'Token'), field);
   const button = element('button', 'primary', 'Open');
-  const form = element('form', 'token-form', label, button);
+  // Password managers file a password under a name, and browsers ask for one where there is none.
+  const name = element('input');
+  name.name = 'username';
+  name.autocomplete = 'username';
+  name.value = 'fanlight';
+  name.hidden = true;
+  const form = element('form', 'token-form', name, label, button);
   form.addEventListener('submit', (event) => {
     event.preventDefault();
     useToken(field.value.trim());

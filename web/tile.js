@@ -174,9 +174,15 @@ export class Tile {
   #picture() {
     if (!this.stats || this.stats.sequence === '') return null;
     const { age, paintedAt, interval, painted } = this.stats;
-    const announced = this.track && this.track.fps > 0 ? 1000 / this.track.fps : 0;
+    const announced = this.#fps > 0 ? 1000 / this.#fps : 0;
     // Before the relay's clock is known, a picture may be of any age.
     return { ageAtPaint: age ?? Infinity, paintedAt, interval: Math.max(interval, announced), painted };
+  }
+
+  /** Frames a second as the source makes them; 0 while unknown. Measured, so at first it is too low. */
+  get #fps() {
+    const listed = this.info?.tracks.find(({ rendition }) => rendition === this.track?.rendition);
+    return Math.max(listed?.fps ?? 0, this.track?.fps ?? 0);
   }
 
   /** @param {number} now */
@@ -200,7 +206,7 @@ export class Tile {
     // Fetched only when asked for: no picture waits for it.
     const { detailRows } = await import('./details.js');
     const { info, track, stats, size, condition } = this;
-    const rows = detailRows({ info, track, stats, size, slow: condition.slow });
+    const rows = detailRows({ info, track, fps: this.#fps, stats, size, slow: condition.slow });
     const cells = rows.flatMap(([term, value]) => [element('dt', '', term), element('dd', '', value)]);
     this.details.replaceChildren(...cells);
   }

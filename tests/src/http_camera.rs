@@ -22,33 +22,54 @@ const HEAD: &[u8] =
 #[derive(Debug)]
 pub struct HttpCamera {
     address: SocketAddr,
-    off: Arc<AtomicBool>,
+    camera: Arc<Camera>,
     serving: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Camera {
+    off: AtomicBool,
+    frozen: AtomicBool,
+    /// What it answers instead of sending pictures.
+    refusal: Option<&'static str>,
 }
 
 impl HttpCamera {
     /// Switches a camera on.
-    ///
-    /// # Panics
-    /// When no port can be opened.
     pub fn switch_on() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("it is bound");
-        let off = Arc::new(AtomicBool::new(false));
-        let is_off = off.clone();
-        let serving = thread::spawn(move || serve(&listener, &is_off));
-        Self { address, off, serving: Some(serving) }
+        Self::start(Camera::default())
+    }
+
+    /// Switches one on that answers nothing but this, such as `401 Unauthorized`.
+    pub fn refusing(status: &'static str) -> Self {
+        Self::start(Camera { refusal: Some(status), ..Camera::default() })
+    }
+
+    /// From now on it sends nothing, though it stays connected; or does so again.
+    pub fn freeze(&self, frozen: bool) {
+        self.camera.frozen.store(frozen, Ordering::Relaxed);
     }
 
     /// Its address.
     pub fn url(&self) -> String {
         format!("http://{}/video.mjpg", self.address)
     }
+
+    fn start(camera: Camera) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("it is bound");
+        let camera = Arc::new(camera);
+        let serving = thread::spawn({
+            let camera = camera.clone();
+            move || camera.serve(&listener)
+        });
+        Self { address, camera, serving: Some(serving) }
+    }
 }
 
 impl Drop for HttpCamera {
     fn drop(&mut self) {
-        self.off.store(true, Ordering::Relaxed);
+        self.camera.off.store(true, Ordering::Relaxed);
         // Wakes it.
         let _ = TcpStream::connect(self.address);
         if let Some(serving) = self.serving.take() {
@@ -57,39 +78,50 @@ impl Drop for HttpCamera {
     }
 }
 
-fn serve(listener: &TcpListener, off: &Arc<AtomicBool>) {
-    for client in listener.incoming().flatten() {
-        if off.load(Ordering::Relaxed) {
-            return;
+impl Camera {
+    fn serve(self: Arc<Self>, listener: &TcpListener) {
+        for client in listener.incoming().flatten() {
+            if self.off.load(Ordering::Relaxed) {
+                return;
+            }
+            let camera = self.clone();
+            // It ends when the client leaves, which is no fault.
+            thread::spawn(move || drop(camera.answer(client)));
         }
-        let off = off.clone();
-        // It ends when the client leaves, which is no fault.
-        thread::spawn(move || drop(film(client, &off)));
     }
-}
 
-fn film(mut client: TcpStream, off: &AtomicBool) -> io::Result<()> {
-    for line in BufReader::new(client.try_clone()?).lines() {
-        if line?.is_empty() {
-            break;
+    fn answer(&self, mut client: TcpStream) -> io::Result<()> {
+        for line in BufReader::new(client.try_clone()?).lines() {
+            if line?.is_empty() {
+                break;
+            }
+        }
+        match self.refusal {
+            Some(status) => write!(client, "HTTP/1.0 {status}\r\nContent-Length: 0\r\n\r\n"),
+            None => self.film(client),
         }
     }
-    client.set_nodelay(true)?;
-    client.write_all(HEAD)?;
-    let begun = Instant::now();
-    for number in 0.. {
-        let due = begun + INTERVAL * number;
-        thread::sleep(due.saturating_duration_since(Instant::now()));
-        if off.load(Ordering::Relaxed) {
-            break;
+
+    fn film(&self, mut client: TcpStream) -> io::Result<()> {
+        client.set_nodelay(true)?;
+        client.write_all(HEAD)?;
+        let begun = Instant::now();
+        for number in 0.. {
+            let due = begun + INTERVAL * number;
+            thread::sleep(due.saturating_duration_since(Instant::now()));
+            if self.off.load(Ordering::Relaxed) {
+                break;
+            }
+            if self.frozen.load(Ordering::Relaxed) {
+                continue;
+            }
+            let jpeg = picture::jpeg(Stamp { number, time: now() });
+            let length = jpeg.len();
+            let head = format!(
+                "--picture\r\nContent-Type: image/jpeg\r\nContent-Length: {length}\r\n\r\n"
+            );
+            client.write_all(&[head.as_bytes(), &jpeg, b"\r\n"].concat())?;
         }
-        let jpeg = picture::jpeg(Stamp { number, time: now() });
-        let mut part = format!(
-            "--picture\r\nContent-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n",
-            jpeg.len()
-        );
-        part.reserve(jpeg.len());
-        client.write_all(&[part.as_bytes(), &jpeg, b"\r\n"].concat())?;
+        Ok(())
     }
-    Ok(())
 }

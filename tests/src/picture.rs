@@ -4,10 +4,11 @@ use fanlight_stamp::Stamp;
 use image::codecs::jpeg::JpegEncoder;
 use image::{GrayImage, ImageFormat, Luma};
 
-/// Width of the pictures that sources of the harness give.
-pub const WIDTH: u32 = 640;
+/// Width of the pictures that sources of the harness give: small, so that drawing them takes no time that would look
+/// like age.
+pub const WIDTH: u32 = 320;
 /// Their height.
-pub const HEIGHT: u32 = 360;
+pub const HEIGHT: u32 = 180;
 
 const BACKGROUND: Luma<u8> = Luma([90]);
 const WHITE: Luma<u8> = Luma([235]);

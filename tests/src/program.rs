@@ -50,6 +50,11 @@ impl Program {
         Self { name, pid: Pid::from_child(&child), child: Mutex::new(child), log }
     }
 
+    /// The process's number.
+    pub fn pid(&self) -> u32 {
+        self.pid.as_raw_nonzero().get().unsigned_abs()
+    }
+
     /// All it has written so far.
     pub fn log(&self) -> String {
         self.lines().join("\n")

@@ -4,20 +4,25 @@
 //! compared with captured_at: the difference is to stay within one frame interval, whatever the number of cores (decoders
 //! like to hold one picture back for each) and whatever clock the capture goes by.
 
+use std::process::Command;
 use std::time::Duration;
 
 use fanlight_tests::clip::{self, Coding};
 use fanlight_tests::http_camera::HttpCamera;
 use fanlight_tests::rtsp_camera::RtspCamera;
-use fanlight_tests::viewer::Frame;
-use fanlight_tests::{Disguise, Relay, Site, note};
+use fanlight_tests::viewer::{Frame, now};
+use fanlight_tests::{Disguise, Relay, Site, note, tools};
 
 /// One frame at 30 frames a second, in microseconds.
 const INTERVAL: i64 = 33_333;
 /// Frames looked at of each stream.
 const FRAMES: usize = 60;
-/// Of these, so many may be off because the machine itself stumbled. One that lies does so in every frame.
+/// Of these, so many may be off because the machine itself stumbled.
 const STUMBLES: usize = 3;
+/// A machine under load stumbles more, and then is looked at again. Who lies does so every time.
+const TRIES: usize = 5;
+/// No source here needs so long from capture to viewer.
+const OLD: Duration = Duration::from_millis(500);
 const HOUR: i64 = 3600;
 
 /// Whose time stands in a stream's pictures.
@@ -67,39 +72,78 @@ fn the_age_claimed_is_the_age_of_the_picture() {
     ] {
         let capture = site.capture_in(&disguise, &arguments);
         let relay = site.relay(&[]);
-        for (name, truth) in STREAMS {
-            check(&relay, name, truth, disguise);
+        let mut suspects = STREAMS.to_vec();
+        for _ in 0..TRIES {
+            let seen = watch_all(&relay, &suspects);
+            let seen = suspects.into_iter().zip(seen);
+            let liars =
+                seen.filter(|((name, truth), frames)| !is_honest(name, *truth, disguise, frames));
+            suspects = liars.map(|(stream, _)| stream).collect();
+            if suspects.is_empty() {
+                break;
+            }
         }
+        assert!(
+            suspects.is_empty(),
+            "with {disguise:?} captured_at is off by more than a frame interval: {suspects:?}"
+        );
         relay.stop();
         capture.kill();
     }
 }
 
-fn check(relay: &Relay, name: &str, truth: Truth, disguise: Disguise) {
-    let frames = relay.viewer(name).frames(FRAMES);
-    let mut errors = errors(&frames, truth, disguise.seconds_ahead);
-    errors.sort_unstable_by_key(|error| error.abs());
-    let worst = errors.last().copied().unwrap_or_default();
-    let tolerated = errors[errors.len() - 1 - STUMBLES];
-    let median = errors[errors.len() / 2];
+#[test]
+fn a_disguise_is_believed() {
+    let dressed = |disguise: Disguise, mut command: Command| {
+        disguise.put_on(&mut command);
+        tools::run("coreutils", command).trim().to_owned()
+    };
+    for cores in [1, 4, 16] {
+        let disguise = Disguise { cores: Some(cores), ..Disguise::default() };
+        assert_eq!(dressed(disguise, Command::new("nproc")), cores.to_string());
+    }
+    let disguise = Disguise { seconds_ahead: HOUR, cores: Some(2) };
+    let told: i64 = dressed(disguise, tools::tool("date", &["+%s"])).parse().expect("seconds");
+    let ahead = told - (now().micros() / 1_000_000) as i64;
+    assert!((HOUR - 5..=HOUR + 5).contains(&ahead), "{ahead} seconds");
+}
+
+/// The frames of each stream, all watched at once.
+fn watch_all(relay: &Relay, streams: &[(&str, Truth)]) -> Vec<Vec<Frame>> {
+    streams.iter().for_each(|(name, _)| relay.wait_for(name));
+    let mut wall = relay.wall();
+    for (id, (name, _)) in streams.iter().enumerate() {
+        wall.watch(id as u32, name);
+    }
+    let mut seen = vec![Vec::new(); streams.len()];
+    while seen.iter().any(|frames| frames.len() < FRAMES) {
+        let frame = wall.frame();
+        seen[frame.id as usize].push(frame);
+    }
+    seen
+}
+
+/// Whether what is claimed of these frames is true. More than the first [`FRAMES`] are not looked at.
+fn is_honest(name: &str, truth: Truth, disguise: Disguise, frames: &[Frame]) -> bool {
+    let frames = &frames[..FRAMES];
+    let errors = errors(frames, truth, disguise.seconds_ahead);
+    let mut sorted = errors.clone();
+    sorted.sort_unstable_by_key(|error| error.abs());
     let milliseconds = |micros: i64| micros as f64 / 1000.0;
     note(format!(
         "{name:>8}, {} cores, {:+} s: claims are off by {:.1} ms at the median, {:.1} ms at the worst; pictures arrive {:.1?} old",
         disguise.cores.map_or("own".into(), |cores| cores.to_string()),
         disguise.seconds_ahead,
-        milliseconds(median),
-        milliseconds(worst),
-        median_age(&frames),
+        milliseconds(sorted[FRAMES / 2]),
+        milliseconds(sorted[FRAMES - 1]),
+        median_age(frames),
     ));
-    assert!(
-        tolerated.abs() <= INTERVAL,
-        "{name} with {disguise:?}: captured_at is off by more than a frame interval: {errors:?} microseconds"
-    );
-    assert!(
-        median_age(&frames) < Duration::from_millis(500),
-        "{name} with {disguise:?}: {:?}",
-        median_age(&frames)
-    );
+    // Pictures that lie in a queue would be honest, too, but old.
+    let honest = sorted[FRAMES - 1 - STUMBLES].abs() <= INTERVAL && median_age(frames) < OLD;
+    if !honest {
+        note(format!("{name}: off by {errors:?} microseconds"));
+    }
+    honest
 }
 
 /// What is claimed less what is true, in microseconds.

@@ -3,10 +3,12 @@
 mod access;
 mod age;
 mod architecture;
+mod bus;
 mod clients;
 mod ending;
 mod fanout;
 mod limits;
 mod options;
 mod recovery;
+mod sources;
 mod transports;

@@ -1,5 +1,7 @@
 //! What the addresses of a relay give.
 
+use std::io::{BufRead, BufReader, Read, Write};
+
 use fanlight_protocol::viewer::FromRelay;
 use fanlight_tests::relay::V1;
 use fanlight_tests::viewer::now;
@@ -131,4 +133,53 @@ fn the_page_is_built_in() {
     }
     assert_eq!(relay.knock("/ws", &[]).unwrap_err().status, 400, "without its subprotocol");
     assert!(relay.knock("/ws", &[V1]).is_ok());
+}
+
+#[test]
+fn mjpeg_is_given_to_the_oldest_of_clients() {
+    let site = Site::new();
+    site.camera("cam");
+    let relay = site.relay(&[]);
+    relay.wait_for("cam");
+    let mut stream = relay.connect();
+    // Neither a Host nor chunks.
+    stream.write_all(b"GET /streams/cam/mjpeg HTTP/1.0\r\n\r\n").expect("it is connected");
+    let mut lines = BufReader::new(stream).split(b'\n').map_while(Result::ok);
+    let mut heard = Vec::new();
+    while heard.iter().filter(|line: &&String| line.starts_with("--fanlight")).count() < 3 {
+        heard.push(String::from_utf8_lossy(&lines.next().expect("it goes on")).to_lowercase());
+    }
+    assert!(heard[0].starts_with("http/1.0 200"), "{}", heard[0]);
+    assert!(!heard.iter().any(|line| line.starts_with("transfer-encoding")));
+}
+
+#[test]
+fn only_asking_is_understood() {
+    let site = Site::new();
+    site.camera("cam");
+    let relay = site.relay(&[]);
+    relay.wait_for("cam");
+    for (request, status) in [
+        ("POST /api/streams", "405"),
+        ("DELETE /streams/cam/mjpeg", "405"),
+        ("HEAD /streams/cam/mjpeg", "200"),
+        ("HEAD /streams/cam/snapshot", "200"),
+        ("GET /streams/cam/mjpeg?fps=0", "400"),
+        ("GET /streams/cam/mjpeg?fps=many", "400"),
+        ("GET /streams/cam/mjpeg?rendition=HUGE", "400"),
+        ("GET /streams/cam/mjpeg?rendition=huge", "404"),
+        ("GET /streams/cam/mjpeg?codec=vp8", "400"),
+        ("GET /streams/%2e%2e/mjpeg", "404"),
+        ("GET /../../etc/passwd", "404"),
+        ("GET /%2e%2e%2fCargo.toml", "404"),
+    ] {
+        let mut stream = relay.connect();
+        let request = format!("{request} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).expect("it is connected");
+        let mut answer = String::new();
+        BufReader::new(stream).read_to_string(&mut answer).expect("an answer, and its end");
+        assert_eq!(answer.split(' ').nth(1), Some(status), "{request}: {answer}");
+    }
+    // Who only asked for the head is no viewer.
+    eventually("nobody watches", || (relay.stream("cam")["viewers"] == 0).then_some(()));
 }

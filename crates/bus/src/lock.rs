@@ -17,9 +17,10 @@ use rustix::fs::{FlockOperation, flock};
 const TRIES: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// The lock of one socket's path, held until dropped.
+/// The lock of one socket's path, held until dropped. The socket's file goes with it: ZeroMQ leaves it behind.
 #[derive(Debug)]
 pub(crate) struct PathLock {
+    socket: PathBuf,
     path: PathBuf,
     _file: File,
 }
@@ -45,7 +46,7 @@ impl PathLock {
         for tries_left in (0..TRIES).rev() {
             match try_take(&path) {
                 Err(LockError::Held(_)) if tries_left > 0 => std::thread::sleep(PAUSE),
-                Ok(file) => return Ok(Self { path, _file: file }),
+                Ok(file) => return Ok(Self { socket: socket.into(), path, _file: file }),
                 Err(error) => return Err(error),
             }
         }
@@ -55,7 +56,8 @@ impl PathLock {
 
 impl Drop for PathLock {
     fn drop(&mut self) {
-        // Removed while still held, so that nobody else's fresh lock is taken away.
+        // Removed while still held, so that nobody else's fresh socket or lock is taken away.
+        let _ = fs::remove_file(&self.socket);
         let _ = fs::remove_file(&self.path);
     }
 }
@@ -104,16 +106,14 @@ fn read_pid(file: &mut File) -> Option<u32> {
 /// are removed.
 pub(crate) fn is_alive(socket: &Path) -> bool {
     let path = lock_path(socket);
-    let Ok(file) = File::open(&path) else { return false };
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Err(_) => true,
-        Ok(()) => {
-            if is_still(&file, &path) {
-                let _ = fs::remove_file(socket);
-                let _ = fs::remove_file(&path);
-            }
+    match try_take(&path) {
+        Ok(file) => {
+            drop(PathLock { socket: socket.into(), path, _file: file });
             false
         }
+        Err(LockError::Held(_)) => true,
+        // A folder that cannot be written to is not ours to clear up; nor can anybody have published there.
+        Err(LockError::Io(_)) => false,
     }
 }
 
@@ -131,8 +131,9 @@ mod tests {
             Err(LockError::Held(pid)) => assert_eq!(pid, Some(std::process::id())),
             other => panic!("{other:?}"),
         }
+        fs::write(&socket, "").unwrap();
         drop(first);
-        assert!(!is_alive(&socket));
+        assert!(!socket.exists() && !is_alive(&socket));
         PathLock::take(&socket).unwrap();
     }
 

@@ -80,10 +80,10 @@ test('a relay with a token asks for it, and a wrong one is told', onStage(async 
   relay.add('door', moving());
   const page = await open();
   await page.waitForSelector('.token-form');
-  await page.fill('.token-form input', 'wrong');
+  await page.fill('.token-form [name="token"]', 'wrong');
   await page.keyboard.press('Enter');
   await page.waitForSelector('text=does not know the token');
-  await page.fill('.token-form input', 'sesame');
+  await page.fill('.token-form [name="token"]', 'sesame');
   await page.keyboard.press('Enter');
   await untilMoves(page, 'door');
   await page.reload();

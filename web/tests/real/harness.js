@@ -14,6 +14,8 @@ import { newPage, startChromium } from '../page.js';
 
 const PROGRAMS = process.env.FANLIGHT_BIN_DIR ?? fileURLToPath(new URL('../../../target/debug', import.meta.url));
 const SHOWING = /showing pictures at (http:\/\/[^\s"]+)/;
+/** Both programs promise two seconds; a busy machine may take longer. */
+const LONGEST_GOODBYE = 10_000;
 
 /** One process of a site; what it logs stands here. */
 class Program {
@@ -21,6 +23,8 @@ class Program {
   log = [];
   /** @type {Set<() => void>} */
   #listeners = new Set();
+  #over = false;
+  #ended = false;
 
   /** @param {string} name @param {string[]} options @param {string} folder */
   constructor(name, options, folder) {
@@ -29,7 +33,10 @@ class Program {
     const env = { PATH: process.env.PATH, HOME: folder, XDG_RUNTIME_DIR: folder };
     this.child = spawn(join(PROGRAMS, name), [...options, '--log', 'json'], { env });
     this.gone = new Promise((resolve) => this.child.once('exit', resolve).once('error', resolve));
-    void this.gone.then(() => this.#tellListeners());
+    void this.gone.then(() => {
+      this.#over = true;
+      this.#tellListeners();
+    });
     createInterface(this.child.stderr).on('line', (line) => {
       this.log.push(line);
       this.#tellListeners();
@@ -41,30 +48,41 @@ class Program {
     for (;;) {
       const match = this.log.map((line) => pattern.exec(line)).find((found) => found !== null);
       if (match) return match[1] ?? match[0];
-      if (this.child.exitCode !== null || this.child.pid === undefined) throw new Error(this.#obituary());
+      if (this.#over) throw new Error(this.obituary());
       await new Promise((resolve) => this.#listeners.add(() => resolve(null)));
     }
   }
 
   /** As a power cut does: no goodbye, no cleaning up. */
   async kill() {
+    this.#ended = true;
     this.child.kill('SIGKILL');
     await this.gone;
   }
 
+  /** Asks it to end; whoever does not is killed, and told on. */
   async stop() {
+    if (this.#over) return;
+    this.#ended = true;
     this.child.kill('SIGTERM');
+    const timer = setTimeout(() => this.child.kill('SIGKILL'), LONGEST_GOODBYE);
     await this.gone;
+    clearTimeout(timer);
+    if (this.child.signalCode === 'SIGKILL') throw new Error(`${this.name} did not end:\n${this.log.join('\n')}`);
+  }
+
+  /** Why it is not there though nobody ended it; empty: all is well. */
+  obituary() {
+    if (!this.#over || this.#ended) return '';
+    const { exitCode, signalCode } = this.child;
+    const how = exitCode === null ? (signalCode ?? 'not started') : `exit code ${exitCode}`;
+    return `${join(PROGRAMS, this.name)} is gone (${how}):\n${this.log.join('\n')}`;
   }
 
   #tellListeners() {
     const listeners = [...this.#listeners];
     this.#listeners.clear();
     listeners.forEach((listener) => listener());
-  }
-
-  #obituary() {
-    return `${join(PROGRAMS, this.name)} does not run (exit code ${this.child.exitCode}):\n${this.log.join('\n')}`;
   }
 }
 
@@ -109,8 +127,11 @@ export class Site {
     return page;
   }
 
+  /** Ends everything; fails where a program had gone before, or does not go now. */
   async close() {
+    const lost = this.#programs.map((program) => program.obituary()).filter((text) => text !== '');
     await Promise.all(this.#programs.map((program) => program.stop()));
+    if (lost.length > 0) throw new Error(lost.join('\n'));
   }
 
   /** @param {string} name @param {string[]} options */
@@ -133,8 +154,7 @@ export function onSite(act) {
       if (site.failures[0]) throw site.failures[0];
     } finally {
       await browser.close();
-      await site.close();
-      await rm(folder, { recursive: true, force: true });
+      await site.close().finally(() => rm(folder, { recursive: true, force: true }));
     }
   };
 }

@@ -1,0 +1,138 @@
+//! Sources that fail, end and come back.
+
+use std::fs;
+use std::net::TcpListener;
+
+use fanlight_protocol::viewer::{FromRelay, ViewerState};
+use fanlight_tests::clip::{self, Coding};
+use fanlight_tests::http_camera::HttpCamera;
+use fanlight_tests::rtsp_camera::RtspCamera;
+use fanlight_tests::site::free_port;
+use fanlight_tests::viewer::News;
+use fanlight_tests::{Site, eventually, note};
+
+#[test]
+fn a_stream_that_fails_says_why_and_the_others_go_on() {
+    let site = Site::new();
+    let nobody = free_port();
+    // It accepts connections, and then says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let silent = silent.local_addr().expect("it is bound");
+    let (locked, empty) =
+        (HttpCamera::refusing("401 Unauthorized"), HttpCamera::refusing("404 Not Found"));
+    fs::write(site.path("text.mp4"), "no video").expect("the site's folder is ours");
+    let streams = [
+        ("cam", "test:320x180@30".to_owned(), ""),
+        ("missing", "missing.mp4".to_owned(), "not found: missing.mp4"),
+        ("text", "text.mp4".to_owned(), "not a video"),
+        ("folder", "/tmp".to_owned(), "is a folder"),
+        ("webcam", "/dev/video99".to_owned(), "not found: /dev/video99"),
+        ("nobody", format!("rtsp://127.0.0.1:{nobody}/video"), "refused"),
+        ("silent", format!("rtsp://{silent}/video"), "timed out"),
+        ("mute", format!("http://{silent}/video"), "timed out"),
+        ("locked", locked.url(), "wrong password"),
+        ("empty", empty.url(), "not found"),
+        ("nowhere", "http://camera.invalid/video".to_owned(), "host not found"),
+    ];
+    let arguments: Vec<String> = streams
+        .iter()
+        .flat_map(|(name, source, _)| ["--stream".into(), format!("{name}={source}")])
+        .collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let capture = site.capture(&arguments);
+    let relay = site.relay(&[]);
+    let mut cam = relay.viewer("cam");
+    for (stream, _, words) in &streams[1..] {
+        let reason = eventually(&format!("{stream} is offline: {words}"), || {
+            // All the while, pictures come.
+            cam.frame();
+            let reason = relay.wait_until(stream, &["offline"]);
+            reason.contains(words).then_some(reason)
+        });
+        note(format!("{stream}: {reason}"));
+    }
+    // Said once for each change, not for each try.
+    let said = capture.log().lines().filter(|line| line.contains("stream=nobody")).count();
+    assert_eq!(said, 1, "{}", capture.log());
+    // Known and connectable all the same, and told the reason.
+    let mut viewer = relay.wall();
+    viewer.watch(7, "missing");
+    assert!(viewer.is_told(ViewerState::Offline).contains("not found"));
+    let snapshot = relay.get("/streams/missing/snapshot");
+    assert_eq!((snapshot.status, snapshot.header("content-type")), (503, "image/jpeg"));
+    assert!(!snapshot.header("retry-after").is_empty());
+    assert!(image::load_from_memory(&snapshot.body).is_ok());
+}
+
+#[test]
+fn a_file_that_is_not_looped_ends() {
+    let site = Site::new();
+    let clip = site.path("clip.mp4");
+    clip::make(&clip, Coding::H264, 60);
+    let relay = site.relay(&[]);
+    site.capture(&["--stream", &format!("cam={}?loop=0", clip.display())]);
+    let mut viewer = relay.viewer("cam");
+    // The last picture and the news of the end come on ways of their own.
+    let (mut last, mut ended) = (0, false);
+    while !(ended && last == 59) {
+        match viewer.hear() {
+            News::Frame(frame) => last = frame.stamp().number,
+            News::Word(FromRelay::State { state, .. }) => ended = state == ViewerState::Ended,
+            News::Word(_) => {}
+        }
+    }
+    relay.wait_until("cam", &["ended"]);
+}
+
+#[test]
+fn a_file_that_is_looped_begins_again() {
+    let site = Site::new();
+    let clip = site.path("clip.avi");
+    clip::make(&clip, Coding::Mjpeg, 30);
+    site.capture(&["--stream", &format!("cam={}", clip.display())]);
+    let relay = site.relay(&[]);
+    let frames = relay.viewer("cam").frames(75);
+    let numbers: Vec<u32> = frames.iter().map(|frame| frame.stamp().number).collect();
+    let steps = numbers.windows(2).map(|pair| (pair[1] + 30 - pair[0]) % 30);
+    // A capture that is held up passes over some, rather than show all of them late.
+    assert!(steps.clone().all(|step| (1..10).contains(&step)), "{numbers:?}");
+    assert!(steps.sum::<u32>() >= 60, "twice over the end: {numbers:?}");
+}
+
+#[test]
+fn a_camera_that_is_unplugged_comes_back() {
+    let site = Site::new();
+    let camera = RtspCamera::switch_on(&site, 0, None);
+    site.capture(&["--stream", &format!("cam={}", camera.url())]);
+    let relay = site.relay(&[]);
+    let mut viewer = relay.viewer("cam");
+    viewer.frames(3);
+    camera.switch_off();
+    let reason = viewer.is_told(ViewerState::Offline);
+    note(format!("without its camera: {reason}"));
+    let port = camera.port();
+    RtspCamera::switch_on(&site, 0, Some(port));
+    viewer.is_told(ViewerState::Live);
+    viewer.frames(3);
+}
+
+#[test]
+fn a_camera_that_falls_silent_is_offline_and_comes_back() {
+    let site = Site::new();
+    let camera = HttpCamera::switch_on();
+    site.capture(&["--stream", &format!("cam={}", camera.url())]);
+    let relay = site.relay(&[]);
+    let mut viewer = relay.viewer("cam");
+    viewer.frames(3);
+    camera.freeze(true);
+    let reason = viewer.is_told(ViewerState::Offline);
+    note(format!("a silent camera: {reason}"));
+    assert_eq!(
+        relay.get("/streams/cam/snapshot").status,
+        503,
+        "no old picture passes as a new one"
+    );
+    camera.freeze(false);
+    viewer.is_told(ViewerState::Live);
+    viewer.frames(3);
+}
