@@ -141,6 +141,15 @@ impl Viewer {
     }
 }
 
+/// How many frames are missing between these of one subscription.
+///
+/// # Panics
+/// When they are not in order, or one is there twice.
+pub fn missing(sequences: &[u64]) -> u64 {
+    assert!(sequences.is_sorted_by(|one, next| one < next), "out of order: {sequences:?}");
+    sequences.windows(2).map(|pair| pair[1] - pair[0] - 1).sum()
+}
+
 /// Now, by this machine's clock.
 pub fn now() -> Timestamp {
     let unix = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is later than 1970");

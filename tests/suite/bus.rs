@@ -93,7 +93,6 @@ fn rubbish_on_the_bus_harms_nobody() {
     }
     assert!(capture.ended().is_none() && relay.program().ended().is_none());
     viewer.frames(30);
-    assert_eq!(relay.metric("fanlight_frames_lost_total{stream=\"cam\"}"), 0);
 }
 
 #[test]

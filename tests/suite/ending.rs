@@ -1,5 +1,6 @@
 //! Asked to end, both programs are gone within two seconds, whoever is connected.
 
+use std::io::Write;
 use std::time::Duration;
 
 use fanlight_tests::{Site, note};
@@ -16,9 +17,10 @@ fn a_relay_ends_well_on(signal: Signal) {
     let mut plain = relay.plain_viewer("cam");
     let mut mjpeg = relay.mjpeg("cam");
     let mut idle = relay.wall();
-    // Two that take nothing any more, one of them with a request that was never finished.
+    // One that takes nothing any more, and one with a request that is never finished.
     let mut stalled = relay.narrow_viewer("cam");
-    let unfinished = relay.connect();
+    let mut unfinished = relay.connect();
+    unfinished.write_all(b"GET / HTTP/1.1\r\n").expect("it is connected");
     stalled.frame();
     plain.picture();
     mjpeg.part();

@@ -29,5 +29,6 @@ mod wake;
 pub use endpoint::Endpoint;
 pub use error::BusError;
 pub use folder::Folder;
+pub use losses::Gap;
 pub use publisher::{OutgoingFrame, Publisher, PublisherOptions, TrackPublisher};
 pub use subscriber::{Event, IncomingFrame, Listening, PublisherId, Subscriber, SubscriberOptions};

@@ -103,7 +103,7 @@ fn read_pid(file: &mut File) -> Option<u32> {
 }
 
 /// Whether a live publisher is bound to this socket's path. Where it was left over by one that died, socket and lock
-/// are removed.
+/// are removed. In doubt, such as out of file descriptors, it counts as alive.
 pub(crate) fn is_alive(socket: &Path) -> bool {
     let path = lock_path(socket);
     match try_take(&path) {
@@ -112,8 +112,7 @@ pub(crate) fn is_alive(socket: &Path) -> bool {
             false
         }
         Err(LockError::Held(_)) => true,
-        // A folder that cannot be written to is not ours to clear up; nor can anybody have published there.
-        Err(LockError::Io(_)) => false,
+        Err(LockError::Io(error)) => error.kind() != io::ErrorKind::NotFound,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fanlight_protocol::MAX_PAYLOAD;
-use fanlight_protocol::catalog::MAX_STREAMS;
+use fanlight_protocol::catalog::{MAX_STREAMS, MAX_TRACKS};
 
 /// Messages that may wait at a publisher for one subscriber: two for each stream, because all may tick at once, and a
 /// few for catalog and answers. Not more, because what waits ages.
@@ -23,13 +23,20 @@ pub(crate) const MAX_DOWNSTREAM: i64 = MAX_PAYLOAD as i64;
 /// Largest message a publisher takes in: a subscription or an ask, in bytes.
 pub(crate) const MAX_UPSTREAM: i64 = 1024;
 
-pub(crate) fn configure(
-    socket: &zmq::Socket,
-    high_water_mark: i32,
-    max_part: i64,
-) -> zmq::Result<()> {
-    socket.set_sndhwm(high_water_mark)?;
-    socket.set_rcvhwm(high_water_mark)?;
+/// Messages that may wait at a subscriber on their way up: all subscriptions that a wall of everything can bring about
+/// at once. What exceeded it would be lost, and its track never shown.
+pub(crate) const UPSTREAM_HIGH_WATER_MARK: i32 = 2 * (MAX_STREAMS * MAX_TRACKS) as i32;
+
+/// The bounds of one socket: messages waiting to be sent and received, per peer, and bytes of a part that comes in.
+pub(crate) struct Bounds {
+    pub(crate) send: i32,
+    pub(crate) receive: i32,
+    pub(crate) part: i64,
+}
+
+pub(crate) fn configure(socket: &zmq::Socket, bounds: &Bounds) -> zmq::Result<()> {
+    socket.set_sndhwm(bounds.send)?;
+    socket.set_rcvhwm(bounds.receive)?;
     socket.set_heartbeat_ivl(millis(HEARTBEAT))?;
     socket.set_heartbeat_timeout(millis(HEARTBEAT_TIMEOUT))?;
     socket.set_reconnect_ivl(millis(RECONNECT))?;
@@ -37,7 +44,7 @@ pub(crate) fn configure(
     socket.set_ipv6(true)?;
     // At the end nothing is worth waiting for: pictures go stale.
     socket.set_linger(0)?;
-    socket.set_maxmsgsize(max_part)
+    socket.set_maxmsgsize(bounds.part)
 }
 
 fn millis(duration: Duration) -> i32 {

@@ -64,7 +64,7 @@ impl Ask {
     /// When the bytes are too many, of another version, or malformed.
     pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
         if bytes.len() > MAX_ASK {
-            return Err(WireError::TooLarge(bytes.len()));
+            return Err(WireError::TooLarge { length: bytes.len(), limit: MAX_ASK });
         }
         match bytes.split_first() {
             Some((&USER_MESSAGE, rest)) => wire::decode(rest),

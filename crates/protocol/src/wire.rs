@@ -24,8 +24,13 @@ pub enum WireError {
     )]
     Version(u8),
     /// Too many bytes.
-    #[error("{0} bytes long, more than the {MAX_VALUE} allowed")]
-    TooLarge(usize),
+    #[error("{length} bytes long, more than the {limit} allowed")]
+    TooLarge {
+        /// Its length, in bytes.
+        length: usize,
+        /// The most allowed, in bytes.
+        limit: usize,
+    },
     /// Not a value of this type.
     #[error("malformed: {0}")]
     Malformed(String),
@@ -35,6 +40,22 @@ pub enum WireError {
     /// A value whose content breaks a rule.
     #[error("invalid: {0}")]
     Invalid(&'static str),
+}
+
+impl WireError {
+    /// What kind of error it is, in words that hold nothing of the bytes: fit for a log that others can fill.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::Version(_) => {
+                "another version of the bus protocol: run the same release on both sides"
+            }
+            Self::TooLarge { .. } => "too large",
+            Self::Malformed(_) => "malformed",
+            Self::Trailing(_) => "bytes left over",
+            Self::Invalid(rule) => rule,
+        }
+    }
 }
 
 type Bounded = Configuration<LittleEndian, Varint, Limit<MAX_VALUE>>;
@@ -54,7 +75,7 @@ pub(crate) fn encode(value: &impl Serialize) -> Vec<u8> {
 /// Decodes a value from untrusted bytes.
 pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, WireError> {
     if bytes.len() > MAX_VALUE {
-        return Err(WireError::TooLarge(bytes.len()));
+        return Err(WireError::TooLarge { length: bytes.len(), limit: MAX_VALUE });
     }
     let (&version, rest) = bytes.split_first().ok_or(WireError::Empty)?;
     if version != VERSION {

@@ -189,7 +189,7 @@ fn what_is_left_over_is_refused() {
     assert_eq!(Ask::decode(&bytes), Err(WireError::Trailing(1)));
     assert_eq!(
         FrameHeader::decode(&vec![VERSION; MAX_VALUE + 1]),
-        Err(WireError::TooLarge(MAX_VALUE + 1))
+        Err(WireError::TooLarge { length: MAX_VALUE + 1, limit: MAX_VALUE })
     );
 }
 

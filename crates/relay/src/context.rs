@@ -10,6 +10,7 @@ use crate::hub::Hub;
 use crate::ingest::Ingest;
 use crate::limits::Limits;
 use crate::page::Page;
+use crate::transport::no_signal::NoSignal;
 
 /// What every request may need.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub struct Context {
     pub limits: Arc<Limits>,
     /// The page.
     pub page: Page,
+    /// Pictures that say why there is none.
+    pub no_signal: Arc<NoSignal>,
     /// Says that the relay ends.
     pub stop: CancellationToken,
     /// All sockets at work.

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fanlight_bus::{
-    BusError, Event, IncomingFrame, Listening, PublisherId, Subscriber, SubscriberOptions, clock,
+    BusError, Event, Gap, IncomingFrame, Listening, PublisherId, Subscriber, SubscriberOptions,
+    clock,
 };
 use fanlight_protocol::{StreamState, Timestamp, Topic};
 use tokio_util::sync::CancellationToken;
@@ -90,8 +91,10 @@ impl Ingest {
     fn let_go_of_frames(&self, topic: &Topic) {
         let Some(stream) = self.hub.stream(topic.stream.as_str()) else { return };
         let runs = matches!(stream.status().state, StreamState::Live | StreamState::Idle);
-        if let Some(track) = stream.known_track(&topic.track).filter(|_| runs) {
-            track.clear();
+        match stream.known_track(&topic.track) {
+            // It may have viewers again, or still, if another publisher has taken the name over.
+            Some(track) if runs && track.viewers() == 0 => track.clear(),
+            _ => {}
         }
     }
 
@@ -129,12 +132,26 @@ impl Intake {
             return;
         }
         let Some(track) = self.track(topic) else { return };
-        let IncomingFrame { sequence, captured_at, received_at, flags, width, height, .. } = frame;
-        let payload = frame.payload;
-        track.push(
-            Frame { sequence, captured_at, received_at, flags, width, height, payload },
-            frame.lost,
-        );
+        let run = match frame.gap {
+            Gap::Begins => track.begin_run(),
+            Gap::Lost(count) => {
+                track.lose(count);
+                track.run()
+            }
+        };
+        let IncomingFrame {
+            sequence, captured_at, received_at, flags, width, height, payload, ..
+        } = frame;
+        track.push(Frame {
+            run,
+            sequence,
+            captured_at,
+            received_at,
+            flags,
+            width,
+            height,
+            payload,
+        });
     }
 
     fn track(&self, topic: &Topic) -> Option<Arc<Track>> {

@@ -11,6 +11,7 @@ fn main() -> ExitCode {
 }
 
 fn run(settings: Settings) -> anyhow::Result<()> {
+    server::raise_descriptor_limit(settings.limits.connections());
     let listener = server::listen(settings.listen, settings.reuse_port)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

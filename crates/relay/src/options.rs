@@ -78,9 +78,11 @@ pub struct Options {
 const LIMITS: &str = "\
 Limits:
   frames        16 MiB of picture; a viewer lags at most 2 frames behind, then skips to the newest
-  viewers       --max-viewers and --max-viewers-per-address; 256 on one socket; 512 connections beyond them
+  viewers       --max-viewers and --max-viewers-per-address; 256 on one socket
+  connections   as many as viewers and 512 beyond; from one address 32 beyond; an IPv6 network (/64) is one address
   stalled       a viewer that takes no byte for 10 s while some wait is closed; a silent one after 50 s
   requests      heads of 16 KiB and 64 lines, within 10 s; WebSocket messages of 4 KiB
+  MJPEG         after 5 s without a frame a picture says why
   snapshots     wait 3 s for a picture younger than 2 s
   streams       1024 names; each stays known for 60 s after its publisher is gone
   publishers    64 endpoints, and 64 in the watched folder ($XDG_RUNTIME_DIR/fanlight)

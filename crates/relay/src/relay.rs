@@ -43,13 +43,14 @@ impl Relay {
         let bell = Bell::default();
         let hub = Arc::new(Hub::new(bell.clone()));
         let ingest = Ingest::start(settings.bus, hub.clone(), bell).context("the bus")?;
-        let connections = settings.limits.connections();
+        let limits = Arc::new(settings.limits);
         let context = Arc::new(Context {
             hub,
             ingest: Arc::new(ingest),
             page: Page::new(settings.web, settings.access.origins.embedding_allowed()),
             access: settings.access,
-            limits: Arc::new(settings.limits),
+            limits: limits.clone(),
+            no_signal: Arc::default(),
             stop: stop.clone(),
             tasks: tasks.clone(),
         });
@@ -58,7 +59,7 @@ impl Relay {
         let near_side = tokio::spawn(async move { ingest.run(near_stop).await });
         let router = routes::router(context);
         let far_side =
-            tokio::spawn(server::serve(listener, router, connections, stop.clone(), tasks.clone()));
+            tokio::spawn(server::serve(listener, router, limits, stop.clone(), tasks.clone()));
         Ok(Self { address, stop, tasks, near_side, far_side })
     }
 

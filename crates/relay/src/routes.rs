@@ -206,7 +206,7 @@ async fn watch_mjpeg(
     asker: Asker,
 ) -> Result<Response, Refusal> {
     let (viewer, bell, permit) = asker.watch(&context, &name)?;
-    Ok(mjpeg::answer(viewer, bell, permit, context.stop.clone()))
+    Ok(mjpeg::answer(viewer, bell, permit, context.no_signal.clone(), context.stop.clone()))
 }
 
 async fn watch_snapshot(
@@ -215,7 +215,7 @@ async fn watch_snapshot(
     asker: Asker,
 ) -> Result<Response, Refusal> {
     let (viewer, bell, _permit) = asker.watch(&context, &name)?;
-    let answer = snapshot::answer(viewer, bell);
+    let answer = snapshot::answer(viewer, bell, &context.no_signal);
     context
         .stop
         .run_until_cancelled(answer)

@@ -14,6 +14,8 @@ import { newPage, startChromium } from '../page.js';
 
 const PROGRAMS = process.env.FANLIGHT_BIN_DIR ?? fileURLToPath(new URL('../../../target/debug', import.meta.url));
 const SHOWING = /showing pictures at (http:\/\/[^\s"]+)/;
+/** As long as a page is waited for. */
+const PATIENCE = 20_000;
 /** Both programs promise two seconds; a busy machine may take longer. */
 const LONGEST_GOODBYE = 10_000;
 
@@ -45,11 +47,15 @@ class Program {
 
   /** Waits for a line of the log. @param {RegExp} pattern @returns {Promise<string>} what the first group matched */
   async says(pattern) {
-    for (;;) {
-      const match = this.log.map((line) => pattern.exec(line)).find((found) => found !== null);
-      if (match) return match[1] ?? match[0];
-      if (this.#over) throw new Error(this.obituary());
-      await new Promise((resolve) => this.#listeners.add(() => resolve(null)));
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      this.#tellListeners();
+    }, PATIENCE);
+    try {
+      return await this.#until(pattern, () => late);
+    } finally {
+      clearTimeout(timer);
     }
   }
 
@@ -77,6 +83,17 @@ class Program {
     const { exitCode, signalCode } = this.child;
     const how = exitCode === null ? (signalCode ?? 'not started') : `exit code ${exitCode}`;
     return `${join(PROGRAMS, this.name)} is gone (${how}):\n${this.log.join('\n')}`;
+  }
+
+  /** @param {RegExp} pattern @param {() => boolean} late @returns {Promise<string>} */
+  async #until(pattern, late) {
+    for (;;) {
+      const match = this.log.map((line) => pattern.exec(line)).find((found) => found !== null);
+      if (match) return match[1] ?? match[0];
+      if (this.#over) throw new Error(this.obituary());
+      if (late()) throw new Error(`${this.name} did not say ${pattern}:\n${this.log.join('\n')}`);
+      await new Promise((resolve) => this.#listeners.add(() => resolve(null)));
+    }
   }
 
   #tellListeners() {

@@ -18,6 +18,10 @@ use crate::{clock, socket};
 
 /// How often the catalog is announced, changed or not: three missed mean that the publisher is gone.
 pub(crate) const ANNOUNCE_EVERY: Duration = Duration::from_secs(1);
+/// Announcements go to everybody, so those who ask for them are answered together.
+const ANNOUNCE_AT_MOST_EVERY: Duration = Duration::from_millis(100);
+/// Messages from upstream that are dealt with before frames have their turn again.
+const UPSTREAM_PER_TURN: usize = 256;
 
 /// A socket bound to its endpoints, and the locks that keep others off.
 pub(super) struct Bound {
@@ -35,7 +39,12 @@ impl Bound {
         };
         let socket = zmq::Context::new().socket(zmq::XPUB)?;
         let high_water_mark = socket::publisher_high_water_mark(options.streams);
-        socket::configure(&socket, high_water_mark, socket::MAX_UPSTREAM)?;
+        let bounds = socket::Bounds {
+            send: high_water_mark,
+            receive: high_water_mark,
+            part: socket::MAX_UPSTREAM,
+        };
+        socket::configure(&socket, &bounds)?;
         let mut locks = Vec::new();
         for endpoint in &endpoints {
             locks.extend(lock(endpoint)?);
@@ -75,7 +84,9 @@ pub(super) struct Publishing {
     on_demand: OnDemand,
     demand: Demand,
     tracks: Vec<Arc<Track>>,
-    next_announcement: Instant,
+    announced_at: Option<Instant>,
+    /// Somebody waits for the catalog.
+    announcement_due: bool,
 }
 
 impl Publishing {
@@ -98,7 +109,8 @@ impl Publishing {
             on_demand: options.on_demand,
             demand: Demand::default(),
             tracks: Vec::new(),
-            next_announcement: Instant::now(),
+            announced_at: None,
+            announcement_due: true,
         }
     }
 
@@ -115,7 +127,8 @@ impl Publishing {
     }
 
     fn wait(&self) {
-        let until = self.next_announcement.saturating_duration_since(Instant::now());
+        let now = Instant::now();
+        let until = self.next_announcement().unwrap_or(now).saturating_duration_since(now);
         let mut items = [
             self.bound.socket.as_poll_item(zmq::POLLIN),
             zmq::PollItem::from_fd(self.wake.fd(), zmq::POLLIN),
@@ -125,7 +138,8 @@ impl Publishing {
     }
 
     fn hear_subscribers(&mut self) {
-        while let Ok(message) = self.bound.socket.recv_msg(zmq::DONTWAIT) {
+        for _ in 0..UPSTREAM_PER_TURN {
+            let Ok(message) = self.bound.socket.recv_msg(zmq::DONTWAIT) else { return };
             match message.split_first() {
                 Some((0, topic)) => self.set_demand(topic, false),
                 Some((1, topic)) => self.set_demand(topic, true),
@@ -136,14 +150,10 @@ impl Publishing {
 
     fn set_demand(&mut self, prefix: &[u8], on: bool) {
         if !self.demand.set(prefix, on) {
-            tracing::warn!(
-                length = prefix.len(),
-                "a subscription was ignored: too long, or too many of them"
-            );
-            return;
+            tracing::warn!("a subscription is not remembered: too long, or too many of them");
         }
         if on && ReservedTopic::from_bytes(prefix) == Some(ReservedTopic::Catalog) {
-            self.announce();
+            self.announcement_due = true;
         }
         for at in 0..self.tracks.len() {
             self.update_watched(at);
@@ -165,10 +175,12 @@ impl Publishing {
                 let answer = Answer::Clock { asked_at, received_at, answered_at: clock::now() };
                 self.send([ReservedTopic::Answer(asker).to_string().as_bytes(), &answer.encode()]);
             }
-            Ok(Ask::Catalog) => self.announce(),
+            Ok(Ask::Catalog) => self.announcement_due = true,
             // Every frame of the one codec there is so far is a keyframe.
             Ok(Ask::Keyframe { .. }) => {}
-            Err(error) => tracing::warn!(%error, "an ask from a subscriber was ignored"),
+            Err(error) => {
+                tracing::warn!(reason = error.kind(), "an ask from a subscriber was ignored");
+            }
         }
     }
 
@@ -203,13 +215,20 @@ impl Publishing {
             }
             changed
         };
-        if changed || Instant::now() >= self.next_announcement {
+        if changed || self.next_announcement().is_none_or(|at| Instant::now() >= at) {
             self.announce();
         }
     }
 
+    /// When to announce next, changes apart; `None`: now, for the first time.
+    fn next_announcement(&self) -> Option<Instant> {
+        let pause = if self.announcement_due { ANNOUNCE_AT_MOST_EVERY } else { ANNOUNCE_EVERY };
+        self.announced_at.map(|at| at + pause)
+    }
+
     fn announce(&mut self) {
-        self.next_announcement = Instant::now() + ANNOUNCE_EVERY;
+        self.announced_at = Some(Instant::now());
+        self.announcement_due = false;
         self.send([ReservedTopic::Catalog.to_string().as_bytes(), &self.catalog.encode()]);
     }
 

@@ -46,14 +46,14 @@ impl Discovery {
         self.folder.as_ref().map(|_| self.next_look)
     }
 
-    /// The folder's live publishers, where a look is due.
+    /// The folder's live publishers, where a look is due and the folder can be seen.
     pub(super) fn look(&mut self, now: Instant) -> Option<HashSet<Endpoint>> {
         let folder = self.folder.as_ref()?;
         if now < self.next_look {
             return None;
         }
         self.next_look = now + LOOK_EVERY;
-        Some(folder.publishers().into_iter().collect())
+        Some(folder.publishers()?.into_iter().collect())
     }
 
     /// What is listened to, given what is known of each endpoint: (endpoint, ever heard, heard now).

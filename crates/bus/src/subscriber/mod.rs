@@ -9,11 +9,12 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
-use fanlight_protocol::{Ask, Catalog, Epoch, FrameFlags, Timestamp, Topic};
+use fanlight_protocol::{Ask, Catalog, FrameFlags, Timestamp, Topic};
 
 use crate::endpoint::Endpoint;
 use crate::error::BusError;
 use crate::folder::Folder;
+use crate::losses::Gap;
 use crate::wake::Wake;
 
 /// Wishes that may wait for the bus thread, which takes them in microseconds. Beyond it the asker waits.
@@ -64,8 +65,6 @@ pub enum Event {
 /// One encoded picture that came in.
 #[derive(Debug, Clone)]
 pub struct IncomingFrame {
-    /// The publisher's run.
-    pub epoch: Epoch,
     /// The publisher's count on this track.
     pub sequence: u64,
     /// When the picture was taken, by our clock.
@@ -80,8 +79,8 @@ pub struct IncomingFrame {
     pub height: u32,
     /// The encoded picture, in the memory ZeroMQ received it in.
     pub payload: Bytes,
-    /// Frames lost on the bus just before this one.
-    pub lost: u64,
+    /// What lies between it and the frame before.
+    pub gap: Gap,
 }
 
 /// Something the subscriber listens to, and what it heard.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use fanlight_protocol::{
-    Answer, Ask, Catalog, Epoch, FrameHeader, ReservedTopic, Topic, WireError,
+    Answer, Ask, Catalog, Epoch, FrameHeader, ReservedTopic, Timestamp, Topic, WireError,
 };
 
 use super::{Event, IncomingFrame, PublisherId};
@@ -22,6 +22,10 @@ const MISSED: u32 = 3;
 const FIRST_ASKS: Duration = Duration::from_millis(100);
 const LATER_ASKS: Duration = Duration::from_secs(5);
 const QUICK_ASKS: u32 = 4;
+/// Messages of one publisher that are dealt with before others have their turn.
+const MESSAGES_PER_TURN: usize = 256;
+/// Kinds of bad messages complained of on one connection: more than there are.
+const KINDS: usize = 32;
 
 const CONNECTED: u16 = zmq::SocketEvent::HANDSHAKE_SUCCEEDED as u16;
 const DISCONNECTED: u16 = zmq::SocketEvent::DISCONNECTED as u16;
@@ -39,13 +43,17 @@ pub(super) struct Peer {
     watched: HashMap<Vec<u8>, Watched>,
     clock: ClockOffset,
     asks: u32,
-    next_ask: Instant,
+    /// When to ask for the clock next; `None` while there is no connection.
+    next_ask: Option<Instant>,
+    /// The ask that is not answered yet. No other answer is believed.
+    asked_at: Option<Timestamp>,
     epoch: Option<Epoch>,
     /// When it was last heard; `None` while it is gone.
     heard_at: Option<Instant>,
     pub(super) ever_heard: bool,
     came_or_went: bool,
-    complaint: Option<WireError>,
+    /// Kinds of errors already complained of, on this connection.
+    complaints: Vec<&'static str>,
 }
 
 struct Watched {
@@ -61,7 +69,12 @@ impl Peer {
         endpoint: Endpoint,
     ) -> zmq::Result<Self> {
         let socket = context.socket(zmq::XSUB)?;
-        socket::configure(&socket, socket::SUBSCRIBER_HIGH_WATER_MARK, socket::MAX_DOWNSTREAM)?;
+        let bounds = socket::Bounds {
+            send: socket::UPSTREAM_HIGH_WATER_MARK,
+            receive: socket::SUBSCRIBER_HIGH_WATER_MARK,
+            part: socket::MAX_DOWNSTREAM,
+        };
+        socket::configure(&socket, &bounds)?;
         let monitor = monitor(context, &socket, id)?;
         socket.connect(&endpoint.to_string())?;
         let peer = Self {
@@ -73,12 +86,13 @@ impl Peer {
             watched: HashMap::new(),
             clock: ClockOffset::default(),
             asks: 0,
-            next_ask: Instant::now(),
+            next_ask: None,
+            asked_at: None,
             epoch: None,
             heard_at: None,
             ever_heard: false,
             came_or_went: false,
-            complaint: None,
+            complaints: Vec::new(),
         };
         peer.subscribe(ReservedTopic::Answer(asker).to_string().as_bytes());
         peer.subscribe(ReservedTopic::Catalog.to_string().as_bytes());
@@ -118,11 +132,9 @@ impl Peer {
     }
 
     /// When something is due although nothing comes in.
-    pub(super) fn deadline(&self) -> Instant {
-        match self.heard_at {
-            Some(heard_at) => self.next_ask.min(heard_at + MISSED * ANNOUNCE_EVERY),
-            None => self.next_ask,
-        }
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let silent_at = self.heard_at.map(|heard_at| heard_at + MISSED * ANNOUNCE_EVERY);
+        self.next_ask.into_iter().chain(silent_at).min()
     }
 
     /// Does what is due: the next question for the clock, or giving the publisher up.
@@ -130,16 +142,18 @@ impl Peer {
         if self.heard_at.is_some_and(|heard_at| now >= heard_at + MISSED * ANNOUNCE_EVERY) {
             self.lose("nothing heard from capture for 3 s", tell);
         }
-        if now >= self.next_ask {
+        if self.next_ask.is_some_and(|at| now >= at) {
             self.ask_clock(now);
         }
     }
 
     fn ask_clock(&mut self, now: Instant) {
         let quick = !self.clock.is_known() || self.asks < QUICK_ASKS;
-        self.next_ask = now + if quick { FIRST_ASKS } else { LATER_ASKS };
+        self.next_ask = Some(now + if quick { FIRST_ASKS } else { LATER_ASKS });
         self.asks = self.asks.saturating_add(1);
-        self.ask(&Ask::Clock { asker: self.asker, asked_at: clock::now() });
+        let asked_at = clock::now();
+        self.asked_at = Some(asked_at);
+        self.ask(&Ask::Clock { asker: self.asker, asked_at });
     }
 
     /// Takes in what the connection itself reports.
@@ -150,6 +164,7 @@ impl Peer {
             match event.map(|bytes| u16::from_ne_bytes(*bytes)) {
                 Some(CONNECTED) => self.meet_anew(),
                 Some(DISCONNECTED) => {
+                    self.next_ask = None;
                     self.lose("capture has stopped, or the network to it is down", tell);
                 }
                 _ => {}
@@ -165,7 +180,8 @@ impl Peer {
 
     /// Takes in all messages that wait.
     pub(super) fn hear_messages(&mut self, tell: Tell<'_>) {
-        while let Ok(mut parts) = socket::receive(&self.socket) {
+        for _ in 0..MESSAGES_PER_TURN {
+            let Ok(mut parts) = socket::receive(&self.socket) else { return };
             let heard = match parts.as_mut_slice() {
                 [topic, body] => self.hear_reserved(topic, body, tell),
                 [topic, header, payload] => {
@@ -196,6 +212,9 @@ impl Peer {
 
     fn hear_answer(&mut self, answer: Answer) {
         let Answer::Clock { asked_at, received_at, answered_at } = answer;
+        if self.asked_at.take_if(|asked| *asked == asked_at).is_none() {
+            return;
+        }
         let first = !self.clock.is_known();
         let heard_at = clock::now();
         self.clock.add(Exchange { asked_at, received_at, answered_at, heard_at });
@@ -235,8 +254,8 @@ impl Peer {
         let Some(captured_at) = self.clock.to_ours(header.captured_at, received_at) else {
             return Ok(());
         };
+        let gap = watched.losses.before(header.epoch, header.sequence);
         let frame = IncomingFrame {
-            epoch: header.epoch,
             sequence: header.sequence,
             captured_at,
             received_at,
@@ -244,18 +263,18 @@ impl Peer {
             width: header.width,
             height: header.height,
             payload: Bytes::from_owner(Payload(payload)),
-            lost: watched.losses.before(header.epoch, header.sequence),
+            gap,
         };
         tell(Event::Frame { publisher: self.id, topic: watched.topic.clone(), frame });
         Ok(())
     }
 
-    /// One bad message is worth a line in the log; the same again is not.
+    /// One bad message is worth a line in the log; the same kind again on this connection is not.
     fn complain_once(&mut self, error: Option<WireError>) {
         let Some(error) = error else { return };
-        if self.complaint.as_ref() != Some(&error) {
+        if self.complaints.len() < KINDS && !self.complaints.contains(&error.kind()) {
             tracing::warn!(endpoint = %self.endpoint, %error, "a message from a publisher was refused");
-            self.complaint = Some(error);
+            self.complaints.push(error.kind());
         }
     }
 
@@ -281,6 +300,8 @@ impl Peer {
         }
         self.clock = ClockOffset::default();
         self.asks = 0;
+        self.asked_at = None;
+        self.complaints.clear();
         self.watched.values_mut().for_each(|watched| watched.losses = Losses::default());
     }
 

@@ -106,7 +106,8 @@ impl<F: FnMut(Event)> Subscribing<F> {
 
     fn wait(&self) {
         let now = Instant::now();
-        let deadlines = self.peers.iter().map(Peer::deadline).chain(self.discovery.deadline());
+        let deadlines =
+            self.peers.iter().filter_map(Peer::deadline).chain(self.discovery.deadline());
         let until = deadlines.min().map_or(LONGEST_WAIT, |at| at.saturating_duration_since(now));
         let mut items = Vec::with_capacity(2 * self.peers.len() + 1);
         items.push(zmq::PollItem::from_fd(self.wake.fd(), zmq::POLLIN));

@@ -14,6 +14,8 @@ pub(super) const REMEMBERED: usize = 1024;
 #[derive(Debug, Default)]
 pub(super) struct Repeats {
     seen: HashMap<u64, Seen>,
+    /// Held back because too many different ones came at once.
+    beyond: u64,
 }
 
 #[derive(Debug)]
@@ -25,6 +27,10 @@ struct Seen {
 impl Repeats {
     /// Whether to write an event of this kind now; if so, how many were held back before it.
     pub(super) fn admit(&mut self, kind: u64, now: Instant) -> Option<u64> {
+        if !self.seen.contains_key(&kind) && !self.has_room(now) {
+            self.beyond += 1;
+            return None;
+        }
         match self.seen.get_mut(&kind) {
             Some(seen) if now.saturating_duration_since(seen.written) < QUIET => {
                 seen.held_back += 1;
@@ -35,20 +41,19 @@ impl Repeats {
                 Some(std::mem::take(&mut seen.held_back))
             }
             None => {
-                self.make_room();
                 self.seen.insert(kind, Seen { written: now, held_back: 0 });
-                Some(0)
+                Some(std::mem::take(&mut self.beyond))
             }
         }
     }
 
-    /// Forgets the kind that was not written for the longest time. A scan of a thousand entries, and only in a flood.
-    fn make_room(&mut self) {
-        if self.seen.len() < REMEMBERED {
-            return;
+    /// Makes room by forgetting kinds that may be written again anyway. Where there are none, somebody floods the log
+    /// with events that differ, and is held back as a whole.
+    fn has_room(&mut self, now: Instant) -> bool {
+        if self.seen.len() >= REMEMBERED {
+            self.seen.retain(|_, seen| now.saturating_duration_since(seen.written) < QUIET);
         }
-        let oldest = self.seen.iter().min_by_key(|(_, seen)| seen.written).map(|(&kind, _)| kind);
-        oldest.and_then(|kind| self.seen.remove(&kind));
+        self.seen.len() < REMEMBERED
     }
 }
 
@@ -72,10 +77,11 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_different_events_is_not_remembered_whole() {
+    fn a_flood_of_different_events_is_held_back_as_a_whole_and_counted() {
         let (mut repeats, now) = (Repeats::default(), Instant::now());
-        (0..3000).for_each(|kind| assert_eq!(repeats.admit(kind, now), Some(0)));
-        assert_eq!(repeats.seen.len(), REMEMBERED);
+        let written = (0..3000).filter(|&kind| repeats.admit(kind, now).is_some()).count();
+        assert_eq!((written, repeats.seen.len()), (REMEMBERED, REMEMBERED));
+        assert_eq!(repeats.admit(9999, now + QUIET), Some(3000 - REMEMBERED as u64));
     }
 
     proptest! {

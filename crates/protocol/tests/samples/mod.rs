@@ -13,7 +13,7 @@ fn at(micros: u64) -> Timestamp {
     Timestamp::from_micros(micros)
 }
 
-pub fn header() -> FrameHeader {
+pub(crate) fn header() -> FrameHeader {
     FrameHeader {
         epoch: Epoch(0x0123_4567_89ab_cdef),
         sequence: 300,
@@ -24,7 +24,7 @@ pub fn header() -> FrameHeader {
     }
 }
 
-pub fn catalog() -> Catalog {
+pub(crate) fn catalog() -> Catalog {
     Catalog {
         epoch: Epoch(7),
         publisher: "capture on pi (pid 42)".into(),
@@ -57,7 +57,7 @@ pub fn catalog() -> Catalog {
     }
 }
 
-pub fn asks() -> [Ask; 3] {
+pub(crate) fn asks() -> [Ask; 3] {
     let (stream, track) = ("cam".parse().unwrap(), TrackName::full_jpeg());
     [
         Ask::Clock { asker: 0xfeed, asked_at: at(1_767_225_600_000_001) },
@@ -66,7 +66,7 @@ pub fn asks() -> [Ask; 3] {
     ]
 }
 
-pub fn answer() -> Answer {
+pub(crate) fn answer() -> Answer {
     Answer::Clock {
         asked_at: at(1_767_225_600_000_001),
         received_at: at(1_767_225_600_000_500),
@@ -74,7 +74,7 @@ pub fn answer() -> Answer {
     }
 }
 
-pub fn frame_message() -> FrameMessage {
+pub(crate) fn frame_message() -> FrameMessage {
     FrameMessage {
         codec: Codec::Jpeg,
         flags: FrameFlags::KEYFRAME,
@@ -86,7 +86,7 @@ pub fn frame_message() -> FrameMessage {
     }
 }
 
-pub fn from_viewer() -> Vec<FromViewer> {
+pub(crate) fn from_viewer() -> Vec<FromViewer> {
     let plain = Watch {
         id: 1,
         stream: "cam".parse().unwrap(),
@@ -119,7 +119,7 @@ pub fn from_viewer() -> Vec<FromViewer> {
     ]
 }
 
-pub fn from_relay() -> Vec<FromRelay> {
+pub(crate) fn from_relay() -> Vec<FromRelay> {
     let stream = StreamInfo {
         name: "cam".parse().unwrap(),
         state: StreamState::Live,

@@ -6,6 +6,8 @@ use fanlight_protocol::{FrameFlags, Timestamp};
 /// One encoded picture, held once and shared by all who send it.
 #[derive(Debug)]
 pub struct Frame {
+    /// Changes where the publisher's count begins anew: sequences of different runs do not compare.
+    pub run: u64,
     /// The publisher's count on this track.
     pub sequence: u64,
     /// When the picture was taken, by our clock.

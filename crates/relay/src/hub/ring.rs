@@ -94,6 +94,7 @@ mod tests {
 
     fn frame(sequence: u64, received_at: u64, size: usize) -> Arc<Frame> {
         Arc::new(Frame {
+            run: 0,
             sequence,
             captured_at: Timestamp::from_micros(received_at),
             received_at: Timestamp::from_micros(received_at),

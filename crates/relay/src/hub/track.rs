@@ -18,6 +18,7 @@ pub struct Track {
     bells: Bells,
     viewers: AtomicU64,
     lost: AtomicU64,
+    runs: AtomicU64,
 }
 
 impl Track {
@@ -28,6 +29,7 @@ impl Track {
             bells: Bells::default(),
             viewers: AtomicU64::new(0),
             lost: AtomicU64::new(0),
+            runs: AtomicU64::new(0),
         }
     }
 
@@ -36,11 +38,25 @@ impl Track {
         &self.topic
     }
 
-    /// Takes in a frame and wakes those who wait for it. `lost` frames were missing just before it.
-    pub fn push(&self, frame: Frame, lost: u64) {
-        self.lost.fetch_add(lost, Ordering::Relaxed);
+    /// Takes in a frame and wakes those who wait for it.
+    pub fn push(&self, frame: Frame) {
         self.ring().push(Arc::new(frame));
         self.bells.ring();
+    }
+
+    /// Counts frames that were lost before they came here.
+    pub fn lose(&self, count: u64) {
+        self.lost.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// The publisher's count begins anew. Returns the number of the new run.
+    pub fn begin_run(&self) -> u64 {
+        self.runs.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// The number of the present run.
+    pub fn run(&self) -> u64 {
+        self.runs.load(Ordering::Relaxed)
     }
 
     /// The newest frame held.

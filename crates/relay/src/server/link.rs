@@ -1,6 +1,7 @@
 //! One client's connection, with a limit on how long it may take nothing.
 
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -9,6 +10,8 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
+
+use crate::limits::Permit;
 
 /// A viewer that takes no byte for this long while some wait for it is closed.
 pub(super) const STALL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -28,21 +31,24 @@ const KEEPALIVE: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub struct Link {
     stream: TcpStream,
+    client: SocketAddr,
     /// Made when a write first has to wait, and used again.
     stalled: Option<Pin<Box<Sleep>>>,
     waiting: bool,
+    /// The connection's place among all; given back when it ends, whatever it has become meanwhile.
+    _place: Permit,
 }
 
 impl Link {
     /// Prepares an accepted connection.
-    pub fn new(stream: TcpStream) -> io::Result<Self> {
+    pub fn new(stream: TcpStream, client: SocketAddr, place: Permit) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         let socket = SockRef::from(&stream);
         socket.set_tcp_notsent_lowat(NOTSENT_LOWAT)?;
         let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 4);
         socket.set_tcp_keepalive(&keepalive)?;
         socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
-        Ok(Self { stream, stalled: None, waiting: false })
+        Ok(Self { stream, client, stalled: None, waiting: false, _place: place })
     }
 
     /// Closes by a reset: what the kernel still holds is thrown away. For closing in the middle of a message.
@@ -70,6 +76,7 @@ impl Link {
         }
         ready!(sleep.as_mut().poll(cx));
         self.reset();
+        tracing::info!(client = %self.client.ip(), "a viewer that took nothing for 10 s is closed");
         Poll::Ready(Err(io::Error::new(
             io::ErrorKind::TimedOut,
             "the viewer took nothing for 10 s",

@@ -3,6 +3,7 @@
 //! `axum::serve` offers neither time-outs nor socket options nor a bound on what hyper holds back, so the accept loop
 //! is our own.
 
+mod descriptors;
 mod link;
 mod listen;
 
@@ -17,18 +18,20 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
+use crate::limits::{Full, Limits, Permit};
+
+pub use descriptors::raise_descriptor_limit;
 pub use link::Link;
 pub use listen::listen;
 
 /// A request's head, and an idle connection's next one, must be whole within this time.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// Largest request head, in bytes. hyper bounds by the same number what it holds back of an answer, and polls a body
-/// for more only below it: so no more than one frame of an MJPEG viewer waits in user space.
+/// Largest request head, in bytes. hyper bounds by the same number what it holds back of an answer, and asks a body for
+/// more only below it: so of an MJPEG viewer one frame waits in user space, or 16 KiB of smaller ones.
 pub const MAX_HEAD: usize = 16 * 1024;
 /// Most header lines of a request.
 pub const MAX_HEADERS: usize = 64;
@@ -41,11 +44,10 @@ pub struct Client(pub SocketAddr);
 pub async fn serve(
     listener: TcpListener,
     router: Router,
-    connections: usize,
+    limits: Arc<Limits>,
     stop: CancellationToken,
     tasks: TaskTracker,
 ) {
-    let places = Arc::new(Semaphore::new(connections));
     while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
         let (stream, address) = match accepted {
             Ok(accepted) => accepted,
@@ -54,15 +56,26 @@ pub async fn serve(
                 continue;
             }
         };
-        let Ok(place) = places.clone().try_acquire_owned() else {
-            tracing::warn!(limit = connections, "too many connections: one is closed unheard");
-            continue;
+        let place = match limits.connect(address.ip()) {
+            Ok(place) => place,
+            Err(full) => {
+                refuse(address, full);
+                continue;
+            }
         };
-        let (router, stop) = (router.clone(), stop.clone());
-        tasks.spawn(async move {
-            connection(stream, address, router, stop).await;
-            drop(place);
-        });
+        tasks.spawn(connection(stream, address, place, router.clone(), stop.clone()));
+    }
+}
+
+/// One that is closed unheard: to answer it would cost what the limit saves.
+fn refuse(address: SocketAddr, full: Full) {
+    match full {
+        Full::All(limit) => tracing::warn!(limit, "too many connections: some are closed unheard"),
+        Full::Address(limit) => tracing::warn!(
+            client = %address.ip(),
+            limit,
+            "too many connections from one address: some are closed unheard"
+        ),
     }
 }
 
@@ -75,11 +88,12 @@ async fn pause_after(error: &std::io::Error) {
 async fn connection(
     stream: TcpStream,
     address: SocketAddr,
+    place: Permit,
     router: Router,
     stop: CancellationToken,
 ) {
     // A client that is gone already is nobody to tell.
-    let Ok(link) = Link::new(stream) else { return };
+    let Ok(link) = Link::new(stream, address, place) else { return };
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(Client(address));
         router.clone().oneshot(request.map(Body::new))

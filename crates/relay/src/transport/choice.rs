@@ -10,8 +10,8 @@ use serde::Deserialize;
 use crate::hub::{Hub, Stream};
 use crate::refusal::Refusal;
 
-/// Most frames a second anybody may ask for: more than any camera has.
-pub const MAX_FPS: f64 = 1000.0;
+/// Frames a second that may be asked for: from one in a hundred seconds to more than any camera has.
+const FPS: std::ops::RangeInclusive<f64> = 0.01..=1000.0;
 /// At most so many names of streams are told to somebody who asks for one that is not there.
 const NAMES_TOLD: usize = 20;
 
@@ -69,10 +69,9 @@ impl Wish {
         codec: Option<Codec>,
         fps: Option<f64>,
     ) -> Result<Self, Refusal> {
-        if let Some(fps) = fps.filter(|fps| !(*fps > 0.0 && *fps <= MAX_FPS)) {
-            return Err(Refusal::bad_request(format!(
-                "fps={fps}: more than 0 and at most {MAX_FPS}"
-            )));
+        if let Some(fps) = fps.filter(|fps| !FPS.contains(fps)) {
+            let message = format!("fps={fps}: {} to {}", FPS.start(), FPS.end());
+            return Err(Refusal::bad_request(message));
         }
         let rendition = rendition.unwrap_or(RenditionWish::Exactly(Rendition::full()));
         Ok(Self { rendition, codec, fps })

@@ -1,10 +1,15 @@
 //! `/streams/NAME/mjpeg`: multipart/x-mixed-replace, for `<img>`, VLC, ffmpeg and OpenCV.
 //!
+//! When no frame comes for a while, a drawn picture says why: the last one would pass as live. It also finds out whether
+//! the viewer is still there.
+//!
 //! The boundary that ends a part is sent with it and not with the next one: many clients show a picture only when they
 //! see where it ends.
 
 use std::fmt::Write as _;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderValue, header};
@@ -12,23 +17,40 @@ use axum::response::Response;
 use bytes::{Bytes, BytesMut};
 use fanlight_bus::clock;
 use futures_util::stream;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::no_signal::NoSignal;
 use super::seconds;
-use crate::hub::{Bell, Viewer};
+use crate::hub::{Bell, Frame, Viewer};
 use crate::limits::Permit;
 use crate::traffic::Transport;
 
 const FIRST_BOUNDARY: &[u8] = b"--fanlight\r\n";
 const NEXT_BOUNDARY: &[u8] = b"\r\n--fanlight\r\n";
 const CONTENT_TYPE: &str = "multipart/x-mixed-replace; boundary=fanlight";
+/// Without a frame for this long the viewer is shown why, and shown it again as often.
+const SILENCE: Duration = Duration::from_secs(5);
 /// Room for a part's head, with some to spare.
 const PART_HEAD: usize = 128;
 
 /// The endless answer for one viewer.
-pub fn answer(viewer: Viewer, bell: Bell, permit: Permit, stop: CancellationToken) -> Response {
-    let parts =
-        Parts { viewer, bell, stop, heads: BytesMut::new(), next: Chunk::Begin, _permit: permit };
+pub fn answer(
+    viewer: Viewer,
+    bell: Bell,
+    permit: Permit,
+    no_signal: Arc<NoSignal>,
+    stop: CancellationToken,
+) -> Response {
+    let parts = Parts {
+        viewer,
+        bell,
+        stop,
+        heads: BytesMut::new(),
+        next: Chunk::Begin,
+        no_signal,
+        _permit: permit,
+    };
     let chunks = stream::unfold(parts, |mut parts| async move {
         let chunk = parts.next().await?;
         Some((Ok::<_, std::convert::Infallible>(chunk), parts))
@@ -41,6 +63,15 @@ pub fn answer(viewer: Viewer, bell: Bell, permit: Permit, stop: CancellationToke
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     response
+}
+
+async fn next_frame(viewer: &mut Viewer, bell: &Bell) -> Arc<Frame> {
+    loop {
+        if let Some(next) = viewer.try_next(Transport::Mjpeg, clock::now()) {
+            return next.frame;
+        }
+        bell.notified().await;
+    }
 }
 
 /// What goes out next.
@@ -62,6 +93,7 @@ struct Parts {
     /// Where heads are written; its memory is used again once they are sent.
     heads: BytesMut,
     next: Chunk,
+    no_signal: Arc<NoSignal>,
     _permit: Permit,
 }
 
@@ -80,24 +112,22 @@ impl Parts {
     }
 
     async fn head(&mut self) -> Option<Bytes> {
-        let frame = loop {
-            if let Some(next) = self.viewer.try_next(Transport::Mjpeg, clock::now()) {
-                break next.frame;
-            }
-            tokio::select! {
-                () = self.stop.cancelled() => return None,
-                () = self.bell.notified() => {}
-            }
+        let frame = self
+            .stop
+            .run_until_cancelled(timeout(SILENCE, next_frame(&mut self.viewer, &self.bell)));
+        let (payload, taken_at) = match frame.await? {
+            Ok(frame) => (frame.payload.clone(), frame.captured_at),
+            Err(_) => (self.no_signal.picture(self.viewer.stream()), clock::now()),
         };
         self.heads.reserve(PART_HEAD);
         write!(
             self.heads,
             "Content-Type: image/jpeg\r\nContent-Length: {}\r\nX-Timestamp: {}\r\n\r\n",
-            frame.payload.len(),
-            seconds(frame.captured_at)
+            payload.len(),
+            seconds(taken_at)
         )
         .expect("writing to memory does not fail");
-        self.next = Chunk::Payload(frame.payload.clone());
+        self.next = Chunk::Payload(payload);
         Some(self.heads.split().freeze())
     }
 }

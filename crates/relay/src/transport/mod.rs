@@ -4,12 +4,13 @@
 //! - [`plain`]: `/streams/NAME/ws`, each message one JPEG;
 //! - [`mjpeg`]: `/streams/NAME/mjpeg`, for `<img>`, VLC, ffmpeg, OpenCV;
 //! - [`snapshot`]: `/streams/NAME/snapshot`, one JPEG;
+//! - [`no_signal`]: what the last two show when there is nothing to show;
 //! - [`websocket`]: the protocol below the first two;
 //! - [`choice`]: which track a request means.
 
 pub mod choice;
 pub mod mjpeg;
-mod no_signal;
+pub mod no_signal;
 pub mod plain;
 pub mod snapshot;
 pub mod v1;

@@ -1,8 +1,15 @@
 //! A picture that says why there is no picture.
 
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use bytes::Bytes;
+use fanlight_protocol::{StreamName, StreamState};
 use font8x8::UnicodeFonts as _;
 use image::codecs::jpeg::JpegEncoder;
 use image::{GrayImage, Luma};
+
+use crate::hub::{Status, Stream};
 
 const WIDTH: u32 = 640;
 const HEIGHT: u32 = 360;
@@ -14,8 +21,41 @@ const QUALITY: u8 = 80;
 const LINE: usize = 36;
 const LINES: usize = 4;
 
+/// Pictures drawn lately: all viewers of a stream are shown the same one.
+const KEPT: usize = 64;
+
+/// Draws pictures that say why there is none, each once.
+#[derive(Debug, Default)]
+pub struct NoSignal {
+    /// By stream and reason; the mutex guards handles, and the drawing of a picture that all others wait for anyway.
+    drawn: Mutex<HashMap<(StreamName, String), Bytes>>,
+}
+
+impl NoSignal {
+    /// The picture for a stream as it is now.
+    pub fn picture(&self, stream: &Stream) -> Bytes {
+        let key = (stream.name().clone(), reason(&stream.status()));
+        let mut drawn = self.drawn.lock().expect("drawing does not panic");
+        if drawn.len() >= KEPT && !drawn.contains_key(&key) {
+            drawn.clear();
+        }
+        let draw = |(name, reason): &(StreamName, String)| draw(name.as_str(), reason).into();
+        drawn.entry(key).or_insert_with_key(draw).clone()
+    }
+}
+
+fn reason(status: &Status) -> String {
+    match status.state {
+        StreamState::Offline | StreamState::Ended if !status.reason.is_empty() => {
+            status.reason.clone()
+        }
+        StreamState::Ended => "the source has ended".into(),
+        StreamState::Offline | StreamState::Live | StreamState::Idle => "no picture comes".into(),
+    }
+}
+
 /// Draws the name of a stream and the reason, as JPEG.
-pub(super) fn draw(name: &str, reason: &str) -> Vec<u8> {
+fn draw(name: &str, reason: &str) -> Vec<u8> {
     let mut picture = GrayImage::from_pixel(WIDTH, HEIGHT, BACKGROUND);
     // A name of 64 letters fits at size 1; the usual one at size 3.
     let size = (WIDTH / 8 / (name.chars().count() as u32 + 4)).clamp(1, 3);

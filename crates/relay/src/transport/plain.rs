@@ -18,15 +18,8 @@ pub async fn show(
     bell: Bell,
     stop: CancellationToken,
 ) -> String {
-    converse(upgraded, &stop, |mut writer, mut heard| {
-        let stop = stop.clone();
-        async move {
-            let mut session = Session { viewer, bell, stop };
-            let ended = session.speak(&mut writer, &mut heard).await;
-            (writer, ended)
-        }
-    })
-    .await
+    let mut session = Session { viewer, bell, stop: stop.clone() };
+    converse(upgraded, &stop, async |writer, heard| session.speak(writer, heard).await).await
 }
 
 struct Session {
@@ -46,12 +39,14 @@ impl Session {
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return Ok(Ending::Close(CloseCode::GoingAway, "the relay ends")),
-                Some(heard) = heard.recv() => match heard {
-                    // There is nothing to say on this socket, and nobody to answer.
-                    Heard::Text(_) => {}
-                    Heard::Ping(payload) => writer.pong(&payload).await?,
-                    Heard::End(None) => return Ok(Ending::Gone),
-                    Heard::End(Some(violation)) => return Ok(Ending::Close(violation.0, violation.1)),
+                Some(heard) = heard.recv() => {
+                    if let Some(ending) = Ending::after(&heard) {
+                        return Ok(ending);
+                    }
+                    // There is nothing else to say on this socket, and nobody to answer.
+                    if let Heard::Ping(payload) = heard {
+                        writer.pong(&payload).await?;
+                    }
                 },
                 _ = ping.tick() => writer.ping().await?,
                 () = self.bell.notified() => self.send_waiting(writer).await?,

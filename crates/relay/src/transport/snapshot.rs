@@ -7,9 +7,9 @@ use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use fanlight_bus::clock;
-use fanlight_protocol::StreamState;
 
-use super::{no_signal, seconds};
+use super::no_signal::NoSignal;
+use super::seconds;
 use crate::hub::{Bell, Frame, Viewer};
 use crate::traffic::Transport;
 
@@ -21,10 +21,10 @@ pub const YOUNG: Duration = Duration::from_secs(2);
 const RETRY_AFTER: &str = "3";
 
 /// Answers with the newest frame, or after a while with a picture that says why there is none.
-pub async fn answer(mut viewer: Viewer, bell: Bell) -> Response {
+pub async fn answer(mut viewer: Viewer, bell: Bell, no_signal: &NoSignal) -> Response {
     match tokio::time::timeout(PATIENCE, young_frame(&mut viewer, &bell)).await {
         Ok(frame) => picture(&frame),
-        Err(_) => nothing(&viewer),
+        Err(_) => nothing(&viewer, no_signal),
     }
 }
 
@@ -46,14 +46,8 @@ fn picture(frame: &Frame) -> Response {
     response
 }
 
-fn nothing(viewer: &Viewer) -> Response {
-    let status = viewer.stream().status();
-    let reason = match status.state {
-        StreamState::Offline | StreamState::Ended if !status.reason.is_empty() => &status.reason,
-        StreamState::Ended => "the source has ended",
-        _ => "no picture within 3 s",
-    };
-    let body = no_signal::draw(viewer.stream().name().as_str(), reason);
+fn nothing(viewer: &Viewer, no_signal: &NoSignal) -> Response {
+    let body = no_signal.picture(viewer.stream());
     let mut response = jpeg(StatusCode::SERVICE_UNAVAILABLE, Body::from(body));
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
     response

@@ -3,7 +3,7 @@
 use fanlight_protocol::StreamState;
 use fanlight_protocol::viewer::{FromRelay, FromViewer, ViewerState};
 
-use crate::harness::Site;
+use crate::harness::{Came, Site};
 
 #[tokio::test]
 async fn a_viewer_is_told_of_an_outage_in_words_and_of_its_end() {
@@ -75,4 +75,27 @@ async fn a_socket_that_asked_for_the_list_is_told_of_streams_that_appear() {
             break;
         }
     }
+}
+
+#[tokio::test]
+async fn a_new_run_of_capture_begins_a_new_count() {
+    let site = Site::new();
+    let (mut camera, relay) = (site.camera("cam"), site.relay().await);
+    let mut viewer = relay.viewer("cam").await;
+    camera.demanded(true).await;
+    camera.shoot(b"before");
+    viewer.frame().await;
+    camera.stop();
+    let mut camera = site.camera_at("cam", "another");
+    camera.demanded(true).await;
+    camera.shoot(b"after");
+    // Before the first frame of the new run, and only there, a track message says that counting begins anew.
+    loop {
+        match viewer.next().await {
+            Came::Said(FromRelay::Track { .. }) => break,
+            Came::Said(_) => {}
+            other => panic!("{other:?} before a track message"),
+        }
+    }
+    assert_eq!(viewer.frame().await.1, b"after");
 }

@@ -104,3 +104,29 @@ async fn mjpeg_sends_each_part_with_the_boundary_after_it() {
     assert!(text.contains("multipart/x-mixed-replace; boundary=fanlight"), "{text}");
     assert!(text.contains("Content-Length: 6\r\nX-Timestamp: "), "{text}");
 }
+
+#[tokio::test]
+async fn an_mjpeg_viewer_of_a_dark_stream_is_shown_why() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let site = Site::new();
+    let (camera, relay) = (site.camera("cam"), site.relay().await);
+    relay.until_listed("cam", |_| true).await;
+    camera.say(fanlight_protocol::StreamState::Offline, "unplugged");
+    let mut stream = tokio::net::TcpStream::connect(relay.address).await.unwrap();
+    stream.write_all(b"GET /streams/cam/mjpeg HTTP/1.0\r\n\r\n").await.unwrap();
+    let mut bytes = Vec::new();
+    let picture = patiently("a drawn picture", async {
+        loop {
+            let mut more = [0; 4096];
+            let count = stream.read(&mut more).await.unwrap();
+            assert!(count > 0);
+            bytes.extend_from_slice(&more[..count]);
+            let start = bytes.windows(2).position(|two| two == [0xff, 0xd8]);
+            let end = bytes.windows(2).position(|two| two == [0xff, 0xd9]);
+            if let (Some(start), Some(end)) = (start, end) {
+                break bytes[start..end + 2].to_vec();
+            }
+        }
+    });
+    assert!(image::load_from_memory(&picture.await).is_ok());
+}

@@ -340,6 +340,11 @@ impl Socket {
         }
     }
 
+    /// Closes from this side.
+    pub(crate) async fn say_goodbye(&mut self) {
+        self.0.send(Message::Close(None)).await.unwrap();
+    }
+
     /// Reads until the relay closes; its code.
     pub(crate) async fn close_code(&mut self) -> u16 {
         loop {

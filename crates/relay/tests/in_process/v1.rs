@@ -167,3 +167,12 @@ async fn when_the_relay_ends_viewers_are_told() {
     relay.end().await;
     assert_eq!(closed.await.unwrap(), (1001, 1001));
 }
+
+#[tokio::test]
+async fn a_goodbye_is_answered_with_a_goodbye() {
+    let site = Site::new();
+    let relay = site.relay().await;
+    let mut socket = relay.socket().await;
+    socket.say_goodbye().await;
+    assert_eq!(socket.close_code().await, 1000);
+}

@@ -25,6 +25,11 @@ impl Listing {
         Self { changes: context.hub.watch_changes(), sent_at: Instant::now() }
     }
 
+    /// Somebody asked for the list again.
+    pub(super) fn ask(&mut self) {
+        self.changes.mark_changed();
+    }
+
     /// Waits until the list is to be sent again. May be given up and begun anew without harm.
     pub(super) async fn due(&mut self) {
         tokio::select! {

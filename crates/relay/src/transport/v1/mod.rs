@@ -26,12 +26,6 @@ pub async fn serve(
     address: IpAddr,
     stop: CancellationToken,
 ) -> String {
-    converse(upgraded, &stop, |mut writer, mut heard| {
-        let mut session = Session::new(context, credentials, address, stop.clone());
-        async move {
-            let ended = session.speak(&mut writer, &mut heard).await;
-            (writer, ended)
-        }
-    })
-    .await
+    let mut session = Session::new(context, credentials, address, stop.clone());
+    converse(upgraded, &stop, async |writer, heard| session.speak(writer, heard).await).await
 }

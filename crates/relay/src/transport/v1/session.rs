@@ -69,11 +69,15 @@ impl Session {
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return Ok(Ending::Close(CloseCode::GoingAway, "the relay ends")),
-                Some(heard) = heard.recv() => match heard {
-                    Heard::Text(text) => self.answer(writer, &text).await?,
-                    Heard::Ping(payload) => writer.pong(&payload).await?,
-                    Heard::End(None) => return Ok(Ending::Gone),
-                    Heard::End(Some(violation)) => return Ok(Ending::Close(violation.0, violation.1)),
+                Some(heard) = heard.recv() => {
+                    if let Some(ending) = Ending::after(&heard) {
+                        return Ok(ending);
+                    }
+                    match heard {
+                        Heard::Text(text) => self.answer(writer, &text).await?,
+                        Heard::Ping(payload) => writer.pong(&payload).await?,
+                        Heard::Close | Heard::Gone | Heard::Broke(_) => {}
+                    }
                 },
                 _ = ping.tick() => writer.ping().await?,
                 () = list_is_due(&mut self.listing) => {
@@ -146,10 +150,13 @@ impl Session {
                 tell(writer, &FromRelay::Clock { t0, t1: heard_at, t2: clock::now() }).await?;
             }
             Ok(FromViewer::List) => match self.authorize(Action::List) {
-                Ok(()) => {
-                    self.listing = Some(Listing::new(&self.context));
-                    tell(writer, &listing::message(&self.context)).await?;
-                }
+                Ok(()) => match &mut self.listing {
+                    Some(listing) => listing.ask(),
+                    None => {
+                        self.listing = Some(Listing::new(&self.context));
+                        tell(writer, &listing::message(&self.context)).await?;
+                    }
+                },
                 Err(refusal) => tell(writer, &error(None, &refusal)).await?,
             },
             Err(reason) => {
@@ -166,15 +173,15 @@ impl Session {
         let wish = Wish::from_watch(watch)?;
         let stream = choice::stream(&self.context.hub, watch.stream.as_str())?;
         let track = wish.track(&stream)?;
-        // The old one first: it gives back its place, and is not seen twice.
-        self.subscriptions.remove(&watch.id);
-        if self.subscriptions.len() >= MAX_SUBSCRIPTIONS {
-            return Err(Refusal::unavailable(
-                format!("one socket may watch {MAX_SUBSCRIPTIONS} streams"),
-                "10",
-            ));
-        }
-        let permit = self.context.limits.admit(self.address)?;
+        let permit = match self.subscriptions.remove(&watch.id) {
+            // What it replaces gives it its place.
+            Some(replaced) => replaced.into_permit(),
+            None if self.subscriptions.len() >= MAX_SUBSCRIPTIONS => {
+                let message = format!("one socket may watch {MAX_SUBSCRIPTIONS} streams");
+                return Err(Refusal::unavailable(message, "10"));
+            }
+            None => self.context.limits.admit(self.address)?,
+        };
         let viewer = stream.watch(&track, self.bell.clone()).at_most(wish.fps);
         self.subscriptions.insert(watch.id, Subscription::new(watch.id, viewer, permit));
         self.bell.notify_one();

@@ -21,12 +21,13 @@ pub(super) struct Subscription {
     told_state: Option<(ViewerState, String)>,
     last_frame: Timestamp,
     slow_since: Timestamp,
-    _permit: Permit,
+    permit: Permit,
 }
 
 /// What the last `track` message said.
 #[derive(PartialEq)]
 struct Told {
+    run: u64,
     width: u32,
     height: u32,
     renditions: Vec<Rendition>,
@@ -36,7 +37,12 @@ impl Subscription {
     pub(super) fn new(id: u32, viewer: Viewer, permit: Permit) -> Self {
         let (last_frame, slow_since) = Default::default();
         let (told_track, told_state) = Default::default();
-        Self { id, viewer, told_track, told_state, last_frame, slow_since, _permit: permit }
+        Self { id, viewer, told_track, told_state, last_frame, slow_since, permit }
+    }
+
+    /// Its place, for the subscription that replaces it.
+    pub(super) fn into_permit(self) -> Permit {
+        self.permit
     }
 
     /// The `state` message to send, where there is news.
@@ -76,9 +82,11 @@ impl Subscription {
         let stream = self.viewer.stream();
         let topic = self.viewer.track().topic();
         // Compared without the list of renditions first: it is put together anew each time.
-        let same_size = |told: &Told| (told.width, told.height) == (frame.width, frame.height);
+        let same = |told: &Told| {
+            (told.run, told.width, told.height) == (frame.run, frame.width, frame.height)
+        };
         let known = self.told_track.as_ref();
-        if known.is_some_and(same_size)
+        if known.is_some_and(same)
             && stream.status().tracks.len() == known.map_or(0, |t| t.renditions.len())
         {
             return None;
@@ -87,7 +95,7 @@ impl Subscription {
         if !renditions.contains(&topic.track.rendition) {
             renditions.push(topic.track.rendition.clone());
         }
-        let told = Told { width: frame.width, height: frame.height, renditions };
+        let told = Told { run: frame.run, width: frame.width, height: frame.height, renditions };
         if self.told_track.as_ref() == Some(&told) {
             return None;
         }

@@ -1,15 +1,19 @@
 //! A WebSocket's two halves.
 
 use std::io::{self, IoSlice};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use fanlight_protocol::viewer::control::MAX_CONTROL;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::time::timeout;
 
 use super::frame::{self, CloseCode, Decoder, MAX_HEADER, Opcode, Violation};
 use super::handshake::Upgraded;
 use crate::server::Link;
 
+/// A client from which nothing came for this long has vanished: two pings and some patience.
+const SILENCE: Duration = Duration::from_secs(50);
 /// Bytes read at once.
 const READ: usize = 4096;
 /// What we put before a payload within its message: the header of `fanlight.v1`.
@@ -22,8 +26,12 @@ pub enum Heard {
     Text(String),
     /// A ping, with what is to be sent back.
     Ping(Vec<u8>),
-    /// The client closes, goes away, or breaks the protocol (then it is told why).
-    End(Option<Violation>),
+    /// The client says goodbye.
+    Close,
+    /// The client is gone: its side is closed, or nothing came from it for [`SILENCE`], not even an answer to a ping.
+    Gone,
+    /// The client broke the protocol.
+    Broke(Violation),
 }
 
 /// The half that hears the client.
@@ -48,11 +56,11 @@ pub fn split(upgraded: Upgraded) -> (Reader, Writer) {
 }
 
 impl Reader {
-    /// Waits for the next thing that matters. Not to be called again after [`Heard::End`].
+    /// Waits for the next thing that matters.
     pub async fn next(&mut self) -> Heard {
         loop {
             match self.decoder.next(&mut self.buffer) {
-                Err(violation) => return Heard::End(Some(violation)),
+                Err(violation) => return Heard::Broke(violation),
                 Ok(Some(message)) => {
                     if let Some(heard) = heard(message) {
                         return heard;
@@ -60,9 +68,10 @@ impl Reader {
                 }
                 Ok(None) => {
                     self.buffer.reserve(READ);
-                    match self.half.read_buf(&mut self.buffer).await {
-                        Ok(0) | Err(_) => return Heard::End(None),
-                        Ok(_) => {}
+                    // Whatever comes, a pong for one, shows that somebody is there.
+                    match timeout(SILENCE, self.half.read_buf(&mut self.buffer)).await {
+                        Ok(Ok(0)) | Ok(Err(_)) | Err(_) => return Heard::Gone,
+                        Ok(Ok(_)) => {}
                     }
                 }
             }
@@ -80,12 +89,10 @@ fn heard(message: frame::Message) -> Option<Heard> {
     match message.opcode {
         Opcode::Text => Some(match String::from_utf8(message.payload) {
             Ok(text) => Heard::Text(text),
-            Err(_) => {
-                Heard::End(Some(Violation(CloseCode::NotText, "a text message must be UTF-8")))
-            }
+            Err(_) => Heard::Broke(Violation(CloseCode::NotText, "a text message must be UTF-8")),
         }),
         Opcode::Ping => Some(Heard::Ping(message.payload)),
-        Opcode::Close => Some(Heard::End(None)),
+        Opcode::Close => Some(Heard::Close),
         // A pong only has to come; what binary messages could mean nobody has said.
         Opcode::Pong | Opcode::Binary | Opcode::Continuation => None,
     }
