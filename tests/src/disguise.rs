@@ -2,9 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
-
-use tempfile::TempDir;
 
 use crate::tools;
 
@@ -20,14 +17,14 @@ pub struct Disguise {
 }
 
 impl Disguise {
-    /// Sets what makes a program believe it.
+    /// Sets what makes a program believe it. What is needed for that is put into `folder`.
     ///
     /// # Panics
     /// When gcc or faketime are not there.
-    pub fn put_on(&self, command: &mut Command) {
+    pub fn put_on(&self, command: &mut Command, folder: &Path) {
         let mut preloaded = Vec::new();
         if let Some(cores) = self.cores {
-            preloaded.push(cores_library().to_string_lossy().into_owned());
+            preloaded.push(cores_library(folder).to_string_lossy().into_owned());
             command.env("PRETENDED_CORES", cores.to_string());
         }
         if self.seconds_ahead != 0 {
@@ -48,16 +45,12 @@ fn clock_library() -> String {
     tools::run("faketime", command).trim().to_owned()
 }
 
-/// Compiled once for all tests.
-fn cores_library() -> &'static Path {
-    static LIBRARY: OnceLock<(TempDir, PathBuf)> = OnceLock::new();
-    let (_, path) = LIBRARY.get_or_init(|| {
-        let folder = tempfile::tempdir().expect("a folder for the library");
-        let path = folder.path().join("cores.so");
+fn cores_library(folder: &Path) -> PathBuf {
+    let path = folder.join("cores.so");
+    if !path.is_file() {
         let mut command = tools::tool("gcc", &["-shared", "-fPIC", "-O1", CORES, "-ldl", "-o"]);
         command.arg(&path);
         tools::run("build-essential", command);
-        (folder, path)
-    });
+    }
     path
 }

@@ -74,7 +74,7 @@ impl Site {
     /// Starts a capture that sees another machine than there is.
     pub fn capture_in(&self, disguise: &Disguise, arguments: &[&str]) -> Arc<Program> {
         let mut command = self.command(CAPTURE, arguments);
-        disguise.put_on(&mut command);
+        disguise.put_on(&mut command, self.folder.path());
         let capture = self.start(command);
         capture.says("publishing at");
         capture

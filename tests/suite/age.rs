@@ -94,8 +94,9 @@ fn the_age_claimed_is_the_age_of_the_picture() {
 
 #[test]
 fn a_disguise_is_believed() {
+    let site = Site::new();
     let dressed = |disguise: Disguise, mut command: Command| {
-        disguise.put_on(&mut command);
+        disguise.put_on(&mut command, &site.path(""));
         tools::run("coreutils", command).trim().to_owned()
     };
     for cores in [1, 4, 16] {

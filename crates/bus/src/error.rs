@@ -17,7 +17,7 @@ pub enum BusError {
         pid: Option<u32>,
     },
     /// The endpoint could not be bound.
-    #[error("cannot bind {endpoint}: {reason}")]
+    #[error("cannot publish at {endpoint}: {reason}")]
     Bind {
         /// The endpoint.
         endpoint: Endpoint,
@@ -25,7 +25,7 @@ pub enum BusError {
         reason: String,
     },
     /// A file or folder is in the way.
-    #[error("{}: {source}", path.display())]
+    #[error("cannot use {}", path.display())]
     File {
         /// The file or folder.
         path: PathBuf,

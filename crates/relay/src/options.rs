@@ -125,6 +125,13 @@ impl TryFrom<Options> for Settings {
                 token.expose().len()
             );
         }
+        if let Some(name) =
+            options.allow_host.iter().find(|name| name.is_empty() || name.contains(['/', ':', ' ']))
+        {
+            anyhow::bail!(
+                "--allow-host {name:?}: a name alone, as in cams.example.org, without port or path"
+            );
+        }
         if let Some(web) = &options.web {
             ensure!(
                 web.join("index.html").is_file(),

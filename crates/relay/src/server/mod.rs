@@ -30,6 +30,8 @@ pub use listen::listen;
 
 /// A request's head, and an idle connection's next one, must be whole within this time.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long an answer under way may take when the relay ends.
+const GRACE: Duration = Duration::from_millis(500);
 /// Largest request head, in bytes. hyper bounds by the same number what it holds back of an answer, and asks a body for
 /// more only below it: so of an MJPEG viewer one frame waits in user space, or 16 KiB of smaller ones.
 pub const MAX_HEAD: usize = 16 * 1024;
@@ -110,7 +112,8 @@ async fn connection(
         ended = connection.as_mut() => ended,
         () = stop.cancelled() => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            // What is under way may end well; a request half sent, or a viewer that takes nothing, is cut off.
+            tokio::time::timeout(GRACE, connection).await.unwrap_or(Ok(()))
         }
     };
     if let Err(error) = ended {
