@@ -37,14 +37,24 @@ impl Exchange {
 #[derive(Debug, Default)]
 pub(crate) struct ClockOffset {
     samples: VecDeque<Exchange>,
+    /// The samples are of a clock that may have been set meanwhile: the next one replaces them all.
+    doubtful: bool,
 }
 
 impl ClockOffset {
     pub(crate) fn add(&mut self, exchange: Exchange) {
+        if std::mem::take(&mut self.doubtful) {
+            self.samples.clear();
+        }
         if self.samples.len() == SAMPLES {
             self.samples.pop_front();
         }
         self.samples.push_back(exchange);
+    }
+
+    /// The clock may be another from now on.
+    pub(crate) fn expect_another(&mut self) {
+        self.doubtful = true;
     }
 
     /// Their clock minus ours, in microseconds: that of the exchange that was shortest on the way.
@@ -107,6 +117,16 @@ mod tests {
             clock.add(exchange(sample * 5_000_000, 100, 100, 700));
         }
         assert_eq!(clock.micros(), Some(700));
+    }
+
+    #[test]
+    fn a_clock_that_may_be_another_is_believed_until_the_next_sample() {
+        let mut clock = ClockOffset::default();
+        clock.add(exchange(0, 1, 1, 0));
+        clock.expect_another();
+        assert_eq!(clock.micros(), Some(0));
+        clock.add(exchange(1_000_000, 500, 500, HOUR));
+        assert_eq!(clock.micros(), Some(HOUR));
     }
 
     #[test]

@@ -147,6 +147,16 @@ impl Peer {
         }
     }
 
+    /// After a silence on a connection that stood all the while: whoever was suspended may have another clock now.
+    /// Until the answer the old one holds, so that frames go on at once.
+    fn ask_clock_anew(&mut self) {
+        if self.next_ask.is_some() && self.clock.is_known() {
+            self.clock.expect_another();
+            self.asks = 0;
+            self.next_ask = Some(Instant::now());
+        }
+    }
+
     fn ask_clock(&mut self, now: Instant) {
         let quick = !self.clock.is_known() || self.asks < QUICK_ASKS;
         self.next_ask = Some(now + if quick { FIRST_ASKS } else { LATER_ASKS });
@@ -165,6 +175,7 @@ impl Peer {
                 Some(CONNECTED) => self.meet_anew(),
                 Some(DISCONNECTED) => {
                     self.next_ask = None;
+                    self.forget();
                     self.lose("capture has stopped, or the network to it is down", tell);
                 }
                 _ => {}
@@ -226,7 +237,10 @@ impl Peer {
     }
 
     fn hear_catalog(&mut self, mut catalog: Catalog, tell: Tell<'_>) {
-        self.came_or_went |= self.heard_at.is_none();
+        if self.heard_at.is_none() {
+            self.came_or_went = true;
+            self.ask_clock_anew();
+        }
         self.heard_at = Some(Instant::now());
         self.ever_heard = true;
         if self.epoch != Some(catalog.epoch) {
@@ -284,7 +298,6 @@ impl Peer {
     }
 
     fn lose(&mut self, reason: &'static str, tell: Tell<'_>) {
-        self.forget();
         self.epoch = None;
         if self.heard_at.take().is_some() {
             self.came_or_went = true;
