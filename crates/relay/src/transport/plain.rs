@@ -2,8 +2,9 @@
 
 use std::io;
 
+use fanlight_bus::clock;
 use tokio::sync::mpsc::Receiver;
-use tokio::time::{Instant, interval_at};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 
 use super::websocket::conversation::PING_EVERY;
@@ -35,6 +36,7 @@ impl Session {
         heard: &mut Receiver<Heard>,
     ) -> io::Result<Ending> {
         let mut ping = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
+        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 biased;
@@ -49,20 +51,23 @@ impl Session {
                     }
                 },
                 _ = ping.tick() => writer.ping().await?,
-                () = self.bell.notified() => self.send_waiting(writer).await?,
+                () = self.bell.notified() => {
+                    // One at a time: a viewer for whom there is always another frame is still heard, and asked whether
+                    // it is there.
+                    if self.send_next(writer).await? {
+                        self.bell.notify_one();
+                    }
+                }
             }
         }
     }
 
-    async fn send_waiting(&mut self, writer: &mut Writer) -> io::Result<()> {
-        while let Some(next) =
-            self.viewer.try_next(Transport::PlainWebSocket, fanlight_bus::clock::now())
-        {
-            writer.binary(&[], &next.frame.payload).await?;
-            if self.stop.is_cancelled() {
-                break;
-            }
-        }
-        Ok(())
+    /// Sends the next frame; false where there is none.
+    async fn send_next(&mut self, writer: &mut Writer) -> io::Result<bool> {
+        let Some(next) = self.viewer.try_next(Transport::PlainWebSocket, clock::now()) else {
+            return Ok(false);
+        };
+        writer.binary(&[], &next.frame.payload).await?;
+        Ok(true)
     }
 }
