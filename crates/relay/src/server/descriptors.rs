@@ -10,15 +10,14 @@ const OTHERS: u64 = 256;
 pub fn raise_descriptor_limit(connections: usize) {
     let needed = connections as u64 + OTHERS;
     let mut limit = getrlimit(Resource::Nofile);
-    if limit.current.is_none_or(|current| current >= needed) {
-        return;
-    }
+    let Some(current) = limit.current.filter(|current| *current < needed) else { return };
     let reachable = limit.maximum.map_or(needed, |maximum| maximum.min(needed));
     limit.current = Some(reachable);
     let raised = setrlimit(Resource::Nofile, limit).is_ok();
-    if !raised || reachable < needed {
+    let allowed = if raised { reachable } else { current };
+    if allowed < needed {
         tracing::warn!(
-            allowed = reachable,
+            allowed,
             needed,
             "the system allows fewer open files than --max-viewers needs: raise the limit (ulimit -n, LimitNOFILE=)"
         );
