@@ -36,14 +36,8 @@ impl Program {
     /// # Panics
     /// When it cannot be started.
     pub fn start(mut command: Command) -> Self {
-        let name = command.get_program().to_string_lossy().into_owned();
+        let (name, mut child) = spawn(&mut command);
         let name = name.rsplit('/').next().unwrap_or_default().to_owned();
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|error| panic!("{name} cannot be started: {error}"));
         let log = Arc::new(Mutex::new(Vec::new()));
         read_along(child.stdout.take().expect("asked for above"), &log);
         read_along(child.stderr.take().expect("asked for above"), &log);
@@ -137,18 +131,24 @@ impl Drop for Program {
     }
 }
 
-/// Runs a program to its end.
-///
-/// # Panics
-/// When it cannot be started or does not end; it is killed then.
-pub fn run(mut command: Command) -> Finished {
+/// Starts a program that is given nothing and whose words are kept; returns its name, too.
+fn spawn(command: &mut Command) -> (String, Child) {
     let name = command.get_program().to_string_lossy().into_owned();
-    let mut child = command
+    let child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap_or_else(|error| panic!("{name} cannot be started: {error}"));
+    (name, child)
+}
+
+/// Runs a program to its end.
+///
+/// # Panics
+/// When it cannot be started or does not end; it is killed then.
+pub fn run(mut command: Command) -> Finished {
+    let (name, mut child) = spawn(&mut command);
     let stdout = read_all(child.stdout.take().expect("asked for above"));
     let stderr = read_all(child.stderr.take().expect("asked for above"));
     let begun = Instant::now();

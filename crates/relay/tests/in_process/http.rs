@@ -2,7 +2,7 @@
 
 use fanlight_protocol::StreamState;
 
-use crate::harness::Site;
+use crate::harness::{Site, patiently};
 
 #[tokio::test]
 async fn an_unknown_stream_is_answered_with_the_known_ones() {
@@ -114,7 +114,5 @@ async fn a_relay_is_ready_once_a_publisher_was_heard() {
     assert!(String::from_utf8(answer.body).unwrap().contains("never heard a publisher"));
     let _camera = site.camera("cam");
     relay.until_listed("cam", |_| true).await;
-    while relay.get("/readyz", &[]).await.status != 200 {
-        tokio::task::yield_now().await;
-    }
+    patiently("ready", async { while relay.get("/readyz", &[]).await.status != 200 {} }).await;
 }
