@@ -127,7 +127,14 @@ fn entry(stream: &str) -> StreamEntry {
 }
 
 fn frame(captured_at: Timestamp, payload: Vec<u8>) -> OutgoingFrame {
-    OutgoingFrame { captured_at, flags: FrameFlags::KEYFRAME, width: 4, height: 2, payload }
+    OutgoingFrame {
+        captured_at,
+        read_at: captured_at,
+        flags: FrameFlags::KEYFRAME,
+        width: 4,
+        height: 2,
+        payload,
+    }
 }
 
 fn publish(track: &mut TrackPublisher, payload: Vec<u8>) {

@@ -81,7 +81,11 @@ mod tests {
     use fanlight_protocol::Timestamp;
 
     fn frame(at: u64) -> RawFrame {
-        RawFrame { pixels: Mat::default(), captured_at: Timestamp::from_micros(at) }
+        RawFrame {
+            pixels: Mat::default(),
+            captured_at: Timestamp::from_micros(at),
+            read_at: Timestamp::from_micros(at),
+        }
     }
 
     #[test]

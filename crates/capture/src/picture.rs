@@ -10,6 +10,8 @@ pub struct RawFrame {
     pub pixels: Mat,
     /// When the picture was captured, by this process's clock.
     pub captured_at: Timestamp,
+    /// When it was read and decoded, by this process's clock.
+    pub read_at: Timestamp,
 }
 
 /// One encoded picture.
@@ -19,6 +21,8 @@ pub struct Frame {
     pub payload: Vec<u8>,
     /// When the picture was captured, by this process's clock.
     pub captured_at: Timestamp,
+    /// When it was read and decoded, before it was encoded, by this process's clock.
+    pub read_at: Timestamp,
     /// Width in pixels.
     pub width: u32,
     /// Height in pixels.

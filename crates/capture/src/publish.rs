@@ -56,6 +56,7 @@ impl Outlet {
         let bytes = frame.payload.len() as u64;
         let taken = self.track.publish(OutgoingFrame {
             captured_at: frame.captured_at,
+            read_at: frame.read_at,
             // Every JPEG can be decoded alone.
             flags: FrameFlags::KEYFRAME,
             width: frame.width,

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use fanlight_bus::clock;
 use fanlight_program::stop::Shutdown;
 
 use crate::backoff::Backoff;
@@ -85,7 +86,8 @@ impl<A: Audience> Run<'_, A> {
         }
         let mut pixels = self.place.buffer();
         source.retrieve(&mut pixels)?;
-        let replaced = self.place.put(RawFrame { pixels, captured_at: grabbed.captured_at });
+        let (captured_at, read_at) = (grabbed.captured_at, clock::now());
+        let replaced = self.place.put(RawFrame { pixels, captured_at, read_at });
         let dropped = grabbed.skipped + u64::from(replaced);
         if dropped > 0 {
             self.audience.dropped(dropped);

@@ -55,6 +55,10 @@ pub struct FrameHeader {
     pub sequence: u64,
     /// When the picture was taken, by the publisher's clock.
     pub captured_at: Timestamp,
+    /// When the publisher had it in hand, before it was encoded, by the publisher's clock.
+    pub read_at: Timestamp,
+    /// When it was encoded and given to the bus, by the publisher's clock.
+    pub published_at: Timestamp,
     /// What a viewer must know before it decodes.
     pub flags: FrameFlags,
     /// Width in pixels, 1 to [`MAX_DIMENSION`].

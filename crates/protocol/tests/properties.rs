@@ -32,14 +32,20 @@ fn flags() -> impl Strategy<Value = FrameFlags> {
 }
 
 fn header() -> impl Strategy<Value = FrameHeader> {
-    (any::<u64>(), any::<u64>(), timestamp(), flags(), 1..=65_535u32, 1..=65_535u32).prop_map(
-        |(epoch, sequence, captured_at, flags, width, height)| FrameHeader {
-            epoch: Epoch(epoch),
-            sequence,
-            captured_at,
-            flags,
-            width,
-            height,
+    let times = (timestamp(), timestamp(), timestamp());
+    let size = (1..=65_535u32, 1..=65_535u32);
+    (any::<u64>(), any::<u64>(), times, flags(), size).prop_map(
+        |(epoch, sequence, (captured_at, read_at, published_at), flags, (width, height))| {
+            FrameHeader {
+                epoch: Epoch(epoch),
+                sequence,
+                captured_at,
+                read_at,
+                published_at,
+                flags,
+                width,
+                height,
+            }
         },
     )
 }
@@ -245,6 +251,8 @@ fn a_header_that_cannot_be_is_refused() {
         epoch: Epoch(0),
         sequence: 0,
         captured_at: Timestamp::default(),
+        read_at: Timestamp::default(),
+        published_at: Timestamp::default(),
         flags: FrameFlags::KEYFRAME,
         width,
         height,

@@ -140,12 +140,23 @@ impl Intake {
             }
         };
         let IncomingFrame {
-            sequence, captured_at, received_at, flags, width, height, payload, ..
+            sequence,
+            captured_at,
+            read_at,
+            published_at,
+            received_at,
+            flags,
+            width,
+            height,
+            payload,
+            ..
         } = frame;
         track.push(Frame {
             run,
             sequence,
             captured_at,
+            read_at,
+            published_at,
             received_at,
             flags,
             width,

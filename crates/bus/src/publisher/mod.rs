@@ -14,6 +14,7 @@ use fanlight_protocol::{
     Epoch, FrameFlags, FrameHeader, MAX_PAYLOAD, StreamEntry, Timestamp, Topic,
 };
 
+use crate::clock;
 use crate::endpoint::Endpoint;
 use crate::error::BusError;
 use crate::wake::Wake;
@@ -52,6 +53,8 @@ impl fmt::Debug for PublisherOptions {
 pub struct OutgoingFrame {
     /// When the picture was taken, by [`clock`](crate::clock).
     pub captured_at: Timestamp,
+    /// When it was in hand, before it was encoded, likewise.
+    pub read_at: Timestamp,
     /// What a viewer must know before it decodes.
     pub flags: FrameFlags,
     /// Width in pixels.
@@ -199,6 +202,8 @@ impl TrackPublisher {
             epoch: self.epoch,
             sequence: self.track.published.load(Ordering::Relaxed),
             captured_at: frame.captured_at,
+            read_at: frame.read_at,
+            published_at: clock::now(),
             flags: frame.flags,
             width: frame.width,
             height: frame.height,

@@ -69,6 +69,10 @@ pub struct IncomingFrame {
     pub sequence: u64,
     /// When the picture was taken, by our clock.
     pub captured_at: Timestamp,
+    /// When the publisher had it in hand, before it was encoded, by our clock.
+    pub read_at: Timestamp,
+    /// When the publisher gave it to the bus, by our clock.
+    pub published_at: Timestamp,
     /// When it came in, by our clock.
     pub received_at: Timestamp,
     /// What a viewer must know before it decodes.

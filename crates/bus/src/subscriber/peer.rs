@@ -265,13 +265,15 @@ impl Peer {
         // One that was on its way when we unwatched, or came before the clock is known after a reconnection.
         let Some(watched) = self.watched.get_mut(topic) else { return Ok(()) };
         let header = FrameHeader::decode(header)?;
-        let Some(captured_at) = self.clock.to_ours(header.captured_at, received_at) else {
-            return Ok(());
-        };
+        let to_ours = |theirs| self.clock.to_ours(theirs, received_at);
+        let times = [header.captured_at, header.read_at, header.published_at].map(to_ours);
+        let [Some(captured_at), Some(read_at), Some(published_at)] = times else { return Ok(()) };
         let gap = watched.losses.before(header.epoch, header.sequence);
         let frame = IncomingFrame {
             sequence: header.sequence,
             captured_at,
+            read_at,
+            published_at,
             received_at,
             flags: header.flags,
             width: header.width,

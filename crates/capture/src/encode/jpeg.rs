@@ -70,6 +70,7 @@ impl JpegEncoder {
             _ => Ok(Frame {
                 payload: self.bytes.to_vec(),
                 captured_at: raw.captured_at,
+                read_at: raw.read_at,
                 width,
                 height,
             }),
@@ -84,9 +85,10 @@ mod tests {
     use opencv::core::{CV_8UC3, Mat, Scalar};
 
     fn raw(width: i32, height: i32) -> RawFrame {
+        let at = Timestamp::from_micros(42);
         let pixels =
             Mat::new_rows_cols_with_default(height, width, CV_8UC3, Scalar::all(90.0)).unwrap();
-        RawFrame { pixels, captured_at: Timestamp::from_micros(42) }
+        RawFrame { pixels, captured_at: at, read_at: at }
     }
 
     #[test]
@@ -99,7 +101,7 @@ mod tests {
     #[test]
     fn a_size_that_cannot_be_is_refused() {
         let mut encoder = JpegEncoder::new(Quality::default());
-        let none = RawFrame { pixels: Mat::default(), captured_at: Timestamp::default() };
+        let none = RawFrame { pixels: Mat::default(), ..raw(1, 1) };
         assert_eq!(encoder.encode(&none).unwrap_err(), EncodeError::Size(0, 0));
         assert_eq!(encoder.encode(&raw(65_501, 1)).unwrap_err(), EncodeError::Size(65_501, 1));
     }

@@ -38,7 +38,7 @@ fn serve(mut connection: TcpStream) -> std::io::Result<()> {
     let mut encoder = JpegEncoder::new(Quality::default());
     loop {
         let captured_at = camera.grab().unwrap().unwrap().captured_at;
-        let mut raw = RawFrame { pixels: Mat::default(), captured_at };
+        let mut raw = RawFrame { pixels: Mat::default(), captured_at, read_at: captured_at };
         camera.retrieve(&mut raw.pixels).unwrap();
         let jpeg = encoder.encode(&raw).unwrap().payload;
         let head = format!("Content-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n", jpeg.len());

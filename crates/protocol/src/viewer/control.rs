@@ -31,6 +31,11 @@ pub enum FromViewer {
         /// The frame.
         sequence: u64,
     },
+    /// How did the next frame come here? Answered with [`FromRelay::Journey`], right before that frame.
+    Journey {
+        /// The subscription.
+        id: u32,
+    },
     /// What is your clock? Answered with [`FromRelay::Clock`].
     Clock {
         /// The viewer's clock; any number, repeated in the answer.
@@ -155,6 +160,24 @@ pub enum FromRelay {
         reason: String,
         /// Since when, by the relay's clock.
         since: Timestamp,
+    },
+    /// The way of the frame that comes next. All times by the relay's clock; what comes after `sent_at` only the viewer
+    /// knows.
+    Journey {
+        /// The subscription.
+        id: u32,
+        /// The frame.
+        sequence: u64,
+        /// When the picture was taken.
+        captured_at: Timestamp,
+        /// When capture had it in hand, before it was encoded.
+        read_at: Timestamp,
+        /// When it was encoded and given to the bus.
+        published_at: Timestamp,
+        /// When it came to the relay.
+        received_at: Timestamp,
+        /// When the relay began to send it.
+        sent_at: Timestamp,
     },
     /// The relay's clock.
     Clock {

@@ -18,6 +18,8 @@ pub(crate) fn header() -> FrameHeader {
         epoch: Epoch(0x0123_4567_89ab_cdef),
         sequence: 300,
         captured_at: at(1_767_225_600_123_456),
+        read_at: at(1_767_225_600_124_456),
+        published_at: at(1_767_225_600_126_656),
         flags: FrameFlags::KEYFRAME,
         width: 1280,
         height: 720,
@@ -114,6 +116,7 @@ pub(crate) fn from_viewer() -> Vec<FromViewer> {
         FromViewer::Watch(full),
         FromViewer::Unwatch { id: 1 },
         FromViewer::Ack { id: 1, sequence: 42 },
+        FromViewer::Journey { id: 1 },
         FromViewer::Clock { t0: 1234.5 },
         FromViewer::List,
     ]
@@ -163,6 +166,15 @@ pub(crate) fn from_relay() -> Vec<FromRelay> {
             state: ViewerState::Offline,
             reason: "unplugged".into(),
             since: at(1_767_225_600_000_000),
+        },
+        FromRelay::Journey {
+            id: 1,
+            sequence: 42,
+            captured_at: at(1_767_225_600_123_456),
+            read_at: at(1_767_225_600_124_456),
+            published_at: at(1_767_225_600_126_656),
+            received_at: at(1_767_225_600_127_001),
+            sent_at: at(1_767_225_600_127_200),
         },
         FromRelay::Clock {
             t0: 1234.5,

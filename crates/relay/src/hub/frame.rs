@@ -12,6 +12,10 @@ pub struct Frame {
     pub sequence: u64,
     /// When the picture was taken, by our clock.
     pub captured_at: Timestamp,
+    /// When capture had it in hand, before it was encoded, by our clock.
+    pub read_at: Timestamp,
+    /// When it was encoded and given to the bus, by our clock.
+    pub published_at: Timestamp,
     /// When it came in, by our clock.
     pub received_at: Timestamp,
     /// What a viewer must know before it decodes.

@@ -97,6 +97,8 @@ mod tests {
             run: 0,
             sequence,
             captured_at: Timestamp::from_micros(received_at),
+            read_at: Timestamp::from_micros(received_at),
+            published_at: Timestamp::from_micros(received_at),
             received_at: Timestamp::from_micros(received_at),
             flags: FrameFlags::KEYFRAME,
             width: 1,

@@ -146,6 +146,7 @@ impl Camera {
     pub(crate) fn shoot(&mut self, payload: &[u8]) {
         let taken = self.track.publish(OutgoingFrame {
             captured_at: clock::now(),
+            read_at: clock::now(),
             flags: FrameFlags::KEYFRAME,
             width: 4,
             height: 2,

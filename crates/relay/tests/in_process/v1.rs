@@ -31,6 +31,46 @@ async fn a_track_message_comes_before_the_first_frame() {
 }
 
 #[tokio::test]
+async fn a_frame_tells_its_journey_to_whom_asks() {
+    let site = Site::new();
+    let (mut camera, relay) = (site.camera("cam"), site.relay().await);
+    let mut viewer = relay.viewer("cam").await;
+    camera.demanded(true).await;
+    camera.shoot(b"one");
+    viewer.frame().await;
+    viewer.send(&FromViewer::Journey { id: 1 }).await;
+    viewer.send(&FromViewer::Clock { t0: 0.0 }).await;
+    while !matches!(viewer.said().await, FromRelay::Clock { .. }) {}
+    camera.shoot(b"two");
+    let told = loop {
+        if let told @ FromRelay::Journey { .. } = viewer.said().await {
+            break told;
+        }
+    };
+    let FromRelay::Journey {
+        sequence,
+        captured_at,
+        read_at,
+        published_at,
+        received_at,
+        sent_at,
+        ..
+    } = told
+    else {
+        unreachable!()
+    };
+    let (header, payload) = viewer.frame().await;
+    assert_eq!(
+        (header.sequence, header.captured_at, header.sent_at),
+        (sequence, captured_at, sent_at)
+    );
+    assert_eq!(payload, b"two");
+    assert!(captured_at <= read_at && read_at <= published_at && received_at <= sent_at);
+    camera.shoot(b"three");
+    assert!(matches!(viewer.next().await, Came::Frame(..)), "told once for each time it is asked");
+}
+
+#[tokio::test]
 async fn one_socket_watches_many_streams_and_none_starves() {
     let site = Site::new();
     let mut cameras: Vec<_> = (0..6).map(|n| site.camera(&format!("cam{n}"))).collect();

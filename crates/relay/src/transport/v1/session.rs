@@ -121,7 +121,11 @@ impl Session {
         if let Some(news) = subscription.track_news(&next.frame) {
             tell(writer, &news).await?;
         }
-        let header = subscription.header(&next.frame, clock::now());
+        let sent_at = clock::now();
+        if let Some(journey) = subscription.journey(&next.frame, sent_at) {
+            tell(writer, &journey).await?;
+        }
+        let header = subscription.header(&next.frame, sent_at);
         writer.binary(&header.encode(), &next.frame.payload).await?;
         Ok(true)
     }
@@ -146,6 +150,11 @@ impl Session {
             Ok(FromViewer::Unwatch { id }) => drop(self.subscriptions.remove(&id)),
             // What is shown is not used yet: the drop policy goes by what the socket takes.
             Ok(FromViewer::Ack { .. }) => {}
+            Ok(FromViewer::Journey { id }) => {
+                if let Some(subscription) = self.subscriptions.get_mut(&id) {
+                    subscription.tell_journey();
+                }
+            }
             Ok(FromViewer::Clock { t0 }) => {
                 tell(writer, &FromRelay::Clock { t0, t1: heard_at, t2: clock::now() }).await?;
             }

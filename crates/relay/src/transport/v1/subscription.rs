@@ -21,6 +21,7 @@ pub(super) struct Subscription {
     told_state: Option<(ViewerState, String)>,
     last_frame: Timestamp,
     slow_since: Timestamp,
+    journey_asked: bool,
     permit: Permit,
 }
 
@@ -36,8 +37,8 @@ struct Told {
 impl Subscription {
     pub(super) fn new(id: u32, viewer: Viewer, permit: Permit) -> Self {
         let (last_frame, slow_since) = Default::default();
-        let (told_track, told_state) = Default::default();
-        Self { id, viewer, told_track, told_state, last_frame, slow_since, permit }
+        let (told_track, told_state, journey_asked) = Default::default();
+        Self { id, viewer, told_track, told_state, last_frame, slow_since, journey_asked, permit }
     }
 
     /// Its place, for the subscription that replaces it.
@@ -65,6 +66,24 @@ impl Subscription {
         }
         self.told_state = Some((state, reason.into()));
         Some(FromRelay::State { id: self.id, state, reason: reason.into(), since })
+    }
+
+    /// The way of the next frame is to be told.
+    pub(super) fn tell_journey(&mut self) {
+        self.journey_asked = true;
+    }
+
+    /// The `journey` message to send before a frame, where it was asked for.
+    pub(super) fn journey(&mut self, frame: &Frame, sent_at: Timestamp) -> Option<FromRelay> {
+        std::mem::take(&mut self.journey_asked).then_some(FromRelay::Journey {
+            id: self.id,
+            sequence: frame.sequence,
+            captured_at: frame.captured_at,
+            read_at: frame.read_at,
+            published_at: frame.published_at,
+            received_at: frame.received_at,
+            sent_at,
+        })
     }
 
     /// The next frame to send, where it is there.
