@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::access::Access;
+use crate::closes::Closes;
 use crate::hub::Hub;
 use crate::ingest::Ingest;
 use crate::limits::Limits;
@@ -27,6 +28,10 @@ pub struct Context {
     pub page: Page,
     /// Pictures that say why there is none.
     pub no_signal: Arc<NoSignal>,
+    /// Why connections were closed.
+    pub closes: Closes,
+    /// The congestion control that viewers' connections have.
+    pub congestion: String,
     /// Says that the relay ends.
     pub stop: CancellationToken,
     /// All sockets at work.

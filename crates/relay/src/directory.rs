@@ -172,6 +172,8 @@ fn offline(before: &Status, reason: &str, now: Timestamp) -> Status {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hub::{Bell, Manner};
+    use crate::traffic::Transport;
     use fanlight_protocol::Epoch;
 
     const FIRST: PublisherId = PublisherId(1);
@@ -236,7 +238,12 @@ mod tests {
         let (mut directory, hub) = directory();
         directory.announce(FIRST, catalog(&["cam"]), seconds(0));
         let track = fanlight_protocol::TrackName::full_jpeg();
-        let viewer = hub.stream("cam").unwrap().watch(&track, Default::default());
+        let viewer = hub.stream("cam").unwrap().watch(
+            &track,
+            Transport::V1,
+            Manner::default(),
+            Bell::new(Default::default()),
+        );
         directory.gone(FIRST, "stopped", seconds(0));
         directory.tick(seconds(1000));
         assert!(hub.stream("cam").is_some());

@@ -9,10 +9,11 @@ use fanlight_bus::{
     clock,
 };
 use fanlight_protocol::{StreamState, Timestamp, Topic};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::directory::Directory;
-use crate::hub::{Bell, Frame, Hub, Track};
+use crate::hub::{Frame, Hub, Track};
 
 /// How long a track is still asked for after its last viewer left: a page that reloads finds it running.
 const LINGER: Duration = Duration::from_secs(5);
@@ -26,7 +27,7 @@ pub struct Ingest {
     hub: Arc<Hub>,
     directory: Arc<Mutex<Directory>>,
     /// Rung when demand or ownership may have changed.
-    bell: Bell,
+    bell: Arc<Notify>,
 }
 
 impl Ingest {
@@ -34,7 +35,11 @@ impl Ingest {
     ///
     /// # Errors
     /// When the bus cannot be started.
-    pub fn start(options: SubscriberOptions, hub: Arc<Hub>, bell: Bell) -> Result<Self, BusError> {
+    pub fn start(
+        options: SubscriberOptions,
+        hub: Arc<Hub>,
+        bell: Arc<Notify>,
+    ) -> Result<Self, BusError> {
         let directory = Arc::new(Mutex::new(Directory::new(hub.clone())));
         let intake = Intake { hub: hub.clone(), directory: directory.clone(), bell: bell.clone() };
         let subscriber = Subscriber::start(options, move |event| intake.take(event))?;
@@ -107,7 +112,7 @@ impl Ingest {
 struct Intake {
     hub: Arc<Hub>,
     directory: Arc<Mutex<Directory>>,
-    bell: Bell,
+    bell: Arc<Notify>,
 }
 
 impl Intake {

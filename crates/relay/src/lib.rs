@@ -8,11 +8,12 @@
 //! - [`server`]: connections, below HTTP.
 //!
 //! Around them: [`routes`] (addresses), [`access`] and [`limits`] (who may), [`page`], [`listing`], [`health`],
-//! [`metrics`] and [`traffic`]; [`relay`] puts all together, [`options`] says how.
+//! [`metrics`], [`traffic`] and [`closes`]; [`relay`] puts all together, [`options`] says how.
 //!
 //! What does not belong here: pixels. The relay links neither OpenCV nor libav and never looks inside a payload.
 
 pub mod access;
+pub mod closes;
 pub mod context;
 pub mod directory;
 pub mod health;

@@ -13,7 +13,8 @@ fn main() -> ExitCode {
 fn run(settings: Settings) -> anyhow::Result<()> {
     server::raise_descriptor_limit(settings.limits.connections());
     let listener = server::listen(settings.listen, settings.reuse_port)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    // This thread accepts connections and keeps the bus in step; viewers have threads of their own.
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start threads")?;

@@ -1,14 +1,22 @@
 //! Counters in Prometheus's text format (OpenMetrics 1.0), read off the hub when they are asked for.
 
+use std::sync::Mutex;
+
 use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
+use prometheus_client::encoding::{
+    EncodeLabelSet, EncodeLabelValue, EncodeMetric, LabelValueEncoder, MetricEncoder, NoLabelSet,
+};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::Registry;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::metrics::{MetricType, TypedMetric};
+use prometheus_client::registry::{Registry, Unit};
 
-use crate::hub::{Hub, Stream};
-use crate::traffic::Transport;
+use crate::closes::Why;
+use crate::context::Context;
+use crate::hub::Stream;
+use crate::traffic::{AGES, Counted, Held, PLACES, Sent, Transport};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfStream {
@@ -21,6 +29,19 @@ struct OfTransport {
     transport: Name,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfReason {
+    stream: String,
+    transport: Name,
+    reason: Name,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfClose {
+    transport: Name,
+    reason: Name,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Name(&'static str);
 
@@ -30,22 +51,75 @@ impl EncodeLabelValue for Name {
     }
 }
 
+/// A histogram that was counted elsewhere.
+#[derive(Debug, Default)]
+struct Distribution(Mutex<Buckets>);
+
+#[derive(Debug, Default)]
+struct Buckets {
+    sum: f64,
+    count: u64,
+    /// Upper bounds, and how many fell below each and above the one before.
+    buckets: Vec<(f64, u64)>,
+}
+
+impl Distribution {
+    /// Shows what was counted in buckets of these bounds, in units of which `one` make one of those shown.
+    fn show(&self, counted: &Counted, bounds: &[u64], one: f64) {
+        let bounds = bounds.iter().map(|bound| *bound as f64 / one).chain([f64::MAX]);
+        *self.0.lock().expect("no panic while it is replaced") = Buckets {
+            sum: counted.sum as f64 / one,
+            count: counted.buckets.iter().sum(),
+            buckets: bounds.zip(counted.buckets.iter().copied()).collect(),
+        };
+    }
+}
+
+impl TypedMetric for Distribution {
+    const TYPE: MetricType = MetricType::Histogram;
+}
+
+impl EncodeMetric for Distribution {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let Buckets { sum, count, buckets } = &*self.0.lock().expect("as above");
+        encoder.encode_histogram::<NoLabelSet>(*sum, *count, buckets, None)
+    }
+
+    fn metric_type(&self) -> MetricType {
+        Self::TYPE
+    }
+}
+
 #[derive(Default)]
 struct Metrics {
-    viewers: Family<OfStream, Gauge>,
+    stream_viewers: Family<OfStream, Gauge>,
+    viewers: Family<OfTransport, Gauge>,
     up: Family<OfStream, Gauge>,
     lost: Family<OfStream, Counter>,
     frames: Family<OfTransport, Counter>,
     bytes: Family<OfTransport, Counter>,
-    dropped: Family<OfTransport, Counter>,
+    dropped: Family<OfReason, Counter>,
+    freezes: Family<OfTransport, Counter>,
+    ages: Family<OfTransport, Distribution>,
+    places: Family<OfTransport, Distribution>,
+    closed: Family<OfClose, Counter>,
 }
 
 /// All counters as text.
-pub fn text(hub: &Hub) -> String {
+pub fn text(context: &Context) -> String {
     let metrics = Metrics::default();
-    hub.streams().iter().for_each(|stream| metrics.read(stream));
+    context.hub.streams().iter().for_each(|stream| metrics.read(stream));
+    for transport in Transport::ALL {
+        for why in Why::ALL {
+            let of = OfClose { transport: Name(transport.as_str()), reason: Name(why.as_str()) };
+            metrics.closed.get_or_create(&of).inc_by(context.closes.read(transport, why));
+        }
+    }
+    let mut registry = metrics.registry();
+    let congestion = Info::new([("name", context.congestion.clone())]);
+    registry.register("congestion_control", "How connections to viewers send", congestion);
     let mut text = String::new();
-    encode(&mut text, &metrics.registry()).expect("writing to memory does not fail");
+    encode(&mut text, &registry).expect("writing to memory does not fail");
     text
 }
 
@@ -54,40 +128,60 @@ impl Metrics {
         let name = stream.name().to_string();
         let of_stream = OfStream { stream: name.clone() };
         let up = stream.status().state == fanlight_protocol::StreamState::Live;
-        self.viewers.get_or_create(&of_stream).set(stream.viewers() as i64);
+        self.stream_viewers.get_or_create(&of_stream).set(stream.viewers() as i64);
         self.up.get_or_create(&of_stream).set(up.into());
         let lost = stream.tracks().iter().map(|track| track.lost()).sum();
         self.lost.get_or_create(&of_stream).inc_by(lost);
         for transport in Transport::ALL {
-            let of_transport =
-                OfTransport { stream: name.clone(), transport: Name(transport.as_str()) };
-            let sent = stream.traffic.sent(transport);
-            self.frames.get_or_create(&of_transport).inc_by(sent.frames);
-            self.bytes.get_or_create(&of_transport).inc_by(sent.bytes);
-            self.dropped.get_or_create(&of_transport).inc_by(sent.dropped);
+            self.read_sent(&name, transport, &stream.traffic.over(transport).read());
         }
     }
 
-    fn registry(&self) -> Registry {
+    fn read_sent(&self, stream: &str, transport: Transport, sent: &Sent) {
+        let of = OfTransport { stream: stream.into(), transport: Name(transport.as_str()) };
+        self.viewers.get_or_create(&of).set(sent.viewers as i64);
+        self.frames.get_or_create(&of).inc_by(sent.frames);
+        self.bytes.get_or_create(&of).inc_by(sent.bytes);
+        self.freezes.get_or_create(&of).inc_by(sent.freezes);
+        self.ages.get_or_create(&of).show(&sent.ages, &AGES, 1e6);
+        self.places.get_or_create(&of).show(&sent.places, &PLACES, 1.0);
+        for held in Held::ALL {
+            let OfTransport { stream, transport } = of.clone();
+            let of = OfReason { stream, transport, reason: Name(held.as_str()) };
+            self.dropped.get_or_create(&of).inc_by(sent.dropped[held as usize]);
+        }
+    }
+
+    fn registry(self) -> Registry {
         let mut registry = Registry::with_prefix("fanlight");
-        registry.register("viewers", "Viewers now", self.viewers.clone());
-        registry.register("stream_live", "1 while frames come, 0 otherwise", self.up.clone());
-        registry.register(
-            "frames_lost",
-            "Frames lost between capture and this relay",
-            self.lost.clone(),
-        );
-        registry.register("frames_sent", "Frames sent to viewers", self.frames.clone());
-        registry.register(
-            "payload_bytes_sent",
-            "Bytes of pictures sent to viewers",
-            self.bytes.clone(),
-        );
+        registry.register("stream_live", "1 while frames come, 0 otherwise", self.up);
+        registry.register("stream_viewers", "Viewers now, of all transports", self.stream_viewers);
+        registry.register("viewers", "Viewers now", self.viewers);
+        registry.register("frames_lost", "Frames lost between capture and this relay", self.lost);
+        registry.register("frames_sent", "Frames sent to viewers", self.frames);
+        registry.register("payload_bytes_sent", "Bytes of pictures sent to viewers", self.bytes);
         registry.register(
             "frames_dropped",
-            "Frames dropped for slow viewers",
-            self.dropped.clone(),
+            "Frames not sent to viewers: the relay was busy, the link or the viewer too slow, or fewer were wished for",
+            self.dropped,
         );
+        registry.register(
+            "freezes",
+            "Times that a viewer was sent nothing for more than 200 ms while there were newer frames",
+            self.freezes,
+        );
+        registry.register_with_unit(
+            "frame_age_sent",
+            "Age of frames when they are sent",
+            Unit::Seconds,
+            self.ages,
+        );
+        registry.register(
+            "places_behind",
+            "Newer frames there were when a frame was sent",
+            self.places,
+        );
+        registry.register("connections_closed", "Viewers' connections closed", self.closed);
         registry
     }
 }

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::{Access, HostRule, OriginRule};
 use crate::limits::{Limits, MAX_VIEWERS, MAX_VIEWERS_PER_ADDRESS};
+use crate::server::congestion::Congestion;
+use crate::server::loops::MAX_THREADS;
 
 /// Most endpoints to subscribe to.
 const MAX_ENDPOINTS: usize = 64;
@@ -66,6 +68,15 @@ pub struct Options {
     #[arg(long, env = "FANLIGHT_MAX_VIEWERS_PER_ADDRESS", value_name = "N")]
     pub max_viewers_per_address: Option<usize>,
 
+    /// Threads on which viewers are served, 1 to 64 [default: half as many as there are cores]
+    #[arg(long, env = "FANLIGHT_THREADS", value_name = "N")]
+    pub threads: Option<usize>,
+
+    /// TCP congestion control for viewers, where the kernel allows it: bbr, cubic, … or system for its own choice
+    /// [default: bbr]
+    #[arg(long, env = "FANLIGHT_CONGESTION", value_name = "NAME")]
+    pub congestion: Option<String>,
+
     /// Share the port with other relays that say so too
     #[arg(long, env = "FANLIGHT_REUSE_PORT", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub reuse_port: Option<bool>,
@@ -95,6 +106,10 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Whether to share the port.
     pub reuse_port: bool,
+    /// Threads on which viewers are served.
+    pub threads: usize,
+    /// How viewers' connections shall send.
+    pub congestion: Congestion,
     /// Whom to follow.
     pub bus: SubscriberOptions,
     /// Who may do what.
@@ -142,6 +157,11 @@ impl TryFrom<Options> for Settings {
         Ok(Self {
             listen,
             reuse_port: options.reuse_port.unwrap_or(false),
+            threads: threads(options.threads)?,
+            congestion: match options.congestion.as_deref() {
+                Some(name) => name.parse()?,
+                None => Congestion::default(),
+            },
             bus: bus(&options.subscribe)?,
             access: Access {
                 hosts: HostRule::new(&options.allow_host),
@@ -192,6 +212,16 @@ fn origins(allowed: &[String], embed: bool) -> anyhow::Result<OriginRule> {
         );
     }
     Ok(OriginRule::new(allowed, embed))
+}
+
+/// One thread serves some thousand frames a second at next to the price of the kernel's copy; each further one makes
+/// every frame dearer, because threads meet in the kernel (see docs/performance.md). Half the cores leaves the other
+/// half to the kernel's own work and to captures beside us.
+fn threads(wanted: Option<usize>) -> anyhow::Result<usize> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = wanted.unwrap_or((cores / 2).clamp(1, MAX_THREADS));
+    ensure!((1..=MAX_THREADS).contains(&threads), "--threads {threads}: 1 to {MAX_THREADS}");
+    Ok(threads)
 }
 
 fn positive(flag: &str, number: usize) -> anyhow::Result<usize> {

@@ -5,15 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::closes::Closes;
 use crate::context::Context;
-use crate::hub::{Bell, Hub};
+use crate::hub::Hub;
 use crate::ingest::Ingest;
 use crate::options::Settings;
 use crate::page::Page;
+use crate::server::loops::Loops;
 use crate::{routes, server};
 
 /// Time for viewers to be told and connections to close; what is left then is cut off. With the grace for a message
@@ -28,6 +31,8 @@ pub struct Relay {
     tasks: TaskTracker,
     near_side: JoinHandle<()>,
     far_side: JoinHandle<()>,
+    /// Dropped last: it ends what serves the others.
+    _loops: Arc<Loops>,
 }
 
 impl Relay {
@@ -38,9 +43,11 @@ impl Relay {
     pub fn start(settings: Settings, listener: TcpListener) -> anyhow::Result<Self> {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
+        let congestion = server::congestion::choose(&listener, &settings.congestion);
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let bell = Bell::default();
+        let loops = Arc::new(Loops::start(settings.threads).context("cannot start threads")?);
+        let bell = Arc::<Notify>::default();
         let hub = Arc::new(Hub::new(bell.clone()));
         let ingest = Ingest::start(settings.bus, hub.clone(), bell).context("the bus")?;
         let limits = Arc::new(settings.limits);
@@ -51,6 +58,8 @@ impl Relay {
             access: settings.access,
             limits: limits.clone(),
             no_signal: Arc::default(),
+            closes: Closes::default(),
+            congestion,
             stop: stop.clone(),
             tasks: tasks.clone(),
         });
@@ -58,9 +67,10 @@ impl Relay {
         let near_stop = stop.clone();
         let near_side = tokio::spawn(async move { ingest.run(near_stop).await });
         let router = routes::router(context);
-        let far_side =
-            tokio::spawn(server::serve(listener, router, limits, stop.clone(), tasks.clone()));
-        Ok(Self { address, stop, tasks, near_side, far_side })
+        let serving =
+            server::serve(listener, router, loops.clone(), limits, stop.clone(), tasks.clone());
+        let far_side = tokio::spawn(serving);
+        Ok(Self { address, stop, tasks, near_side, far_side, _loops: loops })
     }
 
     /// Where it listens.

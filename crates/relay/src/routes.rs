@@ -20,7 +20,8 @@ use crate::hub::{Bell, Viewer};
 use crate::limits::Permit;
 use crate::page::NOT_HERE;
 use crate::refusal::Refusal;
-use crate::server::Client;
+use crate::server::{Connection, Gauge};
+use crate::traffic::Transport;
 use crate::transport::choice::{self, Query as Wanted, Wish};
 use crate::transport::websocket::Handshake;
 use crate::transport::{mjpeg, plain, snapshot, v1};
@@ -113,7 +114,7 @@ async fn may_embed(State(context): Shared, request: Request, next: Next) -> Resp
 /// Who asks, from where, and for what: what every handler below begins with.
 struct Asker {
     credentials: Credentials,
-    address: IpAddr,
+    connection: Connection,
     wanted: Wanted,
 }
 
@@ -127,12 +128,10 @@ impl FromRequestParts<Arc<Context>> for Asker {
         let Query(wanted) = Query::<Wanted>::try_from_uri(&parts.uri).map_err(|error| {
             Refusal::bad_request(format!("in the address: {}", error.body_text()))
         })?;
-        let client = parts.extensions.get::<Client>().expect("the accept loop knows every client");
-        Ok(Self {
-            credentials: Credentials::of(&parts.headers, wanted.token.as_deref()),
-            address: client.0.ip(),
-            wanted,
-        })
+        let connection =
+            parts.extensions.get::<Connection>().expect("every request comes on one").clone();
+        let credentials = Credentials::of(&parts.headers, wanted.token.as_deref());
+        Ok(Self { credentials, connection, wanted })
     }
 }
 
@@ -142,18 +141,29 @@ impl Asker {
         context.access.authorize(action, None, &self.credentials)
     }
 
+    fn address(&self) -> IpAddr {
+        self.connection.socket.client.ip()
+    }
+
+    fn bell(&self) -> Bell {
+        Bell::new(self.connection.ringer.clone())
+    }
+
     /// The third gate, a place, and a subscription to the stream asked for.
-    fn watch(&self, context: &Context, name: &str) -> Result<(Viewer, Bell, Permit), Refusal> {
+    fn watch(
+        &self,
+        context: &Context,
+        name: &str,
+        transport: Transport,
+    ) -> Result<(Viewer, Bell, Permit), Refusal> {
         let stream_name = name.parse().ok();
         context.access.authorize(Action::Watch, stream_name.as_ref(), &self.credentials)?;
         let wish = Wish::from_query(&self.wanted)?;
         let stream = choice::stream(&context.hub, name)?;
         let track = wish.track(&stream)?;
-        let permit = context.limits.admit(self.address)?;
-        let bell = Bell::default();
-        let viewer = stream.watch(&track, bell.clone()).at_most(wish.fps);
-        // There may be a frame already.
-        bell.notify_one();
+        let permit = context.limits.admit(self.address())?;
+        let bell = self.bell();
+        let viewer = stream.watch(&track, transport, wish.manner, bell.clone());
         Ok((viewer, bell, permit))
     }
 }
@@ -172,11 +182,14 @@ async fn watch_v1(
     // Before anything can be watched, so that a wrong token is known at the door.
     asker.may(&context, Action::List)?;
     let (response, upgraded) = handshake.accept(Some(SUBPROTOCOL));
-    let (tasks, stop) = (context.tasks.clone(), context.stop.clone());
+    let (address, bell) = (asker.address(), asker.bell());
+    let tasks = context.tasks.clone();
     tasks.spawn(async move {
         let Some(upgraded) = upgraded.await else { return };
-        let reason = v1::serve(upgraded, context, asker.credentials, asker.address, stop).await;
-        tracing::debug!(client = %asker.address, reason, "a socket was closed");
+        let serving = v1::serve(upgraded, context.clone(), asker.credentials, address, bell);
+        let (why, reason) = serving.await;
+        context.closes.count(Transport::V1, why);
+        tracing::debug!(client = %address, reason, "a socket was closed");
     });
     Ok(response)
 }
@@ -188,13 +201,14 @@ async fn watch_plain(
     mut request: Request,
 ) -> Result<Response, Refusal> {
     let handshake = Handshake::check(&mut request)?;
-    let (viewer, bell, permit) = asker.watch(&context, &name)?;
+    let (viewer, bell, permit) = asker.watch(&context, &name, Transport::PlainWebSocket)?;
     let (response, upgraded) = handshake.accept(None);
-    let stop = context.stop.clone();
-    context.tasks.spawn(async move {
+    let tasks = context.tasks.clone();
+    tasks.spawn(async move {
         let Some(upgraded) = upgraded.await else { return };
-        let reason = plain::show(upgraded, viewer, bell, stop).await;
-        tracing::debug!(client = %asker.address, stream = name, reason, "a socket was closed");
+        let (why, reason) = plain::show(upgraded, viewer, bell, context.stop.clone()).await;
+        context.closes.count(Transport::PlainWebSocket, why);
+        tracing::debug!(client = %asker.address(), stream = name, reason, "a socket was closed");
         drop(permit);
     });
     Ok(response)
@@ -205,8 +219,9 @@ async fn watch_mjpeg(
     Path(name): Path<String>,
     asker: Asker,
 ) -> Result<Response, Refusal> {
-    let (viewer, bell, permit) = asker.watch(&context, &name)?;
-    Ok(mjpeg::answer(viewer, bell, permit, context.no_signal.clone(), context.stop.clone()))
+    let (viewer, bell, permit) = asker.watch(&context, &name, Transport::Mjpeg)?;
+    let gauge = Gauge::new(asker.connection.socket);
+    Ok(mjpeg::answer(mjpeg::Watcher { viewer, bell, gauge, permit }, context))
 }
 
 async fn watch_snapshot(
@@ -214,7 +229,7 @@ async fn watch_snapshot(
     Path(name): Path<String>,
     asker: Asker,
 ) -> Result<Response, Refusal> {
-    let (viewer, bell, _permit) = asker.watch(&context, &name)?;
+    let (viewer, bell, _permit) = asker.watch(&context, &name, Transport::Snapshot)?;
     let answer = snapshot::answer(viewer, bell, &context.no_signal);
     context
         .stop
@@ -253,7 +268,7 @@ async fn list(State(context): Shared, asker: Asker) -> Result<impl IntoResponse,
 async fn read_metrics(State(context): Shared, asker: Asker) -> Result<impl IntoResponse, Refusal> {
     asker.may(&context, Action::ReadMetrics)?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    Ok(([(header::CONTENT_TYPE, kind)], metrics::text(&context.hub)))
+    Ok(([(header::CONTENT_TYPE, kind)], metrics::text(&context)))
 }
 
 async fn ready(State(context): Shared, asker: Asker) -> Result<impl IntoResponse, Refusal> {

@@ -1,6 +1,7 @@
-//! Counters of what went out, by transport.
+//! Counters of what went out, by stream and transport.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// How frames travel to a viewer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +31,44 @@ impl Transport {
     }
 }
 
+/// Why a frame did not go to a viewer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Held {
+    /// Its turn came too late: this relay was busy.
+    Relay,
+    /// The link still had earlier ones to carry.
+    Link,
+    /// The viewer had not shown earlier ones yet.
+    Viewer,
+    /// The viewer asked for fewer (`fps`).
+    Wish,
+}
+
+impl Held {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Relay, Self::Link, Self::Viewer, Self::Wish];
+
+    /// The name in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Relay => "relay",
+            Self::Link => "link",
+            Self::Viewer => "viewer",
+            Self::Wish => "wish",
+        }
+    }
+}
+
+/// Upper bounds of the age histogram, in microseconds; one more bucket holds what is above.
+pub const AGES: [u64; 12] = [
+    5_000, 10_000, 20_000, 35_000, 50_000, 100_000, 200_000, 350_000, 500_000, 1_000_000,
+    2_000_000, 5_000_000,
+];
+
+/// Upper bounds of how many places a viewer was behind the newest frame when its turn came; one more bucket holds
+/// what is above.
+pub const PLACES: [u64; 6] = [0, 1, 2, 5, 15, 60];
+
 /// What one stream sent, by transport.
 #[derive(Debug, Default)]
 pub struct Traffic([Counters; Transport::ALL.len()]);
@@ -37,39 +76,134 @@ pub struct Traffic([Counters; Transport::ALL.len()]);
 /// What one stream sent over one transport.
 #[derive(Debug, Default)]
 pub struct Counters {
-    frames: AtomicU64,
+    viewers: AtomicU64,
     bytes: AtomicU64,
-    dropped: AtomicU64,
+    dropped: [AtomicU64; Held::ALL.len()],
+    freezes: AtomicU64,
+    ages: Histogram<{ AGES.len() + 1 }>,
+    places: Histogram<{ PLACES.len() + 1 }>,
+}
+
+/// A bounded number of counters, and the sum of what was counted.
+#[derive(Debug)]
+struct Histogram<const BUCKETS: usize> {
+    buckets: [AtomicU64; BUCKETS],
+    sum: AtomicU64,
+}
+
+/// A reading of a histogram.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Counted {
+    /// How many fell into each bucket, in the order of its bounds, and above them.
+    pub buckets: Vec<u64>,
+    /// The sum of all that was counted.
+    pub sum: u64,
+}
+
+/// A frame on its way out.
+#[derive(Debug, Clone, Copy)]
+pub struct Outgoing {
+    /// Bytes of payload.
+    pub bytes: usize,
+    /// Its age.
+    pub age: Duration,
+    /// Frames between it and the newest when the viewer's turn came, itself not counted.
+    pub places_behind: u64,
 }
 
 /// A reading of [`Counters`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Sent {
+    /// Viewers now.
+    pub viewers: u64,
     /// Frames sent.
     pub frames: u64,
     /// Bytes of payload sent.
     pub bytes: u64,
-    /// Frames dropped for slow viewers.
-    pub dropped: u64,
+    /// Frames not sent, in the order of [`Held::ALL`].
+    pub dropped: [u64; Held::ALL.len()],
+    /// Times that a viewer was sent nothing for more than 200 ms while there were newer frames.
+    pub freezes: u64,
+    /// Ages when sent, in microseconds, in buckets bounded by [`AGES`].
+    pub ages: Counted,
+    /// Places behind the newest frame, in buckets bounded by [`PLACES`].
+    pub places: Counted,
+}
+
+impl<const BUCKETS: usize> Default for Histogram<BUCKETS> {
+    fn default() -> Self {
+        Self { buckets: [const { AtomicU64::new(0) }; BUCKETS], sum: AtomicU64::new(0) }
+    }
+}
+
+impl<const BUCKETS: usize> Histogram<BUCKETS> {
+    fn count(&self, bounds: &[u64], value: u64) {
+        let bucket = bounds.iter().position(|bound| value <= *bound).unwrap_or(bounds.len());
+        add(&self.buckets[bucket], 1);
+        if value > 0 {
+            add(&self.sum, value);
+        }
+    }
+
+    fn read(&self) -> Counted {
+        Counted { buckets: self.buckets.iter().map(read).collect(), sum: read(&self.sum) }
+    }
 }
 
 impl Traffic {
-    /// Counts one frame of so many bytes of payload, and those dropped before it.
-    pub fn count(&self, transport: Transport, bytes: usize, dropped: u64) {
-        let counters = &self.0[transport as usize];
-        counters.frames.fetch_add(1, Ordering::Relaxed);
-        counters.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
-        counters.dropped.fetch_add(dropped, Ordering::Relaxed);
+    /// The counters of one transport.
+    pub fn over(&self, transport: Transport) -> &Counters {
+        &self.0[transport as usize]
+    }
+}
+
+impl Counters {
+    /// A viewer came.
+    pub fn join(&self) {
+        add(&self.viewers, 1);
     }
 
-    /// What was sent over a transport so far.
-    pub fn sent(&self, transport: Transport) -> Sent {
-        let counters = &self.0[transport as usize];
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    /// A viewer left.
+    pub fn leave(&self) {
+        self.viewers.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Counts a frame that is sent.
+    pub fn send(&self, frame: Outgoing) {
+        add(&self.bytes, frame.bytes as u64);
+        self.ages.count(&AGES, frame.age.as_micros() as u64);
+        self.places.count(&PLACES, frame.places_behind);
+    }
+
+    /// Counts frames that are not sent, and why.
+    pub fn drop_frames(&self, held: Held, count: u64) {
+        add(&self.dropped[held as usize], count);
+    }
+
+    /// Counts a freeze.
+    pub fn freeze(&self) {
+        add(&self.freezes, 1);
+    }
+
+    /// All counters.
+    pub fn read(&self) -> Sent {
+        let ages = self.ages.read();
         Sent {
-            frames: read(&counters.frames),
-            bytes: read(&counters.bytes),
-            dropped: read(&counters.dropped),
+            viewers: read(&self.viewers),
+            frames: ages.buckets.iter().sum(),
+            bytes: read(&self.bytes),
+            dropped: std::array::from_fn(|held| read(&self.dropped[held])),
+            freezes: read(&self.freezes),
+            ages,
+            places: self.places.read(),
         }
     }
+}
+
+fn add(counter: &AtomicU64, count: u64) {
+    counter.fetch_add(count, Ordering::Relaxed);
+}
+
+fn read(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
 }

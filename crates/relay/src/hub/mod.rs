@@ -5,7 +5,8 @@
 //! - [`Track`]: a ring that rings the bells of those who wait for it;
 //! - [`Stream`]: a name, its status and its tracks;
 //! - [`Viewer`]: one subscription: a place in a ring;
-//! - [`pace`]: whether a viewer keeps up.
+//! - [`pace`]: whether a viewer keeps up;
+//! - [`Bell`] and [`Ringer`]: how those who wait are woken.
 //!
 //! What does not belong here: axum, ZeroMQ, and what is inside a payload.
 
@@ -21,13 +22,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use fanlight_protocol::StreamName;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
-pub use bells::Bell;
+pub use bells::{Bell, Ringer};
 pub use frame::Frame;
 pub use stream::{Status, Stream};
 pub use track::Track;
-pub use viewer::{Next, Viewer};
+pub use viewer::{Manner, Newer, Next, Viewer};
 
 /// All streams, by name.
 ///
@@ -38,12 +39,12 @@ pub struct Hub {
     /// Counts changes of what is listed: streams that came or went, or changed their state.
     changes: watch::Sender<u64>,
     /// Woken when a track gets its first viewer.
-    demand: Bell,
+    demand: Arc<Notify>,
 }
 
 impl Hub {
     /// An empty hub. `demand` is rung when a track gets its first viewer.
-    pub fn new(demand: Bell) -> Self {
+    pub fn new(demand: Arc<Notify>) -> Self {
         Self { streams: Mutex::default(), changes: watch::Sender::new(0), demand }
     }
 

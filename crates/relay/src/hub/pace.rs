@@ -28,34 +28,35 @@ struct Count {
 #[derive(Debug, Default)]
 pub struct Pace {
     window: VecDeque<Count>,
-    slow: bool,
+    slow_since: Option<Timestamp>,
     last_fault: Timestamp,
 }
 
 impl Pace {
     /// Notes a frame sent at `now`, which had `waited` in this relay, after `dropped` others.
-    /// Returns whether the viewer has just become slow (true) or well again (false).
-    pub fn note(&mut self, now: Timestamp, waited: Duration, dropped: u64) -> Option<bool> {
+    pub fn note(&mut self, now: Timestamp, waited: Duration, dropped: u64) {
         self.count(now, dropped);
         let late = waited > TOLERATED_WAIT;
         if dropped > 0 || late {
             self.last_fault = now;
         }
+        self.slow_since = match self.slow_since {
+            Some(since) => (now.since(self.last_fault) < RECOVERY).then_some(since),
+            None => (late || dropped > 0 && self.drops_too_many()).then_some(now),
+        };
+    }
+
+    fn drops_too_many(&self) -> bool {
         let (sent, dropped) = self
             .window
             .iter()
             .fold((0, 0), |(sent, dropped), count| (sent + count.sent, dropped + count.dropped));
-        let slow = if self.slow {
-            now.since(self.last_fault) < RECOVERY
-        } else {
-            late || dropped * TOLERATED_SHARE > sent + dropped
-        };
-        (std::mem::replace(&mut self.slow, slow) != slow).then_some(slow)
+        dropped * TOLERATED_SHARE > sent + dropped
     }
 
-    /// Whether the viewer is slow.
-    pub fn is_slow(&self) -> bool {
-        self.slow
+    /// Since when the viewer is slow; `None` while it keeps up.
+    pub fn slow_since(&self) -> Option<Timestamp> {
+        self.slow_since
     }
 
     fn count(&mut self, now: Timestamp, dropped: u64) {
@@ -86,7 +87,10 @@ mod tests {
         (0..frames)
             .filter_map(|_| {
                 *now = *now + interval;
-                pace.note(*now, Duration::from_millis(5), dropped)
+                let before = pace.slow_since().is_some();
+                pace.note(*now, Duration::from_millis(5), dropped);
+                let after = pace.slow_since().is_some();
+                (before != after).then_some(after)
             })
             .collect()
     }
@@ -111,14 +115,15 @@ mod tests {
         let (mut pace, mut now) = (Pace::default(), Timestamp::from_micros(1));
         send(&mut pace, &mut now, 5, 0);
         now = now + FRAME * 4;
-        assert_eq!(pace.note(now, Duration::from_millis(5), 3), None);
+        pace.note(now, Duration::from_millis(5), 3);
+        assert_eq!(pace.slow_since(), None);
         assert_eq!(send(&mut pace, &mut now, 10, 0), UNCHANGED);
     }
 
     #[test]
     fn a_frame_that_waited_half_a_second_is_slow() {
         let mut pace = Pace::default();
-        assert_eq!(pace.note(Timestamp::from_micros(9), Duration::from_millis(501), 0), Some(true));
-        assert!(pace.is_slow());
+        pace.note(Timestamp::from_micros(9), Duration::from_millis(501), 0);
+        assert_eq!(pace.slow_since(), Some(Timestamp::from_micros(9)));
     }
 }

@@ -1,14 +1,16 @@
 //! A name, how it is, and its tracks.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use fanlight_protocol::{
     Rendition, StreamName, StreamState, Timestamp, Topic, TrackEntry, TrackName,
 };
+use tokio::sync::Notify;
 
-use super::{Bell, Track, Viewer};
-use crate::traffic::Traffic;
+use super::{Bell, Manner, Track, Viewer};
+use crate::traffic::{Traffic, Transport};
 
 /// How a stream is, as its publisher says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,17 +43,20 @@ impl Status {
 pub struct Stream {
     name: StreamName,
     status: Mutex<Arc<Status>>,
+    /// Counts the changes of the status that anybody sees.
+    changes: AtomicU64,
     tracks: Mutex<BTreeMap<TrackName, Arc<Track>>>,
-    demand: Bell,
+    demand: Arc<Notify>,
     /// What went out to viewers.
     pub traffic: Traffic,
 }
 
 impl Stream {
-    pub(super) fn new(name: StreamName, status: Status, demand: Bell) -> Self {
+    pub(super) fn new(name: StreamName, status: Status, demand: Arc<Notify>) -> Self {
         Self {
             name,
             status: Mutex::new(Arc::new(status)),
+            changes: AtomicU64::new(0),
             tracks: Mutex::default(),
             demand,
             traffic: Traffic::default(),
@@ -68,6 +73,11 @@ impl Stream {
         self.status.lock().expect("no panic while the status is replaced").clone()
     }
 
+    /// How often it has changed as far as anybody sees it: a cheap way to find out whether there is news.
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
     /// Replaces the status and wakes all viewers where it looks different; returns whether it does.
     pub fn set_status(&self, status: Status) -> bool {
         let status = Arc::new(status);
@@ -77,6 +87,7 @@ impl Stream {
         );
         let changed = !before.looks_like(&status);
         if changed {
+            self.changes.fetch_add(1, Ordering::Release);
             self.tracks().iter().for_each(|track| track.ring_bells());
         }
         changed
@@ -119,13 +130,19 @@ impl Stream {
     }
 
     /// Begins to watch a track: `bell` rings when there is a frame or the status changes.
-    pub fn watch(self: &Arc<Self>, name: &TrackName, bell: Bell) -> Viewer {
+    pub fn watch(
+        self: &Arc<Self>,
+        name: &TrackName,
+        transport: Transport,
+        manner: Manner,
+        bell: Bell,
+    ) -> Viewer {
         let track = self.track(name);
         let (place, first) = track.join(bell.clone());
         if first {
             self.demand.notify_one();
         }
-        Viewer::new(self.clone(), track, place, bell)
+        Viewer::new(self.clone(), track, transport, place, bell, manner)
     }
 
     fn lock_tracks(&self) -> std::sync::MutexGuard<'_, BTreeMap<TrackName, Arc<Track>>> {

@@ -2,12 +2,13 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use fanlight_protocol::Topic;
+use fanlight_protocol::{Timestamp, Topic};
 
 use super::Frame;
 use super::bells::{Bell, Bells};
-use super::ring::{Place, Ring, Step};
+use super::ring::{Pick, Place, Ring, Turn};
 
 /// A track. The mutex guards the ring only: it is held to push or to take a handle, never across a wait or a send, and
 /// released before anybody is woken.
@@ -17,6 +18,8 @@ pub struct Track {
     ring: Mutex<Ring>,
     bells: Bells,
     viewers: AtomicU64,
+    /// How far behind those stay that stay behind. The mutex guards the list only.
+    behind: Mutex<Vec<Duration>>,
     lost: AtomicU64,
     runs: AtomicU64,
 }
@@ -28,6 +31,7 @@ impl Track {
             ring: Mutex::default(),
             bells: Bells::default(),
             viewers: AtomicU64::new(0),
+            behind: Mutex::default(),
             lost: AtomicU64::new(0),
             runs: AtomicU64::new(0),
         }
@@ -74,8 +78,8 @@ impl Track {
         self.viewers.load(Ordering::Relaxed)
     }
 
-    pub(super) fn step(&self, place: Place) -> Option<Step> {
-        self.ring().step(place)
+    pub(super) fn step(&self, place: Place, pick: Pick, now: Timestamp) -> Turn {
+        self.ring().step(place, pick, now)
     }
 
     /// Adds a viewer; returns its place, and whether it is the first. It begins with the newest frame held.
@@ -88,6 +92,26 @@ impl Track {
     pub(super) fn leave(&self, bell: &Bell) {
         self.bells.remove(bell);
         self.viewers.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// A viewer stays so far behind from now on.
+    pub(super) fn stay_behind(&self, by: Duration) {
+        self.reach(|behind| behind.push(by));
+    }
+
+    /// One that stayed so far behind does so no more.
+    pub(super) fn catch_up(&self, by: Duration) {
+        self.reach(|behind| {
+            if let Some(at) = behind.iter().position(|known| *known == by) {
+                behind.swap_remove(at);
+            }
+        });
+    }
+
+    fn reach(&self, change: impl FnOnce(&mut Vec<Duration>)) {
+        let mut behind = self.behind.lock().expect("no panic while the list is changed");
+        change(&mut behind);
+        self.ring().hold(behind.iter().max().copied().unwrap_or_default());
     }
 
     /// Lets go of all frames, so that whoever comes later does not begin with an old one.

@@ -2,10 +2,23 @@
 //!
 //! `axum::serve` offers neither time-outs nor socket options nor a bound on what hyper holds back, so the accept loop
 //! is our own.
+//!
+//! - [`listen`] and [`congestion`]: the port, and how its connections send;
+//! - [`loops`]: the threads on which viewers are served;
+//! - [`Socket`]: one connection, and [`Link`], through which it is written to;
+//! - [`answer`]: bodies that are not copied;
+//! - [`Gauge`] and [`headroom`]: whether another frame would reach the viewer soon.
 
+pub mod answer;
+pub mod congestion;
 mod descriptors;
+mod gauge;
+pub mod headroom;
 mod link;
 mod listen;
+pub mod loops;
+mod socket;
+mod tcp_info;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,6 +27,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
+use futures_util::TryFutureExt as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -22,11 +36,16 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
+use crate::hub::Ringer;
 use crate::limits::{Full, Limits, Permit};
+use answer::Answer;
+use loops::Loops;
 
 pub use descriptors::raise_descriptor_limit;
+pub use gauge::Gauge;
 pub use link::Link;
 pub use listen::listen;
+pub use socket::Socket;
 
 /// A request's head, and an idle connection's next one, must be whole within this time.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -38,14 +57,20 @@ pub const MAX_HEAD: usize = 16 * 1024;
 /// Most header lines of a request.
 pub const MAX_HEADERS: usize = 64;
 
-/// The client's address, as an extension of each request.
-#[derive(Debug, Clone, Copy)]
-pub struct Client(pub SocketAddr);
+/// The connection a request came on, as an extension of it.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    /// The connection.
+    pub socket: Arc<Socket>,
+    /// What rings the bells of the thread that serves it.
+    pub ringer: Arc<Ringer>,
+}
 
-/// Accepts and serves connections until `stop`; every one becomes a task of `tasks`.
+/// Accepts connections until `stop`, and has them served by `loops`; every one becomes a task of `tasks`.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
+    loops: Arc<Loops>,
     limits: Arc<Limits>,
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -65,7 +90,11 @@ pub async fn serve(
                 continue;
             }
         };
-        tasks.spawn(connection(stream, address, place, router.clone(), stop.clone()));
+        // It leaves this thread's poller, and enters that of the one that will serve it.
+        let Ok(stream) = stream.into_std() else { continue };
+        let serving = loops.next();
+        let connection = Arriving { stream, address, place, ringer: serving.ringer().clone() };
+        serving.spawn(tasks.track_future(connection.serve(router.clone(), stop.clone())));
     }
 }
 
@@ -87,18 +116,30 @@ async fn pause_after(error: &std::io::Error) {
     tokio::time::sleep(Duration::from_millis(100)).await;
 }
 
-async fn connection(
-    stream: TcpStream,
+/// A connection that was accepted, on its way to the thread that will serve it.
+struct Arriving {
+    stream: std::net::TcpStream,
     address: SocketAddr,
     place: Permit,
-    router: Router,
-    stop: CancellationToken,
-) {
-    // A client that is gone already is nobody to tell.
-    let Ok(link) = Link::new(stream, address, place) else { return };
+    ringer: Arc<Ringer>,
+}
+
+impl Arriving {
+    async fn serve(self, router: Router, stop: CancellationToken) {
+        let Self { stream, address, place, ringer } = self;
+        let socket = TcpStream::from_std(stream).and_then(|stream| Socket::new(stream, address));
+        // A client that is gone already is nobody to tell.
+        let Ok(socket) = socket.map(Arc::new) else { return };
+        let link = Link::new(socket.clone(), place);
+        speak_http(link, Connection { socket, ringer }, router, stop).await;
+    }
+}
+
+async fn speak_http(link: Link, connection: Connection, router: Router, stop: CancellationToken) {
+    let address = connection.socket.client;
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(Client(address));
-        router.clone().oneshot(request.map(Body::new))
+        request.extensions_mut().insert(connection.clone());
+        router.clone().oneshot(request.map(Body::new)).map_ok(Answer::of)
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -1,13 +1,14 @@
 //! Which stream and track a request means, and how it wants it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::http::StatusCode;
 use fanlight_protocol::viewer::control::{RenditionWish, Watch};
 use fanlight_protocol::{Codec, Rendition, TrackName};
 use serde::Deserialize;
 
-use crate::hub::{Hub, Stream};
+use crate::hub::ring::MAX_BUFFER;
+use crate::hub::{Hub, Manner, Stream};
 use crate::refusal::Refusal;
 
 /// Frames a second that may be asked for: from one in a hundred seconds to more than any camera has.
@@ -21,7 +22,7 @@ pub struct Query {
     rendition: Option<String>,
     codec: Option<String>,
     fps: Option<f64>,
-    buffer: Option<String>,
+    buffer: Option<f64>,
     /// The relay's token, where it wants one.
     pub token: Option<String>,
 }
@@ -31,50 +32,51 @@ pub struct Query {
 pub struct Wish {
     rendition: RenditionWish,
     codec: Option<Codec>,
-    /// At most so many frames a second.
-    pub fps: Option<f64>,
+    /// Which of its frames, and when.
+    pub manner: Manner,
 }
 
 impl Wish {
     /// What a query says.
     ///
     /// # Errors
-    /// 400 that names what is wrong, 501 where it is not there yet.
+    /// 400 that names what is wrong.
     pub fn from_query(query: &Query) -> Result<Self, Refusal> {
-        if query.buffer.is_some() {
-            return Err(not_yet("buffer"));
-        }
         let bad = |error: fanlight_protocol::InvalidName| Refusal::bad_request(error.to_string());
         let rendition = query.rendition.as_deref().map(str::parse).transpose().map_err(bad)?;
         let codec = match query.codec.as_deref() {
             None | Some("auto") => None,
             Some(codec) => Some(codec.parse().map_err(bad)?),
         };
-        Self::new(rendition, codec, query.fps)
+        Self::new(rendition, codec, query.fps, query.buffer)
     }
 
     /// What a `watch` says.
     ///
     /// # Errors
-    /// 400 that names what is wrong, 501 where it is not there yet.
+    /// 400 that names what is wrong.
     pub fn from_watch(watch: &Watch) -> Result<Self, Refusal> {
-        if watch.buffer.is_some_and(|seconds| seconds != 0.0) {
-            return Err(not_yet("buffer"));
-        }
-        Self::new(watch.rendition.clone(), watch.codec, watch.fps)
+        Self::new(watch.rendition.clone(), watch.codec, watch.fps, watch.buffer)
     }
 
     fn new(
         rendition: Option<RenditionWish>,
         codec: Option<Codec>,
         fps: Option<f64>,
+        buffer: Option<f64>,
     ) -> Result<Self, Refusal> {
         if let Some(fps) = fps.filter(|fps| !FPS.contains(fps)) {
             let message = format!("fps={fps}: {} to {}", FPS.start(), FPS.end());
             return Err(Refusal::bad_request(message));
         }
+        let most = MAX_BUFFER.as_secs_f64();
+        if let Some(buffer) = buffer.filter(|buffer| !(0.0..=most).contains(buffer)) {
+            let message = format!("buffer={buffer}: 0 to {most} seconds");
+            return Err(Refusal::bad_request(message));
+        }
+        let behind = Duration::from_secs_f64(buffer.unwrap_or(0.0));
         let rendition = rendition.unwrap_or(RenditionWish::Exactly(Rendition::full()));
-        Ok(Self { rendition, codec, fps })
+        Ok(Self { rendition, codec, manner: Manner { fps, behind } })
     }
 
     /// The track of a stream that is meant.
@@ -121,11 +123,6 @@ pub fn stream(hub: &Hub, name: &str) -> Result<Arc<Stream>, Refusal> {
             or_none(&known)
         ))
     })
-}
-
-fn not_yet(what: &str) -> Refusal {
-    let message = format!("{what} is not there yet: this release shows the newest frames");
-    Refusal::new(StatusCode::NOT_IMPLEMENTED, message)
 }
 
 fn or_none(known: &[String]) -> String {

@@ -7,24 +7,25 @@
 //! see where it ends.
 
 use std::fmt::Write as _;
-use std::pin::Pin;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use bytes::{Bytes, BytesMut};
 use fanlight_bus::clock;
 use futures_util::stream;
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
 
-use super::no_signal::NoSignal;
 use super::seconds;
-use crate::hub::{Bell, Frame, Viewer};
+use crate::closes::Why;
+use crate::context::Context;
+use crate::hub::{Bell, Frame, Next, Viewer};
 use crate::limits::Permit;
-use crate::traffic::Transport;
+use crate::server::Gauge;
+use crate::server::answer::{self, Piece, piece};
+use crate::traffic::{Held, Transport};
 
 const FIRST_BOUNDARY: &[u8] = b"--fanlight\r\n";
 const NEXT_BOUNDARY: &[u8] = b"\r\n--fanlight\r\n";
@@ -34,30 +35,27 @@ const SILENCE: Duration = Duration::from_secs(5);
 /// Room for a part's head, with some to spare.
 const PART_HEAD: usize = 128;
 
+/// Whoever watches, and by which connection.
+#[derive(Debug)]
+pub struct Watcher {
+    /// What is watched.
+    pub viewer: Viewer,
+    /// Rings when there may be a frame.
+    pub bell: Bell,
+    /// How the connection stands.
+    pub gauge: Gauge,
+    /// Its place among all viewers.
+    pub permit: Permit,
+}
+
 /// The endless answer for one viewer.
-pub fn answer(
-    viewer: Viewer,
-    bell: Bell,
-    permit: Permit,
-    no_signal: Arc<NoSignal>,
-    stop: CancellationToken,
-) -> Response {
-    let parts = Parts {
-        viewer,
-        bell,
-        stop,
-        heads: BytesMut::new(),
-        next: Chunk::Begin,
-        no_signal,
-        _permit: permit,
-    };
-    let chunks = stream::unfold(parts, |mut parts| async move {
-        let chunk = parts.next().await?;
-        Some((Ok::<_, std::convert::Infallible>(chunk), parts))
+pub fn answer(watcher: Watcher, context: Arc<Context>) -> Response {
+    let parts = Parts { watcher, context, heads: BytesMut::new(), begun: false };
+    let parts = stream::unfold(parts, |mut parts| async move {
+        let part = parts.next().await.transpose()?;
+        Some((part, parts))
     });
-    // Pinned here, so that the body is one allocation for the viewer's life.
-    let chunks: Pin<Box<dyn stream::Stream<Item = _> + Send>> = Box::pin(chunks);
-    let mut response = Response::new(Body::from_stream(chunks));
+    let mut response = answer::in_pieces(Box::pin(parts));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -65,59 +63,51 @@ pub fn answer(
     response
 }
 
-async fn next_frame(viewer: &mut Viewer, bell: &Bell) -> Arc<Frame> {
-    loop {
-        if let Some(next) = viewer.try_next(Transport::Mjpeg, clock::now()) {
-            return next.frame;
+impl Watcher {
+    async fn frame(&mut self) -> io::Result<Arc<Frame>> {
+        loop {
+            let now = clock::now();
+            let due = match self.gauge.wait(now)? {
+                Some(later) => {
+                    self.viewer.hold(Held::Link);
+                    Some(later)
+                }
+                None => match self.viewer.next(now) {
+                    Next::Frame(frame, _) => return Ok(frame),
+                    Next::At(due) => Some(due),
+                    Next::Nothing => None,
+                },
+            };
+            match due {
+                // A wait without a queue on the way is short: the bell may as well be heard after it.
+                Some(due) => tokio::time::sleep(due.since(now)).await,
+                None => self.bell.rung().await,
+            }
         }
-        bell.notified().await;
     }
-}
-
-/// What goes out next.
-enum Chunk {
-    /// The boundary before the first part.
-    Begin,
-    /// A part's head, once there is a frame.
-    Head,
-    /// The picture.
-    Payload(Bytes),
-    /// The boundary after it.
-    Boundary,
 }
 
 struct Parts {
-    viewer: Viewer,
-    bell: Bell,
-    stop: CancellationToken,
+    watcher: Watcher,
+    context: Arc<Context>,
     /// Where heads are written; its memory is used again once they are sent.
     heads: BytesMut,
-    next: Chunk,
-    no_signal: Arc<NoSignal>,
-    _permit: Permit,
+    begun: bool,
 }
 
 impl Parts {
-    /// hyper asks for the next chunk only when it has room, so the newest frame is chosen as late as can be.
-    async fn next(&mut self) -> Option<Bytes> {
-        match std::mem::replace(&mut self.next, Chunk::Head) {
-            Chunk::Begin => Some(Bytes::from_static(FIRST_BOUNDARY)),
-            Chunk::Head => self.head().await,
-            Chunk::Payload(payload) => {
-                self.next = Chunk::Boundary;
-                Some(payload)
-            }
-            Chunk::Boundary => Some(Bytes::from_static(NEXT_BOUNDARY)),
+    /// hyper asks for the next part only when it has sent the last one, so the newest frame is chosen as late as can be.
+    async fn next(&mut self) -> io::Result<Option<Piece>> {
+        if !std::mem::replace(&mut self.begun, true) {
+            return Ok(Some(piece(Bytes::from_static(FIRST_BOUNDARY), Bytes::new(), Bytes::new())));
         }
-    }
-
-    async fn head(&mut self) -> Option<Bytes> {
-        let frame = self
-            .stop
-            .run_until_cancelled(timeout(SILENCE, next_frame(&mut self.viewer, &self.bell)));
-        let (payload, taken_at) = match frame.await? {
-            Ok(frame) => (frame.payload.clone(), frame.captured_at),
-            Err(_) => (self.no_signal.picture(self.viewer.stream()), clock::now()),
+        let frame = timeout(SILENCE, self.watcher.frame());
+        let Some(frame) = self.context.stop.run_until_cancelled(frame).await else {
+            return Ok(None);
+        };
+        let (payload, taken_at) = match frame {
+            Ok(frame) => frame.map(|frame| (frame.payload.clone(), frame.captured_at))?,
+            Err(_) => (self.context.no_signal.picture(self.watcher.viewer.stream()), clock::now()),
         };
         self.heads.reserve(PART_HEAD);
         write!(
@@ -127,7 +117,18 @@ impl Parts {
             seconds(taken_at)
         )
         .expect("writing to memory does not fail");
-        self.next = Chunk::Payload(payload);
-        Some(self.heads.split().freeze())
+        let boundary = Bytes::from_static(NEXT_BOUNDARY);
+        Ok(Some(piece(self.heads.split().freeze(), payload, boundary)))
+    }
+}
+
+impl Drop for Parts {
+    fn drop(&mut self) {
+        let why = match (self.watcher.gauge.has_stalled(), self.context.stop.is_cancelled()) {
+            (true, _) => Why::Stalled,
+            (false, true) => Why::Ending,
+            (false, false) => Why::Left,
+        };
+        self.context.closes.count(Transport::Mjpeg, why);
     }
 }

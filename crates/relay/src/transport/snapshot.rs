@@ -10,8 +10,7 @@ use fanlight_bus::clock;
 
 use super::no_signal::NoSignal;
 use super::seconds;
-use crate::hub::{Bell, Frame, Viewer};
-use crate::traffic::Transport;
+use crate::hub::{Bell, Frame, Next, Viewer};
 
 /// How long a young frame is waited for.
 pub const PATIENCE: Duration = Duration::from_secs(3);
@@ -30,12 +29,12 @@ pub async fn answer(mut viewer: Viewer, bell: Bell, no_signal: &NoSignal) -> Res
 
 async fn young_frame(viewer: &mut Viewer, bell: &Bell) -> Arc<Frame> {
     loop {
-        while let Some(next) = viewer.try_next(Transport::Snapshot, clock::now()) {
-            if clock::now().since(next.frame.captured_at) < YOUNG {
-                return next.frame;
+        while let Next::Frame(frame, _) = viewer.next(clock::now()) {
+            if clock::now().since(frame.captured_at) < YOUNG {
+                return frame;
             }
         }
-        bell.notified().await;
+        bell.rung().await;
     }
 }
 

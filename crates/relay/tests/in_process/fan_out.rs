@@ -58,9 +58,13 @@ async fn a_viewer_that_stalls_skips_to_newer_pictures_and_nobody_else_notices() 
     assert!(seen.len() < frames as usize, "it cannot have been sent everything");
     let metrics = String::from_utf8(relay.get("/metrics", &[]).await.body).unwrap();
     let dropped = frames - seen.len() as u64;
-    let line =
-        format!("fanlight_frames_dropped_total{{stream=\"cam\",transport=\"v1\"}} {dropped}");
-    assert!(metrics.contains(&line), "{line}\n{metrics}");
+    let line = |reason: &str, count: u64| {
+        format!(
+            "fanlight_frames_dropped_total{{stream=\"cam\",transport=\"v1\",reason=\"{reason}\"}} {count}"
+        )
+    };
+    assert!(metrics.contains(&line("link", dropped)), "{dropped}\n{metrics}");
+    assert!(metrics.contains(&line("relay", 0)), "{metrics}");
 }
 
 #[tokio::test]

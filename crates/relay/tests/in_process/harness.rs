@@ -14,6 +14,7 @@ use fanlight_protocol::{
 };
 use fanlight_relay::access::{Access, HostRule, OriginRule};
 use fanlight_relay::limits::Limits;
+use fanlight_relay::server::congestion::Congestion;
 use fanlight_relay::{Relay, Settings};
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -64,6 +65,8 @@ impl Site {
         let settings = Settings {
             listen: "127.0.0.1:0".parse().unwrap(),
             reuse_port: false,
+            threads: 2,
+            congestion: Congestion::System,
             bus: SubscriberOptions { endpoints: Vec::new(), folder: Some(self.bus()) },
             access: Access {
                 token: None,

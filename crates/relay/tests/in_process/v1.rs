@@ -162,7 +162,7 @@ async fn what_cannot_be_done_is_answered_with_the_reason() {
     assert_eq!((id, code.as_str()), (Some(7), "unknown-stream"));
     assert!(message.contains("it has: full.jpeg"), "{message}");
     assert_eq!(said(r#"{"type":"watch","id":7,"stream":"cam","fps":0}"#).await.1, "bad-message");
-    assert_eq!(said(r#"{"type":"watch","id":7,"stream":"cam","buffer":2}"#).await.1, "unsupported");
+    assert_eq!(said(r#"{"type":"watch","id":7,"stream":"cam","buffer":9}"#).await.1, "bad-message");
     assert_eq!(said(r#"{"type":"watch","id":7,"stream":"../etc"}"#).await.0, Some(7));
     assert_eq!(said(r#"{"type":"dance"}"#).await.1, "bad-message");
     assert_eq!(said("rubbish").await.1, "bad-message");

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use fanlight_protocol::Timestamp;
 use fanlight_protocol::viewer::FromRelay;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
 
 use crate::context::Context;
 
@@ -16,30 +16,43 @@ const AT_LEAST_EVERY: Duration = Duration::from_secs(2);
 /// When to send the list next.
 pub(super) struct Listing {
     changes: watch::Receiver<u64>,
-    sent_at: Instant,
+    /// What changed is not told yet.
+    changed: bool,
+    sent_at: Option<Timestamp>,
 }
 
 impl Listing {
-    /// For a socket that has just been sent the list.
+    /// For a socket that has just asked for the list.
     pub(super) fn new(context: &Context) -> Self {
-        Self { changes: context.hub.watch_changes(), sent_at: Instant::now() }
+        Self { changes: context.hub.watch_changes(), changed: true, sent_at: None }
     }
 
     /// Somebody asked for the list again.
     pub(super) fn ask(&mut self) {
-        self.changes.mark_changed();
+        self.changed = true;
     }
 
-    /// Waits until the list is to be sent again. May be given up and begun anew without harm.
-    pub(super) async fn due(&mut self) {
-        tokio::select! {
-            () = sleep_until(self.sent_at + AT_LEAST_EVERY) => {}
-            // It fails only when the hub is gone, and then the socket is closing.
-            _ = self.changes.changed() => self.changes.mark_changed(),
+    /// Waits for a change. May be given up and begun anew without harm.
+    pub(super) async fn changed(&mut self) {
+        // It fails only when the hub is gone, and then the socket is closing.
+        let _ = self.changes.changed().await;
+        self.changed = true;
+    }
+
+    /// When the list is to be sent, if nothing changes before.
+    pub(super) fn due_at(&self) -> Timestamp {
+        let Some(sent_at) = self.sent_at else { return Timestamp::default() };
+        sent_at + if self.changed { AT_MOST_EVERY } else { AT_LEAST_EVERY }
+    }
+
+    /// Whether the list is to be sent now; it counts as sent then.
+    pub(super) fn is_due(&mut self, now: Timestamp) -> bool {
+        let due = now >= self.due_at();
+        if due {
+            self.changed = false;
+            self.sent_at = Some(now);
         }
-        sleep_until(self.sent_at + AT_MOST_EVERY).await;
-        self.changes.mark_unchanged();
-        self.sent_at = Instant::now();
+        due
     }
 }
 

@@ -2,30 +2,33 @@
 //!
 //! - [`session`]: what is heard, and whose turn it is;
 //! - [`subscription`]: one viewer of the socket, and what it was told;
+//! - [`window`]: how many frames may be on their way to a viewer that acknowledges them;
 //! - [`listing`]: the list of streams, sent at changes.
 
 mod listing;
 mod session;
 mod subscription;
+mod window;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use tokio_util::sync::CancellationToken;
-
 use super::websocket::{Upgraded, converse};
 use crate::access::Credentials;
+use crate::closes::Why;
 use crate::context::Context;
+use crate::hub::Bell;
 use session::Session;
 
-/// Serves one socket until either side ends it; returns the reason.
+/// Serves one socket until either side ends it; returns why, for metrics and for people.
 pub async fn serve(
     upgraded: Upgraded,
     context: Arc<Context>,
     credentials: Credentials,
     address: IpAddr,
-    stop: CancellationToken,
-) -> String {
-    let mut session = Session::new(context, credentials, address, stop.clone());
-    converse(upgraded, &stop, async |writer, heard| session.speak(writer, heard).await).await
+    bell: Bell,
+) -> (Why, String) {
+    let stop = context.stop.clone();
+    let mut session = Session::new(context, credentials, address, bell);
+    converse(upgraded, &stop, &mut session).await
 }

@@ -1,39 +1,34 @@
 //! What is heard on a socket, and whose turn it is to be sent.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
-use std::ops::Bound;
 use std::sync::Arc;
 
 use fanlight_bus::clock;
+use fanlight_protocol::Timestamp;
 use fanlight_protocol::viewer::control::MAX_SUBSCRIPTIONS;
 use fanlight_protocol::viewer::{FromRelay, FromViewer, Watch};
-use tokio::sync::mpsc::Receiver;
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
-use tokio_util::sync::CancellationToken;
 
 use super::listing::{self, Listing};
 use super::subscription::Subscription;
 use crate::access::{Action, Credentials};
 use crate::context::Context;
-use crate::hub::Bell;
+use crate::hub::{Bell, Frame, Next};
 use crate::refusal::Refusal;
+use crate::traffic::Transport;
 use crate::transport::choice::{self, Wish};
-use crate::transport::websocket::conversation::PING_EVERY;
-use crate::transport::websocket::{CloseCode, Ending, Heard, Writer};
+use crate::transport::websocket::{Speaker, Turn, Writer};
 
 /// One socket. Its subscriptions take turns, one message in flight, so that none starves another.
 pub(super) struct Session {
     context: Arc<Context>,
     credentials: Credentials,
     address: IpAddr,
-    stop: CancellationToken,
     /// Rung by every stream this socket watches.
     bell: Bell,
-    subscriptions: BTreeMap<u32, Subscription>,
-    /// Whose turn it was last.
-    last_turn: u32,
+    subscriptions: Vec<Subscription>,
+    /// Whose turn it is next, counted in them.
+    turn: usize,
     listing: Option<Listing>,
 }
 
@@ -42,55 +37,16 @@ impl Session {
         context: Arc<Context>,
         credentials: Credentials,
         address: IpAddr,
-        stop: CancellationToken,
+        bell: Bell,
     ) -> Self {
         Self {
             context,
             credentials,
             address,
-            stop,
-            bell: Bell::default(),
-            subscriptions: BTreeMap::new(),
-            last_turn: 0,
+            bell,
+            subscriptions: Vec::new(),
+            turn: 0,
             listing: None,
-        }
-    }
-
-    /// Speaks until there is a reason to end.
-    pub(super) async fn speak(
-        &mut self,
-        writer: &mut Writer,
-        heard: &mut Receiver<Heard>,
-    ) -> io::Result<Ending> {
-        tell(writer, &self.hello()).await?;
-        let mut ping = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
-        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                biased;
-                () = self.stop.cancelled() => return Ok(Ending::Close(CloseCode::GoingAway, "the relay ends")),
-                Some(heard) = heard.recv() => {
-                    if let Some(ending) = Ending::after(&heard) {
-                        return Ok(ending);
-                    }
-                    match heard {
-                        Heard::Text(text) => self.answer(writer, &text).await?,
-                        Heard::Ping(payload) => writer.pong(&payload).await?,
-                        Heard::Close | Heard::Gone | Heard::Broke(_) => {}
-                    }
-                },
-                _ = ping.tick() => writer.ping().await?,
-                () = list_is_due(&mut self.listing) => {
-                    tell(writer, &listing::message(&self.context)).await?;
-                    self.tell_states(writer).await?;
-                }
-                () = self.bell.notified() => {}
-            }
-            // After whatever happened: a turn for somebody, and the bell again where more may wait.
-            self.tell_states(writer).await?;
-            if self.take_turn(writer).await? {
-                self.bell.notify_one();
-            }
         }
     }
 
@@ -101,42 +57,100 @@ impl Session {
         }
     }
 
-    /// Sends one frame of the next subscription that has one; false where none has.
-    async fn take_turn(&mut self, writer: &mut Writer) -> io::Result<bool> {
-        let after = (Bound::Excluded(self.last_turn), Bound::Unbounded);
-        let upto = (Bound::Unbounded, Bound::Included(self.last_turn));
-        let turns = self.subscriptions.range(after).chain(self.subscriptions.range(upto));
-        let ids = turns.map(|(id, _)| *id);
-        let mut next = None;
-        for id in ids.collect::<smallvec::SmallVec<[u32; 32]>>() {
-            let subscription = self.subscriptions.get_mut(&id).expect("listed just now");
-            if let Some(found) = subscription.next(clock::now()) {
-                next = Some((id, found));
-                break;
+    /// Sends one frame of the next subscription that has one.
+    async fn take_turn(&mut self, writer: &mut Writer, now: Timestamp) -> io::Result<Turn> {
+        if let Some(later) = writer.wait(now)? {
+            self.hold_for_link();
+            return Ok(Turn::At(later));
+        }
+        let distance = writer.distance();
+        let count = self.subscriptions.len();
+        let mut soonest: Option<Timestamp> = None;
+        for at in (0..count).map(|offset| (self.turn + offset) % count) {
+            match self.subscriptions[at].next(now, distance) {
+                Next::Frame(frame, newer) => {
+                    self.turn = at + 1;
+                    self.send(writer, at, &frame, now).await?;
+                    let more = newer || count > 1;
+                    return Ok(if more { Turn::More } else { Turn::Done });
+                }
+                Next::At(due) => soonest = Some(soonest.map_or(due, |soonest| soonest.min(due))),
+                Next::Nothing => {}
             }
         }
-        let Some((id, next)) = next else { return Ok(false) };
-        self.last_turn = id;
-        let subscription = self.subscriptions.get_mut(&id).expect("found just now");
-        if let Some(news) = subscription.track_news(&next.frame) {
-            tell(writer, &news).await?;
-        }
-        let sent_at = clock::now();
-        if let Some(journey) = subscription.journey(&next.frame, sent_at) {
-            tell(writer, &journey).await?;
-        }
-        let header = subscription.header(&next.frame, sent_at);
-        writer.binary(&header.encode(), &next.frame.payload).await?;
-        Ok(true)
+        Ok(soonest.map_or(Turn::Done, Turn::At))
     }
 
-    async fn tell_states(&mut self, writer: &mut Writer) -> io::Result<()> {
-        for subscription in self.subscriptions.values_mut() {
-            if let Some(news) = subscription.state_news(clock::now()) {
+    async fn send(
+        &mut self,
+        writer: &mut Writer,
+        at: usize,
+        frame: &Frame,
+        sent_at: Timestamp,
+    ) -> io::Result<()> {
+        let subscription = &mut self.subscriptions[at];
+        if let Some(news) = subscription.track_news(frame) {
+            tell(writer, &news).await?;
+        }
+        if let Some(journey) = subscription.journey(frame, sent_at) {
+            tell(writer, &journey).await?;
+        }
+        let header = subscription.header(frame, sent_at);
+        writer.binary(&header.encode(), &frame.payload).await?;
+        if writer.has_waited() {
+            self.hold_for_link();
+        }
+        Ok(())
+    }
+
+    fn subscription(&mut self, id: u32) -> Option<&mut Subscription> {
+        self.subscriptions.iter_mut().find(|subscription| subscription.id() == id)
+    }
+
+    /// While one frame is on its way, all others of this socket wait for the link.
+    fn hold_for_link(&mut self) {
+        self.subscriptions.iter_mut().for_each(Subscription::hold_for_link);
+    }
+
+    async fn tell_states(&mut self, writer: &mut Writer, now: Timestamp) -> io::Result<()> {
+        for subscription in &mut self.subscriptions {
+            if let Some(news) = subscription.state_news(now) {
                 tell(writer, &news).await?;
             }
         }
         Ok(())
+    }
+
+    fn watch(&mut self, watch: &Watch) -> Result<(), Refusal> {
+        self.context.access.authorize(Action::Watch, Some(&watch.stream), &self.credentials)?;
+        let wish = Wish::from_watch(watch)?;
+        let stream = choice::stream(&self.context.hub, watch.stream.as_str())?;
+        let track = wish.track(&stream)?;
+        let known = self.subscriptions.iter().position(|known| known.id() == watch.id);
+        let permit = match known.map(|at| self.subscriptions.remove(at)) {
+            // What it replaces gives it its place.
+            Some(replaced) => replaced.into_permit(),
+            None if self.subscriptions.len() >= MAX_SUBSCRIPTIONS => {
+                let message = format!("one socket may watch {MAX_SUBSCRIPTIONS} streams");
+                return Err(Refusal::unavailable(message, "10"));
+            }
+            None => self.context.limits.admit(self.address)?,
+        };
+        let viewer = stream.watch(&track, Transport::V1, wish.manner, self.bell.clone());
+        let acknowledges = watch.ack == Some(true);
+        let subscription = Subscription::new(watch.id, viewer, acknowledges, permit);
+        self.subscriptions.push(subscription);
+        Ok(())
+    }
+
+    fn authorize(&self, action: Action) -> Result<(), Refusal> {
+        self.context.access.authorize(action, None, &self.credentials)
+    }
+}
+
+impl Speaker for Session {
+    async fn begin(&mut self, writer: &mut Writer) -> io::Result<()> {
+        tell(writer, &self.hello()).await
     }
 
     async fn answer(&mut self, writer: &mut Writer, text: &str) -> io::Result<()> {
@@ -147,11 +161,14 @@ impl Session {
                     tell(writer, &error(Some(watch.id), &refusal)).await?;
                 }
             }
-            Ok(FromViewer::Unwatch { id }) => drop(self.subscriptions.remove(&id)),
-            // What is shown is not used yet: the drop policy goes by what the socket takes.
-            Ok(FromViewer::Ack { .. }) => {}
+            Ok(FromViewer::Unwatch { id }) => self.subscriptions.retain(|known| known.id() != id),
+            Ok(FromViewer::Ack { id, sequence }) => {
+                if let Some(subscription) = self.subscription(id) {
+                    subscription.acknowledge(sequence, heard_at);
+                }
+            }
             Ok(FromViewer::Journey { id }) => {
-                if let Some(subscription) = self.subscriptions.get_mut(&id) {
+                if let Some(subscription) = self.subscription(id) {
                     subscription.tell_journey();
                 }
             }
@@ -161,10 +178,7 @@ impl Session {
             Ok(FromViewer::List) => match self.authorize(Action::List) {
                 Ok(()) => match &mut self.listing {
                     Some(listing) => listing.ask(),
-                    None => {
-                        self.listing = Some(Listing::new(&self.context));
-                        tell(writer, &listing::message(&self.context)).await?;
-                    }
+                    None => self.listing = Some(Listing::new(&self.context)),
                 },
                 Err(refusal) => tell(writer, &error(None, &refusal)).await?,
             },
@@ -177,35 +191,33 @@ impl Session {
         Ok(())
     }
 
-    fn watch(&mut self, watch: &Watch) -> Result<(), Refusal> {
-        self.context.access.authorize(Action::Watch, Some(&watch.stream), &self.credentials)?;
-        let wish = Wish::from_watch(watch)?;
-        let stream = choice::stream(&self.context.hub, watch.stream.as_str())?;
-        let track = wish.track(&stream)?;
-        let permit = match self.subscriptions.remove(&watch.id) {
-            // What it replaces gives it its place.
-            Some(replaced) => replaced.into_permit(),
-            None if self.subscriptions.len() >= MAX_SUBSCRIPTIONS => {
-                let message = format!("one socket may watch {MAX_SUBSCRIPTIONS} streams");
-                return Err(Refusal::unavailable(message, "10"));
+    async fn speak(&mut self, writer: &mut Writer) -> io::Result<Turn> {
+        let now = clock::now();
+        let mut list_due = None;
+        if let Some(listing) = &mut self.listing {
+            if listing.is_due(now) {
+                tell(writer, &listing::message(&self.context)).await?;
             }
-            None => self.context.limits.admit(self.address)?,
-        };
-        let viewer = stream.watch(&track, self.bell.clone()).at_most(wish.fps);
-        self.subscriptions.insert(watch.id, Subscription::new(watch.id, viewer, permit));
-        self.bell.notify_one();
-        Ok(())
+            list_due = Some(listing.due_at());
+        }
+        self.tell_states(writer, now).await?;
+        let turn = self.take_turn(writer, now).await?;
+        Ok(match (turn, list_due) {
+            (Turn::Done, Some(due)) => Turn::At(due),
+            (Turn::At(turn), Some(due)) => Turn::At(turn.min(due)),
+            _ => turn,
+        })
     }
 
-    fn authorize(&self, action: Action) -> Result<(), Refusal> {
-        self.context.access.authorize(action, None, &self.credentials)
+    async fn news(&mut self) {
+        match &mut self.listing {
+            Some(listing) => listing.changed().await,
+            None => std::future::pending().await,
+        }
     }
-}
 
-async fn list_is_due(listing: &mut Option<Listing>) {
-    match listing {
-        Some(listing) => listing.due().await,
-        None => std::future::pending().await,
+    fn bell(&self) -> &Bell {
+        &self.bell
     }
 }
 

@@ -6,9 +6,10 @@ use fanlight_protocol::viewer::message::FrameMessage;
 use fanlight_protocol::viewer::{FromRelay, ViewerState};
 use fanlight_protocol::{Rendition, StreamState, Timestamp};
 
+use super::window::Window;
 use crate::hub::{Frame, Next, Viewer};
 use crate::limits::Permit;
-use crate::traffic::Transport;
+use crate::traffic::Held;
 
 /// A stream whose frames come is live, even where its publisher's word of that is still on its way.
 const RECENT: Duration = Duration::from_secs(2);
@@ -19,26 +20,59 @@ pub(super) struct Subscription {
     viewer: Viewer,
     told_track: Option<Told>,
     told_state: Option<(ViewerState, String)>,
+    /// What the last `state` message went by: while it is the same, there is no news.
+    known: Option<Known>,
     last_frame: Timestamp,
-    slow_since: Timestamp,
+    /// Where the viewer acknowledges what it shows.
+    window: Option<Window>,
+    run: u64,
     journey_asked: bool,
     permit: Permit,
 }
 
 /// What the last `track` message said.
-#[derive(PartialEq)]
 struct Told {
     run: u64,
     width: u32,
     height: u32,
     renditions: Vec<Rendition>,
+    /// How often the stream had changed then.
+    changes: u64,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+struct Known {
+    changes: u64,
+    slow_since: Option<Timestamp>,
+    flowing: bool,
+}
+
+impl Told {
+    fn says_what(&self, other: &Self) -> bool {
+        (self.run, self.width, self.height, &self.renditions)
+            == (other.run, other.width, other.height, &other.renditions)
+    }
 }
 
 impl Subscription {
-    pub(super) fn new(id: u32, viewer: Viewer, permit: Permit) -> Self {
-        let (last_frame, slow_since) = Default::default();
-        let (told_track, told_state, journey_asked) = Default::default();
-        Self { id, viewer, told_track, told_state, last_frame, slow_since, journey_asked, permit }
+    pub(super) fn new(id: u32, viewer: Viewer, acknowledges: bool, permit: Permit) -> Self {
+        Self {
+            id,
+            viewer,
+            told_track: None,
+            told_state: None,
+            known: None,
+            last_frame: Timestamp::default(),
+            window: acknowledges.then(Window::default),
+            run: 0,
+            journey_asked: false,
+            permit,
+        }
+    }
+
+    /// The viewer's own number for it.
+    pub(super) fn id(&self) -> u32 {
+        self.id
     }
 
     /// Its place, for the subscription that replaces it.
@@ -48,12 +82,19 @@ impl Subscription {
 
     /// The `state` message to send, where there is news.
     pub(super) fn state_news(&mut self, now: Timestamp) -> Option<FromRelay> {
-        let status = self.viewer.stream().status();
+        let slow_since = self.viewer.slow_since();
         let flowing = now.since(self.last_frame) < RECENT;
+        let known = Known { changes: self.viewer.stream().changes(), slow_since, flowing };
+        if self.known.replace(known) == Some(known) {
+            return None;
+        }
+        let status = self.viewer.stream().status();
         let (state, reason, since) = match status.state {
             StreamState::Offline => (ViewerState::Offline, status.reason.as_str(), status.since),
             StreamState::Ended => (ViewerState::Ended, status.reason.as_str(), status.since),
-            _ if self.viewer.is_slow() => (ViewerState::Slow, SLOW, self.slow_since),
+            StreamState::Idle | StreamState::Live if slow_since.is_some() => {
+                (ViewerState::Slow, SLOW, slow_since.unwrap_or_default())
+            }
             StreamState::Idle if !flowing => (ViewerState::Idle, "", status.since),
             StreamState::Idle | StreamState::Live => (ViewerState::Live, "", status.since),
         };
@@ -86,36 +127,57 @@ impl Subscription {
         })
     }
 
-    /// The next frame to send, where it is there.
-    pub(super) fn next(&mut self, now: Timestamp) -> Option<Next> {
-        let next = self.viewer.try_next(Transport::V1, now)?;
-        self.last_frame = now;
-        if next.slow_changed == Some(true) {
-            self.slow_since = now;
+    /// What to send next; `distance` is the shortest round trip of the connection.
+    pub(super) fn next(&mut self, now: Timestamp, distance: Duration) -> Next {
+        let later = self.window.as_mut().and_then(|window| window.wait(now, distance));
+        if let Some(later) = later {
+            self.viewer.hold(Held::Viewer);
+            return Next::At(later);
         }
-        Some(next)
+        let next = self.viewer.next(now);
+        if let Next::Frame(frame, _) = &next {
+            self.last_frame = now;
+            if let Some(window) = &mut self.window {
+                if std::mem::replace(&mut self.run, frame.run) != frame.run {
+                    window.restart();
+                }
+                window.send(frame.sequence, now);
+            }
+        }
+        next
+    }
+
+    /// The link of its socket has to be waited for.
+    pub(super) fn hold_for_link(&mut self) {
+        self.viewer.hold(Held::Link);
+    }
+
+    /// The viewer has shown a frame.
+    pub(super) fn acknowledge(&mut self, sequence: u64, now: Timestamp) {
+        if let Some(window) = &mut self.window {
+            window.acknowledge(sequence, now);
+        }
     }
 
     /// The `track` message to send before a frame, where it says something new.
     pub(super) fn track_news(&mut self, frame: &Frame) -> Option<FromRelay> {
         let stream = self.viewer.stream();
         let topic = self.viewer.track().topic();
-        // Compared without the list of renditions first: it is put together anew each time.
-        let same = |told: &Told| {
-            (told.run, told.width, told.height) == (frame.run, frame.width, frame.height)
-        };
-        let known = self.told_track.as_ref();
-        if known.is_some_and(same)
-            && stream.status().tracks.len() == known.map_or(0, |t| t.renditions.len())
-        {
+        let changes = stream.changes();
+        let what = |told: &Told| (told.run, told.width, told.height, told.changes);
+        let now = (frame.run, frame.width, frame.height, changes);
+        if self.told_track.as_ref().map(what) == Some(now) {
             return None;
         }
         let mut renditions = stream.renditions();
         if !renditions.contains(&topic.track.rendition) {
             renditions.push(topic.track.rendition.clone());
         }
-        let told = Told { run: frame.run, width: frame.width, height: frame.height, renditions };
-        if self.told_track.as_ref() == Some(&told) {
+        let told =
+            Told { run: frame.run, width: frame.width, height: frame.height, renditions, changes };
+        let before = self.told_track.replace(told);
+        let told = self.told_track.as_ref()?;
+        if before.is_some_and(|before| before.says_what(told)) {
             return None;
         }
         let announced =
@@ -130,7 +192,6 @@ impl Subscription {
             fps: f64::from(announced.unwrap_or(0)) / 1000.0,
             renditions: told.renditions.clone(),
         };
-        self.told_track = Some(told);
         Some(message)
     }
 

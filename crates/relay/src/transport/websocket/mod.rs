@@ -12,7 +12,7 @@ pub mod frame;
 pub mod handshake;
 pub mod socket;
 
-pub use conversation::{Ending, converse};
+pub use conversation::{Speaker, Turn, converse};
 pub use frame::CloseCode;
 pub use handshake::{Handshake, Upgraded};
-pub use socket::{Heard, Reader, Writer};
+pub use socket::{Reader, Writer};

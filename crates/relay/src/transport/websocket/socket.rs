@@ -1,19 +1,26 @@
 //! A WebSocket's two halves.
 
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use fanlight_bus::clock;
+use fanlight_protocol::Timestamp;
 use fanlight_protocol::viewer::control::MAX_CONTROL;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
-use tokio::time::timeout;
+use tokio::io::AsyncWriteExt;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::frame::{self, CloseCode, Decoder, MAX_HEADER, Opcode, Violation};
 use super::handshake::Upgraded;
-use crate::server::Link;
+use crate::server::{Gauge, Link, Socket};
 
-/// A client from which nothing came for this long has vanished: two pings and some patience.
+/// A client from which nothing came for this long has vanished: two pings and some patience. Looked at with each ping.
 const SILENCE: Duration = Duration::from_secs(50);
+/// How long a message under way may take when the relay ends, before the connection is reset.
+const GRACE: Duration = Duration::from_millis(500);
 /// Bytes read at once.
 const READ: usize = 4096;
 /// What we put before a payload within its message: the header of `fanlight.v1`.
@@ -28,7 +35,7 @@ pub enum Heard {
     Ping(Vec<u8>),
     /// The client says goodbye.
     Close,
-    /// The client is gone: its side is closed, or nothing came from it for [`SILENCE`], not even an answer to a ping.
+    /// The client is gone: its side is closed.
     Gone,
     /// The client broke the protocol.
     Broke(Violation),
@@ -37,26 +44,34 @@ pub enum Heard {
 /// The half that hears the client.
 #[derive(Debug)]
 pub struct Reader {
-    half: ReadHalf<Link>,
+    socket: Arc<Socket>,
     buffer: BytesMut,
     decoder: Decoder,
+    heard_at: Instant,
 }
 
 /// The half that speaks to the client.
 #[derive(Debug)]
 pub struct Writer {
-    half: WriteHalf<Link>,
+    link: Link,
+    gauge: Gauge,
+    stop: CancellationToken,
 }
 
 /// Splits a connection into its halves.
-pub fn split(upgraded: Upgraded) -> (Reader, Writer) {
-    let (read, write) = tokio::io::split(upgraded.link);
-    let buffer = BytesMut::from(upgraded.read.as_ref());
-    (Reader { half: read, buffer, decoder: Decoder::new(MAX_CONTROL) }, Writer { half: write })
+/// When `stop` is requested, a message under way is given a moment, and then cut off.
+pub fn split(upgraded: Upgraded, stop: CancellationToken) -> (Reader, Writer) {
+    let Upgraded { link, read } = upgraded;
+    let socket = link.socket().clone();
+    let gauge = Gauge::new(socket.clone());
+    let buffer = BytesMut::from(read.as_ref());
+    let reader =
+        Reader { socket, buffer, decoder: Decoder::new(MAX_CONTROL), heard_at: Instant::now() };
+    (reader, Writer { link, gauge, stop })
 }
 
 impl Reader {
-    /// Waits for the next thing that matters.
+    /// Waits for the next thing that matters. May be given up and begun anew without harm.
     pub async fn next(&mut self) -> Heard {
         loop {
             match self.decoder.next(&mut self.buffer) {
@@ -66,22 +81,46 @@ impl Reader {
                         return heard;
                     }
                 }
-                Ok(None) => {
-                    self.buffer.reserve(READ);
-                    // Whatever comes, a pong for one, shows that somebody is there.
-                    match timeout(SILENCE, self.half.read_buf(&mut self.buffer)).await {
-                        Ok(Ok(0)) | Ok(Err(_)) | Err(_) => return Heard::Gone,
-                        Ok(Ok(_)) => {}
-                    }
-                }
+                Ok(None) => match self.readable().await {
+                    Ok(true) => {}
+                    Ok(false) | Err(_) => return Heard::Gone,
+                },
             }
         }
     }
 
+    /// Whether nothing came for so long, not even an answer to a ping, that nobody can be there.
+    pub fn is_silent(&self) -> bool {
+        self.heard_at.elapsed() > SILENCE
+    }
+
     /// Reads on and throws away until the client closes its side.
     pub async fn drain(mut self) {
-        let mut nothing = [0; 512];
-        while self.half.read(&mut nothing).await.is_ok_and(|count| count > 0) {}
+        while self.readable().await.is_ok_and(|more| more) {
+            self.buffer.clear();
+        }
+    }
+
+    /// Waits for bytes and takes them in; false at their end.
+    async fn readable(&mut self) -> io::Result<bool> {
+        loop {
+            poll_fn(|cx| self.socket.stream.poll_read_ready(cx)).await?;
+            match self.read() {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+                Ok(count) => return Ok(count > 0),
+            }
+        }
+    }
+
+    /// By way of the stack, so that a connection that says little holds little.
+    fn read(&mut self) -> io::Result<usize> {
+        let mut bytes = [0; READ];
+        let count = self.socket.stream.try_read(&mut bytes)?;
+        self.buffer.extend_from_slice(&bytes[..count]);
+        // Whatever comes, a pong for one, shows that somebody is there.
+        self.heard_at = Instant::now();
+        Ok(count)
     }
 }
 
@@ -99,6 +138,28 @@ fn heard(message: frame::Message) -> Option<Heard> {
 }
 
 impl Writer {
+    /// When the next frame may go; `None`: now. One that went sooner would only make a queue on the way longer.
+    ///
+    /// # Errors
+    /// When the connection is gone, or the client took nothing for too long.
+    pub fn wait(&mut self, now: Timestamp) -> io::Result<Option<Timestamp>> {
+        self.gauge.wait(now)
+    }
+
+    /// The connection's shortest round trip of late; zero while unknown.
+    pub fn distance(&self) -> Duration {
+        self.gauge.distance()
+    }
+
+    /// Whether writing had to wait for the client since this was asked last.
+    pub fn has_waited(&mut self) -> bool {
+        let waited = self.link.has_waited();
+        if waited {
+            self.gauge.suspect(clock::now());
+        }
+        waited
+    }
+
     /// Sends a binary message of a prefix (at most 32 bytes) and a payload, which is not copied.
     ///
     /// # Errors
@@ -144,7 +205,7 @@ impl Writer {
             &reason.as_bytes()[..reason.floor_char_boundary(frame::MAX_CONTROL_PAYLOAD - 2)];
         let payload = [&(code as u16).to_be_bytes(), reason].concat();
         self.whole(Opcode::Close, &payload).await?;
-        self.half.shutdown().await
+        self.link.shutdown().await
     }
 
     async fn whole(&mut self, opcode: Opcode, payload: &[u8]) -> io::Result<()> {
@@ -152,23 +213,54 @@ impl Writer {
         self.both(&header[..length], payload).await
     }
 
-    /// Writes both, from where they lie, in as few calls as the kernel allows.
-    async fn both(&mut self, mut head: &[u8], mut payload: &[u8]) -> io::Result<()> {
-        while !head.is_empty() {
-            let slices = [IoSlice::new(head), IoSlice::new(payload)];
-            let written = self.half.write_vectored(&slices).await?;
-            if written == 0 {
-                return Err(io::ErrorKind::WriteZero.into());
+    /// Writes both, from where they lie. Most often the kernel takes all of it at once.
+    async fn both(&mut self, head: &[u8], payload: &[u8]) -> io::Result<()> {
+        let slices = [IoSlice::new(head), IoSlice::new(payload)];
+        match self.link.socket().stream.try_write_vectored(&slices) {
+            Ok(written) if written == head.len() + payload.len() => Ok(()),
+            Ok(written) => self.rest(head, payload, written).await,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.rest(head, payload, 0).await
             }
-            let of_head = written.min(head.len());
-            head = &head[of_head..];
-            payload = &payload[written - of_head..];
+            Err(error) => Err(error),
         }
-        self.half.write_all(payload).await
+    }
+
+    /// Writes what is left of both.
+    async fn rest(&mut self, head: &[u8], payload: &[u8], written: usize) -> io::Result<()> {
+        let of_head = written.min(head.len());
+        let (mut head, mut payload) = (&head[of_head..], &payload[written - of_head..]);
+        let link = &mut self.link;
+        let write = async {
+            while !head.is_empty() {
+                let slices = [IoSlice::new(head), IoSlice::new(payload)];
+                let written = link.write_vectored(&slices).await?;
+                let of_head = written.min(head.len());
+                head = &head[of_head..];
+                payload = &payload[written - of_head..];
+            }
+            link.write_all(payload).await
+        };
+        tokio::select! {
+            done = write => done,
+            () = overtime(&self.stop) => Err(io::Error::other("the relay ended in the middle of a message")),
+        }
     }
 }
 
-/// Ends a connection by a reset: for closing in the middle of a message.
-pub fn reset(reader: Reader, writer: Writer) {
-    reader.half.unsplit(writer.half).reset();
+async fn overtime(stop: &CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(GRACE).await;
+}
+
+impl Writer {
+    /// Ends the connection by a reset: for closing in the middle of a message.
+    pub fn reset(self) {
+        self.link.socket().reset();
+    }
+
+    /// Whether the connection was closed because the client took nothing.
+    pub fn has_stalled(&self) -> bool {
+        self.link.socket().has_stalled()
+    }
 }

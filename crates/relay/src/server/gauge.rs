@@ -1,0 +1,76 @@
+//! Asks the kernel how a connection stands before the next frame is chosen.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fanlight_protocol::Timestamp;
+use socket2::SockRef;
+
+use super::headroom::{Headroom, Room};
+use super::socket::Socket;
+use super::tcp_info;
+
+/// Bytes that the kernel may hold unsent (`TCP_NOTSENT_LOWAT`) for a viewer that keeps up: a usual frame at once, which
+/// saves system calls.
+const QUICK: u32 = 128 * 1024;
+/// For one that does not: all else waits here, where a newer frame can take its place. 16 KiB was measured best on a
+/// 4 Mbit/s link: frame age 0.18 s at the median, against 1.2 s with the kernel's default.
+const SLOW: u32 = 16 * 1024;
+
+/// How a connection stands.
+#[derive(Debug)]
+pub struct Gauge {
+    socket: Arc<Socket>,
+    headroom: Headroom,
+    low_water: u32,
+}
+
+impl Gauge {
+    /// Of a connection on which nothing was sent yet.
+    pub fn new(socket: Arc<Socket>) -> Self {
+        Self { socket, headroom: Headroom::default(), low_water: 0 }
+    }
+
+    /// A write had to wait for the client.
+    pub fn suspect(&mut self, now: Timestamp) {
+        self.headroom.suspect(now);
+    }
+
+    /// When the next frame may go: `None` now.
+    ///
+    /// # Errors
+    /// When the connection is gone, or the client took nothing for too long.
+    pub fn wait(&mut self, now: Timestamp) -> io::Result<Option<Timestamp>> {
+        if !self.headroom.wants_reading(now) {
+            return Ok(None);
+        }
+        let reading = tcp_info::read(&self.socket.stream)?;
+        let room = self.headroom.take(now, reading);
+        self.adapt()?;
+        match room {
+            Room::Now => Ok(None),
+            Room::At(then) => Ok(Some(then)),
+            Room::Stalled => Err(self.socket.give_up()),
+        }
+    }
+
+    /// The connection's shortest round trip of late; zero while unknown.
+    pub fn distance(&self) -> Duration {
+        self.headroom.distance()
+    }
+
+    /// Whether the connection was closed because the client took nothing.
+    pub fn has_stalled(&self) -> bool {
+        self.socket.has_stalled()
+    }
+
+    fn adapt(&mut self) -> io::Result<()> {
+        let low_water = if self.headroom.has_queue() { SLOW } else { QUICK };
+        if low_water != self.low_water {
+            SockRef::from(&self.socket.stream).set_tcp_notsent_lowat(low_water)?;
+            self.low_water = low_water;
+        }
+        Ok(())
+    }
+}
