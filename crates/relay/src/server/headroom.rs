@@ -1,9 +1,14 @@
 //! Whether another frame would reach the viewer soon, or only lengthen a queue on the way. No IO and no clock.
 //!
-//! `TCP_NOTSENT_LOWAT` bounds what the kernel holds unsent. It does not see what was sent and lies in a router: with a
-//! loss-based congestion control (cubic) a queue of a second fills up, and every picture is a second old. What gives it
-//! away is that bytes are acknowledged later than the link's own round trip takes. Then the next frame waits until what
-//! is under way is down to what the link itself holds.
+//! `TCP_NOTSENT_LOWAT` bounds what the kernel holds unsent. It does not see what was sent and lies somewhere on the way,
+//! and there are two such places:
+//!
+//! - a router: with a loss-based congestion control (cubic) its queue fills up, and every picture is a second old. Bytes
+//!   are then acknowledged later than the link's own round trip takes;
+//! - the receiver's kernel, when the program there reads slowly. Its window is then narrower than it has been, by what
+//!   lies there unread, and sending has to wait for it.
+//!
+//! Either way the next frame waits until what is under way is down to what the link itself holds.
 
 use std::time::Duration;
 
@@ -20,11 +25,13 @@ const LITTLE: u64 = 16 * 1024;
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// One with a queue counts as free of it after this long without.
 const RECOVERY: Duration = Duration::from_secs(2);
+/// A receiver whose window was closed counts as one that reads slowly for this long.
+const READS_SLOWLY: Duration = Duration::from_secs(30);
 /// While a frame waits, the queue is looked at no sooner and no later than this.
 const SHORTEST_WAIT: Duration = Duration::from_millis(4);
 const LONGEST_WAIT: Duration = Duration::from_millis(40);
-/// The rate is averaged over about this time.
-const RATE_OVER: Duration = Duration::from_millis(300);
+/// How much the latest frame counts in the average rate.
+const WEIGHT: f64 = 0.3;
 /// What the link holds by itself is taken to be this much more than what was measured, or a rate measured too low
 /// would keep itself too low.
 const GAIN: f64 = 1.5;
@@ -36,12 +43,18 @@ pub struct Reading {
     pub acked: u64,
     /// Bytes handed to the kernel and not acknowledged: unsent, or under way.
     pub queued: u64,
+    /// Those of them that are not sent yet.
+    pub unsent: u64,
     /// The round trip, smoothed.
     pub rtt: Duration,
     /// The shortest one of late.
     pub min_rtt: Duration,
     /// Since the last acknowledgement.
     pub silent: Duration,
+    /// Bytes that the receiver is ready to take, as it said then; 0 where the kernel does not tell.
+    pub window: u64,
+    /// For how long in all sending had to wait for that window.
+    pub closed: Duration,
 }
 
 /// Whether there is room for another frame.
@@ -59,12 +72,18 @@ pub enum Room {
 #[derive(Debug, Default)]
 pub struct Headroom {
     last: Option<(Timestamp, Reading)>,
-    /// Bytes a second while there was a queue; 0 while unknown.
+    /// When there was room last, and how much had been acknowledged by then.
+    granted: Option<(Timestamp, u64)>,
+    /// Bytes a second that came through; 0 while unknown.
     rate: f64,
     /// When a queue was seen last.
     queue_seen: Option<Timestamp>,
     /// When bytes were acknowledged last, while some waited.
     progress: Timestamp,
+    /// The receiver's window at its widest.
+    widest: u64,
+    /// When sending last had to wait for it.
+    window_seen_closed: Option<Timestamp>,
 }
 
 impl Headroom {
@@ -90,14 +109,18 @@ impl Headroom {
 
     /// Takes in a reading of now, and says whether there is room for a frame.
     pub fn take(&mut self, now: Timestamp, reading: Reading) -> Room {
-        self.measure(now, &reading);
+        self.watch(now, &reading);
+        let unread = self.unread(now, &reading);
+        let queued = reading.queued + unread;
         let own = (self.rate * GAIN * reading.min_rtt.as_secs_f64()) as u64;
         let room = own.max(LITTLE);
         let late = reading.rtt.max(reading.silent) > reading.min_rtt + TOLERATED;
-        if !late || reading.queued <= room {
-            if self.queue_seen.is_some_and(|seen| !late && now.since(seen) > RECOVERY) {
+        let queue = late || reading.unsent > LITTLE || unread > LITTLE;
+        if !queue || queued <= room {
+            if self.queue_seen.is_some_and(|seen| !queue && now.since(seen) > RECOVERY) {
                 self.queue_seen = None;
             }
+            self.grant(now, reading.acked);
             return Room::Now;
         }
         self.queue_seen = Some(now);
@@ -106,28 +129,46 @@ impl Headroom {
         }
         let drained = match self.rate {
             0.0 => LONGEST_WAIT,
-            rate => Duration::from_secs_f64((reading.queued - room) as f64 / rate),
+            rate => Duration::from_secs_f64((queued - room) as f64 / rate),
         };
         Room::At(now + drained.clamp(SHORTEST_WAIT, LONGEST_WAIT))
     }
 
-    fn measure(&mut self, now: Timestamp, reading: &Reading) {
+    fn watch(&mut self, now: Timestamp, reading: &Reading) {
         let before = self.last.replace((now, *reading));
-        let Some((then, before)) = before else {
+        self.widest = self.widest.max(reading.window);
+        let Some((_, before)) = before else {
             self.progress = now;
+            // Until it has shown otherwise.
+            self.queue_seen = Some(now);
             return;
         };
-        let acked = reading.acked.saturating_sub(before.acked);
-        if acked > 0 || before.queued == 0 {
+        if reading.acked > before.acked || before.queued == 0 {
             self.progress = now;
         }
-        let elapsed = now.since(then);
-        // Where the queue ran empty meanwhile, what came through says what was sent and not what the link can do.
-        if elapsed.is_zero() || before.queued == 0 || reading.queued == 0 {
-            return;
+        if reading.closed > before.closed {
+            self.window_seen_closed = Some(now);
         }
-        let rate = acked as f64 / elapsed.as_secs_f64();
-        let weight = (elapsed.as_secs_f64() / RATE_OVER.as_secs_f64()).min(1.0);
-        self.rate = if self.rate == 0.0 { rate } else { self.rate + (rate - self.rate) * weight };
+    }
+
+    /// Bytes that lie unread at the receiver: as many as its window lacked when it was heard of last, less what was read
+    /// since. Only where sending had to wait for it: a receiver that keeps up does not tell of every byte it reads.
+    fn unread(&self, now: Timestamp, reading: &Reading) -> u64 {
+        if self.window_seen_closed.is_none_or(|seen| now.since(seen) > READS_SLOWLY) {
+            return 0;
+        }
+        let read_since = (self.rate * GAIN * reading.silent.as_secs_f64()) as u64;
+        (self.widest - reading.window).saturating_sub(read_since)
+    }
+
+    /// From one frame's turn to the next one's, what is acknowledged is what came through.
+    fn grant(&mut self, now: Timestamp, acked: u64) {
+        let Some((then, before)) = self.granted.replace((now, acked)) else { return };
+        let elapsed = now.since(then).as_secs_f64();
+        if elapsed > 0.0 {
+            let rate = acked.saturating_sub(before) as f64 / elapsed;
+            self.rate =
+                if self.rate == 0.0 { rate } else { self.rate + (rate - self.rate) * WEIGHT };
+        }
     }
 }

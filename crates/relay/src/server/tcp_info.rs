@@ -31,14 +31,19 @@ pub(super) fn read(socket: impl AsFd) -> io::Result<Reading> {
         info
     };
     let micros = |micros: u32| Duration::from_micros(micros.into());
+    let segments = u64::from(info.tcpi_unacked) * u64::from(info.tcpi_snd_mss);
+    // Exact, but too much where this machine's own queue has dropped something.
     let sent = info.tcpi_bytes_sent.saturating_sub(info.tcpi_bytes_retrans);
     Ok(Reading {
         acked: info.tcpi_bytes_acked,
         // The handshake's SYN counts as acknowledged, but not as sent.
-        queued: (sent + 1).saturating_sub(info.tcpi_bytes_acked)
+        queued: (sent + 1).saturating_sub(info.tcpi_bytes_acked).min(segments)
             + u64::from(info.tcpi_notsent_bytes),
+        unsent: info.tcpi_notsent_bytes.into(),
         rtt: micros(info.tcpi_rtt),
         min_rtt: micros(info.tcpi_min_rtt),
+        window: info.tcpi_snd_wnd.into(),
+        closed: Duration::from_micros(info.tcpi_rwnd_limited),
         silent: Duration::from_millis(info.tcpi_last_ack_recv.into()),
     })
 }
