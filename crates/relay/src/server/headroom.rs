@@ -19,10 +19,13 @@ use super::socket::STALL_TIMEOUT;
 /// A round trip that is longer than the shortest by this much has met a queue. Above the 40 ms for which Linux may
 /// delay an acknowledgement (`TCP_DELACK_MIN`).
 const TOLERATED: Duration = Duration::from_millis(60);
+/// The smoothed round trip swings: short where a frame's first bytes met an empty queue that its last ones then fill. One
+/// long round trip counts for this long.
+const LATE_FOR: Duration = Duration::from_millis(500);
 /// So few bytes under way are no queue: a frame's last segments, for which an acknowledgement may be delayed.
 const LITTLE: u64 = 16 * 1024;
 /// A connection without a queue is looked at this often.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// One with a queue counts as free of it after this long without.
 const RECOVERY: Duration = Duration::from_secs(2);
 /// A receiver whose window was closed counts as one that reads slowly for this long.
@@ -76,6 +79,8 @@ pub struct Headroom {
     granted: Option<(Timestamp, u64)>,
     /// Bytes a second that came through; 0 while unknown.
     rate: f64,
+    /// When a round trip was too long last.
+    late_seen: Option<Timestamp>,
     /// When a queue was seen last.
     queue_seen: Option<Timestamp>,
     /// When bytes were acknowledged last, while some waited.
@@ -114,7 +119,10 @@ impl Headroom {
         let queued = reading.queued + unread;
         let own = (self.rate * GAIN * reading.min_rtt.as_secs_f64()) as u64;
         let room = own.max(LITTLE);
-        let late = reading.rtt.max(reading.silent) > reading.min_rtt + TOLERATED;
+        if reading.rtt.max(reading.silent) > reading.min_rtt + TOLERATED {
+            self.late_seen = Some(now);
+        }
+        let late = self.late_seen.is_some_and(|seen| now.since(seen) < LATE_FOR);
         let queue = late || reading.unsent > LITTLE || unread > LITTLE;
         if !queue || queued <= room {
             if self.queue_seen.is_some_and(|seen| !queue && now.since(seen) > RECOVERY) {
@@ -170,5 +178,264 @@ impl Headroom {
             self.rate =
                 if self.rate == 0.0 { rate } else { self.rate + (rate - self.rate) * WEIGHT };
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use super::*;
+
+    const FRAME: u64 = 60_000;
+    const INTERVAL: u64 = 33;
+    const SECONDS: u64 = 20;
+    const SETTLED: u64 = 5;
+
+    /// A connection, as a kernel and a network make it of what is written, in steps of a millisecond.
+    struct Connection {
+        /// Bytes a millisecond that the link carries, and that the program at its end reads.
+        carries: u64,
+        reads: u64,
+        /// Round trip without any queue, in milliseconds.
+        distance: u64,
+        /// Whether the sender fills the link's queue (as cubic does) or sends as fast as the link carries (as bbr).
+        fills: bool,
+        /// The receiver's buffer.
+        widest: u64,
+        unsent: u64,
+        /// In the link's queue: since when, and how many bytes.
+        queue: VecDeque<(u64, u64)>,
+        /// On their way back as acknowledgements: when they arrive, of how many bytes, with what window.
+        acks: VecDeque<(u64, u64, u64)>,
+        unread: u64,
+        read: u64,
+        reading: Reading,
+        last_ack: u64,
+    }
+
+    impl Connection {
+        fn new(mbit: u64, distance: u64, fills: bool) -> Self {
+            let widest = 400_000;
+            let reading = Reading {
+                rtt: Duration::from_millis(distance),
+                min_rtt: Duration::from_millis(distance),
+                window: widest,
+                ..Reading::default()
+            };
+            Self {
+                carries: mbit * 125,
+                reads: u64::MAX / 2,
+                distance,
+                fills,
+                widest,
+                unsent: 0,
+                queue: VecDeque::new(),
+                acks: VecDeque::new(),
+                unread: 0,
+                read: 0,
+                reading,
+                last_ack: 0,
+            }
+        }
+
+        fn pass(&mut self, now: u64) {
+            self.send(now);
+            self.carry(now);
+            let reads = self.reads.min(self.unread);
+            self.unread -= reads;
+            self.read += reads;
+            self.acknowledge(now);
+        }
+
+        fn send(&mut self, now: u64) {
+            let under_way: u64 = self.queue.iter().map(|(_, bytes)| bytes).sum();
+            let window = self.widest.saturating_sub(self.unread + under_way);
+            let pace = if self.fills { u64::MAX } else { self.carries };
+            let bytes = self.unsent.min(window).min(pace);
+            if bytes < self.unsent.min(pace) {
+                self.reading.closed += Duration::from_millis(1);
+            }
+            if bytes > 0 {
+                self.unsent -= bytes;
+                self.queue.push_back((now, bytes));
+            }
+        }
+
+        fn carry(&mut self, now: u64) {
+            let mut left = self.carries;
+            while let Some((since, bytes)) = self.queue.front_mut() {
+                let carried = left.min(*bytes);
+                *bytes -= carried;
+                left -= carried;
+                self.unread += carried;
+                let took = Duration::from_millis(now - *since + self.distance);
+                self.reading.rtt = self.reading.rtt * 7 / 8 + took / 8;
+                if carried > 0 {
+                    let window = self.widest.saturating_sub(self.unread);
+                    self.acks.push_back((now + self.distance, carried, window));
+                }
+                if *bytes > 0 {
+                    break;
+                }
+                self.queue.pop_front();
+            }
+        }
+
+        fn acknowledge(&mut self, now: u64) {
+            while self.acks.front().is_some_and(|(at, _, _)| *at <= now) {
+                let (_, bytes, window) = self.acks.pop_front().unwrap();
+                self.reading.acked += bytes;
+                self.reading.window = window;
+                self.last_ack = now;
+            }
+        }
+
+        fn read_info(&self, now: u64) -> Reading {
+            let queued: u64 = self.queue.iter().map(|(_, bytes)| bytes).sum();
+            let acks: u64 = self.acks.iter().map(|(_, bytes, _)| bytes).sum();
+            Reading {
+                queued: self.unsent + queued + acks,
+                unsent: self.unsent,
+                silent: Duration::from_millis(now - self.last_ack),
+                ..self.reading
+            }
+        }
+    }
+
+    #[derive(Debug)]
+    struct Seen {
+        fps: f64,
+        /// Ages of frames when they were read whole, after the first seconds, sorted, in milliseconds.
+        ages: Vec<u64>,
+        readings: u64,
+        waits: u64,
+        stalled: Option<u64>,
+    }
+
+    impl Seen {
+        fn age(&self, share: f64) -> u64 {
+            self.ages[(self.ages.len() as f64 * share) as usize]
+        }
+    }
+
+    /// Watches a camera of 30 frames a second of 60 kB over a connection; the newest frame wins.
+    fn watch(mut connection: Connection, change: impl Fn(u64, &mut Connection)) -> Seen {
+        let mut headroom = Headroom::default();
+        let mut seen = Seen { fps: 0.0, ages: vec![], readings: 0, waits: 0, stalled: None };
+        let (mut sent, mut until, mut written) = (None, 0, 0);
+        let mut under_way: VecDeque<(u64, u64)> = VecDeque::new();
+        for now in 0..SECONDS * 1000 {
+            change(now, &mut connection);
+            connection.pass(now);
+            while under_way.front().is_some_and(|(end, _)| *end <= connection.read) {
+                let (_, captured) = under_way.pop_front().unwrap();
+                if now > SETTLED * 1000 {
+                    seen.ages.push(now - captured);
+                }
+            }
+            let newest = now / INTERVAL;
+            if sent == Some(newest) || now < until {
+                continue;
+            }
+            let at = Timestamp::from_micros(now * 1000);
+            if headroom.wants_reading(at) {
+                seen.readings += 1;
+                match headroom.take(at, connection.read_info(now)) {
+                    Room::Now => {}
+                    Room::At(then) => {
+                        until = then.micros() / 1000;
+                        seen.waits += u64::from(now > SETTLED * 1000);
+                        continue;
+                    }
+                    Room::Stalled => {
+                        seen.stalled = Some(now);
+                        break;
+                    }
+                }
+            }
+            connection.unsent += FRAME;
+            written += FRAME;
+            sent = Some(newest);
+            under_way.push_back((written, newest * INTERVAL));
+        }
+        seen.fps = seen.ages.len() as f64 / (SECONDS - SETTLED) as f64;
+        seen.ages.sort_unstable();
+        seen
+    }
+
+    fn steady(_: u64, _: &mut Connection) {}
+
+    #[test]
+    fn a_link_that_keeps_up_is_seldom_looked_at_and_never_waited_for() {
+        let seen = watch(Connection::new(100, 1, true), steady);
+        assert!(seen.fps > 29.5 && seen.waits == 0, "{seen:?}");
+        let seldom = SECONDS * 1000 / LOOK_EVERY.as_millis() as u64 + 3000 / INTERVAL;
+        assert!(seen.readings < seldom, "{}", seen.readings);
+    }
+
+    #[test]
+    fn distance_is_no_queue() {
+        let seen = watch(Connection::new(40, 200, true), steady);
+        assert!(seen.fps > 29.5 && seen.waits == 0, "{} fps, {} waits", seen.fps, seen.waits);
+    }
+
+    #[test]
+    fn a_queue_on_the_way_is_not_filled_and_the_link_not_left_idle() {
+        for (fills, distance) in [(true, 1), (true, 40), (false, 1), (false, 40)] {
+            // 4 Mbit/s carry 8.3 frames a second, each of which takes 120 ms.
+            let seen = watch(Connection::new(4, distance, fills), steady);
+            assert!(seen.fps > 6.5, "{fills} {distance}: {} fps", seen.fps);
+            assert!(seen.age(0.95) < 250, "{fills} {distance}: {} ms", seen.age(0.95));
+        }
+    }
+
+    #[test]
+    fn a_program_that_reads_slowly_does_not_see_old_pictures() {
+        let mut connection = Connection::new(1000, 1, true);
+        connection.reads = 600;
+        let seen = watch(connection, steady);
+        assert!(seen.fps > 8.0, "{} fps", seen.fps);
+        assert!(
+            seen.age(0.5) < 350 && seen.age(0.99) < 800,
+            "{} {}",
+            seen.age(0.5),
+            seen.age(0.99)
+        );
+    }
+
+    #[test]
+    fn a_link_that_is_well_again_carries_everything_again() {
+        let change = |now: u64, connection: &mut Connection| {
+            connection.carries = if (6_000..9_000).contains(&now) { 500 } else { 12_500 };
+        };
+        let seen = watch(Connection::new(100, 1, true), change);
+        // 3 of the 15 seconds that count were slow.
+        assert!(seen.fps > 30.0 * 12.0 / 15.0 - 1.0, "{} fps", seen.fps);
+        // It takes a look to notice.
+        assert!(seen.age(0.5) < 50 && seen.age(0.99) < 500, "{} {}", seen.age(0.5), seen.age(0.99));
+    }
+
+    #[test]
+    fn a_tunnel_does_not_fill_up_with_pictures() {
+        let change = |now: u64, connection: &mut Connection| {
+            connection.carries = if (6_000..8_000).contains(&now) { 0 } else { 2_500 };
+        };
+        let seen = watch(Connection::new(20, 20, true), change);
+        let old = seen.ages.iter().filter(|age| **age > 1000).count();
+        assert!(old <= 15, "{old} pictures older than a second after two seconds of tunnel");
+    }
+
+    #[test]
+    fn a_viewer_that_takes_nothing_is_given_up_after_the_stall_timeout() {
+        let change = |now: u64, connection: &mut Connection| {
+            if now > 3_000 {
+                connection.reads = 0;
+            }
+        };
+        let seen = watch(Connection::new(100, 1, true), change);
+        let stalled = seen.stalled.expect("given up");
+        let timeout = STALL_TIMEOUT.as_millis() as u64;
+        assert!((3_000 + timeout..5_000 + timeout).contains(&stalled), "{stalled}");
     }
 }

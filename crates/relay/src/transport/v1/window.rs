@@ -33,6 +33,8 @@ pub(super) struct Window {
     shortest: Shortest,
     /// Whether the window held a frame back since it last grew.
     full: bool,
+    /// Whether the frame acknowledged last took longer than it should.
+    late: bool,
     /// When a queue was met last.
     queue_met: Option<Timestamp>,
     last_sent: Timestamp,
@@ -45,6 +47,7 @@ impl Default for Window {
             under_way: VecDeque::new(),
             shortest: Shortest::default(),
             full: false,
+            late: false,
             queue_met: None,
             last_sent: Timestamp::default(),
         }
@@ -60,7 +63,7 @@ impl Window {
         }
         self.full = true;
         let probe = self.last_sent + PROBE;
-        let next = match self.under_way.len() == self.size {
+        let next = match self.under_way.len() == self.size && !self.late {
             // The last one has been carried by now if all is as it was best: its acknowledgement is on its way back,
             // and waiting for that would leave the link idle.
             true => self.shortest.known().map_or(probe, |shortest| {
@@ -87,7 +90,8 @@ impl Window {
         let took = now.since(sent_at);
         let shortest = self.shortest.note(took, now);
         let tolerated = shortest + TOLERATED.max(shortest / 4);
-        if took > tolerated {
+        self.late = took > tolerated;
+        if self.late {
             self.shrink(took, now);
         } else if self.full {
             self.grow(now);
@@ -141,5 +145,160 @@ impl Shortest {
 
     fn known(&self) -> Option<Duration> {
         self.this.into_iter().chain(self.before).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const FRAME: u64 = 33_333;
+    const MILLI: u64 = 1000;
+
+    /// What lies between the relay and the viewer's eyes: so far away, and one frame after the other takes so long to be
+    /// carried or painted.
+    #[derive(Clone, Copy)]
+    struct Path {
+        distance: u64,
+        takes: u64,
+        /// Whether the connection below knows the distance; a proxy hides it.
+        distance_known: bool,
+    }
+
+    struct Seen {
+        fps: f64,
+        /// Ages of frames when they were shown, after the first seconds, sorted, in microseconds.
+        ages: Vec<u64>,
+    }
+
+    impl Seen {
+        fn age(&self, share: f64) -> u64 {
+            self.ages[(self.ages.len() as f64 * share) as usize] / MILLI
+        }
+    }
+
+    const SECONDS: u64 = 20;
+    const SETTLED: u64 = 5;
+
+    /// Watches a camera of 30 frames a second over a path that may change as time goes by; the newest frame wins.
+    fn watch(path: impl Fn(u64) -> Path) -> Seen {
+        let (mut window, mut free, mut ages) = (Window::default(), 0, Vec::new());
+        let mut acks: VecDeque<(u64, u64)> = VecDeque::new();
+        let mut sent = None;
+        for now in (0..SECONDS * 1_000_000).step_by(MILLI as usize) {
+            let at = Timestamp::from_micros(now);
+            while acks.front().is_some_and(|(when, _)| *when <= now) {
+                let (_, sequence) = acks.pop_front().unwrap();
+                window.acknowledge(sequence, at);
+            }
+            let Path { distance, takes, distance_known } = path(now);
+            let known = Duration::from_micros(if distance_known { distance } else { 100 });
+            let newest = now / FRAME;
+            if sent < Some(newest) && window.wait(at, known).is_none() {
+                window.send(newest, at);
+                sent = Some(newest);
+                free = u64::max(free, now + distance / 2) + takes;
+                acks.push_back((free + distance / 2, newest));
+                if now > SETTLED * 1_000_000 {
+                    ages.push(free - newest * FRAME);
+                }
+            }
+        }
+        ages.sort_unstable();
+        Seen { fps: ages.len() as f64 / (SECONDS - SETTLED) as f64, ages }
+    }
+
+    fn path(distance: u64, takes: u64) -> Path {
+        Path { distance: distance * MILLI, takes: takes * MILLI, distance_known: true }
+    }
+
+    #[test]
+    fn distance_costs_no_frames() {
+        let seen = watch(|_| path(200, 5));
+        assert!(seen.fps > 29.5, "{} fps", seen.fps);
+        assert!(seen.age(0.95) < 150, "{} ms", seen.age(0.95));
+    }
+
+    #[test]
+    fn distance_behind_a_proxy_costs_no_frames_either() {
+        let seen = watch(|_| Path { distance_known: false, ..path(200, 5) });
+        assert!(seen.fps > 29.5, "{} fps", seen.fps);
+    }
+
+    #[test]
+    fn a_tab_that_paints_five_frames_a_second_is_sent_five() {
+        let seen = watch(|_| path(2, 200));
+        assert!((4.5..5.2).contains(&seen.fps), "{} fps", seen.fps);
+        assert!(
+            seen.age(0.5) < 300 && seen.age(0.95) < 450,
+            "{} {}",
+            seen.age(0.5),
+            seen.age(0.95)
+        );
+    }
+
+    #[test]
+    fn a_slow_link_is_used_and_not_filled() {
+        // 4 Mbit/s for 60 kB frames, 40 ms away: 8.3 frames a second are possible.
+        let seen = watch(|_| path(40, 120));
+        assert!(seen.fps > 7.0, "{} fps", seen.fps);
+        assert!(
+            seen.age(0.5) < 250 && seen.age(0.95) < 350,
+            "{} {}",
+            seen.age(0.5),
+            seen.age(0.95)
+        );
+    }
+
+    #[test]
+    fn a_tab_that_was_busy_for_a_while_is_well_again_soon() {
+        let busy = 6_000_000..8_000_000;
+        let seen = watch(|now| path(2, if busy.contains(&now) { 300 } else { 3 }));
+        assert!(seen.fps > 24.0, "{} fps", seen.fps);
+        assert!(seen.age(0.5) < 40, "{} ms", seen.age(0.5));
+    }
+
+    #[test]
+    fn one_that_never_acknowledges_is_still_sent_a_frame_a_second() {
+        let mut window = Window::default();
+        let sent = (0..10_000 * MILLI).step_by(MILLI as usize).filter(|now| {
+            let at = Timestamp::from_micros(*now);
+            let goes = window.wait(at, Duration::ZERO).is_none();
+            if goes {
+                window.send(now / FRAME, at);
+            }
+            goes
+        });
+        let sent = sent.count();
+        assert!((FIRST + 8..=FIRST + 10).contains(&sent), "{sent}");
+    }
+
+    #[test]
+    fn an_acknowledgement_counts_for_all_frames_before_it() {
+        let mut window = Window::default();
+        let at = |millis: u64| Timestamp::from_micros(millis * MILLI);
+        (0..4).for_each(|n| window.send(n, at(n)));
+        assert!(window.wait(at(5), Duration::ZERO).is_some());
+        window.acknowledge(3, at(10));
+        assert_eq!(window.wait(at(10), Duration::ZERO), None);
+        assert!(window.under_way.is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_under_way_is_bounded_whatever_is_acknowledged(
+            acks in proptest::collection::vec((any::<u64>(), 0..100u64), 0..500),
+        ) {
+            let (mut window, mut now) = (Window::default(), Timestamp::from_micros(1));
+            for (n, (sequence, later)) in acks.into_iter().enumerate() {
+                now = now + Duration::from_millis(later);
+                if window.wait(now, Duration::ZERO).is_none() {
+                    window.send(n as u64, now);
+                }
+                window.acknowledge(sequence % (n as u64 + 3), now);
+                prop_assert!(window.under_way.len() <= 2 * MOST && (1..=MOST).contains(&window.size));
+            }
+        }
     }
 }
