@@ -32,7 +32,7 @@ pub struct Relay {
     near_side: JoinHandle<()>,
     far_side: JoinHandle<()>,
     /// Dropped last: it ends what serves the others.
-    _loops: Arc<Loops>,
+    loops: Arc<Loops>,
 }
 
 impl Relay {
@@ -70,7 +70,7 @@ impl Relay {
         let serving =
             server::serve(listener, router, loops.clone(), limits, stop.clone(), tasks.clone());
         let far_side = tokio::spawn(serving);
-        Ok(Self { address, stop, tasks, near_side, far_side, _loops: loops })
+        Ok(Self { address, stop, tasks, near_side, far_side, loops })
     }
 
     /// Where it listens.
@@ -87,6 +87,7 @@ impl Relay {
             () = ended => None,
             end = &mut self.near_side => Some(("the side towards the bus", end)),
             end = &mut self.far_side => Some(("the side towards viewers", end)),
+            () = self.loops.ended() => Some(("a thread that serves viewers", Ok(()))),
         };
         self.stop.cancel();
         self.tasks.close();

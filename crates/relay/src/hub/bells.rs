@@ -1,9 +1,11 @@
 //! Waking those who wait: without holding a lock meanwhile, and each from within its own thread.
 //!
 //! A frame wakes all viewers of its track. To wake a task of another thread costs a system call; to wake one's own costs
-//! next to nothing. So whoever has news wakes one [`Ringer`] a thread, and that rings the bells of its thread.
+//! little. So whoever has news wakes one [`Ringer`] a thread, and that rings the bells of its thread. Who is [`Quick`]
+//! is not even woken: it does at once what there is to do, which for most viewers and most frames is one system call.
 
-use std::sync::{Arc, Mutex};
+use std::fmt;
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use tokio::sync::Notify;
 
@@ -21,7 +23,7 @@ impl Ringer {
         loop {
             self.awake.notified().await;
             let due = std::mem::take(&mut *self.lock());
-            due.iter().flat_map(|bells| bells.iter()).for_each(Bell::ring);
+            due.iter().flat_map(|bells| bells.iter()).for_each(Bell::answer);
         }
     }
 
@@ -39,31 +41,59 @@ impl Ringer {
     }
 }
 
+/// Somebody who can do at once, without being woken, what a bell calls for.
+pub trait Quick: Send + Sync {
+    /// Does it; false where that was not all, and its task must be woken. Called on the thread of that task.
+    fn answer(&self) -> bool;
+}
+
 /// What one waiter is woken with. One bell serves all subscriptions of a socket.
-#[derive(Debug, Clone)]
-pub struct Bell {
-    strike: Arc<Notify>,
+#[derive(Clone)]
+pub struct Bell(Arc<Inner>);
+
+struct Inner {
+    strike: Notify,
     ringer: Arc<Ringer>,
+    quick: OnceLock<Weak<dyn Quick>>,
 }
 
 impl Bell {
     /// A bell of the thread that this ringer rings for.
     pub fn new(ringer: Arc<Ringer>) -> Self {
-        Self { strike: Arc::default(), ringer }
+        Self(Arc::new(Inner { strike: Notify::new(), ringer, quick: OnceLock::new() }))
     }
 
-    /// Rings at once, from whatever thread. One ring that nobody waits for is kept.
+    /// From now on this one is asked first. To be said once.
+    pub fn be_quick(&self, quick: Weak<dyn Quick>) {
+        // The first one stays.
+        let _ = self.0.quick.set(quick);
+    }
+
+    /// Wakes whoever waits, from whatever thread. One ring that nobody waits for is kept.
     pub fn ring(&self) {
-        self.strike.notify_one();
+        self.0.strike.notify_one();
     }
 
     /// Waits until it rings.
     pub async fn rung(&self) {
-        self.strike.notified().await;
+        self.0.strike.notified().await;
+    }
+
+    fn answer(&self) {
+        let quick = self.0.quick.get().and_then(Weak::upgrade);
+        if !quick.is_some_and(|quick| quick.answer()) {
+            self.ring();
+        }
     }
 
     fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.strike, &other.strike)
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl fmt::Debug for Bell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Bell").finish()
     }
 }
 
@@ -88,10 +118,10 @@ impl Bells {
     pub(super) fn add(&self, bell: Bell) {
         let mut threads = self.lock();
         let threads = Arc::make_mut(&mut threads);
-        match threads.iter_mut().find(|thread| Arc::ptr_eq(&thread.ringer, &bell.ringer)) {
+        match threads.iter_mut().find(|thread| Arc::ptr_eq(&thread.ringer, &bell.0.ringer)) {
             Some(thread) => Arc::make_mut(&mut thread.bells).push(bell),
             None => {
-                threads.push(Thread { ringer: bell.ringer.clone(), bells: Arc::new(vec![bell]) });
+                threads.push(Thread { ringer: bell.0.ringer.clone(), bells: Arc::new(vec![bell]) });
             }
         }
     }
@@ -100,7 +130,7 @@ impl Bells {
     pub(super) fn remove(&self, bell: &Bell) {
         let mut threads = self.lock();
         let threads = Arc::make_mut(&mut threads);
-        let of_its = |thread: &Thread| Arc::ptr_eq(&thread.ringer, &bell.ringer);
+        let of_its = |thread: &Thread| Arc::ptr_eq(&thread.ringer, &bell.0.ringer);
         let Some(at) = threads.iter().position(of_its) else { return };
         let bells = Arc::make_mut(&mut threads[at].bells);
         if let Some(place) = bells.iter().position(|known| known.is(bell)) {

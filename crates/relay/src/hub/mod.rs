@@ -19,12 +19,14 @@ mod track;
 mod viewer;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use fanlight_protocol::StreamName;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 
-pub use bells::{Bell, Ringer};
+use bells::Bells;
+pub use bells::{Bell, Quick, Ringer};
 pub use frame::Frame;
 pub use stream::{Status, Stream};
 pub use track::Track;
@@ -37,7 +39,9 @@ pub use viewer::{Manner, Newer, Next, Viewer};
 pub struct Hub {
     streams: Mutex<BTreeMap<StreamName, Arc<Stream>>>,
     /// Counts changes of what is listed: streams that came or went, or changed their state.
-    changes: watch::Sender<u64>,
+    changes: AtomicU64,
+    /// Of those who show the list.
+    listeners: Bells,
     /// Woken when a track gets its first viewer.
     demand: Arc<Notify>,
 }
@@ -45,7 +49,12 @@ pub struct Hub {
 impl Hub {
     /// An empty hub. `demand` is rung when a track gets its first viewer.
     pub fn new(demand: Arc<Notify>) -> Self {
-        Self { streams: Mutex::default(), changes: watch::Sender::new(0), demand }
+        Self {
+            streams: Mutex::default(),
+            changes: AtomicU64::new(0),
+            listeners: Bells::default(),
+            demand,
+        }
     }
 
     /// The stream of this name, where it is known.
@@ -74,12 +83,23 @@ impl Hub {
 
     /// Says that what is listed has changed.
     pub fn changed(&self) {
-        self.changes.send_modify(|count| *count += 1);
+        self.changes.fetch_add(1, Ordering::Release);
+        self.listeners.ring();
     }
 
-    /// Wakes whoever shows the list when it changes.
-    pub fn watch_changes(&self) -> watch::Receiver<u64> {
-        self.changes.subscribe()
+    /// How often what is listed has changed.
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
+    /// Rings this bell at every change of what is listed, until [`Self::stop_listening`].
+    pub fn listen(&self, bell: Bell) {
+        self.listeners.add(bell);
+    }
+
+    /// Rings it no more.
+    pub fn stop_listening(&self, bell: &Bell) {
+        self.listeners.remove(bell);
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<StreamName, Arc<Stream>>> {

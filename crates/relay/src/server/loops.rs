@@ -22,6 +22,8 @@ pub struct Loops {
     loops: Vec<Loop>,
     next: AtomicUsize,
     stop: CancellationToken,
+    /// Says that a thread has ended.
+    ended: CancellationToken,
 }
 
 /// One thread.
@@ -38,12 +40,17 @@ impl Loops {
     /// # Errors
     /// When the system gives no more.
     pub fn start(threads: usize) -> io::Result<Self> {
-        let stop = CancellationToken::new();
+        let (stop, ended) = (CancellationToken::new(), CancellationToken::new());
         let mut loops = Vec::new();
         for number in 0..threads {
-            loops.push(Loop::start(number, stop.clone())?);
+            loops.push(Loop::start(number, stop.clone(), ended.clone())?);
         }
-        Ok(Self { loops, next: AtomicUsize::new(0), stop })
+        Ok(Self { loops, next: AtomicUsize::new(0), stop, ended })
+    }
+
+    /// Waits until a thread has ended, which none does by itself unless something in it has panicked.
+    pub async fn ended(&self) {
+        self.ended.cancelled().await;
     }
 
     /// The thread for the next viewer: each in turn.
@@ -53,12 +60,13 @@ impl Loops {
 }
 
 impl Loop {
-    fn start(number: usize, stop: CancellationToken) -> io::Result<Self> {
+    fn start(number: usize, stop: CancellationToken, ended: CancellationToken) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
         let ringer = Arc::<Ringer>::default();
         let rings = ringer.clone();
         let work = move || {
+            let _ended = ended.drop_guard();
             runtime.block_on(stop.run_until_cancelled(rings.run()));
             // Drawing a picture may still be under way; nobody waits for it.
             runtime.shutdown_background();

@@ -17,7 +17,7 @@ pub async fn show(
     bell: Bell,
     stop: CancellationToken,
 ) -> (Why, String) {
-    converse(upgraded, &stop, &mut Show { viewer, bell }).await
+    converse(upgraded, stop, Show { viewer, bell }).await
 }
 
 struct Show {
@@ -26,16 +26,16 @@ struct Show {
 }
 
 impl Speaker for Show {
-    async fn begin(&mut self, _: &mut Writer) -> io::Result<()> {
+    fn begin(&mut self, _: &mut Writer) -> io::Result<()> {
         Ok(())
     }
 
     /// There is nothing but pictures to be had on this socket.
-    async fn answer(&mut self, _: &mut Writer, _: &str) -> io::Result<()> {
+    fn answer(&mut self, _: &mut Writer, _: &str) -> io::Result<()> {
         Ok(())
     }
 
-    async fn speak(&mut self, writer: &mut Writer) -> io::Result<Turn> {
+    fn speak(&mut self, writer: &mut Writer) -> io::Result<Turn> {
         let now = clock::now();
         if let Some(later) = writer.wait(now)? {
             self.viewer.hold(Held::Link);
@@ -43,15 +43,16 @@ impl Speaker for Show {
         }
         match self.viewer.next(now) {
             Next::Frame(frame, newer) => {
-                writer.binary(&[], &frame.payload).await?;
-                if writer.has_waited() {
-                    self.viewer.hold(Held::Link);
-                }
+                writer.binary(&[], &frame.payload)?;
                 Ok(if newer { Turn::More } else { Turn::Done })
             }
             Next::At(due) => Ok(Turn::At(due)),
             Next::Nothing => Ok(Turn::Done),
         }
+    }
+
+    fn waited(&mut self) {
+        self.viewer.hold(Held::Link);
     }
 
     fn bell(&self) -> &Bell {

@@ -29,6 +29,5 @@ pub async fn serve(
     bell: Bell,
 ) -> (Why, String) {
     let stop = context.stop.clone();
-    let mut session = Session::new(context, credentials, address, bell);
-    converse(upgraded, &stop, &mut session).await
+    converse(upgraded, stop, Session::new(context, credentials, address, bell)).await
 }

@@ -9,7 +9,7 @@ use fanlight_protocol::Timestamp;
 use fanlight_protocol::viewer::control::MAX_SUBSCRIPTIONS;
 use fanlight_protocol::viewer::{FromRelay, FromViewer, Watch};
 
-use super::listing::{self, Listing};
+use super::listing::Listing;
 use super::subscription::Subscription;
 use crate::access::{Action, Credentials};
 use crate::context::Context;
@@ -58,7 +58,7 @@ impl Session {
     }
 
     /// Sends one frame of the next subscription that has one.
-    async fn take_turn(&mut self, writer: &mut Writer, now: Timestamp) -> io::Result<Turn> {
+    fn take_turn(&mut self, writer: &mut Writer, now: Timestamp) -> io::Result<Turn> {
         if let Some(later) = writer.wait(now)? {
             self.hold_for_link();
             return Ok(Turn::At(later));
@@ -70,7 +70,7 @@ impl Session {
             match self.subscriptions[at].next(now, distance) {
                 Next::Frame(frame, newer) => {
                     self.turn = at + 1;
-                    self.send(writer, at, &frame, now).await?;
+                    self.send(writer, at, &frame, now)?;
                     let more = newer || count > 1;
                     return Ok(if more { Turn::More } else { Turn::Done });
                 }
@@ -81,7 +81,7 @@ impl Session {
         Ok(soonest.map_or(Turn::Done, Turn::At))
     }
 
-    async fn send(
+    fn send(
         &mut self,
         writer: &mut Writer,
         at: usize,
@@ -90,32 +90,27 @@ impl Session {
     ) -> io::Result<()> {
         let subscription = &mut self.subscriptions[at];
         if let Some(news) = subscription.track_news(frame) {
-            tell(writer, &news).await?;
+            tell(writer, &news)?;
         }
         if let Some(journey) = subscription.journey(frame, sent_at) {
-            tell(writer, &journey).await?;
+            tell(writer, &journey)?;
         }
         let header = subscription.header(frame, sent_at);
-        writer.binary(&header.encode(), &frame.payload).await?;
-        if writer.has_waited() {
-            self.hold_for_link();
-        }
-        Ok(())
+        writer.binary(&header.encode(), &frame.payload)
     }
 
     fn subscription(&mut self, id: u32) -> Option<&mut Subscription> {
         self.subscriptions.iter_mut().find(|subscription| subscription.id() == id)
     }
 
-    /// While one frame is on its way, all others of this socket wait for the link.
     fn hold_for_link(&mut self) {
         self.subscriptions.iter_mut().for_each(Subscription::hold_for_link);
     }
 
-    async fn tell_states(&mut self, writer: &mut Writer, now: Timestamp) -> io::Result<()> {
+    fn tell_states(&mut self, writer: &mut Writer, now: Timestamp) -> io::Result<()> {
         for subscription in &mut self.subscriptions {
             if let Some(news) = subscription.state_news(now) {
-                tell(writer, &news).await?;
+                tell(writer, &news)?;
             }
         }
         Ok(())
@@ -149,16 +144,16 @@ impl Session {
 }
 
 impl Speaker for Session {
-    async fn begin(&mut self, writer: &mut Writer) -> io::Result<()> {
-        tell(writer, &self.hello()).await
+    fn begin(&mut self, writer: &mut Writer) -> io::Result<()> {
+        tell(writer, &self.hello())
     }
 
-    async fn answer(&mut self, writer: &mut Writer, text: &str) -> io::Result<()> {
+    fn answer(&mut self, writer: &mut Writer, text: &str) -> io::Result<()> {
         let heard_at = clock::now();
         match serde_json::from_str::<FromViewer>(text) {
             Ok(FromViewer::Watch(watch)) => {
                 if let Err(refusal) = self.watch(&watch) {
-                    tell(writer, &error(Some(watch.id), &refusal)).await?;
+                    tell(writer, &error(Some(watch.id), &refusal))?;
                 }
             }
             Ok(FromViewer::Unwatch { id }) => self.subscriptions.retain(|known| known.id() != id),
@@ -173,35 +168,41 @@ impl Speaker for Session {
                 }
             }
             Ok(FromViewer::Clock { t0 }) => {
-                tell(writer, &FromRelay::Clock { t0, t1: heard_at, t2: clock::now() }).await?;
+                tell(writer, &FromRelay::Clock { t0, t1: heard_at, t2: clock::now() })?;
             }
             Ok(FromViewer::List) => match self.authorize(Action::List) {
                 Ok(()) => match &mut self.listing {
                     Some(listing) => listing.ask(),
-                    None => self.listing = Some(Listing::new(&self.context)),
+                    None => {
+                        let listing = Listing::new(self.context.clone(), self.bell.clone());
+                        self.listing = Some(listing);
+                    }
                 },
-                Err(refusal) => tell(writer, &error(None, &refusal)).await?,
+                Err(refusal) => tell(writer, &error(None, &refusal))?,
             },
             Err(reason) => {
                 let refusal =
                     Refusal::bad_request(format!("not a message of fanlight.v1: {reason}"));
-                tell(writer, &error(id_of(text), &refusal)).await?;
+                tell(writer, &error(id_of(text), &refusal))?;
             }
         }
         Ok(())
     }
 
-    async fn speak(&mut self, writer: &mut Writer) -> io::Result<Turn> {
+    fn speak(&mut self, writer: &mut Writer) -> io::Result<Turn> {
         let now = clock::now();
-        let mut list_due = None;
-        if let Some(listing) = &mut self.listing {
-            if listing.is_due(now) {
-                tell(writer, &listing::message(&self.context)).await?;
+        let list_due = match &mut self.listing {
+            Some(listing) => {
+                if let Some(list) = listing.due(now) {
+                    tell(writer, &list)?;
+                }
+                Some(listing.due_at())
             }
-            list_due = Some(listing.due_at());
-        }
-        self.tell_states(writer, now).await?;
-        let turn = self.take_turn(writer, now).await?;
+            None => None,
+        };
+        self.tell_states(writer, now)?;
+        // What was told may have to wait for the client, and a frame for it in turn: a newer one may take its place.
+        let turn = if writer.is_clear() { self.take_turn(writer, now)? } else { Turn::More };
         Ok(match (turn, list_due) {
             (Turn::Done, Some(due)) => Turn::At(due),
             (Turn::At(turn), Some(due)) => Turn::At(turn.min(due)),
@@ -209,11 +210,9 @@ impl Speaker for Session {
         })
     }
 
-    async fn news(&mut self) {
-        match &mut self.listing {
-            Some(listing) => listing.changed().await,
-            None => std::future::pending().await,
-        }
+    /// While one frame was on its way, all others of this socket waited for the link.
+    fn waited(&mut self) {
+        self.hold_for_link();
     }
 
     fn bell(&self) -> &Bell {
@@ -221,9 +220,9 @@ impl Speaker for Session {
     }
 }
 
-async fn tell(writer: &mut Writer, message: &FromRelay) -> io::Result<()> {
+fn tell(writer: &mut Writer, message: &FromRelay) -> io::Result<()> {
     let text = serde_json::to_string(message).expect("names, numbers and texts are always JSON");
-    writer.text(&text).await
+    writer.text(text)
 }
 
 fn error(id: Option<u32>, refusal: &Refusal) -> FromRelay {

@@ -1,8 +1,13 @@
 //! Both halves of a socket at work, from the first word to goodbye.
+//!
+//! What is to be said is said at once, by whoever finds out that there is something: most often the thread's ringer when
+//! a frame has come, without waking the socket's task. The task does what needs waiting: it hears the client, writes what
+//! the kernel did not take, and speaks when its time has come.
 
 use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -16,33 +21,38 @@ use super::frame::CloseCode;
 use super::handshake::Upgraded;
 use super::socket::{self, Heard, Reader, Writer};
 use crate::closes::Why;
-use crate::hub::Bell;
+use crate::hub::{Bell, Quick};
 
+/// How long a message under way may take when the relay ends, before the connection is reset.
+const GRACE: Duration = Duration::from_millis(500);
 /// How long the client may take to close after we did.
 const GOODBYE: Duration = Duration::from_secs(1);
 
 /// How often a ping goes out, also when nothing else does.
 const PING_EVERY: Duration = Duration::from_secs(20);
 
-/// Whoever speaks on a socket.
-pub trait Speaker {
+/// Whoever speaks on a socket. What it says must not wait; the writer keeps what the kernel does not take.
+pub trait Speaker: Send + 'static {
     /// Says the first word.
-    fn begin(&mut self, writer: &mut Writer) -> impl Future<Output = io::Result<()>> + Send;
+    ///
+    /// # Errors
+    /// When the connection is gone.
+    fn begin(&mut self, writer: &mut Writer) -> io::Result<()>;
 
     /// Answers a text of the client.
-    fn answer(
-        &mut self,
-        writer: &mut Writer,
-        text: &str,
-    ) -> impl Future<Output = io::Result<()>> + Send;
+    ///
+    /// # Errors
+    /// When the connection is gone.
+    fn answer(&mut self, writer: &mut Writer, text: &str) -> io::Result<()>;
 
-    /// Says what there is to say now, at most one frame of it.
-    fn speak(&mut self, writer: &mut Writer) -> impl Future<Output = io::Result<Turn>> + Send;
+    /// Says what there is to say now, at most one frame of it. Called only when nothing said before is left.
+    ///
+    /// # Errors
+    /// When the connection is gone, or the client took nothing for too long.
+    fn speak(&mut self, writer: &mut Writer) -> io::Result<Turn>;
 
-    /// Waits for what [`Self::bell`] does not tell of. May be given up and begun anew without harm.
-    fn news(&mut self) -> impl Future<Output = ()> + Send {
-        std::future::pending()
-    }
+    /// The link was slower than what was said: it had to be waited for.
+    fn waited(&mut self);
 
     /// Rings when there may be something to say.
     fn bell(&self) -> &Bell;
@@ -68,26 +78,73 @@ enum Ending {
     Gone(Why),
 }
 
+/// Who speaks and what with. The mutex is held to say something, never across a wait; both who take it live on the same
+/// thread, so neither ever waits for it.
+struct Mouth<S>(Mutex<Spoken<S>>);
+
+struct Spoken<S> {
+    speaker: S,
+    writer: Writer,
+    /// What went wrong while nobody waited for the result.
+    failed: Option<io::Error>,
+    /// Something is to be said at this moment already, and the task knows.
+    until: Option<Timestamp>,
+}
+
+impl<S: Speaker> Mouth<S> {
+    fn open(&self) -> MutexGuard<'_, Spoken<S>> {
+        self.0.lock().expect("a speaker does not panic")
+    }
+}
+
+impl<S: Speaker> Quick for Mouth<S> {
+    fn answer(&self) -> bool {
+        let mut spoken = self.open();
+        let Spoken { speaker, writer, failed, until } = &mut *spoken;
+        // Something is left from before: the task is at it, and will go on by itself.
+        if !writer.is_clear() {
+            return failed.is_none();
+        }
+        match speaker.speak(writer) {
+            Ok(Turn::Done) => writer.is_clear(),
+            Ok(Turn::At(due)) if writer.is_clear() && *until == Some(due) => true,
+            Ok(_) => false,
+            Err(error) => {
+                *failed = Some(error);
+                false
+            }
+        }
+    }
+}
+
 /// Runs a conversation; returns why it ended, for metrics and for people.
 pub async fn converse(
     upgraded: Upgraded,
-    stop: &CancellationToken,
-    speaker: &mut impl Speaker,
+    stop: CancellationToken,
+    speaker: impl Speaker,
 ) -> (Why, String) {
-    let (mut reader, mut writer) = socket::split(upgraded, stop.clone());
-    match talk(&mut reader, &mut writer, stop, speaker).await {
+    let (mut reader, writer) = socket::split(upgraded);
+    let bell = speaker.bell().clone();
+    let spoken = Spoken { speaker, writer, failed: None, until: None };
+    let mouth = Arc::new(Mouth(Mutex::new(spoken)));
+    let weak = Arc::downgrade(&mouth);
+    bell.be_quick(weak as Weak<dyn Quick>);
+    let ended = talk(&mouth, &mut reader, &bell, &stop).await;
+    let ended = match ended {
         Ok(Ending::Close(code, reason)) => {
-            if writer.close(code, reason).await.is_ok() {
-                // Reading on until the client closes: else our goodbye could be lost to a reset.
-                let _ = tokio::time::timeout(GOODBYE, reader.drain()).await;
-            }
-            match code {
+            say_goodbye(&mouth, reader, code, reason).await;
+            return match code {
                 CloseCode::Normal => (Why::Left, "the viewer said goodbye".into()),
                 CloseCode::GoingAway => (Why::Ending, reason.into()),
                 _ => (Why::Broke, reason.into()),
-            }
+            };
         }
+        other => other,
+    };
+    let writer = &mouth.open().writer;
+    match ended {
         Ok(Ending::Gone(why)) => (why, "the viewer left".into()),
+        Ok(Ending::Close(..)) => unreachable!("answered above"),
         Err(error) => {
             let why = match (writer.has_stalled(), stop.is_cancelled()) {
                 (true, _) => Why::Stalled,
@@ -100,78 +157,134 @@ pub async fn converse(
     }
 }
 
+async fn say_goodbye(
+    mouth: &Mouth<impl Speaker>,
+    reader: Reader,
+    code: CloseCode,
+    reason: &'static str,
+) {
+    if mouth.open().writer.close(code, reason).is_err() {
+        return;
+    }
+    if poll_fn(|cx| mouth.open().writer.poll_flush(cx)).await.is_err() {
+        return;
+    }
+    mouth.open().writer.shut_down();
+    // Reading on until the client closes: else our goodbye could be lost to a reset.
+    let _ = tokio::time::timeout(GOODBYE, reader.drain()).await;
+}
+
 async fn talk(
+    mouth: &Mouth<impl Speaker>,
     reader: &mut Reader,
-    writer: &mut Writer,
+    bell: &Bell,
     stop: &CancellationToken,
-    speaker: &mut impl Speaker,
 ) -> io::Result<Ending> {
-    speaker.begin(writer).await?;
-    let bell = speaker.bell().clone();
+    {
+        let Spoken { speaker, writer, .. } = &mut *mouth.open();
+        speaker.begin(writer)?;
+    }
     let mut stopped = pin!(stop.cancelled());
     let mut next_ping = Instant::now() + PING_EVERY;
     let mut alarm = Alarm::new(next_ping);
-    for pass in 0u64.. {
-        let turn = speaker.speak(writer).await?;
+    loop {
+        flush(mouth, stop).await?;
+        let turn = speak(mouth)?;
+        if !mouth.open().writer.is_clear() {
+            continue;
+        }
         let until = match turn {
             Turn::At(due) => next_ping.min(Instant::now() + due.since(clock::now())),
             Turn::More | Turn::Done => next_ping,
         };
-        let others_first = turn == Turn::More || pass % 8 == 0;
-        let event = {
-            let other = pin!(async {
-                tokio::select! {
-                    biased;
-                    () = &mut stopped => Event::Stopped,
-                    heard = reader.next() => Event::Heard(heard),
-                    () = speaker.news() => Event::News,
-                    () = alarm.ring(until) => Event::Alarm,
-                }
-            });
-            let called = match turn {
-                Turn::More => Either::Left(requeue()),
-                Turn::At(_) | Turn::Done => Either::Right(bell.rung()),
-            };
-            first(other, pin!(called), others_first).await
+        let called = match turn {
+            Turn::More => Either::Left(requeue()),
+            Turn::At(_) | Turn::Done => Either::Right(bell.rung()),
+        };
+        let event = tokio::select! {
+            biased;
+            () = &mut stopped => Event::Stopped,
+            heard = reader.next() => Event::Heard(heard),
+            () = called => Event::News,
+            () = alarm.ring(until) => Event::Alarm,
         };
         match event {
             Event::News => {}
             Event::Stopped => return Ok(Ending::Close(CloseCode::GoingAway, "the relay ends")),
-            Event::Heard(heard) => match heard {
-                Heard::Text(text) => speaker.answer(writer, &text).await?,
-                Heard::Ping(payload) => writer.pong(&payload).await?,
-                Heard::Close => return Ok(Ending::Close(CloseCode::Normal, "")),
-                Heard::Gone => return Ok(Ending::Gone(Why::Left)),
-                Heard::Broke(violation) => return Ok(Ending::Close(violation.0, violation.1)),
-            },
+            Event::Heard(heard) => {
+                if let Some(ending) = answer(mouth, heard)? {
+                    return Ok(ending);
+                }
+            }
             Event::Alarm if until < next_ping => {}
             Event::Alarm if reader.is_silent() => return Ok(Ending::Gone(Why::Silent)),
             Event::Alarm => {
                 next_ping = Instant::now() + PING_EVERY;
-                writer.ping().await?;
+                mouth.open().writer.ping()?;
             }
         }
     }
-    unreachable!("passes do not end")
 }
 
-/// Waits for either. Most often it is the call to speak, so that is asked first; but not always, or a client for whom
-/// there is always something would never be heard.
-async fn first(
-    mut other: Pin<&mut impl Future<Output = Event>>,
-    mut called: Pin<&mut impl Future<Output = ()>>,
-    others_first: bool,
-) -> Event {
-    poll_fn(|cx| {
-        if others_first && let Poll::Ready(event) = other.as_mut().poll(cx) {
-            return Poll::Ready(event);
+/// What a conversation waits for.
+enum Event {
+    /// There may be something to say.
+    News,
+    /// The client said something.
+    Heard(Heard),
+    /// The moment has come that was waited for.
+    Alarm,
+    /// The relay ends.
+    Stopped,
+}
+
+fn speak(mouth: &Mouth<impl Speaker>) -> io::Result<Turn> {
+    let Spoken { speaker, writer, failed, until } = &mut *mouth.open();
+    if let Some(error) = failed.take() {
+        return Err(error);
+    }
+    let turn = speaker.speak(writer)?;
+    *until = match turn {
+        Turn::At(due) => Some(due),
+        Turn::More | Turn::Done => None,
+    };
+    Ok(turn)
+}
+
+fn answer(mouth: &Mouth<impl Speaker>, heard: Heard) -> io::Result<Option<Ending>> {
+    let Spoken { speaker, writer, .. } = &mut *mouth.open();
+    match heard {
+        Heard::Text(text) => speaker.answer(writer, &text)?,
+        Heard::Ping(payload) => writer.pong(payload)?,
+        Heard::Close => return Ok(Some(Ending::Close(CloseCode::Normal, ""))),
+        Heard::Gone => return Ok(Some(Ending::Gone(Why::Left))),
+        Heard::Broke(violation) => return Ok(Some(Ending::Close(violation.0, violation.1))),
+    }
+    Ok(None)
+}
+
+/// Writes what the kernel did not take when it was said.
+async fn flush(mouth: &Mouth<impl Speaker>, stop: &CancellationToken) -> io::Result<()> {
+    if mouth.open().writer.is_clear() {
+        return Ok(());
+    }
+    tokio::select! {
+        biased;
+        flushed = poll_fn(|cx| mouth.open().writer.poll_flush(cx)) => flushed?,
+        () = overtime(stop) => {
+            return Err(io::Error::other("the relay ended in the middle of a message"));
         }
-        if called.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Event::News);
-        }
-        if others_first { Poll::Pending } else { other.as_mut().poll(cx) }
-    })
-    .await
+    }
+    let Spoken { speaker, writer, .. } = &mut *mouth.open();
+    if writer.has_waited() {
+        speaker.waited();
+    }
+    Ok(())
+}
+
+async fn overtime(stop: &CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(GRACE).await;
 }
 
 /// Lets others of this thread go first.
@@ -185,18 +298,6 @@ async fn requeue() {
         Poll::Ready(())
     })
     .await;
-}
-
-/// What a conversation waits for.
-enum Event {
-    /// There may be something to say.
-    News,
-    /// The client said something.
-    Heard(Heard),
-    /// The moment has come that was waited for.
-    Alarm,
-    /// The relay ends.
-    Stopped,
 }
 
 /// A timer that is set anew only where the moment has changed: most of the time it is the next ping's.

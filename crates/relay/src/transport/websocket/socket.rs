@@ -1,17 +1,21 @@
 //! A WebSocket's two halves.
 
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
+use std::net::Shutdown;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 use fanlight_bus::clock;
 use fanlight_protocol::Timestamp;
 use fanlight_protocol::viewer::control::MAX_CONTROL;
-use tokio::io::AsyncWriteExt;
+use socket2::SockRef;
+use tokio::io::AsyncWrite as _;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use super::frame::{self, CloseCode, Decoder, MAX_HEADER, Opcode, Violation};
 use super::handshake::Upgraded;
@@ -19,8 +23,8 @@ use crate::server::{Gauge, Link, Socket};
 
 /// A client from which nothing came for this long has vanished: two pings and some patience. Looked at with each ping.
 const SILENCE: Duration = Duration::from_secs(50);
-/// How long a message under way may take when the relay ends, before the connection is reset.
-const GRACE: Duration = Duration::from_millis(500);
+/// Pieces written at once: what is left of a frame and of the words before it.
+const SLICES: usize = 8;
 /// Bytes read at once.
 const READ: usize = 4096;
 /// What we put before a payload within its message: the header of `fanlight.v1`.
@@ -50,24 +54,25 @@ pub struct Reader {
     heard_at: Instant,
 }
 
-/// The half that speaks to the client.
+/// The half that speaks to the client. What the kernel does not take at once waits here, and a frame is only begun when
+/// nothing does.
 #[derive(Debug)]
 pub struct Writer {
     link: Link,
     gauge: Gauge,
-    stop: CancellationToken,
+    /// What is left of what was said, in order: one frame at most, and some words.
+    waiting: VecDeque<Bytes>,
 }
 
 /// Splits a connection into its halves.
-/// When `stop` is requested, a message under way is given a moment, and then cut off.
-pub fn split(upgraded: Upgraded, stop: CancellationToken) -> (Reader, Writer) {
+pub fn split(upgraded: Upgraded) -> (Reader, Writer) {
     let Upgraded { link, read } = upgraded;
     let socket = link.socket().clone();
     let gauge = Gauge::new(socket.clone());
     let buffer = BytesMut::from(read.as_ref());
     let reader =
         Reader { socket, buffer, decoder: Decoder::new(MAX_CONTROL), heard_at: Instant::now() };
-    (reader, Writer { link, gauge, stop })
+    (reader, Writer { link, gauge, waiting: VecDeque::new() })
 }
 
 impl Reader {
@@ -163,99 +168,122 @@ impl Writer {
     /// Sends a binary message of a prefix (at most 32 bytes) and a payload, which is not copied.
     ///
     /// # Errors
-    /// When the connection is gone, or the client took nothing for too long.
-    pub async fn binary(&mut self, prefix: &[u8], payload: &Bytes) -> io::Result<()> {
+    /// When the connection is gone.
+    pub fn binary(&mut self, prefix: &[u8], payload: &Bytes) -> io::Result<()> {
         let (header, length) = frame::header(Opcode::Binary, prefix.len() + payload.len());
         let mut head = [0; MAX_HEADER + MAX_PREFIX];
         head[..length].copy_from_slice(&header[..length]);
         head[length..length + prefix.len()].copy_from_slice(prefix);
-        self.both(&head[..length + prefix.len()], payload).await
+        self.send(&head[..length + prefix.len()], payload)
     }
 
     /// Sends a text message.
     ///
     /// # Errors
     /// As [`Self::binary`].
-    pub async fn text(&mut self, text: &str) -> io::Result<()> {
-        self.whole(Opcode::Text, text.as_bytes()).await
+    pub fn text(&mut self, text: String) -> io::Result<()> {
+        self.message(Opcode::Text, text.into())
     }
 
     /// Asks whether the client is there.
     ///
     /// # Errors
     /// As [`Self::binary`].
-    pub async fn ping(&mut self) -> io::Result<()> {
-        self.whole(Opcode::Ping, &[]).await
+    pub fn ping(&mut self) -> io::Result<()> {
+        self.message(Opcode::Ping, Bytes::new())
     }
 
     /// Answers a ping.
     ///
     /// # Errors
     /// As [`Self::binary`].
-    pub async fn pong(&mut self, payload: &[u8]) -> io::Result<()> {
-        self.whole(Opcode::Pong, payload).await
+    pub fn pong(&mut self, payload: Vec<u8>) -> io::Result<()> {
+        self.message(Opcode::Pong, payload.into())
     }
 
     /// Says goodbye, and why.
     ///
     /// # Errors
     /// As [`Self::binary`].
-    pub async fn close(&mut self, code: CloseCode, reason: &str) -> io::Result<()> {
+    pub fn close(&mut self, code: CloseCode, reason: &str) -> io::Result<()> {
         let reason =
             &reason.as_bytes()[..reason.floor_char_boundary(frame::MAX_CONTROL_PAYLOAD - 2)];
         let payload = [&(code as u16).to_be_bytes(), reason].concat();
-        self.whole(Opcode::Close, &payload).await?;
-        self.link.shutdown().await
+        self.message(Opcode::Close, payload.into())
     }
 
-    async fn whole(&mut self, opcode: Opcode, payload: &[u8]) -> io::Result<()> {
+    fn message(&mut self, opcode: Opcode, payload: Bytes) -> io::Result<()> {
         let (header, length) = frame::header(opcode, payload.len());
-        self.both(&header[..length], payload).await
+        self.send(&header[..length], &payload)
     }
 
     /// Writes both, from where they lie. Most often the kernel takes all of it at once.
-    async fn both(&mut self, head: &[u8], payload: &[u8]) -> io::Result<()> {
-        let slices = [IoSlice::new(head), IoSlice::new(payload)];
-        match self.link.socket().stream.try_write_vectored(&slices) {
-            Ok(written) if written == head.len() + payload.len() => Ok(()),
-            Ok(written) => self.rest(head, payload, written).await,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.rest(head, payload, 0).await
+    fn send(&mut self, head: &[u8], payload: &Bytes) -> io::Result<()> {
+        let mut written = 0;
+        if self.is_clear() {
+            let slices = [IoSlice::new(head), IoSlice::new(payload)];
+            match self.link.socket().stream.try_write_vectored(&slices) {
+                Ok(count) => written = count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
             }
-            Err(error) => Err(error),
+        }
+        if written < head.len() {
+            self.waiting.push_back(Bytes::copy_from_slice(&head[written..]));
+        }
+        let of_payload = written.saturating_sub(head.len());
+        if of_payload < payload.len() {
+            self.waiting.push_back(payload.slice(of_payload..));
+        }
+        Ok(())
+    }
+
+    /// Whether the kernel has taken all that was said.
+    pub fn is_clear(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Writes what is left.
+    ///
+    /// # Errors
+    /// When the connection is gone, or the client took nothing for too long.
+    pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.is_clear() {
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let count = self.waiting.len().min(SLICES);
+            for (slice, bytes) in slices.iter_mut().zip(&self.waiting) {
+                *slice = IoSlice::new(bytes);
+            }
+            let written =
+                ready!(Pin::new(&mut self.link).poll_write_vectored(cx, &slices[..count]))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.advance(written);
+        }
+        self.waiting.shrink_to(0);
+        Poll::Ready(Ok(()))
+    }
+
+    fn advance(&mut self, mut written: usize) {
+        while let Some(first) = self.waiting.front_mut() {
+            if written < first.len() {
+                first.advance(written);
+                return;
+            }
+            written -= first.len();
+            self.waiting.pop_front();
         }
     }
 
-    /// Writes what is left of both.
-    async fn rest(&mut self, head: &[u8], payload: &[u8], written: usize) -> io::Result<()> {
-        let of_head = written.min(head.len());
-        let (mut head, mut payload) = (&head[of_head..], &payload[written - of_head..]);
-        let link = &mut self.link;
-        let write = async {
-            while !head.is_empty() {
-                let slices = [IoSlice::new(head), IoSlice::new(payload)];
-                let written = link.write_vectored(&slices).await?;
-                let of_head = written.min(head.len());
-                head = &head[of_head..];
-                payload = &payload[written - of_head..];
-            }
-            link.write_all(payload).await
-        };
-        tokio::select! {
-            done = write => done,
-            () = overtime(&self.stop) => Err(io::Error::other("the relay ended in the middle of a message")),
-        }
+    /// Ends our side; what the client says can still be heard.
+    pub fn shut_down(&self) {
+        // It fails only on a socket that is gone already.
+        let _ = SockRef::from(&self.link.socket().stream).shutdown(Shutdown::Write);
     }
-}
 
-async fn overtime(stop: &CancellationToken) {
-    stop.cancelled().await;
-    tokio::time::sleep(GRACE).await;
-}
-
-impl Writer {
     /// Ends the connection by a reset: for closing in the middle of a message.
-    pub fn reset(self) {
+    pub fn reset(&self) {
         self.link.socket().reset();
     }
 
