@@ -20,7 +20,7 @@ use crate::hub::{Bell, Viewer};
 use crate::limits::Permit;
 use crate::page::NOT_HERE;
 use crate::refusal::Refusal;
-use crate::server::{Connection, Gauge};
+use crate::server::{Connection, take_over};
 use crate::traffic::Transport;
 use crate::transport::choice::{self, Query as Wanted, Wish};
 use crate::transport::websocket::Handshake;
@@ -171,9 +171,9 @@ impl Asker {
 async fn watch_v1(
     State(context): Shared,
     asker: Asker,
-    mut request: Request,
+    request: Request,
 ) -> Result<Response, Refusal> {
-    let handshake = Handshake::check(&mut request)?;
+    let handshake = Handshake::check(&request)?;
     if !handshake.offers(SUBPROTOCOL) {
         return Err(Refusal::bad_request(format!(
             "/ws speaks the subprotocol {SUBPROTOCOL}: ask for it"
@@ -181,37 +181,29 @@ async fn watch_v1(
     }
     // Before anything can be watched, so that a wrong token is known at the door.
     asker.may(&context, Action::List)?;
-    let (response, upgraded) = handshake.accept(Some(SUBPROTOCOL));
     let (address, bell) = (asker.address(), asker.bell());
-    let tasks = context.tasks.clone();
-    tasks.spawn(async move {
-        let Some(upgraded) = upgraded.await else { return };
-        let serving = v1::serve(upgraded, context.clone(), asker.credentials, address, bell);
+    Ok(take_over(handshake.accept(Some(SUBPROTOCOL)), move |raw| async move {
+        let serving = v1::serve(raw, context.clone(), asker.credentials, address, bell);
         let (why, reason) = serving.await;
         context.closes.count(Transport::V1, why);
         tracing::debug!(client = %address, reason, "a socket was closed");
-    });
-    Ok(response)
+    }))
 }
 
 async fn watch_plain(
     State(context): Shared,
     Path(name): Path<String>,
     asker: Asker,
-    mut request: Request,
+    request: Request,
 ) -> Result<Response, Refusal> {
-    let handshake = Handshake::check(&mut request)?;
+    let handshake = Handshake::check(&request)?;
     let (viewer, bell, permit) = asker.watch(&context, &name, Transport::PlainWebSocket)?;
-    let (response, upgraded) = handshake.accept(None);
-    let tasks = context.tasks.clone();
-    tasks.spawn(async move {
-        let Some(upgraded) = upgraded.await else { return };
-        let (why, reason) = plain::show(upgraded, viewer, bell, context.stop.clone()).await;
+    Ok(take_over(handshake.accept(None), move |raw| async move {
+        let (why, reason) = plain::show(raw, viewer, bell, context.stop.clone()).await;
         context.closes.count(Transport::PlainWebSocket, why);
         tracing::debug!(client = %asker.address(), stream = name, reason, "a socket was closed");
         drop(permit);
-    });
-    Ok(response)
+    }))
 }
 
 async fn watch_mjpeg(
@@ -220,8 +212,11 @@ async fn watch_mjpeg(
     asker: Asker,
 ) -> Result<Response, Refusal> {
     let (viewer, bell, permit) = asker.watch(&context, &name, Transport::Mjpeg)?;
-    let gauge = Gauge::new(asker.connection.socket);
-    Ok(mjpeg::answer(mjpeg::Watcher { viewer, bell, gauge, permit }, context))
+    Ok(take_over(mjpeg::head(), move |raw| async move {
+        let why = mjpeg::show(raw, viewer, bell, &context).await;
+        context.closes.count(Transport::Mjpeg, why);
+        drop(permit);
+    }))
 }
 
 async fn watch_snapshot(

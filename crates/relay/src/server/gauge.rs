@@ -20,7 +20,7 @@ const SLOW: u32 = 16 * 1024;
 
 /// How a connection stands.
 #[derive(Debug)]
-pub struct Gauge {
+pub(super) struct Gauge {
     socket: Arc<Socket>,
     headroom: Headroom,
     low_water: u32,
@@ -28,12 +28,12 @@ pub struct Gauge {
 
 impl Gauge {
     /// Of a connection on which nothing was sent yet.
-    pub fn new(socket: Arc<Socket>) -> Self {
+    pub(super) fn new(socket: Arc<Socket>) -> Self {
         Self { socket, headroom: Headroom::default(), low_water: 0 }
     }
 
     /// A write had to wait for the client.
-    pub fn suspect(&mut self, now: Timestamp) {
+    pub(super) fn suspect(&mut self, now: Timestamp) {
         self.headroom.suspect(now);
     }
 
@@ -41,7 +41,7 @@ impl Gauge {
     ///
     /// # Errors
     /// When the connection is gone, or the client took nothing for too long.
-    pub fn wait(&mut self, now: Timestamp) -> io::Result<Option<Timestamp>> {
+    pub(super) fn wait(&mut self, now: Timestamp) -> io::Result<Option<Timestamp>> {
         if !self.headroom.wants_reading(now) {
             return Ok(None);
         }
@@ -56,13 +56,8 @@ impl Gauge {
     }
 
     /// The connection's shortest round trip of late; zero while unknown.
-    pub fn distance(&self) -> Duration {
+    pub(super) fn distance(&self) -> Duration {
         self.headroom.distance()
-    }
-
-    /// Whether the connection was closed because the client took nothing.
-    pub fn has_stalled(&self) -> bool {
-        self.socket.has_stalled()
     }
 
     fn adapt(&mut self) -> io::Result<()> {

@@ -47,6 +47,7 @@ impl Link {
         if !self.waiting {
             sleep.as_mut().reset(deadline);
             self.waiting = true;
+            self.socket.block(true);
         }
         self.waited = true;
         ready!(sleep.as_mut().poll(cx));
@@ -63,7 +64,10 @@ impl Link {
             match write(&self.socket) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 done => {
-                    self.waiting = false;
+                    if self.waiting {
+                        self.waiting = false;
+                        self.socket.block(false);
+                    }
                     return Poll::Ready(done);
                 }
             }

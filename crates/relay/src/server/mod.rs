@@ -6,10 +6,9 @@
 //! - [`listen`] and [`congestion`]: the port, and how its connections send;
 //! - [`loops`]: the threads on which viewers are served;
 //! - [`Socket`]: one connection, and [`Link`], through which it is written to;
-//! - [`answer`]: bodies that are not copied;
-//! - [`Gauge`] and [`headroom`]: whether another frame would reach the viewer soon.
+//! - [`take_over`]: connections that leave HTTP behind, and [`Outlet`], by which they send;
+//! - [`headroom`]: whether another frame would reach the viewer soon.
 
-pub mod answer;
 pub mod congestion;
 mod descriptors;
 mod gauge;
@@ -17,17 +16,23 @@ pub mod headroom;
 mod link;
 mod listen;
 pub mod loops;
+mod outlet;
 mod socket;
+mod takeover;
 mod tcp_info;
 
+use std::convert::Infallible;
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use futures_util::TryFutureExt as _;
+use axum::http::Method;
+use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -38,21 +43,21 @@ use tower::ServiceExt;
 
 use crate::hub::Ringer;
 use crate::limits::{Full, Limits, Permit};
-use answer::Answer;
 use loops::Loops;
 
 pub use descriptors::raise_descriptor_limit;
-pub use gauge::Gauge;
 pub use link::Link;
 pub use listen::listen;
+pub use outlet::Outlet;
 pub use socket::Socket;
+use takeover::Takeover;
+pub use takeover::{Raw, take_over};
 
 /// A request's head, and an idle connection's next one, must be whole within this time.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an answer under way may take when the relay ends.
 const GRACE: Duration = Duration::from_millis(500);
-/// Largest request head, in bytes. hyper bounds by the same number what it holds back of an answer, and asks a body for
-/// more only below it: so of an MJPEG viewer one frame waits in user space, or 16 KiB of smaller ones.
+/// Largest request head, in bytes. hyper bounds by the same number what it holds back of an answer.
 pub const MAX_HEAD: usize = 16 * 1024;
 /// Most header lines of a request.
 pub const MAX_HEADERS: usize = 64;
@@ -94,7 +99,11 @@ pub async fn serve(
         let Ok(stream) = stream.into_std() else { continue };
         let serving = loops.next();
         let connection = Arriving { stream, address, place, ringer: serving.ringer().clone() };
-        serving.spawn(tasks.track_future(connection.serve(router.clone(), stop.clone())));
+        serving.spawn(tasks.track_future(connection.serve(
+            router.clone(),
+            stop.clone(),
+            tasks.clone(),
+        )));
     }
 }
 
@@ -125,40 +134,77 @@ struct Arriving {
 }
 
 impl Arriving {
-    async fn serve(self, router: Router, stop: CancellationToken) {
+    async fn serve(self, router: Router, stop: CancellationToken, tasks: TaskTracker) {
         let Self { stream, address, place, ringer } = self;
         let socket = TcpStream::from_std(stream).and_then(|stream| Socket::new(stream, address));
         // A client that is gone already is nobody to tell.
         let Ok(socket) = socket.map(Arc::new) else { return };
         let link = Link::new(socket.clone(), place);
-        speak_http(link, Connection { socket, ringer }, router, stop).await;
+        speak_http(link, Connection { socket, ringer }, router, stop, tasks).await;
     }
 }
 
-async fn speak_http(link: Link, connection: Connection, router: Router, stop: CancellationToken) {
-    let address = connection.socket.client;
-    let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(connection.clone());
-        router.clone().oneshot(request.map(Body::new)).map_ok(Answer::of)
+async fn speak_http(
+    link: Link,
+    connection: Connection,
+    router: Router,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+) {
+    let (socket, takeover) = (connection.socket.clone(), Takeover::default());
+    let service = hyper::service::service_fn({
+        let takeover = takeover.clone();
+        move |request: Request<Incoming>| {
+            Box::pin(answer(request, connection.clone(), router.clone(), takeover.clone()))
+        }
     });
-    let connection = http1::Builder::new()
+    let mut http = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(MAX_HEAD)
         .max_headers(MAX_HEADERS)
-        .serve_connection(TokioIo::new(link), service)
-        .with_upgrades();
-    let mut connection = std::pin::pin!(connection);
+        .serve_connection(TokioIo::new(link), service);
+    let mut ends = poll_fn(|cx| match http.poll_without_shutdown(cx) {
+        // What hyper still has of an earlier answer goes first.
+        Poll::Pending if takeover.is_now() && !socket.is_blocked() => Poll::Ready(Ok(())),
+        other => other,
+    });
     let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
+        ended = &mut ends => ended,
         () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
+            drop(ends);
+            Pin::new(&mut http).graceful_shutdown();
             // What is under way may end well; a request half sent, or a viewer that takes nothing, is cut off.
-            tokio::time::timeout(GRACE, connection).await.unwrap_or(Ok(()))
+            return drop(tokio::time::timeout(GRACE, http).await);
         }
     };
     if let Err(error) = ended {
-        tracing::debug!(client = %address, error = %chain(&error), "a connection ended early");
+        tracing::debug!(client = %socket.client, error = %chain(&error), "a connection ended early");
+        return;
+    }
+    let parts = http.into_parts();
+    if let Some(task) = takeover.go(parts.io.into_inner(), parts.read_buf) {
+        // A task of its own: this one has room for all that HTTP needs, and ends here.
+        tasks.spawn(task);
+    }
+}
+
+async fn answer(
+    mut request: Request<Incoming>,
+    connection: Connection,
+    router: Router,
+    takeover: Takeover,
+) -> Result<Response, Infallible> {
+    request.extensions_mut().insert(connection);
+    let only_head = request.method() == Method::HEAD;
+    let mut answer = router.oneshot(request.map(Body::new)).await?;
+    if only_head {
+        // There is nothing to come after it.
+        answer.extensions_mut().clear();
+    }
+    match takeover.look_at(answer) {
+        Some(answer) => Ok(answer),
+        None => std::future::pending().await,
     }
 }
 

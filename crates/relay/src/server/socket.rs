@@ -26,6 +26,7 @@ pub struct Socket {
     /// Who is at its other end.
     pub client: SocketAddr,
     stalled: AtomicBool,
+    blocked: AtomicBool,
 }
 
 impl Socket {
@@ -39,12 +40,27 @@ impl Socket {
         let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 4);
         socket.set_tcp_keepalive(&keepalive)?;
         socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
-        Ok(Self { stream, client, stalled: AtomicBool::new(false) })
+        Ok(Self {
+            stream,
+            client,
+            stalled: AtomicBool::new(false),
+            blocked: AtomicBool::new(false),
+        })
     }
 
     /// Whether it was closed because the client took nothing.
     pub fn has_stalled(&self) -> bool {
         self.stalled.load(Ordering::Relaxed)
+    }
+
+    /// Whether bytes wait that the kernel did not take.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.blocked.load(Ordering::Relaxed)
+    }
+
+    /// Notes whether bytes wait that the kernel did not take.
+    pub(super) fn block(&self, blocked: bool) {
+        self.blocked.store(blocked, Ordering::Relaxed);
     }
 
     /// Closes by a reset: what the kernel still holds is thrown away. For closing in the middle of a message.

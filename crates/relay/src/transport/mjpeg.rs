@@ -6,56 +6,40 @@
 //! The boundary that ends a part is sent with it and not with the next one: many clients show a picture only when they
 //! see where it ends.
 
-use std::fmt::Write as _;
-use std::io;
+use std::future::poll_fn;
+use std::io::{self, Write as _};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use fanlight_bus::clock;
-use futures_util::stream;
-use tokio::time::timeout;
+use fanlight_protocol::Timestamp;
+use futures_util::future::Either;
+use tokio::time::Instant;
 
 use super::seconds;
+use super::speech::{Alarm, Mouth, Speaker, Turn, requeue};
 use crate::closes::Why;
 use crate::context::Context;
-use crate::hub::{Bell, Frame, Next, Viewer};
-use crate::limits::Permit;
-use crate::server::Gauge;
-use crate::server::answer::{self, Piece, piece};
-use crate::traffic::{Held, Transport};
+use crate::hub::{Bell, Next, Viewer};
+use crate::server::{Outlet, Raw, Socket};
+use crate::traffic::Held;
 
 const FIRST_BOUNDARY: &[u8] = b"--fanlight\r\n";
 const NEXT_BOUNDARY: &[u8] = b"\r\n--fanlight\r\n";
 const CONTENT_TYPE: &str = "multipart/x-mixed-replace; boundary=fanlight";
 /// Without a frame for this long the viewer is shown why, and shown it again as often.
 const SILENCE: Duration = Duration::from_secs(5);
-/// Room for a part's head, with some to spare.
-const PART_HEAD: usize = 128;
+/// Longest head of a part: its three lines, with numbers of any length.
+const PART_HEAD: usize = 160;
 
-/// Whoever watches, and by which connection.
-#[derive(Debug)]
-pub struct Watcher {
-    /// What is watched.
-    pub viewer: Viewer,
-    /// Rings when there may be a frame.
-    pub bell: Bell,
-    /// How the connection stands.
-    pub gauge: Gauge,
-    /// Its place among all viewers.
-    pub permit: Permit,
-}
-
-/// The endless answer for one viewer.
-pub fn answer(watcher: Watcher, context: Arc<Context>) -> Response {
-    let parts = Parts { watcher, context, heads: BytesMut::new(), begun: false };
-    let parts = stream::unfold(parts, |mut parts| async move {
-        let part = parts.next().await.transpose()?;
-        Some((part, parts))
-    });
-    let mut response = answer::in_pieces(Box::pin(parts));
+/// The answer's head. What follows it ends with the connection.
+pub fn head() -> Response {
+    let mut response = Response::new(Body::empty());
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -63,72 +47,131 @@ pub fn answer(watcher: Watcher, context: Arc<Context>) -> Response {
     response
 }
 
-impl Watcher {
-    async fn frame(&mut self) -> io::Result<Arc<Frame>> {
-        loop {
-            let now = clock::now();
-            let due = match self.gauge.wait(now)? {
-                Some(later) => {
-                    self.viewer.hold(Held::Link);
-                    Some(later)
+/// Shows one stream over a connection until either side ends it; returns why.
+pub async fn show(raw: Raw, viewer: Viewer, bell: Bell, context: &Context) -> Why {
+    let Raw { link, read, head } = raw;
+    // Whatever it is, it lies in a buffer of 8 KiB.
+    drop(read);
+    let socket = link.socket().clone();
+    let show = Show { viewer, bell: bell.clone(), sent_at: clock::now() };
+    let mouth = Mouth::new(show, Outlet::new(link));
+    let begun = mouth.with(|_, outlet| outlet.send(&head, &Bytes::new(), FIRST_BOUNDARY));
+    drop(head);
+    let ended = match begun {
+        Ok(()) => parts(&mouth, &socket, &bell, context).await,
+        Err(error) => Err(error),
+    };
+    match ended {
+        Ok(why) => {
+            mouth.with(|_, outlet| outlet.shut_down());
+            why
+        }
+        Err(_) => mouth.break_off(&context.stop),
+    }
+}
+
+async fn parts(
+    mouth: &Mouth<Show>,
+    socket: &Arc<Socket>,
+    bell: &Bell,
+    context: &Context,
+) -> io::Result<Why> {
+    let mut stopped = pin!(context.stop.cancelled());
+    let mut left = pin!(left(socket));
+    let mut alarm = Alarm::new(Instant::now() + SILENCE);
+    loop {
+        let turn = mouth.say(&context.stop).await?;
+        let called = match turn {
+            Turn::More => Either::Left(requeue()),
+            Turn::At(_) | Turn::Done => Either::Right(bell.rung()),
+        };
+        let silent = || mouth.with(|show, _| clock::now().since(show.sent_at));
+        let dark_at = Instant::now() + SILENCE.saturating_sub(silent());
+        tokio::select! {
+            biased;
+            () = &mut stopped => return Ok(Why::Ending),
+            () = &mut left => return Ok(Why::Left),
+            () = called => {}
+            turn_has_come = alarm.ring(turn, dark_at) => {
+                // Frames may have been sent meanwhile, without this task.
+                if !turn_has_come && silent() >= SILENCE {
+                    mouth.with(|show, outlet| show.say_why(outlet, context))?;
                 }
-                None => match self.viewer.next(now) {
-                    Next::Frame(frame, _) => return Ok(frame),
-                    Next::At(due) => Some(due),
-                    Next::Nothing => None,
-                },
-            };
-            match due {
-                // A wait without a queue on the way is short: the bell may as well be heard after it.
-                Some(due) => tokio::time::sleep(due.since(now)).await,
-                None => self.bell.rung().await,
             }
         }
     }
 }
 
-struct Parts {
-    watcher: Watcher,
-    context: Arc<Context>,
-    /// Where heads are written; its memory is used again once they are sent.
-    heads: BytesMut,
-    begun: bool,
+/// Waits until the client closes its side. There is nothing that it could say.
+async fn left(socket: &Socket) {
+    let mut bytes = [0; 512];
+    loop {
+        let readable = poll_fn(|cx| socket.stream.poll_read_ready(cx)).await;
+        match readable.and_then(|()| socket.stream.try_read(&mut bytes)) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Ok(1..) => {}
+            Ok(0) | Err(_) => return,
+        }
+    }
 }
 
-impl Parts {
-    /// hyper asks for the next part only when it has sent the last one, so the newest frame is chosen as late as can be.
-    async fn next(&mut self) -> io::Result<Option<Piece>> {
-        if !std::mem::replace(&mut self.begun, true) {
-            return Ok(Some(piece(Bytes::from_static(FIRST_BOUNDARY), Bytes::new(), Bytes::new())));
-        }
-        let frame = timeout(SILENCE, self.watcher.frame());
-        let Some(frame) = self.context.stop.run_until_cancelled(frame).await else {
-            return Ok(None);
-        };
-        let (payload, taken_at) = match frame {
-            Ok(frame) => frame.map(|frame| (frame.payload.clone(), frame.captured_at))?,
-            Err(_) => (self.context.no_signal.picture(self.watcher.viewer.stream()), clock::now()),
-        };
-        self.heads.reserve(PART_HEAD);
+struct Show {
+    viewer: Viewer,
+    bell: Bell,
+    /// When a part was sent last.
+    sent_at: Timestamp,
+}
+
+impl Show {
+    fn part(
+        &mut self,
+        outlet: &mut Outlet,
+        payload: &Bytes,
+        taken_at: Timestamp,
+    ) -> io::Result<()> {
+        let mut head = [0; PART_HEAD];
+        let mut room = &mut head[..];
         write!(
-            self.heads,
+            room,
             "Content-Type: image/jpeg\r\nContent-Length: {}\r\nX-Timestamp: {}\r\n\r\n",
             payload.len(),
             seconds(taken_at)
         )
-        .expect("writing to memory does not fail");
-        let boundary = Bytes::from_static(NEXT_BOUNDARY);
-        Ok(Some(piece(self.heads.split().freeze(), payload, boundary)))
+        .expect("there is room for the longest numbers");
+        let length = PART_HEAD - room.len();
+        self.sent_at = clock::now();
+        outlet.send(&head[..length], payload, NEXT_BOUNDARY)
+    }
+
+    /// Sends a picture that says why there is none, where what was sent before is with the kernel.
+    fn say_why(&mut self, outlet: &mut Outlet, context: &Context) -> io::Result<()> {
+        let picture = context.no_signal.picture(self.viewer.stream());
+        self.part(outlet, &picture, clock::now())
     }
 }
 
-impl Drop for Parts {
-    fn drop(&mut self) {
-        let why = match (self.watcher.gauge.has_stalled(), self.context.stop.is_cancelled()) {
-            (true, _) => Why::Stalled,
-            (false, true) => Why::Ending,
-            (false, false) => Why::Left,
-        };
-        self.context.closes.count(Transport::Mjpeg, why);
+impl Speaker for Show {
+    fn speak(&mut self, outlet: &mut Outlet) -> io::Result<Turn> {
+        let now = clock::now();
+        if let Some(later) = outlet.wait(now)? {
+            self.viewer.hold(Held::Link);
+            return Ok(Turn::At(later));
+        }
+        match self.viewer.next(now) {
+            Next::Frame(frame, newer) => {
+                self.part(outlet, &frame.payload, frame.captured_at)?;
+                Ok(if newer { Turn::More } else { Turn::Done })
+            }
+            Next::At(due) => Ok(Turn::At(due)),
+            Next::Nothing => Ok(Turn::Done),
+        }
+    }
+
+    fn waited(&mut self) {
+        self.viewer.hold(Held::Link);
+    }
+
+    fn bell(&self) -> &Bell {
+        &self.bell
     }
 }

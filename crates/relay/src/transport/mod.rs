@@ -6,6 +6,7 @@
 //! - [`snapshot`]: `/streams/NAME/snapshot`, one JPEG;
 //! - [`no_signal`]: what the last two show when there is nothing to show;
 //! - [`websocket`]: the protocol below the first two;
+//! - [`speech`]: saying what there is to say, on all that stream;
 //! - [`choice`]: which track a request means.
 
 pub mod choice;
@@ -13,6 +14,7 @@ pub mod mjpeg;
 pub mod no_signal;
 pub mod plain;
 pub mod snapshot;
+pub mod speech;
 pub mod v1;
 pub mod websocket;
 

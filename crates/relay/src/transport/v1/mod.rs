@@ -13,21 +13,22 @@ mod window;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::websocket::{Upgraded, converse};
+use super::websocket::converse;
 use crate::access::Credentials;
 use crate::closes::Why;
 use crate::context::Context;
 use crate::hub::Bell;
+use crate::server::Raw;
 use session::Session;
 
 /// Serves one socket until either side ends it; returns why, for metrics and for people.
 pub async fn serve(
-    upgraded: Upgraded,
+    raw: Raw,
     context: Arc<Context>,
     credentials: Credentials,
     address: IpAddr,
     bell: Bell,
 ) -> (Why, String) {
     let stop = context.stop.clone();
-    converse(upgraded, stop, Session::new(context, credentials, address, bell)).await
+    converse(raw, stop, Session::new(context, credentials, address, bell)).await
 }

@@ -15,9 +15,11 @@ use crate::access::{Action, Credentials};
 use crate::context::Context;
 use crate::hub::{Bell, Frame, Next};
 use crate::refusal::Refusal;
+use crate::server::Outlet;
 use crate::traffic::Transport;
 use crate::transport::choice::{self, Wish};
-use crate::transport::websocket::{Speaker, Turn, Writer};
+use crate::transport::speech::{Speaker, Turn};
+use crate::transport::websocket::{Partner, Say as _};
 
 /// One socket. Its subscriptions take turns, one message in flight, so that none starves another.
 pub(super) struct Session {
@@ -58,19 +60,19 @@ impl Session {
     }
 
     /// Sends one frame of the next subscription that has one.
-    fn take_turn(&mut self, writer: &mut Writer, now: Timestamp) -> io::Result<Turn> {
-        if let Some(later) = writer.wait(now)? {
+    fn take_turn(&mut self, outlet: &mut Outlet, now: Timestamp) -> io::Result<Turn> {
+        if let Some(later) = outlet.wait(now)? {
             self.hold_for_link();
             return Ok(Turn::At(later));
         }
-        let distance = writer.distance();
+        let distance = outlet.distance();
         let count = self.subscriptions.len();
         let mut soonest: Option<Timestamp> = None;
         for at in (0..count).map(|offset| (self.turn + offset) % count) {
             match self.subscriptions[at].next(now, distance) {
                 Next::Frame(frame, newer) => {
                     self.turn = at + 1;
-                    self.send(writer, at, &frame, now)?;
+                    self.send(outlet, at, &frame, now)?;
                     let more = newer || count > 1;
                     return Ok(if more { Turn::More } else { Turn::Done });
                 }
@@ -83,20 +85,20 @@ impl Session {
 
     fn send(
         &mut self,
-        writer: &mut Writer,
+        outlet: &mut Outlet,
         at: usize,
         frame: &Frame,
         sent_at: Timestamp,
     ) -> io::Result<()> {
         let subscription = &mut self.subscriptions[at];
         if let Some(news) = subscription.track_news(frame) {
-            tell(writer, &news)?;
+            tell(outlet, &news)?;
         }
         if let Some(journey) = subscription.journey(frame, sent_at) {
-            tell(writer, &journey)?;
+            tell(outlet, &journey)?;
         }
         let header = subscription.header(frame, sent_at);
-        writer.binary(&header.encode(), &frame.payload)
+        outlet.binary(&header.encode(), &frame.payload)
     }
 
     fn subscription(&mut self, id: u32) -> Option<&mut Subscription> {
@@ -107,10 +109,10 @@ impl Session {
         self.subscriptions.iter_mut().for_each(Subscription::hold_for_link);
     }
 
-    fn tell_states(&mut self, writer: &mut Writer, now: Timestamp) -> io::Result<()> {
+    fn tell_states(&mut self, outlet: &mut Outlet, now: Timestamp) -> io::Result<()> {
         for subscription in &mut self.subscriptions {
             if let Some(news) = subscription.state_news(now) {
-                tell(writer, &news)?;
+                tell(outlet, &news)?;
             }
         }
         Ok(())
@@ -143,17 +145,17 @@ impl Session {
     }
 }
 
-impl Speaker for Session {
-    fn begin(&mut self, writer: &mut Writer) -> io::Result<()> {
-        tell(writer, &self.hello())
+impl Partner for Session {
+    fn begin(&mut self, outlet: &mut Outlet) -> io::Result<()> {
+        tell(outlet, &self.hello())
     }
 
-    fn answer(&mut self, writer: &mut Writer, text: &str) -> io::Result<()> {
+    fn answer(&mut self, outlet: &mut Outlet, text: &str) -> io::Result<()> {
         let heard_at = clock::now();
         match serde_json::from_str::<FromViewer>(text) {
             Ok(FromViewer::Watch(watch)) => {
                 if let Err(refusal) = self.watch(&watch) {
-                    tell(writer, &error(Some(watch.id), &refusal))?;
+                    tell(outlet, &error(Some(watch.id), &refusal))?;
                 }
             }
             Ok(FromViewer::Unwatch { id }) => self.subscriptions.retain(|known| known.id() != id),
@@ -168,7 +170,7 @@ impl Speaker for Session {
                 }
             }
             Ok(FromViewer::Clock { t0 }) => {
-                tell(writer, &FromRelay::Clock { t0, t1: heard_at, t2: clock::now() })?;
+                tell(outlet, &FromRelay::Clock { t0, t1: heard_at, t2: clock::now() })?;
             }
             Ok(FromViewer::List) => match self.authorize(Action::List) {
                 Ok(()) => match &mut self.listing {
@@ -178,31 +180,33 @@ impl Speaker for Session {
                         self.listing = Some(listing);
                     }
                 },
-                Err(refusal) => tell(writer, &error(None, &refusal))?,
+                Err(refusal) => tell(outlet, &error(None, &refusal))?,
             },
             Err(reason) => {
                 let refusal =
                     Refusal::bad_request(format!("not a message of fanlight.v1: {reason}"));
-                tell(writer, &error(id_of(text), &refusal))?;
+                tell(outlet, &error(id_of(text), &refusal))?;
             }
         }
         Ok(())
     }
+}
 
-    fn speak(&mut self, writer: &mut Writer) -> io::Result<Turn> {
+impl Speaker for Session {
+    fn speak(&mut self, outlet: &mut Outlet) -> io::Result<Turn> {
         let now = clock::now();
         let list_due = match &mut self.listing {
             Some(listing) => {
                 if let Some(list) = listing.due(now) {
-                    tell(writer, &list)?;
+                    tell(outlet, &list)?;
                 }
                 Some(listing.due_at())
             }
             None => None,
         };
-        self.tell_states(writer, now)?;
+        self.tell_states(outlet, now)?;
         // What was told may have to wait for the client, and a frame for it in turn: a newer one may take its place.
-        let turn = if writer.is_clear() { self.take_turn(writer, now)? } else { Turn::More };
+        let turn = if outlet.is_clear() { self.take_turn(outlet, now)? } else { Turn::More };
         Ok(match (turn, list_due) {
             (Turn::Done, Some(due)) => Turn::At(due),
             (Turn::At(turn), Some(due)) => Turn::At(turn.min(due)),
@@ -220,9 +224,9 @@ impl Speaker for Session {
     }
 }
 
-fn tell(writer: &mut Writer, message: &FromRelay) -> io::Result<()> {
+fn tell(outlet: &mut Outlet, message: &FromRelay) -> io::Result<()> {
     let text = serde_json::to_string(message).expect("names, numbers and texts are always JSON");
-    writer.text(text)
+    outlet.text(text)
 }
 
 fn error(id: Option<u32>, refusal: &Refusal) -> FromRelay {

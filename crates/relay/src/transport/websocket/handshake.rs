@@ -1,4 +1,4 @@
-//! From an HTTP request to a raw connection (RFC 6455, section 4.2).
+//! From an HTTP request to a WebSocket (RFC 6455, section 4.2).
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -6,13 +6,9 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use bytes::Bytes;
-use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
 use sha1::{Digest, Sha1};
 
 use crate::refusal::Refusal;
-use crate::server::Link;
 
 /// RFC 6455, section 1.3.
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -21,17 +17,7 @@ const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 #[derive(Debug)]
 pub struct Handshake {
     accept: HeaderValue,
-    on_upgrade: OnUpgrade,
     offered: Vec<String>,
-}
-
-/// A raw connection, and what the client sent on it already.
-#[derive(Debug)]
-pub struct Upgraded {
-    /// The connection.
-    pub link: Link,
-    /// Bytes already read from it.
-    pub read: Bytes,
 }
 
 impl Handshake {
@@ -39,7 +25,7 @@ impl Handshake {
     ///
     /// # Errors
     /// 426 or 400 where it does not ask for a WebSocket of version 13.
-    pub fn check(request: &mut Request) -> Result<Self, Refusal> {
+    pub fn check(request: &Request) -> Result<Self, Refusal> {
         let headers = request.headers();
         if !has_token(headers, header::UPGRADE, "websocket")
             || !has_token(headers, header::CONNECTION, "upgrade")
@@ -60,11 +46,7 @@ impl Handshake {
             .ok_or_else(|| Refusal::bad_request("Sec-WebSocket-Key must be 16 bytes in base64"))?;
         let accept = accept(key.as_bytes());
         let offered = list(headers, header::SEC_WEBSOCKET_PROTOCOL).map(str::to_owned).collect();
-        let on_upgrade = request
-            .extensions_mut()
-            .remove::<OnUpgrade>()
-            .ok_or_else(|| Refusal::bad_request("this connection cannot become a WebSocket"))?;
-        Ok(Self { accept, on_upgrade, offered })
+        Ok(Self { accept, offered })
     }
 
     /// Whether the client offered this subprotocol.
@@ -72,11 +54,8 @@ impl Handshake {
         self.offered.iter().any(|offered| offered == subprotocol)
     }
 
-    /// The answer, and the connection once it is sent.
-    pub fn accept(
-        self,
-        subprotocol: Option<&'static str>,
-    ) -> (Response, impl Future<Output = Option<Upgraded>> + Send) {
+    /// The answer, after which the connection is a WebSocket.
+    pub fn accept(self, subprotocol: Option<&'static str>) -> Response {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         let headers = response.headers_mut();
@@ -86,13 +65,7 @@ impl Handshake {
         if let Some(subprotocol) = subprotocol {
             headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(subprotocol));
         }
-        let on_upgrade = self.on_upgrade;
-        let upgraded = async move {
-            // It fails where the client went away meanwhile.
-            let parts = on_upgrade.await.ok()?.downcast::<TokioIo<Link>>().ok()?;
-            Some(Upgraded { link: parts.io.into_inner(), read: parts.read_buf })
-        };
-        (response, upgraded)
+        response
     }
 }
 

@@ -12,7 +12,7 @@ pub mod frame;
 pub mod handshake;
 pub mod socket;
 
-pub use conversation::{Speaker, Turn, converse};
+pub use conversation::{Partner, converse};
 pub use frame::CloseCode;
-pub use handshake::{Handshake, Upgraded};
-pub use socket::{Reader, Writer};
+pub use handshake::Handshake;
+pub use socket::Say;

@@ -1,0 +1,144 @@
+//! The way out of one connection, for whoever sends frames: what the kernel does not take at once waits here, and a frame
+//! is only begun when nothing does.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::net::Shutdown;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf as _, Bytes};
+use fanlight_bus::clock;
+use fanlight_protocol::Timestamp;
+use socket2::SockRef;
+use tokio::io::AsyncWrite as _;
+
+use super::gauge::Gauge;
+use super::link::Link;
+
+/// Pieces written at once: what is left of a frame and of the words before it.
+const SLICES: usize = 8;
+
+/// The way out of one connection.
+#[derive(Debug)]
+pub struct Outlet {
+    link: Link,
+    gauge: Gauge,
+    /// What is left of what was sent, in order: one frame at most, and some words.
+    waiting: VecDeque<Bytes>,
+}
+
+impl Outlet {
+    /// Of a connection on which nothing is under way.
+    pub fn new(link: Link) -> Self {
+        let gauge = Gauge::new(link.socket().clone());
+        Self { link, gauge, waiting: VecDeque::new() }
+    }
+
+    /// When the next frame may go; `None`: now. One that went sooner would only make a queue on the way longer.
+    ///
+    /// # Errors
+    /// When the connection is gone, or the client took nothing for too long.
+    pub fn wait(&mut self, now: Timestamp) -> io::Result<Option<Timestamp>> {
+        self.gauge.wait(now)
+    }
+
+    /// The connection's shortest round trip of late; zero while unknown.
+    pub fn distance(&self) -> Duration {
+        self.gauge.distance()
+    }
+
+    /// Sends all three, from where they lie. Most often the kernel takes them in one call; of the rest only the head is
+    /// copied.
+    ///
+    /// # Errors
+    /// When the connection is gone.
+    pub fn send(&mut self, head: &[u8], payload: &Bytes, tail: &'static [u8]) -> io::Result<()> {
+        let mut written = 0;
+        if self.is_clear() {
+            let slices = [IoSlice::new(head), IoSlice::new(payload), IoSlice::new(tail)];
+            match self.link.socket().stream.try_write_vectored(&slices) {
+                Ok(count) => written = count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if written == head.len() + payload.len() + tail.len() {
+            return Ok(());
+        }
+        let of_head = written.min(head.len());
+        let of_payload = (written - of_head).min(payload.len());
+        let of_tail = written - of_head - of_payload;
+        let rest = [
+            Bytes::copy_from_slice(&head[of_head..]),
+            payload.slice(of_payload..),
+            Bytes::from_static(&tail[of_tail..]),
+        ];
+        self.waiting.extend(rest.into_iter().filter(|piece| !piece.is_empty()));
+        Ok(())
+    }
+
+    /// Whether the kernel has taken all that was sent.
+    pub fn is_clear(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Writes what is left.
+    ///
+    /// # Errors
+    /// When the connection is gone, or the client took nothing for too long.
+    pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.is_clear() {
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let count = self.waiting.len().min(SLICES);
+            for (slice, bytes) in slices.iter_mut().zip(&self.waiting) {
+                *slice = IoSlice::new(bytes);
+            }
+            let link = Pin::new(&mut self.link);
+            let written = ready!(link.poll_write_vectored(cx, &slices[..count]))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.advance(written);
+        }
+        self.waiting.shrink_to(0);
+        Poll::Ready(Ok(()))
+    }
+
+    fn advance(&mut self, mut written: usize) {
+        while let Some(first) = self.waiting.front_mut() {
+            if written < first.len() {
+                first.advance(written);
+                return;
+            }
+            written -= first.len();
+            self.waiting.pop_front();
+        }
+    }
+
+    /// Whether writing had to wait for the client since this was asked last.
+    pub fn has_waited(&mut self) -> bool {
+        let waited = self.link.has_waited();
+        if waited {
+            self.gauge.suspect(clock::now());
+        }
+        waited
+    }
+
+    /// Ends our side; what the client says can still be heard.
+    pub fn shut_down(&self) {
+        // It fails only on a socket that is gone already.
+        let _ = SockRef::from(&self.link.socket().stream).shutdown(Shutdown::Write);
+    }
+
+    /// Ends the connection by a reset: for closing in the middle of a message.
+    pub fn reset(&self) {
+        self.link.socket().reset();
+    }
+
+    /// Whether the connection was closed because the client took nothing.
+    pub fn has_stalled(&self) -> bool {
+        self.link.socket().has_stalled()
+    }
+}

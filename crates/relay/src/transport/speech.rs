@@ -1,0 +1,214 @@
+//! Saying what there is to say on a connection, whoever finds out that there is something.
+//!
+//! Most often that is the thread's ringer when a frame has come, without waking the connection's task. The task does what
+//! needs waiting: it hears the client, writes what the kernel did not take, and speaks when its time has come.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::task::Poll;
+use std::time::Duration;
+
+use fanlight_bus::clock;
+use fanlight_protocol::Timestamp;
+use tokio::time::{Instant, Sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use crate::closes::Why;
+use crate::hub::{Bell, Quick};
+use crate::server::Outlet;
+
+/// How long a message under way may take when the relay ends, before the connection is reset.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// Whoever speaks on a connection. What it says must not wait; the outlet keeps what the kernel does not take.
+pub trait Speaker: Send + 'static {
+    /// Says what there is to say now, at most one frame of it. Called only when nothing said before is left.
+    ///
+    /// # Errors
+    /// When the connection is gone, or the client took nothing for too long.
+    fn speak(&mut self, outlet: &mut Outlet) -> io::Result<Turn>;
+
+    /// The link was slower than what was said: it had to be waited for.
+    fn waited(&mut self);
+
+    /// Rings when there may be something to say.
+    fn bell(&self) -> &Bell;
+}
+
+/// What a speaker has left to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// Perhaps more at once, but others first: the client is to be heard meanwhile.
+    More,
+    /// Something at this moment, nothing before it unless the bell rings.
+    At(Timestamp),
+    /// Nothing until the bell rings.
+    Done,
+}
+
+/// Who speaks and what with. The mutex is held to say something, never across a wait; both who take it live on the same
+/// thread, so neither ever waits for it.
+pub struct Mouth<S>(Mutex<Spoken<S>>);
+
+impl<S> fmt::Debug for Mouth<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mouth").finish_non_exhaustive()
+    }
+}
+
+struct Spoken<S> {
+    speaker: S,
+    outlet: Outlet,
+    /// What went wrong while nobody waited for the result.
+    failed: Option<io::Error>,
+    /// Something is to be said at this moment already, and the task knows.
+    until: Option<Timestamp>,
+}
+
+impl<S: Speaker> Mouth<S> {
+    /// From now on frames are sent as they come. Everything else is up to the task that holds this.
+    pub fn new(speaker: S, outlet: Outlet) -> Arc<Self> {
+        let bell = speaker.bell().clone();
+        let spoken = Spoken { speaker, outlet, failed: None, until: None };
+        let mouth = Arc::new(Self(Mutex::new(spoken)));
+        let weak = Arc::downgrade(&mouth);
+        bell.be_quick(weak as Weak<dyn Quick>);
+        mouth
+    }
+
+    /// Has the speaker do something else.
+    pub fn with<T>(&self, act: impl FnOnce(&mut S, &mut Outlet) -> T) -> T {
+        let Spoken { speaker, outlet, .. } = &mut *self.open();
+        act(speaker, outlet)
+    }
+
+    /// Speaks until there is nothing left for now, and all of it is with the kernel. Returns when to speak again.
+    ///
+    /// # Errors
+    /// When the connection is gone, the client took nothing for too long, or `stop` came in the middle of a message.
+    pub async fn say(&self, stop: &CancellationToken) -> io::Result<Turn> {
+        loop {
+            self.flush(stop).await?;
+            let Spoken { speaker, outlet, failed, until } = &mut *self.open();
+            if let Some(error) = failed.take() {
+                return Err(error);
+            }
+            let turn = speaker.speak(outlet)?;
+            *until = match turn {
+                Turn::At(due) => Some(due),
+                Turn::More | Turn::Done => None,
+            };
+            if outlet.is_clear() {
+                return Ok(turn);
+            }
+        }
+    }
+
+    /// Writes what the kernel did not take when it was said.
+    ///
+    /// # Errors
+    /// When the connection is gone, the client took nothing for too long, or `stop` came in the middle of a message.
+    pub async fn flush(&self, stop: &CancellationToken) -> io::Result<()> {
+        if self.open().outlet.is_clear() {
+            return Ok(());
+        }
+        tokio::select! {
+            biased;
+            flushed = poll_fn(|cx| self.open().outlet.poll_flush(cx)) => flushed?,
+            () = overtime(stop) => {
+                return Err(io::Error::other("the relay ended in the middle of a message"));
+            }
+        }
+        self.with(|speaker, outlet| {
+            if outlet.has_waited() {
+                speaker.waited();
+            }
+        });
+        Ok(())
+    }
+
+    /// Ends the connection in the middle of whatever is under way; returns why that was.
+    pub fn break_off(&self, stop: &CancellationToken) -> Why {
+        let outlet = &self.open().outlet;
+        let why = match (outlet.has_stalled(), stop.is_cancelled()) {
+            (true, _) => Why::Stalled,
+            (false, true) => Why::Ending,
+            (false, false) => Why::Left,
+        };
+        outlet.reset();
+        why
+    }
+
+    fn open(&self) -> MutexGuard<'_, Spoken<S>> {
+        self.0.lock().expect("a speaker does not panic")
+    }
+}
+
+impl<S: Speaker> Quick for Mouth<S> {
+    fn answer(&self) -> bool {
+        let Spoken { speaker, outlet, failed, until } = &mut *self.open();
+        // Something is left from before: the task is at it, and will go on by itself.
+        if !outlet.is_clear() {
+            return failed.is_none();
+        }
+        match speaker.speak(outlet) {
+            Ok(Turn::Done) => outlet.is_clear(),
+            Ok(Turn::At(due)) if outlet.is_clear() && *until == Some(due) => true,
+            Ok(_) => false,
+            Err(error) => {
+                *failed = Some(error);
+                false
+            }
+        }
+    }
+}
+
+async fn overtime(stop: &CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(GRACE).await;
+}
+
+/// Lets others of this thread go first.
+pub async fn requeue() {
+    let mut again = true;
+    poll_fn(|cx| {
+        if std::mem::take(&mut again) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(())
+    })
+    .await;
+}
+
+/// A timer that is set anew only where the moment has changed: most of the time it is the same far one.
+#[derive(Debug)]
+pub struct Alarm {
+    sleep: Pin<Box<Sleep>>,
+    at: Instant,
+}
+
+impl Alarm {
+    /// Set to this moment.
+    pub fn new(at: Instant) -> Self {
+        Self { sleep: Box::pin(sleep_until(at)), at }
+    }
+
+    /// Waits until `turn` says so, or else until `latest`; false: until `latest`.
+    pub async fn ring(&mut self, turn: Turn, latest: Instant) -> bool {
+        let due = match turn {
+            Turn::At(due) => Instant::now() + due.since(clock::now()),
+            Turn::More | Turn::Done => latest,
+        };
+        let at = due.min(latest);
+        if at != self.at {
+            self.sleep.as_mut().reset(at);
+            self.at = at;
+        }
+        self.sleep.as_mut().await;
+        at < latest
+    }
+}
