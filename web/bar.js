@@ -9,22 +9,35 @@ import { linkWithLayout } from './layout-store.js';
 
 const FLASH = 2500;
 
-/** @param {Wall} wall */
-export function fillBar(wall) {
+/** @param {Wall} wall @param {import('./instant.js').Instant} instant */
+export function fillBar(wall, instant) {
   const copy = iconButton('link', 'Copy a link to this wall', async () => {
     const done = await copyText(linkWithLayout(location.href, wall.layout));
     flash(done ? 'Link copied' : 'This browser does not let the page copy');
   });
+  const step = iconButton('step', 'All tiles in step', () => instant.toggleStep());
+  const freeze = iconButton('freeze', 'Freeze all tiles', () => instant.toggleFreeze());
   byId('actions').append(
+    step,
+    freeze,
     copy,
     iconButton('info', 'Details of all streams', () => wall.inform()),
     iconButton('full', 'Full screen', fullscreen),
     iconButton('help', 'Keys and gestures', () => void help(wall)),
   );
+  return {
+    /** @param {boolean} lost whether the link to the relay is */
+    render(lost) {
+      renderBar(wall, lost);
+      setAttribute(step, 'aria-pressed', String(instant.inStep));
+      setAttribute(freeze, 'aria-pressed', String(instant.frozen));
+      setAttribute(step, 'title', instant.inStep ? instant.words : 'All tiles in step');
+    },
+  };
 }
 
 /** @param {Wall} wall @param {boolean} lost whether the link to the relay is */
-export function renderBar(wall, lost) {
+function renderBar(wall, lost) {
   const states = [...wall.tiles.values()].map(({ condition }) => condition.state);
   const bad = states.filter((state) => state === 'offline' || state === 'stale' || state === 'ended').length;
   const count = states.length === 1 ? '1 stream' : `${states.length} streams`;

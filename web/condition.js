@@ -5,8 +5,8 @@ import { formatSpan, staleAfter } from './age.js';
 
 /**
  * `waiting`: asked for, no picture yet. `idle`: not asked for, or the source rests. `stale`: a picture that has
- * stopped. `offline` and `ended`: as the relay says.
- * @typedef {'live' | 'stale' | 'offline' | 'ended' | 'idle' | 'waiting'} TileState
+ * stopped. `frozen`: a picture that the viewer holds. `offline` and `ended`: as the relay says.
+ * @typedef {'live' | 'frozen' | 'stale' | 'offline' | 'ended' | 'idle' | 'waiting'} TileState
  */
 
 /**
@@ -19,6 +19,8 @@ import { formatSpan, staleAfter } from './age.js';
  * @property {string} error what the relay refused, in its words; empty: nothing
  * @property {{ ageAtPaint: number, paintedAt: number, interval: number, painted: number } | null} picture the newest
  *   painted; `painted` counts since it was asked for
+ * @property {boolean} [frozen] the viewer holds the wall
+ * @property {boolean} [leftOut] too late for the other tiles to wait, where the wall is in step
  */
 
 /** @typedef {{ state: TileState, words: string, slow: boolean }} Condition words: why; empty where all is well */
@@ -27,6 +29,15 @@ export const LINK_LOST = 'Connection to the relay lost, trying again';
 
 /** @param {Known} known @param {number} now @returns {Condition} */
 export function conditionOf(known, now) {
+  const flowing = flow(known, now);
+  if (!known.frozen || !known.picture) return flowing;
+  // A held picture says nothing about the silence since then; what else is wrong is still told.
+  const trouble = !known.linkUp || flowing.state === 'offline' || flowing.state === 'ended' ? flowing.words : '';
+  return { state: 'frozen', words: trouble ? `Frozen. ${trouble}` : 'Frozen', slow: flowing.slow };
+}
+
+/** @param {Known} known @param {number} now @returns {Condition} */
+function flow(known, now) {
   if (!known.linkUp) return { state: known.picture ? 'stale' : 'waiting', words: LINK_LOST, slow: false };
   if (known.error) return { state: 'offline', words: sentence(known.error), slow: false };
   const { told } = known;
@@ -37,7 +48,7 @@ export function conditionOf(known, now) {
 }
 
 /** @param {Known} known @param {number} since @param {number} now @returns {Condition} */
-function watched({ picture, told }, since, now) {
+function watched({ picture, told, leftOut }, since, now) {
   const slow = told?.state === 'slow';
   if (!picture || picture.painted === 0) return waiting(told, since, now, picture !== null);
   const limit = staleAfter(picture.interval);
@@ -48,7 +59,7 @@ function watched({ picture, told }, since, now) {
   }
   // The first picture after a pause is the newest the relay held: when it is old, only a second one proves life.
   if (picture.painted === 1 && picture.ageAtPaint > limit) return { state: 'waiting', words: '', slow };
-  return { state: 'live', words: '', slow };
+  return { state: 'live', words: leftOut ? 'Too late to be in step' : '', slow };
 }
 
 /** @param {Known['told']} told @param {number} since @param {number} now @param {boolean} pictured @returns {Condition} */

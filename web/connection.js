@@ -68,7 +68,12 @@ export class Connection {
 
   /** Sends, or forgets: whoever needs it said again says it in `onOpen`. @param {object} message */
   send(message) {
-    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
+    this.sendText(JSON.stringify(message));
+  }
+
+  /** @param {string} text */
+  sendText(text) {
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(text);
   }
 
   /** Something changed for the better (the network is back, somebody looks): try now, or see whether it still lives. */

@@ -2,20 +2,24 @@
 // first picture is there, or when there is none to wait for, so that none of it stands in a picture's way.
 
 import { Announcer } from './announcer.js';
-import { fillBar, fullscreen, help, renderBar } from './bar.js';
+import { fillBar, fullscreen, help } from './bar.js';
 import { enableDragging } from './drag.js';
 import { byId } from './element.js';
 import { enableKeyboard } from './keyboard.js';
 import { keepAwake } from './kiosk.js';
+import { Instant } from './instant.js';
 import { hasToken, useToken } from './live.js';
 import { moveFrom } from './motion.js';
+import { REPEATED } from './news.js';
 import { Panel } from './panel.js';
+import { QuietLine } from './quiet-line.js';
 import { Zoom } from './zoom.js';
 
 /** @typedef {import('./wall.js').Wall} Wall */
 
 export class Controls {
   #announcer = new Announcer(byId('announcements'));
+  #line = new QuietLine(byId('quiet-line'));
   #panel = new Panel(byId('panel'), { useToken, hasToken });
 
   /** @param {Wall} wall @param {{ kiosk: boolean }} mode */
@@ -24,9 +28,14 @@ export class Controls {
     wall.play = moveFrom;
     this.zoom = new Zoom({ next: () => wall.step(1), previous: () => wall.step(-1), close: () => wall.enlarge(null) });
     this.zoom.attach(wall.enlarged);
-    fillBar(wall);
+    const { now } = wall.world;
+    this.instant = new Instant(wall, {
+      say: (text) => this.say(text),
+      tellOnce: (text) => this.#line.tellOnce(text, now()),
+    });
+    this.bar = fillBar(wall, this.instant);
     enableDragging(wall);
-    enableKeyboard(wall, { help: () => void help(wall), fullscreen });
+    enableKeyboard(wall, { help: () => void help(wall), fullscreen, instant: this.instant });
     if (kiosk) keepAwake();
   }
 
@@ -35,13 +44,29 @@ export class Controls {
     this.#announcer.say(text);
   }
 
-  /** @param {import('./panel.js').PanelState} state @param {boolean} lost whether the link to the relay is */
-  render(state, lost) {
+  /**
+   * @param {import('./panel.js').PanelState} state @param {boolean} lost whether the link to the relay is
+   * @param {number} now milliseconds
+   */
+  render(state, lost, now) {
     const instead = this.#panel.render(state);
     if (this.wall.list.hidden !== instead) {
       this.wall.list.hidden = instead;
       this.wall.arrange();
     }
-    renderBar(this.wall, lost);
+    this.bar.render(lost);
+    this.#line.render(this.#known(lost), now);
+  }
+
+  /** What the wall's one line may have to tell. @param {boolean} lost @returns {import('./news.js').Known} */
+  #known(lost) {
+    const tiles = lost ? [] : [...this.wall.tiles.values()];
+    const live = tiles.filter(({ condition }) => condition.state === 'live');
+    const freezing = live.filter(({ stats }) => (stats?.freezes.recent ?? 0) >= REPEATED);
+    return {
+      slow: tiles.some(({ condition }) => condition.slow),
+      live: live.length > 0,
+      freezing: freezing.map(({ name }) => name),
+    };
   }
 }

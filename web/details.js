@@ -2,6 +2,8 @@
 
 import { formatSpan } from './age.js';
 
+export { JourneyBar } from './journey-bar.js';
+
 /** @typedef {import('./protocol.js').StreamInfo} StreamInfo */
 /** @typedef {import('./protocol.js').Track} Track */
 /** @typedef {import('./picture.js').PictureStats} PictureStats */
@@ -16,11 +18,13 @@ export function detailRows({ info, track, fps, stats, size, slow }) {
   const rows = [];
   if (track) rows.push(['Rendition', `${track.rendition} · ${codecName(track.codec)}`]);
   if (size) rows.push(['Size', `${size.width} × ${size.height}`]);
-  if (stats) rows.push(['Shown', shown(stats.fps, fps)], ['Bitrate', formatBitrate(stats.bitrate)]);
+  if (stats) rows.push(['Shown', shown(stats.fps, fps)]);
+  if (slow) rows.push(['Link', 'too slow for every frame; you see the newest it can carry']);
+  if (stats) rows.push(['Bitrate', formatBitrate(stats.bitrate)]);
   if (stats) rows.push(['Missing', missing(stats, info, track)]);
+  if (stats) rows.push(['Freezes', freezesIn(stats.freezes)]);
   if (info) rows.push(['Viewers', String(info.viewers)]);
   if (info?.source) rows.push(['Source', info.source]);
-  if (slow) rows.push(['Link', 'too slow for every frame; you see the newest it can carry']);
   return rows;
 }
 
@@ -46,6 +50,11 @@ function missing({ missing, dropped, broken }, info, track) {
   ];
   const parts = counts.filter(([count]) => count > 0).map(([count, where]) => `${count} ${where}`);
   return parts.length > 0 ? parts.join(', ') : 'no frame';
+}
+
+/** @param {import('./freezes.js').FreezeCount} freezes */
+function freezesIn({ count, longest }) {
+  return count === 0 ? 'none' : `${count}, longest ${(longest / 1000).toFixed(1)} s`;
 }
 
 /** @param {string} codec */

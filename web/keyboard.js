@@ -12,7 +12,7 @@ const ARROWS = {
   ArrowDown: { x: 0, y: 1 },
 };
 
-/** @param {Wall} wall @param {{ help: () => void, fullscreen: () => void }} actions */
+/** @param {Wall} wall @param {{ help: () => void, fullscreen: () => void, instant: import('./instant.js').Instant }} actions */
 export function enableKeyboard(wall, actions) {
   /** @type {Readonly<Record<string, () => void>>} */
   const keys = {
@@ -22,27 +22,36 @@ export function enableKeyboard(wall, actions) {
     r: () => withTile(wall, (tile) => wall.rotate(tile)),
     l: () => withTile(wall, (tile) => wall.resize(tile)),
     '?': actions.help,
+    s: () => actions.instant.toggleStep(),
+    ' ': () => actions.instant.toggleFreeze(),
   };
   addEventListener('keydown', (event) => {
     if (isForOthers(event)) return;
     const arrow = ARROWS[event.key];
+    const by = !event.shiftKey && actions.instant.frozen ? (arrow?.x ?? 0) : 0;
+    if (by !== 0) {
+      event.preventDefault();
+      actions.instant.step(by);
+      return;
+    }
     const act = arrow ? () => pressArrow(wall, arrow, event.shiftKey) : keys[event.key];
     if (!act) return;
     event.preventDefault();
-    act();
+    // A key that is held down goes on from tile to tile, but does not switch on and off.
+    if (arrow || !event.repeat) act();
   });
-  // Browsers press a button on Space; here that key is kept for freezing the wall.
-  for (const type of /** @type {const} */ (['keydown', 'keyup'])) {
-    wall.list.addEventListener(type, (event) => {
-      if (event.key === ' ' && event.target instanceof Element && event.target.matches('.view')) event.preventDefault();
-    });
-  }
+  // Browsers press a button on Space; on a tile that key freezes the wall.
+  wall.list.addEventListener('keyup', (event) => {
+    if (event.key === ' ' && event.target instanceof Element && event.target.matches('.view')) event.preventDefault();
+  });
 }
 
 /** @param {KeyboardEvent} event */
-function isForOthers({ ctrlKey, altKey, metaKey, target }) {
+function isForOthers({ key, ctrlKey, altKey, metaKey, target }) {
   if (ctrlKey || altKey || metaKey) return true;
-  return target instanceof Element && target.closest('input, textarea, select, dialog') !== null;
+  if (!(target instanceof Element)) return false;
+  if (key === ' ' && target.closest('button:not(.view)')) return true;
+  return target.closest('input, textarea, select, dialog') !== null;
 }
 
 /** @param {Wall} wall @param {Direction} arrow @param {boolean} carry */

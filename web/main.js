@@ -31,11 +31,14 @@ let listening = null;
 /** Milliseconds that the relay's clock is ahead of ours. */
 let ahead = 0;
 let build = '';
+/** Whose journeys the worker asks for. */
+let informed = '';
 
 const wall = new Wall(byId('wall'), {
   now,
   onChange: render,
   onEnlarge: (tile) => controls?.zoom.attach(tile),
+  onFreeze: () => controls?.instant.toggleFreeze(),
   say: (text) => controls?.say(text),
 });
 if (isStreamName(askedStream)) wall.enlargeByName(askedStream);
@@ -52,6 +55,7 @@ function receive(message) {
   else if (message.type === 'relay') hear(message.message);
   else if (message.type === 'begun') adopt(message.stream, message.id);
   else if (message.type === 'painted') painted(message);
+  else if (message.type === 'journey') wall.byId(message.id)?.travelled(message.passage);
   else if (message.type === 'bitmap') wall.byId(message.id)?.paint(message.bitmap);
   else if (message.type === 'stats') takeStats(message);
 }
@@ -69,7 +73,7 @@ function hear(message) {
     if (!tile) return;
     if (message.type === 'track') tile.track = message;
     else if (message.type === 'state') tile.told = message;
-    else tile.error = message.message || message.code;
+    else if (message.type === 'error') tile.error = message.message || message.code;
   }
   render();
 }
@@ -120,14 +124,26 @@ function takeStats(message) {
   if (message.offset !== null) ahead = message.offset / 1000;
   for (const stats of message.pictures) {
     const tile = wall.byId(stats.id);
-    if (tile) tile.stats = stats;
+    if (!tile) continue;
+    tile.stats = stats;
+    tile.leftOut = message.leftOut.includes(stats.id);
   }
+  controls?.instant.hear(message.mode, ahead);
   render();
 }
 
 function render() {
   for (const tile of wall.tiles.values()) renderTile(tile);
-  controls?.render({ link, listening, empty: wall.tiles.size === 0, ahead }, lost);
+  controls?.render({ link, listening, empty: wall.tiles.size === 0, ahead }, lost, now());
+  askJourneys();
+}
+
+/** While a tile's details are seen, its frames tell how they came. */
+function askJourneys() {
+  const ids = [...wall.tiles.values()].filter((tile) => tile.informed).map(({ id }) => id);
+  if (ids.join() === informed) return;
+  informed = ids.join();
+  tell({ type: 'inform', ids });
 }
 
 /** @param {import('./tile.js').Tile} tile */
@@ -135,8 +151,8 @@ function renderTile(tile) {
   const before = tile.condition.state;
   tile.render(!lost, now());
   const { state, words } = tile.condition;
-  // The loss of the link is told once, not for every tile; and that a picture is awaited is no news.
-  const quiet = (/** @type {string} */ state) => state === 'waiting' || state === 'idle';
+  // The loss of the link and a freeze are told once, not for every tile; and that a picture is awaited is no news.
+  const quiet = (/** @type {string} */ state) => state === 'waiting' || state === 'idle' || state === 'frozen';
   if (state === before || words === LINK_LOST || quiet(state)) return;
   if (state !== 'live' || !quiet(before)) controls?.say(`${tile.name}: ${words || state}`);
 }

@@ -1,10 +1,29 @@
 // One subscription's pictures, in the worker: decode (at most two at a time, newest wins), paint, count.
+// Every frame that comes is shown, accepted or given up, and said to be done with, once.
 
 import { median, staleAfter } from './age.js';
+import { Freezes } from './freezes.js';
+import { Ledger } from './ledger.js';
 import { Rate } from './rate.js';
 
 /** @typedef {import('./protocol.js').Frame} Frame */
+/** @typedef {import('./protocol.js').Journey} Journey */
 /** @typedef {{ width: number, height: number }} Size */
+
+/**
+ * A frame that came.
+ * @typedef {object} Arrival
+ * @property {Frame} frame
+ * @property {number} order the page's own count of this subscription's frames
+ * @property {number} arrivedAt
+ * @property {boolean} first after `watch` or `track`: the newest that the relay held, of whatever age
+ * @property {Journey | null} journey
+ */
+
+/**
+ * What is shown, and how it came there. Moments in milliseconds.
+ * @typedef {{ journey: Journey, arrivedAt: number, held: number, decodedAt: number }} Travelled
+ */
 
 /**
  * What the page is told of a subscription, four times a second.
@@ -21,11 +40,29 @@ import { Rate } from './rate.js';
  * @property {number} missing gaps in the sequence: lost or dropped before they came here
  * @property {number} dropped here, because a newer one was there before it was decoded
  * @property {number} broken could not be decoded
+ * @property {number} capturedAt of the frame on the screen, in microseconds of the relay's clock; 0: there is none
+ * @property {import('./freezes.js').FreezeCount} freezes
+ */
+
+/**
+ * @typedef {object} World times in milliseconds
+ * @property {() => number} now
+ * @property {(blob: Blob) => Promise<ImageBitmap>} decode
+ * @property {() => number | null} offset
+ * @property {(size: Size) => void} onPaint
+ * @property {(sequence: bigint) => void} [onDone] this and all frames before it are done with
+ * @property {(way: Travelled) => void} [onTravelled] a frame whose journey is known was painted
+ * @property {(frame: Frame) => number} [early] for how long a decoded frame has to wait before it is painted
+ * @property {(time: number) => Promise<void>} [pass]
  */
 
 /** One to decode while another is being painted; more would only make pictures older. */
 const MOST_IN_FLIGHT = 2;
 const AGES = 15;
+/** Decoding is begun so much earlier than it usually takes, in share and in milliseconds, and at most so early. */
+const LEAD_SHARE = 1.25;
+const LEAD_MORE = 5;
+const LONGEST_LEAD = 100;
 /** The first interval says little: the newest frame held came at once, the next when it was made. */
 const LONGEST_FIRST_INTERVAL = 400;
 
@@ -34,11 +71,18 @@ export class Picture {
   #paint = null;
   /** @type {ImageBitmap | null} */
   #kept = null;
-  /** @type {{ frame: Frame, order: number } | null} */
+  /** @type {{ arrival: Arrival, request: number, held: number } | null} */
   #next = null;
   #inFlight = 0;
-  #order = 0;
-  #paintedOrder = 0;
+  #arrivals = 0;
+  #requests = 0;
+  #paintedRequest = 0;
+  #decodeTime = 0;
+  #frozen = false;
+  /** Of the frame that comes next. @type {Journey | null} */
+  #journey = null;
+  #ledger = new Ledger();
+  #freezes = new Freezes();
   /** @type {bigint | null} */
   #lastSequence = null;
   #lastArrival = 0;
@@ -55,11 +99,7 @@ export class Picture {
   #frames = new Rate();
   #bits = new Rate();
 
-  /**
-   * @param {number} id
-   * @param {{ now: () => number, decode: (blob: Blob) => Promise<ImageBitmap>,
-   *   offset: () => number | null, onPaint: (size: Size) => void }} world `now` and `offset` in milliseconds
-   */
+  /** @param {number} id @param {World} world */
   constructor(id, world) {
     this.id = id;
     this.world = world;
@@ -73,27 +113,92 @@ export class Picture {
     if (kept) this.#show(kept);
   }
 
-  /** Another track counts anew: what looks like a gap is none. */
+  /** Another track counts anew: what looks like a gap is none, and what came before it is acknowledged with what follows. */
   restartCount() {
     this.#lastSequence = null;
+    this.#ledger.clear();
   }
 
   /** Asked for after a pause, or on a new socket: what is on the screen proves nothing until something new comes. */
   begin() {
     this.restartCount();
+    this.#journey = null;
     this.#painted = 0;
-    this.#ages = [];
+    this.pause();
   }
 
-  /** @param {Frame} frame */
+  /** What was shown until now says nothing about what comes: neither its ages nor the gap. */
+  pause() {
+    this.#ages = [];
+    this.#freezes.pause();
+  }
+
+  /** Holds what is on the screen; what is still being decoded comes too late. @param {boolean} frozen */
+  freeze(frozen) {
+    this.#frozen = frozen;
+    this.pause();
+    // The first picture of all is let through: there is nothing yet that could be held.
+    if (!this.#shown) return;
+    if (!frozen) this.#painted = 0;
+    if (this.#next) this.giveUp(this.#next.arrival);
+    this.#next = null;
+    this.#paintedRequest = this.#requests;
+  }
+
+  /** The journey of the frame that comes next. @param {Journey} journey */
+  expect(journey) {
+    this.#journey = journey;
+  }
+
+  /**
+   * A frame has come: it is counted, and somebody has to `show`, `accept` or `giveUp` it.
+   * @param {Frame} frame @returns {Arrival}
+   */
   receive(frame) {
     const now = this.world.now();
     this.#bits.add(frame.payload.byteLength * 8, now);
+    const first = this.#lastSequence === null;
     this.#count(frame.sequence, now);
-    this.#order += 1;
-    if (this.#next) this.#dropped += 1;
-    this.#next = { frame, order: this.#order };
+    this.#arrivals += 1;
+    this.#ledger.came(this.#arrivals, frame.sequence);
+    const journey = this.#journey?.sequence === Number(frame.sequence) ? this.#journey : null;
+    this.#journey = null;
+    return { frame, order: this.#arrivals, arrivedAt: now, first, journey };
+  }
+
+  /** As soon as it is decoded. @param {Arrival} arrival @param {number} [held] for how long it waited on purpose */
+  show(arrival, held = 0) {
+    if (this.#next) this.giveUp(this.#next.arrival);
+    this.#requests += 1;
+    this.#next = { arrival, request: this.#requests, held };
     this.#decodeNext();
+  }
+
+  /** It waits because somebody wants it to, not because this machine is slow. @param {Arrival} arrival */
+  accept({ order }) {
+    const reached = this.#ledger.done(order);
+    if (reached !== null) this.world.onDone?.(reached);
+  }
+
+  /** It will not be shown. @param {Arrival} arrival */
+  giveUp(arrival) {
+    this.#dropped += 1;
+    this.accept(arrival);
+  }
+
+  /** Whether frames wait for a decoder. */
+  get busy() {
+    return this.#next !== null;
+  }
+
+  /** How long before it is due a frame should go to the decoder, in milliseconds. */
+  get lead() {
+    return Math.min(LONGEST_LEAD, LEAD_SHARE * this.#decodeTime + LEAD_MORE);
+  }
+
+  /** When the picture on the screen was taken, in microseconds of the relay's clock; `null`: there is none. */
+  get capturedAt() {
+    return this.#shown?.capturedAt ?? null;
   }
 
   /** @param {number} now @returns {PictureStats} */
@@ -112,6 +217,8 @@ export class Picture {
       missing: this.#missing,
       dropped: this.#dropped,
       broken: this.#broken,
+      capturedAt: this.#shown?.capturedAt ?? 0,
+      freezes: this.#freezes.counted(now),
     };
   }
 
@@ -121,7 +228,7 @@ export class Picture {
     this.#paint = null;
     this.#kept?.close();
     this.#kept = null;
-    this.#paintedOrder = Infinity;
+    this.#paintedRequest = Infinity;
   }
 
   /** @param {bigint} sequence @param {number} now */
@@ -156,34 +263,54 @@ export class Picture {
     if (!next || this.#inFlight >= MOST_IN_FLIGHT) return;
     this.#next = null;
     this.#inFlight += 1;
-    this.world
-      .decode(new Blob([next.frame.payload], { type: 'image/jpeg' }))
-      .then((bitmap) => this.#decoded(bitmap, next.frame, next.order))
-      .catch(() => {
-        this.#broken += 1;
-      })
-      .finally(() => {
-        this.#inFlight -= 1;
-        this.#decodeNext();
-      });
+    void this.#decode(next).finally(() => {
+      this.#inFlight -= 1;
+      this.accept(next.arrival);
+      this.#decodeNext();
+    });
   }
 
-  /** @param {ImageBitmap} bitmap @param {Frame} frame @param {number} order */
-  #decoded(bitmap, frame, order) {
-    if (order <= this.#paintedOrder) {
+  /** @param {{ arrival: Arrival, request: number, held: number }} next */
+  async #decode({ arrival, request, held }) {
+    const { frame, arrivedAt, journey } = arrival;
+    const startedAt = this.world.now();
+    try {
+      const bitmap = await this.world.decode(new Blob([frame.payload], { type: 'image/jpeg' }));
+      const decodedAt = this.world.now();
+      this.#measureDecoding(decodedAt - startedAt);
+      const early = this.world.early?.(frame) ?? 0;
+      if (early > 0) await this.world.pass?.(early);
+      if (!this.#decoded(bitmap, frame, request) || !journey) return;
+      const waited = this.world.now() - decodedAt;
+      this.world.onTravelled?.({ journey, arrivedAt, held: held + (early > 0 ? waited : 0), decodedAt: decodedAt - held });
+    } catch {
+      this.#broken += 1;
+    }
+  }
+
+  /** A running mean. @param {number} time */
+  #measureDecoding(time) {
+    this.#decodeTime = this.#decodeTime === 0 ? time : this.#decodeTime * 0.9 + time * 0.1;
+  }
+
+  /** @param {ImageBitmap} bitmap @param {Frame} frame @param {number} request @returns {boolean} whether it was painted */
+  #decoded(bitmap, frame, request) {
+    if (request <= this.#paintedRequest) {
       this.#dropped += 1;
       bitmap.close();
-      return;
+      return false;
     }
-    this.#paintedOrder = order;
+    this.#paintedRequest = request;
     const now = this.world.now();
     this.#shown = { sequence: frame.sequence, capturedAt: frame.capturedAt };
     this.#paintedAt = now;
     this.#painted += 1;
+    if (!this.#frozen) this.#freezes.shown(now);
     const age = this.#age();
     if (age !== null) this.#ages = [...this.#ages.slice(1 - AGES), age];
     this.#frames.add(1, now);
     this.#show(bitmap);
+    return true;
   }
 
   /** @param {ImageBitmap} bitmap */

@@ -45,7 +45,12 @@
 /** @typedef {{ type: 'state', id: number, state: ViewerState, reason: string, since: number }} State */
 /** @typedef {{ type: 'clock', t0: number, t1: number, t2: number }} Clock */
 /** @typedef {{ type: 'error', id: number | null, code: string, message: string }} RelayError */
-/** @typedef {Hello | Streams | Track | State | Clock | RelayError} FromRelay */
+/**
+ * How the next frame came here; microseconds of the relay's clock.
+ * @typedef {{ type: 'journey', id: number, sequence: number, captured_at: number, read_at: number,
+ *   published_at: number, received_at: number, sent_at: number }} Journey
+ */
+/** @typedef {Hello | Streams | Track | State | Clock | Journey | RelayError} FromRelay */
 
 /**
  * @typedef {object} Frame
@@ -102,6 +107,14 @@ export function parseFrame(message) {
 }
 
 /**
+ * "I am done with this frame", as text: a sequence of 64 bits would not survive as a number.
+ * @param {number} id @param {bigint} sequence
+ */
+export function ackText(id, sequence) {
+  return `{"type":"ack","id":${id},"sequence":${sequence}}`;
+}
+
+/**
  * Reads a text message of the relay. Unknown fields are ignored, unknown types are `null`.
  * @param {string} text
  * @returns {FromRelay | null}
@@ -134,6 +147,7 @@ const READERS = {
     isCount(id) && isState(state)
       ? { type: 'state', id, state, reason: textOf(reason), since: numberOf(since) }
       : null,
+  journey: readJourney,
   clock: ({ t0, t1, t2 }) =>
     isNumber(t0) && isNumber(t1) && isNumber(t2) ? { type: 'clock', t0, t1, t2 } : null,
   error: ({ id, code, message }) =>
@@ -154,6 +168,13 @@ function readTrackMessage({ id, stream, codec, rendition, width, height, fps, re
     fps: numberOf(fps),
     renditions: readAll(renditions, 256, (name) => (isText(name) ? cut(name) : null)),
   };
+}
+
+/** @param {Record<string, unknown>} message @returns {Journey | null} */
+function readJourney({ id, sequence, captured_at, read_at, published_at, received_at, sent_at }) {
+  if (!isCount(id) || !isCount(sequence) || !isCount(captured_at) || !isCount(read_at)) return null;
+  if (!isCount(published_at) || !isCount(received_at) || !isCount(sent_at)) return null;
+  return { type: 'journey', id, sequence, captured_at, read_at, published_at, received_at, sent_at };
 }
 
 /** @param {unknown} value @returns {StreamInfo | null} */

@@ -17,8 +17,11 @@ import { forget, idOf, paintsInWorker, tell } from './live.js';
  * @property {(tile: Tile) => void} rotate
  * @property {(tile: Tile) => void} resize
  * @property {(tile: Tile) => void} info
+ * @property {() => void} freeze
  */
 
+/** So many journeys, one a second, make one calm picture. */
+const MOST_PASSAGES = 5;
 /** What most cameras send, until the first word of the relay says otherwise. */
 const USUAL_ASPECT = 16 / 9;
 
@@ -33,15 +36,23 @@ export class Tile {
   stats = null;
   /** @type {Size | null} */
   size = null;
+  /** The last frames whose journey is known, oldest first. @type {readonly import('./journey.js').Passage[]} */
+  passages = [];
   error = '';
   /** Whether its stream was in the relay's list, and is no more. */
   vanished = false;
+  /** Whether the viewer holds the wall. */
+  frozen = false;
+  /** Whether it is too late to be in step with the others. */
+  leftOut = false;
   /** @type {Rotation} */
   rotation = 0;
   /** @type {number | null} */
   watchedSince = null;
   /** @type {import('./condition.js').Condition} */
   condition = { state: 'waiting', words: '', slow: false };
+  /** @type {import('./journey-bar.js').JourneyBar | null} */
+  #journey = null;
 
   /** @param {string} name @param {TileActions} actions */
   constructor(name, actions) {
@@ -57,7 +68,10 @@ export class Tile {
     this.words = element('span', 'words');
     this.details = element('dl', 'details');
     this.resizeButton = iconButton('larger', 'Large', () => actions.resize(this));
-    this.element = element('li', 'tile', this.view, this.#caption(), this.#tools(actions));
+    this.description = element('span', 'offscreen');
+    this.description.id = `about-${name}`;
+    this.view.setAttribute('aria-describedby', this.description.id);
+    this.element = element('li', 'tile', this.view, this.#caption(), this.#tools(actions), this.description);
     this.element.dataset.stream = name;
     this.view.addEventListener('click', () => actions.enlarge(this));
     this.#connectCanvas();
@@ -77,10 +91,13 @@ export class Tile {
     const back = iconButton('back', 'All streams', () => actions.back());
     back.classList.add('back');
     this.resizeButton.classList.add('resize');
+    const freeze = iconButton('freeze', 'Freeze', () => actions.freeze());
+    freeze.classList.add('freeze');
     return element(
       'div',
       'tools',
       back,
+      freeze,
       iconButton('info', 'Details', () => actions.info(this)),
       iconButton('rotate', 'Rotate', () => actions.rotate(this)),
       this.resizeButton,
@@ -125,6 +142,25 @@ export class Tile {
     if (this.stats) this.stats = { ...this.stats, painted: 0 };
   }
 
+  /** @param {boolean} frozen @param {number} now milliseconds */
+  hold(frozen, now) {
+    this.frozen = frozen;
+    if (frozen || this.watchedSince === null) return;
+    // What was held proves nothing until something new comes.
+    this.watchedSince = now;
+    if (this.stats) this.stats = { ...this.stats, painted: 0 };
+  }
+
+  /** @param {import('./journey.js').Passage} passage */
+  travelled(passage) {
+    this.passages = [...this.passages.slice(1 - MOST_PASSAGES), passage];
+  }
+
+  /** Whether the details are seen, or will be at once. */
+  get informed() {
+    return this.element.matches('.informed, :hover:not(.enlarged)');
+  }
+
   /** No longer asked for. */
   rest() {
     this.watchedSince = null;
@@ -149,16 +185,17 @@ export class Tile {
    * @returns {boolean} whether the state or its words changed
    */
   render(linkUp, now) {
-    const { error, watchedSince } = this;
+    const { error, watchedSince, frozen, leftOut } = this;
     const before = this.condition;
     const told = this.told ?? this.info;
-    this.condition = conditionOf({ linkUp, told, error, watchedSince, picture: this.#picture() }, now);
+    this.condition = conditionOf({ linkUp, told, error, watchedSince, frozen, leftOut, picture: this.#picture() }, now);
     const { state, words } = this.condition;
     setAttribute(this.element, 'data-state', state);
     this.element.classList.toggle('pictured', this.size !== null);
     setText(this.words, words);
     setText(this.placeholderWords, words);
     this.#renderAge(now);
+    if (!this.informed) this.#forgetJourneys();
     if (this.element.matches('.informed, :hover, :focus-within, .enlarged')) void this.#renderDetails();
     const changed = before.state !== state || before.words !== words;
     if (changed) this.view.setAttribute('aria-label', this.label);
@@ -192,7 +229,7 @@ export class Tile {
       setText(this.age, '');
       return;
     }
-    const { calmAge, age, sequence } = this.stats;
+    const { calmAge, age, sequence, capturedAt } = this.stats;
     const exact = shownAge({ ...picture, ageAtPaint: age }, now);
     const calm = shownAge({ ...picture, ageAtPaint: calmAge ?? age }, now);
     const live = this.condition.state === 'live';
@@ -200,14 +237,26 @@ export class Tile {
     setAttribute(this.age, 'data-lateness', live ? lateness(calm) : 'fine');
     setAttribute(this.element, 'data-age', exact.toFixed(1));
     setAttribute(this.element, 'data-sequence', sequence);
+    setAttribute(this.element, 'data-captured', String(capturedAt));
+  }
+
+  /** They would be of yesterday when somebody looks again. */
+  #forgetJourneys() {
+    this.passages = [];
+    setText(this.description, '');
   }
 
   async #renderDetails() {
     // Fetched only when asked for: no picture waits for it.
-    const { detailRows } = await import('./details.js');
+    const { detailRows, JourneyBar } = await import('./details.js');
     const { info, track, stats, size, condition } = this;
     const rows = detailRows({ info, track, fps: this.#fps, stats, size, slow: condition.slow });
     const cells = rows.flatMap(([term, value]) => [element('dt', '', term), element('dd', '', value)]);
     this.details.replaceChildren(...cells);
+    if (!this.#journey) {
+      this.#journey = new JourneyBar();
+      this.details.before(this.#journey.element);
+    }
+    setText(this.description, this.#journey.render(this.passages));
   }
 }

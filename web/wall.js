@@ -24,6 +24,7 @@ export class Wall {
   /** @type {Set<Tile>} */
   #inSight = new Set();
   #informed = false;
+  #frozen = false;
   /** @type {readonly StreamInfo[]} */
   #streams = [];
   #keepUntil = 0;
@@ -31,7 +32,7 @@ export class Wall {
   /**
    * @param {HTMLElement} list
    * @param {{ now: () => number, onChange: () => void, onEnlarge: (tile: Tile | null) => void,
-   *   say: (text: string) => void }} world
+   *   onFreeze: () => void, say: (text: string) => void }} world
    */
   constructor(list, world) {
     this.list = list;
@@ -160,6 +161,12 @@ export class Wall {
     this.world.onChange();
   }
 
+  /** All pictures stay as they are, or go on. @param {boolean} frozen */
+  hold(frozen) {
+    this.#frozen = frozen;
+    for (const tile of this.tiles.values()) tile.hold(frozen, this.world.now());
+  }
+
   /** Back to the order, sizes and rotations of the first day. */
   resetLayout() {
     this.layout.order = [];
@@ -183,8 +190,10 @@ export class Wall {
       rotate: (self) => this.rotate(self),
       resize: (self) => this.resize(self),
       info: (self) => this.inform(self),
+      freeze: () => this.world.onFreeze(),
     });
     tile.element.classList.toggle('informed', this.#informed);
+    tile.frozen = this.#frozen;
     tile.element.inert = this.enlarged !== null;
     this.tiles.set(name, tile);
     this.list.append(tile.element);

@@ -3,11 +3,13 @@
 
 import { Connection } from './connection.js';
 import { Picture } from './picture.js';
+import { ackText } from './protocol.js';
 // What those two import, named here so that all are fetched in one go and not one after the other.
 import './age.js';
 import './backoff.js';
 import './clock.js';
-import './protocol.js';
+import './freezes.js';
+import './ledger.js';
 import './rate.js';
 
 /** @typedef {import('./connection.js').Addresses} Addresses */
@@ -18,22 +20,29 @@ import './rate.js';
  *   | { type: 'watch', id: number, wish: Wish, again?: boolean }
  *   | { type: 'unwatch' | 'forget' | 'shown', id: number }
  *   | { type: 'canvas', id: number, canvas: OffscreenCanvas | null }
+ *   | { type: 'inform', ids: number[] }
+ *   | { type: 'mode', inStep: boolean, frozen: boolean }
+ *   | { type: 'step', by: number }
  *   | { type: 'wake' }} ToWorker
  */
 /**
  * What it hears back. `begun`: the worker asked for this stream by itself. `painted` comes for the first picture and for
- * every change of its size.
+ * every change of its size. `mode` is `null` while no mode was ever asked for.
  * @typedef {{ type: 'link', link: import('./connection.js').Link }
  *   | { type: 'relay', message: import('./protocol.js').FromRelay }
  *   | { type: 'begun', id: number, stream: string }
  *   | { type: 'painted', id: number, width: number, height: number,
  *       stats: import('./picture.js').PictureStats }
  *   | { type: 'bitmap', id: number, bitmap: ImageBitmap }
+ *   | { type: 'journey', id: number, passage: import('./journey.js').Passage }
  *   | { type: 'stats', offset: number | null, rtt: number | null, malformed: number,
+ *       mode: import('./together.js').Mode | null, leftOut: number[],
  *       pictures: import('./picture.js').PictureStats[] }} FromWorker
  */
 
 const STATS_EVERY = 250;
+/** How often a journey is asked for, of every tile whose details are seen. */
+const JOURNEY_EVERY = 1000;
 /** So many streams are asked for before the page has found a place for them. More would cost a phone too much. */
 const MOST_BEGUN = 4;
 /** Subscriptions that the worker numbers; the page counts from 1. */
@@ -56,6 +65,14 @@ const onTheirWay = new Map();
 
 /** The page's window, in pixels of the screen: no tile is larger. @type {{ maxWidth?: number, maxHeight?: number }} */
 let screen = {};
+/** Whose details are seen. @type {number[]} */
+let informed = [];
+/** @type {import('./together.js').Together | null} */
+let together = null;
+/** @type {Promise<void> | null} */
+let loading = null;
+/** What the page asked for, however early. */
+let mode = { inStep: false, frozen: false };
 let heardStreams = false;
 let clockTold = false;
 
@@ -71,13 +88,22 @@ const connection = new Connection({
   onLink: (link) => tell({ type: 'link', link }),
   onMessage(message) {
     if (message.type === 'streams') beginEarly(message.streams);
+    if (message.type === 'journey') {
+      pictures.get(message.id)?.expect(message);
+      return;
+    }
     if (message.type === 'track') pictures.get(message.id)?.restartCount();
+    if (message.type === 'state' && !flows(message.state)) pictures.get(message.id)?.pause();
     tell({ type: 'relay', message });
   },
   onFrame(frame) {
     connection.proven();
     // A frame may still be on its way when its subscription is given up.
-    if (wishes.has(frame.id)) pictures.get(frame.id)?.receive(frame);
+    const picture = wishes.has(frame.id) ? pictures.get(frame.id) : undefined;
+    if (!picture) return;
+    const arrival = picture.receive(frame);
+    if (together) together.take(picture, arrival);
+    else picture.show(arrival);
   },
 });
 
@@ -90,18 +116,76 @@ self.onmessage = (/** @type {MessageEvent<ToWorker>} */ { data }) => {
   else if (data.type === 'forget') forget(data.id);
   else if (data.type === 'canvas') pictureOf(data.id).paintWith(painter(data.id, data.canvas));
   else if (data.type === 'shown') onTheirWay.set(data.id, Math.max(0, (onTheirWay.get(data.id) ?? 0) - 1));
+  else if (data.type === 'inform') inform(data.ids);
+  else if (data.type === 'mode') {
+    mode = data;
+    change();
+  } else if (data.type === 'step') together?.step(data.by);
   else if (data.type === 'wake') connection.wake();
 };
 
 setInterval(() => {
   // A wall that shows nothing needs the relay's clock once, to say since when nothing was heard.
   if (wishes.size === 0 && (clockTold || connection.clock.offset === null)) return;
+  if (sizes.size > 0) loadTogether();
+  together?.settle();
+  tellStats();
+}, STATS_EVERY);
+
+setInterval(() => askJourneys(informed), JOURNEY_EVERY);
+
+function tellStats() {
   clockTold = connection.clock.offset !== null;
   const at = now();
-  const shown = [...pictures.values()].filter(({ id }) => wishes.has(id)).map((picture) => picture.stats(at));
+  // What is frozen can be stepped through also where nothing is asked for any longer.
+  const seen = [...pictures.values()].filter(({ id }) => wishes.has(id) || together?.frozen);
   const { offset, rtt } = connection.clock;
-  tell({ type: 'stats', offset, rtt, malformed: connection.malformed, pictures: shown });
-}, STATS_EVERY);
+  const leftOut = seen.map(({ id }) => id).filter((id) => together?.leavesOut(id));
+  const shown = seen.map((picture) => picture.stats(at));
+  tell({ type: 'stats', offset, rtt, malformed: connection.malformed, mode: together?.mode ?? null, leftOut, pictures: shown });
+}
+
+/** @param {import('./protocol.js').ViewerState} state */
+const flows = (state) => state === 'live' || state === 'slow';
+
+/** @param {number[]} ids */
+function inform(ids) {
+  askJourneys(ids.filter((id) => !informed.includes(id)));
+  informed = ids;
+}
+
+/** @param {number[]} ids */
+function askJourneys(ids) {
+  for (const id of ids) if (wishes.has(id)) connection.send({ type: 'journey', id });
+}
+
+/** Fetched a moment after the first picture is there, so that nothing of the page waits for it. */
+function loadTogether() {
+  loading ??= import('./together.js').then(
+    ({ Together }) => {
+      together = new Together({ now, offset, after, pictures });
+      change();
+    },
+    // The relay went away meanwhile: it is tried again.
+    () => void (loading = null),
+  );
+}
+
+function change() {
+  together?.change(mode.inStep, mode.frozen);
+  tellStats();
+}
+
+/** The relay's clock less ours, in milliseconds. */
+function offset() {
+  return connection.clock.offset === null ? null : connection.clock.offset / 1000;
+}
+
+/** @param {number} time @param {() => void} act @returns {() => void} calls it off */
+function after(time, act) {
+  const timer = setTimeout(act, time);
+  return () => clearTimeout(timer);
+}
 
 /**
  * The first pictures of a wall are on their way while the page still makes its tiles.
@@ -134,7 +218,8 @@ function sameWish(a, b) {
 
 /** @param {number} id @param {Wish} wish */
 function watch(id, { stream, maxWidth, maxHeight }) {
-  connection.send({ type: 'watch', id, stream, rendition: 'auto', max_width: maxWidth, max_height: maxHeight });
+  const limits = { max_width: maxWidth, max_height: maxHeight };
+  connection.send({ type: 'watch', id, stream, rendition: 'auto', ack: true, ...limits });
 }
 
 /** @param {number} id */
@@ -147,6 +232,7 @@ function forget(id) {
   end(id);
   pictures.get(id)?.close();
   pictures.delete(id);
+  together?.forget(id);
   sizes.delete(id);
   onTheirWay.delete(id);
 }
@@ -155,19 +241,50 @@ function forget(id) {
 function pictureOf(id) {
   const known = pictures.get(id);
   if (known) return known;
+  /** @type {Picture} */
   const picture = new Picture(id, {
     now,
+    offset,
     decode: (blob) => createImageBitmap(blob),
-    offset: () => (connection.clock.offset === null ? null : connection.clock.offset / 1000),
-    onPaint({ width, height }) {
-      const size = `${width}x${height}`;
-      if (sizes.get(id) === size) return;
-      sizes.set(id, size);
-      tell({ type: 'painted', id, width, height, stats: picture.stats(now()) });
+    early: (frame) => together?.early(picture, frame) ?? 0,
+    pass: (time) => new Promise((resolve) => setTimeout(resolve, time)),
+    onPaint: (size) => painted(picture, size),
+    onTravelled: (way) => travelled(id, way),
+    onDone(sequence) {
+      if (wishes.has(id)) connection.sendText(ackText(id, sequence));
     },
   });
   pictures.set(id, picture);
   return picture;
+}
+
+/** @param {Picture} picture @param {import('./picture.js').Size} size */
+function painted(picture, { width, height }) {
+  if (together?.frozen) tellStats();
+  const { id } = picture;
+  const size = `${width}x${height}`;
+  if (sizes.get(id) === size) return;
+  sizes.set(id, size);
+  tell({ type: 'painted', id, width, height, stats: picture.stats(now()) });
+}
+
+/** @param {number} id @param {import('./picture.js').Travelled} way */
+function travelled(id, { decodedAt, held, ...way }) {
+  const ahead = offset();
+  if (ahead === null) return;
+  onScreen(() => {
+    const passage = { ...way, offset: ahead, held, decodedAt, paintedAt: now() - held };
+    tell({ type: 'journey', id, passage });
+  });
+}
+
+/**
+ * What was painted is seen with the screen's next frame; where a worker hears nothing of those, when it was handed over.
+ * @param {() => void} then
+ */
+function onScreen(then) {
+  if ('requestAnimationFrame' in self) self.requestAnimationFrame(then);
+  else then();
 }
 
 /**

@@ -61,6 +61,19 @@ test('not asked for is idle, an error is a reason', () => {
   assert.deepEqual(stateOf({ error: 'no stream is called x' }).words, 'No stream is called x');
 });
 
+test('what the viewer holds is frozen, never live, and tells what else is wrong', () => {
+  assert.deepEqual(stateOf({ frozen: true }), { state: 'frozen', words: 'Frozen', slow: false });
+  assert.equal(stateOf({ frozen: true, picture: picture({ paintedAt: NOW - 90_000 }) }).words, 'Frozen');
+  assert.equal(stateOf({ frozen: true, linkUp: false }).words, `Frozen. ${LINK_LOST}`);
+  const told = { state: /** @type {const} */ ('offline'), reason: 'camera unplugged', since: 0 };
+  assert.deepEqual(stateOf({ frozen: true, told }), { state: 'frozen', words: 'Frozen. Camera unplugged', slow: false });
+  assert.equal(stateOf({ frozen: true, picture: null }).state, 'waiting');
+});
+
+test('a tile that is too late to be in step says so, and is live', () => {
+  assert.deepEqual(stateOf({ leftOut: true }), { state: 'live', words: 'Too late to be in step', slow: false });
+});
+
 test('a slow link is still live', () => {
   assert.deepEqual(stateOf({ told: { state: 'slow', reason: '', since: 0 } }), { state: 'live', words: '', slow: true });
 });

@@ -15,8 +15,21 @@ const POLICY = "default-src 'self'; img-src 'self' blob: data:; connect-src 'sel
 /** @typedef {import('../protocol.js').StreamInfo} StreamInfo */
 /** @typedef {import('../protocol.js').ListenEntry} ListenEntry */
 /** @typedef {{ width: number, height: number, fps: number, pictures: Buffer[] }} Source */
-/** @typedef {{ info: StreamInfo, source: Source, sequence: number, delay: number, running: boolean }} Stream delay: ms */
-/** @typedef {{ type: string, id: number, stream: string, max_width?: number, max_height?: number, t0: number }} Said */
+/**
+ * `delay`: how old its frames are, in milliseconds; it passes in this `leg` of the journey. `grid`: a frame is taken at
+ * every whole multiple of so many milliseconds, so that streams have their times of capture in common; 0: whenever one is
+ * sent. `broken`: nothing of it can be decoded.
+ * @typedef {{ info: StreamInfo, source: Source, sequence: number, delay: number, leg: Leg, grid: number, broken: boolean,
+ *   running: boolean, capturedAt: number }} Stream
+ */
+/** @typedef {'captured' | 'encoded' | 'bus' | 'relay'} Leg */
+/**
+ * @typedef {{ type: string, id: number, stream: string, max_width?: number, max_height?: number, t0: number,
+ *   ack?: boolean, sequence: number }} Said
+ */
+
+/** @type {readonly Leg[]} */
+const LEGS = ['captured', 'encoded', 'bus', 'relay'];
 
 const micros = () => Math.round((performance.timeOrigin + performance.now()) * 1000);
 
@@ -50,10 +63,16 @@ export class MockRelay {
   /** Every control message of every viewer, in order. @type {Said[]} */
   said = [];
   connections = 0;
+  /** What runs before a file of the page does, by its path. @type {Map<string, string>} */
+  before = new Map();
   /** @type {Map<import('ws').WebSocket, Map<number, string>>} */
   #viewers = new Map();
   /** @type {{ matches: (said: Said) => boolean, tell: (said: Said) => void }[]} */
   #waiting = [];
+  /** @type {{ met: () => boolean, tell: () => void }[]} */
+  #patient = [];
+  /** Who asked for the journey of its next frame. @type {Map<import('ws').WebSocket, Set<number>>} */
+  #curious = new Map();
   #server = createServer((request, response) => this.#serve(request, response));
   #sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false });
   /** @type {ReturnType<typeof setInterval>[]} */
@@ -116,7 +135,11 @@ export class MockRelay {
       source,
       sequence: 0,
       delay: 5,
+      leg: 'captured',
+      grid: 0,
+      broken: false,
       running: true,
+      capturedAt: 0,
     };
     this.streams.set(name, stream);
     this.#timers.push(setInterval(() => stream.running && this.#publish(stream), 1000 / fps));
@@ -151,6 +174,21 @@ export class MockRelay {
     return new Promise((/** @type {(said: Said) => void} */ tell) => this.#waiting.push({ matches, tell }));
   }
 
+  /** Waits until this is so; looked at whenever something is heard or sent. @param {() => boolean} met */
+  until(met) {
+    if (met()) return Promise.resolve();
+    return new Promise((/** @type {(value: void) => void} */ tell) => this.#patient.push({ met, tell }));
+  }
+
+  /**
+   * Sends a frame to everybody, whether or not it was asked for.
+   * @param {string} name @param {number} id @param {number} sequence
+   */
+  stray(name, id, sequence) {
+    const stream = this.streams.get(name);
+    if (stream) this.shout(this.#frame({ ...stream, sequence }, id, micros()));
+  }
+
   /** Sends a text to everybody, whatever it is. @param {string | Buffer} text */
   shout(text) {
     for (const viewer of this.#viewers.keys()) viewer.send(text);
@@ -171,7 +209,7 @@ export class MockRelay {
     const path = url.pathname === '/' ? '/index.html' : normalize(url.pathname);
     const type = TYPES[/** @type {keyof typeof TYPES} */ (extname(path))];
     try {
-      const body = readFileSync(join(WEB, path));
+      const body = (this.before.get(path) ?? '') + readFileSync(join(WEB, path), 'utf8');
       response.writeHead(200, { 'Content-Type': type, 'Content-Security-Policy': POLICY, 'Cache-Control': 'no-cache' });
       response.end(body);
     } catch {
@@ -183,6 +221,7 @@ export class MockRelay {
   #welcome(viewer) {
     this.connections += 1;
     this.#viewers.set(viewer, new Map());
+    this.#curious.set(viewer, new Set());
     viewer.on('close', () => this.#viewers.delete(viewer));
     viewer.on('message', (data) => this.#hear(viewer, JSON.parse(String(data))));
     send(viewer, { type: 'hello', version: '0.1.0', build: this.build });
@@ -196,11 +235,19 @@ export class MockRelay {
     if (said.type === 'clock') send(viewer, { type: 'clock', t0: said.t0, t1: now, t2: micros() });
     if (said.type === 'unwatch') watched?.delete(said.id);
     if (said.type === 'watch') this.#watch(viewer, said);
+    if (said.type === 'journey') this.#curious.get(viewer)?.add(said.id);
     if (said.type === 'clock') return;
     this.said.push(said);
     const met = this.#waiting.filter(({ matches }) => matches(said));
     this.#waiting = this.#waiting.filter((one) => !met.includes(one));
     for (const { tell } of met) tell(said);
+    this.#lookAgain();
+  }
+
+  #lookAgain() {
+    const met = this.#patient.filter(({ met }) => met());
+    this.#patient = this.#patient.filter((one) => !met.includes(one));
+    for (const { tell } of met) tell();
   }
 
   /** @param {import('ws').WebSocket} viewer @param {Said} said */
@@ -218,7 +265,7 @@ export class MockRelay {
     const track = { stream: name, codec: 'jpeg', rendition: 'full', width, height, fps, renditions: ['full'] };
     send(viewer, { type: 'track', id, ...track });
     this.#tellState(viewer, id, stream);
-    if (stream.source.pictures.length > 0 && stream.running) viewer.send(this.#frame(stream, id));
+    if (stream.source.pictures.length > 0 && stream.running) this.#send(viewer, stream, id);
   }
 
   /** @param {import('ws').WebSocket} viewer @param {number} id @param {Stream} stream */
@@ -237,25 +284,64 @@ export class MockRelay {
   /** @param {Stream} stream */
   #publish(stream) {
     if (stream.source.pictures.length === 0) return;
+    for (const capturedAt of takenSince(stream, micros())) this.#fanOut(stream, capturedAt);
+    this.#lookAgain();
+  }
+
+  /** @param {Stream} stream @param {number} capturedAt */
+  #fanOut(stream, capturedAt) {
     stream.sequence += 1;
+    stream.capturedAt = capturedAt;
     for (const [viewer, watched] of this.#viewers) {
-      for (const [id, name] of watched) if (name === stream.info.name) viewer.send(this.#frame(stream, id));
+      for (const [id, name] of watched) if (name === stream.info.name) this.#send(viewer, stream, id);
     }
   }
 
-  /** @param {Stream} stream @param {number} id */
-  #frame({ sequence, source, delay }, id) {
+  /** @param {import('ws').WebSocket} viewer @param {Stream} stream @param {number} id */
+  #send(viewer, stream, id) {
+    const sentAt = micros();
+    if (this.#curious.get(viewer)?.delete(id)) send(viewer, journeyOf(stream, id, sentAt));
+    viewer.send(this.#frame(stream, id, sentAt));
+  }
+
+  /** @param {Stream} stream @param {number} id @param {number} sentAt */
+  #frame(stream, id, sentAt) {
+    const { sequence, source, broken } = stream;
     const header = Buffer.alloc(32);
     header.writeUInt8(1, 0);
     header.writeUInt8(1, 1);
     header.writeUInt8(1, 2);
     header.writeUInt32LE(id, 4);
     header.writeBigUInt64LE(BigInt(sequence), 8);
-    header.writeBigUInt64LE(BigInt(micros() - delay * 1000), 16);
-    header.writeBigUInt64LE(BigInt(micros()), 24);
+    header.writeBigUInt64LE(BigInt(capturedAt(stream, sentAt)), 16);
+    header.writeBigUInt64LE(BigInt(sentAt), 24);
     const picture = source.pictures[sequence % source.pictures.length] ?? Buffer.alloc(0);
-    return Buffer.concat([header, picture]);
+    return Buffer.concat([header, broken ? Buffer.from('no picture') : picture]);
   }
+}
+
+/** @param {Stream} stream @param {number} sentAt */
+function capturedAt({ delay, grid, capturedAt }, sentAt) {
+  return grid > 0 && capturedAt > 0 ? capturedAt : sentAt - delay * 1000;
+}
+
+/** When the frames were taken that are due now. @param {Stream} stream @param {number} now @returns {number[]} */
+function takenSince({ delay, grid, capturedAt }, now) {
+  const newest = now - delay * 1000;
+  if (grid === 0) return [newest];
+  const step = grid * 1000;
+  const last = Math.floor(newest / step) * step;
+  const first = capturedAt > 0 ? capturedAt + step : last;
+  return Array.from({ length: Math.max(0, (last - first) / step + 1) }, (_, index) => first + index * step);
+}
+
+/** All of the delay passes in one leg. @param {Stream} stream @param {number} id @param {number} sentAt */
+function journeyOf(stream, id, sentAt) {
+  const captured = capturedAt(stream, sentAt);
+  const at = LEGS.indexOf(stream.leg);
+  const [read_at, published_at, received_at, sent_at] = LEGS.map((_, leg) => (leg < at ? captured : sentAt));
+  const times = { captured_at: captured, read_at, published_at, received_at, sent_at };
+  return { type: 'journey', id, sequence: stream.sequence, ...times };
 }
 
 /** @param {import('ws').WebSocket} viewer @param {object} message */

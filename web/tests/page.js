@@ -66,6 +66,26 @@ export async function sequenceOf(page, stream) {
   return Number(await page.getAttribute(`.tile[data-stream="${stream}"]`, 'data-sequence'));
 }
 
+/** When the picture on a tile was taken, in microseconds of the relay's clock. @param {Page} page @param {string} stream */
+export async function capturedOf(page, stream) {
+  return Number(await page.getAttribute(`.tile[data-stream="${stream}"]`, 'data-captured'));
+}
+
+/**
+ * Waits until a number that a tile tells of itself is so.
+ * @param {Page} page @param {string} stream @param {string} name
+ * @param {{ is?: number, above?: number, below?: number }} wanted
+ */
+export async function untilAttribute(page, stream, name, wanted) {
+  await page.waitForFunction(
+    ([stream, name, { is, above = -Infinity, below = Infinity }]) => {
+      const value = Number(document.querySelector(`.tile[data-stream="${stream}"]`)?.getAttribute(name));
+      return is === undefined ? value > above && value < below : value === is;
+    },
+    /** @type {const} */ ([stream, name, wanted]),
+  );
+}
+
 /** @param {Page} page @param {string} stream */
 export async function wordsOf(page, stream) {
   return page.textContent(`.tile[data-stream="${stream}"] .words`);

@@ -20,9 +20,20 @@ function world() {
       };
       decoding.push({ finish, fail: () => (reject(new Error('broken')), settle()) });
     });
-  const picture = new Picture(1, { now: () => now, decode, offset: () => 1000, onPaint: () => {} });
+  /** @type {bigint[]} */
+  const acknowledged = [];
+  /** @type {import('../picture.js').Travelled[]} */
+  const travelled = [];
+  const picture = new Picture(1, {
+    now: () => now,
+    decode,
+    offset: () => 1000,
+    onPaint: () => {},
+    onDone: (sequence) => acknowledged.push(sequence),
+    onTravelled: (way) => travelled.push(way),
+  });
   picture.paintWith((bitmap) => painted.push(String(Reflect.get(bitmap, 'name'))));
-  const receive = (/** @type {number} */ sequence) =>
+  const come = (/** @type {number | bigint} */ sequence) =>
     picture.receive({
       codec: 'jpeg',
       keyframe: true,
@@ -33,10 +44,14 @@ function world() {
       sentAt: 0,
       payload: new TextEncoder().encode(String(sequence)),
     });
+  const receive = (/** @type {number | bigint} */ sequence) => picture.show(come(sequence));
   return {
     picture,
     decoding,
     painted,
+    acknowledged,
+    travelled,
+    come,
     receive,
     closed: () => closed,
     stats: () => picture.stats(now),
@@ -103,4 +118,84 @@ test('one long silence does not make a slow camera', () => {
   pass(60_000);
   receive(61);
   assert.ok(stats().interval < 300);
+});
+
+test('a frame is acknowledged when it is painted, and not before', async () => {
+  const { decoding, acknowledged, receive } = world();
+  receive(2n ** 63n);
+  assert.deepEqual(acknowledged, []);
+  await decoding[0]?.finish();
+  assert.deepEqual(acknowledged, [2n ** 63n]);
+});
+
+test('what is given up is acknowledged with what came before it, once', async () => {
+  const { decoding, acknowledged, receive } = world();
+  for (let sequence = 1; sequence <= 5; sequence += 1) receive(sequence);
+  assert.deepEqual(acknowledged, [], 'two are still being decoded');
+  await decoding[1]?.finish();
+  assert.deepEqual(acknowledged, [], 'the first still is');
+  await decoding[0]?.finish();
+  assert.deepEqual(acknowledged, [4n]);
+  await decoding[2]?.finish();
+  assert.deepEqual(acknowledged, [4n, 5n]);
+});
+
+test('a broken picture is acknowledged too, and so is one for which there is no canvas yet', async () => {
+  const { picture, decoding, acknowledged, receive } = world();
+  receive(1);
+  await decoding[0]?.fail();
+  picture.close();
+  receive(2);
+  await decoding[1]?.finish();
+  assert.deepEqual(acknowledged, [1n, 2n]);
+});
+
+test('a track that counts anew is not acknowledged by what came before it', async () => {
+  const { picture, decoding, acknowledged, receive } = world();
+  receive(900);
+  picture.restartCount();
+  await decoding[0]?.finish();
+  assert.deepEqual(acknowledged, []);
+  receive(1);
+  await decoding[1]?.finish();
+  assert.deepEqual(acknowledged, [1n]);
+});
+
+test('what came before the subscription began anew is not acknowledged to it', async () => {
+  const { picture, decoding, acknowledged, receive } = world();
+  receive(900);
+  picture.begin();
+  receive(1);
+  await decoding[0]?.finish();
+  assert.deepEqual(acknowledged, []);
+  await decoding[1]?.finish();
+  assert.deepEqual(acknowledged, [1n]);
+});
+
+test('a frozen picture stays, whatever is still being decoded', async () => {
+  const { picture, decoding, painted, acknowledged, come, receive } = world();
+  receive(1);
+  await decoding[0]?.finish();
+  receive(2);
+  picture.freeze(true);
+  await decoding[1]?.finish();
+  picture.accept(come(3));
+  assert.deepEqual(painted, ['1']);
+  assert.deepEqual(acknowledged, [1n, 2n, 3n]);
+});
+
+test('a frame whose journey was told says when it arrived and was decoded, less what it was held', async () => {
+  const { picture, decoding, travelled, come, pass } = world();
+  const times = { captured_at: 1, read_at: 2, published_at: 3, received_at: 4, sent_at: 5 };
+  picture.expect({ type: 'journey', id: 1, sequence: 7, ...times });
+  const arrival = come(7);
+  pass(200);
+  picture.show(arrival, 200);
+  pass(9);
+  await decoding[0]?.finish();
+  const [way] = travelled;
+  assert.deepEqual([way?.journey.sequence, way?.held, (way?.decodedAt ?? 0) - (way?.arrivedAt ?? 0)], [7, 200, 9]);
+  picture.show(come(8));
+  await decoding[1]?.finish();
+  assert.equal(travelled.length, 1);
 });

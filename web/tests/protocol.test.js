@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { FRAME_HEADER_LENGTH, isStreamName, MOST_STREAMS, parseControl, parseFrame } from '../protocol.js';
+import { ackText, FRAME_HEADER_LENGTH, isStreamName, MOST_STREAMS, parseControl, parseFrame } from '../protocol.js';
 
 // The same files that the tests of crates/protocol read.
 const GOLDEN = new URL('../../crates/protocol/golden/', import.meta.url);
@@ -86,13 +86,19 @@ test('what the page says is among the golden messages of a viewer', () => {
   }
   const said = {
     list: ['type'],
-    watch: ['type', 'id', 'stream', 'rendition', 'max_width', 'max_height'],
+    watch: ['type', 'id', 'stream', 'rendition', 'ack', 'max_width', 'max_height'],
     unwatch: ['type', 'id'],
+    ack: Object.keys(JSON.parse(ackText(1, 42n))),
+    journey: ['type', 'id'],
     clock: ['type', 't0'],
   };
   for (const [type, keys] of Object.entries(said)) {
     for (const key of keys) assert.ok(known.get(type)?.has(key), `${type}.${key}`);
   }
+});
+
+test('a sequence of 64 bits is acknowledged to the last digit', () => {
+  assert.equal(ackText(7, 2n ** 64n - 1n), '{"type":"ack","id":7,"sequence":18446744073709551615}');
 });
 
 test('nothing that is no message passes as one', () => {
@@ -104,6 +110,7 @@ test('nothing that is no message passes as one', () => {
     '{"type":"track","id":1,"stream":"../a","codec":"jpeg","rendition":"full"}',
     '{"type":"state","id":1,"state":"asleep"}',
     '{"type":"clock","t0":1,"t1":"2","t2":3}',
+    '{"type":"journey","id":1,"sequence":2,"captured_at":3}',
   ];
   for (const text of [...texts, ...broken]) assert.equal(parseControl(text), null, text);
 });

@@ -15,6 +15,7 @@ test('a broken socket is told, and mended without a reload', onStage(async ({ re
   await untilMoves(page, 'door');
   await brand(page);
   relay.cut();
+  await relay.until(() => relay.connections === 2);
   await untilMoves(page, 'door');
   assert.equal(relay.connections, 2);
   assert.ok(await isBranded(page));

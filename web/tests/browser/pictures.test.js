@@ -58,6 +58,8 @@ test('an offline stream says why, and comes back by itself', onStage(async ({ re
   relay.add('door', moving());
   const page = await open();
   await untilMoves(page, 'door');
+  // Whoever tells it to those who listen comes after the first picture.
+  await page.waitForSelector('#actions button');
   relay.setState('door', 'offline', 'camera unplugged');
   await untilState(page, 'door', 'offline');
   assert.equal(await wordsOf(page, 'door'), 'Camera unplugged');

@@ -97,7 +97,10 @@ test('the keyboard does everything', onStage(async ({ relay, open }) => {
   await page.keyboard.press('ArrowRight');
   assert.equal(await focused(), 'cellar');
   await page.keyboard.press('Space');
+  await untilState(page, 'cellar', 'frozen');
   assert.equal(await page.$('.enlarged'), null);
+  await page.keyboard.press('Space');
+  await page.waitForSelector('[data-state="frozen"]', { state: 'detached' });
   await page.keyboard.press('Enter');
   await page.waitForSelector('.enlarged[data-stream="cellar"]');
   await page.keyboard.press('ArrowRight');
@@ -134,7 +137,7 @@ test('order, size and rotation are remembered, and shared as a link', onStage(as
   await untilMoves(page, 'yard');
   assert.equal((await names(page))[0], 'yard');
   assert.equal(await rotationOf(page, 'attic'), '90');
-  await page.click('#actions button >> nth=0');
+  await page.click('#actions [aria-label^="Copy"]');
   await page.waitForSelector('text=Link copied');
   const link = await page.evaluate(() => navigator.clipboard.readText());
   assert.equal(link, `${relay.address}?order=yard,door&large=yard&rotate=door:180,attic:90`);

@@ -1,0 +1,81 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { moving, onStage, untilMoves, untilState } from './harness.js';
+
+/** A tab whose decoder finishes so many pictures as a test lets it. */
+const DECODER = `
+  const decode = self.createImageBitmap.bind(self);
+  const waiting = [];
+  let free = 0;
+  const go = () => { while (free > 0 && waiting.length > 0) { free -= 1; waiting.shift()(); } };
+  new BroadcastChannel('decoder').onmessage = ({ data }) => { free += data; go(); };
+  self.createImageBitmap = async (blob) => {
+    await new Promise((resolve) => { waiting.push(resolve); go(); });
+    return decode(blob);
+  };
+`;
+/** @param {import('playwright-core').Page} page @param {number} pictures */
+const letDecode = (page, pictures) =>
+  page.evaluate((pictures) => new BroadcastChannel('decoder').postMessage(pictures), pictures);
+
+/** @param {import('../mock-relay.js').MockRelay} relay */
+const acks = (relay) => relay.said.filter(({ type }) => type === 'ack').map(({ sequence }) => sequence);
+
+test('every frame that is shown is acknowledged, in order, and none twice', onStage(async ({ relay, open }) => {
+  relay.add('door', moving());
+  const page = await open();
+  await untilMoves(page, 'door');
+  const watch = await relay.heard(({ type }) => type === 'watch');
+  assert.equal(watch.ack, true);
+  await relay.until(() => acks(relay).length >= 8);
+  const said = acks(relay);
+  assert.deepEqual(said, [...new Set(said)].sort((a, b) => a - b));
+  assert.ok(relay.said.every(({ type, id }) => type !== 'ack' || id === watch.id));
+}));
+
+test('a picture that cannot be read is acknowledged too', onStage(async ({ relay, open }) => {
+  const stream = relay.add('door', moving());
+  const page = await open();
+  await untilMoves(page, 'door');
+  stream.broken = true;
+  const from = stream.sequence;
+  await relay.until(() => acks(relay).some((sequence) => sequence >= from + 4));
+  stream.broken = false;
+  await untilMoves(page, 'door');
+}));
+
+test('a tab that decodes slowly acknowledges slowly', onStage(async ({ relay, open }) => {
+  const stream = relay.add('door', moving());
+  relay.before.set('/worker.js', DECODER);
+  const page = await open();
+  await relay.until(() => stream.sequence >= 10);
+  assert.deepEqual(acks(relay), [], 'ten frames came, none was painted');
+  await letDecode(page, 1);
+  await relay.until(() => acks(relay).length === 1);
+  const from = stream.sequence;
+  await relay.until(() => stream.sequence >= from + 10);
+  assert.equal(acks(relay).length, 1, 'ten more came, none was painted');
+  await letDecode(page, 1000);
+  await relay.until(() => acks(relay).some((sequence) => sequence >= from + 10));
+  await untilMoves(page, 'door');
+}));
+
+test('nobody acknowledges what is no longer wanted', onStage(async ({ relay, open }) => {
+  relay.add('door', moving());
+  const page = await open('', {}, "Object.defineProperty(document, 'hidden', { get: () => globalThis.away === true })");
+  await untilMoves(page, 'door');
+  const look = (/** @type {boolean} */ away) =>
+    page.evaluate((away) => {
+      Object.assign(globalThis, { away });
+      document.dispatchEvent(new Event('visibilitychange'));
+    }, away);
+  await look(true);
+  const { id } = await relay.heard(({ type }) => type === 'unwatch');
+  relay.stray('door', id, 999_999);
+  await untilState(page, 'door', 'idle');
+  await look(false);
+  await untilMoves(page, 'door');
+  const again = relay.said.map(({ type }) => type).lastIndexOf('watch');
+  await relay.until(() => relay.said.slice(again).some(({ type }) => type === 'ack'));
+  assert.ok(!acks(relay).includes(999_999));
+}));

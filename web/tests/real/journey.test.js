@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { LEGS } from '../../journey.js';
+import { capturedOf, untilAttribute, untilMoves, untilState } from '../page.js';
+import { onSite } from './harness.js';
+
+/** Each of six legs, and the age, is rounded to a millisecond. */
+const ROUNDING = 4;
+
+/** @param {import('playwright-core').Page} page */
+async function untilJourney(page) {
+  await untilMoves(page, 'door');
+  await page.waitForSelector('#actions button');
+  await page.keyboard.press('i');
+  await page.waitForSelector('.journey .slowest:not(:empty)');
+}
+
+test('the legs of a real frame add up to the age that the page shows', onSite(async (site) => {
+  site.capture({ door: 'test:640x360@30' });
+  await site.relay();
+  const page = await site.open();
+  await untilJourney(page);
+  // Both are medians of the last frames, of which a busy machine may hold up some: it is looked at until they agree.
+  // The age is that when the frame is handed to the screen; on its way there the last leg begins.
+  const agree = await page.waitForFunction((rounding) => {
+    const rows = [...document.querySelectorAll('.leg-list li:not([data-leg="painted"])')];
+    const sum = rows.reduce((sum, { textContent }) => sum + parseFloat(textContent?.split(' ')[1] ?? ''), 0);
+    const age = parseFloat(document.querySelector('.line .age')?.textContent ?? '');
+    return Math.abs(sum - age) <= rounding ? `${sum} ms by its legs, ${age} ms as the page says` : false;
+  }, ROUNDING);
+  console.log(await agree.jsonValue());
+  const legs = await page.$$eval('.leg-list li', (rows) => rows.map((row) => row.textContent ?? ''));
+  assert.deepEqual(legs.map((text) => text.split(' ')[0]), [...LEGS]);
+  assert.ok(legs.every((text) => /^\w+ \d+ ms$/.test(text)), legs.join(', '));
+}));
+
+test('a real wall goes in step, is frozen, stepped back and live again', onSite(async (site) => {
+  site.capture({ door: 'test:640x360@30', hall: 'test:640x480@10' });
+  await site.relay();
+  const page = await site.open();
+  await untilMoves(page, 'door');
+  await untilMoves(page, 'hall');
+  await page.waitForSelector('#actions button');
+  await page.keyboard.press('s');
+  await page.waitForSelector('#quiet-line.shown >> text=/^In step, .* behind$/');
+  await untilMoves(page, 'door');
+  await untilMoves(page, 'hall');
+  await page.keyboard.press('Space');
+  await untilState(page, 'door', 'frozen');
+  await page.waitForSelector('.moment:not(:empty)');
+  const before = await capturedOf(page, 'door');
+  await page.keyboard.press('ArrowLeft');
+  await page.keyboard.press('ArrowLeft');
+  await page.keyboard.press('ArrowLeft');
+  await untilAttribute(page, 'door', 'data-captured', { below: before });
+  assert.ok(before - (await capturedOf(page, 'door')) < 200_000);
+  await page.keyboard.press('Space');
+  await untilMoves(page, 'door');
+  await untilMoves(page, 'hall');
+}));
