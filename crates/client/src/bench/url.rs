@@ -1,0 +1,138 @@
+//! Where the server is, and by which protocol it is asked.
+
+use std::fmt;
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow, bail, ensure};
+use fanlight_program::secret::mask_url;
+use url::Url;
+
+/// How long an address is tried where a name has several.
+const PROBE: Duration = Duration::from_secs(3);
+
+/// How the server is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    /// `ws://`: a WebSocket.
+    WebSocket,
+    /// `http://`: MJPEG.
+    Http,
+    /// `tcp://`: messages led by their length.
+    Tcp,
+}
+
+/// A server's address. Shown without passwords and tokens.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// How it is spoken to.
+    pub scheme: Scheme,
+    url: Url,
+}
+
+impl Target {
+    /// Reads an URL.
+    ///
+    /// # Errors
+    /// When it is none, or of a scheme that is not there.
+    pub fn parse(text: &str) -> anyhow::Result<Self> {
+        let shown = mask_url(text);
+        let url = Url::parse(text).map_err(|error| {
+            anyhow!("{shown:?}: {error}: write ws://HOST:PORT/PATH, http://HOST:PORT/PATH or tcp://HOST:PORT")
+        })?;
+        let scheme = match url.scheme() {
+            "ws" => Scheme::WebSocket,
+            "http" => Scheme::Http,
+            "tcp" => Scheme::Tcp,
+            "wss" | "https" => bail!(
+                "{shown}: there is no TLS yet: ws://, http:// and tcp:// are possible; put the server's own port there, \
+                 behind its TLS"
+            ),
+            other => bail!("{shown}: {other}:// is not known: ws://, http:// and tcp:// are"),
+        };
+        ensure!(url.has_host() && url.host_str() != Some(""), "{shown}: no host stands in it");
+        ensure!(
+            url.username().is_empty() && url.password().is_none(),
+            "{shown}: user and password are not taken from the URL: --header 'Authorization: …' says them"
+        );
+        ensure!(scheme != Scheme::Tcp || url.port().is_some(), "{shown}: tcp:// wants a port");
+        Ok(Self { scheme, url })
+    }
+
+    /// Adds to the query.
+    pub fn add_query(&mut self, name: &str, value: &str) {
+        self.url.query_pairs_mut().append_pair(name, value);
+    }
+
+    /// Its path, without the query.
+    pub fn path(&self) -> &str {
+        self.url.path()
+    }
+
+    /// What stands in the first line of a request.
+    pub fn path_and_query(&self) -> &str {
+        &self.url[url::Position::BeforePath..url::Position::AfterQuery]
+    }
+
+    /// Host and port, as a `Host:` line says them.
+    pub fn host(&self) -> &str {
+        &self.url[url::Position::BeforeHost..url::Position::AfterPort]
+    }
+
+    /// Looks up where it is. Where a name has several addresses, the first that can be connected to.
+    ///
+    /// # Errors
+    /// When the name is not known.
+    pub fn resolve(&self) -> anyhow::Result<SocketAddr> {
+        let host = self.url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+        let port = self.url.port_or_known_default().unwrap_or(80);
+        let found: Vec<_> = (host, port)
+            .to_socket_addrs()
+            .with_context(|| format!("the host {host:?} cannot be found"))?
+            .collect();
+        let connects = |address: &&SocketAddr| TcpStream::connect_timeout(address, PROBE).is_ok();
+        let several = (found.len() > 1).then(|| found.iter().find(connects)).flatten();
+        several
+            .or(found.first())
+            .copied()
+            .with_context(|| format!("the host {host:?} has no address"))
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&mask_url(self.url.as_str()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(text: &str) -> String {
+        Target::parse(text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn an_url_becomes_scheme_host_and_path() {
+        let mut target = Target::parse("ws://localhost:7474/ws?a=1").unwrap();
+        target.add_query("token", "s p=y");
+        assert_eq!(target.scheme, Scheme::WebSocket);
+        assert_eq!(target.host(), "localhost:7474");
+        assert_eq!((target.path(), target.path_and_query()), ("/ws", "/ws?a=1&token=s+p%3Dy"));
+        assert_eq!(target.to_string(), "ws://localhost:7474/ws?a=1&token=***");
+        let target = Target::parse("tcp://[::1]:9").unwrap();
+        assert_eq!(target.resolve().unwrap(), "[::1]:9".parse().unwrap());
+        assert_eq!(Target::parse("http://h/").unwrap().host(), "h");
+    }
+
+    #[test]
+    fn what_cannot_be_is_named() {
+        assert!(refused("nonsense").contains("ws://HOST"));
+        assert!(refused("wss://h/ws").contains("no TLS"));
+        assert!(refused("ftp://h/ws").contains("ftp://"));
+        assert!(refused("tcp://h").contains("port"));
+        let password = refused("ws://u:hunter2@h/");
+        assert!(password.contains("Authorization") && !password.contains("hunter2"), "{password}");
+    }
+}

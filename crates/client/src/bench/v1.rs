@@ -1,0 +1,105 @@
+//! What `fanlight.v1` means by its messages: see docs/protocol.md.
+
+use std::io::Write as _;
+
+pub use fanlight_protocol::viewer::{FRAME_HEADER_LEN, SUBPROTOCOL, ViewerState};
+use fanlight_protocol::viewer::{FrameMessage, FromRelay, FromViewer, Watch};
+
+/// The subscription's number; there is one on each socket.
+pub const ID: u32 = 1;
+/// Room for an acknowledgement, its head included.
+pub const ACK_ROOM: usize = 96;
+
+/// What a relay said that is worth counting.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Said {
+    /// The count of frames begins anew.
+    Track,
+    /// How the subscription is.
+    State(ViewerState),
+    /// Something that was asked for cannot be.
+    Error(String),
+    /// Anything else.
+    Other,
+}
+
+/// The message that asks for a stream.
+pub fn watch(watch: Watch) -> String {
+    serde_json::to_string(&FromViewer::Watch(watch)).expect("plain data")
+}
+
+/// Writes an acknowledgement, as a message of a WebSocket.
+pub fn ack(sequence: u64, into: &mut Vec<u8>) {
+    use super::request::{TEXT, message_head};
+    let text = FromViewer::Ack { id: ID, sequence };
+    let mut json = [0; ACK_ROOM];
+    let mut rest = &mut json[..];
+    serde_json::to_writer(&mut rest, &text).expect("room for the longest number");
+    let length = ACK_ROOM - rest.len();
+    into.clear();
+    message_head(TEXT, length, into);
+    into.write_all(&json[..length]).expect("writing to memory does not fail");
+}
+
+/// Understands a text of the relay's.
+pub fn said(text: &[u8]) -> Said {
+    match serde_json::from_slice(text) {
+        Ok(FromRelay::Track { .. }) => Said::Track,
+        Ok(FromRelay::State { state, .. }) => Said::State(state),
+        Ok(FromRelay::Error { code, message, .. }) => Said::Error(format!("{code}: {message}")),
+        _ => Said::Other,
+    }
+}
+
+/// The header of a frame, as it was looked at.
+pub fn frame(header: &[u8]) -> Option<FrameMessage> {
+    FrameMessage::decode(header).map(|(frame, _)| frame)
+}
+
+/// A viewer's count of frames.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Count(Option<u64>);
+
+impl Count {
+    /// A new track: nothing is missing before its first frame.
+    pub fn restart(&mut self) {
+        self.0 = None;
+    }
+
+    /// How many are missing before this one.
+    pub fn missing_before(&mut self, sequence: u64) -> u64 {
+        let last = self.0.replace(sequence);
+        last.map_or(0, |last| sequence.saturating_sub(last).saturating_sub(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gaps_count_within_one_track_only() {
+        let mut count = Count::default();
+        assert_eq!([5, 6, 9, 9, 3].map(|sequence| count.missing_before(sequence)), [0, 0, 2, 0, 0]);
+        count.restart();
+        assert_eq!([100, 102].map(|sequence| count.missing_before(sequence)), [0, 1]);
+    }
+
+    #[test]
+    fn what_a_relay_says_is_understood() {
+        let state = br#"{"type":"state","id":1,"state":"slow","reason":"","since":5}"#;
+        assert_eq!(said(state), Said::State(ViewerState::Slow));
+        let error = br#"{"type":"error","code":"unknown-stream","message":"there is none"}"#;
+        assert_eq!(said(error), Said::Error("unknown-stream: there is none".into()));
+        assert_eq!(said(br#"{"type":"later"}"#), Said::Other);
+    }
+
+    #[test]
+    fn the_longest_acknowledgement_has_room() {
+        let mut message = Vec::new();
+        ack(u64::MAX, &mut message);
+        let text = &message[6..];
+        assert_eq!(message[1] & 0x7f, text.len() as u8);
+        assert_eq!(text, format!(r#"{{"type":"ack","id":1,"sequence":{}}}"#, u64::MAX).as_bytes());
+    }
+}

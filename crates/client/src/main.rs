@@ -1,0 +1,15 @@
+//! The program `fanlight`.
+
+use std::process::ExitCode;
+
+use fanlight_client::{Options, Settings, bench};
+
+fn main() -> ExitCode {
+    fanlight_program::run(|options: Options| Settings::try_from(options), run)
+}
+
+fn run(settings: Settings) -> anyhow::Result<()> {
+    match settings {
+        Settings::Bench(settings) => bench::run(*settings),
+    }
+}

@@ -1,0 +1,139 @@
+//! What the relay does for every frame, without sockets: from the track to each viewer's turn, and a message's header.
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use fanlight_protocol::{FrameFlags, StreamState, Timestamp, TrackName};
+use fanlight_relay::hub::{Bell, Frame, Hub, Manner, Next, Ringer, Status, Stream, Viewer};
+use fanlight_relay::traffic::Transport;
+use fanlight_relay::transport::websocket::frame::{Opcode, header};
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::{LocalSet, yield_now};
+
+const VIEWERS: [usize; 3] = [0, 100, 1000];
+
+/// Between two frames, in microseconds: 30 a second.
+const INTERVAL: u64 = 33_333;
+
+/// The frames of one track, and the time at which each comes.
+struct Source {
+    payload: Bytes,
+    sequence: u64,
+}
+
+impl Source {
+    fn new() -> Self {
+        Self { payload: Bytes::from(vec![0; 60_000]), sequence: 0 }
+    }
+
+    fn next(&mut self) -> Frame {
+        self.sequence += 1;
+        let now = self.now();
+        Frame {
+            run: 0,
+            sequence: self.sequence,
+            captured_at: now,
+            read_at: now,
+            published_at: now,
+            received_at: now,
+            flags: FrameFlags::KEYFRAME,
+            width: 1280,
+            height: 720,
+            payload: self.payload.clone(),
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.sequence * INTERVAL)
+    }
+}
+
+fn stream() -> Arc<Stream> {
+    let status = Status {
+        state: StreamState::Live,
+        reason: String::new(),
+        since: Timestamp::from_micros(0),
+        source: "bench".into(),
+        tracks: Vec::new(),
+    };
+    Hub::new(Arc::default()).open(&"bench".parse().expect("a name"), status)
+}
+
+fn viewer(stream: &Arc<Stream>, bell: Bell) -> Viewer {
+    stream.watch(&TrackName::full_jpeg(), Transport::V1, Manner::default(), bell)
+}
+
+/// A push, and the turn of each viewer, one after the other.
+fn steps(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("push and every viewer's step");
+    for count in VIEWERS {
+        let (stream, ringer) = (stream(), Arc::new(Ringer::default()));
+        let track = stream.track(&TrackName::full_jpeg());
+        let mut viewers: Vec<Viewer> =
+            (0..count).map(|_| viewer(&stream, Bell::new(ringer.clone()))).collect();
+        let mut source = Source::new();
+        group.bench_function(BenchmarkId::from_parameter(count), |bench| {
+            bench.iter(|| {
+                track.push(source.next());
+                for viewer in &mut viewers {
+                    assert!(matches!(viewer.next(source.now()), Next::Frame(..)));
+                }
+            });
+        });
+    }
+}
+
+/// The same with a task for each viewer: how they are woken is part of it.
+fn waking(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("push until every waiting task had its frame");
+    for count in VIEWERS {
+        let (runtime, tasks) = (runtime(), LocalSet::new());
+        let (stream, ringer) = (stream(), Arc::new(Ringer::default()));
+        let track = stream.track(&TrackName::full_jpeg());
+        let shown = Arc::new(AtomicUsize::new(0));
+        let rings = ringer.clone();
+        tasks.spawn_local(async move { rings.run().await });
+        for _ in 0..count {
+            let bell = Bell::new(ringer.clone());
+            tasks.spawn_local(show(viewer(&stream, bell.clone()), bell, shown.clone()));
+        }
+        let mut source = Source::new();
+        group.bench_function(BenchmarkId::from_parameter(count), |bench| {
+            bench.iter(|| {
+                tasks.block_on(&runtime, async {
+                    shown.store(0, Ordering::Relaxed);
+                    track.push(source.next());
+                    while shown.load(Ordering::Relaxed) < count {
+                        yield_now().await;
+                    }
+                });
+            });
+        });
+    }
+}
+
+async fn show(mut viewer: Viewer, bell: Bell, shown: Arc<AtomicUsize>) {
+    loop {
+        while let Next::Frame(frame, _) = viewer.next(Timestamp::from_micros(0)) {
+            black_box(frame);
+            shown.fetch_add(1, Ordering::Relaxed);
+        }
+        bell.rung().await;
+    }
+}
+
+fn runtime() -> Runtime {
+    Builder::new_current_thread().build().expect("a runtime without timers and sockets")
+}
+
+fn websocket_header(criterion: &mut Criterion) {
+    criterion.bench_function("WebSocket header of a frame", |bench| {
+        bench.iter(|| header(Opcode::Binary, black_box(60_032)));
+    });
+}
+
+criterion_group!(benches, steps, waking, websocket_header);
+criterion_main!(benches);

@@ -1,0 +1,73 @@
+//! The obvious server, as it stands in examples: a WebSocket of axum's for each viewer, and one tokio broadcast channel.
+//!
+//! It is not made worse than people write it: `TCP_NODELAY` is set, the payload is shared until axum takes it, and a
+//! viewer that lags goes on instead of being thrown out.
+
+use std::net::TcpListener;
+
+use axum::Router;
+use axum::extract::State;
+use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::response::Response;
+use axum::routing::get;
+use axum::serve::ListenerExt;
+use bytes::Bytes;
+use fanlight_program::stop::Shutdown;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::{Receiver, Sender};
+
+use crate::payload::Made;
+use crate::{pacing, payload};
+
+/// Frames that the channel holds for the slowest viewer: the number that tokio's own examples have.
+const CAPACITY: usize = 16;
+
+/// Serves `/ws` on `listener` until `stop` is requested: every frame is one binary message.
+///
+/// # Errors
+/// When the system refuses threads or the listener.
+pub fn serve(
+    listener: TcpListener,
+    made: Made,
+    threads: usize,
+    stop: &Shutdown,
+) -> anyhow::Result<()> {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
+    let frames = Sender::new(CAPACITY);
+    let routes = Router::new().route("/ws", get(upgrade)).with_state(frames.clone());
+    listener.set_nonblocking(true)?;
+    let listener = {
+        let _guard = runtime.enter();
+        tokio::net::TcpListener::from_std(listener)?
+    };
+    let listener = listener.tap_io(|stream| {
+        // It fails only on a connection that is gone already.
+        let _ = stream.set_nodelay(true);
+    });
+    runtime.spawn(async move { axum::serve(listener, routes).await });
+    pacing::keep(made.fps, stop, |number| {
+        let payload = payload::stamped(made.bytes, number, payload::now());
+        // Without a viewer nobody takes it.
+        let _ = frames.send(Bytes::from(payload));
+    });
+    runtime.shutdown_background();
+    Ok(())
+}
+
+async fn upgrade(State(frames): State<Sender<Bytes>>, upgrade: WebSocketUpgrade) -> Response {
+    upgrade.on_upgrade(move |socket| show(socket, frames.subscribe()))
+}
+
+async fn show(mut socket: WebSocket, mut frames: Receiver<Bytes>) {
+    loop {
+        let frame = match frames.recv().await {
+            Ok(frame) => frame,
+            Err(RecvError::Lagged(_)) => continue,
+            Err(RecvError::Closed) => return,
+        };
+        if socket.send(Message::Binary(frame)).await.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! What `yardstick` is told on the command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use fanlight_bus::Endpoint;
+use fanlight_protocol::{MAX_PAYLOAD, StreamName};
+
+use crate::payload::{MIN_BYTES, Made};
+use crate::{camera, writev};
+
+/// What Fanlight's relay is measured against, and the stand-ins for measuring
+#[derive(Debug, clap::Parser)]
+#[command(name = "yardstick", version)]
+pub struct Options {
+    /// What to do.
+    #[command(subcommand)]
+    pub task: Task,
+}
+
+/// What to do.
+#[derive(Debug, clap::Subcommand)]
+pub enum Task {
+    /// Publish synthetic frames on the bus, as a capture would. They are NOT pictures: nothing can decode them
+    ///
+    /// A payload begins with SOI and a comment that holds the time of capture (u64 little-endian Unix microseconds, at
+    /// byte 6), ends with EOI, and has nothing of a picture between them. Frames are made only while somebody watches.
+    Camera(CameraOptions),
+    /// The limit: every frame to every TCP connection as u32 big-endian length and payload, and nothing else
+    ///
+    /// A payload begins with the time when it was made, u64 little-endian Unix microseconds. A connection that cannot
+    /// take every frame gets the newest.
+    Writev(WritevOptions),
+    /// The obvious server: axum's WebSockets at /ws and a tokio broadcast channel
+    ///
+    /// A payload begins with the time when it was made, u64 little-endian Unix microseconds.
+    Broadcast(BroadcastOptions),
+    /// Make the tables of recorded runs
+    Report(ReportOptions),
+    /// Draw frame age against link rate, as SVG
+    Chart(ChartOptions),
+}
+
+/// The frames that are made.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct MadeOptions {
+    /// Length of each payload, 16 to 16777216
+    #[arg(long, value_name = "N", default_value_t = 60_000, value_parser = bytes)]
+    bytes: usize,
+
+    /// Frames a second, 0.1 to 1000
+    #[arg(long, value_name = "N", default_value_t = 30.0, value_parser = fps)]
+    fps: f64,
+}
+
+impl From<MadeOptions> for Made {
+    fn from(options: MadeOptions) -> Self {
+        Self { bytes: options.bytes, fps: options.fps }
+    }
+}
+
+/// Options of `yardstick camera`.
+#[derive(Debug, clap::Args)]
+pub struct CameraOptions {
+    /// The stream's name
+    #[arg(long, value_name = "NAME")]
+    stream: StreamName,
+
+    #[command(flatten)]
+    made: MadeOptions,
+
+    /// Where to publish, ipc:///PATH or tcp://HOST:PORT; repeatable. Without it in $XDG_RUNTIME_DIR/fanlight, where
+    /// relays look
+    #[arg(long, value_name = "ENDPOINT")]
+    publish: Vec<Endpoint>,
+}
+
+impl From<CameraOptions> for camera::Settings {
+    fn from(options: CameraOptions) -> Self {
+        Self { stream: options.stream, made: options.made.into(), publish: options.publish }
+    }
+}
+
+/// Options of `yardstick writev`.
+#[derive(Debug, clap::Args)]
+pub struct WritevOptions {
+    /// Where to serve; port 0 is any that is free
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    pub listen: SocketAddr,
+
+    #[command(flatten)]
+    made: MadeOptions,
+
+    /// Threads that connections are spread over, 1 to 64; one more makes the frames
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = threads)]
+    threads: usize,
+
+    /// Bytes of a connection that the kernel may hold unsent (TCP_NOTSENT_LOWAT) [default: the system's]
+    #[arg(long, value_name = "BYTES")]
+    not_sent_low_water: Option<u32>,
+
+    /// Congestion control of the connections, e.g. cubic [default: the system's]
+    #[arg(long, value_name = "NAME")]
+    congestion: Option<String>,
+}
+
+impl From<WritevOptions> for writev::Settings {
+    fn from(options: WritevOptions) -> Self {
+        Self {
+            made: options.made.into(),
+            threads: options.threads,
+            not_sent_low_water: options.not_sent_low_water,
+            congestion: options.congestion,
+        }
+    }
+}
+
+/// Options of `yardstick broadcast`.
+#[derive(Debug, clap::Args)]
+pub struct BroadcastOptions {
+    /// Where to serve; port 0 is any that is free
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    pub listen: SocketAddr,
+
+    /// The frames that are made.
+    #[command(flatten)]
+    pub made: MadeOptions,
+
+    /// Threads of the runtime, 1 to 64; one more makes the frames
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = threads)]
+    pub threads: usize,
+}
+
+/// Options of `yardstick report`.
+#[derive(Debug, clap::Args)]
+pub struct ReportOptions {
+    /// Recorded runs, one JSON object a line, as scripts/bench writes them
+    #[arg(value_name = "RUNS")]
+    pub runs: PathBuf,
+
+    /// Put the tables into this Markdown file, between its markers, instead of on stdout
+    #[arg(long, value_name = "FILE")]
+    pub into: Option<PathBuf>,
+
+    /// A line that stands below each table: where and when it was measured
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub measured: String,
+}
+
+/// Options of `yardstick chart`.
+#[derive(Debug, clap::Args)]
+pub struct ChartOptions {
+    /// Recorded runs, one JSON object a line, as scripts/bench writes them
+    #[arg(value_name = "RUNS")]
+    pub runs: PathBuf,
+
+    /// The SVG file to write
+    #[arg(long, value_name = "FILE")]
+    pub output: PathBuf,
+}
+
+fn bytes(text: &str) -> Result<usize, String> {
+    within(text, MIN_BYTES, MAX_PAYLOAD)
+}
+
+fn fps(text: &str) -> Result<f64, String> {
+    within(text, 0.1, 1000.0)
+}
+
+fn threads(text: &str) -> Result<usize, String> {
+    within(text, 1, 64)
+}
+
+fn within<T>(text: &str, least: T, most: T) -> Result<T, String>
+where
+    T: std::str::FromStr + PartialOrd + std::fmt::Display,
+{
+    text.parse()
+        .ok()
+        .filter(|value| *value >= least && *value <= most)
+        .ok_or_else(|| format!("{least} to {most} is possible"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::{CommandFactory, Parser};
+
+    #[test]
+    fn the_options_contradict_themselves_nowhere() {
+        Options::command().debug_assert();
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused() {
+        for wrong in [
+            ["writev", "--bytes=15"],
+            ["writev", "--bytes=16777217"],
+            ["writev", "--fps=nan"],
+            ["broadcast", "--threads=0"],
+            ["camera", "--stream=Door"],
+        ] {
+            assert!(Options::try_parse_from([&["yardstick"][..], &wrong].concat()).is_err());
+        }
+    }
+
+    #[test]
+    fn the_camera_says_that_its_frames_are_no_pictures() {
+        let help = Options::command()
+            .find_subcommand_mut("camera")
+            .map(|camera| camera.render_long_help().to_string());
+        assert!(help.is_some_and(|help| help.contains("NOT pictures")));
+    }
+}

@@ -1,0 +1,94 @@
+//! From recorded runs to the tables of docs/performance.md.
+//!
+//! - [`run`]: one recorded run, and how many of them are read;
+//! - [`figures`]: medians, and ratios within a round;
+//! - [`tables`]: the tables, as Markdown;
+//! - [`document`]: the places in a Markdown file that are written by a program.
+
+pub mod document;
+pub mod figures;
+pub mod run;
+pub mod tables;
+
+use std::fs;
+use std::io::{Write, stdout};
+
+use anyhow::Context;
+
+use crate::options::ReportOptions;
+use run::{Part, Run};
+
+/// Makes the tables of recorded runs. A table without runs is left out; in a document it stays as it is.
+///
+/// # Errors
+/// When a file cannot be read or written, a line is not a run, or a marker is missing.
+pub fn write(options: &ReportOptions) -> anyhow::Result<()> {
+    let runs = run::read(&options.runs)?;
+    let sections = sections(&runs, &options.measured);
+    let Some(path) = &options.into else {
+        let text: Vec<String> =
+            sections.iter().map(|(name, table)| format!("## {name}\n\n{table}")).collect();
+        return Ok(writeln!(stdout(), "{}", text.join("\n"))?);
+    };
+    let context = || path.display().to_string();
+    let mut text = fs::read_to_string(path).with_context(context)?;
+    for (name, table) in sections {
+        text = document::replace(&text, name, &table).with_context(context)?;
+    }
+    fs::write(path, text).with_context(context)
+}
+
+/// The tables for which there are runs, by the names of their markers.
+fn sections(runs: &[Run], measured: &str) -> Vec<(&'static str, String)> {
+    let tables = [
+        ("throughput", Part::Throughput, tables::throughput(runs)),
+        ("trickling", Part::Trickling, tables::trickling(runs)),
+        ("stalled", Part::Stalled, tables::stalled(runs)),
+        ("link", Part::Link, tables::link(runs)),
+    ];
+    let whole = |(name, part, table)| {
+        let parts: [String; 3] = [table, tables::spoilt(runs, part), measured.into()];
+        let said: Vec<&str> =
+            parts.iter().map(|part| part.trim()).filter(|part| !part.is_empty()).collect();
+        (name, said.join("\n\n") + "\n")
+    };
+    tables.into_iter().filter(|(_, _, table)| !table.is_empty()).map(whole).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use run::sample;
+
+    const DOCUMENT: &str = include_str!("../../../../docs/performance.md");
+
+    fn all_parts() -> Vec<Run> {
+        let parts = [Part::Throughput, Part::Trickling, Part::Stalled, Part::Link];
+        let of = |part| {
+            let mut run = sample("writev", 1, 1.0);
+            run.case.part = part;
+            run
+        };
+        parts.map(of).into()
+    }
+
+    #[test]
+    fn the_document_has_a_place_for_every_table() {
+        let sections = sections(&all_parts(), "today");
+        assert_eq!(sections.len(), 4);
+        for (name, table) in sections {
+            let text = document::replace(DOCUMENT, name, &table).unwrap();
+            assert!(text.contains(table.trim_end()), "{name}");
+        }
+    }
+
+    #[test]
+    fn below_a_table_stands_what_spoils_it_and_where_it_was_measured() {
+        let mut runs = all_parts();
+        runs[3].figures.closed.count = 1;
+        let link = &sections(&runs, "today")[3].1;
+        let parts: Vec<&str> = link.split("\n\n").collect();
+        assert_eq!(parts.len(), 3, "{link}");
+        assert!(parts[1].contains("closed") && parts[2] == "today\n", "{link}");
+    }
+}

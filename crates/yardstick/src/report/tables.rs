@@ -1,0 +1,272 @@
+//! The tables, as Markdown. Each is empty where no run belongs to it.
+
+use std::fmt::Write;
+
+use super::figures::{median_of, ratio_of};
+use super::run::{Case, Part, Run};
+
+/// What scripts/bench calls a server, and what people call it; in the order of the tables' lines.
+const SERVERS: [(&str, &str); 6] = [
+    ("writev", "yardstick: writev"),
+    ("writev-low-water", "yardstick: writev, 16 KiB unsent"),
+    ("broadcast", "yardstick: axum, broadcast"),
+    ("relay-websocket", "**relay, WebSocket**"),
+    ("relay-websocket-ack", "**relay, WebSocket, acknowledged**"),
+    ("relay-mjpeg", "**relay, MJPEG**"),
+];
+
+/// What all others are divided by.
+const LIMIT: &str = "writev";
+
+/// Many viewers that take everything: CPU time, age, memory, each also as a multiple of the limit's.
+pub fn throughput(runs: &[Run]) -> String {
+    let head = [
+        "frame × viewers",
+        "threads",
+        "server",
+        "CPU µs a frame",
+        "÷ writev",
+        "age p50 ms",
+        "÷ writev",
+        "age p99 ms",
+        "÷ writev",
+        "RSS MiB",
+        "fps",
+    ];
+    let line = |case: &Case| {
+        let limit = Case { server: LIMIT.into(), ..case.clone() };
+        let median = |figure: Figure| median_of(runs, case, figure);
+        let ratio = |figure: Figure| ratio_of(runs, case, &limit, figure);
+        let mut cells = vec![
+            format!("{} × {}", case.bytes, case.viewers),
+            case.threads.to_string(),
+            called(&case.server),
+        ];
+        cells.extend([
+            number(median(CPU), 2),
+            number(ratio(CPU), 2),
+            number(median(P50), 2),
+            number(ratio(P50), 2),
+            number(median(P99), 2),
+            number(ratio(P99), 2),
+            number(median(RSS_MIB), 1),
+            number(median(FPS), 1),
+        ]);
+        cells
+    };
+    table(&head, cases(runs, Part::Throughput).iter().map(line))
+}
+
+/// Viewers that read slower than frames are made: what they see.
+pub fn trickling(runs: &[Run]) -> String {
+    let line = |case: &Case| {
+        let median = |figure: Figure| median_of(runs, case, figure);
+        vec![
+            called(&case.server),
+            number(median(P50), 0),
+            number(median(P99), 0),
+            number(median(FPS), 1),
+        ]
+    };
+    table(
+        &["server", "age p50 ms", "age p99 ms", "fps"],
+        cases(runs, Part::Trickling).iter().map(line),
+    )
+}
+
+/// Viewers that do not read, among others: what the others see, and what one of the stalled costs.
+pub fn stalled(runs: &[Run]) -> String {
+    let line = |case: &Case| {
+        let median = |figure: Figure| median_of(runs, case, figure);
+        vec![
+            called(&case.server),
+            format!("{} + {}", case.viewers - case.stalled, case.stalled),
+            number(median(FPS), 1),
+            number(median(P50), 2),
+            number(median(P99), 2),
+            number(kernel_memory_kib(runs, case), 0),
+        ]
+    };
+    let head = [
+        "server",
+        "reading + stalled",
+        "fps of the reading",
+        "age p50 ms",
+        "age p99 ms",
+        "kernel KiB a stalled viewer",
+    ];
+    table(&head, cases(runs, Part::Stalled).iter().map(line))
+}
+
+/// What the kernel holds for one stalled viewer: the difference to the same case without them.
+fn kernel_memory_kib(runs: &[Run], case: &Case) -> Option<f64> {
+    let reading = case.viewers - case.stalled;
+    let without = Case { viewers: reading, stalled: 0, ..case.clone() };
+    let with = median_of(runs, case, TCP_KIB)?;
+    let without = median_of(runs, &without, TCP_KIB)?;
+    (case.stalled > 0).then(|| (with - without).max(0.0) / f64::from(case.stalled))
+}
+
+/// One viewer behind a slow link: age and frames a second, by rate.
+pub fn link(runs: &[Run]) -> String {
+    let line = |case: &Case| {
+        let median = |figure: Figure| median_of(runs, case, figure);
+        vec![
+            number(case.mbit, 0),
+            called(&case.server),
+            number(median(P50), 0),
+            number(median(P95), 0),
+            number(median(FPS), 1),
+        ]
+    };
+    let mut cases = cases(runs, Part::Link);
+    cases.sort_by(|a, b| a.mbit.partial_cmp(&b.mbit).unwrap_or(std::cmp::Ordering::Equal));
+    table(&["Mbit/s", "server", "age p50 ms", "age p95 ms", "fps"], cases.iter().map(line))
+}
+
+type Figure = fn(&Run) -> Option<f64>;
+
+const CPU: Figure = |run| run.figures.server?.cpu_us_per_frame;
+const P50: Figure = |run| Some(run.age()?.p50_ms);
+const P95: Figure = |run| Some(run.age()?.p95_ms);
+const P99: Figure = |run| Some(run.age()?.p99_ms);
+const FPS: Figure = |run| run.viewers().fps_median;
+const RSS_MIB: Figure = |run| Some(run.figures.server?.rss_peak_bytes / 1024.0 / 1024.0);
+const TCP_KIB: Figure = |run| Some(run.figures.machine.tcp_memory_peak_bytes? / 1024.0);
+
+/// The cases of a part, each once: by the order in which sizes were first measured, then threads, then servers.
+fn cases(runs: &[Run], part: Part) -> Vec<Case> {
+    let mut cases: Vec<Case> = Vec::new();
+    for run in runs.iter().filter(|run| run.case.part == part) {
+        if !cases.contains(&run.case) {
+            cases.push(run.case.clone());
+        }
+    }
+    let mut sizes: Vec<(u64, u32)> = Vec::new();
+    for size in cases.iter().map(size) {
+        if !sizes.contains(&size) {
+            sizes.push(size);
+        }
+    }
+    cases.sort_by_key(|case| {
+        (
+            sizes.iter().position(|known| *known == size(case)),
+            case.threads,
+            rank(&case.server),
+            case.stalled,
+        )
+    });
+    cases
+}
+
+/// What makes one group of lines: viewers beside the stalled ones.
+fn size(case: &Case) -> (u64, u32) {
+    (case.bytes, case.viewers - case.stalled)
+}
+
+fn rank(server: &str) -> usize {
+    SERVERS.iter().position(|(name, _)| *name == server).unwrap_or(SERVERS.len())
+}
+
+/// A server as people call it.
+pub fn called(server: &str) -> String {
+    SERVERS.iter().find(|(name, _)| *name == server).map_or(server, |(_, called)| called).into()
+}
+
+/// A line that names the runs of a part in which not all viewers stayed; empty where all did.
+pub fn spoilt(runs: &[Run], part: Part) -> String {
+    let of_part = || runs.iter().filter(|run| run.case.part == part);
+    let spoilt: Vec<String> = of_part()
+        .filter(|run| run.is_spoilt())
+        .map(|run| {
+            format!("{} {} × {}", called(&run.case.server), run.case.bytes, run.case.viewers)
+        })
+        .collect();
+    match spoilt.len() {
+        0 => String::new(),
+        count => format!(
+            "In {count} of {} runs viewers were refused or closed, so that these are not to be trusted: {}.",
+            of_part().count(),
+            spoilt.join(", ")
+        ),
+    }
+}
+
+fn number(value: Option<f64>, digits: usize) -> String {
+    value.map_or("–".into(), |value| format!("{value:.digits$}"))
+}
+
+fn table(head: &[&str], lines: impl Iterator<Item = Vec<String>>) -> String {
+    let mut text = String::new();
+    for line in lines {
+        if text.is_empty() {
+            let rule: Vec<&str> = head.iter().map(|title| alignment(title)).collect();
+            // Writing into a text cannot fail.
+            let _ = writeln!(text, "| {} |\n|{}|", head.join(" | "), rule.join("|"));
+        }
+        let _ = writeln!(text, "| {} |", line.join(" | "));
+    }
+    text
+}
+
+fn alignment(title: &str) -> &'static str {
+    match title {
+        "server" | "frame × viewers" | "reading + stalled" => "---",
+        _ => "---:",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::run::sample;
+
+    #[test]
+    fn what_was_not_measured_has_no_table() {
+        assert_eq!(throughput(&[]), "");
+        assert_eq!(link(&[sample("writev", 1, 1.0)]), "");
+    }
+
+    #[test]
+    fn the_limit_stands_first_and_others_are_its_multiples() {
+        let runs = [sample("relay-mjpeg", 1, 30.0), sample("writev", 1, 20.0)];
+        let table = throughput(&runs);
+        let lines: Vec<&str> = table.lines().skip(2).collect();
+        assert!(lines[0].starts_with("| 60000 × 300 | 1 | yardstick: writev | 20.00 | 1.00 |"));
+        assert!(lines[1].starts_with("| 60000 × 300 | 1 | **relay, MJPEG** | 30.00 | 1.50 |"));
+        assert!(lines[1].ends_with("| 0.0 | – |"), "what was not said is not invented");
+    }
+
+    #[test]
+    fn a_run_that_lost_viewers_is_named() {
+        let mut runs = [sample("writev", 1, 1.0), sample("broadcast", 1, 1.0)];
+        assert_eq!(spoilt(&runs, Part::Throughput), "");
+        runs[1].figures.refused.count = 3;
+        let note = spoilt(&runs, Part::Throughput);
+        assert!(note.starts_with("In 1 of 2 runs") && note.contains("axum, broadcast 60000 × 300"));
+        assert_eq!(spoilt(&runs, Part::Link), "");
+    }
+
+    #[test]
+    fn a_stalled_viewer_costs_what_the_kernel_holds_more() {
+        let mut runs = [sample("writev", 1, 1.0), sample("writev", 1, 1.0)];
+        for (run, viewers, stalled, kib) in [(0, 50, 0, 1000.0), (1, 100, 50, 6000.0)] {
+            let run = &mut runs[run];
+            run.case = Case { part: Part::Stalled, viewers, stalled, ..run.case.clone() };
+            run.figures.machine.tcp_memory_peak_bytes = Some(kib * 1024.0);
+        }
+        let table = stalled(&runs);
+        assert!(table.contains("| 50 + 0 | – | – | – | – |"), "{table}");
+        assert!(table.contains("| 50 + 50 | – | – | – | 100 |"), "{table}");
+    }
+
+    #[test]
+    fn links_stand_in_the_order_of_their_rate() {
+        let mut runs = [sample("broadcast", 1, 1.0), sample("broadcast", 1, 1.0)];
+        for (run, mbit) in runs.iter_mut().zip([16.0, 2.0]) {
+            run.case = Case { part: Part::Link, mbit: Some(mbit), ..run.case.clone() };
+        }
+        let table = link(&runs);
+        assert!(table.find("| 2 |") < table.find("| 16 |"), "{table}");
+    }
+}

@@ -1,0 +1,49 @@
+//! An outbox and its socket.
+
+use std::io::{self, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+
+use super::outbox::{Frame, Outbox};
+
+/// One connection.
+#[derive(Debug)]
+pub(super) struct Connection {
+    stream: TcpStream,
+    outbox: Outbox,
+}
+
+impl Connection {
+    /// Takes a socket that never blocks.
+    pub(super) fn new(stream: TcpStream) -> Self {
+        Self { stream, outbox: Outbox::default() }
+    }
+
+    /// Its socket.
+    pub(super) fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
+
+    /// Takes a frame, and sends what can be sent.
+    pub(super) fn show(&mut self, frame: Arc<Frame>) -> io::Result<()> {
+        let waits = self.outbox.slices().is_some();
+        self.outbox.offer(frame);
+        // Where something waits already the kernel is full, and tells when it is not.
+        if waits { Ok(()) } else { self.send() }
+    }
+
+    /// Sends what can be sent.
+    pub(super) fn send(&mut self) -> io::Result<()> {
+        while let Some(slices) = self.outbox.slices() {
+            match self.stream.write_vectored(&slices) {
+                // A short write says as well as an error that the kernel is full: epoll(7), question 9.
+                Ok(written) if !self.outbox.advance(written) => return Ok(()),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,105 @@
+//! What one connection is sent, and in which order.
+
+use std::io::IoSlice;
+use std::sync::Arc;
+
+/// Length of what stands before each payload.
+pub const LENGTH_BYTES: usize = 4;
+
+/// A payload and the length before it.
+#[derive(Debug)]
+pub struct Frame {
+    length: [u8; LENGTH_BYTES],
+    payload: Vec<u8>,
+}
+
+impl Frame {
+    /// A frame with this payload.
+    ///
+    /// # Panics
+    /// With 4 GiB or more.
+    pub fn new(payload: Vec<u8>) -> Self {
+        let length = u32::try_from(payload.len()).expect("options allow at most 16 MiB");
+        Self { length: length.to_be_bytes(), payload }
+    }
+
+    fn len(&self) -> usize {
+        LENGTH_BYTES + self.payload.len()
+    }
+}
+
+/// At most two frames: one that is being sent and must be ended, and the newest after it.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    sending: Option<Arc<Frame>>,
+    sent: usize,
+    pending: Option<Arc<Frame>>,
+}
+
+impl Outbox {
+    /// Takes a frame, in the place of one that has not begun.
+    pub fn offer(&mut self, frame: Arc<Frame>) {
+        let place = if self.sending.is_none() { &mut self.sending } else { &mut self.pending };
+        *place = Some(frame);
+    }
+
+    /// What is to be written next: the rest of the length and the rest of the payload.
+    pub fn slices(&self) -> Option<[IoSlice<'_>; 2]> {
+        let frame = self.sending.as_ref()?;
+        let length = &frame.length[self.sent.min(LENGTH_BYTES)..];
+        let payload = &frame.payload[self.sent.saturating_sub(LENGTH_BYTES)..];
+        Some([IoSlice::new(length), IoSlice::new(payload)])
+    }
+
+    /// So many bytes of [`slices`](Self::slices) were written. Returns whether the frame is at its end.
+    pub fn advance(&mut self, written: usize) -> bool {
+        self.sent += written;
+        let ended = self.sending.as_ref().is_some_and(|frame| self.sent >= frame.len());
+        if ended {
+            self.sending = self.pending.take();
+            self.sent = 0;
+        }
+        ended
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(payload: &[u8]) -> Arc<Frame> {
+        Arc::new(Frame::new(payload.to_vec()))
+    }
+
+    /// Writes at most `step` bytes at a time until nothing is left.
+    fn drain(outbox: &mut Outbox, step: usize) -> Vec<u8> {
+        let mut out = Vec::new();
+        while let Some(slices) = outbox.slices() {
+            let bytes = [&slices[0][..], &slices[1][..]].concat();
+            let written = step.min(bytes.len());
+            out.extend_from_slice(&bytes[..written]);
+            outbox.advance(written);
+        }
+        out
+    }
+
+    #[test]
+    fn a_frame_goes_out_whole_however_it_is_cut() {
+        for step in 1..10 {
+            let mut outbox = Outbox::default();
+            outbox.offer(frame(b"picture"));
+            assert_eq!(drain(&mut outbox, step), b"\0\0\0\x07picture", "in steps of {step}");
+        }
+    }
+
+    #[test]
+    fn what_has_begun_is_ended_and_then_the_newest_comes() {
+        let mut outbox = Outbox::default();
+        outbox.offer(frame(b"a"));
+        assert!(!outbox.advance(2));
+        outbox.offer(frame(b"b"));
+        outbox.offer(frame(b"c"));
+        assert_eq!(drain(&mut outbox, 3), b"\0\x01a\0\0\0\x01c");
+        assert!(outbox.slices().is_none());
+    }
+}
