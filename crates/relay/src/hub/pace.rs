@@ -1,33 +1,32 @@
-//! Whether a viewer keeps up. No clock: `now` is passed in.
+//! Whether a viewer keeps up, going by the last two seconds. No clock: `now` is passed in.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use fanlight_protocol::Timestamp;
 
-/// What is looked back on to call a viewer slow.
-const WINDOW: Duration = Duration::from_secs(2);
 /// More than one frame in so many dropped is slow.
 const TOLERATED_SHARE: u64 = 5;
 /// A frame that waited longer than this for its turn is slow.
 const TOLERATED_WAIT: Duration = Duration::from_millis(500);
 /// Without a drop for this long a slow viewer is well again.
 const RECOVERY: Duration = Duration::from_secs(3);
-/// The window is kept in steps of this length, which bounds it at a handful.
-const STEP: Duration = Duration::from_millis(250);
+/// The window is kept in so many steps of this length.
+const STEPS: usize = 4;
+const STEP: Duration = Duration::from_millis(500);
 
 /// One step of the window.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Count {
-    since: Timestamp,
-    sent: u64,
-    dropped: u64,
+    sent: u32,
+    dropped: u32,
 }
 
 /// The pace of one viewer.
 #[derive(Debug, Default)]
 pub struct Pace {
-    window: VecDeque<Count>,
+    window: [Count; STEPS],
+    /// Which step is being counted, since the beginning of time.
+    step: u64,
     slow_since: Option<Timestamp>,
     last_fault: Timestamp,
 }
@@ -46,30 +45,27 @@ impl Pace {
         };
     }
 
-    fn drops_too_many(&self) -> bool {
-        let (sent, dropped) = self
-            .window
-            .iter()
-            .fold((0, 0), |(sent, dropped), count| (sent + count.sent, dropped + count.dropped));
-        dropped * TOLERATED_SHARE > sent + dropped
-    }
-
     /// Since when the viewer is slow; `None` while it keeps up.
     pub fn slow_since(&self) -> Option<Timestamp> {
         self.slow_since
     }
 
+    fn drops_too_many(&self) -> bool {
+        let sum = |of: fn(&Count) -> u32| self.window.iter().map(of).map(u64::from).sum::<u64>();
+        let (sent, dropped) = (sum(|count| count.sent), sum(|count| count.dropped));
+        dropped * TOLERATED_SHARE > sent + dropped
+    }
+
     fn count(&mut self, now: Timestamp, dropped: u64) {
-        while self.window.front().is_some_and(|oldest| now.since(oldest.since) > WINDOW) {
-            self.window.pop_front();
+        let step = now.micros() / STEP.as_micros() as u64;
+        // Steps that went by without a frame count as well: as nothing.
+        for passed in (self.step + 1..=step).rev().take(STEPS) {
+            self.window[passed as usize % STEPS] = Count::default();
         }
-        match self.window.back_mut() {
-            Some(last) if now.since(last.since) < STEP => {
-                last.sent += 1;
-                last.dropped += dropped;
-            }
-            _ => self.window.push_back(Count { since: now, sent: 1, dropped }),
-        }
+        self.step = step;
+        let count = &mut self.window[step as usize % STEPS];
+        count.sent += 1;
+        count.dropped = count.dropped.saturating_add(u32::try_from(dropped).unwrap_or(u32::MAX));
     }
 }
 

@@ -244,8 +244,13 @@ impl TestRelay {
 
     /// A socket of whole JPEGs.
     pub(crate) async fn plain_viewer(&self, stream: &str) -> Socket {
+        self.plain_viewer_with(stream, "").await
+    }
+
+    /// One with wishes, as a query says them.
+    pub(crate) async fn plain_viewer_with(&self, stream: &str, query: &str) -> Socket {
         self.until_listed(stream, |_| true).await;
-        Socket::connect(self.address, &format!("/streams/{stream}/ws"), None).await
+        Socket::connect(self.address, &format!("/streams/{stream}/ws?{query}"), None).await
     }
 }
 

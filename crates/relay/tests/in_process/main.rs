@@ -7,3 +7,4 @@ mod catalog;
 mod fan_out;
 mod http;
 mod v1;
+mod wishes;

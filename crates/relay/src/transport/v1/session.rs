@@ -8,6 +8,7 @@ use fanlight_bus::clock;
 use fanlight_protocol::Timestamp;
 use fanlight_protocol::viewer::control::MAX_SUBSCRIPTIONS;
 use fanlight_protocol::viewer::{FromRelay, FromViewer, Watch};
+use smallvec::SmallVec;
 
 use super::listing::Listing;
 use super::subscription::Subscription;
@@ -28,7 +29,8 @@ pub(super) struct Session {
     address: IpAddr,
     /// Rung by every stream this socket watches.
     bell: Bell,
-    subscriptions: Vec<Subscription>,
+    /// Most sockets watch one stream: that one lies here and not elsewhere in memory.
+    subscriptions: SmallVec<[Subscription; 1]>,
     /// Whose turn it is next, counted in them.
     turn: usize,
     listing: Option<Listing>,
@@ -46,7 +48,7 @@ impl Session {
             credentials,
             address,
             bell,
-            subscriptions: Vec::new(),
+            subscriptions: SmallVec::new(),
             turn: 0,
             listing: None,
         }

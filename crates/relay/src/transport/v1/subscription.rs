@@ -36,6 +36,8 @@ struct Told {
     width: u32,
     height: u32,
     renditions: Vec<Rendition>,
+    /// Which of them is sent.
+    rendition: u8,
     /// How often the stream had changed then.
     changes: u64,
 }
@@ -173,8 +175,10 @@ impl Subscription {
         if !renditions.contains(&topic.track.rendition) {
             renditions.push(topic.track.rendition.clone());
         }
-        let told =
-            Told { run: frame.run, width: frame.width, height: frame.height, renditions, changes };
+        let place = renditions.iter().position(|known| *known == topic.track.rendition);
+        let (run, width, height) = (frame.run, frame.width, frame.height);
+        let rendition = place.unwrap_or(0) as u8;
+        let told = Told { run, width, height, renditions, rendition, changes };
         let before = self.told_track.replace(told);
         let told = self.told_track.as_ref()?;
         if before.is_some_and(|before| before.says_what(told)) {
@@ -197,13 +201,10 @@ impl Subscription {
 
     /// The header of a frame for this viewer.
     pub(super) fn header(&self, frame: &Frame, now: Timestamp) -> FrameMessage {
-        let track = &self.viewer.track().topic().track;
-        let renditions = self.told_track.as_ref().map_or(&[][..], |told| &told.renditions);
-        let place = renditions.iter().position(|rendition| *rendition == track.rendition);
         FrameMessage {
-            codec: track.codec,
+            codec: self.viewer.track().topic().track.codec,
             flags: frame.flags,
-            rendition: place.unwrap_or(0) as u8,
+            rendition: self.told_track.as_ref().map_or(0, |told| told.rendition),
             id: self.id,
             sequence: frame.sequence,
             captured_at: frame.captured_at,
