@@ -8,7 +8,7 @@ use std::io::Write as _;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
 
@@ -101,7 +101,9 @@ fn head(answer: &Response) -> Bytes {
         head.extend_from_slice(b"\r\n");
     };
     line(&[b"HTTP/1.1 ", answer.status().as_str().as_bytes(), b" OK"]);
-    for (name, value) in answer.headers() {
+    // axum counts the bytes of a body that is not the one that comes.
+    let of_length = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
+    for (name, value) in answer.headers().iter().filter(|(name, _)| !of_length.contains(name)) {
         line(&[name.as_str().as_bytes(), b": ", value.as_bytes()]);
     }
     line(&[b"connection: close"]);

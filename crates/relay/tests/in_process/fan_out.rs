@@ -107,6 +107,8 @@ async fn mjpeg_sends_each_part_with_the_boundary_after_it() {
     }
     assert!(text.contains("multipart/x-mixed-replace; boundary=fanlight"), "{text}");
     assert!(text.contains("Content-Length: 6\r\nX-Timestamp: "), "{text}");
+    let (head, _) = text.split_once("\r\n\r\n").unwrap();
+    assert!(!head.to_lowercase().contains("content-length"), "it ends with the connection: {head}");
 }
 
 #[tokio::test]
