@@ -8,7 +8,7 @@ use std::io::Write as _;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::Response;
 use bytes::Bytes;
 
@@ -32,7 +32,8 @@ type Work = Box<dyn FnOnce(Raw) -> Task + Send>;
 struct Beside(Arc<Mutex<Option<Work>>>);
 
 /// An answer after which the connection becomes `work`. With status 101 the answer is sent first; with any other its
-/// head is handed over, and what follows it ends with the connection.
+/// head is handed over, and what follows it ends with the connection. The answer's own body should be of unknown length,
+/// or axum writes it into the head.
 pub fn take_over<F>(mut answer: Response, work: impl FnOnce(Raw) -> F + Send + 'static) -> Response
 where
     F: Future<Output = ()> + Send + 'static,
@@ -101,9 +102,7 @@ fn head(answer: &Response) -> Bytes {
         head.extend_from_slice(b"\r\n");
     };
     line(&[b"HTTP/1.1 ", answer.status().as_str().as_bytes(), b" OK"]);
-    // axum counts the bytes of a body that is not the one that comes.
-    let of_length = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
-    for (name, value) in answer.headers().iter().filter(|(name, _)| !of_length.contains(name)) {
+    for (name, value) in answer.headers() {
         line(&[name.as_str().as_bytes(), b": ", value.as_bytes()]);
     }
     line(&[b"connection: close"]);

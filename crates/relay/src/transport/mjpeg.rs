@@ -39,7 +39,8 @@ const PART_HEAD: usize = 160;
 
 /// The answer's head. What follows it ends with the connection.
 pub fn head() -> Response {
-    let mut response = Response::new(Body::empty());
+    let body = futures_util::stream::empty::<io::Result<Bytes>>();
+    let mut response = Response::new(Body::from_stream(body));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
