@@ -88,7 +88,10 @@ pub struct Options {
 
 const LIMITS: &str = "\
 Limits:
-  frames        16 MiB of picture; a viewer lags at most 2 frames behind, then skips to the newest
+  frames        16 MiB of picture; a viewer lags at most 2 frames behind, then skips to the newest; with buffer=SECONDS,
+                0 to 5, it stays behind, while frames of up to 6 s and 64 MiB a track are held for it
+  under way     one message a connection; none more while earlier ones lie in a queue on the way; 16 KiB unsent in the
+                kernel (128 KiB while a viewer keeps up); at most 64 frames not acknowledged by whom acknowledges
   viewers       --max-viewers and --max-viewers-per-address; 256 on one socket
   connections   as many as viewers and 512 beyond; from one address 32 beyond; an IPv6 network (/64) is one address
   stalled       a viewer that takes no byte for 10 s while some wait is closed; a silent one after 50 s

@@ -193,7 +193,7 @@ pub enum FromRelay {
         /// The subscription it is about, where it is about one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         id: Option<u32>,
-        /// For programs: `unknown-stream`, `bad-message`, `too-many`, `forbidden`, `unsupported`.
+        /// For programs: `unknown-stream`, `bad-message`, `too-many`, `forbidden`.
         code: String,
         /// For people.
         message: String,

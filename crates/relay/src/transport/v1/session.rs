@@ -236,7 +236,6 @@ fn error(id: Option<u32>, refusal: &Refusal) -> FromRelay {
     let code = match refusal.status() {
         StatusCode::NOT_FOUND => "unknown-stream",
         StatusCode::SERVICE_UNAVAILABLE => "too-many",
-        StatusCode::NOT_IMPLEMENTED => "unsupported",
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => "forbidden",
         _ => "bad-message",
     };
