@@ -31,6 +31,8 @@ pub(super) fn read(socket: impl AsFd) -> io::Result<Reading> {
         info
     };
     let micros = |micros: u32| Duration::from_micros(micros.into());
+    // All ones until there was a round trip.
+    let min_rtt = if info.tcpi_min_rtt == u32::MAX { info.tcpi_rtt } else { info.tcpi_min_rtt };
     let segments = u64::from(info.tcpi_unacked) * u64::from(info.tcpi_snd_mss);
     // Exact, but too much where this machine's own queue has dropped something.
     let sent = info.tcpi_bytes_sent.saturating_sub(info.tcpi_bytes_retrans);
@@ -41,7 +43,7 @@ pub(super) fn read(socket: impl AsFd) -> io::Result<Reading> {
             + u64::from(info.tcpi_notsent_bytes),
         unsent: info.tcpi_notsent_bytes.into(),
         rtt: micros(info.tcpi_rtt),
-        min_rtt: micros(info.tcpi_min_rtt),
+        min_rtt: micros(min_rtt),
         window: info.tcpi_snd_wnd.into(),
         closed: Duration::from_micros(info.tcpi_rwnd_limited),
         silent: Duration::from_millis(info.tcpi_last_ack_recv.into()),

@@ -85,26 +85,32 @@ impl<S: Speaker> Mouth<S> {
         act(speaker, outlet)
     }
 
-    /// Speaks until there is nothing left for now, and all of it is with the kernel. Returns when to speak again.
+    /// Speaks once, and sees to it that the kernel has taken all of it. Returns when to speak again.
     ///
     /// # Errors
     /// When the connection is gone, the client took nothing for too long, or `stop` came in the middle of a message.
     pub async fn say(&self, stop: &CancellationToken) -> io::Result<Turn> {
-        loop {
-            self.flush(stop).await?;
-            let Spoken { speaker, outlet, failed, until } = &mut *self.open();
-            if let Some(error) = failed.take() {
-                return Err(error);
-            }
-            let turn = speaker.speak(outlet)?;
-            *until = match turn {
-                Turn::At(due) => Some(due),
-                Turn::More | Turn::Done => None,
-            };
-            if outlet.is_clear() {
-                return Ok(turn);
-            }
+        self.flush(stop).await?;
+        let (turn, clear) = self.speak()?;
+        if clear {
+            return Ok(turn);
         }
+        self.flush(stop).await?;
+        // Whoever rang meanwhile was told that this goes on by itself.
+        Ok(Turn::More)
+    }
+
+    fn speak(&self) -> io::Result<(Turn, bool)> {
+        let Spoken { speaker, outlet, failed, until } = &mut *self.open();
+        if let Some(error) = failed.take() {
+            return Err(error);
+        }
+        let turn = speaker.speak(outlet)?;
+        *until = match turn {
+            Turn::At(due) => Some(due),
+            Turn::More | Turn::Done => None,
+        };
+        Ok((turn, outlet.is_clear()))
     }
 
     /// Writes what the kernel did not take when it was said.
