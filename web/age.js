@@ -5,6 +5,9 @@ export const LATE = 500;
 /** Above this it is badly late (red). */
 export const VERY_LATE = 2000;
 
+/** The worker tells of what it painted this often: a picture may be that much newer than what was told last. */
+export const REPORTED_EVERY = 250;
+
 /** @typedef {'fine' | 'late' | 'very-late'} Lateness */
 
 /**
@@ -24,7 +27,7 @@ export function staleAfter(interval) {
  */
 export function shownAge({ ageAtPaint, paintedAt, interval }, now) {
   const since = Math.max(0, now - paintedAt);
-  const overdue = since > Math.max(250, 2 * interval);
+  const overdue = since > REPORTED_EVERY + Math.max(250, 2 * interval);
   return Math.max(0, overdue ? ageAtPaint + since : ageAtPaint);
 }
 

@@ -1,11 +1,11 @@
 // The worker: owns the socket and the decoders, and paints. The page's own thread hears of changes and, four times a
 // second, of numbers; no frame passes through it.
 
+import { REPORTED_EVERY } from './age.js';
 import { Connection } from './connection.js';
 import { Picture } from './picture.js';
 import { ackText } from './protocol.js';
 // What those two import, named here so that all are fetched in one go and not one after the other.
-import './age.js';
 import './backoff.js';
 import './clock.js';
 import './freezes.js';
@@ -40,7 +40,6 @@ import './rate.js';
  *       pictures: import('./picture.js').PictureStats[] }} FromWorker
  */
 
-const STATS_EVERY = 250;
 /** How often a journey is asked for, of every tile whose details are seen. */
 const JOURNEY_EVERY = 1000;
 /** So many streams are asked for before the page has found a place for them. More would cost a phone too much. */
@@ -130,7 +129,7 @@ setInterval(() => {
   if (sizes.size > 0) loadTogether();
   together?.settle();
   tellStats();
-}, STATS_EVERY);
+}, REPORTED_EVERY);
 
 setInterval(() => askJourneys(informed), JOURNEY_EVERY);
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { formatAge, formatSpan, lateness, median, shownAge, staleAfter } from '../age.js';
+import { formatAge, formatSpan, lateness, median, REPORTED_EVERY, shownAge, staleAfter } from '../age.js';
 
 test('ages are short to read', () => {
   const words = [-3, 0, 42.4, 999.4, 999.6, 1449, 9949, 9951, 59_999, 60_000, 7_200_000].map(formatAge);
@@ -22,7 +22,12 @@ test('a slow camera keeps its age between frames, and an overdue frame makes it 
   const picture = { ageAtPaint: 40, paintedAt: 10_000, interval: 1000 };
   assert.equal(shownAge(picture, 10_900), 40);
   assert.equal(shownAge(picture, 12_500), 2540);
-  assert.equal(shownAge({ ...picture, interval: 33 }, 10_300), 340);
+  assert.equal(shownAge({ ...picture, interval: 33 }, 10_600), 640);
+});
+
+test('an age is not taken for overdue while the next report is on its way', () => {
+  const picture = { ageAtPaint: 5, paintedAt: 10_000, interval: 100 };
+  assert.equal(shownAge(picture, 10_000 + 100 + REPORTED_EVERY), 5);
 });
 
 test('the median is the middle one', () => {
