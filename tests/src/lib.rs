@@ -4,6 +4,8 @@
 //! - [`program`]: one running program, with what it logs;
 //! - [`relay`]: what can be asked of a relay;
 //! - [`viewer`], [`plain`], [`mjpeg`]: those who watch, one for each transport, and [`socket`] below two of them;
+//! - [`bystander`]: one who watches by itself, while a test looks at another;
+//! - [`link`]: a link of a chosen rate between a relay and its viewers;
 //! - [`picture`]: pictures with a frame number and a time in them, drawn and read back;
 //! - [`clip`], [`http_camera`], [`rtsp_camera`]: sources made of such pictures;
 //! - [`disguise`]: other numbers of cores and another clock, pretended;
@@ -14,9 +16,11 @@
 //!
 //! What does not belong here: what a test expects. That stands in `suite/`.
 
+pub mod bystander;
 pub mod clip;
 pub mod disguise;
 pub mod http_camera;
+pub mod link;
 pub mod mjpeg;
 pub mod patience;
 pub mod picture;
@@ -29,7 +33,9 @@ pub mod socket;
 pub mod tools;
 pub mod viewer;
 
+pub use bystander::Bystander;
 pub use disguise::Disguise;
+pub use link::Link;
 pub use patience::{PATIENCE, eventually};
 pub use program::Program;
 pub use relay::Relay;

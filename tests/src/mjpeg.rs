@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read};
 
+use fanlight_protocol::Timestamp;
 use fanlight_stamp::Stamp;
 use ureq::http::{HeaderMap, Response};
 use ureq::{Body, BodyReader};
@@ -35,6 +36,11 @@ pub struct Part {
 }
 
 impl Part {
+    /// When it was captured, as is claimed.
+    pub fn captured_at(&self) -> Timestamp {
+        Timestamp::from_micros((self.timestamp * 1e6).round() as u64)
+    }
+
     /// What stands in the picture.
     pub fn stamp(&self) -> Stamp {
         picture::stamp_of(&self.payload)

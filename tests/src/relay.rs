@@ -1,5 +1,6 @@
 //! What can be asked of a relay.
 
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use crate::mjpeg::MjpegViewer;
 use crate::patience::{PATIENCE, eventually};
 use crate::plain::PlainViewer;
 use crate::program::Program;
-use crate::socket::{Refused, Socket};
+use crate::socket::{self, Refused, Socket};
 use crate::viewer::Viewer;
 
 /// A running relay.
@@ -142,11 +143,38 @@ impl Relay {
         number.trim().parse().expect("a whole number")
     }
 
+    /// How many frames of a stream did not go to its viewers over one transport, for any of these reasons.
+    pub fn dropped(&self, stream: &str, transport: &str, reasons: &[&str]) -> u64 {
+        let of = format!("stream=\"{stream}\",transport=\"{transport}\"");
+        let count = |reason: &&str| {
+            self.metric(&format!("fanlight_frames_dropped_total{{{of},reason=\"{reason}\"}}"))
+        };
+        reasons.iter().map(count).sum()
+    }
+
+    /// How many connections over one transport were closed for this reason.
+    pub fn closed(&self, transport: &str, reason: &str) -> u64 {
+        let of = format!("transport=\"{transport}\",reason=\"{reason}\"");
+        self.metric(&format!("fanlight_connections_closed_total{{{of}}}"))
+    }
+
+    /// How its connections to viewers send, as `/metrics` has it.
+    pub fn congestion(&self) -> String {
+        let text = self.get("/metrics").text();
+        let line = text.split("fanlight_congestion_control_info{name=\"").nth(1);
+        line.and_then(|rest| rest.split('"').next()).unwrap_or_default().to_owned()
+    }
+
     /// Somebody who watches a stream over `/ws`, as soon as it is there.
     pub fn viewer(&self, stream: &str) -> Viewer {
+        self.viewer_with(stream, "")
+    }
+
+    /// As [`viewer`](Self::viewer), with further fields in its `watch`, such as `"ack":true`.
+    pub fn viewer_with(&self, stream: &str, fields: &str) -> Viewer {
         self.wait_for(stream);
         let mut viewer = self.wall();
-        viewer.watch(1, stream);
+        viewer.watch_with(1, stream, fields);
         viewer
     }
 
@@ -167,15 +195,36 @@ impl Relay {
 
     /// Somebody who watches a stream over `/streams/NAME/ws`, as soon as it is there.
     pub fn plain_viewer(&self, stream: &str) -> PlainViewer {
+        self.plain_viewer_with(stream, "")
+    }
+
+    /// As [`plain_viewer`](Self::plain_viewer), with a query, such as `?buffer=1`.
+    pub fn plain_viewer_with(&self, stream: &str, query: &str) -> PlainViewer {
         self.wait_for(stream);
-        let socket = self.knock(&format!("/streams/{stream}/ws"), &[]);
+        let socket = self.knock(&format!("/streams/{stream}/ws{query}"), &[]);
         PlainViewer::new(socket.expect("the relay opens a WebSocket"))
     }
 
     /// Somebody who watches a stream over `/streams/NAME/mjpeg`, as soon as it is there.
     pub fn mjpeg(&self, stream: &str) -> MjpegViewer {
+        self.mjpeg_with(stream, "")
+    }
+
+    /// As [`mjpeg`](Self::mjpeg), with a query, such as `?buffer=1`.
+    pub fn mjpeg_with(&self, stream: &str, query: &str) -> MjpegViewer {
         self.wait_for(stream);
-        MjpegViewer::new(self.open(&format!("/streams/{stream}/mjpeg"), &[]))
+        MjpegViewer::new(self.open(&format!("/streams/{stream}/mjpeg{query}"), &[]))
+    }
+
+    /// Somebody who asks for a stream over `/streams/NAME/mjpeg`, takes in little, and then reads no more.
+    pub fn stalled_mjpeg(&self, stream: &str) -> TcpStream {
+        self.wait_for(stream);
+        let mut connection =
+            socket::connect(self.address, Some(NARROW)).expect("the relay listens");
+        let request = format!("GET /streams/{stream}/mjpeg HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        connection.write_all(request.as_bytes()).expect("it is connected");
+        connection.read_exact(&mut [0; 1024]).expect("an answer, and a picture");
+        connection
     }
 
     /// Tries to open a WebSocket.

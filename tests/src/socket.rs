@@ -116,8 +116,9 @@ impl Socket {
     }
 }
 
-/// The buffer must be small before the connection is made: its size is told with the first packet.
-fn connect(address: SocketAddr, window: Option<usize>) -> io::Result<TcpStream> {
+/// Connects; `window` bounds what the kernel takes in unread. It must be small before the connection is made: its size is
+/// told with the first packet.
+pub(crate) fn connect(address: SocketAddr, window: Option<usize>) -> io::Result<TcpStream> {
     let socket = Raw::new(Domain::for_address(address), Type::STREAM, None)?;
     if let Some(window) = window {
         socket.set_recv_buffer_size(window)?;

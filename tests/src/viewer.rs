@@ -1,6 +1,6 @@
 //! A viewer that speaks `fanlight.v1`.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use fanlight_protocol::Timestamp;
 use fanlight_protocol::viewer::{FrameMessage, FromRelay, ViewerState};
@@ -38,6 +38,11 @@ impl Frame {
     pub fn stamp(&self) -> Stamp {
         picture::stamp_of(&self.payload)
     }
+
+    /// How old it was when it was here.
+    pub fn age(&self) -> Duration {
+        self.seen_at.since(self.captured_at)
+    }
 }
 
 /// What a viewer hears.
@@ -56,7 +61,19 @@ impl Viewer {
 
     /// Asks for a stream.
     pub fn watch(&mut self, id: u32, stream: &str) {
-        self.say(&format!(r#"{{"type":"watch","id":{id},"stream":"{stream}"}}"#));
+        self.watch_with(id, stream, "");
+    }
+
+    /// Asks for a stream, with further fields, such as `"ack":true`.
+    pub fn watch_with(&mut self, id: u32, stream: &str, fields: &str) {
+        let comma = if fields.is_empty() { "" } else { "," };
+        self.say(&format!(r#"{{"type":"watch","id":{id},"stream":"{stream}"{comma}{fields}}}"#));
+    }
+
+    /// Says that a frame was shown.
+    pub fn acknowledge(&mut self, frame: &Frame) {
+        let Frame { id, sequence, .. } = frame;
+        self.say(&format!(r#"{{"type":"ack","id":{id},"sequence":{sequence}}}"#));
     }
 
     /// Sends a text message.
@@ -73,18 +90,7 @@ impl Viewer {
             Heard::Text(text) => {
                 News::Word(serde_json::from_str(&text).expect("a message of fanlight.v1"))
             }
-            Heard::Binary(message) => {
-                let (header, payload) =
-                    FrameMessage::decode(&message).expect("a frame of fanlight.v1");
-                News::Frame(Frame {
-                    id: header.id,
-                    sequence: header.sequence,
-                    captured_at: header.captured_at,
-                    sent_at: header.sent_at,
-                    seen_at: now(),
-                    payload: payload.to_vec(),
-                })
-            }
+            Heard::Binary(message) => News::Frame(frame_of(&message)),
             end => panic!("the socket was closed: {end:?}"),
         }
     }
@@ -139,6 +145,34 @@ impl Viewer {
     pub fn socket(&mut self) -> &mut Socket {
         &mut self.socket
     }
+}
+
+/// What a binary message holds, which has just come.
+pub(crate) fn frame_of(message: &[u8]) -> Frame {
+    let (header, payload) = FrameMessage::decode(message).expect("a frame of fanlight.v1");
+    Frame {
+        id: header.id,
+        sequence: header.sequence,
+        captured_at: header.captured_at,
+        sent_at: header.sent_at,
+        seen_at: now(),
+        payload: payload.to_vec(),
+    }
+}
+
+/// The sequences of frames, in the order they came.
+pub fn sequences(frames: &[Frame]) -> Vec<u64> {
+    frames.iter().map(|frame| frame.sequence).collect()
+}
+
+/// The median of some durations.
+///
+/// # Panics
+/// When there are none.
+pub fn median(durations: impl IntoIterator<Item = Duration>) -> Duration {
+    let mut sorted: Vec<Duration> = durations.into_iter().collect();
+    sorted.sort_unstable();
+    sorted[sorted.len() / 2]
 }
 
 /// How many frames are missing between these of one subscription.

@@ -1,5 +1,6 @@
 //! Asked to end, both programs are gone within two seconds, whoever is connected.
 
+use std::fs;
 use std::io::Write;
 use std::time::Duration;
 
@@ -55,6 +56,30 @@ fn a_relay_says_goodbye_when_it_is_terminated() {
 #[test]
 fn a_relay_says_goodbye_when_it_is_interrupted() {
     a_relay_ends_well_on(Signal::INT);
+}
+
+#[test]
+fn any_number_of_threads_serves_and_ends() {
+    let site = Site::new();
+    site.camera("cam");
+    for threads in [1, 3] {
+        let relay = site.relay(&["--threads", &threads.to_string()]);
+        let tasks = format!("/proc/{}/task", relay.program().pid());
+        let tasks = fs::read_dir(tasks).expect("it runs").flatten();
+        let names = tasks.flat_map(|task| fs::read_to_string(task.path().join("comm")));
+        assert_eq!(names.filter(|name| name.starts_with("viewers-")).count(), threads);
+        // More than threads, and of all kinds.
+        let mut viewers: Vec<_> = (0..4).map(|_| relay.viewer("cam")).collect();
+        let (mut plain, mut mjpeg) = (relay.plain_viewer("cam"), relay.mjpeg("cam"));
+        for _ in 0..10 {
+            viewers.iter_mut().for_each(|viewer| drop(viewer.frame()));
+            plain.picture();
+            mjpeg.part();
+        }
+        let (code, took) = relay.stop();
+        assert_eq!(code, Some(0));
+        assert!(took < PROMISED, "{took:?}");
+    }
 }
 
 #[test]

@@ -1,17 +1,19 @@
 //! Every viewer gets every picture, whatever the others do.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fanlight_protocol::viewer::ViewerState;
 use fanlight_tests::viewer::{Frame, missing, now};
-use fanlight_tests::{Site, note, picture};
+use fanlight_tests::{Bystander, Site, eventually, note, picture};
 
 /// Five seconds of pictures.
 const MANY: usize = 150;
 /// On a machine that stops for a moment everybody misses some pictures, which is counted. One who is starved, or has to
 /// share with others, misses far more.
 const STUMBLE: u64 = 20;
+/// Why frames are dropped that were wanted.
+const ANY: [&str; 3] = ["relay", "link", "viewer"];
 
 #[test]
 fn viewers_of_all_kinds_each_see_every_picture_in_order() {
@@ -50,9 +52,7 @@ fn viewers_of_all_kinds_each_see_every_picture_in_order() {
         assert_eq!(seen.len(), MANY, "{transport}: none twice");
         let missed = all.difference(seen).count() as u64;
         // A machine that stops for some frames makes a viewer slow, and then it is counted so.
-        let dropped = relay.metric(&format!(
-            "fanlight_frames_dropped_total{{stream=\"cam\",transport=\"{transport}\"}}"
-        ));
+        let dropped = relay.dropped("cam", transport, &ANY);
         assert!(
             missed <= dropped,
             "{transport} missed {missed} pictures, and {dropped} were counted"
@@ -138,9 +138,43 @@ fn a_viewer_that_stops_reading_loses_pictures_and_nobody_else_does() {
     let sequences: Vec<u64> = frames.iter().map(|frame| frame.sequence).collect();
     let missed = missing(&sequences);
     assert!(missed > 30, "{missed} pictures were passed over");
-    let dropped = relay.metric("fanlight_frames_dropped_total{stream=\"cam\",transport=\"v1\"}");
+    let dropped = relay.dropped("cam", "v1", &ANY);
     assert!(dropped >= missed, "{missed} were passed over and {dropped} counted");
     assert!(relay.metric("fanlight_frames_lost_total{stream=\"cam\"}") < STUMBLE);
     let reason = stalled.is_told(ViewerState::Live);
     assert_eq!(reason, "");
+}
+
+#[test]
+fn ten_stalled_viewers_are_closed_and_ten_others_see_every_picture() {
+    let site = Site::new();
+    site.capture(&["--stream", "cam=test:640x360@30"]);
+    let relay = site.relay(&[]);
+    let others: Vec<Bystander> = (0..10)
+        .map(|n| if n < 5 { relay.viewer("cam").into() } else { relay.mjpeg("cam").into() })
+        .collect();
+    let stalled_v1: Vec<_> = (0..5).map(|_| relay.narrow_viewer("cam")).collect();
+    let stalled_mjpeg: Vec<_> = (0..5).map(|_| relay.stalled_mjpeg("cam")).collect();
+    let closed = || (relay.closed("v1", "stalled"), relay.closed("mjpeg", "stalled"));
+    let begun = Instant::now();
+    assert_eq!(closed(), (0, 0));
+    eventually("the stalled are closed", || (closed() == (5, 5)).then_some(()));
+    let took = begun.elapsed();
+    assert!(took > Duration::from_secs(5), "{took:?}: ten seconds were promised");
+    drop((stalled_v1, stalled_mjpeg));
+    let seen: Vec<BTreeSet<u64>> = others
+        .iter()
+        .map(|other| other.seen().iter().map(|seen| seen.captured_at).collect())
+        .collect();
+    let all: BTreeSet<u64> = seen.iter().flatten().copied().collect();
+    for (number, seen) in seen.iter().enumerate() {
+        let (first, last) = seen.first().zip(seen.last()).expect("they see something");
+        let made = all.range(first..=last).count();
+        assert!(made > MANY, "viewer {number} was there all the time: {made}");
+        let missed = (made - seen.len()) as u64;
+        assert!(missed < STUMBLE, "viewer {number} missed {missed} of {made}");
+    }
+    note(format!("while ten stalled, ten others each saw {} pictures or so", all.len()));
+    // And they still watch.
+    others.iter().for_each(|other| drop(other.wait_for(other.seen().len() + 10)));
 }

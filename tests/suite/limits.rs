@@ -102,6 +102,9 @@ fn what_a_viewer_may_not_say_closes_its_socket_or_is_answered() {
         (r#"{"type":"dance"}"#, "bad-message"),
         (r#"{"type":"watch","id":-1,"stream":"cam"}"#, "bad-message"),
         (r#"{"type":"watch","id":2,"stream":"cam","fps":0}"#, "bad-message"),
+        (r#"{"type":"watch","id":2,"stream":"cam","buffer":5.1}"#, "bad-message"),
+        (r#"{"type":"watch","id":2,"stream":"cam","buffer":-1}"#, "bad-message"),
+        (r#"{"type":"ack","id":1}"#, "bad-message"),
         (r#"{"type":"watch","id":2,"stream":"cam","rendition":"huge"}"#, "unknown-stream"),
         ("[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[", "bad-message"),
     ] {
@@ -127,6 +130,9 @@ fn what_a_viewer_may_not_say_closes_its_socket_or_is_answered() {
     let mut not_text = relay.knock("/ws", &[V1]).expect("the relay opens a WebSocket");
     not_text.raw().write_all(b"\x81\x82\0\0\0\0\xff\xff").expect("it is connected");
     assert_eq!(not_text.closing().0, 1007);
+    eventually("all four are counted", || {
+        (relay.closed("v1", "protocol") == 3 && relay.closed("ws", "protocol") == 1).then_some(())
+    });
 }
 
 #[test]

@@ -8,6 +8,8 @@ mod clients;
 mod ending;
 mod fanout;
 mod limits;
+mod links;
+mod manners;
 mod options;
 mod recovery;
 mod sources;

@@ -5,6 +5,7 @@ use std::fs;
 use fanlight_tests::program::{self, Finished};
 use fanlight_tests::site::{CAPTURE, RELAY};
 use fanlight_tests::{Site, note};
+use serde_json::Value;
 
 fn assert_refused(finished: &Finished, words: &[&str]) {
     assert_eq!((finished.code, finished.stdout.as_str()), (Some(2), ""), "{finished:?}");
@@ -35,6 +36,11 @@ fn wrong_options_are_named_with_their_rule() {
         (RELAY, &["--listen", "here"], &["--listen", "here"]),
         (RELAY, &["--subscribe", "tcp://host"], &["--subscribe", "tcp://host", "port"]),
         (RELAY, &["--max-viewers", "0"], &["--max-viewers", "1 to"]),
+        (RELAY, &["--threads", "0"], &["--threads 0", "1 to 64"]),
+        (RELAY, &["--threads", "65"], &["--threads 65", "1 to 64"]),
+        (RELAY, &["--threads", "many"], &["--threads", "many"]),
+        (RELAY, &["--congestion", "x y"], &["--congestion", "x y", "bbr", "system"]),
+        (RELAY, &["--congestion", ""], &["--congestion", "1 to 15"]),
         (RELAY, &["--token", "short"], &["--token", "8 to 512"]),
         (RELAY, &["--allow-origin", "wall"], &["wall", "https://NAME"]),
         (RELAY, &["--web", "/nowhere"], &["/nowhere", "index.html"]),
@@ -145,6 +151,22 @@ fn a_flag_beats_the_environment_which_beats_the_file() {
     assert_refused(&run(Some("1000001"), Some("2000002")), &["--max-viewers 2000002"]);
     assert_eq!(run(Some("1000001"), Some("5")).code, Some(0));
     assert_eq!(run(Some("5"), None).code, Some(0));
+}
+
+#[test]
+fn the_congestion_control_that_was_obtained_is_told() {
+    let site = Site::new();
+    let system = fs::read_to_string("/proc/sys/net/ipv4/tcp_congestion_control").expect("Linux");
+    // Every Linux has reno, and whatever its own choice is stays where the wanted one is not there.
+    for (wanted, obtained) in
+        [("reno", "reno"), ("system", system.trim()), ("nosuch", system.trim())]
+    {
+        let relay = site.relay(&["--congestion", wanted]);
+        let line = relay.program().says("congestion control");
+        let line: Value = serde_json::from_str(&line).expect("one JSON object a line");
+        assert_eq!((&line["level"], &line["congestion"]), (&"info".into(), &obtained.into()));
+        assert_eq!(relay.congestion(), obtained);
+    }
 }
 
 #[test]

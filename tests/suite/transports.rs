@@ -101,7 +101,39 @@ fn fewer_pictures_can_be_asked_for() {
     let mean = times[times.len() - 1].since(times[0]) / (times.len() as u32 - 1);
     assert!((80..130).contains(&mean.as_millis()), "{mean:?} from picture to picture");
     // What was not wanted was not dropped.
-    assert_eq!(relay.metric("fanlight_frames_dropped_total{stream=\"cam\",transport=\"v1\"}"), 0);
+    let dropped = |reasons: &[&str]| relay.dropped("cam", "v1", reasons);
+    assert_eq!(dropped(&["relay", "link", "viewer"]), 0);
+    assert!(dropped(&["wish"]) > 40, "they are counted by themselves: {}", dropped(&["wish"]));
+}
+
+#[test]
+fn what_goes_out_is_counted_by_stream_and_transport() {
+    let site = Site::new();
+    site.camera("cam");
+    let relay = site.relay(&[]);
+    let (mut v1, mut plain, mut mjpeg) =
+        (relay.viewer("cam"), relay.plain_viewer("cam"), relay.mjpeg("cam"));
+    for _ in 0..10 {
+        v1.frame();
+        plain.picture();
+        mjpeg.part();
+    }
+    assert_eq!(relay.get("/streams/cam/snapshot").status, 200);
+    for transport in ["v1", "ws", "mjpeg"] {
+        let of = format!("{{stream=\"cam\",transport=\"{transport}\"}}");
+        let metric = |name: &str| relay.metric(&format!("fanlight_{name}{of}"));
+        assert_eq!(metric("viewers"), 1);
+        for name in ["frames_sent_total", "frame_age_sent_seconds_count", "places_behind_count"] {
+            assert!(metric(name) >= 10, "{name}{of}: {}", metric(name));
+        }
+        assert!(metric("payload_bytes_sent_total") > 10_000);
+        assert!(metric("freezes_total") < 10, "they come evenly");
+    }
+    assert_eq!(relay.metric("fanlight_stream_viewers{stream=\"cam\"}"), 3);
+    drop((v1, plain, mjpeg));
+    eventually("they are known to have left", || {
+        ["v1", "ws", "mjpeg"].iter().all(|by| relay.closed(by, "left") == 1).then_some(())
+    });
 }
 
 #[test]
@@ -149,7 +181,7 @@ fn mjpeg_is_given_to_the_oldest_of_clients() {
     while heard.iter().filter(|line: &&String| line.starts_with("--fanlight")).count() < 3 {
         heard.push(String::from_utf8_lossy(&lines.next().expect("it goes on")).to_lowercase());
     }
-    assert!(heard[0].starts_with("http/1.0 200"), "{}", heard[0]);
+    assert!(heard[0].starts_with("http/1.") && heard[0].contains(" 200"), "{}", heard[0]);
     assert!(!heard.iter().any(|line| line.starts_with("transfer-encoding")));
 }
 
@@ -166,6 +198,11 @@ fn only_asking_is_understood() {
         ("HEAD /streams/cam/snapshot", "200"),
         ("GET /streams/cam/mjpeg?fps=0", "400"),
         ("GET /streams/cam/mjpeg?fps=many", "400"),
+        ("GET /streams/cam/mjpeg?buffer=5.1", "400"),
+        ("GET /streams/cam/mjpeg?buffer=-1", "400"),
+        ("GET /streams/cam/mjpeg?buffer=NaN", "400"),
+        ("GET /streams/cam/mjpeg?buffer=some", "400"),
+        ("HEAD /streams/cam/mjpeg?buffer=5", "200"),
         ("GET /streams/cam/mjpeg?rendition=HUGE", "400"),
         ("GET /streams/cam/mjpeg?rendition=huge", "404"),
         ("GET /streams/cam/mjpeg?codec=vp8", "400"),

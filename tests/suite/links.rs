@@ -1,0 +1,177 @@
+//! A link that is too narrow brings fewer pictures, never older ones, and nobody else notices.
+//!
+//! The stream has about 14 Mbit/s. The link carries a third of it, and queues a second of what it carries: a relay that
+//! fills this queue sends pictures that are a second old.
+
+use std::collections::BTreeMap;
+use std::thread;
+use std::time::Duration;
+
+use fanlight_protocol::Timestamp;
+use fanlight_protocol::viewer::ViewerState;
+use fanlight_tests::mjpeg::MjpegViewer;
+use fanlight_tests::viewer::{Frame, median, missing, now, sequences};
+use fanlight_tests::{Bystander, Link, Relay, Site, eventually, note};
+
+const STREAM: &str = "cam=test:1280x720@30";
+/// Rates, in kbit/s.
+const NARROW: u32 = 5_000;
+const WIDE: u32 = 200_000;
+const QUEUE: Duration = Duration::from_secs(1);
+/// As long as the link takes for three pictures of 60 kB. A relay that sends ahead of the link is past it within seconds,
+/// on the way to what the queue holds.
+const OLD: Duration = Duration::from_millis(300);
+/// A machine under load is looked at again. Who sends ahead of the link does so every time.
+const TRIES: usize = 3;
+/// Pictures looked at while the link is narrow.
+const FEW: usize = 40;
+/// And, all of them in a row, when it is wide.
+const ALL: usize = 60;
+
+#[test]
+fn a_narrow_link_brings_fewer_pictures_and_none_late_under_bbr() {
+    narrow_links("bbr");
+}
+
+#[test]
+fn a_narrow_link_brings_fewer_pictures_and_none_late_under_cubic() {
+    narrow_links("cubic");
+}
+
+/// Both kinds of viewers at the same time, each over a link of its own.
+fn narrow_links(congestion: &str) {
+    let site = Site::new();
+    site.capture(&["--stream", STREAM]);
+    thread::scope(|scope| {
+        scope.spawn(|| v1_over_a_narrow_link(&site, congestion));
+        scope.spawn(|| mjpeg_over_a_narrow_link(&site, congestion));
+    });
+}
+
+fn v1_over_a_narrow_link(site: &Site, congestion: &str) {
+    let Some((link, relay)) = narrow_link(site, congestion) else { return };
+    let beside = link.beside(|| Bystander::from(relay.mjpeg("cam")));
+    beside.newest();
+    let mut viewer = link.across(|| relay.viewer("cam"));
+    viewer.is_told(ViewerState::Slow);
+    let mut frames = Vec::new();
+    assert_fresh(congestion, || {
+        frames.extend(viewer.frames(FEW));
+        frames[frames.len() - FEW..].iter().map(Frame::age).collect()
+    });
+    let missed = missing(&sequences(&frames));
+    assert!(frames.is_sorted_by(|one, next| one.captured_at < next.captured_at));
+    assert!(missed > FEW as u64 / 2, "{missed} missed, and the link carries a third");
+    assert!(dropped(&link, &relay, "v1", "link") >= missed, "{missed} missed");
+
+    link.set_rate(WIDE);
+    viewer.is_told(ViewerState::Live);
+    eventually("the viewer gets every frame", || {
+        (missing(&sequences(&viewer.frames(ALL))) == 0).then_some(())
+    });
+    assert_only_the_link_is_to_blame(&link, &relay, "v1", "mjpeg");
+}
+
+fn mjpeg_over_a_narrow_link(site: &Site, congestion: &str) {
+    let Some((link, relay)) = narrow_link(site, congestion) else { return };
+    let beside = link.beside(|| Bystander::from(relay.viewer("cam")));
+    beside.newest();
+    let mut viewer = link.across(|| relay.mjpeg("cam"));
+    eventually("frames are dropped because of the link", || {
+        viewer.part();
+        (dropped(&link, &relay, "mjpeg", "link") > ALL as u64).then_some(())
+    });
+    let mut few = Vec::new();
+    assert_fresh(congestion, || {
+        few.extend(parts(&mut viewer, FEW));
+        let newest = &few[few.len() - FEW..];
+        newest.iter().map(|(captured_at, seen_at)| seen_at.since(*captured_at)).collect()
+    });
+    let missed = missing(&numbered(&few, &beside));
+    assert!(missed > FEW as u64 / 2, "{missed} missed, and the link carries a third");
+
+    link.set_rate(WIDE);
+    eventually("the viewer gets every frame", || {
+        let parts = parts(&mut viewer, ALL);
+        (missing(&numbered(&parts, &beside)) == 0).then_some(())
+    });
+    assert_only_the_link_is_to_blame(&link, &relay, "mjpeg", "v1");
+}
+
+#[test]
+fn no_tile_of_a_wall_starves_on_a_narrow_link() {
+    let site = Site::new();
+    let names = ["a", "b", "c", "d"];
+    let streams = names.map(|name| format!("--stream={name}=test:640x360@30"));
+    site.capture(&streams.each_ref().map(String::as_str));
+    let Some((link, relay)) = narrow_link(&site, "bbr") else { return };
+    let mut wall = link.across(|| {
+        names.iter().for_each(|name| relay.wait_for(name));
+        relay.wall()
+    });
+    for (id, name) in names.iter().enumerate() {
+        wall.watch(id as u32, name);
+    }
+    wall.is_told(ViewerState::Slow);
+    let mut tiles = names.map(|_| Vec::new());
+    for frame in wall.frames(ALL) {
+        tiles[frame.id as usize].push(frame.sequence);
+    }
+    let counts = tiles.each_ref().map(Vec::len);
+    note(format!("{ALL} frames for four tiles: {counts:?}"));
+    assert!(counts.iter().all(|count| (ALL / 8..=ALL / 2).contains(count)), "{counts:?}");
+    assert!(tiles.iter().map(|tile| missing(tile)).sum::<u64>() > 0, "the link is narrow");
+}
+
+/// A narrow link, and a relay at its near end.
+fn narrow_link(site: &Site, congestion: &str) -> Option<(Link, Relay)> {
+    let link = Link::lay(NARROW, QUEUE)?;
+    let relay = link.relay(site, congestion)?;
+    Some((link, relay))
+}
+
+/// When the next pictures were captured, and when they were seen.
+fn parts(viewer: &mut MjpegViewer, count: usize) -> Vec<(Timestamp, Timestamp)> {
+    (0..count).map(|_| (viewer.part().captured_at(), now())).collect()
+}
+
+/// The sequences of pictures, by what another viewer saw.
+fn numbered(parts: &[(Timestamp, Timestamp)], beside: &Bystander) -> Vec<u64> {
+    let last = parts.last().expect("there are some").0.micros();
+    eventually("the other viewer is as far", || {
+        (beside.newest().captured_at >= last).then_some(())
+    });
+    let known: BTreeMap<u64, u64> =
+        beside.seen().iter().map(|seen| (seen.captured_at, seen.sequence)).collect();
+    // What both missed, they missed because the machine stumbled.
+    parts.iter().filter_map(|(at, _)| known.get(&at.micros()).copied()).collect()
+}
+
+/// The next pictures are fresh at the median: `ages` looks at some.
+fn assert_fresh(congestion: &str, mut ages: impl FnMut() -> Vec<Duration>) {
+    let mut seen = Vec::new();
+    while seen.last().is_none_or(|age| *age >= OLD) {
+        assert!(seen.len() < TRIES, "{congestion}: pictures are {seen:.0?} old at the median");
+        seen.push(median(ages()));
+    }
+    note(format!("{congestion}: over a narrow link pictures are {seen:.0?} old at the median"));
+}
+
+fn dropped(link: &Link, relay: &Relay, transport: &str, reason: &str) -> u64 {
+    link.beside(|| relay.dropped("cam", transport, &[reason]))
+}
+
+/// What was dropped was dropped because of the link, and hardly anything for one who does not use it. A machine under
+/// load makes everybody miss some.
+fn assert_only_the_link_is_to_blame(link: &Link, relay: &Relay, across: &str, beside: &str) {
+    let by_link = dropped(link, relay, across, "link");
+    for (transport, reason) in
+        [(across, "relay"), (across, "viewer"), (beside, "relay"), (beside, "link")]
+    {
+        let others = dropped(link, relay, transport, reason);
+        assert!(
+            others * 4 < by_link,
+            "{transport}, {reason}: {others} dropped, {by_link} by the link"
+        );
+    }
+}
