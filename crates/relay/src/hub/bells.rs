@@ -5,6 +5,7 @@
 //! is not even woken: it does at once what there is to do, which for most viewers and most frames is one system call.
 
 use std::fmt;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use tokio::sync::Notify;
@@ -81,7 +82,12 @@ impl Bell {
 
     fn answer(&self) {
         let quick = self.0.quick.get().and_then(Weak::upgrade);
-        if !quick.is_some_and(|quick| quick.answer()) {
+        // A fault in one viewer must not take all others of its thread along. Its task, woken, finds what is left of it,
+        // and ends.
+        let answer = |quick: Arc<dyn Quick>| {
+            panic::catch_unwind(AssertUnwindSafe(|| quick.answer())).unwrap_or(false)
+        };
+        if !quick.is_some_and(answer) {
             self.ring();
         }
     }

@@ -165,6 +165,10 @@ impl Viewer {
         if self.interval == 0 {
             return false;
         }
+        // A clock that was set back would make everything early for as long.
+        if frame.captured_at.offset(2 * self.interval as i64) < self.next_due {
+            self.next_due = frame.captured_at;
+        }
         // A frame may be a little early and still be the one that is due.
         let tolerance = (self.interval / 4) as i64;
         if frame.captured_at.offset(tolerance) < self.next_due {

@@ -55,6 +55,11 @@ impl Gauge {
         }
     }
 
+    /// Something is sent, right after there was room for it.
+    pub(super) fn send(&mut self) {
+        self.headroom.send();
+    }
+
     /// The connection's shortest round trip of late; zero while unknown.
     pub(super) fn distance(&self) -> Duration {
         self.headroom.distance()

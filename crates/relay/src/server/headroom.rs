@@ -15,6 +15,7 @@ use std::time::Duration;
 use fanlight_protocol::Timestamp;
 
 use super::socket::STALL_TIMEOUT;
+use crate::shortest::Shortest;
 
 /// A round trip that is longer than the shortest by this much has met a queue. Above the 40 ms for which Linux may
 /// delay an acknowledgement (`TCP_DELACK_MIN`).
@@ -33,8 +34,9 @@ const READS_SLOWLY: Duration = Duration::from_secs(30);
 /// While a frame waits, the queue is looked at no sooner and no later than this.
 const SHORTEST_WAIT: Duration = Duration::from_millis(4);
 const LONGEST_WAIT: Duration = Duration::from_millis(40);
-/// How much the latest frame counts in the average rate.
+/// How much the latest measurement counts in the average rate, and how long one takes at least.
 const WEIGHT: f64 = 0.3;
+const SHORTEST_MEASURE: Duration = Duration::from_millis(20);
 /// What the link holds by itself is taken to be this much more than what was measured, or a rate measured too low
 /// would keep itself too low.
 const GAIN: f64 = 1.5;
@@ -79,6 +81,10 @@ pub struct Headroom {
     granted: Option<(Timestamp, u64)>,
     /// Bytes a second that came through; 0 while unknown.
     rate: f64,
+    /// Since when, and beyond how many acknowledged bytes, a frame is followed that met nothing on its way.
+    probe: Option<(Timestamp, u64)>,
+    /// How long such frames took to be acknowledged in part.
+    shortest: Shortest,
     /// When a round trip was too long last.
     late_seen: Option<Timestamp>,
     /// When a queue was seen last.
@@ -102,9 +108,19 @@ impl Headroom {
         self.queue_seen.is_some()
     }
 
-    /// The shortest round trip of late; zero while unknown.
+    /// The shortest round trip of late; zero while unknown. The kernel remembers its shortest for minutes, and a route
+    /// may have become longer since; so what a frame takes that met nothing on its way counts as well.
     pub fn distance(&self) -> Duration {
-        self.last.map_or(Duration::ZERO, |(_, reading)| reading.min_rtt)
+        let kernel = self.last.map_or(Duration::ZERO, |(_, reading)| reading.min_rtt);
+        kernel.max(self.shortest.known().unwrap_or_default())
+    }
+
+    /// Something is sent, right after there was room for it.
+    pub fn send(&mut self) {
+        let Some((at, reading)) = self.last.filter(|_| self.has_queue()) else { return };
+        if self.probe.is_none() && reading.queued <= LITTLE {
+            self.probe = Some((at, reading.acked + reading.queued));
+        }
     }
 
     /// Something else gave away that the connection does not keep up.
@@ -116,15 +132,13 @@ impl Headroom {
     pub fn take(&mut self, now: Timestamp, reading: Reading) -> Room {
         self.watch(now, &reading);
         let unread = self.unread(now, &reading);
-        let queued = reading.queued + unread;
-        let own = (self.rate * GAIN * reading.min_rtt.as_secs_f64()) as u64;
-        let room = own.max(LITTLE);
-        if reading.rtt.max(reading.silent) > reading.min_rtt + TOLERATED {
-            self.late_seen = Some(now);
-        }
+        let distance = self.distance().as_secs_f64();
+        let room = ((self.rate * GAIN * distance) as u64).max(LITTLE);
         let late = self.late_seen.is_some_and(|seen| now.since(seen) < LATE_FOR);
-        let queue = late || reading.unsent > LITTLE || unread > LITTLE;
-        if !queue || queued <= room {
+        let queue = late || reading.unsent > room || unread > LITTLE;
+        // What lies unread is no part of what the link holds by itself.
+        let too_much = reading.queued.saturating_sub(room).max(unread.saturating_sub(LITTLE));
+        if !queue || too_much == 0 {
             if self.queue_seen.is_some_and(|seen| !queue && now.since(seen) > RECOVERY) {
                 self.queue_seen = None;
             }
@@ -137,7 +151,8 @@ impl Headroom {
         }
         let drained = match self.rate {
             0.0 => LONGEST_WAIT,
-            rate => Duration::from_secs_f64((queued - room) as f64 / rate),
+            // A rate next to nothing makes a time that no duration holds.
+            rate => Duration::try_from_secs_f64(too_much as f64 / rate).unwrap_or(LONGEST_WAIT),
         };
         Room::At(now + drained.clamp(SHORTEST_WAIT, LONGEST_WAIT))
     }
@@ -145,7 +160,7 @@ impl Headroom {
     fn watch(&mut self, now: Timestamp, reading: &Reading) {
         let before = self.last.replace((now, *reading));
         self.widest = self.widest.max(reading.window);
-        let Some((_, before)) = before else {
+        let Some((then, before)) = before else {
             self.progress = now;
             // Until it has shown otherwise.
             self.queue_seen = Some(now);
@@ -157,6 +172,19 @@ impl Headroom {
         if reading.closed > before.closed {
             self.window_seen_closed = Some(now);
         }
+        // Silence means something only while bytes were on their way all the time.
+        let waited = before.queued > 0 && reading.acked == before.acked;
+        let silent = if waited { reading.silent.min(now.since(then)) } else { Duration::ZERO };
+        if reading.rtt.max(silent) > reading.min_rtt + TOLERATED {
+            self.late_seen = Some(now);
+        }
+        self.shortest.forget(now);
+        if let Some((sent_at, mark)) = self.probe
+            && reading.acked > mark
+        {
+            self.shortest.note(now.since(sent_at), now);
+            self.probe = None;
+        }
     }
 
     /// Bytes that lie unread at the receiver: as many as its window lacked when it was heard of last, less what was read
@@ -165,16 +193,25 @@ impl Headroom {
         if self.window_seen_closed.is_none_or(|seen| now.since(seen) > READS_SLOWLY) {
             return 0;
         }
-        let read_since = (self.rate * GAIN * reading.silent.as_secs_f64()) as u64;
+        let read_since = (self.rate * reading.silent.as_secs_f64()) as u64;
         (self.widest - reading.window).saturating_sub(read_since)
     }
 
     /// From one frame's turn to the next one's, what is acknowledged is what came through.
     fn grant(&mut self, now: Timestamp, acked: u64) {
-        let Some((then, before)) = self.granted.replace((now, acked)) else { return };
-        let elapsed = now.since(then).as_secs_f64();
-        if elapsed > 0.0 {
-            let rate = acked.saturating_sub(before) as f64 / elapsed;
+        let Some((then, before)) = self.granted else {
+            self.granted = Some((now, acked));
+            return;
+        };
+        // Many frames may go at the same moment, before any of them can be acknowledged.
+        let elapsed = now.since(then);
+        if elapsed < SHORTEST_MEASURE.max(self.distance()) {
+            return;
+        }
+        self.granted = Some((now, acked));
+        let came_through = acked.saturating_sub(before);
+        if came_through > 0 {
+            let rate = came_through as f64 / elapsed.as_secs_f64();
             self.rate =
                 if self.rate == 0.0 { rate } else { self.rate + (rate - self.rate) * WEIGHT };
         }
@@ -308,6 +345,8 @@ mod tests {
         fps: f64,
         /// Ages of frames when they were read whole, after the first seconds, sorted, in milliseconds.
         ages: Vec<u64>,
+        /// Frames read whole in the last five seconds.
+        at_the_end: u64,
         readings: u64,
         waits: u64,
         stalled: Option<u64>,
@@ -322,7 +361,8 @@ mod tests {
     /// Watches a camera of 30 frames a second of 60 kB over a connection; the newest frame wins.
     fn watch(mut connection: Connection, change: impl Fn(u64, &mut Connection)) -> Seen {
         let mut headroom = Headroom::default();
-        let mut seen = Seen { fps: 0.0, ages: vec![], readings: 0, waits: 0, stalled: None };
+        let mut seen =
+            Seen { fps: 0.0, ages: vec![], at_the_end: 0, readings: 0, waits: 0, stalled: None };
         let (mut sent, mut until, mut written) = (None, 0, 0);
         let mut under_way: VecDeque<(u64, u64)> = VecDeque::new();
         for now in 0..SECONDS * 1000 {
@@ -333,6 +373,7 @@ mod tests {
                 if now > SETTLED * 1000 {
                     seen.ages.push(now - captured);
                 }
+                seen.at_the_end += u64::from(now > (SECONDS - 5) * 1000);
             }
             let newest = now / INTERVAL;
             if sent == Some(newest) || now < until {
@@ -356,6 +397,7 @@ mod tests {
             }
             connection.unsent += FRAME;
             written += FRAME;
+            headroom.send();
             sent = Some(newest);
             under_way.push_back((written, newest * INTERVAL));
         }
@@ -424,6 +466,75 @@ mod tests {
         let seen = watch(Connection::new(20, 20, true), change);
         let old = seen.ages.iter().filter(|age| **age > 1000).count();
         assert!(old <= 15, "{old} pictures older than a second after two seconds of tunnel");
+    }
+
+    #[test]
+    fn a_longer_route_is_taken_for_what_it_is_after_a_while() {
+        let change = |now: u64, connection: &mut Connection| {
+            // The kernel goes on telling the shortest round trip of minutes ago.
+            connection.distance = if now < 500 { 20 } else { 200 };
+        };
+        let seen = watch(Connection::new(100, 20, true), change);
+        assert!(
+            seen.at_the_end > 145,
+            "{} of 150 frames in the last five seconds",
+            seen.at_the_end
+        );
+    }
+
+    #[test]
+    fn a_slow_camera_on_a_quick_link_leaves_no_trace_of_a_queue() {
+        let (mut connection, mut headroom) = (Connection::new(100, 10, true), Headroom::default());
+        for now in 0..10_000 {
+            connection.pass(now);
+            if now % 500 == 0 {
+                let at = Timestamp::from_micros(now * 1000);
+                assert_eq!(headroom.take(at, connection.read_info(now)), Room::Now);
+                connection.unsent += FRAME;
+            }
+        }
+        assert!(!headroom.has_queue());
+    }
+
+    #[test]
+    fn many_frames_at_the_same_moment_all_go() {
+        for fps in [10, 30] {
+            let (mut connection, mut headroom) =
+                (Connection::new(1000, 10, false), Headroom::default());
+            let (mut waiting, mut until, mut late) = (0, 0, 0);
+            for now in 0..20_000u64 {
+                connection.pass(now);
+                if now % (1000 / fps) == 0 {
+                    // What did not go before the next ones came.
+                    late += if now > 5_000 { waiting } else { 0 };
+                    waiting = 16;
+                }
+                while waiting > 0 && now >= until {
+                    let at = Timestamp::from_micros(now * 1000);
+                    if let Room::At(then) = headroom.take(at, connection.read_info(now)) {
+                        until = then.micros() / 1000;
+                        break;
+                    }
+                    connection.unsent += FRAME;
+                    headroom.send();
+                    waiting -= 1;
+                }
+            }
+            assert_eq!(late, 0, "{fps} fps");
+        }
+    }
+
+    #[test]
+    fn a_rate_next_to_nothing_is_no_harm() {
+        let mut headroom = Headroom::default();
+        let reading =
+            |acked, queued| Reading { acked, queued, unsent: queued, ..Reading::default() };
+        for n in 0..10_000u64 {
+            let acked = n / 9_999;
+            headroom.take(Timestamp::from_micros(n * 1_000_000), reading(acked, 0));
+        }
+        let room = headroom.take(Timestamp::from_micros(20_000_000_000), reading(1, 10_000_000));
+        assert!(matches!(room, Room::At(_) | Room::Stalled), "{room:?}");
     }
 
     #[test]

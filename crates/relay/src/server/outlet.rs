@@ -57,6 +57,7 @@ impl Outlet {
     /// When the connection is gone.
     pub fn send(&mut self, head: &[u8], payload: &Bytes, tail: &'static [u8]) -> io::Result<()> {
         let mut written = 0;
+        self.gauge.send();
         if self.is_clear() {
             let slices = [IoSlice::new(head), IoSlice::new(payload), IoSlice::new(tail)];
             // Past tokio's books, which would cost a look into other memory; they are asked where the kernel says no.

@@ -86,8 +86,8 @@ async fn parts(
             Turn::More => Either::Left(requeue()),
             Turn::At(_) | Turn::Done => Either::Right(bell.rung()),
         };
-        let silent = || mouth.with(|show, _| clock::now().since(show.sent_at));
-        let dark_at = Instant::now() + SILENCE.saturating_sub(silent());
+        let dark_for = || mouth.with(|show, _| show.dark_for());
+        let dark_at = Instant::now() + SILENCE.saturating_sub(dark_for());
         tokio::select! {
             biased;
             () = &mut stopped => return Ok(Why::Ending),
@@ -95,7 +95,7 @@ async fn parts(
             () = called => {}
             turn_has_come = alarm.ring(turn, dark_at) => {
                 // Frames may have been sent meanwhile, without this task.
-                if !turn_has_come && silent() >= SILENCE {
+                if !turn_has_come && dark_for() >= SILENCE {
                     mouth.with(|show, outlet| show.say_why(outlet, context))?;
                 }
             }
@@ -142,6 +142,13 @@ impl Show {
         let length = PART_HEAD - room.len();
         self.sent_at = clock::now();
         outlet.send(&head[..length], payload, NEXT_BOUNDARY)
+    }
+
+    /// For how long no frame came, and nothing was sent. A viewer that wished for few of them, or late, is not in the dark.
+    fn dark_for(&self) -> Duration {
+        let newest =
+            self.viewer.track().newest().map_or(Timestamp::default(), |frame| frame.received_at);
+        clock::now().since(newest.max(self.sent_at))
     }
 
     /// Sends a picture that says why there is none, where what was sent before is with the kernel.

@@ -209,7 +209,9 @@ impl Speaker for Session {
         self.tell_states(outlet, now)?;
         // What was told may have to wait for the client, and a frame for it in turn: a newer one may take its place.
         let turn = if outlet.is_clear() { self.take_turn(outlet, now)? } else { Turn::More };
-        Ok(match (turn, list_due) {
+        let states_due = self.subscriptions.iter().filter_map(Subscription::state_due);
+        let due = states_due.chain(list_due).min();
+        Ok(match (turn, due) {
             (Turn::Done, Some(due)) => Turn::At(due),
             (Turn::At(turn), Some(due)) => Turn::At(turn.min(due)),
             _ => turn,

@@ -22,6 +22,8 @@ pub(super) struct Subscription {
     told_state: Option<(ViewerState, String)>,
     /// What the last `state` message went by: while it is the same, there is no news.
     known: Option<Known>,
+    /// Whether the stream rests, by its publisher's word.
+    resting: bool,
     last_frame: Timestamp,
     /// Where the viewer acknowledges what it shows.
     window: Option<Window>,
@@ -64,6 +66,7 @@ impl Subscription {
             told_track: None,
             told_state: None,
             known: None,
+            resting: false,
             last_frame: Timestamp::default(),
             window: acknowledges.then(Window::default),
             run: 0,
@@ -91,6 +94,7 @@ impl Subscription {
             return None;
         }
         let status = self.viewer.stream().status();
+        self.resting = status.state == StreamState::Idle;
         let (state, reason, since) = match status.state {
             StreamState::Offline => (ViewerState::Offline, status.reason.as_str(), status.since),
             StreamState::Ended => (ViewerState::Ended, status.reason.as_str(), status.since),
@@ -127,6 +131,13 @@ impl Subscription {
             received_at: frame.received_at,
             sent_at,
         })
+    }
+
+    /// When there may be news of the state though nothing happens: a stream that rests is live until its frames are a while
+    /// ago.
+    pub(super) fn state_due(&self) -> Option<Timestamp> {
+        let resting = self.resting && self.known.is_some_and(|known| known.flowing);
+        resting.then(|| self.last_frame + RECENT)
     }
 
     /// What to send next; `distance` is the shortest round trip of the connection.

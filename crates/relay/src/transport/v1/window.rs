@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use fanlight_protocol::Timestamp;
 
+use crate::shortest::Shortest;
+
 /// Frames that may be on their way before anything is known.
 const FIRST: usize = 4;
 /// Most frames on their way: two seconds at 30 a second.
@@ -17,8 +19,6 @@ const MOST: usize = 64;
 /// Frames may take longer than the shortest round trip by this much, or by a quarter of it, before it counts as
 /// waiting: browsers stumble that long when they tidy up.
 const TOLERATED: Duration = Duration::from_millis(40);
-/// The shortest round trip is that of the last one to two of these spans.
-const MEMORY: Duration = Duration::from_secs(5);
 /// After it has met a queue, the window stays for this long before it tries to grow again.
 const REST: Duration = Duration::from_secs(2);
 /// Without any word, a frame is sent this often all the same: whoever forgot to acknowledge still sees that time passes.
@@ -121,30 +121,6 @@ impl Window {
                 *met = now;
             }
         }
-    }
-}
-
-/// The shortest of late, in a fixed amount of memory.
-#[derive(Debug, Default)]
-struct Shortest {
-    this: Option<Duration>,
-    before: Option<Duration>,
-    since: Timestamp,
-}
-
-impl Shortest {
-    fn note(&mut self, took: Duration, now: Timestamp) -> Duration {
-        if now.since(self.since) > MEMORY {
-            self.before = self.this.take();
-            self.since = now;
-        }
-        let this = self.this.map_or(took, |known| known.min(took));
-        self.this = Some(this);
-        self.before.map_or(this, |before| before.min(this))
-    }
-
-    fn known(&self) -> Option<Duration> {
-        self.this.into_iter().chain(self.before).min()
     }
 }
 

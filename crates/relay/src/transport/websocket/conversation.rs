@@ -20,6 +20,8 @@ const GOODBYE: Duration = Duration::from_secs(1);
 
 /// How often a ping goes out, also when nothing else does.
 const PING_EVERY: Duration = Duration::from_secs(20);
+/// So many may go unanswered.
+const PATIENCE: u32 = 2;
 
 /// Whoever speaks on a WebSocket, and is spoken to.
 pub trait Partner: Speaker {
@@ -92,6 +94,7 @@ async fn talk(
     let mut stopped = pin!(stop.cancelled());
     let mut next_ping = Instant::now() + PING_EVERY;
     let mut alarm = Alarm::new(next_ping);
+    let (mut pinged, mut unanswered) = (Instant::now(), 0);
     loop {
         let turn = mouth.say(stop).await?;
         let called = match turn {
@@ -113,9 +116,12 @@ async fn talk(
                 if turn_has_come {
                     continue;
                 }
-                if reader.is_silent() {
+                // Asked twice, and given time to answer: a long message may have been in the way of both.
+                unanswered = if reader.was_heard_since(pinged) { 0 } else { unanswered + 1 };
+                if unanswered > PATIENCE && reader.is_silent() {
                     return Ok(Ending::Gone(Why::Silent));
                 }
+                pinged = Instant::now();
                 next_ping = Instant::now() + PING_EVERY;
                 mouth.with(|_, outlet| outlet.ping())?;
             }

@@ -68,6 +68,11 @@ impl Reader {
         }
     }
 
+    /// Whether anything came since then.
+    pub fn was_heard_since(&self, then: Instant) -> bool {
+        self.heard_at > then
+    }
+
     /// Whether nothing came for so long, not even an answer to a ping, that nobody can be there.
     pub fn is_silent(&self) -> bool {
         self.heard_at.elapsed() > SILENCE
