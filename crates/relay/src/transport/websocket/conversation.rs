@@ -105,8 +105,15 @@ async fn talk(
             biased;
             () = &mut stopped => return Ok(Ending::Close(CloseCode::GoingAway, "the relay ends")),
             heard = reader.next() => match heard {
-                Heard::Text(text) => mouth.with(|partner, outlet| partner.answer(outlet, &text))?,
-                Heard::Ping(payload) => mouth.with(|_, outlet| outlet.pong(payload))?,
+                // One at a time: whoever has much to say must not keep the thread from others.
+                Heard::Text(text) => {
+                    mouth.with(|partner, outlet| partner.answer(outlet, &text))?;
+                    requeue().await;
+                }
+                Heard::Ping(payload) => {
+                    mouth.with(|_, outlet| outlet.pong(payload))?;
+                    requeue().await;
+                }
                 Heard::Close => return Ok(Ending::Close(CloseCode::Normal, "")),
                 Heard::Gone => return Ok(Ending::Gone(Why::Left)),
                 Heard::Broke(violation) => return Ok(Ending::Close(violation.0, violation.1)),
