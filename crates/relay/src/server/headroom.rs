@@ -112,7 +112,9 @@ impl Headroom {
     /// may have become longer since; so what a frame takes that met nothing on its way counts as well.
     pub fn distance(&self) -> Duration {
         let kernel = self.last.map_or(Duration::ZERO, |(_, reading)| reading.min_rtt);
-        kernel.max(self.shortest.known().unwrap_or_default())
+        // It is known only as exactly as the connection is looked at, so a little longer says nothing.
+        let ours = self.shortest.known().filter(|ours| *ours > kernel + TOLERATED);
+        ours.unwrap_or(kernel)
     }
 
     /// Something is sent, right after there was room for it.
