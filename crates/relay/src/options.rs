@@ -94,7 +94,7 @@ Limits:
                 kernel (128 KiB while a viewer keeps up); at most 64 frames not acknowledged by whom acknowledges
   viewers       --max-viewers and --max-viewers-per-address; 256 on one socket
   connections   as many as viewers and 512 beyond; from one address 32 beyond; an IPv6 network (/64) is one address
-  stalled       a viewer that takes no byte for 10 s while some wait is closed; a silent one after 50 s
+  stalled       a viewer that takes no byte for 10 s while some wait is closed; a silent one after 60 to 80 s
   requests      heads of 16 KiB and 64 lines, within 10 s; WebSocket messages of 4 KiB
   MJPEG         after 5 s without a frame a picture says why
   snapshots     wait 3 s for a picture younger than 2 s

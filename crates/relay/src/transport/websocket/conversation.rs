@@ -20,7 +20,7 @@ const GOODBYE: Duration = Duration::from_secs(1);
 
 /// How often a ping goes out, also when nothing else does.
 const PING_EVERY: Duration = Duration::from_secs(20);
-/// So many may go unanswered.
+/// So many may go unanswered: a client that vanished is given up 60 to 80 s after its last word.
 const PATIENCE: u32 = 2;
 
 /// Whoever speaks on a WebSocket, and is spoken to.

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::frame::{self, CloseCode, Decoder, MAX_HEADER, Opcode, Violation};
 use crate::server::{Outlet, Socket};
 
-/// A client from which nothing came for this long has vanished: two pings and some patience. Looked at with each ping.
+/// A client from which nothing came for this long may have vanished. Looked at with each ping.
 const SILENCE: Duration = Duration::from_secs(50);
 /// Bytes read at once.
 const READ: usize = 4096;
