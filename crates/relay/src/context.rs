@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::access::Access;
 use crate::closes::Closes;
@@ -34,6 +33,4 @@ pub struct Context {
     pub congestion: String,
     /// Says that the relay ends.
     pub stop: CancellationToken,
-    /// All sockets at work.
-    pub tasks: TaskTracker,
 }

@@ -61,7 +61,6 @@ impl Relay {
             closes: Closes::default(),
             congestion,
             stop: stop.clone(),
-            tasks: tasks.clone(),
         });
         let ingest = context.ingest.clone();
         let near_stop = stop.clone();

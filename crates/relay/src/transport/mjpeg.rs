@@ -22,10 +22,10 @@ use futures_util::future::Either;
 use tokio::time::Instant;
 
 use super::seconds;
-use super::speech::{Alarm, Mouth, Speaker, Turn, requeue};
+use super::speech::{Alarm, Mouth, Speaker, Turn, requeue, take_turn};
 use crate::closes::Why;
 use crate::context::Context;
-use crate::hub::{Bell, Next, Viewer};
+use crate::hub::{Bell, Viewer};
 use crate::server::{Outlet, Raw, Socket};
 use crate::traffic::Held;
 
@@ -116,6 +116,20 @@ async fn left(socket: &Socket) {
     }
 }
 
+fn part(outlet: &mut Outlet, payload: &Bytes, taken_at: Timestamp) -> io::Result<()> {
+    let mut head = [0; PART_HEAD];
+    let mut room = &mut head[..];
+    write!(
+        room,
+        "Content-Type: image/jpeg\r\nContent-Length: {}\r\nX-Timestamp: {}\r\n\r\n",
+        payload.len(),
+        seconds(taken_at)
+    )
+    .expect("there is room for the longest numbers");
+    let length = PART_HEAD - room.len();
+    outlet.send(&head[..length], payload, NEXT_BOUNDARY)
+}
+
 struct Show {
     viewer: Viewer,
     bell: Bell,
@@ -124,26 +138,6 @@ struct Show {
 }
 
 impl Show {
-    fn part(
-        &mut self,
-        outlet: &mut Outlet,
-        payload: &Bytes,
-        taken_at: Timestamp,
-    ) -> io::Result<()> {
-        let mut head = [0; PART_HEAD];
-        let mut room = &mut head[..];
-        write!(
-            room,
-            "Content-Type: image/jpeg\r\nContent-Length: {}\r\nX-Timestamp: {}\r\n\r\n",
-            payload.len(),
-            seconds(taken_at)
-        )
-        .expect("there is room for the longest numbers");
-        let length = PART_HEAD - room.len();
-        self.sent_at = clock::now();
-        outlet.send(&head[..length], payload, NEXT_BOUNDARY)
-    }
-
     /// For how long no frame came, and nothing was sent. A viewer that wished for few of them, or late, is not in the dark.
     fn dark_for(&self) -> Duration {
         let newest =
@@ -154,25 +148,18 @@ impl Show {
     /// Sends a picture that says why there is none, where what was sent before is with the kernel.
     fn say_why(&mut self, outlet: &mut Outlet, context: &Context) -> io::Result<()> {
         let picture = context.no_signal.picture(self.viewer.stream());
-        self.part(outlet, &picture, clock::now())
+        self.sent_at = clock::now();
+        part(outlet, &picture, self.sent_at)
     }
 }
 
 impl Speaker for Show {
     fn speak(&mut self, outlet: &mut Outlet) -> io::Result<Turn> {
-        let now = clock::now();
-        if let Some(later) = outlet.wait(now)? {
-            self.viewer.hold(Held::Link);
-            return Ok(Turn::At(later));
-        }
-        match self.viewer.next(now) {
-            Next::Frame(frame, newer) => {
-                self.part(outlet, &frame.payload, frame.captured_at)?;
-                Ok(if newer { Turn::More } else { Turn::Done })
-            }
-            Next::At(due) => Ok(Turn::At(due)),
-            Next::Nothing => Ok(Turn::Done),
-        }
+        let Self { viewer, sent_at, .. } = self;
+        take_turn(viewer, outlet, |outlet, frame| {
+            *sent_at = clock::now();
+            part(outlet, &frame.payload, frame.captured_at)
+        })
     }
 
     fn waited(&mut self) {

@@ -2,13 +2,12 @@
 
 use std::io;
 
-use fanlight_bus::clock;
 use tokio_util::sync::CancellationToken;
 
-use super::speech::{Speaker, Turn};
+use super::speech::{Speaker, Turn, take_turn};
 use super::websocket::{Partner, Say as _, converse};
 use crate::closes::Why;
-use crate::hub::{Bell, Next, Viewer};
+use crate::hub::{Bell, Viewer};
 use crate::server::{Outlet, Raw};
 use crate::traffic::Held;
 
@@ -35,19 +34,7 @@ impl Partner for Show {
 
 impl Speaker for Show {
     fn speak(&mut self, outlet: &mut Outlet) -> io::Result<Turn> {
-        let now = clock::now();
-        if let Some(later) = outlet.wait(now)? {
-            self.viewer.hold(Held::Link);
-            return Ok(Turn::At(later));
-        }
-        match self.viewer.next(now) {
-            Next::Frame(frame, newer) => {
-                outlet.binary(&[], &frame.payload)?;
-                Ok(if newer { Turn::More } else { Turn::Done })
-            }
-            Next::At(due) => Ok(Turn::At(due)),
-            Next::Nothing => Ok(Turn::Done),
-        }
+        take_turn(&mut self.viewer, outlet, |outlet, frame| outlet.binary(&[], &frame.payload))
     }
 
     fn waited(&mut self) {

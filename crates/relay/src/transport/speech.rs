@@ -17,8 +17,9 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::closes::Why;
-use crate::hub::{Bell, Quick};
+use crate::hub::{Bell, Frame, Next, Quick, Viewer};
 use crate::server::Outlet;
+use crate::traffic::Held;
 
 /// How long a message under way may take when the relay ends, before the connection is reset.
 const GRACE: Duration = Duration::from_millis(500);
@@ -36,6 +37,30 @@ pub trait Speaker: Send + 'static {
 
     /// Rings when there may be something to say.
     fn bell(&self) -> &Bell;
+}
+
+/// The turn of a connection's only viewer: its next frame, where the link has room for one.
+///
+/// # Errors
+/// As [`Speaker::speak`].
+pub fn take_turn(
+    viewer: &mut Viewer,
+    outlet: &mut Outlet,
+    send: impl FnOnce(&mut Outlet, &Frame) -> io::Result<()>,
+) -> io::Result<Turn> {
+    let now = clock::now();
+    if let Some(later) = outlet.wait(now)? {
+        viewer.hold(Held::Link);
+        return Ok(Turn::At(later));
+    }
+    match viewer.next(now) {
+        Next::Frame(frame, newer) => {
+            send(outlet, &frame)?;
+            Ok(if newer { Turn::More } else { Turn::Done })
+        }
+        Next::At(due) => Ok(Turn::At(due)),
+        Next::Nothing => Ok(Turn::Done),
+    }
 }
 
 /// What a speaker has left to say.
