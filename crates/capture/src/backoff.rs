@@ -16,22 +16,28 @@ const JITTER: f64 = 0.2;
 #[derive(Debug)]
 pub struct Backoff {
     next: Duration,
+    longest: Duration,
 }
 
 impl Default for Backoff {
     fn default() -> Self {
-        Self { next: FIRST }
+        Self { next: FIRST, longest: LONGEST }
     }
 }
 
 impl Backoff {
+    /// No waits: for tests of what happens again and again.
+    pub fn none() -> Self {
+        Self { next: Duration::ZERO, longest: Duration::ZERO }
+    }
+
     /// The wait after a run that was well for `well_for`. `random` from 0 to 1 chooses within the jitter.
     pub fn wait(&mut self, well_for: Duration, random: f64) -> Duration {
         if well_for >= WELL {
-            self.next = FIRST;
+            self.next = FIRST.min(self.longest);
         }
         let wait = self.next.mul_f64(1.0 + JITTER * (2.0 * random - 1.0));
-        self.next = (self.next * 2).min(LONGEST);
+        self.next = (self.next * 2).min(self.longest);
         wait
     }
 }

@@ -2,11 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use anyhow::{Context, ensure};
 use fanlight_bus::Publisher;
 use fanlight_program::stop::Shutdown;
 
 use crate::bell::Bell;
+use crate::crew::Crew;
 use crate::pipeline::Pipeline;
+use crate::shift::MOST_STRAYS;
 
 /// Rates are worth telling so often.
 const TELL_EVERY: Duration = Duration::from_secs(1);
@@ -16,11 +19,27 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 const BUNDLE: Duration = Duration::from_millis(10);
 
 /// Announces all streams until `stop` is requested, or until the bus has failed.
-pub fn keep(pipelines: &mut [Pipeline], publisher: &Publisher, bell: &Bell, stop: &Shutdown) {
+///
+/// # Errors
+/// When so many threads are stuck in drivers that a new process is better than another thread.
+pub fn keep(
+    pipelines: &mut [Pipeline],
+    publisher: &Publisher,
+    crew: &Crew,
+    bell: &Bell,
+    stop: &Shutdown,
+) -> anyhow::Result<()> {
     let mut next = Instant::now();
     while !stop.is_requested() && publisher.is_alive() {
         let now = Instant::now();
         pipelines.iter().for_each(|pipeline| pipeline.check_stall(now));
+        for pipeline in &mut *pipelines {
+            let stuck = pipeline.relieve(now, crew).context("cannot start a thread")?;
+            ensure!(
+                stuck.is_none_or(|stuck| stuck < MOST_STRAYS),
+                "{MOST_STRAYS} threads are stuck in drivers and do not come back: ending, so that I can be started anew"
+            );
+        }
         if now >= next {
             next = now + TELL_EVERY;
             publisher.announce(pipelines.iter_mut().map(|pipeline| pipeline.entry(now)).collect());
@@ -30,4 +49,5 @@ pub fn keep(pipelines: &mut [Pipeline], publisher: &Publisher, bell: &Bell, stop
             stop.wait_timeout(BUNDLE);
         }
     }
+    Ok(())
 }

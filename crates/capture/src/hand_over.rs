@@ -1,109 +1,74 @@
-//! Hands pictures from the source's thread to the encoder's: one place, and the newest wins.
+//! Hands pictures from one thread to the next: one place, and the newest wins.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use opencv::core::Mat;
 
-use crate::picture::RawFrame;
-
-/// Used pixel buffers kept for the next picture: one being filled, one being encoded.
+/// Used pixel buffers kept for the next picture: one being filled, one being worked on.
 const SPARE: usize = 2;
 
-/// A place for one picture. What is not taken in time is replaced by its successor.
-#[derive(Debug, Default)]
-pub struct HandOver {
-    inside: Mutex<Inside>,
-    arrived: Condvar,
+/// A place for one thing. What is not taken in time is replaced by its successor.
+#[derive(Debug)]
+pub struct HandOver<T>(Mutex<Option<T>>);
+
+impl<T> Default for HandOver<T> {
+    fn default() -> Self {
+        Self(Mutex::new(None))
+    }
 }
 
-#[derive(Debug, Default)]
-struct Inside {
-    frame: Option<RawFrame>,
-    spare: Vec<Mat>,
-    closed: bool,
+impl<T> HandOver<T> {
+    /// Puts it in; returns what lay there because nobody had taken it.
+    pub fn put(&self, newest: T) -> Option<T> {
+        lock(&self.0).replace(newest)
+    }
+
+    /// Takes what there is.
+    pub fn take(&self) -> Option<T> {
+        lock(&self.0).take()
+    }
 }
 
-impl HandOver {
-    /// Puts a picture in; says whether it replaced one that nobody had taken.
-    pub fn put(&self, frame: RawFrame) -> bool {
-        let mut inside = self.lock();
-        let replaced = inside.frame.replace(frame);
-        let dropped = replaced.is_some();
-        if let Some(old) = replaced {
-            inside.keep(old.pixels);
-        }
-        drop(inside);
-        self.arrived.notify_one();
-        dropped
+/// Used pixel buffers: fresh memory would cost page faults on every picture.
+#[derive(Debug, Default)]
+pub struct Buffers(Mutex<Vec<Mat>>);
+
+impl Buffers {
+    /// A buffer to fill: a used one where there is one.
+    pub fn take(&self) -> Mat {
+        lock(&self.0).pop().unwrap_or_default()
     }
 
-    /// Waits for a picture; `None` once closed.
-    pub fn take(&self) -> Option<RawFrame> {
-        let mut inside = self
-            .arrived
-            .wait_while(self.lock(), |inside| inside.frame.is_none() && !inside.closed)
-            .unwrap_or_else(PoisonError::into_inner);
-        if inside.closed { None } else { inside.frame.take() }
-    }
-
-    /// A pixel buffer to fill: a used one where there is one, since fresh memory costs page faults on every picture.
-    pub fn buffer(&self) -> Mat {
-        self.lock().spare.pop().unwrap_or_default()
-    }
-
-    /// Gives a used pixel buffer back.
+    /// Gives a used one back.
     pub fn recycle(&self, pixels: Mat) {
-        self.lock().keep(pixels);
-    }
-
-    /// Lets the taker end.
-    pub fn close(&self) {
-        self.lock().closed = true;
-        self.arrived.notify_all();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Inside> {
-        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut spare = lock(&self.0);
+        if spare.len() < SPARE {
+            spare.push(pixels);
+        }
     }
 }
 
-impl Inside {
-    fn keep(&mut self, pixels: Mat) {
-        if self.spare.len() < SPARE {
-            self.spare.push(pixels);
-        }
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fanlight_protocol::Timestamp;
 
-    fn frame(at: u64) -> RawFrame {
-        RawFrame {
-            pixels: Mat::default(),
-            captured_at: Timestamp::from_micros(at),
-            read_at: Timestamp::from_micros(at),
-        }
+    #[test]
+    fn the_newest_wins_and_what_it_replaces_is_told() {
+        let place = HandOver::default();
+        assert_eq!(place.put(1), None);
+        assert_eq!(place.put(2), Some(1));
+        assert_eq!(place.take(), Some(2));
+        assert_eq!(place.put(3), None);
     }
 
     #[test]
-    fn the_newest_picture_wins_and_the_loss_is_told() {
-        let place = HandOver::default();
-        assert!(!place.put(frame(1)));
-        assert!(place.put(frame(2)));
-        assert_eq!(place.take().map(|f| f.captured_at.micros()), Some(2));
-        assert!(!place.put(frame(3)));
-    }
-
-    #[test]
-    fn closing_ends_a_taker_that_waits() {
-        let place = HandOver::default();
-        std::thread::scope(|scope| {
-            let taker = scope.spawn(|| place.take().is_none());
-            place.close();
-            assert!(taker.join().unwrap());
-        });
+    fn no_more_buffers_are_kept_than_are_used_at_a_time() {
+        let buffers = Buffers::default();
+        (0..10).for_each(|_| buffers.recycle(Mat::default()));
+        assert_eq!(lock(&buffers.0).len(), SPARE);
     }
 }

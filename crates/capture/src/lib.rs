@@ -3,14 +3,17 @@
 //! In the order a picture travels:
 //!
 //! - [`source`]: where it comes from, and when it was captured;
-//! - [`supervisor`]: opens a source, and opens it again when it fails;
-//! - [`hand_over`]: one place between a source and its encoder, in which the newest picture wins;
-//! - [`encode`]: pixels to JPEG;
+//! - [`supervisor`]: opens a source while it is watched, and opens it again when it fails;
+//! - [`hand_over`]: one place between each two who work on a picture, in which the newest wins;
+//! - [`pixels`] and [`rendition`]: turned, and scaled to the sizes that are watched;
+//! - [`encode`]: pixels to JPEG, and a camera's own JPEG looked through;
 //! - [`publish`]: onto the bus;
 //! - [`pipeline`]: one stream, and the only place that sees source, encode and publish together;
 //! - [`status`] and [`board`]: how each stream is, for the catalog.
 //!
-//! Everything that may block lives on a thread of its own ([`crew`]); none of them can hold up another stream or the end.
+//! Every source lives on a thread of its own, which may block; one that is stuck in a driver for good is left there, and
+//! another takes its place ([`shift`]). Pixel work is shared by a few threads ([`workshop`]). So nothing can hold up another
+//! stream or the end ([`crew`]).
 //!
 //! What does not belong here: viewers. Whether anybody watches comes from the bus; who, how many and how fast is the
 //! relay's.
@@ -28,13 +31,21 @@ pub mod native;
 pub mod options;
 pub mod picture;
 pub mod pipeline;
+pub mod pixels;
 pub mod publish;
+pub mod rate_cap;
+pub mod rendition;
+pub mod same;
+pub mod shift;
 pub mod source;
 pub mod stall;
 pub mod status;
 pub mod supervisor;
+pub mod viewers;
+pub mod workshop;
 
 use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
@@ -46,6 +57,8 @@ use bell::Bell;
 use crew::Crew;
 pub use options::{Options, Settings, StreamSettings, Task};
 use pipeline::{Demand, Pipeline};
+use shift::Strays;
+use workshop::Workshop;
 
 /// Threads may take so long to end; a stopped program is to be gone within two seconds.
 const END_WITHIN: Duration = Duration::from_secs(1);
@@ -54,51 +67,69 @@ const END_WITHIN: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// When nothing can be published, or a part of the program itself failed. A source that fails is no error: it is
-/// reported in the catalog and tried again.
+/// reported in the catalog and tried again. But too many threads stuck in drivers are one.
 pub fn run(settings: Settings, stop: &Shutdown) -> anyhow::Result<()> {
     native::prepare();
     let bell = Bell::default();
     let crew = Crew::new(stop.clone());
-    let mut pipelines: Vec<Pipeline> =
-        settings.streams.into_iter().map(|stream| Pipeline::new(stream, &bell)).collect();
+    let workshop = Workshop::default();
+    let strays = Strays::default();
+    let demands: Demands = Arc::default();
     let publisher = Publisher::start(PublisherOptions {
         endpoints: settings.publish,
         name: "capture".into(),
-        streams: pipelines.len(),
-        on_demand: Box::new(on_demand(&pipelines, &bell)),
+        streams: settings.streams.len(),
+        on_demand: Box::new(on_demand(demands.clone())),
     })?;
+    let make = |stream| Pipeline::new(stream, &publisher, &workshop, &bell, &strays);
+    let mut pipelines: Vec<Pipeline> = settings.streams.into_iter().map(make).collect();
+    connect(&demands, &pipelines, &bell);
     for endpoint in publisher.endpoints() {
         tracing::info!(streams = pipelines.len(), "publishing at {endpoint}");
     }
-    let started = start(&pipelines, &publisher, &crew, stop);
-    if started.is_ok() {
-        board::keep(&mut pipelines, &publisher, &bell, stop);
-    }
+    let started = start(&pipelines, &workshop, &crew);
+    let kept = started.and_then(|()| board::keep(&mut pipelines, &publisher, &crew, &bell, stop));
     let bus_failed = !publisher.is_alive();
     stop.request();
     pipelines.iter().for_each(Pipeline::close);
+    workshop.close();
     publisher.stop();
     end(&crew)?;
     ensure!(!bus_failed, "the bus thread failed, and half a program is worse than none");
-    started
+    kept
 }
 
-fn start(
-    pipelines: &[Pipeline],
-    publisher: &Publisher,
-    crew: &Crew,
-    stop: &Shutdown,
-) -> anyhow::Result<()> {
-    let started = pipelines.iter().try_for_each(|pipeline| pipeline.start(publisher, crew, stop));
+fn start(pipelines: &[Pipeline], workshop: &Workshop, crew: &Crew) -> anyhow::Result<()> {
+    let started = workshop.open(crew);
+    let started = started.and_then(|()| pipelines.iter().try_for_each(|one| one.start(crew)));
     started.context("cannot start a thread")
 }
 
+/// Who is to be told which topic is watched. What is asked for before the streams are there waits in it.
+type Demands = Arc<Mutex<Demanded>>;
+
+#[derive(Debug, Default)]
+struct Demanded {
+    known: HashMap<Topic, Demand>,
+    early: Vec<(Topic, bool)>,
+}
+
 /// Passes on who is watched. Called on the bus's own thread, so it only sets a flag and rings.
-fn on_demand(pipelines: &[Pipeline], bell: &Bell) -> impl FnMut(&Topic, bool) + Send + use<> {
-    let demands: HashMap<Topic, Demand> =
-        pipelines.iter().map(|pipeline| (pipeline.topic(), pipeline.demand(bell))).collect();
+fn on_demand(demands: Demands) -> impl FnMut(&Topic, bool) + Send {
     move |topic, watched| {
-        if let Some(demand) = demands.get(topic) {
+        let mut demands = demands.lock().unwrap_or_else(PoisonError::into_inner);
+        match demands.known.get(topic) {
+            Some(demand) => demand.set(watched),
+            None => demands.early.push((topic.clone(), watched)),
+        }
+    }
+}
+
+fn connect(demands: &Demands, pipelines: &[Pipeline], bell: &Bell) {
+    let mut demands = demands.lock().unwrap_or_else(PoisonError::into_inner);
+    demands.known = pipelines.iter().flat_map(|pipeline| pipeline.demands(bell)).collect();
+    for (topic, watched) in std::mem::take(&mut demands.early) {
+        if let Some(demand) = demands.known.get(&topic) {
             demand.set(watched);
         }
     }

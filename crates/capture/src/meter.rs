@@ -16,13 +16,33 @@ pub struct Meter {
 struct Sample {
     at: Instant,
     frames: u64,
+    dropped: u64,
     bytes: u64,
+}
+
+/// What part of something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    part: u64,
+    whole: u64,
+}
+
+impl Share {
+    /// In whole percent.
+    pub fn percent(&self) -> u64 {
+        self.part * 100 / self.whole.max(1)
+    }
+
+    /// Whether it is more than one in so many.
+    pub fn exceeds(&self, one_in: u64) -> bool {
+        self.part * one_in > self.whole
+    }
 }
 
 impl Meter {
     /// Takes the counts of this moment; returns frames in a thousand seconds and bits a second over the window.
-    pub fn rates(&mut self, at: Instant, frames: u64, bytes: u64) -> (u32, u64) {
-        self.samples.push_back(Sample { at, frames, bytes });
+    pub fn rates(&mut self, at: Instant, frames: u64, dropped: u64, bytes: u64) -> (u32, u64) {
+        self.samples.push_back(Sample { at, frames, dropped, bytes });
         while self.samples.get(1).is_some_and(|second| at.duration_since(second.at) >= WINDOW) {
             self.samples.pop_front();
         }
@@ -37,6 +57,15 @@ impl Meter {
         let bitrate = (bytes - first.bytes) * 8_000_000 / micros;
         (u32::try_from(millifps).unwrap_or(u32::MAX), bitrate)
     }
+
+    /// What part of the frames was dropped, over the window.
+    pub fn dropped_share(&self) -> Share {
+        let (Some(first), Some(last)) = (self.samples.front(), self.samples.back()) else {
+            return Share { part: 0, whole: 0 };
+        };
+        let part = last.dropped - first.dropped;
+        Share { part, whole: last.frames - first.frames + part }
+    }
 }
 
 #[cfg(test)]
@@ -48,7 +77,7 @@ mod tests {
         let start = Instant::now();
         let mut meter = Meter::default();
         let mut at = |seconds: u64, frames| {
-            meter.rates(start + Duration::from_secs(seconds), frames, frames * 1000)
+            meter.rates(start + Duration::from_secs(seconds), frames, frames / 10, frames * 1000)
         };
         assert_eq!(at(0, 0), (0, 0));
         assert_eq!(at(1, 30), (30_000, 240_000));
@@ -58,5 +87,10 @@ mod tests {
             at(seconds, 60);
         }
         assert_eq!(at(7, 60), (0, 0));
+        assert_eq!(meter.dropped_share().percent(), 0);
+        meter.rates(start + Duration::from_secs(8), 90, 16, 90_000);
+        let share = meter.dropped_share();
+        assert_eq!(share.percent(), 25);
+        assert!(share.exceeds(5) && !share.exceeds(4));
     }
 }

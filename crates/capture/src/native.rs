@@ -1,6 +1,6 @@
 //! The C and C++ libraries below: made ready, and made quiet.
 
-use opencv::core::{LogLevel, set_log_level};
+use opencv::core::{LogLevel, set_log_level, set_num_threads};
 
 /// Makes the libraries ready. What they have to say they say to us, in their results; not to the terminal.
 pub fn prepare() {
@@ -9,6 +9,8 @@ pub fn prepare() {
     silence_ffmpeg();
     // Fails only for a level that does not exist.
     let _ = set_log_level(LogLevel::LOG_LEVEL_SILENT);
+    // One picture is worked on by one thread: there are other pictures for the others.
+    let _ = set_num_threads(1);
 }
 
 /// A level would not do: OpenCV sets its own when it opens its first file.

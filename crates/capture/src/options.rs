@@ -1,6 +1,7 @@
 //! What the user wrote, and what the program works with.
 
 mod stream;
+mod wishes;
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -11,9 +12,11 @@ use fanlight_protocol::StreamName;
 use fanlight_protocol::catalog::MAX_STREAMS;
 use serde::{Deserialize, Serialize};
 
-use crate::encode::jpeg::Quality;
+use crate::pixels::turn::Turn;
+use crate::rendition::RenditionSettings;
 use crate::source::SourceSpec;
 use stream::StreamInFile;
+use wishes::Wishes;
 
 const SOURCES: &str = "\
 Sources:
@@ -22,14 +25,18 @@ Sources:
   rtsp://, rtsps://       a network camera, over TCP
   http://, https://       MJPEG, or any video that FFmpeg reads
   test, test:640x360@15   a picture made by this program
+Behind a source, #KEY=VALUE says of its stream alone what a flag says of all: /dev/video0#rotate=180#quality=70
+  (quality, rendition, reencode, keep-open, rotate, flip, drop-same).
 ${NAME} in a source is replaced from the environment, so that a password need not be written here.
 
 Limits:
   128 streams; names of 1 to 64 of a-z, 0-9, '_' and '-', beginning with a letter or digit
   modes: sides from 16 to 8192 pixels, 0.1 to 240 frames per second
+  renditions: 8 a stream, full among them
   one encoded picture: 16 MiB, and 65500 pixels a side
   5 s to connect, 10 s to open; no picture for 2 s (or 5 frame intervals) is a stall
   a source that fails is tried again after 0.25 s, doubling to 5 s
+  a driver that does not answer for 20 s (a URL: 60 s) is left alone; 8 such threads end the program, with code 1
 
 In the file given by --config, streams are a table:
   [streams]
@@ -62,6 +69,38 @@ pub struct Options {
     #[serde(skip_serializing_if = "Option::is_none")]
     quality: Option<u32>,
 
+    /// A size in which streams can be had beside the full one: NAME=50%, or NAME=480px wide, then perhaps ,quality=N and
+    /// ,fps=N; repeatable; none: only the full one. In the environment: separated by spaces
+    /// [default: half=50% and quarter=25%]
+    #[arg(long, env = "FANLIGHT_RENDITION", value_delimiter = ' ', value_name = "NAME=SIZE")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    rendition: Vec<String>,
+
+    /// Decode and encode anew also what a camera sends as JPEG, which is else passed on as it is
+    #[arg(long, env = "FANLIGHT_REENCODE", num_args = 0..=1, default_missing_value = "true", hide_possible_values = true, value_name = "BOOL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reencode: Option<bool>,
+
+    /// Keep sources open while nobody watches: for cameras that are slow to start
+    #[arg(long, env = "FANLIGHT_KEEP_OPEN", num_args = 0..=1, default_missing_value = "true", hide_possible_values = true, value_name = "BOOL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keep_open: Option<bool>,
+
+    /// Rotate pictures clockwise: 0, 90, 180 or 270 degrees
+    #[arg(long, env = "FANLIGHT_ROTATE", value_name = "DEGREES")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rotate: Option<u32>,
+
+    /// Mirror pictures, after they were rotated: horizontal or vertical
+    #[arg(long, env = "FANLIGHT_FLIP", value_name = "HOW")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    flip: Option<String>,
+
+    /// Skip pictures that are the same as the one before, byte by byte; at most so many in a row
+    #[arg(long, env = "FANLIGHT_DROP_SAME", value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drop_same: Option<u32>,
+
     /// List the webcams of this machine with what they offer, and end
     #[arg(long, num_args = 0..=1, default_missing_value = "true", hide_possible_values = true, value_name = "BOOL")]
     #[serde(skip)]
@@ -93,8 +132,16 @@ pub struct StreamSettings {
     pub name: StreamName,
     /// Where its pictures come from.
     pub source: SourceSpec,
-    /// How its pictures are encoded.
-    pub quality: Quality,
+    /// In which sizes it can be had, the full one first.
+    pub renditions: Vec<RenditionSettings>,
+    /// Encode anew also what came as JPEG.
+    pub reencode: bool,
+    /// Keep the source open while nobody watches.
+    pub keep_open: bool,
+    /// How its pictures are turned.
+    pub turn: Turn,
+    /// So many pictures in a row that are the same as the one before are skipped; 0: none.
+    pub drop_same: u32,
 }
 
 impl TryFrom<Options> for Task {
@@ -112,16 +159,32 @@ impl TryFrom<Options> for Settings {
     type Error = anyhow::Error;
 
     fn try_from(options: Options) -> anyhow::Result<Self> {
-        let quality = options.quality.map(Quality::try_from).transpose().context("--quality")?;
-        let quality = quality.unwrap_or_default();
+        let of_all = options.wishes();
+        of_all.check()?;
         let publish = options.publish.iter().map(|text| text.trim().parse::<Endpoint>());
         let publish = publish.collect::<Result<_, _>>().context("--publish")?;
         let streams = match options.stream.as_slice() {
-            [] => stream::of_table(&options.streams, quality)?,
-            list => stream::of_list(list, quality)?,
+            [] => stream::of_table(&options.streams, &of_all)?,
+            list => stream::of_list(list, &of_all)?,
         };
         check(&streams)?;
         Ok(Self { streams, publish })
+    }
+}
+
+impl Options {
+    /// What was said of all streams.
+    fn wishes(&self) -> Wishes {
+        Wishes {
+            source: None,
+            quality: self.quality,
+            rendition: (!self.rendition.is_empty()).then(|| self.rendition.clone()),
+            reencode: self.reencode,
+            keep_open: self.keep_open,
+            rotate: self.rotate,
+            flip: self.flip.clone(),
+            drop_same: self.drop_same,
+        }
     }
 }
 
@@ -165,7 +228,9 @@ mod tests {
             (vec!["--stream", "a=test", "--stream", "a=test"], "stream a", "twice"),
             (vec!["--stream", "a=ftp://host/"], "--stream a: ftp://", "rtsp://"),
             (vec!["--stream", "a=test:0x0@30"], "--stream a: \"0x0@30\"", "WIDTHxHEIGHT@FPS"),
-            (vec!["--stream", "a=test", "--quality", "101"], "--quality: 101", "1 to 100"),
+            (vec!["--stream", "a=test", "--quality", "101"], "--quality", "1 to 100"),
+            (vec!["--stream", "a=test", "--rotate", "45"], "--rotate", "270"),
+            (vec!["--stream", "a=test", "--rendition", "half=2"], "--rendition", "100%"),
             (vec!["--stream", "a=test", "--publish", "here"], "--publish: \"here\"", "ipc:///PATH"),
             (vec!["--stream", "a=${FANLIGHT_NOT_SET}"], "FANLIGHT_NOT_SET", "not set"),
         ] {
@@ -198,7 +263,9 @@ mod tests {
         .unwrap();
         assert_eq!(settings.streams.len(), 2);
         assert_eq!(settings.streams[1].source.to_string(), "clip.mp4");
-        assert_eq!(settings.streams[1].quality, Quality::try_from(70).unwrap());
+        let half = &settings.streams[1].renditions[1];
+        assert_eq!(half.name.as_str(), "half");
+        assert_eq!(half.quality, 70.try_into().unwrap());
         assert_eq!(settings.publish.len(), 2);
     }
 }

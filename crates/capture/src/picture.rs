@@ -1,16 +1,32 @@
-//! The two forms a picture takes on its way through this process.
+//! The forms a picture takes on its way through this process.
 
 use fanlight_protocol::Timestamp;
 use opencv::core::Mat;
 
-/// A decoded picture: rows of blue, green and red bytes.
+/// A picture as its source gives it.
+#[derive(Debug)]
+pub enum Picture {
+    /// Decoded: rows of blue, green and red bytes (`CV_8UC3` in OpenCV's own order, blue first).
+    Pixels(Mat),
+    /// The camera's own JPEG, not looked into yet.
+    Jpeg(Vec<u8>),
+}
+
+/// A picture fresh from its source.
 #[derive(Debug)]
 pub struct RawFrame {
-    /// The pixels, `CV_8UC3` in OpenCV's own order, blue first.
-    pub pixels: Mat,
-    /// When the picture was captured, by this process's clock.
+    /// The picture.
+    pub picture: Picture,
+    /// Its moments.
+    pub taken: Taken,
+}
+
+/// A picture's moments before it is encoded, by this process's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Taken {
+    /// When it was captured.
     pub captured_at: Timestamp,
-    /// When it was read and decoded, by this process's clock.
+    /// When it was in hand.
     pub read_at: Timestamp,
 }
 
@@ -19,10 +35,8 @@ pub struct RawFrame {
 pub struct Frame {
     /// The encoded bytes.
     pub payload: Vec<u8>,
-    /// When the picture was captured, by this process's clock.
-    pub captured_at: Timestamp,
-    /// When it was read and decoded, before it was encoded, by this process's clock.
-    pub read_at: Timestamp,
+    /// When it was captured and in hand.
+    pub taken: Taken,
     /// Width in pixels.
     pub width: u32,
     /// Height in pixels.

@@ -13,13 +13,19 @@ use crate::picture::Frame;
 pub struct Tally {
     published: AtomicU64,
     dropped: AtomicU64,
+    damaged: AtomicU64,
     bytes: AtomicU64,
 }
 
 impl Tally {
-    /// Counts pictures that were dropped, by whomever in this process.
+    /// Counts pictures that were dropped because this process was too slow for them.
     pub fn drop_frames(&self, count: u64) {
         self.dropped.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// Counts a picture that came damaged.
+    pub fn note_damage(&self) {
+        self.damaged.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Pictures published.
@@ -27,7 +33,12 @@ impl Tally {
         self.published.load(Ordering::Relaxed)
     }
 
-    /// Pictures dropped.
+    /// Pictures that came damaged.
+    pub fn damaged(&self) -> u64 {
+        self.damaged.load(Ordering::Relaxed)
+    }
+
+    /// Pictures dropped because this process was too slow.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
@@ -55,8 +66,8 @@ impl Outlet {
     pub fn publish(&mut self, frame: Frame) {
         let bytes = frame.payload.len() as u64;
         let taken = self.track.publish(OutgoingFrame {
-            captured_at: frame.captured_at,
-            read_at: frame.read_at,
+            captured_at: frame.taken.captured_at,
+            read_at: frame.taken.read_at,
             // Every JPEG can be decoded alone.
             flags: FrameFlags::KEYFRAME,
             width: frame.width,

@@ -8,6 +8,8 @@ use fanlight_bus::clock;
 use fanlight_protocol::{StreamName, StreamState, Timestamp};
 
 use crate::bell::Bell;
+use crate::pixels::Size;
+use crate::source::About;
 use crate::stall;
 
 /// A source notices its own silence and knows more about it. Only where it is stuck for this much longer, others say so.
@@ -30,7 +32,10 @@ struct Inside {
     /// When the last picture came.
     picture_at: Instant,
     interval: Option<Duration>,
-    size: (u32, u32),
+    /// What its pictures measure; 0 while unknown.
+    size: Size,
+    /// Nobody watches, and so no pictures are read.
+    resting: bool,
     /// Why its pictures are not published, though they come.
     refused: Option<Refused>,
 }
@@ -59,8 +64,8 @@ pub struct Report {
     pub reason: String,
     /// Since when.
     pub since: Timestamp,
-    /// Width and height of its pictures; 0 while unknown.
-    pub size: (u32, u32),
+    /// Width and height of its full pictures; 0 while unknown.
+    pub size: Size,
 }
 
 impl Status {
@@ -72,6 +77,7 @@ impl Status {
             picture_at: Instant::now(),
             interval: None,
             size: (0, 0),
+            resting: false,
             refused: None,
         };
         Self { name, source: source.to_string(), bell, inside: Mutex::new(inside) }
@@ -88,16 +94,27 @@ impl Status {
     }
 
     /// The source is open.
-    pub fn opened(&self, description: &str, interval: Option<Duration>) {
-        self.lock().interval = interval;
-        tracing::debug!(stream = %self.name, source = self.source, "opened: {description}");
+    pub fn opened(&self, about: &About) {
+        self.lock().interval = about.interval;
+        tracing::debug!(stream = %self.name, source = self.source, "opened: {}", about.description);
+    }
+
+    /// Nobody watches, and so no pictures are read until somebody does.
+    pub fn rests(&self) {
+        self.lock().resting = true;
+        self.bell.ring();
     }
 
     /// A picture came; `description` is what to log of the source if it is the first.
     pub fn picture(&self, description: &str) {
         let mut inside = self.lock();
         inside.picture_at = Instant::now();
+        let rested = std::mem::take(&mut inside.resting);
         if inside.phase == Phase::Well {
+            drop(inside);
+            if rested {
+                self.bell.ring();
+            }
             return;
         }
         let (before, was_since) = (inside.enter(Phase::Well), inside.since);
@@ -115,13 +132,18 @@ impl Status {
         self.bell.ring();
     }
 
-    /// Pictures are published, and have this size.
-    pub fn published(&self, size: (u32, u32)) {
-        let mut inside = self.lock();
-        let resized = std::mem::replace(&mut inside.size, size) != size;
-        let refused = inside.refused.take().is_some();
-        drop(inside);
-        if resized || refused {
+    /// Full pictures have this size.
+    pub fn measures(&self, size: Size) {
+        let resized = std::mem::replace(&mut self.lock().size, size) != size;
+        if resized {
+            self.bell.ring();
+        }
+    }
+
+    /// Pictures are published.
+    pub fn published(&self) {
+        let refused = self.lock().refused.take().is_some();
+        if refused {
             self.bell.ring();
         }
     }
@@ -169,7 +191,8 @@ impl Status {
     pub fn check_stall(&self, now: Instant) {
         let inside = self.lock();
         let silent = now.saturating_duration_since(inside.picture_at);
-        let stuck = inside.phase == Phase::Well && silent > stall::limit(inside.interval) + STUCK;
+        let reads = inside.phase == Phase::Well && !inside.resting;
+        let stuck = reads && silent > stall::limit(inside.interval) + STUCK;
         drop(inside);
         if stuck {
             self.failing("no picture, and the source does not answer");
@@ -185,7 +208,8 @@ impl Status {
         }
         let (state, reason) = match &inside.phase {
             Phase::Opening => (StreamState::Offline, "opening"),
-            Phase::Well if watched => (StreamState::Live, ""),
+            // It is live again once there is a picture.
+            Phase::Well if watched && !inside.resting => (StreamState::Live, ""),
             Phase::Well => (StreamState::Idle, ""),
             Phase::Failing(reason) => (StreamState::Offline, reason.as_str()),
             Phase::Ended => (StreamState::Ended, ""),
@@ -246,14 +270,26 @@ mod tests {
         status.refused("too large");
         status.picture("test");
         assert_eq!(state(&status, true), (StreamState::Offline, "too large".into()));
-        status.published((64, 48));
+        status.published();
         assert_eq!(state(&status, true), (StreamState::Live, String::new()));
+    }
+
+    #[test]
+    fn a_source_that_rests_is_idle_until_a_picture_comes_and_never_stuck() {
+        let status = status();
+        status.picture("test");
+        status.rests();
+        status.check_stall(Instant::now() + Duration::from_secs(3600));
+        assert_eq!(state(&status, true).0, StreamState::Idle);
+        status.picture("test");
+        assert_eq!(state(&status, true).0, StreamState::Live);
     }
 
     #[test]
     fn a_source_that_is_stuck_is_offline_and_the_next_picture_ends_that() {
         let status = status();
-        status.opened("test", Some(Duration::from_millis(33)));
+        let interval = Some(Duration::from_millis(33));
+        status.opened(&About { interval, ..About::default() });
         status.picture("test");
         let now = Instant::now();
         status.check_stall(now + Duration::from_secs(2));

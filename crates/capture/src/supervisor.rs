@@ -1,65 +1,119 @@
-//! Keeps one source going: opens it, hands its pictures over, and tries again when it fails.
+//! Keeps one source going: opens it when it is watched, hands its pictures over, lets it rest when nobody watches any more,
+//! and tries again when it fails.
 
 use std::time::{Duration, Instant};
 
 use fanlight_bus::clock;
-use fanlight_program::stop::Shutdown;
 
 use crate::backoff::Backoff;
-use crate::hand_over::HandOver;
-use crate::picture::RawFrame;
-use crate::source::{Grabbed, Source, SourceError};
+use crate::picture::{RawFrame, Taken};
+use crate::shift::Shift;
+use crate::source::{Grabbed, Opener, Source, SourceError};
 use crate::stall;
 use crate::status::Status;
+
+/// To let go of a camera or connection may take so long.
+const CLOSE_WITHIN: Duration = Duration::from_secs(20);
+/// To open one, with all its time-outs.
+const OPEN_WITHIN: Duration = Duration::from_secs(60);
 
 /// What a source's pictures are for.
 pub trait Audience {
     /// Whether anybody wants them now.
     fn is_watching(&self) -> bool;
-    /// Pictures were dropped.
+    /// Waits until somebody does, at most so long, or until all is over.
+    fn wait(&self, at_most: Duration);
+    /// A used buffer for the next picture's pixels.
+    fn buffer(&self) -> opencv::core::Mat;
+    /// Takes a picture.
+    ///
+    /// # Errors
+    /// Where it is damaged.
+    fn take(&self, frame: RawFrame) -> Result<(), SourceError>;
+    /// A picture came damaged.
+    fn damaged(&self);
+    /// Pictures were passed over because this process came too late for them.
     fn dropped(&self, count: u64);
 }
 
-/// Opens a source and hands its pictures over until it ends or `stop` is requested.
+/// How a source is kept.
+#[derive(Debug, Default)]
+pub struct Keeping {
+    /// Waits after failures.
+    pub backoff: Backoff,
+    /// Keep it open while nobody watches.
+    pub open: bool,
+}
+
+/// Opens a source and hands its pictures over, as long as it is watched and again and again, until it ends or the shift does.
 pub fn run(
-    mut open: impl FnMut() -> Result<Box<dyn Source>, SourceError>,
-    place: &HandOver,
+    opener: &mut impl Opener,
+    mut keeping: Keeping,
     audience: &impl Audience,
     status: &Status,
-    stop: &Shutdown,
+    shift: &Shift,
 ) {
-    let mut backoff = Backoff::default();
-    while !stop.is_requested() {
-        let mut run = Run { place, audience, status, stop, began: None };
-        let reason = match open().and_then(|mut source| run.pump(source.as_mut())) {
-            Ok(()) => return status.ended(),
+    while !shift.is_over() {
+        let mut run = Run { opener, keep_open: keeping.open, audience, status, shift, began: None };
+        let reason = match run.once() {
+            Ok(Finish::Unwatched) => match run.rest() {
+                Ok(()) => continue,
+                Err(gone) => gone,
+            },
+            Ok(Finish::Ended) => return status.ended(),
             Err(SourceError::Stopped) => return,
             Err(reason) => reason,
         };
-        status.failing(&reason.to_string());
+        if shift.is_over() {
+            return;
+        }
         let well_for = run.began.map_or(Duration::ZERO, |began| began.elapsed());
-        stop.wait_timeout(backoff.wait(well_for, fastrand::f64()));
+        status.failing(&reason.to_string());
+        shift.rest();
+        shift.over().wait_timeout(keeping.backoff.wait(well_for, fastrand::f64()));
     }
 }
 
+/// Why a source that did not fail gives no more pictures.
+enum Finish {
+    /// It came to its end.
+    Ended,
+    /// It was closed, because nobody watches.
+    Unwatched,
+}
+
 /// From one opening to the next.
-struct Run<'a, A> {
-    place: &'a HandOver,
+struct Run<'a, O, A> {
+    opener: &'a mut O,
+    keep_open: bool,
     audience: &'a A,
     status: &'a Status,
-    stop: &'a Shutdown,
+    shift: &'a Shift,
     /// When the first picture came.
     began: Option<Instant>,
 }
 
-impl<A: Audience> Run<'_, A> {
-    /// Hands pictures over until the source ends.
-    fn pump(&mut self, source: &mut dyn Source) -> Result<(), SourceError> {
+impl<O: Opener, A: Audience> Run<'_, O, A> {
+    /// From opening the source to closing it.
+    fn once(&mut self) -> Result<Finish, SourceError> {
+        self.shift.begin("opening", OPEN_WITHIN);
+        let mut source = self.opener.open(self.shift.over())?;
+        let finish = self.pump(source.as_mut());
+        self.shift.begin("closing", CLOSE_WITHIN);
+        drop(source);
+        self.shift.rest();
+        finish
+    }
+
+    /// Hands pictures over until the source ends or nobody wants them.
+    fn pump(&mut self, source: &mut dyn Source) -> Result<Finish, SourceError> {
         let about = source.about().clone();
-        self.status.opened(&about.description, about.interval);
+        self.status.opened(&about);
         let mut whole_at = Instant::now();
-        while let Some(grabbed) = source.grab()? {
-            if self.stop.is_requested() {
+        loop {
+            self.shift.begin("reading", self.opener.patience());
+            let Some(grabbed) = source.grab()? else { return Ok(Finish::Ended) };
+            if self.shift.is_over() {
                 return Err(SourceError::Stopped);
             }
             match self.hand_over(source, grabbed) {
@@ -68,29 +122,49 @@ impl<A: Audience> Run<'_, A> {
                     return Err(damage);
                 }
                 Err(damage) => {
-                    self.audience.dropped(1);
+                    self.audience.damaged();
                     tracing::debug!(stream = %self.status.name(), %damage, "a picture was passed over");
                     continue;
                 }
             }
             self.began.get_or_insert_with(Instant::now);
             self.status.picture(&about.description);
+            if !self.audience.is_watching() && !self.keep_open {
+                if !source.can_pause() {
+                    return Ok(Finish::Unwatched);
+                }
+                self.rest()?;
+                source.resume();
+            }
         }
-        Ok(())
     }
 
-    /// Nobody watching, the picture is not even made.
+    /// Nobody watching, the picture is not even made; but the first one tells how large they are.
     fn hand_over(&self, source: &mut dyn Source, grabbed: Grabbed) -> Result<(), SourceError> {
-        if !self.audience.is_watching() {
+        if !self.audience.is_watching() && self.began.is_some() {
             return Ok(());
         }
-        let mut pixels = self.place.buffer();
-        source.retrieve(&mut pixels)?;
-        let (captured_at, read_at) = (grabbed.captured_at, clock::now());
-        let replaced = self.place.put(RawFrame { pixels, captured_at, read_at });
-        let dropped = grabbed.skipped + u64::from(replaced);
-        if dropped > 0 {
-            self.audience.dropped(dropped);
+        if grabbed.skipped > 0 {
+            self.audience.dropped(grabbed.skipped);
+        }
+        let picture = source.retrieve(self.audience.buffer())?;
+        let taken = Taken { captured_at: grabbed.captured_at, read_at: clock::now() };
+        self.audience.take(RawFrame { picture, taken })
+    }
+
+    /// Waits for somebody to watch. Now and then it looks whether the source is still there.
+    fn rest(&self) -> Result<(), SourceError> {
+        self.status.rests();
+        while !self.audience.is_watching() {
+            self.shift.rest();
+            self.audience.wait(self.opener.look_every());
+            if self.shift.is_over() {
+                return Err(SourceError::Stopped);
+            }
+            if !self.audience.is_watching() {
+                self.shift.begin("looking", OPEN_WITHIN);
+                self.opener.look()?;
+            }
         }
         Ok(())
     }
@@ -100,24 +174,31 @@ impl<A: Audience> Run<'_, A> {
 mod tests {
     use super::*;
     use crate::bell::Bell;
+    use crate::picture::Picture;
     use crate::source::About;
+    use fanlight_program::stop::Shutdown;
     use fanlight_protocol::{StreamState, Timestamp};
     use opencv::core::Mat;
-    use std::cell::Cell;
+    use std::cell::{Cell, RefCell};
+    use std::rc::Rc;
 
     /// What a scripted source does next.
-    #[derive(Clone, Copy)]
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     enum Act {
         Picture,
         Damaged,
         Fail,
         End,
+        /// The last viewer leaves before this picture.
+        Leave,
     }
 
     struct Scripted {
         acts: std::vec::IntoIter<Act>,
         about: About,
         damaged: bool,
+        pauses: bool,
+        stage: Rc<Stage>,
     }
 
     impl Source for Scripted {
@@ -126,70 +207,155 @@ mod tests {
         }
         fn grab(&mut self) -> Result<Option<Grabbed>, SourceError> {
             match self.acts.next() {
-                Some(act @ (Act::Picture | Act::Damaged)) => {
-                    self.damaged = matches!(act, Act::Damaged);
+                Some(act @ (Act::Picture | Act::Damaged | Act::Leave)) => {
+                    self.damaged = act == Act::Damaged;
+                    self.stage.watched.set(act != Act::Leave);
                     Ok(Some(Grabbed { captured_at: Timestamp::default(), skipped: 0 }))
                 }
                 Some(Act::Fail) => Err(SourceError::Unplugged("/dev/video0".into())),
                 Some(Act::End) | None => Ok(None),
             }
         }
-        fn retrieve(&mut self, _: &mut Mat) -> Result<(), SourceError> {
-            if self.damaged { Err(SourceError::NotAVideo("damaged".into())) } else { Ok(()) }
-        }
-    }
-
-    #[derive(Default)]
-    struct Viewers {
-        dropped: Cell<u64>,
-    }
-
-    impl Audience for Viewers {
-        fn is_watching(&self) -> bool {
-            true
-        }
-        fn dropped(&self, count: u64) {
-            self.dropped.set(self.dropped.get() + count);
-        }
-    }
-
-    /// Plays the acts of one opening after another; returns the status and what was dropped.
-    fn played(openings: Vec<Vec<Act>>) -> (Status, u64) {
-        let mut openings = openings.into_iter();
-        let open = || match openings.next() {
-            Some(acts) => {
-                let acts = acts.into_iter();
-                Ok(Box::new(Scripted { acts, about: About::default(), damaged: false })
-                    as Box<dyn Source>)
+        fn retrieve(&mut self, _: Mat) -> Result<Picture, SourceError> {
+            match self.damaged {
+                true => Err(SourceError::NotAVideo("damaged".into())),
+                false => Ok(Picture::Jpeg(Vec::new())),
             }
-            None => Err(SourceError::Stopped),
-        };
-        let status = Status::new("cam".parse().unwrap(), &"script", Bell::default());
-        let viewers = Viewers::default();
-        run(open, &HandOver::default(), &viewers, &status, &Shutdown::new());
-        (status, viewers.dropped.get())
+        }
+        fn can_pause(&self) -> bool {
+            self.pauses
+        }
+        fn resume(&mut self) {
+            self.stage.log.borrow_mut().push("resumed");
+        }
+    }
+
+    impl Drop for Scripted {
+        fn drop(&mut self) {
+            self.stage.log.borrow_mut().push("closed");
+        }
+    }
+
+    /// Where the script plays: viewers, who come back as soon as somebody waits for them, and what happened.
+    struct Stage {
+        watched: Cell<bool>,
+        damaged: Cell<u64>,
+        taken: Cell<u64>,
+        log: RefCell<Vec<&'static str>>,
+        status: Status,
+        shift: Shift,
+    }
+
+    impl Audience for Stage {
+        fn is_watching(&self) -> bool {
+            self.watched.get()
+        }
+        fn wait(&self, _: Duration) {
+            assert_eq!(self.status.report(false).state, StreamState::Idle);
+            self.log.borrow_mut().push("waited");
+            self.watched.set(true);
+        }
+        fn buffer(&self) -> Mat {
+            Mat::default()
+        }
+        fn take(&self, _: RawFrame) -> Result<(), SourceError> {
+            self.taken.set(self.taken.get() + 1);
+            Ok(())
+        }
+        fn damaged(&self) {
+            self.damaged.set(self.damaged.get() + 1);
+        }
+        fn dropped(&self, _: u64) {}
+    }
+
+    struct Script {
+        openings: std::vec::IntoIter<Vec<Act>>,
+        pauses: bool,
+        stage: Rc<Stage>,
+    }
+
+    impl Opener for Script {
+        fn open(&mut self, _: &Shutdown) -> Result<Box<dyn Source>, SourceError> {
+            let acts = self.openings.next().ok_or(SourceError::Stopped)?.into_iter();
+            let (about, pauses, stage) = (About::default(), self.pauses, self.stage.clone());
+            Ok(Box::new(Scripted { acts, about, damaged: false, pauses, stage }))
+        }
+        fn look(&self) -> Result<(), SourceError> {
+            Ok(())
+        }
+    }
+
+    fn stage() -> Rc<Stage> {
+        Rc::new(Stage {
+            watched: Cell::new(true),
+            damaged: Cell::default(),
+            taken: Cell::default(),
+            log: RefCell::default(),
+            status: Status::new("cam".parse().unwrap(), &"script", Bell::default()),
+            shift: Shift::default(),
+        })
+    }
+
+    /// Plays the acts of one opening after another.
+    fn play(stage: &Rc<Stage>, openings: Vec<Vec<Act>>, pauses: bool, open: bool) {
+        let mut script = Script { openings: openings.into_iter(), pauses, stage: stage.clone() };
+        let keeping = Keeping { backoff: Backoff::none(), open };
+        run(&mut script, keeping, &**stage, &stage.status, &stage.shift);
+    }
+
+    fn played(openings: Vec<Vec<Act>>) -> Rc<Stage> {
+        let stage = stage();
+        play(&stage, openings, false, false);
+        stage
     }
 
     #[test]
-    fn what_ends_has_ended() {
-        let (status, dropped) = played(vec![vec![Act::Picture, Act::End]]);
-        assert_eq!(status.report(true).state, StreamState::Ended);
-        assert_eq!(dropped, 0);
+    fn a_source_that_ends_has_ended() {
+        let stage = played(vec![vec![Act::Picture, Act::End]]);
+        assert_eq!(stage.status.report(true).state, StreamState::Ended);
+        assert_eq!(stage.taken.get(), 1);
     }
 
     #[test]
-    fn what_fails_is_offline_and_tried_again() {
-        let (status, _) = played(vec![vec![Act::Picture, Act::Fail]]);
-        assert_eq!(status.report(true).state, StreamState::Offline);
-        assert_eq!(status.report(true).reason, "unplugged: /dev/video0");
-        let (status, _) = played(vec![vec![Act::Fail], vec![Act::Picture, Act::End]]);
-        assert_eq!(status.report(true).state, StreamState::Ended);
+    fn a_source_that_fails_is_offline_with_the_reason_and_opened_again() {
+        let stage = played(vec![vec![Act::Picture, Act::Fail]]);
+        let report = stage.status.report(true);
+        assert_eq!(
+            (report.state, report.reason.as_str()),
+            (StreamState::Offline, "unplugged: /dev/video0")
+        );
+        let stage = played(vec![vec![Act::Picture, Act::Fail], vec![Act::Picture, Act::End]]);
+        assert_eq!(stage.status.report(true).state, StreamState::Ended);
+        assert_eq!(*stage.log.borrow(), ["closed", "closed"], "released before it is opened again");
     }
 
     #[test]
-    fn replaced_and_damaged_pictures_are_counted() {
-        let (_, dropped) =
-            played(vec![vec![Act::Picture, Act::Damaged, Act::Picture, Act::Picture]]);
-        assert_eq!(dropped, 3);
+    fn a_damaged_picture_is_counted_and_passed_over() {
+        let stage = played(vec![vec![Act::Picture, Act::Damaged, Act::Picture, Act::End]]);
+        assert_eq!((stage.taken.get(), stage.damaged.get()), (2, 1));
+        assert_eq!(stage.status.report(true).state, StreamState::Ended);
+    }
+
+    #[test]
+    fn an_unwatched_source_is_closed_and_opened_for_the_next_viewer() {
+        let leaves = vec![Act::Picture, Act::Leave];
+        let stage = played(vec![leaves, vec![Act::Picture, Act::End]]);
+        assert_eq!(*stage.log.borrow(), ["closed", "waited", "closed"]);
+        assert_eq!(stage.taken.get(), 2, "what nobody watches is not even made");
+    }
+
+    #[test]
+    fn one_that_can_pause_stays_open_and_goes_on() {
+        let stage = stage();
+        play(&stage, vec![vec![Act::Picture, Act::Leave, Act::Picture, Act::End]], true, false);
+        assert_eq!(*stage.log.borrow(), ["waited", "resumed", "closed"]);
+    }
+
+    #[test]
+    fn one_that_is_kept_open_goes_on_reading() {
+        let stage = stage();
+        play(&stage, vec![vec![Act::Picture, Act::Leave, Act::Leave, Act::End]], false, true);
+        assert_eq!(*stage.log.borrow(), ["closed"]);
+        assert_eq!(stage.taken.get(), 1);
     }
 }

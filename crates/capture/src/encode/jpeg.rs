@@ -1,11 +1,11 @@
 //! JPEG, through OpenCV.
 
 use fanlight_protocol::MAX_PAYLOAD;
-use opencv::core::{MatTraitConst, Vector, VectorToVec};
+use opencv::core::{Mat, MatTraitConst, Vector, VectorToVec};
 use opencv::imgcodecs::{self, IMWRITE_JPEG_QUALITY};
 
 use super::EncodeError;
-use crate::picture::{Frame, RawFrame};
+use crate::picture::{Frame, Taken};
 
 /// Largest side that libjpeg encodes, in pixels (`JPEG_MAX_DIMENSION` in its `jmorecfg.h`).
 pub const MAX_SIDE: u32 = 65_500;
@@ -56,24 +56,18 @@ impl JpegEncoder {
     ///
     /// # Errors
     /// When its size cannot be, or its bytes are too many.
-    pub fn encode(&mut self, raw: &RawFrame) -> Result<Frame, EncodeError> {
-        let (width, height) = (raw.pixels.cols() as u32, raw.pixels.rows() as u32);
+    pub fn encode(&mut self, pixels: &Mat, taken: Taken) -> Result<Frame, EncodeError> {
+        let (width, height) = (pixels.cols() as u32, pixels.rows() as u32);
         if !(1..=MAX_SIDE).contains(&width) || !(1..=MAX_SIDE).contains(&height) {
             return Err(EncodeError::Size(width, height));
         }
         let failed = |error: opencv::Error| EncodeError::Encoder(error.message);
-        let done = imgcodecs::imencode(".jpg", &raw.pixels, &mut self.bytes, &self.parameters)
+        let done = imgcodecs::imencode(".jpg", pixels, &mut self.bytes, &self.parameters)
             .map_err(failed)?;
         match self.bytes.len() {
             _ if !done => Err(EncodeError::Encoder("OpenCV does not say why".into())),
             length if length > MAX_PAYLOAD => Err(EncodeError::TooLarge(length)),
-            _ => Ok(Frame {
-                payload: self.bytes.to_vec(),
-                captured_at: raw.captured_at,
-                read_at: raw.read_at,
-                width,
-                height,
-            }),
+            _ => Ok(Frame { payload: self.bytes.to_vec(), taken, width, height }),
         }
     }
 }
@@ -82,35 +76,35 @@ impl JpegEncoder {
 mod tests {
     use super::*;
     use fanlight_protocol::Timestamp;
-    use opencv::core::{CV_8UC3, Mat, Scalar};
+    use opencv::core::{CV_8UC3, Scalar};
 
-    fn raw(width: i32, height: i32) -> RawFrame {
-        let at = Timestamp::from_micros(42);
-        let pixels =
-            Mat::new_rows_cols_with_default(height, width, CV_8UC3, Scalar::all(90.0)).unwrap();
-        RawFrame { pixels, captured_at: at, read_at: at }
+    const TAKEN: Taken =
+        Taken { captured_at: Timestamp::from_micros(42), read_at: Timestamp::from_micros(43) };
+
+    fn grey(width: i32, height: i32) -> Mat {
+        Mat::new_rows_cols_with_default(height, width, CV_8UC3, Scalar::all(90.0)).unwrap()
     }
 
     #[test]
     fn a_picture_becomes_a_jpeg_that_keeps_size_and_time() {
-        let frame = JpegEncoder::new(Quality::default()).encode(&raw(64, 48)).unwrap();
+        let frame = JpegEncoder::new(Quality::default()).encode(&grey(64, 48), TAKEN).unwrap();
         assert!(frame.payload.starts_with(&[0xff, 0xd8]) && frame.payload.ends_with(&[0xff, 0xd9]));
-        assert_eq!((frame.width, frame.height, frame.captured_at.micros()), (64, 48, 42));
+        assert_eq!((frame.width, frame.height, frame.taken), (64, 48, TAKEN));
     }
 
     #[test]
     fn a_size_that_cannot_be_is_refused() {
         let mut encoder = JpegEncoder::new(Quality::default());
-        let none = RawFrame { pixels: Mat::default(), ..raw(1, 1) };
-        assert_eq!(encoder.encode(&none).unwrap_err(), EncodeError::Size(0, 0));
-        assert_eq!(encoder.encode(&raw(65_501, 1)).unwrap_err(), EncodeError::Size(65_501, 1));
+        let mut refused = |pixels: &Mat| encoder.encode(pixels, TAKEN).unwrap_err();
+        assert_eq!(refused(&Mat::default()), EncodeError::Size(0, 0));
+        assert_eq!(refused(&grey(65_501, 1)), EncodeError::Size(65_501, 1));
     }
 
     #[test]
     fn too_many_bytes_are_refused_with_their_number() {
-        let mut noise = raw(5000, 4000);
-        opencv::core::randu(&mut noise.pixels, &Scalar::all(0.0), &Scalar::all(255.0)).unwrap();
-        let best = JpegEncoder::new(Quality::try_from(100).unwrap()).encode(&noise);
+        let mut noise = grey(5000, 4000);
+        opencv::core::randu(&mut noise, &Scalar::all(0.0), &Scalar::all(255.0)).unwrap();
+        let best = JpegEncoder::new(Quality::try_from(100).unwrap()).encode(&noise, TAKEN);
         assert!(
             matches!(best, Err(EncodeError::TooLarge(length)) if length > MAX_PAYLOAD),
             "{best:?}"

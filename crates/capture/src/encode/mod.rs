@@ -1,5 +1,9 @@
 //! Pixels to bytes. Knows nothing of where pictures come from and where they go.
+//!
+//! - [`jpeg`]: pixels to JPEG;
+//! - [`camera_jpeg`]: a JPEG that a camera has encoded already, made fit to be passed on.
 
+pub mod camera_jpeg;
 pub mod jpeg;
 
 use fanlight_protocol::MAX_PAYLOAD;

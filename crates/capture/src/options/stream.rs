@@ -6,35 +6,32 @@ use std::fmt;
 use anyhow::{Context, bail};
 use fanlight_program::secret::{Masked, expand_env};
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{MapAccess, Visitor};
+use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::StreamSettings;
-use crate::encode::jpeg::Quality;
+use super::wishes::Wishes;
 
 /// A stream in the table of a file: a source, or a table of its own.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct StreamInFile {
-    source: Masked,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    quality: Option<u32>,
-}
+#[serde(transparent)]
+pub(super) struct StreamInFile(Wishes);
 
 /// The streams of a file.
 pub(super) fn of_table(
     table: &BTreeMap<String, StreamInFile>,
-    quality: Quality,
+    of_all: &Wishes,
 ) -> anyhow::Result<Vec<StreamSettings>> {
-    let stream = |(name, stream): (&String, &StreamInFile)| {
-        let own = stream.quality.map(Quality::try_from).transpose();
-        let quality = own.with_context(|| format!("streams.{name}"))?.unwrap_or(quality);
-        settings(name, stream.source.expose(), quality).with_context(|| format!("streams.{name}"))
+    let stream = |(name, StreamInFile(own)): (&String, &StreamInFile)| {
+        let source = own.source.as_ref().map_or("", Masked::expose);
+        let settings = settings(name, source, own.clone(), of_all);
+        settings.with_context(|| format!("streams.{name}"))
     };
     table.iter().map(stream).collect()
 }
 
 /// The streams of flags or environment.
-pub(super) fn of_list(list: &[Masked], quality: Quality) -> anyhow::Result<Vec<StreamSettings>> {
+pub(super) fn of_list(list: &[Masked], of_all: &Wishes) -> anyhow::Result<Vec<StreamSettings>> {
     let items = list.iter().flat_map(|item| split(item.expose()));
     items
         .map(|item| {
@@ -42,13 +39,40 @@ pub(super) fn of_list(list: &[Masked], quality: Quality) -> anyhow::Result<Vec<S
                 bail!("--stream {}: write it as NAME=SOURCE", Masked::from(item));
             };
             // Not the source: it may hold a password, and the error behind this says what matters of it.
-            settings(name, source, quality).with_context(|| format!("--stream {name}"))
+            settings(name, source, Wishes::default(), of_all)
+                .with_context(|| format!("--stream {name}"))
         })
         .collect()
 }
 
-fn settings(name: &str, source: &str, quality: Quality) -> anyhow::Result<StreamSettings> {
-    Ok(StreamSettings { name: name.parse()?, source: expand_env(source)?.parse()?, quality })
+fn settings(
+    name: &str,
+    source: &str,
+    own: Wishes,
+    of_all: &Wishes,
+) -> anyhow::Result<StreamSettings> {
+    let name = name.parse()?;
+    let (source, behind) = behind(source);
+    let mut wishes = Wishes::default();
+    for (key, value) in behind {
+        wishes.set(key, value)?;
+    }
+    wishes.or(&own).or(of_all).settle(name, expand_env(source)?.parse()?)
+}
+
+/// A source, and what stands behind it: `/dev/video0#rotate=180#quality=70`. Another `#` belongs to the source.
+fn behind(text: &str) -> (&str, Vec<(&str, &str)>) {
+    let starts: Vec<usize> =
+        text.match_indices('#').map(|(at, _)| at).filter(|at| key_at(&text[at + 1..])).collect();
+    let ends = starts.iter().skip(1).copied().chain([text.len()]);
+    let pairs =
+        starts.iter().zip(ends).filter_map(|(start, end)| text[start + 1..end].split_once('='));
+    (&text[..starts.first().copied().unwrap_or(text.len())], pairs.collect())
+}
+
+fn key_at(text: &str) -> bool {
+    let key = text.bytes().take_while(|b| b.is_ascii_lowercase() || *b == b'-').count();
+    key > 0 && text[key..].starts_with('=')
 }
 
 /// Splits where white space is followed by another `NAME=`, as in the environment. Other white space belongs to the
@@ -82,22 +106,19 @@ impl<'de> Visitor<'de> for TextOrTable {
     type Value = StreamInFile;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a source in quotes, or a table with source and quality")
+        f.write_str("a source in quotes, or a table with a source")
     }
 
     fn visit_str<E>(self, text: &str) -> Result<StreamInFile, E> {
-        Ok(StreamInFile { source: text.into(), quality: None })
+        Ok(StreamInFile(Wishes { source: Some(text.into()), ..Wishes::default() }))
     }
 
     fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<StreamInFile, M::Error> {
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Table {
-            source: Masked,
-            quality: Option<u32>,
+        let wishes = Wishes::deserialize(MapAccessDeserializer::new(map))?;
+        match wishes.source {
+            Some(_) => Ok(StreamInFile(wishes)),
+            None => Err(M::Error::missing_field("source")),
         }
-        let Table { source, quality } = Table::deserialize(MapAccessDeserializer::new(map))?;
-        Ok(StreamInFile { source, quality })
     }
 }
 
@@ -116,8 +137,35 @@ mod tests {
 
     #[test]
     fn an_error_names_the_stream_but_no_password() {
-        let error = of_list(&["Door=rtsp://admin:hunter2@host/".into()], Quality::default());
+        let error = of_list(&["Door=rtsp://admin:hunter2@host/".into()], &Wishes::default());
         let text = format!("{:#}", error.unwrap_err());
         assert!(text.contains("Door") && !text.contains("hunter2"), "{text}");
+    }
+
+    #[test]
+    fn what_stands_behind_a_source_is_of_its_stream_alone() {
+        assert_eq!(behind("/dev/video0"), ("/dev/video0", vec![]));
+        assert_eq!(behind("take #3.mp4"), ("take #3.mp4", vec![]));
+        let (source, pairs) = behind("rtsp://host/a?b=c#rotate=180#rendition=half=50%,fps=5");
+        assert_eq!(source, "rtsp://host/a?b=c");
+        assert_eq!(pairs, [("rotate", "180"), ("rendition", "half=50%,fps=5")]);
+        let of_all = Wishes { quality: Some(60), drop_same: Some(3), ..Wishes::default() };
+        let streams = ["a=test#quality=70#rotate=90 b=test".into()];
+        let streams = of_list(&streams, &of_all).unwrap();
+        assert_eq!(streams[0].renditions[0].quality, 70.try_into().unwrap());
+        assert_eq!(streams[1].renditions[0].quality, 60.try_into().unwrap());
+        assert_eq!((streams[0].turn.is_none(), streams[1].turn.is_none()), (false, true));
+        assert!(streams.iter().all(|stream| stream.drop_same == 3));
+        for (bad, rule) in [
+            ("a=test#rotat=90", "rotate"),
+            ("a=test#rotate=45", "270"),
+            ("a=test#quality=x", "not a number"),
+            ("a=test#rendition=half", "NAME=SIZE"),
+            ("a=test#rendition=a=50%#rendition=a=25%", "twice"),
+            ("a=test#drop-same=1000000", "100000"),
+        ] {
+            let error = format!("{:#}", of_list(&[bad.into()], &Wishes::default()).unwrap_err());
+            assert!(error.contains("--stream a") && error.contains(rule), "{bad}: {error}");
+        }
     }
 }

@@ -10,12 +10,13 @@ use fanlight_bus::clock;
 use fanlight_program::stop::Shutdown;
 use opencv::core::{Mat, MatTraitConst};
 use opencv::videoio::{
-    CAP_FFMPEG, CAP_PROP_FPS, CAP_PROP_FRAME_HEIGHT, CAP_PROP_FRAME_WIDTH, CAP_PROP_POS_MSEC,
-    VideoCapture, VideoCaptureTrait, VideoCaptureTraitConst,
+    CAP_FFMPEG, CAP_PROP_FOURCC, CAP_PROP_FPS, CAP_PROP_FRAME_HEIGHT, CAP_PROP_FRAME_WIDTH,
+    CAP_PROP_POS_MSEC, VideoCapture, VideoCaptureTrait, VideoCaptureTraitConst,
 };
 
 use super::pacing::{Pacing, Turn};
-use super::{About, Grabbed, Source, SourceError};
+use super::{About, Grabbed, Source, SourceError, url};
+use crate::picture::Picture;
 
 /// The rate of a recording that does not tell its own: that of European television.
 const USUAL_FPS: f64 = 25.0;
@@ -33,13 +34,41 @@ pub struct File {
     stop: Shutdown,
 }
 
+/// Opens a file, to begin again at its end if `looped`. One that holds JPEGs gives them as they are, unless `pixels` are
+/// wanted.
+///
+/// # Errors
+/// With the reason in words, where it cannot be opened.
+pub fn open(
+    path: &Path,
+    looped: bool,
+    pixels: bool,
+    stop: Shutdown,
+) -> Result<Box<dyn Source>, SourceError> {
+    let video = open_video(path)?;
+    let fourcc = (video.get(CAP_PROP_FOURCC)? as u32).to_le_bytes();
+    if pixels || !fourcc.eq_ignore_ascii_case(b"MJPG") {
+        return Ok(Box::new(File::new(path, looped, video, stop)?));
+    }
+    drop(video);
+    Ok(Box::new(url::Live::of_file(path, looped, stop)?))
+}
+
+/// Whether a file is still there.
+///
+/// # Errors
+/// With the reason in words, where it is not.
+pub fn look(path: &Path) -> Result<(), SourceError> {
+    check(path)
+}
+
 impl File {
-    /// Opens a file, to begin again at its end if `looped`.
-    ///
-    /// # Errors
-    /// With the reason in words, where it cannot be opened.
-    pub fn open(path: &Path, looped: bool, stop: Shutdown) -> Result<Self, SourceError> {
-        let video = open(path)?;
+    fn new(
+        path: &Path,
+        looped: bool,
+        video: VideoCapture,
+        stop: Shutdown,
+    ) -> Result<Self, SourceError> {
         let fps = Some(video.get(CAP_PROP_FPS)?)
             .filter(|fps| (0.01..=1000.0).contains(fps))
             .unwrap_or(USUAL_FPS);
@@ -68,7 +97,7 @@ impl File {
         }
         // Opened anew rather than rewound: not every format can be rewound, and a file that was deleted or replaced
         // in the meantime is noticed.
-        self.video = open(&self.path)?;
+        self.video = open_video(&self.path)?;
         self.read = 0;
         self.pacing.rewind();
         self.advance()
@@ -98,16 +127,24 @@ impl Source for File {
         Err(SourceError::Stopped)
     }
 
-    fn retrieve(&mut self, pixels: &mut Mat) -> Result<(), SourceError> {
-        if self.video.retrieve(pixels, 0)? && !pixels.empty() {
-            Ok(())
+    fn can_pause(&self) -> bool {
+        true
+    }
+
+    fn resume(&mut self) {
+        self.pacing.resume();
+    }
+
+    fn retrieve(&mut self, mut buffer: Mat) -> Result<Picture, SourceError> {
+        if self.video.retrieve(&mut buffer, 0)? && !buffer.empty() {
+            Ok(Picture::Pixels(buffer))
         } else {
             Err(SourceError::NotAVideo(format!("{} holds a damaged picture", self.path.display())))
         }
     }
 }
 
-fn open(path: &Path) -> Result<VideoCapture, SourceError> {
+fn open_video(path: &Path) -> Result<VideoCapture, SourceError> {
     check(path)?;
     // With the scheme, a name such as "cam:1.mp4" is not taken for one.
     let mut url = OsString::from("file:");
@@ -155,7 +192,7 @@ mod tests {
     use super::*;
 
     fn refused(path: &Path) -> String {
-        File::open(path, true, Shutdown::new()).expect_err("refused").to_string()
+        open(path, true, false, Shutdown::new()).map(drop).expect_err("refused").to_string()
     }
 
     #[test]

@@ -20,6 +20,7 @@ use fanlight_program::stop::Shutdown;
 use fanlight_protocol::{StreamName, Timestamp};
 use opencv::core::Mat;
 
+use crate::picture::Picture;
 pub use error::SourceError;
 pub use spec::SourceSpec;
 
@@ -34,11 +35,20 @@ pub trait Source {
     /// When no further picture can be expected of what is open now.
     fn grab(&mut self) -> Result<Option<Grabbed>, SourceError>;
 
-    /// Turns the picture last grabbed into pixels, in `pixels`, whose former content does not matter.
+    /// The picture last grabbed: as the camera's own JPEG where that is to be had, else as pixels in `buffer`, whose former
+    /// content does not matter.
     ///
     /// # Errors
-    /// When the picture cannot be decoded.
-    fn retrieve(&mut self, pixels: &mut Mat) -> Result<(), SourceError>;
+    /// When the picture is damaged.
+    fn retrieve(&mut self, buffer: Mat) -> Result<Picture, SourceError>;
+
+    /// Whether it can stay as it is while nobody watches: it costs nothing, and misses nothing.
+    fn can_pause(&self) -> bool {
+        false
+    }
+
+    /// Goes on after a pause.
+    fn resume(&mut self) {}
 }
 
 /// What a source says of itself once it is open.
@@ -59,27 +69,85 @@ pub struct Grabbed {
     pub skipped: u64,
 }
 
-/// Opens a source. May block for as long as its time-outs say, but for no longer once `stop` was requested.
-///
-/// # Errors
-/// When it cannot be opened; trying again later may help.
-pub fn open(
-    spec: &SourceSpec,
-    name: &StreamName,
-    stop: &Shutdown,
-) -> Result<Box<dyn Source>, SourceError> {
-    Ok(match spec {
-        SourceSpec::Test(mode) => {
-            Box::new(test_picture::TestPicture::new(name, *mode, stop.clone())?)
+/// Opens one source, again and again.
+pub trait Opener {
+    /// Opens it. May block for as long as its time-outs say, but for no longer once `stop` was requested.
+    ///
+    /// # Errors
+    /// When it cannot be opened; trying again later may help.
+    fn open(&mut self, stop: &Shutdown) -> Result<Box<dyn Source>, SourceError>;
+
+    /// Whether it is still there, as far as that can be told without opening it.
+    ///
+    /// # Errors
+    /// When it is not, with the reason.
+    fn look(&self) -> Result<(), SourceError>;
+
+    /// How often that is worth a look.
+    fn look_every(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+
+    /// How long one picture may take before the thread that waits for it counts as stuck: longer than all time-outs of the
+    /// source itself.
+    fn patience(&self) -> Duration {
+        Duration::from_secs(20)
+    }
+}
+
+/// Opens what a user named.
+#[derive(Debug)]
+pub struct Named {
+    spec: SourceSpec,
+    stream: StreamName,
+    /// Take pixels, also where the camera's own JPEG is to be had.
+    pixels: bool,
+}
+
+impl Named {
+    /// Opens this for a stream.
+    pub fn new(spec: SourceSpec, stream: StreamName, pixels: bool) -> Self {
+        Self { spec, stream, pixels }
+    }
+}
+
+impl Opener for Named {
+    fn open(&mut self, stop: &Shutdown) -> Result<Box<dyn Source>, SourceError> {
+        let stop = stop.clone();
+        Ok(match &self.spec {
+            SourceSpec::Test(mode) => {
+                Box::new(test_picture::TestPicture::new(&self.stream, *mode, stop)?)
+            }
+            SourceSpec::Webcam { device, mode } => {
+                Box::new(webcam::Webcam::open(device, *mode, stop)?)
+            }
+            SourceSpec::File { path, looped } => file::open(path, *looped, self.pixels, stop)?,
+            SourceSpec::Url(url) => Box::new(url::Live::open(url, self.pixels, stop)?),
+        })
+    }
+
+    fn look(&self) -> Result<(), SourceError> {
+        match &self.spec {
+            SourceSpec::Test(_) => Ok(()),
+            SourceSpec::Webcam { device, .. } => webcam::look(device),
+            SourceSpec::File { path, .. } => file::look(path),
+            SourceSpec::Url(url) => url::look(url),
         }
-        SourceSpec::Webcam { device, mode } => {
-            Box::new(webcam::Webcam::open(device, *mode, stop.clone())?)
+    }
+
+    fn look_every(&self) -> Duration {
+        match &self.spec {
+            SourceSpec::Url(_) => Duration::from_secs(10),
+            _ => Duration::from_secs(1),
         }
-        SourceSpec::File { path, looped } => {
-            Box::new(file::File::open(path, *looped, stop.clone())?)
+    }
+
+    fn patience(&self) -> Duration {
+        match &self.spec {
+            SourceSpec::Url(_) => Duration::from_secs(60),
+            _ => Duration::from_secs(20),
         }
-        SourceSpec::Url(url) => Box::new(url::Live::open(url, stop.clone())?),
-    })
+    }
 }
 
 /// Sleeps until then, or until `stop` is requested; says whether it was.

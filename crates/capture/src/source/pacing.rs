@@ -57,6 +57,11 @@ impl Pacing {
         }
     }
 
+    /// After a pause: the next picture is due now.
+    pub fn resume(&mut self) {
+        self.last = None;
+    }
+
     /// From one stamp to the next, where that is a believable step forward.
     fn step(&self, from: Duration, to: Duration) -> Duration {
         match to.checked_sub(from) {
@@ -88,6 +93,12 @@ impl Schedule {
         let skipped = number - self.next;
         self.next = number + 1;
         (number, self.start + Duration::from_secs_f64(number as f64 / self.fps), skipped)
+    }
+
+    /// After a pause: what would have been due meanwhile was passed over by nobody.
+    pub fn resume(&mut self, now: Instant) {
+        let elapsed = now.saturating_duration_since(self.start).as_secs_f64();
+        self.next = self.next.max((elapsed * self.fps) as u64);
     }
 }
 
@@ -172,6 +183,20 @@ mod tests {
         }
         let drift = (now - start).as_secs_f64() - 99_999.0 / 29.97;
         assert!(drift.abs() < 0.001, "{drift}");
+    }
+
+    #[test]
+    fn after_a_pause_nothing_counts_as_passed_over_and_the_next_is_due_at_once() {
+        let start = Instant::now();
+        let mut schedule = Schedule::new(start, 10.0);
+        schedule.next(start);
+        schedule.resume(start + millis(60_050));
+        let (number, due, skipped) = schedule.next(start + millis(60_050));
+        assert_eq!((number, due, skipped), (600, start + millis(60_000), 0));
+        let mut pacing = Pacing::new(INTERVAL);
+        pacing.turn(millis(0), start);
+        pacing.resume();
+        assert_eq!(pacing.turn(millis(40), start + millis(100)), Turn::Show(start + millis(100)));
     }
 
     #[test]

@@ -29,7 +29,10 @@ fn a_file_that_is_not_looped_ends() {
     let clip = folder.path().join("clip.mp4");
     make_clip(&clip, 3);
     let capture = capture(&[&format!("clip={}?loop=0", clip.display())]);
-    let ended = viewer(&capture).until("clip", StreamState::Ended);
+    let mut viewer = viewer(&capture);
+    viewer.until("clip", StreamState::Idle);
+    viewer.watch("clip");
+    let ended = viewer.until("clip", StreamState::Ended);
     assert_eq!(ended.source, clip.display().to_string());
 }
 

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use fanlight_capture::encode::jpeg::{JpegEncoder, Quality};
-use fanlight_capture::picture::RawFrame;
+use fanlight_capture::picture::{Picture, Taken};
 use fanlight_capture::source::Source;
 use fanlight_capture::source::test_picture::TestPicture;
 use fanlight_program::stop::Shutdown;
@@ -38,9 +38,11 @@ fn serve(mut connection: TcpStream) -> std::io::Result<()> {
     let mut encoder = JpegEncoder::new(Quality::default());
     loop {
         let captured_at = camera.grab().unwrap().unwrap().captured_at;
-        let mut raw = RawFrame { pixels: Mat::default(), captured_at, read_at: captured_at };
-        camera.retrieve(&mut raw.pixels).unwrap();
-        let jpeg = encoder.encode(&raw).unwrap().payload;
+        let Picture::Pixels(pixels) = camera.retrieve(Mat::default()).unwrap() else {
+            panic!("a test picture is painted");
+        };
+        let taken = Taken { captured_at, read_at: captured_at };
+        let jpeg = encoder.encode(&pixels, taken).unwrap().payload;
         let head = format!("Content-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n", jpeg.len());
         let part = [head.as_bytes(), &jpeg, b"\r\n--next\r\n"].concat();
         connection.write_all(&part)?;

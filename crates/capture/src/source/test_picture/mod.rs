@@ -21,6 +21,7 @@ use opencv::core::{CV_8UC3, Mat, MatTraitConst, MatTraitManual, Rect, Scalar};
 use super::mode::Mode;
 use super::pacing::Schedule;
 use super::{About, Grabbed, Source, SourceError};
+use crate::picture::Picture;
 use beam::Beam;
 use text::Digits;
 
@@ -69,8 +70,17 @@ impl Source for TestPicture {
         Ok(Some(Grabbed { captured_at, skipped }))
     }
 
-    fn retrieve(&mut self, pixels: &mut Mat) -> Result<(), SourceError> {
-        Ok(self.painter.paint(self.grabbed, pixels)?)
+    fn retrieve(&mut self, mut buffer: Mat) -> Result<Picture, SourceError> {
+        self.painter.paint(self.grabbed, &mut buffer)?;
+        Ok(Picture::Pixels(buffer))
+    }
+
+    fn can_pause(&self) -> bool {
+        true
+    }
+
+    fn resume(&mut self) {
+        self.schedule.resume(Instant::now());
     }
 }
 

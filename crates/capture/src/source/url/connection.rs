@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use fanlight_program::secret::Masked;
 use fanlight_program::stop::Shutdown;
-use ffmpeg_next::codec::Parameters;
+use ffmpeg_next::codec::{self, Parameters};
 use ffmpeg_next::format::{self, context::Input};
 use ffmpeg_next::{Dictionary, Packet, Rational, media};
 
-use super::{arrival, trouble};
+use super::arrival;
+use super::place::Place;
 use crate::source::SourceError;
 use crate::stall;
 
@@ -27,11 +27,11 @@ const PLAYLIST_SILENCE: Duration = Duration::from_secs(30);
 /// What FFmpeg may open on behalf of a URL: a playlist must not make it read files of this machine.
 const PROTOCOLS: &str = "http,https,httpproxy,tls,tcp,udp,rtp,rtsp,rtsps,crypto,data";
 
-/// An open URL.
+/// An open place.
 pub(super) struct Connection {
     input: Input,
     deadline: Deadline,
-    url: Masked,
+    place: Place,
     stream: usize,
     time_base: Rational,
     live: bool,
@@ -40,30 +40,43 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Connects and finds out what comes.
-    pub(super) fn open(url: &Masked, stop: Shutdown) -> Result<Self, SourceError> {
+    pub(super) fn open(place: &Place, stop: Shutdown) -> Result<Self, SourceError> {
         let deadline = Deadline::new(stop, OPEN_WITHIN);
         let interrupt = deadline.clone();
         let mut input = format::input_with_interrupt_and_dictionary(
-            url.expose(),
+            &place.address(),
             move || interrupt.passed(),
-            options(is_rtsp(url)),
+            options(place),
         )
-        .map_err(|error| deadline.reason(error, url))?;
-        let video = input.streams().best(media::Type::Video).ok_or_else(|| {
-            SourceError::NotAVideo("the URL can be read but holds no video".into())
-        })?;
+        .map_err(|error| deadline.reason(error, place))?;
+        let video = input
+            .streams()
+            .best(media::Type::Video)
+            .ok_or_else(|| SourceError::NotAVideo("it can be read but holds no video".into()))?;
         let (stream, time_base) = (video.index(), video.time_base());
-        let live = is_rtsp(url) || is_live(&input);
+        let live = place.is_rtsp() || !place.is_file() && is_live(&input);
         if live {
             use_wall_clock(&mut input);
         }
-        let mut connection =
-            Self { input, deadline, url: url.clone(), stream, time_base, live, limit: OPEN_WITHIN };
+        let mut connection = Self {
+            input,
+            deadline,
+            place: place.clone(),
+            stream,
+            time_base,
+            live,
+            limit: OPEN_WITHIN,
+        };
         connection.limit = match connection.input.format().name() {
             name if is_playlist(name) => PLAYLIST_SILENCE,
             _ => stall::limit(connection.interval()),
         };
         Ok(connection)
+    }
+
+    /// Whether every packet is a JPEG.
+    pub(super) fn gives_jpegs(&self) -> bool {
+        self.parameters().is_some_and(|parameters| parameters.id() == codec::Id::MJPEG)
     }
 
     /// Whether pictures come as they are taken, rather than from a recording.
@@ -107,7 +120,7 @@ impl Connection {
                 Err(ffmpeg_next::Error::Exit) if !self.deadline.stop.is_requested() => {
                     return Err(SourceError::Stalled(self.limit));
                 }
-                Err(error) => return Err(self.deadline.reason(error, &self.url)),
+                Err(error) => return Err(self.deadline.reason(error, &self.place)),
             }
         }
     }
@@ -133,12 +146,8 @@ impl Drop for Connection {
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection").field("url", &self.url).finish_non_exhaustive()
+        f.debug_struct("Connection").field("place", &self.place).finish_non_exhaustive()
     }
-}
-
-fn is_rtsp(url: &Masked) -> bool {
-    url.expose().get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("rtsp"))
 }
 
 fn is_playlist(format: &str) -> bool {
@@ -154,12 +163,12 @@ fn is_live(input: &Input) -> bool {
     }
 }
 
-fn options(rtsp: bool) -> Dictionary<'static> {
+fn options(place: &Place) -> Dictionary<'static> {
     let mut options = Dictionary::new();
     let timeout = CONNECT_WITHIN.as_micros().to_string();
     options.set("timeout", &timeout);
-    options.set("protocol_whitelist", PROTOCOLS);
-    if rtsp {
+    options.set("protocol_whitelist", if place.is_file() { "file" } else { PROTOCOLS });
+    if place.is_rtsp() {
         // UDP loses packets as soon as a picture is larger than a few of them.
         options.set("rtsp_transport", "tcp");
         options.set("allowed_media_types", "video");
@@ -214,12 +223,12 @@ impl Deadline {
     }
 
     /// Why FFmpeg gave up.
-    fn reason(&self, error: ffmpeg_next::Error, url: &Masked) -> SourceError {
+    fn reason(&self, error: ffmpeg_next::Error, place: &Place) -> SourceError {
         match error {
             _ if self.stop.is_requested() => SourceError::Stopped,
             error => {
                 let asked = Duration::from_micros(self.asked.load(Ordering::Relaxed));
-                trouble::reason(error, url, self.start + asked)
+                place.reason(error, self.start + asked)
             }
         }
     }

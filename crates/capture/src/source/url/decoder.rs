@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::thread;
-use std::time::Duration;
 
 use fanlight_protocol::Timestamp;
 use ffmpeg_next::codec::{self, threading};
@@ -15,12 +14,10 @@ use crate::source::SourceError;
 const MOST_THREADS: usize = 4;
 
 /// A decoded picture, in the codec's own colours.
-pub(super) struct Picture {
+pub(super) struct Decoded {
     pub(super) frame: frame::Video,
-    /// When its packet arrived, where it is live.
+    /// When its packet arrived, where it is live; else its place in the recording.
     pub(super) arrived_at: Timestamp,
-    /// Its place in the recording, where it is one.
-    pub(super) stamp: Duration,
 }
 
 /// A decoder that gives every picture out as soon as the codec allows.
@@ -65,11 +62,11 @@ impl Decoder {
     }
 
     /// The next picture, if there is one already.
-    pub(super) fn take(&mut self) -> Option<Picture> {
+    pub(super) fn take(&mut self) -> Option<Decoded> {
         let mut frame = frame::Video::empty();
         self.decoder.receive_frame(&mut frame).ok()?;
         let arrived_at = arrived_at(frame.pts().or(frame.timestamp()));
-        Some(Picture { frame, arrived_at, stamp: Duration::from_micros(arrived_at.micros()) })
+        Some(Decoded { frame, arrived_at })
     }
 }
 
@@ -84,8 +81,8 @@ impl fmt::Debug for Decoder {
     }
 }
 
-impl fmt::Debug for Picture {
+impl fmt::Debug for Decoded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Picture").field("stamp", &self.stamp).finish_non_exhaustive()
+        f.debug_struct("Decoded").field("arrived_at", &self.arrived_at).finish_non_exhaustive()
     }
 }

@@ -1,6 +1,9 @@
-//! Cameras and videos behind URLs, through FFmpeg's libraries.
+//! Cameras and videos behind URLs, and files full of JPEGs, through FFmpeg's libraries.
 //!
-//! - `connection`: opens the URL and reads packets, never for longer than allowed;
+//! Where each packet is a JPEG, it is given as it is. Else packets are decoded.
+//!
+//! - `connection`: opens the place and reads packets, never for longer than allowed;
+//! - `place`: what can be opened;
 //! - `arrival`: when a packet came, which is when its picture counts as captured;
 //! - `reordering`: the same for pictures that are sent in another order than shown;
 //! - `decoder`: packets to pictures, without holding any back;
@@ -13,10 +16,14 @@
 mod arrival;
 mod connection;
 mod decoder;
+mod place;
 mod reordering;
 mod scaler;
 mod trouble;
 
+use std::fmt;
+use std::net::{TcpStream, ToSocketAddrs};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use fanlight_bus::clock;
@@ -27,8 +34,11 @@ use opencv::core::Mat;
 
 use super::pacing::{Pacing, Turn};
 use super::{About, Grabbed, Source, SourceError};
+use crate::picture::Picture;
 use connection::Connection;
-use decoder::{Decoder, Picture};
+use decoder::{Decoded, Decoder};
+use ffmpeg_next::Packet;
+use place::Place;
 use reordering::Reordering;
 use scaler::Scaler;
 
@@ -58,16 +68,49 @@ impl Timing {
     }
 }
 
-/// A URL as a source.
+/// What becomes of packets.
 #[derive(Debug)]
+enum Form {
+    /// They are pictures that can be passed on.
+    Jpegs,
+    /// They must be decoded.
+    Coded(Decoder, Scaler),
+}
+
+impl Form {
+    fn new(connection: &Connection, pixels: bool) -> Result<Self, SourceError> {
+        match connection.gives_jpegs() && !pixels {
+            true => Ok(Self::Jpegs),
+            false => Ok(Self::Coded(Decoder::new(connection)?, Scaler::default())),
+        }
+    }
+}
+
+/// What was read last.
+enum Got {
+    Jpeg(Packet),
+    Decoded(Decoded),
+}
+
+impl Got {
+    /// When its packet arrived, or its place in the recording.
+    fn stamp(&self) -> Timestamp {
+        match self {
+            Self::Jpeg(packet) => decoder::arrived_at(packet.pts().or(packet.dts())),
+            Self::Decoded(picture) => picture.arrived_at,
+        }
+    }
+}
+
+/// An open place as a source.
 pub struct Live {
-    url: Masked,
+    place: Place,
+    pixels: bool,
     about: About,
     connection: Connection,
-    decoder: Decoder,
-    scaler: Scaler,
+    form: Form,
     timing: Timing,
-    picture: Option<Picture>,
+    got: Option<Got>,
     /// When the connection stood. What came before, while it was found out what comes, may be old.
     opened_at: Timestamp,
     /// When the last picture came, or else the connection.
@@ -77,23 +120,36 @@ pub struct Live {
 }
 
 impl Live {
-    /// Connects.
+    /// Connects to a URL; `pixels`: to have its pictures decoded, also where they are JPEGs.
     ///
     /// # Errors
     /// With the reason in words, where that fails.
-    pub fn open(url: &Masked, stop: Shutdown) -> Result<Self, SourceError> {
-        let (connection, decoder) = connect(url, &stop)?;
+    pub fn open(url: &Masked, pixels: bool, stop: Shutdown) -> Result<Self, SourceError> {
+        Self::at(Place::Url(url.clone()), pixels, stop)
+    }
+
+    /// Opens a file full of JPEGs, to begin again at its end if `looped`.
+    ///
+    /// # Errors
+    /// With the reason in words, where that fails.
+    pub fn of_file(path: &Path, looped: bool, stop: Shutdown) -> Result<Self, SourceError> {
+        Self::at(Place::File { path: path.into(), looped }, false, stop)
+    }
+
+    fn at(place: Place, pixels: bool, stop: Shutdown) -> Result<Self, SourceError> {
+        let connection = Connection::open(&place, stop.clone())?;
+        let form = Form::new(&connection, pixels)?;
         let interval = connection.interval();
         let about = About { description: connection.description(), interval };
         let timing = Timing::new(&connection);
         Ok(Self {
-            url: url.clone(),
+            place,
+            pixels,
             about,
             connection,
-            decoder,
-            scaler: Scaler::default(),
+            form,
             timing,
-            picture: None,
+            got: None,
             opened_at: clock::now(),
             alive_at: Instant::now(),
             pictures: 0,
@@ -102,62 +158,82 @@ impl Live {
     }
 
     /// Reads until there is a picture; `None` where the other side ends.
-    fn next_picture(&mut self) -> Result<Option<Picture>, SourceError> {
+    fn next_picture(&mut self) -> Result<Option<Got>, SourceError> {
         loop {
-            if let Some(picture) = self.decoder.take() {
-                self.alive_at = Instant::now();
-                self.pictures += 1;
-                return Ok(Some(picture));
+            if let Form::Coded(decoder, _) = &mut self.form
+                && let Some(picture) = decoder.take()
+            {
+                return Ok(Some(Got::Decoded(picture)));
             }
             let silent = self.alive_at.elapsed();
             if silent > KEYFRAME_WITHIN {
                 return Err(SourceError::Stalled(silent));
             }
-            match self.connection.read()? {
-                Some(packet) => {
-                    if let Timing::Live(reordering) = &mut self.timing {
-                        reordering.arrived(decoder::arrived_at(packet.pts()));
+            let packet = self.connection.read()?;
+            if let (Some(packet), Timing::Live(reordering)) = (&packet, &mut self.timing) {
+                reordering.arrived(decoder::arrived_at(packet.pts()));
+            }
+            match (packet, &mut self.form) {
+                (Some(packet), Form::Jpegs) => return Ok(Some(Got::Jpeg(packet))),
+                (Some(packet), Form::Coded(decoder, _)) => decoder.send(&packet),
+                (None, Form::Coded(decoder, _)) => {
+                    if !decoder.drain() {
+                        return Ok(None);
                     }
-                    self.decoder.send(&packet);
                 }
-                None if self.decoder.drain() => {}
-                None => return Ok(None),
+                (None, Form::Jpegs) => return Ok(None),
             }
         }
     }
 
-    fn moment(&mut self, picture: &Picture) -> Moment {
+    fn moment(&mut self, stamp: Timestamp) -> Moment {
         match &mut self.timing {
             Timing::Live(reordering) => {
-                let captured_at = reordering.captured(picture.arrived_at, self.decoder.reorders());
+                let reorders = match &self.form {
+                    Form::Jpegs => false,
+                    Form::Coded(decoder, _) => decoder.reorders(),
+                };
+                let captured_at = reordering.captured(stamp, reorders);
                 let interval = self.about.interval.unwrap_or(USUAL_INTERVAL);
                 match captured_at + interval * 2 < self.opened_at {
                     true => Moment::Past,
                     false => Moment::Captured(captured_at),
                 }
             }
-            Timing::Recorded(pacing) => match pacing.turn(picture.stamp, Instant::now()) {
-                Turn::Show(due) => Moment::Due(due),
-                Turn::Skip => Moment::Past,
-            },
+            Timing::Recorded(pacing) => {
+                match pacing.turn(Duration::from_micros(stamp.micros()), Instant::now()) {
+                    Turn::Show(due) => Moment::Due(due),
+                    Turn::Skip => Moment::Past,
+                }
+            }
         }
     }
 
-    /// At the end of something recorded: from its beginning again. What is live does not end, it breaks.
-    fn begin_again(&mut self) -> Result<(), SourceError> {
+    /// At the end of something recorded: from its beginning again; false where that is not wanted. What is live does not
+    /// end, it breaks.
+    fn begin_again(&mut self) -> Result<bool, SourceError> {
         let Timing::Recorded(pacing) = &mut self.timing else {
             return Err(SourceError::Closed("the camera ended the connection".into()));
         };
-        if self.pictures < 2 {
-            return Err(SourceError::NotAVideo(
-                "this URL gives a single picture; give that of the camera's MJPEG or RTSP stream"
-                    .into(),
-            ));
+        match &self.place {
+            Place::File { looped: false, .. } => return Ok(false),
+            Place::File { path, .. } if self.pictures == 0 => {
+                let path = path.display();
+                return Err(SourceError::NotAVideo(format!("{path} holds no picture")));
+            }
+            Place::Url(_) if self.pictures < 2 => {
+                return Err(SourceError::NotAVideo(
+                    "this URL gives a single picture; give that of the camera's MJPEG or RTSP stream"
+                        .into(),
+                ));
+            }
+            Place::File { .. } | Place::Url(_) => {}
         }
         pacing.rewind();
         self.pictures = 0;
-        (self.connection, self.decoder) = connect(&self.url, &self.stop)?;
-        Ok(())
+        self.connection = Connection::open(&self.place, self.stop.clone())?;
+        self.form = Form::new(&self.connection, self.pixels)?;
+        Ok(true)
     }
 }
 
@@ -177,37 +253,73 @@ impl Source for Live {
     fn grab(&mut self) -> Result<Option<Grabbed>, SourceError> {
         let mut skipped = 0;
         loop {
-            let Some(picture) = self.next_picture()? else {
-                self.begin_again()?;
+            let Some(got) = self.next_picture()? else {
+                if !self.begin_again()? {
+                    return Ok(None);
+                }
                 continue;
             };
-            match self.moment(&picture) {
-                Moment::Captured(captured_at) => {
-                    self.picture = Some(picture);
-                    return Ok(Some(Grabbed { captured_at, skipped }));
-                }
+            self.alive_at = Instant::now();
+            self.pictures += 1;
+            let captured_at = match self.moment(got.stamp()) {
+                Moment::Captured(captured_at) => captured_at,
                 Moment::Due(due) if super::sleep_until(due, &self.stop) => {
                     return Err(SourceError::Stopped);
                 }
-                Moment::Due(due) => {
-                    self.picture = Some(picture);
-                    return Ok(Some(Grabbed { captured_at: clock::at(due), skipped }));
+                Moment::Due(due) => clock::at(due),
+                Moment::Past => {
+                    skipped += 1;
+                    continue;
                 }
-                Moment::Past => skipped += 1,
-            }
+            };
+            self.got = Some(got);
+            return Ok(Some(Grabbed { captured_at, skipped }));
         }
     }
 
-    fn retrieve(&mut self, pixels: &mut Mat) -> Result<(), SourceError> {
-        match &self.picture {
-            Some(picture) => self.scaler.convert(&picture.frame, pixels),
-            None => Err(SourceError::Other("no picture was grabbed yet".into())),
+    fn retrieve(&mut self, mut buffer: Mat) -> Result<Picture, SourceError> {
+        match (&self.got, &mut self.form) {
+            (Some(Got::Jpeg(packet)), _) => {
+                Ok(Picture::Jpeg(packet.data().unwrap_or_default().to_vec()))
+            }
+            (Some(Got::Decoded(picture)), Form::Coded(_, scaler)) => {
+                scaler.convert(&picture.frame, &mut buffer)?;
+                Ok(Picture::Pixels(buffer))
+            }
+            _ => Err(SourceError::Other("no picture was grabbed yet".into())),
+        }
+    }
+
+    fn can_pause(&self) -> bool {
+        matches!(self.place, Place::File { .. })
+    }
+
+    fn resume(&mut self) {
+        self.alive_at = Instant::now();
+        if let Timing::Recorded(pacing) = &mut self.timing {
+            pacing.resume();
         }
     }
 }
 
-fn connect(url: &Masked, stop: &Shutdown) -> Result<(Connection, Decoder), SourceError> {
-    let connection = Connection::open(url, stop.clone())?;
-    let decoder = Decoder::new(&connection)?;
-    Ok((connection, decoder))
+impl fmt::Debug for Live {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Live").field("place", &self.place).finish_non_exhaustive()
+    }
+}
+
+/// Whether somebody still listens at a URL.
+///
+/// # Errors
+/// With the reason in words, where nobody does.
+pub fn look(url: &Masked) -> Result<(), SourceError> {
+    let Some(host) = trouble::Host::of(url) else { return Ok(()) };
+    let addresses = host.address().to_socket_addrs();
+    let mut addresses = addresses.map_err(|_| SourceError::HostNotFound(host.to_string()))?;
+    let Some(address) = addresses.next() else {
+        return Err(SourceError::HostNotFound(host.to_string()));
+    };
+    TcpStream::connect_timeout(&address, connection::CONNECT_WITHIN)
+        .map(drop)
+        .map_err(|error| trouble::of_connecting(&error, &host))
 }

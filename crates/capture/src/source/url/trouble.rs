@@ -1,5 +1,7 @@
 //! Why a URL gives no pictures.
 
+use std::fmt;
+use std::io;
 use std::net::ToSocketAddrs;
 use std::time::Instant;
 
@@ -12,7 +14,9 @@ use crate::source::SourceError;
 
 /// The reason behind FFmpeg's error, which came after something asked at that moment. Names the host, never user, password or path.
 pub(super) fn reason(error: Error, url: &Masked, asked_at: Instant) -> SourceError {
-    let host = Host::of(url);
+    let Some(host) = Host::of(url) else {
+        return SourceError::Other(format!("the URL cannot be read: {error}"));
+    };
     let at = &host.shown;
     match error {
         Error::HttpUnauthorized => SourceError::WrongPassword(format!(
@@ -47,6 +51,14 @@ pub(super) fn reason(error: Error, url: &Masked, asked_at: Instant) -> SourceErr
     }
 }
 
+/// The reason why a host cannot be connected to.
+pub(super) fn of_connecting(error: &io::Error, host: &Host) -> SourceError {
+    match error.raw_os_error() {
+        Some(errno) => of_system(errno, host),
+        None => silent(host),
+    }
+}
+
 fn of_system(errno: i32, host: &Host) -> SourceError {
     let at = &host.shown;
     match errno {
@@ -59,7 +71,7 @@ fn of_system(errno: i32, host: &Host) -> SourceError {
         // FFmpeg says no more than that when a name cannot be resolved.
         libc::EIO if !host.resolves() => SourceError::HostNotFound(at.clone()),
         libc::EIO => SourceError::Closed(format!("{at} broke the connection off")),
-        _ => SourceError::Other(format!("{at}: {}", std::io::Error::from_raw_os_error(errno))),
+        _ => SourceError::Other(format!("{at}: {}", io::Error::from_raw_os_error(errno))),
     }
 }
 
@@ -67,7 +79,8 @@ fn silent(host: &Host) -> SourceError {
     SourceError::TimedOut(format!("{} did not answer in time", host.shown))
 }
 
-struct Host {
+/// Who a URL leads to.
+pub(super) struct Host {
     rtsp: bool,
     name: String,
     port: u16,
@@ -75,25 +88,33 @@ struct Host {
 }
 
 impl Host {
-    fn of(url: &Masked) -> Self {
-        let parsed = Url::parse(url.expose()).ok();
-        let name = parsed.as_ref().and_then(Url::host_str).unwrap_or("the host").to_owned();
-        let given = parsed.as_ref().and_then(Url::port);
-        let usual = match parsed.as_ref().map(Url::scheme) {
-            Some("rtsp") => 554,
-            Some("rtsps") => 322,
-            Some("https") => 443,
+    pub(super) fn of(url: &Masked) -> Option<Self> {
+        let url = Url::parse(url.expose()).ok()?;
+        let name = url.host_str()?.to_owned();
+        let usual = match url.scheme() {
+            "rtsp" => 554,
+            "rtsps" => 322,
+            "https" => 443,
             _ => 80,
         };
-        let port = given.unwrap_or(usual);
+        let port = url.port().unwrap_or(usual);
         let shown = format!("{name}:{port}");
-        let rtsp = parsed.is_some_and(|url| url.scheme().starts_with("rtsp"));
-        Self { rtsp, name, port, shown }
+        Some(Self { rtsp: url.scheme().starts_with("rtsp"), name, port, shown })
+    }
+
+    /// As the system's resolver takes it.
+    pub(super) fn address(&self) -> (&str, u16) {
+        (self.name.trim_matches(['[', ']']), self.port)
     }
 
     fn resolves(&self) -> bool {
-        let name = self.name.trim_matches(['[', ']']);
-        (name, self.port).to_socket_addrs().is_ok_and(|mut addresses| addresses.next().is_some())
+        self.address().to_socket_addrs().is_ok_and(|mut addresses| addresses.next().is_some())
+    }
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
     }
 }
 

@@ -22,6 +22,7 @@ use opencv::videoio::{
 
 use super::mode::Mode;
 use super::{About, Grabbed, Source, SourceError};
+use crate::picture::Picture;
 use crate::stall;
 
 /// How often a wait for the camera looks whether it shall go on.
@@ -144,13 +145,25 @@ impl Source for Webcam {
         Ok(Some(Grabbed { captured_at, skipped }))
     }
 
-    fn retrieve(&mut self, pixels: &mut Mat) -> Result<(), SourceError> {
-        let decoded = self.camera.retrieve(pixels, 0)?;
-        if decoded && !pixels.empty() {
-            Ok(())
+    fn retrieve(&mut self, mut buffer: Mat) -> Result<Picture, SourceError> {
+        let decoded = self.camera.retrieve(&mut buffer, 0)?;
+        if decoded && !buffer.empty() {
+            Ok(Picture::Pixels(buffer))
         } else {
             Err(SourceError::NotAVideo("the camera sent a damaged picture".into()))
         }
+    }
+}
+
+/// Whether a webcam is still there.
+///
+/// # Errors
+/// With the reason in words, where it is not.
+pub fn look(device: &Path) -> Result<(), SourceError> {
+    // Not opened: some cameras wake up at that, and blink.
+    match device.exists() {
+        true => Ok(()),
+        false => Err(SourceError::Unplugged(device.display().to_string())),
     }
 }
 

@@ -1,0 +1,262 @@
+//! A camera's own JPEG, made fit to be passed on as it is: looked through, not decoded.
+//!
+//! Marker and segment layout: ITU-T T.81, annex B. Cameras leave out the Huffman tables where they use the typical ones of
+//! annex K (as the AVI and MJPEG conventions allow), pad with zeros after the end, and on a bad cable send half a picture.
+
+mod tables;
+
+use super::jpeg::MAX_SIDE;
+
+const SOI: u8 = 0xd8;
+const EOI: u8 = 0xd9;
+const SOS: u8 = 0xda;
+const DHT: u8 = 0xc4;
+/// Starts of frame that browsers decode: baseline, extended sequential and progressive, Huffman coded.
+const SOF: std::ops::RangeInclusive<u8> = 0xc0..=0xc2;
+
+/// A whole JPEG, and its size.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Whole {
+    /// From its first byte to its last.
+    pub bytes: Vec<u8>,
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+}
+
+/// Why a camera's bytes are no picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Damage {
+    /// It begins otherwise.
+    #[error("the camera sent something that is no JPEG")]
+    NoJpeg,
+    /// It ends too early.
+    #[error("the camera sent half a picture")]
+    Truncated,
+    /// What stands inside cannot be.
+    #[error("the camera sent a damaged picture")]
+    Damaged,
+    /// A kind of JPEG that browsers do not show.
+    #[error(
+        "the camera sends a kind of JPEG that browsers do not show (0x{0:02x}): try --reencode"
+    )]
+    Unusual(u8),
+}
+
+/// What the segments before the first scan say.
+struct Head {
+    size: Option<(u32, u32)>,
+    has_tables: bool,
+    /// Where the first scan's segment begins, with its marker.
+    scan_at: usize,
+}
+
+/// Takes a camera's bytes for a JPEG: cuts off what follows its end, and puts in the Huffman tables where they are missing.
+///
+/// # Errors
+/// What is wrong with it. The picture is lost then.
+pub fn whole(mut bytes: Vec<u8>) -> Result<Whole, Damage> {
+    let head = head(&bytes)?;
+    let (width, height) = head.size.ok_or(Damage::Damaged)?;
+    let end = end(&bytes, head.scan_at)?;
+    bytes.truncate(end);
+    if !head.has_tables {
+        bytes.splice(head.scan_at..head.scan_at, tables::SEGMENT);
+    }
+    Ok(Whole { bytes, width, height })
+}
+
+fn head(bytes: &[u8]) -> Result<Head, Damage> {
+    if !bytes.starts_with(&[0xff, SOI]) {
+        return Err(Damage::NoJpeg);
+    }
+    let mut head = Head { size: None, has_tables: false, scan_at: 0 };
+    let mut at = 2;
+    loop {
+        let (marker, segment) = segment(bytes, at)?;
+        match marker {
+            SOS => {
+                head.scan_at = at;
+                return Ok(head);
+            }
+            DHT => head.has_tables = true,
+            _ if SOF.contains(&marker) => head.size = Some(size(segment)?),
+            // DHT, JPG and DAC lie among the starts of frame.
+            0xc3..=0xcf if !matches!(marker, 0xc8 | 0xcc) => return Err(Damage::Unusual(marker)),
+            SOI | EOI => return Err(Damage::Damaged),
+            _ => {}
+        }
+        at += 2 + segment.len() + 2;
+    }
+}
+
+/// The marker at this place and its segment, without its length. Any number of 0xff may stand before a marker; cameras do
+/// not make use of that.
+fn segment(bytes: &[u8], at: usize) -> Result<(u8, &[u8]), Damage> {
+    let [mark, marker, high, low] = *bytes.get(at..at + 4).ok_or(Damage::Truncated)? else {
+        return Err(Damage::Truncated);
+    };
+    if mark != 0xff {
+        return Err(Damage::Damaged);
+    }
+    let length = usize::from(u16::from_be_bytes([high, low]));
+    let segment = bytes.get(at + 4..).ok_or(Damage::Truncated)?;
+    let inside = length.checked_sub(2).ok_or(Damage::Damaged)?;
+    Ok((marker, segment.get(..inside).ok_or(Damage::Truncated)?))
+}
+
+fn size(segment: &[u8]) -> Result<(u32, u32), Damage> {
+    let [_precision, h1, h0, w1, w0, ..] = *segment else { return Err(Damage::Damaged) };
+    let (width, height) = (u16::from_be_bytes([w1, w0]), u16::from_be_bytes([h1, h0]));
+    let (width, height) = (u32::from(width), u32::from(height));
+    let possible = 1..=MAX_SIDE;
+    let well = possible.contains(&width) && possible.contains(&height);
+    well.then_some((width, height)).ok_or(Damage::Damaged)
+}
+
+/// Where the picture ends, after its last byte. Within coded data 0xff is followed by 0 (a stuffed byte) or the number of a
+/// restart; between the scans of a progressive picture segments stand.
+fn end(bytes: &[u8], scan_at: usize) -> Result<usize, Damage> {
+    let mut at = scan_at;
+    loop {
+        let (_, head) = segment(bytes, at)?;
+        at += 4 + head.len();
+        loop {
+            let rest = bytes.get(at..).ok_or(Damage::Truncated)?;
+            at += memchr::memchr(0xff, rest).ok_or(Damage::Truncated)?;
+            match bytes.get(at + 1) {
+                None => return Err(Damage::Truncated),
+                Some(0 | 0xd0..=0xd7) => at += 2,
+                Some(0xff) => at += 1,
+                Some(&EOI) => return Ok(at + 2),
+                Some(&SOS | &DHT | 0xdb..=0xdf | 0xe0..=0xfe) => break,
+                Some(_) => return Err(Damage::Damaged),
+            }
+        }
+        // Tables and the like between two scans.
+        while bytes.get(at + 1).is_some_and(|&marker| marker != SOS) {
+            if bytes.get(at..at + 2) == Some(&[0xff, EOI]) {
+                return Ok(at + 2);
+            }
+            let (_, between) = segment(bytes, at)?;
+            at += 4 + between.len();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use opencv::core::{CV_8UC3, Mat, MatTraitConst, Scalar, Vector, VectorToVec};
+    use opencv::imgcodecs::{IMREAD_COLOR, IMWRITE_JPEG_PROGRESSIVE, imdecode, imencode};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn encoded(width: i32, height: i32, progressive: bool) -> Vec<u8> {
+        let mut noise =
+            Mat::new_rows_cols_with_default(height, width, CV_8UC3, Scalar::all(0.0)).unwrap();
+        opencv::core::set_rng_seed(7).unwrap();
+        opencv::core::randu(&mut noise, &Scalar::all(0.0), &Scalar::all(255.0)).unwrap();
+        let options = Vector::from_slice(&[IMWRITE_JPEG_PROGRESSIVE, i32::from(progressive)]);
+        let mut bytes = Vector::new();
+        imencode(".jpg", &noise, &mut bytes, &options).unwrap();
+        bytes.to_vec()
+    }
+
+    /// As a camera would send it that leaves the tables out. OpenCV writes the typical ones.
+    fn without_tables(bytes: &[u8]) -> Vec<u8> {
+        let mut kept = bytes[..2].to_vec();
+        let mut at = 2;
+        loop {
+            let (marker, inside) = segment(bytes, at).unwrap();
+            let next = at + 4 + inside.len();
+            if marker == SOS {
+                kept.extend(&bytes[at..]);
+                return kept;
+            }
+            if marker != DHT {
+                kept.extend(&bytes[at..next]);
+            }
+            at = next;
+        }
+    }
+
+    fn pixels(bytes: &[u8]) -> Vec<u8> {
+        let picture = imdecode(&Vector::from_slice(bytes), IMREAD_COLOR).unwrap();
+        opencv::core::MatTraitConstManual::data_bytes(&picture).unwrap().to_vec()
+    }
+
+    #[test]
+    fn a_whole_picture_passes_as_it_is_with_its_size() {
+        for progressive in [false, true] {
+            let bytes = encoded(99, 50, progressive);
+            let whole = whole(bytes.clone()).unwrap();
+            assert_eq!((whole.width, whole.height), (99, 50));
+            assert!(whole.bytes == bytes);
+        }
+    }
+
+    #[test]
+    fn what_follows_the_end_is_cut_off() {
+        let bytes = encoded(64, 48, false);
+        let padded = [&bytes[..], &[0; 4096]].concat();
+        assert!(whole(padded).unwrap().bytes == bytes);
+        let two = [&bytes[..], &bytes[..]].concat();
+        assert!(whole(two).unwrap().bytes == bytes);
+    }
+
+    #[test]
+    fn missing_tables_are_put_in_and_the_picture_is_the_same() {
+        let bytes = encoded(64, 48, false);
+        let bare = without_tables(&bytes);
+        assert!(bare.len() + 400 < bytes.len());
+        let mended = whole(bare).unwrap();
+        assert!(imdecode(&Vector::from_slice(&mended.bytes), IMREAD_COLOR).unwrap().cols() == 64);
+        assert!(pixels(&mended.bytes) == pixels(&bytes));
+    }
+
+    #[test]
+    fn half_a_picture_is_called_so_wherever_it_ends() {
+        for progressive in [false, true] {
+            let bytes = encoded(64, 48, progressive);
+            for length in 4..bytes.len() {
+                let half = whole(bytes[..length].to_vec());
+                assert_eq!(half, Err(Damage::Truncated), "{length} of {}", bytes.len());
+            }
+        }
+    }
+
+    #[test]
+    fn a_hole_in_the_middle_is_found_where_a_marker_shows_it() {
+        let bytes = encoded(64, 48, false);
+        let (half, start) = (&bytes[..bytes.len() / 2], &bytes[..]);
+        // The next picture begins where this one has not ended.
+        assert_eq!(whole([half, start].concat()), Err(Damage::Damaged));
+    }
+
+    #[test]
+    fn what_is_no_jpeg_and_what_browsers_do_not_show_is_refused() {
+        assert_eq!(whole(Vec::new()), Err(Damage::NoJpeg));
+        assert_eq!(whole(b"<html>".to_vec()), Err(Damage::NoJpeg));
+        let mut lossless = encoded(16, 16, false);
+        let sof = lossless.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap();
+        lossless[sof + 1] = 0xc3;
+        assert_eq!(whole(lossless), Err(Damage::Unusual(0xc3)));
+    }
+
+    proptest! {
+        #[test]
+        fn rubbish_is_refused_or_has_an_end(mut bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
+            for start in [&[][..], &[0xff, SOI], &[0xff, SOI, 0xff, 0xc0, 0, 11, 8, 0, 9, 0, 9, 1, 1, 0x11, 0]] {
+                let mut rubbish = start.to_vec();
+                rubbish.append(&mut bytes.clone());
+                if let Ok(whole) = whole(rubbish) {
+                    prop_assert!(whole.bytes.ends_with(&[0xff, EOI]));
+                    prop_assert!(whole.width > 0 && whole.height > 0);
+                }
+            }
+            bytes.clear();
+        }
+    }
+}

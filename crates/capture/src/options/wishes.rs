@@ -1,0 +1,126 @@
+//! What can be said of one stream, or of all of them: by flag, in the file, and behind a source as `#key=value`.
+
+use anyhow::{Context, bail, ensure};
+use fanlight_program::secret::Masked;
+use fanlight_protocol::catalog::MAX_TRACKS;
+use fanlight_protocol::{Rendition, StreamName};
+use serde::{Deserialize, Serialize};
+
+use super::StreamSettings;
+use crate::encode::jpeg::Quality;
+use crate::pixels::turn::{Flip, Rotation, Turn};
+use crate::rendition::{Measure, RenditionSettings, RenditionWish};
+use crate::source::SourceSpec;
+
+/// Most pictures skipped in a row: more than an hour at 30 a second.
+const MOST_SAME: u32 = 100_000;
+/// What a stream can be had in unless told.
+const USUAL_RENDITIONS: [(&str, f64); 2] = [("half", 0.5), ("quarter", 0.25)];
+
+/// What was said; absent where nothing was.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct Wishes {
+    /// Only of one stream, in the file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) source: Option<Masked>,
+    pub(super) quality: Option<u32>,
+    pub(super) rendition: Option<Vec<String>>,
+    pub(super) reencode: Option<bool>,
+    pub(super) keep_open: Option<bool>,
+    pub(super) rotate: Option<u32>,
+    pub(super) flip: Option<String>,
+    pub(super) drop_same: Option<u32>,
+}
+
+/// The keys that may stand behind a source.
+const KEYS: &str = "quality, rendition, reencode, keep-open, rotate, flip and drop-same";
+
+impl Wishes {
+    /// Takes in `key=value` from behind a source.
+    pub(super) fn set(&mut self, key: &str, value: &str) -> anyhow::Result<()> {
+        let number = || value.parse().with_context(|| format!("#{key}={value}: not a number"));
+        let switch = || value.parse().with_context(|| format!("#{key}={value}: true or false"));
+        match key {
+            "quality" => self.quality = Some(number()?),
+            "rendition" => self.rendition.get_or_insert_default().push(value.into()),
+            "reencode" => self.reencode = Some(switch()?),
+            "keep-open" => self.keep_open = Some(switch()?),
+            "rotate" => self.rotate = Some(number()?),
+            "flip" => self.flip = Some(value.into()),
+            "drop-same" => self.drop_same = Some(number()?),
+            _ => bail!("#{key}=…: there is no such option of a stream; there are {KEYS}"),
+        }
+        Ok(())
+    }
+
+    /// What was said here, and where nothing was, there.
+    pub(super) fn or(self, other: &Self) -> Self {
+        let other = other.clone();
+        Self {
+            source: self.source.or(other.source),
+            quality: self.quality.or(other.quality),
+            rendition: self.rendition.or(other.rendition),
+            reencode: self.reencode.or(other.reencode),
+            keep_open: self.keep_open.or(other.keep_open),
+            rotate: self.rotate.or(other.rotate),
+            flip: self.flip.or(other.flip),
+            drop_same: self.drop_same.or(other.drop_same),
+        }
+    }
+
+    /// Whether all of it can be: said here, an error names the flag and not the first stream.
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        self.clone().settle("check".parse()?, "test".parse()?).map(drop)
+    }
+
+    /// What the program works with.
+    pub(super) fn settle(
+        self,
+        name: StreamName,
+        source: SourceSpec,
+    ) -> anyhow::Result<StreamSettings> {
+        let quality = self.quality.map(Quality::try_from).transpose().context("--quality")?;
+        let quality = quality.unwrap_or_default();
+        let rotation = self.rotate.map(|degrees| degrees.to_string().parse::<Rotation>());
+        let rotation = rotation.transpose().context("--rotate")?.unwrap_or_default();
+        let flip = self.flip.as_deref().map(str::parse::<Flip>).transpose().context("--flip")?;
+        let drop_same = self.drop_same.unwrap_or(0);
+        ensure!(drop_same <= MOST_SAME, "--drop-same {drop_same}: at most {MOST_SAME}");
+        Ok(StreamSettings {
+            name,
+            source,
+            renditions: renditions(self.rendition.as_deref(), quality).context("--rendition")?,
+            reencode: self.reencode.unwrap_or(false),
+            keep_open: self.keep_open.unwrap_or(false),
+            turn: Turn { rotation, flip },
+            drop_same,
+        })
+    }
+}
+
+/// The full one and those wished for, or the usual ones.
+fn renditions(
+    wished: Option<&[String]>,
+    quality: Quality,
+) -> anyhow::Result<Vec<RenditionSettings>> {
+    let plain = |name, measure| RenditionSettings { name, measure, quality, fps: None };
+    let mut all = vec![plain(Rendition::full(), Measure::FULL)];
+    let Some(wished) = wished else {
+        for (name, factor) in USUAL_RENDITIONS {
+            all.push(plain(name.parse()?, Measure::Scale(factor)));
+        }
+        return Ok(all);
+    };
+    for text in wished.iter().map(|text| text.trim()).filter(|text| *text != "none") {
+        let RenditionWish { name, measure, quality: own, fps } = text.parse()?;
+        let settings = RenditionSettings { name, measure, quality: own.unwrap_or(quality), fps };
+        match all.iter().position(|known| known.name == settings.name) {
+            Some(0) if all[0] == plain(Rendition::full(), Measure::FULL) => all[0] = settings,
+            Some(_) => bail!("{} is given twice", settings.name),
+            None => all.push(settings),
+        }
+    }
+    ensure!(all.len() <= MAX_TRACKS, "a stream has {MAX_TRACKS} at most, full among them");
+    Ok(all)
+}

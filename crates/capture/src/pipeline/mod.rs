@@ -1,0 +1,226 @@
+//! One stream, from its source to the bus: the only place that sees source, encode and publish together.
+//!
+//! - [`track`]: one rendition: its pixels to JPEG, and onto the bus;
+//! - [`studio`]: from a source's picture to the pixels of each rendition that is watched;
+//! - here: the thread that reads the source, and what the catalog says of it all.
+//!
+//! The source has a thread of its own, which may block in a driver or a network. Pixel work is done by the process's
+//! [`Workshop`]. Between each two is one place, in which the newest picture wins. A camera's own JPEG goes onto the bus
+//! straight from the source's thread.
+
+mod studio;
+mod track;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use fanlight_bus::Publisher;
+use fanlight_protocol::{StreamEntry, Topic};
+use opencv::core::Mat;
+
+use crate::bell::Bell;
+use crate::crew::Crew;
+use crate::meter::{Meter, Share};
+use crate::options::StreamSettings;
+use crate::picture::RawFrame;
+use crate::shift::{Shift, Strays};
+use crate::source::{Named, SourceError};
+use crate::status::Status;
+use crate::supervisor::{self, Audience, Keeping};
+use crate::viewers::Viewers;
+use crate::workshop::Workshop;
+use studio::Studio;
+
+/// More than one picture in so many dropped for want of time is worth telling.
+const TOLERATED_SHARE: u64 = 10;
+
+/// One stream.
+#[derive(Debug)]
+pub struct Pipeline {
+    settings: StreamSettings,
+    shared: Arc<Shared>,
+    /// Of each track.
+    meters: Vec<Meter>,
+    /// The thread at work on the source.
+    shift: Shift,
+    strays: Strays,
+    /// Whether it was said that this machine is too slow.
+    too_slow: bool,
+}
+
+/// What the stream's threads and the keeper of the catalog share.
+#[derive(Debug)]
+struct Shared {
+    status: Status,
+    viewers: Viewers,
+    studio: Arc<Studio>,
+}
+
+/// Tells one track whether anybody watches it.
+#[derive(Debug, Clone)]
+pub struct Demand {
+    shared: Arc<Shared>,
+    track: usize,
+    bell: Bell,
+}
+
+impl Demand {
+    /// Somebody watches, or nobody any more.
+    pub fn set(&self, watched: bool) {
+        let track = &self.shared.studio.tracks()[self.track];
+        if track.set_watched(watched) {
+            self.shared.viewers.change(watched);
+            tracing::debug!(topic = %track.topic(), watched, "demand");
+            self.bell.ring();
+        }
+    }
+}
+
+impl Pipeline {
+    /// A stream not started yet. `bell` is rung whenever its catalog entry changes; `strays` counts threads that had to be
+    /// left in a driver.
+    pub fn new(
+        settings: StreamSettings,
+        publisher: &Publisher,
+        workshop: &Workshop,
+        bell: &Bell,
+        strays: &Strays,
+    ) -> Self {
+        let status = Status::new(settings.name.clone(), &settings.source, bell.clone());
+        let studio = Studio::new(&settings, publisher, workshop);
+        let meters = studio.tracks().iter().map(|_| Meter::default()).collect();
+        let shared = Arc::new(Shared { status, viewers: Viewers::default(), studio });
+        let (shift, strays) = (Shift::default(), strays.clone());
+        Self { settings, shared, meters, shift, strays, too_slow: false }
+    }
+
+    /// The stream's tracks, and how each learns whether anybody watches it.
+    pub fn demands(&self, bell: &Bell) -> impl Iterator<Item = (Topic, Demand)> {
+        let tracks = self.shared.studio.tracks().iter().enumerate();
+        tracks.map(|(at, track)| {
+            let demand = Demand { shared: self.shared.clone(), track: at, bell: bell.clone() };
+            (track.topic().clone(), demand)
+        })
+    }
+
+    /// Starts a thread that reads the source.
+    ///
+    /// # Errors
+    /// When the system gives no more threads.
+    pub fn start(&self, crew: &Crew) -> io::Result<()> {
+        let (shared, shift, strays) =
+            (self.shared.clone(), self.shift.clone(), self.strays.clone());
+        let name = self.settings.name.clone();
+        let pixels = !self.shared.studio.passes_jpegs_on();
+        let mut opener = Named::new(self.settings.source.clone(), name.clone(), pixels);
+        let keeping = Keeping { open: self.settings.keep_open, ..Keeping::default() };
+        crew.start(format!("{name}:source"), move || {
+            let audience = Reading { shared: &shared, shift: &shift };
+            supervisor::run(&mut opener, keeping, &audience, &shared.status, &shift);
+            if shift.is_abandoned() {
+                strays.remove();
+            }
+        })
+    }
+
+    /// Puts another thread in the place of one that is stuck in a driver. Returns how many are stuck now, in the whole
+    /// process, where there is one more.
+    ///
+    /// # Errors
+    /// When the system gives no more threads.
+    pub fn relieve(&mut self, now: Instant, crew: &Crew) -> io::Result<Option<usize>> {
+        let Some(doing) = self.shift.stuck(now) else { return Ok(None) };
+        let stuck = self.strays.add();
+        self.shift.abandon();
+        let Shared { status, .. } = &*self.shared;
+        tracing::error!(
+            stream = %status.name(),
+            source = status.source(),
+            stuck,
+            "a thread is stuck {doing} this source and was left to itself; another one tries"
+        );
+        status.failing(&format!("the source does not answer (stuck {doing} it)"));
+        self.shift = Shift::default();
+        self.start(crew).map(|()| Some(stuck))
+    }
+
+    /// Lets the source's thread end.
+    pub fn close(&self) {
+        self.shift.end();
+        self.shared.viewers.close();
+    }
+
+    /// Says so where the source is stuck.
+    pub fn check_stall(&self, now: Instant) {
+        self.shared.status.check_stall(now);
+    }
+
+    /// What the catalog says of it.
+    pub fn entry(&mut self, now: Instant) -> StreamEntry {
+        let Shared { status, viewers, studio } = &*self.shared;
+        let report = status.report(viewers.any());
+        let metered = studio.tracks().iter().zip(&mut self.meters);
+        let tracks = metered.map(|(track, meter)| track.entry(report.size, meter, now)).collect();
+        let slow = self.meters.iter().map(Meter::dropped_share).max_by_key(Share::percent);
+        let mut reason = report.reason;
+        let slow = slow.filter(|share| reason.is_empty() && share.exceeds(TOLERATED_SHARE));
+        if let Some(share) = &slow {
+            reason = format!(
+                "this machine is too slow for every picture: {} % are dropped",
+                share.percent()
+            );
+        }
+        if std::mem::replace(&mut self.too_slow, slow.is_some()) != slow.is_some() {
+            let stream = status.name();
+            match &slow {
+                Some(_) => tracing::warn!(%stream, "{reason}"),
+                None => tracing::info!(%stream, "fast enough for every picture again"),
+            }
+        }
+        StreamEntry {
+            name: self.settings.name.clone(),
+            state: report.state,
+            reason,
+            since: report.since,
+            source: status.source().into(),
+            tracks,
+        }
+    }
+}
+
+/// The thread that reads the source, as long as its shift lasts.
+struct Reading<'a> {
+    shared: &'a Shared,
+    shift: &'a Shift,
+}
+
+impl Audience for Reading<'_> {
+    fn is_watching(&self) -> bool {
+        self.shared.viewers.any()
+    }
+
+    fn wait(&self, at_most: std::time::Duration) {
+        self.shared.viewers.wait(at_most);
+    }
+
+    fn buffer(&self) -> Mat {
+        self.shared.studio.buffer()
+    }
+
+    fn take(&self, frame: RawFrame) -> Result<(), SourceError> {
+        // Somebody else has taken over the source, and may have newer pictures already.
+        if self.shift.is_over() {
+            return Err(SourceError::Stopped);
+        }
+        self.shared.studio.take(frame, &self.shared.status)
+    }
+
+    fn damaged(&self) {
+        self.shared.studio.watched().for_each(|track| track.tally().note_damage());
+    }
+
+    fn dropped(&self, count: u64) {
+        self.shared.studio.watched().for_each(|track| track.tally().drop_frames(count));
+    }
+}

@@ -1,0 +1,262 @@
+//! From a source's picture to the pixels of each rendition that is watched: decoded once, scaled once, the larger ones
+//! first and the smaller ones from those.
+
+use std::cmp::Reverse;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+
+use fanlight_bus::Publisher;
+use opencv::core::{Mat, MatTraitConst};
+
+use super::track::Track;
+use crate::encode::EncodeError;
+use crate::encode::camera_jpeg::{self, Whole};
+use crate::hand_over::{Buffers, HandOver};
+use crate::options::StreamSettings;
+use crate::picture::{Frame, Picture, RawFrame, Taken};
+use crate::pixels::turn::Turn;
+use crate::pixels::{self, Size, decode, scale};
+use crate::same::Same;
+use crate::source::SourceError;
+use crate::status::Status;
+use crate::workshop::{Job, Workshop};
+
+/// One stream's pictures at work.
+#[derive(Debug)]
+pub(super) struct Studio {
+    tracks: Vec<Track>,
+    turn: Turn,
+    /// Encode anew even what came as JPEG.
+    reencode: bool,
+    same: Mutex<Same>,
+    place: HandOver<Undeveloped>,
+    /// Pixels of the source's own size.
+    buffers: Buffers,
+    workshop: Workshop,
+    jobs: OnceLock<Jobs>,
+    /// Why a picture could not be encoded last.
+    refused: HandOver<EncodeError>,
+}
+
+/// What the workshop is asked to do.
+#[derive(Debug)]
+struct Jobs {
+    scale: Arc<Job>,
+    /// For each track.
+    encode: Vec<Arc<Job>>,
+}
+
+/// A picture that waits to become the pixels of renditions.
+#[derive(Debug)]
+struct Undeveloped {
+    picture: Picture,
+    /// The source's own size.
+    size: Size,
+    taken: Taken,
+    /// The full rendition has it already.
+    passed_on: bool,
+}
+
+impl Studio {
+    pub(super) fn new(
+        settings: &StreamSettings,
+        publisher: &Publisher,
+        workshop: &Workshop,
+    ) -> Arc<Self> {
+        let track = |rendition| Track::new(&settings.name, rendition, publisher);
+        let studio = Arc::new(Self {
+            tracks: settings.renditions.iter().map(track).collect(),
+            turn: settings.turn,
+            reencode: settings.reencode,
+            same: Mutex::new(Same::new(settings.drop_same)),
+            place: HandOver::default(),
+            buffers: Buffers::default(),
+            workshop: workshop.clone(),
+            jobs: OnceLock::new(),
+            refused: HandOver::default(),
+        });
+        studio.jobs.get_or_init(|| Jobs::of(&studio));
+        studio
+    }
+
+    /// All its renditions.
+    pub(super) fn tracks(&self) -> &[Track] {
+        &self.tracks
+    }
+
+    /// Those of them that are watched.
+    pub(super) fn watched(&self) -> impl Iterator<Item = &Track> {
+        self.tracks.iter().filter(|track| track.is_watched())
+    }
+
+    /// Whether a camera's own JPEG can be passed on as it is.
+    pub(super) fn passes_jpegs_on(&self) -> bool {
+        !self.reencode && self.turn.is_none()
+    }
+
+    /// A buffer for the source's next picture.
+    pub(super) fn buffer(&self) -> Mat {
+        self.buffers.take()
+    }
+
+    /// Takes a picture from the source. Called on the source's thread.
+    ///
+    /// # Errors
+    /// Where it is damaged.
+    pub(super) fn take(&self, frame: RawFrame, status: &Status) -> Result<(), SourceError> {
+        if let Some(error) = self.refused.take() {
+            status.refused(&error.to_string());
+        }
+        let RawFrame { picture, taken } = frame;
+        let same = self.same.lock().unwrap_or_else(PoisonError::into_inner).skips(&picture);
+        if same {
+            self.give_back(picture);
+            return Ok(());
+        }
+        let undeveloped = match picture {
+            Picture::Pixels(pixels) => {
+                let size = pixels::size_of(&pixels);
+                Undeveloped { picture: Picture::Pixels(pixels), size, taken, passed_on: false }
+            }
+            Picture::Jpeg(bytes) => self.take_jpeg(bytes, taken)?,
+        };
+        status.measures(self.turn.size(undeveloped.size));
+        status.published();
+        let passed_on = undeveloped.passed_on;
+        if self.watched().any(|track| !(passed_on && track.is_full())) {
+            self.put(undeveloped);
+        } else {
+            self.give_back(undeveloped.picture);
+        }
+        Ok(())
+    }
+
+    /// A camera's own JPEG: onto the bus as it is, where it may.
+    fn take_jpeg(&self, bytes: Vec<u8>, taken: Taken) -> Result<Undeveloped, SourceError> {
+        let damaged = |damage: camera_jpeg::Damage| SourceError::NotAVideo(damage.to_string());
+        let Whole { bytes, width, height } = camera_jpeg::whole(bytes).map_err(damaged)?;
+        let passed_on = self.passes_jpegs_on();
+        let full = self.watched().find(|track| passed_on && track.is_full());
+        if let Some(full) = full.filter(|full| full.is_due(taken.captured_at)) {
+            let others = self.watched().any(|track| !track.is_full());
+            let payload = if others { bytes.clone() } else { Vec::new() };
+            let (payload, bytes) = if others { (payload, bytes) } else { (bytes, payload) };
+            full.publish(Frame { payload, taken, width, height });
+            let picture = Picture::Jpeg(bytes);
+            return Ok(Undeveloped { picture, size: (width, height), taken, passed_on });
+        }
+        let picture = Picture::Jpeg(bytes);
+        Ok(Undeveloped { picture, size: (width, height), taken, passed_on })
+    }
+
+    fn put(&self, undeveloped: Undeveloped) {
+        if let Some(overtaken) = self.place.put(undeveloped) {
+            let missed = self.watched().filter(|track| !(overtaken.passed_on && track.is_full()));
+            missed.for_each(|track| track.tally().drop_frames(1));
+            self.give_back(overtaken.picture);
+        }
+        if let Some(jobs) = self.jobs.get() {
+            self.workshop.ask(&jobs.scale);
+        }
+    }
+
+    fn give_back(&self, picture: Picture) {
+        if let Picture::Pixels(pixels) = picture {
+            self.buffers.recycle(pixels);
+        }
+    }
+
+    /// Makes the newest picture into the pixels of all renditions that want it. Done by the workshop.
+    fn develop(&self) {
+        let Some(undeveloped) = self.place.take() else { return };
+        if let Err(error) = self.develop_one(undeveloped) {
+            tracing::debug!(%error, "a picture could not be made into pixels");
+            self.watched().for_each(|track| track.tally().note_damage());
+        }
+    }
+
+    fn develop_one(&self, undeveloped: Undeveloped) -> opencv::Result<()> {
+        let Undeveloped { picture, size, taken, passed_on } = undeveloped;
+        let full = self.turn.size(size);
+        let mut wanted: Vec<(usize, Size)> = (self.tracks.iter().enumerate())
+            .filter(|(_, track)| track.is_watched() && !(passed_on && track.is_full()))
+            .filter(|(_, track)| track.is_due(taken.captured_at))
+            .map(|(at, track)| (at, track.size(full)))
+            .collect();
+        wanted.sort_by_key(|(_, (width, _))| Reverse(*width));
+        let Some((_, largest)) = wanted.first() else {
+            self.give_back(picture);
+            return Ok(());
+        };
+        let mut pixels = match picture {
+            Picture::Pixels(pixels) => pixels,
+            Picture::Jpeg(bytes) => {
+                let mut pixels = self.buffers.take();
+                // Turned after it is decoded, and so wanted in the camera's own shape.
+                decode::decode(&bytes, size, self.turn.size(*largest), &mut pixels)?;
+                pixels
+            }
+        };
+        if !self.turn.is_none() {
+            let mut other = self.buffers.take();
+            self.turn.apply(&mut pixels, &mut other)?;
+            self.buffers.recycle(other);
+        }
+        self.scale(pixels, &wanted, taken)
+    }
+
+    /// Scales from the largest to the smallest, each from the one before, and hands them all on.
+    fn scale(&self, pixels: Mat, wanted: &[(usize, Size)], taken: Taken) -> opencv::Result<()> {
+        let mut scaled: Vec<(usize, Mat)> = Vec::with_capacity(wanted.len());
+        // The first rendition that is as large as what there is gets it without a copy.
+        let as_it_is = wanted.first().filter(|(_, size)| *size == pixels::size_of(&pixels));
+        for (at, size) in &wanted[usize::from(as_it_is.is_some())..] {
+            let from = scaled.last().map_or(&pixels, |(_, before)| before);
+            let mut into = self.tracks[*at].buffer();
+            if pixels::size_of(from) == *size {
+                from.copy_to(&mut into)?;
+            } else {
+                scale::scale(from, *size, &mut into)?;
+            }
+            scaled.push((*at, into));
+        }
+        match as_it_is {
+            Some((at, _)) => {
+                // Its buffer goes the other way, so that both sides keep as many as they need.
+                self.buffers.recycle(self.tracks[*at].buffer());
+                scaled.push((*at, pixels));
+            }
+            None => self.buffers.recycle(pixels),
+        }
+        for (at, pixels) in scaled {
+            self.tracks[at].put(pixels, taken);
+            if let Some(jobs) = self.jobs.get() {
+                self.workshop.ask(&jobs.encode[at]);
+            }
+        }
+        Ok(())
+    }
+
+    fn encode(&self, at: usize) {
+        if let Err(error) = self.tracks[at].develop() {
+            self.tracks[at].tally().drop_frames(1);
+            self.refused.put(error);
+        }
+    }
+}
+
+impl Jobs {
+    /// Jobs know the studio, and the studio its jobs: one of the two must not keep the other.
+    fn of(studio: &Arc<Studio>) -> Self {
+        let job = |work: Box<dyn Fn(&Studio) + Send + Sync>| {
+            let studio: Weak<Studio> = Arc::downgrade(studio);
+            Job::new(move || {
+                if let Some(studio) = studio.upgrade() {
+                    work(&studio);
+                }
+            })
+        };
+        let encode =
+            (0..studio.tracks.len()).map(|at| job(Box::new(move |studio| studio.encode(at))));
+        Self { scale: job(Box::new(Studio::develop)), encode: encode.collect() }
+    }
+}

@@ -1,0 +1,19 @@
+//! What is done with pixels between a source and its encoders. Knows neither.
+//!
+//! - [`decode`]: a camera's JPEG to pixels, no larger than needed;
+//! - [`scale`]: to the size of a rendition;
+//! - [`turn`]: rotated and mirrored.
+
+pub mod decode;
+pub mod scale;
+pub mod turn;
+
+use opencv::core::{Mat, MatTraitConst};
+
+/// Width and height in pixels.
+pub type Size = (u32, u32);
+
+/// The size of a picture.
+pub fn size_of(pixels: &Mat) -> Size {
+    (pixels.cols() as u32, pixels.rows() as u32)
+}

@@ -1,0 +1,53 @@
+//! What can be opened: a URL, or a file.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use fanlight_program::secret::Masked;
+
+use super::trouble;
+use crate::source::SourceError;
+
+/// Where packets come from.
+#[derive(Debug, Clone)]
+pub(super) enum Place {
+    /// A camera, or a video, elsewhere.
+    Url(Masked),
+    /// A file on this machine.
+    File {
+        /// Its path.
+        path: PathBuf,
+        /// Whether it begins again at its end.
+        looped: bool,
+    },
+}
+
+impl Place {
+    /// What FFmpeg is to open.
+    pub(super) fn address(&self) -> String {
+        match self {
+            Self::Url(url) => url.expose().to_owned(),
+            // With the scheme, a name such as "cam:1.avi" is not taken for one.
+            Self::File { path, .. } => format!("file:{}", path.display()),
+        }
+    }
+
+    pub(super) fn is_file(&self) -> bool {
+        matches!(self, Self::File { .. })
+    }
+
+    pub(super) fn is_rtsp(&self) -> bool {
+        let Self::Url(url) = self else { return false };
+        url.expose().get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("rtsp"))
+    }
+
+    /// The reason behind FFmpeg's error, which came after something asked at that moment.
+    pub(super) fn reason(&self, error: ffmpeg_next::Error, asked_at: Instant) -> SourceError {
+        match self {
+            Self::Url(url) => trouble::reason(error, url, asked_at),
+            Self::File { path, .. } => {
+                SourceError::NotAVideo(format!("{} cannot be read: {error}", path.display()))
+            }
+        }
+    }
+}
