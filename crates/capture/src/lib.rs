@@ -42,6 +42,7 @@ pub mod stall;
 pub mod status;
 pub mod supervisor;
 pub mod viewers;
+pub mod wall_clock;
 pub mod workshop;
 
 use std::collections::HashMap;

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::pixels::turn::Turn;
 use crate::rendition::RenditionSettings;
 use crate::source::SourceSpec;
+use crate::wall_clock::Zone;
 use stream::StreamInFile;
 use wishes::Wishes;
 
@@ -26,7 +27,7 @@ Sources:
   http://, https://       MJPEG, or any video that FFmpeg reads
   test, test:640x360@15   a picture made by this program
 Behind a source, #KEY=VALUE says of its stream alone what a flag says of all: /dev/video0#rotate=180#quality=70
-  (quality, rendition, reencode, keep-open, rotate, flip, drop-same).
+  (quality, rendition, reencode, keep-open, rotate, flip, drop-same, overlay).
 ${NAME} in a source is replaced from the environment, so that a password need not be written here.
 
 Limits:
@@ -101,6 +102,11 @@ pub struct Options {
     #[serde(skip_serializing_if = "Option::is_none")]
     drop_same: Option<u32>,
 
+    /// Write the stream's name and the time of capture into its pictures: utc or local
+    #[arg(long, env = "FANLIGHT_OVERLAY", value_name = "ZONE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    overlay: Option<String>,
+
     /// List the webcams of this machine with what they offer, and end
     #[arg(long, num_args = 0..=1, default_missing_value = "true", hide_possible_values = true, value_name = "BOOL")]
     #[serde(skip)]
@@ -142,6 +148,8 @@ pub struct StreamSettings {
     pub turn: Turn,
     /// So many pictures in a row that are the same as the one before are skipped; 0: none.
     pub drop_same: u32,
+    /// Name and time are written into its pictures, the time in this zone.
+    pub overlay: Option<Zone>,
 }
 
 impl TryFrom<Options> for Task {
@@ -184,6 +192,7 @@ impl Options {
             rotate: self.rotate,
             flip: self.flip.clone(),
             drop_same: self.drop_same,
+            overlay: self.overlay.clone(),
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::encode::jpeg::Quality;
 use crate::pixels::turn::{Flip, Rotation, Turn};
 use crate::rendition::{Measure, RenditionSettings, RenditionWish};
 use crate::source::SourceSpec;
+use crate::wall_clock::Zone;
 
 /// Most pictures skipped in a row: more than an hour at 30 a second.
 const MOST_SAME: u32 = 100_000;
@@ -31,10 +32,11 @@ pub(super) struct Wishes {
     pub(super) rotate: Option<u32>,
     pub(super) flip: Option<String>,
     pub(super) drop_same: Option<u32>,
+    pub(super) overlay: Option<String>,
 }
 
 /// The keys that may stand behind a source.
-const KEYS: &str = "quality, rendition, reencode, keep-open, rotate, flip and drop-same";
+const KEYS: &str = "quality, rendition, reencode, keep-open, rotate, flip, drop-same and overlay";
 
 impl Wishes {
     /// Takes in `key=value` from behind a source.
@@ -48,6 +50,7 @@ impl Wishes {
             "keep-open" => self.keep_open = Some(switch()?),
             "rotate" => self.rotate = Some(number()?),
             "flip" => self.flip = Some(value.into()),
+            "overlay" => self.overlay = Some(value.into()),
             "drop-same" => self.drop_same = Some(number()?),
             _ => bail!("#{key}=…: there is no such option of a stream; there are {KEYS}"),
         }
@@ -66,6 +69,7 @@ impl Wishes {
             rotate: self.rotate.or(other.rotate),
             flip: self.flip.or(other.flip),
             drop_same: self.drop_same.or(other.drop_same),
+            overlay: self.overlay.or(other.overlay),
         }
     }
 
@@ -85,6 +89,7 @@ impl Wishes {
         let rotation = self.rotate.map(|degrees| degrees.to_string().parse::<Rotation>());
         let rotation = rotation.transpose().context("--rotate")?.unwrap_or_default();
         let flip = self.flip.as_deref().map(str::parse::<Flip>).transpose().context("--flip")?;
+        let overlay = self.overlay.as_deref().map(str::parse::<Zone>).transpose();
         let drop_same = self.drop_same.unwrap_or(0);
         ensure!(drop_same <= MOST_SAME, "--drop-same {drop_same}: at most {MOST_SAME}");
         Ok(StreamSettings {
@@ -95,6 +100,7 @@ impl Wishes {
             keep_open: self.keep_open.unwrap_or(false),
             turn: Turn { rotation, flip },
             drop_same,
+            overlay: overlay.context("--overlay")?,
         })
     }
 }

@@ -13,6 +13,7 @@ use crate::encode::camera_jpeg::{self, Whole};
 use crate::hand_over::{Buffers, HandOver};
 use crate::options::StreamSettings;
 use crate::picture::{Frame, Picture, RawFrame, Taken};
+use crate::pixels::overlay::Overlay;
 use crate::pixels::turn::Turn;
 use crate::pixels::{self, Size, decode, scale};
 use crate::same::Same;
@@ -25,6 +26,7 @@ use crate::workshop::{Job, Workshop};
 pub(super) struct Studio {
     tracks: Vec<Track>,
     turn: Turn,
+    overlay: Option<Overlay>,
     /// Encode anew even what came as JPEG.
     reencode: bool,
     same: Mutex<Same>,
@@ -66,6 +68,7 @@ impl Studio {
         let studio = Arc::new(Self {
             tracks: settings.renditions.iter().map(track).collect(),
             turn: settings.turn,
+            overlay: settings.overlay.map(|zone| Overlay::new(zone, &settings.name)),
             reencode: settings.reencode,
             same: Mutex::new(Same::new(settings.drop_same)),
             place: HandOver::default(),
@@ -90,7 +93,7 @@ impl Studio {
 
     /// Whether a camera's own JPEG can be passed on as it is.
     pub(super) fn passes_jpegs_on(&self) -> bool {
-        !self.reencode && self.turn.is_none()
+        !self.reencode && self.turn.is_none() && self.overlay.is_none()
     }
 
     /// A buffer for the source's next picture.
@@ -200,6 +203,9 @@ impl Studio {
             let mut other = self.buffers.take();
             self.turn.apply(&mut pixels, &mut other)?;
             self.buffers.recycle(other);
+        }
+        if let Some(overlay) = &self.overlay {
+            overlay.write(&mut pixels, taken.captured_at)?;
         }
         self.scale(pixels, &wanted, taken)
     }

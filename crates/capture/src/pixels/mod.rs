@@ -2,9 +2,11 @@
 //!
 //! - [`decode`]: a camera's JPEG to pixels, no larger than needed;
 //! - [`scale`]: to the size of a rendition;
-//! - [`turn`]: rotated and mirrored.
+//! - [`turn`]: rotated and mirrored;
+//! - [`overlay`]: name and time written into them.
 
 pub mod decode;
+pub mod overlay;
 pub mod scale;
 pub mod turn;
 

@@ -11,7 +11,7 @@ use clap::Parser;
 use fanlight_bus::{Event, IncomingFrame, PublisherId, Subscriber, SubscriberOptions};
 use fanlight_capture::{Options, Settings};
 use fanlight_program::stop::Shutdown;
-use fanlight_protocol::{StreamEntry, StreamState, Topic, TrackName};
+use fanlight_protocol::{Codec, StreamEntry, StreamState, Topic, TrackName};
 use fanlight_stamp::Stamp;
 use opencv::core::{MatTraitConst, MatTraitConstManual, Vector};
 use opencv::imgcodecs::{IMREAD_GRAYSCALE, imdecode};
@@ -108,29 +108,41 @@ impl Viewer {
         self.streams[stream].clone()
     }
 
-    /// Asks for a stream's pictures.
-    pub(crate) fn watch(&mut self, stream: &str) {
+    /// Asks for the pictures of a track, `STREAM` or `STREAM/RENDITION`.
+    pub(crate) fn watch(&mut self, track: &str) {
+        let topic = topic(track);
+        let stream = topic.stream.as_str();
         self.wait("a catalog", |viewer| viewer.streams.contains_key(stream));
-        self.subscriber.watch(self.publisher.unwrap(), topic(stream));
+        self.subscriber.watch(self.publisher.unwrap(), topic);
     }
 
     /// Asks for them no more.
-    pub(crate) fn unwatch(&self, stream: &str) {
-        self.subscriber.unwatch(self.publisher.unwrap(), topic(stream));
+    pub(crate) fn unwatch(&self, track: &str) {
+        self.subscriber.unwatch(self.publisher.unwrap(), topic(track));
     }
 
-    /// The next pictures of a stream that is watched.
-    pub(crate) fn frames(&mut self, stream: &str, count: usize) -> Vec<IncomingFrame> {
+    /// The next pictures of a track that is watched.
+    pub(crate) fn frames(&mut self, track: &str, count: usize) -> Vec<IncomingFrame> {
+        let wanted = topic(track);
         let mut frames = Vec::new();
         while frames.len() < count {
             match self.next(&format!("picture {} of {count}", frames.len() + 1)) {
-                Event::Frame { topic, frame, .. } if topic.stream.as_str() == stream => {
-                    frames.push(frame);
-                }
+                Event::Frame { topic, frame, .. } if *topic == wanted => frames.push(frame),
                 _ => {}
             }
         }
         frames
+    }
+
+    /// What the catalog says of a stream once something is so.
+    pub(crate) fn until_so(
+        &mut self,
+        stream: &str,
+        what: &str,
+        so: impl Fn(&StreamEntry) -> bool,
+    ) -> StreamEntry {
+        self.wait(what, |viewer| viewer.streams.get(stream).is_some_and(&so));
+        self.streams[stream].clone()
     }
 
     fn wait(&mut self, what: &str, reached: impl Fn(&Self) -> bool) {
@@ -152,8 +164,10 @@ impl Viewer {
     }
 }
 
-fn topic(stream: &str) -> Topic {
-    Topic { stream: stream.parse().unwrap(), track: TrackName::full_jpeg() }
+fn topic(track: &str) -> Topic {
+    let (stream, rendition) = track.split_once('/').unwrap_or((track, "full"));
+    let track = TrackName { rendition: rendition.parse().unwrap(), codec: Codec::Jpeg };
+    Topic { stream: stream.parse().unwrap(), track }
 }
 
 /// The stamp painted into a picture.
@@ -166,6 +180,11 @@ pub(crate) fn stamp(frame: &IncomingFrame) -> Option<Stamp> {
 
 /// Makes a clip of so many pictures at 10 a second.
 pub(crate) fn make_clip(path: &Path, pictures: u32) {
+    make_clip_as(path, pictures, &["-c:v", "libx264", "-bf", "2"]);
+}
+
+/// Makes a clip of so many pictures at 10 a second, with these options of ffmpeg.
+pub(crate) fn make_clip_as(path: &Path, pictures: u32, options: &[&str]) {
     let made = Command::new("ffmpeg")
         .args([
             "-v",
@@ -177,7 +196,8 @@ pub(crate) fn make_clip(path: &Path, pictures: u32) {
             "testsrc2=size=320x180:rate=10",
             "-frames:v",
         ])
-        .args([&pictures.to_string(), "-c:v", "libx264", "-bf", "2"])
+        .arg(pictures.to_string())
+        .args(options)
         .arg(path)
         .status();
     assert!(made.expect("the ffmpeg command is installed").success());

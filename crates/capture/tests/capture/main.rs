@@ -3,6 +3,9 @@
 mod architecture;
 mod files;
 mod harness;
+mod passthrough;
 mod program;
+mod renditions;
+mod rest;
 mod streams;
 mod urls;

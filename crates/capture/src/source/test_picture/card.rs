@@ -2,11 +2,13 @@
 
 use std::f64::consts::PI;
 
+use fanlight_bus::clock;
 use fanlight_protocol::StreamName;
 use opencv::core::{Mat, MatTraitManual, Point, Scalar, Vector};
 use opencv::imgproc::{self, FONT_HERSHEY_DUPLEX, LINE_AA};
 
 use super::{Layout, plain, text};
+use crate::wall_clock::Zone;
 
 /// Behind digits, so that they can be copied over each other.
 pub(super) const PANEL: Scalar = bgr(0x11, 0x18, 0x21);
@@ -132,9 +134,8 @@ fn labels(card: &mut Mat, layout: &Layout, name: &StreamName) -> opencv::Result<
     let room = layout.px(30.0);
     let label = |units: f64, height: i32| layout.off_bottom(units) - height - layout.px(0.6);
     let digits = layout.digit_height();
-    for (text, foot) in
-        [("FRAME", label(2.0, digits)), (&super::wall_clock::zone(), label(7.6, digits))]
-    {
+    let zone = Zone::Local.offset(clock::now());
+    for (text, foot) in [("FRAME", label(2.0, digits)), (&zone, label(7.6, digits))] {
         let width = text::width(text, small)?;
         text::write_within(card, text, (layout.off_right(2.0) - width, foot), small, room, LABEL)?;
     }

@@ -8,7 +8,6 @@
 mod beam;
 mod card;
 mod text;
-mod wall_clock;
 
 use std::time::Instant;
 
@@ -22,6 +21,7 @@ use super::mode::Mode;
 use super::pacing::Schedule;
 use super::{About, Grabbed, Source, SourceError};
 use crate::picture::Picture;
+use crate::wall_clock::Zone;
 use beam::Beam;
 use text::Digits;
 
@@ -106,7 +106,7 @@ impl Painter {
         self.card.copy_to(pixels)?;
         self.beam.paint(stamp.time, pixels)?;
         if let Some(digits) = &self.digits {
-            digits.write(&wall_clock::text(stamp.time), self.layout.time_at(), pixels)?;
+            digits.write(&Zone::Local.time_of_day(stamp.time), self.layout.time_at(), pixels)?;
             digits.write(&format!("{:08}", stamp.number), self.layout.number_at(), pixels)?;
         }
         self.paint_stamp(stamp, pixels)

@@ -1,0 +1,107 @@
+//! Date and time of day as people read them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use fanlight_protocol::Timestamp;
+
+/// Whose time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Zone {
+    /// Coordinated universal time.
+    Utc,
+    /// That of this machine.
+    Local,
+}
+
+/// A text that is no zone.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no time: utc and local are possible")]
+pub struct InvalidZone(String);
+
+impl FromStr for Zone {
+    type Err = InvalidZone;
+
+    fn from_str(text: &str) -> Result<Self, InvalidZone> {
+        match text {
+            "utc" => Ok(Self::Utc),
+            "local" => Ok(Self::Local),
+            _ => Err(InvalidZone(text.chars().take(20).collect())),
+        }
+    }
+}
+
+impl fmt::Display for Zone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Utc => "utc",
+            Self::Local => "local",
+        })
+    }
+}
+
+impl Zone {
+    /// Hours, minutes, seconds and thousandths.
+    pub fn time_of_day(self, time: Timestamp) -> String {
+        let parts = self.parts(time);
+        let millis = time.micros() / 1000 % 1000;
+        format!("{:02}:{:02}:{:02}.{millis:03}", parts.tm_hour, parts.tm_min, parts.tm_sec)
+    }
+
+    /// Year, month and day, as ISO 8601 writes them.
+    pub fn date(self, time: Timestamp) -> String {
+        let parts = self.parts(time);
+        format!("{:04}-{:02}-{:02}", parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday)
+    }
+
+    /// Its distance from UTC at that time.
+    pub fn offset(self, time: Timestamp) -> String {
+        offset_text(self.parts(time).tm_gmtoff)
+    }
+
+    #[expect(unsafe_code, reason = "the time zone database is the C library's")]
+    fn parts(self, time: Timestamp) -> libc::tm {
+        let seconds = (time.micros() / 1_000_000) as libc::time_t;
+        // SAFETY: all zeros is a valid `tm`, and both functions write to nothing but it.
+        unsafe {
+            let mut parts = std::mem::zeroed();
+            match self {
+                Self::Utc => libc::gmtime_r(&raw const seconds, &raw mut parts),
+                Self::Local => libc::localtime_r(&raw const seconds, &raw mut parts),
+            };
+            parts
+        }
+    }
+}
+
+fn offset_text(seconds_east: i64) -> String {
+    let sign = if seconds_east < 0 { '-' } else { '+' };
+    let minutes = seconds_east.abs() / 60;
+    match minutes {
+        0 => "UTC".into(),
+        _ => format!("UTC{sign}{:02}:{:02}", minutes / 60, minutes % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_offset_is_a_distance_from_utc() {
+        assert_eq!(offset_text(0), "UTC");
+        assert_eq!(offset_text(7200), "UTC+02:00");
+        assert_eq!(offset_text(-12_600), "UTC-03:30");
+    }
+
+    #[test]
+    fn universal_time_is_everywhere_the_same() {
+        let time = Timestamp::from_micros(1_700_000_000_042_999);
+        let zone: Zone = "utc".parse().unwrap();
+        assert_eq!(zone.date(time), "2023-11-14");
+        assert_eq!(zone.time_of_day(time), "22:13:20.042");
+        assert_eq!(zone.offset(time), "UTC");
+        assert!(Zone::Local.time_of_day(time).ends_with(":20.042"));
+        assert!("mars".parse::<Zone>().unwrap_err().to_string().contains("utc and local"));
+    }
+}

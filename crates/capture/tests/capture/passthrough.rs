@@ -1,0 +1,106 @@
+//! A source's own JPEGs, passed on as they are.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use fanlight_protocol::StreamState;
+use opencv::core::{MatTraitConst, Vector};
+use opencv::imgcodecs::{IMREAD_COLOR, imdecode};
+use tempfile::TempDir;
+
+use crate::harness::{capture, make_clip_as, viewer};
+
+/// A clip of JPEGs, of so many pictures, and the JPEGs in it.
+fn jpeg_clip(folder: &TempDir, pictures: u32) -> (PathBuf, Vec<Vec<u8>>) {
+    let clip = folder.path().join("clip.avi");
+    make_clip_as(&clip, pictures, &["-c:v", "mjpeg", "-q:v", "3", "-pix_fmt", "yuvj420p"]);
+    let pattern = folder.path().join("%04d.jpg");
+    let split = Command::new("ffmpeg")
+        .args(["-v", "error", "-i"])
+        .arg(&clip)
+        .args(["-c", "copy", "-f", "image2"])
+        .arg(pattern)
+        .status();
+    assert!(split.unwrap().success());
+    let jpeg = |number| fs::read(folder.path().join(format!("{number:04}.jpg"))).unwrap();
+    (clip, (1..=pictures).map(jpeg).collect())
+}
+
+fn stream(clip: &Path, more: &str) -> String {
+    format!("clip={}{more}", clip.display())
+}
+
+#[test]
+fn the_jpegs_of_a_file_come_as_they_lie_in_it_at_its_own_pace() {
+    let folder = tempfile::tempdir().unwrap();
+    let (clip, jpegs) = jpeg_clip(&folder, 5);
+    let capture = capture(&[&stream(&clip, "")]);
+    let mut viewer = viewer(&capture);
+    viewer.watch("clip");
+    let frames = viewer.frames("clip", 12);
+    let numbers: Vec<usize> = frames
+        .iter()
+        .map(|frame| {
+            jpegs.iter().position(|jpeg| **jpeg == *frame.payload).expect("one of the file's")
+        })
+        .collect();
+    assert!(numbers.windows(2).all(|pair| pair[1] == (pair[0] + 1) % 5), "{numbers:?}");
+    assert!(frames.iter().all(|frame| (frame.width, frame.height) == (320, 180)));
+    for pair in frames.windows(2) {
+        let micros = pair[1].captured_at.micros_from(pair[0].captured_at);
+        assert!((micros - 100_000).abs() < 5_000, "{micros} µs from picture to picture");
+    }
+}
+
+#[test]
+fn to_be_encoded_anew_they_are_decoded() {
+    let folder = tempfile::tempdir().unwrap();
+    let (clip, jpegs) = jpeg_clip(&folder, 3);
+    for more in ["#reencode=true", "#rotate=180", "#overlay=utc"] {
+        let capture = capture(&[&stream(&clip, more)]);
+        let mut viewer = viewer(&capture);
+        viewer.watch("clip");
+        let frame = &viewer.frames("clip", 1)[0];
+        assert!(!jpegs.iter().any(|jpeg| **jpeg == *frame.payload), "{more}");
+    }
+}
+
+#[test]
+fn a_damaged_jpeg_is_counted_and_passed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let (clip, jpegs) = jpeg_clip(&folder, 6);
+    // The third loses its end: in the file its place is filled with zeros.
+    let mut bytes = fs::read(&clip).unwrap();
+    let third = &jpegs[2];
+    let at = bytes.windows(third.len()).position(|part| part == third).unwrap();
+    bytes[at + third.len() / 2..at + third.len()].fill(0);
+    fs::write(&clip, bytes).unwrap();
+    let capture = capture(&[&stream(&clip, "")]);
+    let mut viewer = viewer(&capture);
+    viewer.watch("clip");
+    let frames = viewer.frames("clip", 12);
+    assert!(frames.windows(2).all(|pair| pair[1].sequence == pair[0].sequence + 1));
+    for frame in &frames {
+        let picture = imdecode(&Vector::from_slice(&frame.payload), IMREAD_COLOR).unwrap();
+        assert_eq!((picture.cols(), picture.rows()), (320, 180));
+        assert!(jpegs.iter().any(|jpeg| **jpeg == *frame.payload));
+    }
+    let entry = viewer.until_so("clip", "a count", |entry| entry.tracks[0].dropped >= 2);
+    assert_eq!(entry.state, StreamState::Live);
+}
+
+#[test]
+fn smaller_renditions_are_made_of_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let (clip, jpegs) = jpeg_clip(&folder, 5);
+    let capture = capture(&[&stream(&clip, "")]);
+    let mut viewer = viewer(&capture);
+    viewer.watch("clip/quarter");
+    let quarter = &viewer.frames("clip/quarter", 2)[1];
+    assert_eq!((quarter.width, quarter.height), (80, 45));
+    viewer.watch("clip");
+    let full = &viewer.frames("clip", 1)[0];
+    assert!(jpegs.iter().any(|jpeg| **jpeg == *full.payload));
+    assert!(viewer.frames("clip/quarter", 3).len() == 3);
+}

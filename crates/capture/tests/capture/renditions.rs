@@ -1,0 +1,57 @@
+//! The sizes in which a stream can be had.
+
+use fanlight_protocol::StreamState;
+
+use crate::harness::{capture, stamp, viewer};
+
+#[test]
+fn every_rendition_is_the_same_picture_in_its_own_size() {
+    let capture = capture(&["cam=test:1280x720@30"]);
+    let mut viewer = viewer(&capture);
+    let renditions = [("cam", 1280, 720), ("cam/half", 640, 360), ("cam/quarter", 320, 180)];
+    renditions.iter().for_each(|(track, ..)| viewer.watch(track));
+    for (track, width, height) in renditions {
+        for frame in viewer.frames(track, 5) {
+            assert_eq!((frame.width, frame.height), (width, height));
+            let off = frame.captured_at.micros_from(stamp(&frame).unwrap().time);
+            assert!(off.abs() < 5_000, "{track}: captured_at is {off} µs from the stamp");
+        }
+    }
+}
+
+#[test]
+fn the_catalog_tells_their_sizes_before_anybody_watches() {
+    let streams =
+        ["cam=test:1280x720@30#rotate=90#rendition=phone=480px,fps=5", "one=test#rendition=none"];
+    let capture = capture(&streams);
+    let mut viewer = viewer(&capture);
+    let measured = |entry: &fanlight_protocol::StreamEntry| entry.tracks[0].width > 0;
+    let entry = viewer.until_so("cam", "a size", measured);
+    let sizes =
+        entry.tracks.iter().map(|track| (track.name.to_string(), track.width, track.height));
+    let expected = [("full.jpeg".to_owned(), 720, 1280), ("phone.jpeg".to_owned(), 480, 853)];
+    assert!(sizes.eq(expected), "{:?}", entry.tracks);
+    assert_eq!(viewer.until("one", StreamState::Idle).tracks.len(), 1);
+}
+
+#[test]
+fn only_what_is_watched_is_encoded() {
+    let capture = capture(&["cam=test:640x360@30"]);
+    let mut viewer = viewer(&capture);
+    viewer.watch("cam/half");
+    viewer.frames("cam/half", 10);
+    let entry = viewer.until_so("cam", "a count", |entry| entry.tracks[1].published >= 10);
+    assert_eq!((entry.tracks[0].published, entry.tracks[2].published), (0, 0));
+    assert_eq!(entry.tracks[0].name.to_string(), "full.jpeg");
+}
+
+#[test]
+fn a_rendition_with_a_lower_rate_has_fewer_pictures() {
+    let capture = capture(&["cam=test:320x180@30#rendition=slow=50%,fps=10"]);
+    let mut viewer = viewer(&capture);
+    viewer.watch("cam/slow");
+    for pair in viewer.frames("cam/slow", 10).windows(2) {
+        let numbers = stamp(&pair[1]).unwrap().number - stamp(&pair[0]).unwrap().number;
+        assert!(numbers >= 2, "{numbers} pictures of the source later");
+    }
+}
