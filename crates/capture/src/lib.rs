@@ -57,8 +57,9 @@ use fanlight_protocol::Topic;
 use bell::Bell;
 use crew::Crew;
 pub use options::{Options, Settings, StreamSettings, Task};
-use pipeline::{Demand, Pipeline};
+use pipeline::{Demand, Openers, Pipeline};
 use shift::Strays;
+use source::{Named, Opener};
 use workshop::Workshop;
 
 /// Threads may take so long to end; a stopped program is to be gone within two seconds.
@@ -70,6 +71,17 @@ const END_WITHIN: Duration = Duration::from_secs(1);
 /// When nothing can be published, or a part of the program itself failed. A source that fails is no error: it is
 /// reported in the catalog and tried again. But too many threads stuck in drivers are one.
 pub fn run(settings: Settings, stop: &Shutdown) -> anyhow::Result<()> {
+    let named = |stream: &StreamSettings, pixels| -> Box<dyn Opener + Send> {
+        Box::new(Named::new(stream.source.clone(), stream.name.clone(), pixels))
+    };
+    run_with(settings, Arc::new(named), stop)
+}
+
+/// The same with other sources than those that were named.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_with(settings: Settings, openers: Arc<Openers>, stop: &Shutdown) -> anyhow::Result<()> {
     native::prepare();
     let bell = Bell::default();
     let crew = Crew::new(stop.clone());
@@ -82,7 +94,8 @@ pub fn run(settings: Settings, stop: &Shutdown) -> anyhow::Result<()> {
         streams: settings.streams.len(),
         on_demand: Box::new(on_demand(demands.clone())),
     })?;
-    let make = |stream| Pipeline::new(stream, &publisher, &workshop, &bell, &strays);
+    let make =
+        |stream| Pipeline::new(stream, openers.clone(), &publisher, &workshop, &bell, &strays);
     let mut pipelines: Vec<Pipeline> = settings.streams.into_iter().map(make).collect();
     connect(&demands, &pipelines, &bell);
     for endpoint in publisher.endpoints() {

@@ -47,7 +47,7 @@ pub struct Keeping {
 
 /// Opens a source and hands its pictures over, as long as it is watched and again and again, until it ends or the shift does.
 pub fn run(
-    opener: &mut impl Opener,
+    opener: &mut dyn Opener,
     mut keeping: Keeping,
     audience: &impl Audience,
     status: &Status,
@@ -83,8 +83,8 @@ enum Finish {
 }
 
 /// From one opening to the next.
-struct Run<'a, O, A> {
-    opener: &'a mut O,
+struct Run<'a, A> {
+    opener: &'a mut dyn Opener,
     keep_open: bool,
     audience: &'a A,
     status: &'a Status,
@@ -93,7 +93,7 @@ struct Run<'a, O, A> {
     began: Option<Instant>,
 }
 
-impl<O: Opener, A: Audience> Run<'_, O, A> {
+impl<A: Audience> Run<'_, A> {
     /// From opening the source to closing it.
     fn once(&mut self) -> Result<Finish, SourceError> {
         self.shift.begin("opening", OPEN_WITHIN);

@@ -11,6 +11,7 @@
 mod studio;
 mod track;
 
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::Instant;
@@ -25,7 +26,7 @@ use crate::meter::{Meter, Share};
 use crate::options::StreamSettings;
 use crate::picture::RawFrame;
 use crate::shift::{Shift, Strays};
-use crate::source::{Named, SourceError};
+use crate::source::{Opener, SourceError};
 use crate::status::Status;
 use crate::supervisor::{self, Audience, Keeping};
 use crate::viewers::Viewers;
@@ -35,8 +36,10 @@ use studio::Studio;
 /// More than one picture in so many dropped for want of time is worth telling.
 const TOLERATED_SHARE: u64 = 10;
 
+/// Makes what opens a stream's source; `true`: to have pixels, also where the source gives JPEG.
+pub type Openers = dyn Fn(&StreamSettings, bool) -> Box<dyn Opener + Send> + Send + Sync;
+
 /// One stream.
-#[derive(Debug)]
 pub struct Pipeline {
     settings: StreamSettings,
     shared: Arc<Shared>,
@@ -45,6 +48,7 @@ pub struct Pipeline {
     /// The thread at work on the source.
     shift: Shift,
     strays: Strays,
+    openers: Arc<Openers>,
     /// Whether it was said that this machine is too slow.
     too_slow: bool,
 }
@@ -77,11 +81,18 @@ impl Demand {
     }
 }
 
+impl fmt::Debug for Pipeline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pipeline").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
 impl Pipeline {
     /// A stream not started yet. `bell` is rung whenever its catalog entry changes; `strays` counts threads that had to be
     /// left in a driver.
     pub fn new(
         settings: StreamSettings,
+        openers: Arc<Openers>,
         publisher: &Publisher,
         workshop: &Workshop,
         bell: &Bell,
@@ -92,7 +103,7 @@ impl Pipeline {
         let meters = studio.tracks().iter().map(|_| Meter::default()).collect();
         let shared = Arc::new(Shared { status, viewers: Viewers::default(), studio });
         let (shift, strays) = (Shift::default(), strays.clone());
-        Self { settings, shared, meters, shift, strays, too_slow: false }
+        Self { settings, shared, meters, shift, strays, openers, too_slow: false }
     }
 
     /// The stream's tracks, and how each learns whether anybody watches it.
@@ -113,11 +124,11 @@ impl Pipeline {
             (self.shared.clone(), self.shift.clone(), self.strays.clone());
         let name = self.settings.name.clone();
         let pixels = !self.shared.studio.passes_jpegs_on();
-        let mut opener = Named::new(self.settings.source.clone(), name.clone(), pixels);
+        let mut opener = (self.openers)(&self.settings, pixels);
         let keeping = Keeping { open: self.settings.keep_open, ..Keeping::default() };
         crew.start(format!("{name}:source"), move || {
             let audience = Reading { shared: &shared, shift: &shift };
-            supervisor::run(&mut opener, keeping, &audience, &shared.status, &shift);
+            supervisor::run(opener.as_mut(), keeping, &audience, &shared.status, &shift);
             if shift.is_abandoned() {
                 strays.remove();
             }

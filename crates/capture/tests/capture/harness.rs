@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
 use fanlight_bus::{Event, IncomingFrame, PublisherId, Subscriber, SubscriberOptions};
+use fanlight_capture::pipeline::Openers;
 use fanlight_capture::{Options, Settings};
 use fanlight_program::stop::Shutdown;
 use fanlight_protocol::{Codec, StreamEntry, StreamState, Topic, TrackName};
@@ -30,6 +32,18 @@ pub(crate) struct Capture {
 
 /// Starts a capture of these streams, each `NAME=SOURCE`.
 pub(crate) fn capture(streams: &[&str]) -> Capture {
+    start(streams, fanlight_capture::run)
+}
+
+/// Starts a capture of these streams, whose sources are opened by others.
+pub(crate) fn capture_from(streams: &[&str], openers: Arc<Openers>) -> Capture {
+    start(streams, move |settings, stop| fanlight_capture::run_with(settings, openers, stop))
+}
+
+fn start(
+    streams: &[&str],
+    run: impl FnOnce(Settings, &Shutdown) -> anyhow::Result<()> + Send + 'static,
+) -> Capture {
     let folder = tempfile::tempdir().unwrap();
     let endpoint = format!("ipc://{}/capture.ipc", folder.path().display());
     let mut arguments = vec!["fanlight-capture".to_owned(), "--publish".into(), endpoint.clone()];
@@ -38,12 +52,18 @@ pub(crate) fn capture(streams: &[&str]) -> Capture {
     let stop = Shutdown::new();
     let thread = std::thread::spawn({
         let stop = stop.clone();
-        move || fanlight_capture::run(settings, &stop)
+        move || run(settings, &stop)
     });
     Capture { stop, thread: Some(thread), endpoint, _folder: folder }
 }
 
 impl Capture {
+    /// Waits until it ends by itself; returns why.
+    pub(crate) fn failure(mut self) -> String {
+        let ended = self.thread.take().unwrap().join().expect("no panic");
+        format!("{:#}", ended.expect_err("a failure"))
+    }
+
     /// Stops it; returns how long that took.
     pub(crate) fn stop(mut self) -> Duration {
         let asked = Instant::now();

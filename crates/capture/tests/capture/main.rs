@@ -3,9 +3,11 @@
 mod architecture;
 mod files;
 mod harness;
+mod leaks;
 mod passthrough;
 mod program;
 mod renditions;
 mod rest;
 mod streams;
+mod stuck;
 mod urls;

@@ -1,0 +1,97 @@
+//! Threads that are stuck in a driver for ever.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use fanlight_bus::clock;
+use fanlight_capture::picture::Picture;
+use fanlight_capture::pipeline::Openers;
+use fanlight_capture::shift::MOST_STRAYS;
+use fanlight_capture::source::{About, Grabbed, Opener, Source, SourceError};
+use fanlight_program::stop::Shutdown;
+use fanlight_protocol::StreamState;
+use opencv::core::{CV_8UC3, Mat, Scalar};
+
+use crate::harness::{capture_from, viewer};
+
+/// A camera whose driver does not come back when it is read for the first times.
+struct Camera {
+    about: About,
+    stuck: bool,
+}
+
+impl Source for Camera {
+    fn about(&self) -> &About {
+        &self.about
+    }
+
+    fn grab(&mut self) -> Result<Option<Grabbed>, SourceError> {
+        // Nobody unparks it.
+        if self.stuck {
+            loop {
+                thread::park();
+            }
+        }
+        thread::park_timeout(Duration::from_millis(20));
+        Ok(Some(Grabbed { captured_at: clock::now(), skipped: 0 }))
+    }
+
+    fn retrieve(&mut self, _: Mat) -> Result<Picture, SourceError> {
+        let grey = Scalar::all(90.0);
+        Ok(Picture::Pixels(Mat::new_rows_cols_with_default(48, 64, CV_8UC3, grey)?))
+    }
+}
+
+/// Opens such a camera; it is stuck so many times.
+struct Driver {
+    times: Arc<AtomicUsize>,
+}
+
+impl Opener for Driver {
+    fn open(&mut self, _: &Shutdown) -> Result<Box<dyn Source>, SourceError> {
+        let left =
+            self.times.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        let stuck = left.is_ok();
+        Ok(Box::new(Camera { about: About::default(), stuck }))
+    }
+
+    fn look(&self) -> Result<(), SourceError> {
+        Ok(())
+    }
+
+    fn patience(&self) -> Duration {
+        Duration::from_millis(200)
+    }
+}
+
+/// The stream `bad` is stuck so many times, all others never.
+fn stuck(times: usize) -> Arc<Openers> {
+    let times = Arc::new(AtomicUsize::new(times));
+    Arc::new(move |stream, _| {
+        let times = match stream.name.as_str() {
+            "bad" => times.clone(),
+            _ => Arc::default(),
+        };
+        Box::new(Driver { times })
+    })
+}
+
+#[test]
+fn a_stuck_thread_is_left_to_itself_and_another_brings_the_picture_back() {
+    let capture = capture_from(&["bad=test", "good=test"], stuck(2));
+    let mut viewer = viewer(&capture);
+    let told = |entry: &fanlight_protocol::StreamEntry| entry.reason.contains("stuck reading");
+    assert_eq!(viewer.until_so("bad", "the reason", told).state, StreamState::Offline);
+    viewer.watch("good");
+    viewer.watch("bad");
+    viewer.until("bad", StreamState::Live);
+    assert_eq!(viewer.frames("good", 5).len(), 5);
+}
+
+#[test]
+fn too_many_of_them_end_the_program_with_a_word() {
+    let failure = capture_from(&["bad=test"], stuck(usize::MAX)).failure();
+    assert!(failure.contains(&format!("{MOST_STRAYS} threads are stuck")), "{failure}");
+}
