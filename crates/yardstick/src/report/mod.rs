@@ -45,6 +45,7 @@ fn sections(runs: &[Run], measured: &str) -> Vec<(&'static str, String)> {
         ("trickling", Part::Trickling, tables::trickling(runs)),
         ("stalled", Part::Stalled, tables::stalled(runs)),
         ("link", Part::Link, tables::link(runs)),
+        ("capture", Part::Capture, tables::capture(runs)),
     ];
     let whole = |(name, part, table)| {
         let parts: [String; 3] = [table, tables::spoilt(runs, part), measured.into()];
@@ -63,7 +64,7 @@ mod tests {
     const DOCUMENT: &str = include_str!("../../../../docs/performance.md");
 
     fn all_parts() -> Vec<Run> {
-        let parts = [Part::Throughput, Part::Trickling, Part::Stalled, Part::Link];
+        let parts = [Part::Throughput, Part::Trickling, Part::Stalled, Part::Link, Part::Capture];
         let of = |part| {
             let mut run = sample("writev", 1, 1.0);
             run.case.part = part;
@@ -75,7 +76,7 @@ mod tests {
     #[test]
     fn the_document_has_a_place_for_every_table() {
         let sections = sections(&all_parts(), "today");
-        assert_eq!(sections.len(), 4);
+        assert_eq!(sections.len(), 5);
         for (name, table) in sections {
             let text = document::replace(DOCUMENT, name, &table).unwrap();
             assert!(text.contains(table.trim_end()), "{name}");

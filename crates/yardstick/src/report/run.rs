@@ -38,6 +38,9 @@ pub struct Case {
     /// The link's rate, in Mbit/s.
     #[serde(default)]
     pub mbit: Option<f64>,
+    /// What of a capture's stream was watched.
+    #[serde(default)]
+    pub watched: Option<String>,
 }
 
 /// A part of scripts/bench, with a table of its own.
@@ -52,6 +55,8 @@ pub enum Part {
     Stalled,
     /// One viewer behind a slow link.
     Link,
+    /// A capture, and what of its stream is watched.
+    Capture,
 }
 
 /// What `fanlight bench` said, as far as it is shown.
@@ -160,6 +165,7 @@ pub(crate) fn sample(server: &str, round: u32, cpu_us_per_frame: f64) -> Run {
         viewers: 300,
         stalled: 0,
         mbit: None,
+        watched: None,
     };
     let server = Server { cpu_us_per_frame: Some(cpu_us_per_frame), ..Server::default() };
     let figures = Figures { server: Some(server), ..Figures::default() };

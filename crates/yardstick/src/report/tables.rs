@@ -6,13 +6,17 @@ use super::figures::{median_of, ratio_of};
 use super::run::{Case, Part, Run};
 
 /// What scripts/bench calls a server, and what people call it; in the order of the tables' lines.
-const SERVERS: [(&str, &str); 6] = [
+const SERVERS: [(&str, &str); 10] = [
     ("writev", "yardstick: writev"),
     ("writev-low-water", "yardstick: writev, 16 KiB unsent"),
     ("broadcast", "yardstick: axum, broadcast"),
     ("relay-websocket", "**relay, WebSocket**"),
     ("relay-websocket-ack", "**relay, WebSocket, acknowledged**"),
     ("relay-mjpeg", "**relay, MJPEG**"),
+    ("jpeg-file", "JPEGs, passed on"),
+    ("jpeg-file#reencode=true", "JPEGs, encoded anew"),
+    ("h264-file", "H.264"),
+    ("test", "test picture"),
 ];
 
 /// What all others are divided by.
@@ -124,6 +128,23 @@ pub fn link(runs: &[Run]) -> String {
     table(&["Mbit/s", "server", "age p50 ms", "age p95 ms", "fps"], cases.iter().map(line))
 }
 
+/// A capture: what a picture of its source costs, by what is watched.
+pub fn capture(runs: &[Run]) -> String {
+    let line = |case: &Case| {
+        let median = |figure: Figure| median_of(runs, case, figure);
+        let millis = median(CPU).map(|micros| micros / 1000.0);
+        let watched = match case.watched.as_deref() {
+            Some("all") => "full, half and quarter",
+            Some(rendition) => rendition,
+            None => "–",
+        };
+        let cells = [called(&case.server), watched.into(), number(millis, 2)];
+        cells.into_iter().chain([number(median(RSS_MIB), 0), number(median(FPS), 1)]).collect()
+    };
+    let head = ["source", "watched", "CPU ms a picture", "RSS MiB", "fps"];
+    table(&head, cases(runs, Part::Capture).iter().map(line))
+}
+
 type Figure = fn(&Run) -> Option<f64>;
 
 const CPU: Figure = |run| run.figures.server?.cpu_us_per_frame;
@@ -211,7 +232,7 @@ fn table(head: &[&str], lines: impl Iterator<Item = Vec<String>>) -> String {
 
 fn alignment(title: &str) -> &'static str {
     match title {
-        "server" | "frame × viewers" | "reading + stalled" => "---",
+        "server" | "frame × viewers" | "reading + stalled" | "source" | "watched" => "---",
         _ => "---:",
     }
 }
