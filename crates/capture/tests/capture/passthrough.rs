@@ -104,3 +104,19 @@ fn smaller_renditions_are_made_of_them() {
     assert!(jpegs.iter().any(|jpeg| **jpeg == *full.payload));
     assert!(viewer.frames("clip/quarter", 3).len() == 3);
 }
+
+#[test]
+fn pictures_that_do_not_change_are_skipped_but_not_for_ever() {
+    let folder = tempfile::tempdir().unwrap();
+    let clip = folder.path().join("still.avi");
+    let still =
+        ["-vf", "trim=end_frame=1,loop=-1:1", "-c:v", "mjpeg", "-q:v", "5", "-pix_fmt", "yuvj420p"];
+    make_clip_as(&clip, 10, &still);
+    let capture = capture(&[&stream(&clip, "#drop-same=3")]);
+    let mut viewer = viewer(&capture);
+    viewer.watch("clip");
+    for pair in viewer.frames("clip", 4).windows(2) {
+        let micros = pair[1].captured_at.micros_from(pair[0].captured_at);
+        assert!((micros - 400_000).abs() < 50_000, "{micros} µs: every fourth of ten a second");
+    }
+}
