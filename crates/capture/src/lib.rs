@@ -71,17 +71,17 @@ const END_WITHIN: Duration = Duration::from_secs(1);
 /// When nothing can be published, or a part of the program itself failed. A source that fails is no error: it is
 /// reported in the catalog and tried again. But too many threads stuck in drivers are one.
 pub fn run(settings: Settings, stop: &Shutdown) -> anyhow::Result<()> {
-    let named = |stream: &StreamSettings, pixels| -> Box<dyn Opener + Send> {
-        Box::new(Named::new(stream.source.clone(), stream.name.clone(), pixels))
+    let named = |stream: &StreamSettings| -> Box<dyn Opener + Send> {
+        Box::new(Named::new(stream.source.clone(), stream.name.clone()))
     };
-    run_with(settings, Arc::new(named), stop)
+    run_with(settings, &named, stop)
 }
 
 /// The same with other sources than those that were named.
 ///
 /// # Errors
 /// As [`run`].
-pub fn run_with(settings: Settings, openers: Arc<Openers>, stop: &Shutdown) -> anyhow::Result<()> {
+pub fn run_with(settings: Settings, openers: &Openers, stop: &Shutdown) -> anyhow::Result<()> {
     native::prepare();
     let bell = Bell::default();
     let crew = Crew::new(stop.clone());
@@ -94,8 +94,7 @@ pub fn run_with(settings: Settings, openers: Arc<Openers>, stop: &Shutdown) -> a
         streams: settings.streams.len(),
         on_demand: Box::new(on_demand(demands.clone())),
     })?;
-    let make =
-        |stream| Pipeline::new(stream, openers.clone(), &publisher, &workshop, &bell, &strays);
+    let make = |stream| Pipeline::new(stream, openers, &publisher, &workshop, &bell, &strays);
     let mut pipelines: Vec<Pipeline> = settings.streams.into_iter().map(make).collect();
     connect(&demands, &pipelines, &bell);
     for endpoint in publisher.endpoints() {

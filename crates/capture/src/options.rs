@@ -22,18 +22,21 @@ use wishes::Wishes;
 const SOURCES: &str = "\
 Sources:
   /dev/video0, 0          a webcam; /dev/video0:640x480@15 asks it for another mode than 1280x720@30
+  usb:046d:0825           a webcam by what it is on the USB: usb:VID:PID, usb:VID:PID:SERIAL, or usb:NAME, a part of
+                          its name; --list-devices shows what to write
   clip.mp4                a video file, paced by its own time stamps, looped; clip.mp4?loop=0 ends
   rtsp://, rtsps://       a network camera, over TCP
   http://, https://       MJPEG, or any video that FFmpeg reads
   test, test:640x360@15   a picture made by this program
 Behind a source, #KEY=VALUE says of its stream alone what a flag says of all: /dev/video0#rotate=180#quality=70
-  (quality, rendition, reencode, keep-open, rotate, flip, drop-same, overlay).
+  (quality, rendition, reencode, keep-open, rotate, flip, drop-same, overlay); and of a webcam what to ask it for:
+  #format=YUYV #size=640x480 #fps=15 #control.brightness=120. --list-devices shows what each offers
 ${NAME} in a source is replaced from the environment, so that a password need not be written here.
 
 Limits:
   128 streams; names of 1 to 64 of a-z, 0-9, '_' and '-', beginning with a letter or digit
   modes: sides from 16 to 8192 pixels, 0.1 to 240 frames per second
-  renditions: 8 a stream, full among them
+  renditions: 8 a stream, full among them; 64 controls of a camera
   one encoded picture: 16 MiB, and 65500 pixels a side
   5 s to connect, 10 s to open; no picture for 2 s (or 5 frame intervals) is a stall
   a source that fails is tried again after 0.25 s, doubling to 5 s
@@ -42,6 +45,7 @@ Limits:
 In the file given by --config, streams are a table:
   [streams]
   cam = \"/dev/video0\"
+  desk = { source = \"usb:046d:0825\", size = \"640x480\", controls = { brightness = 120 } }
   door = { source = \"rtsp://${DOOR_USER}:${DOOR_PASSWORD}@192.168.1.20/stream1\", quality = 70 }";
 
 /// Reads cameras, files and URLs, encodes their pictures as JPEG, and publishes them for relays.
@@ -184,7 +188,6 @@ impl Options {
     /// What was said of all streams.
     fn wishes(&self) -> Wishes {
         Wishes {
-            source: None,
             quality: self.quality,
             rendition: (!self.rendition.is_empty()).then(|| self.rendition.clone()),
             reencode: self.reencode,
@@ -193,6 +196,7 @@ impl Options {
             flip: self.flip.clone(),
             drop_same: self.drop_same,
             overlay: self.overlay.clone(),
+            ..Wishes::default()
         }
     }
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use fanlight_bus::clock;
 
 use crate::backoff::Backoff;
+use crate::hand_over::Buffers;
 use crate::picture::{RawFrame, Taken};
 use crate::shift::Shift;
 use crate::source::{Grabbed, Opener, Source, SourceError};
@@ -23,8 +24,8 @@ pub trait Audience {
     fn is_watching(&self) -> bool;
     /// Waits until somebody does, at most so long, or until all is over.
     fn wait(&self, at_most: Duration);
-    /// A used buffer for the next picture's pixels.
-    fn buffer(&self) -> opencv::core::Mat;
+    /// Used buffers for pixels.
+    fn buffers(&self) -> &Buffers;
     /// Takes a picture.
     ///
     /// # Errors
@@ -147,7 +148,7 @@ impl<A: Audience> Run<'_, A> {
         if grabbed.skipped > 0 {
             self.audience.dropped(grabbed.skipped);
         }
-        let picture = source.retrieve(self.audience.buffer())?;
+        let picture = source.retrieve(self.audience.buffers())?;
         let taken = Taken { captured_at: grabbed.captured_at, read_at: clock::now() };
         self.audience.take(RawFrame { picture, taken })
     }
@@ -178,7 +179,6 @@ mod tests {
     use crate::source::About;
     use fanlight_program::stop::Shutdown;
     use fanlight_protocol::{StreamState, Timestamp};
-    use opencv::core::Mat;
     use std::cell::{Cell, RefCell};
     use std::rc::Rc;
 
@@ -216,7 +216,7 @@ mod tests {
                 Some(Act::End) | None => Ok(None),
             }
         }
-        fn retrieve(&mut self, _: Mat) -> Result<Picture, SourceError> {
+        fn retrieve(&mut self, _: &Buffers) -> Result<Picture, SourceError> {
             match self.damaged {
                 true => Err(SourceError::NotAVideo("damaged".into())),
                 false => Ok(Picture::Jpeg(Vec::new())),
@@ -239,6 +239,7 @@ mod tests {
     /// Where the script plays: viewers, who come back as soon as somebody waits for them, and what happened.
     struct Stage {
         watched: Cell<bool>,
+        buffers: Buffers,
         damaged: Cell<u64>,
         taken: Cell<u64>,
         log: RefCell<Vec<&'static str>>,
@@ -255,8 +256,8 @@ mod tests {
             self.log.borrow_mut().push("waited");
             self.watched.set(true);
         }
-        fn buffer(&self) -> Mat {
-            Mat::default()
+        fn buffers(&self) -> &Buffers {
+            &self.buffers
         }
         fn take(&self, _: RawFrame) -> Result<(), SourceError> {
             self.taken.set(self.taken.get() + 1);
@@ -283,11 +284,15 @@ mod tests {
         fn look(&self) -> Result<(), SourceError> {
             Ok(())
         }
+        fn another(&self) -> Box<dyn Opener + Send> {
+            unreachable!("nobody is stuck here")
+        }
     }
 
     fn stage() -> Rc<Stage> {
         Rc::new(Stage {
             watched: Cell::new(true),
+            buffers: Buffers::default(),
             damaged: Cell::default(),
             taken: Cell::default(),
             log: RefCell::default(),

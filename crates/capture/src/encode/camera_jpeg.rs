@@ -38,9 +38,7 @@ pub enum Damage {
     #[error("the camera sent a damaged picture")]
     Damaged,
     /// A kind of JPEG that browsers do not show.
-    #[error(
-        "the camera sends a kind of JPEG that browsers do not show (0x{0:02x}): try --reencode"
-    )]
+    #[error("the camera sends a kind of JPEG that browsers do not show (0x{0:02x})")]
     Unusual(u8),
 }
 

@@ -71,8 +71,13 @@ fn behind(text: &str) -> (&str, Vec<(&str, &str)>) {
 }
 
 fn key_at(text: &str) -> bool {
-    let key = text.bytes().take_while(|b| b.is_ascii_lowercase() || *b == b'-').count();
-    key > 0 && text[key..].starts_with('=')
+    // Only the names of controls have digits and underscores in them.
+    let (text, more) = match text.strip_prefix("control.") {
+        Some(name) => (name, "_0123456789"),
+        None => (text, "-"),
+    };
+    let key = text.find(|c: char| !c.is_ascii_lowercase() && !more.contains(c));
+    key.is_some_and(|key| key > 0 && text[key..].starts_with('='))
 }
 
 /// Splits where white space is followed by another `NAME=`, as in the environment. Other white space belongs to the
@@ -125,6 +130,7 @@ impl<'de> Visitor<'de> for TextOrTable {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::SourceSpec;
 
     #[test]
     fn the_environment_lists_streams_between_spaces() {
@@ -163,9 +169,42 @@ mod tests {
             ("a=test#rendition=half", "NAME=SIZE"),
             ("a=test#rendition=a=50%#rendition=a=25%", "twice"),
             ("a=test#drop-same=1000000", "100000"),
+            ("a=test#format=YUYV", "of a camera"),
+            ("a=clip.mp4#size=640x480", "test picture"),
+            ("a=0#format=MJPEG", "four letters"),
+            ("a=0#size=640", "WIDTHxHEIGHT@FPS"),
+            ("a=0#fps=1000", "WIDTHxHEIGHT@FPS"),
+            ("a=0#fps=many", "not a number"),
+            ("a=0#control.focus=far", "whole number"),
+            ("a=0#control.focus=1#control.focus=2", "twice"),
         ] {
             let error = format!("{:#}", of_list(&[bad.into()], &Wishes::default()).unwrap_err());
             assert!(error.contains("--stream a") && error.contains(rule), "{bad}: {error}");
         }
+    }
+
+    #[test]
+    fn a_camera_is_asked_for_what_stands_behind_it() {
+        let streams =
+            ["a=0:320x240#fps=15#format=YUYV#control.focus_2=-4#control.auto=true".into()];
+        let streams = of_list(&streams, &Wishes::default()).unwrap();
+        let SourceSpec::Webcam(asked) = &streams[0].source else { panic!("{streams:?}") };
+        assert_eq!(asked.mode.to_string(), "320x240@15");
+        assert_eq!(asked.format, Some("YUYV".parse().unwrap()));
+        let controls: Vec<(&str, i32)> =
+            asked.controls.iter().map(|(name, value)| (name.as_str(), value.0)).collect();
+        assert_eq!(controls, [("auto", 1), ("focus_2", -4)]);
+        let streams = of_list(&["a=test#size=64x48".into()], &Wishes::default()).unwrap();
+        assert_eq!(streams[0].source.to_string(), "test:64x48@30");
+    }
+
+    #[test]
+    fn a_camera_has_so_many_controls_at_most() {
+        let controls = |count| (0..count).map(|n| format!("#control.c{n}=1")).collect::<String>();
+        let parsed = |count| {
+            of_list(&[format!("a=0{}", controls(count)).as_str().into()], &Wishes::default())
+        };
+        assert!(parsed(64).is_ok());
+        assert!(format!("{:#}", parsed(65).unwrap_err()).contains("at most 64"));
     }
 }

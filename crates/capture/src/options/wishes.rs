@@ -11,6 +11,8 @@ use crate::encode::jpeg::Quality;
 use crate::pixels::turn::{Flip, Rotation, Turn};
 use crate::rendition::{Measure, RenditionSettings, RenditionWish};
 use crate::source::SourceSpec;
+use crate::source::mode::{InvalidMode, Mode};
+use crate::source::webcam::controls::{Controls, MOST_CONTROLS};
 use crate::wall_clock::Zone;
 
 /// Most pictures skipped in a row: more than an hour at 30 a second.
@@ -33,10 +35,17 @@ pub(super) struct Wishes {
     pub(super) flip: Option<String>,
     pub(super) drop_same: Option<u32>,
     pub(super) overlay: Option<String>,
+    pub(super) format: Option<String>,
+    pub(super) size: Option<String>,
+    pub(super) fps: Option<f64>,
+    /// Only of one stream: cameras differ too much.
+    #[serde(skip_serializing_if = "Controls::is_empty")]
+    pub(super) controls: Controls,
 }
 
 /// The keys that may stand behind a source.
-const KEYS: &str = "quality, rendition, reencode, keep-open, rotate, flip, drop-same and overlay";
+const KEYS: &str = "quality, rendition, reencode, keep-open, rotate, flip, drop-same, overlay, and for a camera format, size, fps \
+    and control.NAME";
 
 impl Wishes {
     /// Takes in `key=value` from behind a source.
@@ -52,6 +61,19 @@ impl Wishes {
             "flip" => self.flip = Some(value.into()),
             "overlay" => self.overlay = Some(value.into()),
             "drop-same" => self.drop_same = Some(number()?),
+            "format" => self.format = Some(value.into()),
+            "size" => self.size = Some(value.into()),
+            "fps" => {
+                let fps = value.parse().with_context(|| format!("#fps={value}: not a number"));
+                self.fps = Some(fps?);
+            }
+            _ if let Some(name) = key.strip_prefix("control.") => {
+                let value = value.parse().with_context(|| format!("#{key}={value}"))?;
+                ensure!(
+                    self.controls.insert(name.into(), value).is_none(),
+                    "#{key} is given twice"
+                );
+            }
             _ => bail!("#{key}=…: there is no such option of a stream; there are {KEYS}"),
         }
         Ok(())
@@ -70,6 +92,10 @@ impl Wishes {
             flip: self.flip.or(other.flip),
             drop_same: self.drop_same.or(other.drop_same),
             overlay: self.overlay.or(other.overlay),
+            format: self.format.or(other.format),
+            size: self.size.or(other.size),
+            fps: self.fps.or(other.fps),
+            controls: other.controls.into_iter().chain(self.controls).collect(),
         }
     }
 
@@ -84,6 +110,7 @@ impl Wishes {
         name: StreamName,
         source: SourceSpec,
     ) -> anyhow::Result<StreamSettings> {
+        let source = self.ask(source)?;
         let quality = self.quality.map(Quality::try_from).transpose().context("--quality")?;
         let quality = quality.unwrap_or_default();
         let rotation = self.rotate.map(|degrees| degrees.to_string().parse::<Rotation>());
@@ -102,6 +129,30 @@ impl Wishes {
             drop_same,
             overlay: overlay.context("--overlay")?,
         })
+    }
+
+    /// The source, asked for what was said of it.
+    fn ask(&self, mut source: SourceSpec) -> anyhow::Result<SourceSpec> {
+        if let Some(mode) = source.mode_mut() {
+            *mode = self.mode(*mode)?;
+        } else if self.size.is_some() || self.fps.is_some() {
+            bail!("size and fps can be asked of a camera or the test picture, not of {source}");
+        }
+        if let SourceSpec::Webcam(asked) = &mut source {
+            asked.format = self.format.as_deref().map(str::parse).transpose()?;
+            asked.controls = self.controls.clone();
+        } else if self.format.is_some() || !self.controls.is_empty() {
+            bail!("format and controls can be asked of a camera, not of {source}");
+        }
+        let count = self.controls.len();
+        ensure!(count <= MOST_CONTROLS, "{count} controls: at most {MOST_CONTROLS}");
+        Ok(source)
+    }
+
+    fn mode(&self, usual: Mode) -> Result<Mode, InvalidMode> {
+        let Mode { width, height, fps } = usual;
+        let size = self.size.clone().unwrap_or_else(|| format!("{width}x{height}"));
+        format!("{size}@{}", self.fps.unwrap_or(fps)).parse()
     }
 }
 

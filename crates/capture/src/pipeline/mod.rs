@@ -18,10 +18,10 @@ use std::time::Instant;
 
 use fanlight_bus::Publisher;
 use fanlight_protocol::{StreamEntry, Topic};
-use opencv::core::Mat;
 
 use crate::bell::Bell;
 use crate::crew::Crew;
+use crate::hand_over::Buffers;
 use crate::meter::{Meter, Share};
 use crate::options::StreamSettings;
 use crate::picture::RawFrame;
@@ -36,19 +36,19 @@ use studio::Studio;
 /// More than one picture in so many dropped for want of time is worth telling.
 const TOLERATED_SHARE: u64 = 10;
 
-/// Makes what opens a stream's source; `true`: to have pixels, also where the source gives JPEG.
-pub type Openers = dyn Fn(&StreamSettings, bool) -> Box<dyn Opener + Send> + Send + Sync;
+/// Makes what opens a stream's source.
+pub type Openers = dyn Fn(&StreamSettings) -> Box<dyn Opener + Send>;
 
 /// One stream.
 pub struct Pipeline {
     settings: StreamSettings,
+    opener: Box<dyn Opener + Send>,
     shared: Arc<Shared>,
     /// Of each track.
     meters: Vec<Meter>,
     /// The thread at work on the source.
     shift: Shift,
     strays: Strays,
-    openers: Arc<Openers>,
     /// Whether it was said that this machine is too slow.
     too_slow: bool,
 }
@@ -92,7 +92,7 @@ impl Pipeline {
     /// left in a driver.
     pub fn new(
         settings: StreamSettings,
-        openers: Arc<Openers>,
+        openers: &Openers,
         publisher: &Publisher,
         workshop: &Workshop,
         bell: &Bell,
@@ -103,7 +103,8 @@ impl Pipeline {
         let meters = studio.tracks().iter().map(|_| Meter::default()).collect();
         let shared = Arc::new(Shared { status, viewers: Viewers::default(), studio });
         let (shift, strays) = (Shift::default(), strays.clone());
-        Self { settings, shared, meters, shift, strays, openers, too_slow: false }
+        let opener = openers(&settings);
+        Self { settings, opener, shared, meters, shift, strays, too_slow: false }
     }
 
     /// The stream's tracks, and how each learns whether anybody watches it.
@@ -122,9 +123,9 @@ impl Pipeline {
     pub fn start(&self, crew: &Crew) -> io::Result<()> {
         let (shared, shift, strays) =
             (self.shared.clone(), self.shift.clone(), self.strays.clone());
-        let name = self.settings.name.clone();
-        let pixels = !self.shared.studio.passes_jpegs_on();
-        let mut opener = (self.openers)(&self.settings, pixels);
+        let name = &self.settings.name;
+        // A thread in the place of a stuck one knows what that one knew.
+        let mut opener = self.opener.another();
         let keeping = Keeping { open: self.settings.keep_open, ..Keeping::default() };
         crew.start(format!("{name}:source"), move || {
             let audience = Reading { shared: &shared, shift: &shift };
@@ -215,8 +216,8 @@ impl Audience for Reading<'_> {
         self.shared.viewers.wait(at_most);
     }
 
-    fn buffer(&self) -> Mat {
-        self.shared.studio.buffer()
+    fn buffers(&self) -> &Buffers {
+        self.shared.studio.buffers()
     }
 
     fn take(&self, frame: RawFrame) -> Result<(), SourceError> {

@@ -96,9 +96,9 @@ impl Studio {
         !self.reencode && self.turn.is_none() && self.overlay.is_none()
     }
 
-    /// A buffer for the source's next picture.
-    pub(super) fn buffer(&self) -> Mat {
-        self.buffers.take()
+    /// Buffers for pixels of the source's own size.
+    pub(super) fn buffers(&self) -> &Buffers {
+        &self.buffers
     }
 
     /// Takes a picture from the source. Called on the source's thread.

@@ -24,6 +24,12 @@ pub enum SourceError {
     /// It is there but is no source of pictures.
     #[error("not a video: {0}")]
     NotAVideo(String),
+    /// It does not do what was asked for.
+    #[error("not offered: {0}")]
+    NotOffered(String),
+    /// What was written fits several.
+    #[error("which camera? {0}")]
+    Ambiguous(String),
     /// The host says no.
     #[error("refused: {0}")]
     Refused(String),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use fanlight_bus::clock;
 use fanlight_program::stop::Shutdown;
-use opencv::core::{Mat, MatTraitConst};
+use opencv::core::MatTraitConst;
 use opencv::videoio::{
     CAP_FFMPEG, CAP_PROP_FOURCC, CAP_PROP_FPS, CAP_PROP_FRAME_HEIGHT, CAP_PROP_FRAME_WIDTH,
     CAP_PROP_POS_MSEC, VideoCapture, VideoCaptureTrait, VideoCaptureTraitConst,
@@ -16,6 +16,7 @@ use opencv::videoio::{
 
 use super::pacing::{Pacing, Turn};
 use super::{About, Grabbed, Source, SourceError, url};
+use crate::hand_over::Buffers;
 use crate::picture::Picture;
 
 /// The rate of a recording that does not tell its own: that of European television.
@@ -34,20 +35,14 @@ pub struct File {
     stop: Shutdown,
 }
 
-/// Opens a file, to begin again at its end if `looped`. One that holds JPEGs gives them as they are, unless `pixels` are
-/// wanted.
+/// Opens a file, to begin again at its end if `looped`. One that holds JPEGs gives them as they are.
 ///
 /// # Errors
 /// With the reason in words, where it cannot be opened.
-pub fn open(
-    path: &Path,
-    looped: bool,
-    pixels: bool,
-    stop: Shutdown,
-) -> Result<Box<dyn Source>, SourceError> {
+pub fn open(path: &Path, looped: bool, stop: Shutdown) -> Result<Box<dyn Source>, SourceError> {
     let video = open_video(path)?;
     let fourcc = (video.get(CAP_PROP_FOURCC)? as u32).to_le_bytes();
-    if pixels || !fourcc.eq_ignore_ascii_case(b"MJPG") {
+    if !fourcc.eq_ignore_ascii_case(b"MJPG") {
         return Ok(Box::new(File::new(path, looped, video, stop)?));
     }
     drop(video);
@@ -135,7 +130,8 @@ impl Source for File {
         self.pacing.resume();
     }
 
-    fn retrieve(&mut self, mut buffer: Mat) -> Result<Picture, SourceError> {
+    fn retrieve(&mut self, buffers: &Buffers) -> Result<Picture, SourceError> {
+        let mut buffer = buffers.take();
         if self.video.retrieve(&mut buffer, 0)? && !buffer.empty() {
             Ok(Picture::Pixels(buffer))
         } else {
@@ -192,7 +188,7 @@ mod tests {
     use super::*;
 
     fn refused(path: &Path) -> String {
-        open(path, true, false, Shutdown::new()).map(drop).expect_err("refused").to_string()
+        open(path, true, Shutdown::new()).map(drop).expect_err("refused").to_string()
     }
 
     #[test]

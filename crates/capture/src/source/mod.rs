@@ -18,8 +18,8 @@ use std::time::{Duration, Instant};
 
 use fanlight_program::stop::Shutdown;
 use fanlight_protocol::{StreamName, Timestamp};
-use opencv::core::Mat;
 
+use crate::hand_over::Buffers;
 use crate::picture::Picture;
 pub use error::SourceError;
 pub use spec::SourceSpec;
@@ -35,12 +35,11 @@ pub trait Source {
     /// When no further picture can be expected of what is open now.
     fn grab(&mut self) -> Result<Option<Grabbed>, SourceError>;
 
-    /// The picture last grabbed: as the camera's own JPEG where that is to be had, else as pixels in `buffer`, whose former
-    /// content does not matter.
+    /// The picture last grabbed: as the camera's own JPEG where that is to be had, else as pixels, in one of `buffers`.
     ///
     /// # Errors
     /// When the picture is damaged.
-    fn retrieve(&mut self, buffer: Mat) -> Result<Picture, SourceError>;
+    fn retrieve(&mut self, buffers: &Buffers) -> Result<Picture, SourceError>;
 
     /// Whether it can stay as it is while nobody watches: it costs nothing, and misses nothing.
     fn can_pause(&self) -> bool {
@@ -93,21 +92,24 @@ pub trait Opener {
     fn patience(&self) -> Duration {
         Duration::from_secs(20)
     }
+
+    /// Another one that knows what this one knows: for a thread in the place of one that is stuck.
+    fn another(&self) -> Box<dyn Opener + Send>;
 }
 
-/// Opens what a user named.
-#[derive(Debug)]
+/// Opens what a user named. Clones share what they know of where it is.
+#[derive(Debug, Clone)]
 pub struct Named {
     spec: SourceSpec,
     stream: StreamName,
-    /// Take pixels, also where the camera's own JPEG is to be had.
-    pixels: bool,
+    /// Where the webcam is, if it is one.
+    finder: webcam::Finder,
 }
 
 impl Named {
     /// Opens this for a stream.
-    pub fn new(spec: SourceSpec, stream: StreamName, pixels: bool) -> Self {
-        Self { spec, stream, pixels }
+    pub fn new(spec: SourceSpec, stream: StreamName) -> Self {
+        Self { spec, stream, finder: webcam::Finder::default() }
     }
 }
 
@@ -118,18 +120,16 @@ impl Opener for Named {
             SourceSpec::Test(mode) => {
                 Box::new(test_picture::TestPicture::new(&self.stream, *mode, stop)?)
             }
-            SourceSpec::Webcam { device, mode } => {
-                Box::new(webcam::Webcam::open(device, *mode, stop)?)
-            }
-            SourceSpec::File { path, looped } => file::open(path, *looped, self.pixels, stop)?,
-            SourceSpec::Url(url) => Box::new(url::Live::open(url, self.pixels, stop)?),
+            SourceSpec::Webcam(asked) => webcam::open(asked, &self.finder, &self.stream, stop)?,
+            SourceSpec::File { path, looped } => file::open(path, *looped, stop)?,
+            SourceSpec::Url(url) => Box::new(url::Live::open(url, stop)?),
         })
     }
 
     fn look(&self) -> Result<(), SourceError> {
         match &self.spec {
             SourceSpec::Test(_) => Ok(()),
-            SourceSpec::Webcam { device, .. } => webcam::look(device),
+            SourceSpec::Webcam(asked) => webcam::look(asked, &self.finder),
             SourceSpec::File { path, .. } => file::look(path),
             SourceSpec::Url(url) => url::look(url),
         }
@@ -147,6 +147,10 @@ impl Opener for Named {
             SourceSpec::Url(_) => Duration::from_secs(60),
             _ => Duration::from_secs(20),
         }
+    }
+
+    fn another(&self) -> Box<dyn Opener + Send> {
+        Box::new(self.clone())
     }
 }
 

@@ -7,19 +7,16 @@ use std::str::FromStr;
 use fanlight_program::secret::{Masked, mask_url};
 
 use super::mode::{InvalidMode, Mode};
+use super::webcam::Asked;
+use super::webcam::which::Which;
 
 /// A source as the user named it. Prints without user and password.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SourceSpec {
     /// `test[:WxH@FPS]`: a picture this program makes itself.
     Test(Mode),
-    /// `/dev/video0[:WxH@FPS]`, or only its number.
-    Webcam {
-        /// The device file.
-        device: PathBuf,
-        /// What to ask it for; it may give something else.
-        mode: Mode,
-    },
+    /// `/dev/video0[:WxH@FPS]`, or only its number, or `usb:` and what it is.
+    Webcam(Asked),
     /// A path: a video on this machine, played at its own pace.
     File {
         /// The file.
@@ -45,6 +42,11 @@ pub enum InvalidSource {
     /// Not a URL.
     #[error("{0:?} is not a URL: {1}")]
     Url(String, String),
+    /// `usb:` and nothing.
+    #[error(
+        "usb: and what? write usb:VID:PID, usb:VID:PID:SERIAL or usb:NAME, as --list-devices shows them"
+    )]
+    Usb,
     /// A bad size or rate.
     #[error(transparent)]
     Mode(#[from] InvalidMode),
@@ -54,6 +56,17 @@ pub enum InvalidSource {
 }
 
 const SCHEMES: [&str; 4] = ["rtsp", "rtsps", "http", "https"];
+
+impl SourceSpec {
+    /// The size and rate that it is asked for, where that can be asked.
+    pub fn mode_mut(&mut self) -> Option<&mut Mode> {
+        match self {
+            Self::Test(mode) => Some(mode),
+            Self::Webcam(asked) => Some(&mut asked.mode),
+            Self::File { .. } | Self::Url(_) => None,
+        }
+    }
+}
 
 impl FromStr for SourceSpec {
     type Err = InvalidSource;
@@ -83,10 +96,12 @@ fn url(text: &str) -> Result<SourceSpec, InvalidSource> {
     }
 }
 
-/// A number, or anything below `/dev`, where videos to be played do not lie.
+/// A number, `usb:`, or anything below `/dev`, where videos to be played do not lie.
 fn is_webcam(text: &str) -> bool {
     let name = text.split(':').next().unwrap_or_default();
-    text.starts_with("/dev/") || !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit())
+    text.starts_with("/dev/")
+        || text.starts_with("usb:")
+        || !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit())
 }
 
 fn webcam(text: &str) -> Result<SourceSpec, InvalidSource> {
@@ -95,14 +110,16 @@ fn webcam(text: &str) -> Result<SourceSpec, InvalidSource> {
         Some((device, mode)) if looks_like_size(mode) => (device, mode.parse()?),
         _ => (text, Mode::default()),
     };
-    let device = match device.parse::<u32>() {
-        Ok(number) => format!("/dev/video{number}").into(),
-        Err(_) => device.into(),
+    let which = match (device.strip_prefix("usb:"), device.parse::<u32>()) {
+        (Some(usb), _) => Which::of_usb(usb).ok_or(InvalidSource::Usb)?,
+        (None, Ok(number)) => Which::Path(format!("/dev/video{number}").into()),
+        (None, Err(_)) => Which::Path(device.into()),
     };
-    Ok(SourceSpec::Webcam { device, mode })
+    Ok(SourceSpec::Webcam(Asked::plain(which, mode)))
 }
 
-fn looks_like_size(text: &str) -> bool {
+/// Whether what follows a colon is meant as a mode.
+pub(super) fn looks_like_size(text: &str) -> bool {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let rest = &text[digits..];
     rest.starts_with('x') && digits > 0 || text.contains('@')
@@ -131,7 +148,7 @@ impl fmt::Display for SourceSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Test(mode) => write!(f, "test:{mode}"),
-            Self::Webcam { device, .. } => write!(f, "{}", device.display()),
+            Self::Webcam(asked) => write!(f, "{}", asked.which),
             Self::File { path, .. } => write!(f, "{}", path.display()),
             Self::Url(url) => write!(f, "{url}"),
         }
@@ -159,9 +176,9 @@ mod tests {
 
     #[test]
     fn a_webcam_is_a_number_or_a_device() {
-        let webcam = |device: &str, mode: &str| SourceSpec::Webcam {
-            device: device.into(),
-            mode: mode.parse().unwrap(),
+        let webcam = |device: &str, mode: &str| {
+            let which = Which::Path(device.into());
+            SourceSpec::Webcam(Asked::plain(which, mode.parse().unwrap()))
         };
         assert_eq!(parse("0"), webcam("/dev/video0", "1280x720@30"));
         assert_eq!(parse("/dev/video2"), webcam("/dev/video2", "1280x720@30"));
@@ -170,6 +187,19 @@ mod tests {
         assert_eq!(parse(by_path), webcam(by_path, "1280x720@30"));
         assert_eq!(parse(&format!("{by_path}:64x64@5")), webcam(by_path, "64x64@5"));
         assert!(refused("/dev/video0:640x@30").contains("WIDTHxHEIGHT@FPS"));
+    }
+
+    #[test]
+    fn a_webcam_is_also_what_it_is_on_the_usb() {
+        let webcam = |usb: &str, mode: &str| {
+            let which = Which::of_usb(usb).unwrap();
+            SourceSpec::Webcam(Asked::plain(which, mode.parse().unwrap()))
+        };
+        assert_eq!(parse("usb:046d:0825"), webcam("046d:0825", "1280x720@30"));
+        assert_eq!(parse("usb:046d:0825:A1:640x480@15"), webcam("046d:0825:A1", "640x480@15"));
+        assert_eq!(parse("usb:HD Webcam:640x480").to_string(), "usb:HD Webcam");
+        assert!(refused("usb:").contains("usb:VID:PID"));
+        assert!(refused("usb::640x480").contains("usb:VID:PID"));
     }
 
     #[test]

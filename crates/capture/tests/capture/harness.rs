@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
+
 use std::sync::mpsc::{self, Receiver};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
 use fanlight_bus::{Event, IncomingFrame, PublisherId, Subscriber, SubscriberOptions};
-use fanlight_capture::pipeline::Openers;
+use fanlight_capture::StreamSettings;
+use fanlight_capture::source::Opener;
 use fanlight_capture::{Options, Settings};
 use fanlight_program::stop::Shutdown;
 use fanlight_protocol::{Codec, StreamEntry, StreamState, Topic, TrackName};
@@ -36,8 +37,11 @@ pub(crate) fn capture(streams: &[&str]) -> Capture {
 }
 
 /// Starts a capture of these streams, whose sources are opened by others.
-pub(crate) fn capture_from(streams: &[&str], openers: Arc<Openers>) -> Capture {
-    start(streams, move |settings, stop| fanlight_capture::run_with(settings, openers, stop))
+pub(crate) fn capture_from(
+    streams: &[&str],
+    openers: impl Fn(&StreamSettings) -> Box<dyn Opener + Send> + Send + 'static,
+) -> Capture {
+    start(streams, move |settings, stop| fanlight_capture::run_with(settings, &openers, stop))
 }
 
 fn start(
@@ -165,7 +169,8 @@ impl Viewer {
         self.streams[stream].clone()
     }
 
-    fn wait(&mut self, what: &str, reached: impl Fn(&Self) -> bool) {
+    /// Waits until this is so; looked at whenever something is heard, at least once a second.
+    pub(crate) fn wait(&mut self, what: &str, mut reached: impl FnMut(&Self) -> bool) {
         while !reached(self) {
             self.next(what);
         }

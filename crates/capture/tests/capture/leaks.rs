@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use fanlight_capture::backoff::Backoff;
 use fanlight_capture::bell::Bell;
+use fanlight_capture::hand_over::Buffers;
 use fanlight_capture::picture::RawFrame;
 use fanlight_capture::shift::Shift;
 use fanlight_capture::source::{Named, Opener, Source, SourceError};
@@ -45,6 +46,7 @@ fn is_alone() -> bool {
 #[derive(Default)]
 struct Wall {
     pictures: Cell<u64>,
+    buffers: Buffers,
 }
 
 /// Opens a source, and ends the shift after it has done so often enough.
@@ -68,6 +70,10 @@ impl Opener for Counted {
 
     fn look(&self) -> Result<(), SourceError> {
         self.source.look()
+    }
+
+    fn another(&self) -> Box<dyn Opener + Send> {
+        self.source.another()
     }
 }
 
@@ -94,8 +100,8 @@ impl Audience for Wall {
         true
     }
     fn wait(&self, _: Duration) {}
-    fn buffer(&self) -> Mat {
-        Mat::default()
+    fn buffers(&self) -> &Buffers {
+        &self.buffers
     }
     fn take(&self, _: RawFrame) -> Result<(), SourceError> {
         self.pictures.set(self.pictures.get() + 1);
@@ -113,7 +119,7 @@ fn opened_again_and_again(source: &str) {
     let status = Status::new(name.clone(), &spec, Bell::default());
     let shift = Shift::default();
     let wall = Wall::default();
-    let source = Named::new(spec, name, false);
+    let source = Named::new(spec, name);
     let mut opener = Counted { source, openings: 0, before: Held::default(), shift: shift.clone() };
     while !shift.is_over() {
         let keeping = Keeping { backoff: Backoff::none(), open: false };

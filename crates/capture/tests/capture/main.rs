@@ -11,3 +11,4 @@ mod rest;
 mod streams;
 mod stuck;
 mod urls;
+mod webcam;

@@ -76,6 +76,13 @@ fn a_file_of_options_is_checked() {
     };
     let (code, text) = check("[streams]\na = 'test'\nb = { source = 'clip.mp4', quality = 70 }");
     assert_eq!(code, Some(0), "{text}");
+    let camera = |more| format!("[streams]\nc = {{ source = '0', size = '640x480', {more} }}");
+    let well =
+        camera("fps = 15, format = 'YUYV', controls = { focus_absolute = 4, led1_mode = true }");
+    assert_eq!(check(&well).0, Some(0), "{}", check(&well).1);
+    let (code, text) = check(&camera("controls = { focus_absolute = 'far' }"));
+    assert_eq!(code, Some(2));
+    assert!(text.contains("focus_absolute") && text.contains("whole number"), "{text}");
     let (code, text) = check("[streams]\nb = { source = 'clip.mp4', qualty = 70 }");
     assert_eq!(code, Some(2));
     assert!(text.contains("streams.b") && text.contains("qualty"), "{text}");

@@ -6,8 +6,9 @@ use std::thread;
 use std::time::Duration;
 
 use fanlight_bus::clock;
+use fanlight_capture::StreamSettings;
+use fanlight_capture::hand_over::Buffers;
 use fanlight_capture::picture::Picture;
-use fanlight_capture::pipeline::Openers;
 use fanlight_capture::shift::MOST_STRAYS;
 use fanlight_capture::source::{About, Grabbed, Opener, Source, SourceError};
 use fanlight_program::stop::Shutdown;
@@ -38,13 +39,14 @@ impl Source for Camera {
         Ok(Some(Grabbed { captured_at: clock::now(), skipped: 0 }))
     }
 
-    fn retrieve(&mut self, _: Mat) -> Result<Picture, SourceError> {
+    fn retrieve(&mut self, _: &Buffers) -> Result<Picture, SourceError> {
         let grey = Scalar::all(90.0);
         Ok(Picture::Pixels(Mat::new_rows_cols_with_default(48, 64, CV_8UC3, grey)?))
     }
 }
 
 /// Opens such a camera; it is stuck so many times.
+#[derive(Clone)]
 struct Driver {
     times: Arc<AtomicUsize>,
 }
@@ -64,18 +66,22 @@ impl Opener for Driver {
     fn patience(&self) -> Duration {
         Duration::from_millis(200)
     }
+
+    fn another(&self) -> Box<dyn Opener + Send> {
+        Box::new(self.clone())
+    }
 }
 
 /// The stream `bad` is stuck so many times, all others never.
-fn stuck(times: usize) -> Arc<Openers> {
+fn stuck(times: usize) -> impl Fn(&StreamSettings) -> Box<dyn Opener + Send> {
     let times = Arc::new(AtomicUsize::new(times));
-    Arc::new(move |stream, _| {
+    move |stream| {
         let times = match stream.name.as_str() {
             "bad" => times.clone(),
             _ => Arc::default(),
         };
         Box::new(Driver { times })
-    })
+    }
 }
 
 #[test]

@@ -6,12 +6,12 @@ use std::thread;
 use std::time::Duration;
 
 use fanlight_capture::encode::jpeg::{JpegEncoder, Quality};
+use fanlight_capture::hand_over::Buffers;
 use fanlight_capture::picture::{Picture, Taken};
 use fanlight_capture::source::Source;
 use fanlight_capture::source::test_picture::TestPicture;
 use fanlight_program::stop::Shutdown;
 use fanlight_protocol::StreamState;
-use opencv::core::Mat;
 
 use crate::harness::{capture, stamp, viewer};
 
@@ -38,7 +38,7 @@ fn serve(mut connection: TcpStream) -> std::io::Result<()> {
     let mut encoder = JpegEncoder::new(Quality::default());
     loop {
         let captured_at = camera.grab().unwrap().unwrap().captured_at;
-        let Picture::Pixels(pixels) = camera.retrieve(Mat::default()).unwrap() else {
+        let Picture::Pixels(pixels) = camera.retrieve(&Buffers::default()).unwrap() else {
             panic!("a test picture is painted");
         };
         let taken = Taken { captured_at, read_at: captured_at };

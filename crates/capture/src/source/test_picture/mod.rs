@@ -20,6 +20,7 @@ use opencv::core::{CV_8UC3, Mat, MatTraitConst, MatTraitManual, Rect, Scalar};
 use super::mode::Mode;
 use super::pacing::Schedule;
 use super::{About, Grabbed, Source, SourceError};
+use crate::hand_over::Buffers;
 use crate::picture::Picture;
 use crate::wall_clock::Zone;
 use beam::Beam;
@@ -70,7 +71,8 @@ impl Source for TestPicture {
         Ok(Some(Grabbed { captured_at, skipped }))
     }
 
-    fn retrieve(&mut self, mut buffer: Mat) -> Result<Picture, SourceError> {
+    fn retrieve(&mut self, buffers: &Buffers) -> Result<Picture, SourceError> {
+        let mut buffer = buffers.take();
         self.painter.paint(self.grabbed, &mut buffer)?;
         Ok(Picture::Pixels(buffer))
     }

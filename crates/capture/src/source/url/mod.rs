@@ -30,10 +30,10 @@ use fanlight_bus::clock;
 use fanlight_program::secret::Masked;
 use fanlight_program::stop::Shutdown;
 use fanlight_protocol::Timestamp;
-use opencv::core::Mat;
 
 use super::pacing::{Pacing, Turn};
 use super::{About, Grabbed, Source, SourceError};
+use crate::hand_over::Buffers;
 use crate::picture::Picture;
 use connection::Connection;
 use decoder::{Decoded, Decoder};
@@ -78,8 +78,8 @@ enum Form {
 }
 
 impl Form {
-    fn new(connection: &Connection, pixels: bool) -> Result<Self, SourceError> {
-        match connection.gives_jpegs() && !pixels {
+    fn new(connection: &Connection) -> Result<Self, SourceError> {
+        match connection.gives_jpegs() {
             true => Ok(Self::Jpegs),
             false => Ok(Self::Coded(Decoder::new(connection)?, Scaler::default())),
         }
@@ -105,7 +105,6 @@ impl Got {
 /// An open place as a source.
 pub struct Live {
     place: Place,
-    pixels: bool,
     about: About,
     connection: Connection,
     form: Form,
@@ -120,12 +119,12 @@ pub struct Live {
 }
 
 impl Live {
-    /// Connects to a URL; `pixels`: to have its pictures decoded, also where they are JPEGs.
+    /// Connects to a URL.
     ///
     /// # Errors
     /// With the reason in words, where that fails.
-    pub fn open(url: &Masked, pixels: bool, stop: Shutdown) -> Result<Self, SourceError> {
-        Self::at(Place::Url(url.clone()), pixels, stop)
+    pub fn open(url: &Masked, stop: Shutdown) -> Result<Self, SourceError> {
+        Self::at(Place::Url(url.clone()), stop)
     }
 
     /// Opens a file full of JPEGs, to begin again at its end if `looped`.
@@ -133,18 +132,17 @@ impl Live {
     /// # Errors
     /// With the reason in words, where that fails.
     pub fn of_file(path: &Path, looped: bool, stop: Shutdown) -> Result<Self, SourceError> {
-        Self::at(Place::File { path: path.into(), looped }, false, stop)
+        Self::at(Place::File { path: path.into(), looped }, stop)
     }
 
-    fn at(place: Place, pixels: bool, stop: Shutdown) -> Result<Self, SourceError> {
+    fn at(place: Place, stop: Shutdown) -> Result<Self, SourceError> {
         let connection = Connection::open(&place, stop.clone())?;
-        let form = Form::new(&connection, pixels)?;
+        let form = Form::new(&connection)?;
         let interval = connection.interval();
         let about = About { description: connection.description(), interval };
         let timing = Timing::new(&connection);
         Ok(Self {
             place,
-            pixels,
             about,
             connection,
             form,
@@ -232,7 +230,7 @@ impl Live {
         pacing.rewind();
         self.pictures = 0;
         self.connection = Connection::open(&self.place, self.stop.clone())?;
-        self.form = Form::new(&self.connection, self.pixels)?;
+        self.form = Form::new(&self.connection)?;
         Ok(true)
     }
 }
@@ -277,12 +275,13 @@ impl Source for Live {
         }
     }
 
-    fn retrieve(&mut self, mut buffer: Mat) -> Result<Picture, SourceError> {
+    fn retrieve(&mut self, buffers: &Buffers) -> Result<Picture, SourceError> {
         match (&self.got, &mut self.form) {
             (Some(Got::Jpeg(packet)), _) => {
                 Ok(Picture::Jpeg(packet.data().unwrap_or_default().to_vec()))
             }
             (Some(Got::Decoded(picture)), Form::Coded(_, scaler)) => {
+                let mut buffer = buffers.take();
                 scaler.convert(&picture.frame, &mut buffer)?;
                 Ok(Picture::Pixels(buffer))
             }

@@ -9,32 +9,49 @@ use super::list;
 use super::v4l2::Device;
 use crate::source::SourceError;
 
-/// The reason, asked of driver and system after something failed.
+/// Kept short, because a reason in the catalog has 200 bytes at most.
+const OURSELVES: &str = "this program itself, for another stream or by a thread stuck in its driver: replug the camera, or \
+    restart fanlight-capture";
+
+/// Why a camera cannot be opened, asked of driver and system after it failed.
 pub(super) fn reason(path: &Path) -> SourceError {
-    match Device::open(path) {
-        Ok(device) => reason_of_opened(path, &device),
-        Err(error) => reason_of(path, &error),
+    let well = || SourceError::Other(format!("{} is there but gave no picture", path.display()));
+    examine(path).err().unwrap_or_else(well)
+}
+
+/// Why a camera of this name that gave pictures gives none any more.
+pub(super) fn reason_of_breaking_off(path: &Path, called: &str) -> SourceError {
+    let shown = path.display();
+    match examine(path) {
+        Err(SourceError::NotFound(_) | SourceError::Unplugged(_)) => {
+            SourceError::Unplugged(called.into())
+        }
+        Err(other) => other,
+        Ok(()) => SourceError::Other(format!(
+            "{shown} stopped giving pictures, as if unplugged for a moment; look after its cable if that happens again"
+        )),
     }
 }
 
-fn reason_of_opened(path: &Path, device: &Device) -> SourceError {
+/// Whether the camera would start.
+fn examine(path: &Path) -> Result<(), SourceError> {
     let shown = path.display();
-    let failed = match device.card() {
-        Err(error) if gone(&error) => return unplugged(path),
-        Err(_) => return SourceError::NotAVideo(format!("{shown} is no camera")),
+    let device = Device::open(path).map_err(|error| reason_of(path, &error))?;
+    let started = match device.card() {
+        Err(error) if gone(&error) => return Err(unplugged(path)),
+        Err(_) => return Err(SourceError::NotAVideo(format!("{shown} is no camera"))),
         Ok(card) if !card.captures => {
             let found = list::found();
-            return SourceError::NotAVideo(format!(
+            return Err(SourceError::NotAVideo(format!(
                 "{shown} belongs to {:?} but gives no pictures ({found})",
                 card.name
-            ));
+            )));
         }
         Ok(_) => device.try_start(),
     };
-    match failed {
-        Err(error) => reason_of(path, &error),
-        Ok(()) => SourceError::Other(format!("{shown} is there but gave no picture")),
-    }
+    // Let go of it first, or we would find ourselves to be those who keep it busy.
+    drop(device);
+    started.map_err(|error| reason_of(path, &error))
 }
 
 fn reason_of(path: &Path, error: &io::Error) -> SourceError {
@@ -44,10 +61,7 @@ fn reason_of(path: &Path, error: &io::Error) -> SourceError {
         Some(libc::EACCES | libc::EPERM) => SourceError::NotPermitted(format!(
             "{shown}: add this user to group video (sudo usermod -aG video NAME) and log in again"
         )),
-        Some(libc::EBUSY) => SourceError::Busy(match holder(path) {
-            Some(holder) => format!("{shown} is used by {holder}"),
-            None => format!("{shown} is used by another program"),
-        }),
+        Some(libc::EBUSY) => SourceError::Busy(format!("{shown} is used by {}", holder(path))),
         Some(libc::ENOSPC) => SourceError::Bandwidth(format!(
             "use another USB port for {shown}, or ask for less, for example {shown}:640x480@15"
         )),
@@ -64,14 +78,28 @@ fn gone(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ENODEV | libc::ENXIO))
 }
 
-/// The other program that has this device open, where this user may see that.
-fn holder(device: &Path) -> Option<String> {
+/// Who has this device open, as far as this user may see that.
+fn holder(device: &Path) -> String {
+    let own = std::process::id();
+    let others = processes().filter(|&pid| pid != own);
+    if let Some(pid) = held_by(others, device) {
+        let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        return format!("{} (pid {pid})", name.trim());
+    }
+    match held_by([own].into_iter(), device) {
+        Some(_) => OURSELVES.into(),
+        None => "another program".into(),
+    }
+}
+
+fn processes() -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+fn held_by(mut pids: impl Iterator<Item = u32>, device: &Path) -> Option<u32> {
     let device = fs::metadata(device).ok()?.rdev();
-    let processes = fs::read_dir("/proc").ok()?.flatten();
-    let mut pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    let pid = pids.find(|&pid| pid != std::process::id() && has_open(pid, device))?;
-    let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-    Some(format!("{} (pid {pid})", name.trim()))
+    pids.find(|&pid| has_open(pid, device))
 }
 
 fn has_open(pid: u32, device: u64) -> bool {
@@ -127,6 +155,15 @@ mod tests {
         let found = holder(Path::new("/dev/full"));
         child.kill().unwrap();
         child.wait().unwrap();
-        assert!(found.is_some_and(|found| found.contains(&format!("(pid {})", child.id()))));
+        assert!(found.contains(&format!("(pid {})", child.id())), "{found}");
+    }
+
+    #[test]
+    fn that_we_hold_it_ourselves_is_said() {
+        let own = std::process::id();
+        let _open = fs::File::open("/dev/full").unwrap();
+        assert_eq!(held_by([own].into_iter(), Path::new("/dev/full")), Some(own));
+        assert_eq!(held_by([own].into_iter(), Path::new("/dev/video77")), None);
+        assert!(OURSELVES.contains("this program itself"));
     }
 }

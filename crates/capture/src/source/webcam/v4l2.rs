@@ -2,11 +2,15 @@
 //!
 //! Structures and numbers are those of `linux/videodev2.h`; they are part of the kernel's stable interface.
 
+mod controls;
+
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+
+pub(super) use controls::Control;
 
 const BUF_TYPE_VIDEO_CAPTURE: u32 = 1;
 const MEMORY_MMAP: u32 = 1;
@@ -104,6 +108,14 @@ pub(super) struct Offer {
     pub(super) rates: Vec<f64>,
 }
 
+/// Whether a device file is one that gives pictures; also where this user may not ask it.
+pub(super) fn gives_pictures(path: &Path) -> bool {
+    match Device::open(path) {
+        Ok(device) => device.card().is_ok_and(|card| card.captures),
+        Err(error) => error.kind() == io::ErrorKind::PermissionDenied,
+    }
+}
+
 /// An opened device file.
 #[derive(Debug)]
 pub(super) struct Device(File);
@@ -133,9 +145,9 @@ impl Device {
         self.formats().into_iter().flat_map(|format| self.offers_of(format)).collect()
     }
 
-    /// Whether the camera offers a format, as its four letters.
-    pub(super) fn has_format(&self, fourcc: &str) -> bool {
-        self.formats().iter().any(|format| letters(*format) == fourcc)
+    /// The formats that the camera offers, each as its four letters.
+    pub(super) fn format_names(&self) -> Vec<String> {
+        self.formats().into_iter().map(letters).collect()
     }
 
     /// Starts the camera as it is set and stops it again, to learn what the driver says to that.

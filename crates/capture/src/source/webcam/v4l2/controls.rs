@@ -1,0 +1,198 @@
+//! What can be set at a camera: brightness, exposure, focus and the like.
+
+use std::io;
+
+use super::{Device, LONGEST_LIST, Plain, READ, WRITE, text, zeroed};
+
+/// No camera has more; a faulty driver must not keep us busy for ever.
+const MOST_CONTROLS: usize = 256;
+
+const NEXT: u32 = 0x8000_0000;
+const INTEGER: u32 = 1;
+const BOOLEAN: u32 = 2;
+const MENU: u32 = 3;
+const BITMASK: u32 = 8;
+const INTEGER_MENU: u32 = 9;
+const DISABLED: u32 = 0x0001;
+const READ_ONLY: u32 = 0x0004;
+const WRITE_ONLY: u32 = 0x0040;
+
+#[repr(C)]
+struct Query {
+    id: u32,
+    kind: u32,
+    name: [u8; 32],
+    minimum: i32,
+    maximum: i32,
+    step: i32,
+    default: i32,
+    flags: u32,
+    reserved: [u32; 2],
+}
+
+/// Packed in the kernel's header, and without gaps anyway.
+#[repr(C)]
+struct MenuItem {
+    id: u32,
+    index: u32,
+    /// A number where the menu is one of numbers.
+    name: [u8; 32],
+    reserved: u32,
+}
+
+#[repr(C)]
+struct Value {
+    id: u32,
+    value: i32,
+}
+
+impl Plain for Query {}
+impl Plain for MenuItem {}
+impl Plain for Value {}
+
+/// Something that can be set at a camera.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in super::super) struct Control {
+    id: u32,
+    /// As `v4l2-ctl` calls it: `exposure_time_absolute`.
+    pub(in super::super) name: String,
+    pub(in super::super) minimum: i32,
+    pub(in super::super) maximum: i32,
+    pub(in super::super) step: i32,
+    pub(in super::super) default: i32,
+    /// What is set now, where the camera tells.
+    pub(in super::super) current: Option<i32>,
+    /// Where only some values are possible: those, and what they mean.
+    pub(in super::super) menu: Vec<(i32, String)>,
+    /// Whether it can only be read.
+    pub(in super::super) read_only: bool,
+}
+
+impl Device {
+    /// All that can be set by a number.
+    pub(in super::super) fn controls(&self) -> Vec<Control> {
+        let mut controls = Vec::new();
+        let mut last = 0;
+        while controls.len() < MOST_CONTROLS {
+            let mut query: Query = zeroed();
+            query.id = last | NEXT;
+            // A driver that does not go on would be asked for ever.
+            if self.ask(READ | WRITE, 36, &mut query).is_err() || query.id <= last {
+                break;
+            }
+            last = query.id;
+            controls.extend(self.control(&query));
+        }
+        controls
+    }
+
+    /// Sets one. The driver may take the nearest value that is possible.
+    pub(in super::super) fn set(&self, control: &Control, value: i32) -> io::Result<()> {
+        self.ask(READ | WRITE, 28, &mut Value { id: control.id, value })
+    }
+
+    fn control(&self, query: &Query) -> Option<Control> {
+        let settable = matches!(query.kind, INTEGER | BOOLEAN | MENU | BITMASK | INTEGER_MENU);
+        if !settable || query.flags & DISABLED != 0 {
+            return None;
+        }
+        let readable = query.flags & WRITE_ONLY == 0;
+        Some(Control {
+            id: query.id,
+            name: variable(&text(&query.name)),
+            minimum: query.minimum,
+            maximum: maximum(query),
+            step: query.step,
+            default: query.default,
+            current: readable.then(|| self.value(query.id)).flatten(),
+            menu: self.menu(query),
+            read_only: query.flags & READ_ONLY != 0,
+        })
+    }
+
+    fn value(&self, id: u32) -> Option<i32> {
+        let mut value = Value { id, value: 0 };
+        self.ask(READ | WRITE, 27, &mut value).ok()?;
+        Some(value.value)
+    }
+
+    fn menu(&self, query: &Query) -> Vec<(i32, String)> {
+        if !matches!(query.kind, MENU | INTEGER_MENU) {
+            return Vec::new();
+        }
+        let indexes = (query.minimum.max(0)..=query.maximum).take(LONGEST_LIST as usize);
+        indexes.filter_map(|index| Some((index, self.menu_item(query, index)?))).collect()
+    }
+
+    /// Menus have gaps.
+    fn menu_item(&self, query: &Query, index: i32) -> Option<String> {
+        let mut item: MenuItem = zeroed();
+        (item.id, item.index) = (query.id, u32::try_from(index).ok()?);
+        self.ask(READ | WRITE, 37, &mut item).ok()?;
+        let [a, b, c, d, e, f, g, h, ..] = item.name;
+        match query.kind {
+            INTEGER_MENU => Some(i64::from_ne_bytes([a, b, c, d, e, f, g, h]).to_string()),
+            _ => Some(text(&item.name)),
+        }
+    }
+}
+
+/// The bits of a mask are all there may be; as a signed number, the highest would make it negative.
+fn maximum(query: &Query) -> i32 {
+    if query.kind == BITMASK && query.maximum < 0 { i32::MAX } else { query.maximum }
+}
+
+/// The name as `v4l2-ctl` writes it: "Exposure Time, Absolute" is `exposure_time_absolute`.
+fn variable(name: &str) -> String {
+    let words = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    words.map(str::to_ascii_lowercase).collect::<Vec<_>>().join("_")
+}
+
+#[cfg(test)]
+impl Control {
+    /// One from 0 to 255, as a test needs it.
+    pub(in super::super) fn made_up(name: &str) -> Self {
+        Self {
+            id: 1,
+            name: name.into(),
+            minimum: 0,
+            maximum: 255,
+            step: 1,
+            default: 128,
+            current: Some(120),
+            menu: Vec::new(),
+            read_only: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::request;
+    use super::*;
+
+    #[test]
+    fn requests_have_the_numbers_of_videodev2_h() {
+        assert_eq!(request::<Value>(READ | WRITE, 27), 0xc008_561b);
+        assert_eq!(request::<Value>(READ | WRITE, 28), 0xc008_561c);
+        assert_eq!(request::<Query>(READ | WRITE, 36), 0xc044_5624);
+        assert_eq!(request::<MenuItem>(READ | WRITE, 37), 0xc02c_5625);
+    }
+
+    #[test]
+    fn a_mask_of_all_bits_can_be_set() {
+        let mut query: Query = zeroed();
+        (query.kind, query.maximum) = (BITMASK, -1);
+        assert_eq!(maximum(&query), i32::MAX);
+        query.kind = INTEGER;
+        assert_eq!(maximum(&query), -1);
+    }
+
+    #[test]
+    fn a_control_is_called_as_v4l2_ctl_calls_it() {
+        assert_eq!(variable("Brightness"), "brightness");
+        assert_eq!(variable("Exposure Time, Absolute"), "exposure_time_absolute");
+        assert_eq!(variable("White Balance, Automatic"), "white_balance_automatic");
+        assert_eq!(variable("LED1 Mode"), "led1_mode");
+    }
+}

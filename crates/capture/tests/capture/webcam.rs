@@ -1,0 +1,127 @@
+//! A real webcam, or one that stands in for it: the kernel's vivid driver, or a fake one. FANLIGHT_TEST_CAMERA names its device
+//! file, such as /dev/video0; without it there is nothing to try.
+
+use std::fs;
+use std::io::{Write, stderr};
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use fanlight_bus::{IncomingFrame, clock};
+use fanlight_capture::hand_over::Buffers;
+use fanlight_capture::picture::Picture;
+use fanlight_capture::source::webcam::which::Which;
+use fanlight_capture::source::webcam::{Asked, Webcam};
+use fanlight_capture::source::{Source, SourceError};
+use fanlight_program::stop::Shutdown;
+use fanlight_protocol::StreamState;
+use opencv::core::{MatTraitConst, Vector};
+use opencv::imgcodecs::{IMREAD_COLOR, imdecode};
+
+use crate::harness::{capture, viewer};
+
+/// One camera can only be tried by one test at a time.
+static CAMERA: Mutex<()> = Mutex::new(());
+
+/// The camera to try, for one test alone.
+struct Camera {
+    path: String,
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl Camera {
+    fn to_try() -> Option<Self> {
+        let Ok(path) = std::env::var("FANLIGHT_TEST_CAMERA") else {
+            skip("FANLIGHT_TEST_CAMERA names no camera");
+            return None;
+        };
+        Some(Self { path, _alone: CAMERA.lock().unwrap_or_else(PoisonError::into_inner) })
+    }
+
+    fn stream(&self, more: &str) -> String {
+        format!("cam={}{more}", self.path)
+    }
+
+    /// Opens it past the whole program, as any other program would.
+    fn open(&self, format: Option<&str>) -> Result<Webcam, SourceError> {
+        let path = Path::new(&self.path);
+        let mut asked = Asked::plain(Which::Path(path.into()), "640x480@30".parse().unwrap());
+        asked.format = format.map(|format| format.parse().unwrap());
+        Webcam::open(path, &asked, Shutdown::new())
+    }
+
+    /// Whether this process has it open.
+    fn is_held(&self) -> bool {
+        let device = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone().into());
+        let open = fs::read_dir("/proc/self/fd").unwrap().flatten();
+        open.into_iter().any(|file| fs::read_link(file.path()).is_ok_and(|link| link == device))
+    }
+}
+
+fn skip(why: &str) {
+    let _ = writeln!(stderr(), "skipped: {why}");
+}
+
+fn decoded_size(frame: &IncomingFrame) -> (u32, u32) {
+    let picture = imdecode(&Vector::from_slice(&frame.payload), IMREAD_COLOR).unwrap();
+    (picture.cols() as u32, picture.rows() as u32)
+}
+
+#[test]
+fn pictures_are_as_large_and_as_old_as_they_say() {
+    let Some(camera) = Camera::to_try() else { return };
+    for more in ["", "#reencode=true"] {
+        let capture = capture(&[&camera.stream(more)]);
+        let mut viewer = viewer(&capture);
+        viewer.watch("cam");
+        let mut ages = Vec::new();
+        for _ in 0..9 {
+            let frame = &viewer.frames("cam", 1)[0];
+            ages.push(clock::now().micros_from(frame.captured_at));
+            assert_eq!(decoded_size(frame), (frame.width, frame.height));
+            assert!((16..=8192).contains(&frame.width) && (16..=8192).contains(&frame.height));
+        }
+        ages.sort_unstable();
+        // The median: a busy machine may hold up a single picture on its way to us. Ahead: how well the bus knows the clocks.
+        assert!((-5_000..500_000).contains(&ages[4]), "{more} {ages:?} µs");
+    }
+}
+
+#[test]
+fn a_camera_that_gives_jpegs_gives_its_own() {
+    let Some(camera) = Camera::to_try() else { return };
+    let mut webcam = match camera.open(Some("MJPG")) {
+        Err(SourceError::NotOffered(why)) => return skip(&why),
+        opened => opened.unwrap(),
+    };
+    webcam.grab().unwrap().unwrap();
+    let picture = webcam.retrieve(&Buffers::default()).unwrap();
+    assert!(matches!(&picture, Picture::Jpeg(bytes) if bytes.starts_with(&[0xff, 0xd8])));
+}
+
+#[test]
+fn a_format_that_it_has_not_is_refused_with_those_it_has() {
+    let Some(camera) = Camera::to_try() else { return };
+    let capture = capture(&[&camera.stream("#format=NO42")]);
+    let reason = viewer(&capture).until_offline("cam").reason;
+    assert!(reason.starts_with("not offered: ") && reason.contains("it gives "), "{reason}");
+}
+
+#[test]
+fn an_unwatched_camera_is_let_go_and_comes_back() {
+    let Some(camera) = Camera::to_try() else { return };
+    let capture = capture(&[&camera.stream("#control.no_such_thing=1")]);
+    let mut viewer = viewer(&capture);
+    viewer.watch("cam");
+    viewer.frames("cam", 3);
+    viewer.unwatch("cam");
+    viewer.until("cam", StreamState::Idle);
+    let mut others = None;
+    viewer.wait("the camera to be free for others", |_| {
+        others = if camera.is_held() { None } else { camera.open(None).ok() };
+        others.is_some()
+    });
+    others.take().unwrap().grab().unwrap().unwrap();
+    viewer.watch("cam");
+    viewer.frames("cam", 3);
+    assert_eq!(viewer.until("cam", StreamState::Live).reason, "");
+}
