@@ -16,6 +16,7 @@ import { QuietLine } from './quiet-line.js';
 import { Zoom } from './zoom.js';
 
 /** @typedef {import('./wall.js').Wall} Wall */
+/** @typedef {import('./news.js').Culprit} Culprit */
 
 export class Controls {
   #announcer = new Announcer(byId('announcements'));
@@ -26,7 +27,12 @@ export class Controls {
   constructor(wall, { kiosk }) {
     this.wall = wall;
     wall.play = moveFrom;
-    this.zoom = new Zoom({ next: () => wall.step(1), previous: () => wall.step(-1), close: () => wall.enlarge(null) });
+    this.zoom = new Zoom({
+      next: () => wall.step(1),
+      previous: () => wall.step(-1),
+      close: () => wall.enlarge(null),
+      zoomed: (scale) => wall.zoom(scale),
+    });
     this.zoom.attach(wall.enlarged);
     const { now } = wall.world;
     this.instant = new Instant(wall, {
@@ -64,9 +70,21 @@ export class Controls {
     const live = tiles.filter(({ condition }) => condition.state === 'live');
     const freezing = live.filter(({ stats }) => (stats?.freezes.recent ?? 0) >= REPEATED);
     return {
-      slow: tiles.some(({ condition }) => condition.slow),
+      slow: culpritOf(tiles.map(({ condition, slowBy }) => (condition.slow ? slowBy : null))),
+      reduced: culpritOf(tiles.map(({ condition, reducedBy }) => (flows(condition) ? reducedBy : null))),
       live: live.length > 0,
       freezing: freezing.map(({ name }) => name),
     };
   }
+}
+
+/** Whether a tile shows pictures as they come, or would if it were not held. @param {import('./condition.js').Condition} condition */
+function flows({ state }) {
+  return state === 'live' || state === 'frozen';
+}
+
+/** Of all tiles that do not get all: a device is told of only where no other reason is known. @param {(Culprit | null)[]} culprits */
+function culpritOf(culprits) {
+  if (culprits.includes('link')) return 'link';
+  return culprits.includes('device') ? 'device' : null;
 }

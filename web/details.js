@@ -7,19 +7,29 @@ export { JourneyBar } from './journey-bar.js';
 /** @typedef {import('./protocol.js').StreamInfo} StreamInfo */
 /** @typedef {import('./protocol.js').Track} Track */
 /** @typedef {import('./picture.js').PictureStats} PictureStats */
+/** @typedef {import('./sizes.js').Size} Size */
+/** @typedef {import('./news.js').Culprit} Culprit */
+
+/** @type {Readonly<Record<Culprit, string>>} */
+const SLOW = { link: 'the link is slow', device: 'this device is slow' };
 
 /**
  * @param {{ info: StreamInfo | null, track: Track | null, fps: number, stats: PictureStats | null,
- *   size: { width: number, height: number } | null, slow: boolean }} known `fps`: as the source makes them
+ *   size: Size | null, slowBy: Culprit | null, reducedBy: Culprit | null }} known `fps`: as the source makes them
  * @returns {[string, string][]}
  */
-export function detailRows({ info, track, fps, stats, size, slow }) {
+export function detailRows({ info, track, fps, stats, size, slowBy, reducedBy }) {
   /** @type {[string, string][]} */
   const rows = [];
-  if (track) rows.push(['Rendition', `${track.rendition} · ${codecName(track.codec)}`]);
-  if (size) rows.push(['Size', `${size.width} × ${size.height}`]);
+  // A picture that is held may be of another rendition than those that come.
+  const rendition = track && (track.renditions[stats?.rendition ?? 0] ?? track.rendition);
+  if (track) rows.push(['Rendition', `${rendition} · ${codecName(track.codec)}`]);
+  const because = reducedBy && rendition === track?.rendition ? `, smaller because ${SLOW[reducedBy]}` : '';
+  if (size) rows.push(['Size', formatSize(size) + because]);
+  const others = (info?.tracks ?? []).filter((other) => other.rendition !== rendition && other.width > 0);
+  if (others.length > 0) rows.push(['Also there', others.map((other) => `${other.rendition} ${formatSize(other)}`).join(', ')]);
   if (stats) rows.push(['Shown', shown(stats.fps, fps)]);
-  if (slow) rows.push(['Link', 'too slow for every frame; you see the newest it can carry']);
+  if (slowBy) rows.push(['Why fewer', `${SLOW[slowBy]}; you see the newest of them`]);
   if (stats) rows.push(['Bitrate', formatBitrate(stats.bitrate)]);
   if (stats) rows.push(['Missing', missing(stats, info, track)]);
   if (stats) rows.push(['Freezes', freezesIn(stats.freezes)]);
@@ -55,6 +65,11 @@ function missing({ missing, dropped, broken }, info, track) {
 /** @param {import('./freezes.js').FreezeCount} freezes */
 function freezesIn({ count, longest }) {
   return count === 0 ? 'none' : `${count}, longest ${(longest / 1000).toFixed(1)} s`;
+}
+
+/** @param {Size} size */
+function formatSize({ width, height }) {
+  return `${width} × ${height}`;
 }
 
 /** @param {string} codec */

@@ -24,7 +24,7 @@ const early = [];
 worker.onmessage = (/** @type {MessageEvent<FromWorker>} */ { data }) => early.push(data);
 
 openLink();
-if (askedStream) tell({ type: 'watch', id: idOf(askedStream), wish: { stream: askedStream } });
+if (askedStream) tell({ type: 'watch', id: idOf(askedStream), wish: { stream: askedStream, ...wholeWindow() } });
 
 /** From now on the worker is heard here, beginning with what it said so far. @param {(message: FromWorker) => void} hear */
 export function listen(hear) {
@@ -74,12 +74,14 @@ export function hasToken() {
   return token !== '';
 }
 
+/** In pixels of the screen: as much as there is for a tile of which nothing else is known. */
+export function wholeWindow() {
+  return { maxWidth: Math.ceil(innerWidth * devicePixelRatio), maxHeight: Math.ceil(innerHeight * devicePixelRatio) };
+}
+
 function openLink() {
-  const screen = {
-    maxWidth: Math.ceil(innerWidth * devicePixelRatio),
-    maxHeight: Math.ceil(innerHeight * devicePixelRatio),
-  };
-  tell({ type: 'open', screen, addresses: { socket: socketAddress(), probe: address('api/streams').href } });
+  const addresses = { socket: socketAddress(), probe: address('api/streams').href };
+  tell({ type: 'open', screen: wholeWindow(), addresses });
 }
 
 function socketAddress() {

@@ -69,11 +69,7 @@ function hear(message) {
     giveUpUnseen();
     if (wall.tiles.size === 0) loadControls();
   } else if (message.type !== 'clock' && message.id !== null) {
-    const tile = wall.byId(message.id);
-    if (!tile) return;
-    if (message.type === 'track') tile.track = message;
-    else if (message.type === 'state') tile.told = message;
-    else if (message.type === 'error') tile.error = message.message || message.code;
+    wall.byId(message.id)?.hear(message);
   }
   render();
 }
@@ -112,7 +108,7 @@ function painted({ id, width, height, stats }) {
   if (!tile) return;
   if (performance.getEntriesByName('fanlight-first-frame').length === 0) performance.mark('fanlight-first-frame');
   const before = tile.aspect;
-  tile.size = { width, height };
+  tile.showSize({ width, height });
   tile.stats = stats;
   if (tile.aspect !== before) wall.arrange();
   render();

@@ -4,14 +4,38 @@
 const MOMENT = 4_000;
 /** So many freezes of a tile within ten seconds are no accident. */
 export const REPEATED = 3;
+/** Smaller pictures for a shorter time are not worth a word. */
+const WORTH_A_WORD = 1_000;
+/** So long after a relay tried a larger picture it may still take it back. */
+const SURE = 2_000;
 
-/** @typedef {{ slow: boolean, live: boolean, freezing: readonly string[] }} Known `freezing`: tiles that do so again and again */
+/** Who does not keep up. @typedef {'link' | 'device'} Culprit */
+/**
+ * `slow`: fewer pictures come; `reduced`: smaller ones; each by whose fault, `null`: not so. `freezing`: tiles that do so
+ * again and again.
+ * @typedef {{ slow: Culprit | null, reduced: Culprit | null, live: boolean, freezing: readonly string[] }} Known
+ */
 
-export const SLOW = 'Your link is slow: fewer pictures, none of them old';
+/** @type {Readonly<Record<Culprit, string>>} */
+export const SLOW = {
+  link: 'Your link is slow: fewer pictures, none of them old',
+  device: 'This device is slow: fewer pictures, none of them old',
+};
 export const WELL = 'Every picture again';
+/** @type {Readonly<Record<Culprit, string>>} */
+export const SMALLER = {
+  link: 'Your link is slow: smaller pictures, none of them old',
+  device: 'This device is slow: smaller pictures, none of them old',
+};
+export const FULL = 'Full size again';
 
 export class News {
-  #wasSlow = false;
+  /** @type {Culprit | null} */
+  #slow = null;
+  /** As it was told. @type {Culprit | null} */
+  #reduced = null;
+  /** Since when it is not as it was told. @type {number | null} */
+  #otherwiseSince = null;
   #once = { text: '', until: 0 };
 
   /** @param {string} text @param {number} now milliseconds */
@@ -20,14 +44,39 @@ export class News {
   }
 
   /** @param {Known} known @param {number} now milliseconds @returns {string} empty: nothing to say */
-  words({ slow, live, freezing }, now) {
-    // A link that is lost is no longer slow, but not well either.
-    if (this.#wasSlow && !slow && live) this.tellOnce(WELL, now);
-    this.#wasSlow = slow || (this.#wasSlow && !live);
-    if (slow) return SLOW;
+  words({ slow, reduced, live, freezing }, now) {
+    this.#lookAtNumber(slow, reduced, live, now);
+    this.#lookAtSize(reduced, live, now);
+    if (slow) return SLOW[this.#slow ?? slow];
     if (now < this.#once.until) return this.#once.text;
+    if (this.#reduced && live) return SMALLER[this.#reduced];
     const [first, ...others] = freezing;
     if (first === undefined) return '';
     return others.length > 0 ? 'Pictures freeze now and then' : `${first} freezes now and then`;
+  }
+
+  /** @param {Culprit | null} slow @param {Culprit | null} reduced @param {boolean} live @param {number} now */
+  #lookAtNumber(slow, reduced, live, now) {
+    // Whose fault it is, is not told anew while it lasts. A link that is lost is no longer slow, but not well either.
+    if (slow || !live) this.#slow ??= slow;
+    else if (this.#slow) {
+      // All of them, but smaller: that is the same story, going on.
+      if (reduced) this.#reduced ??= this.#slow;
+      else this.tellOnce(WELL, now);
+      this.#slow = null;
+    }
+  }
+
+  /** @param {Culprit | null} reduced @param {boolean} live @param {number} now */
+  #lookAtSize(reduced, live, now) {
+    if (!live || (reduced !== null) === (this.#reduced !== null)) {
+      this.#otherwiseSince = null;
+      return;
+    }
+    this.#otherwiseSince ??= now;
+    if (now - this.#otherwiseSince < (reduced ? WORTH_A_WORD : SURE)) return;
+    this.#otherwiseSince = null;
+    this.#reduced = reduced;
+    if (!reduced) this.tellOnce(FULL, now);
   }
 }

@@ -41,6 +41,8 @@ import { Rate } from './rate.js';
  * @property {number} dropped here, because a newer one was there before it was decoded
  * @property {number} broken could not be decoded
  * @property {number} capturedAt of the frame on the screen, in microseconds of the relay's clock; 0: there is none
+ * @property {number} rendition of the frame on the screen: index in the `track` message
+ * @property {number} busy the share of time in which something was being decoded, over the last two seconds
  * @property {import('./freezes.js').FreezeCount} freezes
  */
 
@@ -78,6 +80,10 @@ export class Picture {
   #requests = 0;
   #paintedRequest = 0;
   #decodeTime = 0;
+  #decoding = 0;
+  #countedUntil = 0;
+  /** Milliseconds in which something was being decoded. */
+  #busy = new Rate();
   #frozen = false;
   /** Of the frame that comes next. @type {Journey | null} */
   #journey = null;
@@ -86,7 +92,7 @@ export class Picture {
   /** @type {bigint | null} */
   #lastSequence = null;
   #lastArrival = 0;
-  /** @type {{ sequence: bigint, capturedAt: number } | null} */
+  /** @type {{ sequence: bigint, capturedAt: number, rendition: number } | null} */
   #shown = null;
   /** @type {number[]} */
   #ages = [];
@@ -204,6 +210,7 @@ export class Picture {
   /** @param {number} now @returns {PictureStats} */
   stats(now) {
     const age = this.#age();
+    this.#countBusy(now);
     return {
       id: this.id,
       sequence: this.#shown ? String(this.#shown.sequence) : '',
@@ -218,6 +225,8 @@ export class Picture {
       dropped: this.#dropped,
       broken: this.#broken,
       capturedAt: this.#shown?.capturedAt ?? 0,
+      rendition: this.#shown?.rendition ?? 0,
+      busy: Math.min(1, this.#busy.perSecond(now) / 1000),
       freezes: this.#freezes.counted(now),
     };
   }
@@ -275,7 +284,10 @@ export class Picture {
     const { frame, arrivedAt, journey } = arrival;
     const startedAt = this.world.now();
     try {
-      const bitmap = await this.world.decode(new Blob([frame.payload], { type: 'image/jpeg' }));
+      this.#work(1);
+      const bitmap = await this.world
+        .decode(new Blob([frame.payload], { type: 'image/jpeg' }))
+        .finally(() => this.#work(-1));
       const decodedAt = this.world.now();
       this.#measureDecoding(decodedAt - startedAt);
       const early = this.world.early?.(frame) ?? 0;
@@ -286,6 +298,18 @@ export class Picture {
     } catch {
       this.#broken += 1;
     }
+  }
+
+  /** A decoder begins, or is done. @param {number} by 1 or -1 */
+  #work(by) {
+    this.#countBusy(this.world.now());
+    this.#decoding += by;
+  }
+
+  /** @param {number} now */
+  #countBusy(now) {
+    this.#busy.add(this.#decoding > 0 ? now - this.#countedUntil : 0, now);
+    this.#countedUntil = now;
   }
 
   /** A running mean. @param {number} time */
@@ -302,7 +326,7 @@ export class Picture {
     }
     this.#paintedRequest = request;
     const now = this.world.now();
-    this.#shown = { sequence: frame.sequence, capturedAt: frame.capturedAt };
+    this.#shown = { sequence: frame.sequence, capturedAt: frame.capturedAt, rendition: frame.rendition };
     this.#paintedAt = now;
     this.#painted += 1;
     if (!this.#frozen) this.#freezes.shown(now);

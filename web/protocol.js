@@ -40,7 +40,8 @@
 /** @typedef {{ type: 'streams', streams: StreamInfo[], listening: ListenEntry[] }} Streams */
 /**
  * @typedef {{ type: 'track', id: number, stream: string, codec: string, rendition: string, width: number,
- *   height: number, fps: number, renditions: string[] }} Track
+ *   height: number, fps: number, renditions: string[], reduced: boolean }} Track `reduced`: a larger one would be sent if it
+ *   could be carried
  */
 /** @typedef {{ type: 'state', id: number, state: ViewerState, reason: string, since: number }} State */
 /** @typedef {{ type: 'clock', t0: number, t1: number, t2: number }} Clock */
@@ -155,7 +156,7 @@ const READERS = {
 };
 
 /** @param {Record<string, unknown>} message @returns {Track | null} */
-function readTrackMessage({ id, stream, codec, rendition, width, height, fps, renditions }) {
+function readTrackMessage({ id, stream, codec, rendition, width, height, fps, renditions, reduced }) {
   if (!isCount(id) || !isStreamName(stream) || !isText(codec) || !isText(rendition)) return null;
   return {
     type: 'track',
@@ -167,6 +168,7 @@ function readTrackMessage({ id, stream, codec, rendition, width, height, fps, re
     height: numberOf(height),
     fps: numberOf(fps),
     renditions: readAll(renditions, 256, (name) => (isText(name) ? cut(name) : null)),
+    reduced: reduced === true,
   };
 }
 

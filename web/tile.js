@@ -4,11 +4,13 @@ import { formatAge, formatSpan, lateness, shownAge } from './age.js';
 import { conditionOf } from './condition.js';
 import { element, iconButton, setAttribute, setText } from './element.js';
 import { forget, idOf, paintsInWorker, tell } from './live.js';
+import { areOfOneShape } from './sizes.js';
 
 /** @typedef {import('./protocol.js').StreamInfo} StreamInfo */
 /** @typedef {import('./picture.js').PictureStats} PictureStats */
 /** @typedef {import('./layout-store.js').Rotation} Rotation */
-/** @typedef {{ width: number, height: number }} Size */
+/** @typedef {import('./news.js').Culprit} Culprit */
+/** @typedef {import('./sizes.js').Size} Size */
 
 /**
  * @typedef {object} TileActions what a tile asks of the wall
@@ -22,6 +24,8 @@ import { forget, idOf, paintsInWorker, tell } from './live.js';
 
 /** So many journeys, one a second, make one calm picture. */
 const MOST_PASSAGES = 5;
+/** Who has something in the decoder for more than this share of the time does not keep up. */
+const STRAINED = 0.8;
 /** What most cameras send, until the first word of the relay says otherwise. */
 const USUAL_ASPECT = 16 / 9;
 
@@ -34,8 +38,14 @@ export class Tile {
   told = null;
   /** @type {PictureStats | null} */
   stats = null;
-  /** @type {Size | null} */
+  /** Whose fault it is that fewer pictures come, as it looked when that began. @type {Culprit | null} */
+  slowBy = null;
+  /** Likewise that smaller ones come. @type {Culprit | null} */
+  reducedBy = null;
+  /** Of the picture on the screen. @type {Size | null} */
   size = null;
+  /** The first one, as long as all are like it: renditions differ by a pixel, for which no tile moves. @type {Size | null} */
+  #shape = null;
   /** The last frames whose journey is known, oldest first. @type {readonly import('./journey.js').Passage[]} */
   passages = [];
   error = '';
@@ -120,10 +130,38 @@ export class Tile {
 
   /** Width by height, as shown: turned where it is turned. */
   get aspect() {
-    const full = this.info?.tracks.find(({ width, height }) => width > 0 && height > 0);
-    const { width, height } = this.size ?? full ?? { width: USUAL_ASPECT, height: 1 };
+    const { width, height } = this.#shape ?? this.#listedShape ?? { width: USUAL_ASPECT, height: 1 };
     const aspect = Math.min(8, Math.max(1 / 8, width / height));
     return this.rotation % 180 === 0 ? aspect : 1 / aspect;
+  }
+
+  /** The largest rendition is the nearest to the truth. @returns {Size | null} */
+  get #listedShape() {
+    const known = (this.info?.tracks ?? []).filter(({ width, height }) => width > 0 && height > 0);
+    return known.sort((a, b) => b.width - a.width)[0] ?? null;
+  }
+
+  /** What is painted from now on is of this size. @param {Size} size */
+  showSize(size) {
+    const known = this.#shape ?? this.#listedShape;
+    this.#shape = known && areOfOneShape(known, size) ? { width: known.width, height: known.height } : size;
+    this.size = size;
+  }
+
+  /** What the relay says about it. @param {import('./protocol.js').FromRelay} message */
+  hear(message) {
+    if (message.type === 'track') {
+      this.track = message;
+      this.reducedBy = message.reduced ? (this.reducedBy ?? this.#culprit) : null;
+    } else if (message.type === 'state') {
+      this.told = message;
+      this.slowBy = message.state === 'slow' ? (this.slowBy ?? this.#culprit) : null;
+    } else if (message.type === 'error') this.error = message.message || message.code;
+  }
+
+  /** Who does not keep up, if anybody does not: decoders that are never idle are this device. */
+  get #culprit() {
+    return (this.stats?.busy ?? 0) > STRAINED ? 'device' : 'link';
   }
 
   /** Only where the browser cannot paint in the worker. @param {ImageBitmap} bitmap */
@@ -249,8 +287,9 @@ export class Tile {
   async #renderDetails() {
     // Fetched only when asked for: no picture waits for it.
     const { detailRows, JourneyBar } = await import('./details.js');
-    const { info, track, stats, size, condition } = this;
-    const rows = detailRows({ info, track, fps: this.#fps, stats, size, slow: condition.slow });
+    const { info, track, stats, size, reducedBy } = this;
+    const slowBy = this.condition.slow ? this.slowBy : null;
+    const rows = detailRows({ info, track, fps: this.#fps, stats, size, slowBy, reducedBy });
     const cells = rows.flatMap(([term, value]) => [element('dt', '', term), element('dd', '', value)]);
     this.details.replaceChildren(...cells);
     if (!this.#journey) {

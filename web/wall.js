@@ -2,12 +2,15 @@
 
 import { inOrder, loadLayout, machineStorage, moved, rotationOf, saveLayout, withoutLayout } from './layout-store.js';
 import { contained, pack } from './packing.js';
+import { limitsOf } from './sizes.js';
 import { Tile } from './tile.js';
-import { limitsOf, Watching } from './watching.js';
+import { Watching } from './watching.js';
 
 /** @typedef {import('./protocol.js').StreamInfo} StreamInfo */
 /** @typedef {import('./packing.js').Place} Place */
 
+/** Around every picture, in pixels: half of the hairline between two, as the style sheet has it. */
+const BORDER = 1;
 /** Publishers announce their streams every second; a relay has heard all of them long before this. */
 const FORGIVENESS = 4_000;
 
@@ -28,6 +31,8 @@ export class Wall {
   /** @type {readonly StreamInfo[]} */
   #streams = [];
   #keepUntil = 0;
+  /** How much closer the enlarged tile is looked at. */
+  #scale = 1;
 
   /**
    * @param {HTMLElement} list
@@ -99,6 +104,7 @@ export class Wall {
     const moving = tile ?? before;
     const from = moving ? this.#place(moving) : null;
     this.enlarged = tile;
+    this.#scale = 1;
     before?.element.classList.remove('enlarged');
     tile?.element.classList.add('enlarged');
     document.documentElement.classList.toggle('has-enlarged', tile !== null);
@@ -115,6 +121,13 @@ export class Wall {
   /** Enlarges by name; a stream that is not there yet is waited for. @param {string} name */
   enlargeByName(name) {
     this.enlarge(this.#tileOf(name));
+  }
+
+  /** The enlarged tile is looked at so much closer. @param {number} scale */
+  zoom(scale) {
+    if (scale === this.#scale) return;
+    this.#scale = scale;
+    this.watching.update();
   }
 
   /** The next or previous tile of the wall, where one is enlarged. @param {number} by */
@@ -241,9 +254,11 @@ export class Wall {
   #limits(tile) {
     const seen = this.enlarged ? tile === this.enlarged : this.#inSight.has(tile);
     if (!seen || document.hidden) return null;
-    if (this.enlarged) return {};
+    const turned = tile.rotation % 180 !== 0;
+    if (this.enlarged) return limitsOf({ width: innerWidth, height: innerHeight }, this.#scale * devicePixelRatio, turned);
     const box = this.#boxes.get(tile);
-    return box ? limitsOf(box, devicePixelRatio, tile.rotation % 180 !== 0) : null;
+    if (!box) return null;
+    return limitsOf({ width: box.width - 2 * BORDER, height: box.height - 2 * BORDER }, devicePixelRatio, turned);
   }
 
   /** @param {readonly IntersectionObserverEntry[]} entries */

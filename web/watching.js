@@ -1,24 +1,23 @@
 // Which tiles are asked for: those that somebody can see, in the size in which they are seen.
 // What goes out of sight is given up after a grace, so that scrolling and paging do not make the relay stop and start.
 
-import { begun, tell } from './live.js';
+import { begun, tell, wholeWindow } from './live.js';
+import { asksForOther, isLarger } from './sizes.js';
 
 /** @typedef {import('./tile.js').Tile} Tile */
-/** @typedef {{ maxWidth?: number, maxHeight?: number }} Limits in pixels of the screen; none: the full size */
+/** @typedef {import('./sizes.js').Limits} Limits */
 
 const GRACE = 2_000;
-/** While a window is being dragged larger, the relay need not hear of every step. */
-const RESIZE_DEBOUNCE = 300;
-/** Sizes are asked for in steps, so that a scroll bar does not count as a new size. */
-const STEP = 16;
+/** What becomes smaller may go on becoming so, as while a window is dragged; what becomes larger is blurred until then. */
+const SHRINK_AFTER = 250;
 
 export class Watching {
   /** @type {Map<Tile, ReturnType<typeof setTimeout>>} */
   #leaving = new Map();
-  /** @type {Map<Tile, string>} */
+  /** @type {Map<Tile, { limits: Limits, timer: ReturnType<typeof setTimeout> }>} */
+  #shrinking = new Map();
+  /** @type {Map<Tile, Limits>} */
   #asked = new Map();
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #resizeTimer;
 
   /**
    * @param {{ now: () => number, tiles: () => Iterable<Tile>, limits: (tile: Tile) => Limits | null }} world `limits`:
@@ -30,17 +29,15 @@ export class Watching {
 
   /** Brings what is asked for in line with what is seen. */
   update() {
-    let resized = false;
     for (const tile of this.world.tiles()) {
       const limits = this.world.limits(tile);
       if (limits === null) this.#leave(tile);
       else if (tile.watchedSince === null) this.#watch(tile, limits);
       else {
         this.#stay(tile);
-        resized ||= this.#asked.get(tile) !== keyOf(limits);
+        this.#fit(tile, limits);
       }
     }
-    if (resized) this.#resizeSoon();
   }
 
   /** Asks again for a stream that the relay did not know before. @param {Tile} tile */
@@ -55,6 +52,7 @@ export class Watching {
   /** @param {Tile} tile */
   remove(tile) {
     this.#stay(tile);
+    this.#settle(tile);
     this.#asked.delete(tile);
   }
 
@@ -62,14 +60,44 @@ export class Watching {
   #watch(tile, limits) {
     this.#stay(tile);
     tile.begin(this.world.now());
-    // What the worker asked for already is only made to fit, once the first pictures are there.
-    if (begun.delete(tile.id)) this.#resizeSoon();
-    else this.#ask(tile, limits);
+    if (!begun.delete(tile.id)) {
+      this.#ask(tile, limits);
+      return;
+    }
+    // The worker asked for it already, before anybody knew how large it would be.
+    this.#asked.set(tile, wholeWindow());
+    this.#fit(tile, limits);
+  }
+
+  /** Asks for another size where that is worth it. @param {Tile} tile @param {Limits} limits */
+  #fit(tile, limits) {
+    const asked = this.#asked.get(tile);
+    const awaited = this.#shrinking.get(tile)?.limits;
+    if (!asked || !asksForOther(tile.info?.tracks ?? [], asked, limits)) this.#settle(tile);
+    else if (isLarger(limits, asked)) this.#ask(tile, limits);
+    else if (awaited?.maxWidth !== limits.maxWidth || awaited.maxHeight !== limits.maxHeight) this.#shrink(tile, limits);
+  }
+
+  /** @param {Tile} tile @param {Limits} limits */
+  #shrink(tile, limits) {
+    this.#settle(tile);
+    const timer = setTimeout(() => {
+      this.#settle(tile);
+      if (tile.watchedSince !== null && this.world.limits(tile)) this.#ask(tile, limits);
+    }, SHRINK_AFTER);
+    this.#shrinking.set(tile, { limits, timer });
+  }
+
+  /** It does not shrink any longer. @param {Tile} tile */
+  #settle(tile) {
+    clearTimeout(this.#shrinking.get(tile)?.timer);
+    this.#shrinking.delete(tile);
   }
 
   /** @param {Tile} tile @param {Limits} limits @param {boolean} [again] */
   #ask(tile, limits, again = false) {
-    this.#asked.set(tile, keyOf(limits));
+    this.#settle(tile);
+    this.#asked.set(tile, limits);
     tell({ type: 'watch', id: tile.id, wish: { stream: tile.name, ...limits }, again });
   }
 
@@ -89,29 +117,4 @@ export class Watching {
     clearTimeout(this.#leaving.get(tile));
     this.#leaving.delete(tile);
   }
-
-  #resizeSoon() {
-    clearTimeout(this.#resizeTimer);
-    this.#resizeTimer = setTimeout(() => {
-      for (const tile of this.world.tiles()) {
-        const limits = this.world.limits(tile);
-        if (limits && tile.watchedSince !== null && this.#asked.get(tile) !== keyOf(limits)) this.#ask(tile, limits);
-      }
-    }, RESIZE_DEBOUNCE);
-  }
-}
-
-/**
- * The size of a box in pixels of the screen; a turned picture is asked for as it lies in the source.
- * @param {{ width: number, height: number }} box @param {number} density @param {boolean} turned @returns {Limits}
- */
-export function limitsOf({ width, height }, density, turned) {
-  const steps = (/** @type {number} */ length) => Math.max(1, Math.ceil((length * density) / STEP)) * STEP;
-  const [maxWidth, maxHeight] = turned ? [steps(height), steps(width)] : [steps(width), steps(height)];
-  return { maxWidth, maxHeight };
-}
-
-/** @param {Limits} limits */
-function keyOf({ maxWidth, maxHeight }) {
-  return `${maxWidth}x${maxHeight}`;
 }

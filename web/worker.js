@@ -13,7 +13,7 @@ import './ledger.js';
 import './rate.js';
 
 /** @typedef {import('./connection.js').Addresses} Addresses */
-/** @typedef {{ stream: string, maxWidth?: number, maxHeight?: number }} Wish */
+/** @typedef {{ stream: string, maxWidth: number, maxHeight: number }} Wish the size in pixels of the screen */
 /**
  * What the page says to its worker.
  * @typedef {{ type: 'open', addresses: Addresses, screen: { maxWidth: number, maxHeight: number } }
@@ -62,8 +62,8 @@ const sizes = new Map();
 /** @type {Map<number, number>} */
 const onTheirWay = new Map();
 
-/** The page's window, in pixels of the screen: no tile is larger. @type {{ maxWidth?: number, maxHeight?: number }} */
-let screen = {};
+/** The page's window, in pixels of the screen: no tile of a wall is larger. */
+let screen = { maxWidth: 1, maxHeight: 1 };
 /** Whose details are seen. @type {number[]} */
 let informed = [];
 /** @type {import('./together.js').Together | null} */

@@ -2,7 +2,7 @@
 
 /** @typedef {import('./tile.js').Tile} Tile */
 /** @typedef {{ x: number, y: number }} Point */
-/** @typedef {{ next: () => void, previous: () => void, close: () => void }} Swipes */
+/** @typedef {{ next: () => void, previous: () => void, close: () => void, zoomed: (scale: number) => void }} Actions */
 
 const CLOSEST = 12;
 const DOUBLE_CLICK_ZOOM = 2.5;
@@ -25,9 +25,9 @@ export class Zoom {
   /** @type {AbortController | null} */
   #listening = null;
 
-  /** @param {Swipes} swipes */
-  constructor(swipes) {
-    this.swipes = swipes;
+  /** @param {Actions} actions */
+  constructor(actions) {
+    this.actions = actions;
   }
 
   /** Listens on this tile and no other. @param {Tile | null} tile */
@@ -106,9 +106,9 @@ export class Zoom {
   /** @param {number} x @param {number} y */
   #swipe(x, y) {
     if (Math.abs(x) > SWIPE && Math.abs(x) > 1.5 * Math.abs(y)) {
-      if (x < 0) this.swipes.next();
-      else this.swipes.previous();
-    } else if (y > SWIPE && y > 1.5 * Math.abs(x)) this.swipes.close();
+      if (x < 0) this.actions.next();
+      else this.actions.previous();
+    } else if (y > SWIPE && y > 1.5 * Math.abs(x)) this.actions.close();
   }
 
   /** Zooms so that what is under the pointer stays there. @param {number} scale @param {{ clientX: number, clientY: number }} pointer */
@@ -129,6 +129,7 @@ export class Zoom {
     this.#at = { x: clamp(at.x, farX), y: clamp(at.y, farY) };
     stage.style.transform = scale === 1 ? '' : `translate(${this.#at.x}px, ${this.#at.y}px) scale(${scale})`;
     view.classList.toggle('zoomed', scale > 1);
+    this.actions.zoomed(scale);
   }
 }
 

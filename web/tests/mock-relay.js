@@ -16,18 +16,27 @@ const POLICY = "default-src 'self'; img-src 'self' blob: data:; connect-src 'sel
 /** @typedef {import('../protocol.js').ListenEntry} ListenEntry */
 /** @typedef {{ width: number, height: number, fps: number, pictures: Buffer[] }} Source */
 /**
- * `delay`: how old its frames are, in milliseconds; it passes in this `leg` of the journey. `grid`: a frame is taken at
+ * `renditions`: the same pictures in less and less size, the full one first. `carries`: no larger rendition than this one
+ * gets through the link, counted in `renditions`. `delay`: how old its frames are, in milliseconds; it passes in this `leg` of the journey. `grid`: a frame is taken at
  * every whole multiple of so many milliseconds, so that streams have their times of capture in common; 0: whenever one is
  * sent. `broken`: nothing of it can be decoded.
- * @typedef {{ info: StreamInfo, source: Source, sequence: number, delay: number, leg: Leg, grid: number, broken: boolean,
+ * @typedef {{ info: StreamInfo, renditions: Source[], carries: number, sequence: number, delay: number, leg: Leg, grid: number, broken: boolean,
  *   running: boolean, capturedAt: number }} Stream
  */
 /** @typedef {'captured' | 'encoded' | 'bus' | 'relay'} Leg */
 /**
- * @typedef {{ type: string, id: number, stream: string, max_width?: number, max_height?: number, t0: number,
+ * @typedef {{ type: string, id: number, stream: string, rendition?: string, max_width?: number, max_height?: number, t0: number,
  *   ack?: boolean, sequence: number }} Said
  */
 
+/**
+ * What a viewer watches. `at`: the rendition it is sent; -1: nothing yet.
+ * @typedef {{ name: string, room: Said, at: number, reduced: boolean }} Watched
+ */
+
+const RENDITIONS = ['full', 'half', 'quarter'];
+/** Each rendition counts its frames by itself, and none of them as the others do. */
+const COUNTS_FROM = [0, 70_000, 30_000];
 /** @type {readonly Leg[]} */
 const LEGS = ['captured', 'encoded', 'bus', 'relay'];
 
@@ -65,7 +74,7 @@ export class MockRelay {
   connections = 0;
   /** What runs before a file of the page does, by its path. @type {Map<string, string>} */
   before = new Map();
-  /** @type {Map<import('ws').WebSocket, Map<number, string>>} */
+  /** @type {Map<import('ws').WebSocket, Map<number, Watched>>} */
   #viewers = new Map();
   /** @type {{ matches: (said: Said) => boolean, tell: (said: Said) => void }[]} */
   #waiting = [];
@@ -115,10 +124,19 @@ export class MockRelay {
     for (const viewer of this.#viewers.keys()) viewer.terminate();
   }
 
-  /** @param {string} name @param {Source} source @param {Partial<StreamInfo>} [info] */
+  /** @param {string} name @param {Source | Source[]} source or all its renditions @param {Partial<StreamInfo>} [info] */
   add(name, source, info = {}) {
-    const { width, height, fps } = source;
-    const track = { rendition: 'full', codec: 'jpeg', width, height, fps, bitrate: 4_000_000, dropped: 0, lost: 0 };
+    const renditions = [source].flat();
+    const tracks = renditions.map(({ width, height, fps }, at) => ({
+      rendition: RENDITIONS[at] ?? '',
+      codec: 'jpeg',
+      width,
+      height,
+      fps,
+      bitrate: 4_000_000,
+      dropped: 0,
+      lost: 0,
+    }));
     /** @type {Stream} */
     const stream = {
       info: {
@@ -127,12 +145,13 @@ export class MockRelay {
         reason: '',
         since: micros(),
         source: 'test',
-        tracks: [track],
+        tracks,
         viewers: 1,
         frame_age_ms: 3,
         ...info,
       },
-      source,
+      renditions,
+      carries: 0,
       sequence: 0,
       delay: 5,
       leg: 'captured',
@@ -142,7 +161,7 @@ export class MockRelay {
       capturedAt: 0,
     };
     this.streams.set(name, stream);
-    this.#timers.push(setInterval(() => stream.running && this.#publish(stream), 1000 / fps));
+    this.#timers.push(setInterval(() => stream.running && this.#publish(stream), 1000 / (renditions[0]?.fps ?? 10)));
     this.#announce();
     return stream;
   }
@@ -163,7 +182,7 @@ export class MockRelay {
     stream.running = state === 'live' || state === 'slow';
     this.#announce();
     for (const [viewer, watched] of this.#viewers) {
-      for (const [id, watchedName] of watched) if (watchedName === name) this.#tellState(viewer, id, stream);
+      for (const [id, one] of watched) if (one.name === name) this.#tellState(viewer, id, stream);
     }
   }
 
@@ -186,7 +205,7 @@ export class MockRelay {
    */
   stray(name, id, sequence) {
     const stream = this.streams.get(name);
-    if (stream) this.shout(this.#frame({ ...stream, sequence }, id, micros()));
+    if (stream) this.shout(this.#frame({ ...stream, sequence }, id, 0, micros()));
   }
 
   /** Sends a text to everybody, whatever it is. @param {string | Buffer} text */
@@ -251,21 +270,40 @@ export class MockRelay {
   }
 
   /** @param {import('ws').WebSocket} viewer @param {Said} said */
-  #watch(viewer, { id, stream: name }) {
+  #watch(viewer, said) {
+    const { id, stream: name } = said;
     const stream = this.streams.get(name);
     if (!stream) {
       const message = `no stream is called ${name}; there are: ${[...this.streams.keys()].join(', ')}`;
       send(viewer, { type: 'error', id, code: 'unknown-stream', message });
       return;
     }
-    const again = this.#viewers.get(viewer)?.get(id) === name;
-    this.#viewers.get(viewer)?.set(id, name);
-    if (again) return;
-    const { width, height, fps } = stream.source;
-    const track = { stream: name, codec: 'jpeg', rendition: 'full', width, height, fps, renditions: ['full'] };
-    send(viewer, { type: 'track', id, ...track });
+    const known = this.#viewers.get(viewer)?.get(id);
+    if (known?.name === name) {
+      known.room = said;
+      return;
+    }
+    const watched = { name, room: said, at: -1, reduced: false };
+    this.#viewers.get(viewer)?.set(id, watched);
+    this.#choose(viewer, stream, id, watched);
     this.#tellState(viewer, id, stream);
-    if (stream.source.pictures.length > 0 && stream.running) this.#send(viewer, stream, id);
+    if (hasPictures(stream) && stream.running) this.#send(viewer, stream, id, watched);
+  }
+
+  /**
+   * Which rendition is sent from now on; told where it is another one.
+   * @param {import('ws').WebSocket} viewer @param {Stream} stream @param {number} id @param {Watched} watched
+   */
+  #choose(viewer, stream, id, watched) {
+    const needed = neededOf(stream.renditions, watched.room);
+    const at = Math.min(stream.renditions.length - 1, Math.max(needed, stream.carries));
+    const reduced = at > needed;
+    if (at === watched.at && reduced === watched.reduced) return;
+    Object.assign(watched, { at, reduced });
+    const renditions = RENDITIONS.slice(0, stream.renditions.length);
+    const { width = 0, height = 0, fps = 0 } = stream.renditions[at] ?? {};
+    const track = { stream: watched.name, codec: 'jpeg', rendition: RENDITIONS[at], width, height, fps, renditions, reduced };
+    send(viewer, { type: 'track', id, ...track });
   }
 
   /** @param {import('ws').WebSocket} viewer @param {number} id @param {Stream} stream */
@@ -283,7 +321,7 @@ export class MockRelay {
 
   /** @param {Stream} stream */
   #publish(stream) {
-    if (stream.source.pictures.length === 0) return;
+    if (!hasPictures(stream)) return;
     for (const capturedAt of takenSince(stream, micros())) this.#fanOut(stream, capturedAt);
     this.#lookAgain();
   }
@@ -293,32 +331,47 @@ export class MockRelay {
     stream.sequence += 1;
     stream.capturedAt = capturedAt;
     for (const [viewer, watched] of this.#viewers) {
-      for (const [id, name] of watched) if (name === stream.info.name) this.#send(viewer, stream, id);
+      for (const [id, one] of watched) if (one.name === stream.info.name) this.#send(viewer, stream, id, one);
     }
   }
 
-  /** @param {import('ws').WebSocket} viewer @param {Stream} stream @param {number} id */
-  #send(viewer, stream, id) {
+  /** @param {import('ws').WebSocket} viewer @param {Stream} stream @param {number} id @param {Watched} watched */
+  #send(viewer, stream, id, watched) {
+    this.#choose(viewer, stream, id, watched);
     const sentAt = micros();
-    if (this.#curious.get(viewer)?.delete(id)) send(viewer, journeyOf(stream, id, sentAt));
-    viewer.send(this.#frame(stream, id, sentAt));
+    if (this.#curious.get(viewer)?.delete(id)) send(viewer, journeyOf(stream, id, watched.at, sentAt));
+    viewer.send(this.#frame(stream, id, watched.at, sentAt));
   }
 
-  /** @param {Stream} stream @param {number} id @param {number} sentAt */
-  #frame(stream, id, sentAt) {
-    const { sequence, source, broken } = stream;
+  /** @param {Stream} stream @param {number} id @param {number} at which rendition @param {number} sentAt */
+  #frame(stream, id, at, sentAt) {
+    const { sequence, renditions, broken } = stream;
+    const pictures = renditions[at]?.pictures ?? [];
     const header = Buffer.alloc(32);
     header.writeUInt8(1, 0);
     header.writeUInt8(1, 1);
     header.writeUInt8(1, 2);
+    header.writeUInt8(at, 3);
     header.writeUInt32LE(id, 4);
-    header.writeBigUInt64LE(BigInt(sequence), 8);
+    header.writeBigUInt64LE(BigInt(countOf(stream, at)), 8);
     header.writeBigUInt64LE(BigInt(capturedAt(stream, sentAt)), 16);
     header.writeBigUInt64LE(BigInt(sentAt), 24);
-    const picture = source.pictures[sequence % source.pictures.length] ?? Buffer.alloc(0);
+    const picture = pictures[sequence % pictures.length] ?? Buffer.alloc(0);
     return Buffer.concat([header, broken ? Buffer.from('no picture') : picture]);
   }
 }
+
+/** The smallest that fills width or height. @param {readonly Source[]} renditions @param {Said} room */
+function neededOf(renditions, { max_width = Infinity, max_height = Infinity }) {
+  const enough = renditions.filter(({ width, height }) => width >= max_width || height >= max_height);
+  return Math.max(0, enough.length - 1);
+}
+
+/** @param {Stream} stream */
+const hasPictures = ({ renditions }) => (renditions[0]?.pictures.length ?? 0) > 0;
+
+/** @param {Stream} stream @param {number} at */
+const countOf = ({ sequence }, at) => sequence + (COUNTS_FROM[at] ?? 0);
 
 /** @param {Stream} stream @param {number} sentAt */
 function capturedAt({ delay, grid, capturedAt }, sentAt) {
@@ -335,13 +388,13 @@ function takenSince({ delay, grid, capturedAt }, now) {
   return Array.from({ length: Math.max(0, (last - first) / step + 1) }, (_, index) => first + index * step);
 }
 
-/** All of the delay passes in one leg. @param {Stream} stream @param {number} id @param {number} sentAt */
-function journeyOf(stream, id, sentAt) {
+/** All of the delay passes in one leg. @param {Stream} stream @param {number} id @param {number} rendition @param {number} sentAt */
+function journeyOf(stream, id, rendition, sentAt) {
   const captured = capturedAt(stream, sentAt);
   const at = LEGS.indexOf(stream.leg);
   const [read_at, published_at, received_at, sent_at] = LEGS.map((_, leg) => (leg < at ? captured : sentAt));
   const times = { captured_at: captured, read_at, published_at, received_at, sent_at };
-  return { type: 'journey', id, sequence: stream.sequence, ...times };
+  return { type: 'journey', id, sequence: countOf(stream, rendition), ...times };
 }
 
 /** @param {import('ws').WebSocket} viewer @param {object} message */

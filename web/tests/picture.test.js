@@ -199,3 +199,51 @@ test('a frame whose journey was told says when it arrived and was decoded, less 
   await decoding[1]?.finish();
   assert.equal(travelled.length, 1);
 });
+
+test('a decoder that is never idle is told, and one that mostly is', async () => {
+  const { decoding, receive, stats, pass } = world();
+  for (let sequence = 1; sequence <= 40; sequence += 1) {
+    receive(sequence);
+    pass(95);
+    await decoding[sequence - 1]?.finish();
+    pass(5);
+  }
+  assert.ok(stats().busy > 0.9, String(stats().busy));
+  for (let sequence = 41; sequence <= 80; sequence += 1) {
+    receive(sequence);
+    pass(10);
+    await decoding[sequence - 1]?.finish();
+    pass(90);
+  }
+  assert.ok(stats().busy < 0.15, String(stats().busy));
+});
+
+test('a decoder that does not come to an end is busy all the time', () => {
+  const { receive, stats, pass } = world();
+  receive(1);
+  for (let look = 0; look < 20; look += 1) {
+    stats();
+    pass(250);
+  }
+  assert.equal(stats().busy, 1);
+});
+
+test('it is known of which rendition the picture on the screen is', async () => {
+  const { picture, decoding, come, stats } = world();
+  const arrival = come(1);
+  picture.show({ ...arrival, frame: { ...arrival.frame, rendition: 2 } });
+  assert.equal(stats().rendition, 0);
+  await decoding[0]?.finish();
+  assert.equal(stats().rendition, 2);
+});
+
+test('a smaller picture that is decoded sooner keeps a larger, older one from the screen', async () => {
+  const { picture, decoding, painted, acknowledged, receive } = world();
+  receive(900);
+  picture.restartCount();
+  receive(17);
+  await decoding[1]?.finish();
+  await decoding[0]?.finish();
+  assert.deepEqual(painted, ['17']);
+  assert.deepEqual(acknowledged, [17n]);
+});

@@ -31,7 +31,7 @@ pub struct Ingest {
 }
 
 impl Ingest {
-    /// Starts to follow publishers. `bell` is the one the hub rings when a track gets its first viewer.
+    /// Starts to follow publishers. `bell` is the one the hub rings when a track is wanted that was not until then.
     ///
     /// # Errors
     /// When the bus cannot be started.
@@ -75,7 +75,7 @@ impl Ingest {
         let directory = self.lock();
         for stream in self.hub.streams() {
             let Some(publisher) = directory.owner(stream.name()) else { continue };
-            for track in stream.tracks().into_iter().filter(|track| track.viewers() > 0) {
+            for track in stream.tracks().into_iter().filter(|track| track.is_wanted()) {
                 wanted.insert((publisher, track.topic().clone()), track);
             }
         }
@@ -98,7 +98,7 @@ impl Ingest {
         let runs = matches!(stream.status().state, StreamState::Live | StreamState::Idle);
         match stream.known_track(&topic.track) {
             // It may have viewers again, or still, if another publisher has taken the name over.
-            Some(track) if runs && track.viewers() == 0 => track.clear(),
+            Some(track) if runs && !track.is_wanted() => track.clear(),
             _ => {}
         }
     }

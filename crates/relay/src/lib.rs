@@ -4,7 +4,7 @@
 //!
 //! - [`ingest`] and [`directory`]: what the bus tells becomes streams and frames, what viewers want is asked of it;
 //! - [`hub`]: one-to-many in memory: rings, places, the drop policy;
-//! - [`transport`]: WebSocket, MJPEG, snapshot: how a frame leaves;
+//! - [`transport`]: WebSocket, MJPEG, snapshot: how a frame leaves, and in which size;
 //! - [`server`]: connections, below HTTP.
 //!
 //! Around them: [`routes`] (addresses), [`access`] and [`limits`] (who may), [`page`], [`listing`], [`health`],

@@ -16,7 +16,7 @@ use prometheus_client::registry::{Registry, Unit};
 use crate::closes::Why;
 use crate::context::Context;
 use crate::hub::Stream;
-use crate::traffic::{AGES, Counted, Held, PLACES, Sent, Transport};
+use crate::traffic::{AGES, Counted, Direction, Held, PLACES, Sent, Transport};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfStream {
@@ -34,6 +34,18 @@ struct OfReason {
     stream: String,
     transport: Name,
     reason: Name,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfRendition {
+    stream: String,
+    rendition: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfDirection {
+    stream: String,
+    direction: Name,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -94,6 +106,8 @@ impl EncodeMetric for Distribution {
 struct Metrics {
     stream_viewers: Family<OfStream, Gauge>,
     viewers: Family<OfTransport, Gauge>,
+    rendition_viewers: Family<OfRendition, Gauge>,
+    switches: Family<OfDirection, Counter>,
     up: Family<OfStream, Gauge>,
     lost: Family<OfStream, Counter>,
     frames: Family<OfTransport, Counter>,
@@ -132,8 +146,21 @@ impl Metrics {
         self.up.get_or_create(&of_stream).set(up.into());
         let lost = stream.tracks().iter().map(|track| track.lost()).sum();
         self.lost.get_or_create(&of_stream).inc_by(lost);
+        self.read_renditions(&name, stream);
         for transport in Transport::ALL {
             self.read_sent(&name, transport, &stream.traffic.over(transport).read());
+        }
+    }
+
+    fn read_renditions(&self, name: &str, stream: &Stream) {
+        for track in stream.tracks() {
+            let rendition = track.topic().track.rendition.to_string();
+            let of = OfRendition { stream: name.into(), rendition };
+            self.rendition_viewers.get_or_create(&of).inc_by(track.viewers() as i64);
+        }
+        for direction in Direction::ALL {
+            let of = OfDirection { stream: name.into(), direction: Name(direction.as_str()) };
+            self.switches.get_or_create(&of).inc_by(stream.switches.read(direction));
         }
     }
 
@@ -157,6 +184,16 @@ impl Metrics {
         registry.register("stream_live", "1 while frames come, 0 otherwise", self.up);
         registry.register("stream_viewers", "Viewers now, of all transports", self.stream_viewers);
         registry.register("viewers", "Viewers now", self.viewers);
+        registry.register(
+            "rendition_viewers",
+            "Viewers that are shown this rendition now",
+            self.rendition_viewers,
+        );
+        registry.register(
+            "rendition_switches",
+            "Times that a viewer went on with a smaller or a larger rendition",
+            self.switches,
+        );
         registry.register("frames_lost", "Frames lost between capture and this relay", self.lost);
         registry.register("frames_sent", "Frames sent to viewers", self.frames);
         registry.register("payload_bytes_sent", "Bytes of pictures sent to viewers", self.bytes);

@@ -16,13 +16,14 @@ use serde::Serialize;
 
 use crate::access::{Action, Credentials, origin::Origin};
 use crate::context::Context;
-use crate::hub::{Bell, Viewer};
+use crate::hub::Bell;
 use crate::limits::Permit;
 use crate::page::NOT_HERE;
 use crate::refusal::Refusal;
 use crate::server::{Connection, take_over};
 use crate::traffic::Transport;
 use crate::transport::choice::{self, Query as Wanted, Wish};
+use crate::transport::fit::Tile;
 use crate::transport::websocket::Handshake;
 use crate::transport::{mjpeg, plain, snapshot, v1};
 use crate::{health, listing, metrics};
@@ -155,16 +156,16 @@ impl Asker {
         context: &Context,
         name: &str,
         transport: Transport,
-    ) -> Result<(Viewer, Bell, Permit), Refusal> {
+    ) -> Result<(Tile, Bell, Permit), Refusal> {
         let stream_name = name.parse().ok();
         context.access.authorize(Action::Watch, stream_name.as_ref(), &self.credentials)?;
         let wish = Wish::from_query(&self.wanted)?;
         let stream = choice::stream(&context.hub, name)?;
-        let track = wish.track(&stream)?;
+        let choice = wish.of(&stream)?;
         let permit = context.limits.admit(self.address())?;
         let bell = self.bell();
-        let viewer = stream.watch(&track, transport, wish.manner, bell.clone());
-        Ok((viewer, bell, permit))
+        let tile = choice.watch(&stream, transport, wish.manner, bell.clone());
+        Ok((tile, bell, permit))
     }
 }
 
@@ -197,9 +198,9 @@ async fn watch_plain(
     request: Request,
 ) -> Result<Response, Refusal> {
     let handshake = Handshake::check(&request)?;
-    let (viewer, bell, permit) = asker.watch(&context, &name, Transport::PlainWebSocket)?;
+    let (tile, bell, permit) = asker.watch(&context, &name, Transport::PlainWebSocket)?;
     Ok(take_over(handshake.accept(None), move |raw| async move {
-        let (why, reason) = plain::show(raw, viewer, bell, context.stop.clone()).await;
+        let (why, reason) = plain::show(raw, tile, bell, context.stop.clone()).await;
         context.closes.count(Transport::PlainWebSocket, why);
         tracing::debug!(client = %asker.address(), stream = name, reason, "a socket was closed");
         drop(permit);
@@ -211,9 +212,9 @@ async fn watch_mjpeg(
     Path(name): Path<String>,
     asker: Asker,
 ) -> Result<Response, Refusal> {
-    let (viewer, bell, permit) = asker.watch(&context, &name, Transport::Mjpeg)?;
+    let (tile, bell, permit) = asker.watch(&context, &name, Transport::Mjpeg)?;
     Ok(take_over(mjpeg::head(), move |raw| async move {
-        let why = mjpeg::show(raw, viewer, bell, &context).await;
+        let why = mjpeg::show(raw, tile, bell, &context).await;
         context.closes.count(Transport::Mjpeg, why);
         drop(permit);
     }))
@@ -224,8 +225,8 @@ async fn watch_snapshot(
     Path(name): Path<String>,
     asker: Asker,
 ) -> Result<Response, Refusal> {
-    let (viewer, bell, _permit) = asker.watch(&context, &name, Transport::Snapshot)?;
-    let answer = snapshot::answer(viewer, bell, &context.no_signal);
+    let (tile, bell, _permit) = asker.watch(&context, &name, Transport::Snapshot)?;
+    let answer = snapshot::answer(tile.viewer, bell, &context.no_signal);
     context
         .stop
         .run_until_cancelled(answer)

@@ -48,6 +48,11 @@ impl Held {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Relay, Self::Link, Self::Viewer, Self::Wish];
 
+    /// Whether a smaller rendition would help.
+    pub fn is_far_side(self) -> bool {
+        matches!(self, Self::Link | Self::Viewer)
+    }
+
     /// The name in metrics.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -56,6 +61,44 @@ impl Held {
             Self::Viewer => "viewer",
             Self::Wish => "wish",
         }
+    }
+}
+
+/// How often viewers of a stream went on with another of its renditions.
+#[derive(Debug, Default)]
+pub struct Switches([AtomicU64; Direction::ALL.len()]);
+
+/// Whether the rendition that a viewer goes on with is smaller or larger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// Smaller.
+    Down,
+    /// Larger.
+    Up,
+}
+
+impl Direction {
+    /// Both of them.
+    pub const ALL: [Self; 2] = [Self::Down, Self::Up];
+
+    /// The name in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Down => "down",
+            Self::Up => "up",
+        }
+    }
+}
+
+impl Switches {
+    /// Counts one.
+    pub fn count(&self, direction: Direction) {
+        add(&self.0[direction as usize], 1);
+    }
+
+    /// How many there were.
+    pub fn read(&self, direction: Direction) -> u64 {
+        read(&self.0[direction as usize])
     }
 }
 

@@ -48,7 +48,10 @@ test('a tab that decodes slowly acknowledges slowly', onStage(async ({ relay, op
   const stream = relay.add('door', moving());
   relay.before.set('/worker.js', DECODER);
   const page = await open();
-  await relay.until(() => stream.sequence >= 10);
+  // Before it asks there is no decoder that could be let.
+  await relay.heard(({ type }) => type === 'watch');
+  const begun = stream.sequence;
+  await relay.until(() => stream.sequence >= begun + 10);
   assert.deepEqual(acks(relay), [], 'ten frames came, none was painted');
   await letDecode(page, 1);
   await relay.until(() => acks(relay).length === 1);

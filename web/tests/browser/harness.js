@@ -20,6 +20,11 @@ export function moving(width = 320, height = 180) {
   return source;
 }
 
+/** The same in three renditions, of which each is half as large as the one before. @param {number} [width] @param {number} [height] */
+export function inThreeSizes(width = 640, height = 360) {
+  return [1, 2, 4].map((part) => moving(Math.round(width / part), Math.round(height / part)));
+}
+
 /** Runs a test on a stage of its own. @param {(stage: Stage) => Promise<void>} act */
 export function onStage(act) {
   return async () => {

@@ -30,7 +30,9 @@ function watchTile({ stream, count }) {
   /** The average of the middle third of a block. @param {number} x @param {number} y @param {number} size */
   const brightness = (x, y, size) => {
     const third = Math.max(1, Math.floor(size / 3));
-    const { data } = context.getImageData(Math.floor(x + size / 3), Math.floor(y + size / 3), third, third);
+    // Of a small rendition a block is three pixels wide: only the one in its very middle is free of its neighbours.
+    const middle = (/** @type {number} */ edge) => Math.round(edge + (size - third) / 2);
+    const { data } = context.getImageData(middle(x), middle(y), third, third);
     let sum = 0;
     for (let at = 0; at < data.length; at += 4) sum += (data[at] ?? 0) + (data[at + 1] ?? 0) + (data[at + 2] ?? 0);
     return sum / (third * third * 3);

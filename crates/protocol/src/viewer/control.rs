@@ -52,7 +52,7 @@ pub struct Watch {
     pub id: u32,
     /// Which stream.
     pub stream: StreamName,
-    /// Which rendition; absent: `full`. `auto`: the relay chooses.
+    /// Which rendition; absent: `full`. `auto`: the relay chooses, and chooses anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rendition: Option<RenditionWish>,
     /// Which codec; absent: the relay chooses.
@@ -67,10 +67,10 @@ pub struct Watch {
     /// Stay so many seconds behind and see every frame.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub buffer: Option<f64>,
-    /// No wider than so many pixels, where the relay chooses.
+    /// So many pixels wide is what it is shown in: where the relay chooses, nothing larger than that needs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_width: Option<u32>,
-    /// No higher than so many pixels, where the relay chooses.
+    /// So many pixels high, likewise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_height: Option<u32>,
 }
@@ -149,6 +149,9 @@ pub enum FromRelay {
         fps: f64,
         /// The renditions there are: what the header's rendition number counts in.
         renditions: Vec<Rendition>,
+        /// Whether a larger one would be sent if the link or the viewer could take it.
+        #[serde(default)]
+        reduced: bool,
     },
     /// How a subscription is.
     State {

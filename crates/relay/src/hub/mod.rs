@@ -4,7 +4,7 @@
 //! - [`ring`]: the frames a track holds, and the drop policy;
 //! - [`Track`]: a ring that rings the bells of those who wait for it;
 //! - [`Stream`]: a name, its status and its tracks;
-//! - [`Viewer`]: one subscription: a place in a ring;
+//! - [`Viewer`]: one subscription: a seat at a track, and a second one while it changes to another rendition;
 //! - [`pace`]: whether a viewer keeps up;
 //! - [`Bell`] and [`Ringer`]: how those who wait are woken.
 //!
@@ -14,9 +14,11 @@ mod bells;
 mod frame;
 pub mod pace;
 pub mod ring;
+mod seat;
 mod stream;
 mod track;
 mod viewer;
+mod weight;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,7 +32,7 @@ pub use bells::{Bell, Quick, Ringer};
 pub use frame::Frame;
 pub use stream::{Status, Stream};
 pub use track::Track;
-pub use viewer::{Manner, Newer, Next, Viewer};
+pub use viewer::{Manner, Newer, Next, Tally, Viewer};
 
 /// All streams, by name.
 ///
@@ -42,12 +44,12 @@ pub struct Hub {
     changes: AtomicU64,
     /// Of those who show the list.
     listeners: Bells,
-    /// Woken when a track gets its first viewer.
+    /// Woken when a track is wanted that was not until now.
     demand: Arc<Notify>,
 }
 
 impl Hub {
-    /// An empty hub. `demand` is rung when a track gets its first viewer.
+    /// An empty hub. `demand` is rung when a track is wanted that was not until then.
     pub fn new(demand: Arc<Notify>) -> Self {
         Self {
             streams: Mutex::default(),

@@ -10,6 +10,7 @@ use std::time::Duration;
 use fanlight_protocol::Timestamp;
 
 use super::Frame;
+use super::weight::Weight;
 
 /// Frames a viewer may lag behind before it skips to the newest. Two outlast the jitter of a busy machine at 30 frames
 /// a second; more would only be age.
@@ -41,6 +42,7 @@ pub struct Ring {
     bytes: usize,
     /// How far back viewers reach; zero where all want the newest.
     reach: Duration,
+    weight: Weight,
 }
 
 /// Which frame a viewer wants next.
@@ -82,6 +84,7 @@ impl Ring {
     /// Takes in the newest frame and lets go of what is no longer needed.
     pub fn push(&mut self, frame: Arc<Frame>) {
         self.bytes += frame.payload.len();
+        self.weight.note(&frame);
         self.frames.push_back(frame);
         self.head += 1;
         self.trim();
@@ -122,6 +125,19 @@ impl Ring {
     /// Index of the next frame to come: the place of a viewer that has seen everything.
     pub fn head(&self) -> Place {
         self.head
+    }
+
+    /// Bits a second of what came in; `None` while unknown.
+    pub fn bits(&self, now: Timestamp) -> Option<u64> {
+        self.weight.bits(now)
+    }
+
+    /// How many frames from this place on were captured before that moment. Those let go of were.
+    pub fn before(&self, place: Place, captured_at: Timestamp) -> u64 {
+        let oldest = self.head - self.frames.len() as u64;
+        let held = self.frames.iter().skip(place.saturating_sub(oldest) as usize);
+        let earlier = held.filter(|frame| frame.captured_at < captured_at).count() as u64;
+        oldest.saturating_sub(place) + earlier
     }
 
     /// The drop policy, for frames that stand alone: which frame a viewer at this place gets, and when.
@@ -286,6 +302,14 @@ mod tests {
         assert!(span(&ring) <= Duration::from_secs(1) + SLACK);
         ring.hold(Duration::ZERO);
         assert_eq!(ring.frames.len() as u64, CAPACITY);
+    }
+
+    #[test]
+    fn what_lies_before_a_moment_is_counted_also_where_it_is_no_longer_held() {
+        let ring = ring(10);
+        assert_eq!(ring.before(3, at(9 * FRAME)), 6);
+        assert_eq!(ring.before(9, at(9 * FRAME)), 0);
+        assert_eq!(ring.before(10, at(u64::MAX)), 0);
     }
 
     #[test]

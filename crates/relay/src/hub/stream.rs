@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use fanlight_protocol::{
     Rendition, StreamName, StreamState, Timestamp, Topic, TrackEntry, TrackName,
 };
 use tokio::sync::Notify;
 
+use super::seat::Seat;
 use super::{Bell, Manner, Track, Viewer};
-use crate::traffic::{Traffic, Transport};
+use crate::traffic::{Switches, Traffic, Transport};
 
 /// How a stream is, as its publisher says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +51,8 @@ pub struct Stream {
     demand: Arc<Notify>,
     /// What went out to viewers.
     pub traffic: Traffic,
+    /// How often viewers went on with another rendition.
+    pub switches: Switches,
 }
 
 impl Stream {
@@ -60,6 +64,7 @@ impl Stream {
             tracks: Mutex::default(),
             demand,
             traffic: Traffic::default(),
+            switches: Switches::default(),
         }
     }
 
@@ -137,12 +142,17 @@ impl Stream {
         manner: Manner,
         bell: Bell,
     ) -> Viewer {
-        let track = self.track(name);
-        let (place, first) = track.join(bell.clone());
+        let seat = self.seat(name, bell, manner.behind).show();
+        Viewer::new(self.clone(), seat, transport, manner)
+    }
+
+    /// A seat at a track, which is asked for where nobody wanted it so far.
+    pub(super) fn seat(&self, name: &TrackName, bell: Bell, behind: Duration) -> Seat {
+        let (seat, first) = Seat::take(self.track(name), bell, behind);
         if first {
             self.demand.notify_one();
         }
-        Viewer::new(self.clone(), track, transport, place, bell, manner)
+        seat
     }
 
     fn lock_tracks(&self) -> std::sync::MutexGuard<'_, BTreeMap<TrackName, Arc<Track>>> {

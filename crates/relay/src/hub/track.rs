@@ -18,6 +18,8 @@ pub struct Track {
     ring: Mutex<Ring>,
     bells: Bells,
     viewers: AtomicU64,
+    /// Seats taken: by its viewers, and by those who are about to be.
+    seats: AtomicU64,
     /// How far behind those stay that stay behind. The mutex guards the list only.
     behind: Mutex<Vec<Duration>>,
     lost: AtomicU64,
@@ -31,6 +33,7 @@ impl Track {
             ring: Mutex::default(),
             bells: Bells::default(),
             viewers: AtomicU64::new(0),
+            seats: AtomicU64::new(0),
             behind: Mutex::default(),
             lost: AtomicU64::new(0),
             runs: AtomicU64::new(0),
@@ -78,20 +81,41 @@ impl Track {
         self.viewers.load(Ordering::Relaxed)
     }
 
+    /// Whether anybody watches it or is about to.
+    pub fn is_wanted(&self) -> bool {
+        self.seats.load(Ordering::Relaxed) > 0
+    }
+
+    /// Bits a second, by the frames that came; `None` while unknown.
+    pub fn bits(&self, now: Timestamp) -> Option<u64> {
+        self.ring().bits(now)
+    }
+
+    pub(super) fn before(&self, place: Place, captured_at: Timestamp) -> u64 {
+        self.ring().before(place, captured_at)
+    }
+
     pub(super) fn step(&self, place: Place, pick: Pick, now: Timestamp) -> Turn {
         self.ring().step(place, pick, now)
     }
 
-    /// Adds a viewer; returns its place, and whether it is the first. It begins with the newest frame held.
+    /// Gives out a seat; returns its place, and whether it is the first. It begins with the newest frame held.
     pub(super) fn join(&self, bell: Bell) -> (Place, bool) {
         self.bells.add(bell);
-        let first = self.viewers.fetch_add(1, Ordering::Relaxed) == 0;
+        let first = self.seats.fetch_add(1, Ordering::Relaxed) == 0;
         (self.ring().head().saturating_sub(1), first)
     }
 
-    pub(super) fn leave(&self, bell: &Bell) {
+    /// A seat is watched from.
+    pub(super) fn show(&self) {
+        self.viewers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Takes a seat back, and a viewer with it where it was watched from.
+    pub(super) fn leave(&self, bell: &Bell, shown: bool) {
         self.bells.remove(bell);
-        self.viewers.fetch_sub(1, Ordering::Relaxed);
+        self.seats.fetch_sub(1, Ordering::Relaxed);
+        self.viewers.fetch_sub(shown.into(), Ordering::Relaxed);
     }
 
     /// A viewer stays so far behind from now on.

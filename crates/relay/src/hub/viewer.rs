@@ -1,18 +1,28 @@
 //! One subscription.
 
+use std::ops::AddAssign;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fanlight_protocol::Timestamp;
+use fanlight_protocol::{Timestamp, TrackName};
 
-use super::bells::Bell;
 use super::pace::Pace;
-use super::ring::{Pick, Place, Step, Turn};
+use super::ring::{Pick, Step, Turn};
+use super::seat::Seat;
 use super::{Frame, Stream, Track};
-use crate::traffic::{Counters, Held, Outgoing, Transport};
+use crate::traffic::{Counters, Direction, Held, Outgoing, Transport};
 
 /// So long without a picture, though there were newer ones, is a freeze: people see it.
 const FREEZE: Duration = Duration::from_millis(200);
+
+/// A frame that waited longer than this for link or viewer is late: at 30 a second the next one has come meanwhile.
+const LATE: Duration = Duration::from_millis(35);
+
+/// Frames captured closer together than this are the same picture: two tracks of a stream have it from one clock, but it
+/// may have been translated in between.
+const SAME: Duration = Duration::from_millis(1);
+/// A picture that one track of a stream has, the other will have within this time: encoding takes that long at most.
+const IN_STEP: Duration = Duration::from_millis(150);
 
 /// What a viewer gets.
 #[derive(Debug)]
@@ -37,51 +47,88 @@ pub struct Manner {
     pub behind: Duration,
 }
 
-/// One subscription: a place in a track's ring, and the right to be woken when there is more.
+/// What a viewer was sent so far, and what it was not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Frames sent.
+    pub sent: u64,
+    /// Bytes of their payload.
+    pub bytes: u64,
+    /// Frames not sent because the link or the viewer had to be waited for.
+    pub dropped: u64,
+    /// Frames sent, but more than 35 ms late because of that.
+    pub late: u64,
+}
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.sent += other.sent;
+        self.bytes += other.bytes;
+        self.dropped += other.dropped;
+        self.late += other.late;
+    }
+}
+
+/// One subscription: a seat at a track, and the right to be woken when there is more.
 #[derive(Debug)]
 pub struct Viewer {
     stream: Arc<Stream>,
-    track: Arc<Track>,
+    seat: Seat,
+    /// At the track of another rendition, until a frame comes there with which it can go on.
+    next_seat: Option<Box<NextSeat>>,
     transport: Transport,
-    place: Place,
-    bell: Bell,
     pace: Pace,
-    /// Every frame, so long after it came; zero: the newest.
-    behind: Duration,
     /// The shortest time between two frames, in microseconds, where the viewer asked for fewer.
     interval: u64,
     next_due: Timestamp,
     /// When it was sent something last.
     last_sent: Option<Timestamp>,
+    /// What that was.
+    last: Last,
     /// What it waited for since.
     held: Held,
+    tally: Tally,
+    /// How often it went on with another rendition.
+    switches: u32,
+}
+
+/// The frame that was sent last.
+#[derive(Debug, Clone, Copy, Default)]
+struct Last {
+    captured_at: Timestamp,
+    pixels: u64,
+}
+
+/// A seat that is kept for later.
+#[derive(Debug)]
+struct NextSeat {
+    seat: Seat,
+    since: Timestamp,
+    /// When the newest frame seen there was captured.
+    reached: Timestamp,
 }
 
 impl Viewer {
     pub(super) fn new(
         stream: Arc<Stream>,
-        track: Arc<Track>,
+        seat: Seat,
         transport: Transport,
-        place: Place,
-        bell: Bell,
         manner: Manner,
     ) -> Self {
         stream.traffic.over(transport).join();
-        if !manner.behind.is_zero() {
-            track.stay_behind(manner.behind);
-        }
         Self {
             stream,
-            track,
+            seat,
+            next_seat: None,
             transport,
-            place,
-            bell,
             pace: Pace::default(),
-            behind: manner.behind,
-            interval: manner.fps.map_or(0, |fps| (1_000_000.0 / fps) as u64),
+            interval: interval(manner),
             next_due: Timestamp::default(),
             last_sent: None,
+            last: Last::default(),
             held: Held::Relay,
+            tally: Tally::default(),
+            switches: 0,
         }
     }
 
@@ -92,7 +139,71 @@ impl Viewer {
 
     /// Its track.
     pub fn track(&self) -> &Arc<Track> {
-        &self.track
+        self.seat.track()
+    }
+
+    /// What it was sent so far.
+    pub fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// How often it went on with another rendition.
+    pub fn switches(&self) -> u32 {
+        self.switches
+    }
+
+    /// Frames a second that it asked for, where it asked for fewer than there are.
+    pub fn fps(&self) -> Option<f64> {
+        (self.interval > 0).then(|| 1e6 / self.interval as f64)
+    }
+
+    /// When it was sent something last.
+    pub fn last_sent(&self) -> Option<Timestamp> {
+        self.last_sent
+    }
+
+    /// From now on it wants its stream so.
+    pub fn change_manner(&mut self, manner: Manner) {
+        self.interval = interval(manner);
+        self.seat.stay_behind(manner.behind);
+        if let Some(next) = &mut self.next_seat {
+            next.seat.stay_behind(manner.behind);
+        }
+    }
+
+    /// Goes on with another track of its stream, as soon as that has a newer frame than was sent last. Until then it is
+    /// sent what it was sent before: a change shows neither a gap nor an older picture.
+    pub fn turn_to(&mut self, track: &TrackName, now: Timestamp) {
+        if self.seat.track().topic().track == *track {
+            self.next_seat = None;
+            return;
+        }
+        if self.turns_to().is_some_and(|next| next.topic().track == *track) {
+            return;
+        }
+        let seat = self.stream.seat(track, self.seat.bell().clone(), self.seat.behind());
+        match self.last_sent {
+            None => (self.seat, self.next_seat) = (seat.show(), None),
+            Some(_) => {
+                let reached = Timestamp::default();
+                self.next_seat = Some(Box::new(NextSeat { seat, since: now, reached }));
+            }
+        }
+    }
+
+    /// The track with which it will go on.
+    pub fn turns_to(&self) -> Option<&Arc<Track>> {
+        self.next_seat.as_ref().map(|next| next.seat.track())
+    }
+
+    /// Since when it has waited for a frame to go on with.
+    pub fn turning_since(&self) -> Option<Timestamp> {
+        self.next_seat.as_ref().map(|next| next.since)
+    }
+
+    /// Stays with the track that it has.
+    pub fn stay(&mut self) {
+        self.next_seat = None;
     }
 
     /// Since when this viewer gets fewer frames than there are, because its link or machine is too slow.
@@ -107,13 +218,18 @@ impl Viewer {
 
     /// What is sent next, at `now` by our clock. What it passes over is counted.
     pub fn next(&mut self, now: Timestamp) -> Next {
+        if self.next_seat.is_some()
+            && let Some(until) = self.change_seats(now)
+        {
+            return Next::At(until);
+        }
         loop {
-            let step = match self.track.step(self.place, self.pick(), now) {
+            let step = match self.seat.step(self.pick(), now) {
                 Turn::Frame(step) => step,
                 Turn::At(due) => return Next::At(due),
                 Turn::Nothing => return Next::Nothing,
             };
-            self.place = step.place;
+            self.seat.move_to(step.place);
             if self.is_thinned_out(&step.frame) {
                 self.counters().drop_frames(Held::Wish, step.dropped + 1);
                 continue;
@@ -123,11 +239,50 @@ impl Viewer {
         }
     }
 
+    /// Changes to the next seat where there is a frame to go on with. Returns how long one is waited for that must come at
+    /// any moment: where both tracks are in step, either may have the next picture first.
+    fn change_seats(&mut self, now: Timestamp) -> Option<Timestamp> {
+        let mut next = self.next_seat.take()?;
+        let behind = next.seat.behind();
+        let pick = if behind.is_zero() { Pick::Newest } else { Pick::Behind(behind) };
+        while let Turn::Frame(step) = next.seat.step(pick, now) {
+            if step.frame.captured_at > self.last.captured_at + SAME {
+                next.seat.move_to(step.place - 1);
+                self.go_on_at(next.seat, &step.frame);
+                return None;
+            }
+            next.seat.move_to(step.place);
+            next.reached = step.frame.captured_at;
+        }
+        let in_step = next.reached + SAME >= self.last.captured_at;
+        self.next_seat = Some(next);
+        match self.seat.step(self.pick(), now) {
+            Turn::Frame(step) if in_step => {
+                Some(step.frame.received_at + behind + IN_STEP).filter(|until| *until > now)
+            }
+            _ => None,
+        }
+    }
+
+    fn go_on_at(&mut self, seat: Seat, with: &Frame) {
+        let missed = self.seat.before(with.captured_at.offset(-(SAME.as_micros() as i64)));
+        let held = if self.interval == 0 { self.held } else { Held::Wish };
+        if missed > 0 {
+            self.counters().drop_frames(held, missed);
+            self.tally.dropped += if held.is_far_side() { missed } else { 0 };
+        }
+        self.seat = seat.show();
+        self.pace = Pace::default();
+        self.switches += 1;
+        let smaller = pixels(with) < self.last.pixels;
+        self.stream.switches.count(if smaller { Direction::Down } else { Direction::Up });
+    }
+
     fn pick(&self) -> Pick {
         match self.last_sent {
             // Whoever comes is shown a picture at once, also who wants to stay behind.
             None => Pick::Newest,
-            Some(_) if !self.behind.is_zero() => Pick::Behind(self.behind),
+            Some(_) if !self.seat.behind().is_zero() => Pick::Behind(self.seat.behind()),
             Some(_) if self.is_held_back() => Pick::Newest,
             Some(_) => Pick::InOrder,
         }
@@ -140,12 +295,13 @@ impl Viewer {
 
     fn count(&mut self, step: &Step, now: Timestamp) {
         let counters = self.stream.traffic.over(self.transport);
-        let age = now.since(step.frame.captured_at);
-        let bytes = step.frame.payload.len();
+        let frame = &step.frame;
+        let age = now.since(frame.captured_at);
+        let bytes = frame.payload.len();
         counters.send(Outgoing { bytes, age, places_behind: step.behind });
         // The frame that a late joiner begins with may be as old as it likes.
         if let Some(last_sent) = self.last_sent {
-            let waited = now.since(step.frame.received_at).saturating_sub(self.behind);
+            let waited = now.since(frame.received_at).saturating_sub(self.seat.behind());
             let dropped = if self.interval == 0 { step.dropped } else { 0 };
             if step.dropped > 0 {
                 counters.drop_frames(self.held, step.dropped);
@@ -154,9 +310,23 @@ impl Viewer {
                 }
             }
             self.pace.note(now, waited, dropped);
+            if self.held.is_far_side() {
+                self.tally.dropped += dropped.max(self.missed(frame));
+                self.tally.late += u64::from(waited > LATE);
+            }
         }
+        self.tally.sent += 1;
+        self.tally.bytes += bytes as u64;
+        self.last = Last { captured_at: frame.captured_at, pixels: pixels(frame) };
         self.last_sent = Some(now);
         self.held = Held::Relay;
+    }
+
+    /// How many frames were due since the last one, where the viewer asked for fewer than there are.
+    fn missed(&self, frame: &Frame) -> u64 {
+        let since = frame.captured_at.since(self.last.captured_at).as_micros() as u64;
+        let due = (since + self.interval / 4).checked_div(self.interval);
+        due.unwrap_or(0).saturating_sub(1)
     }
 
     /// Whether a frame comes too soon for a viewer that asked for fewer. Due times advance by whole intervals, so that
@@ -187,10 +357,150 @@ impl Viewer {
 
 impl Drop for Viewer {
     fn drop(&mut self) {
-        if !self.behind.is_zero() {
-            self.track.catch_up(self.behind);
-        }
         self.counters().leave();
-        self.track.leave(&self.bell);
+    }
+}
+
+fn interval(manner: Manner) -> u64 {
+    manner.fps.map_or(0, |fps| (1_000_000.0 / fps) as u64)
+}
+
+fn pixels(frame: &Frame) -> u64 {
+    u64::from(frame.width) * u64::from(frame.height)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hub::{Bell, Hub, Status};
+    use fanlight_protocol::{FrameFlags, StreamState};
+
+    const FULL: &str = "full.jpeg";
+    const HALF: &str = "half.jpeg";
+
+    fn stream() -> Arc<Stream> {
+        let status = Status {
+            state: StreamState::Live,
+            reason: String::new(),
+            since: Timestamp::default(),
+            source: "test".into(),
+            tracks: Vec::new(),
+        };
+        Hub::new(Arc::default()).open(&"cam".parse().unwrap(), status)
+    }
+
+    fn viewer(stream: &Arc<Stream>, track: &str, behind: Duration) -> Viewer {
+        let manner = Manner { fps: None, behind };
+        let bell = Bell::new(Arc::default());
+        stream.watch(&track.parse().unwrap(), Transport::V1, manner, bell)
+    }
+
+    fn at(millis: u64) -> Timestamp {
+        Timestamp::from_micros(1_000_000 + millis * 1000)
+    }
+
+    /// A picture taken then comes on a track, a little later.
+    fn push(stream: &Stream, track: &str, captured: u64, received: u64) {
+        let track = stream.track(&track.parse().unwrap());
+        track.push(Frame {
+            run: 0,
+            sequence: captured,
+            captured_at: at(captured),
+            read_at: at(captured),
+            published_at: at(captured),
+            received_at: at(received),
+            flags: FrameFlags::KEYFRAME,
+            width: 1,
+            height: 1,
+            payload: Default::default(),
+        });
+    }
+
+    fn next(viewer: &mut Viewer, now: u64) -> Option<u64> {
+        match viewer.next(at(now)) {
+            Next::Frame(frame, _) => Some(frame.sequence),
+            Next::At(_) | Next::Nothing => None,
+        }
+    }
+
+    /// Shows pictures of which one track has each 5 ms before the other; returns those shown, and when the viewer had gone
+    /// on to the other.
+    fn change(from: &str, to: &str, first: &str, behind: Duration) -> (Vec<u64>, Option<u64>) {
+        let stream = stream();
+        let mut viewer = viewer(&stream, from, behind);
+        let (mut shown, mut changed) = (Vec::new(), None);
+        let other = if first == from { to } else { from };
+        for now in 0..3000 {
+            if now == 1000 {
+                viewer.turn_to(&to.parse().unwrap(), at(now));
+                assert_eq!(stream.viewers(), 1, "who waits at a track is no viewer of it");
+            }
+            for (track, delay) in [(first, 5), (other, 10)] {
+                let began = track == from || now > 1050;
+                if now % 33 == delay && began {
+                    push(&stream, track, now - delay, now);
+                }
+            }
+            shown.extend(next(&mut viewer, now));
+            if viewer.switches() > 0 {
+                changed.get_or_insert(now);
+            }
+        }
+        assert_eq!(viewer.track().topic().track.to_string(), to);
+        (shown, changed)
+    }
+
+    #[test]
+    fn a_change_of_rendition_shows_every_picture_once_whichever_track_has_it_first() {
+        for (from, to) in [(FULL, HALF), (HALF, FULL)] {
+            for first in [FULL, HALF] {
+                let (shown, changed) = change(from, to, first, Duration::ZERO);
+                assert!(shown.windows(2).all(|two| two[1] == two[0] + 33), "{shown:?}");
+                assert!(changed.unwrap() < 1_200, "{changed:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn who_stays_behind_changes_when_the_time_of_the_first_new_picture_has_come() {
+        for first in [FULL, HALF] {
+            let (shown, changed) = change(FULL, HALF, first, Duration::from_millis(500));
+            // The first picture comes at once.
+            assert!(shown[1..].windows(2).all(|two| two[1] == two[0] + 33), "{shown:?}");
+            assert!((1_500..1_700).contains(&changed.unwrap()), "{changed:?}");
+        }
+    }
+
+    #[test]
+    fn a_track_that_brings_nothing_holds_nothing_up_and_another_may_be_turned_to() {
+        let stream = stream();
+        let mut viewer = viewer(&stream, FULL, Duration::ZERO);
+        push(&stream, FULL, 0, 1);
+        assert_eq!(next(&mut viewer, 1), Some(0));
+        viewer.turn_to(&HALF.parse().unwrap(), at(1));
+        for n in 1..10 {
+            push(&stream, FULL, n * 33, n * 33);
+            assert_eq!(next(&mut viewer, n * 33), Some(n * 33));
+        }
+        assert!(stream.track(&HALF.parse().unwrap()).is_wanted());
+        viewer.turn_to(&FULL.parse().unwrap(), at(400));
+        assert!(!stream.track(&HALF.parse().unwrap()).is_wanted());
+        assert_eq!((viewer.turning_since(), viewer.switches()), (None, 0));
+    }
+
+    #[test]
+    fn what_a_change_passes_over_is_counted() {
+        let stream = stream();
+        let mut viewer = viewer(&stream, FULL, Duration::ZERO);
+        push(&stream, FULL, 0, 0);
+        assert_eq!(next(&mut viewer, 0), Some(0));
+        viewer.turn_to(&HALF.parse().unwrap(), at(1));
+        viewer.hold(Held::Link);
+        (1..10).for_each(|n| push(&stream, FULL, n * 33, n * 33));
+        push(&stream, HALF, 9 * 33, 9 * 33);
+        assert_eq!(next(&mut viewer, 300), Some(9 * 33));
+        assert_eq!(viewer.tally().dropped, 8);
+        let dropped = stream.traffic.over(Transport::V1).read().dropped;
+        assert_eq!(dropped[Held::Link as usize], 8);
     }
 }

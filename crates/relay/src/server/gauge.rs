@@ -65,6 +65,11 @@ impl Gauge {
         self.headroom.distance()
     }
 
+    /// Bytes acknowledged so far, as far as it was looked at: up to a moment ago where there is a queue.
+    pub(super) fn acked(&self) -> u64 {
+        self.headroom.acked()
+    }
+
     fn adapt(&mut self) -> io::Result<()> {
         let low_water = if self.headroom.has_queue() { SLOW } else { QUICK };
         if low_water != self.low_water {

@@ -17,6 +17,8 @@ mod link;
 mod listen;
 pub mod loops;
 mod outlet;
+#[cfg(test)]
+pub(crate) mod simulated;
 mod socket;
 mod takeover;
 mod tcp_info;

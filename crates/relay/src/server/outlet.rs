@@ -50,6 +50,11 @@ impl Outlet {
         self.gauge.distance()
     }
 
+    /// Bytes that the other side has acknowledged, as of when it was looked at last.
+    pub fn acked(&self) -> u64 {
+        self.gauge.acked()
+    }
+
     /// Sends all three, from where they lie. Most often the kernel takes them in one call; of the rest only the head is
     /// copied.
     ///

@@ -8,8 +8,11 @@ use fanlight_protocol::{Codec, Rendition, TrackName};
 use serde::Deserialize;
 
 use crate::hub::ring::MAX_BUFFER;
-use crate::hub::{Hub, Manner, Stream};
+use crate::hub::{Bell, Hub, Manner, Stream};
 use crate::refusal::Refusal;
+use crate::traffic::Transport;
+use crate::transport::fit::ladder::Room;
+use crate::transport::fit::{Auto, Tile};
 
 /// Frames a second that may be asked for: from one in a hundred seconds to more than any camera has.
 const FPS: std::ops::RangeInclusive<f64> = 0.01..=1000.0;
@@ -23,6 +26,8 @@ pub struct Query {
     codec: Option<String>,
     fps: Option<f64>,
     buffer: Option<f64>,
+    max_width: Option<u32>,
+    max_height: Option<u32>,
     /// The relay's token, where it wants one.
     pub token: Option<String>,
 }
@@ -32,8 +37,40 @@ pub struct Query {
 pub struct Wish {
     rendition: RenditionWish,
     codec: Option<Codec>,
+    /// The room in which it is shown.
+    room: Room,
     /// Which of its frames, and when.
     pub manner: Manner,
+}
+
+/// What of a stream is to be sent.
+#[derive(Debug)]
+pub struct Choice {
+    /// The track to begin with.
+    pub track: TrackName,
+    /// Where the relay chooses, and may choose anew.
+    pub auto: Option<Auto>,
+}
+
+impl Choice {
+    /// Where the relay chooses, the smallest to begin with.
+    pub fn begin_small(&mut self) {
+        if let Some(auto) = &mut self.auto {
+            auto.begin_small();
+            self.track = auto.track().clone();
+        }
+    }
+
+    /// Begins to watch it.
+    pub fn watch(
+        self,
+        stream: &Arc<Stream>,
+        transport: Transport,
+        manner: Manner,
+        bell: Bell,
+    ) -> Tile {
+        Tile::new(stream.watch(&self.track, transport, manner, bell), self.auto)
+    }
 }
 
 impl Wish {
@@ -48,7 +85,8 @@ impl Wish {
             None | Some("auto") => None,
             Some(codec) => Some(codec.parse().map_err(bad)?),
         };
-        Self::new(rendition, codec, query.fps, query.buffer)
+        let room = Room { width: query.max_width, height: query.max_height };
+        Self::new(rendition, codec, room, query.fps, query.buffer)
     }
 
     /// What a `watch` says.
@@ -56,12 +94,14 @@ impl Wish {
     /// # Errors
     /// 400 that names what is wrong.
     pub fn from_watch(watch: &Watch) -> Result<Self, Refusal> {
-        Self::new(watch.rendition.clone(), watch.codec, watch.fps, watch.buffer)
+        let room = Room { width: watch.max_width, height: watch.max_height };
+        Self::new(watch.rendition.clone(), watch.codec, room, watch.fps, watch.buffer)
     }
 
     fn new(
         rendition: Option<RenditionWish>,
         codec: Option<Codec>,
+        room: Room,
         fps: Option<f64>,
         buffer: Option<f64>,
     ) -> Result<Self, Refusal> {
@@ -76,22 +116,29 @@ impl Wish {
         }
         let behind = Duration::from_secs_f64(buffer.unwrap_or(0.0));
         let rendition = rendition.unwrap_or(RenditionWish::Exactly(Rendition::full()));
-        Ok(Self { rendition, codec, manner: Manner { fps, behind } })
+        Ok(Self { rendition, codec, room, manner: Manner { fps, behind } })
     }
 
-    /// The track of a stream that is meant.
+    /// What of a stream is meant.
     ///
     /// # Errors
     /// 404 that names the tracks there are.
-    pub fn track(&self, stream: &Stream) -> Result<TrackName, Refusal> {
-        let tracks = stream.status().tracks.clone();
-        let rendition = match &self.rendition {
-            RenditionWish::Exactly(rendition) => rendition.clone(),
+    pub fn of(&self, stream: &Stream) -> Result<Choice, Refusal> {
+        let codec = self.codec.unwrap_or(Codec::Jpeg);
+        Ok(match &self.rendition {
             RenditionWish::Auto => {
-                stream.renditions().first().cloned().unwrap_or(Rendition::full())
+                let auto = Auto::new(stream, codec, self.room);
+                Choice { track: Self::known(stream, auto.track().clone())?, auto: Some(auto) }
             }
-        };
-        let track = TrackName { rendition, codec: self.codec.unwrap_or(Codec::Jpeg) };
+            RenditionWish::Exactly(rendition) => {
+                let track = TrackName { rendition: rendition.clone(), codec };
+                Choice { track: Self::known(stream, track)?, auto: None }
+            }
+        })
+    }
+
+    fn known(stream: &Stream, track: TrackName) -> Result<TrackName, Refusal> {
+        let tracks = stream.status().tracks.clone();
         // Before the first picture a publisher may not have told of any track; every stream has the full one.
         if track == TrackName::full_jpeg() || tracks.iter().any(|known| known.name == track) {
             return Ok(track);

@@ -21,11 +21,12 @@ use fanlight_protocol::Timestamp;
 use futures_util::future::Either;
 use tokio::time::Instant;
 
+use super::fit::{Single, Tile};
 use super::seconds;
 use super::speech::{Alarm, Mouth, Speaker, Turn, requeue, take_turn};
 use crate::closes::Why;
 use crate::context::Context;
-use crate::hub::{Bell, Viewer};
+use crate::hub::Bell;
 use crate::server::{Outlet, Raw, Socket};
 use crate::traffic::Held;
 
@@ -49,12 +50,12 @@ pub fn head() -> Response {
 }
 
 /// Shows one stream over a connection until either side ends it; returns why.
-pub async fn show(raw: Raw, viewer: Viewer, bell: Bell, context: &Context) -> Why {
+pub async fn show(raw: Raw, tile: Tile, bell: Bell, context: &Context) -> Why {
     let Raw { link, read, head } = raw;
     // Whatever it is, it lies in a buffer of 8 KiB.
     drop(read);
     let socket = link.socket().clone();
-    let show = Show { viewer, bell: bell.clone(), sent_at: clock::now() };
+    let show = Show { single: Single::new(tile), bell: bell.clone(), sent_at: clock::now() };
     let mouth = Mouth::new(show, Outlet::new(link));
     let begun = mouth.with(|_, outlet| outlet.send(&head, &Bytes::new(), FIRST_BOUNDARY));
     drop(head);
@@ -131,7 +132,7 @@ fn part(outlet: &mut Outlet, payload: &Bytes, taken_at: Timestamp) -> io::Result
 }
 
 struct Show {
-    viewer: Viewer,
+    single: Single,
     bell: Bell,
     /// When a part was sent last.
     sent_at: Timestamp,
@@ -139,15 +140,15 @@ struct Show {
 
 impl Show {
     /// For how long no frame came, and nothing was sent. A viewer that wished for few of them, or late, is not in the dark.
-    fn dark_for(&self) -> Duration {
-        let newest =
-            self.viewer.track().newest().map_or(Timestamp::default(), |frame| frame.received_at);
+    fn dark_for(&mut self) -> Duration {
+        let newest = self.single.viewer().track().newest();
+        let newest = newest.map_or(Timestamp::default(), |frame| frame.received_at);
         clock::now().since(newest.max(self.sent_at))
     }
 
     /// Sends a picture that says why there is none, where what was sent before is with the kernel.
     fn say_why(&mut self, outlet: &mut Outlet, context: &Context) -> io::Result<()> {
-        let picture = context.no_signal.picture(self.viewer.stream());
+        let picture = context.no_signal.picture(self.single.viewer().stream());
         self.sent_at = clock::now();
         part(outlet, &picture, self.sent_at)
     }
@@ -155,15 +156,15 @@ impl Show {
 
 impl Speaker for Show {
     fn speak(&mut self, outlet: &mut Outlet) -> io::Result<Turn> {
-        let Self { viewer, sent_at, .. } = self;
-        take_turn(viewer, outlet, |outlet, frame| {
+        let Self { single, sent_at, .. } = self;
+        take_turn(single.fitted(outlet), outlet, |outlet, frame| {
             *sent_at = clock::now();
             part(outlet, &frame.payload, frame.captured_at)
         })
     }
 
     fn waited(&mut self) {
-        self.viewer.hold(Held::Link);
+        self.single.viewer().hold(Held::Link);
     }
 
     fn bell(&self) -> &Bell {

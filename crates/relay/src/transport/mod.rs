@@ -7,9 +7,11 @@
 //! - [`no_signal`]: what the last two show when there is nothing to show;
 //! - [`websocket`]: the protocol below the first two;
 //! - [`speech`]: saying what there is to say, on all that stream;
-//! - [`choice`]: which track a request means.
+//! - [`choice`]: which track a request means;
+//! - [`fit`]: and which one where the relay chooses.
 
 pub mod choice;
+pub mod fit;
 pub mod mjpeg;
 pub mod no_signal;
 pub mod plain;

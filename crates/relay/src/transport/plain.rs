@@ -4,20 +4,21 @@ use std::io;
 
 use tokio_util::sync::CancellationToken;
 
+use super::fit::{Single, Tile};
 use super::speech::{Speaker, Turn, take_turn};
 use super::websocket::{Partner, Say as _, converse};
 use crate::closes::Why;
-use crate::hub::{Bell, Viewer};
+use crate::hub::Bell;
 use crate::server::{Outlet, Raw};
 use crate::traffic::Held;
 
 /// Shows one stream over a socket until either side ends it; returns why, for metrics and for people.
-pub async fn show(raw: Raw, viewer: Viewer, bell: Bell, stop: CancellationToken) -> (Why, String) {
-    converse(raw, stop, Show { viewer, bell }).await
+pub async fn show(raw: Raw, tile: Tile, bell: Bell, stop: CancellationToken) -> (Why, String) {
+    converse(raw, stop, Show { single: Single::new(tile), bell }).await
 }
 
 struct Show {
-    viewer: Viewer,
+    single: Single,
     bell: Bell,
 }
 
@@ -34,11 +35,12 @@ impl Partner for Show {
 
 impl Speaker for Show {
     fn speak(&mut self, outlet: &mut Outlet) -> io::Result<Turn> {
-        take_turn(&mut self.viewer, outlet, |outlet, frame| outlet.binary(&[], &frame.payload))
+        let viewer = self.single.fitted(outlet);
+        take_turn(viewer, outlet, |outlet, frame| outlet.binary(&[], &frame.payload))
     }
 
     fn waited(&mut self) {
-        self.viewer.hold(Held::Link);
+        self.single.viewer().hold(Held::Link);
     }
 
     fn bell(&self) -> &Bell {

@@ -10,7 +10,7 @@ use fanlight_bus::{
 };
 use fanlight_protocol::viewer::{FrameMessage, FromRelay, FromViewer, StreamInfo, Watch};
 use fanlight_protocol::{
-    FrameFlags, StreamEntry, StreamName, StreamState, Topic, TrackEntry, TrackName,
+    FrameFlags, StreamEntry, StreamName, StreamState, Timestamp, Topic, TrackEntry, TrackName,
 };
 use fanlight_relay::access::{Access, HostRule, OriginRule};
 use fanlight_relay::limits::Limits;
@@ -53,7 +53,13 @@ impl Site {
     /// One whose endpoint has another name than its stream.
     pub(crate) fn camera_at(&self, stream: &str, endpoint: &str) -> Camera {
         let endpoint = Endpoint::Ipc(self.bus().path().join(format!("{endpoint}.ipc")));
-        Camera::start(stream, endpoint)
+        Camera::start(stream, endpoint, &[("full.jpeg", 4, 2)])
+    }
+
+    /// A capture whose stream comes in three sizes.
+    pub(crate) fn camera_of_sizes(&self, stream: &str) -> Camera {
+        let endpoint = Endpoint::Ipc(self.bus().path().join(format!("{stream}.ipc")));
+        Camera::start(stream, endpoint, &SIZES)
     }
 
     /// A relay with no limits worth mentioning.
@@ -85,52 +91,60 @@ impl Site {
     }
 }
 
+/// Tracks of a stream that comes in several sizes, with their widths and heights.
+pub(crate) const SIZES: [(&str, u32, u32); 3] =
+    [("full.jpeg", 1280, 720), ("half.jpeg", 640, 360), ("quarter.jpeg", 320, 180)];
+
 /// A capture of one stream, played by the test.
 pub(crate) struct Camera {
     publisher: Option<Publisher>,
-    track: TrackPublisher,
-    demands: mpsc::Receiver<bool>,
+    tracks: Vec<(TrackEntry, TrackPublisher)>,
+    demands: mpsc::Receiver<(TrackName, bool)>,
     stream: StreamName,
 }
 
 impl Camera {
-    fn start(stream: &str, endpoint: Endpoint) -> Self {
+    fn start(stream: &str, endpoint: Endpoint, tracks: &[(&str, u32, u32)]) -> Self {
         let (demand, demands) = mpsc::channel();
         let publisher = Publisher::start(PublisherOptions {
             endpoints: vec![endpoint],
             name: "test".into(),
             streams: 1,
-            on_demand: Box::new(move |_, on| {
+            on_demand: Box::new(move |topic, on| {
                 // It fails only when the test has ended.
-                let _ = demand.send(on);
+                let _ = demand.send((topic.track.clone(), on));
             }),
         })
         .unwrap();
         let stream: StreamName = stream.parse().unwrap();
-        let track = publisher.track(Topic::new(stream.clone(), TrackName::full_jpeg()));
-        let camera = Self { publisher: Some(publisher), track, demands, stream };
+        let open = |(name, width, height): &(&str, u32, u32)| {
+            let entry = TrackEntry {
+                name: name.parse().unwrap(),
+                width: *width,
+                height: *height,
+                millifps: 30_000,
+                bitrate: 1,
+                published: 0,
+                dropped: 0,
+            };
+            let topic = Topic::new(stream.clone(), entry.name.clone());
+            (entry, publisher.track(topic))
+        };
+        let tracks = tracks.iter().map(open).collect();
+        let camera = Self { publisher: Some(publisher), tracks, demands, stream };
         camera.say(StreamState::Live, "");
         camera
     }
 
     /// Announces its state.
     pub(crate) fn say(&self, state: StreamState, reason: &str) {
-        let track = TrackEntry {
-            name: TrackName::full_jpeg(),
-            width: 4,
-            height: 2,
-            millifps: 30_000,
-            bitrate: 1,
-            published: 0,
-            dropped: 0,
-        };
         let entry = StreamEntry {
             name: self.stream.clone(),
             state,
             reason: reason.into(),
             since: clock::now(),
             source: "test".into(),
-            tracks: vec![track],
+            tracks: self.tracks.iter().map(|(entry, _)| entry.clone()).collect(),
         };
         self.publisher.as_ref().expect("not stopped").announce(vec![entry]);
     }
@@ -138,30 +152,65 @@ impl Camera {
     /// Waits until it is watched (true), or not any more.
     pub(crate) async fn demanded(&self, on: bool) {
         patiently("demand", async {
-            while self.demands.try_recv() != Ok(on) {
+            while !self.demands.try_recv().is_ok_and(|(_, is)| is == on) {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         })
         .await;
     }
 
+    /// Waits until a track is watched, and tells which.
+    pub(crate) async fn demanded_track(&self) -> String {
+        patiently("demand for a track", async {
+            loop {
+                match self.demands.try_recv() {
+                    Ok((track, true)) => break track.rendition.to_string(),
+                    _ => tokio::time::sleep(Duration::from_millis(2)).await,
+                }
+            }
+        })
+        .await
+    }
+
+    /// Publishes one picture on these tracks, each frame with the name of its rendition as payload.
+    pub(crate) fn shoot_sizes(&mut self, renditions: &[&str]) {
+        let captured_at = clock::now();
+        for (entry, track) in &mut self.tracks {
+            let rendition = entry.name.rendition.as_str();
+            if renditions.contains(&rendition) {
+                let payload = rendition.as_bytes();
+                publish(track, captured_at, (entry.width, entry.height), payload);
+            }
+        }
+    }
+
     /// Publishes a frame with this payload.
     pub(crate) fn shoot(&mut self, payload: &[u8]) {
-        let taken = self.track.publish(OutgoingFrame {
-            captured_at: clock::now(),
-            read_at: clock::now(),
-            flags: FrameFlags::KEYFRAME,
-            width: 4,
-            height: 2,
-            payload: payload.to_vec(),
-        });
-        assert!(taken, "the bus thread is behind");
+        let (entry, track) = &mut self.tracks[0];
+        publish(track, clock::now(), (entry.width, entry.height), payload);
     }
 
     /// Ends, as a capture that is stopped.
     pub(crate) fn stop(&mut self) {
         self.publisher.take().expect("stopped once").stop();
     }
+}
+
+fn publish(
+    track: &mut TrackPublisher,
+    captured_at: Timestamp,
+    (width, height): (u32, u32),
+    payload: &[u8],
+) {
+    let taken = track.publish(OutgoingFrame {
+        captured_at,
+        read_at: captured_at,
+        flags: FrameFlags::KEYFRAME,
+        width,
+        height,
+        payload: payload.to_vec(),
+    });
+    assert!(taken, "the bus thread is behind");
 }
 
 /// A running relay.
@@ -203,6 +252,14 @@ impl TestRelay {
         let head = String::from_utf8(answer[..end].to_vec()).unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         Answer { status, head: head.to_lowercase(), body: answer[end + 4..].to_vec() }
+    }
+
+    /// Asks for a path whose answer does not end.
+    pub(crate) async fn open(&self, path: &str) -> Endless {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.0\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        Endless(stream)
     }
 
     /// The list of streams.
@@ -251,6 +308,23 @@ impl TestRelay {
     pub(crate) async fn plain_viewer_with(&self, stream: &str, query: &str) -> Socket {
         self.until_listed(stream, |_| true).await;
         Socket::connect(self.address, &format!("/streams/{stream}/ws?{query}"), None).await
+    }
+}
+
+/// An answer that does not end.
+pub(crate) struct Endless(TcpStream);
+
+impl Endless {
+    /// Reads until this comes.
+    pub(crate) async fn read_until(&mut self, end: &[u8]) {
+        let mut read = Vec::new();
+        patiently("the end of what is read", async {
+            while !read.windows(end.len()).any(|some| some == end) {
+                let count = self.0.read_buf(&mut read).await.unwrap();
+                assert!(count > 0, "{}", String::from_utf8_lossy(&read));
+            }
+        })
+        .await;
     }
 }
 

@@ -6,5 +6,6 @@ mod harness;
 mod catalog;
 mod fan_out;
 mod http;
+mod sizes;
 mod v1;
 mod wishes;

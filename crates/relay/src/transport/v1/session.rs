@@ -19,6 +19,7 @@ use crate::refusal::Refusal;
 use crate::server::Outlet;
 use crate::traffic::Transport;
 use crate::transport::choice::{self, Wish};
+use crate::transport::fit::Fit;
 use crate::transport::speech::{Speaker, Turn};
 use crate::transport::websocket::{Partner, Say as _};
 
@@ -34,6 +35,8 @@ pub(super) struct Session {
     /// Whose turn it is next, counted in them.
     turn: usize,
     listing: Option<Listing>,
+    /// Where the relay chooses renditions.
+    fit: Option<Box<Fit>>,
 }
 
 impl Session {
@@ -51,6 +54,7 @@ impl Session {
             subscriptions: SmallVec::new(),
             turn: 0,
             listing: None,
+            fit: None,
         }
     }
 
@@ -124,8 +128,16 @@ impl Session {
         self.context.access.authorize(Action::Watch, Some(&watch.stream), &self.credentials)?;
         let wish = Wish::from_watch(watch)?;
         let stream = choice::stream(&self.context.hub, watch.stream.as_str())?;
-        let track = wish.track(&stream)?;
+        let mut choice = wish.of(&stream)?;
+        let acknowledges = watch.ack == Some(true);
+        self.fit_from_now_on(choice.auto.is_some());
         let known = self.subscriptions.iter().position(|known| known.id() == watch.id);
+        if let Some(at) = known
+            && self.subscriptions[at].is_of(&stream)
+        {
+            self.subscriptions[at].change(choice, wish.manner, acknowledges, clock::now());
+            return Ok(());
+        }
         let permit = match known.map(|at| self.subscriptions.remove(at)) {
             // What it replaces gives it its place.
             Some(replaced) => replaced.into_permit(),
@@ -135,11 +147,23 @@ impl Session {
             }
             None => self.context.limits.admit(self.address)?,
         };
-        let viewer = stream.watch(&track, Transport::V1, wish.manner, self.bell.clone());
-        let acknowledges = watch.ack == Some(true);
-        let subscription = Subscription::new(watch.id, viewer, acknowledges, permit);
+        if self.fit.as_ref().is_some_and(|fit| fit.is_limited()) {
+            choice.begin_small();
+        }
+        let tile = choice.watch(&stream, Transport::V1, wish.manner, self.bell.clone());
+        let subscription = Subscription::new(watch.id, tile, acknowledges, permit);
         self.subscriptions.push(subscription);
         Ok(())
+    }
+
+    /// Somebody new is to be sent what fits, or what others are sent is to be divided anew.
+    fn fit_from_now_on(&mut self, auto: bool) {
+        if auto {
+            self.fit.get_or_insert_default();
+        }
+        if let Some(fit) = &mut self.fit {
+            fit.change();
+        }
     }
 
     fn authorize(&self, action: Action) -> Result<(), Refusal> {
@@ -160,7 +184,10 @@ impl Partner for Session {
                     tell(outlet, &error(Some(watch.id), &refusal))?;
                 }
             }
-            Ok(FromViewer::Unwatch { id }) => self.subscriptions.retain(|known| known.id() != id),
+            Ok(FromViewer::Unwatch { id }) => {
+                self.subscriptions.retain(|known| known.id() != id);
+                self.fit_from_now_on(false);
+            }
             Ok(FromViewer::Ack { id, sequence }) => {
                 if let Some(subscription) = self.subscription(id) {
                     subscription.acknowledge(sequence, heard_at);
@@ -206,6 +233,9 @@ impl Speaker for Session {
             }
             None => None,
         };
+        if let Some(fit) = &mut self.fit {
+            fit.look(&mut self.subscriptions, outlet, now);
+        }
         self.tell_states(outlet, now)?;
         // What was told may have to wait for the client, and a frame for it in turn: a newer one may take its place.
         let turn = if outlet.is_clear() { self.take_turn(outlet, now)? } else { Turn::More };

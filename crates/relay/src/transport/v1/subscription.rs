@@ -1,5 +1,6 @@
 //! One viewer of a socket, and what it was told.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use fanlight_protocol::viewer::message::FrameMessage;
@@ -7,9 +8,11 @@ use fanlight_protocol::viewer::{FromRelay, ViewerState};
 use fanlight_protocol::{Rendition, StreamState, Timestamp};
 
 use super::window::Window;
-use crate::hub::{Frame, Next, Viewer};
+use crate::hub::{Frame, Manner, Next, Stream};
 use crate::limits::Permit;
 use crate::traffic::Held;
+use crate::transport::choice::Choice;
+use crate::transport::fit::Tile;
 
 /// A stream whose frames come is live, even where its publisher's word of that is still on its way.
 const RECENT: Duration = Duration::from_secs(2);
@@ -17,7 +20,7 @@ const RECENT: Duration = Duration::from_secs(2);
 /// One viewer of a socket.
 pub(super) struct Subscription {
     id: u32,
-    viewer: Viewer,
+    tile: Tile,
     told_track: Option<Told>,
     told_state: Option<(ViewerState, String)>,
     /// What the last `state` message went by: while it is the same, there is no news.
@@ -27,7 +30,8 @@ pub(super) struct Subscription {
     last_frame: Timestamp,
     /// Where the viewer acknowledges what it shows.
     window: Option<Window>,
-    run: u64,
+    /// The count that the window's sequences are of: the run, and how often the rendition had changed.
+    count: (u64, u32),
     journey_asked: bool,
     permit: Permit,
 }
@@ -35,8 +39,11 @@ pub(super) struct Subscription {
 /// What the last `track` message said.
 struct Told {
     run: u64,
+    /// How often the rendition had changed then.
+    switches: u32,
     width: u32,
     height: u32,
+    reduced: bool,
     renditions: Vec<Rendition>,
     /// Which of them is sent.
     rendition: u8,
@@ -53,23 +60,25 @@ struct Known {
 
 impl Told {
     fn says_what(&self, other: &Self) -> bool {
-        (self.run, self.width, self.height, &self.renditions)
-            == (other.run, other.width, other.height, &other.renditions)
+        let count = |told: &Self| (told.run, told.switches);
+        let size = |told: &Self| (told.width, told.height, told.reduced);
+        (count(self), size(self), &self.renditions)
+            == (count(other), size(other), &other.renditions)
     }
 }
 
 impl Subscription {
-    pub(super) fn new(id: u32, viewer: Viewer, acknowledges: bool, permit: Permit) -> Self {
+    pub(super) fn new(id: u32, tile: Tile, acknowledges: bool, permit: Permit) -> Self {
         Self {
             id,
-            viewer,
+            tile,
             told_track: None,
             told_state: None,
             known: None,
             resting: false,
             last_frame: Timestamp::default(),
             window: acknowledges.then(Window::default),
-            run: 0,
+            count: (0, 0),
             journey_asked: false,
             permit,
         }
@@ -80,6 +89,28 @@ impl Subscription {
         self.id
     }
 
+    /// Whether it is of this stream.
+    pub(super) fn is_of(&self, stream: &Arc<Stream>) -> bool {
+        Arc::ptr_eq(self.tile.viewer.stream(), stream)
+    }
+
+    /// The viewer wants the same stream in another way. What is shown goes on; the answer is as to the first `watch`.
+    pub(super) fn change(
+        &mut self,
+        choice: Choice,
+        manner: Manner,
+        acknowledges: bool,
+        now: Timestamp,
+    ) {
+        self.tile.viewer.change_manner(manner);
+        self.tile.change(&choice.track, choice.auto, now);
+        self.window = match self.window.take() {
+            _ if !acknowledges => None,
+            window => window.or_else(|| Some(Window::default())),
+        };
+        (self.told_track, self.told_state, self.known) = (None, None, None);
+    }
+
     /// Its place, for the subscription that replaces it.
     pub(super) fn into_permit(self) -> Permit {
         self.permit
@@ -87,13 +118,13 @@ impl Subscription {
 
     /// The `state` message to send, where there is news.
     pub(super) fn state_news(&mut self, now: Timestamp) -> Option<FromRelay> {
-        let slow_since = self.viewer.slow_since();
+        let slow_since = self.tile.slow_since(now);
         let flowing = now.since(self.last_frame) < RECENT;
-        let known = Known { changes: self.viewer.stream().changes(), slow_since, flowing };
+        let known = Known { changes: self.tile.viewer.stream().changes(), slow_since, flowing };
         if self.known.replace(known) == Some(known) {
             return None;
         }
-        let status = self.viewer.stream().status();
+        let status = self.tile.viewer.stream().status();
         self.resting = status.state == StreamState::Idle;
         let (state, reason, since) = match status.state {
             StreamState::Offline => (ViewerState::Offline, status.reason.as_str(), status.since),
@@ -144,14 +175,15 @@ impl Subscription {
     pub(super) fn next(&mut self, now: Timestamp, distance: Duration) -> Next {
         let later = self.window.as_mut().and_then(|window| window.wait(now, distance));
         if let Some(later) = later {
-            self.viewer.hold(Held::Viewer);
+            self.tile.viewer.hold(Held::Viewer);
             return Next::At(later);
         }
-        let next = self.viewer.next(now);
+        let next = self.tile.viewer.next(now);
         if let Next::Frame(frame, _) = &next {
             self.last_frame = now;
             if let Some(window) = &mut self.window {
-                if std::mem::replace(&mut self.run, frame.run) != frame.run {
+                let count = (frame.run, self.tile.viewer.switches());
+                if std::mem::replace(&mut self.count, count) != count {
                     window.restart();
                 }
                 window.send(frame.sequence, now);
@@ -162,7 +194,7 @@ impl Subscription {
 
     /// The link of its socket has to be waited for.
     pub(super) fn hold_for_link(&mut self) {
-        self.viewer.hold(Held::Link);
+        self.tile.viewer.hold(Held::Link);
     }
 
     /// The viewer has shown a frame.
@@ -174,11 +206,14 @@ impl Subscription {
 
     /// The `track` message to send before a frame, where it says something new.
     pub(super) fn track_news(&mut self, frame: &Frame) -> Option<FromRelay> {
-        let stream = self.viewer.stream();
-        let topic = self.viewer.track().topic();
+        let stream = self.tile.viewer.stream();
+        let topic = self.tile.viewer.track().topic();
         let changes = stream.changes();
-        let what = |told: &Told| (told.run, told.width, told.height, told.changes);
-        let now = (frame.run, frame.width, frame.height, changes);
+        let (switches, reduced) = (self.tile.viewer.switches(), self.tile.is_reduced());
+        let what = |told: &Told| {
+            ((told.run, told.switches), (told.width, told.height, told.reduced), told.changes)
+        };
+        let now = ((frame.run, switches), (frame.width, frame.height, reduced), changes);
         if self.told_track.as_ref().map(what) == Some(now) {
             return None;
         }
@@ -189,7 +224,7 @@ impl Subscription {
         let place = renditions.iter().position(|known| *known == topic.track.rendition);
         let (run, width, height) = (frame.run, frame.width, frame.height);
         let rendition = place.unwrap_or(0) as u8;
-        let told = Told { run, width, height, renditions, rendition, changes };
+        let told = Told { run, switches, width, height, reduced, renditions, rendition, changes };
         let before = self.told_track.replace(told);
         let told = self.told_track.as_ref()?;
         if before.is_some_and(|before| before.says_what(told)) {
@@ -206,6 +241,7 @@ impl Subscription {
             height: told.height,
             fps: f64::from(announced.unwrap_or(0)) / 1000.0,
             renditions: told.renditions.clone(),
+            reduced,
         };
         Some(message)
     }
@@ -213,7 +249,7 @@ impl Subscription {
     /// The header of a frame for this viewer.
     pub(super) fn header(&self, frame: &Frame, now: Timestamp) -> FrameMessage {
         FrameMessage {
-            codec: self.viewer.track().topic().track.codec,
+            codec: self.tile.viewer.track().topic().track.codec,
             flags: frame.flags,
             rendition: self.told_track.as_ref().map_or(0, |told| told.rendition),
             id: self.id,
@@ -221,6 +257,12 @@ impl Subscription {
             captured_at: frame.captured_at,
             sent_at: now,
         }
+    }
+}
+
+impl AsMut<Tile> for Subscription {
+    fn as_mut(&mut self) -> &mut Tile {
+        &mut self.tile
     }
 }
 

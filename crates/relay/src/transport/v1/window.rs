@@ -30,6 +30,8 @@ pub(super) struct Window {
     size: usize,
     /// Frames not acknowledged, oldest first: sequence, and when it was sent.
     under_way: VecDeque<(u64, Timestamp)>,
+    /// So many of them, the oldest, are of an earlier count.
+    earlier: usize,
     shortest: Shortest,
     /// Whether the window held a frame back since it last grew.
     full: bool,
@@ -45,6 +47,7 @@ impl Default for Window {
         Self {
             size: FIRST,
             under_way: VecDeque::new(),
+            earlier: 0,
             shortest: Shortest::default(),
             full: false,
             late: false,
@@ -78,6 +81,7 @@ impl Window {
     pub(super) fn send(&mut self, sequence: u64, now: Timestamp) {
         if self.under_way.len() >= 2 * MOST {
             self.under_way.pop_front();
+            self.earlier = self.earlier.saturating_sub(1);
         }
         self.under_way.push_back((sequence, now));
         self.last_sent = now;
@@ -85,8 +89,13 @@ impl Window {
 
     /// The viewer has shown the frame with this sequence, or a newer one instead.
     pub(super) fn acknowledge(&mut self, sequence: u64, now: Timestamp) {
-        let shown = self.under_way.partition_point(|(sent, _)| *sent <= sequence);
+        let shown = self.shown(sequence);
         let Some((_, sent_at)) = self.under_way.drain(..shown).next_back() else { return };
+        let of_this_count = shown > self.earlier;
+        self.earlier = self.earlier.saturating_sub(shown);
+        if !of_this_count {
+            return;
+        }
         let took = now.since(sent_at);
         let shortest = self.shortest.note(took, now);
         let tolerated = shortest + TOLERATED.max(shortest / 4);
@@ -98,9 +107,25 @@ impl Window {
         }
     }
 
-    /// The sequence begins anew: what is under way will not be acknowledged.
+    /// How many of those under way are shown with this one. A number of an earlier count must not be taken for one of
+    /// this count, nor the other way round, so it has to be the very one that was sent.
+    fn shown(&self, sequence: u64) -> usize {
+        if let Some(at) = self.under_way.iter().position(|(sent, _)| *sent == sequence) {
+            return at + 1;
+        }
+        let of_this_count = self.under_way.iter().skip(self.earlier);
+        match of_this_count.take_while(|(sent, _)| *sent <= sequence).count() {
+            0 => 0,
+            count => self.earlier + count,
+        }
+    }
+
+    /// The sequence begins anew, perhaps with frames of another size: how long they take is to be found out. Those under
+    /// way are acknowledged still, or else with what follows them.
     pub(super) fn restart(&mut self) {
-        self.under_way.clear();
+        self.earlier = self.under_way.len();
+        self.shortest = Shortest::default();
+        self.late = false;
     }
 
     /// Once a round trip, so that one queue is not answered twice.
@@ -259,6 +284,27 @@ mod tests {
         window.acknowledge(3, at(10));
         assert_eq!(window.wait(at(10), Duration::ZERO), None);
         assert!(window.under_way.is_empty());
+    }
+
+    #[test]
+    fn a_new_count_is_not_taken_for_the_old_one_nor_the_old_one_for_the_new() {
+        let mut window = Window::default();
+        let at = |millis: u64| Timestamp::from_micros(millis * MILLI);
+        (500..503).for_each(|n| window.send(n, at(n - 500)));
+        window.restart();
+        (3..5).for_each(|n| window.send(n, at(n)));
+        window.acknowledge(500, at(100));
+        assert_eq!(
+            window.under_way.len(),
+            4,
+            "what is of the old count says nothing of the new one"
+        );
+        assert_eq!(window.shortest.known(), None);
+        window.acknowledge(3, at(103));
+        assert_eq!(window.under_way, [(4, at(4))]);
+        assert_eq!(window.shortest.known(), Some(Duration::from_millis(100)));
+        window.acknowledge(502, at(104));
+        assert!(window.under_way.is_empty(), "a later number is that of a later frame");
     }
 
     proptest! {

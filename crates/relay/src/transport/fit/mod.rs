@@ -1,0 +1,144 @@
+//! A size that fits each viewer: `rendition=auto`.
+//!
+//! Every JPEG stands alone, so that a viewer can go on with another rendition at any frame. It is sent the smallest one
+//! that fills its tile; where its link or its machine cannot take that, a smaller one, and the larger one again when it
+//! can. The budget is the socket's, and all its viewers share it.
+//!
+//! - [`ladder`]: which renditions a viewer may be sent, and what each takes;
+//! - [`share`]: who is sent what within a limit;
+//! - [`budget`]: what the limit is;
+//! - [`Tile`]: a viewer with its ladder;
+//! - [`Fit`]: all of it for one socket.
+//!
+//! Nothing here is done for each frame: it is looked at a few times a second what viewers were sent, which they count
+//! anyway.
+
+pub mod budget;
+pub mod ladder;
+pub mod share;
+#[cfg(test)]
+mod simulated;
+mod tile;
+
+use std::slice;
+use std::time::Duration;
+
+use fanlight_bus::clock;
+use fanlight_protocol::Timestamp;
+
+use crate::hub::Viewer;
+use crate::server::Outlet;
+use budget::{Budget, Seen, Verdict};
+use share::Claim;
+pub use tile::{Auto, Tile};
+
+/// Chooses for the viewers of one socket.
+#[derive(Debug, Default)]
+pub struct Fit {
+    budget: Budget,
+    /// Viewers came, left, or changed their mind.
+    changed: bool,
+}
+
+/// What the kernel knows of a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Link {
+    /// Bytes that were acknowledged by the other side.
+    acked: u64,
+    /// The shortest round trip of late.
+    distance: Duration,
+}
+
+impl Fit {
+    /// Whether a limit is known: whoever comes begins small then.
+    pub fn is_limited(&self) -> bool {
+        self.budget.limit().is_some()
+    }
+
+    /// Viewers came, left, or changed their mind.
+    pub fn change(&mut self) {
+        self.changed = true;
+    }
+
+    /// Where it is time, looks at what the viewers were sent, and turns them to what fits.
+    pub fn look<T: AsMut<Tile>>(&mut self, tiles: &mut [T], outlet: &Outlet, now: Timestamp) {
+        if self.changed || self.budget.is_due(now) {
+            let link = Link { acked: outlet.acked(), distance: outlet.distance() };
+            self.choose(tiles, link, now);
+        }
+    }
+
+    fn choose<T: AsMut<Tile>>(&mut self, tiles: &mut [T], link: Link, now: Timestamp) {
+        let mut changed = std::mem::take(&mut self.changed);
+        let mut seen = Seen { acked: link.acked, distance: link.distance, ..Seen::default() };
+        for tile in tiles.iter_mut().map(AsMut::as_mut) {
+            changed |= tile.refresh(now);
+            seen.tally += tile.viewer.tally();
+            seen.switching |= tile.is_auto() && tile.viewer.turns_to().is_some();
+        }
+        if changed {
+            self.budget.restart(now, seen);
+            let mut claims = claims(tiles, now);
+            share::divide(self.budget.limit(), &mut claims);
+            turn(tiles, &claims, false, now);
+            return;
+        }
+        match self.budget.look(now, seen) {
+            Verdict::Stay => {}
+            Verdict::Less(limit) => {
+                let mut claims = claims(tiles, now);
+                let too_many = share::taken(&claims);
+                self.budget.keep_to(share::lower(limit, &mut claims), too_many);
+                turn(tiles, &claims, false, now);
+            }
+            Verdict::More(limit) => {
+                tiles.iter_mut().for_each(|tile| tile.as_mut().accept());
+                let mut claims = claims(tiles, now);
+                let more = share::grow(limit, &mut claims).then(|| share::taken(&claims));
+                self.budget.attempt(now, more);
+                turn(tiles, &claims, true, now);
+            }
+            Verdict::Back => {
+                tiles.iter_mut().for_each(|tile| tile.as_mut().turn_back(now));
+            }
+        }
+    }
+}
+
+/// The only viewer of a connection, and what fits it where the relay chooses.
+#[derive(Debug)]
+pub struct Single {
+    tile: Tile,
+    fit: Option<Box<Fit>>,
+}
+
+impl Single {
+    /// Of a connection on which nothing was sent yet.
+    pub fn new(tile: Tile) -> Self {
+        let fit = tile.is_auto().then(Box::default);
+        Self { tile, fit }
+    }
+
+    /// The viewer.
+    pub fn viewer(&mut self) -> &mut Viewer {
+        &mut self.tile.viewer
+    }
+
+    /// The viewer, turned to what fits it now.
+    pub fn fitted(&mut self, outlet: &Outlet) -> &mut Viewer {
+        if let Some(fit) = &mut self.fit {
+            fit.look(slice::from_mut(&mut self.tile), outlet, clock::now());
+        }
+        &mut self.tile.viewer
+    }
+}
+
+fn claims<T: AsMut<Tile>>(tiles: &mut [T], now: Timestamp) -> Vec<Claim> {
+    tiles.iter_mut().map(|tile| tile.as_mut().claim(now)).collect()
+}
+
+fn turn<T: AsMut<Tile>>(tiles: &mut [T], claims: &[Claim], tried: bool, now: Timestamp) {
+    for (tile, claim) in tiles.iter_mut().zip(claims) {
+        tile.as_mut().turn(claim.at, tried, now);
+    }
+}

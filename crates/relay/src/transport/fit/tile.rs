@@ -1,0 +1,207 @@
+//! A viewer, and what the relay may show it.
+
+use std::time::Duration;
+
+use fanlight_protocol::{Codec, StreamState, Timestamp, TrackName};
+use smallvec::smallvec;
+
+use super::ladder::{Ladder, Room};
+use super::share::Claim;
+use crate::hub::{Stream, Viewer};
+
+/// A track that is listed but of which no frame has come for this long, though another of its stream has some, is not
+/// waited for any longer, and not asked for again before that.
+const PATIENCE: Duration = Duration::from_secs(2);
+const AGAIN: Duration = Duration::from_secs(30);
+/// A stream of which a frame was sent this lately runs.
+const RUNS: Duration = Duration::from_secs(1);
+/// So long a viewer that can be helped by a smaller rendition may be slow without being told: as long as it takes to find
+/// the one that fits, and to be well again.
+const HELPED: Duration = Duration::from_secs(5);
+
+/// A viewer, and what the relay may show it.
+#[derive(Debug)]
+pub struct Tile {
+    /// The viewer.
+    pub viewer: Viewer,
+    /// Where the relay chooses.
+    auto: Option<Box<Auto>>,
+}
+
+/// What the relay may choose for a viewer, and what it has chosen.
+#[derive(Debug)]
+pub struct Auto {
+    codec: Codec,
+    room: Room,
+    ladder: Ladder,
+    /// How often the stream had changed when the ladder was made.
+    changes: u64,
+    /// The rung chosen.
+    at: usize,
+    /// The one before what is only tried; the same where nothing is.
+    before: usize,
+    /// A track that did not come, and when that was found.
+    absent: Option<(TrackName, Timestamp)>,
+}
+
+impl Auto {
+    /// The choice for a viewer that shows this stream in so much room; as large as that needs.
+    pub fn new(stream: &Stream, codec: Codec, room: Room) -> Self {
+        let (changes, ladder) = (stream.changes(), ladder(stream, codec, room, None));
+        let at = ladder.top();
+        Self { codec, room, ladder, changes, at, before: at, absent: None }
+    }
+
+    /// The track chosen.
+    pub fn track(&self) -> &TrackName {
+        self.ladder.track(self.at)
+    }
+
+    /// Whether what is chosen is only tried.
+    fn is_tried(&self) -> bool {
+        self.before < self.at
+    }
+
+    /// Begins with the smallest: others have to share what there is.
+    pub fn begin_small(&mut self) {
+        (self.at, self.before) = (0, 0);
+    }
+
+    /// Makes the ladder anew; what is chosen stays where it can. Returns whether it is another one.
+    fn renew(&mut self, stream: &Stream) -> bool {
+        self.changes = stream.changes();
+        let (at, before) = (self.track().clone(), self.ladder.track(self.before).clone());
+        let absent = self.absent.as_ref().map(|(track, _)| track);
+        let renewed = ladder(stream, self.codec, self.room, absent);
+        let changed = renewed != self.ladder;
+        self.ladder = renewed;
+        self.at = self.ladder.place(&at).unwrap_or(self.ladder.top());
+        self.before = self.ladder.place(&before).unwrap_or(self.at);
+        changed
+    }
+}
+
+impl Tile {
+    /// A viewer, and what the relay may choose for it, if anything.
+    pub fn new(viewer: Viewer, auto: Option<Auto>) -> Self {
+        Self { viewer, auto: auto.map(Box::new) }
+    }
+
+    /// Whether the relay chooses.
+    pub fn is_auto(&self) -> bool {
+        self.auto.is_some()
+    }
+
+    /// From now on the viewer wishes for this track, or for what the relay chooses.
+    pub fn change(&mut self, track: &TrackName, auto: Option<Auto>, now: Timestamp) {
+        self.auto = auto.map(Box::new);
+        match &mut self.auto {
+            // What is shown is where the choice begins, so that nothing changes that need not.
+            Some(auto) => {
+                let shown = &self.viewer.track().topic().track;
+                auto.at = auto.ladder.place(shown).unwrap_or(auto.ladder.top());
+                auto.before = auto.at;
+            }
+            None => self.viewer.turn_to(track, now),
+        }
+    }
+
+    /// Whether a larger rendition would be sent if link and viewer could take it. One that is only tried may not stay.
+    pub fn is_reduced(&self) -> bool {
+        let shown = &self.viewer.track().topic().track;
+        self.auto.as_ref().is_some_and(|auto| {
+            let smaller = auto.ladder.place(shown).is_some_and(|place| place < auto.ladder.top());
+            smaller || auto.is_tried()
+        })
+    }
+
+    /// Since when the viewer gets fewer frames than there are, and no other rendition helps.
+    pub fn slow_since(&self, now: Timestamp) -> Option<Timestamp> {
+        let since = self.viewer.slow_since()?;
+        let helped = self.auto.as_ref().is_some_and(|auto| auto.ladder.len() > 1);
+        (!helped || now.since(since) > HELPED).then_some(since)
+    }
+
+    /// Notes what has changed by itself: the tracks there are, one that does not come. Returns whether to choose anew.
+    pub(super) fn refresh(&mut self, now: Timestamp) -> bool {
+        let Some(auto) = &mut self.auto else { return false };
+        let stream = self.viewer.stream();
+        let again = auto.absent.as_ref().is_some_and(|(_, since)| now.since(*since) > AGAIN);
+        if again {
+            auto.absent = None;
+        }
+        let runs = self.viewer.last_sent().is_some_and(|at| now.since(at) < RUNS);
+        let waits_in_vain =
+            self.viewer.turning_since().is_some_and(|since| now.since(since) > PATIENCE) && runs;
+        if waits_in_vain {
+            let absent = self.viewer.turns_to().map(|track| track.topic().track.clone());
+            auto.absent = absent.map(|track| (track, now));
+        }
+        if !again && !waits_in_vain && auto.changes == stream.changes() {
+            return false;
+        }
+        let changed = auto.renew(stream);
+        if waits_in_vain {
+            self.viewer.stay();
+        }
+        changed || waits_in_vain
+    }
+
+    /// What it may be sent and what it is, in bits a second.
+    pub(super) fn claim(&self, now: Timestamp) -> Claim {
+        let bits = |track: &TrackName| self.bits(track, now);
+        let (mut bits, at) = match &self.auto {
+            Some(auto) => (auto.ladder.bits(bits), auto.at),
+            None => (smallvec![bits(&self.viewer.track().topic().track).unwrap_or(0)], 0),
+        };
+        // Of a stream that is dark nothing comes: others have its share.
+        if !matches!(self.viewer.stream().status().state, StreamState::Live | StreamState::Idle) {
+            bits.fill(0);
+        }
+        Claim { bits, at }
+    }
+
+    /// As it came here; before that, as its publisher says.
+    fn bits(&self, track: &TrackName, now: Timestamp) -> Option<u64> {
+        let stream = self.viewer.stream();
+        let came = stream.known_track(track).and_then(|track| track.bits(now));
+        let status = stream.status();
+        let entry = status.tracks.iter().find(|entry| entry.name == *track);
+        let bits = came.or(entry.map(|entry| entry.bitrate))?;
+        // Whoever asked for fewer frames takes fewer bits.
+        let fps = status.tracks.iter().map(|entry| entry.millifps).max()? as f64 / 1000.0;
+        let share = self.viewer.fps().filter(|_| fps > 0.0).map_or(1.0, |wish| wish / fps);
+        Some((bits as f64 * share.min(1.0)) as u64)
+    }
+
+    /// Turns to what was chosen; not for good where it is only tried.
+    pub(super) fn turn(&mut self, at: usize, tried: bool, now: Timestamp) {
+        let Some(auto) = &mut self.auto else { return };
+        auto.at = at.min(auto.ladder.top());
+        auto.before = if tried { auto.before.min(auto.at) } else { auto.at };
+        self.viewer.turn_to(auto.ladder.track(auto.at), now);
+    }
+
+    /// What was tried is for good.
+    pub(super) fn accept(&mut self) {
+        if let Some(auto) = &mut self.auto {
+            auto.before = auto.at;
+        }
+    }
+
+    /// Turns back to what was before it was tried.
+    pub(super) fn turn_back(&mut self, now: Timestamp) {
+        let before = self.auto.as_ref().map_or(0, |auto| auto.before);
+        self.turn(before, false, now);
+    }
+}
+
+impl AsMut<Self> for Tile {
+    fn as_mut(&mut self) -> &mut Self {
+        self
+    }
+}
+
+fn ladder(stream: &Stream, codec: Codec, room: Room, absent: Option<&TrackName>) -> Ladder {
+    Ladder::new(&stream.status().tracks, codec, room, |track| Some(track) == absent)
+}

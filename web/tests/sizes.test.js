@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { areOfOneShape, asksForOther, isLarger, limitsOf } from '../sizes.js';
+
+const RENDITIONS = [
+  { width: 1280, height: 720 },
+  { width: 640, height: 360 },
+  { width: 320, height: 180 },
+];
+const UNKNOWN = [{ width: 1280, height: 720 }, { width: 0, height: 0 }];
+/** @param {number} maxWidth @param {number} maxHeight */
+const limits = (maxWidth, maxHeight) => ({ maxWidth, maxHeight });
+
+test('a tile is asked for in pixels of the screen, as it lies in the source', () => {
+  assert.deepEqual(limitsOf({ width: 320.2, height: 180 }, 1, false), limits(321, 180));
+  assert.deepEqual(limitsOf({ width: 320, height: 180 }, 2, false), limits(640, 360));
+  assert.deepEqual(limitsOf({ width: 320, height: 180 }, 2, true), limits(360, 640));
+  assert.deepEqual(limitsOf({ width: -2, height: 0 }, 1, false), limits(1, 1));
+});
+
+test('larger is what is larger either way', () => {
+  assert.ok(isLarger(limits(101, 50), limits(100, 50)));
+  assert.ok(isLarger(limits(50, 100), limits(100, 50)));
+  assert.ok(!isLarger(limits(100, 50), limits(100, 50)));
+});
+
+test('where the renditions are known, only another one is worth a word', () => {
+  assert.ok(!asksForOther(RENDITIONS, limits(330, 190), limits(638, 359)));
+  assert.ok(asksForOther(RENDITIONS, limits(638, 359), limits(642, 362)));
+  assert.ok(!asksForOther(RENDITIONS, limits(642, 362), limits(15_360, 9600)), 'there is no larger one');
+  assert.ok(asksForOther(RENDITIONS, limits(638, 359), limits(310, 170)));
+});
+
+test('a picture fills a box when it fills its width or its height', () => {
+  // An upright picture in a wide window: its height is what counts.
+  const upright = RENDITIONS.map(({ width, height }) => ({ width: height, height: width }));
+  assert.ok(!asksForOther(upright, limits(1280, 640), limits(200, 600)));
+  assert.ok(asksForOther(upright, limits(1280, 640), limits(1280, 800)));
+});
+
+test('where they are not known, half as many pixels more or less are worth one', () => {
+  for (const renditions of [UNKNOWN, []]) {
+    assert.ok(!asksForOther(renditions, limits(600, 340), limits(700, 360)));
+    assert.ok(asksForOther(renditions, limits(600, 340), limits(1200, 680)));
+  }
+});
+
+test('renditions are of one shape, however they were rounded; other pictures are not', () => {
+  for (const [width, height] of /** @type {const} */ ([[1280, 720], [854, 480], [1279, 719], [1366, 768], [101, 1013]])) {
+    for (const part of [2, 4]) {
+      for (const round of [Math.floor, Math.round, Math.ceil]) {
+        const smaller = { width: round(width / part), height: round(height / part) };
+        assert.ok(areOfOneShape({ width, height }, smaller), JSON.stringify(smaller));
+        assert.ok(areOfOneShape(smaller, { width, height }));
+      }
+    }
+  }
+  assert.ok(!areOfOneShape({ width: 1280, height: 720 }, { width: 640, height: 480 }));
+  assert.ok(!areOfOneShape({ width: 1280, height: 720 }, { width: 720, height: 1280 }));
+  assert.ok(!areOfOneShape({ width: 640, height: 360 }, { width: 640, height: 480 }));
+});
