@@ -6,7 +6,7 @@
 //! - [`supervisor`]: opens a source while it is watched, and opens it again when it fails;
 //! - [`hand_over`]: one place between each two who work on a picture, in which the newest wins;
 //! - [`pixels`] and [`rendition`]: turned, and scaled to the sizes that are watched;
-//! - [`encode`]: pixels to JPEG, and a camera's own JPEG looked through;
+//! - [`encode`]: pixels to JPEG, and a camera's own JPEG looked through ([`jpeg_walk`]);
 //! - [`publish`]: onto the bus;
 //! - [`pipeline`]: one stream, and the only place that sees source, encode and publish together;
 //! - [`status`] and [`board`]: how each stream is, for the catalog.
@@ -26,6 +26,7 @@ pub mod board;
 pub mod crew;
 pub mod encode;
 pub mod hand_over;
+pub mod jpeg_walk;
 pub mod meter;
 pub mod native;
 pub mod options;

@@ -27,11 +27,13 @@ Sources:
   clip.mp4                a video file, paced by its own time stamps, looped; clip.mp4?loop=0 ends
   rtsp://, rtsps://       a network camera, over TCP
   http://, https://       MJPEG, or any video that FFmpeg reads
+  exec:COMMAND            MJPEG or H.264 (Annex B) from the stdout of a command, run by /bin/sh while somebody watches
   test, test:640x360@15   a picture made by this program
 Behind a source, #KEY=VALUE says of its stream alone what a flag says of all: /dev/video0#rotate=180#quality=70
   (quality, rendition, reencode, keep-open, rotate, flip, drop-same, overlay); and of a webcam what to ask it for:
   #format=YUYV #size=640x480 #fps=15 #control.brightness=120. --list-devices shows what each offers
-${NAME} in a source is replaced from the environment, so that a password need not be written here.
+${NAME} in a source is replaced from the environment, so that a password need not be written here. (Of a command, by its
+  shell. In FANLIGHT_STREAM a command comes last: all that follows belongs to it.)
 
 Limits:
   128 streams; names of 1 to 64 of a-z, 0-9, '_' and '-', beginning with a letter or digit
@@ -39,6 +41,9 @@ Limits:
   renditions: 8 a stream, full among them; 64 controls of a camera
   one encoded picture: 16 MiB, and 65500 pixels a side
   5 s to connect, 10 s to open; no picture for 2 s (or 5 frame intervals) is a stall
+  MJPEG over HTTP and commands: a stall is 10 s until it is known how fast pictures come, 50 s at most
+  a command: 4096 bytes, 20 s to its first byte, 400 bytes a line of its stderr in the log; when nobody watches any more it
+    is asked to end (SIGTERM), and killed after 2 s, or after 0.5 s when the program ends
   a source that fails is tried again after 0.25 s, doubling to 5 s
   a driver that does not answer for 20 s (a URL: 60 s) is left alone; 8 such threads end the program, with code 1
 

@@ -99,6 +99,11 @@ impl Status {
         tracing::debug!(stream = %self.name, source = self.source, "opened: {}", about.description);
     }
 
+    /// The source turns out to be faster or slower than was known.
+    pub fn comes_every(&self, interval: Option<Duration>) {
+        self.lock().interval = interval;
+    }
+
     /// Nobody watches, and so no pictures are read until somebody does.
     pub fn rests(&self) {
         self.lock().resting = true;
@@ -207,6 +212,8 @@ impl Status {
             return Report { state: StreamState::Offline, reason, since, size: inside.size };
         }
         let (state, reason) = match &inside.phase {
+            // It is opened when somebody watches, and not before.
+            Phase::Opening if inside.resting => (StreamState::Idle, ""),
             Phase::Opening => (StreamState::Offline, "opening"),
             // It is live again once there is a picture.
             Phase::Well if watched && !inside.resting => (StreamState::Live, ""),
@@ -283,6 +290,16 @@ mod tests {
         assert_eq!(state(&status, true).0, StreamState::Idle);
         status.picture("test");
         assert_eq!(state(&status, true).0, StreamState::Live);
+    }
+
+    #[test]
+    fn a_source_that_rests_before_it_was_ever_opened_is_idle_and_a_failure_shows() {
+        let status = status();
+        status.rests();
+        assert_eq!(state(&status, false).0, StreamState::Idle);
+        status.failing("not found");
+        status.rests();
+        assert_eq!(state(&status, false), (StreamState::Offline, "not found".into()));
     }
 
     #[test]

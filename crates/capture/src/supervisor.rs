@@ -56,7 +56,7 @@ pub fn run(
 ) {
     while !shift.is_over() {
         let mut run = Run { opener, keep_open: keeping.open, audience, status, shift, began: None };
-        let reason = match run.once() {
+        let reason = match run.wait_until_wanted().and_then(|()| run.once()) {
             Ok(Finish::Unwatched) => match run.rest() {
                 Ok(()) => continue,
                 Err(gone) => gone,
@@ -95,6 +95,14 @@ struct Run<'a, A> {
 }
 
 impl<A: Audience> Run<'_, A> {
+    /// What is not to be opened for nobody waits for somebody.
+    fn wait_until_wanted(&self) -> Result<(), SourceError> {
+        match self.opener.probes() || self.keep_open || self.audience.is_watching() {
+            true => Ok(()),
+            false => self.rest(),
+        }
+    }
+
     /// From opening the source to closing it.
     fn once(&mut self) -> Result<Finish, SourceError> {
         self.shift.begin("opening", OPEN_WITHIN);
@@ -108,7 +116,7 @@ impl<A: Audience> Run<'_, A> {
 
     /// Hands pictures over until the source ends or nobody wants them.
     fn pump(&mut self, source: &mut dyn Source) -> Result<Finish, SourceError> {
-        let about = source.about().clone();
+        let mut about = source.about().clone();
         self.status.opened(&about);
         let mut whole_at = Instant::now();
         loop {
@@ -129,6 +137,10 @@ impl<A: Audience> Run<'_, A> {
                 }
             }
             self.began.get_or_insert_with(Instant::now);
+            if source.about().interval != about.interval {
+                about.interval = source.about().interval;
+                self.status.comes_every(about.interval);
+            }
             self.status.picture(&about.description);
             if !self.audience.is_watching() && !self.keep_open {
                 if !source.can_pause() {
@@ -272,10 +284,14 @@ mod tests {
     struct Script {
         openings: std::vec::IntoIter<Vec<Act>>,
         pauses: bool,
+        probes: bool,
         stage: Rc<Stage>,
     }
 
     impl Opener for Script {
+        fn probes(&self) -> bool {
+            self.probes
+        }
         fn open(&mut self, _: &Shutdown) -> Result<Box<dyn Source>, SourceError> {
             let acts = self.openings.next().ok_or(SourceError::Stopped)?.into_iter();
             let (about, pauses, stage) = (About::default(), self.pauses, self.stage.clone());
@@ -303,7 +319,8 @@ mod tests {
 
     /// Plays the acts of one opening after another.
     fn play(stage: &Rc<Stage>, openings: Vec<Vec<Act>>, pauses: bool, open: bool) {
-        let mut script = Script { openings: openings.into_iter(), pauses, stage: stage.clone() };
+        let openings = openings.into_iter();
+        let mut script = Script { openings, pauses, probes: true, stage: stage.clone() };
         let keeping = Keeping { backoff: Backoff::none(), open };
         run(&mut script, keeping, &**stage, &stage.status, &stage.shift);
     }
@@ -347,6 +364,18 @@ mod tests {
         let stage = played(vec![leaves, vec![Act::Picture, Act::End]]);
         assert_eq!(*stage.log.borrow(), ["closed", "waited", "closed"]);
         assert_eq!(stage.taken.get(), 2, "what nobody watches is not even made");
+    }
+
+    #[test]
+    fn one_that_is_not_probed_is_opened_for_a_viewer_alone() {
+        let stage = stage();
+        stage.watched.set(false);
+        let leaves = vec![Act::Picture, Act::Leave, Act::Fail];
+        let openings = vec![leaves, vec![Act::Picture, Act::End]].into_iter();
+        let mut script = Script { openings, pauses: false, probes: false, stage: stage.clone() };
+        let keeping = Keeping { backoff: Backoff::none(), open: false };
+        run(&mut script, keeping, &*stage, &stage.status, &stage.shift);
+        assert_eq!(*stage.log.borrow(), ["waited", "closed", "waited", "closed"]);
     }
 
     #[test]

@@ -1,16 +1,13 @@
 //! A camera's own JPEG, made fit to be passed on as it is: looked through, not decoded.
 //!
-//! Marker and segment layout: ITU-T T.81, annex B. Cameras leave out the Huffman tables where they use the typical ones of
-//! annex K (as the AVI and MJPEG conventions allow), pad with zeros after the end, and on a bad cable send half a picture.
+//! Cameras leave out the Huffman tables where they use the typical ones of ITU-T T.81, annex K (as the AVI and MJPEG
+//! conventions allow), pad with zeros after the end, and on a bad cable send half a picture.
 
 mod tables;
 
 use super::jpeg::MAX_SIDE;
+use crate::jpeg_walk::{Broken, DHT, Item, SOI, SOS, Walk};
 
-const SOI: u8 = 0xd8;
-const EOI: u8 = 0xd9;
-const SOS: u8 = 0xda;
-const DHT: u8 = 0xc4;
 /// Starts of frame that browsers decode: baseline, extended sequential and progressive, Huffman coded.
 const SOF: std::ops::RangeInclusive<u8> = 0xc0..=0xc2;
 
@@ -42,12 +39,19 @@ pub enum Damage {
     Unusual(u8),
 }
 
+impl From<Broken> for Damage {
+    fn from(_: Broken) -> Self {
+        Self::Damaged
+    }
+}
+
 /// What the segments before the first scan say.
+#[derive(Debug, Default)]
 struct Head {
     size: Option<(u32, u32)>,
     has_tables: bool,
     /// Where the first scan's segment begins, with its marker.
-    scan_at: usize,
+    scan_at: Option<usize>,
 }
 
 /// Takes a camera's bytes for a JPEG: cuts off what follows its end, and puts in the Huffman tables where they are missing.
@@ -55,53 +59,44 @@ struct Head {
 /// # Errors
 /// What is wrong with it. The picture is lost then.
 pub fn whole(mut bytes: Vec<u8>) -> Result<Whole, Damage> {
-    let head = head(&bytes)?;
+    let (head, end) = look_through(&bytes)?;
     let (width, height) = head.size.ok_or(Damage::Damaged)?;
-    let end = end(&bytes, head.scan_at)?;
     bytes.truncate(end);
-    if !head.has_tables {
-        bytes.splice(head.scan_at..head.scan_at, tables::SEGMENT);
+    if let (false, Some(scan_at)) = (head.has_tables, head.scan_at) {
+        bytes.splice(scan_at..scan_at, tables::SEGMENT);
     }
     Ok(Whole { bytes, width, height })
 }
 
-fn head(bytes: &[u8]) -> Result<Head, Damage> {
+/// What stands before the first scan, and where the picture ends.
+fn look_through(bytes: &[u8]) -> Result<(Head, usize), Damage> {
     if !bytes.starts_with(&[0xff, SOI]) {
         return Err(Damage::NoJpeg);
     }
-    let mut head = Head { size: None, has_tables: false, scan_at: 0 };
-    let mut at = 2;
+    let (mut walk, mut head) = (Walk::default(), Head::default());
     loop {
-        let (marker, segment) = segment(bytes, at)?;
-        match marker {
-            SOS => {
-                head.scan_at = at;
-                return Ok(head);
+        match walk.next(bytes)?.ok_or(Damage::Truncated)? {
+            Item::End(end) => return Ok((head, end)),
+            Item::Segment { marker, at, inside } if head.scan_at.is_none() => {
+                head.take(marker, at, inside)?;
             }
-            DHT => head.has_tables = true,
-            _ if SOF.contains(&marker) => head.size = Some(size(segment)?),
-            // DHT, JPG and DAC lie among the starts of frame.
-            0xc3..=0xcf if !matches!(marker, 0xc8 | 0xcc) => return Err(Damage::Unusual(marker)),
-            SOI | EOI => return Err(Damage::Damaged),
-            _ => {}
+            Item::Segment { .. } => {}
         }
-        at += 2 + segment.len() + 2;
     }
 }
 
-/// The marker at this place and its segment, without its length. Any number of 0xff may stand before a marker; cameras do
-/// not make use of that.
-fn segment(bytes: &[u8], at: usize) -> Result<(u8, &[u8]), Damage> {
-    let [mark, marker, high, low] = *bytes.get(at..at + 4).ok_or(Damage::Truncated)? else {
-        return Err(Damage::Truncated);
-    };
-    if mark != 0xff {
-        return Err(Damage::Damaged);
+impl Head {
+    fn take(&mut self, marker: u8, at: usize, inside: &[u8]) -> Result<(), Damage> {
+        match marker {
+            SOS => self.scan_at = Some(at),
+            DHT => self.has_tables = true,
+            _ if SOF.contains(&marker) => self.size = Some(size(inside)?),
+            // DHT, JPG and DAC lie among the starts of frame.
+            0xc3..=0xcf if !matches!(marker, 0xc8 | 0xcc) => return Err(Damage::Unusual(marker)),
+            _ => {}
+        }
+        Ok(())
     }
-    let length = usize::from(u16::from_be_bytes([high, low]));
-    let segment = bytes.get(at + 4..).ok_or(Damage::Truncated)?;
-    let inside = length.checked_sub(2).ok_or(Damage::Damaged)?;
-    Ok((marker, segment.get(..inside).ok_or(Damage::Truncated)?))
 }
 
 fn size(segment: &[u8]) -> Result<(u32, u32), Damage> {
@@ -113,36 +108,6 @@ fn size(segment: &[u8]) -> Result<(u32, u32), Damage> {
     well.then_some((width, height)).ok_or(Damage::Damaged)
 }
 
-/// Where the picture ends, after its last byte. Within coded data 0xff is followed by 0 (a stuffed byte) or the number of a
-/// restart; between the scans of a progressive picture segments stand.
-fn end(bytes: &[u8], scan_at: usize) -> Result<usize, Damage> {
-    let mut at = scan_at;
-    loop {
-        let (_, head) = segment(bytes, at)?;
-        at += 4 + head.len();
-        loop {
-            let rest = bytes.get(at..).ok_or(Damage::Truncated)?;
-            at += memchr::memchr(0xff, rest).ok_or(Damage::Truncated)?;
-            match bytes.get(at + 1) {
-                None => return Err(Damage::Truncated),
-                Some(0 | 0xd0..=0xd7) => at += 2,
-                Some(0xff) => at += 1,
-                Some(&EOI) => return Ok(at + 2),
-                Some(&SOS | &DHT | 0xdb..=0xdf | 0xe0..=0xfe) => break,
-                Some(_) => return Err(Damage::Damaged),
-            }
-        }
-        // Tables and the like between two scans.
-        while bytes.get(at + 1).is_some_and(|&marker| marker != SOS) {
-            if bytes.get(at..at + 2) == Some(&[0xff, EOI]) {
-                return Ok(at + 2);
-            }
-            let (_, between) = segment(bytes, at)?;
-            at += 4 + between.len();
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use opencv::core::{CV_8UC3, Mat, MatTraitConst, Scalar, Vector, VectorToVec};
@@ -150,6 +115,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::jpeg_walk::EOI;
 
     fn encoded(width: i32, height: i32, progressive: bool) -> Vec<u8> {
         let mut noise =
@@ -165,19 +131,18 @@ mod tests {
     /// As a camera would send it that leaves the tables out. OpenCV writes the typical ones.
     fn without_tables(bytes: &[u8]) -> Vec<u8> {
         let mut kept = bytes[..2].to_vec();
-        let mut at = 2;
-        loop {
-            let (marker, inside) = segment(bytes, at).unwrap();
-            let next = at + 4 + inside.len();
-            if marker == SOS {
-                kept.extend(&bytes[at..]);
-                return kept;
+        let mut walk = Walk::default();
+        while let Some(Item::Segment { marker, at, .. }) = walk.next(bytes).unwrap() {
+            match marker {
+                SOS => {
+                    kept.extend(&bytes[at..]);
+                    break;
+                }
+                DHT => {}
+                _ => kept.extend(&bytes[at..walk.at()]),
             }
-            if marker != DHT {
-                kept.extend(&bytes[at..next]);
-            }
-            at = next;
         }
+        kept
     }
 
     fn pixels(bytes: &[u8]) -> Vec<u8> {

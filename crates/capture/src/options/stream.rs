@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::StreamSettings;
 use super::wishes::Wishes;
+use crate::source::spec::is_command;
 
 /// A stream in the table of a file: a source, or a table of its own.
 #[derive(Debug, Clone, Serialize)]
@@ -57,7 +58,9 @@ fn settings(
     for (key, value) in behind {
         wishes.set(key, value)?;
     }
-    wishes.or(&own).or(of_all).settle(name, expand_env(source)?.parse()?)
+    // A command's variables are left to its shell: there, no password can end a quotation or be a command of its own.
+    let source = if is_command(source) { source.to_owned() } else { expand_env(source)? };
+    wishes.or(&own).or(of_all).settle(name, source.parse()?)
 }
 
 /// A source, and what stands behind it: `/dev/video0#rotate=180#quality=70`. Another `#` belongs to the source.
@@ -81,11 +84,15 @@ fn key_at(text: &str) -> bool {
 }
 
 /// Splits where white space is followed by another `NAME=`, as in the environment. Other white space belongs to the
-/// name of a file.
+/// name of a file, and all that follows `exec:` to the command.
 fn split(text: &str) -> Vec<&str> {
     let mut items = Vec::new();
     let mut start = 0;
     for (at, _) in text.match_indices(char::is_whitespace) {
+        let item = text[start..].trim_start().split_once('=');
+        if item.is_some_and(|(_, source)| is_command(source)) {
+            break;
+        }
         let rest = text[at..].trim_start();
         let name = rest.find(|c: char| c.is_whitespace() || "=/:?".contains(c));
         if name.is_some_and(|end| end > 0 && rest[end..].starts_with('=')) {
@@ -139,6 +146,9 @@ mod tests {
         assert_eq!(split("a=my holiday.mp4?loop=0 b=test"), ["a=my holiday.mp4?loop=0", "b=test"]);
         assert_eq!(split("a=rtsp://u:p w=x@host/"), ["a=rtsp://u:p", "w=x@host/"]);
         assert!(split(" ").is_empty());
+        let command = "b=exec:A=1 ffmpeg -i testsrc2=rate=10 c=d";
+        assert_eq!(split(&format!("a=test {command}")), ["a=test", command]);
+        assert_eq!(split(command), [command]);
     }
 
     #[test]
@@ -146,6 +156,14 @@ mod tests {
         let error = of_list(&["Door=rtsp://admin:hunter2@host/".into()], &Wishes::default());
         let text = format!("{:#}", error.unwrap_err());
         assert!(text.contains("Door") && !text.contains("hunter2"), "{text}");
+    }
+
+    #[test]
+    fn a_commands_variables_are_left_to_its_shell() {
+        let streams = ["a=exec:cat ${NOT_SET_HERE:-x} #quality=70".into()];
+        let streams = of_list(&streams, &Wishes::default()).unwrap();
+        assert_eq!(streams[0].source.to_string(), "exec:cat ${NOT_SET_HERE:-x}");
+        assert_eq!(streams[0].renditions[0].quality, 70.try_into().unwrap());
     }
 
     #[test]

@@ -1,17 +1,22 @@
 //! Where pictures come from. Knows nothing of encoding and publishing.
 //!
 //! - [`spec`]: what a user may write as SOURCE;
-//! - [`test_picture`], [`webcam`], [`mod@file`], [`mod@url`]: the four kinds, each behind [`Source`];
-//! - [`pacing`]: when the pictures of something recorded are due;
+//! - [`test_picture`], [`webcam`], [`mod@file`], [`mod@url`], [`exec`]: the kinds, each behind [`Source`];
+//! - `jpeg_splitter`, `video`: bytes to pictures, for all who need it;
+//! - [`pacing`]: when the pictures of something recorded are due; `rhythm`: how fast others come;
 //! - [`error`]: what can go wrong, in the words of a camera's owner.
 
 pub mod error;
+pub mod exec;
 pub mod file;
+mod jpeg_splitter;
 pub mod mode;
 pub mod pacing;
+mod rhythm;
 pub mod spec;
 pub mod test_picture;
 pub mod url;
+mod video;
 pub mod webcam;
 
 use std::time::{Duration, Instant};
@@ -82,6 +87,11 @@ pub trait Opener {
     /// When it is not, with the reason.
     fn look(&self) -> Result<(), SourceError>;
 
+    /// Whether to open it once though nobody watches, to tell whether it is well and how large its pictures are.
+    fn probes(&self) -> bool {
+        true
+    }
+
     /// How often that is worth a look.
     fn look_every(&self) -> Duration {
         Duration::from_secs(1)
@@ -123,28 +133,34 @@ impl Opener for Named {
             SourceSpec::Webcam(asked) => webcam::open(asked, &self.finder, &self.stream, stop)?,
             SourceSpec::File { path, looped } => file::open(path, *looped, stop)?,
             SourceSpec::Url(url) => Box::new(url::Live::open(url, stop)?),
+            SourceSpec::Exec(command) => Box::new(exec::Exec::open(command, &self.stream, stop)?),
         })
     }
 
     fn look(&self) -> Result<(), SourceError> {
         match &self.spec {
-            SourceSpec::Test(_) => Ok(()),
+            SourceSpec::Test(_) | SourceSpec::Exec(_) => Ok(()),
             SourceSpec::Webcam(asked) => webcam::look(asked, &self.finder),
             SourceSpec::File { path, .. } => file::look(path),
             SourceSpec::Url(url) => url::look(url),
         }
     }
 
+    /// A command is started when it is wanted, and not before.
+    fn probes(&self) -> bool {
+        !matches!(self.spec, SourceSpec::Exec(_))
+    }
+
     fn look_every(&self) -> Duration {
         match &self.spec {
-            SourceSpec::Url(_) => Duration::from_secs(10),
+            SourceSpec::Url(_) | SourceSpec::Exec(_) => Duration::from_secs(10),
             _ => Duration::from_secs(1),
         }
     }
 
     fn patience(&self) -> Duration {
         match &self.spec {
-            SourceSpec::Url(_) => Duration::from_secs(60),
+            SourceSpec::Url(_) | SourceSpec::Exec(_) => Duration::from_secs(60),
             _ => Duration::from_secs(20),
         }
     }

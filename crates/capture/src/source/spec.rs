@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use fanlight_program::secret::{Masked, mask_url};
 
+use super::exec::{CommandLine, InvalidCommand};
 use super::mode::{InvalidMode, Mode};
 use super::webcam::Asked;
 use super::webcam::which::Which;
@@ -26,13 +27,16 @@ pub enum SourceSpec {
     },
     /// `rtsp://`, `http://` and the like.
     Url(Masked),
+    /// `exec:COMMAND`: what a command writes. It does whatever this user may do: who takes sources from elsewhere than
+    /// command line, environment and file must refuse it.
+    Exec(CommandLine),
 }
 
 /// A text that is not a source, with the rule it breaks. Holds no user or password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidSource {
     /// Nothing at all.
-    #[error("a source is missing: write /dev/video0, a file, rtsp://…, http://… or test")]
+    #[error("a source is missing: write /dev/video0, a file, rtsp://…, http://…, exec:… or test")]
     Empty,
     /// A kind of URL that cannot be read.
     #[error(
@@ -42,6 +46,9 @@ pub enum InvalidSource {
     /// Not a URL.
     #[error("{0:?} is not a URL: {1}")]
     Url(String, String),
+    /// Not a command.
+    #[error(transparent)]
+    Command(#[from] InvalidCommand),
     /// `usb:` and nothing.
     #[error(
         "usb: and what? write usb:VID:PID, usb:VID:PID:SERIAL or usb:NAME, as --list-devices shows them"
@@ -55,6 +62,9 @@ pub enum InvalidSource {
     FileOption(String),
 }
 
+/// What a command begins with.
+const EXEC: &str = "exec:";
+
 const SCHEMES: [&str; 4] = ["rtsp", "rtsps", "http", "https"];
 
 impl SourceSpec {
@@ -63,7 +73,7 @@ impl SourceSpec {
         match self {
             Self::Test(mode) => Some(mode),
             Self::Webcam(asked) => Some(&mut asked.mode),
-            Self::File { .. } | Self::Url(_) => None,
+            Self::File { .. } | Self::Url(_) | Self::Exec(_) => None,
         }
     }
 }
@@ -75,12 +85,18 @@ impl FromStr for SourceSpec {
         match text {
             "" => Err(InvalidSource::Empty),
             "test" => Ok(Self::Test(Mode::default())),
+            _ if let Some(command) = text.strip_prefix(EXEC) => Ok(Self::Exec(command.parse()?)),
             _ if text.contains("://") => url(text),
             _ if let Some(mode) = text.strip_prefix("test:") => Ok(Self::Test(mode.parse()?)),
             _ if is_webcam(text) => webcam(text),
             _ => file(text),
         }
     }
+}
+
+/// Whether a source is a command, in which a shell replaces variables and white space and `=` mean nothing to us.
+pub fn is_command(text: &str) -> bool {
+    text.starts_with(EXEC)
 }
 
 fn url(text: &str) -> Result<SourceSpec, InvalidSource> {
@@ -151,6 +167,7 @@ impl fmt::Display for SourceSpec {
             Self::Webcam(asked) => write!(f, "{}", asked.which),
             Self::File { path, .. } => write!(f, "{}", path.display()),
             Self::Url(url) => write!(f, "{url}"),
+            Self::Exec(command) => write!(f, "{EXEC}{command}"),
         }
     }
 }
@@ -216,6 +233,15 @@ mod tests {
         let url = parse("rtsp://admin:hunter2@10.0.0.7/live");
         assert_eq!(url.to_string(), "rtsp://***:***@10.0.0.7/live");
         assert!(!format!("{url:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_command_is_taken_as_it_is_and_prints_without_a_password() {
+        let command = "ffmpeg -i rtsp://u:hunter2@cam/ -f mjpeg - | cat";
+        let exec = parse(&format!("exec: {command}"));
+        assert_eq!(exec, SourceSpec::Exec(command.parse().unwrap()));
+        assert_eq!(exec.to_string(), "exec:ffmpeg -i rtsp://***:***@cam/ -f mjpeg - | cat");
+        assert!(refused("exec: ").contains("missing"));
     }
 
     #[test]

@@ -11,7 +11,12 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use fanlight_bus::{Event, IncomingFrame, PublisherId, Subscriber, SubscriberOptions};
 use fanlight_capture::StreamSettings;
+use fanlight_capture::encode::jpeg::{JpegEncoder, Quality};
+use fanlight_capture::hand_over::Buffers;
+use fanlight_capture::picture::{Picture, Taken};
 use fanlight_capture::source::Opener;
+use fanlight_capture::source::Source;
+use fanlight_capture::source::test_picture::TestPicture;
 use fanlight_capture::{Options, Settings};
 use fanlight_program::stop::Shutdown;
 use fanlight_protocol::{Codec, StreamEntry, StreamState, Topic, TrackName};
@@ -201,6 +206,29 @@ pub(crate) fn stamp(frame: &IncomingFrame) -> Option<Stamp> {
     let (width, height) = (picture.cols() as usize, picture.rows() as usize);
     let luma = picture.data_bytes().unwrap();
     Stamp::read(width, height, |x, y| luma[y * width + x])
+}
+
+/// The test picture as JPEGs, each when its time has come.
+pub(crate) fn painted(mode: &str) -> impl Iterator<Item = Vec<u8>> {
+    let (name, mode) = ("camera".parse().unwrap(), mode.parse().unwrap());
+    let mut camera = TestPicture::new(&name, mode, Shutdown::new()).unwrap();
+    let mut encoder = JpegEncoder::new(Quality::default());
+    std::iter::from_fn(move || {
+        let captured_at = camera.grab().unwrap().unwrap().captured_at;
+        let Picture::Pixels(pixels) = camera.retrieve(&Buffers::default()).unwrap() else {
+            panic!("a test picture is painted");
+        };
+        let taken = Taken { captured_at, read_at: captured_at };
+        Some(encoder.encode(&pixels, taken).unwrap().payload)
+    })
+}
+
+/// How much older than its stamp each picture claims to be, in microseconds, the median of them.
+pub(crate) fn claimed_off(frames: &[IncomingFrame]) -> i64 {
+    let off = |frame: &IncomingFrame| frame.captured_at.micros_from(stamp(frame).unwrap().time);
+    let mut off: Vec<i64> = frames.iter().map(off).collect();
+    off.sort_unstable();
+    off[off.len() / 2]
 }
 
 /// Makes a clip of so many pictures at 10 a second.

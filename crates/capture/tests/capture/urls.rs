@@ -5,47 +5,48 @@ use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use fanlight_capture::encode::jpeg::{JpegEncoder, Quality};
-use fanlight_capture::hand_over::Buffers;
-use fanlight_capture::picture::{Picture, Taken};
-use fanlight_capture::source::Source;
-use fanlight_capture::source::test_picture::TestPicture;
-use fanlight_program::stop::Shutdown;
+use fanlight_bus::clock;
 use fanlight_protocol::StreamState;
 
-use crate::harness::{capture, stamp, viewer};
+use crate::harness::{capture, claimed_off, painted, stamp, viewer};
 
-/// A camera that sends MJPEG over HTTP: the test picture at 30 frames a second, to whoever asks.
-fn mjpeg_camera() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    thread::spawn(move || {
-        for connection in listener.incoming() {
-            thread::spawn(move || serve(connection.unwrap()));
-        }
-    });
-    format!("http://{address}/video")
+/// A camera that sends MJPEG over HTTP to whoever asks: the test picture, with or without the length before each part.
+#[derive(Clone, Copy)]
+struct MjpegCamera {
+    mode: &'static str,
+    lengths: bool,
 }
 
-/// Ends with an error when the other side does.
-fn serve(mut connection: TcpStream) -> std::io::Result<()> {
-    skip_request(&connection)?;
-    connection.write_all(
-        b"HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=next\r\n\r\n--next\r\n",
-    )?;
-    let mode = "640x360@30".parse().unwrap();
-    let mut camera = TestPicture::new(&"camera".parse().unwrap(), mode, Shutdown::new()).unwrap();
-    let mut encoder = JpegEncoder::new(Quality::default());
-    loop {
-        let captured_at = camera.grab().unwrap().unwrap().captured_at;
-        let Picture::Pixels(pixels) = camera.retrieve(&Buffers::default()).unwrap() else {
-            panic!("a test picture is painted");
-        };
-        let taken = Taken { captured_at, read_at: captured_at };
-        let jpeg = encoder.encode(&pixels, taken).unwrap().payload;
-        let head = format!("Content-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n", jpeg.len());
-        let part = [head.as_bytes(), &jpeg, b"\r\n--next\r\n"].concat();
-        connection.write_all(&part)?;
+impl MjpegCamera {
+    /// Starts it; returns its URL.
+    fn start(self) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        thread::spawn(move || {
+            for connection in listener.incoming() {
+                thread::spawn(move || self.serve(connection.unwrap()));
+            }
+        });
+        format!("http://{address}/video")
+    }
+
+    /// Ends with an error when the other side does.
+    fn serve(self, mut connection: TcpStream) -> std::io::Result<()> {
+        skip_request(&connection)?;
+        connection.write_all(
+            b"HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=next\r\n\r\n",
+        )?;
+        for jpeg in painted(self.mode) {
+            let length = match self.lengths {
+                true => format!("Content-Length: {}\r\n", jpeg.len()),
+                false => String::new(),
+            };
+            // The boundary comes with the part that it begins: nothing follows a part until the next.
+            let head = format!("--next\r\nContent-Type: image/jpeg\r\n{length}\r\n");
+            let part = [head.as_bytes(), &jpeg, b"\r\n"].concat();
+            connection.write_all(&part)?;
+        }
+        Ok(())
     }
 }
 
@@ -57,17 +58,35 @@ fn skip_request(connection: &TcpStream) -> std::io::Result<()> {
 
 #[test]
 fn mjpeg_over_http_is_as_old_as_it_says() {
-    let capture = capture(&[&format!("cam={}", mjpeg_camera())]);
-    let mut viewer = viewer(&capture);
-    viewer.watch("cam");
-    let frames = viewer.frames("cam", 31);
-    let mut off: Vec<i64> = frames
-        .iter()
-        .map(|frame| frame.captured_at.micros_from(stamp(frame).unwrap().time))
-        .collect();
-    off.sort_unstable();
-    // The median: a busy machine may hold up a single picture on its way to us.
-    assert!(off[15].abs() < 33_000, "claimed age is off by {} µs", off[15]);
+    for (lengths, behind) in [(true, ""), (false, ""), (false, "#reencode=true")] {
+        let camera = MjpegCamera { mode: "640x360@30", lengths };
+        let capture = capture(&[&format!("cam={}{behind}", camera.start())]);
+        let mut viewer = viewer(&capture);
+        viewer.watch("cam");
+        let off = claimed_off(&viewer.frames("cam", 31));
+        // The median: a busy machine may hold up a single picture on its way to us.
+        assert!(off.abs() < 16_000, "lengths {lengths}: claimed age is off by {off} µs");
+    }
+}
+
+#[test]
+fn a_part_is_seen_when_it_ends_and_not_when_the_next_begins() {
+    for lengths in [true, false] {
+        let camera = MjpegCamera { mode: "640x360@1", lengths };
+        let capture = capture(&[&format!("cam={}", camera.start())]);
+        let mut viewer = viewer(&capture);
+        viewer.watch("cam");
+        let (mut frames, mut ages) = (Vec::new(), Vec::new());
+        for _ in 0..3 {
+            let frame = viewer.frames("cam", 1).remove(0);
+            ages.push(clock::now().micros_from(stamp(&frame).unwrap().time));
+            frames.push(frame);
+        }
+        ages.sort_unstable();
+        let off = claimed_off(&frames);
+        assert!(off.abs() < 100_000, "lengths {lengths}: claimed age is off by {off} µs");
+        assert!(ages[1] < 300_000, "lengths {lengths}: seen {ages:?} µs after it was taken");
+    }
 }
 
 #[test]

@@ -14,7 +14,7 @@ use ffmpeg_next::Rational;
 const LONGEST_AGO_MICROS: i64 = 60_000_000;
 /// A stamp this far in the future is only rounded.
 const AHEAD_MICROS: i64 = 2_000;
-/// Coarser units than this would lose more than reading the clock late does. (MJPEG over HTTP counts in 1/25 s.)
+/// Coarser units than this would lose more than reading the clock late does.
 const COARSEST_UNIT_MICROS: f64 = 2_000.0;
 
 /// Unix microseconds by the system's clock, which FFmpeg reads as well.
@@ -58,7 +58,7 @@ mod tests {
 
     const NOW: i64 = 1_700_000_000_000_000;
     const RTP: Rational = Rational(1, 90_000);
-    const MPJPEG: Rational = Rational(1, 25);
+    const COARSE: Rational = Rational(1, 25);
 
     fn rtp(wall_micros: i64) -> i64 {
         wall_micros / 100 * 9
@@ -76,7 +76,7 @@ mod tests {
         assert_eq!(arrival(Some(90_000), RTP, NOW), NOW, "the camera's own count");
         assert_eq!(arrival(Some(rtp(NOW + 5_000_000)), RTP, NOW), NOW);
         assert_eq!(arrival(Some(i64::MAX), RTP, NOW), NOW);
-        assert_eq!(arrival(Some(NOW / 40_000), MPJPEG, NOW), NOW, "too coarse");
+        assert_eq!(arrival(Some(NOW / 40_000), COARSE, NOW), NOW, "too coarse");
     }
 
     #[test]

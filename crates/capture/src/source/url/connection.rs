@@ -11,6 +11,7 @@ use ffmpeg_next::format::{self, context::Input};
 use ffmpeg_next::{Dictionary, Packet, Rational, media};
 
 use super::arrival;
+use super::parts::{NoPart, Parts};
 use super::place::Place;
 use crate::source::SourceError;
 use crate::stall;
@@ -36,6 +37,8 @@ pub(super) struct Connection {
     time_base: Rational,
     live: bool,
     limit: Duration,
+    /// Where it is MJPEG over HTTP.
+    parts: Option<Parts>,
 }
 
 impl Connection {
@@ -58,6 +61,7 @@ impl Connection {
         if live {
             use_wall_clock(&mut input);
         }
+        let parts = (live && input.format().name() == "mpjpeg").then(Parts::new);
         let mut connection = Self {
             input,
             deadline,
@@ -66,6 +70,7 @@ impl Connection {
             time_base,
             live,
             limit: OPEN_WITHIN,
+            parts,
         };
         connection.limit = match connection.input.format().name() {
             name if is_playlist(name) => PLAYLIST_SILENCE,
@@ -76,7 +81,7 @@ impl Connection {
 
     /// Whether every packet is a JPEG.
     pub(super) fn gives_jpegs(&self) -> bool {
-        self.parameters().is_some_and(|parameters| parameters.id() == codec::Id::MJPEG)
+        self.parameters().is_ok_and(|parameters| parameters.id() == codec::Id::MJPEG)
     }
 
     /// Whether pictures come as they are taken, rather than from a recording.
@@ -86,6 +91,9 @@ impl Connection {
 
     /// The time from picture to picture, where it is known.
     pub(super) fn interval(&self) -> Option<Duration> {
+        if let Some(parts) = &self.parts {
+            return Some(parts.interval());
+        }
         let rate = f64::from(self.input.stream(self.stream)?.avg_frame_rate());
         (0.05..1000.0).contains(&rate).then(|| Duration::from_secs_f64(1.0 / rate))
     }
@@ -98,13 +106,22 @@ impl Connection {
     }
 
     /// What the decoder must know.
-    pub(super) fn parameters(&self) -> Option<Parameters> {
-        self.input.stream(self.stream).map(|stream| stream.parameters())
+    pub(super) fn parameters(&self) -> Result<Parameters, SourceError> {
+        let stream = self.input.stream(self.stream);
+        let stream = stream
+            .ok_or_else(|| SourceError::Other("the video's parameters are missing".into()))?;
+        Ok(stream.parameters())
     }
 
     /// Waits for the next packet of the video, stamped in microseconds: with its arrival by this process's clock where
     /// it is live, else with its place in the recording. `None` at the end.
     pub(super) fn read(&mut self) -> Result<Option<Packet>, SourceError> {
+        if let Some(parts) = &mut self.parts {
+            self.limit = stall::limit(Some(parts.interval()));
+            self.deadline.set(self.limit);
+            let read = parts.read(&mut self.input);
+            return self.part(read);
+        }
         self.deadline.set(self.limit);
         loop {
             let mut packet = Packet::empty();
@@ -117,11 +134,27 @@ impl Connection {
                 Err(ffmpeg_next::Error::Eof) => return Ok(None),
                 // A damaged part; the next one may be well. The deadline still counts.
                 Err(ffmpeg_next::Error::InvalidData) if !self.deadline.passed() => {}
-                Err(ffmpeg_next::Error::Exit) if !self.deadline.stop.is_requested() => {
-                    return Err(SourceError::Stalled(self.limit));
-                }
-                Err(error) => return Err(self.deadline.reason(error, &self.place)),
+                Err(error) => return Err(self.broken(error)),
             }
+        }
+    }
+
+    fn part(&self, read: Result<Packet, NoPart>) -> Result<Option<Packet>, SourceError> {
+        match read {
+            Ok(packet) => Ok(Some(packet)),
+            Err(NoPart::Read(ffmpeg_next::Error::Eof)) => Ok(None),
+            Err(NoPart::Read(error)) => Err(self.broken(error)),
+            Err(NoPart::Not(reason)) => Err(reason),
+        }
+    }
+
+    /// Why reading failed.
+    fn broken(&self, error: ffmpeg_next::Error) -> SourceError {
+        match error {
+            ffmpeg_next::Error::Exit if !self.deadline.stop.is_requested() => {
+                SourceError::Stalled(self.limit)
+            }
+            error => self.deadline.reason(error, &self.place),
         }
     }
 

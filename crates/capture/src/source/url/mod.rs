@@ -3,11 +3,9 @@
 //! Where each packet is a JPEG, it is given as it is. Else packets are decoded.
 //!
 //! - `connection`: opens the place and reads packets, never for longer than allowed;
+//! - `parts`: MJPEG over HTTP, from its bytes;
 //! - `place`: what can be opened;
 //! - `arrival`: when a packet came, which is when its picture counts as captured;
-//! - `reordering`: the same for pictures that are sent in another order than shown;
-//! - `decoder`: packets to pictures, without holding any back;
-//! - `scaler`: pictures to pixels in OpenCV's order;
 //! - `trouble`: why it does not work.
 //!
 //! OpenCV can open URLs too, but decodes with a thread per core, each of which holds a picture back, and blocks all of a
@@ -15,10 +13,8 @@
 
 mod arrival;
 mod connection;
-mod decoder;
+mod parts;
 mod place;
-mod reordering;
-mod scaler;
 mod trouble;
 
 use std::fmt;
@@ -32,15 +28,13 @@ use fanlight_program::stop::Shutdown;
 use fanlight_protocol::Timestamp;
 
 use super::pacing::{Pacing, Turn};
+use super::video::{self, Decoded, Decoder, Reordering, Scaler};
 use super::{About, Grabbed, Source, SourceError};
 use crate::hand_over::Buffers;
 use crate::picture::Picture;
 use connection::Connection;
-use decoder::{Decoded, Decoder};
 use ffmpeg_next::Packet;
 use place::Place;
-use reordering::Reordering;
-use scaler::Scaler;
 
 /// The rate of a recording that does not tell its own.
 const USUAL_INTERVAL: Duration = Duration::from_millis(40);
@@ -81,7 +75,7 @@ impl Form {
     fn new(connection: &Connection) -> Result<Self, SourceError> {
         match connection.gives_jpegs() {
             true => Ok(Self::Jpegs),
-            false => Ok(Self::Coded(Decoder::new(connection)?, Scaler::default())),
+            false => Ok(Self::Coded(Decoder::new(connection.parameters()?)?, Scaler::default())),
         }
     }
 }
@@ -96,7 +90,7 @@ impl Got {
     /// When its packet arrived, or its place in the recording.
     fn stamp(&self) -> Timestamp {
         match self {
-            Self::Jpeg(packet) => decoder::arrived_at(packet.pts().or(packet.dts())),
+            Self::Jpeg(packet) => video::arrived_at(packet.pts().or(packet.dts())),
             Self::Decoded(picture) => picture.arrived_at,
         }
     }
@@ -169,7 +163,7 @@ impl Live {
             }
             let packet = self.connection.read()?;
             if let (Some(packet), Timing::Live(reordering)) = (&packet, &mut self.timing) {
-                reordering.arrived(decoder::arrived_at(packet.pts()));
+                reordering.arrived(video::arrived_at(packet.pts()));
             }
             match (packet, &mut self.form) {
                 (Some(packet), Form::Jpegs) => return Ok(Some(Got::Jpeg(packet))),
@@ -271,6 +265,9 @@ impl Source for Live {
                 }
             };
             self.got = Some(got);
+            if matches!(self.timing, Timing::Live(_)) {
+                self.about.interval = self.connection.interval();
+            }
             return Ok(Some(Grabbed { captured_at, skipped }));
         }
     }

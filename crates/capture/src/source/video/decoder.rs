@@ -4,36 +4,41 @@ use std::fmt;
 use std::thread;
 
 use fanlight_protocol::Timestamp;
-use ffmpeg_next::codec::{self, threading};
+use ffmpeg_next::codec::{self, Id, Parameters, threading};
 use ffmpeg_next::{Packet, decoder, frame};
 
-use super::connection::Connection;
 use crate::source::SourceError;
 
 /// More threads on one picture do not make it faster.
 const MOST_THREADS: usize = 4;
 
 /// A decoded picture, in the codec's own colours.
-pub(super) struct Decoded {
-    pub(super) frame: frame::Video,
+pub(in crate::source) struct Decoded {
+    pub(in crate::source) frame: frame::Video,
     /// When its packet arrived, where it is live; else its place in the recording.
-    pub(super) arrived_at: Timestamp,
+    pub(in crate::source) arrived_at: Timestamp,
 }
 
 /// A decoder that gives every picture out as soon as the codec allows.
-pub(super) struct Decoder {
+pub(in crate::source) struct Decoder {
     decoder: decoder::Video,
     drained: bool,
 }
 
 impl Decoder {
-    pub(super) fn new(connection: &Connection) -> Result<Self, SourceError> {
-        let unknown =
-            |_| SourceError::NotAVideo("it is in a codec that FFmpeg cannot decode".into());
-        let parameters = connection
-            .parameters()
-            .ok_or_else(|| SourceError::Other("the video's parameters are missing".into()))?;
-        let mut context = codec::Context::from_parameters(parameters).map_err(unknown)?;
+    /// For what is described so.
+    pub(in crate::source) fn new(parameters: Parameters) -> Result<Self, SourceError> {
+        Self::of(codec::Context::from_parameters(parameters).map_err(unknown)?)
+    }
+
+    /// For a codec whose packets describe themselves.
+    pub(in crate::source) fn of_codec(id: Id) -> Result<Self, SourceError> {
+        let codec =
+            decoder::find(id).ok_or_else(|| unknown(ffmpeg_next::Error::DecoderNotFound))?;
+        Self::of(codec::Context::new_with_codec(codec))
+    }
+
+    fn of(mut context: codec::Context) -> Result<Self, SourceError> {
         // Threads that share a picture, never a thread for each picture: those hold back as many pictures as they are.
         let threads = thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
         context.set_threading(threading::Config {
@@ -45,24 +50,24 @@ impl Decoder {
     }
 
     /// Takes a packet in. A damaged one costs its picture, no more; where none can be read, none comes out.
-    pub(super) fn send(&mut self, packet: &Packet) {
+    pub(in crate::source) fn send(&mut self, packet: &Packet) {
         if let Err(error) = self.decoder.send_packet(packet) {
             tracing::debug!(%error, "a packet could not be decoded");
         }
     }
 
     /// At the end: lets go of what is held back. False when that is done.
-    pub(super) fn drain(&mut self) -> bool {
+    pub(in crate::source) fn drain(&mut self) -> bool {
         !std::mem::replace(&mut self.drained, true) && self.decoder.send_eof().is_ok()
     }
 
     /// Whether pictures are sent in another order than shown.
-    pub(super) fn reorders(&self) -> bool {
+    pub(in crate::source) fn reorders(&self) -> bool {
         self.decoder.has_b_frames()
     }
 
     /// The next picture, if there is one already.
-    pub(super) fn take(&mut self) -> Option<Decoded> {
+    pub(in crate::source) fn take(&mut self) -> Option<Decoded> {
         let mut frame = frame::Video::empty();
         self.decoder.receive_frame(&mut frame).ok()?;
         let arrived_at = arrived_at(frame.pts().or(frame.timestamp()));
@@ -70,8 +75,12 @@ impl Decoder {
     }
 }
 
+fn unknown(_: ffmpeg_next::Error) -> SourceError {
+    SourceError::NotAVideo("it is in a codec that FFmpeg cannot decode".into())
+}
+
 /// The moment in a live packet's stamp.
-pub(super) fn arrived_at(stamp: Option<i64>) -> Timestamp {
+pub(in crate::source) fn arrived_at(stamp: Option<i64>) -> Timestamp {
     Timestamp::from_micros(stamp.unwrap_or_default().max(0) as u64)
 }
 

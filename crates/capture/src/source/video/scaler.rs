@@ -20,7 +20,7 @@ const BLOCK: u32 = 16;
 
 /// Converts pictures; keeps its tables while they stay alike.
 #[derive(Default)]
-pub(super) struct Scaler {
+pub(in crate::source) struct Scaler {
     current: Option<(Kind, Context)>,
 }
 
@@ -36,7 +36,11 @@ struct Kind {
 
 impl Scaler {
     /// Writes the picture into `pixels`, made as large as it must be.
-    pub(super) fn convert(&mut self, frame: &Video, pixels: &mut Mat) -> Result<(), SourceError> {
+    pub(in crate::source) fn convert(
+        &mut self,
+        frame: &Video,
+        pixels: &mut Mat,
+    ) -> Result<(), SourceError> {
         let kind = Kind::of(frame);
         let (rows, columns) = (frame.height() as i32, frame.width() as i32);
         if pixels.typ() != CV_8UC3 || pixels.rows() != rows || pixels.cols() != columns {

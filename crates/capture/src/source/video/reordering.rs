@@ -15,7 +15,7 @@ const MOST_OVERTAKING: u32 = 8;
 
 /// Knows which packets' pictures are still to be shown.
 #[derive(Debug)]
-pub(super) struct Reordering {
+pub(in crate::source) struct Reordering {
     interval: Duration,
     /// Packets whose pictures were not shown yet, in the order they came.
     waiting: VecDeque<Waiting>,
@@ -30,18 +30,22 @@ struct Waiting {
 }
 
 impl Reordering {
-    pub(super) fn new(interval: Duration) -> Self {
+    pub(in crate::source) fn new(interval: Duration) -> Self {
         Self { interval, waiting: VecDeque::new(), last: None }
     }
 
     /// A packet arrived.
-    pub(super) fn arrived(&mut self, arrived_at: Timestamp) {
+    pub(in crate::source) fn arrived(&mut self, arrived_at: Timestamp) {
         self.waiting.push_back(Waiting { arrived_at, overtaken: 0 });
     }
 
     /// When the next picture to be shown was captured, given when its packet arrived, and whether the stream is one in
     /// which pictures are sent in another order at all.
-    pub(super) fn captured(&mut self, arrived_at: Timestamp, reorders: bool) -> Timestamp {
+    pub(in crate::source) fn captured(
+        &mut self,
+        arrived_at: Timestamp,
+        reorders: bool,
+    ) -> Timestamp {
         self.forget(arrived_at, if reorders { MOST_OVERTAKING } else { 0 });
         let later = self.waiting.front().map(|waiting| waiting.arrived_at);
         let captured = match (later.filter(|&later| later < arrived_at), self.last) {

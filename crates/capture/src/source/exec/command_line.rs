@@ -1,0 +1,149 @@
+//! A command as its user wrote it. Prints without the secrets in it, as far as they can be told from the rest.
+
+use std::fmt;
+
+use fanlight_program::secret::mask_url;
+
+/// A longer command belongs into a script.
+const LONGEST: usize = 4096;
+/// In the place of a secret.
+const MASK: &str = "***";
+/// Flags behind which a user and password, or a password, stand: those of curl, wget and sshpass that do not say so.
+const SECRETIVE: [&str; 2] = ["-u", "-p"];
+/// Behind it, up to the end of the quotation, all is secret.
+const HEADING: &str = "authorization:";
+
+/// A command for a shell.
+#[derive(Clone, PartialEq)]
+pub struct CommandLine(String);
+
+/// A text that is not a command.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidCommand {
+    /// Nothing at all.
+    #[error("exec: a command is missing: one that writes MJPEG or H.264 to its stdout")]
+    Empty,
+    /// Too long.
+    #[error("exec: a command of {0} bytes; at most {LONGEST} are possible: write it into a script")]
+    TooLong(usize),
+    /// No program can be told of it.
+    #[error("exec: a command cannot hold a zero byte")]
+    Zero,
+}
+
+impl CommandLine {
+    /// The command with all it holds; not for logs, errors, the catalog or the API.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::str::FromStr for CommandLine {
+    type Err = InvalidCommand;
+
+    fn from_str(text: &str) -> Result<Self, InvalidCommand> {
+        match text.trim() {
+            "" => Err(InvalidCommand::Empty),
+            text if text.len() > LONGEST => Err(InvalidCommand::TooLong(text.len())),
+            text if text.contains('\0') => Err(InvalidCommand::Zero),
+            text => Ok(Self(text.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for CommandLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&mask_url(&mask_flags(&mask_headings(&self.0))))
+    }
+}
+
+impl fmt::Debug for CommandLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CommandLine({self})")
+    }
+}
+
+/// Masks the word behind each flag that says that a secret follows.
+fn mask_flags(text: &str) -> String {
+    let mut masked = String::with_capacity(text.len());
+    let mut secret = false;
+    for word in text.split_inclusive(char::is_whitespace) {
+        let bare = word.trim_end();
+        if bare.is_empty() {
+            masked += word;
+        } else if std::mem::take(&mut secret) {
+            masked = masked + MASK + &word[bare.len()..];
+        } else {
+            secret = announces_secret(bare);
+            masked += word;
+        }
+    }
+    masked
+}
+
+/// Whether a flag says by its name that its value is secret; those whose value stands behind a `=` are masked anyway.
+fn announces_secret(word: &str) -> bool {
+    let flag = word.starts_with('-') && !word.contains('=');
+    flag && (SECRETIVE.contains(&word) || mask_url(&format!("{word}=x")) != format!("{word}=x"))
+}
+
+fn mask_headings(text: &str) -> String {
+    let lower = text.to_ascii_lowercase();
+    let mut masked = String::with_capacity(text.len());
+    let mut from = 0;
+    while let Some(found) = lower[from..].find(HEADING) {
+        let start = from + found + HEADING.len();
+        let end = text[start..].find(['"', '\'', '\n']).map_or(text.len(), |end| start + end);
+        masked = masked + &text[from..start] + " " + MASK;
+        from = end;
+    }
+    masked + &text[from..]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(text: &str) -> String {
+        text.parse::<CommandLine>().unwrap().to_string()
+    }
+
+    #[test]
+    fn secrets_are_masked_wherever_they_can_be_told() {
+        for (text, masked) in [
+            (
+                "ffmpeg -i rtsp://u:hunter2@cam/ -f mjpeg -",
+                "ffmpeg -i rtsp://***:***@cam/ -f mjpeg -",
+            ),
+            ("curl -s -u admin:hunter2 http://cam/", "curl -s -u *** http://cam/"),
+            ("get --password hunter2 --fps 5", "get --password *** --fps 5"),
+            ("get --password=hunter2 --fps 5", "get --password=*** --fps 5"),
+            ("curl -H 'Authorization: Basic aHVudGVyMg==' cam", "curl -H 'Authorization: ***' cam"),
+            ("TOKEN=hunter2 get | cat", "TOKEN=*** get | cat"),
+            ("curl -u  admin:hunter2 cam", "curl -u  *** cam"),
+        ] {
+            assert_eq!(shown(text), masked);
+        }
+    }
+
+    #[test]
+    fn a_command_without_secrets_is_shown_as_it_is() {
+        for text in
+            ["rpicam-vid -t 0 --codec mjpeg -o -", "ffmpeg -i \"${DOOR_URL}\" -f mjpeg - | tee a=b"]
+        {
+            assert_eq!(shown(text), text);
+            assert_eq!(
+                format!("{:?}", text.parse::<CommandLine>().unwrap()),
+                format!("CommandLine({text})")
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_command_is_refused_with_the_rule() {
+        let refused = |text: &str| text.parse::<CommandLine>().unwrap_err().to_string();
+        assert!(refused(" ").contains("missing"));
+        assert!(refused("a\0b").contains("zero byte"));
+        assert!(refused(&"x".repeat(5000)).contains("4096"));
+    }
+}
