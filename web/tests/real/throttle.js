@@ -1,0 +1,65 @@
+// A narrow link, of which the page and the relay know nothing: passes on what the relay sends no faster than it is told.
+
+import { once } from 'node:events';
+import { connect, createServer } from 'node:net';
+
+/** So much goes at once: a few packets. */
+const PIECE = 4096;
+
+export class Throttle {
+  /** Bytes a millisecond; all connections share them. */
+  rate = Infinity;
+  /** When what was let through so far has gone through. */
+  #busyUntil = 0;
+  /** @type {Set<import('node:net').Socket>} */
+  #sockets = new Set();
+
+  /** @param {string} address host and port behind the link */
+  constructor(address) {
+    const [host = '', port = ''] = address.split(':');
+    this.server = createServer((near) => {
+      const far = connect({ host, port: Number(port) });
+      near.pipe(far);
+      void this.#carry(far, near).catch(() => {});
+      for (const socket of [near, far]) {
+        this.#sockets.add(socket);
+        // Either side may go at any time.
+        socket.on('error', () => {}).on('close', () => [near, far].forEach((other) => other.destroy()));
+      }
+    });
+  }
+
+  /** Returns the page's address at this end of the link. */
+  async open() {
+    this.server.listen(0, '127.0.0.1');
+    await once(this.server, 'listening');
+    const { port } = /** @type {import('node:net').AddressInfo} */ (this.server.address());
+    return `http://127.0.0.1:${port}/`;
+  }
+
+  close() {
+    this.#sockets.forEach((socket) => socket.destroy());
+    this.server.close();
+  }
+
+  /** @param {import('node:net').Socket} from @param {import('node:net').Socket} to */
+  async #carry(from, to) {
+    for await (const chunk of from) {
+      for (let at = 0; at < chunk.length; at += PIECE) {
+        const piece = chunk.subarray(at, at + PIECE);
+        await this.#room(piece.length);
+        if (!to.write(piece)) await once(to, 'drain');
+      }
+    }
+    to.end();
+  }
+
+  /** Waits until so many bytes may go. @param {number} bytes */
+  async #room(bytes) {
+    if (this.rate === Infinity) return;
+    const now = performance.now();
+    this.#busyUntil = Math.max(this.#busyUntil, now) + bytes / this.rate;
+    const wait = this.#busyUntil - now;
+    if (wait > 1) await new Promise((resolve) => setTimeout(resolve, wait));
+  }
+}
