@@ -158,6 +158,12 @@ impl Relay {
         self.metric(&format!("fanlight_connections_closed_total{{{of}}}"))
     }
 
+    /// How many viewers of a stream over one transport were closed for this reason.
+    pub fn viewers_closed(&self, stream: &str, transport: &str, reason: &str) -> u64 {
+        let of = format!("stream=\"{stream}\",transport=\"{transport}\",reason=\"{reason}\"");
+        self.metric(&format!("fanlight_viewers_closed_total{{{of}}}"))
+    }
+
     /// How its connections to viewers send, as `/metrics` has it.
     pub fn congestion(&self) -> String {
         let text = self.get("/metrics").text();

@@ -21,6 +21,8 @@ pub struct Viewer {
 pub struct Frame {
     /// The subscription.
     pub id: u32,
+    /// Which of the renditions told in the `track` message.
+    pub rendition: u8,
     /// The publisher's count.
     pub sequence: u64,
     /// When it was captured, as is claimed, by the relay's clock.
@@ -152,6 +154,7 @@ pub(crate) fn frame_of(message: &[u8]) -> Frame {
     let (header, payload) = FrameMessage::decode(message).expect("a frame of fanlight.v1");
     Frame {
         id: header.id,
+        rendition: header.rendition,
         sequence: header.sequence,
         captured_at: header.captured_at,
         sent_at: header.sent_at,

@@ -159,6 +159,8 @@ fn ten_stalled_viewers_are_closed_and_ten_others_see_every_picture() {
     let begun = Instant::now();
     assert_eq!(closed(), (0, 0));
     eventually("the stalled are closed", || (closed() == (5, 5)).then_some(()));
+    let of_stream = |transport| relay.viewers_closed("cam", transport, "stalled");
+    assert_eq!((of_stream("v1"), of_stream("mjpeg")), (5, 5));
     let took = begun.elapsed();
     assert!(took > Duration::from_secs(5), "{took:?}: ten seconds were promised");
     drop((stalled_v1, stalled_mjpeg));

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use fanlight_protocol::Timestamp;
-use fanlight_protocol::viewer::ViewerState;
+use fanlight_protocol::viewer::{FromRelay, ViewerState};
 use fanlight_tests::mjpeg::MjpegViewer;
 use fanlight_tests::viewer::{Frame, median, missing, now, sequences};
 use fanlight_tests::{Bystander, Link, Relay, Site, eventually, note};
@@ -121,6 +121,53 @@ fn no_tile_of_a_wall_starves_on_a_narrow_link() {
     note(format!("{ALL} frames for four tiles: {counts:?}"));
     assert!(counts.iter().all(|count| (ALL / 8..=ALL / 2).contains(count)), "{counts:?}");
     assert!(tiles.iter().map(|tile| missing(tile)).sum::<u64>() > 0, "the link is narrow");
+}
+
+#[test]
+fn whoever_lets_the_relay_choose_gets_smaller_pictures_and_all_of_them() {
+    let site = Site::new();
+    site.capture(&["--stream", STREAM]);
+    thread::scope(|scope| {
+        for congestion in ["bbr", "cubic"] {
+            let site = &site;
+            scope.spawn(move || a_size_that_fits(site, congestion));
+        }
+    });
+}
+
+fn a_size_that_fits(site: &Site, congestion: &str) {
+    let Some((link, relay)) = narrow_link(site, congestion) else { return };
+    let beside = link.beside(|| Bystander::from(relay.viewer("cam")));
+    beside.newest();
+    let mut viewer = link.across(|| relay.viewer_with("cam", r#""rendition":"auto""#));
+    viewer.until("of a smaller size", |word| is_sent(word, |rendition| rendition != "full", true));
+    // It looks now and then whether there is room for more, which shows.
+    let frames = eventually("every frame comes, in one size", || {
+        let frames = viewer.frames(ALL);
+        let one_size = frames.iter().all(|frame| frame.rendition == frames[0].rendition);
+        (one_size && missing(&sequences(&frames)) == 0).then_some(frames)
+    });
+    let age = median(frames.iter().map(Frame::age));
+    note(format!("{congestion}: smaller pictures are {age:.0?} old at the median"));
+    assert!(age < OLD, "{congestion}: smaller pictures are {age:.0?} old at the median");
+
+    link.set_rate(WIDE);
+    viewer.until("of the full size", |word| is_sent(word, |rendition| rendition == "full", false));
+    let switched = link.beside(|| relay.metric(&format!("{SWITCHES},direction=\"down\"}}")));
+    assert!(switched >= 1);
+    assert_eq!(dropped(&link, &relay, "v1", "wish"), 0);
+}
+
+const SWITCHES: &str = "fanlight_rendition_switches_total{stream=\"cam\"";
+
+/// Whether a word says that such a rendition is sent from now on, reduced or not.
+fn is_sent(word: &FromRelay, which: impl Fn(&str) -> bool, less: bool) -> Option<()> {
+    match word {
+        FromRelay::Track { rendition, reduced, .. } => {
+            (which(rendition.as_str()) && *reduced == less).then_some(())
+        }
+        _ => None,
+    }
 }
 
 /// A narrow link, and a relay at its near end.

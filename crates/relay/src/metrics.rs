@@ -117,6 +117,7 @@ struct Metrics {
     ages: Family<OfTransport, Distribution>,
     places: Family<OfTransport, Distribution>,
     closed: Family<OfClose, Counter>,
+    viewers_closed: Family<OfReason, Counter>,
 }
 
 /// All counters as text.
@@ -177,6 +178,11 @@ impl Metrics {
             let of = OfReason { stream, transport, reason: Name(held.as_str()) };
             self.dropped.get_or_create(&of).inc_by(sent.dropped[held as usize]);
         }
+        for why in Why::ALL {
+            let OfTransport { stream, transport } = of.clone();
+            let of = OfReason { stream, transport, reason: Name(why.as_str()) };
+            self.viewers_closed.get_or_create(&of).inc_by(sent.closed[why as usize]);
+        }
     }
 
     fn registry(self) -> Registry {
@@ -217,6 +223,11 @@ impl Metrics {
             "places_behind",
             "Newer frames there were when a frame was sent",
             self.places,
+        );
+        registry.register(
+            "viewers_closed",
+            "Viewers whose connection was closed; one that only ceased to watch is none",
+            self.viewers_closed,
         );
         registry.register("connections_closed", "Viewers' connections closed", self.closed);
         registry

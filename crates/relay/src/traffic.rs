@@ -1,5 +1,6 @@
 //! Counters of what went out, by stream and transport.
 
+use crate::closes::Why;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -123,6 +124,7 @@ pub struct Counters {
     bytes: AtomicU64,
     dropped: [AtomicU64; Held::ALL.len()],
     freezes: AtomicU64,
+    closed: [AtomicU64; Why::ALL.len()],
     ages: Histogram<{ AGES.len() + 1 }>,
     places: Histogram<{ PLACES.len() + 1 }>,
 }
@@ -167,6 +169,8 @@ pub struct Sent {
     pub dropped: [u64; Held::ALL.len()],
     /// Times that a viewer was sent nothing for more than 200 ms while there were newer frames.
     pub freezes: u64,
+    /// Viewers whose connection was closed, in the order of [`Why::ALL`].
+    pub closed: [u64; Why::ALL.len()],
     /// Ages when sent, in microseconds, in buckets bounded by [`AGES`].
     pub ages: Counted,
     /// Places behind the newest frame, in buckets bounded by [`PLACES`].
@@ -228,6 +232,11 @@ impl Counters {
         add(&self.freezes, 1);
     }
 
+    /// Counts a viewer whose connection was closed, and why.
+    pub fn close(&self, why: Why) {
+        add(&self.closed[why as usize], 1);
+    }
+
     /// All counters.
     pub fn read(&self) -> Sent {
         let ages = self.ages.read();
@@ -237,6 +246,7 @@ impl Counters {
             bytes: read(&self.bytes),
             dropped: std::array::from_fn(|held| read(&self.dropped[held])),
             freezes: read(&self.freezes),
+            closed: std::array::from_fn(|why| read(&self.closed[why])),
             ages,
             places: self.places.read(),
         }

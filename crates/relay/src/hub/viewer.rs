@@ -10,6 +10,7 @@ use super::pace::Pace;
 use super::ring::{Pick, Step, Turn};
 use super::seat::Seat;
 use super::{Frame, Stream, Track};
+use crate::closes::Why;
 use crate::traffic::{Counters, Direction, Held, Outgoing, Transport};
 
 /// So long without a picture, though there were newer ones, is a freeze: people see it.
@@ -352,6 +353,13 @@ impl Viewer {
 
     fn counters(&self) -> &Counters {
         self.stream.traffic.over(self.transport)
+    }
+}
+
+impl Viewer {
+    /// Its connection is closed: counted.
+    pub fn close(&self, why: Why) {
+        self.counters().close(why);
     }
 }
 

@@ -63,13 +63,15 @@ pub async fn show(raw: Raw, tile: Tile, bell: Bell, context: &Context) -> Why {
         Ok(()) => parts(&mouth, &socket, &bell, context).await,
         Err(error) => Err(error),
     };
-    match ended {
+    let why = match ended {
         Ok(why) => {
             mouth.with(|_, outlet| outlet.shut_down());
             why
         }
         Err(_) => mouth.break_off(&context.stop),
-    }
+    };
+    mouth.close(why);
+    why
 }
 
 async fn parts(
@@ -165,6 +167,10 @@ impl Speaker for Show {
 
     fn waited(&mut self) {
         self.single.viewer().hold(Held::Link);
+    }
+
+    fn closed(&mut self, why: Why) {
+        self.single.viewer().close(why);
     }
 
     fn bell(&self) -> &Bell {

@@ -43,6 +43,10 @@ impl Speaker for Show {
         self.single.viewer().hold(Held::Link);
     }
 
+    fn closed(&mut self, why: Why) {
+        self.single.viewer().close(why);
+    }
+
     fn bell(&self) -> &Bell {
         &self.bell
     }

@@ -35,6 +35,9 @@ pub trait Speaker: Send + 'static {
     /// The link was slower than what was said: it had to be waited for.
     fn waited(&mut self);
 
+    /// The connection is closed, and why.
+    fn closed(&mut self, why: Why);
+
     /// Rings when there may be something to say.
     fn bell(&self) -> &Bell;
 }
@@ -136,6 +139,11 @@ impl<S: Speaker> Mouth<S> {
             Turn::More | Turn::Done => None,
         };
         Ok((turn, outlet.is_clear()))
+    }
+
+    /// The connection is closed; every viewer of it is counted under the reason.
+    pub fn close(&self, why: Why) {
+        self.with(|speaker, _| speaker.closed(why));
     }
 
     /// Writes what the kernel did not take when it was said.

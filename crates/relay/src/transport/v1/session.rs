@@ -13,6 +13,7 @@ use smallvec::SmallVec;
 use super::listing::Listing;
 use super::subscription::Subscription;
 use crate::access::{Action, Credentials};
+use crate::closes::Why;
 use crate::context::Context;
 use crate::hub::{Bell, Frame, Next};
 use crate::refusal::Refusal;
@@ -251,6 +252,10 @@ impl Speaker for Session {
     /// While one frame was on its way, all others of this socket waited for the link.
     fn waited(&mut self) {
         self.hold_for_link();
+    }
+
+    fn closed(&mut self, why: Why) {
+        self.subscriptions.iter().for_each(|subscription| subscription.close(why));
     }
 
     fn bell(&self) -> &Bell {

@@ -8,6 +8,7 @@ use fanlight_protocol::viewer::{FromRelay, ViewerState};
 use fanlight_protocol::{Rendition, StreamState, Timestamp};
 
 use super::window::Window;
+use crate::closes::Why;
 use crate::hub::{Frame, Manner, Next, Stream};
 use crate::limits::Permit;
 use crate::traffic::Held;
@@ -109,6 +110,11 @@ impl Subscription {
             window => window.or_else(|| Some(Window::default())),
         };
         (self.told_track, self.told_state, self.known) = (None, None, None);
+    }
+
+    /// Its socket is closed: counted.
+    pub(super) fn close(&self, why: Why) {
+        self.tile.viewer.close(why);
     }
 
     /// Its place, for the subscription that replaces it.

@@ -55,7 +55,7 @@ pub async fn converse(raw: Raw, stop: CancellationToken, partner: impl Partner) 
     drop(read);
     let bell = partner.bell().clone();
     let mouth = Mouth::new(partner, Outlet::new(link));
-    match talk(&mouth, &mut reader, &bell, &stop).await {
+    let (why, reason) = match talk(&mouth, &mut reader, &bell, &stop).await {
         Ok(Ending::Close(code, reason)) => {
             say_goodbye(&mouth, reader, code, reason, &stop).await;
             match code {
@@ -66,7 +66,9 @@ pub async fn converse(raw: Raw, stop: CancellationToken, partner: impl Partner) 
         }
         Ok(Ending::Gone(why)) => (why, "the viewer left".into()),
         Err(error) => (mouth.break_off(&stop), error.to_string()),
-    }
+    };
+    mouth.close(why);
+    (why, reason)
 }
 
 async fn say_goodbye(
