@@ -1,10 +1,13 @@
 //! Every viewer gets every picture, whatever the others do.
 
 use std::collections::BTreeSet;
+use std::io::{ErrorKind, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use fanlight_protocol::viewer::ViewerState;
-use fanlight_tests::viewer::{Frame, missing, now};
+use fanlight_tests::viewer::{Frame, median, missing, now, sequences};
 use fanlight_tests::{Bystander, Site, eventually, note, picture};
 
 /// Five seconds of pictures.
@@ -179,4 +182,44 @@ fn ten_stalled_viewers_are_closed_and_ten_others_see_every_picture() {
     note(format!("while ten stalled, ten others each saw {} pictures or so", all.len()));
     // And they still watch.
     others.iter().for_each(|other| drop(other.wait_for(other.seen().len() + 10)));
+}
+
+#[test]
+fn one_that_talks_without_a_break_keeps_nobody_else_waiting() {
+    let site = Site::new();
+    site.camera("cam");
+    let relay = site.relay(&["--threads", "1"]);
+    let mut other = relay.viewer("cam");
+    other.frames(1);
+    // Texts that are understood and want no answer, masked with zeros, as many as a write takes.
+    let text = br#"{"type":"ack","id":1,"sequence":1}"#;
+    let message = [&[0x81, 0x80 | text.len() as u8, 0, 0, 0, 0], &text[..]].concat();
+    let talk = message.repeat(1024);
+    let mut talker = relay.wall();
+    let enough = AtomicBool::new(false);
+    let (frames, written) = thread::scope(|scope| {
+        let talking = scope.spawn(|| {
+            let connection = talker.socket().raw();
+            let pauses = connection.set_write_timeout(Some(Duration::from_millis(100)));
+            pauses.expect("a time-out");
+            let mut written = 0_usize;
+            while !enough.load(Ordering::Relaxed) {
+                match connection.write(&talk[written % talk.len()..]) {
+                    Ok(count) => written += count,
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                    Err(_) => break,
+                }
+            }
+            written
+        });
+        let frames = other.frames(90);
+        enough.store(true, Ordering::Relaxed);
+        (frames, talking.join().expect("no panic"))
+    });
+    let (missed, age) = (missing(&sequences(&frames)), median(frames.iter().map(Frame::age)));
+    note(format!("beside {written} bytes of talk: {missed} missed, {age:.1?} old at the median"));
+    assert!(written > 100 * talk.len(), "it was heard all the while: {written}");
+    assert!(missed < STUMBLE, "{missed} missed");
+    // On a thread of its own it would be a few milliseconds; a frame a text would be seconds.
+    assert!(age < Duration::from_millis(100), "{age:?} old at the median");
 }
