@@ -15,6 +15,8 @@ use crate::shift::MOST_STRAYS;
 const TELL_EVERY: Duration = Duration::from_secs(1);
 /// How often to look for a request to stop and for sources that are stuck.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// A look that comes later than this was held up.
+const HELD_UP: Duration = Duration::from_secs(1);
 /// Changes that come in a bundle, as at the start, are told together.
 const BUNDLE: Duration = Duration::from_millis(10);
 
@@ -30,8 +32,15 @@ pub fn keep(
     stop: &Shutdown,
 ) -> anyhow::Result<()> {
     let mut next = Instant::now();
+    let mut looked = next;
     while !stop.is_requested() && publisher.is_alive() {
         let now = Instant::now();
+        // A machine that slept, or swapped, held up everybody.
+        let held_up = now.saturating_duration_since(looked).saturating_sub(HELD_UP);
+        looked = now;
+        if !held_up.is_zero() {
+            pipelines.iter().for_each(|pipeline| pipeline.excuse(held_up));
+        }
         pipelines.iter().for_each(|pipeline| pipeline.check_stall(now));
         for pipeline in &mut *pipelines {
             let stuck = pipeline.relieve(now, crew).context("cannot start a thread")?;

@@ -39,6 +39,11 @@ impl Buffers {
         lock(&self.0).pop().unwrap_or_default()
     }
 
+    /// Lets go of all.
+    pub fn clear(&self) {
+        lock(&self.0).clear();
+    }
+
     /// Gives a used one back.
     pub fn recycle(&self, pixels: Mat) {
         let mut spare = lock(&self.0);

@@ -33,9 +33,9 @@ impl Share {
         self.part * 100 / self.whole.max(1)
     }
 
-    /// Whether it is more than one in so many.
-    pub fn exceeds(&self, one_in: u64) -> bool {
-        self.part * one_in > self.whole
+    /// Of how many.
+    pub fn whole(&self) -> u64 {
+        self.whole
     }
 }
 
@@ -91,6 +91,6 @@ mod tests {
         meter.rates(start + Duration::from_secs(8), 90, 16, 90_000);
         let share = meter.dropped_share();
         assert_eq!(share.percent(), 25);
-        assert!(share.exceeds(5) && !share.exceeds(4));
+        assert_eq!(share.whole(), 40);
     }
 }

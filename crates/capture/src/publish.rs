@@ -62,8 +62,8 @@ impl Outlet {
         Self { track, tally }
     }
 
-    /// Sends a picture; it is dropped where the bus is behind.
-    pub fn publish(&mut self, frame: Frame) {
+    /// Sends a picture; it is dropped where the bus is behind. Returns whether it was sent.
+    pub fn publish(&mut self, frame: Frame) -> bool {
         let bytes = frame.payload.len() as u64;
         let taken = self.track.publish(OutgoingFrame {
             captured_at: frame.taken.captured_at,
@@ -80,5 +80,6 @@ impl Outlet {
         } else {
             self.tally.drop_frames(1);
         }
+        taken
     }
 }

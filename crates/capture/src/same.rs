@@ -19,6 +19,11 @@ impl Same {
         Self { most, skipped: 0, last: None }
     }
 
+    /// Forgets the last one: whoever comes has not seen it.
+    pub fn forget(&mut self) {
+        (self.last, self.skipped) = (None, 0);
+    }
+
     /// Whether a picture is to be skipped.
     pub fn skips(&mut self, picture: &Picture) -> bool {
         if self.most == 0 {
@@ -88,6 +93,14 @@ mod tests {
         assert_eq!(shown(0, &still), [0, 1, 2, 3, 4, 5, 6, 7]);
         let jpegs: Vec<Picture> = (0..3).map(|_| Picture::Jpeg(vec![1, 2, 3])).collect();
         assert_eq!(shown(3, &jpegs), [0]);
+    }
+
+    #[test]
+    fn whoever_comes_sees_it_all_the_same() {
+        let mut same = Same::new(100);
+        assert!(!same.skips(&grey(1.0)) && same.skips(&grey(1.0)));
+        same.forget();
+        assert!(!same.skips(&grey(1.0)) && same.skips(&grey(1.0)));
     }
 
     #[test]

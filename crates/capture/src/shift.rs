@@ -40,6 +40,13 @@ impl Shift {
         self.pulse().filter(|pulse| now > pulse.until).map(|pulse| pulse.doing)
     }
 
+    /// The whole process was held up for so long, which is nobody's fault.
+    pub fn excuse(&self, held_up: Duration) {
+        if let Some(pulse) = &mut *self.pulse() {
+            pulse.until += held_up;
+        }
+    }
+
     /// Ends it.
     pub fn end(&self) {
         self.over.request();
@@ -71,9 +78,13 @@ impl Shift {
     }
 }
 
-/// The threads that were left in a driver and did not come back, of the whole process. Clones count together.
+/// The threads that were left in a driver and did not come back, of one source or of the whole process. Clones count
+/// together.
 #[derive(Debug, Clone, Default)]
 pub struct Strays(Arc<AtomicUsize>);
+
+/// So many of one source are left to themselves; then nobody tries until one of them comes back.
+pub const MOST_OF_ONE: usize = 2;
 
 /// So many stuck threads are a sick machine, on which a new process helps more than another thread.
 pub const MOST_STRAYS: usize = 8;
@@ -98,6 +109,16 @@ impl Strays {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hold_up_of_the_whole_process_makes_nobody_stuck() {
+        let shift = Shift::default();
+        let now = Instant::now();
+        shift.begin("reading", Duration::from_secs(20));
+        shift.excuse(Duration::from_secs(60));
+        assert_eq!(shift.stuck(now + Duration::from_secs(79)), None);
+        assert!(shift.stuck(now + Duration::from_secs(81)).is_some());
+    }
 
     #[test]
     fn a_thread_is_stuck_once_it_takes_longer_than_it_should() {

@@ -15,6 +15,9 @@ use crate::stall;
 /// A source notices its own silence and knows more about it. Only where it is stuck for this much longer, others say so.
 const STUCK: Duration = Duration::from_secs(1);
 
+/// A source that is opened so quickly need not be called so.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
 /// How one stream is.
 #[derive(Debug)]
 pub struct Status {
@@ -31,11 +34,16 @@ struct Inside {
     since: Timestamp,
     /// When the last picture came.
     picture_at: Instant,
-    interval: Option<Duration>,
+    /// It may be silent for so long.
+    silence: Duration,
     /// What its pictures measure; 0 while unknown.
     size: Size,
     /// Nobody watches, and so no pictures are read.
     resting: bool,
+    /// Since when somebody waits for it to be opened.
+    waking_since: Option<Instant>,
+    /// What was told last, and since when it is so.
+    told: Option<(StreamState, Timestamp)>,
     /// Why its pictures are not published, though they come.
     refused: Option<Refused>,
 }
@@ -75,9 +83,11 @@ impl Status {
             phase: Phase::Opening,
             since: clock::now(),
             picture_at: Instant::now(),
-            interval: None,
+            silence: stall::limit(None),
             size: (0, 0),
             resting: false,
+            waking_since: None,
+            told: None,
             refused: None,
         };
         Self { name, source: source.to_string(), bell, inside: Mutex::new(inside) }
@@ -95,18 +105,28 @@ impl Status {
 
     /// The source is open.
     pub fn opened(&self, about: &About) {
-        self.lock().interval = about.interval;
+        self.lock().silence = about.silence();
         tracing::debug!(stream = %self.name, source = self.source, "opened: {}", about.description);
     }
 
     /// The source turns out to be faster or slower than was known.
     pub fn comes_every(&self, interval: Option<Duration>) {
-        self.lock().interval = interval;
+        self.lock().silence = stall::limit(interval);
     }
 
     /// Nobody watches, and so no pictures are read until somebody does.
     pub fn rests(&self) {
-        self.lock().resting = true;
+        let mut inside = self.lock();
+        (inside.resting, inside.waking_since) = (true, None);
+        drop(inside);
+        self.bell.ring();
+    }
+
+    /// Somebody watches again: it is opened.
+    pub fn wakes(&self) {
+        let mut inside = self.lock();
+        (inside.resting, inside.waking_since) = (false, Some(Instant::now()));
+        drop(inside);
         self.bell.ring();
     }
 
@@ -114,7 +134,7 @@ impl Status {
     pub fn picture(&self, description: &str) {
         let mut inside = self.lock();
         inside.picture_at = Instant::now();
-        let rested = std::mem::take(&mut inside.resting);
+        let rested = inside.waking_since.take().is_some() | std::mem::take(&mut inside.resting);
         if inside.phase == Phase::Well {
             drop(inside);
             if rested {
@@ -192,12 +212,17 @@ impl Status {
         self.bell.ring();
     }
 
+    /// The whole process was held up for so long, which is no silence of the source's.
+    pub fn excuse(&self, held_up: Duration) {
+        self.lock().picture_at += held_up;
+    }
+
     /// Says so where the source is silent and does not even come back to say so itself.
     pub fn check_stall(&self, now: Instant) {
         let inside = self.lock();
         let silent = now.saturating_duration_since(inside.picture_at);
-        let reads = inside.phase == Phase::Well && !inside.resting;
-        let stuck = reads && silent > stall::limit(inside.interval) + STUCK;
+        let reads = inside.phase == Phase::Well && !inside.resting && inside.waking_since.is_none();
+        let stuck = reads && silent > inside.silence + STUCK;
         drop(inside);
         if stuck {
             self.failing("no picture, and the source does not answer");
@@ -206,7 +231,7 @@ impl Status {
 
     /// What to tell others, given whether anybody watches.
     pub fn report(&self, watched: bool) -> Report {
-        let inside = self.lock();
+        let mut inside = self.lock();
         if let (Phase::Well, Some(refused)) = (&inside.phase, &inside.refused) {
             let Refused { reason, since } = refused.clone();
             return Report { state: StreamState::Offline, reason, since, size: inside.size };
@@ -215,13 +240,19 @@ impl Status {
             // It is opened when somebody watches, and not before.
             Phase::Opening if inside.resting => (StreamState::Idle, ""),
             Phase::Opening => (StreamState::Offline, "opening"),
-            // It is live again once there is a picture.
+            // It is live again once there is a picture, which is there at once or takes a while.
+            Phase::Well if inside.waking_since.is_some_and(|since| since.elapsed() > AT_ONCE) => {
+                (StreamState::Offline, "opening")
+            }
+            Phase::Well if inside.waking_since.is_some() => (StreamState::Idle, ""),
             Phase::Well if watched && !inside.resting => (StreamState::Live, ""),
             Phase::Well => (StreamState::Idle, ""),
             Phase::Failing(reason) => (StreamState::Offline, reason.as_str()),
             Phase::Ended => (StreamState::Ended, ""),
         };
-        Report { state, reason: reason.into(), since: inside.since, size: inside.size }
+        let reason = reason.to_owned();
+        let since = inside.since_when(state);
+        Report { state, reason, since, size: inside.size }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inside> {
@@ -230,6 +261,17 @@ impl Status {
 }
 
 impl Inside {
+    /// Since when it is so. An outage began when it began, whatever was told of it.
+    fn since_when(&mut self, state: StreamState) -> Timestamp {
+        let since = match self.told {
+            Some((told, since)) if told == state => since.max(self.since),
+            Some(_) if !matches!(state, StreamState::Offline) => clock::now(),
+            _ => self.since,
+        };
+        self.told = Some((state, since));
+        since
+    }
+
     fn enter(&mut self, phase: Phase) -> Phase {
         std::mem::replace(&mut self.phase, phase)
     }
@@ -286,6 +328,8 @@ mod tests {
         let status = status();
         status.picture("test");
         status.rests();
+        status.check_stall(Instant::now() + Duration::from_secs(3600));
+        status.wakes();
         status.check_stall(Instant::now() + Duration::from_secs(3600));
         assert_eq!(state(&status, true).0, StreamState::Idle);
         status.picture("test");

@@ -15,6 +15,8 @@ use crate::status::Status;
 
 /// To let go of a camera or connection may take so long.
 const CLOSE_WITHIN: Duration = Duration::from_secs(20);
+/// A source all of whose pictures are damaged for so long is offline, however slow it is.
+const DAMAGED_FOR: Duration = Duration::from_secs(5);
 /// To open one, with all its time-outs.
 const OPEN_WITHIN: Duration = Duration::from_secs(60);
 
@@ -31,6 +33,8 @@ pub trait Audience {
     /// # Errors
     /// Where it is damaged.
     fn take(&self, frame: RawFrame) -> Result<(), SourceError>;
+    /// Nobody wants them any more, for a while: what is kept for the next ones can go.
+    fn rests(&self);
     /// A picture came damaged.
     fn damaged(&self);
     /// Pictures were passed over because this process came too late for them.
@@ -61,6 +65,8 @@ pub fn run(
                 Ok(()) => continue,
                 Err(gone) => gone,
             },
+            // Somebody else has taken over, who knows better.
+            _ if shift.is_over() => return,
             Ok(Finish::Ended) => return status.ended(),
             Err(SourceError::Stopped) => return,
             Err(reason) => reason,
@@ -120,14 +126,18 @@ impl<A: Audience> Run<'_, A> {
         self.status.opened(&about);
         let mut whole_at = Instant::now();
         loop {
-            self.shift.begin("reading", self.opener.patience());
+            // A recording may have to wait for its next picture's turn.
+            let turn = about.interval.unwrap_or_default() * 3;
+            self.shift.begin("reading", self.opener.patience() + turn);
             let Some(grabbed) = source.grab()? else { return Ok(Finish::Ended) };
             if self.shift.is_over() {
                 return Err(SourceError::Stopped);
             }
             match self.hand_over(source, grabbed) {
                 Ok(()) => whole_at = Instant::now(),
-                Err(damage) if whole_at.elapsed() > stall::limit(about.interval) => {
+                Err(damage)
+                    if whole_at.elapsed() > stall::limit(about.interval).min(DAMAGED_FOR) =>
+                {
                     return Err(damage);
                 }
                 Err(damage) => {
@@ -148,6 +158,7 @@ impl<A: Audience> Run<'_, A> {
                 }
                 self.rest()?;
                 source.resume();
+                whole_at = Instant::now();
             }
         }
     }
@@ -167,7 +178,11 @@ impl<A: Audience> Run<'_, A> {
 
     /// Waits for somebody to watch. Now and then it looks whether the source is still there.
     fn rest(&self) -> Result<(), SourceError> {
+        if self.shift.is_over() {
+            return Err(SourceError::Stopped);
+        }
         self.status.rests();
+        self.audience.rests();
         while !self.audience.is_watching() {
             self.shift.rest();
             self.audience.wait(self.opener.look_every());
@@ -179,6 +194,7 @@ impl<A: Audience> Run<'_, A> {
                 self.opener.look()?;
             }
         }
+        self.status.wakes();
         Ok(())
     }
 }
@@ -275,6 +291,7 @@ mod tests {
             self.taken.set(self.taken.get() + 1);
             Ok(())
         }
+        fn rests(&self) {}
         fn damaged(&self) {
             self.damaged.set(self.damaged.get() + 1);
         }

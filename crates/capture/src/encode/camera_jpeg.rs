@@ -5,8 +5,19 @@
 
 mod tables;
 
+use std::ops::Range;
+
 use super::jpeg::MAX_SIDE;
 use crate::jpeg_walk::{Broken, DHT, Item, SOI, SOS, Walk};
+
+/// Decoded it takes three bytes each: 200 MB.
+const MOST_PIXELS: u64 = 8192 * 8192;
+/// A JPEG has at least a bit for each block of 64 pixels and each of three colours, two of which may be a quarter as fine:
+/// six bits for 256 pixels.
+const PIXELS_A_BYTE: u64 = 1024;
+/// The segment in which cameras say how a picture is to be turned (CIPA DC-008, Exif).
+const APP1: u8 = 0xe1;
+const EXIF: &[u8] = b"Exif\0";
 
 /// Starts of frame that browsers decode: baseline, extended sequential and progressive, Huffman coded.
 const SOF: std::ops::RangeInclusive<u8> = 0xc0..=0xc2;
@@ -37,6 +48,14 @@ pub enum Damage {
     /// A kind of JPEG that browsers do not show.
     #[error("the camera sends a kind of JPEG that browsers do not show (0x{0:02x})")]
     Unusual(u8),
+    /// Colours finer than browsers show.
+    #[error("the camera sends JPEGs of {0} bits a colour, which browsers do not show: set it to 8")]
+    Deep(u8),
+    /// More pixels than there is memory for.
+    #[error(
+        "the camera sends pictures of {0}x{1}, more than {MOST_PIXELS} pixels: ask it for less"
+    )]
+    TooLarge(u32, u32),
 }
 
 impl From<Broken> for Damage {
@@ -52,6 +71,8 @@ struct Head {
     has_tables: bool,
     /// Where the first scan's segment begins, with its marker.
     scan_at: Option<usize>,
+    /// Where Exif data lie before it.
+    exif: Option<Range<usize>>,
 }
 
 /// Takes a camera's bytes for a JPEG: cuts off what follows its end, and puts in the Huffman tables where they are missing.
@@ -61,11 +82,29 @@ struct Head {
 pub fn whole(mut bytes: Vec<u8>) -> Result<Whole, Damage> {
     let (head, end) = look_through(&bytes)?;
     let (width, height) = head.size.ok_or(Damage::Damaged)?;
+    let pixels = u64::from(width) * u64::from(height);
+    if pixels > MOST_PIXELS {
+        return Err(Damage::TooLarge(width, height));
+    }
+    // Who claims a large picture in a few bytes wants memory, not to be seen.
+    if pixels / PIXELS_A_BYTE > end as u64 {
+        return Err(Damage::Damaged);
+    }
     bytes.truncate(end);
-    if let (false, Some(scan_at)) = (head.has_tables, head.scan_at) {
+    let scan_at = head.scan_at.map(|at| at - cut_orientation(&mut bytes, &head.exif));
+    if let (false, Some(scan_at)) = (head.has_tables, scan_at) {
         bytes.splice(scan_at..scan_at, tables::SEGMENT);
     }
     Ok(Whole { bytes, width, height })
+}
+
+/// Browsers would turn a picture that says it lies on its side, and nobody else would: smaller renditions, programs. It is
+/// shown as the camera stores it, by all. Returns by how much it is shorter.
+fn cut_orientation(bytes: &mut Vec<u8>, exif: &Option<Range<usize>>) -> usize {
+    let Some(exif) = exif.clone() else { return 0 };
+    let length = exif.len();
+    bytes.drain(exif);
+    length
 }
 
 /// What stands before the first scan, and where the picture ends.
@@ -90,6 +129,7 @@ impl Head {
         match marker {
             SOS => self.scan_at = Some(at),
             DHT => self.has_tables = true,
+            APP1 if inside.starts_with(EXIF) => self.exif = Some(at..at + 4 + inside.len()),
             _ if SOF.contains(&marker) => self.size = Some(size(inside)?),
             // DHT, JPG and DAC lie among the starts of frame.
             0xc3..=0xcf if !matches!(marker, 0xc8 | 0xcc) => return Err(Damage::Unusual(marker)),
@@ -100,7 +140,10 @@ impl Head {
 }
 
 fn size(segment: &[u8]) -> Result<(u32, u32), Damage> {
-    let [_precision, h1, h0, w1, w0, ..] = *segment else { return Err(Damage::Damaged) };
+    let [precision, h1, h0, w1, w0, ..] = *segment else { return Err(Damage::Damaged) };
+    if precision != 8 {
+        return Err(Damage::Deep(precision));
+    }
     let (width, height) = (u16::from_be_bytes([w1, w0]), u16::from_be_bytes([h1, h0]));
     let (width, height) = (u32::from(width), u32::from(height));
     let possible = 1..=MAX_SIDE;
@@ -206,6 +249,43 @@ mod tests {
         let sof = lossless.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap();
         lossless[sof + 1] = 0xc3;
         assert_eq!(whole(lossless), Err(Damage::Unusual(0xc3)));
+    }
+
+    #[test]
+    fn a_large_picture_in_a_few_bytes_takes_no_memory() {
+        let bytes = encoded(64, 48, false);
+        let sof = bytes.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap();
+        let claiming = |width: u16, height: u16| {
+            let mut claiming = bytes.clone();
+            claiming[sof + 5..sof + 7].copy_from_slice(&height.to_be_bytes());
+            claiming[sof + 7..sof + 9].copy_from_slice(&width.to_be_bytes());
+            whole(claiming)
+        };
+        assert_eq!(claiming(30_000, 30_000), Err(Damage::TooLarge(30_000, 30_000)));
+        assert_eq!(claiming(8_000, 8_000), Err(Damage::Damaged));
+        assert!(claiming(64, 48).is_ok());
+    }
+
+    #[test]
+    fn a_picture_that_no_browser_shows_is_called_so() {
+        let mut deep = encoded(16, 16, false);
+        let sof = deep.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap();
+        deep[sof + 4] = 12;
+        assert_eq!(whole(deep), Err(Damage::Deep(12)));
+    }
+
+    #[test]
+    fn a_picture_on_its_side_is_shown_as_it_is_stored() {
+        let bytes = encoded(64, 48, false);
+        // Exif, little-endian, one entry: orientation (0x0112), a short, 6: a quarter to the right.
+        let exif = *b"\xff\xe1\x00\x22Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0";
+        let turned = [&bytes[..2], &exif, &bytes[2..]].concat();
+        let picture = |jpeg: &[u8]| imdecode(&Vector::from_slice(jpeg), IMREAD_COLOR).unwrap();
+        assert_eq!(picture(&turned).cols(), 48, "whoever heeds it turns it");
+        let shown = whole(turned).unwrap();
+        assert!(shown.bytes == bytes);
+        let bare = [&without_tables(&bytes)[..2], &exif, &without_tables(&bytes)[2..]].concat();
+        assert!(pixels(&whole(bare).unwrap().bytes) == pixels(&bytes));
     }
 
     proptest! {

@@ -1,9 +1,9 @@
 //! Streams as users write them: a list of `NAME=SOURCE`, or a table.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use fanlight_program::secret::{Masked, expand_env};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error as _, MapAccess, Visitor};
@@ -55,7 +55,10 @@ fn settings(
     let name = name.parse()?;
     let (source, behind) = behind(source);
     let mut wishes = Wishes::default();
+    let mut known = HashSet::new();
     for (key, value) in behind {
+        let once = key == "rendition" || known.insert(key);
+        ensure!(once, "#{key} is given twice");
         wishes.set(key, value)?;
     }
     // A command's variables are left to its shell: there, no password can end a quotation or be a command of its own.
@@ -187,6 +190,8 @@ mod tests {
             ("a=test#rendition=half", "NAME=SIZE"),
             ("a=test#rendition=a=50%#rendition=a=25%", "twice"),
             ("a=test#drop-same=1000000", "100000"),
+            ("a=test#quality=70#quality=80", "twice"),
+            ("a=test#rendition=none#rendition=a=50%", "none and others"),
             ("a=test#format=YUYV", "of a camera"),
             ("a=clip.mp4#size=640x480", "test picture"),
             ("a=0#format=MJPEG", "four letters"),

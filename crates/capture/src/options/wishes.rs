@@ -169,6 +169,8 @@ fn renditions(
         }
         return Ok(all);
     };
+    let none = wished.iter().filter(|text| text.trim() == "none").count();
+    ensure!(none == 0 || wished.len() == 1, "none and others are given");
     for text in wished.iter().map(|text| text.trim()).filter(|text| *text != "none") {
         let RenditionWish { name, measure, quality: own, fps } = text.parse()?;
         let settings = RenditionSettings { name, measure, quality: own.unwrap_or(quality), fps };

@@ -14,10 +14,10 @@ mod track;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use fanlight_bus::Publisher;
-use fanlight_protocol::{StreamEntry, Topic};
+use fanlight_protocol::{StreamEntry, StreamState, Topic};
 
 use crate::bell::Bell;
 use crate::crew::Crew;
@@ -25,7 +25,7 @@ use crate::hand_over::Buffers;
 use crate::meter::{Meter, Share};
 use crate::options::StreamSettings;
 use crate::picture::RawFrame;
-use crate::shift::{Shift, Strays};
+use crate::shift::{MOST_OF_ONE, Shift, Strays};
 use crate::source::{Opener, SourceError};
 use crate::status::Status;
 use crate::supervisor::{self, Audience, Keeping};
@@ -33,8 +33,9 @@ use crate::viewers::Viewers;
 use crate::workshop::Workshop;
 use studio::Studio;
 
-/// More than one picture in so many dropped for want of time is worth telling.
-const TOLERATED_SHARE: u64 = 10;
+/// More than this dropped for want of time is worth telling, once so many pictures were looked at.
+const TOLERATED_PERCENT: u64 = 10;
+const FEW: u64 = 30;
 
 /// Makes what opens a stream's source.
 pub type Openers = dyn Fn(&StreamSettings) -> Box<dyn Opener + Send>;
@@ -48,7 +49,9 @@ pub struct Pipeline {
     meters: Vec<Meter>,
     /// The thread at work on the source.
     shift: Shift,
+    /// Threads left in a driver: of the whole process, and of this source.
     strays: Strays,
+    own_strays: Strays,
     /// Whether it was said that this machine is too slow.
     too_slow: bool,
 }
@@ -74,6 +77,7 @@ impl Demand {
     pub fn set(&self, watched: bool) {
         let track = &self.shared.studio.tracks()[self.track];
         if track.set_watched(watched) {
+            self.shared.studio.begin_anew();
             self.shared.viewers.change(watched);
             tracing::debug!(topic = %track.topic(), watched, "demand");
             self.bell.ring();
@@ -102,9 +106,9 @@ impl Pipeline {
         let studio = Studio::new(&settings, publisher, workshop);
         let meters = studio.tracks().iter().map(|_| Meter::default()).collect();
         let shared = Arc::new(Shared { status, viewers: Viewers::default(), studio });
-        let (shift, strays) = (Shift::default(), strays.clone());
+        let (shift, strays, own_strays) = (Shift::default(), strays.clone(), Strays::default());
         let opener = openers(&settings);
-        Self { settings, opener, shared, meters, shift, strays, too_slow: false }
+        Self { settings, opener, shared, meters, shift, strays, own_strays, too_slow: false }
     }
 
     /// The stream's tracks, and how each learns whether anybody watches it.
@@ -121,8 +125,11 @@ impl Pipeline {
     /// # Errors
     /// When the system gives no more threads.
     pub fn start(&self, crew: &Crew) -> io::Result<()> {
-        let (shared, shift, strays) =
-            (self.shared.clone(), self.shift.clone(), self.strays.clone());
+        let (shared, shift, strays) = (
+            self.shared.clone(),
+            self.shift.clone(),
+            [&self.strays, &self.own_strays].map(Strays::clone),
+        );
         let name = &self.settings.name;
         // A thread in the place of a stuck one knows what that one knew.
         let mut opener = self.opener.another();
@@ -131,36 +138,48 @@ impl Pipeline {
             let audience = Reading { shared: &shared, shift: &shift };
             supervisor::run(opener.as_mut(), keeping, &audience, &shared.status, &shift);
             if shift.is_abandoned() {
-                strays.remove();
+                strays.iter().for_each(Strays::remove);
             }
         })
     }
 
-    /// Puts another thread in the place of one that is stuck in a driver. Returns how many are stuck now, in the whole
-    /// process, where there is one more.
+    /// Puts another thread in the place of one that is stuck in a driver, unless too many of this source are stuck already.
+    /// Returns how many are stuck now, in the whole process, where there is one more.
     ///
     /// # Errors
     /// When the system gives no more threads.
     pub fn relieve(&mut self, now: Instant, crew: &Crew) -> io::Result<Option<usize>> {
-        let Some(doing) = self.shift.stuck(now) else { return Ok(None) };
+        if self.shift.is_abandoned() && self.own_strays.count() < MOST_OF_ONE {
+            self.shift = Shift::default();
+            self.start(crew)?;
+        }
+        let Some(doing) = self.shift.stuck(now).filter(|_| !self.shift.is_abandoned()) else {
+            return Ok(None);
+        };
         let stuck = self.strays.add();
+        self.own_strays.add();
         self.shift.abandon();
         let Shared { status, .. } = &*self.shared;
         tracing::error!(
             stream = %status.name(),
             source = status.source(),
             stuck,
-            "a thread is stuck {doing} this source and was left to itself; another one tries"
+            "a thread is stuck {doing} this source and was left to itself"
         );
         status.failing(&format!("the source does not answer (stuck {doing} it)"));
-        self.shift = Shift::default();
-        self.start(crew).map(|()| Some(stuck))
+        Ok(Some(stuck))
     }
 
     /// Lets the source's thread end.
     pub fn close(&self) {
         self.shift.end();
         self.shared.viewers.close();
+    }
+
+    /// The whole process was held up for so long.
+    pub fn excuse(&self, held_up: Duration) {
+        self.shift.excuse(held_up);
+        self.shared.status.excuse(held_up);
     }
 
     /// Says so where the source is stuck.
@@ -176,7 +195,10 @@ impl Pipeline {
         let tracks = metered.map(|(track, meter)| track.entry(report.size, meter, now)).collect();
         let slow = self.meters.iter().map(Meter::dropped_share).max_by_key(Share::percent);
         let mut reason = report.reason;
-        let slow = slow.filter(|share| reason.is_empty() && share.exceeds(TOLERATED_SHARE));
+        // It begins where many are dropped, and is over when none is any more.
+        let least = if self.too_slow { 0 } else { TOLERATED_PERCENT };
+        let is_live = report.state == StreamState::Live && reason.is_empty();
+        let slow = slow.filter(|share| is_live && share.whole() >= FEW && share.percent() > least);
         if let Some(share) = &slow {
             reason = format!(
                 "this machine is too slow for every picture: {} % are dropped",
@@ -212,7 +234,7 @@ impl Audience for Reading<'_> {
         self.shared.viewers.any()
     }
 
-    fn wait(&self, at_most: std::time::Duration) {
+    fn wait(&self, at_most: Duration) {
         self.shared.viewers.wait(at_most);
     }
 
@@ -228,11 +250,16 @@ impl Audience for Reading<'_> {
         self.shared.studio.take(frame, &self.shared.status)
     }
 
+    fn rests(&self) {
+        self.shared.studio.rest();
+    }
+
     fn damaged(&self) {
         self.shared.studio.watched().for_each(|track| track.tally().note_damage());
     }
 
     fn dropped(&self, count: u64) {
-        self.shared.studio.watched().for_each(|track| track.tally().drop_frames(count));
+        let every = self.shared.studio.watched().filter(|track| !track.is_capped());
+        every.for_each(|track| track.tally().drop_frames(count));
     }
 }

@@ -2,9 +2,11 @@
 //! first and the smaller ones from those.
 
 use std::cmp::Reverse;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use fanlight_bus::Publisher;
+use fanlight_protocol::MAX_PAYLOAD;
 use opencv::core::{Mat, MatTraitConst};
 
 use super::track::Track;
@@ -35,8 +37,9 @@ pub(super) struct Studio {
     buffers: Buffers,
     workshop: Workshop,
     jobs: OnceLock<Jobs>,
-    /// Why a picture could not be encoded last.
-    refused: HandOver<EncodeError>,
+    /// Why a picture could not go out, and whether one did, since that was told last.
+    refused: HandOver<String>,
+    published: AtomicBool,
 }
 
 /// What the workshop is asked to do.
@@ -76,6 +79,7 @@ impl Studio {
             workshop: workshop.clone(),
             jobs: OnceLock::new(),
             refused: HandOver::default(),
+            published: AtomicBool::new(false),
         });
         studio.jobs.get_or_init(|| Jobs::of(&studio));
         studio
@@ -101,65 +105,98 @@ impl Studio {
         &self.buffers
     }
 
+    /// Somebody begins to watch one of the tracks: shall be shown a picture, also one that is the same as the last.
+    pub(super) fn begin_anew(&self) {
+        self.same().forget();
+    }
+
+    /// Nobody watches for a while: lets go of what is kept for the next pictures.
+    pub(super) fn rest(&self) {
+        self.place.take();
+        self.buffers.clear();
+        self.same().forget();
+        self.tracks.iter().for_each(Track::rest);
+    }
+
     /// Takes a picture from the source. Called on the source's thread.
     ///
     /// # Errors
     /// Where it is damaged.
     pub(super) fn take(&self, frame: RawFrame, status: &Status) -> Result<(), SourceError> {
-        if let Some(error) = self.refused.take() {
-            status.refused(&error.to_string());
-        }
+        self.tell(status);
         let RawFrame { picture, taken } = frame;
-        let same = self.same.lock().unwrap_or_else(PoisonError::into_inner).skips(&picture);
-        if same {
+        let (picture, size) = looked_through(picture)?;
+        status.measures(self.turn.size(size));
+        // Who came in the meantime has the next one.
+        let watched: Vec<&Track> = self.watched().collect();
+        if watched.is_empty() || self.same().skips(&picture) {
             self.give_back(picture);
             return Ok(());
         }
-        let undeveloped = match picture {
-            Picture::Pixels(pixels) => {
-                let size = pixels::size_of(&pixels);
-                Undeveloped { picture: Picture::Pixels(pixels), size, taken, passed_on: false }
+        let is_jpeg = matches!(picture, Picture::Jpeg(_));
+        let passed_on = is_jpeg && self.passes_jpegs_on();
+        let full = watched.iter().find(|track| passed_on && track.is_full());
+        let all_done = passed_on && watched.iter().all(|track| track.is_full());
+        let due = full.filter(|track| track.is_due(taken.captured_at));
+        match (picture, due) {
+            (Picture::Jpeg(payload), Some(full)) if all_done => {
+                self.pass_on(full, payload, size, taken);
             }
-            Picture::Jpeg(bytes) => self.take_jpeg(bytes, taken)?,
-        };
-        status.measures(self.turn.size(undeveloped.size));
-        status.published();
-        let passed_on = undeveloped.passed_on;
-        if self.watched().any(|track| !(passed_on && track.is_full())) {
-            self.put(undeveloped);
-        } else {
-            self.give_back(undeveloped.picture);
+            (picture, _) if all_done => self.give_back(picture),
+            (picture, due) => {
+                if let (Picture::Jpeg(bytes), Some(full)) = (&picture, due) {
+                    self.pass_on(full, bytes.clone(), size, taken);
+                }
+                self.put(Undeveloped { picture, size, taken, passed_on });
+            }
         }
         Ok(())
     }
 
-    /// A camera's own JPEG: onto the bus as it is, where it may.
-    fn take_jpeg(&self, bytes: Vec<u8>, taken: Taken) -> Result<Undeveloped, SourceError> {
-        let damaged = |damage: camera_jpeg::Damage| SourceError::NotAVideo(damage.to_string());
-        let Whole { bytes, width, height } = camera_jpeg::whole(bytes).map_err(damaged)?;
-        let passed_on = self.passes_jpegs_on();
-        let full = self.watched().find(|track| passed_on && track.is_full());
-        if let Some(full) = full.filter(|full| full.is_due(taken.captured_at)) {
-            let others = self.watched().any(|track| !track.is_full());
-            let payload = if others { bytes.clone() } else { Vec::new() };
-            let (payload, bytes) = if others { (payload, bytes) } else { (bytes, payload) };
-            full.publish(Frame { payload, taken, width, height });
-            let picture = Picture::Jpeg(bytes);
-            return Ok(Undeveloped { picture, size: (width, height), taken, passed_on });
+    /// A camera's own JPEG: onto the bus as it is.
+    fn pass_on(&self, full: &Track, payload: Vec<u8>, (width, height): Size, taken: Taken) {
+        match payload.len() {
+            length if length > MAX_PAYLOAD => {
+                full.tally().note_damage();
+                self.refused.put(EncodeError::TooLarge(length).to_string());
+            }
+            _ if full.publish(Frame { payload, taken, width, height }) => self.note_published(),
+            _ => {}
         }
-        let picture = Picture::Jpeg(bytes);
-        Ok(Undeveloped { picture, size: (width, height), taken, passed_on })
+    }
+
+    /// What became of the pictures before: one that went out is good news, whatever else did not.
+    fn tell(&self, status: &Status) {
+        let refused = self.refused.take();
+        if self.published.swap(false, Ordering::Relaxed) {
+            status.published();
+        } else if let Some(reason) = refused {
+            status.refused(&reason);
+        }
+    }
+
+    fn note_published(&self) {
+        self.published.store(true, Ordering::Relaxed);
+    }
+
+    /// Those watched who still wait for a picture.
+    fn waiting(&self, passed_on: bool) -> impl Iterator<Item = &Track> {
+        self.watched().filter(move |track| !(passed_on && track.is_full()))
     }
 
     fn put(&self, undeveloped: Undeveloped) {
         if let Some(overtaken) = self.place.put(undeveloped) {
-            let missed = self.watched().filter(|track| !(overtaken.passed_on && track.is_full()));
+            let missed = self.waiting(overtaken.passed_on).filter(|track| !track.is_capped());
             missed.for_each(|track| track.tally().drop_frames(1));
             self.give_back(overtaken.picture);
         }
         if let Some(jobs) = self.jobs.get() {
             self.workshop.ask(&jobs.scale);
         }
+    }
+
+    fn same(&self) -> MutexGuard<'_, Same> {
+        self.same.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn give_back(&self, picture: Picture) {
@@ -171,9 +208,10 @@ impl Studio {
     /// Makes the newest picture into the pixels of all renditions that want it. Done by the workshop.
     fn develop(&self) {
         let Some(undeveloped) = self.place.take() else { return };
+        let passed_on = undeveloped.passed_on;
         if let Err(error) = self.develop_one(undeveloped) {
-            tracing::debug!(%error, "a picture could not be made into pixels");
-            self.watched().for_each(|track| track.tally().note_damage());
+            self.waiting(passed_on).for_each(|track| track.tally().note_damage());
+            self.refused.put(format!("the pictures cannot be decoded: {}", error.message));
         }
     }
 
@@ -243,9 +281,28 @@ impl Studio {
     }
 
     fn encode(&self, at: usize) {
-        if let Err(error) = self.tracks[at].develop() {
-            self.tracks[at].tally().drop_frames(1);
-            self.refused.put(error);
+        match self.tracks[at].develop() {
+            Ok(true) => self.note_published(),
+            Ok(false) => {}
+            Err(error) => {
+                self.tracks[at].tally().note_damage();
+                self.refused.put(error.to_string());
+            }
+        }
+    }
+}
+
+/// A picture and its size; a JPEG is looked through for that.
+fn looked_through(picture: Picture) -> Result<(Picture, Size), SourceError> {
+    match picture {
+        Picture::Pixels(pixels) => {
+            let size = pixels::size_of(&pixels);
+            Ok((Picture::Pixels(pixels), size))
+        }
+        Picture::Jpeg(bytes) => {
+            let Whole { bytes, width, height } = camera_jpeg::whole(bytes)
+                .map_err(|damage| SourceError::NotAVideo(damage.to_string()))?;
+            Ok((Picture::Jpeg(bytes), (width, height)))
         }
     }
 }

@@ -8,6 +8,7 @@ use fanlight_bus::{Publisher, TrackPublisher};
 use fanlight_protocol::{Codec, Topic, TrackEntry, TrackName};
 use opencv::core::Mat;
 
+use crate::encode::EncodeError;
 use crate::encode::jpeg::JpegEncoder;
 use crate::hand_over::{Buffers, HandOver};
 use crate::meter::Meter;
@@ -23,6 +24,7 @@ use fanlight_protocol::{StreamName, Timestamp};
 pub(super) struct Track {
     topic: Topic,
     measure: Measure,
+    capped: bool,
     watched: AtomicBool,
     tally: Arc<Tally>,
     /// Pixels of this rendition's size that wait to be encoded.
@@ -53,6 +55,7 @@ impl Track {
         Self {
             topic,
             measure: settings.measure,
+            capped: settings.fps.is_some(),
             watched: AtomicBool::new(false),
             tally,
             place: HandOver::default(),
@@ -87,9 +90,14 @@ impl Track {
         self.measure.of(full)
     }
 
-    /// Whether its pictures are as large as the source's.
+    /// Whether it is the full rendition, which a source's own JPEG goes out as.
     pub(super) fn is_full(&self) -> bool {
-        self.measure == Measure::FULL
+        self.topic.track == TrackName::full_jpeg()
+    }
+
+    /// Whether it may have fewer pictures than the source: what it misses need not have been meant for it.
+    pub(super) fn is_capped(&self) -> bool {
+        self.capped
     }
 
     /// Whether a picture captured then is one of its own: it may have fewer than the source.
@@ -110,22 +118,27 @@ impl Track {
         }
     }
 
-    /// Encodes and publishes the newest picture.
+    /// Lets go of what is kept for the next picture.
+    pub(super) fn rest(&self) {
+        self.place.take();
+        self.buffers.clear();
+    }
+
+    /// Encodes and publishes the newest picture; returns whether one went out.
     ///
     /// # Errors
     /// Why it cannot be encoded.
-    pub(super) fn develop(&self) -> Result<(), crate::encode::EncodeError> {
-        let Some((pixels, taken)) = self.place.take() else { return Ok(()) };
+    pub(super) fn develop(&self) -> Result<bool, EncodeError> {
+        let Some((pixels, taken)) = self.place.take() else { return Ok(false) };
         let mut way_out = lock(&self.way_out);
         let encoded = way_out.encoder.encode(&pixels, taken);
         self.buffers.recycle(pixels);
-        way_out.outlet.publish(encoded?);
-        Ok(())
+        Ok(way_out.outlet.publish(encoded?))
     }
 
-    /// Publishes a picture that is encoded already.
-    pub(super) fn publish(&self, frame: Frame) {
-        lock(&self.way_out).outlet.publish(frame);
+    /// Publishes a picture that is encoded already; returns whether it went out.
+    pub(super) fn publish(&self, frame: Frame) -> bool {
+        lock(&self.way_out).outlet.publish(frame)
     }
 
     /// What the catalog says of it, for a source of this size.

@@ -27,7 +27,7 @@ impl Overlay {
         Self { zone, name: name.to_string() }
     }
 
-    /// Writes into a picture captured then: name and time, along its lower edge.
+    /// Writes into a picture captured then: name and time, along its upper edge: pages write along the lower one.
     ///
     /// # Errors
     /// When OpenCV cannot, for want of memory.
@@ -41,7 +41,7 @@ impl Overlay {
         if letter < LOWEST {
             return Ok(());
         }
-        let at = Point::new(letter as i32, (height - letter) as i32);
+        let at = Point::new(letter as i32, (2.0 * letter) as i32);
         // Dark around light can be read on anything.
         let stroke = (letter / 10.0).round().max(1.0) as i32;
         for (colour, thickness) in [(Scalar::all(16.0), stroke + 2), (Scalar::all(240.0), stroke)] {
@@ -86,14 +86,14 @@ mod tests {
     }
 
     #[test]
-    fn it_keeps_to_the_lower_edge_and_within_the_picture() {
+    fn it_keeps_to_the_upper_edge_and_within_the_picture() {
         for (width, height) in [(1280, 720), (240, 720), (640, 90)] {
             let bytes = written(width, height);
             let row = width as usize * 3;
             let touched = |line: &[u8]| line.iter().any(|&byte| byte != 128);
             let lines: Vec<bool> = bytes.chunks(row).map(touched).collect();
             assert!(lines.iter().any(|&touched| touched), "{width}x{height}");
-            assert!(!lines[..lines.len() / 2].iter().any(|&touched| touched), "{width}x{height}");
+            assert!(!lines[lines.len() / 2..].iter().any(|&touched| touched), "{width}x{height}");
             let ends = |line: &[u8]| touched(&line[row - 3..]);
             assert!(!bytes.chunks(row).any(ends), "{width}x{height} is written to its very edge");
         }

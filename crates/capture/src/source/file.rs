@@ -70,7 +70,7 @@ impl File {
         let interval = Duration::from_secs_f64(1.0 / fps);
         let (width, height) = (video.get(CAP_PROP_FRAME_WIDTH)?, video.get(CAP_PROP_FRAME_HEIGHT)?);
         let description = format!("file of {width}x{height} at {fps:.4} fps");
-        let about = About { description, interval: Some(interval) };
+        let about = About { description, interval: Some(interval), recorded: true };
         let pacing = Pacing::new(interval);
         Ok(Self { path: path.into(), looped, about, video, read: 0, pacing, stop })
     }

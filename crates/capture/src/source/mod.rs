@@ -26,6 +26,7 @@ use fanlight_protocol::{StreamName, Timestamp};
 
 use crate::hand_over::Buffers;
 use crate::picture::Picture;
+use crate::stall;
 pub use error::SourceError;
 pub use spec::SourceSpec;
 
@@ -62,6 +63,16 @@ pub struct About {
     pub description: String,
     /// The time from picture to picture, where it is known.
     pub interval: Option<Duration>,
+    /// Whether it is played at its own pace, which may have pauses.
+    pub recorded: bool,
+}
+
+impl About {
+    /// The silence after which it is stalled.
+    pub fn silence(&self) -> Duration {
+        let longest = if self.recorded { pacing::LONGEST_STEP } else { Duration::ZERO };
+        stall::limit(self.interval).max(longest)
+    }
 }
 
 /// A picture the source holds, not yet made into pixels.

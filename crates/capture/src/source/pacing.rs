@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// A step between two stamps longer than this is a gap in the recording, not a wait anybody wants to sit through.
-const LONGEST_STEP: Duration = Duration::from_secs(10);
+pub(super) const LONGEST_STEP: Duration = Duration::from_secs(10);
 /// So late, catching up by skipping has failed (the machine cannot decode so fast), and the schedule starts anew.
 /// Otherwise every picture would be late, and so none would be shown.
 const HOPELESS: Duration = Duration::from_millis(500);
@@ -65,7 +65,9 @@ impl Pacing {
     /// From one stamp to the next, where that is a believable step forward.
     fn step(&self, from: Duration, to: Duration) -> Duration {
         match to.checked_sub(from) {
-            Some(step) if step > Duration::ZERO && step <= LONGEST_STEP => step,
+            Some(step) if step > Duration::ZERO && step <= LONGEST_STEP.max(self.interval * 2) => {
+                step
+            }
             _ => self.interval,
         }
     }

@@ -11,6 +11,10 @@ use tempfile::TempDir;
 
 use crate::harness::{capture, make_clip_as, viewer};
 
+/// What makes every picture of a clip the same.
+const STILL: [&str; 8] =
+    ["-vf", "trim=end_frame=1,loop=-1:1", "-c:v", "mjpeg", "-q:v", "5", "-pix_fmt", "yuvj420p"];
+
 /// A clip of JPEGs, of so many pictures, and the JPEGs in it.
 fn jpeg_clip(folder: &TempDir, pictures: u32) -> (PathBuf, Vec<Vec<u8>>) {
     let clip = folder.path().join("clip.avi");
@@ -109,9 +113,7 @@ fn smaller_renditions_are_made_of_them() {
 fn pictures_that_do_not_change_are_skipped_but_not_for_ever() {
     let folder = tempfile::tempdir().unwrap();
     let clip = folder.path().join("still.avi");
-    let still =
-        ["-vf", "trim=end_frame=1,loop=-1:1", "-c:v", "mjpeg", "-q:v", "5", "-pix_fmt", "yuvj420p"];
-    make_clip_as(&clip, 10, &still);
+    make_clip_as(&clip, 10, &STILL);
     let capture = capture(&[&stream(&clip, "#drop-same=3")]);
     let mut viewer = viewer(&capture);
     viewer.watch("clip");
@@ -119,4 +121,32 @@ fn pictures_that_do_not_change_are_skipped_but_not_for_ever() {
         let micros = pair[1].captured_at.micros_from(pair[0].captured_at);
         assert!((micros - 400_000).abs() < 50_000, "{micros} µs: every fourth of ten a second");
     }
+}
+
+#[test]
+fn whoever_comes_is_shown_a_still_picture_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let clip = folder.path().join("still.avi");
+    make_clip_as(&clip, 10, &STILL);
+    let capture = capture(&[&stream(&clip, "#drop-same=1000")]);
+    let mut viewer = viewer(&capture);
+    for _ in 0..2 {
+        viewer.watch("clip");
+        viewer.frames("clip", 1);
+        viewer.unwatch("clip");
+        viewer.until("clip", StreamState::Idle);
+    }
+}
+
+#[test]
+fn another_rendition_of_the_same_size_has_its_pictures_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let (clip, jpegs) = jpeg_clip(&folder, 3);
+    let capture = capture(&[&stream(&clip, "#rendition=small=100%,quality=5")]);
+    let mut viewer = viewer(&capture);
+    viewer.watch("clip");
+    viewer.watch("clip/small");
+    let small = viewer.frames("clip/small", 2);
+    assert!(small.iter().all(|frame| frame.payload.len() < jpegs[0].len() / 2));
+    assert!(jpegs.iter().any(|jpeg| **jpeg == *viewer.frames("clip", 1)[0].payload));
 }

@@ -12,7 +12,7 @@ use fanlight_capture::picture::Picture;
 use fanlight_capture::shift::MOST_STRAYS;
 use fanlight_capture::source::{About, Grabbed, Opener, Source, SourceError};
 use fanlight_program::stop::Shutdown;
-use fanlight_protocol::StreamState;
+use fanlight_protocol::{StreamEntry, StreamState};
 use opencv::core::{CV_8UC3, Mat, Scalar};
 
 use crate::harness::{capture_from, viewer};
@@ -72,24 +72,23 @@ impl Opener for Driver {
     }
 }
 
-/// The stream `bad` is stuck so many times, all others never.
+/// The streams named `bad…` are stuck so many times each, all others never.
 fn stuck(times: usize) -> impl Fn(&StreamSettings) -> Box<dyn Opener + Send> {
-    let times = Arc::new(AtomicUsize::new(times));
     move |stream| {
-        let times = match stream.name.as_str() {
-            "bad" => times.clone(),
-            _ => Arc::default(),
-        };
-        Box::new(Driver { times })
+        let times = if stream.name.as_str().starts_with("bad") { times } else { 0 };
+        Box::new(Driver { times: Arc::new(AtomicUsize::new(times)) })
     }
+}
+
+fn is_stuck(entry: &StreamEntry) -> bool {
+    entry.state == StreamState::Offline && entry.reason.contains("stuck reading")
 }
 
 #[test]
 fn a_stuck_thread_is_left_to_itself_and_another_brings_the_picture_back() {
-    let capture = capture_from(&["bad=test", "good=test"], stuck(2));
+    let capture = capture_from(&["bad=test", "good=test"], stuck(1));
     let mut viewer = viewer(&capture);
-    let told = |entry: &fanlight_protocol::StreamEntry| entry.reason.contains("stuck reading");
-    assert_eq!(viewer.until_so("bad", "the reason", told).state, StreamState::Offline);
+    viewer.until_so("bad", "the reason", is_stuck);
     viewer.watch("good");
     viewer.watch("bad");
     viewer.until("bad", StreamState::Live);
@@ -97,7 +96,18 @@ fn a_stuck_thread_is_left_to_itself_and_another_brings_the_picture_back() {
 }
 
 #[test]
+fn a_source_that_is_stuck_again_and_again_takes_no_other_with_it() {
+    let capture = capture_from(&["bad=test", "good=test"], stuck(usize::MAX));
+    let mut viewer = viewer(&capture);
+    viewer.watch("good");
+    // As many pictures as take longer than eight threads would be waited for.
+    assert_eq!(viewer.frames("good", 150).len(), 150);
+    viewer.until_so("bad", "the reason", is_stuck);
+}
+
+#[test]
 fn too_many_of_them_end_the_program_with_a_word() {
-    let failure = capture_from(&["bad=test"], stuck(usize::MAX)).failure();
+    let bad = ["bad1=test", "bad2=test", "bad3=test", "bad4=test"];
+    let failure = capture_from(&bad, stuck(usize::MAX)).failure();
     assert!(failure.contains(&format!("{MOST_STRAYS} threads are stuck")), "{failure}");
 }

@@ -87,6 +87,7 @@ impl Exec {
         let about = About {
             description: format!("{} of a command", kind.name()),
             interval: Some(rhythm.interval()),
+            recorded: false,
         };
         Ok(Self { about, running, pictures, rhythm, chunk, stop })
     }

@@ -47,8 +47,11 @@ impl TestPicture {
     /// # Errors
     /// When OpenCV cannot paint the background, for want of memory.
     pub fn new(name: &StreamName, mode: Mode, stop: Shutdown) -> Result<Self, SourceError> {
-        let about =
-            About { description: format!("test picture {mode}"), interval: Some(mode.interval()) };
+        let about = About {
+            description: format!("test picture {mode}"),
+            interval: Some(mode.interval()),
+            recorded: false,
+        };
         let grabbed = Stamp { number: 0, time: Timestamp::default() };
         let painter = Painter::new(name, mode)?;
         let schedule = Schedule::new(Instant::now(), mode.fps);

@@ -95,7 +95,7 @@ impl Connection {
             return Some(parts.interval());
         }
         let rate = f64::from(self.input.stream(self.stream)?.avg_frame_rate());
-        (0.05..1000.0).contains(&rate).then(|| Duration::from_secs_f64(1.0 / rate))
+        (0.01..1000.0).contains(&rate).then(|| Duration::from_secs_f64(1.0 / rate))
     }
 
     /// In words, for the log.

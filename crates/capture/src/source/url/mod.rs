@@ -133,7 +133,8 @@ impl Live {
         let connection = Connection::open(&place, stop.clone())?;
         let form = Form::new(&connection)?;
         let interval = connection.interval();
-        let about = About { description: connection.description(), interval };
+        let recorded = !connection.is_live();
+        let about = About { description: connection.description(), interval, recorded };
         let timing = Timing::new(&connection);
         Ok(Self {
             place,
@@ -260,7 +261,8 @@ impl Source for Live {
                 }
                 Moment::Due(due) => clock::at(due),
                 Moment::Past => {
-                    skipped += 1;
+                    // What is live and past lay there before anybody could have taken it.
+                    skipped += u64::from(self.about.recorded);
                     continue;
                 }
             };
@@ -304,6 +306,9 @@ impl fmt::Debug for Live {
     }
 }
 
+/// No more addresses of a host are tried: usually there is one of each version of IP.
+const MOST_ADDRESSES: usize = 4;
+
 /// Whether somebody still listens at a URL.
 ///
 /// # Errors
@@ -311,11 +316,13 @@ impl fmt::Debug for Live {
 pub fn look(url: &Masked) -> Result<(), SourceError> {
     let Some(host) = trouble::Host::of(url) else { return Ok(()) };
     let addresses = host.address().to_socket_addrs();
-    let mut addresses = addresses.map_err(|_| SourceError::HostNotFound(host.to_string()))?;
-    let Some(address) = addresses.next() else {
-        return Err(SourceError::HostNotFound(host.to_string()));
-    };
-    TcpStream::connect_timeout(&address, connection::CONNECT_WITHIN)
-        .map(drop)
-        .map_err(|error| trouble::of_connecting(&error, &host))
+    let addresses = addresses.map_err(|_| SourceError::HostNotFound(host.to_string()))?;
+    let mut reason = SourceError::HostNotFound(host.to_string());
+    for address in addresses.take(MOST_ADDRESSES) {
+        match TcpStream::connect_timeout(&address, connection::CONNECT_WITHIN) {
+            Ok(_) => return Ok(()),
+            Err(error) => reason = trouble::of_connecting(&error, &host),
+        }
+    }
+    Err(reason)
 }

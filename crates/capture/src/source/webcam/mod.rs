@@ -121,7 +121,7 @@ impl Webcam {
         let given = describe(&camera, &given, gives_jpegs)?;
         let wanted = format.map_or(String::new(), |format| format + " ");
         let description = format!("camera gives {given} (asked for {wanted}{})", asked.mode);
-        let about = About { description, interval };
+        let about = About { description, interval, recorded: false };
         let mut cameras = Vector::new();
         cameras.push(camera);
         let interval = interval.unwrap_or(asked.mode.interval());
