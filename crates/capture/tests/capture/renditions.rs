@@ -55,3 +55,27 @@ fn a_rendition_with_a_lower_rate_has_fewer_pictures() {
         assert!(numbers >= 2, "{numbers} pictures of the source later");
     }
 }
+
+#[test]
+fn a_source_that_changes_its_size_midway_goes_on_in_all_of_them() {
+    let clip = |size, rate| {
+        format!(
+            "ffmpeg -v error -re -f lavfi -i testsrc2=size={size}:rate={rate} -frames:v 20 -c:v mjpeg -f mjpeg -"
+        )
+    };
+    let command = format!("cam=exec:{}; {}", clip("320x180", 20), clip("240x320", 20));
+    let capture = capture(&[&command]);
+    let mut viewer = viewer(&capture);
+    viewer.watch("cam");
+    viewer.watch("cam/half");
+    let mut sizes = Vec::new();
+    while sizes.last() != Some(&(240, 320)) {
+        let frame = &viewer.frames("cam", 1)[0];
+        sizes.push((frame.width, frame.height));
+    }
+    assert_eq!(sizes[0], (320, 180));
+    let half = viewer.frames("cam/half", 3);
+    assert!(half.iter().any(|frame| (frame.width, frame.height) == (120, 160)));
+    let measured = |entry: &fanlight_protocol::StreamEntry| entry.tracks[1].width == 120;
+    viewer.until_so("cam", "the new size", measured);
+}
