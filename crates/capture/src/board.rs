@@ -14,7 +14,7 @@ use crate::shift::MOST_STRAYS;
 /// Rates are worth telling so often.
 const TELL_EVERY: Duration = Duration::from_secs(1);
 /// How often to look for a request to stop and for sources that are stuck.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// A look that comes later than this was held up.
 const HELD_UP: Duration = Duration::from_secs(1);
 /// Changes that come in a bundle, as at the start, are told together.

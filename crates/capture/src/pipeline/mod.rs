@@ -36,6 +36,7 @@ use studio::Studio;
 /// More than this dropped for want of time is worth telling, once so many pictures were looked at.
 const TOLERATED_PERCENT: u64 = 10;
 const FEW: u64 = 30;
+const TOO_SLOW: &str = "this machine is too slow for every picture";
 
 /// Makes what opens a stream's source.
 pub type Openers = dyn Fn(&StreamSettings) -> Box<dyn Opener + Send>;
@@ -199,16 +200,16 @@ impl Pipeline {
         let least = if self.too_slow { 0 } else { TOLERATED_PERCENT };
         let is_live = report.state == StreamState::Live && reason.is_empty();
         let slow = slow.filter(|share| is_live && share.whole() >= FEW && share.percent() > least);
-        if let Some(share) = &slow {
-            reason = format!(
-                "this machine is too slow for every picture: {} % are dropped",
-                share.percent()
-            );
+        if slow.is_some() {
+            // Without numbers: everybody is told of every change.
+            TOO_SLOW.clone_into(&mut reason);
         }
         if std::mem::replace(&mut self.too_slow, slow.is_some()) != slow.is_some() {
             let stream = status.name();
             match &slow {
-                Some(_) => tracing::warn!(%stream, "{reason}"),
+                Some(share) => {
+                    tracing::warn!(%stream, "{TOO_SLOW}: {} % are dropped", share.percent());
+                }
                 None => tracing::info!(%stream, "fast enough for every picture again"),
             }
         }
