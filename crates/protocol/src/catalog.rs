@@ -84,7 +84,7 @@ pub struct TrackEntry {
     pub bitrate: u64,
     /// Frames published in this epoch.
     pub published: u64,
-    /// Frames that the publisher dropped before publishing in this epoch, because it was too slow.
+    /// Frames that the publisher dropped before publishing in this epoch: it was too slow, or they came damaged.
     pub dropped: u64,
 }
 

@@ -290,16 +290,22 @@ mod tests {
 
     proptest! {
         #[test]
-        fn rubbish_is_refused_or_has_an_end(mut bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
-            for start in [&[][..], &[0xff, SOI], &[0xff, SOI, 0xff, 0xc0, 0, 11, 8, 0, 9, 0, 9, 1, 1, 0x11, 0]] {
-                let mut rubbish = start.to_vec();
-                rubbish.append(&mut bytes.clone());
+        fn rubbish_is_refused_or_has_an_end(
+            bytes in proptest::collection::vec(any::<u8>(), 0..600),
+            wounds in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 0..8),
+        ) {
+            let mut wounded = encoded(16, 16, false);
+            for (at, byte) in wounds {
+                let at = at.index(wounded.len());
+                wounded[at] = byte;
+            }
+            let begun = [&[0xff, SOI, 0xff, 0xc0, 0, 11, 8, 0, 9, 0, 9, 1, 1, 0x11, 0], &bytes[..]];
+            for rubbish in [wounded, begun.concat(), [&[0xff, SOI], &bytes[..]].concat(), bytes.clone()] {
                 if let Ok(whole) = whole(rubbish) {
                     prop_assert!(whole.bytes.ends_with(&[0xff, EOI]));
                     prop_assert!(whole.width > 0 && whole.height > 0);
                 }
             }
-            bytes.clear();
         }
     }
 }

@@ -78,7 +78,9 @@ impl Demand {
     pub fn set(&self, watched: bool) {
         let track = &self.shared.studio.tracks()[self.track];
         if track.set_watched(watched) {
-            self.shared.studio.begin_anew();
+            if watched {
+                self.shared.studio.begin_anew();
+            }
             self.shared.viewers.change(watched);
             tracing::debug!(topic = %track.topic(), watched, "demand");
             self.bell.ring();
@@ -194,12 +196,13 @@ impl Pipeline {
         let report = status.report(viewers.any());
         let metered = studio.tracks().iter().zip(&mut self.meters);
         let tracks = metered.map(|(track, meter)| track.entry(report.size, meter, now)).collect();
-        let slow = self.meters.iter().map(Meter::dropped_share).max_by_key(Share::percent);
         let mut reason = report.reason;
         // It begins where many are dropped, and is over when none is any more.
         let least = if self.too_slow { 0 } else { TOLERATED_PERCENT };
         let is_live = report.state == StreamState::Live && reason.is_empty();
-        let slow = slow.filter(|share| is_live && share.whole() >= FEW && share.percent() > least);
+        let shares = self.meters.iter().map(Meter::dropped_share);
+        let worst = shares.filter(|share| share.whole() >= FEW).max_by_key(Share::percent);
+        let slow = worst.filter(|share| is_live && share.percent() > least);
         if slow.is_some() {
             // Without numbers: everybody is told of every change.
             TOO_SLOW.clone_into(&mut reason);

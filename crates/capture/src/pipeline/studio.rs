@@ -96,7 +96,7 @@ impl Studio {
     }
 
     /// Whether a camera's own JPEG can be passed on as it is.
-    pub(super) fn passes_jpegs_on(&self) -> bool {
+    fn passes_jpegs_on(&self) -> bool {
         !self.reencode && self.turn.is_none() && self.overlay.is_none()
     }
 

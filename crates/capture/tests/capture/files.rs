@@ -4,13 +4,11 @@ use std::fs;
 
 use fanlight_protocol::StreamState;
 
-use crate::harness::{capture, make_clip, viewer};
+use crate::harness::{capture, clip, viewer};
 
 #[test]
 fn a_file_plays_at_its_own_pace_and_over_its_end() {
-    let folder = tempfile::tempdir().unwrap();
-    let clip = folder.path().join("clip.mp4");
-    make_clip(&clip, 5);
+    let (_folder, clip) = clip(5);
     let capture = capture(&[&format!("clip={}", clip.display())]);
     let mut viewer = viewer(&capture);
     viewer.watch("clip");
@@ -25,9 +23,7 @@ fn a_file_plays_at_its_own_pace_and_over_its_end() {
 
 #[test]
 fn a_file_that_is_not_looped_ends() {
-    let folder = tempfile::tempdir().unwrap();
-    let clip = folder.path().join("clip.mp4");
-    make_clip(&clip, 3);
+    let (_folder, clip) = clip(3);
     let capture = capture(&[&format!("clip={}?loop=0", clip.display())]);
     let mut viewer = viewer(&capture);
     viewer.until("clip", StreamState::Idle);
@@ -38,13 +34,11 @@ fn a_file_that_is_not_looped_ends() {
 
 #[test]
 fn a_deleted_file_is_offline_and_comes_back_with_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let clip = folder.path().join("clip.mp4");
-    make_clip(&clip, 3);
+    let (_folder, clip) = clip(3);
     let capture = capture(&[&format!("clip={}", clip.display())]);
     let mut viewer = viewer(&capture);
     viewer.until("clip", StreamState::Idle);
-    let kept = folder.path().join("kept.mp4");
+    let kept = clip.with_file_name("kept.mp4");
     fs::rename(&clip, &kept).unwrap();
     let gone = viewer.until_offline("clip");
     assert_eq!(gone.reason, format!("not found: {}", clip.display()));

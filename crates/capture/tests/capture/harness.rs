@@ -1,7 +1,7 @@
 //! The vocabulary of the tests: a capture that runs, and a viewer of it on the bus.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use std::sync::mpsc::{self, Receiver};
@@ -229,6 +229,14 @@ pub(crate) fn claimed_off(frames: &[IncomingFrame]) -> i64 {
     let mut off: Vec<i64> = frames.iter().map(off).collect();
     off.sort_unstable();
     off[off.len() / 2]
+}
+
+/// A clip of so many pictures at 10 a second, in a folder that goes with it.
+pub(crate) fn clip(pictures: u32) -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("clip.mp4");
+    make_clip(&path, pictures);
+    (folder, path)
 }
 
 /// Makes a clip of so many pictures at 10 a second.

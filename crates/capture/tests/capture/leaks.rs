@@ -19,7 +19,7 @@ use fanlight_capture::supervisor::{self, Audience, Keeping};
 use fanlight_program::stop::Shutdown;
 use opencv::core::Mat;
 
-use crate::harness::make_clip;
+use crate::harness::clip;
 
 const TIMES: u64 = 1000;
 /// By then everything that is kept for good is there.
@@ -177,8 +177,6 @@ fn a_file_that_is_opened_a_thousand_times_leaves_nothing_behind() {
     if !is_alone() {
         return alone("leaks::a_file_that_is_opened_a_thousand_times_leaves_nothing_behind");
     }
-    let folder = tempfile::tempdir().unwrap();
-    let clip = folder.path().join("clip.mp4");
-    make_clip(&clip, 1);
+    let (_folder, clip) = clip(1);
     opened_again_and_again(&format!("{}?loop=0", clip.display()));
 }

@@ -1,11 +1,10 @@
 //! What nobody watches costs nothing, and is back at once.
 
-use std::fs;
 use std::time::{Duration, Instant};
 
 use fanlight_protocol::StreamState;
 
-use crate::harness::{capture, make_clip, stamp, viewer};
+use crate::harness::{capture, clip, stamp, viewer};
 
 #[test]
 fn the_first_viewer_of_a_resting_stream_has_a_picture_at_once() {
@@ -25,9 +24,7 @@ fn the_first_viewer_of_a_resting_stream_has_a_picture_at_once() {
 
 #[test]
 fn a_file_pauses_where_it_is() {
-    let folder = tempfile::tempdir().unwrap();
-    let clip = folder.path().join("clip.mp4");
-    make_clip(&clip, 30);
+    let (_folder, clip) = clip(30);
     let capture = capture(&[&format!("clip={}?loop=0", clip.display())]);
     let mut viewer = viewer(&capture);
     // Thirty pictures are three seconds. It rests for longer than it has left, and still has them.
@@ -45,18 +42,6 @@ fn a_file_pauses_where_it_is() {
     let entry = viewer.until("clip", StreamState::Ended);
     let all = entry.tracks[0].published + entry.tracks[0].dropped;
     assert!((27..=30).contains(&all), "{all} of 30; the first is looked at for its size only");
-}
-
-#[test]
-fn a_file_that_is_deleted_while_it_rests_is_offline() {
-    let folder = tempfile::tempdir().unwrap();
-    let clip = folder.path().join("clip.mp4");
-    make_clip(&clip, 3);
-    let capture = capture(&[&format!("clip={}", clip.display())]);
-    let mut viewer = viewer(&capture);
-    viewer.until("clip", StreamState::Idle);
-    fs::remove_file(&clip).unwrap();
-    assert!(viewer.until_offline("clip").reason.starts_with("not found: "));
 }
 
 #[test]
