@@ -9,8 +9,10 @@ use crate::wire::{self, WireError};
 
 /// Most streams one publisher may announce.
 pub const MAX_STREAMS: usize = 128;
-/// Most tracks one stream may have.
-pub const MAX_TRACKS: usize = 8;
+/// Most renditions one stream may have.
+pub const MAX_RENDITIONS: usize = 8;
+/// Most tracks one stream may have: each rendition in both codecs.
+pub const MAX_TRACKS: usize = 2 * MAX_RENDITIONS;
 /// Longest reason, publisher name or source, in bytes; longer ones are cut when they are announced.
 pub const MAX_TEXT: usize = 200;
 
@@ -130,7 +132,7 @@ impl StreamEntry {
             return Err(WireError::Invalid("a reason or source of more than 200 bytes"));
         }
         if self.tracks.len() > MAX_TRACKS {
-            return Err(WireError::Invalid("more than 8 tracks in one stream"));
+            return Err(WireError::Invalid("more than 16 tracks in one stream"));
         }
         if repeats(self.tracks.iter().map(|track| &track.name)) {
             return Err(WireError::Invalid("a track stands twice in one stream"));

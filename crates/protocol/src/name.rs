@@ -27,7 +27,7 @@ pub enum InvalidName {
     #[error("{0:?} is reserved: it asks the relay to choose, and names no rendition")]
     Reserved(String),
     /// Not a codec.
-    #[error("{0:?} is not a codec: jpeg or h264")]
+    #[error("{0:?} is not a codec: jpeg, h264, or auto where the relay may choose")]
     Codec(String),
     /// Not a track.
     #[error("{0:?} is not a track: RENDITION.CODEC, for example full.jpeg")]
@@ -113,6 +113,9 @@ pub enum Codec {
 }
 
 impl Codec {
+    /// The word that asks the relay to choose a codec.
+    pub const AUTO: &str = "auto";
+
     /// The name used in topics, URLs and JSON.
     pub fn as_str(self) -> &'static str {
         match self {

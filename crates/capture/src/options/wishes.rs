@@ -2,7 +2,7 @@
 
 use anyhow::{Context, bail, ensure};
 use fanlight_program::secret::Masked;
-use fanlight_protocol::catalog::MAX_TRACKS;
+use fanlight_protocol::catalog::MAX_RENDITIONS;
 use fanlight_protocol::{Rendition, StreamName};
 use serde::{Deserialize, Serialize};
 
@@ -180,6 +180,6 @@ fn renditions(
             None => all.push(settings),
         }
     }
-    ensure!(all.len() <= MAX_TRACKS, "a stream has {MAX_TRACKS} at most, full among them");
+    ensure!(all.len() <= MAX_RENDITIONS, "a stream has {MAX_RENDITIONS} at most, full among them");
     Ok(all)
 }

@@ -31,6 +31,11 @@ pub enum FromViewer {
         /// The frame.
         sequence: u64,
     },
+    /// I cannot decode what comes, and need a frame that stands alone.
+    Keyframe {
+        /// The subscription.
+        id: u32,
+    },
     /// How did the next frame come here? Answered with [`FromRelay::Journey`], right before that frame.
     Journey {
         /// The subscription.
@@ -55,9 +60,9 @@ pub struct Watch {
     /// Which rendition; absent: `full`. `auto`: the relay chooses, and chooses anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rendition: Option<RenditionWish>,
-    /// Which codec; absent: the relay chooses.
+    /// Which codec; absent: JPEG. `auto`: the relay chooses, once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub codec: Option<Codec>,
+    pub codec: Option<CodecWish>,
     /// At most so many frames a second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fps: Option<f64>,
@@ -109,6 +114,44 @@ impl From<RenditionWish> for String {
         match wish {
             RenditionWish::Auto => Rendition::AUTO.into(),
             RenditionWish::Exactly(rendition) => rendition.into(),
+        }
+    }
+}
+
+/// A codec by name, or `auto`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum CodecWish {
+    /// The relay chooses, once: the viewer decodes all there are.
+    Auto,
+    /// This one, and no other.
+    Exactly(Codec),
+}
+
+impl std::str::FromStr for CodecWish {
+    type Err = crate::name::InvalidName;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            Codec::AUTO => Ok(Self::Auto),
+            name => name.parse().map(Self::Exactly),
+        }
+    }
+}
+
+impl TryFrom<String> for CodecWish {
+    type Error = crate::name::InvalidName;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<CodecWish> for String {
+    fn from(wish: CodecWish) -> Self {
+        match wish {
+            CodecWish::Auto => Codec::AUTO.into(),
+            CodecWish::Exactly(codec) => codec.as_str().into(),
         }
     }
 }

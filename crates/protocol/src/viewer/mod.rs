@@ -5,7 +5,10 @@
 pub mod control;
 pub mod message;
 
-pub use control::{FromRelay, FromViewer, ListenEntry, StreamInfo, TrackInfo, ViewerState, Watch};
+pub use control::{
+    CodecWish, FromRelay, FromViewer, ListenEntry, RenditionWish, StreamInfo, TrackInfo,
+    ViewerState, Watch,
+};
 pub use message::{FRAME_HEADER_LEN, FrameMessage};
 
 /// The WebSocket subprotocol's name.

@@ -1,8 +1,8 @@
 //! One of everything that travels, with every field filled.
 
-use fanlight_protocol::viewer::control::RenditionWish;
 use fanlight_protocol::viewer::{
-    FrameMessage, FromRelay, FromViewer, ListenEntry, StreamInfo, TrackInfo, ViewerState, Watch,
+    CodecWish, FrameMessage, FromRelay, FromViewer, ListenEntry, RenditionWish, StreamInfo,
+    TrackInfo, ViewerState, Watch,
 };
 use fanlight_protocol::{
     Answer, Ask, Catalog, Codec, Epoch, FrameFlags, FrameHeader, Rendition, StreamEntry,
@@ -103,7 +103,7 @@ pub(crate) fn from_viewer() -> Vec<FromViewer> {
     let full = Watch {
         id: 2,
         rendition: Some(RenditionWish::Auto),
-        codec: Some(Codec::Jpeg),
+        codec: Some(CodecWish::Auto),
         fps: Some(12.5),
         ack: Some(true),
         buffer: Some(2.0),
@@ -116,6 +116,7 @@ pub(crate) fn from_viewer() -> Vec<FromViewer> {
         FromViewer::Watch(full),
         FromViewer::Unwatch { id: 1 },
         FromViewer::Ack { id: 1, sequence: 42 },
+        FromViewer::Keyframe { id: 1 },
         FromViewer::Journey { id: 1 },
         FromViewer::Clock { t0: 1234.5 },
         FromViewer::List,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fanlight_protocol::viewer::control::{RenditionWish, Watch};
+use fanlight_protocol::viewer::{CodecWish, RenditionWish, Watch};
 use fanlight_protocol::{Codec, Rendition, TrackName};
 use serde::Deserialize;
 
@@ -36,7 +36,7 @@ pub struct Query {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Wish {
     rendition: RenditionWish,
-    codec: Option<Codec>,
+    codec: CodecWish,
     /// The room in which it is shown.
     room: Room,
     /// Which of its frames, and when.
@@ -81,10 +81,7 @@ impl Wish {
     pub fn from_query(query: &Query) -> Result<Self, Refusal> {
         let bad = |error: fanlight_protocol::InvalidName| Refusal::bad_request(error.to_string());
         let rendition = query.rendition.as_deref().map(str::parse).transpose().map_err(bad)?;
-        let codec = match query.codec.as_deref() {
-            None | Some("auto") => None,
-            Some(codec) => Some(codec.parse().map_err(bad)?),
-        };
+        let codec = query.codec.as_deref().map(str::parse).transpose().map_err(bad)?;
         let room = Room { width: query.max_width, height: query.max_height };
         Self::new(rendition, codec, room, query.fps, query.buffer)
     }
@@ -100,7 +97,7 @@ impl Wish {
 
     fn new(
         rendition: Option<RenditionWish>,
-        codec: Option<Codec>,
+        codec: Option<CodecWish>,
         room: Room,
         fps: Option<f64>,
         buffer: Option<f64>,
@@ -116,6 +113,7 @@ impl Wish {
         }
         let behind = Duration::from_secs_f64(buffer.unwrap_or(0.0));
         let rendition = rendition.unwrap_or(RenditionWish::Exactly(Rendition::full()));
+        let codec = codec.unwrap_or(CodecWish::Exactly(Codec::Jpeg));
         Ok(Self { rendition, codec, room, manner: Manner { fps, behind } })
     }
 
@@ -124,7 +122,10 @@ impl Wish {
     /// # Errors
     /// 404 that names the tracks there are.
     pub fn of(&self, stream: &Stream) -> Result<Choice, Refusal> {
-        let codec = self.codec.unwrap_or(Codec::Jpeg);
+        let codec = match self.codec {
+            CodecWish::Auto => Codec::Jpeg,
+            CodecWish::Exactly(codec) => codec,
+        };
         Ok(match &self.rendition {
             RenditionWish::Auto => {
                 let auto = Auto::new(stream, codec, self.room);

@@ -194,6 +194,7 @@ impl Partner for Session {
                     subscription.acknowledge(sequence, heard_at);
                 }
             }
+            Ok(FromViewer::Keyframe { .. }) => {}
             Ok(FromViewer::Journey { id }) => {
                 if let Some(subscription) = self.subscription(id) {
                     subscription.tell_journey();
