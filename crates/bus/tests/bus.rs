@@ -41,12 +41,20 @@ impl Site {
 fn publisher_at(endpoint: Endpoint) -> Result<(Publisher, Receiver<(Topic, bool)>), BusError> {
     let (demand, demands) = mpsc::channel();
     let publisher = Publisher::start(PublisherOptions {
+        on_demand: Box::new(move |topic, on| drop(demand.send((topic.clone(), on)))),
+        ..options(endpoint)
+    })?;
+    Ok((publisher, demands))
+}
+
+fn options(endpoint: Endpoint) -> PublisherOptions {
+    PublisherOptions {
         endpoints: vec![endpoint],
         name: "test".into(),
         streams: 1,
-        on_demand: Box::new(move |topic, on| drop(demand.send((topic.clone(), on)))),
-    })?;
-    Ok((publisher, demands))
+        on_demand: Box::new(|_, _| {}),
+        on_keyframe: Box::new(|_| {}),
+    }
 }
 
 struct Listener {
@@ -378,4 +386,26 @@ fn one_subscriber_that_asks_for_the_catalog_all_the_time_takes_nothing_from_anot
         publish(&mut track, vec![0; 1000]);
         assert_eq!(honest.frame().sequence, sequence);
     }
+}
+
+#[test]
+fn a_keyframe_that_is_asked_for_is_asked_of_whoever_makes_the_track() {
+    let site = Site::new();
+    site.folder();
+    let (tell, asked) = mpsc::channel();
+    let publisher = Publisher::start(PublisherOptions {
+        on_keyframe: Box::new(move |topic| drop(tell.send(topic.clone()))),
+        ..options(site.endpoint("one"))
+    });
+    let publisher = publisher.unwrap();
+    let _track = publisher.track(topic("cam"));
+    publisher.announce(vec![entry("cam")]);
+    let listener = Listener::to(&[site.endpoint("one")]);
+    let id = listener.publisher_of("cam");
+    // Of a track that is not there nobody is told.
+    for name in ["nobody", "cam"] {
+        let Topic { stream, track } = topic(name);
+        listener.subscriber.ask(id, fanlight_protocol::Ask::Keyframe { stream, track });
+    }
+    assert_eq!(asked.recv_timeout(PATIENCE).unwrap(), topic("cam"));
 }

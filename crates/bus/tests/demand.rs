@@ -94,6 +94,7 @@ impl Stage {
             name: "test".into(),
             streams: 3,
             on_demand: Box::new(move |topic, on| drop(tell.send((topic.clone(), on)))),
+            on_keyframe: Box::new(|_| {}),
         })
         .unwrap();
         for track in TRACKS {

@@ -6,7 +6,7 @@
 //! - [`supervisor`]: opens a source while it is watched, and opens it again when it fails;
 //! - [`hand_over`]: one place between each two who work on a picture, in which the newest wins;
 //! - [`pixels`] and [`rendition`]: turned, and scaled to the sizes that are watched;
-//! - [`encode`]: pixels to JPEG, and a camera's own JPEG looked through ([`jpeg_walk`]);
+//! - [`encode`]: pixels to JPEG and H.264, and what a camera has encoded itself looked through ([`jpeg_walk`], [`annex_b`]);
 //! - [`publish`]: onto the bus;
 //! - [`pipeline`]: one stream, and the only place that sees source, encode and publish together;
 //! - [`status`] and [`board`]: how each stream is, for the catalog.
@@ -20,6 +20,7 @@
 
 #![warn(missing_docs)]
 
+pub mod annex_b;
 pub mod backoff;
 pub mod bell;
 pub mod board;
@@ -94,6 +95,7 @@ pub fn run_with(settings: Settings, openers: &Openers, stop: &Shutdown) -> anyho
         name: "capture".into(),
         streams: settings.streams.len(),
         on_demand: Box::new(on_demand(demands.clone())),
+        on_keyframe: Box::new(on_keyframe(demands.clone())),
     })?;
     let make = |stream| Pipeline::new(stream, openers, &publisher, &workshop, &bell, &strays);
     let mut pipelines: Vec<Pipeline> = settings.streams.into_iter().map(make).collect();
@@ -135,6 +137,16 @@ fn on_demand(demands: Demands) -> impl FnMut(&Topic, bool) + Send {
         match demands.known.get(topic) {
             Some(demand) => demand.set(watched),
             None => demands.early.push((topic.clone(), watched)),
+        }
+    }
+}
+
+/// Passes on that somebody needs a keyframe. Called on the bus's own thread, so it only sets a flag.
+fn on_keyframe(demands: Demands) -> impl FnMut(&Topic) + Send {
+    move |topic| {
+        let demands = demands.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(demand) = demands.known.get(topic) {
+            demand.ask_for_keyframe();
         }
     }
 }

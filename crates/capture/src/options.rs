@@ -12,6 +12,7 @@ use fanlight_protocol::StreamName;
 use fanlight_protocol::catalog::MAX_STREAMS;
 use serde::{Deserialize, Serialize};
 
+use crate::encode::h264::EncoderName;
 use crate::pixels::turn::Turn;
 use crate::rendition::RenditionSettings;
 use crate::source::SourceSpec;
@@ -30,7 +31,7 @@ Sources:
   exec:COMMAND            MJPEG or H.264 (Annex B) from the stdout of a command, run by /bin/sh while somebody watches
   test, test:640x360@15   a picture made by this program
 Behind a source, #KEY=VALUE says of its stream alone what a flag says of all: /dev/video0#rotate=180#quality=70
-  (quality, rendition, reencode, keep-open, rotate, flip, drop-same, overlay); and of a webcam what to ask it for:
+  (quality, encoder, rendition, reencode, keep-open, rotate, flip, drop-same, overlay); and of a webcam what to ask it for:
   #format=YUYV #size=640x480 #fps=15 #control.brightness=120. --list-devices shows what each offers
 ${NAME} in a source is replaced from the environment, so that a password need not be written here. (Of a command, by its
   shell. In FANLIGHT_STREAM a command comes last: all that follows belongs to it.)
@@ -79,6 +80,11 @@ pub struct Options {
     #[arg(long, env = "FANLIGHT_QUALITY", value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     quality: Option<u32>,
+
+    /// Which of FFmpeg's encoders makes H.264; none: JPEG only [default: libx264]
+    #[arg(long, env = "FANLIGHT_ENCODER", value_name = "NAME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encoder: Option<String>,
 
     /// A size in which streams can be had beside the full one: NAME=50%, or NAME=480px wide, then perhaps ,quality=N and
     /// ,fps=N; repeatable; none: only the full one. In the environment: separated by spaces
@@ -150,6 +156,8 @@ pub struct StreamSettings {
     pub source: SourceSpec,
     /// In which sizes it can be had, the full one first.
     pub renditions: Vec<RenditionSettings>,
+    /// What encodes H.264; absent: nothing does, and they can be had as JPEG only.
+    pub encoder: Option<EncoderName>,
     /// Encode anew also what came as JPEG.
     pub reencode: bool,
     /// Keep the source open while nobody watches.
@@ -195,6 +203,7 @@ impl Options {
     fn wishes(&self) -> Wishes {
         Wishes {
             quality: self.quality,
+            encoder: self.encoder.clone(),
             rendition: (!self.rendition.is_empty()).then(|| self.rendition.clone()),
             reencode: self.reencode,
             keep_open: self.keep_open,
@@ -248,6 +257,8 @@ mod tests {
             (vec!["--stream", "a=ftp://host/"], "--stream a: ftp://", "rtsp://"),
             (vec!["--stream", "a=test:0x0@30"], "--stream a: \"0x0@30\"", "WIDTHxHEIGHT@FPS"),
             (vec!["--stream", "a=test", "--quality", "101"], "--quality", "1 to 100"),
+            (vec!["--stream", "a=test", "--encoder", "h265"], "--encoder", "libx264"),
+            (vec!["--stream", "a=test#encoder=mjpeg"], "--stream a: --encoder", "H.264"),
             (vec!["--stream", "a=test", "--rotate", "45"], "--rotate", "270"),
             (vec!["--stream", "a=test", "--rendition", "half=2"], "--rendition", "100%"),
             (vec!["--stream", "a=test", "--publish", "here"], "--publish: \"here\"", "ipc:///PATH"),

@@ -41,4 +41,6 @@ pub struct Frame {
     pub width: u32,
     /// Height in pixels.
     pub height: u32,
+    /// Whether it can be decoded alone.
+    pub keyframe: bool,
 }

@@ -68,8 +68,7 @@ impl Outlet {
         let taken = self.track.publish(OutgoingFrame {
             captured_at: frame.taken.captured_at,
             read_at: frame.taken.read_at,
-            // Every JPEG can be decoded alone.
-            flags: FrameFlags::KEYFRAME,
+            flags: if frame.keyframe { FrameFlags::KEYFRAME } else { FrameFlags::default() },
             width: frame.width,
             height: frame.height,
             payload: frame.payload,

@@ -47,6 +47,7 @@ impl Camera {
             streams: 1,
             // The track knows by itself whether it is watched.
             on_demand: Box::new(|_, _| {}),
+            on_keyframe: Box::new(|_| {}),
         })?;
         let track = publisher.track(Topic::new(settings.stream.clone(), TrackName::full_jpeg()));
         Ok(Self { settings, publisher, track, since: clock::now() })

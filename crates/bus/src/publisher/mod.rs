@@ -26,6 +26,9 @@ const WAITING: usize = 64;
 /// What to do when a track begins (true) or ceases (false) to be watched.
 pub type OnDemand = Box<dyn FnMut(&Topic, bool) + Send>;
 
+/// What to do when somebody needs a keyframe of a track.
+pub type OnKeyframe = Box<dyn FnMut(&Topic) + Send>;
+
 /// Where and as whom to publish.
 pub struct PublisherOptions {
     /// Where to bind; empty: an endpoint of its own in [`Folder::default_of_user`](crate::Folder::default_of_user).
@@ -36,6 +39,9 @@ pub struct PublisherOptions {
     pub streams: usize,
     /// Called on the bus thread when a track begins or ceases to be watched. Must not block.
     pub on_demand: OnDemand,
+    /// Called on the bus thread when a subscriber needs a keyframe of an open track: as often as it is asked for, so
+    /// whoever makes them bounds that. Must not block.
+    pub on_keyframe: OnKeyframe,
 }
 
 impl fmt::Debug for PublisherOptions {

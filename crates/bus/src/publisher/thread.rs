@@ -5,9 +5,9 @@ use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use fanlight_protocol::{Answer, Ask, Catalog, Epoch, ReservedTopic, StreamEntry};
+use fanlight_protocol::{Answer, Ask, Catalog, Epoch, ReservedTopic, StreamEntry, Topic};
 
-use super::{Command, OnDemand, PublisherOptions, Track};
+use super::{Command, OnDemand, OnKeyframe, PublisherOptions, Track};
 use crate::demand::Demand;
 use crate::endpoint::Endpoint;
 use crate::error::BusError;
@@ -82,6 +82,7 @@ pub(super) struct Publishing {
     commands: Receiver<Command>,
     wake: Wake,
     on_demand: OnDemand,
+    on_keyframe: OnKeyframe,
     demand: Demand,
     tracks: Vec<Arc<Track>>,
     announced_at: Option<Instant>,
@@ -107,6 +108,7 @@ impl Publishing {
             commands,
             wake,
             on_demand: options.on_demand,
+            on_keyframe: options.on_keyframe,
             demand: Demand::default(),
             tracks: Vec::new(),
             announced_at: None,
@@ -176,11 +178,17 @@ impl Publishing {
                 self.send([ReservedTopic::Answer(asker).to_string().as_bytes(), &answer.encode()]);
             }
             Ok(Ask::Catalog) => self.announcement_due = true,
-            // Every frame of the one codec there is so far is a keyframe.
-            Ok(Ask::Keyframe { .. }) => {}
+            Ok(Ask::Keyframe { stream, track }) => self.pass_on(&Topic { stream, track }),
             Err(error) => {
                 tracing::warn!(reason = error.kind(), "an ask from a subscriber was ignored");
             }
+        }
+    }
+
+    /// Somebody needs a keyframe; of a track that is not there, nobody can make one.
+    fn pass_on(&mut self, wanted: &Topic) {
+        if self.tracks.iter().any(|track| track.topic == *wanted) {
+            (self.on_keyframe)(wanted);
         }
     }
 

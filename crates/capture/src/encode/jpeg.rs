@@ -67,7 +67,10 @@ impl JpegEncoder {
         match self.bytes.len() {
             _ if !done => Err(EncodeError::Encoder("OpenCV does not say why".into())),
             length if length > MAX_PAYLOAD => Err(EncodeError::TooLarge(length)),
-            _ => Ok(Frame { payload: self.bytes.to_vec(), taken, width, height }),
+            _ => {
+                let payload = self.bytes.to_vec();
+                Ok(Frame { payload, taken, width, height, keyframe: true })
+            }
         }
     }
 }

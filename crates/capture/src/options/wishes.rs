@@ -7,6 +7,7 @@ use fanlight_protocol::{Rendition, StreamName};
 use serde::{Deserialize, Serialize};
 
 use super::StreamSettings;
+use crate::encode::h264::{EncoderName, EncoderWish, InvalidEncoder};
 use crate::encode::jpeg::Quality;
 use crate::pixels::turn::{Flip, Rotation, Turn};
 use crate::rendition::{Measure, RenditionSettings, RenditionWish};
@@ -28,6 +29,7 @@ pub(super) struct Wishes {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) source: Option<Masked>,
     pub(super) quality: Option<u32>,
+    pub(super) encoder: Option<String>,
     pub(super) rendition: Option<Vec<String>>,
     pub(super) reencode: Option<bool>,
     pub(super) keep_open: Option<bool>,
@@ -44,7 +46,7 @@ pub(super) struct Wishes {
 }
 
 /// The keys that may stand behind a source.
-const KEYS: &str = "quality, rendition, reencode, keep-open, rotate, flip, drop-same, overlay, and for a camera format, size, fps \
+const KEYS: &str = "quality, encoder, rendition, reencode, keep-open, rotate, flip, drop-same, overlay, and for a camera format, size, fps \
     and control.NAME";
 
 impl Wishes {
@@ -54,6 +56,7 @@ impl Wishes {
         let switch = || value.parse().with_context(|| format!("#{key}={value}: true or false"));
         match key {
             "quality" => self.quality = Some(number()?),
+            "encoder" => self.encoder = Some(value.into()),
             "rendition" => self.rendition.get_or_insert_default().push(value.into()),
             "reencode" => self.reencode = Some(switch()?),
             "keep-open" => self.keep_open = Some(switch()?),
@@ -85,6 +88,7 @@ impl Wishes {
         Self {
             source: self.source.or(other.source),
             quality: self.quality.or(other.quality),
+            encoder: self.encoder.or(other.encoder),
             rendition: self.rendition.or(other.rendition),
             reencode: self.reencode.or(other.reencode),
             keep_open: self.keep_open.or(other.keep_open),
@@ -123,6 +127,7 @@ impl Wishes {
             name,
             source,
             renditions: renditions(self.rendition.as_deref(), quality).context("--rendition")?,
+            encoder: encoder(self.encoder.as_deref()).context("--encoder")?,
             reencode: self.reencode.unwrap_or(false),
             keep_open: self.keep_open.unwrap_or(false),
             turn: Turn { rotation, flip },
@@ -153,6 +158,14 @@ impl Wishes {
         let Mode { width, height, fps } = usual;
         let size = self.size.clone().unwrap_or_else(|| format!("{width}x{height}"));
         format!("{size}@{}", self.fps.unwrap_or(fps)).parse()
+    }
+}
+
+/// The one that was asked for, or the usual one where it is there.
+fn encoder(wished: Option<&str>) -> Result<Option<EncoderName>, InvalidEncoder> {
+    match wished {
+        Some(wished) => wished.parse::<EncoderWish>().map(|EncoderWish(encoder)| encoder),
+        None => Ok(EncoderName::usual().ok()),
     }
 }
 

@@ -1,19 +1,21 @@
 //! One stream, from its source to the bus: the only place that sees source, encode and publish together.
 //!
-//! - [`track`]: one rendition: its pixels to JPEG, and onto the bus;
 //! - [`studio`]: from a source's picture to the pixels of each rendition that is watched;
+//! - [`rendition`]: pixels of one size, and the tracks that they become;
+//! - [`track`]: a rendition in one codec: encoded, and onto the bus;
 //! - here: the thread that reads the source, and what the catalog says of it all.
 //!
 //! The source has a thread of its own, which may block in a driver or a network. Pixel work is done by the process's
 //! [`Workshop`]. Between each two is one place, in which the newest picture wins. A camera's own JPEG goes onto the bus
 //! straight from the source's thread.
 
+mod rendition;
 mod studio;
 mod track;
 
 use std::fmt;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use fanlight_bus::Publisher;
@@ -31,7 +33,9 @@ use crate::status::Status;
 use crate::supervisor::{self, Audience, Keeping};
 use crate::viewers::Viewers;
 use crate::workshop::Workshop;
+use rendition::Rendition;
 use studio::Studio;
+use track::Track;
 
 /// More than this dropped for want of time is worth telling, once so many pictures were looked at.
 const TOLERATED_PERCENT: u64 = 10;
@@ -69,22 +73,26 @@ struct Shared {
 #[derive(Debug, Clone)]
 pub struct Demand {
     shared: Arc<Shared>,
-    track: usize,
+    track: Arc<Track>,
     bell: Bell,
 }
 
 impl Demand {
     /// Somebody watches, or nobody any more.
     pub fn set(&self, watched: bool) {
-        let track = &self.shared.studio.tracks()[self.track];
-        if track.set_watched(watched) {
+        if self.track.set_watched(watched) {
             if watched {
                 self.shared.studio.begin_anew();
             }
             self.shared.viewers.change(watched);
-            tracing::debug!(topic = %track.topic(), watched, "demand");
+            tracing::debug!(topic = %self.track.topic(), watched, "demand");
             self.bell.ring();
         }
+    }
+
+    /// Somebody cannot go on without a keyframe.
+    pub fn ask_for_keyframe(&self) {
+        self.track.ask_for_keyframe();
     }
 }
 
@@ -107,7 +115,7 @@ impl Pipeline {
     ) -> Self {
         let status = Status::new(settings.name.clone(), &settings.source, bell.clone());
         let studio = Studio::new(&settings, publisher, workshop);
-        let meters = studio.tracks().iter().map(|_| Meter::default()).collect();
+        let meters = studio.tracks().map(|_| Meter::default()).collect();
         let shared = Arc::new(Shared { status, viewers: Viewers::default(), studio });
         let (shift, strays, own_strays) = (Shift::default(), strays.clone(), Strays::default());
         let opener = openers(&settings);
@@ -116,10 +124,9 @@ impl Pipeline {
 
     /// The stream's tracks, and how each learns whether anybody watches it.
     pub fn demands(&self, bell: &Bell) -> impl Iterator<Item = (Topic, Demand)> {
-        let tracks = self.shared.studio.tracks().iter().enumerate();
-        tracks.map(|(at, track)| {
-            let demand = Demand { shared: self.shared.clone(), track: at, bell: bell.clone() };
-            (track.topic().clone(), demand)
+        self.shared.studio.tracks().map(|(_, track)| {
+            let (shared, track) = (self.shared.clone(), track.clone());
+            (track.topic().clone(), Demand { shared, track, bell: bell.clone() })
         })
     }
 
@@ -194,8 +201,11 @@ impl Pipeline {
     pub fn entry(&mut self, now: Instant) -> StreamEntry {
         let Shared { status, viewers, studio } = &*self.shared;
         let report = status.report(viewers.any());
-        let metered = studio.tracks().iter().zip(&mut self.meters);
-        let tracks = metered.map(|(track, meter)| track.entry(report.size, meter, now)).collect();
+        let metered = studio.tracks().zip(&mut self.meters);
+        let entry = |((one, track), meter): ((&Rendition, &Arc<Track>), _)| {
+            track.entry(one.size(report.size), meter, now)
+        };
+        let tracks = metered.map(entry).collect();
         let mut reason = report.reason;
         // It begins where many are dropped, and is over when none is any more.
         let least = if self.too_slow { 0 } else { TOLERATED_PERCENT };
@@ -259,11 +269,16 @@ impl Audience for Reading<'_> {
     }
 
     fn damaged(&self) {
-        self.shared.studio.watched().for_each(|track| track.tally().note_damage());
+        self.shared.studio.watched().for_each(|(_, track)| track.tally().note_damage());
     }
 
     fn dropped(&self, count: u64) {
-        let every = self.shared.studio.watched().filter(|track| !track.is_capped());
-        every.for_each(|track| track.tally().drop_frames(count));
+        let every = self.shared.studio.watched().filter(|(one, _)| !one.is_capped());
+        every.for_each(|(_, track)| track.tally().drop_frames(count));
     }
+}
+
+/// A panic elsewhere ends the process anyway; until then what is guarded here is well.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -3,12 +3,14 @@
 
 use std::cmp::Reverse;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 
 use fanlight_bus::Publisher;
-use fanlight_protocol::MAX_PAYLOAD;
+use fanlight_protocol::{Codec, MAX_PAYLOAD};
 use opencv::core::{Mat, MatTraitConst};
 
+use super::lock;
+use super::rendition::Rendition;
 use super::track::Track;
 use crate::encode::EncodeError;
 use crate::encode::camera_jpeg::{self, Whole};
@@ -26,7 +28,7 @@ use crate::workshop::{Job, Workshop};
 /// One stream's pictures at work.
 #[derive(Debug)]
 pub(super) struct Studio {
-    tracks: Vec<Track>,
+    renditions: Vec<Rendition>,
     turn: Turn,
     overlay: Option<Overlay>,
     /// Encode anew even what came as JPEG.
@@ -46,7 +48,7 @@ pub(super) struct Studio {
 #[derive(Debug)]
 struct Jobs {
     scale: Arc<Job>,
-    /// For each track.
+    /// For each rendition.
     encode: Vec<Arc<Job>>,
 }
 
@@ -57,8 +59,16 @@ struct Undeveloped {
     /// The source's own size.
     size: Size,
     taken: Taken,
-    /// The full rendition has it already.
-    passed_on: bool,
+    /// The full rendition has it already, in this codec.
+    passed_on: Option<Codec>,
+}
+
+/// A rendition that a picture is to become.
+struct Wanted {
+    /// Its place among all.
+    rendition: usize,
+    size: Size,
+    tracks: Vec<Arc<Track>>,
 }
 
 impl Studio {
@@ -67,9 +77,10 @@ impl Studio {
         publisher: &Publisher,
         workshop: &Workshop,
     ) -> Arc<Self> {
-        let track = |rendition| Track::new(&settings.name, rendition, publisher);
+        let encoder = settings.encoder.as_ref();
+        let rendition = |of| Rendition::new(&settings.name, of, encoder, publisher);
         let studio = Arc::new(Self {
-            tracks: settings.renditions.iter().map(track).collect(),
+            renditions: settings.renditions.iter().map(rendition).collect(),
             turn: settings.turn,
             overlay: settings.overlay.map(|zone| Overlay::new(zone, &settings.name)),
             reencode: settings.reencode,
@@ -85,14 +96,20 @@ impl Studio {
         studio
     }
 
-    /// All its renditions.
-    pub(super) fn tracks(&self) -> &[Track] {
-        &self.tracks
+    /// All its tracks, each with its rendition: those in one codec first, then those in the next.
+    pub(super) fn tracks(&self) -> impl Iterator<Item = (&Rendition, &Arc<Track>)> {
+        [Codec::Jpeg, Codec::H264].into_iter().flat_map(|codec| {
+            let tracks = self
+                .renditions
+                .iter()
+                .flat_map(|one| one.tracks().iter().map(move |track| (one, track)));
+            tracks.filter(move |(_, track)| track.codec() == codec)
+        })
     }
 
-    /// Those of them that are watched.
-    pub(super) fn watched(&self) -> impl Iterator<Item = &Track> {
-        self.tracks.iter().filter(|track| track.is_watched())
+    /// Those that are watched.
+    pub(super) fn watched(&self) -> impl Iterator<Item = (&Rendition, &Arc<Track>)> {
+        self.tracks().filter(|(_, track)| track.is_watched())
     }
 
     /// Whether a camera's own JPEG can be passed on as it is.
@@ -115,7 +132,7 @@ impl Studio {
         self.place.take();
         self.buffers.clear();
         self.same().forget();
-        self.tracks.iter().for_each(Track::rest);
+        self.renditions.iter().for_each(Rendition::rest);
     }
 
     /// Takes a picture from the source. Called on the source's thread.
@@ -128,21 +145,21 @@ impl Studio {
         let (picture, size) = looked_through(picture)?;
         status.measures(self.turn.size(size));
         // Who came in the meantime has the next one.
-        let watched: Vec<&Track> = self.watched().collect();
-        if watched.is_empty() || self.same().skips(&picture) {
+        if self.watched().next().is_none() || self.same().skips(&picture) {
             self.give_back(picture);
             return Ok(());
         }
-        let is_jpeg = matches!(picture, Picture::Jpeg(_));
-        let passed_on = is_jpeg && self.passes_jpegs_on();
-        let full = watched.iter().find(|track| passed_on && track.is_full());
-        let all_done = passed_on && watched.iter().all(|track| track.is_full());
-        let due = full.filter(|track| track.is_due(taken.captured_at));
+        let passed_on = match &picture {
+            Picture::Jpeg(_) if self.passes_jpegs_on() => Some(Codec::Jpeg),
+            _ => None,
+        };
+        let due = self.passes(passed_on).filter(|track| track.is_due(taken.captured_at));
+        let others_wait = self.waiting(passed_on).next().is_some();
         match (picture, due) {
-            (Picture::Jpeg(payload), Some(full)) if all_done => {
+            (Picture::Jpeg(payload), Some(full)) if !others_wait => {
                 self.pass_on(full, payload, size, taken);
             }
-            (picture, _) if all_done => self.give_back(picture),
+            (picture, _) if !others_wait => self.give_back(picture),
             (picture, due) => {
                 if let (Picture::Jpeg(bytes), Some(full)) = (&picture, due) {
                     self.pass_on(full, bytes.clone(), size, taken);
@@ -153,6 +170,12 @@ impl Studio {
         Ok(())
     }
 
+    /// The full rendition in the codec in which a picture is passed on, where it is watched.
+    fn passes(&self, passed_on: Option<Codec>) -> Option<&Arc<Track>> {
+        let full = self.watched().filter(|(rendition, _)| rendition.is_full());
+        full.map(|(_, track)| track).find(|track| passed_on == Some(track.codec()))
+    }
+
     /// A camera's own JPEG: onto the bus as it is.
     fn pass_on(&self, full: &Track, payload: Vec<u8>, (width, height): Size, taken: Taken) {
         match payload.len() {
@@ -160,7 +183,9 @@ impl Studio {
                 full.tally().note_damage();
                 self.refused.put(EncodeError::TooLarge(length).to_string());
             }
-            _ if full.publish(Frame { payload, taken, width, height }) => self.note_published(),
+            _ if full.publish(Frame { payload, taken, width, height, keyframe: true }) => {
+                self.note_published();
+            }
             _ => {}
         }
     }
@@ -179,15 +204,16 @@ impl Studio {
         self.published.store(true, Ordering::Relaxed);
     }
 
-    /// Those watched who still wait for a picture.
-    fn waiting(&self, passed_on: bool) -> impl Iterator<Item = &Track> {
-        self.watched().filter(move |track| !(passed_on && track.is_full()))
+    /// Those watched who still wait for a picture's pixels.
+    fn waiting(&self, passed_on: Option<Codec>) -> impl Iterator<Item = (&Rendition, &Arc<Track>)> {
+        let all = self.renditions.iter();
+        all.flat_map(move |one| one.waiting(passed_on).map(move |track| (one, track)))
     }
 
     fn put(&self, undeveloped: Undeveloped) {
         if let Some(overtaken) = self.place.put(undeveloped) {
-            let missed = self.waiting(overtaken.passed_on).filter(|track| !track.is_capped());
-            missed.for_each(|track| track.tally().drop_frames(1));
+            let missed = self.waiting(overtaken.passed_on).filter(|(one, _)| !one.is_capped());
+            missed.for_each(|(_, track)| track.tally().drop_frames(1));
             self.give_back(overtaken.picture);
         }
         if let Some(jobs) = self.jobs.get() {
@@ -196,7 +222,7 @@ impl Studio {
     }
 
     fn same(&self) -> MutexGuard<'_, Same> {
-        self.same.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.same)
     }
 
     fn give_back(&self, picture: Picture) {
@@ -210,7 +236,7 @@ impl Studio {
         let Some(undeveloped) = self.place.take() else { return };
         let passed_on = undeveloped.passed_on;
         if let Err(error) = self.develop_one(undeveloped) {
-            self.waiting(passed_on).for_each(|track| track.tally().note_damage());
+            self.waiting(passed_on).for_each(|(_, track)| track.tally().note_damage());
             self.refused.put(format!("the pictures cannot be decoded: {}", error.message));
         }
     }
@@ -218,13 +244,15 @@ impl Studio {
     fn develop_one(&self, undeveloped: Undeveloped) -> opencv::Result<()> {
         let Undeveloped { picture, size, taken, passed_on } = undeveloped;
         let full = self.turn.size(size);
-        let mut wanted: Vec<(usize, Size)> = (self.tracks.iter().enumerate())
-            .filter(|(_, track)| track.is_watched() && !(passed_on && track.is_full()))
-            .filter(|(_, track)| track.is_due(taken.captured_at))
-            .map(|(at, track)| (at, track.size(full)))
+        let mut wanted: Vec<Wanted> = (self.renditions.iter().enumerate())
+            .map(|(at, one)| {
+                let tracks = one.due(passed_on, taken.captured_at);
+                Wanted { rendition: at, size: one.size(full), tracks }
+            })
+            .filter(|wanted| !wanted.tracks.is_empty())
             .collect();
-        wanted.sort_by_key(|(_, (width, _))| Reverse(*width));
-        let Some((_, largest)) = wanted.first() else {
+        wanted.sort_by_key(|wanted| Reverse(wanted.size.0));
+        let Some(largest) = wanted.first().map(|wanted| wanted.size) else {
             self.give_back(picture);
             return Ok(());
         };
@@ -233,7 +261,7 @@ impl Studio {
             Picture::Jpeg(bytes) => {
                 let mut pixels = self.buffers.take();
                 // Turned after it is decoded, and so wanted in the camera's own shape.
-                decode::decode(&bytes, size, self.turn.size(*largest), &mut pixels)?;
+                decode::decode(&bytes, size, self.turn.size(largest), &mut pixels)?;
                 pixels
             }
         };
@@ -245,47 +273,45 @@ impl Studio {
         if let Some(overlay) = &self.overlay {
             overlay.write(&mut pixels, taken.captured_at)?;
         }
-        self.scale(pixels, &wanted, taken)
+        self.scale(pixels, wanted, taken)
     }
 
     /// Scales from the largest to the smallest, each from the one before, and hands them all on.
-    fn scale(&self, pixels: Mat, wanted: &[(usize, Size)], taken: Taken) -> opencv::Result<()> {
-        let mut scaled: Vec<(usize, Mat)> = Vec::with_capacity(wanted.len());
+    fn scale(&self, pixels: Mat, wanted: Vec<Wanted>, taken: Taken) -> opencv::Result<()> {
+        let mut scaled: Vec<Mat> = Vec::with_capacity(wanted.len());
         // The first rendition that is as large as what there is gets it without a copy.
-        let as_it_is = wanted.first().filter(|(_, size)| *size == pixels::size_of(&pixels));
-        for (at, size) in &wanted[usize::from(as_it_is.is_some())..] {
-            let from = scaled.last().map_or(&pixels, |(_, before)| before);
-            let mut into = self.tracks[*at].buffer();
+        let as_it_is = wanted.first().is_some_and(|first| first.size == pixels::size_of(&pixels));
+        for Wanted { rendition, size, .. } in &wanted[usize::from(as_it_is)..] {
+            let from = scaled.last().unwrap_or(&pixels);
+            let mut into = self.renditions[*rendition].buffer();
             if pixels::size_of(from) == *size {
                 from.copy_to(&mut into)?;
             } else {
                 scale::scale(from, *size, &mut into)?;
             }
-            scaled.push((*at, into));
+            scaled.push(into);
         }
-        match as_it_is {
-            Some((at, _)) => {
-                // Its buffer goes the other way, so that both sides keep as many as they need.
-                self.buffers.recycle(self.tracks[*at].buffer());
-                scaled.push((*at, pixels));
-            }
-            None => self.buffers.recycle(pixels),
+        if as_it_is {
+            // Its buffer goes the other way, so that both sides keep as many as they need.
+            self.buffers.recycle(self.renditions[wanted[0].rendition].buffer());
+            scaled.insert(0, pixels);
+        } else {
+            self.buffers.recycle(pixels);
         }
-        for (at, pixels) in scaled {
-            self.tracks[at].put(pixels, taken);
+        for (Wanted { rendition, tracks, .. }, pixels) in wanted.into_iter().zip(scaled) {
+            self.renditions[rendition].put(pixels, taken, tracks);
             if let Some(jobs) = self.jobs.get() {
-                self.workshop.ask(&jobs.encode[at]);
+                self.workshop.ask(&jobs.encode[rendition]);
             }
         }
         Ok(())
     }
 
     fn encode(&self, at: usize) {
-        match self.tracks[at].develop() {
+        match self.renditions[at].develop() {
             Ok(true) => self.note_published(),
             Ok(false) => {}
             Err(error) => {
-                self.tracks[at].tally().note_damage();
                 self.refused.put(error.to_string());
             }
         }
@@ -319,7 +345,7 @@ impl Jobs {
             })
         };
         let encode =
-            (0..studio.tracks.len()).map(|at| job(Box::new(move |studio| studio.encode(at))));
+            (0..studio.renditions.len()).map(|at| job(Box::new(move |studio| studio.encode(at))));
         Self { scale: job(Box::new(Studio::develop)), encode: encode.collect() }
     }
 }

@@ -1,35 +1,32 @@
-//! One rendition of a stream: its pixels to JPEG, and onto the bus.
+//! One sequence of frames: a rendition in one codec, encoded and onto the bus.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use fanlight_bus::{Publisher, TrackPublisher};
-use fanlight_protocol::{Codec, Topic, TrackEntry, TrackName};
+use fanlight_bus::Publisher;
+use fanlight_protocol::{Codec, StreamName, Timestamp, Topic, TrackEntry, TrackName};
 use opencv::core::Mat;
 
+use super::lock;
 use crate::encode::EncodeError;
+use crate::encode::h264::{EncoderName, H264Encoder};
 use crate::encode::jpeg::JpegEncoder;
-use crate::hand_over::{Buffers, HandOver};
 use crate::meter::Meter;
 use crate::picture::{Frame, Taken};
 use crate::pixels::Size;
 use crate::publish::{Outlet, Tally};
 use crate::rate_cap::RateCap;
-use crate::rendition::{Measure, RenditionSettings};
-use fanlight_protocol::{StreamName, Timestamp};
+use crate::rendition::RenditionSettings;
 
-/// One rendition.
+/// One track.
 #[derive(Debug)]
 pub(super) struct Track {
     topic: Topic,
-    measure: Measure,
-    capped: bool,
     watched: AtomicBool,
+    /// Somebody needs a keyframe, and none was made since.
+    keyframe_wanted: AtomicBool,
     tally: Arc<Tally>,
-    /// Pixels of this rendition's size that wait to be encoded.
-    place: HandOver<(Mat, Taken)>,
-    buffers: Buffers,
     /// Locked by whoever encodes or publishes; one thread at a time does.
     way_out: Mutex<WayOut>,
     cap: Mutex<RateCap>,
@@ -37,37 +34,67 @@ pub(super) struct Track {
 
 #[derive(Debug)]
 struct WayOut {
-    encoder: JpegEncoder,
+    encoder: Encoder,
     outlet: Outlet,
 }
 
+#[derive(Debug)]
+enum Encoder {
+    Jpeg(JpegEncoder),
+    H264(H264Encoder),
+}
+
 impl Track {
-    pub(super) fn new(
+    /// A rendition as JPEG.
+    pub(super) fn jpeg(
         stream: &StreamName,
         settings: &RenditionSettings,
         publisher: &Publisher,
-    ) -> Self {
-        let name = TrackName { rendition: settings.name.clone(), codec: Codec::Jpeg };
+    ) -> Arc<Self> {
+        let encoder = Encoder::Jpeg(JpegEncoder::new(settings.quality));
+        Self::new(stream, settings, Codec::Jpeg, encoder, publisher)
+    }
+
+    /// A rendition as H.264.
+    pub(super) fn h264(
+        stream: &StreamName,
+        settings: &RenditionSettings,
+        encoder: &EncoderName,
+        publisher: &Publisher,
+    ) -> Arc<Self> {
+        let encoder = Encoder::H264(H264Encoder::new(encoder.clone()));
+        Self::new(stream, settings, Codec::H264, encoder, publisher)
+    }
+
+    fn new(
+        stream: &StreamName,
+        settings: &RenditionSettings,
+        codec: Codec,
+        encoder: Encoder,
+        publisher: &Publisher,
+    ) -> Arc<Self> {
+        let name = TrackName { rendition: settings.name.clone(), codec };
         let topic = Topic { stream: stream.clone(), track: name };
         let tally = Arc::<Tally>::default();
-        let track: TrackPublisher = publisher.track(topic.clone());
-        let outlet = Outlet::new(track, tally.clone());
-        Self {
+        let outlet = Outlet::new(publisher.track(topic.clone()), tally.clone());
+        Arc::new(Self {
             topic,
-            measure: settings.measure,
-            capped: settings.fps.is_some(),
             watched: AtomicBool::new(false),
+            keyframe_wanted: AtomicBool::new(false),
             tally,
-            place: HandOver::default(),
-            buffers: Buffers::default(),
-            way_out: Mutex::new(WayOut { encoder: JpegEncoder::new(settings.quality), outlet }),
+            way_out: Mutex::new(WayOut { encoder, outlet }),
             cap: Mutex::new(RateCap::new(settings.fps)),
-        }
+        })
     }
 
     /// Its name on the bus.
     pub(super) fn topic(&self) -> &Topic {
         &self.topic
+    }
+
+    /// How its frames are encoded.
+    pub(super) fn codec(&self) -> Codec {
+        self.topic.track.codec
     }
 
     /// What became of its pictures.
@@ -85,19 +112,9 @@ impl Track {
         self.watched.swap(watched, Ordering::Relaxed) != watched
     }
 
-    /// The size of its pictures, for a source of this size.
-    pub(super) fn size(&self, full: Size) -> Size {
-        self.measure.of(full)
-    }
-
-    /// Whether it is the full rendition, which a source's own JPEG goes out as.
-    pub(super) fn is_full(&self) -> bool {
-        self.topic.track == TrackName::full_jpeg()
-    }
-
-    /// Whether it may have fewer pictures than the source: what it misses need not have been meant for it.
-    pub(super) fn is_capped(&self) -> bool {
-        self.capped
+    /// Somebody cannot go on without a keyframe.
+    pub(super) fn ask_for_keyframe(&self) {
+        self.keyframe_wanted.store(true, Ordering::Relaxed);
     }
 
     /// Whether a picture captured then is one of its own: it may have fewer than the source.
@@ -105,47 +122,56 @@ impl Track {
         lock(&self.cap).passes(captured_at)
     }
 
-    /// A buffer for the next picture.
-    pub(super) fn buffer(&self) -> Mat {
-        self.buffers.take()
-    }
-
-    /// Takes pixels of its size, to be encoded as soon as somebody has time.
-    pub(super) fn put(&self, pixels: Mat, taken: Taken) {
-        if let Some((overtaken, _)) = self.place.put((pixels, taken)) {
-            self.tally.drop_frames(1);
-            self.buffers.recycle(overtaken);
-        }
-    }
-
-    /// Lets go of what is kept for the next picture.
-    pub(super) fn rest(&self) {
-        self.place.take();
-        self.buffers.clear();
-    }
-
-    /// Encodes and publishes the newest picture; returns whether one went out.
+    /// Encodes and publishes a picture; returns whether it went out.
     ///
     /// # Errors
     /// Why it cannot be encoded.
-    pub(super) fn develop(&self) -> Result<bool, EncodeError> {
-        let Some((pixels, taken)) = self.place.take() else { return Ok(false) };
-        let mut way_out = lock(&self.way_out);
-        let encoded = way_out.encoder.encode(&pixels, taken);
-        self.buffers.recycle(pixels);
-        Ok(way_out.outlet.publish(encoded?))
+    pub(super) fn encode(&self, pixels: &Mat, taken: Taken) -> Result<bool, EncodeError> {
+        let WayOut { encoder, outlet } = &mut *lock(&self.way_out);
+        let frame = match encoder {
+            Encoder::Jpeg(encoder) => Some(encoder.encode(pixels, taken)?),
+            Encoder::H264(encoder) => {
+                let wanted = self.keyframe_wanted.load(Ordering::Relaxed);
+                encoder.encode(pixels, taken, wanted)?
+            }
+        };
+        let Some(frame) = frame else { return Ok(false) };
+        Ok(self.publish_on(outlet, frame))
     }
 
     /// Publishes a picture that is encoded already; returns whether it went out.
     pub(super) fn publish(&self, frame: Frame) -> bool {
-        lock(&self.way_out).outlet.publish(frame)
+        self.publish_on(&mut lock(&self.way_out).outlet, frame)
     }
 
-    /// What the catalog says of it, for a source of this size.
-    pub(super) fn entry(&self, full: Size, meter: &mut Meter, now: Instant) -> TrackEntry {
+    fn publish_on(&self, outlet: &mut Outlet, frame: Frame) -> bool {
+        let keyframe = frame.keyframe;
+        let gone = outlet.publish(frame);
+        if keyframe && gone {
+            self.keyframe_wanted.store(false, Ordering::Relaxed);
+        } else if !gone {
+            // What follows refers to it.
+            self.ask_for_keyframe();
+        }
+        gone
+    }
+
+    /// Lets go of what an encoder keeps for the next picture. Whoever comes begins anew.
+    pub(super) fn rest(&self) {
+        if let Encoder::H264(encoder) = &mut lock(&self.way_out).encoder
+            && encoder.is_open()
+        {
+            encoder.close();
+        }
+    }
+
+    /// What the catalog says of it, for pictures of this size.
+    pub(super) fn entry(&self, size: Size, meter: &mut Meter, now: Instant) -> TrackEntry {
         let (published, dropped) = (self.tally.published(), self.tally.dropped());
         let (millifps, bitrate) = meter.rates(now, published, dropped, self.tally.bytes());
-        let (width, height) = self.size(full);
+        // As its encoder cuts them.
+        let even = if self.codec() == Codec::H264 { !1 } else { !0 };
+        let (width, height) = (size.0 & even, size.1 & even);
         TrackEntry {
             name: self.topic.track.clone(),
             width,
@@ -156,8 +182,4 @@ impl Track {
             dropped: dropped + self.tally.damaged(),
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

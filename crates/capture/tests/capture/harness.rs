@@ -1,9 +1,9 @@
 //! The vocabulary of the tests: a capture that runs, and a viewer of it on the bus.
 
 use std::collections::HashMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-
+use std::process::{Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ use fanlight_capture::source::Source;
 use fanlight_capture::source::test_picture::TestPicture;
 use fanlight_capture::{Options, Settings};
 use fanlight_program::stop::Shutdown;
-use fanlight_protocol::{Codec, StreamEntry, StreamState, Topic, TrackName};
+use fanlight_protocol::{Ask, Codec, StreamEntry, StreamState, Topic, TrackName};
 use fanlight_stamp::Stamp;
 use opencv::core::{MatTraitConst, MatTraitConstManual, Vector};
 use opencv::imgcodecs::{IMREAD_GRAYSCALE, imdecode};
@@ -41,6 +41,11 @@ pub(crate) fn capture(streams: &[&str]) -> Capture {
     start(streams, fanlight_capture::run)
 }
 
+/// Starts a capture of these streams, with these flags besides.
+pub(crate) fn capture_with(streams: &[&str], flags: &[&str]) -> Capture {
+    start_with(streams, flags, fanlight_capture::run)
+}
+
 /// Starts a capture of these streams, whose sources are opened by others.
 pub(crate) fn capture_from(
     streams: &[&str],
@@ -53,10 +58,19 @@ fn start(
     streams: &[&str],
     run: impl FnOnce(Settings, &Shutdown) -> anyhow::Result<()> + Send + 'static,
 ) -> Capture {
+    start_with(streams, &[], run)
+}
+
+fn start_with(
+    streams: &[&str],
+    flags: &[&str],
+    run: impl FnOnce(Settings, &Shutdown) -> anyhow::Result<()> + Send + 'static,
+) -> Capture {
     let folder = tempfile::tempdir().unwrap();
     let endpoint = format!("ipc://{}/capture.ipc", folder.path().display());
     let mut arguments = vec!["fanlight-capture".to_owned(), "--publish".into(), endpoint.clone()];
     arguments.extend(streams.iter().map(|stream| format!("--stream={stream}")));
+    arguments.extend(flags.iter().map(|flag| (*flag).to_owned()));
     let settings = Settings::try_from(Options::parse_from(arguments)).unwrap();
     let stop = Shutdown::new();
     let thread = std::thread::spawn({
@@ -137,7 +151,7 @@ impl Viewer {
         self.streams[stream].clone()
     }
 
-    /// Asks for the pictures of a track, `STREAM` or `STREAM/RENDITION`.
+    /// Asks for the pictures of a track, `STREAM`, `STREAM/RENDITION` or `STREAM/RENDITION.CODEC`.
     pub(crate) fn watch(&mut self, track: &str) {
         let topic = topic(track);
         let stream = topic.stream.as_str();
@@ -148,6 +162,12 @@ impl Viewer {
     /// Asks for them no more.
     pub(crate) fn unwatch(&self, track: &str) {
         self.subscriber.unwatch(self.publisher.unwrap(), topic(track));
+    }
+
+    /// Asks for a keyframe of a track.
+    pub(crate) fn ask_for_keyframe(&self, track: &str) {
+        let Topic { stream, track } = topic(track);
+        self.subscriber.ask(self.publisher.unwrap(), Ask::Keyframe { stream, track });
     }
 
     /// The next pictures of a track that is watched.
@@ -195,9 +215,37 @@ impl Viewer {
 }
 
 fn topic(track: &str) -> Topic {
-    let (stream, rendition) = track.split_once('/').unwrap_or((track, "full"));
-    let track = TrackName { rendition: rendition.parse().unwrap(), codec: Codec::Jpeg };
+    let (stream, track) = track.split_once('/').unwrap_or((track, "full"));
+    let (rendition, codec) = track.split_once('.').unwrap_or((track, Codec::Jpeg.as_str()));
+    let track = TrackName { rendition: rendition.parse().unwrap(), codec: codec.parse().unwrap() };
     Topic { stream: stream.parse().unwrap(), track }
+}
+
+/// Pictures of H.264 as ffmpeg decodes them, which finds nothing to complain of: the brightness of each pixel.
+pub(crate) fn decoded(frames: &[IncomingFrame]) -> Vec<Vec<u8>> {
+    let (width, height) = (frames[0].width as usize, frames[0].height as usize);
+    let mut ffmpeg = Command::new("ffmpeg")
+        .args(["-v", "warning", "-flags", "+low_delay", "-f", "h264", "-i", "pipe:0"])
+        .args(["-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "gray", "pipe:1"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the ffmpeg command is installed");
+    let bytes: Vec<u8> = frames.iter().flat_map(|frame| frame.payload.to_vec()).collect();
+    let mut input = ffmpeg.stdin.take().unwrap();
+    let writing = std::thread::spawn(move || input.write_all(&bytes));
+    let output = ffmpeg.wait_with_output().unwrap();
+    writing.join().unwrap().unwrap();
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && complaints.is_empty(), "ffmpeg: {complaints}");
+    output.stdout.chunks(width * height).map(<[u8]>::to_vec).collect()
+}
+
+/// The stamp painted into a decoded picture of this size.
+pub(crate) fn stamp_in(luma: &[u8], (width, height): (u32, u32)) -> Option<Stamp> {
+    let (width, height) = (width as usize, height as usize);
+    Stamp::read(width, height, |x, y| luma[y * width + x])
 }
 
 /// The stamp painted into a picture.

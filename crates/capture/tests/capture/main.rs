@@ -3,6 +3,7 @@
 mod architecture;
 mod exec;
 mod files;
+mod h264;
 mod harness;
 mod leaks;
 mod passthrough;

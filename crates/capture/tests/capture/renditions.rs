@@ -29,9 +29,19 @@ fn the_catalog_tells_their_sizes_before_anybody_watches() {
     let entry = viewer.until_so("cam", "a size", measured);
     let sizes =
         entry.tracks.iter().map(|track| (track.name.to_string(), track.width, track.height));
-    let expected = [("full.jpeg".to_owned(), 720, 1280), ("phone.jpeg".to_owned(), 480, 853)];
-    assert!(sizes.eq(expected), "{:?}", entry.tracks);
-    assert_eq!(viewer.until("one", StreamState::Idle).tracks.len(), 1);
+    let expected = [
+        ("full.jpeg", 720, 1280),
+        ("phone.jpeg", 480, 853),
+        ("full.h264", 720, 1280),
+        // Colours are half as fine.
+        ("phone.h264", 480, 852),
+    ];
+    assert!(
+        sizes.eq(expected.map(|(name, width, height)| (name.to_owned(), width, height))),
+        "{:?}",
+        entry.tracks
+    );
+    assert_eq!(viewer.until("one", StreamState::Idle).tracks.len(), 2);
 }
 
 #[test]

@@ -100,12 +100,15 @@ pub(crate) struct Camera {
     publisher: Option<Publisher>,
     tracks: Vec<(TrackEntry, TrackPublisher)>,
     demands: mpsc::Receiver<(TrackName, bool)>,
+    /// Keyframes that were asked for.
+    pub(crate) keyframes: mpsc::Receiver<TrackName>,
     stream: StreamName,
 }
 
 impl Camera {
     fn start(stream: &str, endpoint: Endpoint, tracks: &[(&str, u32, u32)]) -> Self {
         let (demand, demands) = mpsc::channel();
+        let (keyframe, keyframes) = mpsc::channel();
         let publisher = Publisher::start(PublisherOptions {
             endpoints: vec![endpoint],
             name: "test".into(),
@@ -113,6 +116,9 @@ impl Camera {
             on_demand: Box::new(move |topic, on| {
                 // It fails only when the test has ended.
                 let _ = demand.send((topic.track.clone(), on));
+            }),
+            on_keyframe: Box::new(move |topic| {
+                let _ = keyframe.send(topic.track.clone());
             }),
         })
         .unwrap();
@@ -131,7 +137,7 @@ impl Camera {
             (entry, publisher.track(topic))
         };
         let tracks = tracks.iter().map(open).collect();
-        let camera = Self { publisher: Some(publisher), tracks, demands, stream };
+        let camera = Self { publisher: Some(publisher), tracks, demands, keyframes, stream };
         camera.say(StreamState::Live, "");
         camera
     }

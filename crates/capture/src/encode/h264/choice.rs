@@ -1,0 +1,194 @@
+//! Which of libavcodec's encoders is used.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
+
+use fanlight_protocol::Timestamp;
+use ffmpeg_next::codec::Id;
+use ffmpeg_next::format::Pixel;
+use ffmpeg_next::{Codec, encoder};
+use opencv::core::{CV_8UC3, Mat, Scalar};
+
+use super::H264Encoder;
+use crate::native;
+use crate::picture::Taken;
+
+/// The one that is used unless told.
+const USUAL: &str = "libx264";
+/// The word for no H.264 at all.
+const NONE: &str = "none";
+/// Encoders of H.264 that libavcodec may have been built with: named to whoever asks for one that is not there.
+const KNOWN: [&str; 9] = [
+    "libx264",
+    "libopenh264",
+    "h264_nvenc",
+    "h264_amf",
+    "h264_mf",
+    "h264_qsv",
+    "h264_vaapi",
+    "h264_v4l2m2m",
+    "h264_omx",
+];
+/// Longest name taken in; libavcodec's are shorter.
+const LONGEST: usize = 32;
+/// The size at which an encoder is tried before anything starts.
+const SMALL: (i32, i32) = (320, 180);
+/// What became of those tried so far: every stream may name one, and some take their time. As many as a user writes.
+static TRIED: Mutex<Vec<(String, Result<EncoderName, InvalidEncoder>)>> = Mutex::new(Vec::new());
+
+/// An encoder that was tried and works here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EncoderName(String);
+
+/// What was asked for: an encoder, or none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EncoderWish(pub Option<EncoderName>);
+
+/// A name of no encoder that could be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidEncoder {
+    /// libavcodec has none of this name.
+    #[error("FFmpeg has no encoder {0:?} here; for H.264 it has {there}, and none switches H.264 off", there = there())]
+    Unknown(String),
+    /// It is for something else.
+    #[error("{0} does not encode H.264; for H.264 FFmpeg has {there} here", there = there())]
+    OtherCodec(String),
+    /// It wants pictures from a graphics card's memory, or in a form we do not make.
+    #[error("{0} does not take pictures in yuv420p, which is the form they have here")]
+    Form(String),
+    /// It is there and does not work.
+    #[error("{name} does not work on this machine: {reason}")]
+    Broken {
+        /// Its name.
+        name: String,
+        /// What it said.
+        reason: String,
+    },
+}
+
+impl EncoderName {
+    /// The usual one, where it is there.
+    ///
+    /// # Errors
+    /// Why it cannot be used.
+    pub fn usual() -> Result<Self, InvalidEncoder> {
+        USUAL.parse()
+    }
+
+    /// The name as libavcodec has it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(super) fn codec(&self) -> Option<Codec> {
+        encoder::find_by_name(&self.0)
+    }
+}
+
+impl FromStr for EncoderName {
+    type Err = InvalidEncoder;
+
+    fn from_str(text: &str) -> Result<Self, InvalidEncoder> {
+        let name: String = text.chars().take(LONGEST).collect();
+        let mut known = TRIED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, result)) = known.iter().find(|(tried, _)| *tried == name) {
+            return result.clone();
+        }
+        let result = Self::tried(name.clone());
+        known.push((name, result.clone()));
+        result
+    }
+}
+
+impl EncoderName {
+    fn tried(name: String) -> Result<Self, InvalidEncoder> {
+        native::prepare();
+        let Some(codec) = encoder::find_by_name(&name) else {
+            return Err(InvalidEncoder::Unknown(name));
+        };
+        if codec.id() != Id::H264 {
+            return Err(InvalidEncoder::OtherCodec(name));
+        }
+        let takes = |format: Pixel| {
+            codec.video().is_ok_and(|video| {
+                video.formats().is_none_or(|mut formats| formats.any(|known| known == format))
+            })
+        };
+        if !takes(Pixel::YUV420P) {
+            return Err(InvalidEncoder::Form(name));
+        }
+        let chosen = Self(name);
+        match encodes(&chosen) {
+            Ok(()) => Ok(chosen),
+            Err(reason) => Err(InvalidEncoder::Broken { name: chosen.0, reason }),
+        }
+    }
+}
+
+impl FromStr for EncoderWish {
+    type Err = InvalidEncoder;
+
+    fn from_str(text: &str) -> Result<Self, InvalidEncoder> {
+        match text {
+            NONE => Ok(Self(None)),
+            name => name.parse().map(|name| Self(Some(name))),
+        }
+    }
+}
+
+impl fmt::Display for EncoderName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Encodes one picture: what needs a device that is not there says so.
+fn encodes(name: &EncoderName) -> Result<(), String> {
+    let grey = Mat::new_rows_cols_with_default(SMALL.1, SMALL.0, CV_8UC3, Scalar::all(90.0));
+    let grey = grey.map_err(|error| error.message)?;
+    let taken = Taken { captured_at: Timestamp::default(), read_at: Timestamp::default() };
+    let encoded = H264Encoder::new(name.clone()).encode(&grey, taken, false);
+    encoded.map(drop).map_err(|error| error.to_string())
+}
+
+fn there() -> String {
+    let there: Vec<&str> =
+        KNOWN.into_iter().filter(|name| encoder::find_by_name(name).is_some()).collect();
+    if there.is_empty() { "none".into() } else { there.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(name: &str) -> String {
+        name.parse::<EncoderWish>().expect_err(name).to_string()
+    }
+
+    #[test]
+    fn an_encoder_that_is_there_and_works_is_taken() {
+        assert_eq!(EncoderName::usual().unwrap().as_str(), "libx264");
+        assert_eq!("none".parse(), Ok(EncoderWish(None)));
+    }
+
+    #[test]
+    fn one_that_cannot_be_used_is_refused_with_those_that_are_there() {
+        let unknown = refused("h265");
+        assert!(unknown.contains("\"h265\"") && unknown.contains("libx264"), "{unknown}");
+        assert!(refused("mjpeg").contains("does not encode H.264"));
+        assert!(refused(&"x".repeat(10_000)).len() < 300);
+    }
+
+    #[test]
+    fn one_without_its_device_is_refused_with_what_it_says() {
+        // Debian's FFmpeg has it; it wants pictures in a graphics card's memory.
+        if encoder::find_by_name("h264_vaapi").is_some() {
+            assert!(refused("h264_vaapi").contains("yuv420p"));
+        }
+        if encoder::find_by_name("h264_v4l2m2m").is_some() {
+            let refused = "h264_v4l2m2m".parse::<EncoderName>();
+            assert!(refused.is_ok() || refused.unwrap_err().to_string().contains("does not work"));
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! H.264, through any of libavcodec's encoders: no picture is held back, none refers to a later one, and whoever comes can
+//! begin at every keyframe.
+//!
+//! - [`choice`]: which encoder;
+//! - `keyframes`: when a picture is to be one.
+
+pub mod choice;
+mod keyframes;
+
+use std::collections::VecDeque;
+use std::fmt;
+
+use fanlight_protocol::{MAX_PAYLOAD, Timestamp};
+use ffmpeg_next::codec::{self, encoder::video::Encoder};
+use ffmpeg_next::format::Pixel;
+use ffmpeg_next::{Dictionary, Packet, Rational, ffi, frame, picture};
+use opencv::core::{Mat, MatTraitConst, MatTraitConstManual, Rect};
+use opencv::imgproc::{COLOR_BGR2YUV_I420, cvt_color_def};
+
+use super::EncodeError;
+use crate::annex_b;
+use crate::picture::{Frame, Taken};
+pub use choice::{EncoderName, EncoderWish, InvalidEncoder};
+use keyframes::Keyframes;
+
+/// Smallest and largest side in pixels: of half as many colours there must be one, and beyond 8192 hardly anything decodes.
+pub const SIDES: std::ops::RangeInclusive<u32> = 2..=8192;
+
+/// How much of a picture x264 keeps, on its own scale, where the cap allows. In numbers (SSIM), a picture is as near to its
+/// original as a JPEG of quality 80, in a tenth of its bytes.
+const CRF: &str = "22";
+/// The cap: bits a second of 1280x720 pictures, 30 a second. A fourth of the pixels takes a third of the bits.
+const CAP: f64 = 4e6;
+const CAP_PIXELS: f64 = 1280.0 * 720.0;
+const SHRINKS: f64 = 0.75;
+/// A keyframe is no larger than what the cap lets through in this time: half a second.
+const BURST: f64 = 0.5;
+/// Up to so many pixels one thread is fast enough, and makes the smallest pictures.
+const ONE_THREAD: u32 = 1920 * 1088;
+const THREADS: &str = "4";
+/// Keyframes are asked for one by one; an encoder's own count must not come before.
+const GOP: &str = "9999";
+/// Stamps count in these.
+const MICROSECONDS: Rational = Rational(1, 1_000_000);
+/// Some encoders hold pictures back all the same. No more than so many are waited for.
+const MOST_HELD: usize = 32;
+
+/// Encodes pictures of one track.
+#[derive(Debug)]
+pub struct H264Encoder {
+    name: EncoderName,
+    running: Option<Running>,
+    /// Kept from picture to picture.
+    planes: Mat,
+}
+
+/// An encoder for pictures of one size.
+struct Running {
+    encoder: Encoder,
+    input: frame::Video,
+    keyframes: Keyframes,
+    /// Stamps count from the first picture.
+    began_at: Timestamp,
+    /// The stamp of the last picture that went in. They must grow.
+    stamp: i64,
+    /// What went in and did not come out yet, by stamp.
+    held: VecDeque<(i64, Taken)>,
+}
+
+impl H264Encoder {
+    /// Encodes with this encoder, which is opened for the first picture.
+    pub fn new(name: EncoderName) -> Self {
+        Self { name, running: None, planes: Mat::default() }
+    }
+
+    /// Encodes a picture; as one that stands alone where somebody `wants` that, as far as they are not too frequent. `None`
+    /// where the encoder holds it back. A side of an odd number of pixels loses one: colours are half as fine.
+    ///
+    /// # Errors
+    /// When its size cannot be, or its bytes are too many, or the encoder fails; it is opened anew for the next one then.
+    pub fn encode(
+        &mut self,
+        pixels: &Mat,
+        taken: Taken,
+        wanted: bool,
+    ) -> Result<Option<Frame>, EncodeError> {
+        let (width, height) = (pixels.cols() as u32 & !1, pixels.rows() as u32 & !1);
+        if !SIDES.contains(&width) || !SIDES.contains(&height) {
+            return Err(EncodeError::H264Size(pixels.cols() as u32, pixels.rows() as u32));
+        }
+        let failed = |error: opencv::Error| EncodeError::Encoder(error.message);
+        convert(pixels, (width, height), &mut self.planes).map_err(failed)?;
+        let running = match self.running.take() {
+            Some(running) if running.is_for(width, height) => running,
+            _ => Running::new(&self.name, width, height, taken.captured_at)?,
+        };
+        let running = self.running.insert(running);
+        let encoded = running.encode(&self.planes, taken, wanted);
+        if encoded.is_err() {
+            self.close();
+        }
+        encoded
+    }
+
+    /// Lets go of the encoder and its memory. The next picture is a keyframe.
+    pub fn close(&mut self) {
+        self.running = None;
+        self.planes = Mat::default();
+    }
+
+    /// Whether an encoder is open.
+    pub fn is_open(&self) -> bool {
+        self.running.is_some()
+    }
+}
+
+/// To one plane of brightness and two of colour, half as wide and high, one behind the other (ITU-R BT.601, 16 to 235).
+fn convert(pixels: &Mat, (width, height): (u32, u32), planes: &mut Mat) -> opencv::Result<()> {
+    let even = Mat::roi(pixels, Rect::new(0, 0, width as i32, height as i32))?;
+    cvt_color_def(&even, planes, COLOR_BGR2YUV_I420)
+}
+
+impl Running {
+    fn new(
+        name: &EncoderName,
+        width: u32,
+        height: u32,
+        began_at: Timestamp,
+    ) -> Result<Self, EncodeError> {
+        let failed = |error: ffmpeg_next::Error| {
+            EncodeError::Encoder(format!("{name} cannot encode {width}x{height}: {error}"))
+        };
+        let codec = name.codec().ok_or(ffmpeg_next::Error::EncoderNotFound).map_err(failed)?;
+        let mut video = codec::Context::new_with_codec(codec).encoder().video().map_err(failed)?;
+        video.set_width(width);
+        video.set_height(height);
+        video.set_format(Pixel::YUV420P);
+        video.set_time_base(MICROSECONDS);
+        // What they say of rates is only a hint: pictures bring their stamps.
+        video.set_frame_rate(Some(Rational(30, 1)));
+        let encoder = video.open_with(options(name, width, height)).map_err(failed)?;
+        Ok(Self {
+            encoder,
+            input: frame::Video::new(Pixel::YUV420P, width, height),
+            keyframes: Keyframes::default(),
+            began_at,
+            stamp: -1,
+            held: VecDeque::new(),
+        })
+    }
+
+    fn is_for(&self, width: u32, height: u32) -> bool {
+        (self.input.width(), self.input.height()) == (width, height)
+    }
+
+    fn encode(
+        &mut self,
+        planes: &Mat,
+        taken: Taken,
+        wanted: bool,
+    ) -> Result<Option<Frame>, EncodeError> {
+        let failed = |error: ffmpeg_next::Error| EncodeError::Encoder(error.to_string());
+        self.fill(planes)?;
+        self.stamp = taken.captured_at.micros_from(self.began_at).max(self.stamp + 1);
+        self.input.set_pts(Some(self.stamp));
+        let due = self.keyframes.is_due(taken.captured_at, wanted);
+        self.input.set_kind(if due { picture::Type::I } else { picture::Type::None });
+        self.held.push_back((self.stamp, taken));
+        if self.held.len() > MOST_HELD {
+            return Err(EncodeError::Encoder(format!(
+                "it holds back more than {MOST_HELD} pictures"
+            )));
+        }
+        self.encoder.send_frame(&self.input).map_err(failed)?;
+        let mut packet = Packet::empty();
+        match self.encoder.receive_packet(&mut packet) {
+            Ok(()) => self.frame(&packet).map(Some),
+            Err(ffmpeg_next::Error::Other { errno: ffmpeg_next::error::EAGAIN }) => Ok(None),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    /// Copies the planes into the encoder's input: its rows have gaps.
+    fn fill(&mut self, planes: &Mat) -> Result<(), EncodeError> {
+        make_writable(&mut self.input)?;
+        let bytes = planes.data_bytes().map_err(|error| EncodeError::Encoder(error.message))?;
+        let (width, height) = (self.input.width() as usize, self.input.height() as usize);
+        let mut rest = bytes;
+        for plane in 0..3 {
+            let by = if plane == 0 { 1 } else { 2 };
+            let (row, rows) = (width / by, height / by);
+            let (own, others) = rest
+                .split_at_checked(row * rows)
+                .ok_or_else(|| EncodeError::Encoder("a picture is smaller than it says".into()))?;
+            rest = others;
+            let stride = self.input.stride(plane);
+            let into = self.input.data_mut(plane).chunks_mut(stride);
+            into.zip(own.chunks(row)).for_each(|(into, line)| into[..row].copy_from_slice(line));
+        }
+        Ok(())
+    }
+
+    fn frame(&mut self, packet: &Packet) -> Result<Frame, EncodeError> {
+        let stamp = packet.pts().unwrap_or(self.stamp);
+        let at = self.held.iter().position(|(held, _)| *held == stamp).unwrap_or(0);
+        let taken = self.held.drain(..=at).next_back().map(|(_, taken)| taken);
+        let taken =
+            taken.ok_or_else(|| EncodeError::Encoder("it gave a picture too many".into()))?;
+        let bytes = packet.data().unwrap_or_default();
+        let keyframe = packet.is_key();
+        if keyframe {
+            self.keyframes.made(taken.captured_at);
+        }
+        let payload = match keyframe && !annex_b::has_parameters(bytes) {
+            // Nobody could begin with it.
+            true => [self.parameters(), bytes].concat(),
+            false => bytes.to_vec(),
+        };
+        if payload.len() > MAX_PAYLOAD {
+            return Err(EncodeError::TooLarge(payload.len()));
+        }
+        let (width, height) = (self.input.width(), self.input.height());
+        Ok(Frame { payload, taken, width, height, keyframe })
+    }
+
+    /// Parameters that an encoder keeps apart from its pictures.
+    #[expect(unsafe_code, reason = "ffmpeg-next has no words for extradata")]
+    fn parameters(&self) -> &[u8] {
+        // SAFETY: libavcodec's own memory, as long as it says, and alive as long as the encoder.
+        unsafe {
+            let context = self.encoder.as_ptr();
+            match ((*context).extradata, (*context).extradata_size) {
+                (start, length) if start.is_null() || length <= 0 => &[],
+                (start, length) => std::slice::from_raw_parts(start, length as usize),
+            }
+        }
+    }
+}
+
+/// An encoder may keep a picture for reference. It keeps the memory then, and the next one gets other memory.
+#[expect(unsafe_code, reason = "ffmpeg-next has no words for it")]
+fn make_writable(picture: &mut frame::Video) -> Result<(), EncodeError> {
+    // SAFETY: the pointer is that of a frame which `picture` owns.
+    match unsafe { ffi::av_frame_make_writable(picture.as_mut_ptr()) } {
+        0 => Ok(()),
+        _ => Err(EncodeError::Encoder("no memory for a picture".into())),
+    }
+}
+
+/// Bits a second that pictures of this size may take.
+fn cap(width: u32, height: u32) -> f64 {
+    let pixels = f64::from(width) * f64::from(height);
+    CAP * (pixels / CAP_PIXELS).powf(SHRINKS)
+}
+
+fn options(name: &EncoderName, width: u32, height: u32) -> Dictionary<'static> {
+    let mut options = Dictionary::new();
+    let cap = cap(width, height);
+    options.set("maxrate", &(cap as u64).to_string());
+    options.set("bufsize", &((cap * BURST) as u64).to_string());
+    options.set("g", GOP);
+    options.set("bf", "0");
+    options.set("flags", "+low_delay");
+    options.set("threads", if width * height <= ONE_THREAD { "1" } else { THREADS });
+    for key in ["colorspace", "color_primaries", "color_trc"] {
+        options.set(key, "smpte170m");
+    }
+    options.set("color_range", "tv");
+    match name.as_str() {
+        "libx264" => {
+            options.set("preset", "superfast");
+            options.set("tune", "zerolatency");
+            options.set("crf", CRF);
+            options.set("forced-idr", "1");
+        }
+        // These know no constant quality under a cap: three quarters of the cap, always.
+        other => {
+            options.set("b", &((cap * 0.75) as u64).to_string());
+            if other == "h264_nvenc" {
+                options.set("zerolatency", "1");
+                options.set("delay", "0");
+                options.set("forced-idr", "1");
+            }
+        }
+    }
+    options
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running").field("held", &self.held.len()).finish_non_exhaustive()
+    }
+}
