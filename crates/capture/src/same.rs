@@ -59,6 +59,8 @@ fn copied(picture: &Picture, old: Option<Picture>) -> Option<Picture> {
             Some(Picture::Jpeg(old))
         }
         (Picture::Jpeg(bytes), _) => Some(Picture::Jpeg(bytes.clone())),
+        // None can be left out.
+        (Picture::H264(_), _) => None,
         (Picture::Pixels(pixels), old) => {
             let mut copy = match old {
                 Some(Picture::Pixels(old)) => old,

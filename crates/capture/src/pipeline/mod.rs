@@ -1,14 +1,18 @@
 //! One stream, from its source to the bus: the only place that sees source, encode and publish together.
 //!
 //! - [`studio`]: from a source's picture to the pixels of each rendition that is watched;
+//! - [`gop`], [`passing`] and [`decoding`]: what becomes of a source's own H.264;
 //! - [`rendition`]: pixels of one size, and the tracks that they become;
 //! - [`track`]: a rendition in one codec: encoded, and onto the bus;
 //! - here: the thread that reads the source, and what the catalog says of it all.
 //!
 //! The source has a thread of its own, which may block in a driver or a network. Pixel work is done by the process's
-//! [`Workshop`]. Between each two is one place, in which the newest picture wins. A camera's own JPEG goes onto the bus
-//! straight from the source's thread.
+//! [`Workshop`]. Between each two is one place, in which the newest picture wins. A camera's own JPEG or H.264
+//! goes onto the bus straight from the source's thread.
 
+mod decoding;
+mod gop;
+mod passing;
 mod rendition;
 mod studio;
 mod track;
@@ -82,7 +86,7 @@ impl Demand {
     pub fn set(&self, watched: bool) {
         if self.track.set_watched(watched) {
             if watched {
-                self.shared.studio.begin_anew();
+                self.shared.studio.begin_anew(&self.track);
             }
             self.shared.viewers.change(watched);
             tracing::debug!(topic = %self.track.topic(), watched, "demand");

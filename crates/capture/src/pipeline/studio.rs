@@ -7,16 +7,19 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 
 use fanlight_bus::Publisher;
 use fanlight_protocol::{Codec, MAX_PAYLOAD};
-use opencv::core::{Mat, MatTraitConst};
+use opencv::core::{Mat, MatTraitConst, StsError};
 
+use super::decoding::Decoding;
+use super::gop::{Gop, Unit};
 use super::lock;
+use super::passing::Passing;
 use super::rendition::Rendition;
 use super::track::Track;
 use crate::encode::EncodeError;
 use crate::encode::camera_jpeg::{self, Whole};
 use crate::hand_over::{Buffers, HandOver};
 use crate::options::StreamSettings;
-use crate::picture::{Frame, Picture, RawFrame, Taken};
+use crate::picture::{Coded, Frame, Picture, RawFrame, Taken};
 use crate::pixels::overlay::Overlay;
 use crate::pixels::turn::Turn;
 use crate::pixels::{self, Size, decode, scale};
@@ -24,6 +27,9 @@ use crate::same::Same;
 use crate::source::SourceError;
 use crate::status::Status;
 use crate::workshop::{Job, Workshop};
+
+const FAR_APART: &str =
+    "its keyframes are more than 4 s apart: its H.264 is decoded and encoded anew";
 
 /// One stream's pictures at work.
 #[derive(Debug)]
@@ -33,6 +39,10 @@ pub(super) struct Studio {
     overlay: Option<Overlay>,
     /// Encode anew even what came as JPEG.
     reencode: bool,
+    /// The source's own H.264: what came of it, which of that was passed on, and its pixels where somebody wants them.
+    gop: Mutex<Gop>,
+    passing: Mutex<Passing>,
+    decoding: Mutex<Decoding>,
     same: Mutex<Same>,
     place: HandOver<Undeveloped>,
     /// Pixels of the source's own size.
@@ -84,6 +94,9 @@ impl Studio {
             turn: settings.turn,
             overlay: settings.overlay.map(|zone| Overlay::new(zone, &settings.name)),
             reencode: settings.reencode,
+            gop: Mutex::default(),
+            passing: Mutex::default(),
+            decoding: Mutex::default(),
             same: Mutex::new(Same::new(settings.drop_same)),
             place: HandOver::default(),
             buffers: Buffers::default(),
@@ -112,9 +125,15 @@ impl Studio {
         self.tracks().filter(|(_, track)| track.is_watched())
     }
 
-    /// Whether a camera's own JPEG can be passed on as it is.
-    fn passes_jpegs_on(&self) -> bool {
+    /// Whether what a camera has encoded itself can be passed on as it is.
+    fn passes_on(&self) -> bool {
         !self.reencode && self.turn.is_none() && self.overlay.is_none()
+    }
+
+    /// Likewise of H.264, of which no picture can be left out, and whose keyframes come when the camera sends them.
+    fn passes_h264_on(&self) -> bool {
+        let capped = self.renditions.iter().any(|one| one.is_full() && one.is_capped());
+        self.passes_on() && !capped && !lock(&self.gop).is_sparse()
     }
 
     /// Buffers for pixels of the source's own size.
@@ -123,14 +142,21 @@ impl Studio {
     }
 
     /// Somebody begins to watch one of the tracks: shall be shown a picture, also one that is the same as the last.
-    pub(super) fn begin_anew(&self) {
+    pub(super) fn begin_anew(&self, track: &Track) {
         self.same().forget();
+        if track.codec() == Codec::H264 {
+            track.ask_for_keyframe();
+            *lock(&self.passing) = Passing::default();
+        }
     }
 
     /// Nobody watches for a while: lets go of what is kept for the next pictures.
     pub(super) fn rest(&self) {
         self.place.take();
+        lock(&self.decoding).rest();
         self.buffers.clear();
+        lock(&self.gop).pause();
+        *lock(&self.passing) = Passing::default();
         self.same().forget();
         self.renditions.iter().for_each(Rendition::rest);
     }
@@ -144,16 +170,23 @@ impl Studio {
         let RawFrame { picture, taken } = frame;
         let (picture, size) = looked_through(picture)?;
         status.measures(self.turn.size(size));
+        if let Picture::H264(coded) = &picture {
+            self.keep(coded, taken, status);
+        }
         // Who came in the meantime has the next one.
-        if self.watched().next().is_none() || self.same().skips(&picture) {
+        // Of H.264 none can be left out; its pixels are compared once there are any.
+        let comes_coded = matches!(picture, Picture::H264(_));
+        if self.watched().next().is_none() || !comes_coded && self.same().skips(&picture) {
             self.give_back(picture);
             return Ok(());
         }
         let passed_on = match &picture {
-            Picture::Jpeg(_) if self.passes_jpegs_on() => Some(Codec::Jpeg),
+            Picture::Jpeg(_) if self.passes_on() => Some(Codec::Jpeg),
+            Picture::H264(_) if self.passes_h264_on() => Some(Codec::H264),
             _ => None,
         };
-        let due = self.passes(passed_on).filter(|track| track.is_due(taken.captured_at));
+        let passed = self.passes(passed_on).filter(|track| track.codec() == Codec::Jpeg);
+        let due = passed.filter(|track| track.is_due(taken.captured_at));
         let others_wait = self.waiting(passed_on).next().is_some();
         match (picture, due) {
             (Picture::Jpeg(payload), Some(full)) if !others_wait => {
@@ -168,6 +201,36 @@ impl Studio {
             }
         }
         Ok(())
+    }
+
+    /// Takes the source's own H.264 in, and passes it on to whoever watches just that.
+    fn keep(&self, coded: &Arc<Coded>, taken: Taken, status: &Status) {
+        let (newest, sparse) = lock(&self.gop).push(coded.clone(), taken);
+        if sparse {
+            tracing::info!(stream = %status.name(), "{FAR_APART}");
+        }
+        let full = self.passes(self.passes_h264_on().then_some(Codec::H264));
+        let mut passing = lock(&self.passing);
+        let Some(full) = full else {
+            *passing = Passing::Nobody;
+            return;
+        };
+        let units = passing.step(&lock(&self.gop), &newest);
+        let (mut last, mut all) = (None, true);
+        for Unit { coded, taken, index } in units {
+            let Coded { ref bytes, width, height, keyframe, .. } = *coded;
+            let frame = Frame { payload: bytes.clone(), taken, width, height, keyframe };
+            if !full.publish(frame) {
+                all = false;
+                break;
+            }
+            self.note_published();
+            last = Some(index);
+        }
+        if passing.misses(&newest, last) {
+            full.tally().drop_frames(1);
+        }
+        *passing = passing.after(last, all);
     }
 
     /// The full rendition in the codec in which a picture is passed on, where it is watched.
@@ -242,7 +305,7 @@ impl Studio {
     }
 
     fn develop_one(&self, undeveloped: Undeveloped) -> opencv::Result<()> {
-        let Undeveloped { picture, size, taken, passed_on } = undeveloped;
+        let Undeveloped { picture, size, mut taken, passed_on } = undeveloped;
         let full = self.turn.size(size);
         let mut wanted: Vec<Wanted> = (self.renditions.iter().enumerate())
             .map(|(at, one)| {
@@ -264,6 +327,10 @@ impl Studio {
                 decode::decode(&bytes, size, self.turn.size(largest), &mut pixels)?;
                 pixels
             }
+            Picture::H264(_) => match self.decode(&mut taken)? {
+                Some(pixels) => pixels,
+                None => return Ok(()),
+            },
         };
         if !self.turn.is_none() {
             let mut other = self.buffers.take();
@@ -274,6 +341,22 @@ impl Studio {
             overlay.write(&mut pixels, taken.captured_at)?;
         }
         self.scale(pixels, wanted, taken)
+    }
+
+    /// The newest of the source's own H.264 as pixels, and its moments.
+    fn decode(&self, taken: &mut Taken) -> opencv::Result<Option<Mat>> {
+        let newest = lock(&self.decoding).newest(&self.gop, &self.buffers);
+        let failed = |error: SourceError| opencv::Error::new(StsError, error.to_string());
+        let Some((pixels, moments)) = newest.map_err(failed)? else { return Ok(None) };
+        *taken = moments;
+        let picture = Picture::Pixels(pixels);
+        match (self.same().skips(&picture), picture) {
+            (false, Picture::Pixels(pixels)) => Ok(Some(pixels)),
+            (_, picture) => {
+                self.give_back(picture);
+                Ok(None)
+            }
+        }
     }
 
     /// Scales from the largest to the smallest, each from the one before, and hands them all on.
@@ -329,6 +412,10 @@ fn looked_through(picture: Picture) -> Result<(Picture, Size), SourceError> {
             let Whole { bytes, width, height } = camera_jpeg::whole(bytes)
                 .map_err(|damage| SourceError::NotAVideo(damage.to_string()))?;
             Ok((Picture::Jpeg(bytes), (width, height)))
+        }
+        Picture::H264(coded) => {
+            let size = (coded.width, coded.height);
+            Ok((Picture::H264(coded), size))
         }
     }
 }

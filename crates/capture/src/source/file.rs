@@ -35,14 +35,17 @@ pub struct File {
     stop: Shutdown,
 }
 
-/// Opens a file, to begin again at its end if `looped`. One that holds JPEGs gives them as they are.
+/// What can be passed on as it is.
+const PASSED_ON: [&[u8; 4]; 4] = [b"MJPG", b"H264", b"AVC1", b"X264"];
+
+/// Opens a file, to begin again at its end if `looped`. One that holds JPEGs or H.264 gives them as they are.
 ///
 /// # Errors
 /// With the reason in words, where it cannot be opened.
 pub fn open(path: &Path, looped: bool, stop: Shutdown) -> Result<Box<dyn Source>, SourceError> {
     let video = open_video(path)?;
     let fourcc = (video.get(CAP_PROP_FOURCC)? as u32).to_le_bytes();
-    if !fourcc.eq_ignore_ascii_case(b"MJPG") {
+    if !PASSED_ON.iter().any(|known| fourcc.eq_ignore_ascii_case(*known)) {
         return Ok(Box::new(File::new(path, looped, video, stop)?));
     }
     drop(video);
@@ -112,7 +115,7 @@ impl Source for File {
             }
             let stamp = Duration::try_from_secs_f64(self.video.get(CAP_PROP_POS_MSEC)? / 1000.0);
             match self.pacing.turn(stamp.unwrap_or_default(), Instant::now()) {
-                Turn::Skip => skipped += 1,
+                Turn::Skip(_) => skipped += 1,
                 Turn::Show(due) if !super::sleep_until(due, &self.stop) => {
                     return Ok(Some(Grabbed { captured_at: clock::at(due), skipped }));
                 }

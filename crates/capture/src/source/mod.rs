@@ -16,7 +16,7 @@ mod rhythm;
 pub mod spec;
 pub mod test_picture;
 pub mod url;
-mod video;
+pub(crate) mod video;
 pub mod webcam;
 
 use std::time::{Duration, Instant};

@@ -1,9 +1,14 @@
 //! H.264: made while it is watched, whole for whoever comes, and honest of its age.
 
+use std::fs;
+use std::path::Path;
+
 use fanlight_bus::IncomingFrame;
 use fanlight_protocol::StreamEntry;
+use memchr::memmem;
+use tempfile::TempDir;
 
-use crate::harness::{capture, capture_with, decoded, stamp, stamp_in, viewer};
+use crate::harness::{capture, capture_with, decoded, make_clip_as, stamp, stamp_in, viewer};
 
 fn keyframes(frames: &[IncomingFrame]) -> Vec<usize> {
     let numbered = frames.iter().enumerate();
@@ -108,4 +113,104 @@ fn a_picture_of_odd_size_loses_a_line_and_no_more() {
     let frames = viewer.frames("cam/odd.h264", 5);
     assert_eq!((frames[0].width, frames[0].height), (160, 90));
     assert_eq!(decoded(&frames).len(), 5);
+}
+
+/// A clip as a camera makes it, ten pictures a second, in this form; and all its bytes as a stream of units.
+fn camera_clip(pictures: u32, options: &[&str]) -> (TempDir, String, Vec<u8>) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let options = [&["-c:v", "libx264", "-pix_fmt", "yuv420p"], options].concat();
+    make_clip_as(&path("clip.mp4"), pictures, &options);
+    make_clip_as(&path("clip.h264"), pictures, &options);
+    let stream = format!("clip={}", path("clip.mp4").display());
+    let bytes = fs::read(path("clip.h264")).unwrap();
+    (folder, stream, bytes)
+}
+
+/// Whether a frame's last unit is one of the clip's own.
+fn is_of(frame: &IncomingFrame, clip: &[u8]) -> bool {
+    let last = memmem::rfind(&frame.payload, &[0, 0, 1]).unwrap();
+    memmem::find(clip, &frame.payload[last..]).is_some()
+}
+
+#[test]
+fn h264_is_passed_on_as_it_is_and_made_into_jpeg_only_for_whoever_wants_that() {
+    let (_folder, stream, clip) = camera_clip(30, &["-tune", "zerolatency", "-g", "10"]);
+    let capture = capture(&[&stream]);
+    let mut viewer = viewer(&capture);
+    viewer.watch("clip/full.h264");
+    let frames = viewer.frames("clip/full.h264", 25);
+    assert!(frames.iter().all(|frame| is_of(frame, &clip)));
+    assert_eq!(keyframes(&frames).len(), 3);
+    assert_eq!((frames[0].width, frames[0].height), (320, 180));
+    assert_eq!(decoded(&frames).len(), 25);
+
+    // In the middle of a group, and in all sizes and codecs.
+    for track in ["clip", "clip/half", "clip/quarter.h264"] {
+        viewer.watch(track);
+        assert_eq!(viewer.frames(track, 3).len(), 3);
+    }
+    assert!(viewer.frames("clip/full.h264", 12).iter().all(|frame| is_of(frame, &clip)));
+}
+
+#[test]
+fn whoever_comes_in_the_middle_of_a_group_is_sent_all_of_it() {
+    let (_folder, stream, _) = camera_clip(50, &["-tune", "zerolatency", "-g", "25"]);
+    let capture = capture(&[&stream]);
+    let mut viewer = viewer(&capture);
+    viewer.watch("clip");
+    for _ in 0..3 {
+        viewer.frames("clip", 12);
+        viewer.watch("clip/full.h264");
+        let frames = viewer.frames("clip/full.h264", 30);
+        assert!(frames[0].flags.is_keyframe());
+        assert_eq!(decoded(&frames).len(), 30);
+        viewer.unwatch("clip/full.h264");
+    }
+}
+
+#[test]
+fn a_command_that_writes_h264_is_passed_on() {
+    let (folder, _, clip) = camera_clip(30, &["-tune", "zerolatency", "-g", "10"]);
+    let path = folder.path().join("clip.h264");
+    let command = |path: &Path| {
+        format!("cam=exec:ffmpeg -v error -re -i {} -c copy -f h264 -; sleep 60", path.display())
+    };
+    let capture = capture(&[&command(&path)]);
+    let mut viewer = viewer(&capture);
+    viewer.watch("cam/full.h264");
+    let frames = viewer.frames("cam/full.h264", 20);
+    assert!(frames[0].flags.is_keyframe() && frames.iter().all(|frame| is_of(frame, &clip)));
+    assert_eq!(decoded(&frames).len(), 20);
+}
+
+#[test]
+fn pictures_out_of_order_and_what_is_turned_is_encoded_anew() {
+    for (options, behind) in
+        [(&["-bf", "2", "-g", "20"][..], ""), (&["-tune", "zerolatency"], "#flip=horizontal")]
+    {
+        let (_folder, stream, clip) = camera_clip(40, options);
+        let capture = capture(&[&format!("{stream}{behind}")]);
+        let mut viewer = viewer(&capture);
+        viewer.watch("clip/full.h264");
+        let frames = viewer.frames("clip/full.h264", 25);
+        assert!(!frames.iter().any(|frame| is_of(frame, &clip)), "{options:?}");
+        assert_eq!(decoded(&frames).len(), 25);
+        assert!(frames.windows(2).all(|pair| pair[0].captured_at < pair[1].captured_at));
+    }
+}
+
+#[test]
+fn keyframes_too_far_apart_are_made_anew() {
+    let (_folder, stream, clip) = camera_clip(120, &["-tune", "zerolatency", "-g", "1000"]);
+    let capture = capture(&[&stream]);
+    let mut viewer = viewer(&capture);
+    viewer.watch("clip/full.h264");
+    let frames = viewer.frames("clip/full.h264", 90);
+    let own = frames.iter().take_while(|frame| is_of(frame, &clip)).count();
+    assert!((30..60).contains(&own), "{own}: four seconds of its own");
+    let keys = keyframes(&frames);
+    assert!(keys.contains(&own), "what is made anew begins with a keyframe: {keys:?}");
+    assert!(keys.len() >= 3, "{keys:?}");
+    assert_eq!(decoded(&frames).len(), 90);
 }

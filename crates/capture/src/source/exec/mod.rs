@@ -7,6 +7,8 @@
 //! - `kind`: what it writes;
 //! - `pictures`: from bytes to pictures; `access_units`: H.264 cut into pictures.
 //!
+//! H.264 is passed on as it is where its pictures come in the order in which they are shown.
+//!
 //! A picture counts as captured when its first byte arrived. A JPEG is given as soon as its last byte is there; a picture
 //! of H.264 when the next one begins, an interval later (`access_units` says why). The command is started when somebody
 //! watches. It runs with this program's rights, so it is taken from the command line, the environment and the file alone,
@@ -98,7 +100,7 @@ impl Exec {
         loop {
             let found = self.pictures.has_one();
             let heard = match found {
-                true if read_behind >= PIPE => return Ok(()),
+                true if read_behind >= PIPE || self.pictures.each_counts() => return Ok(()),
                 true => self.running.read(&mut self.chunk, Duration::ZERO),
                 false => self.running.read(&mut self.chunk, LOOK_EVERY),
             };

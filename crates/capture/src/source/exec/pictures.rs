@@ -1,4 +1,7 @@
-//! From the bytes of a command to pictures, of which the newest counts.
+//! From the bytes of a command to pictures. The newest counts; of H.264 that is passed on, each.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
 
 use fanlight_protocol::Timestamp;
 use ffmpeg_next::Packet;
@@ -6,10 +9,11 @@ use ffmpeg_next::codec::Id;
 
 use super::access_units::{AccessUnit, AccessUnits};
 use super::kind::Kind;
+use crate::annex_b;
 use crate::hand_over::Buffers;
-use crate::picture::Picture;
+use crate::picture::{Coded, Picture};
 use crate::source::jpeg_splitter::{Cut, JpegSplitter};
-use crate::source::video::{Decoded, Decoder, Reordering, Scaler};
+use crate::source::video::{Decoded, Decoder, Passage, Reordering, Scaler};
 use crate::source::{Grabbed, SourceError};
 
 /// Of H.264 without a rate, for pictures that are sent in another order than shown.
@@ -19,7 +23,8 @@ const USUAL_INTERVAL: std::time::Duration = std::time::Duration::from_millis(40)
 #[derive(Debug)]
 pub(super) struct Pictures {
     form: Form,
-    newest: Option<(Got, Timestamp)>,
+    /// One, or of H.264 that is passed on those that a piece of bytes held.
+    ready: VecDeque<(Got, Timestamp)>,
     /// What was grabbed.
     taken: Option<Got>,
     /// Pictures replaced by a newer one since the last was grabbed.
@@ -29,12 +34,19 @@ pub(super) struct Pictures {
 #[derive(Debug)]
 enum Form {
     Jpegs(JpegSplitter),
-    H264(Box<H264>),
+    H264(AccessUnits, Way),
 }
 
+/// What becomes of H.264.
 #[derive(Debug)]
-struct H264 {
-    units: AccessUnits,
+enum Way {
+    PassedOn(Box<Passage>),
+    Decoded(Box<Decoding>),
+}
+
+/// For pictures that are sent in another order than shown.
+#[derive(Debug)]
+struct Decoding {
     decoder: Decoder,
     reordering: Reordering,
     scaler: Scaler,
@@ -43,6 +55,7 @@ struct H264 {
 #[derive(Debug)]
 enum Got {
     Jpeg(Vec<u8>),
+    H264(Arc<Coded>),
     Decoded(Decoded),
 }
 
@@ -50,51 +63,59 @@ impl Pictures {
     pub(super) fn new(kind: Kind) -> Result<Self, SourceError> {
         let form = match kind {
             Kind::Jpegs => Form::Jpegs(JpegSplitter::default()),
-            Kind::H264 => Form::H264(Box::new(H264 {
-                units: AccessUnits::default(),
-                decoder: Decoder::of_codec(Id::H264)?,
-                reordering: Reordering::new(USUAL_INTERVAL),
-                scaler: Scaler::default(),
-            })),
+            Kind::H264 => {
+                Form::H264(AccessUnits::default(), Way::PassedOn(Box::new(Passage::new())))
+            }
         };
-        Ok(Self { form, newest: None, taken: None, skipped: 0 })
+        Ok(Self { form, ready: VecDeque::new(), taken: None, skipped: 0 })
     }
 
     /// Takes bytes in that arrived now.
     pub(super) fn feed(&mut self, bytes: &[u8], now: Timestamp) -> Result<(), SourceError> {
-        let got: Vec<_> = match &mut self.form {
+        match &mut self.form {
             Form::Jpegs(splitter) => {
-                let cuts = splitter.feed(bytes, now)?.into_iter();
-                cuts.map(|Cut { jpeg, arrived_at }| (Got::Jpeg(jpeg), arrived_at)).collect()
+                for Cut { jpeg, arrived_at } in splitter.feed(bytes, now)? {
+                    self.put(Got::Jpeg(jpeg), arrived_at);
+                }
             }
-            Form::H264(video) => {
-                let units = video.units.feed(bytes, now)?;
-                units.into_iter().flat_map(|unit| video.decode(unit)).collect()
+            Form::H264(units, _) => {
+                for unit in units.feed(bytes, now)? {
+                    self.take_in(unit)?;
+                }
             }
-        };
-        self.put(got);
+        }
         Ok(())
     }
 
     /// At the end: makes what is left into pictures; whether there was one.
     pub(super) fn finish(&mut self) -> bool {
-        if let Form::H264(video) = &mut self.form {
-            let mut got = video.units.rest().map(|unit| video.decode(unit)).unwrap_or_default();
-            if video.decoder.drain() {
-                got.extend(video.take());
-            }
-            self.put(got);
+        if let Form::H264(units, _) = &mut self.form
+            && let Some(unit) = units.rest()
+        {
+            // The command has ended anyway.
+            let _ = self.take_in(unit);
+        }
+        if let Form::H264(_, Way::Decoded(decoding)) = &mut self.form
+            && decoding.decoder.drain()
+        {
+            let rest = decoding.take();
+            rest.into_iter().for_each(|(got, at)| self.put(got, at));
         }
         self.has_one()
     }
 
     pub(super) fn has_one(&self) -> bool {
-        self.newest.is_some()
+        !self.ready.is_empty()
+    }
+
+    /// Whether it is to be taken before more is read: what follows refers to it.
+    pub(super) fn each_counts(&self) -> bool {
+        matches!(self.ready.front(), Some((Got::H264(_), _)))
     }
 
     /// Takes hold of the newest.
     pub(super) fn grab(&mut self) -> Option<Grabbed> {
-        let (got, captured_at) = self.newest.take()?;
+        let (got, captured_at) = self.ready.pop_front()?;
         self.taken = Some(got);
         Some(Grabbed { captured_at, skipped: std::mem::take(&mut self.skipped) })
     }
@@ -103,23 +124,55 @@ impl Pictures {
     pub(super) fn retrieve(&mut self, buffers: &Buffers) -> Result<Picture, SourceError> {
         match (self.taken.take(), &mut self.form) {
             (Some(Got::Jpeg(jpeg)), _) => Ok(Picture::Jpeg(jpeg)),
-            (Some(Got::Decoded(picture)), Form::H264(video)) => {
+            (Some(Got::H264(coded)), _) => Ok(Picture::H264(coded)),
+            (Some(Got::Decoded(picture)), Form::H264(_, Way::Decoded(decoding))) => {
                 let mut buffer = buffers.take();
-                video.scaler.convert(&picture.frame, &mut buffer)?;
+                decoding.scaler.convert(&picture.frame, &mut buffer)?;
                 Ok(Picture::Pixels(buffer))
             }
             _ => Err(SourceError::Other("no picture was grabbed yet".into())),
         }
     }
 
-    fn put(&mut self, got: Vec<(Got, Timestamp)>) {
-        for newest in got {
-            self.skipped += u64::from(self.newest.replace(newest).is_some());
+    fn put(&mut self, got: Got, captured_at: Timestamp) {
+        if !matches!(got, Got::H264(_)) {
+            self.skipped += self.ready.len() as u64;
+            self.ready.clear();
         }
+        self.ready.push_back((got, captured_at));
+    }
+
+    /// Takes in a picture of H.264: as it is, or decoded where pictures turn out to be reordered.
+    fn take_in(&mut self, unit: AccessUnit) -> Result<(), SourceError> {
+        let Form::H264(_, way) = &mut self.form else { return Ok(()) };
+        if let Way::PassedOn(passage) = way {
+            let entry = annex_b::has_parameters(&unit.bytes);
+            match passage.take(&unit.bytes, entry) {
+                Ok(Some(coded)) => self.put(Got::H264(coded), unit.arrived_at),
+                Ok(None) => {}
+                Err(why) => {
+                    tracing::info!("a command's H.264 is decoded and encoded anew: {why}");
+                    *way = Way::Decoded(Box::new(Decoding::new()?));
+                    return self.take_in(unit);
+                }
+            }
+        } else if let Way::Decoded(decoding) = way {
+            let got = decoding.decode(unit);
+            got.into_iter().for_each(|(got, at)| self.put(got, at));
+        }
+        Ok(())
     }
 }
 
-impl H264 {
+impl Decoding {
+    fn new() -> Result<Self, SourceError> {
+        Ok(Self {
+            decoder: Decoder::of_codec(Id::H264)?,
+            reordering: Reordering::new(USUAL_INTERVAL),
+            scaler: Scaler::default(),
+        })
+    }
+
     fn decode(&mut self, unit: AccessUnit) -> Vec<(Got, Timestamp)> {
         let mut packet = Packet::copy(&unit.bytes);
         packet.set_pts(Some(unit.arrived_at.micros() as i64));

@@ -1,6 +1,6 @@
 //! Cameras and videos behind URLs, and files full of JPEGs, through FFmpeg's libraries.
 //!
-//! Where each packet is a JPEG, it is given as it is. Else packets are decoded.
+//! Where each packet is a JPEG, or H.264 in the order in which it is shown, it is given as it is. Else packets are decoded.
 //!
 //! - `connection`: opens the place and reads packets, never for longer than allowed;
 //! - `parts`: MJPEG over HTTP, from its bytes;
@@ -20,6 +20,7 @@ mod trouble;
 use std::fmt;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fanlight_bus::clock;
@@ -28,12 +29,13 @@ use fanlight_program::stop::Shutdown;
 use fanlight_protocol::Timestamp;
 
 use super::pacing::{Pacing, Turn};
-use super::video::{self, Decoded, Decoder, Reordering, Scaler};
+use super::video::{self, Decoded, Decoder, Passage, Reordering, Reorders, Scaler};
 use super::{About, Grabbed, Source, SourceError};
 use crate::hand_over::Buffers;
-use crate::picture::Picture;
+use crate::picture::{Coded, Picture};
 use connection::Connection;
 use ffmpeg_next::Packet;
+use ffmpeg_next::codec::Id;
 use place::Place;
 
 /// The rate of a recording that does not tell its own.
@@ -67,15 +69,40 @@ impl Timing {
 enum Form {
     /// They are pictures that can be passed on.
     Jpegs,
+    /// So they are, one after the other.
+    H264(Box<Passage>),
     /// They must be decoded.
     Coded(Decoder, Scaler),
 }
 
 impl Form {
     fn new(connection: &Connection) -> Result<Self, SourceError> {
-        match connection.gives_jpegs() {
-            true => Ok(Self::Jpegs),
-            false => Ok(Self::Coded(Decoder::new(connection.parameters()?)?, Scaler::default())),
+        let parameters = connection.parameters()?;
+        if connection.gives_jpegs() {
+            return Ok(Self::Jpegs);
+        }
+        if parameters.id() == Id::H264 {
+            let passage = Passage::described(video::extradata(&parameters));
+            if !passage.reorders() {
+                return Ok(Self::H264(Box::new(passage)));
+            }
+        }
+        Self::decoded(connection)
+    }
+
+    fn decoded(connection: &Connection) -> Result<Self, SourceError> {
+        Ok(Self::Coded(Decoder::new(connection.parameters()?)?, Scaler::default()))
+    }
+
+    /// The same for the same place opened anew.
+    fn renewed(self, connection: &Connection) -> Result<Self, SourceError> {
+        match (self, Self::new(connection)?) {
+            (Self::H264(before), Self::H264(passage)) => {
+                Ok(Self::H264(Box::new(passage.continuing(&before))))
+            }
+            // What was found out of its order holds.
+            (Self::Coded(..), Self::H264(_)) => Self::decoded(connection),
+            (_, renewed) => Ok(renewed),
         }
     }
 }
@@ -83,6 +110,7 @@ impl Form {
 /// What was read last.
 enum Got {
     Jpeg(Packet),
+    H264(Arc<Coded>, Timestamp),
     Decoded(Decoded),
 }
 
@@ -91,6 +119,7 @@ impl Got {
     fn stamp(&self) -> Timestamp {
         match self {
             Self::Jpeg(packet) => video::arrived_at(packet.pts().or(packet.dts())),
+            Self::H264(_, stamp) => *stamp,
             Self::Decoded(picture) => picture.arrived_at,
         }
     }
@@ -121,7 +150,7 @@ impl Live {
         Self::at(Place::Url(url.clone()), stop)
     }
 
-    /// Opens a file full of JPEGs, to begin again at its end if `looped`.
+    /// Opens a file full of JPEGs or H.264, to begin again at its end if `looped`.
     ///
     /// # Errors
     /// With the reason in words, where that fails.
@@ -168,27 +197,54 @@ impl Live {
             }
             match (packet, &mut self.form) {
                 (Some(packet), Form::Jpegs) => return Ok(Some(Got::Jpeg(packet))),
+                (Some(packet), Form::H264(passage)) => {
+                    match passage.take(packet.data().unwrap_or_default(), packet.is_key()) {
+                        Ok(Some(coded)) => {
+                            let stamp = video::arrived_at(packet.pts().or(packet.dts()));
+                            return Ok(Some(Got::H264(coded, stamp)));
+                        }
+                        Ok(None) => {}
+                        Err(reorders) => self.decode_from_now_on(reorders, &packet)?,
+                    }
+                }
                 (Some(packet), Form::Coded(decoder, _)) => decoder.send(&packet),
                 (None, Form::Coded(decoder, _)) => {
                     if !decoder.drain() {
                         return Ok(None);
                     }
                 }
-                (None, Form::Jpegs) => return Ok(None),
+                (None, Form::Jpegs | Form::H264(_)) => return Ok(None),
             }
         }
     }
 
+    /// What was passed on so far turns out to be in another order than shown.
+    fn decode_from_now_on(&mut self, why: Reorders, packet: &Packet) -> Result<(), SourceError> {
+        tracing::info!(place = %self.place, "its H.264 is decoded and encoded anew: {why}");
+        self.form = Form::decoded(&self.connection)?;
+        if let Form::Coded(decoder, _) = &mut self.form {
+            decoder.send(packet);
+        }
+        Ok(())
+    }
+
+    fn passes_h264(&self) -> bool {
+        matches!(self.form, Form::H264(_))
+    }
+
     fn moment(&mut self, stamp: Timestamp) -> Moment {
+        let passes_h264 = self.passes_h264();
         match &mut self.timing {
             Timing::Live(reordering) => {
                 let reorders = match &self.form {
-                    Form::Jpegs => false,
+                    Form::Jpegs | Form::H264(_) => false,
                     Form::Coded(decoder, _) => decoder.reorders(),
                 };
                 let captured_at = reordering.captured(stamp, reorders);
                 let interval = self.about.interval.unwrap_or(USUAL_INTERVAL);
-                match captured_at + interval * 2 < self.opened_at {
+                let past = captured_at + interval * 2 < self.opened_at;
+                // Of H.264 those after it need it.
+                match past && !passes_h264 {
                     true => Moment::Past,
                     false => Moment::Captured(captured_at),
                 }
@@ -196,7 +252,8 @@ impl Live {
             Timing::Recorded(pacing) => {
                 match pacing.turn(Duration::from_micros(stamp.micros()), Instant::now()) {
                     Turn::Show(due) => Moment::Due(due),
-                    Turn::Skip => Moment::Past,
+                    Turn::Skip(due) if passes_h264 => Moment::Due(due),
+                    Turn::Skip(_) => Moment::Past,
                 }
             }
         }
@@ -225,7 +282,8 @@ impl Live {
         pacing.rewind();
         self.pictures = 0;
         self.connection = Connection::open(&self.place, self.stop.clone())?;
-        self.form = Form::new(&self.connection)?;
+        let before = std::mem::replace(&mut self.form, Form::Jpegs);
+        self.form = before.renewed(&self.connection)?;
         Ok(true)
     }
 }
@@ -279,6 +337,7 @@ impl Source for Live {
             (Some(Got::Jpeg(packet)), _) => {
                 Ok(Picture::Jpeg(packet.data().unwrap_or_default().to_vec()))
             }
+            (Some(Got::H264(coded, _)), _) => Ok(Picture::H264(coded.clone())),
             (Some(Got::Decoded(picture)), Form::Coded(_, scaler)) => {
                 let mut buffer = buffers.take();
                 scaler.convert(&picture.frame, &mut buffer)?;

@@ -1,5 +1,6 @@
 //! What can be opened: a URL, or a file.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -48,6 +49,15 @@ impl Place {
             Self::File { path, .. } => {
                 SourceError::NotAVideo(format!("{} cannot be read: {error}", path.display()))
             }
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url(url) => url.fmt(f),
+            Self::File { path, .. } => path.display().fmt(f),
         }
     }
 }

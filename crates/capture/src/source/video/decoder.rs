@@ -13,14 +13,14 @@ use crate::source::SourceError;
 const MOST_THREADS: usize = 4;
 
 /// A decoded picture, in the codec's own colours.
-pub(in crate::source) struct Decoded {
-    pub(in crate::source) frame: frame::Video,
+pub(crate) struct Decoded {
+    pub(crate) frame: frame::Video,
     /// When its packet arrived, where it is live; else its place in the recording.
-    pub(in crate::source) arrived_at: Timestamp,
+    pub(crate) arrived_at: Timestamp,
 }
 
 /// A decoder that gives every picture out as soon as the codec allows.
-pub(in crate::source) struct Decoder {
+pub(crate) struct Decoder {
     decoder: decoder::Video,
     drained: bool,
 }
@@ -32,7 +32,7 @@ impl Decoder {
     }
 
     /// For a codec whose packets describe themselves.
-    pub(in crate::source) fn of_codec(id: Id) -> Result<Self, SourceError> {
+    pub(crate) fn of_codec(id: Id) -> Result<Self, SourceError> {
         let codec =
             decoder::find(id).ok_or_else(|| unknown(ffmpeg_next::Error::DecoderNotFound))?;
         Self::of(codec::Context::new_with_codec(codec))
@@ -50,7 +50,7 @@ impl Decoder {
     }
 
     /// Takes a packet in. A damaged one costs its picture, no more; where none can be read, none comes out.
-    pub(in crate::source) fn send(&mut self, packet: &Packet) {
+    pub(crate) fn send(&mut self, packet: &Packet) {
         if let Err(error) = self.decoder.send_packet(packet) {
             tracing::debug!(%error, "a packet could not be decoded");
         }
@@ -67,7 +67,7 @@ impl Decoder {
     }
 
     /// The next picture, if there is one already.
-    pub(in crate::source) fn take(&mut self) -> Option<Decoded> {
+    pub(crate) fn take(&mut self) -> Option<Decoded> {
         let mut frame = frame::Video::empty();
         self.decoder.receive_frame(&mut frame).ok()?;
         let arrived_at = arrived_at(frame.pts().or(frame.timestamp()));
@@ -77,6 +77,19 @@ impl Decoder {
 
 fn unknown(_: ffmpeg_next::Error) -> SourceError {
     SourceError::NotAVideo("it is in a codec that FFmpeg cannot decode".into())
+}
+
+/// What describes a video beside its packets, as its container has it.
+#[expect(unsafe_code, reason = "ffmpeg-next has no words for extradata")]
+pub(in crate::source) fn extradata(parameters: &Parameters) -> &[u8] {
+    // SAFETY: the memory is as long as it says, and alive as long as the parameters that own it.
+    unsafe {
+        let parameters = parameters.as_ptr();
+        match ((*parameters).extradata, (*parameters).extradata_size) {
+            (start, length) if start.is_null() || length <= 0 => &[],
+            (start, length) => std::slice::from_raw_parts(start, length as usize),
+        }
+    }
 }
 
 /// The moment in a live packet's stamp.

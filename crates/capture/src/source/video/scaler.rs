@@ -20,9 +20,13 @@ const BLOCK: u32 = 16;
 
 /// Converts pictures; keeps its tables while they stay alike.
 #[derive(Default)]
-pub(in crate::source) struct Scaler {
+pub(crate) struct Scaler {
     current: Option<(Kind, Context)>,
 }
+
+#[expect(unsafe_code, reason = "ffmpeg-next does not say it of libswscale's contexts")]
+// SAFETY: a context belongs to nobody but its scaler, and libswscale keeps nothing by thread.
+unsafe impl Send for Scaler {}
 
 /// All on which the conversion depends.
 #[derive(Clone, Copy, PartialEq)]
@@ -36,11 +40,7 @@ struct Kind {
 
 impl Scaler {
     /// Writes the picture into `pixels`, made as large as it must be.
-    pub(in crate::source) fn convert(
-        &mut self,
-        frame: &Video,
-        pixels: &mut Mat,
-    ) -> Result<(), SourceError> {
+    pub(crate) fn convert(&mut self, frame: &Video, pixels: &mut Mat) -> Result<(), SourceError> {
         let kind = Kind::of(frame);
         let (rows, columns) = (frame.height() as i32, frame.width() as i32);
         if pixels.typ() != CV_8UC3 || pixels.rows() != rows || pixels.cols() != columns {
