@@ -108,7 +108,7 @@ mod tests {
             numbers(passing.step(&gop, &newest))
         };
         (0..4).for_each(|n| {
-            assert_eq!(step(Passing::Broken, n, n == 0), if n == 0 { vec![0] } else { vec![] })
+            assert_eq!(step(Passing::Broken, n, n == 0), if n == 0 { vec![0] } else { vec![] });
         });
         assert_eq!(step(Passing::Nobody, 4, false), [0, 1, 2, 3, 4]);
         assert_eq!(step(Passing::Next(5), 5, false), [5]);

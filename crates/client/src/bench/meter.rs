@@ -72,6 +72,10 @@ pub struct Arrival {
     pub gap: Option<Duration>,
     /// Sequences left out before it.
     pub missing: u64,
+    /// Whether it refers to the frame before.
+    pub delta: bool,
+    /// Whether its viewer did not get, or could not decode, what it refers to.
+    pub broken: bool,
 }
 
 /// Viewers of one kind.
@@ -91,6 +95,10 @@ pub struct Group {
     pub freezes: u64,
     /// Sequences left out.
     pub missing: u64,
+    /// Frames that refer to the one before.
+    pub deltas: u64,
+    /// Frames that could not be decoded, for want of what they refer to.
+    pub broken: u64,
     /// Stamps that cannot be: in the future, or more than an hour old.
     pub odd_stamps: u64,
     /// Frames of each viewer.
@@ -108,6 +116,8 @@ impl Default for Group {
             gaps: histogram(),
             freezes: 0,
             missing: 0,
+            deltas: 0,
+            broken: 0,
             odd_stamps: 0,
             frames_of_each: Vec::new(),
         }
@@ -120,6 +130,8 @@ impl Group {
         self.frames += 1;
         self.bytes += arrival.bytes;
         self.missing += arrival.missing;
+        self.deltas += u64::from(arrival.delta);
+        self.broken += u64::from(arrival.broken);
         if let Some(captured_at) = arrival.captured_at {
             match age(captured_at, arrival.at) {
                 Some(age) => self.ages.saturating_record(age),
@@ -145,6 +157,8 @@ impl Group {
         self.bytes += other.bytes;
         self.freezes += other.freezes;
         self.missing += other.missing;
+        self.deltas += other.deltas;
+        self.broken += other.broken;
         self.odd_stamps += other.odd_stamps;
         for (mine, theirs) in [
             (&mut self.ages, &other.ages),
@@ -235,6 +249,8 @@ mod tests {
         sent_at: None,
         gap: None,
         missing: 0,
+        delta: false,
+        broken: false,
     };
 
     #[test]

@@ -56,6 +56,10 @@ pub struct Options {
     #[arg(long, value_name = "NAME")]
     pub rendition: Option<String>,
 
+    /// Ask the relay for this codec: jpeg, h264, or auto
+    #[arg(long, value_name = "CODEC")]
+    pub codec: Option<String>,
+
     /// Show the relay this token. '${NAME}' takes it from the environment, where other users do not see it
     #[arg(long, value_name = "TOKEN")]
     pub token: Option<Secret>,

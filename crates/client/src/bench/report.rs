@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::meter::{Group, Meter, Reasons};
 use super::process::Cost;
-use super::settings::Settings;
+use super::settings::{Protocol, Settings};
 
 /// All figures of one run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -86,6 +86,10 @@ pub struct ViewersReport {
     pub freezes: u64,
     /// Sequences left out within one track; fanlight.v1 only. A relay that drops for a slow viewer leaves out some.
     pub missing: u64,
+    /// Frames that stand alone; fanlight.v1 only. Every JPEG does.
+    pub keyframes: Option<u64>,
+    /// Frames that refer to one that was missing or could not be decoded itself; fanlight.v1 only. A relay sends none.
+    pub broken: u64,
     /// Times that cannot be, in the future or more than an hour ago: not counted as ages.
     pub odd_stamps: u64,
 }
@@ -193,6 +197,7 @@ impl Report {
         let per_frame = |cpu: f64| (frames > 0).then(|| rounded(cpu * 1e6 / frames as f64));
         let cores = |cpu: f64| if seconds > 0.0 { rounded(cpu / seconds) } else { 0.0 };
         let server = outcome.server;
+        let v1 = settings.protocol == Protocol::FanlightV1;
         Self {
             url: settings.target.to_string(),
             protocol: settings.protocol.as_str(),
@@ -204,9 +209,9 @@ impl Report {
             interrupted: outcome.interrupted,
             frames,
             bytes: meter.normal.bytes + meter.trickling.bytes,
-            normal: ViewersReport::new(&meter.normal, seconds),
+            normal: ViewersReport::new(&meter.normal, seconds, v1),
             trickling: (settings.trickling > 0)
-                .then(|| ViewersReport::new(&meter.trickling, seconds)),
+                .then(|| ViewersReport::new(&meter.trickling, seconds, v1)),
             stalled: StalledReport {
                 viewers: settings.stalled,
                 closed: (&meter.stalled_closed).into(),
@@ -243,7 +248,7 @@ impl Report {
 }
 
 impl ViewersReport {
-    fn new(group: &Group, seconds: f64) -> Self {
+    fn new(group: &Group, seconds: f64, v1: bool) -> Self {
         let mut each = group.frames_of_each.clone();
         each.sort_unstable();
         let fps = |at: usize| {
@@ -262,6 +267,8 @@ impl ViewersReport {
             gap: Percentiles::of(&group.gaps),
             freezes: group.freezes,
             missing: group.missing,
+            keyframes: v1.then_some(group.frames - group.deltas),
+            broken: group.broken,
             odd_stamps: group.odd_stamps,
         }
     }

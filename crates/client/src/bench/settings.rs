@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use fanlight_program::secret::expand_env;
 use fanlight_protocol::StreamName;
-use fanlight_protocol::viewer::Watch;
+use fanlight_protocol::viewer::{CodecWish, Watch};
 
 use super::message::Look;
 use super::options::Options;
@@ -176,6 +176,7 @@ fn check_fitting(protocol: Protocol, options: &Options) -> anyhow::Result<()> {
         ("--buffer", options.buffer.is_some(), &[FanlightV1]),
         ("--fps", options.fps.is_some(), relays),
         ("--rendition", options.rendition.is_some(), relays),
+        ("--codec", options.codec.is_some(), relays),
         ("--token", options.token.is_some(), relays),
         ("--header", !options.header.is_empty(), relays),
         ("--subprotocol", options.subprotocol.is_some(), &[WebSocket]),
@@ -205,8 +206,15 @@ fn add_wishes(target: &mut Target, protocol: Protocol, options: &Options) -> any
     if protocol != Protocol::FanlightV1 {
         fps.inspect(|fps| target.add_query("fps", &fps.to_string()));
         options.rendition.iter().for_each(|name| target.add_query("rendition", name));
+        codec(options)?;
+        options.codec.iter().for_each(|name| target.add_query("codec", name));
     }
     Ok(())
+}
+
+fn codec(options: &Options) -> anyhow::Result<Option<CodecWish>> {
+    let codec = options.codec.as_deref();
+    codec.map(|name| name.parse().with_context(|| format!("--codec {name:?}"))).transpose()
 }
 
 fn watch(protocol: Protocol, options: &Options) -> anyhow::Result<Option<(StreamName, String)>> {
@@ -221,7 +229,7 @@ fn watch(protocol: Protocol, options: &Options) -> anyhow::Result<Option<(Stream
         rendition: rendition
             .map(|name| name.parse().with_context(|| format!("--rendition {name:?}")))
             .transpose()?,
-        codec: None,
+        codec: codec(options)?,
         fps: options.fps,
         ack: options.ack.then_some(true),
         buffer: options
@@ -345,18 +353,18 @@ mod tests {
 
     #[test]
     fn wishes_go_into_the_watch_or_the_query() {
-        let wishes = ["--fps", "5", "--rendition", "auto", "--token", "a b"];
+        let wishes = ["--fps", "5", "--rendition", "auto", "--codec", "h264", "--token", "a b"];
         let watched =
             settings(&[&[RELAY, "--stream", "cam", "--ack"], &wishes[..]].concat()).unwrap();
         let greeting = String::from_utf8_lossy(&watched.greeting).into_owned();
         assert!(greeting.ends_with(
-            r#"{"type":"watch","id":1,"stream":"cam","rendition":"auto","fps":5.0,"ack":true}"#
+            r#"{"type":"watch","id":1,"stream":"cam","rendition":"auto","codec":"h264","fps":5.0,"ack":true}"#
         ));
         assert!(watched.request.starts_with(b"GET /ws?token=a+b HTTP/1.1\r\n"));
         let asked = settings(&[&["http://h/mjpeg"], &wishes[..]].concat()).unwrap();
         let request = String::from_utf8(asked.request).unwrap();
         assert!(
-            request.starts_with("GET /mjpeg?token=a+b&fps=5&rendition=auto HTTP/1.1"),
+            request.starts_with("GET /mjpeg?token=a+b&fps=5&rendition=auto&codec=h264 HTTP/1.1"),
             "{request}"
         );
         assert!(!asked.target.to_string().contains("a+b"));
@@ -371,6 +379,7 @@ mod tests {
             (&["--trickle", "5"], "5@20000"),
             (&["--trickle", "1@0"], "5@20000"),
             (&["--ack"], "--stream NAME makes it so"),
+            (&["--codec", "vp8"], "--codec \"vp8\""),
             (&["--stream", "Big Cam"], "--stream \"Big Cam\""),
             (&["--header", "secret"], "'NAME: VALUE'"),
             (&["--header", "A: b\r\nC: d"], "'NAME: VALUE'"),

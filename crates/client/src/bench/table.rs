@@ -74,6 +74,11 @@ fn viewers(f: &mut fmt::Formatter<'_>, kind: &str, viewers: &ViewersReport) -> f
     percentiles(f, &format!("{indent}gap"), viewers.gap.as_ref())?;
     counted(f, &format!("{indent}freezes"), viewers.freezes)?;
     counted(f, &format!("{indent}missing"), viewers.missing)?;
+    // Where every frame stands alone, that is not worth a line.
+    if let Some(keyframes) = viewers.keyframes.filter(|keyframes| *keyframes < viewers.frames) {
+        counted(f, &format!("{indent}keyframes"), keyframes)?;
+    }
+    counted(f, &format!("{indent}broken"), viewers.broken)?;
     counted(f, &format!("{indent}odd stamps"), viewers.odd_stamps)
 }
 

@@ -56,20 +56,36 @@ pub fn frame(header: &[u8]) -> Option<FrameMessage> {
     FrameMessage::decode(header).map(|(frame, _)| frame)
 }
 
-/// A viewer's count of frames.
+/// A viewer's count of frames, and what it could decode of them.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Count(Option<u64>);
+pub struct Count {
+    last: Option<u64>,
+    /// It could decode the last one.
+    intact: bool,
+}
+
+/// What a frame is after those before it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Place {
+    /// How many are missing before it.
+    pub missing: u64,
+    /// It refers to one that the viewer did not get, or could not decode.
+    pub is_broken: bool,
+}
 
 impl Count {
     /// A new track: nothing is missing before its first frame.
     pub fn restart(&mut self) {
-        self.0 = None;
+        *self = Self::default();
     }
 
-    /// How many are missing before this one.
-    pub fn missing_before(&mut self, sequence: u64) -> u64 {
-        let last = self.0.replace(sequence);
-        last.map_or(0, |last| sequence.saturating_sub(last).saturating_sub(1))
+    /// The next frame, decodable alone or not.
+    pub fn next(&mut self, sequence: u64, is_keyframe: bool) -> Place {
+        let last = self.last.replace(sequence);
+        let follows = last.and_then(|last| last.checked_add(1)) == Some(sequence);
+        self.intact = is_keyframe || self.intact && follows;
+        let missing = last.map_or(0, |last| sequence.saturating_sub(last).saturating_sub(1));
+        Place { missing, is_broken: !self.intact }
     }
 }
 
@@ -80,9 +96,22 @@ mod tests {
     #[test]
     fn gaps_count_within_one_track_only() {
         let mut count = Count::default();
-        assert_eq!([5, 6, 9, 9, 3].map(|sequence| count.missing_before(sequence)), [0, 0, 2, 0, 0]);
+        let mut missing = |sequence| count.next(sequence, true).missing;
+        assert_eq!([5, 6, 9, 9, 3].map(&mut missing), [0, 0, 2, 0, 0]);
         count.restart();
-        assert_eq!([100, 102].map(|sequence| count.missing_before(sequence)), [0, 1]);
+        assert_eq!([100, 102].map(|sequence| count.next(sequence, true).missing), [0, 1]);
+    }
+
+    #[test]
+    fn a_delta_without_its_predecessor_is_broken_and_so_are_those_after_it() {
+        let mut count = Count::default();
+        let mut broken =
+            |(sequence, keyframe): (u64, bool)| count.next(sequence, keyframe).is_broken;
+        let frames =
+            [(1, false), (2, true), (3, false), (5, false), (6, false), (9, true), (10, false)];
+        assert_eq!(frames.map(&mut broken), [true, false, false, true, true, false, false]);
+        count.restart();
+        assert!(count.next(11, false).is_broken);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::meter::{Arrival, Group, Meter};
 use super::request;
 use super::settings::{Protocol, Settings};
 use super::socket::{Broken, Socket};
-use super::v1::{self, Count, Said};
+use super::v1::{self, Count, Place, Said};
 
 /// Room for what is really read: heads, texts, the beginning of a message.
 pub const READ_ROOM: usize = 64 * 1024;
@@ -82,6 +82,16 @@ enum Stage {
     Asking(AnswerReader),
     /// It watches.
     Watching(Decoder),
+}
+
+/// What a whole message says of its frame.
+#[derive(Debug, Default)]
+struct Known {
+    captured_at: Option<u64>,
+    sent_at: Option<u64>,
+    place: Place,
+    /// It refers to the frame before.
+    delta: bool,
 }
 
 /// A viewer.
@@ -361,9 +371,15 @@ impl Viewer {
                     hands.meter.not_frames += 1;
                     return Ok(());
                 };
-                let missing = self.count.missing_before(header.sequence);
-                let captured_at = Some(header.captured_at.micros());
-                self.frame(hands, captured_at, Some(header.sent_at.micros()), missing);
+                let keyframe = header.flags.is_keyframe();
+                let place = self.count.next(header.sequence, keyframe);
+                let known = Known {
+                    captured_at: Some(header.captured_at.micros()),
+                    sent_at: Some(header.sent_at.micros()),
+                    place,
+                    delta: !keyframe,
+                };
+                self.frame(hands, known);
                 if hands.settings.ack {
                     v1::ack(header.sequence, hands.outgoing);
                     connected(&self.socket).send(hands.outgoing)?;
@@ -373,7 +389,8 @@ impl Viewer {
             (_, false) if self.message.length() == 0 => {}
             (_, false) => {
                 let within = (look.length > 0).then(|| self.message.timestamp(look)).flatten();
-                self.frame(hands, within.or(self.message.known().stamp), None, 0);
+                let captured_at = within.or(self.message.known().stamp);
+                self.frame(hands, Known { captured_at, ..Known::default() });
             }
         }
         Ok(())
@@ -389,13 +406,8 @@ impl Viewer {
         Ok(())
     }
 
-    fn frame(
-        &mut self,
-        hands: &mut Hands<'_>,
-        captured_at: Option<u64>,
-        sent_at: Option<u64>,
-        missing: u64,
-    ) {
+    fn frame(&mut self, hands: &mut Hands<'_>, known: Known) {
+        let Known { captured_at, sent_at, place, delta } = known;
         let now = Instant::now();
         let last = self.last_frame.replace(now);
         hands.meter.frames_ever += 1;
@@ -405,7 +417,9 @@ impl Viewer {
         self.frames += 1;
         let gap = last.map(|last| now.duration_since(last));
         let (bytes, at) = (self.message.length(), unix_micros());
-        let arrival = Arrival { bytes, at, captured_at, sent_at, gap, missing };
+        let Place { missing, is_broken } = place;
+        let arrival =
+            Arrival { bytes, at, captured_at, sent_at, gap, missing, delta, broken: is_broken };
         group(hands.meter, self.kind).frame(&arrival);
     }
 }

@@ -168,6 +168,16 @@ pub(crate) fn frame(sequence: u64, age: u64, payload: usize) -> Vec<u8> {
     message(2, &bytes)
 }
 
+/// The same in H.264, decodable alone or not.
+pub(crate) fn h264_frame(sequence: u64, is_keyframe: bool) -> Vec<u8> {
+    let mut bytes = vec![1, 2, is_keyframe.into(), 0, 1, 0, 0, 0];
+    for number in [sequence, now(), now()] {
+        bytes.extend(number.to_le_bytes());
+    }
+    bytes.resize(bytes.len() + 1000, 0xab);
+    message(2, &bytes)
+}
+
 /// A relay's `track` message.
 pub(crate) fn track() -> Vec<u8> {
     let text = r#"{"type":"track","id":1,"stream":"cam","codec":"jpeg","rendition":"full",

@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 use std::time::Duration;
 
 use super::program::{bench, bench_interrupted, short};
-use super::server::{Guest, frame, message, now, serve, state, track};
+use super::server::{Guest, frame, h264_frame, message, now, serve, state, track};
 
 /// Half a minute: long beside everything that a busy machine adds.
 const OLD: u64 = 30_000_000;
@@ -69,6 +69,27 @@ fn every_frame_is_acknowledged_when_it_is_whole() {
     assert!(told[0].contains(r#""ack":true"#), "{told:?}");
     assert_eq!(told.len() as u64, FRAMES + 1);
     assert_eq!(told[50], r#"{"type":"ack","id":1,"sequence":49}"#);
+}
+
+#[test]
+fn keyframes_and_broken_references_are_counted() {
+    let server = serve(true, |_, guest| {
+        guest.upgrade(Some("fanlight.v1"))?;
+        guest.repeat()?;
+        guest.send(track())?;
+        // Of ten the first stands alone; the sixth is missing, and the four after it refer to it.
+        guest.send_for_ever(|number| match number % 10 {
+            5 => Vec::new(),
+            place => h264_frame(number, place == 0),
+        })
+    });
+    let ran = short(&server.url("ws", "/ws"), &["--stream", "cam", "--codec", "h264"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let (frames, keyframes) = (ran.number("/normal/frames"), ran.number("/normal/keyframes"));
+    let broken = ran.number("/normal/broken");
+    assert!(keyframes > 2 && (frames / 9).abs_diff(keyframes) <= 1, "{frames} {keyframes}");
+    assert!((4 * keyframes).abs_diff(broken) <= 4, "{keyframes} {broken}");
+    assert!(server.told.recv().unwrap().contains(r#""codec":"h264""#));
 }
 
 #[test]

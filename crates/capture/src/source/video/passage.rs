@@ -260,8 +260,8 @@ mod tests {
         assert!(Passage::described(&extradata).reorders());
         assert_eq!(passed(&extradata, &packets), Err(Reorders));
         // A camera may say nothing of it.
-        assert!(is_b_slice(&[0x01, 0b1_010_0000]) && is_b_slice(&[0x01, 0b1_0011_100]));
-        assert!(!is_b_slice(&[0x41, 0b1_1_000000]) && !is_b_slice(&[0x41]));
+        assert!(is_b_slice(&[0x01, 0b1010_0000]) && is_b_slice(&[0x01, 0b1001_1100]));
+        assert!(!is_b_slice(&[0x41, 0b1100_0000]) && !is_b_slice(&[0x41]));
     }
 
     #[test]
