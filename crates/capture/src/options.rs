@@ -40,7 +40,9 @@ Limits:
   128 streams; names of 1 to 64 of a-z, 0-9, '_' and '-', beginning with a letter or digit
   modes: sides from 16 to 8192 pixels, 0.1 to 240 frames per second
   renditions: 8 a stream, full among them; 64 controls of a camera
-  one encoded picture: 16 MiB, and 65500 pixels a side
+  one encoded picture: 16 MiB, and 65500 pixels a side (H.264: 8192)
+  H.264: 4 Mbit/s at 1280x720, a third of it at a fourth of the pixels; a keyframe every 2 s, and one a second at most when
+    asked for; a camera's own is passed on while its keyframes are no more than 4 s apart
   5 s to connect, 10 s to open; no picture for 2 s (or 5 frame intervals) is a stall
   MJPEG over HTTP and commands: a stall is 10 s until it is known how fast pictures come, 50 s at most
   a command: 4096 bytes, 20 s to its first byte, 400 bytes a line of its stderr in the log; when nobody watches any more it
@@ -55,7 +57,7 @@ In the file given by --config, streams are a table:
   desk = { source = \"usb:046d:0825\", size = \"640x480\", controls = { brightness = 120 } }
   door = { source = \"rtsp://${DOOR_USER}:${DOOR_PASSWORD}@192.168.1.20/stream1\", quality = 70 }";
 
-/// Reads cameras, files and URLs, encodes their pictures as JPEG, and publishes them for relays.
+/// Reads cameras, files and URLs, encodes their pictures as JPEG and H.264, and publishes them for relays.
 #[derive(Debug, Default, clap::Parser, Serialize, Deserialize)]
 #[command(name = "fanlight-capture", version, after_help = SOURCES)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
@@ -93,7 +95,7 @@ pub struct Options {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     rendition: Vec<String>,
 
-    /// Decode and encode anew also what a camera sends as JPEG, which is else passed on as it is
+    /// Decode and encode anew also what a camera sends as JPEG or H.264, which is else passed on as it is
     #[arg(long, env = "FANLIGHT_REENCODE", num_args = 0..=1, default_missing_value = "true", hide_possible_values = true, value_name = "BOOL")]
     #[serde(skip_serializing_if = "Option::is_none")]
     reencode: Option<bool>,
