@@ -6,7 +6,8 @@ use anyhow::ensure;
 use fanlight_bus::{Endpoint, OutgoingFrame, Publisher, PublisherOptions, TrackPublisher, clock};
 use fanlight_program::stop::Shutdown;
 use fanlight_protocol::{
-    FrameFlags, StreamEntry, StreamName, StreamState, Timestamp, Topic, TrackEntry, TrackName,
+    Codec, FrameFlags, Rendition, StreamEntry, StreamName, StreamState, Timestamp, Topic,
+    TrackEntry, TrackName,
 };
 
 use crate::payload::Made;
@@ -15,6 +16,13 @@ use crate::{pacing, payload};
 /// What the frames claim to be. Nobody decodes them, so any size will do.
 const SIZE: (u32, u32) = (1280, 720);
 
+/// Two seconds at 30 a second, as a capture has it.
+const KEYFRAME_EVERY: u64 = 60;
+
+fn name(codec: Codec) -> TrackName {
+    TrackName { rendition: Rendition::full(), codec }
+}
+
 /// What to publish, and where.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -22,6 +30,8 @@ pub struct Settings {
     pub stream: StreamName,
     /// How many frames, and of what size.
     pub made: Made,
+    /// What they claim to be encoded as.
+    pub codec: Codec,
     /// Where to publish; empty: in the default folder of the user, as a capture.
     pub publish: Vec<Endpoint>,
 }
@@ -49,7 +59,7 @@ impl Camera {
             on_demand: Box::new(|_, _| {}),
             on_keyframe: Box::new(|_| {}),
         })?;
-        let track = publisher.track(Topic::new(settings.stream.clone(), TrackName::full_jpeg()));
+        let track = publisher.track(Topic::new(settings.stream.clone(), name(settings.codec)));
         Ok(Self { settings, publisher, track, since: clock::now() })
     }
 
@@ -87,17 +97,23 @@ impl Camera {
         self.track.publish(OutgoingFrame {
             captured_at: now,
             read_at: now,
-            flags: FrameFlags::KEYFRAME,
+            flags: self.flags(number),
             width: SIZE.0,
             height: SIZE.1,
             payload,
         });
     }
 
+    fn flags(&self, number: u64) -> FrameFlags {
+        // Asks for keyframes are not heard: whoever measures is there from the beginning, or waits.
+        let alone = self.settings.codec == Codec::Jpeg || number.is_multiple_of(KEYFRAME_EVERY);
+        if alone { FrameFlags::KEYFRAME } else { FrameFlags::default() }
+    }
+
     fn entry(&self) -> StreamEntry {
         let (published, dropped) = self.track.counts();
         let track = TrackEntry {
-            name: TrackName::full_jpeg(),
+            name: name(self.settings.codec),
             width: SIZE.0,
             height: SIZE.1,
             millifps: (self.settings.made.fps * 1000.0) as u32,

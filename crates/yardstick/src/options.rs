@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use fanlight_bus::Endpoint;
-use fanlight_protocol::{MAX_PAYLOAD, StreamName};
+use fanlight_protocol::{Codec, MAX_PAYLOAD, StreamName};
 
 use crate::payload::{MIN_BYTES, Made};
 use crate::{camera, writev};
@@ -69,6 +69,10 @@ pub struct CameraOptions {
     #[command(flatten)]
     made: MadeOptions,
 
+    /// Publish as if it were H.264: every sixtieth frame stands alone, the others refer to the one before
+    #[arg(long)]
+    h264: bool,
+
     /// Where to publish, ipc:///PATH or tcp://HOST:PORT; repeatable. Without it in $XDG_RUNTIME_DIR/fanlight, where
     /// relays look
     #[arg(long, value_name = "ENDPOINT")]
@@ -77,7 +81,8 @@ pub struct CameraOptions {
 
 impl From<CameraOptions> for camera::Settings {
     fn from(options: CameraOptions) -> Self {
-        Self { stream: options.stream, made: options.made.into(), publish: options.publish }
+        let codec = if options.h264 { Codec::H264 } else { Codec::Jpeg };
+        Self { stream: options.stream, made: options.made.into(), codec, publish: options.publish }
     }
 }
 

@@ -46,6 +46,7 @@ fn sections(runs: &[Run], measured: &str) -> Vec<(&'static str, String)> {
         ("stalled", Part::Stalled, tables::stalled(runs)),
         ("link", Part::Link, tables::link(runs)),
         ("capture", Part::Capture, tables::capture(runs)),
+        ("codecs", Part::Codecs, tables::codecs(runs)),
     ];
     let whole = |(name, part, table)| {
         let parts: [String; 3] = [table, tables::spoilt(runs, part), measured.into()];
@@ -64,7 +65,14 @@ mod tests {
     const DOCUMENT: &str = include_str!("../../../../docs/performance.md");
 
     fn all_parts() -> Vec<Run> {
-        let parts = [Part::Throughput, Part::Trickling, Part::Stalled, Part::Link, Part::Capture];
+        let parts = [
+            Part::Throughput,
+            Part::Trickling,
+            Part::Stalled,
+            Part::Link,
+            Part::Capture,
+            Part::Codecs,
+        ];
         let of = |part| {
             let mut run = sample("writev", 1, 1.0);
             run.case.part = part;
@@ -76,7 +84,7 @@ mod tests {
     #[test]
     fn the_document_has_a_place_for_every_table() {
         let sections = sections(&all_parts(), "today");
-        assert_eq!(sections.len(), 5);
+        assert_eq!(sections.len(), 6);
         for (name, table) in sections {
             let text = document::replace(DOCUMENT, name, &table).unwrap();
             assert!(text.contains(table.trim_end()), "{name}");

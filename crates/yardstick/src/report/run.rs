@@ -14,6 +14,9 @@ pub struct Run {
     pub case: Case,
     /// Each round measures every case once.
     pub round: u32,
+    /// How like its original a picture is as a viewer sees it: the mean structural similarity, 1 for the same.
+    #[serde(default)]
+    pub ssim: Option<f64>,
     /// What `fanlight bench` said.
     #[serde(rename = "result")]
     pub figures: Figures,
@@ -57,6 +60,8 @@ pub enum Part {
     Link,
     /// A capture, and what of its stream is watched.
     Capture,
+    /// The codecs side by side.
+    Codecs,
 }
 
 /// What `fanlight bench` said, as far as it is shown.
@@ -79,6 +84,12 @@ pub struct Figures {
 /// What viewers of one kind saw.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 pub struct Viewers {
+    /// Frames received whole.
+    #[serde(default)]
+    pub frames: u64,
+    /// Bytes of them.
+    #[serde(default)]
+    pub bytes: u64,
     /// Frames a second of the viewer in the middle.
     pub fps_median: Option<f64>,
     /// How old frames were at their last byte.
@@ -169,7 +180,7 @@ pub(crate) fn sample(server: &str, round: u32, cpu_us_per_frame: f64) -> Run {
     };
     let server = Server { cpu_us_per_frame: Some(cpu_us_per_frame), ..Server::default() };
     let figures = Figures { server: Some(server), ..Figures::default() };
-    Run { case, round, figures }
+    Run { case, round, ssim: None, figures }
 }
 
 #[cfg(test)]

@@ -6,17 +6,22 @@ use super::figures::{median_of, ratio_of};
 use super::run::{Case, Part, Run};
 
 /// What scripts/bench calls a server, and what people call it; in the order of the tables' lines.
-const SERVERS: [(&str, &str); 10] = [
+const SERVERS: [(&str, &str); 15] = [
     ("writev", "yardstick: writev"),
     ("writev-low-water", "yardstick: writev, 16 KiB unsent"),
     ("broadcast", "yardstick: axum, broadcast"),
     ("relay-websocket", "**relay, WebSocket**"),
     ("relay-websocket-ack", "**relay, WebSocket, acknowledged**"),
+    ("relay-h264", "**relay, WebSocket, H.264**"),
+    ("relay-h264-ack", "**relay, WebSocket, H.264, acknowledged**"),
     ("relay-mjpeg", "**relay, MJPEG**"),
     ("jpeg-file", "JPEGs, passed on"),
     ("jpeg-file#reencode=true", "JPEGs, encoded anew"),
     ("h264-file", "H.264"),
     ("test", "test picture"),
+    ("jpeg", "JPEG, quality 80"),
+    ("h264", "H.264"),
+    ("both", "both at once"),
 ];
 
 /// What all others are divided by.
@@ -145,6 +150,36 @@ pub fn capture(runs: &[Run]) -> String {
     table(&head, cases(runs, Part::Capture).iter().map(line))
 }
 
+/// The codecs side by side, for pictures of one source: what they take, cost, keep, and how old they are.
+pub fn codecs(runs: &[Run]) -> String {
+    let line = |case: &Case| {
+        let median = |figure: Figure| median_of(runs, case, figure);
+        let cells = [case.watched.clone().unwrap_or_default(), called(&case.server)];
+        let figures = [
+            number(median(FRAME_KB), 1),
+            number(median(CPU).map(|micros| micros / 1000.0), 2),
+            number(median(SSIM), 4),
+            number(median(P50), 1),
+            number(median(P95), 1),
+            number(median(FPS), 1),
+        ];
+        cells.into_iter().chain(figures).collect()
+    };
+    let mut cases = cases(runs, Part::Codecs);
+    cases.sort_by(|a, b| a.watched.cmp(&b.watched));
+    let head = [
+        "source",
+        "codec",
+        "kB a frame",
+        "CPU ms a picture",
+        "SSIM",
+        "age p50 ms",
+        "age p95 ms",
+        "fps",
+    ];
+    table(&head, cases.iter().map(line))
+}
+
 type Figure = fn(&Run) -> Option<f64>;
 
 const CPU: Figure = |run| run.figures.server?.cpu_us_per_frame;
@@ -152,6 +187,9 @@ const P50: Figure = |run| Some(run.age()?.p50_ms);
 const P95: Figure = |run| Some(run.age()?.p95_ms);
 const P99: Figure = |run| Some(run.age()?.p99_ms);
 const FPS: Figure = |run| run.viewers().fps_median;
+const SSIM: Figure = |run| run.ssim;
+const FRAME_KB: Figure =
+    |run| Some(run.viewers().bytes as f64 / run.viewers().frames.max(1) as f64 / 1000.0);
 const RSS_MIB: Figure = |run| Some(run.figures.server?.rss_peak_bytes / 1024.0 / 1024.0);
 const TCP_KIB: Figure = |run| Some(run.figures.machine.tcp_memory_peak_bytes? / 1024.0);
 
@@ -232,7 +270,9 @@ fn table(head: &[&str], lines: impl Iterator<Item = Vec<String>>) -> String {
 
 fn alignment(title: &str) -> &'static str {
     match title {
-        "server" | "frame × viewers" | "reading + stalled" | "source" | "watched" => "---",
+        "server" | "frame × viewers" | "reading + stalled" | "source" | "watched" | "codec" => {
+            "---"
+        }
         _ => "---:",
     }
 }
