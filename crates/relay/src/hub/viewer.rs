@@ -1,5 +1,6 @@
 //! One subscription.
 
+use std::cmp::Ordering;
 use std::ops::AddAssign;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,13 @@ const LATE: Duration = Duration::from_millis(35);
 /// Frames captured closer together than this are the same picture: two tracks of a stream have it from one clock, but it
 /// may have been translated in between.
 const SAME: Duration = Duration::from_millis(1);
+/// So long a GOP may be that is sent at once to change to it: more bytes would come at the worst moment.
+const SHORT_GOP: Duration = Duration::from_millis(700);
+/// One viewer alone, whose decoder fails again and again, must not have everybody sent keyframes: for it one is wished for
+/// no more often than this.
+const FAILS_EVERY: Duration = Duration::from_secs(5);
+/// Frames of a GOP may be late by this much before it is more than what a keyframe holds up on a narrow link.
+const FAR_BEHIND: Duration = Duration::from_millis(250);
 /// A picture that one track of a stream has, the other will have within this time: encoding takes that long at most.
 const IN_STEP: Duration = Duration::from_millis(150);
 
@@ -57,8 +65,13 @@ pub struct Tally {
     pub bytes: u64,
     /// Frames not sent because the link or the viewer had to be waited for.
     pub dropped: u64,
-    /// Frames sent, but more than 35 ms late because of that.
+    /// Frames sent, but more than 35 ms late because of that. Those of GOPs are not among them: a keyframe holds up what
+    /// comes after it on any link that is not far too wide.
     pub late: u64,
+    /// Frames of GOPs that were more than 35 ms late.
+    pub queued: u64,
+    /// Frames of GOPs that were more than 250 ms late: more than a keyframe accounts for.
+    pub behind: u64,
 }
 
 impl AddAssign for Tally {
@@ -67,6 +80,8 @@ impl AddAssign for Tally {
         self.bytes += other.bytes;
         self.dropped += other.dropped;
         self.late += other.late;
+        self.queued += other.queued;
+        self.behind += other.behind;
     }
 }
 
@@ -91,6 +106,8 @@ pub struct Viewer {
     tally: Tally,
     /// How often it went on with another rendition.
     switches: u32,
+    /// When a keyframe was wished for last because it could not decode.
+    failed_at: Option<Timestamp>,
 }
 
 /// The frame that was sent last.
@@ -130,6 +147,7 @@ impl Viewer {
             held: Held::Relay,
             tally: Tally::default(),
             switches: 0,
+            failed_at: None,
         }
     }
 
@@ -143,9 +161,32 @@ impl Viewer {
         self.seat.track()
     }
 
-    /// What it was sent so far.
-    pub fn tally(&self) -> Tally {
-        self.tally
+    /// What it was sent so far, and what it was not: also what it would be sent if that could be decoded by now.
+    pub fn tally(&self, now: Timestamp) -> Tally {
+        let forgone = match self.last_sent.is_some() && self.held.is_far_side() {
+            true => self.seat.forgone(self.pick(), now),
+            false => 0,
+        };
+        Tally { dropped: self.tally.dropped + forgone, ..self.tally }
+    }
+
+    /// Whether what is sent next is not to be seen, but needed to decode what follows it.
+    pub fn is_catching_up(&self, now: Timestamp) -> bool {
+        self.seat.is_catching_up(now)
+    }
+
+    /// It cannot decode what it was sent: it goes on at a keyframe, which is wished for.
+    pub fn fail(&mut self, now: Timestamp) {
+        let track = self.seat.track();
+        if !track.has_deltas() {
+            return;
+        }
+        if self.failed_at.is_none_or(|at| now.since(at) >= FAILS_EVERY) {
+            self.failed_at = Some(now);
+            track.wish_for_keyframe();
+        }
+        self.seat.break_off();
+        self.held = Held::Keyframe;
     }
 
     /// How often it went on with another rendition.
@@ -186,7 +227,7 @@ impl Viewer {
         match self.last_sent {
             None => (self.seat, self.next_seat) = (seat.show(), None),
             Some(_) => {
-                let reached = Timestamp::default();
+                let (seat, reached) = (seat.begin_within(SHORT_GOP), Timestamp::default());
                 self.next_seat = Some(Box::new(NextSeat { seat, since: now, reached }));
             }
         }
@@ -227,33 +268,48 @@ impl Viewer {
         loop {
             let step = match self.seat.step(self.pick(), now) {
                 Turn::Frame(step) => step,
-                Turn::At(due) => return Next::At(due),
-                Turn::Nothing => return Next::Nothing,
+                Turn::At(due) => {
+                    self.seat.rest();
+                    return Next::At(due);
+                }
+                Turn::Nothing => {
+                    self.seat.rest();
+                    return Next::Nothing;
+                }
             };
-            self.seat.move_to(step.place);
             if self.is_thinned_out(&step.frame) {
+                self.seat.pass(step.place);
                 self.counters().drop_frames(Held::Wish, step.dropped + 1);
                 continue;
             }
             self.count(&step, now);
+            self.seat.go_on(&step, now);
             return Next::Frame(step.frame, step.behind > 0);
         }
     }
 
     /// Changes to the next seat where there is a frame to go on with. Returns how long one is waited for that must come at
     /// any moment: where both tracks are in step, either may have the next picture first.
+    ///
+    /// Of a track with deltas, a GOP is gone on with from its keyframe, as soon as its newest picture is a new one.
     fn change_seats(&mut self, now: Timestamp) -> Option<Timestamp> {
         let mut next = self.next_seat.take()?;
         let behind = next.seat.behind();
         let pick = if behind.is_zero() { Pick::Newest } else { Pick::Behind(behind) };
+        next.reached =
+            if next.seat.track().has_deltas() { Timestamp::default() } else { next.reached };
         while let Turn::Frame(step) = next.seat.step(pick, now) {
-            if step.frame.captured_at > self.last.captured_at + SAME {
-                next.seat.move_to(step.place - 1);
+            let shows = next.seat.shows(&step, now);
+            if shows > self.last.captured_at + SAME {
+                next.seat.pass(step.place - 1);
                 self.go_on_at(next.seat, &step.frame);
                 return None;
             }
-            next.seat.move_to(step.place);
-            next.reached = step.frame.captured_at;
+            next.reached = shows;
+            if next.seat.track().has_deltas() {
+                break;
+            }
+            next.seat.pass(step.place);
         }
         let in_step = next.reached + SAME >= self.last.captured_at;
         self.next_seat = Some(next);
@@ -275,8 +331,12 @@ impl Viewer {
         self.seat = seat.show();
         self.pace = Pace::default();
         self.switches += 1;
-        let smaller = pixels(with) < self.last.pixels;
-        self.stream.switches.count(if smaller { Direction::Down } else { Direction::Up });
+        // One that changes only the codec has as many.
+        match pixels(with).cmp(&self.last.pixels) {
+            Ordering::Less => self.stream.switches.count(Direction::Down),
+            Ordering::Greater => self.stream.switches.count(Direction::Up),
+            Ordering::Equal => {}
+        }
     }
 
     fn pick(&self) -> Pick {
@@ -300,27 +360,44 @@ impl Viewer {
         let age = now.since(frame.captured_at);
         let bytes = frame.payload.len();
         counters.send(Outgoing { bytes, age, places_behind: step.behind });
-        // The frame that a late joiner begins with may be as old as it likes.
+        let hurries = self.seat.hurries(step, now);
+        // What a late joiner begins with may be as old as it likes.
         if let Some(last_sent) = self.last_sent {
-            let waited = now.since(frame.received_at).saturating_sub(self.seat.behind());
-            let dropped = if self.interval == 0 { step.dropped } else { 0 };
             if step.dropped > 0 {
                 counters.drop_frames(self.held, step.dropped);
                 if self.interval == 0 && now.since(last_sent) > FREEZE {
                     counters.freeze();
                 }
             }
-            self.pace.note(now, waited, dropped);
-            if self.held.is_far_side() {
-                self.tally.dropped += dropped.max(self.missed(frame));
-                self.tally.late += u64::from(waited > LATE);
+            if !hurries {
+                self.judge(step, now);
             }
         }
         self.tally.sent += 1;
         self.tally.bytes += bytes as u64;
-        self.last = Last { captured_at: frame.captured_at, pixels: pixels(frame) };
+        // What is not to be seen takes nobody back in time.
+        let seen = if hurries { self.last.captured_at } else { Timestamp::default() };
+        self.last =
+            Last { captured_at: step.frame.captured_at.max(seen), pixels: pixels(&step.frame) };
         self.last_sent = Some(now);
         self.held = Held::Relay;
+    }
+
+    /// Takes in how a frame fared that is to be seen.
+    fn judge(&mut self, step: &Step, now: Timestamp) {
+        let waited = now.since(step.frame.received_at).saturating_sub(self.seat.behind());
+        let dropped = if self.interval == 0 { step.dropped } else { 0 };
+        self.pace.note(now, waited, dropped);
+        if !self.held.is_far_side() {
+            return;
+        }
+        self.tally.dropped += dropped.max(self.missed(&step.frame));
+        if self.seat.track().has_deltas() {
+            self.tally.queued += u64::from(waited > LATE);
+            self.tally.behind += u64::from(waited > FAR_BEHIND);
+        } else {
+            self.tally.late += u64::from(waited > LATE);
+        }
     }
 
     /// How many frames were due since the last one, where the viewer asked for fewer than there are.
@@ -507,7 +584,7 @@ mod tests {
         (1..10).for_each(|n| push(&stream, FULL, n * 33, n * 33));
         push(&stream, HALF, 9 * 33, 9 * 33);
         assert_eq!(next(&mut viewer, 300), Some(9 * 33));
-        assert_eq!(viewer.tally().dropped, 8);
+        assert_eq!(viewer.tally(at(300)).dropped, 8);
         let dropped = stream.traffic.over(Transport::V1).read().dropped;
         assert_eq!(dropped[Held::Link as usize], 8);
     }

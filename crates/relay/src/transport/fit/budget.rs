@@ -127,8 +127,8 @@ impl Budget {
             self.overlook(now, seen);
             return Verdict::Stay;
         };
-        let sent = seen.tally.sent.saturating_sub(before.tally.sent);
-        if sent == 0 {
+        let since = Since::new(before.tally, seen.tally);
+        if since.sent + since.dropped == 0 {
             // Whether anything is dropped meanwhile is known with the next frame.
             return Verdict::Stay;
         }
@@ -137,11 +137,12 @@ impl Budget {
             self.trouble_from = (from, before);
         }
         let close = now < self.close_until;
-        let trouble = self.note(Since::new(before.tally, seen.tally), close);
+        let trouble = self.note(since, close);
         if self.troubled >= IN_A_ROW || self.share > LASTING {
             return self.give_way(now, seen);
         }
-        if trouble {
+        // A keyframe that holds up what follows it is no trouble. The next larger one has some three times the bytes.
+        if trouble || since.queued > 0 && !close {
             self.well_since = now;
             return Verdict::Stay;
         }
@@ -231,8 +232,10 @@ impl Budget {
 #[derive(Debug, Clone, Copy)]
 struct Since {
     sent: u64,
+    /// Not sent, or so late that it need not have been.
     dropped: u64,
     late: u64,
+    queued: u64,
 }
 
 impl Since {
@@ -240,14 +243,15 @@ impl Since {
         let since = |of: fn(&Tally) -> u64| of(&after).saturating_sub(of(&before));
         Self {
             sent: since(|tally| tally.sent),
-            dropped: since(|tally| tally.dropped),
+            dropped: since(|tally| tally.dropped + tally.behind),
             late: since(|tally| tally.late),
+            queued: since(|tally| tally.queued),
         }
     }
 
     /// How much trouble that was, in looks.
     fn trouble(self, close: bool) -> u32 {
-        let Self { sent, dropped, late } = self;
+        let Self { sent, dropped, late, .. } = self;
         match dropped {
             _ if !close => (dropped * TOLERATED_SHARE > sent + dropped).into(),
             STALL.. => IN_A_ROW,

@@ -73,7 +73,7 @@ impl Fit {
         let mut seen = Seen { acked: link.acked, distance: link.distance, ..Seen::default() };
         for tile in tiles.iter_mut().map(AsMut::as_mut) {
             changed |= tile.refresh(now);
-            seen.tally += tile.viewer.tally();
+            seen.tally += tile.viewer.tally(now);
             seen.switching |= tile.is_auto() && tile.viewer.turns_to().is_some();
         }
         if changed {
