@@ -238,9 +238,13 @@ impl Viewer {
         self.next_seat.as_ref().map(|next| next.seat.track())
     }
 
-    /// Since when it has waited for a frame to go on with.
-    pub fn turning_since(&self) -> Option<Timestamp> {
-        self.next_seat.as_ref().map(|next| next.since)
+    /// Whether no frame has come for so long of the track that it waits for. Where some came, a keyframe will.
+    pub fn waits_in_vain(&self, now: Timestamp, patience: Duration) -> bool {
+        self.next_seat.as_ref().is_some_and(|next| {
+            let newest = next.seat.track().newest().map(|frame| frame.received_at);
+            let came = next.seat.track().has_deltas().then_some(newest).flatten();
+            now.since(came.map_or(next.since, |came| came.max(next.since))) > patience
+        })
     }
 
     /// Stays with the track that it has.
@@ -570,7 +574,7 @@ mod tests {
         assert!(stream.track(&HALF.parse().unwrap()).is_wanted());
         viewer.turn_to(&FULL.parse().unwrap(), at(400));
         assert!(!stream.track(&HALF.parse().unwrap()).is_wanted());
-        assert_eq!((viewer.turning_since(), viewer.switches()), (None, 0));
+        assert!(viewer.turns_to().is_none() && viewer.switches() == 0);
     }
 
     #[test]

@@ -16,6 +16,11 @@ use crate::transport::fit::{Auto, Tile};
 
 /// Frames a second that may be asked for: from one in a hundred seconds to more than any camera has.
 const FPS: std::ops::RangeInclusive<f64> = 0.01..=1000.0;
+/// Every picture of H.264 is needed to decode the next one.
+const NOT_THINNED_OUT: &str = "fps= leaves frames out, which H.264 cannot do without: take codec=jpeg with it, or without \
+     it a rendition that its source caps (see api/streams)";
+const ONLY_JPEG: &str =
+    "here is nothing but JPEG: leave codec= out, or take /streams/NAME/ws or fanlight.v1 for H.264";
 /// At most so many names of streams are told to somebody who asks for one that is not there.
 const NAMES_TOLD: usize = 20;
 
@@ -111,6 +116,9 @@ impl Wish {
             let message = format!("buffer={buffer}: 0 to {most} seconds");
             return Err(Refusal::bad_request(message));
         }
+        if codec == Some(CodecWish::Exactly(Codec::H264)) && fps.is_some() {
+            return Err(Refusal::bad_request(NOT_THINNED_OUT));
+        }
         let behind = Duration::from_secs_f64(buffer.unwrap_or(0.0));
         let rendition = rendition.unwrap_or(RenditionWish::Exactly(Rendition::full()));
         let codec = codec.unwrap_or(CodecWish::Exactly(Codec::Jpeg));
@@ -123,18 +131,45 @@ impl Wish {
     /// 404 that names the tracks there are.
     pub fn of(&self, stream: &Stream) -> Result<Choice, Refusal> {
         let codec = match self.codec {
+            CodecWish::Auto if self.manner.fps.is_none() && self.has_h264(stream) => Codec::H264,
             CodecWish::Auto => Codec::Jpeg,
             CodecWish::Exactly(codec) => codec,
         };
         Ok(match &self.rendition {
             RenditionWish::Auto => {
                 let auto = Auto::new(stream, codec, self.room);
+                let auto = if self.codec == CodecWish::Auto { auto.or_jpeg() } else { auto };
                 Choice { track: Self::known(stream, auto.track().clone())?, auto: Some(auto) }
             }
             RenditionWish::Exactly(rendition) => {
                 let track = TrackName { rendition: rendition.clone(), codec };
                 Choice { track: Self::known(stream, track)?, auto: None }
             }
+        })
+    }
+
+    /// The same for a transport that carries nothing but JPEG.
+    ///
+    /// # Errors
+    /// 400 where something else is wished for.
+    pub fn in_jpeg(self) -> Result<Self, Refusal> {
+        match self.codec {
+            CodecWish::Exactly(Codec::H264) => Err(Refusal::bad_request(ONLY_JPEG)),
+            CodecWish::Auto | CodecWish::Exactly(Codec::Jpeg) => {
+                Ok(Self { codec: CodecWish::Exactly(Codec::Jpeg), ..self })
+            }
+        }
+    }
+
+    /// Whether there is H.264 of what is wished for. As long as there is, this answer stays: whoever wishes the same again
+    /// is not sent another codec.
+    fn has_h264(&self, stream: &Stream) -> bool {
+        stream.status().tracks.iter().map(|entry| &entry.name).any(|track| {
+            let is_wished = match &self.rendition {
+                RenditionWish::Auto => true,
+                RenditionWish::Exactly(rendition) => track.rendition == *rendition,
+            };
+            track.codec == Codec::H264 && is_wished
         })
     }
 

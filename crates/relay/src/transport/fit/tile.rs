@@ -32,6 +32,8 @@ pub struct Tile {
 #[derive(Debug)]
 pub struct Auto {
     codec: Codec,
+    /// Whether JPEG will do where there is nothing of that codec.
+    or_jpeg: bool,
     room: Room,
     ladder: Ladder,
     /// How often the stream had changed when the ladder was made.
@@ -49,7 +51,13 @@ impl Auto {
     pub fn new(stream: &Stream, codec: Codec, room: Room) -> Self {
         let (changes, ladder) = (stream.changes(), ladder(stream, codec, room, None));
         let at = ladder.top();
-        Self { codec, room, ladder, changes, at, before: at, absent: None }
+        Self { codec, or_jpeg: false, room, ladder, changes, at, before: at, absent: None }
+    }
+
+    /// Should there be nothing of this codec any more, JPEG will do.
+    #[must_use]
+    pub fn or_jpeg(self) -> Self {
+        Self { or_jpeg: true, ..self }
     }
 
     /// The track chosen.
@@ -72,7 +80,11 @@ impl Auto {
         self.changes = stream.changes();
         let (at, before) = (self.track().clone(), self.ladder.track(self.before).clone());
         let absent = self.absent.as_ref().map(|(track, _)| track);
-        let renewed = ladder(stream, self.codec, self.room, absent);
+        let tracks = &stream.status().tracks;
+        let has = |codec| tracks.iter().any(|t| t.name.codec == codec && Some(&t.name) != absent);
+        let in_jpeg = self.or_jpeg && !has(self.codec) && has(Codec::Jpeg);
+        let codec = if in_jpeg { Codec::Jpeg } else { self.codec };
+        let renewed = ladder(stream, codec, self.room, absent);
         let changed = renewed != self.ladder;
         self.ladder = renewed;
         self.at = self.ladder.place(&at).unwrap_or(self.ladder.top());
@@ -131,8 +143,7 @@ impl Tile {
             auto.absent = None;
         }
         let runs = self.viewer.last_sent().is_some_and(|at| now.since(at) < RUNS);
-        let waits_in_vain =
-            self.viewer.turning_since().is_some_and(|since| now.since(since) > PATIENCE) && runs;
+        let waits_in_vain = runs && self.viewer.waits_in_vain(now, PATIENCE);
         if waits_in_vain {
             let absent = self.viewer.turns_to().map(|track| track.topic().track.clone());
             auto.absent = absent.map(|track| (track, now));
