@@ -8,7 +8,7 @@ use std::time::Duration;
 use fanlight_protocol::{Timestamp, TrackName};
 
 use super::pace::Pace;
-use super::ring::{Pick, Step, Turn};
+use super::ring::{MAX_GOP, Pick, Step, Turn};
 use super::seat::Seat;
 use super::{Frame, Stream, Track};
 use crate::closes::Why;
@@ -168,6 +168,11 @@ impl Viewer {
             false => 0,
         };
         Tally { dropped: self.tally.dropped + forgone, ..self.tally }
+    }
+
+    /// Whether it is sent deltas too.
+    pub fn has_deltas(&self) -> bool {
+        self.seat.track().has_deltas()
     }
 
     /// Whether what is sent next is not to be seen, but needed to decode what follows it.
@@ -379,8 +384,10 @@ impl Viewer {
         }
         self.tally.sent += 1;
         self.tally.bytes += bytes as u64;
-        // What is not to be seen takes nobody back in time.
-        let seen = if hurries { self.last.captured_at } else { Timestamp::default() };
+        // A GOP that is begun with takes nobody back in time: only its end is seen. A clock that was set back does.
+        let earlier = self.last.captured_at.since(step.frame.captured_at);
+        let of_gop = self.has_deltas() && earlier <= MAX_GOP;
+        let seen = if of_gop { self.last.captured_at } else { Timestamp::default() };
         self.last =
             Last { captured_at: step.frame.captured_at.max(seen), pixels: pixels(&step.frame) };
         self.last_sent = Some(now);
@@ -396,7 +403,7 @@ impl Viewer {
             return;
         }
         self.tally.dropped += dropped.max(self.missed(&step.frame));
-        if self.seat.track().has_deltas() {
+        if self.has_deltas() {
             self.tally.queued += u64::from(waited > LATE);
             self.tally.behind += u64::from(waited > FAR_BEHIND);
         } else {

@@ -42,6 +42,8 @@ const TRIAL: Duration = Duration::from_secs(2);
 /// be borne by somebody whose link is well again: with two trials one after the other, less than 10 s.
 const FIRST_WAIT: Duration = Duration::from_secs(3);
 const LONGEST_WAIT: Duration = Duration::from_secs(6);
+/// Where there are deltas, a trial that fails costs two keyframes, and the pictures until the second.
+const LONGEST_WAIT_IN_GOPS: Duration = Duration::from_secs(24);
 /// How much more is tried, in parts of the limit, where it is not known how much is too much: a wall has many tiles to
 /// raise.
 const BOLD: u64 = 2;
@@ -55,6 +57,8 @@ pub struct Seen {
     pub acked: u64,
     /// The shortest round trip of late.
     pub distance: Duration,
+    /// Whether any of its viewers is sent deltas.
+    pub in_gops: bool,
     /// Whether any of its viewers is about to go on with another rendition.
     pub switching: bool,
 }
@@ -146,7 +150,7 @@ impl Budget {
             self.well_since = now;
             return Verdict::Stay;
         }
-        self.fare_well(now, close)
+        self.fare_well(now, close, seen.in_gops)
     }
 
     /// Takes in what was sent and dropped during one look; returns whether that was trouble.
@@ -196,12 +200,13 @@ impl Budget {
         (self.troubled, self.calm, self.share) = (0, 0, 0.0);
     }
 
-    fn fare_well(&mut self, now: Timestamp, close: bool) -> Verdict {
+    fn fare_well(&mut self, now: Timestamp, close: bool, in_gops: bool) -> Verdict {
         let Some(limit) = self.limit.filter(|_| !close) else { return Verdict::Stay };
         if self.ceiling.is_some_and(|ceiling| limit >= ceiling) {
             (self.ceiling, self.failed) = (None, 0);
         }
-        let wait = (FIRST_WAIT * 2_u32.pow(self.failed.min(8))).min(LONGEST_WAIT);
+        let longest = if in_gops { LONGEST_WAIT_IN_GOPS } else { LONGEST_WAIT };
+        let wait = (FIRST_WAIT * 2_u32.pow(self.failed.min(8))).min(longest);
         if self.trial.take().is_none() && now.since(self.well_since) < wait {
             return Verdict::Stay;
         }

@@ -74,6 +74,7 @@ impl Fit {
         for tile in tiles.iter_mut().map(AsMut::as_mut) {
             changed |= tile.refresh(now);
             seen.tally += tile.viewer.tally(now);
+            seen.in_gops |= tile.viewer.has_deltas();
             seen.switching |= tile.is_auto() && tile.viewer.turns_to().is_some();
         }
         if changed {
