@@ -269,6 +269,27 @@ mod tests {
     }
 
     #[test]
+    fn a_keyframe_that_takes_its_time_does_not_make_the_window_smaller() {
+        // 1 Mbit/s, 40 ms away: a delta takes 20 ms, and a keyframe, every two seconds, eight times as long.
+        let (mut window, mut free, mut held_back) = (Window::default(), 0, 0);
+        let mut acks: VecDeque<(u64, u64)> = VecDeque::new();
+        for n in 0..600 {
+            let now = n * FRAME;
+            while acks.front().is_some_and(|(when, _)| *when <= now) {
+                let (when, sequence) = acks.pop_front().unwrap();
+                window.acknowledge(sequence, Timestamp::from_micros(when));
+            }
+            let at = Timestamp::from_micros(now);
+            held_back += u64::from(window.wait(at, Duration::from_millis(40)).is_some());
+            let is_keyframe = n % 60 == 0;
+            window.send(n, is_keyframe, at);
+            free = free.max(now + 20 * MILLI) + if is_keyframe { 160 } else { 20 } * MILLI;
+            acks.push_back((free + 20 * MILLI, n));
+        }
+        assert!(held_back < 10 && window.size > FIRST, "{held_back} {window:?}");
+    }
+
+    #[test]
     fn one_that_never_acknowledges_is_still_sent_a_frame_a_second() {
         let mut window = Window::default();
         let sent = (0..10_000 * MILLI).step_by(MILLI as usize).filter(|now| {
