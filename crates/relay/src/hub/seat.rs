@@ -16,6 +16,10 @@ const PATIENCE: Duration = Duration::from_millis(400);
 /// So long it may take until one that began with a GOP held has caught up.
 const CATCHING_UP: Duration = Duration::from_secs(1);
 
+/// Before deltas are given up, so long is tried whether the link carries them all at once, as it does after a hiccup: to
+/// wait for a keyframe takes up to two seconds.
+const HICCUP: Duration = Duration::from_millis(300);
+
 /// A place in a track's ring, and the right to be woken when there is more. Given back when it is dropped.
 #[derive(Debug)]
 pub(super) struct Seat {
@@ -34,12 +38,20 @@ pub(super) struct Seat {
 enum Chain {
     /// Nothing yet. It begins with the GOP held where that is no longer than this.
     Begins(Duration),
-    /// All since a keyframe that was no more the newest, from then on. These frames are for decoding, not to be seen.
-    CatchesUp(Timestamp),
+    /// All since a keyframe, and until this moment older ones than there is patience for: they are for decoding, not to
+    /// be seen. It had begun with a GOP held, or was held up.
+    CatchesUp(Timestamp, Cause),
     /// All since a keyframe.
     Intact,
     /// Something is missing.
     Broken,
+}
+
+/// Why somebody has to catch up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    Began,
+    WasHeldUp,
 }
 
 impl Seat {
@@ -97,9 +109,9 @@ impl Seat {
         let patience = match self.chain {
             Chain::Begins(span) => span,
             _ if self.is_catching_up(now) => MAX_GOP,
-            Chain::CatchesUp(_) | Chain::Intact | Chain::Broken => PATIENCE,
+            Chain::CatchesUp(..) | Chain::Intact | Chain::Broken => PATIENCE,
         };
-        let intact = matches!(self.chain, Chain::CatchesUp(_) | Chain::Intact);
+        let intact = matches!(self.chain, Chain::CatchesUp(..) | Chain::Intact);
         self.track.step(Stand { place: self.place, intact, patience }, pick, now)
     }
 
@@ -107,8 +119,10 @@ impl Seat {
     pub(super) fn go_on(&mut self, step: &Step, now: Timestamp) {
         self.place = step.place;
         self.chain = match self.chain {
-            Chain::Begins(_) if self.hurries(step, now) => Chain::CatchesUp(now),
-            Chain::CatchesUp(since) if step.behind > CAPACITY => Chain::CatchesUp(since),
+            Chain::Begins(_) if self.hurries(step, now) => {
+                Chain::CatchesUp(now + CATCHING_UP, Cause::Began)
+            }
+            Chain::CatchesUp(..) if step.behind > CAPACITY => self.chain,
             _ => Chain::Intact,
         };
     }
@@ -125,11 +139,24 @@ impl Seat {
         self.break_off();
     }
 
-    /// There is nothing to be sent now.
+    /// All that was due is sent.
     pub(super) fn rest(&mut self) {
-        if matches!(self.chain, Chain::CatchesUp(_)) {
+        if matches!(self.chain, Chain::CatchesUp(..)) {
             self.chain = Chain::Intact;
         }
+    }
+
+    /// There is nothing to be sent. Where that is for lack of patience, it is tried to catch up; returns whether there is
+    /// something now. What cannot be caught up is given up.
+    pub(super) fn hurry(&mut self, now: Timestamp) -> bool {
+        let has_fallen_behind = self.track.has_deltas() && self.track.ahead(self.place) > CAPACITY;
+        self.chain = match self.chain {
+            Chain::Intact if has_fallen_behind => Chain::CatchesUp(now + HICCUP, Cause::WasHeldUp),
+            Chain::CatchesUp(..) if has_fallen_behind => Chain::Broken,
+            Chain::CatchesUp(..) => Chain::Intact,
+            chain => chain,
+        };
+        self.is_catching_up(now)
     }
 
     /// What was sent cannot be decoded: only a keyframe will do.
@@ -148,15 +175,27 @@ impl Seat {
 
     /// Whether what is sent is for decoding, and not to be seen.
     pub(super) fn is_catching_up(&self, now: Timestamp) -> bool {
-        matches!(self.chain, Chain::CatchesUp(since) if now.since(since) <= CATCHING_UP)
+        matches!(self.chain, Chain::CatchesUp(until, _) if now <= until)
+    }
+
+    /// Whether nothing but a keyframe will do.
+    pub(super) fn is_broken(&self) -> bool {
+        self.chain == Chain::Broken
+    }
+
+    /// Whether it has to catch up because it was held up.
+    pub(super) fn was_held_up(&self) -> bool {
+        matches!(self.chain, Chain::CatchesUp(_, Cause::WasHeldUp))
     }
 
     /// Frames that are here and cannot be sent, as a keyframe is waited for.
     pub(super) fn forgone(&self, pick: Pick, now: Timestamp) -> u64 {
-        if !self.track.has_deltas() || !matches!(self.step(pick, now), Turn::Nothing) {
-            return 0;
+        match self.chain {
+            Chain::Broken if matches!(self.step(pick, now), Turn::Nothing) => {
+                self.track.ahead(self.place)
+            }
+            _ => 0,
         }
-        self.track.ahead(self.place)
     }
 
     /// Frames from here on that were captured before this moment.

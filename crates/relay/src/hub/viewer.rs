@@ -25,6 +25,8 @@ const LATE: Duration = Duration::from_millis(35);
 const SAME: Duration = Duration::from_millis(1);
 /// So long a GOP may be that is sent at once to change to it: more bytes would come at the worst moment.
 const SHORT_GOP: Duration = Duration::from_millis(700);
+/// Within this time a keyframe comes on any track that runs: capture makes one every two seconds.
+const NEXT_KEYFRAME: Duration = Duration::from_millis(2500);
 /// One viewer alone, whose decoder fails again and again, must not have everybody sent keyframes: for it one is wished for
 /// no more often than this.
 const FAILS_EVERY: Duration = Duration::from_secs(5);
@@ -274,6 +276,9 @@ impl Viewer {
         {
             return Next::At(until);
         }
+        if self.waits_for_the_next_seat(now) {
+            return Next::Nothing;
+        }
         loop {
             let step = match self.seat.step(self.pick(), now) {
                 Turn::Frame(step) => step,
@@ -281,10 +286,8 @@ impl Viewer {
                     self.seat.rest();
                     return Next::At(due);
                 }
-                Turn::Nothing => {
-                    self.seat.rest();
-                    return Next::Nothing;
-                }
+                Turn::Nothing if self.seat.hurry(now) => continue,
+                Turn::Nothing => return Next::Nothing,
             };
             if self.is_thinned_out(&step.frame) {
                 self.seat.pass(step.place);
@@ -328,6 +331,13 @@ impl Viewer {
             }
             _ => None,
         }
+    }
+
+    /// A keyframe of the track that it turns away from would, on a link that is too narrow for that, hold up the one with
+    /// which it is to go on.
+    fn waits_for_the_next_seat(&self, now: Timestamp) -> bool {
+        let turns = |next: &NextSeat| now.since(next.since) < NEXT_KEYFRAME;
+        self.seat.is_broken() && self.next_seat.as_ref().is_some_and(|next| turns(next))
     }
 
     fn go_on_at(&mut self, seat: Seat, with: &Frame) {
@@ -380,6 +390,8 @@ impl Viewer {
             }
             if !hurries {
                 self.judge(step, now);
+            } else if self.seat.was_held_up() && self.held.is_far_side() {
+                self.tally.behind += 1;
             }
         }
         self.tally.sent += 1;
@@ -391,7 +403,10 @@ impl Viewer {
         self.last =
             Last { captured_at: step.frame.captured_at.max(seen), pixels: pixels(&step.frame) };
         self.last_sent = Some(now);
-        self.held = Held::Relay;
+        // Who is to catch up and does not is held up by what made that necessary.
+        if !hurries {
+            self.held = Held::Relay;
+        }
     }
 
     /// Takes in how a frame fared that is to be seen.

@@ -64,6 +64,41 @@ fn a_burst_that_takes_too_long_is_given_up_and_the_next_keyframe_waited_for() {
 }
 
 #[test]
+fn after_a_hiccup_all_that_was_held_up_is_sent_at_once_and_nothing_is_dropped() {
+    let stream = stream();
+    let mut viewer = viewer(&stream, FULL_H264, Duration::ZERO);
+    for n in 0..50 {
+        push_of_gop(&stream, FULL_H264, n, n == 0);
+        if (20..45).contains(&n) {
+            viewer.hold(Held::Link);
+        } else {
+            let expected: Vec<u64> = if n == 45 { (20..46).collect() } else { vec![n] };
+            assert_eq!(burst(&mut viewer, n), expected);
+        }
+    }
+    let tally = viewer.tally(at(50 * 33));
+    assert_eq!((tally.sent, tally.dropped, tally.behind), (50, 0, 24), "but they were late");
+    assert_eq!(viewer.slow_since(), None);
+}
+
+#[test]
+fn who_cannot_catch_up_gives_up_and_sees_the_next_keyframe() {
+    let stream = stream();
+    let mut viewer = viewer(&stream, FULL_H264, Duration::ZERO);
+    let mut sent = Vec::new();
+    for n in 0..70 {
+        push_of_gop(&stream, FULL_H264, n, n == 0 || n == 60);
+        viewer.hold(Held::Link);
+        // The link carries every third frame.
+        sent.extend(if n % 3 == 0 { next(&mut viewer, n * 33) } else { None });
+    }
+    let last = sent.iter().position(|number| *number == 60).expect("the keyframe") - 1;
+    assert!(sent[..=last].iter().copied().eq(0..=last as u64), "{sent:?}");
+    assert!(last < 13, "it was given up after two thirds of a second: {sent:?}");
+    assert_eq!(sent[last + 1..], [60, 61, 62, 63]);
+}
+
+#[test]
 fn whoever_comes_while_the_gop_is_too_long_has_a_keyframe_made_but_nobody_asks_twice_a_second() {
     let stream = stream();
     (0..100).for_each(|n| push_of_gop(&stream, FULL_H264, n, n == 0));

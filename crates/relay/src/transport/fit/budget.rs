@@ -28,6 +28,9 @@ const LASTING: f64 = 0.125;
 const WEIGHT: f64 = 0.1;
 /// Below this there is none.
 const NONE: f64 = 0.03;
+/// More than one frame of GOPs in so many that waited for the link is a keyframe that it carries slowly: so slowly that the
+/// next larger rendition, with some three times the bytes, would be too much.
+const QUEUE: u64 = 10;
 /// What is left of what came through: a link that is filled to its brim has a queue.
 const KEPT: f64 = 0.75;
 
@@ -145,8 +148,9 @@ impl Budget {
         if self.troubled >= IN_A_ROW || self.share > LASTING {
             return self.give_way(now, seen);
         }
-        // A keyframe that holds up what follows it is no trouble. The next larger one has some three times the bytes.
-        if trouble || since.queued > 0 && !close {
+        // No trouble, but no time to try more either.
+        let queues = since.queued * QUEUE > since.sent;
+        if trouble || queues && !close {
             self.well_since = now;
             return Verdict::Stay;
         }

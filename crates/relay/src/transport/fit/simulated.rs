@@ -292,6 +292,12 @@ impl Seen {
         ages[(ages.len() as f64 * share) as usize]
     }
 
+    /// The longest time, in milliseconds, without a picture, after the first seconds.
+    fn longest_freeze(&self, from: u64) -> u64 {
+        let seen: Vec<u64> = self.between(from, u64::MAX / 1000).map(|p| p.seen).collect();
+        seen.windows(2).map(|two| two[1] - two[0]).max().unwrap_or(u64::MAX)
+    }
+
     /// The switches after the first picture of each tile.
     fn switches_after(&self, millis: u64) -> Vec<(u64, usize, u32)> {
         let mut seen = BTreeMap::new();
@@ -438,6 +444,34 @@ fn h264_that_the_link_carries_is_never_touched_whatever_its_keyframes_hold_up() 
             assert!(seen.fps(2, 30) > 29.5, "{kbit}: {}", seen.fps(2, 30));
             assert!(seen.age(2, 30, 0.99) < 250, "{kbit}: {}", seen.age(2, 30, 0.99));
         }
+    }
+}
+
+#[test]
+fn a_hiccup_moves_nobody_in_h264_either() {
+    for (kbit, length) in [(6_000, 300), (20_000, 300), (20_000, 450)] {
+        for begins in (5_000..7_000).step_by(190) {
+            let seen = one_of_h264(kbit, 20, true).run(10, |now, connection| {
+                let hiccup = (begins..begins + length).contains(&now);
+                connection.carries = if hiccup { 0 } else { kbit / 8 };
+            });
+            assert_eq!(seen.switches_after(0), [], "{kbit} {length} {begins}");
+            let frozen = seen.longest_freeze(2);
+            assert!(frozen < length + 150, "{kbit} {length} {begins}: {frozen}");
+        }
+    }
+}
+
+#[test]
+fn a_wall_in_h264_shares_a_narrow_link() {
+    for (mbit, least) in [(2, 320), (6, 640), (20, 1280)] {
+        let connection = Connection::new(mbit, 20, true);
+        let seen = Wall::of(Codec::H264, &[Room::default(); 4], connection).run(60, steady);
+        assert!(seen.at_the_end().iter().all(|width| *width >= least), "{:?}", seen.at_the_end());
+        assert!(seen.fps(10, 60) > 4.0 * 26.0, "{mbit}: {} fps", seen.fps(10, 60));
+        assert!(seen.age(10, 60, 0.95) < 400, "{mbit}: {}", seen.age(10, 60, 0.95));
+        assert!(seen.switches_after(20_000).len() <= 6, "{:?}", seen.switches_after(20_000));
+        assert!(!seen.goes_back_in_time());
     }
 }
 
