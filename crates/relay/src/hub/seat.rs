@@ -79,6 +79,14 @@ impl Seat {
         self
     }
 
+    /// Keeps it for later.
+    pub(super) fn hide(mut self) -> Self {
+        if std::mem::take(&mut self.shown) {
+            self.track.hide();
+        }
+        self
+    }
+
     pub(super) fn track(&self) -> &Arc<Track> {
         &self.track
     }

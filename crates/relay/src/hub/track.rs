@@ -191,6 +191,11 @@ impl Track {
         self.viewers.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// It is kept for later.
+    pub(super) fn hide(&self) {
+        self.viewers.fetch_sub(1, Ordering::Relaxed);
+    }
+
     /// Takes a seat back, and a viewer with it where it was watched from.
     pub(super) fn leave(&self, bell: &Bell, shown: bool) {
         self.bells.remove(bell);

@@ -1,6 +1,7 @@
 //! One subscription.
 
 use std::cmp::Ordering;
+use std::mem;
 use std::ops::AddAssign;
 use std::sync::Arc;
 use std::time::Duration;
@@ -220,6 +221,19 @@ impl Viewer {
         }
     }
 
+    /// Until its track has something to begin with, it is shown another one, where that is not so now. To be said before
+    /// anything is sent.
+    pub fn begin_with(&mut self, meanwhile: &TrackName, now: Timestamp) {
+        if self.seat.track().can_be_joined() {
+            return;
+        }
+        let (bell, behind) = (self.seat.bell().clone(), self.seat.behind());
+        let other = self.stream.seat(meanwhile, bell, behind).show();
+        let seat = mem::replace(&mut self.seat, other).hide();
+        let reached = Timestamp::default();
+        self.next_seat = Some(Box::new(NextSeat { seat, since: now, reached }));
+    }
+
     /// Goes on with another track of its stream, as soon as that has a newer frame than was sent last. Until then it is
     /// sent what it was sent before: a change shows neither a gap nor an older picture.
     pub fn turn_to(&mut self, track: &TrackName, now: Timestamp) {
@@ -323,7 +337,8 @@ impl Viewer {
             }
             next.seat.pass(step.place);
         }
-        let in_step = next.reached + SAME >= self.last.captured_at;
+        let has_one = next.reached > Timestamp::default();
+        let in_step = has_one && next.reached + SAME >= self.last.captured_at;
         self.next_seat = Some(next);
         match self.seat.step(self.pick(), now) {
             Turn::Frame(step) if in_step => {

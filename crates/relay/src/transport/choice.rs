@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use fanlight_bus::clock;
 use fanlight_protocol::viewer::{CodecWish, RenditionWish, Watch};
 use fanlight_protocol::{Codec, Rendition, TrackName};
 use serde::Deserialize;
@@ -55,6 +56,8 @@ pub struct Choice {
     pub track: TrackName,
     /// Where the relay chooses, and may choose anew.
     pub auto: Option<Auto>,
+    /// What may be shown until there is something of the track to begin with.
+    meanwhile: Option<TrackName>,
 }
 
 impl Choice {
@@ -63,6 +66,9 @@ impl Choice {
         if let Some(auto) = &mut self.auto {
             auto.begin_small();
             self.track = auto.track().clone();
+            if let Some(meanwhile) = &mut self.meanwhile {
+                meanwhile.rendition = self.track.rendition.clone();
+            }
         }
     }
 
@@ -74,7 +80,12 @@ impl Choice {
         manner: Manner,
         bell: Bell,
     ) -> Tile {
-        Tile::new(stream.watch(&self.track, transport, manner, bell), self.auto)
+        let mut viewer = stream.watch(&self.track, transport, manner, bell);
+        let is_there = |track: &&TrackName| is_listed(stream, track);
+        if let Some(meanwhile) = self.meanwhile.as_ref().filter(is_there) {
+            viewer.begin_with(meanwhile, clock::now());
+        }
+        Tile::new(viewer, self.auto)
     }
 }
 
@@ -135,15 +146,21 @@ impl Wish {
             CodecWish::Auto => Codec::Jpeg,
             CodecWish::Exactly(codec) => codec,
         };
+        let meanwhile = |track: &TrackName| {
+            let jpeg = TrackName { codec: Codec::Jpeg, ..track.clone() };
+            (self.codec == CodecWish::Auto && codec != Codec::Jpeg).then_some(jpeg)
+        };
         Ok(match &self.rendition {
             RenditionWish::Auto => {
                 let auto = Auto::new(stream, codec, self.room);
                 let auto = if self.codec == CodecWish::Auto { auto.or_jpeg() } else { auto };
-                Choice { track: Self::known(stream, auto.track().clone())?, auto: Some(auto) }
+                let track = Self::known(stream, auto.track().clone())?;
+                Choice { meanwhile: meanwhile(&track), track, auto: Some(auto) }
             }
             RenditionWish::Exactly(rendition) => {
                 let track = TrackName { rendition: rendition.clone(), codec };
-                Choice { track: Self::known(stream, track)?, auto: None }
+                let track = Self::known(stream, track)?;
+                Choice { meanwhile: meanwhile(&track), track, auto: None }
             }
         })
     }
@@ -174,11 +191,11 @@ impl Wish {
     }
 
     fn known(stream: &Stream, track: TrackName) -> Result<TrackName, Refusal> {
-        let tracks = stream.status().tracks.clone();
         // Before the first picture a publisher may not have told of any track; every stream has the full one.
-        if track == TrackName::full_jpeg() || tracks.iter().any(|known| known.name == track) {
+        if track == TrackName::full_jpeg() || is_listed(stream, &track) {
             return Ok(track);
         }
+        let tracks = &stream.status().tracks;
         let known: Vec<String> = tracks.iter().map(|track| track.name.to_string()).collect();
         Err(Refusal::not_found(format!(
             "stream {} has no track {track}; it has: {}",
@@ -206,6 +223,10 @@ pub fn stream(hub: &Hub, name: &str) -> Result<Arc<Stream>, Refusal> {
             or_none(&known)
         ))
     })
+}
+
+fn is_listed(stream: &Stream, track: &TrackName) -> bool {
+    stream.status().tracks.iter().any(|known| known.name == *track)
 }
 
 fn or_none(known: &[String]) -> String {

@@ -1,5 +1,7 @@
 //! H.264: keyframes and deltas, and who is sent which codec.
 
+use std::time::Duration;
+
 use fanlight_protocol::Codec;
 use fanlight_protocol::viewer::{FromRelay, FromViewer};
 
@@ -121,6 +123,34 @@ async fn the_relay_chooses_h264_where_it_can_be_had_and_nothing_speaks_against_i
     let (camera, relay) = (site.camera_of_sizes("cam"), site.relay().await);
     let _viewer = viewer(&relay, serde_json::json!({ "codec": "auto", "rendition": "auto" })).await;
     camera.demanded_of("full.jpeg").await;
+}
+
+#[tokio::test]
+async fn where_the_relay_chooses_jpeg_is_shown_until_a_long_gop_ends() {
+    let site = Site::new();
+    let (mut camera, relay) = (site.camera_of_codecs("cam"), site.relay().await);
+    let mut first = viewer_of_h264(&relay).await;
+    camera.demanded_of(FULL).await;
+    // Too heavy to be held, which is as good as too long.
+    camera.shoot_heavy(FULL, true, 3 << 20);
+    camera.shoot_heavy(FULL, false, 3 << 20);
+    assert!(first.frame().await.0.flags.is_keyframe());
+    first.frame().await;
+    let mut late = viewer(&relay, serde_json::json!({ "codec": "auto" })).await;
+    assert_eq!(camera.asked_for_keyframe().await, FULL);
+    camera.demanded_of("full.jpeg").await;
+    camera.shoot(b"picture");
+    assert_eq!(late.frame().await.1, b"picture");
+    camera.shoot_of_gop(FULL, true);
+    // That may be the same picture still: one is shown that was taken later.
+    let told = loop {
+        if let Ok(came) = tokio::time::timeout(Duration::from_millis(10), late.next()).await {
+            break came;
+        }
+        camera.shoot_of_gop(FULL, false);
+    };
+    assert!(matches!(told, Came::Said(FromRelay::Track { codec: Codec::H264, .. })), "{told:?}");
+    assert!(late.frame().await.0.flags.is_keyframe());
 }
 
 #[tokio::test]

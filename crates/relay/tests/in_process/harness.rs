@@ -218,10 +218,19 @@ impl Camera {
 
     /// Publishes a frame of this track, a keyframe or a delta, with the track's name as payload.
     pub(crate) fn shoot_of_gop(&mut self, name: &str, is_keyframe: bool) {
+        self.shoot_on(name, is_keyframe, name.as_bytes());
+    }
+
+    /// One with so many bytes.
+    pub(crate) fn shoot_heavy(&mut self, name: &str, is_keyframe: bool, bytes: usize) {
+        self.shoot_on(name, is_keyframe, &vec![0; bytes]);
+    }
+
+    fn shoot_on(&mut self, name: &str, is_keyframe: bool, payload: &[u8]) {
         let flags = if is_keyframe { FrameFlags::KEYFRAME } else { FrameFlags::default() };
         let track = self.tracks.iter_mut().find(|(entry, _)| entry.name.to_string() == name);
         let (entry, track) = track.expect("a track of this camera");
-        publish(track, clock::now(), (entry.width, entry.height), flags, name.as_bytes());
+        publish(track, clock::now(), (entry.width, entry.height), flags, payload);
     }
 
     /// Waits until a keyframe is asked for, and tells of which track.

@@ -113,6 +113,26 @@ fn whoever_comes_while_the_gop_is_too_long_has_a_keyframe_made_but_nobody_asks_t
 }
 
 #[test]
+fn while_a_gop_is_too_long_to_begin_with_another_track_is_shown() {
+    let stream = stream();
+    let begin = || {
+        let mut viewer = viewer(&stream, FULL_H264, Duration::ZERO);
+        viewer.begin_with(&FULL.parse().unwrap(), at(3300));
+        viewer
+    };
+    assert!(begin().turns_to().is_none(), "a track that does not run begins with a keyframe");
+    (0..100).for_each(|n| push_of_gop(&stream, FULL_H264, n, n == 0));
+    let mut late = begin();
+    assert_eq!(stream.viewers(), 1);
+    for n in 100..130 {
+        push_of_gop(&stream, FULL_H264, n, n == 120);
+        push(&stream, FULL, n * 33, n * 33);
+        assert_eq!(burst(&mut late, n), [if n < 120 { n * 33 } else { n }]);
+    }
+    assert!(begin().turns_to().is_none(), "now there is a GOP to begin with");
+}
+
+#[test]
 fn after_a_loss_a_keyframe_is_asked_for_and_what_comes_before_it_is_sent_to_nobody() {
     let stream = stream();
     let mut viewer = viewer(&stream, FULL_H264, Duration::ZERO);
