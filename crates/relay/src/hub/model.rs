@@ -178,7 +178,11 @@ impl World {
         let transport = if turns { Transport::PlainWebSocket } else { Transport::V1 };
         let manner = Manner { fps: None, behind: Duration::from_millis(behind) };
         let bell = Bell::new(Arc::default());
-        let viewer = self.stream.watch(&TRACKS[track].parse().unwrap(), transport, manner, bell);
+        let name = TRACKS[track].parse().unwrap();
+        let mut viewer = self.stream.watch(&name, transport, manner, bell);
+        if turns {
+            viewer.begin_with(&TrackName::full_jpeg(), self.at());
+        }
         self.watchers.push(Watcher {
             viewer,
             last: None,
