@@ -216,3 +216,56 @@ impl AsMut<Self> for Tile {
 fn ladder(stream: &Stream, codec: Codec, room: Room, absent: Option<&TrackName>) -> Ladder {
     Ladder::new(&stream.status().tracks, codec, room, |track| Some(track) == absent)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use fanlight_protocol::TrackEntry;
+
+    use super::*;
+    use crate::hub::{Bell, Hub, Manner, Status};
+    use crate::traffic::Transport;
+
+    fn status(tracks: &[&str]) -> Status {
+        let entry = |name: &&str| TrackEntry {
+            name: name.parse().unwrap(),
+            width: 16,
+            height: 9,
+            millifps: 30_000,
+            bitrate: 0,
+            published: 0,
+            dropped: 0,
+        };
+        Status {
+            state: StreamState::Live,
+            reason: String::new(),
+            since: Timestamp::default(),
+            source: "test".into(),
+            tracks: tracks.iter().map(entry).collect(),
+        }
+    }
+
+    #[test]
+    fn where_the_relay_chose_h264_and_there_is_none_any_more_jpeg_is_sent_and_else_it_is_waited_for()
+     {
+        for (or_jpeg, expected) in [(true, "full.jpeg"), (false, "full.h264")] {
+            let hub = Hub::new(Arc::default());
+            let both = status(&["full.jpeg", "full.h264"]);
+            let stream = hub.open(&"cam".parse().unwrap(), both.clone());
+            let auto = Auto::new(&stream, Codec::H264, Room::default());
+            let auto = if or_jpeg { auto.or_jpeg() } else { auto };
+            let bell = Bell::new(Arc::default());
+            let viewer = stream.watch(auto.track(), Transport::V1, Manner::default(), bell);
+            let mut tile = Tile::new(viewer, Some(auto));
+            let chosen = |tile: &mut Tile| {
+                tile.refresh(Timestamp::default());
+                tile.auto.as_ref().unwrap().track().to_string()
+            };
+            stream.set_status(status(&["full.jpeg"]));
+            assert_eq!(chosen(&mut tile), expected);
+            stream.set_status(both);
+            assert_eq!(chosen(&mut tile), "full.h264", "what it chose once");
+        }
+    }
+}
