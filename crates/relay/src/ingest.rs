@@ -8,7 +8,7 @@ use fanlight_bus::{
     BusError, Event, Gap, IncomingFrame, Listening, PublisherId, Subscriber, SubscriberOptions,
     clock,
 };
-use fanlight_protocol::{StreamState, Timestamp, Topic};
+use fanlight_protocol::{Ask, StreamState, Timestamp, Topic};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -80,7 +80,10 @@ impl Ingest {
             }
         }
         drop(directory);
-        for change in asked.towards(wanted.into_keys(), clock::now()) {
+        let now = clock::now();
+        let needy = wanted.iter().filter(|(_, track)| track.asks_for_keyframe(now));
+        let keyframes: Vec<Wanted> = needy.map(|(wanted, _)| wanted.clone()).collect();
+        for change in asked.towards(wanted.into_keys(), now) {
             match change {
                 Change::Watch(publisher, topic) => self.subscriber.watch(publisher, topic),
                 Change::Unwatch(publisher, topic) => {
@@ -88,6 +91,9 @@ impl Ingest {
                     self.subscriber.unwatch(publisher, topic);
                 }
             }
+        }
+        for (publisher, Topic { stream, track }) in keyframes {
+            self.subscriber.ask(publisher, Ask::Keyframe { stream, track });
         }
     }
 

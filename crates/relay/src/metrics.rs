@@ -40,6 +40,7 @@ struct OfReason {
 struct OfRendition {
     stream: String,
     rendition: String,
+    codec: Name,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -110,6 +111,7 @@ struct Metrics {
     switches: Family<OfDirection, Counter>,
     up: Family<OfStream, Gauge>,
     lost: Family<OfStream, Counter>,
+    orphaned: Family<OfStream, Counter>,
     frames: Family<OfTransport, Counter>,
     bytes: Family<OfTransport, Counter>,
     dropped: Family<OfReason, Counter>,
@@ -147,6 +149,8 @@ impl Metrics {
         self.up.get_or_create(&of_stream).set(up.into());
         let lost = stream.tracks().iter().map(|track| track.lost()).sum();
         self.lost.get_or_create(&of_stream).inc_by(lost);
+        let orphaned = stream.tracks().iter().map(|track| track.orphaned()).sum();
+        self.orphaned.get_or_create(&of_stream).inc_by(orphaned);
         self.read_renditions(&name, stream);
         for transport in Transport::ALL {
             self.read_sent(&name, transport, &stream.traffic.over(transport).read());
@@ -155,8 +159,10 @@ impl Metrics {
 
     fn read_renditions(&self, name: &str, stream: &Stream) {
         for track in stream.tracks() {
-            let rendition = track.topic().track.rendition.to_string();
-            let of = OfRendition { stream: name.into(), rendition };
+            let track_name = &track.topic().track;
+            let rendition = track_name.rendition.to_string();
+            let codec = Name(track_name.codec.as_str());
+            let of = OfRendition { stream: name.into(), rendition, codec };
             self.rendition_viewers.get_or_create(&of).inc_by(track.viewers() as i64);
         }
         for direction in Direction::ALL {
@@ -192,7 +198,7 @@ impl Metrics {
         registry.register("viewers", "Viewers now", self.viewers);
         registry.register(
             "rendition_viewers",
-            "Viewers that are shown this rendition now",
+            "Viewers that are shown this rendition now, by codec",
             self.rendition_viewers,
         );
         registry.register(
@@ -201,11 +207,16 @@ impl Metrics {
             self.switches,
         );
         registry.register("frames_lost", "Frames lost between capture and this relay", self.lost);
+        registry.register(
+            "frames_orphaned",
+            "Frames that came to this relay, but not the one before them that they need",
+            self.orphaned,
+        );
         registry.register("frames_sent", "Frames sent to viewers", self.frames);
         registry.register("payload_bytes_sent", "Bytes of pictures sent to viewers", self.bytes);
         registry.register(
             "frames_dropped",
-            "Frames not sent to viewers: the relay was busy, the link or the viewer too slow, or fewer were wished for",
+            "Frames not sent to viewers: the relay was busy, the link or the viewer too slow, fewer were wished for, or a keyframe had to be waited for",
             self.dropped,
         );
         registry.register(

@@ -160,6 +160,10 @@ impl Asker {
         let stream_name = name.parse().ok();
         context.access.authorize(Action::Watch, stream_name.as_ref(), &self.credentials)?;
         let wish = Wish::from_query(&self.wanted)?;
+        let wish = match transport {
+            Transport::Mjpeg | Transport::Snapshot => wish.in_jpeg()?,
+            Transport::V1 | Transport::PlainWebSocket => wish,
+        };
         let stream = choice::stream(&context.hub, name)?;
         let choice = wish.of(&stream)?;
         let permit = context.limits.admit(self.address())?;

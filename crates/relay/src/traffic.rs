@@ -9,7 +9,7 @@ use std::time::Duration;
 pub enum Transport {
     /// `/ws`: `fanlight.v1`.
     V1,
-    /// `/streams/NAME/ws`: one JPEG a message.
+    /// `/streams/NAME/ws`: one encoded picture a message.
     PlainWebSocket,
     /// `/streams/NAME/mjpeg`.
     Mjpeg,
@@ -43,11 +43,13 @@ pub enum Held {
     Viewer,
     /// The viewer asked for fewer (`fps`).
     Wish,
+    /// The viewer could not decode what came before, and waited for a keyframe.
+    Keyframe,
 }
 
 impl Held {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Relay, Self::Link, Self::Viewer, Self::Wish];
+    pub const ALL: [Self; 5] = [Self::Relay, Self::Link, Self::Viewer, Self::Wish, Self::Keyframe];
 
     /// Whether a smaller rendition would help.
     pub fn is_far_side(self) -> bool {
@@ -61,6 +63,7 @@ impl Held {
             Self::Link => "link",
             Self::Viewer => "viewer",
             Self::Wish => "wish",
+            Self::Keyframe => "keyframe",
         }
     }
 }

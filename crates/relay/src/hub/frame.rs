@@ -27,3 +27,10 @@ pub struct Frame {
     /// The encoded picture. The hub never looks inside.
     pub payload: Bytes,
 }
+
+impl Frame {
+    /// Whether it comes directly after another, so that whoever was sent that one can decode this one.
+    pub fn follows(&self, before: &Self) -> bool {
+        self.run == before.run && before.sequence.checked_add(1) == Some(self.sequence)
+    }
+}

@@ -12,6 +12,8 @@
 
 mod bells;
 mod frame;
+#[cfg(test)]
+mod model;
 pub mod pace;
 pub mod ring;
 mod seat;

@@ -7,13 +7,25 @@ use fanlight_protocol::Timestamp;
 
 use super::Track;
 use super::bells::Bell;
-use super::ring::{Pick, Place, Turn};
+use super::ring::{CAPACITY, MAX_GOP, Pick, Place, Stand, Step, Turn};
+
+/// Deltas that are this much older than the newest are given up, and the next keyframe is waited for: frame age is the
+/// promise. A keyframe that takes a fifth of a second on a narrow link must pass.
+const PATIENCE: Duration = Duration::from_millis(400);
+
+/// So long it may take until one that began with a GOP held has caught up.
+const CATCHING_UP: Duration = Duration::from_secs(1);
+
+/// Before deltas are given up, so long is tried whether the link carries them all at once, as it does after a hiccup: to
+/// wait for a keyframe takes up to two seconds.
+const HICCUP: Duration = Duration::from_millis(300);
 
 /// A place in a track's ring, and the right to be woken when there is more. Given back when it is dropped.
 #[derive(Debug)]
 pub(super) struct Seat {
     track: Arc<Track>,
     place: Place,
+    chain: Chain,
     bell: Bell,
     /// How far behind whoever has it stays.
     behind: Duration,
@@ -21,21 +33,57 @@ pub(super) struct Seat {
     shown: bool,
 }
 
+/// What was sent of the frames before the place, for those that can be decoded only after them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Chain {
+    /// Nothing yet. It begins with the GOP held where that is no longer than this.
+    Begins(Duration),
+    /// All since a keyframe, and until this moment older ones than there is patience for: they are for decoding, not to
+    /// be seen. It had begun with a GOP held, or was held up.
+    CatchesUp(Timestamp, Cause),
+    /// All since a keyframe.
+    Intact,
+    /// Something is missing.
+    Broken,
+}
+
+/// Why somebody has to catch up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    Began,
+    WasHeldUp,
+}
+
 impl Seat {
-    /// Takes a seat to watch from later: the track is asked for, but counts no viewer. It begins with the newest frame
+    /// Takes a seat to watch from later: the track is asked for, but counts no viewer. It begins with the newest GOP
     /// held. Also says whether the track was not asked for until now.
     pub(super) fn take(track: Arc<Track>, bell: Bell, behind: Duration) -> (Self, bool) {
         let (place, first) = track.join(bell.clone());
         if !behind.is_zero() {
             track.stay_behind(behind);
         }
-        (Self { track, place, bell, behind, shown: false }, first)
+        let chain = Chain::Begins(MAX_GOP);
+        (Self { track, place, chain, bell, behind, shown: false }, first)
+    }
+
+    /// Begins only with a GOP that is no longer than this.
+    pub(super) fn begin_within(mut self, span: Duration) -> Self {
+        self.chain = Chain::Begins(span);
+        self
     }
 
     /// Watches from it from now on.
     pub(super) fn show(mut self) -> Self {
         self.track.show();
         self.shown = true;
+        self
+    }
+
+    /// Keeps it for later.
+    pub(super) fn hide(mut self) -> Self {
+        if std::mem::take(&mut self.shown) {
+            self.track.hide();
+        }
         self
     }
 
@@ -66,11 +114,96 @@ impl Seat {
     }
 
     pub(super) fn step(&self, pick: Pick, now: Timestamp) -> Turn {
-        self.track.step(self.place, pick, now)
+        let patience = match self.chain {
+            Chain::Begins(span) => span,
+            _ if self.is_catching_up(now) => MAX_GOP,
+            Chain::CatchesUp(..) | Chain::Intact | Chain::Broken => PATIENCE,
+        };
+        let intact = matches!(self.chain, Chain::CatchesUp(..) | Chain::Intact);
+        self.track.step(Stand { place: self.place, intact, patience }, pick, now)
     }
 
-    pub(super) fn move_to(&mut self, place: Place) {
+    /// A frame is sent from here.
+    pub(super) fn go_on(&mut self, step: &Step, now: Timestamp) {
+        self.place = step.place;
+        self.chain = match self.chain {
+            Chain::Begins(_) if self.hurries(step, now) => {
+                Chain::CatchesUp(now + CATCHING_UP, Cause::Began)
+            }
+            Chain::CatchesUp(..) if step.behind > CAPACITY => self.chain,
+            _ => Chain::Intact,
+        };
+    }
+
+    /// Whether a frame is sent only so that those after it can be decoded, as fast as the link carries them.
+    pub(super) fn hurries(&self, step: &Step, now: Timestamp) -> bool {
+        let begins = matches!(self.chain, Chain::Begins(_)) && self.track.has_deltas();
+        begins && step.behind > CAPACITY || self.is_catching_up(now)
+    }
+
+    /// A frame is passed over.
+    pub(super) fn pass(&mut self, place: Place) {
         self.place = place;
+        self.break_off();
+    }
+
+    /// All that was due is sent.
+    pub(super) fn rest(&mut self) {
+        if matches!(self.chain, Chain::CatchesUp(..)) {
+            self.chain = Chain::Intact;
+        }
+    }
+
+    /// There is nothing to be sent. Where that is for lack of patience, it is tried to catch up; returns whether there is
+    /// something now. What cannot be caught up is given up.
+    pub(super) fn hurry(&mut self, now: Timestamp) -> bool {
+        let has_fallen_behind = self.track.has_deltas() && self.track.ahead(self.place) > CAPACITY;
+        self.chain = match self.chain {
+            Chain::Intact if has_fallen_behind => Chain::CatchesUp(now + HICCUP, Cause::WasHeldUp),
+            Chain::CatchesUp(..) if has_fallen_behind => Chain::Broken,
+            Chain::CatchesUp(..) => Chain::Intact,
+            chain => chain,
+        };
+        self.is_catching_up(now)
+    }
+
+    /// What was sent cannot be decoded: only a keyframe will do.
+    pub(super) fn break_off(&mut self) {
+        if !matches!(self.chain, Chain::Begins(_)) {
+            self.chain = Chain::Broken;
+        }
+    }
+
+    /// When the picture was taken that would be the last to be seen, if this were sent now and all that may follow it.
+    pub(super) fn shows(&self, step: &Step, now: Timestamp) -> Timestamp {
+        let due = now.offset(-(self.behind.as_micros() as i64));
+        let last = self.track.newest_until(due).filter(|_| self.track.has_deltas());
+        last.map_or(step.frame.captured_at, |last| last.max(step.frame.captured_at))
+    }
+
+    /// Whether what is sent is for decoding, and not to be seen.
+    pub(super) fn is_catching_up(&self, now: Timestamp) -> bool {
+        matches!(self.chain, Chain::CatchesUp(until, _) if now <= until)
+    }
+
+    /// Whether nothing but a keyframe will do.
+    pub(super) fn is_broken(&self) -> bool {
+        self.chain == Chain::Broken
+    }
+
+    /// Whether it has to catch up because it was held up.
+    pub(super) fn was_held_up(&self) -> bool {
+        matches!(self.chain, Chain::CatchesUp(_, Cause::WasHeldUp))
+    }
+
+    /// Frames that are here and cannot be sent, as a keyframe is waited for.
+    pub(super) fn forgone(&self, pick: Pick, now: Timestamp) -> u64 {
+        match self.chain {
+            Chain::Broken if matches!(self.step(pick, now), Turn::Nothing) => {
+                self.track.ahead(self.place)
+            }
+            _ => 0,
+        }
     }
 
     /// Frames from here on that were captured before this moment.

@@ -125,7 +125,8 @@ impl Stream {
 
     /// A track, made where nobody watched it so far.
     pub fn track(&self, name: &TrackName) -> Arc<Track> {
-        let make = || Arc::new(Track::new(Topic::new(self.name.clone(), name.clone())));
+        let topic = || Topic::new(self.name.clone(), name.clone());
+        let make = || Arc::new(Track::new(topic(), self.demand.clone()));
         self.lock_tracks().entry(name.clone()).or_insert_with(make).clone()
     }
 
@@ -143,6 +144,9 @@ impl Stream {
         bell: Bell,
     ) -> Viewer {
         let seat = self.seat(name, bell, manner.behind).show();
+        if !seat.track().can_be_joined() {
+            seat.track().wish_for_keyframe();
+        }
         Viewer::new(self.clone(), seat, transport, manner)
     }
 

@@ -1,14 +1,18 @@
 //! One sequence of frames, and those who wait for its next one.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use fanlight_protocol::{Timestamp, Topic};
+use fanlight_protocol::{Codec, Timestamp, Topic};
+use tokio::sync::Notify;
 
 use super::Frame;
 use super::bells::{Bell, Bells};
-use super::ring::{Pick, Place, Ring, Turn};
+use super::ring::{Pick, Place, Ring, Stand, Turn};
+
+/// A keyframe is asked for no more often than this, for all viewers together: each takes as many bytes as many deltas.
+const KEYFRAME_EVERY: Duration = Duration::from_secs(1);
 
 /// A track. The mutex guards the ring only: it is held to push or to take a handle, never across a wait or a send, and
 /// released before anybody is woken.
@@ -23,11 +27,23 @@ pub struct Track {
     /// How far behind those stay that stay behind. The mutex guards the list only.
     behind: Mutex<Vec<Duration>>,
     lost: AtomicU64,
+    orphaned: AtomicU64,
     runs: AtomicU64,
+    keyframe: Wish,
+}
+
+/// A wish for a keyframe, for whoever asks publishers.
+#[derive(Debug)]
+struct Wish {
+    open: AtomicBool,
+    /// When one was asked for last, in microseconds.
+    asked_at: AtomicU64,
+    /// Rung when the wish comes up.
+    bell: Arc<Notify>,
 }
 
 impl Track {
-    pub(super) fn new(topic: Topic) -> Self {
+    pub(super) fn new(topic: Topic, demand: Arc<Notify>) -> Self {
         Self {
             topic,
             ring: Mutex::default(),
@@ -36,7 +52,13 @@ impl Track {
             seats: AtomicU64::new(0),
             behind: Mutex::default(),
             lost: AtomicU64::new(0),
+            orphaned: AtomicU64::new(0),
             runs: AtomicU64::new(0),
+            keyframe: Wish {
+                open: AtomicBool::new(false),
+                asked_at: AtomicU64::new(0),
+                bell: demand,
+            },
         }
     }
 
@@ -45,10 +67,43 @@ impl Track {
         &self.topic
     }
 
-    /// Takes in a frame and wakes those who wait for it.
+    /// Takes in a frame and wakes those who wait for it. One that cannot be decoded, as the one before it is missing, is
+    /// counted, and a keyframe is wished for: until that comes, there is nothing to be seen.
     pub fn push(&self, frame: Frame) {
-        self.ring().push(Arc::new(frame));
+        let is_keyframe = frame.flags.is_keyframe();
+        if !self.ring().push(Arc::new(frame)) {
+            self.orphaned.fetch_add(1, Ordering::Relaxed);
+            self.wish_for_keyframe();
+            return;
+        }
+        if is_keyframe && self.has_deltas() {
+            self.keyframe.open.store(false, Ordering::Relaxed);
+        }
         self.bells.ring();
+    }
+
+    /// Whether its frames may be deltas. The hub knows nothing else of a codec.
+    pub(super) fn has_deltas(&self) -> bool {
+        self.topic.track.codec != Codec::Jpeg
+    }
+
+    /// A keyframe is needed sooner than it comes by itself.
+    pub(super) fn wish_for_keyframe(&self) {
+        if !self.keyframe.open.swap(true, Ordering::Relaxed) {
+            self.keyframe.bell.notify_one();
+        }
+    }
+
+    /// Whether to ask for a keyframe now. One that is wished for too soon is asked for when its time has come.
+    pub fn asks_for_keyframe(&self, now: Timestamp) -> bool {
+        let Wish { open, asked_at, .. } = &self.keyframe;
+        let last = Timestamp::from_micros(asked_at.load(Ordering::Relaxed));
+        if !open.load(Ordering::Relaxed) || now.since(last) < KEYFRAME_EVERY {
+            return false;
+        }
+        asked_at.store(now.micros(), Ordering::Relaxed);
+        open.store(false, Ordering::Relaxed);
+        true
     }
 
     /// Counts frames that were lost before they came here.
@@ -71,9 +126,19 @@ impl Track {
         self.ring().newest().cloned()
     }
 
+    /// When the newest of the frames that had come by then was captured.
+    pub(super) fn newest_until(&self, received_at: Timestamp) -> Option<Timestamp> {
+        self.ring().newest_until(received_at).map(|frame| frame.captured_at)
+    }
+
     /// Frames lost between capture and this relay.
     pub fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
+    }
+
+    /// Frames that came, but not the one before them that they need.
+    pub fn orphaned(&self) -> u64 {
+        self.orphaned.load(Ordering::Relaxed)
     }
 
     /// Viewers watching now.
@@ -95,20 +160,40 @@ impl Track {
         self.ring().before(place, captured_at)
     }
 
-    pub(super) fn step(&self, place: Place, pick: Pick, now: Timestamp) -> Turn {
-        self.ring().step(place, pick, now)
+    pub(super) fn step(&self, stand: Stand, pick: Pick, now: Timestamp) -> Turn {
+        self.ring().step(stand, pick, now)
     }
 
-    /// Gives out a seat; returns its place, and whether it is the first. It begins with the newest frame held.
+    /// Frames from this place on.
+    pub(super) fn ahead(&self, place: Place) -> u64 {
+        self.ring().head().saturating_sub(place)
+    }
+
+    /// Gives out a seat; returns its place, and whether it is the first. It begins with the newest GOP held; where that is
+    /// too long, the next one is waited for.
     pub(super) fn join(&self, bell: Bell) -> (Place, bool) {
         self.bells.add(bell);
         let first = self.seats.fetch_add(1, Ordering::Relaxed) == 0;
-        (self.ring().head().saturating_sub(1), first)
+        let (entry, head) = {
+            let ring = self.ring();
+            (ring.entry(), ring.head())
+        };
+        (entry.unwrap_or(head), first)
+    }
+
+    /// Whether somebody who comes now has something to begin with, or will have it as soon as there is anything.
+    pub(super) fn can_be_joined(&self) -> bool {
+        self.ring().entry().is_some()
     }
 
     /// A seat is watched from.
     pub(super) fn show(&self) {
         self.viewers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// It is kept for later.
+    pub(super) fn hide(&self) {
+        self.viewers.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Takes a seat back, and a viewer with it where it was watched from.

@@ -1,5 +1,7 @@
 //! One subscription.
 
+use std::cmp::Ordering;
+use std::mem;
 use std::ops::AddAssign;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +9,7 @@ use std::time::Duration;
 use fanlight_protocol::{Timestamp, TrackName};
 
 use super::pace::Pace;
-use super::ring::{Pick, Step, Turn};
+use super::ring::{MAX_GOP, Pick, Step, Turn};
 use super::seat::Seat;
 use super::{Frame, Stream, Track};
 use crate::closes::Why;
@@ -22,6 +24,15 @@ const LATE: Duration = Duration::from_millis(35);
 /// Frames captured closer together than this are the same picture: two tracks of a stream have it from one clock, but it
 /// may have been translated in between.
 const SAME: Duration = Duration::from_millis(1);
+/// So long a GOP may be that is sent at once to change to it: more bytes would come at the worst moment.
+const SHORT_GOP: Duration = Duration::from_millis(700);
+/// Within this time a keyframe comes on any track that runs: capture makes one every two seconds.
+const NEXT_KEYFRAME: Duration = Duration::from_millis(2500);
+/// One viewer alone, whose decoder fails again and again, must not have everybody sent keyframes: for it one is wished for
+/// no more often than this.
+const FAILS_EVERY: Duration = Duration::from_secs(5);
+/// Frames of a GOP may be late by this much before it is more than what a keyframe holds up on a narrow link.
+const FAR_BEHIND: Duration = Duration::from_millis(250);
 /// A picture that one track of a stream has, the other will have within this time: encoding takes that long at most.
 const IN_STEP: Duration = Duration::from_millis(150);
 
@@ -57,8 +68,13 @@ pub struct Tally {
     pub bytes: u64,
     /// Frames not sent because the link or the viewer had to be waited for.
     pub dropped: u64,
-    /// Frames sent, but more than 35 ms late because of that.
+    /// Frames sent, but more than 35 ms late because of that. Those of GOPs are not among them: a keyframe holds up what
+    /// comes after it on any link that is not far too wide.
     pub late: u64,
+    /// Frames of GOPs that were more than 35 ms late.
+    pub queued: u64,
+    /// Frames of GOPs that were more than 250 ms late: more than a keyframe accounts for.
+    pub behind: u64,
 }
 
 impl AddAssign for Tally {
@@ -67,6 +83,8 @@ impl AddAssign for Tally {
         self.bytes += other.bytes;
         self.dropped += other.dropped;
         self.late += other.late;
+        self.queued += other.queued;
+        self.behind += other.behind;
     }
 }
 
@@ -91,6 +109,8 @@ pub struct Viewer {
     tally: Tally,
     /// How often it went on with another rendition.
     switches: u32,
+    /// When a keyframe was wished for last because it could not decode.
+    failed_at: Option<Timestamp>,
 }
 
 /// The frame that was sent last.
@@ -130,6 +150,7 @@ impl Viewer {
             held: Held::Relay,
             tally: Tally::default(),
             switches: 0,
+            failed_at: None,
         }
     }
 
@@ -143,9 +164,37 @@ impl Viewer {
         self.seat.track()
     }
 
-    /// What it was sent so far.
-    pub fn tally(&self) -> Tally {
-        self.tally
+    /// What it was sent so far, and what it was not: also what it would be sent if that could be decoded by now.
+    pub fn tally(&self, now: Timestamp) -> Tally {
+        let forgone = match self.last_sent.is_some() && self.held.is_far_side() {
+            true => self.seat.forgone(self.pick(), now),
+            false => 0,
+        };
+        Tally { dropped: self.tally.dropped + forgone, ..self.tally }
+    }
+
+    /// Whether it is sent deltas too.
+    pub fn has_deltas(&self) -> bool {
+        self.seat.track().has_deltas()
+    }
+
+    /// Whether what is sent next is not to be seen, but needed to decode what follows it.
+    pub fn is_catching_up(&self, now: Timestamp) -> bool {
+        self.seat.is_catching_up(now)
+    }
+
+    /// It cannot decode what it was sent: it goes on at a keyframe, which is wished for.
+    pub fn fail(&mut self, now: Timestamp) {
+        let track = self.seat.track();
+        if !track.has_deltas() {
+            return;
+        }
+        if self.failed_at.is_none_or(|at| now.since(at) >= FAILS_EVERY) {
+            self.failed_at = Some(now);
+            track.wish_for_keyframe();
+        }
+        self.seat.break_off();
+        self.held = Held::Keyframe;
     }
 
     /// How often it went on with another rendition.
@@ -172,6 +221,19 @@ impl Viewer {
         }
     }
 
+    /// Until its track has something to begin with, it is shown another one, where that is not so now. To be said before
+    /// anything is sent.
+    pub fn begin_with(&mut self, meanwhile: &TrackName, now: Timestamp) {
+        if self.seat.track().can_be_joined() {
+            return;
+        }
+        let (bell, behind) = (self.seat.bell().clone(), self.seat.behind());
+        let other = self.stream.seat(meanwhile, bell, behind).show();
+        let seat = mem::replace(&mut self.seat, other).hide();
+        let reached = Timestamp::default();
+        self.next_seat = Some(Box::new(NextSeat { seat, since: now, reached }));
+    }
+
     /// Goes on with another track of its stream, as soon as that has a newer frame than was sent last. Until then it is
     /// sent what it was sent before: a change shows neither a gap nor an older picture.
     pub fn turn_to(&mut self, track: &TrackName, now: Timestamp) {
@@ -186,7 +248,7 @@ impl Viewer {
         match self.last_sent {
             None => (self.seat, self.next_seat) = (seat.show(), None),
             Some(_) => {
-                let reached = Timestamp::default();
+                let (seat, reached) = (seat.begin_within(SHORT_GOP), Timestamp::default());
                 self.next_seat = Some(Box::new(NextSeat { seat, since: now, reached }));
             }
         }
@@ -197,9 +259,13 @@ impl Viewer {
         self.next_seat.as_ref().map(|next| next.seat.track())
     }
 
-    /// Since when it has waited for a frame to go on with.
-    pub fn turning_since(&self) -> Option<Timestamp> {
-        self.next_seat.as_ref().map(|next| next.since)
+    /// Whether no frame has come for so long of the track that it waits for. Where some came, a keyframe will.
+    pub fn waits_in_vain(&self, now: Timestamp, patience: Duration) -> bool {
+        self.next_seat.as_ref().is_some_and(|next| {
+            let newest = next.seat.track().newest().map(|frame| frame.received_at);
+            let came = next.seat.track().has_deltas().then_some(newest).flatten();
+            now.since(came.map_or(next.since, |came| came.max(next.since))) > patience
+        })
     }
 
     /// Stays with the track that it has.
@@ -224,38 +290,55 @@ impl Viewer {
         {
             return Next::At(until);
         }
+        if self.waits_for_the_next_seat(now) {
+            return Next::Nothing;
+        }
         loop {
             let step = match self.seat.step(self.pick(), now) {
                 Turn::Frame(step) => step,
-                Turn::At(due) => return Next::At(due),
+                Turn::At(due) => {
+                    self.seat.rest();
+                    return Next::At(due);
+                }
+                Turn::Nothing if self.seat.hurry(now) => continue,
                 Turn::Nothing => return Next::Nothing,
             };
-            self.seat.move_to(step.place);
             if self.is_thinned_out(&step.frame) {
+                self.seat.pass(step.place);
                 self.counters().drop_frames(Held::Wish, step.dropped + 1);
                 continue;
             }
             self.count(&step, now);
+            self.seat.go_on(&step, now);
             return Next::Frame(step.frame, step.behind > 0);
         }
     }
 
     /// Changes to the next seat where there is a frame to go on with. Returns how long one is waited for that must come at
     /// any moment: where both tracks are in step, either may have the next picture first.
+    ///
+    /// Of a track with deltas, a GOP is gone on with from its keyframe, as soon as its newest picture is a new one.
     fn change_seats(&mut self, now: Timestamp) -> Option<Timestamp> {
         let mut next = self.next_seat.take()?;
         let behind = next.seat.behind();
         let pick = if behind.is_zero() { Pick::Newest } else { Pick::Behind(behind) };
+        next.reached =
+            if next.seat.track().has_deltas() { Timestamp::default() } else { next.reached };
         while let Turn::Frame(step) = next.seat.step(pick, now) {
-            if step.frame.captured_at > self.last.captured_at + SAME {
-                next.seat.move_to(step.place - 1);
+            let shows = next.seat.shows(&step, now);
+            if shows > self.last.captured_at + SAME {
+                next.seat.pass(step.place - 1);
                 self.go_on_at(next.seat, &step.frame);
                 return None;
             }
-            next.seat.move_to(step.place);
-            next.reached = step.frame.captured_at;
+            next.reached = shows;
+            if next.seat.track().has_deltas() {
+                break;
+            }
+            next.seat.pass(step.place);
         }
-        let in_step = next.reached + SAME >= self.last.captured_at;
+        let has_one = next.reached > Timestamp::default();
+        let in_step = has_one && next.reached + SAME >= self.last.captured_at;
         self.next_seat = Some(next);
         match self.seat.step(self.pick(), now) {
             Turn::Frame(step) if in_step => {
@@ -263,6 +346,13 @@ impl Viewer {
             }
             _ => None,
         }
+    }
+
+    /// A keyframe of the track that it turns away from would, on a link that is too narrow for that, hold up the one with
+    /// which it is to go on.
+    fn waits_for_the_next_seat(&self, now: Timestamp) -> bool {
+        let turns = |next: &NextSeat| now.since(next.since) < NEXT_KEYFRAME;
+        self.seat.is_broken() && self.next_seat.as_ref().is_some_and(|next| turns(next))
     }
 
     fn go_on_at(&mut self, seat: Seat, with: &Frame) {
@@ -275,8 +365,12 @@ impl Viewer {
         self.seat = seat.show();
         self.pace = Pace::default();
         self.switches += 1;
-        let smaller = pixels(with) < self.last.pixels;
-        self.stream.switches.count(if smaller { Direction::Down } else { Direction::Up });
+        // One that changes only the codec has as many.
+        match pixels(with).cmp(&self.last.pixels) {
+            Ordering::Less => self.stream.switches.count(Direction::Down),
+            Ordering::Greater => self.stream.switches.count(Direction::Up),
+            Ordering::Equal => {}
+        }
     }
 
     fn pick(&self) -> Pick {
@@ -300,27 +394,51 @@ impl Viewer {
         let age = now.since(frame.captured_at);
         let bytes = frame.payload.len();
         counters.send(Outgoing { bytes, age, places_behind: step.behind });
-        // The frame that a late joiner begins with may be as old as it likes.
+        let hurries = self.seat.hurries(step, now);
+        // What a late joiner begins with may be as old as it likes.
         if let Some(last_sent) = self.last_sent {
-            let waited = now.since(frame.received_at).saturating_sub(self.seat.behind());
-            let dropped = if self.interval == 0 { step.dropped } else { 0 };
             if step.dropped > 0 {
                 counters.drop_frames(self.held, step.dropped);
                 if self.interval == 0 && now.since(last_sent) > FREEZE {
                     counters.freeze();
                 }
             }
-            self.pace.note(now, waited, dropped);
-            if self.held.is_far_side() {
-                self.tally.dropped += dropped.max(self.missed(frame));
-                self.tally.late += u64::from(waited > LATE);
+            if !hurries {
+                self.judge(step, now);
+            } else if self.seat.was_held_up() && self.held.is_far_side() {
+                self.tally.behind += 1;
             }
         }
         self.tally.sent += 1;
         self.tally.bytes += bytes as u64;
-        self.last = Last { captured_at: frame.captured_at, pixels: pixels(frame) };
+        // A GOP that is begun with takes nobody back in time: only its end is seen. A clock that was set back does.
+        let earlier = self.last.captured_at.since(step.frame.captured_at);
+        let of_gop = self.has_deltas() && earlier <= MAX_GOP;
+        let seen = if of_gop { self.last.captured_at } else { Timestamp::default() };
+        self.last =
+            Last { captured_at: step.frame.captured_at.max(seen), pixels: pixels(&step.frame) };
         self.last_sent = Some(now);
-        self.held = Held::Relay;
+        // Who is to catch up and does not is held up by what made that necessary.
+        if !hurries {
+            self.held = Held::Relay;
+        }
+    }
+
+    /// Takes in how a frame fared that is to be seen.
+    fn judge(&mut self, step: &Step, now: Timestamp) {
+        let waited = now.since(step.frame.received_at).saturating_sub(self.seat.behind());
+        let dropped = if self.interval == 0 { step.dropped } else { 0 };
+        self.pace.note(now, waited, dropped);
+        if !self.held.is_far_side() {
+            return;
+        }
+        self.tally.dropped += dropped.max(self.missed(&step.frame));
+        if self.has_deltas() {
+            self.tally.queued += u64::from(waited > LATE);
+            self.tally.behind += u64::from(waited > FAR_BEHIND);
+        } else {
+            self.tally.late += u64::from(waited > LATE);
+        }
     }
 
     /// How many frames were due since the last one, where the viewer asked for fewer than there are.
@@ -378,137 +496,6 @@ fn pixels(frame: &Frame) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::hub::{Bell, Hub, Status};
-    use fanlight_protocol::{FrameFlags, StreamState};
-
-    const FULL: &str = "full.jpeg";
-    const HALF: &str = "half.jpeg";
-
-    fn stream() -> Arc<Stream> {
-        let status = Status {
-            state: StreamState::Live,
-            reason: String::new(),
-            since: Timestamp::default(),
-            source: "test".into(),
-            tracks: Vec::new(),
-        };
-        Hub::new(Arc::default()).open(&"cam".parse().unwrap(), status)
-    }
-
-    fn viewer(stream: &Arc<Stream>, track: &str, behind: Duration) -> Viewer {
-        let manner = Manner { fps: None, behind };
-        let bell = Bell::new(Arc::default());
-        stream.watch(&track.parse().unwrap(), Transport::V1, manner, bell)
-    }
-
-    fn at(millis: u64) -> Timestamp {
-        Timestamp::from_micros(1_000_000 + millis * 1000)
-    }
-
-    /// A picture taken then comes on a track, a little later.
-    fn push(stream: &Stream, track: &str, captured: u64, received: u64) {
-        let track = stream.track(&track.parse().unwrap());
-        track.push(Frame {
-            run: 0,
-            sequence: captured,
-            captured_at: at(captured),
-            read_at: at(captured),
-            published_at: at(captured),
-            received_at: at(received),
-            flags: FrameFlags::KEYFRAME,
-            width: 1,
-            height: 1,
-            payload: Default::default(),
-        });
-    }
-
-    fn next(viewer: &mut Viewer, now: u64) -> Option<u64> {
-        match viewer.next(at(now)) {
-            Next::Frame(frame, _) => Some(frame.sequence),
-            Next::At(_) | Next::Nothing => None,
-        }
-    }
-
-    /// Shows pictures of which one track has each 5 ms before the other; returns those shown, and when the viewer had gone
-    /// on to the other.
-    fn change(from: &str, to: &str, first: &str, behind: Duration) -> (Vec<u64>, Option<u64>) {
-        let stream = stream();
-        let mut viewer = viewer(&stream, from, behind);
-        let (mut shown, mut changed) = (Vec::new(), None);
-        let other = if first == from { to } else { from };
-        for now in 0..3000 {
-            if now == 1000 {
-                viewer.turn_to(&to.parse().unwrap(), at(now));
-                assert_eq!(stream.viewers(), 1, "who waits at a track is no viewer of it");
-            }
-            for (track, delay) in [(first, 5), (other, 10)] {
-                let began = track == from || now > 1050;
-                if now % 33 == delay && began {
-                    push(&stream, track, now - delay, now);
-                }
-            }
-            shown.extend(next(&mut viewer, now));
-            if viewer.switches() > 0 {
-                changed.get_or_insert(now);
-            }
-        }
-        assert_eq!(viewer.track().topic().track.to_string(), to);
-        (shown, changed)
-    }
-
-    #[test]
-    fn a_change_of_rendition_shows_every_picture_once_whichever_track_has_it_first() {
-        for (from, to) in [(FULL, HALF), (HALF, FULL)] {
-            for first in [FULL, HALF] {
-                let (shown, changed) = change(from, to, first, Duration::ZERO);
-                assert!(shown.windows(2).all(|two| two[1] == two[0] + 33), "{shown:?}");
-                assert!(changed.unwrap() < 1_200, "{changed:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn who_stays_behind_changes_when_the_time_of_the_first_new_picture_has_come() {
-        for first in [FULL, HALF] {
-            let (shown, changed) = change(FULL, HALF, first, Duration::from_millis(500));
-            // The first picture comes at once.
-            assert!(shown[1..].windows(2).all(|two| two[1] == two[0] + 33), "{shown:?}");
-            assert!((1_500..1_700).contains(&changed.unwrap()), "{changed:?}");
-        }
-    }
-
-    #[test]
-    fn a_track_that_brings_nothing_holds_nothing_up_and_another_may_be_turned_to() {
-        let stream = stream();
-        let mut viewer = viewer(&stream, FULL, Duration::ZERO);
-        push(&stream, FULL, 0, 1);
-        assert_eq!(next(&mut viewer, 1), Some(0));
-        viewer.turn_to(&HALF.parse().unwrap(), at(1));
-        for n in 1..10 {
-            push(&stream, FULL, n * 33, n * 33);
-            assert_eq!(next(&mut viewer, n * 33), Some(n * 33));
-        }
-        assert!(stream.track(&HALF.parse().unwrap()).is_wanted());
-        viewer.turn_to(&FULL.parse().unwrap(), at(400));
-        assert!(!stream.track(&HALF.parse().unwrap()).is_wanted());
-        assert_eq!((viewer.turning_since(), viewer.switches()), (None, 0));
-    }
-
-    #[test]
-    fn what_a_change_passes_over_is_counted() {
-        let stream = stream();
-        let mut viewer = viewer(&stream, FULL, Duration::ZERO);
-        push(&stream, FULL, 0, 0);
-        assert_eq!(next(&mut viewer, 0), Some(0));
-        viewer.turn_to(&HALF.parse().unwrap(), at(1));
-        viewer.hold(Held::Link);
-        (1..10).for_each(|n| push(&stream, FULL, n * 33, n * 33));
-        push(&stream, HALF, 9 * 33, 9 * 33);
-        assert_eq!(next(&mut viewer, 300), Some(9 * 33));
-        assert_eq!(viewer.tally().dropped, 8);
-        let dropped = stream.traffic.over(Transport::V1).read().dropped;
-        assert_eq!(dropped[Held::Link as usize], 8);
-    }
-}
+mod gops;
+#[cfg(test)]
+mod tests;

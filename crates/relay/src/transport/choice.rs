@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use fanlight_bus::clock;
 use fanlight_protocol::viewer::{CodecWish, RenditionWish, Watch};
 use fanlight_protocol::{Codec, Rendition, TrackName};
 use serde::Deserialize;
@@ -16,6 +17,11 @@ use crate::transport::fit::{Auto, Tile};
 
 /// Frames a second that may be asked for: from one in a hundred seconds to more than any camera has.
 const FPS: std::ops::RangeInclusive<f64> = 0.01..=1000.0;
+/// Every picture of H.264 is needed to decode the next one.
+const NOT_THINNED_OUT: &str = "fps= leaves frames out, which H.264 cannot do without: take codec=jpeg with it, or without \
+     it a rendition that its source caps (see api/streams)";
+const ONLY_JPEG: &str =
+    "here is nothing but JPEG: leave codec= out, or take /streams/NAME/ws or fanlight.v1 for H.264";
 /// At most so many names of streams are told to somebody who asks for one that is not there.
 const NAMES_TOLD: usize = 20;
 
@@ -50,6 +56,8 @@ pub struct Choice {
     pub track: TrackName,
     /// Where the relay chooses, and may choose anew.
     pub auto: Option<Auto>,
+    /// What may be shown until there is something of the track to begin with.
+    meanwhile: Option<TrackName>,
 }
 
 impl Choice {
@@ -58,6 +66,9 @@ impl Choice {
         if let Some(auto) = &mut self.auto {
             auto.begin_small();
             self.track = auto.track().clone();
+            if let Some(meanwhile) = &mut self.meanwhile {
+                meanwhile.rendition = self.track.rendition.clone();
+            }
         }
     }
 
@@ -69,7 +80,12 @@ impl Choice {
         manner: Manner,
         bell: Bell,
     ) -> Tile {
-        Tile::new(stream.watch(&self.track, transport, manner, bell), self.auto)
+        let mut viewer = stream.watch(&self.track, transport, manner, bell);
+        let is_there = |track: &&TrackName| is_listed(stream, track);
+        if let Some(meanwhile) = self.meanwhile.as_ref().filter(is_there) {
+            viewer.begin_with(meanwhile, clock::now());
+        }
+        Tile::new(viewer, self.auto)
     }
 }
 
@@ -111,6 +127,9 @@ impl Wish {
             let message = format!("buffer={buffer}: 0 to {most} seconds");
             return Err(Refusal::bad_request(message));
         }
+        if codec == Some(CodecWish::Exactly(Codec::H264)) && fps.is_some() {
+            return Err(Refusal::bad_request(NOT_THINNED_OUT));
+        }
         let behind = Duration::from_secs_f64(buffer.unwrap_or(0.0));
         let rendition = rendition.unwrap_or(RenditionWish::Exactly(Rendition::full()));
         let codec = codec.unwrap_or(CodecWish::Exactly(Codec::Jpeg));
@@ -123,27 +142,60 @@ impl Wish {
     /// 404 that names the tracks there are.
     pub fn of(&self, stream: &Stream) -> Result<Choice, Refusal> {
         let codec = match self.codec {
+            CodecWish::Auto if self.manner.fps.is_none() && self.has_h264(stream) => Codec::H264,
             CodecWish::Auto => Codec::Jpeg,
             CodecWish::Exactly(codec) => codec,
+        };
+        let meanwhile = |track: &TrackName| {
+            let jpeg = TrackName { codec: Codec::Jpeg, ..track.clone() };
+            (self.codec == CodecWish::Auto && codec != Codec::Jpeg).then_some(jpeg)
         };
         Ok(match &self.rendition {
             RenditionWish::Auto => {
                 let auto = Auto::new(stream, codec, self.room);
-                Choice { track: Self::known(stream, auto.track().clone())?, auto: Some(auto) }
+                let auto = if self.codec == CodecWish::Auto { auto.or_jpeg() } else { auto };
+                let track = Self::known(stream, auto.track().clone())?;
+                Choice { meanwhile: meanwhile(&track), track, auto: Some(auto) }
             }
             RenditionWish::Exactly(rendition) => {
                 let track = TrackName { rendition: rendition.clone(), codec };
-                Choice { track: Self::known(stream, track)?, auto: None }
+                let track = Self::known(stream, track)?;
+                Choice { meanwhile: meanwhile(&track), track, auto: None }
             }
         })
     }
 
+    /// The same for a transport that carries nothing but JPEG.
+    ///
+    /// # Errors
+    /// 400 where something else is wished for.
+    pub fn in_jpeg(self) -> Result<Self, Refusal> {
+        match self.codec {
+            CodecWish::Exactly(Codec::H264) => Err(Refusal::bad_request(ONLY_JPEG)),
+            CodecWish::Auto | CodecWish::Exactly(Codec::Jpeg) => {
+                Ok(Self { codec: CodecWish::Exactly(Codec::Jpeg), ..self })
+            }
+        }
+    }
+
+    /// Whether there is H.264 of what is wished for. As long as there is, this answer stays: whoever wishes the same again
+    /// is not sent another codec.
+    fn has_h264(&self, stream: &Stream) -> bool {
+        stream.status().tracks.iter().map(|entry| &entry.name).any(|track| {
+            let is_wished = match &self.rendition {
+                RenditionWish::Auto => true,
+                RenditionWish::Exactly(rendition) => track.rendition == *rendition,
+            };
+            track.codec == Codec::H264 && is_wished
+        })
+    }
+
     fn known(stream: &Stream, track: TrackName) -> Result<TrackName, Refusal> {
-        let tracks = stream.status().tracks.clone();
         // Before the first picture a publisher may not have told of any track; every stream has the full one.
-        if track == TrackName::full_jpeg() || tracks.iter().any(|known| known.name == track) {
+        if track == TrackName::full_jpeg() || is_listed(stream, &track) {
             return Ok(track);
         }
+        let tracks = &stream.status().tracks;
         let known: Vec<String> = tracks.iter().map(|track| track.name.to_string()).collect();
         Err(Refusal::not_found(format!(
             "stream {} has no track {track}; it has: {}",
@@ -171,6 +223,10 @@ pub fn stream(hub: &Hub, name: &str) -> Result<Arc<Stream>, Refusal> {
             or_none(&known)
         ))
     })
+}
+
+fn is_listed(stream: &Stream, track: &TrackName) -> bool {
+    stream.status().tracks.iter().any(|known| known.name == *track)
 }
 
 fn or_none(known: &[String]) -> String {

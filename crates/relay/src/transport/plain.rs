@@ -1,4 +1,5 @@
-//! `/streams/NAME/ws`: each binary message is one whole JPEG, nothing else. Any client can read it.
+//! `/streams/NAME/ws`: each binary message is one encoded picture, nothing else: a whole JPEG, which any
+//! client can read, or an access unit of H.264.
 
 use std::io;
 

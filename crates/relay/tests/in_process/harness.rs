@@ -62,6 +62,12 @@ impl Site {
         Camera::start(stream, endpoint, &SIZES)
     }
 
+    /// A capture whose stream comes in two sizes, each in both codecs.
+    pub(crate) fn camera_of_codecs(&self, stream: &str) -> Camera {
+        let endpoint = Endpoint::Ipc(self.bus().path().join(format!("{stream}.ipc")));
+        Camera::start(stream, endpoint, &CODECS)
+    }
+
     /// A relay with no limits worth mentioning.
     pub(crate) async fn relay(&self) -> TestRelay {
         self.relay_with(Limits::new(1000, 1000)).await
@@ -94,6 +100,14 @@ impl Site {
 /// Tracks of a stream that comes in several sizes, with their widths and heights.
 pub(crate) const SIZES: [(&str, u32, u32); 3] =
     [("full.jpeg", 1280, 720), ("half.jpeg", 640, 360), ("quarter.jpeg", 320, 180)];
+
+/// Tracks of a stream that comes in both codecs.
+pub(crate) const CODECS: [(&str, u32, u32); 4] = [
+    ("full.jpeg", 1280, 720),
+    ("full.h264", 1280, 720),
+    ("half.jpeg", 640, 360),
+    ("half.h264", 640, 360),
+];
 
 /// A capture of one stream, played by the test.
 pub(crate) struct Camera {
@@ -178,6 +192,17 @@ impl Camera {
         .await
     }
 
+    /// Waits until this track is watched.
+    pub(crate) async fn demanded_of(&self, name: &str) {
+        patiently("demand for a track", async {
+            while !self.demands.try_recv().is_ok_and(|(track, on)| on && track.to_string() == name)
+            {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        })
+        .await;
+    }
+
     /// Publishes one picture on these tracks, each frame with the name of its rendition as payload.
     pub(crate) fn shoot_sizes(&mut self, renditions: &[&str]) {
         let captured_at = clock::now();
@@ -185,15 +210,47 @@ impl Camera {
             let rendition = entry.name.rendition.as_str();
             if renditions.contains(&rendition) {
                 let payload = rendition.as_bytes();
-                publish(track, captured_at, (entry.width, entry.height), payload);
+                let keyframe = FrameFlags::KEYFRAME;
+                publish(track, captured_at, (entry.width, entry.height), keyframe, payload);
             }
         }
+    }
+
+    /// Publishes a frame of this track, a keyframe or a delta, with the track's name as payload.
+    pub(crate) fn shoot_of_gop(&mut self, name: &str, is_keyframe: bool) {
+        self.shoot_on(name, is_keyframe, name.as_bytes());
+    }
+
+    /// One with so many bytes.
+    pub(crate) fn shoot_heavy(&mut self, name: &str, is_keyframe: bool, bytes: usize) {
+        self.shoot_on(name, is_keyframe, &vec![0; bytes]);
+    }
+
+    fn shoot_on(&mut self, name: &str, is_keyframe: bool, payload: &[u8]) {
+        let flags = if is_keyframe { FrameFlags::KEYFRAME } else { FrameFlags::default() };
+        let track = self.tracks.iter_mut().find(|(entry, _)| entry.name.to_string() == name);
+        let (entry, track) = track.expect("a track of this camera");
+        publish(track, clock::now(), (entry.width, entry.height), flags, payload);
+    }
+
+    /// Waits until a keyframe is asked for, and tells of which track.
+    pub(crate) async fn asked_for_keyframe(&self) -> String {
+        patiently("a wish for a keyframe", async {
+            loop {
+                match self.keyframes.try_recv() {
+                    Ok(track) => break track.to_string(),
+                    Err(_) => tokio::time::sleep(Duration::from_millis(2)).await,
+                }
+            }
+        })
+        .await
     }
 
     /// Publishes a frame with this payload.
     pub(crate) fn shoot(&mut self, payload: &[u8]) {
         let (entry, track) = &mut self.tracks[0];
-        publish(track, clock::now(), (entry.width, entry.height), payload);
+        let size = (entry.width, entry.height);
+        publish(track, clock::now(), size, FrameFlags::KEYFRAME, payload);
     }
 
     /// Ends, as a capture that is stopped.
@@ -206,12 +263,13 @@ fn publish(
     track: &mut TrackPublisher,
     captured_at: Timestamp,
     (width, height): (u32, u32),
+    flags: FrameFlags,
     payload: &[u8],
 ) {
     let taken = track.publish(OutgoingFrame {
         captured_at,
         read_at: captured_at,
-        flags: FrameFlags::KEYFRAME,
+        flags,
         width,
         height,
         payload: payload.to_vec(),

@@ -5,6 +5,7 @@ mod harness;
 
 mod catalog;
 mod fan_out;
+mod h264;
 mod http;
 mod sizes;
 mod v1;

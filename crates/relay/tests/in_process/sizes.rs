@@ -96,8 +96,8 @@ async fn a_tile_that_grows_goes_on_until_the_larger_one_is_there_and_never_back_
     for line in [
         r#"fanlight_rendition_switches_total{stream="cam",direction="up"} 1"#,
         r#"fanlight_rendition_switches_total{stream="cam",direction="down"} 0"#,
-        r#"fanlight_rendition_viewers{stream="cam",rendition="full"} 1"#,
-        r#"fanlight_rendition_viewers{stream="cam",rendition="quarter"} 0"#,
+        r#"fanlight_rendition_viewers{stream="cam",rendition="full",codec="jpeg"} 1"#,
+        r#"fanlight_rendition_viewers{stream="cam",rendition="quarter",codec="jpeg"} 0"#,
         r#"fanlight_stream_viewers{stream="cam"} 1"#,
     ] {
         assert!(metrics.contains(line), "{line}\n{metrics}");

@@ -28,6 +28,9 @@ const LASTING: f64 = 0.125;
 const WEIGHT: f64 = 0.1;
 /// Below this there is none.
 const NONE: f64 = 0.03;
+/// More than one frame of GOPs in so many that waited for the link is a keyframe that it carries slowly: so slowly that the
+/// next larger rendition, with some three times the bytes, would be too much.
+const QUEUE: u64 = 10;
 /// What is left of what came through: a link that is filled to its brim has a queue.
 const KEPT: f64 = 0.75;
 
@@ -42,6 +45,8 @@ const TRIAL: Duration = Duration::from_secs(2);
 /// be borne by somebody whose link is well again: with two trials one after the other, less than 10 s.
 const FIRST_WAIT: Duration = Duration::from_secs(3);
 const LONGEST_WAIT: Duration = Duration::from_secs(6);
+/// Where there are deltas, a trial that fails costs two keyframes, and the pictures until the second.
+const LONGEST_WAIT_IN_GOPS: Duration = Duration::from_secs(24);
 /// How much more is tried, in parts of the limit, where it is not known how much is too much: a wall has many tiles to
 /// raise.
 const BOLD: u64 = 2;
@@ -55,6 +60,8 @@ pub struct Seen {
     pub acked: u64,
     /// The shortest round trip of late.
     pub distance: Duration,
+    /// Whether any of its viewers is sent deltas.
+    pub in_gops: bool,
     /// Whether any of its viewers is about to go on with another rendition.
     pub switching: bool,
 }
@@ -127,8 +134,8 @@ impl Budget {
             self.overlook(now, seen);
             return Verdict::Stay;
         };
-        let sent = seen.tally.sent.saturating_sub(before.tally.sent);
-        if sent == 0 {
+        let since = Since::new(before.tally, seen.tally);
+        if since.sent + since.dropped == 0 {
             // Whether anything is dropped meanwhile is known with the next frame.
             return Verdict::Stay;
         }
@@ -137,15 +144,17 @@ impl Budget {
             self.trouble_from = (from, before);
         }
         let close = now < self.close_until;
-        let trouble = self.note(Since::new(before.tally, seen.tally), close);
+        let trouble = self.note(since, close);
         if self.troubled >= IN_A_ROW || self.share > LASTING {
             return self.give_way(now, seen);
         }
-        if trouble {
+        // No trouble, but no time to try more either.
+        let queues = since.queued * QUEUE > since.sent;
+        if trouble || queues && !close {
             self.well_since = now;
             return Verdict::Stay;
         }
-        self.fare_well(now, close)
+        self.fare_well(now, close, seen.in_gops)
     }
 
     /// Takes in what was sent and dropped during one look; returns whether that was trouble.
@@ -195,12 +204,13 @@ impl Budget {
         (self.troubled, self.calm, self.share) = (0, 0, 0.0);
     }
 
-    fn fare_well(&mut self, now: Timestamp, close: bool) -> Verdict {
+    fn fare_well(&mut self, now: Timestamp, close: bool, in_gops: bool) -> Verdict {
         let Some(limit) = self.limit.filter(|_| !close) else { return Verdict::Stay };
         if self.ceiling.is_some_and(|ceiling| limit >= ceiling) {
             (self.ceiling, self.failed) = (None, 0);
         }
-        let wait = (FIRST_WAIT * 2_u32.pow(self.failed.min(8))).min(LONGEST_WAIT);
+        let longest = if in_gops { LONGEST_WAIT_IN_GOPS } else { LONGEST_WAIT };
+        let wait = (FIRST_WAIT * 2_u32.pow(self.failed.min(8))).min(longest);
         if self.trial.take().is_none() && now.since(self.well_since) < wait {
             return Verdict::Stay;
         }
@@ -231,8 +241,10 @@ impl Budget {
 #[derive(Debug, Clone, Copy)]
 struct Since {
     sent: u64,
+    /// Not sent, or so late that it need not have been.
     dropped: u64,
     late: u64,
+    queued: u64,
 }
 
 impl Since {
@@ -240,14 +252,15 @@ impl Since {
         let since = |of: fn(&Tally) -> u64| of(&after).saturating_sub(of(&before));
         Self {
             sent: since(|tally| tally.sent),
-            dropped: since(|tally| tally.dropped),
+            dropped: since(|tally| tally.dropped + tally.behind),
             late: since(|tally| tally.late),
+            queued: since(|tally| tally.queued),
         }
     }
 
     /// How much trouble that was, in looks.
     fn trouble(self, close: bool) -> u32 {
-        let Self { sent, dropped, late } = self;
+        let Self { sent, dropped, late, .. } = self;
         match dropped {
             _ if !close => (dropped * TOLERATED_SHARE > sent + dropped).into(),
             STALL.. => IN_A_ROW,

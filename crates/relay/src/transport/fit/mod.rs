@@ -1,8 +1,9 @@
 //! A size that fits each viewer: `rendition=auto`.
 //!
-//! Every JPEG stands alone, so that a viewer can go on with another rendition at any frame. It is sent the smallest one
-//! that fills its tile; where its link or its machine cannot take that, a smaller one, and the larger one again when it
-//! can. The budget is the socket's, and all its viewers share it.
+//! Every JPEG stands alone, so that a viewer can go on with another rendition at any frame; with H.264 it does so at a
+//! keyframe, in the codec that it has. It is sent the smallest one that fills its tile; where its link or its machine
+//! cannot take that, a smaller one, and the larger one again when it can. The budget is the socket's, and all its
+//! viewers share it.
 //!
 //! - [`ladder`]: which renditions a viewer may be sent, and what each takes;
 //! - [`share`]: who is sent what within a limit;
@@ -73,7 +74,8 @@ impl Fit {
         let mut seen = Seen { acked: link.acked, distance: link.distance, ..Seen::default() };
         for tile in tiles.iter_mut().map(AsMut::as_mut) {
             changed |= tile.refresh(now);
-            seen.tally += tile.viewer.tally();
+            seen.tally += tile.viewer.tally(now);
+            seen.in_gops |= tile.viewer.has_deltas();
             seen.switching |= tile.is_auto() && tile.viewer.turns_to().is_some();
         }
         if changed {

@@ -27,8 +27,17 @@ const SLOW: u64 = 16 * 1024;
 const TRACKS: [(&str, u32, u64); 3] =
     [("full.jpeg", 1280, 14_400), ("half.jpeg", 640, 4_600), ("quarter.jpeg", 320, 1_400)];
 
+/// The same in H.264, and how many deltas come between two keyframes, each of which has so many times their bytes.
+const H264: [(&str, u32, u64); 3] =
+    [("full.h264", 1280, 3_000), ("half.h264", 640, 900), ("quarter.h264", 320, 300)];
+const DELTAS: u64 = 60;
+const KEYFRAME: u64 = 8;
+
 struct Camera {
     stream: Arc<Stream>,
+    codec: Codec,
+    /// Frames of each track since its keyframe.
+    since_keyframe: [u64; 3],
     /// Since when each track has been wanted, and when it was last.
     wanted: [Option<(u64, u64)>; 3],
     /// A track that is listed and never comes.
@@ -66,8 +75,8 @@ struct Wall {
 }
 
 impl Camera {
-    fn new(number: usize) -> Self {
-        let tracks = TRACKS.map(|(name, width, _)| TrackEntry {
+    fn new(number: usize, codec: Codec) -> Self {
+        let tracks = tracks(codec).map(|(name, width, _)| TrackEntry {
             name: name.parse().unwrap(),
             width,
             height: width * 9 / 16,
@@ -85,14 +94,15 @@ impl Camera {
         };
         let name = format!("cam{number}").parse().unwrap();
         let stream = Hub::new(Arc::default()).open(&name, status);
-        Self { stream, wanted: [None; 3], broken: None, sequence: 0 }
+        let since_keyframe = [DELTAS; 3];
+        Self { stream, codec, since_keyframe, wanted: [None; 3], broken: None, sequence: 0 }
     }
 
     fn pass(&mut self, now: u64) {
         let shoots = now.is_multiple_of(INTERVAL);
         self.sequence += u64::from(shoots);
         // The smallest is encoded soonest.
-        for (at, (name, width, kbit)) in TRACKS.into_iter().enumerate().rev() {
+        for (at, (name, width, kbit)) in tracks(self.codec).into_iter().enumerate().rev() {
             let shoots = shoots && self.broken != Some(name);
             let name: TrackName = name.parse().unwrap();
             let Some(track) = self.stream.known_track(&name) else { continue };
@@ -103,15 +113,37 @@ impl Camera {
             match *wanted {
                 Some((_, last)) if now - last > LINGERS => {
                     *wanted = None;
+                    self.since_keyframe[at] = DELTAS;
                     track.clear();
                 }
                 Some((since, _)) if shoots && now - since > BEGINS => {
-                    track.push(frame(now, self.sequence, width, kbit * INTERVAL / 8));
+                    let mut frame = frame(now, self.sequence, width, kbit * INTERVAL / 8);
+                    if self.codec == Codec::H264 {
+                        let count = &mut self.since_keyframe[at];
+                        *count = if *count == DELTAS { 0 } else { *count + 1 };
+                        gop(&mut frame, *count);
+                    }
+                    track.push(frame);
                 }
                 _ => {}
             }
         }
     }
+}
+
+fn tracks(codec: Codec) -> [(&'static str, u32, u64); 3] {
+    match codec {
+        Codec::Jpeg => TRACKS,
+        Codec::H264 => H264,
+    }
+}
+
+/// Makes of a frame the one with this place in its GOP.
+fn gop(frame: &mut Frame, place: u64) {
+    let delta = frame.payload.len() as u64 * (DELTAS + 1) / (DELTAS + KEYFRAME);
+    let is_keyframe = place == 0;
+    frame.flags = if is_keyframe { FrameFlags::KEYFRAME } else { FrameFlags::default() };
+    frame.payload = vec![0; (if is_keyframe { delta * KEYFRAME } else { delta }) as usize].into();
 }
 
 fn frame(now: u64, sequence: u64, width: u32, bytes: u64) -> Frame {
@@ -136,9 +168,13 @@ fn at(millis: u64) -> Timestamp {
 
 impl Wall {
     fn new(rooms: &[Room], connection: Connection) -> Self {
-        let cameras: Vec<Camera> = (0..rooms.len()).map(Camera::new).collect();
+        Self::of(Codec::Jpeg, rooms, connection)
+    }
+
+    fn of(codec: Codec, rooms: &[Room], connection: Connection) -> Self {
+        let cameras: Vec<Camera> = (0..rooms.len()).map(|n| Camera::new(n, codec)).collect();
         let tiles = cameras.iter().zip(rooms).map(|(camera, room)| {
-            let auto = Auto::new(&camera.stream, Codec::Jpeg, *room);
+            let auto = Auto::new(&camera.stream, codec, *room);
             let bell = Bell::new(Arc::default());
             let track = auto.track().clone();
             let viewer = camera.stream.watch(&track, Transport::V1, Manner::default(), bell);
@@ -172,7 +208,11 @@ impl Wall {
     fn show(&mut self, now: u64) {
         while self.under_way.front().is_some_and(|(end, _)| *end <= self.connection.read) {
             let (_, picture) = self.under_way.pop_front().unwrap();
-            self.seen.pictures.push(Picture { seen: now, ..picture });
+            // Of a GOP that was begun with only the end is painted.
+            let newest = self.seen.pictures.iter().rfind(|seen| seen.tile == picture.tile);
+            if picture.width > 0 && newest.is_none_or(|newest| newest.captured < picture.captured) {
+                self.seen.pictures.push(Picture { seen: now, ..picture });
+            }
         }
     }
 
@@ -230,7 +270,9 @@ impl Wall {
         self.connection.unsent += frame.payload.len() as u64;
         self.headroom.send();
         let captured = (frame.captured_at.micros() - 1_000_000_000) / 1000;
-        let picture = Picture { tile, width: frame.width, captured, seen: 0 };
+        let is_seen = !self.tiles[tile].viewer.is_catching_up(at(now));
+        let width = if is_seen { frame.width } else { 0 };
+        let picture = Picture { tile, width, captured, seen: 0 };
         self.under_way.push_back((self.written, picture));
     }
 }
@@ -248,6 +290,12 @@ impl Seen {
         let mut ages: Vec<u64> = self.between(from, to).map(|p| p.seen - p.captured).collect();
         ages.sort_unstable();
         ages[(ages.len() as f64 * share) as usize]
+    }
+
+    /// The longest time, in milliseconds, without a picture, after the first seconds.
+    fn longest_freeze(&self, from: u64) -> u64 {
+        let seen: Vec<u64> = self.between(from, u64::MAX / 1000).map(|p| p.seen).collect();
+        seen.windows(2).map(|two| two[1] - two[0]).max().unwrap_or(u64::MAX)
     }
 
     /// The switches after the first picture of each tile.
@@ -364,6 +412,75 @@ fn a_wall_is_whole_again_soon_after_its_link() {
         connection.carries = if now < 30_000 { 2_500 } else { 25_000 };
     });
     assert_eq!(seen.at_the_end(), [1280; 9]);
+}
+
+/// The same of H.264.
+fn one_of_h264(kbit: u64, distance: u64, fills: bool) -> Wall {
+    let mut connection = Connection::new(1, distance, fills);
+    connection.carries = kbit / 8;
+    Wall::of(Codec::H264, &[Room::default()], connection)
+}
+
+#[test]
+fn h264_on_a_narrow_link_is_seen_in_time_and_hardly_ever_moved() {
+    for (kbit, fills) in [(700, true), (1_000, true), (1_000, false), (2_000, false)] {
+        let seen = one_of_h264(kbit, 40, fills).run(120, steady);
+        let (usual, late) = (seen.age(5, 120, 0.5), seen.age(5, 120, 0.95));
+        assert!(seen.fps(5, 120) > 28.0, "{kbit}: {} fps", seen.fps(5, 120));
+        assert!(usual < 50 && late < 450, "{kbit}: {usual} {late}");
+        assert!(!seen.goes_back_in_time());
+        // A trial every half minute, each of which goes up and down once.
+        let settled = seen.switches_after(20_000);
+        assert!(settled.len() <= 8, "{kbit}: {settled:?}");
+    }
+}
+
+#[test]
+fn h264_that_the_link_carries_is_never_touched_whatever_its_keyframes_hold_up() {
+    for kbit in [4_000, 6_000, 100_000] {
+        for fills in [false, true] {
+            let seen = one_of_h264(kbit, 20, fills).run(30, steady);
+            assert_eq!(seen.switches_after(0), [], "{kbit}");
+            assert!(seen.fps(2, 30) > 29.5, "{kbit}: {}", seen.fps(2, 30));
+            assert!(seen.age(2, 30, 0.99) < 250, "{kbit}: {}", seen.age(2, 30, 0.99));
+        }
+    }
+}
+
+#[test]
+fn a_hiccup_moves_nobody_in_h264_either() {
+    for (kbit, length) in [(6_000, 300), (20_000, 300), (20_000, 450)] {
+        for begins in (5_000..7_000).step_by(190) {
+            let seen = one_of_h264(kbit, 20, true).run(10, |now, connection| {
+                let hiccup = (begins..begins + length).contains(&now);
+                connection.carries = if hiccup { 0 } else { kbit / 8 };
+            });
+            assert_eq!(seen.switches_after(0), [], "{kbit} {length} {begins}");
+            let frozen = seen.longest_freeze(2);
+            assert!(frozen < length + 150, "{kbit} {length} {begins}: {frozen}");
+        }
+    }
+}
+
+#[test]
+fn a_wall_in_h264_shares_a_narrow_link() {
+    for (mbit, least) in [(2, 320), (6, 640), (20, 1280)] {
+        let connection = Connection::new(mbit, 20, true);
+        let seen = Wall::of(Codec::H264, &[Room::default(); 4], connection).run(60, steady);
+        assert!(seen.at_the_end().iter().all(|width| *width >= least), "{:?}", seen.at_the_end());
+        assert!(seen.fps(10, 60) > 4.0 * 26.0, "{mbit}: {} fps", seen.fps(10, 60));
+        assert!(seen.age(10, 60, 0.95) < 400, "{mbit}: {}", seen.age(10, 60, 0.95));
+        assert!(seen.switches_after(20_000).len() <= 6, "{:?}", seen.switches_after(20_000));
+        assert!(!seen.goes_back_in_time());
+    }
+}
+
+#[test]
+fn h264_on_a_link_that_is_well_again_is_whole_again_within_half_a_minute() {
+    let seen = one_of_h264(1_000, 20, true).run(60, |now, connection| {
+        connection.carries = if now < 25_000 { 125 } else { 2_500 };
+    });
+    assert_eq!(seen.at_the_end(), [1280], "{:?}", seen.switches_after(0));
 }
 
 proptest! {

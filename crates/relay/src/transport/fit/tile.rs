@@ -32,6 +32,8 @@ pub struct Tile {
 #[derive(Debug)]
 pub struct Auto {
     codec: Codec,
+    /// Whether JPEG will do where there is nothing of that codec.
+    or_jpeg: bool,
     room: Room,
     ladder: Ladder,
     /// How often the stream had changed when the ladder was made.
@@ -49,7 +51,13 @@ impl Auto {
     pub fn new(stream: &Stream, codec: Codec, room: Room) -> Self {
         let (changes, ladder) = (stream.changes(), ladder(stream, codec, room, None));
         let at = ladder.top();
-        Self { codec, room, ladder, changes, at, before: at, absent: None }
+        Self { codec, or_jpeg: false, room, ladder, changes, at, before: at, absent: None }
+    }
+
+    /// Should there be nothing of this codec any more, JPEG will do.
+    #[must_use]
+    pub fn or_jpeg(self) -> Self {
+        Self { or_jpeg: true, ..self }
     }
 
     /// The track chosen.
@@ -72,7 +80,11 @@ impl Auto {
         self.changes = stream.changes();
         let (at, before) = (self.track().clone(), self.ladder.track(self.before).clone());
         let absent = self.absent.as_ref().map(|(track, _)| track);
-        let renewed = ladder(stream, self.codec, self.room, absent);
+        let tracks = &stream.status().tracks;
+        let has = |codec| tracks.iter().any(|t| t.name.codec == codec && Some(&t.name) != absent);
+        let in_jpeg = self.or_jpeg && !has(self.codec) && has(Codec::Jpeg);
+        let codec = if in_jpeg { Codec::Jpeg } else { self.codec };
+        let renewed = ladder(stream, codec, self.room, absent);
         let changed = renewed != self.ladder;
         self.ladder = renewed;
         self.at = self.ladder.place(&at).unwrap_or(self.ladder.top());
@@ -131,8 +143,7 @@ impl Tile {
             auto.absent = None;
         }
         let runs = self.viewer.last_sent().is_some_and(|at| now.since(at) < RUNS);
-        let waits_in_vain =
-            self.viewer.turning_since().is_some_and(|since| now.since(since) > PATIENCE) && runs;
+        let waits_in_vain = runs && self.viewer.waits_in_vain(now, PATIENCE);
         if waits_in_vain {
             let absent = self.viewer.turns_to().map(|track| track.topic().track.clone());
             auto.absent = absent.map(|track| (track, now));
@@ -204,4 +215,57 @@ impl AsMut<Self> for Tile {
 
 fn ladder(stream: &Stream, codec: Codec, room: Room, absent: Option<&TrackName>) -> Ladder {
     Ladder::new(&stream.status().tracks, codec, room, |track| Some(track) == absent)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use fanlight_protocol::TrackEntry;
+
+    use super::*;
+    use crate::hub::{Bell, Hub, Manner, Status};
+    use crate::traffic::Transport;
+
+    fn status(tracks: &[&str]) -> Status {
+        let entry = |name: &&str| TrackEntry {
+            name: name.parse().unwrap(),
+            width: 16,
+            height: 9,
+            millifps: 30_000,
+            bitrate: 0,
+            published: 0,
+            dropped: 0,
+        };
+        Status {
+            state: StreamState::Live,
+            reason: String::new(),
+            since: Timestamp::default(),
+            source: "test".into(),
+            tracks: tracks.iter().map(entry).collect(),
+        }
+    }
+
+    #[test]
+    fn where_the_relay_chose_h264_and_there_is_none_any_more_jpeg_is_sent_and_else_it_is_waited_for()
+     {
+        for (or_jpeg, expected) in [(true, "full.jpeg"), (false, "full.h264")] {
+            let hub = Hub::new(Arc::default());
+            let both = status(&["full.jpeg", "full.h264"]);
+            let stream = hub.open(&"cam".parse().unwrap(), both.clone());
+            let auto = Auto::new(&stream, Codec::H264, Room::default());
+            let auto = if or_jpeg { auto.or_jpeg() } else { auto };
+            let bell = Bell::new(Arc::default());
+            let viewer = stream.watch(auto.track(), Transport::V1, Manner::default(), bell);
+            let mut tile = Tile::new(viewer, Some(auto));
+            let chosen = |tile: &mut Tile| {
+                tile.refresh(Timestamp::default());
+                tile.auto.as_ref().unwrap().track().to_string()
+            };
+            stream.set_status(status(&["full.jpeg"]));
+            assert_eq!(chosen(&mut tile), expected);
+            stream.set_status(both);
+            assert_eq!(chosen(&mut tile), "full.h264", "what it chose once");
+        }
+    }
 }

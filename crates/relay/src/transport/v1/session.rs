@@ -194,7 +194,11 @@ impl Partner for Session {
                     subscription.acknowledge(sequence, heard_at);
                 }
             }
-            Ok(FromViewer::Keyframe { .. }) => {}
+            Ok(FromViewer::Keyframe { id }) => {
+                if let Some(subscription) = self.subscription(id) {
+                    subscription.fail(heard_at);
+                }
+            }
             Ok(FromViewer::Journey { id }) => {
                 if let Some(subscription) = self.subscription(id) {
                     subscription.tell_journey();

@@ -179,8 +179,10 @@ impl Subscription {
 
     /// What to send next; `distance` is the shortest round trip of the connection.
     pub(super) fn next(&mut self, now: Timestamp, distance: Duration) -> Next {
-        let later = self.window.as_mut().and_then(|window| window.wait(now, distance));
-        if let Some(later) = later {
+        // What is only decoded is not shown and not waited for: what it takes counts with the picture at its end.
+        let hurries = self.tile.viewer.is_catching_up(now);
+        let window = self.window.as_mut().filter(|_| !hurries);
+        if let Some(later) = window.and_then(|window| window.wait(now, distance)) {
             self.tile.viewer.hold(Held::Viewer);
             return Next::At(later);
         }
@@ -192,10 +194,17 @@ impl Subscription {
                 if std::mem::replace(&mut self.count, count) != count {
                     window.restart();
                 }
-                window.send(frame.sequence, now);
+                if !self.tile.viewer.is_catching_up(now) {
+                    window.send(frame.sequence, frame.flags.is_keyframe(), now);
+                }
             }
         }
         next
+    }
+
+    /// The viewer cannot decode what comes.
+    pub(super) fn fail(&mut self, now: Timestamp) {
+        self.tile.viewer.fail(now);
     }
 
     /// The link of its socket has to be waited for.

@@ -19,6 +19,9 @@ const MOST: usize = 64;
 /// Frames may take longer than the shortest round trip by this much, or by a quarter of it, before it counts as
 /// waiting: browsers stumble that long when they tidy up.
 const TOLERATED: Duration = Duration::from_millis(40);
+/// Where deltas come, by this much: a keyframe takes many times longer to be carried, and what comes after it waits for
+/// it.
+const TOLERATED_IN_GOPS: Duration = Duration::from_millis(200);
 /// After it has met a queue, the window stays for this long before it tries to grow again.
 const REST: Duration = Duration::from_secs(2);
 /// Without any word, a frame is sent this often all the same: whoever forgot to acknowledge still sees that time passes.
@@ -37,6 +40,8 @@ pub(super) struct Window {
     full: bool,
     /// Whether the frame acknowledged last took longer than it should.
     late: bool,
+    /// Whether deltas are sent.
+    in_gops: bool,
     /// When a queue was met last.
     queue_met: Option<Timestamp>,
     last_sent: Timestamp,
@@ -51,6 +56,7 @@ impl Default for Window {
             shortest: Shortest::default(),
             full: false,
             late: false,
+            in_gops: false,
             queue_met: None,
             last_sent: Timestamp::default(),
         }
@@ -78,7 +84,8 @@ impl Window {
     }
 
     /// A frame is sent.
-    pub(super) fn send(&mut self, sequence: u64, now: Timestamp) {
+    pub(super) fn send(&mut self, sequence: u64, is_keyframe: bool, now: Timestamp) {
+        self.in_gops |= !is_keyframe;
         if self.under_way.len() >= 2 * MOST {
             self.under_way.pop_front();
             self.earlier = self.earlier.saturating_sub(1);
@@ -98,7 +105,8 @@ impl Window {
         }
         let took = now.since(sent_at);
         let shortest = self.shortest.note(took, now);
-        let tolerated = shortest + TOLERATED.max(shortest / 4);
+        let least = if self.in_gops { TOLERATED_IN_GOPS } else { TOLERATED };
+        let tolerated = shortest + least.max(shortest / 4);
         self.late = took > tolerated;
         if self.late {
             self.shrink(took, now);
@@ -125,7 +133,7 @@ impl Window {
     pub(super) fn restart(&mut self) {
         self.earlier = self.under_way.len();
         self.shortest = Shortest::default();
-        self.late = false;
+        (self.late, self.in_gops) = (false, false);
     }
 
     /// Once a round trip, so that one queue is not answered twice.
@@ -197,7 +205,7 @@ mod tests {
             let known = Duration::from_micros(if distance_known { distance } else { 100 });
             let newest = now / FRAME;
             if sent < Some(newest) && window.wait(at, known).is_none() {
-                window.send(newest, at);
+                window.send(newest, true, at);
                 sent = Some(newest);
                 free = u64::max(free, now + distance / 2) + takes;
                 acks.push_back((free + distance / 2, newest));
@@ -261,13 +269,34 @@ mod tests {
     }
 
     #[test]
+    fn a_keyframe_that_takes_its_time_does_not_make_the_window_smaller() {
+        // 1 Mbit/s, 40 ms away: a delta takes 20 ms, and a keyframe, every two seconds, eight times as long.
+        let (mut window, mut free, mut held_back) = (Window::default(), 0, 0);
+        let mut acks: VecDeque<(u64, u64)> = VecDeque::new();
+        for n in 0..600 {
+            let now = n * FRAME;
+            while acks.front().is_some_and(|(when, _)| *when <= now) {
+                let (when, sequence) = acks.pop_front().unwrap();
+                window.acknowledge(sequence, Timestamp::from_micros(when));
+            }
+            let at = Timestamp::from_micros(now);
+            held_back += u64::from(window.wait(at, Duration::from_millis(40)).is_some());
+            let is_keyframe = n % 60 == 0;
+            window.send(n, is_keyframe, at);
+            free = free.max(now + 20 * MILLI) + if is_keyframe { 160 } else { 20 } * MILLI;
+            acks.push_back((free + 20 * MILLI, n));
+        }
+        assert!(held_back < 10 && window.size > FIRST, "{held_back} {window:?}");
+    }
+
+    #[test]
     fn one_that_never_acknowledges_is_still_sent_a_frame_a_second() {
         let mut window = Window::default();
         let sent = (0..10_000 * MILLI).step_by(MILLI as usize).filter(|now| {
             let at = Timestamp::from_micros(*now);
             let goes = window.wait(at, Duration::ZERO).is_none();
             if goes {
-                window.send(now / FRAME, at);
+                window.send(now / FRAME, true, at);
             }
             goes
         });
@@ -279,7 +308,7 @@ mod tests {
     fn an_acknowledgement_counts_for_all_frames_before_it() {
         let mut window = Window::default();
         let at = |millis: u64| Timestamp::from_micros(millis * MILLI);
-        (0..4).for_each(|n| window.send(n, at(n)));
+        (0..4).for_each(|n| window.send(n, true, at(n)));
         assert!(window.wait(at(5), Duration::ZERO).is_some());
         window.acknowledge(3, at(10));
         assert_eq!(window.wait(at(10), Duration::ZERO), None);
@@ -290,9 +319,9 @@ mod tests {
     fn a_new_count_is_not_taken_for_the_old_one_nor_the_old_one_for_the_new() {
         let mut window = Window::default();
         let at = |millis: u64| Timestamp::from_micros(millis * MILLI);
-        (500..503).for_each(|n| window.send(n, at(n - 500)));
+        (500..503).for_each(|n| window.send(n, true, at(n - 500)));
         window.restart();
-        (3..5).for_each(|n| window.send(n, at(n)));
+        (3..5).for_each(|n| window.send(n, true, at(n)));
         window.acknowledge(500, at(100));
         assert_eq!(
             window.under_way.len(),
@@ -316,7 +345,7 @@ mod tests {
             for (n, (sequence, later)) in acks.into_iter().enumerate() {
                 now = now + Duration::from_millis(later);
                 if window.wait(now, Duration::ZERO).is_none() {
-                    window.send(n as u64, now);
+                    window.send(n as u64, true, now);
                 }
                 window.acknowledge(sequence % (n as u64 + 3), now);
                 prop_assert!(window.under_way.len() <= 2 * MOST && (1..=MOST).contains(&window.size));

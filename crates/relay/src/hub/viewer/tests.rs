@@ -1,0 +1,134 @@
+//! Viewers of tracks on which every frame stands alone.
+
+use super::*;
+use crate::hub::{Bell, Hub, Status};
+use fanlight_protocol::{FrameFlags, StreamState};
+
+pub(super) const FULL: &str = "full.jpeg";
+const HALF: &str = "half.jpeg";
+
+pub(super) fn stream() -> Arc<Stream> {
+    let status = Status {
+        state: StreamState::Live,
+        reason: String::new(),
+        since: Timestamp::default(),
+        source: "test".into(),
+        tracks: Vec::new(),
+    };
+    Hub::new(Arc::default()).open(&"cam".parse().unwrap(), status)
+}
+
+pub(super) fn viewer(stream: &Arc<Stream>, track: &str, behind: Duration) -> Viewer {
+    let manner = Manner { fps: None, behind };
+    let bell = Bell::new(Arc::default());
+    stream.watch(&track.parse().unwrap(), Transport::V1, manner, bell)
+}
+
+pub(super) fn at(millis: u64) -> Timestamp {
+    Timestamp::from_micros(1_000_000 + millis * 1000)
+}
+
+/// A picture taken then comes on a track, a little later.
+pub(super) fn push(stream: &Stream, track: &str, captured: u64, received: u64) {
+    let track = stream.track(&track.parse().unwrap());
+    track.push(Frame {
+        run: 0,
+        sequence: captured,
+        captured_at: at(captured),
+        read_at: at(captured),
+        published_at: at(captured),
+        received_at: at(received),
+        flags: FrameFlags::KEYFRAME,
+        width: 1,
+        height: 1,
+        payload: Default::default(),
+    });
+}
+
+pub(super) fn next(viewer: &mut Viewer, now: u64) -> Option<u64> {
+    match viewer.next(at(now)) {
+        Next::Frame(frame, _) => Some(frame.sequence),
+        Next::At(_) | Next::Nothing => None,
+    }
+}
+
+/// Shows pictures of which one track has each 5 ms before the other; returns those shown, and when the viewer had gone
+/// on to the other.
+fn change(from: &str, to: &str, first: &str, behind: Duration) -> (Vec<u64>, Option<u64>) {
+    let stream = stream();
+    let mut viewer = viewer(&stream, from, behind);
+    let (mut shown, mut changed) = (Vec::new(), None);
+    let other = if first == from { to } else { from };
+    for now in 0..3000 {
+        if now == 1000 {
+            viewer.turn_to(&to.parse().unwrap(), at(now));
+            assert_eq!(stream.viewers(), 1, "who waits at a track is no viewer of it");
+        }
+        for (track, delay) in [(first, 5), (other, 10)] {
+            let began = track == from || now > 1050;
+            if now % 33 == delay && began {
+                push(&stream, track, now - delay, now);
+            }
+        }
+        shown.extend(next(&mut viewer, now));
+        if viewer.switches() > 0 {
+            changed.get_or_insert(now);
+        }
+    }
+    assert_eq!(viewer.track().topic().track.to_string(), to);
+    (shown, changed)
+}
+
+#[test]
+fn a_change_of_rendition_shows_every_picture_once_whichever_track_has_it_first() {
+    for (from, to) in [(FULL, HALF), (HALF, FULL)] {
+        for first in [FULL, HALF] {
+            let (shown, changed) = change(from, to, first, Duration::ZERO);
+            assert!(shown.windows(2).all(|two| two[1] == two[0] + 33), "{shown:?}");
+            assert!(changed.unwrap() < 1_200, "{changed:?}");
+        }
+    }
+}
+
+#[test]
+fn who_stays_behind_changes_when_the_time_of_the_first_new_picture_has_come() {
+    for first in [FULL, HALF] {
+        let (shown, changed) = change(FULL, HALF, first, Duration::from_millis(500));
+        // The first picture comes at once.
+        assert!(shown[1..].windows(2).all(|two| two[1] == two[0] + 33), "{shown:?}");
+        assert!((1_500..1_700).contains(&changed.unwrap()), "{changed:?}");
+    }
+}
+
+#[test]
+fn a_track_that_brings_nothing_holds_nothing_up_and_another_may_be_turned_to() {
+    let stream = stream();
+    let mut viewer = viewer(&stream, FULL, Duration::ZERO);
+    push(&stream, FULL, 0, 1);
+    assert_eq!(next(&mut viewer, 1), Some(0));
+    viewer.turn_to(&HALF.parse().unwrap(), at(1));
+    for n in 1..10 {
+        push(&stream, FULL, n * 33, n * 33);
+        assert_eq!(next(&mut viewer, n * 33), Some(n * 33));
+    }
+    assert!(stream.track(&HALF.parse().unwrap()).is_wanted());
+    viewer.turn_to(&FULL.parse().unwrap(), at(400));
+    assert!(!stream.track(&HALF.parse().unwrap()).is_wanted());
+    assert!(viewer.turns_to().is_none() && viewer.switches() == 0);
+}
+
+#[test]
+fn what_a_change_passes_over_is_counted() {
+    let stream = stream();
+    let mut viewer = viewer(&stream, FULL, Duration::ZERO);
+    push(&stream, FULL, 0, 0);
+    assert_eq!(next(&mut viewer, 0), Some(0));
+    viewer.turn_to(&HALF.parse().unwrap(), at(1));
+    viewer.hold(Held::Link);
+    (1..10).for_each(|n| push(&stream, FULL, n * 33, n * 33));
+    push(&stream, HALF, 9 * 33, 9 * 33);
+    assert_eq!(next(&mut viewer, 300), Some(9 * 33));
+    assert_eq!(viewer.tally(at(300)).dropped, 8);
+    let dropped = stream.traffic.over(Transport::V1).read().dropped;
+    assert_eq!(dropped[Held::Link as usize], 8);
+}
