@@ -1,6 +1,6 @@
 """An RTSP camera (H.264, 640x360 at 30 frames a second) with a frame number and the true time in every picture.
 
-Usage: rtsp_camera.py B_FRAMES PORT; port 0 is any that is free. Prints "listening at rtsp://…" once it does.
+Usage: rtsp_camera.py B_FRAMES PORT KEYFRAME_EVERY; port 0 is any that is free. Prints "listening at rtsp://…" once it does.
 
 The picture's blocks are those of crates/stamp: 32 by 4 at the bottom left, one being 1/64 of the width wide and high, at
 one block's distance from the edges; u32 number, u64 Unix microseconds, CRC-32 of both; most significant bit first.
@@ -75,7 +75,7 @@ def main():
     if missing:
         sys.exit(f"GStreamer lacks {', '.join(missing)}: install the packages {NEEDED}")
     # No look-ahead: a camera sends a picture as soon as its encoder can.
-    order = "tune=zerolatency key-int-max=30"
+    order = f"tune=zerolatency key-int-max={int(sys.argv[3])} option-string=scenecut=0"
     if b_frames:
         # x264 sends one picture for each that comes in, and so falls behind for a while wherever a keyframe breaks the
         # rhythm. Hence only one, at the beginning. B-frames are made only if a profile that has them is named.

@@ -7,6 +7,7 @@
 //! - [`bystander`]: one who watches by itself, while a test looks at another;
 //! - [`link`]: a link of a chosen rate between a relay and its viewers;
 //! - [`picture`]: pictures with a frame number and a time in them, drawn and read back;
+//! - [`h264`]: what a real decoder makes of what a viewer got;
 //! - [`clip`], [`http_camera`], [`rtsp_camera`]: sources made of such pictures;
 //! - [`disguise`]: other numbers of cores and another clock, pretended;
 //! - [`tools`]: programs of other people;
@@ -19,6 +20,7 @@
 pub mod bystander;
 pub mod clip;
 pub mod disguise;
+pub mod h264;
 pub mod http_camera;
 pub mod link;
 pub mod mjpeg;

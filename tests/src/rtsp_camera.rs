@@ -23,9 +23,22 @@ impl RtspCamera {
     /// # Panics
     /// When GStreamer's packages are missing: the log says which.
     pub fn switch_on(site: &Site, b_frames: u32, port: Option<u16>) -> Self {
-        let (b_frames, port) = (b_frames.to_string(), port.unwrap_or(0).to_string());
-        let program =
-            site.start(tools::tool(tools::PYTHON, &["-u", "-c", CAMERA, &b_frames, &port]));
+        Self::switched_on(site, b_frames, port, 30)
+    }
+
+    /// One that sends a keyframe only every so many pictures, of which 30 come a second.
+    ///
+    /// # Panics
+    /// As [`Self::switch_on`].
+    pub fn with_a_keyframe_every(pictures: u32, site: &Site) -> Self {
+        Self::switched_on(site, 0, None, pictures)
+    }
+
+    fn switched_on(site: &Site, b_frames: u32, port: Option<u16>, keyframes: u32) -> Self {
+        let port = port.unwrap_or(0).to_string();
+        let (b_frames, keyframes) = (b_frames.to_string(), keyframes.to_string());
+        let arguments = ["-u", "-c", CAMERA, &b_frames, &port, &keyframes];
+        let program = site.start(tools::tool(tools::PYTHON, &arguments));
         let line = program.says("listening at");
         let url = line.rsplit(' ').next().unwrap_or_default().to_owned();
         Self { program, url }

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
+use std::thread;
 
 /// Debian's Python, which is the one that Debian's packages of modules are for.
 pub const PYTHON: &str = "/usr/bin/python3";
@@ -18,7 +19,19 @@ pub fn tool(program: &str, arguments: &[impl AsRef<OsStr>]) -> Command {
 ///
 /// # Panics
 /// When it is not there (`package` is what to install), or does not end well.
-pub fn feed(package: &str, mut command: Command, stdin: impl Iterator<Item = Vec<u8>>) -> Vec<u8> {
+pub fn feed(package: &str, command: Command, stdin: impl Iterator<Item = Vec<u8>>) -> Vec<u8> {
+    feed_and_hear(package, command, stdin).0
+}
+
+/// As [`feed`]; returns also what it wrote to stderr.
+///
+/// # Panics
+/// As [`feed`].
+pub fn feed_and_hear(
+    package: &str,
+    mut command: Command,
+    stdin: impl Iterator<Item = Vec<u8>>,
+) -> (Vec<u8>, String) {
     let name = command.get_program().to_string_lossy().into_owned();
     let mut child = command
         .stdin(Stdio::piped())
@@ -27,17 +40,21 @@ pub fn feed(package: &str, mut command: Command, stdin: impl Iterator<Item = Vec
         .spawn()
         .unwrap_or_else(|error| panic!("{name}: {error}: install the package {package}"));
     let mut pipe = child.stdin.take().expect("asked for above");
-    for piece in stdin {
-        if pipe.write_all(&piece).is_err() {
-            // It says why below.
-            break;
+    let pieces: Vec<Vec<u8>> = stdin.collect();
+    // It may write while it reads.
+    let feeding = thread::spawn(move || {
+        for piece in pieces {
+            if pipe.write_all(&piece).is_err() {
+                // It says why below.
+                break;
+            }
         }
-    }
-    drop(pipe);
+    });
     let Output { status, stdout, stderr } = child.wait_with_output().expect("a child of ours");
-    let stderr = String::from_utf8_lossy(&stderr);
+    feeding.join().expect("no panic while a pipe is written to");
+    let stderr = String::from_utf8_lossy(&stderr).into_owned();
     assert!(status.success(), "{name} (package {package}): {status}: {stderr}");
-    stdout
+    (stdout, stderr)
 }
 
 /// Runs a program to its end; returns what it wrote to stdout.

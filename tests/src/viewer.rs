@@ -31,7 +31,9 @@ pub struct Frame {
     pub sent_at: Timestamp,
     /// When it was here, by this machine's clock, which is also the relay's.
     pub seen_at: Timestamp,
-    /// The JPEG.
+    /// Whether it can be decoded alone.
+    pub is_keyframe: bool,
+    /// The JPEG, or access unit of H.264.
     pub payload: Vec<u8>,
 }
 
@@ -159,6 +161,7 @@ pub(crate) fn frame_of(message: &[u8]) -> Frame {
         captured_at: header.captured_at,
         sent_at: header.sent_at,
         seen_at: now(),
+        is_keyframe: header.flags.is_keyframe(),
         payload: payload.to_vec(),
     }
 }

@@ -7,6 +7,7 @@ mod bus;
 mod clients;
 mod ending;
 mod fanout;
+mod h264;
 mod limits;
 mod links;
 mod manners;
