@@ -15,9 +15,10 @@ use crate::encode::camera_jpeg::{self, Whole};
 use crate::hand_over::{Buffers, HandOver};
 use crate::options::StreamSettings;
 use crate::picture::{Frame, Picture, RawFrame, Taken};
+use crate::pixels::decode::JpegDecoder;
 use crate::pixels::overlay::Overlay;
 use crate::pixels::turn::Turn;
-use crate::pixels::{self, Size, decode, scale};
+use crate::pixels::{self, Size, scale};
 use crate::same::Same;
 use crate::source::SourceError;
 use crate::status::Status;
@@ -35,6 +36,8 @@ pub(super) struct Studio {
     place: HandOver<Undeveloped>,
     /// Pixels of the source's own size.
     buffers: Buffers,
+    /// Used by one thread at a time.
+    decoder: Mutex<JpegDecoder>,
     workshop: Workshop,
     jobs: OnceLock<Jobs>,
     /// Why a picture could not go out, and whether one did, since that was told last.
@@ -76,6 +79,7 @@ impl Studio {
             same: Mutex::new(Same::new(settings.drop_same)),
             place: HandOver::default(),
             buffers: Buffers::default(),
+            decoder: Mutex::default(),
             workshop: workshop.clone(),
             jobs: OnceLock::new(),
             refused: HandOver::default(),
@@ -114,6 +118,7 @@ impl Studio {
     pub(super) fn rest(&self) {
         self.place.take();
         self.buffers.clear();
+        *self.decoder() = JpegDecoder::default();
         self.same().forget();
         self.tracks.iter().for_each(Track::rest);
     }
@@ -199,6 +204,10 @@ impl Studio {
         self.same.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn decoder(&self) -> MutexGuard<'_, JpegDecoder> {
+        self.decoder.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn give_back(&self, picture: Picture) {
         if let Picture::Pixels(pixels) = picture {
             self.buffers.recycle(pixels);
@@ -233,7 +242,8 @@ impl Studio {
             Picture::Jpeg(bytes) => {
                 let mut pixels = self.buffers.take();
                 // Turned after it is decoded, and so wanted in the camera's own shape.
-                decode::decode(&bytes, size, self.turn.size(*largest), &mut pixels)?;
+                let wanted = self.turn.size(*largest);
+                self.decoder().decode(&bytes, size, wanted, &mut pixels)?;
                 pixels
             }
         };

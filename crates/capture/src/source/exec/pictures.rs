@@ -8,8 +8,9 @@ use super::access_units::{AccessUnit, AccessUnits};
 use super::kind::Kind;
 use crate::hand_over::Buffers;
 use crate::picture::Picture;
+use crate::pixels::convert::Converter;
 use crate::source::jpeg_splitter::{Cut, JpegSplitter};
-use crate::source::video::{Decoded, Decoder, Reordering, Scaler};
+use crate::source::video::{Decoded, Decoder, Reordering};
 use crate::source::{Grabbed, SourceError};
 
 /// Of H.264 without a rate, for pictures that are sent in another order than shown.
@@ -37,7 +38,7 @@ struct H264 {
     units: AccessUnits,
     decoder: Decoder,
     reordering: Reordering,
-    scaler: Scaler,
+    converter: Converter,
 }
 
 #[derive(Debug)]
@@ -54,7 +55,7 @@ impl Pictures {
                 units: AccessUnits::default(),
                 decoder: Decoder::of_codec(Id::H264)?,
                 reordering: Reordering::new(USUAL_INTERVAL),
-                scaler: Scaler::default(),
+                converter: Converter::default(),
             })),
         };
         Ok(Self { form, newest: None, taken: None, skipped: 0 })
@@ -105,7 +106,7 @@ impl Pictures {
             (Some(Got::Jpeg(jpeg)), _) => Ok(Picture::Jpeg(jpeg)),
             (Some(Got::Decoded(picture)), Form::H264(video)) => {
                 let mut buffer = buffers.take();
-                video.scaler.convert(&picture.frame, &mut buffer)?;
+                video.converter.convert(&picture.frame, &mut buffer)?;
                 Ok(Picture::Pixels(buffer))
             }
             _ => Err(SourceError::Other("no picture was grabbed yet".into())),

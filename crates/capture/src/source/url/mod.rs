@@ -28,10 +28,11 @@ use fanlight_program::stop::Shutdown;
 use fanlight_protocol::Timestamp;
 
 use super::pacing::{Pacing, Turn};
-use super::video::{self, Decoded, Decoder, Reordering, Scaler};
+use super::video::{self, Decoded, Decoder, Reordering};
 use super::{About, Grabbed, Source, SourceError};
 use crate::hand_over::Buffers;
 use crate::picture::Picture;
+use crate::pixels::convert::Converter;
 use connection::Connection;
 use ffmpeg_next::Packet;
 use place::Place;
@@ -68,14 +69,14 @@ enum Form {
     /// They are pictures that can be passed on.
     Jpegs,
     /// They must be decoded.
-    Coded(Decoder, Scaler),
+    Coded(Decoder, Converter),
 }
 
 impl Form {
     fn new(connection: &Connection) -> Result<Self, SourceError> {
         match connection.gives_jpegs() {
             true => Ok(Self::Jpegs),
-            false => Ok(Self::Coded(Decoder::new(connection.parameters()?)?, Scaler::default())),
+            false => Ok(Self::Coded(Decoder::new(connection.parameters()?)?, Converter::default())),
         }
     }
 }
@@ -279,9 +280,9 @@ impl Source for Live {
             (Some(Got::Jpeg(packet)), _) => {
                 Ok(Picture::Jpeg(packet.data().unwrap_or_default().to_vec()))
             }
-            (Some(Got::Decoded(picture)), Form::Coded(_, scaler)) => {
+            (Some(Got::Decoded(picture)), Form::Coded(_, converter)) => {
                 let mut buffer = buffers.take();
-                scaler.convert(&picture.frame, &mut buffer)?;
+                converter.convert(&picture.frame, &mut buffer)?;
                 Ok(Picture::Pixels(buffer))
             }
             _ => Err(SourceError::Other("no picture was grabbed yet".into())),
