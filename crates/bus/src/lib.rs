@@ -8,8 +8,9 @@
 //! - [`subscriber`]: watches tracks of any number of publishers, translates their clocks, counts what was lost;
 //! - [`clock`]: the one clock of this process.
 //!
-//! Sockets are XPUB and XSUB: things flow upstream too (what is watched, asks). Each socket lives on one thread of
-//! its own, which waits for it and for an eventfd that wakes it. High-water marks are small: a queue here would be age.
+//! Sockets are XPUB and XSUB: things flow upstream too (what is watched, asks). Each socket has one thread that waits for
+//! it and for an eventfd that wakes it. A subscriber's is touched by that thread alone; a publisher's, under a lock, by all
+//! who send. High-water marks are small: a queue here would be age.
 //!
 //! What does not belong here: what a picture looks like, which publisher owns a name, and who looks at it.
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
@@ -408,4 +409,48 @@ fn a_keyframe_that_is_asked_for_is_asked_of_whoever_makes_the_track() {
         listener.subscriber.ask(id, fanlight_protocol::Ask::Keyframe { stream, track });
     }
     assert_eq!(asked.recv_timeout(PATIENCE).unwrap(), topic("cam"));
+}
+
+#[test]
+fn whoever_sends_without_a_break_keeps_nobody_from_being_heard() {
+    let site = Site::new();
+    let (publisher, demands) = site.publisher("one");
+    let _quiet = publisher.track(topic("quiet"));
+    let busy = ["busy1", "busy2"].map(|stream| publisher.track(topic(stream)));
+    publisher.announce(vec![entry("quiet")]);
+    let listener = Listener::to(&[site.endpoint("one")]);
+    let id = listener.publisher_of("quiet");
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for mut track in busy {
+            let over = &over;
+            scope.spawn(move || {
+                while !over.load(Ordering::Relaxed) {
+                    publish(&mut track, vec![0; 100]);
+                }
+            });
+        }
+        // One that is not heard at once would be with the next catalog, a second later: far too late for so many.
+        let give_up = Instant::now() + PATIENCE;
+        let heard = (0..2000).all(|_| {
+            listener.subscriber.watch(id, topic("quiet"));
+            let began = demands.recv_timeout(PATIENCE) == Ok((topic("quiet"), true));
+            listener.subscriber.unwatch(id, topic("quiet"));
+            let ended = demands.recv_timeout(PATIENCE) == Ok((topic("quiet"), false));
+            began && ended && Instant::now() < give_up
+        });
+        over.store(true, Ordering::Relaxed);
+        assert!(heard);
+    });
+}
+
+#[test]
+fn what_is_published_after_the_end_is_dropped_and_the_endpoint_is_free() {
+    let site = Site::new();
+    let (publisher, _) = site.publisher("one");
+    let mut track = publisher.track(topic("cam"));
+    publisher.stop();
+    assert!(!track.publish(frame(clock::now(), vec![1])));
+    assert_eq!(track.counts(), (0, 1));
+    publisher_at(site.endpoint("one")).unwrap();
 }

@@ -1,5 +1,6 @@
 //! The sending end of the bus: one per process, for all its streams.
 
+mod shared_socket;
 mod thread;
 
 pub(crate) use thread::ANNOUNCE_EVERY;
@@ -18,9 +19,9 @@ use crate::clock;
 use crate::endpoint::Endpoint;
 use crate::error::BusError;
 use crate::wake::Wake;
+use shared_socket::SharedSocket;
 
-/// Frames of all tracks that may wait for the bus thread. It only hands them to ZeroMQ, so more than a few waiting
-/// means that the machine is overloaded, and then newer frames are worth more than these.
+/// Tracks that may wait for the bus thread, which takes them in microseconds. Beyond it whoever opens one waits.
 const WAITING: usize = 64;
 
 /// What to do when a track begins (true) or ceases (false) to be watched.
@@ -73,12 +74,11 @@ pub struct OutgoingFrame {
 
 /// What the bus thread is told.
 enum Command {
-    Frame { track: Arc<Track>, header: FrameHeader, payload: Vec<u8> },
     Track(Arc<Track>),
     Stop,
 }
 
-/// What is shared of one track between its encoder and the bus thread.
+/// What is shared of one track between whoever publishes on it and the bus thread.
 #[derive(Debug)]
 struct Track {
     topic: Topic,
@@ -95,6 +95,7 @@ pub struct Publisher {
     endpoints: Vec<Endpoint>,
     commands: SyncSender<Command>,
     streams: Arc<Mutex<Vec<StreamEntry>>>,
+    socket: SharedSocket,
     wake: Wake,
     thread: Option<JoinHandle<()>>,
 }
@@ -111,12 +112,19 @@ impl Publisher {
         let (commands, waiting) = mpsc::sync_channel(WAITING);
         let bound = thread::Bound::new(&options, epoch)?;
         let endpoints = bound.endpoints().to_vec();
-        let publishing =
-            thread::Publishing::new(bound, epoch, options, streams.clone(), waiting, wake.clone());
+        let socket = SharedSocket::new(bound, wake.clone());
+        let publishing = thread::Publishing::new(
+            socket.clone(),
+            epoch,
+            options,
+            streams.clone(),
+            waiting,
+            wake.clone(),
+        );
         let thread = std::thread::Builder::new()
             .name("bus-publisher".into())
             .spawn(move || publishing.run())?;
-        Ok(Self { epoch, endpoints, commands, streams, wake, thread: Some(thread) })
+        Ok(Self { epoch, endpoints, commands, streams, socket, wake, thread: Some(thread) })
     }
 
     /// This run's number.
@@ -141,12 +149,7 @@ impl Publisher {
         // It can only fail when the bus thread has ended, and then nothing is watched.
         let _ = self.commands.send(Command::Track(track.clone()));
         self.wake.wake();
-        TrackPublisher {
-            track,
-            epoch: self.epoch,
-            commands: self.commands.clone(),
-            wake: self.wake.clone(),
-        }
+        TrackPublisher { track, epoch: self.epoch, socket: self.socket.clone() }
     }
 
     /// Replaces the catalog. It is sent at once where it changed, and then every second.
@@ -172,6 +175,7 @@ impl Publisher {
         if thread.join().is_err() {
             tracing::error!("the bus thread had panicked");
         }
+        self.socket.close();
     }
 }
 
@@ -186,8 +190,7 @@ impl Drop for Publisher {
 pub struct TrackPublisher {
     track: Arc<Track>,
     epoch: Epoch,
-    commands: SyncSender<Command>,
-    wake: Wake,
+    socket: SharedSocket,
 }
 
 impl TrackPublisher {
@@ -201,8 +204,8 @@ impl TrackPublisher {
         self.track.watched.load(Ordering::Relaxed)
     }
 
-    /// Sends a frame. Returns whether it was taken; one that is not (the bus thread is behind, or the payload is too
-    /// large) is counted as dropped and has no sequence number.
+    /// Sends a frame, on the thread it is called on. Returns whether it was taken; one that is not (the payload is too large,
+    /// or the publisher has ended) is counted as dropped and has no sequence number.
     pub fn publish(&mut self, frame: OutgoingFrame) -> bool {
         let header = FrameHeader {
             epoch: self.epoch,
@@ -215,15 +218,18 @@ impl TrackPublisher {
             height: frame.height,
         };
         let fits = frame.payload.len() <= MAX_PAYLOAD;
-        let command = Command::Frame { track: self.track.clone(), header, payload: frame.payload };
-        let taken = fits && self.commands.try_send(command).is_ok();
+        let taken = fits && self.send(&header, frame.payload);
         if taken {
             self.track.published.fetch_add(1, Ordering::Relaxed);
-            self.wake.wake();
         } else {
             self.drop_frame();
         }
         taken
+    }
+
+    fn send(&self, header: &FrameHeader, payload: Vec<u8>) -> bool {
+        let topic = self.track.topic_bytes.as_slice();
+        self.socket.send([topic.into(), header.encode().into(), payload.into()])
     }
 
     /// Counts a frame that was dropped before it came here.

@@ -1,4 +1,4 @@
-//! The publisher's own thread, the only one that touches its socket.
+//! The publisher's own thread: hears what comes from upstream, answers, and announces the catalog. Frames pass it by.
 
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use fanlight_protocol::{Answer, Ask, Catalog, Epoch, ReservedTopic, StreamEntry, Topic};
 
+use super::shared_socket::SharedSocket;
 use super::{Command, OnDemand, OnKeyframe, PublisherOptions, Track};
 use crate::demand::Demand;
 use crate::endpoint::Endpoint;
@@ -20,12 +21,12 @@ use crate::{clock, socket};
 pub(crate) const ANNOUNCE_EVERY: Duration = Duration::from_secs(1);
 /// Announcements go to everybody, so those who ask for them are answered together.
 const ANNOUNCE_AT_MOST_EVERY: Duration = Duration::from_millis(100);
-/// Messages from upstream that are dealt with before frames have their turn again.
+/// Messages from upstream that are dealt with before the catalog has its turn again.
 const UPSTREAM_PER_TURN: usize = 256;
 
 /// A socket bound to its endpoints, and the locks that keep others off.
 pub(super) struct Bound {
-    socket: zmq::Socket,
+    pub(super) socket: zmq::Socket,
     endpoints: Vec<Endpoint>,
     // After the socket, so that a path is unlocked only when nobody is bound to it any more.
     _locks: Vec<PathLock>,
@@ -76,7 +77,7 @@ fn lock(endpoint: &Endpoint) -> Result<Option<PathLock>, BusError> {
 }
 
 pub(super) struct Publishing {
-    bound: Bound,
+    socket: SharedSocket,
     catalog: Catalog,
     streams: Arc<Mutex<Vec<StreamEntry>>>,
     commands: Receiver<Command>,
@@ -92,7 +93,7 @@ pub(super) struct Publishing {
 
 impl Publishing {
     pub(super) fn new(
-        bound: Bound,
+        socket: SharedSocket,
         epoch: Epoch,
         options: PublisherOptions,
         streams: Arc<Mutex<Vec<StreamEntry>>>,
@@ -102,7 +103,7 @@ impl Publishing {
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         let publisher = format!("{} on {host} (pid {})", options.name, std::process::id());
         Self {
-            bound,
+            socket,
             catalog: Catalog { epoch, publisher, streams: Vec::new() },
             streams,
             commands,
@@ -129,10 +130,11 @@ impl Publishing {
     }
 
     fn wait(&self) {
+        let Some(fd) = self.socket.fd().filter(|_| !self.socket.has_input()) else { return };
         let now = Instant::now();
         let until = self.next_announcement().unwrap_or(now).saturating_duration_since(now);
         let mut items = [
-            self.bound.socket.as_poll_item(zmq::POLLIN),
+            zmq::PollItem::from_fd(fd, zmq::POLLIN),
             zmq::PollItem::from_fd(self.wake.fd(), zmq::POLLIN),
         ];
         // Rounded up, or the last millisecond would be spent spinning. An interrupted wait is simply a short one.
@@ -141,7 +143,7 @@ impl Publishing {
 
     fn hear_subscribers(&mut self) {
         for _ in 0..UPSTREAM_PER_TURN {
-            let Ok(message) = self.bound.socket.recv_msg(zmq::DONTWAIT) else { return };
+            let Some(message) = self.socket.receive() else { return };
             match message.split_first() {
                 Some((0, topic)) => self.set_demand(topic, false),
                 Some((1, topic)) => self.set_demand(topic, true),
@@ -175,7 +177,7 @@ impl Publishing {
         match Ask::decode(message) {
             Ok(Ask::Clock { asker, asked_at }) => {
                 let answer = Answer::Clock { asked_at, received_at, answered_at: clock::now() };
-                self.send([ReservedTopic::Answer(asker).to_string().as_bytes(), &answer.encode()]);
+                self.send(ReservedTopic::Answer(asker), answer.encode());
             }
             Ok(Ask::Catalog) => self.announcement_due = true,
             Ok(Ask::Keyframe { stream, track }) => self.pass_on(&Topic { stream, track }),
@@ -196,14 +198,6 @@ impl Publishing {
     fn obey_commands(&mut self) -> bool {
         while let Ok(command) = self.commands.try_recv() {
             match command {
-                Command::Frame { track, header, payload } => {
-                    let parts: [zmq::Message; 3] = [
-                        track.topic_bytes.as_slice().into(),
-                        header.encode().into(),
-                        payload.into(),
-                    ];
-                    self.send(parts);
-                }
                 Command::Track(track) => {
                     self.tracks.push(track);
                     self.update_watched(self.tracks.len() - 1);
@@ -237,13 +231,10 @@ impl Publishing {
     fn announce(&mut self) {
         self.announced_at = Some(Instant::now());
         self.announcement_due = false;
-        self.send([ReservedTopic::Catalog.to_string().as_bytes(), &self.catalog.encode()]);
+        self.send(ReservedTopic::Catalog, self.catalog.encode());
     }
 
-    /// XPUB never blocks: for a subscriber at its high-water mark the message is dropped, and that one counts it lost.
-    fn send<T: Into<zmq::Message>>(&self, parts: impl IntoIterator<Item = T>) {
-        if let Err(error) = self.bound.socket.send_multipart(parts, zmq::DONTWAIT) {
-            tracing::warn!(%error, "a message was not sent");
-        }
+    fn send(&self, topic: ReservedTopic, body: Vec<u8>) {
+        self.socket.send([topic.to_string().into_bytes().into(), body.into()]);
     }
 }

@@ -11,14 +11,15 @@ use super::gop::Gop;
 use super::lock;
 use crate::hand_over::Buffers;
 use crate::picture::Taken;
+use crate::pixels::convert::Converter;
 use crate::source::SourceError;
-use crate::source::video::{Decoder, Scaler};
+use crate::source::video::Decoder;
 
 /// Decodes one stream.
 #[derive(Debug, Default)]
 pub(super) struct Decoding {
     decoder: Option<Decoder>,
-    scaler: Scaler,
+    converter: Converter,
     /// The index of the picture that is decoded next.
     next: Option<u64>,
 }
@@ -51,7 +52,7 @@ impl Decoding {
         }
         let Some((decoded, taken)) = newest else { return Ok(None) };
         let mut pixels = buffers.take();
-        self.scaler.convert(&decoded.frame, &mut pixels)?;
+        self.converter.convert(&decoded.frame, &mut pixels)?;
         Ok(Some((pixels, taken)))
     }
 

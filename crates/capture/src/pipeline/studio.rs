@@ -20,9 +20,10 @@ use crate::encode::camera_jpeg::{self, Whole};
 use crate::hand_over::{Buffers, HandOver};
 use crate::options::StreamSettings;
 use crate::picture::{Coded, Frame, Picture, RawFrame, Taken};
+use crate::pixels::decode::JpegDecoder;
 use crate::pixels::overlay::Overlay;
 use crate::pixels::turn::Turn;
-use crate::pixels::{self, Size, decode, scale};
+use crate::pixels::{self, Size, scale};
 use crate::same::Same;
 use crate::source::SourceError;
 use crate::status::Status;
@@ -47,6 +48,8 @@ pub(super) struct Studio {
     place: HandOver<Undeveloped>,
     /// Pixels of the source's own size.
     buffers: Buffers,
+    /// Used by one thread at a time.
+    decoder: Mutex<JpegDecoder>,
     workshop: Workshop,
     jobs: OnceLock<Jobs>,
     /// Why a picture could not go out, and whether one did, since that was told last.
@@ -100,6 +103,7 @@ impl Studio {
             same: Mutex::new(Same::new(settings.drop_same)),
             place: HandOver::default(),
             buffers: Buffers::default(),
+            decoder: Mutex::default(),
             workshop: workshop.clone(),
             jobs: OnceLock::new(),
             refused: HandOver::default(),
@@ -155,6 +159,7 @@ impl Studio {
         self.place.take();
         lock(&self.decoding).rest();
         self.buffers.clear();
+        *self.decoder() = JpegDecoder::default();
         lock(&self.gop).pause();
         *lock(&self.passing) = Passing::default();
         self.same().forget();
@@ -288,6 +293,10 @@ impl Studio {
         lock(&self.same)
     }
 
+    fn decoder(&self) -> MutexGuard<'_, JpegDecoder> {
+        lock(&self.decoder)
+    }
+
     fn give_back(&self, picture: Picture) {
         if let Picture::Pixels(pixels) = picture {
             self.buffers.recycle(pixels);
@@ -324,7 +333,8 @@ impl Studio {
             Picture::Jpeg(bytes) => {
                 let mut pixels = self.buffers.take();
                 // Turned after it is decoded, and so wanted in the camera's own shape.
-                decode::decode(&bytes, size, self.turn.size(largest), &mut pixels)?;
+                let wanted = self.turn.size(largest);
+                self.decoder().decode(&bytes, size, wanted, &mut pixels)?;
                 pixels
             }
             Picture::H264(_) => match self.decode(&mut taken)? {

@@ -1,10 +1,12 @@
 //! What is done with pixels between a source and its encoders. Knows neither.
 //!
+//! - [`convert`]: from a codec's colours to OpenCV's;
 //! - [`decode`]: a camera's JPEG to pixels, no larger than needed;
 //! - [`scale`]: to the size of a rendition;
 //! - [`turn`]: rotated and mirrored;
 //! - [`overlay`]: name and time written into them.
 
+pub mod convert;
 pub mod decode;
 pub mod overlay;
 pub mod scale;

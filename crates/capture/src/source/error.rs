@@ -1,6 +1,7 @@
 //! What can go wrong with a source, in words its owner understands. These texts become the stream's reason in the
 //! catalog, so none of them holds a user or password.
 
+use crate::pixels::convert::ConvertError;
 use std::time::Duration;
 
 /// Why a source gives no pictures.
@@ -54,6 +55,15 @@ pub enum SourceError {
     /// Not a fault: the program is about to end.
     #[error("stopped")]
     Stopped,
+}
+
+impl From<ConvertError> for SourceError {
+    fn from(error: ConvertError) -> Self {
+        match error {
+            ConvertError::Pixels(error) => error.into(),
+            error => Self::NotAVideo(error.to_string()),
+        }
+    }
 }
 
 impl From<opencv::Error> for SourceError {

@@ -12,8 +12,9 @@ use super::kind::Kind;
 use crate::annex_b;
 use crate::hand_over::Buffers;
 use crate::picture::{Coded, Picture};
+use crate::pixels::convert::Converter;
 use crate::source::jpeg_splitter::{Cut, JpegSplitter};
-use crate::source::video::{Decoded, Decoder, Passage, Reordering, Scaler};
+use crate::source::video::{Decoded, Decoder, Passage, Reordering};
 use crate::source::{Grabbed, SourceError};
 
 /// Of H.264 without a rate, for pictures that are sent in another order than shown.
@@ -49,7 +50,7 @@ enum Way {
 struct Decoding {
     decoder: Decoder,
     reordering: Reordering,
-    scaler: Scaler,
+    converter: Converter,
 }
 
 #[derive(Debug)]
@@ -127,7 +128,7 @@ impl Pictures {
             (Some(Got::H264(coded)), _) => Ok(Picture::H264(coded)),
             (Some(Got::Decoded(picture)), Form::H264(_, Way::Decoded(decoding))) => {
                 let mut buffer = buffers.take();
-                decoding.scaler.convert(&picture.frame, &mut buffer)?;
+                decoding.converter.convert(&picture.frame, &mut buffer)?;
                 Ok(Picture::Pixels(buffer))
             }
             _ => Err(SourceError::Other("no picture was grabbed yet".into())),
@@ -169,7 +170,7 @@ impl Decoding {
         Ok(Self {
             decoder: Decoder::of_codec(Id::H264)?,
             reordering: Reordering::new(USUAL_INTERVAL),
-            scaler: Scaler::default(),
+            converter: Converter::default(),
         })
     }
 

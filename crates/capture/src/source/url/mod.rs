@@ -29,10 +29,11 @@ use fanlight_program::stop::Shutdown;
 use fanlight_protocol::Timestamp;
 
 use super::pacing::{Pacing, Turn};
-use super::video::{self, Decoded, Decoder, Passage, Reordering, Reorders, Scaler};
+use super::video::{self, Decoded, Decoder, Passage, Reordering, Reorders};
 use super::{About, Grabbed, Source, SourceError};
 use crate::hand_over::Buffers;
 use crate::picture::{Coded, Picture};
+use crate::pixels::convert::Converter;
 use connection::Connection;
 use ffmpeg_next::Packet;
 use ffmpeg_next::codec::Id;
@@ -72,7 +73,7 @@ enum Form {
     /// So they are, one after the other.
     H264(Box<Passage>),
     /// They must be decoded.
-    Coded(Decoder, Scaler),
+    Coded(Decoder, Converter),
 }
 
 impl Form {
@@ -91,7 +92,7 @@ impl Form {
     }
 
     fn decoded(connection: &Connection) -> Result<Self, SourceError> {
-        Ok(Self::Coded(Decoder::new(connection.parameters()?)?, Scaler::default()))
+        Ok(Self::Coded(Decoder::new(connection.parameters()?)?, Converter::default()))
     }
 
     /// The same for the same place opened anew.
@@ -338,9 +339,9 @@ impl Source for Live {
                 Ok(Picture::Jpeg(packet.data().unwrap_or_default().to_vec()))
             }
             (Some(Got::H264(coded, _)), _) => Ok(Picture::H264(coded.clone())),
-            (Some(Got::Decoded(picture)), Form::Coded(_, scaler)) => {
+            (Some(Got::Decoded(picture)), Form::Coded(_, converter)) => {
                 let mut buffer = buffers.take();
-                scaler.convert(&picture.frame, &mut buffer)?;
+                converter.convert(&picture.frame, &mut buffer)?;
                 Ok(Picture::Pixels(buffer))
             }
             _ => Err(SourceError::Other("no picture was grabbed yet".into())),

@@ -9,8 +9,6 @@ use ffmpeg_next::software::scaling::{Context, Flags};
 use ffmpeg_next::util::color::{Range, Space};
 use opencv::core::{CV_8UC3, Mat, MatTraitConst, MatTraitManual, Scalar};
 
-use crate::source::SourceError;
-
 /// Above this height a video that does not say how its colours are meant has those of HDTV (ITU-R BT.709); players
 /// agree on that.
 const TALLEST_SDTV: u32 = 576;
@@ -18,15 +16,35 @@ const TALLEST_SDTV: u32 = 576;
 /// libswscale works on so many pixels at a time, and may write a whole block where only part of one is left.
 const BLOCK: u32 = 16;
 
+/// Why a picture was not converted.
+#[derive(Debug, thiserror::Error)]
+pub enum ConvertError {
+    /// One of its kind cannot be.
+    #[error("pictures of {0}x{1} in {2:?} cannot be converted")]
+    Kind(u32, u32, Pixel),
+    /// libswscale does not say why.
+    #[error("a picture could not be converted")]
+    Picture,
+    /// Would be written beyond its end.
+    #[error("a picture's memory is smaller than the picture")]
+    TooSmall,
+    /// No memory, most likely.
+    #[error("OpenCV: {}", .0.message)]
+    Pixels(#[from] opencv::Error),
+}
+
 /// Converts pictures; keeps its tables while they stay alike.
 #[derive(Default)]
-pub(crate) struct Scaler {
+pub struct Converter {
     current: Option<(Kind, Context)>,
 }
 
-#[expect(unsafe_code, reason = "ffmpeg-next does not say it of libswscale's contexts")]
-// SAFETY: a context belongs to nobody but its scaler, and libswscale keeps nothing by thread.
-unsafe impl Send for Scaler {}
+#[expect(
+    unsafe_code,
+    reason = "ffmpeg-next does not say so of libswscale's contexts, as it does of all others"
+)]
+// SAFETY: a context belongs to no thread; it is memory and tables, and whoever holds it exclusively may use and free it.
+unsafe impl Send for Converter {}
 
 /// All on which the conversion depends.
 #[derive(Clone, Copy, PartialEq)]
@@ -38,9 +56,12 @@ struct Kind {
     full_range: bool,
 }
 
-impl Scaler {
+impl Converter {
     /// Writes the picture into `pixels`, made as large as it must be.
-    pub(crate) fn convert(&mut self, frame: &Video, pixels: &mut Mat) -> Result<(), SourceError> {
+    ///
+    /// # Errors
+    /// When its colours are of a kind that libswscale does not know, or there is no memory for it.
+    pub fn convert(&mut self, frame: &Video, pixels: &mut Mat) -> Result<(), ConvertError> {
         let kind = Kind::of(frame);
         let (rows, columns) = (frame.height() as i32, frame.width() as i32);
         if pixels.typ() != CV_8UC3 || pixels.rows() != rows || pixels.cols() != columns {
@@ -78,15 +99,11 @@ impl Kind {
         }
     }
 
-    fn context(self) -> Result<Context, SourceError> {
+    fn context(self) -> Result<Context, ConvertError> {
         let Self { format, width, height, .. } = self;
         let mut context =
             Context::get(format, width, height, Pixel::BGR24, width, height, Flags::BILINEAR)
-                .map_err(|_| {
-                    SourceError::NotAVideo(format!(
-                        "pictures of {width}x{height} in {format:?} cannot be converted"
-                    ))
-                })?;
+                .map_err(|_| ConvertError::Kind(width, height, format))?;
         self.set_colours(&mut context);
         Ok(context)
     }
@@ -117,12 +134,12 @@ impl Kind {
     unsafe_code,
     reason = "ffmpeg-next converts only into pictures of its own, which would cost a copy"
 )]
-fn scale(context: &mut Context, frame: &Video, pixels: &mut Mat) -> Result<(), SourceError> {
+fn scale(context: &mut Context, frame: &Video, pixels: &mut Mat) -> Result<(), ConvertError> {
     let row = pixels.cols() * 3;
     let height = frame.height() as i32;
     let bytes = pixels.data_bytes_mut()?;
     if bytes.len() < row as usize * height as usize {
-        return Err(SourceError::Other("a picture's memory is smaller than the picture".into()));
+        return Err(ConvertError::TooSmall);
     }
     // SAFETY: context, source and target agree on format and size, and the target has a row of `row` bytes for each
     // of the picture's, as was just seen. libswscale reads the source only within its own lines.
@@ -138,19 +155,13 @@ fn scale(context: &mut Context, frame: &Video, pixels: &mut Mat) -> Result<(), S
             [row].as_ptr(),
         )
     };
-    if lines == height {
-        Ok(())
-    } else {
-        Err(SourceError::NotAVideo("a picture could not be converted".into()))
-    }
+    if lines == height { Ok(()) } else { Err(ConvertError::Picture) }
 }
 
 /// Over a picture of FFmpeg's own, whose rows have room for whole blocks.
-fn scale_odd(context: &mut Context, frame: &Video, pixels: &mut Mat) -> Result<(), SourceError> {
+fn scale_odd(context: &mut Context, frame: &Video, pixels: &mut Mat) -> Result<(), ConvertError> {
     let mut roomy = Video::empty();
-    context
-        .run(frame, &mut roomy)
-        .map_err(|_| SourceError::NotAVideo("a picture could not be converted".into()))?;
+    context.run(frame, &mut roomy).map_err(|_| ConvertError::Picture)?;
     let row = pixels.cols() as usize * 3;
     let stride = roomy.stride(0);
     let lines = roomy.data(0).chunks(stride).map(|line| &line[..row]);
@@ -160,8 +171,8 @@ fn scale_odd(context: &mut Context, frame: &Video, pixels: &mut Mat) -> Result<(
     Ok(())
 }
 
-impl fmt::Debug for Scaler {
+impl fmt::Debug for Converter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Scaler").finish_non_exhaustive()
+        f.debug_struct("Converter").finish_non_exhaustive()
     }
 }
