@@ -3,12 +3,13 @@
 
 import { Announcer } from './announcer.js';
 import { fillBar, fullscreen, help } from './bar.js';
+import { nextAfter, wordsOf } from './codec-choice.js';
 import { enableDragging } from './drag.js';
 import { byId } from './element.js';
 import { enableKeyboard } from './keyboard.js';
 import { keepAwake } from './kiosk.js';
 import { Instant } from './instant.js';
-import { hasToken, useToken } from './live.js';
+import { chooseCodec, chosenCodec, hasToken, useToken } from './live.js';
 import { moveFrom } from './motion.js';
 import { REPEATED } from './news.js';
 import { Panel } from './panel.js';
@@ -41,13 +42,19 @@ export class Controls {
     });
     this.bar = fillBar(wall, this.instant);
     enableDragging(wall);
-    enableKeyboard(wall, { help: () => void help(wall), fullscreen, instant: this.instant });
+    enableKeyboard(wall, { help: () => void help(wall), fullscreen, codec: () => this.#nextCodec(), instant: this.instant });
     if (kiosk) keepAwake();
   }
 
   /** @param {string} text */
   say(text) {
     this.#announcer.say(text);
+  }
+
+  #nextCodec() {
+    const codec = nextAfter(chosenCodec());
+    chooseCodec(codec);
+    this.#line.tellOnce(`Pictures come as ${wordsOf(codec)}`, this.wall.world.now());
   }
 
   /**

@@ -23,7 +23,8 @@ export function detailRows({ info, track, fps, stats, size, slowBy, reducedBy })
   const rows = [];
   // A picture that is held may be of another rendition than those that come.
   const rendition = track && (track.renditions[stats?.rendition ?? 0] ?? track.rendition);
-  if (track) rows.push(['Rendition', `${rendition} · ${codecName(track.codec)}`]);
+  if (track) rows.push(['Rendition', `${rendition} · ${codecName(stats?.codec || track.codec)}`]);
+  if (stats?.incapable) rows.push(['Why JPEG', 'this browser could not decode H.264']);
   const because = reducedBy && rendition === track?.rendition ? `, smaller because ${SLOW[reducedBy]}` : '';
   if (size) rows.push(['Size', formatSize(size) + because]);
   const others = (info?.tracks ?? []).filter((other) => other.rendition !== rendition && other.width > 0);

@@ -12,7 +12,7 @@ const ARROWS = {
   ArrowDown: { x: 0, y: 1 },
 };
 
-/** @param {Wall} wall @param {{ help: () => void, fullscreen: () => void, instant: import('./instant.js').Instant }} actions */
+/** @param {Wall} wall @param {{ help: () => void, fullscreen: () => void, codec: () => void, instant: import('./instant.js').Instant }} actions */
 export function enableKeyboard(wall, actions) {
   /** @type {Readonly<Record<string, () => void>>} */
   const keys = {
@@ -21,6 +21,7 @@ export function enableKeyboard(wall, actions) {
     f: actions.fullscreen,
     r: () => withTile(wall, (tile) => wall.rotate(tile)),
     l: () => withTile(wall, (tile) => wall.resize(tile)),
+    c: actions.codec,
     '?': actions.help,
     s: () => actions.instant.toggleStep(),
     ' ': () => actions.instant.toggleFreeze(),

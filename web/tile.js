@@ -267,7 +267,7 @@ export class Tile {
       setText(this.age, '');
       return;
     }
-    const { calmAge, age, sequence, capturedAt } = this.stats;
+    const { calmAge, age, sequence, capturedAt, codec } = this.stats;
     const exact = shownAge({ ...picture, ageAtPaint: age }, now);
     const calm = shownAge({ ...picture, ageAtPaint: calmAge ?? age }, now);
     const live = this.condition.state === 'live';
@@ -276,6 +276,7 @@ export class Tile {
     setAttribute(this.element, 'data-age', exact.toFixed(1));
     setAttribute(this.element, 'data-sequence', sequence);
     setAttribute(this.element, 'data-captured', String(capturedAt));
+    setAttribute(this.element, 'data-codec', codec);
   }
 
   /** They would be of yesterday when somebody looks again. */

@@ -3,20 +3,27 @@
 
 import { REPORTED_EVERY } from './age.js';
 import { Connection } from './connection.js';
-import { Picture } from './picture.js';
+import { Picture, sizeOf } from './picture.js';
 import { ackText } from './protocol.js';
 // What those two import, named here so that all are fetched in one go and not one after the other.
+import './annex-b.js';
 import './backoff.js';
 import './clock.js';
 import './freezes.js';
+import './gop.js';
+import './h264-decoder.js';
+import './jpeg-decoder.js';
 import './ledger.js';
 import './rate.js';
 
 /** @typedef {import('./connection.js').Addresses} Addresses */
 /** @typedef {{ stream: string, maxWidth: number, maxHeight: number }} Wish the size in pixels of the screen */
+/** @typedef {import('./codec-choice.js').CodecChoice} CodecChoice */
+/** @typedef {import('./picture.js').Image} Image */
 /**
  * What the page says to its worker.
- * @typedef {{ type: 'open', addresses: Addresses, screen: { maxWidth: number, maxHeight: number } }
+ * @typedef {{ type: 'open', addresses: Addresses, screen: { maxWidth: number, maxHeight: number }, codec: CodecChoice }
+ *   | { type: 'codec', codec: CodecChoice }
  *   | { type: 'watch', id: number, wish: Wish, again?: boolean }
  *   | { type: 'unwatch' | 'forget' | 'shown', id: number }
  *   | { type: 'canvas', id: number, canvas: OffscreenCanvas | null }
@@ -62,6 +69,12 @@ const sizes = new Map();
 /** @type {Map<number, number>} */
 const onTheirWay = new Map();
 
+/** What the viewer wants frames encoded as. @type {CodecChoice} */
+let codec = 'auto';
+/** Whether this browser decodes H.264 here: it does so only where nobody can listen in. */
+let decodesH264 = false;
+/** The streams that have it. @type {ReadonlySet<string>} */
+let haveH264 = new Set();
 /** The page's window, in pixels of the screen: no tile of a wall is larger. */
 let screen = { maxWidth: 1, maxHeight: 1 };
 /** Whose details are seen. @type {number[]} */
@@ -75,6 +88,11 @@ let mode = { inStep: false, frozen: false };
 let heardStreams = false;
 let clockTold = false;
 
+const platform = typeof VideoDecoder === 'undefined' ? undefined : { VideoDecoder, EncodedVideoChunk };
+/** Of the plainest and of the usual profile; what a stream really is stands in its keyframes. */
+const PROFILES = ['avc1.42E01F', 'avc1.64001F'];
+if (platform) void learnH264();
+
 const connection = new Connection({
   now,
   onOpen() {
@@ -86,7 +104,10 @@ const connection = new Connection({
   },
   onLink: (link) => tell({ type: 'link', link }),
   onMessage(message) {
-    if (message.type === 'streams') beginEarly(message.streams);
+    if (message.type === 'streams') {
+      noteH264(message.streams);
+      beginEarly(message.streams);
+    }
     if (message.type === 'journey') {
       pictures.get(message.id)?.expect(message);
       return;
@@ -109,7 +130,12 @@ const connection = new Connection({
 self.onmessage = (/** @type {MessageEvent<ToWorker>} */ { data }) => {
   if (data.type === 'open') {
     screen = data.screen;
+    codec = data.codec;
     connection.open(data.addresses);
+  } else if (data.type === 'codec') {
+    codec = data.codec;
+    for (const picture of pictures.values()) picture.forgive();
+    watchAgain();
   } else if (data.type === 'watch') begin(data.id, data.wish, data.again);
   else if (data.type === 'unwatch') end(data.id);
   else if (data.type === 'forget') forget(data.id);
@@ -218,7 +244,32 @@ function sameWish(a, b) {
 /** @param {number} id @param {Wish} wish */
 function watch(id, { stream, maxWidth, maxHeight }) {
   const limits = { max_width: maxWidth, max_height: maxHeight };
-  connection.send({ type: 'watch', id, stream, rendition: 'auto', ack: true, ...limits });
+  connection.send({ type: 'watch', id, stream, rendition: 'auto', ack: true, ...limits, ...codecOf(id, stream) });
+}
+
+/** JPEG is what a relay sends to those who ask for nothing else. @param {number} id @param {string} stream */
+function codecOf(id, stream) {
+  if (codec === 'jpeg' || !decodesH264 || pictures.get(id)?.incapable) return {};
+  // A tile of a stream that has none must not stay dark.
+  return { codec: codec === 'h264' && haveH264.has(stream) ? 'h264' : 'auto' };
+}
+
+function watchAgain() {
+  for (const [id, wish] of wishes) watch(id, wish);
+}
+
+/** @param {readonly import('./protocol.js').StreamInfo[]} streams */
+function noteH264(streams) {
+  const having = streams.filter(({ tracks }) => tracks.some(({ codec }) => codec === 'h264'));
+  haveH264 = new Set(having.map(({ name }) => name));
+}
+
+/** Takes a browser about a millisecond, so that it is known before the socket is open. */
+async function learnH264() {
+  const known = PROFILES.map((codec) => VideoDecoder.isConfigSupported({ codec, optimizeForLatency: true }));
+  const supported = await Promise.all(known).catch(() => []);
+  decodesH264 = supported.length > 0 && supported.every((one) => one.supported === true);
+  if (decodesH264) watchAgain();
 }
 
 /** @param {number} id */
@@ -245,6 +296,12 @@ function pictureOf(id) {
     now,
     offset,
     decode: (blob) => createImageBitmap(blob),
+    platform,
+    onLost: () => wishes.has(id) && connection.send({ type: 'keyframe', id }),
+    onIncapable() {
+      const wish = wishes.get(id);
+      if (wish) watch(id, wish);
+    },
     early: (frame) => together?.early(picture, frame) ?? 0,
     pass: (time) => new Promise((resolve) => setTimeout(resolve, time)),
     onPaint: (size) => painted(picture, size),
@@ -289,19 +346,37 @@ function onScreen(then) {
 /**
  * Paints on the tile's own canvas, or hands bitmaps to the page's thread where a browser has no OffscreenCanvas.
  * @param {number} id @param {OffscreenCanvas | null} canvas
- * @returns {(bitmap: ImageBitmap) => void}
+ * @returns {(image: Image) => void}
  */
 function painter(id, canvas) {
-  if (!canvas) return (bitmap) => handOver(id, bitmap);
-  const whole = canvas.getContext('bitmaprenderer');
-  if (whole) return (bitmap) => whole.transferFromImageBitmap(bitmap);
+  if (!canvas) return (image) => withBitmap(image, (bitmap) => handOver(id, bitmap));
+  /** @type {((image: Image) => void) | null} */
+  let paint = null;
+  // A canvas is of one kind for ever, and each codec has one that it is quicker with.
+  return (image) => (paint ??= painterOf(canvas, isVideo(image)))(image);
+}
+
+/** @param {OffscreenCanvas} canvas @param {boolean} video @returns {(image: Image) => void} */
+function painterOf(canvas, video) {
+  const whole = video ? null : canvas.getContext('bitmaprenderer');
+  if (whole) return (image) => withBitmap(image, (bitmap) => whole.transferFromImageBitmap(bitmap));
   const context = canvas.getContext('2d', { alpha: false });
-  return (bitmap) => {
-    if (canvas.width !== bitmap.width) canvas.width = bitmap.width;
-    if (canvas.height !== bitmap.height) canvas.height = bitmap.height;
-    context?.drawImage(bitmap, 0, 0);
-    bitmap.close();
+  return (image) => {
+    const { width, height } = sizeOf(image);
+    if (canvas.width !== width) canvas.width = width;
+    if (canvas.height !== height) canvas.height = height;
+    context?.drawImage(image, 0, 0, width, height);
+    image.close();
   };
+}
+
+/** @param {Image} image @returns {image is VideoFrame} */
+const isVideo = (image) => 'displayWidth' in image;
+
+/** @param {Image} image @param {(bitmap: ImageBitmap) => void} use */
+function withBitmap(image, use) {
+  if (!isVideo(image)) use(image);
+  else void createImageBitmap(image).then(use).finally(() => image.close());
 }
 
 /** @param {number} id @param {ImageBitmap} bitmap */
