@@ -14,6 +14,7 @@ import { moveFrom } from './motion.js';
 import { REPEATED } from './news.js';
 import { Panel } from './panel.js';
 import { QuietLine } from './quiet-line.js';
+import { Scrubbers } from './scrubber.js';
 import { Zoom } from './zoom.js';
 
 /** @typedef {import('./wall.js').Wall} Wall */
@@ -35,11 +36,8 @@ export class Controls {
       zoomed: (scale) => wall.zoom(scale),
     });
     this.zoom.attach(wall.enlarged);
-    const { now } = wall.world;
-    this.instant = new Instant(wall, {
-      say: (text) => this.say(text),
-      tellOnce: (text) => this.#line.tellOnce(text, now()),
-    });
+    this.instant = new Instant(wall, { say: (text) => this.say(text), tellOnce: (text) => this.tellOnce(text) });
+    this.scrubbers = new Scrubbers(this.instant);
     this.bar = fillBar(wall, this.instant);
     enableDragging(wall);
     enableKeyboard(wall, { help: () => void help(wall), fullscreen, codec: () => this.#nextCodec(), instant: this.instant });
@@ -54,7 +52,12 @@ export class Controls {
   #nextCodec() {
     const codec = nextAfter(chosenCodec());
     chooseCodec(codec);
-    this.#line.tellOnce(`Pictures come as ${wordsOf(codec)}`, this.wall.world.now());
+    this.tellOnce(`Pictures come as ${wordsOf(codec)}`);
+  }
+
+  /** In the wall's one line. @param {string} text */
+  tellOnce(text) {
+    this.#line.tellOnce(text, this.wall.world.now());
   }
 
   /**
@@ -68,6 +71,7 @@ export class Controls {
       this.wall.arrange();
     }
     this.bar.render(lost);
+    this.scrubbers.render(this.wall.tiles.values());
     this.#line.render(this.#known(lost), now);
   }
 

@@ -21,6 +21,8 @@ export function enableKeyboard(wall, actions) {
     f: actions.fullscreen,
     r: () => withTile(wall, (tile) => wall.rotate(tile)),
     l: () => withTile(wall, (tile) => wall.resize(tile)),
+    p: () => withTile(wall, (tile) => wall.save(tile, 'picture')),
+    v: () => withTile(wall, (tile) => wall.save(tile, 'clip')),
     c: actions.codec,
     '?': actions.help,
     s: () => actions.instant.toggleStep(),
@@ -29,10 +31,10 @@ export function enableKeyboard(wall, actions) {
   addEventListener('keydown', (event) => {
     if (isForOthers(event)) return;
     const arrow = ARROWS[event.key];
-    const by = !event.shiftKey && actions.instant.frozen ? (arrow?.x ?? 0) : 0;
+    const by = actions.instant.frozen ? (arrow?.x ?? 0) : 0;
     if (by !== 0) {
       event.preventDefault();
-      actions.instant.step(by);
+      actions.instant.step(by, event.shiftKey ? 'second' : 'frame');
       return;
     }
     const act = arrow ? () => pressArrow(wall, arrow, event.shiftKey) : keys[event.key];

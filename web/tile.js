@@ -20,6 +20,7 @@ import { areOfOneShape } from './sizes.js';
  * @property {(tile: Tile) => void} resize
  * @property {(tile: Tile) => void} info
  * @property {() => void} freeze
+ * @property {(tile: Tile, what: 'picture' | 'clip') => void} save
  */
 
 /** So many journeys, one a second, make one calm picture. */
@@ -108,10 +109,19 @@ export class Tile {
       'tools',
       back,
       freeze,
+      this.#saveButton('picture', 'Save the picture', actions),
+      this.#saveButton('clip', 'Save a clip', actions),
       iconButton('info', 'Details', () => actions.info(this)),
       iconButton('rotate', 'Rotate', () => actions.rotate(this)),
       this.resizeButton,
     );
+  }
+
+  /** @param {'picture' | 'clip'} what @param {string} label @param {TileActions} actions */
+  #saveButton(what, label, actions) {
+    const button = iconButton(what, label, () => actions.save(this, what));
+    button.classList.add('save');
+    return button;
   }
 
   #connectCanvas() {

@@ -29,7 +29,9 @@ import './rate.js';
  *   | { type: 'canvas', id: number, canvas: OffscreenCanvas | null }
  *   | { type: 'inform', ids: number[] }
  *   | { type: 'mode', inStep: boolean, frozen: boolean }
- *   | { type: 'step', by: number }
+ *   | { type: 'step', by: number, unit: 'frame' | 'second' }
+ *   | { type: 'seek', back: number, id: number | null }
+ *   | { type: 'save', id: number, what: 'picture' | 'clip' }
  *   | { type: 'wake' }} ToWorker
  */
 /**
@@ -42,6 +44,7 @@ import './rate.js';
  *       stats: import('./picture.js').PictureStats }
  *   | { type: 'bitmap', id: number, bitmap: ImageBitmap }
  *   | { type: 'journey', id: number, passage: import('./journey.js').Passage }
+ *   | { type: 'saved', id: number, saved: import('./saving.js').Saved | null }
  *   | { type: 'stats', offset: number | null, rtt: number | null, malformed: number,
  *       mode: import('./together.js').Mode | null, leftOut: number[],
  *       pictures: import('./picture.js').PictureStats[] }} FromWorker
@@ -145,7 +148,11 @@ self.onmessage = (/** @type {MessageEvent<ToWorker>} */ { data }) => {
   else if (data.type === 'mode') {
     mode = data;
     change();
-  } else if (data.type === 'step') together?.step(data.by);
+  } else if (data.type === 'step') data.unit === 'frame' ? together?.step(data.by) : together?.jump(data.by);
+  else if (data.type === 'seek') {
+    together?.seek(data.back, data.id);
+    tellStats();
+  } else if (data.type === 'save') data.what === 'clip' ? void saveClip(data.id) : savePicture(data.id);
   else if (data.type === 'wake') connection.wake();
 };
 
@@ -188,7 +195,7 @@ function askJourneys(ids) {
 function loadTogether() {
   loading ??= import('./together.js').then(
     ({ Together }) => {
-      together = new Together({ now, offset, after, pictures });
+      together = new Together({ now, offset, after, pictures, memory: deviceMemory() });
       change();
     },
     // The relay went away meanwhile: it is tried again.
@@ -199,6 +206,12 @@ function loadTogether() {
 function change() {
   together?.change(mode.inStep, mode.frozen);
   tellStats();
+}
+
+/** In GiB. Only some browsers tell, and only on secure pages. @returns {number | undefined} */
+function deviceMemory() {
+  const memory = Reflect.get(navigator, 'deviceMemory');
+  return typeof memory === 'number' ? memory : undefined;
 }
 
 /** The relay's clock less ours, in milliseconds. */
@@ -285,6 +298,22 @@ function forget(id) {
   together?.forget(id);
   sizes.delete(id);
   onTheirWay.delete(id);
+}
+
+/** What is on a tile, as it came. H.264 of one picture is none: the page takes it off the screen. @param {number} id */
+function savePicture(id) {
+  const frame = pictures.get(id)?.shown;
+  if (!frame) return;
+  const blob = frame.codec === 'jpeg' ? new Blob([frame.payload], { type: 'image/jpeg' }) : null;
+  tell({ type: 'saved', id, saved: { what: 'picture', blob, from: frame.capturedAt } });
+}
+
+/** @param {number} id */
+async function saveClip(id) {
+  const arrivals = together?.clip(id) ?? [];
+  const { makeClip } = await import('./clip.js');
+  const saved = await makeClip(arrivals.map(({ frame }) => frame)).catch(() => null);
+  tell({ type: 'saved', id, saved });
 }
 
 /** @param {number} id */

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { WebSocketServer } from 'ws';
 
 const WEB = fileURLToPath(new URL('..', import.meta.url));
-const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' };
+const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.mjs': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' };
 const POLICY = "default-src 'self'; img-src 'self' blob: data:; connect-src 'self' ws: wss:; worker-src 'self' blob:";
 
 /** @typedef {import('../protocol.js').StreamInfo} StreamInfo */
@@ -107,6 +107,8 @@ export class MockRelay {
   connections = 0;
   /** What runs before a file of the page does, by its path. @type {Map<string, string>} */
   before = new Map();
+  /** What is served from elsewhere than its own place. @type {Map<string, string>} */
+  elsewhere = new Map([['/lib/mediabunny.js', '/node_modules/mediabunny/dist/bundles/mediabunny.min.mjs']]);
   /** @type {Map<import('ws').WebSocket, Map<number, Watched>>} */
   #viewers = new Map();
   /** @type {{ matches: (said: Said) => boolean, tell: (said: Said) => void }[]} */
@@ -260,7 +262,7 @@ export class MockRelay {
       response.writeHead(this.#allowed(url) ? 200 : 401).end('[]');
       return;
     }
-    const path = url.pathname === '/' ? '/index.html' : normalize(url.pathname);
+    const path = url.pathname === '/' ? '/index.html' : (this.elsewhere.get(url.pathname) ?? normalize(url.pathname));
     const type = TYPES[/** @type {keyof typeof TYPES} */ (extname(path))];
     try {
       const body = (this.before.get(path) ?? '') + readFileSync(join(WEB, path), 'utf8');
