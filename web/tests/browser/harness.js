@@ -33,7 +33,11 @@ export function video(width = 320, height = 180) {
   return source;
 }
 
-/** The number that a frame of `video` shows on a tile. @param {Page} page @param {string} stream */
+/**
+ * The number that a frame of `video` shows on a tile.
+ * @param {{ evaluate: (look: (stream: string) => number, stream: string) => Promise<number> }} page in whichever browser
+ * @param {string} stream
+ */
 export function numberOn(page, stream) {
   return page.evaluate((stream) => {
     const shown = document.querySelector(`.tile[data-stream="${stream}"] canvas`);
