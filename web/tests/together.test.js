@@ -217,6 +217,19 @@ test('frozen, one goes back by seconds, to the beginning and no further, and on 
   assert.equal(stage.together.mode.back, 0);
 });
 
+test('from between two frames a step goes to the next one, and not to the one that is shown', async () => {
+  const stage = world(1);
+  await stage.run({ 1: 20 }, 40);
+  stage.together.change(false, true);
+  const [frozen = 0] = stage.shown();
+  stage.together.seek(1.03);
+  await settle();
+  assert.deepEqual(stage.shown(), [frozen - 1100]);
+  stage.together.step(-1);
+  await settle();
+  assert.deepEqual(stage.shown(), [frozen - 1200]);
+});
+
 test('a tile that is dragged goes ahead, and the others follow when it stands', async () => {
   const stage = world(1, 2);
   await stage.run({ 1: 20, 2: 20 }, 40);
