@@ -28,7 +28,9 @@ export function detailRows({ info, track, fps, stats, size, slowBy, reducedBy })
   const because = reducedBy && rendition === track?.rendition ? `, smaller because ${SLOW[reducedBy]}` : '';
   if (size) rows.push(['Size', formatSize(size) + because]);
   const others = (info?.tracks ?? []).filter((other) => other.rendition !== rendition && other.width > 0);
-  if (others.length > 0) rows.push(['Also there', others.map((other) => `${other.rendition} ${formatSize(other)}`).join(', ')]);
+  // The same size may be there in two codecs.
+  const sizes = new Set(others.map((other) => `${other.rendition} ${formatSize(other)}`));
+  if (sizes.size > 0) rows.push(['Also there', [...sizes].join(', ')]);
   if (stats) rows.push(['Shown', shown(stats.fps, fps)]);
   if (slowBy) rows.push(['Why fewer', `${SLOW[slowBy]}; you see the newest of them`]);
   if (stats) rows.push(['Bitrate', formatBitrate(stats.bitrate)]);
@@ -50,7 +52,7 @@ function shown(here, made) {
  * @param {PictureStats} stats @param {StreamInfo | null} info @param {Track | null} track
  */
 function missing({ missing, dropped, broken }, info, track) {
-  const theirs = info?.tracks.find(({ rendition }) => rendition === track?.rendition);
+  const theirs = info?.tracks.find(({ rendition, codec }) => rendition === track?.rendition && codec === track.codec);
   /** @type {[number, string][]} */
   const counts = [
     [theirs?.dropped ?? 0, 'dropped by capture'],

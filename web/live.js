@@ -20,6 +20,8 @@ export const worker = new Worker(new URL('worker.js', import.meta.url), { type: 
 /** @type {Map<string, number>} */
 const ids = new Map();
 let lastId = 0;
+/** Where nothing can be remembered, it holds for this tab. @type {CodecChoice | null} */
+let codecHere = null;
 let token = takeToken();
 
 /** What the worker said before there was a page to hear it. @type {FromWorker[]} */
@@ -89,6 +91,7 @@ function openLink() {
 
 /** What frames are to be encoded as. @returns {CodecChoice} */
 export function chosenCodec() {
+  if (codecHere) return codecHere;
   try {
     const kept = localStorage.getItem(CODEC);
     return kept === 'jpeg' || kept === 'h264' ? kept : 'auto';
@@ -99,10 +102,11 @@ export function chosenCodec() {
 
 /** @param {CodecChoice} codec */
 export function chooseCodec(codec) {
+  codecHere = codec;
   try {
     localStorage.setItem(CODEC, codec);
   } catch {
-    // Forbidden by the browser, or full: then it holds for this tab.
+    // Forbidden by the browser, or full.
   }
   tell({ type: 'codec', codec });
 }

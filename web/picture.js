@@ -2,10 +2,9 @@
 // Every frame that comes is shown, accepted or given up, and said to be done with, once.
 
 import { median, staleAfter } from './age.js';
+import { Decoders } from './decoders.js';
 import { Freezes } from './freezes.js';
 import { Gop } from './gop.js';
-import { H264Decoder } from './h264-decoder.js';
-import { JpegDecoder } from './jpeg-decoder.js';
 import { Ledger } from './ledger.js';
 import { Rate } from './rate.js';
 
@@ -66,19 +65,14 @@ import { Rate } from './rate.js';
  */
 
 /**
- * @typedef {object} World times in milliseconds
- * @property {() => number} now
- * @property {(blob: Blob) => Promise<ImageBitmap>} decode
- * @property {import('./h264-decoder.js').Platform} [platform] where there is H.264
- * @property {() => void} [onLost] a keyframe is needed
- * @property {() => void} [onIncapable] H.264 is of no use here
+ * @typedef {object} Surroundings times in milliseconds
  * @property {() => number | null} offset
  * @property {(size: Size) => void} onPaint
  * @property {(sequence: bigint) => void} [onDone] this and all frames before it are done with
  * @property {(way: Travelled) => void} [onTravelled] a frame whose journey is known was painted
  * @property {(frame: Frame) => number} [early] for how long a decoded frame has to wait before it is painted
- * @property {(time: number) => Promise<void>} [pass]
  */
+/** @typedef {import('./decoders.js').World & Surroundings} World */
 
 const AGES = 15;
 /** Decoding is begun so much earlier than it usually takes, in share and in milliseconds, and at most so early. */
@@ -91,30 +85,18 @@ const LONGEST_FIRST_INTERVAL = 400;
 const TOO_FAR_BEHIND = 500;
 /** Frames that come so much faster than they were taken are sent to catch up, and only the last of them is seen. */
 const CATCHING_UP = 0.25;
-/** How often a keyframe is asked for; a relay makes no more either. */
-const KEYFRAME_EVERY = 1000;
-/** So many failures within so long, and it is not the stream. */
-const MOST_FAILURES = 3;
-const FAILURES_WITHIN = 10_000;
 /** After another track began: so long what is older than the picture on the screen only leads up to what is newer. */
 const LEADS_UP = 1000;
 
 export class Picture {
-  /** Whether its H.264 could not be decoded, again and again. */
-  incapable = false;
   /** Where to paint; until there is one the newest picture is kept. @type {((image: Image) => void) | null} */
   #paint = null;
   /** @type {Image | null} */
   #kept = null;
-  /** @type {Map<Codec, Decoder>} */
-  #decoders = new Map();
   /** What the next delta belongs to. @type {Gop | null} */
   #gop = null;
   /** Of it nothing more is shown: the decoder was too slow. @type {Gop | null} */
   #skipped = null;
-  #askedForKeyframe = -Infinity;
-  /** @type {number[]} */
-  #failures = [];
   #trackSince = -Infinity;
   #trackShown = false;
   #newestOrder = 0;
@@ -156,6 +138,7 @@ export class Picture {
   constructor(id, world) {
     this.id = id;
     this.world = world;
+    this.decoders = new Decoders(world, () => this.#decodeNext());
   }
 
   /** @param {(image: Image) => void} paint */
@@ -198,12 +181,6 @@ export class Picture {
     if (this.#next) this.giveUp(this.#next.arrival);
     this.#next = this.#waitingSince = null;
     this.#paintedRequest = this.#requests;
-  }
-
-  /** H.264 is worth another trial. */
-  forgive() {
-    this.incapable = false;
-    this.#failures = [];
   }
 
   /** The journey of the frame that comes next. @param {Journey} journey */
@@ -296,10 +273,15 @@ export class Picture {
       capturedAt: this.#shown?.capturedAt ?? 0,
       rendition: this.#shown?.rendition ?? 0,
       codec: this.#shown?.codec ?? '',
-      incapable: this.incapable,
+      incapable: this.decoders.incapable,
       busy: Math.min(1, this.#busy.perSecond(now) / 1000),
       freezes: this.#freezes.counted(now),
     };
+  }
+
+  /** No longer asked for: decoders hold memory, and some machines have few. */
+  rest() {
+    if (!this.#frozen) this.decoders.close();
   }
 
   /** Lets go of everything that holds memory. */
@@ -310,8 +292,7 @@ export class Picture {
     this.#kept = null;
     this.#paintedRequest = Infinity;
     this.#gop = null;
-    for (const decoder of this.#decoders.values()) decoder.close();
-    this.#decoders.clear();
+    this.decoders.close();
   }
 
   /** A keyframe begins a GOP; a delta belongs to it where its predecessor does. @param {Arrival} arrival */
@@ -351,7 +332,7 @@ export class Picture {
   #decodeNext() {
     const next = this.#next;
     if (!next) return;
-    const decoder = this.#decoderOf(next.arrival.frame.codec);
+    const decoder = this.decoders.of(next.arrival.frame.codec);
     if (decoder && !decoder.takes(this.#inFlight)) return;
     this.#next = null;
     const path = decoder?.path(next.arrival) ?? null;
@@ -386,41 +367,7 @@ export class Picture {
   /** It cannot be shown, nor what depends on it. @param {Arrival} arrival */
   #miss(arrival) {
     this.giveUp(arrival);
-    const now = this.world.now();
-    if (this.#frozen || now - this.#askedForKeyframe < KEYFRAME_EVERY) return;
-    this.#askedForKeyframe = now;
-    this.world.onLost?.();
-  }
-
-  /** @param {Codec} codec @returns {Decoder | null} `null`: this browser has none */
-  #decoderOf(codec) {
-    const known = this.#decoders.get(codec);
-    if (known) return known;
-    const { platform, decode } = this.world;
-    if (codec === 'h264' && !platform) return null;
-    const decoder = codec === 'h264' && platform ? this.#h264(platform) : new JpegDecoder(decode);
-    this.#decoders.set(codec, decoder);
-    return decoder;
-  }
-
-  /** @param {import('./h264-decoder.js').Platform} platform */
-  #h264(platform) {
-    return new H264Decoder({
-      platform,
-      after: (time, act) => void this.world.pass?.(time).then(act),
-      onFree: () => this.#decodeNext(),
-      onFailure: (error) => this.#failed(error),
-    });
-  }
-
-  /** @param {unknown} error */
-  #failed(error) {
-    const now = this.world.now();
-    this.#failures = [...this.#failures.filter((at) => now - at < FAILURES_WITHIN), now];
-    const unknown = error instanceof Error && error.name === 'NotSupportedError';
-    if (this.incapable || (!unknown && this.#failures.length < MOST_FAILURES)) return;
-    this.incapable = true;
-    this.world.onIncapable?.();
+    if (!this.#frozen) this.decoders.needKeyframe();
   }
 
   /** @param {Decoder} decoder @param {Arrival[]} path @param {{ arrival: Arrival, request: number, held: number }} next */
@@ -495,7 +442,7 @@ export class Picture {
   /** This frame is on the screen from now on. @param {Frame} frame */
   #note(frame) {
     const now = this.world.now();
-    if (this.#shown && this.#shown.codec !== frame.codec) this.#letGoOf(this.#shown.codec);
+    if (this.#shown && this.#shown.codec !== frame.codec && !this.#frozen) this.decoders.letGoOf(this.#shown.codec);
     this.#shown = frame;
     this.#trackShown = true;
     this.#paintedAt = now;
@@ -503,13 +450,6 @@ export class Picture {
     const age = this.#age();
     if (age !== null) this.#ages = [...this.#ages.slice(1 - AGES), age];
     this.#frames.add(1, now);
-  }
-
-  /** A decoder holds memory, and on some machines one of few. @param {Codec} codec */
-  #letGoOf(codec) {
-    if (this.#frozen) return;
-    this.#decoders.get(codec)?.close();
-    this.#decoders.delete(codec);
   }
 
   /** @param {Image} image */

@@ -266,7 +266,8 @@ export class Tile {
 
   /** Frames a second as the source makes them; 0 while unknown. Measured, so at first it is too low. */
   get #fps() {
-    const listed = this.info?.tracks.find(({ rendition }) => rendition === this.track?.rendition);
+    const { track } = this;
+    const listed = this.info?.tracks.find(({ rendition, codec }) => rendition === track?.rendition && codec === track.codec);
     return Math.max(listed?.fps ?? 0, this.track?.fps ?? 0);
   }
 

@@ -9,6 +9,7 @@ import { ackText } from './protocol.js';
 import './annex-b.js';
 import './backoff.js';
 import './clock.js';
+import './decoders.js';
 import './freezes.js';
 import './gop.js';
 import './h264-decoder.js';
@@ -137,7 +138,7 @@ self.onmessage = (/** @type {MessageEvent<ToWorker>} */ { data }) => {
     connection.open(data.addresses);
   } else if (data.type === 'codec') {
     codec = data.codec;
-    for (const picture of pictures.values()) picture.forgive();
+    for (const picture of pictures.values()) picture.decoders.forgive();
     watchAgain();
   } else if (data.type === 'watch') begin(data.id, data.wish, data.again);
   else if (data.type === 'unwatch') end(data.id);
@@ -262,7 +263,7 @@ function watch(id, { stream, maxWidth, maxHeight }) {
 
 /** JPEG is what a relay sends to those who ask for nothing else. @param {number} id @param {string} stream */
 function codecOf(id, stream) {
-  if (codec === 'jpeg' || !decodesH264 || pictures.get(id)?.incapable) return {};
+  if (codec === 'jpeg' || !decodesH264 || pictures.get(id)?.decoders.incapable) return {};
   // A tile of a stream that has none must not stay dark.
   return { codec: codec === 'h264' && haveH264.has(stream) ? 'h264' : 'auto' };
 }
@@ -288,6 +289,7 @@ async function learnH264() {
 /** @param {number} id */
 function end(id) {
   if (wishes.delete(id)) connection.send({ type: 'unwatch', id });
+  pictures.get(id)?.rest();
 }
 
 /** @param {number} id */

@@ -178,7 +178,7 @@ test('several failures in a short time, or one for ever, mean that H.264 is of n
   }
   assert.equal(stage.incapable, 1);
   assert.equal(stage.stats().incapable, true);
-  stage.picture.forgive();
+  stage.picture.decoders.forgive();
   await stage.receive(30);
   stage.decoder.fail('NotSupportedError');
   assert.equal(stage.incapable, 2);
@@ -227,6 +227,20 @@ test('a decoder that holds pictures back makes them as old as they are', async (
   }
   assert.deepEqual(stage.painted, [0, 1, 2, 3]);
   assert.equal(Math.round(stage.stats().age ?? 0), 2 * INTERVAL);
+});
+
+test('who is no longer looked at has no decoder, and gets another when it is', async () => {
+  const stage = world();
+  await stage.run(0, 3);
+  await stage.receive(4);
+  stage.picture.rest();
+  await settle();
+  assert.equal(stage.decoder.state, 'closed');
+  assert.equal(stage.acknowledged.at(-1), 4n);
+  stage.picture.begin();
+  await stage.run(20, 21);
+  assert.equal(FakeDecoder.all.length, 2);
+  assert.deepEqual(stage.painted.slice(-2), [20, 21]);
 });
 
 test('a decoder out of which nothing comes is given up', async () => {
