@@ -84,7 +84,7 @@ const LONGEST_FIRST_INTERVAL = 400;
 /** A decoder that is so far behind does not catch up with this GOP. */
 const TOO_FAR_BEHIND = 500;
 /** Frames that come so much faster than they were taken are sent to catch up, and only the last of them is seen. */
-const CATCHING_UP = 0.25;
+const CATCHING_UP = 0.1;
 /** After another track began: so long what is older than the picture on the screen only leads up to what is newer. */
 const LEADS_UP = 1000;
 
@@ -98,7 +98,8 @@ export class Picture {
   /** Of it nothing more is shown: the decoder was too slow. @type {Gop | null} */
   #skipped = null;
   #trackSince = -Infinity;
-  #trackShown = false;
+  /** When the relay sent the first frame of this track, in microseconds of its clock. */
+  #trackSentAt = 0;
   #newestOrder = 0;
   /** Since when frames have been waiting for the decoder. @type {number | null} */
   #waitingSince = null;
@@ -154,7 +155,6 @@ export class Picture {
     this.#lastSequence = null;
     this.#ledger.clear();
     this.#trackSince = this.world.now();
-    this.#trackShown = false;
   }
 
   /** Asked for after a pause, or on a new socket: what is on the screen proves nothing until something new comes. */
@@ -196,6 +196,7 @@ export class Picture {
     const now = this.world.now();
     this.#bits.add(frame.payload.byteLength * 8, now);
     const first = this.#lastSequence === null;
+    if (first) this.#trackSentAt = frame.sentAt;
     this.#count(frame.sequence, now);
     this.#arrivals += 1;
     this.#ledger.came(this.#arrivals, frame.sequence);
@@ -228,8 +229,7 @@ export class Picture {
 
   /** It will not be shown. @param {Arrival} arrival */
   giveUp(arrival) {
-    // What leads up to the first picture of a track is nothing that anybody misses.
-    if (!arrival.gop || this.#trackShown) this.#dropped += 1;
+    this.#countDropped(arrival);
     this.accept(arrival);
   }
 
@@ -300,6 +300,11 @@ export class Picture {
     if (arrival.frame.keyframe) this.#gop = new Gop();
     else if (!this.#gop?.isFollowedBy(arrival.frame)) this.#gop = null;
     this.#gop?.add(arrival);
+  }
+
+  /** What is sent only to lead up to the first live picture is nothing that anybody misses. @param {Arrival} arrival */
+  #countDropped({ gop, frame }) {
+    if (!gop || frame.capturedAt >= this.#trackSentAt) this.#dropped += 1;
   }
 
   /** @param {bigint} sequence @param {number} now */
@@ -413,7 +418,7 @@ export class Picture {
   #decoded(image, arrival, request, held) {
     const late = request <= this.#paintedRequest;
     if (!image || late || (!held && this.#leadsUp(arrival, request))) {
-      if (!arrival.gop || this.#trackShown) this.#dropped += 1;
+      this.#countDropped(arrival);
       image?.close();
       return false;
     }
@@ -444,7 +449,6 @@ export class Picture {
     const now = this.world.now();
     if (this.#shown && this.#shown.codec !== frame.codec && !this.#frozen) this.decoders.letGoOf(this.#shown.codec);
     this.#shown = frame;
-    this.#trackShown = true;
     this.#paintedAt = now;
     if (!this.#frozen) this.#freezes.shown(now);
     const age = this.#age();

@@ -33,7 +33,7 @@ function world() {
   /** @param {number} sequence @param {{ key?: boolean, level?: number, takenAt?: number, rendition?: number }} [how] */
   const come = (sequence, { key = sequence % 10 === 0, level, takenAt = now, rendition = 0 } = {}) => {
     const payload = key ? keyframe(sequence, level) : delta(sequence);
-    const frame = { codec: /** @type {const} */ ('h264'), keyframe: key, rendition, id: 1, sentAt: 0, payload };
+    const frame = { codec: /** @type {const} */ ('h264'), keyframe: key, rendition, id: 1, sentAt: now * 1000, payload };
     return picture.receive({ ...frame, sequence: BigInt(sequence), capturedAt: takenAt * 1000 });
   };
   return {
@@ -99,6 +99,17 @@ test('of a burst all are decoded, and only the last is painted; nobody missed th
   assert.deepEqual(names(stage.decoder), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
   assert.equal(stage.decoder.closed, 9, 'all others are closed');
   assert.equal(stage.acknowledged.at(-1), 9n);
+  assert.equal(stage.stats().dropped, 0);
+});
+
+test('a keyframe may be seen before the burst behind it, of which nobody misses anything either', async () => {
+  const stage = world();
+  const taken = 1_700_000_000_000 - 9 * INTERVAL;
+  await stage.receive(0, { takenAt: taken });
+  await stage.letOut();
+  for (let sequence = 1; sequence < 10; sequence += 1) await stage.receive(sequence, { takenAt: taken + sequence * INTERVAL });
+  while (stage.painted.length < 2) await stage.letOut();
+  assert.deepEqual(stage.painted, [0, 9]);
   assert.equal(stage.stats().dropped, 0);
 });
 
