@@ -24,14 +24,16 @@ build_packages=(
     libswscale-dev
     # The bus.
     libzmq3-dev
+    # What the page needs at run time: npm fetches it, the relay embeds it.
+    'nodejs?node'
+    'npm?npm'
 )
 
 # What the tests need beside that.
 test_packages=(
-    # The page's tests: in node, and in a real browser that must have letters to draw.
-    'nodejs?node'
-    'npm?npm'
+    # The page's tests: in real browsers, that must have letters to draw.
     'chromium?chromium'
+    'firefox-esr?firefox-esr'
     fonts-dejavu-core
     # Clips, and a reader of MJPEG.
     'ffmpeg?ffmpeg'
@@ -155,4 +157,16 @@ ensure_rust_tools() {
 # Where cargo puts what it builds.
 target_dir() {
     printf '%s\n' "${CARGO_TARGET_DIR:-target}"
+}
+
+# Fetches the page's packages, unless they are there: all of them, or only those it needs at run time (--omit=dev).
+# Those are there too where all are.
+ensure_node_modules() {
+    # npm writes this file last.
+    if [[ web/node_modules/.package-lock.json -nt web/package-lock.json ]] &&
+        [[ $* == *--omit=dev* || -d web/node_modules/typescript ]]; then
+        return
+    fi
+    npm --prefix web ci --no-audit --no-fund "$@" || return
+    touch web/node_modules/.package-lock.json
 }

@@ -4,6 +4,7 @@ import { copyText } from './clipboard.js';
 import { LINK_LOST } from './condition.js';
 import { byId, iconButton, setAttribute, setText } from './element.js';
 import { linkWithLayout } from './layout-store.js';
+import { chooseCodec, chosenCodec } from './live.js';
 
 /** @typedef {import('./wall.js').Wall} Wall */
 
@@ -59,7 +60,8 @@ export function fullscreen() {
 /** Fetched only when asked for: most people never do. @param {Wall} wall */
 export async function help(wall) {
   const { showHelp } = await import('./help.js');
-  if (!document.querySelector('dialog[open]')) showHelp({ resetLayout: () => wall.resetLayout() });
+  if (document.querySelector('dialog[open]')) return;
+  showHelp({ resetLayout: () => wall.resetLayout(), codec: chosenCodec(), choose: chooseCodec });
 }
 
 /** @param {string} text */

@@ -3,16 +3,18 @@
 
 import { Announcer } from './announcer.js';
 import { fillBar, fullscreen, help } from './bar.js';
+import { nextAfter, wordsOf } from './codec-choice.js';
 import { enableDragging } from './drag.js';
 import { byId } from './element.js';
 import { enableKeyboard } from './keyboard.js';
 import { keepAwake } from './kiosk.js';
 import { Instant } from './instant.js';
-import { hasToken, useToken } from './live.js';
+import { chooseCodec, chosenCodec, hasToken, useToken } from './live.js';
 import { moveFrom } from './motion.js';
 import { REPEATED } from './news.js';
 import { Panel } from './panel.js';
 import { QuietLine } from './quiet-line.js';
+import { Scrubbers } from './scrubber.js';
 import { Zoom } from './zoom.js';
 
 /** @typedef {import('./wall.js').Wall} Wall */
@@ -34,20 +36,28 @@ export class Controls {
       zoomed: (scale) => wall.zoom(scale),
     });
     this.zoom.attach(wall.enlarged);
-    const { now } = wall.world;
-    this.instant = new Instant(wall, {
-      say: (text) => this.say(text),
-      tellOnce: (text) => this.#line.tellOnce(text, now()),
-    });
+    this.instant = new Instant(wall, { say: (text) => this.say(text), tellOnce: (text) => this.tellOnce(text) });
+    this.scrubbers = new Scrubbers(this.instant);
     this.bar = fillBar(wall, this.instant);
     enableDragging(wall);
-    enableKeyboard(wall, { help: () => void help(wall), fullscreen, instant: this.instant });
+    enableKeyboard(wall, { help: () => void help(wall), fullscreen, codec: () => this.#nextCodec(), instant: this.instant });
     if (kiosk) keepAwake();
   }
 
   /** @param {string} text */
   say(text) {
     this.#announcer.say(text);
+  }
+
+  #nextCodec() {
+    const codec = nextAfter(chosenCodec());
+    chooseCodec(codec);
+    this.tellOnce(`Pictures come as ${wordsOf(codec)}`);
+  }
+
+  /** In the wall's one line. @param {string} text */
+  tellOnce(text) {
+    this.#line.tellOnce(text, this.wall.world.now());
   }
 
   /**
@@ -61,6 +71,7 @@ export class Controls {
       this.wall.arrange();
     }
     this.bar.render(lost);
+    this.scrubbers.render(this.wall.tiles.values());
     this.#line.render(this.#known(lost), now);
   }
 

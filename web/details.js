@@ -23,11 +23,14 @@ export function detailRows({ info, track, fps, stats, size, slowBy, reducedBy })
   const rows = [];
   // A picture that is held may be of another rendition than those that come.
   const rendition = track && (track.renditions[stats?.rendition ?? 0] ?? track.rendition);
-  if (track) rows.push(['Rendition', `${rendition} · ${codecName(track.codec)}`]);
+  if (track) rows.push(['Rendition', `${rendition} · ${codecName(stats?.codec || track.codec)}`]);
+  if (stats?.incapable) rows.push(['Why JPEG', 'this browser could not decode H.264']);
   const because = reducedBy && rendition === track?.rendition ? `, smaller because ${SLOW[reducedBy]}` : '';
   if (size) rows.push(['Size', formatSize(size) + because]);
   const others = (info?.tracks ?? []).filter((other) => other.rendition !== rendition && other.width > 0);
-  if (others.length > 0) rows.push(['Also there', others.map((other) => `${other.rendition} ${formatSize(other)}`).join(', ')]);
+  // The same size may be there in two codecs.
+  const sizes = new Set(others.map((other) => `${other.rendition} ${formatSize(other)}`));
+  if (sizes.size > 0) rows.push(['Also there', [...sizes].join(', ')]);
   if (stats) rows.push(['Shown', shown(stats.fps, fps)]);
   if (slowBy) rows.push(['Why fewer', `${SLOW[slowBy]}; you see the newest of them`]);
   if (stats) rows.push(['Bitrate', formatBitrate(stats.bitrate)]);
@@ -49,7 +52,7 @@ function shown(here, made) {
  * @param {PictureStats} stats @param {StreamInfo | null} info @param {Track | null} track
  */
 function missing({ missing, dropped, broken }, info, track) {
-  const theirs = info?.tracks.find(({ rendition }) => rendition === track?.rendition);
+  const theirs = info?.tracks.find(({ rendition, codec }) => rendition === track?.rendition && codec === track.codec);
   /** @type {[number, string][]} */
   const counts = [
     [theirs?.dropped ?? 0, 'dropped by capture'],

@@ -1,5 +1,6 @@
 // The keys and gestures, on `?`.
 
+import { CHOICES } from './codec-choice.js';
 import { element, iconButton } from './element.js';
 
 /** @type {readonly [string[], string][]} */
@@ -9,8 +10,11 @@ const KEYS = [
   [['Esc'], 'back to the wall'],
   [['s'], 'all tiles in step: at the same instant'],
   [['Space'], 'freeze all tiles; again: live'],
-  [['←', '→'], 'while frozen: a frame back, a frame on'],
+  [['←', '→'], 'while frozen: a frame back, a frame on; with Shift a second'],
+  [['p'], 'save the picture'],
+  [['v'], 'save a clip: the last 30 seconds, or from where you dragged back to'],
   [['i'], 'details, and the journey of the picture'],
+  [['c'], 'H.264 or JPEG'],
   [['l'], 'make a tile large, or small again'],
   [['r'], 'rotate'],
   [['Shift', '← →'], 'move a tile; or drag it (on a touch screen after a long press)'],
@@ -18,8 +22,8 @@ const KEYS = [
   [['?'], 'this help'],
 ];
 
-/** @param {{ resetLayout: () => void }} actions */
-export function showHelp({ resetLayout }) {
+/** @param {{ resetLayout: () => void, codec: import('./codec-choice.js').CodecChoice, choose: (codec: import('./codec-choice.js').CodecChoice) => void }} actions */
+export function showHelp({ resetLayout, codec, choose }) {
   const rows = KEYS.flatMap(([keys, text]) => [
     element('dt', '', ...keys.map((key) => element('kbd', '', key))),
     element('dd', '', text),
@@ -34,6 +38,8 @@ export function showHelp({ resetLayout }) {
   dialog.append(
     element('header', '', element('h1', '', 'Keys and gestures'), iconButton('close', 'Close', () => dialog.close())),
     element('dl', '', ...rows),
+    codecField(codec, choose),
+    element('p', 'quiet', 'The line at the lower edge of a tile drags the wall back, up to 30 seconds.'),
     element('p', 'quiet', 'Enlarged, the wheel or two fingers zoom, a drag pans, a swipe turns to the next.'),
     element('p', 'quiet', 'For a screen on a wall add ', element('code', '', '?kiosk=1'), ' to the address.'),
     reset,
@@ -42,4 +48,17 @@ export function showHelp({ resetLayout }) {
   dialog.addEventListener('close', () => dialog.remove());
   document.body.append(dialog);
   dialog.showModal();
+}
+
+/** @param {import('./codec-choice.js').CodecChoice} chosen @param {(codec: import('./codec-choice.js').CodecChoice) => void} choose */
+function codecField(chosen, choose) {
+  const options = CHOICES.map(([choice, words]) => {
+    const field = element('input');
+    field.type = 'radio';
+    field.name = 'codec';
+    field.checked = choice === chosen;
+    field.addEventListener('change', () => choose(choice));
+    return element('label', '', field, words);
+  });
+  return element('fieldset', 'codecs', element('legend', '', 'Pictures come as'), ...options);
 }

@@ -1,16 +1,30 @@
-// The last seconds of every stream, encoded as they came: what a frozen wall steps through, and what a wall in step holds
-// back. An *instant* is a time of capture by the relay's clock, in microseconds. Pure.
+// The last seconds of every stream, encoded as they came: what is stepped through, dragged back to and saved, and what a
+// wall in step holds back. An *instant* is a time of capture by the relay's clock, in microseconds. Pure.
 
 /**
- * The bounds: of each stream the last 2 s before what it shows, at most 256 frames (2 s at 120 a second), and 32 MiB for
- * the whole wall (2 s at 128 Mbit/s). What has been shown is given up first, the oldest of the wall before all others; a
- * frame for which there is no room even then is not taken.
+ * The bounds: of each stream the last 30 s before what it shows, at most 3600 frames (30 s at 120 a second), and so many
+ * bytes for the whole wall. What has been shown is given up first, the oldest of the wall before all others, and deltas
+ * with their keyframe, without which they are nothing; a frame for which there is no room even then is not taken.
  */
-export const SPAN = 2_000_000;
-const MOST_FRAMES = 256;
-const MOST_BYTES = 32 * 2 ** 20;
+export const SPAN = 30_000_000;
+const MOST_FRAMES = 3600;
+const MEBI = 2 ** 20;
+/** Between frames further apart than this the viewer looked elsewhere, or held the wall: a clip does not go across. */
+const GAP = 5_000_000;
 
-/** @typedef {{ frame: { capturedAt: number, payload: { byteLength: number } } }} Kept */
+/**
+ * How many bytes of pictures a machine is asked to remember: 192 MiB are 30 s of 25 streams at 2 Mbit/s.
+ * @param {number | undefined} memory in GiB, as browsers tell it; some do not
+ */
+export function mostBytes(memory) {
+  if (memory === undefined) return 96 * MEBI;
+  return memory >= 4 ? 192 * MEBI : 64 * MEBI;
+}
+
+/**
+ * @typedef {{ frame: { capturedAt: number, keyframe: boolean, codec: string, rendition: number,
+ *   payload: { byteLength: number } }, gop: { letGo: () => void } | null, place: number }} Kept
+ */
 
 /** @template {Kept} T */
 export class History {
@@ -19,7 +33,7 @@ export class History {
   #bytes = 0;
 
   /** @param {{ bytes?: number, frames?: number }} [most] */
-  constructor({ bytes = MOST_BYTES, frames = MOST_FRAMES } = {}) {
+  constructor({ bytes = mostBytes(undefined), frames = MOST_FRAMES } = {}) {
     this.most = { bytes, frames };
   }
 
@@ -29,14 +43,17 @@ export class History {
 
   /**
    * @param {number} id @param {T} kept @param {number} instant what the wall shows; later frames are still to be shown
-   * @returns {boolean} whether there was room for it
+   * @returns {boolean} whether it was taken: there was room for it, and it can be decoded
    */
   add(id, kept, instant) {
     const list = this.#streams.get(id) ?? [];
     this.#forgetOld(list, Math.min(instant, kept.frame.capturedAt));
+    if (!follows(kept, list.at(-1))) return false;
     const size = kept.frame.payload.byteLength;
     if (list.length >= this.most.frames && !this.#shift(list, instant)) return false;
     while (this.#bytes + size > this.most.bytes) if (!this.#shift(this.#oldest(), instant)) return false;
+    // What was given up may have been its own keyframe.
+    if (!follows(kept, list.at(-1))) return false;
     list.push(kept);
     this.#bytes += size;
     this.#streams.set(id, list);
@@ -54,8 +71,11 @@ export class History {
    */
   at(id, instant) {
     const list = this.#streams.get(id) ?? [];
-    const old = list.filter(({ frame }) => frame.capturedAt <= instant);
-    return old.at(-1) ?? list[0] ?? null;
+    for (let at = list.length - 1; at > 0; at -= 1) {
+      const kept = list[at];
+      if (kept && kept.frame.capturedAt <= instant) return kept;
+    }
+    return list[0] ?? null;
   }
 
   /**
@@ -73,6 +93,34 @@ export class History {
     return found;
   }
 
+  /** The newest frame of a stream. @param {number} id @returns {T | null} */
+  newest(id) {
+    return this.#streams.get(id)?.at(-1) ?? null;
+  }
+
+  /** The oldest instant of a stream. @param {number} id @returns {number | null} */
+  beginning(id) {
+    return this.#streams.get(id)?.[0]?.frame.capturedAt ?? null;
+  }
+
+  /**
+   * What can be saved of a stream in one piece: the frames of one rendition without a gap, from the keyframe at or before
+   * an instant to the newest.
+   * @param {number} id @param {number} from @returns {T[]}
+   */
+  since(id, from) {
+    const list = this.#streams.get(id) ?? [];
+    let first = list.length;
+    for (let at = list.length - 1; at >= 0; at -= 1) {
+      const [kept, after] = [list[at], list[at + 1]];
+      if (!kept || (after && !isOfOnePiece(kept.frame, after.frame))) break;
+      if (!kept.frame.keyframe) continue;
+      first = at;
+      if (kept.frame.capturedAt <= from) break;
+    }
+    return list.slice(first);
+  }
+
   /** @param {number} id */
   forget(id) {
     const list = this.#streams.get(id) ?? [];
@@ -85,15 +133,20 @@ export class History {
    * @param {T[]} list @param {number} instant
    */
   #forgetOld(list, instant) {
-    while (list[1] && list[1].frame.capturedAt <= instant - SPAN) this.#shift(list, Infinity);
+    for (;;) {
+      const next = list[keyframeAfter(list)];
+      if (!next || next.frame.capturedAt > instant - SPAN) return;
+      this.#shift(list, Infinity);
+    }
   }
 
-  /** Gives up the oldest frame of a list, unless it is still to be shown. @param {T[]} list @param {number} instant */
+  /** Gives up the oldest keyframe of a list and its deltas, unless one is still to be shown. @param {T[]} list @param {number} instant */
   #shift(list, instant) {
-    const [oldest] = list;
-    if (!oldest || oldest.frame.capturedAt > instant) return false;
-    list.shift();
-    this.#bytes -= oldest.frame.payload.byteLength;
+    const end = keyframeAfter(list);
+    const last = list[end - 1];
+    if (!last || last.frame.capturedAt > instant) return false;
+    for (const { frame } of list.splice(0, end)) this.#bytes -= frame.payload.byteLength;
+    last.gop?.letGo();
     return true;
   }
 
@@ -107,4 +160,21 @@ export class History {
     }
     return oldest;
   }
+}
+
+/** Where the second keyframe of a list is, or its end. @param {readonly Kept[]} list */
+function keyframeAfter(list) {
+  const found = list.findIndex(({ frame }, at) => at > 0 && frame.keyframe);
+  return found === -1 ? list.length : found;
+}
+
+/** A delta is of use only right after its predecessor. @param {Kept} kept @param {Kept | undefined} before */
+function follows({ frame, gop, place }, before) {
+  return frame.keyframe || (before !== undefined && gop !== null && before.gop === gop && before.place === place - 1);
+}
+
+/** @param {Kept['frame']} one @param {Kept['frame']} next */
+function isOfOnePiece(one, next) {
+  const apart = next.capturedAt - one.capturedAt;
+  return one.codec === next.codec && one.rendition === next.rendition && apart >= 0 && apart < GAP;
 }

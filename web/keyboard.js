@@ -12,7 +12,7 @@ const ARROWS = {
   ArrowDown: { x: 0, y: 1 },
 };
 
-/** @param {Wall} wall @param {{ help: () => void, fullscreen: () => void, instant: import('./instant.js').Instant }} actions */
+/** @param {Wall} wall @param {{ help: () => void, fullscreen: () => void, codec: () => void, instant: import('./instant.js').Instant }} actions */
 export function enableKeyboard(wall, actions) {
   /** @type {Readonly<Record<string, () => void>>} */
   const keys = {
@@ -21,6 +21,9 @@ export function enableKeyboard(wall, actions) {
     f: actions.fullscreen,
     r: () => withTile(wall, (tile) => wall.rotate(tile)),
     l: () => withTile(wall, (tile) => wall.resize(tile)),
+    p: () => withTile(wall, (tile) => wall.save(tile, 'picture')),
+    v: () => withTile(wall, (tile) => wall.save(tile, 'clip')),
+    c: actions.codec,
     '?': actions.help,
     s: () => actions.instant.toggleStep(),
     ' ': () => actions.instant.toggleFreeze(),
@@ -28,10 +31,10 @@ export function enableKeyboard(wall, actions) {
   addEventListener('keydown', (event) => {
     if (isForOthers(event)) return;
     const arrow = ARROWS[event.key];
-    const by = !event.shiftKey && actions.instant.frozen ? (arrow?.x ?? 0) : 0;
+    const by = actions.instant.frozen ? (arrow?.x ?? 0) : 0;
     if (by !== 0) {
       event.preventDefault();
-      actions.instant.step(by);
+      actions.instant.step(by, event.shiftKey ? 'second' : 'frame');
       return;
     }
     const act = arrow ? () => pressArrow(wall, arrow, event.shiftKey) : keys[event.key];

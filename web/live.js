@@ -5,7 +5,10 @@
 /** @typedef {import('./worker.js').ToWorker} ToWorker */
 /** @typedef {import('./worker.js').FromWorker} FromWorker */
 
+/** @typedef {import('./codec-choice.js').CodecChoice} CodecChoice */
+
 const TOKEN = 'fanlight.token';
+const CODEC = 'fanlight.codec';
 
 /** Whether frames are painted in the worker, or handed to this thread by a browser that cannot. */
 export const paintsInWorker = 'transferControlToOffscreen' in HTMLCanvasElement.prototype;
@@ -17,6 +20,8 @@ export const worker = new Worker(new URL('worker.js', import.meta.url), { type: 
 /** @type {Map<string, number>} */
 const ids = new Map();
 let lastId = 0;
+/** Where nothing can be remembered, it holds for this tab. @type {CodecChoice | null} */
+let codecHere = null;
 let token = takeToken();
 
 /** What the worker said before there was a page to hear it. @type {FromWorker[]} */
@@ -81,7 +86,29 @@ export function wholeWindow() {
 
 function openLink() {
   const addresses = { socket: socketAddress(), probe: address('api/streams').href };
-  tell({ type: 'open', screen: wholeWindow(), addresses });
+  tell({ type: 'open', screen: wholeWindow(), addresses, codec: chosenCodec() });
+}
+
+/** What frames are to be encoded as. @returns {CodecChoice} */
+export function chosenCodec() {
+  if (codecHere) return codecHere;
+  try {
+    const kept = localStorage.getItem(CODEC);
+    return kept === 'jpeg' || kept === 'h264' ? kept : 'auto';
+  } catch {
+    return 'auto';
+  }
+}
+
+/** @param {CodecChoice} codec */
+export function chooseCodec(codec) {
+  codecHere = codec;
+  try {
+    localStorage.setItem(CODEC, codec);
+  } catch {
+    // Forbidden by the browser, or full.
+  }
+  tell({ type: 'codec', codec });
 }
 
 function socketAddress() {

@@ -57,6 +57,7 @@ function receive(message) {
   else if (message.type === 'painted') painted(message);
   else if (message.type === 'journey') wall.byId(message.id)?.travelled(message.passage);
   else if (message.type === 'bitmap') wall.byId(message.id)?.paint(message.bitmap);
+  else if (message.type === 'saved') void save(message);
   else if (message.type === 'stats') takeStats(message);
 }
 
@@ -113,6 +114,13 @@ function painted({ id, width, height, stats }) {
   if (tile.aspect !== before) wall.arrange();
   render();
   loadControls();
+}
+
+/** @param {Extract<FromWorker, { type: 'saved' }>} message */
+async function save({ id, saved }) {
+  const tile = wall.byId(id);
+  const { save } = await import('./saving.js');
+  if (tile) controls?.tellOnce(await save(tile, saved, ahead));
 }
 
 /** @param {Extract<FromWorker, { type: 'stats' }>} message */

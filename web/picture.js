@@ -1,14 +1,18 @@
-// One subscription's pictures, in the worker: decode (at most two at a time, newest wins), paint, count.
+// One subscription's pictures, in the worker: decode (newest wins), paint, count.
 // Every frame that comes is shown, accepted or given up, and said to be done with, once.
 
 import { median, staleAfter } from './age.js';
+import { Decoders } from './decoders.js';
 import { Freezes } from './freezes.js';
+import { Gop } from './gop.js';
 import { Ledger } from './ledger.js';
 import { Rate } from './rate.js';
 
 /** @typedef {import('./protocol.js').Frame} Frame */
 /** @typedef {import('./protocol.js').Journey} Journey */
+/** @typedef {import('./protocol.js').Codec} Codec */
 /** @typedef {{ width: number, height: number }} Size */
+/** A decoded picture. Whoever has it last closes it. @typedef {ImageBitmap | VideoFrame} Image */
 
 /**
  * A frame that came.
@@ -18,6 +22,18 @@ import { Rate } from './rate.js';
  * @property {number} arrivedAt
  * @property {boolean} first after `watch` or `track`: the newest that the relay held, of whatever age
  * @property {Journey | null} journey
+ * @property {Gop | null} gop that it belongs to; `null`: it stands alone, or its predecessor did not come
+ * @property {number} place within its GOP
+ */
+
+/**
+ * What makes pictures of one codec's frames. One that was newer came out first: `null`.
+ * @typedef {object} Decoder
+ * @property {(inFlight: number) => boolean} takes whether a frame should be given to it now
+ * @property {(arrival: Arrival) => Arrival[] | null} path what it has to decode to show this one; `null`: it cannot
+ * @property {(path: readonly Arrival[], alone: boolean) => Promise<Image | null>} decode the last of them; `alone`:
+ *   nothing will come after it
+ * @property {() => void} close
  */
 
 /**
@@ -42,24 +58,22 @@ import { Rate } from './rate.js';
  * @property {number} broken could not be decoded
  * @property {number} capturedAt of the frame on the screen, in microseconds of the relay's clock; 0: there is none
  * @property {number} rendition of the frame on the screen: index in the `track` message
+ * @property {Codec | ''} codec of the frame on the screen
+ * @property {boolean} incapable its H.264 could not be decoded, again and again
  * @property {number} busy the share of time in which something was being decoded, over the last two seconds
  * @property {import('./freezes.js').FreezeCount} freezes
  */
 
 /**
- * @typedef {object} World times in milliseconds
- * @property {() => number} now
- * @property {(blob: Blob) => Promise<ImageBitmap>} decode
+ * @typedef {object} Surroundings times in milliseconds
  * @property {() => number | null} offset
  * @property {(size: Size) => void} onPaint
  * @property {(sequence: bigint) => void} [onDone] this and all frames before it are done with
  * @property {(way: Travelled) => void} [onTravelled] a frame whose journey is known was painted
  * @property {(frame: Frame) => number} [early] for how long a decoded frame has to wait before it is painted
- * @property {(time: number) => Promise<void>} [pass]
  */
+/** @typedef {import('./decoders.js').World & Surroundings} World */
 
-/** One to decode while another is being painted; more would only make pictures older. */
-const MOST_IN_FLIGHT = 2;
 const AGES = 15;
 /** Decoding is begun so much earlier than it usually takes, in share and in milliseconds, and at most so early. */
 const LEAD_SHARE = 1.25;
@@ -67,12 +81,28 @@ const LEAD_MORE = 5;
 const LONGEST_LEAD = 100;
 /** The first interval says little: the newest frame held came at once, the next when it was made. */
 const LONGEST_FIRST_INTERVAL = 400;
+/** A decoder that is so far behind does not catch up with this GOP. */
+const TOO_FAR_BEHIND = 500;
+/** Frames that come so much faster than they were taken are sent to catch up, and only the last of them is seen. */
+const CATCHING_UP = 0.1;
+/** After another track began: so long what is older than the picture on the screen only leads up to what is newer. */
+const LEADS_UP = 1000;
 
 export class Picture {
-  /** Where to paint; until there is one the newest picture is kept. @type {((bitmap: ImageBitmap) => void) | null} */
+  /** Where to paint; until there is one the newest picture is kept. @type {((image: Image) => void) | null} */
   #paint = null;
-  /** @type {ImageBitmap | null} */
+  /** @type {Image | null} */
   #kept = null;
+  /** What the next delta belongs to. @type {Gop | null} */
+  #gop = null;
+  /** Of it nothing more is shown: the decoder was too slow. @type {Gop | null} */
+  #skipped = null;
+  #trackSince = -Infinity;
+  /** When the relay sent the first frame of this track, in microseconds of its clock. */
+  #trackSentAt = 0;
+  #newestOrder = 0;
+  /** Since when frames have been waiting for the decoder. @type {number | null} */
+  #waitingSince = null;
   /** @type {{ arrival: Arrival, request: number, held: number } | null} */
   #next = null;
   #inFlight = 0;
@@ -92,7 +122,7 @@ export class Picture {
   /** @type {bigint | null} */
   #lastSequence = null;
   #lastArrival = 0;
-  /** @type {{ sequence: bigint, capturedAt: number, rendition: number } | null} */
+  /** @type {Frame | null} */
   #shown = null;
   /** @type {number[]} */
   #ages = [];
@@ -109,9 +139,10 @@ export class Picture {
   constructor(id, world) {
     this.id = id;
     this.world = world;
+    this.decoders = new Decoders(world, () => this.#decodeNext());
   }
 
-  /** @param {(bitmap: ImageBitmap) => void} paint */
+  /** @param {(image: Image) => void} paint */
   paintWith(paint) {
     this.#paint = paint;
     const kept = this.#kept;
@@ -123,6 +154,7 @@ export class Picture {
   restartCount() {
     this.#lastSequence = null;
     this.#ledger.clear();
+    this.#trackSince = this.world.now();
   }
 
   /** Asked for after a pause, or on a new socket: what is on the screen proves nothing until something new comes. */
@@ -147,7 +179,7 @@ export class Picture {
     if (!this.#shown) return;
     if (!frozen) this.#painted = 0;
     if (this.#next) this.giveUp(this.#next.arrival);
-    this.#next = null;
+    this.#next = this.#waitingSince = null;
     this.#paintedRequest = this.#requests;
   }
 
@@ -164,17 +196,26 @@ export class Picture {
     const now = this.world.now();
     this.#bits.add(frame.payload.byteLength * 8, now);
     const first = this.#lastSequence === null;
+    if (first) this.#trackSentAt = frame.sentAt;
     this.#count(frame.sequence, now);
     this.#arrivals += 1;
     this.#ledger.came(this.#arrivals, frame.sequence);
     const journey = this.#journey?.sequence === Number(frame.sequence) ? this.#journey : null;
     this.#journey = null;
-    return { frame, order: this.#arrivals, arrivedAt: now, first, journey };
+    const arrival = { frame, order: this.#arrivals, arrivedAt: now, first, journey, gop: null, place: 0 };
+    if (frame.codec === 'h264') this.#group(arrival);
+    return arrival;
   }
 
   /** As soon as it is decoded. @param {Arrival} arrival @param {number} [held] for how long it waited on purpose */
   show(arrival, held = 0) {
+    if (!this.#frozen && (arrival.order < this.#newestOrder || (arrival.gop && arrival.gop === this.#skipped))) {
+      this.giveUp(arrival);
+      return;
+    }
+    this.#newestOrder = Math.max(arrival.order, this.#newestOrder);
     if (this.#next) this.giveUp(this.#next.arrival);
+    this.#waitingSince ??= this.world.now();
     this.#requests += 1;
     this.#next = { arrival, request: this.#requests, held };
     this.#decodeNext();
@@ -188,7 +229,7 @@ export class Picture {
 
   /** It will not be shown. @param {Arrival} arrival */
   giveUp(arrival) {
-    this.#dropped += 1;
+    this.#countDropped(arrival);
     this.accept(arrival);
   }
 
@@ -205,6 +246,11 @@ export class Picture {
   /** When the picture on the screen was taken, in microseconds of the relay's clock; `null`: there is none. */
   get capturedAt() {
     return this.#shown?.capturedAt ?? null;
+  }
+
+  /** What is on the screen, encoded. */
+  get shown() {
+    return this.#shown;
   }
 
   /** @param {number} now @returns {PictureStats} */
@@ -226,9 +272,16 @@ export class Picture {
       broken: this.#broken,
       capturedAt: this.#shown?.capturedAt ?? 0,
       rendition: this.#shown?.rendition ?? 0,
+      codec: this.#shown?.codec ?? '',
+      incapable: this.decoders.incapable,
       busy: Math.min(1, this.#busy.perSecond(now) / 1000),
       freezes: this.#freezes.counted(now),
     };
+  }
+
+  /** No longer asked for: decoders hold memory, and some machines have few. */
+  rest() {
+    if (!this.#frozen) this.decoders.close();
   }
 
   /** Lets go of everything that holds memory. */
@@ -238,6 +291,20 @@ export class Picture {
     this.#kept?.close();
     this.#kept = null;
     this.#paintedRequest = Infinity;
+    this.#gop = null;
+    this.decoders.close();
+  }
+
+  /** A keyframe begins a GOP; a delta belongs to it where its predecessor does. @param {Arrival} arrival */
+  #group(arrival) {
+    if (arrival.frame.keyframe) this.#gop = new Gop();
+    else if (!this.#gop?.isFollowedBy(arrival.frame)) this.#gop = null;
+    this.#gop?.add(arrival);
+  }
+
+  /** What is sent only to lead up to the first live picture is nothing that anybody misses. @param {Arrival} arrival */
+  #countDropped({ gop, frame }) {
+    if (!gop || frame.capturedAt >= this.#trackSentAt) this.#dropped += 1;
   }
 
   /** @param {bigint} sequence @param {number} now */
@@ -269,30 +336,57 @@ export class Picture {
 
   #decodeNext() {
     const next = this.#next;
-    if (!next || this.#inFlight >= MOST_IN_FLIGHT) return;
+    if (!next) return;
+    const decoder = this.decoders.of(next.arrival.frame.codec);
+    if (decoder && !decoder.takes(this.#inFlight)) return;
     this.#next = null;
+    const path = decoder?.path(next.arrival) ?? null;
+    const waited = this.world.now() - (this.#waitingSince ?? Infinity);
+    this.#waitingSince = null;
+    if (!decoder || !path) this.#miss(next.arrival);
+    else if (this.#isTooFarBehind(path, waited)) this.#skip(next.arrival);
+    else this.#begin(decoder, path, next);
+  }
+
+  /** @param {Decoder} decoder @param {Arrival[]} path @param {{ arrival: Arrival, request: number, held: number }} next */
+  #begin(decoder, path, next) {
     this.#inFlight += 1;
-    void this.#decode(next).finally(() => {
+    void this.#decode(decoder, path, next).finally(() => {
       this.#inFlight -= 1;
       this.accept(next.arrival);
       this.#decodeNext();
     });
   }
 
-  /** @param {{ arrival: Arrival, request: number, held: number }} next */
-  async #decode({ arrival, request, held }) {
-    const { frame, arrivedAt, journey } = arrival;
+  /** A decoder that never has time would show ever older pictures until its GOP ends. @param {Arrival[]} path @param {number} waited */
+  #isTooFarBehind(path, waited) {
+    return !this.#frozen && waited > TOO_FAR_BEHIND && path.length > 1 && path[0]?.frame.keyframe === false;
+  }
+
+  /** Until the next keyframe nothing is shown. @param {Arrival} arrival */
+  #skip(arrival) {
+    this.#skipped = arrival.gop;
+    this.giveUp(arrival);
+  }
+
+  /** It cannot be shown, nor what depends on it. @param {Arrival} arrival */
+  #miss(arrival) {
+    this.giveUp(arrival);
+    if (!this.#frozen) this.decoders.needKeyframe();
+  }
+
+  /** @param {Decoder} decoder @param {Arrival[]} path @param {{ arrival: Arrival, request: number, held: number }} next */
+  async #decode(decoder, path, { arrival, request, held }) {
+    const { arrivedAt, journey } = arrival;
     const startedAt = this.world.now();
     try {
       this.#work(1);
-      const bitmap = await this.world
-        .decode(new Blob([frame.payload], { type: 'image/jpeg' }))
-        .finally(() => this.#work(-1));
+      const image = await decoder.decode(path, this.#frozen).finally(() => this.#work(-1));
       const decodedAt = this.world.now();
-      this.#measureDecoding(decodedAt - startedAt);
-      const early = this.world.early?.(frame) ?? 0;
+      if (path.length === 1) this.#measureDecoding(decodedAt - startedAt);
+      const early = this.world.early?.(arrival.frame) ?? 0;
       if (early > 0) await this.world.pass?.(early);
-      if (!this.#decoded(bitmap, frame, request) || !journey) return;
+      if (!this.#decoded(image, arrival, request, held > 0 || early > 0) || !journey) return;
       const waited = this.world.now() - decodedAt;
       this.world.onTravelled?.({ journey, arrivedAt, held: held + (early > 0 ? waited : 0), decodedAt: decodedAt - held });
     } catch {
@@ -317,35 +411,66 @@ export class Picture {
     this.#decodeTime = this.#decodeTime === 0 ? time : this.#decodeTime * 0.9 + time * 0.1;
   }
 
-  /** @param {ImageBitmap} bitmap @param {Frame} frame @param {number} request @returns {boolean} whether it was painted */
-  #decoded(bitmap, frame, request) {
-    if (request <= this.#paintedRequest) {
-      this.#dropped += 1;
-      bitmap.close();
+  /**
+   * @param {Image | null} image @param {Arrival} arrival @param {number} request @param {boolean} held
+   * @returns {boolean} whether it was painted
+   */
+  #decoded(image, arrival, request, held) {
+    const late = request <= this.#paintedRequest;
+    if (!image || late || (!held && this.#leadsUp(arrival, request))) {
+      this.#countDropped(arrival);
+      image?.close();
       return false;
     }
     this.#paintedRequest = request;
-    const now = this.world.now();
-    this.#shown = { sequence: frame.sequence, capturedAt: frame.capturedAt, rendition: frame.rendition };
-    this.#paintedAt = now;
     this.#painted += 1;
+    this.#note(arrival.frame);
+    this.#show(image);
+    return true;
+  }
+
+  /** Whether a picture is decoded only for what comes after it. @param {Arrival} arrival @param {number} request */
+  #leadsUp(arrival, request) {
+    if (this.#frozen || !arrival.gop) return false;
+    if (this.#isOlder(arrival.frame) && arrival.arrivedAt - this.#trackSince < LEADS_UP) return true;
+    const after = this.#requests > request ? arrival.gop.after(arrival) : null;
+    if (!after) return false;
+    const taken = (after.frame.capturedAt - arrival.frame.capturedAt) / 1000;
+    return after.arrivedAt - arrival.arrivedAt < CATCHING_UP * taken;
+  }
+
+  /** Whether a frame shows nothing newer than what is on the screen. @param {Frame} frame */
+  #isOlder({ capturedAt }) {
+    return this.#shown !== null && capturedAt <= this.#shown.capturedAt;
+  }
+
+  /** This frame is on the screen from now on. @param {Frame} frame */
+  #note(frame) {
+    const now = this.world.now();
+    if (this.#shown && this.#shown.codec !== frame.codec && !this.#frozen) this.decoders.letGoOf(this.#shown.codec);
+    this.#shown = frame;
+    this.#paintedAt = now;
     if (!this.#frozen) this.#freezes.shown(now);
     const age = this.#age();
     if (age !== null) this.#ages = [...this.#ages.slice(1 - AGES), age];
     this.#frames.add(1, now);
-    this.#show(bitmap);
-    return true;
   }
 
-  /** @param {ImageBitmap} bitmap */
-  #show(bitmap) {
+  /** @param {Image} image */
+  #show(image) {
     if (!this.#paint) {
       this.#kept?.close();
-      this.#kept = bitmap;
+      this.#kept = image;
       return;
     }
-    const size = { width: bitmap.width, height: bitmap.height };
-    this.#paint(bitmap);
+    const size = sizeOf(image);
+    this.#paint(image);
     this.world.onPaint(size);
   }
+}
+
+/** @param {Image} image @returns {Size} */
+export function sizeOf(image) {
+  if ('displayWidth' in image) return { width: image.displayWidth, height: image.displayHeight };
+  return { width: image.width, height: image.height };
 }

@@ -70,7 +70,8 @@ export const FRAME_HEADER_LENGTH = 32;
 /** As many subscriptions as a relay allows on one socket; the page lists no more streams than that. */
 export const MOST_STREAMS = 256;
 const MOST_LISTENING = 64;
-const MOST_TRACKS = 8;
+/** Eight renditions, each in two codecs. */
+const MOST_TRACKS = 16;
 /** A reason is at most 200 bytes; an endpoint or an error message may be somewhat longer. */
 const LONGEST_TEXT = 500;
 const STREAM_NAME = /^[a-z0-9][a-z0-9_-]{0,63}$/;

@@ -20,6 +20,7 @@ import { areOfOneShape } from './sizes.js';
  * @property {(tile: Tile) => void} resize
  * @property {(tile: Tile) => void} info
  * @property {() => void} freeze
+ * @property {(tile: Tile, what: 'picture' | 'clip') => void} save
  */
 
 /** So many journeys, one a second, make one calm picture. */
@@ -108,10 +109,19 @@ export class Tile {
       'tools',
       back,
       freeze,
+      this.#saveButton('picture', 'Save the picture', actions),
+      this.#saveButton('clip', 'Save a clip', actions),
       iconButton('info', 'Details', () => actions.info(this)),
       iconButton('rotate', 'Rotate', () => actions.rotate(this)),
       this.resizeButton,
     );
+  }
+
+  /** @param {'picture' | 'clip'} what @param {string} label @param {TileActions} actions */
+  #saveButton(what, label, actions) {
+    const button = iconButton(what, label, () => actions.save(this, what));
+    button.classList.add('save');
+    return button;
   }
 
   #connectCanvas() {
@@ -256,7 +266,8 @@ export class Tile {
 
   /** Frames a second as the source makes them; 0 while unknown. Measured, so at first it is too low. */
   get #fps() {
-    const listed = this.info?.tracks.find(({ rendition }) => rendition === this.track?.rendition);
+    const { track } = this;
+    const listed = this.info?.tracks.find(({ rendition, codec }) => rendition === track?.rendition && codec === track.codec);
     return Math.max(listed?.fps ?? 0, this.track?.fps ?? 0);
   }
 
@@ -267,7 +278,7 @@ export class Tile {
       setText(this.age, '');
       return;
     }
-    const { calmAge, age, sequence, capturedAt } = this.stats;
+    const { calmAge, age, sequence, capturedAt, codec } = this.stats;
     const exact = shownAge({ ...picture, ageAtPaint: age }, now);
     const calm = shownAge({ ...picture, ageAtPaint: calmAge ?? age }, now);
     const live = this.condition.state === 'live';
@@ -276,6 +287,7 @@ export class Tile {
     setAttribute(this.element, 'data-age', exact.toFixed(1));
     setAttribute(this.element, 'data-sequence', sequence);
     setAttribute(this.element, 'data-captured', String(capturedAt));
+    setAttribute(this.element, 'data-codec', codec);
   }
 
   /** They would be of yesterday when somebody looks again. */

@@ -6,22 +6,22 @@
 // `Picture.lead`, at most two of each tile.
 
 import { CommonAge } from './common-age.js';
-import { History, SPAN } from './history.js';
+import { History, mostBytes, SPAN } from './history.js';
 
 /** @typedef {import('./picture.js').Picture} Picture */
 /** @typedef {import('./picture.js').Arrival} Arrival */
 
 /**
- * What the page is told. `behind`: how old everything is, in milliseconds. `at`: the instant at which it is frozen, in
- * microseconds of the relay's clock.
- * @typedef {{ inStep: boolean, frozen: boolean, behind: number | null, at: number | null }} Mode
+ * What the page is told. `behind`: how old everything is, in milliseconds. `at`: the instant that is looked at, in
+ * microseconds of the relay's clock; `back`: how long that is before the one at which it was frozen, in seconds.
+ * @typedef {{ inStep: boolean, frozen: boolean, behind: number | null, at: number | null, back: number }} Mode
  */
 
 export class Together {
   inStep = false;
   frozen = false;
   /** @type {History<Arrival>} */
-  #history = new History();
+  #history;
   #common = new CommonAge();
   /** What waits until it is due, and how to call that off. @type {Map<Arrival, { picture: Picture, cancel: () => void }>} */
   #waiting = new Map();
@@ -36,16 +36,18 @@ export class Together {
 
   /**
    * @param {{ now: () => number, offset: () => number | null, after: (time: number, act: () => void) => () => void,
-   *   pictures: ReadonlyMap<number, Picture> }} world times in milliseconds
+   *   pictures: ReadonlyMap<number, Picture>, memory?: number }} world times in milliseconds; `memory` in GiB
    */
   constructor(world) {
     this.world = world;
+    this.#history = new History({ bytes: mostBytes(world.memory) });
   }
 
   /** @returns {Mode} */
   get mode() {
     const { inStep, frozen } = this;
-    return { inStep, frozen, behind: inStep ? this.#common.age : null, at: frozen ? this.#cursor : null };
+    const back = Math.max(0, (this.#frozenAt ?? 0) - (this.#cursor ?? 0)) / 1e6;
+    return { inStep, frozen, behind: inStep ? this.#common.age : null, at: frozen ? this.#cursor : null, back };
   }
 
   /** Whether a tile is too late to be in step with the others. @param {number} id */
@@ -97,6 +99,36 @@ export class Together {
     for (const id of this.#history.ids) this.#showAt(id, instant);
   }
 
+  /** By so many seconds on or back. @param {number} seconds */
+  jump(seconds) {
+    if (this.#cursor !== null && this.#frozenAt !== null) this.seek((this.#frozenAt - this.#cursor) / 1e6 - seconds);
+  }
+
+  /**
+   * To what was so many seconds before the moment at which it was frozen. While a tile is dragged it goes ahead alone, so
+   * that it follows the finger; the others come when that is done.
+   * @param {number} back in seconds @param {number | null} [id] the tile that is dragged
+   */
+  seek(back, id = null) {
+    if (this.#frozenAt === null) return;
+    const ids = id === null ? [...this.#history.ids] : [id];
+    const begun = ids.map((id) => this.#history.beginning(id) ?? Infinity);
+    const instant = Math.min(this.#frozenAt, Math.max(Math.min(...begun), this.#frozenAt - SPAN, this.#frozenAt - back * 1e6));
+    // Between two frames a step back would lead to the one that is shown already.
+    const shown = ids.map((id) => this.#history.at(id, instant)?.frame.capturedAt ?? -Infinity);
+    this.#cursor = Math.max(...shown.filter((at) => at <= instant), this.#frozenAt - SPAN);
+    for (const id of ids) this.#showAt(id, instant);
+  }
+
+  /**
+   * What can be saved of a tile: all there is, or from the instant that is looked at.
+   * @param {number} id
+   */
+  clip(id) {
+    const looksBack = this.#cursor !== null && this.#frozenAt !== null && this.#cursor < this.#frozenAt;
+    return this.#history.since(id, looksBack ? (this.#cursor ?? 0) : -Infinity);
+  }
+
   /** @param {number} id */
   forget(id) {
     for (const [arrival, { picture, cancel }] of this.#waiting) {
@@ -129,9 +161,18 @@ export class Together {
 
   /** @param {Picture} picture @param {Arrival} arrival */
   #keep(picture, arrival) {
-    // A frame for which there is no room is one less to show; those that wait already are older, and come first.
-    if (!this.#history.add(picture.id, arrival, this.#instant())) picture.giveUp(arrival);
+    const kept = this.#history.add(picture.id, arrival, this.#instant()) || this.#keepAll(picture.id, arrival);
+    // A frame for which there is no room is one less to show; those that wait already are older, and come first. A delta
+    // is needed all the same.
+    if (!kept && arrival.frame.keyframe) picture.giveUp(arrival);
     else this.#place(picture, arrival);
+  }
+
+  /** With all of its GOP, of which the history has nothing yet. @param {number} id @param {Arrival} arrival */
+  #keepAll(id, arrival) {
+    if (!arrival.gop || this.#history.newest(id)?.gop === arrival.gop) return false;
+    const path = arrival.gop.path(null, arrival) ?? [];
+    return path.length > 0 && path.every((each) => this.#history.add(id, each, this.#instant()));
   }
 
   /** @param {Picture} picture @param {Arrival} arrival */

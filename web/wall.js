@@ -1,6 +1,7 @@
 // The wall: all tiles, packed, one of them enlarged or none. Knows which tiles can be seen, and nothing of sockets.
 
 import { inOrder, loadLayout, machineStorage, moved, rotationOf, saveLayout, withoutLayout } from './layout-store.js';
+import { tell } from './live.js';
 import { contained, pack } from './packing.js';
 import { limitsOf } from './sizes.js';
 import { Tile } from './tile.js';
@@ -164,6 +165,11 @@ export class Wall {
     this.world.say(`${tile.name}: turned by ${rotation} degrees`);
   }
 
+  /** @param {Tile} tile @param {'picture' | 'clip'} what */
+  save(tile, what) {
+    tell({ type: 'save', id: tile.id, what });
+  }
+
   /** Details on this tile, or on all. @param {Tile} [tile] */
   inform(tile) {
     if (tile) tile.element.classList.toggle('informed');
@@ -204,6 +210,7 @@ export class Wall {
       resize: (self) => this.resize(self),
       info: (self) => this.inform(self),
       freeze: () => this.world.onFreeze(),
+      save: (self, what) => this.save(self, what),
     });
     tile.element.classList.toggle('informed', this.#informed);
     tile.frozen = this.#frozen;

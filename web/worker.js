@@ -3,26 +3,36 @@
 
 import { REPORTED_EVERY } from './age.js';
 import { Connection } from './connection.js';
-import { Picture } from './picture.js';
+import { Picture, sizeOf } from './picture.js';
 import { ackText } from './protocol.js';
 // What those two import, named here so that all are fetched in one go and not one after the other.
+import './annex-b.js';
 import './backoff.js';
 import './clock.js';
+import './decoders.js';
 import './freezes.js';
+import './gop.js';
+import './h264-decoder.js';
+import './jpeg-decoder.js';
 import './ledger.js';
 import './rate.js';
 
 /** @typedef {import('./connection.js').Addresses} Addresses */
 /** @typedef {{ stream: string, maxWidth: number, maxHeight: number }} Wish the size in pixels of the screen */
+/** @typedef {import('./codec-choice.js').CodecChoice} CodecChoice */
+/** @typedef {import('./picture.js').Image} Image */
 /**
  * What the page says to its worker.
- * @typedef {{ type: 'open', addresses: Addresses, screen: { maxWidth: number, maxHeight: number } }
+ * @typedef {{ type: 'open', addresses: Addresses, screen: { maxWidth: number, maxHeight: number }, codec: CodecChoice }
+ *   | { type: 'codec', codec: CodecChoice }
  *   | { type: 'watch', id: number, wish: Wish, again?: boolean }
  *   | { type: 'unwatch' | 'forget' | 'shown', id: number }
  *   | { type: 'canvas', id: number, canvas: OffscreenCanvas | null }
  *   | { type: 'inform', ids: number[] }
  *   | { type: 'mode', inStep: boolean, frozen: boolean }
- *   | { type: 'step', by: number }
+ *   | { type: 'step', by: number, unit: 'frame' | 'second' }
+ *   | { type: 'seek', back: number, id: number | null }
+ *   | { type: 'save', id: number, what: 'picture' | 'clip' }
  *   | { type: 'wake' }} ToWorker
  */
 /**
@@ -35,6 +45,7 @@ import './rate.js';
  *       stats: import('./picture.js').PictureStats }
  *   | { type: 'bitmap', id: number, bitmap: ImageBitmap }
  *   | { type: 'journey', id: number, passage: import('./journey.js').Passage }
+ *   | { type: 'saved', id: number, saved: import('./saving.js').Saved | null }
  *   | { type: 'stats', offset: number | null, rtt: number | null, malformed: number,
  *       mode: import('./together.js').Mode | null, leftOut: number[],
  *       pictures: import('./picture.js').PictureStats[] }} FromWorker
@@ -62,6 +73,12 @@ const sizes = new Map();
 /** @type {Map<number, number>} */
 const onTheirWay = new Map();
 
+/** What the viewer wants frames encoded as. @type {CodecChoice} */
+let codec = 'auto';
+/** Whether this browser decodes H.264 here: it does so only where nobody can listen in. */
+let decodesH264 = false;
+/** The streams that have it. @type {ReadonlySet<string>} */
+let haveH264 = new Set();
 /** The page's window, in pixels of the screen: no tile of a wall is larger. */
 let screen = { maxWidth: 1, maxHeight: 1 };
 /** Whose details are seen. @type {number[]} */
@@ -75,6 +92,11 @@ let mode = { inStep: false, frozen: false };
 let heardStreams = false;
 let clockTold = false;
 
+const platform = typeof VideoDecoder === 'undefined' ? undefined : { VideoDecoder, EncodedVideoChunk };
+/** Of the plainest and of the usual profile; what a stream really is stands in its keyframes. */
+const PROFILES = ['avc1.42E01F', 'avc1.64001F'];
+if (platform) void learnH264();
+
 const connection = new Connection({
   now,
   onOpen() {
@@ -86,7 +108,10 @@ const connection = new Connection({
   },
   onLink: (link) => tell({ type: 'link', link }),
   onMessage(message) {
-    if (message.type === 'streams') beginEarly(message.streams);
+    if (message.type === 'streams') {
+      noteH264(message.streams);
+      beginEarly(message.streams);
+    }
     if (message.type === 'journey') {
       pictures.get(message.id)?.expect(message);
       return;
@@ -109,7 +134,12 @@ const connection = new Connection({
 self.onmessage = (/** @type {MessageEvent<ToWorker>} */ { data }) => {
   if (data.type === 'open') {
     screen = data.screen;
+    codec = data.codec;
     connection.open(data.addresses);
+  } else if (data.type === 'codec') {
+    codec = data.codec;
+    for (const picture of pictures.values()) picture.decoders.forgive();
+    watchAgain();
   } else if (data.type === 'watch') begin(data.id, data.wish, data.again);
   else if (data.type === 'unwatch') end(data.id);
   else if (data.type === 'forget') forget(data.id);
@@ -119,7 +149,11 @@ self.onmessage = (/** @type {MessageEvent<ToWorker>} */ { data }) => {
   else if (data.type === 'mode') {
     mode = data;
     change();
-  } else if (data.type === 'step') together?.step(data.by);
+  } else if (data.type === 'step') data.unit === 'frame' ? together?.step(data.by) : together?.jump(data.by);
+  else if (data.type === 'seek') {
+    together?.seek(data.back, data.id);
+    tellStats();
+  } else if (data.type === 'save') data.what === 'clip' ? void saveClip(data.id) : savePicture(data.id);
   else if (data.type === 'wake') connection.wake();
 };
 
@@ -162,7 +196,7 @@ function askJourneys(ids) {
 function loadTogether() {
   loading ??= import('./together.js').then(
     ({ Together }) => {
-      together = new Together({ now, offset, after, pictures });
+      together = new Together({ now, offset, after, pictures, memory: deviceMemory() });
       change();
     },
     // The relay went away meanwhile: it is tried again.
@@ -173,6 +207,12 @@ function loadTogether() {
 function change() {
   together?.change(mode.inStep, mode.frozen);
   tellStats();
+}
+
+/** In GiB. Only some browsers tell, and only on secure pages. @returns {number | undefined} */
+function deviceMemory() {
+  const memory = Reflect.get(navigator, 'deviceMemory');
+  return typeof memory === 'number' ? memory : undefined;
 }
 
 /** The relay's clock less ours, in milliseconds. */
@@ -218,12 +258,38 @@ function sameWish(a, b) {
 /** @param {number} id @param {Wish} wish */
 function watch(id, { stream, maxWidth, maxHeight }) {
   const limits = { max_width: maxWidth, max_height: maxHeight };
-  connection.send({ type: 'watch', id, stream, rendition: 'auto', ack: true, ...limits });
+  connection.send({ type: 'watch', id, stream, rendition: 'auto', ack: true, ...limits, ...codecOf(id, stream) });
+}
+
+/** JPEG is what a relay sends to those who ask for nothing else. @param {number} id @param {string} stream */
+function codecOf(id, stream) {
+  if (codec === 'jpeg' || !decodesH264 || pictures.get(id)?.decoders.incapable) return {};
+  // A tile of a stream that has none must not stay dark.
+  return { codec: codec === 'h264' && haveH264.has(stream) ? 'h264' : 'auto' };
+}
+
+function watchAgain() {
+  for (const [id, wish] of wishes) watch(id, wish);
+}
+
+/** @param {readonly import('./protocol.js').StreamInfo[]} streams */
+function noteH264(streams) {
+  const having = streams.filter(({ tracks }) => tracks.some(({ codec }) => codec === 'h264'));
+  haveH264 = new Set(having.map(({ name }) => name));
+}
+
+/** Takes a browser about a millisecond, so that it is known before the socket is open. */
+async function learnH264() {
+  const known = PROFILES.map((codec) => VideoDecoder.isConfigSupported({ codec, optimizeForLatency: true }));
+  const supported = await Promise.all(known).catch(() => []);
+  decodesH264 = supported.length > 0 && supported.every((one) => one.supported === true);
+  if (decodesH264) watchAgain();
 }
 
 /** @param {number} id */
 function end(id) {
   if (wishes.delete(id)) connection.send({ type: 'unwatch', id });
+  pictures.get(id)?.rest();
 }
 
 /** @param {number} id */
@@ -236,6 +302,22 @@ function forget(id) {
   onTheirWay.delete(id);
 }
 
+/** What is on a tile, as it came. H.264 of one picture is none: the page takes it off the screen. @param {number} id */
+function savePicture(id) {
+  const frame = pictures.get(id)?.shown;
+  if (!frame) return;
+  const blob = frame.codec === 'jpeg' ? new Blob([frame.payload], { type: 'image/jpeg' }) : null;
+  tell({ type: 'saved', id, saved: { what: 'picture', blob, from: frame.capturedAt } });
+}
+
+/** @param {number} id */
+async function saveClip(id) {
+  const arrivals = together?.clip(id) ?? [];
+  const { makeClip } = await import('./clip.js');
+  const saved = await makeClip(arrivals.map(({ frame }) => frame)).catch(() => null);
+  tell({ type: 'saved', id, saved });
+}
+
 /** @param {number} id */
 function pictureOf(id) {
   const known = pictures.get(id);
@@ -245,6 +327,12 @@ function pictureOf(id) {
     now,
     offset,
     decode: (blob) => createImageBitmap(blob),
+    platform,
+    onLost: () => wishes.has(id) && connection.send({ type: 'keyframe', id }),
+    onIncapable() {
+      const wish = wishes.get(id);
+      if (wish) watch(id, wish);
+    },
     early: (frame) => together?.early(picture, frame) ?? 0,
     pass: (time) => new Promise((resolve) => setTimeout(resolve, time)),
     onPaint: (size) => painted(picture, size),
@@ -289,19 +377,37 @@ function onScreen(then) {
 /**
  * Paints on the tile's own canvas, or hands bitmaps to the page's thread where a browser has no OffscreenCanvas.
  * @param {number} id @param {OffscreenCanvas | null} canvas
- * @returns {(bitmap: ImageBitmap) => void}
+ * @returns {(image: Image) => void}
  */
 function painter(id, canvas) {
-  if (!canvas) return (bitmap) => handOver(id, bitmap);
-  const whole = canvas.getContext('bitmaprenderer');
-  if (whole) return (bitmap) => whole.transferFromImageBitmap(bitmap);
+  if (!canvas) return (image) => withBitmap(image, (bitmap) => handOver(id, bitmap));
+  /** @type {((image: Image) => void) | null} */
+  let paint = null;
+  // A canvas is of one kind for ever, and each codec has one that it is quicker with.
+  return (image) => (paint ??= painterOf(canvas, isVideo(image)))(image);
+}
+
+/** @param {OffscreenCanvas} canvas @param {boolean} video @returns {(image: Image) => void} */
+function painterOf(canvas, video) {
+  const whole = video ? null : canvas.getContext('bitmaprenderer');
+  if (whole) return (image) => withBitmap(image, (bitmap) => whole.transferFromImageBitmap(bitmap));
   const context = canvas.getContext('2d', { alpha: false });
-  return (bitmap) => {
-    if (canvas.width !== bitmap.width) canvas.width = bitmap.width;
-    if (canvas.height !== bitmap.height) canvas.height = bitmap.height;
-    context?.drawImage(bitmap, 0, 0);
-    bitmap.close();
+  return (image) => {
+    const { width, height } = sizeOf(image);
+    if (canvas.width !== width) canvas.width = width;
+    if (canvas.height !== height) canvas.height = height;
+    context?.drawImage(image, 0, 0, width, height);
+    image.close();
   };
+}
+
+/** @param {Image} image @returns {image is VideoFrame} */
+const isVideo = (image) => 'displayWidth' in image;
+
+/** @param {Image} image @param {(bitmap: ImageBitmap) => void} use */
+function withBitmap(image, use) {
+  if (!isVideo(image)) use(image);
+  else void createImageBitmap(image).then(use).finally(() => image.close());
 }
 
 /** @param {number} id @param {ImageBitmap} bitmap */

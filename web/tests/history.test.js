@@ -1,10 +1,21 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { History, SPAN } from '../history.js';
+import { History, mostBytes, SPAN } from '../history.js';
 
 const MS = 1000;
 /** @param {number} capturedAt milliseconds @param {number} [byteLength] */
-const frame = (capturedAt, byteLength = 10) => ({ frame: { capturedAt: capturedAt * MS, payload: { byteLength } } });
+const frame = (capturedAt, byteLength = 10) => kept(capturedAt, byteLength, null, 0);
+/** @param {number} capturedAt @param {number} byteLength @param {{ letGo: () => void } | null} gop @param {number} place */
+const kept = (capturedAt, byteLength, gop, place, rendition = 0) => ({
+  frame: { capturedAt: capturedAt * MS, keyframe: place === 0, codec: gop ? 'h264' : 'jpeg', rendition, payload: { byteLength } },
+  gop,
+  place,
+});
+/** A keyframe and deltas, a frame every 100 ms. @param {number} from milliseconds @param {number} length */
+function gop(from, length, byteLength = 10, rendition = 0) {
+  const one = { gone: false, letGo: () => (one.gone = true) };
+  return { one, frames: Array.from({ length }, (_, place) => kept(from + place * 100, byteLength, one, place, rendition)) };
+}
 /** @param {History<ReturnType<typeof frame>>} history @param {number} id @param {number} instant milliseconds */
 function timeAt(history, id, instant) {
   const kept = history.at(id, instant * MS);
@@ -33,12 +44,69 @@ test('a step goes by common time, to the next frame of any stream', () => {
   assert.equal(history.step(200 * MS, 1), null);
 });
 
-test('it reaches back two seconds, and to the frame shown at their beginning', () => {
+test('it reaches back thirty seconds, and to the frame shown at their beginning', () => {
   const history = new History();
-  for (let time = 0; time <= 10_000; time += 100) history.add(1, frame(time), Infinity);
-  assert.equal(timeAt(history, 1, 0), 10_000 - SPAN / MS);
-  for (const time of [0, 5_000, 10_000]) history.add(2, frame(time), Infinity);
-  assert.equal(timeAt(history, 2, 9_000), 5_000);
+  for (let time = 0; time <= 50_000; time += 100) history.add(1, frame(time), Infinity);
+  assert.equal(timeAt(history, 1, 0), 50_000 - SPAN / MS);
+  assert.equal(history.beginning(1), 50_000 * MS - SPAN);
+  for (const time of [0, 25_000, 50_000]) history.add(2, frame(time), Infinity);
+  assert.equal(timeAt(history, 2, 0), 0, 'shown at the beginning of them');
+});
+
+test('deltas go with their keyframe, and nobody keeps them any longer', () => {
+  const history = new History();
+  const gops = [0, 1, 2, 3].map((count) => gop(count * 10_000, 100));
+  for (const { frames } of gops) for (const one of frames) assert.ok(history.add(1, one, Infinity));
+  assert.equal(timeAt(history, 1, 0), 0, 'what was shown 30 s ago needs it');
+  for (const one of gop(40_000, 2).frames) history.add(1, one, Infinity);
+  assert.equal(timeAt(history, 1, 0), 10_000);
+  assert.deepEqual(gops.map(({ one }) => one.gone), [true, false, false, false]);
+  assert.equal(history.bytes, 302 * 10);
+});
+
+test('the bytes of a wall are bounded for deltas too, and what has lost its keyframe is not taken', () => {
+  const history = new History({ bytes: 100 });
+  const { one, frames } = gop(0, 20);
+  const taken = frames.map((frame) => history.add(1, frame, Infinity));
+  assert.equal(taken.indexOf(false), 10);
+  assert.ok(one.gone);
+  assert.equal(taken.lastIndexOf(true), 9);
+  assert.equal(history.bytes, 0);
+  assert.ok(history.add(1, gop(3000, 1).frames[0] ?? frame(0), Infinity));
+});
+
+test('a delta whose predecessor is not there is not taken', () => {
+  const history = new History();
+  const [first, , third] = gop(0, 3).frames;
+  assert.ok(first && third);
+  assert.equal(history.add(1, third, Infinity), false);
+  history.add(1, first, Infinity);
+  assert.equal(history.add(1, third, Infinity), false);
+});
+
+test('a clip begins at the keyframe before an instant, and goes to the end', () => {
+  const history = new History();
+  for (const from of [0, 1000, 2000]) for (const one of gop(from, 10).frames) history.add(1, one, Infinity);
+  const clip = (/** @type {number} */ from) => history.since(1, from * MS).map(({ frame }) => frame.capturedAt / MS);
+  assert.equal(clip(1450)[0], 1000);
+  assert.equal(clip(1450).at(-1), 2900);
+  assert.equal(clip(-Infinity).length, 30);
+  assert.equal(clip(9000)[0], 2000, 'at least a GOP');
+});
+
+test('a clip is of one rendition and has no gap', () => {
+  const history = new History();
+  const all = [gop(0, 10), gop(1000, 10, 10, 1), gop(8000, 10, 10, 1), gop(9000, 10, 10, 1)];
+  for (const { frames } of all) for (const one of frames) history.add(1, one, Infinity);
+  assert.equal(history.since(1, -Infinity)[0]?.frame.capturedAt, 8000 * MS);
+  history.forget(1);
+  for (const { frames } of all.slice(0, 2)) for (const one of frames) history.add(1, one, Infinity);
+  assert.equal(history.since(1, -Infinity)[0]?.frame.capturedAt, 1000 * MS);
+  assert.deepEqual(history.since(7, 0), []);
+});
+
+test('a machine with little memory is asked for less', () => {
+  assert.deepEqual([8, 4, 2, undefined].map((memory) => mostBytes(memory) / 2 ** 20), [192, 192, 64, 96]);
 });
 
 test('what is still to be shown does not count as old', () => {

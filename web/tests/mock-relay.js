@@ -9,29 +9,31 @@ import { fileURLToPath } from 'node:url';
 import { WebSocketServer } from 'ws';
 
 const WEB = fileURLToPath(new URL('..', import.meta.url));
-const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' };
+const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.mjs': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' };
 const POLICY = "default-src 'self'; img-src 'self' blob: data:; connect-src 'self' ws: wss:; worker-src 'self' blob:";
 
 /** @typedef {import('../protocol.js').StreamInfo} StreamInfo */
 /** @typedef {import('../protocol.js').ListenEntry} ListenEntry */
-/** @typedef {{ width: number, height: number, fps: number, pictures: Buffer[] }} Source */
+/** @typedef {{ width: number, height: number, fps: number, pictures: Buffer[], video?: Buffer[], gop?: number }} Source `video`: H.264, an access unit each, with a keyframe every `gop` of them */
 /**
  * `renditions`: the same pictures in less and less size, the full one first. `carries`: no larger rendition than this one
  * gets through the link, counted in `renditions`. `delay`: how old its frames are, in milliseconds; it passes in this `leg` of the journey. `grid`: a frame is taken at
  * every whole multiple of so many milliseconds, so that streams have their times of capture in common; 0: whenever one is
- * sent. `broken`: nothing of it can be decoded.
+ * sent. `broken`: nothing of it can be decoded. `spoil`: what becomes of a frame on its way; `null`: it gets lost.
  * @typedef {{ info: StreamInfo, renditions: Source[], carries: number, sequence: number, delay: number, leg: Leg, grid: number, broken: boolean,
- *   running: boolean, capturedAt: number }} Stream
+ *   running: boolean, capturedAt: number, spoil: (frame: Buffer, sequence: number) => Buffer | null }} Stream
  */
 /** @typedef {'captured' | 'encoded' | 'bus' | 'relay'} Leg */
 /**
  * @typedef {{ type: string, id: number, stream: string, rendition?: string, max_width?: number, max_height?: number, t0: number,
- *   ack?: boolean, sequence: number }} Said
+ *   ack?: boolean, sequence: number, codec?: string }} Said
  */
 
+/** @typedef {'jpeg' | 'h264'} Codec */
 /**
- * What a viewer watches. `at`: the rendition it is sent; -1: nothing yet.
- * @typedef {{ name: string, room: Said, at: number, reduced: boolean }} Watched
+ * What a viewer watches. `at`: the rendition it is sent; -1: nothing yet. `codec`: as what. `next`: the frame that it can decode
+ * as the next; -1: only a keyframe.
+ * @typedef {{ name: string, room: Said, at: number, reduced: boolean, codec: Codec, next: number }} Watched
  */
 
 const RENDITIONS = ['full', 'half', 'quarter'];
@@ -62,6 +64,37 @@ export function makeSource(width, height, { fps = 10, count = 10, input } = {}) 
   }
 }
 
+/**
+ * H.264 whose frames count themselves: eight bars from left to right, white where their bit of the number is set, the
+ * lowest first. Each looks different, and is told apart however it was scaled.
+ * @param {number} width @param {number} height
+ * @param {{ fps?: number, count?: number, gop?: number, jpeg?: boolean, profile?: string }} [options] `count`: a multiple of `gop`
+ * @returns {Source}
+ */
+export function makeVideo(width, height, { fps = 10, count = 60, gop = 20, jpeg = true, profile = 'high' } = {}) {
+  const bars = "geq=lum='if(mod(floor(N/pow(2,floor(X/W*8))),2),235,16)':cb=128:cr=128";
+  const from = ['-f', 'lavfi', '-i', `color=size=${width}x${height}:rate=${fps},format=yuv420p,${bars}`, '-frames:v', String(count)];
+  const x264 = `keyint=${gop}:min-keyint=${gop}:scenecut=0:aud=1:repeat-headers=1`;
+  const speed = ['-preset', 'superfast', '-tune', 'zerolatency', '-bf', '0', '-profile:v', profile, '-x264-params', x264];
+  const run = (/** @type {string[]} */ ...to) => execFileSync('ffmpeg', ['-v', 'error', '-threads', '1', ...from, ...to, '-'], { maxBuffer: 2 ** 28 });
+  const video = accessUnits(run('-c:v', 'libx264', ...speed, '-f', 'h264'));
+  const pictures = jpeg ? jpegs(run('-c:v', 'mjpeg', '-q:v', '5', '-f', 'mjpeg')) : [];
+  return { width, height, fps, pictures, video, gop };
+}
+
+/** Each begins with a delimiter. @param {Buffer} stream */
+const accessUnits = (stream) => splitBefore(stream, Buffer.from([0, 0, 0, 1, 9]));
+/** @param {Buffer} stream */
+const jpegs = (stream) => splitBefore(stream, Buffer.from([0xff, 0xd8, 0xff]));
+
+/** @param {Buffer} stream @param {Buffer} mark */
+function splitBefore(stream, mark) {
+  /** @type {number[]} */
+  const starts = [];
+  for (let at = stream.indexOf(mark); at !== -1; at = stream.indexOf(mark, at + 1)) starts.push(at);
+  return starts.map((start, index) => stream.subarray(start, starts[index + 1]));
+}
+
 export class MockRelay {
   /** @type {Map<string, Stream>} */
   streams = new Map();
@@ -74,6 +107,8 @@ export class MockRelay {
   connections = 0;
   /** What runs before a file of the page does, by its path. @type {Map<string, string>} */
   before = new Map();
+  /** What is served from elsewhere than its own place. @type {Map<string, string>} */
+  elsewhere = new Map([['/lib/mediabunny.js', '/node_modules/mediabunny/dist/bundles/mediabunny.min.mjs']]);
   /** @type {Map<import('ws').WebSocket, Map<number, Watched>>} */
   #viewers = new Map();
   /** @type {{ matches: (said: Said) => boolean, tell: (said: Said) => void }[]} */
@@ -127,9 +162,10 @@ export class MockRelay {
   /** @param {string} name @param {Source | Source[]} source or all its renditions @param {Partial<StreamInfo>} [info] */
   add(name, source, info = {}) {
     const renditions = [source].flat();
-    const tracks = renditions.map(({ width, height, fps }, at) => ({
+    const every = renditions.flatMap((source, at) => codecsOf(source).map((codec) => ({ ...source, codec, at })));
+    const tracks = every.map(({ width, height, fps, codec, at }) => ({
       rendition: RENDITIONS[at] ?? '',
-      codec: 'jpeg',
+      codec,
       width,
       height,
       fps,
@@ -159,6 +195,7 @@ export class MockRelay {
       broken: false,
       running: true,
       capturedAt: 0,
+      spoil: (frame) => frame,
     };
     this.streams.set(name, stream);
     this.#timers.push(setInterval(() => stream.running && this.#publish(stream), 1000 / (renditions[0]?.fps ?? 10)));
@@ -225,7 +262,7 @@ export class MockRelay {
       response.writeHead(this.#allowed(url) ? 200 : 401).end('[]');
       return;
     }
-    const path = url.pathname === '/' ? '/index.html' : normalize(url.pathname);
+    const path = url.pathname === '/' ? '/index.html' : (this.elsewhere.get(url.pathname) ?? normalize(url.pathname));
     const type = TYPES[/** @type {keyof typeof TYPES} */ (extname(path))];
     try {
       const body = (this.before.get(path) ?? '') + readFileSync(join(WEB, path), 'utf8');
@@ -255,6 +292,7 @@ export class MockRelay {
     if (said.type === 'unwatch') watched?.delete(said.id);
     if (said.type === 'watch') this.#watch(viewer, said);
     if (said.type === 'journey') this.#curious.get(viewer)?.add(said.id);
+    if (said.type === 'keyframe') this.#restart(viewer, said.id);
     if (said.type === 'clock') return;
     this.said.push(said);
     const met = this.#waiting.filter(({ matches }) => matches(said));
@@ -283,7 +321,8 @@ export class MockRelay {
       known.room = said;
       return;
     }
-    const watched = { name, room: said, at: -1, reduced: false };
+    /** @type {Watched} */
+    const watched = { name, room: said, at: -1, reduced: false, codec: 'jpeg', next: -1 };
     this.#viewers.get(viewer)?.set(id, watched);
     this.#choose(viewer, stream, id, watched);
     this.#tellState(viewer, id, stream);
@@ -298,11 +337,14 @@ export class MockRelay {
     const needed = neededOf(stream.renditions, watched.room);
     const at = Math.min(stream.renditions.length - 1, Math.max(needed, stream.carries));
     const reduced = at > needed;
-    if (at === watched.at && reduced === watched.reduced) return;
-    Object.assign(watched, { at, reduced });
+    const source = stream.renditions[at];
+    const wished = watched.room.codec ?? 'jpeg';
+    const codec = source && codecsOf(source).includes('h264') && wished !== 'jpeg' ? 'h264' : 'jpeg';
+    if (at === watched.at && reduced === watched.reduced && codec === watched.codec) return;
+    Object.assign(watched, { at, reduced, codec, next: -1 });
     const renditions = RENDITIONS.slice(0, stream.renditions.length);
-    const { width = 0, height = 0, fps = 0 } = stream.renditions[at] ?? {};
-    const track = { stream: watched.name, codec: 'jpeg', rendition: RENDITIONS[at], width, height, fps, renditions, reduced };
+    const { width = 0, height = 0, fps = 0 } = source ?? {};
+    const track = { stream: watched.name, codec, rendition: RENDITIONS[at], width, height, fps, renditions, reduced };
     send(viewer, { type: 'track', id, ...track });
   }
 
@@ -338,27 +380,60 @@ export class MockRelay {
   /** @param {import('ws').WebSocket} viewer @param {Stream} stream @param {number} id @param {Watched} watched */
   #send(viewer, stream, id, watched) {
     this.#choose(viewer, stream, id, watched);
-    const sentAt = micros();
-    if (this.#curious.get(viewer)?.delete(id)) send(viewer, journeyOf(stream, id, watched.at, sentAt));
-    viewer.send(this.#frame(stream, id, watched.at, sentAt));
+    const { sequence } = stream;
+    for (const one of sequencesFor(stream, watched)) {
+      const sentAt = micros();
+      const now = { ...stream, sequence: one };
+      if (one === sequence && this.#curious.get(viewer)?.delete(id)) send(viewer, journeyOf(stream, id, watched.at, sentAt));
+      const frame = stream.spoil(this.#frame(now, id, watched.at, sentAt, watched.codec), one);
+      if (frame) viewer.send(frame);
+    }
+    watched.next = sequence + 1;
   }
 
-  /** @param {Stream} stream @param {number} id @param {number} at which rendition @param {number} sentAt */
-  #frame(stream, id, at, sentAt) {
+  /** The next frame this viewer gets is a keyframe: one is made for it. @param {import('ws').WebSocket} viewer @param {number} id */
+  #restart(viewer, id) {
+    const watched = this.#viewers.get(viewer)?.get(id);
+    const stream = watched && this.streams.get(watched.name);
+    const gop = watched && stream?.renditions[watched.at]?.gop;
+    if (!gop) return;
+    stream.sequence += gop - (stream.sequence % gop) - 1;
+    watched.next = -1;
+  }
+
+  /** @param {Stream} stream @param {number} id @param {number} at which rendition @param {number} sentAt @param {Codec} [codec] */
+  #frame(stream, id, at, sentAt, codec = 'jpeg') {
     const { sequence, renditions, broken } = stream;
-    const pictures = renditions[at]?.pictures ?? [];
+    const { video = [], pictures = [], gop = 1, fps = 10 } = renditions[at] ?? {};
+    const units = codec === 'h264' ? video : pictures;
     const header = Buffer.alloc(32);
     header.writeUInt8(1, 0);
-    header.writeUInt8(1, 1);
-    header.writeUInt8(1, 2);
+    header.writeUInt8(codec === 'h264' ? 2 : 1, 1);
+    header.writeUInt8(codec === 'h264' && sequence % gop !== 0 ? 0 : 1, 2);
     header.writeUInt8(at, 3);
     header.writeUInt32LE(id, 4);
     header.writeBigUInt64LE(BigInt(countOf(stream, at)), 8);
-    header.writeBigUInt64LE(BigInt(capturedAt(stream, sentAt)), 16);
+    const ago = ((this.streams.get(stream.info.name)?.sequence ?? sequence) - sequence) / fps;
+    header.writeBigUInt64LE(BigInt(Math.round(capturedAt(stream, sentAt) - ago * 1e6)), 16);
     header.writeBigUInt64LE(BigInt(sentAt), 24);
-    const picture = pictures[sequence % pictures.length] ?? Buffer.alloc(0);
+    const picture = units[sequence % units.length] ?? Buffer.alloc(0);
     return Buffer.concat([header, broken ? Buffer.from('no picture') : picture]);
   }
+}
+
+/** @param {Source} source @returns {Codec[]} */
+const codecsOf = ({ video }) => (video ? ['jpeg', 'h264'] : ['jpeg']);
+
+/**
+ * What has to be sent now: of H.264 all frames since the last keyframe, to who has not seen them.
+ * @param {Stream} stream @param {Watched} watched
+ */
+function sequencesFor({ sequence, renditions }, { at, codec, next }) {
+  const gop = renditions[at]?.gop ?? 1;
+  const keyframe = sequence - (sequence % gop);
+  if (codec === 'jpeg') return [sequence];
+  const from = next >= keyframe && next <= sequence ? next : keyframe;
+  return Array.from({ length: sequence - from + 1 }, (_, index) => from + index);
 }
 
 /** The smallest that fills width or height. @param {readonly Source[]} renditions @param {Said} room */
@@ -368,7 +443,7 @@ function neededOf(renditions, { max_width = Infinity, max_height = Infinity }) {
 }
 
 /** @param {Stream} stream */
-const hasPictures = ({ renditions }) => (renditions[0]?.pictures.length ?? 0) > 0;
+const hasPictures = ({ renditions: [full] }) => (full?.pictures.length ?? 0) + (full?.video?.length ?? 0) > 0;
 
 /** @param {Stream} stream @param {number} at */
 const countOf = ({ sequence }, at) => sequence + (COUNTS_FROM[at] ?? 0);

@@ -14,6 +14,8 @@ const ARGUMENTS = [
   '--disable-background-networking',
   '--disable-component-update',
   '--disable-sync',
+  // A page of this host is here, and yet not secure.
+  '--host-resolver-rules=MAP camera.test 127.0.0.1',
 ];
 /** A browser on a busy machine is slow to start; no test waits for this long when all is well. */
 const PATIENCE = 20_000;

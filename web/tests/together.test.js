@@ -176,14 +176,14 @@ test('a tile that is too late is left out, and nobody waits for it', async () =>
   assert.ok((stage.together.mode.behind ?? 999) < 100);
 });
 
-test('frozen, nothing moves, everything is acknowledged, and arrows step through the last two seconds', async () => {
+test('frozen, nothing moves, everything is acknowledged, and arrows step through what is remembered', async () => {
   const stage = world(1, 2);
-  await stage.run({ 1: 20, 2: 20 }, 40);
+  await stage.run({ 1: 20, 2: 20 }, 21);
   stage.together.change(false, true);
   const [frozen = 0] = stage.shown();
   await stage.run({ 1: 20, 2: 20 }, 5);
   assert.deepEqual(stage.shown(), [frozen, frozen]);
-  assert.equal(stage.acknowledged.get(1)?.length, 45);
+  assert.equal(stage.acknowledged.get(1)?.length, 26);
   stage.together.step(-1);
   await settle();
   assert.deepEqual(stage.shown(), [frozen - 100, frozen - 100]);
@@ -196,6 +196,61 @@ test('frozen, nothing moves, everything is acknowledged, and arrows step through
   stage.together.step(1);
   await settle();
   assert.deepEqual(stage.shown(), [frozen - 1900, frozen - 1900]);
+});
+
+test('frozen, one goes back by seconds, to the beginning and no further, and on again', async () => {
+  const stage = world(1, 2);
+  await stage.run({ 1: 20, 2: 20 }, 320);
+  stage.together.change(false, true);
+  const [frozen = 0] = stage.shown();
+  stage.together.jump(-1);
+  await settle();
+  assert.deepEqual(stage.shown(), [frozen - 1000, frozen - 1000]);
+  assert.equal(stage.together.mode.back, 1);
+  stage.together.seek(99);
+  await settle();
+  assert.deepEqual(stage.shown(), [frozen - 30_000, frozen - 30_000]);
+  stage.together.jump(1);
+  stage.together.jump(99);
+  await settle();
+  assert.deepEqual(stage.shown(), [frozen, frozen]);
+  assert.equal(stage.together.mode.back, 0);
+});
+
+test('from between two frames a step goes to the next one, and not to the one that is shown', async () => {
+  const stage = world(1);
+  await stage.run({ 1: 20 }, 40);
+  stage.together.change(false, true);
+  const [frozen = 0] = stage.shown();
+  stage.together.seek(1.03);
+  await settle();
+  assert.deepEqual(stage.shown(), [frozen - 1100]);
+  stage.together.step(-1);
+  await settle();
+  assert.deepEqual(stage.shown(), [frozen - 1200]);
+});
+
+test('a tile that is dragged goes ahead, and the others follow when it stands', async () => {
+  const stage = world(1, 2);
+  await stage.run({ 1: 20, 2: 20 }, 40);
+  stage.together.change(false, true);
+  const [frozen = 0] = stage.shown();
+  stage.together.seek(2, 1);
+  await settle();
+  assert.deepEqual(stage.shown(), [frozen - 2000, frozen]);
+  stage.together.seek(2);
+  await settle();
+  assert.deepEqual(stage.shown(), [frozen - 2000, frozen - 2000]);
+});
+
+test('a clip is all there is, or what followed the instant that is looked at', async () => {
+  const stage = world(1);
+  await stage.run({ 1: 20 }, 40);
+  assert.equal(stage.together.clip(1).length, 40);
+  stage.together.change(false, true);
+  assert.equal(stage.together.clip(1).length, 40);
+  stage.together.seek(2);
+  assert.equal(stage.together.clip(1).length, 21);
 });
 
 test('what somebody froze, or put in step, has not frozen by itself', async () => {

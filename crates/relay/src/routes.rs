@@ -46,6 +46,7 @@ pub fn router(context: Arc<Context>) -> Router {
     let open = Router::new()
         .route("/", get(page))
         .route("/{file}", get(page_file))
+        .route("/lib/{file}", get(page_library))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready));
     pictures
@@ -293,4 +294,14 @@ async fn page_file(
 ) -> Result<Response<Body>, Refusal> {
     asker.may(&context, Action::LoadPage)?;
     context.page.answer(&file, &headers)
+}
+
+async fn page_library(
+    State(context): Shared,
+    Path(file): Path<String>,
+    asker: Asker,
+    headers: HeaderMap,
+) -> Result<Response<Body>, Refusal> {
+    asker.may(&context, Action::LoadPage)?;
+    context.page.answer(&format!("lib/{file}"), &headers)
 }

@@ -1,13 +1,13 @@
 // A mock relay and a real Chromium looking at it; every test gets both fresh and gives them back.
 
-import { makeSource, MockRelay } from '../mock-relay.js';
+import { makeSource, makeVideo, MockRelay } from '../mock-relay.js';
 import { newPage, startChromium } from '../page.js';
 
 export { capturedOf, names, PHONE, sequenceOf, until, untilAttribute, untilMoves, untilState, wordsOf } from '../page.js';
 
 /** @typedef {import('playwright-core').Page} Page */
 /** @typedef {import('playwright-core').BrowserContextOptions} Options */
-/** @typedef {{ relay: MockRelay, open: (path?: string, options?: Options, before?: string) => Promise<Page> }} Stage */
+/** @typedef {{ relay: MockRelay, open: (path?: string, options?: Options, before?: string, host?: string) => Promise<Page> }} Stage */
 
 /** @type {Map<string, import('../mock-relay.js').Source>} */
 const sources = new Map();
@@ -25,6 +25,33 @@ export function inThreeSizes(width = 640, height = 360) {
   return [1, 2, 4].map((part) => moving(Math.round(width / part), Math.round(height / part)));
 }
 
+/** H.264 that counts its frames, ten a second, and JPEG of the same. @param {number} [width] @param {number} [height] */
+export function video(width = 320, height = 180) {
+  const key = `video ${width}x${height}`;
+  const source = sources.get(key) ?? makeVideo(width, height);
+  sources.set(key, source);
+  return source;
+}
+
+/**
+ * The number that a frame of `video` shows on a tile.
+ * @param {{ evaluate: (look: (stream: string) => number, stream: string) => Promise<number> }} page in whichever browser
+ * @param {string} stream
+ */
+export function numberOn(page, stream) {
+  return page.evaluate((stream) => {
+    const shown = document.querySelector(`.tile[data-stream="${stream}"] canvas`);
+    const context = document.createElement('canvas').getContext('2d');
+    if (!(shown instanceof HTMLCanvasElement) || !context) throw new Error(`there is no tile ${stream}`);
+    context.canvas.width = 8;
+    context.canvas.height = 1;
+    // The middle of each bar, so that scaling does not blur them.
+    for (let bar = 0; bar < 8; bar += 1) context.drawImage(shown, ((bar + 0.5) / 8) * shown.width, shown.height / 2, 1, 1, bar, 0, 1, 1);
+    const { data } = context.getImageData(0, 0, 8, 1);
+    return Array.from({ length: 8 }, (_, bar) => ((data[bar * 4] ?? 0) > 127 ? 2 ** bar : 0)).reduce((sum, bit) => sum + bit, 0);
+  }, stream);
+}
+
 /** Runs a test on a stage of its own. @param {(stage: Stage) => Promise<void>} act */
 export function onStage(act) {
   return async () => {
@@ -35,9 +62,9 @@ export function onStage(act) {
     try {
       await act({
         relay,
-        async open(path = '', options, before) {
+        async open(path = '', options, before, host = '127.0.0.1') {
           const page = await newPage(browser, failures, { options, before });
-          await page.goto(relay.address + path);
+          await page.goto(relay.address.replace('127.0.0.1', host) + path);
           return page;
         },
       });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { capturedOf, moving, onStage, PHONE, sequenceOf, until, untilAttribute, untilMoves, untilState } from './harness.js';
+import { capturedOf, moving, numberOn, onStage, PHONE, sequenceOf, until, untilAttribute, untilMoves, untilState, video } from './harness.js';
 
 /** @typedef {import('playwright-core').Page} Page */
 
@@ -177,3 +177,34 @@ async function openControlsEnlarged(page) {
   await untilMoves(page, 'door');
   await page.waitForSelector('#actions button', { state: 'attached' });
 }
+
+test('H.264 goes in step, is frozen, stepped, and goes on, without another keyframe', onStage(async ({ relay, open }) => {
+  const early = relay.add('door', video());
+  const late = relay.add('hall', video());
+  Object.assign(early, { delay: 20, grid: GRID });
+  Object.assign(late, { delay: 420, grid: GRID });
+  const page = await open();
+  await page.waitForSelector('[data-stream="hall"][data-codec="h264"]');
+  await openControls(page);
+  await page.keyboard.press('s');
+  await page.waitForSelector('#quiet-line.shown >> text=/^In step, .* behind$/');
+  await untilApart(page, { least: 0, most: GRID });
+  await page.keyboard.press('Space');
+  await untilHeld(page);
+  const at = await capturedOf(page, 'hall');
+  for (let step = 0; step < 4; step += 1) {
+    const before = await momentOf(page);
+    await page.keyboard.press('ArrowLeft');
+    await page.waitForFunction((before) => document.querySelector('.moment')?.textContent !== before, before);
+  }
+  await untilAttribute(page, 'hall', 'data-captured', { below: at });
+  await page.waitForFunction(() => {
+    const [door, hall] = ['door', 'hall'].map((name) => document.querySelector(`[data-stream="${name}"]`)?.getAttribute('data-captured'));
+    return door === hall;
+  });
+  assert.equal(await numberOn(page, 'hall'), (await sequenceOf(page, 'hall')) % 60);
+  await page.keyboard.press('Space');
+  await untilMoves(page, 'door');
+  await untilMoves(page, 'hall');
+  assert.deepEqual(relay.said.filter(({ type }) => type === 'keyframe'), []);
+}));

@@ -104,6 +104,21 @@ async fn the_page_is_built_in_and_revalidated() {
     assert_eq!(relay.get("/../Cargo.toml", &[]).await.status, 404);
 }
 
+/// As `scripts/run` and `scripts/test` build it; a plain `cargo build` may lack it, and the page says so.
+#[tokio::test]
+async fn what_makes_clips_is_built_in_where_it_was_fetched_and_nothing_else_is() {
+    let fetched = "../../web/node_modules/mediabunny/dist/bundles/mediabunny.min.mjs";
+    let site = Site::new();
+    let relay = site.relay().await;
+    let answer = relay.get("/lib/mediabunny.js", &[]).await;
+    match std::path::Path::new(fetched).exists() {
+        true => assert!(answer.status == 200 && answer.head.contains("text/javascript")),
+        false => assert_eq!(answer.status, 404),
+    }
+    assert_eq!(relay.get("/lib/index.html", &[]).await.status, 404);
+    assert_eq!(relay.get("/lib/..%2Findex.html", &[]).await.status, 404);
+}
+
 #[tokio::test]
 async fn a_relay_is_ready_once_a_publisher_was_heard() {
     let site = Site::new();

@@ -1,0 +1,36 @@
+// The little that a page has to know of an H.264 byte stream (Annex B): where its units are, and for which decoder it is.
+// Never trusts what it was sent. Pure.
+
+/** Types of units. */
+const SPS = 7;
+/** Enough to find the parameter sets: they stand at the beginning. */
+const SEARCHED = 4096;
+
+/**
+ * The sequence parameter set of a keyframe, without its start code; `null`: there is none where it should be.
+ * @param {Uint8Array} unit
+ */
+export function parameterSet(unit) {
+  const searched = unit.subarray(0, SEARCHED);
+  for (let at = startCode(searched, 0); at !== -1; at = startCode(searched, at)) {
+    if (((searched[at] ?? 0) & 0x1f) !== SPS) continue;
+    const next = startCode(searched, at);
+    const set = searched.subarray(at, next === -1 ? undefined : next - 3);
+    return set.byteLength >= 4 ? set : null;
+  }
+  return null;
+}
+
+/** What WebCodecs calls it: profile, constraints and level, as they stand in the parameter set. @param {Uint8Array} set */
+export function codecString(set) {
+  const hex = [...set.subarray(1, 4)].map((byte) => byte.toString(16).padStart(2, '0').toUpperCase());
+  return `avc1.${hex.join('')}`;
+}
+
+/** Right behind the next start code. @param {Uint8Array} bytes @param {number} from @returns {number} -1: there is none */
+function startCode(bytes, from) {
+  for (let at = from; at + 3 < bytes.length; at += 1) {
+    if (bytes[at] === 0 && bytes[at + 1] === 0 && bytes[at + 2] === 1) return at + 3;
+  }
+  return -1;
+}

@@ -1,0 +1,87 @@
+// A clip of what a tile remembers, made of the frames as they came: nothing is encoded anew. In the worker; fetched when
+// the first clip is saved.
+
+import { codecString, parameterSet } from './annex-b.js';
+
+/** @typedef {import('./protocol.js').Frame} Frame */
+/** @typedef {import('./saving.js').Saved} Saved */
+/** @typedef {typeof import('mediabunny')} Muxer */
+
+/** Not of this page: the relay has it where it was built with it. */
+const MUXER = './lib/mediabunny.js';
+/** How long the last frame stands where there is no other to tell, in seconds. */
+const USUAL = 1 / 30;
+
+/** @param {readonly Frame[]} frames of one rendition, the first decodable alone @returns {Promise<Saved>} */
+export async function makeClip(frames) {
+  const [first] = frames;
+  if (!first) return { what: 'clip', blob: null, from: 0, seconds: 0, kind: 'none' };
+  const seconds = durations(frames).reduce((sum, time) => sum + time, 0);
+  const made = { what: /** @type {const} */ ('clip'), from: first.capturedAt, seconds };
+  // JPEGs one after the other are a film to every player, if one that does not know how fast it is.
+  if (first.codec === 'jpeg') return { ...made, kind: 'mjpeg', blob: whole(frames, 'video/x-motion-jpeg') };
+  const muxer = await fetchMuxer();
+  if (!muxer) return { ...made, kind: 'h264', blob: whole(frames, 'video/h264') };
+  return { ...made, kind: 'mp4', blob: await mux(muxer, frames) };
+}
+
+/** @returns {Promise<Muxer | null>} `null`: this relay was built without it */
+async function fetchMuxer() {
+  try {
+    return /** @type {Muxer} */ (await import(new URL(MUXER, import.meta.url).href));
+  } catch {
+    return null;
+  }
+}
+
+/** @param {readonly Frame[]} frames @param {string} type */
+function whole(frames, type) {
+  return new Blob(frames.map(({ payload }) => payload), { type });
+}
+
+/** @param {Muxer} muxer @param {readonly Frame[]} frames */
+async function mux({ BufferTarget, EncodedPacket, EncodedVideoPacketSource, Mp4OutputFormat, Output }, frames) {
+  const target = new BufferTarget();
+  const output = new Output({ format: new Mp4OutputFormat({ fastStart: 'in-memory' }), target });
+  const source = new EncodedVideoPacketSource('avc');
+  output.addVideoTrack(source);
+  await output.start();
+  const config = { decoderConfig: await configOf(frames[0]?.payload ?? new Uint8Array()) };
+  const times = durations(frames);
+  let at = 0;
+  for (const [index, { payload, keyframe }] of frames.entries()) {
+    const time = times[index] ?? USUAL;
+    await source.add(new EncodedPacket(payload, keyframe ? 'key' : 'delta', at, time), config);
+    at += time;
+  }
+  await output.finalize();
+  return new Blob([target.buffer ?? new ArrayBuffer()], { type: 'video/mp4' });
+}
+
+/** What the file says of it: the decoder's name, and the size that a decoder finds in the keyframe. @param {Uint8Array} keyframe */
+async function configOf(keyframe) {
+  const codec = codecString(parameterSet(keyframe) ?? new Uint8Array());
+  return { codec, ...(await sizeIn(codec, keyframe)) };
+}
+
+/** @param {string} codec @param {Uint8Array} keyframe @returns {Promise<{ codedWidth: number, codedHeight: number }>} */
+function sizeIn(codec, keyframe) {
+  return new Promise((resolve, reject) => {
+    const decoder = new VideoDecoder({
+      output(image) {
+        resolve({ codedWidth: image.displayWidth, codedHeight: image.displayHeight });
+        image.close();
+      },
+      error: reject,
+    });
+    decoder.configure({ codec });
+    decoder.decode(new EncodedVideoChunk({ type: 'key', timestamp: 0, data: keyframe }));
+    void decoder.flush().then(() => decoder.close(), reject);
+  });
+}
+
+/** How long each frame is seen, in seconds: until the next; the last as long as the one before. @param {readonly Frame[]} frames */
+function durations(frames) {
+  const times = frames.slice(1).map((frame, index) => Math.max(0.001, (frame.capturedAt - (frames[index]?.capturedAt ?? 0)) / 1e6));
+  return frames.map((_, index) => times[index] ?? times.at(-1) ?? USUAL);
+}

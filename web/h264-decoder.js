@@ -1,0 +1,160 @@
+// H.264, by the browser's own decoder. It is fed in order, and what has no predecessor never; what comes out is matched
+// with what went in by a stamp of our own, since decoders may hold pictures back and captured_at may come twice.
+
+import { codecString, parameterSet } from './annex-b.js';
+
+/** @typedef {import('./picture.js').Arrival} Arrival */
+/** @typedef {import('./picture.js').Decoder} Decoder */
+/** @typedef {{ resolve: (image: VideoFrame | null) => void, reject: (error: unknown) => void }} Awaited */
+/** What of WebCodecs is used. @typedef {Pick<typeof globalThis, 'VideoDecoder' | 'EncodedVideoChunk'>} Platform */
+
+/**
+ * @typedef {object} World times in milliseconds
+ * @property {Platform} platform
+ * @property {(time: number, act: () => void) => void} after
+ * @property {() => void} onFree it takes frames again
+ * @property {(error: unknown) => void} onFailure it failed, and begins anew with the next keyframe
+ */
+
+/** So many frames wait within the decoder before others wait outside, where the newest wins. */
+const MOST_QUEUED = 3;
+/** As many pictures as H.264 lets a decoder hold back. One that has taken more and shown none will show none. */
+const MOST_HELD = 17;
+/** Who looks at one picture, and sends no other behind it, waits no longer for a decoder that holds it back. */
+const LONGEST_HELD = 120;
+/** Between two stamps, in microseconds: some platforms count in milliseconds. */
+const STAMP = 1000;
+
+/** @implements {Decoder} */
+export class H264Decoder {
+  /** @type {VideoDecoder | null} */
+  #decoder = null;
+  /** What it was told last; empty: nothing yet. */
+  #configured = '';
+  /** The last frame that went in. @type {Arrival | null} */
+  #fed = null;
+  /** What is to be seen, by the stamp it went in with, in order. @type {Map<number, Awaited>} */
+  #awaited = new Map();
+  #stamp = 0;
+
+  /** @param {World} world */
+  constructor(world) {
+    this.world = world;
+  }
+
+  takes() {
+    return (this.#decoder?.decodeQueueSize ?? 0) < MOST_QUEUED;
+  }
+
+  /** @param {Arrival} arrival */
+  path(arrival) {
+    const { gop } = arrival;
+    return gop && !gop.spoilt ? gop.path(this.#fed, arrival) : null;
+  }
+
+  /**
+   * @param {readonly Arrival[]} path @param {boolean} alone nothing will be sent behind it
+   * @returns {Promise<VideoFrame | null>}
+   */
+  decode(path, alone) {
+    return new Promise((resolve, reject) => {
+      try {
+        for (const arrival of path) this.#feed(arrival);
+      } catch (error) {
+        reject(error);
+        this.#fail(error);
+        return;
+      }
+      const stamp = this.#stamp;
+      this.#awaited.set(stamp, { resolve, reject });
+      if (alone) this.world.after(LONGEST_HELD, () => this.#pressOut(stamp));
+      if (this.#awaited.size > MOST_HELD) this.#fail(new Error('nothing comes out of the decoder'));
+    });
+  }
+
+  close() {
+    this.#letGo();
+    for (const { resolve } of this.#awaited.values()) resolve(null);
+    this.#awaited.clear();
+  }
+
+  /** @param {Arrival} arrival */
+  #feed(arrival) {
+    const { keyframe, payload } = arrival.frame;
+    this.#fed = arrival;
+    if (keyframe) this.#configure(payload);
+    this.#stamp += STAMP;
+    const chunk = { type: keyframe ? 'key' : 'delta', timestamp: this.#stamp, data: payload };
+    this.#decoder?.decode(new this.world.platform.EncodedVideoChunk(/** @type {EncodedVideoChunkInit} */ (chunk)));
+  }
+
+  /** Tells the decoder what comes, where that is not what it was told last. @param {Uint8Array} keyframe */
+  #configure(keyframe) {
+    const set = parameterSet(keyframe);
+    if (!set) throw new Error('a keyframe without parameter set');
+    const configured = set.join();
+    if (this.#decoder && configured === this.#configured) return;
+    this.#decoder ??= this.#open();
+    this.#configured = configured;
+    this.#decoder.configure({ codec: codecString(set), optimizeForLatency: true });
+  }
+
+  #open() {
+    /** @type {VideoDecoder} */
+    const decoder = new this.world.platform.VideoDecoder({
+      output: (image) => (decoder === this.#decoder ? this.#cameOut(image) : image.close()),
+      error: (error) => decoder === this.#decoder && this.#fail(error),
+    });
+    decoder.addEventListener('dequeue', () => decoder === this.#decoder && this.takes() && this.world.onFree());
+    return decoder;
+  }
+
+  /** Pictures come out in order: what went in before this one and is still awaited will not come any more. @param {VideoFrame} image */
+  #cameOut(image) {
+    for (const [stamp, { resolve }] of this.#awaited) {
+      if (stamp > image.timestamp) break;
+      this.#awaited.delete(stamp);
+      if (stamp === image.timestamp) {
+        resolve(image);
+        return;
+      }
+      resolve(null);
+    }
+    image.close();
+  }
+
+  /** @param {number} stamp */
+  #pressOut(stamp) {
+    if (!this.#awaited.has(stamp)) return;
+    // It may simply be slow: then it still has something to do.
+    if (!this.takes()) this.world.after(LONGEST_HELD, () => this.#pressOut(stamp));
+    else {
+      // After that only a keyframe may follow.
+      this.#fed = null;
+      this.#decoder?.flush().catch(() => {});
+    }
+  }
+
+  /** @param {unknown} error */
+  #fail(error) {
+    // Browsers take decoders away that were idle for long. That says nothing about the stream.
+    if (this.#fed?.gop && !wasTaken(error)) this.#fed.gop.spoilt = true;
+    this.#letGo();
+    const awaited = [...this.#awaited.values()];
+    this.#awaited.clear();
+    for (const { resolve, reject } of awaited) wasTaken(error) ? resolve(null) : reject(error);
+    if (!wasTaken(error)) this.world.onFailure(error);
+  }
+
+  #letGo() {
+    const decoder = this.#decoder;
+    this.#decoder = this.#fed = null;
+    this.#configured = '';
+    if (decoder && decoder.state !== 'closed') decoder.close();
+  }
+}
+
+/** @param {unknown} error */
+function wasTaken(error) {
+  return error instanceof Error && error.name === 'QuotaExceededError';
+}

@@ -1,0 +1,65 @@
+// The thin line at the lower edge of every tile: dragged to the left it takes the wall back, up to 30 seconds. A slider as
+// browsers have it, so that fingers, keys and screen readers know it.
+
+import { element, setAttribute } from './element.js';
+
+/** @typedef {import('./tile.js').Tile} Tile */
+/** @typedef {import('./instant.js').Instant} Instant */
+
+/** As long as the page remembers; see history.js. */
+const SECONDS = 30;
+
+export class Scrubbers {
+  /** @type {WeakMap<Tile, HTMLInputElement>} */
+  #lines = new WeakMap();
+  /** The one under somebody's finger: it is where that is. @type {HTMLInputElement | null} */
+  #held = null;
+
+  /** @param {Instant} instant */
+  constructor(instant) {
+    this.instant = instant;
+  }
+
+  /** @param {Iterable<Tile>} tiles */
+  render(tiles) {
+    const { back, frozen } = this.instant;
+    const words = frozen ? `${back.toFixed(1)} seconds back` : 'live';
+    for (const tile of tiles) {
+      const line = this.#lineOf(tile);
+      if (line === this.#held) continue;
+      const value = String(-Math.round(back * 10) / 10);
+      if (line.value !== value) line.value = value;
+      setAttribute(line, 'aria-valuetext', words);
+    }
+  }
+
+  /** @param {Tile} tile */
+  #lineOf(tile) {
+    const known = this.#lines.get(tile);
+    if (known) return known;
+    const line = element('input', 'scrubber');
+    Object.assign(line, { type: 'range', min: String(-SECONDS), max: '0', step: '0.1', value: '0' });
+    line.setAttribute('aria-label', `${tile.name}: the last ${SECONDS} seconds`);
+    this.#lines.set(tile, line);
+    this.#listen(line, tile);
+    tile.element.append(line);
+    return line;
+  }
+
+  /** @param {HTMLInputElement} line @param {Tile} tile */
+  #listen(line, tile) {
+    let pointed = false;
+    line.addEventListener('pointerdown', () => {
+      this.#held = line;
+      pointed = true;
+    });
+    line.addEventListener('keydown', () => (pointed = false));
+    line.addEventListener('input', () => this.instant.seek(-Number(line.value), this.#held ? tile.id : null));
+    line.addEventListener('change', () => {
+      this.instant.seek(-Number(line.value), null);
+      // Keys go on as if it had not been touched: space, and the arrows by a frame.
+      if (pointed) tile.view.focus({ preventScroll: true });
+    });
+    for (const end of ['pointerup', 'pointercancel', 'blur']) line.addEventListener(end, () => (this.#held = null));
+  }
+}

@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { capturedOf, numberOn, onStage, PHONE, sequenceOf, untilAttribute, untilMoves, untilState, video } from './harness.js';
+
+/** @typedef {import('playwright-core').Page} Page */
+/** @typedef {import('../mock-relay.js').MockRelay} MockRelay */
+
+const COUNT = 60;
+const SECOND = 1_000_000;
+
+/** A camera in a codec, and a page that remembers so many seconds of it. @param {MockRelay} relay @param {(path?: string, options?: object) => Promise<Page>} open @param {'auto' | 'jpeg'} codec */
+async function remembering(relay, open, codec, seconds = 3, path = '', options = {}) {
+  const stream = relay.add('door', video());
+  const page = await open(path, options);
+  await page.evaluate((codec) => localStorage.setItem('fanlight.codec', codec), codec);
+  await page.reload();
+  await page.waitForSelector(`.tile[data-codec="${codec === 'jpeg' ? 'jpeg' : 'h264'}"]`);
+  await page.waitForSelector('#actions button', { state: 'attached' });
+  const from = await sequenceOf(page, 'door');
+  await untilAttribute(page, 'door', 'data-sequence', { above: from + seconds * 10 });
+  return { page, stream };
+}
+
+/** Drags the line of a tile to a share of its width, from its right end. @param {Page} page @param {number} share */
+async function drag(page, share) {
+  await page.hover('.tile[data-stream="door"] .view');
+  const box = await page.locator('.tile[data-stream="door"] .scrubber').boundingBox();
+  if (!box) throw new Error('there is no line');
+  const y = box.y + box.height / 2;
+  await page.mouse.move(box.x + box.width - 2, y);
+  await page.mouse.down();
+  await page.mouse.move(box.x + box.width * share, y, { steps: 5 });
+  await page.mouse.up();
+}
+
+/** The picture on a frozen tile is the one that it says it is. @param {Page} page */
+async function assertTrue(page) {
+  await page.waitForFunction(
+    ([count]) => {
+      const tile = document.querySelector('.tile[data-stream="door"]');
+      const state = /** @type {{ last?: string }} */ (globalThis);
+      const same = tile?.getAttribute('data-sequence') === state.last;
+      state.last = tile?.getAttribute('data-sequence') ?? '';
+      return same && count;
+    },
+    [COUNT],
+    { polling: 300 },
+  );
+  assert.equal(await numberOn(page, 'door'), (await sequenceOf(page, 'door')) % COUNT);
+}
+
+/** @param {Page} page @param {string} key */
+async function saved(page, key) {
+  const [download] = await Promise.all([page.waitForEvent('download'), page.keyboard.press(key)]);
+  return { name: download.suggestedFilename(), path: await download.path() };
+}
+
+/** @param {string} path @param {string[]} more */
+function probe(path, ...more) {
+  const args = ['-v', 'error', '-count_frames', '-show_entries', 'stream=codec_name,width,height,nb_read_frames', '-of', 'json'];
+  return JSON.parse(execFileSync('ffprobe', [...args, ...more, path], { encoding: 'utf8' })).streams[0];
+}
+
+for (const codec of /** @type {const} */ (['auto', 'jpeg'])) {
+  const name = codec === 'jpeg' ? 'JPEG' : 'H.264';
+
+  test(`${name}: dragged back, an older picture is shown and says so, steps, and goes on`, onStage(async ({ relay, open }) => {
+    const { page, stream } = await remembering(relay, open, codec);
+    const before = await capturedOf(page, 'door');
+    await drag(page, 1 - 2 / 30);
+    await untilState(page, 'door', 'frozen');
+    await untilAttribute(page, 'door', 'data-captured', { below: before });
+    await page.waitForSelector('.tile .age >> text=/^[2-9] s ago$/');
+    assert.equal(await page.textContent('.tile .words'), 'Frozen');
+    await assertTrue(page);
+    const from = await capturedOf(page, 'door');
+    await page.keyboard.press('ArrowLeft');
+    await untilAttribute(page, 'door', 'data-captured', { above: from - 0.2 * SECOND, below: from });
+    await assertTrue(page);
+    await page.keyboard.press('Shift+ArrowRight');
+    await untilAttribute(page, 'door', 'data-captured', { above: from });
+    await assertTrue(page);
+    const later = await capturedOf(page, 'door');
+    assert.ok(later - from > 0.6 * SECOND && later - from < 1.2 * SECOND, String(later - from));
+    const passed = stream.sequence;
+    await relay.until(() => stream.sequence >= passed + 5);
+    assert.equal(await capturedOf(page, 'door'), later, 'it stays');
+    await page.click('.frozen-bar >> text=Live');
+    await untilMoves(page, 'door');
+    assert.equal(await page.inputValue('.scrubber'), '0');
+    assert.deepEqual(relay.said.filter(({ type }) => type === 'keyframe'), []);
+  }));
+}
+
+test('H.264: a picture is saved as it is seen, and a clip that every player can read', onStage(async ({ relay, open }) => {
+  const { page } = await remembering(relay, open, 'auto', 5);
+  const clip = await saved(page, 'v');
+  assert.match(clip.name, /^door-\d{4}(-\d\d){5}\.mp4$/);
+  const { codec_name, width, height, nb_read_frames } = probe(clip.path);
+  assert.deepEqual([codec_name, width, height], ['h264', 320, 180]);
+  assert.ok(Number(nb_read_frames) >= 50, nb_read_frames);
+  assert.equal(execFileSync('ffmpeg', ['-v', 'error', '-i', clip.path, '-f', 'null', '-'], { encoding: 'utf8' }), '');
+  await page.waitForSelector('#quiet-line >> text=/^door: \\d+ s saved$/');
+  await drag(page, 1 - 3 / 30);
+  await untilState(page, 'door', 'frozen');
+  await assertTrue(page);
+  const shorter = await saved(page, 'v');
+  const frames = Number(probe(shorter.path).nb_read_frames);
+  assert.ok(frames >= 25 && frames < Number(nb_read_frames), String(frames));
+  const picture = await saved(page, 'p');
+  assert.match(picture.name, /\.png$/);
+  const { width: wide, height: high } = probe(picture.path);
+  assert.deepEqual([wide, high], [320, 180]);
+}));
+
+test('JPEG: a picture is saved as it came, and a clip of all of them', onStage(async ({ relay, open }) => {
+  const { page } = await remembering(relay, open, 'jpeg');
+  await page.keyboard.press('Space');
+  await untilState(page, 'door', 'frozen');
+  await assertTrue(page);
+  const picture = await saved(page, 'p');
+  assert.match(picture.name, /\.jpg$/);
+  const bytes = readFileSync(picture.path);
+  const pictures = relay.streams.get('door')?.renditions[0]?.pictures ?? [];
+  assert.ok(pictures[(await sequenceOf(page, 'door')) % COUNT]?.equals(bytes));
+  const clip = await saved(page, 'v');
+  assert.match(clip.name, /\.mjpeg$/);
+  assert.ok(Number(probe(clip.path, '-f', 'mjpeg').nb_read_frames) >= 30);
+}));
+
+test('a relay that was built without clips gives the raw stream, and says so', onStage(async ({ relay, open }) => {
+  relay.elsewhere.clear();
+  const { page } = await remembering(relay, open, 'auto');
+  const clip = await saved(page, 'v');
+  assert.match(clip.name, /\.h264$/);
+  assert.ok(Number(probe(clip.path).nb_read_frames) >= 30);
+  await page.waitForSelector('#quiet-line >> text=this relay was built without clips');
+}));
+
+test('on a phone an enlarged tile is dragged back by touch', onStage(async ({ relay, open }) => {
+  const { page } = await remembering(relay, open, 'auto', 3, '?stream=door', PHONE);
+  const before = await capturedOf(page, 'door');
+  const box = await page.locator('.scrubber').boundingBox();
+  assert.ok(box && box.height >= 28 && box.x >= 0 && box.x + box.width <= 390, JSON.stringify(box));
+  await page.touchscreen.tap(box.x + box.width * (1 - 2 / 30), box.y + box.height / 2);
+  await untilState(page, 'door', 'frozen');
+  await untilAttribute(page, 'door', 'data-captured', { below: before });
+  await page.waitForSelector('.tile .age >> text=/s ago$/');
+  const [download] = await Promise.all([page.waitForEvent('download'), page.tap('.enlarged .tools [aria-label="Save a clip"]')]);
+  assert.match(download.suggestedFilename(), /\.mp4$/);
+  await page.tap('.frozen-bar >> text=Live');
+  await untilMoves(page, 'door');
+}));

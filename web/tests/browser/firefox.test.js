@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import puppeteer from 'puppeteer-core';
+import { numberOn, video } from './harness.js';
+import { MockRelay } from '../mock-relay.js';
+
+const COUNT = 60;
+
+/** Runs a test in a Firefox, which has another decoder and another canvas. @param {(relay: MockRelay, page: import('puppeteer-core').Page) => Promise<void>} act */
+function inFirefox(act) {
+  return async () => {
+    const relay = await new MockRelay().start();
+    const executablePath = process.env.FIREFOX ?? '/usr/bin/firefox-esr';
+    const browser = await puppeteer.launch({ browser: 'firefox', executablePath, headless: true });
+    try {
+      await act(relay, await browser.newPage());
+    } finally {
+      await browser.close();
+      await relay.stop();
+    }
+  };
+}
+
+test('Firefox shows H.264, the right picture, and goes back', inFirefox(async (relay, page) => {
+  relay.add('door', video());
+  await page.goto(relay.address);
+  await page.waitForSelector('.tile[data-state="live"][data-codec="h264"]');
+  await page.waitForSelector('#actions button');
+  await page.waitForFunction(() => Number(document.querySelector('.tile')?.getAttribute('data-sequence')) > 30);
+  await page.keyboard.press(' ');
+  await page.waitForFunction(() => document.querySelector('.moment')?.textContent !== '');
+  const live = await captured(page);
+  await page.keyboard.down('Shift');
+  await page.keyboard.press('ArrowLeft');
+  await page.keyboard.up('Shift');
+  await page.waitForFunction((live) => Number(document.querySelector('.tile')?.getAttribute('data-captured')) < live, {}, live);
+  const sequence = Number(await page.$eval('.tile', (tile) => tile.getAttribute('data-sequence')));
+  assert.equal(await numberOn(page, 'door'), sequence % COUNT);
+  await page.keyboard.press(' ');
+  await page.waitForFunction((live) => Number(document.querySelector('.tile')?.getAttribute('data-captured')) > live, {}, live);
+  assert.deepEqual(relay.said.filter(({ type }) => type === 'keyframe'), []);
+}));
+
+/** @param {import('puppeteer-core').Page} page */
+async function captured(page) {
+  return Number(await page.$eval('.tile', (tile) => tile.getAttribute('data-captured')));
+}

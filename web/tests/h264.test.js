@@ -1,0 +1,299 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Picture } from '../picture.js';
+import { delta, FakeDecoder, keyframe, platform } from './decoder.js';
+
+const INTERVAL = 40;
+const settle = () => new Promise((/** @type {(value: void) => void} */ done) => setImmediate(done));
+
+/** A subscription of H.264: its clock and its decoder are under the test's hand. */
+function world() {
+  let now = 1_700_000_000_000;
+  /** @type {number[]} */
+  const painted = [];
+  /** @type {bigint[]} */
+  const acknowledged = [];
+  /** @type {{ at: number, act: () => void }[]} */
+  let timers = [];
+  let asked = 0;
+  let incapable = 0;
+  FakeDecoder.all = [];
+  const picture = new Picture(1, {
+    now: () => now,
+    offset: () => 0,
+    platform,
+    decode: () => Promise.resolve(/** @type {ImageBitmap} */ (/** @type {unknown} */ ({ width: 8, height: 6, name: -1, close() {} }))),
+    onPaint: () => {},
+    onDone: (sequence) => acknowledged.push(sequence),
+    onLost: () => (asked += 1),
+    onIncapable: () => (incapable += 1),
+    pass: (time) => new Promise((resolve) => void timers.push({ at: now + time, act: () => resolve() })),
+  });
+  picture.paintWith((image) => painted.push(Number(Reflect.get(image, 'name'))));
+  /** @param {number} sequence @param {{ key?: boolean, level?: number, takenAt?: number, rendition?: number }} [how] */
+  const come = (sequence, { key = sequence % 10 === 0, level, takenAt = now, rendition = 0 } = {}) => {
+    const payload = key ? keyframe(sequence, level) : delta(sequence);
+    const frame = { codec: /** @type {const} */ ('h264'), keyframe: key, rendition, id: 1, sentAt: now * 1000, payload };
+    return picture.receive({ ...frame, sequence: BigInt(sequence), capturedAt: takenAt * 1000 });
+  };
+  return {
+    picture,
+    painted,
+    acknowledged,
+    come,
+    get decoder() {
+      return /** @type {FakeDecoder} */ (FakeDecoder.all.at(-1));
+    },
+    get asked() {
+      return asked;
+    },
+    get incapable() {
+      return incapable;
+    },
+    stats: () => picture.stats(now),
+    async pass(/** @type {number} */ time) {
+      now += time;
+      const due = timers.filter(({ at }) => at <= now);
+      timers = timers.filter(({ at }) => at > now);
+      for (const { act } of due) act();
+      await settle();
+    },
+    /** @param {number} sequence @param {Parameters<typeof come>[1]} [how] */
+    async receive(sequence, how) {
+      picture.show(come(sequence, how));
+      await settle();
+    },
+    async letOut(/** @type {number} */ most = Infinity) {
+      this.decoder.letOut(most);
+      await settle();
+    },
+    /** Frames that come as they are made, and are decoded at once. @param {number} from @param {number} to */
+    async run(from, to) {
+      for (let sequence = from; sequence <= to; sequence += 1) {
+        await this.receive(sequence);
+        await this.letOut();
+        await this.pass(INTERVAL);
+      }
+    },
+  };
+}
+
+const names = (/** @type {FakeDecoder} */ decoder) => decoder.fed.map(({ data }) => data.at(-1));
+
+test('every frame is fed in order, painted and acknowledged', async () => {
+  const stage = world();
+  await stage.run(0, 12);
+  assert.deepEqual(stage.painted, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+  assert.deepEqual(names(stage.decoder), stage.painted);
+  assert.deepEqual(stage.decoder.configured, ['avc1.42E01F']);
+  assert.equal(stage.acknowledged.length, 13);
+  assert.equal(stage.stats().codec, 'h264');
+});
+
+test('of a burst all are decoded, and only the last is painted; nobody missed the others', async () => {
+  const stage = world();
+  const taken = 1_700_000_000_000 - 9 * INTERVAL;
+  for (let sequence = 0; sequence < 10; sequence += 1) await stage.receive(sequence, { takenAt: taken + sequence * INTERVAL });
+  while (stage.painted.length === 0) await stage.letOut();
+  assert.deepEqual(stage.painted, [9]);
+  assert.deepEqual(names(stage.decoder), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  assert.equal(stage.decoder.closed, 9, 'all others are closed');
+  assert.equal(stage.acknowledged.at(-1), 9n);
+  assert.equal(stage.stats().dropped, 0);
+});
+
+test('a keyframe may be seen before the burst behind it, of which nobody misses anything either', async () => {
+  const stage = world();
+  const taken = 1_700_000_000_000 - 9 * INTERVAL;
+  await stage.receive(0, { takenAt: taken });
+  await stage.letOut();
+  for (let sequence = 1; sequence < 10; sequence += 1) await stage.receive(sequence, { takenAt: taken + sequence * INTERVAL });
+  while (stage.painted.length < 2) await stage.letOut();
+  assert.deepEqual(stage.painted, [0, 9]);
+  assert.equal(stage.stats().dropped, 0);
+});
+
+test('while the decoder is busy the newest wins, and what it needs goes in before it', async () => {
+  const stage = world();
+  for (let sequence = 0; sequence < 7; sequence += 1) {
+    await stage.receive(sequence);
+    await stage.pass(INTERVAL);
+  }
+  assert.deepEqual(names(stage.decoder), [0, 1, 2], 'a short queue');
+  await stage.letOut(3);
+  assert.deepEqual(names(stage.decoder), [0, 1, 2, 3, 4, 5, 6]);
+  await stage.letOut();
+  assert.deepEqual(stage.painted, [0, 1, 2, 6]);
+});
+
+test('a decoder that is half a second behind gives up the rest of the GOP, and never a reference', async () => {
+  const stage = world();
+  await stage.run(0, 1);
+  for (let sequence = 2; sequence < 10; sequence += 1) {
+    await stage.receive(sequence);
+    await stage.pass(150);
+  }
+  await stage.letOut();
+  assert.deepEqual(names(stage.decoder), [0, 1, 2, 3, 4]);
+  assert.ok(stage.stats().dropped >= 5);
+  await stage.run(10, 12);
+  assert.deepEqual(stage.painted.slice(-3), [10, 11, 12]);
+  assert.equal(stage.asked, 0, 'the others pay for no keyframe');
+  assert.equal(stage.acknowledged.at(-1), 12n);
+});
+
+test('a delta without its predecessor is not fed; a keyframe is asked for, once a second', async () => {
+  const stage = world();
+  await stage.run(0, 2);
+  await stage.run(4, 6);
+  assert.deepEqual(names(stage.decoder), [0, 1, 2]);
+  assert.equal(stage.asked, 1);
+  await stage.pass(1000);
+  await stage.run(7, 7);
+  assert.equal(stage.asked, 2);
+  await stage.run(10, 11);
+  assert.deepEqual(stage.painted, [0, 1, 2, 10, 11]);
+  assert.equal(stage.acknowledged.at(-1), 11n);
+});
+
+test('who comes without a keyframe asks for one', async () => {
+  const stage = world();
+  await stage.receive(5);
+  await stage.receive(6);
+  assert.equal(FakeDecoder.all.length, 0);
+  assert.equal(stage.asked, 1);
+});
+
+test('a failure heals with the next keyframe, and a new decoder', async () => {
+  const stage = world();
+  await stage.run(0, 3);
+  await stage.receive(4);
+  stage.decoder.fail('EncodingError');
+  await settle();
+  await stage.run(5, 5);
+  assert.equal(stage.asked, 1);
+  assert.equal(stage.stats().broken, 1);
+  await stage.run(10, 11);
+  assert.equal(FakeDecoder.all.length, 2);
+  assert.deepEqual(stage.painted, [0, 1, 2, 3, 10, 11]);
+  assert.equal(stage.acknowledged.at(-1), 11n);
+  assert.equal(stage.incapable, 0);
+});
+
+test('several failures in a short time, or one for ever, mean that H.264 is of no use here', async () => {
+  const stage = world();
+  for (const sequence of [0, 10, 20]) {
+    await stage.receive(sequence);
+    stage.decoder.fail('EncodingError');
+    await settle();
+  }
+  assert.equal(stage.incapable, 1);
+  assert.equal(stage.stats().incapable, true);
+  stage.picture.decoders.forgive();
+  await stage.receive(30);
+  stage.decoder.fail('NotSupportedError');
+  assert.equal(stage.incapable, 2);
+});
+
+test('a decoder that the browser takes away is no failure', async () => {
+  const stage = world();
+  await stage.run(0, 3);
+  stage.decoder.fail('QuotaExceededError');
+  await stage.run(4, 4);
+  assert.deepEqual(names(stage.decoder), [0, 1, 2, 3, 4], 'it begins where it can');
+  assert.deepEqual(stage.painted.at(-1), 4);
+  assert.equal(stage.asked, 0);
+});
+
+test('another parameter set is told to the decoder, the same one is not told again', async () => {
+  const stage = world();
+  await stage.run(0, 10);
+  assert.equal(stage.decoder.configured.length, 1);
+  await stage.receive(20, { level: 0x28 });
+  await stage.letOut();
+  assert.deepEqual(stage.decoder.configured, ['avc1.42E01F', 'avc1.42E028']);
+  assert.equal(stage.painted.at(-1), 20);
+});
+
+test('what leads up to another rendition never goes back in time', async () => {
+  const stage = world();
+  await stage.run(0, 9);
+  stage.picture.restartCount();
+  const now = 1_700_000_000_000 + 10 * INTERVAL;
+  for (let index = 0; index < 6; index += 1) {
+    await stage.receive(70 + index, { key: index === 0, rendition: 1, takenAt: now - (5 - index) * INTERVAL });
+    await stage.letOut();
+  }
+  assert.deepEqual(stage.painted.slice(-2), [9, 75]);
+  assert.equal(stage.stats().rendition, 1);
+});
+
+test('a decoder that holds pictures back makes them as old as they are', async () => {
+  const stage = world();
+  await stage.receive(0);
+  for (let sequence = 1; sequence < 6; sequence += 1) {
+    await stage.pass(INTERVAL);
+    await stage.receive(sequence);
+    if (sequence >= 2) await stage.letOut(1);
+  }
+  assert.deepEqual(stage.painted, [0, 1, 2, 3]);
+  assert.equal(Math.round(stage.stats().age ?? 0), 2 * INTERVAL);
+});
+
+test('who is no longer looked at has no decoder, and gets another when it is', async () => {
+  const stage = world();
+  await stage.run(0, 3);
+  await stage.receive(4);
+  stage.picture.rest();
+  await settle();
+  assert.equal(stage.decoder.state, 'closed');
+  assert.equal(stage.acknowledged.at(-1), 4n);
+  stage.picture.begin();
+  await stage.run(20, 21);
+  assert.equal(FakeDecoder.all.length, 2);
+  assert.deepEqual(stage.painted.slice(-2), [20, 21]);
+});
+
+test('a decoder out of which nothing comes is given up', async () => {
+  const stage = world();
+  for (let sequence = 0; sequence < 19; sequence += 1) {
+    await stage.receive(sequence, { key: sequence === 0 });
+    stage.decoder.decodeQueueSize = 0;
+  }
+  assert.equal(stage.stats().broken, 18);
+  assert.equal(stage.decoder.state, 'closed');
+});
+
+test('frozen, any frame is decoded from its keyframe, the next one by itself, and what is held back is pressed out', async () => {
+  const stage = world();
+  /** @type {import('../picture.js').Arrival[]} */
+  const arrivals = [];
+  for (let sequence = 0; sequence < 16; sequence += 1) {
+    arrivals.push(stage.come(sequence));
+    stage.picture.show(/** @type {never} */ (arrivals.at(-1)));
+    await stage.letOut();
+    await stage.pass(INTERVAL);
+  }
+  stage.picture.freeze(true);
+  const before = stage.decoder.fed.length;
+  const show = async (/** @type {number} */ at) => {
+    stage.picture.show(/** @type {never} */ (arrivals[at]));
+    await stage.letOut();
+  };
+  await show(4);
+  await show(5);
+  await show(12);
+  assert.deepEqual(names(stage.decoder).slice(before), [0, 1, 2, 3, 4, 5, 10, 11, 12]);
+  assert.deepEqual(stage.painted.slice(-3), [4, 5, 12]);
+  stage.picture.show(/** @type {never} */ (arrivals[2]));
+  await stage.pass(200);
+  stage.decoder.decodeQueueSize = 0;
+  await stage.pass(200);
+  assert.equal(stage.decoder.flushed, 1);
+  assert.equal(stage.painted.at(-1), 2);
+  stage.picture.freeze(false);
+  await stage.receive(16);
+  await stage.letOut();
+  assert.deepEqual(names(stage.decoder).slice(-7), [10, 11, 12, 13, 14, 15, 16]);
+  assert.equal(stage.painted.at(-1), 16, 'live again, from the keyframe on');
+});
