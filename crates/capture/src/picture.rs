@@ -53,7 +53,7 @@ pub struct Taken {
 }
 
 /// One encoded picture.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Frame {
     /// The encoded bytes.
     pub payload: Vec<u8>,

@@ -33,8 +33,9 @@ pub trait Audience {
     /// # Errors
     /// Where it is damaged.
     fn take(&self, frame: RawFrame) -> Result<(), SourceError>;
-    /// Nobody wants them any more, for a while: what is kept for the next ones can go.
-    fn rests(&self);
+    /// Nobody wants them any more, for a while: what is kept for the next ones can go. Where the source is not closed, the
+    /// next picture follows the last.
+    fn rests(&self, closed: bool);
     /// A picture came damaged.
     fn damaged(&self);
     /// Pictures were passed over because this process came too late for them.
@@ -61,7 +62,7 @@ pub fn run(
     while !shift.is_over() {
         let mut run = Run { opener, keep_open: keeping.open, audience, status, shift, began: None };
         let reason = match run.wait_until_wanted().and_then(|()| run.once()) {
-            Ok(Finish::Unwatched) => match run.rest() {
+            Ok(Finish::Unwatched) => match run.rest(true) {
                 Ok(()) => continue,
                 Err(gone) => gone,
             },
@@ -105,7 +106,7 @@ impl<A: Audience> Run<'_, A> {
     fn wait_until_wanted(&self) -> Result<(), SourceError> {
         match self.opener.probes() || self.keep_open || self.audience.is_watching() {
             true => Ok(()),
-            false => self.rest(),
+            false => self.rest(true),
         }
     }
 
@@ -156,7 +157,7 @@ impl<A: Audience> Run<'_, A> {
                 if !source.can_pause() {
                     return Ok(Finish::Unwatched);
                 }
-                self.rest()?;
+                self.rest(false)?;
                 source.resume();
                 whole_at = Instant::now();
             }
@@ -165,7 +166,7 @@ impl<A: Audience> Run<'_, A> {
 
     /// Nobody watching, the picture is not even made; but the first one tells how large they are.
     fn hand_over(&self, source: &mut dyn Source, grabbed: Grabbed) -> Result<(), SourceError> {
-        if !self.audience.is_watching() && self.began.is_some() {
+        if !self.audience.is_watching() && self.began.is_some() && !source.each_counts() {
             return Ok(());
         }
         if grabbed.skipped > 0 {
@@ -177,12 +178,12 @@ impl<A: Audience> Run<'_, A> {
     }
 
     /// Waits for somebody to watch. Now and then it looks whether the source is still there.
-    fn rest(&self) -> Result<(), SourceError> {
+    fn rest(&self, closed: bool) -> Result<(), SourceError> {
         if self.shift.is_over() {
             return Err(SourceError::Stopped);
         }
         self.status.rests();
-        self.audience.rests();
+        self.audience.rests(closed);
         while !self.audience.is_watching() {
             self.shift.rest();
             self.audience.wait(self.opener.look_every());
@@ -291,7 +292,7 @@ mod tests {
             self.taken.set(self.taken.get() + 1);
             Ok(())
         }
-        fn rests(&self) {}
+        fn rests(&self, _: bool) {}
         fn damaged(&self) {
             self.damaged.set(self.damaged.get() + 1);
         }

@@ -22,7 +22,12 @@ pub(super) struct Decoding {
     converter: Converter,
     /// The index of the picture that is decoded next.
     next: Option<u64>,
+    /// How many went in since a picture came out.
+    silent: u32,
 }
+
+/// A decoder that begins amid a camera's slow refresh gives nothing for a while; what gives nothing for longer is no video.
+const MOST_SILENT: u32 = 300;
 
 impl Decoding {
     /// Decodes all that came since the last time; the pixels of the newest. `None` where there are none yet.
@@ -46,9 +51,15 @@ impl Decoding {
         for unit in units {
             decoder.send(&Packet::copy(&unit.coded.bytes));
             self.next = Some(unit.index + 1);
+            self.silent += 1;
             while let Some(decoded) = decoder.take() {
                 newest = Some((decoded, unit.taken));
+                self.silent = 0;
             }
+        }
+        if self.silent > MOST_SILENT {
+            self.rest();
+            return Err(SourceError::NotAVideo("its H.264 gives no picture".into()));
         }
         let Some((decoded, taken)) = newest else { return Ok(None) };
         let mut pixels = buffers.take();

@@ -15,8 +15,11 @@ const MOST_PICTURES: usize = 600;
 /// Bounds of what is sent on to whoever comes: relays hold no more than this either.
 const SENT_BYTES: usize = 4 * 1024 * 1024;
 const SENT_SPAN: Duration = Duration::from_secs(3);
-/// Whoever lost a frame waits for the next keyframe, which of a camera cannot be asked for. This long is bearable.
-const BEARABLE: Duration = Duration::from_secs(4);
+/// Whoever lost a frame waits for the next keyframe, which of a camera cannot be asked for. Four seconds are bearable, and
+/// no camera is exact.
+const BEARABLE: Duration = Duration::from_millis(4_500);
+/// A longer step from picture to picture is a pause or a hold-up, which says nothing of keyframes.
+const LONGEST_STEP: Duration = Duration::from_millis(500);
 
 /// One picture of it.
 #[derive(Debug, Clone)]
@@ -36,7 +39,11 @@ pub(super) struct Gop {
     last: Option<(u64, u64)>,
     /// The entry itself is still there, and all after it.
     whole: bool,
-    keyframe_at: Option<Timestamp>,
+    /// When the last one was captured.
+    last_at: Timestamp,
+    /// How long pictures have come since the last keyframe, and since the entry, without pauses.
+    since_keyframe: Duration,
+    since_entry: Duration,
     sparse: bool,
 }
 
@@ -49,11 +56,18 @@ impl Gop {
             None => (0, false),
         };
         self.last = Some((index, coded.number));
+        let step = taken.captured_at.since(self.last_at).min(LONGEST_STEP);
+        self.last_at = taken.captured_at;
+        self.since_entry += step;
+        if !follows {
+            // Another opening of the source, or what came between was lost: nothing is known of keyframes.
+            (self.since_keyframe, self.sparse) = (Duration::ZERO, false);
+        }
         if coded.entry || !follows {
             self.clear();
-            self.whole = coded.entry;
+            (self.whole, self.since_entry) = (coded.entry, Duration::ZERO);
         }
-        let turned = self.look_at_distance(&coded, taken);
+        let turned = self.look_at_distance(&coded, step);
         self.bytes += coded.bytes.len();
         let unit = Unit { coded, taken, index };
         self.units.push_back(unit.clone());
@@ -65,23 +79,20 @@ impl Gop {
         (unit, turned)
     }
 
-    fn look_at_distance(&mut self, coded: &Coded, taken: Taken) -> bool {
-        let since = *self.keyframe_at.get_or_insert(taken.captured_at);
-        let too_far = taken.captured_at.since(since) > BEARABLE;
+    fn look_at_distance(&mut self, coded: &Coded, step: Duration) -> bool {
+        self.since_keyframe += step;
+        let too_far = self.since_keyframe > BEARABLE;
         if coded.keyframe {
-            self.keyframe_at = Some(taken.captured_at);
+            self.since_keyframe = Duration::ZERO;
         }
         too_far && !std::mem::replace(&mut self.sparse, true)
     }
 
-    fn clear(&mut self) {
+    /// Lets go of all pictures; the source is closed.
+    pub(super) fn clear(&mut self) {
         self.units.clear();
         self.bytes = 0;
-    }
-
-    /// Nobody reads for a while: the next keyframe is as far from the last as nobody knows.
-    pub(super) fn pause(&mut self) {
-        self.keyframe_at = None;
+        self.whole = false;
     }
 
     /// Whether keyframes are further apart than whoever lost a frame can wait.
@@ -104,10 +115,11 @@ impl Gop {
 
     /// What whoever comes is sent at once, to go on with what comes next. `None` where that is too much, or not whole.
     pub(super) fn for_newcomers(&self) -> Option<impl Iterator<Item = &Unit>> {
-        let (first, last) = (self.units.front()?, self.units.back()?);
-        let span = last.taken.captured_at.since(first.taken.captured_at);
-        let fits =
-            self.whole && first.coded.keyframe && self.bytes <= SENT_BYTES && span <= SENT_SPAN;
+        let first = self.units.front()?;
+        let fits = self.whole
+            && first.coded.keyframe
+            && self.bytes <= SENT_BYTES
+            && self.since_entry <= SENT_SPAN;
         fits.then(|| self.units.iter())
     }
 }
@@ -117,7 +129,12 @@ mod tests {
     use super::*;
 
     fn push(gop: &mut Gop, number: u64, keyframe: bool, length: usize) -> bool {
-        let captured_at = Timestamp::from_micros(1_000_000 + number * 100_000);
+        push_at(gop, number, number, keyframe, length)
+    }
+
+    /// The same at this tenth of a second.
+    fn push_at(gop: &mut Gop, number: u64, tenth: u64, keyframe: bool, length: usize) -> bool {
+        let captured_at = Timestamp::from_micros(1_000_000 + tenth * 100_000);
         let taken = Taken { captured_at, read_at: captured_at };
         let bytes = vec![0; length];
         let coded = Coded { bytes, number, keyframe, entry: keyframe, width: 64, height: 48 };
@@ -187,18 +204,22 @@ mod tests {
 
     #[test]
     fn keyframes_too_far_apart_are_told_once() {
-        assert!(!gop(200, 40, 1).is_sparse());
+        assert!(!gop(200, 45, 1).is_sparse());
         let mut gop = Gop::default();
-        let told: Vec<u64> = (0..200).filter(|&n| push(&mut gop, n, n % 50 == 0, 1)).collect();
-        assert_eq!(told, [41]);
+        let told: Vec<u64> = (0..200).filter(|&n| push(&mut gop, n, n % 60 == 0, 1)).collect();
+        assert_eq!(told, [46]);
         assert!(gop.is_sparse());
     }
 
     #[test]
-    fn a_pause_is_no_distance() {
-        let mut gop = gop(5, 100, 1);
-        gop.pause();
-        assert!(!push(&mut gop, 5, false, 1));
-        assert!(!push(&mut gop, 40, false, 1));
+    fn a_pause_and_an_outage_say_nothing_of_keyframes() {
+        let mut paused = gop(20, 100, 1);
+        // Numbers go on, an hour later.
+        assert!(!push_at(&mut paused, 20, 36_000, false, 1) && !paused.is_sparse());
+        assert!(paused.for_newcomers().is_some());
+        let mut anew = gop(100, 1_000, 1);
+        assert!(anew.is_sparse());
+        push(&mut anew, 0, true, 1);
+        assert!(!anew.is_sparse(), "it may be another camera");
     }
 }

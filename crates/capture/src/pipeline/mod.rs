@@ -23,10 +23,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use fanlight_bus::Publisher;
-use fanlight_protocol::{StreamEntry, StreamState, Topic};
+use fanlight_protocol::{Codec, StreamEntry, StreamState, Topic, TrackEntry};
 
 use crate::bell::Bell;
 use crate::crew::Crew;
+use crate::encode::h264::SIDES;
 use crate::hand_over::Buffers;
 use crate::meter::{Meter, Share};
 use crate::options::StreamSettings;
@@ -85,8 +86,9 @@ impl Demand {
     /// Somebody watches, or nobody any more.
     pub fn set(&self, watched: bool) {
         if self.track.set_watched(watched) {
-            if watched {
-                self.shared.studio.begin_anew(&self.track);
+            match watched {
+                true => self.shared.studio.begin_anew(&self.track),
+                false => self.shared.studio.leave(&self.track),
             }
             self.shared.viewers.change(watched);
             tracing::debug!(topic = %self.track.topic(), watched, "demand");
@@ -209,7 +211,7 @@ impl Pipeline {
         let entry = |((one, track), meter): ((&Rendition, &Arc<Track>), _)| {
             track.entry(one.size(report.size), meter, now)
         };
-        let tracks = metered.map(entry).collect();
+        let tracks = metered.map(entry).filter(can_be).collect();
         let mut reason = report.reason;
         // It begins where many are dropped, and is over when none is any more.
         let least = if self.too_slow { 0 } else { TOLERATED_PERCENT };
@@ -268,8 +270,8 @@ impl Audience for Reading<'_> {
         self.shared.studio.take(frame, &self.shared.status)
     }
 
-    fn rests(&self) {
-        self.shared.studio.rest();
+    fn rests(&self, closed: bool) {
+        self.shared.studio.rest(closed);
     }
 
     fn damaged(&self) {
@@ -280,6 +282,12 @@ impl Audience for Reading<'_> {
         let every = self.shared.studio.watched().filter(|(one, _)| !one.is_capped());
         every.for_each(|(_, track)| track.tally().drop_frames(count));
     }
+}
+
+/// A track of a size that its codec does not have never comes; one of unknown size may.
+fn can_be(track: &TrackEntry) -> bool {
+    let possible = |side| side == 0 || SIDES.contains(&side);
+    track.name.codec == Codec::Jpeg || possible(track.width) && possible(track.height)
 }
 
 /// A panic elsewhere ends the process anyway; until then what is guarded here is well.

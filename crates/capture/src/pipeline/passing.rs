@@ -14,30 +14,36 @@ pub(super) enum Passing {
     Broken,
 }
 
-impl Passing {
-    /// What is to be sent now that the newest picture is in: nothing, that one, or for whoever comes all since the keyframe.
-    pub(super) fn step(self, gop: &Gop, newest: &Unit) -> Vec<Unit> {
-        match self {
-            _ if newest.coded.keyframe => vec![newest.clone()],
-            Self::Next(next) if next == newest.index => vec![newest.clone()],
-            Self::Nobody => {
-                gop.for_newcomers().map(|units| units.cloned().collect()).unwrap_or_default()
-            }
-            Self::Next(_) | Self::Broken => Vec::new(),
-        }
-    }
+/// So much is sent at once to whoever catches up: what waits for a subscriber is bounded, and other streams have to pass,
+/// too (the bus's high-water mark is 32 at least).
+const AT_ONCE: usize = 8;
 
-    /// Whether the newest is not among what went out, though it was wanted: of somebody who waits to begin nothing is missing.
-    pub(super) fn misses(self, newest: &Unit, last: Option<u64>) -> bool {
-        self != Self::Nobody && last != Some(newest.index)
+impl Passing {
+    /// What is to be sent now that the newest picture is in: nothing, that one, or for whoever comes what was since the
+    /// keyframe, some at a time.
+    pub(super) fn step(self, gop: &Gop, newest: &Unit) -> Vec<Unit> {
+        if newest.coded.keyframe {
+            return vec![newest.clone()];
+        }
+        match self {
+            Self::Nobody => gop
+                .for_newcomers()
+                .map(|units| units.take(AT_ONCE).cloned().collect())
+                .unwrap_or_default(),
+            Self::Next(next) => match gop.since(Some(next)) {
+                Some((units, false)) => units.into_iter().take(AT_ONCE).collect(),
+                _ => Vec::new(),
+            },
+            Self::Broken => Vec::new(),
+        }
     }
 
     /// After that: which of it went out last, and whether all did.
     pub(super) fn after(self, last: Option<u64>, all: bool) -> Self {
-        match (last, all) {
-            (_, false) => Self::Broken,
-            (Some(index), true) => Self::Next(index + 1),
-            (None, true) => self,
+        match (self, last, all) {
+            (_, Some(index), true) => Self::Next(index + 1),
+            (Self::Nobody, None, true) => Self::Nobody,
+            _ => Self::Broken,
         }
     }
 }
@@ -99,20 +105,35 @@ mod tests {
     }
 
     #[test]
-    fn whoever_comes_is_sent_all_since_the_keyframe_and_then_each() {
+    fn whoever_comes_is_sent_all_since_the_keyframe_some_at_a_time_and_then_each() {
         let mut gop = Gop::default();
-        let numbers =
-            |units: Vec<Unit>| -> Vec<u64> { units.iter().map(|unit| unit.coded.number).collect() };
+        (0..20).for_each(|n| drop(push(&mut gop, n, n == 0)));
+        let (mut passing, mut sent) = (Passing::Nobody, Vec::new());
+        for number in 20..30 {
+            let newest = push(&mut gop, number, false);
+            let units = passing.step(&gop, &newest);
+            assert!((1..=AT_ONCE).contains(&units.len()));
+            passing = passing.after(units.last().map(|unit| unit.index), true);
+            sent.extend(units.into_iter().map(|unit| unit.coded.number));
+        }
+        assert!(sent.into_iter().eq(0..30));
+        assert_eq!(passing, Passing::Next(30));
+    }
+
+    #[test]
+    fn where_one_is_missing_nothing_is_sent_before_the_next_keyframe() {
+        let mut gop = Gop::default();
+        push(&mut gop, 0, true);
         let mut step = |passing: Passing, number, keyframe| {
             let newest = push(&mut gop, number, keyframe);
-            numbers(passing.step(&gop, &newest))
+            let units = passing.step(&gop, &newest);
+            let last = units.last().map(|unit| unit.index);
+            (units.len(), passing.after(last, true))
         };
-        (0..4).for_each(|n| {
-            assert_eq!(step(Passing::Broken, n, n == 0), if n == 0 { vec![0] } else { vec![] });
-        });
-        assert_eq!(step(Passing::Nobody, 4, false), [0, 1, 2, 3, 4]);
-        assert_eq!(step(Passing::Next(5), 5, false), [5]);
-        assert_eq!(step(Passing::Next(5), 6, false), Vec::<u64>::new());
-        assert_eq!(step(Passing::Broken, 7, true), [7]);
+        assert_eq!(step(Passing::Next(1), 2, false), (0, Passing::Broken));
+        assert_eq!(step(Passing::Broken, 3, false), (0, Passing::Broken));
+        assert_eq!(step(Passing::Nobody, 4, false), (0, Passing::Nobody));
+        let (count, passing) = step(Passing::Broken, 5, true);
+        assert!(count == 1 && matches!(passing, Passing::Next(_)));
     }
 }

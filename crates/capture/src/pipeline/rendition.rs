@@ -112,7 +112,14 @@ impl Rendition {
     /// # Errors
     /// Why it cannot be encoded: the first reason of several.
     pub(super) fn develop(&self) -> Result<bool, EncodeError> {
-        let Some(Waiting { pixels, taken, tracks }) = self.place.take() else { return Ok(false) };
+        let developed = self.place.take().map_or(Ok(false), |waiting| self.develop_one(waiting));
+        // Nobody watches these for now, and an encoder at rest holds many megabytes.
+        self.tracks.iter().filter(|track| !track.is_watched()).for_each(|track| track.rest());
+        developed
+    }
+
+    fn develop_one(&self, waiting: Waiting) -> Result<bool, EncodeError> {
+        let Waiting { pixels, taken, tracks } = waiting;
         let mut developed = Ok(false);
         for track in &tracks {
             match (track.encode(&pixels, taken), &mut developed) {
@@ -127,8 +134,6 @@ impl Rendition {
             }
         }
         self.buffers.recycle(pixels);
-        // Nobody watches these for now, and an encoder at rest holds many megabytes.
-        self.tracks.iter().filter(|track| !track.is_watched()).for_each(|track| track.rest());
         developed
     }
 }

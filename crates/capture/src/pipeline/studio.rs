@@ -154,16 +154,26 @@ impl Studio {
         }
     }
 
-    /// Nobody watches for a while: lets go of what is kept for the next pictures.
-    pub(super) fn rest(&self) {
+    /// Nobody watches for a while: lets go of what is kept for the next pictures. What is not closed goes on where it was.
+    pub(super) fn rest(&self, closed: bool) {
         self.place.take();
+        if closed {
+            lock(&self.gop).clear();
+        }
         lock(&self.decoding).rest();
         self.buffers.clear();
         *self.decoder() = JpegDecoder::default();
-        lock(&self.gop).pause();
         *lock(&self.passing) = Passing::default();
         self.same().forget();
         self.renditions.iter().for_each(Rendition::rest);
+    }
+
+    /// Nobody watches this track any more: its encoder is let go of, by whoever uses it.
+    pub(super) fn leave(&self, track: &Arc<Track>) {
+        let of = |one: &Rendition| one.tracks().iter().any(|known| Arc::ptr_eq(known, track));
+        if let (Some(at), Some(jobs)) = (self.renditions.iter().position(of), self.jobs.get()) {
+            self.workshop.ask(&jobs.encode[at]);
+        }
     }
 
     /// Takes a picture from the source. Called on the source's thread.
@@ -175,6 +185,9 @@ impl Studio {
         let RawFrame { picture, taken } = frame;
         let (picture, size) = looked_through(picture)?;
         status.measures(self.turn.size(size));
+        if let Some(full) = self.passes(Some(Codec::H264)) {
+            full.pass_on(matches!(picture, Picture::H264(_)) && self.passes_h264_on());
+        }
         if let Picture::H264(coded) = &picture {
             self.keep(coded, taken, status);
         }
@@ -232,10 +245,11 @@ impl Studio {
             self.note_published();
             last = Some(index);
         }
-        if passing.misses(&newest, last) {
+        let before = *passing;
+        *passing = before.after(last, all);
+        if before != Passing::Nobody && *passing == Passing::Broken {
             full.tally().drop_frames(1);
         }
-        *passing = passing.after(last, all);
     }
 
     /// The full rendition in the codec in which a picture is passed on, where it is watched.

@@ -26,6 +26,8 @@ pub(super) struct Track {
     watched: AtomicBool,
     /// Somebody needs a keyframe, and none was made since.
     keyframe_wanted: AtomicBool,
+    /// What the source has encoded itself goes out: nothing of ours may come between.
+    passes_on: AtomicBool,
     tally: Arc<Tally>,
     /// Locked by whoever encodes or publishes; one thread at a time does.
     way_out: Mutex<WayOut>,
@@ -81,6 +83,7 @@ impl Track {
             topic,
             watched: AtomicBool::new(false),
             keyframe_wanted: AtomicBool::new(false),
+            passes_on: AtomicBool::new(false),
             tally,
             way_out: Mutex::new(WayOut { encoder, outlet }),
             cap: Mutex::new(RateCap::new(settings.fps)),
@@ -128,6 +131,10 @@ impl Track {
     /// Why it cannot be encoded.
     pub(super) fn encode(&self, pixels: &Mat, taken: Taken) -> Result<bool, EncodeError> {
         let WayOut { encoder, outlet } = &mut *lock(&self.way_out);
+        // Whoever changes that waits for this lock then.
+        if self.passes_on.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
         let frame = match encoder {
             Encoder::Jpeg(encoder) => Some(encoder.encode(pixels, taken)?),
             Encoder::H264(encoder) => {
@@ -136,7 +143,19 @@ impl Track {
             }
         };
         let Some(frame) = frame else { return Ok(false) };
-        Ok(self.publish_on(outlet, frame))
+        let gone = self.publish_on(outlet, frame);
+        if let (false, Encoder::H264(encoder)) = (gone, encoder) {
+            // What would follow refers to it.
+            encoder.close();
+        }
+        Ok(gone)
+    }
+
+    /// From now on what the source has encoded itself goes out, or what is encoded here.
+    pub(super) fn pass_on(&self, passes_on: bool) {
+        if self.passes_on.swap(passes_on, Ordering::Relaxed) != passes_on {
+            self.rest();
+        }
     }
 
     /// Publishes a picture that is encoded already; returns whether it went out.
@@ -149,9 +168,6 @@ impl Track {
         let gone = outlet.publish(frame);
         if keyframe && gone {
             self.keyframe_wanted.store(false, Ordering::Relaxed);
-        } else if !gone {
-            // What follows refers to it.
-            self.ask_for_keyframe();
         }
         gone
     }

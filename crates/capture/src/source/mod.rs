@@ -47,6 +47,11 @@ pub trait Source {
     /// When the picture is damaged.
     fn retrieve(&mut self, buffers: &Buffers) -> Result<Picture, SourceError>;
 
+    /// Whether each picture counts, because those after it refer to it; none is expensive then.
+    fn each_counts(&self) -> bool {
+        false
+    }
+
     /// Whether it can stay as it is while nobody watches: it costs nothing, and misses nothing.
     fn can_pause(&self) -> bool {
         false

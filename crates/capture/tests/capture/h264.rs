@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use fanlight_bus::IncomingFrame;
-use fanlight_protocol::StreamEntry;
+use fanlight_protocol::{StreamEntry, StreamState};
 use memchr::memmem;
 use tempfile::TempDir;
 
@@ -171,6 +171,28 @@ fn whoever_comes_in_the_middle_of_a_group_is_sent_all_of_it() {
         assert!(frames[0].flags.is_keyframe());
         assert_eq!(decoded(&frames).len(), 30);
         viewer.unwatch("clip/full.h264");
+    }
+}
+
+#[test]
+fn a_file_that_paused_goes_on_at_once_for_whoever_comes() {
+    // One keyframe: whoever had to wait for the next would wait for ten seconds.
+    let (_folder, stream, clip) = camera_clip(100, &["-tune", "zerolatency", "-g", "1000"]);
+    let capture = capture(&[&stream]);
+    let mut viewer = viewer(&capture);
+    for track in ["clip/full.h264", "clip", "clip/full.h264", "clip/half"] {
+        viewer.watch(track);
+        let frames = viewer.frames(track, 4);
+        if track == "clip/full.h264" {
+            assert!(
+                frames[0].flags.is_keyframe() && frames.iter().all(|frame| is_of(frame, &clip))
+            );
+            decoded(&frames);
+        }
+        viewer.unwatch(track);
+        let entry = viewer.until("clip", StreamState::Idle);
+        let published: u64 = entry.tracks.iter().map(|track| track.published).sum();
+        assert!(published < 80, "it paused, and never came to its end");
     }
 }
 

@@ -107,7 +107,7 @@ impl Audience for Wall {
         self.pictures.set(self.pictures.get() + 1);
         Ok(())
     }
-    fn rests(&self) {}
+    fn rests(&self, _: bool) {}
     fn damaged(&self) {}
     fn dropped(&self, _: u64) {}
 }

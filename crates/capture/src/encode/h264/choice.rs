@@ -34,6 +34,8 @@ const KNOWN: [&str; 9] = [
 const LONGEST: usize = 32;
 /// The size at which an encoder is tried before anything starts.
 const SMALL: (i32, i32) = (320, 180);
+/// Whoever holds back more than a few is of no use for live pictures.
+const TRIED_PICTURES: u64 = 6;
 /// What became of those tried so far: every stream may name one, and some take their time. As many as a user writes.
 static TRIED: Mutex<Vec<(String, Result<EncoderName, InvalidEncoder>)>> = Mutex::new(Vec::new());
 
@@ -143,13 +145,23 @@ impl fmt::Display for EncoderName {
     }
 }
 
-/// Encodes one picture: what needs a device that is not there says so.
+/// Encodes some pictures, of which each is to stand alone: what needs a device that is not there says so, and so does what
+/// makes no keyframes.
 fn encodes(name: &EncoderName) -> Result<(), String> {
     let grey = Mat::new_rows_cols_with_default(SMALL.1, SMALL.0, CV_8UC3, Scalar::all(90.0));
     let grey = grey.map_err(|error| error.message)?;
-    let taken = Taken { captured_at: Timestamp::default(), read_at: Timestamp::default() };
-    let encoded = H264Encoder::new(name.clone()).encode(&grey, taken, false);
-    encoded.map(drop).map_err(|error| error.to_string())
+    let mut encoder = H264Encoder::new(name.clone());
+    let mut keyframes = 0;
+    for second in 0..TRIED_PICTURES {
+        let captured_at = Timestamp::from_micros(second * 2_000_000);
+        let taken = Taken { captured_at, read_at: captured_at };
+        match encoder.encode(&grey, taken, true).map_err(|error| error.to_string())? {
+            Some(frame) if !frame.keyframe => return Err("it makes no keyframe when asked".into()),
+            Some(_) => keyframes += 1,
+            None => {}
+        }
+    }
+    if keyframes > 1 { Ok(()) } else { Err("it holds pictures back".into()) }
 }
 
 fn there() -> String {

@@ -40,6 +40,14 @@ const ONE_THREAD: u32 = 1920 * 1088;
 const THREADS: &str = "4";
 /// Keyframes are asked for one by one; an encoder's own count must not come before.
 const GOP: &str = "9999";
+/// Encoders without delay take pictures to come at this rate, whatever their stamps: the cap is theirs by the picture, and
+/// follows the true rate as far as it is known.
+const NOMINAL_FPS: i32 = 30;
+/// The true rate is that of so many pictures, and believed within these bounds.
+const PACE_OF: f64 = 8.0;
+const PACES: std::ops::RangeInclusive<f64> = 0.1..=8.0;
+/// Smaller changes of it are not worth a change of the cap.
+const PACE_STEP: f64 = 1.3;
 /// Stamps count in these.
 const MICROSECONDS: Rational = Rational(1, 1_000_000);
 /// Some encoders hold pictures back all the same. No more than so many are waited for.
@@ -63,6 +71,9 @@ struct Running {
     began_at: Timestamp,
     /// The stamp of the last picture that went in. They must grow.
     stamp: i64,
+    /// How much slower than at the nominal rate pictures come, on average, and as the encoder was told.
+    slowness: f64,
+    told_slowness: f64,
     /// What went in and did not come out yet, by stamp.
     held: VecDeque<(i64, Taken)>,
 }
@@ -136,8 +147,7 @@ impl Running {
         video.set_height(height);
         video.set_format(Pixel::YUV420P);
         video.set_time_base(MICROSECONDS);
-        // What they say of rates is only a hint: pictures bring their stamps.
-        video.set_frame_rate(Some(Rational(30, 1)));
+        video.set_frame_rate(Some(Rational(NOMINAL_FPS, 1)));
         let encoder = video.open_with(options(name, width, height)).map_err(failed)?;
         Ok(Self {
             encoder,
@@ -145,6 +155,8 @@ impl Running {
             keyframes: Keyframes::default(),
             began_at,
             stamp: -1,
+            slowness: 1.0,
+            told_slowness: 1.0,
             held: VecDeque::new(),
         })
     }
@@ -161,8 +173,12 @@ impl Running {
     ) -> Result<Option<Frame>, EncodeError> {
         let failed = |error: ffmpeg_next::Error| EncodeError::Encoder(error.to_string());
         self.fill(planes)?;
+        let before = self.stamp;
         self.stamp = taken.captured_at.micros_from(self.began_at).max(self.stamp + 1);
         self.input.set_pts(Some(self.stamp));
+        if before >= 0 {
+            self.keep_pace(self.stamp - before);
+        }
         let due = self.keyframes.is_due(taken.captured_at, wanted);
         self.input.set_kind(if due { picture::Type::I } else { picture::Type::None });
         self.held.push_back((self.stamp, taken));
@@ -177,6 +193,19 @@ impl Running {
             Ok(()) => self.frame(&packet).map(Some),
             Err(ffmpeg_next::Error::Other { errno: ffmpeg_next::error::EAGAIN }) => Ok(None),
             Err(error) => Err(failed(error)),
+        }
+    }
+
+    /// So many microseconds went by since the picture before: where they come slower or faster, each may have more or less.
+    fn keep_pace(&mut self, micros: i64) {
+        let slowness = micros as f64 / 1e6 * f64::from(NOMINAL_FPS);
+        let slowness = slowness.clamp(*PACES.start(), *PACES.end());
+        self.slowness += (slowness - self.slowness) / PACE_OF;
+        let change = self.slowness / self.told_slowness;
+        if !(1.0 / PACE_STEP..=PACE_STEP).contains(&change) {
+            self.told_slowness = self.slowness;
+            let cap = cap(self.input.width(), self.input.height()) * self.slowness;
+            set_cap(&mut self.encoder, cap);
         }
     }
 
@@ -247,6 +276,18 @@ fn make_writable(picture: &mut frame::Video) -> Result<(), EncodeError> {
     }
 }
 
+/// x264 goes by it from the next picture on; others may not.
+#[expect(unsafe_code, reason = "ffmpeg-next sets it before opening only")]
+fn set_cap(encoder: &mut Encoder, cap: f64) {
+    // SAFETY: the context is alive as long as the encoder, and the fields are plain integers which libavcodec looks at
+    // while it encodes.
+    unsafe {
+        let context = encoder.as_mut_ptr();
+        (*context).rc_max_rate = cap as i64;
+        (*context).rc_buffer_size = (cap * BURST) as i32;
+    }
+}
+
 /// Bits a second that pictures of this size may take.
 fn cap(width: u32, height: u32) -> f64 {
     let pixels = f64::from(width) * f64::from(height);
@@ -266,12 +307,14 @@ fn options(name: &EncoderName, width: u32, height: u32) -> Dictionary<'static> {
         options.set(key, "smpte170m");
     }
     options.set("color_range", "tv");
+    // A picture that is to stand alone is one after which nothing refers to what came before. Their words for it differ.
+    options.set("forced-idr", "1");
+    options.set("forced_idr", "1");
     match name.as_str() {
         "libx264" => {
             options.set("preset", "superfast");
             options.set("tune", "zerolatency");
             options.set("crf", CRF);
-            options.set("forced-idr", "1");
         }
         // These know no constant quality under a cap: three quarters of the cap, always.
         other => {
@@ -279,7 +322,6 @@ fn options(name: &EncoderName, width: u32, height: u32) -> Dictionary<'static> {
             if other == "h264_nvenc" {
                 options.set("zerolatency", "1");
                 options.set("delay", "0");
-                options.set("forced-idr", "1");
             }
         }
     }
@@ -289,5 +331,56 @@ fn options(name: &EncoderName, width: u32, height: u32) -> Dictionary<'static> {
 impl fmt::Debug for Running {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Running").field("held", &self.held.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use opencv::core::{CV_8UC3, Scalar};
+
+    use super::*;
+
+    /// Bits a second of noise at this rate: as many as there may be.
+    fn bits_of_noise(fps: u64, pictures: u64) -> f64 {
+        let mut encoder = H264Encoder::new(EncoderName::usual().unwrap());
+        let mut bytes = 0;
+        for n in 0..pictures {
+            let mut noise =
+                Mat::new_rows_cols_with_default(180, 320, CV_8UC3, Scalar::all(0.0)).unwrap();
+            opencv::core::randu(&mut noise, &Scalar::all(0.0), &Scalar::all(255.0)).unwrap();
+            let captured_at = Timestamp::from_micros(n * 1_000_000 / fps);
+            let taken = Taken { captured_at, read_at: captured_at };
+            let frame = encoder.encode(&noise, taken, false).unwrap().expect("none is held back");
+            assert_eq!(frame.taken, taken);
+            // At first nobody knows the rate.
+            bytes += if n >= pictures / 2 { frame.payload.len() } else { 0 };
+        }
+        bytes as f64 * 8.0 * fps as f64 / (pictures - pictures / 2) as f64
+    }
+
+    #[test]
+    fn slow_and_fast_cameras_have_the_same_bits_a_second() {
+        let cap = cap(320, 180);
+        for fps in [5, 15, 30, 60] {
+            let bits = bits_of_noise(fps, fps * 12);
+            assert!((cap * 0.6..cap * 1.4).contains(&bits), "{fps} fps: {bits} of {cap}");
+        }
+    }
+
+    #[test]
+    fn another_size_begins_anew_with_a_keyframe_and_sizes_that_cannot_be_are_refused() {
+        let mut encoder = H264Encoder::new(EncoderName::usual().unwrap());
+        let mut encode = |width, height, micros| {
+            let grey = Mat::new_rows_cols_with_default(height, width, CV_8UC3, Scalar::all(90.0));
+            let captured_at = Timestamp::from_micros(micros);
+            let taken = Taken { captured_at, read_at: captured_at };
+            encoder.encode(&grey.unwrap(), taken, false).map(|frame| frame.unwrap())
+        };
+        assert!(encode(64, 48, 0).unwrap().keyframe);
+        assert!(!encode(64, 48, 33_000).unwrap().keyframe);
+        let other = encode(49, 65, 66_000).unwrap();
+        assert!(other.keyframe && annex_b::has_parameters(&other.payload));
+        assert_eq!((other.width, other.height), (48, 64));
+        assert_eq!(encode(1, 64, 99_000), Err(EncodeError::H264Size(1, 64)));
     }
 }

@@ -139,6 +139,10 @@ impl Source for Exec {
     fn retrieve(&mut self, buffers: &Buffers) -> Result<Picture, SourceError> {
         self.pictures.retrieve(buffers)
     }
+
+    fn each_counts(&self) -> bool {
+        self.pictures.passes_h264()
+    }
 }
 
 fn check(started: Instant, stop: &Shutdown) -> Result<(), SourceError> {

@@ -14,7 +14,7 @@ use crate::hand_over::Buffers;
 use crate::picture::{Coded, Picture};
 use crate::pixels::convert::Converter;
 use crate::source::jpeg_splitter::{Cut, JpegSplitter};
-use crate::source::video::{Decoded, Decoder, Passage, Reordering};
+use crate::source::video::{Decoded, Decoder, Passage, Reordering, Unfit};
 use crate::source::{Grabbed, SourceError};
 
 /// Of H.264 without a rate, for pictures that are sent in another order than shown.
@@ -109,6 +109,11 @@ impl Pictures {
         !self.ready.is_empty()
     }
 
+    /// Whether H.264 is passed on.
+    pub(super) fn passes_h264(&self) -> bool {
+        matches!(self.form, Form::H264(_, Way::PassedOn(_)))
+    }
+
     /// Whether it is to be taken before more is read: what follows refers to it.
     pub(super) fn each_counts(&self) -> bool {
         matches!(self.ready.front(), Some((Got::H264(_), _)))
@@ -151,6 +156,9 @@ impl Pictures {
             match passage.take(&unit.bytes, entry) {
                 Ok(Some(coded)) => self.put(Got::H264(coded), unit.arrived_at),
                 Ok(None) => {}
+                Err(large @ Unfit::TooLarge(..)) => {
+                    return Err(SourceError::NotAVideo(large.to_string()));
+                }
                 Err(why) => {
                     tracing::info!("a command's H.264 is decoded and encoded anew: {why}");
                     *way = Way::Decoded(Box::new(Decoding::new()?));

@@ -29,7 +29,7 @@ use fanlight_program::stop::Shutdown;
 use fanlight_protocol::Timestamp;
 
 use super::pacing::{Pacing, Turn};
-use super::video::{self, Decoded, Decoder, Passage, Reordering, Reorders};
+use super::video::{self, Decoded, Decoder, Passage, Reordering, Unfit};
 use super::{About, Grabbed, Source, SourceError};
 use crate::hand_over::Buffers;
 use crate::picture::{Coded, Picture};
@@ -198,6 +198,8 @@ impl Live {
             }
             match (packet, &mut self.form) {
                 (Some(packet), Form::Jpegs) => return Ok(Some(Got::Jpeg(packet))),
+                // What is damaged is as good as missing.
+                (Some(packet), Form::H264(passage)) if packet.is_corrupt() => passage.miss(),
                 (Some(packet), Form::H264(passage)) => {
                     match passage.take(packet.data().unwrap_or_default(), packet.is_key()) {
                         Ok(Some(coded)) => {
@@ -205,7 +207,8 @@ impl Live {
                             return Ok(Some(Got::H264(coded, stamp)));
                         }
                         Ok(None) => {}
-                        Err(reorders) => self.decode_from_now_on(reorders, &packet)?,
+                        Err(Unfit::Reordered) => self.decode_from_now_on(&packet)?,
+                        Err(large) => return Err(SourceError::NotAVideo(large.to_string())),
                     }
                 }
                 (Some(packet), Form::Coded(decoder, _)) => decoder.send(&packet),
@@ -220,8 +223,9 @@ impl Live {
     }
 
     /// What was passed on so far turns out to be in another order than shown.
-    fn decode_from_now_on(&mut self, why: Reorders, packet: &Packet) -> Result<(), SourceError> {
-        tracing::info!(place = %self.place, "its H.264 is decoded and encoded anew: {why}");
+    fn decode_from_now_on(&mut self, packet: &Packet) -> Result<(), SourceError> {
+        let (place, why) = (&self.place, Unfit::Reordered);
+        tracing::info!(%place, "its H.264 is decoded and encoded anew: {why}");
         self.form = Form::decoded(&self.connection)?;
         if let Form::Coded(decoder, _) = &mut self.form {
             decoder.send(packet);
@@ -346,6 +350,10 @@ impl Source for Live {
             }
             _ => Err(SourceError::Other("no picture was grabbed yet".into())),
         }
+    }
+
+    fn each_counts(&self) -> bool {
+        self.passes_h264()
     }
 
     fn can_pause(&self) -> bool {

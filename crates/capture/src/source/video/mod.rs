@@ -10,5 +10,5 @@ mod reordering;
 
 pub(crate) use decoder::Decoder;
 pub(super) use decoder::{Decoded, arrived_at, extradata};
-pub(super) use passage::{Passage, Reorders};
+pub(super) use passage::{Passage, Unfit};
 pub(super) use reordering::Reordering;

@@ -3,7 +3,6 @@
 //! Files keep a length before each unit and the parameters apart; cameras send parameters once, or before every keyframe.
 //! Here all become alike: start codes, and parameters before every keyframe.
 
-use std::fmt;
 use std::sync::Arc;
 
 use h264_reader::nal::sps::{PicOrderCntType, SeqParameterSet};
@@ -16,6 +15,10 @@ use crate::picture::Coded;
 const LONG_CODE: [u8; 4] = [0, 0, 0, 1];
 /// Parameters that a picture may refer to: cameras have one of each kind. More than this are forgotten.
 const MOST_PARAMETERS: usize = 16;
+/// They have some dozens of bytes.
+const LONGEST_PARAMETERS: usize = 4096;
+/// As for what is encoded here.
+const MOST_SIDE: u32 = 8192;
 /// Constrained or not, baseline has no pictures that refer to later ones (ITU-T H.264, A.2.1).
 const BASELINE: u8 = 66;
 /// Of a slice's header the first two numbers are read; they fit into so many bytes.
@@ -36,9 +39,18 @@ pub(in crate::source) struct Passage {
     next: u64,
 }
 
-/// Pictures are sent in another order than shown: they cannot be passed on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::source) struct Reorders;
+/// Why pictures cannot be passed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(in crate::source) enum Unfit {
+    /// They must be decoded to be put into the order in which they are shown.
+    #[error("its pictures are sent in another order than shown")]
+    Reordered,
+    /// Hardly anything decodes them, and there is no memory for them.
+    #[error(
+        "the camera sends pictures of {0}x{1}, more than {MOST_SIDE} pixels a side: ask it for less"
+    )]
+    TooLarge(u32, u32),
+}
 
 impl Passage {
     /// For pictures that describe themselves.
@@ -60,6 +72,11 @@ impl Passage {
             units => annex_b::units(units).for_each(|unit| passage.learn(unit)),
         }
         passage
+    }
+
+    /// A picture is missing: what follows cannot be decoded until the next entry.
+    pub(in crate::source) fn miss(&mut self) {
+        self.next += 1;
     }
 
     /// Goes on with the same numbers where its source is opened anew: what came before is not what comes now refers to.
@@ -84,15 +101,13 @@ impl Passage {
     /// it: before the first parameters.
     ///
     /// # Errors
-    /// Where pictures are reordered.
+    /// Where pictures are reordered, or too large.
     pub(in crate::source) fn take(
         &mut self,
         bytes: &[u8],
         entry: bool,
-    ) -> Result<Option<Arc<Coded>>, Reorders> {
-        let number = self.next;
-        self.next += 1;
-        let (mut keyframe, mut has_parameters) = (false, false);
+    ) -> Result<Option<Arc<Coded>>, Unfit> {
+        let (mut keyframe, mut has_parameters, mut has_slices) = (false, false, false);
         let mut passed = Vec::with_capacity(bytes.len() + 64);
         for unit in self.units(bytes) {
             let kind = UnitKind::of(unit);
@@ -105,13 +120,23 @@ impl Passage {
                 UnitKind::Slice => self.reorders |= is_b_slice(unit),
                 UnitKind::Other => {}
             }
+            has_slices |= matches!(kind, UnitKind::KeySlice | UnitKind::Slice);
             passed.extend(LONG_CODE);
             passed.extend(unit);
         }
         if self.reorders {
-            return Err(Reorders);
+            return Err(Unfit::Reordered);
         }
+        // Parameters that come alone stand before the next keyframe all the same.
+        if !has_slices {
+            return Ok(None);
+        }
+        let number = self.next;
+        self.next += 1;
         let Some((width, height)) = self.size else { return Ok(None) };
+        if width.max(height) > MOST_SIDE {
+            return Err(Unfit::TooLarge(width, height));
+        }
         if (keyframe || entry) && !has_parameters {
             let known = self.parameters.iter().flat_map(|unit| LONG_CODE.iter().chain(unit));
             passed.splice(0..0, known.copied());
@@ -133,6 +158,9 @@ impl Passage {
     }
 
     fn learn(&mut self, unit: &[u8]) {
+        if unit.len() > LONGEST_PARAMETERS {
+            return;
+        }
         match UnitKind::of(unit) {
             UnitKind::Sequence => {
                 if self.parameters.iter().any(|known| known == unit) {
@@ -188,12 +216,6 @@ fn is_b_slice(unit: &[u8]) -> bool {
     first.is_ok() && reader.read_ue("slice_type").is_ok_and(|kind| B_SLICES.contains(&kind))
 }
 
-impl fmt::Display for Reorders {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("its pictures are sent in another order than shown")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::process::Command;
@@ -229,7 +251,7 @@ mod tests {
         (crate::source::video::extradata(&parameters).to_vec(), packets)
     }
 
-    fn passed(extradata: &[u8], packets: &[Vec<u8>]) -> Result<Vec<Arc<Coded>>, Reorders> {
+    fn passed(extradata: &[u8], packets: &[Vec<u8>]) -> Result<Vec<Arc<Coded>>, Unfit> {
         let mut passage = Passage::described(extradata);
         packets.iter().filter_map(|packet| passage.take(packet, false).transpose()).collect()
     }
@@ -258,7 +280,7 @@ mod tests {
     fn reordered_pictures_are_told_by_their_parameters_or_at_the_first_of_them() {
         let (extradata, packets) = made("320x180", &["-bf", "2"], "mp4");
         assert!(Passage::described(&extradata).reorders());
-        assert_eq!(passed(&extradata, &packets), Err(Reorders));
+        assert_eq!(passed(&extradata, &packets), Err(Unfit::Reordered));
         // A camera may say nothing of it.
         assert!(is_b_slice(&[0x01, 0b1010_0000]) && is_b_slice(&[0x01, 0b1001_1100]));
         assert!(!is_b_slice(&[0x41, 0b1100_0000]) && !is_b_slice(&[0x41]));
@@ -268,6 +290,17 @@ mod tests {
     fn what_comes_before_any_parameters_is_no_picture() {
         let slice = [0, 0, 0, 1, 0x41, 0x9a, 1, 2];
         assert_eq!(Passage::new().take(&slice, true), Ok(None));
+    }
+
+    #[test]
+    fn what_has_no_slice_is_no_picture_and_takes_no_number() {
+        let (extradata, packets) = made("320x180", &["-tune", "zerolatency"], "mp4");
+        let mut passage = Passage::described(&extradata);
+        assert_eq!(passage.take(&[], true), Ok(None));
+        assert_eq!(passage.take(&[0, 0, 0, 2, 6, 5], true), Ok(None));
+        assert_eq!(passage.take(&packets[0], true).unwrap().unwrap().number, 0);
+        passage.miss();
+        assert_eq!(passage.take(&packets[1], false).unwrap().unwrap().number, 2);
     }
 
     #[test]
