@@ -10,7 +10,7 @@ build_packages=(
     build-essential
     'pkg-config?pkg-config'
     # OpenCV: the four modules that are used, not libopencv-dev with its 700 MB of others. Their bindings are made while
-    # building, by means of libclang.
+    # building, by means of libclang. imgcodecs is for the tests.
     libopencv-core-dev
     libopencv-imgproc-dev
     libopencv-imgcodecs-dev
@@ -22,6 +22,8 @@ build_packages=(
     libavformat-dev
     libavutil-dev
     libswscale-dev
+    # JPEG: libjpeg-turbo by its own API, which is in a package of its own.
+    libturbojpeg0-dev
     # The bus.
     libzmq3-dev
     # What the page needs at run time: npm fetches it, the relay embeds it.

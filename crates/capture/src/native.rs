@@ -1,4 +1,6 @@
-//! The C and C++ libraries below: made ready, and made quiet.
+//! The C and C++ libraries below: made ready, and made quiet. And [`turbojpeg`], which nobody else has words for.
+
+pub(crate) mod turbojpeg;
 
 use opencv::core::{LogLevel, set_log_level, set_num_threads};
 

@@ -1,11 +1,12 @@
-//! JPEG, through OpenCV.
+//! JPEG, through libjpeg-turbo.
 
 use fanlight_protocol::MAX_PAYLOAD;
-use opencv::core::{Mat, MatTraitConst, Vector, VectorToVec};
-use opencv::imgcodecs::{self, IMWRITE_JPEG_QUALITY};
+use opencv::core::{CV_8UC3, Mat, MatTraitConst, MatTraitConstManual};
 
 use super::EncodeError;
+use crate::native::turbojpeg::{Compressor, TurboError};
 use crate::picture::{Frame, Taken};
+use crate::pixels::size_of;
 
 /// Largest side that libjpeg encodes, in pixels (`JPEG_MAX_DIMENSION` in its `jmorecfg.h`).
 pub const MAX_SIDE: u32 = 65_500;
@@ -40,16 +41,15 @@ impl TryFrom<u32> for Quality {
 /// Encodes pictures of one stream.
 #[derive(Debug)]
 pub struct JpegEncoder {
-    parameters: Vector<i32>,
-    /// Kept from picture to picture, so that it need not grow each time.
-    bytes: Vector<u8>,
+    quality: Quality,
+    /// Made for the first picture.
+    compressor: Option<Compressor>,
 }
 
 impl JpegEncoder {
     /// An encoder of this quality.
-    pub fn new(Quality(quality): Quality) -> Self {
-        let parameters = Vector::from_slice(&[IMWRITE_JPEG_QUALITY, quality.into()]);
-        Self { parameters, bytes: Vector::new() }
+    pub fn new(quality: Quality) -> Self {
+        Self { quality, compressor: None }
     }
 
     /// Encodes a picture.
@@ -57,21 +57,30 @@ impl JpegEncoder {
     /// # Errors
     /// When its size cannot be, or its bytes are too many.
     pub fn encode(&mut self, pixels: &Mat, taken: Taken) -> Result<Frame, EncodeError> {
-        let (width, height) = (pixels.cols() as u32, pixels.rows() as u32);
+        let (width, height) = size_of(pixels);
         if !(1..=MAX_SIDE).contains(&width) || !(1..=MAX_SIDE).contains(&height) {
             return Err(EncodeError::Size(width, height));
         }
-        let failed = |error: opencv::Error| EncodeError::Encoder(error.message);
-        let done = imgcodecs::imencode(".jpg", pixels, &mut self.bytes, &self.parameters)
-            .map_err(failed)?;
-        match self.bytes.len() {
-            _ if !done => Err(EncodeError::Encoder("OpenCV does not say why".into())),
+        let bytes = match pixels.data_bytes() {
+            Ok(bytes) if pixels.typ() == CV_8UC3 => bytes,
+            Ok(_) => return Err(EncodeError::Encoder("no blue, green and red".into())),
+            Err(error) => return Err(EncodeError::Encoder(error.message)),
+        };
+        let compressor = match &mut self.compressor {
+            Some(compressor) => compressor,
+            none => none.insert(Compressor::new()?),
+        };
+        let jpeg = compressor.compress(bytes, (width, height), self.quality.0)?;
+        match jpeg.len() {
             length if length > MAX_PAYLOAD => Err(EncodeError::TooLarge(length)),
-            _ => {
-                let payload = self.bytes.to_vec();
-                Ok(Frame { payload, taken, width, height, keyframe: true })
-            }
+            _ => Ok(Frame { payload: jpeg.to_vec(), taken, width, height, keyframe: true }),
         }
+    }
+}
+
+impl From<TurboError> for EncodeError {
+    fn from(error: TurboError) -> Self {
+        Self::Encoder(error.to_string())
     }
 }
 
@@ -79,7 +88,10 @@ impl JpegEncoder {
 mod tests {
     use super::*;
     use fanlight_protocol::Timestamp;
-    use opencv::core::{CV_8UC3, Scalar};
+    use opencv::core::{
+        CV_8UC1, MatTraitManual, NORM_L1, Scalar, Vec3b, Vector, VectorToVec, no_array, norm2,
+    };
+    use opencv::imgcodecs::{IMREAD_COLOR, IMWRITE_JPEG_QUALITY, imdecode, imencode};
 
     const TAKEN: Taken =
         Taken { captured_at: Timestamp::from_micros(42), read_at: Timestamp::from_micros(43) };
@@ -93,6 +105,59 @@ mod tests {
         let frame = JpegEncoder::new(Quality::default()).encode(&grey(64, 48), TAKEN).unwrap();
         assert!(frame.payload.starts_with(&[0xff, 0xd8]) && frame.payload.ends_with(&[0xff, 0xd9]));
         assert_eq!((frame.width, frame.height, frame.taken), (64, 48, TAKEN));
+    }
+
+    /// All of each colour, with edges.
+    fn colourful(width: i32, height: i32) -> Mat {
+        let mut pixels = grey(width, height);
+        let colours = pixels.data_typed_mut::<Vec3b>().unwrap();
+        for (at, colour) in colours.iter_mut().enumerate() {
+            let (x, y) = (at % width as usize, at / width as usize);
+            *colour = [(x * 3) as u8, (y * 5) as u8, (x + y) as u8].into();
+        }
+        pixels
+    }
+
+    fn decoded(jpeg: &[u8]) -> Mat {
+        imdecode(&Vector::from_slice(jpeg), IMREAD_COLOR).unwrap()
+    }
+
+    /// On average, how far the colours of one are from those of the other.
+    fn difference(one: &Mat, other: &Mat) -> f64 {
+        let bytes = one.data_bytes().unwrap().len();
+        norm2(one, other, NORM_L1, &no_array()).unwrap() / bytes as f64
+    }
+
+    #[test]
+    fn it_looks_as_opencv_encodes_it_at_every_quality_and_in_odd_sizes() {
+        for quality in [1, 50, 80, 95, 100] {
+            let mut encoder = JpegEncoder::new(Quality(quality));
+            for (width, height) in [(640, 480), (1, 1), (17, 16), (16, 17), (99, 75)] {
+                let pixels = colourful(width, height);
+                let mut theirs = Vector::new();
+                let options = Vector::from_slice(&[IMWRITE_JPEG_QUALITY, quality.into()]);
+                imencode(".jpg", &pixels, &mut theirs, &options).unwrap();
+                let theirs = theirs.to_vec();
+                let ours = encoder.encode(&pixels, TAKEN).unwrap().payload;
+                let apart = difference(&decoded(&ours), &decoded(&theirs));
+                assert!(apart < 0.1, "{quality} {width}x{height}: {apart}");
+                assert!(ours.len().abs_diff(theirs.len()) <= 16 + theirs.len() / 100);
+            }
+        }
+    }
+
+    #[test]
+    fn it_is_baseline_with_colours_halved_both_ways() {
+        let jpeg = JpegEncoder::new(Quality(100)).encode(&colourful(64, 48), TAKEN).unwrap();
+        let head = [0xff, 0xc0, 0, 17, 8, 0, 48, 0, 64, 3, 1, 0x22, 0, 2, 0x11, 1, 3, 0x11, 1];
+        assert!(jpeg.payload.windows(head.len()).any(|bytes| bytes == head));
+    }
+
+    #[test]
+    fn pixels_of_another_kind_are_refused() {
+        let one = Mat::new_rows_cols_with_default(48, 64, CV_8UC1, Scalar::all(90.0)).unwrap();
+        let refused = JpegEncoder::new(Quality::default()).encode(&one, TAKEN);
+        assert!(matches!(refused, Err(EncodeError::Encoder(_))), "{refused:?}");
     }
 
     #[test]
