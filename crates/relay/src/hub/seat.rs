@@ -167,9 +167,9 @@ impl Seat {
         self.is_catching_up(now)
     }
 
-    /// What was sent cannot be decoded: only a keyframe will do.
+    /// What was sent cannot be decoded: only a keyframe will do. Where there is nothing else, nothing is missing.
     pub(super) fn break_off(&mut self) {
-        if !matches!(self.chain, Chain::Begins(_)) {
+        if self.track.has_deltas() && !matches!(self.chain, Chain::Begins(_)) {
             self.chain = Chain::Broken;
         }
     }
