@@ -183,6 +183,18 @@ impl Viewer {
         self.seat.is_catching_up(now)
     }
 
+    /// Whether it has to catch up because it was held up, and not because it began with a GOP held.
+    pub fn was_held_up(&self) -> bool {
+        self.seat.was_held_up()
+    }
+
+    /// It will not catch up with what it is too late for by now: it goes on at a keyframe.
+    pub fn give_up(&mut self, now: Timestamp) {
+        if self.last_sent.is_some() && matches!(self.seat.step(self.pick(), now), Turn::Nothing) {
+            self.seat.give_up();
+        }
+    }
+
     /// It cannot decode what it was sent: it goes on at a keyframe, which is wished for.
     pub fn fail(&mut self, now: Timestamp) {
         let track = self.seat.track();
