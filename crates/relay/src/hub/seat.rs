@@ -157,7 +157,7 @@ impl Seat {
     /// There is nothing to be sent. Where that is for lack of patience, it is tried to catch up; returns whether there is
     /// something now. What cannot be caught up is given up.
     pub(super) fn hurry(&mut self, now: Timestamp) -> bool {
-        let has_fallen_behind = self.track.has_deltas() && self.track.ahead(self.place) > CAPACITY;
+        let has_fallen_behind = self.has_fallen_behind();
         self.chain = match self.chain {
             Chain::Intact if has_fallen_behind => Chain::CatchesUp(now + HICCUP, Cause::WasHeldUp),
             Chain::CatchesUp(..) if has_fallen_behind => Chain::Broken,
@@ -167,9 +167,20 @@ impl Seat {
         self.is_catching_up(now)
     }
 
-    /// What was sent cannot be decoded: only a keyframe will do.
+    /// There is nothing to be sent. Where that is for lack of patience, it is not tried to catch up.
+    pub(super) fn give_up(&mut self) {
+        if self.has_fallen_behind() {
+            self.break_off();
+        }
+    }
+
+    fn has_fallen_behind(&self) -> bool {
+        self.track.has_deltas() && self.track.ahead(self.place) > CAPACITY
+    }
+
+    /// What was sent cannot be decoded: only a keyframe will do. Where there is nothing else, nothing is missing.
     pub(super) fn break_off(&mut self) {
-        if !matches!(self.chain, Chain::Begins(_)) {
+        if self.track.has_deltas() && !matches!(self.chain, Chain::Begins(_)) {
             self.chain = Chain::Broken;
         }
     }

@@ -28,6 +28,8 @@ pub struct Track {
     behind: Mutex<Vec<Duration>>,
     lost: AtomicU64,
     orphaned: AtomicU64,
+    /// When the last one came that was not taken in, in microseconds; zero where none was.
+    orphaned_at: AtomicU64,
     runs: AtomicU64,
     keyframe: Wish,
 }
@@ -53,6 +55,7 @@ impl Track {
             behind: Mutex::default(),
             lost: AtomicU64::new(0),
             orphaned: AtomicU64::new(0),
+            orphaned_at: AtomicU64::new(0),
             runs: AtomicU64::new(0),
             keyframe: Wish {
                 open: AtomicBool::new(false),
@@ -70,9 +73,10 @@ impl Track {
     /// Takes in a frame and wakes those who wait for it. One that cannot be decoded, as the one before it is missing, is
     /// counted, and a keyframe is wished for: until that comes, there is nothing to be seen.
     pub fn push(&self, frame: Frame) {
-        let is_keyframe = frame.flags.is_keyframe();
+        let (is_keyframe, received_at) = (frame.flags.is_keyframe(), frame.received_at);
         if !self.ring().push(Arc::new(frame)) {
             self.orphaned.fetch_add(1, Ordering::Relaxed);
+            self.orphaned_at.store(received_at.micros(), Ordering::Relaxed);
             self.wish_for_keyframe();
             return;
         }
@@ -124,6 +128,13 @@ impl Track {
     /// The newest frame held.
     pub fn newest(&self) -> Option<Arc<Frame>> {
         self.ring().newest().cloned()
+    }
+
+    /// When a frame came last, be it one that cannot be decoded.
+    pub(super) fn came_at(&self) -> Option<Timestamp> {
+        let orphaned_at = Timestamp::from_micros(self.orphaned_at.load(Ordering::Relaxed));
+        let orphaned_at = (self.orphaned() > 0).then_some(orphaned_at);
+        self.newest().map(|frame| frame.received_at).max(orphaned_at)
     }
 
     /// When the newest of the frames that had come by then was captured.
@@ -184,6 +195,12 @@ impl Track {
     /// Whether somebody who comes now has something to begin with, or will have it as soon as there is anything.
     pub(super) fn can_be_joined(&self) -> bool {
         self.ring().entry().is_some()
+    }
+
+    /// Whether somebody who comes now has something to begin with.
+    pub(super) fn can_be_begun_with(&self) -> bool {
+        let ring = self.ring();
+        ring.newest().is_some() && ring.entry().is_some()
     }
 
     /// A seat is watched from.

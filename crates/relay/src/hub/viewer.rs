@@ -183,6 +183,18 @@ impl Viewer {
         self.seat.is_catching_up(now)
     }
 
+    /// Whether it has to catch up because it was held up, and not because it began with a GOP held.
+    pub fn was_held_up(&self) -> bool {
+        self.seat.was_held_up()
+    }
+
+    /// It will not catch up with what it is too late for by now: it goes on at a keyframe.
+    pub fn give_up(&mut self, now: Timestamp) {
+        if self.last_sent.is_some() && matches!(self.seat.step(self.pick(), now), Turn::Nothing) {
+            self.seat.give_up();
+        }
+    }
+
     /// It cannot decode what it was sent: it goes on at a keyframe, which is wished for.
     pub fn fail(&mut self, now: Timestamp) {
         let track = self.seat.track();
@@ -222,9 +234,10 @@ impl Viewer {
     }
 
     /// Until its track has something to begin with, it is shown another one, where that is not so now. To be said before
-    /// anything is sent.
+    /// anything is sent. A track that has brought nothing so far may be one that never will, or that is in the midst of a
+    /// GOP.
     pub fn begin_with(&mut self, meanwhile: &TrackName, now: Timestamp) {
-        if self.seat.track().can_be_joined() {
+        if !is_waited_for(self.seat.track()) {
             return;
         }
         let (bell, behind) = (self.seat.bell().clone(), self.seat.behind());
@@ -245,13 +258,17 @@ impl Viewer {
             return;
         }
         let seat = self.stream.seat(track, self.seat.bell().clone(), self.seat.behind());
-        match self.last_sent {
-            None => (self.seat, self.next_seat) = (seat.show(), None),
-            Some(_) => {
-                let (seat, reached) = (seat.begin_within(SHORT_GOP), Timestamp::default());
-                self.next_seat = Some(Box::new(NextSeat { seat, since: now, reached }));
+        let seat = match self.last_sent {
+            // What it has may come sooner, or alone.
+            None if is_waited_for(seat.track()) => seat,
+            None => {
+                (self.seat, self.next_seat) = (seat.show(), None);
+                return;
             }
-        }
+            Some(_) => seat.begin_within(SHORT_GOP),
+        };
+        self.next_seat =
+            Some(Box::new(NextSeat { seat, since: now, reached: Timestamp::default() }));
     }
 
     /// The track with which it will go on.
@@ -259,11 +276,12 @@ impl Viewer {
         self.next_seat.as_ref().map(|next| next.seat.track())
     }
 
-    /// Whether no frame has come for so long of the track that it waits for. Where some came, a keyframe will.
+    /// Whether no frame has come for so long of the track that it waits for. Where some came, a keyframe will, also where
+    /// the one before them is missing.
     pub fn waits_in_vain(&self, now: Timestamp, patience: Duration) -> bool {
         self.next_seat.as_ref().is_some_and(|next| {
-            let newest = next.seat.track().newest().map(|frame| frame.received_at);
-            let came = next.seat.track().has_deltas().then_some(newest).flatten();
+            let track = next.seat.track();
+            let came = track.has_deltas().then(|| track.came_at()).flatten();
             now.since(came.map_or(next.since, |came| came.max(next.since))) > patience
         })
     }
@@ -365,6 +383,9 @@ impl Viewer {
         self.seat = seat.show();
         self.pace = Pace::default();
         self.switches += 1;
+        if self.last_sent.is_none() {
+            return;
+        }
         // One that changes only the codec has as many.
         match pixels(with).cmp(&self.last.pixels) {
             Ordering::Less => self.stream.switches.count(Direction::Down),
@@ -485,6 +506,11 @@ impl Drop for Viewer {
     fn drop(&mut self) {
         self.counters().leave();
     }
+}
+
+/// Whether it is not known when there will be something to begin with.
+fn is_waited_for(track: &Track) -> bool {
+    track.has_deltas() && !track.can_be_begun_with()
 }
 
 fn interval(manner: Manner) -> u64 {

@@ -108,14 +108,14 @@ async fn a_viewer_that_cannot_decode_is_sent_a_keyframe_next_and_others_miss_not
 
 #[tokio::test]
 async fn the_relay_chooses_h264_where_it_can_be_had_and_nothing_speaks_against_it() {
-    let site = Site::new();
-    let (camera, relay) = (site.camera_of_codecs("cam"), site.relay().await);
     for (wishes, demanded) in [
         (serde_json::json!({ "codec": "auto", "rendition": "auto" }), "full.h264"),
         (serde_json::json!({ "codec": "auto", "rendition": "half" }), "half.h264"),
         (serde_json::json!({ "codec": "auto", "rendition": "half", "fps": 10 }), "half.jpeg"),
         (serde_json::json!({}), "full.jpeg"),
     ] {
+        let site = Site::new();
+        let (camera, relay) = (site.camera_of_codecs("cam"), site.relay().await);
         let _viewer = viewer(&relay, wishes).await;
         camera.demanded_of(demanded).await;
     }
@@ -141,16 +141,39 @@ async fn where_the_relay_chooses_jpeg_is_shown_until_a_long_gop_ends() {
     camera.demanded_of("full.jpeg").await;
     camera.shoot(b"picture");
     assert_eq!(late.frame().await.1, b"picture");
+    goes_on_in_h264(&mut camera, &mut late).await;
+}
+
+/// A keyframe comes, and this viewer goes on with it.
+async fn goes_on_in_h264(camera: &mut Camera, viewer: &mut Socket) {
     camera.shoot_of_gop(FULL, true);
     // That may be the same picture still: one is shown that was taken later.
     let told = loop {
-        if let Ok(came) = tokio::time::timeout(Duration::from_millis(10), late.next()).await {
+        if let Ok(came) = tokio::time::timeout(Duration::from_millis(10), viewer.next()).await {
             break came;
         }
         camera.shoot_of_gop(FULL, false);
     };
     assert!(matches!(told, Came::Said(FromRelay::Track { codec: Codec::H264, .. })), "{told:?}");
-    assert!(late.frame().await.0.flags.is_keyframe());
+    assert!(viewer.frame().await.0.flags.is_keyframe());
+}
+
+#[tokio::test]
+async fn where_the_relay_chooses_jpeg_is_shown_until_there_is_h264_however_long_that_takes() {
+    for wishes in [
+        serde_json::json!({ "codec": "auto" }),
+        serde_json::json!({ "codec": "auto", "rendition": "auto" }),
+    ] {
+        let site = Site::new();
+        let (mut camera, relay) = (site.camera_of_codecs("cam"), site.relay().await);
+        let mut viewer = viewer(&relay, wishes).await;
+        camera.demanded_of("full.jpeg").await;
+        // Another relay has watched it for long.
+        camera.shoot_of_gop(FULL, false);
+        camera.shoot(b"picture");
+        assert_eq!(viewer.frame().await.1, b"picture");
+        goes_on_in_h264(&mut camera, &mut viewer).await;
+    }
 }
 
 #[tokio::test]

@@ -112,15 +112,64 @@ fn whoever_comes_while_the_gop_is_too_long_has_a_keyframe_made_but_nobody_asks_t
     assert_eq!(burst(&mut late, 100), [100]);
 }
 
+/// A viewer for which the relay chose H.264.
+fn viewer_of_either(stream: &Arc<Stream>, now: u64) -> Viewer {
+    let mut viewer = viewer(stream, FULL_H264, Duration::ZERO);
+    viewer.begin_with(&FULL.parse().unwrap(), at(now));
+    viewer
+}
+
+#[test]
+fn a_track_that_never_comes_leaves_nobody_in_the_dark_and_once_it_comes_the_other_is_given_up() {
+    let stream = stream();
+    let mut viewer = viewer_of_either(&stream, 0);
+    for n in 0..100 {
+        push(&stream, FULL, n * 33, n * 33);
+        assert_eq!(burst(&mut viewer, n), [n * 33]);
+        let patience = Duration::from_secs(2);
+        assert_eq!(viewer.waits_in_vain(at(n * 33), patience), n * 33 > 2000);
+    }
+    // From here on there is H.264 too.
+    for n in 100..105 {
+        push_of_gop(&stream, FULL_H264, n, n == 100);
+        assert_eq!(burst(&mut viewer, n), [n]);
+    }
+    assert!(viewer.turns_to().is_none());
+    assert!(!stream.track(&FULL.parse().unwrap()).is_wanted());
+    assert_eq!(stream.viewers(), 1);
+}
+
+#[test]
+fn who_comes_amid_a_gop_of_which_nothing_is_here_sees_jpeg_until_its_keyframe_comes() {
+    let stream = stream();
+    let mut viewer = viewer_of_either(&stream, 0);
+    for n in 0..130 {
+        push_of_gop(&stream, FULL_H264, n, n == 120);
+        push(&stream, FULL, n * 33, n * 33);
+        assert_eq!(burst(&mut viewer, n), [if n < 120 { n * 33 } else { n }]);
+        assert!(!viewer.waits_in_vain(at(n * 33), Duration::from_secs(2)), "it does come: {n}");
+    }
+}
+
+#[test]
+fn who_turns_elsewhere_before_anything_came_is_shown_jpeg_until_then() {
+    let stream = stream();
+    let mut viewer = viewer_of_either(&stream, 0);
+    viewer.turn_to(&HALF_H264.parse().unwrap(), at(0));
+    assert!(!stream.track(&FULL_H264.parse().unwrap()).is_wanted());
+    for n in 0..20 {
+        push(&stream, FULL, n * 33, n * 33);
+        if n >= 10 {
+            push_of_gop(&stream, HALF_H264, n, n == 10);
+        }
+        assert_eq!(burst(&mut viewer, n), [if n < 10 { n * 33 } else { n }]);
+    }
+}
+
 #[test]
 fn while_a_gop_is_too_long_to_begin_with_another_track_is_shown() {
     let stream = stream();
-    let begin = || {
-        let mut viewer = viewer(&stream, FULL_H264, Duration::ZERO);
-        viewer.begin_with(&FULL.parse().unwrap(), at(3300));
-        viewer
-    };
-    assert!(begin().turns_to().is_none(), "a track that does not run begins with a keyframe");
+    let begin = || viewer_of_either(&stream, 3300);
     (0..100).for_each(|n| push_of_gop(&stream, FULL_H264, n, n == 0));
     let mut late = begin();
     assert_eq!(stream.viewers(), 1);

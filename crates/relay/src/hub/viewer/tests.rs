@@ -118,6 +118,24 @@ fn a_track_that_brings_nothing_holds_nothing_up_and_another_may_be_turned_to() {
 }
 
 #[test]
+fn who_asked_for_fewer_pictures_sees_them_also_while_another_rendition_is_waited_for() {
+    let stream = stream();
+    let manner = Manner { fps: Some(5.0), ..Manner::default() };
+    let bell = Bell::new(Arc::default());
+    let mut viewer = stream.watch(&FULL.parse().unwrap(), Transport::V1, manner, bell);
+    let mut shown = Vec::new();
+    for n in 0..60 {
+        push(&stream, FULL, n * 33, n * 33);
+        shown.extend(next(&mut viewer, n * 33));
+        if n == 20 {
+            viewer.turn_to(&HALF.parse().unwrap(), at(n * 33));
+        }
+    }
+    assert!(shown.windows(2).all(|two| two[1] - two[0] < 250), "{shown:?}");
+    assert!(*shown.last().unwrap() > 1_700, "{shown:?}");
+}
+
+#[test]
 fn what_a_change_passes_over_is_counted() {
     let stream = stream();
     let mut viewer = viewer(&stream, FULL, Duration::ZERO);

@@ -221,10 +221,10 @@ fn ladder(stream: &Stream, codec: Codec, room: Room, absent: Option<&TrackName>)
 mod tests {
     use std::sync::Arc;
 
-    use fanlight_protocol::TrackEntry;
+    use fanlight_protocol::{FrameFlags, TrackEntry};
 
     use super::*;
-    use crate::hub::{Bell, Hub, Manner, Status};
+    use crate::hub::{Bell, Frame, Hub, Manner, Next, Status};
     use crate::traffic::Transport;
 
     fn status(tracks: &[&str]) -> Status {
@@ -243,6 +243,46 @@ mod tests {
             since: Timestamp::default(),
             source: "test".into(),
             tracks: tracks.iter().map(entry).collect(),
+        }
+    }
+
+    fn picture(at: Timestamp) -> Frame {
+        Frame {
+            run: 0,
+            sequence: at.micros(),
+            captured_at: at,
+            read_at: at,
+            published_at: at,
+            received_at: at,
+            flags: FrameFlags::KEYFRAME,
+            width: 16,
+            height: 9,
+            payload: Default::default(),
+        }
+    }
+
+    #[test]
+    fn h264_that_never_comes_is_given_up_for_jpeg_and_tried_again_half_a_minute_later() {
+        let status = status(&["full.jpeg", "full.h264"]);
+        let stream = Hub::new(Arc::default()).open(&"cam".parse().unwrap(), status);
+        let auto = Auto::new(&stream, Codec::H264, Room::default()).or_jpeg();
+        let bell = Bell::new(Arc::default());
+        let mut viewer = stream.watch(auto.track(), Transport::V1, Manner::default(), bell);
+        let jpeg = TrackName::full_jpeg();
+        let begin = Timestamp::from_micros(1_000_000);
+        viewer.begin_with(&jpeg, begin);
+        let mut tile = Tile::new(viewer, Some(auto));
+        let h264 = stream.known_track(&"full.h264".parse().unwrap()).unwrap();
+        for tenths in 0..400 {
+            let now = begin + Duration::from_millis(100 * tenths);
+            stream.track(&jpeg).push(picture(now));
+            if tile.refresh(now) {
+                let top = tile.auto.as_ref().unwrap().ladder.top();
+                tile.turn(top, false, now);
+            }
+            assert!(matches!(tile.viewer.next(now), Next::Frame(..)), "{tenths}");
+            let tried = matches!(tenths, 0..=20 | 322..=342);
+            assert_eq!(h264.is_wanted(), tried, "{tenths}");
         }
     }
 

@@ -31,6 +31,8 @@ pub(super) struct Subscription {
     last_frame: Timestamp,
     /// Where the viewer acknowledges what it shows.
     window: Option<Window>,
+    /// Whether the window held something back since the last frame that was to be seen.
+    held_back: bool,
     /// The count that the window's sequences are of: the run, and how often the rendition had changed.
     count: (u64, u32),
     journey_asked: bool,
@@ -79,6 +81,7 @@ impl Subscription {
             resting: false,
             last_frame: Timestamp::default(),
             window: acknowledges.then(Window::default),
+            held_back: false,
             count: (0, 0),
             journey_asked: false,
             permit,
@@ -179,12 +182,16 @@ impl Subscription {
 
     /// What to send next; `distance` is the shortest round trip of the connection.
     pub(super) fn next(&mut self, now: Timestamp, distance: Duration) -> Next {
-        // What is only decoded is not shown and not waited for: what it takes counts with the picture at its end.
-        let hurries = self.tile.viewer.is_catching_up(now);
-        let window = self.window.as_mut().filter(|_| !hurries);
-        if let Some(later) = window.and_then(|window| window.wait(now, distance)) {
-            self.tile.viewer.hold(Held::Viewer);
-            return Next::At(later);
+        let passes_by = self.passes_by_the_window(now);
+        if let Some(window) = self.window.as_mut().filter(|_| !passes_by) {
+            if let Some(later) = window.wait(now, distance) {
+                self.tile.viewer.hold(Held::Viewer);
+                self.held_back = true;
+                return Next::At(later);
+            }
+            if window.probes(now) {
+                self.tile.viewer.give_up(now);
+            }
         }
         let next = self.tile.viewer.next(now);
         if let Next::Frame(frame, _) = &next {
@@ -194,12 +201,22 @@ impl Subscription {
                 if std::mem::replace(&mut self.count, count) != count {
                     window.restart();
                 }
-                if !self.tile.viewer.is_catching_up(now) {
-                    window.send(frame.sequence, frame.flags.is_keyframe(), now);
-                }
             }
+            if !self.passes_by_the_window(now)
+                && let Some(window) = &mut self.window
+            {
+                window.send(frame.sequence, frame.flags.is_keyframe(), now);
+            }
+            self.held_back &= self.tile.viewer.is_catching_up(now);
         }
         next
+    }
+
+    /// What is only decoded is not shown and not waited for: what it takes counts with the picture at its end. But where
+    /// it is the window that made it necessary to catch up, there would be no window.
+    fn passes_by_the_window(&self, now: Timestamp) -> bool {
+        let viewer = &self.tile.viewer;
+        viewer.is_catching_up(now) && !(self.held_back && viewer.was_held_up())
     }
 
     /// The viewer cannot decode what comes.
@@ -283,3 +300,6 @@ impl AsMut<Tile> for Subscription {
 
 const SLOW: &str =
     "your connection or device is too slow for every picture: you see fewer, and always the newest";
+
+#[cfg(test)]
+mod tests;

@@ -83,6 +83,11 @@ impl Window {
         (next > now).then_some(next)
     }
 
+    /// Whether a frame may go now only so that the viewer sees that time passes: no others may follow it.
+    pub(super) fn probes(&self, now: Timestamp) -> bool {
+        self.under_way.len() >= self.size && now.since(self.last_sent) >= PROBE
+    }
+
     /// A frame is sent.
     pub(super) fn send(&mut self, sequence: u64, is_keyframe: bool, now: Timestamp) {
         self.in_gops |= !is_keyframe;

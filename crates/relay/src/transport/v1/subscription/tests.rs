@@ -1,0 +1,133 @@
+//! Viewers of H.264 that acknowledge what they show, or that only say so.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use fanlight_protocol::FrameFlags;
+
+use super::*;
+use crate::hub::{Bell, Hub, Status};
+use crate::limits::Limits;
+use crate::traffic::Transport;
+
+/// Milliseconds between two pictures, and how many of them lie between two keyframes.
+const INTERVAL: u64 = 33;
+const GOP: u64 = 60;
+
+/// Who watches: which frames it was sent, and which of them it has not acknowledged, with when they were sent.
+struct Watcher {
+    stream: Arc<Stream>,
+    subscription: Subscription,
+    sent: Vec<u64>,
+    under_way: Vec<(u64, u64)>,
+}
+
+impl Watcher {
+    fn new() -> Self {
+        let status = Status {
+            state: StreamState::Live,
+            reason: String::new(),
+            since: Timestamp::default(),
+            source: "test".into(),
+            tracks: Vec::new(),
+        };
+        let stream = Hub::new(Arc::default()).open(&"cam".parse().unwrap(), status);
+        let track = "full.h264".parse().unwrap();
+        let bell = Bell::new(Arc::default());
+        let viewer = stream.watch(&track, Transport::V1, Manner::default(), bell);
+        let permit = Limits::new(1, 1).admit(IpAddr::V4(Ipv4Addr::LOCALHOST)).unwrap();
+        let subscription = Subscription::new(1, Tile::new(viewer, None), true, permit);
+        Self { stream, subscription, sent: Vec::new(), under_way: Vec::new() }
+    }
+
+    /// One millisecond: the camera's picture, where there is one, and all that may be sent.
+    fn look(&mut self, now: u64) {
+        self.shoot(now);
+        while let Next::Frame(frame, _) = self.subscription.next(at(now), Duration::ZERO) {
+            self.sent.push(frame.sequence);
+            self.under_way.push((frame.sequence, now));
+        }
+    }
+
+    fn shoot(&self, now: u64) {
+        let (sequence, at) = (now / INTERVAL, at(now));
+        if !now.is_multiple_of(INTERVAL) {
+            return;
+        }
+        let is_keyframe = sequence.is_multiple_of(GOP);
+        self.subscription.tile.viewer.track().push(Frame {
+            run: 0,
+            sequence,
+            captured_at: at,
+            read_at: at,
+            published_at: at,
+            received_at: at,
+            flags: if is_keyframe { FrameFlags::KEYFRAME } else { FrameFlags::default() },
+            width: 16,
+            height: 9,
+            payload: Default::default(),
+        });
+    }
+
+    /// Acknowledges all that was sent until then.
+    fn acknowledge(&mut self, sent_until: u64, now: u64) {
+        let shown = self.under_way.iter().take_while(|(_, sent_at)| *sent_at <= sent_until).count();
+        if let Some((sequence, _)) = self.under_way.drain(..shown).next_back() {
+            self.subscription.acknowledge(sequence, at(now));
+        }
+    }
+}
+
+fn at(millis: u64) -> Timestamp {
+    Timestamp::from_micros(1_000_000 + millis * 1000)
+}
+
+#[test]
+fn one_that_never_acknowledges_is_sent_the_window_and_then_keyframes_one_a_second_at_most() {
+    let mut watcher = Watcher::new();
+    (0..20_000).for_each(|now| watcher.look(now));
+    let (first, later) = watcher.sent.split_at(4);
+    assert_eq!(first, [0, 1, 2, 3]);
+    assert!(later.iter().all(|sequence| sequence.is_multiple_of(GOP)), "{later:?}");
+    assert!((9..=20).contains(&later.len()), "{later:?}");
+}
+
+#[test]
+fn a_tab_that_paints_five_pictures_a_second_is_sent_no_more_than_it_acknowledges() {
+    let mut watcher = Watcher::new();
+    let mut acknowledged = 0;
+    for now in 0..20_000 {
+        if now % 200 == 0 && !watcher.under_way.is_empty() {
+            let (sequence, _) = watcher.under_way.remove(0);
+            watcher.subscription.acknowledge(sequence, at(now));
+            acknowledged += 1;
+        }
+        watcher.look(now);
+        assert!(watcher.under_way.len() <= 8, "{now}: {:?}", watcher.under_way);
+    }
+    assert!((30..=100).contains(&acknowledged), "{acknowledged}");
+}
+
+#[test]
+fn after_a_hiccup_of_the_link_all_is_sent_at_once_and_of_the_tab_as_fast_as_it_shows_it() {
+    for by_link in [true, false] {
+        let mut watcher = Watcher::new();
+        for now in 0..1_800 {
+            let hiccup = (600..1_200).contains(&now);
+            if hiccup && by_link {
+                watcher.shoot(now);
+                watcher.subscription.hold_for_link();
+                continue;
+            }
+            if !hiccup {
+                watcher.acknowledge(now.saturating_sub(10), now);
+            }
+            let before = watcher.sent.len();
+            watcher.look(now);
+            let burst = watcher.sent.len() - before;
+            assert_eq!(burst > 10, by_link && now == 1_200, "{now}: {burst}");
+        }
+        let all = 0..=1_799 / INTERVAL;
+        assert!(watcher.sent.iter().copied().eq(all), "{:?}", watcher.sent);
+        assert_eq!(watcher.stream.traffic.over(Transport::V1).read().dropped, [0; 5]);
+    }
+}
