@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use fanlight_protocol::Timestamp;
 use fanlight_protocol::viewer::{FrameMessage, FromRelay, ViewerState};
+use fanlight_protocol::{Codec, Timestamp};
 use fanlight_stamp::Stamp;
 
 use crate::patience::PATIENCE;
@@ -31,6 +31,8 @@ pub struct Frame {
     pub sent_at: Timestamp,
     /// When it was here, by this machine's clock, which is also the relay's.
     pub seen_at: Timestamp,
+    /// How it is encoded.
+    pub codec: Codec,
     /// Whether it can be decoded alone.
     pub is_keyframe: bool,
     /// The JPEG, or access unit of H.264.
@@ -161,6 +163,7 @@ pub(crate) fn frame_of(message: &[u8]) -> Frame {
         captured_at: header.captured_at,
         sent_at: header.sent_at,
         seen_at: now(),
+        codec: header.codec,
         is_keyframe: header.flags.is_keyframe(),
         payload: payload.to_vec(),
     }
