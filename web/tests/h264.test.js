@@ -156,6 +156,20 @@ test('a delta without its predecessor is not fed; a keyframe is asked for, once 
   assert.equal(stage.acknowledged.at(-1), 11n);
 });
 
+test('a rendition that is numbered anew while its track goes on breaks no GOP', async () => {
+  const stage = world();
+  await stage.run(0, 2);
+  stage.picture.restartCount();
+  for (const sequence of [3, 4]) {
+    await stage.receive(sequence, { rendition: 1 });
+    await stage.letOut();
+    await stage.pass(INTERVAL);
+  }
+  assert.deepEqual(stage.painted, [0, 1, 2, 3, 4]);
+  assert.equal(stage.asked, 0);
+  assert.equal(stage.acknowledged.at(-1), 4n);
+});
+
 test('who comes without a keyframe asks for one', async () => {
   const stage = world();
   await stage.receive(5);
