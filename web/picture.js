@@ -1,5 +1,6 @@
 // One subscription's pictures, in the worker: decode (newest wins), paint, count.
-// Every frame that comes is shown, accepted or given up, and said to be done with, once.
+// Every frame that comes is shown, accepted or given up, and said to be done with, once: as soon as it is painted, or a
+// decoder has taken it that may hold it back.
 
 import { median, staleAfter } from './age.js';
 import { Decoders } from './decoders.js';
@@ -31,8 +32,8 @@ import { Rate } from './rate.js';
  * @typedef {object} Decoder
  * @property {(inFlight: number) => boolean} takes whether a frame should be given to it now
  * @property {(arrival: Arrival) => Arrival[] | null} path what it has to decode to show this one; `null`: it cannot
- * @property {(path: readonly Arrival[], alone: boolean) => Promise<Image | null>} decode the last of them; `alone`:
- *   nothing will come after it
+ * @property {(path: readonly Arrival[], alone: boolean, taken: () => void) => Promise<Image | null>} decode the last of
+ *   them; `alone`: nothing will come after it; `taken`: it does not wait any longer, though it may be held back
  * @property {() => void} close
  */
 
@@ -379,9 +380,11 @@ export class Picture {
   async #decode(decoder, path, { arrival, request, held }) {
     const { arrivedAt, journey } = arrival;
     const startedAt = this.world.now();
+    // A camera may make a decoder hold back more pictures than a relay sends unacknowledged.
+    const taken = () => this.accept(arrival);
     try {
       this.#work(1);
-      const image = await decoder.decode(path, this.#frozen).finally(() => this.#work(-1));
+      const image = await decoder.decode(path, this.#frozen, taken).finally(() => this.#work(-1));
       const decodedAt = this.world.now();
       if (path.length === 1) this.#measureDecoding(decodedAt - startedAt);
       const early = this.world.early?.(arrival.frame) ?? 0;

@@ -270,12 +270,55 @@ test('who is no longer looked at has no decoder, and gets another when it is', a
 
 test('a decoder out of which nothing comes is given up', async () => {
   const stage = world();
-  for (let sequence = 0; sequence < 19; sequence += 1) {
+  for (let sequence = 0; sequence < 22; sequence += 1) {
     await stage.receive(sequence, { key: sequence === 0 });
-    stage.decoder.decodeQueueSize = 0;
+    stage.decoder.take();
   }
-  assert.equal(stage.stats().broken, 18);
+  assert.equal(stage.stats().broken, 22);
   assert.equal(stage.decoder.state, 'closed');
+});
+
+test('what a decoder holds back is acknowledged when it is taken, and what waits within it is not', async () => {
+  const stage = world();
+  for (let sequence = 0; sequence < 16; sequence += 1) {
+    await stage.receive(sequence, { key: sequence === 0 });
+    assert.equal(stage.acknowledged.length, sequence, 'it waits');
+    stage.decoder.take();
+    assert.equal(stage.acknowledged.at(-1), BigInt(sequence));
+    await stage.pass(INTERVAL);
+  }
+  assert.deepEqual(stage.painted, []);
+  await stage.letOut();
+  assert.equal(stage.painted.length, 16);
+  assert.equal(stage.acknowledged.length, 16, 'once');
+});
+
+test('a decoder that takes nothing more is given up after two seconds, and the next keyframe has another', async () => {
+  const stage = world();
+  for (let sequence = 0; sequence < 5; sequence += 1) await stage.receive(sequence);
+  for (let look = 0; look < 3; look += 1) await stage.pass(500);
+  assert.equal(stage.decoder.state, 'configured');
+  await stage.pass(500);
+  assert.equal(stage.decoder.state, 'closed');
+  assert.equal(stage.stats().broken, 3);
+  assert.equal(stage.asked, 1);
+  assert.equal(stage.acknowledged.at(-1), 4n);
+  await stage.run(10, 12);
+  assert.equal(FakeDecoder.all.length, 2);
+  assert.deepEqual(stage.painted, [10, 11, 12]);
+});
+
+test('a slow decoder is not stuck, nor one that waits for more, nor one that slept', async () => {
+  const stage = world();
+  for (let sequence = 0; sequence < 3; sequence += 1) await stage.receive(sequence);
+  await stage.pass(60_000);
+  for (let turn = 0; turn < 3; turn += 1) {
+    for (let look = 0; look < 2; look += 1) await stage.pass(500);
+    stage.decoder.take(1);
+  }
+  for (let look = 0; look < 10; look += 1) await stage.pass(500);
+  assert.equal(stage.decoder.state, 'configured');
+  assert.equal(FakeDecoder.all.length, 1);
 });
 
 test('frozen, any frame is decoded from its keyframe, the next one by itself, and what is held back is pressed out', async () => {
