@@ -116,6 +116,8 @@ export class Picture {
   /** Milliseconds in which something was being decoded. */
   #busy = new Rate();
   #frozen = false;
+  /** Nobody asks for it. */
+  #resting = false;
   /** Of the frame that comes next. @type {Journey | null} */
   #journey = null;
   #ledger = new Ledger();
@@ -160,6 +162,7 @@ export class Picture {
 
   /** Asked for after a pause, or on a new socket: what is on the screen proves nothing until something new comes. */
   begin() {
+    this.#resting = false;
     this.restartCount();
     this.#journey = null;
     this.#painted = 0;
@@ -176,6 +179,7 @@ export class Picture {
   freeze(frozen) {
     this.#frozen = frozen;
     this.pause();
+    if (this.#resting) this.rest();
     // The first picture of all is let through: there is nothing yet that could be held.
     if (!this.#shown) return;
     if (!frozen) this.#painted = 0;
@@ -210,6 +214,10 @@ export class Picture {
 
   /** As soon as it is decoded. @param {Arrival} arrival @param {number} [held] for how long it waited on purpose */
   show(arrival, held = 0) {
+    if (this.#resting && !this.#frozen) {
+      this.accept(arrival);
+      return;
+    }
     if (!this.#frozen && (arrival.order < this.#newestOrder || (arrival.gop && arrival.gop === this.#skipped))) {
       this.giveUp(arrival);
       return;
@@ -280,9 +288,16 @@ export class Picture {
     };
   }
 
-  /** No longer asked for: decoders hold memory, and some machines have few. */
+  /**
+   * No longer asked for: decoders hold memory, and some machines have few. What is frozen can be stepped through all the
+   * same, and rests when it goes on.
+   */
   rest() {
-    if (!this.#frozen) this.decoders.close();
+    this.#resting = true;
+    if (this.#frozen) return;
+    if (this.#next) this.accept(this.#next.arrival);
+    this.#next = this.#waitingSince = null;
+    this.decoders.close();
   }
 
   /** Lets go of everything that holds memory. */

@@ -268,6 +268,45 @@ test('who is no longer looked at has no decoder, and gets another when it is', a
   assert.deepEqual(stage.painted.slice(-2), [20, 21]);
 });
 
+test('who was given up while the wall was frozen is stepped through, and has no decoder when it goes on', async () => {
+  const stage = world();
+  /** @type {import('../picture.js').Arrival[]} */
+  const arrivals = [];
+  for (let sequence = 0; sequence < 4; sequence += 1) {
+    const arrival = stage.come(sequence);
+    arrivals.push(arrival);
+    stage.picture.show(arrival);
+    await stage.letOut();
+    await stage.pass(INTERVAL);
+  }
+  const show = async (/** @type {number} */ at) => {
+    stage.picture.show(/** @type {never} */ (arrivals[at]));
+    await settle();
+  };
+  stage.picture.freeze(true);
+  stage.picture.rest();
+  await show(1);
+  await stage.letOut();
+  assert.equal(stage.painted.at(-1), 1);
+  stage.picture.freeze(false);
+  await show(3);
+  assert.equal(stage.decoder.state, 'closed');
+  assert.equal(FakeDecoder.all.length, 1, 'and gets none');
+  stage.picture.begin();
+  await stage.run(20, 21);
+  assert.deepEqual(stage.painted.slice(-2), [20, 21]);
+});
+
+test('what waits for a decoder when it is no longer looked at gets none, and is acknowledged', async () => {
+  const stage = world();
+  for (let sequence = 0; sequence < 5; sequence += 1) await stage.receive(sequence);
+  stage.picture.rest();
+  await settle();
+  assert.equal(stage.decoder.state, 'closed');
+  assert.equal(FakeDecoder.all.length, 1);
+  assert.equal(stage.acknowledged.at(-1), 4n);
+});
+
 test('a decoder out of which nothing comes is given up', async () => {
   const stage = world();
   for (let sequence = 0; sequence < 22; sequence += 1) {
