@@ -321,9 +321,8 @@ function savePicture(id) {
 
 /** @param {number} id */
 async function saveClip(id) {
-  const arrivals = together?.clip(id) ?? [];
-  const { makeClip } = await import('./clip.js');
-  const saved = await makeClip(arrivals.map(({ frame }) => frame)).catch(() => null);
+  const frames = (together?.clip(id) ?? []).map(({ frame }) => frame);
+  const saved = await import('./clip.js').then(({ makeClip }) => makeClip(frames)).catch(() => null);
   tell({ type: 'saved', id, saved });
 }
 
