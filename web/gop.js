@@ -29,6 +29,11 @@ export class Gop {
     return !keyframe && this.#last?.sequence === sequence - 1n;
   }
 
+  /** This frame holds no picture, and what comes next needs none of it. @param {Arrival['frame']} frame */
+  passOver(frame) {
+    this.#last = frame;
+  }
+
   /** @param {Arrival} arrival it gets its place */
   add(arrival) {
     arrival.gop = this;

@@ -3,6 +3,7 @@
 // decoder has taken it that may hold it back.
 
 import { median, staleAfter } from './age.js';
+import { holdsPicture } from './annex-b.js';
 import { Decoders } from './decoders.js';
 import { Freezes } from './freezes.js';
 import { Gop } from './gop.js';
@@ -195,7 +196,7 @@ export class Picture {
 
   /**
    * A frame has come: it is counted, and somebody has to `show`, `accept` or `giveUp` it.
-   * @param {Frame} frame @returns {Arrival}
+   * @param {Frame} frame @returns {Arrival | null} `null`: there is no picture in it, and it is done with
    */
   receive(frame) {
     const now = this.world.now();
@@ -208,7 +209,10 @@ export class Picture {
     const journey = this.#journey?.sequence === Number(frame.sequence) ? this.#journey : null;
     this.#journey = null;
     const arrival = { frame, order: this.#arrivals, arrivedAt: now, first, journey, gop: null, place: 0 };
-    if (frame.codec === 'h264') this.#group(arrival);
+    if (frame.codec === 'h264') {
+      if (!holdsPicture(frame.payload)) return this.#passOver(arrival);
+      this.#group(arrival);
+    }
     return arrival;
   }
 
@@ -316,6 +320,14 @@ export class Picture {
     if (arrival.frame.keyframe) this.#gop = new Gop();
     else if (!this.#gop?.isFollowedBy(arrival.frame)) this.#gop = null;
     this.#gop?.add(arrival);
+  }
+
+  /** What is no picture is nothing to a decoder; but after a keyframe that is none, only another can follow. @param {Arrival} arrival */
+  #passOver(arrival) {
+    if (this.#gop?.isFollowedBy(arrival.frame)) this.#gop.passOver(arrival.frame);
+    else this.#gop = null;
+    this.accept(arrival);
+    return null;
   }
 
   /** What is sent only to lead up to the first live picture is nothing that anybody misses. @param {Arrival} arrival */

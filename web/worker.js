@@ -126,6 +126,7 @@ const connection = new Connection({
     const picture = wishes.has(frame.id) ? pictures.get(frame.id) : undefined;
     if (!picture) return;
     const arrival = picture.receive(frame);
+    if (!arrival) return;
     if (together) together.take(picture, arrival);
     else picture.show(arrival);
   },

@@ -30,9 +30,9 @@ function world() {
     pass: (time) => new Promise((resolve) => void timers.push({ at: now + time, act: () => resolve() })),
   });
   picture.paintWith((image) => painted.push(Number(Reflect.get(image, 'name'))));
-  /** @param {number} sequence @param {{ key?: boolean, level?: number, takenAt?: number, rendition?: number }} [how] */
-  const come = (sequence, { key = sequence % 10 === 0, level, takenAt = now, rendition = 0 } = {}) => {
-    const payload = key ? keyframe(sequence, level) : delta(sequence);
+  /** @param {number} sequence @param {{ key?: boolean, level?: number, takenAt?: number, rendition?: number, payload?: Uint8Array<ArrayBuffer> }} [how] */
+  const come = (sequence, { key = sequence % 10 === 0, level, takenAt = now, rendition = 0, payload } = {}) => {
+    payload ??= key ? keyframe(sequence, level) : delta(sequence);
     const frame = { codec: /** @type {const} */ ('h264'), keyframe: key, rendition, id: 1, sentAt: now * 1000, payload };
     return picture.receive({ ...frame, sequence: BigInt(sequence), capturedAt: takenAt * 1000 });
   };
@@ -60,7 +60,8 @@ function world() {
     },
     /** @param {number} sequence @param {Parameters<typeof come>[1]} [how] */
     async receive(sequence, how) {
-      picture.show(come(sequence, how));
+      const arrival = come(sequence, how);
+      if (arrival) picture.show(arrival);
       await settle();
     },
     async letOut(/** @type {number} */ most = Infinity) {
@@ -209,6 +210,32 @@ test('several failures in a short time, or one for ever, mean that H.264 is of n
   assert.equal(stage.incapable, 2);
 });
 
+test('a frame without a picture is acknowledged and not fed, and breaks nothing', async () => {
+  const stage = world();
+  await stage.run(0, 2);
+  for (const [at, payload] of [[], [0, 0, 0, 1, 0x09, 0xf0], [0, 0, 1, 0x06, 5, 1]].entries()) {
+    await stage.receive(3 + at, { payload: new Uint8Array(payload) });
+    assert.equal(stage.acknowledged.at(-1), BigInt(3 + at));
+  }
+  await stage.run(6, 7);
+  assert.deepEqual(names(stage.decoder), [0, 1, 2, 6, 7]);
+  assert.deepEqual(stage.painted, [0, 1, 2, 6, 7]);
+  assert.deepEqual([stage.asked, stage.stats().broken, stage.stats().dropped], [0, 0, 0]);
+});
+
+test('keyframes without a picture are no failure of the decoder; what comes after them needs another', async () => {
+  const stage = world();
+  await stage.run(0, 2);
+  for (const sequence of [10, 20, 30]) {
+    await stage.receive(sequence, { payload: keyframe(sequence).slice(0, 9) });
+    await stage.receive(sequence + 1);
+  }
+  assert.deepEqual(names(stage.decoder), [0, 1, 2]);
+  assert.deepEqual([stage.asked, stage.incapable, stage.stats().broken], [1, 0, 0]);
+  await stage.run(40, 41);
+  assert.deepEqual(stage.painted.slice(-2), [40, 41]);
+});
+
 test('a decoder that the browser takes away is no failure', async () => {
   const stage = world();
   await stage.run(0, 3);
@@ -273,9 +300,8 @@ test('who was given up while the wall was frozen is stepped through, and has no 
   /** @type {import('../picture.js').Arrival[]} */
   const arrivals = [];
   for (let sequence = 0; sequence < 4; sequence += 1) {
-    const arrival = stage.come(sequence);
-    arrivals.push(arrival);
-    stage.picture.show(arrival);
+    arrivals.push(/** @type {never} */ (stage.come(sequence)));
+    stage.picture.show(/** @type {never} */ (arrivals.at(-1)));
     await stage.letOut();
     await stage.pass(INTERVAL);
   }
@@ -365,7 +391,7 @@ test('frozen, any frame is decoded from its keyframe, the next one by itself, an
   /** @type {import('../picture.js').Arrival[]} */
   const arrivals = [];
   for (let sequence = 0; sequence < 16; sequence += 1) {
-    arrivals.push(stage.come(sequence));
+    arrivals.push(/** @type {never} */ (stage.come(sequence)));
     stage.picture.show(/** @type {never} */ (arrivals.at(-1)));
     await stage.letOut();
     await stage.pass(INTERVAL);
