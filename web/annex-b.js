@@ -1,7 +1,9 @@
 // The little that a page has to know of an H.264 byte stream (Annex B): where its units are, and for which decoder it is.
 // Never trusts what it was sent. Pure.
 
-/** Types of units. */
+/** Types of units. Slices are of the first five, and nothing else is a picture. */
+const FIRST_SLICE = 1;
+const LAST_SLICE = 5;
 const SPS = 7;
 /** Enough to find the parameter sets: they stand at the beginning. */
 const SEARCHED = 4096;
@@ -19,6 +21,15 @@ export function parameterSet(unit) {
     return set.byteLength >= 4 ? set : null;
   }
   return null;
+}
+
+/** Whether there is anything of a picture in it. @param {Uint8Array} unit */
+export function holdsPicture(unit) {
+  for (let at = startCode(unit, 0); at !== -1; at = startCode(unit, at)) {
+    const type = (unit[at] ?? 0) & 0x1f;
+    if (type >= FIRST_SLICE && type <= LAST_SLICE) return true;
+  }
+  return false;
 }
 
 /** What WebCodecs calls it: profile, constraints and level, as they stand in the parameter set. @param {Uint8Array} set */

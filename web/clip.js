@@ -64,8 +64,8 @@ async function configOf(keyframe) {
   return { codec, ...(await sizeIn(codec, keyframe)) };
 }
 
-/** @param {string} codec @param {Uint8Array} keyframe @returns {Promise<{ codedWidth: number, codedHeight: number }>} */
-function sizeIn(codec, keyframe) {
+/** Rejects where there is no picture in it. @param {string} codec @param {Uint8Array} keyframe @returns {Promise<{ codedWidth: number, codedHeight: number }>} */
+export function sizeIn(codec, keyframe) {
   return new Promise((resolve, reject) => {
     const decoder = new VideoDecoder({
       output(image) {
@@ -76,7 +76,8 @@ function sizeIn(codec, keyframe) {
     });
     decoder.configure({ codec });
     decoder.decode(new EncodedVideoChunk({ type: 'key', timestamp: 0, data: keyframe }));
-    void decoder.flush().then(() => decoder.close(), reject);
+    const nothing = () => reject(new Error('no picture comes out of the keyframe'));
+    void decoder.flush().then(() => decoder.close()).then(nothing, reject);
   });
 }
 

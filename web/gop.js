@@ -20,9 +20,18 @@ export class Gop {
   /** @type {Arrival['frame'] | null} */
   #last = null;
 
-  /** Whether this frame is the one that comes next. @param {Arrival['frame']} frame */
-  isFollowedBy({ sequence, rendition, keyframe }) {
-    return !keyframe && this.#last?.sequence === sequence - 1n && this.#last.rendition === rendition;
+  /**
+   * Whether this frame is the one that comes next. Another track begins with a keyframe; the number of its rendition says
+   * nothing, since a list of renditions may change while a track goes on.
+   * @param {Arrival['frame']} frame
+   */
+  isFollowedBy({ sequence, keyframe }) {
+    return !keyframe && this.#last?.sequence === sequence - 1n;
+  }
+
+  /** This frame holds no picture, and what comes next needs none of it. @param {Arrival['frame']} frame */
+  passOver(frame) {
+    this.#last = frame;
   }
 
   /** @param {Arrival} arrival it gets its place */

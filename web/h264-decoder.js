@@ -5,7 +5,7 @@ import { codecString, parameterSet } from './annex-b.js';
 
 /** @typedef {import('./picture.js').Arrival} Arrival */
 /** @typedef {import('./picture.js').Decoder} Decoder */
-/** @typedef {{ resolve: (image: VideoFrame | null) => void, reject: (error: unknown) => void }} Awaited */
+/** @typedef {{ resolve: (image: VideoFrame | null) => void, reject: (error: unknown) => void, taken: () => void }} Awaited */
 /** What of WebCodecs is used. @typedef {Pick<typeof globalThis, 'VideoDecoder' | 'EncodedVideoChunk'>} Platform */
 
 /**
@@ -18,10 +18,17 @@ import { codecString, parameterSet } from './annex-b.js';
 
 /** So many frames wait within the decoder before others wait outside, where the newest wins. */
 const MOST_QUEUED = 3;
-/** As many pictures as H.264 lets a decoder hold back. One that has taken more and shown none will show none. */
-const MOST_HELD = 17;
+/**
+ * H.264 lets a decoder hold back 16 pictures, and it may work at some more. One that has taken more and shown none will
+ * show none.
+ */
+const MOST_HELD = 20;
 /** Who looks at one picture, and sends no other behind it, waits no longer for a decoder that holds it back. */
 const LONGEST_HELD = 120;
+/** A decoder that takes nothing and shows nothing for so long, though frames wait within it, never will. */
+const LONGEST_STUCK = 2000;
+/** It is looked at so often meanwhile: who wakes from sleep finds the time over, and the decoder has had none of it. */
+const LOOKS = 4;
 /** Between two stamps, in microseconds: some platforms count in milliseconds. */
 const STAMP = 1000;
 
@@ -36,6 +43,10 @@ export class H264Decoder {
   /** What is to be seen, by the stamp it went in with, in order. @type {Map<number, Awaited>} */
   #awaited = new Map();
   #stamp = 0;
+  /** How often it took a frame or showed a picture. */
+  #moves = 0;
+  /** Whether somebody looks after it. */
+  #watched = false;
 
   /** @param {World} world */
   constructor(world) {
@@ -43,7 +54,7 @@ export class H264Decoder {
   }
 
   takes() {
-    return (this.#decoder?.decodeQueueSize ?? 0) < MOST_QUEUED;
+    return this.#queued < MOST_QUEUED;
   }
 
   /** @param {Arrival} arrival */
@@ -53,10 +64,10 @@ export class H264Decoder {
   }
 
   /**
-   * @param {readonly Arrival[]} path @param {boolean} alone nothing will be sent behind it
+   * @param {readonly Arrival[]} path @param {boolean} alone nothing will be sent behind it @param {() => void} taken
    * @returns {Promise<VideoFrame | null>}
    */
-  decode(path, alone) {
+  decode(path, alone, taken) {
     return new Promise((resolve, reject) => {
       try {
         for (const arrival of path) this.#feed(arrival);
@@ -66,9 +77,10 @@ export class H264Decoder {
         return;
       }
       const stamp = this.#stamp;
-      this.#awaited.set(stamp, { resolve, reject });
+      this.#awaited.set(stamp, { resolve, reject, taken });
       if (alone) this.world.after(LONGEST_HELD, () => this.#pressOut(stamp));
-      if (this.#awaited.size > MOST_HELD) this.#fail(new Error('nothing comes out of the decoder'));
+      this.#watch();
+      if (this.#awaited.size - this.#queued > MOST_HELD) this.#fail(new Error('nothing comes out of the decoder'));
     });
   }
 
@@ -76,6 +88,11 @@ export class H264Decoder {
     this.#letGo();
     for (const { resolve } of this.#awaited.values()) resolve(null);
     this.#awaited.clear();
+  }
+
+  /** How many frames wait within the decoder. */
+  get #queued() {
+    return this.#decoder?.decodeQueueSize ?? 0;
   }
 
   /** @param {Arrival} arrival */
@@ -105,12 +122,38 @@ export class H264Decoder {
       output: (image) => (decoder === this.#decoder ? this.#cameOut(image) : image.close()),
       error: (error) => decoder === this.#decoder && this.#fail(error),
     });
-    decoder.addEventListener('dequeue', () => decoder === this.#decoder && this.takes() && this.world.onFree());
+    decoder.addEventListener('dequeue', () => decoder === this.#decoder && this.#tookSome());
     return decoder;
+  }
+
+  #tookSome() {
+    this.#moves += 1;
+    const newest = this.#stamp - this.#queued * STAMP;
+    for (const [stamp, { taken }] of this.#awaited) if (stamp <= newest) taken();
+    if (this.takes()) this.world.onFree();
+  }
+
+  /** As long as frames wait within the decoder, somebody looks after it. */
+  #watch() {
+    if (this.#watched || !this.#decoder) return;
+    this.#watched = true;
+    this.#look(this.#decoder, this.#moves, LOOKS);
+  }
+
+  /** @param {VideoDecoder} decoder @param {number} moves that it had made @param {number} looks until it is given up */
+  #look(decoder, moves, looks) {
+    this.world.after(LONGEST_STUCK / LOOKS, () => {
+      if (decoder !== this.#decoder) return;
+      if (this.#queued === 0) this.#watched = false;
+      else if (this.#moves !== moves) this.#look(decoder, this.#moves, LOOKS);
+      else if (looks > 1) this.#look(decoder, moves, looks - 1);
+      else this.#fail(new Error('the decoder is stuck'));
+    });
   }
 
   /** Pictures come out in order: what went in before this one and is still awaited will not come any more. @param {VideoFrame} image */
   #cameOut(image) {
+    this.#moves += 1;
     for (const [stamp, { resolve }] of this.#awaited) {
       if (stamp > image.timestamp) break;
       this.#awaited.delete(stamp);
@@ -150,6 +193,7 @@ export class H264Decoder {
     const decoder = this.#decoder;
     this.#decoder = this.#fed = null;
     this.#configured = '';
+    this.#watched = false;
     if (decoder && decoder.state !== 'closed') decoder.close();
   }
 }

@@ -113,7 +113,7 @@ export class History {
     let first = list.length;
     for (let at = list.length - 1; at >= 0; at -= 1) {
       const [kept, after] = [list[at], list[at + 1]];
-      if (!kept || (after && !isOfOnePiece(kept.frame, after.frame))) break;
+      if (!kept || (after && !isOfOnePiece(kept, after))) break;
       if (!kept.frame.keyframe) continue;
       first = at;
       if (kept.frame.capturedAt <= from) break;
@@ -173,8 +173,9 @@ function follows({ frame, gop, place }, before) {
   return frame.keyframe || (before !== undefined && gop !== null && before.gop === gop && before.place === place - 1);
 }
 
-/** @param {Kept['frame']} one @param {Kept['frame']} next */
+/** Within a GOP a rendition may be numbered anew, and stays the same. @param {Kept} one @param {Kept} next */
 function isOfOnePiece(one, next) {
-  const apart = next.capturedAt - one.capturedAt;
-  return one.codec === next.codec && one.rendition === next.rendition && apart >= 0 && apart < GAP;
+  const apart = next.frame.capturedAt - one.frame.capturedAt;
+  const same = one.frame.codec === next.frame.codec && one.frame.rendition === next.frame.rendition;
+  return (same || (one.gop !== null && one.gop === next.gop)) && apart >= 0 && apart < GAP;
 }

@@ -1,7 +1,9 @@
 // One subscription's pictures, in the worker: decode (newest wins), paint, count.
-// Every frame that comes is shown, accepted or given up, and said to be done with, once.
+// Every frame that comes is shown, accepted or given up, and said to be done with, once: as soon as it is painted, or a
+// decoder has taken it that may hold it back.
 
 import { median, staleAfter } from './age.js';
+import { holdsPicture } from './annex-b.js';
 import { Decoders } from './decoders.js';
 import { Freezes } from './freezes.js';
 import { Gop } from './gop.js';
@@ -31,8 +33,8 @@ import { Rate } from './rate.js';
  * @typedef {object} Decoder
  * @property {(inFlight: number) => boolean} takes whether a frame should be given to it now
  * @property {(arrival: Arrival) => Arrival[] | null} path what it has to decode to show this one; `null`: it cannot
- * @property {(path: readonly Arrival[], alone: boolean) => Promise<Image | null>} decode the last of them; `alone`:
- *   nothing will come after it
+ * @property {(path: readonly Arrival[], alone: boolean, taken: () => void) => Promise<Image | null>} decode the last of
+ *   them; `alone`: nothing will come after it; `taken`: it does not wait any longer, though it may be held back
  * @property {() => void} close
  */
 
@@ -115,6 +117,8 @@ export class Picture {
   /** Milliseconds in which something was being decoded. */
   #busy = new Rate();
   #frozen = false;
+  /** Nobody asks for it. */
+  #resting = false;
   /** Of the frame that comes next. @type {Journey | null} */
   #journey = null;
   #ledger = new Ledger();
@@ -159,6 +163,7 @@ export class Picture {
 
   /** Asked for after a pause, or on a new socket: what is on the screen proves nothing until something new comes. */
   begin() {
+    this.#resting = false;
     this.restartCount();
     this.#journey = null;
     this.#painted = 0;
@@ -175,6 +180,7 @@ export class Picture {
   freeze(frozen) {
     this.#frozen = frozen;
     this.pause();
+    if (this.#resting) this.rest();
     // The first picture of all is let through: there is nothing yet that could be held.
     if (!this.#shown) return;
     if (!frozen) this.#painted = 0;
@@ -190,7 +196,7 @@ export class Picture {
 
   /**
    * A frame has come: it is counted, and somebody has to `show`, `accept` or `giveUp` it.
-   * @param {Frame} frame @returns {Arrival}
+   * @param {Frame} frame @returns {Arrival | null} `null`: there is no picture in it, and it is done with
    */
   receive(frame) {
     const now = this.world.now();
@@ -203,12 +209,19 @@ export class Picture {
     const journey = this.#journey?.sequence === Number(frame.sequence) ? this.#journey : null;
     this.#journey = null;
     const arrival = { frame, order: this.#arrivals, arrivedAt: now, first, journey, gop: null, place: 0 };
-    if (frame.codec === 'h264') this.#group(arrival);
+    if (frame.codec === 'h264') {
+      if (!holdsPicture(frame.payload)) return this.#passOver(arrival);
+      this.#group(arrival);
+    }
     return arrival;
   }
 
   /** As soon as it is decoded. @param {Arrival} arrival @param {number} [held] for how long it waited on purpose */
   show(arrival, held = 0) {
+    if (this.#resting && !this.#frozen) {
+      this.accept(arrival);
+      return;
+    }
     if (!this.#frozen && (arrival.order < this.#newestOrder || (arrival.gop && arrival.gop === this.#skipped))) {
       this.giveUp(arrival);
       return;
@@ -279,9 +292,16 @@ export class Picture {
     };
   }
 
-  /** No longer asked for: decoders hold memory, and some machines have few. */
+  /**
+   * No longer asked for: decoders hold memory, and some machines have few. What is frozen can be stepped through all the
+   * same, and rests when it goes on.
+   */
   rest() {
-    if (!this.#frozen) this.decoders.close();
+    this.#resting = true;
+    if (this.#frozen) return;
+    if (this.#next) this.accept(this.#next.arrival);
+    this.#next = this.#waitingSince = null;
+    this.decoders.close();
   }
 
   /** Lets go of everything that holds memory. */
@@ -300,6 +320,14 @@ export class Picture {
     if (arrival.frame.keyframe) this.#gop = new Gop();
     else if (!this.#gop?.isFollowedBy(arrival.frame)) this.#gop = null;
     this.#gop?.add(arrival);
+  }
+
+  /** What is no picture is nothing to a decoder; but after a keyframe that is none, only another can follow. @param {Arrival} arrival */
+  #passOver(arrival) {
+    if (this.#gop?.isFollowedBy(arrival.frame)) this.#gop.passOver(arrival.frame);
+    else this.#gop = null;
+    this.accept(arrival);
+    return null;
   }
 
   /** What is sent only to lead up to the first live picture is nothing that anybody misses. @param {Arrival} arrival */
@@ -379,9 +407,11 @@ export class Picture {
   async #decode(decoder, path, { arrival, request, held }) {
     const { arrivedAt, journey } = arrival;
     const startedAt = this.world.now();
+    // A camera may make a decoder hold back more pictures than a relay sends unacknowledged.
+    const taken = () => this.accept(arrival);
     try {
       this.#work(1);
-      const image = await decoder.decode(path, this.#frozen).finally(() => this.#work(-1));
+      const image = await decoder.decode(path, this.#frozen, taken).finally(() => this.#work(-1));
       const decodedAt = this.world.now();
       if (path.length === 1) this.#measureDecoding(decodedAt - startedAt);
       const early = this.world.early?.(arrival.frame) ?? 0;

@@ -126,6 +126,7 @@ const connection = new Connection({
     const picture = wishes.has(frame.id) ? pictures.get(frame.id) : undefined;
     if (!picture) return;
     const arrival = picture.receive(frame);
+    if (!arrival) return;
     if (together) together.take(picture, arrival);
     else picture.show(arrival);
   },
@@ -321,9 +322,8 @@ function savePicture(id) {
 
 /** @param {number} id */
 async function saveClip(id) {
-  const arrivals = together?.clip(id) ?? [];
-  const { makeClip } = await import('./clip.js');
-  const saved = await makeClip(arrivals.map(({ frame }) => frame)).catch(() => null);
+  const frames = (together?.clip(id) ?? []).map(({ frame }) => frame);
+  const saved = await import('./clip.js').then(({ makeClip }) => makeClip(frames)).catch(() => null);
   tell({ type: 'saved', id, saved });
 }
 

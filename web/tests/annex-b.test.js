@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { codecString, parameterSet } from '../annex-b.js';
+import { codecString, holdsPicture, parameterSet } from '../annex-b.js';
 
 const SPS = [0x67, 0x64, 0x00, 0x1f, 0xac];
 
@@ -18,5 +18,13 @@ test('the parameter set is found between start codes of both lengths, behind oth
 test('what is no keyframe, or cut short, has none', () => {
   for (const bytes of [[], [0, 0, 1], [0, 0, 1, 0x67], [0, 0, 0, 1, 0x67, 0x64, 0x00], [0, 0, 0, 1, 0x41, 0x9a, 1, 2, 3], [0x67, 1, 2, 3, 4]]) {
     assert.equal(parameterSet(new Uint8Array(bytes)), null, bytes.join());
+  }
+});
+
+test('a picture is in slices, and in nothing else', () => {
+  assert.ok(holdsPicture(new Uint8Array([0, 0, 0, 1, 0x09, 0xf0, 0, 0, 1, ...SPS, 0, 0, 1, 0x65, 0x88])));
+  assert.ok(holdsPicture(new Uint8Array([0, 0, 1, 0x41, 0x9a])));
+  for (const bytes of [[], [0, 0, 1], [1, 2, 3, 4, 5], [0, 0, 0, 1, 0x09, 0xf0], [0, 0, 1, ...SPS, 0, 0, 1, 0x06, 5, 1]]) {
+    assert.ok(!holdsPicture(new Uint8Array(bytes)), bytes.join());
   }
 });

@@ -13,6 +13,7 @@ export class FakeDecoder {
   fed = [];
   closed = 0;
   flushed = 0;
+  #taken = 0;
   #letOut = 0;
   /** @type {() => void} */
   #onDequeue = () => {};
@@ -49,13 +50,26 @@ export class FakeDecoder {
     this.state = 'closed';
   }
 
+  /** So many of what waits are taken, and nothing comes out. @param {number} [most] */
+  take(most = Infinity) {
+    for (let count = 0; count < most && this.#taken < this.fed.length; count += 1) {
+      this.#taken += 1;
+      this.decodeQueueSize -= 1;
+      this.#onDequeue();
+    }
+  }
+
   /** So many of what waits come out, the oldest first. @param {number} [most] */
   letOut(most = Infinity) {
     for (let count = 0; count < most && this.#letOut < this.fed.length; count += 1) {
       const { timestamp, data } = this.fed[this.#letOut++] ?? { timestamp: 0, data: new Uint8Array() };
-      this.decodeQueueSize -= 1;
+      const waited = this.#letOut > this.#taken;
+      if (waited) {
+        this.#taken += 1;
+        this.decodeQueueSize -= 1;
+      }
       this.init.output(this.#picture(timestamp, data.at(-1) ?? 0));
-      this.#onDequeue();
+      if (waited) this.#onDequeue();
     }
   }
 

@@ -30,9 +30,9 @@ function world() {
     pass: (time) => new Promise((resolve) => void timers.push({ at: now + time, act: () => resolve() })),
   });
   picture.paintWith((image) => painted.push(Number(Reflect.get(image, 'name'))));
-  /** @param {number} sequence @param {{ key?: boolean, level?: number, takenAt?: number, rendition?: number }} [how] */
-  const come = (sequence, { key = sequence % 10 === 0, level, takenAt = now, rendition = 0 } = {}) => {
-    const payload = key ? keyframe(sequence, level) : delta(sequence);
+  /** @param {number} sequence @param {{ key?: boolean, level?: number, takenAt?: number, rendition?: number, payload?: Uint8Array<ArrayBuffer> }} [how] */
+  const come = (sequence, { key = sequence % 10 === 0, level, takenAt = now, rendition = 0, payload } = {}) => {
+    payload ??= key ? keyframe(sequence, level) : delta(sequence);
     const frame = { codec: /** @type {const} */ ('h264'), keyframe: key, rendition, id: 1, sentAt: now * 1000, payload };
     return picture.receive({ ...frame, sequence: BigInt(sequence), capturedAt: takenAt * 1000 });
   };
@@ -60,7 +60,8 @@ function world() {
     },
     /** @param {number} sequence @param {Parameters<typeof come>[1]} [how] */
     async receive(sequence, how) {
-      picture.show(come(sequence, how));
+      const arrival = come(sequence, how);
+      if (arrival) picture.show(arrival);
       await settle();
     },
     async letOut(/** @type {number} */ most = Infinity) {
@@ -156,6 +157,20 @@ test('a delta without its predecessor is not fed; a keyframe is asked for, once 
   assert.equal(stage.acknowledged.at(-1), 11n);
 });
 
+test('a rendition that is numbered anew while its track goes on breaks no GOP', async () => {
+  const stage = world();
+  await stage.run(0, 2);
+  stage.picture.restartCount();
+  for (const sequence of [3, 4]) {
+    await stage.receive(sequence, { rendition: 1 });
+    await stage.letOut();
+    await stage.pass(INTERVAL);
+  }
+  assert.deepEqual(stage.painted, [0, 1, 2, 3, 4]);
+  assert.equal(stage.asked, 0);
+  assert.equal(stage.acknowledged.at(-1), 4n);
+});
+
 test('who comes without a keyframe asks for one', async () => {
   const stage = world();
   await stage.receive(5);
@@ -193,6 +208,32 @@ test('several failures in a short time, or one for ever, mean that H.264 is of n
   await stage.receive(30);
   stage.decoder.fail('NotSupportedError');
   assert.equal(stage.incapable, 2);
+});
+
+test('a frame without a picture is acknowledged and not fed, and breaks nothing', async () => {
+  const stage = world();
+  await stage.run(0, 2);
+  for (const [at, payload] of [[], [0, 0, 0, 1, 0x09, 0xf0], [0, 0, 1, 0x06, 5, 1]].entries()) {
+    await stage.receive(3 + at, { payload: new Uint8Array(payload) });
+    assert.equal(stage.acknowledged.at(-1), BigInt(3 + at));
+  }
+  await stage.run(6, 7);
+  assert.deepEqual(names(stage.decoder), [0, 1, 2, 6, 7]);
+  assert.deepEqual(stage.painted, [0, 1, 2, 6, 7]);
+  assert.deepEqual([stage.asked, stage.stats().broken, stage.stats().dropped], [0, 0, 0]);
+});
+
+test('keyframes without a picture are no failure of the decoder; what comes after them needs another', async () => {
+  const stage = world();
+  await stage.run(0, 2);
+  for (const sequence of [10, 20, 30]) {
+    await stage.receive(sequence, { payload: keyframe(sequence).slice(0, 9) });
+    await stage.receive(sequence + 1);
+  }
+  assert.deepEqual(names(stage.decoder), [0, 1, 2]);
+  assert.deepEqual([stage.asked, stage.incapable, stage.stats().broken], [1, 0, 0]);
+  await stage.run(40, 41);
+  assert.deepEqual(stage.painted.slice(-2), [40, 41]);
 });
 
 test('a decoder that the browser takes away is no failure', async () => {
@@ -254,14 +295,95 @@ test('who is no longer looked at has no decoder, and gets another when it is', a
   assert.deepEqual(stage.painted.slice(-2), [20, 21]);
 });
 
+test('who was given up while the wall was frozen is stepped through, and has no decoder when it goes on', async () => {
+  const stage = world();
+  /** @type {import('../picture.js').Arrival[]} */
+  const arrivals = [];
+  for (let sequence = 0; sequence < 4; sequence += 1) {
+    arrivals.push(/** @type {never} */ (stage.come(sequence)));
+    stage.picture.show(/** @type {never} */ (arrivals.at(-1)));
+    await stage.letOut();
+    await stage.pass(INTERVAL);
+  }
+  const show = async (/** @type {number} */ at) => {
+    stage.picture.show(/** @type {never} */ (arrivals[at]));
+    await settle();
+  };
+  stage.picture.freeze(true);
+  stage.picture.rest();
+  await show(1);
+  await stage.letOut();
+  assert.equal(stage.painted.at(-1), 1);
+  stage.picture.freeze(false);
+  await show(3);
+  assert.equal(stage.decoder.state, 'closed');
+  assert.equal(FakeDecoder.all.length, 1, 'and gets none');
+  stage.picture.begin();
+  await stage.run(20, 21);
+  assert.deepEqual(stage.painted.slice(-2), [20, 21]);
+});
+
+test('what waits for a decoder when it is no longer looked at gets none, and is acknowledged', async () => {
+  const stage = world();
+  for (let sequence = 0; sequence < 5; sequence += 1) await stage.receive(sequence);
+  stage.picture.rest();
+  await settle();
+  assert.equal(stage.decoder.state, 'closed');
+  assert.equal(FakeDecoder.all.length, 1);
+  assert.equal(stage.acknowledged.at(-1), 4n);
+});
+
 test('a decoder out of which nothing comes is given up', async () => {
   const stage = world();
-  for (let sequence = 0; sequence < 19; sequence += 1) {
+  for (let sequence = 0; sequence < 22; sequence += 1) {
     await stage.receive(sequence, { key: sequence === 0 });
-    stage.decoder.decodeQueueSize = 0;
+    stage.decoder.take();
   }
-  assert.equal(stage.stats().broken, 18);
+  assert.equal(stage.stats().broken, 22);
   assert.equal(stage.decoder.state, 'closed');
+});
+
+test('what a decoder holds back is acknowledged when it is taken, and what waits within it is not', async () => {
+  const stage = world();
+  for (let sequence = 0; sequence < 16; sequence += 1) {
+    await stage.receive(sequence, { key: sequence === 0 });
+    assert.equal(stage.acknowledged.length, sequence, 'it waits');
+    stage.decoder.take();
+    assert.equal(stage.acknowledged.at(-1), BigInt(sequence));
+    await stage.pass(INTERVAL);
+  }
+  assert.deepEqual(stage.painted, []);
+  await stage.letOut();
+  assert.equal(stage.painted.length, 16);
+  assert.equal(stage.acknowledged.length, 16, 'once');
+});
+
+test('a decoder that takes nothing more is given up after two seconds, and the next keyframe has another', async () => {
+  const stage = world();
+  for (let sequence = 0; sequence < 5; sequence += 1) await stage.receive(sequence);
+  for (let look = 0; look < 3; look += 1) await stage.pass(500);
+  assert.equal(stage.decoder.state, 'configured');
+  await stage.pass(500);
+  assert.equal(stage.decoder.state, 'closed');
+  assert.equal(stage.stats().broken, 3);
+  assert.equal(stage.asked, 1);
+  assert.equal(stage.acknowledged.at(-1), 4n);
+  await stage.run(10, 12);
+  assert.equal(FakeDecoder.all.length, 2);
+  assert.deepEqual(stage.painted, [10, 11, 12]);
+});
+
+test('a slow decoder is not stuck, nor one that waits for more, nor one that slept', async () => {
+  const stage = world();
+  for (let sequence = 0; sequence < 3; sequence += 1) await stage.receive(sequence);
+  await stage.pass(60_000);
+  for (let turn = 0; turn < 3; turn += 1) {
+    for (let look = 0; look < 2; look += 1) await stage.pass(500);
+    stage.decoder.take(1);
+  }
+  for (let look = 0; look < 10; look += 1) await stage.pass(500);
+  assert.equal(stage.decoder.state, 'configured');
+  assert.equal(FakeDecoder.all.length, 1);
 });
 
 test('frozen, any frame is decoded from its keyframe, the next one by itself, and what is held back is pressed out', async () => {
@@ -269,7 +391,7 @@ test('frozen, any frame is decoded from its keyframe, the next one by itself, an
   /** @type {import('../picture.js').Arrival[]} */
   const arrivals = [];
   for (let sequence = 0; sequence < 16; sequence += 1) {
-    arrivals.push(stage.come(sequence));
+    arrivals.push(/** @type {never} */ (stage.come(sequence)));
     stage.picture.show(/** @type {never} */ (arrivals.at(-1)));
     await stage.letOut();
     await stage.pass(INTERVAL);

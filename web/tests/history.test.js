@@ -105,6 +105,14 @@ test('a clip is of one rendition and has no gap', () => {
   assert.deepEqual(history.since(7, 0), []);
 });
 
+test('a clip goes on where a rendition was numbered anew within its GOP', () => {
+  const history = new History();
+  const { frames } = gop(0, 10);
+  const renumbered = frames.map((one, at) => (at < 5 ? one : { ...one, frame: { ...one.frame, rendition: 1 } }));
+  for (const one of [...renumbered, ...gop(1000, 10, 10, 1).frames]) history.add(1, one, Infinity);
+  assert.equal(history.since(1, -Infinity).length, 20);
+});
+
 test('a machine with little memory is asked for less', () => {
   assert.deepEqual([8, 4, 2, undefined].map((memory) => mostBytes(memory) / 2 ** 20), [192, 192, 64, 96]);
 });

@@ -34,16 +34,18 @@ function world() {
   });
   picture.paintWith((bitmap) => painted.push(String(Reflect.get(bitmap, 'name'))));
   const come = (/** @type {number | bigint} */ sequence) =>
-    picture.receive({
-      codec: 'jpeg',
-      keyframe: true,
-      rendition: 0,
-      id: 1,
-      sequence: BigInt(sequence),
-      capturedAt: (now + 1000 - 12) * 1000,
-      sentAt: 0,
-      payload: new TextEncoder().encode(String(sequence)),
-    });
+    /** @type {import('../picture.js').Arrival} */ (
+      picture.receive({
+        codec: 'jpeg',
+        keyframe: true,
+        rendition: 0,
+        id: 1,
+        sequence: BigInt(sequence),
+        capturedAt: (now + 1000 - 12) * 1000,
+        sentAt: 0,
+        payload: new TextEncoder().encode(String(sequence)),
+      })
+    );
   const receive = (/** @type {number | bigint} */ sequence) => picture.show(come(sequence));
   return {
     picture,
