@@ -41,7 +41,8 @@ pub fn write(options: &ReportOptions) -> anyhow::Result<()> {
 /// The tables for which there are runs, by the names of their markers.
 fn sections(runs: &[Run], measured: &str) -> Vec<(&'static str, String)> {
     let tables = [
-        ("throughput", Part::Throughput, tables::throughput(runs)),
+        ("throughput", Part::Throughput, tables::throughput(runs, Part::Throughput)),
+        ("deltas", Part::Deltas, tables::throughput(runs, Part::Deltas)),
         ("trickling", Part::Trickling, tables::trickling(runs)),
         ("stalled", Part::Stalled, tables::stalled(runs)),
         ("link", Part::Link, tables::link(runs)),
@@ -67,6 +68,7 @@ mod tests {
     fn all_parts() -> Vec<Run> {
         let parts = [
             Part::Throughput,
+            Part::Deltas,
             Part::Trickling,
             Part::Stalled,
             Part::Link,
@@ -84,7 +86,7 @@ mod tests {
     #[test]
     fn the_document_has_a_place_for_every_table() {
         let sections = sections(&all_parts(), "today");
-        assert_eq!(sections.len(), 6);
+        assert_eq!(sections.len(), 7);
         for (name, table) in sections {
             let text = document::replace(DOCUMENT, name, &table).unwrap();
             assert!(text.contains(table.trim_end()), "{name}");
@@ -94,8 +96,8 @@ mod tests {
     #[test]
     fn below_a_table_stands_what_spoils_it_and_where_it_was_measured() {
         let mut runs = all_parts();
-        runs[3].figures.closed.count = 1;
-        let link = &sections(&runs, "today")[3].1;
+        runs[4].figures.closed.count = 1;
+        let link = &sections(&runs, "today")[4].1;
         let parts: Vec<&str> = link.split("\n\n").collect();
         assert_eq!(parts.len(), 3, "{link}");
         assert!(parts[1].contains("closed") && parts[2] == "today\n", "{link}");

@@ -52,6 +52,8 @@ pub struct Case {
 pub enum Part {
     /// Many viewers that take everything.
     Throughput,
+    /// Likewise, with frames as small as those of H.264.
+    Deltas,
     /// Viewers that read slower than frames are made.
     Trickling,
     /// Viewers that do not read, among others.

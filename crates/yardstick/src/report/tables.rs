@@ -28,7 +28,7 @@ const SERVERS: [(&str, &str); 15] = [
 const LIMIT: &str = "writev";
 
 /// Many viewers that take everything: CPU time, age, memory, each also as a multiple of the limit's.
-pub fn throughput(runs: &[Run]) -> String {
+pub fn throughput(runs: &[Run], part: Part) -> String {
     let head = [
         "frame × viewers",
         "threads",
@@ -63,7 +63,7 @@ pub fn throughput(runs: &[Run]) -> String {
         ]);
         cells
     };
-    table(&head, cases(runs, Part::Throughput).iter().map(line))
+    table(&head, cases(runs, part).iter().map(line))
 }
 
 /// Viewers that read slower than frames are made: what they see.
@@ -284,14 +284,14 @@ mod tests {
 
     #[test]
     fn what_was_not_measured_has_no_table() {
-        assert_eq!(throughput(&[]), "");
+        assert_eq!(throughput(&[], Part::Throughput), "");
         assert_eq!(link(&[sample("writev", 1, 1.0)]), "");
     }
 
     #[test]
     fn the_limit_stands_first_and_others_are_its_multiples() {
         let runs = [sample("relay-mjpeg", 1, 30.0), sample("writev", 1, 20.0)];
-        let table = throughput(&runs);
+        let table = throughput(&runs, Part::Throughput);
         let lines: Vec<&str> = table.lines().skip(2).collect();
         assert!(lines[0].starts_with("| 60000 × 300 | 1 | yardstick: writev | 20.00 | 1.00 |"));
         assert!(lines[1].starts_with("| 60000 × 300 | 1 | **relay, MJPEG** | 30.00 | 1.50 |"));
