@@ -363,7 +363,7 @@ function painted(picture, { width, height }) {
   const first = !sizes.has(id);
   sizes.set(id, size);
   const wish = wishes.get(id);
-  if (first && wish && codec === 'auto' && mayHaveH264(id)) watch(id, wish);
+  if (first && wish && codec === 'auto' && haveH264.has(wish.stream) && mayHaveH264(id)) watch(id, wish);
   tell({ type: 'painted', id, width, height, stats: picture.stats(now()) });
 }
 
