@@ -42,7 +42,7 @@ Limits:
   renditions: 8 a stream, full among them; 64 controls of a camera
   one encoded picture: 16 MiB, and 65500 pixels a side (H.264: 8192)
   H.264: 4 Mbit/s at 1280x720, a third of it at a fourth of the pixels; a keyframe every 2 s, and one a second at most when
-    asked for; a camera's own is passed on while its keyframes are no more than 4 s apart
+    asked for; a camera's own is passed on while its keyframes are no more than 4.5 s apart
   5 s to connect, 10 s to open; no picture for 2 s (or 5 frame intervals) is a stall
   MJPEG over HTTP and commands: a stall is 10 s until it is known how fast pictures come, 50 s at most
   a command: 4096 bytes, 20 s to its first byte, 400 bytes a line of its stderr in the log; when nobody watches any more it

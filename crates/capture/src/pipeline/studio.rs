@@ -30,7 +30,7 @@ use crate::status::Status;
 use crate::workshop::{Job, Workshop};
 
 const FAR_APART: &str =
-    "its keyframes are more than 4 s apart: its H.264 is decoded and encoded anew";
+    "its keyframes are more than 4.5 s apart: its H.264 is decoded and encoded anew";
 
 /// One stream's pictures at work.
 #[derive(Debug)]
@@ -185,11 +185,10 @@ impl Studio {
         let RawFrame { picture, taken } = frame;
         let (picture, size) = looked_through(picture)?;
         status.measures(self.turn.size(size));
-        if let Some(full) = self.passes(Some(Codec::H264)) {
-            full.pass_on(matches!(picture, Picture::H264(_)) && self.passes_h264_on());
-        }
-        if let Picture::H264(coded) = &picture {
-            self.keep(coded, taken, status);
+        match (&picture, self.passes(Some(Codec::H264))) {
+            (Picture::H264(coded), _) => self.keep(coded, taken, status),
+            (_, Some(full)) => full.pass_on(false),
+            _ => {}
         }
         // Who came in the meantime has the next one.
         // Of H.264 none can be left out; its pixels are compared once there are any.
@@ -227,7 +226,10 @@ impl Studio {
         if sparse {
             tracing::info!(stream = %status.name(), "{FAR_APART}");
         }
-        let full = self.passes(self.passes_h264_on().then_some(Codec::H264));
+        // What this picture tells of keyframes counts for it already: nobody is to wait for the next one.
+        let passes = self.passes_h264_on();
+        let full = self.passes(Some(Codec::H264)).inspect(|full| full.pass_on(passes));
+        let full = full.filter(|_| passes);
         let mut passing = lock(&self.passing);
         let Some(full) = full else {
             *passing = Passing::Nobody;

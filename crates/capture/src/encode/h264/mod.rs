@@ -26,8 +26,8 @@ use keyframes::Keyframes;
 /// Smallest and largest side in pixels: of half as many colours there must be one, and beyond 8192 hardly anything decodes.
 pub const SIDES: std::ops::RangeInclusive<u32> = 2..=8192;
 
-/// How much of a picture x264 keeps, on its own scale, where the cap allows. In numbers (SSIM), a picture is as near to its
-/// original as a JPEG of quality 80, in a tenth of its bytes.
+/// How much of a picture x264 keeps, on its own scale, where the cap allows. In numbers (SSIM), a picture is nearly as near
+/// to its original as a JPEG of quality 80; docs/performance.md has them.
 const CRF: &str = "22";
 /// The cap: bits a second of 1280x720 pictures, 30 a second. A fourth of the pixels takes a third of the bits.
 const CAP: f64 = 4e6;
