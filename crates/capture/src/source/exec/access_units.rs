@@ -8,10 +8,8 @@
 use fanlight_protocol::{MAX_PAYLOAD, Timestamp};
 use memchr::memmem;
 
+use crate::annex_b::START_CODE;
 use crate::source::SourceError;
-
-/// Before each unit, perhaps with one more zero.
-const START_CODE: [u8; 3] = [0, 0, 1];
 
 /// A picture, coded.
 #[derive(Debug, Clone, PartialEq, Eq)]
