@@ -14,13 +14,16 @@ use crate::hub::Tally;
 /// How often it is looked at how things fare, and how often after a change.
 const LOOK: Duration = Duration::from_millis(300);
 const CLOSE_LOOK: Duration = Duration::from_millis(100);
-/// Trouble in so many looks in a row is no hiccup. Drops come in twos, as a ring has that capacity: under close looks so
-/// many may lie in between.
+/// Trouble in so many looks in a row is no hiccup, nor under close looks, of which a busy machine's hiccup spans two, in
+/// one more. Drops come in twos, as a ring has that capacity: under close looks so many may lie in between.
 const IN_A_ROW: u32 = 2;
+const CLOSE_IN_A_ROW: u32 = 3;
 const IN_BETWEEN: u32 = 3;
 /// More than one frame in so many dropped is trouble: as it makes a viewer slow.
 const TOLERATED_SHARE: u64 = 5;
-/// Under a close look one that is late is trouble, and so many dropped at once are a stall, which is trouble enough.
+/// Under a close look one that is late is trouble, one dropped is more, and so many dropped at once are a stall, which is
+/// trouble enough.
+const DROPPED: u32 = 2;
 const STALL: u64 = 5;
 /// A share of frames dropped that is no trouble at once is trouble when it lasts. It is averaged over looks, each
 /// of which counts so much: one hiccup stays below it.
@@ -145,7 +148,7 @@ impl Budget {
         }
         let close = now < self.close_until;
         let trouble = self.note(since, close);
-        if self.troubled >= IN_A_ROW || self.share > LASTING {
+        if self.troubled >= in_a_row(close) || self.share > LASTING {
             return self.give_way(now, seen);
         }
         // No trouble, but no time to try more either.
@@ -237,6 +240,10 @@ impl Budget {
     }
 }
 
+fn in_a_row(close: bool) -> u32 {
+    if close { CLOSE_IN_A_ROW } else { IN_A_ROW }
+}
+
 /// What happened from one tally to the next.
 #[derive(Debug, Clone, Copy)]
 struct Since {
@@ -263,8 +270,9 @@ impl Since {
         let Self { sent, dropped, late, .. } = self;
         match dropped {
             _ if !close => (dropped * TOLERATED_SHARE > sent + dropped).into(),
-            STALL.. => IN_A_ROW,
-            _ => (dropped + late > 0).into(),
+            STALL.. => CLOSE_IN_A_ROW,
+            1.. => DROPPED,
+            0 => (late > 0).into(),
         }
     }
 

@@ -370,6 +370,19 @@ fn a_hiccup_moves_nobody() {
 }
 
 #[test]
+fn hiccups_of_a_busy_machine_do_not_keep_it_small() {
+    const WELL_AGAIN: u64 = 8_000;
+    for (every, length) in [(600, 110), (600, 120), (900, 90), (900, 110)] {
+        let seen = one(4, 20, true).run(18, |now, connection| {
+            let mbit = if now < WELL_AGAIN { 4 } else { 100 };
+            let hiccup = now > WELL_AGAIN && now % every < length;
+            connection.carries = if hiccup { 0 } else { mbit * 125 };
+        });
+        assert_eq!(seen.at_the_end(), [1280], "{every} {length}: {:?}", seen.switches);
+    }
+}
+
+#[test]
 fn a_wall_shares_what_there_is_and_one_tile_at_a_time_tries_for_more() {
     for (mbit, smallest) in [(10, 320), (20, 320), (60, 640), (100, 640), (200, 1280)] {
         let wall = Wall::new(&[Room::default(); 9], Connection::new(mbit, 20, true));
