@@ -3,9 +3,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, Query, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -45,8 +44,8 @@ pub fn router(context: Arc<Context>) -> Router {
         .route_layer(middleware::from_fn_with_state(context.clone(), own_page_only));
     let open = Router::new()
         .route("/", get(page))
-        .route("/{file}", get(page_file))
-        .route("/lib/{file}", get(page_library))
+        .route("/{file}", get(page))
+        .route("/lib/{file}", get(page))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready));
     pictures
@@ -277,31 +276,13 @@ async fn ready(State(context): Shared, asker: Asker) -> Result<impl IntoResponse
     Ok(health::readiness(&context.ingest.listening()))
 }
 
+/// The page itself, and each of its files: its path is its name.
 async fn page(
     State(context): Shared,
+    uri: Uri,
     asker: Asker,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     asker.may(&context, Action::LoadPage)?;
-    context.page.answer("", &headers)
-}
-
-async fn page_file(
-    State(context): Shared,
-    Path(file): Path<String>,
-    asker: Asker,
-    headers: HeaderMap,
-) -> Result<Response<Body>, Refusal> {
-    asker.may(&context, Action::LoadPage)?;
-    context.page.answer(&file, &headers)
-}
-
-async fn page_library(
-    State(context): Shared,
-    Path(file): Path<String>,
-    asker: Asker,
-    headers: HeaderMap,
-) -> Result<Response<Body>, Refusal> {
-    asker.may(&context, Action::LoadPage)?;
-    context.page.answer(&format!("lib/{file}"), &headers)
+    context.page.answer(uri.path().trim_start_matches('/'), &headers)
 }

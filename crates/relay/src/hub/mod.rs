@@ -11,6 +11,8 @@
 //! What does not belong here: axum, ZeroMQ, and what is inside a payload.
 
 mod bells;
+#[cfg(test)]
+pub mod fixture;
 mod frame;
 #[cfg(test)]
 mod model;

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fanlight_protocol::{FrameFlags, StreamState, Timestamp, TrackName};
+use fanlight_protocol::{Timestamp, TrackName};
 use proptest::prelude::*;
 
-use super::{Bell, Frame, Hub, Manner, Next, Status, Stream, Track, Viewer};
+use super::{Bell, Frame, Manner, Next, Stream, Track, Viewer, fixture};
 use crate::traffic::{Held, Transport};
 
 const TRACKS: [&str; 3] = ["full.h264", "half.h264", "full.jpeg"];
@@ -98,14 +98,7 @@ struct World {
 
 impl World {
     fn new(gop: u64) -> Self {
-        let status = Status {
-            state: StreamState::Live,
-            reason: String::new(),
-            since: Timestamp::default(),
-            source: "test".into(),
-            tracks: Vec::new(),
-        };
-        let stream = Hub::new(Arc::default()).open(&"cam".parse().unwrap(), status);
+        let stream = fixture::stream(Vec::new());
         let source = |name: &str| Source {
             track: stream.track(&name.parse().unwrap()),
             run: 0,
@@ -261,18 +254,8 @@ impl Source {
         } else {
             self.orphaned += 1;
         }
-        self.track.push(Frame {
-            run: name.0,
-            sequence: name.1,
-            captured_at: at,
-            read_at: at,
-            published_at: at,
-            received_at: at,
-            flags: if is_keyframe { FrameFlags::KEYFRAME } else { FrameFlags::default() },
-            width: 16,
-            height: 9,
-            payload: Default::default(),
-        });
+        let flags = fixture::flags(is_keyframe);
+        self.track.push(Frame { run: name.0, flags, ..fixture::picture(name.1, at) });
     }
 }
 

@@ -86,22 +86,12 @@ fn average(known: &mut f64, value: f64, weight: f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hub::fixture;
     use fanlight_protocol::FrameFlags;
 
     fn frame(at: u64, size: usize) -> Frame {
-        let at = Timestamp::from_micros(at);
-        Frame {
-            run: 0,
-            sequence: 0,
-            captured_at: at,
-            read_at: at,
-            published_at: at,
-            received_at: at,
-            flags: FrameFlags::KEYFRAME,
-            width: 1,
-            height: 1,
-            payload: vec![0; size].into(),
-        }
+        let picture = fixture::picture(0, Timestamp::from_micros(at));
+        Frame { payload: vec![0; size].into(), ..picture }
     }
 
     #[test]

@@ -1,24 +1,15 @@
 //! The drop policy, against made-up rings.
 
 use super::*;
+use crate::hub::fixture;
 use fanlight_protocol::FrameFlags;
 use proptest::prelude::*;
 
 const FRAME: u64 = 33_000;
 
 fn frame(sequence: u64, received_at: u64, size: usize) -> Arc<Frame> {
-    Arc::new(Frame {
-        run: 0,
-        sequence,
-        captured_at: Timestamp::from_micros(received_at),
-        read_at: Timestamp::from_micros(received_at),
-        published_at: Timestamp::from_micros(received_at),
-        received_at: Timestamp::from_micros(received_at),
-        flags: FrameFlags::KEYFRAME,
-        width: 1,
-        height: 1,
-        payload: vec![0; size].into(),
-    })
+    let picture = fixture::picture(sequence, Timestamp::from_micros(received_at));
+    Arc::new(Frame { payload: vec![0; size].into(), ..picture })
 }
 
 fn ring(frames: u64) -> Ring {

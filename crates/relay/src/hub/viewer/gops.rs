@@ -2,7 +2,7 @@
 
 use super::tests::{FULL, at, next, push, stream, viewer};
 use super::*;
-use fanlight_protocol::FrameFlags;
+use crate::hub::fixture;
 
 const FULL_H264: &str = "full.h264";
 const HALF_H264: &str = "half.h264";
@@ -10,18 +10,8 @@ const HALF_H264: &str = "half.h264";
 /// A frame of a track with deltas, 33 ms after the one before.
 fn push_of_gop(stream: &Stream, track: &str, number: u64, is_keyframe: bool) {
     let at = at(number * 33);
-    stream.track(&track.parse().unwrap()).push(Frame {
-        run: 0,
-        sequence: number,
-        captured_at: at,
-        read_at: at,
-        published_at: at,
-        received_at: at,
-        flags: if is_keyframe { FrameFlags::KEYFRAME } else { FrameFlags::default() },
-        width: 1,
-        height: 1,
-        payload: Default::default(),
-    });
+    let frame = Frame { flags: fixture::flags(is_keyframe), ..fixture::picture(number, at) };
+    stream.track(&track.parse().unwrap()).push(frame);
 }
 
 /// All frames that a viewer is sent now, which is when the frame with this number has come.

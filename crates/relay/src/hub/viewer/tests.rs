@@ -1,21 +1,13 @@
 //! Viewers of tracks on which every frame stands alone.
 
 use super::*;
-use crate::hub::{Bell, Hub, Status};
-use fanlight_protocol::{FrameFlags, StreamState};
+use crate::hub::{Bell, fixture};
 
 pub(super) const FULL: &str = "full.jpeg";
 const HALF: &str = "half.jpeg";
 
 pub(super) fn stream() -> Arc<Stream> {
-    let status = Status {
-        state: StreamState::Live,
-        reason: String::new(),
-        since: Timestamp::default(),
-        source: "test".into(),
-        tracks: Vec::new(),
-    };
-    Hub::new(Arc::default()).open(&"cam".parse().unwrap(), status)
+    fixture::stream(Vec::new())
 }
 
 pub(super) fn viewer(stream: &Arc<Stream>, track: &str, behind: Duration) -> Viewer {
@@ -31,18 +23,8 @@ pub(super) fn at(millis: u64) -> Timestamp {
 /// A picture taken then comes on a track, a little later.
 pub(super) fn push(stream: &Stream, track: &str, captured: u64, received: u64) {
     let track = stream.track(&track.parse().unwrap());
-    track.push(Frame {
-        run: 0,
-        sequence: captured,
-        captured_at: at(captured),
-        read_at: at(captured),
-        published_at: at(captured),
-        received_at: at(received),
-        flags: FrameFlags::KEYFRAME,
-        width: 1,
-        height: 1,
-        payload: Default::default(),
-    });
+    let received_at = at(received);
+    track.push(Frame { received_at, ..fixture::picture(captured, at(captured)) });
 }
 
 pub(super) fn next(viewer: &mut Viewer, now: u64) -> Option<u64> {

@@ -136,11 +136,7 @@ impl Rung {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn entry(name: &str, width: u32, height: u32) -> TrackEntry {
-        let name = name.parse().unwrap();
-        TrackEntry { name, width, height, millifps: 0, bitrate: 0, published: 0, dropped: 0 }
-    }
+    use crate::hub::fixture::entry;
 
     fn tracks() -> Vec<TrackEntry> {
         vec![

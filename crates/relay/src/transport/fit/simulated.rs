@@ -4,12 +4,12 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use fanlight_protocol::{Codec, FrameFlags, StreamState, Timestamp, TrackEntry, TrackName};
+use fanlight_protocol::{Codec, Timestamp, TrackEntry, TrackName};
 use proptest::prelude::*;
 
 use super::ladder::Room;
 use super::{Auto, Fit, Link, Tile};
-use crate::hub::{Bell, Frame, Hub, Manner, Next, Status, Stream};
+use crate::hub::{Bell, Frame, Hub, Manner, Next, Stream, fixture};
 use crate::server::headroom::{Headroom, Room as Turn};
 use crate::server::simulated::Connection;
 use crate::traffic::{Held, Transport};
@@ -77,23 +77,11 @@ struct Wall {
 impl Camera {
     fn new(number: usize, codec: Codec) -> Self {
         let tracks = tracks(codec).map(|(name, width, _)| TrackEntry {
-            name: name.parse().unwrap(),
-            width,
-            height: width * 9 / 16,
             millifps: 30_303,
-            bitrate: 0,
-            published: 0,
-            dropped: 0,
+            ..fixture::entry(name, width, width * 9 / 16)
         });
-        let status = Status {
-            state: StreamState::Live,
-            reason: String::new(),
-            since: Timestamp::default(),
-            source: "test".into(),
-            tracks: tracks.into(),
-        };
         let name = format!("cam{number}").parse().unwrap();
-        let stream = Hub::new(Arc::default()).open(&name, status);
+        let stream = Hub::new(Arc::default()).open(&name, fixture::live(tracks.into()));
         let since_keyframe = [DELTAS; 3];
         Self { stream, codec, since_keyframe, wanted: [None; 3], broken: None, sequence: 0 }
     }
@@ -142,24 +130,13 @@ fn tracks(codec: Codec) -> [(&'static str, u32, u64); 3] {
 fn gop(frame: &mut Frame, place: u64) {
     let delta = frame.payload.len() as u64 * (DELTAS + 1) / (DELTAS + KEYFRAME);
     let is_keyframe = place == 0;
-    frame.flags = if is_keyframe { FrameFlags::KEYFRAME } else { FrameFlags::default() };
+    frame.flags = fixture::flags(is_keyframe);
     frame.payload = vec![0; (if is_keyframe { delta * KEYFRAME } else { delta }) as usize].into();
 }
 
 fn frame(now: u64, sequence: u64, width: u32, bytes: u64) -> Frame {
-    let now = at(now);
-    Frame {
-        run: 0,
-        sequence,
-        captured_at: now,
-        read_at: now,
-        published_at: now,
-        received_at: now,
-        flags: FrameFlags::KEYFRAME,
-        width,
-        height: width * 9 / 16,
-        payload: vec![0; bytes as usize].into(),
-    }
+    let (height, payload) = (width * 9 / 16, vec![0; bytes as usize].into());
+    Frame { width, height, payload, ..fixture::picture(sequence, at(now)) }
 }
 
 fn at(millis: u64) -> Timestamp {

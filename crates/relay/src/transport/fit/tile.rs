@@ -221,44 +221,15 @@ fn ladder(stream: &Stream, codec: Codec, room: Room, absent: Option<&TrackName>)
 mod tests {
     use std::sync::Arc;
 
-    use fanlight_protocol::{FrameFlags, TrackEntry};
+    use fanlight_protocol::TrackEntry;
 
     use super::*;
-    use crate::hub::{Bell, Frame, Hub, Manner, Next, Status};
+    use crate::hub::{Bell, Hub, Manner, Next, Status, fixture};
     use crate::traffic::Transport;
 
     fn status(tracks: &[&str]) -> Status {
-        let entry = |name: &&str| TrackEntry {
-            name: name.parse().unwrap(),
-            width: 16,
-            height: 9,
-            millifps: 30_000,
-            bitrate: 0,
-            published: 0,
-            dropped: 0,
-        };
-        Status {
-            state: StreamState::Live,
-            reason: String::new(),
-            since: Timestamp::default(),
-            source: "test".into(),
-            tracks: tracks.iter().map(entry).collect(),
-        }
-    }
-
-    fn picture(at: Timestamp) -> Frame {
-        Frame {
-            run: 0,
-            sequence: at.micros(),
-            captured_at: at,
-            read_at: at,
-            published_at: at,
-            received_at: at,
-            flags: FrameFlags::KEYFRAME,
-            width: 16,
-            height: 9,
-            payload: Default::default(),
-        }
+        let entry = |name: &&str| TrackEntry { millifps: 30_000, ..fixture::entry(name, 16, 9) };
+        fixture::live(tracks.iter().map(entry).collect())
     }
 
     #[test]
@@ -275,7 +246,7 @@ mod tests {
         let h264 = stream.known_track(&"full.h264".parse().unwrap()).unwrap();
         for tenths in 0..400 {
             let now = begin + Duration::from_millis(100 * tenths);
-            stream.track(&jpeg).push(picture(now));
+            stream.track(&jpeg).push(fixture::picture(now.micros(), now));
             if tile.refresh(now) {
                 let top = tile.auto.as_ref().unwrap().ladder.top();
                 tile.turn(top, false, now);

@@ -2,10 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use fanlight_protocol::FrameFlags;
-
 use super::*;
-use crate::hub::{Bell, Hub, Status};
+use crate::hub::{Bell, Frame, fixture};
 use crate::limits::Limits;
 use crate::traffic::Transport;
 
@@ -23,14 +21,7 @@ struct Watcher {
 
 impl Watcher {
     fn new() -> Self {
-        let status = Status {
-            state: StreamState::Live,
-            reason: String::new(),
-            since: Timestamp::default(),
-            source: "test".into(),
-            tracks: Vec::new(),
-        };
-        let stream = Hub::new(Arc::default()).open(&"cam".parse().unwrap(), status);
+        let stream = fixture::stream(Vec::new());
         let track = "full.h264".parse().unwrap();
         let bell = Bell::new(Arc::default());
         let viewer = stream.watch(&track, Transport::V1, Manner::default(), bell);
@@ -54,18 +45,9 @@ impl Watcher {
             return;
         }
         let is_keyframe = sequence.is_multiple_of(GOP);
-        self.subscription.tile.viewer.track().push(Frame {
-            run: 0,
-            sequence,
-            captured_at: at,
-            read_at: at,
-            published_at: at,
-            received_at: at,
-            flags: if is_keyframe { FrameFlags::KEYFRAME } else { FrameFlags::default() },
-            width: 16,
-            height: 9,
-            payload: Default::default(),
-        });
+        let flags = fixture::flags(is_keyframe);
+        let frame = Frame { flags, ..fixture::picture(sequence, at) };
+        self.subscription.tile.viewer.track().push(frame);
     }
 
     /// Acknowledges all that was sent until then.
