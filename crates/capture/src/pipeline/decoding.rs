@@ -72,3 +72,34 @@ impl Decoding {
         *self = Self::default();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use fanlight_protocol::Timestamp;
+
+    use super::*;
+    use crate::picture::Coded;
+
+    #[test]
+    fn what_gives_no_picture_for_long_is_no_video() {
+        crate::native::prepare();
+        let (gop, buffers) = (Mutex::<Gop>::default(), Buffers::default());
+        let mut decoding = Decoding::default();
+        let taken = Taken { captured_at: Timestamp::default(), read_at: Timestamp::default() };
+        let mut look = |number: u64| {
+            // A slice without anything in it, and no parameter sets.
+            let bytes = vec![0, 0, 0, 1, 0x65, 0x88, 0x80, 0x80];
+            let (keyframe, entry) = (number == 0, number == 0);
+            let coded = Coded { bytes, number, keyframe, entry, width: 64, height: 48 };
+            lock(&gop).push(Arc::new(coded), taken);
+            decoding.newest(&gop, &buffers).map(|newest| newest.is_some())
+        };
+        for number in 0..u64::from(MOST_SILENT) {
+            assert!(!look(number).unwrap(), "{number}");
+        }
+        let error = look(MOST_SILENT.into()).unwrap_err();
+        assert!(error.to_string().contains("gives no picture"), "{error}");
+    }
+}

@@ -19,7 +19,7 @@ use fanlight_capture::supervisor::{self, Audience, Keeping};
 use fanlight_program::stop::Shutdown;
 use opencv::core::Mat;
 
-use crate::harness::clip;
+use crate::harness::{capture, clip, viewer};
 
 const TIMES: u64 = 1000;
 /// By then everything that is kept for good is there.
@@ -193,4 +193,25 @@ fn a_file_that_is_opened_a_thousand_times_leaves_nothing_behind() {
     }
     let (_folder, clip) = clip(1);
     opened_again_and_again(&format!("{}?loop=0", clip.display()));
+}
+
+#[test]
+fn an_encoder_that_nobody_watches_any_more_is_let_go_of() {
+    if !is_alone() {
+        return alone("leaks::an_encoder_that_nobody_watches_any_more_is_let_go_of");
+    }
+    // So large that x264 has threads of its own.
+    let capture = capture(&["cam=test:2048x1152@10"]);
+    let mut viewer = viewer(&capture);
+    viewer.watch("cam");
+    viewer.frames("cam", 2);
+    let without = Held::now().threads;
+    viewer.watch("cam/full.h264");
+    viewer.frames("cam/full.h264", 2);
+    let with = Held::now().threads;
+    assert!(with > without, "{with} {without}");
+    viewer.unwatch("cam/full.h264");
+    viewer.frames("cam", 2);
+    let after = Held::once(|now| now.threads <= without).threads;
+    assert!(after <= without, "{with} {without} {after}");
 }
