@@ -5,17 +5,6 @@ import { REPORTED_EVERY } from './age.js';
 import { Connection } from './connection.js';
 import { Picture, sizeOf } from './picture.js';
 import { ackText } from './protocol.js';
-// What those two import, named here so that all are fetched in one go and not one after the other.
-import './annex-b.js';
-import './backoff.js';
-import './clock.js';
-import './decoders.js';
-import './freezes.js';
-import './gop.js';
-import './h264-decoder.js';
-import './jpeg-decoder.js';
-import './ledger.js';
-import './rate.js';
 
 /** @typedef {import('./connection.js').Addresses} Addresses */
 /** @typedef {{ stream: string, maxWidth: number, maxHeight: number }} Wish the size in pixels of the screen */
@@ -288,12 +277,13 @@ function noteH264(streams) {
   haveH264 = new Set(having.map(({ name }) => name));
 }
 
-/** Takes a browser about a millisecond, so that it is known before the socket is open. */
+/** Takes a browser about a millisecond, so that it is usually known before the socket is open. */
 async function learnH264() {
   const known = PROFILES.map((codec) => VideoDecoder.isConfigSupported({ codec, optimizeForLatency: true }));
   const supported = await Promise.all(known).catch(() => []);
   decodesH264 = supported.length > 0 && supported.every((one) => one.supported === true);
-  if (decodesH264) watchAgain();
+  // Whoever was asked for as JPEG, and would be again, is not asked for twice: the relay would begin anew.
+  for (const [id, wish] of wishes) if ('codec' in codecOf(id, wish.stream)) watch(id, wish);
 }
 
 /** @param {number} id */

@@ -18,19 +18,13 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; img-src 'self' blob: 
      connect-src 'self' ws: wss:; worker-src 'self' blob:; object-src 'none'; base-uri 'none'; \
      form-action 'self'; frame-ancestors ";
 
+/// As the build gathered it.
 #[derive(RustEmbed)]
-#[folder = "$CARGO_MANIFEST_DIR/../../web"]
-#[include = "*.html"]
-#[include = "*.css"]
-#[include = "*.js"]
-#[include = "*.svg"]
-#[include = "*.webmanifest"]
-#[exclude = "*/*"]
+#[folder = "$OUT_DIR/page"]
 struct Embedded;
 
-/// What makes clips in the page: the one file of it that is not ours, and empty where it was not there at build time.
+/// What makes clips in the page: the one file of it that is not ours, and not there where it was not at build time.
 const MUXER: &str = "lib/mediabunny.js";
-static EMBEDDED_MUXER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/mediabunny.js"));
 /// Where npm puts it.
 const FETCHED_MUXER: &str = "node_modules/mediabunny/dist/bundles/mediabunny.min.mjs";
 
@@ -45,8 +39,7 @@ pub struct Page {
 impl Page {
     /// The embedded page, or one from a folder; `embed`: whether pages of other origins may frame it.
     pub fn new(folder: Option<PathBuf>, embed: bool) -> Self {
-        let mut digest =
-            Sha1::new().chain_update(env!("CARGO_PKG_VERSION")).chain_update(EMBEDDED_MUXER);
+        let mut digest = Sha1::new().chain_update(env!("CARGO_PKG_VERSION"));
         for name in Embedded::iter() {
             if let Some(file) = Embedded::get(&name) {
                 digest.update(name.as_bytes());
@@ -93,20 +86,13 @@ impl Page {
     }
 
     fn read(&self, name: &str) -> Option<Cow<'static, [u8]>> {
-        let Some(folder) = &self.folder else { return embedded(name) };
+        let Some(folder) = &self.folder else { return Some(Embedded::get(name)?.data) };
         if name == MUXER {
             return std::fs::read(folder.join(FETCHED_MUXER)).ok().map(Cow::Owned);
         }
         // One plain name, so that no path leads out of the folder.
         let plain = Path::new(name).components().count() == 1 && !name.starts_with('.');
         plain.then(|| std::fs::read(folder.join(name)).ok().map(Cow::Owned))?
-    }
-}
-
-fn embedded(name: &str) -> Option<Cow<'static, [u8]>> {
-    match name {
-        MUXER => (!EMBEDDED_MUXER.is_empty()).then_some(Cow::Borrowed(EMBEDDED_MUXER)),
-        _ => Some(Embedded::get(name)?.data),
     }
 }
 

@@ -104,6 +104,26 @@ async fn the_page_is_built_in_and_revalidated() {
     assert_eq!(relay.get("/../Cargo.toml", &[]).await.status, 404);
 }
 
+/// As `scripts/run` and `scripts/test` build it; a plain `cargo build` may have them file by file.
+#[tokio::test]
+async fn each_part_of_the_page_comes_in_one_answer() {
+    let bundles = std::path::Path::new("../../web/node_modules/.bin/esbuild").exists();
+    let site = Site::new();
+    let relay = site.relay().await;
+    for part in ["live", "main", "worker", "controls"] {
+        let answer = relay.get(&format!("/{part}.js"), &[]).await;
+        assert!(answer.status == 200 && answer.head.contains("text/javascript"), "{part}");
+        let body = String::from_utf8(answer.body).unwrap();
+        let imports = body.matches(" from \"./").count() + body.matches("from\"./").count();
+        let live = body.matches("from\"./live.js\"").count();
+        assert!(
+            !bundles || imports == live,
+            "{part}: {imports} imports, {live} of them of live.js"
+        );
+    }
+    assert_eq!(relay.get("/age.js", &[]).await.status, if bundles { 404 } else { 200 });
+}
+
 /// As `scripts/run` and `scripts/test` build it; a plain `cargo build` may lack it, and the page says so.
 #[tokio::test]
 async fn what_makes_clips_is_built_in_where_it_was_fetched_and_nothing_else_is() {
