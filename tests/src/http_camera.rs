@@ -105,17 +105,23 @@ impl Camera {
     fn film(&self, mut client: TcpStream) -> io::Result<()> {
         client.set_nodelay(true)?;
         client.write_all(HEAD)?;
-        let begun = Instant::now();
-        for number in 0.. {
-            let due = begun + INTERVAL * number;
-            thread::sleep(due.saturating_duration_since(Instant::now()));
+        let (begun, began_at) = (Instant::now(), now());
+        for number in 1.. {
+            // Drawn for the moment in which it is sent: that drawing takes its time, on a busy machine a long one, is
+            // nothing that who receives it could know of. One that is not ready by then is never sent.
+            let due = INTERVAL * number;
+            if begun.elapsed() > due {
+                continue;
+            }
+            let jpeg = picture::jpeg(Stamp { number, time: began_at + due });
+            let Some(early) = due.checked_sub(begun.elapsed()) else { continue };
+            thread::sleep(early);
             if self.off.load(Ordering::Relaxed) {
                 break;
             }
             if self.frozen.load(Ordering::Relaxed) {
                 continue;
             }
-            let jpeg = picture::jpeg(Stamp { number, time: now() });
             let length = jpeg.len();
             let head = format!(
                 "--picture\r\nContent-Type: image/jpeg\r\nContent-Length: {length}\r\n\r\n"
