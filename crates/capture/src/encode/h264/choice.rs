@@ -6,11 +6,11 @@ use std::sync::{Mutex, PoisonError};
 
 use fanlight_protocol::Timestamp;
 use ffmpeg_next::codec::Id;
-use ffmpeg_next::format::Pixel;
 use ffmpeg_next::{Codec, encoder};
 use opencv::core::{CV_8UC3, Mat, Scalar};
 
 use super::H264Encoder;
+use super::form::Form;
 use crate::native;
 use crate::picture::Taken;
 
@@ -56,8 +56,8 @@ pub enum InvalidEncoder {
     /// It is for something else.
     #[error("{0} does not encode H.264; for H.264 FFmpeg has {there} here", there = there())]
     OtherCodec(String),
-    /// It wants pictures from a graphics card's memory, or in a form we do not make.
-    #[error("{0} does not take pictures in yuv420p, which is the form they have here")]
+    /// It wants pictures in a form that we do not make.
+    #[error("{0} takes pictures in no form that is made here: {forms}", forms = Form::ALL)]
     Form(String),
     /// It is there and does not work.
     #[error("{name} does not work on this machine: {reason}")]
@@ -112,12 +112,7 @@ impl EncoderName {
         if codec.id() != Id::H264 {
             return Err(InvalidEncoder::OtherCodec(name));
         }
-        let takes = |format: Pixel| {
-            codec.video().is_ok_and(|video| {
-                video.formats().is_none_or(|mut formats| formats.any(|known| known == format))
-            })
-        };
-        if !takes(Pixel::YUV420P) {
+        if Form::of(codec).is_none() {
             return Err(InvalidEncoder::Form(name));
         }
         let chosen = Self(name);
@@ -194,13 +189,17 @@ mod tests {
 
     #[test]
     fn one_without_its_device_is_refused_with_what_it_says() {
-        // Debian's FFmpeg has it; it wants pictures in a graphics card's memory.
-        if encoder::find_by_name("h264_vaapi").is_some() {
-            assert!(refused("h264_vaapi").contains("yuv420p"));
+        for name in ["h264_vaapi", "h264_qsv", "h264_v4l2m2m"] {
+            if encoder::find_by_name(name).is_some() {
+                let refused = name.parse::<EncoderName>().map_err(|error| error.to_string());
+                assert!(
+                    refused.is_ok() || refused.unwrap_err().contains("does not work"),
+                    "{name}"
+                );
+            }
         }
-        if encoder::find_by_name("h264_v4l2m2m").is_some() {
-            let refused = "h264_v4l2m2m".parse::<EncoderName>();
-            assert!(refused.is_ok() || refused.unwrap_err().to_string().contains("does not work"));
+        if encoder::find_by_name("libx264rgb").is_some() {
+            assert!(refused("libx264rgb").contains("yuv420p, nv12 or vaapi"));
         }
     }
 }

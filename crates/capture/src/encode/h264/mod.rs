@@ -2,9 +2,14 @@
 //! begin at every keyframe.
 //!
 //! - [`choice`]: which encoder;
+//! - `form`: in which form it takes pictures;
+//! - `card`: pictures in a graphics card's memory;
 //! - `keyframes`: when a picture is to be one.
 
+#[expect(unsafe_code, reason = "ffmpeg-next has no words for graphics cards")]
+mod card;
 pub mod choice;
+mod form;
 mod keyframes;
 
 use std::collections::VecDeque;
@@ -12,7 +17,6 @@ use std::fmt;
 
 use fanlight_protocol::{MAX_PAYLOAD, Timestamp};
 use ffmpeg_next::codec::{self, encoder::video::Encoder};
-use ffmpeg_next::format::Pixel;
 use ffmpeg_next::{Dictionary, Packet, Rational, ffi, frame, picture};
 use opencv::core::{Mat, MatTraitConst, MatTraitConstManual, Rect};
 use opencv::imgproc::{COLOR_BGR2YUV_I420, cvt_color_def};
@@ -20,7 +24,9 @@ use opencv::imgproc::{COLOR_BGR2YUV_I420, cvt_color_def};
 use super::EncodeError;
 use crate::annex_b;
 use crate::picture::{Frame, Taken};
+use card::Card;
 pub use choice::{EncoderName, EncoderWish, InvalidEncoder};
+use form::Form;
 use keyframes::Keyframes;
 
 /// Smallest and largest side in pixels: of half as many colours there must be one, and beyond 8192 hardly anything decodes.
@@ -57,6 +63,7 @@ const MOST_HELD: usize = 32;
 #[derive(Debug)]
 pub struct H264Encoder {
     name: EncoderName,
+    form: Form,
     running: Option<Running>,
     /// Kept from picture to picture.
     planes: Mat,
@@ -66,6 +73,8 @@ pub struct H264Encoder {
 struct Running {
     encoder: Encoder,
     input: frame::Video,
+    /// Where the encoder takes pictures from, if not from our memory.
+    card: Option<Card>,
     keyframes: Keyframes,
     /// Stamps count from the first picture.
     began_at: Timestamp,
@@ -81,7 +90,9 @@ struct Running {
 impl H264Encoder {
     /// Encodes with this encoder, which is opened for the first picture.
     pub fn new(name: EncoderName) -> Self {
-        Self { name, running: None, planes: Mat::default() }
+        // Where there is none, it will say so when it is opened.
+        let form = name.codec().and_then(Form::of).unwrap_or(Form::Planes);
+        Self { name, form, running: None, planes: Mat::default() }
     }
 
     /// Encodes a picture; as one that stands alone where somebody `wants` that, as far as they are not too frequent. `None`
@@ -103,7 +114,7 @@ impl H264Encoder {
         convert(pixels, (width, height), &mut self.planes).map_err(failed)?;
         let running = match self.running.take() {
             Some(running) if running.is_for(width, height) => running,
-            _ => Running::new(&self.name, width, height, taken.captured_at)?,
+            _ => Running::new(&self.name, self.form, (width, height), taken.captured_at)?,
         };
         let running = self.running.insert(running);
         let encoded = running.encode(&self.planes, taken, wanted);
@@ -134,24 +145,34 @@ fn convert(pixels: &Mat, (width, height): (u32, u32), planes: &mut Mat) -> openc
 impl Running {
     fn new(
         name: &EncoderName,
-        width: u32,
-        height: u32,
+        form: Form,
+        (width, height): (u32, u32),
         began_at: Timestamp,
     ) -> Result<Self, EncodeError> {
         let failed = |error: ffmpeg_next::Error| {
             EncodeError::Encoder(format!("{name} cannot encode {width}x{height}: {error}"))
         };
         let codec = name.codec().ok_or(ffmpeg_next::Error::EncoderNotFound).map_err(failed)?;
+        let card = (form == Form::OnCard).then(|| Card::new(width, height)).transpose();
+        let card = card.map_err(|error| {
+            EncodeError::Encoder(format!(
+                "VA-API has no graphics card for {width}x{height}: {error}"
+            ))
+        })?;
         let mut video = codec::Context::new_with_codec(codec).encoder().video().map_err(failed)?;
         video.set_width(width);
         video.set_height(height);
-        video.set_format(Pixel::YUV420P);
+        video.set_format(form.taken());
         video.set_time_base(MICROSECONDS);
         video.set_frame_rate(Some(Rational(NOMINAL_FPS, 1)));
+        if let Some(card) = &card {
+            card.introduce_to(&mut video);
+        }
         let encoder = video.open_with(options(name, width, height)).map_err(failed)?;
         Ok(Self {
             encoder,
-            input: frame::Video::new(Pixel::YUV420P, width, height),
+            input: frame::Video::new(form.here(), width, height),
+            card,
             keyframes: Keyframes::default(),
             began_at,
             stamp: -1,
@@ -187,7 +208,9 @@ impl Running {
                 "it holds back more than {MOST_HELD} pictures"
             )));
         }
-        self.encoder.send_frame(&self.input).map_err(failed)?;
+        let uploaded = self.card.as_ref().map(|card| card.upload(&self.input)).transpose();
+        let input = uploaded.map_err(failed)?;
+        self.encoder.send_frame(input.as_ref().unwrap_or(&self.input)).map_err(failed)?;
         let mut packet = Packet::empty();
         match self.encoder.receive_packet(&mut packet) {
             Ok(()) => self.frame(&packet).map(Some),
@@ -209,24 +232,12 @@ impl Running {
         }
     }
 
-    /// Copies the planes into the encoder's input: its rows have gaps.
+    /// Copies the planes into the encoder's input.
     fn fill(&mut self, planes: &Mat) -> Result<(), EncodeError> {
         make_writable(&mut self.input)?;
         let bytes = planes.data_bytes().map_err(|error| EncodeError::Encoder(error.message))?;
-        let (width, height) = (self.input.width() as usize, self.input.height() as usize);
-        let mut rest = bytes;
-        for plane in 0..3 {
-            let by = if plane == 0 { 1 } else { 2 };
-            let (row, rows) = (width / by, height / by);
-            let (own, others) = rest
-                .split_at_checked(row * rows)
-                .ok_or_else(|| EncodeError::Encoder("a picture is smaller than it says".into()))?;
-            rest = others;
-            let stride = self.input.stride(plane);
-            let into = self.input.data_mut(plane).chunks_mut(stride);
-            into.zip(own.chunks(row)).for_each(|(into, line)| into[..row].copy_from_slice(line));
-        }
-        Ok(())
+        form::fill(&mut self.input, bytes)
+            .ok_or_else(|| EncodeError::Encoder("a picture is smaller than it says".into()))
     }
 
     fn frame(&mut self, packet: &Packet) -> Result<Frame, EncodeError> {
@@ -319,6 +330,8 @@ fn options(name: &EncoderName, width: u32, height: u32) -> Dictionary<'static> {
         // These know no constant quality under a cap: three quarters of the cap, always.
         other => {
             options.set("b", &((cap * 0.75) as u64).to_string());
+            // Those of Intel's, and of VA-API, would else work at several pictures at once, and give the first later.
+            options.set("async_depth", "1");
             if other == "h264_nvenc" {
                 options.set("zerolatency", "1");
                 options.set("delay", "0");
@@ -365,6 +378,20 @@ mod tests {
             let bits = bits_of_noise(fps, fps * 12);
             assert!((cap * 0.6..cap * 1.4).contains(&bits), "{fps} fps: {bits} of {cap}");
         }
+    }
+
+    #[test]
+    fn in_whatever_form_an_encoder_takes_a_picture_it_is_the_same() {
+        let mut noise = Mat::new_rows_cols_with_default(50, 66, CV_8UC3, Scalar::all(0.0)).unwrap();
+        opencv::core::randu(&mut noise, &Scalar::all(0.0), &Scalar::all(255.0)).unwrap();
+        let [apart, in_turns] = [Form::Planes, Form::Interleaved].map(|form| {
+            let usual = H264Encoder::new(EncoderName::usual().unwrap());
+            let mut encoder = H264Encoder { form, ..usual };
+            let captured_at = Timestamp::default();
+            let taken = Taken { captured_at, read_at: captured_at };
+            encoder.encode(&noise, taken, false).unwrap().unwrap().payload
+        });
+        assert!(apart == in_turns);
     }
 
     #[test]
