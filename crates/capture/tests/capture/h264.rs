@@ -47,9 +47,11 @@ fn a_keyframe_comes_every_two_seconds_and_when_one_is_asked_for_but_no_more_than
     let keys = keyframes(&regular);
     assert!(keys.len() > 2, "{keys:?}");
     for pair in keys.windows(2) {
-        // The first picture that is two seconds later, however many the machine lets slip.
+        // The first picture that is two seconds later, however many the machine lets slip. Sixty are that to the
+        // microsecond, and the way over the bus, from one clock to the other, may be off by some.
         let (key, next) = (pair[0], pair[1]);
-        assert!(since(key, next) >= 2_000_000 && since(key, next - 1) < 2_000_000, "{keys:?}");
+        let (before, at) = (since(key, next - 1), since(key, next));
+        assert!(at >= 1_999_000 && before < 2_001_000, "{keys:?}: {before} {at}");
     }
 
     let mut frames = Vec::new();
@@ -61,7 +63,7 @@ fn a_keyframe_comes_every_two_seconds_and_when_one_is_asked_for_but_no_more_than
     assert!(keys.len() >= 2, "{keys:?}");
     for pair in keys.windows(2) {
         let apart = frames[pair[1]].captured_at.micros_from(frames[pair[0]].captured_at);
-        assert!((1_000_000..2_000_000).contains(&apart), "{apart}: {keys:?}");
+        assert!((999_000..2_001_000).contains(&apart), "{apart}: {keys:?}");
     }
 }
 
