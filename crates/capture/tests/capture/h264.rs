@@ -48,10 +48,10 @@ fn a_keyframe_comes_every_two_seconds_and_when_one_is_asked_for_but_no_more_than
     assert!(keys.len() > 2, "{keys:?}");
     for pair in keys.windows(2) {
         // The first picture that is two seconds later, however many the machine lets slip. Sixty are that to the
-        // microsecond, and the way over the bus, from one clock to the other, may be off by some.
+        // microsecond, and the way over the bus, from one clock to the other, may be off by some milliseconds.
         let (key, next) = (pair[0], pair[1]);
         let (before, at) = (since(key, next - 1), since(key, next));
-        assert!(at >= 1_999_000 && before < 2_001_000, "{keys:?}: {before} {at}");
+        assert!(at >= 1_990_000 && before < 2_010_000, "{keys:?}: {before} {at}");
     }
 
     let mut frames = Vec::new();
@@ -63,7 +63,7 @@ fn a_keyframe_comes_every_two_seconds_and_when_one_is_asked_for_but_no_more_than
     assert!(keys.len() >= 2, "{keys:?}");
     for pair in keys.windows(2) {
         let apart = frames[pair[1]].captured_at.micros_from(frames[pair[0]].captured_at);
-        assert!((999_000..2_001_000).contains(&apart), "{apart}: {keys:?}");
+        assert!((990_000..2_010_000).contains(&apart), "{apart}: {keys:?}");
     }
 }
 
