@@ -1,9 +1,10 @@
+import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { newPage, untilMoves } from '../page.js';
 import { onSite } from './harness.js';
 import { Throttle } from './throttle.js';
 
-/** Where a page is looked at, and so many bytes a millisecond as are too few there: less than the full size needs, more than a smaller one. */
+/** Where a page is looked at, and so few bytes a millisecond that the full size is too much there, and a smaller one is not. */
 const LINKS = {
   // Not secure, so a browser does not decode video there: 540, 200 and 80 in the three sizes.
   JPEG: { host: 'camera.test', narrow: 110 },
@@ -12,6 +13,8 @@ const LINKS = {
 };
 /** A busy machine's stumbles look like a narrow link for a while. */
 const PATIENCE = 60_000;
+/** They may make both tiles smaller, and then it is looked at again. Whoever is touched by another's link is so every time. */
+const TRIES = 3;
 
 /** The renditions that a page was sent, one after the other. */
 class Sent {
@@ -65,15 +68,21 @@ for (const [codec, { host, narrow }] of Object.entries(LINKS)) {
         await untilMoves(page, 'door');
         await sent.until('full', (rendition) => rendition === 'full');
       }
-      link.rate = narrow;
-      await narrowed.until('smaller', (rendition) => rendition !== 'full');
-      await right.waitForSelector('#quiet-line.shown >> text=/smaller pictures|fewer pictures/');
-      await untilMoves(right, 'door');
-      link.rate = Infinity;
-      await narrowed.until('full again', (rendition) => rendition === 'full');
-      await untilMoves(right, 'door');
-      // Such a stumble may make it smaller too, but not for long; that a link touches nobody else is shown without a browser.
-      await free.until('full again', (rendition) => rendition === 'full');
+      /** @type {string[]} */
+      let touched = ['not looked at'];
+      for (let tries = 0; tries < TRIES && touched.length > 0; tries += 1) {
+        const before = free.renditions.length;
+        link.rate = narrow;
+        await narrowed.until('smaller', (rendition) => rendition !== 'full');
+        await right.waitForSelector('#quiet-line.shown >> text=/smaller pictures|fewer pictures/');
+        await untilMoves(right, 'door');
+        link.rate = Infinity;
+        await narrowed.until('full again', (rendition) => rendition === 'full');
+        await untilMoves(right, 'door');
+        touched = free.renditions.slice(before).filter((rendition) => rendition !== 'full');
+        await free.until('full again', (rendition) => rendition === 'full');
+      }
+      assert.deepEqual(touched, [], 'nobody else is touched');
       await untilMoves(left, 'door');
       await Promise.all([left.close(), right.close()]);
     } finally {
