@@ -106,14 +106,17 @@ impl Camera {
         client.set_nodelay(true)?;
         client.write_all(HEAD)?;
         let (begun, began_at) = (Instant::now(), now());
+        let mut drawing = Duration::ZERO;
         for number in 1.. {
             // Drawn for the moment in which it is sent: that drawing takes its time, on a busy machine a long one, is
-            // nothing that who receives it could know of. One that is not ready by then is never sent.
-            let due = INTERVAL * number;
-            if begun.elapsed() > due {
+            // nothing that who receives it could know of. One that is not ready by then is never sent, and none is begun
+            // that would not be, as long as the one before took.
+            let (due, begins) = (INTERVAL * number, begun.elapsed());
+            if begins + drawing > due {
                 continue;
             }
             let jpeg = picture::jpeg(Stamp { number, time: began_at + due });
+            drawing = begun.elapsed() - begins;
             let Some(early) = due.checked_sub(begun.elapsed()) else { continue };
             thread::sleep(early);
             if self.off.load(Ordering::Relaxed) {
