@@ -64,7 +64,10 @@ async function configOf(keyframe) {
   return { codec, ...(await sizeIn(codec, keyframe)) };
 }
 
-/** Rejects where there is no picture in it. @param {string} codec @param {Uint8Array} keyframe @returns {Promise<{ codedWidth: number, codedHeight: number }>} */
+/**
+ * Rejects where there is no picture in it.
+ * @param {string} codec @param {Uint8Array} keyframe @returns {Promise<{ codedWidth: number, codedHeight: number }>}
+ */
 export function sizeIn(codec, keyframe) {
   return new Promise((resolve, reject) => {
     const decoder = new VideoDecoder({

@@ -19,7 +19,8 @@ export class Ledger {
   }
 
   /**
-   * Painted, taken by a decoder that may hold it back, or given up. Being done with a frame twice, or with one from before `clear`, says nothing.
+   * Painted, taken by a decoder that may hold it back, or given up. Being done with a frame twice, or with one from before
+   * `clear`, says nothing.
    * @param {number} order @returns {bigint | null} what to acknowledge; `null`: nothing new
    */
   done(order) {

@@ -1,8 +1,8 @@
 //! Gathers the page that the relay embeds: what lies in `web`, where `npm ci` has fetched esbuild each part of it in one
 //! file, and what makes clips.
 //!
-//! A browser has six connections to a relay, and each request takes a round trip: of fifty small files the first picture
-//! would wait for the last. Without esbuild the files are embedded as they lie; the page is the same, and is there later.
+//! A browser has six connections to a relay, and each request takes a round trip: the first picture would wait
+//! for the last of some thirty small files. Without esbuild the files are embedded as they lie; the page is the same, and is there later.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

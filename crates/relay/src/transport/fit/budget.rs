@@ -14,10 +14,11 @@ use crate::hub::Tally;
 /// How often it is looked at how things fare, and how often after a change.
 const LOOK: Duration = Duration::from_millis(300);
 const CLOSE_LOOK: Duration = Duration::from_millis(100);
-/// Trouble in so many looks in a row is no hiccup, nor under close looks, of which a busy machine's hiccup spans two, in
-/// one more. Drops come in twos, as a ring has that capacity: under close looks so many may lie in between.
+/// Trouble in so many looks in a row is no hiccup.
 const IN_A_ROW: u32 = 2;
+/// The same for close looks: a busy machine's hiccup spans two of them.
 const CLOSE_IN_A_ROW: u32 = 3;
+/// Drops come in twos, as a ring has that capacity: so many close looks without may lie in between.
 const IN_BETWEEN: u32 = 3;
 /// More than one frame in so many dropped is trouble: as it makes a viewer slow.
 const TOLERATED_SHARE: u64 = 5;
