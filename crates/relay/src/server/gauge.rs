@@ -55,9 +55,9 @@ impl Gauge {
         }
     }
 
-    /// Something is sent, right after there was room for it.
-    pub(super) fn send(&mut self) {
-        self.headroom.send();
+    /// Something of this many bytes is sent, right after there was room for it.
+    pub(super) fn send(&mut self, bytes: usize) {
+        self.headroom.send(bytes);
     }
 
     /// The connection's shortest round trip of late; zero while unknown.

@@ -62,7 +62,8 @@ impl Outlet {
     /// When the connection is gone.
     pub fn send(&mut self, head: &[u8], payload: &Bytes, tail: &'static [u8]) -> io::Result<()> {
         let mut written = 0;
-        self.gauge.send();
+        let length = head.len() + payload.len() + tail.len();
+        self.gauge.send(length);
         if self.is_clear() {
             let slices = [IoSlice::new(head), IoSlice::new(payload), IoSlice::new(tail)];
             // Past tokio's books, which would cost a look into other memory; they are asked where the kernel says no.
@@ -72,7 +73,7 @@ impl Outlet {
                 Err(error) => return Err(error.into()),
             }
         }
-        if written == head.len() + payload.len() + tail.len() {
+        if written == length {
             return Ok(());
         }
         let of_head = written.min(head.len());

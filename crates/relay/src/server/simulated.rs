@@ -15,8 +15,11 @@ pub(crate) struct Connection {
     pub(crate) distance: u64,
     /// Whether the sender fills the link's queue (as cubic does) or sends as fast as the link carries (as bbr).
     fills: bool,
-    /// The receiver's buffer.
-    widest: u64,
+    /// The window of a receiver that has read everything.
+    pub(crate) widest: u64,
+    /// The last byte that the receiver said it would take. It never takes that back, however narrow the window becomes.
+    edge: u64,
+    arrived: u64,
     pub(crate) unsent: u64,
     /// In the link's queue: since when, and how many bytes.
     queue: VecDeque<(u64, u64)>,
@@ -43,6 +46,8 @@ impl Connection {
             distance,
             fills,
             widest,
+            edge: widest,
+            arrived: 0,
             unsent: 0,
             queue: VecDeque::new(),
             acks: VecDeque::new(),
@@ -64,7 +69,7 @@ impl Connection {
 
     fn send(&mut self, now: u64) {
         let under_way: u64 = self.queue.iter().map(|(_, bytes)| bytes).sum();
-        let window = self.widest.saturating_sub(self.unread + under_way);
+        let window = self.window().saturating_sub(under_way);
         let pace = if self.fills { u64::MAX } else { self.carries };
         let bytes = self.unsent.min(window).min(pace);
         if bytes < self.unsent.min(pace) {
@@ -83,10 +88,14 @@ impl Connection {
             *bytes -= carried;
             left -= carried;
             self.unread += carried;
+            self.arrived += carried;
             let took = Duration::from_millis(now - *since + self.distance);
             self.reading.rtt = self.reading.rtt * 7 / 8 + took / 8;
             if carried > 0 {
-                let window = self.widest.saturating_sub(self.unread);
+                // A receiver never takes back what it said it would take.
+                let open = self.arrived + self.widest.saturating_sub(self.unread);
+                self.edge = self.edge.max(open);
+                let window = self.edge - self.arrived;
                 self.acks.push_back((now + self.distance, carried, window));
             }
             if *bytes > 0 {
@@ -94,6 +103,12 @@ impl Connection {
             }
             self.queue.pop_front();
         }
+    }
+
+    /// What the receiver would take now; it says so with the next acknowledgement.
+    fn window(&self) -> u64 {
+        let open = self.arrived + self.widest.saturating_sub(self.unread);
+        self.edge.max(open) - self.arrived
     }
 
     fn acknowledge(&mut self, now: u64) {

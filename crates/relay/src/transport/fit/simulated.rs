@@ -245,7 +245,7 @@ impl Wall {
         }
         self.written += frame.payload.len() as u64;
         self.connection.unsent += frame.payload.len() as u64;
-        self.headroom.send();
+        self.headroom.send(frame.payload.len());
         let captured = (frame.captured_at.micros() - 1_000_000_000) / 1000;
         let is_seen = !self.tiles[tile].viewer.is_catching_up(at(now));
         let width = if is_seen { frame.width } else { 0 };
