@@ -243,6 +243,7 @@ mod tests {
             Transport::V1,
             Manner::default(),
             Bell::new(Default::default()),
+            seconds(0),
         );
         directory.gone(FIRST, "stopped", seconds(0));
         directory.tick(seconds(1000));

@@ -63,7 +63,9 @@ impl Ingest {
                     if !self.subscriber.is_alive() {
                         return;
                     }
-                    self.lock().tick(clock::now());
+                    let now = clock::now();
+                    self.lock().tick(now);
+                    self.hub.streams().iter().for_each(|stream| stream.remind(now));
                 }
             }
             self.reconcile(&mut asked);

@@ -63,7 +63,8 @@ fn stream() -> Arc<Stream> {
 }
 
 fn viewer(stream: &Arc<Stream>, bell: Bell) -> Viewer {
-    stream.watch(&TrackName::full_jpeg(), Transport::V1, Manner::default(), bell)
+    let (track, manner) = (TrackName::full_jpeg(), Manner::default());
+    stream.watch(&track, Transport::V1, manner, bell, Timestamp::default())
 }
 
 /// A push, and the turn of each viewer, one after the other.

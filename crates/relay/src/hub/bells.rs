@@ -25,6 +25,9 @@ impl Ringer {
             self.awake.notified().await;
             let due = std::mem::take(&mut *self.lock());
             due.iter().flat_map(|bells| bells.iter()).for_each(Bell::answer);
+            // A thread that takes longer for a round than until the next frame would else do nothing else: nothing that was
+            // left unsent would be sent, no client heard, and the end of the relay not noticed.
+            tokio::task::yield_now().await;
         }
     }
 
@@ -149,5 +152,56 @@ impl Bells {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Arc<Vec<Thread>>> {
         self.0.lock().expect("no panic while the list is changed")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Poll;
+
+    use super::*;
+
+    /// Has more to do as soon as it has answered, as on a thread that is too slow for its viewers.
+    struct Overloaded {
+        bells: Arc<Bells>,
+        answers: AtomicUsize,
+    }
+
+    impl Quick for Overloaded {
+        fn answer(&self) -> bool {
+            assert!(
+                self.answers.fetch_add(1, Ordering::Relaxed) < 1000,
+                "others never have a turn"
+            );
+            self.bells.ring();
+            true
+        }
+    }
+
+    #[test]
+    fn a_thread_with_too_many_viewers_still_does_everything_else() {
+        let (ringer, bells) = (Arc::<Ringer>::default(), Arc::<Bells>::default());
+        let bell = Bell::new(ringer.clone());
+        bells.add(bell.clone());
+        let overloaded = Overloaded { bells: bells.clone(), answers: AtomicUsize::new(0) };
+        let overloaded: Arc<dyn Quick> = Arc::new(overloaded);
+        bell.be_quick(Arc::downgrade(&overloaded));
+        bells.ring();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let mut turns = 0;
+        let other = std::future::poll_fn(|cx| {
+            turns += 1;
+            cx.waker().wake_by_ref();
+            if turns < 100 { Poll::Pending } else { Poll::Ready(()) }
+        });
+        runtime.block_on(async {
+            tokio::select! {
+                biased;
+                () = ringer.run() => {}
+                () = other => {}
+            }
+        });
+        assert_eq!(turns, 100);
     }
 }

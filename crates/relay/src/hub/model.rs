@@ -172,7 +172,7 @@ impl World {
         let manner = Manner { fps: None, behind: Duration::from_millis(behind) };
         let bell = Bell::new(Arc::default());
         let name = TRACKS[track].parse().unwrap();
-        let mut viewer = self.stream.watch(&name, transport, manner, bell);
+        let mut viewer = self.stream.watch(&name, transport, manner, bell, self.at());
         if turns {
             viewer.begin_with(&TrackName::full_jpeg(), self.at());
         }

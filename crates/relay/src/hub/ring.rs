@@ -28,6 +28,10 @@ pub const MAX_BUFFER: Duration = Duration::from_secs(5);
 pub const MAX_GOP: Duration = Duration::from_secs(3);
 const MAX_GOP_BYTES: usize = 4 * 1024 * 1024;
 
+/// Deltas are held for this long in any case, also of a GOP that is too long to be held whole: a viewer that was held up
+/// may be behind by as much as it has patience for, and catches up from there.
+const DELTAS: Duration = Duration::from_secs(1);
+
 /// What is held for viewers that stay behind, beyond the time they stay behind: so long one may be held up and still
 /// miss nothing.
 const SLACK: Duration = Duration::from_secs(1);
@@ -137,7 +141,9 @@ impl Ring {
     fn exceeds(&self, newest: Timestamp) -> bool {
         let span =
             self.frames.front().map_or(Duration::ZERO, |oldest| newest.since(oldest.received_at));
-        let too_many = self.frames.len() as u64 > CAPACITY && span > self.reach;
+        let are_deltas = self.frames.back().is_some_and(|newest| !newest.flags.is_keyframe());
+        let reach = if are_deltas { self.reach.max(DELTAS) } else { self.reach };
+        let too_many = self.frames.len() as u64 > CAPACITY && span > reach;
         let is_short_gop = || {
             self.keyframe == Some(self.oldest()) && self.bytes <= MAX_GOP_BYTES && span <= MAX_GOP
         };

@@ -13,6 +13,9 @@ use super::ring::{CAPACITY, MAX_GOP, Pick, Place, Stand, Step, Turn};
 /// promise. A keyframe that takes a fifth of a second on a narrow link must pass.
 const PATIENCE: Duration = Duration::from_millis(400);
 
+/// Within this time a keyframe comes on any track that runs: capture makes one every two seconds.
+pub(super) const NEXT_KEYFRAME: Duration = Duration::from_millis(2500);
+
 /// So long it may take until one that began with a GOP held has caught up.
 const CATCHING_UP: Duration = Duration::from_secs(1);
 
@@ -26,6 +29,8 @@ pub(super) struct Seat {
     track: Arc<Track>,
     place: Place,
     chain: Chain,
+    /// When a frame was last sent from here.
+    sent_at: Timestamp,
     bell: Bell,
     /// How far behind whoever has it stays.
     behind: Duration,
@@ -62,14 +67,21 @@ impl Seat {
         if !behind.is_zero() {
             track.stay_behind(behind);
         }
-        let chain = Chain::Begins(MAX_GOP);
-        (Self { track, place, chain, bell, behind, shown: false }, first)
+        let (chain, sent_at) = (Chain::Begins(MAX_GOP), Timestamp::default());
+        (Self { track, place, chain, sent_at, bell, behind, shown: false }, first)
     }
 
     /// Begins only with a GOP that is no longer than this.
     pub(super) fn begin_within(mut self, span: Duration) -> Self {
         self.chain = Chain::Begins(span);
         self
+    }
+
+    /// Begins with any GOP that is held.
+    pub(super) fn begin_with_any(&mut self) {
+        if matches!(self.chain, Chain::Begins(_)) {
+            self.chain = Chain::Begins(MAX_GOP);
+        }
     }
 
     /// Watches from it from now on.
@@ -117,6 +129,8 @@ impl Seat {
         let patience = match self.chain {
             Chain::Begins(span) => span,
             _ if self.is_catching_up(now) => MAX_GOP,
+            // Its turns may fall such that each keyframe is too old by then.
+            Chain::Broken if now.since(self.sent_at) > NEXT_KEYFRAME => MAX_GOP,
             Chain::CatchesUp(..) | Chain::Intact | Chain::Broken => PATIENCE,
         };
         let intact = matches!(self.chain, Chain::CatchesUp(..) | Chain::Intact);
@@ -125,9 +139,9 @@ impl Seat {
 
     /// A frame is sent from here.
     pub(super) fn go_on(&mut self, step: &Step, now: Timestamp) {
-        self.place = step.place;
+        (self.place, self.sent_at) = (step.place, now);
         self.chain = match self.chain {
-            Chain::Begins(_) if self.hurries(step, now) => {
+            Chain::Begins(_) | Chain::Broken if self.hurries(step, now) => {
                 Chain::CatchesUp(now + CATCHING_UP, Cause::Began)
             }
             Chain::CatchesUp(..) if step.behind > CAPACITY => self.chain,
@@ -137,8 +151,8 @@ impl Seat {
 
     /// Whether a frame is sent only so that those after it can be decoded, as fast as the link carries them.
     pub(super) fn hurries(&self, step: &Step, now: Timestamp) -> bool {
-        let begins = matches!(self.chain, Chain::Begins(_)) && self.track.has_deltas();
-        begins && step.behind > CAPACITY || self.is_catching_up(now)
+        let begins = matches!(self.chain, Chain::Begins(_) | Chain::Broken);
+        begins && self.track.has_deltas() && step.behind > CAPACITY || self.is_catching_up(now)
     }
 
     /// A frame is passed over.

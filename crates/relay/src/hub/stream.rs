@@ -130,6 +130,11 @@ impl Stream {
         self.lock_tracks().entry(name.clone()).or_insert_with(make).clone()
     }
 
+    /// Wakes the viewers of tracks that are silent.
+    pub fn remind(&self, now: Timestamp) {
+        self.tracks().iter().filter(|track| track.is_wanted()).for_each(|track| track.remind(now));
+    }
+
     /// Viewers of all tracks.
     pub fn viewers(&self) -> u64 {
         self.tracks().iter().map(|track| track.viewers()).sum()
@@ -142,12 +147,13 @@ impl Stream {
         transport: Transport,
         manner: Manner,
         bell: Bell,
+        now: Timestamp,
     ) -> Viewer {
         let seat = self.seat(name, bell, manner.behind).show();
         if !seat.track().can_be_joined() {
             seat.track().wish_for_keyframe();
         }
-        Viewer::new(self.clone(), seat, transport, manner)
+        Viewer::new(self.clone(), seat, transport, manner, now)
     }
 
     /// A seat at a track, which is asked for where nobody wanted it so far.

@@ -14,6 +14,9 @@ use super::ring::{Pick, Place, Ring, Stand, Turn};
 /// A keyframe is asked for no more often than this, for all viewers together: each takes as many bytes as many deltas.
 const KEYFRAME_EVERY: Duration = Duration::from_secs(1);
 
+/// A track of which no frame has come for this long is silent. A new viewer is shown another one that runs, if it may be.
+const RECENT: Duration = Duration::from_secs(2);
+
 /// A track. The mutex guards the ring only: it is held to push or to take a handle, never across a wait or a send, and
 /// released before anybody is woken.
 #[derive(Debug)]
@@ -197,10 +200,18 @@ impl Track {
         self.ring().entry().is_some()
     }
 
-    /// Whether somebody who comes now has something to begin with.
-    pub(super) fn can_be_begun_with(&self) -> bool {
+    /// Whether a new viewer has something recent to begin with.
+    pub(super) fn can_be_begun_with(&self, now: Timestamp) -> bool {
         let ring = self.ring();
-        ring.newest().is_some() && ring.entry().is_some()
+        let is_recent = |frame: &Arc<Frame>| now.since(frame.received_at) <= RECENT;
+        ring.newest().is_some_and(is_recent) && ring.entry().is_some()
+    }
+
+    /// Wakes the viewers of a track that is silent, so that they can take another one.
+    pub fn remind(&self, now: Timestamp) {
+        if self.came_at().is_none_or(|at| now.since(at) > RECENT) {
+            self.bells.ring();
+        }
     }
 
     /// A seat is watched from.

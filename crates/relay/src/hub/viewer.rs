@@ -10,7 +10,7 @@ use fanlight_protocol::{Timestamp, TrackName};
 
 use super::pace::Pace;
 use super::ring::{MAX_GOP, Pick, Step, Turn};
-use super::seat::Seat;
+use super::seat::{NEXT_KEYFRAME, Seat};
 use super::{Frame, Stream, Track};
 use crate::closes::Why;
 use crate::traffic::{Counters, Direction, Held, Outgoing, Transport};
@@ -26,8 +26,6 @@ const LATE: Duration = Duration::from_millis(35);
 const SAME: Duration = Duration::from_millis(1);
 /// So long a GOP may be that is sent at once to change to it: more bytes would come at the worst moment.
 const SHORT_GOP: Duration = Duration::from_millis(700);
-/// Within this time a keyframe comes on any track that runs: capture makes one every two seconds.
-const NEXT_KEYFRAME: Duration = Duration::from_millis(2500);
 /// One viewer alone, whose decoder fails again and again, must not have everybody sent keyframes: for it one is wished for
 /// no more often than this.
 const FAILS_EVERY: Duration = Duration::from_secs(5);
@@ -100,6 +98,8 @@ pub struct Viewer {
     /// The shortest time between two frames, in microseconds, where the viewer asked for fewer.
     interval: u64,
     next_due: Timestamp,
+    /// Since when it watches its stream.
+    since: Timestamp,
     /// When it was sent something last.
     last_sent: Option<Timestamp>,
     /// What that was.
@@ -135,6 +135,7 @@ impl Viewer {
         seat: Seat,
         transport: Transport,
         manner: Manner,
+        now: Timestamp,
     ) -> Self {
         stream.traffic.over(transport).join();
         Self {
@@ -145,6 +146,7 @@ impl Viewer {
             pace: Pace::default(),
             interval: interval(manner),
             next_due: Timestamp::default(),
+            since: now,
             last_sent: None,
             last: Last::default(),
             held: Held::Relay,
@@ -237,7 +239,7 @@ impl Viewer {
     /// anything is sent. A track that has brought nothing so far may be one that never will, or that is in the midst of a
     /// GOP.
     pub fn begin_with(&mut self, meanwhile: &TrackName, now: Timestamp) {
-        if !is_waited_for(self.seat.track()) {
+        if !is_waited_for(self.seat.track(), now) {
             return;
         }
         let (bell, behind) = (self.seat.bell().clone(), self.seat.behind());
@@ -260,7 +262,7 @@ impl Viewer {
         let seat = self.stream.seat(track, self.seat.bell().clone(), self.seat.behind());
         let seat = match self.last_sent {
             // What it has may come sooner, or alone.
-            None if is_waited_for(seat.track()) => seat,
+            None if is_waited_for(seat.track(), now) => seat,
             None => {
                 (self.seat, self.next_seat) = (seat.show(), None);
                 return;
@@ -276,6 +278,11 @@ impl Viewer {
         self.next_seat.as_ref().map(|next| next.seat.track())
     }
 
+    /// Whether it has been about to go on with another track for no longer than until that track's next keyframe.
+    pub fn is_turning(&self, now: Timestamp) -> bool {
+        self.next_seat.as_ref().is_some_and(|next| now.since(next.since) <= NEXT_KEYFRAME)
+    }
+
     /// Whether no frame has come for so long of the track that it waits for. Where some came, a keyframe will, also where
     /// the one before them is missing.
     pub fn waits_in_vain(&self, now: Timestamp, patience: Duration) -> bool {
@@ -284,6 +291,13 @@ impl Viewer {
             let came = track.has_deltas().then(|| track.came_at()).flatten();
             now.since(came.map_or(next.since, |came| came.max(next.since))) > patience
         })
+    }
+
+    /// Whether its own track has brought no frame for this long, though it has been watched for as long, and no other
+    /// track is about to take its place.
+    pub fn is_in_the_dark(&self, now: Timestamp, patience: Duration) -> bool {
+        let heard = self.seat.track().came_at().max(Some(self.since)).unwrap_or_default();
+        self.next_seat.is_none() && now.since(heard) > patience
     }
 
     /// Stays with the track that it has.
@@ -338,6 +352,10 @@ impl Viewer {
     /// Of a track with deltas, a GOP is gone on with from its keyframe, as soon as its newest picture is a new one.
     fn change_seats(&mut self, now: Timestamp) -> Option<Timestamp> {
         let mut next = self.next_seat.take()?;
+        if now.since(next.since) > NEXT_KEYFRAME {
+            // A short GOP would have been better; to wait for one longer could go on for ever.
+            next.seat.begin_with_any();
+        }
         let behind = next.seat.behind();
         let pick = if behind.is_zero() { Pick::Newest } else { Pick::Behind(behind) };
         next.reached =
@@ -509,8 +527,8 @@ impl Drop for Viewer {
 }
 
 /// Whether it is not known when there will be something to begin with.
-fn is_waited_for(track: &Track) -> bool {
-    track.has_deltas() && !track.can_be_begun_with()
+fn is_waited_for(track: &Track, now: Timestamp) -> bool {
+    track.has_deltas() && !track.can_be_begun_with(now)
 }
 
 fn interval(manner: Manner) -> u64 {

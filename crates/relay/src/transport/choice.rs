@@ -80,10 +80,11 @@ impl Choice {
         manner: Manner,
         bell: Bell,
     ) -> Tile {
-        let mut viewer = stream.watch(&self.track, transport, manner, bell);
+        let now = clock::now();
+        let mut viewer = stream.watch(&self.track, transport, manner, bell, now);
         let is_there = |track: &&TrackName| is_listed(stream, track);
         if let Some(meanwhile) = self.meanwhile.as_ref().filter(is_there) {
-            viewer.begin_with(meanwhile, clock::now());
+            viewer.begin_with(meanwhile, now);
         }
         Tile::new(viewer, self.auto)
     }

@@ -253,3 +253,35 @@ fn a_change_of_codec_shows_every_picture_once() {
         assert_eq!(switches, [0, 0], "its size is the same");
     }
 }
+
+#[test]
+fn one_that_was_held_up_late_in_a_long_gop_catches_up_from_where_it_was() {
+    let stream = stream();
+    let mut viewer = viewer(&stream, FULL_H264, Duration::ZERO);
+    for n in 0..130 {
+        push_of_gop(&stream, FULL_H264, n, n == 0);
+        if (110..120).contains(&n) {
+            viewer.hold(Held::Link);
+            continue;
+        }
+        let expected: Vec<u64> = if n == 120 { (110..121).collect() } else { vec![n] };
+        assert_eq!(burst(&mut viewer, n), expected);
+    }
+}
+
+#[test]
+fn one_whose_turns_miss_each_keyframe_by_more_than_its_patience_is_still_shown_some() {
+    let stream = stream();
+    let mut viewer = viewer(&stream, FULL_H264, Duration::ZERO);
+    let (mut last, mut longest) = (0, 0);
+    for n in 0..1200 {
+        push_of_gop(&stream, FULL_H264, n, n % 60 == 0);
+        viewer.hold(Held::Link);
+        // Its link is free a second after each keyframe.
+        if n % 60 == 30 && next(&mut viewer, n * 33).is_some() {
+            longest = longest.max(n - last);
+            last = n;
+        }
+    }
+    assert!(last > 1100 && longest * 33 < 4500, "dark for {} ms", longest * 33);
+}

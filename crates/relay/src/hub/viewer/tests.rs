@@ -13,7 +13,7 @@ pub(super) fn stream() -> Arc<Stream> {
 pub(super) fn viewer(stream: &Arc<Stream>, track: &str, behind: Duration) -> Viewer {
     let manner = Manner { fps: None, behind };
     let bell = Bell::new(Arc::default());
-    stream.watch(&track.parse().unwrap(), Transport::V1, manner, bell)
+    stream.watch(&track.parse().unwrap(), Transport::V1, manner, bell, at(0))
 }
 
 pub(super) fn at(millis: u64) -> Timestamp {
@@ -104,7 +104,7 @@ fn who_asked_for_fewer_pictures_sees_them_also_while_another_rendition_is_waited
     let stream = stream();
     let manner = Manner { fps: Some(5.0), ..Manner::default() };
     let bell = Bell::new(Arc::default());
-    let mut viewer = stream.watch(&FULL.parse().unwrap(), Transport::V1, manner, bell);
+    let mut viewer = stream.watch(&FULL.parse().unwrap(), Transport::V1, manner, bell, at(0));
     let mut shown = Vec::new();
     for n in 0..60 {
         push(&stream, FULL, n * 33, n * 33);

@@ -76,7 +76,7 @@ impl Fit {
             changed |= tile.refresh(now);
             seen.tally += tile.viewer.tally(now);
             seen.in_gops |= tile.viewer.has_deltas();
-            seen.switching |= tile.is_auto() && tile.viewer.turns_to().is_some();
+            seen.switching |= tile.is_auto() && tile.viewer.is_turning(now);
         }
         if changed {
             self.budget.restart(now, seen);

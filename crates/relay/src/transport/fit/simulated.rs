@@ -154,7 +154,7 @@ impl Wall {
             let auto = Auto::new(&camera.stream, codec, *room);
             let bell = Bell::new(Arc::default());
             let track = auto.track().clone();
-            let viewer = camera.stream.watch(&track, Transport::V1, Manner::default(), bell);
+            let viewer = camera.stream.watch(&track, Transport::V1, Manner::default(), bell, at(0));
             Tile::new(viewer, Some(auto))
         });
         Self {

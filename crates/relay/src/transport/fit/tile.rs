@@ -13,6 +13,10 @@ use crate::hub::{Stream, Viewer};
 /// waited for any longer, and not asked for again before that.
 const PATIENCE: Duration = Duration::from_secs(2);
 const AGAIN: Duration = Duration::from_secs(30);
+/// A track whose stream is live but of which no frame has come for this long, and for this many frame intervals, is given
+/// up for another one. By then capture has called a source that is silent itself offline.
+const DEAD: Duration = Duration::from_secs(4);
+const DEAD_INTERVALS: u32 = 5;
 /// A stream of which a frame was sent this lately runs.
 const RUNS: Duration = Duration::from_secs(1);
 /// So long a viewer that can be helped by a smaller rendition may be slow without being told: as long as it takes to find
@@ -68,6 +72,26 @@ impl Auto {
     /// Whether what is chosen is only tried.
     fn is_tried(&self) -> bool {
         self.before < self.at
+    }
+
+    /// Whether the track that is shown has died while its stream lives, and there is another one.
+    fn is_dead(&self, viewer: &Viewer, now: Timestamp) -> bool {
+        let shown = &viewer.track().topic().track;
+        if !viewer.is_in_the_dark(now, DEAD) || self.is_absent(shown) {
+            return false;
+        }
+        let status = viewer.stream().status();
+        let entry = status.tracks.iter().find(|entry| entry.name == *shown);
+        let millifps = entry.map_or(0, |entry| entry.millifps).max(1);
+        let intervals = Duration::from_secs(1000) * DEAD_INTERVALS / millifps;
+        status.state == StreamState::Live
+            && (self.ladder.len() > 1 || self.or_jpeg && shown.codec != Codec::Jpeg)
+            && (entry.is_none_or(|entry| entry.millifps == 0)
+                || viewer.is_in_the_dark(now, intervals))
+    }
+
+    fn is_absent(&self, track: &TrackName) -> bool {
+        self.absent.as_ref().is_some_and(|(absent, _)| absent == track)
     }
 
     /// Begins with the smallest: others have to share what there is.
@@ -144,18 +168,24 @@ impl Tile {
         }
         let runs = self.viewer.last_sent().is_some_and(|at| now.since(at) < RUNS);
         let waits_in_vain = runs && self.viewer.waits_in_vain(now, PATIENCE);
-        if waits_in_vain {
-            let absent = self.viewer.turns_to().map(|track| track.topic().track.clone());
-            auto.absent = absent.map(|track| (track, now));
+        let absent = match self.viewer.turns_to() {
+            Some(track) if waits_in_vain => Some(track),
+            None if auto.is_dead(&self.viewer, now) => Some(self.viewer.track()),
+            _ => None,
+        };
+        let absent = absent.map(|track| track.topic().track.clone());
+        let gives_up = absent.is_some();
+        if let Some(track) = absent {
+            auto.absent = Some((track, now));
         }
-        if !again && !waits_in_vain && auto.changes == stream.changes() {
+        if !again && !gives_up && auto.changes == stream.changes() {
             return false;
         }
         let changed = auto.renew(stream);
         if waits_in_vain {
             self.viewer.stay();
         }
-        changed || waits_in_vain
+        changed || gives_up
     }
 
     /// What it may be sent and what it is, in bits a second.
@@ -238,9 +268,10 @@ mod tests {
         let stream = Hub::new(Arc::default()).open(&"cam".parse().unwrap(), status);
         let auto = Auto::new(&stream, Codec::H264, Room::default()).or_jpeg();
         let bell = Bell::new(Arc::default());
-        let mut viewer = stream.watch(auto.track(), Transport::V1, Manner::default(), bell);
-        let jpeg = TrackName::full_jpeg();
         let begin = Timestamp::from_micros(1_000_000);
+        let manner = Manner::default();
+        let mut viewer = stream.watch(auto.track(), Transport::V1, manner, bell, begin);
+        let jpeg = TrackName::full_jpeg();
         viewer.begin_with(&jpeg, begin);
         let mut tile = Tile::new(viewer, Some(auto));
         let h264 = stream.known_track(&"full.h264".parse().unwrap()).unwrap();
@@ -258,6 +289,42 @@ mod tests {
     }
 
     #[test]
+    fn a_track_that_dies_under_its_viewer_is_given_up_for_another_one_while_its_stream_lives() {
+        for (state, dies) in [(StreamState::Live, true), (StreamState::Offline, false)] {
+            let status = Status { state, ..status(&["full.jpeg", "full.h264"]) };
+            let stream = Hub::new(Arc::default()).open(&"cam".parse().unwrap(), status);
+            let auto = Auto::new(&stream, Codec::H264, Room::default()).or_jpeg();
+            let (bell, begin) = (Bell::new(Arc::default()), Timestamp::from_micros(1_000_000));
+            let manner = Manner::default();
+            let viewer = stream.watch(auto.track(), Transport::V1, manner, bell, begin);
+            let mut tile = Tile::new(viewer, Some(auto));
+            let h264 = stream.known_track(&"full.h264".parse().unwrap()).unwrap();
+            let mut last_shown = begin;
+            for tenths in 0..300 {
+                let now = begin + Duration::from_millis(100 * tenths);
+                if tenths < 50 {
+                    h264.push(fixture::picture(tenths, now));
+                }
+                // Nothing is encoded that has no viewer.
+                let jpeg = stream.track(&TrackName::full_jpeg());
+                if jpeg.is_wanted() {
+                    jpeg.push(fixture::picture(tenths, now));
+                }
+                if tile.refresh(now) {
+                    let top = tile.auto.as_ref().unwrap().ladder.top();
+                    tile.turn(top, false, now);
+                }
+                if matches!(tile.viewer.next(now), Next::Frame(..)) {
+                    assert!(now.since(last_shown) <= DEAD + Duration::from_millis(200));
+                    last_shown = now;
+                }
+            }
+            let end = begin + Duration::from_millis(29_900);
+            assert_eq!(last_shown == end, dies, "{state:?}");
+        }
+    }
+
+    #[test]
     fn where_the_relay_chose_h264_and_there_is_none_any_more_jpeg_is_sent_and_else_it_is_waited_for()
      {
         for (or_jpeg, expected) in [(true, "full.jpeg"), (false, "full.h264")] {
@@ -267,7 +334,8 @@ mod tests {
             let auto = Auto::new(&stream, Codec::H264, Room::default());
             let auto = if or_jpeg { auto.or_jpeg() } else { auto };
             let bell = Bell::new(Arc::default());
-            let viewer = stream.watch(auto.track(), Transport::V1, Manner::default(), bell);
+            let (manner, now) = (Manner::default(), Timestamp::default());
+            let viewer = stream.watch(auto.track(), Transport::V1, manner, bell, now);
             let mut tile = Tile::new(viewer, Some(auto));
             let chosen = |tile: &mut Tile| {
                 tile.refresh(Timestamp::default());

@@ -24,7 +24,7 @@ impl Watcher {
         let stream = fixture::stream(Vec::new());
         let track = "full.h264".parse().unwrap();
         let bell = Bell::new(Arc::default());
-        let viewer = stream.watch(&track, Transport::V1, Manner::default(), bell);
+        let viewer = stream.watch(&track, Transport::V1, Manner::default(), bell, at(0));
         let permit = Limits::new(1, 1).admit(IpAddr::V4(Ipv4Addr::LOCALHOST)).unwrap();
         let subscription = Subscription::new(1, Tile::new(viewer, None), true, permit);
         Self { stream, subscription, sent: Vec::new(), under_way: Vec::new() }
