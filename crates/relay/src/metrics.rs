@@ -116,6 +116,7 @@ struct Metrics {
     bytes: Family<OfTransport, Counter>,
     dropped: Family<OfReason, Counter>,
     freezes: Family<OfTransport, Counter>,
+    stuck: Family<OfTransport, Counter>,
     ages: Family<OfTransport, Distribution>,
     places: Family<OfTransport, Distribution>,
     closed: Family<OfClose, Counter>,
@@ -177,6 +178,7 @@ impl Metrics {
         self.frames.get_or_create(&of).inc_by(sent.frames);
         self.bytes.get_or_create(&of).inc_by(sent.bytes);
         self.freezes.get_or_create(&of).inc_by(sent.freezes);
+        self.stuck.get_or_create(&of).inc_by(sent.stuck);
         self.ages.get_or_create(&of).show(&sent.ages, &AGES, 1e6);
         self.places.get_or_create(&of).show(&sent.places, &PLACES, 1.0);
         for held in Held::ALL {
@@ -223,6 +225,11 @@ impl Metrics {
             "freezes",
             "Times that a viewer was sent nothing for more than 200 ms while there were newer frames",
             self.freezes,
+        );
+        registry.register(
+            "viewer_stuck",
+            "Times that a frame was held back for longer than 250 ms and three round trips though nothing was in flight: faults of this relay",
+            self.stuck,
         );
         registry.register_with_unit(
             "frame_age_sent",

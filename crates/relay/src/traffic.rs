@@ -127,6 +127,7 @@ pub struct Counters {
     bytes: AtomicU64,
     dropped: [AtomicU64; Held::ALL.len()],
     freezes: AtomicU64,
+    stuck: AtomicU64,
     closed: [AtomicU64; Why::ALL.len()],
     ages: Histogram<{ AGES.len() + 1 }>,
     places: Histogram<{ PLACES.len() + 1 }>,
@@ -172,6 +173,8 @@ pub struct Sent {
     pub dropped: [u64; Held::ALL.len()],
     /// Times that a viewer was sent nothing for more than 200 ms while there were newer frames.
     pub freezes: u64,
+    /// Times that a frame was held back for longer than promised though nothing was in flight: faults of the relay.
+    pub stuck: u64,
     /// Viewers whose connection was closed, in the order of [`Why::ALL`].
     pub closed: [u64; Why::ALL.len()],
     /// Ages when sent, in microseconds, in buckets bounded by [`AGES`].
@@ -235,6 +238,11 @@ impl Counters {
         add(&self.freezes, 1);
     }
 
+    /// Counts a frame that was held back for longer than promised.
+    pub fn get_stuck(&self) {
+        add(&self.stuck, 1);
+    }
+
     /// Counts a viewer whose connection was closed, and why.
     pub fn close(&self, why: Why) {
         add(&self.closed[why as usize], 1);
@@ -249,6 +257,7 @@ impl Counters {
             bytes: read(&self.bytes),
             dropped: std::array::from_fn(|held| read(&self.dropped[held])),
             freezes: read(&self.freezes),
+            stuck: read(&self.stuck),
             closed: std::array::from_fn(|why| read(&self.closed[why])),
             ages,
             places: self.places.read(),

@@ -21,6 +21,9 @@ const FREEZE: Duration = Duration::from_millis(200);
 /// A frame that waited longer than this for link or viewer is late: at 30 a second the next one has come meanwhile.
 const LATE: Duration = Duration::from_millis(35);
 
+/// A viewer that was stuck is reported so for this long.
+const REPORTED: Duration = Duration::from_secs(3);
+
 /// Frames captured closer together than this are the same picture: two tracks of a stream have it from one clock, but it
 /// may have been translated in between.
 const SAME: Duration = Duration::from_millis(1);
@@ -111,6 +114,7 @@ pub struct Viewer {
     switches: u32,
     /// When a keyframe was wished for last because it could not decode.
     failed_at: Option<Timestamp>,
+    stuck_at: Option<Timestamp>,
 }
 
 /// The frame that was sent last.
@@ -153,6 +157,7 @@ impl Viewer {
             tally: Tally::default(),
             switches: 0,
             failed_at: None,
+            stuck_at: None,
         }
     }
 
@@ -308,6 +313,26 @@ impl Viewer {
     /// Since when this viewer gets fewer frames than there are, because its link or machine is too slow.
     pub fn slow_since(&self) -> Option<Timestamp> {
         self.pace.slow_since()
+    }
+
+    /// Whether there is a frame that it is to have now, were it not for its link.
+    pub fn is_owed(&self, now: Timestamp) -> bool {
+        let due = |frame: &Frame| {
+            self.interval == 0 || frame.captured_at.offset(self.tolerance()) >= self.next_due
+        };
+        let step = self.seat.step(self.pick(), now);
+        matches!(step, Turn::Frame(step) if due(&step.frame)) && !self.waits_for_the_next_seat(now)
+    }
+
+    /// A frame that it was owed was held back for longer than promised: a fault of the relay, which is counted.
+    pub fn get_stuck(&mut self, now: Timestamp) {
+        self.stuck_at = Some(now);
+        self.counters().get_stuck();
+    }
+
+    /// When it was stuck, if that was a moment ago.
+    pub fn stuck_since(&self, now: Timestamp) -> Option<Timestamp> {
+        self.stuck_at.filter(|at| now.since(*at) < REPORTED)
     }
 
     /// What this viewer has to wait for: frames passed over meanwhile are counted under it.
@@ -498,14 +523,17 @@ impl Viewer {
             self.next_due = frame.captured_at;
         }
         // A frame may be a little early and still be the one that is due.
-        let tolerance = (self.interval / 4) as i64;
-        if frame.captured_at.offset(tolerance) < self.next_due {
+        if frame.captured_at.offset(self.tolerance()) < self.next_due {
             return true;
         }
         let due = self.next_due.offset(self.interval as i64);
         let from_here = frame.captured_at.offset(self.interval as i64 / 2);
         self.next_due = due.max(from_here);
         false
+    }
+
+    fn tolerance(&self) -> i64 {
+        (self.interval / 4) as i64
     }
 
     fn counters(&self) -> &Counters {

@@ -7,7 +7,9 @@ use std::time::Duration;
 use fanlight_protocol::Timestamp;
 use socket2::SockRef;
 
-use super::headroom::{Headroom, Room};
+use super::headroom::{Headroom, Reading, Room};
+use super::outlet::Wait;
+use super::promise::Promise;
 use super::socket::Socket;
 use super::tcp_info;
 
@@ -23,13 +25,14 @@ const SLOW: u32 = 16 * 1024;
 pub(super) struct Gauge {
     socket: Arc<Socket>,
     headroom: Headroom,
+    promise: Promise,
     low_water: u32,
 }
 
 impl Gauge {
     /// Of a connection on which nothing was sent yet.
     pub(super) fn new(socket: Arc<Socket>) -> Self {
-        Self { socket, headroom: Headroom::default(), low_water: 0 }
+        Self { socket, headroom: Headroom::default(), promise: Promise::default(), low_water: 0 }
     }
 
     /// A write had to wait for the client.
@@ -37,22 +40,46 @@ impl Gauge {
         self.headroom.suspect(now);
     }
 
-    /// When the next frame may go: `None` now.
+    /// Returns when the next frame may go. `owed` says whether there is one that the viewer is to have now.
     ///
     /// # Errors
     /// When the connection is gone, or the client took nothing for too long.
-    pub(super) fn wait(&mut self, now: Timestamp) -> io::Result<Option<Timestamp>> {
+    pub(super) fn wait(&mut self, now: Timestamp, owed: impl FnOnce() -> bool) -> io::Result<Wait> {
         if !self.headroom.wants_reading(now) {
-            return Ok(None);
+            return Ok(Wait::No);
         }
         let reading = tcp_info::read(&self.socket.stream)?;
         let room = self.headroom.take(now, reading);
         self.adapt()?;
         match room {
-            Room::Now => Ok(None),
-            Room::At(then) => Ok(Some(then)),
+            Room::Now => {
+                self.promise.keep();
+                Ok(Wait::No)
+            }
+            Room::At(then) => Ok(self.hold(now, then, &reading, owed)),
             Room::Stalled => Err(self.socket.give_up()),
         }
+    }
+
+    /// Holds a frame back, as long as that keeps the promise.
+    fn hold(
+        &mut self,
+        now: Timestamp,
+        until: Timestamp,
+        reading: &Reading,
+        owed: impl FnOnce() -> bool,
+    ) -> Wait {
+        if !self.headroom.is_idle() || !owed() {
+            self.promise.keep();
+        } else if self.promise.is_broken(now, reading.min_rtt) {
+            tracing::warn!(
+                client = %self.socket.client.ip(),
+                ?reading,
+                "a frame was held back though nothing was in flight; it is sent now. Please report this line"
+            );
+            return Wait::Overdue;
+        }
+        Wait::Until(until)
     }
 
     /// Something of this many bytes is sent, right after there was room for it.

@@ -7,7 +7,7 @@
 //! - [`loops`]: the threads on which viewers are served;
 //! - [`Socket`]: one connection, and [`Link`], through which it is written to;
 //! - [`take_over`]: connections that leave HTTP behind, and [`Outlet`], by which they send;
-//! - [`headroom`]: whether another frame would reach the viewer soon.
+//! - [`headroom`]: whether another frame would reach the viewer soon, and [`promise`], which ends its waits should it fail to.
 
 pub mod congestion;
 mod descriptors;
@@ -17,6 +17,7 @@ mod link;
 mod listen;
 pub mod loops;
 mod outlet;
+mod promise;
 #[cfg(test)]
 pub(crate) mod simulated;
 mod socket;
@@ -50,7 +51,7 @@ use loops::Loops;
 pub use descriptors::raise_descriptor_limit;
 pub use link::Link;
 pub use listen::listen;
-pub use outlet::Outlet;
+pub use outlet::{Outlet, Wait};
 pub use socket::Socket;
 use takeover::Takeover;
 pub use takeover::{Raw, take_over};

@@ -21,12 +21,26 @@ use super::link::Link;
 /// Pieces written at once: what is left of a frame and of the words before it.
 const SLICES: usize = 8;
 
+/// With this many pieces waiting, nothing more is said that the client could ask for without end.
+const MAX_WAITING: usize = 16;
+
+/// Whether a frame has to wait for its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// It may go now.
+    No,
+    /// Until this moment.
+    Until(Timestamp),
+    /// It was held back for longer than promised, and must go now. To be counted as a fault of the relay.
+    Overdue,
+}
+
 /// The way out of one connection.
 #[derive(Debug)]
 pub struct Outlet {
     link: Link,
     gauge: Gauge,
-    /// What is left of what was sent, in order: one frame at most, and some words.
+    /// What is left of what was sent, in order: one frame at most, and a few answers behind it.
     waiting: VecDeque<Bytes>,
 }
 
@@ -37,12 +51,13 @@ impl Outlet {
         Self { link, gauge, waiting: VecDeque::new() }
     }
 
-    /// When the next frame may go; `None`: now. One that went sooner would only make a queue on the way longer.
+    /// Returns when the next frame may go: one that went sooner would only make a queue on the way longer. `owed` says
+    /// whether there is one that the viewer is to have now.
     ///
     /// # Errors
     /// When the connection is gone, or the client took nothing for too long.
-    pub fn wait(&mut self, now: Timestamp) -> io::Result<Option<Timestamp>> {
-        self.gauge.wait(now)
+    pub fn wait(&mut self, now: Timestamp, owed: impl FnOnce() -> bool) -> io::Result<Wait> {
+        self.gauge.wait(now, owed)
     }
 
     /// The connection's shortest round trip of late; zero while unknown.
@@ -91,6 +106,11 @@ impl Outlet {
     /// Whether the kernel has taken all that was sent.
     pub fn is_clear(&self) -> bool {
         self.waiting.is_empty()
+    }
+
+    /// Whether something small may still be sent though the kernel has not taken all that was sent before.
+    pub fn has_room_for_answers(&self) -> bool {
+        self.waiting.len() < MAX_WAITING
     }
 
     /// Writes what is left.

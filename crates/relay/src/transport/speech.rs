@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::closes::Why;
 use crate::hub::{Bell, Frame, Next, Quick, Viewer};
-use crate::server::Outlet;
+use crate::server::{Outlet, Wait};
 use crate::traffic::Held;
 
 /// How long a message under way may take when the relay ends, before the connection is reset.
@@ -52,9 +52,13 @@ pub fn take_turn(
     send: impl FnOnce(&mut Outlet, &Frame) -> io::Result<()>,
 ) -> io::Result<Turn> {
     let now = clock::now();
-    if let Some(later) = outlet.wait(now)? {
-        viewer.hold(Held::Link);
-        return Ok(Turn::At(later));
+    match outlet.wait(now, || viewer.is_owed(now))? {
+        Wait::No => {}
+        Wait::Until(later) => {
+            viewer.hold(Held::Link);
+            return Ok(Turn::At(later));
+        }
+        Wait::Overdue => viewer.get_stuck(now),
     }
     match viewer.next(now) {
         Next::Frame(frame, newer) => {
@@ -126,6 +130,24 @@ impl<S: Speaker> Mouth<S> {
         self.flush(stop).await?;
         // Whoever rang meanwhile was told that this goes on by itself.
         Ok(Turn::More)
+    }
+
+    /// Speaks once where all that was said before is with the kernel. Returns when to speak again; `None`: when what is left
+    /// has been written ([`Self::flush`]).
+    ///
+    /// # Errors
+    /// When the connection is gone, or the client took nothing for too long.
+    pub fn speak_once(&self) -> io::Result<Option<Turn>> {
+        if !self.open().outlet.is_clear() {
+            return Ok(None);
+        }
+        let (turn, clear) = self.speak()?;
+        Ok(clear.then_some(turn))
+    }
+
+    /// Whether the client may be heard: answers to it may have to wait behind a frame, but only a few.
+    pub fn has_room_for_answers(&self) -> bool {
+        self.open().outlet.has_room_for_answers()
     }
 
     fn speak(&self) -> io::Result<(Turn, bool)> {

@@ -139,11 +139,6 @@ impl Headroom {
         self.last.is_none_or(|(_, reading)| reading.queued == 0) && !self.unread.is_proven()
     }
 
-    /// The last reading.
-    pub fn last(&self) -> Option<Reading> {
-        self.last.map(|(_, reading)| reading)
-    }
-
     /// Something of this many bytes is sent, right after there was room for it.
     pub fn send(&mut self, bytes: usize) {
         self.frame = (self.frame - self.frame / 8).max(bytes as u64);

@@ -43,11 +43,11 @@ pub struct Fit {
 
 /// What the kernel knows of a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Link {
+pub(in crate::transport) struct Link {
     /// Bytes that were acknowledged by the other side.
-    acked: u64,
-    /// The shortest round trip of late.
-    distance: Duration,
+    pub(in crate::transport) acked: u64,
+    /// The shortest recent round trip.
+    pub(in crate::transport) distance: Duration,
 }
 
 impl Fit {
@@ -69,7 +69,13 @@ impl Fit {
         }
     }
 
-    fn choose<T: AsMut<Tile>>(&mut self, tiles: &mut [T], link: Link, now: Timestamp) {
+    /// Looks at what the viewers were sent, and turns them to what fits.
+    pub(in crate::transport) fn choose<T: AsMut<Tile>>(
+        &mut self,
+        tiles: &mut [T],
+        link: Link,
+        now: Timestamp,
+    ) {
         let mut changed = std::mem::take(&mut self.changed);
         let mut seen = Seen { acked: link.acked, distance: link.distance, ..Seen::default() };
         for tile in tiles.iter_mut().map(AsMut::as_mut) {

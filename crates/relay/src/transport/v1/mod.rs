@@ -6,6 +6,8 @@
 //! - [`listing`]: the list of streams, sent at changes.
 
 mod listing;
+#[cfg(test)]
+mod model;
 mod session;
 mod subscription;
 mod window;

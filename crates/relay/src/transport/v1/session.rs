@@ -17,7 +17,7 @@ use crate::closes::Why;
 use crate::context::Context;
 use crate::hub::{Bell, Frame, Next};
 use crate::refusal::Refusal;
-use crate::server::Outlet;
+use crate::server::{Outlet, Wait};
 use crate::traffic::Transport;
 use crate::transport::choice::{self, Wish};
 use crate::transport::fit::Fit;
@@ -68,9 +68,14 @@ impl Session {
 
     /// Sends one frame of the next subscription that has one.
     fn take_turn(&mut self, outlet: &mut Outlet, now: Timestamp) -> io::Result<Turn> {
-        if let Some(later) = outlet.wait(now)? {
-            self.hold_for_link();
-            return Ok(Turn::At(later));
+        let subscriptions = &self.subscriptions;
+        match outlet.wait(now, || subscriptions.iter().any(|one| one.is_owed(now)))? {
+            Wait::No => {}
+            Wait::Until(later) => {
+                self.hold_for_link();
+                return Ok(Turn::At(later));
+            }
+            Wait::Overdue => self.get_stuck(now),
         }
         let distance = outlet.distance();
         let count = self.subscriptions.len();
@@ -110,6 +115,11 @@ impl Session {
 
     fn subscription(&mut self, id: u32) -> Option<&mut Subscription> {
         self.subscriptions.iter_mut().find(|subscription| subscription.id() == id)
+    }
+
+    fn get_stuck(&mut self, now: Timestamp) {
+        let owed = self.subscriptions.iter_mut().filter(|one| one.is_owed(now));
+        owed.for_each(|one| one.get_stuck(now));
     }
 
     fn hold_for_link(&mut self) {

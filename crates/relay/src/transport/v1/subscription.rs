@@ -58,6 +58,7 @@ struct Told {
 struct Known {
     changes: u64,
     slow_since: Option<Timestamp>,
+    stuck_since: Option<Timestamp>,
     flowing: bool,
 }
 
@@ -129,7 +130,9 @@ impl Subscription {
     pub(super) fn state_news(&mut self, now: Timestamp) -> Option<FromRelay> {
         let slow_since = self.tile.slow_since(now);
         let flowing = now.since(self.last_frame) < RECENT;
-        let known = Known { changes: self.tile.viewer.stream().changes(), slow_since, flowing };
+        let stuck_since = self.tile.viewer.stuck_since(now);
+        let changes = self.tile.viewer.stream().changes();
+        let known = Known { changes, slow_since, stuck_since, flowing };
         if self.known.replace(known) == Some(known) {
             return None;
         }
@@ -138,6 +141,9 @@ impl Subscription {
         let (state, reason, since) = match status.state {
             StreamState::Offline => (ViewerState::Offline, status.reason.as_str(), status.since),
             StreamState::Ended => (ViewerState::Ended, status.reason.as_str(), status.since),
+            StreamState::Idle | StreamState::Live if stuck_since.is_some() => {
+                (ViewerState::Slow, STUCK, stuck_since.unwrap_or_default())
+            }
             StreamState::Idle | StreamState::Live if slow_since.is_some() => {
                 (ViewerState::Slow, SLOW, slow_since.unwrap_or_default())
             }
@@ -224,6 +230,16 @@ impl Subscription {
         self.tile.viewer.fail(now);
     }
 
+    /// Whether there is a frame that the viewer is to have now.
+    pub(super) fn is_owed(&self, now: Timestamp) -> bool {
+        !self.window.as_ref().is_some_and(Window::is_full) && self.tile.viewer.is_owed(now)
+    }
+
+    /// A frame was held back for longer than promised.
+    pub(super) fn get_stuck(&mut self, now: Timestamp) {
+        self.tile.viewer.get_stuck(now);
+    }
+
     /// The link of its socket has to be waited for.
     pub(super) fn hold_for_link(&mut self) {
         self.tile.viewer.hold(Held::Link);
@@ -300,6 +316,9 @@ impl AsMut<Tile> for Subscription {
 
 const SLOW: &str =
     "your connection or device is too slow for every picture: you see fewer, and always the newest";
+
+const STUCK: &str =
+    "the relay held back a picture by mistake and has sent it since: please report it";
 
 #[cfg(test)]
 mod tests;

@@ -22,6 +22,9 @@ const TOLERATED: Duration = Duration::from_millis(40);
 /// Where deltas come, by this much: a keyframe takes many times longer to be carried, and what comes after it waits for
 /// it.
 const TOLERATED_IN_GOPS: Duration = Duration::from_millis(200);
+/// Frames must take longer for this long, one and all, before it counts as waiting. A queue stays; a segment that was lost
+/// holds up the frames that were on their way, about two at a time, and the next one is in time again.
+const PERSISTS: Duration = Duration::from_millis(250);
 /// After it has met a queue, the window stays for this long before it tries to grow again.
 const REST: Duration = Duration::from_secs(2);
 /// Without any word, a frame is sent this often all the same: whoever forgot to acknowledge still sees that time passes.
@@ -38,8 +41,8 @@ pub(super) struct Window {
     shortest: Shortest,
     /// Whether the window held a frame back since it last grew.
     full: bool,
-    /// Whether the frame acknowledged last took longer than it should.
-    late: bool,
+    /// Since when every frame that was acknowledged took longer than it should.
+    late_since: Option<Timestamp>,
     /// Whether deltas are sent.
     in_gops: bool,
     /// When a queue was met last.
@@ -55,7 +58,7 @@ impl Default for Window {
             earlier: 0,
             shortest: Shortest::default(),
             full: false,
-            late: false,
+            late_since: None,
             in_gops: false,
             queue_met: None,
             last_sent: Timestamp::default(),
@@ -67,12 +70,12 @@ impl Window {
     /// When the next frame may go; `None`: now. `distance` is the shortest round trip of the connection below: without
     /// what this viewer's frames take to be carried and shown.
     pub(super) fn wait(&mut self, now: Timestamp, distance: Duration) -> Option<Timestamp> {
-        if self.under_way.len() < self.size {
+        if !self.is_full() {
             return None;
         }
         self.full = true;
         let probe = self.last_sent + PROBE;
-        let next = match self.under_way.len() == self.size && !self.late {
+        let next = match self.under_way.len() == self.size && self.late_since.is_none() {
             // The last one has been carried by now if all is as it was best: its acknowledgement is on its way back,
             // and waiting for that would leave the link idle.
             true => self.shortest.known().map_or(probe, |shortest| {
@@ -83,9 +86,14 @@ impl Window {
         (next > now).then_some(next)
     }
 
+    /// Whether as many frames as the window allows are on their way.
+    pub(super) fn is_full(&self) -> bool {
+        self.under_way.len() >= self.size
+    }
+
     /// Whether a frame may go now only so that the viewer sees that time passes: no others may follow it.
     pub(super) fn probes(&self, now: Timestamp) -> bool {
-        self.under_way.len() >= self.size && now.since(self.last_sent) >= PROBE
+        self.is_full() && now.since(self.last_sent) >= PROBE
     }
 
     /// A frame is sent.
@@ -112,11 +120,13 @@ impl Window {
         let shortest = self.shortest.note(took, now);
         let least = if self.in_gops { TOLERATED_IN_GOPS } else { TOLERATED };
         let tolerated = shortest + least.max(shortest / 4);
-        self.late = took > tolerated;
-        if self.late {
+        if took <= tolerated {
+            self.late_since = None;
+            if self.full {
+                self.grow(now);
+            }
+        } else if now.since(*self.late_since.get_or_insert(now)) >= PERSISTS {
             self.shrink(took, now);
-        } else if self.full {
-            self.grow(now);
         }
     }
 
@@ -138,7 +148,7 @@ impl Window {
     pub(super) fn restart(&mut self) {
         self.earlier = self.under_way.len();
         self.shortest = Shortest::default();
-        (self.late, self.in_gops) = (false, false);
+        (self.late_since, self.in_gops) = (None, false);
     }
 
     /// Once a round trip, so that one queue is not answered twice.

@@ -98,15 +98,20 @@ async fn talk(
     let mut alarm = Alarm::new(next_ping);
     let (mut pinged, mut unanswered) = (Instant::now(), 0);
     loop {
-        let turn = mouth.say(stop).await?;
+        let spoken = mouth.speak_once()?;
+        // While a frame is still being written, the client is heard already: its acknowledgements say how old ones fared.
+        let (turn, writing) = (spoken.unwrap_or(Turn::Done), spoken.is_none());
         let called = match turn {
             Turn::More => Either::Left(requeue()),
             Turn::At(_) | Turn::Done => Either::Right(bell.rung()),
         };
         tokio::select! {
             biased;
-            () = &mut stopped => return Ok(Ending::Close(CloseCode::GoingAway, "the relay ends")),
-            heard = reader.next() => match heard {
+            () = &mut stopped, if !writing => {
+                return Ok(Ending::Close(CloseCode::GoingAway, "the relay ends"));
+            }
+            flushed = mouth.flush(stop), if writing => flushed?,
+            heard = reader.next(), if mouth.has_room_for_answers() => match heard {
                 // One at a time: whoever has much to say must not keep the thread from others.
                 Heard::Text(text) => {
                     mouth.with(|partner, outlet| partner.answer(outlet, &text))?;
@@ -120,8 +125,8 @@ async fn talk(
                 Heard::Gone => return Ok(Ending::Gone(Why::Left)),
                 Heard::Broke(violation) => return Ok(Ending::Close(violation.0, violation.1)),
             },
-            () = called => {}
-            turn_has_come = alarm.ring(turn, next_ping) => {
+            () = called, if !writing => {}
+            turn_has_come = alarm.ring(turn, next_ping), if !writing => {
                 if turn_has_come {
                     continue;
                 }

@@ -113,3 +113,24 @@ fn after_a_hiccup_of_the_link_all_is_sent_at_once_and_of_the_tab_as_fast_as_it_s
         assert_eq!(watcher.stream.traffic.over(Transport::V1).read().dropped, [0; 5]);
     }
 }
+
+#[test]
+fn a_viewer_that_was_stuck_is_reported_so_for_a_while_and_counted() {
+    let mut watcher = Watcher::new();
+    let mut state = |now: u64, stuck: bool| {
+        watcher.look(now);
+        watcher.acknowledge(now, now);
+        if stuck {
+            watcher.subscription.get_stuck(at(now));
+        }
+        match watcher.subscription.state_news(at(now))? {
+            FromRelay::State { state, reason, .. } => Some((state, reason)),
+            _ => unreachable!("it reports states only"),
+        }
+    };
+    assert_eq!(state(0, false), Some((ViewerState::Live, String::new())));
+    assert_eq!(state(1000, true), Some((ViewerState::Slow, STUCK.to_owned())));
+    assert_eq!(state(2000, false), None);
+    assert_eq!(state(4000, false), Some((ViewerState::Live, String::new())));
+    assert_eq!(watcher.stream.traffic.over(Transport::V1).read().stuck, 1);
+}
