@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::{env, fs};
@@ -87,8 +87,13 @@ impl Site {
 
     /// Starts a relay at an address.
     pub fn relay_at(&self, address: &str, arguments: &[&str]) -> Relay {
+        self.relay_of(RELAY, address, arguments)
+    }
+
+    /// Starts a relay from this program: the name of one of ours, or the path of another build.
+    pub fn relay_of(&self, program: &str, address: &str, arguments: &[&str]) -> Relay {
         let arguments = [&["--listen", address, "--log", "json"], arguments].concat();
-        Relay::new(self.start(self.command(RELAY, &arguments)))
+        Relay::new(self.start(self.command(program, &arguments)))
     }
 
     /// Runs a program of ours to its end.
@@ -137,9 +142,11 @@ impl Drop for Site {
 /// Where a program of ours lies: in `FANLIGHT_BIN_DIR`, else where cargo builds it.
 pub fn binary(name: &str) -> PathBuf {
     let folder = env::var_os("FANLIGHT_BIN_DIR").map(PathBuf::from).unwrap_or_else(|| {
-        // target/debug/deps/suite-…
-        let suite = env::current_exe().expect("the suite is a file");
-        suite.ancestors().nth(2).map(Path::to_owned).expect("two folders above the suite")
+        let own = env::current_exe().expect("a running program is a file");
+        let folder = own.parent().expect("a file is in a folder");
+        // The suite is target/debug/deps/suite-…, and other programs are where ours are.
+        let above = folder.parent().filter(|_| folder.ends_with("deps"));
+        above.unwrap_or(folder).to_owned()
     });
     let path = folder.join(name);
     assert!(path.is_file(), "{} is missing: run `cargo build --workspace` first", path.display());
