@@ -5,6 +5,7 @@
 //! - [`relay`]: what can be asked of a relay;
 //! - [`viewer`], [`plain`], [`mjpeg`]: those who watch, one for each transport, and [`socket`] below two of them;
 //! - [`bystander`]: one who watches by itself, while a test looks at another;
+//! - [`joins`]: many viewers that join, and whether each keeps receiving bytes;
 //! - [`link`]: a link of a chosen rate between a relay and its viewers;
 //! - [`picture`]: pictures with a frame number and a time in them, drawn and read back;
 //! - [`h264`]: what a real decoder makes of what a viewer got;
@@ -22,6 +23,7 @@ pub mod clip;
 pub mod disguise;
 pub mod h264;
 pub mod http_camera;
+pub mod joins;
 pub mod link;
 pub mod mjpeg;
 pub mod patience;

@@ -8,6 +8,7 @@ mod clients;
 mod ending;
 mod fanout;
 mod h264;
+mod joins;
 mod limits;
 mod links;
 mod manners;

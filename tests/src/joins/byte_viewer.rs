@@ -1,0 +1,179 @@
+//! A connection of which only the bytes are counted.
+//!
+//! It has the socket options that curl and ffmpeg have: none beside `TCP_NODELAY`, unless a receive buffer is chosen.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use fanlight_client::bench::answer::AnswerReader;
+use fanlight_client::bench::decode::{Decoder, Step};
+use fanlight_client::bench::handshake::{Refusal, accept};
+use fanlight_client::bench::message::{Look, Message};
+use fanlight_client::bench::request;
+use fanlight_client::bench::settings::Protocol;
+use fanlight_client::bench::url::Target;
+use fanlight_client::bench::v1;
+use fanlight_protocol::viewer::Watch;
+
+use super::{Cell, Transport};
+use crate::patience::PATIENCE;
+use crate::socket;
+
+/// Bytes read by one system call: as much as common clients take.
+const ROOM: usize = 64 * 1024;
+
+/// A viewer that has joined.
+#[derive(Debug)]
+pub struct ByteViewer {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+    acknowledging: Option<Acknowledging>,
+}
+
+/// What a viewer needs to know which frames are whole.
+#[derive(Debug)]
+struct Acknowledging {
+    decoder: Decoder,
+    message: Message,
+    outgoing: Vec<u8>,
+}
+
+impl ByteViewer {
+    /// Connects, asks for a stream, and reads the head of the answer.
+    ///
+    /// # Errors
+    /// When the relay refuses, or does not answer for a long time.
+    pub fn join(address: SocketAddr, stream: &str, cell: &Cell) -> Result<Self, String> {
+        let connection = socket::connect(address, cell.receive_buffer);
+        let mut connection = connection.map_err(|error| format!("cannot connect: {error}"))?;
+        let (protocol, request) = request_for(address, stream, cell.transport)?;
+        connection.write_all(&request).map_err(|error| format!("cannot ask: {error}"))?;
+        let (decoder, rest) = read_answer(&mut connection, protocol)?;
+        if protocol == Protocol::FanlightV1 {
+            let watch = watch(stream, cell.transport == Transport::V1Acknowledged)?;
+            connection.write_all(&watch).map_err(|error| format!("cannot watch: {error}"))?;
+        }
+        let acknowledging = (cell.transport == Transport::V1Acknowledged).then(|| Acknowledging {
+            decoder,
+            message: Message::default(),
+            outgoing: Vec::new(),
+        });
+        let mut viewer = Self { stream: connection, buffer: vec![0; ROOM], acknowledging };
+        viewer.heed(&rest)?;
+        Ok(viewer)
+    }
+
+    /// Reads at most `most` bytes, as soon as there are some; `None` where none arrive until `until`.
+    ///
+    /// # Errors
+    /// When the relay ends the connection.
+    pub fn read(&mut self, most: usize, until: Instant) -> Result<Option<usize>, String> {
+        // The system takes no time-out of zero.
+        let wait = until.saturating_duration_since(Instant::now()).max(Duration::from_micros(1));
+        self.stream.set_read_timeout(Some(wait)).map_err(|error| error.to_string())?;
+        let room = most.min(ROOM);
+        match self.stream.read(&mut self.buffer[..room]) {
+            Ok(0) => Err("the relay ended the connection".into()),
+            Ok(count) => {
+                let bytes = std::mem::take(&mut self.buffer);
+                let heeded = self.heed(&bytes[..count]);
+                self.buffer = bytes;
+                heeded.map(|()| Some(count))
+            }
+            Err(error) if is_time_out(&error) => Ok(None),
+            Err(error) => Err(format!("the connection broke: {error}")),
+        }
+    }
+
+    /// Acknowledges the frames that end within these bytes.
+    fn heed(&mut self, mut bytes: &[u8]) -> Result<(), String> {
+        let Some(Acknowledging { decoder, message, outgoing }) = &mut self.acknowledging else {
+            return Ok(());
+        };
+        while let Some(step) = decoder.step(&mut bytes).map_err(|error| error.to_string())? {
+            match step {
+                Step::Begin(begin) => message.begin(begin),
+                Step::Bytes(bytes) => message.take(&Look::FANLIGHT, bytes),
+                Step::End { .. } if message.known().text => {}
+                Step::End { .. } => {
+                    let header = message.looked_at(&Look::FANLIGHT).and_then(v1::frame);
+                    let header = header.ok_or("a message is not a frame of fanlight.v1")?;
+                    v1::ack(header.sequence, outgoing);
+                    let sent = self.stream.write_all(outgoing);
+                    sent.map_err(|error| format!("cannot acknowledge: {error}"))?;
+                }
+                // No viewer here stays long enough to be asked whether it is alive.
+                Step::Ping(_) => {}
+                Step::Close(close) => return Err(close.reason()),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn request_for(
+    address: SocketAddr,
+    stream: &str,
+    transport: Transport,
+) -> Result<(Protocol, Vec<u8>), String> {
+    let target = |scheme, path: String| {
+        let target = Target::parse(&format!("{scheme}://{address}{path}"));
+        target.map_err(|error| error.to_string())
+    };
+    Ok(match transport {
+        Transport::WebSocket => {
+            let target = target("ws", format!("/streams/{stream}/ws"))?;
+            (Protocol::WebSocket, request::upgrade(&target, None, &[]))
+        }
+        Transport::Mjpeg => {
+            let target = target("http", format!("/streams/{stream}/mjpeg"))?;
+            (Protocol::Mjpeg, request::get(&target, false, &[]))
+        }
+        Transport::V1 | Transport::V1Acknowledged => {
+            let target = target("ws", "/ws".into())?;
+            let subprotocol = Some(v1::SUBPROTOCOL);
+            (Protocol::FanlightV1, request::upgrade(&target, subprotocol, &[]))
+        }
+    })
+}
+
+fn watch(stream: &str, ack: bool) -> Result<Vec<u8>, String> {
+    let watch = Watch {
+        id: v1::ID,
+        stream: stream.parse().map_err(|error| format!("{stream:?}: {error}"))?,
+        rendition: None,
+        codec: None,
+        fps: None,
+        ack: ack.then_some(true),
+        buffer: None,
+        max_width: None,
+        max_height: None,
+    };
+    Ok(request::text(&v1::watch(watch)))
+}
+
+/// Reads the head of the answer; returns also what came behind it.
+fn read_answer(stream: &mut TcpStream, protocol: Protocol) -> Result<(Decoder, Vec<u8>), String> {
+    let mut reader = AnswerReader::default();
+    let mut bytes = [0; 512];
+    let begun = Instant::now();
+    while begun.elapsed() < PATIENCE {
+        let count = stream.read(&mut bytes).map_err(|error| format!("no answer: {error}"))?;
+        if count == 0 {
+            return Err("the relay ended the connection without an answer".into());
+        }
+        let answer = reader.feed(&bytes[..count]).map_err(|error| error.to_string())?;
+        let Some(answer) = answer else { continue };
+        return match accept(&answer, protocol) {
+            Ok(decoder) => Ok((decoder, reader.body().to_vec())),
+            Err(Refusal::Status) => Err(reader.refusal(&answer)),
+            Err(Refusal::Strange(why)) => Err(why),
+        };
+    }
+    Err(format!("no whole answer within {PATIENCE:?}"))
+}
+
+fn is_time_out(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}

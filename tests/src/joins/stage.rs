@@ -1,0 +1,235 @@
+//! Relay, camera and witness, and many joins of one cell.
+
+use std::net::SocketAddr;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::byte_viewer::ByteViewer;
+use super::gaps::{Gap, Gaps};
+use super::outcome::{Join, Outcome};
+use super::witness::Witness;
+use super::{Cell, Reading, TRICKLE_EVERY, Transport};
+use crate::relay::Relay;
+use crate::site::Site;
+
+/// The stream that is joined, and the one that the witness watches.
+const STREAM: &str = "cam";
+const WITNESS: &str = "witness";
+const FPS: u32 = 30;
+/// Bytes of a frame of the witness's stream: too few to ever wait for a link or a buffer.
+const WITNESS_BYTES: usize = 1_000;
+/// Joins of one viewer begin at any moment between two frames.
+const MOST_DELAY: Duration = Duration::from_millis(40);
+/// A stopped viewer reads for this long first.
+const BEFORE_STOP: Duration = Duration::from_secs(1);
+
+/// How much is tried.
+#[derive(Debug, Clone, Copy)]
+pub struct Effort {
+    /// Joins of a cell.
+    pub joins: usize,
+    /// Viewers that join at the same time, each again and again.
+    pub at_once: usize,
+    /// How long each is observed.
+    pub watch: Duration,
+    /// Decides when viewers join.
+    pub seed: u64,
+}
+
+/// A relay with a camera whose frames have one size, and a witness.
+#[derive(Debug)]
+pub struct Stage {
+    relay: Relay,
+    witness: Witness,
+    bytes: usize,
+}
+
+/// What one viewer of several does.
+struct Worker<'a> {
+    stage: &'a Stage,
+    cell: &'a Cell,
+    effort: &'a Effort,
+    /// Joins that are still to be begun, and how many may be repeated.
+    left: &'a AtomicUsize,
+    repeats_left: &'a AtomicUsize,
+    done: &'a Mutex<Done>,
+}
+
+#[derive(Debug, Default)]
+struct Done {
+    joins: Vec<Join>,
+    disturbed: usize,
+    unproven: usize,
+}
+
+impl Stage {
+    /// Starts a camera with frames of `bytes` bytes at 30 frames a second, and a relay: the program named `relay`.
+    ///
+    /// # Panics
+    /// When one of them does not start.
+    pub fn set_up(site: &Site, relay: &str, bytes: usize) -> Self {
+        camera(site, STREAM, bytes);
+        camera(site, WITNESS, WITNESS_BYTES);
+        let relay = site.relay_of(relay, "127.0.0.1:0", &[]);
+        [STREAM, WITNESS].iter().for_each(|stream| relay.wait_for(stream));
+        let cell = Cell {
+            transport: Transport::WebSocket,
+            reading: Reading::Immediate,
+            receive_buffer: None,
+        };
+        let witness = ByteViewer::join(relay.address(), WITNESS, &cell).expect("a witness");
+        Self { relay, witness: Witness::start(witness), bytes }
+    }
+
+    /// Where the relay listens.
+    pub fn address(&self) -> SocketAddr {
+        self.relay.address()
+    }
+
+    /// A third of what the camera sends, as bytes a second.
+    pub fn third(&self) -> u64 {
+        self.bytes as u64 * u64::from(FPS) / 3
+    }
+
+    /// Joins again and again. Joins during which the machine paused are repeated, up to once for each.
+    pub fn run(&self, cell: &Cell, effort: &Effort) -> Outcome {
+        let (left, repeats_left) = (AtomicUsize::new(effort.joins), AtomicUsize::new(effort.joins));
+        let done = Mutex::default();
+        thread::scope(|scope| {
+            for number in 0..effort.at_once.min(effort.joins) {
+                let (left, repeats_left, done) = (&left, &repeats_left, &done);
+                scope.spawn(move || {
+                    let worker = Worker { stage: self, cell, effort, left, repeats_left, done };
+                    worker.join_all(number);
+                });
+            }
+        });
+        let Done { joins, disturbed, unproven } = done.into_inner().expect("no panic while held");
+        Outcome::new(cell.reading.own_pause(), joins, disturbed, unproven)
+    }
+}
+
+impl Worker<'_> {
+    fn join_all(&self, number: usize) {
+        let mut random = fastrand::Rng::with_seed(self.effort.seed ^ ((number as u64) << 32));
+        while take_one(self.left) {
+            let delay = MOST_DELAY.mul_f64(random.f64());
+            thread::sleep(delay);
+            let address = self.stage.address();
+            let (gap, ended) = join(address, STREAM, self.cell, self.effort.watch, &mut random);
+            let join = Join { longest: gap.to.duration_since(gap.from), ended };
+            let mut done = self.done.lock().expect("no panic while held");
+            let breaks = join.ended.is_some()
+                || join.longest > self.cell.reading.own_pause() + super::outcome::TOLERATED;
+            if breaks && join.ended.is_none() && self.stage.witness.paused_during(gap) {
+                done.disturbed += 1;
+                if take_one(self.repeats_left) {
+                    self.left.fetch_add(1, Ordering::Relaxed);
+                } else {
+                    done.unproven += 1;
+                }
+                continue;
+            }
+            done.joins.push(join);
+        }
+    }
+}
+
+/// Joins once; returns the longest time without bytes, and why the relay ended the connection where it did.
+pub fn join(
+    address: SocketAddr,
+    stream: &str,
+    cell: &Cell,
+    watch: Duration,
+    random: &mut fastrand::Rng,
+) -> (Gap, Option<String>) {
+    let mut gaps = Gaps::begin(Instant::now());
+    let ended = observe(address, stream, cell, watch, random, &mut gaps).err();
+    (gaps.end(Instant::now()), ended)
+}
+
+fn observe(
+    address: SocketAddr,
+    stream: &str,
+    cell: &Cell,
+    watch: Duration,
+    random: &mut fastrand::Rng,
+    gaps: &mut Gaps,
+) -> Result<(), String> {
+    let mut viewer = ByteViewer::join(address, stream, cell)?;
+    match cell.reading {
+        Reading::Immediate => read_on(&mut viewer, watch, gaps),
+        Reading::Portions(most, work) => {
+            let end = Instant::now() + watch;
+            while Instant::now() < end {
+                if viewer.read(most, end)?.is_some() {
+                    gaps.received(Instant::now());
+                    thread::sleep(work.mul_f64(2.0 * random.f64()));
+                }
+            }
+            Ok(())
+        }
+        Reading::Late(pause) => {
+            thread::sleep(pause);
+            read_on(&mut viewer, watch, gaps)
+        }
+        Reading::Trickle(rate) => trickle(&mut viewer, rate, watch, gaps),
+        Reading::Stop(pause) => {
+            read_on(&mut viewer, BEFORE_STOP, gaps)?;
+            gaps.suspend(Instant::now());
+            thread::sleep(pause);
+            gaps.resume(Instant::now());
+            read_on(&mut viewer, watch, gaps)
+        }
+    }
+}
+
+fn read_on(viewer: &mut ByteViewer, watch: Duration, gaps: &mut Gaps) -> Result<(), String> {
+    let end = Instant::now() + watch;
+    while Instant::now() < end {
+        if viewer.read(usize::MAX, end)?.is_some() {
+            gaps.received(Instant::now());
+        }
+    }
+    Ok(())
+}
+
+/// Reads a portion, and then nothing until the next portion is due.
+fn trickle(
+    viewer: &mut ByteViewer,
+    rate: u64,
+    watch: Duration,
+    gaps: &mut Gaps,
+) -> Result<(), String> {
+    let portion = (rate as f64 * TRICKLE_EVERY.as_secs_f64()) as usize;
+    let end = Instant::now() + watch;
+    let mut next = Instant::now();
+    while next < end {
+        next += TRICKLE_EVERY;
+        let mut room = portion;
+        while room > 0
+            && let Some(count) = viewer.read(room, next)?
+        {
+            gaps.received(Instant::now());
+            room -= count;
+        }
+        // A viewer that was late does not make up for it: the rate is the most it reads.
+        next = next.max(Instant::now());
+        thread::sleep(next.saturating_duration_since(Instant::now()));
+    }
+    Ok(())
+}
+
+fn camera(site: &Site, stream: &str, bytes: usize) {
+    let (bytes, fps) = (bytes.to_string(), FPS.to_string());
+    let made = ["camera", "--stream", stream, "--bytes", &bytes, "--fps", &fps];
+    site.start(site.command("yardstick", &made)).says("listening on");
+}
+
+/// Takes one where there is one left.
+fn take_one(left: &AtomicUsize) -> bool {
+    let taken = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+    taken.is_ok()
+}

@@ -1,0 +1,101 @@
+//! A small stream of the same relay that shows when the machine itself paused.
+//!
+//! A viewer of the witness that is without bytes proves nothing about the joins at that time: camera, relay and viewer
+//! share the machine with whatever else runs there.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use super::byte_viewer::ByteViewer;
+use super::gaps::Gap;
+
+/// A pause of the machine. Half of what is tolerated, so that no pause alone makes a join break the rule.
+const PAUSE: Duration = Duration::from_millis(250);
+/// How long the witness waits before it looks whether it should end.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Most pauses that are kept; a machine with more is too busy for any trial.
+const MOST: usize = 10_000;
+
+/// A viewer that notes when the machine paused. It ends when dropped.
+#[derive(Debug)]
+pub struct Witness {
+    seen: Arc<Mutex<Seen>>,
+    over: Arc<AtomicBool>,
+    reading: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Seen {
+    last: Instant,
+    pauses: Vec<Gap>,
+    ended: Option<String>,
+}
+
+impl Witness {
+    /// Watches with this viewer until dropped.
+    pub fn start(viewer: ByteViewer) -> Self {
+        let seen = Seen { last: Instant::now(), pauses: Vec::new(), ended: None };
+        let (seen, over) = (Arc::new(Mutex::new(seen)), Arc::new(AtomicBool::new(false)));
+        let reading = thread::spawn({
+            let (seen, over) = (seen.clone(), over.clone());
+            move || watch(viewer, &seen, &over)
+        });
+        Self { seen, over, reading: Some(reading) }
+    }
+
+    /// Whether the machine paused during this gap.
+    ///
+    /// # Panics
+    /// When the relay ended the witness's own connection.
+    pub fn paused_during(&self, gap: Gap) -> bool {
+        let seen = lock(&self.seen);
+        assert_eq!(seen.ended, None, "the witness was ended");
+        let open = Gap { from: seen.last, to: Instant::now() };
+        let pauses = seen.pauses.iter().chain(is_pause(open).then_some(&open));
+        let overlaps = |pause: &Gap| pause.from < gap.to && gap.from < pause.to;
+        pauses.into_iter().any(overlaps)
+    }
+}
+
+impl Drop for Witness {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
+        if let Some(reading) = self.reading.take() {
+            // Its panic would be a second one.
+            let _ = reading.join();
+        }
+    }
+}
+
+fn watch(mut viewer: ByteViewer, seen: &Mutex<Seen>, over: &AtomicBool) {
+    while !over.load(Ordering::Relaxed) {
+        match viewer.read(usize::MAX, Instant::now() + LOOK_EVERY) {
+            Ok(None) => {}
+            Ok(Some(_)) => lock(seen).received(Instant::now()),
+            Err(why) => {
+                lock(seen).ended = Some(why);
+                return;
+            }
+        }
+    }
+}
+
+impl Seen {
+    fn received(&mut self, now: Instant) {
+        let gap = Gap { from: self.last, to: now };
+        if is_pause(gap) && self.pauses.len() < MOST {
+            self.pauses.push(gap);
+        }
+        self.last = now;
+    }
+}
+
+fn is_pause(gap: Gap) -> bool {
+    gap.to.duration_since(gap.from) > PAUSE
+}
+
+fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
+    seen.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,38 @@
+//! `trial`: the relay under trial, with real processes and real sockets.
+//!
+//! - [`options`]: the command line;
+//! - [`joins`]: whether viewers that join keep receiving bytes;
+//! - [`table`]: the results, as Markdown.
+//!
+//! What does not belong here: processes, viewers and links, which are the harness of the end-to-end suite
+//! (`fanlight-tests`); and load, which is `fanlight bench`. `scripts/trial` builds all of it and then runs this program.
+
+mod joins;
+mod options;
+mod table;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use options::{Options, Trial};
+
+fn main() -> ExitCode {
+    match run(Options::parse().trial) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            // A closed stderr hides the reason, but not the exit code.
+            let _ = writeln!(io::stderr(), "error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs a trial; returns whether its rule held.
+fn run(trial: Trial) -> anyhow::Result<bool> {
+    match trial {
+        Trial::Joins(options) => joins::run(&options),
+    }
+}

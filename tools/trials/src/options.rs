@@ -1,0 +1,88 @@
+//! The command line.
+
+/// Tries the relay with real processes and real sockets, and prints a table
+///
+/// Exit codes: 0 the trial's rule held, 1 it was broken or the trial failed, 2 wrong options.
+#[derive(Debug, clap::Parser)]
+#[command(name = "trial", version)]
+pub(crate) struct Options {
+    /// The trial
+    #[command(subcommand)]
+    pub(crate) trial: Trial,
+}
+
+/// A trial.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Trial {
+    /// Viewers that join or stop for a while: none may be without bytes for longer than its own pause and 0.5 s
+    Joins(JoinsOptions),
+}
+
+/// Options of `trial joins`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct JoinsOptions {
+    /// 300 joins a cell, observed for 3 s each, one cell after another: about an hour. Without it: 20 joins for 1.5 s,
+    /// all transports of a size at once
+    #[arg(long)]
+    pub(crate) full: bool,
+
+    /// Joins a cell, 1 to 10000 [default: 20, with --full 300]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) joins: Option<u32>,
+
+    /// Viewers of a cell that join at the same time, 1 to 100 [default: 20; 4 with the reader working]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(crate) at_once: Option<u32>,
+
+    /// Only frames of this size, in bytes; repeatable, 100 to 16777216 [default: 90000, 250000 and 600000]
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(100..=16_777_216))]
+    pub(crate) bytes: Vec<u32>,
+
+    /// Only these readers; repeatable [default: all]
+    #[arg(long, value_enum)]
+    pub(crate) reader: Vec<Reader>,
+
+    /// The relay's program [default: the one that was built with this program]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) relay: Option<std::path::PathBuf>,
+
+    /// Decides when viewers join
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+}
+
+/// How viewers read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Reader {
+    /// Each byte as soon as it arrives
+    Immediate,
+    /// 16 KiB, then 0.2 ms of work on them; and 64 KiB, then 1 ms of work
+    Working,
+    /// As soon as it arrives, but for the first 100 ms
+    Late,
+    /// A third of the stream's bytes, in 20 portions a second
+    Trickle,
+    /// As soon as it arrives, with a receive buffer of 64 KiB (SO_RCVBUF)
+    SmallBuffer,
+    /// Stops after the first second for 1, 5 and 9 s
+    Stop,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::{CommandFactory, Parser};
+
+    #[test]
+    fn the_options_do_not_contradict_each_other() {
+        Options::command().debug_assert();
+    }
+
+    #[test]
+    fn impossible_values_are_refused() {
+        for wrong in ["--joins=0", "--joins=10001", "--bytes=99", "--bytes=16777217", "--reader=x"]
+        {
+            assert!(Options::try_parse_from(["trial", "joins", wrong]).is_err(), "{wrong}");
+        }
+    }
+}
