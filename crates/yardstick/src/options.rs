@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use fanlight_bus::Endpoint;
-use fanlight_protocol::{Codec, MAX_PAYLOAD, StreamName};
+use fanlight_protocol::{Codec, MAX_PAYLOAD, StreamName, TrackName};
 
+use crate::camera::MadeTrack;
 use crate::payload::{MIN_BYTES, Made};
 use crate::{camera, writev};
 
@@ -73,6 +74,12 @@ pub struct CameraOptions {
     #[arg(long)]
     h264: bool,
 
+    /// Publish this track instead, such as half.jpeg=9000, or full.h264=10000/40000: the length of a frame, and of a
+    /// keyframe; repeatable, at most 16. A keyframe that a relay asks for comes a second after the last one at the
+    /// earliest
+    #[arg(long, value_name = "TRACK=BYTES[/BYTES]", value_parser = track, conflicts_with_all = ["bytes", "h264"])]
+    track: Vec<MadeTrack>,
+
     /// Where to publish, ipc:///PATH or tcp://HOST:PORT; repeatable. Without it in $XDG_RUNTIME_DIR/fanlight, where
     /// relays look
     #[arg(long, value_name = "ENDPOINT")]
@@ -82,7 +89,12 @@ pub struct CameraOptions {
 impl From<CameraOptions> for camera::Settings {
     fn from(options: CameraOptions) -> Self {
         let codec = if options.h264 { Codec::H264 } else { Codec::Jpeg };
-        Self { stream: options.stream, made: options.made.into(), codec, publish: options.publish }
+        let Made { bytes, fps } = options.made.into();
+        let tracks = match options.track {
+            none if none.is_empty() => vec![MadeTrack::full(codec, bytes)],
+            tracks => tracks,
+        };
+        Self { stream: options.stream, fps, tracks, publish: options.publish }
     }
 }
 
@@ -164,6 +176,13 @@ pub struct ChartOptions {
     pub output: PathBuf,
 }
 
+fn track(text: &str) -> Result<MadeTrack, String> {
+    let (name, lengths) = text.split_once('=').ok_or("a track is RENDITION.CODEC=BYTES")?;
+    let name = name.parse::<TrackName>().map_err(|error| format!("{name:?}: {error}"))?;
+    let (other, keyframe) = lengths.split_once('/').unwrap_or((lengths, lengths));
+    Ok(MadeTrack { name, bytes: bytes(other)?, keyframe_bytes: bytes(keyframe)? })
+}
+
 fn bytes(text: &str) -> Result<usize, String> {
     within(text, MIN_BYTES, MAX_PAYLOAD)
 }
@@ -207,6 +226,27 @@ mod tests {
         ] {
             assert!(Options::try_parse_from([&["yardstick"][..], &wrong].concat()).is_err());
         }
+    }
+
+    #[test]
+    fn a_camera_has_one_track_or_those_that_are_named() {
+        let settings = |arguments: &[&str]| {
+            let all = [&["yardstick", "camera", "--stream=cam"][..], arguments].concat();
+            match Options::try_parse_from(all).map(|options| options.task) {
+                Ok(Task::Camera(options)) => Ok(camera::Settings::from(options).tracks),
+                Ok(other) => panic!("{other:?}"),
+                Err(error) => Err(error.to_string()),
+            }
+        };
+        let one = vec![MadeTrack::full(Codec::H264, 500)];
+        assert_eq!(settings(&["--h264", "--bytes=500"]), Ok(one));
+        let two = settings(&["--track=half.jpeg=900", "--track=full.h264=100/400"]).unwrap();
+        let lengths: Vec<_> = two.iter().map(|one| (one.bytes, one.keyframe_bytes)).collect();
+        assert_eq!(lengths, [(900, 900), (100, 400)]);
+        for wrong in ["--track=half", "--track=half.png=900", "--track=full.jpeg=1"] {
+            assert!(settings(&[wrong]).is_err(), "{wrong}");
+        }
+        assert!(settings(&["--track=half.jpeg=900", "--h264"]).is_err());
     }
 
     #[test]

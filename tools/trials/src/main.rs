@@ -2,12 +2,14 @@
 //!
 //! - [`options`]: the command line;
 //! - [`joins`]: whether viewers that join keep receiving bytes;
+//! - [`lossy`]: frame rate and age over bad links;
 //! - [`table`]: the results, as Markdown.
 //!
 //! What does not belong here: processes, viewers and links, which are the harness of the end-to-end suite
 //! (`fanlight-tests`); and load, which is `fanlight bench`. `scripts/trial` builds all of it and then runs this program.
 
 mod joins;
+mod lossy;
 mod options;
 mod table;
 
@@ -34,5 +36,6 @@ fn main() -> ExitCode {
 fn run(trial: Trial) -> anyhow::Result<bool> {
     match trial {
         Trial::Joins(options) => joins::run(&options),
+        Trial::Lossy(options) => lossy::run(&options),
     }
 }

@@ -16,6 +16,8 @@ pub(crate) struct Options {
 pub(crate) enum Trial {
     /// Viewers that join or stop for a while: none may be without bytes for longer than its own pause and 0.5 s
     Joins(JoinsOptions),
+    /// Frame rate and age over links with loss or a low rate, under bbr and cubic. Needs root, for network namespaces
+    Lossy(LossyOptions),
 }
 
 /// Options of `trial joins`.
@@ -47,6 +49,35 @@ pub(crate) struct JoinsOptions {
     pub(crate) relay: Option<std::path::PathBuf>,
 
     /// Decides when viewers join
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+}
+
+/// Options of `trial lossy`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct LossyOptions {
+    /// 5 rounds of 20 s a run, one run after another: about an hour. Without it: one round of 6 s, all runs side by side
+    #[arg(long)]
+    pub(crate) full: bool,
+
+    /// Rounds, each of which measures every row once; medians are shown; 1 to 100 [default: 1, with --full 5]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(crate) rounds: Option<u32>,
+
+    /// Measured seconds of a run, 2 to 20 [default: 6, with --full 20]
+    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u32).range(2..=20))]
+    pub(crate) seconds: Option<u32>,
+
+    /// Only rows whose name contains this text; repeatable
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) row: Vec<String>,
+
+    /// A relay's program. Several are measured in turn within each round [default: the one that was built with this
+    /// program]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) relay: Vec<std::path::PathBuf>,
+
+    /// Decides which packets are lost
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,
 }
