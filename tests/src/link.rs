@@ -19,9 +19,7 @@ use crate::note;
 use crate::relay::Relay;
 use crate::site::{RELAY, Site};
 
-/// The relay's address, and that of all viewers at a distance. Each link has namespaces of its own, so all links use the
-/// same addresses.
-const NEAR: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
+/// The address of all viewers at a distance. Each link has namespaces of its own, so all links use the same addresses.
 const FAR: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 2);
 
 /// A link between a relay and viewers at a distance.
@@ -42,6 +40,9 @@ enum Wire {
 }
 
 impl Link {
+    /// The relay's address.
+    pub const NEAR: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
+
     /// Makes a link of `rate` kbit/s whose queue takes `queue` to drain. `None` where this machine does not allow it; the
     /// reason is noted.
     ///
@@ -50,10 +51,10 @@ impl Link {
     pub fn lay(rate: u32, queue: Duration) -> Option<Self> {
         let (near, far) = namespaces()?;
         run(&near, "ip", &format!("link add near type veth peer name far netns {}", far.path()));
-        run(&near, "ip", &format!("address add {NEAR}/30 dev near"));
+        run(&near, "ip", &format!("address add {}/30 dev near", Self::NEAR));
         run(&far, "ip", &format!("address add {FAR}/30 dev far"));
         // Viewers beside the relay use lo, which also works when the cable is removed: they notice that the relay ends.
-        run(&near, "ip", &format!("address add {NEAR}/32 dev lo"));
+        run(&near, "ip", &format!("address add {}/32 dev lo", Self::NEAR));
         run(&near, "ip", "link set lo up");
         run(&near, "ip", "link set near up");
         run(&far, "ip", "link set far up");
@@ -70,7 +71,7 @@ impl Link {
         let (near, far) = namespaces()?;
         run(&near, "ip", "link set lo up");
         let ends = [
-            End { namespace: &near, address: NEAR, device: "near" },
+            End { namespace: &near, address: Self::NEAR, device: "near" },
             End { namespace: &far, address: FAR, device: "far" },
         ];
         let forwarder = Forwarder::start(&ends[0], &ends[1], how)
@@ -99,7 +100,7 @@ impl Link {
     /// Starts a relay as [`relay`](Self::relay) does, from this program: a name of ours, or the path of another build.
     pub fn relay_of(&self, site: &Site, program: &str, congestion: &str) -> Option<Relay> {
         let arguments = ["--insecure", "--congestion", congestion];
-        let address = format!("{NEAR}:0");
+        let address = format!("{}:0", Self::NEAR);
         let relay = self.beside(|| site.relay_of(program, &address, &arguments));
         let obtained = self.beside(|| relay.congestion());
         if obtained != congestion {

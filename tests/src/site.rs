@@ -17,6 +17,8 @@ use crate::relay::Relay;
 pub const CAPTURE: &str = "fanlight-capture";
 /// The relay program.
 pub const RELAY: &str = "fanlight-relay";
+/// The program with synthetic cameras.
+const YARDSTICK: &str = "yardstick";
 
 /// A folder of its own for a test's captures and relays, so that they find each other and nobody else. Whatever was
 /// started here ends with it.
@@ -64,6 +66,14 @@ impl Site {
     /// Starts a capture with one small test picture at 30 frames a second.
     pub fn camera(&self, stream: &str) -> Arc<Program> {
         self.capture(&["--stream", &format!("{stream}=test:320x180@30")])
+    }
+
+    /// Starts a capture with frames that are no pictures, as `yardstick camera` makes them with these options.
+    pub fn synthetic_camera(&self, stream: &str, options: &[&str]) -> Arc<Program> {
+        let arguments = [&["camera", "--stream", stream], options].concat();
+        let camera = self.start(self.command(YARDSTICK, &arguments));
+        camera.says("listening on");
+        camera
     }
 
     /// Starts a capture.

@@ -11,6 +11,7 @@ mod h264;
 mod joins;
 mod limits;
 mod links;
+mod lossy;
 mod manners;
 mod options;
 mod recovery;

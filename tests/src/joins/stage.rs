@@ -224,8 +224,7 @@ fn trickle(
 
 fn camera(site: &Site, stream: &str, bytes: usize) {
     let (bytes, fps) = (bytes.to_string(), FPS.to_string());
-    let made = ["camera", "--stream", stream, "--bytes", &bytes, "--fps", &fps];
-    site.start(site.command("yardstick", &made)).says("listening on");
+    site.synthetic_camera(stream, &["--bytes", &bytes, "--fps", &fps]);
 }
 
 /// Takes one where there is one left.

@@ -79,12 +79,10 @@ impl Row {
     ) -> anyhow::Result<Option<Figures>> {
         let Some(link) = self.link.lay(seed) else { return Ok(None) };
         let site = Site::new();
-        let mut camera = vec!["camera", "--stream", STREAM];
         match self.link {
-            Kind::Lossy => camera.extend(TRACKS),
-            Kind::Shaped(_) => camera.extend(["--bytes", "60000"]),
-        }
-        site.start(site.command("yardstick", &camera)).says("listening on");
+            Kind::Lossy => site.synthetic_camera(STREAM, &TRACKS),
+            Kind::Shaped(_) => site.synthetic_camera(STREAM, &["--bytes", "60000"]),
+        };
         let Some(relay) = link.relay_of(&site, relay, congestion) else { return Ok(None) };
         link.beside(|| relay.wait_for(STREAM));
         self.bench(&site, &link, &relay, seconds).with_context(|| self.name).map(Some)
