@@ -16,7 +16,7 @@ use fanlight_client::bench::url::Target;
 use fanlight_client::bench::v1;
 use fanlight_protocol::viewer::Watch;
 
-use super::{Cell, Transport};
+use super::{Cell, Reading, Transport};
 use crate::patience::PATIENCE;
 use crate::socket;
 
@@ -45,11 +45,8 @@ impl ByteViewer {
     /// # Errors
     /// When the relay refuses, or does not answer for a long time.
     pub fn join(address: SocketAddr, stream: &str, cell: &Cell) -> Result<Self, String> {
-        let connection = socket::connect(address, cell.receive_buffer);
-        let mut connection = connection.map_err(|error| format!("cannot connect: {error}"))?;
         let (protocol, request) = request_for(address, stream, cell.transport)?;
-        connection.write_all(&request).map_err(|error| format!("cannot ask: {error}"))?;
-        let (decoder, rest) = read_answer(&mut connection, protocol)?;
+        let (mut connection, decoder, rest) = ask(address, protocol, &request, cell)?;
         if protocol == Protocol::FanlightV1 {
             let watch = watch(stream, cell.transport == Transport::V1Acknowledged)?;
             connection.write_all(&watch).map_err(|error| format!("cannot watch: {error}"))?;
@@ -62,6 +59,26 @@ impl ByteViewer {
         let mut viewer = Self { stream: connection, buffer: vec![0; ROOM], acknowledging };
         viewer.heed(&rest)?;
         Ok(viewer)
+    }
+
+    /// Joins a rendition of a stream over the plain WebSocket.
+    ///
+    /// # Errors
+    /// As [`join`](Self::join).
+    pub fn join_rendition(
+        address: SocketAddr,
+        stream: &str,
+        rendition: &str,
+    ) -> Result<Self, String> {
+        let cell = Cell {
+            transport: Transport::WebSocket,
+            reading: Reading::Immediate,
+            receive_buffer: None,
+        };
+        let path = format!("/streams/{stream}/ws?rendition={rendition}");
+        let request = request::upgrade(&target(address, "ws", &path)?, None, &[]);
+        let (connection, ..) = ask(address, Protocol::WebSocket, &request, &cell)?;
+        Ok(Self { stream: connection, buffer: vec![0; ROOM], acknowledging: None })
     }
 
     /// Reads at most `most` bytes, as soon as there are some; `None` where none arrive until `until`.
@@ -112,26 +129,40 @@ impl ByteViewer {
     }
 }
 
+/// Connects and asks; returns also what came behind the head of the answer.
+fn ask(
+    address: SocketAddr,
+    protocol: Protocol,
+    request: &[u8],
+    cell: &Cell,
+) -> Result<(TcpStream, Decoder, Vec<u8>), String> {
+    let connection = socket::connect(address, cell.receive_buffer);
+    let mut connection = connection.map_err(|error| format!("cannot connect: {error}"))?;
+    connection.write_all(request).map_err(|error| format!("cannot ask: {error}"))?;
+    let (decoder, rest) = read_answer(&mut connection, protocol)?;
+    Ok((connection, decoder, rest))
+}
+
+fn target(address: SocketAddr, scheme: &str, path: &str) -> Result<Target, String> {
+    Target::parse(&format!("{scheme}://{address}{path}")).map_err(|error| error.to_string())
+}
+
 fn request_for(
     address: SocketAddr,
     stream: &str,
     transport: Transport,
 ) -> Result<(Protocol, Vec<u8>), String> {
-    let target = |scheme, path: String| {
-        let target = Target::parse(&format!("{scheme}://{address}{path}"));
-        target.map_err(|error| error.to_string())
-    };
     Ok(match transport {
         Transport::WebSocket => {
-            let target = target("ws", format!("/streams/{stream}/ws"))?;
+            let target = target(address, "ws", &format!("/streams/{stream}/ws"))?;
             (Protocol::WebSocket, request::upgrade(&target, None, &[]))
         }
         Transport::Mjpeg => {
-            let target = target("http", format!("/streams/{stream}/mjpeg"))?;
+            let target = target(address, "http", &format!("/streams/{stream}/mjpeg"))?;
             (Protocol::Mjpeg, request::get(&target, false, &[]))
         }
         Transport::V1 | Transport::V1Acknowledged => {
-            let target = target("ws", "/ws".into())?;
+            let target = target(address, "ws", "/ws")?;
             let subprotocol = Some(v1::SUBPROTOCOL);
             (Protocol::FanlightV1, request::upgrade(&target, subprotocol, &[]))
         }

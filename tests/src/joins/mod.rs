@@ -3,7 +3,7 @@
 //! - [`Cell`]: what is tried: a transport, a way to read, a receive buffer;
 //! - [`ByteViewer`](byte_viewer::ByteViewer): a connection of which only the bytes are counted;
 //! - [`gaps`]: the times without bytes. No IO and no clock;
-//! - [`witness`]: a small stream that shows when the machine itself paused;
+//! - [`witness`]: a small rendition that shows when the machine itself paused;
 //! - [`Stage`](stage::Stage): relay, camera and witness, and many joins of one cell;
 //! - [`Outcome`](outcome::Outcome): the figures of a cell.
 //!

@@ -10,15 +10,15 @@ use super::byte_viewer::ByteViewer;
 use super::gaps::{Gap, Gaps};
 use super::outcome::{Join, Outcome};
 use super::witness::Witness;
-use super::{Cell, Reading, TRICKLE_EVERY, Transport};
+use super::{Cell, Reading, TRICKLE_EVERY};
 use crate::relay::Relay;
 use crate::site::Site;
 
-/// The stream that is joined, and the one that the witness watches.
+/// The stream that is joined, and the rendition of it that the witness watches.
 const STREAM: &str = "cam";
-const WITNESS: &str = "witness";
+const WITNESS: &str = "quarter";
 const FPS: u32 = 30;
-/// Bytes of a frame of the witness's stream: too few to ever wait for a link or a buffer.
+/// Bytes of a frame of the witness's rendition: too few to ever wait for a link or a buffer.
 const WITNESS_BYTES: usize = 1_000;
 /// Joins of one viewer begin at any moment between two frames.
 const MOST_DELAY: Duration = Duration::from_millis(40);
@@ -70,16 +70,15 @@ impl Stage {
     /// # Panics
     /// When one of them does not start.
     pub fn set_up(site: &Site, relay: &str, bytes: usize) -> Self {
-        camera(site, STREAM, bytes);
-        camera(site, WITNESS, WITNESS_BYTES);
+        let (full, witness) = (
+            format!("--track=full.jpeg={bytes}"),
+            format!("--track={WITNESS}.jpeg={WITNESS_BYTES}"),
+        );
+        site.synthetic_camera(STREAM, &[&full, &witness, &format!("--fps={FPS}")]);
         let relay = site.relay_of(relay, "127.0.0.1:0", &[]);
-        [STREAM, WITNESS].iter().for_each(|stream| relay.wait_for(stream));
-        let cell = Cell {
-            transport: Transport::WebSocket,
-            reading: Reading::Immediate,
-            receive_buffer: None,
-        };
-        let witness = ByteViewer::join(relay.address(), WITNESS, &cell).expect("a witness");
+        relay.wait_for(STREAM);
+        let witness = ByteViewer::join_rendition(relay.address(), STREAM, WITNESS);
+        let witness = witness.expect("the relay accepts a witness");
         Self { relay, witness: Witness::start(witness), bytes }
     }
 
@@ -220,11 +219,6 @@ fn trickle(
         thread::sleep(next.saturating_duration_since(Instant::now()));
     }
     Ok(())
-}
-
-fn camera(site: &Site, stream: &str, bytes: usize) {
-    let (bytes, fps) = (bytes.to_string(), FPS.to_string());
-    site.synthetic_camera(stream, &["--bytes", &bytes, "--fps", &fps]);
 }
 
 /// Takes one where there is one left.

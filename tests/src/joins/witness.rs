@@ -1,7 +1,7 @@
-//! A small stream of the same relay that shows when the machine itself paused.
+//! A small rendition of the same stream that shows when the machine itself paused.
 //!
-//! A viewer of the witness that is without bytes proves nothing about the joins at that time: camera, relay and viewer
-//! share the machine with whatever else runs there.
+//! Camera, relay and viewers share the machine with whatever else runs there. When the witness, whose frames never wait
+//! for a link or a buffer, is without bytes, the other viewers prove nothing at that time.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -8,7 +8,7 @@ use fanlight_tests::Site;
 use fanlight_tests::joins::{Cell, Effort, Outcome, Reading, Stage, Transport};
 use fanlight_tests::site::RELAY;
 
-use crate::options::{JoinsOptions, Reader};
+use crate::options::{JoinsOptions, Reader, program};
 use crate::table::{Table, ms};
 
 const SIZES: [u32; 3] = [90_000, 250_000, 600_000];
@@ -51,13 +51,14 @@ pub(crate) fn run(options: &JoinsOptions) -> anyhow::Result<bool> {
         "allowed ms",
         "disturbed",
     ]);
+    let relay = options.relay.as_deref().map_or(Ok(RELAY.into()), program)?;
     let mut is_well = true;
     for bytes in sizes {
         for reader in readers {
             if *reader == Reader::Stop && options.bytes.is_empty() && *bytes != STOPPED {
                 continue;
             }
-            for (cell, outcome) in run_reader(options, *bytes as usize, *reader) {
+            for (cell, outcome) in run_reader(options, &relay, *bytes as usize, *reader) {
                 writeln!(stdout(), "{bytes} bytes a frame, {cell}: {outcome}")?;
                 is_well &= outcome.is_well();
                 table.row(row(*bytes, &cell, &outcome));
@@ -68,16 +69,17 @@ pub(crate) fn run(options: &JoinsOptions) -> anyhow::Result<bool> {
     Ok(is_well)
 }
 
-/// All transports with one way to read: side by side in the short form, one after another in the full one.
-fn run_reader(options: &JoinsOptions, bytes: usize, reader: Reader) -> Vec<(Cell, Outcome)> {
+/// All transports with one way to read, side by side.
+fn run_reader(
+    options: &JoinsOptions,
+    relay: &str,
+    bytes: usize,
+    reader: Reader,
+) -> Vec<(Cell, Outcome)> {
     let site = Site::alone();
-    let relay = options.relay.as_deref().map_or(RELAY.into(), |path| path.to_string_lossy());
-    let stage = Stage::set_up(&site, &relay, bytes);
+    let stage = Stage::set_up(&site, relay, bytes);
     let effort = effort(options, reader);
     let cells = cells(reader, stage.third());
-    if options.full {
-        return cells.into_iter().map(|cell| (cell, stage.run(&cell, &effort))).collect();
-    }
     thread::scope(|scope| {
         let stage = &stage;
         let running: Vec<_> = cells

@@ -8,7 +8,7 @@ use std::thread;
 use anyhow::{bail, ensure};
 use fanlight_tests::site::RELAY;
 
-use crate::options::LossyOptions;
+use crate::options::{LossyOptions, program};
 use crate::table::Table;
 use row::{Figures, ROWS, Row};
 
@@ -32,7 +32,7 @@ struct Effort {
 
 /// Runs the trial and prints its table. It has no rule of its own: it succeeds when each run did.
 pub(crate) fn run(options: &LossyOptions) -> anyhow::Result<bool> {
-    let effort = Effort::from(options);
+    let effort = Effort::try_from(options)?;
     let is_chosen = |row: &&Row| {
         options.row.is_empty() || options.row.iter().any(|text| row.name.contains(text))
     };
@@ -54,17 +54,19 @@ pub(crate) fn run(options: &LossyOptions) -> anyhow::Result<bool> {
     Ok(true)
 }
 
-impl From<&LossyOptions> for Effort {
-    fn from(options: &LossyOptions) -> Self {
+impl TryFrom<&LossyOptions> for Effort {
+    type Error = anyhow::Error;
+
+    fn try_from(options: &LossyOptions) -> anyhow::Result<Self> {
         let (rounds, seconds) = if options.full { (5, 20) } else { (1, 6) };
-        let relays = options.relay.iter().map(|path| path.to_string_lossy().into_owned());
-        let relays: Vec<String> = relays.collect();
-        Self {
+        let relays: Vec<String> =
+            options.relay.iter().map(|path| program(path)).collect::<anyhow::Result<_>>()?;
+        Ok(Self {
             relays: if relays.is_empty() { vec![RELAY.into()] } else { relays },
             rounds: options.rounds.unwrap_or(rounds),
             seconds: options.seconds.unwrap_or(seconds),
             seed: options.seed,
-        }
+        })
     }
 }
 

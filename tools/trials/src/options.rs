@@ -1,5 +1,10 @@
 //! The command line.
 
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
 /// Tries the relay with real processes and real sockets, and prints a table
 ///
 /// Exit codes: 0 the trial's rule held, 1 it was broken or the trial failed, 2 wrong options.
@@ -23,8 +28,8 @@ pub(crate) enum Trial {
 /// Options of `trial joins`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct JoinsOptions {
-    /// 300 joins a cell, observed for 3 s each, one cell after another: about an hour. Without it: 20 joins for 1.5 s,
-    /// all transports of a size at once
+    /// 300 joins a cell, observed for 3 s each: about 25 minutes. Without it: 20 joins for 1.5 s, about a minute and a
+    /// half
     #[arg(long)]
     pub(crate) full: bool,
 
@@ -46,7 +51,7 @@ pub(crate) struct JoinsOptions {
 
     /// The relay's program [default: the one that was built with this program]
     #[arg(long, value_name = "PATH")]
-    pub(crate) relay: Option<std::path::PathBuf>,
+    pub(crate) relay: Option<PathBuf>,
 
     /// Decides when viewers join
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -75,11 +80,17 @@ pub(crate) struct LossyOptions {
     /// A relay's program. Several are measured in turn within each round [default: the one that was built with this
     /// program]
     #[arg(long, value_name = "PATH")]
-    pub(crate) relay: Vec<std::path::PathBuf>,
+    pub(crate) relay: Vec<PathBuf>,
 
     /// Decides which packets are lost
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,
+}
+
+/// A relay's program, as a name or path that does not depend on the working directory.
+pub(crate) fn program(relay: &Path) -> anyhow::Result<String> {
+    let path = fs::canonicalize(relay).with_context(|| format!("--relay {}", relay.display()))?;
+    Ok(path.to_string_lossy().into_owned())
 }
 
 /// How viewers read.
