@@ -2,7 +2,7 @@
 //!
 //! Short forms of `scripts/trial joins`, on real sockets: some viewers at once, each of which joins again and again.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::TcpListener;
 use std::thread;
 use std::time::Duration;
@@ -146,9 +146,10 @@ fn serve_one(answer: &'static str) -> (std::net::SocketAddr, thread::JoinHandle<
     let address = listener.local_addr().expect("it is bound");
     let serving = thread::spawn(move || {
         let (mut client, _) = listener.accept().expect("a client");
-        client.read(&mut [0; 1024]).expect("a request");
+        client.read_exact(&mut [0; 16]).expect("a request");
         client.write_all(answer.as_bytes()).expect("it listens");
-        let _ = client.read(&mut [0; 1]);
+        // The rest of the request, until the client leaves; how it does is its own affair.
+        let _ = io::copy(&mut client, &mut io::sink());
     });
     (address, serving)
 }

@@ -61,21 +61,17 @@ impl ByteViewer {
         Ok(viewer)
     }
 
-    /// Joins a rendition of a stream over the plain WebSocket.
+    /// Joins a stream over the plain WebSocket with this query, such as `fps=1`.
     ///
     /// # Errors
     /// As [`join`](Self::join).
-    pub fn join_rendition(
-        address: SocketAddr,
-        stream: &str,
-        rendition: &str,
-    ) -> Result<Self, String> {
+    pub fn join_with(address: SocketAddr, stream: &str, query: &str) -> Result<Self, String> {
         let cell = Cell {
             transport: Transport::WebSocket,
             reading: Reading::Immediate,
             receive_buffer: None,
         };
-        let path = format!("/streams/{stream}/ws?rendition={rendition}");
+        let path = format!("/streams/{stream}/ws?{query}");
         let request = request::upgrade(&target(address, "ws", &path)?, None, &[]);
         let (connection, ..) = ask(address, Protocol::WebSocket, &request, &cell)?;
         Ok(Self { stream: connection, buffer: vec![0; ROOM], acknowledging: None })

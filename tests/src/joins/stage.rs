@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use super::byte_viewer::ByteViewer;
 use super::gaps::{Gap, Gaps};
 use super::outcome::{Join, Outcome};
-use super::witness::Witness;
+use super::witness::{Watching, Witness};
 use super::{Cell, Reading, TRICKLE_EVERY};
+use crate::patience::PATIENCE;
 use crate::relay::Relay;
 use crate::site::Site;
 
@@ -43,6 +44,7 @@ pub struct Effort {
 pub struct Stage {
     relay: Relay,
     witness: Witness,
+    _keeper: Watching,
     bytes: usize,
 }
 
@@ -77,9 +79,15 @@ impl Stage {
         site.synthetic_camera(STREAM, &[&full, &witness, &format!("--fps={FPS}")]);
         let relay = site.relay_of(relay, "127.0.0.1:0", &[]);
         relay.wait_for(STREAM);
-        let witness = ByteViewer::join_rendition(relay.address(), STREAM, WITNESS);
-        let witness = witness.expect("the relay accepts a witness");
-        Self { relay, witness: Witness::start(witness), bytes }
+        let join = |query: &str| {
+            let joined = ByteViewer::join_with(relay.address(), STREAM, query);
+            joined.expect("the relay accepts a viewer")
+        };
+        let mut keeper = join("fps=1");
+        let first = keeper.read(usize::MAX, Instant::now() + PATIENCE);
+        assert!(matches!(first, Ok(Some(_))), "the camera sends frames: {first:?}");
+        let witness = Witness::start(join(&format!("rendition={WITNESS}")));
+        Self { relay, witness, _keeper: Watching::keep(keeper), bytes }
     }
 
     /// Where the relay listens.

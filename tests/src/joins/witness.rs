@@ -22,8 +22,14 @@ const MOST: usize = 10_000;
 #[derive(Debug)]
 pub struct Witness {
     seen: Arc<Mutex<Seen>>,
+    _watching: Watching,
+}
+
+/// A viewer that reads by itself until dropped.
+#[derive(Debug)]
+pub struct Watching {
     over: Arc<AtomicBool>,
-    reading: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 #[derive(Debug)]
@@ -37,12 +43,10 @@ impl Witness {
     /// Watches with this viewer until dropped.
     pub fn start(viewer: ByteViewer) -> Self {
         let seen = Seen { last: Instant::now(), pauses: Vec::new(), ended: None };
-        let (seen, over) = (Arc::new(Mutex::new(seen)), Arc::new(AtomicBool::new(false)));
-        let reading = thread::spawn({
-            let (seen, over) = (seen.clone(), over.clone());
-            move || watch(viewer, &seen, &over)
-        });
-        Self { seen, over, reading: Some(reading) }
+        let seen = Arc::new(Mutex::new(seen));
+        let noted = seen.clone();
+        let watching = Watching::start(viewer, move |read| lock(&noted).note(read));
+        Self { seen, _watching: watching }
     }
 
     /// Whether the machine paused during this gap.
@@ -59,30 +63,50 @@ impl Witness {
     }
 }
 
-impl Drop for Witness {
-    fn drop(&mut self) {
-        self.over.store(true, Ordering::Relaxed);
-        if let Some(reading) = self.reading.take() {
-            // Its panic would be a second one.
-            let _ = reading.join();
-        }
+impl Watching {
+    /// Keeps a stream watched, so that it is not started for each join.
+    pub fn keep(viewer: ByteViewer) -> Self {
+        Self::start(viewer, |_| {})
+    }
+
+    /// Reads until dropped or ended; `note` gets the moment of each read, or why the relay ended the connection.
+    fn start(
+        mut viewer: ByteViewer,
+        mut note: impl FnMut(Result<Instant, String>) + Send + 'static,
+    ) -> Self {
+        let over = Arc::new(AtomicBool::new(false));
+        let asked = over.clone();
+        let thread = thread::spawn(move || {
+            while !asked.load(Ordering::Relaxed) {
+                match viewer.read(usize::MAX, Instant::now() + LOOK_EVERY) {
+                    Ok(None) => {}
+                    Ok(Some(_)) => note(Ok(Instant::now())),
+                    Err(why) => return note(Err(why)),
+                }
+            }
+        });
+        Self { over, thread: Some(thread) }
     }
 }
 
-fn watch(mut viewer: ByteViewer, seen: &Mutex<Seen>, over: &AtomicBool) {
-    while !over.load(Ordering::Relaxed) {
-        match viewer.read(usize::MAX, Instant::now() + LOOK_EVERY) {
-            Ok(None) => {}
-            Ok(Some(_)) => lock(seen).received(Instant::now()),
-            Err(why) => {
-                lock(seen).ended = Some(why);
-                return;
-            }
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // Its panic would be a second one.
+            let _ = thread.join();
         }
     }
 }
 
 impl Seen {
+    fn note(&mut self, read: Result<Instant, String>) {
+        match read {
+            Ok(now) => self.received(now),
+            Err(why) => self.ended = Some(why),
+        }
+    }
+
     fn received(&mut self, now: Instant) {
         let gap = Gap { from: self.last, to: now };
         if is_pause(gap) && self.pauses.len() < MOST {

@@ -28,8 +28,7 @@ pub(crate) enum Trial {
 /// Options of `trial joins`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct JoinsOptions {
-    /// 300 joins a cell, observed for 3 s each: about 25 minutes. Without it: 20 joins for 1.5 s, about a minute and a
-    /// half
+    /// 300 joins a cell, observed for 3 s each: about 25 minutes. Without it: 20 joins for 1.5 s, about a minute
     #[arg(long)]
     pub(crate) full: bool,
 
