@@ -5,6 +5,12 @@ export const LATE = 500;
 /** Above this it is badly late (red). */
 export const VERY_LATE = 2000;
 
+/**
+ * A tile that was asked for less than this ago is starting: the browser loads the page, makes decoders and fills caches.
+ * What is late in this time says nothing about the connection or the device. On two busy cores it takes up to 10 s.
+ */
+export const START_UP = 10_000;
+
 /** The worker tells of what it painted this often: a picture may be that much newer than what was told last. */
 export const REPORTED_EVERY = 250;
 

@@ -3,6 +3,7 @@
 
 import { Announcer } from './announcer.js';
 import { fillBar, fullscreen, help } from './bar.js';
+import { worstOf } from './blame.js';
 import { nextAfter, wordsOf } from './codec-choice.js';
 import { enableDragging } from './drag.js';
 import { byId } from './element.js';
@@ -18,7 +19,6 @@ import { Scrubbers } from './scrubber.js';
 import { Zoom } from './zoom.js';
 
 /** @typedef {import('./wall.js').Wall} Wall */
-/** @typedef {import('./news.js').Culprit} Culprit */
 
 export class Controls {
   #announcer = new Announcer(byId('announcements'));
@@ -72,17 +72,21 @@ export class Controls {
     }
     this.bar.render(lost);
     this.scrubbers.render(this.wall.tiles.values());
-    this.#line.render(this.#known(lost), now);
+    this.#line.render(this.#known(lost, now), now);
   }
 
-  /** What the wall's one line may have to tell. @param {boolean} lost @returns {import('./news.js').Known} */
-  #known(lost) {
-    const tiles = lost ? [] : [...this.wall.tiles.values()];
+  /**
+   * What the wall's one line may have to tell. Tiles that are starting are left out: they may still stumble.
+   * @param {boolean} lost @param {number} now milliseconds @returns {import('./news.js').Known}
+   */
+  #known(lost, now) {
+    const all = lost ? [] : [...this.wall.tiles.values()];
+    const tiles = all.filter((tile) => !tile.isStarting(now));
     const live = tiles.filter(({ condition }) => condition.state === 'live');
     const freezing = live.filter(({ stats }) => (stats?.freezes.recent ?? 0) >= REPEATED);
     return {
-      slow: culpritOf(tiles.map(({ condition, slowBy }) => (condition.slow ? slowBy : null))),
-      reduced: culpritOf(tiles.map(({ condition, reducedBy }) => (flows(condition) ? reducedBy : null))),
+      slow: worstOf(tiles.map(({ condition, slowBy }) => (condition.slow ? slowBy : null))),
+      reduced: worstOf(tiles.map(({ condition, reducedBy }) => (flows(condition) ? reducedBy : null))),
       live: live.length > 0,
       freezing: freezing.map(({ name }) => name),
     };
@@ -92,10 +96,4 @@ export class Controls {
 /** Whether a tile shows pictures as they come, or would if it were not held. @param {import('./condition.js').Condition} condition */
 function flows({ state }) {
   return state === 'live' || state === 'frozen';
-}
-
-/** Of all tiles that do not get all: a device is told of only where no other reason is known. @param {(Culprit | null)[]} culprits */
-function culpritOf(culprits) {
-  if (culprits.includes('link')) return 'link';
-  return culprits.includes('device') ? 'device' : null;
 }

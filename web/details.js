@@ -8,10 +8,10 @@ export { JourneyBar } from './journey-bar.js';
 /** @typedef {import('./protocol.js').Track} Track */
 /** @typedef {import('./picture.js').PictureStats} PictureStats */
 /** @typedef {import('./sizes.js').Size} Size */
-/** @typedef {import('./news.js').Culprit} Culprit */
+/** @typedef {import('./blame.js').Culprit} Culprit */
 
 /** @type {Readonly<Record<Culprit, string>>} */
-const SLOW = { link: 'the link is slow', device: 'this device is slow' };
+const CAUSE = { link: 'slow connection', device: "this device can't keep up", unknown: 'cause unknown' };
 
 /**
  * @param {{ info: StreamInfo | null, track: Track | null, fps: number, stats: PictureStats | null,
@@ -25,14 +25,14 @@ export function detailRows({ info, track, fps, stats, size, slowBy, reducedBy })
   const rendition = track && (track.renditions[stats?.rendition ?? 0] ?? track.rendition);
   if (track) rows.push(['Rendition', `${rendition} · ${codecName(stats?.codec || track.codec)}`]);
   if (stats?.incapable) rows.push(['Why JPEG', 'this browser could not decode H.264']);
-  const because = reducedBy && rendition === track?.rendition ? `, smaller because ${SLOW[reducedBy]}` : '';
+  const because = reducedBy && rendition === track?.rendition ? `, reduced: ${CAUSE[reducedBy]}` : '';
   if (size) rows.push(['Size', formatSize(size) + because]);
   const others = (info?.tracks ?? []).filter((other) => other.rendition !== rendition && other.width > 0);
   // The same size may be there in two codecs.
   const sizes = new Set(others.map((other) => `${other.rendition} ${formatSize(other)}`));
   if (sizes.size > 0) rows.push(['Also there', [...sizes].join(', ')]);
   if (stats) rows.push(['Shown', shown(stats.fps, fps)]);
-  if (slowBy) rows.push(['Why fewer', `${SLOW[slowBy]}; you see the newest of them`]);
+  if (slowBy) rows.push(['Lower frame rate', CAUSE[slowBy]]);
   if (stats) rows.push(['Bitrate', formatBitrate(stats.bitrate)]);
   if (stats) rows.push(['Missing', missing(stats, info, track)]);
   if (stats) rows.push(['Freezes', freezesIn(stats.freezes)]);

@@ -26,12 +26,12 @@ export class Freezes {
   /** @type {number | null} */
   #last = null;
 
-  /** A frame has been shown. @param {number} now */
-  shown(now) {
+  /** A frame has been shown. @param {number} now @param {boolean} [starting] gaps are expected, and do not count */
+  shown(now, starting = false) {
     const gap = this.#last === null ? null : now - this.#last;
     this.#last = now;
     if (gap === null) return;
-    if (gap > NOTICED && this.#gaps.length >= FEWEST_GAPS && gap > UNUSUAL * median(this.#gaps)) this.#note(gap, now);
+    if (!starting && gap > NOTICED && this.#gaps.length >= FEWEST_GAPS && gap > UNUSUAL * median(this.#gaps)) this.#note(gap, now);
     this.#gaps = [...this.#gaps.slice(1 - GAPS), gap];
   }
 

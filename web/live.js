@@ -51,13 +51,19 @@ export function idOf(stream) {
   return lastId;
 }
 
-/** Subscriptions that the worker began by itself and that no tile has taken over yet. @type {Set<number>} */
-export const begun = new Set();
+/**
+ * Subscriptions that the worker began by itself and that no tile has taken over yet, with the size they were asked for in.
+ * @type {Map<number, import('./sizes.js').Limits>}
+ */
+export const begun = new Map();
 
-/** The worker has asked for a stream already, under this number. @param {string} stream @param {number} id */
-export function adopt(stream, id) {
+/**
+ * The worker has asked for a stream already, under this number.
+ * @param {string} stream @param {number} id @param {import('./sizes.js').Limits} limits
+ */
+export function adopt(stream, id, limits) {
   ids.set(stream, id);
-  begun.add(id);
+  begun.set(id, limits);
 }
 
 /** A stream that comes back after this begins anew. @param {string} stream */

@@ -30,6 +30,8 @@ let lost = false;
 let listening = null;
 /** Milliseconds that the relay's clock is ahead of ours. */
 let ahead = 0;
+/** What the worker measured last. @type {import('./blame.js').Evidence} */
+let evidence = { network: null, lag: 0 };
 let build = '';
 /** Whose journeys the worker asks for. */
 let informed = '';
@@ -53,7 +55,7 @@ listen(receive);
 function receive(message) {
   if (message.type === 'link') setLink(message.link);
   else if (message.type === 'relay') hear(message.message);
-  else if (message.type === 'begun') adopt(message.stream, message.id);
+  else if (message.type === 'begun') adopt(message.stream, message.id, message.limits);
   else if (message.type === 'painted') painted(message);
   else if (message.type === 'journey') wall.byId(message.id)?.travelled(message.passage);
   else if (message.type === 'bitmap') wall.byId(message.id)?.paint(message.bitmap);
@@ -70,14 +72,16 @@ function hear(message) {
     giveUpUnseen();
     if (wall.tiles.size === 0) loadControls();
   } else if (message.type !== 'clock' && message.id !== null) {
-    wall.byId(message.id)?.hear(message);
+    const tile = wall.byId(message.id);
+    tile?.hear(message);
+    tile?.blame(evidence, now());
   }
   render();
 }
 
 /** What the worker asked for by itself, and no tile in sight has taken over. */
 function giveUpUnseen() {
-  for (const id of begun) tell({ type: 'unwatch', id });
+  for (const id of begun.keys()) tell({ type: 'unwatch', id });
   begun.clear();
 }
 
@@ -126,11 +130,13 @@ async function save({ id, saved }) {
 /** @param {Extract<FromWorker, { type: 'stats' }>} message */
 function takeStats(message) {
   if (message.offset !== null) ahead = message.offset / 1000;
+  evidence = message.evidence;
   for (const stats of message.pictures) {
     const tile = wall.byId(stats.id);
     if (!tile) continue;
     tile.stats = stats;
     tile.leftOut = message.leftOut.includes(stats.id);
+    tile.blame(evidence, now());
   }
   controls?.instant.hear(message.mode, ahead);
   render();

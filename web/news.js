@@ -1,5 +1,7 @@
 // What the quiet line says: one thing at a time, the worst first, good news for a moment. Pure; `now` is passed in.
 
+import { surer } from './blame.js';
+
 /** As long as a short line takes to be seen and read. */
 const MOMENT = 4_000;
 /** So many freezes of a tile within ten seconds are no accident. */
@@ -9,25 +11,27 @@ const WORTH_A_WORD = 1_000;
 /** So long after a relay tried a larger picture it may still take it back. */
 const SURE = 2_000;
 
-/** Who does not keep up. @typedef {'link' | 'device'} Culprit */
+/** @typedef {import('./blame.js').Culprit} Culprit */
 /**
- * `slow`: fewer pictures come; `reduced`: smaller ones; each by whose fault, `null`: not so. `freezing`: tiles that do so
+ * `slow`: fewer pictures come; `reduced`: smaller ones; each with its cause, `null`: not so. `freezing`: tiles that do so
  * again and again.
  * @typedef {{ slow: Culprit | null, reduced: Culprit | null, live: boolean, freezing: readonly string[] }} Known
  */
 
-/** @type {Readonly<Record<Culprit, string>>} */
+/** The cause is named only where it is known. @type {Readonly<Record<Culprit, string>>} */
 export const SLOW = {
-  link: 'Your link is slow: fewer pictures, none of them old',
-  device: 'This device is slow: fewer pictures, none of them old',
+  link: 'Slow connection: lower frame rate',
+  device: "This device can't keep up: lower frame rate",
+  unknown: 'Lower frame rate for now',
 };
-export const WELL = 'Every picture again';
+export const WELL = 'Full frame rate again';
 /** @type {Readonly<Record<Culprit, string>>} */
 export const SMALLER = {
-  link: 'Your link is slow: smaller pictures, none of them old',
-  device: 'This device is slow: smaller pictures, none of them old',
+  link: 'Slow connection: lower resolution',
+  device: "This device can't keep up: lower resolution",
+  unknown: 'Lower resolution for now',
 };
-export const FULL = 'Full size again';
+export const FULL = 'Full resolution again';
 
 export class News {
   /** @type {Culprit | null} */
@@ -57,11 +61,11 @@ export class News {
 
   /** @param {Culprit | null} slow @param {Culprit | null} reduced @param {boolean} live @param {number} now */
   #lookAtNumber(slow, reduced, live, now) {
-    // Whose fault it is, is not told anew while it lasts. A link that is lost is no longer slow, but not well either.
-    if (slow || !live) this.#slow ??= slow;
+    // A known cause does not change while the trouble lasts. A lost link is no longer slow, but not well either.
+    if (slow || !live) this.#slow = surer(this.#slow, slow);
     else if (this.#slow) {
       // All of them, but smaller: that is the same story, going on.
-      if (reduced) this.#reduced ??= this.#slow;
+      if (reduced) this.#reduced = surer(this.#reduced, this.#slow);
       else this.tellOnce(WELL, now);
       this.#slow = null;
     }
@@ -71,6 +75,7 @@ export class News {
   #lookAtSize(reduced, live, now) {
     if (!live || (reduced !== null) === (this.#reduced !== null)) {
       this.#otherwiseSince = null;
+      if (live && reduced) this.#reduced = surer(this.#reduced, reduced);
       return;
     }
     this.#otherwiseSince ??= now;

@@ -2,7 +2,7 @@
 // Every frame that comes is shown, accepted or given up, and said to be done with, once: as soon as it is painted, or a
 // decoder has taken it that may hold it back.
 
-import { median, staleAfter } from './age.js';
+import { median, staleAfter, START_UP } from './age.js';
 import { holdsPicture } from './annex-b.js';
 import { Decoders } from './decoders.js';
 import { Freezes } from './freezes.js';
@@ -87,6 +87,12 @@ const LONGEST_FIRST_INTERVAL = 400;
 const TOO_FAR_BEHIND = 500;
 /** Frames that come so much faster than they were taken are sent to catch up, and only the last of them is seen. */
 const CATCHING_UP = 0.1;
+/**
+ * While a tile is starting, frames are acknowledged this soon at the latest: making decoders and loading the page take
+ * hundreds of milliseconds, which a relay would take for a slow link. It is well above what decoding usually takes, and
+ * below the 40 ms that a relay tolerates.
+ */
+const ACKNOWLEDGED_WITHIN = 30;
 /** After another track began: so long what is older than the picture on the screen only leads up to what is newer. */
 const LEADS_UP = 1000;
 
@@ -100,6 +106,8 @@ export class Picture {
   /** Of it nothing more is shown: the decoder was too slow. @type {Gop | null} */
   #skipped = null;
   #trackSince = -Infinity;
+  /** When it was asked for last. */
+  #begunAt = -Infinity;
   /** When the relay sent the first frame of this track, in microseconds of its clock. */
   #trackSentAt = 0;
   #newestOrder = 0;
@@ -164,6 +172,7 @@ export class Picture {
   /** Asked for after a pause, or on a new socket: what is on the screen proves nothing until something new comes. */
   begin() {
     this.#resting = false;
+    this.#begunAt = this.world.now();
     this.restartCount();
     this.#journey = null;
     this.#painted = 0;
@@ -213,6 +222,7 @@ export class Picture {
       if (!holdsPicture(frame.payload)) return this.#passOver(arrival);
       this.#group(arrival);
     }
+    if (this.#isStarting(now)) void this.world.pass?.(ACKNOWLEDGED_WITHIN).then(() => this.accept(arrival));
     return arrival;
   }
 
@@ -313,6 +323,11 @@ export class Picture {
     this.#paintedRequest = Infinity;
     this.#gop = null;
     this.decoders.close();
+  }
+
+  /** Whether what is late now says nothing about this machine. @param {number} now */
+  #isStarting(now) {
+    return now - this.#begunAt < START_UP;
   }
 
   /** A keyframe begins a GOP; a delta belongs to it where its predecessor does. @param {Arrival} arrival */
@@ -480,7 +495,7 @@ export class Picture {
     if (this.#shown && this.#shown.codec !== frame.codec && !this.#frozen) this.decoders.letGoOf(this.#shown.codec);
     this.#shown = frame;
     this.#paintedAt = now;
-    if (!this.#frozen) this.#freezes.shown(now);
+    if (!this.#frozen) this.#freezes.shown(now, this.#isStarting(now));
     const age = this.#age();
     if (age !== null) this.#ages = [...this.#ages.slice(1 - AGES), age];
     this.#frames.add(1, now);

@@ -6,6 +6,8 @@
 
 /** Where it is not known what renditions there are, a size counts as another one from so much on, a side. */
 const STEP = Math.SQRT2;
+/** What most cameras send, until the first word of the relay says otherwise. */
+export const USUAL_ASPECT = 16 / 9;
 
 /**
  * A box in pixels of the screen; a turned picture is asked for as it lies in the source.
@@ -15,6 +17,18 @@ export function limitsOf({ width, height }, density, turned) {
   const pixels = (/** @type {number} */ length) => Math.max(1, Math.ceil(length * density));
   const [maxWidth, maxHeight] = turned ? [pixels(height), pixels(width)] : [pixels(width), pixels(height)];
   return { maxWidth, maxHeight };
+}
+
+/**
+ * Returns the size in which a tile of a wall is probably seen, before its place is known: with too large a guess, the
+ * relay begins with one rendition and has to change to another while the page is still starting.
+ * @param {Limits} screen @param {number} count how many tiles there are @returns {Limits}
+ */
+export function likelyLimits({ maxWidth, maxHeight }, count) {
+  const across = Math.sqrt((count * maxWidth) / maxHeight / USUAL_ASPECT);
+  const columns = Math.min(count, Math.max(1, Math.round(across)));
+  const rows = Math.ceil(count / columns);
+  return { maxWidth: Math.ceil(maxWidth / columns), maxHeight: Math.ceil(maxHeight / rows) };
 }
 
 /** @param {Limits} one @param {Limits} than */

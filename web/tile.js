@@ -1,15 +1,16 @@
 // One tile: a stream's picture, its name and its age. It shows what it is told and asks the wall for everything else.
 
-import { formatAge, formatSpan, lateness, shownAge } from './age.js';
+import { formatAge, formatSpan, lateness, shownAge, START_UP } from './age.js';
+import { culpritOf, surer } from './blame.js';
 import { conditionOf } from './condition.js';
 import { element, iconButton, setAttribute, setText } from './element.js';
 import { forget, idOf, paintsInWorker, tell } from './live.js';
-import { areOfOneShape } from './sizes.js';
+import { areOfOneShape, USUAL_ASPECT } from './sizes.js';
 
 /** @typedef {import('./protocol.js').StreamInfo} StreamInfo */
 /** @typedef {import('./picture.js').PictureStats} PictureStats */
 /** @typedef {import('./layout-store.js').Rotation} Rotation */
-/** @typedef {import('./news.js').Culprit} Culprit */
+/** @typedef {import('./blame.js').Culprit} Culprit */
 /** @typedef {import('./sizes.js').Size} Size */
 
 /**
@@ -25,10 +26,6 @@ import { areOfOneShape } from './sizes.js';
 
 /** So many journeys, one a second, make one calm picture. */
 const MOST_PASSAGES = 5;
-/** Who has something in the decoder for more than this share of the time does not keep up. */
-const STRAINED = 0.8;
-/** What most cameras send, until the first word of the relay says otherwise. */
-const USUAL_ASPECT = 16 / 9;
 
 export class Tile {
   /** @type {StreamInfo | null} */
@@ -39,9 +36,9 @@ export class Tile {
   told = null;
   /** @type {PictureStats | null} */
   stats = null;
-  /** Whose fault it is that fewer pictures come, as it looked when that began. @type {Culprit | null} */
+  /** Why the frame rate is lower; `null`: it is not. @type {Culprit | null} */
   slowBy = null;
-  /** Likewise that smaller ones come. @type {Culprit | null} */
+  /** Why the resolution is lower; `null`: it is not. @type {Culprit | null} */
   reducedBy = null;
   /** Of the picture on the screen. @type {Size | null} */
   size = null;
@@ -162,16 +159,28 @@ export class Tile {
   hear(message) {
     if (message.type === 'track') {
       this.track = message;
-      this.reducedBy = message.reduced ? (this.reducedBy ?? this.#culprit) : null;
+      this.reducedBy = message.reduced ? (this.reducedBy ?? 'unknown') : null;
     } else if (message.type === 'state') {
       this.told = message;
-      this.slowBy = message.state === 'slow' ? (this.slowBy ?? this.#culprit) : null;
+      this.slowBy = message.state === 'slow' ? (this.slowBy ?? 'unknown') : null;
     } else if (message.type === 'error') this.error = message.message || message.code;
   }
 
-  /** Who does not keep up, if anybody does not: decoders that are never idle are this device. */
-  get #culprit() {
-    return (this.stats?.busy ?? 0) > STRAINED ? 'device' : 'link';
+  /**
+   * Looks for the cause of a lower frame rate or resolution, unless it is known already. While the tile is starting,
+   * nothing is evidence.
+   * @param {import('./blame.js').Evidence} evidence @param {number} now milliseconds
+   */
+  blame(evidence, now) {
+    if (this.watchedSince === null || this.isStarting(now)) return;
+    const culprit = culpritOf(this.stats?.busy ?? 0, evidence);
+    if (this.slowBy) this.slowBy = surer(this.slowBy, culprit);
+    if (this.reducedBy) this.reducedBy = surer(this.reducedBy, culprit);
+  }
+
+  /** Whether it was asked for so recently that stumbles are expected. @param {number} now milliseconds */
+  isStarting(now) {
+    return this.watchedSince !== null && now - this.watchedSince < START_UP;
   }
 
   /** Only where the browser cannot paint in the worker. @param {ImageBitmap} bitmap */
@@ -240,6 +249,7 @@ export class Tile {
     const { state, words } = this.condition;
     setAttribute(this.element, 'data-state', state);
     this.element.classList.toggle('pictured', this.size !== null);
+    this.element.classList.toggle('starting', this.isStarting(now));
     setText(this.words, words);
     setText(this.placeholderWords, words);
     this.#renderAge(now);

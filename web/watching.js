@@ -1,7 +1,7 @@
 // Which tiles are asked for: those that somebody can see, in the size in which they are seen.
 // What goes out of sight is given up after a grace, so that scrolling and paging do not make the relay stop and start.
 
-import { begun, tell, wholeWindow } from './live.js';
+import { begun, tell } from './live.js';
 import { asksForOther, isLarger } from './sizes.js';
 
 /** @typedef {import('./tile.js').Tile} Tile */
@@ -60,12 +60,14 @@ export class Watching {
   #watch(tile, limits) {
     this.#stay(tile);
     tile.begin(this.world.now());
-    if (!begun.delete(tile.id)) {
+    const guessed = begun.get(tile.id);
+    begun.delete(tile.id);
+    if (!guessed) {
       this.#ask(tile, limits);
       return;
     }
-    // The worker asked for it already, before anybody knew how large it would be.
-    this.#asked.set(tile, wholeWindow());
+    // The worker asked for it already, and guessed how large it would be.
+    this.#asked.set(tile, guessed);
     this.#fit(tile, limits);
   }
 

@@ -2,9 +2,11 @@
 // second, of numbers; no frame passes through it.
 
 import { REPORTED_EVERY } from './age.js';
+import { LoopLag, NetworkDelay } from './blame.js';
 import { Connection } from './connection.js';
 import { Picture, sizeOf } from './picture.js';
 import { ackText } from './protocol.js';
+import { likelyLimits } from './sizes.js';
 
 /** @typedef {import('./connection.js').Addresses} Addresses */
 /** @typedef {{ stream: string, maxWidth: number, maxHeight: number }} Wish the size in pixels of the screen */
@@ -29,17 +31,19 @@ import { ackText } from './protocol.js';
  * every change of its size. `mode` is `null` while no mode was ever asked for.
  * @typedef {{ type: 'link', link: import('./connection.js').Link }
  *   | { type: 'relay', message: import('./protocol.js').FromRelay }
- *   | { type: 'begun', id: number, stream: string }
+ *   | { type: 'begun', id: number, stream: string, limits: import('./sizes.js').Limits }
  *   | { type: 'painted', id: number, width: number, height: number,
  *       stats: import('./picture.js').PictureStats }
  *   | { type: 'bitmap', id: number, bitmap: ImageBitmap }
  *   | { type: 'journey', id: number, passage: import('./journey.js').Passage }
  *   | { type: 'saved', id: number, saved: import('./saving.js').Saved | null }
- *   | { type: 'stats', offset: number | null, rtt: number | null, malformed: number,
+ *   | { type: 'stats', offset: number | null, rtt: number | null, malformed: number, evidence: import('./blame.js').Evidence,
  *       mode: import('./together.js').Mode | null, leftOut: number[],
  *       pictures: import('./picture.js').PictureStats[] }} FromWorker
  */
 
+/** How often the worker's event loop is checked for lag, in milliseconds. A lag that people notice is longer. */
+const CHECKED_EVERY = 100;
 /** How often a journey is asked for, of every tile whose details are seen. */
 const JOURNEY_EVERY = 1000;
 /** So many streams are asked for before the page has found a place for them. More would cost a phone too much. */
@@ -68,7 +72,7 @@ let codec = 'auto';
 let decodesH264 = false;
 /** The streams that have it. @type {ReadonlySet<string>} */
 let haveH264 = new Set();
-/** The page's window, in pixels of the screen: no tile of a wall is larger. */
+/** The page's window, in pixels of the screen. */
 let screen = { maxWidth: 1, maxHeight: 1 };
 /** Whose details are seen. @type {number[]} */
 let informed = [];
@@ -81,6 +85,9 @@ let mode = { inStep: false, frozen: false };
 let heardStreams = false;
 let clockTold = false;
 
+const networkDelay = new NetworkDelay();
+const loopLag = new LoopLag(CHECKED_EVERY);
+
 const platform = typeof VideoDecoder === 'undefined' ? undefined : { VideoDecoder, EncodedVideoChunk };
 /** Of the plainest and of the usual profile; what a stream really is stands in its keyframes. */
 const PROFILES = ['avc1.42E01F', 'avc1.64001F'];
@@ -89,6 +96,7 @@ if (platform) void learnH264();
 const connection = new Connection({
   now,
   onOpen() {
+    networkDelay.reset();
     connection.send({ type: 'list' });
     for (const [id, wish] of wishes) {
       pictures.get(id)?.begin();
@@ -111,6 +119,7 @@ const connection = new Connection({
   },
   onFrame(frame) {
     connection.proven();
+    noteNetwork(frame);
     // A frame may still be on its way when its subscription is given up.
     const picture = wishes.has(frame.id) ? pictures.get(frame.id) : undefined;
     if (!picture) return;
@@ -156,6 +165,7 @@ setInterval(() => {
 }, REPORTED_EVERY);
 
 setInterval(() => askJourneys(informed), JOURNEY_EVERY);
+setInterval(() => loopLag.tick(now()), CHECKED_EVERY);
 
 function tellStats() {
   clockTold = connection.clock.offset !== null;
@@ -165,7 +175,16 @@ function tellStats() {
   const { offset, rtt } = connection.clock;
   const leftOut = seen.map(({ id }) => id).filter((id) => together?.leavesOut(id));
   const shown = seen.map((picture) => picture.stats(at));
-  tell({ type: 'stats', offset, rtt, malformed: connection.malformed, mode: together?.mode ?? null, leftOut, pictures: shown });
+  const evidence = { network: networkDelay.usual(at), lag: loopLag.longest(at) };
+  tell({ type: 'stats', offset, rtt, malformed: connection.malformed, evidence, mode: together?.mode ?? null, leftOut, pictures: shown });
+}
+
+/** Notes how long a frame was on its way, beyond what the shortest message takes. @param {import('./protocol.js').Frame} frame */
+function noteNetwork({ sentAt }) {
+  const { offset, rtt } = connection.clock;
+  if (offset === null || rtt === null) return;
+  const at = now();
+  networkDelay.add(at + (offset - sentAt - rtt / 2) / 1000, at);
 }
 
 /** @param {import('./protocol.js').ViewerState} state */
@@ -222,9 +241,10 @@ function after(time, act) {
  */
 function beginEarly(streams) {
   if (!heardStreams && wishes.size === 0) {
+    const limits = likelyLimits(screen, streams.length);
     streams.slice(0, MOST_BEGUN).forEach(({ name }, index) => {
-      begin(FIRST_BEGUN + index, { stream: name, ...screen });
-      tell({ type: 'begun', id: FIRST_BEGUN + index, stream: name });
+      begin(FIRST_BEGUN + index, { stream: name, ...limits });
+      tell({ type: 'begun', id: FIRST_BEGUN + index, stream: name, limits });
     });
   }
   heardStreams = true;

@@ -17,10 +17,10 @@ const POLICY = "default-src 'self'; img-src 'self' blob: data:; connect-src 'sel
 /** @typedef {{ width: number, height: number, fps: number, pictures: Buffer[], video?: Buffer[], gop?: number }} Source `video`: H.264, an access unit each, with a keyframe every `gop` of them */
 /**
  * `renditions`: the same pictures in less and less size, the full one first. `carries`: no larger rendition than this one
- * gets through the link, counted in `renditions`. `delay`: how old its frames are, in milliseconds; it passes in this `leg` of the journey. `grid`: a frame is taken at
+ * gets through the link, counted in `renditions`. `transit`: for how long its frames were on the network, in milliseconds. `delay`: how old its frames are, in milliseconds; it passes in this `leg` of the journey. `grid`: a frame is taken at
  * every whole multiple of so many milliseconds, so that streams have their times of capture in common; 0: whenever one is
  * sent. `broken`: nothing of it can be decoded. `spoil`: what becomes of a frame on its way; `null`: it gets lost.
- * @typedef {{ info: StreamInfo, renditions: Source[], carries: number, sequence: number, delay: number, leg: Leg, grid: number, broken: boolean,
+ * @typedef {{ info: StreamInfo, renditions: Source[], carries: number, transit: number, sequence: number, delay: number, leg: Leg, grid: number, broken: boolean,
  *   running: boolean, capturedAt: number, spoil: (frame: Buffer, sequence: number) => Buffer | null }} Stream
  */
 /** @typedef {'captured' | 'encoded' | 'bus' | 'relay'} Leg */
@@ -188,6 +188,7 @@ export class MockRelay {
       },
       renditions,
       carries: 0,
+      transit: 0,
       sequence: 0,
       delay: 5,
       leg: 'captured',
@@ -403,7 +404,7 @@ export class MockRelay {
 
   /** @param {Stream} stream @param {number} id @param {number} at which rendition @param {number} sentAt @param {Codec} [codec] */
   #frame(stream, id, at, sentAt, codec = 'jpeg') {
-    const { sequence, renditions, broken } = stream;
+    const { sequence, renditions, broken, transit } = stream;
     const { video = [], pictures = [], gop = 1, fps = 10 } = renditions[at] ?? {};
     const units = codec === 'h264' ? video : pictures;
     const header = Buffer.alloc(32);
@@ -415,7 +416,7 @@ export class MockRelay {
     header.writeBigUInt64LE(BigInt(countOf(stream, at)), 8);
     const ago = ((this.streams.get(stream.info.name)?.sequence ?? sequence) - sequence) / fps;
     header.writeBigUInt64LE(BigInt(Math.round(capturedAt(stream, sentAt) - ago * 1e6)), 16);
-    header.writeBigUInt64LE(BigInt(sentAt), 24);
+    header.writeBigUInt64LE(BigInt(Math.round(sentAt - transit * 1000)), 24);
     const picture = units[sequence % units.length] ?? Buffer.alloc(0);
     return Buffer.concat([header, broken ? Buffer.from('no picture') : picture]);
   }

@@ -97,6 +97,23 @@ test('a lost link says nothing of sizes, and what comes after it is told', () =>
   assert.equal(news.words(CALM, 24_000), FULL);
 });
 
+test('a cause that becomes known is named, and then stays', () => {
+  const news = new News();
+  assert.equal(news.words({ ...CALM, slow: 'unknown' }, 0), SLOW.unknown);
+  assert.equal(news.words({ ...CALM, slow: 'link' }, 1000), SLOW.link);
+  assert.equal(news.words({ ...CALM, slow: 'unknown' }, 2000), SLOW.link);
+  news.words({ ...CALM, reduced: 'unknown' }, 3000);
+  assert.equal(news.words({ ...CALM, reduced: 'unknown' }, 4000), SMALLER.link);
+  const other = new News();
+  other.words({ ...CALM, reduced: 'unknown' }, 0);
+  assert.equal(other.words({ ...CALM, reduced: 'unknown' }, 1000), SMALLER.unknown);
+  assert.equal(other.words({ ...CALM, reduced: 'device' }, 2000), SMALLER.device);
+});
+
+test('no text claims that pictures are not old', () => {
+  for (const text of [...Object.values(SLOW), ...Object.values(SMALLER), FULL, WELL]) assert.doesNotMatch(text, /old|newest/);
+});
+
 test('a slow device is told apart from a slow link, and blamed for as long as it lasts', () => {
   const news = new News();
   assert.equal(news.words({ ...CALM, slow: 'device' }, 0), SLOW.device);

@@ -50,6 +50,11 @@ export async function untilState(page, stream, state) {
   await page.waitForSelector(`.tile[data-stream="${stream}"][data-state="${state}"]`);
 }
 
+/** Waits until a tile is no longer starting: from then on, a lower frame rate or resolution is told. @param {Page} page @param {string} stream */
+export async function untilStarted(page, stream) {
+  await page.waitForSelector(`.tile[data-stream="${stream}"]:not(.starting)`);
+}
+
 /** Waits until a tile shows a later frame than now. @param {Page} page @param {string} stream */
 export async function untilMoves(page, stream) {
   await untilState(page, stream, 'live');

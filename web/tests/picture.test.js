@@ -24,8 +24,11 @@ function world() {
   const acknowledged = [];
   /** @type {import('../picture.js').Travelled[]} */
   const travelled = [];
+  /** What waits for a time to pass, and when that is. @type {{ due: number, go: () => void }[]} */
+  const passing = [];
   const picture = new Picture(1, {
     now: () => now,
+    pass: (time) => new Promise((resolve) => passing.push({ due: now + time, go: () => resolve() })),
     decode,
     offset: () => 1000,
     onPaint: () => {},
@@ -58,6 +61,12 @@ function world() {
     closed: () => closed,
     stats: () => picture.stats(now),
     pass: (/** @type {number} */ time) => (now += time),
+    /** Lets so much time pass, and what waited for it happen. @param {number} time */
+    async wait(time) {
+      now += time;
+      for (const { go } of passing.splice(0, passing.filter(({ due }) => due <= now).length)) go();
+      await settle();
+    },
   };
 }
 
@@ -248,4 +257,39 @@ test('a smaller picture that is decoded sooner keeps a larger, older one from th
   await decoding[0]?.finish();
   assert.deepEqual(painted, ['17']);
   assert.deepEqual(acknowledged, [17n]);
+});
+
+test('while a tile starts, a frame is acknowledged after 30 ms, and later only when it is painted', async () => {
+  const { picture, decoding, acknowledged, receive, wait } = world();
+  picture.begin();
+  receive(1);
+  await wait(29);
+  assert.deepEqual(acknowledged, []);
+  await wait(1);
+  assert.deepEqual(acknowledged, [1n], 'its decoder is still being made');
+  await decoding[0]?.finish();
+  assert.deepEqual(acknowledged, [1n], 'and never twice');
+  await wait(10_000);
+  receive(2);
+  await wait(1000);
+  assert.deepEqual(acknowledged, [1n], 'a slow decoder is no start');
+  await decoding[1]?.finish();
+  assert.deepEqual(acknowledged, [1n, 2n]);
+});
+
+test('stumbles of the start are no freezes, and later ones are', async () => {
+  const { picture, decoding, receive, stats, pass } = world();
+  picture.begin();
+  let sequence = 0;
+  const show = async (/** @type {number} */ gap) => {
+    pass(gap);
+    receive((sequence += 1));
+    await decoding.at(-1)?.finish();
+  };
+  for (const gap of [33, 33, 33, 33, 33, 33, 800, 33, 33]) await show(gap);
+  assert.equal(stats().freezes.count, 0);
+  pass(10_000);
+  picture.pause();
+  for (const gap of [33, 33, 33, 800]) await show(gap);
+  assert.equal(stats().freezes.count, 1);
 });

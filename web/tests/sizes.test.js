@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { areOfOneShape, asksForOther, isLarger, limitsOf } from '../sizes.js';
+import { areOfOneShape, asksForOther, isLarger, likelyLimits, limitsOf } from '../sizes.js';
 
 const RENDITIONS = [
   { width: 1280, height: 720 },
@@ -58,4 +58,13 @@ test('renditions are of one shape, however they were rounded; other pictures are
   assert.ok(!areOfOneShape({ width: 1280, height: 720 }, { width: 640, height: 480 }));
   assert.ok(!areOfOneShape({ width: 1280, height: 720 }, { width: 720, height: 1280 }));
   assert.ok(!areOfOneShape({ width: 640, height: 360 }, { width: 640, height: 480 }));
+});
+
+test('before its place is known, a tile is asked for in its share of the screen', () => {
+  const wide = { maxWidth: 1280, maxHeight: 800 };
+  const phone = { maxWidth: 780, maxHeight: 1688 };
+  assert.deepEqual(likelyLimits(wide, 1), wide);
+  assert.deepEqual(likelyLimits(wide, 4), { maxWidth: 640, maxHeight: 400 });
+  assert.deepEqual(likelyLimits(phone, 4), { maxWidth: 780, maxHeight: 422 });
+  assert.deepEqual(likelyLimits({ maxWidth: 4000, maxHeight: 100 }, 2), { maxWidth: 2000, maxHeight: 100 });
 });

@@ -1,23 +1,44 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { moving, onStage, until, untilAttribute, untilMoves } from './harness.js';
+import { moving, onStage, until, untilAttribute, untilMoves, untilStarted } from './harness.js';
 
 test('a slow link is one quiet line, which goes when all is well again', onStage(async ({ relay, open }) => {
-  relay.add('door', moving());
-  relay.add('hall', moving());
+  relay.add('door', moving()).transit = 90;
+  relay.add('hall', moving()).transit = 90;
   const page = await open();
   await untilMoves(page, 'door');
   await untilMoves(page, 'hall');
+  await untilStarted(page, 'hall');
   const before = await page.locator('[data-stream="door"]').boundingBox();
   relay.setState('door', 'slow', '');
   relay.setState('hall', 'slow', '');
-  await page.waitForSelector('#quiet-line.shown >> text=Your link is slow: fewer pictures, none of them old');
+  await page.waitForSelector('#quiet-line.shown >> text=Slow connection: lower frame rate');
   assert.deepEqual(await page.locator('[data-stream="door"]').boundingBox(), before, 'nothing moved');
   relay.setState('door', 'live', '');
   relay.setState('hall', 'live', '');
-  await page.waitForSelector('#quiet-line.shown >> text=Every picture again');
+  await page.waitForSelector('#quiet-line.shown >> text=Full frame rate again');
   await page.waitForSelector('#quiet-line:not(.shown)', { state: 'attached' });
   await page.waitForFunction(() => document.querySelector('#quiet-line')?.textContent === '');
+}));
+
+test('while a page starts nothing is told, and a cause that nothing shows is not named', onStage(async ({ relay, open }) => {
+  const door = relay.add('door', moving());
+  const page = await open('', {}, `
+    addEventListener('DOMContentLoaded', () => {
+      globalThis.told = [];
+      const line = document.querySelector('#quiet-line');
+      const note = () => told.push([Boolean(document.querySelector('.tile.starting')), line.textContent]);
+      new MutationObserver(note).observe(line, { childList: true, characterData: true, subtree: true });
+    });
+  `);
+  await untilMoves(page, 'door');
+  relay.setState('door', 'slow', '');
+  await page.waitForSelector('#quiet-line.shown >> text=Lower frame rate for now');
+  const told = await page.evaluate(() => Reflect.get(globalThis, 'told'));
+  assert.deepEqual(told, [[false, 'Lower frame rate for now']]);
+  // As soon as the network shows it, it is named.
+  door.transit = 90;
+  await page.waitForSelector('#quiet-line.shown >> text=Slow connection: lower frame rate');
 }));
 
 test('freezes are counted, and told when they come again and again', onStage(async ({ relay, open }) => {
@@ -27,6 +48,7 @@ test('freezes are counted, and told when they come again and again', onStage(asy
   await page.waitForSelector('#actions button');
   await page.keyboard.press('i');
   await until(page, '.details', 'text', 'Freezes');
+  await untilStarted(page, 'door');
   for (let freeze = 0; freeze < 3; freeze += 1) {
     await relay.until(((from) => () => stream.sequence >= from + 6)(stream.sequence));
     const before = await freezesOf(page);
