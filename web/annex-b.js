@@ -5,6 +5,7 @@
 const FIRST_SLICE = 1;
 const LAST_SLICE = 5;
 const SPS = 7;
+const PPS = 8;
 /** Enough to find the parameter sets: they stand at the beginning. */
 const SEARCHED = 4096;
 
@@ -21,6 +22,32 @@ export function parameterSet(unit) {
     return set.byteLength >= 4 ? set : null;
   }
   return null;
+}
+
+/**
+ * Returns the parameter sets of a keyframe, one after the other: frames with the same ones can be in one file.
+ * @param {Uint8Array} unit @returns {number[]}
+ */
+export function parameterSets(unit) {
+  const searched = unit.subarray(0, SEARCHED);
+  /** @type {number[]} */
+  const sets = [];
+  for (let at = startCode(searched, 0); at !== -1; ) {
+    const next = startCode(searched, at);
+    const type = (searched[at] ?? 0) & 0x1f;
+    if (type >= FIRST_SLICE && type <= LAST_SLICE) break;
+    // The start code of the next unit has three bytes, or a zero more.
+    if (type === SPS || type === PPS) sets.push(...trimmed(searched.subarray(at, next === -1 ? undefined : next - 3)));
+    at = next;
+  }
+  return sets;
+}
+
+/** Without the zeros at its end, which are no part of a unit. @param {Uint8Array} unit */
+function trimmed(unit) {
+  let end = unit.length;
+  while (end > 0 && unit[end - 1] === 0) end -= 1;
+  return unit.subarray(0, end);
 }
 
 /** Whether there is anything of a picture in it. @param {Uint8Array} unit */

@@ -2,27 +2,56 @@
 // the first clip is saved.
 
 import { codecString, parameterSet } from './annex-b.js';
+import { choosePieces } from './pieces.js';
 
 /** @typedef {import('./protocol.js').Frame} Frame */
-/** @typedef {import('./saving.js').Saved} Saved */
+/** @typedef {import('./saving.js').SavedClip} SavedClip */
+/** @typedef {import('./saving.js').SavedClips} SavedClips */
+/** @typedef {import('./layout-store.js').Rotation} Rotation */
 /** @typedef {typeof import('mediabunny')} Muxer */
 
 /** Not of this page: the relay has it where it was built with it. */
 const MUXER = './lib/mediabunny.js';
+/** Thirty seconds are muxed in a fraction of one; fetching the muxer over a slow connection takes the longest. */
+const LONGEST_MAKING = 20_000;
 /** How long the last frame stands where there is no other to tell, in seconds. */
 const USUAL = 1 / 30;
 
-/** @param {readonly Frame[]} frames of one rendition, the first decodable alone @returns {Promise<Saved>} */
-export async function makeClip(frames) {
-  const [first] = frames;
-  if (!first) return { what: 'clip', blob: null, from: 0, seconds: 0, kind: 'none' };
+/**
+ * Makes clips of what a tile remembers: one file, or several where one cannot hold all of it.
+ * @param {{ frames: readonly Frame[], cursor: number, cut: boolean }} remembered as `Together.clip` returns it
+ * @param {Rotation} rotation as the tile is shown @returns {Promise<SavedClips>}
+ */
+export async function makeClips({ frames, cursor, cut }, rotation) {
+  const { pieces, causes, leftOut } = choosePieces(frames, cursor);
+  const made = await Promise.allSettled(pieces.map((piece) => withinReason(makeClip(piece, rotation))));
+  const clips = made.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+  const all = { from: frames[0]?.capturedAt ?? 0, to: frames.at(-1)?.capturedAt ?? 0 };
+  return { what: 'clip', clips, causes, leftOut, failed: pieces.length - clips.length, remembered: (all.to - all.from) / 1e6, cut };
+}
+
+/** @param {readonly Frame[]} frames of one piece @param {Rotation} rotation @returns {Promise<SavedClip>} */
+async function makeClip(frames, rotation) {
   const seconds = durations(frames).reduce((sum, time) => sum + time, 0);
-  const made = { what: /** @type {const} */ ('clip'), from: first.capturedAt, seconds };
-  // JPEGs one after the other are a film to every player, if one that does not know how fast it is.
-  if (first.codec === 'jpeg') return { ...made, kind: 'mjpeg', blob: whole(frames, 'video/x-motion-jpeg') };
+  const made = { from: frames[0]?.capturedAt ?? 0, seconds };
+  // JPEGs one after the other are a film to every player, if one that does not know how fast it is, nor how it is turned.
+  if (frames[0]?.codec === 'jpeg') return { ...made, kind: 'mjpeg', blob: whole(frames, 'video/x-motion-jpeg') };
   const muxer = await fetchMuxer();
   if (!muxer) return { ...made, kind: 'h264', blob: whole(frames, 'video/h264') };
-  return { ...made, kind: 'mp4', blob: await mux(muxer, frames) };
+  return { ...made, kind: 'mp4', blob: await mux(muxer, frames, rotation) };
+}
+
+/**
+ * A relay that hangs, or a decoder that does, must not leave the viewer without an answer.
+ * @template T @param {Promise<T>} work @returns {Promise<T>}
+ */
+function withinReason(work) {
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  const late = new Promise((/** @type {(none: never) => void} */ _, reject) => {
+    timer = setTimeout(() => reject(new Error(`the clip was not made within ${LONGEST_MAKING / 1000} s`)), LONGEST_MAKING);
+  });
+  return Promise.race([work, late]).finally(() => clearTimeout(timer));
 }
 
 /** @returns {Promise<Muxer | null>} `null`: this relay was built without it */
@@ -39,12 +68,12 @@ function whole(frames, type) {
   return new Blob(frames.map(({ payload }) => payload), { type });
 }
 
-/** @param {Muxer} muxer @param {readonly Frame[]} frames */
-async function mux({ BufferTarget, EncodedPacket, EncodedVideoPacketSource, Mp4OutputFormat, Output }, frames) {
+/** @param {Muxer} muxer @param {readonly Frame[]} frames @param {Rotation} rotation */
+async function mux({ BufferTarget, EncodedPacket, EncodedVideoPacketSource, Mp4OutputFormat, Output }, frames, rotation) {
   const target = new BufferTarget();
   const output = new Output({ format: new Mp4OutputFormat({ fastStart: 'in-memory' }), target });
   const source = new EncodedVideoPacketSource('avc');
-  output.addVideoTrack(source);
+  output.addVideoTrack(source, { rotation });
   await output.start();
   const config = { decoderConfig: await configOf(frames[0]?.payload ?? new Uint8Array()) };
   const times = durations(frames);

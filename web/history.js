@@ -9,8 +9,6 @@
 export const SPAN = 30_000_000;
 const MOST_FRAMES = 3600;
 const MEBI = 2 ** 20;
-/** Between frames further apart than this the viewer looked elsewhere, or held the wall: a clip does not go across. */
-const GAP = 5_000_000;
 
 /**
  * How many bytes of pictures a machine is asked to remember: 192 MiB are 30 s of 25 streams at 2 Mbit/s.
@@ -31,6 +29,8 @@ export class History {
   /** In the order in which they came, by stream. @type {Map<number, T[]>} */
   #streams = new Map();
   #bytes = 0;
+  /** When the newest frame was taken that a stream gave up for want of room. @type {WeakMap<T[], number>} */
+  #cutAt = new WeakMap();
 
   /** @param {{ bytes?: number, frames?: number }} [most] */
   constructor({ bytes = mostBytes(undefined), frames = MOST_FRAMES } = {}) {
@@ -50,8 +50,8 @@ export class History {
     this.#forgetOld(list, Math.min(instant, kept.frame.capturedAt));
     if (!follows(kept, list.at(-1))) return false;
     const size = kept.frame.payload.byteLength;
-    if (list.length >= this.most.frames && !this.#shift(list, instant)) return false;
-    while (this.#bytes + size > this.most.bytes) if (!this.#shift(this.#oldest(), instant)) return false;
+    if (list.length >= this.most.frames && !this.#cut(list, instant)) return false;
+    while (this.#bytes + size > this.most.bytes) if (!this.#cut(this.#oldest(), instant)) return false;
     // What was given up may have been its own keyframe.
     if (!follows(kept, list.at(-1))) return false;
     list.push(kept);
@@ -104,21 +104,21 @@ export class History {
   }
 
   /**
-   * What can be saved of a stream in one piece: the frames of one rendition without a gap, from the keyframe at or before
-   * an instant to the newest.
+   * Returns the frames of a stream from the keyframe at or before an instant to the newest.
    * @param {number} id @param {number} from @returns {T[]}
    */
   since(id, from) {
     const list = this.#streams.get(id) ?? [];
-    let first = list.length;
-    for (let at = list.length - 1; at >= 0; at -= 1) {
-      const [kept, after] = [list[at], list[at + 1]];
-      if (!kept || (after && !isOfOnePiece(kept, after))) break;
-      if (!kept.frame.keyframe) continue;
-      first = at;
-      if (kept.frame.capturedAt <= from) break;
-    }
-    return list.slice(first);
+    let first = list.length - 1;
+    while (first > 0 && !isBegin(list[first], from)) first -= 1;
+    return list.slice(Math.max(0, first));
+  }
+
+  /** Whether frames of the last 30 s of a stream were given up for want of room. @param {number} id */
+  wasCut(id) {
+    const list = this.#streams.get(id);
+    const newest = list?.at(-1)?.frame.capturedAt ?? -Infinity;
+    return list !== undefined && (this.#cutAt.get(list) ?? -Infinity) > newest - SPAN;
   }
 
   /** @param {number} id */
@@ -138,6 +138,14 @@ export class History {
       if (!next || next.frame.capturedAt > instant - SPAN) return;
       this.#shift(list, Infinity);
     }
+  }
+
+  /** Gives up the oldest frames of a list to make room. @param {T[]} list @param {number} instant */
+  #cut(list, instant) {
+    const last = list[keyframeAfter(list) - 1];
+    const cut = this.#shift(list, instant);
+    if (cut && last) this.#cutAt.set(list, last.frame.capturedAt);
+    return cut;
   }
 
   /** Gives up the oldest keyframe of a list and its deltas, unless one is still to be shown. @param {T[]} list @param {number} instant */
@@ -168,14 +176,12 @@ function keyframeAfter(list) {
   return found === -1 ? list.length : found;
 }
 
+/** @param {Kept | undefined} kept @param {number} instant */
+function isBegin(kept, instant) {
+  return kept !== undefined && kept.frame.keyframe && kept.frame.capturedAt <= instant;
+}
+
 /** A delta is of use only right after its predecessor. @param {Kept} kept @param {Kept | undefined} before */
 function follows({ frame, gop, place }, before) {
   return frame.keyframe || (before !== undefined && gop !== null && before.gop === gop && before.place === place - 1);
-}
-
-/** Within a GOP a rendition may be numbered anew, and stays the same. @param {Kept} one @param {Kept} next */
-function isOfOnePiece(one, next) {
-  const apart = next.frame.capturedAt - one.frame.capturedAt;
-  const same = one.frame.codec === next.frame.codec && one.frame.rendition === next.frame.rendition;
-  return (same || (one.gop !== null && one.gop === next.gop)) && apart >= 0 && apart < GAP;
 }

@@ -117,6 +117,13 @@ export function chooseCodec(codec) {
   tell({ type: 'codec', codec });
 }
 
+/** The newest picture of a stream in full size, as a JPEG. @param {string} stream */
+export function snapshotAddress(stream) {
+  const url = address(`streams/${stream}/snapshot`);
+  url.searchParams.set('rendition', 'full');
+  return url.href;
+}
+
 function socketAddress() {
   const url = address('ws');
   url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';

@@ -2,7 +2,7 @@
 
 import { LINK_LOST } from './condition.js';
 import { byId } from './element.js';
-import { adopt, askedStream, begun, listen, tell, worker } from './live.js';
+import { adopt, askedStream, begun, listen, snapshotAddress, tell, worker } from './live.js';
 import { isStreamName } from './protocol.js';
 import { Wall } from './wall.js';
 
@@ -124,7 +124,7 @@ function painted({ id, width, height, stats }) {
 async function save({ id, saved }) {
   const tile = wall.byId(id);
   const { save } = await import('./saving.js');
-  if (tile) controls?.tellOnce(await save(tile, saved, ahead));
+  if (tile) controls?.tellOnce(await save(tile, saved, { ahead, full: snapshotAddress(tile.name) }));
 }
 
 /** @param {Extract<FromWorker, { type: 'stats' }>} message */

@@ -1,43 +1,124 @@
-// What a viewer takes home: the picture on a tile, or a clip of its last seconds. Fetched when somebody first does.
+// What a viewer takes home: the picture on a tile, or clips of its last seconds. Fetched at the first use.
 
 import { formatSpan } from './age.js';
 
 /** @typedef {import('./tile.js').Tile} Tile */
+/** @typedef {import('./layout-store.js').Rotation} Rotation */
 /**
  * What the worker made. `from`: when its first picture was taken, in microseconds of the relay's clock.
- * @typedef {{ what: 'picture', blob: Blob | null, from: number }
- *   | { what: 'clip', blob: Blob | null, from: number, seconds: number, kind: 'mp4' | 'h264' | 'mjpeg' | 'none' }} Saved
+ * @typedef {{ what: 'picture', blob: Blob | null, from: number, rendition: number }} SavedPicture `blob`: as it came; `null`:
+ *   it is on the canvas only. `rendition`: index in the `track` message
+ * @typedef {{ blob: Blob, from: number, seconds: number, kind: 'mp4' | 'h264' | 'mjpeg' }} SavedClip
+ * @typedef {{ what: 'clip', clips: SavedClip[], causes: import('./pieces.js').Cause[], leftOut: number, failed: number,
+ *   remembered: number, cut: boolean }} SavedClips `clips`: the one that holds the cursor first. `remembered`: seconds from
+ *   the first to the last picture. `cut`: there was no room for 30 s
+ * @typedef {SavedPicture | SavedClips | { what: 'nothing' }} Saved
  */
+/** A picture that can be drawn, and what to do with it after that. @typedef {{ image: ImageBitmap | HTMLCanvasElement, blob: Blob | null }} Shot */
 
 /** So long a browser may take to read what it was given. */
 const READ_WITHIN = 60_000;
+/** A relay answers within 3 s, with a picture or without; a large one may take as long again on a slow connection. */
+const LONGEST_FETCH = 6_000;
+/** What JPEG is encoded with where it had to be turned: nobody sees a difference. */
+const QUALITY = 0.95;
+const NOTHING = 'there is nothing to save yet';
+/** As much as the page remembers, in seconds; see history.js. */
+const ASKED = 30;
+
+/** @type {Readonly<Record<import('./pieces.js').Cause, string>>} */
+const CAUSE = {
+  size: 'the picture size changed',
+  codec: 'the codec changed',
+  settings: "the camera's settings changed",
+  gap: 'no pictures came for a while',
+};
 
 /**
- * @param {Tile} tile @param {Saved | null} saved @param {number} ahead milliseconds that the relay's clock is ahead of ours
+ * @param {Tile} tile @param {Saved | null} saved
+ * @param {{ ahead: number, full: string }} relay `ahead`: milliseconds that its clock is ahead of ours; `full`: where it has
+ *   the newest picture of this stream in full size
  * @returns {Promise<string>} what to tell
  */
-export async function save(tile, saved, ahead) {
+export async function save(tile, saved, relay) {
   if (!saved) return `${tile.name}: the clip could not be made`;
-  const moment = saved.from / 1000 - ahead;
-  if (saved.what === 'picture') {
-    const blob = saved.blob ?? (await pictureOf(tile.canvas));
-    if (!blob) return 'The picture could not be saved';
-    download(blob, nameOf(tile.name, moment, blob.type === 'image/jpeg' ? 'jpg' : 'png'));
-    return `${tile.name}: picture saved`;
-  }
-  if (!saved.blob || saved.kind === 'none') return `${tile.name}: there is nothing to save yet`;
-  download(saved.blob, nameOf(tile.name, moment, saved.kind));
-  const without = saved.kind === 'h264' ? ' as raw H.264: this relay was built without clips' : '';
-  return `${tile.name}: ${formatSpan(saved.seconds * 1000 + 500)} saved${without}`;
+  if (saved.what === 'nothing') return `${tile.name}: ${NOTHING}`;
+  if (saved.what === 'clip') return saveClips(tile, saved, relay.ahead);
+  return savePicture(tile, saved, relay).catch(() => `${tile.name}: the picture could not be saved`);
 }
 
-/** What is on the screen. @param {HTMLCanvasElement} shown @returns {Promise<Blob | null>} */
-function pictureOf(shown) {
+/** @param {Tile} tile @param {SavedClips} saved @param {number} ahead */
+function saveClips(tile, saved, ahead) {
+  for (const { blob, from, kind } of saved.clips) download(blob, nameOf(tile.name, from / 1000 - ahead, kind));
+  return `${tile.name}: ${clipWords(saved)}`;
+}
+
+/**
+ * Says what was saved, and why it is less than 30 s or more than one file.
+ * @param {Pick<SavedClips, 'clips' | 'causes' | 'leftOut' | 'failed' | 'remembered' | 'cut'>} saved
+ */
+export function clipWords({ clips, causes, leftOut, failed, remembered, cut }) {
+  if (clips.length === 0) return failed > 0 ? 'the clip could not be made' : NOTHING;
+  const lengths = clips.map(({ seconds }) => Math.floor(seconds + 0.5));
+  const sum = lengths.reduce((sum, length) => sum + length, 0);
+  const asked = cut ? ASKED : Math.round(remembered);
+  const lacks = (leftOut > 0 || failed > 0 || cut) && sum < asked;
+  const why = [
+    ...(clips.length > 1 || leftOut > 0 ? causes.map((cause) => CAUSE[cause]) : []),
+    ...(failed > 0 ? ['the rest could not be read'] : []),
+    ...(cut ? ["the page's memory is full"] : []),
+    ...(clips.some(({ kind }) => kind === 'h264') ? ['raw H.264, because this relay was built without clips'] : []),
+  ];
+  const length = clips.length > 1 && !lacks ? `${lengths.join(' s and ')} s` : lacks ? `${sum} of ${asked} s` : formatSpan(sum * 1000);
+  const what = clips.length > 1 ? `clip saved as ${clips.length} files` : 'clip saved';
+  return `${what} (${[length, why.join(', ')].filter((part) => part !== '').join(': ')})`;
+}
+
+/** In full size where that can be had: of a past moment there is only what was shown. @param {Tile} tile @param {SavedPicture} saved @param {{ ahead: number, full: string }} relay */
+async function savePicture(tile, saved, { ahead, full }) {
+  const isFull = tile.track === null || (tile.track.renditions[saved.rendition] ?? 'full') === 'full';
+  const fetched = isFull || tile.frozen ? null : await fetchFull(full);
+  const shot = fetched ?? (await shotOf(tile.canvas, saved.blob));
+  const size = tile.rotation % 180 === 0 ? shot.image : { width: shot.image.height, height: shot.image.width };
+  const blob = await encode(shot, tile.rotation);
+  if (shot.image instanceof ImageBitmap) shot.image.close();
+  if (!blob) return `${tile.name}: the picture could not be saved`;
+  download(blob, nameOf(tile.name, (fetched?.taken ?? saved.from / 1000) - ahead, blob.type === 'image/jpeg' ? 'jpg' : 'png'));
+  const past = tile.frozen ? ': a past picture is kept in the size it was shown in' : ': the full size did not come';
+  return `${tile.name}: picture saved (${size.width} × ${size.height}${isFull || fetched ? '' : past})`;
+}
+
+/**
+ * The newest picture in full size; it is some milliseconds newer than the one that was seen.
+ * @param {string} address @returns {Promise<(Shot & { taken: number }) | null>} `taken`: by the relay's clock, in milliseconds
+ */
+async function fetchFull(address) {
+  try {
+    const answer = await fetch(address, { cache: 'no-store', signal: AbortSignal.timeout(LONGEST_FETCH) });
+    if (!answer.ok) return null;
+    const blob = await answer.blob();
+    return { image: await createImageBitmap(blob), blob, taken: 1000 * Number(answer.headers.get('x-timestamp')) };
+  } catch {
+    return null;
+  }
+}
+
+/** What is on the screen. @param {HTMLCanvasElement} canvas @param {Blob | null} blob as it came @returns {Promise<Shot>} */
+async function shotOf(canvas, blob) {
+  return blob ? { image: await createImageBitmap(blob), blob } : { image: canvas, blob: null };
+}
+
+/** As it came where it is not turned; what has never been a JPEG does not become one. @param {Shot} shot @param {Rotation} rotation @returns {Promise<Blob | null>} */
+function encode({ image, blob }, rotation) {
+  if (blob && rotation === 0) return Promise.resolve(blob);
   const canvas = document.createElement('canvas');
-  canvas.width = shown.width;
-  canvas.height = shown.height;
-  canvas.getContext('2d')?.drawImage(shown, 0, 0);
-  return new Promise((resolve) => canvas.toBlob(resolve, 'image/png'));
+  const { width, height } = image;
+  [canvas.width, canvas.height] = rotation % 180 === 0 ? [width, height] : [height, width];
+  const context = canvas.getContext('2d');
+  context?.translate(canvas.width / 2, canvas.height / 2);
+  context?.rotate((rotation * Math.PI) / 180);
+  context?.drawImage(image, -width / 2, -height / 2);
+  return new Promise((resolve) => canvas.toBlob(resolve, blob ? 'image/jpeg' : 'image/png', QUALITY));
 }
 
 /** Sorts by time within a stream, and is a file name everywhere. @param {string} stream @param {number} moment @param {string} kind */

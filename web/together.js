@@ -17,6 +17,9 @@ import { History, mostBytes, SPAN } from './history.js';
  * @typedef {{ inStep: boolean, frozen: boolean, behind: number | null, at: number | null, back: number }} Mode
  */
 
+/** A clip begins this long before the instant that is looked at, in microseconds: what led to it is part of it. */
+const BEFORE_CURSOR = 5_000_000;
+
 export class Together {
   inStep = false;
   frozen = false;
@@ -121,12 +124,15 @@ export class Together {
   }
 
   /**
-   * What can be saved of a tile: all there is, or from the instant that is looked at.
-   * @param {number} id
+   * Returns what can be saved of a tile: the last 30 s, or, where the wall was dragged back, from 5 s before the instant
+   * that is looked at. `cursor` is that instant, `cut` whether there was room for less than that.
+   * @param {number} id @returns {{ frames: Arrival['frame'][], cursor: number, cut: boolean }}
    */
   clip(id) {
     const looksBack = this.#cursor !== null && this.#frozenAt !== null && this.#cursor < this.#frozenAt;
-    return this.#history.since(id, looksBack ? (this.#cursor ?? 0) : -Infinity);
+    const cursor = looksBack ? (this.#cursor ?? Infinity) : Infinity;
+    const frames = this.#history.since(id, looksBack ? cursor - BEFORE_CURSOR : -Infinity).map(({ frame }) => frame);
+    return { frames, cursor, cut: this.#history.wasCut(id) };
   }
 
   /** @param {number} id */

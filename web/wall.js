@@ -167,7 +167,8 @@ export class Wall {
 
   /** @param {Tile} tile @param {'picture' | 'clip'} what */
   save(tile, what) {
-    tell({ type: 'save', id: tile.id, what });
+    if (what === 'clip') tell({ type: 'save', id: tile.id, what, rotation: tile.rotation });
+    else tell({ type: 'save', id: tile.id, what });
   }
 
   /** Details on this tile, or on all. @param {Tile} [tile] */

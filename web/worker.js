@@ -23,7 +23,8 @@ import { likelyLimits } from './sizes.js';
  *   | { type: 'mode', inStep: boolean, frozen: boolean }
  *   | { type: 'step', by: number, unit: 'frame' | 'second' }
  *   | { type: 'seek', back: number, id: number | null }
- *   | { type: 'save', id: number, what: 'picture' | 'clip' }
+ *   | { type: 'save', id: number, what: 'picture' }
+ *   | { type: 'save', id: number, what: 'clip', rotation: import('./layout-store.js').Rotation }
  *   | { type: 'wake' }} ToWorker
  */
 /**
@@ -152,7 +153,7 @@ self.onmessage = (/** @type {MessageEvent<ToWorker>} */ { data }) => {
   else if (data.type === 'seek') {
     together?.seek(data.back, data.id);
     tellStats();
-  } else if (data.type === 'save') data.what === 'clip' ? void saveClip(data.id) : savePicture(data.id);
+  } else if (data.type === 'save') data.what === 'clip' ? void saveClip(data.id, data.rotation) : savePicture(data.id);
   else if (data.type === 'wake') connection.wake();
 };
 
@@ -325,15 +326,15 @@ function forget(id) {
 /** What is on a tile, as it came. H.264 of one picture is none: the page takes it off the screen. @param {number} id */
 function savePicture(id) {
   const frame = pictures.get(id)?.shown;
-  if (!frame) return;
-  const blob = frame.codec === 'jpeg' ? new Blob([frame.payload], { type: 'image/jpeg' }) : null;
-  tell({ type: 'saved', id, saved: { what: 'picture', blob, from: frame.capturedAt } });
+  const blob = frame?.codec === 'jpeg' ? new Blob([frame.payload], { type: 'image/jpeg' }) : null;
+  const saved = frame ? { what: /** @type {const} */ ('picture'), blob, from: frame.capturedAt, rendition: frame.rendition } : null;
+  tell({ type: 'saved', id, saved: saved ?? { what: 'nothing' } });
 }
 
-/** @param {number} id */
-async function saveClip(id) {
-  const frames = (together?.clip(id) ?? []).map(({ frame }) => frame);
-  const saved = await import('./clip.js').then(({ makeClip }) => makeClip(frames)).catch(() => null);
+/** @param {number} id @param {import('./layout-store.js').Rotation} rotation */
+async function saveClip(id, rotation) {
+  const remembered = together?.clip(id) ?? { frames: [], cursor: Infinity, cut: false };
+  const saved = await import('./clip.js').then(({ makeClips }) => makeClips(remembered, rotation)).catch(() => null);
   tell({ type: 'saved', id, saved });
 }
 

@@ -84,7 +84,7 @@ test('a delta whose predecessor is not there is not taken', () => {
   assert.equal(history.add(1, third, Infinity), false);
 });
 
-test('a clip begins at the keyframe before an instant, and goes to the end', () => {
+test('a clip begins at the keyframe before an instant, and goes to the newest', () => {
   const history = new History();
   for (const from of [0, 1000, 2000]) for (const one of gop(from, 10).frames) history.add(1, one, Infinity);
   const clip = (/** @type {number} */ from) => history.since(1, from * MS).map(({ frame }) => frame.capturedAt / MS);
@@ -92,25 +92,27 @@ test('a clip begins at the keyframe before an instant, and goes to the end', () 
   assert.equal(clip(1450).at(-1), 2900);
   assert.equal(clip(-Infinity).length, 30);
   assert.equal(clip(9000)[0], 2000, 'at least a GOP');
-});
-
-test('a clip is of one rendition and has no gap', () => {
-  const history = new History();
-  const all = [gop(0, 10), gop(1000, 10, 10, 1), gop(8000, 10, 10, 1), gop(9000, 10, 10, 1)];
-  for (const { frames } of all) for (const one of frames) history.add(1, one, Infinity);
-  assert.equal(history.since(1, -Infinity)[0]?.frame.capturedAt, 8000 * MS);
-  history.forget(1);
-  for (const { frames } of all.slice(0, 2)) for (const one of frames) history.add(1, one, Infinity);
-  assert.equal(history.since(1, -Infinity)[0]?.frame.capturedAt, 1000 * MS);
   assert.deepEqual(history.since(7, 0), []);
 });
 
-test('a clip goes on where a rendition was numbered anew within its GOP', () => {
+test('a clip goes across changes of size and gaps: what is remembered is all there', () => {
   const history = new History();
-  const { frames } = gop(0, 10);
-  const renumbered = frames.map((one, at) => (at < 5 ? one : { ...one, frame: { ...one.frame, rendition: 1 } }));
-  for (const one of [...renumbered, ...gop(1000, 10, 10, 1).frames]) history.add(1, one, Infinity);
-  assert.equal(history.since(1, -Infinity).length, 20);
+  const all = [gop(0, 10), gop(1000, 10, 10, 1), gop(8000, 10, 10, 1)];
+  for (const { frames } of all) for (const one of frames) history.add(1, one, Infinity);
+  assert.equal(history.since(1, -Infinity).length, 30);
+});
+
+test('it is known that frames of the last 30 s were given up for want of room, and of older ones it is not', () => {
+  const history = new History({ bytes: 100 });
+  for (let time = 0; time < 10; time += 1) history.add(1, frame(1000 * time, 10), Infinity);
+  assert.equal(history.wasCut(1), false);
+  history.add(1, frame(10_000, 10), Infinity);
+  assert.equal(history.wasCut(1), true);
+  history.add(1, frame(29_900, 10), Infinity);
+  assert.equal(history.wasCut(1), true);
+  history.forget(1);
+  for (const time of [50_000, 85_000]) history.add(1, frame(time, 10), Infinity);
+  assert.equal(history.wasCut(1), false, 'only what is too old was given up');
 });
 
 test('a machine with little memory is asked for less', () => {

@@ -105,6 +105,10 @@ export class MockRelay {
   /** Every control message of every viewer, in order. @type {Said[]} */
   said = [];
   connections = 0;
+  /** Whether pictures in full size can be had. */
+  snapshots = true;
+  /** Which frame was given out last as one; -1: none. */
+  snapshot = -1;
   /** What runs before a file of the page does, by its path. @type {Map<string, string>} */
   before = new Map();
   /** What is served from elsewhere than its own place. @type {Map<string, string>} */
@@ -263,6 +267,11 @@ export class MockRelay {
       response.writeHead(this.#allowed(url) ? 200 : 401).end('[]');
       return;
     }
+    const [, name] = /^\/streams\/([^/]+)\/snapshot$/.exec(url.pathname) ?? [];
+    if (name !== undefined) {
+      this.#snapshot(this.streams.get(name), response);
+      return;
+    }
     const path = url.pathname === '/' ? '/index.html' : (this.elsewhere.get(url.pathname) ?? normalize(url.pathname));
     const type = TYPES[/** @type {keyof typeof TYPES} */ (extname(path))];
     try {
@@ -272,6 +281,18 @@ export class MockRelay {
     } catch {
       response.writeHead(404).end();
     }
+  }
+
+  /** The newest picture in full size. @param {Stream | undefined} stream @param {import('node:http').ServerResponse} response */
+  #snapshot(stream, response) {
+    const pictures = stream?.renditions[0]?.pictures ?? [];
+    if (!stream || pictures.length === 0 || !this.snapshots) {
+      response.writeHead(503).end();
+      return;
+    }
+    this.snapshot = stream.sequence;
+    response.writeHead(200, { 'Content-Type': 'image/jpeg', 'X-Timestamp': String(Date.now() / 1000) });
+    response.end(pictures[stream.sequence % pictures.length]);
   }
 
   /** @param {import('ws').WebSocket} viewer */

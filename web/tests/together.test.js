@@ -243,14 +243,17 @@ test('a tile that is dragged goes ahead, and the others follow when it stands', 
   assert.deepEqual(stage.shown(), [frozen - 2000, frozen - 2000]);
 });
 
-test('a clip is all there is, or what followed the instant that is looked at', async () => {
+test('a clip is all there is, or begins five seconds before the instant that is looked at', async () => {
   const stage = world(1);
-  await stage.run({ 1: 20 }, 40);
-  assert.equal(stage.together.clip(1).length, 40);
+  await stage.run({ 1: 20 }, 100);
+  assert.deepEqual([stage.together.clip(1).frames.length, stage.together.clip(1).cursor], [100, Infinity]);
   stage.together.change(false, true);
-  assert.equal(stage.together.clip(1).length, 40);
+  assert.equal(stage.together.clip(1).frames.length, 100);
   stage.together.seek(2);
-  assert.equal(stage.together.clip(1).length, 21);
+  const { frames, cursor, cut } = stage.together.clip(1);
+  assert.equal(frames.length, 71);
+  assert.equal(frames[50]?.capturedAt, cursor);
+  assert.equal(cut, false);
 });
 
 test('what somebody froze, or put in step, has not frozen by itself', async () => {

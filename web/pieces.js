@@ -1,0 +1,92 @@
+// Divides what a tile remembers into pieces that can each be saved as one clip, and chooses among them. Pure.
+
+import { parameterSets } from './annex-b.js';
+
+/** @typedef {import('./protocol.js').Frame} Frame */
+/**
+ * Why a piece ends where another begins. `size`: another rendition. `settings`: the same one, made differently by the
+ * camera. `gap`: no frames for a while.
+ * @typedef {'size' | 'codec' | 'settings' | 'gap'} Cause
+ */
+/** `causes`: why the pieces are not one. `leftOut`: how many are not among them. @typedef {{ pieces: Frame[][], causes: Cause[], leftOut: number }} Choice */
+
+/** Frames further apart than this are not joined, in microseconds: a clip would stand still that long. */
+const GAP = 5_000_000;
+/** Most clips saved with one key press: a browser asks before it saves several files, and nobody sorts through more. */
+export const MOST_CLIPS = 3;
+
+/** The JPEG markers that hold the size, and the three within their range that do not. */
+const SOF_FIRST = 0xc0;
+const SOF_LAST = 0xcf;
+const NOT_SOF = [0xc4, 0xc8, 0xcc];
+
+/**
+ * Returns the pieces to save: the one that holds the cursor first, then its neighbours, the nearest first.
+ * @param {readonly Frame[]} frames in the order in which they came, the first a keyframe
+ * @param {number} cursor the instant that is looked at, in microseconds of the relay's clock @returns {Choice}
+ */
+export function choosePieces(frames, cursor) {
+  const { pieces, causes } = divide(frames);
+  const begun = pieces.filter(([first]) => first !== undefined && first.capturedAt <= cursor);
+  const held = Math.max(0, pieces.indexOf(begun.at(-1) ?? []));
+  const order = pieces.map((_, at) => at).sort((a, b) => Math.abs(a - held) - Math.abs(b - held) || b - a);
+  const chosen = order.slice(0, MOST_CLIPS).flatMap((at) => (pieces[at] ? [pieces[at]] : []));
+  return { pieces: chosen, causes: [...new Set(causes)], leftOut: pieces.length - chosen.length };
+}
+
+/**
+ * Divides frames where one file could not hold both sides.
+ * @param {readonly Frame[]} frames @returns {{ pieces: Frame[][], causes: Cause[] }}
+ */
+export function divide(frames) {
+  /** @type {Frame[][]} */
+  const pieces = [];
+  /** @type {Cause[]} */
+  const causes = [];
+  /** @type {Frame | null} */
+  let keyframe = null;
+  for (const frame of frames) {
+    const piece = pieces.at(-1);
+    const cause = piece && keyframe ? breakBetween(piece, keyframe, frame) : null;
+    if (frame.keyframe) keyframe = frame;
+    if (piece && !cause) join(piece, frame);
+    else pieces.push([frame]);
+    if (cause) causes.push(cause);
+  }
+  return { pieces, causes };
+}
+
+/** @param {readonly Frame[]} piece @param {Frame} keyframe the last one in it @param {Frame} next @returns {Cause | null} */
+function breakBetween(piece, keyframe, next) {
+  const last = piece.at(-1);
+  if (!next.keyframe) return null;
+  if (keyframe.codec !== next.codec) return 'codec';
+  if (configOf(keyframe) !== configOf(next)) return keyframe.rendition === next.rendition ? 'settings' : 'size';
+  return last && next.capturedAt - last.capturedAt >= GAP ? 'gap' : null;
+}
+
+/**
+ * A relay begins with the last keyframe it has, which may be older than what was shown. Each moment is in a clip once.
+ * @param {Frame[]} piece @param {Frame} next
+ */
+function join(piece, next) {
+  if (next.keyframe) while (piece.length > 0 && (piece.at(-1)?.capturedAt ?? 0) >= next.capturedAt) piece.pop();
+  piece.push(next);
+}
+
+/** Returns what all frames of one file have in common. @param {Frame} keyframe */
+function configOf({ codec, payload }) {
+  return codec === 'h264' ? parameterSets(payload).join() : jpegSize(payload);
+}
+
+/** Returns the size of a JPEG, as text; empty where there is none in it. @param {Uint8Array} jpeg */
+export function jpegSize(jpeg) {
+  for (let at = 2; at + 8 < jpeg.length && jpeg[at] === 0xff; ) {
+    const marker = jpeg[at + 1] ?? 0;
+    const word = (/** @type {number} */ from) => ((jpeg[from] ?? 0) << 8) | (jpeg[from + 1] ?? 0);
+    if (marker >= SOF_FIRST && marker <= SOF_LAST && !NOT_SOF.includes(marker)) return `${word(at + 7)}x${word(at + 5)}`;
+    // A marker may be preceded by any number of fill bytes.
+    at += marker === 0xff ? 1 : 2 + Math.max(2, word(at + 2));
+  }
+  return '';
+}
