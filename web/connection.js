@@ -30,6 +30,8 @@ const SILENCE = 5_000;
 /** A refusal does not heal by asking often, and each attempt stands in the relay's log. */
 const REFUSED_WAIT = 30_000;
 const PROBE_TIMEOUT = 3_000;
+/** Browsers wait for minutes where nothing answers at all, as behind a firewall that drops packets. */
+const CONNECT_TIMEOUT = 10_000;
 /** A socket open for so long has proved itself, even on a wall without a stream. */
 const PROVEN_AFTER = 5_000;
 
@@ -97,6 +99,8 @@ export class Connection {
     socket.onmessage = ({ data }) => this.#received(data);
     socket.onclose = ({ reason }) => this.#closed(reason);
     this.#socket = socket;
+    // Cleared by the first message, or with the socket.
+    this.#silenceTimer = setTimeout(() => this.#closed('no answer'), CONNECT_TIMEOUT);
   }
 
   #opened() {

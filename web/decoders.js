@@ -43,7 +43,7 @@ export class Decoders {
     if (known) return known;
     const { platform, decode } = this.world;
     if (codec === 'h264' && !platform) return null;
-    const decoder = codec === 'h264' && platform ? this.#h264(platform) : new JpegDecoder(decode);
+    const decoder = codec === 'h264' && platform ? this.#h264(platform) : new JpegDecoder(decode, this.world.now);
     this.#decoders.set(codec, decoder);
     return decoder;
   }

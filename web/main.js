@@ -123,8 +123,9 @@ function painted({ id, width, height, stats }) {
 /** @param {Extract<FromWorker, { type: 'saved' }>} message */
 async function save({ id, saved }) {
   const tile = wall.byId(id);
-  const { save } = await import('./saving.js');
-  if (tile) controls?.tellOnce(await save(tile, saved, { ahead, full: snapshotAddress(tile.name) }));
+  if (!tile) return;
+  const saving = import('./saving.js').then(({ save }) => save(tile, saved, { ahead, full: snapshotAddress(tile.name) }));
+  controls?.tellOnce(await saving.catch(() => `${tile.name}: nothing was saved, because the relay does not answer`));
 }
 
 /** @param {Extract<FromWorker, { type: 'stats' }>} message */
@@ -174,8 +175,15 @@ function lookAgain() {
 }
 
 function loadControls() {
-  loading ??= import('./controls.js').then(({ Controls }) => {
-    controls = new Controls(wall, { kiosk });
-    render();
-  });
+  loading ??= import('./controls.js').then(
+    ({ Controls }) => {
+      controls = new Controls(wall, { kiosk });
+      render();
+    },
+    // The relay went away in between.
+    () => {
+      loading = null;
+      setTimeout(loadControls, WATCHDOG);
+    },
+  );
 }

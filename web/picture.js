@@ -2,13 +2,14 @@
 // Every frame that comes is shown, accepted or given up, and said to be done with, once: as soon as it is painted, or a
 // decoder has taken it that may hold it back.
 
-import { median, staleAfter, START_UP } from './age.js';
+import { median, START_UP } from './age.js';
 import { holdsPicture } from './annex-b.js';
 import { Decoders } from './decoders.js';
 import { Freezes } from './freezes.js';
 import { Gop } from './gop.js';
 import { Ledger } from './ledger.js';
 import { Rate } from './rate.js';
+import { SequenceCount } from './sequence-count.js';
 
 /** @typedef {import('./protocol.js').Frame} Frame */
 /** @typedef {import('./protocol.js').Journey} Journey */
@@ -81,8 +82,6 @@ const AGES = 15;
 const LEAD_SHARE = 1.25;
 const LEAD_MORE = 5;
 const LONGEST_LEAD = 100;
-/** The first interval says little: the newest frame held came at once, the next when it was made. */
-const LONGEST_FIRST_INTERVAL = 400;
 /** A decoder that is so far behind does not catch up with this GOP. */
 const TOO_FAR_BEHIND = 500;
 /** Frames that come so much faster than they were taken are sent to catch up, and only the last of them is seen. */
@@ -131,17 +130,13 @@ export class Picture {
   #journey = null;
   #ledger = new Ledger();
   #freezes = new Freezes();
-  /** @type {bigint | null} */
-  #lastSequence = null;
-  #lastArrival = 0;
+  #count = new SequenceCount();
   /** @type {Frame | null} */
   #shown = null;
   /** @type {number[]} */
   #ages = [];
   #paintedAt = 0;
   #painted = 0;
-  #interval = 0;
-  #missing = 0;
   #dropped = 0;
   #broken = 0;
   #frames = new Rate();
@@ -164,7 +159,7 @@ export class Picture {
 
   /** Another track counts anew: what looks like a gap is none, and what came before it is acknowledged with what follows. */
   restartCount() {
-    this.#lastSequence = null;
+    this.#count.restart();
     this.#ledger.clear();
     this.#trackSince = this.world.now();
   }
@@ -210,9 +205,9 @@ export class Picture {
   receive(frame) {
     const now = this.world.now();
     this.#bits.add(frame.payload.byteLength * 8, now);
-    const first = this.#lastSequence === null;
+    const first = this.#count.isFresh;
     if (first) this.#trackSentAt = frame.sentAt;
-    this.#count(frame.sequence, now);
+    this.#count.came(frame.sequence, now);
     this.#arrivals += 1;
     this.#ledger.came(this.#arrivals, frame.sequence);
     const journey = this.#journey?.sequence === Number(frame.sequence) ? this.#journey : null;
@@ -287,10 +282,10 @@ export class Picture {
       calmAge: this.#ages.length > 0 ? median(this.#ages) : age,
       paintedAt: this.#paintedAt,
       painted: this.#painted,
-      interval: this.#interval,
+      interval: this.#count.interval,
       fps: this.#frames.perSecond(now),
       bitrate: this.#bits.perSecond(now),
-      missing: this.#missing,
+      missing: this.#count.missing,
       dropped: this.#dropped,
       broken: this.#broken,
       capturedAt: this.#shown?.capturedAt ?? 0,
@@ -348,26 +343,6 @@ export class Picture {
   /** What is sent only to lead up to the first live picture is nothing that anybody misses. @param {Arrival} arrival */
   #countDropped({ gop, frame }) {
     if (!gop || frame.capturedAt >= this.#trackSentAt) this.#dropped += 1;
-  }
-
-  /** @param {bigint} sequence @param {number} now */
-  #count(sequence, now) {
-    const last = this.#lastSequence;
-    if (last !== null && sequence > last) {
-      this.#missing += Number(sequence - last - 1n);
-      this.#measureInterval(now - this.#lastArrival);
-    }
-    this.#lastSequence = sequence;
-    this.#lastArrival = now;
-  }
-
-  /** A running mean, of which one long silence must not make a slow camera. @param {number} interval */
-  #measureInterval(interval) {
-    const known = this.#interval;
-    this.#interval =
-      known === 0
-        ? Math.min(interval, LONGEST_FIRST_INTERVAL)
-        : known * 0.9 + Math.min(interval, staleAfter(known)) * 0.1;
   }
 
   /** Age of the picture shown when it was painted; asked anew, since the first one may come before the clock. */

@@ -5,7 +5,7 @@
 // What waits is encoded, and stands in the history, whose bounds are its bounds; decoded is only what is due within
 // `Picture.lead`, at most two of each tile.
 
-import { CommonAge } from './common-age.js';
+import { CommonAge, MOST_BEHIND } from './common-age.js';
 import { History, mostBytes, SPAN } from './history.js';
 
 /** @typedef {import('./picture.js').Picture} Picture */
@@ -68,7 +68,8 @@ export class Together {
     // A tile that never showed anything shows the first that comes.
     if (!this.inStep || this.frozen || offset === null || age === null) return 0;
     if (this.#common.leavesOut(picture.id) || picture.capturedAt === null) return 0;
-    return frame.capturedAt / 1000 - offset + age - this.world.now();
+    // A camera whose clock is wrong may send frames from the future, which would wait for that.
+    return Math.min(MOST_BEHIND, frame.capturedAt / 1000 - offset + age - this.world.now());
   }
 
   /** @param {Picture} picture @param {Arrival} arrival */
@@ -198,8 +199,10 @@ export class Together {
     const cancel = this.world.after(wait, () => {
       this.#waiting.delete(arrival);
       const more = this.early(picture, arrival.frame) - picture.lead;
-      if (more > 1) this.#wait(picture, arrival, more);
-      else picture.show(arrival, this.world.now() - arrival.arrivedAt);
+      const held = this.world.now() - arrival.arrivedAt;
+      // The age of the wall may grow in between, but not for ever.
+      if (more > 1 && held < MOST_BEHIND) this.#wait(picture, arrival, more);
+      else picture.show(arrival, held);
     });
     this.#waiting.set(arrival, { picture, cancel });
   }

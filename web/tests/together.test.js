@@ -307,3 +307,14 @@ test('a tile that has never shown anything shows its first picture even while th
   await settle();
   assert.equal(stage.shown()[1], Math.round(stage.now - 20));
 });
+
+test('in step, a frame from the future waits for a few seconds and not for that', async () => {
+  const stage = world(1, 2);
+  await stage.run({ 1: 20, 2: 420 }, 30);
+  stage.together.change(true, false);
+  await stage.run({ 1: 20, 2: 420 }, 30);
+  const future = stage.now + 3_600_000;
+  stage.come(1, future, 999_999);
+  await stage.passTo(stage.now + 7000);
+  assert.equal(stage.shown()[0], future);
+});
