@@ -12,6 +12,8 @@ import { parameterSets } from './annex-b.js';
 
 /** Frames further apart than this are not joined, in microseconds: a clip would stand still that long. */
 const GAP = 5_000_000;
+/** A piece that is shorter, in microseconds, as the JPEGs before the first H.264, is saved only where the cursor is in it. */
+const SHORTEST = 1_000_000;
 /** Most clips saved with one key press: a browser asks before it saves several files, and nobody sorts through more. */
 export const MOST_CLIPS = 3;
 
@@ -26,12 +28,23 @@ const NOT_SOF = [0xc4, 0xc8, 0xcc];
  * @param {number} cursor the instant that is looked at, in microseconds of the relay's clock @returns {Choice}
  */
 export function choosePieces(frames, cursor) {
-  const { pieces, causes } = divide(frames);
-  const begun = pieces.filter(([first]) => first !== undefined && first.capturedAt <= cursor);
-  const held = Math.max(0, pieces.indexOf(begun.at(-1) ?? []));
+  const { pieces: all, causes } = divide(frames);
+  const pieces = all.filter((piece, at) => isWorthAFile(piece) || holds(all, at, cursor));
+  const held = pieces.findIndex((_, at) => holds(pieces, at, cursor));
   const order = pieces.map((_, at) => at).sort((a, b) => Math.abs(a - held) - Math.abs(b - held) || b - a);
   const chosen = order.slice(0, MOST_CLIPS).flatMap((at) => (pieces[at] ? [pieces[at]] : []));
   return { pieces: chosen, causes: [...new Set(causes)], leftOut: pieces.length - chosen.length };
+}
+
+/** Whether the cursor is in a piece, or before all of them. @param {readonly Frame[][]} pieces @param {number} at @param {number} cursor */
+function holds(pieces, at, cursor) {
+  const [begins, ends] = [pieces[at], pieces[at + 1]].map((piece) => piece?.[0]?.capturedAt ?? Infinity);
+  return (at === 0 || (begins ?? 0) <= cursor) && (at === pieces.length - 1 || (ends ?? 0) > cursor);
+}
+
+/** @param {readonly Frame[]} piece */
+function isWorthAFile(piece) {
+  return (piece.at(-1)?.capturedAt ?? 0) - (piece[0]?.capturedAt ?? 0) >= SHORTEST;
 }
 
 /**

@@ -69,9 +69,14 @@ export function clipWords({ clips, causes, leftOut, failed, remembered, cut }) {
     ...(cut ? ["the page's memory is full"] : []),
     ...(clips.some(({ kind }) => kind === 'h264') ? ['raw H.264, because this relay was built without clips'] : []),
   ];
-  const length = clips.length > 1 && !lacks ? `${lengths.join(' s and ')} s` : lacks ? `${sum} of ${asked} s` : formatSpan(sum * 1000);
+  const length = clips.length > 1 && !lacks ? inTurn(lengths.map((length) => `${length} s`)) : lacks ? `${sum} of ${asked} s` : formatSpan(sum * 1000);
   const what = clips.length > 1 ? `clip saved as ${clips.length} files` : 'clip saved';
   return `${what} (${[length, why.join(', ')].filter((part) => part !== '').join(': ')})`;
+}
+
+/** @param {readonly string[]} words two or more */
+function inTurn(words) {
+  return `${words.slice(0, -1).join(', ')} and ${words.at(-1)}`;
 }
 
 /** In full size where that can be had: of a past moment there is only what was shown. @param {Tile} tile @param {SavedPicture} saved @param {{ ahead: number, full: string }} relay */
@@ -79,13 +84,14 @@ async function savePicture(tile, saved, { ahead, full }) {
   const isFull = tile.track === null || (tile.track.renditions[saved.rendition] ?? 'full') === 'full';
   const fetched = isFull || tile.frozen ? null : await fetchFull(full);
   const shot = fetched ?? (await shotOf(tile.canvas, saved.blob));
-  const size = tile.rotation % 180 === 0 ? shot.image : { width: shot.image.height, height: shot.image.width };
+  const { width, height } = shot.image;
+  const size = tile.rotation % 180 === 0 ? `${width} × ${height}` : `${height} × ${width}`;
   const blob = await encode(shot, tile.rotation);
   if (shot.image instanceof ImageBitmap) shot.image.close();
   if (!blob) return `${tile.name}: the picture could not be saved`;
   download(blob, nameOf(tile.name, (fetched?.taken ?? saved.from / 1000) - ahead, blob.type === 'image/jpeg' ? 'jpg' : 'png'));
   const past = tile.frozen ? ': a past picture is kept in the size it was shown in' : ': the full size did not come';
-  return `${tile.name}: picture saved (${size.width} × ${size.height}${isFull || fetched ? '' : past})`;
+  return `${tile.name}: picture saved (${size}${isFull || fetched ? '' : past})`;
 }
 
 /**

@@ -36,6 +36,7 @@ test('a clip says how long it is, and where it is shorter than asked, why', () =
   assert.equal(words([30.2]), 'clip saved (30 s)');
   assert.equal(words([12], { remembered: 12 }), 'clip saved (12 s)');
   assert.equal(words([22.8, 7.1], { causes: ['size'] }), 'clip saved as 2 files (23 s and 7 s: the picture size changed)');
+  assert.equal(words([10, 9, 8], { causes: ['size', 'codec'] }), 'clip saved as 3 files (10 s, 9 s and 8 s: the picture size changed, the codec changed)');
   const many = { causes: /** @type {import('../pieces.js').Cause[]} */ (['size']), leftOut: 2 };
   assert.equal(words([8, 4, 4], many), 'clip saved as 3 files (16 of 30 s: the picture size changed)');
   assert.equal(words([9], { remembered: 9, cut: true }), "clip saved (9 of 30 s: the page's memory is full)");

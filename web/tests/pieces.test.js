@@ -59,14 +59,25 @@ test('JPEGs of one size are one piece', () => {
 });
 
 test('the piece that holds the cursor comes first, and then the nearest', () => {
-  const frames = [...gop(0), ...gop(1, LARGE), ...gop(2), ...gop(3, LARGE), ...gop(4)];
+  /** @param {number} from @param {object} [more] */
+  const long = (from, more) => [...gop(from, more), ...gop(from + 1, more)];
+  const frames = [...long(0), ...long(2, LARGE), ...long(4), ...long(6, LARGE), ...long(8)];
   const chosen = (/** @type {number} */ cursor) => choosePieces(frames, cursor).pieces.map(([first]) => (first?.capturedAt ?? NaN) / SECOND);
-  assert.deepEqual(chosen(Infinity), [4, 3, 2]);
-  assert.deepEqual(chosen(1.95 * SECOND), [1, 2, 0]);
-  assert.deepEqual(chosen(-1), [0, 1, 2], 'before all of them');
+  assert.deepEqual(chosen(Infinity), [8, 6, 4]);
+  assert.deepEqual(chosen(3.95 * SECOND), [2, 4, 0]);
+  assert.deepEqual(chosen(-1), [0, 2, 4], 'before all of them');
   const { leftOut, causes } = choosePieces(frames, Infinity);
   assert.deepEqual([leftOut, causes], [5 - MOST_CLIPS, ['size']]);
   assert.deepEqual(choosePieces([], Infinity), { pieces: [], causes: [], leftOut: 0 });
+});
+
+test('a piece of less than a second is saved only where the cursor is in it', () => {
+  const frames = [...gop(0), ...gop(1, LARGE), ...gop(2, LARGE)];
+  const begins = (/** @type {number} */ cursor) => choosePieces(frames, cursor).pieces.map(([first]) => (first?.capturedAt ?? NaN) / SECOND);
+  assert.deepEqual(begins(Infinity), [1]);
+  assert.deepEqual(begins(0.5 * SECOND), [0, 1]);
+  assert.equal(choosePieces(frames, Infinity).leftOut, 0);
+  assert.equal(choosePieces(gop(0), Infinity).pieces.length, 1, 'the only one');
 });
 
 test('the size of a JPEG is found behind other segments, and nothing is found in nothing', () => {

@@ -16,7 +16,7 @@ const WEB = fileURLToPath(new URL('../..', import.meta.url));
 const WATCHED = 10_000;
 /** A busy machine may make the relay lower the resolution for a while. Where the page makes it do so, it does every time. */
 const TRIES = 3;
-const BLAMES = /connection|device/i;
+const BLAMES = /connection|device|link/i;
 
 /** Notes every text of the quiet line, and every track that the relay calls reduced. Runs before the page's own scripts. */
 function takeNotes() {
