@@ -4,7 +4,7 @@
 const MOST_IN_FLIGHT = 2;
 /** A decoding that takes longer than this, in milliseconds, never ends: a large picture takes half a second on a slow phone. */
 const LONGEST_DECODING = 5_000;
-/** Decodings that were given up may still hold memory. With so many of them this browser decodes nothing any more. */
+/** Decodings that were given up may still hold memory. With this many of them the browser decodes nothing any more. */
 const MOST_GIVEN_UP = 8;
 
 /** @implements {Decoder} */

@@ -14,7 +14,7 @@ import { parameterSets } from './annex-b.js';
 const GAP = 5_000_000;
 /** A piece that is shorter, in microseconds, as the JPEGs before the first H.264, is saved only where the cursor is in it. */
 const SHORTEST = 1_000_000;
-/** Most clips saved with one key press: a browser asks before it saves several files, and nobody sorts through more. */
+/** Most clips saved with one key press: a browser asks before it saves several files, and more are a burden to sort. */
 export const MOST_CLIPS = 3;
 
 /** The JPEG markers that hold the size, and the three within their range that do not. */

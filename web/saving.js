@@ -20,7 +20,7 @@ import { formatSpan } from './age.js';
 const READ_WITHIN = 60_000;
 /** A relay answers within 3 s, with a picture or without; a large one may take as long again on a slow connection. */
 const LONGEST_FETCH = 6_000;
-/** What JPEG is encoded with where it had to be turned: nobody sees a difference. */
+/** The quality of a JPEG that had to be turned: no difference can be seen. */
 const QUALITY = 0.95;
 const NOTHING = 'there is nothing to save yet';
 /** As much as the page remembers, in seconds; see history.js. */

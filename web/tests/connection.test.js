@@ -37,7 +37,7 @@ beforeEach(() => {
       return timer;
     },
     clearTimeout: (/** @type {unknown} */ timer) => (timers = timers.filter((one) => one !== timer)),
-    fetch: () => Promise.reject(new Error('nobody answers')),
+    fetch: () => Promise.reject(new Error('no answer')),
   });
   [Socket.all, timers, now] = [[], [], 0];
 });

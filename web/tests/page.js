@@ -50,7 +50,7 @@ export async function untilState(page, stream, state) {
   await page.waitForSelector(`.tile[data-stream="${stream}"][data-state="${state}"]`);
 }
 
-/** Waits until a tile is no longer starting: from then on, a lower frame rate or resolution is told. @param {Page} page @param {string} stream */
+/** Waits until a tile is no longer starting: from then on, the page reports a lower frame rate or resolution. @param {Page} page @param {string} stream */
 export async function untilStarted(page, stream) {
   await page.waitForSelector(`.tile[data-stream="${stream}"]:not(.starting)`);
 }

@@ -32,7 +32,7 @@ const LARGE = { payload: keyframe(SETS.large), rendition: 1 };
 /** When each piece begins and ends, in seconds. @param {import('../protocol.js').Frame[][]} pieces */
 const spans = (pieces) => pieces.map((piece) => [piece[0], piece.at(-1)].map((frame) => (frame?.capturedAt ?? NaN) / SECOND));
 
-test('what one decoder can show is one piece, also where a rendition was numbered anew', () => {
+test('what one decoder can show is one piece, also where a rendition has another number', () => {
   const { pieces, causes } = divide([...gop(0), ...gop(1, { rendition: 2 }), ...gop(2)]);
   assert.deepEqual([spans(pieces), causes], [[[0, 2.9]], []]);
 });

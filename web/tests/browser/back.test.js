@@ -151,7 +151,7 @@ async function enlarged(relay, open, seconds) {
   return { page, largeSince };
 }
 
-/** Presses a key, and waits until so many files are saved. @param {Page} page @param {string} key @param {number} count */
+/** Presses a key, and waits until `count` files are saved. @param {Page} page @param {string} key @param {number} count */
 async function savedAll(page, key, count) {
   /** @type {import('playwright-core').Download[]} */
   const downloads = [];

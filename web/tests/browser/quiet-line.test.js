@@ -21,7 +21,7 @@ test('a slow link is one quiet line, which goes when all is well again', onStage
   await page.waitForFunction(() => document.querySelector('#quiet-line')?.textContent === '');
 }));
 
-test('while a page starts nothing is told, and a cause that nothing shows is not named', onStage(async ({ relay, open }) => {
+test('while a page starts the quiet line is empty, and a cause that nothing shows is not named', onStage(async ({ relay, open }) => {
   const door = relay.add('door', moving());
   const page = await open('', {}, `
     addEventListener('DOMContentLoaded', () => {
