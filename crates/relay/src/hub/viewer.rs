@@ -288,6 +288,12 @@ impl Viewer {
         self.next_seat.as_ref().is_some_and(|next| now.since(next.since) <= NEXT_KEYFRAME)
     }
 
+    /// Whether it is about to go on with another rendition, and not only with another codec.
+    pub fn is_changing_size(&self) -> bool {
+        let rendition = |track: &Arc<Track>| track.topic().track.rendition.clone();
+        self.turns_to().is_some_and(|next| rendition(next) != rendition(self.seat.track()))
+    }
+
     /// Whether no frame has come for so long of the track that it waits for. Where some came, a keyframe will, also where
     /// the one before them is missing.
     pub fn waits_in_vain(&self, now: Timestamp, patience: Duration) -> bool {

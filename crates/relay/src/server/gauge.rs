@@ -92,6 +92,11 @@ impl Gauge {
         self.headroom.distance()
     }
 
+    /// Whether sending has recently waited for the receiver rather than for the network.
+    pub(super) fn waited_for_receiver(&self, now: Timestamp) -> bool {
+        self.headroom.waited_for_receiver(now)
+    }
+
     /// Bytes acknowledged so far, as far as it was looked at: up to a moment ago where there is a queue.
     pub(super) fn acked(&self) -> u64 {
         self.headroom.acked()

@@ -70,6 +70,11 @@ impl Outlet {
         self.gauge.acked()
     }
 
+    /// Whether sending has recently waited for the receiver rather than for the network.
+    pub fn waited_for_receiver(&self, now: Timestamp) -> bool {
+        self.gauge.waited_for_receiver(now)
+    }
+
     /// Sends all three, from where they lie. Most often the kernel takes them in one call; of the rest only the head is
     /// copied.
     ///

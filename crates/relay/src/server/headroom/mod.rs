@@ -128,6 +128,11 @@ impl Headroom {
         ours.unwrap_or(kernel)
     }
 
+    /// Whether sending has recently waited for the receiver rather than for the network.
+    pub fn waited_for_receiver(&self, now: Timestamp) -> bool {
+        self.unread.was_waited_for(now)
+    }
+
     /// Bytes acknowledged so far, as far as it was looked at.
     pub fn acked(&self) -> u64 {
         self.last.map_or(0, |(_, reading)| reading.acked)
@@ -181,7 +186,7 @@ impl Headroom {
             self.held_since = None;
             return Room::At(look);
         }
-        let until = *self.held_since.get_or_insert(now) + self.unread.hold(&reading);
+        let until = *self.held_since.get_or_insert(now) + self.unread.hold(now, &reading);
         if now < until {
             return Room::At(look.min(until));
         }

@@ -23,6 +23,8 @@ const SPAN: Duration = Duration::from_millis(100);
 const WAITED_SHARE: u32 = 3;
 /// A receiver that made sending wait counts as one that reads slowly for this long.
 const READS_SLOWLY: Duration = Duration::from_secs(30);
+/// What a receiver did within this time is recent.
+const RECENT: Duration = Duration::from_secs(1);
 /// Longest time for which the estimate alone holds a frame back, besides three round trips. The relay promises 250 ms; the
 /// rest is for timers and for a busy thread.
 const HOLD: Duration = Duration::from_millis(200);
@@ -40,6 +42,8 @@ pub(super) struct Unread {
     span: Option<(Timestamp, Duration)>,
     /// When sending last waited for the window for a large part of a span.
     slow_at: Option<Timestamp>,
+    /// When sending last waited for the receiver: for its window, or for what lies unread.
+    waited_at: Option<Timestamp>,
     /// The connection when the last frame was sent against the estimate.
     probe: Option<Probe>,
     /// How many such frames in a row the receiver had not read when the next one was due.
@@ -64,9 +68,14 @@ impl Unread {
             return;
         }
         if reading.closed.saturating_sub(closed) * WAITED_SHARE > length {
-            self.slow_at = Some(now);
+            (self.slow_at, self.waited_at) = (Some(now), Some(now));
         }
         self.span = Some((now, reading.closed));
+    }
+
+    /// Whether sending has recently waited for the receiver rather than for the network.
+    pub(super) fn was_waited_for(&self, now: Timestamp) -> bool {
+        self.waited_at.is_some_and(|at| now.since(at) < RECENT)
     }
 
     /// Returns how many bytes lie unread: as many as the window lacked when it was last heard of, less what the program
@@ -80,8 +89,9 @@ impl Unread {
         self.open.saturating_sub(reading.window).saturating_sub(read_since)
     }
 
-    /// Returns how long this estimate alone may hold a frame back.
-    pub(super) fn hold(&self, reading: &Reading) -> Duration {
+    /// A frame is held back for this estimate alone. Returns for how long it may be.
+    pub(super) fn hold(&mut self, now: Timestamp, reading: &Reading) -> Duration {
+        self.waited_at = Some(now);
         let doublings = self.unread_probes.saturating_sub(1).min(MAX_DOUBLINGS);
         reading.min_rtt * 3 + HOLD * (1 << doublings)
     }

@@ -43,6 +43,9 @@ const SETTLE: Duration = Duration::from_millis(400);
 const ROUND_TRIPS: u32 = 4;
 /// Distance excuses no more than this: a round trip that is measured longer has met a queue.
 const FAR: Duration = Duration::from_millis(150);
+/// A receiver that was slow in the first seconds of a socket was starting: a browser that loads a page, a program that opens
+/// a window. A narrow link does not make sending wait for the receiver.
+const START_UP: Duration = Duration::from_secs(6);
 /// How long a change is watched closely. A queue on a link that is a little too narrow takes more than a second to show.
 const TRIAL: Duration = Duration::from_secs(2);
 /// Without trouble for this long, more is tried; and twice as long after each time that failed, but no longer than can
@@ -66,8 +69,12 @@ pub struct Seen {
     pub distance: Duration,
     /// Whether any of its viewers is sent deltas.
     pub in_gops: bool,
-    /// Whether any of its viewers is about to go on with another rendition.
+    /// Whether any of its viewers is about to go on with another track.
     pub switching: bool,
+    /// Whether that is one of another size.
+    pub resizing: bool,
+    /// Whether sending has recently waited for the receiver rather than for the network.
+    pub waited_for_receiver: bool,
 }
 
 /// What is to be done.
@@ -90,6 +97,8 @@ pub struct Budget {
     limit: Option<u64>,
     /// When this look began, and what had been seen until then.
     from: Option<(Timestamp, Seen)>,
+    /// When the first look began.
+    began: Option<Timestamp>,
     /// Looks with trouble in a row, and those without since.
     troubled: u32,
     calm: u32,
@@ -138,6 +147,12 @@ impl Budget {
             self.overlook(now, seen);
             return Verdict::Stay;
         };
+        let began = *self.began.get_or_insert(from);
+        if seen.waited_for_receiver && now.since(began) < START_UP {
+            self.from = Some((now, seen));
+            self.forget_trouble();
+            return Verdict::Stay;
+        }
         let since = Since::new(before.tally, seen.tally);
         if since.sent + since.dropped == 0 {
             // Whether anything is dropped meanwhile is known with the next frame.
@@ -195,7 +210,7 @@ impl Budget {
             let round_trips = seen.distance.min(FAR) * ROUND_TRIPS;
             let settle = if self.trial.is_some() { Duration::ZERO } else { SETTLE };
             self.deaf_until = now + settle + round_trips;
-            if seen.switching && !self.restored {
+            if seen.resizing && !self.restored {
                 self.close_until = self.deaf_until + TRIAL;
             }
         }

@@ -48,6 +48,8 @@ pub(in crate::transport) struct Link {
     pub(in crate::transport) acked: u64,
     /// The shortest recent round trip.
     pub(in crate::transport) distance: Duration,
+    /// Whether sending has recently waited for the receiver rather than for the network.
+    pub(in crate::transport) waited_for_receiver: bool,
 }
 
 impl Fit {
@@ -64,7 +66,11 @@ impl Fit {
     /// Where it is time, looks at what the viewers were sent, and turns them to what fits.
     pub fn look<T: AsMut<Tile>>(&mut self, tiles: &mut [T], outlet: &Outlet, now: Timestamp) {
         if self.changed || self.budget.is_due(now) {
-            let link = Link { acked: outlet.acked(), distance: outlet.distance() };
+            let link = Link {
+                acked: outlet.acked(),
+                distance: outlet.distance(),
+                waited_for_receiver: outlet.waited_for_receiver(now),
+            };
             self.choose(tiles, link, now);
         }
     }
@@ -77,12 +83,14 @@ impl Fit {
         now: Timestamp,
     ) {
         let mut changed = std::mem::take(&mut self.changed);
-        let mut seen = Seen { acked: link.acked, distance: link.distance, ..Seen::default() };
+        let Link { acked, distance, waited_for_receiver } = link;
+        let mut seen = Seen { acked, distance, waited_for_receiver, ..Seen::default() };
         for tile in tiles.iter_mut().map(AsMut::as_mut) {
             changed |= tile.refresh(now);
             seen.tally += tile.viewer.tally(now);
             seen.in_gops |= tile.viewer.has_deltas();
             seen.switching |= tile.is_auto() && tile.viewer.is_turning(now);
+            seen.resizing |= tile.is_auto() && tile.viewer.is_changing_size();
         }
         if changed {
             self.budget.restart(now, seen);

@@ -201,7 +201,11 @@ impl Wall {
             self.hold();
             return false;
         }
-        let link = Link { acked: self.headroom.acked(), distance: self.headroom.distance() };
+        let link = Link {
+            acked: self.headroom.acked(),
+            distance: self.headroom.distance(),
+            waited_for_receiver: self.headroom.waited_for_receiver(at(now)),
+        };
         if self.fit.budget.is_due(at(now)) {
             self.fit.choose(&mut self.tiles, link, at(now));
         }
@@ -402,6 +406,18 @@ fn a_wall_is_whole_again_soon_after_its_link() {
         connection.carries = if now < 30_000 { 2_500 } else { 25_000 };
     });
     assert_eq!(seen.at_the_end(), [1280; 9]);
+}
+
+#[test]
+fn a_browser_that_is_busy_while_it_starts_keeps_its_size_and_one_that_stays_slow_does_not() {
+    for (until, reduced) in [(3_000, false), (u64::MAX, true)] {
+        let mut connection = Connection::new(1000, 1, false);
+        connection.widest = 100_000;
+        let seen = Wall::new(&[Room::default()], connection).run(12, |now, connection| {
+            connection.reads = if now < until { 600 } else { u64::MAX / 2 };
+        });
+        assert_eq!(!seen.switches_after(0).is_empty(), reduced, "{:?}", seen.switches_after(0));
+    }
 }
 
 /// The same of H.264.

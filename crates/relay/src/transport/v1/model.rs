@@ -185,7 +185,11 @@ impl Model {
             return false;
         }
         if self.fit_is_due(now) {
-            let link = Link { acked: self.headroom.acked(), distance: self.headroom.distance() };
+            let link = Link {
+                acked: self.headroom.acked(),
+                distance: self.headroom.distance(),
+                waited_for_receiver: self.headroom.waited_for_receiver(at(now)),
+            };
             self.fit.choose(std::slice::from_mut(&mut self.subscription), link, at(now));
         }
         // A wait ends at its time, and each picture ends it sooner.

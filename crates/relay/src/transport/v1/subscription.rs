@@ -314,8 +314,7 @@ impl AsMut<Tile> for Subscription {
     }
 }
 
-const SLOW: &str =
-    "your connection or device is too slow for every picture: you see fewer, and always the newest";
+const SLOW: &str = "this connection or device is too slow for every picture: the frame rate is reduced to keep them new";
 
 const STUCK: &str =
     "the relay held back a picture by mistake and has sent it since: please report it";
