@@ -4,13 +4,23 @@
 //! Numbers are not compared, because most of them merely count; so write what tells events apart (a stream, an address)
 //! as text: `tracing::warn!(stream = %name, lost, "frames were lost")`. What stands in braces in the message is text.
 //!
-//! As a last line of defence all texts pass through [`mask_url`](crate::secret::mask_url).
+//! As a last line of defence all texts pass through [`mask_url`](crate::secret::mask_url), and characters that could
+//! forge a line or hide a part of one are escaped.
+//!
+//! Logging never waits for stderr: a [`writer`] thread does, and drops lines when its queue is full.
 
+mod escape;
 mod layer;
 mod line;
 mod repeats;
+mod writer;
 
-use std::io::{IsTerminal, Write};
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::fs::File;
+use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
+use std::sync::OnceLock;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tracing::level_filters::LevelFilter;
@@ -20,6 +30,13 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use layer::Lines;
 use line::Style;
+use writer::Writer;
+
+/// How long the last lines may take to be written when the program ends.
+const FLUSH: Duration = Duration::from_millis(300);
+
+/// The way to stderr; `None` within where the system gave no thread for it.
+static WRITER: OnceLock<Option<Writer>> = OnceLock::new();
 
 /// How to write logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum, Serialize, Deserialize)]
@@ -74,20 +91,37 @@ impl LogLevel {
 pub fn init(format: LogFormat, level: LogLevel) {
     let style = match format {
         LogFormat::Json => Style::Json,
-        LogFormat::Text if std::io::stderr().is_terminal() => Style::Colour,
+        LogFormat::Text if io::stderr().is_terminal() => Style::Colour,
         LogFormat::Text => Style::Plain,
     };
     let targets =
         Targets::new().with_target("fanlight", level.own()).with_default(level.libraries());
+    WRITER.get_or_init(|| start_writer(style).ok());
     let lines = Lines::new(style, to_stderr, std::time::Instant::now);
     if tracing_subscriber::registry().with(targets).with(lines).try_init().is_ok() {
         std::panic::set_hook(Box::new(log_panic));
     }
 }
 
-/// Where logs cannot be written there is nobody to tell.
-fn to_stderr(line: &str) {
-    let _ = std::io::stderr().write_all(line.as_bytes());
+/// Waits until all lines are written, for at most 0.3 s. For the end of the program.
+pub fn flush() {
+    if let Some(Some(writer)) = WRITER.get() {
+        writer.flush(FLUSH);
+    }
+}
+
+/// A descriptor of its own: the lock of `std::io::stderr` must not be held while a write blocks.
+fn start_writer(style: Style) -> io::Result<Writer> {
+    let stderr = File::from(io::stderr().as_fd().try_clone_to_owned()?);
+    Writer::start(stderr, move |count| line::notice(count, style))
+}
+
+/// If logs cannot be written, there is no place left to report that.
+fn to_stderr(line: String) {
+    match WRITER.get() {
+        Some(Some(writer)) => writer.push(line),
+        _ => drop(io::stderr().write_all(line.as_bytes())),
+    }
 }
 
 /// Panics go where everything goes; with `RUST_BACKTRACE=1` they say how it came to them.
@@ -95,15 +129,18 @@ fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
     let thread = std::thread::current();
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
     let message = panic.payload_as_str().unwrap_or("without a message");
-    let trace = std::backtrace::Backtrace::capture();
-    let trace = match trace.status() {
-        std::backtrace::BacktraceStatus::Captured => format!("\n{trace}"),
-        _ => String::new(),
-    };
+    let trace = Backtrace::capture();
     tracing::error!(
         target: "fanlight",
         thread = thread.name().unwrap_or("unnamed"),
         place,
-        "a defect in this program: {message}{trace}"
+        "a defect in this program: {message}"
     );
+    if trace.status() == BacktraceStatus::Captured {
+        for line in trace.to_string().lines() {
+            tracing::error!(target: "fanlight", "{line}");
+        }
+    }
+    // The process may end with this thread.
+    flush();
 }

@@ -36,13 +36,15 @@ pub fn run<O: Options, S>(
         return ExitCode::SUCCESS;
     }
     log::init(loaded.common.log, loaded.common.log_level);
-    match program(settings) {
+    let code = match program(settings) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{}", chain(&error));
             ExitCode::from(FAILED)
         }
-    }
+    };
+    log::flush();
+    code
 }
 
 fn refuse(text: &str) -> ExitCode {

@@ -45,8 +45,11 @@ impl Shutdown {
                 match first {
                     None => tracing::info!("stopping"),
                     Some(first) if first.elapsed() < ONE_WISH => {}
-                    // Fails only for signals that cannot be caught.
-                    Some(_) => drop(emulate_default_handler(signal)),
+                    Some(_) => {
+                        crate::log::flush();
+                        // Fails only for signals that cannot be caught.
+                        drop(emulate_default_handler(signal));
+                    }
                 }
                 first.get_or_insert_with(Instant::now);
                 requested.request();

@@ -41,7 +41,7 @@ impl<W, C: Fn() -> Instant> Lines<W, C> {
 impl<S, W, C> Layer<S> for Lines<W, C>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
-    W: Fn(&str) + 'static,
+    W: Fn(String) + 'static,
     C: Fn() -> Instant + 'static,
 {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
@@ -71,7 +71,8 @@ where
             return;
         };
         fields.add_held_back(held_back);
-        (self.write)(&fields.line(event.metadata(), self.style));
+        let metadata = event.metadata();
+        (self.write)(fields.line(*metadata.level(), metadata.target(), self.style));
     }
 }
 
@@ -94,7 +95,7 @@ mod tests {
         };
         let write = {
             let written = Arc::clone(&written);
-            move |line: &str| *written.lock().unwrap() += line
+            move |line: String| *written.lock().unwrap() += &line
         };
         let lines = Lines::new(style, write, clock);
         let subscriber = tracing_subscriber::registry().with(lines);

@@ -4,12 +4,16 @@ use std::fmt::{self, Write};
 use std::hash::{Hash, Hasher};
 
 use serde_json::{Map, Number, Value};
+use tracing::Level;
 use tracing::field::{Field, Visit};
-use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 
+use super::escape::{escape, escape_json, is_hidden};
 use crate::secret::mask_url;
+
+/// Longest text of one field, in bytes; longer ones are cut. What a client can send is not longer than 16 KiB.
+const MAX_TEXT: usize = 4096;
 
 /// How lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,17 +54,17 @@ impl Fields {
         }
     }
 
-    pub(super) fn line(&self, metadata: &Metadata<'_>, style: Style) -> String {
+    pub(super) fn line(&self, level: Level, target: &str, style: Style) -> String {
         match style {
-            Style::Plain => self.text(metadata, ["", "", ""]),
-            Style::Colour => self.text(metadata, ["\x1b[2m", colour(metadata.level()), "\x1b[0m"]),
-            Style::Json => self.json(metadata),
+            Style::Plain => self.text(level, ["", "", ""]),
+            Style::Colour => self.text(level, ["\x1b[2m", colour(level), "\x1b[0m"]),
+            Style::Json => self.json(level, target),
         }
     }
 
-    fn text(&self, metadata: &Metadata<'_>, [dim, bright, end]: [&str; 3]) -> String {
-        let level = metadata.level().as_str();
-        let mut line = format!("{dim}{}{end} {bright}{level:>5}{end} {}", now(), self.message);
+    fn text(&self, level: Level, [dim, bright, end]: [&str; 3]) -> String {
+        let (level, message) = (level.as_str(), escape(&self.message));
+        let mut line = format!("{dim}{}{end} {bright}{level:>5}{end} {message}", now());
         for (name, value) in &self.values {
             let value = value.as_str().map_or_else(|| value.to_string(), quoted);
             let _ = write!(line, " {dim}{name}={end}{value}");
@@ -69,16 +73,16 @@ impl Fields {
         line
     }
 
-    fn json(&self, metadata: &Metadata<'_>) -> String {
+    fn json(&self, level: Level, target: &str) -> String {
         let mut object = Map::new();
         object.insert("time".into(), now().into());
-        object.insert("level".into(), metadata.level().as_str().to_lowercase().into());
+        object.insert("level".into(), level.as_str().to_lowercase().into());
         object.insert("message".into(), self.message.clone().into());
-        object.insert("target".into(), metadata.target().into());
+        object.insert("target".into(), target.into());
         for (name, value) in &self.values {
             object.entry(name.clone()).or_insert_with(|| value.clone());
         }
-        format!("{}\n", Value::Object(object))
+        format!("{}\n", escape_json(&Value::Object(object).to_string()))
     }
 
     fn set(&mut self, field: &Field, value: impl Into<Value>) {
@@ -88,7 +92,7 @@ impl Fields {
 
 impl Visit for Fields {
     fn record_str(&mut self, field: &Field, value: &str) {
-        let text = mask_url(value);
+        let text = shorten(mask_url(value));
         match field.name() {
             "message" => self.message = text,
             _ => self.set(field, text),
@@ -116,14 +120,31 @@ impl Visit for Fields {
     }
 }
 
-/// Text that would not be told from what follows it stands in quotes.
-fn quoted(text: &str) -> String {
-    let plain = !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c == '"');
-    if plain { text.to_owned() } else { format!("{text:?}") }
+/// Returns the line that reports dropped ones.
+pub(super) fn notice(dropped: u64, style: Style) -> String {
+    let lines = if dropped == 1 { "log line" } else { "log lines" };
+    let message = format!("{dropped} {lines} dropped: stderr was not read fast enough");
+    let values = Map::from_iter([("dropped".to_owned(), dropped.into())]);
+    Fields { message, values }.line(Level::WARN, "fanlight_program::log", style)
 }
 
-fn colour(level: &Level) -> &'static str {
-    match *level {
+fn shorten(mut text: String) -> String {
+    if text.len() > MAX_TEXT {
+        text.truncate(text.floor_char_boundary(MAX_TEXT));
+        text.push('…');
+    }
+    text
+}
+
+/// Text that could not be told from what follows it stands in quotes.
+fn quoted(text: &str) -> String {
+    let stands_alone = |c: char| !c.is_whitespace() && c != '"' && !is_hidden(c);
+    let plain = !text.is_empty() && text.chars().all(stands_alone);
+    if plain { text.to_owned() } else { escape(&format!("{text:?}")).into_owned() }
+}
+
+fn colour(level: Level) -> &'static str {
+    match level {
         Level::ERROR => "\x1b[1;31m",
         Level::WARN => "\x1b[33m",
         Level::INFO => "\x1b[32m",
@@ -137,4 +158,45 @@ fn now() -> String {
     let _ = SystemTime.format_time(&mut Writer::new(&mut text));
     text.truncate("2026-01-31T12:34:56.789".len());
     text + "Z"
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Texts with more hidden characters in them than chance would put there.
+    fn text() -> impl Strategy<Value = String> {
+        let c = prop_oneof![
+            any::<char>(),
+            proptest::char::range('\0', '\u{ff}'),
+            proptest::char::range('\u{2000}', '\u{2070}'),
+        ];
+        proptest::collection::vec(c, 0..60).prop_map(|chars| chars.into_iter().collect())
+    }
+
+    proptest! {
+        #[test]
+        fn one_event_is_one_line_without_hidden_characters(message in text(), value in text()) {
+            let values = Map::from_iter([("origin".to_owned(), value.clone().into())]);
+            let fields = Fields { message: message.clone(), values };
+            for style in [Style::Plain, Style::Json] {
+                let line = fields.line(Level::WARN, "fanlight", style);
+                let body = line.strip_suffix('\n').unwrap();
+                prop_assert!(!body.contains(is_hidden), "{body:?}");
+            }
+            let line = fields.line(Level::WARN, "fanlight", Style::Json);
+            let object: Value = serde_json::from_str(&line).unwrap();
+            prop_assert_eq!(&object["message"], &Value::from(message));
+            prop_assert_eq!(&object["origin"], &Value::from(value));
+        }
+    }
+
+    #[test]
+    fn a_long_text_is_cut() {
+        let cut = shorten("ä".repeat(MAX_TEXT));
+        assert!(cut.len() <= MAX_TEXT + '…'.len_utf8() && cut.ends_with('…'));
+        assert_eq!(shorten("short".into()), "short");
+    }
 }
