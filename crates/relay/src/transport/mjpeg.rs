@@ -7,9 +7,10 @@
 //! see where it ends.
 
 use std::future::poll_fn;
+use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write as _};
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -30,9 +31,38 @@ use crate::hub::Bell;
 use crate::server::{Outlet, Raw, Socket};
 use crate::traffic::Held;
 
-const FIRST_BOUNDARY: &[u8] = b"--fanlight\r\n";
-const NEXT_BOUNDARY: &[u8] = b"\r\n--fanlight\r\n";
-const CONTENT_TYPE: &str = "multipart/x-mixed-replace; boundary=fanlight";
+/// What stands between the parts of an answer (RFC 2046, section 5.1.1): at most 70 characters.
+///
+/// It is random, so that a camera cannot know it and write it into a picture. All answers of a process share it: it is
+/// sent with every frame, from where it lies.
+struct Boundary {
+    first: String,
+    next: String,
+    content_type: HeaderValue,
+}
+
+impl Boundary {
+    fn of_this_process() -> &'static Self {
+        static BOUNDARY: OnceLock<Boundary> = OnceLock::new();
+        BOUNDARY.get_or_init(|| Self::new(unpredictable(), unpredictable()))
+    }
+
+    fn new(one: u64, two: u64) -> Self {
+        let boundary = format!("fanlight-{one:016x}{two:016x}");
+        let content_type = format!("multipart/x-mixed-replace; boundary={boundary}");
+        Self {
+            first: format!("--{boundary}\r\n"),
+            next: format!("\r\n--{boundary}\r\n"),
+            content_type: HeaderValue::try_from(content_type).expect("letters and digits"),
+        }
+    }
+}
+
+/// A hash of nothing under the keys that the standard library takes from the system's random numbers.
+fn unpredictable() -> u64 {
+    RandomState::new().hash_one(())
+}
+
 /// Without a frame for this long the viewer is shown why, and shown it again as often.
 const SILENCE: Duration = Duration::from_secs(5);
 /// Longest head of a part: its three lines, with numbers of any length.
@@ -43,7 +73,7 @@ pub fn head() -> Response {
     let body = futures_util::stream::empty::<io::Result<Bytes>>();
     let mut response = Response::new(Body::from_stream(body));
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
+    headers.insert(header::CONTENT_TYPE, Boundary::of_this_process().content_type.clone());
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     response
@@ -57,7 +87,8 @@ pub async fn show(raw: Raw, tile: Tile, bell: Bell, context: &Context) -> Why {
     let socket = link.socket().clone();
     let show = Show { single: Single::new(tile), bell: bell.clone(), sent_at: clock::now() };
     let mouth = Mouth::new(show, Outlet::new(link));
-    let begun = mouth.with(|_, outlet| outlet.send(&head, &Bytes::new(), FIRST_BOUNDARY));
+    let first = Boundary::of_this_process().first.as_bytes();
+    let begun = mouth.with(|_, outlet| outlet.send(&head, &Bytes::new(), first));
     drop(head);
     let ended = match begun {
         Ok(()) => parts(&mouth, &socket, &bell, context).await,
@@ -130,7 +161,7 @@ fn part(outlet: &mut Outlet, payload: &Bytes, taken_at: Timestamp) -> io::Result
     )
     .expect("there is room for the longest numbers");
     let length = PART_HEAD - room.len();
-    outlet.send(&head[..length], payload, NEXT_BOUNDARY)
+    outlet.send(&head[..length], payload, Boundary::of_this_process().next.as_bytes())
 }
 
 struct Show {
@@ -175,5 +206,33 @@ impl Speaker for Show {
 
     fn bell(&self) -> &Bell {
         &self.bell
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_boundary_is_random_and_as_rfc_2046_has_it() {
+        let boundaries: Vec<String> = (0..100)
+            .map(|_| Boundary::new(unpredictable(), unpredictable()))
+            .map(|boundary| boundary.first.trim_start_matches("--").trim_end().to_owned())
+            .collect();
+        for boundary in &boundaries {
+            assert!(boundary.len() <= 70, "{boundary}");
+            assert!(boundary.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'), "{boundary}");
+        }
+        let different: std::collections::HashSet<_> = boundaries.iter().collect();
+        assert_eq!(different.len(), boundaries.len());
+    }
+
+    #[test]
+    fn a_process_keeps_its_boundary() {
+        let boundary = Boundary::of_this_process();
+        assert_eq!(boundary.first, Boundary::of_this_process().first);
+        assert_eq!(boundary.next, format!("\r\n{}", boundary.first));
+        let name = boundary.first.trim_start_matches("--").trim_end();
+        assert!(boundary.content_type.to_str().unwrap().ends_with(&format!("boundary={name}")));
     }
 }

@@ -236,7 +236,7 @@ async fn what_carries_only_jpeg_takes_it_where_the_relay_chooses() {
     let mut parts = relay.open("/streams/cam/mjpeg?codec=auto").await;
     camera.demanded_of("full.jpeg").await;
     camera.shoot(b"picture");
-    parts.read_until(b"picture\r\n--fanlight\r\n").await;
+    parts.read_until(b"picture\r\n--fanlight-").await;
     let snapshot = relay.get("/streams/cam/snapshot?codec=auto", &[]).await;
     assert_eq!((snapshot.status, snapshot.body.as_slice()), (200, &b"picture"[..]));
 }
