@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,27 @@ pub struct Program {
     pid: Pid,
     child: Mutex<Child>,
     log: Arc<Mutex<Vec<String>>>,
+    reading: Arc<Gate>,
+}
+
+/// Whether what a program writes is read.
+#[derive(Debug, Default)]
+struct Gate {
+    closed: Mutex<bool>,
+    opened: Condvar,
+}
+
+impl Gate {
+    fn set(&self, closed: bool) {
+        *self.closed.lock().unwrap_or_else(PoisonError::into_inner) = closed;
+        self.opened.notify_all();
+    }
+
+    fn pass(&self) {
+        let closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+        let passed = self.opened.wait_while(closed, |closed| *closed);
+        drop(passed.unwrap_or_else(PoisonError::into_inner));
+    }
 }
 
 /// A program that ran to its end.
@@ -38,10 +59,20 @@ impl Program {
     pub fn start(mut command: Command) -> Self {
         let (name, mut child) = spawn(&mut command);
         let name = name.rsplit('/').next().unwrap_or_default().to_owned();
-        let log = Arc::new(Mutex::new(Vec::new()));
-        read_along(child.stdout.take().expect("asked for above"), &log);
-        read_along(child.stderr.take().expect("asked for above"), &log);
-        Self { name, pid: Pid::from_child(&child), child: Mutex::new(child), log }
+        let (log, reading) = (Arc::new(Mutex::new(Vec::new())), Arc::<Gate>::default());
+        read_along(child.stdout.take().expect("asked for above"), &log, &reading);
+        read_along(child.stderr.take().expect("asked for above"), &log, &reading);
+        Self { name, pid: Pid::from_child(&child), child: Mutex::new(child), log, reading }
+    }
+
+    /// Stops reading what it writes: its pipes fill up.
+    pub fn ignore_words(&self) {
+        self.reading.set(true);
+    }
+
+    /// Reads again what it writes.
+    pub fn heed_words(&self) {
+        self.reading.set(false);
     }
 
     /// The process's number.
@@ -127,6 +158,7 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
+        self.heed_words();
         self.kill();
     }
 }
@@ -168,11 +200,16 @@ pub fn run(mut command: Command) -> Finished {
     Finished { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
 }
 
-fn read_along(output: impl Read + Send + 'static, log: &Arc<Mutex<Vec<String>>>) {
-    let log = log.clone();
+fn read_along(
+    output: impl Read + Send + 'static,
+    log: &Arc<Mutex<Vec<String>>>,
+    reading: &Arc<Gate>,
+) {
+    let (log, reading) = (log.clone(), reading.clone());
     thread::spawn(move || {
         for line in BufReader::new(output).split(b'\n') {
             let Ok(line) = line else { return };
+            reading.pass();
             let line = String::from_utf8_lossy(&line).into_owned();
             log.lock().unwrap_or_else(PoisonError::into_inner).push(line);
         }

@@ -5,6 +5,7 @@ mod age;
 mod architecture;
 mod bus;
 mod clients;
+mod door;
 mod ending;
 mod fanout;
 mod h264;

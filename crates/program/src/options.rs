@@ -102,7 +102,8 @@ struct Written {
     #[arg(long, env = "FANLIGHT_CHECK_CONFIG", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     check_config: Option<bool>,
 
-    /// How to write logs [default: text]
+    /// How to write logs, to stderr; where nothing reads them, 64 KiB of lines wait, and those beyond are dropped and
+    /// counted [default: text]
     #[arg(long, env = "FANLIGHT_LOG", value_name = "FORMAT")]
     log: Option<LogFormat>,
 

@@ -1,0 +1,44 @@
+//! A relay under attack or in need: few descriptors, a log that nothing reads, wrong tokens, a machine that slept.
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use fanlight_tests::viewer::Frame;
+use fanlight_tests::{Site, note};
+
+#[test]
+fn a_log_that_nothing_reads_stops_no_picture_and_what_it_missed_is_counted() {
+    let site = Site::new();
+    site.camera("cam");
+    let relay = site.relay(&["--log-level", "debug"]);
+    let mut viewer = relay.viewer("cam");
+    viewer.frame();
+    relay.program().ignore_words();
+    // Each is a line of its own in the log, because each comes from a port of its own: more than pipe and queue hold.
+    for _ in 0..1500 {
+        let mut stream = relay.connect();
+        let _ = stream.write_all(b"rubbish\r\n\r\n");
+    }
+    assert_eq!(relay.get("/healthz").status, 200);
+    let begun = Instant::now();
+    viewer.frames(60);
+    note(format!("60 frames in {:.2?} while nothing reads the log", begun.elapsed()));
+    let ages = viewer.frames(30).iter().map(Frame::age).max();
+    assert!(ages < Some(Duration::from_secs(5)), "{ages:?}");
+    relay.program().heed_words();
+    let line = relay.program().says("dropped: stderr was not read fast enough");
+    note(&line);
+    let line: serde_json::Value = serde_json::from_str(&line).expect("one JSON object a line");
+    assert!(line["dropped"].as_u64().is_some_and(|count| count > 0), "{line}");
+}
+
+#[test]
+fn what_a_camera_s_command_says_cannot_hide_a_part_of_the_log() {
+    let site = Site::new();
+    let says = r"exec:printf '\033[2J\302\233\342\200\256last\n' >&2; exit 1";
+    let capture = site.capture(&["--keep-open", "--stream", &format!("cam={says}")]);
+    let line = capture.says("the command says");
+    assert!(line.contains(r"\u{202e}last"), "{line}");
+    capture.says("offline");
+    assert!(!capture.log().contains(['\u{1b}', '\u{9b}', '\u{202e}']), "{:?}", capture.log());
+}
