@@ -3,8 +3,10 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use fanlight_tests::viewer::Frame;
-use fanlight_tests::{Site, note};
+use fanlight_protocol::viewer::{FromRelay, ViewerState};
+use fanlight_tests::viewer::{Frame, News};
+use fanlight_tests::{Bystander, Site, note};
+use rustix::process::Signal;
 
 #[test]
 fn a_log_that_nothing_reads_stops_no_picture_and_what_it_missed_is_counted() {
@@ -30,6 +32,30 @@ fn a_log_that_nothing_reads_stops_no_picture_and_what_it_missed_is_counted() {
     note(&line);
     let line: serde_json::Value = serde_json::from_str(&line).expect("one JSON object a line");
     assert!(line["dropped"].as_u64().is_some_and(|count| count > 0), "{line}");
+}
+
+#[test]
+fn a_relay_that_was_stopped_itself_blames_no_viewer() {
+    let site = Site::new();
+    site.camera("cam");
+    let (relay, other) = (site.relay(&[]), site.relay(&[]));
+    let mut viewer = relay.viewer("cam");
+    viewer.frames(30);
+    let clock = Bystander::from(other.viewer("cam"));
+    relay.program().signal(Signal::STOP);
+    clock.wait_for_more(75);
+    relay.program().signal(Signal::CONT);
+    let resumed = clock.newest().sequence;
+    let mut last = 0;
+    while last < resumed + 90 {
+        match viewer.hear() {
+            News::Frame(frame) => last = frame.sequence,
+            News::Word(FromRelay::State { state, reason, .. }) => {
+                assert_ne!(state, ViewerState::Slow, "{reason}");
+            }
+            News::Word(_) => {}
+        }
+    }
 }
 
 #[test]

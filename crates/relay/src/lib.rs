@@ -8,7 +8,7 @@
 //! - [`server`]: connections, below HTTP.
 //!
 //! Around them: [`routes`] (addresses), [`access`] and [`limits`] (who may), [`page`], [`listing`], [`health`],
-//! [`metrics`], [`traffic`] and [`closes`], [`shortest`]; [`relay`] puts all together, [`options`] says how.
+//! [`metrics`], [`traffic`] and [`closes`], [`shortest`], [`pulse`]; [`relay`] puts all together, [`options`] says how.
 //!
 //! What does not belong here: pixels. The relay links neither OpenCV nor libav and never looks inside a payload.
 
@@ -24,6 +24,7 @@ pub mod listing;
 pub mod metrics;
 pub mod options;
 pub mod page;
+pub mod pulse;
 pub mod refusal;
 pub mod relay;
 pub mod routes;

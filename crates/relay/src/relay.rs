@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use fanlight_bus::clock;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -16,6 +18,7 @@ use crate::hub::Hub;
 use crate::ingest::Ingest;
 use crate::options::Settings;
 use crate::page::Page;
+use crate::pulse::{self, PULSE};
 use crate::server::loops::Loops;
 use crate::{routes, server};
 
@@ -65,6 +68,7 @@ impl Relay {
         let ingest = context.ingest.clone();
         let near_stop = stop.clone();
         let near_side = tokio::spawn(async move { ingest.run(near_stop).await });
+        tokio::spawn(stop.clone().run_until_cancelled_owned(beat()));
         let router = routes::router(context);
         let serving =
             server::serve(listener, router, loops.clone(), limits, stop.clone(), tasks.clone());
@@ -98,5 +102,15 @@ impl Relay {
             Some((part, Ok(()))) => anyhow::bail!("{part} ended by itself"),
             None => Ok(()),
         }
+    }
+}
+
+/// Notes for as long as it is polled that this process runs.
+async fn beat() {
+    let mut beats = tokio::time::interval(pulse::BEAT);
+    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        beats.tick().await;
+        PULSE.beat(clock::now());
     }
 }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use fanlight_protocol::Timestamp;
 
+use crate::pulse::PULSE;
+
 /// More than one frame in so many dropped is slow.
 const TOLERATED_SHARE: u64 = 5;
 /// A frame that waited longer than this for its turn is slow.
@@ -34,6 +36,11 @@ pub struct Pace {
 impl Pace {
     /// Notes a frame sent at `now`, which had `waited` in this relay, after `dropped` others.
     pub fn note(&mut self, now: Timestamp, waited: Duration, dropped: u64) {
+        // What this process held up itself is not the viewer's fault.
+        let (waited, dropped) = match PULSE.was_held_up(now) {
+            true => (Duration::ZERO, 0),
+            false => (waited, dropped),
+        };
         self.count(now, dropped);
         let late = waited > TOLERATED_WAIT;
         if dropped > 0 || late {
