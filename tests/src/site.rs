@@ -20,6 +20,8 @@ pub const RELAY: &str = "fanlight-relay";
 /// The program with synthetic cameras.
 const YARDSTICK: &str = "yardstick";
 
+const SHELL: &str = "/bin/sh";
+
 /// A folder of its own for a test's captures and relays, so that they find each other and nobody else. Whatever was
 /// started here ends with it.
 #[derive(Debug)]
@@ -106,6 +108,14 @@ impl Site {
         Relay::new(self.start(self.command(program, &arguments)))
     }
 
+    /// Starts a relay that may open so many files, as `ulimit -n` says.
+    pub fn relay_with_files(&self, files: u32, arguments: &[&str]) -> Relay {
+        let mut command = self.command(SHELL, &["-c", "ulimit -n $0 && exec \"$@\""]);
+        command.arg(files.to_string()).arg(binary(RELAY));
+        command.args(["--listen", "127.0.0.1:0", "--log", "json"]).args(arguments);
+        Relay::new(self.start(command))
+    }
+
     /// Runs a program of ours to its end.
     pub fn run(&self, program: &str, arguments: &[&str]) -> Finished {
         program::run(self.command(program, arguments))
@@ -113,7 +123,8 @@ impl Site {
 
     /// A program of ours, to be started here.
     pub fn command(&self, program: &str, arguments: &[impl AsRef<OsStr>]) -> Command {
-        let mut command = Command::new(binary(program));
+        let mut command =
+            if program == SHELL { Command::new(SHELL) } else { Command::new(binary(program)) };
         command.args(arguments).current_dir(self.folder.path());
         // What whoever runs the tests has set is not what is tested.
         for (name, _) in

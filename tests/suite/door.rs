@@ -4,9 +4,66 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use fanlight_protocol::viewer::{FromRelay, ViewerState};
-use fanlight_tests::viewer::{Frame, News};
-use fanlight_tests::{Bystander, Site, note};
+use fanlight_tests::viewer::{Frame, News, now};
+use fanlight_tests::{Bystander, Relay, Site, eventually, note};
 use rustix::process::Signal;
+
+/// Connects MJPEG viewers until one is refused; returns those let in, and the refusal.
+fn fill(relay: &Relay, stream: &str, most: usize) -> (Vec<impl Sized>, String) {
+    let mut viewers = Vec::new();
+    while viewers.len() < most {
+        let path = format!("/streams/{stream}/mjpeg");
+        let mut answer = relay.open(&path, &[]);
+        match answer.status().as_u16() {
+            200 => viewers.push(answer),
+            status => {
+                assert_eq!(status, 503);
+                return (viewers, answer.body_mut().read_to_string().expect("a text"));
+            }
+        }
+    }
+    panic!("{most} viewers, and none was refused");
+}
+
+#[test]
+fn under_a_small_limit_of_open_files_a_restarted_capture_is_followed_all_the_same() {
+    let site = Site::new();
+    let capture = site.camera("cam");
+    let relay = site.relay_with_files(128, &[]);
+    let warning = relay.program().says("too few open files");
+    assert!(warning.contains("ulimit -n") && warning.contains("LimitNOFILE="), "{warning}");
+    let mut viewer = relay.viewer("cam");
+    viewer.frame();
+    let (_viewers, refusal) = fill(&relay, "cam", 128);
+    note(format!("{} viewers within 128 open files: {refusal}", _viewers.len() + 1));
+    assert!(_viewers.len() > 30 && refusal.contains("ulimit -n"), "{refusal}");
+    // Those who come all the same are refused, too, and take nothing from the bus.
+    let surplus: Vec<_> = (0..100).map(|_| relay.connect()).collect();
+    capture.kill();
+    viewer.is_told(ViewerState::Offline);
+    let restarted = now();
+    site.camera("cam");
+    eventually("there is a new picture", || {
+        (viewer.frame().stamp().time > restarted).then_some(())
+    });
+    drop(surplus);
+    assert_eq!(relay.get("/healthz").status, 200);
+}
+
+#[test]
+fn a_relay_without_descriptors_to_speak_of_does_not_start() {
+    let site = Site::new();
+    let mut command =
+        site.command("/bin/sh", &["-c", "ulimit -n 24 && exec \"$0\" --listen 127.0.0.1:0"]);
+    command.arg(fanlight_tests::site::binary("fanlight-relay"));
+    let ended = fanlight_tests::program::run(command);
+    assert_eq!(ended.code, Some(1));
+    assert!(
+        ended.stderr.contains("24 open files") && ended.stderr.contains("ulimit -n"),
+        "{}",
+        ended.stderr
+    );
+}
 
 #[test]
 fn a_log_that_nothing_reads_stops_no_picture_and_what_it_missed_is_counted() {

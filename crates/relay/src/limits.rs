@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex};
 
+use axum::http::header;
+
 use crate::refusal::Refusal;
 
 /// Viewers a relay takes unless told otherwise.
@@ -19,17 +21,41 @@ const FURTHER_CONNECTIONS_PER_ADDRESS: usize = 32;
 pub struct Limits {
     viewers: Arc<Places>,
     connections: Arc<Places>,
+    /// The option or the system's limit that a refusal names.
+    because: &'static str,
 }
 
 impl Limits {
     /// At most so many viewers in all, and from one address.
     pub fn new(viewers: usize, per_address: usize) -> Self {
-        let connections = viewers + FURTHER_CONNECTIONS;
+        Self::with(viewers, viewers + FURTHER_CONNECTIONS, per_address, "--max-viewers")
+    }
+
+    fn with(viewers: usize, connections: usize, per_address: usize, because: &'static str) -> Self {
         let connections_per_address = per_address + FURTHER_CONNECTIONS_PER_ADDRESS;
         Self {
             viewers: Arc::new(Places::new(viewers, per_address)),
             connections: Arc::new(Places::new(connections, connections_per_address)),
+            because,
         }
+    }
+
+    /// Returns the same limits, lowered so that there are no more than so many connections. A quarter of them stays for
+    /// pages, lists and refusals.
+    #[must_use]
+    pub fn within(self, connections: usize) -> Self {
+        if connections >= self.connections.total {
+            return self;
+        }
+        let further = FURTHER_CONNECTIONS.min(connections / 4).max(1);
+        let viewers = self.viewers.total.min(connections.saturating_sub(further)).max(1);
+        let because = "the system's limit of open files, see ulimit -n";
+        Self::with(viewers, connections, self.viewers.per_address, because)
+    }
+
+    /// Viewers there may be at once.
+    pub fn viewers(&self) -> usize {
+        self.viewers.total
     }
 
     /// Connections there may be at once.
@@ -45,14 +71,15 @@ impl Limits {
         self.viewers.take(address).map_err(|full| {
             let message = match full {
                 Full::All(limit) => {
-                    format!("this relay is full: it takes {limit} viewers (--max-viewers)")
+                    format!("this relay is full: it takes {limit} viewers ({})", self.because)
                 }
                 Full::Address(limit) => format!(
                     "{address} has {limit} viewers already, and one address may have no more \
                      (--max-viewers-per-address)"
                 ),
             };
-            Refusal::unavailable(message, "10")
+            // The connection's place goes to a viewer that has better luck.
+            Refusal::unavailable(message, "10").with_header(header::CONNECTION, "close")
         })
     }
 
@@ -135,8 +162,8 @@ impl Drop for Permit {
     }
 }
 
-/// What counts as one address. An IPv6 host chooses freely among the 2^64 addresses of its network (RFC 4291, 2.5.1).
-fn household(address: IpAddr) -> IpAddr {
+/// Returns what counts as one address. An IPv6 host chooses freely among the 2^64 addresses of its network (RFC 4291, 2.5.1).
+pub(crate) fn household(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) if !address.is_loopback() => {
             Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into()
@@ -193,6 +220,18 @@ mod tests {
         assert!(limits.connect(far(2)).is_ok());
         drop(places);
         assert!(limits.connect(far(1)).is_ok());
+    }
+
+    #[test]
+    fn fewer_descriptors_are_fewer_viewers_and_some_connections_stay_for_refusals() {
+        let limits = Limits::new(4096, 64).within(100);
+        assert_eq!((limits.viewers(), limits.connections()), (75, 100));
+        let _taken: Vec<_> = (0..75).map(|_| limits.admit(NEAR).unwrap()).collect();
+        assert!(limits.admit(NEAR).unwrap_err().message().contains("ulimit -n"));
+        let few = Limits::new(10, 64).within(100);
+        assert_eq!((few.viewers(), few.connections()), (10, 100));
+        let enough = Limits::new(10, 64).within(100_000);
+        assert_eq!((enough.viewers(), enough.connections()), (10, 10 + FURTHER_CONNECTIONS));
     }
 
     #[test]

@@ -10,8 +10,9 @@ fn main() -> ExitCode {
     fanlight_program::run(|options: Options| Settings::try_from(options), run)
 }
 
-fn run(settings: Settings) -> anyhow::Result<()> {
-    server::raise_descriptor_limit(settings.limits.connections());
+fn run(mut settings: Settings) -> anyhow::Result<()> {
+    let reserve = server::reserve_descriptors(settings.threads, settings.most_publishers());
+    settings.limits = server::fit_descriptors(settings.limits, reserve)?;
     let listener = server::listen(settings.listen, settings.reuse_port)?;
     // This thread accepts connections and keeps the bus in step; viewers have threads of their own.
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -16,6 +16,8 @@ use crate::server::loops::MAX_THREADS;
 
 /// Most endpoints to subscribe to.
 const MAX_ENDPOINTS: usize = 64;
+/// Most publishers that are followed in the watched folder, as `fanlight_bus` has it.
+const MAX_IN_FOLDER: usize = 64;
 /// Shortest and longest token.
 const TOKEN: std::ops::RangeInclusive<usize> = 8..=512;
 /// Where the relay listens unless told otherwise.
@@ -94,6 +96,8 @@ Limits:
                 kernel (128 KiB while a viewer keeps up); at most 64 frames not acknowledged by whom acknowledges
   viewers       --max-viewers and --max-viewers-per-address; 256 on one socket
   connections   as many as viewers and 512 beyond; from one address 32 beyond; an IPv6 network (/64) is one address
+  open files    ulimit -n is raised as far as is needed and allowed; where that is too little, there are fewer viewers,
+                and the log says how many: the bus keeps 48 descriptors, 4 a thread and 6 a publisher for itself
   stalled       a viewer that takes no byte for 10 s while some wait is closed; a silent one after 60 to 80 s
   requests      heads of 16 KiB and 64 lines, within 10 s; WebSocket messages of 4 KiB
   MJPEG         after 5 s without a frame a picture says why
@@ -121,6 +125,13 @@ pub struct Settings {
     pub limits: Limits,
     /// Where the page is read from, if not from the binary.
     pub web: Option<PathBuf>,
+}
+
+impl Settings {
+    /// Most publishers that may be followed at once.
+    pub fn most_publishers(&self) -> usize {
+        if self.bus.folder.is_some() { MAX_IN_FOLDER } else { self.bus.endpoints.len() }
+    }
 }
 
 impl TryFrom<Options> for Settings {

@@ -48,7 +48,7 @@ use crate::hub::Ringer;
 use crate::limits::{Full, Limits, Permit};
 use loops::Loops;
 
-pub use descriptors::raise_descriptor_limit;
+pub use descriptors::{fit as fit_descriptors, reserve as reserve_descriptors};
 pub use link::Link;
 pub use listen::listen;
 pub use outlet::{Outlet, Wait};
@@ -94,7 +94,7 @@ pub async fn serve(
         let place = match limits.connect(address.ip()) {
             Ok(place) => place,
             Err(full) => {
-                refuse(address, full);
+                refuse(&stream, address, full);
                 continue;
             }
         };
@@ -110,8 +110,16 @@ pub async fn serve(
     }
 }
 
-/// One that is closed unheard: to answer it would cost what the limit saves.
-fn refuse(address: SocketAddr, full: Full) {
+/// The answer to a connection beyond the limit, whatever it would have asked for.
+const TOO_MANY: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain; charset=utf-8\r\n\
+    content-length: 41\r\nretry-after: 10\r\nconnection: close\r\n\r\n\
+    this relay has too many connections now\r\n";
+
+/// Closes a connection unheard. To hear it would cost what the limit saves, so one write must do: the buffer of a new
+/// connection is empty, and what the client sends meanwhile may still make the kernel answer with a reset.
+fn refuse(stream: &TcpStream, address: SocketAddr, full: Full) {
+    let _ = rustix::io::write(stream, TOO_MANY);
     match full {
         Full::All(limit) => tracing::warn!(limit, "too many connections: some are closed unheard"),
         Full::Address(limit) => tracing::warn!(
