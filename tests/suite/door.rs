@@ -116,6 +116,20 @@ fn a_relay_that_was_stopped_itself_blames_no_viewer() {
 }
 
 #[test]
+fn a_viewer_that_comes_the_moment_the_relay_listens_gets_its_picture() {
+    let site = Site::new();
+    site.camera("cam");
+    let relay = site.relay(&[]);
+    let mut wall = relay.wall();
+    wall.watch(1, "cam");
+    let mut plain = relay.knock("/streams/cam/ws", &[]).expect("the relay opens a WebSocket");
+    assert_eq!(relay.get("/streams/cam/snapshot").status, 200);
+    assert_eq!(relay.open("/streams/cam/mjpeg", &[]).status().as_u16(), 200);
+    wall.frame();
+    assert!(matches!(plain.hear(), fanlight_tests::socket::Heard::Binary(_)));
+}
+
+#[test]
 fn what_a_camera_s_command_says_cannot_hide_a_part_of_the_log() {
     let site = Site::new();
     let says = r"exec:printf '\033[2J\302\233\342\200\256last\n' >&2; exit 1";

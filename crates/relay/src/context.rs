@@ -10,6 +10,7 @@ use crate::hub::Hub;
 use crate::ingest::Ingest;
 use crate::limits::Limits;
 use crate::page::Page;
+use crate::startup::Startup;
 use crate::transport::no_signal::NoSignal;
 
 /// What every request may need.
@@ -21,6 +22,8 @@ pub struct Context {
     pub ingest: Arc<Ingest>,
     /// Who may do what.
     pub access: Access,
+    /// When all streams are known.
+    pub startup: Startup,
     /// How many viewers there may be.
     pub limits: Arc<Limits>,
     /// The page.

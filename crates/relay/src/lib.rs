@@ -30,6 +30,7 @@ pub mod relay;
 pub mod routes;
 pub mod server;
 pub mod shortest;
+pub mod startup;
 pub mod traffic;
 pub mod transport;
 

@@ -98,6 +98,7 @@ Limits:
   connections   as many as viewers and 512 beyond; from one address 32 beyond; an IPv6 network (/64) is one address
   open files    ulimit -n is raised as far as is needed and allowed; where that is too little, there are fewer viewers,
                 and the log says how many: the bus keeps 48 descriptors, 4 a thread and 6 a publisher for itself
+  start         for 2 s after the start, requests for a stream that is not known yet are held, each in a viewer's place
   stalled       a viewer that takes no byte for 10 s while some wait is closed; a silent one after 60 to 80 s
   requests      heads of 16 KiB and 64 lines, within 10 s; WebSocket messages of 4 KiB
   MJPEG         after 5 s without a frame a picture says why

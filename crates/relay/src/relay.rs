@@ -20,6 +20,7 @@ use crate::options::Settings;
 use crate::page::Page;
 use crate::pulse::{self, PULSE};
 use crate::server::loops::Loops;
+use crate::startup::Startup;
 use crate::{routes, server};
 
 /// Time for viewers to be told and connections to close; what is left then is cut off. With the grace for a message
@@ -59,6 +60,7 @@ impl Relay {
             ingest: Arc::new(ingest),
             page: Page::new(settings.web, settings.access.origins.embedding_allowed()),
             access: settings.access,
+            startup: Startup::at(clock::now()),
             limits: limits.clone(),
             no_signal: Arc::default(),
             closes: Closes::default(),

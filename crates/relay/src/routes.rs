@@ -150,8 +150,9 @@ impl Asker {
         Bell::new(self.connection.ringer.clone())
     }
 
-    /// The third gate, a place, and a subscription to the stream asked for.
-    fn watch(
+    /// The third gate, a place, and a subscription to the stream asked for. Shortly after the start it waits for a stream
+    /// that is not known yet.
+    async fn watch(
         &self,
         context: &Context,
         name: &str,
@@ -164,9 +165,20 @@ impl Asker {
             Transport::Mjpeg | Transport::Snapshot => wish.in_jpeg()?,
             Transport::V1 | Transport::PlainWebSocket => wish,
         };
+        let held = match context.startup.may_bring(&context.hub, name, clock::now()) {
+            true => {
+                let permit = context.limits.admit(self.address())?;
+                context.startup.wait(&context.hub, name, self.bell()).await;
+                Some(permit)
+            }
+            false => None,
+        };
         let stream = choice::stream(&context.hub, name)?;
         let choice = wish.of(&stream)?;
-        let permit = context.limits.admit(self.address())?;
+        let permit = match held {
+            Some(permit) => permit,
+            None => context.limits.admit(self.address())?,
+        };
         let bell = self.bell();
         let tile = choice.watch(&stream, transport, wish.manner, bell.clone());
         Ok((tile, bell, permit))
@@ -202,7 +214,7 @@ async fn watch_plain(
     request: Request,
 ) -> Result<Response, Refusal> {
     let handshake = Handshake::check(&request)?;
-    let (tile, bell, permit) = asker.watch(&context, &name, Transport::PlainWebSocket)?;
+    let (tile, bell, permit) = asker.watch(&context, &name, Transport::PlainWebSocket).await?;
     Ok(take_over(handshake.accept(None), move |raw| async move {
         let (why, reason) = plain::show(raw, tile, bell, context.stop.clone()).await;
         context.closes.count(Transport::PlainWebSocket, why);
@@ -216,7 +228,7 @@ async fn watch_mjpeg(
     Path(name): Path<String>,
     asker: Asker,
 ) -> Result<Response, Refusal> {
-    let (tile, bell, permit) = asker.watch(&context, &name, Transport::Mjpeg)?;
+    let (tile, bell, permit) = asker.watch(&context, &name, Transport::Mjpeg).await?;
     Ok(take_over(mjpeg::head(), move |raw| async move {
         let why = mjpeg::show(raw, tile, bell, &context).await;
         context.closes.count(Transport::Mjpeg, why);
@@ -229,7 +241,7 @@ async fn watch_snapshot(
     Path(name): Path<String>,
     asker: Asker,
 ) -> Result<Response, Refusal> {
-    let (tile, bell, _permit) = asker.watch(&context, &name, Transport::Snapshot)?;
+    let (tile, bell, _permit) = asker.watch(&context, &name, Transport::Snapshot).await?;
     let answer = snapshot::answer(tile.viewer, bell, &context.no_signal);
     context
         .stop

@@ -3,6 +3,7 @@
 //! - [`session`]: what is heard, and whose turn it is;
 //! - [`subscription`]: one viewer of the socket, and what it was told;
 //! - [`window`]: how many frames may be on their way to a viewer that acknowledges them;
+//! - [`waiting`]: what is asked for before the streams are known;
 //! - [`listing`]: the list of streams, sent at changes.
 
 mod listing;
@@ -10,6 +11,7 @@ mod listing;
 mod model;
 mod session;
 mod subscription;
+mod waiting;
 mod window;
 
 use std::net::IpAddr;

@@ -12,10 +12,12 @@ use smallvec::SmallVec;
 
 use super::listing::Listing;
 use super::subscription::Subscription;
+use super::waiting::Waiting;
 use crate::access::{Action, Credentials};
 use crate::closes::Why;
 use crate::context::Context;
 use crate::hub::{Bell, Frame, Next};
+use crate::limits::Permit;
 use crate::refusal::Refusal;
 use crate::server::{Outlet, Wait};
 use crate::traffic::Transport;
@@ -36,6 +38,8 @@ pub(super) struct Session {
     /// Whose turn it is next, counted in them.
     turn: usize,
     listing: Option<Listing>,
+    /// Where streams were asked for that are not known yet.
+    waiting: Option<Box<Waiting>>,
     /// Where the relay chooses renditions.
     fit: Option<Box<Fit>>,
 }
@@ -55,6 +59,7 @@ impl Session {
             subscriptions: SmallVec::new(),
             turn: 0,
             listing: None,
+            waiting: None,
             fit: None,
         }
     }
@@ -135,8 +140,54 @@ impl Session {
         Ok(())
     }
 
-    fn watch(&mut self, watch: &Watch) -> Result<(), Refusal> {
+    fn watch(&mut self, watch: Watch, now: Timestamp) -> Result<(), Refusal> {
         self.context.access.authorize(Action::Watch, Some(&watch.stream), &self.credentials)?;
+        let held = self.waiting.as_mut().and_then(|waiting| waiting.take(watch.id));
+        if self.context.startup.may_bring(&self.context.hub, watch.stream.as_str(), now) {
+            Wish::from_watch(&watch)?;
+            return self.hold(watch, held);
+        }
+        self.subscribe(&watch, held)
+    }
+
+    /// Keeps a `watch` until its stream is known, or the relay's start is over.
+    fn hold(&mut self, watch: Watch, held: Option<Permit>) -> Result<(), Refusal> {
+        let permit = self.permit(held)?;
+        let waiting = || Box::new(Waiting::new(&self.context, self.bell.clone()));
+        self.waiting.get_or_insert_with(waiting).hold(watch, permit);
+        Ok(())
+    }
+
+    /// Begins what was kept, where it can be by now. Returns when the rest is to be looked at.
+    fn begin_what_waited(
+        &mut self,
+        outlet: &mut Outlet,
+        now: Timestamp,
+    ) -> io::Result<Option<Timestamp>> {
+        let Some(waiting) = &mut self.waiting else { return Ok(None) };
+        for (watch, permit) in waiting.due(&self.context, now) {
+            if let Err(refusal) = self.subscribe(&watch, Some(permit)) {
+                tell(outlet, &error(Some(watch.id), &refusal))?;
+            }
+        }
+        self.waiting = self.waiting.take().filter(|waiting| waiting.len() > 0);
+        Ok(self.waiting.as_ref().map(|_| self.context.startup.ends_at()))
+    }
+
+    /// Returns a place for one more subscription: the one it has already, or else a new one.
+    fn permit(&self, held: Option<Permit>) -> Result<Permit, Refusal> {
+        let waiting = self.waiting.as_ref().map_or(0, |waiting| waiting.len());
+        match held {
+            Some(permit) => Ok(permit),
+            None if self.subscriptions.len() + waiting >= MAX_SUBSCRIPTIONS => {
+                let message = format!("one socket may watch {MAX_SUBSCRIPTIONS} streams");
+                Err(Refusal::unavailable(message, "10"))
+            }
+            None => self.context.limits.admit(self.address),
+        }
+    }
+
+    fn subscribe(&mut self, watch: &Watch, held: Option<Permit>) -> Result<(), Refusal> {
         let wish = Wish::from_watch(watch)?;
         let stream = choice::stream(&self.context.hub, watch.stream.as_str())?;
         let mut choice = wish.of(&stream)?;
@@ -149,15 +200,9 @@ impl Session {
             self.subscriptions[at].change(choice, wish.manner, acknowledges, clock::now());
             return Ok(());
         }
-        let permit = match known.map(|at| self.subscriptions.remove(at)) {
-            // What it replaces gives it its place.
-            Some(replaced) => replaced.into_permit(),
-            None if self.subscriptions.len() >= MAX_SUBSCRIPTIONS => {
-                let message = format!("one socket may watch {MAX_SUBSCRIPTIONS} streams");
-                return Err(Refusal::unavailable(message, "10"));
-            }
-            None => self.context.limits.admit(self.address)?,
-        };
+        // What it replaces gives it its place.
+        let replaced = known.map(|at| self.subscriptions.remove(at).into_permit());
+        let permit = self.permit(held.or(replaced))?;
         if self.fit.as_ref().is_some_and(|fit| fit.is_limited()) {
             choice.begin_small();
         }
@@ -191,12 +236,14 @@ impl Partner for Session {
         let heard_at = clock::now();
         match serde_json::from_str::<FromViewer>(text) {
             Ok(FromViewer::Watch(watch)) => {
-                if let Err(refusal) = self.watch(&watch) {
-                    tell(outlet, &error(Some(watch.id), &refusal))?;
+                let id = watch.id;
+                if let Err(refusal) = self.watch(watch, heard_at) {
+                    tell(outlet, &error(Some(id), &refusal))?;
                 }
             }
             Ok(FromViewer::Unwatch { id }) => {
                 self.subscriptions.retain(|known| known.id() != id);
+                self.waiting.as_mut().and_then(|waiting| waiting.take(id));
                 self.fit_from_now_on(false);
             }
             Ok(FromViewer::Ack { id, sequence }) => {
@@ -240,6 +287,7 @@ impl Partner for Session {
 impl Speaker for Session {
     fn speak(&mut self, outlet: &mut Outlet) -> io::Result<Turn> {
         let now = clock::now();
+        let begin_due = self.begin_what_waited(outlet, now)?;
         let list_due = match &mut self.listing {
             Some(listing) => {
                 if let Some(list) = listing.due(now) {
@@ -256,7 +304,7 @@ impl Speaker for Session {
         // What was told may have to wait for the client, and a frame for it in turn: a newer one may take its place.
         let turn = if outlet.is_clear() { self.take_turn(outlet, now)? } else { Turn::More };
         let states_due = self.subscriptions.iter().filter_map(Subscription::state_due);
-        let due = states_due.chain(list_due).min();
+        let due = states_due.chain(list_due).chain(begin_due).min();
         Ok(match (turn, due) {
             (Turn::Done, Some(due)) => Turn::At(due),
             (Turn::At(turn), Some(due)) => Turn::At(turn.min(due)),
