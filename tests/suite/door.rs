@@ -4,9 +4,12 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use fanlight_protocol::viewer::{FromRelay, ViewerState};
+use fanlight_tests::relay::V1;
 use fanlight_tests::viewer::{Frame, News, now};
 use fanlight_tests::{Bystander, Relay, Site, eventually, note};
 use rustix::process::Signal;
+
+const TOKEN: &str = "open-sesame-42";
 
 /// Connects MJPEG viewers until one is refused; returns those let in, and the refusal.
 fn fill(relay: &Relay, stream: &str, most: usize) -> (Vec<impl Sized>, String) {
@@ -113,6 +116,51 @@ fn a_relay_that_was_stopped_itself_blames_no_viewer() {
             News::Word(_) => {}
         }
     }
+}
+
+#[test]
+fn wrong_tokens_are_answered_late_and_counted_and_a_right_one_is_not_delayed() {
+    let site = Site::new();
+    site.camera("cam");
+    let relay = site.relay(&["--token", TOKEN]);
+    for _ in 0..10 {
+        assert_eq!(relay.get("/api/streams?token=sesame-open").status, 401);
+    }
+    let (begun, mut right) = (Instant::now(), Duration::ZERO);
+    let wrong = std::thread::scope(|scope| {
+        let guesses = ["/api/streams", "/readyz", "/streams/cam/mjpeg", "/metrics"].map(|path| {
+            let relay = &relay;
+            scope.spawn(move || {
+                relay.get_with(path, &[("authorization", "bearer sesame-open")]).status
+            })
+        });
+        let knock = scope.spawn(|| {
+            relay
+                .knock("/ws?token=sesame-open", &[V1])
+                .map_or_else(|refused| refused.status, |_| 101)
+        });
+        let asked = Instant::now();
+        assert_eq!(
+            relay.get_with("/api/streams", &[("authorization", &format!("bearer {TOKEN}"))]).status,
+            200
+        );
+        right = asked.elapsed();
+        guesses
+            .into_iter()
+            .chain([knock])
+            .map(|guess| guess.join().expect("an answer"))
+            .collect::<Vec<_>>()
+    });
+    assert_eq!(wrong, [401; 5]);
+    let wrong = begun.elapsed();
+    note(format!("the right token: {right:.2?}, the slowest of five wrong ones: {wrong:.2?}"));
+    assert!(wrong >= Duration::from_millis(1900) && right < wrong, "{right:?}, {wrong:?}");
+    let metrics =
+        relay.get_with("/metrics", &[("authorization", &format!("Bearer {TOKEN}"))]).text();
+    assert!(
+        metrics.contains("fanlight_access_denied_total{reason=\"wrong_token\"} 15"),
+        "{metrics}"
+    );
 }
 
 #[test]

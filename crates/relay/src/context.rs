@@ -5,6 +5,8 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
+use crate::access::denied::Denials;
+use crate::access::guesses::Guesses;
 use crate::closes::Closes;
 use crate::hub::Hub;
 use crate::ingest::Ingest;
@@ -22,6 +24,10 @@ pub struct Context {
     pub ingest: Arc<Ingest>,
     /// Who may do what.
     pub access: Access,
+    /// Requests that were denied.
+    pub denials: Denials,
+    /// Wrong tokens, by address.
+    pub guesses: Guesses,
     /// When all streams are known.
     pub startup: Startup,
     /// How many viewers there may be.

@@ -5,14 +5,10 @@ use std::fmt::Write as _;
 use axum::http::StatusCode;
 use fanlight_bus::{Listening, clock};
 
-/// Ready: every endpoint named is connected, or, where none is named, a publisher was heard. With a line on each place.
+/// Returns whether the relay is ready, with a line on each place where it listens. It is ready if every endpoint named is
+/// connected, or, where none is named, if a publisher was heard.
 pub fn readiness(listening: &[Listening]) -> (StatusCode, String) {
-    let is_folder = |place: &Listening| place.place.starts_with('/');
-    let ready = match listening.iter().any(|place| !is_folder(place)) {
-        true => listening.iter().filter(|place| !is_folder(place)).all(|place| place.connected),
-        false => listening.iter().any(|place| place.heard),
-    };
-    let mut text = String::from(if ready { "ready\n" } else { "not ready\n" });
+    let (status, mut text) = readiness_in_a_word(listening);
     for place in listening {
         let seconds = clock::now().since(place.since).as_secs();
         let heard = match (place.connected, place.heard) {
@@ -22,10 +18,23 @@ pub fn readiness(listening: &[Listening]) -> (StatusCode, String) {
         };
         writeln!(text, "{}: {heard}", place.place).expect("writing to memory does not fail");
     }
-    if !ready {
+    if status != StatusCode::OK {
         text += "start one here: fanlight-capture --stream test=test\n";
     }
-    (if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, text)
+    (status, text)
+}
+
+/// Returns the same without any place, for clients that may not list streams.
+pub fn readiness_in_a_word(listening: &[Listening]) -> (StatusCode, String) {
+    let is_folder = |place: &Listening| place.place.starts_with('/');
+    let ready = match listening.iter().any(|place| !is_folder(place)) {
+        true => listening.iter().filter(|place| !is_folder(place)).all(|place| place.connected),
+        false => listening.iter().any(|place| place.heard),
+    };
+    match ready {
+        true => (StatusCode::OK, "ready\n".into()),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n".into()),
+    }
 }
 
 #[cfg(test)]

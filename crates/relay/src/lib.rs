@@ -7,7 +7,7 @@
 //! - [`transport`]: WebSocket, MJPEG, snapshot: how a frame leaves, and in which size;
 //! - [`server`]: connections, below HTTP.
 //!
-//! Around them: [`routes`] (addresses), [`access`] and [`limits`] (who may), [`page`], [`listing`], [`health`],
+//! Around them: [`routes`] (addresses), [`gates`], [`access`] and [`limits`] (who may), [`startup`], [`page`], [`listing`], [`health`],
 //! [`metrics`], [`traffic`] and [`closes`], [`shortest`], [`pulse`]; [`relay`] puts all together, [`options`] says how.
 //!
 //! What does not belong here: pixels. The relay links neither OpenCV nor libav and never looks inside a payload.
@@ -16,6 +16,7 @@ pub mod access;
 pub mod closes;
 pub mod context;
 pub mod directory;
+pub mod gates;
 pub mod health;
 pub mod hub;
 pub mod ingest;

@@ -13,6 +13,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::metrics::{MetricType, TypedMetric};
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::access::Denied;
 use crate::closes::Why;
 use crate::context::Context;
 use crate::hub::Stream;
@@ -52,6 +53,11 @@ struct OfDirection {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfClose {
     transport: Name,
+    reason: Name,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfDenial {
     reason: Name,
 }
 
@@ -121,6 +127,7 @@ struct Metrics {
     places: Family<OfTransport, Distribution>,
     closed: Family<OfClose, Counter>,
     viewers_closed: Family<OfReason, Counter>,
+    denied: Family<OfDenial, Counter>,
 }
 
 /// All counters as text.
@@ -132,6 +139,10 @@ pub fn text(context: &Context) -> String {
             let of = OfClose { transport: Name(transport.as_str()), reason: Name(why.as_str()) };
             metrics.closed.get_or_create(&of).inc_by(context.closes.read(transport, why));
         }
+    }
+    for denied in Denied::ALL {
+        let of = OfDenial { reason: Name(denied.as_str()) };
+        metrics.denied.get_or_create(&of).inc_by(context.denials.read(denied));
     }
     let mut registry = metrics.registry();
     let congestion = Info::new([("name", context.congestion.clone())]);
@@ -248,6 +259,11 @@ impl Metrics {
             self.viewers_closed,
         );
         registry.register("connections_closed", "Viewers' connections closed", self.closed);
+        registry.register(
+            "access_denied",
+            "Requests denied: malformed or doubled headers, another host or origin, no token or a wrong one",
+            self.denied,
+        );
         registry
     }
 }

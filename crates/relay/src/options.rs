@@ -98,9 +98,12 @@ Limits:
   connections   as many as viewers and 512 beyond; from one address 32 beyond; an IPv6 network (/64) is one address
   open files    ulimit -n is raised as far as is needed and allowed; where that is too little, there are fewer viewers,
                 and the log says how many: the bus keeps 48 descriptors, 4 a thread and 6 a publisher for itself
+  wrong tokens  10 from one address are answered without delay, those beyond one a second after 1 to 2 s; such an address
+                (loopback exempt) has its tokens compared 32 at once, 16 a second; 12 quiet seconds forgive all
   start         for 2 s after the start, requests for a stream that is not known yet are held, each in a viewer's place
   stalled       a viewer that takes no byte for 10 s while some wait is closed; a silent one after 60 to 80 s
-  requests      heads of 16 KiB and 64 lines, within 10 s; WebSocket messages of 4 KiB
+  requests      heads of 16 KiB and 64 lines, within 10 s; WebSocket messages of 4 KiB; headers on which access depends
+                (Host, Origin, Authorization, Sec-WebSocket-Key, Sec-Fetch-*) once, in ASCII
   MJPEG         after 5 s without a frame a picture says why
   snapshots     wait 3 s for a picture younger than 2 s
   streams       1024 names; each stays known for 60 s after its publisher is gone

@@ -4,18 +4,21 @@ use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use crate::access::Denied;
+
 /// An answer that says no, and why, in a line of text.
 #[derive(Debug, Clone)]
 pub struct Refusal {
     status: StatusCode,
     message: String,
-    header: Option<(HeaderName, &'static str)>,
+    headers: Vec<(HeaderName, &'static str)>,
+    denied: Option<Denied>,
 }
 
 impl Refusal {
     /// Says no with this status and reason.
     pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), header: None }
+        Self { status, message: message.into(), headers: Vec::new(), denied: None }
     }
 
     /// 400: the request itself is wrong.
@@ -42,7 +45,14 @@ impl Refusal {
     /// Adds a header to the answer.
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: &'static str) -> Self {
-        self.header = Some((name, value));
+        self.headers.push((name, value));
+        self
+    }
+
+    /// Says that access was denied, for the count of denied requests.
+    #[must_use]
+    pub fn because(mut self, denied: Denied) -> Self {
+        self.denied = Some(denied);
         self
     }
 
@@ -65,8 +75,11 @@ impl IntoResponse for Refusal {
         let plain = HeaderValue::from_static("text/plain; charset=utf-8");
         headers.insert(header::CONTENT_TYPE, plain);
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Some((name, value)) = self.header {
+        for (name, value) in self.headers {
             headers.insert(name, HeaderValue::from_static(value));
+        }
+        if let Some(denied) = self.denied {
+            response.extensions_mut().insert(denied);
         }
         response
     }

@@ -12,6 +12,8 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::access::denied::Denials;
+use crate::access::guesses::Guesses;
 use crate::closes::Closes;
 use crate::context::Context;
 use crate::hub::Hub;
@@ -60,6 +62,8 @@ impl Relay {
             ingest: Arc::new(ingest),
             page: Page::new(settings.web, settings.access.origins.embedding_allowed()),
             access: settings.access,
+            denials: Denials::default(),
+            guesses: Guesses::default(),
             startup: Startup::at(clock::now()),
             limits: limits.clone(),
             no_signal: Arc::default(),

@@ -1,11 +1,11 @@
-//! Which address does what. Every route passes the same three gates: host, origin, token.
+//! Which address does what. Every route passes the same three gates: host, origin, token ([`gates`]).
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Path, Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
-use axum::middleware::{self, Next};
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -13,7 +13,7 @@ use fanlight_bus::clock;
 use fanlight_protocol::viewer::SUBPROTOCOL;
 use serde::Serialize;
 
-use crate::access::{Action, Credentials, origin::Origin};
+use crate::access::{Action, Credentials};
 use crate::context::Context;
 use crate::hub::Bell;
 use crate::limits::Permit;
@@ -25,7 +25,7 @@ use crate::transport::choice::{self, Query as Wanted, Wish};
 use crate::transport::fit::Tile;
 use crate::transport::websocket::Handshake;
 use crate::transport::{mjpeg, plain, snapshot, v1};
-use crate::{health, listing, metrics};
+use crate::{gates, health, listing, metrics};
 
 type Shared = State<Arc<Context>>;
 
@@ -35,13 +35,13 @@ pub fn router(context: Arc<Context>) -> Router {
     let pictures = Router::new()
         .route("/streams/{name}/mjpeg", get(watch_mjpeg))
         .route("/streams/{name}/snapshot", get(watch_snapshot))
-        .route_layer(middleware::from_fn_with_state(context.clone(), may_embed));
+        .route_layer(middleware::from_fn_with_state(context.clone(), gates::may_embed));
     let rest = Router::new()
         .route("/api/streams", get(list))
         .route("/ws", get(watch_v1))
         .route("/streams/{name}/ws", get(watch_plain))
         .route("/metrics", get(read_metrics))
-        .route_layer(middleware::from_fn_with_state(context.clone(), own_page_only));
+        .route_layer(middleware::from_fn_with_state(context.clone(), gates::own_page_only));
     let open = Router::new()
         .route("/", get(page))
         .route("/{file}", get(page))
@@ -55,61 +55,9 @@ pub fn router(context: Arc<Context>) -> Router {
         .method_not_allowed_fallback(async || {
             Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "only GET is understood here")
         })
-        .layer(middleware::from_fn_with_state(context.clone(), known_host))
+        .layer(middleware::from_fn_with_state(context.clone(), gates::known_host))
+        .layer(middleware::from_fn_with_state(context.clone(), gates::limit_guesses))
         .with_state(context)
-}
-
-/// The first gate: are we addressed by a name that is ours?
-async fn known_host(State(context): Shared, request: Request, next: Next) -> Response {
-    let host = request.headers().get(header::HOST).map(|host| host.to_str().unwrap_or("?"));
-    if context.access.hosts.allows(host) {
-        return next.run(request).await;
-    }
-    let host: String = host.unwrap_or_default().chars().take(80).collect();
-    Refusal::new(
-        StatusCode::MISDIRECTED_REQUEST,
-        format!("this relay does not know itself as {host:?}: start it with --allow-host NAME, or use its address"),
-    )
-    .into_response()
-}
-
-/// The second gate, for all but pictures: whose page is it?
-async fn own_page_only(State(context): Shared, request: Request, next: Next) -> Response {
-    let origin = request.headers().get(header::ORIGIN).cloned();
-    match context.access.origins.classify(request.headers()) {
-        Origin::Own => next.run(request).await,
-        Origin::Allowed => {
-            let mut response = next.run(request).await;
-            if let Some(origin) = origin {
-                response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-                response.headers_mut().append(header::VARY, HeaderValue::from_static("origin"));
-            }
-            response
-        }
-        Origin::Foreign => Refusal::forbidden(
-            "a page of another origin asks: start the relay with --allow-origin ORIGIN to let it",
-        )
-        .into_response(),
-    }
-}
-
-/// The second gate, for pictures.
-async fn may_embed(State(context): Shared, request: Request, next: Next) -> Response {
-    let origins = &context.access.origins;
-    if !origins.embedding_allowed() && origins.classify(request.headers()) == Origin::Foreign {
-        return Refusal::forbidden(
-            "this relay's pictures may not be embedded elsewhere (--no-embed)",
-        )
-        .into_response();
-    }
-    let mut response = next.run(request).await;
-    let policy = HeaderValue::from_static(if origins.embedding_allowed() {
-        "cross-origin"
-    } else {
-        "same-origin"
-    });
-    response.headers_mut().insert("cross-origin-resource-policy", policy);
-    response
 }
 
 /// Who asks, from where, and for what: what every handler below begins with.
@@ -199,7 +147,8 @@ async fn watch_v1(
     // Before anything can be watched, so that a wrong token is known at the door.
     asker.may(&context, Action::List)?;
     let (address, bell) = (asker.address(), asker.bell());
-    Ok(take_over(handshake.accept(Some(SUBPROTOCOL)), move |raw| async move {
+    let subprotocol = HeaderValue::from_static(SUBPROTOCOL);
+    Ok(take_over(handshake.accept(Some(subprotocol)), move |raw| async move {
         let serving = v1::serve(raw, context.clone(), asker.credentials, address, bell);
         let (why, reason) = serving.await;
         context.closes.count(Transport::V1, why);
@@ -215,7 +164,9 @@ async fn watch_plain(
 ) -> Result<Response, Refusal> {
     let handshake = Handshake::check(&request)?;
     let (tile, bell, permit) = asker.watch(&context, &name, Transport::PlainWebSocket).await?;
-    Ok(take_over(handshake.accept(None), move |raw| async move {
+    // Any will do: Chrome hangs up where it offered some and none is chosen.
+    let subprotocol = handshake.first_offered();
+    Ok(take_over(handshake.accept(subprotocol), move |raw| async move {
         let (why, reason) = plain::show(raw, tile, bell, context.stop.clone()).await;
         context.closes.count(Transport::PlainWebSocket, why);
         tracing::debug!(client = %asker.address(), stream = name, reason, "a socket was closed");
@@ -285,7 +236,13 @@ async fn read_metrics(State(context): Shared, asker: Asker) -> Result<impl IntoR
 
 async fn ready(State(context): Shared, asker: Asker) -> Result<impl IntoResponse, Refusal> {
     asker.may(&context, Action::CheckHealth)?;
-    Ok(health::readiness(&context.ingest.listening()))
+    let listening = context.ingest.listening();
+    match asker.may(&context, Action::List) {
+        Ok(()) => Ok(health::readiness(&listening)),
+        // A wrong token is a wrong token here, too: else this would be the address at which to guess.
+        Err(refusal) if asker.credentials.is_some() => Err(refusal),
+        Err(_) => Ok(health::readiness_in_a_word(&listening)),
+    }
 }
 
 /// The page itself, and each of its files: its path is its name.

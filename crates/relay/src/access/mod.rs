@@ -1,5 +1,8 @@
 //! Who may do what. Every route and every `watch` passes [`Access::authorize`].
 
+pub mod denied;
+pub mod guesses;
+pub mod headers;
 mod host;
 pub mod origin;
 
@@ -10,6 +13,7 @@ use subtle::ConstantTimeEq;
 
 use crate::refusal::Refusal;
 
+pub use denied::Denied;
 pub use host::HostRule;
 pub use origin::OriginRule;
 
@@ -36,11 +40,16 @@ pub struct Credentials {
 
 impl Credentials {
     /// What stands in the header `Authorization: Bearer …`, or else in the query's `token`.
+    ///
+    /// Other schemes are passed over: a reverse proxy that asks for a password of its own may forward it.
     pub fn of(headers: &HeaderMap, query_token: Option<&str>) -> Self {
-        let bearer = headers
-            .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-        Self { token: bearer.or(query_token).map(str::to_owned) }
+        let shown = headers::text(headers, &header::AUTHORIZATION).and_then(bearer);
+        Self { token: shown.or(query_token).map(str::to_owned) }
+    }
+
+    /// Returns whether a token was shown at all.
+    pub fn is_some(&self) -> bool {
+        self.token.is_some()
     }
 }
 
@@ -69,11 +78,20 @@ impl Access {
         let open = matches!(action, Action::LoadPage | Action::CheckHealth);
         let Some(token) = self.token.as_ref().filter(|_| !open) else { return Ok(()) };
         match &credentials.token {
-            None => Err(unauthorized("this relay wants a token: add ?token=… to the address")),
+            None => {
+                let message = "this relay needs a token: add ?token=… to the address";
+                Err(unauthorized(message, Denied::NoToken))
+            }
             Some(shown) if matches(shown, token.expose()) => Ok(()),
-            Some(_) => Err(unauthorized("this is not the relay's token")),
+            Some(_) => Err(unauthorized("this is not the relay's token", Denied::WrongToken)),
         }
     }
+}
+
+/// Returns the token of a header `Authorization: Bearer …`. The scheme's case does not count (RFC 9110, section 11.1).
+fn bearer(value: &str) -> Option<&str> {
+    let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 /// In a time that does not tell how much of the token was right.
@@ -81,8 +99,9 @@ fn matches(shown: &str, token: &str) -> bool {
     shown.as_bytes().ct_eq(token.as_bytes()).into()
 }
 
-fn unauthorized(message: &str) -> Refusal {
+fn unauthorized(message: &str, denied: Denied) -> Refusal {
     Refusal::new(StatusCode::UNAUTHORIZED, message)
+        .because(denied)
         .with_header(header::WWW_AUTHENTICATE, "Bearer realm=\"fanlight\"")
 }
 
@@ -117,6 +136,25 @@ mod tests {
         }
         for action in [Action::LoadPage, Action::CheckHealth] {
             assert!(access.authorize(action, None, &Credentials::default()).is_ok());
+        }
+    }
+
+    #[test]
+    fn the_scheme_of_a_header_is_known_in_any_case() {
+        for (header, is_right) in [
+            ("Bearer right", true),
+            ("bearer right", true),
+            ("BEARER  right ", true),
+            ("Bearer wrong", false),
+            ("Bearer", false),
+            ("Bearerright", false),
+            ("Basic right", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::AUTHORIZATION, header.parse().unwrap());
+            let credentials = Credentials::of(&headers, None);
+            let allowed = access(Some("right")).authorize(Action::List, None, &credentials);
+            assert_eq!(allowed.is_ok(), is_right, "{header}");
         }
     }
 

@@ -2,6 +2,8 @@
 
 use axum::http::{HeaderMap, header};
 
+use super::headers::{SEC_FETCH_DEST, SEC_FETCH_MODE, SEC_FETCH_SITE, text};
+
 /// Whose page a request comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
@@ -32,16 +34,15 @@ impl OriginRule {
         self.embed
     }
 
-    /// Whose page a request comes from.
+    /// Returns whose page a request comes from. Its headers have passed [`check`](super::headers::check); if not, one
+    /// that cannot be read belongs to a foreign page.
     pub fn classify(&self, headers: &HeaderMap) -> Origin {
-        let text =
-            |name| headers.get(name).and_then(|value: &header::HeaderValue| value.to_str().ok());
-        if let Some(origin) = text(header::ORIGIN) {
-            return self.named(origin, text(header::HOST));
+        if headers.contains_key(header::ORIGIN) {
+            let origin = text(headers, &header::ORIGIN).unwrap_or("null");
+            return self.named(origin, text(headers, &header::HOST));
         }
         // A plain GET, as of <img>, has no Origin; browsers tell by Fetch Metadata (W3C) whose page it is.
-        let site = headers.get("sec-fetch-site").and_then(|value| value.to_str().ok());
-        match site {
+        match text(headers, &SEC_FETCH_SITE) {
             Some("cross-site" | "same-site") if !is_navigation(headers) => Origin::Foreign,
             _ => Origin::Own,
         }
@@ -62,8 +63,8 @@ impl OriginRule {
 
 /// Following a link from elsewhere is not embedding.
 fn is_navigation(headers: &HeaderMap) -> bool {
-    headers.get("sec-fetch-mode").is_some_and(|mode| mode == "navigate")
-        && headers.get("sec-fetch-dest").is_some_and(|dest| dest == "document")
+    headers.get(SEC_FETCH_MODE).is_some_and(|mode| mode == "navigate")
+        && headers.get(SEC_FETCH_DEST).is_some_and(|dest| dest == "document")
 }
 
 #[cfg(test)]
@@ -72,7 +73,8 @@ mod tests {
 
     fn classify(rule: &OriginRule, headers: &[(&'static str, &'static str)]) -> Origin {
         let headers = headers.iter().map(|(name, value)| {
-            (header::HeaderName::from_static(name), header::HeaderValue::from_static(value))
+            let value = header::HeaderValue::from_bytes(value.as_bytes()).unwrap();
+            (header::HeaderName::from_static(name), value)
         });
         rule.classify(&headers.collect())
     }
@@ -88,6 +90,7 @@ mod tests {
         assert_eq!(classify(&rule, &[host, ("origin", "http://cam:7475")]), Origin::Foreign);
         assert_eq!(classify(&rule, &[host, ("origin", "null")]), Origin::Foreign);
         assert_eq!(classify(&rule, &[("origin", "null")]), Origin::Foreign);
+        assert_eq!(classify(&rule, &[host, ("origin", "http://c\u{e4}m:7474")]), Origin::Foreign);
     }
 
     #[test]

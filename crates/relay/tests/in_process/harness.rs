@@ -74,6 +74,11 @@ impl Site {
     }
 
     pub(crate) async fn relay_with(&self, limits: Limits) -> TestRelay {
+        self.relay_of(limits, None)
+    }
+
+    /// A relay that asks for this token.
+    pub(crate) fn relay_of(&self, limits: Limits, token: Option<&str>) -> TestRelay {
         let settings = Settings {
             listen: "127.0.0.1:0".parse().unwrap(),
             reuse_port: false,
@@ -81,7 +86,7 @@ impl Site {
             congestion: Congestion::System,
             bus: SubscriberOptions { endpoints: Vec::new(), folder: Some(self.bus()) },
             access: Access {
-                token: None,
+                token: token.map(|token| token.parse().unwrap()),
                 hosts: HostRule::new(&[]),
                 origins: OriginRule::new(&[], true),
             },
@@ -326,6 +331,23 @@ impl TestRelay {
         Endless(stream)
     }
 
+    /// Sends bytes as they are, and returns what is answered until the relay closes.
+    pub(crate) async fn exchange(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(bytes).await.unwrap();
+        let mut answer = Vec::new();
+        patiently("an answer", stream.read_to_end(&mut answer)).await.unwrap();
+        answer
+    }
+
+    /// The status of the answer to a request, head and all.
+    pub(crate) async fn status_of(&self, request: &str) -> u16 {
+        let answer = self.exchange(request.as_bytes()).await;
+        let text = String::from_utf8_lossy(&answer).into_owned();
+        let status = text.split(' ').nth(1).and_then(|status| status.parse().ok());
+        status.unwrap_or_else(|| panic!("no answer to {request:?}: {text:?}"))
+    }
+
     /// The list of streams.
     pub(crate) async fn streams(&self) -> Vec<StreamInfo> {
         let answer = self.get("/api/streams", &[]).await;
@@ -366,6 +388,11 @@ impl TestRelay {
     /// A socket of whole JPEGs.
     pub(crate) async fn plain_viewer(&self, stream: &str) -> Socket {
         self.plain_viewer_with(stream, "").await
+    }
+
+    /// One that does not wait until the stream is listed.
+    pub(crate) async fn early_plain_viewer(&self, stream: &str) -> Socket {
+        Socket::connect(self.address, &format!("/streams/{stream}/ws"), None).await
     }
 
     /// One with wishes, as a query says them.

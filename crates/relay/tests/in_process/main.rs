@@ -4,6 +4,7 @@
 mod harness;
 
 mod catalog;
+mod door;
 mod fan_out;
 mod h264;
 mod http;

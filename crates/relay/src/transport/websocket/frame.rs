@@ -82,6 +82,30 @@ pub enum CloseCode {
     TooBig = 1009,
 }
 
+/// Checks the payload of a client's close frame (RFC 6455, sections 5.5.1 and 7.4).
+///
+/// # Errors
+/// When it is a single byte, its code may not be sent, or its reason is not UTF-8.
+pub fn check_close(payload: &[u8]) -> Result<(), Violation> {
+    let protocol = |what| Err(Violation(CloseCode::Protocol, what));
+    let Some((code, reason)) = payload.split_first_chunk() else {
+        return if payload.is_empty() { Ok(()) } else { protocol("half a close code") };
+    };
+    if !may_be_sent(u16::from_be_bytes(*code)) {
+        return protocol("a close code that may not be sent");
+    }
+    match std::str::from_utf8(reason) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Violation(CloseCode::NotText, "the reason of a close must be UTF-8")),
+    }
+}
+
+/// The codes that IANA has registered, without those for use inside of a program (1004 to 1006, 1015), and those of
+/// libraries and applications.
+fn may_be_sent(code: u16) -> bool {
+    matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
+}
+
 /// What a client sent that a server does not take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Violation(pub CloseCode, pub &'static str);
@@ -256,6 +280,22 @@ mod tests {
         assert_eq!(code(&masked(true, 0, b"x")), CloseCode::Protocol, "a continuation of nothing");
         let within = [masked(false, 1, b"x"), masked(true, 1, b"y")].concat();
         assert_eq!(code(&within), CloseCode::Protocol, "a message within a message");
+    }
+
+    #[test]
+    fn a_close_code_that_may_not_be_sent_is_a_fault() {
+        let close = |code: u16, reason: &[u8]| {
+            check_close(&[&code.to_be_bytes(), reason].concat()).map_err(|violation| violation.0)
+        };
+        assert_eq!(check_close(b""), Ok(()));
+        assert_eq!(check_close(b"\x03").unwrap_err().0, CloseCode::Protocol);
+        for code in (1000..=1003).chain(1007..=1014).chain([3000, 3999, 4000, 4999]) {
+            assert_eq!(close(code, "vier Wörter".as_bytes()), Ok(()), "{code}");
+        }
+        for code in [0, 1, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535] {
+            assert_eq!(close(code, b""), Err(CloseCode::Protocol), "{code}");
+        }
+        assert_eq!(close(1000, b"\xce\xba\xed\xa0\x80"), Err(CloseCode::NotText));
     }
 
     #[test]

@@ -2,12 +2,13 @@
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use sha1::{Digest, Sha1};
 
+use crate::access::headers::malformed;
 use crate::refusal::Refusal;
 
 /// RFC 6455, section 1.3.
@@ -21,7 +22,7 @@ pub struct Handshake {
 }
 
 impl Handshake {
-    /// Checks a request.
+    /// Checks a request, whose headers have passed [`check`](crate::access::headers::check).
     ///
     /// # Errors
     /// 426 or 400 where it does not ask for a WebSocket of version 13.
@@ -35,6 +36,13 @@ impl Handshake {
                 "this address speaks WebSocket: connect with ws:// or wss://",
             )
             .with_header(header::UPGRADE, "websocket"));
+        }
+        if request.version() < Version::HTTP_11 || request.method() != Method::GET {
+            return Err(malformed("a WebSocket begins with a GET of HTTP/1.1"));
+        }
+        // Its bytes would be taken for messages.
+        if has_body(headers) {
+            return Err(malformed("a request for a WebSocket has no body"));
         }
         if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
             return Err(Refusal::bad_request("the WebSocket version must be 13")
@@ -54,8 +62,13 @@ impl Handshake {
         self.offered.iter().any(|offered| offered == subprotocol)
     }
 
-    /// The answer, after which the connection is a WebSocket.
-    pub fn accept(self, subprotocol: Option<&'static str>) -> Response {
+    /// Returns the first subprotocol that the client offered.
+    pub fn first_offered(&self) -> Option<HeaderValue> {
+        HeaderValue::from_str(self.offered.first()?).ok()
+    }
+
+    /// Returns the answer, after which the connection is a WebSocket.
+    pub fn accept(self, subprotocol: Option<HeaderValue>) -> Response {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         let headers = response.headers_mut();
@@ -63,7 +76,7 @@ impl Handshake {
         headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
         headers.insert(header::SEC_WEBSOCKET_ACCEPT, self.accept);
         if let Some(subprotocol) = subprotocol {
-            headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(subprotocol));
+            headers.insert(header::SEC_WEBSOCKET_PROTOCOL, subprotocol);
         }
         response
     }
@@ -76,7 +89,12 @@ fn accept(key: &[u8]) -> HeaderValue {
 
 fn list(headers: &HeaderMap, name: header::HeaderName) -> impl Iterator<Item = &str> {
     let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',').map(str::trim))
+    values.flat_map(|value| value.split(',').map(str::trim)).filter(|value| !value.is_empty())
+}
+
+fn has_body(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::TRANSFER_ENCODING)
+        || headers.get(header::CONTENT_LENGTH).is_some_and(|length| length != "0")
 }
 
 fn has_token(headers: &HeaderMap, name: header::HeaderName, token: &str) -> bool {
@@ -87,9 +105,48 @@ fn has_token(headers: &HeaderMap, name: header::HeaderName, token: &str) -> bool
 mod tests {
     use super::*;
 
+    const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+
+    fn request(version: Version, method: Method, more: &[(&str, &str)]) -> Request {
+        let mut request = Request::builder()
+            .version(version)
+            .method(method)
+            .header("connection", "keep-alive, Upgrade")
+            .header("upgrade", "WebSocket")
+            .header("sec-websocket-version", "13")
+            .header("sec-websocket-key", KEY);
+        for (name, value) in more {
+            request = request.header(*name, *value);
+        }
+        request.body(Body::empty()).unwrap()
+    }
+
+    fn status(request: &Request) -> u16 {
+        Handshake::check(request).err().map_or(101, |refusal| refusal.status().as_u16())
+    }
+
+    #[test]
+    fn a_handshake_is_a_get_of_http_1_1_without_a_body() {
+        let with = |more| status(&request(Version::HTTP_11, Method::GET, more));
+        assert_eq!(with(&[]), 101);
+        assert_eq!(with(&[("content-length", "0")]), 101);
+        assert_eq!(with(&[("content-length", "5")]), 400);
+        assert_eq!(with(&[("transfer-encoding", "chunked")]), 400);
+        assert_eq!(status(&request(Version::HTTP_10, Method::GET, &[])), 400);
+        assert_eq!(status(&request(Version::HTTP_11, Method::HEAD, &[])), 400);
+    }
+
+    #[test]
+    fn a_subprotocol_is_chosen_among_those_offered() {
+        let offer = [("sec-websocket-protocol", " , null"), ("sec-websocket-protocol", "x, y")];
+        let handshake = Handshake::check(&request(Version::HTTP_11, Method::GET, &offer)).unwrap();
+        assert!(handshake.offers("y") && !handshake.offers(""));
+        assert_eq!(handshake.first_offered().unwrap(), "null");
+    }
+
     #[test]
     fn the_answer_is_that_of_the_standard() {
         // The example of RFC 6455, section 1.3.
-        assert_eq!(accept(b"dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        assert_eq!(accept(KEY.as_bytes()), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     }
 }

@@ -115,7 +115,10 @@ fn heard(message: frame::Message) -> Option<Heard> {
             Err(_) => Heard::Broke(Violation(CloseCode::NotText, "a text message must be UTF-8")),
         }),
         Opcode::Ping => Some(Heard::Ping(message.payload)),
-        Opcode::Close => Some(Heard::Close),
+        Opcode::Close => Some(match frame::check_close(&message.payload) {
+            Ok(()) => Heard::Close,
+            Err(violation) => Heard::Broke(violation),
+        }),
         // A pong only has to come; what binary messages could mean nobody has said.
         Opcode::Pong | Opcode::Binary | Opcode::Continuation => None,
     }
