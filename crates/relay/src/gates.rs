@@ -92,10 +92,11 @@ async fn answer_later(context: &Context, address: IpAddr, turn: Option<OwnedSema
     let _ = held.await;
 }
 
-/// The first gate: headers that can be read, and a name that is this relay's.
+/// The first gate: headers that can be read, no body, and a name that is this relay's.
 pub async fn known_host(State(context): Shared, request: Request, next: Next) -> Response {
-    let checked =
-        headers::check(request.headers()).and_then(|()| context.access.hosts.check(&request));
+    let checked = headers::check(request.headers())
+        .and_then(|()| headers::check_body(request.headers()))
+        .and_then(|()| context.access.hosts.check(&request));
     match checked {
         Ok(()) => next.run(request).await,
         Err(refusal) => refusal.into_response(),

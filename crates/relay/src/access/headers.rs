@@ -48,6 +48,20 @@ pub fn check(headers: &HeaderMap) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Checks that a request brings no body. Nothing here reads one, and proxies and servers disagree on where a body with two
+/// lengths ends (RFC 9112, section 11.2): what follows it could pass for another request, or for WebSocket messages.
+///
+/// # Errors
+/// 400, after which the connection is closed.
+pub fn check_body(headers: &HeaderMap) -> Result<(), Refusal> {
+    let is_empty = headers.get(header::CONTENT_LENGTH).is_none_or(|length| length == "0");
+    if is_empty && !headers.contains_key(header::TRANSFER_ENCODING) {
+        return Ok(());
+    }
+    let refusal = malformed("a request brings no body here");
+    Err(refusal.with_header(header::CONNECTION, "close"))
+}
+
 /// Returns the value of a header that [`check`] has found readable.
 pub fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
@@ -86,6 +100,14 @@ mod tests {
             assert!(check(&of(&[(name.clone(), b"https://\xe9vil.example")])).is_err(), "{name}");
         }
         assert!(check(&of(&[(header::USER_AGENT, b"\xe9")])).is_ok());
+    }
+
+    #[test]
+    fn a_body_is_refused_and_an_empty_one_is_none() {
+        assert!(check_body(&of(&[])).is_ok());
+        assert!(check_body(&of(&[(header::CONTENT_LENGTH, b"0")])).is_ok());
+        assert!(check_body(&of(&[(header::CONTENT_LENGTH, b"5")])).is_err());
+        assert!(check_body(&of(&[(header::TRANSFER_ENCODING, b"chunked")])).is_err());
     }
 
     #[test]

@@ -50,7 +50,8 @@ impl OriginRule {
 
     fn named(&self, origin: &str, host: Option<&str>) -> Origin {
         let origin = origin.to_lowercase();
-        let authority = origin.split_once("://").map(|(_, authority)| authority);
+        // A proxy with TLS before this relay makes it https.
+        let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
         if authority.is_some() && authority == host.map(str::to_lowercase).as_deref() {
             Origin::Own
         } else if self.allowed.iter().any(|allowed| *allowed == origin || allowed == "*") {
@@ -85,6 +86,8 @@ mod tests {
         let host = ("host", "cam:7474");
         assert_eq!(classify(&rule, &[host]), Origin::Own);
         assert_eq!(classify(&rule, &[host, ("origin", "http://cam:7474")]), Origin::Own);
+        assert_eq!(classify(&rule, &[host, ("origin", "https://cam:7474")]), Origin::Own);
+        assert_eq!(classify(&rule, &[host, ("origin", "ftp://cam:7474")]), Origin::Foreign);
         assert_eq!(classify(&rule, &[host, ("origin", "https://wall.example")]), Origin::Allowed);
         assert_eq!(classify(&rule, &[host, ("origin", "https://evil.example")]), Origin::Foreign);
         assert_eq!(classify(&rule, &[host, ("origin", "http://cam:7475")]), Origin::Foreign);

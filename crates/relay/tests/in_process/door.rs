@@ -117,6 +117,26 @@ async fn a_host_that_is_missing_doubled_or_none_is_a_bad_request() {
 }
 
 #[tokio::test]
+async fn a_request_with_a_body_is_refused_and_its_connection_closed() {
+    let site = Site::new();
+    let relay = site.relay().await;
+    for lines in [
+        "Content-Length: 5\r\n\r\nhello",
+        "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        // Not even waited for.
+        "Content-Length: 300000\r\n\r\n",
+    ] {
+        // The exchange ends only because the relay closes: nothing here asks for that.
+        let request = format!("GET /healthz HTTP/1.1\r\n{HOST}{lines}");
+        assert_eq!(relay.status_of(&request).await, 400, "{lines:?}");
+    }
+    let empty =
+        format!("GET /healthz HTTP/1.1\r\n{HOST}Content-Length: 0\r\nConnection: close\r\n\r\n");
+    assert_eq!(relay.status_of(&empty).await, 200);
+}
+
+#[tokio::test]
 async fn a_header_that_guards_and_cannot_be_read_is_not_taken_as_absent() {
     let site = Site::new();
     let relay = site.relay_of(Limits::new(10, 10), Some("open-sesame"));

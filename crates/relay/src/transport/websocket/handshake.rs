@@ -22,7 +22,7 @@ pub struct Handshake {
 }
 
 impl Handshake {
-    /// Checks a request, whose headers have passed [`check`](crate::access::headers::check).
+    /// Checks a request, which has passed the gates.
     ///
     /// # Errors
     /// 426 or 400 where it does not ask for a WebSocket of version 13.
@@ -39,10 +39,6 @@ impl Handshake {
         }
         if request.version() < Version::HTTP_11 || request.method() != Method::GET {
             return Err(malformed("a WebSocket begins with a GET of HTTP/1.1"));
-        }
-        // Its bytes would be taken for messages.
-        if has_body(headers) {
-            return Err(malformed("a request for a WebSocket has no body"));
         }
         if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
             return Err(Refusal::bad_request("the WebSocket version must be 13")
@@ -92,11 +88,6 @@ fn list(headers: &HeaderMap, name: header::HeaderName) -> impl Iterator<Item = &
     values.flat_map(|value| value.split(',').map(str::trim)).filter(|value| !value.is_empty())
 }
 
-fn has_body(headers: &HeaderMap) -> bool {
-    headers.contains_key(header::TRANSFER_ENCODING)
-        || headers.get(header::CONTENT_LENGTH).is_some_and(|length| length != "0")
-}
-
 fn has_token(headers: &HeaderMap, name: header::HeaderName, token: &str) -> bool {
     list(headers, name).any(|value| value.eq_ignore_ascii_case(token))
 }
@@ -126,12 +117,8 @@ mod tests {
     }
 
     #[test]
-    fn a_handshake_is_a_get_of_http_1_1_without_a_body() {
-        let with = |more| status(&request(Version::HTTP_11, Method::GET, more));
-        assert_eq!(with(&[]), 101);
-        assert_eq!(with(&[("content-length", "0")]), 101);
-        assert_eq!(with(&[("content-length", "5")]), 400);
-        assert_eq!(with(&[("transfer-encoding", "chunked")]), 400);
+    fn a_handshake_is_a_get_of_http_1_1() {
+        assert_eq!(status(&request(Version::HTTP_11, Method::GET, &[])), 101);
         assert_eq!(status(&request(Version::HTTP_10, Method::GET, &[])), 400);
         assert_eq!(status(&request(Version::HTTP_11, Method::HEAD, &[])), 400);
     }
