@@ -32,7 +32,7 @@ use layer::Lines;
 use line::Style;
 use writer::Writer;
 
-/// How long the last lines may take to be written when the program ends.
+/// Time for the last lines to be written when the program ends.
 const FLUSH: Duration = Duration::from_millis(300);
 
 /// The way to stderr; `None` within where the system gave no thread for it.

@@ -21,7 +21,7 @@ use crate::server::Connection;
 
 type Shared = State<Arc<Context>>;
 
-/// How long a request of a suspect address waits for its turn.
+/// Time that a request of a suspect address waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Counts denied requests, and limits guessing of the token.

@@ -40,7 +40,7 @@ impl Limits {
         }
     }
 
-    /// Returns the same limits, lowered so that there are no more than so many connections. A quarter of them stays for
+    /// Returns the same limits, lowered to this number of connections. A quarter of them stays for
     /// pages, lists and refusals.
     #[must_use]
     pub fn within(self, connections: usize) -> Self {
@@ -53,7 +53,7 @@ impl Limits {
         Self::with(viewers, connections, self.viewers.per_address, because)
     }
 
-    /// Viewers there may be at once.
+    /// Returns how many viewers there may be.
     pub fn viewers(&self) -> usize {
         self.viewers.total
     }

@@ -99,7 +99,7 @@ Limits:
   open files    ulimit -n is raised as far as is needed and allowed; where that is too little, there are fewer viewers,
                 and the log says how many: the bus keeps 48 descriptors, 4 a thread and 6 a publisher for itself
   wrong tokens  10 from one address are answered without delay, those beyond one a second after 1 to 2 s; such an address
-                (loopback exempt) has its tokens compared 32 at once, 16 a second; 12 quiet seconds forgive all
+                (loopback exempt) has its tokens compared in 32 turns, 16 a second; 12 quiet seconds forgive all
   start         for 2 s after the start, requests for a stream that is not known yet are held, each in a viewer's place
   stalled       a viewer that takes no byte for 10 s while some wait is closed; a silent one after 60 to 80 s
   requests      heads of 16 KiB and 64 lines, within 10 s; WebSocket messages of 4 KiB; headers on which access depends
@@ -132,7 +132,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Most publishers that may be followed at once.
+    /// Returns how many publishers may be followed.
     pub fn most_publishers(&self) -> usize {
         if self.bus.folder.is_some() { MAX_IN_FOLDER } else { self.bus.endpoints.len() }
     }

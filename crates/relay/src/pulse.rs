@@ -1,6 +1,6 @@
 //! Whether this process was held up itself: stopped (SIGSTOP), frozen with its machine, or starved of processor time.
 //!
-//! Frames that waited meanwhile waited for the relay, and a viewer must not be blamed for them. A task notes the time
+//! Frames that waited until then waited for the relay, and a viewer must not be blamed for them. A task notes the time
 //! ten times a second; a gap between two notes shows that nothing here ran. No clock: `now` is passed in.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use fanlight_protocol::Timestamp;
 
-/// How often the time is noted.
+/// The interval at which the time is noted.
 pub const BEAT: Duration = Duration::from_millis(100);
 /// A longer gap than this is one: a frame that waited half a second makes its viewer slow.
 const GAP: Duration = Duration::from_millis(500);
@@ -18,7 +18,7 @@ const AFTERMATH: Duration = Duration::from_secs(2);
 /// The pulse of this process.
 pub static PULSE: Pulse = Pulse::new();
 
-/// When this process ran.
+/// The times at which this process ran.
 #[derive(Debug)]
 pub struct Pulse {
     /// The last beat, in microseconds; zero before the first one.

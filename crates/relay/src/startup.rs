@@ -12,10 +12,10 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::hub::{Bell, Hub};
 
-/// How long a name may stay unknown after the start: a capture announces itself every second, and connecting takes some.
+/// Time for which a name may stay unknown after the start: a capture announces itself every second, and connecting takes some.
 pub const STARTUP: Duration = Duration::from_secs(2);
 
-/// When a relay knows its streams.
+/// The moment from which a relay knows its streams.
 #[derive(Debug)]
 pub struct Startup {
     ends_at: Timestamp,

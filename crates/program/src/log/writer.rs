@@ -15,7 +15,7 @@ pub(super) const CAPACITY: usize = 64 * 1024;
 /// Time between two attempts where stderr is not blocking and full.
 const RETRY_AFTER: Duration = Duration::from_millis(20);
 
-/// What waits to be written.
+/// One item that waits to be written.
 #[derive(Debug)]
 enum Entry {
     Line(String),

@@ -22,7 +22,7 @@ pub const FREE: u32 = 10;
 pub const EVERY: Duration = Duration::from_secs(1);
 /// Longest delay. A viewer with the right token who shares a guesser's address waits for turns that take this long.
 pub const MAX_DELAY: Duration = Duration::from_secs(2);
-/// Turns of one suspect address at once: with [`MAX_DELAY`], 16 guesses a second.
+/// Turns that one suspect address may hold: with [`MAX_DELAY`], 16 guesses a second.
 pub const TURNS: usize = 32;
 /// Most addresses remembered, some 200 KiB. Those beyond share one allowance.
 const MAX_ADDRESSES: usize = 1024;

@@ -70,7 +70,7 @@ impl HostRule {
     }
 }
 
-/// Whom a `Host` header names.
+/// The machine that a `Host` header names.
 #[derive(Debug, PartialEq, Eq)]
 enum Name {
     /// An IP address.

@@ -36,7 +36,7 @@ pub struct Pace {
 impl Pace {
     /// Notes a frame sent at `now`, which had `waited` in this relay, after `dropped` others.
     pub fn note(&mut self, now: Timestamp, waited: Duration, dropped: u64) {
-        // What this process held up itself is not the viewer's fault.
+        // A viewer is not blamed for frames that this process itself held up.
         let (waited, dropped) = match PULSE.was_held_up(now) {
             true => (Duration::ZERO, 0),
             false => (waited, dropped),

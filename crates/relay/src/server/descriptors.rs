@@ -15,7 +15,7 @@ const PER_PUBLISHER: usize = 6;
 /// Fewest connections with which a relay starts.
 const FEWEST: usize = 16;
 
-/// Returns the descriptors that connections must leave to everything else, with so many threads and publishers.
+/// Returns the descriptors that connections must leave to everything else, with these numbers of threads and publishers.
 pub fn reserve(threads: usize, publishers: usize) -> usize {
     OWN + threads * PER_THREAD + publishers * PER_PUBLISHER
 }
@@ -47,7 +47,7 @@ pub fn fit(limits: Limits, reserve: usize) -> anyhow::Result<Limits> {
 }
 
 /// Returns how many of `allowed` descriptors connections get, and how many stay; `None` if all that is needed is allowed.
-/// Where not even the reserve is there in full, both get half.
+/// If not even the reserve is there in full, both get half.
 fn share(allowed: u64, needed: usize, reserve: usize) -> Option<(usize, usize)> {
     let allowed = usize::try_from(allowed).unwrap_or(usize::MAX);
     (allowed < needed).then(|| {

@@ -117,7 +117,7 @@ const TOO_MANY: &[u8] =
     this relay has too many connections now\r\n";
 
 /// Closes a connection unheard. To hear it would cost what the limit saves, so one write must do: the buffer of a new
-/// connection is empty, and what the client sends meanwhile may still make the kernel answer with a reset.
+/// connection is empty, but a request that is on its way may still make the kernel answer with a reset.
 fn refuse(stream: &TcpStream, address: SocketAddr, full: Full) {
     let _ = rustix::io::write(stream, TOO_MANY);
     match full {

@@ -31,7 +31,7 @@ use crate::hub::Bell;
 use crate::server::{Outlet, Raw, Socket};
 use crate::traffic::Held;
 
-/// What stands between the parts of an answer (RFC 2046, section 5.1.1): at most 70 characters.
+/// The line between the parts of an answer (RFC 2046, section 5.1.1): at most 70 characters.
 ///
 /// It is random, so that a camera cannot know it and write it into a picture. All answers of a process share it: it is
 /// sent with every frame, from where it lies.
