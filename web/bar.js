@@ -37,10 +37,13 @@ export function fillBar(wall, instant) {
   };
 }
 
+/** States of a tile that the bar counts. @type {readonly import('./condition.js').TileState[]} */
+const NOT_LIVE = ['late', 'offline', 'stale', 'ended'];
+
 /** @param {Wall} wall @param {boolean} lost whether the link to the relay is */
 function renderBar(wall, lost) {
   const states = [...wall.tiles.values()].map(({ condition }) => condition.state);
-  const bad = states.filter((state) => state === 'offline' || state === 'stale' || state === 'ended').length;
+  const bad = states.filter((state) => NOT_LIVE.includes(state)).length;
   const count = states.length === 1 ? '1 stream' : `${states.length} streams`;
   const well = bad > 0 ? `${count}, ${bad} not live` : count;
   const summary = byId('summary');

@@ -5,8 +5,8 @@ import { formatSpan, staleAfter } from './age.js';
 
 /**
  * `waiting`: asked for, no picture yet. `idle`: not asked for, or the source rests. `stale`: a picture that has
- * stopped. `frozen`: a picture that the viewer holds. `offline` and `ended`: as the relay says.
- * @typedef {'live' | 'frozen' | 'stale' | 'offline' | 'ended' | 'idle' | 'waiting'} TileState
+ * stopped. `late`: pictures move, but are old when they reach the relay. `frozen`: a picture that the viewer holds. `offline` and `ended`: as the relay says.
+ * @typedef {'live' | 'late' | 'frozen' | 'stale' | 'offline' | 'ended' | 'idle' | 'waiting'} TileState
  */
 
 /**
@@ -59,6 +59,8 @@ function watched({ picture, told, leftOut }, since, now) {
   }
   // The first picture after a pause is the newest the relay held: when it is old, only a second one proves life.
   if (picture.painted === 1 && picture.ageAtPaint > limit) return { state: 'waiting', words: '', slow };
+  if (told?.state === 'late') return { state: 'late', words: why(told, 'Pictures reach the relay late'), slow };
+  if (told?.state === 'unknown') return { state: 'late', words: why(told, 'The relay reports an unknown state'), slow };
   return { state: 'live', words: leftOut ? 'Too late to be in step' : '', slow };
 }
 

@@ -95,5 +95,5 @@ export class Controls {
 
 /** Whether a tile shows pictures as they come, or would if it were not held. @param {import('./condition.js').Condition} condition */
 function flows({ state }) {
-  return state === 'live' || state === 'frozen';
+  return state === 'live' || state === 'late' || state === 'frozen';
 }

@@ -1,7 +1,7 @@
 // `fanlight.v1`, as the page speaks it: JSON control messages and the 32-byte header before every frame.
 // Everything that comes in is checked here once; what does not fit is `null`, and the caller counts it.
 
-/** @typedef {'live' | 'slow' | 'idle' | 'offline' | 'ended'} ViewerState */
+/** @typedef {'live' | 'late' | 'slow' | 'idle' | 'offline' | 'ended' | 'unknown'} ViewerState unknown: of a later release */
 /** @typedef {'jpeg' | 'h264'} Codec */
 
 /**
@@ -34,6 +34,7 @@
  * @property {boolean} heard
  * @property {boolean} connected
  * @property {number} since microseconds of the relay's clock
+ * @property {string} reason what is wrong with it; empty: nothing
  */
 
 /** @typedef {{ type: 'hello', version: string, build: string }} Hello */
@@ -76,7 +77,7 @@ const MOST_TRACKS = 16;
 const LONGEST_TEXT = 500;
 const STREAM_NAME = /^[a-z0-9][a-z0-9_-]{0,63}$/;
 /** @type {readonly ViewerState[]} */
-const STATES = ['live', 'slow', 'idle', 'offline', 'ended'];
+const STATES = ['live', 'late', 'slow', 'idle', 'offline', 'ended'];
 /** @type {Readonly<Record<number, Codec>>} */
 const CODECS = { 1: 'jpeg', 2: 'h264' };
 
@@ -146,8 +147,8 @@ const READERS = {
       : null,
   track: readTrackMessage,
   state: ({ id, state, reason, since }) =>
-    isCount(id) && isState(state)
-      ? { type: 'state', id, state, reason: textOf(reason), since: numberOf(since) }
+    isCount(id) && isText(state)
+      ? { type: 'state', id, state: stateOf(state), reason: textOf(reason), since: numberOf(since) }
       : null,
   journey: readJourney,
   clock: ({ t0, t1, t2 }) =>
@@ -182,10 +183,10 @@ function readJourney({ id, sequence, captured_at, read_at, published_at, receive
 
 /** @param {unknown} value @returns {StreamInfo | null} */
 function readStream(value) {
-  if (!isRecord(value) || !isStreamName(value.name) || !isState(value.state)) return null;
+  if (!isRecord(value) || !isStreamName(value.name) || !isText(value.state)) return null;
   return {
     name: value.name,
-    state: value.state,
+    state: stateOf(value.state),
     reason: textOf(value.reason),
     since: numberOf(value.since),
     source: textOf(value.source),
@@ -218,6 +219,7 @@ function readListenEntry(value) {
     heard: value.heard === true,
     connected: value.connected === true,
     since: numberOf(value.since),
+    reason: textOf(value.reason),
   };
 }
 
@@ -240,8 +242,8 @@ const isText = (value) => typeof value === 'string';
 const isNumber = (value) => typeof value === 'number' && Number.isFinite(value);
 /** @param {unknown} value @returns {value is number} */
 const isCount = (value) => Number.isInteger(value) && Number(value) >= 0;
-/** @param {unknown} value @returns {value is ViewerState} */
-const isState = (value) => STATES.some((state) => state === value);
+/** A later release may know more states: they must not take the stream off the wall. @param {string} text @returns {ViewerState} */
+const stateOf = (text) => STATES.find((state) => state === text) ?? 'unknown';
 /** @param {string} text */
 const cut = (text) => text.slice(0, LONGEST_TEXT);
 /** @param {unknown} value */

@@ -40,7 +40,8 @@ function listenList(listening, ahead) {
   const rows = listening.map((entry) => {
     const since = element('span', 'since', `listening since ${formatMoment(entry.since / 1000 - ahead)}`);
     const heard = element('span', 'heard', heardWords(entry));
-    const row = element('li', '', element('code', '', entry.endpoint), heard, since);
+    const reason = entry.reason ? [element('span', 'reason', entry.reason)] : [];
+    const row = element('li', '', element('code', '', entry.endpoint), heard, ...reason, since);
     row.dataset.heard = entry.connected ? 'now' : entry.heard ? 'before' : 'never';
     return row;
   });

@@ -291,9 +291,9 @@ export class Tile {
     const { calmAge, age, sequence, capturedAt, codec } = this.stats;
     const exact = shownAge({ ...picture, ageAtPaint: age }, now);
     const calm = shownAge({ ...picture, ageAtPaint: calmAge ?? age }, now);
-    const live = this.condition.state === 'live';
-    setText(this.age, live ? formatAge(calm) : `${formatSpan(exact)} ago`);
-    setAttribute(this.age, 'data-lateness', live ? lateness(calm) : 'fine');
+    const moving = this.condition.state === 'live' || this.condition.state === 'late';
+    setText(this.age, moving ? formatAge(calm) : `${formatSpan(exact)} ago`);
+    setAttribute(this.age, 'data-lateness', moving ? lateness(calm) : 'fine');
     setAttribute(this.element, 'data-age', exact.toFixed(1));
     setAttribute(this.element, 'data-sequence', sequence);
     setAttribute(this.element, 'data-captured', String(capturedAt));

@@ -189,7 +189,7 @@ function noteNetwork({ sentAt }) {
 }
 
 /** @param {import('./protocol.js').ViewerState} state */
-const flows = (state) => state === 'live' || state === 'slow';
+const flows = (state) => state === 'live' || state === 'late' || state === 'slow' || state === 'unknown';
 
 /** @param {number[]} ids */
 function inform(ids) {

@@ -77,3 +77,17 @@ test('a tile that is too late to be in step says so, and is live', () => {
 test('a slow link is still live', () => {
   assert.deepEqual(stateOf({ told: { state: 'slow', reason: '', since: 0 } }), { state: 'live', words: '', slow: true });
 });
+
+test('pictures that reach the relay late are never live, with its reason', () => {
+  const reason = 'frames reach this relay 8.4 s old: the connection to capture is too slow for this stream';
+  const words = `F${reason.slice(1)}`;
+  const told = { state: /** @type {const} */ ('late'), reason, since: 0 };
+  assert.deepEqual(stateOf({ told, picture: picture({ ageAtPaint: 8400 }) }), { state: 'late', words, slow: false });
+  assert.equal(stateOf({ told, picture: picture({ paintedAt: NOW - 2100 }) }).state, 'stale');
+  assert.equal(stateOf({ told, frozen: true }).state, 'frozen');
+});
+
+test('a state that this page does not know never passes as live', () => {
+  const told = { state: /** @type {const} */ ('unknown'), reason: '', since: 0 };
+  assert.deepEqual(stateOf({ told }), { state: 'late', words: 'The relay reports an unknown state', slow: false });
+});

@@ -108,7 +108,7 @@ test('nothing that is no message passes as one', () => {
     '{"type":"streams","streams":7}',
     '{"type":"track","id":-1,"stream":"a","codec":"jpeg","rendition":"full"}',
     '{"type":"track","id":1,"stream":"../a","codec":"jpeg","rendition":"full"}',
-    '{"type":"state","id":1,"state":"asleep"}',
+    '{"type":"state","id":1,"state":7}',
     '{"type":"clock","t0":1,"t1":"2","t2":3}',
     '{"type":"journey","id":1,"sequence":2,"captured_at":3}',
   ];
@@ -134,4 +134,12 @@ test('a reason of any length is cut', () => {
 test('stream names are as the relay has them', () => {
   for (const name of ['a', '0', 'front-door_2', 'a'.repeat(64)]) assert.ok(isStreamName(name), name);
   for (const name of ['', '-a', '_a', 'A', 'a b', 'a/b', 'ä', 'a'.repeat(65), 7]) assert.ok(!isStreamName(name), String(name));
+});
+
+test('a state of a later release is unknown, and takes no stream off the wall', () => {
+  const state = parseControl('{"type":"state","id":1,"state":"asleep","reason":"night","since":5}');
+  assert.deepEqual(state, { type: 'state', id: 1, state: 'unknown', reason: 'night', since: 5 });
+  const list = parseControl(JSON.stringify({ type: 'streams', streams: [{ name: 'cam', state: 'asleep' }], listening: [] }));
+  assert.ok(list?.type === 'streams');
+  assert.deepEqual(list.streams.map(({ name, state }) => [name, state]), [['cam', 'unknown']]);
 });

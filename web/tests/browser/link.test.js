@@ -45,7 +45,7 @@ test('a relay that dies leaves no picture that looks live, and comes back', onSt
 
 test('an empty wall is the set-up, and fills by itself', onStage(async ({ relay, open }) => {
   const since = (Date.now() - 125_000) * 1000;
-  relay.listening = [{ endpoint: '/run/user/1000/fanlight', heard: false, connected: false, since }];
+  relay.listening = [{ endpoint: '/run/user/1000/fanlight', heard: false, connected: false, since, reason: '' }];
   const page = await open();
   await page.waitForSelector('.setup');
   const text = (await page.textContent('.setup')) ?? '';

@@ -88,6 +88,22 @@ test('a late picture is amber, a very late one red', onStage(async ({ relay, ope
   await page.waitForSelector('.age[data-lateness="fine"]');
 }));
 
+test('pictures that reach the relay late say so with their true age, and are not live', onStage(async ({ relay, open }) => {
+  relay.add('door', moving());
+  const page = await open();
+  await untilMoves(page, 'door');
+  relay.setState('door', 'late', 'frames reach this relay 8.4 s old: the connection to capture is too slow for this stream');
+  await untilState(page, 'door', 'late');
+  assert.match((await wordsOf(page, 'door')) ?? '', /^Frames reach this relay 8\.4 s old/);
+  const before = await page.getAttribute('.tile', 'data-sequence');
+  await page.waitForSelector(`.tile:not([data-sequence="${before}"])`);
+  assert.match((await page.textContent('.tile .age')) ?? '', /^\d+ ms$/, 'an age, and not a span since the picture stopped');
+  const canvas = page.locator('[data-stream="door"] canvas');
+  assert.match(await canvas.evaluate((element) => getComputedStyle(element).filter), /grayscale/);
+  relay.setState('door', 'live', '');
+  await untilState(page, 'door', 'live');
+}));
+
 test('nonsense from the relay does no harm', onStage(async ({ relay, open }) => {
   relay.add('door', moving());
   const page = await open();
