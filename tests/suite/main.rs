@@ -17,4 +17,5 @@ mod manners;
 mod options;
 mod recovery;
 mod sources;
+mod standby;
 mod transports;

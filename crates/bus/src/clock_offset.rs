@@ -5,9 +5,13 @@ use std::time::Duration;
 
 use fanlight_protocol::Timestamp;
 
-/// Samples kept. The best of eight has met a quiet moment; at one sample in five seconds they span 40 s, in which
-/// two poor quartzes (50 ppm) drift apart by 4 ms.
+/// Samples kept: the best one, however old, and the newest ones. One of eight has met a quiet moment.
 const SAMPLES: usize = 8;
+/// How far two clocks drift apart: two poor quartzes, 50 ppm each. It makes a sample worse as it ages, so that a link
+/// which is congested for a while does not replace a good measurement by bad ones.
+const DRIFT_PPM: u64 = 100;
+/// Microseconds by which samples of one clock may contradict each other beyond their errors: readings are not exact.
+const AGREEMENT: u128 = 1000;
 
 /// One exchange: asked (ours), received (theirs), answered (theirs), heard (ours).
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +29,19 @@ impl Exchange {
         total.saturating_sub(self.answered_at.since(self.received_at))
     }
 
+    /// How far off the offset may be at `now`, in microseconds: half the round trip, and the drift since then.
+    fn uncertainty(&self, now: Timestamp) -> u64 {
+        let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        let drift = micros(now.since(self.heard_at)) / 1_000_000 * DRIFT_PPM;
+        (micros(self.round_trip()) / 2).saturating_add(drift)
+    }
+
+    /// Whether these moments can be: an answer takes no longer to make than to wait for.
+    pub(crate) fn is_possible(&self) -> bool {
+        let making = self.answered_at.micros_from(self.received_at);
+        (0..=self.heard_at.micros_from(self.asked_at)).contains(&making)
+    }
+
     /// Their clock minus ours, in microseconds; off by at most half the round trip.
     fn offset(&self) -> i64 {
         let there = self.received_at.micros_from(self.asked_at);
@@ -36,20 +53,37 @@ impl Exchange {
 /// The estimate of one publisher's clock.
 #[derive(Debug, Default)]
 pub(crate) struct ClockOffset {
+    /// Oldest first.
     samples: VecDeque<Exchange>,
-    /// The samples are of a clock that may have been set meanwhile: the next one replaces them all.
+    /// The publisher's clock may have been set since these samples: one that contradicts them replaces them all.
     doubtful: bool,
 }
 
 impl ClockOffset {
     pub(crate) fn add(&mut self, exchange: Exchange) {
-        if std::mem::take(&mut self.doubtful) {
+        if std::mem::take(&mut self.doubtful) && !self.agrees_with(&exchange) {
             self.samples.clear();
         }
         if self.samples.len() == SAMPLES {
-            self.samples.pop_front();
+            // The oldest, or the one after it where the oldest is the best.
+            let oldest_is_best = self.best(exchange.heard_at) == Some(0);
+            self.samples.remove(usize::from(oldest_is_best));
         }
         self.samples.push_back(exchange);
+    }
+
+    /// Whether the estimate lies within the error of a new sample. A sample from a congested link has an error of
+    /// seconds: it says nothing new, and must not replace a good estimate.
+    fn agrees_with(&self, exchange: &Exchange) -> bool {
+        let Some(estimate) = self.micros() else { return false };
+        let difference = (i128::from(estimate) - i128::from(exchange.offset())).unsigned_abs();
+        difference <= u128::from(exchange.uncertainty(exchange.heard_at)) + AGREEMENT
+    }
+
+    /// The place of the sample with the smallest error at `now`; the newest of equals.
+    fn best(&self, now: Timestamp) -> Option<usize> {
+        let newest_first = self.samples.iter().enumerate().rev();
+        newest_first.min_by_key(|(_, sample)| sample.uncertainty(now)).map(|(place, _)| place)
     }
 
     /// The clock may be another from now on.
@@ -57,18 +91,24 @@ impl ClockOffset {
         self.doubtful = true;
     }
 
-    /// Their clock minus ours, in microseconds: that of the exchange that was shortest on the way.
+    /// Their clock minus ours, in microseconds: that of the exchange with the smallest error.
     fn micros(&self) -> Option<i64> {
-        self.samples.iter().min_by_key(|sample| sample.round_trip()).map(Exchange::offset)
+        let now = self.samples.back()?.heard_at;
+        self.best(now).and_then(|place| self.samples.get(place)).map(Exchange::offset)
+    }
+
+    /// The shortest round trip known; zero while none is.
+    pub(crate) fn round_trip(&self) -> Duration {
+        self.samples.iter().map(Exchange::round_trip).min().unwrap_or_default()
     }
 
     pub(crate) fn is_known(&self) -> bool {
         !self.samples.is_empty()
     }
 
-    /// A moment of their clock by ours, never later than `now`: a picture is not seen before it is taken.
-    pub(crate) fn to_ours(&self, theirs: Timestamp, now: Timestamp) -> Option<Timestamp> {
-        self.micros().map(|micros| theirs.offset(micros.saturating_neg()).min(now))
+    /// A moment of their clock by ours; it may lie in the future, by the error of the estimate or because it is wrong.
+    pub(crate) fn to_ours(&self, theirs: Timestamp) -> Option<Timestamp> {
+        self.micros().map(|micros| theirs.offset(micros.saturating_neg()))
     }
 }
 
@@ -130,11 +170,26 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_is_never_from_the_future() {
+    fn a_link_that_becomes_congested_does_not_move_the_clock() {
         let mut clock = ClockOffset::default();
-        clock.add(exchange(0, 100, 100, HOUR));
-        assert_eq!(clock.to_ours(at(500).offset(HOUR), at(400)), Some(at(400)));
-        assert_eq!(clock.to_ours(at(300).offset(HOUR), at(400)), Some(at(300)));
+        clock.add(exchange(0, 500, 500, HOUR));
+        // Answers wait behind 8 s of frames: each of these samples alone is off by 4 s.
+        for sample in 1..=100 {
+            clock.add(exchange(sample * 5_000_000, 500, 8_000_000, HOUR));
+        }
+        assert_eq!(clock.micros(), Some(HOUR));
+        clock.expect_another();
+        clock.add(exchange(505_000_000, 500, 8_000_000, HOUR));
+        assert_eq!(clock.micros(), Some(HOUR), "after a silence, too");
+    }
+
+    #[test]
+    fn an_answer_that_took_longer_to_make_than_to_wait_for_is_not_possible() {
+        assert!(exchange(0, 100, 100, HOUR).is_possible());
+        let moved = Exchange { answered_at: at(1_000_000), ..exchange(0, 100, 100, 0) };
+        assert!(!moved.is_possible());
+        let backwards = Exchange { answered_at: at(50), ..exchange(0, 100, 100, 0) };
+        assert!(!backwards.is_possible());
     }
 
     #[test]
@@ -142,7 +197,8 @@ mod tests {
         let mut clock = ClockOffset::default();
         let (zero, end) = (Timestamp::from_micros(0), Timestamp::from_micros(u64::MAX));
         clock.add(Exchange { asked_at: zero, received_at: end, answered_at: zero, heard_at: end });
-        clock.to_ours(end, zero);
-        clock.to_ours(zero, end);
+        clock.add(Exchange { asked_at: end, received_at: zero, answered_at: end, heard_at: zero });
+        clock.to_ours(end);
+        clock.to_ours(zero);
     }
 }

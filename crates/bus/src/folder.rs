@@ -70,15 +70,13 @@ impl Folder {
         Endpoint::Ipc(self.0.join(format!("{name}.{EXTENSION}")))
     }
 
-    /// The endpoints of all live publishers here, at most [`MAX_PUBLISHERS`], in order of name; `None` where that
-    /// cannot be seen now.
+    /// Returns the endpoints of all live publishers here, in order of name; `None` where that cannot be seen now.
     pub(crate) fn publishers(&self) -> Option<Vec<Endpoint>> {
         let entries = fs::read_dir(&self.0).ok()?;
         let mut sockets: Vec<PathBuf> = entries
             .filter_map(|entry| Some(entry.ok()?.path()))
             .filter(|path| path.extension().is_some_and(|extension| extension == EXTENSION))
             .filter(|path| lock::is_alive(path))
-            .take(MAX_PUBLISHERS)
             .collect();
         sockets.sort();
         Some(sockets.into_iter().map(Endpoint::Ipc).collect())

@@ -32,4 +32,6 @@ pub use error::BusError;
 pub use folder::Folder;
 pub use losses::Gap;
 pub use publisher::{OutgoingFrame, Publisher, PublisherOptions, TrackPublisher};
-pub use subscriber::{Event, IncomingFrame, Listening, PublisherId, Subscriber, SubscriberOptions};
+pub use subscriber::{
+    Event, Implausible, IncomingFrame, Listening, PublisherId, Subscriber, SubscriberOptions,
+};

@@ -16,7 +16,9 @@ pub fn readiness(listening: &[Listening]) -> (StatusCode, String) {
             (false, true) => "a publisher was heard, and is gone now".into(),
             (false, false) => format!("never heard a publisher in {seconds} s"),
         };
-        writeln!(text, "{}: {heard}", place.place).expect("writing to memory does not fail");
+        let and = if place.reason.is_empty() { "" } else { "; " };
+        writeln!(text, "{}: {heard}{and}{}", place.place, place.reason)
+            .expect("writing to memory does not fail");
     }
     if status != StatusCode::OK {
         text += "start one here: fanlight-capture --stream test=test\n";
@@ -42,7 +44,22 @@ mod tests {
     use super::*;
 
     fn place(place: &str, heard: bool, connected: bool) -> Listening {
-        Listening { place: place.into(), heard, connected, since: clock::now() }
+        Listening {
+            place: place.into(),
+            heard,
+            connected,
+            since: clock::now(),
+            reason: String::new(),
+        }
+    }
+
+    #[test]
+    fn captures_that_are_not_followed_are_named() {
+        let reason = "6 not followed: limit of 64 captures (a, b, c, d, e, …)".to_owned();
+        let folder = Listening { reason, ..place("/run/fanlight", true, true) };
+        let (status, text) = readiness(&[folder]);
+        assert_eq!(status, StatusCode::OK);
+        assert!(text.contains("/run/fanlight: connected; 6 not followed: limit of 64"), "{text}");
     }
 
     #[test]

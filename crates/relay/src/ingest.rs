@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fanlight_bus::{
-    BusError, Event, Gap, IncomingFrame, Listening, PublisherId, Subscriber, SubscriberOptions,
-    clock,
+    BusError, Event, Gap, Implausible, IncomingFrame, Listening, PublisherId, Subscriber,
+    SubscriberOptions, clock,
 };
 use fanlight_protocol::{Ask, StreamState, Timestamp, Topic};
 use tokio::sync::Notify;
@@ -49,6 +49,11 @@ impl Ingest {
     /// What is listened to.
     pub fn listening(&self) -> Vec<Listening> {
         self.subscriber.listening()
+    }
+
+    /// Returns how often a number of this kind that came off the bus could not be true.
+    pub fn implausible(&self, what: Implausible) -> u64 {
+        self.subscriber.implausible(what)
     }
 
     /// Keeps what is asked of publishers in step with what viewers want, until `stop`, or until the bus has failed.
@@ -133,6 +138,8 @@ impl Intake {
             Event::Catalog { publisher, catalog } => {
                 self.lock().announce(publisher, catalog, clock::now())
             }
+            Event::Silent { publisher } => self.lock().silent(publisher),
+            Event::Resumed { publisher } => self.lock().resumed(publisher),
             Event::Gone { publisher, reason } => self.lock().gone(publisher, reason, clock::now()),
         };
         if changed {

@@ -13,6 +13,8 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::metrics::{MetricType, TypedMetric};
 use prometheus_client::registry::{Registry, Unit};
 
+use fanlight_bus::Implausible;
+
 use crate::access::Denied;
 use crate::closes::Why;
 use crate::context::Context;
@@ -59,6 +61,11 @@ struct OfClose {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfDenial {
     reason: Name,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfImplausible {
+    what: Name,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -116,6 +123,7 @@ struct Metrics {
     rendition_viewers: Family<OfRendition, Gauge>,
     switches: Family<OfDirection, Counter>,
     up: Family<OfStream, Gauge>,
+    implausible: Family<OfImplausible, Counter>,
     lost: Family<OfStream, Counter>,
     orphaned: Family<OfStream, Counter>,
     frames: Family<OfTransport, Counter>,
@@ -143,6 +151,10 @@ pub fn text(context: &Context) -> String {
     for denied in Denied::ALL {
         let of = OfDenial { reason: Name(denied.as_str()) };
         metrics.denied.get_or_create(&of).inc_by(context.denials.read(denied));
+    }
+    for what in Implausible::ALL {
+        let of = OfImplausible { what: Name(what.as_str()) };
+        metrics.implausible.get_or_create(&of).inc_by(context.ingest.implausible(what));
     }
     let mut registry = metrics.registry();
     let congestion = Info::new([("name", context.congestion.clone())]);
@@ -207,6 +219,11 @@ impl Metrics {
     fn registry(self) -> Registry {
         let mut registry = Registry::with_prefix("fanlight");
         registry.register("stream_live", "1 while frames come, 0 otherwise", self.up);
+        registry.register(
+            "bus_values_implausible",
+            "Numbers from publishers that cannot be true, and were replaced",
+            self.implausible,
+        );
         registry.register("stream_viewers", "Viewers now, of all transports", self.stream_viewers);
         registry.register("viewers", "Viewers now", self.viewers);
         registry.register(

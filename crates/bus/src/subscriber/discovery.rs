@@ -8,16 +8,21 @@ use fanlight_protocol::Timestamp;
 use super::{Listening, SubscriberOptions};
 use crate::clock;
 use crate::endpoint::Endpoint;
-use crate::folder::Folder;
+use crate::folder::{Folder, MAX_PUBLISHERS};
 
 /// How often the folder is looked at. A publisher that appears there is seen this much later at most; a look costs
 /// some ten microseconds.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// Most publishers beyond the limit that are named; the others are counted.
+const MOST_NAMED: usize = 5;
 
 pub(super) struct Discovery {
     named: Vec<Endpoint>,
     folder: Option<Folder>,
     folder_ever_heard: bool,
+    /// Publishers in the folder beyond the limit, in order of name.
+    not_followed: Vec<Endpoint>,
+    shortage_changed: bool,
     next_look: Instant,
     since: Timestamp,
 }
@@ -28,6 +33,8 @@ impl Discovery {
             named: options.endpoints,
             folder: options.folder,
             folder_ever_heard: false,
+            not_followed: Vec::new(),
+            shortage_changed: false,
             next_look: Instant::now(),
             since: clock::now(),
         }
@@ -46,14 +53,59 @@ impl Discovery {
         self.folder.as_ref().map(|_| self.next_look)
     }
 
-    /// The folder's live publishers, where a look is due and the folder can be seen.
-    pub(super) fn look(&mut self, now: Instant) -> Option<HashSet<Endpoint>> {
+    /// Returns the folder's live publishers to follow, where a look is due and the folder can be seen. Those that are
+    /// followed already stay; others come in order of name, up to the limit.
+    pub(super) fn look(
+        &mut self,
+        now: Instant,
+        followed: impl FnOnce() -> HashSet<Endpoint>,
+    ) -> Option<HashSet<Endpoint>> {
         let folder = self.folder.as_ref()?;
         if now < self.next_look {
             return None;
         }
         self.next_look = now + LOOK_EVERY;
-        Some(folder.publishers()?.into_iter().collect())
+        let found = folder.publishers()?;
+        Some(self.choose(found, &followed()))
+    }
+
+    fn choose(&mut self, found: Vec<Endpoint>, followed: &HashSet<Endpoint>) -> HashSet<Endpoint> {
+        let (mut chosen, others): (Vec<_>, Vec<_>) =
+            found.into_iter().partition(|endpoint| followed.contains(endpoint));
+        chosen.extend(others);
+        let mut not_followed = chosen.split_off(chosen.len().min(MAX_PUBLISHERS));
+        not_followed.sort();
+        if self.not_followed != not_followed {
+            self.not_followed = not_followed;
+            self.shortage_changed = true;
+            let shortage = self.shortage();
+            let shortage = shortage.as_deref().unwrap_or("none: all are followed again");
+            tracing::warn!(shortage, "captures in the watched folder beyond the limit");
+        }
+        chosen.into_iter().collect()
+    }
+
+    /// Whether other publishers are not followed than the last time this was asked.
+    pub(super) fn take_shortage_changed(&mut self) -> bool {
+        std::mem::take(&mut self.shortage_changed)
+    }
+
+    /// Returns in words which publishers in the folder are not followed; `None` where all are.
+    fn shortage(&self) -> Option<String> {
+        let name = |endpoint: &Endpoint| {
+            let name = endpoint.ipc_path().and_then(|path| path.file_stem());
+            name.map(|name| name.to_string_lossy().into_owned())
+        };
+        let names: Vec<String> =
+            self.not_followed.iter().take(MOST_NAMED).filter_map(name).collect();
+        let count = self.not_followed.len();
+        let more = if count > names.len() { ", …" } else { "" };
+        (count > 0).then(|| {
+            format!(
+                "{count} not followed: limit of {MAX_PUBLISHERS} captures ({}{more})",
+                names.join(", ")
+            )
+        })
     }
 
     /// What is listened to, given what is known of each endpoint: (endpoint, ever heard, heard now).
@@ -70,6 +122,7 @@ impl Discovery {
             heard: self.folder_ever_heard,
             connected,
             since: self.since,
+            reason: self.shortage().unwrap_or_default(),
         });
         let named = self.named.iter().map(|endpoint| {
             let peer = peers.clone().find(|(known, ..)| *known == endpoint);
@@ -78,8 +131,37 @@ impl Discovery {
                 heard: peer.is_some_and(|(_, ever, _)| ever),
                 connected: peer.is_some_and(|(.., is)| is),
                 since: self.since,
+                reason: String::new(),
             }
         });
         folder.into_iter().chain(named).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoints(names: impl IntoIterator<Item = usize>) -> Vec<Endpoint> {
+        names.into_iter().map(|n| Endpoint::Ipc(format!("/run/cam-{n:03}.ipc").into())).collect()
+    }
+
+    #[test]
+    fn captures_beyond_the_limit_are_named_and_those_followed_stay() {
+        let mut discovery = Discovery::new(SubscriberOptions::default());
+        let followed = discovery.choose(endpoints(10..80), &HashSet::new());
+        assert_eq!(followed, endpoints(10..74).into_iter().collect());
+        let expected = "6 not followed: limit of 64 captures \
+                        (cam-074, cam-075, cam-076, cam-077, cam-078, …)";
+        assert_eq!(discovery.shortage().as_deref(), Some(expected));
+        // Captures come whose names are earlier: the others keep their place.
+        assert_eq!(discovery.choose(endpoints(0..80), &followed), followed);
+        // One ends, and the first by name takes its place.
+        let left = endpoints((0..80).filter(|n| *n != 20));
+        let followed = discovery.choose(left, &followed);
+        assert!(followed.contains(&endpoints([0])[0]) && !followed.contains(&endpoints([1])[0]));
+        assert_eq!(followed.len(), MAX_PUBLISHERS);
+        discovery.choose(endpoints(0..10), &followed);
+        assert_eq!(discovery.shortage(), None);
     }
 }

@@ -1,7 +1,9 @@
 //! The receiving end of the bus: follows any number of publishers.
 
 mod discovery;
+mod liveness;
 mod peer;
+mod plausible;
 mod thread;
 
 use std::sync::mpsc::{self, SyncSender};
@@ -16,6 +18,9 @@ use crate::error::BusError;
 use crate::folder::Folder;
 use crate::losses::Gap;
 use crate::wake::Wake;
+
+use plausible::Counts;
+pub use plausible::Implausible;
 
 /// Wishes that may wait for the bus thread, which takes them in microseconds. Beyond it the asker waits.
 const WAITING: usize = 1024;
@@ -52,6 +57,16 @@ pub enum Event {
         topic: Arc<Topic>,
         /// The frame.
         frame: IncomingFrame,
+    },
+    /// A watched publisher does not answer: it hangs, or the link to it is down. It may resume, or be gone later.
+    Silent {
+        /// Which publisher.
+        publisher: PublisherId,
+    },
+    /// A publisher that was silent was heard again.
+    Resumed {
+        /// Which publisher.
+        publisher: PublisherId,
     },
     /// A publisher is gone, for now.
     Gone {
@@ -98,6 +113,8 @@ pub struct Listening {
     pub connected: bool,
     /// Listening since, by our clock.
     pub since: Timestamp,
+    /// What is wrong with it, in words: publishers in the folder that are not followed. Empty where all is well.
+    pub reason: String,
 }
 
 /// What the bus thread is told.
@@ -113,6 +130,7 @@ enum Command {
 pub struct Subscriber {
     commands: SyncSender<Command>,
     listening: Arc<Mutex<Vec<Listening>>>,
+    implausible: Arc<Counts>,
     wake: Wake,
     thread: Option<JoinHandle<()>>,
 }
@@ -128,13 +146,20 @@ impl Subscriber {
     ) -> Result<Self, BusError> {
         let wake = Wake::new()?;
         let listening = Arc::new(Mutex::new(Vec::new()));
+        let implausible = Arc::<Counts>::default();
         let (commands, waiting) = mpsc::sync_channel(WAITING);
-        let subscribing =
-            thread::Subscribing::new(options, on_event, listening.clone(), waiting, wake.clone())?;
+        let subscribing = thread::Subscribing::new(
+            options,
+            on_event,
+            listening.clone(),
+            implausible.clone(),
+            waiting,
+            wake.clone(),
+        )?;
         let thread = std::thread::Builder::new()
             .name("bus-subscriber".into())
             .spawn(move || subscribing.run())?;
-        Ok(Self { commands, listening, wake, thread: Some(thread) })
+        Ok(Self { commands, listening, implausible, wake, thread: Some(thread) })
     }
 
     /// Asks for a track's frames. They come until [`Self::unwatch`], also from a publisher that went and came back.
@@ -160,6 +185,11 @@ impl Subscriber {
     /// What is listened to.
     pub fn listening(&self) -> Vec<Listening> {
         self.listening.lock().expect("no panic while the list is replaced").clone()
+    }
+
+    /// Returns how often a number of this kind that came off the bus could not be true.
+    pub fn implausible(&self, what: Implausible) -> u64 {
+        self.implausible.read(what)
     }
 
     fn tell(&self, command: Command) {

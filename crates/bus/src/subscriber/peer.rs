@@ -1,6 +1,6 @@
 //! One publisher, as seen from here: its socket, clock, and what we watch of it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,19 +9,21 @@ use fanlight_protocol::{
     Answer, Ask, Catalog, Epoch, FrameHeader, ReservedTopic, Timestamp, Topic, WireError,
 };
 
+use super::liveness::{Liveness, Step};
+use super::plausible::{self, Counts, Implausible, Times};
 use super::{Event, IncomingFrame, PublisherId};
 use crate::clock_offset::{ClockOffset, Exchange};
 use crate::endpoint::Endpoint;
-use crate::losses::Losses;
-use crate::publisher::ANNOUNCE_EVERY;
+use crate::losses::{Gap, Losses};
 use crate::{clock, socket};
 
-/// Catalogs missed before a publisher counts as gone.
-const MISSED: u32 = 3;
-/// How soon the clock is asked again while there are few samples, and how often later.
+/// How soon the clock is asked again while there are few samples, and how often later. While no answer came, the pause
+/// doubles up to 1.6 s.
 const FIRST_ASKS: Duration = Duration::from_millis(100);
 const LATER_ASKS: Duration = Duration::from_secs(5);
 const QUICK_ASKS: u32 = 4;
+/// Asks whose answers are waited for: on a congested link an answer takes longer than the pause until the next ask.
+const OPEN_ASKS: usize = 16;
 /// Messages of one publisher that are dealt with before others have their turn.
 const MESSAGES_PER_TURN: usize = 256;
 /// Kinds of bad messages complained of on one connection: more than there are.
@@ -45,11 +47,11 @@ pub(super) struct Peer {
     asks: u32,
     /// When to ask for the clock next; `None` while there is no connection.
     next_ask: Option<Instant>,
-    /// The ask that is not answered yet. No other answer is believed.
-    asked_at: Option<Timestamp>,
+    /// The asks that are not answered yet, oldest first. No other answer is believed.
+    asked_at: VecDeque<Timestamp>,
     epoch: Option<Epoch>,
-    /// When it was last heard; `None` while it is gone.
-    heard_at: Option<Instant>,
+    liveness: Liveness,
+    implausible: Arc<Counts>,
     pub(super) ever_heard: bool,
     came_or_went: bool,
     /// Kinds of errors already complained of, on this connection.
@@ -67,6 +69,7 @@ impl Peer {
         id: PublisherId,
         asker: u64,
         endpoint: Endpoint,
+        implausible: Arc<Counts>,
     ) -> zmq::Result<Self> {
         let socket = context.socket(zmq::XSUB)?;
         let bounds = socket::Bounds {
@@ -87,9 +90,10 @@ impl Peer {
             clock: ClockOffset::default(),
             asks: 0,
             next_ask: None,
-            asked_at: None,
+            asked_at: VecDeque::new(),
             epoch: None,
-            heard_at: None,
+            liveness: Liveness::default(),
+            implausible,
             ever_heard: false,
             came_or_went: false,
             complaints: Vec::new(),
@@ -101,7 +105,7 @@ impl Peer {
 
     /// Whether the publisher is there now.
     pub(super) fn is_heard(&self) -> bool {
-        self.heard_at.is_some()
+        self.liveness.is_present()
     }
 
     /// Whether it came or went since the last time this was asked.
@@ -133,18 +137,25 @@ impl Peer {
 
     /// When something is due although nothing comes in.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let silent_at = self.heard_at.map(|heard_at| heard_at + MISSED * ANNOUNCE_EVERY);
-        self.next_ask.into_iter().chain(silent_at).min()
+        let (watched, round_trip) = (self.is_watched(), self.clock.round_trip());
+        self.next_ask.into_iter().chain(self.liveness.deadline(watched, round_trip)).min()
     }
 
     /// Does what is due: the next question for the clock, or giving the publisher up.
     pub(super) fn tick(&mut self, now: Instant, tell: Tell<'_>) {
-        if self.heard_at.is_some_and(|heard_at| now >= heard_at + MISSED * ANNOUNCE_EVERY) {
-            self.lose("nothing heard from capture for 3 s", tell);
+        match self.liveness.look(now, self.is_watched(), self.clock.round_trip()) {
+            Some(Step::Probe) => self.ask_clock(now),
+            Some(Step::Silent) => tell(Event::Silent { publisher: self.id }),
+            Some(Step::Gone) => self.lose("nothing heard from capture for 3 s", tell),
+            None => {}
         }
         if self.next_ask.is_some_and(|at| now >= at) {
             self.ask_clock(now);
         }
+    }
+
+    fn is_watched(&self) -> bool {
+        !self.watched.is_empty()
     }
 
     /// After a silence on a connection that stood all the while: whoever was suspended may have another clock now.
@@ -157,12 +168,20 @@ impl Peer {
         }
     }
 
+    /// Asks for the clock. The answer is also a sign of life.
     fn ask_clock(&mut self, now: Instant) {
-        let quick = !self.clock.is_known() || self.asks < QUICK_ASKS;
-        self.next_ask = Some(now + if quick { FIRST_ASKS } else { LATER_ASKS });
+        let pause = match self.clock.is_known() {
+            false => FIRST_ASKS * (1 << self.asks.min(QUICK_ASKS)),
+            true if self.asks < QUICK_ASKS => FIRST_ASKS,
+            true => LATER_ASKS,
+        };
+        self.next_ask = Some(now + pause);
         self.asks = self.asks.saturating_add(1);
         let asked_at = clock::now();
-        self.asked_at = Some(asked_at);
+        if self.asked_at.len() == OPEN_ASKS {
+            self.asked_at.pop_front();
+        }
+        self.asked_at.push_back(asked_at);
         self.ask(&Ask::Clock { asker: self.asker, asked_at });
     }
 
@@ -201,7 +220,13 @@ impl Peer {
                 }
                 _ => Err(WireError::Invalid("a message of neither two nor three parts")),
             };
-            self.complain_once(heard.err());
+            match heard {
+                Ok(()) if self.liveness.hear(Instant::now()) => {
+                    tell(Event::Resumed { publisher: self.id });
+                }
+                Ok(()) => {}
+                Err(error) => self.complain_once(&error),
+            }
         }
     }
 
@@ -223,12 +248,14 @@ impl Peer {
 
     fn hear_answer(&mut self, answer: Answer) {
         let Answer::Clock { asked_at, received_at, answered_at } = answer;
-        if self.asked_at.take_if(|asked| *asked == asked_at).is_none() {
-            return;
+        let Some(place) = self.asked_at.iter().position(|asked| *asked == asked_at) else { return };
+        self.asked_at.remove(place);
+        let exchange = Exchange { asked_at, received_at, answered_at, heard_at: clock::now() };
+        if !exchange.is_possible() {
+            return self.meet_implausible(Implausible::Clock);
         }
         let first = !self.clock.is_known();
-        let heard_at = clock::now();
-        self.clock.add(Exchange { asked_at, received_at, answered_at, heard_at });
+        self.clock.add(exchange);
         if first {
             // Only now can a frame's age be told, so only now are frames asked for.
             self.watched.keys().for_each(|topic| self.subscribe(topic));
@@ -237,20 +264,19 @@ impl Peer {
     }
 
     fn hear_catalog(&mut self, mut catalog: Catalog, tell: Tell<'_>) {
-        if self.heard_at.is_none() {
+        if self.liveness.announce(Instant::now()) {
             self.came_or_went = true;
             self.ask_clock_anew();
         }
-        self.heard_at = Some(Instant::now());
         self.ever_heard = true;
         if self.epoch != Some(catalog.epoch) {
             tracing::info!(endpoint = %self.endpoint, publisher = catalog.publisher, "a publisher is heard");
             self.epoch = Some(catalog.epoch);
         }
-        let now = clock::now();
-        for stream in &mut catalog.streams {
-            stream.since = self.clock.to_ours(stream.since, now).unwrap_or(now);
-        }
+        let mut met = Vec::new();
+        let to_ours = |theirs| self.clock.to_ours(theirs);
+        plausible::amend(&mut catalog, to_ours, clock::now(), &mut |what| met.push(what));
+        met.into_iter().for_each(|what| self.meet_implausible(what));
         tell(Event::Catalog { publisher: self.id, catalog });
     }
 
@@ -265,10 +291,15 @@ impl Peer {
         // One that was on its way when we unwatched, or came before the clock is known after a reconnection.
         let Some(watched) = self.watched.get_mut(topic) else { return Ok(()) };
         let header = FrameHeader::decode(header)?;
-        let to_ours = |theirs| self.clock.to_ours(theirs, received_at);
-        let times = [header.captured_at, header.read_at, header.published_at].map(to_ours);
-        let [Some(captured_at), Some(read_at), Some(published_at)] = times else { return Ok(()) };
-        let gap = watched.losses.before(header.epoch, header.sequence);
+        let mut met = Vec::new();
+        let to_ours = |theirs| self.clock.to_ours(theirs);
+        let times = plausible::times(&header, to_ours, received_at, &mut |what| met.push(what));
+        let Some(Times { captured_at, read_at, published_at }) = times else { return Ok(()) };
+        let gap = watched.losses.before(header.epoch, header.sequence, received_at);
+        let gap = gap.unwrap_or_else(|_| {
+            met.push(Implausible::Sequence);
+            Gap::Begins
+        });
         let frame = IncomingFrame {
             sequence: header.sequence,
             captured_at,
@@ -282,16 +313,32 @@ impl Peer {
             gap,
         };
         tell(Event::Frame { publisher: self.id, topic: watched.topic.clone(), frame });
+        met.into_iter().for_each(|what| self.meet_implausible(what));
         Ok(())
     }
 
-    /// One bad message is worth a line in the log; the same kind again on this connection is not.
-    fn complain_once(&mut self, error: Option<WireError>) {
-        let Some(error) = error else { return };
-        if self.complaints.len() < KINDS && !self.complaints.contains(&error.kind()) {
-            tracing::warn!(endpoint = %self.endpoint, %error, "a message from a publisher was refused");
-            self.complaints.push(error.kind());
+    /// A number that cannot be true was met and replaced.
+    fn meet_implausible(&mut self, what: Implausible) {
+        self.implausible.count(what);
+        if self.is_new_complaint(what.complaint()) {
+            let complaint = what.complaint();
+            tracing::warn!(endpoint = %self.endpoint, complaint, "a number from a publisher cannot be true");
         }
+    }
+
+    /// One bad message is worth a line in the log; the same kind again on this connection is not.
+    fn complain_once(&mut self, error: &WireError) {
+        if self.is_new_complaint(error.kind()) {
+            tracing::warn!(endpoint = %self.endpoint, %error, "a message from a publisher was refused");
+        }
+    }
+
+    fn is_new_complaint(&mut self, kind: &'static str) -> bool {
+        let is_new = self.complaints.len() < KINDS && !self.complaints.contains(&kind);
+        if is_new {
+            self.complaints.push(kind);
+        }
+        is_new
     }
 
     /// Says goodbye to a publisher that will not come back to this endpoint.
@@ -301,7 +348,7 @@ impl Peer {
 
     fn lose(&mut self, reason: &'static str, tell: Tell<'_>) {
         self.epoch = None;
-        if self.heard_at.take().is_some() {
+        if self.liveness.leave() {
             self.came_or_went = true;
             tracing::warn!(endpoint = %self.endpoint, reason, "a publisher is gone");
             tell(Event::Gone { publisher: self.id, reason });
@@ -315,7 +362,7 @@ impl Peer {
         }
         self.clock = ClockOffset::default();
         self.asks = 0;
-        self.asked_at = None;
+        self.asked_at.clear();
         self.complaints.clear();
         self.watched.values_mut().for_each(|watched| watched.losses = Losses::default());
     }

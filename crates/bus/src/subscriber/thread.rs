@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::discovery::Discovery;
 use super::peer::Peer;
+use super::plausible::Counts;
 use super::{Command, Event, Listening, PublisherId, SubscriberOptions};
 use crate::endpoint::Endpoint;
 use crate::error::BusError;
@@ -23,6 +24,7 @@ pub(super) struct Subscribing<F> {
     /// Our number, for answers.
     asker: u64,
     listening: Arc<Mutex<Vec<Listening>>>,
+    implausible: Arc<Counts>,
     commands: Receiver<Command>,
     wake: Wake,
 }
@@ -32,6 +34,7 @@ impl<F: FnMut(Event)> Subscribing<F> {
         options: SubscriberOptions,
         on_event: F,
         listening: Arc<Mutex<Vec<Listening>>>,
+        implausible: Arc<Counts>,
         commands: Receiver<Command>,
         wake: Wake,
     ) -> Result<Self, BusError> {
@@ -43,6 +46,7 @@ impl<F: FnMut(Event)> Subscribing<F> {
             next_id: 0,
             asker: fastrand::u64(..),
             listening,
+            implausible,
             commands,
             wake,
         };
@@ -73,19 +77,20 @@ impl<F: FnMut(Event)> Subscribing<F> {
 
     /// Follows publishers that appeared in the folder, and leaves those that are gone from it.
     fn look_around(&mut self) {
-        let Some(found) = self.discovery.look(Instant::now()) else { return };
-        let mut left = false;
+        let followed = || self.peers.iter().map(|peer| peer.endpoint.clone()).collect();
+        let Some(found) = self.discovery.look(Instant::now(), followed) else { return };
+        let mut changed = self.discovery.take_shortage_changed();
         let (discovery, on_event) = (&self.discovery, &mut self.on_event);
         self.peers.retain_mut(|peer| {
             let stays = discovery.is_named(&peer.endpoint) || found.contains(&peer.endpoint);
             if !stays {
                 peer.hear_messages(on_event);
                 peer.leave(on_event);
-                left = true;
+                changed = true;
             }
             stays
         });
-        if left {
+        if changed {
             self.report_listening();
         }
         for endpoint in found {
@@ -100,7 +105,8 @@ impl<F: FnMut(Event)> Subscribing<F> {
     fn meet(&mut self, endpoint: Endpoint) -> Result<(), BusError> {
         let id = PublisherId(self.next_id);
         self.next_id += 1;
-        self.peers.push(Peer::connect(&self.context, id, self.asker, endpoint)?);
+        let implausible = self.implausible.clone();
+        self.peers.push(Peer::connect(&self.context, id, self.asker, endpoint, implausible)?);
         Ok(())
     }
 

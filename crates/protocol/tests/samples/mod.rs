@@ -148,6 +148,7 @@ pub(crate) fn from_relay() -> Vec<FromRelay> {
         heard: true,
         connected: true,
         since: at(1_767_225_500_000_000),
+        reason: "2 not followed: limit of 64 captures (capture-1-ab, capture-2-cd)".into(),
     };
     vec![
         FromRelay::Hello { version: "0.1.0".into(), build: "abc".into() },

@@ -1,0 +1,99 @@
+//! A capture that hangs, while another one with the same stream stands by.
+
+use std::collections::HashMap;
+use std::num::NonZero;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use fanlight_protocol::viewer::{FromRelay, ViewerState};
+use fanlight_tests::viewer::News;
+use fanlight_tests::{Program, Relay, Site, Viewer, note};
+use rustix::process::Signal;
+
+/// Within this time the picture is back.
+const BACK: Duration = Duration::from_secs(2);
+
+fn width(jpeg: &[u8]) -> u32 {
+    image::load_from_memory(jpeg).expect("a JPEG").width()
+}
+
+/// Reads on until a picture of this width comes; the stream is never said to be without frames until then.
+fn until_width(viewer: &mut Viewer, wanted: u32) {
+    loop {
+        match viewer.hear() {
+            News::Frame(frame) if width(&frame.payload) == wanted => return,
+            News::Word(FromRelay::State { state, reason, .. }) => {
+                assert!(
+                    matches!(state, ViewerState::Live | ViewerState::Slow),
+                    "{state:?}: {reason}"
+                );
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Two captures of one name, told apart by the width of their pictures; the relay, and a viewer that sees the first.
+fn two_captures(site: &Site) -> (HashMap<u32, Arc<Program>>, Relay, Viewer) {
+    let relay = site.relay(&[]);
+    let first = site.capture(&["--stream", "cam=test:320x180@30"]);
+    let mut viewer = relay.viewer("cam");
+    viewer.frame();
+    let second = site.capture(&["--stream", "cam=test:160x90@30"]);
+    relay.program().says("second publisher");
+    until_width(&mut viewer, 320);
+    (HashMap::from([(320, first), (160, second)]), relay, viewer)
+}
+
+#[test]
+fn a_capture_that_hangs_is_replaced_by_the_one_that_stands_by_within_two_seconds() {
+    let site = Site::alone();
+    let (captures, _relay, mut viewer) = two_captures(&site);
+    let mut took = Vec::new();
+    for (owner, heir) in [(320, 160), (160, 320)].into_iter().cycle().take(rounds()) {
+        captures[&owner].signal(Signal::STOP);
+        let stopped = Instant::now();
+        until_width(&mut viewer, heir);
+        took.push(stopped.elapsed());
+        captures[&owner].signal(Signal::CONT);
+        // It answers again, stands by, and does not take the name back.
+        for frame in viewer.frames(30) {
+            assert_eq!(width(&frame.payload), heir);
+        }
+    }
+    took.sort_unstable();
+    note(format!("the picture of the other one after {took:?}"));
+    assert!(took.iter().all(|time| *time <= BACK), "{took:?}");
+}
+
+/// Four rounds, or as many as `FANLIGHT_TEST_ROUNDS` says.
+fn rounds() -> usize {
+    let rounds = std::env::var("FANLIGHT_TEST_ROUNDS").ok();
+    rounds.and_then(|rounds| rounds.parse().ok()).unwrap_or(4)
+}
+
+#[test]
+fn on_a_busy_machine_the_owner_of_a_name_keeps_it() {
+    let site = Site::alone();
+    let (_captures, relay, mut viewer) = two_captures(&site);
+    let cores = std::thread::available_parallelism().map_or(2, NonZero::get);
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..4 * cores {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+        }
+        let begun = Instant::now();
+        let mut widths = Vec::new();
+        while begun.elapsed() < Duration::from_secs(5) {
+            widths.push(width(&viewer.frame().payload));
+        }
+        over.store(true, Ordering::Relaxed);
+        assert!(widths.iter().all(|width| *width == 320), "another capture took over");
+    });
+    assert!(!relay.program().log().contains("takes over"));
+}
