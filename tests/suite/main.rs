@@ -10,6 +10,7 @@ mod ending;
 mod fanout;
 mod h264;
 mod joins;
+mod late;
 mod limits;
 mod links;
 mod lossy;

@@ -13,7 +13,8 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::directory::Directory;
-use crate::hub::{Frame, Hub, Track};
+use crate::hub::lateness::Arrival;
+use crate::hub::{Frame, Hub, Stream, Track};
 
 /// How long a track is still asked for after its last viewer left: a page that reloads finds it running.
 const LINGER: Duration = Duration::from_secs(5);
@@ -111,7 +112,10 @@ impl Ingest {
         let runs = matches!(stream.status().state, StreamState::Live | StreamState::Idle);
         match stream.known_track(&topic.track) {
             // It may have viewers again, or still, if another publisher has taken the name over.
-            Some(track) if runs && !track.is_wanted() => track.clear(),
+            Some(track) if runs && !track.is_wanted() => {
+                track.clear();
+                track.restart_arrivals();
+            }
             _ => {}
         }
     }
@@ -151,9 +155,14 @@ impl Intake {
         if self.lock().owner(&topic.stream) != Some(publisher) {
             return;
         }
-        let Some(track) = self.track(topic) else { return };
+        let Some((stream, track)) = self.track(topic) else { return };
+        let was_late = track.late_since().is_some();
+        let mut changed = false;
         let run = match frame.gap {
-            Gap::Begins => track.begin_run(),
+            Gap::Begins => {
+                changed |= track.restart_arrivals();
+                track.begin_run()
+            }
             Gap::Lost(count) => {
                 track.lose(count);
                 track.run()
@@ -171,6 +180,12 @@ impl Intake {
             payload,
             ..
         } = frame;
+        changed |= track.arrive(Arrival { captured_at, read_at, published_at, received_at });
+        if changed {
+            stream.show_change();
+            self.hub.changed();
+            log_lateness(&track, was_late);
+        }
         track.push(Frame {
             run,
             sequence,
@@ -185,12 +200,26 @@ impl Intake {
         });
     }
 
-    fn track(&self, topic: &Topic) -> Option<Arc<Track>> {
-        self.hub.stream(topic.stream.as_str())?.known_track(&topic.track)
+    fn track(&self, topic: &Topic) -> Option<(Arc<Stream>, Arc<Track>)> {
+        let stream = self.hub.stream(topic.stream.as_str())?;
+        let track = stream.known_track(&topic.track)?;
+        Some((stream, track))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Directory> {
         self.directory.lock().expect("no panic while names are looked at")
+    }
+}
+
+/// Logs that a track became late, or is no longer; a change of its age is not worth a line.
+fn log_lateness(track: &Track, was_late: bool) {
+    let topic = track.topic();
+    match track.late() {
+        Some(late) if !was_late => {
+            tracing::warn!(%topic, reason = late.reason(), "a stream is late");
+        }
+        None if was_late => tracing::info!(%topic, "a stream is no longer late"),
+        _ => {}
     }
 }
 

@@ -1,7 +1,9 @@
 //! The list of streams, as `/api/streams` and `fanlight.v1` give it.
 
+use std::time::Duration;
+
 use fanlight_protocol::TrackEntry;
-use fanlight_protocol::viewer::{ListenEntry, StreamInfo, TrackInfo};
+use fanlight_protocol::viewer::{ListedState, ListenEntry, StreamInfo, TrackInfo};
 
 use crate::hub::{Hub, Stream};
 use crate::ingest::Ingest;
@@ -23,20 +25,27 @@ pub fn listening(ingest: &Ingest) -> Vec<ListenEntry> {
     entries.collect()
 }
 
+/// Returns the age that the newest frame had when it came; `None` while the stream is not watched.
+pub fn arrival_age(stream: &Stream) -> Option<Duration> {
+    let tracks = stream.tracks();
+    let watched = tracks.iter().filter(|track| track.viewers() > 0);
+    let newest =
+        watched.filter_map(|track| track.newest()).max_by_key(|frame| frame.received_at)?;
+    Some(newest.received_at.since(newest.captured_at))
+}
+
 fn info(stream: &Stream) -> StreamInfo {
     let status = stream.status();
-    let newest = stream
-        .tracks()
-        .iter()
-        .filter(|track| track.viewers() > 0)
-        .filter_map(|track| track.newest())
-        .max_by_key(|frame| frame.received_at);
-    let age = newest.map(|frame| frame.received_at.since(frame.captured_at).as_secs_f64() * 1e3);
+    let (state, reason, since) = match stream.late() {
+        Some(late) => (ListedState::Late, late.reason(), late.since),
+        None => (status.state.into(), status.reason.clone(), status.since),
+    };
+    let age = arrival_age(stream).map(|age| age.as_secs_f64() * 1e3);
     StreamInfo {
         name: stream.name().clone(),
-        state: status.state,
-        reason: status.reason.clone(),
-        since: status.since,
+        state,
+        reason,
+        since,
         source: status.source.clone(),
         tracks: status.tracks.iter().map(|entry| track(stream, entry)).collect(),
         viewers: stream.viewers(),

@@ -1,6 +1,7 @@
 //! Counters in Prometheus's text format (OpenMetrics 1.0), read off the hub when they are asked for.
 
 use std::sync::Mutex;
+use std::sync::atomic::AtomicU64;
 
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{
@@ -123,6 +124,8 @@ struct Metrics {
     rendition_viewers: Family<OfRendition, Gauge>,
     switches: Family<OfDirection, Counter>,
     up: Family<OfStream, Gauge>,
+    late: Family<OfStream, Gauge>,
+    arrival_age: Family<OfStream, Gauge<f64, AtomicU64>>,
     implausible: Family<OfImplausible, Counter>,
     lost: Family<OfStream, Counter>,
     orphaned: Family<OfStream, Counter>,
@@ -168,9 +171,14 @@ impl Metrics {
     fn read(&self, stream: &Stream) {
         let name = stream.name().to_string();
         let of_stream = OfStream { stream: name.clone() };
-        let up = stream.status().state == fanlight_protocol::StreamState::Live;
+        let late = stream.late().is_some();
+        let up = stream.status().state == fanlight_protocol::StreamState::Live && !late;
         self.stream_viewers.get_or_create(&of_stream).set(stream.viewers() as i64);
         self.up.get_or_create(&of_stream).set(up.into());
+        self.late.get_or_create(&of_stream).set(late.into());
+        if let Some(age) = crate::listing::arrival_age(stream) {
+            self.arrival_age.get_or_create(&of_stream).set(age.as_secs_f64());
+        }
         let lost = stream.tracks().iter().map(|track| track.lost()).sum();
         self.lost.get_or_create(&of_stream).inc_by(lost);
         let orphaned = stream.tracks().iter().map(|track| track.orphaned()).sum();
@@ -218,7 +226,18 @@ impl Metrics {
 
     fn registry(self) -> Registry {
         let mut registry = Registry::with_prefix("fanlight");
-        registry.register("stream_live", "1 while frames come, 0 otherwise", self.up);
+        registry.register(
+            "stream_live",
+            "1 while frames come and are not late, 0 otherwise",
+            self.up,
+        );
+        registry.register("stream_late", "1 while frames are old when they arrive", self.late);
+        registry.register_with_unit(
+            "frame_age_received",
+            "Age of the newest frame of a watched stream when it came to this relay",
+            Unit::Seconds,
+            self.arrival_age,
+        );
         registry.register(
             "bus_values_implausible",
             "Numbers from publishers that cannot be true, and were replaced",

@@ -108,6 +108,7 @@ Limits:
   snapshots     wait 3 s for a picture younger than 2 s
   streams       1024 names; each stays known for 60 s after its publisher is gone, of one publisher 128; a name that a
                 publisher has now displaces the one that was without a publisher for longest
+  late          frames that are 2 s old on arrival, for 1 s, make a stream late; frames younger than 1 s, for 3 s, live
   publishers    64 endpoints, and 64 in the watched folder ($XDG_RUNTIME_DIR/fanlight); one that hangs for 1 s gives way to
                 another one with the same names, and is gone after 3 s
   closing       2 s after SIGINT or SIGTERM all viewers are gone";

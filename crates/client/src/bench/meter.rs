@@ -211,6 +211,7 @@ impl Meter {
     pub fn state(&mut self, state: ViewerState) {
         let name = match state {
             ViewerState::Live => "live",
+            ViewerState::Late => "late",
             ViewerState::Slow => "slow",
             ViewerState::Idle => "idle",
             ViewerState::Offline => "offline",

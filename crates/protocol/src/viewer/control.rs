@@ -252,6 +252,8 @@ pub enum FromRelay {
 pub enum ViewerState {
     /// Frames come as they are made.
     Live,
+    /// Frames are old when they arrive at the relay.
+    Late,
     /// This viewer's link or machine is too slow for all of them.
     Slow,
     /// The source is well; frames come as soon as it is asked.
@@ -262,13 +264,41 @@ pub enum ViewerState {
     Ended,
 }
 
+/// How a stream is, as a relay lists it: what its publisher says, and whether its frames arrive late.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ListedState {
+    /// Frames come as they are made, or would if a viewer watched.
+    Live,
+    /// Frames are old when they arrive at the relay.
+    Late,
+    /// The source is well and has no viewers.
+    Idle,
+    /// No frames, because of a fault.
+    Offline,
+    /// The source came to its end.
+    Ended,
+}
+
+impl From<crate::catalog::StreamState> for ListedState {
+    fn from(state: crate::catalog::StreamState) -> Self {
+        use crate::catalog::StreamState;
+        match state {
+            StreamState::Live => Self::Live,
+            StreamState::Idle => Self::Idle,
+            StreamState::Offline => Self::Offline,
+            StreamState::Ended => Self::Ended,
+        }
+    }
+}
+
 /// A stream, as `/api/streams` and `streams` messages list it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StreamInfo {
     /// Its name.
     pub name: StreamName,
-    /// How it is: live, idle, offline or ended.
-    pub state: crate::catalog::StreamState,
+    /// How it is.
+    pub state: ListedState,
     /// Why, in words; empty where there is nothing to say.
     pub reason: String,
     /// Since when, by the relay's clock.

@@ -6,8 +6,8 @@ pub mod control;
 pub mod message;
 
 pub use control::{
-    CodecWish, FromRelay, FromViewer, ListenEntry, RenditionWish, StreamInfo, TrackInfo,
-    ViewerState, Watch,
+    CodecWish, FromRelay, FromViewer, ListedState, ListenEntry, RenditionWish, StreamInfo,
+    TrackInfo, ViewerState, Watch,
 };
 pub use message::{FRAME_HEADER_LEN, FrameMessage};
 

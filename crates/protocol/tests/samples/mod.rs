@@ -1,8 +1,8 @@
 //! One of everything that travels, with every field filled.
 
 use fanlight_protocol::viewer::{
-    CodecWish, FrameMessage, FromRelay, FromViewer, ListenEntry, RenditionWish, StreamInfo,
-    TrackInfo, ViewerState, Watch,
+    CodecWish, FrameMessage, FromRelay, FromViewer, ListedState, ListenEntry, RenditionWish,
+    StreamInfo, TrackInfo, ViewerState, Watch,
 };
 use fanlight_protocol::{
     Answer, Ask, Catalog, Codec, Epoch, FrameFlags, FrameHeader, Rendition, StreamEntry,
@@ -126,8 +126,8 @@ pub(crate) fn from_viewer() -> Vec<FromViewer> {
 pub(crate) fn from_relay() -> Vec<FromRelay> {
     let stream = StreamInfo {
         name: "cam".parse().unwrap(),
-        state: StreamState::Live,
-        reason: String::new(),
+        state: ListedState::Late,
+        reason: "frames reach this relay 8.4 s old: the connection to capture is too slow for this stream".into(),
         since: at(1_767_225_600_000_000),
         source: "/dev/video0".into(),
         tracks: vec![TrackInfo {
@@ -141,7 +141,7 @@ pub(crate) fn from_relay() -> Vec<FromRelay> {
             lost: 1,
         }],
         viewers: 2,
-        frame_age_ms: Some(12.3),
+        frame_age_ms: Some(8412.3),
     };
     let listening = ListenEntry {
         endpoint: "/run/user/1000/fanlight".into(),

@@ -5,6 +5,7 @@
 //! - [`Track`]: a ring that rings the bells of those who wait for it;
 //! - [`Stream`]: a name, its status and its tracks;
 //! - [`Viewer`]: one subscription: a seat at a track, and a second one while it changes to another rendition;
+//! - [`lateness`]: whether frames are old when they arrive;
 //! - [`pace`]: whether a viewer keeps up;
 //! - [`Bell`] and [`Ringer`]: how those who wait are woken.
 //!
@@ -14,6 +15,7 @@ mod bells;
 #[cfg(test)]
 pub mod fixture;
 mod frame;
+pub mod lateness;
 #[cfg(test)]
 mod model;
 pub mod pace;

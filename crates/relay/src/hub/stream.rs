@@ -10,6 +10,7 @@ use fanlight_protocol::{
 };
 use tokio::sync::Notify;
 
+use super::lateness::Late;
 use super::seat::Seat;
 use super::{Bell, Manner, Track, Viewer};
 use crate::traffic::{Switches, Traffic, Transport};
@@ -92,10 +93,23 @@ impl Stream {
         );
         let changed = !before.looks_like(&status);
         if changed {
-            self.changes.fetch_add(1, Ordering::Release);
-            self.tracks().iter().for_each(|track| track.ring_bells());
+            self.show_change();
         }
         changed
+    }
+
+    /// Wakes all viewers, because what is shown of the stream has changed.
+    pub fn show_change(&self) {
+        self.changes.fetch_add(1, Ordering::Release);
+        self.tracks().iter().for_each(|track| track.ring_bells());
+    }
+
+    /// Returns how late the latest of its tracks is; `None` where none is late.
+    pub fn late(&self) -> Option<Late> {
+        let runs = matches!(self.status().state, StreamState::Live | StreamState::Idle);
+        let tracks = self.tracks();
+        let late = tracks.iter().filter(|_| runs).filter_map(|track| track.late());
+        late.max_by_key(|late| late.age)
     }
 
     /// The renditions there are, the full one first.

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 
 use super::Frame;
 use super::bells::{Bell, Bells};
+use super::lateness::{Arrival, Late, Lateness};
 use super::ring::{Pick, Place, Ring, Stand, Turn};
 
 /// A keyframe is asked for no more often than this, for all viewers together: each takes as many bytes as many deltas.
@@ -35,6 +36,10 @@ pub struct Track {
     orphaned_at: AtomicU64,
     runs: AtomicU64,
     keyframe: Wish,
+    /// The mutex guards it only.
+    lateness: Mutex<Lateness>,
+    /// Since when it is late, in microseconds; zero where it is not. A viewer looks at it with every frame.
+    late_since: AtomicU64,
 }
 
 /// A wish for a keyframe, for whoever asks publishers.
@@ -65,6 +70,8 @@ impl Track {
                 asked_at: AtomicU64::new(0),
                 bell: demand,
             },
+            lateness: Mutex::default(),
+            late_since: AtomicU64::new(0),
         }
     }
 
@@ -111,6 +118,41 @@ impl Track {
         asked_at.store(now.micros(), Ordering::Relaxed);
         open.store(false, Ordering::Relaxed);
         true
+    }
+
+    /// Takes in how a frame came here. Returns whether the track is late now and was not before, or the opposite, or its
+    /// age changed.
+    pub fn arrive(&self, arrival: Arrival) -> bool {
+        let mut lateness = self.lateness();
+        let changed = lateness.take(arrival);
+        if changed {
+            let since = lateness.late().map_or(0, |late| late.since.micros());
+            self.late_since.store(since, Ordering::Relaxed);
+        }
+        changed
+    }
+
+    /// Returns how late its frames arrive; `None` where they are not late, or it is not watched.
+    pub fn late(&self) -> Option<Late> {
+        self.lateness().late().filter(|_| self.is_wanted())
+    }
+
+    /// Since when it is late: a cheap way to find out.
+    pub(crate) fn late_since(&self) -> Option<Timestamp> {
+        match self.late_since.load(Ordering::Relaxed) {
+            0 => None,
+            micros => Some(Timestamp::from_micros(micros)),
+        }
+    }
+
+    /// What arrives from now on has another way, or is of another time. Returns whether the track was late.
+    pub fn restart_arrivals(&self) -> bool {
+        *self.lateness() = Lateness::default();
+        self.late_since.swap(0, Ordering::Relaxed) != 0
+    }
+
+    fn lateness(&self) -> std::sync::MutexGuard<'_, Lateness> {
+        self.lateness.lock().expect("no panic while a frame is looked at")
     }
 
     /// Counts frames that were lost before they came here.

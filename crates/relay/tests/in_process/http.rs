@@ -1,6 +1,7 @@
 //! Addresses, answers and gates.
 
 use fanlight_protocol::StreamState;
+use fanlight_protocol::viewer::ListedState;
 
 use crate::harness::{Site, patiently};
 
@@ -36,7 +37,7 @@ async fn a_snapshot_is_the_newest_picture_or_says_why_there_is_none() {
 
     let dark = site.camera("dark");
     dark.say(StreamState::Offline, "unplugged");
-    relay.until_listed("dark", |info| info.state == StreamState::Offline).await;
+    relay.until_listed("dark", |info| info.state == ListedState::Offline).await;
     let answer = relay.get("/streams/dark/snapshot", &[]).await;
     assert_eq!(answer.status, 503);
     assert!(

@@ -59,6 +59,7 @@ struct Known {
     changes: u64,
     slow_since: Option<Timestamp>,
     stuck_since: Option<Timestamp>,
+    late_since: Option<Timestamp>,
     flowing: bool,
 }
 
@@ -131,24 +132,28 @@ impl Subscription {
         let slow_since = self.tile.slow_since(now);
         let flowing = now.since(self.last_frame) < RECENT;
         let stuck_since = self.tile.viewer.stuck_since(now);
+        let late_since = self.tile.viewer.track().late_since();
         let changes = self.tile.viewer.stream().changes();
-        let known = Known { changes, slow_since, stuck_since, flowing };
+        let known = Known { changes, slow_since, stuck_since, late_since, flowing };
         if self.known.replace(known) == Some(known) {
             return None;
         }
         let status = self.tile.viewer.stream().status();
         self.resting = status.state == StreamState::Idle;
-        let (state, reason, since) = match status.state {
-            StreamState::Offline => (ViewerState::Offline, status.reason.as_str(), status.since),
-            StreamState::Ended => (ViewerState::Ended, status.reason.as_str(), status.since),
-            StreamState::Idle | StreamState::Live if stuck_since.is_some() => {
+        let late = late_since.and_then(|_| self.tile.viewer.track().late());
+        let late = late.map(|late| (late.reason(), late.since));
+        let (state, reason, since) = match (status.state, &late) {
+            (StreamState::Offline, _) => {
+                (ViewerState::Offline, status.reason.as_str(), status.since)
+            }
+            (StreamState::Ended, _) => (ViewerState::Ended, status.reason.as_str(), status.since),
+            (_, Some((reason, since))) => (ViewerState::Late, reason.as_str(), *since),
+            _ if stuck_since.is_some() => {
                 (ViewerState::Slow, STUCK, stuck_since.unwrap_or_default())
             }
-            StreamState::Idle | StreamState::Live if slow_since.is_some() => {
-                (ViewerState::Slow, SLOW, slow_since.unwrap_or_default())
-            }
-            StreamState::Idle if !flowing => (ViewerState::Idle, "", status.since),
-            StreamState::Idle | StreamState::Live => (ViewerState::Live, "", status.since),
+            _ if slow_since.is_some() => (ViewerState::Slow, SLOW, slow_since.unwrap_or_default()),
+            (StreamState::Idle, _) if !flowing => (ViewerState::Idle, "", status.since),
+            _ => (ViewerState::Live, "", status.since),
         };
         if self
             .told_state

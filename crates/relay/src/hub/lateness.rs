@@ -1,0 +1,240 @@
+//! Whether the frames of a track are old when they arrive, and which leg of their way made them old. Pure: times come in.
+//!
+//! This is about arrival at the relay. A viewer that stays behind by choice (`buffer`) or by its link is none of it.
+
+use std::time::Duration;
+
+use fanlight_protocol::Timestamp;
+
+/// From this age on a frame is late. A keyframe on a busy link and a stumbling encoder cost some hundred milliseconds; a
+/// viewer that sees a picture this old as live is misled.
+pub const LATE: Duration = Duration::from_secs(2);
+/// Only frames younger than this are well again. Between the two nothing changes, so that a link at its limit does not
+/// flap.
+pub const WELL: Duration = Duration::from_secs(1);
+/// How long all frames are old before the track is late. Capture replays a GOP of up to 3 s to a late joiner, and a
+/// machine that paused has old frames: both are through within this time.
+const SURE_AFTER: Duration = Duration::from_secs(1);
+/// How long all frames are young before the track is well again: as for a slow viewer.
+const WELL_AFTER: Duration = Duration::from_secs(3);
+/// How often the age in the reason is brought up to date, and how much it must have changed.
+const UPDATE_EVERY: Duration = Duration::from_secs(2);
+const UPDATE_BY: Duration = Duration::from_millis(500);
+
+/// The moments of a frame on its way here, by our clock.
+#[derive(Debug, Clone, Copy)]
+pub struct Arrival {
+    /// When the picture was taken.
+    pub captured_at: Timestamp,
+    /// When capture had it in hand.
+    pub read_at: Timestamp,
+    /// When capture gave it to the bus.
+    pub published_at: Timestamp,
+    /// When it came.
+    pub received_at: Timestamp,
+}
+
+/// A part of the way from the camera to this relay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leg {
+    /// From the camera into capture.
+    Source,
+    /// Through capture: decoding, scaling, encoding.
+    Capture,
+    /// From capture to this relay.
+    Bus,
+}
+
+/// That a track is late.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Late {
+    /// Since when.
+    pub since: Timestamp,
+    /// How old its frames are on arrival.
+    pub age: Duration,
+    /// The leg that took longest.
+    pub leg: Leg,
+}
+
+impl Late {
+    /// Returns why the track is late, in words.
+    pub fn reason(&self) -> String {
+        let why = match self.leg {
+            Leg::Source => "the camera or the connection to it delivers them late",
+            Leg::Capture => "capture is too slow to encode them",
+            Leg::Bus => "the connection to capture is too slow for this stream",
+        };
+        format!("frames reach this relay {:.1} s old: {why}", self.age.as_secs_f64())
+    }
+}
+
+/// Follows the arrivals of one track.
+#[derive(Debug, Default)]
+pub struct Lateness {
+    late: Option<Late>,
+    /// Since when all frames speak for a change; `None` where the last one does not.
+    turning_since: Option<Timestamp>,
+    updated_at: Timestamp,
+}
+
+impl Lateness {
+    /// Returns how late the track is; `None` where it is not.
+    pub fn late(&self) -> Option<Late> {
+        self.late
+    }
+
+    /// Takes in a frame that came. Returns whether anything to be shown changed.
+    pub fn take(&mut self, arrival: Arrival) -> bool {
+        let now = arrival.received_at;
+        let age = now.since(arrival.captured_at);
+        let (speaks_for_change, sure_after) = match self.late {
+            None => (age >= LATE, SURE_AFTER),
+            Some(_) => (age < WELL, WELL_AFTER),
+        };
+        if !speaks_for_change {
+            self.turning_since = None;
+            return self.update(arrival, age);
+        }
+        let since = *self.turning_since.get_or_insert(now);
+        if now.since(since) < sure_after {
+            return false;
+        }
+        self.turning_since = None;
+        self.updated_at = now;
+        self.late = match self.late {
+            None => Some(Late { since, age, leg: longest_leg(arrival) }),
+            Some(_) => None,
+        };
+        true
+    }
+
+    fn update(&mut self, arrival: Arrival, age: Duration) -> bool {
+        let Some(late) = &mut self.late else { return false };
+        let leg = longest_leg(arrival);
+        let changed = leg != late.leg || age.abs_diff(late.age) >= UPDATE_BY;
+        if !changed || arrival.received_at.since(self.updated_at) < UPDATE_EVERY {
+            return false;
+        }
+        (late.age, late.leg, self.updated_at) = (age, leg, arrival.received_at);
+        true
+    }
+}
+
+fn longest_leg(arrival: Arrival) -> Leg {
+    let Arrival { captured_at, read_at, published_at, received_at } = arrival;
+    let legs = [
+        (received_at.since(published_at), Leg::Bus),
+        (read_at.since(captured_at), Leg::Source),
+        (published_at.since(read_at), Leg::Capture),
+    ];
+    legs.into_iter().max_by_key(|(duration, _)| *duration).map_or(Leg::Bus, |(_, leg)| leg)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A frame that came so many milliseconds after the beginning, with so many milliseconds on each leg.
+    fn arrival(at: u64, [source, capture, bus]: [u64; 3]) -> Arrival {
+        let moment = |millis: u64| Timestamp::from_micros(1_000_000_000_000 + 1000 * millis);
+        let at = at + 100_000;
+        Arrival {
+            captured_at: moment(at - bus - capture - source),
+            read_at: moment(at - bus - capture),
+            published_at: moment(at - bus),
+            received_at: moment(at),
+        }
+    }
+
+    /// Takes in 25 frames a second from `begin` to `end`, all of this age, and returns how often something changed.
+    fn flow(lateness: &mut Lateness, begin: u64, end: u64, age: u64) -> usize {
+        let frames = (begin..end).step_by(40).map(|at| arrival(at, [1, 5, age]));
+        frames.filter(|frame| lateness.take(*frame)).count()
+    }
+
+    #[test]
+    fn a_link_that_fills_up_makes_the_track_late_and_names_itself() {
+        let mut lateness = Lateness::default();
+        for frame in 0..250 {
+            // The age grows by half of the time that passes.
+            lateness.take(arrival(frame * 40, [10, 20, frame * 20]));
+        }
+        let late = lateness.late().unwrap();
+        assert_eq!(late.leg, Leg::Bus);
+        let shown = late.age.as_secs_f64();
+        assert!((3.9..=5.1).contains(&shown), "the true age, brought up to date: {shown}");
+        let words = late.reason();
+        assert!(
+            words.starts_with("frames reach this relay ")
+                && words.ends_with("the connection to capture is too slow for this stream"),
+            "{words}"
+        );
+    }
+
+    #[test]
+    fn the_slow_leg_is_named() {
+        for (legs, expected) in [
+            ([3000, 10, 10], Leg::Source),
+            ([10, 3000, 10], Leg::Capture),
+            ([1000, 1000, 1001], Leg::Bus),
+        ] {
+            let mut lateness = Lateness::default();
+            let changes = (0..50).filter(|frame| lateness.take(arrival(frame * 40, legs)));
+            assert_eq!(changes.count(), 1);
+            assert_eq!(lateness.late().map(|late| late.leg), Some(expected));
+        }
+    }
+
+    #[test]
+    fn a_burst_of_old_frames_is_not_late() {
+        let mut lateness = Lateness::default();
+        for frame in 0..90 {
+            // Three seconds of frames within 900 ms, as capture replays them.
+            lateness.take(arrival(frame * 10, [3000 - 33 * frame, 1, 1]));
+        }
+        assert_eq!(flow(&mut lateness, 900, 60_000, 20), 0);
+        assert_eq!(lateness.late(), None);
+    }
+
+    #[test]
+    fn a_link_at_its_limit_does_not_flap() {
+        let mut lateness = Lateness::default();
+        assert_eq!(flow(&mut lateness, 0, 2000, 2100), 1);
+        let mut changes = 0;
+        for second in 2..120 {
+            // Around the threshold, and young now and then.
+            let age = [1900, 2100, 1500, 900][second as usize % 4];
+            let was = lateness.late().is_some();
+            flow(&mut lateness, second * 1000, second * 1000 + 1000, age);
+            changes += usize::from(was != lateness.late().is_some());
+        }
+        assert_eq!(changes, 0);
+    }
+
+    #[test]
+    fn a_track_is_well_again_after_three_seconds_of_young_frames() {
+        let mut lateness = Lateness::default();
+        flow(&mut lateness, 0, 2000, 8000);
+        flow(&mut lateness, 2000, 4900, 50);
+        assert!(lateness.late().is_some());
+        flow(&mut lateness, 4900, 5200, 50);
+        assert_eq!(lateness.late(), None);
+    }
+
+    #[test]
+    fn the_age_in_the_reason_changes_at_most_every_two_seconds() {
+        let mut lateness = Lateness::default();
+        let mut changes = 0;
+        for frame in 0..1500 {
+            changes += usize::from(lateness.take(arrival(frame * 40, [1, 1, 2000 + frame * 40])));
+        }
+        assert!((25..=31).contains(&changes), "{changes} in 60 s");
+    }
+
+    #[test]
+    fn a_camera_of_one_frame_in_five_seconds_is_late_with_its_second_old_frame() {
+        let mut lateness = Lateness::default();
+        assert!(!lateness.take(arrival(0, [1, 1, 3000])));
+        assert!(lateness.take(arrival(5000, [1, 1, 3000])));
+    }
+}

@@ -1,0 +1,82 @@
+//! A TCP proxy that lets only so many bytes a second through towards the one that connects, for a bus over a narrow link.
+//!
+//! It holds what does not fit, like a router with a large queue: the age of what passes grows, and nothing is lost. What
+//! goes the other way passes freely.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Bytes that pass in one go: small against the rate, so that the flow is even.
+const CHUNK: usize = 4096;
+/// How far the proxy may fall behind its rate and still catch up.
+const BURST: Duration = Duration::from_millis(50);
+
+/// A narrow link to a server. It ends when the test does.
+#[derive(Debug)]
+pub struct Narrow {
+    address: SocketAddr,
+    rate: Arc<AtomicU64>,
+}
+
+impl Narrow {
+    /// Opens a link to a port of this machine that lets this many bytes a second through.
+    ///
+    /// # Panics
+    /// When no port is free.
+    pub fn to(port: u16, bytes_per_second: u64) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("it is bound");
+        let rate = Arc::new(AtomicU64::new(bytes_per_second));
+        let shared = rate.clone();
+        thread::spawn(move || {
+            for near in listener.incoming().flatten() {
+                // A server that is not there yet is tried again by the one that connects.
+                let Ok(far) = TcpStream::connect(("127.0.0.1", port)) else { continue };
+                join(near, far, &shared);
+            }
+        });
+        Self { address, rate }
+    }
+
+    /// The port to connect to.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// Makes the link wider or narrower.
+    pub fn set_rate(&self, bytes_per_second: u64) {
+        self.rate.store(bytes_per_second, Ordering::Relaxed);
+    }
+}
+
+fn join(near: TcpStream, far: TcpStream, rate: &Arc<AtomicU64>) {
+    let (mut near_in, mut far_out) = (clone(&near), clone(&far));
+    let rate = rate.clone();
+    thread::spawn(move || std::io::copy(&mut near_in, &mut far_out));
+    thread::spawn(move || squeeze(far, near, &rate));
+}
+
+fn clone(stream: &TcpStream) -> TcpStream {
+    stream.try_clone().expect("a descriptor is free")
+}
+
+/// Passes bytes on, each in its turn at the rate of the moment.
+fn squeeze(mut from: TcpStream, mut to: TcpStream, rate: &AtomicU64) {
+    let mut chunk = [0; CHUNK];
+    let mut due = Instant::now();
+    while let Ok(length @ 1..) = from.read(&mut chunk) {
+        let now = Instant::now();
+        due = due.max(now.checked_sub(BURST).unwrap_or(now));
+        thread::sleep(due.saturating_duration_since(now));
+        if to.write_all(&chunk[..length]).is_err() {
+            break;
+        }
+        due += Duration::from_secs_f64(length as f64 / rate.load(Ordering::Relaxed) as f64);
+    }
+    let _ = to.shutdown(std::net::Shutdown::Both);
+    let _ = from.shutdown(std::net::Shutdown::Both);
+}
