@@ -1,4 +1,4 @@
-//! A TCP proxy that lets only so many bytes a second through towards the one that connects, for a bus over a narrow link.
+//! A TCP proxy that limits the bytes a second towards the one that connects, for a bus over a narrow link.
 //!
 //! It holds what does not fit, like a router with a large queue: the age of what passes grows, and nothing is lost. What
 //! goes the other way passes freely.

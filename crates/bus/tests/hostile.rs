@@ -23,7 +23,7 @@ struct Impostor {
     socket: zmq::Socket,
     /// Asks for the clock that are not answered yet.
     asks: VecDeque<(u64, Timestamp)>,
-    /// Answers only the ask that came so many asks ago.
+    /// Each answer waits until this many further asks came.
     behind: usize,
     watched: bool,
     track: TrackEntry,

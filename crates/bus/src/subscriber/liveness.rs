@@ -126,7 +126,7 @@ mod tests {
 
     const NEAR: Duration = Duration::from_millis(1);
 
-    /// A publisher heard at zero, and a way to look at it so many milliseconds later.
+    /// A publisher heard at zero, and a way to look at it this many milliseconds later.
     struct Watch(Liveness, Instant);
 
     impl Watch {

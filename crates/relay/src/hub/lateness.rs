@@ -134,7 +134,7 @@ fn longest_leg(arrival: Arrival) -> Leg {
 mod tests {
     use super::*;
 
-    /// A frame that came so many milliseconds after the beginning, with so many milliseconds on each leg.
+    /// A frame that came `at` milliseconds after the beginning, with these milliseconds on each leg.
     fn arrival(at: u64, [source, capture, bus]: [u64; 3]) -> Arrival {
         let moment = |millis: u64| Timestamp::from_micros(1_000_000_000_000 + 1000 * millis);
         let at = at + 100_000;
