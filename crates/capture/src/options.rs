@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use anyhow::{Context, bail, ensure};
 use fanlight_bus::Endpoint;
-use fanlight_program::secret::Masked;
+use fanlight_program::secret::Secret;
 use fanlight_protocol::StreamName;
 use fanlight_protocol::catalog::MAX_STREAMS;
 use serde::{Deserialize, Serialize};
@@ -33,8 +33,11 @@ Sources:
 Behind a source, #KEY=VALUE says of its stream alone what a flag says of all: /dev/video0#rotate=180#quality=70
   (quality, encoder, rendition, reencode, keep-open, rotate, flip, drop-same, overlay); and of a webcam what to ask it for:
   #format=YUYV #size=640x480 #fps=15 #control.brightness=120. --list-devices shows what each offers
+  Behind a URL or a command they come last, with values of letters, digits and .,-_%+= only: another # is the source's.
 ${NAME} in a source is replaced from the environment, so that a password need not be written here. (Of a command, by its
-  shell. In FANLIGHT_STREAM a command comes last: all that follows belongs to it.)
+  shell. In FANLIGHT_STREAM a command comes last: all that follows belongs to it.) In a URL its value is plain text, which
+  is percent-encoded for its place. Written in the URL itself, a user or password with / ? # needs %2F %3F %23 where more
+  than one host is possible, and a path needs %40 for @ unless the host is an IP address.
 
 Limits:
   128 streams; names of 1 to 64 of a-z, 0-9, '_' and '-', beginning with a letter or digit
@@ -43,6 +46,7 @@ Limits:
   one encoded picture: 16 MiB, and 65500 pixels a side (H.264: 8192)
   H.264: 4 Mbit/s at 1280x720, a third of it at a fourth of the pixels; a keyframe every 2 s, and one a second at most when
     asked for; a camera's own is passed on while its keyframes are no more than 4.5 s apart
+  a URL: 4000 bytes, percent-encoded; user and password 1023 of them, for RTSP 127
   5 s to connect, 10 s to open; no picture for 2 s (or 5 frame intervals) is a stall
   MJPEG over HTTP and commands: a stall is 10 s until it is known how fast pictures come, 50 s at most
   a command: 4096 bytes, 20 s to its first byte, 400 bytes a line of its stderr in the log; when nobody watches any more it
@@ -65,7 +69,7 @@ pub struct Options {
     /// A stream and where its pictures come from; repeatable. In the environment: separated by spaces
     #[arg(long, env = "FANLIGHT_STREAM", hide_env_values = true, value_name = "NAME=SOURCE")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    stream: Vec<Masked>,
+    stream: Vec<Secret>,
 
     /// The streams of the file; those given by flag or environment take their place.
     #[arg(skip)]

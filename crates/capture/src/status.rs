@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use fanlight_bus::clock;
+use fanlight_program::secret::mask_url;
 use fanlight_protocol::{StreamName, StreamState, Timestamp};
 
 use crate::bell::Bell;
@@ -175,9 +176,10 @@ impl Status {
 
     /// Pictures come, but cannot be published, and why.
     pub fn refused(&self, reason: &str) {
+        let reason = &mask_url(reason);
         let mut inside = self.lock();
         let known = inside.refused.as_ref().map(|refused| refused.since);
-        let refused = Refused { reason: reason.into(), since: known.unwrap_or_else(clock::now) };
+        let refused = Refused { reason: reason.clone(), since: known.unwrap_or_else(clock::now) };
         inside.refused = Some(refused);
         drop(inside);
         if known.is_none() {
@@ -188,8 +190,10 @@ impl Status {
 
     /// The source fails, and why.
     pub fn failing(&self, reason: &str) {
+        // File names, and what a command writes to stderr, may hold anything.
+        let reason = &mask_url(reason);
         let mut inside = self.lock();
-        let now = Phase::Failing(reason.into());
+        let now = Phase::Failing(reason.clone());
         if inside.phase == now {
             return;
         }

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::net::Ipv4Addr;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -9,33 +10,15 @@ use serde::{Deserialize, Serialize};
 /// What stands in the place of a user, password or token.
 const MASK: &str = "***";
 
-/// Text that may hold an URL with a user and password. Shown with [`mask_url`].
-#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Masked(String);
-
-/// Text that is a secret as a whole, such as a token. Shown as `***`.
+/// Text that is a secret as a whole, such as a token, or that may hold one, such as a source as it was written. Shown as `***`.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
-
-impl Masked {
-    /// The text with all it holds; not for logs, errors, the catalog or the API.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
 
 impl Secret {
     /// The secret; not for logs, errors, the catalog or the API.
     pub fn expose(&self) -> &str {
         &self.0
-    }
-}
-
-impl fmt::Display for Masked {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&mask_url(&self.0))
     }
 }
 
@@ -45,40 +28,37 @@ impl fmt::Display for Secret {
     }
 }
 
-/// What both hold in common: made from any text, and as shy in `Debug` as in `Display`.
-macro_rules! kept_out_of_sight {
-    ($($name:ident),*) => { $(
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "{}({self})", stringify!($name))
-            }
-        }
-        impl From<String> for $name {
-            fn from(text: String) -> Self {
-                Self(text)
-            }
-        }
-        impl From<&str> for $name {
-            fn from(text: &str) -> Self {
-                Self(text.to_owned())
-            }
-        }
-        impl FromStr for $name {
-            type Err = Infallible;
-            fn from_str(text: &str) -> Result<Self, Infallible> {
-                Ok(text.into())
-            }
-        }
-    )* };
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Secret({self})")
+    }
 }
 
-kept_out_of_sight!(Masked, Secret);
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl From<&str> for Secret {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl FromStr for Secret {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(text.into())
+    }
+}
 
 /// The text with every user, password and token in it masked.
 ///
 /// Masked are `user:password@` and `user@` of URLs, `user:password@` without a scheme, and the values of
 /// `token=`, `password=`, `key=` and the like. Where it is not clear how far a password goes (people do not escape
-/// `/`, `@` or `#` in it), rather too much is masked than too little.
+/// `/`, `@` or `#` in it), rather too much is masked than too little: all that stands between `://` and the last `@`.
 ///
 /// ```
 /// use fanlight_program::secret::mask_url;
@@ -111,13 +91,25 @@ fn split_word(text: &str) -> (&str, &str) {
     let end = word_end(text, 0);
     let torn = last_url(&text[..end]).is_some_and(|url| {
         let url = text[url..end].trim_end();
-        !url.contains('@') && has_odd_port(authority(url))
+        !url.contains('@') && may_begin_with_a_user(authority(url))
     });
     let next_url = next_scheme(&text[end..]).map_or(text.len(), |(scheme, _)| end + scheme);
-    match text[end..next_url].rfind('@') {
+    match last_at(&text[end..next_url]) {
         Some(at) if torn => text.split_at(word_end(text, end + at)),
         _ => text.split_at(end),
     }
+}
+
+/// Where the last `@` stands that is not that of a size and rate.
+fn last_at(text: &str) -> Option<usize> {
+    let words = text.split_inclusive(char::is_whitespace);
+    let mut start = 0;
+    let ats = words.map(|word| {
+        let at = word.rfind('@').filter(|_| !is_mode(word)).map(|at| start + at);
+        start += word.len();
+        at
+    });
+    ats.flatten().last()
 }
 
 fn word_end(text: &str, from: usize) -> usize {
@@ -132,14 +124,13 @@ fn mask_users(word: &str) -> String {
     };
     let (head, tail) = word.split_at(url);
     let (url, others) = tail.split_at(next_scheme(tail).map_or(tail.len(), |(scheme, _)| scheme));
-    let authority = authority(url);
-    let user = authority.contains('@') || authority.contains(':');
     let masked = match end_of_user(url) {
-        Some(end) if user => {
+        Some(_) if may_be_a_value(url) => format!("{head}***:***@{MASK}{}", trailing_space(url)),
+        Some(end) => {
             let shown = if url[..end].contains(':') { "***:***" } else { MASK };
             format!("{head}{shown}{}", &url[end..])
         }
-        _ => format!("{head}{url}"),
+        None => format!("{head}{url}"),
     };
     if others.is_empty() { masked } else { masked + &mask_users(others) }
 }
@@ -199,10 +190,23 @@ fn is_mode(word: &str) -> bool {
     })
 }
 
-/// Where the `@` after a user and password stands: the last one, but for those in a secret's own value behind it.
+/// Where the `@` after a user and password stands: the last one, but for those in a secret's own value behind it. Where such
+/// a value holds the only ones, it is a password's if a user may stand before it.
 fn end_of_user(url: &str) -> Option<usize> {
     let value = secret_value(url, 0).map_or(url.len(), |(start, _)| start);
-    url[..value].rfind('@').or_else(|| url.rfind('@'))
+    let authority = authority(url);
+    let user = authority.contains(['@', ':']) || value <= authority.len();
+    url[..value].rfind('@').or_else(|| url.rfind('@').filter(|_| user))
+}
+
+/// Whether the only `@` stands in a secret's own value behind what may be host and port, or user and password.
+fn may_be_a_value(url: &str) -> bool {
+    let value = secret_value(url, 0).map_or(url.len(), |(start, _)| start);
+    !url[..value].contains('@') && value > authority(url).len()
+}
+
+fn trailing_space(text: &str) -> &str {
+    &text[text.trim_end().len()..]
 }
 
 /// What stands before the path, going by the letter of the standard.
@@ -210,14 +214,17 @@ fn authority(url: &str) -> &str {
     &url[..url.find(['/', '?', '#']).unwrap_or(url.len())]
 }
 
-/// Whether what follows the colon cannot be a port, and is therefore the beginning of a password.
-fn has_odd_port(authority: &str) -> bool {
-    let odd = |port: &str| !port.bytes().all(|b| b.is_ascii_digit());
-    !authority.starts_with('[') && authority.split_once(':').is_some_and(|(_, port)| odd(port))
+/// Whether what stands before and behind the colon may be a user and the beginning of a password: it is no address with a port.
+fn may_begin_with_a_user(authority: &str) -> bool {
+    authority.split_once(':').is_some_and(|(host, port)| {
+        let is_port = port.bytes().all(|b| b.is_ascii_digit());
+        let is_address = host == "localhost" || host.parse::<Ipv4Addr>().is_ok();
+        !(authority.starts_with('[') || is_port && is_address)
+    })
 }
 
-/// Masks the values of secret keys in one word.
-fn mask_values(word: &str) -> String {
+/// Masks the values of secret keys, such as `token=`, in a word: a text without white space, such as the path of a URL.
+pub fn mask_values(word: &str) -> String {
     let mut masked = String::with_capacity(word.len());
     let mut at = 0;
     while let Some((start, end)) = secret_value(word, at) {
@@ -249,12 +256,17 @@ fn key_before(text: &str) -> &str {
     &text[text.trim_end_matches(part).len()..]
 }
 
-/// Whether the value of this key is a secret. Names as cameras' own URLs use them.
+/// Whether the value of this key is a secret. Names as cameras' own URLs and the options of commands use them.
 fn is_secret(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
-    let within = ["token", "password", "passwd", "passphrase", "secret", "credential", "loginpas"];
-    let whole = ["auth", "login", "loginuse", "pass", "pw", "pwd", "user", "username", "usr"];
-    within.iter().any(|part| key.contains(part)) || whole.contains(&&*key) || key.ends_with("key")
+    let within = ["token", "passw", "passphrase", "secret", "credential", "loginpas", "apikey"];
+    let whole = [
+        "auth", "cookie", "key", "login", "loginuse", "pass", "pw", "pwd", "user", "username",
+        "usr",
+    ];
+    within.iter().any(|part| key.contains(part))
+        || key.ends_with("key")
+        || key.split(['-', '_']).any(|part| whole.contains(&part))
 }
 
 /// A `${…}` that cannot be replaced.
@@ -270,9 +282,9 @@ pub enum ExpandError {
     Name,
 }
 
-/// The text with each `${NAME}` replaced by that environment variable. A `$` before anything else is a `$`.
+/// The text with each `${NAME}` replaced by that environment variable, as it is. A `$` before anything else is a `$`.
 ///
-/// A value that goes into an URL must be escaped as URLs are (`@` is `%40`), here as there.
+/// In a URL a value can end one part and begin another. Use [`variables`] there, and encode each value for its place.
 ///
 /// # Errors
 /// When a variable is not set, or `${` is not followed by a name and `}`.
@@ -280,18 +292,38 @@ pub fn expand_env(text: &str) -> Result<String, ExpandError> {
     expand(text, |name| std::env::var(name).ok())
 }
 
-fn expand(text: &str, lookup: impl Fn(&str) -> Option<String>) -> Result<String, ExpandError> {
-    let mut parts = text.split("${");
-    let mut expanded = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let (name, rest) = part.split_once('}').ok_or(ExpandError::Name)?;
+/// The same with variables from elsewhere.
+///
+/// # Errors
+/// As [`expand_env`].
+pub fn expand(text: &str, lookup: impl Fn(&str) -> Option<String>) -> Result<String, ExpandError> {
+    let mut expanded = String::new();
+    for (plain, name) in variables(text)? {
+        expanded += plain;
+        if let Some(name) = name {
+            expanded += &lookup(name).ok_or_else(|| ExpandError::Unset(name.to_owned()))?;
+        }
+    }
+    Ok(expanded)
+}
+
+/// Takes a text apart at each `${NAME}`: the text before it, and its name. The last piece has no name.
+///
+/// # Errors
+/// When `${` is not followed by a name and `}`.
+pub fn variables(text: &str) -> Result<Vec<(&str, Option<&str>)>, ExpandError> {
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while let Some((plain, behind)) = rest.split_once("${") {
+        let (name, behind) = behind.split_once('}').ok_or(ExpandError::Name)?;
         if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
             return Err(ExpandError::Name);
         }
-        expanded += &lookup(name).ok_or_else(|| ExpandError::Unset(name.to_owned()))?;
-        expanded += rest;
+        pieces.push((plain, Some(name)));
+        rest = behind;
     }
-    Ok(expanded)
+    pieces.push((rest, None));
+    Ok(pieces)
 }
 
 #[cfg(test)]
@@ -323,6 +355,13 @@ mod tests {
             ("door=foo://u:p@h", "door=foo://***:***@h"),
             ("u:foo://p@h", "***:***@h"),
             ("one\nrtsp://u:p@h\ntwo", "one\nrtsp://***:***@h\ntwo"),
+            ("rtsp://u/p@cam/x", "rtsp://***@cam/x"),
+            ("http://cam:80/?token=a@b&fps=3 fails", "http://***:***@*** fails"),
+            ("rtsp://u:12 34@cam/x is offline", "rtsp://***:***@cam/x is offline"),
+            (
+                "DOOR_PW=p rtspsrc user-id=u user-pw=p",
+                "DOOR_PW=*** rtspsrc user-id=*** user-pw=***",
+            ),
         ] {
             assert_eq!(mask_url(text), masked, "{text}");
         }
@@ -334,7 +373,9 @@ mod tests {
             "",
             "tcp://10.0.0.7:7475",
             "http://[::1]:7474/?stream=cam&fps=5",
-            "http://example.com/@live/cam?passthrough=1",
+            "http://example.com/live/cam?passthrough=1",
+            "tcp://10.0.0.7:7475 sends wall=test:640x360@15",
+            "keyframes=2 monkeys=3 passthrough=true",
             "ipc:///run/user/0/fanlight/a.ipc, again in 2 s",
             "test:1280x720@30",
             "test=test",
@@ -348,7 +389,6 @@ mod tests {
 
     #[test]
     fn wrapped_secrets_are_shy() {
-        assert_eq!(format!("{:?}", Masked::from("rtsp://u:p@h/")), "Masked(rtsp://***:***@h/)");
         assert_eq!(format!("{0} {0:?}", Secret::from("abc")), "*** Secret(***)");
         assert_eq!(Secret::from("abc").expose(), "abc");
     }

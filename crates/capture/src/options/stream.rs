@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 use anyhow::{Context, bail, ensure};
-use fanlight_program::secret::{Masked, expand_env};
+use fanlight_program::secret::Secret;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::StreamSettings;
 use super::wishes::Wishes;
-use crate::source::spec::is_command;
+use crate::source::SourceSpec;
+use crate::source::mode::Mode;
+use crate::source::spec::{is_command, is_half_a_url, is_url};
 
 /// A stream in the table of a file: a source, or a table of its own.
 #[derive(Debug, Clone, Serialize)]
@@ -24,7 +26,7 @@ pub(super) fn of_table(
     of_all: &Wishes,
 ) -> anyhow::Result<Vec<StreamSettings>> {
     let stream = |(name, StreamInFile(own)): (&String, &StreamInFile)| {
-        let source = own.source.as_ref().map_or("", Masked::expose);
+        let source = own.source.as_ref().map_or("", Secret::expose);
         let settings = settings(name, source, own.clone(), of_all);
         settings.with_context(|| format!("streams.{name}"))
     };
@@ -32,18 +34,34 @@ pub(super) fn of_table(
 }
 
 /// The streams of flags or environment.
-pub(super) fn of_list(list: &[Masked], of_all: &Wishes) -> anyhow::Result<Vec<StreamSettings>> {
-    let items = list.iter().flat_map(|item| split(item.expose()));
+pub(super) fn of_list(list: &[Secret], of_all: &Wishes) -> anyhow::Result<Vec<StreamSettings>> {
+    let items = list.iter().flat_map(|item| split(item.expose())).enumerate();
     items
-        .map(|item| {
-            let Some((name, source)) = item.split_once('=') else {
-                bail!("--stream {}: write it as NAME=SOURCE", Masked::from(item));
+        .map(|(number, item)| {
+            // Where the name is missing, what stands before the first `=` may be a part of a password.
+            let Some((name, source)) = item.split_once('=').filter(|(name, _)| is_showable(name))
+            else {
+                bail!("--stream {}: write it as NAME=SOURCE", shown(item, number));
             };
             // Not the source: it may hold a password, and the error behind this says what matters of it.
             settings(name, source, Wishes::default(), of_all)
                 .with_context(|| format!("--stream {name}"))
         })
         .collect()
+}
+
+/// The item of a list in an error: itself, where it can be a name, or else its number.
+fn shown(item: &str, number: usize) -> String {
+    match is_showable(item) {
+        true => item.to_owned(),
+        false => format!("number {}", number + 1),
+    }
+}
+
+/// Whether a text is at most a bad name, and no part of a URL.
+fn is_showable(text: &str) -> bool {
+    let odd = |c: char| matches!(c, ':' | '/' | '@' | '?' | '#' | '$' | '%' | '\\');
+    text.len() <= 200 && !text.contains(odd)
 }
 
 fn settings(
@@ -61,19 +79,33 @@ fn settings(
         ensure!(once, "#{key} is given twice");
         wishes.set(key, value)?;
     }
-    // A command's variables are left to its shell: there, no password can end a quotation or be a command of its own.
-    let source = if is_command(source) { source.to_owned() } else { expand_env(source)? };
-    wishes.or(&own).or(of_all).settle(name, source.parse()?)
+    let source = SourceSpec::with_variables(source, |name| std::env::var(name).ok())?;
+    wishes.or(&own).or(of_all).settle(name, source)
 }
 
 /// A source, and what stands behind it: `/dev/video0#rotate=180#quality=70`. Another `#` belongs to the source.
+///
+/// In a URL and in a command any text may hold `#`, passwords among it. There, options are what nothing but options follows
+/// up to the end, with values of letters, digits and a few signs: no `@`, `/` or white space.
 fn behind(text: &str) -> (&str, Vec<(&str, &str)>) {
     let starts: Vec<usize> =
         text.match_indices('#').map(|(at, _)| at).filter(|at| key_at(&text[at + 1..])).collect();
+    let any_text = is_url(text) || is_command(text) || is_half_a_url(text);
+    let from = |start: &usize| text[*start..].strip_prefix('#').unwrap_or_default();
+    let first = starts.iter().position(|start| {
+        !any_text || from(start).split('#').all(|option| key_at(option) && is_plain(option))
+    });
+    let starts = first.map_or(&[][..], |first| &starts[first..]);
     let ends = starts.iter().skip(1).copied().chain([text.len()]);
     let pairs =
         starts.iter().zip(ends).filter_map(|(start, end)| text[start + 1..end].split_once('='));
     (&text[..starts.first().copied().unwrap_or(text.len())], pairs.collect())
+}
+
+/// Whether a text is made of what the values of options are made of.
+fn is_plain(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || ".,-_%+=".contains(c);
+    text.chars().all(plain)
 }
 
 fn key_at(text: &str) -> bool {
@@ -97,8 +129,9 @@ fn split(text: &str) -> Vec<&str> {
             break;
         }
         let rest = text[at..].trim_start();
-        let name = rest.find(|c: char| c.is_whitespace() || "=/:?".contains(c));
-        if name.is_some_and(|end| end > 0 && rest[end..].starts_with('=')) {
+        let name = rest.find(|c: char| c.is_whitespace() || "=/:?@".contains(c));
+        let named = name.is_some_and(|end| end > 0 && rest[end..].starts_with('='));
+        if named && !within_user(&text[start..at], rest) {
             items.push(text[start..at].trim());
             start = at;
         }
@@ -106,6 +139,20 @@ fn split(text: &str) -> Vec<&str> {
     items.push(text[start..].trim());
     items.retain(|item| !item.is_empty());
     items
+}
+
+/// Whether the white space between an item and `rest` may stand in a user or password: the item is a URL, and before the next
+/// one stands an `@` that is not that of a size and rate.
+fn within_user(item: &str, rest: &str) -> bool {
+    let (others, _) = rest.split_once("://").unwrap_or((rest, ""));
+    let explained = |word: &str| !word.contains('@') || mode_of(word).is_some();
+    item.contains("://") && !others.split_whitespace().all(explained)
+}
+
+/// The size and rate at the end of a source, where it has them.
+fn mode_of(source: &str) -> Option<Mode> {
+    let (source, _) = behind(source);
+    source.rsplit_once(':')?.1.parse().ok()
 }
 
 impl<'de> Deserialize<'de> for StreamInFile {
@@ -140,14 +187,15 @@ impl<'de> Visitor<'de> for TextOrTable {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::SourceSpec;
 
     #[test]
     fn the_environment_lists_streams_between_spaces() {
         assert_eq!(split("a=test b=/dev/video0"), ["a=test", "b=/dev/video0"]);
         assert_eq!(split("  a=test\n\tB=x  "), ["a=test", "B=x"]);
         assert_eq!(split("a=my holiday.mp4?loop=0 b=test"), ["a=my holiday.mp4?loop=0", "b=test"]);
-        assert_eq!(split("a=rtsp://u:p w=x@host/"), ["a=rtsp://u:p", "w=x@host/"]);
+        assert_eq!(split("a=rtsp://u:p w=x@host/"), ["a=rtsp://u:p w=x@host/"], "a password");
+        let both = ["a=rtsp://host:80/", "b=/dev/video0:64x48@5"];
+        assert_eq!(split(&both.join(" ")), both);
         assert!(split(" ").is_empty());
         let command = "b=exec:A=1 ffmpeg -i testsrc2=rate=10 c=d";
         assert_eq!(split(&format!("a=test {command}")), ["a=test", command]);
@@ -176,6 +224,16 @@ mod tests {
         let (source, pairs) = behind("rtsp://host/a?b=c#rotate=180#rendition=half=50%,fps=5");
         assert_eq!(source, "rtsp://host/a?b=c");
         assert_eq!(pairs, [("rotate", "180"), ("rendition", "half=50%,fps=5")]);
+        for whole in ["rtsp://u:pa#x=1@h", "rtsp://u:p#rotate=90@h/a", "http://u:p#a=b/c#d=e@h/"] {
+            assert_eq!(behind(whole), (whole, vec![]), "belongs to a password");
+            let behind_it = format!("{whole}#rotate=180#flip=horizontal");
+            assert_eq!(
+                behind(&behind_it),
+                (whole, vec![("rotate", "180"), ("flip", "horizontal")])
+            );
+        }
+        let command = "exec:curl -u u:p#a=b http://cam/ | cat";
+        assert_eq!(behind(command), (command, vec![]));
         let of_all = Wishes { quality: Some(60), drop_same: Some(3), ..Wishes::default() };
         let streams = ["a=test#quality=70#rotate=90 b=test".into()];
         let streams = of_list(&streams, &of_all).unwrap();

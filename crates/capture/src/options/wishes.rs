@@ -1,7 +1,7 @@
 //! What can be said of one stream, or of all of them: by flag, in the file, and behind a source as `#key=value`.
 
 use anyhow::{Context, bail, ensure};
-use fanlight_program::secret::Masked;
+use fanlight_program::secret::Secret;
 use fanlight_protocol::catalog::MAX_RENDITIONS;
 use fanlight_protocol::{Rendition, StreamName};
 use serde::{Deserialize, Serialize};
@@ -27,7 +27,7 @@ const USUAL_RENDITIONS: [(&str, f64); 2] = [("half", 0.5), ("quarter", 0.25)];
 pub(super) struct Wishes {
     /// Only of one stream, in the file.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) source: Option<Masked>,
+    pub(super) source: Option<Secret>,
     pub(super) quality: Option<u32>,
     pub(super) encoder: Option<String>,
     pub(super) rendition: Option<Vec<String>>,

@@ -1,11 +1,12 @@
 //! Where pictures come from. Knows nothing of encoding and publishing.
 //!
-//! - [`spec`]: what a user may write as SOURCE;
+//! - [`spec`]: what a user may write as SOURCE; [`address`]: a URL, taken apart so that it never shows a password;
 //! - [`test_picture`], [`webcam`], [`mod@file`], [`mod@url`], [`exec`]: the kinds, each behind [`Source`];
 //! - `jpeg_splitter`, `video`: bytes to pictures, for all who need it;
 //! - [`pacing`]: when the pictures of something recorded are due; `rhythm`: how fast others come;
 //! - [`error`]: what can go wrong, in the words of a camera's owner.
 
+pub mod address;
 pub mod error;
 pub mod exec;
 pub mod file;

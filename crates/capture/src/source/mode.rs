@@ -50,7 +50,16 @@ impl FromStr for Mode {
     type Err = InvalidMode;
 
     fn from_str(text: &str) -> Result<Self, InvalidMode> {
-        parse(text).ok_or_else(|| InvalidMode(text.chars().take(80).collect()))
+        parse(text).ok_or_else(|| InvalidMode(shown(text)))
+    }
+}
+
+/// A text that is no mode, where it is made of what modes are made of. Another one may be a part of a password.
+fn shown(text: &str) -> String {
+    let of_modes = |c: char| c.is_ascii_digit() || matches!(c, 'x' | 'X' | '@' | '.' | '-');
+    match text.chars().all(of_modes) {
+        true => text.chars().take(80).collect(),
+        false => "…".to_owned(),
     }
 }
 

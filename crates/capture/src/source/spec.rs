@@ -4,8 +4,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use fanlight_program::secret::{Masked, mask_url};
+use fanlight_program::secret::{ExpandError, expand, mask_url};
 
+use super::address::{Address, InvalidAddress};
 use super::exec::{CommandLine, InvalidCommand};
 use super::mode::{InvalidMode, Mode};
 use super::webcam::Asked;
@@ -26,7 +27,7 @@ pub enum SourceSpec {
         looped: bool,
     },
     /// `rtsp://`, `http://` and the like.
-    Url(Masked),
+    Url(Address),
     /// `exec:COMMAND`: what a command writes. It does whatever this user may do: who takes sources from elsewhere than
     /// command line, environment and file must refuse it.
     Exec(CommandLine),
@@ -38,14 +39,18 @@ pub enum InvalidSource {
     /// Nothing at all.
     #[error("a source is missing: write /dev/video0, a file, rtsp://…, http://…, exec:… or test")]
     Empty,
-    /// A kind of URL that cannot be read.
+    /// Not a URL of a source.
+    #[error(transparent)]
+    Url(#[from] InvalidAddress),
+    /// A URL without its scheme, or with half of its `://`. Nothing of it is shown.
     #[error(
-        "{0}:// cannot be read: rtsp://, rtsps://, http:// and https:// can, and a file by its path"
+        "this looks like a URL without its scheme or its \"://\": write rtsp://HOST/PATH or http://HOST/PATH, with user and \
+         password before the host; a file with such a name can be given as ./NAME"
     )]
-    Scheme(String),
-    /// Not a URL.
-    #[error("{0:?} is not a URL: {1}")]
-    Url(String, String),
+    HalfUrl,
+    /// A variable that cannot be replaced.
+    #[error(transparent)]
+    Variable(#[from] ExpandError),
     /// Not a command.
     #[error(transparent)]
     Command(#[from] InvalidCommand),
@@ -65,8 +70,6 @@ pub enum InvalidSource {
 /// What a command begins with.
 const EXEC: &str = "exec:";
 
-const SCHEMES: [&str; 4] = ["rtsp", "rtsps", "http", "https"];
-
 impl SourceSpec {
     /// The size and rate that it is asked for, where that can be asked.
     pub fn mode_mut(&mut self) -> Option<&mut Mode> {
@@ -78,6 +81,26 @@ impl SourceSpec {
     }
 }
 
+impl SourceSpec {
+    /// Reads a source in which `${NAME}` stands for a variable; in a command it is left to the shell. In a URL the value is
+    /// encoded for its place. Where the scheme itself comes from a variable, and in all other sources, it is taken as it is.
+    ///
+    /// # Errors
+    /// When it is no source, or a variable is missing.
+    pub fn with_variables(
+        text: &str,
+        lookup: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, InvalidSource> {
+        if is_command(text) {
+            return text.parse();
+        }
+        if is_url(text) {
+            return Ok(Self::Url(Address::with_variables(text, lookup)?));
+        }
+        expand(text, lookup)?.parse()
+    }
+}
+
 impl FromStr for SourceSpec {
     type Err = InvalidSource;
 
@@ -86,7 +109,8 @@ impl FromStr for SourceSpec {
             "" => Err(InvalidSource::Empty),
             "test" => Ok(Self::Test(Mode::default())),
             _ if let Some(command) = text.strip_prefix(EXEC) => Ok(Self::Exec(command.parse()?)),
-            _ if text.contains("://") => url(text),
+            _ if text.contains("://") => Ok(Self::Url(Address::literal(text)?)),
+            _ if is_half_a_url(text) => Err(InvalidSource::HalfUrl),
             _ if let Some(mode) = text.strip_prefix("test:") => Ok(Self::Test(mode.parse()?)),
             _ if is_webcam(text) => webcam(text),
             _ => file(text),
@@ -94,22 +118,26 @@ impl FromStr for SourceSpec {
     }
 }
 
+/// Whether a source is written as a URL: its scheme is not left to a variable.
+pub fn is_url(text: &str) -> bool {
+    text.split_once("://").is_some_and(|(scheme, _)| !scheme.contains("${"))
+}
+
 /// Whether a source is a command, in which a shell replaces variables and white space and `=` mean nothing to us.
 pub fn is_command(text: &str) -> bool {
     text.starts_with(EXEC)
 }
 
-fn url(text: &str) -> Result<SourceSpec, InvalidSource> {
-    let scheme = text.split("://").next().unwrap_or_default().to_ascii_lowercase();
-    if !SCHEMES.contains(&scheme.as_str()) {
-        return Err(InvalidSource::Scheme(quoted(&scheme)));
-    }
-    let invalid = |why: &str| InvalidSource::Url(quoted(text), why.into());
-    let url = url::Url::parse(text).map_err(|error| invalid(&error.to_string()))?;
-    match url.host() {
-        Some(_) => Ok(SourceSpec::Url(text.into())),
-        None => Err(invalid("its host is missing")),
-    }
+/// Whether a text is most of a URL: it begins with a scheme that a source has, or holds `USER:PASSWORD@`, where no size and
+/// rate explains the `@`.
+pub fn is_half_a_url(text: &str) -> bool {
+    let schemed = ["rtsp:", "rtsps:", "http:", "https:"].iter().any(|scheme| {
+        text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+    });
+    let user = text.rsplit_once('@').map_or("", |(user, _)| user);
+    let mode = text.rsplit_once(':').is_some_and(|(_, mode)| begins_with_size(mode));
+    let path = text.starts_with(['/', '.']);
+    schemed || !path && !mode && user.contains(':')
 }
 
 /// A number, `usb:`, or anything below `/dev`, where videos to be played do not lie.
@@ -136,9 +164,12 @@ fn webcam(text: &str) -> Result<SourceSpec, InvalidSource> {
 
 /// Whether what follows a colon is meant as a mode.
 pub(super) fn looks_like_size(text: &str) -> bool {
+    begins_with_size(text) || text.contains('@')
+}
+
+fn begins_with_size(text: &str) -> bool {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let rest = &text[digits..];
-    rest.starts_with('x') && digits > 0 || text.contains('@')
+    digits > 0 && text[digits..].starts_with('x')
 }
 
 fn file(text: &str) -> Result<SourceSpec, InvalidSource> {
@@ -165,7 +196,7 @@ impl fmt::Display for SourceSpec {
         match self {
             Self::Test(mode) => write!(f, "test:{mode}"),
             Self::Webcam(asked) => write!(f, "{}", asked.which),
-            Self::File { path, .. } => write!(f, "{}", path.display()),
+            Self::File { path, .. } => f.write_str(&mask_url(&path.to_string_lossy())),
             Self::Url(url) => write!(f, "{url}"),
             Self::Exec(command) => write!(f, "{EXEC}{command}"),
         }
@@ -229,6 +260,32 @@ mod tests {
     }
 
     #[test]
+    fn a_file_may_be_named_like_half_a_url_when_its_path_is_written() {
+        let path = "./u:p@host.mp4";
+        assert_eq!(parse(path), SourceSpec::File { path: path.into(), looped: true });
+        assert!(!parse(path).to_string().contains("u:p"));
+        assert!(matches!(parse("2026@home.mp4"), SourceSpec::File { .. }));
+    }
+
+    #[test]
+    fn the_value_of_a_variable_fills_its_place_in_a_url_and_is_taken_as_it_is_elsewhere() {
+        let env = |name: &str| match name {
+            "PW" => Some("p@ss/w#rd".to_owned()),
+            "URL" => Some("rtsp://u:hunter2@cam/live".to_owned()),
+            "FOLDER" => Some("/srv/clips".to_owned()),
+            _ => None,
+        };
+        let with = |text: &str| SourceSpec::with_variables(text, env);
+        let Ok(SourceSpec::Url(url)) = with("rtsp://u:${PW}@cam/live") else { panic!("a URL") };
+        assert_eq!(url.expose(), "rtsp://u:p%40ss%2Fw%23rd@cam/live");
+        let Ok(SourceSpec::Url(url)) = with("${URL}") else { panic!("a URL") };
+        assert_eq!(url.expose(), "rtsp://u:hunter2@cam/live");
+        assert_eq!(with("${FOLDER}/a.mp4").unwrap().to_string(), "/srv/clips/a.mp4");
+        assert_eq!(with("exec:cat ${PW}").unwrap().to_string(), "exec:cat ${PW}");
+        assert!(with("${MISSING}").unwrap_err().to_string().contains("MISSING is not set"));
+    }
+
+    #[test]
     fn a_url_prints_without_its_password() {
         let url = parse("rtsp://admin:hunter2@10.0.0.7/live");
         assert_eq!(url.to_string(), "rtsp://***:***@10.0.0.7/live");
@@ -248,9 +305,19 @@ mod tests {
     fn what_is_no_source_is_refused_with_the_rule_and_without_the_password() {
         assert!(refused("").contains("missing"));
         assert!(refused("ftp://u:hunter2@host/a").starts_with("ftp:// cannot be read"));
-        assert!(refused("rtsp://").contains("not a URL"));
-        for bad in ["ftp://u:hunter2@host/a", "rtsp://u:hunter2@host:99999/a"] {
-            assert!(!refused(bad).contains("hunter2"), "{bad}");
+        assert!(refused("rtsp://").contains("no valid host"));
+        for bad in [
+            "ftp://u:hunter2@host/a",
+            "rtsp://u:hunter2@host:99999/a",
+            "u:hunter2://@host/a",
+            "rtsp:/u:hunter2@host/a",
+            "rtsp:u:hunter2@host/a",
+            "u:hunter2@host/a",
+            "1234:hunter2@host/a",
+            "test:hunter2@host/a",
+            "/dev/video0:hunter2@host",
+        ] {
+            assert!(!refused(bad).contains("hunter2"), "{bad}: {}", refused(bad));
         }
     }
 }

@@ -7,7 +7,8 @@ use fanlight_protocol::StreamState;
 
 use crate::harness::viewer_at;
 
-fn program(arguments: &[&str]) -> Command {
+/// The program with these arguments, and no options from the environment.
+pub(crate) fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fanlight-capture"));
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("FANLIGHT_")) {
@@ -92,7 +93,7 @@ fn a_file_of_options_is_checked() {
 fn help_states_the_limits() {
     let output = program(&["--help"]).output().unwrap();
     let help = String::from_utf8_lossy(&output.stdout).into_owned();
-    for limit in ["128 streams", "16 to 8192 pixels", "16 MiB", "5 s to connect"] {
+    for limit in ["128 streams", "16 to 8192 pixels", "16 MiB", "5 s to connect", "a URL: 4000"] {
         assert!(help.contains(limit), "{limit}: {help}");
     }
 }

@@ -10,8 +10,10 @@ const LONGEST: usize = 4096;
 const MASK: &str = "***";
 /// Flags behind which a user and password, or a password, stand: those of curl, wget and sshpass that do not say so.
 const SECRETIVE: [&str; 2] = ["-u", "-p"];
-/// Behind it, up to the end of the quotation, all is secret.
-const HEADING: &str = "authorization:";
+/// Headers of HTTP that end so: behind them, up to the end of the quotation, all is secret.
+const HEADERS: [&str; 6] = ["authorization:", "cookie:", "token:", "-key:", "apikey:", "password:"];
+/// The program that is given a password right behind its `-p`.
+const SSHPASS: &str = "sshpass";
 
 /// A command for a shell.
 #[derive(Clone, PartialEq)]
@@ -66,19 +68,29 @@ impl fmt::Debug for CommandLine {
 /// Masks the word behind each flag that says that a secret follows.
 fn mask_flags(text: &str) -> String {
     let mut masked = String::with_capacity(text.len());
-    let mut secret = false;
+    let (mut secret, mut sshpass) = (false, false);
     for word in text.split_inclusive(char::is_whitespace) {
         let bare = word.trim_end();
+        let space = &word[bare.len()..];
         if bare.is_empty() {
             masked += word;
         } else if std::mem::take(&mut secret) {
-            masked = masked + MASK + &word[bare.len()..];
+            masked = masked + MASK + space;
+        } else if holds_secret(bare, std::mem::take(&mut sshpass)) {
+            masked = masked + &bare[..2] + MASK + space;
         } else {
             secret = announces_secret(bare);
+            sshpass = bare.rsplit('/').next() == Some(SSHPASS);
             masked += word;
         }
     }
     masked
+}
+
+/// Whether a flag of one letter has a secret right behind it: `-uUSER:PASSWORD` of curl and `-pPASSWORD` of sshpass.
+fn holds_secret(word: &str, of_sshpass: bool) -> bool {
+    let of_curl = word.strip_prefix("-u").and_then(|user| user.find(':')).is_some_and(|at| at > 0);
+    of_curl || of_sshpass && word.len() > 2 && word.starts_with("-p")
 }
 
 /// Whether a flag says by its name that its value is secret; those whose value stands behind a `=` are masked anyway.
@@ -91,8 +103,13 @@ fn mask_headings(text: &str) -> String {
     let lower = text.to_ascii_lowercase();
     let mut masked = String::with_capacity(text.len());
     let mut from = 0;
-    while let Some(found) = lower[from..].find(HEADING) {
-        let start = from + found + HEADING.len();
+    let next = |from: usize| {
+        let ends = HEADERS.iter().filter_map(|header| {
+            lower[from..].find(header).map(|found| from + found + header.len())
+        });
+        ends.min()
+    };
+    while let Some(start) = next(from) {
         let end = text[start..].find(['"', '\'', '\n']).map_or(text.len(), |end| start + end);
         masked = masked + &text[from..start] + " " + MASK;
         from = end;
@@ -121,6 +138,14 @@ mod tests {
             ("curl -H 'Authorization: Basic aHVudGVyMg==' cam", "curl -H 'Authorization: ***' cam"),
             ("TOKEN=hunter2 get | cat", "TOKEN=*** get | cat"),
             ("curl -u  admin:hunter2 cam", "curl -u  *** cam"),
+            ("curl -uadmin:hunter2 cam", "curl -u*** cam"),
+            ("curl --proxy-user admin:hunter2 cam", "curl --proxy-user *** cam"),
+            (
+                "curl -H 'X-Api-Key: hunter2' -H \"Cookie: id=hunter2\" cam",
+                "curl -H 'X-Api-Key: ***' -H \"Cookie: ***\" cam",
+            ),
+            ("/usr/bin/sshpass -phunter2 ssh cam", "/usr/bin/sshpass -p*** ssh cam"),
+            ("CAM_PW=hunter2 rtspsrc user-pw=hunter2", "CAM_PW=*** rtspsrc user-pw=***"),
         ] {
             assert_eq!(shown(text), masked);
         }
@@ -128,9 +153,11 @@ mod tests {
 
     #[test]
     fn a_command_without_secrets_is_shown_as_it_is() {
-        for text in
-            ["rpicam-vid -t 0 --codec mjpeg -o -", "ffmpeg -i \"${DOOR_URL}\" -f mjpeg - | tee a=b"]
-        {
+        for text in [
+            "rpicam-vid -t 0 --codec mjpeg -o -",
+            "ffmpeg -pix_fmt yuv420p -b:v 2M -use_wallclock_as_timestamps 1",
+            "ffmpeg -i \"${DOOR_URL}\" -f mjpeg - | tee a=b",
+        ] {
             assert_eq!(shown(text), text);
             assert_eq!(
                 format!("{:?}", text.parse::<CommandLine>().unwrap()),

@@ -24,10 +24,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fanlight_bus::clock;
-use fanlight_program::secret::Masked;
 use fanlight_program::stop::Shutdown;
 use fanlight_protocol::Timestamp;
 
+use super::address::Address;
 use super::pacing::{Pacing, Turn};
 use super::video::{self, Decoded, Decoder, Passage, Reordering, Unfit};
 use super::{About, Grabbed, Source, SourceError};
@@ -147,7 +147,7 @@ impl Live {
     ///
     /// # Errors
     /// With the reason in words, where that fails.
-    pub fn open(url: &Masked, stop: Shutdown) -> Result<Self, SourceError> {
+    pub fn open(url: &Address, stop: Shutdown) -> Result<Self, SourceError> {
         Self::at(Place::Url(url.clone()), stop)
     }
 
@@ -381,8 +381,8 @@ const MOST_ADDRESSES: usize = 4;
 ///
 /// # Errors
 /// With the reason in words, where nobody does.
-pub fn look(url: &Masked) -> Result<(), SourceError> {
-    let Some(host) = trouble::Host::of(url) else { return Ok(()) };
+pub fn look(url: &Address) -> Result<(), SourceError> {
+    let host = trouble::Host::of(url);
     let addresses = host.address().to_socket_addrs();
     let addresses = addresses.map_err(|_| SourceError::HostNotFound(host.to_string()))?;
     let mut reason = SourceError::HostNotFound(host.to_string());

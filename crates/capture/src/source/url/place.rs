@@ -4,16 +4,15 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use fanlight_program::secret::Masked;
-
 use super::trouble;
 use crate::source::SourceError;
+use crate::source::address::Address;
 
 /// Where packets come from.
 #[derive(Debug, Clone)]
 pub(super) enum Place {
     /// A camera, or a video, elsewhere.
-    Url(Masked),
+    Url(Address),
     /// A file on this machine.
     File {
         /// Its path.
@@ -38,8 +37,7 @@ impl Place {
     }
 
     pub(super) fn is_rtsp(&self) -> bool {
-        let Self::Url(url) = self else { return false };
-        url.expose().get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("rtsp"))
+        matches!(self, Self::Url(url) if url.scheme().is_rtsp())
     }
 
     /// The reason behind FFmpeg's error, which came after something asked at that moment.

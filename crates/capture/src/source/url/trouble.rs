@@ -5,18 +5,15 @@ use std::io;
 use std::net::ToSocketAddrs;
 use std::time::Instant;
 
-use fanlight_program::secret::Masked;
 use ffmpeg_next::Error;
-use url::Url;
 
 use super::connection::CONNECT_WITHIN;
 use crate::source::SourceError;
+use crate::source::address::Address;
 
 /// The reason behind FFmpeg's error, which came after something asked at that moment. Names the host, never user, password or path.
-pub(super) fn reason(error: Error, url: &Masked, asked_at: Instant) -> SourceError {
-    let Some(host) = Host::of(url) else {
-        return SourceError::Other(format!("the URL cannot be read: {error}"));
-    };
+pub(super) fn reason(error: Error, url: &Address, asked_at: Instant) -> SourceError {
+    let host = Host::of(url);
     let at = &host.shown;
     match error {
         Error::HttpUnauthorized => SourceError::WrongPassword(format!(
@@ -88,18 +85,10 @@ pub(super) struct Host {
 }
 
 impl Host {
-    pub(super) fn of(url: &Masked) -> Option<Self> {
-        let url = Url::parse(url.expose()).ok()?;
-        let name = url.host_str()?.to_owned();
-        let usual = match url.scheme() {
-            "rtsp" => 554,
-            "rtsps" => 322,
-            "https" => 443,
-            _ => 80,
-        };
-        let port = url.port().unwrap_or(usual);
+    pub(super) fn of(url: &Address) -> Self {
+        let (name, port) = (url.host().to_owned(), url.port());
         let shown = format!("{name}:{port}");
-        Some(Self { rtsp: url.scheme().starts_with("rtsp"), name, port, shown })
+        Self { rtsp: url.scheme().is_rtsp(), name, port, shown }
     }
 
     /// As the system's resolver takes it.
@@ -123,8 +112,8 @@ mod tests {
     use super::*;
 
     fn of(error: Error) -> String {
-        reason(error, &"rtsp://admin:hunter2@10.0.0.7/live?token=abc".into(), Instant::now())
-            .to_string()
+        let url = Address::literal("rtsp://admin:hunter2@10.0.0.7/live?token=abc").unwrap();
+        reason(error, &url, Instant::now()).to_string()
     }
 
     #[test]
@@ -143,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_name_nobody_knows_is_called_so() {
-        let url = "http://camera.invalid/".into();
+        let url = Address::literal("http://camera.invalid/").unwrap();
         let reason = reason(Error::Other { errno: libc::EIO }, &url, Instant::now()).to_string();
         assert_eq!(reason, "host not found: camera.invalid:80");
     }

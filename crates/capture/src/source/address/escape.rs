@@ -1,0 +1,83 @@
+//! Percent-encoding by position. What was written keeps its meaning; the value of a variable stays within its place.
+
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::template::Template;
+
+/// A value in a path or query: all but what is never reserved, and the `*` of masks.
+const VALUE: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'*');
+/// A value in a path may hold several segments.
+const PATH_VALUE: &AsciiSet = &VALUE.remove(b'/');
+/// A user or password: the standard lets these characters stand there as they are, and FFmpeg has little room for more.
+const USER: &AsciiSet = &VALUE
+    .remove(b'!')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')')
+    .remove(b'+')
+    .remove(b',')
+    .remove(b';')
+    .remove(b'=');
+/// What was written as path and query keeps its structure; what no URL can hold is encoded, as browsers do.
+const WRITTEN: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'<')
+    .add(b'>')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
+
+/// User and password for FFmpeg. The first `:` that was written parts them; where none was, the first one in a value.
+pub(super) fn user(template: &Template, written: &str) -> String {
+    let parts = written.split_once(':');
+    let encode = |part| each(template, part, |_| USER, USER);
+    if let Some((user, password)) = parts {
+        return format!("{}:{}", encode(user), encode(password));
+    }
+    // FFmpeg takes a user without a colon for none.
+    match encode(written).split_once("%3A") {
+        Some((user, password)) => format!("{user}:{password}"),
+        None => encode(written) + ":",
+    }
+}
+
+/// Path and query for FFmpeg.
+pub(super) fn path(template: &Template, written: &str) -> String {
+    let query = written.find('?').unwrap_or(written.len());
+    let value = |at| if at < query { PATH_VALUE } else { VALUE };
+    each(template, written, value, WRITTEN)
+}
+
+/// Encodes each character: of a value, those in the set for its position; of the text, those in `written`. Where `%` and two
+/// digits are written, they are encoded already.
+fn each(
+    template: &Template,
+    text: &str,
+    of_value: impl Fn(usize) -> &'static AsciiSet,
+    written: &'static AsciiSet,
+) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for (at, character) in text.char_indices() {
+        match template.value(character) {
+            Some(value) => encoded.extend(utf8_percent_encode(value, of_value(at))),
+            None if character == '%' && is_escape(&text[at..]) => encoded.push('%'),
+            None if character == '%' => encoded += "%25",
+            None => {
+                let character = character.encode_utf8(&mut [0; 4]).to_owned();
+                encoded.extend(utf8_percent_encode(&character, written));
+            }
+        }
+    }
+    encoded
+}
+
+fn is_escape(text: &str) -> bool {
+    text.as_bytes().get(1..3).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+}

@@ -1,0 +1,64 @@
+//! Nothing that the program says of a stream depends on its user or password: with another secret of the same kind, which has
+//! other letters and digits and the same signs, it says the same.
+
+use clap::Parser;
+use fanlight_capture::{Options, Settings};
+use fanlight_program::secret::mask_url;
+use proptest::prelude::*;
+
+/// No letters of which a key such as `token=` is made. Any four digits are a port, and any letters are none.
+const SECRET: &str =
+    r#"([b-dB-D]{0,3}[1-3]{0,4}[ :/@#?&%!$'"(),;=\[\]{}|\\+-]){0,5}[b-dB-D]{1,3}[1-3]{0,4}"#;
+
+fn another(secret: &str) -> String {
+    let other = |c: char| match c {
+        'b'..='d' | 'B'..='D' | '1'..='3' => {
+            let next = char::from(c as u8 + 1);
+            match next {
+                'e' => 'b',
+                'E' => 'B',
+                '4' => '1',
+                next => next,
+            }
+        }
+        c => c,
+    };
+    secret.chars().map(other).collect()
+}
+
+/// All that is said of a stream: in the log, in errors, and in what a developer prints.
+fn said(stream: &str) -> String {
+    let options = Options::parse_from(["fanlight-capture", "--stream", stream]);
+    let written = format!("{options:?}");
+    let settings = Settings::try_from(options);
+    let settings = settings.map_err(|error| mask_url(&format!("{error:#}")));
+    let sources = settings.iter().flat_map(|settings| &settings.streams);
+    let sources: Vec<String> = sources.map(|stream| stream.source.to_string()).collect();
+    format!("{written} {settings:?} {sources:?}")
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_said_of_a_url_does_not_depend_on_its_secrets(
+        before in "cam=|",
+        scheme in "rtsp://|rtsps://|http://|https://|ftp://|rtmp://|HTTP://|rtsp:/|rtsp:|",
+        user in SECRET,
+        password in SECRET,
+        rest in r"(:[0-9]{1,4})?(/[a-z0-9.]{0,8}){0,2}(\?fps=[0-9]{1,3})?",
+        behind in "(#rotate=180)?(#overlay=utc|#x=1)?",
+    ) {
+        // Without a scheme, what stands before a `=` and behind a space is the name of a stream.
+        let schemed = scheme.contains("://");
+        let before = if schemed { before } else { "cam=".to_owned() };
+        prop_assume!(schemed || !user.contains(' ') && !password.contains(' '));
+        // And what begins with a slash is the path of a file.
+        prop_assume!(schemed || !user.starts_with('/'));
+        let stream = |user: &str, password: &str| {
+            format!("{before}{scheme}{user}:{password}@cam.local{rest}{behind}")
+        };
+        let (one, two) = (stream(&user, &password), stream(&another(&user), &another(&password)));
+        prop_assert_eq!(said(&one), said(&two), "{}", one);
+    }
+}

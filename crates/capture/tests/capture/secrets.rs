@@ -1,0 +1,164 @@
+//! Users and passwords: what a camera is given, and what is said of them.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Output};
+use std::thread;
+
+use fanlight_protocol::StreamEntry;
+
+use crate::harness::{painted, viewer_at};
+use crate::program::program;
+
+/// `admin` and `p@ss/w#rd`, as HTTP's Basic login has them.
+const LOGIN: &str = "authorization: basic YWRtaW46cEBzcy93I3Jk";
+
+/// Starts a camera that answers each request with what `answer` makes of it; returns its address.
+fn camera(answer: impl Fn(&str, &mut TcpStream) -> std::io::Result<()> + Send + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    thread::spawn(move || {
+        for connection in listener.incoming() {
+            let mut connection = connection.unwrap();
+            let lines = BufReader::new(connection.try_clone().unwrap()).lines();
+            let head = lines.map_while(Result::ok).take_while(|line| !line.is_empty());
+            let head: Vec<String> = head.collect();
+            // The other side may have seen enough.
+            let _ = answer(&head.join("\n"), &mut connection);
+        }
+    });
+    address
+}
+
+/// A camera that shows pictures to who logs in as `admin` with `p@ss/w#rd`.
+fn locked_camera() -> String {
+    camera(|head, connection| {
+        let (before, after) = LOGIN.split_at("authorization: basic ".len());
+        let login = head
+            .lines()
+            .any(|line| line.to_ascii_lowercase().starts_with(before) && line.ends_with(after));
+        if !login {
+            let login = "WWW-Authenticate: Basic realm=\"cam\"\r\nContent-Length: 0\r\n";
+            return write!(
+                connection,
+                "HTTP/1.1 401 Unauthorized\r\n{login}Connection: close\r\n\r\n"
+            );
+        }
+        let kind = "Content-Type: multipart/x-mixed-replace; boundary=next";
+        write!(connection, "HTTP/1.1 200 OK\r\n{kind}\r\n\r\n")?;
+        for jpeg in painted("320x180@30") {
+            let length = jpeg.len();
+            write!(connection, "--next\r\nContent-Length: {length}\r\n\r\n")?;
+            connection.write_all(&[&jpeg[..], b"\r\n"].concat())?;
+        }
+        Ok(())
+    })
+}
+
+/// A capture as users start it, which ends with this.
+struct Running {
+    child: Child,
+    endpoint: String,
+    _folder: tempfile::TempDir,
+}
+
+fn start(streams: &[&str], environment: &[(&str, &str)]) -> Running {
+    let folder = tempfile::tempdir().unwrap();
+    let endpoint = format!("ipc://{}/a.ipc", folder.path().display());
+    let mut command = program(&["--publish", &endpoint, "--log-level", "trace"]);
+    command.args(streams.iter().map(|stream| format!("--stream={stream}")));
+    let child = command.envs(environment.iter().copied()).spawn().unwrap();
+    Running { child, endpoint, _folder: folder }
+}
+
+impl Running {
+    /// Waits until a stream is offline, and ends it; returns its entry, and all that is in catalog and log.
+    fn until_offline(mut self, stream: &str) -> (StreamEntry, String) {
+        let entry = viewer_at(&self.endpoint).until_offline(stream);
+        self.child.kill().unwrap();
+        let mut log = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        let all = format!("{entry:?} {log}");
+        (entry, all)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_password_with_signs_of_its_own_logs_in_from_the_environment_and_as_it_is_written() {
+    let camera = locked_camera();
+    let environment =
+        [("CAM_USER", "admin"), ("CAM_PASSWORD", "p@ss/w#rd"), ("CAM_LOGIN", "admin:p@ss/w#rd")];
+    for source in [
+        format!("http://${{CAM_USER}}:${{CAM_PASSWORD}}@{camera}/video"),
+        format!("http://${{CAM_LOGIN}}@{camera}/video"),
+        format!("http://admin:p%40ss%2fw%23rd@{camera}/video#quality=70"),
+        format!("http://admin:p%40ss/w#rd@{camera}/video#quality=70"),
+    ] {
+        let running = start(&[&format!("cam={source}")], &environment);
+        let mut viewer = viewer_at(&running.endpoint);
+        viewer.watch("cam");
+        assert_eq!(viewer.frames("cam", 2).len(), 2, "{source}");
+    }
+}
+
+#[test]
+fn no_part_of_a_password_is_in_catalog_or_log_when_a_source_fails() {
+    let away = camera(|_, connection| {
+        let to = "Location: http://admin:hunter2@127.0.0.1:1/live?token=hunter2";
+        write!(
+            connection,
+            "HTTP/1.1 302 Found\r\n{to}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        )
+    });
+    let locked = locked_camera();
+    for (source, host) in [
+        (format!("http://rootuser:hunter2@{locked}/live"), locked.as_str()),
+        ("rtsp://rootuser:hunter2/x77@127.0.0.1:1/live".to_owned(), "127.0.0.1:1"),
+        ("rtsp://rootuser:x77#hunter2=y88@camera.invalid/live".to_owned(), "camera.invalid:554"),
+        ("http://${U}:${P}@127.0.0.1:1/${P}?k=${P}".to_owned(), "127.0.0.1:1"),
+        (format!("http://{away}/live"), away.as_str()),
+    ] {
+        let environment = [("U", "rootuser"), ("P", "x77@hunter2/y88")];
+        let (entry, all) = start(&[&format!("cam={source}")], &environment).until_offline("cam");
+        assert!(entry.reason.contains(host), "{source}: {}", entry.reason);
+        for secret in ["rootuser", "hunter2", "x77", "y88"] {
+            assert!(!all.contains(secret), "{source}: {secret} in {all}");
+        }
+    }
+}
+
+#[test]
+fn a_source_that_can_be_read_in_two_ways_is_refused_and_not_shown() {
+    let said = |stream: &str| {
+        let Output { status, stderr, .. } =
+            program(&["--check-config", "--stream", stream]).output().unwrap();
+        (status.code(), String::from_utf8_lossy(&stderr).into_owned())
+    };
+    for stream in [
+        "cam=rtsp://admin:pa@hunter2/x@127.0.0.1/live",
+        "cam=rtsp://hunter2:1234/56@127.0.0.1/live",
+        "cam=rtsp://admin:77#88@hunter2/x@cam/live",
+        "cam=http://cam/hunter2#hunter2",
+        "cam=rtsp:/admin:hunter2@cam/live",
+        "cam=admin:hunter2@cam/live",
+        "cam=1234:hunter2@cam/live",
+        "rtsp://admin:hunt=hunter2@cam/live",
+        "rtsp://hunter2:12=34@cam/live",
+    ] {
+        let (code, text) = said(stream);
+        assert_eq!(code, Some(2), "{stream}: {text}");
+        for secret in ["hunter2", "hunt", "1234", "77", "88"] {
+            assert!(!text.contains(secret), "{stream}: {text}");
+        }
+    }
+    let (_, text) = said("cam=rtsp://admin:1234/56@127.0.0.1/live");
+    assert!(text.contains("--stream cam") && text.contains("'/' as %2F"), "{text}");
+}
