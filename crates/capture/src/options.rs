@@ -47,6 +47,8 @@ Limits:
   H.264: 4 Mbit/s at 1280x720, a third of it at a fourth of the pixels; a keyframe every 2 s, and one a second at most when
     asked for; a camera's own is passed on while its keyframes are no more than 4.5 s apart
   a URL: 4000 bytes, percent-encoded; user and password 1023 of them, for RTSP 127
+  32 MiB from a host until its source is open or until the next frame, 16 MiB of headers; FFmpeg gets 256 MiB of memory at one
+    time (RTSP and the segments of playlists are limited by that and by time alone)
   5 s to connect, 10 s to open; no picture for 2 s (or 5 frame intervals) is a stall
   MJPEG over HTTP and commands: a stall is 10 s until it is known how fast pictures come, 50 s at most
   a command: 4096 bytes, 20 s to its first byte, 400 bytes a line of its stderr in the log; when nobody watches any more it

@@ -46,6 +46,9 @@ pub enum SourceError {
     /// The host ended the connection.
     #[error("closed: {0}")]
     Closed(String),
+    /// The other side sends more than the stated limits let it.
+    #[error("too much data: {0}")]
+    TooMuch(String),
     /// It is open, but no pictures come.
     #[error("no picture for {0:.1?}")]
     Stalled(Duration),

@@ -93,7 +93,14 @@ fn a_file_of_options_is_checked() {
 fn help_states_the_limits() {
     let output = program(&["--help"]).output().unwrap();
     let help = String::from_utf8_lossy(&output.stdout).into_owned();
-    for limit in ["128 streams", "16 to 8192 pixels", "16 MiB", "5 s to connect", "a URL: 4000"] {
+    for limit in [
+        "128 streams",
+        "16 to 8192 pixels",
+        "16 MiB",
+        "5 s to connect",
+        "32 MiB from a host",
+        "a URL: 4000",
+    ] {
         assert!(help.contains(limit), "{limit}: {help}");
     }
 }

@@ -1,16 +1,16 @@
 //! An open URL and its packets.
 
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fanlight_program::stop::Shutdown;
 use ffmpeg_next::codec::{self, Parameters};
-use ffmpeg_next::format::{self, context::Input};
+use ffmpeg_next::format::context::Input;
 use ffmpeg_next::{Dictionary, Packet, Rational, ffi, media};
 
 use super::arrival;
+use super::deadline::Deadline;
+use super::opening::{self, Opened};
 use super::parts::{NoPart, Parts};
 use super::place::Place;
 use crate::source::SourceError;
@@ -30,7 +30,7 @@ const PROTOCOLS: &str = "http,https,httpproxy,tls,tcp,udp,rtp,rtsp,rtsps,crypto,
 
 /// An open place.
 pub(super) struct Connection {
-    input: Input,
+    opened: Opened,
     deadline: Deadline,
     place: Place,
     stream: usize,
@@ -44,28 +44,26 @@ pub(super) struct Connection {
 impl Connection {
     /// Connects and finds out what comes.
     pub(super) fn open(place: &Place, stop: Shutdown) -> Result<Self, SourceError> {
-        let deadline = Deadline::new(stop, OPEN_WITHIN);
-        let interrupt = deadline.clone();
-        let mut input = format::input_with_interrupt_and_dictionary(
-            &place.address(),
-            move || interrupt.passed(),
-            options(place),
-        )
-        .map_err(|error| deadline.reason(error, place))?;
+        let deadline = Deadline::new(stop, OPEN_WITHIN, place.is_http());
+        let mut opened = opening::open(place, &options(place), &deadline)
+            .map_err(|error| deadline.reason(error, place))?;
+        // Some of FFmpeg's readers take being stopped for the end of what they read.
+        deadline.check_budget(place)?;
+        let input = &mut opened.input;
         let video = input
             .streams()
             .best(media::Type::Video)
             .ok_or_else(|| SourceError::NotAVideo("it can be read but holds no video".into()))?;
         let (stream, time_base) = (video.index(), video.time_base());
-        let live = place.is_rtsp() || !place.is_file() && is_live(&input);
+        let live = place.is_rtsp() || !place.is_file() && is_live(input);
         if live {
-            use_wall_clock(&mut input);
-        } else if holds_jpegs(&input, stream) {
-            take_stamps_as_they_are(&mut input);
+            use_wall_clock(input);
+        } else if holds_jpegs(input, stream) {
+            take_stamps_as_they_are(input);
         }
         let parts = (live && input.format().name() == "mpjpeg").then(Parts::new);
         let mut connection = Self {
-            input,
+            opened,
             deadline,
             place: place.clone(),
             stream,
@@ -74,7 +72,7 @@ impl Connection {
             limit: OPEN_WITHIN,
             parts,
         };
-        connection.limit = match connection.input.format().name() {
+        connection.limit = match connection.opened.input.format().name() {
             name if is_playlist(name) => PLAYLIST_SILENCE,
             _ => stall::limit(connection.interval()),
         };
@@ -83,7 +81,7 @@ impl Connection {
 
     /// Whether every packet is a JPEG.
     pub(super) fn gives_jpegs(&self) -> bool {
-        holds_jpegs(&self.input, self.stream)
+        holds_jpegs(&self.opened.input, self.stream)
     }
 
     /// Whether pictures come as they are taken, rather than from a recording.
@@ -96,7 +94,7 @@ impl Connection {
         if let Some(parts) = &self.parts {
             return Some(parts.interval());
         }
-        let rate = f64::from(self.input.stream(self.stream)?.avg_frame_rate());
+        let rate = f64::from(self.opened.input.stream(self.stream)?.avg_frame_rate());
         (0.01..1000.0).contains(&rate).then(|| Duration::from_secs_f64(1.0 / rate))
     }
 
@@ -104,12 +102,12 @@ impl Connection {
     pub(super) fn description(&self) -> String {
         let codec = self.parameters().map_or("unknown", |parameters| parameters.id().name());
         let kind = if self.live { "live" } else { "recorded" };
-        format!("{kind} {codec} ({})", self.input.format().name())
+        format!("{kind} {codec} ({})", self.opened.input.format().name())
     }
 
     /// What the decoder must know.
     pub(super) fn parameters(&self) -> Result<Parameters, SourceError> {
-        let stream = self.input.stream(self.stream);
+        let stream = self.opened.input.stream(self.stream);
         let stream = stream
             .ok_or_else(|| SourceError::Other("the video's parameters are missing".into()))?;
         Ok(stream.parameters())
@@ -121,19 +119,22 @@ impl Connection {
         if let Some(parts) = &mut self.parts {
             self.limit = stall::limit(Some(parts.interval()));
             self.deadline.set(self.limit);
-            let read = parts.read(&mut self.input);
+            let read = parts.read(&mut self.opened.input);
             return self.part(read);
         }
         self.deadline.set(self.limit);
         loop {
             let mut packet = Packet::empty();
-            match packet.read(&mut self.input) {
+            match packet.read(&mut self.opened.input) {
                 Ok(()) if packet.stream() == self.stream => {
                     self.stamp(&mut packet);
                     return Ok(Some(packet));
                 }
                 Ok(()) => {}
-                Err(ffmpeg_next::Error::Eof) => return Ok(None),
+                Err(ffmpeg_next::Error::Eof) => {
+                    self.deadline.check_budget(&self.place)?;
+                    return Ok(None);
+                }
                 // A damaged part; the next one may be well. The deadline still counts.
                 Err(ffmpeg_next::Error::InvalidData) if !self.deadline.passed() => {}
                 Err(error) => return Err(self.broken(error)),
@@ -153,7 +154,9 @@ impl Connection {
     /// Why reading failed.
     fn broken(&self, error: ffmpeg_next::Error) -> SourceError {
         match error {
-            ffmpeg_next::Error::Exit if !self.deadline.stop.is_requested() => {
+            ffmpeg_next::Error::Exit
+                if !self.deadline.is_stopped() && self.deadline.over().is_none() =>
+            {
                 SourceError::Stalled(self.limit)
             }
             error => self.deadline.reason(error, &self.place),
@@ -244,48 +247,6 @@ fn take_stamps_as_they_are(input: &mut Input) {
         let context = input.as_mut_ptr();
         if (*(*context).iformat).flags & ffi::AVFMT_NOTIMESTAMPS == 0 {
             (*context).flags |= ffi::AVFMT_FLAG_NOFILLIN;
-        }
-    }
-}
-
-/// Until when FFmpeg may block. It asks again and again while it waits.
-#[derive(Clone)]
-struct Deadline {
-    stop: Shutdown,
-    start: Instant,
-    /// When the deadline was set.
-    asked: Arc<AtomicU64>,
-    micros: Arc<AtomicU64>,
-}
-
-impl Deadline {
-    fn new(stop: Shutdown, within: Duration) -> Self {
-        let deadline =
-            Self { stop, start: Instant::now(), asked: Arc::default(), micros: Arc::default() };
-        deadline.set(within);
-        deadline
-    }
-
-    fn set(&self, within: Duration) {
-        let now = self.start.elapsed();
-        self.asked.store(now.as_micros() as u64, Ordering::Relaxed);
-        let until = now + within;
-        self.micros.store(until.as_micros() as u64, Ordering::Relaxed);
-    }
-
-    fn passed(&self) -> bool {
-        let until = u128::from(self.micros.load(Ordering::Relaxed));
-        self.stop.is_requested() || self.start.elapsed().as_micros() >= until
-    }
-
-    /// Why FFmpeg gave up.
-    fn reason(&self, error: ffmpeg_next::Error, place: &Place) -> SourceError {
-        match error {
-            _ if self.stop.is_requested() => SourceError::Stopped,
-            error => {
-                let asked = Duration::from_micros(self.asked.load(Ordering::Relaxed));
-                place.reason(error, self.start + asked)
-            }
         }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Where each packet is a JPEG, or H.264 in the order in which it is shown, it is given as it is. Else packets are decoded.
 //!
-//! - `connection`: opens the place and reads packets, never for longer than allowed;
+//! - `opening`: opens the place; `connection`: and reads its packets, never for longer than allowed;
+//! - `deadline`, `budget`: until when FFmpeg may block, and how much may come until then;
 //! - `parts`: MJPEG over HTTP, from its bytes;
 //! - `place`: what can be opened;
 //! - `arrival`: when a packet came, which is when its picture counts as captured;
@@ -12,7 +13,10 @@
 //! process's sources while one host is silent.
 
 mod arrival;
+mod budget;
 mod connection;
+mod deadline;
+mod opening;
 mod parts;
 mod place;
 mod trouble;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use super::budget::Over;
 use super::trouble;
 use crate::source::SourceError;
 use crate::source::address::Address;
@@ -38,6 +39,20 @@ impl Place {
 
     pub(super) fn is_rtsp(&self) -> bool {
         matches!(self, Self::Url(url) if url.scheme().is_rtsp())
+    }
+
+    pub(super) fn is_http(&self) -> bool {
+        matches!(self, Self::Url(url) if !url.scheme().is_rtsp())
+    }
+
+    /// The reason where more came than may come.
+    pub(super) fn too_much(&self, over: Over) -> SourceError {
+        match self {
+            Self::Url(url) => trouble::too_much(over, url),
+            Self::File { path, .. } => {
+                SourceError::NotAVideo(format!("{} holds no end of a frame", path.display()))
+            }
+        }
     }
 
     /// The reason behind FFmpeg's error, which came after something asked at that moment.

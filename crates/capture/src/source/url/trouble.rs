@@ -7,7 +7,9 @@ use std::time::Instant;
 
 use ffmpeg_next::Error;
 
+use super::budget::{MOST_BYTES, MOST_HEADERS, Over};
 use super::connection::CONNECT_WITHIN;
+use crate::native::MOST_MEMORY;
 use crate::source::SourceError;
 use crate::source::address::Address;
 
@@ -48,6 +50,27 @@ pub(super) fn reason(error: Error, url: &Address, asked_at: Instant) -> SourceEr
     }
 }
 
+/// The reason where a host sends more than may come, which ends the connection.
+pub(super) fn too_much(over: Over, url: &Address) -> SourceError {
+    let at = &Host::of(url).shown;
+    SourceError::TooMuch(match over {
+        Over::Bytes => {
+            format!(
+                "{at} sent {} MiB without the end of a frame, which is the limit",
+                mib(MOST_BYTES)
+            )
+        }
+        Over::Headers => {
+            format!("{at} sent {} MiB of headers, which is the limit", mib(MOST_HEADERS))
+        }
+        Over::Messages => format!("{at} sent more messages than a frame or an answer can have"),
+    })
+}
+
+fn mib(bytes: u64) -> u64 {
+    bytes / 1024 / 1024
+}
+
 /// The reason why a host cannot be connected to.
 pub(super) fn of_connecting(error: &io::Error, host: &Host) -> SourceError {
     match error.raw_os_error() {
@@ -68,6 +91,10 @@ fn of_system(errno: i32, host: &Host) -> SourceError {
         // FFmpeg says no more than that when a name cannot be resolved.
         libc::EIO if !host.resolves() => SourceError::HostNotFound(at.clone()),
         libc::EIO => SourceError::Closed(format!("{at} broke the connection off")),
+        libc::ENOMEM => SourceError::TooMuch(format!(
+            "what {at} sends needs more than {} MiB of memory at one time, which is the limit",
+            mib(MOST_MEMORY as u64)
+        )),
         _ => SourceError::Other(format!("{at}: {}", io::Error::from_raw_os_error(errno))),
     }
 }
