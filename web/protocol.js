@@ -34,6 +34,7 @@
  * @property {boolean} heard
  * @property {boolean} connected
  * @property {number} since microseconds of the relay's clock
+ * @property {string} problem what keeps the connection from working; empty if nothing does
  */
 
 /** @typedef {{ type: 'hello', version: string, build: string }} Hello */
@@ -218,6 +219,7 @@ function readListenEntry(value) {
     heard: value.heard === true,
     connected: value.connected === true,
     since: numberOf(value.since),
+    problem: textOf(value.problem),
   };
 }
 

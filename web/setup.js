@@ -57,9 +57,10 @@ function formatMoment(moment) {
 }
 
 /** @param {ListenEntry} entry */
-function heardWords({ heard, connected }) {
+function heardWords({ heard, connected, problem }) {
   if (connected) return 'connected';
-  return heard ? 'heard before, silent now' : 'never heard';
+  const words = heard ? 'heard before, silent now' : 'never heard';
+  return problem ? `${words}: ${problem}` : words;
 }
 
 /** @param {string} what @param {string} command */

@@ -16,7 +16,12 @@ pub fn readiness(listening: &[Listening]) -> (StatusCode, String) {
             (false, true) => "a publisher was heard, and is gone now".into(),
             (false, false) => format!("never heard a publisher in {seconds} s"),
         };
-        writeln!(text, "{}: {heard}", place.place).expect("writing to memory does not fail");
+        let problem = match place.problem.as_str() {
+            "" => String::new(),
+            problem => format!("; {problem}"),
+        };
+        writeln!(text, "{}: {heard}{problem}", place.place)
+            .expect("writing to memory does not fail");
     }
     if status != StatusCode::OK {
         text += "start one here: fanlight-capture --stream test=test\n";
@@ -42,7 +47,8 @@ mod tests {
     use super::*;
 
     fn place(place: &str, heard: bool, connected: bool) -> Listening {
-        Listening { place: place.into(), heard, connected, since: clock::now() }
+        let (place, since, problem) = (place.into(), clock::now(), String::new());
+        Listening { place, heard, connected, since, problem }
     }
 
     #[test]
@@ -62,5 +68,8 @@ mod tests {
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
         assert!(text.contains("tcp://b:1: never heard a publisher"), "{text}");
         assert_eq!(readiness(&[one]).0, StatusCode::OK);
+        let mut refused = place("tcp://c:1", false, false);
+        refused.problem = "the keys do not match".into();
+        assert!(readiness(&[refused]).1.contains(" s; the keys do not match"));
     }
 }

@@ -18,6 +18,7 @@ pub fn listening(ingest: &Ingest) -> Vec<ListenEntry> {
         heard: listening.heard,
         connected: listening.connected,
         since: listening.since,
+        problem: listening.problem,
     });
     entries.collect()
 }

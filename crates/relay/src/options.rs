@@ -218,7 +218,7 @@ fn bus(subscribe: &[String]) -> anyhow::Result<SubscriberOptions> {
         }
         false => None,
     };
-    Ok(SubscriberOptions { endpoints, folder })
+    Ok(SubscriberOptions { endpoints, folder, keys: None })
 }
 
 fn origins(allowed: &[String], embed: bool) -> anyhow::Result<OriginRule> {

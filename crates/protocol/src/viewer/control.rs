@@ -315,4 +315,7 @@ pub struct ListenEntry {
     pub connected: bool,
     /// Listening since, by the relay's clock.
     pub since: Timestamp,
+    /// What keeps the connection from working, in words; empty if nothing does.
+    #[serde(default)]
+    pub problem: String,
 }

@@ -148,6 +148,7 @@ pub(crate) fn from_relay() -> Vec<FromRelay> {
         heard: true,
         connected: true,
         since: at(1_767_225_500_000_000),
+        problem: "the keys do not match".into(),
     };
     vec![
         FromRelay::Hello { version: "0.1.0".into(), build: "abc".into() },
