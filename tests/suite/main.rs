@@ -4,6 +4,7 @@ mod access;
 mod age;
 mod architecture;
 mod bus;
+mod bus_security;
 mod clients;
 mod door;
 mod ending;
