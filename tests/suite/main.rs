@@ -18,4 +18,5 @@ mod manners;
 mod options;
 mod recovery;
 mod sources;
+mod supervising;
 mod transports;
