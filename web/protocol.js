@@ -34,7 +34,7 @@
  * @property {boolean} heard
  * @property {boolean} connected
  * @property {number} since microseconds of the relay's clock
- * @property {string} reason what is wrong with it; empty: nothing
+ * @property {string} reason what is wrong with it; empty if nothing is
  */
 
 /** @typedef {{ type: 'hello', version: string, build: string }} Hello */

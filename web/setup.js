@@ -40,8 +40,7 @@ function listenList(listening, ahead) {
   const rows = listening.map((entry) => {
     const since = element('span', 'since', `listening since ${formatMoment(entry.since / 1000 - ahead)}`);
     const heard = element('span', 'heard', heardWords(entry));
-    const reason = entry.reason ? [element('span', 'reason', entry.reason)] : [];
-    const row = element('li', '', element('code', '', entry.endpoint), heard, ...reason, since);
+    const row = element('li', '', element('code', '', entry.endpoint), heard, since);
     row.dataset.heard = entry.connected ? 'now' : entry.heard ? 'before' : 'never';
     return row;
   });
@@ -58,9 +57,9 @@ function formatMoment(moment) {
 }
 
 /** @param {ListenEntry} entry */
-function heardWords({ heard, connected }) {
-  if (connected) return 'connected';
-  return heard ? 'heard before, silent now' : 'never heard';
+function heardWords({ heard, connected, reason }) {
+  const words = connected ? 'connected' : heard ? 'heard before, silent now' : 'never heard';
+  return reason ? `${words}: ${reason}` : words;
 }
 
 /** @param {string} what @param {string} command */

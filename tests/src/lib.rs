@@ -12,6 +12,7 @@
 //! - [`h264`]: what a real decoder makes of what a viewer got;
 //! - [`clip`], [`http_camera`], [`rtsp_camera`]: sources made of such pictures;
 //! - [`disguise`]: other numbers of cores and another clock, pretended;
+//! - [`zmtp`]: the bytes of the bus, for peers that do not behave;
 //! - [`tools`]: programs of other people;
 //! - [`patience`]: waiting for something without sleeping for luck.
 //!
@@ -38,6 +39,7 @@ pub mod site;
 pub mod socket;
 pub mod tools;
 pub mod viewer;
+pub mod zmtp;
 
 pub use bystander::Bystander;
 pub use disguise::Disguise;

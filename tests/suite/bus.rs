@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 
 use fanlight_tests::site::{CAPTURE, RELAY, free_port};
-use fanlight_tests::{Relay, Site, eventually, note};
+use fanlight_tests::{Relay, Site, eventually, note, zmtp};
 
 #[test]
 fn captures_simply_appear() {
@@ -58,12 +58,9 @@ fn rubbish_on_the_bus_harms_nobody() {
     let relay = site.relay(&["--subscribe", &endpoint]);
     let mut viewer = relay.viewer("cam");
     viewer.frame();
-    // The greeting of ZMTP 3.0 (RFC 23), so that what follows is looked at.
-    let mut greeting = vec![0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 3, 0];
-    greeting.extend(b"NULL");
-    greeting.resize(64, 0);
-    let ready = b"\x04\x19\x05READY\x0bSocket-Type\0\0\0\x04XSUB";
-    let user_message = |body: &[u8]| [&[0, body.len() as u8], body].concat();
+    // With a right greeting and handshake, what follows is looked at.
+    let (greeting, ready) = (zmtp::greeting("NULL"), zmtp::ready("XSUB"));
+    let user_message = zmtp::message;
     for rubbish in [
         b"GET / HTTP/1.1\r\n\r\n".to_vec(),
         vec![0xff; 65536],
@@ -71,7 +68,7 @@ fn rubbish_on_the_bus_harms_nobody() {
         [&greeting[..], &[0xff; 4096]].concat(),
         [
             &greeting[..],
-            ready,
+            &ready,
             &user_message(b"\x02"),
             &user_message(&[2; 200]),
             &user_message(&[9; 99]),
@@ -80,7 +77,7 @@ fn rubbish_on_the_bus_harms_nobody() {
         // A subscription to everything, and a message of 2^63 bytes.
         [
             &greeting[..],
-            ready,
+            &ready,
             &user_message(b"\x01"),
             &[2, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1],
         ]

@@ -1,6 +1,7 @@
 //! Where a publisher binds and a subscriber connects.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -46,6 +47,29 @@ impl Endpoint {
             Self::Tcp(_) => None,
         }
     }
+
+    /// Returns whether this is TCP.
+    pub fn is_tcp(&self) -> bool {
+        matches!(self, Self::Tcp(_))
+    }
+
+    /// Returns whether other machines may be involved: TCP on anything but a loopback address. Names other than
+    /// `localhost` count as other machines, because what they resolve to can change.
+    pub fn leaves_machine(&self) -> bool {
+        match self {
+            Self::Ipc(_) => false,
+            Self::Tcp(address) => {
+                let host = address.rsplit_once(':').map_or(address.as_str(), |(host, _)| host);
+                !is_loopback(host.trim_start_matches('[').trim_end_matches(']'))
+            }
+        }
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    // `lo` is the loopback interface: ZeroMQ binds to interfaces by name.
+    let named = ["localhost", "lo"].iter().any(|name| host.eq_ignore_ascii_case(name));
+    named || host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
 impl FromStr for Endpoint {
@@ -105,6 +129,32 @@ mod tests {
         for text in ["ipc:///run/cam.ipc", "tcp://*:5555", "tcp://10.0.0.1:1", "tcp://[::1]:65535"]
         {
             assert_eq!(text.parse::<Endpoint>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn only_loopback_and_sockets_of_this_machine_stay_on_it() {
+        let leaves = |text: &str| text.parse::<Endpoint>().unwrap().leaves_machine();
+        for local in [
+            "ipc:///run/cam.ipc",
+            "tcp://127.0.0.1:1",
+            "tcp://127.8.9.1:1",
+            "tcp://[::1]:1",
+            "tcp://[::ffff:127.0.0.1]:1",
+            "tcp://localhost:1",
+            "tcp://lo:1",
+        ] {
+            assert!(!leaves(local), "{local}");
+        }
+        for remote in [
+            "tcp://*:1",
+            "tcp://0.0.0.0:1",
+            "tcp://[::]:1",
+            "tcp://10.0.0.1:1",
+            "tcp://eth0:1",
+            "tcp://cam.example:1",
+        ] {
+            assert!(leaves(remote), "{remote}");
         }
     }
 

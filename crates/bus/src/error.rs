@@ -50,6 +50,11 @@ pub enum BusError {
         /// Its mode.
         mode: u32,
     },
+    /// This machine's ZeroMQ cannot encrypt.
+    #[error(
+        "this libzmq was built without CURVE, which keys for the bus need; install Debian's libzmq5"
+    )]
+    NoCurve,
     /// ZeroMQ refused something else.
     #[error("ZeroMQ: {0}")]
     Zmq(#[from] zmq::Error),

@@ -5,6 +5,7 @@
 //! - [`publisher`]: takes encoded frames from any thread, counts them and sends them; knows what is watched, answers
 //!   asks, announces the catalog;
 //! - [`endpoint`], [`folder`] and `lock`: where publishers are found, and how they keep out of each other's way;
+//! - [`keys`]: who may take part over `tcp://`: CURVE key pairs, and lists of allowed keys;
 //! - [`subscriber`]: watches tracks of any number of publishers, translates their clocks, counts what was lost;
 //! - [`clock`]: the one clock of this process.
 //!
@@ -20,6 +21,7 @@ mod demand;
 pub mod endpoint;
 mod error;
 pub mod folder;
+pub mod keys;
 mod lock;
 mod losses;
 pub mod publisher;
@@ -30,8 +32,10 @@ mod wake;
 pub use endpoint::Endpoint;
 pub use error::BusError;
 pub use folder::Folder;
+pub use keys::{AllowedKeys, KeyPair, PublicKey};
 pub use losses::Gap;
-pub use publisher::{OutgoingFrame, Publisher, PublisherOptions, TrackPublisher};
+pub use publisher::{OutgoingFrame, Publisher, PublisherKeys, PublisherOptions, TrackPublisher};
 pub use subscriber::{
-    Event, Implausible, IncomingFrame, Listening, PublisherId, Subscriber, SubscriberOptions,
+    Event, Implausible, IncomingFrame, Listening, PublisherId, Subscriber, SubscriberKeys,
+    SubscriberOptions,
 };

@@ -19,10 +19,20 @@ const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How soon, and at the latest how late, a lost connection is tried again.
 const RECONNECT: Duration = Duration::from_millis(100);
 const RECONNECT_MAX: Duration = Duration::from_secs(1);
+/// How long a TCP connection may take. The kernel alone would try for two minutes, at ever longer intervals, and
+/// would notice a machine that was switched on a minute late.
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// How long the ZMTP handshake may take. Until then a stranger holds a connection.
+const HANDSHAKE_WITHIN: Duration = Duration::from_secs(5);
+/// Connections that may wait in the kernel to be accepted. A relay reconnects after a second at most.
+const BACKLOG: i32 = 64;
+/// Bytes that encryption adds to a part (RFC 26: command name, nonce, flags and box overhead are 33), rounded up.
+const ENCRYPTION_OVERHEAD: i64 = 64;
 /// Largest part a subscriber takes in, in bytes; header, topic and catalog are far smaller.
-pub(crate) const MAX_DOWNSTREAM: i64 = MAX_PAYLOAD as i64;
-/// Largest message a publisher takes in: a subscription or an ask, in bytes.
-pub(crate) const MAX_UPSTREAM: i64 = 1024;
+pub(crate) const MAX_DOWNSTREAM: i64 = MAX_PAYLOAD as i64 + ENCRYPTION_OVERHEAD;
+/// Largest part a publisher takes in, in bytes: an ask has at most 256, a subscription fewer, and the longest command
+/// of an encrypted handshake about 300.
+pub(crate) const MAX_UPSTREAM: i64 = 512;
 
 /// Messages that may wait at a subscriber on their way up: all subscriptions that a wall of everything can bring about
 /// at once. What exceeded it would be lost, and its track never shown.
@@ -42,6 +52,9 @@ pub(crate) fn configure(socket: &zmq::Socket, bounds: &Bounds) -> zmq::Result<()
     socket.set_heartbeat_timeout(millis(HEARTBEAT_TIMEOUT))?;
     socket.set_reconnect_ivl(millis(RECONNECT))?;
     socket.set_reconnect_ivl_max(millis(RECONNECT_MAX))?;
+    socket.set_connect_timeout(millis(CONNECT_WITHIN))?;
+    socket.set_handshake_ivl(millis(HANDSHAKE_WITHIN))?;
+    socket.set_backlog(BACKLOG)?;
     socket.set_ipv6(true)?;
     // At the end nothing is worth waiting for: pictures go stale.
     socket.set_linger(0)?;
@@ -57,11 +70,16 @@ const MAX_PARTS: usize = 4;
 
 /// Takes one whole message off the socket without waiting.
 pub(crate) fn receive(socket: &zmq::Socket) -> zmq::Result<Vec<zmq::Message>> {
-    let mut parts = Vec::with_capacity(MAX_PARTS);
+    receive_parts(socket, MAX_PARTS)
+}
+
+/// Takes one whole message off the socket without waiting, and keeps at most so many of its parts.
+pub(crate) fn receive_parts(socket: &zmq::Socket, most: usize) -> zmq::Result<Vec<zmq::Message>> {
+    let mut parts = Vec::with_capacity(most);
     loop {
         let part = socket.recv_msg(zmq::DONTWAIT)?;
         let more = part.get_more();
-        if parts.len() < MAX_PARTS {
+        if parts.len() < most {
             parts.push(part);
         }
         if !more {

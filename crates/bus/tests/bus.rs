@@ -53,6 +53,7 @@ fn options(endpoint: Endpoint) -> PublisherOptions {
         endpoints: vec![endpoint],
         name: "test".into(),
         streams: 1,
+        keys: None,
         on_demand: Box::new(|_, _| {}),
         on_keyframe: Box::new(|_| {}),
     }
@@ -71,7 +72,10 @@ impl Listener {
     }
 
     fn to(endpoints: &[Endpoint]) -> Self {
-        Self::start(SubscriberOptions { endpoints: endpoints.to_vec(), folder: None })
+        Self::start(SubscriberOptions {
+            endpoints: endpoints.to_vec(),
+            ..SubscriberOptions::default()
+        })
     }
 
     fn until<T>(&self, what: &str, mut found: impl FnMut(Event) -> Option<T>) -> T {
@@ -246,8 +250,10 @@ fn a_publisher_that_comes_back_at_its_endpoint_is_watched_again() {
 #[test]
 fn publishers_in_the_folder_appear_and_disappear_by_themselves() {
     let site = Site::new();
-    let listener =
-        Listener::start(SubscriberOptions { endpoints: Vec::new(), folder: Some(site.folder()) });
+    let listener = Listener::start(SubscriberOptions {
+        folder: Some(site.folder()),
+        ..SubscriberOptions::default()
+    });
     assert!(!listener.subscriber.listening()[0].heard);
     let (first, _) = site.publisher("first");
     first.announce(vec![entry("cam1")]);
@@ -284,8 +290,10 @@ fn what_a_dead_publisher_left_behind_is_no_obstacle() {
     let (stale, taken) = (leftover("stale"), leftover("taken"));
     let (publisher, _) = site.publisher("taken");
     publisher.announce(vec![entry("cam")]);
-    let listener =
-        Listener::start(SubscriberOptions { endpoints: Vec::new(), folder: Some(site.folder()) });
+    let listener = Listener::start(SubscriberOptions {
+        folder: Some(site.folder()),
+        ..SubscriberOptions::default()
+    });
     listener.publisher_of("cam");
     assert!(taken.exists());
     assert!(!stale.exists());

@@ -93,6 +93,7 @@ impl Stage {
             endpoints: vec![endpoint.clone()],
             name: "test".into(),
             streams: 3,
+            keys: None,
             on_demand: Box::new(move |topic, on| drop(tell.send((topic.clone(), on)))),
             on_keyframe: Box::new(|_| {}),
         })
@@ -211,7 +212,10 @@ impl Remote {
 fn serves_as_a_subscriber() {
     let Ok(endpoint) = std::env::var(ENDPOINT) else { return };
     let (tell, events) = mpsc::channel();
-    let options = SubscriberOptions { endpoints: vec![endpoint.parse().unwrap()], folder: None };
+    let options = SubscriberOptions {
+        endpoints: vec![endpoint.parse().unwrap()],
+        ..SubscriberOptions::default()
+    };
     let subscriber = Subscriber::start(options, move |event| drop(tell.send(event))).unwrap();
     let publisher = known(&events);
     writeln!(io::stdout(), "ready").unwrap();

@@ -156,7 +156,7 @@ impl Listener {
 fn watched(folder: &tempfile::TempDir, behind: usize) -> (Impostor, Listener) {
     let endpoint = Endpoint::Ipc(folder.path().join("one.ipc"));
     let mut impostor = Impostor { behind, ..Impostor::bind(&endpoint) };
-    let options = SubscriberOptions { endpoints: vec![endpoint], folder: None };
+    let options = SubscriberOptions { endpoints: vec![endpoint], folder: None, keys: None };
     let listener = Listener::start(options);
     let (id, _) = listener.catalog(&mut impostor);
     listener.subscriber.watch(id, topic());
@@ -237,6 +237,7 @@ fn captures_beyond_the_limit_of_a_folder_are_not_followed_and_named() {
             endpoints: vec![Endpoint::Ipc(folder.path().join(format!("cam-{number:03}.ipc")))],
             name: "test".into(),
             streams: 1,
+            keys: None,
             on_demand: Box::new(|_, _| {}),
             on_keyframe: Box::new(|_| {}),
         })
@@ -252,7 +253,8 @@ fn captures_beyond_the_limit_of_a_folder_are_not_followed_and_named() {
         publisher
     };
     let mut publishers: Vec<Publisher> = (0..66).map(publisher).collect();
-    let options = SubscriberOptions { endpoints: Vec::new(), folder: Some(folder.clone()) };
+    let options =
+        SubscriberOptions { endpoints: Vec::new(), folder: Some(folder.clone()), keys: None };
     let listener = Listener::start(options);
     let reason = || listener.subscriber.listening()[0].reason.clone();
     eventually(|| reason() == "2 not followed: limit of 64 captures (cam-064, cam-065)");

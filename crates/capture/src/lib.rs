@@ -94,6 +94,7 @@ pub fn run_with(settings: Settings, openers: &Openers, stop: &Shutdown) -> anyho
         endpoints: settings.publish,
         name: "capture".into(),
         streams: settings.streams.len(),
+        keys: settings.bus_keys,
         on_demand: Box::new(on_demand(demands.clone())),
         on_keyframe: Box::new(on_keyframe(demands.clone())),
     })?;

@@ -1,12 +1,14 @@
 //! What the user wrote, and what the program works with.
 
+mod bus;
 mod stream;
 mod wishes;
 
 use std::collections::{BTreeMap, HashSet};
+use std::path::PathBuf;
 
 use anyhow::{Context, bail, ensure};
-use fanlight_bus::Endpoint;
+use fanlight_bus::{Endpoint, PublisherKeys};
 use fanlight_program::secret::Secret;
 use fanlight_protocol::StreamName;
 use fanlight_protocol::catalog::MAX_STREAMS;
@@ -17,6 +19,7 @@ use crate::pixels::turn::Turn;
 use crate::rendition::RenditionSettings;
 use crate::source::SourceSpec;
 use crate::wall_clock::Zone;
+use bus::BusOptions;
 use stream::StreamInFile;
 use wishes::Wishes;
 
@@ -40,6 +43,8 @@ ${NAME} in a source is replaced from the environment, so that a password need no
   than one host is possible, and a path needs %40 for @ unless the host is an IP address.
 
 Limits:
+  the bus: 16 endpoints; from each relay 512 bytes a part, 128 asks a second (512 at once; an ask for the catalog counts as
+    32), from all together 4096; 8192 subscriptions that match no stream; handshakes of 5 s; 1024 allowed keys
   128 streams; names of 1 to 64 of a-z, 0-9, '_' and '-', beginning with a letter or digit
   modes: sides from 16 to 8192 pixels, 0.1 to 240 frames per second
   renditions: 8 a stream, full among them; 64 controls of a camera
@@ -83,6 +88,23 @@ pub struct Options {
     #[arg(long, env = "FANLIGHT_PUBLISH", value_delimiter = ',', value_name = "ENDPOINT")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     publish: Vec<String>,
+
+    /// This program's secret key, made by `fanlight keys new`: over tcp://, only relays that --bus-allow lists can connect,
+    /// and all is encrypted
+    #[arg(long, env = "FANLIGHT_BUS_KEY", value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bus_key: Option<PathBuf>,
+
+    /// The public keys of the relays that can connect over tcp://: a line `KEY NAME` for each, at most 1024
+    #[arg(long, env = "FANLIGHT_BUS_ALLOW", value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bus_allow: Option<PathBuf>,
+
+    /// Publish at tcp:// addresses that other machines reach without keys: everyone there can watch, and can stop this
+    /// program
+    #[arg(long, env = "FANLIGHT_INSECURE_BUS", num_args = 0..=1, default_missing_value = "true", hide_possible_values = true, value_name = "BOOL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    insecure_bus: Option<bool>,
 
     /// Quality of the JPEG pictures, 1 to 100 [default: 80]
     #[arg(long, env = "FANLIGHT_QUALITY", value_name = "N")]
@@ -153,6 +175,8 @@ pub struct Settings {
     pub streams: Vec<StreamSettings>,
     /// Where to publish; empty: in the default folder.
     pub publish: Vec<Endpoint>,
+    /// Keys for endpoints of TCP.
+    pub bus_keys: Option<PublisherKeys>,
 }
 
 /// One stream.
@@ -195,14 +219,20 @@ impl TryFrom<Options> for Settings {
     fn try_from(options: Options) -> anyhow::Result<Self> {
         let of_all = options.wishes();
         of_all.check()?;
-        let publish = options.publish.iter().map(|text| text.trim().parse::<Endpoint>());
-        let publish = publish.collect::<Result<_, _>>().context("--publish")?;
+        let bus = BusOptions {
+            publish: &options.publish,
+            key: options.bus_key.as_deref(),
+            allow: options.bus_allow.as_deref(),
+            insecure: options.insecure_bus == Some(true),
+        };
+        let publish = bus.endpoints()?;
+        let bus_keys = bus.keys(&publish)?;
         let streams = match options.stream.as_slice() {
             [] => stream::of_table(&options.streams, &of_all)?,
             list => stream::of_list(list, &of_all)?,
         };
         check(&streams)?;
-        Ok(Self { streams, publish })
+        Ok(Self { streams, publish, bus_keys })
     }
 }
 
@@ -296,7 +326,7 @@ mod tests {
             "--quality",
             "70",
             "--publish",
-            "tcp://*:5555,ipc:///tmp/a",
+            "tcp://127.0.0.1:5555,ipc:///tmp/a",
         ])
         .unwrap();
         assert_eq!(settings.streams.len(), 2);

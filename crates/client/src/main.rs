@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use fanlight_client::{Options, Settings, bench};
+use fanlight_client::{Options, Settings, bench, keys};
 
 fn main() -> ExitCode {
     fanlight_program::run(|options: Options| Settings::try_from(options), run)
@@ -11,5 +11,6 @@ fn main() -> ExitCode {
 fn run(settings: Settings) -> anyhow::Result<()> {
     match settings {
         Settings::Bench(settings) => bench::run(*settings),
+        Settings::Keys(action) => keys::run(&action),
     }
 }

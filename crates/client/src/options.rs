@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 use serde::Deserialize;
 
-use crate::bench;
+use crate::{bench, keys};
 
 /// Works with Fanlight's relays, and with other servers of live pictures, from the command line.
 #[derive(Debug, Default, Parser, Deserialize)]
@@ -21,6 +21,9 @@ pub struct Options {
 pub enum Command {
     /// Puts load on a server of live pictures, and measures what its viewers get and what it costs
     Bench(Box<bench::Options>),
+    /// Makes keys, with which captures and relays on different machines know each other
+    #[command(subcommand)]
+    Keys(keys::Action),
 }
 
 /// What the program works with.
@@ -28,6 +31,8 @@ pub enum Command {
 pub enum Settings {
     /// Puts load on a server.
     Bench(Box<bench::Settings>),
+    /// Makes or shows keys of the bus.
+    Keys(keys::Action),
 }
 
 impl TryFrom<Options> for Settings {
@@ -36,7 +41,10 @@ impl TryFrom<Options> for Settings {
     fn try_from(options: Options) -> anyhow::Result<Self> {
         match options.command {
             Some(Command::Bench(options)) => Ok(Self::Bench(Box::new((*options).try_into()?))),
-            None => anyhow::bail!("what is to be done? `fanlight bench URL` puts load on a server"),
+            Some(Command::Keys(action)) => Ok(Self::Keys(action)),
+            None => anyhow::bail!(
+                "a command is missing: `fanlight bench URL` puts load on a server, `fanlight keys new` makes keys"
+            ),
         }
     }
 }

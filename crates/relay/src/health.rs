@@ -79,5 +79,8 @@ mod tests {
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
         assert!(text.contains("tcp://b:1: never heard a publisher"), "{text}");
         assert_eq!(readiness(&[one]).0, StatusCode::OK);
+        let mut refused = place("tcp://c:1", false, false);
+        refused.reason = "the keys do not match".into();
+        assert!(readiness(&[refused]).1.contains(" s; the keys do not match"));
     }
 }

@@ -1,11 +1,13 @@
 //! What the user wrote, and what the relay makes of it.
 
+mod bus;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use clap::Parser;
-use fanlight_bus::{Endpoint, Folder, SubscriberOptions};
+use fanlight_bus::SubscriberOptions;
 use fanlight_program::secret::Secret;
 use serde::{Deserialize, Serialize};
 
@@ -13,9 +15,8 @@ use crate::access::{Access, HostRule, OriginRule};
 use crate::limits::{Limits, MAX_VIEWERS, MAX_VIEWERS_PER_ADDRESS};
 use crate::server::congestion::Congestion;
 use crate::server::loops::MAX_THREADS;
+use bus::BusOptions;
 
-/// Most endpoints to subscribe to.
-const MAX_ENDPOINTS: usize = 64;
 /// Most publishers that are followed in the watched folder, as `fanlight_bus` has it.
 const MAX_IN_FOLDER: usize = 64;
 /// Shortest and longest token.
@@ -36,9 +37,18 @@ pub struct Options {
     pub listen: Option<SocketAddr>,
 
     /// A publisher to follow, ipc:///PATH or tcp://HOST:PORT; repeatable, at most 64. In the environment: separated by
-    /// commas [default: all of this user on this machine]
+    /// commas. tcp://HOST:PORT#key=FILE names the file with the publisher's public key [default: all of this user on this
+    /// machine]
     #[arg(long, env = "FANLIGHT_SUBSCRIBE", value_name = "ENDPOINT", value_delimiter = ',')]
     pub subscribe: Vec<String>,
+
+    /// This relay's secret key, made by `fanlight keys new`, for publishers named with #key=FILE
+    #[arg(long, env = "FANLIGHT_BUS_KEY", value_name = "FILE")]
+    pub bus_key: Option<PathBuf>,
+
+    /// Follow publishers on other machines without keys: everyone on the way can watch, and can send other pictures
+    #[arg(long, env = "FANLIGHT_INSECURE_BUS", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub insecure_bus: Option<bool>,
 
     /// What viewers must show, as ?token=… or Authorization: Bearer …; 8 to 512 letters. Better in the environment or a
     /// file than on the command line, where other users see it
@@ -109,7 +119,8 @@ Limits:
   streams       1024 names; each stays known for 60 s after its publisher is gone, of one publisher 128; a name that a
                 publisher has now displaces the one that was without a publisher for longest
   late          frames that are 2 s old on arrival, for 1 s, make a stream late; frames younger than 1 s, for 3 s, live
-  publishers    64 endpoints, and 64 in the watched folder ($XDG_RUNTIME_DIR/fanlight); one that hangs for 1 s gives way to
+  publishers    64 endpoints, and 64 in the watched folder ($XDG_RUNTIME_DIR/fanlight); 5 s to connect, and 5 s for the
+                handshake; after a protocol error a new connection within 0.25 to 2 s; one that hangs for 1 s gives way to
                 another one with the same names, and is gone after 3 s
   closing       2 s after SIGINT or SIGTERM all viewers are gone";
 
@@ -183,7 +194,12 @@ impl TryFrom<Options> for Settings {
                 Some(name) => name.parse()?,
                 None => Congestion::default(),
             },
-            bus: bus(&options.subscribe)?,
+            bus: BusOptions {
+                subscribe: &options.subscribe,
+                key: options.bus_key.as_deref(),
+                insecure: options.insecure_bus == Some(true),
+            }
+            .settings()?,
             access: Access {
                 hosts: HostRule::new(&options.allow_host),
                 origins: origins(&options.allow_origin, options.no_embed != Some(true))?,
@@ -199,29 +215,6 @@ impl TryFrom<Options> for Settings {
             web: options.web,
         })
     }
-}
-
-/// Without endpoints, whoever publishes in this user's folder.
-fn bus(subscribe: &[String]) -> anyhow::Result<SubscriberOptions> {
-    ensure!(
-        subscribe.len() <= MAX_ENDPOINTS,
-        "--subscribe: at most {MAX_ENDPOINTS} endpoints, these are {}",
-        subscribe.len()
-    );
-    let endpoints: Vec<Endpoint> = subscribe
-        .iter()
-        .map(|text| text.parse().with_context(|| "--subscribe"))
-        .collect::<anyhow::Result<_>>()?;
-    for (at, endpoint) in endpoints.iter().enumerate() {
-        ensure!(!endpoints[..at].contains(endpoint), "--subscribe {endpoint} stands there twice");
-    }
-    let folder = match endpoints.is_empty() {
-        true => {
-            Some(Folder::default_of_user().context("the folder where publishers are looked for")?)
-        }
-        false => None,
-    };
-    Ok(SubscriberOptions { endpoints, folder })
 }
 
 fn origins(allowed: &[String], embed: bool) -> anyhow::Result<OriginRule> {

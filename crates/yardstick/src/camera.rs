@@ -109,6 +109,7 @@ impl Camera {
             endpoints: settings.publish.clone(),
             name: "yardstick".into(),
             streams: 1,
+            keys: None,
             // Each track knows whether it is watched.
             on_demand: Box::new(|_, _| {}),
             on_keyframe: Box::new({

@@ -45,14 +45,15 @@ test('a relay that dies leaves no picture that looks live, and comes back', onSt
 
 test('an empty wall is the set-up, and fills by itself', onStage(async ({ relay, open }) => {
   const since = (Date.now() - 125_000) * 1000;
-  relay.listening = [{ endpoint: '/run/user/1000/fanlight', heard: false, connected: false, since, reason: '' }];
+  const endpoint = '/run/user/1000/fanlight';
+  relay.listening = [{ endpoint, heard: false, connected: false, since, reason: 'the keys do not match' }];
   const page = await open();
   await page.waitForSelector('.setup');
   const text = (await page.textContent('.setup')) ?? '';
   for (const part of [
     'No streams yet',
     '/run/user/1000/fanlight',
-    'never heard',
+    'never heard: the keys do not match',
     'listening since ',
     'fanlight-capture --stream cam=/dev/video0',
     'fanlight-capture --stream test=test',

@@ -1,5 +1,7 @@
 //! The sending end of the bus: one per process, for all its streams.
 
+mod admission;
+mod ask_limits;
 mod shared_socket;
 mod thread;
 
@@ -18,7 +20,9 @@ use fanlight_protocol::{
 use crate::clock;
 use crate::endpoint::Endpoint;
 use crate::error::BusError;
+use crate::keys::{AllowedKeys, KeyPair, require_curve};
 use crate::wake::Wake;
+use admission::Admission;
 use shared_socket::SharedSocket;
 
 /// Tracks that may wait for the bus thread, which takes them in microseconds. Beyond it whoever opens one waits.
@@ -38,6 +42,8 @@ pub struct PublisherOptions {
     pub name: String,
     /// How many streams there will be: bounds what waits for a slow subscriber.
     pub streams: usize,
+    /// Keys for endpoints of TCP: with them, only subscribers whose key is allowed connect, and all is encrypted.
+    pub keys: Option<PublisherKeys>,
     /// Called on the bus thread when a track begins or ceases to be watched. Must not block.
     pub on_demand: OnDemand,
     /// Called on the bus thread when a subscriber needs a keyframe of an open track: as often as it is asked for, so
@@ -53,6 +59,15 @@ impl fmt::Debug for PublisherOptions {
             .field("streams", &self.streams)
             .finish_non_exhaustive()
     }
+}
+
+/// The keys of a publisher, and those of the subscribers it admits over TCP.
+#[derive(Debug, Clone)]
+pub struct PublisherKeys {
+    /// The publisher's own keys.
+    pub own: KeyPair,
+    /// The subscribers' public keys.
+    pub allowed: AllowedKeys,
 }
 
 /// One encoded picture on its way out.
@@ -98,19 +113,28 @@ pub struct Publisher {
     socket: SharedSocket,
     wake: Wake,
     thread: Option<JoinHandle<()>>,
+    /// Outlives the socket: without it libzmq would admit every peer.
+    admission: Option<Admission>,
 }
 
 impl Publisher {
     /// Binds and starts.
     ///
     /// # Errors
-    /// When an endpoint is in use or cannot be bound, or the default folder is not safe.
+    /// When an endpoint is in use or cannot be bound, the default folder is not safe, or keys are given and libzmq has no
+    /// CURVE.
     pub fn start(options: PublisherOptions) -> Result<Self, BusError> {
         let epoch = Epoch(fastrand::u64(..));
         let streams = Arc::new(Mutex::new(Vec::new()));
         let wake = Wake::new()?;
         let (commands, waiting) = mpsc::sync_channel(WAITING);
-        let bound = thread::Bound::new(&options, epoch)?;
+        if options.keys.is_some() {
+            require_curve()?;
+        }
+        let context = zmq::Context::new();
+        let allowed = options.keys.as_ref().map(|keys| keys.allowed.clone());
+        let admission = Admission::start(&context, allowed)?;
+        let bound = thread::Bound::new(&context, &options, epoch)?;
         let endpoints = bound.endpoints().to_vec();
         let socket = SharedSocket::new(bound, wake.clone());
         let publishing = thread::Publishing::new(
@@ -124,7 +148,8 @@ impl Publisher {
         let thread = std::thread::Builder::new()
             .name("bus-publisher".into())
             .spawn(move || publishing.run())?;
-        Ok(Self { epoch, endpoints, commands, streams, socket, wake, thread: Some(thread) })
+        let (thread, admission) = (Some(thread), Some(admission));
+        Ok(Self { epoch, endpoints, commands, streams, socket, wake, thread, admission })
     }
 
     /// This run's number.
@@ -158,9 +183,11 @@ impl Publisher {
         self.wake.wake();
     }
 
-    /// Whether the bus thread runs. It ends early only by a panic, and then nothing is published any more.
+    /// Whether the threads of the bus run. They end early only by a panic, and then nothing is published any more, or no
+    /// further subscriber can connect.
     pub fn is_alive(&self) -> bool {
         self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+            && self.admission.as_ref().is_some_and(Admission::is_alive)
     }
 
     /// Ends the bus thread and releases the endpoints.
@@ -176,6 +203,7 @@ impl Publisher {
             tracing::error!("the bus thread had panicked");
         }
         self.socket.close();
+        self.admission.take();
     }
 }
 

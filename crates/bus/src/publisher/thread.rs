@@ -5,10 +5,14 @@ use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use fanlight_protocol::{Answer, Ask, Catalog, Epoch, ReservedTopic, StreamEntry, Topic};
+use fanlight_protocol::{
+    Answer, Ask, Catalog, Epoch, ReservedTopic, StreamEntry, Timestamp, Topic,
+};
 
+use super::admission;
+use super::ask_limits::AskLimits;
 use super::shared_socket::SharedSocket;
-use super::{Command, OnDemand, OnKeyframe, PublisherOptions, Track};
+use super::{Command, OnDemand, OnKeyframe, PublisherKeys, PublisherOptions, Track};
 use crate::demand::Demand;
 use crate::endpoint::Endpoint;
 use crate::error::BusError;
@@ -22,7 +26,7 @@ pub(crate) const ANNOUNCE_EVERY: Duration = Duration::from_secs(1);
 /// Announcements go to everybody, so those who ask for them are answered together.
 const ANNOUNCE_AT_MOST_EVERY: Duration = Duration::from_millis(100);
 /// Messages from upstream that are dealt with before the catalog has its turn again.
-const UPSTREAM_PER_TURN: usize = 256;
+const UPSTREAM_PER_TURN: usize = 4096;
 
 /// A socket bound to its endpoints, and the locks that keep others off.
 pub(super) struct Bound {
@@ -33,12 +37,16 @@ pub(super) struct Bound {
 }
 
 impl Bound {
-    pub(super) fn new(options: &PublisherOptions, epoch: Epoch) -> Result<Self, BusError> {
+    pub(super) fn new(
+        context: &zmq::Context,
+        options: &PublisherOptions,
+        epoch: Epoch,
+    ) -> Result<Self, BusError> {
         let endpoints = match options.endpoints.as_slice() {
             [] => vec![own_endpoint(&options.name, epoch)?],
             given => given.to_vec(),
         };
-        let socket = zmq::Context::new().socket(zmq::XPUB)?;
+        let socket = context.socket(zmq::XPUB)?;
         let high_water_mark = socket::publisher_high_water_mark(options.streams);
         let bounds = socket::Bounds {
             send: high_water_mark,
@@ -47,7 +55,8 @@ impl Bound {
         };
         socket::configure(&socket, &bounds)?;
         let mut locks = Vec::new();
-        for endpoint in &endpoints {
+        for endpoint in local_first(&endpoints) {
+            admit(&socket, endpoint, options.keys.as_ref())?;
             locks.extend(lock(endpoint)?);
             socket.bind(&endpoint.to_string()).map_err(|error| BusError::Bind {
                 endpoint: endpoint.clone(),
@@ -60,6 +69,27 @@ impl Bound {
     pub(super) fn endpoints(&self) -> &[Endpoint] {
         &self.endpoints
     }
+}
+
+/// Options of a ZeroMQ socket hold for endpoints bound later, and keys cannot be taken back: so endpoints without keys
+/// come first.
+fn local_first(endpoints: &[Endpoint]) -> impl Iterator<Item = &Endpoint> {
+    let of = |tcp| endpoints.iter().filter(move |endpoint| endpoint.is_tcp() == tcp);
+    of(false).chain(of(true))
+}
+
+/// Says which rules admit the peers of the endpoint that is bound next.
+fn admit(
+    socket: &zmq::Socket,
+    endpoint: &Endpoint,
+    keys: Option<&PublisherKeys>,
+) -> zmq::Result<()> {
+    let network = endpoint.is_tcp();
+    if let Some(keys) = keys.filter(|_| network) {
+        socket.set_curve_server(true)?;
+        socket.set_curve_secretkey(keys.own.secret.as_bytes())?;
+    }
+    socket.set_zap_domain(if network { admission::NETWORK } else { admission::LOCAL })
 }
 
 /// An endpoint in the default folder that no other publisher, also of this process, has.
@@ -85,6 +115,7 @@ pub(super) struct Publishing {
     on_demand: OnDemand,
     on_keyframe: OnKeyframe,
     demand: Demand,
+    limits: AskLimits,
     tracks: Vec<Arc<Track>>,
     announced_at: Option<Instant>,
     /// Somebody waits for the catalog.
@@ -111,6 +142,7 @@ impl Publishing {
             on_demand: options.on_demand,
             on_keyframe: options.on_keyframe,
             demand: Demand::default(),
+            limits: AskLimits::new(Instant::now()),
             tracks: Vec::new(),
             announced_at: None,
             announcement_due: true,
@@ -122,6 +154,7 @@ impl Publishing {
             self.wait();
             self.wake.clear();
             self.hear_subscribers();
+            self.log_ignored();
             if !self.obey_commands() {
                 return;
             }
@@ -143,47 +176,67 @@ impl Publishing {
 
     fn hear_subscribers(&mut self) {
         for _ in 0..UPSTREAM_PER_TURN {
-            let Some(message) = self.socket.receive() else { return };
+            let Some(mut message) = self.socket.receive() else { return };
             match message.split_first() {
                 Some((0, topic)) => self.set_demand(topic, false),
                 Some((1, topic)) => self.set_demand(topic, true),
-                _ => self.hear_ask(&message),
+                _ => self.hear_ask(&mut message),
             }
         }
     }
 
     fn set_demand(&mut self, prefix: &[u8], on: bool) {
-        if !self.demand.set(prefix, on) {
-            tracing::warn!("a subscription is not remembered: too long, or too many of them");
+        match self.demand.set(prefix, on) {
+            Some(changes) => {
+                for change in changes {
+                    self.set_watched(change.track, change.watched);
+                }
+            }
+            None => self.limits.ignore(),
         }
         if on && ReservedTopic::from_bytes(prefix) == Some(ReservedTopic::Catalog) {
             self.announcement_due = true;
         }
-        for at in 0..self.tracks.len() {
-            self.update_watched(at);
-        }
     }
 
-    fn update_watched(&mut self, at: usize) {
-        let track = &self.tracks[at];
-        let wanted = self.demand.wants(&track.topic_bytes);
-        if track.watched.swap(wanted, Ordering::Relaxed) != wanted {
-            (self.on_demand)(&track.topic, wanted);
-        }
+    fn set_watched(&mut self, track: usize, watched: bool) {
+        let track = &self.tracks[track];
+        track.watched.store(watched, Ordering::Relaxed);
+        (self.on_demand)(&track.topic, watched);
     }
 
-    fn hear_ask(&mut self, message: &[u8]) {
+    fn hear_ask(&mut self, message: &mut zmq::Message) {
         let received_at = clock::now();
+        let now = Instant::now();
         match Ask::decode(message) {
-            Ok(Ask::Clock { asker, asked_at }) => {
+            Ok(ask) => {
+                // The number given by `admission`. libzmq keeps it with each message of the connection.
+                let peer = message.gets("User-Id").and_then(|number| number.parse().ok());
+                if self.limits.admit(peer.unwrap_or_default(), &ask, now) {
+                    self.answer(ask, received_at);
+                }
+            }
+            Err(_) => self.limits.ignore(),
+        }
+    }
+
+    fn log_ignored(&mut self) {
+        if let Some(ignored) = self.limits.take_ignored(Instant::now()) {
+            tracing::warn!(
+                ignored,
+                "asks or subscriptions of peers were ignored: too many, too long, or not understood"
+            );
+        }
+    }
+
+    fn answer(&mut self, ask: Ask, received_at: Timestamp) {
+        match ask {
+            Ask::Clock { asker, asked_at } => {
                 let answer = Answer::Clock { asked_at, received_at, answered_at: clock::now() };
                 self.send(ReservedTopic::Answer(asker), answer.encode());
             }
-            Ok(Ask::Catalog) => self.announcement_due = true,
-            Ok(Ask::Keyframe { stream, track }) => self.pass_on(&Topic { stream, track }),
-            Err(error) => {
-                tracing::warn!(reason = error.kind(), "an ask from a subscriber was ignored");
-            }
+            Ask::Catalog => self.announcement_due = true,
+            Ask::Keyframe { stream, track } => self.pass_on(&Topic { stream, track }),
         }
     }
 
@@ -199,8 +252,11 @@ impl Publishing {
         while let Ok(command) = self.commands.try_recv() {
             match command {
                 Command::Track(track) => {
+                    let watched = self.demand.open(&track.topic_bytes);
                     self.tracks.push(track);
-                    self.update_watched(self.tracks.len() - 1);
+                    if watched {
+                        self.set_watched(self.tracks.len() - 1, true);
+                    }
                 }
                 Command::Stop => return false,
             }

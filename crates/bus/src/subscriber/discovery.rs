@@ -108,10 +108,12 @@ impl Discovery {
         })
     }
 
-    /// What is listened to, given what is known of each endpoint: (endpoint, ever heard, heard now).
+    /// What is listened to, given what is known of each endpoint: (endpoint, ever heard, heard now), and (endpoint,
+    /// problem).
     pub(super) fn listening<'a>(
         &mut self,
         peers: impl Iterator<Item = (&'a Endpoint, bool, bool)> + Clone,
+        problems: &[(&Endpoint, &str)],
     ) -> Vec<Listening> {
         let found = peers.clone().filter(|(endpoint, ..)| !self.is_named(endpoint));
         let (heard, connected) =
@@ -131,7 +133,10 @@ impl Discovery {
                 heard: peer.is_some_and(|(_, ever, _)| ever),
                 connected: peer.is_some_and(|(.., is)| is),
                 since: self.since,
-                reason: String::new(),
+                reason: problems
+                    .iter()
+                    .find(|(known, _)| *known == endpoint)
+                    .map_or_else(String::new, |(_, problem)| (*problem).to_owned()),
             }
         });
         folder.into_iter().chain(named).collect()

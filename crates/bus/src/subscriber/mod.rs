@@ -1,11 +1,14 @@
 //! The receiving end of the bus: follows any number of publishers.
 
+mod connection;
 mod discovery;
 mod liveness;
 mod peer;
 mod plausible;
+mod recovery;
 mod thread;
 
+use std::collections::HashMap;
 use std::sync::mpsc::{self, SyncSender};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -16,6 +19,7 @@ use fanlight_protocol::{Ask, Catalog, FrameFlags, Timestamp, Topic};
 use crate::endpoint::Endpoint;
 use crate::error::BusError;
 use crate::folder::Folder;
+use crate::keys::{KeyPair, PublicKey};
 use crate::losses::Gap;
 use crate::wake::Wake;
 
@@ -32,6 +36,17 @@ pub struct SubscriberOptions {
     pub endpoints: Vec<Endpoint>,
     /// A folder whose publishers, those of today and those to come, are followed too.
     pub folder: Option<Folder>,
+    /// Keys for those of the endpoints whose publishers require them.
+    pub keys: Option<SubscriberKeys>,
+}
+
+/// The keys with which a subscriber shows who it is, and by which it knows publishers.
+#[derive(Debug, Clone)]
+pub struct SubscriberKeys {
+    /// The subscriber's own keys.
+    pub own: KeyPair,
+    /// The public key of the publisher at each endpoint that uses keys. The others are followed without encryption.
+    pub publishers: HashMap<Endpoint, PublicKey>,
 }
 
 /// One publisher as this subscriber knows it: the place where it is heard. A publisher that restarts at the same
@@ -113,7 +128,8 @@ pub struct Listening {
     pub connected: bool,
     /// Listening since, by our clock.
     pub since: Timestamp,
-    /// What is wrong with it, in words: publishers in the folder that are not followed. Empty where all is well.
+    /// What is wrong with it, in words: what keeps the connection from working, or publishers in the folder that are not
+    /// followed. Empty if nothing is.
     pub reason: String,
 }
 
@@ -139,7 +155,7 @@ impl Subscriber {
     /// Starts to follow. `on_event` is called on the bus thread and must not block.
     ///
     /// # Errors
-    /// When the system or ZeroMQ refuses a socket or thread.
+    /// When the system or ZeroMQ refuses a socket or thread, or keys are given and libzmq has no CURVE.
     pub fn start(
         options: SubscriberOptions,
         on_event: impl FnMut(Event) + Send + 'static,

@@ -6,11 +6,14 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use fanlight_protocol::{
-    Answer, Ask, Catalog, Epoch, FrameHeader, ReservedTopic, Timestamp, Topic, WireError,
+    Answer, Ask, Catalog, Epoch, FrameHeader, MAX_PAYLOAD, ReservedTopic, Timestamp, Topic,
+    WireError,
 };
 
+use super::connection::{ConnectionEvent, ConnectionKeys, Connector};
 use super::liveness::{Liveness, Step};
 use super::plausible::{self, Counts, Implausible, Times};
+use super::recovery::Recovery;
 use super::{Event, IncomingFrame, PublisherId};
 use crate::clock_offset::{ClockOffset, Exchange};
 use crate::endpoint::Endpoint;
@@ -29,9 +32,6 @@ const MESSAGES_PER_TURN: usize = 256;
 /// Kinds of bad messages complained of on one connection: more than there are.
 const KINDS: usize = 32;
 
-const CONNECTED: u16 = zmq::SocketEvent::HANDSHAKE_SUCCEEDED as u16;
-const DISCONNECTED: u16 = zmq::SocketEvent::DISCONNECTED as u16;
-
 /// What a peer wants told.
 pub(super) type Tell<'a> = &'a mut dyn FnMut(Event);
 
@@ -40,6 +40,8 @@ pub(super) struct Peer {
     pub(super) endpoint: Endpoint,
     pub(super) socket: zmq::Socket,
     pub(super) monitor: zmq::Socket,
+    connector: Connector,
+    recovery: Recovery,
     asker: u64,
     /// Tracks we want, by topic bytes; whether the publisher was told depends on [`Self::clock`].
     watched: HashMap<Vec<u8>, Watched>,
@@ -69,22 +71,18 @@ impl Peer {
         id: PublisherId,
         asker: u64,
         endpoint: Endpoint,
+        keys: Option<ConnectionKeys>,
         implausible: Arc<Counts>,
     ) -> zmq::Result<Self> {
-        let socket = context.socket(zmq::XSUB)?;
-        let bounds = socket::Bounds {
-            send: socket::UPSTREAM_HIGH_WATER_MARK,
-            receive: socket::SUBSCRIBER_HIGH_WATER_MARK,
-            part: socket::MAX_DOWNSTREAM,
-        };
-        socket::configure(&socket, &bounds)?;
-        let monitor = monitor(context, &socket, id)?;
-        socket.connect(&endpoint.to_string())?;
+        let mut connector = Connector::new(context.clone(), id, endpoint.clone(), keys);
+        let (socket, monitor) = connector.open()?;
         let peer = Self {
             id,
             endpoint,
             socket,
             monitor,
+            connector,
+            recovery: Recovery::default(),
             asker,
             watched: HashMap::new(),
             clock: ClockOffset::default(),
@@ -98,9 +96,18 @@ impl Peer {
             came_or_went: false,
             complaints: Vec::new(),
         };
-        peer.subscribe(ReservedTopic::Answer(asker).to_string().as_bytes());
-        peer.subscribe(ReservedTopic::Catalog.to_string().as_bytes());
+        peer.subscribe_to_reserved();
         Ok(peer)
+    }
+
+    fn subscribe_to_reserved(&self) {
+        self.subscribe(ReservedTopic::Answer(self.asker).to_string().as_bytes());
+        self.subscribe(ReservedTopic::Catalog.to_string().as_bytes());
+    }
+
+    /// What keeps the connection from working; empty if nothing does.
+    pub(super) fn problem(&self) -> &str {
+        self.recovery.problem()
     }
 
     /// Whether the publisher is there now.
@@ -138,7 +145,8 @@ impl Peer {
     /// When something is due although nothing comes in.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let (watched, round_trip) = (self.is_watched(), self.clock.round_trip());
-        self.next_ask.into_iter().chain(self.liveness.deadline(watched, round_trip)).min()
+        let silent_at = self.liveness.deadline(watched, round_trip);
+        self.next_ask.into_iter().chain(silent_at).chain(self.recovery.deadline()).min()
     }
 
     /// Does what is due: the next question for the clock, or giving the publisher up.
@@ -151,6 +159,26 @@ impl Peer {
         }
         if self.next_ask.is_some_and(|at| now >= at) {
             self.ask_clock(now);
+        }
+        if self.recovery.take_due(now) {
+            self.replace_socket(now);
+        }
+    }
+
+    /// Replaces a socket that ZeroMQ has given up after a protocol error.
+    fn replace_socket(&mut self, now: Instant) {
+        tracing::warn!(endpoint = %self.endpoint, reason = self.problem(), "connecting to a publisher again");
+        self.came_or_went = true;
+        match self.connector.open() {
+            Ok((socket, monitor)) => {
+                (self.socket, self.monitor) = (socket, monitor);
+                // Tracks follow once the clock is known, as after every connection.
+                self.subscribe_to_reserved();
+            }
+            Err(error) => {
+                tracing::warn!(endpoint = %self.endpoint, %error, "the socket to a publisher cannot be replaced yet");
+                self.recovery.postpone(now);
+            }
         }
     }
 
@@ -187,17 +215,20 @@ impl Peer {
 
     /// Takes in what the connection itself reports.
     pub(super) fn hear_connection(&mut self, tell: Tell<'_>) {
-        while let Ok(parts) = socket::receive(&self.monitor) {
-            // zmq_socket_monitor(3): u16 event and u32 value in host order, then the address as a part of its own.
-            let event = parts.first().and_then(|part| part.first_chunk::<2>());
-            match event.map(|bytes| u16::from_ne_bytes(*bytes)) {
-                Some(CONNECTED) => self.meet_anew(),
-                Some(DISCONNECTED) => {
+        while let Some(event) = self.connector.next_event(&self.monitor) {
+            self.recovery.note(&event, Instant::now());
+            match event {
+                ConnectionEvent::Trying => {}
+                ConnectionEvent::Ready => self.meet_anew(),
+                ConnectionEvent::HandshakeFailed(reason) => {
+                    self.came_or_went = true;
+                    tracing::warn!(endpoint = %self.endpoint, reason, "no connection to a publisher");
+                }
+                ConnectionEvent::Disconnected => {
                     self.next_ask = None;
                     self.forget();
                     self.lose("capture has stopped, or the network to it is down", tell);
                 }
-                _ => {}
             }
         }
     }
@@ -268,6 +299,7 @@ impl Peer {
             self.came_or_went = true;
             self.ask_clock_anew();
         }
+        self.came_or_went |= self.recovery.heard();
         self.ever_heard = true;
         if self.epoch != Some(catalog.epoch) {
             tracing::info!(endpoint = %self.endpoint, publisher = catalog.publisher, "a publisher is heard");
@@ -291,6 +323,9 @@ impl Peer {
         // One that was on its way when we unwatched, or came before the clock is known after a reconnection.
         let Some(watched) = self.watched.get_mut(topic) else { return Ok(()) };
         let header = FrameHeader::decode(header)?;
+        if payload.len() > MAX_PAYLOAD {
+            return Err(WireError::TooLarge { length: payload.len(), limit: MAX_PAYLOAD });
+        }
         let mut met = Vec::new();
         let to_ours = |theirs| self.clock.to_ours(theirs);
         let times = plausible::times(&header, to_ours, received_at, &mut |what| met.push(what));
@@ -388,18 +423,4 @@ impl AsRef<[u8]> for Payload {
     fn as_ref(&self) -> &[u8] {
         &self.0
     }
-}
-
-/// A socket that tells when `socket` connects and disconnects.
-fn monitor(
-    context: &zmq::Context,
-    socket: &zmq::Socket,
-    id: PublisherId,
-) -> zmq::Result<zmq::Socket> {
-    let address = format!("inproc://monitor-{}", id.0);
-    socket.monitor(&address, i32::from(CONNECTED | DISCONNECTED))?;
-    let monitor = context.socket(zmq::PAIR)?;
-    monitor.set_linger(0)?;
-    monitor.connect(&address)?;
-    Ok(monitor)
 }

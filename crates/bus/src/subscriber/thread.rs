@@ -4,12 +4,14 @@ use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use super::connection::ConnectionKeys;
 use super::discovery::Discovery;
 use super::peer::Peer;
 use super::plausible::Counts;
-use super::{Command, Event, Listening, PublisherId, SubscriberOptions};
+use super::{Command, Event, Listening, PublisherId, SubscriberKeys, SubscriberOptions};
 use crate::endpoint::Endpoint;
 use crate::error::BusError;
+use crate::keys::require_curve;
 use crate::wake::Wake;
 
 /// The longest wait, so that a clock set apart from time-outs (a suspended machine) is noticed.
@@ -19,6 +21,7 @@ pub(super) struct Subscribing<F> {
     context: zmq::Context,
     on_event: F,
     discovery: Discovery,
+    keys: Option<SubscriberKeys>,
     peers: Vec<Peer>,
     next_id: u32,
     /// Our number, for answers.
@@ -31,17 +34,22 @@ pub(super) struct Subscribing<F> {
 
 impl<F: FnMut(Event)> Subscribing<F> {
     pub(super) fn new(
-        options: SubscriberOptions,
+        mut options: SubscriberOptions,
         on_event: F,
         listening: Arc<Mutex<Vec<Listening>>>,
         implausible: Arc<Counts>,
         commands: Receiver<Command>,
         wake: Wake,
     ) -> Result<Self, BusError> {
+        let keys = options.keys.take();
+        if keys.is_some() {
+            require_curve()?;
+        }
         let mut subscribing = Self {
             context: zmq::Context::new(),
             on_event,
             discovery: Discovery::new(options),
+            keys,
             peers: Vec::new(),
             next_id: 0,
             asker: fastrand::u64(..),
@@ -105,9 +113,15 @@ impl<F: FnMut(Event)> Subscribing<F> {
     fn meet(&mut self, endpoint: Endpoint) -> Result<(), BusError> {
         let id = PublisherId(self.next_id);
         self.next_id += 1;
-        let implausible = self.implausible.clone();
-        self.peers.push(Peer::connect(&self.context, id, self.asker, endpoint, implausible)?);
+        let (keys, implausible) = (self.keys_of(&endpoint), self.implausible.clone());
+        self.peers.push(Peer::connect(&self.context, id, self.asker, endpoint, keys, implausible)?);
         Ok(())
+    }
+
+    fn keys_of(&self, endpoint: &Endpoint) -> Option<ConnectionKeys> {
+        let keys = self.keys.as_ref()?;
+        let publisher = *keys.publishers.get(endpoint)?;
+        Some(ConnectionKeys { own: keys.own.clone(), publisher })
     }
 
     fn wait(&self) {
@@ -156,7 +170,9 @@ impl<F: FnMut(Event)> Subscribing<F> {
     fn report_listening(&mut self) {
         let peers =
             self.peers.iter().map(|peer| (&peer.endpoint, peer.ever_heard, peer.is_heard()));
-        let report = self.discovery.listening(peers);
+        let problems: Vec<(&Endpoint, &str)> =
+            self.peers.iter().map(|peer| (&peer.endpoint, peer.problem())).collect();
+        let report = self.discovery.listening(peers, &problems);
         *self.listening.lock().expect("no panic while the list is read") = report;
     }
 }

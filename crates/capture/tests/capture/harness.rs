@@ -127,7 +127,7 @@ pub(crate) fn viewer(capture: &Capture) -> Viewer {
 pub(crate) fn viewer_at(endpoint: &str) -> Viewer {
     let (tell, events) = mpsc::channel();
     let endpoints = vec![endpoint.parse().unwrap()];
-    let options = SubscriberOptions { endpoints, folder: None };
+    let options = SubscriberOptions { endpoints, ..SubscriberOptions::default() };
     let subscriber = Subscriber::start(options, move |event| drop(tell.send(event))).unwrap();
     Viewer { subscriber, events, publisher: None, streams: HashMap::new() }
 }

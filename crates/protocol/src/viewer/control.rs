@@ -345,7 +345,7 @@ pub struct ListenEntry {
     pub connected: bool,
     /// Listening since, by the relay's clock.
     pub since: Timestamp,
-    /// What is wrong with it, in words; empty where all is well.
+    /// What is wrong with it, in words; empty if nothing is.
     #[serde(default)]
     pub reason: String,
 }

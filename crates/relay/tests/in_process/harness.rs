@@ -84,7 +84,7 @@ impl Site {
             reuse_port: false,
             threads: 2,
             congestion: Congestion::System,
-            bus: SubscriberOptions { endpoints: Vec::new(), folder: Some(self.bus()) },
+            bus: SubscriberOptions { folder: Some(self.bus()), ..SubscriberOptions::default() },
             access: Access {
                 token: token.map(|token| token.parse().unwrap()),
                 hosts: HostRule::new(&[]),
@@ -132,6 +132,7 @@ impl Camera {
             endpoints: vec![endpoint],
             name: "test".into(),
             streams: 1,
+            keys: None,
             on_demand: Box::new(move |topic, on| {
                 // It fails only when the test has ended.
                 let _ = demand.send((topic.track.clone(), on));
