@@ -1,7 +1,7 @@
 //! One stream, from its source to the bus: the only place that sees source, encode and publish together.
 //!
 //! - [`studio`]: from a source's picture to the pixels of each rendition that is watched;
-//! - [`gop`], [`passing`] and [`decoding`]: what becomes of a source's own H.264;
+//! - [`own_h264`], with [`gop`], [`passing`] and [`decoding`]: what becomes of a source's own H.264;
 //! - [`rendition`]: pixels of one size, and the tracks that they become;
 //! - [`track`]: a rendition in one codec: encoded, and onto the bus;
 //! - here: the thread that reads the source, and what the catalog says of it all.
@@ -12,6 +12,7 @@
 
 mod decoding;
 mod gop;
+mod own_h264;
 mod passing;
 mod rendition;
 mod studio;
@@ -87,7 +88,7 @@ impl Demand {
     pub fn set(&self, watched: bool) {
         if self.track.set_watched(watched) {
             match watched {
-                true => self.shared.studio.begin_anew(&self.track),
+                true => self.shared.studio.begin(&self.track),
                 false => self.shared.studio.leave(&self.track),
             }
             self.shared.viewers.change(watched);

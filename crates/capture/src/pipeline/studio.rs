@@ -6,13 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 
 use fanlight_bus::Publisher;
-use fanlight_protocol::{Codec, MAX_PAYLOAD};
+use fanlight_protocol::{Codec, MAX_PAYLOAD, Rendition as Name};
 use opencv::core::{Mat, MatTraitConst, StsError};
 
 use super::decoding::Decoding;
-use super::gop::{Gop, Unit};
 use super::lock;
-use super::passing::Passing;
+use super::own_h264::OwnH264;
 use super::rendition::Rendition;
 use super::track::Track;
 use crate::encode::EncodeError;
@@ -40,9 +39,8 @@ pub(super) struct Studio {
     overlay: Option<Overlay>,
     /// Encode anew even what came as JPEG.
     reencode: bool,
-    /// The source's own H.264: what came of it, which of that was passed on, and its pixels where somebody wants them.
-    gop: Mutex<Gop>,
-    passing: Mutex<Passing>,
+    /// The source's own H.264, and its pixels if a track needs them.
+    own_h264: OwnH264,
     decoding: Mutex<Decoding>,
     same: Mutex<Same>,
     place: HandOver<Undeveloped>,
@@ -97,8 +95,7 @@ impl Studio {
             turn: settings.turn,
             overlay: settings.overlay.map(|zone| Overlay::new(zone, &settings.name)),
             reencode: settings.reencode,
-            gop: Mutex::default(),
-            passing: Mutex::default(),
+            own_h264: OwnH264::default(),
             decoding: Mutex::default(),
             same: Mutex::new(Same::new(settings.drop_same)),
             place: HandOver::default(),
@@ -137,7 +134,7 @@ impl Studio {
     /// Likewise of H.264, of which no picture can be left out, and whose keyframes come when the camera sends them.
     fn passes_h264_on(&self) -> bool {
         let capped = self.renditions.iter().any(|one| one.is_full() && one.is_capped());
-        self.passes_on() && !capped && !lock(&self.gop).is_sparse()
+        self.passes_on() && !capped && !self.own_h264.is_sparse()
     }
 
     /// Buffers for pixels of the source's own size.
@@ -145,25 +142,25 @@ impl Studio {
         &self.buffers
     }
 
-    /// Somebody begins to watch one of the tracks: shall be shown a picture, also one that is the same as the last.
-    pub(super) fn begin_anew(&self, track: &Track) {
+    /// A track got its first viewer, who is shown a picture even if it is the same as the last one. Other tracks are not
+    /// disturbed.
+    pub(super) fn begin(&self, track: &Track) {
         self.same().forget();
         if track.codec() == Codec::H264 {
             track.ask_for_keyframe();
-            *lock(&self.passing) = Passing::default();
+            if track.topic().track.rendition == Name::full() {
+                self.own_h264.begin();
+            }
         }
     }
 
     /// Nobody watches for a while: lets go of what is kept for the next pictures. What is not closed goes on where it was.
     pub(super) fn rest(&self, closed: bool) {
         self.place.take();
-        if closed {
-            lock(&self.gop).clear();
-        }
+        self.own_h264.rest(closed);
         lock(&self.decoding).rest();
         self.buffers.clear();
         *self.decoder() = JpegDecoder::default();
-        *lock(&self.passing) = Passing::default();
         self.same().forget();
         self.renditions.iter().for_each(Rendition::rest);
     }
@@ -220,37 +217,18 @@ impl Studio {
         Ok(())
     }
 
-    /// Takes the source's own H.264 in, and passes it on to whoever watches just that.
+    /// Stores the source's own H.264, and passes it through to the full H.264 track if that is watched.
     fn keep(&self, coded: &Arc<Coded>, taken: Taken, status: &Status) {
-        let (newest, sparse) = lock(&self.gop).push(coded.clone(), taken);
+        let (newest, sparse) = self.own_h264.push(coded.clone(), taken);
         if sparse {
             tracing::info!(stream = %status.name(), "{FAR_APART}");
         }
         // What this picture tells of keyframes counts for it already: nobody is to wait for the next one.
         let passes = self.passes_h264_on();
         let full = self.passes(Some(Codec::H264)).inspect(|full| full.pass_on(passes));
-        let full = full.filter(|_| passes);
-        let mut passing = lock(&self.passing);
-        let Some(full) = full else {
-            *passing = Passing::Nobody;
-            return;
-        };
-        let units = passing.step(&lock(&self.gop), &newest);
-        let (mut last, mut all) = (None, true);
-        for Unit { coded, taken, index } in units {
-            let Coded { ref bytes, width, height, keyframe, .. } = *coded;
-            let frame = Frame { payload: bytes.clone(), taken, width, height, keyframe };
-            if !full.publish(frame) {
-                all = false;
-                break;
-            }
+        let full = full.filter(|_| passes).map(Arc::as_ref);
+        if self.own_h264.pass_through(full, &newest) {
             self.note_published();
-            last = Some(index);
-        }
-        let before = *passing;
-        *passing = before.after(last, all);
-        if before != Passing::Nobody && *passing == Passing::Broken {
-            full.tally().drop_frames(1);
         }
     }
 
@@ -371,7 +349,7 @@ impl Studio {
 
     /// The newest of the source's own H.264 as pixels, and its moments.
     fn decode(&self, taken: &mut Taken) -> opencv::Result<Option<Mat>> {
-        let newest = lock(&self.decoding).newest(&self.gop, &self.buffers);
+        let newest = lock(&self.decoding).newest(self.own_h264.gop(), &self.buffers);
         let failed = |error: SourceError| opencv::Error::new(StsError, error.to_string());
         let Some((pixels, moments)) = newest.map_err(failed)? else { return Ok(None) };
         *taken = moments;

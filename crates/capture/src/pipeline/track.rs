@@ -195,7 +195,7 @@ impl Track {
             millifps,
             bitrate,
             published,
-            dropped: dropped + self.tally.damaged(),
+            dropped: dropped + self.tally.damaged() + self.tally.withheld(),
         }
     }
 }
