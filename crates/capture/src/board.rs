@@ -10,6 +10,7 @@ use crate::bell::Bell;
 use crate::crew::Crew;
 use crate::pipeline::Pipeline;
 use crate::shift::MOST_STRAYS;
+use crate::workshop::Workshop;
 
 /// Rates are worth telling so often.
 const TELL_EVERY: Duration = Duration::from_secs(1);
@@ -23,9 +24,10 @@ const BUNDLE: Duration = Duration::from_millis(10);
 /// Announces all streams until `stop` is requested, or until the bus has failed.
 ///
 /// # Errors
-/// When so many threads are stuck in drivers that a new process is better than another thread.
+/// When 8 threads are stuck in drivers.
 pub fn keep(
     pipelines: &mut [Pipeline],
+    workshop: &Workshop,
     publisher: &Publisher,
     crew: &Crew,
     bell: &Bell,
@@ -40,15 +42,10 @@ pub fn keep(
         looked = now;
         if !held_up.is_zero() {
             pipelines.iter().for_each(|pipeline| pipeline.excuse(held_up));
+            workshop.excuse(held_up);
         }
         pipelines.iter().for_each(|pipeline| pipeline.check_stall(now));
-        for pipeline in &mut *pipelines {
-            let stuck = pipeline.relieve(now, crew).context("cannot start a thread")?;
-            ensure!(
-                stuck.is_none_or(|stuck| stuck < MOST_STRAYS),
-                "{MOST_STRAYS} threads are stuck in drivers and do not come back: ending, so that I can be started anew"
-            );
-        }
+        relieve(pipelines, workshop, now, crew)?;
         if now >= next {
             next = now + TELL_EVERY;
             publisher.announce(pipelines.iter_mut().map(|pipeline| pipeline.entry(now)).collect());
@@ -58,5 +55,23 @@ pub fn keep(
             stop.wait_timeout(BUNDLE);
         }
     }
+    Ok(())
+}
+
+/// Replaces the threads that are stuck, as long as there are not too many.
+fn relieve(
+    pipelines: &mut [Pipeline],
+    workshop: &Workshop,
+    now: Instant,
+    crew: &Crew,
+) -> anyhow::Result<()> {
+    let mut most = workshop.relieve(now, crew).context("cannot start a thread")?;
+    for pipeline in pipelines {
+        most = most.max(pipeline.relieve(now, crew).context("cannot start a thread")?);
+    }
+    ensure!(
+        most.is_none_or(|stuck| stuck < MOST_STRAYS),
+        "{MOST_STRAYS} threads are stuck in drivers and do not return; exiting so that the service manager can restart this process"
+    );
     Ok(())
 }

@@ -1,9 +1,10 @@
 //! One stream, from its source to the bus: the only place that sees source, encode and publish together.
 //!
-//! - [`studio`]: from a source's picture to the pixels of each rendition that is watched;
+//! - [`studio`] and [`jobs`]: from a source's picture to the pixels of each rendition that is watched;
 //! - [`own_h264`], with [`gop`], [`passing`] and [`decoding`]: what becomes of a source's own H.264;
 //! - [`rendition`]: pixels of one size, and the tracks that they become;
-//! - [`track`]: a rendition in one codec: encoded, and onto the bus;
+//! - [`track`], with [`tool`] and [`health`]: a rendition in one codec: encoded, and onto the bus; what happens if its
+//!   encoder fails or does not answer;
 //! - here: the thread that reads the source, and what the catalog says of it all.
 //!
 //! The source has a thread of its own, which may block in a driver or a network. Pixel work is done by the process's
@@ -12,10 +13,13 @@
 
 mod decoding;
 mod gop;
+mod health;
+mod jobs;
 mod own_h264;
 mod passing;
 mod rendition;
 mod studio;
+mod tool;
 mod track;
 
 use std::fmt;
@@ -23,11 +27,12 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use fanlight_bus::Publisher;
+use fanlight_bus::{Publisher, clock};
 use fanlight_protocol::{Codec, StreamEntry, StreamState, Topic, TrackEntry};
 
 use crate::bell::Bell;
 use crate::crew::Crew;
+use crate::encode::Encoders;
 use crate::encode::h264::SIDES;
 use crate::hand_over::Buffers;
 use crate::meter::{Meter, Share};
@@ -48,8 +53,26 @@ const TOLERATED_PERCENT: u64 = 10;
 const FEW: u64 = 30;
 const TOO_SLOW: &str = "this machine is too slow for every picture";
 
+const UNANSWERED: &str = "the source does not answer";
+
 /// Makes what opens a stream's source.
 pub type Openers = dyn Fn(&StreamSettings) -> Box<dyn Opener + Send>;
+
+/// What streams are made with.
+pub struct Means<'a> {
+    /// What opens their sources.
+    pub openers: &'a Openers,
+    /// What encodes their tracks.
+    pub encoders: Arc<Encoders>,
+    /// Where their frames go.
+    pub publisher: &'a Publisher,
+    /// What does their pixel work.
+    pub workshop: &'a Workshop,
+    /// Rung whenever a catalog entry changes.
+    pub bell: &'a Bell,
+    /// Counts the threads of the process that had to be left in a driver.
+    pub strays: &'a Strays,
+}
 
 /// One stream.
 pub struct Pipeline {
@@ -103,6 +126,12 @@ impl Demand {
     }
 }
 
+impl fmt::Debug for Means<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Means").finish_non_exhaustive()
+    }
+}
+
 impl fmt::Debug for Pipeline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pipeline").field("settings", &self.settings).finish_non_exhaustive()
@@ -110,23 +139,21 @@ impl fmt::Debug for Pipeline {
 }
 
 impl Pipeline {
-    /// A stream not started yet. `bell` is rung whenever its catalog entry changes; `strays` counts threads that had to be
-    /// left in a driver.
-    pub fn new(
-        settings: StreamSettings,
-        openers: &Openers,
-        publisher: &Publisher,
-        workshop: &Workshop,
-        bell: &Bell,
-        strays: &Strays,
-    ) -> Self {
-        let status = Status::new(settings.name.clone(), &settings.source, bell.clone());
-        let studio = Studio::new(&settings, publisher, workshop);
+    /// A stream not started yet.
+    pub fn new(settings: StreamSettings, means: &Means<'_>) -> Self {
+        let status = Status::new(settings.name.clone(), &settings.source, means.bell.clone());
+        let studio = Studio::new(&settings, &means.encoders, means.publisher, means.workshop);
         let meters = studio.tracks().map(|_| Meter::default()).collect();
-        let shared = Arc::new(Shared { status, viewers: Viewers::default(), studio });
-        let (shift, strays, own_strays) = (Shift::default(), strays.clone(), Strays::default());
-        let opener = openers(&settings);
-        Self { settings, opener, shared, meters, shift, strays, own_strays, too_slow: false }
+        Self {
+            opener: (means.openers)(&settings),
+            settings,
+            shared: Arc::new(Shared { status, viewers: Viewers::default(), studio }),
+            meters,
+            shift: Shift::default(),
+            strays: means.strays.clone(),
+            own_strays: Strays::default(),
+            too_slow: false,
+        }
     }
 
     /// The stream's tracks, and how each learns whether anybody watches it.
@@ -183,7 +210,7 @@ impl Pipeline {
             stuck,
             "a thread is stuck {doing} this source and was left to itself"
         );
-        status.failing(&format!("the source does not answer (stuck {doing} it)"));
+        status.failing(&format!("{UNANSWERED} (stuck {doing} it)"));
         Ok(Some(stuck))
     }
 
@@ -209,10 +236,19 @@ impl Pipeline {
         let Shared { status, viewers, studio } = &*self.shared;
         let report = status.report(viewers.any());
         let metered = studio.tracks().zip(&mut self.meters);
+        let at = clock::at(now);
+        // Of a track that cannot be made, relays look for another one.
+        let mut given_up = None;
         let entry = |((one, track), meter): ((&Rendition, &Arc<Track>), _)| {
-            track.entry(one.size(report.size), meter, now)
+            let entry = track.entry(one.size(report.size), meter, now);
+            let why = track.given_up(at);
+            let is_well = why.is_none();
+            if let Some(why) = why.filter(|_| given_up.is_none()) {
+                given_up = Some(format!("no {}: {why}", entry.name));
+            }
+            is_well.then_some(entry)
         };
-        let tracks = metered.map(entry).filter(can_be).collect();
+        let tracks = metered.filter_map(entry).filter(can_be).collect();
         let mut reason = report.reason;
         // It begins where many are dropped, and is over when none is any more.
         let least = if self.too_slow { 0 } else { TOLERATED_PERCENT };
@@ -220,7 +256,9 @@ impl Pipeline {
         let shares = self.meters.iter().map(Meter::dropped_share);
         let worst = shares.filter(|share| share.whole() >= FEW).max_by_key(Share::percent);
         let slow = worst.filter(|share| is_live && share.percent() > least);
-        if slow.is_some() {
+        if let Some(given_up) = given_up.filter(|_| is_live) {
+            reason = given_up;
+        } else if slow.is_some() {
             // Without numbers: everybody is told of every change.
             TOO_SLOW.clone_into(&mut reason);
         }

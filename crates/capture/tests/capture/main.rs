@@ -1,6 +1,7 @@
 //! A whole capture, from outside: started in process or as a program, and watched over the bus.
 
 mod architecture;
+mod encoders;
 mod exec;
 mod files;
 mod h264;
