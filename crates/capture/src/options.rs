@@ -53,6 +53,7 @@ Limits:
   an encoder or decoder that makes no progress for 10 s is replaced, two of one track at most; 20 s when it is tried at the
     start. 8 threads stuck in sources, encoders and decoders end the program, with code 1
   a track whose encoder fails for 1 s leaves the catalog, and is tried again after 1 s, doubling to 30 s
+  a source without a keyframe for a new decoder is opened again after 5 s, doubling to 160 s
 
 In the file given by --config, streams are a table:
   [streams]

@@ -27,11 +27,22 @@ pub(super) struct Decoding {
     silent: u32,
 }
 
+/// What a decoder has of the newest access units.
+#[derive(Debug)]
+pub(super) enum Newest {
+    /// The pixels of the newest picture, and its moments.
+    Picture(Mat, Taken),
+    /// No picture yet.
+    None,
+    /// No access unit with which decoding can begin: it waits for the next one.
+    NoEntry,
+}
+
 /// A decoder that begins amid a camera's slow refresh gives nothing for a while; what gives nothing for longer is no video.
 const MOST_SILENT: u32 = 300;
 
 impl Decoding {
-    /// Decodes all that came since the last time; gives the pixels of the newest, if there are any yet. There may be hundreds: each one that is
+    /// Decodes all that came since the last time; gives the pixels of the newest. There may be hundreds: each one that is
     /// decoded is progress of the `shift`.
     ///
     /// # Errors
@@ -41,8 +52,10 @@ impl Decoding {
         gop: &Mutex<Gop>,
         buffers: &Buffers,
         shift: &Shift,
-    ) -> Result<Option<(Mat, Taken)>, SourceError> {
-        let Some((units, anew)) = lock(gop).since(self.next) else { return Ok(None) };
+    ) -> Result<Newest, SourceError> {
+        let Some((units, anew)) = lock(gop).since(self.next) else {
+            return Ok(if lock(gop).is_empty() { Newest::None } else { Newest::NoEntry });
+        };
         if anew {
             self.decoder = None;
         }
@@ -65,10 +78,10 @@ impl Decoding {
             *self = Self::default();
             return Err(SourceError::NotAVideo("its H.264 gives no picture".into()));
         }
-        let Some((decoded, taken)) = newest else { return Ok(None) };
+        let Some((decoded, taken)) = newest else { return Ok(Newest::None) };
         let mut pixels = buffers.take();
         self.converter.convert(&decoded.frame, &mut pixels)?;
-        Ok(Some((pixels, taken)))
+        Ok(Newest::Picture(pixels, taken))
     }
 }
 
@@ -96,7 +109,7 @@ mod tests {
             decoding.newest(&gop, &buffers, &Shift::default())
         };
         for number in 0..u64::from(MOST_SILENT) {
-            assert!(matches!(look(number), Ok(None)), "{number}");
+            assert!(matches!(look(number), Ok(Newest::None)), "{number}");
         }
         let error = look(MOST_SILENT.into()).unwrap_err();
         assert!(error.to_string().contains("gives no picture"), "{error}");

@@ -1,7 +1,7 @@
 //! One stream, from its source to the bus: the only place that sees source, encode and publish together.
 //!
 //! - [`studio`] and [`jobs`]: from a source's picture to the pixels of each rendition that is watched;
-//! - [`own_h264`], with [`gop`], [`passing`] and [`decoding`]: what becomes of a source's own H.264;
+//! - [`own_h264`], with [`gop`], [`passing`], [`decoding`] and [`entry_wait`]: what becomes of a source's own H.264;
 //! - [`rendition`]: pixels of one size, and the tracks that they become;
 //! - [`track`], with [`tool`] and [`health`]: a rendition in one codec: encoded, and onto the bus; what happens if its
 //!   encoder fails or does not answer;
@@ -12,6 +12,7 @@
 //! goes onto the bus straight from the source's thread.
 
 mod decoding;
+mod entry_wait;
 mod gop;
 mod health;
 mod jobs;
@@ -41,7 +42,7 @@ use crate::picture::RawFrame;
 use crate::shift::{MOST_OF_ONE, Shift, Strays};
 use crate::source::{Opener, SourceError};
 use crate::status::Status;
-use crate::supervisor::{self, Audience, Keeping};
+use crate::supervisor::{self, Audience, Keeping, Refused};
 use crate::viewers::Viewers;
 use crate::workshop::Workshop;
 use rendition::Rendition;
@@ -301,10 +302,10 @@ impl Audience for Reading<'_> {
         self.shared.studio.buffers()
     }
 
-    fn take(&self, frame: RawFrame) -> Result<(), SourceError> {
+    fn take(&self, frame: RawFrame) -> Result<(), Refused> {
         // Somebody else has taken over the source, and may have newer pictures already.
         if self.shift.is_over() {
-            return Err(SourceError::Stopped);
+            return Err(SourceError::Stopped.into());
         }
         self.shared.studio.take(frame, &self.shared.status)
     }

@@ -12,6 +12,7 @@ use fanlight_bus::Publisher;
 use fanlight_protocol::{Codec, MAX_PAYLOAD, Rendition as Name};
 
 use super::decoding::Decoding;
+use super::entry_wait::EntryWait;
 use super::jobs;
 use super::lock;
 use super::own_h264::OwnH264;
@@ -31,10 +32,12 @@ use crate::same::Same;
 use crate::shift::Shift;
 use crate::source::SourceError;
 use crate::status::Status;
+use crate::supervisor::Refused;
 use crate::workshop::{Job, Workshop};
 
 const FAR_APART: &str =
     "its keyframes are more than 4.5 s apart: its H.264 is decoded and encoded anew";
+const NO_ENTRY: &str = "the source sends no keyframe with which its H.264 can be decoded: set a shorter keyframe interval (GOP) in the camera";
 const STUCK: &str = "the pictures cannot be decoded: the decoder does not answer";
 
 /// One stream's pictures at work.
@@ -46,6 +49,8 @@ pub(super) struct Studio {
     /// Encode anew even what came as JPEG.
     reencode: bool,
     own_h264: OwnH264,
+    /// How long the decoder of that has not been able to begin.
+    entry_wait: Mutex<EntryWait>,
     same: Mutex<Same>,
     place: HandOver<Undeveloped>,
     /// Pixels of the source's own size.
@@ -96,6 +101,7 @@ impl Studio {
             overlay: settings.overlay.map(|zone| Overlay::new(zone, &settings.name)),
             reencode: settings.reencode,
             own_h264: OwnH264::default(),
+            entry_wait: Mutex::default(),
             same: Mutex::new(Same::new(settings.drop_same)),
             place: HandOver::default(),
             buffers: Buffers::default(),
@@ -165,6 +171,7 @@ impl Studio {
     pub(super) fn rest(&self, closed: bool) {
         self.place.take();
         self.own_h264.rest(closed);
+        lock(&self.entry_wait).pauses();
         self.must_rest.store(true, Ordering::Relaxed);
         self.ask();
         self.buffers.clear();
@@ -180,8 +187,8 @@ impl Studio {
     /// Takes a picture from the source. Called on the source's thread.
     ///
     /// # Errors
-    /// Where it is damaged.
-    pub(super) fn take(&self, frame: RawFrame, status: &Status) -> Result<(), SourceError> {
+    /// Where it is damaged, or the source must be opened again.
+    pub(super) fn take(&self, frame: RawFrame, status: &Status) -> Result<(), Refused> {
         self.tell(status);
         let RawFrame { picture, taken } = frame;
         let (picture, size) = looked_through(picture)?;
@@ -206,6 +213,9 @@ impl Studio {
         let passed = self.passes(passed_on).filter(|track| track.codec() == Codec::Jpeg);
         let due = passed.filter(|track| track.is_due(taken.captured_at));
         let others_wait = self.others_wait(passed_on, taken);
+        if comes_coded {
+            self.check_entry(others_wait, taken)?;
+        }
         match (picture, due) {
             (Picture::Jpeg(payload), Some(full)) if !others_wait => {
                 self.pass_on(full, payload, size, taken);
@@ -235,6 +245,19 @@ impl Studio {
         if self.own_h264.pass_through(full, &newest) {
             self.note_published();
         }
+    }
+
+    /// Ends the wait for a picture with which the decoder of the source's own H.264 can begin.
+    fn check_entry(&self, others_wait: bool, taken: Taken) -> Result<(), Refused> {
+        let mut wait = lock(&self.entry_wait);
+        if !others_wait {
+            wait.pauses();
+        } else if wait.is_over(taken.read_at) {
+            return Err(Refused::Reopen(SourceError::Other(format!(
+                "{NO_ENTRY}. It is opened again, as most cameras then begin with one"
+            ))));
+        }
+        Ok(())
     }
 
     /// The full rendition in the codec in which a picture is passed on, where it is watched.

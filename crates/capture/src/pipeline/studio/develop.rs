@@ -6,8 +6,9 @@ use std::sync::atomic::Ordering;
 
 use opencv::core::{Mat, MatTraitConst, StsError};
 
-use super::{Decoders, STUCK, Studio, Undeveloped};
+use super::{Decoders, NO_ENTRY, STUCK, Studio, Undeveloped};
 use crate::picture::{Picture, Taken};
+use crate::pipeline::decoding::Newest;
 use crate::pipeline::lock;
 use crate::pipeline::track::Track;
 use crate::pixels::{self, Size, scale};
@@ -67,7 +68,7 @@ impl Studio {
             Picture::Pixels(pixels) => Some(pixels),
             // Turned after it is decoded, and so wanted in the camera's own shape.
             Picture::Jpeg(bytes) => self.decode_jpeg(&bytes, size, self.turn.size(largest))?,
-            Picture::H264(_) => self.decode(&mut taken, shift)?,
+            Picture::H264(_) => self.decode(&mut taken, &wanted, shift)?,
         };
         let Some(mut pixels) = pixels.filter(|_| !shift.is_over()) else { return Ok(()) };
         if !self.turn.is_none() {
@@ -89,14 +90,36 @@ impl Studio {
     }
 
     /// The newest of the source's own H.264 as pixels, and its moments.
-    fn decode(&self, taken: &mut Taken, shift: &Shift) -> opencv::Result<Option<Mat>> {
+    fn decode(
+        &self,
+        taken: &mut Taken,
+        wanted: &[Wanted],
+        shift: &Shift,
+    ) -> opencv::Result<Option<Mat>> {
         let tool = self.decoders.current();
         let newest = lock(&tool).h264.newest(self.own_h264.gop(), &self.buffers, shift);
         let failed = |error: SourceError| opencv::Error::new(StsError, error.to_string());
         if shift.is_over() {
             return Ok(None);
         }
-        let Some((pixels, moments)) = newest.map_err(failed)? else { return Ok(None) };
+        let mut wait = lock(&self.entry_wait);
+        let (pixels, moments) = match newest.map_err(failed)? {
+            Newest::Picture(pixels, moments) => (pixels, moments),
+            Newest::None => {
+                wait.ends();
+                return Ok(None);
+            }
+            Newest::NoEntry => {
+                if wait.waits(taken.read_at).is_some() {
+                    self.note_refused(NO_ENTRY.into());
+                }
+                let tracks = wanted.iter().flat_map(|wanted| &wanted.tracks);
+                tracks.for_each(|track| track.tally().withhold(1));
+                return Ok(None);
+            }
+        };
+        wait.ends();
+        drop(wait);
         *taken = moments;
         let picture = Picture::Pixels(pixels);
         match (self.same().skips(&picture), picture) {
