@@ -94,6 +94,8 @@ pub struct Parts<'a> {
     pub encoders: Arc<Encoders>,
     /// How long an encoder or decoder may take for one frame: [`workshop::STUCK_AFTER`].
     pub frame_within: Duration,
+    /// How long a source that no thread tries any more is waited for: [`pipeline::LOST_AFTER`].
+    pub lost_after: Duration,
 }
 
 impl Default for Parts<'_> {
@@ -102,13 +104,17 @@ impl Default for Parts<'_> {
             openers: &named,
             encoders: Arc::new(|_, settings| encode::encoder(settings)),
             frame_within: workshop::STUCK_AFTER,
+            lost_after: pipeline::LOST_AFTER,
         }
     }
 }
 
 impl fmt::Debug for Parts<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Parts").field("frame_within", &self.frame_within).finish_non_exhaustive()
+        f.debug_struct("Parts")
+            .field("frame_within", &self.frame_within)
+            .field("lost_after", &self.lost_after)
+            .finish_non_exhaustive()
     }
 }
 
@@ -142,6 +148,7 @@ pub fn run_on(settings: Settings, parts: &Parts<'_>, stop: &Shutdown) -> anyhow:
         workshop: &workshop,
         bell: &bell,
         strays: &strays,
+        lost_after: parts.lost_after,
     };
     let make = |stream| Pipeline::new(stream, &means);
     let mut pipelines: Vec<Pipeline> = settings.streams.into_iter().map(make).collect();

@@ -49,7 +49,7 @@ Limits:
     is asked to end (SIGTERM), and killed after 2 s, or after 0.5 s when the program ends
   a source that fails is tried again after 0.25 s, doubling to 5 s
   a driver that does not answer for 20 s (a URL: 60 s) is left alone, and another thread tries. After two of one source
-    none does until one returns
+    none does until one returns; after 5 minutes of that the program exits with code 1 if no other stream is well
   an encoder or decoder that makes no progress for 10 s is replaced, two of one track at most; 20 s when it is tried at the
     start. 8 threads stuck in sources, encoders and decoders end the program, with code 1
   a track whose encoder fails for 1 s leaves the catalog, and is tried again after 1 s, doubling to 30 s

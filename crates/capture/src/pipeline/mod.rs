@@ -29,7 +29,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use fanlight_bus::{Publisher, clock};
-use fanlight_protocol::{Codec, StreamEntry, StreamState, Topic, TrackEntry};
+use fanlight_protocol::{Codec, StreamEntry, StreamName, StreamState, Topic, TrackEntry};
 
 use crate::bell::Bell;
 use crate::crew::Crew;
@@ -59,6 +59,9 @@ const UNANSWERED: &str = "the source does not answer";
 /// Makes what opens a stream's source.
 pub type Openers = dyn Fn(&StreamSettings) -> Box<dyn Opener + Send>;
 
+/// How long a source in which [`MOST_OF_ONE`] threads are stuck is waited for, before its owner must do something.
+pub const LOST_AFTER: Duration = Duration::from_secs(300);
+
 /// What streams are made with.
 pub struct Means<'a> {
     /// What opens their sources.
@@ -73,6 +76,8 @@ pub struct Means<'a> {
     pub bell: &'a Bell,
     /// Counts the threads of the process that had to be left in a driver.
     pub strays: &'a Strays,
+    /// [`LOST_AFTER`], unless a test has less time.
+    pub lost_after: Duration,
 }
 
 /// One stream.
@@ -87,6 +92,10 @@ pub struct Pipeline {
     /// Threads left in a driver: of the whole process, and of this source.
     strays: Strays,
     own_strays: Strays,
+    /// Since when too many of its own threads are stuck for another attempt, and for how long that may be.
+    no_thread_since: Option<Instant>,
+    lost_after: Duration,
+    lost: bool,
     /// Whether it was said that this machine is too slow.
     too_slow: bool,
 }
@@ -129,7 +138,7 @@ impl Demand {
 
 impl fmt::Debug for Means<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Means").finish_non_exhaustive()
+        f.debug_struct("Means").field("lost_after", &self.lost_after).finish_non_exhaustive()
     }
 }
 
@@ -153,6 +162,9 @@ impl Pipeline {
             shift: Shift::default(),
             strays: means.strays.clone(),
             own_strays: Strays::default(),
+            no_thread_since: None,
+            lost_after: means.lost_after,
+            lost: false,
             too_slow: false,
         }
     }
@@ -202,7 +214,7 @@ impl Pipeline {
             return Ok(None);
         };
         let stuck = self.strays.add();
-        self.own_strays.add();
+        let own_stuck = self.own_strays.add();
         self.shift.abandon();
         let Shared { status, .. } = &*self.shared;
         tracing::error!(
@@ -212,7 +224,35 @@ impl Pipeline {
             "a thread is stuck {doing} this source and was left to itself"
         );
         status.failing(&format!("{UNANSWERED} (stuck {doing} it)"));
+        self.no_thread_since = (own_stuck >= MOST_OF_ONE).then_some(now);
         Ok(Some(stuck))
+    }
+
+    /// Reports a source in which [`MOST_OF_ONE`] threads are stuck for [`LOST_AFTER`]: no attempt is made any more, and its
+    /// owner has to do something. Returns whether it is so.
+    pub fn check_lost(&mut self, now: Instant) -> bool {
+        self.no_thread_since = self.no_thread_since.filter(|_| self.shift.is_abandoned());
+        let over = |since| now.saturating_duration_since(since) >= self.lost_after;
+        let lost = self.no_thread_since.is_some_and(over);
+        if lost && !std::mem::replace(&mut self.lost, lost) {
+            let minutes = self.lost_after.as_secs() / 60;
+            self.shared.status.failing(&format!(
+                "{UNANSWERED}: {MOST_OF_ONE} threads have been stuck in its driver for {minutes} minutes. \
+                 Unplug the device and plug it in again, or restart this capture"
+            ));
+        }
+        self.lost = lost;
+        lost
+    }
+
+    /// Whether viewers have, or could have, pictures of it.
+    pub fn serves(&self) -> bool {
+        self.shared.status.serves()
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &StreamName {
+        &self.settings.name
     }
 
     /// Lets the source's thread end.
@@ -222,8 +262,9 @@ impl Pipeline {
     }
 
     /// The whole process was held up for so long.
-    pub fn excuse(&self, held_up: Duration) {
+    pub fn excuse(&mut self, held_up: Duration) {
         self.shift.excuse(held_up);
+        self.no_thread_since = self.no_thread_since.map(|since| since + held_up);
         self.shared.status.excuse(held_up);
     }
 

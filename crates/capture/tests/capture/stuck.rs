@@ -6,16 +6,16 @@ use std::thread;
 use std::time::Duration;
 
 use fanlight_bus::clock;
-use fanlight_capture::StreamSettings;
 use fanlight_capture::hand_over::Buffers;
 use fanlight_capture::picture::Picture;
 use fanlight_capture::shift::MOST_STRAYS;
 use fanlight_capture::source::{About, Grabbed, Opener, Source, SourceError};
+use fanlight_capture::{Parts, StreamSettings};
 use fanlight_program::stop::Shutdown;
 use fanlight_protocol::{StreamEntry, StreamState};
 use opencv::core::{CV_8UC3, Mat, Scalar};
 
-use crate::harness::{capture_from, viewer};
+use crate::harness::{capture_from, capture_on, viewer};
 
 /// A camera whose driver does not come back when it is read for the first times.
 struct Camera {
@@ -110,4 +110,28 @@ fn too_many_of_them_end_the_program_with_a_word() {
     let bad = ["bad1=test", "bad2=test", "bad3=test", "bad4=test"];
     let failure = capture_from(&bad, stuck(usize::MAX)).failure();
     assert!(failure.contains(&format!("{MOST_STRAYS} threads are stuck")), "{failure}");
+}
+
+/// Parts in which such a source is given up after three seconds.
+fn given_up_soon() -> Parts<'static> {
+    let openers = Box::leak(Box::new(stuck(usize::MAX)));
+    Parts { openers, lost_after: Duration::from_secs(3), ..Parts::default() }
+}
+
+#[test]
+fn a_source_that_no_thread_tries_any_more_ends_the_program_where_no_other_stream_is_well() {
+    let failure = capture_on(&["bad=test"], &[], given_up_soon).failure();
+    let said = "2 threads are stuck in the driver of stream bad, and no other stream is well";
+    assert!(failure.contains(said), "{failure}");
+}
+
+#[test]
+fn where_another_stream_is_well_it_says_what_to_do_and_the_program_goes_on() {
+    let capture = capture_on(&["bad=test", "good=test"], &[], given_up_soon);
+    let mut viewer = viewer(&capture);
+    viewer.until_so("bad", "what to do", |entry| {
+        entry.state == StreamState::Offline && entry.reason.contains("Unplug the device")
+    });
+    viewer.watch("good");
+    assert_eq!(viewer.frames("good", 20).len(), 20);
 }
