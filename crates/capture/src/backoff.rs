@@ -15,26 +15,32 @@ const JITTER: f64 = 0.2;
 /// Waits of 0.25 s doubling to 5 s; back to the first after ten seconds of health.
 #[derive(Debug)]
 pub struct Backoff {
+    first: Duration,
     next: Duration,
     longest: Duration,
 }
 
 impl Default for Backoff {
     fn default() -> Self {
-        Self { next: FIRST, longest: LONGEST }
+        Self::new(FIRST, LONGEST)
     }
 }
 
 impl Backoff {
+    /// Waits of `first` doubling to `longest`.
+    pub fn new(first: Duration, longest: Duration) -> Self {
+        Self { first, next: first, longest }
+    }
+
     /// No waits: for tests of what happens again and again.
     pub fn none() -> Self {
-        Self { next: Duration::ZERO, longest: Duration::ZERO }
+        Self::new(Duration::ZERO, Duration::ZERO)
     }
 
     /// The wait after a run that was well for `well_for`. `random` from 0 to 1 chooses within the jitter.
     pub fn wait(&mut self, well_for: Duration, random: f64) -> Duration {
         if well_for >= WELL {
-            self.next = FIRST.min(self.longest);
+            self.next = self.first;
         }
         let wait = self.next.mul_f64(1.0 + JITTER * (2.0 * random - 1.0));
         self.next = (self.next * 2).min(self.longest);

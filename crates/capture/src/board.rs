@@ -2,14 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use fanlight_bus::Publisher;
 use fanlight_program::stop::Shutdown;
 
 use crate::bell::Bell;
 use crate::crew::Crew;
 use crate::pipeline::Pipeline;
-use crate::shift::MOST_STRAYS;
+use crate::shift::{MOST_OF_ONE, MOST_STRAYS};
+use crate::workshop::Workshop;
 
 /// Rates are worth telling so often.
 const TELL_EVERY: Duration = Duration::from_secs(1);
@@ -23,9 +24,10 @@ const BUNDLE: Duration = Duration::from_millis(10);
 /// Announces all streams until `stop` is requested, or until the bus has failed.
 ///
 /// # Errors
-/// When so many threads are stuck in drivers that a new process is better than another thread.
+/// When 8 threads are stuck in drivers, or when no stream is well and no more attempts are made with one of them.
 pub fn keep(
     pipelines: &mut [Pipeline],
+    workshop: &Workshop,
     publisher: &Publisher,
     crew: &Crew,
     bell: &Bell,
@@ -39,16 +41,12 @@ pub fn keep(
         let held_up = now.saturating_duration_since(looked).saturating_sub(HELD_UP);
         looked = now;
         if !held_up.is_zero() {
-            pipelines.iter().for_each(|pipeline| pipeline.excuse(held_up));
+            pipelines.iter_mut().for_each(|pipeline| pipeline.excuse(held_up));
+            workshop.excuse(held_up);
         }
         pipelines.iter().for_each(|pipeline| pipeline.check_stall(now));
-        for pipeline in &mut *pipelines {
-            let stuck = pipeline.relieve(now, crew).context("cannot start a thread")?;
-            ensure!(
-                stuck.is_none_or(|stuck| stuck < MOST_STRAYS),
-                "{MOST_STRAYS} threads are stuck in drivers and do not come back: ending, so that I can be started anew"
-            );
-        }
+        relieve(pipelines, workshop, now, crew)?;
+        give_up(pipelines, now)?;
         if now >= next {
             next = now + TELL_EVERY;
             publisher.announce(pipelines.iter_mut().map(|pipeline| pipeline.entry(now)).collect());
@@ -57,6 +55,40 @@ pub fn keep(
             next = Instant::now();
             stop.wait_timeout(BUNDLE);
         }
+    }
+    Ok(())
+}
+
+/// Replaces the threads that are stuck, as long as there are not too many.
+fn relieve(
+    pipelines: &mut [Pipeline],
+    workshop: &Workshop,
+    now: Instant,
+    crew: &Crew,
+) -> anyhow::Result<()> {
+    let mut most = workshop.relieve(now, crew).context("cannot start a thread")?;
+    for pipeline in pipelines {
+        most = most.max(pipeline.relieve(now, crew).context("cannot start a thread")?);
+    }
+    ensure!(
+        most.is_none_or(|stuck| stuck < MOST_STRAYS),
+        "{MOST_STRAYS} threads are stuck in drivers and do not return; exiting so that the service manager can restart this process"
+    );
+    Ok(())
+}
+
+/// A source that no thread tries any more ends the process if that costs no viewer a picture.
+fn give_up(pipelines: &mut [Pipeline], now: Instant) -> anyhow::Result<()> {
+    let lost =
+        pipelines.iter_mut().filter_map(|one| one.check_lost(now).then(|| one.name().clone()));
+    // Each of them has to say so.
+    let lost: Vec<_> = lost.collect();
+    if let Some(name) = lost.first()
+        && !pipelines.iter().any(Pipeline::serves)
+    {
+        bail!(
+            "{MOST_OF_ONE} threads are stuck in the driver of stream {name}, and no other stream is well; exiting so that the service manager can restart this process"
+        );
     }
     Ok(())
 }

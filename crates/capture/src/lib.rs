@@ -48,6 +48,7 @@ pub mod wall_clock;
 pub mod workshop;
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -58,8 +59,9 @@ use fanlight_protocol::Topic;
 
 use bell::Bell;
 use crew::Crew;
+use encode::Encoders;
 pub use options::{Options, Settings, StreamSettings, Task};
-use pipeline::{Demand, Openers, Pipeline};
+use pipeline::{Demand, Means, Openers, Pipeline};
 use shift::Strays;
 use source::{Named, Opener};
 use workshop::Workshop;
@@ -73,10 +75,7 @@ const END_WITHIN: Duration = Duration::from_secs(1);
 /// When nothing can be published, or a part of the program itself failed. A source that fails is no error: it is
 /// reported in the catalog and tried again. But too many threads stuck in drivers are one.
 pub fn run(settings: Settings, stop: &Shutdown) -> anyhow::Result<()> {
-    let named = |stream: &StreamSettings| -> Box<dyn Opener + Send> {
-        Box::new(Named::new(stream.source.clone(), stream.name.clone()))
-    };
-    run_with(settings, &named, stop)
+    run_on(settings, &Parts::default(), stop)
 }
 
 /// The same with other sources than those that were named.
@@ -84,11 +83,56 @@ pub fn run(settings: Settings, stop: &Shutdown) -> anyhow::Result<()> {
 /// # Errors
 /// As [`run`].
 pub fn run_with(settings: Settings, openers: &Openers, stop: &Shutdown) -> anyhow::Result<()> {
+    run_on(settings, &Parts { openers, ..Parts::default() }, stop)
+}
+
+/// What a capture is made of. Tests put others in the place of the usual ones.
+pub struct Parts<'a> {
+    /// What opens sources.
+    pub openers: &'a Openers,
+    /// What encodes tracks.
+    pub encoders: Arc<Encoders>,
+    /// How long an encoder or decoder may take for one frame: [`workshop::STUCK_AFTER`].
+    pub frame_within: Duration,
+    /// How long a source that no thread tries any more is waited for: [`pipeline::LOST_AFTER`].
+    pub lost_after: Duration,
+}
+
+impl Default for Parts<'_> {
+    fn default() -> Self {
+        Self {
+            openers: &named,
+            encoders: Arc::new(|_, settings| encode::encoder(settings)),
+            frame_within: workshop::STUCK_AFTER,
+            lost_after: pipeline::LOST_AFTER,
+        }
+    }
+}
+
+impl fmt::Debug for Parts<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Parts")
+            .field("frame_within", &self.frame_within)
+            .field("lost_after", &self.lost_after)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Opens the sources that were named.
+fn named(stream: &StreamSettings) -> Box<dyn Opener + Send> {
+    Box::new(Named::new(stream.source.clone(), stream.name.clone()))
+}
+
+/// The same with these parts.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_on(settings: Settings, parts: &Parts<'_>, stop: &Shutdown) -> anyhow::Result<()> {
     native::prepare();
     let bell = Bell::default();
     let crew = Crew::new(stop.clone());
-    let workshop = Workshop::default();
     let strays = Strays::default();
+    let workshop = Workshop::new(strays.clone(), parts.frame_within);
     let demands: Demands = Arc::default();
     let publisher = Publisher::start(PublisherOptions {
         endpoints: settings.publish,
@@ -98,14 +142,24 @@ pub fn run_with(settings: Settings, openers: &Openers, stop: &Shutdown) -> anyho
         on_demand: Box::new(on_demand(demands.clone())),
         on_keyframe: Box::new(on_keyframe(demands.clone())),
     })?;
-    let make = |stream| Pipeline::new(stream, openers, &publisher, &workshop, &bell, &strays);
+    let means = Means {
+        openers: parts.openers,
+        encoders: parts.encoders.clone(),
+        publisher: &publisher,
+        workshop: &workshop,
+        bell: &bell,
+        strays: &strays,
+        lost_after: parts.lost_after,
+    };
+    let make = |stream| Pipeline::new(stream, &means);
     let mut pipelines: Vec<Pipeline> = settings.streams.into_iter().map(make).collect();
     connect(&demands, &pipelines, &bell);
     for endpoint in publisher.endpoints() {
         tracing::info!(streams = pipelines.len(), "publishing at {endpoint}");
     }
     let started = start(&pipelines, &workshop, &crew);
-    let kept = started.and_then(|()| board::keep(&mut pipelines, &publisher, &crew, &bell, stop));
+    let keep = |all: &mut [Pipeline]| board::keep(all, &workshop, &publisher, &crew, &bell, stop);
+    let kept = started.and_then(|()| keep(&mut pipelines));
     let bus_failed = !publisher.is_alive();
     stop.request();
     pipelines.iter().for_each(Pipeline::close);

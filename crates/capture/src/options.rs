@@ -59,8 +59,12 @@ Limits:
   a command: 4096 bytes, 20 s to its first byte, 400 bytes a line of its stderr in the log; when nobody watches any more it
     is asked to end (SIGTERM), and killed after 2 s, or after 0.5 s when the program ends
   a source that fails is tried again after 0.25 s, doubling to 5 s
-  a driver that does not answer for 20 s (a URL: 60 s) is left alone; after two of one source nobody
-    tries until one comes back, and 8 such threads in all end the program, with code 1
+  a driver that does not answer for 20 s (a URL: 60 s) is left alone, and another thread tries. After two of one source
+    none does until one returns; after 5 minutes of that the program exits with code 1 if no other stream is well
+  an encoder or decoder that makes no progress for 10 s is replaced, two of one track at most; 20 s when it is tried at the
+    start. 8 threads stuck in sources, encoders and decoders end the program, with code 1
+  a track whose encoder fails for 1 s leaves the catalog, and is tried again after 1 s, doubling to 30 s
+  a source without a keyframe for a new decoder is opened again after 5 s, doubling to 160 s
 
 In the file given by --config, streams are a table:
   [streams]

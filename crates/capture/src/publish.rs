@@ -14,6 +14,7 @@ pub struct Tally {
     published: AtomicU64,
     dropped: AtomicU64,
     damaged: AtomicU64,
+    withheld: AtomicU64,
     bytes: AtomicU64,
 }
 
@@ -26,6 +27,12 @@ impl Tally {
     /// Counts a picture that came damaged.
     pub fn note_damage(&self) {
         self.damaged.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts frames that a watched track was not given although this process had time for them: an earlier frame that they
+    /// refer to is missing, or the track's encoder has failed.
+    pub fn withhold(&self, count: u64) {
+        self.withheld.fetch_add(count, Ordering::Relaxed);
     }
 
     /// Pictures published.
@@ -41,6 +48,11 @@ impl Tally {
     /// Pictures dropped because this process was too slow.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Frames that were withheld.
+    pub fn withheld(&self) -> u64 {
+        self.withheld.load(Ordering::Relaxed)
     }
 
     /// Bytes published.

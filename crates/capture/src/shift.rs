@@ -1,4 +1,4 @@
-//! One thread's time with a source.
+//! One thread's time with a source, or as a worker.
 //!
 //! A thread may be stuck in a driver for ever, and nothing can be done about it but to leave it there: its shift is ended,
 //! and another thread begins one. What the first still brings, should it come back, nobody takes.
@@ -21,13 +21,21 @@ pub struct Shift {
 #[derive(Debug, Clone, Copy)]
 struct Pulse {
     doing: &'static str,
+    within: Duration,
     until: Instant,
 }
 
 impl Shift {
     /// The thread begins something that may block, and should be done with it within so long.
     pub fn begin(&self, doing: &'static str, within: Duration) {
-        *self.pulse() = Some(Pulse { doing, until: Instant::now() + within });
+        *self.pulse() = Some(Pulse { doing, within, until: Instant::now() + within });
+    }
+
+    /// The thread makes progress with what it has begun, and has as much time again.
+    pub fn progress(&self) {
+        if let Some(pulse) = &mut *self.pulse() {
+            pulse.until = Instant::now() + pulse.within;
+        }
     }
 
     /// The thread waits for something that may never come, and does so where it can be woken.
@@ -95,6 +103,11 @@ impl Strays {
         self.0.fetch_add(1, Ordering::Relaxed) + 1
     }
 
+    /// One more.
+    pub fn note(&self) {
+        self.add();
+    }
+
     /// One came back.
     pub fn remove(&self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
@@ -118,6 +131,19 @@ mod tests {
         shift.excuse(Duration::from_secs(60));
         assert_eq!(shift.stuck(now + Duration::from_secs(79)), None);
         assert!(shift.stuck(now + Duration::from_secs(81)).is_some());
+    }
+
+    #[test]
+    fn progress_gives_a_thread_as_much_time_again() {
+        let shift = Shift::default();
+        shift.progress();
+        assert_eq!(shift.stuck(Instant::now() + Duration::from_secs(3600)), None, "nothing began");
+        shift.begin("decoding", Duration::from_secs(10));
+        // What has taken all of its time.
+        shift.pulse().as_mut().unwrap().until = Instant::now();
+        shift.progress();
+        assert_eq!(shift.stuck(Instant::now() + Duration::from_secs(9)), None);
+        assert!(shift.stuck(Instant::now() + Duration::from_secs(11)).is_some());
     }
 
     #[test]

@@ -233,6 +233,16 @@ impl Status {
         }
     }
 
+    /// Whether viewers have, or could have, pictures of it.
+    pub fn serves(&self) -> bool {
+        let inside = self.lock();
+        match inside.phase {
+            Phase::Well => inside.refused.is_none(),
+            Phase::Opening => inside.resting,
+            Phase::Failing(_) | Phase::Ended => false,
+        }
+    }
+
     /// What to tell others, given whether anybody watches.
     pub fn report(&self, watched: bool) -> Report {
         let mut inside = self.lock();

@@ -31,8 +31,8 @@ pub trait Audience {
     /// Takes a picture.
     ///
     /// # Errors
-    /// Where it is damaged.
-    fn take(&self, frame: RawFrame) -> Result<(), SourceError>;
+    /// Where it is damaged, or where the source must be opened again.
+    fn take(&self, frame: RawFrame) -> Result<(), Refused>;
     /// Nobody wants them any more, for a while: what is kept for the next ones can go. Where the source is not closed, the
     /// next picture follows the last.
     fn rests(&self, closed: bool);
@@ -40,6 +40,17 @@ pub trait Audience {
     fn damaged(&self);
     /// Pictures were passed over because this process came too late for them.
     fn dropped(&self, count: u64);
+}
+
+/// Why a picture was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// It is damaged, and the next one may be well.
+    #[error(transparent)]
+    Damaged(#[from] SourceError),
+    /// Pictures that follow it are of no use either: the source must be opened again.
+    #[error("{0}")]
+    Reopen(SourceError),
 }
 
 /// How a source is kept.
@@ -136,12 +147,13 @@ impl<A: Audience> Run<'_, A> {
             }
             match self.hand_over(source, grabbed) {
                 Ok(()) => whole_at = Instant::now(),
-                Err(damage)
+                Err(Refused::Reopen(reason)) => return Err(reason),
+                Err(Refused::Damaged(damage))
                     if whole_at.elapsed() > stall::limit(about.interval).min(DAMAGED_FOR) =>
                 {
                     return Err(damage);
                 }
-                Err(damage) => {
+                Err(Refused::Damaged(damage)) => {
                     self.audience.damaged();
                     tracing::debug!(stream = %self.status.name(), %damage, "a picture was passed over");
                     continue;
@@ -165,7 +177,7 @@ impl<A: Audience> Run<'_, A> {
     }
 
     /// Nobody watching, the picture is not even made; but the first one tells how large they are.
-    fn hand_over(&self, source: &mut dyn Source, grabbed: Grabbed) -> Result<(), SourceError> {
+    fn hand_over(&self, source: &mut dyn Source, grabbed: Grabbed) -> Result<(), Refused> {
         if !self.audience.is_watching() && self.began.is_some() && !source.each_counts() {
             return Ok(());
         }
@@ -270,6 +282,8 @@ mod tests {
         watched: Cell<bool>,
         buffers: Buffers,
         damaged: Cell<u64>,
+        /// The next picture is one after which the source must be opened again.
+        useless: Cell<bool>,
         taken: Cell<u64>,
         log: RefCell<Vec<&'static str>>,
         status: Status,
@@ -288,9 +302,12 @@ mod tests {
         fn buffers(&self) -> &Buffers {
             &self.buffers
         }
-        fn take(&self, _: RawFrame) -> Result<(), SourceError> {
+        fn take(&self, _: RawFrame) -> Result<(), Refused> {
             self.taken.set(self.taken.get() + 1);
-            Ok(())
+            match self.useless.take() {
+                true => Err(Refused::Reopen(SourceError::Other("no keyframe".into()))),
+                false => Ok(()),
+            }
         }
         fn rests(&self, _: bool) {}
         fn damaged(&self) {
@@ -328,6 +345,7 @@ mod tests {
             watched: Cell::new(true),
             buffers: Buffers::default(),
             damaged: Cell::default(),
+            useless: Cell::default(),
             taken: Cell::default(),
             log: RefCell::default(),
             status: Status::new("cam".parse().unwrap(), &"script", Bell::default()),
@@ -373,6 +391,20 @@ mod tests {
     fn a_damaged_picture_is_counted_and_passed_over() {
         let stage = played(vec![vec![Act::Picture, Act::Damaged, Act::Picture, Act::End]]);
         assert_eq!((stage.taken.get(), stage.damaged.get()), (2, 1));
+        assert_eq!(stage.status.report(true).state, StreamState::Ended);
+    }
+
+    #[test]
+    fn a_source_whose_pictures_are_of_no_use_is_opened_again_with_the_reason() {
+        let stage = stage();
+        stage.useless.set(true);
+        play(&stage, vec![vec![Act::Picture, Act::Picture]], false, false);
+        let report = stage.status.report(true);
+        assert_eq!((report.state, report.reason.as_str()), (StreamState::Offline, "no keyframe"));
+        assert_eq!((stage.taken.get(), stage.damaged.get()), (1, 0));
+        stage.useless.set(true);
+        let openings = vec![vec![Act::Picture], vec![Act::Picture, Act::End]];
+        play(&stage, openings, false, false);
         assert_eq!(stage.status.report(true).state, StreamState::Ended);
     }
 

@@ -2,37 +2,65 @@
 //!
 //! Work is asked for by [`Job`]. A job waits at most once, and is done by one thread at a time, so what waits is bounded by
 //! the number of jobs; each takes the newest picture when its turn comes.
+//!
+//! An encoder or decoder may block in a driver for ever. The thread that is stuck in it is abandoned, and another one takes
+//! its place ([`Workshop::relieve`]). A job in which [`MOST_OF_ONE`] threads are stuck is not done until one of them returns.
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::{io, thread};
+use std::time::{Duration, Instant};
+use std::{io, mem, thread};
 
 use crate::crew::Crew;
+use crate::shift::{MOST_OF_ONE, Shift, Strays};
 
 /// More threads than these hardly ever find something to do at the same time.
 const MOST_THREADS: usize = 16;
+/// A job that makes no progress for this long is stuck: one frame takes milliseconds, and a second at most for the largest
+/// frames on the slowest machines. Opening a hardware encoder takes up to a few seconds.
+pub const STUCK_AFTER: Duration = Duration::from_secs(10);
 
 /// The threads and what waits for them. Clones share it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Workshop(Arc<Shared>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
     desk: Mutex<Desk>,
     asked: Condvar,
+    /// Threads that are stuck, of the whole process.
+    strays: Strays,
+    patience: Duration,
 }
 
 #[derive(Debug, Default)]
 struct Desk {
     waiting: VecDeque<Arc<Job>>,
+    /// The threads that are not abandoned.
+    workers: Vec<Worker>,
+    /// Counts the threads that were ever started.
+    started: usize,
     closed: bool,
+}
+
+#[derive(Debug)]
+struct Worker {
+    number: usize,
+    shift: Shift,
+    /// The job that it does now.
+    job: Option<Arc<Job>>,
 }
 
 /// Work that is done again and again. Its state is touched under the workshop's lock only.
 pub struct Job {
-    work: Box<dyn Fn() + Send + Sync>,
+    name: String,
+    doing: &'static str,
+    work: Box<dyn Fn(&Shift) + Send + Sync>,
+    recover: Box<dyn Fn() + Send + Sync>,
     state: Mutex<State>,
+    /// Threads that are stuck in it.
+    strays: Strays,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,9 +73,30 @@ enum State {
 }
 
 impl Job {
-    /// A job that does this whenever it is asked for.
-    pub fn new(work: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
-        Arc::new(Self { work: Box::new(work), state: Mutex::new(State::Resting) })
+    /// A job that does this `work` whenever it is asked for, named as `doing` something, such as "encoding" "door/full.h264".
+    /// The work may take longer than [`STUCK_AFTER`] if it calls [`Shift::progress`] now and then.
+    ///
+    /// When a thread is stuck in it, `recover` is called before the job is done again by another thread: it replaces what
+    /// the stuck thread still holds. The stuck thread finds its shift over, should it ever return.
+    pub fn new(
+        doing: &'static str,
+        name: String,
+        work: impl Fn(&Shift) + Send + Sync + 'static,
+        recover: impl Fn() + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            name,
+            doing,
+            work: Box::new(work),
+            recover: Box::new(recover),
+            state: Mutex::new(State::Resting),
+            strays: Strays::default(),
+        })
+    }
+
+    /// Whether it is still done: fewer than [`MOST_OF_ONE`] threads are stuck in it.
+    pub fn is_usable(&self) -> bool {
+        self.strays.count() < MOST_OF_ONE
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -57,30 +106,52 @@ impl Job {
 
 impl fmt::Debug for Job {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Job").field("state", &*self.state()).finish_non_exhaustive()
+        f.debug_struct("Job")
+            .field("name", &self.name)
+            .field("state", &*self.state())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Default for Workshop {
+    fn default() -> Self {
+        Self::new(Strays::default(), STUCK_AFTER)
     }
 }
 
 impl Workshop {
+    /// A workshop whose stuck threads are counted in `strays`, and in which a thread is stuck after `patience` without
+    /// progress.
+    pub fn new(strays: Strays, patience: Duration) -> Self {
+        let (desk, asked) = (Mutex::default(), Condvar::new());
+        Self(Arc::new(Shared { desk, asked, strays, patience }))
+    }
+
     /// Starts the threads.
     ///
     /// # Errors
     /// When the system gives no more threads.
     pub fn open(&self, crew: &Crew) -> io::Result<()> {
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        for number in 1..=cores.min(MOST_THREADS) {
-            let workshop = self.clone();
-            crew.start(format!("work:{number}"), move || workshop.work())?;
-        }
-        Ok(())
+        (0..cores.min(MOST_THREADS)).try_for_each(|_| self.start(crew))
     }
 
-    /// Has a job done, as soon as a thread is free.
+    fn start(&self, crew: &Crew) -> io::Result<()> {
+        let mut desk = self.desk();
+        desk.started += 1;
+        let (number, shift) = (desk.started, Shift::default());
+        desk.workers.push(Worker { number, shift: shift.clone(), job: None });
+        drop(desk);
+        let workshop = self.clone();
+        crew.start(format!("work:{number}"), move || workshop.work(number, &shift))
+    }
+
+    /// Has a job done, as soon as a thread is free. A job that is not usable is not done.
     pub fn ask(&self, job: &Arc<Job>) {
         let mut desk = self.desk();
         let mut state = job.state();
         match *state {
-            State::Resting => {
+            State::Resting if job.is_usable() => {
                 *state = State::Waiting;
                 drop(state);
                 desk.waiting.push_back(job.clone());
@@ -88,8 +159,36 @@ impl Workshop {
                 self.0.asked.notify_one();
             }
             State::Working => *state = State::Again,
-            State::Waiting | State::Again => {}
+            State::Resting | State::Waiting | State::Again => {}
         }
+    }
+
+    /// Abandons the threads that are stuck in a job, and starts others in their place. Returns how many threads are stuck
+    /// in the whole process if there are more than before.
+    ///
+    /// # Errors
+    /// When the system gives no more threads.
+    pub fn relieve(&self, now: Instant, crew: &Crew) -> io::Result<Option<usize>> {
+        let mut most = None;
+        for job in self.abandon_stuck(now) {
+            let stuck = self.0.strays.add();
+            most = most.max(Some(stuck));
+            let Job { name, doing, .. } = &*job;
+            tracing::error!(
+                stuck,
+                "a thread made no progress for {:?} while {doing} {name} and was abandoned",
+                self.0.patience
+            );
+            (job.recover)();
+            self.release(job);
+            self.start(crew)?;
+        }
+        Ok(most)
+    }
+
+    /// The whole process was held up for this long, which is not the fault of any job.
+    pub fn excuse(&self, held_up: Duration) {
+        self.desk().workers.iter().for_each(|worker| worker.shift.excuse(held_up));
     }
 
     /// Lets the threads end. What waits is not done any more.
@@ -102,14 +201,16 @@ impl Workshop {
         self.0.asked.notify_all();
     }
 
-    fn work(&self) {
-        while let Some(job) = self.next() {
-            (job.work)();
-            self.done(job);
+    fn work(&self, number: usize, shift: &Shift) {
+        while let Some(job) = self.next(number) {
+            (job.work)(shift);
+            if !self.done(number, shift, job) {
+                return;
+            }
         }
     }
 
-    fn next(&self) -> Option<Arc<Job>> {
+    fn next(&self, number: usize) -> Option<Arc<Job>> {
         let mut desk = self
             .0
             .asked
@@ -117,12 +218,34 @@ impl Workshop {
             .unwrap_or_else(PoisonError::into_inner);
         let job = desk.waiting.pop_front()?;
         *job.state() = State::Working;
+        if let Some(worker) = desk.workers.iter_mut().find(|worker| worker.number == number) {
+            worker.job = Some(job.clone());
+            worker.shift.begin(job.doing, self.0.patience);
+        }
         Some(job)
     }
 
-    fn done(&self, job: Arc<Job>) {
+    /// A thread has returned from a job. Returns whether it does others: one that was abandoned has been replaced.
+    fn done(&self, number: usize, shift: &Shift, job: Arc<Job>) -> bool {
         let mut desk = self.desk();
-        let again = *job.state() == State::Again && !desk.closed;
+        if shift.is_abandoned() {
+            job.strays.remove();
+            self.0.strays.remove();
+            return false;
+        }
+        shift.rest();
+        if let Some(worker) = desk.workers.iter_mut().find(|worker| worker.number == number) {
+            worker.job = None;
+        }
+        drop(desk);
+        self.release(job);
+        true
+    }
+
+    /// A job is not being done any more: it rests, or waits if it was asked for in the meantime.
+    fn release(&self, job: Arc<Job>) {
+        let mut desk = self.desk();
+        let again = *job.state() == State::Again && !desk.closed && job.is_usable();
         *job.state() = if again { State::Waiting } else { State::Resting };
         if again {
             // Behind all others: a stream that is asked for without a break must not keep them waiting.
@@ -132,78 +255,27 @@ impl Workshop {
         }
     }
 
+    /// Ends the shifts of the threads that are stuck; returns their jobs.
+    fn abandon_stuck(&self, now: Instant) -> Vec<Arc<Job>> {
+        let mut desk = self.desk();
+        if desk.closed {
+            return Vec::new();
+        }
+        let workers = mem::take(&mut desk.workers);
+        let (stuck, well): (Vec<_>, Vec<_>) =
+            workers.into_iter().partition(|worker| worker.shift.stuck(now).is_some());
+        desk.workers = well;
+        let jobs = stuck.into_iter().filter_map(|worker| {
+            worker.shift.abandon();
+            worker.job
+        });
+        jobs.inspect(|job| job.strays.note()).collect()
+    }
+
     fn desk(&self) -> MutexGuard<'_, Desk> {
         self.0.desk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::sync::mpsc;
-    use std::time::Duration;
-
-    use fanlight_program::stop::Shutdown;
-
-    use super::*;
-
-    const SOON: Duration = Duration::from_secs(10);
-
-    fn workshop() -> (Workshop, Crew) {
-        let (workshop, crew) = (Workshop::default(), Crew::new(Shutdown::new()));
-        workshop.open(&crew).unwrap();
-        (workshop, crew)
-    }
-
-    #[test]
-    fn what_is_asked_for_while_it_is_done_is_done_once_more_and_never_twice_at_a_time() {
-        let (workshop, crew) = workshop();
-        let (began, begins) = mpsc::channel();
-        let (go, may_go) = mpsc::channel::<()>();
-        let (inside, may_go) = (AtomicUsize::new(0), Mutex::new(may_go));
-        let job = Job::new(move || {
-            assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
-            began.send(()).unwrap();
-            may_go.lock().unwrap().recv().unwrap();
-            inside.fetch_sub(1, Ordering::SeqCst);
-        });
-        workshop.ask(&job);
-        begins.recv_timeout(SOON).unwrap();
-        (0..10).for_each(|_| workshop.ask(&job));
-        go.send(()).unwrap();
-        begins.recv_timeout(SOON).unwrap();
-        go.send(()).unwrap();
-        workshop.close();
-        assert!(crew.wait(SOON).is_empty());
-        assert!(begins.try_recv().is_err(), "ten wishes while it was done are one");
-        assert_eq!(crew.panicked(), None);
-    }
-
-    #[test]
-    fn every_job_has_its_turn_while_another_is_asked_for_without_a_break() {
-        let (workshop, crew) = workshop();
-        let greedy: Arc<Mutex<Option<Arc<Job>>>> = Arc::default();
-        let itself = (greedy.clone(), workshop.clone());
-        let job = Job::new(move || {
-            if let Some(job) = &*itself.0.lock().unwrap() {
-                itself.1.ask(job);
-            }
-        });
-        *greedy.lock().unwrap() = Some(job.clone());
-        workshop.ask(&job);
-        let (done, others) = mpsc::channel();
-        let modest: Vec<_> = (0..50)
-            .map(|number| {
-                let done = done.clone();
-                Job::new(move || done.send(number).unwrap())
-            })
-            .collect();
-        modest.iter().for_each(|job| workshop.ask(job));
-        let mut had: Vec<i32> = (0..50).map(|_| others.recv_timeout(SOON).unwrap()).collect();
-        had.sort_unstable();
-        assert!(had.into_iter().eq(0..50));
-        greedy.lock().unwrap().take();
-        workshop.close();
-        assert!(crew.wait(SOON).is_empty());
-    }
-}
+mod tests;

@@ -8,7 +8,78 @@ pub mod camera_jpeg;
 pub mod h264;
 pub mod jpeg;
 
-use fanlight_protocol::MAX_PAYLOAD;
+use std::fmt;
+
+use fanlight_protocol::{MAX_PAYLOAD, Topic};
+use opencv::core::Mat;
+
+use crate::picture::{Frame, Taken};
+use h264::{EncoderName, H264Encoder};
+use jpeg::{JpegEncoder, Quality};
+
+/// Encodes the pictures of one track. May block in a driver: the caller must be able to do without the thread.
+pub trait Encode: fmt::Debug + Send {
+    /// Encodes a picture; as a keyframe if one is `wanted` and the last one is not too recent. `None` if the encoder holds
+    /// the picture back.
+    ///
+    /// # Errors
+    /// Why the picture cannot be encoded.
+    fn encode(
+        &mut self,
+        pixels: &Mat,
+        taken: Taken,
+        wanted: bool,
+    ) -> Result<Option<Frame>, EncodeError>;
+
+    /// Releases what is kept for the next picture, which then is a keyframe.
+    fn close(&mut self) {}
+}
+
+/// How the pictures of a track are encoded.
+#[derive(Debug, Clone)]
+pub enum EncoderSettings {
+    /// As JPEG of this quality.
+    Jpeg(Quality),
+    /// As H.264 by this encoder.
+    H264(EncoderName),
+}
+
+/// Makes the encoder of a track.
+pub type Encoders = dyn Fn(&Topic, &EncoderSettings) -> Box<dyn Encode> + Send + Sync;
+
+/// The encoder that its settings name.
+pub fn encoder(settings: &EncoderSettings) -> Box<dyn Encode> {
+    match settings {
+        EncoderSettings::Jpeg(quality) => Box::new(JpegEncoder::new(*quality)),
+        EncoderSettings::H264(name) => Box::new(H264Encoder::new(name.clone())),
+    }
+}
+
+impl Encode for JpegEncoder {
+    fn encode(
+        &mut self,
+        pixels: &Mat,
+        taken: Taken,
+        _wanted: bool,
+    ) -> Result<Option<Frame>, EncodeError> {
+        self.encode(pixels, taken).map(Some)
+    }
+}
+
+impl Encode for H264Encoder {
+    fn encode(
+        &mut self,
+        pixels: &Mat,
+        taken: Taken,
+        wanted: bool,
+    ) -> Result<Option<Frame>, EncodeError> {
+        self.encode(pixels, taken, wanted)
+    }
+
+    fn close(&mut self) {
+        self.close();
+    }
+}
 
 /// Why a picture was not encoded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

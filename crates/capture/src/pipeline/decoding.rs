@@ -12,6 +12,7 @@ use super::lock;
 use crate::hand_over::Buffers;
 use crate::picture::Taken;
 use crate::pixels::convert::Converter;
+use crate::shift::Shift;
 use crate::source::SourceError;
 use crate::source::video::Decoder;
 
@@ -26,11 +27,23 @@ pub(super) struct Decoding {
     silent: u32,
 }
 
+/// What a decoder has of the newest access units.
+#[derive(Debug)]
+pub(super) enum Newest {
+    /// The pixels of the newest picture, and its moments.
+    Picture(Mat, Taken),
+    /// No picture yet.
+    None,
+    /// No access unit with which decoding can begin: it waits for the next one.
+    NoEntry,
+}
+
 /// A decoder that begins amid a camera's slow refresh gives nothing for a while; what gives nothing for longer is no video.
 const MOST_SILENT: u32 = 300;
 
 impl Decoding {
-    /// Decodes all that came since the last time; the pixels of the newest. `None` where there are none yet.
+    /// Decodes all that came since the last time; gives the pixels of the newest. There may be hundreds: each one that is
+    /// decoded is progress of the `shift`.
     ///
     /// # Errors
     /// Where there is no decoder, or the picture's form is unknown.
@@ -38,8 +51,11 @@ impl Decoding {
         &mut self,
         gop: &Mutex<Gop>,
         buffers: &Buffers,
-    ) -> Result<Option<(Mat, Taken)>, SourceError> {
-        let Some((units, anew)) = lock(gop).since(self.next) else { return Ok(None) };
+        shift: &Shift,
+    ) -> Result<Newest, SourceError> {
+        let Some((units, anew)) = lock(gop).since(self.next) else {
+            return Ok(if lock(gop).is_empty() { Newest::None } else { Newest::NoEntry });
+        };
         if anew {
             self.decoder = None;
         }
@@ -49,6 +65,7 @@ impl Decoding {
         };
         let mut newest = None;
         for unit in units {
+            shift.progress();
             decoder.send(&Packet::copy(&unit.coded.bytes));
             self.next = Some(unit.index + 1);
             self.silent += 1;
@@ -58,18 +75,13 @@ impl Decoding {
             }
         }
         if self.silent > MOST_SILENT {
-            self.rest();
+            *self = Self::default();
             return Err(SourceError::NotAVideo("its H.264 gives no picture".into()));
         }
-        let Some((decoded, taken)) = newest else { return Ok(None) };
+        let Some((decoded, taken)) = newest else { return Ok(Newest::None) };
         let mut pixels = buffers.take();
         self.converter.convert(&decoded.frame, &mut pixels)?;
-        Ok(Some((pixels, taken)))
-    }
-
-    /// Lets go of the decoder.
-    pub(super) fn rest(&mut self) {
-        *self = Self::default();
+        Ok(Newest::Picture(pixels, taken))
     }
 }
 
@@ -94,10 +106,10 @@ mod tests {
             let (keyframe, entry) = (number == 0, number == 0);
             let coded = Coded { bytes, number, keyframe, entry, width: 64, height: 48 };
             lock(&gop).push(Arc::new(coded), taken);
-            decoding.newest(&gop, &buffers).map(|newest| newest.is_some())
+            decoding.newest(&gop, &buffers, &Shift::default())
         };
         for number in 0..u64::from(MOST_SILENT) {
-            assert!(!look(number).unwrap(), "{number}");
+            assert!(matches!(look(number), Ok(Newest::None)), "{number}");
         }
         let error = look(MOST_SILENT.into()).unwrap_err();
         assert!(error.to_string().contains("gives no picture"), "{error}");

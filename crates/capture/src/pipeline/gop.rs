@@ -95,6 +95,11 @@ impl Gop {
         self.whole = false;
     }
 
+    /// Whether no picture is stored.
+    pub(super) fn is_empty(&self) -> bool {
+        self.units.is_empty()
+    }
+
     /// Whether keyframes are further apart than whoever lost a frame can wait.
     pub(super) fn is_sparse(&self) -> bool {
         self.sparse

@@ -1,9 +1,10 @@
 //! One stream, from its source to the bus: the only place that sees source, encode and publish together.
 //!
-//! - [`studio`]: from a source's picture to the pixels of each rendition that is watched;
-//! - [`gop`], [`passing`] and [`decoding`]: what becomes of a source's own H.264;
+//! - [`studio`] and [`jobs`]: from a source's picture to the pixels of each rendition that is watched;
+//! - [`own_h264`], with [`gop`], [`passing`], [`decoding`] and [`entry_wait`]: what becomes of a source's own H.264;
 //! - [`rendition`]: pixels of one size, and the tracks that they become;
-//! - [`track`]: a rendition in one codec: encoded, and onto the bus;
+//! - [`track`], with [`tool`] and [`health`]: a rendition in one codec: encoded, and onto the bus; what happens if its
+//!   encoder fails or does not answer;
 //! - here: the thread that reads the source, and what the catalog says of it all.
 //!
 //! The source has a thread of its own, which may block in a driver or a network. Pixel work is done by the process's
@@ -11,10 +12,15 @@
 //! goes onto the bus straight from the source's thread.
 
 mod decoding;
+mod entry_wait;
 mod gop;
+mod health;
+mod jobs;
+mod own_h264;
 mod passing;
 mod rendition;
 mod studio;
+mod tool;
 mod track;
 
 use std::fmt;
@@ -22,11 +28,12 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use fanlight_bus::Publisher;
-use fanlight_protocol::{Codec, StreamEntry, StreamState, Topic, TrackEntry};
+use fanlight_bus::{Publisher, clock};
+use fanlight_protocol::{Codec, StreamEntry, StreamName, StreamState, Topic, TrackEntry};
 
 use crate::bell::Bell;
 use crate::crew::Crew;
+use crate::encode::Encoders;
 use crate::encode::h264::SIDES;
 use crate::hand_over::Buffers;
 use crate::meter::{Meter, Share};
@@ -35,7 +42,7 @@ use crate::picture::RawFrame;
 use crate::shift::{MOST_OF_ONE, Shift, Strays};
 use crate::source::{Opener, SourceError};
 use crate::status::Status;
-use crate::supervisor::{self, Audience, Keeping};
+use crate::supervisor::{self, Audience, Keeping, Refused};
 use crate::viewers::Viewers;
 use crate::workshop::Workshop;
 use rendition::Rendition;
@@ -47,8 +54,31 @@ const TOLERATED_PERCENT: u64 = 10;
 const FEW: u64 = 30;
 const TOO_SLOW: &str = "this machine is too slow for every picture";
 
+const UNANSWERED: &str = "the source does not answer";
+
 /// Makes what opens a stream's source.
 pub type Openers = dyn Fn(&StreamSettings) -> Box<dyn Opener + Send>;
+
+/// How long a source in which [`MOST_OF_ONE`] threads are stuck is waited for, before its owner must do something.
+pub const LOST_AFTER: Duration = Duration::from_secs(300);
+
+/// What streams are made with.
+pub struct Means<'a> {
+    /// What opens their sources.
+    pub openers: &'a Openers,
+    /// What encodes their tracks.
+    pub encoders: Arc<Encoders>,
+    /// Where their frames go.
+    pub publisher: &'a Publisher,
+    /// What does their pixel work.
+    pub workshop: &'a Workshop,
+    /// Rung whenever a catalog entry changes.
+    pub bell: &'a Bell,
+    /// Counts the threads of the process that had to be left in a driver.
+    pub strays: &'a Strays,
+    /// [`LOST_AFTER`], unless a test has less time.
+    pub lost_after: Duration,
+}
 
 /// One stream.
 pub struct Pipeline {
@@ -62,6 +92,10 @@ pub struct Pipeline {
     /// Threads left in a driver: of the whole process, and of this source.
     strays: Strays,
     own_strays: Strays,
+    /// Since when too many of its own threads are stuck for another attempt, and for how long that may be.
+    no_thread_since: Option<Instant>,
+    lost_after: Duration,
+    lost: bool,
     /// Whether it was said that this machine is too slow.
     too_slow: bool,
 }
@@ -87,7 +121,7 @@ impl Demand {
     pub fn set(&self, watched: bool) {
         if self.track.set_watched(watched) {
             match watched {
-                true => self.shared.studio.begin_anew(&self.track),
+                true => self.shared.studio.begin(&self.track),
                 false => self.shared.studio.leave(&self.track),
             }
             self.shared.viewers.change(watched);
@@ -102,6 +136,12 @@ impl Demand {
     }
 }
 
+impl fmt::Debug for Means<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Means").field("lost_after", &self.lost_after).finish_non_exhaustive()
+    }
+}
+
 impl fmt::Debug for Pipeline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pipeline").field("settings", &self.settings).finish_non_exhaustive()
@@ -109,23 +149,24 @@ impl fmt::Debug for Pipeline {
 }
 
 impl Pipeline {
-    /// A stream not started yet. `bell` is rung whenever its catalog entry changes; `strays` counts threads that had to be
-    /// left in a driver.
-    pub fn new(
-        settings: StreamSettings,
-        openers: &Openers,
-        publisher: &Publisher,
-        workshop: &Workshop,
-        bell: &Bell,
-        strays: &Strays,
-    ) -> Self {
-        let status = Status::new(settings.name.clone(), &settings.source, bell.clone());
-        let studio = Studio::new(&settings, publisher, workshop);
+    /// A stream not started yet.
+    pub fn new(settings: StreamSettings, means: &Means<'_>) -> Self {
+        let status = Status::new(settings.name.clone(), &settings.source, means.bell.clone());
+        let studio = Studio::new(&settings, &means.encoders, means.publisher, means.workshop);
         let meters = studio.tracks().map(|_| Meter::default()).collect();
-        let shared = Arc::new(Shared { status, viewers: Viewers::default(), studio });
-        let (shift, strays, own_strays) = (Shift::default(), strays.clone(), Strays::default());
-        let opener = openers(&settings);
-        Self { settings, opener, shared, meters, shift, strays, own_strays, too_slow: false }
+        Self {
+            opener: (means.openers)(&settings),
+            settings,
+            shared: Arc::new(Shared { status, viewers: Viewers::default(), studio }),
+            meters,
+            shift: Shift::default(),
+            strays: means.strays.clone(),
+            own_strays: Strays::default(),
+            no_thread_since: None,
+            lost_after: means.lost_after,
+            lost: false,
+            too_slow: false,
+        }
     }
 
     /// The stream's tracks, and how each learns whether anybody watches it.
@@ -173,7 +214,7 @@ impl Pipeline {
             return Ok(None);
         };
         let stuck = self.strays.add();
-        self.own_strays.add();
+        let own_stuck = self.own_strays.add();
         self.shift.abandon();
         let Shared { status, .. } = &*self.shared;
         tracing::error!(
@@ -182,8 +223,36 @@ impl Pipeline {
             stuck,
             "a thread is stuck {doing} this source and was left to itself"
         );
-        status.failing(&format!("the source does not answer (stuck {doing} it)"));
+        status.failing(&format!("{UNANSWERED} (stuck {doing} it)"));
+        self.no_thread_since = (own_stuck >= MOST_OF_ONE).then_some(now);
         Ok(Some(stuck))
+    }
+
+    /// Reports a source in which [`MOST_OF_ONE`] threads are stuck for [`LOST_AFTER`]: no attempt is made any more, and its
+    /// owner has to do something. Returns whether it is so.
+    pub fn check_lost(&mut self, now: Instant) -> bool {
+        self.no_thread_since = self.no_thread_since.filter(|_| self.shift.is_abandoned());
+        let over = |since| now.saturating_duration_since(since) >= self.lost_after;
+        let lost = self.no_thread_since.is_some_and(over);
+        if lost && !std::mem::replace(&mut self.lost, lost) {
+            let minutes = self.lost_after.as_secs() / 60;
+            self.shared.status.failing(&format!(
+                "{UNANSWERED}: {MOST_OF_ONE} threads have been stuck in its driver for {minutes} minutes. \
+                 Unplug the device and plug it in again, or restart this capture"
+            ));
+        }
+        self.lost = lost;
+        lost
+    }
+
+    /// Whether viewers have, or could have, pictures of it.
+    pub fn serves(&self) -> bool {
+        self.shared.status.serves()
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &StreamName {
+        &self.settings.name
     }
 
     /// Lets the source's thread end.
@@ -193,8 +262,9 @@ impl Pipeline {
     }
 
     /// The whole process was held up for so long.
-    pub fn excuse(&self, held_up: Duration) {
+    pub fn excuse(&mut self, held_up: Duration) {
         self.shift.excuse(held_up);
+        self.no_thread_since = self.no_thread_since.map(|since| since + held_up);
         self.shared.status.excuse(held_up);
     }
 
@@ -208,10 +278,19 @@ impl Pipeline {
         let Shared { status, viewers, studio } = &*self.shared;
         let report = status.report(viewers.any());
         let metered = studio.tracks().zip(&mut self.meters);
+        let at = clock::at(now);
+        // Of a track that cannot be made, relays look for another one.
+        let mut given_up = None;
         let entry = |((one, track), meter): ((&Rendition, &Arc<Track>), _)| {
-            track.entry(one.size(report.size), meter, now)
+            let entry = track.entry(one.size(report.size), meter, now);
+            let why = track.given_up(at);
+            let is_well = why.is_none();
+            if let Some(why) = why.filter(|_| given_up.is_none()) {
+                given_up = Some(format!("no {}: {why}", entry.name));
+            }
+            is_well.then_some(entry)
         };
-        let tracks = metered.map(entry).filter(can_be).collect();
+        let tracks = metered.filter_map(entry).filter(can_be).collect();
         let mut reason = report.reason;
         // It begins where many are dropped, and is over when none is any more.
         let least = if self.too_slow { 0 } else { TOLERATED_PERCENT };
@@ -219,7 +298,9 @@ impl Pipeline {
         let shares = self.meters.iter().map(Meter::dropped_share);
         let worst = shares.filter(|share| share.whole() >= FEW).max_by_key(Share::percent);
         let slow = worst.filter(|share| is_live && share.percent() > least);
-        if slow.is_some() {
+        if let Some(given_up) = given_up.filter(|_| is_live) {
+            reason = given_up;
+        } else if slow.is_some() {
             // Without numbers: everybody is told of every change.
             TOO_SLOW.clone_into(&mut reason);
         }
@@ -262,10 +343,10 @@ impl Audience for Reading<'_> {
         self.shared.studio.buffers()
     }
 
-    fn take(&self, frame: RawFrame) -> Result<(), SourceError> {
+    fn take(&self, frame: RawFrame) -> Result<(), Refused> {
         // Somebody else has taken over the source, and may have newer pictures already.
         if self.shift.is_over() {
-            return Err(SourceError::Stopped);
+            return Err(SourceError::Stopped.into());
         }
         self.shared.studio.take(frame, &self.shared.status)
     }

@@ -1,32 +1,78 @@
-//! Who has been sent what of the source's own H.264, so that nobody is sent a picture whose predecessor is missing.
+//! Which of the source's own H.264 frames the full H.264 track has been sent, so that no viewer is sent a frame whose
+//! predecessor is missing.
 
 use super::gop::{Gop, Unit};
 
-/// How far the track is that gets it.
+/// How far the track is.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Passing {
-    /// Nobody watched.
+enum Passing {
+    /// It has been sent nothing since it was first watched.
     #[default]
-    Nobody,
+    Nothing,
     /// It has all before this index, since a keyframe.
     Next(u64),
     /// It missed one.
     Broken,
 }
 
-/// So much is sent at once to whoever catches up: what waits for a subscriber is bounded, and other streams have to pass,
-/// too (the bus's high-water mark is 32 at least).
+/// A track that catches up is sent this many frames per frame of the source: the queue of a subscriber is bounded, and
+/// frames of other streams must pass too (the bus's high-water mark is 32 at least).
 const AT_ONCE: usize = 8;
 
+/// What one watched track has been sent, and what it still has to get.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    passing: Passing,
+    /// The index of the first frame that came while the track was watched.
+    began: Option<u64>,
+    /// Frames that came since then and are neither sent nor counted yet.
+    owed: u64,
+}
+
+impl Progress {
+    /// Sends the track the frames it needs now that `newest` has come. `send` returns false if the bus did not take a frame,
+    /// which it then has counted. Returns the number of frames that the track will never get, because an earlier one is
+    /// missing.
+    pub(super) fn advance(
+        &mut self,
+        gop: &Gop,
+        newest: &Unit,
+        mut send: impl FnMut(&Unit) -> bool,
+    ) -> u64 {
+        let began = *self.began.get_or_insert(newest.index);
+        self.owed += 1;
+        let (mut last, mut all) = (None, true);
+        for unit in self.passing.step(gop, newest) {
+            let sent = send(&unit);
+            if unit.index >= began {
+                self.owed = self.owed.saturating_sub(1);
+            }
+            if !sent {
+                all = false;
+                break;
+            }
+            last = Some(unit.index);
+        }
+        self.passing = self.passing.after(last, all);
+        let pending = match self.passing {
+            Passing::Next(next) => (newest.index + 1).saturating_sub(next.max(began)),
+            Passing::Nothing | Passing::Broken => 0,
+        };
+        let withheld = self.owed.saturating_sub(pending);
+        self.owed -= withheld;
+        withheld
+    }
+}
+
 impl Passing {
-    /// What is to be sent now that the newest picture is in: nothing, that one, or for whoever comes what was since the
-    /// keyframe, some at a time.
-    pub(super) fn step(self, gop: &Gop, newest: &Unit) -> Vec<Unit> {
+    /// The frames to send now that the newest one is in: none, that one, or for a new viewer all since the keyframe, some
+    /// at a time.
+    fn step(self, gop: &Gop, newest: &Unit) -> Vec<Unit> {
         if newest.coded.keyframe {
             return vec![newest.clone()];
         }
         match self {
-            Self::Nobody => gop
+            Self::Nothing => gop
                 .for_newcomers()
                 .map(|units| units.take(AT_ONCE).cloned().collect())
                 .unwrap_or_default(),
@@ -38,11 +84,11 @@ impl Passing {
         }
     }
 
-    /// After that: which of it went out last, and whether all did.
-    pub(super) fn after(self, last: Option<u64>, all: bool) -> Self {
+    /// The state after that: `last` is the index of the frame that was sent last, `all` says whether each was.
+    fn after(self, last: Option<u64>, all: bool) -> Self {
         match (self, last, all) {
             (_, Some(index), true) => Self::Next(index + 1),
-            (Self::Nobody, None, true) => Self::Nobody,
+            (Self::Nothing, None, true) => Self::Nothing,
             _ => Self::Broken,
         }
     }
@@ -69,16 +115,19 @@ mod tests {
     proptest! {
         /// Pictures come, some are missing; the track is watched or not, and the bus takes them or not.
         #[test]
-        fn nobody_is_sent_a_picture_without_its_predecessor(
+        fn no_viewer_is_sent_a_frame_without_its_predecessor_and_each_missing_frame_is_counted(
             plays in proptest::collection::vec((0..30u8, 0..20u8, 0..20u8, any::<bool>()), 1..400),
         ) {
-            let (mut gop, mut passing, mut watched, mut number) = (Gop::default(), Passing::Nobody, false, 0);
+            let (mut gop, mut progress, mut watched, mut number) = (Gop::default(), Progress::default(), false, 0);
             let mut decoded: Option<u64> = None;
+            // Of those that came while it was watched.
+            let (mut came, mut accounted, mut first) = (0, 0, None);
             for (key, missing, toggled, taken) in plays {
                 number += 1 + u64::from(missing == 0);
                 if toggled == 0 {
                     watched = !watched;
-                    (passing, decoded) = (Passing::Nobody, None);
+                    (progress, decoded) = (Progress::default(), None);
+                    (came, accounted, first) = (0, 0, None);
                 }
                 if toggled == 1 {
                     // The source is opened anew.
@@ -88,18 +137,26 @@ mod tests {
                 if !watched {
                     continue;
                 }
-                let (mut last, mut all) = (None, true);
-                for unit in passing.step(&gop, &newest) {
-                    if !taken && unit.index % 7 == 0 {
-                        all = false;
-                        break;
+                came += 1;
+                let first = *first.get_or_insert(newest.index);
+                let mut wrong = None;
+                let withheld = progress.advance(&gop, &newest, |Unit { coded, index, .. }| {
+                    accounted += u64::from(*index >= first);
+                    if !taken && index % 7 == 0 {
+                        return false;
                     }
-                    let Unit { coded, index, .. } = unit;
-                    prop_assert!(coded.keyframe || decoded.map(|last| last + 1) == Some(index), "{index} after {decoded:?}");
-                    decoded = Some(index);
-                    last = Some(index);
+                    if !coded.keyframe && decoded.map(|last| last + 1) != Some(*index) {
+                        wrong = Some((*index, decoded));
+                    }
+                    decoded = Some(*index);
+                    true
+                });
+                prop_assert_eq!(wrong, None);
+                accounted += withheld;
+                prop_assert_eq!(accounted + progress.owed, came);
+                if !matches!(progress.passing, Passing::Next(_)) {
+                    prop_assert_eq!(progress.owed, 0);
                 }
-                passing = passing.after(last, all);
             }
         }
     }
@@ -108,32 +165,51 @@ mod tests {
     fn whoever_comes_is_sent_all_since_the_keyframe_some_at_a_time_and_then_each() {
         let mut gop = Gop::default();
         (0..20).for_each(|n| drop(push(&mut gop, n, n == 0)));
-        let (mut passing, mut sent) = (Passing::Nobody, Vec::new());
+        let (mut progress, mut sent) = (Progress::default(), Vec::new());
         for number in 20..30 {
             let newest = push(&mut gop, number, false);
-            let units = passing.step(&gop, &newest);
-            assert!((1..=AT_ONCE).contains(&units.len()));
-            passing = passing.after(units.last().map(|unit| unit.index), true);
-            sent.extend(units.into_iter().map(|unit| unit.coded.number));
+            let before = sent.len();
+            let withheld = progress.advance(&gop, &newest, |unit| {
+                sent.push(unit.coded.number);
+                true
+            });
+            assert_eq!(withheld, 0);
+            assert!((1..=AT_ONCE).contains(&(sent.len() - before)));
         }
         assert!(sent.into_iter().eq(0..30));
-        assert_eq!(passing, Passing::Next(30));
+        assert_eq!((progress.passing, progress.owed), (Passing::Next(30), 0));
     }
 
     #[test]
-    fn where_one_is_missing_nothing_is_sent_before_the_next_keyframe() {
+    fn where_one_is_missing_nothing_is_sent_before_the_next_keyframe_and_each_is_counted() {
         let mut gop = Gop::default();
-        push(&mut gop, 0, true);
-        let mut step = |passing: Passing, number, keyframe| {
+        let mut progress = Progress::default();
+        let mut step = |number, keyframe| {
             let newest = push(&mut gop, number, keyframe);
-            let units = passing.step(&gop, &newest);
-            let last = units.last().map(|unit| unit.index);
-            (units.len(), passing.after(last, true))
+            let mut sent = 0;
+            let withheld = progress.advance(&gop, &newest, |_| {
+                sent += 1;
+                true
+            });
+            (sent, withheld, progress.passing)
         };
-        assert_eq!(step(Passing::Next(1), 2, false), (0, Passing::Broken));
-        assert_eq!(step(Passing::Broken, 3, false), (0, Passing::Broken));
-        assert_eq!(step(Passing::Nobody, 4, false), (0, Passing::Nobody));
-        let (count, passing) = step(Passing::Broken, 5, true);
-        assert!(count == 1 && matches!(passing, Passing::Next(_)));
+        assert_eq!(step(0, true), (1, 0, Passing::Next(1)));
+        assert_eq!(step(2, false), (0, 1, Passing::Broken));
+        assert_eq!(step(3, false), (0, 1, Passing::Broken));
+        assert!(matches!(step(4, true), (1, 0, Passing::Next(_))));
+    }
+
+    #[test]
+    fn frames_that_a_new_viewer_cannot_begin_with_are_counted() {
+        let mut gop = Gop::default();
+        // Longer ago than what is sent to newcomers.
+        (0..120).for_each(|n| drop(push(&mut gop, n, n == 0)));
+        let mut progress = Progress::default();
+        for number in 120..125 {
+            let newest = push(&mut gop, number, false);
+            assert_eq!(progress.advance(&gop, &newest, |_| panic!("nothing can be sent")), 1);
+        }
+        let newest = push(&mut gop, 125, true);
+        assert_eq!(progress.advance(&gop, &newest, |unit| unit.coded.keyframe), 0);
     }
 }

@@ -1,18 +1,20 @@
-//! One rendition of a stream: pixels of its size, and the tracks that they become.
+//! One rendition of a stream: pixels of one size, and the tracks that they become.
 
 use std::sync::Arc;
 
 use fanlight_bus::Publisher;
-use fanlight_protocol::{Codec, Rendition as Name, StreamName, Timestamp};
+use fanlight_protocol::{Codec, Rendition as Name, StreamName};
 use opencv::core::Mat;
 
-use super::track::Track;
-use crate::encode::EncodeError;
+use super::track::{Pixels, Track};
 use crate::encode::h264::EncoderName;
-use crate::hand_over::{Buffers, HandOver};
+use crate::encode::{EncodeError, EncoderSettings, Encoders};
+use crate::hand_over::Buffers;
 use crate::picture::Taken;
 use crate::pixels::Size;
 use crate::rendition::{Measure, RenditionSettings};
+use crate::shift::Shift;
+use crate::workshop::Workshop;
 
 /// One rendition.
 #[derive(Debug)]
@@ -22,34 +24,25 @@ pub(super) struct Rendition {
     capped: bool,
     /// As JPEG, and as H.264 where there is an encoder.
     tracks: Vec<Arc<Track>>,
-    /// Pixels of its size that wait to be encoded.
-    place: HandOver<Waiting>,
     buffers: Buffers,
-}
-
-/// Pixels, and the tracks that they are for.
-#[derive(Debug)]
-struct Waiting {
-    pixels: Mat,
-    taken: Taken,
-    tracks: Vec<Arc<Track>>,
 }
 
 impl Rendition {
     pub(super) fn new(
         stream: &StreamName,
         settings: &RenditionSettings,
-        encoder: Option<&EncoderName>,
+        h264: Option<&EncoderName>,
+        encoders: &Arc<Encoders>,
         publisher: &Publisher,
     ) -> Self {
-        let mut tracks = vec![Track::jpeg(stream, settings, publisher)];
-        tracks.extend(encoder.map(|encoder| Track::h264(stream, settings, encoder, publisher)));
+        let jpeg = EncoderSettings::Jpeg(settings.quality);
+        let h264 = h264.map(|name| EncoderSettings::H264(name.clone()));
+        let track = |of| Track::new(stream, settings, of, encoders, publisher);
         Self {
             name: settings.name.clone(),
             measure: settings.measure,
             capped: settings.fps.is_some(),
-            tracks,
-            place: HandOver::default(),
+            tracks: [jpeg].into_iter().chain(h264).map(track).collect(),
             buffers: Buffers::default(),
         }
     }
@@ -74,17 +67,17 @@ impl Rendition {
         self.capped
     }
 
-    /// Its tracks that are watched and wait for a picture's pixels, where the full rendition was `passed_on` in a codec
-    /// already.
-    pub(super) fn waiting(&self, passed_on: Option<Codec>) -> impl Iterator<Item = &Arc<Track>> {
+    /// Its tracks that are watched and need a picture's pixels, if the full rendition was `passed_on` in a codec already.
+    pub(super) fn needing(&self, passed_on: Option<Codec>) -> impl Iterator<Item = &Arc<Track>> {
         let has_it = move |track: &Track| self.is_full() && passed_on == Some(track.codec());
         self.tracks.iter().filter(move |track| track.is_watched() && !has_it(track))
     }
 
-    /// Those of them that are to have the picture captured then.
-    pub(super) fn due(&self, passed_on: Option<Codec>, captured_at: Timestamp) -> Vec<Arc<Track>> {
-        let due = |track: &&Arc<Track>| track.is_due(captured_at);
-        self.waiting(passed_on).filter(due).cloned().collect()
+    /// Those of them that are given the picture taken then.
+    pub(super) fn due(&self, passed_on: Option<Codec>, taken: Taken) -> Vec<Arc<Track>> {
+        let due =
+            |track: &&Arc<Track>| track.accepts(taken.read_at) && track.is_due(taken.captured_at);
+        self.needing(passed_on).filter(due).cloned().collect()
     }
 
     /// A buffer for the next picture.
@@ -92,48 +85,54 @@ impl Rendition {
         self.buffers.take()
     }
 
-    /// Takes pixels of its size for these of its tracks, to be encoded as soon as somebody has time.
-    pub(super) fn put(&self, pixels: Mat, taken: Taken, tracks: Vec<Arc<Track>>) {
-        if let Some(overtaken) = self.place.put(Waiting { pixels, taken, tracks }) {
-            overtaken.tracks.iter().for_each(|track| track.tally().drop_frames(1));
-            self.buffers.recycle(overtaken.pixels);
+    /// Takes pixels of its size for these of its tracks, to be encoded as soon as threads are free.
+    pub(super) fn put(
+        &self,
+        pixels: Mat,
+        taken: Taken,
+        tracks: Vec<Arc<Track>>,
+        workshop: &Workshop,
+    ) {
+        let pixels = Arc::new(pixels);
+        for track in tracks {
+            let overtaken = track.put(Pixels { pixels: pixels.clone(), taken }, workshop);
+            overtaken.into_iter().for_each(|Pixels { pixels, .. }| self.recycle(pixels));
+        }
+        self.recycle(pixels);
+    }
+
+    /// The last track that is done with pixels gives their buffer back.
+    fn recycle(&self, pixels: Arc<Mat>) {
+        if let Some(pixels) = Arc::into_inner(pixels) {
+            self.buffers.recycle(pixels);
         }
     }
 
-    /// Lets go of what is kept for the next picture.
-    pub(super) fn rest(&self) {
-        self.place.take();
+    /// Releases what is kept for the next picture.
+    pub(super) fn rest(&self, workshop: &Workshop) {
+        for track in &self.tracks {
+            track.take();
+            track.rest(workshop);
+        }
         self.buffers.clear();
-        self.tracks.iter().for_each(|track| track.rest());
     }
 
-    /// Encodes and publishes the newest picture; returns whether one went out.
+    /// Encodes and publishes a track's newest picture; returns whether one went out. Done by the track's job.
     ///
     /// # Errors
-    /// Why it cannot be encoded: the first reason of several.
-    pub(super) fn develop(&self) -> Result<bool, EncodeError> {
-        let developed = self.place.take().map_or(Ok(false), |waiting| self.develop_one(waiting));
-        // Nobody watches these for now, and an encoder at rest holds many megabytes.
-        self.tracks.iter().filter(|track| !track.is_watched()).for_each(|track| track.rest());
-        developed
-    }
-
-    fn develop_one(&self, waiting: Waiting) -> Result<bool, EncodeError> {
-        let Waiting { pixels, taken, tracks } = waiting;
-        let mut developed = Ok(false);
-        for track in &tracks {
-            match (track.encode(&pixels, taken), &mut developed) {
-                (Ok(gone), Ok(any)) => *any |= gone,
-                (Ok(_), Err(_)) => {}
-                (Err(reason), first) => {
-                    track.tally().note_damage();
-                    if first.is_ok() {
-                        *first = Err(reason);
-                    }
-                }
-            }
+    /// Why it cannot be encoded.
+    pub(super) fn encode(&self, track: &Track, shift: &Shift) -> Result<bool, EncodeError> {
+        let Some(Pixels { pixels, taken }) = track.take() else {
+            track.rest_if_asked();
+            return Ok(false);
+        };
+        let encoded = track.encode(&pixels, taken);
+        self.recycle(pixels);
+        // After a thread was stuck, the encoder is another thread's.
+        if !shift.is_over() {
+            // An encoder at rest holds many megabytes.
+            track.rest_if_asked();
         }
-        self.buffers.recycle(pixels);
-        developed
+        encoded
     }
 }

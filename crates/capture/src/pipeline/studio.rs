@@ -1,36 +1,44 @@
 //! From a source's picture to the pixels of each rendition that is watched: decoded once, scaled once, the larger ones
 //! first and the smaller ones from those.
+//!
+//! Here is the part that the source's thread does; [`develop`] is the part of the workshop.
 
-use std::cmp::Reverse;
+mod develop;
+
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use fanlight_bus::Publisher;
-use fanlight_protocol::{Codec, MAX_PAYLOAD};
-use opencv::core::{Mat, MatTraitConst, StsError};
+use fanlight_protocol::{Codec, MAX_PAYLOAD, Rendition as Name};
 
 use super::decoding::Decoding;
-use super::gop::{Gop, Unit};
+use super::entry_wait::EntryWait;
+use super::jobs;
 use super::lock;
-use super::passing::Passing;
+use super::own_h264::OwnH264;
 use super::rendition::Rendition;
+use super::tool::Tool;
 use super::track::Track;
-use crate::encode::EncodeError;
 use crate::encode::camera_jpeg::{self, Whole};
+use crate::encode::{EncodeError, Encoders};
 use crate::hand_over::{Buffers, HandOver};
 use crate::options::StreamSettings;
 use crate::picture::{Coded, Frame, Picture, RawFrame, Taken};
 use crate::pixels::decode::JpegDecoder;
 use crate::pixels::overlay::Overlay;
 use crate::pixels::turn::Turn;
-use crate::pixels::{self, Size, scale};
+use crate::pixels::{self, Size};
 use crate::same::Same;
+use crate::shift::Shift;
 use crate::source::SourceError;
 use crate::status::Status;
+use crate::supervisor::Refused;
 use crate::workshop::{Job, Workshop};
 
 const FAR_APART: &str =
     "its keyframes are more than 4.5 s apart: its H.264 is decoded and encoded anew";
+const NO_ENTRY: &str = "the source sends no keyframe with which its H.264 can be decoded: set a shorter keyframe interval (GOP) in the camera";
+const STUCK: &str = "the pictures cannot be decoded: the decoder does not answer";
 
 /// One stream's pictures at work.
 #[derive(Debug)]
@@ -40,29 +48,31 @@ pub(super) struct Studio {
     overlay: Option<Overlay>,
     /// Encode anew even what came as JPEG.
     reencode: bool,
-    /// The source's own H.264: what came of it, which of that was passed on, and its pixels where somebody wants them.
-    gop: Mutex<Gop>,
-    passing: Mutex<Passing>,
-    decoding: Mutex<Decoding>,
+    own_h264: OwnH264,
+    /// How long the decoder of that has not been able to begin.
+    entry_wait: Mutex<EntryWait>,
     same: Mutex<Same>,
     place: HandOver<Undeveloped>,
     /// Pixels of the source's own size.
     buffers: Buffers,
-    /// Used by one thread at a time.
-    decoder: Mutex<JpegDecoder>,
+    decoders: Tool<Decoders>,
+    /// The decoders must be closed before the next picture.
+    must_rest: AtomicBool,
     workshop: Workshop,
-    jobs: OnceLock<Jobs>,
+    /// The codec in which the picture that is being decoded has been passed on.
+    in_work: Mutex<Option<Codec>>,
+    /// Decodes and scales what lies in `place`.
+    job: OnceLock<Arc<Job>>,
     /// Why a picture could not go out, and whether one did, since that was told last.
     refused: HandOver<String>,
     published: AtomicBool,
 }
 
-/// What the workshop is asked to do.
-#[derive(Debug)]
-struct Jobs {
-    scale: Arc<Job>,
-    /// For each rendition.
-    encode: Vec<Arc<Job>>,
+/// Pictures to pixels. Used by the thread that does the studio's job alone.
+#[derive(Debug, Default)]
+struct Decoders {
+    jpeg: JpegDecoder,
+    h264: Decoding,
 }
 
 /// A picture that waits to become the pixels of renditions.
@@ -76,40 +86,39 @@ struct Undeveloped {
     passed_on: Option<Codec>,
 }
 
-/// A rendition that a picture is to become.
-struct Wanted {
-    /// Its place among all.
-    rendition: usize,
-    size: Size,
-    tracks: Vec<Arc<Track>>,
-}
-
 impl Studio {
     pub(super) fn new(
         settings: &StreamSettings,
+        encoders: &Arc<Encoders>,
         publisher: &Publisher,
         workshop: &Workshop,
     ) -> Arc<Self> {
-        let encoder = settings.encoder.as_ref();
-        let rendition = |of| Rendition::new(&settings.name, of, encoder, publisher);
+        let h264 = settings.encoder.as_ref();
+        let rendition = |of| Rendition::new(&settings.name, of, h264, encoders, publisher);
         let studio = Arc::new(Self {
             renditions: settings.renditions.iter().map(rendition).collect(),
             turn: settings.turn,
             overlay: settings.overlay.map(|zone| Overlay::new(zone, &settings.name)),
             reencode: settings.reencode,
-            gop: Mutex::default(),
-            passing: Mutex::default(),
-            decoding: Mutex::default(),
+            own_h264: OwnH264::default(),
+            entry_wait: Mutex::default(),
             same: Mutex::new(Same::new(settings.drop_same)),
             place: HandOver::default(),
             buffers: Buffers::default(),
-            decoder: Mutex::default(),
+            decoders: Tool::new(Decoders::default),
+            must_rest: AtomicBool::new(false),
             workshop: workshop.clone(),
-            jobs: OnceLock::new(),
+            in_work: Mutex::default(),
+            job: OnceLock::new(),
             refused: HandOver::default(),
             published: AtomicBool::new(false),
         });
-        studio.jobs.get_or_init(|| Jobs::of(&studio));
+        studio.job.get_or_init(|| jobs::decode(&studio, &settings.name));
+        for (at, rendition) in studio.renditions.iter().enumerate() {
+            for (number, track) in rendition.tracks().iter().enumerate() {
+                track.employ(jobs::encode(&studio, track.topic(), at, number));
+            }
+        }
         studio
     }
 
@@ -134,10 +143,10 @@ impl Studio {
         !self.reencode && self.turn.is_none() && self.overlay.is_none()
     }
 
-    /// Likewise of H.264, of which no picture can be left out, and whose keyframes come when the camera sends them.
+    /// The same of H.264, of which no picture can be left out, and whose keyframes come when the camera sends them.
     fn passes_h264_on(&self) -> bool {
         let capped = self.renditions.iter().any(|one| one.is_full() && one.is_capped());
-        self.passes_on() && !capped && !lock(&self.gop).is_sparse()
+        self.passes_on() && !capped && !self.own_h264.is_sparse()
     }
 
     /// Buffers for pixels of the source's own size.
@@ -145,49 +154,48 @@ impl Studio {
         &self.buffers
     }
 
-    /// Somebody begins to watch one of the tracks: shall be shown a picture, also one that is the same as the last.
-    pub(super) fn begin_anew(&self, track: &Track) {
+    /// A track got its first viewer, who is shown a picture even if it is the same as the last one. Other tracks are not
+    /// disturbed.
+    pub(super) fn begin(&self, track: &Track) {
         self.same().forget();
         if track.codec() == Codec::H264 {
             track.ask_for_keyframe();
-            *lock(&self.passing) = Passing::default();
+            if track.topic().track.rendition == Name::full() {
+                self.own_h264.begin();
+            }
         }
     }
 
-    /// Nobody watches for a while: lets go of what is kept for the next pictures. What is not closed goes on where it was.
+    /// No track is watched for a while: what is kept for the next pictures is released. If the source is not `closed`, the next
+    /// picture follows the last.
     pub(super) fn rest(&self, closed: bool) {
         self.place.take();
-        if closed {
-            lock(&self.gop).clear();
-        }
-        lock(&self.decoding).rest();
+        self.own_h264.rest(closed);
+        lock(&self.entry_wait).pauses();
+        self.must_rest.store(true, Ordering::Relaxed);
+        self.ask();
         self.buffers.clear();
-        *self.decoder() = JpegDecoder::default();
-        *lock(&self.passing) = Passing::default();
         self.same().forget();
-        self.renditions.iter().for_each(Rendition::rest);
+        self.renditions.iter().for_each(|one| one.rest(&self.workshop));
     }
 
-    /// Nobody watches this track any more: its encoder is let go of, by whoever uses it.
-    pub(super) fn leave(&self, track: &Arc<Track>) {
-        let of = |one: &Rendition| one.tracks().iter().any(|known| Arc::ptr_eq(known, track));
-        if let (Some(at), Some(jobs)) = (self.renditions.iter().position(of), self.jobs.get()) {
-            self.workshop.ask(&jobs.encode[at]);
-        }
+    /// This track is no longer watched: its encoder is closed as soon as a thread is free.
+    pub(super) fn leave(&self, track: &Track) {
+        track.rest(&self.workshop);
     }
 
     /// Takes a picture from the source. Called on the source's thread.
     ///
     /// # Errors
-    /// Where it is damaged.
-    pub(super) fn take(&self, frame: RawFrame, status: &Status) -> Result<(), SourceError> {
+    /// Where it is damaged, or the source must be opened again.
+    pub(super) fn take(&self, frame: RawFrame, status: &Status) -> Result<(), Refused> {
         self.tell(status);
         let RawFrame { picture, taken } = frame;
         let (picture, size) = looked_through(picture)?;
         status.measures(self.turn.size(size));
         match (&picture, self.passes(Some(Codec::H264))) {
             (Picture::H264(coded), _) => self.keep(coded, taken, status),
-            (_, Some(full)) => full.pass_on(false),
+            (_, Some(full)) => full.pass_on(false, &self.workshop),
             _ => {}
         }
         // Who came in the meantime has the next one.
@@ -204,7 +212,10 @@ impl Studio {
         };
         let passed = self.passes(passed_on).filter(|track| track.codec() == Codec::Jpeg);
         let due = passed.filter(|track| track.is_due(taken.captured_at));
-        let others_wait = self.waiting(passed_on).next().is_some();
+        let others_wait = self.others_wait(passed_on, taken);
+        if comes_coded {
+            self.check_entry(others_wait, taken)?;
+        }
         match (picture, due) {
             (Picture::Jpeg(payload), Some(full)) if !others_wait => {
                 self.pass_on(full, payload, size, taken);
@@ -220,38 +231,33 @@ impl Studio {
         Ok(())
     }
 
-    /// Takes the source's own H.264 in, and passes it on to whoever watches just that.
+    /// Stores the source's own H.264, and passes it through to the full H.264 track if that is watched.
     fn keep(&self, coded: &Arc<Coded>, taken: Taken, status: &Status) {
-        let (newest, sparse) = lock(&self.gop).push(coded.clone(), taken);
+        let (newest, sparse) = self.own_h264.push(coded.clone(), taken);
         if sparse {
             tracing::info!(stream = %status.name(), "{FAR_APART}");
         }
         // What this picture tells of keyframes counts for it already: nobody is to wait for the next one.
         let passes = self.passes_h264_on();
-        let full = self.passes(Some(Codec::H264)).inspect(|full| full.pass_on(passes));
-        let full = full.filter(|_| passes);
-        let mut passing = lock(&self.passing);
-        let Some(full) = full else {
-            *passing = Passing::Nobody;
-            return;
-        };
-        let units = passing.step(&lock(&self.gop), &newest);
-        let (mut last, mut all) = (None, true);
-        for Unit { coded, taken, index } in units {
-            let Coded { ref bytes, width, height, keyframe, .. } = *coded;
-            let frame = Frame { payload: bytes.clone(), taken, width, height, keyframe };
-            if !full.publish(frame) {
-                all = false;
-                break;
-            }
+        let full = self.passes(Some(Codec::H264));
+        let full = full.inspect(|full| full.pass_on(passes, &self.workshop));
+        let full = full.filter(|_| passes).map(Arc::as_ref);
+        if self.own_h264.pass_through(full, &newest) {
             self.note_published();
-            last = Some(index);
         }
-        let before = *passing;
-        *passing = before.after(last, all);
-        if before != Passing::Nobody && *passing == Passing::Broken {
-            full.tally().drop_frames(1);
+    }
+
+    /// Ends the wait for a picture with which the decoder of the source's own H.264 can begin.
+    fn check_entry(&self, others_wait: bool, taken: Taken) -> Result<(), Refused> {
+        let mut wait = lock(&self.entry_wait);
+        if !others_wait {
+            wait.pauses();
+        } else if wait.is_over(taken.read_at) {
+            return Err(Refused::Reopen(SourceError::Other(format!(
+                "{NO_ENTRY}. It is opened again, as most cameras then begin with one"
+            ))));
         }
+        Ok(())
     }
 
     /// The full rendition in the codec in which a picture is passed on, where it is watched.
@@ -264,8 +270,9 @@ impl Studio {
     fn pass_on(&self, full: &Track, payload: Vec<u8>, (width, height): Size, taken: Taken) {
         match payload.len() {
             length if length > MAX_PAYLOAD => {
-                full.tally().note_damage();
-                self.refused.put(EncodeError::TooLarge(length).to_string());
+                let reason = EncodeError::TooLarge(length).to_string();
+                full.fail(&reason);
+                self.refused.put(reason);
             }
             _ if full.publish(Frame { payload, taken, width, height, keyframe: true }) => {
                 self.note_published();
@@ -284,33 +291,56 @@ impl Studio {
         }
     }
 
-    fn note_published(&self) {
+    pub(super) fn note_published(&self) {
         self.published.store(true, Ordering::Relaxed);
     }
 
-    /// Those watched who still wait for a picture's pixels.
-    fn waiting(&self, passed_on: Option<Codec>) -> impl Iterator<Item = (&Rendition, &Arc<Track>)> {
+    pub(super) fn note_refused(&self, reason: String) {
+        self.refused.put(reason);
+    }
+
+    /// The watched tracks that need a picture's pixels.
+    fn needing(&self, passed_on: Option<Codec>) -> impl Iterator<Item = (&Rendition, &Arc<Track>)> {
         let all = self.renditions.iter();
-        all.flat_map(move |one| one.waiting(passed_on).map(move |track| (one, track)))
+        all.flat_map(move |one| one.needing(passed_on).map(move |track| (one, track)))
+    }
+
+    /// Whether a picture must be decoded for any track. Tracks that cannot have it now count it as withheld.
+    fn others_wait(&self, passed_on: Option<Codec>, taken: Taken) -> bool {
+        let decodes = self.job.get().is_none_or(|job| job.is_usable());
+        let mut any = false;
+        for (_, track) in self.needing(passed_on) {
+            match (decodes, track.accepts(taken.read_at)) {
+                (true, true) => any = true,
+                (true, false) => track.tally().withhold(1),
+                (false, _) => {
+                    track.fail(STUCK);
+                    self.note_refused(STUCK.into());
+                }
+            }
+        }
+        any
     }
 
     fn put(&self, undeveloped: Undeveloped) {
         if let Some(overtaken) = self.place.put(undeveloped) {
-            let missed = self.waiting(overtaken.passed_on).filter(|(one, _)| !one.is_capped());
+            let read_at = overtaken.taken.read_at;
+            let missed = self.needing(overtaken.passed_on).filter(|(one, _)| !one.is_capped());
+            let missed = missed.filter(|(_, track)| track.accepts(read_at));
             missed.for_each(|(_, track)| track.tally().drop_frames(1));
             self.give_back(overtaken.picture);
         }
-        if let Some(jobs) = self.jobs.get() {
-            self.workshop.ask(&jobs.scale);
+        self.ask();
+    }
+
+    fn ask(&self) {
+        if let Some(job) = self.job.get() {
+            self.workshop.ask(job);
         }
     }
 
     fn same(&self) -> MutexGuard<'_, Same> {
         lock(&self.same)
-    }
-
-    fn decoder(&self) -> MutexGuard<'_, JpegDecoder> {
-        lock(&self.decoder)
     }
 
     fn give_back(&self, picture: Picture) {
@@ -319,111 +349,20 @@ impl Studio {
         }
     }
 
-    /// Makes the newest picture into the pixels of all renditions that want it. Done by the workshop.
-    fn develop(&self) {
-        let Some(undeveloped) = self.place.take() else { return };
-        let passed_on = undeveloped.passed_on;
-        if let Err(error) = self.develop_one(undeveloped) {
-            self.waiting(passed_on).for_each(|(_, track)| track.tally().note_damage());
-            self.refused.put(format!("the pictures cannot be decoded: {}", error.message));
-        }
-    }
-
-    fn develop_one(&self, undeveloped: Undeveloped) -> opencv::Result<()> {
-        let Undeveloped { picture, size, mut taken, passed_on } = undeveloped;
-        let full = self.turn.size(size);
-        let mut wanted: Vec<Wanted> = (self.renditions.iter().enumerate())
-            .map(|(at, one)| {
-                let tracks = one.due(passed_on, taken.captured_at);
-                Wanted { rendition: at, size: one.size(full), tracks }
-            })
-            .filter(|wanted| !wanted.tracks.is_empty())
-            .collect();
-        wanted.sort_by_key(|wanted| Reverse(wanted.size.0));
-        let Some(largest) = wanted.first().map(|wanted| wanted.size) else {
-            self.give_back(picture);
-            return Ok(());
-        };
-        let mut pixels = match picture {
-            Picture::Pixels(pixels) => pixels,
-            Picture::Jpeg(bytes) => {
-                let mut pixels = self.buffers.take();
-                // Turned after it is decoded, and so wanted in the camera's own shape.
-                let wanted = self.turn.size(largest);
-                self.decoder().decode(&bytes, size, wanted, &mut pixels)?;
-                pixels
-            }
-            Picture::H264(_) => match self.decode(&mut taken)? {
-                Some(pixels) => pixels,
-                None => return Ok(()),
-            },
-        };
-        if !self.turn.is_none() {
-            let mut other = self.buffers.take();
-            self.turn.apply(&mut pixels, &mut other)?;
-            self.buffers.recycle(other);
-        }
-        if let Some(overlay) = &self.overlay {
-            overlay.write(&mut pixels, taken.captured_at)?;
-        }
-        self.scale(pixels, wanted, taken)
-    }
-
-    /// The newest of the source's own H.264 as pixels, and its moments.
-    fn decode(&self, taken: &mut Taken) -> opencv::Result<Option<Mat>> {
-        let newest = lock(&self.decoding).newest(&self.gop, &self.buffers);
-        let failed = |error: SourceError| opencv::Error::new(StsError, error.to_string());
-        let Some((pixels, moments)) = newest.map_err(failed)? else { return Ok(None) };
-        *taken = moments;
-        let picture = Picture::Pixels(pixels);
-        match (self.same().skips(&picture), picture) {
-            (false, Picture::Pixels(pixels)) => Ok(Some(pixels)),
-            (_, picture) => {
-                self.give_back(picture);
-                Ok(None)
-            }
-        }
-    }
-
-    /// Scales from the largest to the smallest, each from the one before, and hands them all on.
-    fn scale(&self, pixels: Mat, wanted: Vec<Wanted>, taken: Taken) -> opencv::Result<()> {
-        let mut scaled: Vec<Mat> = Vec::with_capacity(wanted.len());
-        // The first rendition that is as large as what there is gets it without a copy.
-        let as_it_is = wanted.first().is_some_and(|first| first.size == pixels::size_of(&pixels));
-        for Wanted { rendition, size, .. } in &wanted[usize::from(as_it_is)..] {
-            let from = scaled.last().unwrap_or(&pixels);
-            let mut into = self.renditions[*rendition].buffer();
-            if pixels::size_of(from) == *size {
-                from.copy_to(&mut into)?;
-            } else {
-                scale::scale(from, *size, &mut into)?;
-            }
-            scaled.push(into);
-        }
-        if as_it_is {
-            // Its buffer goes the other way, so that both sides keep as many as they need.
-            self.buffers.recycle(self.renditions[wanted[0].rendition].buffer());
-            scaled.insert(0, pixels);
-        } else {
-            self.buffers.recycle(pixels);
-        }
-        for (Wanted { rendition, tracks, .. }, pixels) in wanted.into_iter().zip(scaled) {
-            self.renditions[rendition].put(pixels, taken, tracks);
-            if let Some(jobs) = self.jobs.get() {
-                self.workshop.ask(&jobs.encode[rendition]);
-            }
-        }
-        Ok(())
-    }
-
-    fn encode(&self, at: usize) {
-        match self.renditions[at].develop() {
+    /// Encodes what waits for this track. Done by the workshop.
+    pub(super) fn encode(&self, rendition: usize, track: usize, shift: &Shift) {
+        let rendition = &self.renditions[rendition];
+        match rendition.encode(&rendition.tracks()[track], shift) {
             Ok(true) => self.note_published(),
             Ok(false) => {}
-            Err(error) => {
-                self.refused.put(error.to_string());
-            }
+            Err(error) => self.note_refused(error.to_string()),
         }
+    }
+
+    /// A thread is stuck in this track's encoder: the next picture gets another one.
+    pub(super) fn replace_encoder(&self, rendition: usize, track: usize) {
+        let reason = self.renditions[rendition].tracks()[track].replace_encoder();
+        self.note_refused(reason.into());
     }
 }
 
@@ -443,22 +382,5 @@ fn looked_through(picture: Picture) -> Result<(Picture, Size), SourceError> {
             let size = (coded.width, coded.height);
             Ok((Picture::H264(coded), size))
         }
-    }
-}
-
-impl Jobs {
-    /// Jobs know the studio, and the studio its jobs: one of the two must not keep the other.
-    fn of(studio: &Arc<Studio>) -> Self {
-        let job = |work: Box<dyn Fn(&Studio) + Send + Sync>| {
-            let studio: Weak<Studio> = Arc::downgrade(studio);
-            Job::new(move || {
-                if let Some(studio) = studio.upgrade() {
-                    work(&studio);
-                }
-            })
-        };
-        let encode =
-            (0..studio.renditions.len()).map(|at| job(Box::new(move |studio| studio.encode(at))));
-        Self { scale: job(Box::new(Studio::develop)), encode: encode.collect() }
     }
 }

@@ -1,93 +1,95 @@
 //! One sequence of frames: a rendition in one codec, encoded and onto the bus.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
-use fanlight_bus::Publisher;
+use fanlight_bus::{Publisher, clock};
 use fanlight_protocol::{Codec, StreamName, Timestamp, Topic, TrackEntry, TrackName};
 use opencv::core::Mat;
 
+use super::health::Health;
 use super::lock;
-use crate::encode::EncodeError;
-use crate::encode::h264::{EncoderName, H264Encoder};
-use crate::encode::jpeg::JpegEncoder;
+use super::tool::Tool;
+use crate::encode::{Encode, EncodeError, EncoderSettings, Encoders};
+use crate::hand_over::HandOver;
 use crate::meter::Meter;
 use crate::picture::{Frame, Taken};
 use crate::pixels::Size;
 use crate::publish::{Outlet, Tally};
 use crate::rate_cap::RateCap;
 use crate::rendition::RenditionSettings;
+use crate::workshop::{Job, Workshop};
 
-/// One track.
+const STUCK: &str = "the encoder does not answer";
+
+/// One track. Only the thread that does its job waits for its encoder; all others may not, because an encoder can block for
+/// ever.
 #[derive(Debug)]
 pub(super) struct Track {
     topic: Topic,
     watched: AtomicBool,
     /// Somebody needs a keyframe, and none was made since.
     keyframe_wanted: AtomicBool,
-    /// What the source has encoded itself goes out: nothing of ours may come between.
+    /// What the source has encoded itself goes out: nothing of ours may come between. Changed under the outlet's lock.
     passes_on: AtomicBool,
+    /// The encoder must be closed before its next frame.
+    must_rest: AtomicBool,
     tally: Arc<Tally>,
-    /// Locked by whoever encodes or publishes; one thread at a time does.
-    way_out: Mutex<WayOut>,
+    encoder: Tool<Box<dyn Encode>>,
+    outlet: Mutex<Outlet>,
+    /// Pixels that wait to be encoded.
+    place: HandOver<Pixels>,
     cap: Mutex<RateCap>,
+    health: Mutex<Health>,
+    /// Encodes what lies in `place`.
+    job: OnceLock<Arc<Job>>,
 }
 
+/// Pixels of the rendition's size, shared by its tracks.
 #[derive(Debug)]
-struct WayOut {
-    encoder: Encoder,
-    outlet: Outlet,
-}
-
-#[derive(Debug)]
-enum Encoder {
-    Jpeg(JpegEncoder),
-    H264(H264Encoder),
+pub(super) struct Pixels {
+    pub(super) pixels: Arc<Mat>,
+    pub(super) taken: Taken,
 }
 
 impl Track {
-    /// A rendition as JPEG.
-    pub(super) fn jpeg(
+    /// A rendition in the codec of these settings.
+    pub(super) fn new(
         stream: &StreamName,
-        settings: &RenditionSettings,
+        rendition: &RenditionSettings,
+        settings: EncoderSettings,
+        encoders: &Arc<Encoders>,
         publisher: &Publisher,
     ) -> Arc<Self> {
-        let encoder = Encoder::Jpeg(JpegEncoder::new(settings.quality));
-        Self::new(stream, settings, Codec::Jpeg, encoder, publisher)
-    }
-
-    /// A rendition as H.264.
-    pub(super) fn h264(
-        stream: &StreamName,
-        settings: &RenditionSettings,
-        encoder: &EncoderName,
-        publisher: &Publisher,
-    ) -> Arc<Self> {
-        let encoder = Encoder::H264(H264Encoder::new(encoder.clone()));
-        Self::new(stream, settings, Codec::H264, encoder, publisher)
-    }
-
-    fn new(
-        stream: &StreamName,
-        settings: &RenditionSettings,
-        codec: Codec,
-        encoder: Encoder,
-        publisher: &Publisher,
-    ) -> Arc<Self> {
-        let name = TrackName { rendition: settings.name.clone(), codec };
+        let codec = match settings {
+            EncoderSettings::Jpeg(_) => Codec::Jpeg,
+            EncoderSettings::H264(_) => Codec::H264,
+        };
+        let name = TrackName { rendition: rendition.name.clone(), codec };
         let topic = Topic { stream: stream.clone(), track: name };
         let tally = Arc::<Tally>::default();
         let outlet = Outlet::new(publisher.track(topic.clone()), tally.clone());
+        let (encoders, of) = (encoders.clone(), topic.clone());
         Arc::new(Self {
             topic,
             watched: AtomicBool::new(false),
             keyframe_wanted: AtomicBool::new(false),
             passes_on: AtomicBool::new(false),
+            must_rest: AtomicBool::new(false),
             tally,
-            way_out: Mutex::new(WayOut { encoder, outlet }),
-            cap: Mutex::new(RateCap::new(settings.fps)),
+            encoder: Tool::new(move || encoders(&of, &settings)),
+            outlet: Mutex::new(outlet),
+            place: HandOver::default(),
+            cap: Mutex::new(RateCap::new(rendition.fps)),
+            health: Mutex::default(),
+            job: OnceLock::new(),
         })
+    }
+
+    /// Names the job that calls [`Self::encode`].
+    pub(super) fn employ(&self, job: Arc<Job>) {
+        self.job.get_or_init(|| job);
     }
 
     /// Its name on the bus.
@@ -125,59 +127,131 @@ impl Track {
         lock(&self.cap).passes(captured_at)
     }
 
-    /// Encodes and publishes a picture; returns whether it went out.
+    /// Takes pixels to be encoded as soon as a thread is free; returns those that were not encoded in time.
+    pub(super) fn put(&self, pixels: Pixels, workshop: &Workshop) -> Option<Pixels> {
+        let overtaken = self.place.put(pixels);
+        if overtaken.is_some() {
+            self.tally.drop_frames(1);
+        }
+        self.ask(workshop);
+        overtaken
+    }
+
+    /// The pixels that wait to be encoded.
+    pub(super) fn take(&self) -> Option<Pixels> {
+        self.place.take()
+    }
+
+    fn ask(&self, workshop: &Workshop) {
+        if let Some(job) = self.job.get() {
+            workshop.ask(job);
+        }
+    }
+
+    /// Encodes and publishes a picture; returns whether it went out. For the track's job alone: it may block for ever.
     ///
     /// # Errors
     /// Why it cannot be encoded.
     pub(super) fn encode(&self, pixels: &Mat, taken: Taken) -> Result<bool, EncodeError> {
-        let WayOut { encoder, outlet } = &mut *lock(&self.way_out);
-        // Whoever changes that waits for this lock then.
+        let tool = self.encoder.current();
+        let mut encoder = lock(&tool);
+        if self.must_rest.swap(false, Ordering::Relaxed) {
+            encoder.close();
+        }
         if self.passes_on.load(Ordering::Relaxed) {
             return Ok(false);
         }
-        let frame = match encoder {
-            Encoder::Jpeg(encoder) => Some(encoder.encode(pixels, taken)?),
-            Encoder::H264(encoder) => {
-                let wanted = self.keyframe_wanted.load(Ordering::Relaxed);
-                encoder.encode(pixels, taken, wanted)?
+        let wanted = self.keyframe_wanted.load(Ordering::Relaxed);
+        match encoder.encode(pixels, taken, wanted) {
+            // The thread was stuck, and another one encodes this track now.
+            _ if !self.encoder.is_current(&tool) => Ok(false),
+            Ok(None) => Ok(false),
+            Ok(Some(frame)) => {
+                let mut outlet = lock(&self.outlet);
+                let ours = !self.passes_on.load(Ordering::Relaxed);
+                let gone = ours && self.encoder.is_current(&tool) && self.send(&mut outlet, frame);
+                // To close an encoder may take for ever, too.
+                drop(outlet);
+                if !gone {
+                    // What would follow refers to it.
+                    encoder.close();
+                }
+                Ok(gone)
             }
-        };
-        let Some(frame) = frame else { return Ok(false) };
-        let gone = self.publish_on(outlet, frame);
-        if let (false, Encoder::H264(encoder)) = (gone, encoder) {
-            // What would follow refers to it.
-            encoder.close();
+            Err(reason) => {
+                self.fail(&reason.to_string());
+                Err(reason)
+            }
         }
-        Ok(gone)
     }
 
-    /// From now on what the source has encoded itself goes out, or what is encoded here.
-    pub(super) fn pass_on(&self, passes_on: bool) {
-        if self.passes_on.swap(passes_on, Ordering::Relaxed) != passes_on {
-            self.rest();
+    /// From now on frames that the source has encoded itself are published, or frames that are encoded here.
+    pub(super) fn pass_on(&self, passes_on: bool, workshop: &Workshop) {
+        let outlet = lock(&self.outlet);
+        let changed = self.passes_on.swap(passes_on, Ordering::Relaxed) != passes_on;
+        drop(outlet);
+        if changed {
+            self.rest(workshop);
         }
     }
 
     /// Publishes a picture that is encoded already; returns whether it went out.
     pub(super) fn publish(&self, frame: Frame) -> bool {
-        self.publish_on(&mut lock(&self.way_out).outlet, frame)
+        self.send(&mut lock(&self.outlet), frame)
     }
 
-    fn publish_on(&self, outlet: &mut Outlet, frame: Frame) -> bool {
+    fn send(&self, outlet: &mut Outlet, frame: Frame) -> bool {
         let keyframe = frame.keyframe;
         let gone = outlet.publish(frame);
-        if keyframe && gone {
+        if gone && keyframe {
             self.keyframe_wanted.store(false, Ordering::Relaxed);
+        }
+        if gone && lock(&self.health).well(clock::now()) {
+            tracing::info!(topic = %self.topic, "frames again");
         }
         gone
     }
 
-    /// Lets go of what an encoder keeps for the next picture. Whoever comes begins anew.
-    pub(super) fn rest(&self) {
-        if let Encoder::H264(encoder) = &mut lock(&self.way_out).encoder
-            && encoder.is_open()
-        {
-            encoder.close();
+    /// A picture could not become a frame.
+    pub(super) fn fail(&self, reason: &str) {
+        self.tally.note_damage();
+        if lock(&self.health).failed(clock::now(), reason, fastrand::f64()) {
+            tracing::error!(topic = %self.topic, "no frames: {reason}; the track is tried again later");
+        }
+    }
+
+    /// A thread is stuck in the encoder: the next picture gets another one. Returns what to say of it.
+    pub(super) fn replace_encoder(&self) -> &'static str {
+        self.encoder.replace();
+        self.tally.note_damage();
+        lock(&self.health).stuck(clock::now(), STUCK, fastrand::f64());
+        STUCK
+    }
+
+    /// Whether it is given pictures at this moment: its frames can be made, or it is time to try again.
+    pub(super) fn accepts(&self, now: Timestamp) -> bool {
+        self.job.get().is_none_or(|job| job.is_usable()) && lock(&self.health).allows(now)
+    }
+
+    /// Why no frames of it can be expected, if none can.
+    pub(super) fn given_up(&self, now: Timestamp) -> Option<String> {
+        match self.job.get() {
+            Some(job) if !job.is_usable() => Some(STUCK.into()),
+            _ => lock(&self.health).given_up(now, self.is_watched()).map(str::to_owned),
+        }
+    }
+
+    /// Releases what the encoder keeps for the next picture, as soon as a thread is free. A new viewer begins with a
+    /// keyframe.
+    pub(super) fn rest(&self, workshop: &Workshop) {
+        self.must_rest.store(true, Ordering::Relaxed);
+        self.ask(workshop);
+    }
+
+    /// The same for the track's job, which is doing that.
+    pub(super) fn rest_if_asked(&self) {
+        if self.must_rest.swap(false, Ordering::Relaxed) || !self.is_watched() {
+            lock(&self.encoder.current()).close();
         }
     }
 
@@ -195,7 +269,7 @@ impl Track {
             millifps,
             bitrate,
             published,
-            dropped: dropped + self.tally.damaged(),
+            dropped: dropped + self.tally.damaged() + self.tally.withheld(),
         }
     }
 }

@@ -245,3 +245,25 @@ fn keyframes_too_far_apart_are_made_anew() {
     assert!(keys.len() >= 3, "{keys:?}");
     assert_eq!(decoded(&frames).len(), 90);
 }
+
+#[test]
+fn viewers_of_a_cameras_own_h264_do_not_notice_that_another_rendition_begins() {
+    // Keyframes four seconds apart. The other one begins where the group could be sent again (it is no longer than three
+    // seconds), and where it could not.
+    let (_folder, stream, clip) = camera_clip(200, &["-tune", "zerolatency", "-g", "40"]);
+    for since_keyframe in [15, 35] {
+        let capture = capture(&[&stream]);
+        let mut viewer = viewer(&capture);
+        viewer.watch("clip/full.h264");
+        let mut frames = viewer.frames("clip/full.h264", since_keyframe);
+        viewer.watch("clip/half.h264");
+        frames.extend(viewer.frames("clip/full.h264", 20));
+        assert!(frames.iter().all(|frame| is_of(frame, &clip)));
+        // The first ones may have been read before the file paused.
+        for pair in frames[2..].windows(2) {
+            let micros = pair[1].captured_at.micros_from(pair[0].captured_at);
+            assert!((50_000..250_000).contains(&micros), "{micros} µs from frame to frame");
+        }
+        assert_eq!(viewer.frames("clip/half.h264", 1).len(), 1);
+    }
+}

@@ -17,7 +17,7 @@ use fanlight_capture::picture::{Picture, Taken};
 use fanlight_capture::source::Opener;
 use fanlight_capture::source::Source;
 use fanlight_capture::source::test_picture::TestPicture;
-use fanlight_capture::{Options, Settings};
+use fanlight_capture::{Options, Parts, Settings};
 use fanlight_program::stop::Shutdown;
 use fanlight_protocol::{Ask, Codec, StreamEntry, StreamState, Topic, TrackName};
 use fanlight_stamp::Stamp;
@@ -31,6 +31,7 @@ pub(crate) const SOON: Duration = Duration::from_secs(30);
 /// A capture that runs until it is dropped.
 pub(crate) struct Capture {
     stop: Shutdown,
+    ended: Receiver<()>,
     thread: Option<JoinHandle<anyhow::Result<()>>>,
     endpoint: String,
     _folder: TempDir,
@@ -54,6 +55,17 @@ pub(crate) fn capture_from(
     start(streams, move |settings, stop| fanlight_capture::run_with(settings, &openers, stop))
 }
 
+/// Starts a capture of these streams, with other parts in it.
+pub(crate) fn capture_on(
+    streams: &[&str],
+    flags: &[&str],
+    parts: impl FnOnce() -> Parts<'static> + Send + 'static,
+) -> Capture {
+    start_with(streams, flags, move |settings, stop| {
+        fanlight_capture::run_on(settings, &parts(), stop)
+    })
+}
+
 fn start(
     streams: &[&str],
     run: impl FnOnce(Settings, &Shutdown) -> anyhow::Result<()> + Send + 'static,
@@ -73,16 +85,23 @@ fn start_with(
     arguments.extend(flags.iter().map(|flag| (*flag).to_owned()));
     let settings = Settings::try_from(Options::parse_from(arguments)).unwrap();
     let stop = Shutdown::new();
+    let (end, ended) = mpsc::channel();
     let thread = std::thread::spawn({
         let stop = stop.clone();
-        move || run(settings, &stop)
+        move || {
+            let result = run(settings, &stop);
+            // Only a test of a capture that ends by itself waits for this.
+            end.send(()).unwrap_or_default();
+            result
+        }
     });
-    Capture { stop, thread: Some(thread), endpoint, _folder: folder }
+    Capture { stop, ended, thread: Some(thread), endpoint, _folder: folder }
 }
 
 impl Capture {
     /// Waits until it ends by itself; returns why.
     pub(crate) fn failure(mut self) -> String {
+        self.ended.recv_timeout(SOON).expect("it ends by itself");
         let ended = self.thread.take().unwrap().join().expect("no panic");
         format!("{:#}", ended.expect_err("a failure"))
     }
@@ -173,10 +192,13 @@ impl Viewer {
     /// The next pictures of a track that is watched.
     pub(crate) fn frames(&mut self, track: &str, count: usize) -> Vec<IncomingFrame> {
         let wanted = topic(track);
-        let mut frames = Vec::new();
+        let (mut frames, mut until) = (Vec::new(), Instant::now() + SOON);
         while frames.len() < count {
-            match self.next(&format!("picture {} of {count}", frames.len() + 1)) {
-                Event::Frame { topic, frame, .. } if *topic == wanted => frames.push(frame),
+            match self.next(&format!("picture {} of {count}", frames.len() + 1), until) {
+                Event::Frame { topic, frame, .. } if *topic == wanted => {
+                    frames.push(frame);
+                    until = Instant::now() + SOON;
+                }
                 _ => {}
             }
         }
@@ -196,13 +218,15 @@ impl Viewer {
 
     /// Waits until this is so; looked at whenever something is heard, at least once a second.
     pub(crate) fn wait(&mut self, what: &str, mut reached: impl FnMut(&Self) -> bool) {
+        let until = Instant::now() + SOON;
         while !reached(self) {
-            self.next(what);
+            self.next(what, until);
         }
     }
 
-    fn next(&mut self, what: &str) -> Event {
-        let event = self.events.recv_timeout(SOON);
+    /// The next event. A catalog comes every second, so each wait has an end of its own.
+    fn next(&mut self, what: &str, until: Instant) -> Event {
+        let event = self.events.recv_timeout(until.saturating_duration_since(Instant::now()));
         let event =
             event.unwrap_or_else(|_| panic!("waited in vain for {what}: {:?}", self.streams));
         if let Event::Catalog { publisher, catalog } = &event {

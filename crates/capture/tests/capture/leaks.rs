@@ -15,7 +15,7 @@ use fanlight_capture::picture::RawFrame;
 use fanlight_capture::shift::Shift;
 use fanlight_capture::source::{Named, Opener, Source, SourceError};
 use fanlight_capture::status::Status;
-use fanlight_capture::supervisor::{self, Audience, Keeping};
+use fanlight_capture::supervisor::{self, Audience, Keeping, Refused};
 use fanlight_program::stop::Shutdown;
 use opencv::core::Mat;
 
@@ -116,7 +116,7 @@ impl Audience for Wall {
     fn buffers(&self) -> &Buffers {
         &self.buffers
     }
-    fn take(&self, _: RawFrame) -> Result<(), SourceError> {
+    fn take(&self, _: RawFrame) -> Result<(), Refused> {
         self.pictures.set(self.pictures.get() + 1);
         Ok(())
     }

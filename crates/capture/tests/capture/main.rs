@@ -1,11 +1,13 @@
 //! A whole capture, from outside: started in process or as a program, and watched over the bus.
 
 mod architecture;
+mod encoders;
 mod endless;
 mod exec;
 mod files;
 mod h264;
 mod harness;
+mod keyframes;
 mod leaks;
 mod masking;
 mod passthrough;

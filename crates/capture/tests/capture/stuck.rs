@@ -6,16 +6,16 @@ use std::thread;
 use std::time::Duration;
 
 use fanlight_bus::clock;
-use fanlight_capture::StreamSettings;
 use fanlight_capture::hand_over::Buffers;
 use fanlight_capture::picture::Picture;
 use fanlight_capture::shift::MOST_STRAYS;
 use fanlight_capture::source::{About, Grabbed, Opener, Source, SourceError};
+use fanlight_capture::{Parts, StreamSettings};
 use fanlight_program::stop::Shutdown;
 use fanlight_protocol::{StreamEntry, StreamState};
 use opencv::core::{CV_8UC3, Mat, Scalar};
 
-use crate::harness::{capture_from, viewer};
+use crate::harness::{capture_from, capture_on, viewer};
 
 /// A camera whose driver does not come back when it is read for the first times.
 struct Camera {
@@ -49,6 +49,8 @@ impl Source for Camera {
 #[derive(Clone)]
 struct Driver {
     times: Arc<AtomicUsize>,
+    /// Whether it is opened before it is watched.
+    probes: bool,
 }
 
 impl Opener for Driver {
@@ -61,6 +63,10 @@ impl Opener for Driver {
 
     fn look(&self) -> Result<(), SourceError> {
         Ok(())
+    }
+
+    fn probes(&self) -> bool {
+        self.probes
     }
 
     fn patience(&self) -> Duration {
@@ -76,7 +82,15 @@ impl Opener for Driver {
 fn stuck(times: usize) -> impl Fn(&StreamSettings) -> Box<dyn Opener + Send> {
     move |stream| {
         let times = if stream.name.as_str().starts_with("bad") { times } else { 0 };
-        Box::new(Driver { times: Arc::new(AtomicUsize::new(times)) })
+        Box::new(Driver { times: Arc::new(AtomicUsize::new(times)), probes: true })
+    }
+}
+
+/// The same, but no stream is opened before it is watched: what happens then is not over when the viewer connects.
+fn stuck_when_watched(times: usize) -> impl Fn(&StreamSettings) -> Box<dyn Opener + Send> {
+    move |stream| {
+        let times = if stream.name.as_str().starts_with("bad") { times } else { 0 };
+        Box::new(Driver { times: Arc::new(AtomicUsize::new(times)), probes: false })
     }
 }
 
@@ -86,11 +100,11 @@ fn is_stuck(entry: &StreamEntry) -> bool {
 
 #[test]
 fn a_stuck_thread_is_left_to_itself_and_another_brings_the_picture_back() {
-    let capture = capture_from(&["bad=test", "good=test"], stuck(1));
+    let capture = capture_from(&["bad=test", "good=test"], stuck_when_watched(1));
     let mut viewer = viewer(&capture);
-    viewer.until_so("bad", "the reason", is_stuck);
     viewer.watch("good");
     viewer.watch("bad");
+    viewer.until_so("bad", "the reason", is_stuck);
     viewer.until("bad", StreamState::Live);
     assert_eq!(viewer.frames("good", 5).len(), 5);
 }
@@ -110,4 +124,28 @@ fn too_many_of_them_end_the_program_with_a_word() {
     let bad = ["bad1=test", "bad2=test", "bad3=test", "bad4=test"];
     let failure = capture_from(&bad, stuck(usize::MAX)).failure();
     assert!(failure.contains(&format!("{MOST_STRAYS} threads are stuck")), "{failure}");
+}
+
+/// Parts in which such a source is given up after three seconds.
+fn given_up_soon() -> Parts<'static> {
+    let openers = Box::leak(Box::new(stuck(usize::MAX)));
+    Parts { openers, lost_after: Duration::from_secs(3), ..Parts::default() }
+}
+
+#[test]
+fn a_source_that_no_thread_tries_any_more_ends_the_program_where_no_other_stream_is_well() {
+    let failure = capture_on(&["bad=test"], &[], given_up_soon).failure();
+    let said = "2 threads are stuck in the driver of stream bad, and no other stream is well";
+    assert!(failure.contains(said), "{failure}");
+}
+
+#[test]
+fn where_another_stream_is_well_it_says_what_to_do_and_the_program_goes_on() {
+    let capture = capture_on(&["bad=test", "good=test"], &[], given_up_soon);
+    let mut viewer = viewer(&capture);
+    viewer.until_so("bad", "what to do", |entry| {
+        entry.state == StreamState::Offline && entry.reason.contains("Unplug the device")
+    });
+    viewer.watch("good");
+    assert_eq!(viewer.frames("good", 20).len(), 20);
 }

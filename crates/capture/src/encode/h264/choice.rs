@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, mpsc};
+use std::thread;
+use std::time::Duration;
 
 use fanlight_protocol::Timestamp;
 use ffmpeg_next::codec::Id;
@@ -36,6 +38,8 @@ const LONGEST: usize = 32;
 const SMALL: (i32, i32) = (320, 180);
 /// Whoever holds back more than a few is of no use for live pictures.
 const TRIED_PICTURES: u64 = 6;
+/// A driver that does not answer within this time does not work. To open an encoder takes a few seconds at most.
+const TRIED_FOR: Duration = Duration::from_secs(20);
 /// What became of those tried so far: every stream may name one, and some take their time. As many as a user writes.
 static TRIED: Mutex<Vec<(String, Result<EncoderName, InvalidEncoder>)>> = Mutex::new(Vec::new());
 
@@ -116,7 +120,8 @@ impl EncoderName {
             return Err(InvalidEncoder::Form(name));
         }
         let chosen = Self(name);
-        match encodes(&chosen) {
+        let tried = chosen.clone();
+        match within(TRIED_FOR, move || encodes(&tried)) {
             Ok(()) => Ok(chosen),
             Err(reason) => Err(InvalidEncoder::Broken { name: chosen.0, reason }),
         }
@@ -137,6 +142,24 @@ impl FromStr for EncoderWish {
 impl fmt::Display for EncoderName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// Tries an encoder on a thread of its own, which is abandoned if it takes too long: a driver may block for ever.
+fn within(
+    limit: Duration,
+    tries: impl FnOnce() -> Result<(), String> + Send + 'static,
+) -> Result<(), String> {
+    let (tell, told) = mpsc::channel();
+    let trial = move || drop(tell.send(tries()));
+    let started = thread::Builder::new().name("encoder trial".into()).spawn(trial);
+    started.map_err(|error| format!("no thread to try it: {error}"))?;
+    match told.recv_timeout(limit) {
+        Ok(result) => result,
+        Err(mpsc::RecvTimeoutError::Timeout) => {
+            Err(format!("it does not answer within {} s", limit.as_secs_f64()))
+        }
+        Err(mpsc::RecvTimeoutError::Disconnected) => Err("its trial failed".into()),
     }
 }
 
@@ -171,6 +194,17 @@ mod tests {
 
     fn refused(name: &str) -> String {
         name.parse::<EncoderWish>().expect_err(name).to_string()
+    }
+
+    #[test]
+    fn an_encoder_that_does_not_answer_is_not_waited_for() {
+        let (free, stuck) = mpsc::channel::<()>();
+        let trial = move || stuck.recv().map_err(|_| "let go".into());
+        let reason = within(Duration::from_millis(10), trial).unwrap_err();
+        assert_eq!(reason, "it does not answer within 0.01 s");
+        drop(free);
+        assert_eq!(within(Duration::from_secs(60), || Ok(())), Ok(()));
+        assert_eq!(within(Duration::from_secs(60), || Err("no".into())), Err("no".into()));
     }
 
     #[test]

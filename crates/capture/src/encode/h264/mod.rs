@@ -129,11 +129,6 @@ impl H264Encoder {
         self.running = None;
         self.planes = Mat::default();
     }
-
-    /// Whether an encoder is open.
-    pub fn is_open(&self) -> bool {
-        self.running.is_some()
-    }
 }
 
 /// To one plane of brightness and two of colour, half as wide and high, one behind the other (ITU-R BT.601, 16 to 235).

@@ -1,0 +1,158 @@
+//! A camera that sends one keyframe when it is opened, and none after that.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use fanlight_bus::clock;
+use fanlight_capture::encode::h264::{EncoderName, H264Encoder};
+use fanlight_capture::hand_over::Buffers;
+use fanlight_capture::picture::{Coded, Picture, Taken};
+use fanlight_capture::source::{About, Grabbed, Opener, Source, SourceError};
+use fanlight_capture::{Parts, StreamSettings, native};
+use fanlight_program::stop::Shutdown;
+use fanlight_protocol::{StreamState, Timestamp};
+use opencv::core::{CV_8UC3, Mat, Scalar};
+
+use crate::harness::{SOON, capture_on, viewer};
+
+/// More pictures than are kept for a decoder that begins.
+const BURST: usize = 650;
+/// More than are read in such a test.
+const PICTURES: usize = 1900;
+
+/// A camera's pictures: a keyframe, and what refers to it.
+fn pictures() -> Arc<[Vec<u8>]> {
+    native::prepare();
+    let mut encoder = H264Encoder::new(EncoderName::usual().unwrap());
+    let grey = Mat::new_rows_cols_with_default(48, 64, CV_8UC3, Scalar::all(90.0)).unwrap();
+    let encoded = (0..PICTURES as u64).map(|number| {
+        // So close that the encoder makes no keyframe of its own.
+        let captured_at = Timestamp::from_micros(1_000_000 + number * 1_000);
+        let taken = Taken { captured_at, read_at: captured_at };
+        let frame = encoder.encode(&grey, taken, false).unwrap().unwrap();
+        assert_eq!(frame.keyframe, number == 0);
+        frame.payload
+    });
+    encoded.collect()
+}
+
+/// The camera, opened. It has sent the first pictures already, as after some time.
+struct Camera {
+    about: About,
+    pictures: Arc<[Vec<u8>]>,
+    next: usize,
+    burst: Sender<()>,
+}
+
+impl Source for Camera {
+    fn about(&self) -> &About {
+        &self.about
+    }
+
+    fn grab(&mut self) -> Result<Option<Grabbed>, SourceError> {
+        if self.next == BURST {
+            self.burst.send(()).unwrap_or_default();
+        }
+        if self.next > BURST {
+            thread::park_timeout(Duration::from_millis(20));
+        }
+        self.next += 1;
+        let grabbed = Grabbed { captured_at: clock::now(), skipped: 0 };
+        Ok((self.next < self.pictures.len()).then_some(grabbed))
+    }
+
+    fn retrieve(&mut self, _: &Buffers) -> Result<Picture, SourceError> {
+        let at = self.next - 1;
+        let (bytes, keyframe) = (self.pictures[at].clone(), at == 0);
+        let coded =
+            Coded { bytes, number: at as u64, keyframe, entry: keyframe, width: 64, height: 48 };
+        Ok(Picture::H264(Arc::new(coded)))
+    }
+
+    fn each_counts(&self) -> bool {
+        true
+    }
+}
+
+#[derive(Clone)]
+struct Driver {
+    pictures: Arc<[Vec<u8>]>,
+    openings: Arc<AtomicUsize>,
+    burst: Sender<()>,
+}
+
+impl Opener for Driver {
+    fn open(&mut self, _: &Shutdown) -> Result<Box<dyn Source>, SourceError> {
+        // Only the first opening has lasted for long when the viewer comes.
+        let first = self.openings.fetch_add(1, Ordering::SeqCst) == 0;
+        let camera = Camera {
+            about: About::default(),
+            pictures: self.pictures.clone(),
+            next: 0,
+            burst: self.burst.clone(),
+        };
+        match first {
+            true => Ok(Box::new(camera)),
+            false => Ok(Box::new(Paced(camera))),
+        }
+    }
+
+    fn look(&self) -> Result<(), SourceError> {
+        Ok(())
+    }
+
+    fn another(&self) -> Box<dyn Opener + Send> {
+        Box::new(self.clone())
+    }
+}
+
+/// The camera from its beginning, at its own pace.
+struct Paced(Camera);
+
+impl Source for Paced {
+    fn about(&self) -> &About {
+        self.0.about()
+    }
+
+    fn grab(&mut self) -> Result<Option<Grabbed>, SourceError> {
+        thread::park_timeout(Duration::from_millis(20));
+        self.0.next += 1;
+        Ok(Some(Grabbed { captured_at: clock::now(), skipped: 0 }))
+    }
+
+    fn retrieve(&mut self, buffers: &Buffers) -> Result<Picture, SourceError> {
+        self.0.retrieve(buffers)
+    }
+
+    fn each_counts(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn a_camera_that_is_kept_open_and_sends_no_keyframe_is_opened_again_for_a_new_viewer() {
+    let (burst, bursts) = mpsc::channel();
+    let openings = Arc::new(AtomicUsize::new(0));
+    let driver = Driver { pictures: pictures(), openings: openings.clone(), burst };
+    let driver = Mutex::new(driver);
+    let open = move |_: &StreamSettings| -> Box<dyn Opener + Send> {
+        Box::new(driver.lock().unwrap().clone())
+    };
+    let capture = capture_on(&["cam=test"], &["--keep-open"], move || Parts {
+        openers: Box::leak(Box::new(open)),
+        ..Parts::default()
+    });
+    let mut viewer = viewer(&capture);
+    bursts.recv_timeout(SOON).unwrap();
+    viewer.watch("cam");
+    let reason = "sends no keyframe";
+    viewer.until_so("cam", "the reason", |entry| {
+        entry.state == StreamState::Offline && entry.reason.contains(reason)
+    });
+    assert_eq!(viewer.frames("cam", 5).len(), 5);
+    assert_eq!(openings.load(Ordering::SeqCst), 2);
+    viewer.until("cam", StreamState::Live);
+}
