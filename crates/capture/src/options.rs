@@ -7,7 +7,7 @@ mod wishes;
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{bail, ensure};
 use fanlight_bus::{Endpoint, PublisherKeys};
 use fanlight_program::secret::Secret;
 use fanlight_protocol::StreamName;
