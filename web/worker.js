@@ -96,6 +96,7 @@ if (platform) void learnH264();
 
 const connection = new Connection({
   now,
+  after,
   onOpen() {
     networkDelay.reset();
     connection.send({ type: 'list' });
@@ -104,6 +105,7 @@ const connection = new Connection({
       watch(id, wish);
     }
   },
+  onHalvings: () => watchAgain(),
   onLink: (link) => tell({ type: 'link', link }),
   onMessage(message) {
     if (message.type === 'streams') {
@@ -268,8 +270,13 @@ function sameWish(a, b) {
 
 /** @param {number} id @param {Wish} wish */
 function watch(id, { stream, maxWidth, maxHeight }) {
-  const limits = { max_width: maxWidth, max_height: maxHeight };
+  const limits = { max_width: halved(maxWidth), max_height: halved(maxHeight) };
   connection.send({ type: 'watch', id, stream, rendition: 'auto', ack: true, ...limits, ...codecOf(id, stream) });
+}
+
+/** Scales a requested size down for a slow link. @param {number} length */
+function halved(length) {
+  return Math.max(1, Math.ceil(length / 2 ** connection.halvings));
 }
 
 /**
