@@ -360,7 +360,7 @@ function pictureOf(id) {
       const wish = wishes.get(id);
       if (wish) watch(id, wish);
     },
-    early: (frame) => together?.early(picture, frame) ?? 0,
+    early: (arrival) => together?.early(picture, arrival) ?? 0,
     pass: (time) => new Promise((resolve) => setTimeout(resolve, time)),
     onPaint: (size) => painted(picture, size),
     onTravelled: (way) => travelled(id, way),

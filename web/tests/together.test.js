@@ -28,7 +28,7 @@ function world(...ids) {
       now: () => now,
       offset: () => 0,
       decode: () => (stuck ? new Promise(() => {}) : Promise.resolve(bitmap)),
-      early: (frame) => together.early(picture, frame),
+      early: (arrival) => together.early(picture, arrival),
       pass: (time) => new Promise((resolve) => void after(time, resolve)),
       onPaint: () => {},
       onDone: (sequence) => acknowledged.get(id)?.push(sequence),
