@@ -58,7 +58,7 @@ function receive(message) {
   else if (message.type === 'begun') adopt(message.stream, message.id, message.limits);
   else if (message.type === 'painted') painted(message);
   else if (message.type === 'journey') wall.byId(message.id)?.travelled(message.passage);
-  else if (message.type === 'bitmap') wall.byId(message.id)?.paint(message.bitmap);
+  else if (message.type === 'bitmap') paint(message);
   else if (message.type === 'saved') void save(message);
   else if (message.type === 'stats') takeStats(message);
 }
@@ -118,6 +118,13 @@ function painted({ id, width, height, stats }) {
   if (tile.aspect !== before) wall.arrange();
   render();
   loadControls();
+}
+
+/** A tile may be gone while its picture is on the way. @param {Extract<FromWorker, { type: 'bitmap' }>} message */
+function paint({ id, bitmap }) {
+  const tile = wall.byId(id);
+  if (tile) tile.paint(bitmap);
+  else bitmap.close();
 }
 
 /** @param {Extract<FromWorker, { type: 'saved' }>} message */

@@ -219,7 +219,7 @@ export class Picture {
       if (!holdsPicture(frame.payload)) return this.#passOver(arrival);
       this.#group(arrival);
     }
-    if (this.#isStarting(now)) void this.world.pass?.(ACKNOWLEDGED_WITHIN).then(() => this.accept(arrival));
+    if (this.#isStarting(now)) this.world.after?.(ACKNOWLEDGED_WITHIN, () => this.accept(arrival));
     return arrival;
   }
 
@@ -391,7 +391,7 @@ export class Picture {
   /** It cannot be shown, nor what depends on it. @param {Arrival} arrival */
   #miss(arrival) {
     this.giveUp(arrival);
-    if (!this.#frozen) this.decoders.needKeyframe();
+    if (!this.#frozen && arrival.frame.codec === 'h264') this.decoders.needKeyframe();
   }
 
   /** @param {Decoder} decoder @param {Arrival[]} path @param {{ arrival: Arrival, request: number, held: number }} next */
@@ -419,12 +419,13 @@ export class Picture {
    * another one. @param {Arrival} arrival @returns {Promise<boolean>} whether it had to wait
    */
   async #untilDue(arrival) {
-    const { early, pass } = this.world;
-    if (!early || !pass) return false;
+    const { early, after } = this.world;
+    if (!early || !after) return false;
     let waited = false;
     for (let wait = early(arrival); wait > 0; wait = early(arrival)) {
       waited = true;
-      await pass(Math.min(Math.max(1, wait), LOOK_AGAIN));
+      const time = Math.min(Math.max(1, wait), LOOK_AGAIN);
+      await new Promise((/** @type {(value: void) => void} */ resolve) => void after(time, resolve));
     }
     return waited;
   }

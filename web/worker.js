@@ -4,6 +4,7 @@
 import { REPORTED_EVERY } from './age.js';
 import { LoopLag, NetworkDelay } from './blame.js';
 import { Connection } from './connection.js';
+import { Handovers } from './handovers.js';
 import { Picture, sizeOf } from './picture.js';
 import { ackText } from './protocol.js';
 import { likelyLimits } from './sizes.js';
@@ -51,8 +52,6 @@ const JOURNEY_EVERY = 1000;
 const MOST_BEGUN = 4;
 /** Subscriptions that the worker numbers; the page counts from 1. */
 const FIRST_BEGUN = 2 ** 31;
-/** Where the page's thread paints: so many bitmaps may be on their way to it, for each picture. */
-const MOST_ON_THEIR_WAY = 2;
 
 const now = () => performance.timeOrigin + performance.now();
 /** @param {FromWorker} message @param {Transferable[]} [transfer] */
@@ -64,8 +63,7 @@ const wishes = new Map();
 const pictures = new Map();
 /** @type {Map<number, string>} */
 const sizes = new Map();
-/** @type {Map<number, number>} */
-const onTheirWay = new Map();
+const handovers = new Handovers();
 
 /** What the viewer wants frames encoded as. @type {CodecChoice} */
 let codec = 'auto';
@@ -146,7 +144,7 @@ self.onmessage = (/** @type {MessageEvent<ToWorker>} */ { data }) => {
   else if (data.type === 'unwatch') end(data.id);
   else if (data.type === 'forget') forget(data.id);
   else if (data.type === 'canvas') pictureOf(data.id).paintWith(painter(data.id, data.canvas));
-  else if (data.type === 'shown') onTheirWay.set(data.id, Math.max(0, (onTheirWay.get(data.id) ?? 0) - 1));
+  else if (data.type === 'shown') handovers.painted(data.id);
   else if (data.type === 'inform') inform(data.ids);
   else if (data.type === 'mode') {
     mode = data;
@@ -327,7 +325,7 @@ function forget(id) {
   pictures.delete(id);
   together?.forget(id);
   sizes.delete(id);
-  onTheirWay.delete(id);
+  handovers.forget(id);
 }
 
 /** What is on a tile, as it came. H.264 of one picture is none: the page takes it off the screen. @param {number} id */
@@ -356,12 +354,12 @@ function pictureOf(id) {
     decode: (blob) => createImageBitmap(blob),
     platform,
     onLost: () => wishes.has(id) && connection.send({ type: 'keyframe', id }),
-    onIncapable() {
+    onCapability() {
       const wish = wishes.get(id);
       if (wish) watch(id, wish);
     },
     early: (arrival) => together?.early(picture, arrival) ?? 0,
-    pass: (time) => new Promise((resolve) => setTimeout(resolve, time)),
+    after,
     onPaint: (size) => painted(picture, size),
     onTravelled: (way) => travelled(id, way),
     onDone(sequence) {
@@ -442,11 +440,6 @@ function withBitmap(image, use) {
 
 /** @param {number} id @param {ImageBitmap} bitmap */
 function handOver(id, bitmap) {
-  const waiting = onTheirWay.get(id) ?? 0;
-  if (waiting >= MOST_ON_THEIR_WAY) {
-    bitmap.close();
-    return;
-  }
-  onTheirWay.set(id, waiting + 1);
-  tell({ type: 'bitmap', id, bitmap }, [bitmap]);
+  if (handovers.maySend(id, now())) tell({ type: 'bitmap', id, bitmap }, [bitmap]);
+  else bitmap.close();
 }

@@ -26,7 +26,7 @@ async function wallInStep(...ids) {
       offset,
       decode: () => Promise.resolve(bitmap),
       early: (arrival) => together.early(picture, arrival),
-      pass: (wait) => new Promise((resolve) => void time.after(wait, resolve)),
+      after: time.after,
       onPaint: () => {},
     });
     picture.paintWith(() => {});

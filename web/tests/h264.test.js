@@ -26,8 +26,12 @@ function world() {
     onPaint: () => {},
     onDone: (sequence) => acknowledged.push(sequence),
     onLost: () => (asked += 1),
-    onIncapable: () => (incapable += 1),
-    pass: (time) => new Promise((resolve) => void timers.push({ at: now + time, act: () => resolve() })),
+    onCapability: () => (incapable += 1),
+    after(time, act) {
+      const timer = { at: now + time, act };
+      timers.push(timer);
+      return () => void (timers = timers.filter((other) => other !== timer));
+    },
   });
   picture.paintWith((image) => painted.push(Number(Reflect.get(image, 'name'))));
   /** @param {number} sequence @param {{ key?: boolean, level?: number, takenAt?: number, rendition?: number, payload?: Uint8Array<ArrayBuffer> }} [how] */
