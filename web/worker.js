@@ -5,6 +5,7 @@ import { REPORTED_EVERY } from './age.js';
 import { LoopLag, NetworkDelay } from './blame.js';
 import { Connection } from './connection.js';
 import { Handovers } from './handovers.js';
+import { loadPart, Part } from './on-demand.js';
 import { Picture, sizeOf } from './picture.js';
 import { ackText } from './protocol.js';
 import { likelyLimits } from './sizes.js';
@@ -77,8 +78,15 @@ let screen = { maxWidth: 1, maxHeight: 1 };
 let informed = [];
 /** @type {import('./together.js').Together | null} */
 let together = null;
-/** @type {Promise<void> | null} */
-let loading = null;
+/** Fetched a moment after the first picture is there, so that nothing of the page waits for it. */
+const togetherPart = new Part({
+  now,
+  load: () => loadPart(() => import('./together.js'), new URL('together.js', import.meta.url)),
+  use({ Together }) {
+    together = new Together({ now, offset, after, pictures, memory: deviceMemory() });
+    change();
+  },
+});
 /** What the page asked for, however early. */
 let mode = { inStep: false, frozen: false };
 let heardStreams = false;
@@ -97,6 +105,7 @@ const connection = new Connection({
   after,
   onOpen() {
     networkDelay.reset();
+    togetherPart.forgive();
     connection.send({ type: 'list' });
     for (const [id, wish] of wishes) {
       pictures.get(id)?.begin();
@@ -160,7 +169,7 @@ self.onmessage = (/** @type {MessageEvent<ToWorker>} */ { data }) => {
 setInterval(() => {
   // A wall that shows nothing needs the relay's clock once, to say since when nothing was heard.
   if (wishes.size === 0 && (clockTold || connection.clock.offset === null)) return;
-  if (sizes.size > 0) loadTogether();
+  if (sizes.size > 0) togetherPart.need();
   together?.settle();
   tellStats();
 }, REPORTED_EVERY);
@@ -200,18 +209,6 @@ function inform(ids) {
 /** @param {number[]} ids */
 function askJourneys(ids) {
   for (const id of ids) if (wishes.has(id)) connection.send({ type: 'journey', id });
-}
-
-/** Fetched a moment after the first picture is there, so that nothing of the page waits for it. */
-function loadTogether() {
-  loading ??= import('./together.js').then(
-    ({ Together }) => {
-      together = new Together({ now, offset, after, pictures, memory: deviceMemory() });
-      change();
-    },
-    // The relay went away meanwhile: it is tried again.
-    () => void (loading = null),
-  );
 }
 
 function change() {
@@ -339,7 +336,8 @@ function savePicture(id) {
 /** @param {number} id @param {import('./layout-store.js').Rotation} rotation */
 async function saveClip(id, rotation) {
   const remembered = together?.clip(id) ?? { frames: [], cursor: Infinity, cut: false };
-  const saved = await import('./clip.js').then(({ makeClips }) => makeClips(remembered, rotation)).catch(() => null);
+  const part = loadPart(() => import('./clip.js'), new URL('clip.js', import.meta.url));
+  const saved = await part.then(({ makeClips }) => makeClips(remembered, rotation)).catch(() => null);
   tell({ type: 'saved', id, saved });
 }
 
