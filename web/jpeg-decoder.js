@@ -6,11 +6,12 @@ const MOST_IN_FLIGHT = 2;
 const LOOK_EVERY = 500;
 const MOST_LOOKS = 5;
 /**
- * The browser may hold the memory of a frame that was given up. With this many of them the decoder rests, and tries again
- * after 30 s, or as soon as one of them is decoded after all.
+ * The browser may hold the memory of a frame that was given up. With this many of them the decoder rests after each
+ * further one: at first for 2 s, then for twice as long each time until something is decoded again.
  */
 const MOST_STUCK = 4;
-const REST = 30_000;
+const REST = 2_000;
+const LONGEST_REST = 30_000;
 
 /** @typedef {import('./picture.js').Arrival} Arrival */
 /** @typedef {import('./picture.js').Decoder} Decoder */
@@ -32,6 +33,7 @@ export class JpegDecoder {
   /** How many frames were given up that the browser may still decode. */
   #stuck = 0;
   #stuckAt = -Infinity;
+  #rest = REST;
 
   /** @param {World} world */
   constructor(world) {
@@ -45,7 +47,7 @@ export class JpegDecoder {
 
   /** @param {Arrival} arrival */
   path(arrival) {
-    const rests = this.#stuck >= MOST_STUCK && this.world.now() - this.#stuckAt < REST;
+    const rests = this.#stuck >= MOST_STUCK && this.world.now() - this.#stuckAt < this.#rest;
     return rests ? null : [arrival];
   }
 
@@ -59,7 +61,11 @@ export class JpegDecoder {
       this.#watch();
       const decoded = this.world.decode(new Blob([frame.payload], { type: 'image/jpeg' }));
       decoded.then(
-        (image) => (this.#ends(running) ? resolve(image) : image.close()),
+        (image) => {
+          this.#rest = REST;
+          if (this.#ends(running)) resolve(image);
+          else image.close();
+        },
         (error) => this.#ends(running) && reject(error),
       );
     });
@@ -92,6 +98,7 @@ export class JpegDecoder {
       running.looks += 1;
       if (running.looks < MOST_LOOKS) continue;
       this.#running.delete(running);
+      if (this.#stuck >= MOST_STUCK) this.#rest = Math.min(LONGEST_REST, 2 * this.#rest);
       this.#stuck += 1;
       this.#stuckAt = this.world.now();
       running.giveUp(new Error('the browser does not decode a JPEG'));
