@@ -74,7 +74,7 @@ export class JpegDecoder {
   /** What is being decoded ends by itself, or is given up. */
   close() {}
 
-  /** @param {Running} running @returns {boolean} whether somebody still waits for it */
+  /** @param {Running} running @returns {boolean} whether its picture is still awaited */
   #ends(running) {
     const awaited = this.#running.delete(running);
     if (!awaited) this.#stuck -= 1;

@@ -1,6 +1,6 @@
 // How long the relay may stay silent before the page gives up the link, and how much less the page asks for after that.
 // One frame that takes too long on a slow link looks like a dead link. A retry that asks for the same frame and waits
-// as long as before would fail in the same way, for ever. Pure: `now` is passed in, in milliseconds.
+// as long as before would fail in the same way again and again. Pure: `now` is passed in, in milliseconds.
 
 /** A link that leaves a question unanswered for this time is given up, as long as nothing is known about the link. */
 const SHORTEST = 5_000;
@@ -17,7 +17,7 @@ const HOLD = 2_000;
 const LONGEST_HOLD = 5 * 60_000;
 /** A failure this soon after the page asked for more is a relapse. */
 const RELAPSE = 5 * 60_000;
-/** A timer that fires so much too late belongs to a machine that was suspended. */
+/** A timer that fires later than due by more than this shows that the machine was suspended. */
 const SUSPENDED = 1_000;
 
 export class Silence {

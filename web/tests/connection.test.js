@@ -29,7 +29,7 @@ function page(how = {}) {
   return { time, link, links, connection, frames: () => frames };
 }
 
-/** A frame's time on a link on which the full width takes so long: by the area. @param {number} full */
+/** How long a frame takes by its area. @param {number} full how long one of the full width takes, in milliseconds */
 const byArea = (full) => (/** @type {number} */ width) => full * (width / WIDTH) ** 2;
 
 test('a link on which the first frame takes 14 s shows a smaller picture within 10 s', async () => {

@@ -14,6 +14,7 @@ const LONGEST_UNTIL_DONE = 7_000;
 /** As long as decoders of JPEG rest at most, and one attempt. */
 const LONGEST_DARK = 32_500;
 const TRIAL = 40 * SECOND;
+/** More of them find rarer states: 800 take half a minute. */
 const TRIALS = Number(process.env.FANLIGHT_TRIALS ?? 40);
 
 /** A tile, the relay that sends to it, and everything that goes wrong between them. @param {number} seed */
