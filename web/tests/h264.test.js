@@ -423,3 +423,22 @@ test('frozen, any frame is decoded from its keyframe, the next one by itself, an
   assert.deepEqual(names(stage.decoder).slice(-7), [10, 11, 12, 13, 14, 15, 16]);
   assert.equal(stage.painted.at(-1), 16, 'live again, from the keyframe on');
 });
+
+test('the wait for a frozen picture that a decoder loses ends', async () => {
+  const stage = world();
+  await stage.run(0, 3);
+  stage.picture.freeze(true);
+  const arrival = stage.come(4);
+  assert.ok(arrival);
+  stage.picture.show(arrival);
+  stage.decoder.take();
+  stage.decoder.flush = async () => {};
+  for (let look = 0; look < 25; look += 1) {
+    await stage.pass(200);
+    stage.stats();
+  }
+  assert.equal(stage.stats().busy, 0);
+  stage.picture.show(arrival);
+  await stage.letOut();
+  assert.equal(stage.painted.at(-1), 4);
+});
