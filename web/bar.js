@@ -5,6 +5,7 @@ import { LINK_LOST } from './condition.js';
 import { byId, iconButton, setAttribute, setText } from './element.js';
 import { linkWithLayout } from './layout-store.js';
 import { chooseCodec, chosenCodec } from './live.js';
+import { loadPart } from './on-demand.js';
 
 /** @typedef {import('./wall.js').Wall} Wall */
 
@@ -62,9 +63,13 @@ export function fullscreen() {
 
 /** Fetched only when asked for: most people never do. @param {Wall} wall */
 export async function help(wall) {
-  const { showHelp } = await import('./help.js');
+  const part = await loadPart(() => import('./help.js'), new URL('help.js', import.meta.url)).catch(() => null);
+  if (!part) {
+    flash('The help could not be loaded: the relay does not answer');
+    return;
+  }
   if (document.querySelector('dialog[open]')) return;
-  showHelp({ resetLayout: () => wall.resetLayout(), codec: chosenCodec(), choose: chooseCodec });
+  part.showHelp({ resetLayout: () => wall.resetLayout(), codec: chosenCodec(), choose: chooseCodec });
 }
 
 /** @param {string} text */

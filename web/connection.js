@@ -4,6 +4,7 @@
 import { Backoff } from './backoff.js';
 import { RelayClock } from './clock.js';
 import { SUBPROTOCOL, parseControl, parseFrame } from './protocol.js';
+import { Silence } from './silence.js';
 
 /** @typedef {import('./protocol.js').FromRelay} FromRelay */
 /** @typedef {import('./protocol.js').Frame} Frame */
@@ -25,15 +26,19 @@ const CLOCK_EVERY = 10_000;
 const CLOCK_FIRST = 500;
 /** The first answers of a burst pay for warming up; the best of four is close to what the link can do. */
 const CLOCK_BURST = 4;
-/** Nothing at all for so long after a question: the link is dead, whatever the socket believes. */
-const SILENCE = 5_000;
+/** A connection attempt is given up after this time, since a browser may wait minutes for a lost packet of it. */
+const CONNECT_TIMEOUT = 5_000;
+/** The next attempt waits twice as long, up to this: a slow link must be able to connect at all. */
+const LONGEST_CONNECT_TIMEOUT = 20_000;
+/** An attempt that is older than this is started again when the page has a reason to expect success. */
+const FRESH_ATTEMPT = 1_000;
 /** A refusal does not heal by asking often, and each attempt stands in the relay's log. */
 const REFUSED_WAIT = 30_000;
 const PROBE_TIMEOUT = 3_000;
-/** Browsers wait for minutes where nothing answers at all, as behind a firewall that drops packets. */
-const CONNECT_TIMEOUT = 10_000;
 /** A socket open for so long has proved itself, even on a wall without a stream. */
 const PROVEN_AFTER = 5_000;
+const TIMERS = /** @type {const} */ (['retry', 'connect', 'clock', 'silence']);
+/** @typedef {(typeof TIMERS)[number]} TimerName */
 
 export class Connection {
   clock = new RelayClock();
@@ -43,28 +48,35 @@ export class Connection {
   /** @type {Addresses | null} */
   #addresses = null;
   #backoff = new Backoff();
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #retryTimer;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #clockTimer;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #silenceTimer;
+  #silence = new Silence();
+  /** Each calls off one timer. @type {Partial<Record<TimerName, () => void>>} */
+  #timers = {};
+  #attemptedAt = 0;
+  #connectTimeout = CONNECT_TIMEOUT;
   #openedAt = 0;
   #clockWait = CLOCK_FIRST;
   #burst = 0;
 
   /**
-   * @param {{ now: () => number, onOpen: () => void, onLink: (link: Link) => void,
-   *   onMessage: (message: FromRelay) => void, onFrame: (frame: Frame) => void }} world `now` in milliseconds
+   * @param {{ now: () => number, after: (time: number, act: () => void) => () => void, onOpen: () => void,
+   *   onLink: (link: Link) => void, onMessage: (message: FromRelay) => void, onFrame: (frame: Frame) => void,
+   *   onHalvings: () => void }} world times in milliseconds; `after` returns what calls it off; `onHalvings`: frames may
+   *   be larger than `halvings` allowed before
    */
   constructor(world) {
     this.world = world;
+  }
+
+  /** How often width and height of each requested picture have to be halved for this link. */
+  get halvings() {
+    return this.#silence.halvings;
   }
 
   /** @param {Addresses} addresses */
   open(addresses) {
     this.#addresses = addresses;
     this.#backoff.reset();
+    this.#connectTimeout = CONNECT_TIMEOUT;
     this.#connect();
   }
 
@@ -78,10 +90,19 @@ export class Connection {
     if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(text);
   }
 
-  /** Something changed for the better (the network is back, somebody looks): try now, or see whether it still lives. */
+  /**
+   * Something changed for the better, such as the network or the page's visibility: tries immediately, or checks whether
+   * the socket still lives. An attempt that began before the change may wait for a packet that was lost then.
+   */
   wake() {
-    if (this.#socket?.readyState === WebSocket.OPEN) this.#measureClock();
-    else if (this.#retryTimer !== undefined) this.#connect();
+    const state = this.#socket?.readyState;
+    if (state === WebSocket.OPEN) {
+      this.#measureClock();
+      return;
+    }
+    if (state === WebSocket.CONNECTING && this.world.now() - this.#attemptedAt <= FRESH_ATTEMPT) return;
+    this.#connectTimeout = CONNECT_TIMEOUT;
+    this.#connect();
   }
 
   /** Frames come: the next loss is a new story. */
@@ -99,12 +120,20 @@ export class Connection {
     socket.onmessage = ({ data }) => this.#received(data);
     socket.onclose = ({ reason }) => this.#closed(reason);
     this.#socket = socket;
-    // Cleared by the first message, or with the socket.
-    this.#silenceTimer = setTimeout(() => this.#closed('no answer'), CONNECT_TIMEOUT);
+    this.#attemptedAt = this.world.now();
+    this.#setTimer('connect', this.#connectTimeout, () => this.#connectTimedOut());
+  }
+
+  #connectTimedOut() {
+    this.#connectTimeout = Math.min(LONGEST_CONNECT_TIMEOUT, 2 * this.#connectTimeout);
+    this.#closed('');
   }
 
   #opened() {
+    this.#callOff('connect');
+    this.#connectTimeout = CONNECT_TIMEOUT;
     this.#openedAt = this.world.now();
+    this.#silence.opened(this.#openedAt);
     this.clock.reset();
     this.#clockWait = CLOCK_FIRST;
     this.world.onOpen();
@@ -114,17 +143,26 @@ export class Connection {
 
   /** @param {unknown} data */
   #received(data) {
-    clearTimeout(this.#silenceTimer);
+    this.#callOff('silence');
+    this.#silence.heard(this.world.now());
     if (data instanceof ArrayBuffer) {
-      const frame = parseFrame(data);
-      if (frame) this.world.onFrame(frame);
-      else this.malformed += 1;
+      this.#receivedFrame(parseFrame(data));
       return;
     }
     const message = typeof data === 'string' ? parseControl(data) : null;
     if (!message) this.malformed += 1;
     else if (message.type === 'clock') this.#clockAnswered(message);
     else this.world.onMessage(message);
+  }
+
+  /** @param {Frame | null} frame */
+  #receivedFrame(frame) {
+    if (!frame) {
+      this.malformed += 1;
+      return;
+    }
+    this.world.onFrame(frame);
+    if (this.#silence.recovers(this.world.now())) this.world.onHalvings();
   }
 
   /** @param {string} reason */
@@ -150,17 +188,27 @@ export class Connection {
     this.world.onLink(link);
     const refused = link.why === 'token' || link.why === 'refused';
     const wait = refused ? REFUSED_WAIT : this.#backoff.next();
-    this.#retryTimer = setTimeout(() => this.#connect(), wait);
+    this.#setTimer('retry', wait, () => this.#connect());
   }
 
   #measureClock() {
-    clearTimeout(this.#clockTimer);
     this.#burst = CLOCK_BURST;
     this.#askClock();
-    this.#clockTimer = setTimeout(() => this.#measureClock(), this.#clockWait);
+    this.#setTimer('clock', this.#clockWait, () => this.#measureClock());
     this.#clockWait = Math.min(2 * this.#clockWait, CLOCK_EVERY);
-    clearTimeout(this.#silenceTimer);
-    this.#silenceTimer = setTimeout(() => this.#closed('no answer'), SILENCE);
+    this.#awaitAnswer();
+  }
+
+  /** The oldest unanswered question counts: a further one must not extend the time. */
+  #awaitAnswer() {
+    if (this.#timers.silence) return;
+    this.#silence.asked(this.world.now());
+    this.#setTimer('silence', this.#silence.limit, () => this.#fallSilent());
+  }
+
+  #fallSilent() {
+    this.#silence.failed(this.world.now());
+    this.#closed('no answer');
   }
 
   #askClock() {
@@ -176,16 +224,28 @@ export class Connection {
 
   /** Lets go of the socket without waiting for its goodbye, which a dead link would hold up for minutes. */
   #drop() {
-    clearTimeout(this.#retryTimer);
-    clearTimeout(this.#clockTimer);
-    clearTimeout(this.#silenceTimer);
-    this.#retryTimer = undefined;
+    for (const name of TIMERS) this.#callOff(name);
     this.#openedAt = 0;
     const socket = this.#socket;
     this.#socket = null;
     if (!socket) return;
     socket.onopen = socket.onmessage = socket.onclose = null;
     socket.close();
+  }
+
+  /** @param {TimerName} name @param {number} time @param {() => void} act */
+  #setTimer(name, time, act) {
+    this.#callOff(name);
+    this.#timers[name] = this.world.after(time, () => {
+      delete this.#timers[name];
+      act();
+    });
+  }
+
+  /** @param {TimerName} name */
+  #callOff(name) {
+    this.#timers[name]?.();
+    delete this.#timers[name];
   }
 }
 

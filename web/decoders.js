@@ -11,9 +11,9 @@ import { JpegDecoder } from './jpeg-decoder.js';
  * @property {() => number} now
  * @property {(blob: Blob) => Promise<ImageBitmap>} decode
  * @property {import('./h264-decoder.js').Platform} [platform] where there is H.264
- * @property {(time: number) => Promise<void>} [pass]
+ * @property {(time: number, act: () => void) => () => void} [after] returns what calls it off
  * @property {() => void} [onLost] a keyframe is needed
- * @property {() => void} [onIncapable] H.264 is of no use here
+ * @property {() => void} [onCapability] `incapable` has changed
  */
 
 /** How often a keyframe is asked for; a relay makes no more either. */
@@ -21,6 +21,9 @@ const KEYFRAME_EVERY = 1000;
 /** So many failures within so long, and it is not the stream. */
 const MOST_FAILURES = 3;
 const FAILURES_WITHIN = 10_000;
+/** H.264 is tried again after this time; after twice as long each time that it fails soon after. */
+const RETRY = 60_000;
+const LONGEST_RETRY = 16 * 60_000;
 
 export class Decoders {
   /** Whether H.264 could not be decoded, again and again. */
@@ -30,6 +33,10 @@ export class Decoders {
   /** @type {number[]} */
   #failures = [];
   #askedForKeyframe = -Infinity;
+  #retry = RETRY;
+  #retriedAt = -Infinity;
+  /** Calls off the next trial. @type {(() => void) | null} */
+  #noRetry = null;
 
   /** @param {World} world @param {() => void} onFree one takes frames again */
   constructor(world, onFree) {
@@ -41,17 +48,18 @@ export class Decoders {
   of(codec) {
     const known = this.#decoders.get(codec);
     if (known) return known;
-    const { platform, decode } = this.world;
+    const { platform, decode, now } = this.world;
     if (codec === 'h264' && !platform) return null;
-    const decoder = codec === 'h264' && platform ? this.#h264(platform) : new JpegDecoder(decode, this.world.now);
+    const decoder = codec === 'h264' && platform ? this.#h264(platform) : new JpegDecoder({ decode, now, after: this.#after });
     this.#decoders.set(codec, decoder);
     return decoder;
   }
 
-  /** H.264 is worth another trial. */
+  /** H.264 is worth another trial, because the viewer asks for it. */
   forgive() {
-    this.incapable = false;
-    this.#failures = [];
+    this.#retry = RETRY;
+    this.#retriedAt = -Infinity;
+    this.#tryAgain();
   }
 
   /** What comes cannot be decoded without a keyframe. */
@@ -72,11 +80,14 @@ export class Decoders {
     for (const codec of this.#decoders.keys()) this.letGoOf(codec);
   }
 
+  /** @param {number} time @param {() => void} act */
+  #after = (time, act) => this.world.after?.(time, act) ?? (() => {});
+
   /** @param {import('./h264-decoder.js').Platform} platform */
   #h264(platform) {
     return new H264Decoder({
       platform,
-      after: (time, act) => void this.world.pass?.(time).then(act),
+      after: this.#after,
       onFree: this.onFree,
       onFailure: (error) => this.#failed(error),
     });
@@ -89,6 +100,19 @@ export class Decoders {
     const unknown = error instanceof Error && error.name === 'NotSupportedError';
     if (this.incapable || (!unknown && this.#failures.length < MOST_FAILURES)) return;
     this.incapable = true;
-    this.world.onIncapable?.();
+    this.#retry = now - this.#retriedAt < LONGEST_RETRY ? Math.min(LONGEST_RETRY, 2 * this.#retry) : RETRY;
+    this.#noRetry = this.#after(this.#retry, () => {
+      this.#retriedAt = this.world.now();
+      this.#tryAgain();
+      this.world.onCapability?.();
+    });
+    this.world.onCapability?.();
+  }
+
+  #tryAgain() {
+    this.#noRetry?.();
+    this.#noRetry = null;
+    this.incapable = false;
+    this.#failures = [];
   }
 }

@@ -174,7 +174,18 @@ export class H264Decoder {
     else {
       // After that only a keyframe may follow.
       this.#fed = null;
-      this.#decoder?.flush().catch(() => {});
+      const decoder = this.#decoder;
+      decoder?.flush().catch(() => {});
+      this.world.after(LONGEST_STUCK, () => decoder === this.#decoder && this.#giveUp(stamp));
+    }
+  }
+
+  /** The decoder has lost this frame: nothing else would end the wait for it. @param {number} last */
+  #giveUp(last) {
+    for (const [stamp, { resolve }] of this.#awaited) {
+      if (stamp > last) break;
+      this.#awaited.delete(stamp);
+      resolve(null);
     }
   }
 

@@ -1,6 +1,8 @@
 // The last seconds of every stream, encoded as they came: what is stepped through, dragged back to and saved, and what a
 // wall in step holds back. An *instant* is a time of capture by the relay's clock, in microseconds. Pure.
 
+import { MOST_BEHIND } from './common-age.js';
+
 /**
  * The bounds: of each stream the last 30 s before what it shows, at most 3600 frames (30 s at 120 a second), and so many
  * bytes for the whole wall. What has been shown is given up first, the oldest of the wall before all others, and deltas
@@ -9,6 +11,10 @@
 export const SPAN = 30_000_000;
 const MOST_FRAMES = 3600;
 const MEBI = 2 ** 20;
+/** A keyframe that is older by more than this comes from a relay whose clock was set back: the older times mean nothing. */
+const SET_BACK = 5_000_000;
+/** No frame waits for longer than this: one that lies further after the instant has a time of another clock. */
+const LONGEST_AHEAD = MOST_BEHIND * 1000;
 
 /**
  * How many bytes of pictures a machine is asked to remember: 192 MiB are 30 s of 25 streams at 2 Mbit/s.
@@ -47,11 +53,12 @@ export class History {
    */
   add(id, kept, instant) {
     const list = this.#streams.get(id) ?? [];
+    if (isOfAnotherClock(kept, list.at(-1))) this.#empty(list);
     this.#forgetOld(list, Math.min(instant, kept.frame.capturedAt));
     if (!follows(kept, list.at(-1))) return false;
     const size = kept.frame.payload.byteLength;
     if (list.length >= this.most.frames && !this.#cut(list, instant)) return false;
-    while (this.#bytes + size > this.most.bytes) if (!this.#cut(this.#oldest(), instant)) return false;
+    while (this.#bytes + size > this.most.bytes) if (!this.#cut(this.#leastNeeded(instant), instant)) return false;
     // What was given up may have been its own keyframe.
     if (!follows(kept, list.at(-1))) return false;
     list.push(kept);
@@ -140,6 +147,12 @@ export class History {
     }
   }
 
+  /** @param {T[]} list */
+  #empty(list) {
+    while (this.#shift(list, Infinity));
+    this.#cutAt.delete(list);
+  }
+
   /** Gives up the oldest frames of a list to make room. @param {T[]} list @param {number} instant */
   #cut(list, instant) {
     const last = list[keyframeAfter(list) - 1];
@@ -152,18 +165,19 @@ export class History {
   #shift(list, instant) {
     const end = keyframeAfter(list);
     const last = list[end - 1];
-    if (!last || last.frame.capturedAt > instant) return false;
+    if (!last || isStillToBeShown(last, instant)) return false;
     for (const { frame } of list.splice(0, end)) this.#bytes -= frame.payload.byteLength;
     last.gop?.letGo();
     return true;
   }
 
-  /** The stream that reaches back furthest. */
-  #oldest() {
+  /** A stream with times of another clock, else the one that reaches back furthest. @param {number} instant */
+  #leastNeeded(instant) {
     /** @type {T[]} */
     let oldest = [];
     for (const list of this.#streams.values()) {
       const [first] = list;
+      if (first && first.frame.capturedAt - instant > LONGEST_AHEAD) return list;
       if (first && first.frame.capturedAt < (oldest[0]?.frame.capturedAt ?? Infinity)) oldest = list;
     }
     return oldest;
@@ -184,4 +198,15 @@ function isBegin(kept, instant) {
 /** A delta is of use only right after its predecessor. @param {Kept} kept @param {Kept | undefined} before */
 function follows({ frame, gop, place }, before) {
   return frame.keyframe || (before !== undefined && gop !== null && before.gop === gop && before.place === place - 1);
+}
+
+/** @param {Kept} kept @param {number} instant */
+function isStillToBeShown({ frame }, instant) {
+  const ahead = frame.capturedAt - instant;
+  return ahead > 0 && ahead <= LONGEST_AHEAD;
+}
+
+/** Deltas stay with their keyframe. @param {Kept} kept @param {Kept | undefined} before */
+function isOfAnotherClock({ frame }, before) {
+  return frame.keyframe && before !== undefined && before.frame.capturedAt - frame.capturedAt > SET_BACK;
 }

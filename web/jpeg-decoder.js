@@ -2,35 +2,53 @@
 
 /** One to decode while another is being painted; more would only make pictures older. */
 const MOST_IN_FLIGHT = 2;
-/** A decoding that takes longer than this, in milliseconds, never ends: a large picture takes half a second on a slow phone. */
-const LONGEST_DECODING = 5_000;
-/** Decodings that were given up may still hold memory. With this many of them the browser decodes nothing any more. */
-const MOST_GIVEN_UP = 8;
+/** A frame that is not decoded after five looks, 2 to 2.5 s, is given up. A suspended machine looks only once. */
+const LOOK_EVERY = 500;
+const MOST_LOOKS = 5;
+/**
+ * The browser may hold the memory of a frame that was given up. With this many of them the decoder rests after each
+ * further one: at first for 2 s, then for twice as long each time until something is decoded again.
+ */
+const MOST_STUCK = 4;
+const REST = 2_000;
+const LONGEST_REST = 30_000;
+
+/** @typedef {import('./picture.js').Arrival} Arrival */
+/** @typedef {import('./picture.js').Decoder} Decoder */
+/** @typedef {{ looks: number, giveUp: (error: Error) => void }} Running */
+
+/**
+ * @typedef {object} World times in milliseconds
+ * @property {() => number} now
+ * @property {(blob: Blob) => Promise<ImageBitmap>} decode
+ * @property {(time: number, act: () => void) => () => void} after returns what calls it off
+ */
 
 /** @implements {Decoder} */
 export class JpegDecoder {
-  /** @typedef {import('./picture.js').Arrival} Arrival */
-  /** @typedef {import('./picture.js').Decoder} Decoder */
+  /** @type {Set<Running>} */
+  #running = new Set();
+  /** Calls off the next look. @type {(() => void) | null} */
+  #noLook = null;
+  /** How many frames were given up that the browser may still decode. */
+  #stuck = 0;
+  #stuckAt = -Infinity;
+  #rest = REST;
 
-  /** @type {Set<{ at: number, giveUp: () => void }>} */
-  #working = new Set();
-  #givenUp = 0;
-
-  /** @param {(blob: Blob) => Promise<ImageBitmap>} decode @param {() => number} now milliseconds */
-  constructor(decode, now) {
-    this.decodeBlob = decode;
-    this.now = now;
+  /** @param {World} world */
+  constructor(world) {
+    this.world = world;
   }
 
-  /** Asked with every frame that comes: so a decoding that never ends is given up. @param {number} inFlight */
+  /** @param {number} inFlight */
   takes(inFlight) {
-    this.#giveUpStuck();
-    return inFlight < MOST_IN_FLIGHT && this.#givenUp < MOST_GIVEN_UP;
+    return inFlight < MOST_IN_FLIGHT;
   }
 
   /** @param {Arrival} arrival */
   path(arrival) {
-    return [arrival];
+    const rests = this.#stuck >= MOST_STUCK && this.world.now() - this.#stuckAt < this.#rest;
+    return rests ? null : [arrival];
   }
 
   /** @param {readonly Arrival[]} path @returns {Promise<ImageBitmap | null>} */
@@ -38,29 +56,52 @@ export class JpegDecoder {
     const frame = path.at(-1)?.frame;
     if (!frame) return Promise.resolve(null);
     return new Promise((resolve, reject) => {
-      const work = { at: this.now(), giveUp: () => reject(new Error('the decoder is stuck')) };
-      this.#working.add(work);
-      const ended = () => {
-        const awaited = this.#working.delete(work);
-        if (!awaited) this.#givenUp -= 1;
-        return awaited;
-      };
-      const blob = new Blob([frame.payload], { type: 'image/jpeg' });
-      this.decodeBlob(blob).then(
-        (image) => (ended() ? resolve(image) : image.close()),
-        (error) => ended() && reject(error),
+      const running = { looks: 0, giveUp: reject };
+      this.#running.add(running);
+      this.#watch();
+      const decoded = this.world.decode(new Blob([frame.payload], { type: 'image/jpeg' }));
+      decoded.then(
+        (image) => {
+          this.#rest = REST;
+          if (this.#ends(running)) resolve(image);
+          else image.close();
+        },
+        (error) => this.#ends(running) && reject(error),
       );
     });
   }
 
+  /** What is being decoded ends by itself, or is given up. */
   close() {}
 
-  #giveUpStuck() {
-    for (const work of this.#working) {
-      if (this.now() - work.at <= LONGEST_DECODING) continue;
-      this.#working.delete(work);
-      this.#givenUp += 1;
-      work.giveUp();
+  /** @param {Running} running @returns {boolean} whether its picture is still awaited */
+  #ends(running) {
+    const awaited = this.#running.delete(running);
+    if (!awaited) this.#stuck -= 1;
+    if (this.#running.size === 0) {
+      this.#noLook?.();
+      this.#noLook = null;
+    }
+    return awaited;
+  }
+
+  #watch() {
+    this.#noLook ??= this.world.after(LOOK_EVERY, () => {
+      this.#noLook = null;
+      this.#look();
+      if (this.#running.size > 0) this.#watch();
+    });
+  }
+
+  #look() {
+    for (const running of this.#running) {
+      running.looks += 1;
+      if (running.looks < MOST_LOOKS) continue;
+      this.#running.delete(running);
+      if (this.#stuck >= MOST_STUCK) this.#rest = Math.min(LONGEST_REST, 2 * this.#rest);
+      this.#stuck += 1;
+      this.#stuckAt = this.world.now();
+      running.giveUp(new Error('the browser does not decode a JPEG'));
     }
   }
 }

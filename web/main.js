@@ -3,6 +3,7 @@
 import { LINK_LOST } from './condition.js';
 import { byId } from './element.js';
 import { adopt, askedStream, begun, listen, snapshotAddress, tell, worker } from './live.js';
+import { loadPart, Part } from './on-demand.js';
 import { isStreamName } from './protocol.js';
 import { Wall } from './wall.js';
 
@@ -20,8 +21,16 @@ document.documentElement.classList.toggle('kiosk', kiosk);
 
 /** @type {import('./controls.js').Controls | null} */
 let controls = null;
-/** @type {Promise<void> | null} */
-let loading = null;
+const controlsPart = new Part({
+  now,
+  load: () => loadPart(() => import('./controls.js'), new URL('controls.js', import.meta.url)),
+  use({ Controls }) {
+    controls = new Controls(wall, { kiosk });
+    render();
+  },
+});
+/** From now on they are loaded, however often that fails. */
+let controlsNeeded = false;
 /** @type {import('./connection.js').Link} */
 let link = { phase: 'connecting', why: '', detail: '' };
 /** From the first failure until the socket is open again. */
@@ -47,7 +56,10 @@ if (isStreamName(askedStream)) wall.enlargeByName(askedStream);
 worker.onerror = () => setLink({ phase: 'down', why: 'refused', detail: 'this browser could not start the page' });
 document.addEventListener('visibilitychange', lookAgain);
 addEventListener('online', () => tell({ type: 'wake' }));
-setInterval(render, WATCHDOG);
+setInterval(() => {
+  render();
+  if (controlsNeeded) controlsPart.need();
+}, WATCHDOG);
 setTimeout(loadControls, CONTROLS_AFTER);
 listen(receive);
 
@@ -58,7 +70,7 @@ function receive(message) {
   else if (message.type === 'begun') adopt(message.stream, message.id, message.limits);
   else if (message.type === 'painted') painted(message);
   else if (message.type === 'journey') wall.byId(message.id)?.travelled(message.passage);
-  else if (message.type === 'bitmap') wall.byId(message.id)?.paint(message.bitmap);
+  else if (message.type === 'bitmap') paint(message);
   else if (message.type === 'saved') void save(message);
   else if (message.type === 'stats') takeStats(message);
 }
@@ -88,7 +100,10 @@ function giveUpUnseen() {
 /** @param {string} theirs the relay's build: another than at first means that it was upgraded */
 function greet(theirs) {
   build ||= theirs;
-  if (theirs !== build) void import('./upgrade.js').then(({ reloadOnce }) => reloadOnce(Date.now()));
+  if (theirs === build) return;
+  const load = () => import('./upgrade.js');
+  // Where it cannot be loaded, the next socket's greeting tries again.
+  loadPart(load, new URL('upgrade.js', import.meta.url)).then(({ reloadOnce }) => reloadOnce(Date.now()), () => {});
 }
 
 /** @param {import('./connection.js').Link} next */
@@ -99,6 +114,8 @@ function setLink(next) {
   }
   if (next.phase !== 'connecting') lost = next.phase === 'down';
   if (next.phase === 'open') {
+    controlsPart.forgive();
+    if (controlsNeeded) controlsPart.need();
     if (listening) wall.forgive();
     // What the tiles know is from before; the new socket tells it again.
     for (const tile of wall.tiles.values()) if (tile.watchedSince !== null) tile.begin(now());
@@ -120,11 +137,19 @@ function painted({ id, width, height, stats }) {
   loadControls();
 }
 
+/** A tile may be gone while its picture is on the way. @param {Extract<FromWorker, { type: 'bitmap' }>} message */
+function paint({ id, bitmap }) {
+  const tile = wall.byId(id);
+  if (tile) tile.paint(bitmap);
+  else bitmap.close();
+}
+
 /** @param {Extract<FromWorker, { type: 'saved' }>} message */
 async function save({ id, saved }) {
   const tile = wall.byId(id);
   if (!tile) return;
-  const saving = import('./saving.js').then(({ save }) => save(tile, saved, { ahead, full: snapshotAddress(tile.name) }));
+  const part = loadPart(() => import('./saving.js'), new URL('saving.js', import.meta.url));
+  const saving = part.then(({ save }) => save(tile, saved, { ahead, full: snapshotAddress(tile.name) }));
   controls?.tellOnce(await saving.catch(() => `${tile.name}: nothing was saved, because the relay does not answer`));
 }
 
@@ -175,15 +200,6 @@ function lookAgain() {
 }
 
 function loadControls() {
-  loading ??= import('./controls.js').then(
-    ({ Controls }) => {
-      controls = new Controls(wall, { kiosk });
-      render();
-    },
-    // The relay went away in between.
-    () => {
-      loading = null;
-      setTimeout(loadControls, WATCHDOG);
-    },
-  );
+  controlsNeeded = true;
+  controlsPart.need();
 }

@@ -10,6 +10,7 @@ import { Gop } from './gop.js';
 import { Ledger } from './ledger.js';
 import { Rate } from './rate.js';
 import { SequenceCount } from './sequence-count.js';
+import { Workload } from './workload.js';
 
 /** @typedef {import('./protocol.js').Frame} Frame */
 /** @typedef {import('./protocol.js').Journey} Journey */
@@ -73,7 +74,8 @@ import { SequenceCount } from './sequence-count.js';
  * @property {(size: Size) => void} onPaint
  * @property {(sequence: bigint) => void} [onDone] this and all frames before it are done with
  * @property {(way: Travelled) => void} [onTravelled] a frame whose journey is known was painted
- * @property {(frame: Frame) => number} [early] for how long a decoded frame has to wait before it is painted
+ * @property {(arrival: Arrival) => number} [early] for how long a decoded frame has to wait before it is painted; never for
+ *   ever, whatever the clocks say
  */
 /** @typedef {import('./decoders.js').World & Surroundings} World */
 
@@ -94,6 +96,9 @@ const CATCHING_UP = 0.1;
 const ACKNOWLEDGED_WITHIN = 30;
 /** After another track began: so long what is older than the picture on the screen only leads up to what is newer. */
 const LEADS_UP = 1000;
+
+/** A decoded frame that waits until it is due is looked at again this often, in milliseconds. */
+const LOOK_AGAIN = 250;
 
 export class Picture {
   /** Where to paint; until there is one the newest picture is kept. @type {((image: Image) => void) | null} */
@@ -119,10 +124,7 @@ export class Picture {
   #requests = 0;
   #paintedRequest = 0;
   #decodeTime = 0;
-  #decoding = 0;
-  #countedUntil = 0;
-  /** Milliseconds in which something was being decoded. */
-  #busy = new Rate();
+  #workload = new Workload();
   #frozen = false;
   /** Nobody asks for it. */
   #resting = false;
@@ -217,7 +219,7 @@ export class Picture {
       if (!holdsPicture(frame.payload)) return this.#passOver(arrival);
       this.#group(arrival);
     }
-    if (this.#isStarting(now)) void this.world.pass?.(ACKNOWLEDGED_WITHIN).then(() => this.accept(arrival));
+    if (this.#isStarting(now)) this.world.after?.(ACKNOWLEDGED_WITHIN, () => this.accept(arrival));
     return arrival;
   }
 
@@ -274,7 +276,6 @@ export class Picture {
   /** @param {number} now @returns {PictureStats} */
   stats(now) {
     const age = this.#age();
-    this.#countBusy(now);
     return {
       id: this.id,
       sequence: this.#shown ? String(this.#shown.sequence) : '',
@@ -292,7 +293,7 @@ export class Picture {
       rendition: this.#shown?.rendition ?? 0,
       codec: this.#shown?.codec ?? '',
       incapable: this.decoders.incapable,
-      busy: Math.min(1, this.#busy.perSecond(now) / 1000),
+      busy: this.#workload.share(now),
       freezes: this.#freezes.counted(now),
     };
   }
@@ -390,7 +391,7 @@ export class Picture {
   /** It cannot be shown, nor what depends on it. @param {Arrival} arrival */
   #miss(arrival) {
     this.giveUp(arrival);
-    if (!this.#frozen) this.decoders.needKeyframe();
+    if (!this.#frozen && arrival.frame.codec === 'h264') this.decoders.needKeyframe();
   }
 
   /** @param {Decoder} decoder @param {Arrival[]} path @param {{ arrival: Arrival, request: number, held: number }} next */
@@ -400,30 +401,33 @@ export class Picture {
     // A camera may make a decoder hold back more pictures than a relay sends unacknowledged.
     const taken = () => this.accept(arrival);
     try {
-      this.#work(1);
-      const image = await decoder.decode(path, this.#frozen, taken).finally(() => this.#work(-1));
+      this.#workload.begin(startedAt);
+      const image = await decoder.decode(path, this.#frozen, taken).finally(() => this.#workload.end(this.world.now()));
       const decodedAt = this.world.now();
       if (path.length === 1) this.#measureDecoding(decodedAt - startedAt);
-      const early = this.world.early?.(arrival.frame) ?? 0;
-      if (early > 0) await this.world.pass?.(early);
-      if (!this.#decoded(image, arrival, request, held > 0 || early > 0) || !journey) return;
+      const early = await this.#untilDue(arrival);
+      if (!this.#decoded(image, arrival, request, held > 0 || early) || !journey) return;
       const waited = this.world.now() - decodedAt;
-      this.world.onTravelled?.({ journey, arrivedAt, held: held + (early > 0 ? waited : 0), decodedAt: decodedAt - held });
+      this.world.onTravelled?.({ journey, arrivedAt, held: held + (early ? waited : 0), decodedAt: decodedAt - held });
     } catch {
       this.#broken += 1;
     }
   }
 
-  /** A decoder begins, or is done. @param {number} by 1 or -1 */
-  #work(by) {
-    this.#countBusy(this.world.now());
-    this.#decoding += by;
-  }
-
-  /** @param {number} now */
-  #countBusy(now) {
-    this.#busy.add(this.#decoding > 0 ? now - this.#countedUntil : 0, now);
-    this.#countedUntil = now;
+  /**
+   * Waits until a decoded frame is due. It is looked at again and again, because the relay's clock may turn out to be
+   * another one. @param {Arrival} arrival @returns {Promise<boolean>} whether it had to wait
+   */
+  async #untilDue(arrival) {
+    const { early, after } = this.world;
+    if (!early || !after) return false;
+    let waited = false;
+    for (let wait = early(arrival); wait > 0; wait = early(arrival)) {
+      waited = true;
+      const time = Math.min(Math.max(1, wait), LOOK_AGAIN);
+      await new Promise((/** @type {(value: void) => void} */ resolve) => void after(time, resolve));
+    }
+    return waited;
   }
 
   /** A running mean. @param {number} time */

@@ -5,6 +5,7 @@ import { culpritOf, surer } from './blame.js';
 import { conditionOf } from './condition.js';
 import { element, iconButton, setAttribute, setText } from './element.js';
 import { forget, idOf, paintsInWorker, tell } from './live.js';
+import { loadPart, Part } from './on-demand.js';
 import { areOfOneShape, USUAL_ASPECT } from './sizes.js';
 
 /** @typedef {import('./protocol.js').StreamInfo} StreamInfo */
@@ -59,6 +60,14 @@ export class Tile {
   watchedSince = null;
   /** @type {import('./condition.js').Condition} */
   condition = { state: 'waiting', words: '', slow: false };
+  /** @type {typeof import('./details.js') | null} */
+  #details = null;
+  /** Fetched only when asked for: no picture waits for it. */
+  #detailsPart = new Part({
+    now: () => performance.now(),
+    load: () => loadPart(() => import('./details.js'), new URL('details.js', import.meta.url)),
+    use: (part) => (this.#details = part),
+  });
   /** @type {import('./journey-bar.js').JourneyBar | null} */
   #journey = null;
 
@@ -254,7 +263,7 @@ export class Tile {
     setText(this.placeholderWords, words);
     this.#renderAge(now);
     if (!this.informed) this.#forgetJourneys();
-    if (this.element.matches('.informed, :hover, :focus-within, .enlarged')) void this.#renderDetails();
+    if (this.element.matches('.informed, :hover, :focus-within, .enlarged')) this.#renderDetails();
     const changed = before.state !== state || before.words !== words;
     if (changed) this.view.setAttribute('aria-label', this.label);
     return changed;
@@ -306,9 +315,12 @@ export class Tile {
     setText(this.description, '');
   }
 
-  async #renderDetails() {
-    // Fetched only when asked for: no picture waits for it.
-    const { detailRows, JourneyBar } = await import('./details.js');
+  #renderDetails() {
+    if (!this.#details) {
+      this.#detailsPart.need();
+      return;
+    }
+    const { detailRows, JourneyBar } = this.#details;
     const { info, track, stats, size, reducedBy } = this;
     const slowBy = this.condition.slow ? this.slowBy : null;
     const rows = detailRows({ info, track, fps: this.#fps, stats, size, slowBy, reducedBy });

@@ -19,6 +19,8 @@ import { History, mostBytes, SPAN } from './history.js';
 
 /** A clip begins this long before the instant that is looked at, in microseconds: what led to it is part of it. */
 const BEFORE_CURSOR = 5_000_000;
+/** A frame that waits is looked at again this often, in milliseconds, because the relay's clock may turn out to be another. */
+const LOOK_AGAIN = 250;
 
 export class Together {
   inStep = false;
@@ -59,17 +61,18 @@ export class Together {
   }
 
   /**
-   * For how long a frame has to wait until its picture is as old as all others, in milliseconds.
-   * @param {Picture} picture @param {Arrival['frame']} frame
+   * For how long a frame has to wait until its picture is as old as all others, in milliseconds: no longer than
+   * `MOST_BEHIND` since it arrived, whatever the clocks say.
+   * @param {Picture} picture @param {Arrival} arrival
    */
-  early(picture, frame) {
+  early(picture, { frame, arrivedAt }) {
     const offset = this.world.offset();
     const { age } = this.#common;
     // A tile that never showed anything shows the first that comes.
     if (!this.inStep || this.frozen || offset === null || age === null) return 0;
     if (this.#common.leavesOut(picture.id) || picture.capturedAt === null) return 0;
-    // A camera whose clock is wrong may send frames from the future, which would wait for that.
-    return Math.min(MOST_BEHIND, frame.capturedAt / 1000 - offset + age - this.world.now());
+    const now = this.world.now();
+    return Math.min(frame.capturedAt / 1000 - offset + age - now, arrivedAt + MOST_BEHIND - now);
   }
 
   /** @param {Picture} picture @param {Arrival} arrival */
@@ -184,7 +187,7 @@ export class Together {
 
   /** @param {Picture} picture @param {Arrival} arrival */
   #place(picture, arrival) {
-    const wait = this.early(picture, arrival.frame) - picture.lead;
+    const wait = this.early(picture, arrival) - picture.lead;
     if (wait <= 0) {
       picture.show(arrival);
       return;
@@ -196,13 +199,11 @@ export class Together {
 
   /** @param {Picture} picture @param {Arrival} arrival @param {number} wait */
   #wait(picture, arrival, wait) {
-    const cancel = this.world.after(wait, () => {
+    const cancel = this.world.after(Math.min(wait, LOOK_AGAIN), () => {
       this.#waiting.delete(arrival);
-      const more = this.early(picture, arrival.frame) - picture.lead;
-      const held = this.world.now() - arrival.arrivedAt;
-      // The age of the wall may grow in between, but not for ever.
-      if (more > 1 && held < MOST_BEHIND) this.#wait(picture, arrival, more);
-      else picture.show(arrival, held);
+      const more = this.early(picture, arrival) - picture.lead;
+      if (more > 1) this.#wait(picture, arrival, more);
+      else picture.show(arrival, this.world.now() - arrival.arrivedAt);
     });
     this.#waiting.set(arrival, { picture, cancel });
   }

@@ -4,6 +4,8 @@
 import { REPORTED_EVERY } from './age.js';
 import { LoopLag, NetworkDelay } from './blame.js';
 import { Connection } from './connection.js';
+import { Handovers } from './handovers.js';
+import { loadPart, Part } from './on-demand.js';
 import { Picture, sizeOf } from './picture.js';
 import { ackText } from './protocol.js';
 import { likelyLimits } from './sizes.js';
@@ -51,8 +53,6 @@ const JOURNEY_EVERY = 1000;
 const MOST_BEGUN = 4;
 /** Subscriptions that the worker numbers; the page counts from 1. */
 const FIRST_BEGUN = 2 ** 31;
-/** Where the page's thread paints: so many bitmaps may be on their way to it, for each picture. */
-const MOST_ON_THEIR_WAY = 2;
 
 const now = () => performance.timeOrigin + performance.now();
 /** @param {FromWorker} message @param {Transferable[]} [transfer] */
@@ -64,8 +64,7 @@ const wishes = new Map();
 const pictures = new Map();
 /** @type {Map<number, string>} */
 const sizes = new Map();
-/** @type {Map<number, number>} */
-const onTheirWay = new Map();
+const handovers = new Handovers();
 
 /** What the viewer wants frames encoded as. @type {CodecChoice} */
 let codec = 'auto';
@@ -79,8 +78,15 @@ let screen = { maxWidth: 1, maxHeight: 1 };
 let informed = [];
 /** @type {import('./together.js').Together | null} */
 let together = null;
-/** @type {Promise<void> | null} */
-let loading = null;
+/** Fetched a moment after the first picture is there, so that nothing of the page waits for it. */
+const togetherPart = new Part({
+  now,
+  load: () => loadPart(() => import('./together.js'), new URL('together.js', import.meta.url)),
+  use({ Together }) {
+    together = new Together({ now, offset, after, pictures, memory: deviceMemory() });
+    change();
+  },
+});
 /** What the page asked for, however early. */
 let mode = { inStep: false, frozen: false };
 let heardStreams = false;
@@ -96,14 +102,17 @@ if (platform) void learnH264();
 
 const connection = new Connection({
   now,
+  after,
   onOpen() {
     networkDelay.reset();
+    togetherPart.forgive();
     connection.send({ type: 'list' });
     for (const [id, wish] of wishes) {
       pictures.get(id)?.begin();
       watch(id, wish);
     }
   },
+  onHalvings: () => watchAgain(),
   onLink: (link) => tell({ type: 'link', link }),
   onMessage(message) {
     if (message.type === 'streams') {
@@ -144,7 +153,7 @@ self.onmessage = (/** @type {MessageEvent<ToWorker>} */ { data }) => {
   else if (data.type === 'unwatch') end(data.id);
   else if (data.type === 'forget') forget(data.id);
   else if (data.type === 'canvas') pictureOf(data.id).paintWith(painter(data.id, data.canvas));
-  else if (data.type === 'shown') onTheirWay.set(data.id, Math.max(0, (onTheirWay.get(data.id) ?? 0) - 1));
+  else if (data.type === 'shown') handovers.painted(data.id);
   else if (data.type === 'inform') inform(data.ids);
   else if (data.type === 'mode') {
     mode = data;
@@ -160,7 +169,7 @@ self.onmessage = (/** @type {MessageEvent<ToWorker>} */ { data }) => {
 setInterval(() => {
   // A wall that shows nothing needs the relay's clock once, to say since when nothing was heard.
   if (wishes.size === 0 && (clockTold || connection.clock.offset === null)) return;
-  if (sizes.size > 0) loadTogether();
+  if (sizes.size > 0) togetherPart.need();
   together?.settle();
   tellStats();
 }, REPORTED_EVERY);
@@ -200,18 +209,6 @@ function inform(ids) {
 /** @param {number[]} ids */
 function askJourneys(ids) {
   for (const id of ids) if (wishes.has(id)) connection.send({ type: 'journey', id });
-}
-
-/** Fetched a moment after the first picture is there, so that nothing of the page waits for it. */
-function loadTogether() {
-  loading ??= import('./together.js').then(
-    ({ Together }) => {
-      together = new Together({ now, offset, after, pictures, memory: deviceMemory() });
-      change();
-    },
-    // The relay went away meanwhile: it is tried again.
-    () => void (loading = null),
-  );
 }
 
 function change() {
@@ -268,8 +265,13 @@ function sameWish(a, b) {
 
 /** @param {number} id @param {Wish} wish */
 function watch(id, { stream, maxWidth, maxHeight }) {
-  const limits = { max_width: maxWidth, max_height: maxHeight };
+  const limits = { max_width: halved(maxWidth), max_height: halved(maxHeight) };
   connection.send({ type: 'watch', id, stream, rendition: 'auto', ack: true, ...limits, ...codecOf(id, stream) });
+}
+
+/** Scales a requested size down for a slow link. @param {number} length */
+function halved(length) {
+  return Math.max(1, Math.ceil(length / 2 ** connection.halvings));
 }
 
 /**
@@ -320,7 +322,7 @@ function forget(id) {
   pictures.delete(id);
   together?.forget(id);
   sizes.delete(id);
-  onTheirWay.delete(id);
+  handovers.forget(id);
 }
 
 /** What is on a tile, as it came. H.264 of one picture is none: the page takes it off the screen. @param {number} id */
@@ -334,7 +336,8 @@ function savePicture(id) {
 /** @param {number} id @param {import('./layout-store.js').Rotation} rotation */
 async function saveClip(id, rotation) {
   const remembered = together?.clip(id) ?? { frames: [], cursor: Infinity, cut: false };
-  const saved = await import('./clip.js').then(({ makeClips }) => makeClips(remembered, rotation)).catch(() => null);
+  const part = loadPart(() => import('./clip.js'), new URL('clip.js', import.meta.url));
+  const saved = await part.then(({ makeClips }) => makeClips(remembered, rotation)).catch(() => null);
   tell({ type: 'saved', id, saved });
 }
 
@@ -349,12 +352,12 @@ function pictureOf(id) {
     decode: (blob) => createImageBitmap(blob),
     platform,
     onLost: () => wishes.has(id) && connection.send({ type: 'keyframe', id }),
-    onIncapable() {
+    onCapability() {
       const wish = wishes.get(id);
       if (wish) watch(id, wish);
     },
-    early: (frame) => together?.early(picture, frame) ?? 0,
-    pass: (time) => new Promise((resolve) => setTimeout(resolve, time)),
+    early: (arrival) => together?.early(picture, arrival) ?? 0,
+    after,
     onPaint: (size) => painted(picture, size),
     onTravelled: (way) => travelled(id, way),
     onDone(sequence) {
@@ -435,11 +438,6 @@ function withBitmap(image, use) {
 
 /** @param {number} id @param {ImageBitmap} bitmap */
 function handOver(id, bitmap) {
-  const waiting = onTheirWay.get(id) ?? 0;
-  if (waiting >= MOST_ON_THEIR_WAY) {
-    bitmap.close();
-    return;
-  }
-  onTheirWay.set(id, waiting + 1);
-  tell({ type: 'bitmap', id, bitmap }, [bitmap]);
+  if (handovers.maySend(id, now())) tell({ type: 'bitmap', id, bitmap }, [bitmap]);
+  else bitmap.close();
 }

@@ -1,96 +1,170 @@
 import assert from 'node:assert/strict';
-import { afterEach, beforeEach, test } from 'node:test';
+import { test } from 'node:test';
 import { Connection } from '../connection.js';
+import { FakeLink } from './fake-link.js';
+import { VirtualTime } from './virtual-time.js';
 
-/** A socket that does what the test says, and nothing else. */
-class Socket {
-  static OPEN = 1;
-  /** @type {Socket[]} */
-  static all = [];
-  readyState = 0;
-  /** @type {(() => void) | null} */
-  onopen = null;
-  closed = false;
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+const WIDTH = 1280;
 
-  constructor() {
-    Socket.all.push(this);
-  }
-
-  close() {
-    this.closed = true;
-  }
-
-  send() {}
-}
-
-/** @type {{ due: number, act: () => void }[]} */
-let timers = [];
-let now = 0;
-const real = { WebSocket: globalThis.WebSocket, setTimeout: globalThis.setTimeout, clearTimeout: globalThis.clearTimeout, fetch: globalThis.fetch };
-
-beforeEach(() => {
-  Object.assign(globalThis, {
-    WebSocket: Socket,
-    setTimeout: (/** @type {() => void} */ act, /** @type {number} */ time) => {
-      const timer = { due: now + time, act };
-      timers.push(timer);
-      return timer;
-    },
-    clearTimeout: (/** @type {unknown} */ timer) => (timers = timers.filter((one) => one !== timer)),
-    fetch: () => Promise.reject(new Error('no answer')),
-  });
-  [Socket.all, timers, now] = [[], [], 0];
-});
-afterEach(() => void Object.assign(globalThis, real));
-
-/** Lets time pass, and what is due in it happen. @param {number} time */
-async function pass(time) {
-  const until = now + time;
-  for (;;) {
-    const next = timers.filter(({ due }) => due <= until).sort((a, b) => a.due - b.due)[0];
-    if (!next) break;
-    timers = timers.filter((one) => one !== next);
-    now = next.due;
-    next.act();
-    await new Promise((done) => setImmediate(done));
-  }
-  now = until;
-}
-
-function connect() {
-  /** @type {string[]} */
-  const phases = [];
+/** A page that watches one stream over a fake link. @param {Partial<FakeLink>} [how] */
+function page(how = {}) {
+  const time = new VirtualTime();
+  const link = Object.assign(new FakeLink(time), how);
+  /** @type {import('../connection.js').Link[]} */
+  const links = [];
+  let frames = 0;
+  const watch = () => connection.send({ type: 'watch', max_width: WIDTH / 2 ** connection.halvings });
   const connection = new Connection({
-    now: () => now,
-    onOpen: () => {},
-    onLink: ({ phase, why }) => phases.push(`${phase} ${why}`.trim()),
+    now: time.now,
+    after: time.after,
+    onOpen: watch,
+    onHalvings: watch,
+    onLink: (link) => links.push(link),
     onMessage: () => {},
-    onFrame: () => {},
+    onFrame: () => (frames += 1),
   });
-  connection.open({ socket: 'ws://relay.test/ws', probe: 'http://relay.test/api/streams' });
-  return phases;
+  connection.open({ socket: 'ws://relay/ws', probe: 'http://relay/' });
+  return { time, link, links, connection, frames: () => frames };
 }
 
-test('a socket that never opens is given up after ten seconds, and another one is tried', async () => {
-  const phases = connect();
-  await pass(9_900);
-  assert.deepEqual([phases, Socket.all.length], [['connecting'], 1]);
-  await pass(200);
-  assert.equal(Socket.all[0]?.closed, true);
-  assert.deepEqual(phases, ['connecting', 'down unreachable']);
-  await pass(10_000);
-  assert.ok(Socket.all.length >= 2 && phases.includes('connecting', 1), phases.join());
+/** How long a frame takes by its area. @param {number} full how long one of the full width takes, in milliseconds */
+const byArea = (full) => (/** @type {number} */ width) => full * (width / WIDTH) ** 2;
+
+test('a link on which the first frame takes 14 s shows a smaller picture within 10 s', async () => {
+  const { time, link, frames } = page();
+  link.frameTime = byArea(14 * SECOND);
+  await time.pass(10 * SECOND);
+  assert.ok(frames() > 0, 'a frame has come');
+  assert.deepEqual(link.sockets.map(({ widths }) => widths[0]), [WIDTH, WIDTH / 2]);
 });
 
-test('a socket that opens in time stays, and one that falls silent after that is given up', async () => {
-  const phases = connect();
-  await pass(9_000);
-  const [socket] = Socket.all;
-  assert.ok(socket);
-  socket.readyState = Socket.OPEN;
-  socket.onopen?.();
-  await pass(4_900);
-  assert.deepEqual([phases.at(-1), socket.closed], ['open', false]);
-  await pass(10_000);
-  assert.ok(phases.includes('down lost') && socket.closed, phases.join());
+test('a link that carries only the smallest pictures is found after a few attempts', async () => {
+  const { time, link, frames } = page();
+  link.frameTime = byArea(400 * SECOND);
+  await time.pass(MINUTE);
+  assert.ok(frames() > 0, `after widths ${link.sockets.map(({ widths }) => widths[0])}`);
+});
+
+test('a stream of one size whose frames take 16 s is shown, because the limit grows with each failure', async () => {
+  const { time, link, frames } = page();
+  link.frameTime = () => 16 * SECOND;
+  await time.pass(MINUTE);
+  assert.ok(frames() > 0, `${link.sockets.length} sockets and no frame`);
+  const { length } = link.sockets;
+  await time.pass(10 * MINUTE);
+  assert.equal(link.sockets.length, length, 'the socket stays');
+  assert.ok(frames() > 30, String(frames()));
+});
+
+test('a slow link on which frames arrive keeps its socket', async () => {
+  for (const seconds of [4, 6, 9, 12]) {
+    const { time, link } = page();
+    link.frameTime = () => seconds * SECOND;
+    await time.pass(2 * MINUTE);
+    const { length } = link.sockets;
+    await time.pass(20 * MINUTE);
+    assert.equal(link.sockets.length, length, `frames of ${seconds} s`);
+  }
+});
+
+test('a link that gets well again is asked for full pictures again', async () => {
+  const { time, link } = page();
+  link.frameTime = byArea(60 * SECOND);
+  await time.pass(MINUTE);
+  assert.ok((link.newest.widths.at(-1) ?? 0) < WIDTH);
+  link.frameTime = byArea(0.05 * SECOND);
+  await time.pass(MINUTE);
+  assert.equal(link.newest.widths.at(-1), WIDTH);
+});
+
+test('a link that is too slow for full pictures is asked for them ever less often', async () => {
+  const { time, link } = page();
+  // Smaller pictures come quickly, and the full one never does: each request for it costs a socket.
+  link.frameTime = (width) => (width > WIDTH / 2 ? 60 * SECOND : 0.05 * SECOND);
+  await time.pass(10 * MINUTE);
+  const { length } = link.sockets;
+  assert.ok(length <= 9, `${length} sockets in ten minutes`);
+  await time.pass(20 * MINUTE);
+  assert.ok(link.sockets.length <= length + 6, `${link.sockets.length - length} more in twenty minutes`);
+});
+
+test('a link that dies is given up within 15 s and opened again', async () => {
+  const { time, link, links, frames } = page();
+  await time.pass(MINUTE);
+  link.alive = link.reachable = false;
+  await time.pass(15 * SECOND);
+  assert.ok(links.some(({ why, detail }) => why === 'lost' && detail === 'no answer'));
+  link.alive = link.reachable = true;
+  const before = frames();
+  await time.pass(6 * SECOND);
+  assert.ok(frames() > before);
+});
+
+test('questions that follow each other do not extend the time for an answer', async () => {
+  const { time, link, links, connection } = page();
+  await time.pass(SECOND);
+  link.alive = false;
+  for (let second = 0; second < 8; second += 1) {
+    connection.wake();
+    await time.pass(SECOND);
+  }
+  assert.ok(links.some(({ detail }) => detail === 'no answer'));
+});
+
+test('a machine that was suspended does not ask for smaller pictures', async () => {
+  const { time, link, connection } = page();
+  await time.pass(MINUTE);
+  link.alive = false;
+  connection.wake();
+  time.suspend(10 * MINUTE);
+  await time.pass(100);
+  link.alive = true;
+  await time.pass(SECOND);
+  assert.equal(link.sockets.length, 2);
+  assert.deepEqual(link.newest.widths, [WIDTH]);
+});
+
+test('a connection attempt that nothing answers is given up after 5 s', async () => {
+  const { time, links } = page({ reachable: false });
+  await time.pass(5 * SECOND + 1);
+  assert.ok(links.some(({ why }) => why === 'unreachable'));
+});
+
+test('a network that returns after 40 s is noticed within 10 s', async () => {
+  const { time, link, frames } = page({ reachable: false });
+  await time.pass(40 * SECOND);
+  link.reachable = true;
+  await time.pass(10 * SECOND);
+  assert.ok(frames() > 0, `${link.sockets.length} attempts`);
+});
+
+test('a link on which connecting takes 12 s is connected to in the end', async () => {
+  const { time, link, frames } = page({ connectTime: 12 * SECOND });
+  await time.pass(2 * MINUTE);
+  assert.ok(frames() > 0, `${link.sockets.length} attempts`);
+});
+
+test('waking starts an old connection attempt again, and leaves a fresh one alone', async () => {
+  const { time, link, connection, frames } = page();
+  link.reachable = false;
+  await time.pass(500);
+  connection.wake();
+  assert.equal(link.sockets.length, 1);
+  await time.pass(1000);
+  link.reachable = true;
+  connection.wake();
+  assert.equal(link.sockets.length, 2);
+  await time.pass(SECOND);
+  assert.ok(frames() > 0);
+});
+
+test('waking does not wait for the question why the relay refused', async () => {
+  const { time, link, connection } = page();
+  globalThis.fetch = () => new Promise(() => {});
+  link.reachable = false;
+  await time.pass(6 * SECOND);
+  connection.wake();
+  assert.equal(link.sockets.length, 2);
 });

@@ -26,8 +26,12 @@ function world() {
     onPaint: () => {},
     onDone: (sequence) => acknowledged.push(sequence),
     onLost: () => (asked += 1),
-    onIncapable: () => (incapable += 1),
-    pass: (time) => new Promise((resolve) => void timers.push({ at: now + time, act: () => resolve() })),
+    onCapability: () => (incapable += 1),
+    after(time, act) {
+      const timer = { at: now + time, act };
+      timers.push(timer);
+      return () => void (timers = timers.filter((other) => other !== timer));
+    },
   });
   picture.paintWith((image) => painted.push(Number(Reflect.get(image, 'name'))));
   /** @param {number} sequence @param {{ key?: boolean, level?: number, takenAt?: number, rendition?: number, payload?: Uint8Array<ArrayBuffer> }} [how] */
@@ -418,4 +422,23 @@ test('frozen, any frame is decoded from its keyframe, the next one by itself, an
   await stage.letOut();
   assert.deepEqual(names(stage.decoder).slice(-7), [10, 11, 12, 13, 14, 15, 16]);
   assert.equal(stage.painted.at(-1), 16, 'live again, from the keyframe on');
+});
+
+test('the wait for a frozen picture that a decoder loses ends', async () => {
+  const stage = world();
+  await stage.run(0, 3);
+  stage.picture.freeze(true);
+  const arrival = stage.come(4);
+  assert.ok(arrival);
+  stage.picture.show(arrival);
+  stage.decoder.take();
+  stage.decoder.flush = async () => {};
+  for (let look = 0; look < 25; look += 1) {
+    await stage.pass(200);
+    stage.stats();
+  }
+  assert.equal(stage.stats().busy, 0);
+  stage.picture.show(arrival);
+  await stage.letOut();
+  assert.equal(stage.painted.at(-1), 4);
 });

@@ -1,12 +1,12 @@
 // A relay made of a web server and a list of streams, for tests of the page: it says what it is told to say.
 
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { tmpdir } from 'node:os';
 import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { WebSocketServer } from 'ws';
+
+export { makeSource, makeVideo } from './sources.js';
 
 const WEB = fileURLToPath(new URL('..', import.meta.url));
 const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.mjs': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' };
@@ -44,57 +44,6 @@ const LEGS = ['captured', 'encoded', 'bus', 'relay'];
 
 const micros = () => Math.round((performance.timeOrigin + performance.now()) * 1000);
 
-/**
- * Moving pictures of this size.
- * @param {number} width @param {number} height @param {{ fps?: number, count?: number, input?: string }} [options]
- * @returns {Source}
- */
-export function makeSource(width, height, { fps = 10, count = 10, input } = {}) {
-  const folder = mkdtempSync(join(tmpdir(), 'fanlight-mock-'));
-  try {
-    const from = input ?? `testsrc2=size=${width}x${height}:rate=${fps}`;
-    const format = input ? ['-i', input] : ['-f', 'lavfi', '-i', from];
-    const filter = ['-vf', `scale=${width}:${height}:force_original_aspect_ratio=increase,crop=${width}:${height}`];
-    const args = [...format, ...filter, '-frames:v', String(count), '-q:v', '5', join(folder, '%04d.jpg')];
-    execFileSync('ffmpeg', ['-v', 'error', '-threads', '1', ...args]);
-    const pictures = readdirSync(folder).sort().map((name) => readFileSync(join(folder, name)));
-    return { width, height, fps, pictures };
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
-}
-
-/**
- * H.264 whose frames count themselves: eight bars from left to right, white where their bit of the number is set, the
- * lowest first. Each looks different, and is told apart however it was scaled.
- * @param {number} width @param {number} height
- * @param {{ fps?: number, count?: number, gop?: number, jpeg?: boolean, profile?: string }} [options] `count`: a multiple of `gop`
- * @returns {Source}
- */
-export function makeVideo(width, height, { fps = 10, count = 60, gop = 20, jpeg = true, profile = 'high' } = {}) {
-  const bars = "geq=lum='if(mod(floor(N/pow(2,floor(X/W*8))),2),235,16)':cb=128:cr=128";
-  const from = ['-f', 'lavfi', '-i', `color=size=${width}x${height}:rate=${fps},format=yuv420p,${bars}`, '-frames:v', String(count)];
-  const x264 = `keyint=${gop}:min-keyint=${gop}:scenecut=0:aud=1:repeat-headers=1`;
-  const speed = ['-preset', 'superfast', '-tune', 'zerolatency', '-bf', '0', '-profile:v', profile, '-x264-params', x264];
-  const run = (/** @type {string[]} */ ...to) => execFileSync('ffmpeg', ['-v', 'error', '-threads', '1', ...from, ...to, '-'], { maxBuffer: 2 ** 28 });
-  const video = accessUnits(run('-c:v', 'libx264', ...speed, '-f', 'h264'));
-  const pictures = jpeg ? jpegs(run('-c:v', 'mjpeg', '-q:v', '5', '-f', 'mjpeg')) : [];
-  return { width, height, fps, pictures, video, gop };
-}
-
-/** Each begins with a delimiter. @param {Buffer} stream */
-const accessUnits = (stream) => splitBefore(stream, Buffer.from([0, 0, 0, 1, 9]));
-/** @param {Buffer} stream */
-const jpegs = (stream) => splitBefore(stream, Buffer.from([0xff, 0xd8, 0xff]));
-
-/** @param {Buffer} stream @param {Buffer} mark */
-function splitBefore(stream, mark) {
-  /** @type {number[]} */
-  const starts = [];
-  for (let at = stream.indexOf(mark); at !== -1; at = stream.indexOf(mark, at + 1)) starts.push(at);
-  return starts.map((start, index) => stream.subarray(start, starts[index + 1]));
-}
-
 export class MockRelay {
   /** @type {Map<string, Stream>} */
   streams = new Map();
@@ -109,6 +58,9 @@ export class MockRelay {
   snapshots = true;
   /** Which frame was given out last as one; -1: none. */
   snapshot = -1;
+  /** Files of the page that cannot be had, and how often one of them was asked for. @type {Set<string>} */
+  missing = new Set();
+  missed = 0;
   /** What runs before a file of the page does, by its path. @type {Map<string, string>} */
   before = new Map();
   /** What is served from elsewhere than its own place. @type {Map<string, string>} */
@@ -273,6 +225,12 @@ export class MockRelay {
       return;
     }
     const path = url.pathname === '/' ? '/index.html' : (this.elsewhere.get(url.pathname) ?? normalize(url.pathname));
+    if (this.missing.has(path)) {
+      this.missed += 1;
+      response.writeHead(503).end();
+      this.#lookAgain();
+      return;
+    }
     const type = TYPES[/** @type {keyof typeof TYPES} */ (extname(path))];
     try {
       const body = (this.before.get(path) ?? '') + readFileSync(join(WEB, path), 'utf8');

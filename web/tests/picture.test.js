@@ -24,11 +24,15 @@ function world() {
   const acknowledged = [];
   /** @type {import('../picture.js').Travelled[]} */
   const travelled = [];
-  /** What waits for a time to pass, and when that is. @type {{ due: number, go: () => void }[]} */
-  const passing = [];
+  /** @type {{ due: number, act: () => void }[]} */
+  let timers = [];
   const picture = new Picture(1, {
     now: () => now,
-    pass: (time) => new Promise((resolve) => passing.push({ due: now + time, go: () => resolve() })),
+    after(time, act) {
+      const timer = { due: now + time, act };
+      timers.push(timer);
+      return () => void (timers = timers.filter((other) => other !== timer));
+    },
     decode,
     offset: () => 1000,
     onPaint: () => {},
@@ -64,7 +68,9 @@ function world() {
     /** Lets so much time pass, and what waited for it happen. @param {number} time */
     async wait(time) {
       now += time;
-      for (const { go } of passing.splice(0, passing.filter(({ due }) => due <= now).length)) go();
+      const due = timers.filter((timer) => timer.due <= now);
+      timers = timers.filter((timer) => timer.due > now);
+      for (const { act } of due) act();
       await settle();
     },
   };

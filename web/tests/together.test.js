@@ -28,8 +28,8 @@ function world(...ids) {
       now: () => now,
       offset: () => 0,
       decode: () => (stuck ? new Promise(() => {}) : Promise.resolve(bitmap)),
-      early: (frame) => together.early(picture, frame),
-      pass: (time) => new Promise((resolve) => void after(time, resolve)),
+      early: (arrival) => together.early(picture, arrival),
+      after,
       onPaint: () => {},
       onDone: (sequence) => acknowledged.get(id)?.push(sequence),
     });
@@ -143,7 +143,7 @@ test('what waits behind busy decoders is acknowledged when it is given up, and n
   stage.together.change(true, false);
   await stage.run({ 1: 20, 2: 420 }, 10);
   stage.stopDecoding();
-  await stage.run({ 1: 20, 2: 420 }, 20);
+  await stage.run({ 1: 20, 2: 420 }, 10);
   const captured = Math.ceil(stage.now / 100) * 100;
   await stage.passTo(captured + 20);
   stage.come(1, captured, captured / 100);

@@ -60,10 +60,11 @@ test('a tab that decodes slowly acknowledges slowly, but not while it starts', o
     if (pictures > 0) await letDecode(page, pictures);
     // What is decoding now may end, and what came during the start is acknowledged.
     const before = stream.sequence;
-    await relay.until(() => stream.sequence >= before + 5);
+    await relay.until(() => stream.sequence >= before + 3);
     const told = acks(relay).length;
-    await relay.until(() => stream.sequence >= before + 15);
-    assert.equal(acks(relay).length, told, 'ten frames came, none was painted');
+    // Both rounds end before a decoder counts as stuck, which would give its frame up.
+    await relay.until(() => stream.sequence >= before + 8);
+    assert.equal(acks(relay).length, told, 'five frames came, none was painted');
   }
   const from = stream.sequence;
   await letDecode(page, 1000);

@@ -37,8 +37,14 @@ export class Throttle {
     return `http://127.0.0.1:${port}/`;
   }
 
-  close() {
+  /** Breaks every connection; new ones are taken. */
+  cut() {
     this.#sockets.forEach((socket) => socket.destroy());
+    this.#sockets.clear();
+  }
+
+  close() {
+    this.cut();
     this.server.close();
   }
 

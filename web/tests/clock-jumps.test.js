@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Picture } from '../picture.js';
+import { Together } from '../together.js';
+import { VirtualTime } from './virtual-time.js';
+
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+const INTERVAL = 100;
+/** A hundred of them fill the history of a wall; all frames share one, so that the test needs little memory. */
+const PAYLOAD = new Uint8Array(2 ** 20);
+
+/** A wall in step, of tiles that a relay with its own clock sends JPEGs to. @param {...number} ids */
+async function wallInStep(...ids) {
+  const time = new VirtualTime();
+  const clock = { relay: 0, measured: 0 };
+  const bitmap = /** @type {ImageBitmap} */ (/** @type {unknown} */ ({ width: 4, height: 3, close() {} }));
+  /** @type {Map<number, Picture>} */
+  const pictures = new Map();
+  const offset = () => clock.measured;
+  const together = new Together({ now: time.now, offset, after: time.after, pictures });
+  for (const id of ids) {
+    /** @type {Picture} */
+    const picture = new Picture(id, {
+      now: time.now,
+      offset,
+      decode: () => Promise.resolve(bitmap),
+      early: (arrival) => together.early(picture, arrival),
+      after: time.after,
+      onPaint: () => {},
+    });
+    picture.paintWith(() => {});
+    pictures.set(id, picture);
+  }
+  let sequence = 0;
+  const wall = {
+    time,
+    clock,
+    together,
+    /** Sends a frame to these tiles every tenth of a second. @param {number} duration in milliseconds @param {number[]} [to] */
+    async run(duration, to = ids) {
+      for (let passed = 0; passed < duration; passed += INTERVAL) {
+        sequence += 1;
+        together.settle();
+        for (const [id, picture] of pictures) {
+          if (!to.includes(id)) continue;
+          const frame = { codec: /** @type {const} */ ('jpeg'), keyframe: true, rendition: 0, sentAt: 0, id, sequence: BigInt(sequence) };
+          const arrival = picture.receive({ ...frame, capturedAt: (time.now() + clock.relay - 20) * 1000, payload: PAYLOAD });
+          if (arrival) together.take(picture, arrival);
+        }
+        await time.pass(INTERVAL);
+      }
+    },
+    /** How old the picture of each tile is by the relay's clock, in milliseconds. */
+    ages: () => [...pictures.values()].map(({ capturedAt }) => time.now() + clock.relay - (capturedAt ?? 0) / 1000),
+    /** How many frames were painted so far. */
+    painted: () => [...pictures.values()].map((picture) => picture.stats(time.now()).painted),
+  };
+  await wall.run(SECOND);
+  together.change(true, false);
+  await wall.run(20 * SECOND);
+  return wall;
+}
+
+for (const back of [3 * SECOND, MINUTE, 60 * MINUTE]) {
+  test(`a wall in step moves on when the relay returns with a clock ${back / SECOND} s behind`, async () => {
+    const { run, ages, clock, painted } = await wallInStep(1, 2);
+    clock.relay = clock.measured = -back;
+    await run(3 * SECOND);
+    const before = painted();
+    await run(SECOND);
+    for (const [at, count] of painted().entries()) assert.ok(count >= (before[at] ?? 0) + 8, `${count - (before[at] ?? 0)} frames`);
+    assert.ok(ages().every((age) => age >= 0 && age < 300), `${ages()}`);
+  });
+}
+
+test('a tile whose stream ended keeps no room from the others when the clock was set back', async () => {
+  const { run, ages, clock, together } = await wallInStep(1, 2);
+  const ended = together.clip(2).frames.length;
+  assert.ok(ended > 10, 'the second tile remembers something');
+  clock.relay = clock.measured = -60 * MINUTE;
+  await run(30 * SECOND, [1]);
+  assert.ok(together.clip(1).frames.length > 80, `${together.clip(1).frames.length} frames of the first tile`);
+  const [age = -1] = ages();
+  assert.ok(age >= 0 && age < 300, String(age));
+});
+
+for (const jump of [10 * SECOND, 10 * MINUTE]) {
+  test(`frames wait no longer than two seconds while the known clock is ${jump / SECOND} s stale`, async () => {
+    const { run, ages, clock, painted } = await wallInStep(1, 2);
+    // The machine slept, and its clock with it: to the page the relay's clock has leapt ahead.
+    clock.relay = jump;
+    await run(2.5 * SECOND);
+    const before = painted();
+    await run(2 * SECOND);
+    for (const [at, count] of painted().entries()) assert.ok(count >= (before[at] ?? 0) + 15, `${count - (before[at] ?? 0)} frames`);
+    assert.ok(ages().every((age) => age < 2300), `${ages()}`);
+  });
+}
+
+test('frames that wait for a stale clock are shown within a quarter of a second after it is known', async () => {
+  const { run, ages, clock, time } = await wallInStep(1);
+  clock.relay = 10 * MINUTE;
+  await run(SECOND);
+  clock.measured = 10 * MINUTE;
+  await time.pass(260);
+  assert.ok((ages()[0] ?? 0) < 500, `${ages()}`);
+});

@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Decoders } from '../decoders.js';
+import { Gop } from '../gop.js';
+import { FakeDecoder, keyframe, platform } from './decoder.js';
+import { VirtualTime } from './virtual-time.js';
+
+const MINUTE = 60_000;
+
+/** Decoders of one tile, and each change of `incapable`. */
+function tile() {
+  const time = new VirtualTime();
+  /** @type {{ at: number, incapable: boolean }[]} */
+  const changes = [];
+  const begun = time.now();
+  const decoders = new Decoders(
+    {
+      now: time.now,
+      after: time.after,
+      platform,
+      decode: () => Promise.reject(new Error('no JPEG comes')),
+      onCapability: () => changes.push({ at: (time.now() - begun) / MINUTE, incapable: decoders.incapable }),
+    },
+    () => {},
+  );
+  /** A keyframe at which the decoder fails, as one of an unknown profile does. */
+  const fail = async () => {
+    const frame = { codec: /** @type {const} */ ('h264'), keyframe: true, rendition: 0, id: 1, sequence: 1n, capturedAt: 0, sentAt: 0 };
+    const arrival = { frame: { ...frame, payload: keyframe(1) }, order: 1, arrivedAt: 0, first: false, journey: null, gop: null, place: 0 };
+    new Gop().add(arrival);
+    const decoded = decoders.of('h264')?.decode([arrival], false, () => {});
+    FakeDecoder.all.at(-1)?.fail('NotSupportedError');
+    await assert.rejects(Promise.resolve(decoded));
+  };
+  return { time, decoders, changes, fail };
+}
+
+test('H.264 that could not be decoded is tried again after a minute', async () => {
+  const { time, decoders, changes, fail } = tile();
+  await fail();
+  await time.pass(MINUTE - 1);
+  assert.equal(decoders.incapable, true);
+  await time.pass(1);
+  assert.deepEqual(changes, [{ at: 0, incapable: true }, { at: 1, incapable: false }]);
+});
+
+test('H.264 that fails again and again is tried ever less often, and at least every 16 minutes', async () => {
+  const { time, decoders, changes, fail } = tile();
+  await fail();
+  for (let minute = 0; minute < 120; minute += 1) {
+    await time.pass(MINUTE);
+    if (!decoders.incapable) await fail();
+  }
+  const trials = changes.filter(({ incapable }) => !incapable).map(({ at }) => at);
+  assert.deepEqual(trials, [1, 3, 7, 15, 31, 47, 63, 79, 95, 111]);
+});
+
+test('a viewer who asks for H.264 gets it tried without waiting, and once', async () => {
+  const { time, decoders, changes, fail } = tile();
+  await fail();
+  decoders.forgive();
+  assert.equal(decoders.incapable, false);
+  await time.pass(10 * MINUTE);
+  assert.deepEqual(changes, [{ at: 0, incapable: true }]);
+});
