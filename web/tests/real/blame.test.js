@@ -66,8 +66,14 @@ const SLOW_START = `
   self.createImageBitmap = async (...image) => { if (starting()) await wait(); return decode(...image); };
 `;
 
-/** A worker that does something else for three quarters of the time, as on a device that is too slow. */
+/** A worker that does something else for three quarters of the time, and decoders that take 400 ms for each frame, as on a
+ *  device that is too slow. */
 const BUSY = `
+  const decode = self.createImageBitmap.bind(self);
+  self.createImageBitmap = async (...image) => {
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    return decode(...image);
+  };
   setInterval(() => {
     const until = performance.now() + 150;
     while (performance.now() < until);
@@ -117,7 +123,8 @@ test('two cold opens of a wall name no cause of slowness', onSite(async (site) =
 
 test('a busy device is blamed as that or as nothing, and never as the connection', onSite(async (site) => {
   site.capture({ door: 'test:640x360@30' });
-  await site.relay('--web', await pageWith(site, BUSY));
+  await site.relay('--allow-host', 'camera.test', '--web', await pageWith(site, BUSY));
+  site.address = site.address.replace('127.0.0.1', 'camera.test');
   const { page, close } = await coldOpen(site);
   const session = await page.context().newCDPSession(page);
   await session.send('Emulation.setCPUThrottlingRate', { rate: 6 });
