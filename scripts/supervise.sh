@@ -62,6 +62,17 @@ update_pids() {
     pids=("${kept[@]}" "$1")
 }
 
+# Waits until one of two processes has ended: `ended` is its process id, `code` its exit code. Looks three times a second:
+# `wait -n` knows nothing of a process that ended before it was called.
+wait_for_either() {
+    while lives "$1" && lives "$2"; do
+        sleep 0.3
+    done
+    if lives "$1"; then ended=$2; else ended=$1; fi
+    code=0
+    wait "$ended" || code=$?
+}
+
 start_capture() {
     start "${capture_command[@]}"
     capture=$started timer='' capture_since=$SECONDS
@@ -77,8 +88,7 @@ run_both() {
     relay=$started
     start_capture
     while true; do
-        code=0
-        wait -n -p ended "$relay" "${timer:-$capture}" || code=$?
+        wait_for_either "$relay" "${timer:-$capture}"
         if [[ $ended == "$timer" ]]; then
             start_capture
             continue
