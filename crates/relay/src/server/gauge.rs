@@ -92,6 +92,11 @@ impl Gauge {
         self.headroom.distance()
     }
 
+    /// Whether the connection has recently lost segments.
+    pub(super) fn is_lossy(&self, now: Timestamp) -> bool {
+        self.headroom.is_lossy(now)
+    }
+
     /// Whether sending has recently waited for the receiver rather than for the network.
     pub(super) fn waited_for_receiver(&self, now: Timestamp) -> bool {
         self.headroom.waited_for_receiver(now)

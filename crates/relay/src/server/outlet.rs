@@ -70,6 +70,11 @@ impl Outlet {
         self.gauge.acked()
     }
 
+    /// Whether the connection has recently lost segments.
+    pub fn is_lossy(&self, now: Timestamp) -> bool {
+        self.gauge.is_lossy(now)
+    }
+
     /// Whether sending has recently waited for the receiver rather than for the network.
     pub fn waited_for_receiver(&self, now: Timestamp) -> bool {
         self.gauge.waited_for_receiver(now)

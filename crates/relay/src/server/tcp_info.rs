@@ -46,6 +46,7 @@ pub(super) fn read(socket: impl AsFd) -> io::Result<Reading> {
         min_rtt: micros(min_rtt),
         window: info.tcpi_snd_wnd.into(),
         closed: Duration::from_micros(info.tcpi_rwnd_limited),
+        retransmits: info.tcpi_total_retrans.into(),
         silent: Duration::from_millis(info.tcpi_last_ack_recv.into()),
     })
 }

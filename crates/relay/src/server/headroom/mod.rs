@@ -41,6 +41,8 @@ const RECOVERY: Duration = Duration::from_secs(2);
 /// This part of a frame may lie unread when the next one is sent: a reading rate that was measured too low would else keep
 /// itself too low.
 const UNREAD_PART: u64 = 4;
+/// A link that lost segments counts as lossy for this long: at 2 % of 20 segments a frame, every third frame loses one.
+const LOSSY_FOR: Duration = Duration::from_secs(5);
 /// While a frame waits, the queue is looked at no sooner and no later than this.
 const SHORTEST_WAIT: Duration = Duration::from_millis(4);
 const LONGEST_WAIT: Duration = Duration::from_millis(40);
@@ -70,6 +72,8 @@ pub struct Reading {
     pub window: u64,
     /// For how long in all sending had to wait for that window.
     pub closed: Duration,
+    /// Segments sent again so far.
+    pub retransmits: u64,
 }
 
 /// Whether there is room for another frame.
@@ -101,6 +105,8 @@ pub struct Headroom {
     queue_seen: Option<Timestamp>,
     /// When bytes were acknowledged last, while some waited.
     progress: Timestamp,
+    /// When segments were sent again last.
+    lost_at: Option<Timestamp>,
     unread: Unread,
     /// Since when nothing but unread bytes has held a frame back.
     held_since: Option<Timestamp>,
@@ -126,6 +132,11 @@ impl Headroom {
         // It is known only as exactly as the connection is looked at, so a little longer says nothing.
         let ours = self.shortest.known().filter(|ours| *ours > kernel + TOLERATED);
         ours.unwrap_or(kernel)
+    }
+
+    /// Whether the connection has recently lost segments, so that frames may be late without any queue.
+    pub fn is_lossy(&self, now: Timestamp) -> bool {
+        self.lost_at.is_some_and(|at| now.since(at) < LOSSY_FOR)
     }
 
     /// Whether sending has recently waited for the receiver rather than for the network.
@@ -216,6 +227,9 @@ impl Headroom {
         };
         if reading.acked > before.acked || before.queued == 0 {
             self.progress = now;
+        }
+        if reading.retransmits > before.retransmits {
+            self.lost_at = Some(now);
         }
         // Silence means something only while bytes were on their way all the time.
         let waited = before.queued > 0 && reading.acked == before.acked;

@@ -25,7 +25,10 @@ fn look() -> impl Strategy<Value = (u64, Reading)> {
     (later, flow, times).prop_map(|(later, flow, times)| {
         let ((acked, queued, unsent, window), (rtt, min_rtt, silent, closed)) = (flow, times);
         let unsent = unsent.min(queued);
-        (later, Reading { acked, queued, unsent, rtt, min_rtt, silent, window, closed })
+        (
+            later,
+            Reading { acked, queued, unsent, rtt, min_rtt, silent, window, closed, retransmits: 0 },
+        )
     })
 }
 

@@ -148,7 +148,7 @@ impl Model {
         }
         while self.acknowledged.front().is_some_and(|(due, _)| *due <= now) {
             let (_, sequence) = self.acknowledged.pop_front().unwrap();
-            self.subscription.acknowledge(sequence, at(now));
+            self.subscription.acknowledge(sequence, at(now), false);
         }
         while self.speak(now) {}
         self.check(now);

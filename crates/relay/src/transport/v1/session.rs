@@ -248,7 +248,7 @@ impl Partner for Session {
             }
             Ok(FromViewer::Ack { id, sequence }) => {
                 if let Some(subscription) = self.subscription(id) {
-                    subscription.acknowledge(sequence, heard_at);
+                    subscription.acknowledge(sequence, heard_at, outlet.is_lossy(heard_at));
                 }
             }
             Ok(FromViewer::Keyframe { id }) => {

@@ -250,10 +250,10 @@ impl Subscription {
         self.tile.viewer.hold(Held::Link);
     }
 
-    /// The viewer has shown a frame.
-    pub(super) fn acknowledge(&mut self, sequence: u64, now: Timestamp) {
+    /// The viewer has shown a frame. `lossy`: the link has recently lost segments.
+    pub(super) fn acknowledge(&mut self, sequence: u64, now: Timestamp, lossy: bool) {
         if let Some(window) = &mut self.window {
-            window.acknowledge(sequence, now);
+            window.acknowledge(sequence, now, lossy);
         }
     }
 

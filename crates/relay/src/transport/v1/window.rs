@@ -22,8 +22,8 @@ const TOLERATED: Duration = Duration::from_millis(40);
 /// Where deltas come, by this much: a keyframe takes many times longer to be carried, and what comes after it waits for
 /// it.
 const TOLERATED_IN_GOPS: Duration = Duration::from_millis(200);
-/// Frames must take longer for this long, one and all, before it counts as waiting. A queue stays; a segment that was lost
-/// holds up the frames that were on their way, about two at a time, and the next one is in time again.
+/// On a link that loses segments, all frames must take longer for this long before it counts as waiting. A queue stays; a
+/// lost segment holds up the frames that were on their way, about two at a time, and the next one is in time again.
 const PERSISTS: Duration = Duration::from_millis(250);
 /// After it has met a queue, the window stays for this long before it tries to grow again.
 const REST: Duration = Duration::from_secs(2);
@@ -107,8 +107,9 @@ impl Window {
         self.last_sent = now;
     }
 
-    /// The viewer has shown the frame with this sequence, or a newer one instead.
-    pub(super) fn acknowledge(&mut self, sequence: u64, now: Timestamp) {
+    /// The viewer has shown the frame with this sequence, or a newer one instead. `lossy`: the link has recently lost
+    /// segments.
+    pub(super) fn acknowledge(&mut self, sequence: u64, now: Timestamp, lossy: bool) {
         let shown = self.shown(sequence);
         let Some((_, sent_at)) = self.under_way.drain(..shown).next_back() else { return };
         let of_this_count = shown > self.earlier;
@@ -125,7 +126,10 @@ impl Window {
             if self.full {
                 self.grow(now);
             }
-        } else if now.since(*self.late_since.get_or_insert(now)) >= PERSISTS {
+            return;
+        }
+        let late_for = now.since(*self.late_since.get_or_insert(now));
+        if !lossy || late_for >= PERSISTS {
             self.shrink(took, now);
         }
     }
@@ -214,7 +218,7 @@ mod tests {
             let at = Timestamp::from_micros(now);
             while acks.front().is_some_and(|(when, _)| *when <= now) {
                 let (_, sequence) = acks.pop_front().unwrap();
-                window.acknowledge(sequence, at);
+                window.acknowledge(sequence, at, false);
             }
             let Path { distance, takes, distance_known } = path(now);
             let known = Duration::from_micros(if distance_known { distance } else { 100 });
@@ -292,7 +296,7 @@ mod tests {
             let now = n * FRAME;
             while acks.front().is_some_and(|(when, _)| *when <= now) {
                 let (when, sequence) = acks.pop_front().unwrap();
-                window.acknowledge(sequence, Timestamp::from_micros(when));
+                window.acknowledge(sequence, Timestamp::from_micros(when), false);
             }
             let at = Timestamp::from_micros(now);
             held_back += u64::from(window.wait(at, Duration::from_millis(40)).is_some());
@@ -302,6 +306,23 @@ mod tests {
             acks.push_back((free + 20 * MILLI, n));
         }
         assert!(held_back < 10 && window.size > FIRST, "{held_back} {window:?}");
+    }
+
+    #[test]
+    fn frames_that_a_lost_segment_holds_up_do_not_make_the_window_smaller_and_a_queue_does() {
+        for (lossy, late_of_ten, shrinks) in [(true, 4, false), (true, 10, true), (false, 4, true)]
+        {
+            let mut window = Window { size: 8, ..Window::default() };
+            let mut smallest = window.size;
+            for n in 0..300 {
+                let (sent_at, late) = (n * FRAME, n > 30 && n % 10 < late_of_ten);
+                let took = if late { 110 } else { 45 } * MILLI;
+                window.send(n, true, Timestamp::from_micros(sent_at));
+                window.acknowledge(n, Timestamp::from_micros(sent_at + took), lossy);
+                smallest = smallest.min(window.size);
+            }
+            assert_eq!(smallest < 8, shrinks, "{lossy} {late_of_ten}: {smallest}");
+        }
     }
 
     #[test]
@@ -325,7 +346,7 @@ mod tests {
         let at = |millis: u64| Timestamp::from_micros(millis * MILLI);
         (0..4).for_each(|n| window.send(n, true, at(n)));
         assert!(window.wait(at(5), Duration::ZERO).is_some());
-        window.acknowledge(3, at(10));
+        window.acknowledge(3, at(10), false);
         assert_eq!(window.wait(at(10), Duration::ZERO), None);
         assert!(window.under_way.is_empty());
     }
@@ -337,17 +358,17 @@ mod tests {
         (500..503).for_each(|n| window.send(n, true, at(n - 500)));
         window.restart();
         (3..5).for_each(|n| window.send(n, true, at(n)));
-        window.acknowledge(500, at(100));
+        window.acknowledge(500, at(100), false);
         assert_eq!(
             window.under_way.len(),
             4,
             "what is of the old count says nothing of the new one"
         );
         assert_eq!(window.shortest.known(), None);
-        window.acknowledge(3, at(103));
+        window.acknowledge(3, at(103), false);
         assert_eq!(window.under_way, [(4, at(4))]);
         assert_eq!(window.shortest.known(), Some(Duration::from_millis(100)));
-        window.acknowledge(502, at(104));
+        window.acknowledge(502, at(104), false);
         assert!(window.under_way.is_empty(), "a later number is that of a later frame");
     }
 
@@ -362,7 +383,7 @@ mod tests {
                 if window.wait(now, Duration::ZERO).is_none() {
                     window.send(n as u64, true, now);
                 }
-                window.acknowledge(sequence % (n as u64 + 3), now);
+                window.acknowledge(sequence % (n as u64 + 3), now, false);
                 prop_assert!(window.under_way.len() <= 2 * MOST && (1..=MOST).contains(&window.size));
             }
         }

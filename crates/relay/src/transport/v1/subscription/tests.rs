@@ -54,7 +54,7 @@ impl Watcher {
     fn acknowledge(&mut self, sent_until: u64, now: u64) {
         let shown = self.under_way.iter().take_while(|(_, sent_at)| *sent_at <= sent_until).count();
         if let Some((sequence, _)) = self.under_way.drain(..shown).next_back() {
-            self.subscription.acknowledge(sequence, at(now));
+            self.subscription.acknowledge(sequence, at(now), false);
         }
     }
 }
@@ -80,7 +80,7 @@ fn a_tab_that_paints_five_pictures_a_second_is_sent_no_more_than_it_acknowledges
     for now in 0..20_000 {
         if now % 200 == 0 && !watcher.under_way.is_empty() {
             let (sequence, _) = watcher.under_way.remove(0);
-            watcher.subscription.acknowledge(sequence, at(now));
+            watcher.subscription.acknowledge(sequence, at(now), false);
             acknowledged += 1;
         }
         watcher.look(now);
