@@ -264,10 +264,11 @@ impl Viewer {
     fn watch(&mut self, decoder: Decoder, hands: &mut Hands<'_>) -> Result<(), Gone> {
         hands.meter.connected += 1;
         self.enter(Stage::Watching(decoder), Instant::now());
-        match &hands.settings.greeting[..] {
-            [] => Ok(()),
-            greeting => Ok(connected(&self.socket).send(greeting)?),
+        let (socket, greeting) = (connected(&self.socket), &hands.settings.greeting[..]);
+        if !greeting.is_empty() {
+            socket.send(greeting)?;
         }
+        Ok(socket.acknowledge_when_read()?)
     }
 
     /// Reads at most so many bytes; how many it were.
@@ -354,7 +355,9 @@ impl Viewer {
                     let mut pong = Vec::with_capacity(ping.bytes().len() + 8);
                     request::message_head(request::PONG, ping.bytes().len(), &mut pong);
                     pong.extend_from_slice(ping.bytes());
-                    connected(&self.socket).send(&pong)?;
+                    let socket = connected(&self.socket);
+                    socket.send(&pong)?;
+                    socket.acknowledge_when_read()?;
                 }
                 Some(Step::Close(close)) => return Err(Gone::Told(close.reason())),
             }
