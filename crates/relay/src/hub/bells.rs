@@ -10,6 +10,8 @@ use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use tokio::sync::Notify;
 
+use super::ahead::Region;
+
 /// Rings the bells of one thread, from within that thread.
 #[derive(Debug, Default)]
 pub struct Ringer {
@@ -24,7 +26,7 @@ impl Ringer {
         loop {
             self.awake.notified().await;
             let due = std::mem::take(&mut *self.lock());
-            due.iter().flat_map(|bells| bells.iter()).for_each(Bell::answer);
+            due.iter().for_each(|bells| answer_all(bells));
             // A thread that takes longer for a round than until the next frame would else do nothing else: nothing that was
             // left unsent would be sent, no client heard, and the end of the relay not noticed.
             tokio::task::yield_now().await;
@@ -45,6 +47,20 @@ impl Ringer {
     }
 }
 
+/// Answers one bell after the other. Prefetches the bell after the next one and the memory of the next one's viewer, whose
+/// place is known only when its bell is there.
+fn answer_all(bells: &[Bell]) {
+    for (at, bell) in bells.iter().enumerate() {
+        if let Some(after_next) = bells.get(at + 2) {
+            Region::of(&after_next.0).prefetch();
+        }
+        if let Some(next) = bells.get(at + 1) {
+            next.prefetch();
+        }
+        bell.answer();
+    }
+}
+
 /// Somebody who can do at once, without being woken, what a bell calls for.
 pub trait Quick: Send + Sync {
     /// Does it; false where that was not all, and its task must be woken. Called on the thread of that task.
@@ -56,9 +72,16 @@ pub trait Quick: Send + Sync {
 pub struct Bell(Arc<Inner>);
 
 struct Inner {
+    quick: OnceLock<Answering>,
     strike: Notify,
     ringer: Arc<Ringer>,
-    quick: OnceLock<Weak<dyn Quick>>,
+}
+
+/// The viewer that is asked before its task is woken.
+struct Answering {
+    quick: Weak<dyn Quick>,
+    /// The memory that its answer touches.
+    state: Region,
 }
 
 impl Bell {
@@ -67,10 +90,17 @@ impl Bell {
         Self(Arc::new(Inner { strike: Notify::new(), ringer, quick: OnceLock::new() }))
     }
 
-    /// From now on this one is asked first. To be said once.
-    pub fn be_quick(&self, quick: Weak<dyn Quick>) {
-        // The first one stays.
-        let _ = self.0.quick.set(quick);
+    /// Asks this viewer first from now on, before its task is woken. Only the first call counts.
+    pub fn be_quick<Q: Quick + 'static>(&self, viewer: &Arc<Q>) {
+        let quick: Weak<Q> = Arc::downgrade(viewer);
+        let _ = self.0.quick.set(Answering { quick, state: Region::of(viewer) });
+    }
+
+    /// Prefetches the memory that its answer touches.
+    fn prefetch(&self) {
+        if let Some(answering) = self.0.quick.get() {
+            answering.state.prefetch();
+        }
     }
 
     /// Wakes whoever waits, from whatever thread. One ring that nobody waits for is kept.
@@ -84,7 +114,7 @@ impl Bell {
     }
 
     fn answer(&self) {
-        let quick = self.0.quick.get().and_then(Weak::upgrade);
+        let quick = self.0.quick.get().and_then(|answering| answering.quick.upgrade());
         // A fault in one viewer must not take all others of its thread along. Its task, woken, finds what is left of it,
         // and ends.
         let answer = |quick: Arc<dyn Quick>| {
@@ -184,9 +214,9 @@ mod tests {
         let (ringer, bells) = (Arc::<Ringer>::default(), Arc::<Bells>::default());
         let bell = Bell::new(ringer.clone());
         bells.add(bell.clone());
-        let overloaded = Overloaded { bells: bells.clone(), answers: AtomicUsize::new(0) };
-        let overloaded: Arc<dyn Quick> = Arc::new(overloaded);
-        bell.be_quick(Arc::downgrade(&overloaded));
+        let overloaded =
+            Arc::new(Overloaded { bells: bells.clone(), answers: AtomicUsize::new(0) });
+        bell.be_quick(&overloaded);
         bells.ring();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let mut turns = 0;

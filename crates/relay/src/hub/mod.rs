@@ -11,6 +11,7 @@
 //!
 //! What does not belong here: axum, ZeroMQ, and what is inside a payload.
 
+mod ahead;
 mod bells;
 #[cfg(test)]
 pub mod fixture;

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
+use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -38,6 +39,8 @@ pub enum Wait {
 /// The way out of one connection.
 #[derive(Debug)]
 pub struct Outlet {
+    /// The socket of `link`. It lies here too because looking it up there would wait for other memory in each frame.
+    descriptor: BorrowedFd<'static>,
     link: Link,
     gauge: Gauge,
     /// What is left of what was sent, in order: one frame at most, and a few answers behind it.
@@ -46,9 +49,12 @@ pub struct Outlet {
 
 impl Outlet {
     /// Of a connection on which nothing is under way.
+    #[expect(unsafe_code, reason = "a field cannot borrow from the field beside it")]
     pub fn new(link: Link) -> Self {
         let gauge = Gauge::new(link.socket().clone());
-        Self { link, gauge, waiting: VecDeque::new() }
+        // SAFETY: `link` keeps the socket open as long as this value lives, and the descriptor does not leave it.
+        let descriptor = unsafe { BorrowedFd::borrow_raw(link.socket().stream.as_raw_fd()) };
+        Self { descriptor, link, gauge, waiting: VecDeque::new() }
     }
 
     /// Returns when the next frame may go: one that went sooner would only make a queue on the way longer. `owed` says
@@ -92,7 +98,9 @@ impl Outlet {
         if self.is_clear() {
             let slices = [IoSlice::new(head), IoSlice::new(payload), IoSlice::new(tail)];
             // Past tokio's books, which would cost a look into other memory; they are asked where the kernel says no.
-            match rustix::io::writev(&self.link.socket().stream, &slices) {
+            // The kernel would copy and check an empty piece as well.
+            let pieces = if tail.is_empty() { &slices[..2] } else { &slices[..] };
+            match rustix::io::writev(self.descriptor, pieces) {
                 Ok(count) => written = count,
                 Err(Errno::AGAIN | Errno::INTR) => {}
                 Err(error) => return Err(error.into()),

@@ -10,6 +10,8 @@
 //! - [`choice`]: which track a request means;
 //! - [`fit`]: and which one where the relay chooses.
 
+use std::fmt;
+
 pub mod choice;
 pub mod fit;
 pub mod mjpeg;
@@ -20,7 +22,8 @@ pub mod speech;
 pub mod v1;
 pub mod websocket;
 
-/// A frame's time as clients of MJPEG and snapshots know it: Unix seconds with microseconds.
-fn seconds(timestamp: fanlight_protocol::Timestamp) -> String {
-    format!("{}.{:06}", timestamp.micros() / 1_000_000, timestamp.micros() % 1_000_000)
+/// Returns a frame's time as clients of MJPEG and snapshots know it: Unix seconds with microseconds.
+fn seconds(timestamp: fanlight_protocol::Timestamp) -> impl fmt::Display {
+    let micros = timestamp.micros();
+    fmt::from_fn(move |f| write!(f, "{}.{:06}", micros / 1_000_000, micros % 1_000_000))
 }

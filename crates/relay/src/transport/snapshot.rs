@@ -40,7 +40,8 @@ async fn young_frame(viewer: &mut Viewer, bell: &Bell) -> Arc<Frame> {
 
 fn picture(frame: &Frame) -> Response {
     let mut response = jpeg(StatusCode::OK, Body::from(frame.payload.clone()));
-    let timestamp = HeaderValue::try_from(seconds(frame.captured_at)).expect("digits and a dot");
+    let timestamp =
+        HeaderValue::try_from(seconds(frame.captured_at).to_string()).expect("digits and a dot");
     response.headers_mut().insert("x-timestamp", timestamp);
     response
 }

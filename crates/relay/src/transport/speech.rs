@@ -7,7 +7,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -106,8 +106,7 @@ impl<S: Speaker> Mouth<S> {
         let bell = speaker.bell().clone();
         let spoken = Spoken { speaker, outlet, failed: None, until: None };
         let mouth = Arc::new(Self(Mutex::new(spoken)));
-        let weak = Arc::downgrade(&mouth);
-        bell.be_quick(weak as Weak<dyn Quick>);
+        bell.be_quick(&mouth);
         mouth
     }
 
