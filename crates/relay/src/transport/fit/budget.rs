@@ -52,6 +52,9 @@ const TRIAL: Duration = Duration::from_secs(2);
 /// be borne by somebody whose link is well again: with two trials one after the other, less than 10 s.
 const FIRST_WAIT: Duration = Duration::from_secs(3);
 const LONGEST_WAIT: Duration = Duration::from_secs(6);
+/// The same where there are deltas and the link loses segments: what it sustains changes by chance, so a trial that goes well
+/// proves little, and one that fails makes pictures old until the next keyframe.
+const FIRST_WAIT_IF_LOSSY: Duration = Duration::from_secs(6);
 /// Where there are deltas, a trial that fails costs two keyframes, and the pictures until the second.
 const LONGEST_WAIT_IN_GOPS: Duration = Duration::from_secs(24);
 /// How much more is tried, in parts of the limit, where it is not known how much is too much: a wall has many tiles to
@@ -75,6 +78,8 @@ pub struct Seen {
     pub resizing: bool,
     /// Whether sending has recently waited for the receiver rather than for the network.
     pub waited_for_receiver: bool,
+    /// Whether the link has recently lost segments.
+    pub lossy: bool,
 }
 
 /// What is to be done.
@@ -173,7 +178,7 @@ impl Budget {
             self.well_since = now;
             return Verdict::Stay;
         }
-        self.fare_well(now, close, seen.in_gops)
+        self.fare_well(now, close, seen)
     }
 
     /// Takes in what was sent and dropped during one look; returns whether that was trouble.
@@ -223,14 +228,20 @@ impl Budget {
         (self.troubled, self.calm, self.share) = (0, 0, 0.0);
     }
 
-    fn fare_well(&mut self, now: Timestamp, close: bool, in_gops: bool) -> Verdict {
+    fn fare_well(&mut self, now: Timestamp, close: bool, seen: Seen) -> Verdict {
         let Some(limit) = self.limit.filter(|_| !close) else { return Verdict::Stay };
         if self.ceiling.is_some_and(|ceiling| limit >= ceiling) {
             (self.ceiling, self.failed) = (None, 0);
         }
-        let longest = if in_gops { LONGEST_WAIT_IN_GOPS } else { LONGEST_WAIT };
-        let wait = (FIRST_WAIT * 2_u32.pow(self.failed.min(8))).min(longest);
-        if self.trial.take().is_none() && now.since(self.well_since) < wait {
+        let longest = if seen.in_gops { LONGEST_WAIT_IN_GOPS } else { LONGEST_WAIT };
+        let patient = seen.in_gops && seen.lossy;
+        let first = if patient { FIRST_WAIT_IF_LOSSY } else { FIRST_WAIT };
+        let wait = (first * 2_u32.pow(self.failed.min(8))).min(longest);
+        let went_well = self.trial.take().is_some();
+        if went_well && patient {
+            self.well_since = now;
+        }
+        if (patient || !went_well) && now.since(self.well_since) < wait {
             return Verdict::Stay;
         }
         // Between what is known to fit and what is known not to.

@@ -50,6 +50,8 @@ pub(in crate::transport) struct Link {
     pub(in crate::transport) distance: Duration,
     /// Whether sending has recently waited for the receiver rather than for the network.
     pub(in crate::transport) waited_for_receiver: bool,
+    /// Whether the link has recently lost segments.
+    pub(in crate::transport) lossy: bool,
 }
 
 impl Fit {
@@ -70,6 +72,7 @@ impl Fit {
                 acked: outlet.acked(),
                 distance: outlet.distance(),
                 waited_for_receiver: outlet.waited_for_receiver(now),
+                lossy: outlet.is_lossy(now),
             };
             self.choose(tiles, link, now);
         }
@@ -83,8 +86,8 @@ impl Fit {
         now: Timestamp,
     ) {
         let mut changed = std::mem::take(&mut self.changed);
-        let Link { acked, distance, waited_for_receiver } = link;
-        let mut seen = Seen { acked, distance, waited_for_receiver, ..Seen::default() };
+        let Link { acked, distance, waited_for_receiver, lossy } = link;
+        let mut seen = Seen { acked, distance, waited_for_receiver, lossy, ..Seen::default() };
         for tile in tiles.iter_mut().map(AsMut::as_mut) {
             changed |= tile.refresh(now);
             seen.tally += tile.viewer.tally(now);

@@ -205,6 +205,7 @@ impl Wall {
             acked: self.headroom.acked(),
             distance: self.headroom.distance(),
             waited_for_receiver: self.headroom.waited_for_receiver(at(now)),
+            lossy: self.headroom.is_lossy(at(now)),
         };
         if self.fit.budget.is_due(at(now)) {
             self.fit.choose(&mut self.tiles, link, at(now));

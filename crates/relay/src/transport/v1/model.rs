@@ -189,6 +189,7 @@ impl Model {
                 acked: self.headroom.acked(),
                 distance: self.headroom.distance(),
                 waited_for_receiver: self.headroom.waited_for_receiver(at(now)),
+                lossy: self.headroom.is_lossy(at(now)),
             };
             self.fit.choose(std::slice::from_mut(&mut self.subscription), link, at(now));
         }
