@@ -3,6 +3,7 @@
 use super::tests::{FULL, at, next, push, stream, viewer};
 use super::*;
 use crate::hub::fixture;
+use crate::traffic::Direction;
 
 const FULL_H264: &str = "full.h264";
 const HALF_H264: &str = "half.h264";
