@@ -30,7 +30,7 @@ pub struct Link {
     wire: Wire,
 }
 
-/// What connects the two ends.
+/// Connects the two ends.
 #[derive(Debug)]
 enum Wire {
     /// A cable whose rate can be changed. A full queue takes this long to drain.

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 /// Bytes that pass in one go: small against the rate, so that the flow is even.
 const CHUNK: usize = 4096;
-/// How far the proxy may fall behind its rate and still catch up.
+/// The largest delay that the proxy still catches up with.
 const BURST: Duration = Duration::from_millis(50);
 
 /// A narrow link to a server. It ends when the test does.

@@ -73,7 +73,7 @@ impl Impostor {
         Self { port, connections, over, open, thread: Some(thread) }
     }
 
-    /// Where it listens, as an endpoint of the bus.
+    /// Its address, as an endpoint of the bus.
     pub fn endpoint(&self) -> String {
         format!("tcp://127.0.0.1:{}", self.port)
     }

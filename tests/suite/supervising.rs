@@ -30,7 +30,7 @@ fn run(site: &Site, capture: &str) -> Arc<Program> {
     site.start(command)
 }
 
-/// How often a program was started.
+/// Returns the number of starts of a program.
 fn starts(site: &Site, name: &str) -> usize {
     let text = fs::read_to_string(site.path("starts")).unwrap_or_default();
     text.lines().filter(|line| *line == name).count()

@@ -7,7 +7,7 @@ use fanlight_protocol::Timestamp;
 
 /// Samples kept: the best one, however old, and the newest ones. One of eight has met a quiet moment.
 const SAMPLES: usize = 8;
-/// How far two clocks drift apart: two poor quartzes, 50 ppm each. It makes a sample worse as it ages, so that a link
+/// The drift between two clocks: two poor quartzes, 50 ppm each. It makes a sample worse as it ages, so that a link
 /// which is congested for a while does not replace a good measurement by bad ones.
 const DRIFT_PPM: u64 = 100;
 /// Microseconds by which samples of one clock may contradict each other beyond their errors: readings are not exact.
@@ -29,7 +29,7 @@ impl Exchange {
         total.saturating_sub(self.answered_at.since(self.received_at))
     }
 
-    /// How far off the offset may be at `now`, in microseconds: half the round trip, and the drift since then.
+    /// Returns the largest error of the offset at `now`, in microseconds: half the round trip, and the drift since then.
     fn uncertainty(&self, now: Timestamp) -> u64 {
         let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         let drift = micros(now.since(self.heard_at)) / 1_000_000 * DRIFT_PPM;

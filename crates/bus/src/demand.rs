@@ -15,7 +15,7 @@ pub(crate) struct Demand {
     topics: Vec<Topic>,
     /// Topics in order, with their numbers: those of one prefix are neighbours.
     ordered: BTreeSet<(Box<[u8]>, usize)>,
-    /// Those that match a track. Their number is bounded by the tracks: a topic has few prefixes.
+    /// Subscriptions that match a track. Their number is bounded by the tracks: a topic has few prefixes.
     matched: HashSet<Box<[u8]>>,
     unmatched: HashSet<Box<[u8]>>,
     /// Some subscription is not remembered. It may have been meant for a track that is opened later, which therefore

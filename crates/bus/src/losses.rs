@@ -22,7 +22,7 @@ pub enum Gap {
 #[derive(Debug, Default)]
 pub(crate) struct Losses {
     last: Option<(Epoch, u64)>,
-    /// When the first frame came.
+    /// The moment when the first frame came.
     since: Option<Timestamp>,
     /// Frames lost since then.
     lost: u64,
@@ -36,7 +36,7 @@ impl Losses {
     /// Returns what lies just before this frame, which came at `now`.
     ///
     /// # Errors
-    /// When the count jumped within an epoch. The next frame is compared with this one.
+    /// Fails if the count jumped within an epoch. The next frame is compared with this one.
     pub(crate) fn before(
         &mut self,
         epoch: Epoch,

@@ -19,10 +19,10 @@ const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How soon, and at the latest how late, a lost connection is tried again.
 const RECONNECT: Duration = Duration::from_millis(100);
 const RECONNECT_MAX: Duration = Duration::from_secs(1);
-/// How long a TCP connection may take. The kernel alone would try for two minutes, at ever longer intervals, and
+/// The time that a TCP connection may take. The kernel alone would try for two minutes, at ever longer intervals, and
 /// would notice a machine that was switched on a minute late.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
-/// How long the ZMTP handshake may take. Until then a stranger holds a connection.
+/// The time that the ZMTP handshake may take. Until then a stranger holds a connection.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(5);
 /// Connections that may wait in the kernel to be accepted. A relay reconnects after a second at most.
 const BACKLOG: i32 = 64;

@@ -15,7 +15,7 @@ use fanlight_protocol::{
 
 /// Longer than anything here takes on a loaded machine: reaching it is a failure, not a delay.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// How long the publisher waits for something from upstream before it looks at the subscriber again.
+/// The time for which the publisher waits for something from upstream before it looks at the subscriber again.
 const TURN: i64 = 10;
 
 /// A publisher of one stream, played by the test.

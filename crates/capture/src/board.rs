@@ -24,7 +24,7 @@ const BUNDLE: Duration = Duration::from_millis(10);
 /// Announces all streams until `stop` is requested, or until the bus has failed.
 ///
 /// # Errors
-/// When 8 threads are stuck in drivers, or when no stream is well and no more attempts are made with one of them.
+/// Fails if 8 threads are stuck in drivers, or when no stream is well and no more attempts are made with one of them.
 pub fn keep(
     pipelines: &mut [Pipeline],
     workshop: &Workshop,

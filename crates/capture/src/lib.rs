@@ -88,13 +88,13 @@ pub fn run_with(settings: Settings, openers: &Openers, stop: &Shutdown) -> anyho
 
 /// What a capture is made of. Tests put others in the place of the usual ones.
 pub struct Parts<'a> {
-    /// What opens sources.
+    /// Opens sources.
     pub openers: &'a Openers,
-    /// What encodes tracks.
+    /// Encodes tracks.
     pub encoders: Arc<Encoders>,
-    /// How long an encoder or decoder may take for one frame: [`workshop::STUCK_AFTER`].
+    /// The time that an encoder or decoder may take for one frame: [`workshop::STUCK_AFTER`].
     pub frame_within: Duration,
-    /// How long a source that no thread tries any more is waited for: [`pipeline::LOST_AFTER`].
+    /// The time for which the capture waits for a source that no thread tries any more: [`pipeline::LOST_AFTER`].
     pub lost_after: Duration,
 }
 

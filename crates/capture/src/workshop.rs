@@ -167,7 +167,7 @@ impl Workshop {
     /// in the whole process if there are more than before.
     ///
     /// # Errors
-    /// When the system gives no more threads.
+    /// Fails if the system gives no more threads.
     pub fn relieve(&self, now: Instant, crew: &Crew) -> io::Result<Option<usize>> {
         let mut most = None;
         for job in self.abandon_stuck(now) {

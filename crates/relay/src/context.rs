@@ -28,7 +28,7 @@ pub struct Context {
     pub denials: Denials,
     /// Wrong tokens, by address.
     pub guesses: Guesses,
-    /// When all streams are known.
+    /// The moment when all streams are known.
     pub startup: Startup,
     /// How many viewers there may be.
     pub limits: Arc<Limits>,

@@ -22,7 +22,7 @@ pub struct Startup {
 }
 
 impl Startup {
-    /// Of a relay that starts at `now`.
+    /// Makes the start-up of a relay that starts at `now`.
     pub fn at(now: Timestamp) -> Self {
         Self { ends_at: now + STARTUP }
     }

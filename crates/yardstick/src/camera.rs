@@ -98,7 +98,7 @@ impl Camera {
     /// Binds.
     ///
     /// # Errors
-    /// When an endpoint is in use or cannot be bound, or there are too many tracks or one twice.
+    /// Fails if an endpoint is in use or cannot be bound, or there are too many tracks or one twice.
     pub fn start(settings: Settings) -> anyhow::Result<Self> {
         let count = settings.tracks.len();
         ensure!(count <= MAX_TRACKS, "{count} tracks are too many: at most {MAX_TRACKS}");

@@ -43,7 +43,7 @@ impl ByteViewer {
     /// Connects, asks for a stream, and reads the head of the answer.
     ///
     /// # Errors
-    /// When the relay refuses, or does not answer for a long time.
+    /// Fails if the relay refuses, or does not answer for a long time.
     pub fn join(address: SocketAddr, stream: &str, cell: &Cell) -> Result<Self, String> {
         let (protocol, request) = request_for(address, stream, cell.transport)?;
         let (mut connection, decoder, rest) = ask(address, protocol, &request, cell)?;
@@ -80,7 +80,7 @@ impl ByteViewer {
     /// Reads at most `most` bytes, as soon as there are some; `None` where none arrive until `until`.
     ///
     /// # Errors
-    /// When the relay ends the connection.
+    /// Fails if the relay ends the connection.
     pub fn read(&mut self, most: usize, until: Instant) -> Result<Option<usize>, String> {
         // The system takes no time-out of zero.
         let wait = until.saturating_duration_since(Instant::now()).max(Duration::from_micros(1));

@@ -22,7 +22,7 @@ use std::time::Duration;
 pub use outcome::Outcome;
 pub use stage::{Effort, Stage};
 
-/// How often a trickling reader reads.
+/// The interval at which a trickling reader reads.
 const TRICKLE_EVERY: Duration = Duration::from_millis(50);
 
 /// A transport, as a viewer asks for it.
@@ -54,7 +54,7 @@ impl fmt::Display for Transport {
     }
 }
 
-/// How a viewer reads.
+/// The manner in which a viewer reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reading {
     /// Each byte as soon as it arrives.
@@ -97,9 +97,9 @@ impl fmt::Display for Reading {
 /// What is tried: all joins of a cell are alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cell {
-    /// How the viewer asks.
+    /// The viewer's request.
     pub transport: Transport,
-    /// How it reads.
+    /// The manner in which it reads.
     pub reading: Reading,
     /// Its receive buffer (`SO_RCVBUF`); `None` for the kernel's own choice, as curl and ffmpeg have it.
     pub receive_buffer: Option<usize>,

@@ -26,14 +26,14 @@ const MOST_DELAY: Duration = Duration::from_millis(40);
 /// A stopped viewer reads for this long first.
 const BEFORE_STOP: Duration = Duration::from_secs(1);
 
-/// How much is tried.
+/// The size of a trial.
 #[derive(Debug, Clone, Copy)]
 pub struct Effort {
     /// Joins of a cell.
     pub joins: usize,
     /// Viewers that join at the same time, each again and again.
     pub at_once: usize,
-    /// How long each is observed.
+    /// The time for which each is observed.
     pub watch: Duration,
     /// Decides when viewers join.
     pub seed: u64,
@@ -48,7 +48,7 @@ pub struct Stage {
     bytes: usize,
 }
 
-/// What one viewer of several does.
+/// The work of one viewer of several.
 struct Worker<'a> {
     stage: &'a Stage,
     cell: &'a Cell,
@@ -90,7 +90,7 @@ impl Stage {
         Self { relay, witness, _keeper: Watching::keep(keeper), bytes }
     }
 
-    /// Where the relay listens.
+    /// The relay's address.
     pub fn address(&self) -> SocketAddr {
         self.relay.address()
     }

@@ -13,7 +13,7 @@ use super::gaps::Gap;
 
 /// A pause of the machine. Half of what is tolerated, so that no pause alone makes a join break the rule.
 const PAUSE: Duration = Duration::from_millis(250);
-/// How long the witness waits before it looks whether it should end.
+/// The time for which the witness waits before it looks whether it should end.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Most pauses that are kept; a machine with more is too busy for any trial.
 const MOST: usize = 10_000;

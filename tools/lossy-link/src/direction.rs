@@ -7,7 +7,7 @@ use std::time::Duration;
 /// fit counts as dropped by the queue.
 pub const MAX_HELD: usize = 64 * 1024 * 1024;
 
-/// How a link is.
+/// The properties of a link.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Link {
     /// Bits a second, each way.
@@ -22,7 +22,7 @@ pub struct Link {
     pub seed: u64,
 }
 
-/// What happened to packets.
+/// Counts of packets by their fate.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Arrived at the other end.
@@ -38,9 +38,9 @@ pub struct Counts {
 pub struct Direction {
     link: Link,
     random: fastrand::Rng,
-    /// When the last packet in the queue will have been sent.
+    /// The moment when the last packet in the queue will have been sent.
     free: Duration,
-    /// When each packet arrives. All take the same distance, so they stay in order.
+    /// The moment when each packet arrives. All take the same distance, so they stay in order.
     under_way: VecDeque<(Duration, Vec<u8>)>,
     held: usize,
     counts: Counts,
@@ -84,12 +84,12 @@ impl Direction {
         Some(packet)
     }
 
-    /// When the next packet arrives.
+    /// The moment when the next packet arrives.
     pub fn next(&self) -> Option<Duration> {
         self.under_way.front().map(|(arrives, _)| *arrives)
     }
 
-    /// What happened to packets so far.
+    /// Returns the counts of packets so far.
     pub fn counts(&self) -> Counts {
         self.counts
     }
@@ -116,7 +116,7 @@ mod tests {
         vec![0; 1000]
     }
 
-    /// When each packet arrives, in milliseconds.
+    /// The moment when each packet arrives, in milliseconds.
     fn arrivals(direction: &mut Direction) -> Vec<u64> {
         let mut arrivals = Vec::new();
         while let Some(next) = direction.next() {

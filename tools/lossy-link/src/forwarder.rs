@@ -60,7 +60,7 @@ impl Forwarder {
     /// Makes a device at each end and begins to carry packets.
     ///
     /// # Errors
-    /// When a namespace, a device or a thread cannot be had.
+    /// Fails if a namespace, a device or a thread cannot be had.
     pub fn start(near: &End<'_>, far: &End<'_>, link: Link) -> Result<Self, ForwarderError> {
         let devices = [near.device(far)?, far.device(near)?];
         let (over, counts) = (Arc::new(AtomicBool::new(false)), Arc::default());

@@ -15,7 +15,7 @@ use rustix::process::geteuid;
 /// Addresses of the two ends. They exist in the two namespaces only.
 const NEAR: Ipv4Addr = Ipv4Addr::new(10, 214, 77, 1);
 const FAR: Ipv4Addr = Ipv4Addr::new(10, 214, 77, 2);
-/// How often the program checks that the link still works.
+/// The interval at which the program checks that the link still works.
 const CHECK_EVERY: Duration = Duration::from_millis(500);
 
 /// Makes two network namespaces and a bad link between them, prints their names and addresses, and removes them on

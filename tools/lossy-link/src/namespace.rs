@@ -34,7 +34,7 @@ impl Namespace {
     /// A namespace without a name. It ends with the last process or file that holds it, however that ends.
     ///
     /// # Errors
-    /// When the system does not allow it.
+    /// Fails if the system does not allow it.
     pub fn unnamed() -> Result<Self, NamespaceError> {
         // A program is started in a new namespace, and this process holds on to that before the program ends.
         let mut child = Command::new("unshare")
@@ -62,7 +62,7 @@ impl Namespace {
     /// A namespace for `ip netns exec NAME`. It is removed when dropped.
     ///
     /// # Errors
-    /// When the system does not allow it, or the name is in use.
+    /// Fails if the system does not allow it, or the name is in use.
     pub fn named(name: &str) -> Result<Self, NamespaceError> {
         run("ip", &format!("netns add {name}"))?;
         let file = File::open(format!("/run/netns/{name}"));
@@ -76,7 +76,7 @@ impl Namespace {
     /// Calls `act` on a thread within the namespace. What it starts or opens stays there.
     ///
     /// # Errors
-    /// When the namespace cannot be entered.
+    /// Fails if the namespace cannot be entered.
     pub fn within<T: Send>(&self, act: impl FnOnce() -> T + Send) -> Result<T, NamespaceError> {
         let kind = Some(LinkNameSpaceType::Network);
         let done = thread::scope(|scope| {
@@ -93,7 +93,7 @@ impl Namespace {
     /// Runs a program within the namespace, with arguments separated by spaces.
     ///
     /// # Errors
-    /// When it cannot be started or fails.
+    /// Fails if the command cannot be started or fails.
     pub fn run(&self, program: &str, arguments: &str) -> Result<(), NamespaceError> {
         self.within(|| run(program, arguments))?
     }

@@ -33,7 +33,7 @@ const WORKING: [Reading; 2] = [
     Reading::Portions(16 * 1024, Duration::from_micros(200)),
     Reading::Portions(64 * 1024, Duration::from_millis(1)),
 ];
-/// How long a late viewer waits before it reads.
+/// The time for which a late viewer waits before it reads.
 const LATE: Duration = Duration::from_millis(100);
 const STOPS: [u64; 3] = [1, 5, 9];
 

@@ -22,7 +22,7 @@ struct Column {
     figures: Vec<Vec<Figures>>,
 }
 
-/// How much is measured.
+/// The size of a measurement.
 struct Effort {
     relays: Vec<String>,
     rounds: u32,

@@ -29,7 +29,7 @@ pub enum KeyFileError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
     /// Other users could read a secret.
@@ -53,7 +53,7 @@ pub enum KeyFileError {
         path: PathBuf,
         /// The line, from 1.
         line: usize,
-        /// What is wrong with it.
+        /// The fault.
         problem: Problem,
     },
     /// A line is missing.
@@ -61,12 +61,12 @@ pub enum KeyFileError {
     Missing {
         /// The file.
         path: PathBuf,
-        /// What is missing.
+        /// The missing part.
         missing: &'static str,
     },
 }
 
-/// What is wrong with a line.
+/// The fault of a line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
     /// No key where one is needed.

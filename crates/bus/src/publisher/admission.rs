@@ -15,15 +15,15 @@ use crate::keys::{AllowedKeys, PublicKey};
 use crate::socket;
 use crate::wake::Wake;
 
-/// Where libzmq asks.
+/// The endpoint at which libzmq asks.
 const ADDRESS: &str = "inproc://zeromq.zap.01";
-/// What libzmq calls the rules for endpoints that only this user's programs reach.
+/// libzmq's name of the rules for endpoints that only this user's programs reach.
 pub(super) const LOCAL: &str = "fanlight-ipc";
-/// What libzmq calls the rules for all other endpoints.
+/// libzmq's name of the rules for all other endpoints.
 pub(super) const NETWORK: &str = "fanlight-tcp";
 /// Parts of a request: six, and the credentials, of which only CURVE's single one is looked at.
 const PARTS: usize = 7;
-/// How often a refused peer is logged at most. The others are counted.
+/// The shortest interval between two log lines about refused peers. The others are counted.
 const LOG_EVERY: Duration = Duration::from_secs(10);
 
 /// The running handler. Dropping it stops it.
@@ -99,7 +99,7 @@ impl Handler {
     }
 }
 
-/// Who is admitted. Without IO and clock.
+/// The list of admitted peers. Without IO and clock.
 struct Rules {
     allowed: Option<AllowedKeys>,
     admitted: u64,

@@ -17,10 +17,10 @@ const ALL_PER_SECOND: f64 = 4096.0;
 /// Peers that are counted apart; a capture has a few relays. Beyond it those that have asked nothing for 4 s are
 /// forgotten, and if there are none, new peers are not answered.
 const MAX_PEERS: usize = 256;
-/// How often ignored asks are logged at most.
+/// The shortest interval between two log lines about ignored asks.
 const LOG_EVERY: Duration = Duration::from_secs(10);
 
-/// What peers have asked lately. Without IO and clock.
+/// Recent asks of each peer. Without IO and clock.
 #[derive(Debug)]
 pub(super) struct AskLimits {
     peers: HashMap<u64, Bucket>,

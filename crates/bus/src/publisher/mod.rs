@@ -121,7 +121,7 @@ impl Publisher {
     /// Binds and starts.
     ///
     /// # Errors
-    /// When an endpoint is in use or cannot be bound, the default folder is not safe, or keys are given and libzmq has no
+    /// Fails if an endpoint is in use or cannot be bound, the default folder is not safe, or keys are given and libzmq has no
     /// CURVE.
     pub fn start(options: PublisherOptions) -> Result<Self, BusError> {
         let epoch = Epoch(fastrand::u64(..));

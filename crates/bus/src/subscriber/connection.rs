@@ -14,7 +14,7 @@ const WATCHED: i32 = (zmq::SocketEvent::CONNECTED as i32)
     | (zmq::SocketEvent::HANDSHAKE_FAILED_PROTOCOL as i32)
     | (zmq::SocketEvent::HANDSHAKE_FAILED_AUTH as i32);
 
-/// What a connection reports.
+/// An event that a connection reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ConnectionEvent {
     /// ZeroMQ tries to connect, or has connected: it looks after the connection itself.

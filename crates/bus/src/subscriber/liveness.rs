@@ -12,7 +12,7 @@ use crate::publisher::ANNOUNCE_EVERY;
 const MISSED: u32 = 3;
 /// Silence after which a watched publisher is probed: more than a frame interval of 3 frames a second.
 const QUIET: Duration = Duration::from_millis(400);
-/// How long to wait for the answer to a probe, beyond the round trip. The publisher's bus thread waits for nothing else,
+/// The time to wait for the answer to a probe, beyond the round trip. The publisher's bus thread waits for nothing else,
 /// so it answers within a few milliseconds, on a busy machine within some tens.
 const PROBE_EVERY: Duration = Duration::from_millis(200);
 /// Probes that remain unanswered before a publisher is silent. With the two times above that is after one second.
@@ -22,7 +22,7 @@ const LONGEST_ROUND_TRIP: Duration = Duration::from_secs(1);
 /// A pause between two looks that means this process did not run: it looks every second, if nothing happens before.
 const OWN_PAUSE: Duration = Duration::from_millis(1500);
 
-/// What to do about a publisher.
+/// The next step for a publisher.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
     /// Ask it something.
@@ -33,10 +33,10 @@ pub(super) enum Step {
     Gone,
 }
 
-/// What is known of the publisher's life.
+/// Signs of life of a publisher.
 #[derive(Debug, Default)]
 pub(super) struct Liveness {
-    /// When it was last heard; `None` while it is gone.
+    /// The moment when it was last heard; `None` while it is gone.
     heard_at: Option<Instant>,
     looked_at: Option<Instant>,
     probed_at: Option<Instant>,
@@ -96,7 +96,7 @@ impl Liveness {
         Some(Step::Probe)
     }
 
-    /// When to look next, if nothing is heard before.
+    /// Returns when to look next, if nothing is heard before.
     pub(super) fn deadline(&self, watched: bool, round_trip: Duration) -> Option<Instant> {
         let gone_at = self.heard_at? + MISSED * ANNOUNCE_EVERY;
         Some(self.next_probe(watched, round_trip).map_or(gone_at, |probe| probe.min(gone_at)))

@@ -155,7 +155,7 @@ impl Subscriber {
     /// Starts to follow. `on_event` is called on the bus thread and must not block.
     ///
     /// # Errors
-    /// When the system or ZeroMQ refuses a socket or thread, or keys are given and libzmq has no CURVE.
+    /// Fails if the system or ZeroMQ refuses a socket or thread, or keys are given and libzmq has no CURVE.
     pub fn start(
         options: SubscriberOptions,
         on_event: impl FnMut(Event) + Send + 'static,

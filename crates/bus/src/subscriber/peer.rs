@@ -20,7 +20,7 @@ use crate::endpoint::Endpoint;
 use crate::losses::{Gap, Losses};
 use crate::{clock, socket};
 
-/// How soon the clock is asked again while there are few samples, and how often later. While no answer came, the pause
+/// The interval of asks for the clock while there are few samples, and the later one. While no answer came, the pause
 /// doubles up to 1.6 s.
 const FIRST_ASKS: Duration = Duration::from_millis(100);
 const LATER_ASKS: Duration = Duration::from_secs(5);
@@ -105,7 +105,7 @@ impl Peer {
         self.subscribe(ReservedTopic::Catalog.to_string().as_bytes());
     }
 
-    /// What keeps the connection from working; empty if nothing does.
+    /// The reason why the connection does not work; empty if it does.
     pub(super) fn problem(&self) -> &str {
         self.recovery.problem()
     }

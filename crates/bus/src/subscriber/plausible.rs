@@ -12,9 +12,9 @@ use fanlight_protocol::{FrameHeader, Timestamp, TrackEntry};
 
 /// The oldest a frame may be when it arrives. A link of 64 kbit/s needs this long for what ZeroMQ and the kernel hold.
 const MAX_AGE: Duration = Duration::from_secs(600);
-/// How far in the future a moment may seem to be: more than a clock measured over a congested link is off.
+/// The largest distance of a moment in the future: more than a clock measured over a congested link is off.
 const MAX_AHEAD: Duration = Duration::from_secs(10);
-/// How long ago a state may have begun: longer than any publisher runs.
+/// The largest age of a state: longer than any publisher runs.
 const MAX_SINCE: Duration = Duration::from_secs(10 * 365 * 86_400);
 /// Frames in a thousand seconds: 1000 a second, more than any camera has.
 const MAX_MILLIFPS: u32 = 1_000_000;
@@ -23,7 +23,7 @@ const MAX_BITRATE: u64 = 100_000_000_000;
 /// The largest count that JavaScript and most readers of JSON hold exactly.
 const MAX_COUNT: u64 = (1 << 53) - 1;
 
-/// What of a message could not be true.
+/// A part of a message that cannot be true.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Implausible {
     /// `captured_at` of a frame. Replaced by `read_at`.
@@ -63,7 +63,7 @@ impl Implausible {
         }
     }
 
-    /// What to write to the log.
+    /// The text for the log.
     pub(super) fn complaint(self) -> &'static str {
         match self {
             Self::CapturedAt => {
@@ -84,7 +84,7 @@ impl Implausible {
     }
 }
 
-/// How often each was met.
+/// The number of values of each kind.
 #[derive(Debug, Default)]
 pub(super) struct Counts([AtomicU64; Implausible::ALL.len()]);
 

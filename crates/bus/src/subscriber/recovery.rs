@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::connection::ConnectionEvent;
 
-/// How long to wait for ZeroMQ's own attempt, and the pause before the first replacement. The attempt is reported by the
+/// The time to wait for ZeroMQ's own attempt, and the pause before the first replacement. The attempt is reported by the
 /// same thread within microseconds; a loaded machine may take longer to run it.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// The longest pause before a replacement: a capture that is right again is found this much later at most.
@@ -16,7 +16,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// A connection that stood for this long was good: the next replacement has the first pause again.
 const GOOD_AFTER: Duration = Duration::from_secs(10);
 
-/// What is known of one publisher's connection.
+/// The state of one publisher's connection.
 #[derive(Debug, Default)]
 pub(super) struct Recovery {
     replace_at: Option<Instant>,
@@ -48,7 +48,7 @@ impl Recovery {
         (FIRST_PAUSE * 2u32.pow(self.replaced.min(8))).min(LONGEST_PAUSE)
     }
 
-    /// When the socket is to be replaced, if it is.
+    /// The moment when the socket is to be replaced, if it is.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.replace_at
     }
@@ -76,7 +76,7 @@ impl Recovery {
         self.problem.take().is_some()
     }
 
-    /// What keeps the connection from working; empty if nothing does.
+    /// The reason why the connection does not work; empty if it does.
     pub(super) fn problem(&self) -> &str {
         self.problem.as_deref().unwrap_or_default()
     }

@@ -35,7 +35,7 @@ pub trait Encode: fmt::Debug + Send {
     fn close(&mut self) {}
 }
 
-/// How the pictures of a track are encoded.
+/// Encodes the pictures of a track.
 #[derive(Debug, Clone)]
 pub enum EncoderSettings {
     /// As JPEG of this quality.

@@ -8,7 +8,7 @@ use fanlight_bus::{AllowedKeys, Endpoint, KeyPair, PublisherKeys};
 /// Most endpoints to publish at: each is a listening socket.
 const MAX_ENDPOINTS: usize = 16;
 
-/// What the user wrote about the bus.
+/// Options of the bus as the user wrote them.
 #[derive(Debug)]
 pub(super) struct BusOptions<'a> {
     pub(super) publish: &'a [String],

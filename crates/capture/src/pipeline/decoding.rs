@@ -27,7 +27,7 @@ pub(super) struct Decoding {
     silent: u32,
 }
 
-/// What a decoder has of the newest access units.
+/// A decoder's share of the newest access units.
 #[derive(Debug)]
 pub(super) enum Newest {
     /// The pixels of the newest picture, and its moments.

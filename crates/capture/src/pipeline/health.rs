@@ -15,12 +15,12 @@ const FAILS_FOR: Duration = Duration::from_secs(1);
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
-/// How well a track's frames are made.
+/// The health of a track's encoder.
 #[derive(Debug)]
 pub(super) struct Health {
     /// Since the last success.
     failing: Option<Failing>,
-    /// When a frame was made last after a failure.
+    /// The moment when a frame was made last after a failure.
     well_since: Timestamp,
     backoff: Backoff,
 }

@@ -59,18 +59,18 @@ const UNANSWERED: &str = "the source does not answer";
 /// Makes what opens a stream's source.
 pub type Openers = dyn Fn(&StreamSettings) -> Box<dyn Opener + Send>;
 
-/// How long a source in which [`MOST_OF_ONE`] threads are stuck is waited for, before its owner must do something.
+/// The time for which the capture waits for a source with [`MOST_OF_ONE`] stuck threads.
 pub const LOST_AFTER: Duration = Duration::from_secs(300);
 
-/// What streams are made with.
+/// The parts that streams are made with.
 pub struct Means<'a> {
-    /// What opens their sources.
+    /// Opens their sources.
     pub openers: &'a Openers,
-    /// What encodes their tracks.
+    /// Encodes their tracks.
     pub encoders: Arc<Encoders>,
-    /// Where their frames go.
+    /// Takes their frames.
     pub publisher: &'a Publisher,
-    /// What does their pixel work.
+    /// Does their pixel work.
     pub workshop: &'a Workshop,
     /// Rung whenever a catalog entry changes.
     pub bell: &'a Bell,

@@ -3,7 +3,7 @@
 
 use super::gop::{Gop, Unit};
 
-/// How far the track is.
+/// The progress of the track.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum Passing {
     /// It has been sent nothing since it was first watched.

@@ -49,7 +49,7 @@ pub(super) struct Studio {
     /// Encode anew even what came as JPEG.
     reencode: bool,
     own_h264: OwnH264,
-    /// How long the decoder of that has not been able to begin.
+    /// The time for which its decoder has not been able to begin.
     entry_wait: Mutex<EntryWait>,
     same: Mutex<Same>,
     place: HandOver<Undeveloped>,

@@ -86,7 +86,7 @@ impl SourceSpec {
     /// encoded for its place. Where the scheme itself comes from a variable, and in all other sources, it is taken as it is.
     ///
     /// # Errors
-    /// When it is no source, or a variable is missing.
+    /// Fails if it is no source, or a variable is missing.
     pub fn with_variables(
         text: &str,
         lookup: impl Fn(&str) -> Option<String>,

@@ -15,7 +15,7 @@ use opencv::core::Mat;
 
 use crate::harness::{capture_on, decoded, make_clip_as, viewer};
 
-/// How long an encoder may take for a frame, in most of these tests.
+/// The time that an encoder may take for a frame, in most of these tests.
 const FRAME_WITHIN: Duration = Duration::from_secs(2);
 
 /// An encoder whose driver does not return.

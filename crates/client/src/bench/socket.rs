@@ -99,7 +99,7 @@ impl Socket {
     /// viewers never answer.
     ///
     /// # Errors
-    /// When the connection is of no more use.
+    /// Fails if the connection is of no more use.
     pub fn acknowledge_when_read(&self) -> Result<(), Broken> {
         Ok(sockopt::set_tcp_quickack(&self.0, true)?)
     }

@@ -94,7 +94,7 @@ impl Writer {
     /// Starts a thread that writes to `out`. `notice` makes the line that reports dropped ones.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// Fails if the system gives no thread.
     pub(super) fn start(
         mut out: impl Write + Send + 'static,
         notice: impl Fn(u64) -> String + Send + 'static,

@@ -297,7 +297,7 @@ impl From<crate::catalog::StreamState> for ListedState {
 pub struct StreamInfo {
     /// Its name.
     pub name: StreamName,
-    /// How it is.
+    /// Its state.
     pub state: ListedState,
     /// Why, in words; empty where there is nothing to say.
     pub reason: String,

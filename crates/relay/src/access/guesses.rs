@@ -35,7 +35,7 @@ pub struct Guesses(Mutex<HashMap<IpAddr, Suspect>>);
 
 #[derive(Debug)]
 struct Suspect {
-    /// When all its guesses are forgiven.
+    /// The moment when all its guesses are forgiven.
     until: Instant,
     turns: Arc<Semaphore>,
 }

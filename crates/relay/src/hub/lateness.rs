@@ -12,25 +12,25 @@ pub const LATE: Duration = Duration::from_secs(2);
 /// Only frames younger than this are well again. Between the two nothing changes, so that a link at its limit does not
 /// flap.
 pub const WELL: Duration = Duration::from_secs(1);
-/// How long all frames are old before the track is late. Capture replays a GOP of up to 3 s to a late joiner, and a
+/// All frames are old for this long before the track is late. Capture replays a GOP of up to 3 s to a late joiner, and a
 /// machine that paused has old frames: both are through within this time.
 const SURE_AFTER: Duration = Duration::from_secs(1);
-/// How long all frames are young before the track is well again: as for a slow viewer.
+/// All frames are young for this long before the track is well again: as for a slow viewer.
 const WELL_AFTER: Duration = Duration::from_secs(3);
-/// How often the age in the reason is brought up to date, and how much it must have changed.
+/// The interval of updates of the age in the reason, and its smallest change.
 const UPDATE_EVERY: Duration = Duration::from_secs(2);
 const UPDATE_BY: Duration = Duration::from_millis(500);
 
 /// The moments of a frame on its way here, by our clock.
 #[derive(Debug, Clone, Copy)]
 pub struct Arrival {
-    /// When the picture was taken.
+    /// The moment when the picture was taken.
     pub captured_at: Timestamp,
-    /// When capture had it in hand.
+    /// The moment when capture had it in hand.
     pub read_at: Timestamp,
-    /// When capture gave it to the bus.
+    /// The moment when capture gave it to the bus.
     pub published_at: Timestamp,
-    /// When it came.
+    /// The moment when it came.
     pub received_at: Timestamp,
 }
 
@@ -50,7 +50,7 @@ pub enum Leg {
 pub struct Late {
     /// Since when.
     pub since: Timestamp,
-    /// How old its frames are on arrival.
+    /// The age of its frames on arrival.
     pub age: Duration,
     /// The leg that took longest.
     pub leg: Leg,

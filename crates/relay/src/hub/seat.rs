@@ -29,7 +29,7 @@ pub(super) struct Seat {
     track: Arc<Track>,
     place: Place,
     chain: Chain,
-    /// When a frame was last sent from here.
+    /// The moment when a frame was last sent from here.
     sent_at: Timestamp,
     bell: Bell,
     /// How far behind whoever has it stays.

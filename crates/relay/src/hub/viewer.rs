@@ -245,7 +245,7 @@ impl Viewer {
         self.counters().get_stuck();
     }
 
-    /// When it was stuck, if that was a moment ago.
+    /// Returns when it was stuck, if that was a moment ago.
     pub fn stuck_since(&self, now: Timestamp) -> Option<Timestamp> {
         self.stuck_at.filter(|at| now.since(*at) < REPORTED)
     }

@@ -11,7 +11,7 @@ const MAX_ENDPOINTS: usize = 64;
 /// What follows an endpoint before the file with the publisher's public key.
 const KEY: &str = "#key=";
 
-/// What the user wrote about the bus.
+/// Options of the bus as the user wrote them.
 #[derive(Debug)]
 pub(super) struct BusOptions<'a> {
     pub(super) subscribe: &'a [String],

@@ -24,7 +24,7 @@ pub fn reserve(threads: usize, publishers: usize) -> usize {
 /// limits of viewers to what that allows. `reserve` stays for everything but connections.
 ///
 /// # Errors
-/// When the system allows so few descriptors that there would be hardly a viewer.
+/// Fails if the system allows so few descriptors that there would be hardly a viewer.
 pub fn fit(limits: Limits, reserve: usize) -> anyhow::Result<Limits> {
     let needed = limits.connections() + reserve;
     let allowed = raise(needed as u64);

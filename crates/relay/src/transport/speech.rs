@@ -135,7 +135,7 @@ impl<S: Speaker> Mouth<S> {
     /// has been written ([`Self::flush`]).
     ///
     /// # Errors
-    /// When the connection is gone, or the client took nothing for too long.
+    /// Fails if the connection is gone, or the client took nothing for too long.
     pub fn speak_once(&self) -> io::Result<Option<Turn>> {
         if !self.open().outlet.is_clear() {
             return Ok(None);

@@ -21,7 +21,7 @@ pub(crate) struct Row {
     viewer: &'static [&'static str],
 }
 
-/// What the link is like.
+/// The kind of link.
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     /// 20 Mbit/s, a round trip of 40 ms, 2 % loss, 100 ms of queue; frames of 29 kB and less.
@@ -60,7 +60,7 @@ const TRACKS: [&str; 6] = [
     "--track=quarter.h264=1500/6000",
 ];
 
-/// What a viewer saw.
+/// The figures of one viewer.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Figures {
     fps: f64,

@@ -36,13 +36,13 @@ pub struct Address {
     scheme: Scheme,
     host: String,
     port: u16,
-    /// What FFmpeg opens.
+    /// The URL that FFmpeg opens.
     url: String,
     /// The same without secrets.
     shown: String,
 }
 
-/// How a source is reached.
+/// The scheme by which a source is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scheme {
     /// `rtsp://`
@@ -145,7 +145,7 @@ impl Address {
     /// Reads a URL in which `${NAME}` stands for a variable.
     ///
     /// # Errors
-    /// When it is no URL of a source, or a variable is missing.
+    /// Fails if it is no URL of a source, or a variable is missing.
     pub fn with_variables(
         text: &str,
         lookup: impl Fn(&str) -> Option<String>,
@@ -156,7 +156,7 @@ impl Address {
     /// Reads a URL in which `$` is a `$`.
     ///
     /// # Errors
-    /// When it is no URL of a source.
+    /// Fails if it is no URL of a source.
     pub fn literal(text: &str) -> Result<Self, InvalidAddress> {
         Self::of(&Template::literal(text)?)
     }
@@ -198,7 +198,7 @@ impl Address {
         &self.url
     }
 
-    /// How it is reached.
+    /// The scheme by which it is reached.
     pub fn scheme(&self) -> Scheme {
         self.scheme
     }

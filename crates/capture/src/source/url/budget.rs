@@ -20,7 +20,7 @@ const HEADER_LOOKS: u32 = MOST_HEADERS as u32 / LONGEST_PIECE * LOOKS_A_PIECE;
 /// a header. A frame of [`MAX_PAYLOAD`] in packets of 1400 bytes takes a tenth of it.
 const UNCOUNTED_LOOKS: u32 = 1024 * 1024;
 
-/// What was spent.
+/// The amount spent.
 #[derive(Debug)]
 pub(super) struct Budget {
     counted: bool,
@@ -33,7 +33,7 @@ pub(super) struct Budget {
     over: Option<Over>,
 }
 
-/// What was too much.
+/// The limit that was exceeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Over {
     /// More than [`MOST_BYTES`].
@@ -74,7 +74,7 @@ impl Budget {
         self.over.is_some()
     }
 
-    /// What was too much, if anything was.
+    /// The limit that was exceeded, if any.
     pub(super) fn over(&self) -> Option<Over> {
         self.over
     }

@@ -18,11 +18,11 @@ pub(super) struct Deadline(Arc<Shared>);
 struct Shared {
     stop: Shutdown,
     start: Instant,
-    /// When the deadline was set.
+    /// The moment when the deadline was set.
     asked: AtomicU64,
     micros: AtomicU64,
     budget: Mutex<Budget>,
-    /// What counts the bytes, while it is open.
+    /// Counts the bytes while it is open.
     bytes: AtomicPtr<AVIOContext>,
 }
 
@@ -83,7 +83,7 @@ impl Deadline {
         }
     }
 
-    /// What was too much, if anything was.
+    /// The limit that was exceeded, if any.
     pub(super) fn over(&self) -> Option<Over> {
         self.budget().over()
     }

@@ -40,7 +40,7 @@ struct Bytes {
     pointer: *mut ffi::AVIOContext,
     deadline: Deadline,
     interrupt: ffi::AVIOInterruptCB,
-    /// What the interrupt calls; goes last.
+    /// Called by the interrupt; dropped last.
     _guard: InterruptGuard,
 }
 

@@ -28,7 +28,7 @@ const IN_STEP: Duration = Duration::from_millis(150);
 pub(super) struct NextSeat {
     pub(super) seat: Seat,
     since: Timestamp,
-    /// When the newest frame seen there was captured.
+    /// The moment when the newest frame seen there was captured.
     reached: Timestamp,
 }
 

@@ -91,21 +91,21 @@ pub enum Room {
 #[derive(Debug, Default)]
 pub struct Headroom {
     last: Option<(Timestamp, Reading)>,
-    /// When there was room last, and how much had been acknowledged by then.
+    /// The moment when there was room last, and how much had been acknowledged by then.
     granted: Option<(Timestamp, u64)>,
     /// Bytes a second that came through; 0 while unknown.
     rate: f64,
     /// Since when, and beyond how many acknowledged bytes, a frame is followed that met nothing on its way.
     probe: Option<(Timestamp, u64)>,
-    /// How long such frames took to be acknowledged in part.
+    /// The shortest recent time until such a frame was acknowledged in part.
     shortest: Shortest,
-    /// When a round trip was too long last.
+    /// The moment when a round trip was too long last.
     late_seen: Option<Timestamp>,
-    /// When a queue was seen last.
+    /// The moment when a queue was seen last.
     queue_seen: Option<Timestamp>,
-    /// When bytes were acknowledged last, while some waited.
+    /// The moment when bytes were acknowledged last, while some waited.
     progress: Timestamp,
-    /// When segments were sent again last.
+    /// The moment when segments were sent again last.
     lost_at: Option<Timestamp>,
     unread: Unread,
     /// Since when nothing but unread bytes has held a frame back.

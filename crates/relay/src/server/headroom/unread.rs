@@ -23,7 +23,7 @@ const SPAN: Duration = Duration::from_millis(100);
 const WAITED_SHARE: u32 = 3;
 /// A receiver that made sending wait counts as one that reads slowly for this long.
 const READS_SLOWLY: Duration = Duration::from_secs(30);
-/// What a receiver did within this time is recent.
+/// The time within which an observation is recent.
 const RECENT: Duration = Duration::from_secs(1);
 /// Longest time for which the estimate alone holds a frame back, besides three round trips. The relay promises 250 ms; the
 /// rest is for timers and for a busy thread.
@@ -33,16 +33,16 @@ const HOLD: Duration = Duration::from_millis(200);
 /// window may narrow by itself by some frames, which looks the same at first.
 const MAX_DOUBLINGS: u32 = 3;
 
-/// What is known of the bytes that lie unread at the receiver.
+/// The estimate of the bytes that lie unread at the receiver.
 #[derive(Debug, Default)]
 pub(super) struct Unread {
     /// The window of a receiver that has read everything, as far as known.
     open: u64,
     /// Where the present span began: when, and for how long sending had waited until then.
     span: Option<(Timestamp, Duration)>,
-    /// When sending last waited for the window for a large part of a span.
+    /// The moment when sending last waited for the window for a large part of a span.
     slow_at: Option<Timestamp>,
-    /// When sending last waited for the receiver: for its window, or for what lies unread.
+    /// The moment when sending last waited for the receiver: for its window, or for what lies unread.
     waited_at: Option<Timestamp>,
     /// The connection when the last frame was sent against the estimate.
     probe: Option<Probe>,

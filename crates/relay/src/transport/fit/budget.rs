@@ -102,7 +102,7 @@ pub struct Budget {
     limit: Option<u64>,
     /// When this look began, and what had been seen until then.
     from: Option<(Timestamp, Seen)>,
-    /// When the first look began.
+    /// The moment when the first look began.
     began: Option<Timestamp>,
     /// Looks with trouble in a row, and those without since.
     troubled: u32,

@@ -32,7 +32,7 @@ const RECOVERY: u64 = 8_000;
 /// Rendition and width; bytes of a picture of the largest are arbitrary.
 const RENDITIONS: [(&str, u32); 3] = [("full", 1280), ("half", 640), ("quarter", 320)];
 
-/// What happens next, for some time.
+/// An event that lasts for some time.
 #[derive(Debug, Clone)]
 enum Event {
     /// The link carries this many bytes a millisecond, and the program at its end reads as many.

@@ -85,7 +85,7 @@ pub enum CloseCode {
 /// Checks the payload of a client's close frame (RFC 6455, sections 5.5.1 and 7.4).
 ///
 /// # Errors
-/// When it is a single byte, its code may not be sent, or its reason is not UTF-8.
+/// Fails if it is a single byte, its code may not be sent, or its reason is not UTF-8.
 pub fn check_close(payload: &[u8]) -> Result<(), Violation> {
     let protocol = |what| Err(Violation(CloseCode::Protocol, what));
     let Some((code, reason)) = payload.split_first_chunk() else {
