@@ -2,7 +2,7 @@
 
 Usage: rtsp_camera.py B_FRAMES PORT KEYFRAME_EVERY; port 0 is any that is free. Prints "listening at rtsp://…" once it does.
 
-The picture's blocks are those of crates/stamp: 32 by 4 at the bottom left, one being 1/64 of the width wide and high, at
+The picture's blocks are those of crates/timecode: 32 by 4 at the bottom left, one being 1/64 of the width wide and high, at
 one block's distance from the edges; u32 number, u64 Unix microseconds, CRC-32 of both; most significant bit first.
 """
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use fanlight_protocol::Timestamp;
-use fanlight_stamp::Stamp;
+use fanlight_timecode::Timecode;
 
 use crate::picture::{self, HEIGHT, WIDTH};
 use crate::tools;
@@ -43,7 +43,7 @@ pub fn make(path: &Path, coding: Coding, frames: u32) {
     command.args(raw).args(coding.options()).args(["-pix_fmt", "yuvj420p"]).arg(path);
     let pictures = (0..frames).map(|number| {
         let time = Timestamp::from_micros(u64::from(number) * 1_000_000 / u64::from(FPS));
-        picture::draw(Stamp { number, time }).into_raw()
+        picture::draw(Timecode { number, time }).into_raw()
     });
     tools::feed("ffmpeg", command, pictures);
 }

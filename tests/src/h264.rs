@@ -1,6 +1,6 @@
 //! What a real decoder makes of the H.264 that a viewer got.
 
-use fanlight_stamp::Stamp;
+use fanlight_timecode::Timecode;
 
 use crate::tools;
 use crate::viewer::Frame;
@@ -9,10 +9,10 @@ use crate::viewer::Frame;
 ///
 /// # Panics
 /// When ffmpeg complains of anything, gives another number of pictures, or one without a stamp.
-pub fn stamps(frames: &[Frame], (width, height): (usize, usize)) -> Vec<Stamp> {
+pub fn stamps(frames: &[Frame], (width, height): (usize, usize)) -> Vec<Timecode> {
     let pictures = decoded(frames, (width, height));
     assert_eq!(pictures.len(), frames.len(), "a picture for each frame");
-    let stamp = |luma: &Vec<u8>| Stamp::read(width, height, |x, y| luma[y * width + x]);
+    let stamp = |luma: &Vec<u8>| Timecode::read(width, height, |x, y| luma[y * width + x]);
     let read = |picture| stamp(picture).unwrap_or_else(|| panic!("a picture without a stamp"));
     pictures.iter().map(read).collect()
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use fanlight_stamp::Stamp;
+use fanlight_timecode::Timecode;
 
 use crate::picture;
 use crate::viewer::now;
@@ -115,7 +115,7 @@ impl Camera {
             if begins + drawing > due {
                 continue;
             }
-            let jpeg = picture::jpeg(Stamp { number, time: began_at + due });
+            let jpeg = picture::jpeg(Timecode { number, time: began_at + due });
             drawing = begun.elapsed() - begins;
             let Some(early) = due.checked_sub(begun.elapsed()) else { continue };
             thread::sleep(early);

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{self, BufRead, BufReader, Read};
 
 use fanlight_protocol::Timestamp;
-use fanlight_stamp::Stamp;
+use fanlight_timecode::Timecode;
 use ureq::http::{HeaderMap, Response};
 use ureq::{Body, BodyReader};
 
@@ -42,7 +42,7 @@ impl Part {
     }
 
     /// What stands in the picture.
-    pub fn stamp(&self) -> Stamp {
+    pub fn stamp(&self) -> Timecode {
         picture::stamp_of(&self.payload)
     }
 }

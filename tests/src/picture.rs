@@ -1,6 +1,6 @@
 //! Pictures with a frame number and a time in them, drawn and read back.
 
-use fanlight_stamp::Stamp;
+use fanlight_timecode::Timecode;
 use image::codecs::jpeg::JpegEncoder;
 use image::{GrayImage, ImageFormat, Luma};
 
@@ -17,7 +17,7 @@ const BLACK: Luma<u8> = Luma([16]);
 const QUALITY: u8 = 75;
 
 /// Draws a picture with a stamp in it.
-pub fn draw(stamp: Stamp) -> GrayImage {
+pub fn draw(stamp: Timecode) -> GrayImage {
     let mut picture = GrayImage::from_pixel(WIDTH, HEIGHT, BACKGROUND);
     for block in stamp.blocks(WIDTH as usize, HEIGHT as usize) {
         let colour = if block.white { WHITE } else { BLACK };
@@ -31,7 +31,7 @@ pub fn draw(stamp: Stamp) -> GrayImage {
 }
 
 /// Draws a picture with a stamp in it, as JPEG.
-pub fn jpeg(stamp: Stamp) -> Vec<u8> {
+pub fn jpeg(stamp: Timecode) -> Vec<u8> {
     let mut jpeg = Vec::new();
     JpegEncoder::new_with_quality(&mut jpeg, QUALITY)
         .encode_image(&draw(stamp))
@@ -43,11 +43,13 @@ pub fn jpeg(stamp: Stamp) -> Vec<u8> {
 ///
 /// # Panics
 /// When it is no JPEG, or holds no stamp.
-pub fn stamp_of(jpeg: &[u8]) -> Stamp {
+pub fn stamp_of(jpeg: &[u8]) -> Timecode {
     let picture = image::load_from_memory_with_format(jpeg, ImageFormat::Jpeg)
         .expect("a whole JPEG")
         .to_luma8();
     let (width, height) = picture.dimensions();
-    Stamp::read(width as usize, height as usize, |x, y| picture.get_pixel(x as u32, y as u32).0[0])
-        .unwrap_or_else(|| panic!("a picture of {width}x{height} without a stamp"))
+    Timecode::read(width as usize, height as usize, |x, y| {
+        picture.get_pixel(x as u32, y as u32).0[0]
+    })
+    .unwrap_or_else(|| panic!("a picture of {width}x{height} without a stamp"))
 }

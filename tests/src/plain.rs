@@ -1,6 +1,6 @@
 //! A viewer of `/streams/NAME/ws`, where each message is a JPEG.
 
-use fanlight_stamp::Stamp;
+use fanlight_timecode::Timecode;
 
 use crate::picture;
 use crate::socket::{Heard, Socket};
@@ -28,7 +28,7 @@ impl PlainViewer {
     }
 
     /// What stands in the next picture.
-    pub fn stamp(&mut self) -> Stamp {
+    pub fn stamp(&mut self) -> Timecode {
         picture::stamp_of(&self.picture())
     }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use fanlight_protocol::viewer::{FrameMessage, FromRelay, ViewerState};
 use fanlight_protocol::{Codec, Timestamp};
-use fanlight_stamp::Stamp;
+use fanlight_timecode::Timecode;
 
 use crate::patience::PATIENCE;
 use crate::picture;
@@ -41,7 +41,7 @@ pub struct Frame {
 
 impl Frame {
     /// What stands in the picture.
-    pub fn stamp(&self) -> Stamp {
+    pub fn stamp(&self) -> Timecode {
         picture::stamp_of(&self.payload)
     }
 

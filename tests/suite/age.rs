@@ -8,13 +8,13 @@ use std::process::Command;
 use std::time::Duration;
 
 use fanlight_protocol::Codec;
-use fanlight_stamp::Stamp;
 use fanlight_tests::clip::{self, Coding};
 use fanlight_tests::http_camera::HttpCamera;
 use fanlight_tests::picture::{HEIGHT, WIDTH};
 use fanlight_tests::rtsp_camera::RtspCamera;
 use fanlight_tests::viewer::{Frame, now};
 use fanlight_tests::{Disguise, Relay, Site, h264, note, tools};
+use fanlight_timecode::Timecode;
 
 /// One frame at 30 frames a second, in microseconds.
 const INTERVAL: i64 = 33_333;
@@ -150,7 +150,7 @@ fn watch_all(relay: &Relay, streams: &[(&str, Truth)], codec: Codec) -> Vec<Vec<
 #[derive(Debug, Clone)]
 struct Seen {
     frame: Frame,
-    stamp: Stamp,
+    stamp: Timecode,
 }
 
 fn read(mut frames: Vec<Frame>, codec: Codec, size: (usize, usize)) -> Vec<Seen> {

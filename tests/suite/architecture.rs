@@ -76,17 +76,17 @@ fn transports_know_nothing_of_the_bus() {
     let sources = part("relay/src/transport");
     let without_clock: Vec<_> = sources
         .into_iter()
-        .map(|(path, text)| (path, text.replace("fanlight_bus::clock", "")))
+        .map(|(path, text)| (path, text.replace("fanlight_clock", "")))
         .collect();
     assert_without(&without_clock, &["fanlight_bus", "zmq", "crate::ingest", "crate::directory"]);
 }
 
 #[test]
 fn only_the_bus_knows_zeromq_and_only_the_wire_knows_bincode() {
-    for name in ["protocol", "program", "capture", "relay", "stamp"] {
+    for name in ["protocol", "cli", "capture", "relay", "timecode"] {
         assert_without(&part(&format!("{name}/src")), &["zmq::"]);
     }
-    for name in ["bus", "program", "capture", "relay", "stamp"] {
+    for name in ["bus", "cli", "capture", "relay", "timecode"] {
         assert_without(&part(&format!("{name}/src")), &["bincode"]);
     }
     let mut protocol = part("protocol/src");

@@ -1,8 +1,8 @@
 //! Clients that other people wrote.
 
-use fanlight_stamp::Stamp;
 use fanlight_tests::tools::{python, tool};
 use fanlight_tests::{Site, picture, tools};
+use fanlight_timecode::Timecode;
 
 #[test]
 fn ffmpeg_reads_mjpeg() {
@@ -17,7 +17,7 @@ fn ffmpeg_reads_mjpeg() {
     let pictures = pixels.chunks_exact(320 * 180);
     let numbers: Vec<u32> = pictures
         .map(|luma| {
-            Stamp::read(320, 180, |x, y| luma[y * 320 + x])
+            Timecode::read(320, 180, |x, y| luma[y * 320 + x])
                 .expect("a stamp in every picture")
                 .number
         })

@@ -6,8 +6,7 @@
 //!   asks, announces the catalog;
 //! - [`endpoint`], [`folder`] and `lock`: where publishers are found, and how they keep out of each other's way;
 //! - [`keys`]: who may take part over `tcp://`: CURVE key pairs, and lists of allowed keys;
-//! - [`subscriber`]: watches tracks of any number of publishers, translates their clocks, counts what was lost;
-//! - [`clock`]: the one clock of this process.
+//! - [`subscriber`]: watches tracks of any number of publishers, translates their clocks, counts what was lost.
 //!
 //! Sockets are XPUB and XSUB: things flow upstream too (what is watched, asks). Each socket has one thread that waits for
 //! it and for an eventfd that wakes it. A subscriber's is touched by that thread alone; a publisher's, under a lock, by all
@@ -15,7 +14,6 @@
 //!
 //! What does not belong here: what a picture looks like, which publisher owns a name, and who looks at it.
 
-pub mod clock;
 mod clock_offset;
 mod demand;
 pub mod endpoint;

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use fanlight_bus::{
     BusError, Endpoint, Event, Folder, Gap, IncomingFrame, OutgoingFrame, Publisher, PublisherId,
-    PublisherOptions, Subscriber, SubscriberOptions, TrackPublisher, clock,
+    PublisherOptions, Subscriber, SubscriberOptions, TrackPublisher,
 };
+use fanlight_clock as clock;
 use fanlight_protocol::{FrameFlags, StreamEntry, StreamState, Timestamp, Topic};
 
 /// Longer than anything here takes on a loaded machine: reaching it is a failure, not a delay.

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use fanlight_bus::{
     Endpoint, Event, Folder, Gap, Implausible, IncomingFrame, Publisher, PublisherId,
-    PublisherOptions, Subscriber, SubscriberOptions, clock,
+    PublisherOptions, Subscriber, SubscriberOptions,
 };
+use fanlight_clock as clock;
 use fanlight_protocol::{
     Answer, Ask, Catalog, Epoch, FrameFlags, FrameHeader, ReservedTopic, StreamEntry, StreamState,
     Timestamp, Topic, TrackEntry, TrackName,

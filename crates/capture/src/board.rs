@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use fanlight_bus::Publisher;
-use fanlight_program::stop::Shutdown;
+use fanlight_cli::stop::Shutdown;
 
 use crate::bell::Bell;
 use crate::crew::Crew;

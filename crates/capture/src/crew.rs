@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use fanlight_program::stop::Shutdown;
+use fanlight_cli::stop::Shutdown;
 
 /// Starts threads and waits for them. A panic in any of them stops all: better none than half alive.
 #[derive(Debug, Clone)]

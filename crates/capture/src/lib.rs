@@ -54,7 +54,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use fanlight_bus::{Publisher, PublisherOptions};
-use fanlight_program::stop::Shutdown;
+use fanlight_cli::stop::Shutdown;
 use fanlight_protocol::Topic;
 
 use bell::Bell;

@@ -5,10 +5,10 @@ use std::process::ExitCode;
 
 use fanlight_capture::source::webcam::list;
 use fanlight_capture::{Options, Settings, Task};
-use fanlight_program::stop::Shutdown;
+use fanlight_cli::stop::Shutdown;
 
 fn main() -> ExitCode {
-    fanlight_program::run(|options: Options| Task::try_from(options), perform)
+    fanlight_cli::run(|options: Options| Task::try_from(options), perform)
 }
 
 fn perform(task: Task) -> anyhow::Result<()> {

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use anyhow::{bail, ensure};
 use fanlight_bus::{Endpoint, PublisherKeys};
-use fanlight_program::secret::Secret;
+use fanlight_cli::secret::Secret;
 use fanlight_protocol::StreamName;
 use fanlight_protocol::catalog::MAX_STREAMS;
 use serde::{Deserialize, Serialize};

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use fanlight_program::stop::Shutdown;
+use fanlight_cli::stop::Shutdown;
 
 /// One thread's time with a source. Clones are the same shift.
 #[derive(Debug, Clone, Default)]

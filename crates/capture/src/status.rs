@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use fanlight_bus::clock;
-use fanlight_program::secret::mask_url;
+use fanlight_cli::secret::mask_url;
+use fanlight_clock as clock;
 use fanlight_protocol::{StreamName, StreamState, Timestamp};
 
 use crate::bell::Bell;

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use fanlight_bus::clock;
+use fanlight_clock as clock;
 
 use crate::backoff::Backoff;
 use crate::hand_over::Buffers;
@@ -218,7 +218,7 @@ mod tests {
     use crate::bell::Bell;
     use crate::picture::Picture;
     use crate::source::About;
-    use fanlight_program::stop::Shutdown;
+    use fanlight_cli::stop::Shutdown;
     use fanlight_protocol::{StreamState, Timestamp};
     use std::cell::{Cell, RefCell};
     use std::rc::Rc;

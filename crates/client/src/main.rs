@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use fanlight_client::{Options, Settings, bench, keys};
 
 fn main() -> ExitCode {
-    fanlight_program::run(|options: Options| Settings::try_from(options), run)
+    fanlight_cli::run(|options: Options| Settings::try_from(options), run)
 }
 
 fn run(settings: Settings) -> anyhow::Result<()> {

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use axum::http::StatusCode;
-use fanlight_bus::{Listening, clock};
+use fanlight_bus::Listening;
+use fanlight_clock as clock;
 
 /// Returns whether the relay is ready, with a line on each place where it listens. It is ready if every endpoint named is
 /// connected, or, where none is named, if a publisher was heard.

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use fanlight_bus::{
     BusError, Event, Gap, Implausible, IncomingFrame, Listening, PublisherId, Subscriber,
-    SubscriberOptions, clock,
+    SubscriberOptions,
 };
+use fanlight_clock as clock;
 use fanlight_protocol::{Ask, StreamState, Timestamp, Topic};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;

@@ -7,7 +7,7 @@ use fanlight_relay::{Options, Relay, Settings, server};
 use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
-    fanlight_program::run(|options: Options| Settings::try_from(options), run)
+    fanlight_cli::run(|options: Options| Settings::try_from(options), run)
 }
 
 fn run(mut settings: Settings) -> anyhow::Result<()> {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use anyhow::ensure;
 use clap::Parser;
 use fanlight_bus::SubscriberOptions;
-use fanlight_program::secret::Secret;
+use fanlight_cli::secret::Secret;
 use serde::{Deserialize, Serialize};
 
 use crate::access::{Access, HostRule, OriginRule};

@@ -9,7 +9,7 @@ use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use fanlight_bus::clock;
+use fanlight_clock as clock;
 use fanlight_protocol::viewer::SUBPROTOCOL;
 use serde::Serialize;
 

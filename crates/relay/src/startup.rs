@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fanlight_bus::clock;
+use fanlight_clock as clock;
 use fanlight_protocol::{StreamName, Timestamp};
 use tokio::time::{Instant, timeout_at};
 

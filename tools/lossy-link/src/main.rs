@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use clap::Parser;
+use fanlight_cli::stop::Shutdown;
 use fanlight_lossy_link::forwarder::End;
 use fanlight_lossy_link::{Forwarder, Link, Namespace};
-use fanlight_program::stop::Shutdown;
 use rustix::process::geteuid;
 
 /// Addresses of the two ends. They exist in the two namespaces only.

@@ -1,5 +1,5 @@
 // Reads the stamps that test pictures carry off a tile's canvas: a frame number and a time in black and white blocks.
-// Their layout is told in crates/stamp.
+// Their layout is told in crates/timecode.
 
 /** @typedef {{ number: number, time: number }} Stamp time: in milliseconds since the Unix epoch */
 /** @typedef {{ bits: string, at: number, age: number }} Sight */

@@ -17,12 +17,12 @@ use fanlight_protocol::{
     Epoch, FrameFlags, FrameHeader, MAX_PAYLOAD, StreamEntry, Timestamp, Topic,
 };
 
-use crate::clock;
 use crate::endpoint::Endpoint;
 use crate::error::BusError;
 use crate::keys::{AllowedKeys, KeyPair, require_curve};
 use crate::wake::Wake;
 use admission::Admission;
+use fanlight_clock as clock;
 use shared_socket::SharedSocket;
 
 /// Tracks that may wait for the bus thread, which takes them in microseconds. Beyond it whoever opens one waits.
@@ -73,7 +73,7 @@ pub struct PublisherKeys {
 /// One encoded picture on its way out.
 #[derive(Debug)]
 pub struct OutgoingFrame {
-    /// When the picture was taken, by [`clock`](crate::clock).
+    /// When the picture was taken, by [`clock`](fanlight_clock).
     pub captured_at: Timestamp,
     /// When it was in hand, before it was encoded, likewise.
     pub read_at: Timestamp,

@@ -18,8 +18,9 @@ use crate::endpoint::Endpoint;
 use crate::error::BusError;
 use crate::folder::Folder;
 use crate::lock::{LockError, PathLock};
+use crate::socket;
 use crate::wake::Wake;
-use crate::{clock, socket};
+use fanlight_clock as clock;
 
 /// How often the catalog is announced, changed or not: three missed mean that the publisher is gone.
 pub(crate) const ANNOUNCE_EVERY: Duration = Duration::from_secs(1);

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use fanlight_protocol::Timestamp;
 
 use super::{Listening, SubscriberOptions};
-use crate::clock;
 use crate::endpoint::Endpoint;
 use crate::folder::{Folder, MAX_PUBLISHERS};
+use fanlight_clock as clock;
 
 /// How often the folder is looked at. A publisher that appears there is seen this much later at most; a look costs
 /// some ten microseconds.

@@ -18,7 +18,8 @@ use super::{Event, IncomingFrame, PublisherId};
 use crate::clock_offset::{ClockOffset, Exchange};
 use crate::endpoint::Endpoint;
 use crate::losses::{Gap, Losses};
-use crate::{clock, socket};
+use crate::socket;
+use fanlight_clock as clock;
 
 /// The interval of asks for the clock while there are few samples, and the later one. While no answer came, the pause
 /// doubles up to 1.6 s.

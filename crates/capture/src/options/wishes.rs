@@ -1,7 +1,7 @@
 //! What can be said of one stream, or of all of them: by flag, in the file, and behind a source as `#key=value`.
 
 use anyhow::{Context, bail, ensure};
-use fanlight_program::secret::Secret;
+use fanlight_cli::secret::Secret;
 use fanlight_protocol::catalog::MAX_RENDITIONS;
 use fanlight_protocol::{Rendition, StreamName};
 use serde::{Deserialize, Serialize};

@@ -28,7 +28,8 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use fanlight_bus::{Publisher, clock};
+use fanlight_bus::Publisher;
+use fanlight_clock as clock;
 use fanlight_protocol::{Codec, StreamEntry, StreamName, StreamState, Topic, TrackEntry};
 
 use crate::bell::Bell;

@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
-use fanlight_bus::{Publisher, clock};
+use fanlight_bus::Publisher;
+use fanlight_clock as clock;
 use fanlight_protocol::{Codec, StreamName, Timestamp, Topic, TrackEntry, TrackName};
 use opencv::core::Mat;
 

@@ -6,8 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use fanlight_bus::clock;
-use fanlight_program::stop::Shutdown;
+use fanlight_cli::stop::Shutdown;
+use fanlight_clock as clock;
 use opencv::core::MatTraitConst;
 use opencv::videoio::{
     CAP_FFMPEG, CAP_PROP_FOURCC, CAP_PROP_FPS, CAP_PROP_FRAME_HEIGHT, CAP_PROP_FRAME_WIDTH,

@@ -22,7 +22,7 @@ pub mod webcam;
 
 use std::time::{Duration, Instant};
 
-use fanlight_program::stop::Shutdown;
+use fanlight_cli::stop::Shutdown;
 use fanlight_protocol::{StreamName, Timestamp};
 
 use crate::hand_over::Buffers;

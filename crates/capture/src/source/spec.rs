@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use fanlight_program::secret::{ExpandError, expand, mask_url};
+use fanlight_cli::secret::{ExpandError, expand, mask_url};
 
 use super::address::{Address, InvalidAddress};
 use super::exec::{CommandLine, InvalidCommand};

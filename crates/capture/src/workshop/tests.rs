@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use fanlight_program::stop::Shutdown;
+use fanlight_cli::stop::Shutdown;
 
 use super::*;
 

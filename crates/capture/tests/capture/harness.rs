@@ -18,9 +18,9 @@ use fanlight_capture::source::Opener;
 use fanlight_capture::source::Source;
 use fanlight_capture::source::test_picture::TestPicture;
 use fanlight_capture::{Options, Parts, Settings};
-use fanlight_program::stop::Shutdown;
+use fanlight_cli::stop::Shutdown;
 use fanlight_protocol::{Ask, Codec, StreamEntry, StreamState, Topic, TrackName};
-use fanlight_stamp::Stamp;
+use fanlight_timecode::Timecode;
 use opencv::core::{MatTraitConst, MatTraitConstManual, Vector};
 use opencv::imgcodecs::{IMREAD_GRAYSCALE, imdecode};
 use tempfile::TempDir;
@@ -267,17 +267,17 @@ pub(crate) fn decoded(frames: &[IncomingFrame]) -> Vec<Vec<u8>> {
 }
 
 /// The stamp painted into a decoded picture of this size.
-pub(crate) fn stamp_in(luma: &[u8], (width, height): (u32, u32)) -> Option<Stamp> {
+pub(crate) fn stamp_in(luma: &[u8], (width, height): (u32, u32)) -> Option<Timecode> {
     let (width, height) = (width as usize, height as usize);
-    Stamp::read(width, height, |x, y| luma[y * width + x])
+    Timecode::read(width, height, |x, y| luma[y * width + x])
 }
 
 /// The stamp painted into a picture.
-pub(crate) fn stamp(frame: &IncomingFrame) -> Option<Stamp> {
+pub(crate) fn stamp(frame: &IncomingFrame) -> Option<Timecode> {
     let picture = imdecode(&Vector::from_slice(&frame.payload), IMREAD_GRAYSCALE).unwrap();
     let (width, height) = (picture.cols() as usize, picture.rows() as usize);
     let luma = picture.data_bytes().unwrap();
-    Stamp::read(width, height, |x, y| luma[y * width + x])
+    Timecode::read(width, height, |x, y| luma[y * width + x])
 }
 
 /// The test picture as JPEGs, each when its time has come.

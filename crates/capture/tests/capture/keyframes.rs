@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use fanlight_bus::clock;
 use fanlight_capture::encode::h264::{EncoderName, H264Encoder};
 use fanlight_capture::hand_over::Buffers;
 use fanlight_capture::picture::{Coded, Picture, Taken};
 use fanlight_capture::source::{About, Grabbed, Opener, Source, SourceError};
 use fanlight_capture::{Parts, StreamSettings, native};
-use fanlight_program::stop::Shutdown;
+use fanlight_cli::stop::Shutdown;
+use fanlight_clock as clock;
 use fanlight_protocol::{StreamState, Timestamp};
 use opencv::core::{CV_8UC3, Mat, Scalar};
 

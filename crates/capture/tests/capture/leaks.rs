@@ -16,7 +16,7 @@ use fanlight_capture::shift::Shift;
 use fanlight_capture::source::{Named, Opener, Source, SourceError};
 use fanlight_capture::status::Status;
 use fanlight_capture::supervisor::{self, Audience, Keeping, Refused};
-use fanlight_program::stop::Shutdown;
+use fanlight_cli::stop::Shutdown;
 use opencv::core::Mat;
 
 use crate::harness::{capture, clip, viewer};

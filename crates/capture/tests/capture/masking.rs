@@ -3,7 +3,7 @@
 
 use clap::Parser;
 use fanlight_capture::{Options, Settings};
-use fanlight_program::secret::mask_url;
+use fanlight_cli::secret::mask_url;
 use proptest::prelude::*;
 
 /// No letters of which a key such as `token=` is made. Any four digits are a port, and any letters are none.

@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use fanlight_bus::clock;
 use fanlight_capture::hand_over::Buffers;
 use fanlight_capture::picture::Picture;
 use fanlight_capture::shift::MOST_STRAYS;
 use fanlight_capture::source::{About, Grabbed, Opener, Source, SourceError};
 use fanlight_capture::{Parts, StreamSettings};
-use fanlight_program::stop::Shutdown;
+use fanlight_cli::stop::Shutdown;
+use fanlight_clock as clock;
 use fanlight_protocol::{StreamEntry, StreamState};
 use opencv::core::{CV_8UC3, Mat, Scalar};
 

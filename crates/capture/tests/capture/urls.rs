@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use fanlight_bus::clock;
+use fanlight_clock as clock;
 use fanlight_protocol::StreamState;
 
 use crate::harness::{capture, claimed_off, painted, stamp, viewer};

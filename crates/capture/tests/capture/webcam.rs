@@ -6,13 +6,14 @@ use std::io::{Write, stderr};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use fanlight_bus::{IncomingFrame, clock};
+use fanlight_bus::IncomingFrame;
 use fanlight_capture::hand_over::Buffers;
 use fanlight_capture::picture::Picture;
 use fanlight_capture::source::webcam::which::Which;
 use fanlight_capture::source::webcam::{Asked, Webcam};
 use fanlight_capture::source::{Source, SourceError};
-use fanlight_program::stop::Shutdown;
+use fanlight_cli::stop::Shutdown;
+use fanlight_clock as clock;
 use fanlight_protocol::StreamState;
 use opencv::core::{MatTraitConst, Vector};
 use opencv::imgcodecs::{IMREAD_COLOR, imdecode};

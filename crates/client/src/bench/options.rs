@@ -1,7 +1,7 @@
 //! What the user wrote.
 
 use clap::Args;
-use fanlight_program::secret::Secret;
+use fanlight_cli::secret::Secret;
 
 /// What the user wrote.
 #[derive(Debug, Args)]

@@ -7,7 +7,7 @@ use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow, ensure};
-use fanlight_program::stop::Shutdown;
+use fanlight_cli::stop::Shutdown;
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 use super::machine::Machine;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
-use fanlight_program::secret::expand_env;
+use fanlight_cli::secret::expand_env;
 use fanlight_protocol::StreamName;
 use fanlight_protocol::viewer::{CodecWish, Watch};
 

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail, ensure};
-use fanlight_program::secret::mask_url;
+use fanlight_cli::secret::mask_url;
 use url::Url;
 
 /// How long an address is tried where a name has several.

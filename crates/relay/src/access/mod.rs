@@ -7,7 +7,7 @@ mod host;
 pub mod origin;
 
 use axum::http::{HeaderMap, StatusCode, header};
-use fanlight_program::secret::Secret;
+use fanlight_cli::secret::Secret;
 use fanlight_protocol::StreamName;
 use subtle::ConstantTimeEq;
 

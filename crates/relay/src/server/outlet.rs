@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
-use fanlight_bus::clock;
+use fanlight_clock as clock;
 use fanlight_protocol::Timestamp;
 use rustix::io::Errno;
 use socket2::SockRef;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fanlight_bus::clock;
+use fanlight_clock as clock;
 use fanlight_protocol::viewer::{CodecWish, RenditionWish, Watch};
 use fanlight_protocol::{Codec, Rendition, TrackName};
 use serde::Deserialize;

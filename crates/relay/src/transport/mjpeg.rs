@@ -17,7 +17,7 @@ use axum::body::Body;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use bytes::Bytes;
-use fanlight_bus::clock;
+use fanlight_clock as clock;
 use fanlight_protocol::Timestamp;
 use futures_util::future::Either;
 use tokio::time::Instant;

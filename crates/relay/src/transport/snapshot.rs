@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
-use fanlight_bus::clock;
+use fanlight_clock as clock;
 
 use super::no_signal::NoSignal;
 use super::seconds;

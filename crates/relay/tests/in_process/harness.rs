@@ -5,9 +5,9 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use fanlight_bus::{
-    Endpoint, Folder, OutgoingFrame, Publisher, PublisherOptions, SubscriberOptions,
-    TrackPublisher, clock,
+    Endpoint, Folder, OutgoingFrame, Publisher, PublisherOptions, SubscriberOptions, TrackPublisher,
 };
+use fanlight_clock as clock;
 use fanlight_protocol::viewer::{FrameMessage, FromRelay, FromViewer, StreamInfo, Watch};
 use fanlight_protocol::{
     FrameFlags, StreamEntry, StreamName, StreamState, Timestamp, Topic, TrackEntry, TrackName,

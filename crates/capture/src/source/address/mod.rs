@@ -16,7 +16,7 @@ mod template;
 
 use std::fmt;
 
-use fanlight_program::secret::{ExpandError, mask_values};
+use fanlight_cli::secret::{ExpandError, mask_values};
 
 use authority::Authority;
 use template::Template;

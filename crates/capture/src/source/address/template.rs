@@ -1,6 +1,6 @@
 //! The text of a URL with a placeholder for each variable: one character that no URL holds.
 
-use fanlight_program::secret::{ExpandError, variables};
+use fanlight_cli::secret::{ExpandError, variables};
 
 use super::{InvalidAddress, MASK};
 

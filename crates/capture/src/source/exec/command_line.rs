@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use fanlight_program::secret::mask_url;
+use fanlight_cli::secret::mask_url;
 
 /// A longer command belongs into a script.
 const LONGEST: usize = 4096;

@@ -1,6 +1,6 @@
 //! What a command writes, told by how it begins.
 
-use fanlight_program::secret::mask_url;
+use fanlight_cli::secret::mask_url;
 
 use crate::source::SourceError;
 

@@ -26,8 +26,8 @@ mod sayings;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use fanlight_bus::clock;
-use fanlight_program::stop::Shutdown;
+use fanlight_cli::stop::Shutdown;
+use fanlight_clock as clock;
 use fanlight_protocol::StreamName;
 
 use super::rhythm::Rhythm;

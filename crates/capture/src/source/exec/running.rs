@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::process::{ChildStderr, ChildStdout};
 use std::time::{Duration, Instant};
 
-use fanlight_program::stop::Shutdown;
+use fanlight_cli::stop::Shutdown;
 use fanlight_protocol::StreamName;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 

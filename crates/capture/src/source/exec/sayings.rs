@@ -1,6 +1,6 @@
 //! What a command says on stderr: lines, of which none is too long and the last is remembered.
 
-use fanlight_program::secret::mask_url;
+use fanlight_cli::secret::mask_url;
 
 /// Longer lines are cut: this much tells what is wrong.
 const LONGEST: usize = 400;

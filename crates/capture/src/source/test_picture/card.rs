@@ -2,7 +2,7 @@
 
 use std::f64::consts::PI;
 
-use fanlight_bus::clock;
+use fanlight_clock as clock;
 use fanlight_protocol::StreamName;
 use opencv::core::{Mat, MatTraitManual, Point, Scalar, Vector};
 use opencv::imgproc::{self, FONT_HERSHEY_DUPLEX, LINE_AA};

@@ -1,5 +1,5 @@
 //! A picture this program makes itself: a fanlight under a wandering beam, the stream's name, the time of day and the
-//! frame's number for people, and the same number and time as a [`Stamp`] for programs.
+//! frame's number for people, and the same number and time as a [`Timecode`] for programs.
 //!
 //! - `card`: all that never changes, painted once;
 //! - `beam`: what moves;
@@ -11,10 +11,10 @@ mod text;
 
 use std::time::Instant;
 
-use fanlight_bus::clock;
-use fanlight_program::stop::Shutdown;
+use fanlight_cli::stop::Shutdown;
+use fanlight_clock as clock;
 use fanlight_protocol::{StreamName, Timestamp};
-use fanlight_stamp::Stamp;
+use fanlight_timecode::Timecode;
 use opencv::core::{CV_8UC3, Mat, MatTraitConst, MatTraitManual, Rect, Scalar};
 
 use super::mode::Mode;
@@ -38,7 +38,7 @@ pub struct TestPicture {
     stop: Shutdown,
     painter: Painter,
     /// The picture grabbed: its number and time.
-    grabbed: Stamp,
+    grabbed: Timecode,
 }
 
 impl TestPicture {
@@ -52,7 +52,7 @@ impl TestPicture {
             interval: Some(mode.interval()),
             recorded: false,
         };
-        let grabbed = Stamp { number: 0, time: Timestamp::default() };
+        let grabbed = Timecode { number: 0, time: Timestamp::default() };
         let painter = Painter::new(name, mode)?;
         let schedule = Schedule::new(Instant::now(), mode.fps);
         Ok(Self { about, schedule, stop, painter, grabbed })
@@ -70,7 +70,7 @@ impl Source for TestPicture {
             return Err(SourceError::Stopped);
         }
         let captured_at = clock::at(due);
-        self.grabbed = Stamp { number: number as u32, time: captured_at };
+        self.grabbed = Timecode { number: number as u32, time: captured_at };
         Ok(Some(Grabbed { captured_at, skipped }))
     }
 
@@ -107,7 +107,7 @@ impl Painter {
         Ok(Self { card, beam: Beam::new(&layout), digits, layout })
     }
 
-    fn paint(&self, stamp: Stamp, pixels: &mut Mat) -> opencv::Result<()> {
+    fn paint(&self, stamp: Timecode, pixels: &mut Mat) -> opencv::Result<()> {
         self.card.copy_to(pixels)?;
         self.beam.paint(stamp.time, pixels)?;
         if let Some(digits) = &self.digits {
@@ -117,7 +117,7 @@ impl Painter {
         self.paint_stamp(stamp, pixels)
     }
 
-    fn paint_stamp(&self, stamp: Stamp, pixels: &mut Mat) -> opencv::Result<()> {
+    fn paint_stamp(&self, stamp: Timecode, pixels: &mut Mat) -> opencv::Result<()> {
         let (width, height) = (self.layout.width as usize, self.layout.height as usize);
         let bytes = pixels.data_bytes_mut()?;
         for block in stamp.blocks(width, height) {
@@ -212,10 +212,10 @@ mod tests {
         Painter::new(&"front-door".parse().unwrap(), mode.parse().unwrap()).unwrap()
     }
 
-    fn read(pixels: &Mat) -> Option<Stamp> {
+    fn read(pixels: &Mat) -> Option<Timecode> {
         let bytes = pixels.data_bytes().unwrap();
         let (width, height) = (pixels.cols() as usize, pixels.rows() as usize);
-        Stamp::read(width, height, |x, y| bytes[(y * width + x) * 3 + 1])
+        Timecode::read(width, height, |x, y| bytes[(y * width + x) * 3 + 1])
     }
 
     fn through_jpeg(pixels: &Mat, quality: i32) -> Mat {
@@ -236,7 +236,7 @@ mod tests {
     fn the_stamp_reads_after_jpeg_and_quartering_and_jpeg_again() {
         let painter = painter("1280x720@30");
         for number in [0, 1, 4711, u32::MAX] {
-            let stamp = Stamp { number, time: Timestamp::from_micros(1_700_000_000_123_456) };
+            let stamp = Timecode { number, time: Timestamp::from_micros(1_700_000_000_123_456) };
             let mut pixels = Mat::default();
             painter.paint(stamp, &mut pixels).unwrap();
             let jpeg = through_jpeg(&pixels, 80);
@@ -249,7 +249,7 @@ mod tests {
     fn every_size_can_be_painted() {
         for mode in ["16x16@1", "16x8192@1", "8192x16@1", "128x96@1", "333x217@1", "640x480@1"] {
             let mut pixels = Mat::default();
-            let stamp = Stamp { number: 7, time: Timestamp::from_micros(1) };
+            let stamp = Timecode { number: 7, time: Timestamp::from_micros(1) };
             painter(mode).paint(stamp, &mut pixels).unwrap();
             let size = mode.parse::<Mode>().unwrap();
             assert_eq!((pixels.cols() as u32, pixels.rows() as u32), (size.width, size.height));
@@ -261,7 +261,7 @@ mod tests {
         let painter = painter("320x180@30");
         let at = |micros| {
             let mut pixels = Mat::default();
-            let stamp = Stamp { number: 0, time: Timestamp::from_micros(micros) };
+            let stamp = Timecode { number: 0, time: Timestamp::from_micros(micros) };
             painter.paint(stamp, &mut pixels).unwrap();
             pixels.data_bytes().unwrap()[..320 * 120 * 3].to_vec()
         };

@@ -6,7 +6,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use fanlight_bus::clock;
+use fanlight_clock as clock;
 use fanlight_protocol::Timestamp;
 use ffmpeg_next::Rational;
 

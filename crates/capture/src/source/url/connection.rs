@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use fanlight_program::stop::Shutdown;
+use fanlight_cli::stop::Shutdown;
 use ffmpeg_next::codec::{self, Parameters};
 use ffmpeg_next::format::context::Input;
 use ffmpeg_next::{Dictionary, Packet, Rational, ffi, media};

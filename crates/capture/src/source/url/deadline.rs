@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use fanlight_program::stop::Shutdown;
+use fanlight_cli::stop::Shutdown;
 use ffmpeg_next::ffi::AVIOContext;
 
 use super::budget::{Budget, Over};

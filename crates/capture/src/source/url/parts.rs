@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use fanlight_bus::clock;
+use fanlight_clock as clock;
 use ffmpeg_next::format::context::Input;
 use ffmpeg_next::{Error, Packet, ffi};
 

@@ -21,8 +21,8 @@ pub mod which;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use fanlight_bus::clock;
-use fanlight_program::stop::Shutdown;
+use fanlight_cli::stop::Shutdown;
+use fanlight_clock as clock;
 use fanlight_protocol::{StreamName, Timestamp};
 use opencv::core::{CV_8UC3, Mat, MatTraitConst, MatTraitConstManual, Vector};
 use opencv::videoio::{

@@ -24,7 +24,7 @@ mod tile;
 use std::slice;
 use std::time::Duration;
 
-use fanlight_bus::clock;
+use fanlight_clock as clock;
 use fanlight_protocol::Timestamp;
 
 use crate::hub::Viewer;

@@ -4,7 +4,7 @@ use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use fanlight_bus::clock;
+use fanlight_clock as clock;
 use fanlight_protocol::Timestamp;
 use fanlight_protocol::viewer::control::MAX_SUBSCRIPTIONS;
 use fanlight_protocol::viewer::{FromRelay, FromViewer, Watch};

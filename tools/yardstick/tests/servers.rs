@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use fanlight_program::stop::Shutdown;
+use fanlight_cli::stop::Shutdown;
 use fanlight_yardstick::payload::Made;
 use fanlight_yardstick::{broadcast, writev};
 use socket2::{Domain, Socket, Type};

@@ -20,7 +20,7 @@ const BLOCKS_ACROSS: f64 = 64.0;
 
 /// What a stamped picture says of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stamp {
+pub struct Timecode {
     /// Counts pictures from 0; wraps.
     pub number: u32,
     /// When the picture was made, by its maker's clock.
@@ -42,7 +42,7 @@ pub struct Block {
     pub white: bool,
 }
 
-impl Stamp {
+impl Timecode {
     /// The blocks to paint into a picture of this size; none where the picture is too small to hold them.
     pub fn blocks(&self, width: usize, height: usize) -> impl Iterator<Item = Block> {
         let bits = u128::from_be_bytes(self.bytes());
@@ -130,7 +130,7 @@ fn is_white(luma: &impl Fn(usize, usize) -> u8, centre: (f64, f64), size: f64) -
 mod tests {
     use super::*;
 
-    fn painted(stamp: Stamp, width: usize, height: usize) -> Vec<u8> {
+    fn painted(stamp: Timecode, width: usize, height: usize) -> Vec<u8> {
         let mut luma = vec![90; width * height];
         for block in stamp.blocks(width, height) {
             for y in block.y..block.y + block.height {
@@ -144,28 +144,28 @@ mod tests {
     #[test]
     fn a_stamp_reads_back_at_any_size_that_holds_it() {
         let stamp =
-            Stamp { number: 0xDEAD_BEEF, time: Timestamp::from_micros(1_700_000_000_123_456) };
+            Timecode { number: 0xDEAD_BEEF, time: Timestamp::from_micros(1_700_000_000_123_456) };
         for (width, height) in
             [(128, 64), (320, 240), (333, 217), (640, 360), (1280, 720), (1920, 1080)]
         {
             let luma = painted(stamp, width, height);
-            let read = Stamp::read(width, height, |x, y| luma[y * width + x]);
+            let read = Timecode::read(width, height, |x, y| luma[y * width + x]);
             assert_eq!(read, Some(stamp), "{width}x{height}");
         }
     }
 
     #[test]
     fn a_stamp_survives_quartering() {
-        let stamp = Stamp { number: 12_345, time: Timestamp::from_micros(987_654_321) };
+        let stamp = Timecode { number: 12_345, time: Timestamp::from_micros(987_654_321) };
         let luma = painted(stamp, 1280, 720);
         let quartered = |x: usize, y: usize| luma[y * 4 * 1280 + x * 4];
-        assert_eq!(Stamp::read(320, 180, quartered), Some(stamp));
+        assert_eq!(Timecode::read(320, 180, quartered), Some(stamp));
     }
 
     #[test]
     fn a_picture_without_a_stamp_has_none() {
-        assert_eq!(Stamp::read(1280, 720, |_, _| 90), None);
-        assert_eq!(Stamp::read(1280, 720, |_, _| 255), None);
-        assert_eq!(Stamp::read(16, 16, |_, _| 0), None);
+        assert_eq!(Timecode::read(1280, 720, |_, _| 90), None);
+        assert_eq!(Timecode::read(1280, 720, |_, _| 255), None);
+        assert_eq!(Timecode::read(16, 16, |_, _| 0), None);
     }
 }

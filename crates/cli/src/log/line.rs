@@ -125,7 +125,7 @@ pub(super) fn notice(dropped: u64, style: Style) -> String {
     let lines = if dropped == 1 { "log line" } else { "log lines" };
     let message = format!("{dropped} {lines} dropped: stderr was not read fast enough");
     let values = Map::from_iter([("dropped".to_owned(), dropped.into())]);
-    Fields { message, values }.line(Level::WARN, "fanlight_program::log", style)
+    Fields { message, values }.line(Level::WARN, "fanlight_cli::log", style)
 }
 
 fn shorten(mut text: String) -> String {

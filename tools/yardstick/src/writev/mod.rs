@@ -16,7 +16,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fanlight_program::stop::Shutdown;
+use fanlight_cli::stop::Shutdown;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::SockRef;
 

@@ -18,7 +18,7 @@
 //! ```
 //! use std::process::ExitCode;
 //!
-//! use fanlight_program::secret::Secret;
+//! use fanlight_cli::secret::Secret;
 //! use serde::Deserialize;
 //!
 //! /// Sings.
@@ -61,7 +61,7 @@
 //!
 //! fn main() -> ExitCode {
 //! #   if true { return ExitCode::SUCCESS }
-//!     fanlight_program::run(
+//!     fanlight_cli::run(
 //!         |options: Options| Settings::try_from(options),
 //!         |settings| sing(settings),
 //!     )

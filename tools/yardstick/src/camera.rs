@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use anyhow::ensure;
-use fanlight_bus::{Endpoint, OutgoingFrame, Publisher, PublisherOptions, TrackPublisher, clock};
-use fanlight_program::stop::Shutdown;
+use fanlight_bus::{Endpoint, OutgoingFrame, Publisher, PublisherOptions, TrackPublisher};
+use fanlight_cli::stop::Shutdown;
+use fanlight_clock as clock;
 use fanlight_protocol::{
     Codec, FrameFlags, Rendition, StreamEntry, StreamName, StreamState, Timestamp, Topic,
     TrackEntry, TrackName,

@@ -12,7 +12,7 @@ use axum::response::Response;
 use axum::routing::get;
 use axum::serve::ListenerExt;
 use bytes::Bytes;
-use fanlight_program::stop::Shutdown;
+use fanlight_cli::stop::Shutdown;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::broadcast::{Receiver, Sender};
 

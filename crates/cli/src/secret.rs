@@ -61,7 +61,7 @@ impl FromStr for Secret {
 /// `/`, `@` or `#` in it), rather too much is masked than too little: all that stands between `://` and the last `@`.
 ///
 /// ```
-/// use fanlight_program::secret::mask_url;
+/// use fanlight_cli::secret::mask_url;
 ///
 /// assert_eq!(mask_url("rtsp://admin:hunter2@10.0.0.7/live"), "rtsp://***:***@10.0.0.7/live");
 /// assert_eq!(mask_url("http://cam/video?token=abc&fps=5"), "http://cam/video?token=***&fps=5");

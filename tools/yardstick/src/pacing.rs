@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use fanlight_program::stop::Shutdown;
+use fanlight_cli::stop::Shutdown;
 
 /// An even pace. Deadlines are counted from the beginning, so that what one frame is late is not added to the next.
 #[derive(Debug, Clone, Copy)]

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
-use fanlight_program::stop::Shutdown;
+use fanlight_cli::stop::Shutdown;
 use fanlight_yardstick::camera::Camera;
 use fanlight_yardstick::options::{Options, Task};
 use fanlight_yardstick::{broadcast, chart, report, writev};
