@@ -22,30 +22,23 @@
 
 pub mod annex_b;
 pub mod backoff;
-pub mod bell;
-pub mod board;
-pub mod crew;
+pub mod catalog;
 pub mod encode;
-pub mod hand_over;
+pub mod frame;
 pub mod jpeg_walk;
 pub mod meter;
 pub mod native;
 pub mod options;
-pub mod picture;
 pub mod pipeline;
 pub mod pixels;
 pub mod publish;
-pub mod rate_cap;
 pub mod rendition;
-pub mod same;
-pub mod shift;
 pub mod source;
 pub mod stall;
 pub mod status;
-pub mod supervisor;
-pub mod viewers;
+pub mod threads;
 pub mod wall_clock;
-pub mod workshop;
+pub mod watched;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -57,14 +50,14 @@ use fanlight_bus::{Publisher, PublisherOptions};
 use fanlight_cli::stop::Shutdown;
 use fanlight_protocol::Topic;
 
-use bell::Bell;
-use crew::Crew;
 use encode::Encoders;
-pub use options::{Options, Settings, StreamSettings, Task};
+pub use options::{Command, Options, Settings, StreamSettings};
 use pipeline::{Demand, Means, Openers, Pipeline};
-use shift::Strays;
-use source::{Named, Opener};
-use workshop::Workshop;
+use source::{ConfiguredSource, SourceFactory};
+use threads::Threads;
+use threads::pool::{self, WorkerPool};
+use threads::signal::Signal;
+use threads::watchdog::StuckThreads;
 
 /// Threads may take so long to end; a stopped program is to be gone within two seconds.
 const END_WITHIN: Duration = Duration::from_secs(1);
@@ -92,7 +85,7 @@ pub struct Parts<'a> {
     pub openers: &'a Openers,
     /// Encodes tracks.
     pub encoders: Arc<Encoders>,
-    /// The time that an encoder or decoder may take for one frame: [`workshop::STUCK_AFTER`].
+    /// The time that an encoder or decoder may take for one frame: [`pool::STUCK_AFTER`].
     pub frame_within: Duration,
     /// The time for which the capture waits for a source that no thread tries any more: [`pipeline::LOST_AFTER`].
     pub lost_after: Duration,
@@ -103,7 +96,7 @@ impl Default for Parts<'_> {
         Self {
             openers: &named,
             encoders: Arc::new(|_, settings| encode::encoder(settings)),
-            frame_within: workshop::STUCK_AFTER,
+            frame_within: pool::STUCK_AFTER,
             lost_after: pipeline::LOST_AFTER,
         }
     }
@@ -119,8 +112,8 @@ impl fmt::Debug for Parts<'_> {
 }
 
 /// Opens the sources that were named.
-fn named(stream: &StreamSettings) -> Box<dyn Opener + Send> {
-    Box::new(Named::new(stream.source.clone(), stream.name.clone()))
+fn named(stream: &StreamSettings) -> Box<dyn SourceFactory + Send> {
+    Box::new(ConfiguredSource::new(stream.source.clone(), stream.name.clone()))
 }
 
 /// The same with these parts.
@@ -129,10 +122,10 @@ fn named(stream: &StreamSettings) -> Box<dyn Opener + Send> {
 /// As [`run`].
 pub fn run_on(settings: Settings, parts: &Parts<'_>, stop: &Shutdown) -> anyhow::Result<()> {
     native::prepare();
-    let bell = Bell::default();
-    let crew = Crew::new(stop.clone());
-    let strays = Strays::default();
-    let workshop = Workshop::new(strays.clone(), parts.frame_within);
+    let bell = Signal::default();
+    let crew = Threads::new(stop.clone());
+    let strays = StuckThreads::default();
+    let workshop = WorkerPool::new(strays.clone(), parts.frame_within);
     let demands: Demands = Arc::default();
     let publisher = Publisher::start(PublisherOptions {
         endpoints: settings.publish,
@@ -158,7 +151,7 @@ pub fn run_on(settings: Settings, parts: &Parts<'_>, stop: &Shutdown) -> anyhow:
         tracing::info!(streams = pipelines.len(), "publishing at {endpoint}");
     }
     let started = start(&pipelines, &workshop, &crew);
-    let keep = |all: &mut [Pipeline]| board::keep(all, &workshop, &publisher, &crew, &bell, stop);
+    let keep = |all: &mut [Pipeline]| catalog::keep(all, &workshop, &publisher, &crew, &bell, stop);
     let kept = started.and_then(|()| keep(&mut pipelines));
     let bus_failed = !publisher.is_alive();
     stop.request();
@@ -170,7 +163,7 @@ pub fn run_on(settings: Settings, parts: &Parts<'_>, stop: &Shutdown) -> anyhow:
     kept
 }
 
-fn start(pipelines: &[Pipeline], workshop: &Workshop, crew: &Crew) -> anyhow::Result<()> {
+fn start(pipelines: &[Pipeline], workshop: &WorkerPool, crew: &Threads) -> anyhow::Result<()> {
     let started = workshop.open(crew);
     let started = started.and_then(|()| pipelines.iter().try_for_each(|one| one.start(crew)));
     started.context("cannot start a thread")
@@ -206,7 +199,7 @@ fn on_keyframe(demands: Demands) -> impl FnMut(&Topic) + Send {
     }
 }
 
-fn connect(demands: &Demands, pipelines: &[Pipeline], bell: &Bell) {
+fn connect(demands: &Demands, pipelines: &[Pipeline], bell: &Signal) {
     let mut demands = demands.lock().unwrap_or_else(PoisonError::into_inner);
     demands.known = pipelines.iter().flat_map(|pipeline| pipeline.demands(bell)).collect();
     for (topic, watched) in std::mem::take(&mut demands.early) {
@@ -217,7 +210,7 @@ fn connect(demands: &Demands, pipelines: &[Pipeline], bell: &Bell) {
 }
 
 /// Waits for the threads. One that is stuck in a driver is left to its fate, which is the end of the process.
-fn end(crew: &Crew) -> anyhow::Result<()> {
+fn end(crew: &Threads) -> anyhow::Result<()> {
     let stuck = crew.wait(END_WITHIN);
     if !stuck.is_empty() {
         tracing::warn!("ending without waiting for {}", stuck.join(", "));

@@ -4,17 +4,17 @@ use std::io::{Write, stdout};
 use std::process::ExitCode;
 
 use fanlight_capture::source::webcam::list;
-use fanlight_capture::{Options, Settings, Task};
+use fanlight_capture::{Command, Options, Settings};
 use fanlight_cli::stop::Shutdown;
 
 fn main() -> ExitCode {
-    fanlight_cli::run(|options: Options| Task::try_from(options), perform)
+    fanlight_cli::run(|options: Options| Command::try_from(options), perform)
 }
 
-fn perform(task: Task) -> anyhow::Result<()> {
+fn perform(task: Command) -> anyhow::Result<()> {
     match task {
-        Task::ListDevices => list_devices(),
-        Task::Capture(settings) => capture(settings),
+        Command::ListDevices => list_devices(),
+        Command::Capture(settings) => capture(settings),
     }
 }
 

@@ -1,8 +1,8 @@
 //! What the user wrote, and what the program works with.
 
 mod bus;
+mod overrides;
 mod stream;
-mod wishes;
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
@@ -15,13 +15,13 @@ use fanlight_protocol::catalog::MAX_STREAMS;
 use serde::{Deserialize, Serialize};
 
 use crate::encode::h264::EncoderName;
-use crate::pixels::turn::Turn;
+use crate::pixels::orientation::Turn;
 use crate::rendition::RenditionSettings;
 use crate::source::SourceSpec;
 use crate::wall_clock::Zone;
 use bus::BusOptions;
+use overrides::StreamOverrides;
 use stream::StreamInFile;
-use wishes::Wishes;
 
 const SOURCES: &str = "\
 Sources:
@@ -165,7 +165,7 @@ pub struct Options {
 
 /// What to do.
 #[derive(Debug)]
-pub enum Task {
+pub enum Command {
     /// List the webcams.
     ListDevices,
     /// Capture.
@@ -206,7 +206,7 @@ pub struct StreamSettings {
     pub overlay: Option<Zone>,
 }
 
-impl TryFrom<Options> for Task {
+impl TryFrom<Options> for Command {
     type Error = anyhow::Error;
 
     fn try_from(options: Options) -> anyhow::Result<Self> {
@@ -242,8 +242,8 @@ impl TryFrom<Options> for Settings {
 
 impl Options {
     /// What was said of all streams.
-    fn wishes(&self) -> Wishes {
-        Wishes {
+    fn wishes(&self) -> StreamOverrides {
+        StreamOverrides {
             quality: self.quality,
             encoder: self.encoder.clone(),
             rendition: (!self.rendition.is_empty()).then(|| self.rendition.clone()),
@@ -253,7 +253,7 @@ impl Options {
             flip: self.flip.clone(),
             drop_same: self.drop_same,
             overlay: self.overlay.clone(),
-            ..Wishes::default()
+            ..StreamOverrides::default()
         }
     }
 }

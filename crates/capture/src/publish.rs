@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use fanlight_bus::{OutgoingFrame, TrackPublisher};
 use fanlight_protocol::FrameFlags;
 
-use crate::picture::Frame;
+use crate::frame::Frame;
 
 /// What became of a track's pictures, for the catalog.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub struct FrameCounters {
     published: AtomicU64,
     dropped: AtomicU64,
     damaged: AtomicU64,
@@ -18,7 +18,7 @@ pub struct Tally {
     bytes: AtomicU64,
 }
 
-impl Tally {
+impl FrameCounters {
     /// Counts pictures that were dropped because this process was too slow for them.
     pub fn drop_frames(&self, count: u64) {
         self.dropped.fetch_add(count, Ordering::Relaxed);
@@ -63,14 +63,14 @@ impl Tally {
 
 /// The way out for one track.
 #[derive(Debug)]
-pub struct Outlet {
+pub struct TrackWriter {
     track: TrackPublisher,
-    tally: Arc<Tally>,
+    tally: Arc<FrameCounters>,
 }
 
-impl Outlet {
+impl TrackWriter {
     /// Counts what is published on `track` in `tally`.
-    pub fn new(track: TrackPublisher, tally: Arc<Tally>) -> Self {
+    pub fn new(track: TrackPublisher, tally: Arc<FrameCounters>) -> Self {
         Self { track, tally }
     }
 

@@ -48,7 +48,7 @@ impl Measure {
 
 /// A rendition as a user writes it: `half=50%`, `phone=480px,quality=60,fps=10`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct RenditionWish {
+pub struct RenditionRequest {
     /// Its name.
     pub name: Rendition,
     /// How large it is to be.
@@ -84,7 +84,7 @@ pub enum InvalidRendition {
     Fps(String),
 }
 
-impl FromStr for RenditionWish {
+impl FromStr for RenditionRequest {
     type Err = InvalidRendition;
 
     fn from_str(text: &str) -> Result<Self, InvalidRendition> {
@@ -142,11 +142,11 @@ mod tests {
 
     #[test]
     fn a_rendition_is_written_as_name_size_and_more() {
-        let wish: RenditionWish = "phone=480px,quality=60,fps=10".parse().unwrap();
+        let wish: RenditionRequest = "phone=480px,quality=60,fps=10".parse().unwrap();
         assert_eq!(wish.name.as_str(), "phone");
         assert_eq!((wish.measure, wish.fps), (Measure::Width(480), Some(10.0)));
         assert_eq!(wish.quality, Some(60.try_into().unwrap()));
-        assert_eq!("half=50%".parse::<RenditionWish>().unwrap().measure, Measure::Scale(0.5));
+        assert_eq!("half=50%".parse::<RenditionRequest>().unwrap().measure, Measure::Scale(0.5));
         for (bad, rule) in [
             ("half", "NAME=SIZE"),
             ("Half=50%", "a-z"),
@@ -159,7 +159,7 @@ mod tests {
             ("half=50%,fps=0", "frames per second"),
             ("half=50%,speed=3", "NAME=SIZE"),
         ] {
-            let error = bad.parse::<RenditionWish>().expect_err(bad).to_string();
+            let error = bad.parse::<RenditionRequest>().expect_err(bad).to_string();
             assert!(error.contains(rule), "{bad}: {error}");
         }
     }

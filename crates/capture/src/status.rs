@@ -8,10 +8,10 @@ use fanlight_cli::secret::mask_url;
 use fanlight_clock as clock;
 use fanlight_protocol::{StreamName, StreamState, Timestamp};
 
-use crate::bell::Bell;
 use crate::pixels::Size;
 use crate::source::About;
 use crate::stall;
+use crate::threads::signal::Signal;
 
 /// A source notices its own silence and knows more about it. Only where it is stuck for this much longer, others say so.
 const STUCK: Duration = Duration::from_secs(1);
@@ -25,7 +25,7 @@ pub struct Status {
     name: StreamName,
     /// The source, without user and password.
     source: String,
-    bell: Bell,
+    bell: Signal,
     inside: Mutex<Inside>,
 }
 
@@ -79,7 +79,7 @@ pub struct Report {
 
 impl Status {
     /// A stream that is about to be opened. `bell` is rung at every change.
-    pub fn new(name: StreamName, source: &impl fmt::Display, bell: Bell) -> Self {
+    pub fn new(name: StreamName, source: &impl fmt::Display, bell: Signal) -> Self {
         let inside = Inside {
             phase: Phase::Opening,
             since: clock::now(),
@@ -296,7 +296,7 @@ mod tests {
     use super::*;
 
     fn status() -> Status {
-        Status::new("door".parse().unwrap(), &"/dev/video0", Bell::default())
+        Status::new("door".parse().unwrap(), &"/dev/video0", Signal::default())
     }
 
     fn state(status: &Status, watched: bool) -> (StreamState, String) {

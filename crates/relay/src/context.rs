@@ -7,13 +7,13 @@ use tokio_util::sync::CancellationToken;
 use crate::access::Access;
 use crate::access::denied::Denials;
 use crate::access::guesses::Guesses;
-use crate::closes::Closes;
+use crate::egress::no_signal::NoSignal;
+use crate::http::page::Page;
 use crate::hub::Hub;
 use crate::ingest::Ingest;
+use crate::ingest::startup::Startup;
 use crate::limits::Limits;
-use crate::page::Page;
-use crate::startup::Startup;
-use crate::transport::no_signal::NoSignal;
+use crate::stats::closes::Closes;
 
 /// What every request may need.
 #[derive(Debug)]

@@ -13,27 +13,19 @@
 //! What does not belong here: pixels. The relay links neither OpenCV nor libav and never looks inside a payload.
 
 pub mod access;
-pub mod closes;
+pub mod connection;
 pub mod context;
-pub mod directory;
-pub mod gates;
-pub mod health;
+pub mod egress;
+pub mod http;
 pub mod hub;
 pub mod ingest;
 pub mod limits;
-pub mod listing;
-pub mod metrics;
 pub mod options;
-pub mod page;
-pub mod pulse;
-pub mod refusal;
+pub mod process_stall;
+pub mod recent_minimum;
 pub mod relay;
-pub mod routes;
-pub mod server;
-pub mod shortest;
-pub mod startup;
-pub mod traffic;
-pub mod transport;
+pub mod stats;
+pub mod wake;
 
 pub use options::{Options, Settings};
 pub use relay::Relay;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use axum::http::header;
 
-use crate::refusal::Refusal;
+use crate::http::refusal::Refusal;
 
 /// Viewers a relay takes unless told otherwise.
 pub const MAX_VIEWERS: usize = 4096;

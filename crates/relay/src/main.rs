@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use fanlight_relay::{Options, Relay, Settings, server};
+use fanlight_relay::{Options, Relay, Settings, connection};
 use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
@@ -11,9 +11,9 @@ fn main() -> ExitCode {
 }
 
 fn run(mut settings: Settings) -> anyhow::Result<()> {
-    let reserve = server::reserve_descriptors(settings.threads, settings.most_publishers());
-    settings.limits = server::fit_descriptors(settings.limits, reserve)?;
-    let listener = server::listen(settings.listen, settings.reuse_port)?;
+    let reserve = connection::reserve_descriptors(settings.threads, settings.most_publishers());
+    settings.limits = connection::fit_descriptors(settings.limits, reserve)?;
+    let listener = connection::listen(settings.listen, settings.reuse_port)?;
     // This thread accepts connections and keeps the bus in step; viewers have threads of their own.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

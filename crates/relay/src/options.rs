@@ -12,9 +12,9 @@ use fanlight_cli::secret::Secret;
 use serde::{Deserialize, Serialize};
 
 use crate::access::{Access, HostRule, OriginRule};
+use crate::connection::congestion::Congestion;
+use crate::connection::threads::MAX_THREADS;
 use crate::limits::{Limits, MAX_VIEWERS, MAX_VIEWERS_PER_ADDRESS};
-use crate::server::congestion::Congestion;
-use crate::server::loops::MAX_THREADS;
 use bus::BusOptions;
 
 /// Most publishers that are followed in the watched folder, as `fanlight_bus` has it.

@@ -14,16 +14,17 @@ use tokio_util::task::TaskTracker;
 
 use crate::access::denied::Denials;
 use crate::access::guesses::Guesses;
-use crate::closes::Closes;
+use crate::connection;
+use crate::connection::threads::ServingThreads;
 use crate::context::Context;
+use crate::http::page::Page;
+use crate::http::routes;
 use crate::hub::Hub;
 use crate::ingest::Ingest;
+use crate::ingest::startup::Startup;
 use crate::options::Settings;
-use crate::page::Page;
-use crate::pulse::{self, PULSE};
-use crate::server::loops::Loops;
-use crate::startup::Startup;
-use crate::{routes, server};
+use crate::process_stall::{self, PULSE};
+use crate::stats::closes::Closes;
 
 /// Time for viewers to be told and connections to close; what is left then is cut off. With the grace for a message
 /// under way this keeps the promise to be gone within two seconds.
@@ -38,7 +39,7 @@ pub struct Relay {
     near_side: JoinHandle<()>,
     far_side: JoinHandle<()>,
     /// Dropped last: it ends what serves the others.
-    loops: Arc<Loops>,
+    loops: Arc<ServingThreads>,
 }
 
 impl Relay {
@@ -49,13 +50,14 @@ impl Relay {
     pub fn start(settings: Settings, listener: TcpListener) -> anyhow::Result<Self> {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        let congestion = server::congestion::choose(&listener, &settings.congestion);
+        let congestion = connection::congestion::choose(&listener, &settings.congestion);
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let loops = Arc::new(Loops::start(settings.threads).context("cannot start threads")?);
-        let bell = Arc::<Notify>::default();
-        let hub = Arc::new(Hub::new(bell.clone()));
-        let ingest = Ingest::start(settings.bus, hub.clone(), bell).context("the bus")?;
+        let loops =
+            Arc::new(ServingThreads::start(settings.threads).context("cannot start threads")?);
+        let waker = Arc::<Notify>::default();
+        let hub = Arc::new(Hub::new(waker.clone()));
+        let ingest = Ingest::start(settings.bus, hub.clone(), waker).context("the bus")?;
         let limits = Arc::new(settings.limits);
         let context = Arc::new(Context {
             hub,
@@ -77,7 +79,7 @@ impl Relay {
         tokio::spawn(stop.clone().run_until_cancelled_owned(beat()));
         let router = routes::router(context);
         let serving =
-            server::serve(listener, router, loops.clone(), limits, stop.clone(), tasks.clone());
+            connection::serve(listener, router, loops.clone(), limits, stop.clone(), tasks.clone());
         let far_side = tokio::spawn(serving);
         Ok(Self { address, stop, tasks, near_side, far_side, loops })
     }
@@ -113,7 +115,7 @@ impl Relay {
 
 /// Notes for as long as it is polled that this process runs.
 async fn beat() {
-    let mut beats = tokio::time::interval(pulse::BEAT);
+    let mut beats = tokio::time::interval(process_stall::BEAT);
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         beats.tick().await;

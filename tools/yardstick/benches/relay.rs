@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use fanlight_protocol::{FrameFlags, StreamState, Timestamp, TrackName};
-use fanlight_relay::hub::{Bell, Frame, Hub, Manner, Next, Ringer, Status, Stream, Viewer};
-use fanlight_relay::traffic::Transport;
-use fanlight_relay::transport::websocket::frame::{Opcode, header};
+use fanlight_relay::egress::websocket::frame::{Opcode, header};
+use fanlight_relay::hub::{Frame, Hub, Next, Status, Stream, ViewOptions, Viewer};
+use fanlight_relay::stats::counters::Transport;
+use fanlight_relay::wake::{ThreadDispatcher, Waker};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::{LocalSet, yield_now};
 
@@ -62,8 +63,8 @@ fn stream() -> Arc<Stream> {
     Hub::new(Arc::default()).open(&"bench".parse().expect("a name"), status)
 }
 
-fn viewer(stream: &Arc<Stream>, bell: Bell) -> Viewer {
-    let (track, manner) = (TrackName::full_jpeg(), Manner::default());
+fn viewer(stream: &Arc<Stream>, bell: Waker) -> Viewer {
+    let (track, manner) = (TrackName::full_jpeg(), ViewOptions::default());
     stream.watch(&track, Transport::V1, manner, bell, Timestamp::default())
 }
 
@@ -71,10 +72,10 @@ fn viewer(stream: &Arc<Stream>, bell: Bell) -> Viewer {
 fn steps(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("push and every viewer's step");
     for count in VIEWERS {
-        let (stream, ringer) = (stream(), Arc::new(Ringer::default()));
+        let (stream, ringer) = (stream(), Arc::new(ThreadDispatcher::default()));
         let track = stream.track(&TrackName::full_jpeg());
         let mut viewers: Vec<Viewer> =
-            (0..count).map(|_| viewer(&stream, Bell::new(ringer.clone()))).collect();
+            (0..count).map(|_| viewer(&stream, Waker::new(ringer.clone()))).collect();
         let mut source = Source::new();
         group.bench_function(BenchmarkId::from_parameter(count), |bench| {
             bench.iter(|| {
@@ -92,13 +93,13 @@ fn waking(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("push until every waiting task had its frame");
     for count in VIEWERS {
         let (runtime, tasks) = (runtime(), LocalSet::new());
-        let (stream, ringer) = (stream(), Arc::new(Ringer::default()));
+        let (stream, ringer) = (stream(), Arc::new(ThreadDispatcher::default()));
         let track = stream.track(&TrackName::full_jpeg());
         let shown = Arc::new(AtomicUsize::new(0));
         let rings = ringer.clone();
         tasks.spawn_local(async move { rings.run().await });
         for _ in 0..count {
-            let bell = Bell::new(ringer.clone());
+            let bell = Waker::new(ringer.clone());
             tasks.spawn_local(show(viewer(&stream, bell.clone()), bell, shown.clone()));
         }
         let mut source = Source::new();
@@ -116,7 +117,7 @@ fn waking(criterion: &mut Criterion) {
     }
 }
 
-async fn show(mut viewer: Viewer, bell: Bell, shown: Arc<AtomicUsize>) {
+async fn show(mut viewer: Viewer, bell: Waker, shown: Arc<AtomicUsize>) {
     loop {
         while let Next::Frame(frame, _) = viewer.next(Timestamp::from_micros(0)) {
             black_box(frame);

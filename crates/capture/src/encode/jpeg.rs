@@ -4,8 +4,8 @@ use fanlight_protocol::MAX_PAYLOAD;
 use opencv::core::{CV_8UC3, Mat, MatTraitConst, MatTraitConstManual};
 
 use super::EncodeError;
+use crate::frame::{CaptureTimes, Frame};
 use crate::native::turbojpeg::{Compressor, TurboError};
-use crate::picture::{Frame, Taken};
 use crate::pixels::size_of;
 
 /// Largest side that libjpeg encodes, in pixels (`JPEG_MAX_DIMENSION` in its `jmorecfg.h`).
@@ -56,7 +56,7 @@ impl JpegEncoder {
     ///
     /// # Errors
     /// When its size cannot be, or its bytes are too many.
-    pub fn encode(&mut self, pixels: &Mat, taken: Taken) -> Result<Frame, EncodeError> {
+    pub fn encode(&mut self, pixels: &Mat, taken: CaptureTimes) -> Result<Frame, EncodeError> {
         let (width, height) = size_of(pixels);
         if !(1..=MAX_SIDE).contains(&width) || !(1..=MAX_SIDE).contains(&height) {
             return Err(EncodeError::Size(width, height));
@@ -93,8 +93,10 @@ mod tests {
     };
     use opencv::imgcodecs::{IMREAD_COLOR, IMWRITE_JPEG_QUALITY, imdecode, imencode};
 
-    const TAKEN: Taken =
-        Taken { captured_at: Timestamp::from_micros(42), read_at: Timestamp::from_micros(43) };
+    const TAKEN: CaptureTimes = CaptureTimes {
+        captured_at: Timestamp::from_micros(42),
+        read_at: Timestamp::from_micros(43),
+    };
 
     fn grey(width: i32, height: i32) -> Mat {
         Mat::new_rows_cols_with_default(height, width, CV_8UC3, Scalar::all(90.0)).unwrap()

@@ -13,7 +13,7 @@ use std::fmt;
 use fanlight_protocol::{MAX_PAYLOAD, Topic};
 use opencv::core::Mat;
 
-use crate::picture::{Frame, Taken};
+use crate::frame::{CaptureTimes, Frame};
 use h264::{EncoderName, H264Encoder};
 use jpeg::{JpegEncoder, Quality};
 
@@ -27,7 +27,7 @@ pub trait Encode: fmt::Debug + Send {
     fn encode(
         &mut self,
         pixels: &Mat,
-        taken: Taken,
+        taken: CaptureTimes,
         wanted: bool,
     ) -> Result<Option<Frame>, EncodeError>;
 
@@ -59,7 +59,7 @@ impl Encode for JpegEncoder {
     fn encode(
         &mut self,
         pixels: &Mat,
-        taken: Taken,
+        taken: CaptureTimes,
         _wanted: bool,
     ) -> Result<Option<Frame>, EncodeError> {
         self.encode(pixels, taken).map(Some)
@@ -70,7 +70,7 @@ impl Encode for H264Encoder {
     fn encode(
         &mut self,
         pixels: &Mat,
-        taken: Taken,
+        taken: CaptureTimes,
         wanted: bool,
     ) -> Result<Option<Frame>, EncodeError> {
         self.encode(pixels, taken, wanted)

@@ -10,7 +10,7 @@ use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::StreamSettings;
-use super::wishes::Wishes;
+use super::overrides::StreamOverrides;
 use crate::source::SourceSpec;
 use crate::source::mode::Mode;
 use crate::source::spec::{is_command, is_half_a_url, is_url};
@@ -18,12 +18,12 @@ use crate::source::spec::{is_command, is_half_a_url, is_url};
 /// A stream in the table of a file: a source, or a table of its own.
 #[derive(Debug, Clone, Serialize)]
 #[serde(transparent)]
-pub(super) struct StreamInFile(Wishes);
+pub(super) struct StreamInFile(StreamOverrides);
 
 /// The streams of a file.
 pub(super) fn of_table(
     table: &BTreeMap<String, StreamInFile>,
-    of_all: &Wishes,
+    of_all: &StreamOverrides,
 ) -> anyhow::Result<Vec<StreamSettings>> {
     let stream = |(name, StreamInFile(own)): (&String, &StreamInFile)| {
         let source = own.source.as_ref().map_or("", Secret::expose);
@@ -34,7 +34,10 @@ pub(super) fn of_table(
 }
 
 /// The streams of flags or environment.
-pub(super) fn of_list(list: &[Secret], of_all: &Wishes) -> anyhow::Result<Vec<StreamSettings>> {
+pub(super) fn of_list(
+    list: &[Secret],
+    of_all: &StreamOverrides,
+) -> anyhow::Result<Vec<StreamSettings>> {
     let items = list.iter().flat_map(|item| split(item.expose())).enumerate();
     items
         .map(|(number, item)| {
@@ -44,7 +47,7 @@ pub(super) fn of_list(list: &[Secret], of_all: &Wishes) -> anyhow::Result<Vec<St
                 bail!("--stream {}: write it as NAME=SOURCE", shown(item, number));
             };
             // Not the source: it may hold a password, and the error behind this says what matters of it.
-            settings(name, source, Wishes::default(), of_all)
+            settings(name, source, StreamOverrides::default(), of_all)
                 .with_context(|| format!("--stream {name}"))
         })
         .collect()
@@ -67,12 +70,12 @@ fn is_showable(text: &str) -> bool {
 fn settings(
     name: &str,
     source: &str,
-    own: Wishes,
-    of_all: &Wishes,
+    own: StreamOverrides,
+    of_all: &StreamOverrides,
 ) -> anyhow::Result<StreamSettings> {
     let name = name.parse()?;
     let (source, behind) = behind(source);
-    let mut wishes = Wishes::default();
+    let mut wishes = StreamOverrides::default();
     let mut known = HashSet::new();
     for (key, value) in behind {
         let once = key == "rendition" || known.insert(key);
@@ -172,11 +175,14 @@ impl<'de> Visitor<'de> for TextOrTable {
     }
 
     fn visit_str<E>(self, text: &str) -> Result<StreamInFile, E> {
-        Ok(StreamInFile(Wishes { source: Some(text.into()), ..Wishes::default() }))
+        Ok(StreamInFile(StreamOverrides {
+            source: Some(text.into()),
+            ..StreamOverrides::default()
+        }))
     }
 
     fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<StreamInFile, M::Error> {
-        let wishes = Wishes::deserialize(MapAccessDeserializer::new(map))?;
+        let wishes = StreamOverrides::deserialize(MapAccessDeserializer::new(map))?;
         match wishes.source {
             Some(_) => Ok(StreamInFile(wishes)),
             None => Err(M::Error::missing_field("source")),
@@ -204,7 +210,8 @@ mod tests {
 
     #[test]
     fn an_error_names_the_stream_but_no_password() {
-        let error = of_list(&["Door=rtsp://admin:hunter2@host/".into()], &Wishes::default());
+        let error =
+            of_list(&["Door=rtsp://admin:hunter2@host/".into()], &StreamOverrides::default());
         let text = format!("{:#}", error.unwrap_err());
         assert!(text.contains("Door") && !text.contains("hunter2"), "{text}");
     }
@@ -212,7 +219,7 @@ mod tests {
     #[test]
     fn a_commands_variables_are_left_to_its_shell() {
         let streams = ["a=exec:cat ${NOT_SET_HERE:-x} #quality=70".into()];
-        let streams = of_list(&streams, &Wishes::default()).unwrap();
+        let streams = of_list(&streams, &StreamOverrides::default()).unwrap();
         assert_eq!(streams[0].source.to_string(), "exec:cat ${NOT_SET_HERE:-x}");
         assert_eq!(streams[0].renditions[0].quality, 70.try_into().unwrap());
     }
@@ -234,7 +241,8 @@ mod tests {
         }
         let command = "exec:curl -u u:p#a=b http://cam/ | cat";
         assert_eq!(behind(command), (command, vec![]));
-        let of_all = Wishes { quality: Some(60), drop_same: Some(3), ..Wishes::default() };
+        let of_all =
+            StreamOverrides { quality: Some(60), drop_same: Some(3), ..StreamOverrides::default() };
         let streams = ["a=test#quality=70#rotate=90 b=test".into()];
         let streams = of_list(&streams, &of_all).unwrap();
         assert_eq!(streams[0].renditions[0].quality, 70.try_into().unwrap());
@@ -259,7 +267,8 @@ mod tests {
             ("a=0#control.focus=far", "whole number"),
             ("a=0#control.focus=1#control.focus=2", "twice"),
         ] {
-            let error = format!("{:#}", of_list(&[bad.into()], &Wishes::default()).unwrap_err());
+            let error =
+                format!("{:#}", of_list(&[bad.into()], &StreamOverrides::default()).unwrap_err());
             assert!(error.contains("--stream a") && error.contains(rule), "{bad}: {error}");
         }
     }
@@ -268,14 +277,14 @@ mod tests {
     fn a_camera_is_asked_for_what_stands_behind_it() {
         let streams =
             ["a=0:320x240#fps=15#format=YUYV#control.focus_2=-4#control.auto=true".into()];
-        let streams = of_list(&streams, &Wishes::default()).unwrap();
+        let streams = of_list(&streams, &StreamOverrides::default()).unwrap();
         let SourceSpec::Webcam(asked) = &streams[0].source else { panic!("{streams:?}") };
         assert_eq!(asked.mode.to_string(), "320x240@15");
         assert_eq!(asked.format, Some("YUYV".parse().unwrap()));
         let controls: Vec<(&str, i32)> =
             asked.controls.iter().map(|(name, value)| (name.as_str(), value.0)).collect();
         assert_eq!(controls, [("auto", 1), ("focus_2", -4)]);
-        let streams = of_list(&["a=test#size=64x48".into()], &Wishes::default()).unwrap();
+        let streams = of_list(&["a=test#size=64x48".into()], &StreamOverrides::default()).unwrap();
         assert_eq!(streams[0].source.to_string(), "test:64x48@30");
     }
 
@@ -283,7 +292,10 @@ mod tests {
     fn a_camera_has_so_many_controls_at_most() {
         let controls = |count| (0..count).map(|n| format!("#control.c{n}=1")).collect::<String>();
         let parsed = |count| {
-            of_list(&[format!("a=0{}", controls(count)).as_str().into()], &Wishes::default())
+            of_list(
+                &[format!("a=0{}", controls(count)).as_str().into()],
+                &StreamOverrides::default(),
+            )
         };
         assert!(parsed(64).is_ok());
         assert!(format!("{:#}", parsed(65).unwrap_err()).contains("at most 64"));

@@ -9,12 +9,12 @@ use opencv::core::Mat;
 
 use super::gop::Gop;
 use super::lock;
-use crate::hand_over::Buffers;
-use crate::picture::Taken;
+use crate::frame::CaptureTimes;
+use crate::frame::latest::Buffers;
 use crate::pixels::convert::Converter;
-use crate::shift::Shift;
 use crate::source::SourceError;
 use crate::source::video::Decoder;
+use crate::threads::watchdog::Watchdog;
 
 /// Decodes one stream.
 #[derive(Debug, Default)]
@@ -31,7 +31,7 @@ pub(super) struct Decoding {
 #[derive(Debug)]
 pub(super) enum Newest {
     /// The pixels of the newest picture, and its moments.
-    Picture(Mat, Taken),
+    Picture(Mat, CaptureTimes),
     /// No picture yet.
     None,
     /// No access unit with which decoding can begin: it waits for the next one.
@@ -51,7 +51,7 @@ impl Decoding {
         &mut self,
         gop: &Mutex<Gop>,
         buffers: &Buffers,
-        shift: &Shift,
+        shift: &Watchdog,
     ) -> Result<Newest, SourceError> {
         let Some((units, anew)) = lock(gop).since(self.next) else {
             return Ok(if lock(gop).is_empty() { Newest::None } else { Newest::NoEntry });
@@ -92,21 +92,22 @@ mod tests {
     use fanlight_protocol::Timestamp;
 
     use super::*;
-    use crate::picture::Coded;
+    use crate::frame::Coded;
 
     #[test]
     fn what_gives_no_picture_for_long_is_no_video() {
         crate::native::prepare();
         let (gop, buffers) = (Mutex::<Gop>::default(), Buffers::default());
         let mut decoding = Decoding::default();
-        let taken = Taken { captured_at: Timestamp::default(), read_at: Timestamp::default() };
+        let taken =
+            CaptureTimes { captured_at: Timestamp::default(), read_at: Timestamp::default() };
         let mut look = |number: u64| {
             // A slice without anything in it, and no parameter sets.
             let bytes = vec![0, 0, 0, 1, 0x65, 0x88, 0x80, 0x80];
             let (keyframe, entry) = (number == 0, number == 0);
             let coded = Coded { bytes, number, keyframe, entry, width: 64, height: 48 };
             lock(&gop).push(Arc::new(coded), taken);
-            decoding.newest(&gop, &buffers, &Shift::default())
+            decoding.newest(&gop, &buffers, &Watchdog::default())
         };
         for number in 0..u64::from(MOST_SILENT) {
             assert!(matches!(look(number), Ok(Newest::None)), "{number}");

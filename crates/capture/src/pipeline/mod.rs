@@ -8,20 +8,19 @@
 //! - here: the thread that reads the source, and what the catalog says of it all.
 //!
 //! The source has a thread of its own, which may block in a driver or a network. Pixel work is done by the process's
-//! [`Workshop`]. Between each two is one place, in which the newest picture wins. A camera's own JPEG or H.264
+//! [`WorkerPool`]. Between each two is one place, in which the newest picture wins. A camera's own JPEG or H.264
 //! goes onto the bus straight from the source's thread.
 
 mod decoding;
 mod entry_wait;
 mod gop;
 mod health;
-mod jobs;
-mod own_h264;
-mod passing;
+mod passthrough;
 mod rendition;
-mod studio;
+mod tasks;
 mod tool;
 mod track;
+mod transcoder;
 
 use std::fmt;
 use std::io;
@@ -32,23 +31,23 @@ use fanlight_bus::Publisher;
 use fanlight_clock as clock;
 use fanlight_protocol::{Codec, StreamEntry, StreamName, StreamState, Topic, TrackEntry};
 
-use crate::bell::Bell;
-use crate::crew::Crew;
 use crate::encode::Encoders;
 use crate::encode::h264::SIDES;
-use crate::hand_over::Buffers;
+use crate::frame::RawFrame;
+use crate::frame::latest::Buffers;
 use crate::meter::{Meter, Share};
 use crate::options::StreamSettings;
-use crate::picture::RawFrame;
-use crate::shift::{MOST_OF_ONE, Shift, Strays};
-use crate::source::{Opener, SourceError};
+use crate::source::run::{self, FrameSink, Refused, RetryPolicy};
+use crate::source::{SourceError, SourceFactory};
 use crate::status::Status;
-use crate::supervisor::{self, Audience, Keeping, Refused};
-use crate::viewers::Viewers;
-use crate::workshop::Workshop;
+use crate::threads::Threads;
+use crate::threads::pool::WorkerPool;
+use crate::threads::signal::Signal;
+use crate::threads::watchdog::{MOST_OF_ONE, StuckThreads, Watchdog};
+use crate::watched::Viewers;
 use rendition::Rendition;
-use studio::Studio;
 use track::Track;
+use transcoder::Transcoder;
 
 /// More than this dropped for want of time is worth telling, once so many pictures were looked at.
 const TOLERATED_PERCENT: u64 = 10;
@@ -58,7 +57,7 @@ const TOO_SLOW: &str = "this machine is too slow for every picture";
 const UNANSWERED: &str = "the source does not answer";
 
 /// Makes what opens a stream's source.
-pub type Openers = dyn Fn(&StreamSettings) -> Box<dyn Opener + Send>;
+pub type Openers = dyn Fn(&StreamSettings) -> Box<dyn SourceFactory + Send>;
 
 /// The time for which the capture waits for a source with [`MOST_OF_ONE`] stuck threads.
 pub const LOST_AFTER: Duration = Duration::from_secs(300);
@@ -72,11 +71,11 @@ pub struct Means<'a> {
     /// Takes their frames.
     pub publisher: &'a Publisher,
     /// Does their pixel work.
-    pub workshop: &'a Workshop,
+    pub workshop: &'a WorkerPool,
     /// Rung whenever a catalog entry changes.
-    pub bell: &'a Bell,
+    pub bell: &'a Signal,
     /// Counts the threads of the process that had to be left in a driver.
-    pub strays: &'a Strays,
+    pub strays: &'a StuckThreads,
     /// [`LOST_AFTER`], unless a test has less time.
     pub lost_after: Duration,
 }
@@ -84,15 +83,15 @@ pub struct Means<'a> {
 /// One stream.
 pub struct Pipeline {
     settings: StreamSettings,
-    opener: Box<dyn Opener + Send>,
+    opener: Box<dyn SourceFactory + Send>,
     shared: Arc<Shared>,
     /// Of each track.
     meters: Vec<Meter>,
     /// The thread at work on the source.
-    shift: Shift,
+    shift: Watchdog,
     /// Threads left in a driver: of the whole process, and of this source.
-    strays: Strays,
-    own_strays: Strays,
+    strays: StuckThreads,
+    own_strays: StuckThreads,
     /// Since when too many of its own threads are stuck for another attempt, and for how long that may be.
     no_thread_since: Option<Instant>,
     lost_after: Duration,
@@ -106,7 +105,7 @@ pub struct Pipeline {
 struct Shared {
     status: Status,
     viewers: Viewers,
-    studio: Arc<Studio>,
+    studio: Arc<Transcoder>,
 }
 
 /// Tells one track whether anybody watches it.
@@ -114,7 +113,7 @@ struct Shared {
 pub struct Demand {
     shared: Arc<Shared>,
     track: Arc<Track>,
-    bell: Bell,
+    bell: Signal,
 }
 
 impl Demand {
@@ -153,16 +152,16 @@ impl Pipeline {
     /// A stream not started yet.
     pub fn new(settings: StreamSettings, means: &Means<'_>) -> Self {
         let status = Status::new(settings.name.clone(), &settings.source, means.bell.clone());
-        let studio = Studio::new(&settings, &means.encoders, means.publisher, means.workshop);
+        let studio = Transcoder::new(&settings, &means.encoders, means.publisher, means.workshop);
         let meters = studio.tracks().map(|_| Meter::default()).collect();
         Self {
             opener: (means.openers)(&settings),
             settings,
             shared: Arc::new(Shared { status, viewers: Viewers::default(), studio }),
             meters,
-            shift: Shift::default(),
+            shift: Watchdog::default(),
             strays: means.strays.clone(),
-            own_strays: Strays::default(),
+            own_strays: StuckThreads::default(),
             no_thread_since: None,
             lost_after: means.lost_after,
             lost: false,
@@ -171,7 +170,7 @@ impl Pipeline {
     }
 
     /// The stream's tracks, and how each learns whether anybody watches it.
-    pub fn demands(&self, bell: &Bell) -> impl Iterator<Item = (Topic, Demand)> {
+    pub fn demands(&self, bell: &Signal) -> impl Iterator<Item = (Topic, Demand)> {
         self.shared.studio.tracks().map(|(_, track)| {
             let (shared, track) = (self.shared.clone(), track.clone());
             (track.topic().clone(), Demand { shared, track, bell: bell.clone() })
@@ -182,21 +181,21 @@ impl Pipeline {
     ///
     /// # Errors
     /// When the system gives no more threads.
-    pub fn start(&self, crew: &Crew) -> io::Result<()> {
+    pub fn start(&self, crew: &Threads) -> io::Result<()> {
         let (shared, shift, strays) = (
             self.shared.clone(),
             self.shift.clone(),
-            [&self.strays, &self.own_strays].map(Strays::clone),
+            [&self.strays, &self.own_strays].map(StuckThreads::clone),
         );
         let name = &self.settings.name;
         // A thread in the place of a stuck one knows what that one knew.
         let mut opener = self.opener.another();
-        let keeping = Keeping { open: self.settings.keep_open, ..Keeping::default() };
+        let keeping = RetryPolicy { open: self.settings.keep_open, ..RetryPolicy::default() };
         crew.start(format!("{name}:source"), move || {
             let audience = Reading { shared: &shared, shift: &shift };
-            supervisor::run(opener.as_mut(), keeping, &audience, &shared.status, &shift);
+            run::run(opener.as_mut(), keeping, &audience, &shared.status, &shift);
             if shift.is_abandoned() {
-                strays.iter().for_each(Strays::remove);
+                strays.iter().for_each(StuckThreads::remove);
             }
         })
     }
@@ -206,9 +205,9 @@ impl Pipeline {
     ///
     /// # Errors
     /// When the system gives no more threads.
-    pub fn relieve(&mut self, now: Instant, crew: &Crew) -> io::Result<Option<usize>> {
+    pub fn relieve(&mut self, now: Instant, crew: &Threads) -> io::Result<Option<usize>> {
         if self.shift.is_abandoned() && self.own_strays.count() < MOST_OF_ONE {
-            self.shift = Shift::default();
+            self.shift = Watchdog::default();
             self.start(crew)?;
         }
         let Some(doing) = self.shift.stuck(now).filter(|_| !self.shift.is_abandoned()) else {
@@ -328,10 +327,10 @@ impl Pipeline {
 /// The thread that reads the source, as long as its shift lasts.
 struct Reading<'a> {
     shared: &'a Shared,
-    shift: &'a Shift,
+    shift: &'a Watchdog,
 }
 
-impl Audience for Reading<'_> {
+impl FrameSink for Reading<'_> {
     fn is_watching(&self) -> bool {
         self.shared.viewers.any()
     }

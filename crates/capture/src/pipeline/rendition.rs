@@ -9,12 +9,12 @@ use opencv::core::Mat;
 use super::track::{Pixels, Track};
 use crate::encode::h264::EncoderName;
 use crate::encode::{EncodeError, EncoderSettings, Encoders};
-use crate::hand_over::Buffers;
-use crate::picture::Taken;
+use crate::frame::CaptureTimes;
+use crate::frame::latest::Buffers;
 use crate::pixels::Size;
 use crate::rendition::{Measure, RenditionSettings};
-use crate::shift::Shift;
-use crate::workshop::Workshop;
+use crate::threads::pool::WorkerPool;
+use crate::threads::watchdog::Watchdog;
 
 /// One rendition.
 #[derive(Debug)]
@@ -74,7 +74,7 @@ impl Rendition {
     }
 
     /// Those of them that are given the picture taken then.
-    pub(super) fn due(&self, passed_on: Option<Codec>, taken: Taken) -> Vec<Arc<Track>> {
+    pub(super) fn due(&self, passed_on: Option<Codec>, taken: CaptureTimes) -> Vec<Arc<Track>> {
         let due =
             |track: &&Arc<Track>| track.accepts(taken.read_at) && track.is_due(taken.captured_at);
         self.needing(passed_on).filter(due).cloned().collect()
@@ -89,9 +89,9 @@ impl Rendition {
     pub(super) fn put(
         &self,
         pixels: Mat,
-        taken: Taken,
+        taken: CaptureTimes,
         tracks: Vec<Arc<Track>>,
-        workshop: &Workshop,
+        workshop: &WorkerPool,
     ) {
         let pixels = Arc::new(pixels);
         for track in tracks {
@@ -109,7 +109,7 @@ impl Rendition {
     }
 
     /// Releases what is kept for the next picture.
-    pub(super) fn rest(&self, workshop: &Workshop) {
+    pub(super) fn rest(&self, workshop: &WorkerPool) {
         for track in &self.tracks {
             track.take();
             track.rest(workshop);
@@ -121,7 +121,7 @@ impl Rendition {
     ///
     /// # Errors
     /// Why it cannot be encoded.
-    pub(super) fn encode(&self, track: &Track, shift: &Shift) -> Result<bool, EncodeError> {
+    pub(super) fn encode(&self, track: &Track, shift: &Watchdog) -> Result<bool, EncodeError> {
         let Some(Pixels { pixels, taken }) = track.take() else {
             track.rest_if_asked();
             return Ok(false);

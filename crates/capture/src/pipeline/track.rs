@@ -13,14 +13,14 @@ use super::health::Health;
 use super::lock;
 use super::tool::Tool;
 use crate::encode::{Encode, EncodeError, EncoderSettings, Encoders};
-use crate::hand_over::HandOver;
+use crate::frame::latest::Latest;
+use crate::frame::rate_limit::RateLimit;
+use crate::frame::{CaptureTimes, Frame};
 use crate::meter::Meter;
-use crate::picture::{Frame, Taken};
 use crate::pixels::Size;
-use crate::publish::{Outlet, Tally};
-use crate::rate_cap::RateCap;
+use crate::publish::{FrameCounters, TrackWriter};
 use crate::rendition::RenditionSettings;
-use crate::workshop::{Job, Workshop};
+use crate::threads::pool::{Task, WorkerPool};
 
 const STUCK: &str = "the encoder does not answer";
 
@@ -36,22 +36,22 @@ pub(super) struct Track {
     passes_on: AtomicBool,
     /// The encoder must be closed before its next frame.
     must_rest: AtomicBool,
-    tally: Arc<Tally>,
+    tally: Arc<FrameCounters>,
     encoder: Tool<Box<dyn Encode>>,
-    outlet: Mutex<Outlet>,
+    outlet: Mutex<TrackWriter>,
     /// Pixels that wait to be encoded.
-    place: HandOver<Pixels>,
-    cap: Mutex<RateCap>,
+    place: Latest<Pixels>,
+    cap: Mutex<RateLimit>,
     health: Mutex<Health>,
     /// Encodes what lies in `place`.
-    job: OnceLock<Arc<Job>>,
+    job: OnceLock<Arc<Task>>,
 }
 
 /// Pixels of the rendition's size, shared by its tracks.
 #[derive(Debug)]
 pub(super) struct Pixels {
     pub(super) pixels: Arc<Mat>,
-    pub(super) taken: Taken,
+    pub(super) taken: CaptureTimes,
 }
 
 impl Track {
@@ -69,8 +69,8 @@ impl Track {
         };
         let name = TrackName { rendition: rendition.name.clone(), codec };
         let topic = Topic { stream: stream.clone(), track: name };
-        let tally = Arc::<Tally>::default();
-        let outlet = Outlet::new(publisher.track(topic.clone()), tally.clone());
+        let tally = Arc::<FrameCounters>::default();
+        let outlet = TrackWriter::new(publisher.track(topic.clone()), tally.clone());
         let (encoders, of) = (encoders.clone(), topic.clone());
         Arc::new(Self {
             topic,
@@ -81,15 +81,15 @@ impl Track {
             tally,
             encoder: Tool::new(move || encoders(&of, &settings)),
             outlet: Mutex::new(outlet),
-            place: HandOver::default(),
-            cap: Mutex::new(RateCap::new(rendition.fps)),
+            place: Latest::default(),
+            cap: Mutex::new(RateLimit::new(rendition.fps)),
             health: Mutex::default(),
             job: OnceLock::new(),
         })
     }
 
     /// Names the job that calls [`Self::encode`].
-    pub(super) fn employ(&self, job: Arc<Job>) {
+    pub(super) fn employ(&self, job: Arc<Task>) {
         self.job.get_or_init(|| job);
     }
 
@@ -104,7 +104,7 @@ impl Track {
     }
 
     /// What became of its pictures.
-    pub(super) fn tally(&self) -> &Tally {
+    pub(super) fn tally(&self) -> &FrameCounters {
         &self.tally
     }
 
@@ -129,7 +129,7 @@ impl Track {
     }
 
     /// Takes pixels to be encoded as soon as a thread is free; returns those that were not encoded in time.
-    pub(super) fn put(&self, pixels: Pixels, workshop: &Workshop) -> Option<Pixels> {
+    pub(super) fn put(&self, pixels: Pixels, workshop: &WorkerPool) -> Option<Pixels> {
         let overtaken = self.place.put(pixels);
         if overtaken.is_some() {
             self.tally.drop_frames(1);
@@ -143,7 +143,7 @@ impl Track {
         self.place.take()
     }
 
-    fn ask(&self, workshop: &Workshop) {
+    fn ask(&self, workshop: &WorkerPool) {
         if let Some(job) = self.job.get() {
             workshop.ask(job);
         }
@@ -153,7 +153,7 @@ impl Track {
     ///
     /// # Errors
     /// Why it cannot be encoded.
-    pub(super) fn encode(&self, pixels: &Mat, taken: Taken) -> Result<bool, EncodeError> {
+    pub(super) fn encode(&self, pixels: &Mat, taken: CaptureTimes) -> Result<bool, EncodeError> {
         let tool = self.encoder.current();
         let mut encoder = lock(&tool);
         if self.must_rest.swap(false, Ordering::Relaxed) {
@@ -187,7 +187,7 @@ impl Track {
     }
 
     /// From now on frames that the source has encoded itself are published, or frames that are encoded here.
-    pub(super) fn pass_on(&self, passes_on: bool, workshop: &Workshop) {
+    pub(super) fn pass_on(&self, passes_on: bool, workshop: &WorkerPool) {
         let outlet = lock(&self.outlet);
         let changed = self.passes_on.swap(passes_on, Ordering::Relaxed) != passes_on;
         drop(outlet);
@@ -201,7 +201,7 @@ impl Track {
         self.send(&mut lock(&self.outlet), frame)
     }
 
-    fn send(&self, outlet: &mut Outlet, frame: Frame) -> bool {
+    fn send(&self, outlet: &mut TrackWriter, frame: Frame) -> bool {
         let keyframe = frame.keyframe;
         let gone = outlet.publish(frame);
         if gone && keyframe {
@@ -244,7 +244,7 @@ impl Track {
 
     /// Releases what the encoder keeps for the next picture, as soon as a thread is free. A new viewer begins with a
     /// keyframe.
-    pub(super) fn rest(&self, workshop: &Workshop) {
+    pub(super) fn rest(&self, workshop: &WorkerPool) {
         self.must_rest.store(true, Ordering::Relaxed);
         self.ask(workshop);
     }

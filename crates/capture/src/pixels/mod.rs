@@ -8,9 +8,9 @@
 
 pub mod convert;
 pub mod decode;
+pub mod orientation;
 pub mod overlay;
 pub mod scale;
-pub mod turn;
 
 use opencv::core::{Mat, MatTraitConst};
 

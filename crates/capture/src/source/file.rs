@@ -15,9 +15,9 @@ use opencv::videoio::{
 };
 
 use super::pacing::{Pacing, Turn};
-use super::{About, Grabbed, Source, SourceError, url};
-use crate::hand_over::Buffers;
-use crate::picture::Picture;
+use super::{About, Grabbed, Source, SourceError, ffmpeg};
+use crate::frame::Picture;
+use crate::frame::latest::Buffers;
 
 /// The rate of a recording that does not tell its own: that of European television.
 const USUAL_FPS: f64 = 25.0;
@@ -49,7 +49,7 @@ pub fn open(path: &Path, looped: bool, stop: Shutdown) -> Result<Box<dyn Source>
         return Ok(Box::new(File::new(path, looped, video, stop)?));
     }
     drop(video);
-    Ok(Box::new(url::Live::of_file(path, looped, stop)?))
+    Ok(Box::new(ffmpeg::MediaSource::of_file(path, looped, stop)?))
 }
 
 /// Whether a file is still there.

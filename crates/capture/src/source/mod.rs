@@ -9,14 +9,15 @@
 pub mod address;
 pub mod error;
 pub mod exec;
+pub mod ffmpeg;
 pub mod file;
 mod jpeg_splitter;
 pub mod mode;
 pub mod pacing;
 mod rhythm;
+pub mod run;
 pub mod spec;
 pub mod test_picture;
-pub mod url;
 pub(crate) mod video;
 pub mod webcam;
 
@@ -25,8 +26,8 @@ use std::time::{Duration, Instant};
 use fanlight_cli::stop::Shutdown;
 use fanlight_protocol::{StreamName, Timestamp};
 
-use crate::hand_over::Buffers;
-use crate::picture::Picture;
+use crate::frame::Picture;
+use crate::frame::latest::Buffers;
 use crate::stall;
 pub use error::SourceError;
 pub use spec::SourceSpec;
@@ -91,7 +92,7 @@ pub struct Grabbed {
 }
 
 /// Opens one source, again and again.
-pub trait Opener {
+pub trait SourceFactory {
     /// Opens it. May block for as long as its time-outs say, but for no longer once `stop` was requested.
     ///
     /// # Errors
@@ -121,26 +122,26 @@ pub trait Opener {
     }
 
     /// Another one that knows what this one knows: for a thread in the place of one that is stuck.
-    fn another(&self) -> Box<dyn Opener + Send>;
+    fn another(&self) -> Box<dyn SourceFactory + Send>;
 }
 
 /// Opens what a user named. Clones share what they know of where it is.
 #[derive(Debug, Clone)]
-pub struct Named {
+pub struct ConfiguredSource {
     spec: SourceSpec,
     stream: StreamName,
     /// Where the webcam is, if it is one.
     finder: webcam::Finder,
 }
 
-impl Named {
+impl ConfiguredSource {
     /// Opens this for a stream.
     pub fn new(spec: SourceSpec, stream: StreamName) -> Self {
         Self { spec, stream, finder: webcam::Finder::default() }
     }
 }
 
-impl Opener for Named {
+impl SourceFactory for ConfiguredSource {
     fn open(&mut self, stop: &Shutdown) -> Result<Box<dyn Source>, SourceError> {
         let stop = stop.clone();
         Ok(match &self.spec {
@@ -149,7 +150,7 @@ impl Opener for Named {
             }
             SourceSpec::Webcam(asked) => webcam::open(asked, &self.finder, &self.stream, stop)?,
             SourceSpec::File { path, looped } => file::open(path, *looped, stop)?,
-            SourceSpec::Url(url) => Box::new(url::Live::open(url, stop)?),
+            SourceSpec::Url(url) => Box::new(ffmpeg::MediaSource::open(url, stop)?),
             SourceSpec::Exec(command) => Box::new(exec::Exec::open(command, &self.stream, stop)?),
         })
     }
@@ -159,7 +160,7 @@ impl Opener for Named {
             SourceSpec::Test(_) | SourceSpec::Exec(_) => Ok(()),
             SourceSpec::Webcam(asked) => webcam::look(asked, &self.finder),
             SourceSpec::File { path, .. } => file::look(path),
-            SourceSpec::Url(url) => url::look(url),
+            SourceSpec::Url(url) => ffmpeg::look(url),
         }
     }
 
@@ -182,7 +183,7 @@ impl Opener for Named {
         }
     }
 
-    fn another(&self) -> Box<dyn Opener + Send> {
+    fn another(&self) -> Box<dyn SourceFactory + Send> {
         Box::new(self.clone())
     }
 }

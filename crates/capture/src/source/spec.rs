@@ -10,7 +10,7 @@ use super::address::{Address, InvalidAddress};
 use super::exec::{CommandLine, InvalidCommand};
 use super::mode::{InvalidMode, Mode};
 use super::webcam::Asked;
-use super::webcam::which::Which;
+use super::webcam::selector::Selector;
 
 /// A source as the user named it. Prints without user and password.
 #[derive(Debug, Clone, PartialEq)]
@@ -155,9 +155,9 @@ fn webcam(text: &str) -> Result<SourceSpec, InvalidSource> {
         _ => (text, Mode::default()),
     };
     let which = match (device.strip_prefix("usb:"), device.parse::<u32>()) {
-        (Some(usb), _) => Which::of_usb(usb).ok_or(InvalidSource::Usb)?,
-        (None, Ok(number)) => Which::Path(format!("/dev/video{number}").into()),
-        (None, Err(_)) => Which::Path(device.into()),
+        (Some(usb), _) => Selector::of_usb(usb).ok_or(InvalidSource::Usb)?,
+        (None, Ok(number)) => Selector::Path(format!("/dev/video{number}").into()),
+        (None, Err(_)) => Selector::Path(device.into()),
     };
     Ok(SourceSpec::Webcam(Asked::plain(which, mode)))
 }
@@ -225,7 +225,7 @@ mod tests {
     #[test]
     fn a_webcam_is_a_number_or_a_device() {
         let webcam = |device: &str, mode: &str| {
-            let which = Which::Path(device.into());
+            let which = Selector::Path(device.into());
             SourceSpec::Webcam(Asked::plain(which, mode.parse().unwrap()))
         };
         assert_eq!(parse("0"), webcam("/dev/video0", "1280x720@30"));
@@ -240,7 +240,7 @@ mod tests {
     #[test]
     fn a_webcam_is_also_what_it_is_on_the_usb() {
         let webcam = |usb: &str, mode: &str| {
-            let which = Which::of_usb(usb).unwrap();
+            let which = Selector::of_usb(usb).unwrap();
             SourceSpec::Webcam(Asked::plain(which, mode.parse().unwrap()))
         };
         assert_eq!(parse("usb:046d:0825"), webcam("046d:0825", "1280x720@30"));

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use fanlight_capture::Parts;
 use fanlight_capture::encode::{self, Encode, EncodeError, EncoderSettings};
-use fanlight_capture::picture::{Frame, Taken};
-use fanlight_capture::shift::MOST_STRAYS;
+use fanlight_capture::frame::{CaptureTimes, Frame};
+use fanlight_capture::threads::watchdog::MOST_STRAYS;
 use fanlight_protocol::{Codec, StreamEntry, StreamState, Topic};
 use opencv::core::Mat;
 
@@ -23,7 +23,7 @@ const FRAME_WITHIN: Duration = Duration::from_secs(2);
 struct Stuck;
 
 impl Encode for Stuck {
-    fn encode(&mut self, _: &Mat, _: Taken, _: bool) -> Result<Option<Frame>, EncodeError> {
+    fn encode(&mut self, _: &Mat, _: CaptureTimes, _: bool) -> Result<Option<Frame>, EncodeError> {
         // Nothing unparks it.
         loop {
             thread::park();
@@ -42,7 +42,7 @@ impl Encode for Fragile {
     fn encode(
         &mut self,
         pixels: &Mat,
-        taken: Taken,
+        taken: CaptureTimes,
         wanted: bool,
     ) -> Result<Option<Frame>, EncodeError> {
         if self.broken.load(Ordering::SeqCst) {

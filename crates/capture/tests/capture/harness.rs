@@ -12,10 +12,10 @@ use clap::Parser;
 use fanlight_bus::{Event, IncomingFrame, PublisherId, Subscriber, SubscriberOptions};
 use fanlight_capture::StreamSettings;
 use fanlight_capture::encode::jpeg::{JpegEncoder, Quality};
-use fanlight_capture::hand_over::Buffers;
-use fanlight_capture::picture::{Picture, Taken};
-use fanlight_capture::source::Opener;
+use fanlight_capture::frame::latest::Buffers;
+use fanlight_capture::frame::{CaptureTimes, Picture};
 use fanlight_capture::source::Source;
+use fanlight_capture::source::SourceFactory;
 use fanlight_capture::source::test_picture::TestPicture;
 use fanlight_capture::{Options, Parts, Settings};
 use fanlight_cli::stop::Shutdown;
@@ -50,7 +50,7 @@ pub(crate) fn capture_with(streams: &[&str], flags: &[&str]) -> Capture {
 /// Starts a capture of these streams, whose sources are opened by others.
 pub(crate) fn capture_from(
     streams: &[&str],
-    openers: impl Fn(&StreamSettings) -> Box<dyn Opener + Send> + Send + 'static,
+    openers: impl Fn(&StreamSettings) -> Box<dyn SourceFactory + Send> + Send + 'static,
 ) -> Capture {
     start(streams, move |settings, stop| fanlight_capture::run_with(settings, &openers, stop))
 }
@@ -290,7 +290,7 @@ pub(crate) fn painted(mode: &str) -> impl Iterator<Item = Vec<u8>> {
         let Picture::Pixels(pixels) = camera.retrieve(&Buffers::default()).unwrap() else {
             panic!("a test picture is painted");
         };
-        let taken = Taken { captured_at, read_at: captured_at };
+        let taken = CaptureTimes { captured_at, read_at: captured_at };
         Some(encoder.encode(&pixels, taken).unwrap().payload)
     })
 }

@@ -7,9 +7,9 @@ use std::thread;
 use std::time::Duration;
 
 use fanlight_capture::encode::h264::{EncoderName, H264Encoder};
-use fanlight_capture::hand_over::Buffers;
-use fanlight_capture::picture::{Coded, Picture, Taken};
-use fanlight_capture::source::{About, Grabbed, Opener, Source, SourceError};
+use fanlight_capture::frame::latest::Buffers;
+use fanlight_capture::frame::{CaptureTimes, Coded, Picture};
+use fanlight_capture::source::{About, Grabbed, Source, SourceError, SourceFactory};
 use fanlight_capture::{Parts, StreamSettings, native};
 use fanlight_cli::stop::Shutdown;
 use fanlight_clock as clock;
@@ -31,7 +31,7 @@ fn pictures() -> Arc<[Vec<u8>]> {
     let encoded = (0..PICTURES as u64).map(|number| {
         // So close that the encoder makes no keyframe of its own.
         let captured_at = Timestamp::from_micros(1_000_000 + number * 1_000);
-        let taken = Taken { captured_at, read_at: captured_at };
+        let taken = CaptureTimes { captured_at, read_at: captured_at };
         let frame = encoder.encode(&grey, taken, false).unwrap().unwrap();
         assert_eq!(frame.keyframe, number == 0);
         frame.payload
@@ -84,7 +84,7 @@ struct Driver {
     burst: Sender<()>,
 }
 
-impl Opener for Driver {
+impl SourceFactory for Driver {
     fn open(&mut self, _: &Shutdown) -> Result<Box<dyn Source>, SourceError> {
         // Only the first opening has lasted for long when the viewer comes.
         let first = self.openings.fetch_add(1, Ordering::SeqCst) == 0;
@@ -104,7 +104,7 @@ impl Opener for Driver {
         Ok(())
     }
 
-    fn another(&self) -> Box<dyn Opener + Send> {
+    fn another(&self) -> Box<dyn SourceFactory + Send> {
         Box::new(self.clone())
     }
 }
@@ -138,7 +138,7 @@ fn a_camera_that_is_kept_open_and_sends_no_keyframe_is_opened_again_for_a_new_vi
     let openings = Arc::new(AtomicUsize::new(0));
     let driver = Driver { pictures: pictures(), openings: openings.clone(), burst };
     let driver = Mutex::new(driver);
-    let open = move |_: &StreamSettings| -> Box<dyn Opener + Send> {
+    let open = move |_: &StreamSettings| -> Box<dyn SourceFactory + Send> {
         Box::new(driver.lock().unwrap().clone())
     };
     let capture = capture_on(&["cam=test"], &["--keep-open"], move || Parts {

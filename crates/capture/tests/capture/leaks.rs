@@ -9,13 +9,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use fanlight_capture::backoff::Backoff;
-use fanlight_capture::bell::Bell;
-use fanlight_capture::hand_over::Buffers;
-use fanlight_capture::picture::RawFrame;
-use fanlight_capture::shift::Shift;
-use fanlight_capture::source::{Named, Opener, Source, SourceError};
+use fanlight_capture::frame::RawFrame;
+use fanlight_capture::frame::latest::Buffers;
+use fanlight_capture::source::run::{self, FrameSink, Refused, RetryPolicy};
+use fanlight_capture::source::{ConfiguredSource, Source, SourceError, SourceFactory};
 use fanlight_capture::status::Status;
-use fanlight_capture::supervisor::{self, Audience, Keeping, Refused};
+use fanlight_capture::threads::signal::Signal;
+use fanlight_capture::threads::watchdog::Watchdog;
 use fanlight_cli::stop::Shutdown;
 use opencv::core::Mat;
 
@@ -51,13 +51,13 @@ struct Wall {
 
 /// Opens a source, and ends the shift after it has done so often enough.
 struct Counted {
-    source: Named,
+    source: ConfiguredSource,
     openings: u64,
     before: Held,
-    shift: Shift,
+    shift: Watchdog,
 }
 
-impl Opener for Counted {
+impl SourceFactory for Counted {
     fn open(&mut self, stop: &Shutdown) -> Result<Box<dyn Source>, SourceError> {
         self.openings += 1;
         match self.openings {
@@ -72,7 +72,7 @@ impl Opener for Counted {
         self.source.look()
     }
 
-    fn another(&self) -> Box<dyn Opener + Send> {
+    fn another(&self) -> Box<dyn SourceFactory + Send> {
         self.source.another()
     }
 }
@@ -108,7 +108,7 @@ impl Held {
     }
 }
 
-impl Audience for Wall {
+impl FrameSink for Wall {
     fn is_watching(&self) -> bool {
         true
     }
@@ -130,14 +130,14 @@ fn opened_again_and_again(source: &str) {
     fanlight_capture::native::prepare();
     let name: fanlight_protocol::StreamName = "cam".parse().unwrap();
     let spec: fanlight_capture::source::SourceSpec = source.parse().unwrap();
-    let status = Status::new(name.clone(), &spec, Bell::default());
-    let shift = Shift::default();
+    let status = Status::new(name.clone(), &spec, Signal::default());
+    let shift = Watchdog::default();
     let wall = Wall::default();
-    let source = Named::new(spec, name);
+    let source = ConfiguredSource::new(spec, name);
     let mut opener = Counted { source, openings: 0, before: Held::default(), shift: shift.clone() };
     while !shift.is_over() {
-        let keeping = Keeping { backoff: Backoff::none(), open: false };
-        supervisor::run(&mut opener, keeping, &wall, &status, &shift);
+        let keeping = RetryPolicy { backoff: Backoff::none(), open: false };
+        run::run(&mut opener, keeping, &wall, &status, &shift);
     }
     assert!(wall.pictures.get() >= TIMES / 2, "{} pictures", wall.pictures.get());
     let before = opener.before;

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use fanlight_capture::hand_over::Buffers;
-use fanlight_capture::picture::Picture;
-use fanlight_capture::shift::MOST_STRAYS;
-use fanlight_capture::source::{About, Grabbed, Opener, Source, SourceError};
+use fanlight_capture::frame::Picture;
+use fanlight_capture::frame::latest::Buffers;
+use fanlight_capture::source::{About, Grabbed, Source, SourceError, SourceFactory};
+use fanlight_capture::threads::watchdog::MOST_STRAYS;
 use fanlight_capture::{Parts, StreamSettings};
 use fanlight_cli::stop::Shutdown;
 use fanlight_clock as clock;
@@ -53,7 +53,7 @@ struct Driver {
     probes: bool,
 }
 
-impl Opener for Driver {
+impl SourceFactory for Driver {
     fn open(&mut self, _: &Shutdown) -> Result<Box<dyn Source>, SourceError> {
         let left =
             self.times.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
@@ -73,13 +73,13 @@ impl Opener for Driver {
         Duration::from_millis(200)
     }
 
-    fn another(&self) -> Box<dyn Opener + Send> {
+    fn another(&self) -> Box<dyn SourceFactory + Send> {
         Box::new(self.clone())
     }
 }
 
 /// The streams named `bad…` are stuck so many times each, all others never.
-fn stuck(times: usize) -> impl Fn(&StreamSettings) -> Box<dyn Opener + Send> {
+fn stuck(times: usize) -> impl Fn(&StreamSettings) -> Box<dyn SourceFactory + Send> {
     move |stream| {
         let times = if stream.name.as_str().starts_with("bad") { times } else { 0 };
         Box::new(Driver { times: Arc::new(AtomicUsize::new(times)), probes: true })
@@ -87,7 +87,7 @@ fn stuck(times: usize) -> impl Fn(&StreamSettings) -> Box<dyn Opener + Send> {
 }
 
 /// The same, but no stream is opened before it is watched: what happens then is not over when the viewer connects.
-fn stuck_when_watched(times: usize) -> impl Fn(&StreamSettings) -> Box<dyn Opener + Send> {
+fn stuck_when_watched(times: usize) -> impl Fn(&StreamSettings) -> Box<dyn SourceFactory + Send> {
     move |stream| {
         let times = if stream.name.as_str().starts_with("bad") { times } else { 0 };
         Box::new(Driver { times: Arc::new(AtomicUsize::new(times)), probes: false })

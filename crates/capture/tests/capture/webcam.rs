@@ -7,9 +7,9 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use fanlight_bus::IncomingFrame;
-use fanlight_capture::hand_over::Buffers;
-use fanlight_capture::picture::Picture;
-use fanlight_capture::source::webcam::which::Which;
+use fanlight_capture::frame::Picture;
+use fanlight_capture::frame::latest::Buffers;
+use fanlight_capture::source::webcam::selector::Selector;
 use fanlight_capture::source::webcam::{Asked, Webcam};
 use fanlight_capture::source::{Source, SourceError};
 use fanlight_cli::stop::Shutdown;
@@ -45,7 +45,7 @@ impl Camera {
     /// Opens it past the whole program, as any other program would.
     fn open(&self, format: Option<&str>) -> Result<Webcam, SourceError> {
         let path = Path::new(&self.path);
-        let mut asked = Asked::plain(Which::Path(path.into()), "640x480@30".parse().unwrap());
+        let mut asked = Asked::plain(Selector::Path(path.into()), "640x480@30".parse().unwrap());
         asked.format = format.map(|format| format.parse().unwrap());
         Webcam::open(path, &asked, Shutdown::new())
     }

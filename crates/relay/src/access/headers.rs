@@ -6,7 +6,7 @@
 use axum::http::{HeaderMap, HeaderName, header};
 
 use super::Denied;
-use crate::refusal::Refusal;
+use crate::http::refusal::Refusal;
 
 /// W3C Fetch Metadata: whether the page that asks is of the same site.
 pub const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");

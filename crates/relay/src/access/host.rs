@@ -11,7 +11,7 @@ use axum::http::{StatusCode, Version, header};
 
 use super::Denied;
 use super::headers::{malformed, text};
-use crate::refusal::Refusal;
+use crate::http::refusal::Refusal;
 
 /// Longest name that a refusal repeats.
 const MAX_SHOWN: usize = 80;

@@ -11,7 +11,7 @@ use fanlight_cli::secret::Secret;
 use fanlight_protocol::StreamName;
 use subtle::ConstantTimeEq;
 
-use crate::refusal::Refusal;
+use crate::http::refusal::Refusal;
 
 pub use denied::Denied;
 pub use host::HostRule;

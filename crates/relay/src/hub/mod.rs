@@ -2,30 +2,28 @@
 //!
 //! - [`Frame`]: one encoded picture, shared by all who send it;
 //! - [`ring`]: the frames a track holds, and the drop policy;
-//! - [`Track`]: a ring that rings the bells of those who wait for it;
+//! - [`Track`]: a ring that rings the waiters of those who wait for it;
 //! - [`Stream`]: a name, its status and its tracks;
-//! - [`Viewer`]: one subscription: a seat at a track, and a second one while it changes to another rendition;
+//! - [`Viewer`]: one subscription: a cursor at a track, and a second one while it changes to another rendition;
 //! - [`lateness`]: whether frames are old when they arrive;
 //! - [`pace`]: whether a viewer keeps up;
-//! - [`Bell`] and [`Ringer`]: how those who wait are woken.
+//! - [`Waker`] and [`ThreadDispatcher`]: how those who wait are woken.
 //!
 //! What does not belong here: axum, ZeroMQ, and what is inside a payload.
 
-mod ahead;
-mod bells;
+mod bitrate;
+mod cursor;
 #[cfg(test)]
 pub mod fixture;
 mod frame;
 pub mod lateness;
 #[cfg(test)]
 mod model;
-pub mod pace;
+pub(crate) mod prefetch;
 pub mod ring;
-mod seat;
 mod stream;
 mod track;
-mod viewer;
-mod weight;
+pub mod viewer;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -34,12 +32,11 @@ use std::sync::{Arc, Mutex};
 use fanlight_protocol::StreamName;
 use tokio::sync::Notify;
 
-use bells::Bells;
-pub use bells::{Bell, Quick, Ringer};
+use crate::wake::{Waiters, Waker};
 pub use frame::Frame;
 pub use stream::{Status, Stream};
 pub use track::Track;
-pub use viewer::{Manner, Newer, Next, Tally, Viewer};
+pub use viewer::{Newer, Next, SendStats, ViewOptions, Viewer};
 
 /// All streams, by name.
 ///
@@ -50,7 +47,7 @@ pub struct Hub {
     /// Counts changes of what is listed: streams that came or went, or changed their state.
     changes: AtomicU64,
     /// Of those who show the list.
-    listeners: Bells,
+    listeners: Waiters,
     /// Woken when a track is wanted that was not until now.
     demand: Arc<Notify>,
 }
@@ -61,7 +58,7 @@ impl Hub {
         Self {
             streams: Mutex::default(),
             changes: AtomicU64::new(0),
-            listeners: Bells::default(),
+            listeners: Waiters::default(),
             demand,
         }
     }
@@ -101,14 +98,14 @@ impl Hub {
         self.changes.load(Ordering::Acquire)
     }
 
-    /// Rings this bell at every change of what is listed, until [`Self::stop_listening`].
-    pub fn listen(&self, bell: Bell) {
-        self.listeners.add(bell);
+    /// Rings this waker at every change of what is listed, until [`Self::stop_listening`].
+    pub fn listen(&self, waker: Waker) {
+        self.listeners.add(waker);
     }
 
     /// Rings it no more.
-    pub fn stop_listening(&self, bell: &Bell) {
-        self.listeners.remove(bell);
+    pub fn stop_listening(&self, waker: &Waker) {
+        self.listeners.remove(waker);
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<StreamName, Arc<Stream>>> {

@@ -6,8 +6,9 @@ use std::time::Duration;
 use fanlight_protocol::{Timestamp, TrackName};
 use proptest::prelude::*;
 
-use super::{Bell, Frame, Manner, Next, Stream, Track, Viewer, fixture};
-use crate::traffic::{Held, Transport};
+use super::{Frame, Next, Stream, Track, ViewOptions, Viewer, fixture};
+use crate::stats::counters::{DropReason, Transport};
+use crate::wake::Waker;
 
 const TRACKS: [&str; 3] = ["full.h264", "half.h264", "full.jpeg"];
 /// Milliseconds between two pictures, and how many of them the end is calm.
@@ -34,7 +35,7 @@ enum Event {
     LookAll,
     Hold {
         who: usize,
-        held: Held,
+        held: DropReason,
     },
     Turn {
         who: usize,
@@ -169,10 +170,10 @@ impl World {
         self.joined += 1;
         let turns = self.joined.is_multiple_of(2);
         let transport = if turns { Transport::PlainWebSocket } else { Transport::V1 };
-        let manner = Manner { fps: None, behind: Duration::from_millis(behind) };
-        let bell = Bell::new(Arc::default());
+        let manner = ViewOptions { fps: None, behind: Duration::from_millis(behind) };
+        let waker = Waker::new(Arc::default());
         let name = TRACKS[track].parse().unwrap();
-        let mut viewer = self.stream.watch(&name, transport, manner, bell, self.at());
+        let mut viewer = self.stream.watch(&name, transport, manner, waker, self.at());
         if turns {
             viewer.begin_with(&TrackName::full_jpeg(), self.at());
         }
@@ -287,7 +288,8 @@ impl Watcher {
 fn any_event() -> impl Strategy<Value = Event> {
     let (who, track) = (0..100usize, 0..TRACKS.len());
     let behind = prop_oneof![4 => Just(0), 1 => 1..600u64];
-    let held = prop_oneof![Just(Held::Relay), Just(Held::Link), Just(Held::Viewer)];
+    let held =
+        prop_oneof![Just(DropReason::Relay), Just(DropReason::Link), Just(DropReason::Viewer)];
     prop_oneof![
         2 => (track.clone(), behind).prop_map(|(track, behind)| Event::Join { track, behind }),
         1 => who.clone().prop_map(|who| Event::Leave { who }),

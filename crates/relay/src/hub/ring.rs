@@ -14,7 +14,7 @@ use std::time::Duration;
 use fanlight_protocol::Timestamp;
 
 use super::Frame;
-use super::weight::Weight;
+use super::bitrate::BitrateEstimate;
 
 /// Frames a viewer may lag behind before it skips to the newest keyframe. Two outlast the jitter of a busy machine at 30
 /// frames a second; more would only be age.
@@ -58,12 +58,12 @@ pub struct Ring {
     bytes: usize,
     /// How far back viewers reach; zero where all want the newest.
     reach: Duration,
-    weight: Weight,
+    weight: BitrateEstimate,
 }
 
 /// Where a viewer stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stand {
+pub struct CursorState {
     /// The frame it wants next.
     pub place: Place,
     /// Whether it was sent the frame before: a delta may come next.
@@ -205,7 +205,7 @@ impl Ring {
     /// Whoever has missed nothing goes on in order, within [`CAPACITY`] in any case. Who has fallen further behind goes on
     /// at the newest keyframe, if there is one ahead; else in order as well, while that is no older than it has patience
     /// for. Who has missed something, or is out of patience, waits for the next keyframe.
-    pub fn step(&self, stand: Stand, pick: Pick, now: Timestamp) -> Turn {
+    pub fn step(&self, stand: CursorState, pick: Pick, now: Timestamp) -> Turn {
         let next = match pick {
             Pick::InOrder if stand.place + CAPACITY >= self.head && self.can_go_on(stand) => {
                 Some(stand.place)
@@ -229,12 +229,12 @@ impl Ring {
     }
 
     /// Whether the frame that a viewer wants next is here, and it can decode it.
-    fn can_go_on(&self, stand: Stand) -> bool {
+    fn can_go_on(&self, stand: CursorState) -> bool {
         self.at(stand.place).is_some_and(|frame| stand.intact || frame.flags.is_keyframe())
     }
 
     /// The newest keyframe, or what comes next, if either is young enough.
-    fn skip(&self, stand: Stand) -> Option<Place> {
+    fn skip(&self, stand: CursorState) -> Option<Place> {
         let keyframe = self.keyframe.filter(|at| *at >= stand.place);
         let next = keyframe.or_else(|| self.can_go_on(stand).then_some(stand.place))?;
         (self.lag(next)? <= stand.patience).then_some(next)

@@ -10,10 +10,11 @@ use fanlight_protocol::{
 };
 use tokio::sync::Notify;
 
+use super::cursor::Cursor;
 use super::lateness::Late;
-use super::seat::Seat;
-use super::{Bell, Manner, Track, Viewer};
-use crate::traffic::{Switches, Traffic, Transport};
+use super::{Track, ViewOptions, Viewer};
+use crate::stats::counters::{Switches, Traffic, Transport};
+use crate::wake::Waker;
 
 /// How a stream is, as its publisher says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -154,29 +155,29 @@ impl Stream {
         self.tracks().iter().map(|track| track.viewers()).sum()
     }
 
-    /// Begins to watch a track: `bell` rings when there is a frame or the status changes.
+    /// Begins to watch a track: `waker` rings when there is a frame or the status changes.
     pub fn watch(
         self: &Arc<Self>,
         name: &TrackName,
         transport: Transport,
-        manner: Manner,
-        bell: Bell,
+        manner: ViewOptions,
+        waker: Waker,
         now: Timestamp,
     ) -> Viewer {
-        let seat = self.seat(name, bell, manner.behind).show();
-        if !seat.track().can_be_joined() {
-            seat.track().wish_for_keyframe();
+        let cursor = self.cursor(name, waker, manner.behind).show();
+        if !cursor.track().can_be_joined() {
+            cursor.track().wish_for_keyframe();
         }
-        Viewer::new(self.clone(), seat, transport, manner, now)
+        Viewer::new(self.clone(), cursor, transport, manner, now)
     }
 
-    /// A seat at a track, which is asked for where nobody wanted it so far.
-    pub(super) fn seat(&self, name: &TrackName, bell: Bell, behind: Duration) -> Seat {
-        let (seat, first) = Seat::take(self.track(name), bell, behind);
+    /// A cursor at a track, which is asked for where nobody wanted it so far.
+    pub(super) fn cursor(&self, name: &TrackName, waker: Waker, behind: Duration) -> Cursor {
+        let (cursor, first) = Cursor::take(self.track(name), waker, behind);
         if first {
             self.demand.notify_one();
         }
-        seat
+        cursor
     }
 
     fn lock_tracks(&self) -> std::sync::MutexGuard<'_, BTreeMap<TrackName, Arc<Track>>> {

@@ -8,9 +8,9 @@ use fanlight_protocol::{Codec, Timestamp, Topic};
 use tokio::sync::Notify;
 
 use super::Frame;
-use super::bells::{Bell, Bells};
 use super::lateness::{Arrival, Late, Lateness};
-use super::ring::{Pick, Place, Ring, Stand, Turn};
+use super::ring::{CursorState, Pick, Place, Ring, Turn};
+use crate::wake::{Waiters, Waker};
 
 /// A keyframe is asked for no more often than this, for all viewers together: each takes as many bytes as many deltas.
 const KEYFRAME_EVERY: Duration = Duration::from_secs(1);
@@ -24,7 +24,7 @@ const RECENT: Duration = Duration::from_secs(2);
 pub struct Track {
     topic: Topic,
     ring: Mutex<Ring>,
-    bells: Bells,
+    waiters: Waiters,
     viewers: AtomicU64,
     /// Seats taken: by its viewers, and by those who are about to be.
     seats: AtomicU64,
@@ -49,7 +49,7 @@ struct Wish {
     /// When one was asked for last, in microseconds.
     asked_at: AtomicU64,
     /// Rung when the wish comes up.
-    bell: Arc<Notify>,
+    waker: Arc<Notify>,
 }
 
 impl Track {
@@ -57,7 +57,7 @@ impl Track {
         Self {
             topic,
             ring: Mutex::default(),
-            bells: Bells::default(),
+            waiters: Waiters::default(),
             viewers: AtomicU64::new(0),
             seats: AtomicU64::new(0),
             behind: Mutex::default(),
@@ -68,7 +68,7 @@ impl Track {
             keyframe: Wish {
                 open: AtomicBool::new(false),
                 asked_at: AtomicU64::new(0),
-                bell: demand,
+                waker: demand,
             },
             lateness: Mutex::default(),
             late_since: AtomicU64::new(0),
@@ -93,7 +93,7 @@ impl Track {
         if is_keyframe && self.has_deltas() {
             self.keyframe.open.store(false, Ordering::Relaxed);
         }
-        self.bells.ring();
+        self.waiters.ring();
     }
 
     /// Whether its frames may be deltas. The hub knows nothing else of a codec.
@@ -104,7 +104,7 @@ impl Track {
     /// A keyframe is needed sooner than it comes by itself.
     pub(super) fn wish_for_keyframe(&self) {
         if !self.keyframe.open.swap(true, Ordering::Relaxed) {
-            self.keyframe.bell.notify_one();
+            self.keyframe.waker.notify_one();
         }
     }
 
@@ -216,7 +216,7 @@ impl Track {
         self.ring().before(place, captured_at)
     }
 
-    pub(super) fn step(&self, stand: Stand, pick: Pick, now: Timestamp) -> Turn {
+    pub(super) fn step(&self, stand: CursorState, pick: Pick, now: Timestamp) -> Turn {
         self.ring().step(stand, pick, now)
     }
 
@@ -225,10 +225,10 @@ impl Track {
         self.ring().head().saturating_sub(place)
     }
 
-    /// Gives out a seat; returns its place, and whether it is the first. It begins with the newest GOP held; where that is
+    /// Gives out a cursor; returns its place, and whether it is the first. It begins with the newest GOP held; where that is
     /// too long, the next one is waited for.
-    pub(super) fn join(&self, bell: Bell) -> (Place, bool) {
-        self.bells.add(bell);
+    pub(super) fn join(&self, waker: Waker) -> (Place, bool) {
+        self.waiters.add(waker);
         let first = self.seats.fetch_add(1, Ordering::Relaxed) == 0;
         let (entry, head) = {
             let ring = self.ring();
@@ -252,11 +252,11 @@ impl Track {
     /// Wakes the viewers of a track that is silent, so that they can take another one.
     pub fn remind(&self, now: Timestamp) {
         if self.came_at().is_none_or(|at| now.since(at) > RECENT) {
-            self.bells.ring();
+            self.waiters.ring();
         }
     }
 
-    /// A seat is watched from.
+    /// A cursor is watched from.
     pub(super) fn show(&self) {
         self.viewers.fetch_add(1, Ordering::Relaxed);
     }
@@ -266,9 +266,9 @@ impl Track {
         self.viewers.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Takes a seat back, and a viewer with it where it was watched from.
-    pub(super) fn leave(&self, bell: &Bell, shown: bool) {
-        self.bells.remove(bell);
+    /// Takes a cursor back, and a viewer with it where it was watched from.
+    pub(super) fn leave(&self, waker: &Waker, shown: bool) {
+        self.waiters.remove(waker);
         self.seats.fetch_sub(1, Ordering::Relaxed);
         self.viewers.fetch_sub(shown.into(), Ordering::Relaxed);
     }
@@ -299,7 +299,7 @@ impl Track {
     }
 
     pub(super) fn ring_bells(&self) {
-        self.bells.ring();
+        self.waiters.ring();
     }
 
     fn ring(&self) -> std::sync::MutexGuard<'_, Ring> {

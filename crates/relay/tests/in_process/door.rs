@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use fanlight_relay::ingest::startup::STARTUP;
 use fanlight_relay::limits::Limits;
-use fanlight_relay::startup::STARTUP;
 use tokio::time::Instant;
 
 use crate::harness::{Site, TestRelay, patiently};

@@ -13,8 +13,8 @@ use fanlight_protocol::{
     FrameFlags, StreamEntry, StreamName, StreamState, Timestamp, Topic, TrackEntry, TrackName,
 };
 use fanlight_relay::access::{Access, HostRule, OriginRule};
+use fanlight_relay::connection::congestion::Congestion;
 use fanlight_relay::limits::Limits;
-use fanlight_relay::server::congestion::Congestion;
 use fanlight_relay::{Relay, Settings};
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -93,7 +93,7 @@ impl Site {
             limits,
             web: None,
         };
-        let listener = fanlight_relay::server::listen(settings.listen, false).unwrap();
+        let listener = fanlight_relay::connection::listen(settings.listen, false).unwrap();
         let relay = Relay::start(settings, listener).unwrap();
         let (end, ended) = tokio::sync::oneshot::channel::<()>();
         let address = relay.address();

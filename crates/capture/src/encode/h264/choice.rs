@@ -13,8 +13,8 @@ use opencv::core::{CV_8UC3, Mat, Scalar};
 
 use super::H264Encoder;
 use super::form::Form;
+use crate::frame::CaptureTimes;
 use crate::native;
-use crate::picture::Taken;
 
 /// The one that is used unless told.
 const USUAL: &str = "libx264";
@@ -49,7 +49,7 @@ pub struct EncoderName(String);
 
 /// What was asked for: an encoder, or none.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EncoderWish(pub Option<EncoderName>);
+pub struct EncoderRequest(pub Option<EncoderName>);
 
 /// A name of no encoder that could be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -128,7 +128,7 @@ impl EncoderName {
     }
 }
 
-impl FromStr for EncoderWish {
+impl FromStr for EncoderRequest {
     type Err = InvalidEncoder;
 
     fn from_str(text: &str) -> Result<Self, InvalidEncoder> {
@@ -172,7 +172,7 @@ fn encodes(name: &EncoderName) -> Result<(), String> {
     let mut keyframes = 0;
     for second in 0..TRIED_PICTURES {
         let captured_at = Timestamp::from_micros(second * 2_000_000);
-        let taken = Taken { captured_at, read_at: captured_at };
+        let taken = CaptureTimes { captured_at, read_at: captured_at };
         match encoder.encode(&grey, taken, true).map_err(|error| error.to_string())? {
             Some(frame) if !frame.keyframe => return Err("it makes no keyframe when asked".into()),
             Some(_) => keyframes += 1,
@@ -193,7 +193,7 @@ mod tests {
     use super::*;
 
     fn refused(name: &str) -> String {
-        name.parse::<EncoderWish>().expect_err(name).to_string()
+        name.parse::<EncoderRequest>().expect_err(name).to_string()
     }
 
     #[test]
@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn an_encoder_that_is_there_and_works_is_taken() {
         assert_eq!(EncoderName::usual().unwrap().as_str(), "libx264");
-        assert_eq!("none".parse(), Ok(EncoderWish(None)));
+        assert_eq!("none".parse(), Ok(EncoderRequest(None)));
     }
 
     #[test]

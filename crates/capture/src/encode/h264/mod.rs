@@ -6,11 +6,11 @@
 //! - `card`: pictures in a graphics card's memory;
 //! - `keyframes`: when a picture is to be one.
 
-#[expect(unsafe_code, reason = "ffmpeg-next has no words for graphics cards")]
-mod card;
 pub mod choice;
 mod form;
 mod keyframes;
+#[expect(unsafe_code, reason = "ffmpeg-next has no words for graphics cards")]
+mod vaapi;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -23,11 +23,11 @@ use opencv::imgproc::{COLOR_BGR2YUV_I420, cvt_color_def};
 
 use super::EncodeError;
 use crate::annex_b;
-use crate::picture::{Frame, Taken};
-use card::Card;
-pub use choice::{EncoderName, EncoderWish, InvalidEncoder};
+use crate::frame::{CaptureTimes, Frame};
+pub use choice::{EncoderName, EncoderRequest, InvalidEncoder};
 use form::Form;
 use keyframes::Keyframes;
+use vaapi::Card;
 
 /// Smallest and largest side in pixels: of half as many colours there must be one, and beyond 8192 hardly anything decodes.
 pub const SIDES: std::ops::RangeInclusive<u32> = 2..=8192;
@@ -84,7 +84,7 @@ struct Running {
     slowness: f64,
     told_slowness: f64,
     /// What went in and did not come out yet, by stamp.
-    held: VecDeque<(i64, Taken)>,
+    held: VecDeque<(i64, CaptureTimes)>,
 }
 
 impl H264Encoder {
@@ -103,7 +103,7 @@ impl H264Encoder {
     pub fn encode(
         &mut self,
         pixels: &Mat,
-        taken: Taken,
+        taken: CaptureTimes,
         wanted: bool,
     ) -> Result<Option<Frame>, EncodeError> {
         let (width, height) = (pixels.cols() as u32 & !1, pixels.rows() as u32 & !1);
@@ -184,7 +184,7 @@ impl Running {
     fn encode(
         &mut self,
         planes: &Mat,
-        taken: Taken,
+        taken: CaptureTimes,
         wanted: bool,
     ) -> Result<Option<Frame>, EncodeError> {
         let failed = |error: ffmpeg_next::Error| EncodeError::Encoder(error.to_string());
@@ -357,7 +357,7 @@ mod tests {
                 Mat::new_rows_cols_with_default(180, 320, CV_8UC3, Scalar::all(0.0)).unwrap();
             opencv::core::randu(&mut noise, &Scalar::all(0.0), &Scalar::all(255.0)).unwrap();
             let captured_at = Timestamp::from_micros(n * 1_000_000 / fps);
-            let taken = Taken { captured_at, read_at: captured_at };
+            let taken = CaptureTimes { captured_at, read_at: captured_at };
             let frame = encoder.encode(&noise, taken, false).unwrap().expect("none is held back");
             assert_eq!(frame.taken, taken);
             // At first nobody knows the rate.
@@ -383,7 +383,7 @@ mod tests {
             let usual = H264Encoder::new(EncoderName::usual().unwrap());
             let mut encoder = H264Encoder { form, ..usual };
             let captured_at = Timestamp::default();
-            let taken = Taken { captured_at, read_at: captured_at };
+            let taken = CaptureTimes { captured_at, read_at: captured_at };
             encoder.encode(&noise, taken, false).unwrap().unwrap().payload
         });
         assert!(apart == in_turns);
@@ -395,7 +395,7 @@ mod tests {
         let mut encode = |width, height, micros| {
             let grey = Mat::new_rows_cols_with_default(height, width, CV_8UC3, Scalar::all(90.0));
             let captured_at = Timestamp::from_micros(micros);
-            let taken = Taken { captured_at, read_at: captured_at };
+            let taken = CaptureTimes { captured_at, read_at: captured_at };
             encoder.encode(&grey.unwrap(), taken, false).map(|frame| frame.unwrap())
         };
         assert!(encode(64, 48, 0).unwrap().keyframe);

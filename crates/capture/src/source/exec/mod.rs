@@ -16,12 +16,12 @@
 
 mod access_units;
 mod command_line;
-mod ending;
+mod exit_status;
 mod group;
 mod kind;
 mod pictures;
 mod running;
-mod sayings;
+mod stderr;
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -32,8 +32,8 @@ use fanlight_protocol::StreamName;
 
 use super::rhythm::Rhythm;
 use super::{About, Grabbed, Source, SourceError};
-use crate::hand_over::Buffers;
-use crate::picture::Picture;
+use crate::frame::Picture;
+use crate::frame::latest::Buffers;
 pub use command_line::{CommandLine, InvalidCommand};
 use kind::Kind;
 use pictures::Pictures;

@@ -10,9 +10,9 @@ use fanlight_protocol::StreamName;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::command_line::CommandLine;
-use super::ending;
+use super::exit_status;
 use super::group::Group;
-use super::sayings::Sayings;
+use super::stderr::StderrLines;
 use crate::source::SourceError;
 
 /// A command that is asked to end may take so long: time to let go of a camera, or to say goodbye to one.
@@ -34,7 +34,7 @@ pub(super) struct Running {
     /// Until it ends.
     stdout: Option<ChildStdout>,
     stderr: Option<ChildStderr>,
-    sayings: Sayings,
+    sayings: StderrLines,
     stop: Shutdown,
 }
 
@@ -60,7 +60,7 @@ impl Running {
             SourceError::Other(format!("the command cannot be started: {error}"))
         })?;
         let (stdout, stderr) = (Some(stdout), Some(stderr));
-        let sayings = Sayings::default();
+        let sayings = StderrLines::default();
         Ok(Self { stream: stream.clone(), group, stdout, stderr, sayings, stop })
     }
 
@@ -93,7 +93,7 @@ impl Running {
             self.drain();
         }
         let last = self.sayings.last();
-        ending::reason(self.group.ended(), last.as_deref())
+        exit_status::reason(self.group.ended(), last.as_deref())
     }
 
     /// Waits until there is something to read; whether there is on stdout and on stderr.

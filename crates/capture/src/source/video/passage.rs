@@ -9,7 +9,7 @@ use h264_reader::nal::sps::{PicOrderCntType, SeqParameterSet};
 use h264_reader::rbsp::{BitRead, BitReader, decode_nal};
 
 use crate::annex_b::{self, UnitKind};
-use crate::picture::Coded;
+use crate::frame::Coded;
 
 /// Before a unit, in what is passed on.
 const LONG_CODE: [u8; 4] = [0, 0, 0, 1];

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use fanlight_protocol::StreamName;
 
 use super::memory::Memory;
+use super::selector::{self, Selector};
 use super::sysfs::{self, Node};
-use super::which::{self, Which};
 use super::{list, names, v4l2};
 use crate::source::SourceError;
 
@@ -43,7 +43,7 @@ impl Finder {
     ///
     /// # Errors
     /// With the reason in words, where there is none or it is not clear which.
-    pub(super) fn find(&self, which: &Which) -> Result<PathBuf, SourceError> {
+    pub(super) fn find(&self, which: &Selector) -> Result<PathBuf, SourceError> {
         match self.place(which)? {
             Some(path) => Ok(path),
             None => self.named(which),
@@ -51,7 +51,7 @@ impl Finder {
     }
 
     /// Whether it is there, as far as the kernel lists it.
-    pub(super) fn look(&self, which: &Which) -> Result<(), SourceError> {
+    pub(super) fn look(&self, which: &Selector) -> Result<(), SourceError> {
         match self.place(which)? {
             Some(path) if !path.exists() => Err(SourceError::Unplugged(which.to_string())),
             // Where nothing is known of it, nothing can be gone.
@@ -60,13 +60,13 @@ impl Finder {
     }
 
     /// It was opened there, and is to be known again. Returns what to call it.
-    pub(super) fn opened(&self, which: &Which, path: &Path, stream: &StreamName) -> String {
+    pub(super) fn opened(&self, which: &Selector, path: &Path, stream: &StreamName) -> String {
         let nodes = sysfs::nodes(&self.root);
         let mut inside = self.inside();
-        let number = which::number(path).filter(|_| which.is_numbered());
+        let number = selector::number(path).filter(|_| which.is_numbered());
         inside.memory = number.and_then(|number| Memory::of(number, &nodes));
         let before = inside.told.replace(path.into());
-        let as_written = *which == Which::Path(path.into()) && before.is_none();
+        let as_written = *which == Selector::Path(path.into()) && before.is_none();
         if !as_written && before.as_deref() != Some(path) {
             let path = path.display();
             tracing::info!(%stream, source = %which, "the camera is {path} now");
@@ -84,15 +84,15 @@ impl Finder {
     }
 
     /// Where the camera is, as far as that can be told without opening any.
-    fn place(&self, which: &Which) -> Result<Option<PathBuf>, SourceError> {
+    fn place(&self, which: &Selector) -> Result<Option<PathBuf>, SourceError> {
         Ok(match (self.known(which)?, which) {
-            (None, Which::Path(path)) => Some(path.clone()),
+            (None, Selector::Path(path)) => Some(path.clone()),
             (known, _) => known,
         })
     }
 
     /// Where the camera is that was opened before; `None` where nothing is remembered, or another camera was put in its place.
-    fn known(&self, which: &Which) -> Result<Option<PathBuf>, SourceError> {
+    fn known(&self, which: &Selector) -> Result<Option<PathBuf>, SourceError> {
         let nodes = sysfs::nodes(&self.root);
         let mut inside = self.inside();
         let Some(memory) = inside.memory.as_mut() else { return Ok(None) };
@@ -113,14 +113,14 @@ impl Finder {
     }
 
     /// The camera that is named by what it is.
-    fn named(&self, which: &Which) -> Result<PathBuf, SourceError> {
+    fn named(&self, which: &Selector) -> Result<PathBuf, SourceError> {
         let nodes = sysfs::nodes(&self.root);
         let fits = |node: &&Node| which.fits(node) && v4l2::gives_pictures(&node.path());
         let cameras: Vec<&Node> = nodes.iter().filter(fits).collect();
         self.only(which, &cameras)
     }
 
-    fn only(&self, which: &Which, cameras: &[&Node]) -> Result<PathBuf, SourceError> {
+    fn only(&self, which: &Selector, cameras: &[&Node]) -> Result<PathBuf, SourceError> {
         let inside = self.inside();
         let twin = |node: &Node| inside.memory.as_ref().is_some_and(|memory| memory.knows(node));
         let possible: Vec<&Node> = cameras.iter().filter(|node| !twin(node)).copied().collect();
@@ -140,7 +140,7 @@ impl Finder {
     }
 }
 
-fn called(which: &Which, memory: &Memory) -> String {
+fn called(which: &Selector, memory: &Memory) -> String {
     format!("{which}, the camera {:?}", memory.ours().name)
 }
 
@@ -172,11 +172,11 @@ mod tests {
         }
     }
 
-    fn path(text: &str) -> Which {
-        Which::Path(text.into())
+    fn path(text: &str) -> Selector {
+        Selector::Path(text.into())
     }
 
-    fn opened(finder: &Finder, which: &Which, at: &str) {
+    fn opened(finder: &Finder, which: &Selector, at: &str) {
         finder.opened(which, Path::new(at), &"cam".parse().unwrap());
     }
 
@@ -239,7 +239,7 @@ mod tests {
         machine.plug(1, "1-4", "046d:0825:B2");
         let nodes = machine.nodes();
         let both: Vec<&Node> = nodes.iter().collect();
-        let which = Which::of_usb("hd web").unwrap();
+        let which = Selector::of_usb("hd web").unwrap();
         let refused = machine.finder().only(&which, &both).unwrap_err().to_string();
         assert!(refused.contains("fits 2: "), "{refused}");
         assert!(refused.ends_with("usb:046d:0825:A1 or usb:046d:0825:B2"), "{refused}");

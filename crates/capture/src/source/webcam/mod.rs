@@ -7,16 +7,16 @@
 //! - [`list`]: which there are;
 //! - `trouble`: why one gives no pictures.
 
-pub mod asked;
 pub mod controls;
+mod diagnose;
 pub mod finder;
 pub mod list;
 mod memory;
 mod names;
+pub mod request;
+pub mod selector;
 mod sysfs;
-mod trouble;
 mod v4l2;
-pub mod which;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -33,11 +33,11 @@ use opencv::videoio::{
 
 use super::mode::Mode;
 use super::{About, Grabbed, Source, SourceError};
-use crate::hand_over::Buffers;
-use crate::picture::Picture;
+use crate::frame::Picture;
+use crate::frame::latest::Buffers;
 use crate::stall;
-pub use asked::Asked;
 pub use finder::Finder;
+pub use request::Asked;
 
 /// How often a wait for the camera looks whether it shall go on.
 const LOOK: Duration = Duration::from_millis(200);
@@ -105,7 +105,7 @@ impl Webcam {
         let format = format(device, asked)?;
         let mut camera = open_camera(device, asked.mode, format.as_deref())?;
         if !camera.is_opened()? {
-            return Err(trouble::reason(device));
+            return Err(diagnose::reason(device));
         }
         let given = given_format(&camera)?;
         if let Some(wanted) = asked.format.as_ref().filter(|wanted| **wanted != *given) {
@@ -180,7 +180,7 @@ impl Webcam {
         // Let go of it first, or we would find ourselves to be those who keep it busy.
         self.cameras.clear();
         let _ = self.camera.release();
-        trouble::reason_of_breaking_off(&self.device, &self.called)
+        diagnose::reason_of_breaking_off(&self.device, &self.called)
     }
 }
 
@@ -233,7 +233,7 @@ fn retrieve(camera: &mut VideoCapture, into: &mut Mat) -> Result<(), SourceError
 
 /// The format to ask the camera for, where it matters.
 fn format(device: &Path, asked: &Asked) -> Result<Option<String>, SourceError> {
-    let opened = v4l2::Device::open(device).map_err(|_| trouble::reason(device))?;
+    let opened = v4l2::Device::open(device).map_err(|_| diagnose::reason(device))?;
     let offered = opened.format_names();
     match &asked.format {
         // What is no camera offers nothing, and its trouble is another one.
@@ -335,7 +335,7 @@ mod tests {
     #[test]
     fn a_missing_camera_is_not_found() {
         let missing = Path::new("/dev/video250");
-        let asked = Asked::plain(which::Which::Path(missing.into()), Mode::default());
+        let asked = Asked::plain(selector::Selector::Path(missing.into()), Mode::default());
         let error = Webcam::open(missing, &asked, Shutdown::new());
         assert!(matches!(error, Err(SourceError::NotFound(_))), "{error:?}");
     }

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::selector::Selector;
 use super::sysfs::Node;
-use super::which::Which;
 use crate::source::spec::looks_like_size;
 
 /// Where links to cameras lie, named after the camera and after the place it is plugged in.
@@ -34,11 +34,11 @@ pub(super) fn best(camera: &Node, all: &[&Node]) -> String {
 
 fn on_usb(camera: &Node, all: &[&Node]) -> Option<String> {
     let usb = camera.usb.as_ref()?;
-    let name = |serial| Which::Usb { vendor: usb.vendor, product: usb.product, serial };
+    let name = |serial| Selector::Usb { vendor: usb.vendor, product: usb.product, serial };
     // What looks like a mode behind a source would be taken for one.
     let serial = usb.serial.clone().filter(|serial| !looks_like_size(serial));
     let names = [serial.clone().map(|serial| name(Some(serial))), Some(name(None))];
-    let alone = |which: &Which| all.iter().filter(|other| which.fits(other)).count() <= 1;
+    let alone = |which: &Selector| all.iter().filter(|other| which.fits(other)).count() <= 1;
     names.into_iter().flatten().find(alone).map(|which| which.to_string())
 }
 

@@ -27,8 +27,8 @@ fn at(micros: u64) -> Timestamp {
 }
 
 /// One that missed nothing and has little patience.
-fn stand(place: Place) -> Stand {
-    Stand { place, intact: true, patience: Duration::from_millis(400) }
+fn stand(place: Place) -> CursorState {
+    CursorState { place, intact: true, patience: Duration::from_millis(400) }
 }
 
 /// What a viewer that wants the newest gets at a place.
@@ -201,13 +201,13 @@ fn a_delta_is_taken_in_only_after_the_frame_before_it() {
 fn a_late_joiner_begins_with_the_newest_gop_however_long_it_has_waited() {
     let ring = gops(80, &[0, 40]);
     assert_eq!(ring.entry(), Some(40));
-    let mut late = Stand { place: 40, intact: false, patience: MAX_GOP };
+    let mut late = CursorState { place: 40, intact: false, patience: MAX_GOP };
     for sequence in 40..80 {
         let Turn::Frame(step) = ring.step(late, Pick::InOrder, at(u64::MAX)) else {
             panic!("there is one")
         };
         assert_eq!((step.frame.sequence, step.dropped), (sequence, 0));
-        late = Stand { place: step.place, intact: true, ..late };
+        late = CursorState { place: step.place, intact: true, ..late };
     }
     assert!(matches!(ring.step(late, Pick::InOrder, at(0)), Turn::Nothing));
 }
@@ -217,7 +217,7 @@ fn of_a_gop_that_is_too_long_or_too_heavy_a_second_is_held_and_the_next_keyframe
     let mut long = gops(95, &[0]);
     let second = DELTAS.as_micros() as u64 / FRAME + 1;
     assert_eq!((long.entry(), long.frames.len() as u64), (None, second));
-    let late = Stand { place: long.head(), intact: false, patience: MAX_GOP };
+    let late = CursorState { place: long.head(), intact: false, patience: MAX_GOP };
     assert!(long.push(delta(95, 95 * FRAME, 10)));
     assert!(matches!(long.step(late, Pick::Newest, at(0)), Turn::Nothing));
     assert!(long.push(frame(96, 96 * FRAME, 10)));
@@ -263,7 +263,7 @@ fn of_a_slow_camera_the_last_two_come_in_order_however_old_they_are() {
 #[test]
 fn who_missed_something_gets_no_delta() {
     let ring = gops(30, &[0, 20]);
-    let missed = |place| Stand { intact: false, ..stand(place) };
+    let missed = |place| CursorState { intact: false, ..stand(place) };
     for pick in [Pick::InOrder, Pick::Newest, Pick::Behind(Duration::ZERO)] {
         for place in 21..31 {
             assert!(matches!(ring.step(missed(place), pick, at(u64::MAX)), Turn::Nothing));

@@ -3,7 +3,7 @@
 use super::tests::{FULL, at, next, push, stream, viewer};
 use super::*;
 use crate::hub::fixture;
-use crate::traffic::Direction;
+use crate::stats::counters::Direction;
 
 const FULL_H264: &str = "full.h264";
 const HALF_H264: &str = "half.h264";
@@ -44,7 +44,7 @@ fn a_burst_that_takes_too_long_is_given_up_and_the_next_keyframe_waited_for() {
     let mut late = viewer(&stream, FULL_H264, Duration::ZERO);
     for n in 50..85 {
         push_of_gop(&stream, FULL_H264, n, false);
-        late.hold(Held::Link);
+        late.hold(DropReason::Link);
         let sent = next(&mut late, n * 33);
         assert_eq!(sent.is_some(), n <= 80, "{n}: it began a second ago");
     }
@@ -61,7 +61,7 @@ fn after_a_hiccup_all_that_was_held_up_is_sent_at_once_and_nothing_is_dropped() 
     for n in 0..50 {
         push_of_gop(&stream, FULL_H264, n, n == 0);
         if (20..45).contains(&n) {
-            viewer.hold(Held::Link);
+            viewer.hold(DropReason::Link);
         } else {
             let expected: Vec<u64> = if n == 45 { (20..46).collect() } else { vec![n] };
             assert_eq!(burst(&mut viewer, n), expected);
@@ -79,7 +79,7 @@ fn who_cannot_catch_up_gives_up_and_sees_the_next_keyframe() {
     let mut sent = Vec::new();
     for n in 0..70 {
         push_of_gop(&stream, FULL_H264, n, n == 0 || n == 60);
-        viewer.hold(Held::Link);
+        viewer.hold(DropReason::Link);
         // The link carries every third frame.
         sent.extend(if n % 3 == 0 { next(&mut viewer, n * 33) } else { None });
     }
@@ -203,7 +203,7 @@ fn one_whose_decoder_fails_goes_on_at_a_keyframe_and_has_one_made_once_in_five_s
     push_of_gop(&stream, FULL_H264, 20, true);
     assert_eq!(burst(&mut viewer, 20), [20]);
     let dropped = stream.traffic.over(Transport::V1).read().dropped;
-    assert_eq!(dropped[Held::Keyframe as usize], 10);
+    assert_eq!(dropped[DropReason::Keyframe as usize], 10);
     viewer.fail(at(5400));
     assert!(asks_for_keyframe(&stream, FULL_H264, 5400));
 }
@@ -262,7 +262,7 @@ fn one_that_was_held_up_late_in_a_long_gop_catches_up_from_where_it_was() {
     for n in 0..130 {
         push_of_gop(&stream, FULL_H264, n, n == 0);
         if (110..120).contains(&n) {
-            viewer.hold(Held::Link);
+            viewer.hold(DropReason::Link);
             continue;
         }
         let expected: Vec<u64> = if n == 120 { (110..121).collect() } else { vec![n] };
@@ -277,7 +277,7 @@ fn one_whose_turns_miss_each_keyframe_by_more_than_its_patience_is_still_shown_s
     let (mut last, mut longest) = (0, 0);
     for n in 0..1200 {
         push_of_gop(&stream, FULL_H264, n, n % 60 == 0);
-        viewer.hold(Held::Link);
+        viewer.hold(DropReason::Link);
         // Its link is free a second after each keyframe.
         if n % 60 == 30 && next(&mut viewer, n * 33).is_some() {
             longest = longest.max(n - last);

@@ -9,11 +9,11 @@ use std::time::Duration;
 use fanlight_protocol::{Timestamp, TrackName};
 
 use super::{Viewer, pixels};
-use crate::hub::pace::Pace;
+use crate::hub::cursor::{Cursor, NEXT_KEYFRAME};
 use crate::hub::ring::{Pick, Turn};
-use crate::hub::seat::{NEXT_KEYFRAME, Seat};
+use crate::hub::viewer::slow_detector::SlowDetector;
 use crate::hub::{Frame, Track};
-use crate::traffic::{Direction, Held};
+use crate::stats::counters::{Direction, DropReason};
 
 /// Frames captured closer together than this are the same picture: two tracks of a stream have it from one clock, but it
 /// may have been translated in between.
@@ -23,10 +23,10 @@ const SHORT_GOP: Duration = Duration::from_millis(700);
 /// A picture that one track of a stream has, the other will have within this time: encoding takes that long at most.
 const IN_STEP: Duration = Duration::from_millis(150);
 
-/// A seat that is kept for later.
+/// A cursor that is kept for later.
 #[derive(Debug)]
-pub(super) struct NextSeat {
-    pub(super) seat: Seat,
+pub(super) struct PendingSwitch {
+    pub(super) cursor: Cursor,
     since: Timestamp,
     /// The moment when the newest frame seen there was captured.
     reached: Timestamp,
@@ -37,43 +37,43 @@ impl Viewer {
     /// anything is sent. A track that has brought nothing so far may be one that never will, or that is in the midst of a
     /// GOP.
     pub fn begin_with(&mut self, meanwhile: &TrackName, now: Timestamp) {
-        if !is_waited_for(self.seat.track(), now) {
+        if !is_waited_for(self.cursor.track(), now) {
             return;
         }
-        let (bell, behind) = (self.seat.bell().clone(), self.seat.behind());
-        let other = self.stream.seat(meanwhile, bell, behind).show();
-        let seat = mem::replace(&mut self.seat, other).hide();
+        let (waker, behind) = (self.cursor.waker().clone(), self.cursor.behind());
+        let other = self.stream.cursor(meanwhile, waker, behind).show();
+        let cursor = mem::replace(&mut self.cursor, other).hide();
         let reached = Timestamp::default();
-        self.next_seat = Some(Box::new(NextSeat { seat, since: now, reached }));
+        self.next_seat = Some(Box::new(PendingSwitch { cursor, since: now, reached }));
     }
 
     /// Goes on with another track of its stream, as soon as that has a newer frame than was sent last. Until then it is
     /// sent what it was sent before: a change shows neither a gap nor an older picture.
     pub fn turn_to(&mut self, track: &TrackName, now: Timestamp) {
-        if self.seat.track().topic().track == *track {
+        if self.cursor.track().topic().track == *track {
             self.next_seat = None;
             return;
         }
         if self.turns_to().is_some_and(|next| next.topic().track == *track) {
             return;
         }
-        let seat = self.stream.seat(track, self.seat.bell().clone(), self.seat.behind());
-        let seat = match self.last_sent {
+        let cursor = self.stream.cursor(track, self.cursor.waker().clone(), self.cursor.behind());
+        let cursor = match self.last_sent {
             // What it has may come sooner, or alone.
-            None if is_waited_for(seat.track(), now) => seat,
+            None if is_waited_for(cursor.track(), now) => cursor,
             None => {
-                (self.seat, self.next_seat) = (seat.show(), None);
+                (self.cursor, self.next_seat) = (cursor.show(), None);
                 return;
             }
-            Some(_) => seat.begin_within(SHORT_GOP),
+            Some(_) => cursor.begin_within(SHORT_GOP),
         };
         self.next_seat =
-            Some(Box::new(NextSeat { seat, since: now, reached: Timestamp::default() }));
+            Some(Box::new(PendingSwitch { cursor, since: now, reached: Timestamp::default() }));
     }
 
     /// The track with which it will go on.
     pub fn turns_to(&self) -> Option<&Arc<Track>> {
-        self.next_seat.as_ref().map(|next| next.seat.track())
+        self.next_seat.as_ref().map(|next| next.cursor.track())
     }
 
     /// Whether it has been about to go on with another track for no longer than until that track's next keyframe.
@@ -84,14 +84,14 @@ impl Viewer {
     /// Whether it is about to go on with another rendition, and not only with another codec.
     pub fn is_changing_size(&self) -> bool {
         let rendition = |track: &Arc<Track>| track.topic().track.rendition.clone();
-        self.turns_to().is_some_and(|next| rendition(next) != rendition(self.seat.track()))
+        self.turns_to().is_some_and(|next| rendition(next) != rendition(self.cursor.track()))
     }
 
     /// Whether no frame has come for so long of the track that it waits for. Where some came, a keyframe will, also where
     /// the one before them is missing.
     pub fn waits_in_vain(&self, now: Timestamp, patience: Duration) -> bool {
         self.next_seat.as_ref().is_some_and(|next| {
-            let track = next.seat.track();
+            let track = next.cursor.track();
             let came = track.has_deltas().then(|| track.came_at()).flatten();
             now.since(came.map_or(next.since, |came| came.max(next.since))) > patience
         })
@@ -100,7 +100,7 @@ impl Viewer {
     /// Whether its own track has brought no frame for this long, though it has been watched for as long, and no other
     /// track is about to take its place.
     pub fn is_in_the_dark(&self, now: Timestamp, patience: Duration) -> bool {
-        let heard = self.seat.track().came_at().max(Some(self.since)).unwrap_or_default();
+        let heard = self.cursor.track().came_at().max(Some(self.since)).unwrap_or_default();
         self.next_seat.is_none() && now.since(heard) > patience
     }
 
@@ -109,7 +109,7 @@ impl Viewer {
         self.next_seat = None;
     }
 
-    /// Changes to the next seat where there is a frame to go on with. Returns how long one is waited for that must come at
+    /// Changes to the next cursor where there is a frame to go on with. Returns how long one is waited for that must come at
     /// any moment: where both tracks are in step, either may have the next picture first.
     ///
     /// Of a track with deltas, a GOP is gone on with from its keyframe, as soon as its newest picture is a new one.
@@ -117,29 +117,29 @@ impl Viewer {
         let mut next = self.next_seat.take()?;
         if now.since(next.since) > NEXT_KEYFRAME {
             // A short GOP would have been better; to wait for one longer could go on for ever.
-            next.seat.begin_with_any();
+            next.cursor.begin_with_any();
         }
-        let behind = next.seat.behind();
+        let behind = next.cursor.behind();
         let pick = if behind.is_zero() { Pick::Newest } else { Pick::Behind(behind) };
         next.reached =
-            if next.seat.track().has_deltas() { Timestamp::default() } else { next.reached };
-        while let Turn::Frame(step) = next.seat.step(pick, now) {
-            let shows = next.seat.shows(&step, now);
+            if next.cursor.track().has_deltas() { Timestamp::default() } else { next.reached };
+        while let Turn::Frame(step) = next.cursor.step(pick, now) {
+            let shows = next.cursor.shows(&step, now);
             if shows > self.last.captured_at + SAME {
-                next.seat.pass(step.place - 1);
-                self.go_on_at(next.seat, &step.frame);
+                next.cursor.pass(step.place - 1);
+                self.go_on_at(next.cursor, &step.frame);
                 return None;
             }
             next.reached = shows;
-            if next.seat.track().has_deltas() {
+            if next.cursor.track().has_deltas() {
                 break;
             }
-            next.seat.pass(step.place);
+            next.cursor.pass(step.place);
         }
         let has_one = next.reached > Timestamp::default();
         let in_step = has_one && next.reached + SAME >= self.last.captured_at;
         self.next_seat = Some(next);
-        match self.seat.step(self.pick(), now) {
+        match self.cursor.step(self.pick(), now) {
             Turn::Frame(step) if in_step => {
                 Some(step.frame.received_at + behind + IN_STEP).filter(|until| *until > now)
             }
@@ -150,19 +150,19 @@ impl Viewer {
     /// A keyframe of the track that it turns away from would, on a link that is too narrow for that, hold up the one with
     /// which it is to go on.
     pub(super) fn waits_for_the_next_seat(&self, now: Timestamp) -> bool {
-        let turns = |next: &NextSeat| now.since(next.since) < NEXT_KEYFRAME;
-        self.seat.is_broken() && self.next_seat.as_ref().is_some_and(|next| turns(next))
+        let turns = |next: &PendingSwitch| now.since(next.since) < NEXT_KEYFRAME;
+        self.cursor.is_broken() && self.next_seat.as_ref().is_some_and(|next| turns(next))
     }
 
-    fn go_on_at(&mut self, seat: Seat, with: &Frame) {
-        let missed = self.seat.before(with.captured_at.offset(-(SAME.as_micros() as i64)));
-        let held = if self.interval == 0 { self.held } else { Held::Wish };
+    fn go_on_at(&mut self, cursor: Cursor, with: &Frame) {
+        let missed = self.cursor.before(with.captured_at.offset(-(SAME.as_micros() as i64)));
+        let held = if self.interval == 0 { self.held } else { DropReason::Wish };
         if missed > 0 {
             self.counters().drop_frames(held, missed);
             self.tally.dropped += if held.is_far_side() { missed } else { 0 };
         }
-        self.seat = seat.show();
-        self.pace = Pace::default();
+        self.cursor = cursor.show();
+        self.pace = SlowDetector::default();
         self.switches += 1;
         if self.last_sent.is_none() {
             return;

@@ -1,7 +1,8 @@
 //! Viewers of tracks on which every frame stands alone.
 
 use super::*;
-use crate::hub::{Bell, fixture};
+use crate::hub::fixture;
+use crate::wake::Waker;
 
 pub(super) const FULL: &str = "full.jpeg";
 const HALF: &str = "half.jpeg";
@@ -11,9 +12,9 @@ pub(super) fn stream() -> Arc<Stream> {
 }
 
 pub(super) fn viewer(stream: &Arc<Stream>, track: &str, behind: Duration) -> Viewer {
-    let manner = Manner { fps: None, behind };
-    let bell = Bell::new(Arc::default());
-    stream.watch(&track.parse().unwrap(), Transport::V1, manner, bell, at(0))
+    let manner = ViewOptions { fps: None, behind };
+    let waker = Waker::new(Arc::default());
+    stream.watch(&track.parse().unwrap(), Transport::V1, manner, waker, at(0))
 }
 
 pub(super) fn at(millis: u64) -> Timestamp {
@@ -102,9 +103,9 @@ fn a_track_that_brings_nothing_holds_nothing_up_and_another_may_be_turned_to() {
 #[test]
 fn who_asked_for_fewer_pictures_sees_them_also_while_another_rendition_is_waited_for() {
     let stream = stream();
-    let manner = Manner { fps: Some(5.0), ..Manner::default() };
-    let bell = Bell::new(Arc::default());
-    let mut viewer = stream.watch(&FULL.parse().unwrap(), Transport::V1, manner, bell, at(0));
+    let manner = ViewOptions { fps: Some(5.0), ..ViewOptions::default() };
+    let waker = Waker::new(Arc::default());
+    let mut viewer = stream.watch(&FULL.parse().unwrap(), Transport::V1, manner, waker, at(0));
     let mut shown = Vec::new();
     for n in 0..60 {
         push(&stream, FULL, n * 33, n * 33);
@@ -124,11 +125,11 @@ fn what_a_change_passes_over_is_counted() {
     push(&stream, FULL, 0, 0);
     assert_eq!(next(&mut viewer, 0), Some(0));
     viewer.turn_to(&HALF.parse().unwrap(), at(1));
-    viewer.hold(Held::Link);
+    viewer.hold(DropReason::Link);
     (1..10).for_each(|n| push(&stream, FULL, n * 33, n * 33));
     push(&stream, HALF, 9 * 33, 9 * 33);
     assert_eq!(next(&mut viewer, 300), Some(9 * 33));
     assert_eq!(viewer.tally(at(300)).dropped, 8);
     let dropped = stream.traffic.over(Transport::V1).read().dropped;
-    assert_eq!(dropped[Held::Link as usize], 8);
+    assert_eq!(dropped[DropReason::Link as usize], 8);
 }

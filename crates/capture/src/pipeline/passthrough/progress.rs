@@ -1,0 +1,215 @@
+//! Which of the source's own H.264 frames the full H.264 track has been sent, so that no viewer is sent a frame whose
+//! predecessor is missing.
+
+use crate::pipeline::gop::{Gop, Unit};
+
+/// The progress of the track.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Passing {
+    /// It has been sent nothing since it was first watched.
+    #[default]
+    Nothing,
+    /// It has all before this index, since a keyframe.
+    Next(u64),
+    /// It missed one.
+    Broken,
+}
+
+/// A track that catches up is sent this many frames per frame of the source: the queue of a subscriber is bounded, and
+/// frames of other streams must pass too (the bus's high-water mark is 32 at least).
+const AT_ONCE: usize = 8;
+
+/// What one watched track has been sent, and what it still has to get.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    passing: Passing,
+    /// The index of the first frame that came while the track was watched.
+    began: Option<u64>,
+    /// Frames that came since then and are neither sent nor counted yet.
+    owed: u64,
+}
+
+impl Progress {
+    /// Sends the track the frames it needs now that `newest` has come. `send` returns false if the bus did not take a frame,
+    /// which it then has counted. Returns the number of frames that the track will never get, because an earlier one is
+    /// missing.
+    pub(super) fn advance(
+        &mut self,
+        gop: &Gop,
+        newest: &Unit,
+        mut send: impl FnMut(&Unit) -> bool,
+    ) -> u64 {
+        let began = *self.began.get_or_insert(newest.index);
+        self.owed += 1;
+        let (mut last, mut all) = (None, true);
+        for unit in self.passing.step(gop, newest) {
+            let sent = send(&unit);
+            if unit.index >= began {
+                self.owed = self.owed.saturating_sub(1);
+            }
+            if !sent {
+                all = false;
+                break;
+            }
+            last = Some(unit.index);
+        }
+        self.passing = self.passing.after(last, all);
+        let pending = match self.passing {
+            Passing::Next(next) => (newest.index + 1).saturating_sub(next.max(began)),
+            Passing::Nothing | Passing::Broken => 0,
+        };
+        let withheld = self.owed.saturating_sub(pending);
+        self.owed -= withheld;
+        withheld
+    }
+}
+
+impl Passing {
+    /// The frames to send now that the newest one is in: none, that one, or for a new viewer all since the keyframe, some
+    /// at a time.
+    fn step(self, gop: &Gop, newest: &Unit) -> Vec<Unit> {
+        if newest.coded.keyframe {
+            return vec![newest.clone()];
+        }
+        match self {
+            Self::Nothing => gop
+                .for_newcomers()
+                .map(|units| units.take(AT_ONCE).cloned().collect())
+                .unwrap_or_default(),
+            Self::Next(next) => match gop.since(Some(next)) {
+                Some((units, false)) => units.into_iter().take(AT_ONCE).collect(),
+                _ => Vec::new(),
+            },
+            Self::Broken => Vec::new(),
+        }
+    }
+
+    /// The state after that: `last` is the index of the frame that was sent last, `all` says whether each was.
+    fn after(self, last: Option<u64>, all: bool) -> Self {
+        match (self, last, all) {
+            (_, Some(index), true) => Self::Next(index + 1),
+            (Self::Nothing, None, true) => Self::Nothing,
+            _ => Self::Broken,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use fanlight_protocol::Timestamp;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::frame::{CaptureTimes, Coded};
+
+    fn push(gop: &mut Gop, number: u64, keyframe: bool) -> Unit {
+        let captured_at = Timestamp::from_micros(number * 33_000);
+        let taken = CaptureTimes { captured_at, read_at: captured_at };
+        let coded =
+            Coded { bytes: vec![0; 10], number, keyframe, entry: keyframe, width: 2, height: 2 };
+        gop.push(Arc::new(coded), taken).0
+    }
+
+    proptest! {
+        /// Pictures come, some are missing; the track is watched or not, and the bus takes them or not.
+        #[test]
+        fn no_viewer_is_sent_a_frame_without_its_predecessor_and_each_missing_frame_is_counted(
+            plays in proptest::collection::vec((0..30u8, 0..20u8, 0..20u8, any::<bool>()), 1..400),
+        ) {
+            let (mut gop, mut progress, mut watched, mut number) = (Gop::default(), Progress::default(), false, 0);
+            let mut decoded: Option<u64> = None;
+            // Of those that came while it was watched.
+            let (mut came, mut accounted, mut first) = (0, 0, None);
+            for (key, missing, toggled, taken) in plays {
+                number += 1 + u64::from(missing == 0);
+                if toggled == 0 {
+                    watched = !watched;
+                    (progress, decoded) = (Progress::default(), None);
+                    (came, accounted, first) = (0, 0, None);
+                }
+                if toggled == 1 {
+                    // The source is opened anew.
+                    number = 0;
+                }
+                let newest = push(&mut gop, number, key == 0);
+                if !watched {
+                    continue;
+                }
+                came += 1;
+                let first = *first.get_or_insert(newest.index);
+                let mut wrong = None;
+                let withheld = progress.advance(&gop, &newest, |Unit { coded, index, .. }| {
+                    accounted += u64::from(*index >= first);
+                    if !taken && index % 7 == 0 {
+                        return false;
+                    }
+                    if !coded.keyframe && decoded.map(|last| last + 1) != Some(*index) {
+                        wrong = Some((*index, decoded));
+                    }
+                    decoded = Some(*index);
+                    true
+                });
+                prop_assert_eq!(wrong, None);
+                accounted += withheld;
+                prop_assert_eq!(accounted + progress.owed, came);
+                if !matches!(progress.passing, Passing::Next(_)) {
+                    prop_assert_eq!(progress.owed, 0);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn whoever_comes_is_sent_all_since_the_keyframe_some_at_a_time_and_then_each() {
+        let mut gop = Gop::default();
+        (0..20).for_each(|n| drop(push(&mut gop, n, n == 0)));
+        let (mut progress, mut sent) = (Progress::default(), Vec::new());
+        for number in 20..30 {
+            let newest = push(&mut gop, number, false);
+            let before = sent.len();
+            let withheld = progress.advance(&gop, &newest, |unit| {
+                sent.push(unit.coded.number);
+                true
+            });
+            assert_eq!(withheld, 0);
+            assert!((1..=AT_ONCE).contains(&(sent.len() - before)));
+        }
+        assert!(sent.into_iter().eq(0..30));
+        assert_eq!((progress.passing, progress.owed), (Passing::Next(30), 0));
+    }
+
+    #[test]
+    fn where_one_is_missing_nothing_is_sent_before_the_next_keyframe_and_each_is_counted() {
+        let mut gop = Gop::default();
+        let mut progress = Progress::default();
+        let mut step = |number, keyframe| {
+            let newest = push(&mut gop, number, keyframe);
+            let mut sent = 0;
+            let withheld = progress.advance(&gop, &newest, |_| {
+                sent += 1;
+                true
+            });
+            (sent, withheld, progress.passing)
+        };
+        assert_eq!(step(0, true), (1, 0, Passing::Next(1)));
+        assert_eq!(step(2, false), (0, 1, Passing::Broken));
+        assert_eq!(step(3, false), (0, 1, Passing::Broken));
+        assert!(matches!(step(4, true), (1, 0, Passing::Next(_))));
+    }
+
+    #[test]
+    fn frames_that_a_new_viewer_cannot_begin_with_are_counted() {
+        let mut gop = Gop::default();
+        // Longer ago than what is sent to newcomers.
+        (0..120).for_each(|n| drop(push(&mut gop, n, n == 0)));
+        let mut progress = Progress::default();
+        for number in 120..125 {
+            let newest = push(&mut gop, number, false);
+            assert_eq!(progress.advance(&gop, &newest, |_| panic!("nothing can be sent")), 1);
+        }
+        let newest = push(&mut gop, 125, true);
+        assert_eq!(progress.advance(&gop, &newest, |unit| unit.coded.keyframe), 0);
+    }
+}

@@ -1,0 +1,64 @@
+//! `/streams/NAME/snapshot`: the newest JPEG.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use fanlight_clock as clock;
+
+use super::no_signal::NoSignal;
+use super::seconds;
+use crate::hub::{Frame, Next, Viewer};
+use crate::wake::Waker;
+
+/// How long a young frame is waited for.
+pub const PATIENCE: Duration = Duration::from_secs(3);
+/// How old a frame may be.
+pub const YOUNG: Duration = Duration::from_secs(2);
+/// When to try again, in seconds.
+const RETRY_AFTER: &str = "3";
+
+/// Answers with the newest frame, or after a while with a picture that says why there is none.
+pub async fn answer(mut viewer: Viewer, waker: Waker, no_signal: &NoSignal) -> Response {
+    match tokio::time::timeout(PATIENCE, young_frame(&mut viewer, &waker)).await {
+        Ok(frame) => picture(&frame),
+        Err(_) => nothing(&viewer, no_signal),
+    }
+}
+
+async fn young_frame(viewer: &mut Viewer, waker: &Waker) -> Arc<Frame> {
+    loop {
+        while let Next::Frame(frame, _) = viewer.next(clock::now()) {
+            if clock::now().since(frame.captured_at) < YOUNG {
+                return frame;
+            }
+        }
+        waker.rung().await;
+    }
+}
+
+fn picture(frame: &Frame) -> Response {
+    let mut response = jpeg(StatusCode::OK, Body::from(frame.payload.clone()));
+    let timestamp =
+        HeaderValue::try_from(seconds(frame.captured_at).to_string()).expect("digits and a dot");
+    response.headers_mut().insert("x-timestamp", timestamp);
+    response
+}
+
+fn nothing(viewer: &Viewer, no_signal: &NoSignal) -> Response {
+    let body = no_signal.picture(viewer.stream());
+    let mut response = jpeg(StatusCode::SERVICE_UNAVAILABLE, Body::from(body));
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
+    response
+}
+
+fn jpeg(status: StatusCode, body: Body) -> Response {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("image/jpeg"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

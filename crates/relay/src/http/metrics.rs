@@ -1,0 +1,305 @@
+//! Counters in Prometheus's text format (OpenMetrics 1.0), read off the hub when they are asked for.
+
+use std::sync::Mutex;
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{
+    EncodeLabelSet, EncodeLabelValue, EncodeMetric, LabelValueEncoder, MetricEncoder, NoLabelSet,
+};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::metrics::{MetricType, TypedMetric};
+use prometheus_client::registry::{Registry, Unit};
+
+use fanlight_bus::Implausible;
+
+use crate::access::Denied;
+use crate::context::Context;
+use crate::hub::Stream;
+use crate::stats::closes::CloseReason;
+use crate::stats::counters::{AGES, Counted, Direction, DropReason, PLACES, Sent, Transport};
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfStream {
+    stream: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfTransport {
+    stream: String,
+    transport: Name,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfReason {
+    stream: String,
+    transport: Name,
+    reason: Name,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfRendition {
+    stream: String,
+    rendition: String,
+    codec: Name,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfDirection {
+    stream: String,
+    direction: Name,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfClose {
+    transport: Name,
+    reason: Name,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfDenial {
+    reason: Name,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfImplausible {
+    what: Name,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Name(&'static str);
+
+impl EncodeLabelValue for Name {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
+        self.0.encode(encoder)
+    }
+}
+
+/// A histogram that was counted elsewhere.
+#[derive(Debug, Default)]
+struct Distribution(Mutex<Buckets>);
+
+#[derive(Debug, Default)]
+struct Buckets {
+    sum: f64,
+    count: u64,
+    /// Upper bounds, and how many fell below each and above the one before.
+    buckets: Vec<(f64, u64)>,
+}
+
+impl Distribution {
+    /// Shows what was counted in buckets of these bounds, in units of which `one` make one of those shown.
+    fn show(&self, counted: &Counted, bounds: &[u64], one: f64) {
+        let bounds = bounds.iter().map(|bound| *bound as f64 / one).chain([f64::MAX]);
+        *self.0.lock().expect("no panic while it is replaced") = Buckets {
+            sum: counted.sum as f64 / one,
+            count: counted.buckets.iter().sum(),
+            buckets: bounds.zip(counted.buckets.iter().copied()).collect(),
+        };
+    }
+}
+
+impl TypedMetric for Distribution {
+    const TYPE: MetricType = MetricType::Histogram;
+}
+
+impl EncodeMetric for Distribution {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let Buckets { sum, count, buckets } = &*self.0.lock().expect("as above");
+        encoder.encode_histogram::<NoLabelSet>(*sum, *count, buckets, None)
+    }
+
+    fn metric_type(&self) -> MetricType {
+        Self::TYPE
+    }
+}
+
+#[derive(Default)]
+struct Metrics {
+    stream_viewers: Family<OfStream, Gauge>,
+    viewers: Family<OfTransport, Gauge>,
+    rendition_viewers: Family<OfRendition, Gauge>,
+    switches: Family<OfDirection, Counter>,
+    up: Family<OfStream, Gauge>,
+    late: Family<OfStream, Gauge>,
+    arrival_age: Family<OfStream, Gauge<f64, AtomicU64>>,
+    implausible: Family<OfImplausible, Counter>,
+    lost: Family<OfStream, Counter>,
+    orphaned: Family<OfStream, Counter>,
+    frames: Family<OfTransport, Counter>,
+    bytes: Family<OfTransport, Counter>,
+    dropped: Family<OfReason, Counter>,
+    freezes: Family<OfTransport, Counter>,
+    stuck: Family<OfTransport, Counter>,
+    ages: Family<OfTransport, Distribution>,
+    places: Family<OfTransport, Distribution>,
+    closed: Family<OfClose, Counter>,
+    viewers_closed: Family<OfReason, Counter>,
+    denied: Family<OfDenial, Counter>,
+}
+
+/// All counters as text.
+pub fn text(context: &Context) -> String {
+    let metrics = Metrics::default();
+    context.hub.streams().iter().for_each(|stream| metrics.read(stream));
+    for transport in Transport::ALL {
+        for why in CloseReason::ALL {
+            let of = OfClose { transport: Name(transport.as_str()), reason: Name(why.as_str()) };
+            metrics.closed.get_or_create(&of).inc_by(context.closes.read(transport, why));
+        }
+    }
+    for denied in Denied::ALL {
+        let of = OfDenial { reason: Name(denied.as_str()) };
+        metrics.denied.get_or_create(&of).inc_by(context.denials.read(denied));
+    }
+    for what in Implausible::ALL {
+        let of = OfImplausible { what: Name(what.as_str()) };
+        metrics.implausible.get_or_create(&of).inc_by(context.ingest.implausible(what));
+    }
+    let mut registry = metrics.registry();
+    let congestion = Info::new([("name", context.congestion.clone())]);
+    registry.register("congestion_control", "How connections to viewers send", congestion);
+    let mut text = String::new();
+    encode(&mut text, &registry).expect("writing to memory does not fail");
+    text
+}
+
+impl Metrics {
+    fn read(&self, stream: &Stream) {
+        let name = stream.name().to_string();
+        let of_stream = OfStream { stream: name.clone() };
+        let late = stream.late().is_some();
+        let up = stream.status().state == fanlight_protocol::StreamState::Live && !late;
+        self.stream_viewers.get_or_create(&of_stream).set(stream.viewers() as i64);
+        self.up.get_or_create(&of_stream).set(up.into());
+        self.late.get_or_create(&of_stream).set(late.into());
+        if let Some(age) = crate::http::streams::arrival_age(stream) {
+            self.arrival_age.get_or_create(&of_stream).set(age.as_secs_f64());
+        }
+        let lost = stream.tracks().iter().map(|track| track.lost()).sum();
+        self.lost.get_or_create(&of_stream).inc_by(lost);
+        let orphaned = stream.tracks().iter().map(|track| track.orphaned()).sum();
+        self.orphaned.get_or_create(&of_stream).inc_by(orphaned);
+        self.read_renditions(&name, stream);
+        for transport in Transport::ALL {
+            self.read_sent(&name, transport, &stream.traffic.over(transport).read());
+        }
+    }
+
+    fn read_renditions(&self, name: &str, stream: &Stream) {
+        for track in stream.tracks() {
+            let track_name = &track.topic().track;
+            let rendition = track_name.rendition.to_string();
+            let codec = Name(track_name.codec.as_str());
+            let of = OfRendition { stream: name.into(), rendition, codec };
+            self.rendition_viewers.get_or_create(&of).inc_by(track.viewers() as i64);
+        }
+        for direction in Direction::ALL {
+            let of = OfDirection { stream: name.into(), direction: Name(direction.as_str()) };
+            self.switches.get_or_create(&of).inc_by(stream.switches.read(direction));
+        }
+    }
+
+    fn read_sent(&self, stream: &str, transport: Transport, sent: &Sent) {
+        let of = OfTransport { stream: stream.into(), transport: Name(transport.as_str()) };
+        self.viewers.get_or_create(&of).set(sent.viewers as i64);
+        self.frames.get_or_create(&of).inc_by(sent.frames);
+        self.bytes.get_or_create(&of).inc_by(sent.bytes);
+        self.freezes.get_or_create(&of).inc_by(sent.freezes);
+        self.stuck.get_or_create(&of).inc_by(sent.stuck);
+        self.ages.get_or_create(&of).show(&sent.ages, &AGES, 1e6);
+        self.places.get_or_create(&of).show(&sent.places, &PLACES, 1.0);
+        for held in DropReason::ALL {
+            let OfTransport { stream, transport } = of.clone();
+            let of = OfReason { stream, transport, reason: Name(held.as_str()) };
+            self.dropped.get_or_create(&of).inc_by(sent.dropped[held as usize]);
+        }
+        for why in CloseReason::ALL {
+            let OfTransport { stream, transport } = of.clone();
+            let of = OfReason { stream, transport, reason: Name(why.as_str()) };
+            self.viewers_closed.get_or_create(&of).inc_by(sent.closed[why as usize]);
+        }
+    }
+
+    fn registry(self) -> Registry {
+        let mut registry = Registry::with_prefix("fanlight");
+        registry.register(
+            "stream_live",
+            "1 while frames come and are not late, 0 otherwise",
+            self.up,
+        );
+        registry.register("stream_late", "1 while frames are old when they arrive", self.late);
+        registry.register_with_unit(
+            "frame_age_received",
+            "Age of the newest frame of a watched stream when it came to this relay",
+            Unit::Seconds,
+            self.arrival_age,
+        );
+        registry.register(
+            "bus_values_implausible",
+            "Numbers from publishers that cannot be true, and were replaced",
+            self.implausible,
+        );
+        registry.register("stream_viewers", "Viewers now, of all transports", self.stream_viewers);
+        registry.register("viewers", "Viewers now", self.viewers);
+        registry.register(
+            "rendition_viewers",
+            "Viewers that are shown this rendition now, by codec",
+            self.rendition_viewers,
+        );
+        registry.register(
+            "rendition_switches",
+            "Times that a viewer went on with a smaller or a larger rendition",
+            self.switches,
+        );
+        registry.register("frames_lost", "Frames lost between capture and this relay", self.lost);
+        registry.register(
+            "frames_orphaned",
+            "Frames that came to this relay, but not the one before them that they need",
+            self.orphaned,
+        );
+        registry.register("frames_sent", "Frames sent to viewers", self.frames);
+        registry.register("payload_bytes_sent", "Bytes of pictures sent to viewers", self.bytes);
+        registry.register(
+            "frames_dropped",
+            "Frames not sent to viewers: the relay was busy, the link or the viewer too slow, fewer were wished for, or a keyframe had to be waited for",
+            self.dropped,
+        );
+        registry.register(
+            "freezes",
+            "Times that a viewer was sent nothing for more than 200 ms while there were newer frames",
+            self.freezes,
+        );
+        registry.register(
+            "viewer_stuck",
+            "Times that a frame was held back for longer than 250 ms and three round trips though nothing was in flight: faults of this relay",
+            self.stuck,
+        );
+        registry.register_with_unit(
+            "frame_age_sent",
+            "Age of frames when they are sent",
+            Unit::Seconds,
+            self.ages,
+        );
+        registry.register(
+            "places_behind",
+            "Newer frames there were when a frame was sent",
+            self.places,
+        );
+        registry.register(
+            "viewers_closed",
+            "Viewers whose connection was closed; one that only ceased to watch is none",
+            self.viewers_closed,
+        );
+        registry.register("connections_closed", "Viewers' connections closed", self.closed);
+        registry.register(
+            "access_denied",
+            "Requests denied: malformed or doubled headers, another host or origin, no token or a wrong one",
+            self.denied,
+        );
+        registry
+    }
+}

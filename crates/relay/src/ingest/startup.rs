@@ -1,0 +1,71 @@
+//! The first seconds of a relay, in which it does not know its streams yet.
+//!
+//! Captures announce themselves within a second. Until then "no such stream" would be a guess: requests for a name that
+//! is not known yet are held. A held request has a viewer's place already, so `--max-viewers` bounds them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fanlight_clock as clock;
+use fanlight_protocol::{StreamName, Timestamp};
+use tokio::time::{Instant, timeout_at};
+
+use crate::hub::Hub;
+use crate::wake::Waker;
+
+/// Time for which a name may stay unknown after the start: a capture announces itself every second, and connecting takes some.
+pub const STARTUP: Duration = Duration::from_secs(2);
+
+/// The moment from which a relay knows its streams.
+#[derive(Debug)]
+pub struct Startup {
+    ends_at: Timestamp,
+}
+
+impl Startup {
+    /// Makes the start-up of a relay that starts at `now`.
+    pub fn at(now: Timestamp) -> Self {
+        Self { ends_at: now + STARTUP }
+    }
+
+    /// Returns whether a stream of this name may still turn up, though it is not known.
+    pub fn may_bring(&self, hub: &Hub, name: &str, now: Timestamp) -> bool {
+        now < self.ends_at && hub.stream(name).is_none() && name.parse::<StreamName>().is_ok()
+    }
+
+    /// Returns when names that are not known are unknown for good.
+    pub fn ends_at(&self) -> Timestamp {
+        self.ends_at
+    }
+
+    /// Waits until a stream of this name is known, or the start is over.
+    pub async fn wait(&self, hub: &Arc<Hub>, name: &str, waker: Waker) {
+        let deadline = Instant::now() + self.ends_at.since(clock::now());
+        let listening = Listening::to(hub.clone(), waker);
+        while self.may_bring(hub, name, clock::now()) {
+            // Over; the loop finds out.
+            let _ = timeout_at(deadline, listening.waker.rung()).await;
+        }
+    }
+}
+
+/// A waker that is rung when streams come, until this is dropped.
+#[derive(Debug)]
+pub struct Listening {
+    hub: Arc<Hub>,
+    waker: Waker,
+}
+
+impl Listening {
+    /// Has `waker` rung at every change of the streams.
+    pub fn to(hub: Arc<Hub>, waker: Waker) -> Self {
+        hub.listen(waker.clone());
+        Self { hub, waker }
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.hub.stop_listening(&self.waker);
+    }
+}
