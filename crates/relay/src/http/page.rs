@@ -1,4 +1,4 @@
-//! The page: embedded in the binary, or from a folder in development.
+//! The page: embedded in the binary, or read from a folder during development.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -11,24 +11,24 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use rust_embed::RustEmbed;
 use sha1::{Digest, Sha1};
 
-use crate::http::refusal::Refusal;
+use crate::error::Error;
 
-/// Pictures come from memory, code and everything else from here; sockets only to here.
+/// Allows pictures from memory; code, sockets and everything else only from and to this relay.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; img-src 'self' blob: data:; \
      connect-src 'self' ws: wss:; worker-src 'self' blob:; object-src 'none'; base-uri 'none'; \
      form-action 'self'; frame-ancestors ";
 
-/// As the build gathered it.
+/// The page as `build.rs` gathered it.
 #[derive(RustEmbed)]
 #[folder = "$OUT_DIR/page"]
 struct Embedded;
 
-/// What makes clips in the page: the one file of it that is not ours, and not there where it was not at build time.
+/// The library that saves clips: the only third-party file of the page. It is missing if it was missing at build time.
 const MUXER: &str = "lib/mediabunny.js";
-/// Where npm puts it.
+/// Its path in the npm package.
 const FETCHED_MUXER: &str = "node_modules/mediabunny/dist/bundles/mediabunny.min.mjs";
 
-/// The page's files.
+/// The files of the page.
 #[derive(Debug)]
 pub struct Page {
     folder: Option<PathBuf>,
@@ -37,7 +37,7 @@ pub struct Page {
 }
 
 impl Page {
-    /// The embedded page, or one from a folder; `embed`: whether pages of other origins may frame it.
+    /// Serves the embedded page, or one from a folder. If `embed` is set, pages of other origins may frame it.
     pub fn new(folder: Option<PathBuf>, embed: bool) -> Self {
         let mut digest = Sha1::new().chain_update(env!("CARGO_PKG_VERSION"));
         for name in Embedded::iter() {
@@ -54,18 +54,18 @@ impl Page {
         }
     }
 
-    /// Changes with the embedded page.
+    /// Returns an identifier that changes with the embedded page.
     pub fn build(&self) -> &str {
         &self.build
     }
 
-    /// One file of the page; the empty name is the page itself.
+    /// Answers with a file of the page; the empty name is the page itself.
     ///
     /// # Errors
-    /// 404 where there is no such file.
-    pub fn answer(&self, name: &str, headers: &HeaderMap) -> Result<Response, Refusal> {
+    /// [`Error::NotFound`] if there is no such file.
+    pub fn answer(&self, name: &str, headers: &HeaderMap) -> Result<Response, Error> {
         let name = if name.is_empty() { "index.html" } else { name };
-        let data = self.read(name).ok_or_else(|| Refusal::not_found(NOT_HERE))?;
+        let data = self.read(name).ok_or_else(|| Error::NotFound(NOT_HERE.into()))?;
         let tag = format!("\"{}\"", BASE64.encode(&Sha1::digest(&data)[..9]));
         let known = headers.get(header::IF_NONE_MATCH).is_some_and(|known| known == tag.as_str());
         let mut response = match known {
@@ -77,7 +77,7 @@ impl Page {
         let tag = HeaderValue::try_from(tag).expect("base64 in quotes is visible ASCII");
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
         headers.insert(header::ETAG, tag);
-        // Asked for again each time, and answered with 304 while it is the same: an upgrade is seen at once.
+        // Browsers revalidate each time, and receive 304 while the file is the same: an upgrade takes effect immediately.
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         headers.insert(header::CONTENT_SECURITY_POLICY, self.policy.clone());
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -90,12 +90,12 @@ impl Page {
         if name == MUXER {
             return std::fs::read(folder.join(FETCHED_MUXER)).ok().map(Cow::Owned);
         }
-        // One plain name, so that no path leads out of the folder.
+        // Only plain names, so that no path leads out of the folder.
         let plain = Path::new(name).components().count() == 1 && !name.starts_with('.');
         plain.then(|| std::fs::read(folder.join(name)).ok().map(Cow::Owned))?
     }
 }
 
-/// What is said to a wrong address.
-pub const NOT_HERE: &str = "there is nothing at this address; there are: /, /api/streams, /ws, /streams/NAME/ws, \
+/// The text for an unknown address.
+pub const NOT_HERE: &str = "unknown address; known are: /, /api/streams, /ws, /streams/NAME/ws, \
      /streams/NAME/mjpeg, /streams/NAME/snapshot, /healthz, /readyz, /metrics";
