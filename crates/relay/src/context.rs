@@ -6,12 +6,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
 use crate::access::token_throttle::TokenThrottle;
-use crate::egress::no_signal::NoSignal;
-use crate::http::page::Page;
 use crate::hub::Hub;
 use crate::ingest::Ingest;
 use crate::ingest::startup::Startup;
 use crate::limits::Limits;
+use crate::no_signal::NoSignal;
+use crate::page::Page;
 use crate::stats::counters::CloseCounters;
 use crate::stats::counters::DenialCounters;
 

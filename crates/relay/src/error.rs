@@ -6,7 +6,7 @@ use thiserror::Error as ThisError;
 
 use crate::stats::labels::DenialReason;
 
-/// A refused request. Its text tells the client what failed, and how to fix it.
+/// A refused request. Its text names the failure and the remedy, for the client.
 #[derive(Debug, Clone, PartialEq, Eq, ThisError)]
 pub enum Error {
     /// The request asks for something that does not exist in the protocol, or contradicts itself.

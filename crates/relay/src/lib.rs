@@ -14,10 +14,11 @@
 //! - [`error`]: the reasons to refuse a request, independent of any protocol;
 //! - [`wake`]: wake-ups for viewers, thread by thread;
 //! - [`stats`]: counters; [`process_stall`] and [`recent_minimum`]: measurements that several parts share;
-//! - [`stream_list`] and [`context`]: the list of streams, and the state that handlers share;
+//! - [`stream_list`], [`no_signal`] and [`page`]: the list of streams, pictures for streams without any, and the page's files;
+//! - [`context`]: the state that request handlers share;
 //! - [`options`] and [`relay`]: the settings, and the start and shutdown of everything.
 //!
-//! What does not belong here: pixels. The relay links neither OpenCV nor libav and never looks inside a payload.
+//! The relay knows no pixels: it links neither OpenCV nor libav and never looks inside a payload.
 
 pub mod access;
 pub mod connection;
@@ -28,7 +29,9 @@ pub mod http;
 pub mod hub;
 pub mod ingest;
 pub mod limits;
+pub mod no_signal;
 pub mod options;
+pub mod page;
 pub mod process_stall;
 pub mod recent_minimum;
 pub mod relay;

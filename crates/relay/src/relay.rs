@@ -16,12 +16,12 @@ use crate::access::token_throttle::TokenThrottle;
 use crate::connection;
 use crate::connection::threads::ServingThreads;
 use crate::context::Context;
-use crate::http::page::Page;
 use crate::http::routes;
 use crate::hub::Hub;
 use crate::ingest::Ingest;
 use crate::ingest::startup::Startup;
 use crate::options::Settings;
+use crate::page::Page;
 use crate::process_stall::{self, STALLS};
 use crate::stats::counters::CloseCounters;
 use crate::stats::counters::DenialCounters;
@@ -55,28 +55,11 @@ impl Relay {
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let threads =
             Arc::new(ServingThreads::start(settings.threads).context("cannot start threads")?);
-        let waker = Arc::<Notify>::default();
-        let hub = Arc::new(Hub::new(waker.clone()));
-        let ingest = Ingest::start(settings.bus, hub.clone(), waker).context("the bus")?;
-        let limits = Arc::new(settings.limits);
-        let context = Arc::new(Context {
-            hub,
-            ingest: Arc::new(ingest),
-            page: Page::new(settings.web, settings.access.origins.embedding_allowed()),
-            access: settings.access,
-            denials: DenialCounters::default(),
-            token_throttle: TokenThrottle::default(),
-            startup: Startup::at(clock::now()),
-            limits: limits.clone(),
-            no_signal: Arc::default(),
-            closes: CloseCounters::default(),
-            congestion,
-            stop: stop.clone(),
-        });
+        let context = Arc::new(context(settings, congestion, stop.clone())?);
         let (ingest, ingest_stop) = (context.ingest.clone(), stop.clone());
         let ingest = tokio::spawn(async move { ingest.run(ingest_stop).await });
         tokio::spawn(stop.clone().run_until_cancelled_owned(record_stalls()));
-        let router = routes::router(context);
+        let (limits, router) = (context.limits.clone(), routes::router(context));
         let serving = connection::serve(
             listener,
             router,
@@ -117,6 +100,32 @@ impl Relay {
             None => Ok(()),
         }
     }
+}
+
+/// Starts to follow publishers, and returns the state that request handlers share.
+fn context(
+    settings: Settings,
+    congestion: String,
+    stop: CancellationToken,
+) -> anyhow::Result<Context> {
+    let demand = Arc::<Notify>::default();
+    let hub = Arc::new(Hub::new(demand.clone()));
+    let ingest =
+        Ingest::start(settings.bus, hub.clone(), demand).context("cannot start the bus")?;
+    Ok(Context {
+        hub,
+        ingest: Arc::new(ingest),
+        access: settings.access,
+        denials: DenialCounters::default(),
+        token_throttle: TokenThrottle::default(),
+        startup: Startup::at(clock::now()),
+        limits: Arc::new(settings.limits),
+        page: Page::new(settings.web),
+        no_signal: Arc::default(),
+        closes: CloseCounters::default(),
+        congestion,
+        stop,
+    })
 }
 
 /// Records for as long as it is polled that this process runs.

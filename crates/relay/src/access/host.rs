@@ -18,7 +18,7 @@ pub struct Addressed<'a> {
     pub host: Option<&'a str>,
     /// The authority of an absolute address, which must agree with the header.
     pub authority: Option<&'a str>,
-    /// Whether the protocol version allows requests without the header.
+    /// True if the protocol version allows requests without the header.
     pub host_is_optional: bool,
 }
 

@@ -4,7 +4,7 @@
 //! - [`OriginRule`]: what pages of other origins may do;
 //! - [`token_throttle`]: the limit on guessing the token.
 //!
-//! What does not belong here: HTTP. `http::headers` extracts what the rules need from a request.
+//! The rules know nothing of HTTP: `http::headers` extracts what they need from a request.
 
 pub mod host;
 pub mod origin;
@@ -40,12 +40,12 @@ pub enum Action {
 }
 
 impl Action {
-    /// Whether the action needs no token.
+    /// Returns whether the action needs no token.
     fn is_public(self) -> bool {
         matches!(self, Self::LoadPage | Self::CheckHealth)
     }
 
-    /// Whether the relay's token allows the action: it allows viewing everything, and nothing else.
+    /// Returns whether the relay's token allows the action: it allows viewing everything, and nothing else.
     fn is_viewing(self) -> bool {
         matches!(self, Self::List | Self::ReadMetrics | Self::View)
     }
@@ -66,7 +66,7 @@ impl Credentials {
         Self { token: token.map(str::to_owned) }
     }
 
-    /// Whether the client presents a token.
+    /// Returns whether the client presents a token.
     pub fn is_some(&self) -> bool {
         self.token.is_some()
     }

@@ -16,7 +16,7 @@ pub struct Initiator<'a> {
 }
 
 impl Initiator<'_> {
-    /// Whether the request follows a link, which is not embedding.
+    /// Returns whether the request follows a link, which is not embedding.
     fn is_navigation(&self) -> bool {
         self.mode == Some("navigate") && self.destination == Some("document")
     }
@@ -47,7 +47,7 @@ impl OriginRule {
         Self { allowed: allowed.collect(), embed }
     }
 
-    /// Whether pages of other origins may embed MJPEG streams and snapshots.
+    /// Returns whether pages of other origins may embed MJPEG streams and snapshots.
     pub fn embedding_allowed(&self) -> bool {
         self.embed
     }

@@ -38,7 +38,7 @@ pub struct TokenThrottle(Mutex<HashMap<IpAddr, Suspect>>);
 
 #[derive(Debug)]
 struct Suspect {
-    /// When all its wrong tokens are forgotten.
+    /// The time at which all its wrong tokens are forgotten.
     until: Instant,
     slots: Arc<Semaphore>,
 }

@@ -8,9 +8,9 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use fanlight_clock as clock;
 
-use super::no_signal::NoSignal;
 use super::seconds;
 use crate::hub::{Frame, NextSend, Viewer};
+use crate::no_signal::NoSignal;
 use crate::wake::Waker;
 
 /// How long a young frame is waited for.

@@ -52,7 +52,7 @@ fn client(request: &Request) -> IpAddr {
     connection.expect("every request has its connection as an extension").socket.client.ip()
 }
 
-/// Whether a request may have a token. Any query may: its key can be written in many ways.
+/// Returns whether a request may have a token. Any query may: its key can be written in many ways.
 fn may_have_token(request: &Request) -> bool {
     request.headers().contains_key(header::AUTHORIZATION) || request.uri().query().is_some()
 }

@@ -228,86 +228,114 @@ impl Metrics {
         }
     }
 
-    fn registry(self) -> Registry {
+    fn registry(&self) -> Registry {
         let mut registry = Registry::with_prefix("fanlight");
-        registry.register("stream_live", "1 while frames arrive in time, 0 otherwise", self.up);
+        self.register_streams(&mut registry);
+        self.register_viewers(&mut registry);
+        self.register_frames(&mut registry);
+        registry
+    }
+
+    fn register_streams(&self, registry: &mut Registry) {
+        registry.register(
+            "stream_live",
+            "1 while frames arrive in time, 0 otherwise",
+            self.up.clone(),
+        );
         registry.register(
             "stream_late",
             "1 while frames are old when they arrive at this relay",
-            self.late,
+            self.late.clone(),
         );
         registry.register_with_unit(
             "frame_age_received",
             "Age of the newest frame of a watched stream on arrival at this relay",
             Unit::Seconds,
-            self.arrival_age,
+            self.arrival_age.clone(),
         );
         registry.register(
             "bus_values_implausible",
             "Implausible values from publishers, replaced by the relay",
-            self.implausible,
+            self.implausible.clone(),
         );
+        registry.register(
+            "frames_lost",
+            "Frames lost between capture and this relay",
+            self.lost.clone(),
+        );
+        registry.register(
+            "frames_orphaned",
+            "Deltas that arrived without the frame before them, which they need",
+            self.orphaned.clone(),
+        );
+    }
+
+    fn register_viewers(&self, registry: &mut Registry) {
         registry.register(
             "stream_viewers",
             "Current viewers, over all transports",
-            self.stream_viewers,
+            self.stream_viewers.clone(),
         );
-        registry.register("viewers", "Current viewers", self.viewers);
+        registry.register("viewers", "Current viewers", self.viewers.clone());
         registry.register(
             "rendition_viewers",
             "Current viewers of this rendition, by codec",
-            self.rendition_viewers,
+            self.rendition_viewers.clone(),
         );
         registry.register(
             "rendition_switches",
             "Switches of viewers to a smaller or a larger rendition",
-            self.switches,
+            self.switches.clone(),
         );
-        registry.register("frames_lost", "Frames lost between capture and this relay", self.lost);
         registry.register(
-            "frames_orphaned",
-            "Deltas that arrived without the frame before them, which they need",
-            self.orphaned,
+            "viewers_closed",
+            "Viewers whose connection was closed; excludes viewers that unsubscribed",
+            self.viewers_closed.clone(),
         );
-        registry.register("frames_sent", "Frames sent to viewers", self.frames);
-        registry.register("payload_bytes_sent", "Bytes of payload sent to viewers", self.bytes);
+        registry.register(
+            "connections_closed",
+            "Closed connections of viewers",
+            self.closed.clone(),
+        );
+        registry.register(
+            "access_denied",
+            "Denied requests: malformed or repeated headers, another host or origin, no token or a wrong one, or a forbidden action",
+            self.denied.clone(),
+        );
+    }
+
+    fn register_frames(&self, registry: &mut Registry) {
+        registry.register("frames_sent", "Frames sent to viewers", self.frames.clone());
+        registry.register(
+            "payload_bytes_sent",
+            "Bytes of payload sent to viewers",
+            self.bytes.clone(),
+        );
         registry.register(
             "frames_dropped",
             "Frames not sent to viewers: the relay was busy, the link or the viewer too slow, the viewer asked for a lower frame rate, or it waited for a keyframe",
-            self.dropped,
+            self.dropped.clone(),
         );
         registry.register(
             "freezes",
             "Pauses of more than 200 ms in which a viewer was sent nothing though there were newer frames",
-            self.freezes,
+            self.freezes.clone(),
         );
         registry.register(
             "viewer_stuck",
             "Frames held back for longer than 250 ms and three round trips though nothing was in flight: faults of this relay",
-            self.stuck,
+            self.stuck.clone(),
         );
         registry.register_with_unit(
             "frame_age_sent",
             "Frame age when sent",
             Unit::Seconds,
-            self.ages,
+            self.ages.clone(),
         );
         registry.register(
             "frames_behind",
             "Newer frames that existed when a frame was sent",
-            self.frames_behind,
+            self.frames_behind.clone(),
         );
-        registry.register(
-            "viewers_closed",
-            "Viewers whose connection was closed; excludes viewers that unsubscribed",
-            self.viewers_closed,
-        );
-        registry.register("connections_closed", "Closed connections of viewers", self.closed);
-        registry.register(
-            "access_denied",
-            "Denied requests: malformed or repeated headers, another host or origin, no token or a wrong one, or a forbidden action",
-            self.denied,
-        );
-        registry
     }
 }

@@ -23,8 +23,8 @@ use crate::egress::websocket::Handshake;
 use crate::egress::{mjpeg, plain, snapshot, v1};
 use crate::error::Error;
 use crate::http::error::HttpError;
-use crate::http::page::NOT_HERE;
-use crate::http::{checks, headers, health, metrics};
+use crate::http::page::UNKNOWN_ADDRESS;
+use crate::http::{checks, headers, health, metrics, page};
 use crate::limits::Permit;
 use crate::stats::labels::Transport;
 use crate::stream_list;
@@ -46,15 +46,15 @@ pub fn router(context: Arc<Context>) -> Router {
         .route("/metrics", get(read_metrics))
         .route_layer(middleware::from_fn_with_state(context.clone(), checks::check_origin));
     let open = Router::new()
-        .route("/", get(page))
-        .route("/{file}", get(page))
-        .route("/lib/{file}", get(page))
+        .route("/", get(page_file))
+        .route("/{file}", get(page_file))
+        .route("/lib/{file}", get(page_file))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready));
     pictures
         .merge(rest)
         .merge(open)
-        .fallback(async || HttpError::from(Error::NotFound(NOT_HERE.into())))
+        .fallback(async || HttpError::from(Error::NotFound(UNKNOWN_ADDRESS.into())))
         .method_not_allowed_fallback(async || {
             HttpError::new(StatusCode::METHOD_NOT_ALLOWED, "only GET is allowed")
         })
@@ -248,12 +248,14 @@ async fn ready(State(context): Shared, client: Client) -> Result<impl IntoRespon
 }
 
 /// Serves the page and its files: the path of a file is its name.
-async fn page(
+async fn page_file(
     State(context): Shared,
     uri: Uri,
     client: Client,
     headers: HeaderMap,
 ) -> Result<Response, HttpError> {
     client.authorize(&context, Action::LoadPage)?;
-    Ok(context.page.answer(uri.path().trim_start_matches('/'), &headers)?)
+    let embed = context.access.origins.embedding_allowed();
+    let name = uri.path().trim_start_matches('/');
+    Ok(page::answer(&context.page, name, &headers, embed)?)
 }

@@ -30,7 +30,7 @@ pub(super) struct BitrateEstimate {
     gop: Gop,
     /// Average microseconds between two frames; zero while unknown.
     interval: f64,
-    /// When the last frame was captured, and when it arrived.
+    /// The capture and arrival times of the last frame.
     last: Option<(Timestamp, Timestamp)>,
 }
 

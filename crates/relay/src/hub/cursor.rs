@@ -33,15 +33,15 @@ pub(super) struct Cursor {
     /// The frame to send next.
     index: Index,
     decode: DecodeState,
-    /// When a frame was last sent from this cursor.
+    /// The time at which a frame was last sent from this cursor.
     sent_at: Timestamp,
     waker: Waker,
-    /// How long after its arrival each frame is sent; zero for the newest.
+    /// The time between the arrival of a frame and its sending; zero for the newest frame.
     delay: Duration,
     active: bool,
 }
 
-/// Which of the frames before the index were sent, as far as decoding the next one depends on them.
+/// The frames before the index that were sent, as far as decoding the next one depends on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum DecodeState {
     /// None so far. The cursor starts with the held GOP if that is no longer than this.
@@ -55,7 +55,7 @@ enum DecodeState {
     NeedsKeyframe,
 }
 
-/// Why a viewer has to catch up.
+/// The reason for which a viewer has to catch up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum CatchUpCause {
     /// It started with a held GOP.
@@ -157,7 +157,7 @@ impl Cursor {
         };
     }
 
-    /// Whether a frame is sent only so that the frames after it can be decoded, as fast as the link takes it.
+    /// Returns whether a frame is sent only so that the frames after it can be decoded, as fast as the link takes it.
     pub(super) fn is_for_decoding_only(&self, delivery: &Delivery, now: Timestamp) -> bool {
         let starts = matches!(self.decode, DecodeState::Start(_) | DecodeState::NeedsKeyframe);
         starts && self.track.has_deltas() && delivery.newer > CAPACITY || self.is_catching_up(now)
@@ -220,7 +220,7 @@ impl Cursor {
         last.map_or(delivery.frame.captured_at, |last| last.max(delivery.frame.captured_at))
     }
 
-    /// Whether frames are sent to be decoded, not to be shown.
+    /// Returns whether frames are sent to be decoded, not to be shown.
     pub(super) fn is_catching_up(&self, now: Timestamp) -> bool {
         matches!(self.decode, DecodeState::CatchUp(until, _) if now <= until)
     }
@@ -229,7 +229,7 @@ impl Cursor {
         self.decode == DecodeState::NeedsKeyframe
     }
 
-    /// Whether the cursor has to catch up because it was held up.
+    /// Returns whether the cursor has to catch up because it was held up.
     pub(super) fn was_held_up(&self) -> bool {
         matches!(self.decode, DecodeState::CatchUp(_, CatchUpCause::HeldUp))
     }

@@ -15,7 +15,7 @@ const MIN_INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct KeyframeRequest {
     pending: AtomicBool,
-    /// When the publisher was last asked, in microseconds.
+    /// The time at which the publisher was last asked, in microseconds.
     asked_at: AtomicU64,
     /// Notifies the ingest side of a new request.
     demand: Arc<Notify>,

@@ -25,31 +25,31 @@ const UPDATE_BY: Duration = Duration::from_millis(500);
 /// The timestamps of a frame on its way to this relay, by the relay's clock.
 #[derive(Debug, Clone, Copy)]
 pub struct Arrival {
-    /// When the image was captured.
+    /// The capture time.
     pub captured_at: Timestamp,
-    /// When capture had read it from the source.
+    /// The time at which capture had read it from the source.
     pub read_at: Timestamp,
-    /// When capture published it to the bus.
+    /// The time at which capture published it.
     pub published_at: Timestamp,
-    /// When it arrived.
+    /// The arrival time.
     pub received_at: Timestamp,
 }
 
 /// A part of the path from the camera to this relay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Leg {
-    /// From the camera into capture.
+    /// The leg from the camera into capture.
     Source,
-    /// Through capture: decoding, scaling, encoding.
+    /// The leg through capture: decoding, scaling, encoding.
     Capture,
-    /// From capture to this relay.
+    /// The leg from capture to this relay.
     Bus,
 }
 
 /// The lateness of a track.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Late {
-    /// Since when the track is late.
+    /// The time at which the track became late.
     pub since: Timestamp,
     /// The age of its frames on arrival.
     pub age: Duration,
@@ -73,7 +73,7 @@ impl Late {
 #[derive(Debug, Default)]
 pub struct Lateness {
     late: Option<Late>,
-    /// Since when all frames indicate a change; `None` if the last one does not.
+    /// The time from which on all frames indicate a change; `None` if the last one does not.
     changing_since: Option<Timestamp>,
     updated_at: Timestamp,
 }

@@ -80,7 +80,7 @@ struct Watcher {
     /// The decoder failed and needs a keyframe.
     failed: bool,
     newest_seen: Timestamp,
-    /// Whether the viewer switches tracks.
+    /// True if the viewer switches tracks.
     switches: bool,
     /// The expected number of frames sent or dropped.
     counted: u64,

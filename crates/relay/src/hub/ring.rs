@@ -68,13 +68,13 @@ pub struct Ring {
 pub struct CursorState {
     /// The frame to send next.
     pub index: Index,
-    /// Whether the frame before it was sent, so that a delta may follow.
+    /// True if the frame before it was sent, so that a delta may follow.
     pub synced: bool,
     /// Once the cursor has fallen behind: how much older than the newest frame the next one may be.
     pub max_lag: Duration,
 }
 
-/// How a viewer's next frame is picked.
+/// The rule that picks a viewer's next frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeliveryMode {
     /// The next frame in order, or the newest keyframe once the cursor has fallen further behind than [`CAPACITY`].
@@ -238,7 +238,7 @@ impl Ring {
         }
     }
 
-    /// Whether the ring holds the cursor's next frame, and the viewer can decode it.
+    /// Returns whether the ring holds the cursor's next frame, and the viewer can decode it.
     fn can_continue(&self, state: CursorState) -> bool {
         self.at(state.index).is_some_and(|frame| state.synced || frame.flags.is_keyframe())
     }

@@ -24,7 +24,7 @@ pub struct Status {
     pub state: StreamState,
     /// The reason for the state, for people; empty if there is nothing to say.
     pub reason: String,
-    /// Since when the stream is in this state, by the relay's clock.
+    /// The time of the last change of state, by the relay's clock.
     pub since: Timestamp,
     /// The source, with user and password masked.
     pub source: String,
@@ -33,7 +33,7 @@ pub struct Status {
 }
 
 impl Status {
-    /// Whether viewers would see the same. Ignores numbers that always move, such as rates.
+    /// Returns whether viewers would see the same. Ignores numbers that always move, such as rates.
     pub fn looks_like(&self, other: &Self) -> bool {
         let sizes = |status: &Self| -> Vec<_> {
             status.tracks.iter().map(|t| (t.name.clone(), t.width, t.height)).collect()

@@ -35,12 +35,12 @@ pub struct Track {
     delays: Mutex<Vec<Duration>>,
     lost: AtomicU64,
     orphaned: AtomicU64,
-    /// When the last orphaned frame arrived, in microseconds; zero if there was none.
+    /// The arrival time of the last orphaned frame, in microseconds; zero if there was none.
     orphaned_at: AtomicU64,
     runs: AtomicU64,
     keyframe: KeyframeRequest,
     lateness: Mutex<Lateness>,
-    /// Since when the track is late, in microseconds; zero while it is not. Viewers read it with every frame.
+    /// The time at which the track became late, in microseconds; zero while it is in time. Viewers read it with every frame.
     late_since: AtomicU64,
 }
 
@@ -84,7 +84,7 @@ impl Track {
         self.waiters.notify();
     }
 
-    /// Whether the track's frames may be deltas. The hub knows nothing else about a codec.
+    /// Returns whether the track's frames may be deltas. The hub knows nothing else about a codec.
     pub(super) fn has_deltas(&self) -> bool {
         self.topic.track.codec != Codec::Jpeg
     }
@@ -178,7 +178,7 @@ impl Track {
         self.viewers.load(Ordering::Relaxed)
     }
 
-    /// Whether a viewer watches the track or is about to.
+    /// Returns whether a viewer watches the track or is about to.
     pub fn has_demand(&self) -> bool {
         self.cursors.load(Ordering::Relaxed) > 0
     }
@@ -218,12 +218,12 @@ impl Track {
         (entry_point.unwrap_or(head), first)
     }
 
-    /// Whether a viewer that joins now has a frame to start with, or will have one as soon as any frame arrives.
+    /// Returns whether a viewer that joins now has a frame to start with, or will have one as soon as any frame arrives.
     pub(super) fn has_entry_point(&self) -> bool {
         self.ring().entry_point().is_some()
     }
 
-    /// Whether a viewer that joins now has a recent frame to start with.
+    /// Returns whether a viewer that joins now has a recent frame to start with.
     pub(super) fn has_recent_entry_point(&self, now: Timestamp) -> bool {
         let ring = self.ring();
         let is_recent = |frame: &Arc<Frame>| now.since(frame.received_at) <= SILENT_AFTER;

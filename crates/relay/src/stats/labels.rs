@@ -1,6 +1,6 @@
 //! The values by which the relay counts: transports, and reasons to drop, to close and to deny. Their names appear in metrics.
 
-/// How frames travel to a viewer.
+/// The transport of frames to a viewer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transport {
     /// `/ws`: `fanlight.v1`.
@@ -28,7 +28,7 @@ impl Transport {
     }
 }
 
-/// Why a frame was not sent to a viewer.
+/// The reason for which a frame was not sent to a viewer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DropReason {
     /// The relay was busy.
@@ -48,7 +48,7 @@ impl DropReason {
     pub const ALL: [Self; 5] =
         [Self::Relay, Self::Link, Self::Viewer, Self::MaxFps, Self::Keyframe];
 
-    /// Whether the viewer's link or machine is too slow, so that a smaller rendition would help.
+    /// Returns whether the viewer's link or machine is too slow, so that a smaller rendition would help.
     pub fn is_viewer_side(self) -> bool {
         matches!(self, Self::Link | Self::Viewer)
     }
@@ -65,7 +65,7 @@ impl DropReason {
     }
 }
 
-/// Whether a viewer switched to a smaller or a larger rendition.
+/// The direction of a switch to another rendition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
     /// Smaller.
@@ -87,7 +87,7 @@ impl Direction {
     }
 }
 
-/// Why a connection was closed.
+/// The reason for which a connection was closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CloseReason {
     /// The viewer left.
@@ -118,7 +118,7 @@ impl CloseReason {
     }
 }
 
-/// Why a request was denied.
+/// The reason for which a request was denied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DenialReason {
     /// A header on which access depends is unreadable or occurs twice.

@@ -35,14 +35,14 @@ const STUCK_REPORTED_FOR: Duration = Duration::from_secs(3);
 /// keyframes, so one broken decoder must not request them in a row.
 const DECODE_FAILURE_INTERVAL: Duration = Duration::from_secs(5);
 
-/// What a viewer is sent next.
+/// The next step for a viewer.
 #[derive(Debug)]
 pub enum NextSend {
     /// A frame to send now.
     Frame {
         /// The frame.
         frame: Arc<Frame>,
-        /// Whether there are newer frames already.
+        /// True if there are newer frames already.
         has_newer: bool,
     },
     /// Nothing before this moment.
@@ -51,7 +51,7 @@ pub enum NextSend {
     Nothing,
 }
 
-/// How a viewer is sent its stream.
+/// The frame rate and the delay that a viewer asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct ViewOptions {
     /// Most frames a second; every frame if absent.
@@ -71,16 +71,16 @@ pub struct Viewer {
     transport: Transport,
     slow_detector: SlowDetector,
     rate_limit: RateLimit,
-    /// Since when the viewer watches its stream.
+    /// The time at which the viewer joined its stream.
     since: Timestamp,
     last_sent_at: Option<Timestamp>,
     last_frame: LastFrame,
-    /// What the viewer has waited for since the last frame. Dropped frames are counted under it.
+    /// The cause of the wait since the last frame. Dropped frames are counted under it.
     drop_reason: DropReason,
     stats: SendStats,
-    /// How often the viewer changed to another track.
+    /// Changes to another track so far.
     switches: u32,
-    /// When a keyframe was last requested because this viewer's decoder failed.
+    /// The time of the last keyframe request for this viewer's failed decoder.
     decode_failed_at: Option<Timestamp>,
     stuck_at: Option<Timestamp>,
 }
@@ -136,17 +136,17 @@ impl Viewer {
         self.cursor.track()
     }
 
-    /// Whether the viewer is sent deltas.
+    /// Returns whether the viewer is sent deltas.
     pub fn has_deltas(&self) -> bool {
         self.cursor.track().has_deltas()
     }
 
-    /// Whether the next frames are sent to be decoded, not to be shown.
+    /// Returns whether the next frames are sent to be decoded, not to be shown.
     pub fn is_catching_up(&self, now: Timestamp) -> bool {
         self.cursor.is_catching_up(now)
     }
 
-    /// Whether the viewer has to catch up because it was held up, and not because it started with a held GOP.
+    /// Returns whether the viewer has to catch up because it was held up, and not because it started with a held GOP.
     pub fn was_held_up(&self) -> bool {
         self.cursor.was_held_up()
     }
@@ -202,7 +202,7 @@ impl Viewer {
         self.slow_detector.slow_since()
     }
 
-    /// Whether a frame is due now that only the link can hold back.
+    /// Returns whether a frame is due now that only the link can hold back.
     pub fn has_due_frame(&self, now: Timestamp) -> bool {
         let next = self.cursor.next_frame(self.delivery_mode(), now);
         let is_due = |frame: &Frame| self.rate_limit.is_due(frame.captured_at);
@@ -221,7 +221,7 @@ impl Viewer {
         self.stuck_at.filter(|at| now.since(*at) < STUCK_REPORTED_FOR)
     }
 
-    /// Sets what the viewer waits for. Frames dropped from now on are counted under it.
+    /// Sets the cause of the current wait. Frames dropped from now on are counted under it.
     pub fn set_drop_reason(&mut self, reason: DropReason) {
         self.drop_reason = reason;
     }
@@ -267,7 +267,7 @@ impl Viewer {
         }
     }
 
-    /// Whether the viewer is slow, and not because of this relay. Frames before the newest would only increase its frame age.
+    /// Returns whether the viewer is slow, and not because of this relay. Frames before the newest would only increase its frame age.
     fn is_slow_by_itself(&self) -> bool {
         self.slow_detector.slow_since().is_some() && self.drop_reason != DropReason::Relay
     }

@@ -19,7 +19,7 @@ impl RateLimit {
         self.interval = interval(max_fps);
     }
 
-    /// Whether there is a limit.
+    /// Returns whether there is a limit.
     pub(super) fn is_set(&self) -> bool {
         self.interval > 0
     }
@@ -28,7 +28,7 @@ impl RateLimit {
         self.is_set().then(|| 1e6 / self.interval as f64)
     }
 
-    /// Whether the next frame is due, if it was captured at `captured_at`. A frame may be a little early and still be due.
+    /// Returns whether the next frame is due, if it was captured at `captured_at`. A frame may be a little early and still be due.
     pub(super) fn is_due(&self, captured_at: Timestamp) -> bool {
         !self.is_set() || captured_at.offset((self.interval / 4) as i64) >= self.next_due
     }

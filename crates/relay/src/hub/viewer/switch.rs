@@ -81,18 +81,18 @@ impl Viewer {
         self.pending_switch.as_ref().map(|next| next.cursor.track())
     }
 
-    /// Whether a switch is pending for no longer than the new track needs for its next keyframe.
+    /// Returns whether a switch is pending for no longer than the new track needs for its next keyframe.
     pub fn is_switching(&self, now: Timestamp) -> bool {
         self.pending_switch.as_ref().is_some_and(|next| now.since(next.since) <= KEYFRAME_WAIT)
     }
 
-    /// Whether a switch to another rendition is pending, and not only one to another codec.
+    /// Returns whether a switch to another rendition is pending, and not only one to another codec.
     pub fn is_switching_size(&self) -> bool {
         let rendition = |track: &Arc<Track>| track.topic().track.rendition.clone();
         self.pending_track().is_some_and(|next| rendition(next) != rendition(self.cursor.track()))
     }
 
-    /// Whether the track of a pending switch has received no frame for longer than `timeout`. If frames arrive, a keyframe
+    /// Returns whether the track of a pending switch has received no frame for longer than `timeout`. If frames arrive, a keyframe
     /// will too, even if they are orphaned.
     pub fn is_switch_stalled(&self, now: Timestamp, timeout: Duration) -> bool {
         self.pending_switch.as_ref().is_some_and(|next| {
@@ -102,7 +102,7 @@ impl Viewer {
         })
     }
 
-    /// Whether the viewer's own track has received no frame for longer than `timeout`, though it was watched for as long and
+    /// Returns whether the viewer's own track has received no frame for longer than `timeout`, though it was watched for as long and
     /// no switch is pending.
     pub fn is_starved(&self, now: Timestamp, timeout: Duration) -> bool {
         let last = self.cursor.track().last_arrival().max(Some(self.since)).unwrap_or_default();
@@ -156,7 +156,7 @@ impl Viewer {
         }
     }
 
-    /// Whether to send nothing until the pending switch completes. The viewer needs a keyframe anyway, and one of the old
+    /// Returns whether to send nothing until the pending switch completes. The viewer needs a keyframe anyway, and one of the old
     /// track would hold up that of the new track on a narrow link.
     pub(super) fn awaits_switch(&self, now: Timestamp) -> bool {
         let is_recent = |next: &PendingSwitch| now.since(next.since) < KEYFRAME_WAIT;
@@ -187,7 +187,7 @@ impl Viewer {
     }
 }
 
-/// Whether it is unknown when a viewer could start on this track.
+/// Returns whether it is unknown when a viewer could start on this track.
 fn must_wait_for(track: &Track, now: Timestamp) -> bool {
     track.has_deltas() && !track.has_recent_entry_point(now)
 }
