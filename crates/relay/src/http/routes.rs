@@ -101,8 +101,8 @@ impl Client {
         Waker::new(self.connection.dispatcher.clone())
     }
 
-    /// Authorizes the client, admits it as a viewer and subscribes it to the requested stream. Shortly after the relay's
-    /// start, waits for a stream that is not known yet.
+    /// Authorizes the client, admits it as a viewer and subscribes it to the requested stream. Shortly after the
+    /// relay's start, waits for a stream that is not known yet.
     async fn watch(
         &self,
         context: &Context,

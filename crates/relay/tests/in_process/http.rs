@@ -126,8 +126,8 @@ async fn each_part_of_the_page_is_one_file() {
     assert_eq!(relay.get("/age.js", &[]).await.status, if bundles { 404 } else { 200 });
 }
 
-/// The library is embedded if npm fetched it, as in `scripts/run` and `scripts/test`. A plain `cargo build` may lack it,
-/// and the page reports that.
+/// The library is embedded if npm fetched it, as in `scripts/run` and `scripts/test`. A plain `cargo build` may lack
+/// it, and the page reports that.
 #[tokio::test]
 async fn the_clip_library_is_embedded_if_it_was_fetched_and_no_other_package_is() {
     let fetched = "../../web/node_modules/mediabunny/dist/bundles/mediabunny.min.mjs";
