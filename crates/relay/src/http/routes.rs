@@ -14,10 +14,10 @@ use fanlight_protocol::viewer::SUBPROTOCOL;
 use serde::Serialize;
 
 use crate::access::{Action, Credentials};
-use crate::connection::{Connection, take_over};
+use crate::connection::{Connection, upgrade_with};
 use crate::context::Context;
 use crate::egress::abr::AdaptiveViewer;
-use crate::egress::selection::{self, Query as Wanted, Wish};
+use crate::egress::selection::{self, ViewQuery, ViewRequest};
 use crate::egress::websocket::Handshake;
 use crate::egress::{mjpeg, plain, snapshot, v1};
 use crate::http::page::NOT_HERE;
@@ -64,7 +64,7 @@ pub fn router(context: Arc<Context>) -> Router {
 struct Asker {
     credentials: Credentials,
     connection: Connection,
-    wanted: Wanted,
+    query: ViewQuery,
 }
 
 impl FromRequestParts<Arc<Context>> for Asker {
@@ -74,13 +74,13 @@ impl FromRequestParts<Arc<Context>> for Asker {
         parts: &mut axum::http::request::Parts,
         _context: &Arc<Context>,
     ) -> Result<Self, Refusal> {
-        let Query(wanted) = Query::<Wanted>::try_from_uri(&parts.uri).map_err(|error| {
+        let Query(query) = Query::<ViewQuery>::try_from_uri(&parts.uri).map_err(|error| {
             Refusal::bad_request(format!("in the address: {}", error.body_text()))
         })?;
         let connection =
             parts.extensions.get::<Connection>().expect("every request comes on one").clone();
-        let credentials = Credentials::of(&parts.headers, wanted.token.as_deref());
-        Ok(Self { credentials, connection, wanted })
+        let credentials = Credentials::of(&parts.headers, query.token.as_deref());
+        Ok(Self { credentials, connection, query })
     }
 }
 
@@ -108,10 +108,10 @@ impl Asker {
     ) -> Result<(AdaptiveViewer, Waker, Permit), Refusal> {
         let stream_name = name.parse().ok();
         context.access.authorize(Action::Watch, stream_name.as_ref(), &self.credentials)?;
-        let wish = Wish::from_query(&self.wanted)?;
-        let wish = match transport {
-            Transport::Mjpeg | Transport::Snapshot => wish.in_jpeg()?,
-            Transport::V1 | Transport::PlainWebSocket => wish,
+        let request = ViewRequest::from_query(&self.query)?;
+        let request = match transport {
+            Transport::Mjpeg | Transport::Snapshot => request.jpeg_only()?,
+            Transport::V1 | Transport::PlainWebSocket => request,
         };
         let held = match context.startup.may_bring(&context.hub, name, clock::now()) {
             true => {
@@ -121,15 +121,15 @@ impl Asker {
             }
             false => None,
         };
-        let stream = selection::stream(&context.hub, name)?;
-        let choice = wish.of(&stream)?;
+        let stream = selection::find_stream(&context.hub, name)?;
+        let selection = request.select(&stream)?;
         let permit = match held {
             Some(permit) => permit,
             None => context.limits.admit(self.address())?,
         };
         let waker = self.waker();
-        let tile = choice.watch(&stream, transport, wish.manner, waker.clone());
-        Ok((tile, waker, permit))
+        let viewer = selection.watch(&stream, transport, request.options, waker.clone());
+        Ok((viewer, waker, permit))
     }
 }
 
@@ -148,7 +148,7 @@ async fn watch_v1(
     asker.may(&context, Action::List)?;
     let (address, waker) = (asker.address(), asker.waker());
     let subprotocol = HeaderValue::from_static(SUBPROTOCOL);
-    Ok(take_over(handshake.accept(Some(subprotocol)), move |raw| async move {
+    Ok(upgrade_with(handshake.accept(Some(subprotocol)), move |raw| async move {
         let serving = v1::serve(raw, context.clone(), asker.credentials, address, waker);
         let (why, reason) = serving.await;
         context.closes.count(Transport::V1, why);
@@ -163,11 +163,11 @@ async fn watch_plain(
     request: Request,
 ) -> Result<Response, Refusal> {
     let handshake = Handshake::check(&request)?;
-    let (tile, waker, permit) = asker.watch(&context, &name, Transport::PlainWebSocket).await?;
+    let (viewer, waker, permit) = asker.watch(&context, &name, Transport::PlainWebSocket).await?;
     // Any will do: Chrome hangs up where it offered some and none is chosen.
     let subprotocol = handshake.first_offered();
-    Ok(take_over(handshake.accept(subprotocol), move |raw| async move {
-        let (why, reason) = plain::show(raw, tile, waker, context.stop.clone()).await;
+    Ok(upgrade_with(handshake.accept(subprotocol), move |raw| async move {
+        let (why, reason) = plain::serve(raw, viewer, waker, context.stop.clone()).await;
         context.closes.count(Transport::PlainWebSocket, why);
         tracing::debug!(client = %asker.address(), stream = name, reason, "a socket was closed");
         drop(permit);
@@ -179,9 +179,9 @@ async fn watch_mjpeg(
     Path(name): Path<String>,
     asker: Asker,
 ) -> Result<Response, Refusal> {
-    let (tile, waker, permit) = asker.watch(&context, &name, Transport::Mjpeg).await?;
-    Ok(take_over(mjpeg::head(), move |raw| async move {
-        let why = mjpeg::show(raw, tile, waker, &context).await;
+    let (viewer, waker, permit) = asker.watch(&context, &name, Transport::Mjpeg).await?;
+    Ok(upgrade_with(mjpeg::head(), move |raw| async move {
+        let why = mjpeg::serve(raw, viewer, waker, &context).await;
         context.closes.count(Transport::Mjpeg, why);
         drop(permit);
     }))
@@ -192,8 +192,8 @@ async fn watch_snapshot(
     Path(name): Path<String>,
     asker: Asker,
 ) -> Result<Response, Refusal> {
-    let (tile, waker, _permit) = asker.watch(&context, &name, Transport::Snapshot).await?;
-    let answer = snapshot::answer(tile.viewer, waker, &context.no_signal);
+    let (viewer, waker, _permit) = asker.watch(&context, &name, Transport::Snapshot).await?;
+    let answer = snapshot::respond(viewer.viewer, waker, &context.no_signal);
     context
         .stop
         .run_until_cancelled(answer)

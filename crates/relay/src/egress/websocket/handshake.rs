@@ -2,75 +2,47 @@
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
+use axum::http::{HeaderValue, Method, StatusCode, Version, header};
 use axum::response::Response;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use sha1::{Digest, Sha1};
+use fanlight_websocket::handshake::{InvalidUpgrade, UpgradeRequest};
 
 use crate::access::headers::malformed;
 use crate::http::refusal::Refusal;
 
-/// RFC 6455, section 1.3.
-const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-
-/// A request for a WebSocket that can be granted.
+/// A request for a WebSocket that can be accepted.
 #[derive(Debug)]
-pub struct Handshake {
-    accept: HeaderValue,
-    offered: Vec<String>,
-}
+pub struct Handshake(UpgradeRequest);
 
 impl Handshake {
-    /// Checks a request, which has passed the gates.
+    /// Checks a request that has passed the access checks.
     ///
     /// # Errors
-    /// 426 or 400 where it does not ask for a WebSocket of version 13.
+    /// Returns 426 or 400 if it does not ask for a WebSocket of version 13.
     pub fn check(request: &Request) -> Result<Self, Refusal> {
-        let headers = request.headers();
-        if !has_token(headers, header::UPGRADE, "websocket")
-            || !has_token(headers, header::CONNECTION, "upgrade")
-        {
-            return Err(Refusal::new(
-                StatusCode::UPGRADE_REQUIRED,
-                "this address speaks WebSocket: connect with ws:// or wss://",
-            )
-            .with_header(header::UPGRADE, "websocket"));
-        }
-        if request.version() < Version::HTTP_11 || request.method() != Method::GET {
-            return Err(malformed("a WebSocket begins with a GET of HTTP/1.1"));
-        }
-        if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
-            return Err(Refusal::bad_request("the WebSocket version must be 13")
-                .with_header(header::SEC_WEBSOCKET_VERSION, "13"));
-        }
-        let key = headers
-            .get(header::SEC_WEBSOCKET_KEY)
-            .filter(|key| BASE64.decode(key).is_ok_and(|nonce| nonce.len() == 16))
-            .ok_or_else(|| Refusal::bad_request("Sec-WebSocket-Key must be 16 bytes in base64"))?;
-        let accept = accept(key.as_bytes());
-        let offered = list(headers, header::SEC_WEBSOCKET_PROTOCOL).map(str::to_owned).collect();
-        Ok(Self { accept, offered })
+        let is_get = request.method() == Method::GET && request.version() >= Version::HTTP_11;
+        let values = |name| request.headers().get_all(name).iter().map(HeaderValue::as_bytes);
+        UpgradeRequest::check(is_get, values).map(Self).map_err(refusal)
     }
 
-    /// Whether the client offered this subprotocol.
+    /// Returns whether the client offers this subprotocol.
     pub fn offers(&self, subprotocol: &str) -> bool {
-        self.offered.iter().any(|offered| offered == subprotocol)
+        self.0.subprotocols.iter().any(|offered| offered == subprotocol)
     }
 
-    /// Returns the first subprotocol that the client offered.
+    /// Returns the first subprotocol that the client offers.
     pub fn first_offered(&self) -> Option<HeaderValue> {
-        HeaderValue::from_str(self.offered.first()?).ok()
+        HeaderValue::from_str(self.0.subprotocols.first()?).ok()
     }
 
-    /// Returns the answer, after which the connection is a WebSocket.
+    /// Returns the response after which the connection is a WebSocket.
     pub fn accept(self, subprotocol: Option<HeaderValue>) -> Response {
+        let accept = HeaderValue::try_from(self.0.accept).expect("base64 is visible ASCII");
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         let headers = response.headers_mut();
         headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-        headers.insert(header::SEC_WEBSOCKET_ACCEPT, self.accept);
+        headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
         if let Some(subprotocol) = subprotocol {
             headers.insert(header::SEC_WEBSOCKET_PROTOCOL, subprotocol);
         }
@@ -78,18 +50,19 @@ impl Handshake {
     }
 }
 
-fn accept(key: &[u8]) -> HeaderValue {
-    let digest = Sha1::new().chain_update(key).chain_update(GUID).finalize();
-    HeaderValue::try_from(BASE64.encode(digest)).expect("base64 is visible ASCII")
-}
-
-fn list(headers: &HeaderMap, name: header::HeaderName) -> impl Iterator<Item = &str> {
-    let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',').map(str::trim)).filter(|value| !value.is_empty())
-}
-
-fn has_token(headers: &HeaderMap, name: header::HeaderName, token: &str) -> bool {
-    list(headers, name).any(|value| value.eq_ignore_ascii_case(token))
+fn refusal(error: InvalidUpgrade) -> Refusal {
+    match error {
+        InvalidUpgrade::NotUpgrade => Refusal::new(
+            StatusCode::UPGRADE_REQUIRED,
+            "this address serves WebSockets: connect with ws:// or wss://",
+        )
+        .with_header(header::UPGRADE, "websocket"),
+        InvalidUpgrade::NotGet => malformed("a WebSocket request must be a GET of HTTP/1.1"),
+        InvalidUpgrade::Version => {
+            Refusal::bad_request(error.to_string()).with_header(header::SEC_WEBSOCKET_VERSION, "13")
+        }
+        InvalidUpgrade::Key => Refusal::bad_request(error.to_string()),
+    }
 }
 
 #[cfg(test)]
@@ -132,8 +105,11 @@ mod tests {
     }
 
     #[test]
-    fn the_answer_is_that_of_the_standard() {
+    fn the_response_is_that_of_the_standard() {
         // The example of RFC 6455, section 1.3.
-        assert_eq!(accept(KEY.as_bytes()), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        let handshake = Handshake::check(&request(Version::HTTP_11, Method::GET, &[])).unwrap();
+        let response = handshake.accept(None);
+        let accept = &response.headers()[header::SEC_WEBSOCKET_ACCEPT];
+        assert_eq!(accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     }
 }
