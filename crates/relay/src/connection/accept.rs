@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use super::threads::ServingThreads;
 use super::{ClientStream, Connection, Socket, http};
-use crate::limits::{Full, Limits, Permit};
+use crate::limits::{LimitReached, Limits, Permit};
 use crate::wake::ThreadDispatcher;
 
 /// Accepts connections until `stop` and spreads them over `threads`; each becomes a task of `tasks`.
@@ -33,8 +33,8 @@ pub async fn serve(
         };
         let permit = match limits.connect(address.ip()) {
             Ok(permit) => permit,
-            Err(full) => {
-                refuse(&stream, address, full);
+            Err(limit) => {
+                refuse(&stream, address, limit);
                 continue;
             }
         };
@@ -59,13 +59,13 @@ const TOO_MANY: &[u8] =
 
 /// Closes a connection without reading its request, which would cost what the limit saves. The response is one write: the
 /// send buffer of a new connection is empty. A request that is in flight may still make the kernel send a reset instead.
-fn refuse(stream: &TcpStream, address: SocketAddr, full: Full) {
+fn refuse(stream: &TcpStream, address: SocketAddr, limit: LimitReached) {
     let _ = rustix::io::write(stream, TOO_MANY);
-    match full {
-        Full::All(limit) => {
+    match limit {
+        LimitReached::Total(limit) => {
             tracing::warn!(limit, "connection limit reached; closing further connections");
         }
-        Full::Address(limit) => tracing::warn!(
+        LimitReached::PerAddress(limit) => tracing::warn!(
             client = %address.ip(),
             limit,
             "connection limit of one address reached; closing its further connections"

@@ -18,9 +18,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::connection::{PacedWriter, Pacing};
-use crate::hub::{Frame, Next, Viewer};
-use crate::stats::closes::CloseReason;
-use crate::stats::counters::DropReason;
+use crate::hub::{Frame, NextSend, Viewer};
+use crate::stats::labels::{CloseReason, DropReason};
 use crate::wake::{InlineHandler, Waker};
 
 /// Time that a message in progress gets when the relay shuts down, before the connection is reset.
@@ -33,7 +32,7 @@ pub trait FrameProtocol: Send + 'static {
     ///
     /// # Errors
     /// Fails if the connection is gone or the client read nothing for too long.
-    fn send_next(&mut self, writer: &mut PacedWriter) -> io::Result<NextSend>;
+    fn send_next(&mut self, writer: &mut PacedWriter) -> io::Result<Resume>;
 
     /// Notes backpressure: the last message had to wait for the client.
     fn on_backpressure(&mut self);
@@ -53,29 +52,29 @@ pub fn send_next_frame(
     viewer: &mut Viewer,
     writer: &mut PacedWriter,
     send: impl FnOnce(&mut PacedWriter, &Frame) -> io::Result<()>,
-) -> io::Result<NextSend> {
+) -> io::Result<Resume> {
     let now = clock::now();
-    match writer.pace(now, || viewer.is_owed(now))? {
+    match writer.pace(now, || viewer.has_due_frame(now))? {
         Pacing::Now => {}
         Pacing::Until(later) => {
-            viewer.hold(DropReason::Link);
-            return Ok(NextSend::At(later));
+            viewer.set_drop_reason(DropReason::Link);
+            return Ok(Resume::At(later));
         }
-        Pacing::Overdue => viewer.get_stuck(now),
+        Pacing::Overdue => viewer.mark_stuck(now),
     }
     match viewer.next(now) {
-        Next::Frame(frame, newer) => {
+        NextSend::Frame { frame, has_newer } => {
             send(writer, &frame)?;
-            Ok(if newer { NextSend::Soon } else { NextSend::OnWake })
+            Ok(if has_newer { Resume::Soon } else { Resume::OnWake })
         }
-        Next::At(due) => Ok(NextSend::At(due)),
-        Next::Nothing => Ok(NextSend::OnWake),
+        NextSend::At(due) => Ok(Resume::At(due)),
+        NextSend::Nothing => Ok(Resume::OnWake),
     }
 }
 
-/// The time of a connection's next send.
+/// The moment at which a connection resumes sending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NextSend {
+pub enum Resume {
     /// Send again soon: there may be more, but the client and the thread's other connections come first.
     Soon,
     /// Send at this moment, or earlier if the waker fires.
@@ -106,7 +105,7 @@ struct SendState<P> {
 }
 
 impl<P: FrameProtocol> SendState<P> {
-    fn send_next(&mut self) -> io::Result<NextSend> {
+    fn send_next(&mut self) -> io::Result<Resume> {
         if std::mem::replace(&mut self.sending, true) {
             return Err(io::Error::other("an earlier send on this connection panicked"));
         }
@@ -122,7 +121,7 @@ impl<P: FrameProtocol> SendHandle<P> {
         let waker = protocol.waker().clone();
         let state = SendState { protocol, writer, failed: None, due_at: None, sending: false };
         let handle = Arc::new(Self(Mutex::new(state)));
-        waker.be_quick(&handle);
+        waker.set_inline_handler(&handle);
         handle
     }
 
@@ -136,7 +135,7 @@ impl<P: FrameProtocol> SendHandle<P> {
     ///
     /// # Errors
     /// Fails if the connection is gone, the client read nothing for too long, or `stop` came in the middle of a message.
-    pub async fn send(&self, stop: &CancellationToken) -> io::Result<NextSend> {
+    pub async fn send(&self, stop: &CancellationToken) -> io::Result<Resume> {
         self.flush(stop).await?;
         let (next, flushed) = self.send_once()?;
         if flushed {
@@ -144,7 +143,7 @@ impl<P: FrameProtocol> SendHandle<P> {
         }
         self.flush(stop).await?;
         // Wake-ups during the flush were not delivered, because this task continues by itself.
-        Ok(NextSend::Soon)
+        Ok(Resume::Soon)
     }
 
     /// Sends once if the kernel has accepted everything sent before. Returns when to send again; `None` if the rest must be
@@ -152,7 +151,7 @@ impl<P: FrameProtocol> SendHandle<P> {
     ///
     /// # Errors
     /// Fails if the connection is gone or the client read nothing for too long.
-    pub fn try_send(&self) -> io::Result<Option<NextSend>> {
+    pub fn try_send(&self) -> io::Result<Option<Resume>> {
         if !self.lock().writer.is_flushed() {
             return Ok(None);
         }
@@ -165,15 +164,15 @@ impl<P: FrameProtocol> SendHandle<P> {
         self.lock().writer.accepts_replies()
     }
 
-    fn send_once(&self) -> io::Result<(NextSend, bool)> {
+    fn send_once(&self) -> io::Result<(Resume, bool)> {
         let state = &mut *self.lock();
         if let Some(error) = state.failed.take() {
             return Err(error);
         }
         let next = state.send_next()?;
         state.due_at = match next {
-            NextSend::At(due) => Some(due),
-            NextSend::Soon | NextSend::OnWake => None,
+            Resume::At(due) => Some(due),
+            Resume::Soon | Resume::OnWake => None,
         };
         Ok((next, state.writer.is_flushed()))
     }
@@ -224,15 +223,15 @@ impl<P: FrameProtocol> SendHandle<P> {
 }
 
 impl<P: FrameProtocol> InlineHandler for SendHandle<P> {
-    fn answer(&self) -> bool {
+    fn handle(&self) -> bool {
         let state = &mut *self.lock();
         // The task is flushing an earlier message and will continue by itself.
         if !state.writer.is_flushed() {
             return state.failed.is_none();
         }
         match state.send_next() {
-            Ok(NextSend::OnWake) => state.writer.is_flushed(),
-            Ok(NextSend::At(due)) if state.writer.is_flushed() && state.due_at == Some(due) => true,
+            Ok(Resume::OnWake) => state.writer.is_flushed(),
+            Ok(Resume::At(due)) if state.writer.is_flushed() && state.due_at == Some(due) => true,
             Ok(_) => false,
             Err(error) => {
                 state.failed = Some(error);
@@ -274,10 +273,10 @@ impl SendTimer {
     }
 
     /// Waits until the next send, and at most until `latest`. Returns whether the next send came first.
-    pub async fn wait(&mut self, next: NextSend, latest: Instant) -> bool {
+    pub async fn wait(&mut self, next: Resume, latest: Instant) -> bool {
         let due = match next {
-            NextSend::At(due) => Instant::now() + due.since(clock::now()),
-            NextSend::Soon | NextSend::OnWake => latest,
+            Resume::At(due) => Instant::now() + due.since(clock::now()),
+            Resume::Soon | Resume::OnWake => latest,
         };
         let at = due.min(latest);
         if at != self.at {

@@ -24,13 +24,12 @@ use tokio::time::Instant;
 
 use super::abr::{AdaptiveViewer, SingleViewer};
 use super::frame_protocol::{
-    FrameProtocol, NextSend, SendHandle, SendTimer, requeue, send_next_frame,
+    FrameProtocol, Resume, SendHandle, SendTimer, requeue, send_next_frame,
 };
 use super::seconds;
 use crate::connection::{PacedWriter, RawConnection, Socket};
 use crate::context::Context;
-use crate::stats::closes::CloseReason;
-use crate::stats::counters::DropReason;
+use crate::stats::labels::{CloseReason, DropReason};
 use crate::wake::Waker;
 
 /// The line between the parts of a response (RFC 2046, section 5.1.1): at most 70 characters.
@@ -125,8 +124,8 @@ async fn send_parts(
     loop {
         let next = handle.send(&context.stop).await?;
         let woken = match next {
-            NextSend::Soon => Either::Left(requeue()),
-            NextSend::At(_) | NextSend::OnWake => Either::Right(waker.rung()),
+            Resume::Soon => Either::Left(requeue()),
+            Resume::At(_) | Resume::OnWake => Either::Right(waker.woken()),
         };
         let idle_for = || handle.with(|sender, _| sender.idle_for());
         let no_signal_at = Instant::now() + NO_SIGNAL_AFTER.saturating_sub(idle_for());
@@ -196,7 +195,7 @@ impl MjpegSender {
 }
 
 impl FrameProtocol for MjpegSender {
-    fn send_next(&mut self, writer: &mut PacedWriter) -> io::Result<NextSend> {
+    fn send_next(&mut self, writer: &mut PacedWriter) -> io::Result<Resume> {
         let Self { viewer, sent_at, .. } = self;
         send_next_frame(viewer.adapt(writer), writer, |writer, frame| {
             *sent_at = clock::now();
@@ -205,7 +204,7 @@ impl FrameProtocol for MjpegSender {
     }
 
     fn on_backpressure(&mut self) {
-        self.viewer.get_mut().hold(DropReason::Link);
+        self.viewer.get_mut().set_drop_reason(DropReason::Link);
     }
 
     fn on_close(&mut self, reason: CloseReason) {

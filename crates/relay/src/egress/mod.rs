@@ -4,7 +4,7 @@
 //! - [`plain`]: `/streams/NAME/ws`, one frame a message;
 //! - [`mjpeg`]: `/streams/NAME/mjpeg`, for `<img>`, VLC, ffmpeg, OpenCV;
 //! - [`snapshot`]: `/streams/NAME/snapshot`, one JPEG;
-//! - [`no_signal`]: the picture that the last two send if there is no video;
+//! - [`no_signal`](crate::no_signal): the picture that the last two send if there is no video;
 //! - [`websocket`]: the protocol below the first two;
 //! - [`frame_protocol`]: sending on all transports that stream;
 //! - [`selection`]: the stream and track that a request selects;
@@ -15,7 +15,6 @@ use std::fmt;
 pub mod abr;
 pub mod frame_protocol;
 pub mod mjpeg;
-pub mod no_signal;
 pub mod plain;
 pub mod selection;
 pub mod snapshot;

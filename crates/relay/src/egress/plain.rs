@@ -6,11 +6,10 @@ use std::io;
 use tokio_util::sync::CancellationToken;
 
 use super::abr::{AdaptiveViewer, SingleViewer};
-use super::frame_protocol::{FrameProtocol, NextSend, send_next_frame};
+use super::frame_protocol::{FrameProtocol, Resume, send_next_frame};
 use super::websocket::{MessageWriter as _, WebSocketHandler, run_websocket};
 use crate::connection::{PacedWriter, RawConnection};
-use crate::stats::closes::CloseReason;
-use crate::stats::counters::DropReason;
+use crate::stats::labels::{CloseReason, DropReason};
 use crate::wake::Waker;
 
 /// Sends one stream over a socket until either side ends it; returns the reason, for metrics and for people.
@@ -40,13 +39,13 @@ impl WebSocketHandler for PlainSender {
 }
 
 impl FrameProtocol for PlainSender {
-    fn send_next(&mut self, writer: &mut PacedWriter) -> io::Result<NextSend> {
+    fn send_next(&mut self, writer: &mut PacedWriter) -> io::Result<Resume> {
         let viewer = self.viewer.adapt(writer);
         send_next_frame(viewer, writer, |writer, frame| writer.send_binary(&[], &frame.payload))
     }
 
     fn on_backpressure(&mut self) {
-        self.viewer.get_mut().hold(DropReason::Link);
+        self.viewer.get_mut().set_drop_reason(DropReason::Link);
     }
 
     fn on_close(&mut self, reason: CloseReason) {

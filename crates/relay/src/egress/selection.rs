@@ -10,10 +10,10 @@ use serde::Deserialize;
 
 use crate::egress::abr::ladder::DisplaySize;
 use crate::egress::abr::{AdaptiveViewer, AutoRendition};
-use crate::http::refusal::Refusal;
+use crate::error::Error;
 use crate::hub::ring::MAX_BUFFER;
-use crate::hub::{Hub, Stream, ViewOptions};
-use crate::stats::counters::Transport;
+use crate::hub::{Hub, Stream, ViewOptions, Viewer};
+use crate::stats::labels::Transport;
 use crate::wake::Waker;
 
 /// Frame rates that may be requested: from one frame in 100 seconds to more than any camera has.
@@ -80,10 +80,10 @@ impl TrackSelection {
         waker: Waker,
     ) -> AdaptiveViewer {
         let now = clock::now();
-        let mut viewer = stream.watch(&self.track, transport, options, waker, now);
+        let mut viewer = Viewer::watch(stream, &self.track, transport, options, waker, now);
         let listed = |track: &&TrackName| is_listed(stream, track);
         if let Some(interim) = self.interim.as_ref().filter(listed) {
-            viewer.begin_with(interim, now);
+            viewer.start_with_fallback(interim, now);
         }
         AdaptiveViewer::new(viewer, self.auto)
     }
@@ -93,9 +93,9 @@ impl ViewRequest {
     /// Parses a query string.
     ///
     /// # Errors
-    /// Returns 400 with the invalid value.
-    pub fn from_query(query: &ViewQuery) -> Result<Self, Refusal> {
-        let bad = |error: fanlight_protocol::InvalidName| Refusal::bad_request(error.to_string());
+    /// Returns [`Error::Invalid`] with the invalid value.
+    pub fn from_query(query: &ViewQuery) -> Result<Self, Error> {
+        let bad = |error: fanlight_protocol::InvalidName| Error::invalid(error.to_string());
         let rendition = query.rendition.as_deref().map(str::parse).transpose().map_err(bad)?;
         let codec = query.codec.as_deref().map(str::parse).transpose().map_err(bad)?;
         let display = DisplaySize { width: query.max_width, height: query.max_height };
@@ -105,8 +105,8 @@ impl ViewRequest {
     /// Parses a `watch` message.
     ///
     /// # Errors
-    /// Returns 400 with the invalid value.
-    pub fn from_watch(watch: &Watch) -> Result<Self, Refusal> {
+    /// Returns [`Error::Invalid`] with the invalid value.
+    pub fn from_watch(watch: &Watch) -> Result<Self, Error> {
         let display = DisplaySize { width: watch.max_width, height: watch.max_height };
         Self::new(watch.rendition.clone(), watch.codec, display, watch.fps, watch.buffer)
     }
@@ -117,33 +117,35 @@ impl ViewRequest {
         display: DisplaySize,
         fps: Option<f64>,
         buffer: Option<f64>,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Self, Error> {
         if let Some(fps) = fps.filter(|fps| !FPS.contains(fps)) {
             let message =
                 format!("fps={fps} is out of range: use {} to {}", FPS.start(), FPS.end());
-            return Err(Refusal::bad_request(message));
+            return Err(Error::invalid(message));
         }
         let max = MAX_BUFFER.as_secs_f64();
         if let Some(buffer) = buffer.filter(|buffer| !(0.0..=max).contains(buffer)) {
             let message = format!("buffer={buffer} is out of range: use 0 to {max} seconds");
-            return Err(Refusal::bad_request(message));
+            return Err(Error::invalid(message));
         }
         if codec == Some(CodecWish::Exactly(Codec::H264)) && fps.is_some() {
-            return Err(Refusal::bad_request(NO_FPS_IN_H264));
+            return Err(Error::invalid(NO_FPS_IN_H264));
         }
-        let behind = Duration::from_secs_f64(buffer.unwrap_or(0.0));
+        let delay = Duration::from_secs_f64(buffer.unwrap_or(0.0));
         let rendition = rendition.unwrap_or(RenditionWish::Exactly(Rendition::full()));
         let codec = codec.unwrap_or(CodecWish::Exactly(Codec::Jpeg));
-        Ok(Self { rendition, codec, display, options: ViewOptions { fps, behind } })
+        Ok(Self { rendition, codec, display, options: ViewOptions { max_fps: fps, delay } })
     }
 
     /// Selects a track of the stream.
     ///
     /// # Errors
-    /// Returns 404 with the available tracks if there is no such track.
-    pub fn select(&self, stream: &Stream) -> Result<TrackSelection, Refusal> {
+    /// Returns [`Error::NotFound`] with the known tracks if there is no such track.
+    pub fn select(&self, stream: &Stream) -> Result<TrackSelection, Error> {
         let codec = match self.codec {
-            CodecWish::Auto if self.options.fps.is_none() && self.has_h264(stream) => Codec::H264,
+            CodecWish::Auto if self.options.max_fps.is_none() && self.has_h264(stream) => {
+                Codec::H264
+            }
             CodecWish::Auto => Codec::Jpeg,
             CodecWish::Exactly(codec) => codec,
         };
@@ -169,10 +171,10 @@ impl ViewRequest {
     /// Restricts the request to JPEG, for transports that send nothing else.
     ///
     /// # Errors
-    /// Returns 400 if the request names another codec.
-    pub fn jpeg_only(self) -> Result<Self, Refusal> {
+    /// Returns [`Error::Invalid`] if the request names another codec.
+    pub fn jpeg_only(self) -> Result<Self, Error> {
         match self.codec {
-            CodecWish::Exactly(Codec::H264) => Err(Refusal::bad_request(ONLY_JPEG)),
+            CodecWish::Exactly(Codec::H264) => Err(Error::invalid(ONLY_JPEG)),
             CodecWish::Auto | CodecWish::Exactly(Codec::Jpeg) => {
                 Ok(Self { codec: CodecWish::Exactly(Codec::Jpeg), ..self })
             }
@@ -191,14 +193,14 @@ impl ViewRequest {
         })
     }
 
-    fn known(stream: &Stream, track: TrackName) -> Result<TrackName, Refusal> {
+    fn known(stream: &Stream, track: TrackName) -> Result<TrackName, Error> {
         // Before the first frame a publisher may not have announced any track, but every stream has the full one.
         if track == TrackName::full_jpeg() || is_listed(stream, &track) {
             return Ok(track);
         }
         let tracks = &stream.status().tracks;
         let known: Vec<String> = tracks.iter().map(|track| track.name.to_string()).collect();
-        Err(Refusal::not_found(format!(
+        Err(Error::NotFound(format!(
             "stream {} has no track {track}; its tracks: {}",
             stream.name(),
             or_none(&known)
@@ -209,8 +211,8 @@ impl ViewRequest {
 /// Returns the stream of this name.
 ///
 /// # Errors
-/// Returns 404 with the known streams if there is none.
-pub fn find_stream(hub: &Hub, name: &str) -> Result<Arc<Stream>, Refusal> {
+/// Returns [`Error::NotFound`] with the known streams if there is none.
+pub fn find_stream(hub: &Hub, name: &str) -> Result<Arc<Stream>, Error> {
     hub.stream(name).ok_or_else(|| {
         let streams = hub.streams();
         let mut known: Vec<String> =
@@ -219,7 +221,7 @@ pub fn find_stream(hub: &Hub, name: &str) -> Result<Arc<Stream>, Refusal> {
             known.push(format!("and {} more (see api/streams)", streams.len() - MAX_NAMES));
         }
         let asked: String = name.chars().take(fanlight_protocol::name::MAX_STREAM_NAME).collect();
-        Refusal::not_found(format!("unknown stream {asked:?}; known streams: {}", or_none(&known)))
+        Error::NotFound(format!("unknown stream {asked:?}; known streams: {}", or_none(&known)))
     })
 }
 

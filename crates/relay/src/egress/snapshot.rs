@@ -8,9 +8,9 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use fanlight_clock as clock;
 
-use super::no_signal::NoSignal;
 use super::seconds;
-use crate::hub::{Frame, Next, Viewer};
+use crate::hub::{Frame, NextSend, Viewer};
+use crate::no_signal::NoSignal;
 use crate::wake::Waker;
 
 /// Longest wait for a recent frame.
@@ -30,12 +30,12 @@ pub async fn respond(mut viewer: Viewer, waker: Waker, no_signal: &NoSignal) -> 
 
 async fn recent_frame(viewer: &mut Viewer, waker: &Waker) -> Arc<Frame> {
     loop {
-        while let Next::Frame(frame, _) = viewer.next(clock::now()) {
+        while let NextSend::Frame { frame, .. } = viewer.next(clock::now()) {
             if clock::now().since(frame.captured_at) < MAX_AGE {
                 return frame;
             }
         }
-        waker.rung().await;
+        waker.woken().await;
     }
 }
 

@@ -23,7 +23,7 @@ use std::time::Duration;
 use fanlight_protocol::Timestamp;
 
 use super::socket::STALL_TIMEOUT;
-use crate::recent_minimum::Shortest;
+use crate::recent_minimum::RecentMinimum;
 use unread::UnreadEstimate;
 
 /// A round trip longer than the shortest by more than this has met a queue. It is above the 40 ms for which Linux may delay
@@ -99,7 +99,7 @@ pub struct QueueEstimator {
     /// A frame that met no queue: the moment when it was sent, and the acknowledged bytes beyond which it arrives.
     probe: Option<(Timestamp, u64)>,
     /// The shortest recent time until a part of such a frame was acknowledged.
-    shortest: Shortest,
+    shortest: RecentMinimum,
     /// The moment when a round trip was last too long.
     late_at: Option<Timestamp>,
     /// The moment when a queue was last seen.
@@ -240,7 +240,7 @@ impl QueueEstimator {
         if reading.rtt.max(unanswered) > reading.min_rtt + TOLERATED {
             self.late_at = Some(now);
         }
-        self.shortest.forget(now);
+        self.shortest.expire(now);
         if let Some((sent_at, mark)) = self.probe
             && reading.acked > mark
         {

@@ -53,7 +53,7 @@ pub struct AutoRendition {
 impl AutoRendition {
     /// Returns the choice for a viewer with this display size, which begins with the largest rung.
     pub fn new(stream: &Stream, codec: Codec, display: DisplaySize) -> Self {
-        let (changes, ladder) = (stream.changes(), ladder(stream, codec, display, None));
+        let (changes, ladder) = (stream.change_count(), ladder(stream, codec, display, None));
         let rung = ladder.top();
         Self {
             codec,
@@ -86,7 +86,7 @@ impl AutoRendition {
     /// Returns whether the track that is sent is dead although its stream is live, and another track can replace it.
     fn is_dead(&self, viewer: &Viewer, now: Timestamp) -> bool {
         let sent = &viewer.track().topic().track;
-        if !viewer.is_in_the_dark(now, DEAD_AFTER) || self.is_absent(sent) {
+        if !viewer.is_starved(now, DEAD_AFTER) || self.is_absent(sent) {
             return false;
         }
         let status = viewer.stream().status();
@@ -95,8 +95,7 @@ impl AutoRendition {
         let intervals = Duration::from_secs(1000) * DEAD_INTERVALS / millifps;
         status.state == StreamState::Live
             && (self.ladder.len() > 1 || self.or_jpeg && sent.codec != Codec::Jpeg)
-            && (entry.is_none_or(|entry| entry.millifps == 0)
-                || viewer.is_in_the_dark(now, intervals))
+            && (entry.is_none_or(|entry| entry.millifps == 0) || viewer.is_starved(now, intervals))
     }
 
     fn is_absent(&self, track: &TrackName) -> bool {
@@ -110,7 +109,7 @@ impl AutoRendition {
 
     /// Rebuilds the ladder and keeps the choice if possible. Returns whether the ladder has changed.
     fn rebuild_ladder(&mut self, stream: &Stream) -> bool {
-        self.changes = stream.changes();
+        self.changes = stream.change_count();
         let (chosen, committed) = (self.track().clone(), self.ladder.track(self.committed).clone());
         let absent = self.absent.as_ref().map(|(track, _)| track);
         let tracks = &stream.status().tracks;
@@ -147,7 +146,7 @@ impl AdaptiveViewer {
                 auto.rung = auto.ladder.position(sent).unwrap_or(auto.ladder.top());
                 auto.committed = auto.rung;
             }
-            None => self.viewer.turn_to(track, now),
+            None => self.viewer.switch_to(track, now),
         }
     }
 
@@ -175,9 +174,9 @@ impl AdaptiveViewer {
         if retry {
             auto.absent = None;
         }
-        let running = self.viewer.last_sent().is_some_and(|at| now.since(at) < RUNNING);
-        let switch_failed = running && self.viewer.waits_in_vain(now, ABSENT_AFTER);
-        let absent = match self.viewer.turns_to() {
+        let running = self.viewer.last_sent_at().is_some_and(|at| now.since(at) < RUNNING);
+        let switch_failed = running && self.viewer.is_switch_stalled(now, ABSENT_AFTER);
+        let absent = match self.viewer.pending_track() {
             Some(track) if switch_failed => Some(track),
             None if auto.is_dead(&self.viewer, now) => Some(self.viewer.track()),
             _ => None,
@@ -187,12 +186,12 @@ impl AdaptiveViewer {
         if let Some(track) = absent {
             auto.absent = Some((track, now));
         }
-        if !retry && !found_absent && auto.changes == stream.changes() {
+        if !retry && !found_absent && auto.changes == stream.change_count() {
             return false;
         }
         let changed = auto.rebuild_ladder(stream);
         if switch_failed {
-            self.viewer.stay();
+            self.viewer.cancel_switch();
         }
         changed || found_absent
     }
@@ -214,14 +213,14 @@ impl AdaptiveViewer {
     /// Returns a track's bitrate as received; before its first frames, as its publisher announces it.
     fn bits(&self, track: &TrackName, now: Timestamp) -> Option<u64> {
         let stream = self.viewer.stream();
-        let received = stream.known_track(track).and_then(|track| track.bits(now));
+        let received = stream.known_track(track).and_then(|track| track.bitrate(now));
         let status = stream.status();
         let entry = status.tracks.iter().find(|entry| entry.name == *track);
         let bits = received.or(entry.map(|entry| entry.bitrate))?;
         // A viewer that asked for fewer frames takes fewer bits.
         let fps = status.tracks.iter().map(|entry| entry.millifps).max()? as f64 / 1000.0;
         let share =
-            self.viewer.fps().filter(|_| fps > 0.0).map_or(1.0, |requested| requested / fps);
+            self.viewer.max_fps().filter(|_| fps > 0.0).map_or(1.0, |requested| requested / fps);
         Some((bits as f64 * share.min(1.0)) as u64)
     }
 
@@ -230,7 +229,7 @@ impl AdaptiveViewer {
         let Some(auto) = &mut self.auto else { return };
         auto.rung = rung.min(auto.ladder.top());
         auto.committed = if probing { auto.committed.min(auto.rung) } else { auto.rung };
-        self.viewer.turn_to(auto.ladder.track(auto.rung), now);
+        self.viewer.switch_to(auto.ladder.track(auto.rung), now);
     }
 
     /// Keeps the probed rung.
@@ -269,8 +268,8 @@ mod tests {
     use fanlight_protocol::TrackEntry;
 
     use super::*;
-    use crate::hub::{Hub, Next, Status, ViewOptions, fixture};
-    use crate::stats::counters::Transport;
+    use crate::hub::{Hub, NextSend, Status, ViewOptions, fixture};
+    use crate::stats::labels::Transport;
     use crate::wake::Waker;
 
     fn status(tracks: &[&str]) -> Status {
@@ -286,21 +285,21 @@ mod tests {
         let waker = Waker::new(Arc::default());
         let begin = Timestamp::from_micros(1_000_000);
         let options = ViewOptions::default();
-        let mut viewer = stream.watch(auto.track(), Transport::V1, options, waker, begin);
+        let mut viewer = Viewer::watch(&stream, auto.track(), Transport::V1, options, waker, begin);
         let jpeg = TrackName::full_jpeg();
-        viewer.begin_with(&jpeg, begin);
+        viewer.start_with_fallback(&jpeg, begin);
         let mut adaptive = AdaptiveViewer::new(viewer, Some(auto));
         let h264 = stream.known_track(&"full.h264".parse().unwrap()).unwrap();
         for tenths in 0..400 {
             let now = begin + Duration::from_millis(100 * tenths);
-            stream.track(&jpeg).push(fixture::picture(now.micros(), now));
+            stream.track(&jpeg).push(fixture::keyframe(now.micros(), now));
             if adaptive.refresh(now) {
                 let top = adaptive.auto.as_ref().unwrap().ladder.top();
                 adaptive.switch_to(top, false, now);
             }
-            assert!(matches!(adaptive.viewer.next(now), Next::Frame(..)), "{tenths}");
+            assert!(matches!(adaptive.viewer.next(now), NextSend::Frame { .. }), "{tenths}");
             let tried = matches!(tenths, 0..=20 | 322..=342);
-            assert_eq!(h264.is_wanted(), tried, "{tenths}");
+            assert_eq!(h264.has_demand(), tried, "{tenths}");
         }
     }
 
@@ -312,25 +311,25 @@ mod tests {
             let auto = AutoRendition::new(&stream, Codec::H264, DisplaySize::default()).or_jpeg();
             let (waker, begin) = (Waker::new(Arc::default()), Timestamp::from_micros(1_000_000));
             let options = ViewOptions::default();
-            let viewer = stream.watch(auto.track(), Transport::V1, options, waker, begin);
+            let viewer = Viewer::watch(&stream, auto.track(), Transport::V1, options, waker, begin);
             let mut adaptive = AdaptiveViewer::new(viewer, Some(auto));
             let h264 = stream.known_track(&"full.h264".parse().unwrap()).unwrap();
             let mut last_sent = begin;
             for tenths in 0..300 {
                 let now = begin + Duration::from_millis(100 * tenths);
                 if tenths < 50 {
-                    h264.push(fixture::picture(tenths, now));
+                    h264.push(fixture::keyframe(tenths, now));
                 }
                 // Capture encodes only tracks that have a viewer.
                 let jpeg = stream.track(&TrackName::full_jpeg());
-                if jpeg.is_wanted() {
-                    jpeg.push(fixture::picture(tenths, now));
+                if jpeg.has_demand() {
+                    jpeg.push(fixture::keyframe(tenths, now));
                 }
                 if adaptive.refresh(now) {
                     let top = adaptive.auto.as_ref().unwrap().ladder.top();
                     adaptive.switch_to(top, false, now);
                 }
-                if matches!(adaptive.viewer.next(now), Next::Frame(..)) {
+                if matches!(adaptive.viewer.next(now), NextSend::Frame { .. }) {
                     assert!(now.since(last_sent) <= DEAD_AFTER + Duration::from_millis(200));
                     last_sent = now;
                 }
@@ -350,7 +349,7 @@ mod tests {
             let auto = if or_jpeg { auto.or_jpeg() } else { auto };
             let waker = Waker::new(Arc::default());
             let (options, now) = (ViewOptions::default(), Timestamp::default());
-            let viewer = stream.watch(auto.track(), Transport::V1, options, waker, now);
+            let viewer = Viewer::watch(&stream, auto.track(), Transport::V1, options, waker, now);
             let mut adaptive = AdaptiveViewer::new(viewer, Some(auto));
             let chosen = |adaptive: &mut AdaptiveViewer| {
                 adaptive.refresh(Timestamp::default());

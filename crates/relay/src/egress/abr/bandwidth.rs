@@ -295,7 +295,7 @@ impl StatsDelta {
         let delta = |of: fn(&SendStats) -> u64| of(&after).saturating_sub(of(&before));
         Self {
             sent: delta(|stats| stats.sent),
-            dropped: delta(|stats| stats.dropped + stats.behind),
+            dropped: delta(|stats| stats.dropped + stats.far_behind),
             late: delta(|stats| stats.late),
             queued: delta(|stats| stats.queued),
         }

@@ -95,10 +95,10 @@ impl AbrController {
             Observation { acked, min_rtt, receiver_limited, lossy, ..Observation::default() };
         for adaptive in viewers.iter_mut().map(AsMut::as_mut) {
             changed |= adaptive.refresh(now);
-            observation.stats += adaptive.viewer.tally(now);
+            observation.stats += adaptive.viewer.send_stats(now);
             observation.has_deltas |= adaptive.viewer.has_deltas();
-            observation.switching |= adaptive.is_auto() && adaptive.viewer.is_turning(now);
-            observation.resizing |= adaptive.is_auto() && adaptive.viewer.is_changing_size();
+            observation.switching |= adaptive.is_auto() && adaptive.viewer.is_switching(now);
+            observation.resizing |= adaptive.is_auto() && adaptive.viewer.is_switching_size();
         }
         if changed {
             self.bandwidth.restart(now, observation);

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use fanlight_protocol::Timestamp;
 
-use crate::recent_minimum::Shortest;
+use crate::recent_minimum::RecentMinimum;
 
 /// Initial size of the window, in frames.
 const INITIAL: usize = 4;
@@ -38,7 +38,7 @@ pub(super) struct AckWindow {
     in_flight: VecDeque<(u64, Timestamp)>,
     /// Number of them, from the oldest, that belong to an earlier numbering.
     earlier: usize,
-    shortest: Shortest,
+    shortest: RecentMinimum,
     /// True if the window held a frame since it last grew.
     held: bool,
     /// The moment since which each acknowledged frame was late.
@@ -56,7 +56,7 @@ impl Default for AckWindow {
             size: INITIAL,
             in_flight: VecDeque::new(),
             earlier: 0,
-            shortest: Shortest::default(),
+            shortest: RecentMinimum::default(),
             held: false,
             late_since: None,
             has_deltas: false,
@@ -151,7 +151,7 @@ impl AckWindow {
     /// acknowledged, by themselves or with later ones.
     pub(super) fn restart(&mut self) {
         self.earlier = self.in_flight.len();
-        self.shortest = Shortest::default();
+        self.shortest = RecentMinimum::default();
         (self.late_since, self.has_deltas) = (None, false);
     }
 

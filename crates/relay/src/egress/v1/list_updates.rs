@@ -7,6 +7,7 @@ use fanlight_protocol::Timestamp;
 use fanlight_protocol::viewer::FromRelay;
 
 use crate::context::Context;
+use crate::hub::Listener;
 use crate::wake::Waker;
 
 /// Shortest time between two lists; changes within it are sent together.
@@ -17,7 +18,7 @@ const MAX_INTERVAL: Duration = Duration::from_secs(2);
 /// The schedule of the list for one socket.
 pub(super) struct ListUpdates {
     context: Arc<Context>,
-    waker: Waker,
+    _listener: Listener,
     /// The hub's count of changes when the list was last sent; `None` if it must be sent soon.
     sent_changes: Option<u64>,
     sent_at: Timestamp,
@@ -26,8 +27,8 @@ pub(super) struct ListUpdates {
 impl ListUpdates {
     /// Returns the schedule for a socket that has just asked for the list. `waker` fires when the list changes.
     pub(super) fn new(context: Arc<Context>, waker: Waker) -> Self {
-        context.hub.listen(waker.clone());
-        Self { context, waker, sent_changes: None, sent_at: Timestamp::default() }
+        let listener = Listener::new(context.hub.clone(), waker);
+        Self { context, _listener: listener, sent_changes: None, sent_at: Timestamp::default() }
     }
 
     /// Requests the list again.
@@ -37,7 +38,7 @@ impl ListUpdates {
 
     /// Returns when the list is due if nothing changes before.
     pub(super) fn due_at(&self) -> Timestamp {
-        let changed = self.sent_changes != Some(self.context.hub.changes());
+        let changed = self.sent_changes != Some(self.context.hub.change_count());
         self.sent_at + if changed { MIN_INTERVAL } else { MAX_INTERVAL }
     }
 
@@ -46,17 +47,11 @@ impl ListUpdates {
         if now < self.due_at() {
             return None;
         }
-        self.sent_changes = Some(self.context.hub.changes());
+        self.sent_changes = Some(self.context.hub.change_count());
         self.sent_at = now;
         Some(FromRelay::Streams {
-            streams: crate::http::streams::streams(&self.context.hub),
-            listening: crate::http::streams::listening(&self.context.ingest),
+            streams: crate::stream_list::streams(&self.context.hub),
+            listening: crate::stream_list::listening(&self.context.ingest),
         })
-    }
-}
-
-impl Drop for ListUpdates {
-    fn drop(&mut self) {
-        self.context.hub.stop_listening(&self.waker);
     }
 }

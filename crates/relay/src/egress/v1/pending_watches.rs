@@ -4,20 +4,20 @@ use fanlight_protocol::Timestamp;
 use fanlight_protocol::viewer::Watch;
 
 use crate::context::Context;
-use crate::ingest::startup::Listening;
+use crate::hub::Listener;
 use crate::limits::Permit;
 use crate::wake::Waker;
 
 /// The pending `watch` messages of one socket. Each holds a viewer's permit, which bounds their number.
 pub(super) struct PendingWatches {
     watches: Vec<(Watch, Permit)>,
-    _listening: Listening,
+    _listener: Listener,
 }
 
 impl PendingWatches {
     /// Returns an empty set. `waker` fires when streams appear.
     pub(super) fn new(context: &Context, waker: Waker) -> Self {
-        Self { watches: Vec::new(), _listening: Listening::to(context.hub.clone(), waker) }
+        Self { watches: Vec::new(), _listener: Listener::new(context.hub.clone(), waker) }
     }
 
     /// Adds a message.

@@ -17,14 +17,13 @@ use crate::access::{Action, Credentials};
 use crate::connection::{PacedWriter, Pacing};
 use crate::context::Context;
 use crate::egress::abr::AbrController;
-use crate::egress::frame_protocol::{FrameProtocol, NextSend};
+use crate::egress::frame_protocol::{FrameProtocol, Resume};
 use crate::egress::selection::{self, ViewRequest};
 use crate::egress::websocket::{MessageWriter as _, WebSocketHandler};
-use crate::http::refusal::Refusal;
-use crate::hub::{Frame, Next};
+use crate::error::Error;
+use crate::hub::{Frame, NextSend};
 use crate::limits::Permit;
-use crate::stats::closes::CloseReason;
-use crate::stats::counters::Transport;
+use crate::stats::labels::{CloseReason, Transport};
 use crate::wake::Waker;
 
 /// One socket. Its subscriptions take turns with one message in flight, so that none starves another.
@@ -73,32 +72,34 @@ impl Session {
     }
 
     /// Sends one frame of the next subscription that has one.
-    fn send_frame(&mut self, writer: &mut PacedWriter, now: Timestamp) -> io::Result<NextSend> {
+    fn send_frame(&mut self, writer: &mut PacedWriter, now: Timestamp) -> io::Result<Resume> {
         let subscriptions = &self.subscriptions;
-        match writer.pace(now, || subscriptions.iter().any(|one| one.is_owed(now)))? {
+        match writer.pace(now, || subscriptions.iter().any(|one| one.has_due_frame(now)))? {
             Pacing::Now => {}
             Pacing::Until(later) => {
                 self.hold_for_link();
-                return Ok(NextSend::At(later));
+                return Ok(Resume::At(later));
             }
-            Pacing::Overdue => self.get_stuck(now),
+            Pacing::Overdue => self.mark_stuck(now),
         }
         let min_rtt = writer.min_rtt();
         let count = self.subscriptions.len();
         let mut soonest: Option<Timestamp> = None;
         for at in (0..count).map(|offset| (self.next + offset) % count) {
             match self.subscriptions[at].next(now, min_rtt) {
-                Next::Frame(frame, newer) => {
+                NextSend::Frame { frame, has_newer } => {
                     self.next = at + 1;
                     self.send(writer, at, &frame, now)?;
-                    let more = newer || count > 1;
-                    return Ok(if more { NextSend::Soon } else { NextSend::OnWake });
+                    let more = has_newer || count > 1;
+                    return Ok(if more { Resume::Soon } else { Resume::OnWake });
                 }
-                Next::At(due) => soonest = Some(soonest.map_or(due, |soonest| soonest.min(due))),
-                Next::Nothing => {}
+                NextSend::At(due) => {
+                    soonest = Some(soonest.map_or(due, |soonest| soonest.min(due)));
+                }
+                NextSend::Nothing => {}
             }
         }
-        Ok(soonest.map_or(NextSend::OnWake, NextSend::At))
+        Ok(soonest.map_or(Resume::OnWake, Resume::At))
     }
 
     fn send(
@@ -123,9 +124,9 @@ impl Session {
         self.subscriptions.iter_mut().find(|subscription| subscription.id() == id)
     }
 
-    fn get_stuck(&mut self, now: Timestamp) {
-        let due = self.subscriptions.iter_mut().filter(|one| one.is_owed(now));
-        due.for_each(|one| one.get_stuck(now));
+    fn mark_stuck(&mut self, now: Timestamp) {
+        let due = self.subscriptions.iter_mut().filter(|one| one.has_due_frame(now));
+        due.for_each(|one| one.mark_stuck(now));
     }
 
     fn hold_for_link(&mut self) {
@@ -141,8 +142,8 @@ impl Session {
         Ok(())
     }
 
-    fn watch(&mut self, watch: Watch, now: Timestamp) -> Result<(), Refusal> {
-        self.context.access.authorize(Action::Watch, Some(&watch.stream), &self.credentials)?;
+    fn watch(&mut self, watch: Watch, now: Timestamp) -> Result<(), Error> {
+        self.context.access.authorize(Action::View, Some(&watch.stream), &self.credentials)?;
         let permit = self.pending.as_mut().and_then(|pending| pending.remove(watch.id));
         if self.context.startup.may_bring(&self.context.hub, watch.stream.as_str(), now) {
             ViewRequest::from_watch(&watch)?;
@@ -152,7 +153,7 @@ impl Session {
     }
 
     /// Defers a `watch` until its stream is known or the relay's start-up is over.
-    fn defer(&mut self, watch: Watch, permit: Option<Permit>) -> Result<(), Refusal> {
+    fn defer(&mut self, watch: Watch, permit: Option<Permit>) -> Result<(), Error> {
         let permit = self.permit(permit)?;
         let pending = || Box::new(PendingWatches::new(&self.context, self.waker.clone()));
         self.pending.get_or_insert_with(pending).push(watch, permit);
@@ -167,8 +168,8 @@ impl Session {
     ) -> io::Result<Option<Timestamp>> {
         let Some(pending) = &mut self.pending else { return Ok(None) };
         for (watch, permit) in pending.take_due(&self.context, now) {
-            if let Err(refusal) = self.subscribe(&watch, Some(permit)) {
-                send_message(writer, &error(Some(watch.id), &refusal))?;
+            if let Err(refused) = self.subscribe(&watch, Some(permit)) {
+                send_message(writer, &error(Some(watch.id), &refused))?;
             }
         }
         self.pending = self.pending.take().filter(|pending| pending.len() > 0);
@@ -176,19 +177,19 @@ impl Session {
     }
 
     /// Returns the permit of one more subscription: the one it already has, or a new one.
-    fn permit(&self, permit: Option<Permit>) -> Result<Permit, Refusal> {
+    fn permit(&self, permit: Option<Permit>) -> Result<Permit, Error> {
         let pending = self.pending.as_ref().map_or(0, |pending| pending.len());
         match permit {
             Some(permit) => Ok(permit),
             None if self.subscriptions.len() + pending >= MAX_SUBSCRIPTIONS => {
                 let message = format!("a socket may watch at most {MAX_SUBSCRIPTIONS} streams");
-                Err(Refusal::unavailable(message, "10"))
+                Err(Error::TooMany(message))
             }
             None => self.context.limits.admit(self.address),
         }
     }
 
-    fn subscribe(&mut self, watch: &Watch, permit: Option<Permit>) -> Result<(), Refusal> {
+    fn subscribe(&mut self, watch: &Watch, permit: Option<Permit>) -> Result<(), Error> {
         let request = ViewRequest::from_watch(watch)?;
         let stream = selection::find_stream(&self.context.hub, watch.stream.as_str())?;
         let mut selection = request.select(&stream)?;
@@ -224,7 +225,7 @@ impl Session {
         }
     }
 
-    fn authorize(&self, action: Action) -> Result<(), Refusal> {
+    fn authorize(&self, action: Action) -> Result<(), Error> {
         self.context.access.authorize(action, None, &self.credentials)
     }
 }
@@ -239,8 +240,8 @@ impl WebSocketHandler for Session {
         match serde_json::from_str::<FromViewer>(text) {
             Ok(FromViewer::Watch(watch)) => {
                 let id = watch.id;
-                if let Err(refusal) = self.watch(watch, read_at) {
-                    send_message(writer, &error(Some(id), &refusal))?;
+                if let Err(refused) = self.watch(watch, read_at) {
+                    send_message(writer, &error(Some(id), &refused))?;
                 }
             }
             Ok(FromViewer::Unwatch { id }) => {
@@ -274,12 +275,11 @@ impl WebSocketHandler for Session {
                         self.list = Some(list);
                     }
                 },
-                Err(refusal) => send_message(writer, &error(None, &refusal))?,
+                Err(refused) => send_message(writer, &error(None, &refused))?,
             },
             Err(reason) => {
-                let refusal =
-                    Refusal::bad_request(format!("invalid fanlight.v1 message: {reason}"));
-                send_message(writer, &error(id_of(text), &refusal))?;
+                let refused = Error::invalid(format!("invalid fanlight.v1 message: {reason}"));
+                send_message(writer, &error(id_of(text), &refused))?;
             }
         }
         Ok(())
@@ -287,7 +287,7 @@ impl WebSocketHandler for Session {
 }
 
 impl FrameProtocol for Session {
-    fn send_next(&mut self, writer: &mut PacedWriter) -> io::Result<NextSend> {
+    fn send_next(&mut self, writer: &mut PacedWriter) -> io::Result<Resume> {
         let now = clock::now();
         let deferred_due = self.answer_deferred(writer, now)?;
         let list_due = match &mut self.list {
@@ -304,12 +304,12 @@ impl FrameProtocol for Session {
         }
         self.send_states(writer, now)?;
         // If these messages must wait for the client, the frame waits in the hub, where a newer one can replace it.
-        let next = if writer.is_flushed() { self.send_frame(writer, now)? } else { NextSend::Soon };
+        let next = if writer.is_flushed() { self.send_frame(writer, now)? } else { Resume::Soon };
         let states_due = self.subscriptions.iter().filter_map(Subscription::state_due);
         let due = states_due.chain(list_due).chain(deferred_due).min();
         Ok(match (next, due) {
-            (NextSend::OnWake, Some(due)) => NextSend::At(due),
-            (NextSend::At(next), Some(due)) => NextSend::At(next.min(due)),
+            (Resume::OnWake, Some(due)) => Resume::At(due),
+            (Resume::At(next), Some(due)) => Resume::At(next.min(due)),
             _ => next,
         })
     }
@@ -333,15 +333,15 @@ fn send_message(writer: &mut PacedWriter, message: &FromRelay) -> io::Result<()>
     writer.send_text(text)
 }
 
-fn error(id: Option<u32>, refusal: &Refusal) -> FromRelay {
-    use axum::http::StatusCode;
-    let code = match refusal.status() {
-        StatusCode::NOT_FOUND => "unknown-stream",
-        StatusCode::SERVICE_UNAVAILABLE => "too-many",
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => "forbidden",
-        _ => "bad-message",
+/// Translates a domain error into an `error` message.
+fn error(id: Option<u32>, error: &Error) -> FromRelay {
+    let code = match error {
+        Error::NotFound(_) => "unknown-stream",
+        Error::TooMany(_) | Error::Unavailable(_) => "too-many",
+        Error::Denied { .. } => "forbidden",
+        Error::Invalid(_) => "bad-message",
     };
-    FromRelay::Error { id, code: code.into(), message: refusal.message().into() }
+    FromRelay::Error { id, code: code.into(), message: error.to_string() }
 }
 
 /// Returns the subscription id of a message that is otherwise invalid, if it has one.

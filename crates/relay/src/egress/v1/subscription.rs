@@ -10,10 +10,9 @@ use fanlight_protocol::{Rendition, StreamState, Timestamp};
 use super::ack_window::AckWindow;
 use crate::egress::abr::AdaptiveViewer;
 use crate::egress::selection::TrackSelection;
-use crate::hub::{Frame, Next, Stream, ViewOptions};
+use crate::hub::{Frame, NextSend, Stream, ViewOptions};
 use crate::limits::Permit;
-use crate::stats::closes::CloseReason;
-use crate::stats::counters::DropReason;
+use crate::stats::labels::{CloseReason, DropReason};
 
 /// A stream with a frame within this time is live, even if its publisher's report of that is still in flight.
 const RECENT: Duration = Duration::from_secs(2);
@@ -115,7 +114,7 @@ impl Subscription {
         acknowledges: bool,
         now: Timestamp,
     ) {
-        self.adaptive.viewer.change_manner(options);
+        self.adaptive.viewer.set_options(options);
         self.adaptive.change(&selection.track, selection.auto, now);
         self.window = match self.window.take() {
             _ if !acknowledges => None,
@@ -140,7 +139,7 @@ impl Subscription {
         let has_frames = now.since(self.last_frame) < RECENT;
         let stuck_since = self.adaptive.viewer.stuck_since(now);
         let late_since = self.adaptive.viewer.track().late_since();
-        let changes = self.adaptive.viewer.stream().changes();
+        let changes = self.adaptive.viewer.stream().change_count();
         let inputs = StateInputs { changes, slow_since, stuck_since, late_since, has_frames };
         if self.state_inputs.replace(inputs) == Some(inputs) {
             return None;
@@ -199,23 +198,23 @@ impl Subscription {
     }
 
     /// Returns what to send next; `min_rtt` is the shortest round trip of the connection.
-    pub(super) fn next(&mut self, now: Timestamp, min_rtt: Duration) -> Next {
+    pub(super) fn next(&mut self, now: Timestamp, min_rtt: Duration) -> NextSend {
         let bypasses = self.bypasses_window(now);
         if let Some(window) = self.window.as_mut().filter(|_| !bypasses) {
             if let Some(later) = window.hold_until(now, min_rtt) {
-                self.adaptive.viewer.hold(DropReason::Viewer);
+                self.adaptive.viewer.set_drop_reason(DropReason::Viewer);
                 self.held_by_window = true;
-                return Next::At(later);
+                return NextSend::At(later);
             }
             if window.is_probe(now) {
-                self.adaptive.viewer.give_up(now);
+                self.adaptive.viewer.abandon_backlog(now);
             }
         }
         let next = self.adaptive.viewer.next(now);
-        if let Next::Frame(frame, _) = &next {
+        if let NextSend::Frame { frame, .. } = &next {
             self.last_frame = now;
             if let Some(window) = &mut self.window {
-                let numbering = (frame.run, self.adaptive.viewer.switches());
+                let numbering = (frame.run, self.adaptive.viewer.switch_count());
                 if std::mem::replace(&mut self.numbering, numbering) != numbering {
                     window.restart();
                 }
@@ -239,22 +238,23 @@ impl Subscription {
 
     /// Notes that the viewer cannot decode what it is sent.
     pub(super) fn fail(&mut self, now: Timestamp) {
-        self.adaptive.viewer.fail(now);
+        self.adaptive.viewer.decode_failed(now);
     }
 
     /// Returns whether the viewer is due a frame now.
-    pub(super) fn is_owed(&self, now: Timestamp) -> bool {
-        !self.window.as_ref().is_some_and(AckWindow::is_full) && self.adaptive.viewer.is_owed(now)
+    pub(super) fn has_due_frame(&self, now: Timestamp) -> bool {
+        !self.window.as_ref().is_some_and(AckWindow::is_full)
+            && self.adaptive.viewer.has_due_frame(now)
     }
 
     /// Notes that a frame was held past its send deadline.
-    pub(super) fn get_stuck(&mut self, now: Timestamp) {
-        self.adaptive.viewer.get_stuck(now);
+    pub(super) fn mark_stuck(&mut self, now: Timestamp) {
+        self.adaptive.viewer.mark_stuck(now);
     }
 
     /// Notes that the next frame waits for the socket's link.
     pub(super) fn hold_for_link(&mut self) {
-        self.adaptive.viewer.hold(DropReason::Link);
+        self.adaptive.viewer.set_drop_reason(DropReason::Link);
     }
 
     /// Notes that the viewer has shown a frame. `lossy` says whether the link has recently lost segments.
@@ -268,8 +268,8 @@ impl Subscription {
     pub(super) fn track_message(&mut self, frame: &Frame) -> Option<FromRelay> {
         let stream = self.adaptive.viewer.stream();
         let topic = self.adaptive.viewer.track().topic();
-        let changes = stream.changes();
-        let (switches, reduced) = (self.adaptive.viewer.switches(), self.adaptive.is_reduced());
+        let changes = stream.change_count();
+        let (switches, reduced) = (self.adaptive.viewer.switch_count(), self.adaptive.is_reduced());
         let inputs = |sent: &SentTrack| {
             ((sent.run, sent.switches), (sent.width, sent.height, sent.reduced), sent.changes)
         };

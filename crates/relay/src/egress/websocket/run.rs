@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::message::{Incoming, MessageReader, MessageWriter as _};
 use crate::connection::{PacedWriter, RawConnection};
-use crate::egress::frame_protocol::{FrameProtocol, NextSend, SendHandle, SendTimer, requeue};
-use crate::stats::closes::CloseReason;
+use crate::egress::frame_protocol::{FrameProtocol, Resume, SendHandle, SendTimer, requeue};
+use crate::stats::labels::CloseReason;
 use crate::wake::Waker;
 
 /// Longest wait for the client's close frame after ours.
@@ -106,10 +106,10 @@ async fn run_until_end(
     loop {
         let sent = handle.try_send()?;
         // The client is read from even while a frame is being written: its acknowledgements report how earlier frames fared.
-        let (next, flushing) = (sent.unwrap_or(NextSend::OnWake), sent.is_none());
+        let (next, flushing) = (sent.unwrap_or(Resume::OnWake), sent.is_none());
         let woken = match next {
-            NextSend::Soon => Either::Left(requeue()),
-            NextSend::At(_) | NextSend::OnWake => Either::Right(waker.rung()),
+            Resume::Soon => Either::Left(requeue()),
+            Resume::At(_) | Resume::OnWake => Either::Right(waker.woken()),
         };
         tokio::select! {
             biased;

@@ -6,8 +6,9 @@ use axum::http::{HeaderValue, Method, StatusCode, Version, header};
 use axum::response::Response;
 use fanlight_websocket::handshake::{InvalidUpgrade, UpgradeRequest};
 
-use crate::access::headers::malformed;
-use crate::http::refusal::Refusal;
+use super::error::HttpError;
+use super::headers::malformed;
+use crate::error::Error;
 
 /// A request for a WebSocket that can be accepted.
 #[derive(Debug)]
@@ -18,10 +19,10 @@ impl Handshake {
     ///
     /// # Errors
     /// Returns 426 or 400 if it does not ask for a WebSocket of version 13.
-    pub fn check(request: &Request) -> Result<Self, Refusal> {
+    pub fn check(request: &Request) -> Result<Self, HttpError> {
         let is_get = request.method() == Method::GET && request.version() >= Version::HTTP_11;
         let values = |name| request.headers().get_all(name).iter().map(HeaderValue::as_bytes);
-        UpgradeRequest::check(is_get, values).map(Self).map_err(refusal)
+        UpgradeRequest::check(is_get, values).map(Self).map_err(translate)
     }
 
     /// Returns whether the client offers this subprotocol.
@@ -50,18 +51,17 @@ impl Handshake {
     }
 }
 
-fn refusal(error: InvalidUpgrade) -> Refusal {
+fn translate(error: InvalidUpgrade) -> HttpError {
     match error {
-        InvalidUpgrade::NotUpgrade => Refusal::new(
+        InvalidUpgrade::NotUpgrade => HttpError::new(
             StatusCode::UPGRADE_REQUIRED,
             "this address serves WebSockets: connect with ws:// or wss://",
         )
         .with_header(header::UPGRADE, "websocket"),
-        InvalidUpgrade::NotGet => malformed("a WebSocket request must be a GET of HTTP/1.1"),
-        InvalidUpgrade::Version => {
-            Refusal::bad_request(error.to_string()).with_header(header::SEC_WEBSOCKET_VERSION, "13")
-        }
-        InvalidUpgrade::Key => Refusal::bad_request(error.to_string()),
+        InvalidUpgrade::NotGet => malformed("a WebSocket request must be a GET of HTTP/1.1").into(),
+        InvalidUpgrade::Version => HttpError::from(Error::invalid(error.to_string()))
+            .with_header(header::SEC_WEBSOCKET_VERSION, "13"),
+        InvalidUpgrade::Key => Error::invalid(error.to_string()).into(),
     }
 }
 
@@ -86,7 +86,7 @@ mod tests {
     }
 
     fn status(request: &Request) -> u16 {
-        Handshake::check(request).err().map_or(101, |refusal| refusal.status().as_u16())
+        Handshake::check(request).err().map_or(101, |error| error.status().as_u16())
     }
 
     #[test]
