@@ -27,7 +27,8 @@ const MAX_CACHED: usize = 64;
 /// Draws no-signal pictures, each of them once.
 #[derive(Debug, Default)]
 pub struct NoSignal {
-    /// The pictures by stream and reason. The mutex is held while a picture is drawn, because all other viewers need it too.
+    /// The pictures by stream and reason. The mutex is held while a picture is drawn, because all other viewers need it
+    /// too.
     cache: Mutex<HashMap<(StreamName, String), Bytes>>,
 }
 

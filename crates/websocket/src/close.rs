@@ -42,8 +42,8 @@ pub fn check(payload: &[u8]) -> Result<(), Violation> {
     }
 }
 
-/// Returns whether a peer may send this code: IANA registered it for use on the wire (1004 to 1006 and 1015 are not), or
-/// it belongs to the range of libraries and applications.
+/// Returns whether a peer may send this code: IANA registered it for use on the wire (1004 to 1006 and 1015 are not),
+/// or it belongs to the range of libraries and applications.
 fn may_be_sent(code: u16) -> bool {
     matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
 }

@@ -82,8 +82,8 @@ impl Control {
 
 /// Splits the bytes of one direction of a connection into messages of at most `limit` bytes.
 ///
-/// The bytes may be cut anywhere. A caller that does not need a payload may skip it: [`Self::ahead`] says how many of the
-/// next bytes are payload and nothing else.
+/// The bytes may be cut anywhere. A caller that does not need a payload may skip it: [`Self::ahead`] says how many of
+/// the next bytes are payload and nothing else.
 #[derive(Debug)]
 pub struct Decoder {
     sender: Sender,

@@ -34,8 +34,8 @@ pub enum InvalidUpgrade {
 }
 
 impl UpgradeRequest {
-    /// Checks a request. `is_get` says whether it is a `GET` of HTTP/1.1. `values` returns the values of the header with this
-    /// lower-case name, in order.
+    /// Checks a request. `is_get` says whether it is a `GET` of HTTP/1.1. `values` returns the values of the header
+    /// with this lower-case name, in order.
     ///
     /// # Errors
     /// Fails if the request does not ask for a WebSocket of version 13.

@@ -47,8 +47,8 @@ fn head(target: &Target, version: &str, own: &[(&str, &str)], headers: &[Header]
     text.into_bytes()
 }
 
-/// Writes the header of a viewer's message. The mask is zero, which leaves the payload unchanged: masks protect proxies from
-/// the messages of untrusted scripts, and there are neither here.
+/// Writes the header of a viewer's message. The mask is zero, which leaves the payload unchanged: masks protect proxies
+/// from the messages of untrusted scripts, and there are neither here.
 pub fn message_head(opcode: Opcode, length: usize, into: &mut Vec<u8>) {
     assert!(length <= MAX_SENT, "longer messages are refused as options");
     let header = FrameHeader { mask: Some([0; 4]), ..FrameHeader::whole(opcode, length) };

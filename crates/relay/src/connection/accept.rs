@@ -57,8 +57,9 @@ const TOO_MANY: &[u8] =
     content-length: 48\r\nretry-after: 10\r\nconnection: close\r\n\r\n\
     too many connections to this relay; retry later\n";
 
-/// Closes a connection without reading its request, which would cost what the limit saves. The response is one write: the
-/// send buffer of a new connection is empty. A request that is in flight may still make the kernel send a reset instead.
+/// Closes a connection without reading its request, which would cost what the limit saves. The response is one write:
+/// the send buffer of a new connection is empty. A request that is in flight may still make the kernel send a reset
+/// instead.
 fn refuse(stream: &TcpStream, address: SocketAddr, limit: LimitReached) {
     let _ = rustix::io::write(stream, TOO_MANY);
     match limit {

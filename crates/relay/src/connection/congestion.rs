@@ -23,8 +23,8 @@ pub enum Congestion {
 pub struct InvalidCongestion(String);
 
 impl Default for Congestion {
-    /// Returns bbr, which measures the link instead of filling its queues until segments are lost. On a lossy link (2 %,
-    /// 40 ms) it sustained 29 frames a second, and cubic 14.
+    /// Returns bbr, which measures the link instead of filling its queues until segments are lost. On a link with a
+    /// loss of 2 % and a round trip of 40 ms it sustained 29 frames a second, and cubic 14.
     fn default() -> Self {
         Self::Named("bbr".into())
     }
@@ -55,8 +55,8 @@ impl fmt::Display for Congestion {
     }
 }
 
-/// Requests a congestion control on a listener, whose connections inherit it, and logs the one in effect. Returns its name;
-/// empty if the kernel does not report it.
+/// Requests a congestion control on a listener, whose connections inherit it, and logs the one in effect. Returns its
+/// name; empty if the kernel does not report it.
 pub fn apply(listener: &std::net::TcpListener, requested: &Congestion) -> String {
     let socket = SockRef::from(listener);
     let refused = match requested {

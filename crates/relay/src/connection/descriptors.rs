@@ -5,8 +5,8 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 
 use crate::limits::Limits;
 
-/// Descriptors of the relay itself. 20 were counted: standard streams, log, listener, signals and the bus's threads. The
-/// others are for files that are open briefly and for connections that are being refused.
+/// Descriptors of the relay itself. 20 were counted: standard streams, log, listener, signals and the bus's threads.
+/// The others are for files that are open briefly and for connections that are being refused.
 const OWN: usize = 48;
 /// Descriptors of one thread that serves viewers.
 const PER_THREAD: usize = 4;
@@ -20,8 +20,8 @@ pub fn reserve(threads: usize, publishers: usize) -> usize {
     OWN + threads * PER_THREAD + publishers * PER_PUBLISHER
 }
 
-/// Raises this process's limit (`RLIMIT_NOFILE`, commonly 1024) as far as needed and allowed, and lowers the viewer limits
-/// to match. `reserve` descriptors stay for everything but connections.
+/// Raises this process's limit (`RLIMIT_NOFILE`, commonly 1024) as far as needed and allowed, and lowers the viewer
+/// limits to match. `reserve` descriptors stay for everything but connections.
 ///
 /// # Errors
 /// Fails if the system allows fewer than [`FEWEST`] connections.
@@ -46,8 +46,8 @@ pub fn fit(limits: Limits, reserve: usize) -> anyhow::Result<Limits> {
     Ok(limits)
 }
 
-/// Returns how many of `allowed` descriptors connections get and how many stay reserved; `None` if `needed` are allowed.
-/// If less than twice the reserve is allowed, each side gets half.
+/// Returns how many of `allowed` descriptors connections get and how many stay reserved; `None` if `needed` are
+/// allowed. If less than twice the reserve is allowed, each side gets half.
 fn share(allowed: u64, needed: usize, reserve: usize) -> Option<(usize, usize)> {
     let allowed = usize::try_from(allowed).unwrap_or(usize::MAX);
     (allowed < needed).then(|| {

@@ -13,11 +13,11 @@ use super::socket::Socket;
 use super::tcp_info;
 use super::writer::Pacing;
 
-/// Bytes that the kernel may hold unsent (`TCP_NOTSENT_LOWAT`) for a viewer that keeps up. A usual frame fits, which saves
-/// system calls.
+/// Bytes that the kernel may hold unsent (`TCP_NOTSENT_LOWAT`) for a viewer that keeps up. A usual frame fits, which
+/// saves system calls.
 const LOW_WATER: u32 = 128 * 1024;
-/// The same for a viewer that does not keep up: the rest waits in the relay, where a newer frame can replace it. 16 KiB was
-/// measured best on a 4 Mbit/s link: median frame age 0.18 s, against 1.2 s with the kernel's default.
+/// The same for a viewer that does not keep up: the rest waits in the relay, where a newer frame can replace it. 16 KiB
+/// was measured best on a 4 Mbit/s link: median frame age 0.18 s, against 1.2 s with the kernel's default.
 const LOW_WATER_IF_QUEUED: u32 = 16 * 1024;
 
 /// Decides when the next frame of one connection may be sent.

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use fanlight_protocol::Timestamp;
 
-/// Longest time for which a frame is held with nothing in flight, besides [`ROUND_TRIPS`]. By then an acknowledgement must
-/// have arrived, including whatever delays one.
+/// Longest time for which a frame is held with nothing in flight, besides [`ROUND_TRIPS`]. By then an acknowledgement
+/// must have arrived, including whatever delays one.
 const DEADLINE: Duration = Duration::from_millis(250);
 /// Round trips that are added to [`DEADLINE`].
 const ROUND_TRIPS: u32 = 3;
@@ -27,8 +27,8 @@ impl SendDeadline {
         self.held_since = None;
     }
 
-    /// Notes that a frame is held with nothing in flight. Returns whether the deadline has passed; the frame must then be
-    /// sent, whatever the estimates say.
+    /// Notes that a frame is held with nothing in flight. Returns whether the deadline has passed; the frame must then
+    /// be sent, whatever the estimates say.
     pub(super) fn is_missed(&mut self, now: Timestamp, round_trip: Duration) -> bool {
         let since = *self.held_since.get_or_insert(now);
         let missed = now.since(since) > DEADLINE + round_trip.min(MAX_ROUND_TRIP) * ROUND_TRIPS;

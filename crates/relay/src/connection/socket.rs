@@ -11,11 +11,12 @@ use tokio::net::TcpStream;
 /// Time after which a viewer that reads nothing is closed, if bytes are waiting for it.
 pub(super) const STALL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Longest time for which sent bytes may stay unacknowledged. It is above [`STALL_TIMEOUT`], which gives a better reason.
+/// Longest time for which sent bytes may stay unacknowledged. It is above [`STALL_TIMEOUT`], which gives a better
+/// reason.
 const USER_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Interval of TCP keepalive probes on an idle connection. WebSockets have pings too; an MJPEG viewer of an offline stream
-/// has only this.
+/// Interval of TCP keepalive probes on an idle connection. WebSockets have pings too; an MJPEG viewer of an offline
+/// stream has only this.
 const KEEPALIVE: Duration = Duration::from_secs(20);
 
 /// One client's connection.

@@ -14,8 +14,8 @@ use super::queue_estimate::TcpReading;
 #[expect(unsafe_code, reason = "no safe crate reads TCP_INFO as far as delivery times")]
 pub(super) fn read(socket: impl AsFd) -> io::Result<TcpReading> {
     let mut length = size_of::<libc::tcp_info>() as libc::socklen_t;
-    // SAFETY: `tcp_info` consists of integers, for which zeros are valid. Older kernels fill only a part; the rest stays
-    // zero. The kernel writes at most `length` bytes through the pointer, and the value is that large.
+    // SAFETY: `tcp_info` consists of integers, for which zeros are valid. Older kernels fill only a part; the rest
+    // stays zero. The kernel writes at most `length` bytes through the pointer, and the value is that large.
     let info = unsafe {
         let mut info: libc::tcp_info = mem::zeroed();
         let done = libc::getsockopt(

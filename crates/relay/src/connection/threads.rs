@@ -1,7 +1,7 @@
 //! The threads that serve viewers.
 //!
-//! Each thread runs its own single-threaded runtime. A viewer stays on its thread, and a thread never waits for a viewer
-//! or another thread.
+//! Each thread runs its own single-threaded runtime. A viewer stays on its thread, and a thread never waits for a
+//! viewer or another thread.
 
 use std::io;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! Connections that leave HTTP: a WebSocket after its handshake, an MJPEG stream after its head.
 //!
-//! hyper holds 16 KiB for each connection and wakes a task for each frame. A connection that is sent frames for hours needs
-//! neither. A handler therefore attaches the rest of the connection's work to its response ([`upgrade_with`]), and hyper
-//! hands the connection over.
+//! hyper holds 16 KiB for each connection and wakes a task for each frame. A connection that is sent frames for hours
+//! needs neither. A handler therefore attaches the rest of the connection's work to its response ([`upgrade_with`]),
+//! and hyper hands the connection over.
 
 use std::future::Future;
 use std::io::Write as _;
@@ -34,9 +34,9 @@ type Work = Box<dyn FnOnce(RawConnection) -> Task + Send>;
 #[derive(Clone)]
 struct Attached(Arc<Mutex<Option<Work>>>);
 
-/// Attaches the work that takes the connection over after this response. A response with status 101 is sent first. Of any
-/// other, the head is passed to `work`, and the body ends with the connection. That body must be of unknown length; axum
-/// would write its length into the head.
+/// Attaches the work that takes the connection over after this response. A response with status 101 is sent first. Of
+/// any other, the head is passed to `work`, and the body ends with the connection. That body must be of unknown length;
+/// axum would write its length into the head.
 pub fn upgrade_with<F>(
     mut response: Response,
     work: impl FnOnce(RawConnection) -> F + Send + 'static,
@@ -64,8 +64,8 @@ enum Pending {
 }
 
 impl Upgrade {
-    /// Takes the work that a handler attached to a response. Returns `None` if hyper must hand the connection over instead of
-    /// responding.
+    /// Takes the work that a handler attached to a response. Returns `None` if hyper must hand the connection over
+    /// instead of responding.
     pub(super) fn inspect(&self, mut response: Response) -> Option<Response> {
         let Some(Attached(work)) = response.extensions_mut().remove::<Attached>() else {
             return Some(response);

@@ -1,5 +1,5 @@
-//! The paced writer of one connection. Bytes that the kernel does not accept immediately are queued here, and a frame is
-//! only begun when the queue is empty.
+//! The paced writer of one connection. Bytes that the kernel does not accept immediately are queued here, and a frame
+//! is only begun when the queue is empty.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -86,8 +86,8 @@ impl PacedWriter {
         self.monitor.is_receiver_limited(now)
     }
 
-    /// Sends all three parts without copying them, usually with one system call. Of what the kernel does not accept, only the
-    /// head is copied.
+    /// Sends all three parts without copying them, usually with one system call. Of what the kernel does not accept,
+    /// only the head is copied.
     ///
     /// # Errors
     /// Fails if the connection is gone.
@@ -97,8 +97,8 @@ impl PacedWriter {
         self.monitor.note_sent(length);
         if self.is_flushed() {
             let slices = [IoSlice::new(head), IoSlice::new(payload), IoSlice::new(tail)];
-            // This bypasses tokio's readiness state, which lies in other memory; `poll_flush` uses it if the kernel refuses.
-            // An empty piece is left out because the kernel would copy and check it too.
+            // This bypasses tokio's readiness state, which lies in other memory; `poll_flush` uses it if the kernel
+            // refuses. An empty piece is left out because the kernel would copy and check it too.
             let pieces = if tail.is_empty() { &slices[..2] } else { &slices[..] };
             match rustix::io::writev(self.descriptor, pieces) {
                 Ok(count) => written = count,

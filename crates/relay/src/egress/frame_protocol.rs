@@ -1,7 +1,8 @@
 //! Sending on a connection, from two places: the thread's dispatcher and the connection's task.
 //!
-//! When a frame arrives, the dispatcher of the thread usually sends it without waking the connection's task. The task does
-//! everything that has to wait: it reads from the client, writes what the kernel did not accept, and sends at due times.
+//! When a frame arrives, the dispatcher of the thread usually sends it without waking the connection's task. The task
+//! does everything that has to wait: it reads from the client, writes what the kernel did not accept, and sends at due
+//! times.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -25,8 +26,8 @@ use crate::wake::{InlineHandler, Waker};
 /// Time that a message in progress gets when the relay shuts down, before the connection is reset.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// A protocol that decides what to send on a connection. Sending must not wait; the writer queues the bytes that the kernel does
-/// not accept.
+/// A protocol that decides what to send on a connection. Sending must not wait; the writer queues the bytes that the
+/// kernel does not accept.
 pub trait FrameProtocol: Send + 'static {
     /// Sends what is due, at most one frame of it. Called only when everything sent before is with the kernel.
     ///
@@ -83,8 +84,8 @@ pub enum Resume {
     OnWake,
 }
 
-/// A protocol and its writer, shared by dispatcher and task. The mutex is never held across a wait, and both run on the same
-/// thread, so neither ever waits for it.
+/// A protocol and its writer, shared by dispatcher and task. The mutex is never held across a wait, and both run on the
+/// same thread, so neither ever waits for it.
 pub struct SendHandle<P>(Mutex<SendState<P>>);
 
 impl<P> fmt::Debug for SendHandle<P> {
@@ -100,7 +101,8 @@ struct SendState<P> {
     failed: Option<io::Error>,
     /// The moment of the next send, if the task knows it.
     due_at: Option<Timestamp>,
-    /// Set while the protocol sends. If it is set before a send, an earlier send has panicked and the state is unusable.
+    /// Set while the protocol sends. If it is set before a send, an earlier send has panicked and the state is
+    /// unusable.
     sending: bool,
 }
 
@@ -134,7 +136,8 @@ impl<P: FrameProtocol> SendHandle<P> {
     /// Sends once, and waits until the kernel has accepted all of it. Returns when to send again.
     ///
     /// # Errors
-    /// Fails if the connection is gone, the client read nothing for too long, or `stop` came in the middle of a message.
+    /// Fails if the connection is gone, the client read nothing for too long, or `stop` came in the middle of a
+    /// message.
     pub async fn send(&self, stop: &CancellationToken) -> io::Result<Resume> {
         self.flush(stop).await?;
         let (next, flushed) = self.send_once()?;
@@ -146,8 +149,8 @@ impl<P: FrameProtocol> SendHandle<P> {
         Ok(Resume::Soon)
     }
 
-    /// Sends once if the kernel has accepted everything sent before. Returns when to send again; `None` if the rest must be
-    /// flushed first ([`Self::flush`]).
+    /// Sends once if the kernel has accepted everything sent before. Returns when to send again; `None` if the rest
+    /// must be flushed first ([`Self::flush`]).
     ///
     /// # Errors
     /// Fails if the connection is gone or the client read nothing for too long.
@@ -185,7 +188,8 @@ impl<P: FrameProtocol> SendHandle<P> {
     /// Writes what the kernel did not accept when it was sent.
     ///
     /// # Errors
-    /// Fails if the connection is gone, the client read nothing for too long, or `stop` came in the middle of a message.
+    /// Fails if the connection is gone, the client read nothing for too long, or `stop` came in the middle of a
+    /// message.
     pub async fn flush(&self, stop: &CancellationToken) -> io::Result<()> {
         if self.lock().writer.is_flushed() {
             return Ok(());

@@ -3,8 +3,8 @@
 //! When no frame arrives for a while, a no-signal picture states the reason, because the last frame would pass as live.
 //! Sending it also detects a viewer that is gone.
 //!
-//! The boundary that ends a part is sent with that part, not with the next one: many clients show a picture only when they
-//! have received its end.
+//! The boundary that ends a part is sent with that part, not with the next one: many clients show a picture only when
+//! they have received its end.
 
 use std::future::poll_fn;
 use std::hash::{BuildHasher, RandomState};
@@ -34,8 +34,8 @@ use crate::wake::Waker;
 
 /// The line between the parts of a response (RFC 2046, section 5.1.1): at most 70 characters.
 ///
-/// It is random, so that a camera cannot know it and write it into a picture. All responses of a process share it, so that it
-/// is sent with each frame without a copy.
+/// It is random, so that a camera cannot know it and write it into a picture. All responses of a process share it, so
+/// that it is sent with each frame without a copy.
 struct Boundary {
     first: String,
     next: String,
@@ -179,7 +179,8 @@ struct MjpegSender {
 }
 
 impl MjpegSender {
-    /// Returns for how long no frame arrived and nothing was sent. A viewer that asked for few or delayed frames is not idle.
+    /// Returns for how long no frame arrived and nothing was sent. A viewer that asked for few or delayed frames is not
+    /// idle.
     fn idle_for(&mut self) -> Duration {
         let newest = self.viewer.get_mut().track().newest();
         let newest = newest.map_or(Timestamp::default(), |frame| frame.received_at);

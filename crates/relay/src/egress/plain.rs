@@ -1,5 +1,5 @@
-//! `/streams/NAME/ws`: each binary message is one encoded frame and nothing else: a whole JPEG, which any client can read, or
-//! an access unit of H.264.
+//! `/streams/NAME/ws`: each binary message is one encoded frame and nothing else: a whole JPEG, which any client can
+//! read, or an access unit of H.264.
 
 use std::io;
 

@@ -181,8 +181,8 @@ impl ViewRequest {
         }
     }
 
-    /// Returns whether the requested rendition exists in H.264. The answer is the same as long as it exists, so that a repeated
-    /// request does not switch the codec.
+    /// Returns whether the requested rendition exists in H.264. The answer is the same as long as it exists, so that a
+    /// repeated request does not switch the codec.
     fn has_h264(&self, stream: &Stream) -> bool {
         stream.status().tracks.iter().map(|entry| &entry.name).any(|track| {
             let is_requested = match &self.rendition {

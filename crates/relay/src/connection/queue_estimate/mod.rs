@@ -1,16 +1,16 @@
-//! An estimate of the queues between the relay and a viewer: whether another frame would arrive soon, or only lengthen a
-//! queue. No IO and no clock.
+//! An estimate of the queues between the relay and a viewer: whether another frame would arrive soon, or only lengthen
+//! a queue. No IO and no clock.
 //!
 //! `TCP_NOTSENT_LOWAT` bounds what the kernel holds unsent. Sent bytes can queue in two further places:
 //!
-//! - a router: with loss-based congestion control (cubic) its queue fills up, and every frame arrives a second late. Bytes
-//!   are then acknowledged later than after the link's own round trip;
-//! - the receiver's kernel, if the program there reads slowly. Its window is then narrower than before by the unread bytes,
-//!   and sending is limited by that window.
+//! - a router: with loss-based congestion control (cubic) its queue fills up, and every frame arrives a second late.
+//!   Bytes are then acknowledged later than after the link's own round trip;
+//! - the receiver's kernel, if the program there reads slowly. Its window is then narrower than before by the unread
+//!   bytes, and sending is limited by that window.
 //!
-//! In both cases the next frame is held until the bytes in flight are down to what the link itself holds. The first queue
-//! is visible as long as bytes are in flight, and their acknowledgements end it. The second is an estimate that only new data
-//! can correct, so it never holds a frame for longer than a stated time ([`unread`]).
+//! In both cases the next frame is held until the bytes in flight are down to what the link itself holds. The first
+//! queue is visible as long as bytes are in flight, and their acknowledgements end it. The second is an estimate that
+//! only new data can correct, so it never holds a frame for longer than a stated time ([`unread`]).
 
 #[cfg(test)]
 mod properties;
@@ -26,11 +26,11 @@ use super::socket::STALL_TIMEOUT;
 use crate::recent_minimum::RecentMinimum;
 use unread::UnreadEstimate;
 
-/// A round trip longer than the shortest by more than this has met a queue. It is above the 40 ms for which Linux may delay
-/// an acknowledgement (`TCP_DELACK_MIN`).
+/// A round trip longer than the shortest by more than this has met a queue. It is above the 40 ms for which Linux may
+/// delay an acknowledgement (`TCP_DELACK_MIN`).
 const TOLERATED: Duration = Duration::from_millis(60);
-/// One long round trip counts for this long. The smoothed round trip oscillates: it is short if a frame's first bytes met an
-/// empty queue, which its last bytes then fill.
+/// One long round trip counts for this long. The smoothed round trip oscillates: it is short if a frame's first bytes
+/// met an empty queue, which its last bytes then fill.
 const LATE_FOR: Duration = Duration::from_millis(500);
 /// Up to this many bytes in flight are no queue: a frame's last segments, whose acknowledgement may be delayed.
 const LITTLE: u64 = 16 * 1024;
@@ -38,8 +38,8 @@ const LITTLE: u64 = 16 * 1024;
 const READ_EVERY: Duration = Duration::from_millis(250);
 /// A connection counts as free of a queue after this long without one.
 const RECOVERY: Duration = Duration::from_secs(2);
-/// One part in this many of a frame may be unread when the next frame is sent. Without it, a read rate that was measured too
-/// low would keep itself too low.
+/// One part in this many of a frame may be unread when the next frame is sent. Without it, a read rate that was
+/// measured too low would keep itself too low.
 const UNREAD_PART: u64 = 4;
 /// A link that lost segments counts as lossy for this long. At a loss of 2 % and 20 segments a frame, every third frame
 /// loses one.
@@ -50,8 +50,8 @@ const MAX_HOLD: Duration = Duration::from_millis(40);
 /// Weight of the latest measurement in the average rate, and the shortest time that a measurement takes.
 const WEIGHT: f64 = 0.3;
 const MIN_MEASUREMENT: Duration = Duration::from_millis(20);
-/// The link itself is assumed to hold this much more than measured. Without it, a rate that was measured too low would keep
-/// itself too low.
+/// The link itself is assumed to hold this much more than measured. Without it, a rate that was measured too low would
+/// keep itself too low.
 const GAIN: f64 = 1.5;
 
 /// The kernel's view of a connection.
@@ -126,8 +126,8 @@ impl QueueEstimator {
         self.queue_seen_at.is_some()
     }
 
-    /// Returns the shortest recent round trip; zero while unknown. The kernel remembers its minimum for minutes although the
-    /// route may have become longer, so the time that a frame took without meeting a queue counts as well.
+    /// Returns the shortest recent round trip; zero while unknown. The kernel remembers its minimum for minutes
+    /// although the route may have become longer, so the time that a frame took without meeting a queue counts as well.
     pub fn min_rtt(&self) -> Duration {
         let kernel = self.last.map_or(Duration::ZERO, |(_, reading)| reading.min_rtt);
         // Our measurement is only as exact as the readings are frequent, so a small excess means nothing.
@@ -150,8 +150,8 @@ impl QueueEstimator {
         self.last.map_or(0, |(_, reading)| reading.acked)
     }
 
-    /// Returns whether nothing is in flight that could still bring an answer, and no proof of unread bytes exists. Only the
-    /// estimate of unread bytes can then have held the last frame.
+    /// Returns whether nothing is in flight that could still bring an answer, and no proof of unread bytes exists. Only
+    /// the estimate of unread bytes can then have held the last frame.
     pub fn is_idle(&self) -> bool {
         self.last.is_none_or(|(_, reading)| reading.queued == 0) && !self.unread.is_proven()
     }

@@ -10,8 +10,8 @@ const DEADLINE: Duration = Duration::from_millis(250);
 /// The same for a receiver that provably reads nothing.
 const DEADLINE_IF_PROVEN: Duration = Duration::from_millis(1850);
 
-/// Returns one step of time and the reading after it. Windows shrink and grow, bytes are retransmitted, acknowledgements
-/// fail to arrive, clocks jump.
+/// Returns one step of time and the reading after it. Windows shrink and grow, bytes are retransmitted,
+/// acknowledgements fail to arrive, clocks jump.
 fn step() -> impl Strategy<Value = (u64, TcpReading)> {
     let later =
         prop_oneof![8 => 0..50_000_u64, 2 => 0..5_000_000_u64, 1 => 0..1_000_000_000_000_u64];
@@ -78,8 +78,8 @@ proptest! {
         }
     }
 
-    /// Late joiners on real sockets showed this: a window that grows and then shrinks by up to two frames, although the program
-    /// reads everything.
+    /// Late joiners on real sockets showed this: a window that grows and then shrinks by up to two frames, although the
+    /// program reads everything.
     #[test]
     fn a_program_that_reads_everything_is_sent_frames_however_its_window_moves(
         narrowest in 20_000..1_000_000_u64,

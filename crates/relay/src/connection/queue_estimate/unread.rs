@@ -7,8 +7,8 @@
 //! - Linux also narrows a window while nothing is unread, as it learns how much memory segments of this size take.
 //!
 //! The estimate therefore counts only for a receiver that has limited sending, it drains with time, and with nothing in
-//! flight it holds a frame only for a bounded time ([`UnreadEstimate::hold`]). The frame sent then brings a fresh window,
-//! which confirms or corrects the estimate, as a TCP sender probes a closed window.
+//! flight it holds a frame only for a bounded time ([`UnreadEstimate::hold`]). The frame sent then brings a fresh
+//! window, which confirms or corrects the estimate, as a TCP sender probes a closed window.
 
 use std::time::Duration;
 
@@ -18,8 +18,8 @@ use super::TcpReading;
 
 /// Shortest span over which the share of time limited by the window is measured.
 const SPAN: Duration = Duration::from_millis(100);
-/// A receiver reads slowly if its window limited sending for more than one part in this many of a span. A window that only
-/// has to grow at the start of a connection costs less.
+/// A receiver reads slowly if its window limited sending for more than one part in this many of a span. A window that
+/// only has to grow at the start of a connection costs less.
 const LIMITED_SHARE: u32 = 3;
 /// A receiver that limited sending counts as reading slowly for this long.
 const READS_SLOWLY: Duration = Duration::from_secs(30);
@@ -28,9 +28,9 @@ const RECENT: Duration = Duration::from_secs(1);
 /// Longest time for which the estimate alone holds a frame, besides three round trips. The send deadline is 250 ms; the
 /// difference is for timers and for a busy thread.
 const HOLD: Duration = Duration::from_millis(200);
-/// Most doublings of the hold, to 1.6 s. It doubles from the second fresh window in a row that proves that the receiver reads
-/// nothing. Otherwise that receiver would be sent frames until its buffer is full, and show them seconds old when it reads
-/// again. One window proves nothing: it may narrow by itself by some frames.
+/// Most doublings of the hold, to 1.6 s. It doubles from the second fresh window in a row that proves that the receiver
+/// reads nothing. Otherwise that receiver would be sent frames until its buffer is full, and show them seconds old when
+/// it reads again. One window proves nothing: it may narrow by itself by some frames.
 const MAX_DOUBLINGS: u32 = 3;
 
 /// The estimate of the bytes that are unread at the receiver.
@@ -78,9 +78,9 @@ impl UnreadEstimate {
         self.limited_at.is_some_and(|at| now.since(at) < RECENT)
     }
 
-    /// Returns the number of unread bytes: the difference between the widest and the last window, less what the program has
-    /// read since at `rate` bytes a second. Returns zero for a receiver that does not read slowly, because it does not report
-    /// every byte that it reads.
+    /// Returns the number of unread bytes: the difference between the widest and the last window, less what the program
+    /// has read since at `rate` bytes a second. Returns zero for a receiver that does not read slowly, because it does
+    /// not report every byte that it reads.
     pub(super) fn bytes(&self, now: Timestamp, reading: &TcpReading, rate: f64) -> u64 {
         if self.slow_at.is_none_or(|at| now.since(at) > READS_SLOWLY) {
             return 0;
@@ -101,8 +101,8 @@ impl UnreadEstimate {
         self.unread_probes > 1
     }
 
-    /// Notes that a frame is sent against the estimate, with nothing in flight. Compares what the receiver was sent and what it
-    /// read since the last such moment.
+    /// Notes that a frame is sent against the estimate, with nothing in flight. Compares what the receiver was sent and
+    /// what it read since the last such moment.
     pub(super) fn probe(&mut self, reading: &TcpReading) {
         let probe = Probe { acked: reading.acked, edge: reading.acked + reading.receive_window };
         let Some(before) = self.probe.replace(probe) else { return };
@@ -110,7 +110,8 @@ impl UnreadEstimate {
         let read = probe.edge.saturating_sub(before.edge);
         self.unread_probes = if read < sent / 2 { self.unread_probes + 1 } else { 0 };
         if (sent / 2..=sent + sent / 4).contains(&read) {
-            // It reads what it is sent and no more, so at most that is unread: its window is no longer as wide as it was.
+            // It reads what it is sent and no more, so at most that is unread: its window is no longer as wide as it
+            // was.
             self.open = self.open.min(reading.receive_window + sent);
         }
     }

@@ -9,18 +9,19 @@ use super::allocation::AllocationRequest;
 use super::ladder::{DisplaySize, Ladder};
 use crate::hub::{Stream, Viewer};
 
-/// Time without a frame of a listed track after which it counts as absent, although another track of its stream has frames.
+/// Time without a frame of a listed track after which it counts as absent, although another track of its stream has
+/// frames.
 const ABSENT_AFTER: Duration = Duration::from_secs(2);
 /// Time after which an absent track is requested again.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
-/// Time and number of frame intervals without a frame after which the track of a live stream counts as dead, and another one is
-/// sent. If the source itself is silent, capture has reported it as offline by then.
+/// Time and number of frame intervals without a frame after which the track of a live stream counts as dead, and
+/// another one is sent. If the source itself is silent, capture has reported it as offline by then.
 const DEAD_AFTER: Duration = Duration::from_secs(4);
 const DEAD_INTERVALS: u32 = 5;
 /// A stream is running if a frame of it was sent within this time.
 const RUNNING: Duration = Duration::from_secs(1);
-/// Time for which a viewer with smaller renditions may be slow without being reported so: as long as it takes to find one that
-/// fits, and to recover.
+/// Time for which a viewer with smaller renditions may be slow without being reported so: as long as it takes to find
+/// one that fits, and to recover.
 const ADAPTS_WITHIN: Duration = Duration::from_secs(5);
 
 /// A viewer with the renditions that the relay may choose for it.
@@ -150,7 +151,8 @@ impl AdaptiveViewer {
         }
     }
 
-    /// Returns whether link or viewer keep the rendition below the largest. A probe counts as reduced because it may fail.
+    /// Returns whether link or viewer keep the rendition below the largest. A probe counts as reduced because it may
+    /// fail.
     pub fn is_reduced(&self) -> bool {
         let sent = &self.viewer.track().topic().track;
         self.auto.as_ref().is_some_and(|auto| {

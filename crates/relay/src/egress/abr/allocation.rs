@@ -1,15 +1,16 @@
 //! Max-min fair allocation of a socket's bandwidth to its viewers. No IO and no clock.
 //!
-//! Each viewer first gets its smallest rendition. Then, while bits are left, the viewer whose next larger rendition takes the
-//! fewest bits gets that one. A viewer that needs little is thus satisfied, and the rest is left to the others.
+//! Each viewer first gets its smallest rendition. Then, while bits are left, the viewer whose next larger rendition
+//! takes the fewest bits gets that one. A viewer that needs little is thus satisfied, and the rest is left to the
+//! others.
 
 use super::ladder::Bits;
 
 /// The renditions that one viewer may be sent, and the one that it is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AllocationRequest {
-    /// Bits a second of each rung of its ladder, the smallest first; never empty. A viewer that asked for a rendition by name
-    /// has one rung.
+    /// Bits a second of each rung of its ladder, the smallest first; never empty. A viewer that asked for a rendition
+    /// by name has one rung.
     pub bits: Bits,
     /// The index of the present rung.
     pub rung: usize,

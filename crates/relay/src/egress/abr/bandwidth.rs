@@ -1,9 +1,9 @@
 //! The bandwidth estimate of one socket, from the fate of the frames sent so far. No IO and no clock.
 //!
-//! No limit is known until the first congestion. The limit is then the measured throughput, less a margin. Only a probe can
-//! show that it is too low: after some time without congestion, one viewer or more get a larger rendition and are checked at
-//! short intervals. If that succeeds, the next probe follows immediately. If it fails, the previous renditions are restored at
-//! the first sign of congestion, and the next probe comes later.
+//! No limit is known until the first congestion. The limit is then the measured throughput, less a margin. Only a probe
+//! can show that it is too low: after some time without congestion, one viewer or more get a larger rendition and are
+//! checked at short intervals. If that succeeds, the next probe follows immediately. If it fails, the previous
+//! renditions are restored at the first sign of congestion, and the next probe comes later.
 
 use std::time::Duration;
 
@@ -18,8 +18,8 @@ const CLOSE_CHECK: Duration = Duration::from_millis(100);
 const IN_A_ROW: u32 = 2;
 /// The same for close checks: a hiccup of a busy machine spans two of them.
 const CLOSE_IN_A_ROW: u32 = 3;
-/// Most close checks without congestion that do not end a row. Drops come in pairs because the ring of a JPEG track holds two
-/// frames.
+/// Most close checks without congestion that do not end a row. Drops come in pairs because the ring of a JPEG track
+/// holds two frames.
 const MAX_CALM: u32 = 3;
 /// Dropping more than one frame in this many is congestion. The same share makes a viewer count as slow.
 const TOLERATED_DROPS: u64 = 5;
@@ -27,35 +27,36 @@ const TOLERATED_DROPS: u64 = 5;
 const DROPPED: u32 = 2;
 /// Number of frames dropped within one close check that is a stall, which alone counts as a full row.
 const STALL: u64 = 5;
-/// A share of dropped frames that is tolerated in one check is congestion if its average exceeds this. One hiccup stays below.
+/// A share of dropped frames that is tolerated in one check is congestion if its average exceeds this. One hiccup stays
+/// below.
 const LASTING: f64 = 0.125;
 /// Weight of one check in that average.
 const WEIGHT: f64 = 0.1;
 /// An average below this counts as no drops at all.
 const NONE: f64 = 0.03;
-/// More than one H.264 frame in this many that waited for the link shows that the link transmits keyframes slowly. The next
-/// larger rendition, with about three times the bytes, would be too much.
+/// More than one H.264 frame in this many that waited for the link shows that the link transmits keyframes slowly. The
+/// next larger rendition, with about three times the bytes, would be too much.
 const QUEUED_SHARE: u64 = 10;
 /// Part of the measured throughput that becomes the limit. A fully used link has a queue.
 const UTILISATION: f64 = 0.75;
 
-/// Time after a change down for which checks are ignored, because the link still holds frames from before. Some round trips
-/// are added.
+/// Time after a change down for which checks are ignored, because the link still holds frames from before. Some round
+/// trips are added.
 const SETTLE: Duration = Duration::from_millis(400);
 const ROUND_TRIPS: u32 = 4;
 /// Longest round trip that counts here. A longer one was measured while a queue was full.
 const MAX_RTT: Duration = Duration::from_millis(150);
-/// In the first seconds of a socket, a receiver that limits sending is still starting: a browser loads a page, a program opens
-/// a window. A narrow link does not show as a limit by the receiver.
+/// In the first seconds of a socket, a receiver that limits sending is still starting: a browser loads a page, a
+/// program opens a window. A narrow link does not show as a limit by the receiver.
 const START_UP: Duration = Duration::from_secs(6);
 /// Time for which a change is checked closely. A queue on a slightly too narrow link takes more than a second to show.
 const PROBE: Duration = Duration::from_secs(2);
-/// Time without congestion before a probe. It doubles with each failed probe, up to a maximum that keeps the recovery of a
-/// link short: with two probes in a row, less than 10 s.
+/// Time without congestion before a probe. It doubles with each failed probe, up to a maximum that keeps the recovery
+/// of a link short: with two probes in a row, less than 10 s.
 const FIRST_WAIT: Duration = Duration::from_secs(3);
 const MAX_WAIT: Duration = Duration::from_secs(6);
-/// The same for H.264 on a link that loses segments. Its throughput varies by chance, so a successful probe proves little, and
-/// a failed one makes frames late until the next keyframe.
+/// The same for H.264 on a link that loses segments. Its throughput varies by chance, so a successful probe proves
+/// little, and a failed one makes frames late until the next keyframe.
 const FIRST_WAIT_IF_LOSSY: Duration = Duration::from_secs(6);
 /// The maximum for H.264, for which a failed probe costs two keyframes and the frames until the second one.
 const MAX_WAIT_WITH_DELTAS: Duration = Duration::from_secs(24);
@@ -202,7 +203,8 @@ impl BandwidthEstimate {
         self.ceiling = Some(too_much);
     }
 
-    /// Begins a probe with this many bits a second in all. `None` means that no viewer needs more: the limit is then dropped.
+    /// Begins a probe with this many bits a second in all. `None` means that no viewer needs more: the limit is then
+    /// dropped.
     pub fn begin_probe(&mut self, now: Timestamp, bits: Option<u64>) {
         self.probed_from = self.limit.filter(|_| bits.is_some());
         self.limit = bits.and_then(|bits| Some(self.limit?.max(bits)));

@@ -1,5 +1,5 @@
-//! The renditions that a viewer may be sent, from the smallest to the one that its tile needs, and the bitrate of each. No IO
-//! and no clock.
+//! The renditions that a viewer may be sent, from the smallest to the one that its tile needs, and the bitrate of each.
+//! No IO and no clock.
 
 use fanlight_protocol::{Codec, Rendition, TrackEntry, TrackName};
 use smallvec::SmallVec;
@@ -17,7 +17,8 @@ const USUAL_PIXELS: f64 = 1280.0 * 720.0;
 /// Bits a second of each rung. Three renditions are usual; the most are eight.
 pub type Bits = SmallVec<[u64; 4]>;
 
-/// The size in pixels at which a viewer shows the picture, as far as it reported one. The whole picture is scaled into it.
+/// The size in pixels at which a viewer shows the picture, as far as it reported one. The whole picture is scaled into
+/// it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct DisplaySize {
     /// The width.
@@ -48,8 +49,8 @@ impl DisplaySize {
 }
 
 impl Ladder {
-    /// Builds the ladder of one codec from these tracks, up to the smallest that fills the display. Tracks that are `absent`
-    /// are left out.
+    /// Builds the ladder of one codec from these tracks, up to the smallest that fills the display. Tracks that are
+    /// `absent` are left out.
     pub fn new(
         tracks: &[TrackEntry],
         codec: Codec,
@@ -97,8 +98,8 @@ impl Ladder {
         self.0.iter().position(|rung| rung.track == *track)
     }
 
-    /// Returns the bits a second of each rung: those that `known` returns, and estimates for the others. No rung takes less than
-    /// a smaller one.
+    /// Returns the bits a second of each rung: those that `known` returns, and estimates for the others. No rung takes
+    /// less than a smaller one.
     pub fn bits(&self, known: impl Fn(&TrackName) -> Option<u64>) -> Bits {
         let known: SmallVec<[Option<u64>; 4]> =
             self.0.iter().map(|rung| known(&rung.track).filter(|bits| *bits > 0)).collect();

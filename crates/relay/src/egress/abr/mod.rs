@@ -1,7 +1,7 @@
 //! Adaptive bitrate (ABR), `rendition=auto`: each viewer is sent the rendition that its link and machine sustain.
 //!
-//! A viewer is sent the smallest rendition that fills its tile. If its link or machine cannot sustain that, it is sent a
-//! smaller one, and the larger one again once it can. A viewer of JPEG can switch at any frame, because every JPEG is
+//! A viewer is sent the smallest rendition that fills its tile. If its link or machine cannot sustain that, it is sent
+//! a smaller one, and the larger one again once it can. A viewer of JPEG can switch at any frame, because every JPEG is
 //! decodable alone; a viewer of H.264 switches at a keyframe and keeps its codec. The bandwidth estimate belongs to the
 //! socket, and all viewers of the socket share it.
 //!

@@ -1,10 +1,11 @@
-//! The ack window: a bound on the frames in flight to a viewer that acknowledges what it has shown. No clock: `now` is passed
-//! in.
+//! The ack window: a bound on the frames in flight to a viewer that acknowledges what it has shown. No clock: `now` is
+//! passed in.
 //!
-//! Acknowledgements reveal what TCP hides: a proxy that buffers, a receiver that reads late, a tab that paints slowly. As TCP's
-//! congestion window does, this window follows the shortest recent round trip. If frames are acknowledged in about that time,
-//! no queue exists and the window may grow. If they take longer, there is a queue and the window shrinks. A link with a round
-//! trip of 200 ms thus sustains the full rate with many frames in flight, and a tab that paints 5 frames a second is sent 5.
+//! Acknowledgements reveal what TCP hides: a proxy that buffers, a receiver that reads late, a tab that paints slowly.
+//! As TCP's congestion window does, this window follows the shortest recent round trip. If frames are acknowledged in
+//! about that time, no queue exists and the window may grow. If they take longer, there is a queue and the window
+//! shrinks. A link with a round trip of 200 ms thus sustains the full rate with many frames in flight, and a tab that
+//! paints 5 frames a second is sent 5.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -17,13 +18,13 @@ use crate::recent_minimum::RecentMinimum;
 const INITIAL: usize = 4;
 /// Greatest size of the window: two seconds at 30 frames a second.
 const MAX: usize = 64;
-/// Time, besides a quarter of the shortest round trip, by which a frame may exceed that round trip without counting as queued.
-/// A browser's garbage collection takes that long.
+/// Time, besides a quarter of the shortest round trip, by which a frame may exceed that round trip without counting as
+/// queued. A browser's garbage collection takes that long.
 const TOLERATED: Duration = Duration::from_millis(40);
 /// The same for H.264. A keyframe takes many times longer to transmit, and the deltas after it wait for it.
 const TOLERATED_WITH_DELTAS: Duration = Duration::from_millis(200);
-/// On a link that loses segments, all frames must be late for this long before they count as queued. A queue persists. A lost
-/// segment delays only the frames in flight, about two at a time, and the next one is in time again.
+/// On a link that loses segments, all frames must be late for this long before they count as queued. A queue persists.
+/// A lost segment delays only the frames in flight, about two at a time, and the next one is in time again.
 const PERSISTS: Duration = Duration::from_millis(250);
 /// Time after a queue for which the window does not grow.
 const REST: Duration = Duration::from_secs(2);
@@ -67,8 +68,8 @@ impl Default for AckWindow {
 }
 
 impl AckWindow {
-    /// Returns when the next frame may be sent; `None` means now. `min_rtt` is the shortest round trip of the connection, which
-    /// excludes the time to transmit and show a frame.
+    /// Returns when the next frame may be sent; `None` means now. `min_rtt` is the shortest round trip of the
+    /// connection, which excludes the time to transmit and show a frame.
     pub(super) fn hold_until(&mut self, now: Timestamp, min_rtt: Duration) -> Option<Timestamp> {
         if !self.is_full() {
             return None;
@@ -76,8 +77,8 @@ impl AckWindow {
         self.held = true;
         let probe = self.last_sent + PROBE;
         let next = match self.in_flight.len() == self.size && self.late_since.is_none() {
-            // At the best rate measured, the last frame has been transmitted by then. Its acknowledgement is in flight, and
-            // waiting for it would leave the link idle.
+            // At the best rate measured, the last frame has been transmitted by then. Its acknowledgement is in flight,
+            // and waiting for it would leave the link idle.
             true => self.shortest.known().map_or(probe, |shortest| {
                 probe.min(self.last_sent + shortest.saturating_sub(min_rtt).max(TOLERATED / 2))
             }),
@@ -91,7 +92,8 @@ impl AckWindow {
         self.in_flight.len() >= self.size
     }
 
-    /// Returns whether a frame may be sent only because nothing was acknowledged for [`PROBE`]. No other frame may follow it.
+    /// Returns whether a frame may be sent only because nothing was acknowledged for [`PROBE`]. No other frame may
+    /// follow it.
     pub(super) fn is_probe(&self, now: Timestamp) -> bool {
         self.is_full() && now.since(self.last_sent) >= PROBE
     }
@@ -107,8 +109,8 @@ impl AckWindow {
         self.last_sent = now;
     }
 
-    /// Notes that the viewer has shown the frame with this sequence number, or a newer one. `lossy` says whether the link has
-    /// recently lost segments.
+    /// Notes that the viewer has shown the frame with this sequence number, or a newer one. `lossy` says whether the
+    /// link has recently lost segments.
     pub(super) fn acknowledge(&mut self, sequence: u64, now: Timestamp, lossy: bool) {
         let acked = self.acked_by(sequence);
         let Some((_, sent_at)) = self.in_flight.drain(..acked).next_back() else { return };
@@ -134,8 +136,8 @@ impl AckWindow {
         }
     }
 
-    /// Returns how many of the frames in flight this acknowledgement covers. A number of an earlier numbering must not be taken
-    /// for a present one or vice versa, so an exact match comes first.
+    /// Returns how many of the frames in flight this acknowledgement covers. A number of an earlier numbering must not
+    /// be taken for a present one or vice versa, so an exact match comes first.
     fn acked_by(&self, sequence: u64) -> usize {
         if let Some(at) = self.in_flight.iter().position(|(sent, _)| *sent == sequence) {
             return at + 1;
@@ -147,8 +149,8 @@ impl AckWindow {
         }
     }
 
-    /// Starts a new numbering, perhaps with frames of another size, whose round trip is unknown. Frames in flight can still be
-    /// acknowledged, by themselves or with later ones.
+    /// Starts a new numbering, perhaps with frames of another size, whose round trip is unknown. Frames in flight can
+    /// still be acknowledged, by themselves or with later ones.
     pub(super) fn restart(&mut self) {
         self.earlier = self.in_flight.len();
         self.shortest = RecentMinimum::default();

@@ -1,9 +1,9 @@
-//! The complete sender of one viewer against arbitrary links, receivers and cameras: queue estimate, ack window, ABR and GOP
-//! catch-up together. No reachable state may be a dead end.
+//! The complete sender of one viewer against arbitrary links, receivers and cameras: queue estimate, ack window, ABR
+//! and GOP catch-up together. No reachable state may be a dead end.
 //!
-//! While nothing is in flight, a frame that the viewer is due is sent within 250 ms and three round trips. Exempt are waits for
-//! a keyframe, for the requested frame rate (`fps`), for the requested delay (`buffer`), for announced acknowledgements, and
-//! for a receiver that provably reads nothing.
+//! While nothing is in flight, a frame that the viewer is due is sent within 250 ms and three round trips. Exempt are
+//! waits for a keyframe, for the requested frame rate (`fps`), for the requested delay (`buffer`), for announced
+//! acknowledgements, and for a receiver that provably reads nothing.
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr};
@@ -28,7 +28,8 @@ const INTERVAL: u64 = 33;
 const GOP: u64 = 60;
 /// Milliseconds for which a frame may be held with nothing in flight: the send deadline, and the interval of checks.
 const DEADLINE: u64 = 250 + INTERVAL;
-/// Milliseconds within which the sender recovers after the last event: a failed probe, two keyframes, a probe of the window.
+/// Milliseconds within which the sender recovers after the last event: a failed probe, two keyframes, a probe of the
+/// window.
 const RECOVERY: u64 = 8_000;
 /// Renditions and their widths. The bytes of a frame of the largest one are arbitrary.
 const RENDITIONS: [(&str, u32); 3] = [("full", 1280), ("half", 640), ("quarter", 320)];

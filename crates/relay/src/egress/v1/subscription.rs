@@ -106,7 +106,8 @@ impl Subscription {
         Arc::ptr_eq(self.adaptive.viewer.stream(), stream)
     }
 
-    /// Changes the request for the same stream. Frames continue without a gap, and the messages of a first `watch` follow.
+    /// Changes the request for the same stream. Frames continue without a gap, and the messages of a first `watch`
+    /// follow.
     pub(super) fn change(
         &mut self,
         selection: TrackSelection,
@@ -191,7 +192,8 @@ impl Subscription {
         })
     }
 
-    /// Returns when the state may change without an event: an idle stream counts as live until [`RECENT`] after its last frame.
+    /// Returns when the state may change without an event: an idle stream counts as live until [`RECENT`] after its
+    /// last frame.
     pub(super) fn state_due(&self) -> Option<Timestamp> {
         let live = self.idle && self.state_inputs.is_some_and(|inputs| inputs.has_frames);
         live.then(|| self.last_frame + RECENT)
@@ -229,8 +231,9 @@ impl Subscription {
         next
     }
 
-    /// Returns whether the next frame bypasses the ack window. Catch-up frames do, because they are decoded but not shown: the
-    /// client acknowledges only the last of them. If the window itself caused the catch-up, bypassing would disable it.
+    /// Returns whether the next frame bypasses the ack window. Catch-up frames do, because they are decoded but not
+    /// shown: the client acknowledges only the last of them. If the window itself caused the catch-up, bypassing would
+    /// disable it.
     fn bypasses_window(&self, now: Timestamp) -> bool {
         let viewer = &self.adaptive.viewer;
         viewer.is_catching_up(now) && !(self.held_by_window && viewer.was_held_up())

@@ -87,7 +87,8 @@ async fn close(
         && handle.flush(stop).await.is_ok()
     {
         handle.with(|_, writer| writer.shut_down());
-        // Reads until the client closes. With unread bytes the kernel would send a reset, which could discard our close frame.
+        // Reads until the client closes. With unread bytes the kernel would send a reset, which could discard our close
+        // frame.
         let _ = tokio::time::timeout(CLOSE_TIMEOUT, reader.drain()).await;
     }
 }
@@ -105,7 +106,8 @@ async fn run_until_end(
     let (mut pinged_at, mut unanswered) = (Instant::now(), 0);
     loop {
         let sent = handle.try_send()?;
-        // The client is read from even while a frame is being written: its acknowledgements report how earlier frames fared.
+        // The client is read from even while a frame is being written: its acknowledgements report how earlier frames
+        // fared.
         let (next, flushing) = (sent.unwrap_or(Resume::OnWake), sent.is_none());
         let woken = match next {
             Resume::Soon => Either::Left(requeue()),

@@ -1,5 +1,5 @@
-//! Cameras, a relay's hub, and viewers on one simulated link, in steps of a millisecond. Viewers and queue estimate are real, and
-//! there is no clock.
+//! Cameras, a relay's hub, and viewers on one simulated link, in steps of a millisecond. Viewers and queue estimate are
+//! real, and there is no clock.
 
 mod tests;
 
