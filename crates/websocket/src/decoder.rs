@@ -1,7 +1,7 @@
 //! A byte stream, split into messages. No payload is kept except that of a control frame.
 
 use crate::Violation;
-use crate::frame::{FrameHeader, MAX_CONTROL_PAYLOAD, MAX_HEADER, Opcode, Sender, encoded_length};
+use crate::frame::{FrameHeader, MAX_CONTROL_PAYLOAD, MAX_HEADER, Opcode, Role, encoded_length};
 
 /// The type of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,22 +29,22 @@ pub enum Event<'a> {
     /// A message begins.
     Begin(MessageKind),
     /// The next bytes of its payload; never empty.
-    Payload(Payload<'a>),
+    Payload(PayloadChunk<'a>),
     /// The message is complete.
     End,
     /// A whole control frame. It may come between the frames of a message.
-    Control(Control),
+    Control(ControlFrame),
 }
 
 /// Some bytes of a message's payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Payload<'a> {
+pub struct PayloadChunk<'a> {
     wire: &'a [u8],
     /// The mask, rotated so that its first byte belongs to the first byte of `wire`.
     mask: Option<[u8; 4]>,
 }
 
-impl<'a> Payload<'a> {
+impl<'a> PayloadChunk<'a> {
     /// Returns the bytes as they were sent: masked if a client sent them.
     pub fn wire(&self) -> &'a [u8] {
         self.wire
@@ -62,13 +62,13 @@ impl<'a> Payload<'a> {
 
 /// A whole control frame, unmasked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Control {
+pub struct ControlFrame {
     kind: ControlKind,
     bytes: [u8; MAX_CONTROL_PAYLOAD],
     length: u8,
 }
 
-impl Control {
+impl ControlFrame {
     /// Returns the type of the frame.
     pub fn kind(&self) -> ControlKind {
         self.kind
@@ -86,7 +86,7 @@ impl Control {
 /// the next bytes are payload and nothing else.
 #[derive(Debug)]
 pub struct Decoder {
-    sender: Sender,
+    sender: Role,
     limit: u64,
     state: State,
     /// The length of the message in progress, as far as its frames have announced it.
@@ -97,7 +97,7 @@ pub struct Decoder {
 enum State {
     Header { bytes: [u8; MAX_HEADER], have: usize },
     Payload { left: u64, fin: bool, mask: Option<[u8; 4]> },
-    Control { control: Control, length: u8, mask: Option<[u8; 4]> },
+    Control { control: ControlFrame, length: u8, mask: Option<[u8; 4]> },
 }
 
 impl State {
@@ -106,7 +106,7 @@ impl State {
 
 impl Decoder {
     /// Returns a decoder of what `sender` sends, with messages of at most `limit` bytes.
-    pub fn new(sender: Sender, limit: u64) -> Self {
+    pub fn new(sender: Role, limit: u64) -> Self {
         Self { sender, limit, state: State::BEGIN, message: None }
     }
 
@@ -135,7 +135,7 @@ impl Decoder {
                 }
                 _ if bytes.is_empty() => return Ok(None),
                 State::Payload { left, mask, .. } => {
-                    let payload = Payload { wire: take_front(bytes, *left), mask: *mask };
+                    let payload = PayloadChunk { wire: take_front(bytes, *left), mask: *mask };
                     advance(left, mask, payload.wire.len() as u64);
                     return Ok(Some(Event::Payload(payload)));
                 }
@@ -179,7 +179,7 @@ impl Decoder {
     /// Enters the payload of a frame; returns the type of the message that begins with it, if one does.
     fn begin(&mut self, header: &FrameHeader) -> Result<Option<MessageKind>, Violation> {
         let control = |kind| State::Control {
-            control: Control { kind, bytes: [0; MAX_CONTROL_PAYLOAD], length: 0 },
+            control: ControlFrame { kind, bytes: [0; MAX_CONTROL_PAYLOAD], length: 0 },
             // The header was checked: a control frame has at most 125 bytes.
             length: header.payload as u8,
             mask: header.mask,

@@ -13,9 +13,9 @@ const FIN: u8 = 0x80;
 const RESERVED: u8 = 0x70;
 const MASKED: u8 = 0x80;
 
-/// The side that sent a frame. Clients mask every frame, servers none (RFC 6455, section 5.1).
+/// The role of a side. Clients mask every frame, servers none (RFC 6455, section 5.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sender {
+pub enum Role {
     /// The side that opened the connection.
     Client,
     /// The side that accepted it.
@@ -123,15 +123,15 @@ impl FrameHeader {
     ///
     /// # Errors
     /// Fails if `sender` must not send this frame. Two bytes are enough to find that out, except for a payload length.
-    pub fn parse(bytes: &[u8], sender: Sender) -> Result<Option<(Self, usize)>, Violation> {
+    pub fn parse(bytes: &[u8], sender: Role) -> Result<Option<(Self, usize)>, Violation> {
         let &[first, second, ref rest @ ..] = bytes else { return Ok(None) };
         if first & RESERVED != 0 {
             return Err(Violation::ReservedBits);
         }
         let (fin, opcode) = (first & FIN != 0, Opcode::from_bits(first & 0x0f)?);
         match (sender, second & MASKED != 0) {
-            (Sender::Client, false) => return Err(Violation::NotMasked),
-            (Sender::Server, true) => return Err(Violation::Masked),
+            (Role::Client, false) => return Err(Violation::NotMasked),
+            (Role::Server, true) => return Err(Violation::Masked),
             _ => {}
         }
         let short = second & 0x7f;
@@ -189,8 +189,7 @@ mod tests {
     #[test]
     fn a_header_is_parsed_once_it_is_whole() {
         for payload in [0, 1, 125, 126, 65535, 65536, 20_000_000] {
-            for (sender, mask) in [(Sender::Server, None), (Sender::Client, Some([7, 77, 177, 0]))]
-            {
+            for (sender, mask) in [(Role::Server, None), (Role::Client, Some([7, 77, 177, 0]))] {
                 let header = FrameHeader { mask, ..FrameHeader::whole(Opcode::Binary, payload) };
                 let encoded = header.encode();
                 let bytes = encoded.as_bytes();
@@ -204,7 +203,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_parsed_header_encodes_to_a_header_that_parses_to_the_same(bytes: [u8; MAX_HEADER], server: bool) {
-            let sender = if server { Sender::Server } else { Sender::Client };
+            let sender = if server { Role::Server } else { Role::Client };
             if let Ok(Some((header, length))) = FrameHeader::parse(&bytes, sender) {
                 let max = if server { MAX_SERVER_HEADER } else { MAX_HEADER };
                 prop_assert!(length <= max);

@@ -23,7 +23,7 @@ mod message;
 mod violation;
 
 pub use close::CloseCode;
-pub use decoder::{Control, ControlKind, Decoder, Event, MessageKind, Payload};
-pub use frame::{FrameHeader, Opcode, Sender};
+pub use decoder::{ControlFrame, ControlKind, Decoder, Event, MessageKind, PayloadChunk};
+pub use frame::{FrameHeader, Opcode, Role};
 pub use message::{Message, MessageDecoder};
 pub use violation::Violation;

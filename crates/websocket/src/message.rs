@@ -1,7 +1,7 @@
 //! Whole messages of bounded size.
 
-use crate::decoder::{Control, ControlKind, Decoder, Event, MessageKind};
-use crate::frame::Sender;
+use crate::decoder::{ControlFrame, ControlKind, Decoder, Event, MessageKind};
+use crate::frame::Role;
 use crate::{Violation, close};
 
 /// A whole message or control frame.
@@ -12,11 +12,11 @@ pub enum Message {
     /// A binary message.
     Binary(Vec<u8>),
     /// A ping, which must be answered by a pong with the same payload.
-    Ping(Control),
+    Ping(ControlFrame),
     /// A pong.
-    Pong(Control),
+    Pong(ControlFrame),
     /// A close frame that passed [`close::check`].
-    Close(Control),
+    Close(ControlFrame),
 }
 
 /// Collects the messages of one direction of a connection. It holds at most `limit` bytes of payload.
@@ -29,7 +29,7 @@ pub struct MessageDecoder {
 
 impl MessageDecoder {
     /// Returns a decoder of what `sender` sends, with messages of at most `limit` bytes.
-    pub fn new(sender: Sender, limit: u64) -> Self {
+    pub fn new(sender: Role, limit: u64) -> Self {
         let frames = Decoder::new(sender, limit);
         Self { frames, kind: MessageKind::Binary, payload: Vec::new() }
     }
@@ -98,7 +98,7 @@ mod tests {
     }
 
     fn decoder() -> MessageDecoder {
-        MessageDecoder::new(Sender::Client, LIMIT as u64)
+        MessageDecoder::new(Role::Client, LIMIT as u64)
     }
 
     fn decode(bytes: &[u8]) -> Result<Option<Message>, Violation> {

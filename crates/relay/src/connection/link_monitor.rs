@@ -11,7 +11,7 @@ use super::queue_estimate::{QueueEstimator, SendDecision, TcpReading};
 use super::send_deadline::SendDeadline;
 use super::socket::Socket;
 use super::tcp_info;
-use super::writer::Pacing;
+use super::writer::SendTime;
 
 /// Bytes that the kernel may hold unsent (`TCP_NOTSENT_LOWAT`) for a viewer that keeps up. A usual frame fits, which
 /// saves system calls.
@@ -53,9 +53,9 @@ impl LinkMonitor {
         &mut self,
         now: Timestamp,
         is_due: impl FnOnce() -> bool,
-    ) -> io::Result<Pacing> {
+    ) -> io::Result<SendTime> {
         if !self.queue_estimate.needs_reading(now) {
-            return Ok(Pacing::Now);
+            return Ok(SendTime::Now);
         }
         let reading = tcp_info::read(&self.socket.stream)?;
         let decision = self.queue_estimate.update(now, reading);
@@ -63,7 +63,7 @@ impl LinkMonitor {
         match decision {
             SendDecision::Send => {
                 self.deadline.reset();
-                Ok(Pacing::Now)
+                Ok(SendTime::Now)
             }
             SendDecision::RetryAt(then) => Ok(self.hold(now, then, &reading, is_due)),
             SendDecision::Stalled => Err(self.socket.close_stalled()),
@@ -77,7 +77,7 @@ impl LinkMonitor {
         until: Timestamp,
         reading: &TcpReading,
         is_due: impl FnOnce() -> bool,
-    ) -> Pacing {
+    ) -> SendTime {
         if !self.queue_estimate.is_idle() || !is_due() {
             self.deadline.reset();
         } else if self.deadline.is_missed(now, reading.min_rtt) {
@@ -86,9 +86,9 @@ impl LinkMonitor {
                 ?reading,
                 "a frame was held past its deadline with nothing in flight; sending it now: please report this line"
             );
-            return Pacing::Overdue;
+            return SendTime::Overdue;
         }
-        Pacing::Until(until)
+        SendTime::HoldUntil(until)
     }
 
     /// Notes that this many bytes are sent, right after they were allowed.

@@ -41,7 +41,7 @@ pub use listen::listen;
 pub use socket::Socket;
 pub use stream::ClientStream;
 pub use upgrade::{RawConnection, upgrade_with};
-pub use writer::{PacedWriter, Pacing};
+pub use writer::{PacedWriter, SendTime};
 
 /// The connection of a request, attached to it as an extension.
 #[derive(Debug, Clone)]

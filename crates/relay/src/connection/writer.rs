@@ -25,13 +25,13 @@ const SLICES: usize = 8;
 /// Number of queued pieces from which no further replies are accepted. A client can request replies without end.
 const MAX_QUEUED: usize = 16;
 
-/// The answer to whether a frame may be sent.
+/// The time at which a frame may be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pacing {
+pub enum SendTime {
     /// Send it now.
     Now,
     /// Hold it until this moment.
-    Until(Timestamp),
+    HoldUntil(Timestamp),
     /// Send it now: it was held past its deadline, which counts as a fault of the relay.
     Overdue,
 }
@@ -62,7 +62,7 @@ impl PacedWriter {
     ///
     /// # Errors
     /// Fails if the connection is gone or the client read nothing for too long.
-    pub fn pace(&mut self, now: Timestamp, is_due: impl FnOnce() -> bool) -> io::Result<Pacing> {
+    pub fn pace(&mut self, now: Timestamp, is_due: impl FnOnce() -> bool) -> io::Result<SendTime> {
         self.monitor.pace(now, is_due)
     }
 

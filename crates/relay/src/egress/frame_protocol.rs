@@ -18,7 +18,7 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::connection::{PacedWriter, Pacing};
+use crate::connection::{PacedWriter, SendTime};
 use crate::hub::{Frame, NextSend, Viewer};
 use crate::stats::labels::{CloseReason, DropReason};
 use crate::wake::{InlineHandler, Waker};
@@ -56,12 +56,12 @@ pub fn send_next_frame(
 ) -> io::Result<Resume> {
     let now = clock::now();
     match writer.pace(now, || viewer.has_due_frame(now))? {
-        Pacing::Now => {}
-        Pacing::Until(later) => {
+        SendTime::Now => {}
+        SendTime::HoldUntil(later) => {
             viewer.set_drop_reason(DropReason::Link);
             return Ok(Resume::At(later));
         }
-        Pacing::Overdue => viewer.mark_stuck(now),
+        SendTime::Overdue => viewer.mark_stuck(now),
     }
     match viewer.next(now) {
         NextSend::Frame { frame, has_newer } => {

@@ -15,8 +15,8 @@ enum Decoded {
     Violation(Violation),
 }
 
-fn frame(sender: Sender, fin: bool, opcode: u8, payload: &[u8]) -> Vec<u8> {
-    let mask = (sender == Sender::Client).then_some(MASK);
+fn frame(sender: Role, fin: bool, opcode: u8, payload: &[u8]) -> Vec<u8> {
+    let mask = (sender == Role::Client).then_some(MASK);
     let header = FrameHeader { fin, mask, ..FrameHeader::whole(Opcode::Binary, payload.len()) };
     let mut bytes = header.encode().as_bytes().to_vec();
     bytes[0] = bytes[0] & 0x80 | opcode;
@@ -71,7 +71,7 @@ fn decode(mut decoder: Decoder, bytes: &[u8], sizes: &[usize], skip: bool) -> Ve
     decoded
 }
 
-fn violation(sender: Sender, bytes: &[u8]) -> Violation {
+fn violation(sender: Role, bytes: &[u8]) -> Violation {
     match decode(Decoder::new(sender, LIMIT), bytes, &[1], false)[..] {
         [Decoded::Violation(violation)] => violation,
         ref other => panic!("{other:?}"),
@@ -80,7 +80,7 @@ fn violation(sender: Sender, bytes: &[u8]) -> Violation {
 
 #[test]
 fn a_ping_between_the_frames_of_a_message_does_not_disturb_it() {
-    for sender in [Sender::Client, Sender::Server] {
+    for sender in [Role::Client, Role::Server] {
         let bytes = [
             frame(sender, false, 2, b"one"),
             frame(sender, true, 9, b"there?"),
@@ -103,7 +103,7 @@ fn a_ping_between_the_frames_of_a_message_does_not_disturb_it() {
 #[test]
 fn each_violation_has_its_name() {
     use Violation::*;
-    let (client, server) = (Sender::Client, Sender::Server);
+    let (client, server) = (Role::Client, Role::Server);
     assert_eq!(violation(server, &[0x82, 0x81]), Masked);
     assert_eq!(violation(client, &[0x81, 0x05]), NotMasked);
     assert_eq!(violation(server, &[0xc2, 1]), ReservedBits);
@@ -123,7 +123,7 @@ proptest! {
         skip: bool,
         from_client: bool,
     ) {
-        let sender = if from_client { Sender::Client } else { Sender::Server };
+        let sender = if from_client { Role::Client } else { Role::Server };
         let (mut bytes, mut expected) = (Vec::new(), Vec::new());
         for (text, pieces) in &messages {
             for (at, piece) in pieces.iter().enumerate() {
@@ -145,7 +145,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_decoded_or_refused(bytes: Vec<u8>, size in 1usize..20, skip: bool, from_client: bool) {
-        let sender = if from_client { Sender::Client } else { Sender::Server };
+        let sender = if from_client { Role::Client } else { Role::Server };
         decode(Decoder::new(sender, LIMIT), &bytes, &[size], skip);
     }
 }

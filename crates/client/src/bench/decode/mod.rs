@@ -13,7 +13,7 @@ pub mod mjpeg;
 pub mod multipart;
 pub mod websocket;
 
-use fanlight_websocket::Control;
+use fanlight_websocket::ControlFrame;
 use length_prefixed::LengthPrefixed;
 use mjpeg::Mjpeg;
 use websocket::WebSocket;
@@ -35,9 +35,9 @@ pub enum Step<'a> {
         excess: u64,
     },
     /// A WebSocket's ping, to be answered.
-    Ping(Control),
+    Ping(ControlFrame),
     /// A WebSocket's end, as the server says it.
-    Close(Control),
+    Close(ControlFrame),
 }
 
 /// What is known of a message before its payload.

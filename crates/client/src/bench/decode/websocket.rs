@@ -1,7 +1,7 @@
 //! WebSocket messages as a server sends them: unmasked, uncompressed, in one frame or several.
 
 use fanlight_websocket::frame::MAX_SERVER_HEADER;
-use fanlight_websocket::{Control, ControlKind, Event, MessageKind, Sender};
+use fanlight_websocket::{ControlFrame, ControlKind, Event, MessageKind, Role};
 
 use super::{Begin, MAX_MESSAGE, Step, Violation};
 
@@ -14,7 +14,7 @@ pub struct WebSocket(fanlight_websocket::Decoder);
 
 impl Default for WebSocket {
     fn default() -> Self {
-        Self(fanlight_websocket::Decoder::new(Sender::Server, MAX_MESSAGE))
+        Self(fanlight_websocket::Decoder::new(Role::Server, MAX_MESSAGE))
     }
 }
 
@@ -53,7 +53,7 @@ impl WebSocket {
 }
 
 /// Returns the code and the reason of a close frame, in words.
-pub fn close_reason(close: &Control) -> String {
+pub fn close_reason(close: &ControlFrame) -> String {
     match close.payload() {
         [high, low, reason @ ..] => {
             let code = u16::from_be_bytes([*high, *low]);

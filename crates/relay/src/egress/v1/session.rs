@@ -14,7 +14,7 @@ use super::list_updates::ListUpdates;
 use super::pending_watches::PendingWatches;
 use super::subscription::Subscription;
 use crate::access::{Action, Credentials};
-use crate::connection::{PacedWriter, Pacing};
+use crate::connection::{PacedWriter, SendTime};
 use crate::context::Context;
 use crate::egress::abr::AbrController;
 use crate::egress::frame_protocol::{FrameProtocol, Resume};
@@ -75,12 +75,12 @@ impl Session {
     fn send_frame(&mut self, writer: &mut PacedWriter, now: Timestamp) -> io::Result<Resume> {
         let subscriptions = &self.subscriptions;
         match writer.pace(now, || subscriptions.iter().any(|one| one.has_due_frame(now)))? {
-            Pacing::Now => {}
-            Pacing::Until(later) => {
+            SendTime::Now => {}
+            SendTime::HoldUntil(later) => {
                 self.hold_for_link();
                 return Ok(Resume::At(later));
             }
-            Pacing::Overdue => self.mark_stuck(now),
+            SendTime::Overdue => self.mark_stuck(now),
         }
         let min_rtt = writer.min_rtt();
         let count = self.subscriptions.len();

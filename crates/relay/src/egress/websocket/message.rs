@@ -9,7 +9,7 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use fanlight_protocol::viewer::control::MAX_CONTROL;
 use fanlight_websocket::frame::MAX_HEADER;
 use fanlight_websocket::{
-    CloseCode, Control, FrameHeader, Message, MessageDecoder, Opcode, Sender, Violation, close,
+    CloseCode, ControlFrame, FrameHeader, Message, MessageDecoder, Opcode, Role, Violation, close,
 };
 use tokio::time::Instant;
 
@@ -28,7 +28,7 @@ pub enum Incoming {
     /// A text message.
     Text(String),
     /// A ping, whose payload the pong must return.
-    Ping(Control),
+    Ping(ControlFrame),
     /// A close frame.
     Close,
     /// The client closed its side of the connection.
@@ -49,7 +49,7 @@ pub struct MessageReader {
 impl MessageReader {
     /// Returns a reader that begins with bytes that were read already.
     pub fn new(socket: Arc<Socket>, read: &[u8]) -> Self {
-        let decoder = MessageDecoder::new(Sender::Client, MAX_CONTROL as u64);
+        let decoder = MessageDecoder::new(Role::Client, MAX_CONTROL as u64);
         Self { socket, buffer: BytesMut::from(read), decoder, last_read: Instant::now() }
     }
 
