@@ -291,3 +291,45 @@ impl SendTimer {
         at < latest
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::connection::{ClientStream, Socket};
+    use crate::limits::Limits;
+
+    struct Panics(Waker);
+
+    impl FrameProtocol for Panics {
+        fn send_next(&mut self, _: &mut PacedWriter) -> io::Result<Resume> {
+            panic!("a fault in one viewer");
+        }
+
+        fn on_backpressure(&mut self) {}
+
+        fn on_close(&mut self, _: CloseReason) {}
+
+        fn waker(&self) -> &Waker {
+            &self.0
+        }
+    }
+
+    #[tokio::test]
+    async fn a_send_that_panicked_in_the_dispatcher_ends_the_task_of_its_connection() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let _client = TcpStream::connect(address).await.unwrap();
+        let (stream, client) = listener.accept().await.unwrap();
+        let permit = Limits::new(1, 1).connect(client.ip()).unwrap();
+        let socket = Arc::new(Socket::new(stream, client).unwrap());
+        let writer = PacedWriter::new(ClientStream::new(socket, permit));
+        let handle = SendHandle::new(Panics(Waker::new(Arc::default())), writer);
+        assert!(catch_unwind(AssertUnwindSafe(|| handle.handle())).is_err());
+        let error = handle.send(&CancellationToken::new()).await.unwrap_err();
+        assert!(error.to_string().contains("panicked"), "{error}");
+    }
+}
