@@ -50,7 +50,7 @@ impl Relay {
     pub fn start(settings: Settings, listener: TcpListener) -> anyhow::Result<Self> {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        let congestion = connection::congestion::choose(&listener, &settings.congestion);
+        let congestion = connection::congestion::apply(&listener, &settings.congestion);
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let threads =
