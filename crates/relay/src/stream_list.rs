@@ -1,0 +1,67 @@
+//! The list of streams, as `/api/streams` and `fanlight.v1` send it.
+
+use std::time::Duration;
+
+use fanlight_protocol::TrackEntry;
+use fanlight_protocol::viewer::{ListedState, ListenEntry, StreamInfo, TrackInfo};
+
+use crate::hub::{Hub, Stream};
+use crate::ingest::Ingest;
+
+/// Returns all streams, sorted by name.
+pub fn streams(hub: &Hub) -> Vec<StreamInfo> {
+    hub.streams().iter().map(|stream| info(stream)).collect()
+}
+
+/// Returns the bus endpoints and folders that the relay listens to.
+pub fn listening(ingest: &Ingest) -> Vec<ListenEntry> {
+    let entries = ingest.listening().into_iter().map(|listening| ListenEntry {
+        endpoint: listening.place,
+        heard: listening.heard,
+        connected: listening.connected,
+        since: listening.since,
+        reason: listening.reason,
+    });
+    entries.collect()
+}
+
+/// Returns the age of the newest frame when it arrived; `None` while the stream has no viewers.
+pub fn arrival_age(stream: &Stream) -> Option<Duration> {
+    let tracks = stream.tracks();
+    let watched = tracks.iter().filter(|track| track.viewers() > 0);
+    let newest =
+        watched.filter_map(|track| track.newest()).max_by_key(|frame| frame.received_at)?;
+    Some(newest.received_at.since(newest.captured_at))
+}
+
+fn info(stream: &Stream) -> StreamInfo {
+    let status = stream.status();
+    let (state, reason, since) = match stream.late() {
+        Some(late) => (ListedState::Late, late.reason(), late.since),
+        None => (status.state.into(), status.reason.clone(), status.since),
+    };
+    let age = arrival_age(stream).map(|age| age.as_secs_f64() * 1e3);
+    StreamInfo {
+        name: stream.name().clone(),
+        state,
+        reason,
+        since,
+        source: status.source.clone(),
+        tracks: status.tracks.iter().map(|entry| track(stream, entry)).collect(),
+        viewers: stream.viewers(),
+        frame_age_ms: age,
+    }
+}
+
+fn track(stream: &Stream, entry: &TrackEntry) -> TrackInfo {
+    TrackInfo {
+        rendition: entry.name.rendition.clone(),
+        codec: entry.name.codec,
+        width: entry.width,
+        height: entry.height,
+        fps: f64::from(entry.millifps) / 1000.0,
+        bitrate: entry.bitrate,
+        dropped: entry.dropped,
+        lost: stream.known_track(&entry.name).map_or(0, |track| track.lost()),
+    }
+}
