@@ -16,7 +16,7 @@
 //! takes its place ([`threads::watchdog`]). A few threads share all pixel work ([`threads::pool`]). Therefore nothing can
 //! delay another stream, or the exit ([`threads`]).
 //!
-//! What does not belong here: viewers. The bus reports whether a track is watched; by whom, by how many and how fast is the
+//! Not part of this crate: viewers. The bus reports whether a track is watched; by whom, by how many and how fast is the
 //! relay's business.
 
 #![warn(missing_docs)]

@@ -131,7 +131,7 @@ impl Track {
 
     /// Returns whether a frame captured at that time is within the frame rate limit.
     pub(super) fn is_due(&self, captured_at: Timestamp) -> bool {
-        self.rate_limit.lock().passes(captured_at)
+        self.rate_limit.lock().admit(captured_at)
     }
 
     /// Takes pixels to be encoded when a thread is free. They replace pixels that were not encoded in time.
