@@ -6,7 +6,7 @@
 //! - [`supervisor`]: opens a source while it is watched, and opens it again when it fails;
 //! - [`hand_over`]: one place between each two who work on a picture, in which the newest wins;
 //! - [`pixels`] and [`rendition`]: turned, and scaled to the sizes that are watched;
-//! - [`encode`]: pixels to JPEG and H.264, and what a camera has encoded itself looked through ([`jpeg_walk`], [`annex_b`]);
+//! - [`encode`]: pixels to JPEG and H.264;
 //! - [`publish`]: onto the bus;
 //! - [`pipeline`]: one stream, and the only place that sees source, encode and publish together;
 //! - [`status`] and [`board`]: how each stream is, for the catalog.
@@ -20,12 +20,10 @@
 
 #![warn(missing_docs)]
 
-pub mod annex_b;
 pub mod backoff;
 pub mod catalog;
 pub mod encode;
 pub mod frame;
-pub mod jpeg_walk;
 pub mod meter;
 pub mod native;
 pub mod options;

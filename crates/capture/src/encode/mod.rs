@@ -1,10 +1,8 @@
 //! Pixels to bytes. Knows nothing of where pictures come from and where they go.
 //!
 //! - [`jpeg`]: pixels to JPEG;
-//! - [`h264`]: pixels to H.264;
-//! - [`camera_jpeg`]: a JPEG that a camera has encoded already, made fit to be passed on.
+//! - [`h264`]: pixels to H.264.
 
-pub mod camera_jpeg;
 pub mod h264;
 pub mod jpeg;
 

@@ -6,6 +6,7 @@ pub mod rate_limit;
 
 use std::sync::Arc;
 
+pub use fanlight_codec::h264::AccessUnit;
 use fanlight_protocol::Timestamp;
 use opencv::core::Mat;
 
@@ -17,25 +18,7 @@ pub enum Picture {
     /// The camera's own JPEG, not looked into yet.
     Jpeg(Vec<u8>),
     /// The camera's own H.264.
-    H264(Arc<Coded>),
-}
-
-/// A picture of the camera's own H.264: an access unit, in the form in which it can be passed on. It may refer to the one
-/// before.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Coded {
-    /// In the form of annex B, with parameters before a keyframe.
-    pub bytes: Vec<u8>,
-    /// Counts the source's pictures. Where one is missing, what follows cannot be decoded until the next entry.
-    pub number: u64,
-    /// Whether it can be decoded alone, and nothing after it refers to what came before it.
-    pub keyframe: bool,
-    /// Whether decoding can begin with it, if perhaps not with a whole picture: so with every keyframe.
-    pub entry: bool,
-    /// Width in pixels.
-    pub width: u32,
-    /// Height in pixels.
-    pub height: u32,
+    H264(Arc<AccessUnit>),
 }
 
 /// A picture fresh from its source.

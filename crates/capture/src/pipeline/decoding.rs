@@ -92,7 +92,7 @@ mod tests {
     use fanlight_protocol::Timestamp;
 
     use super::*;
-    use crate::frame::Coded;
+    use crate::frame::AccessUnit;
 
     #[test]
     fn what_gives_no_picture_for_long_is_no_video() {
@@ -105,7 +105,7 @@ mod tests {
             // A slice without anything in it, and no parameter sets.
             let bytes = vec![0, 0, 0, 1, 0x65, 0x88, 0x80, 0x80];
             let (keyframe, entry) = (number == 0, number == 0);
-            let coded = Coded { bytes, number, keyframe, entry, width: 64, height: 48 };
+            let coded = AccessUnit { bytes, number, keyframe, entry, width: 64, height: 48 };
             lock(&gop).push(Arc::new(coded), taken);
             decoding.newest(&gop, &buffers, &Watchdog::default())
         };

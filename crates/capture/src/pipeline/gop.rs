@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fanlight_protocol::Timestamp;
 
-use crate::frame::{CaptureTimes, Coded};
+use crate::frame::{AccessUnit, CaptureTimes};
 
 /// Bounds of what is kept for decoding: a burst of so many pictures is decoded in half a second.
 const MOST_BYTES: usize = 16 * 1024 * 1024;
@@ -24,7 +24,7 @@ const LONGEST_STEP: Duration = Duration::from_millis(500);
 /// One picture of it.
 #[derive(Debug, Clone)]
 pub(super) struct Unit {
-    pub(super) coded: Arc<Coded>,
+    pub(super) coded: Arc<AccessUnit>,
     pub(super) taken: CaptureTimes,
     /// Counts pictures over all openings of the source. Where it jumps, one is missing.
     pub(super) index: u64,
@@ -49,7 +49,7 @@ pub(super) struct Gop {
 
 impl Gop {
     /// Takes in the newest picture. Also says whether keyframes have just turned out to be too far apart.
-    pub(super) fn push(&mut self, coded: Arc<Coded>, taken: CaptureTimes) -> (Unit, bool) {
+    pub(super) fn push(&mut self, coded: Arc<AccessUnit>, taken: CaptureTimes) -> (Unit, bool) {
         let (index, follows) = match self.last {
             Some((index, number)) if coded.number == number + 1 => (index + 1, true),
             Some((index, _)) => (index + 2, false),
@@ -79,7 +79,7 @@ impl Gop {
         (unit, turned)
     }
 
-    fn look_at_distance(&mut self, coded: &Coded, step: Duration) -> bool {
+    fn look_at_distance(&mut self, coded: &AccessUnit, step: Duration) -> bool {
         self.since_keyframe += step;
         let too_far = self.since_keyframe > BEARABLE;
         if coded.keyframe {
@@ -142,7 +142,7 @@ mod tests {
         let captured_at = Timestamp::from_micros(1_000_000 + tenth * 100_000);
         let taken = CaptureTimes { captured_at, read_at: captured_at };
         let bytes = vec![0; length];
-        let coded = Coded { bytes, number, keyframe, entry: keyframe, width: 64, height: 48 };
+        let coded = AccessUnit { bytes, number, keyframe, entry: keyframe, width: 64, height: 48 };
         gop.push(Arc::new(coded), taken).1
     }
 

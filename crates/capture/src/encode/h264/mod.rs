@@ -15,6 +15,7 @@ mod vaapi;
 use std::collections::VecDeque;
 use std::fmt;
 
+use fanlight_codec::h264::annex_b;
 use fanlight_protocol::{MAX_PAYLOAD, Timestamp};
 use ffmpeg_next::codec::{self, encoder::video::Encoder};
 use ffmpeg_next::{Dictionary, Packet, Rational, ffi, frame, picture};
@@ -22,7 +23,6 @@ use opencv::core::{Mat, MatTraitConst, MatTraitConstManual, Rect};
 use opencv::imgproc::{COLOR_BGR2YUV_I420, cvt_color_def};
 
 use super::EncodeError;
-use crate::annex_b;
 use crate::frame::{CaptureTimes, Frame};
 pub use choice::{EncoderName, EncoderRequest, InvalidEncoder};
 use form::Form;
@@ -246,7 +246,7 @@ impl Running {
         if keyframe {
             self.keyframes.made(taken.captured_at);
         }
-        let payload = match keyframe && !annex_b::has_parameters(bytes) {
+        let payload = match keyframe && !annex_b::contains_sps(bytes) {
             // Nobody could begin with it.
             true => [self.parameters(), bytes].concat(),
             false => bytes.to_vec(),
@@ -401,7 +401,7 @@ mod tests {
         assert!(encode(64, 48, 0).unwrap().keyframe);
         assert!(!encode(64, 48, 33_000).unwrap().keyframe);
         let other = encode(49, 65, 66_000).unwrap();
-        assert!(other.keyframe && annex_b::has_parameters(&other.payload));
+        assert!(other.keyframe && annex_b::contains_sps(&other.payload));
         assert_eq!((other.width, other.height), (48, 64));
         assert_eq!(encode(1, 64, 99_000), Err(EncodeError::H264Size(1, 64)));
     }

@@ -7,7 +7,7 @@ mod progress;
 use super::gop::{Gop, Unit};
 use super::lock;
 use super::track::Track;
-use crate::frame::{CaptureTimes, Coded, Frame};
+use crate::frame::{AccessUnit, CaptureTimes, Frame};
 use progress::Progress;
 
 /// One source's own H.264.
@@ -19,7 +19,7 @@ pub(super) struct Passthrough {
 
 impl Passthrough {
     /// Stores the newest access unit. Also returns whether keyframes have just turned out to be too far apart.
-    pub(super) fn push(&self, coded: Arc<Coded>, taken: CaptureTimes) -> (Unit, bool) {
+    pub(super) fn push(&self, coded: Arc<AccessUnit>, taken: CaptureTimes) -> (Unit, bool) {
         lock(&self.gop).push(coded, taken)
     }
 
@@ -43,7 +43,7 @@ impl Passthrough {
         };
         let mut published = false;
         let withheld = progress.advance(&lock(&self.gop), newest, |unit| {
-            let Coded { ref bytes, width, height, keyframe, .. } = *unit.coded;
+            let AccessUnit { ref bytes, width, height, keyframe, .. } = *unit.coded;
             let frame =
                 Frame { payload: bytes.clone(), taken: unit.taken, width, height, keyframe };
             let sent = full.publish(frame);

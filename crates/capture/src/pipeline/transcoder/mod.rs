@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use fanlight_bus::Publisher;
+use fanlight_codec::jpeg::{self, RepairedJpeg};
 use fanlight_protocol::{Codec, MAX_PAYLOAD, Rendition as Name};
 
 use super::decoding::Decoding;
@@ -19,11 +20,10 @@ use super::rendition::Rendition;
 use super::tasks;
 use super::tool::Tool;
 use super::track::Track;
-use crate::encode::camera_jpeg::{self, Whole};
 use crate::encode::{EncodeError, Encoders};
 use crate::frame::duplicates::Duplicates;
 use crate::frame::latest::{Buffers, Latest};
-use crate::frame::{CaptureTimes, Coded, Frame, Picture, RawFrame};
+use crate::frame::{AccessUnit, CaptureTimes, Frame, Picture, RawFrame};
 use crate::options::StreamSettings;
 use crate::pixels::decode::JpegDecoder;
 use crate::pixels::orientation::Turn;
@@ -232,7 +232,7 @@ impl Transcoder {
     }
 
     /// Stores the source's own H.264, and passes it through to the full H.264 track if that is watched.
-    fn keep(&self, coded: &Arc<Coded>, taken: CaptureTimes, status: &Status) {
+    fn keep(&self, coded: &Arc<AccessUnit>, taken: CaptureTimes, status: &Status) {
         let (newest, sparse) = self.own_h264.push(coded.clone(), taken);
         if sparse {
             tracing::info!(stream = %status.name(), "{FAR_APART}");
@@ -374,8 +374,8 @@ fn looked_through(picture: Picture) -> Result<(Picture, Size), SourceError> {
             Ok((Picture::Pixels(pixels), size))
         }
         Picture::Jpeg(bytes) => {
-            let Whole { bytes, width, height } = camera_jpeg::whole(bytes)
-                .map_err(|damage| SourceError::NotAVideo(damage.to_string()))?;
+            let RepairedJpeg { bytes, width, height } =
+                jpeg::repair(bytes).map_err(|error| SourceError::NotAVideo(error.to_string()))?;
             Ok((Picture::Jpeg(bytes), (width, height)))
         }
         Picture::H264(coded) => {
