@@ -6,8 +6,7 @@
 //!   opens it again when it fails;
 //! - [`frame`]: the forms of a frame, and its hand-over between threads, in which the newest frame wins;
 //! - [`pixels`] and [`rendition`]: oriented, and scaled to the sizes that are watched;
-//! - [`encode`]: pixels to JPEG and H.264, and inspection of frames that a camera has encoded itself ([`jpeg_walk`],
-//!   [`annex_b`]);
+//! - [`encode`]: pixels to JPEG and H.264;
 //! - [`publish`]: onto the bus;
 //! - [`pipeline`]: one stream, and the only place that sees source, encode and publish together;
 //! - [`status`] and [`catalog`]: the state of each stream, announced on the bus.
@@ -21,12 +20,10 @@
 
 #![warn(missing_docs)]
 
-pub mod annex_b;
 pub mod backoff;
 pub mod catalog;
 pub mod encode;
 pub mod frame;
-pub mod jpeg_walk;
 pub mod meter;
 pub mod native;
 pub mod options;

@@ -1,5 +1,6 @@
 //! Encoding to JPEG with libjpeg-turbo.
 
+pub use fanlight_codec::jpeg::MAX_SIDE;
 use fanlight_protocol::MAX_PAYLOAD;
 use opencv::core::{CV_8UC3, Mat, MatTraitConst, MatTraitConstManual};
 
@@ -7,9 +8,6 @@ use super::EncodeError;
 use crate::frame::{CaptureTimes, Frame};
 use crate::native::turbojpeg::{Compressor, TurboError};
 use crate::pixels::size_of;
-
-/// Largest side that libjpeg supports, in pixels (`JPEG_MAX_DIMENSION` in its `jmorecfg.h`).
-pub const MAX_SIDE: u32 = 65_500;
 
 /// A JPEG quality: 1 to 100.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,10 +1,8 @@
 //! Pixels to encoded frames. Knows neither sources nor the bus.
 //!
 //! - [`jpeg`]: pixels to JPEG;
-//! - [`h264`]: pixels to H.264;
-//! - [`camera_jpeg`]: a JPEG that a camera has encoded, made fit for passthrough.
+//! - [`h264`]: pixels to H.264.
 
-pub mod camera_jpeg;
 pub mod h264;
 pub mod jpeg;
 

@@ -5,6 +5,7 @@ pub mod latest;
 
 use std::sync::Arc;
 
+pub use fanlight_codec::h264::AccessUnit;
 use fanlight_protocol::Timestamp;
 use opencv::core::Mat;
 
@@ -16,25 +17,7 @@ pub enum Picture {
     /// The camera's own JPEG, not inspected yet.
     Jpeg(Vec<u8>),
     /// The camera's own H.264.
-    H264(Arc<Coded>),
-}
-
-/// One access unit of the camera's own H.264, in a form that allows passthrough. It may refer to the unit before.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Coded {
-    /// The bytes in Annex B format, with parameter sets before a keyframe.
-    pub bytes: Vec<u8>,
-    /// Number of the unit, counted by the source. If one is missing, those after it cannot be decoded until the next entry
-    /// point.
-    pub number: u64,
-    /// Set if the unit can be decoded alone and no later unit refers to one before it.
-    pub keyframe: bool,
-    /// Set if decoding can begin here, although the first frames may be incomplete. Every keyframe is such an entry point.
-    pub entry: bool,
-    /// Width in pixels.
-    pub width: u32,
-    /// Height in pixels.
-    pub height: u32,
+    H264(Arc<AccessUnit>),
 }
 
 /// A frame as read from its source.

@@ -13,7 +13,7 @@ use crate::pixels::orientation::{Flip, Orientation, Rotation};
 use crate::rendition::{RenditionRequest, RenditionSettings, RenditionSize};
 use crate::source::SourceSpec;
 use crate::source::mode::{InvalidMode, Mode};
-use crate::source::webcam::controls::{Controls, MOST_CONTROLS};
+use crate::source::webcam::controls::{Controls, MAX_CONTROLS};
 use crate::wall_clock::Zone;
 
 /// Most pictures skipped in a row: more than an hour at 30 a second.
@@ -143,14 +143,14 @@ impl StreamOverrides {
         } else if self.size.is_some() || self.fps.is_some() {
             bail!("size and fps can be asked of a camera or the test picture, not of {source}");
         }
-        if let SourceSpec::Webcam(asked) = &mut source {
-            asked.format = self.format.as_deref().map(str::parse).transpose()?;
-            asked.controls = self.controls.clone();
+        if let SourceSpec::Webcam(request) = &mut source {
+            request.format = self.format.as_deref().map(str::parse).transpose()?;
+            request.controls = self.controls.clone();
         } else if self.format.is_some() || !self.controls.is_empty() {
             bail!("format and controls can be asked of a camera, not of {source}");
         }
         let count = self.controls.len();
-        ensure!(count <= MOST_CONTROLS, "{count} controls: at most {MOST_CONTROLS}");
+        ensure!(count <= MAX_CONTROLS, "{count} controls: at most {MAX_CONTROLS}");
         Ok(source)
     }
 

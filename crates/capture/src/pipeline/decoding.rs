@@ -97,7 +97,7 @@ mod tests {
     use fanlight_protocol::Timestamp;
 
     use super::*;
-    use crate::frame::Coded;
+    use crate::frame::AccessUnit;
     use crate::pipeline::gop::Gop;
 
     #[test]
@@ -111,7 +111,7 @@ mod tests {
             // An empty slice without parameter sets.
             let bytes = vec![0, 0, 0, 1, 0x65, 0x88, 0x80, 0x80];
             let (keyframe, entry) = (number == 0, number == 0);
-            let coded = Coded { bytes, number, keyframe, entry, width: 64, height: 48 };
+            let coded = AccessUnit { bytes, number, keyframe, entry, width: 64, height: 48 };
             gop.push(Arc::new(coded), taken);
             decoding.newest(gop.since(decoding.next()), &buffers, &Watchdog::default())
         };

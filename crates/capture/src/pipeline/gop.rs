@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fanlight_protocol::Timestamp;
 
-use crate::frame::{CaptureTimes, Coded};
+use crate::frame::{AccessUnit, CaptureTimes};
 
 /// Limits of the units kept for decoding: a burst of 600 frames is decoded in half a second.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
@@ -24,7 +24,7 @@ const MAX_STEP: Duration = Duration::from_millis(500);
 /// One access unit.
 #[derive(Debug, Clone)]
 pub(super) struct Unit {
-    pub(super) coded: Arc<Coded>,
+    pub(super) coded: Arc<AccessUnit>,
     pub(super) taken: CaptureTimes,
     /// Number of the unit over all openings of the source. A gap means that a unit is missing.
     pub(super) index: u64,
@@ -62,7 +62,7 @@ pub(super) struct Gop {
 
 impl Gop {
     /// Stores a unit. Also returns whether keyframes have just turned out to be too far apart for passthrough.
-    pub(super) fn push(&mut self, coded: Arc<Coded>, taken: CaptureTimes) -> (Unit, bool) {
+    pub(super) fn push(&mut self, coded: Arc<AccessUnit>, taken: CaptureTimes) -> (Unit, bool) {
         let (index, follows) = match self.last {
             Some((index, number)) if coded.number == number + 1 => (index + 1, true),
             Some((index, _)) => (index + 2, false),
@@ -92,7 +92,7 @@ impl Gop {
         (unit, turned_sparse)
     }
 
-    fn measure_interval(&mut self, coded: &Coded, step: Duration) -> bool {
+    fn measure_interval(&mut self, coded: &AccessUnit, step: Duration) -> bool {
         self.since_keyframe += step;
         let too_long = self.since_keyframe > MAX_KEYFRAME_INTERVAL;
         if coded.keyframe {
@@ -150,7 +150,7 @@ mod tests {
         let captured_at = Timestamp::from_micros(1_000_000 + tenth * 100_000);
         let taken = CaptureTimes { captured_at, read_at: captured_at };
         let bytes = vec![0; length];
-        let coded = Coded { bytes, number, keyframe, entry: keyframe, width: 64, height: 48 };
+        let coded = AccessUnit { bytes, number, keyframe, entry: keyframe, width: 64, height: 48 };
         gop.push(Arc::new(coded), taken).1
     }
 

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use fanlight_codec::jpeg::{self, RepairedJpeg};
 use fanlight_protocol::{Codec, Rendition as Name};
 
 use super::Resources;
@@ -12,7 +13,6 @@ use super::outcome::Outcome;
 use super::passthrough::Passthrough;
 use super::track::Track;
 use super::transcoder::{PendingFrame, Transcoder};
-use crate::encode::camera_jpeg::{self, Whole};
 use crate::frame::latest::Buffers;
 use crate::frame::{Picture, RawFrame};
 use crate::options::StreamSettings;
@@ -137,8 +137,8 @@ fn inspect(picture: Picture) -> Result<(Picture, Size), SourceError> {
             Ok((Picture::Pixels(pixels), size))
         }
         Picture::Jpeg(bytes) => {
-            let Whole { bytes, width, height } = camera_jpeg::whole(bytes)
-                .map_err(|damage| SourceError::NotAVideo(damage.to_string()))?;
+            let RepairedJpeg { bytes, width, height } =
+                jpeg::repair(bytes).map_err(|damage| SourceError::NotAVideo(damage.to_string()))?;
             Ok((Picture::Jpeg(bytes), (width, height)))
         }
         Picture::H264(coded) => {

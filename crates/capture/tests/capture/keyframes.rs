@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use fanlight_capture::encode::h264::{EncoderName, H264Encoder};
 use fanlight_capture::frame::latest::Buffers;
-use fanlight_capture::frame::{CaptureTimes, Coded, Picture};
+use fanlight_capture::frame::{AccessUnit, CaptureTimes, Picture};
 use fanlight_capture::source::{About, Grabbed, Source, SourceError, SourceFactory};
 use fanlight_capture::{Parts, StreamSettings, native};
 use fanlight_cli::stop::Shutdown;
@@ -67,8 +67,14 @@ impl Source for Camera {
     fn retrieve(&mut self, _: &Buffers) -> Result<Picture, SourceError> {
         let at = self.next - 1;
         let (bytes, keyframe) = (self.frames[at].clone(), at == 0);
-        let coded =
-            Coded { bytes, number: at as u64, keyframe, entry: keyframe, width: 64, height: 48 };
+        let coded = AccessUnit {
+            bytes,
+            number: at as u64,
+            keyframe,
+            entry: keyframe,
+            width: 64,
+            height: 48,
+        };
         Ok(Picture::H264(Arc::new(coded)))
     }
 

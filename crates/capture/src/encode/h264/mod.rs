@@ -90,12 +90,12 @@ fn convert(pixels: &Mat, (width, height): (u32, u32), planes: &mut Mat) -> openc
 
 #[cfg(test)]
 mod tests {
+    use fanlight_codec::h264::annex_b;
     use fanlight_protocol::Timestamp;
     use opencv::core::{CV_8UC3, Scalar};
 
     use super::session::max_bitrate;
     use super::*;
-    use crate::annex_b;
 
     /// Returns the bitrate of noise at this frame rate, which always reaches the limit.
     fn bitrate_of_noise(fps: u64, frames: u64) -> f64 {
@@ -150,7 +150,7 @@ mod tests {
         assert!(encode(64, 48, 0).unwrap().keyframe);
         assert!(!encode(64, 48, 33_000).unwrap().keyframe);
         let other = encode(49, 65, 66_000).unwrap();
-        assert!(other.keyframe && annex_b::has_parameters(&other.payload));
+        assert!(other.keyframe && annex_b::contains_sps(&other.payload));
         assert_eq!((other.width, other.height), (48, 64));
         assert_eq!(encode(1, 64, 99_000), Err(EncodeError::H264Size(1, 64)));
     }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 
+use fanlight_codec::h264::annex_b;
 use fanlight_protocol::{MAX_PAYLOAD, Timestamp};
 use ffmpeg_next::codec::{self, encoder::video::Encoder};
 use ffmpeg_next::{Dictionary, Packet, Rational, ffi, frame, picture};
@@ -13,7 +14,6 @@ use super::input_format::{self, InputFormat};
 use super::keyframes::KeyframeSchedule;
 #[cfg(feature = "vaapi")]
 use super::vaapi::CardMemory;
-use crate::annex_b;
 use crate::encode::EncodeError;
 use crate::frame::{CaptureTimes, Frame};
 
@@ -194,7 +194,7 @@ impl Session {
         if keyframe {
             self.keyframes.encoded(taken.captured_at);
         }
-        let payload = match keyframe && !annex_b::has_parameters(bytes) {
+        let payload = match keyframe && !annex_b::contains_sps(bytes) {
             // No viewer could begin with it.
             true => [self.parameters(), bytes].concat(),
             false => bytes.to_vec(),

@@ -14,7 +14,7 @@ use super::gop::{Gop, Unit, Units};
 use super::outcome::Outcome;
 use super::track::Track;
 use crate::encode::EncodeError;
-use crate::frame::{CaptureTimes, Coded, Frame, Picture};
+use crate::frame::{AccessUnit, CaptureTimes, Frame, Picture};
 use crate::options::StreamSettings;
 use crate::pixels::Size;
 use progress::Progress;
@@ -82,7 +82,7 @@ impl Passthrough {
     /// Stores the newest unit of the source's own H.264, and publishes it on the full H.264 track if that is watched.
     pub(super) fn push_h264(
         &self,
-        coded: &Arc<Coded>,
+        coded: &Arc<AccessUnit>,
         taken: CaptureTimes,
         full: Option<&Track>,
         stream: &StreamName,
@@ -109,7 +109,7 @@ impl Passthrough {
         let H264 { gop, progress } = &mut *self.h264.lock();
         let mut published = false;
         let withheld = progress.advance(gop, newest, |unit| {
-            let Coded { ref bytes, width, height, keyframe, .. } = *unit.coded;
+            let AccessUnit { ref bytes, width, height, keyframe, .. } = *unit.coded;
             let frame =
                 Frame { payload: bytes.clone(), taken: unit.taken, width, height, keyframe };
             let sent = full.publish(frame);

@@ -102,13 +102,19 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::frame::{CaptureTimes, Coded};
+    use crate::frame::{AccessUnit, CaptureTimes};
 
     fn push(gop: &mut Gop, number: u64, keyframe: bool) -> Unit {
         let captured_at = Timestamp::from_micros(number * 33_000);
         let taken = CaptureTimes { captured_at, read_at: captured_at };
-        let coded =
-            Coded { bytes: vec![0; 10], number, keyframe, entry: keyframe, width: 2, height: 2 };
+        let coded = AccessUnit {
+            bytes: vec![0; 10],
+            number,
+            keyframe,
+            entry: keyframe,
+            width: 2,
+            height: 2,
+        };
         gop.push(Arc::new(coded), taken).0
     }
 
