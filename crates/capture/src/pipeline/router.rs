@@ -11,6 +11,7 @@ use super::Resources;
 use super::ladder::Ladder;
 use super::outcome::Outcome;
 use super::passthrough::Passthrough;
+use super::rendition::Rendition;
 use super::track::Track;
 use super::transcoder::{PendingFrame, Transcoder};
 use crate::frame::latest::Buffers;
@@ -80,7 +81,7 @@ impl Router {
     pub(super) fn pause(&self, closed: bool) {
         self.transcoder.pause();
         self.passthrough.pause(closed);
-        self.ladder.renditions().iter().for_each(|rendition| rendition.pause());
+        self.ladder.renditions().iter().for_each(Rendition::pause);
     }
 
     /// Routes a frame of the source.
