@@ -157,7 +157,8 @@ impl Session {
     fn send(&mut self) -> Result<(), ffmpeg_next::Error> {
         #[cfg(feature = "vaapi")]
         if let Some(card) = &self.card {
-            return self.encoder.send_frame(&card.upload(&self.input)?);
+            let uploaded = card.upload(&self.input)?;
+            return self.encoder.send_frame(&uploaded);
         }
         self.encoder.send_frame(&self.input)
     }
