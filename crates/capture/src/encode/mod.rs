@@ -25,7 +25,7 @@ pub trait Encode: fmt::Debug + Send {
     fn encode(
         &mut self,
         pixels: &Mat,
-        taken: CaptureTimes,
+        times: CaptureTimes,
         keyframe_requested: bool,
     ) -> Result<Option<Frame>, EncodeError>;
 
@@ -57,10 +57,10 @@ impl Encode for JpegEncoder {
     fn encode(
         &mut self,
         pixels: &Mat,
-        taken: CaptureTimes,
+        times: CaptureTimes,
         _keyframe_requested: bool,
     ) -> Result<Option<Frame>, EncodeError> {
-        self.encode(pixels, taken).map(Some)
+        self.encode(pixels, times).map(Some)
     }
 }
 
@@ -68,10 +68,10 @@ impl Encode for H264Encoder {
     fn encode(
         &mut self,
         pixels: &Mat,
-        taken: CaptureTimes,
+        times: CaptureTimes,
         keyframe_requested: bool,
     ) -> Result<Option<Frame>, EncodeError> {
-        self.encode(pixels, taken, keyframe_requested)
+        self.encode(pixels, times, keyframe_requested)
     }
 
     fn close(&mut self) {

@@ -26,7 +26,7 @@ pub struct RawFrame {
     /// The content.
     pub picture: Picture,
     /// The times of capture and reading.
-    pub taken: CaptureTimes,
+    pub times: CaptureTimes,
 }
 
 /// A frame's times before it is encoded, by this process's clock.
@@ -44,7 +44,7 @@ pub struct Frame {
     /// The encoded bytes.
     pub payload: Vec<u8>,
     /// The times of capture and reading.
-    pub taken: CaptureTimes,
+    pub times: CaptureTimes,
     /// Width in pixels.
     pub width: u32,
     /// Height in pixels.

@@ -8,7 +8,8 @@
 use std::ffi::{CStr, c_char, c_int, c_uchar, c_ulong, c_void};
 use std::ptr::NonNull;
 
-use crate::pixels::Size;
+/// Width and height in pixels.
+type Size = (u32, u32);
 
 /// Blue, green and red.
 const BYTES_PER_PIXEL: u32 = 3;

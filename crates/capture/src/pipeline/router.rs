@@ -90,12 +90,12 @@ impl Router {
     /// Fails if the frame is damaged, or if the source must be opened again.
     pub(super) fn route(&self, frame: RawFrame, status: &Status) -> Result<(), PushError> {
         self.outcome.report(status);
-        let RawFrame { picture, taken } = frame;
+        let RawFrame { picture, times } = frame;
         let (picture, size) = inspect(picture)?;
         status.set_size(self.orientation.size(size));
         match (&picture, self.ladder.watched_full(Codec::H264).map(Arc::as_ref)) {
-            (Picture::H264(coded), full) => {
-                self.passthrough.push_h264(coded, taken, full, status.name());
+            (Picture::H264(unit), full) => {
+                self.passthrough.push_h264(unit, times, full, status.name());
             }
             (_, Some(full)) => full.set_passthrough(false),
             _ => {}
@@ -109,21 +109,21 @@ impl Router {
         }
         let passed = self.passthrough.codec(&picture);
         let full = self.ladder.watched_full(Codec::Jpeg).filter(|_| passed == Some(Codec::Jpeg));
-        let due = full.filter(|full| full.is_due(taken.captured_at));
-        let is_needed = self.transcoder.is_needed(passed, taken);
+        let due = full.filter(|full| full.is_due(times.captured_at));
+        let is_needed = self.transcoder.is_needed(passed, times);
         if is_h264 {
-            self.transcoder.check_entry_wait(is_needed, taken)?;
+            self.transcoder.check_entry_wait(is_needed, times)?;
         }
         match (picture, due) {
             (Picture::Jpeg(payload), Some(full)) if !is_needed => {
-                self.passthrough.publish_jpeg(full, payload, size, taken);
+                self.passthrough.publish_jpeg(full, payload, size, times);
             }
             (picture, _) if !is_needed => self.transcoder.recycle(picture),
             (picture, due) => {
                 if let (Picture::Jpeg(bytes), Some(full)) = (&picture, due) {
-                    self.passthrough.publish_jpeg(full, bytes.clone(), size, taken);
+                    self.passthrough.publish_jpeg(full, bytes.clone(), size, times);
                 }
-                self.transcoder.put(PendingFrame { picture, size, taken, passed });
+                self.transcoder.put(PendingFrame { picture, size, times, passed });
             }
         }
         Ok(())
@@ -142,9 +142,9 @@ fn inspect(picture: Picture) -> Result<(Picture, Size), SourceError> {
                 jpeg::repair(bytes).map_err(|damage| SourceError::NotAVideo(damage.to_string()))?;
             Ok((Picture::Jpeg(bytes), (width, height)))
         }
-        Picture::H264(coded) => {
-            let size = (coded.width, coded.height);
-            Ok((Picture::H264(coded), size))
+        Picture::H264(unit) => {
+            let size = (unit.width, unit.height);
+            Ok((Picture::H264(unit), size))
         }
     }
 }

@@ -128,9 +128,9 @@ mod tests {
         }
         let (from, flags) = (Pixel::BGR24, Flags::BILINEAR);
         let scaling = Scaling::get(from, width, height, format, width, height, flags);
-        let mut coded = frame::Video::empty();
-        scaling.unwrap().run(&bgr, &mut coded).unwrap();
-        coded.set_color_range(Range::JPEG);
+        let mut yuv = frame::Video::empty();
+        scaling.unwrap().run(&bgr, &mut yuv).unwrap();
+        yuv.set_color_range(Range::JPEG);
         let codec = encoder::find(Id::MJPEG).unwrap();
         let mut encoder = Context::new_with_codec(codec).encoder().video().unwrap();
         encoder.set_format(format);
@@ -140,7 +140,7 @@ mod tests {
         encoder.set_qmin(2);
         encoder.set_qmax(2);
         let mut encoder = encoder.open_as(codec).unwrap();
-        encoder.send_frame(&coded).unwrap();
+        encoder.send_frame(&yuv).unwrap();
         let mut packet = Packet::empty();
         encoder.receive_packet(&mut packet).unwrap();
         packet.data().unwrap().to_vec()

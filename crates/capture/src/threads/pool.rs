@@ -62,13 +62,13 @@ pub struct Task {
     work: Box<dyn Fn(&Watchdog) + Send + Sync>,
     recover: Box<dyn Fn() + Send + Sync>,
     /// Locked only by a thread that holds the lock of the pool's queue.
-    state: Mutex<State>,
+    state: Mutex<TaskState>,
     /// Threads that are stuck in this task.
     stuck: StuckThreads,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum TaskState {
     Idle,
     Queued,
     Running,
@@ -94,7 +94,7 @@ impl Task {
             action,
             work: Box::new(work),
             recover: Box::new(recover),
-            state: Mutex::new(State::Idle),
+            state: Mutex::new(TaskState::Idle),
             stuck: StuckThreads::default(),
         })
     }
@@ -166,15 +166,15 @@ impl WorkerPool {
         let mut queue = self.queue();
         let mut state = task.state.lock();
         match *state {
-            State::Idle if task.is_usable() => {
-                *state = State::Queued;
+            TaskState::Idle if task.is_usable() => {
+                *state = TaskState::Queued;
                 drop(state);
                 queue.tasks.push_back(task.clone());
                 drop(queue);
                 self.0.queue.notify_one();
             }
-            State::Running => *state = State::RunningAndQueued,
-            State::Idle | State::Queued | State::RunningAndQueued => {}
+            TaskState::Running => *state = TaskState::RunningAndQueued,
+            TaskState::Idle | TaskState::Queued | TaskState::RunningAndQueued => {}
         }
     }
 
@@ -227,7 +227,7 @@ impl WorkerPool {
     fn next(&self, number: usize) -> Option<Arc<Task>> {
         let mut queue = self.0.queue.wait_while(|queue| queue.tasks.is_empty() && !queue.closed);
         let task = queue.tasks.pop_front()?;
-        *task.state.lock() = State::Running;
+        *task.state.lock() = TaskState::Running;
         if let Some(worker) = queue.workers.iter_mut().find(|worker| worker.number == number) {
             worker.task = Some(task.clone());
             worker.watchdog.begin(task.action, self.0.timeout);
@@ -255,9 +255,9 @@ impl WorkerPool {
     /// Ends a run of a task. The task is queued again if it was scheduled during the run.
     fn release(&self, task: Arc<Task>) {
         let mut queue = self.queue();
-        let scheduled = *task.state.lock() == State::RunningAndQueued;
+        let scheduled = *task.state.lock() == TaskState::RunningAndQueued;
         let again = scheduled && !queue.closed && task.is_usable();
-        *task.state.lock() = if again { State::Queued } else { State::Idle };
+        *task.state.lock() = if again { TaskState::Queued } else { TaskState::Idle };
         if again {
             // Behind all others: a stream that is scheduled without a break must not delay them.
             queue.tasks.push_back(task);

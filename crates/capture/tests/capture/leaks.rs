@@ -134,13 +134,14 @@ fn opened_again_and_again(source: &str) {
     let shift = Watchdog::default();
     let wall = Wall::default();
     let source = ConfiguredSource::new(spec, name);
-    let mut opener = Counted { source, openings: 0, before: Held::default(), shift: shift.clone() };
+    let mut factory =
+        Counted { source, openings: 0, before: Held::default(), shift: shift.clone() };
     while !shift.is_stopped() {
-        let keeping = RetryPolicy { backoff: Backoff::none(), keep_open: false };
-        run::run(&mut opener, keeping, &wall, &status, &shift);
+        let policy = RetryPolicy { backoff: Backoff::none(), keep_open: false };
+        run::run(&mut factory, policy, &wall, &status, &shift);
     }
     assert!(wall.pictures.get() >= TIMES / 2, "{} pictures", wall.pictures.get());
-    let before = opener.before;
+    let before = factory.before;
     let after = Held::once(|now| now.files <= before.files && now.threads <= before.threads);
     assert!(after.files <= before.files && after.threads <= before.threads, "{before:?} {after:?}");
     assert!(after.memory - before.memory < MOST_GROWTH, "{before:?} {after:?}");

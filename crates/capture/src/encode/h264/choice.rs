@@ -185,8 +185,8 @@ fn encode_trial_frames(name: &EncoderName) -> Result<(), String> {
     let mut keyframes = 0;
     for second in 0..TRIAL_FRAMES {
         let captured_at = Timestamp::from_micros(second * 2_000_000);
-        let taken = CaptureTimes { captured_at, read_at: captured_at };
-        match encoder.encode(&grey, taken, true).map_err(|error| error.to_string())? {
+        let times = CaptureTimes { captured_at, read_at: captured_at };
+        match encoder.encode(&grey, times, true).map_err(|error| error.to_string())? {
             Some(frame) if !frame.keyframe => {
                 return Err("it encodes no keyframe on request".into());
             }

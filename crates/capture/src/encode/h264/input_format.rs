@@ -22,7 +22,7 @@ impl InputFormat {
 
     /// Returns the simplest format that the encoder takes; `None` if it takes no supported one.
     pub(super) fn of(codec: Codec) -> Option<Self> {
-        let is_taken = |format: &Self| {
+        let is_supported = |format: &Self| {
             codec.video().is_ok_and(|video| {
                 let formats = video.formats();
                 formats.is_none_or(|mut formats| formats.any(|one| one == format.encoder()))
@@ -34,7 +34,7 @@ impl InputFormat {
             #[cfg(feature = "vaapi")]
             Self::Vaapi,
         ];
-        all.into_iter().find(is_taken)
+        all.into_iter().find(is_supported)
     }
 
     /// Returns the format of the encoder's input.

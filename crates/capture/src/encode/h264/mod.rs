@@ -4,13 +4,13 @@
 //! - [`choice`]: the choice of an encoder;
 //! - `input_format`: the pixel format that it takes;
 //! - `keyframes`: the schedule of keyframes;
-//! - `session`: an open encoder;
+//! - `open_encoder`: an encoder of libavcodec while it is open;
 //! - `vaapi`: frames in a graphics card's memory, if built with the feature `vaapi`.
 
 pub mod choice;
 mod input_format;
 mod keyframes;
-mod session;
+mod open_encoder;
 #[cfg(feature = "vaapi")]
 #[expect(unsafe_code, reason = "ffmpeg-next does not expose the memory of graphics cards")]
 mod vaapi;
@@ -22,7 +22,7 @@ use super::EncodeError;
 use crate::frame::{CaptureTimes, Frame};
 pub use choice::{EncoderName, EncoderRequest, InvalidEncoder};
 use input_format::InputFormat;
-use session::Session;
+use open_encoder::OpenEncoder;
 
 /// Smallest and largest side in pixels: chroma is half as wide and needs one pixel, and few decoders support more than 8192.
 pub const SIDES: std::ops::RangeInclusive<u32> = 2..=8192;
@@ -32,7 +32,7 @@ pub const SIDES: std::ops::RangeInclusive<u32> = 2..=8192;
 pub struct H264Encoder {
     name: EncoderName,
     format: InputFormat,
-    session: Option<Session>,
+    open: Option<OpenEncoder>,
     /// Reused for each frame.
     planes: Mat,
 }
@@ -42,7 +42,7 @@ impl H264Encoder {
     pub fn new(name: EncoderName) -> Self {
         // If the encoder does not exist, opening it fails with the reason.
         let format = name.codec().and_then(InputFormat::of).unwrap_or(InputFormat::Planar);
-        Self { name, format, session: None, planes: Mat::default() }
+        Self { name, format, open: None, planes: Mat::default() }
     }
 
     /// Encodes a frame; as a keyframe if one is requested and the last one is not too recent. Returns `None` if the encoder
@@ -54,7 +54,7 @@ impl H264Encoder {
     pub fn encode(
         &mut self,
         pixels: &Mat,
-        taken: CaptureTimes,
+        times: CaptureTimes,
         keyframe_requested: bool,
     ) -> Result<Option<Frame>, EncodeError> {
         let (width, height) = (pixels.cols() as u32 & !1, pixels.rows() as u32 & !1);
@@ -63,12 +63,11 @@ impl H264Encoder {
         }
         let failed = |error: opencv::Error| EncodeError::Encoder(error.message);
         convert(pixels, (width, height), &mut self.planes).map_err(failed)?;
-        let session = match self.session.take() {
-            Some(session) if session.is_for(width, height) => session,
-            _ => Session::open(&self.name, self.format, (width, height), taken.captured_at)?,
+        let open = match self.open.take() {
+            Some(open) if open.is_for(width, height) => open,
+            _ => OpenEncoder::new(&self.name, self.format, (width, height), times.captured_at)?,
         };
-        let session = self.session.insert(session);
-        let encoded = session.encode(&self.planes, taken, keyframe_requested);
+        let encoded = self.open.insert(open).encode(&self.planes, times, keyframe_requested);
         if encoded.is_err() {
             self.close();
         }
@@ -77,7 +76,7 @@ impl H264Encoder {
 
     /// Closes the encoder and releases its memory. The next frame is a keyframe.
     pub fn close(&mut self) {
-        self.session = None;
+        self.open = None;
         self.planes = Mat::default();
     }
 }
@@ -94,7 +93,7 @@ mod tests {
     use fanlight_protocol::Timestamp;
     use opencv::core::{CV_8UC3, Scalar};
 
-    use super::session::max_bitrate;
+    use super::open_encoder::max_bitrate;
     use super::*;
 
     /// Returns the bitrate of noise at this frame rate, which always reaches the limit.
@@ -106,9 +105,9 @@ mod tests {
                 Mat::new_rows_cols_with_default(180, 320, CV_8UC3, Scalar::all(0.0)).unwrap();
             opencv::core::randu(&mut noise, &Scalar::all(0.0), &Scalar::all(255.0)).unwrap();
             let captured_at = Timestamp::from_micros(n * 1_000_000 / fps);
-            let taken = CaptureTimes { captured_at, read_at: captured_at };
-            let frame = encoder.encode(&noise, taken, false).unwrap().expect("no delay");
-            assert_eq!(frame.taken, taken);
+            let times = CaptureTimes { captured_at, read_at: captured_at };
+            let frame = encoder.encode(&noise, times, false).unwrap().expect("no delay");
+            assert_eq!(frame.times, times);
             // The frame rate is unknown at first.
             bytes += if n >= frames / 2 { frame.payload.len() } else { 0 };
         }
@@ -132,8 +131,8 @@ mod tests {
             let encoder = H264Encoder::new(EncoderName::default_encoder().unwrap());
             let mut encoder = H264Encoder { format, ..encoder };
             let captured_at = Timestamp::default();
-            let taken = CaptureTimes { captured_at, read_at: captured_at };
-            encoder.encode(&noise, taken, false).unwrap().unwrap().payload
+            let times = CaptureTimes { captured_at, read_at: captured_at };
+            encoder.encode(&noise, times, false).unwrap().unwrap().payload
         });
         assert!(planar == semi_planar);
     }
@@ -144,8 +143,8 @@ mod tests {
         let mut encode = |width, height, micros| {
             let grey = Mat::new_rows_cols_with_default(height, width, CV_8UC3, Scalar::all(90.0));
             let captured_at = Timestamp::from_micros(micros);
-            let taken = CaptureTimes { captured_at, read_at: captured_at };
-            encoder.encode(&grey.unwrap(), taken, false).map(|frame| frame.unwrap())
+            let times = CaptureTimes { captured_at, read_at: captured_at };
+            encoder.encode(&grey.unwrap(), times, false).map(|frame| frame.unwrap())
         };
         assert!(encode(64, 48, 0).unwrap().keyframe);
         assert!(!encode(64, 48, 33_000).unwrap().keyframe);

@@ -64,7 +64,7 @@ impl Passthrough {
         full: &Track,
         payload: Vec<u8>,
         (width, height): Size,
-        taken: CaptureTimes,
+        times: CaptureTimes,
     ) {
         match payload.len() {
             length if length > MAX_PAYLOAD => {
@@ -72,7 +72,7 @@ impl Passthrough {
                 full.fail(&reason);
                 self.outcome.failed(reason);
             }
-            _ if full.publish(Frame { payload, taken, width, height, keyframe: true }) => {
+            _ if full.publish(Frame { payload, times, width, height, keyframe: true }) => {
                 self.outcome.published();
             }
             _ => {}
@@ -82,13 +82,13 @@ impl Passthrough {
     /// Stores the newest unit of the source's own H.264, and publishes it on the full H.264 track if that is watched.
     pub(super) fn push_h264(
         &self,
-        coded: &Arc<AccessUnit>,
-        taken: CaptureTimes,
+        unit: &Arc<AccessUnit>,
+        times: CaptureTimes,
         full: Option<&Track>,
         stream: &StreamName,
     ) {
         let mut h264 = self.h264.lock();
-        let (newest, turned_sparse) = h264.gop.push(coded.clone(), taken);
+        let (newest, turned_sparse) = h264.gop.push(unit.clone(), times);
         // If this unit reveals sparse keyframes, it is transcoded already: no viewer has to wait for the next one.
         let allowed = self.allowed_h264 && !h264.gop.is_sparse();
         drop(h264);
@@ -109,9 +109,9 @@ impl Passthrough {
         let H264 { gop, progress } = &mut *self.h264.lock();
         let mut published = false;
         let withheld = progress.advance(gop, newest, |unit| {
-            let AccessUnit { ref bytes, width, height, keyframe, .. } = *unit.coded;
+            let AccessUnit { ref bytes, width, height, keyframe, .. } = *unit.data;
             let frame =
-                Frame { payload: bytes.clone(), taken: unit.taken, width, height, keyframe };
+                Frame { payload: bytes.clone(), times: unit.times, width, height, keyframe };
             let sent = full.publish(frame);
             published |= sent;
             sent

@@ -45,7 +45,7 @@ const MICROSECONDS: Rational = Rational(1, 1_000_000);
 const MAX_IN_FLIGHT: usize = 32;
 
 /// An open encoder for frames of one size.
-pub(super) struct Session {
+pub(super) struct OpenEncoder {
     encoder: Encoder,
     input: frame::Video,
     /// The memory from which the encoder takes its frames, if not from this process.
@@ -63,9 +63,9 @@ pub(super) struct Session {
     in_flight: VecDeque<(i64, CaptureTimes)>,
 }
 
-impl Session {
+impl OpenEncoder {
     /// Opens the encoder for frames of this size.
-    pub(super) fn open(
+    pub(super) fn new(
         name: &EncoderName,
         format: InputFormat,
         (width, height): (u32, u32),
@@ -125,20 +125,20 @@ impl Session {
     pub(super) fn encode(
         &mut self,
         planes: &Mat,
-        taken: CaptureTimes,
+        times: CaptureTimes,
         keyframe_requested: bool,
     ) -> Result<Option<Frame>, EncodeError> {
         let failed = |error: ffmpeg_next::Error| EncodeError::Encoder(error.to_string());
         self.fill(planes)?;
         let before = self.timestamp;
-        self.timestamp = taken.captured_at.micros_from(self.began_at).max(self.timestamp + 1);
+        self.timestamp = times.captured_at.micros_from(self.began_at).max(self.timestamp + 1);
         self.input.set_pts(Some(self.timestamp));
         if before >= 0 {
             self.adapt_bitrate(self.timestamp - before);
         }
-        let due = self.keyframes.is_due(taken.captured_at, keyframe_requested);
+        let due = self.keyframes.is_due(times.captured_at, keyframe_requested);
         self.input.set_kind(if due { picture::Type::I } else { picture::Type::None });
-        self.in_flight.push_back((self.timestamp, taken));
+        self.in_flight.push_back((self.timestamp, times));
         if self.in_flight.len() > MAX_IN_FLIGHT {
             return Err(EncodeError::Encoder(format!(
                 "it delays its output by more than {MAX_IN_FLIGHT} frames"
@@ -187,13 +187,13 @@ impl Session {
     fn frame(&mut self, packet: &Packet) -> Result<Frame, EncodeError> {
         let timestamp = packet.pts().unwrap_or(self.timestamp);
         let index = self.in_flight.iter().position(|(sent, _)| *sent == timestamp).unwrap_or(0);
-        let taken = self.in_flight.drain(..=index).next_back().map(|(_, taken)| taken);
-        let taken =
-            taken.ok_or_else(|| EncodeError::Encoder("it returned a frame too many".into()))?;
+        let times = self.in_flight.drain(..=index).next_back().map(|(_, times)| times);
+        let times =
+            times.ok_or_else(|| EncodeError::Encoder("it returned a frame too many".into()))?;
         let bytes = packet.data().unwrap_or_default();
         let keyframe = packet.is_key();
         if keyframe {
-            self.keyframes.encoded(taken.captured_at);
+            self.keyframes.encoded(times.captured_at);
         }
         let payload = match keyframe && !annex_b::contains_sps(bytes) {
             // No viewer could begin with it.
@@ -204,7 +204,7 @@ impl Session {
             return Err(EncodeError::TooLarge(payload.len()));
         }
         let (width, height) = (self.input.width(), self.input.height());
-        Ok(Frame { payload, taken, width, height, keyframe })
+        Ok(Frame { payload, times, width, height, keyframe })
     }
 
     /// Returns the parameter sets of an encoder that keeps them apart from its frames.
@@ -286,8 +286,10 @@ fn options(name: &EncoderName, width: u32, height: u32) -> Dictionary<'static> {
     options
 }
 
-impl fmt::Debug for Session {
+impl fmt::Debug for OpenEncoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Session").field("in_flight", &self.in_flight.len()).finish_non_exhaustive()
+        f.debug_struct("OpenEncoder")
+            .field("in_flight", &self.in_flight.len())
+            .finish_non_exhaustive()
     }
 }
