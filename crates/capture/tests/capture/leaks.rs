@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use fanlight_capture::backoff::Backoff;
 use fanlight_capture::frame::RawFrame;
 use fanlight_capture::frame::latest::Buffers;
-use fanlight_capture::source::run::{self, FrameSink, Refused, RetryPolicy};
+use fanlight_capture::source::run::{self, FrameSink, PushError, RetryPolicy};
 use fanlight_capture::source::{ConfiguredSource, Source, SourceError, SourceFactory};
 use fanlight_capture::status::Status;
 use fanlight_capture::threads::signal::Signal;
@@ -53,7 +53,7 @@ struct Counted {
     source: ConfiguredSource,
     openings: u64,
     before: Resources,
-    shift: Watchdog,
+    watchdog: Watchdog,
 }
 
 impl SourceFactory for Counted {
@@ -61,7 +61,7 @@ impl SourceFactory for Counted {
         self.openings += 1;
         match self.openings {
             WARM => self.before = Resources::now(),
-            TIMES => self.shift.end(),
+            TIMES => self.watchdog.stop(),
             _ => {}
         }
         self.source.open(stop)
@@ -108,20 +108,20 @@ impl Resources {
 }
 
 impl FrameSink for Discard {
-    fn is_watching(&self) -> bool {
+    fn is_watched(&self) -> bool {
         true
     }
-    fn wait(&self, _: Duration) {}
+    fn wait_for_viewer(&self, _: Duration) {}
     fn buffers(&self) -> &Buffers {
         &self.buffers
     }
-    fn take(&self, _: RawFrame) -> Result<(), Refused> {
+    fn push(&self, _: RawFrame) -> Result<(), PushError> {
         self.frames.set(self.frames.get() + 1);
         Ok(())
     }
-    fn rests(&self, _: bool) {}
-    fn damaged(&self) {}
-    fn dropped(&self, _: u64) {}
+    fn pause(&self, _: bool) {}
+    fn count_damaged(&self) {}
+    fn count_dropped(&self, _: u64) {}
 }
 
 /// Opens a source many times, each time for a few frames.
@@ -130,17 +130,17 @@ fn open_repeatedly(source: &str) {
     let name: fanlight_protocol::StreamName = "cam".parse().unwrap();
     let spec: fanlight_capture::source::SourceSpec = source.parse().unwrap();
     let status = Status::new(name.clone(), &spec, Signal::default());
-    let shift = Watchdog::default();
+    let watchdog = Watchdog::default();
     let sink = Discard::default();
     let source = ConfiguredSource::new(spec, name);
-    let mut opener =
-        Counted { source, openings: 0, before: Resources::default(), shift: shift.clone() };
-    while !shift.is_over() {
-        let keeping = RetryPolicy { backoff: Backoff::none(), open: false };
-        run::run(&mut opener, keeping, &sink, &status, &shift);
+    let before = Resources::default();
+    let mut factory = Counted { source, openings: 0, before, watchdog: watchdog.clone() };
+    while !watchdog.is_stopped() {
+        let policy = RetryPolicy { backoff: Backoff::none(), keep_open: false };
+        run::run(&mut factory, policy, &sink, &status, &watchdog);
     }
     assert!(sink.frames.get() >= TIMES / 2, "{} frames", sink.frames.get());
-    let before = opener.before;
+    let before = factory.before;
     let after = Resources::once(|now| now.files <= before.files && now.threads <= before.threads);
     assert!(after.files <= before.files && after.threads <= before.threads, "{before:?} {after:?}");
     assert!(after.memory - before.memory < MAX_GROWTH, "{before:?} {after:?}");
