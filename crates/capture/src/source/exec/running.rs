@@ -123,8 +123,12 @@ impl Running {
         }
         for line in self.lines.feed(&chunk[..count]) {
             match line.is_progress {
-                true => tracing::debug!(stream = %self.stream, "command: {}", line.text),
-                false => tracing::info!(stream = %self.stream, "command: {}", line.text),
+                true => {
+                    tracing::debug!(stream = %self.stream, "stderr of the command: {}", line.text);
+                }
+                false => {
+                    tracing::info!(stream = %self.stream, "stderr of the command: {}", line.text);
+                }
             }
         }
         Ok(())

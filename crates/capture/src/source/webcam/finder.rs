@@ -141,7 +141,7 @@ impl Finder {
 }
 
 fn full_name(selector: &Selector, memory: &Memory) -> String {
-    format!("{selector}, the camera {:?}", memory.ours().name)
+    format!("{selector}, the camera {:?}", memory.camera().name)
 }
 
 #[cfg(test)]
