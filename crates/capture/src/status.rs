@@ -12,8 +12,8 @@ use crate::pixels::Size;
 use crate::stall;
 use crate::threads::signal::Signal;
 
-/// A source detects its own silence and reports a better reason. It is reported from outside only if the source is stuck
-/// for this much longer.
+/// A source detects its own silence and reports a better reason. It is reported from outside only if the source is
+/// stuck for this much longer.
 const STUCK: Duration = Duration::from_secs(1);
 
 /// A source that resumes within this time is not reported as "opening".
@@ -279,8 +279,8 @@ impl Status {
 }
 
 impl State {
-    /// Returns the beginning of the state that is about to be reported. An outage keeps its beginning, whatever was reported
-    /// since.
+    /// Returns the beginning of the state that is about to be reported. An outage keeps its beginning, whatever was
+    /// reported since.
     fn since(&mut self, state: StreamState) -> Timestamp {
         let since = match self.reported {
             Some((reported, since)) if reported == state => since.max(self.since),

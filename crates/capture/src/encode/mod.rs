@@ -17,8 +17,8 @@ use jpeg::{JpegEncoder, Quality};
 
 /// The encoder of one track. It may block in a driver for ever: the caller must be able to abandon the thread.
 pub trait Encode: fmt::Debug + Send {
-    /// Encodes a frame; as a keyframe if one is requested and the last one is not too recent. Returns `None` if the encoder
-    /// delays its output.
+    /// Encodes a frame; as a keyframe if one is requested and the last one is not too recent. Returns `None` if the
+    /// encoder delays its output.
     ///
     /// # Errors
     /// Fails with the reason why the frame cannot be encoded.

@@ -34,8 +34,8 @@ pub(super) enum Newest {
     NoEntry,
 }
 
-/// A decoder that begins within a camera's gradual refresh delivers no frame for a while. A stream without a frame for this
-/// many units is no video.
+/// A decoder that begins within a camera's gradual refresh delivers no frame for a while. A stream without a frame for
+/// this many units is no video.
 const MAX_SILENT: u32 = 300;
 
 impl H264Decoding {
@@ -44,8 +44,8 @@ impl H264Decoding {
         self.next
     }
 
-    /// Decodes these units and returns the pixels of the newest frame. There may be hundreds: each decoded unit is progress
-    /// for the `watchdog`.
+    /// Decodes these units and returns the pixels of the newest frame. There may be hundreds: each decoded unit is
+    /// progress for the `watchdog`.
     ///
     /// # Errors
     /// Fails if there is no decoder, the pixel format is unknown, or no frame comes out.

@@ -1,5 +1,5 @@
-//! The source's own H.264 since its last entry point: the units that a new viewer or decoder needs before the next one. No
-//! clock: frames bring their times.
+//! The source's own H.264 since its last entry point: the units that a new viewer or decoder needs before the next one.
+//! No clock: frames bring their times.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -125,8 +125,8 @@ impl Gop {
         }
     }
 
-    /// Returns the units that a new viewer is sent to continue with the next one. `None` if they are incomplete or exceed
-    /// the limits.
+    /// Returns the units that a new viewer is sent to continue with the next one. `None` if they are incomplete or
+    /// exceed the limits.
     pub(super) fn for_new_viewer(&self) -> Option<impl Iterator<Item = &Unit>> {
         let first = self.units.front()?;
         let fits = self.complete

@@ -63,13 +63,14 @@ impl Rendition {
         self.name == Name::full()
     }
 
-    /// Returns whether there is a frame rate limit. A frame that such a rendition misses may have been one too many anyway.
+    /// Returns whether there is a frame rate limit. A frame that such a rendition misses may have been one too many
+    /// anyway.
     pub(super) fn is_limited(&self) -> bool {
         self.limited
     }
 
-    /// Returns the watched tracks that need the pixels of a frame. The full rendition got it by passthrough in the codec
-    /// `passed`, if any.
+    /// Returns the watched tracks that need the pixels of a frame. The full rendition got it by passthrough in the
+    /// codec `passed`, if any.
     pub(super) fn needing_pixels(
         &self,
         passed: Option<Codec>,

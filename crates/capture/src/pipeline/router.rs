@@ -59,8 +59,8 @@ impl Router {
         self.transcoder.buffers()
     }
 
-    /// Starts a track that has its first viewer. The viewer gets a frame even if it equals the last one. Other tracks are not
-    /// affected.
+    /// Starts a track that has its first viewer. The viewer gets a frame even if it equals the last one. Other tracks
+    /// are not affected.
     pub(super) fn start_track(&self, track: &Track) {
         self.transcoder.forget_duplicates();
         if track.codec() == Codec::H264 {
@@ -76,8 +76,8 @@ impl Router {
         track.close_encoder();
     }
 
-    /// Releases what is kept for the next frame, because no viewer watches the stream. If the source is not `closed`, its next
-    /// frame follows the last one.
+    /// Releases what is kept for the next frame, because no viewer watches the stream. If the source is not `closed`,
+    /// its next frame follows the last one.
     pub(super) fn pause(&self, closed: bool) {
         self.transcoder.pause();
         self.passthrough.pause(closed);
@@ -100,8 +100,8 @@ impl Router {
             (_, Some(full)) => full.set_passthrough(false),
             _ => {}
         }
-        // A viewer that joins during this call gets the next frame. No frame of H.264 can be left out; its pixels are compared
-        // after decoding.
+        // A viewer that joins during this call gets the next frame. No frame of H.264 can be left out; its pixels are
+        // compared after decoding.
         let is_h264 = matches!(picture, Picture::H264(_));
         if !self.ladder.is_watched() || !is_h264 && self.transcoder.is_duplicate(&picture) {
             self.transcoder.recycle(picture);

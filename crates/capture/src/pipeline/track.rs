@@ -26,8 +26,8 @@ use crate::threads::watchdog::Watchdog;
 
 const STUCK: &str = "the encoder does not answer";
 
-/// One track. Only the thread that runs its task waits for its encoder. Other threads must not, because an encoder can block
-/// for ever.
+/// One track. Only the thread that runs its task waits for its encoder. Other threads must not, because an encoder can
+/// block for ever.
 #[derive(Debug)]
 pub(super) struct Track {
     topic: Topic,

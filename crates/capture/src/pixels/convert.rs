@@ -137,8 +137,8 @@ fn scale(context: &mut Context, frame: &Video, pixels: &mut Mat) -> Result<(), C
     if bytes.len() < row as usize * height as usize {
         return Err(ConvertError::TooSmall);
     }
-    // SAFETY: context, source and target agree on format and size. The check above ensures that the target has `row` bytes for
-    // each row of the frame. libswscale reads the source only within its own lines.
+    // SAFETY: context, source and target agree on format and size. The check above ensures that the target has `row`
+    // bytes for each row of the frame. libswscale reads the source only within its own lines.
     let lines = unsafe {
         let source = frame.as_ptr();
         ffi::sws_scale(

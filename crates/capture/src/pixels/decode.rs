@@ -1,4 +1,5 @@
-//! Decoding of JPEG with libjpeg-turbo, which delivers half, a quarter or an eighth of the size for a fraction of the work.
+//! Decoding of JPEG with libjpeg-turbo, which delivers half, a quarter or an eighth of the size for a fraction of the
+//! work.
 
 use opencv::core::{CV_8UC3, Mat, MatTraitConst, MatTraitManual, Scalar, StsError};
 
@@ -8,8 +9,8 @@ use crate::native::turbojpeg::{Decompressor, Scale, TurboError};
 /// The reduced sizes, the smallest first.
 const REDUCED: [Scale; 3] = [Scale::Eighth, Scale::Quarter, Scale::Half];
 
-/// Largest number of pixels, so that a damaged header cannot take all memory. No camera has as many, and OpenCV has the same
-/// limit.
+/// Largest number of pixels, so that a damaged header cannot take all memory. No camera has as many, and OpenCV has the
+/// same limit.
 const MAX_PIXELS: u64 = 1 << 30;
 
 /// Decodes the JPEGs of one stream.
@@ -20,8 +21,8 @@ pub struct JpegDecoder {
 }
 
 impl JpegDecoder {
-    /// Decodes a JPEG of this size into `pixels`, at a size that covers `target` and may be smaller than its own. The Exif
-    /// orientation is ignored, as it is by viewers that get the JPEG itself.
+    /// Decodes a JPEG of this size into `pixels`, at a size that covers `target` and may be smaller than its own. The
+    /// Exif orientation is ignored, as it is by viewers that get the JPEG itself.
     ///
     /// # Errors
     /// Fails if it cannot be decoded. A damaged JPEG is decoded as far as its pixels exist.

@@ -1,4 +1,5 @@
-//! The life of one source: opened while it is watched, read, paused when no viewer watches, and opened again when it fails.
+//! The life of one source: opened while it is watched, read, paused when no viewer watches, and opened again when it
+//! fails.
 
 use std::time::{Duration, Instant};
 
@@ -32,8 +33,8 @@ pub trait FrameSink {
     /// # Errors
     /// Fails if the frame is damaged, or if the source must be opened again.
     fn push(&self, frame: RawFrame) -> Result<(), PushError>;
-    /// Releases what is kept for the next frame, because no viewer watches. If the source is not `closed`, its next frame
-    /// follows the last one.
+    /// Releases what is kept for the next frame, because no viewer watches. If the source is not `closed`, its next
+    /// frame follows the last one.
     fn pause(&self, closed: bool);
     /// Counts a damaged frame.
     fn count_damaged(&self);
@@ -61,7 +62,8 @@ pub struct RetryPolicy {
     pub keep_open: bool,
 }
 
-/// Opens a source and passes its frames to `sink`, again after each failure, until the source ends or the thread is stopped.
+/// Opens a source and passes its frames to `sink`, again after each failure, until the source ends or the thread is
+/// stopped.
 pub fn run(
     factory: &mut dyn SourceFactory,
     mut policy: RetryPolicy,
@@ -188,7 +190,8 @@ impl<S: FrameSink> Run<'_, S> {
         Ok(())
     }
 
-    /// Retrieves a frame and passes it to the sink. While no viewer watches, only the first frame is retrieved, for its size.
+    /// Retrieves a frame and passes it to the sink. While no viewer watches, only the first frame is retrieved, for its
+    /// size.
     fn pass_on(&self, source: &mut dyn Source, grabbed: Grabbed) -> Result<(), PushError> {
         if !self.sink.is_watched() && self.first_frame.is_some() && !source.each_counts() {
             return Ok(());

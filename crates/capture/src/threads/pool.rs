@@ -1,7 +1,7 @@
 //! The worker pool: a few threads for all pixel work of this process, one per CPU core for any number of streams.
 //!
-//! Work is scheduled as a [`Task`]. A task is in the queue at most once and runs on one thread at a time, so the queue is
-//! bounded by the number of tasks. Each task takes the newest frame when it runs.
+//! Work is scheduled as a [`Task`]. A task is in the queue at most once and runs on one thread at a time, so the queue
+//! is bounded by the number of tasks. Each task takes the newest frame when it runs.
 //!
 //! An encoder or decoder may block in a driver for ever. Its thread is abandoned and another one takes its place
 //! ([`WorkerPool::replace_stuck`]). A task in which [`MAX_STUCK_EACH`] threads are stuck does not run until one of them
@@ -81,8 +81,8 @@ impl Task {
     ///
     /// `work` may take longer than [`STUCK_AFTER`] if it calls [`Watchdog::progress`] from time to time.
     ///
-    /// When a thread is stuck in `work`, `recover` is called before another thread runs the task: it replaces what the stuck
-    /// thread still holds. If the stuck thread returns, it finds its watchdog stopped.
+    /// When a thread is stuck in `work`, `recover` is called before another thread runs the task: it replaces what the
+    /// stuck thread still holds. If the stuck thread returns, it finds its watchdog stopped.
     pub fn new(
         action: &'static str,
         name: String,
@@ -178,8 +178,8 @@ impl WorkerPool {
         }
     }
 
-    /// Abandons the threads that are stuck in a task and starts others in their place. Returns the number of stuck threads of
-    /// the whole process if it has grown.
+    /// Abandons the threads that are stuck in a task and starts others in their place. Returns the number of stuck
+    /// threads of the whole process if it has grown.
     ///
     /// # Errors
     /// Fails if the system cannot create a thread.
@@ -235,7 +235,8 @@ impl WorkerPool {
         Some(task)
     }
 
-    /// Notes that a thread has completed a task. Returns whether the thread continues: an abandoned one has been replaced.
+    /// Notes that a thread has completed a task. Returns whether the thread continues: an abandoned one has been
+    /// replaced.
     fn finish(&self, number: usize, watchdog: &Watchdog, task: Arc<Task>) -> bool {
         let mut queue = self.queue();
         if watchdog.is_abandoned() {

@@ -3,7 +3,8 @@
 use ffmpeg_next::format::Pixel;
 use ffmpeg_next::{Codec, frame};
 
-/// The pixel format of an encoder's input. All have 4:2:0 subsampling: a plane of luma, and chroma half as wide and high.
+/// The pixel format of an encoder's input. All have 4:2:0 subsampling: a plane of luma, and chroma half as wide and
+/// high.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum InputFormat {
     /// Each chroma component in a plane of its own.
@@ -58,8 +59,8 @@ impl InputFormat {
     }
 }
 
-/// Copies three consecutive planes into a frame of either format in memory; the rows of the frame have gaps. Returns `None` if
-/// there are too few bytes.
+/// Copies three consecutive planes into a frame of either format in memory; the rows of the frame have gaps. Returns
+/// `None` if there are too few bytes.
 pub(super) fn fill(frame: &mut frame::Video, planes: &[u8]) -> Option<()> {
     let (width, height) = (frame.width() as usize, frame.height() as usize);
     let (luma, chroma) = planes.split_at_checked(width * height)?;

@@ -1,5 +1,5 @@
-//! Encoding to H.264 with any of libavcodec's encoders: without delayed output, without references to later frames, and with
-//! keyframes at which a new viewer can begin.
+//! Encoding to H.264 with any of libavcodec's encoders: without delayed output, without references to later frames, and
+//! with keyframes at which a new viewer can begin.
 //!
 //! - [`choice`]: the choice of an encoder;
 //! - `input_format`: the pixel format that it takes;
@@ -24,7 +24,8 @@ pub use choice::{EncoderName, EncoderRequest, InvalidEncoder};
 use input_format::InputFormat;
 use open_encoder::OpenEncoder;
 
-/// Smallest and largest side in pixels: chroma is half as wide and needs one pixel, and few decoders support more than 8192.
+/// Smallest and largest side in pixels: chroma is half as wide and needs one pixel, and few decoders support more than
+/// 8192.
 pub const SIDES: std::ops::RangeInclusive<u32> = 2..=8192;
 
 /// Encodes the frames of one track.
@@ -45,12 +46,12 @@ impl H264Encoder {
         Self { name, format, open: None, planes: Mat::default() }
     }
 
-    /// Encodes a frame; as a keyframe if one is requested and the last one is not too recent. Returns `None` if the encoder
-    /// delays its output. An odd side loses one pixel, because chroma is half as fine.
+    /// Encodes a frame; as a keyframe if one is requested and the last one is not too recent. Returns `None` if the
+    /// encoder delays its output. An odd side loses one pixel, because chroma is half as fine.
     ///
     /// # Errors
-    /// Fails if the size is not supported, the result has too many bytes, or the encoder fails. The encoder is opened again
-    /// for the next frame.
+    /// Fails if the size is not supported, the result has too many bytes, or the encoder fails. The encoder is opened
+    /// again for the next frame.
     pub fn encode(
         &mut self,
         pixels: &Mat,
@@ -81,7 +82,8 @@ impl H264Encoder {
     }
 }
 
-/// Converts to three consecutive planes: luma, and both chroma components half as wide and high (ITU-R BT.601, 16 to 235).
+/// Converts to three consecutive planes: luma, and both chroma components half as wide and high (ITU-R BT.601, 16 to
+/// 235).
 fn convert(pixels: &Mat, (width, height): (u32, u32), planes: &mut Mat) -> opencv::Result<()> {
     let even = Mat::roi(pixels, Rect::new(0, 0, width as i32, height as i32))?;
     cvt_color_def(&even, planes, COLOR_BGR2YUV_I420)

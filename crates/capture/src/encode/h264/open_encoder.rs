@@ -17,8 +17,8 @@ use super::vaapi::CardMemory;
 use crate::encode::EncodeError;
 use crate::frame::{CaptureTimes, Frame};
 
-/// Quality on x264's own scale (constant rate factor), within the bitrate limit. By SSIM, a frame is nearly as close to its
-/// original as a JPEG of quality 80; docs/performance.md has the figures.
+/// Quality on x264's own scale (constant rate factor), within the bitrate limit. By SSIM, a frame is nearly as close to
+/// its original as a JPEG of quality 80; docs/performance.md has the figures.
 const CRF: &str = "22";
 /// The bitrate limit for 1280x720 at 30 frames per second. A fourth of the pixels gets a third of the bitrate.
 const MAX_BITRATE: f64 = 4e6;
@@ -221,8 +221,8 @@ impl OpenEncoder {
     }
 }
 
-/// Makes a frame writable. An encoder may keep the frame before as a reference, and its memory with it; the next one then gets
-/// other memory.
+/// Makes a frame writable. An encoder may keep the frame before as a reference, and its memory with it; the next one
+/// then gets other memory.
 #[expect(unsafe_code, reason = "ffmpeg-next does not expose the function")]
 fn make_writable(frame: &mut frame::Video) -> Result<(), EncodeError> {
     // SAFETY: `frame` owns the frame behind the pointer.
@@ -235,8 +235,8 @@ fn make_writable(frame: &mut frame::Video) -> Result<(), EncodeError> {
 /// Changes the bitrate limit. x264 applies it from the next frame on; other encoders may ignore it.
 #[expect(unsafe_code, reason = "ffmpeg-next sets it only before opening")]
 fn set_max_bitrate(encoder: &mut Encoder, bitrate: f64) {
-    // SAFETY: the context lives as long as the encoder, and the fields are plain integers that libavcodec reads while it
-    // encodes.
+    // SAFETY: the context lives as long as the encoder, and the fields are plain integers that libavcodec reads while
+    // it encodes.
     unsafe {
         let context = encoder.as_mut_ptr();
         (*context).rc_max_rate = bitrate as i64;
@@ -272,10 +272,12 @@ fn options(name: &EncoderName, width: u32, height: u32) -> Dictionary<'static> {
             options.set("tune", "zerolatency");
             options.set("crf", CRF);
         }
-        // Other encoders have no constant quality within a limit: they get three quarters of the limit as a fixed bitrate.
+        // Other encoders have no constant quality within a limit: they get three quarters of the limit as a fixed
+        // bitrate.
         other => {
             options.set("b", &((max_bitrate * 0.75) as u64).to_string());
-            // Intel's encoders, and those of VA-API, otherwise process several frames at a time and delay the first one.
+            // Intel's encoders, and those of VA-API, otherwise process several frames at a time and delay the first
+            // one.
             options.set("async_depth", "1");
             if other == "h264_nvenc" {
                 options.set("zerolatency", "1");

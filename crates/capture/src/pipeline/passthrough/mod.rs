@@ -1,7 +1,7 @@
 //! Passthrough: frames that the source has encoded itself are published undecoded on the full rendition.
 //!
-//! A JPEG stands alone. H.264 is stored since its last entry point, for new viewers ([`progress`]) and for the decoder of the
-//! other tracks.
+//! A JPEG stands alone. H.264 is stored since its last entry point, for new viewers ([`progress`]) and for the decoder
+//! of the other tracks.
 
 mod progress;
 
@@ -24,7 +24,8 @@ use progress::Progress;
 pub(super) struct Passthrough {
     /// Set if frames are neither re-encoded nor rotated nor given an overlay.
     allowed: bool,
-    /// Set if H.264 is allowed too: the full rendition has no frame rate limit, because no frame of H.264 can be left out.
+    /// Set if H.264 is allowed too: the full rendition has no frame rate limit, because no frame of H.264 can be left
+    /// out.
     allowed_h264: bool,
     h264: Mutex<H264>,
     outcome: Arc<Outcome>,
@@ -104,7 +105,8 @@ impl Passthrough {
         }
     }
 
-    /// Sends the full H.264 track the units that it needs up to the newest one. Units that it will never get are counted.
+    /// Sends the full H.264 track the units that it needs up to the newest one. Units that it will never get are
+    /// counted.
     fn pass_h264(&self, full: &Track, newest: &Unit) {
         let H264 { gop, progress } = &mut *self.h264.lock();
         let mut published = false;

@@ -1,5 +1,5 @@
-//! Selection of the source's own H.264 frames for the full H.264 track, so that no viewer is sent a frame whose predecessor is
-//! missing.
+//! Selection of the source's own H.264 frames for the full H.264 track, so that no viewer is sent a frame whose
+//! predecessor is missing.
 
 use crate::pipeline::gop::{Gop, Unit, Units};
 
@@ -15,8 +15,8 @@ enum Position {
     Broken,
 }
 
-/// A track that catches up is sent this many frames per frame of the source: the queue of a subscriber is bounded, and frames
-/// of other streams must pass too (the bus's high-water mark is 32 at least).
+/// A track that catches up is sent this many frames per frame of the source: the queue of a subscriber is bounded, and
+/// frames of other streams must pass too (the bus's high-water mark is 32 at least).
 const MAX_CATCH_UP: usize = 8;
 
 /// The progress of one watched track: the frames that it was sent, and those that it still has to get.
@@ -30,9 +30,9 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// Sends the track the frames that it needs after `newest` was read. `send` returns false if the bus did not take a frame,
-    /// which the bus then has counted. Returns the number of frames that the track will never get because an earlier one is
-    /// missing.
+    /// Sends the track the frames that it needs after `newest` was read. `send` returns false if the bus did not take a
+    /// frame, which the bus then has counted. Returns the number of frames that the track will never get because an
+    /// earlier one is missing.
     pub(super) fn advance(
         &mut self,
         gop: &Gop,
@@ -65,8 +65,8 @@ impl Progress {
 }
 
 impl Position {
-    /// Returns the frames to send after the newest one was read: none, the newest one, or for a new viewer all since the
-    /// keyframe, a few at a time.
+    /// Returns the frames to send after the newest one was read: none, the newest one, or for a new viewer all since
+    /// the keyframe, a few at a time.
     fn step(self, gop: &Gop, newest: &Unit) -> Vec<Unit> {
         if newest.data.keyframe {
             return vec![newest.clone()];

@@ -1,5 +1,5 @@
-//! The transcoder: from a frame of the source to the pixels of each rendition that is watched. Each frame is decoded once, and
-//! scaled from the larger renditions to the smaller ones.
+//! The transcoder: from a frame of the source to the pixels of each rendition that is watched. Each frame is decoded
+//! once, and scaled from the larger renditions to the smaller ones.
 //!
 //! This file has the part that runs on the thread that reads the source; [`process`] has the part that runs as a task.
 
@@ -127,8 +127,8 @@ impl Transcoder {
         }
     }
 
-    /// Returns whether any track needs the pixels of a frame that was `passed` through in a codec. Tracks that cannot get the
-    /// frame now count it.
+    /// Returns whether any track needs the pixels of a frame that was `passed` through in a codec. Tracks that cannot
+    /// get the frame now count it.
     pub(super) fn is_needed(&self, passed: Option<Codec>, times: CaptureTimes) -> bool {
         let decodes = self.task.is_usable();
         let mut is_needed = false;
