@@ -78,8 +78,8 @@ impl TrackWriter {
     pub fn publish(&mut self, frame: Frame) -> bool {
         let bytes = frame.payload.len() as u64;
         let taken = self.track.publish(OutgoingFrame {
-            captured_at: frame.taken.captured_at,
-            read_at: frame.taken.read_at,
+            captured_at: frame.times.captured_at,
+            read_at: frame.times.read_at,
             flags: if frame.keyframe { FrameFlags::KEYFRAME } else { FrameFlags::default() },
             width: frame.width,
             height: frame.height,
