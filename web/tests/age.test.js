@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { formatAge, formatSpan, lateness, median, REPORTED_EVERY, shownAge, staleAfter } from '../age.js';
+import { formatAge, formatSpan, lateness, median, REPORTED_EVERY, shownAge, staleAfter } from '../shared/age.js';
 
 test('ages are short to read', () => {
   const words = [-3, 0, 42.4, 999.4, 999.6, 1449, 9949, 9951, 59_999, 60_000, 7_200_000].map(formatAge);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { codecString, holdsPicture, parameterSet } from '../annex-b.js';
+import { codecString, holdsPicture, parameterSet } from '../worker/annex-b.js';
 
 const SPS = [0x67, 0x64, 0x00, 0x1f, 0xac];
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Backoff } from '../backoff.js';
+import { Backoff } from '../shared/backoff.js';
 
 test('waits double from a quarter of a second to five seconds', () => {
   const backoff = new Backoff({ random: () => 1 });

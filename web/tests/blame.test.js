@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { culpritOf, LoopLag, NetworkDelay, surer, worstOf } from '../blame.js';
+import { culpritOf, LoopLag, NetworkDelay, surer, worstOf } from '../shared/blame.js';
 
 const CALM = { network: 2, lag: 1 };
 

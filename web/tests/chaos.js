@@ -48,7 +48,7 @@ export class Chaos {
       this.time.after(this.delay, () => (fate === 'work' ? resolve(bitmap) : reject(new Error('broken'))));
     });
 
-  /** What of WebCodecs a picture uses. @returns {import('../h264-decoder.js').Platform} */
+  /** What of WebCodecs a picture uses. @returns {import('../worker/h264-decoder.js').Platform} */
   platform() {
     const chaos = this;
     const VideoDecoder = class extends ChaoticDecoder {
@@ -63,7 +63,7 @@ export class Chaos {
         Object.assign(this, init);
       }
     };
-    return /** @type {import('../h264-decoder.js').Platform} */ (/** @type {unknown} */ ({ VideoDecoder, EncodedVideoChunk }));
+    return /** @type {import('../worker/h264-decoder.js').Platform} */ (/** @type {unknown} */ ({ VideoDecoder, EncodedVideoChunk }));
   }
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Picture } from '../picture.js';
-import { Together } from '../together.js';
+import { Picture } from '../worker/picture.js';
+import { Together } from '../worker/together.js';
 import { VirtualTime } from './virtual-time.js';
 
 const SECOND = 1000;

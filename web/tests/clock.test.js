@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { RelayClock } from '../clock.js';
+import { RelayClock } from '../worker/clock.js';
 
 /**
  * An exchange with a relay whose clock is `ahead`, over a link with these delays; all in microseconds.

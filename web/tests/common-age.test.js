@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { CommonAge, MOST_BEHIND } from '../common-age.js';
+import { CommonAge, MOST_BEHIND } from '../worker/common-age.js';
 
 /**
  * Tiles of these ages, for so long, at ten frames a second.

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { conditionOf, LINK_LOST } from '../condition.js';
+import { conditionOf, LINK_LOST } from '../page/condition.js';
 
 const NOW = 1_000_000;
-/** @type {import('../condition.js').Known} */
+/** @type {import('../page/condition.js').Known} */
 const LIVE = {
   linkUp: true,
   watchedSince: NOW - 60_000,
@@ -12,7 +12,7 @@ const LIVE = {
   picture: { ageAtPaint: 20, paintedAt: NOW - 30, interval: 33, painted: 500 },
 };
 
-/** @param {Partial<import('../condition.js').Known>} changes */
+/** @param {Partial<import('../page/condition.js').Known>} changes */
 const stateOf = (changes) => conditionOf({ ...LIVE, ...changes }, NOW);
 /** @param {Partial<NonNullable<typeof LIVE.picture>>} changes */
 const picture = (changes) => ({ ageAtPaint: 20, paintedAt: NOW - 30, interval: 33, painted: 500, ...changes });

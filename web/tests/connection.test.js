@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Connection } from '../connection.js';
+import { Connection } from '../worker/connection.js';
 import { FakeLink } from './fake-link.js';
 import { VirtualTime } from './virtual-time.js';
 
@@ -12,7 +12,7 @@ const WIDTH = 1280;
 function page(how = {}) {
   const time = new VirtualTime();
   const link = Object.assign(new FakeLink(time), how);
-  /** @type {import('../connection.js').Link[]} */
+  /** @type {import('../worker/connection.js').Link[]} */
   const links = [];
   let frames = 0;
   const watch = () => connection.send({ type: 'watch', max_width: WIDTH / 2 ** connection.halvings });

@@ -87,7 +87,7 @@ export class FakeDecoder {
 }
 
 /** What of WebCodecs a picture uses. */
-export const platform = /** @type {import('../h264-decoder.js').Platform} */ (
+export const platform = /** @type {import('../worker/h264-decoder.js').Platform} */ (
   /** @type {unknown} */ ({
     VideoDecoder: FakeDecoder,
     EncodedVideoChunk: class {

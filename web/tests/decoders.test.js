@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Decoders } from '../decoders.js';
-import { Gop } from '../gop.js';
+import { Decoders } from '../worker/decoders.js';
+import { Gop } from '../worker/gop.js';
 import { FakeDecoder, keyframe, platform } from './decoder.js';
 import { VirtualTime } from './virtual-time.js';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Freezes } from '../freezes.js';
+import { Freezes } from '../worker/freezes.js';
 
 /** Shows frames with these gaps between them. @param {readonly number[]} gaps @param {Freezes} [freezes] */
 function show(gaps, freezes = new Freezes()) {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Handovers } from '../handovers.js';
+import { Handovers } from '../worker/handovers.js';
 
 /** Sends a bitmap every tenth of a second, and returns how many were let through. @param {Handovers} handovers @param {number} from @param {number} to */
 function send(handovers, from, to, answered = false) {

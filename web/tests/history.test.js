@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { History, mostBytes, SPAN } from '../history.js';
+import { History, mostBytes, SPAN } from '../worker/history.js';
 
 const MS = 1000;
 /** @param {number} capturedAt milliseconds @param {number} [byteLength] */

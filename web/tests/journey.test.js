@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { LEGS, legsOf, wayOf, wordsFor } from '../journey.js';
+import { LEGS, legsOf, wayOf, wordsFor } from '../page/journey.js';
 
 const AHEAD = 5000;
 
 /**
  * A frame that took so many milliseconds for each leg.
- * @param {readonly number[]} times @returns {import('../journey.js').Passage}
+ * @param {readonly number[]} times @returns {import('../page/journey.js').Passage}
  */
 function passage(times, held = 0) {
   const moments = times.map((_, leg) => 1_000_000 + times.slice(0, leg + 1).reduce((sum, time) => sum + time, 0));

@@ -11,7 +11,7 @@ import {
   rotationOf,
   saveLayout,
   withoutLayout,
-} from '../layout-store.js';
+} from '../page/layout-store.js';
 
 /** @returns {Storage} */
 function memory() {
@@ -27,7 +27,7 @@ function memory() {
   };
 }
 
-/** @returns {import('../layout-store.js').Layout} */
+/** @returns {import('../page/layout-store.js').Layout} */
 const layout = () => ({ order: ['hall', 'door'], large: new Set(['door']), rotation: new Map([['hall', 90]]) });
 
 test('a layout survives storage and a URL', () => {

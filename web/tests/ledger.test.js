@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Ledger } from '../ledger.js';
+import { Ledger } from '../worker/ledger.js';
 
 /** @param {...number} sequences */
 function ledgerOf(...sequences) {

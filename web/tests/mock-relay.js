@@ -12,8 +12,8 @@ const WEB = fileURLToPath(new URL('..', import.meta.url));
 const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.mjs': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' };
 const POLICY = "default-src 'self'; img-src 'self' blob: data:; connect-src 'self' ws: wss:; worker-src 'self' blob:";
 
-/** @typedef {import('../protocol.js').StreamInfo} StreamInfo */
-/** @typedef {import('../protocol.js').ListenEntry} ListenEntry */
+/** @typedef {import('../shared/protocol.js').StreamInfo} StreamInfo */
+/** @typedef {import('../shared/protocol.js').ListenEntry} ListenEntry */
 /** @typedef {{ width: number, height: number, fps: number, pictures: Buffer[], video?: Buffer[], gop?: number }} Source `video`: H.264, an access unit each, with a keyframe every `gop` of them */
 /**
  * `renditions`: the same pictures in less and less size, the full one first. `carries`: no larger rendition than this one
@@ -168,7 +168,7 @@ export class MockRelay {
     this.#announce();
   }
 
-  /** @param {string} name @param {import('../protocol.js').ViewerState} state @param {string} reason */
+  /** @param {string} name @param {import('../shared/protocol.js').ViewerState} state @param {string} reason */
   setState(name, state, reason) {
     const stream = this.streams.get(name);
     if (!stream) return;

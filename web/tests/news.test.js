@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { FULL, News, SLOW, SMALLER, WELL } from '../news.js';
+import { FULL, News, SLOW, SMALLER, WELL } from '../page/news.js';
 
-/** @type {import('../news.js').Known} */
+/** @type {import('../page/news.js').Known} */
 const CALM = { slow: null, reduced: null, live: true, freezing: [] };
 
 test('where all is well nothing is said', () => {

@@ -1,19 +1,19 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { loadPart, Part } from '../on-demand.js';
+import { loadPart, Part } from '../shared/on-demand.js';
 
 const settle = () => new Promise((/** @type {(value: void) => void} */ done) => setImmediate(done));
-const AGE = new URL('../age.js', import.meta.url);
+const AGE = new URL('../shared/age.js', import.meta.url);
 
 test('a part whose import failed is loaded under another address', async () => {
-  /** @type {() => Promise<typeof import('../age.js')>} */
+  /** @type {() => Promise<typeof import('../shared/age.js')>} */
   const load = () => Promise.reject(new Error('remembered by the browser'));
   const { formatAge } = await loadPart(load, AGE);
   assert.equal(formatAge(42), '42 ms');
 });
 
 test('a part that can be imported is not loaded twice', async () => {
-  assert.equal(await loadPart(() => import('../age.js'), AGE), await import('../age.js'));
+  assert.equal(await loadPart(() => import('../shared/age.js'), AGE), await import('../shared/age.js'));
 });
 
 test('a part that is needed again and again is loaded once, and tried ever less often while it cannot be had', async () => {

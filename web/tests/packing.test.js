@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { pack } from '../packing.js';
+import { pack } from '../page/packing.js';
 
 const WIDE = { width: 1440, height: 856 };
 const PHONE = { width: 390, height: 800 };
@@ -10,10 +10,10 @@ const items = (aspects, large = []) =>
   aspects.map((aspect, index) => ({ name: `cam${index}`, aspect, large: large.includes(index) }));
 /** A mixture, the same at every run. @param {number} count */
 const mixed = (count) => Array.from({ length: count }, (_, index) => [16 / 9, 4 / 3, 16 / 9, 9 / 16, 1][(index * 7) % 5] ?? 1);
-/** @param {import('../packing.js').Packing} packing */
+/** @param {import('../page/packing.js').Packing} packing */
 const area = ({ boxes }) => boxes.reduce((total, { width, height }) => total + width * height, 0);
 
-/** @param {import('../packing.js').Packing} packing */
+/** @param {import('../page/packing.js').Packing} packing */
 function extent({ boxes }) {
   const left = Math.min(...boxes.map(({ x }) => x));
   const top = Math.min(...boxes.map(({ y }) => y));

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Picture } from '../picture.js';
+import { Picture } from '../worker/picture.js';
 
 /** A worker's world under the test's hand: its clock, and decoders that finish when they are told. */
 function world() {
@@ -22,7 +22,7 @@ function world() {
     });
   /** @type {bigint[]} */
   const acknowledged = [];
-  /** @type {import('../picture.js').Travelled[]} */
+  /** @type {import('../worker/picture.js').Travelled[]} */
   const travelled = [];
   /** @type {{ due: number, act: () => void }[]} */
   let timers = [];
@@ -41,7 +41,7 @@ function world() {
   });
   picture.paintWith((bitmap) => painted.push(String(Reflect.get(bitmap, 'name'))));
   const come = (/** @type {number | bigint} */ sequence) =>
-    /** @type {import('../picture.js').Arrival} */ (
+    /** @type {import('../worker/picture.js').Arrival} */ (
       picture.receive({
         codec: 'jpeg',
         keyframe: true,

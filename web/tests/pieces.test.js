@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { choosePieces, divide, jpegSize, MOST_CLIPS } from '../pieces.js';
+import { choosePieces, divide, jpegSize, MOST_CLIPS } from '../worker/pieces.js';
 
 const SECOND = 1_000_000;
 /** Parameter sets of one size, and of another. */
@@ -14,7 +14,7 @@ const jpeg = (width, height) =>
 /**
  * A second of ten frames of H.264.
  * @param {number} from in seconds @param {{ payload?: Uint8Array<ArrayBuffer>, rendition?: number }} [more]
- * @returns {import('../protocol.js').Frame[]}
+ * @returns {import('../shared/protocol.js').Frame[]}
  */
 function gop(from, { payload = keyframe(SETS.small), rendition = 0 } = {}) {
   return Array.from({ length: 10 }, (_, at) => ({
@@ -29,7 +29,7 @@ function gop(from, { payload = keyframe(SETS.small), rendition = 0 } = {}) {
   }));
 }
 const LARGE = { payload: keyframe(SETS.large), rendition: 1 };
-/** When each piece begins and ends, in seconds. @param {import('../protocol.js').Frame[][]} pieces */
+/** When each piece begins and ends, in seconds. @param {import('../shared/protocol.js').Frame[][]} pieces */
 const spans = (pieces) => pieces.map((piece) => [piece[0], piece.at(-1)].map((frame) => (frame?.capturedAt ?? NaN) / SECOND));
 
 test('what one decoder can show is one piece, also where a rendition has another number', () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { ackText, FRAME_HEADER_LENGTH, isStreamName, MOST_STREAMS, parseControl, parseFrame } from '../protocol.js';
+import { ackText, FRAME_HEADER_LENGTH, isStreamName, MOST_STREAMS, parseControl, parseFrame } from '../shared/protocol.js';
 
 // The same files that the tests of crates/protocol read.
 const GOLDEN = new URL('../../crates/protocol/golden/', import.meta.url);

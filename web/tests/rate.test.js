@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Rate } from '../rate.js';
+import { Rate } from '../worker/rate.js';
 
 test('a steady stream has its rate', () => {
   const rate = new Rate();

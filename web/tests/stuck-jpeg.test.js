@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Picture } from '../picture.js';
+import { Picture } from '../worker/picture.js';
 import { VirtualTime } from './virtual-time.js';
 
 const SECOND = 1000;

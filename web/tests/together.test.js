@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Picture } from '../picture.js';
-import { Together } from '../together.js';
+import { Picture } from '../worker/picture.js';
+import { Together } from '../worker/together.js';
 
 const settle = () => new Promise((/** @type {(value: void) => void} */ done) => setImmediate(done));
 

@@ -46,7 +46,7 @@ test('a picture that cannot be read is acknowledged too', onStage(async ({ relay
 
 test('a tab that decodes slowly acknowledges slowly, but not while it starts', onStage(async ({ relay, open }) => {
   const stream = relay.add('door', moving());
-  relay.before.set('/worker.js', DECODER);
+  relay.before.set('/worker/main.js', DECODER);
   const page = await open();
   // Before the page asks, there is no decoder to hold back.
   await relay.heard(({ type }) => type === 'watch');

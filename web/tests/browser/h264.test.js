@@ -110,7 +110,7 @@ test('a camera that changes its size within one track is shown too', onStage(asy
 }));
 
 test('a browser without a decoder gets JPEG, and so does a page that is not secure', onStage(async ({ relay, open }) => {
-  relay.before.set('/worker.js', 'delete self.VideoDecoder;');
+  relay.before.set('/worker/main.js', 'delete self.VideoDecoder;');
   relay.add('door', video());
   const page = await open();
   await untilCodec(page, 'jpeg');
@@ -124,7 +124,7 @@ test('a browser without a decoder gets JPEG, and so does a page that is not secu
 }));
 
 test('a decoder that fails again and again is given up, and JPEG comes instead', onStage(async ({ relay, open }) => {
-  relay.before.set('/worker.js', 'VideoDecoder.prototype.decode = function () { throw new Error("out of order"); };');
+  relay.before.set('/worker/main.js', 'VideoDecoder.prototype.decode = function () { throw new Error("out of order"); };');
   relay.add('door', video());
   const page = await open();
   await untilCodec(page, 'jpeg');

@@ -2,7 +2,7 @@ import { test } from 'node:test';
 import { moving, onStage, until, untilMoves } from './harness.js';
 
 test('controls that could not be loaded are loaded when the relay is back', onStage(async ({ relay, open }) => {
-  relay.missing.add('/controls.js');
+  relay.missing.add('/page/controls.js');
   relay.add('door', moving());
   const page = await open();
   await untilMoves(page, 'door');
@@ -14,7 +14,7 @@ test('controls that could not be loaded are loaded when the relay is back', onSt
 }));
 
 test('controls that could not be loaded are loaded with the next socket', onStage(async ({ relay, open }) => {
-  relay.missing.add('/controls.js');
+  relay.missing.add('/page/controls.js');
   relay.add('door', moving());
   const page = await open();
   await untilMoves(page, 'door');
@@ -25,7 +25,7 @@ test('controls that could not be loaded are loaded with the next socket', onStag
 }));
 
 test('a wall that could not be put in step is put in step when the part can be had', onStage(async ({ relay, open }) => {
-  relay.missing.add('/together.js');
+  relay.missing.add('/worker/together.js');
   relay.add('door', moving());
   const page = await open();
   await untilMoves(page, 'door');
@@ -37,7 +37,7 @@ test('a wall that could not be put in step is put in step when the part can be h
 }));
 
 test('details that could not be loaded are shown a moment later', onStage(async ({ relay, open }) => {
-  relay.missing.add('/details.js');
+  relay.missing.add('/page/details.js');
   relay.add('door', moving());
   const page = await open();
   await untilMoves(page, 'door');

@@ -244,7 +244,7 @@ test('tiles in step stay so when one of them shrinks', onStage(async ({ relay, o
 
 test('a device that decodes too slowly is not called a slow link', onStage(async ({ relay, open }) => {
   relay.add('door', moving());
-  relay.before.set('/worker.js', `
+  relay.before.set('/worker/main.js', `
     const decode = self.createImageBitmap.bind(self);
     self.createImageBitmap = (blob) => new Promise((resolve) => setTimeout(resolve, 400)).then(() => decode(blob));
   `);

@@ -83,10 +83,12 @@ const BUSY = `
 /** The page with a script before the worker's own; returns the folder that it is served from. @param {import('./harness.js').Site} site @param {string} script */
 async function pageWith(site, script) {
   const folder = join(site.folder, 'page');
-  await mkdir(folder);
-  const files = (await readdir(WEB, { withFileTypes: true })).filter((file) => file.isFile() && /\.(js|css|html|svg)$/.test(file.name));
-  for (const { name } of files) await copyFile(join(WEB, name), join(folder, name));
-  await writeFile(join(folder, 'worker.js'), script + (await readFile(join(WEB, 'worker.js'), 'utf8')));
+  for (const part of ['', 'page', 'worker', 'shared']) {
+    await mkdir(join(folder, part));
+    const files = (await readdir(join(WEB, part), { withFileTypes: true })).filter((file) => file.isFile() && /\.(js|css|html|svg)$/.test(file.name));
+    for (const { name } of files) await copyFile(join(WEB, part, name), join(folder, part, name));
+  }
+  await writeFile(join(folder, 'worker/main.js'), script + (await readFile(join(WEB, 'worker/main.js'), 'utf8')));
   return folder;
 }
 

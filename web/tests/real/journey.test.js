@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { LEGS } from '../../journey.js';
+import { LEGS } from '../../page/journey.js';
 import { capturedOf, untilAttribute, untilMoves, untilState } from '../page.js';
 import { onSite } from './harness.js';
 

@@ -28,6 +28,9 @@ const MUXER: &str = "lib/mediabunny.js";
 /// Where npm puts it.
 const FETCHED_MUXER: &str = "node_modules/mediabunny/dist/bundles/mediabunny.min.mjs";
 
+/// Folders of the page: one for each of its threads, and one for the modules that both import.
+const FOLDERS: [&str; 3] = ["page", "worker", "shared"];
+
 /// The page's files.
 #[derive(Debug)]
 pub struct Page {
@@ -90,10 +93,15 @@ impl Page {
         if name == MUXER {
             return std::fs::read(folder.join(FETCHED_MUXER)).ok().map(Cow::Owned);
         }
-        // One plain name, so that no path leads out of the folder.
-        let plain = Path::new(name).components().count() == 1 && !name.starts_with('.');
-        plain.then(|| std::fs::read(folder.join(name)).ok().map(Cow::Owned))?
+        is_page_file(name).then(|| std::fs::read(folder.join(name)).ok().map(Cow::Owned))?
     }
+}
+
+/// Returns whether `name` is a plain file name, or one in a folder of the page: no path leads out of the folder.
+fn is_page_file(name: &str) -> bool {
+    let plain = |name: &str| Path::new(name).components().count() == 1 && !name.starts_with('.');
+    name.split_once('/')
+        .map_or(plain(name), |(folder, file)| FOLDERS.contains(&folder) && plain(file))
 }
 
 /// What is said to a wrong address.

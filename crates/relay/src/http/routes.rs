@@ -45,6 +45,9 @@ pub fn router(context: Arc<Context>) -> Router {
     let open = Router::new()
         .route("/", get(page))
         .route("/{file}", get(page))
+        .route("/page/{file}", get(page))
+        .route("/worker/{file}", get(page))
+        .route("/shared/{file}", get(page))
         .route("/lib/{file}", get(page))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready));

@@ -4,14 +4,14 @@
 import { codecString, parameterSet } from './annex-b.js';
 import { choosePieces } from './pieces.js';
 
-/** @typedef {import('./protocol.js').Frame} Frame */
-/** @typedef {import('./saving.js').SavedClip} SavedClip */
-/** @typedef {import('./saving.js').SavedClips} SavedClips */
-/** @typedef {import('./layout-store.js').Rotation} Rotation */
+/** @typedef {import('../shared/protocol.js').Frame} Frame */
+/** @typedef {import('../page/saving.js').SavedClip} SavedClip */
+/** @typedef {import('../page/saving.js').SavedClips} SavedClips */
+/** @typedef {import('../page/layout-store.js').Rotation} Rotation */
 /** @typedef {typeof import('mediabunny')} Muxer */
 
 /** Not of this page: the relay has it where it was built with it. */
-const MUXER = './lib/mediabunny.js';
+const MUXER = '../lib/mediabunny.js';
 /** Thirty seconds are muxed in a fraction of one; fetching the muxer over a slow connection takes the longest. */
 const LONGEST_MAKING = 20_000;
 /** How long the last frame stands where there is no other to tell, in seconds. */

@@ -1,6 +1,6 @@
 // Draws a frame's journey: a bar of seven legs, and the slowest of them in words.
 
-import { formatAge } from './age.js';
+import { formatAge } from '../shared/age.js';
 import { element, setText } from './element.js';
 import { LEGS, wayOf, wordsFor } from './journey.js';
 

@@ -4,7 +4,7 @@ import { H264Decoder } from './h264-decoder.js';
 import { JpegDecoder } from './jpeg-decoder.js';
 
 /** @typedef {import('./picture.js').Decoder} Decoder */
-/** @typedef {import('./protocol.js').Codec} Codec */
+/** @typedef {import('../shared/protocol.js').Codec} Codec */
 
 /**
  * @typedef {object} World times in milliseconds

@@ -1,13 +1,13 @@
 // The one socket to the relay, in the worker: opens it, keeps it, and says in words how it is.
 // Messages pass through unread but for `clock`, which is measured here because only here the moments are known.
 
-import { Backoff } from './backoff.js';
+import { Backoff } from '../shared/backoff.js';
 import { RelayClock } from './clock.js';
-import { SUBPROTOCOL, parseControl, parseFrame } from './protocol.js';
+import { SUBPROTOCOL, parseControl, parseFrame } from '../shared/protocol.js';
 import { Silence } from './silence.js';
 
-/** @typedef {import('./protocol.js').FromRelay} FromRelay */
-/** @typedef {import('./protocol.js').Frame} Frame */
+/** @typedef {import('../shared/protocol.js').FromRelay} FromRelay */
+/** @typedef {import('../shared/protocol.js').Frame} Frame */
 
 /**
  * How the link is. `why` tells what stands in the way: `lost` (it was there), `unreachable` (nobody answers),
@@ -216,7 +216,7 @@ export class Connection {
     this.send({ type: 'clock', t0: Math.round(this.world.now() * 1000) });
   }
 
-  /** @param {import('./protocol.js').Clock} answer */
+  /** @param {import('../shared/protocol.js').Clock} answer */
   #clockAnswered({ t0, t1, t2 }) {
     this.clock.add(t0, t1, t2, this.world.now() * 1000);
     if (this.#burst > 0) this.#askClock();

@@ -1,6 +1,6 @@
 // Freezes: gaps between shown frames that people notice. No clock: `now` is passed in, in milliseconds.
 
-import { median } from './age.js';
+import { median } from '../shared/age.js';
 
 /** Shorter than this nobody sees. */
 const NOTICED = 200;

@@ -3,14 +3,14 @@
 
 import { Announcer } from './announcer.js';
 import { fillBar, fullscreen, help } from './bar.js';
-import { worstOf } from './blame.js';
+import { worstOf } from '../shared/blame.js';
 import { nextAfter, wordsOf } from './codec-choice.js';
 import { enableDragging } from './drag.js';
 import { byId } from './element.js';
 import { enableKeyboard } from './keyboard.js';
 import { keepAwake } from './kiosk.js';
 import { Instant } from './instant.js';
-import { chooseCodec, chosenCodec, hasToken, useToken } from './live.js';
+import { chooseCodec, chosenCodec, hasToken, useToken } from '../boot.js';
 import { moveFrom } from './motion.js';
 import { REPEATED } from './news.js';
 import { Panel } from './panel.js';

@@ -1,6 +1,6 @@
 // What a viewer takes home: the picture on a tile, or clips of its last seconds. Fetched at the first use.
 
-import { formatSpan } from './age.js';
+import { formatSpan } from '../shared/age.js';
 
 /** @typedef {import('./tile.js').Tile} Tile */
 /** @typedef {import('./layout-store.js').Rotation} Rotation */
@@ -9,7 +9,7 @@ import { formatSpan } from './age.js';
  * @typedef {{ what: 'picture', blob: Blob | null, from: number, rendition: number }} SavedPicture `blob`: as it came; `null`:
  *   it is on the canvas only. `rendition`: index in the `track` message
  * @typedef {{ blob: Blob, from: number, seconds: number, kind: 'mp4' | 'h264' | 'mjpeg' }} SavedClip
- * @typedef {{ what: 'clip', clips: SavedClip[], causes: import('./pieces.js').Cause[], leftOut: number, failed: number,
+ * @typedef {{ what: 'clip', clips: SavedClip[], causes: import('../worker/pieces.js').Cause[], leftOut: number, failed: number,
  *   remembered: number, cut: boolean }} SavedClips `clips`: the one that holds the cursor first. `remembered`: seconds from
  *   the first to the last picture. `cut`: there was no room for 30 s
  * @typedef {SavedPicture | SavedClips | { what: 'nothing' }} Saved
@@ -26,7 +26,7 @@ const NOTHING = 'there is nothing to save yet';
 /** As much as the page remembers, in seconds; see history.js. */
 const ASKED = 30;
 
-/** @type {Readonly<Record<import('./pieces.js').Cause, string>>} */
+/** @type {Readonly<Record<import('../worker/pieces.js').Cause, string>>} */
 const CAUSE = {
   size: 'the picture size changed',
   codec: 'the codec changed',

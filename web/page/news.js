@@ -1,6 +1,6 @@
 // What the quiet line says: one thing at a time, the worst first, good news for a moment. Pure; `now` is passed in.
 
-import { surer } from './blame.js';
+import { surer } from '../shared/blame.js';
 
 /** As long as a short line takes to be seen and read. */
 const MOMENT = 4_000;
@@ -11,7 +11,7 @@ const WORTH_A_WORD = 1_000;
 /** So long after a relay tried a larger picture it may still take it back. */
 const SURE = 2_000;
 
-/** @typedef {import('./blame.js').Culprit} Culprit */
+/** @typedef {import('../shared/blame.js').Culprit} Culprit */
 /**
  * `slow`: fewer pictures come; `reduced`: smaller ones; each with its cause, `null`: not so. `freezing`: tiles that do so
  * again and again.

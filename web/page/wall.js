@@ -1,13 +1,13 @@
 // The wall: all tiles, packed, one of them enlarged or none. Knows which tiles can be seen, and nothing of sockets.
 
 import { inOrder, loadLayout, machineStorage, moved, rotationOf, saveLayout, withoutLayout } from './layout-store.js';
-import { tell } from './live.js';
+import { tell } from '../boot.js';
 import { contained, pack } from './packing.js';
-import { limitsOf } from './sizes.js';
+import { limitsOf } from '../shared/sizes.js';
 import { Tile } from './tile.js';
 import { Watching } from './watching.js';
 
-/** @typedef {import('./protocol.js').StreamInfo} StreamInfo */
+/** @typedef {import('../shared/protocol.js').StreamInfo} StreamInfo */
 /** @typedef {import('./packing.js').Place} Place */
 
 /** Around every picture, in pixels: half of the hairline between two, as the style sheet has it. */

@@ -1,14 +1,14 @@
 // All else about a tile, in rows of a name and a value: on hover, on tap, or under `i`.
 
-import { formatSpan } from './age.js';
+import { formatSpan } from '../shared/age.js';
 
 export { JourneyBar } from './journey-bar.js';
 
-/** @typedef {import('./protocol.js').StreamInfo} StreamInfo */
-/** @typedef {import('./protocol.js').Track} Track */
-/** @typedef {import('./picture.js').PictureStats} PictureStats */
-/** @typedef {import('./sizes.js').Size} Size */
-/** @typedef {import('./blame.js').Culprit} Culprit */
+/** @typedef {import('../shared/protocol.js').StreamInfo} StreamInfo */
+/** @typedef {import('../shared/protocol.js').Track} Track */
+/** @typedef {import('../worker/picture.js').PictureStats} PictureStats */
+/** @typedef {import('../shared/sizes.js').Size} Size */
+/** @typedef {import('../shared/blame.js').Culprit} Culprit */
 
 /** @type {Readonly<Record<Culprit, string>>} */
 const CAUSE = { link: 'slow connection', device: "this device can't keep up", unknown: 'cause unknown' };
@@ -65,7 +65,7 @@ function missing({ missing, dropped, broken }, info, track) {
   return parts.length > 0 ? parts.join(', ') : 'no frame';
 }
 
-/** @param {import('./freezes.js').FreezeCount} freezes */
+/** @param {import('../worker/freezes.js').FreezeCount} freezes */
 function freezesIn({ count, longest }) {
   return count === 0 ? 'none' : `${count}, longest ${(longest / 1000).toFixed(1)} s`;
 }

@@ -4,8 +4,8 @@ import { copyText } from './clipboard.js';
 import { LINK_LOST } from './condition.js';
 import { byId, iconButton, setAttribute, setText } from './element.js';
 import { linkWithLayout } from './layout-store.js';
-import { chooseCodec, chosenCodec } from './live.js';
-import { loadPart } from './on-demand.js';
+import { chooseCodec, chosenCodec } from '../boot.js';
+import { loadPart } from '../shared/on-demand.js';
 
 /** @typedef {import('./wall.js').Wall} Wall */
 

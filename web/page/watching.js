@@ -1,11 +1,11 @@
 // Which tiles are asked for: those that somebody can see, in the size in which they are seen.
 // What goes out of sight is given up after a grace, so that scrolling and paging do not make the relay stop and start.
 
-import { begun, tell } from './live.js';
-import { asksForOther, isLarger } from './sizes.js';
+import { begun, tell } from '../boot.js';
+import { asksForOther, isLarger } from '../shared/sizes.js';
 
 /** @typedef {import('./tile.js').Tile} Tile */
-/** @typedef {import('./sizes.js').Limits} Limits */
+/** @typedef {import('../shared/sizes.js').Limits} Limits */
 
 const GRACE = 2_000;
 /** What becomes smaller may go on becoming so, as while a window is dragged; what becomes larger is blurred until then. */

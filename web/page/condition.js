@@ -1,7 +1,7 @@
 // How a tile is, and in which words: the one place that decides whether a picture may pass as live.
 // Pure: everything known comes in, `now` included.
 
-import { formatSpan, staleAfter } from './age.js';
+import { formatSpan, staleAfter } from '../shared/age.js';
 
 /**
  * `waiting`: asked for, no picture yet. `idle`: not asked for, or the source rests. `stale`: a picture that has
@@ -14,7 +14,7 @@ import { formatSpan, staleAfter } from './age.js';
  * @typedef {object} Known
  * @property {boolean} linkUp the socket is open
  * @property {number | null} watchedSince when it was asked for; `null`: it is not
- * @property {{ state: import('./protocol.js').ViewerState, reason: string, since: number } | null} told the relay's
+ * @property {{ state: import('../shared/protocol.js').ViewerState, reason: string, since: number } | null} told the relay's
  *   word: on the subscription, else in its list
  * @property {string} error what the relay refused, in its words; empty: nothing
  * @property {{ ageAtPaint: number, paintedAt: number, interval: number, painted: number } | null} picture the newest

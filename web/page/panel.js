@@ -3,8 +3,8 @@
 import { element } from './element.js';
 import { setupPanel } from './setup.js';
 
-/** @typedef {import('./connection.js').Link} Link */
-/** @typedef {import('./protocol.js').ListenEntry} ListenEntry */
+/** @typedef {import('../worker/connection.js').Link} Link */
+/** @typedef {import('../shared/protocol.js').ListenEntry} ListenEntry */
 
 /**
  * @typedef {object} PanelState

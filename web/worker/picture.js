@@ -2,7 +2,7 @@
 // Every frame that comes is shown, accepted or given up, and said to be done with, once: as soon as it is painted, or a
 // decoder has taken it that may hold it back.
 
-import { median, START_UP } from './age.js';
+import { median, START_UP } from '../shared/age.js';
 import { holdsPicture } from './annex-b.js';
 import { Decoders } from './decoders.js';
 import { Freezes } from './freezes.js';
@@ -12,9 +12,9 @@ import { Rate } from './rate.js';
 import { SequenceCount } from './sequence-count.js';
 import { Workload } from './workload.js';
 
-/** @typedef {import('./protocol.js').Frame} Frame */
-/** @typedef {import('./protocol.js').Journey} Journey */
-/** @typedef {import('./protocol.js').Codec} Codec */
+/** @typedef {import('../shared/protocol.js').Frame} Frame */
+/** @typedef {import('../shared/protocol.js').Journey} Journey */
+/** @typedef {import('../shared/protocol.js').Codec} Codec */
 /** @typedef {{ width: number, height: number }} Size */
 /** A decoded picture. Whoever has it last closes it. @typedef {ImageBitmap | VideoFrame} Image */
 

@@ -1,18 +1,18 @@
 // The worker: owns the socket and the decoders, and paints. The page's own thread hears of changes and, four times a
 // second, of numbers; no frame passes through it.
 
-import { REPORTED_EVERY } from './age.js';
-import { LoopLag, NetworkDelay } from './blame.js';
+import { REPORTED_EVERY } from '../shared/age.js';
+import { LoopLag, NetworkDelay } from '../shared/blame.js';
 import { Connection } from './connection.js';
 import { Handovers } from './handovers.js';
-import { loadPart, Part } from './on-demand.js';
+import { loadPart, Part } from '../shared/on-demand.js';
 import { Picture, sizeOf } from './picture.js';
-import { ackText } from './protocol.js';
-import { likelyLimits } from './sizes.js';
+import { ackText } from '../shared/protocol.js';
+import { likelyLimits } from '../shared/sizes.js';
 
 /** @typedef {import('./connection.js').Addresses} Addresses */
 /** @typedef {{ stream: string, maxWidth: number, maxHeight: number }} Wish the size in pixels of the screen */
-/** @typedef {import('./codec-choice.js').CodecChoice} CodecChoice */
+/** @typedef {import('../page/codec-choice.js').CodecChoice} CodecChoice */
 /** @typedef {import('./picture.js').Image} Image */
 /**
  * What the page says to its worker.
@@ -26,21 +26,21 @@ import { likelyLimits } from './sizes.js';
  *   | { type: 'step', by: number, unit: 'frame' | 'second' }
  *   | { type: 'seek', back: number, id: number | null }
  *   | { type: 'save', id: number, what: 'picture' }
- *   | { type: 'save', id: number, what: 'clip', rotation: import('./layout-store.js').Rotation }
+ *   | { type: 'save', id: number, what: 'clip', rotation: import('../page/layout-store.js').Rotation }
  *   | { type: 'wake' }} ToWorker
  */
 /**
  * What it hears back. `begun`: the worker asked for this stream by itself. `painted` comes for the first picture and for
  * every change of its size. `mode` is `null` while no mode was ever asked for.
  * @typedef {{ type: 'link', link: import('./connection.js').Link }
- *   | { type: 'relay', message: import('./protocol.js').FromRelay }
- *   | { type: 'begun', id: number, stream: string, limits: import('./sizes.js').Limits }
+ *   | { type: 'relay', message: import('../shared/protocol.js').FromRelay }
+ *   | { type: 'begun', id: number, stream: string, limits: import('../shared/sizes.js').Limits }
  *   | { type: 'painted', id: number, width: number, height: number,
  *       stats: import('./picture.js').PictureStats }
  *   | { type: 'bitmap', id: number, bitmap: ImageBitmap }
- *   | { type: 'journey', id: number, passage: import('./journey.js').Passage }
- *   | { type: 'saved', id: number, saved: import('./saving.js').Saved | null }
- *   | { type: 'stats', offset: number | null, rtt: number | null, malformed: number, evidence: import('./blame.js').Evidence,
+ *   | { type: 'journey', id: number, passage: import('../page/journey.js').Passage }
+ *   | { type: 'saved', id: number, saved: import('../page/saving.js').Saved | null }
+ *   | { type: 'stats', offset: number | null, rtt: number | null, malformed: number, evidence: import('../shared/blame.js').Evidence,
  *       mode: import('./together.js').Mode | null, leftOut: number[],
  *       pictures: import('./picture.js').PictureStats[] }} FromWorker
  */
@@ -189,7 +189,7 @@ function tellStats() {
   tell({ type: 'stats', offset, rtt, malformed: connection.malformed, evidence, mode: together?.mode ?? null, leftOut, pictures: shown });
 }
 
-/** Notes how long a frame was on its way, beyond what the shortest message takes. @param {import('./protocol.js').Frame} frame */
+/** Notes how long a frame was on its way, beyond what the shortest message takes. @param {import('../shared/protocol.js').Frame} frame */
 function noteNetwork({ sentAt }) {
   const { offset, rtt } = connection.clock;
   if (offset === null || rtt === null) return;
@@ -197,7 +197,7 @@ function noteNetwork({ sentAt }) {
   networkDelay.add(at + (offset - sentAt - rtt / 2) / 1000, at);
 }
 
-/** @param {import('./protocol.js').ViewerState} state */
+/** @param {import('../shared/protocol.js').ViewerState} state */
 const flows = (state) => state === 'live' || state === 'late' || state === 'slow' || state === 'unknown';
 
 /** @param {number[]} ids */
@@ -235,7 +235,7 @@ function after(time, act) {
 
 /**
  * The first pictures of a wall are on their way while the page still makes its tiles.
- * @param {readonly import('./protocol.js').StreamInfo[]} streams
+ * @param {readonly import('../shared/protocol.js').StreamInfo[]} streams
  */
 function beginEarly(streams) {
   if (!heardStreams && wishes.size === 0) {
@@ -294,7 +294,7 @@ function watchAgain() {
   for (const [id, wish] of wishes) watch(id, wish);
 }
 
-/** @param {readonly import('./protocol.js').StreamInfo[]} streams */
+/** @param {readonly import('../shared/protocol.js').StreamInfo[]} streams */
 function noteH264(streams) {
   const having = streams.filter(({ tracks }) => tracks.some(({ codec }) => codec === 'h264'));
   haveH264 = new Set(having.map(({ name }) => name));
@@ -333,7 +333,7 @@ function savePicture(id) {
   tell({ type: 'saved', id, saved: saved ?? { what: 'nothing' } });
 }
 
-/** @param {number} id @param {import('./layout-store.js').Rotation} rotation */
+/** @param {number} id @param {import('../page/layout-store.js').Rotation} rotation */
 async function saveClip(id, rotation) {
   const remembered = together?.clip(id) ?? { frames: [], cursor: Infinity, cut: false };
   const part = loadPart(() => import('./clip.js'), new URL('clip.js', import.meta.url));

@@ -2,10 +2,10 @@
 // Also the one place that knows the relay's addresses, and the token that opens them. Imports nothing, because it
 // would have to wait for it.
 
-/** @typedef {import('./worker.js').ToWorker} ToWorker */
-/** @typedef {import('./worker.js').FromWorker} FromWorker */
+/** @typedef {import('./worker/main.js').ToWorker} ToWorker */
+/** @typedef {import('./worker/main.js').FromWorker} FromWorker */
 
-/** @typedef {import('./codec-choice.js').CodecChoice} CodecChoice */
+/** @typedef {import('./page/codec-choice.js').CodecChoice} CodecChoice */
 
 const TOKEN = 'fanlight.token';
 const CODEC = 'fanlight.codec';
@@ -16,7 +16,7 @@ export const paintsInWorker = 'transferControlToOffscreen' in HTMLCanvasElement.
 /** The stream in the page's address, enlarged from the start; whatever was typed there. */
 export const askedStream = new URL(location.href).searchParams.get('stream') ?? '';
 
-export const worker = new Worker(new URL('worker.js', import.meta.url), { type: 'module', name: 'fanlight' });
+export const worker = new Worker(new URL('worker/main.js', import.meta.url), { type: 'module', name: 'fanlight' });
 /** @type {Map<string, number>} */
 const ids = new Map();
 let lastId = 0;
@@ -53,13 +53,13 @@ export function idOf(stream) {
 
 /**
  * Subscriptions that the worker began by itself and that no tile has taken over yet, with the size they were asked for in.
- * @type {Map<number, import('./sizes.js').Limits>}
+ * @type {Map<number, import('./shared/sizes.js').Limits>}
  */
 export const begun = new Map();
 
 /**
  * The worker has asked for a stream already, under this number.
- * @param {string} stream @param {number} id @param {import('./sizes.js').Limits} limits
+ * @param {string} stream @param {number} id @param {import('./shared/sizes.js').Limits} limits
  */
 export function adopt(stream, id, limits) {
   ids.set(stream, id);

@@ -4,7 +4,7 @@ import { copyText } from './clipboard.js';
 import { element } from './element.js';
 import { icon } from './icons.js';
 
-/** @typedef {import('./protocol.js').ListenEntry} ListenEntry */
+/** @typedef {import('../shared/protocol.js').ListenEntry} ListenEntry */
 
 /** @type {readonly [string, string][]} */
 const COMMANDS = [

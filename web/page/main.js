@@ -2,13 +2,13 @@
 
 import { LINK_LOST } from './condition.js';
 import { byId } from './element.js';
-import { adopt, askedStream, begun, listen, snapshotAddress, tell, worker } from './live.js';
-import { loadPart, Part } from './on-demand.js';
-import { isStreamName } from './protocol.js';
+import { adopt, askedStream, begun, listen, snapshotAddress, tell, worker } from '../boot.js';
+import { loadPart, Part } from '../shared/on-demand.js';
+import { isStreamName } from '../shared/protocol.js';
 import { Wall } from './wall.js';
 
-/** @typedef {import('./worker.js').FromWorker} FromWorker */
-/** @typedef {import('./protocol.js').FromRelay} FromRelay */
+/** @typedef {import('../worker/main.js').FromWorker} FromWorker */
+/** @typedef {import('../shared/protocol.js').FromRelay} FromRelay */
 
 /** Also when the worker falls silent: a picture that no longer comes must not pass as live. */
 const WATCHDOG = 1000;
@@ -31,15 +31,15 @@ const controlsPart = new Part({
 });
 /** From now on they are loaded, however often that fails. */
 let controlsNeeded = false;
-/** @type {import('./connection.js').Link} */
+/** @type {import('../worker/connection.js').Link} */
 let link = { phase: 'connecting', why: '', detail: '' };
 /** From the first failure until the socket is open again. */
 let lost = false;
-/** @type {import('./protocol.js').ListenEntry[] | null} */
+/** @type {import('../shared/protocol.js').ListenEntry[] | null} */
 let listening = null;
 /** Milliseconds that the relay's clock is ahead of ours. */
 let ahead = 0;
-/** What the worker measured last. @type {import('./blame.js').Evidence} */
+/** What the worker measured last. @type {import('../shared/blame.js').Evidence} */
 let evidence = { network: null, lag: 0 };
 let build = '';
 /** Whose journeys the worker asks for. */
@@ -106,7 +106,7 @@ function greet(theirs) {
   loadPart(load, new URL('upgrade.js', import.meta.url)).then(({ reloadOnce }) => reloadOnce(Date.now()), () => {});
 }
 
-/** @param {import('./connection.js').Link} next */
+/** @param {import('../worker/connection.js').Link} next */
 function setLink(next) {
   if (next.phase === 'down') {
     loadControls();

@@ -1,18 +1,18 @@
 // One tile: a stream's picture, its name and its age. It shows what it is told and asks the wall for everything else.
 
-import { formatAge, formatSpan, lateness, shownAge, START_UP } from './age.js';
-import { culpritOf, surer } from './blame.js';
+import { formatAge, formatSpan, lateness, shownAge, START_UP } from '../shared/age.js';
+import { culpritOf, surer } from '../shared/blame.js';
 import { conditionOf } from './condition.js';
 import { element, iconButton, setAttribute, setText } from './element.js';
-import { forget, idOf, paintsInWorker, tell } from './live.js';
-import { loadPart, Part } from './on-demand.js';
-import { areOfOneShape, USUAL_ASPECT } from './sizes.js';
+import { forget, idOf, paintsInWorker, tell } from '../boot.js';
+import { loadPart, Part } from '../shared/on-demand.js';
+import { areOfOneShape, USUAL_ASPECT } from '../shared/sizes.js';
 
-/** @typedef {import('./protocol.js').StreamInfo} StreamInfo */
-/** @typedef {import('./picture.js').PictureStats} PictureStats */
+/** @typedef {import('../shared/protocol.js').StreamInfo} StreamInfo */
+/** @typedef {import('../worker/picture.js').PictureStats} PictureStats */
 /** @typedef {import('./layout-store.js').Rotation} Rotation */
-/** @typedef {import('./blame.js').Culprit} Culprit */
-/** @typedef {import('./sizes.js').Size} Size */
+/** @typedef {import('../shared/blame.js').Culprit} Culprit */
+/** @typedef {import('../shared/sizes.js').Size} Size */
 
 /**
  * @typedef {object} TileActions what a tile asks of the wall
@@ -31,7 +31,7 @@ const MOST_PASSAGES = 5;
 export class Tile {
   /** @type {StreamInfo | null} */
   info = null;
-  /** @type {import('./protocol.js').Track | null} */
+  /** @type {import('../shared/protocol.js').Track | null} */
   track = null;
   /** @type {import('./condition.js').Known['told']} */
   told = null;
@@ -164,7 +164,7 @@ export class Tile {
     this.size = size;
   }
 
-  /** What the relay says about it. @param {import('./protocol.js').FromRelay} message */
+  /** What the relay says about it. @param {import('../shared/protocol.js').FromRelay} message */
   hear(message) {
     if (message.type === 'track') {
       this.track = message;
@@ -178,7 +178,7 @@ export class Tile {
   /**
    * Looks for the cause of a lower frame rate or resolution, unless it is known already. While the tile is starting,
    * nothing is evidence.
-   * @param {import('./blame.js').Evidence} evidence @param {number} now milliseconds
+   * @param {import('../shared/blame.js').Evidence} evidence @param {number} now milliseconds
    */
   blame(evidence, now) {
     if (this.watchedSince === null || this.isStarting(now)) return;

@@ -2,7 +2,7 @@
 
 import { parameterSets } from './annex-b.js';
 
-/** @typedef {import('./protocol.js').Frame} Frame */
+/** @typedef {import('../shared/protocol.js').Frame} Frame */
 /**
  * Why a piece ends where another begins. `size`: another rendition. `settings`: the same one, made differently by the
  * camera. `gap`: no frames for a while.

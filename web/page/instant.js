@@ -1,11 +1,11 @@
 // Which instant the wall shows: each tile the newest it has, all of them the same one (`s`), or one that is frozen (space),
 // stepped through and dragged back. The worker does it; this is the page's side: what was asked for, and how it is told.
 
-import { formatAge } from './age.js';
+import { formatAge } from '../shared/age.js';
 import { FrozenBar } from './frozen-bar.js';
-import { tell } from './live.js';
+import { tell } from '../boot.js';
 
-/** @typedef {import('./together.js').Mode} Mode */
+/** @typedef {import('../worker/together.js').Mode} Mode */
 /** @typedef {import('./wall.js').Wall} Wall */
 
 export class Instant {

@@ -1,8 +1,8 @@
 // A frame's journey from the camera to the screen, in seven legs, and which of them takes longest. Pure.
 
-import { formatAge, median } from './age.js';
+import { formatAge, median } from '../shared/age.js';
 
-/** @typedef {import('./protocol.js').Journey} Journey */
+/** @typedef {import('../shared/protocol.js').Journey} Journey */
 
 /**
  * What the worker knows of a frame whose journey was told. Milliseconds of this machine's clock.

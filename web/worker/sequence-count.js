@@ -1,7 +1,7 @@
 // Counts the frames of a subscription by their sequence: which are missing, and how far apart they come. Pure; `now` is
 // passed in, in milliseconds.
 
-import { staleAfter } from './age.js';
+import { staleAfter } from '../shared/age.js';
 
 /** The first interval says little: the newest frame held came immediately, the next when it was made. */
 const LONGEST_FIRST_INTERVAL = 400;
