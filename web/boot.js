@@ -14,7 +14,7 @@ const CODEC = 'fanlight.codec';
 export const paintsInWorker = 'transferControlToOffscreen' in HTMLCanvasElement.prototype;
 
 /** The stream in the page's address, enlarged from the start; whatever was typed there. */
-export const askedStream = new URL(location.href).searchParams.get('stream') ?? '';
+export const requestedStream = new URL(location.href).searchParams.get('stream') ?? '';
 
 export const worker = new Worker(new URL('worker/main.js', import.meta.url), { type: 'module', name: 'fanlight' });
 /** @type {Map<string, number>} */
@@ -22,23 +22,23 @@ const ids = new Map();
 let lastId = 0;
 /** Where nothing can be remembered, it holds for this tab. @type {CodecChoice | null} */
 let codecHere = null;
-let token = takeToken();
+let token = readToken();
 
-/** What the worker said before there was a page to hear it. @type {FromWorker[]} */
+/** What the worker said before there was a page to handle it. @type {FromWorker[]} */
 const early = [];
 worker.onmessage = (/** @type {MessageEvent<FromWorker>} */ { data }) => early.push(data);
 
-openLink();
-if (askedStream) tell({ type: 'watch', id: idOf(askedStream), wish: { stream: askedStream, ...wholeWindow() } });
+connect();
+if (requestedStream) post({ type: 'watch', id: idOf(requestedStream), request: { stream: requestedStream, ...wholeWindow() } });
 
-/** From now on the worker is heard here, beginning with what it said so far. @param {(message: FromWorker) => void} hear */
-export function listen(hear) {
-  early.splice(0).forEach(hear);
-  worker.onmessage = ({ data }) => hear(data);
+/** From now on the worker is heard here, beginning with what it said so far. @param {(message: FromWorker) => void} handle */
+export function onWorkerMessage(handle) {
+  early.splice(0).forEach(handle);
+  worker.onmessage = ({ data }) => handle(data);
 }
 
 /** @param {ToWorker} message @param {Transferable[]} [transfer] */
-export function tell(message, transfer = []) {
+export function post(message, transfer = []) {
   worker.postMessage(message, transfer);
 }
 
@@ -55,29 +55,29 @@ export function idOf(stream) {
  * Subscriptions that the worker began by itself and that no tile has taken over yet, with the size they were asked for in.
  * @type {Map<number, import('./shared/sizes.js').Limits>}
  */
-export const begun = new Map();
+export const earlySubscriptions = new Map();
 
 /**
  * The worker has asked for a stream already, under this number.
  * @param {string} stream @param {number} id @param {import('./shared/sizes.js').Limits} limits
  */
-export function adopt(stream, id, limits) {
+export function adoptSubscription(stream, id, limits) {
   ids.set(stream, id);
-  begun.set(id, limits);
+  earlySubscriptions.set(id, limits);
 }
 
 /** A stream that comes back after this begins anew. @param {string} stream */
 export function forget(stream) {
   const id = ids.get(stream);
   ids.delete(stream);
-  if (id !== undefined) tell({ type: 'forget', id });
+  if (id !== undefined) post({ type: 'forget', id });
 }
 
 /** @param {string} text */
 export function useToken(text) {
   token = text;
-  rememberToken(text);
-  openLink();
+  storeToken(text);
+  connect();
 }
 
 /** Whether a token was given that the relay then refused. */
@@ -90,9 +90,9 @@ export function wholeWindow() {
   return { maxWidth: Math.ceil(innerWidth * devicePixelRatio), maxHeight: Math.ceil(innerHeight * devicePixelRatio) };
 }
 
-function openLink() {
+function connect() {
   const addresses = { socket: socketAddress(), probe: address('api/streams').href };
-  tell({ type: 'open', screen: wholeWindow(), addresses, codec: chosenCodec() });
+  post({ type: 'open', screen: wholeWindow(), addresses, codec: chosenCodec() });
 }
 
 /** What frames are to be encoded as. @returns {CodecChoice} */
@@ -114,7 +114,7 @@ export function chooseCodec(codec) {
   } catch {
     // Forbidden by the browser, or full.
   }
-  tell({ type: 'codec', codec });
+  post({ type: 'codec', codec });
 }
 
 /** The newest picture of a stream in full size, as a JPEG. @param {string} stream */
@@ -138,17 +138,17 @@ function address(path) {
 }
 
 /** A token in the address bar would be shared with every copied link: it moves into this tab's memory. */
-function takeToken() {
+function readToken() {
   const here = new URL(location.href);
   const given = here.searchParams.get('token');
-  if (given === null) return rememberedToken();
-  rememberToken(given);
+  if (given === null) return storedToken();
+  storeToken(given);
   here.searchParams.delete('token');
   history.replaceState(null, '', here);
   return given;
 }
 
-function rememberedToken() {
+function storedToken() {
   try {
     return sessionStorage.getItem(TOKEN) ?? '';
   } catch {
@@ -157,7 +157,7 @@ function rememberedToken() {
 }
 
 /** @param {string} text */
-function rememberToken(text) {
+function storeToken(text) {
   try {
     sessionStorage.setItem(TOKEN, text);
   } catch {

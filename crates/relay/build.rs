@@ -22,7 +22,7 @@ const BUNDLES: [&str; 10] = [
     "page/saving",
     "page/upgrade",
     "worker/main",
-    "worker/together",
+    "worker/sync",
     "worker/clip",
 ];
 /// The folders of the page. The empty name is `web` itself, which has other folders too.

@@ -1,9 +1,9 @@
 // Tells screen readers what changed, politely: states and places, never the age.
 
 /** Several changes at once make one announcement. */
-const GATHER = 400;
+const DELAY = 400;
 /** More than this would only be read over. */
-const MOST = 4;
+const MAX_TEXTS = 4;
 
 export class Announcer {
   /** @type {string[]} */
@@ -11,20 +11,20 @@ export class Announcer {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
 
-  /** @param {HTMLElement} place an aria-live region */
-  constructor(place) {
-    this.place = place;
+  /** @param {HTMLElement} region an aria-live region */
+  constructor(region) {
+    this.region = region;
   }
 
   /** @param {string} text */
-  say(text) {
+  announce(text) {
     this.#texts.push(text);
     this.#timer ??= setTimeout(() => {
-      const more = this.#texts.length - MOST;
-      const texts = this.#texts.slice(0, MOST);
-      this.place.textContent = texts.join('. ') + (more > 0 ? `. And ${more} more` : '');
+      const more = this.#texts.length - MAX_TEXTS;
+      const texts = this.#texts.slice(0, MAX_TEXTS);
+      this.region.textContent = texts.join('. ') + (more > 0 ? `. And ${more} more` : '');
       this.#texts = [];
       this.#timer = undefined;
-    }, GATHER);
+    }, DELAY);
   }
 }

@@ -1,6 +1,6 @@
 // Copies a text; also on a page without a secure context, where the modern way is closed.
 
-import { element } from './element.js';
+import { element } from './dom.js';
 
 /** @param {string} text @returns {Promise<boolean>} whether it worked */
 export async function copyText(text) {

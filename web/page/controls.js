@@ -2,19 +2,19 @@
 // first picture is there, or when there is none to wait for, so that none of it stands in a picture's way.
 
 import { Announcer } from './announcer.js';
-import { fillBar, fullscreen, help } from './bar.js';
-import { worstOf } from '../shared/blame.js';
+import { fillToolbar, fullscreen, help } from './toolbar.js';
+import { mainCause } from '../shared/slow-cause.js';
 import { nextAfter, wordsOf } from './codec-choice.js';
 import { enableDragging } from './drag.js';
-import { byId } from './element.js';
+import { byId } from './dom.js';
 import { enableKeyboard } from './keyboard.js';
 import { keepAwake } from './kiosk.js';
-import { Instant } from './instant.js';
+import { Playback } from './playback.js';
 import { chooseCodec, chosenCodec, hasToken, useToken } from '../boot.js';
 import { moveFrom } from './motion.js';
-import { REPEATED } from './news.js';
+import { REPEATED } from './status-messages.js';
 import { Panel } from './panel.js';
-import { QuietLine } from './quiet-line.js';
+import { StatusLine } from './status-line.js';
 import { Scrubbers } from './scrubber.js';
 import { Zoom } from './zoom.js';
 
@@ -22,7 +22,7 @@ import { Zoom } from './zoom.js';
 
 export class Controls {
   #announcer = new Announcer(byId('announcements'));
-  #line = new QuietLine(byId('quiet-line'));
+  #statusLine = new StatusLine(byId('status-line'));
   #panel = new Panel(byId('panel'), { useToken, hasToken });
 
   /** @param {Wall} wall @param {{ kiosk: boolean }} mode */
@@ -36,28 +36,28 @@ export class Controls {
       zoomed: (scale) => wall.zoom(scale),
     });
     this.zoom.attach(wall.enlarged);
-    this.instant = new Instant(wall, { say: (text) => this.say(text), tellOnce: (text) => this.tellOnce(text) });
-    this.scrubbers = new Scrubbers(this.instant);
-    this.bar = fillBar(wall, this.instant);
+    this.playback = new Playback(wall, { announce: (text) => this.announce(text), showMessage: (text) => this.showMessage(text) });
+    this.scrubbers = new Scrubbers(this.playback);
+    this.bar = fillToolbar(wall, this.playback);
     enableDragging(wall);
-    enableKeyboard(wall, { help: () => void help(wall), fullscreen, codec: () => this.#nextCodec(), instant: this.instant });
+    enableKeyboard(wall, { help: () => void help(wall), fullscreen, nextCodec: () => this.#nextCodec(), playback: this.playback });
     if (kiosk) keepAwake();
   }
 
   /** @param {string} text */
-  say(text) {
-    this.#announcer.say(text);
+  announce(text) {
+    this.#announcer.announce(text);
   }
 
   #nextCodec() {
     const codec = nextAfter(chosenCodec());
     chooseCodec(codec);
-    this.tellOnce(`Pictures come as ${wordsOf(codec)}`);
+    this.showMessage(`Pictures come as ${wordsOf(codec)}`);
   }
 
   /** In the wall's one line. @param {string} text */
-  tellOnce(text) {
-    this.#line.tellOnce(text, this.wall.world.now());
+  showMessage(text) {
+    this.#statusLine.showMessage(text, this.wall.env.now());
   }
 
   /**
@@ -72,28 +72,28 @@ export class Controls {
     }
     this.bar.render(lost);
     this.scrubbers.render(this.wall.tiles.values());
-    this.#line.render(this.#known(lost, now), now);
+    this.#statusLine.render(this.#wallState(lost, now), now);
   }
 
   /**
    * What the wall's one line may have to tell. Tiles that are starting are left out: they may still stumble.
-   * @param {boolean} lost @param {number} now milliseconds @returns {import('./news.js').Known}
+   * @param {boolean} lost @param {number} now milliseconds @returns {import('./status-messages.js').WallState}
    */
-  #known(lost, now) {
+  #wallState(lost, now) {
     const all = lost ? [] : [...this.wall.tiles.values()];
     const tiles = all.filter((tile) => !tile.isStarting(now));
-    const live = tiles.filter(({ condition }) => condition.state === 'live');
-    const freezing = live.filter(({ stats }) => (stats?.freezes.recent ?? 0) >= REPEATED);
+    const live = tiles.filter(({ status }) => status.state === 'live');
+    const stuttering = live.filter(({ stats }) => (stats?.freezes.recent ?? 0) >= REPEATED);
     return {
-      slow: worstOf(tiles.map(({ condition, slowBy }) => (condition.slow ? slowBy : null))),
-      reduced: worstOf(tiles.map(({ condition, reducedBy }) => (flows(condition) ? reducedBy : null))),
+      slow: mainCause(tiles.map(({ status, slowCause }) => (status.slow ? slowCause : null))),
+      reduced: mainCause(tiles.map(({ status, reducedCause }) => (isFlowing(status) ? reducedCause : null))),
       live: live.length > 0,
-      freezing: freezing.map(({ name }) => name),
+      stuttering: stuttering.map(({ name }) => name),
     };
   }
 }
 
-/** Whether a tile shows pictures as they come, or would if it were not held. @param {import('./condition.js').Condition} condition */
-function flows({ state }) {
-  return state === 'live' || state === 'late' || state === 'frozen';
+/** Whether a tile shows pictures as they come, or would if it were not held. @param {import('./tile-status.js').TileStatus} status */
+function isFlowing({ state }) {
+  return state === 'live' || state === 'late' || state === 'paused';
 }

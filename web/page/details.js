@@ -2,37 +2,37 @@
 
 import { formatSpan } from '../shared/age.js';
 
-export { JourneyBar } from './journey-bar.js';
+export { LatencyBar } from './latency-bar.js';
 
 /** @typedef {import('../shared/protocol.js').StreamInfo} StreamInfo */
 /** @typedef {import('../shared/protocol.js').Track} Track */
-/** @typedef {import('../worker/picture.js').PictureStats} PictureStats */
+/** @typedef {import('../worker/player.js').PlayerStats} PlayerStats */
 /** @typedef {import('../shared/sizes.js').Size} Size */
-/** @typedef {import('../shared/blame.js').Culprit} Culprit */
+/** @typedef {import('../shared/slow-cause.js').SlowCause} SlowCause */
 
-/** @type {Readonly<Record<Culprit, string>>} */
+/** @type {Readonly<Record<SlowCause, string>>} */
 const CAUSE = { link: 'slow connection', device: "this device can't keep up", unknown: 'cause unknown' };
 
 /**
- * @param {{ info: StreamInfo | null, track: Track | null, fps: number, stats: PictureStats | null,
- *   size: Size | null, slowBy: Culprit | null, reducedBy: Culprit | null }} known `fps`: as the source makes them
+ * @param {{ info: StreamInfo | null, track: Track | null, fps: number, stats: PlayerStats | null,
+ *   size: Size | null, slowCause: SlowCause | null, reducedCause: SlowCause | null }} known `fps`: as the source makes them
  * @returns {[string, string][]}
  */
-export function detailRows({ info, track, fps, stats, size, slowBy, reducedBy }) {
+export function detailRows({ info, track, fps, stats, size, slowCause, reducedCause }) {
   /** @type {[string, string][]} */
   const rows = [];
   // A picture that is held may be of another rendition than those that come.
   const rendition = track && (track.renditions[stats?.rendition ?? 0] ?? track.rendition);
   if (track) rows.push(['Rendition', `${rendition} · ${codecName(stats?.codec || track.codec)}`]);
-  if (stats?.incapable) rows.push(['Why JPEG', 'this browser could not decode H.264']);
-  const because = reducedBy && rendition === track?.rendition ? `, reduced: ${CAUSE[reducedBy]}` : '';
+  if (stats?.h264Failed) rows.push(['Why JPEG', 'this browser could not decode H.264']);
+  const because = reducedCause && rendition === track?.rendition ? `, reduced: ${CAUSE[reducedCause]}` : '';
   if (size) rows.push(['Size', formatSize(size) + because]);
   const others = (info?.tracks ?? []).filter((other) => other.rendition !== rendition && other.width > 0);
   // The same size may be there in two codecs.
   const sizes = new Set(others.map((other) => `${other.rendition} ${formatSize(other)}`));
   if (sizes.size > 0) rows.push(['Also there', [...sizes].join(', ')]);
   if (stats) rows.push(['Shown', shown(stats.fps, fps)]);
-  if (slowBy) rows.push(['Lower frame rate', CAUSE[slowBy]]);
+  if (slowCause) rows.push(['Lower frame rate', CAUSE[slowCause]]);
   if (stats) rows.push(['Bitrate', formatBitrate(stats.bitrate)]);
   if (stats) rows.push(['Missing', missing(stats, info, track)]);
   if (stats) rows.push(['Freezes', freezesIn(stats.freezes)]);
@@ -41,7 +41,7 @@ export function detailRows({ info, track, fps, stats, size, slowBy, reducedBy })
   return rows;
 }
 
-/** Both are measured; what is made is told where more is made than shown. @param {number} here @param {number} made */
+/** Both are measured; what is made is reported where more is made than shown. @param {number} here @param {number} made */
 function shown(here, made) {
   const of = Math.round(made) > Math.round(here) ? ` of ${formatRate(made)}` : '';
   return `${formatRate(here)}${of} fps`;
@@ -49,7 +49,7 @@ function shown(here, made) {
 
 /**
  * Every frame that is not here, under the name of who dropped it.
- * @param {PictureStats} stats @param {StreamInfo | null} info @param {Track | null} track
+ * @param {PlayerStats} stats @param {StreamInfo | null} info @param {Track | null} track
  */
 function missing({ missing, dropped, broken }, info, track) {
   const theirs = info?.tracks.find(({ rendition, codec }) => rendition === track?.rendition && codec === track.codec);

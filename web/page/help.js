@@ -1,7 +1,7 @@
 // The keys and gestures, on `?`.
 
 import { CHOICES } from './codec-choice.js';
-import { element, iconButton } from './element.js';
+import { element, iconButton } from './dom.js';
 
 /** @type {readonly [string[], string][]} */
 const KEYS = [
@@ -10,8 +10,8 @@ const KEYS = [
   [['Esc'], 'back to the wall'],
   [['s'], 'all tiles in step: at the same instant'],
   [['Space'], 'freeze all tiles; again: live'],
-  [['←', '→'], 'while frozen: a frame back, a frame on; with Shift a second'],
-  [['p'], 'save the picture in full size; while frozen, as it is shown'],
+  [['←', '→'], 'while paused: a frame back, a frame on; with Shift a second'],
+  [['p'], 'save the picture in full size; while paused, as it is shown'],
   [['v'], 'save a clip: the last 30 seconds; dragged back: from 5 seconds before that moment'],
   [['i'], 'details, and the journey of the picture'],
   [['c'], 'H.264 or JPEG'],

@@ -12,29 +12,29 @@ const ARROWS = {
   ArrowDown: { x: 0, y: 1 },
 };
 
-/** @param {Wall} wall @param {{ help: () => void, fullscreen: () => void, codec: () => void, instant: import('./instant.js').Instant }} actions */
+/** @param {Wall} wall @param {{ help: () => void, fullscreen: () => void, nextCodec: () => void, playback: import('./playback.js').Playback }} actions */
 export function enableKeyboard(wall, actions) {
   /** @type {Readonly<Record<string, () => void>>} */
   const keys = {
     Escape: () => wall.enlarge(null),
-    i: () => wall.inform(wall.enlarged ?? undefined),
+    i: () => wall.toggleDetails(wall.enlarged ?? undefined),
     f: actions.fullscreen,
     r: () => withTile(wall, (tile) => wall.rotate(tile)),
     l: () => withTile(wall, (tile) => wall.resize(tile)),
     p: () => withTile(wall, (tile) => wall.save(tile, 'picture')),
     v: () => withTile(wall, (tile) => wall.save(tile, 'clip')),
-    c: actions.codec,
+    c: actions.nextCodec,
     '?': actions.help,
-    s: () => actions.instant.toggleStep(),
-    ' ': () => actions.instant.toggleFreeze(),
+    s: () => actions.playback.toggleSync(),
+    ' ': () => actions.playback.togglePause(),
   };
   addEventListener('keydown', (event) => {
-    if (isForOthers(event)) return;
+    if (isForElement(event)) return;
     const arrow = ARROWS[event.key];
-    const by = actions.instant.frozen ? (arrow?.x ?? 0) : 0;
+    const by = actions.playback.paused ? (arrow?.x ?? 0) : 0;
     if (by !== 0) {
       event.preventDefault();
-      actions.instant.step(by, event.shiftKey ? 'second' : 'frame');
+      actions.playback.step(by, event.shiftKey ? 'second' : 'frame');
       return;
     }
     const act = arrow ? () => pressArrow(wall, arrow, event.shiftKey) : keys[event.key];
@@ -50,22 +50,22 @@ export function enableKeyboard(wall, actions) {
 }
 
 /** @param {KeyboardEvent} event */
-function isForOthers({ key, ctrlKey, altKey, metaKey, target }) {
+function isForElement({ key, ctrlKey, altKey, metaKey, target }) {
   if (ctrlKey || altKey || metaKey) return true;
   if (!(target instanceof Element)) return false;
   if (key === ' ' && target.closest('button:not(.view)')) return true;
   return target.closest('input, textarea, select, dialog') !== null;
 }
 
-/** @param {Wall} wall @param {Direction} arrow @param {boolean} carry */
-function pressArrow(wall, arrow, carry) {
+/** @param {Wall} wall @param {Direction} arrow @param {boolean} move */
+function pressArrow(wall, arrow, move) {
   if (wall.enlarged) wall.step(arrow.x);
-  else if (carry) carryTile(wall, arrow.x || arrow.y);
+  else if (move) moveTile(wall, arrow.x || arrow.y);
   else focusNext(wall, arrow);
 }
 
 /** @param {Wall} wall @param {number} by */
-function carryTile(wall, by) {
+function moveTile(wall, by) {
   const tile = focusedTile(wall);
   if (tile) wall.move(tile, [...wall.tiles.values()].indexOf(tile) + by);
 }
@@ -88,10 +88,10 @@ function neighbour(wall, from, direction) {
     const there = centre(wall, tile);
     const x = there.x - here.x;
     const y = there.y - here.y;
-    const ahead = x * direction.x + y * direction.y;
-    // Straight ahead counts once, aside twice: so the row is kept before the nearest corner is taken.
-    const distance = ahead + 2 * Math.abs(x * direction.y + y * direction.x);
-    if (tile === from || ahead <= 1 || distance >= least) continue;
+    const forward = x * direction.x + y * direction.y;
+    // Straight forward counts once, aside twice: so the row is kept before the nearest corner is taken.
+    const distance = forward + 2 * Math.abs(x * direction.y + y * direction.x);
+    if (tile === from || forward <= 1 || distance >= least) continue;
     best = tile;
     least = distance;
   }

@@ -1,9 +1,9 @@
 // The page: hears from the worker, and keeps the wall and what stands around it up to date.
 
-import { LINK_LOST } from './condition.js';
-import { byId } from './element.js';
-import { adopt, askedStream, begun, listen, snapshotAddress, tell, worker } from '../boot.js';
-import { loadPart, Part } from '../shared/on-demand.js';
+import { CONNECTION_LOST } from './tile-status.js';
+import { byId } from './dom.js';
+import { adoptSubscription, requestedStream, earlySubscriptions, onWorkerMessage, snapshotAddress, post, worker } from '../boot.js';
+import { loadModule, LazyModule } from '../shared/lazy-module.js';
 import { isStreamName } from '../shared/protocol.js';
 import { Wall } from './wall.js';
 
@@ -21,9 +21,9 @@ document.documentElement.classList.toggle('kiosk', kiosk);
 
 /** @type {import('./controls.js').Controls | null} */
 let controls = null;
-const controlsPart = new Part({
+const controlsModule = new LazyModule({
   now,
-  load: () => loadPart(() => import('./controls.js'), new URL('controls.js', import.meta.url)),
+  load: () => loadModule(() => import('./controls.js'), new URL('controls.js', import.meta.url)),
   use({ Controls }) {
     controls = new Controls(wall, { kiosk });
     render();
@@ -39,62 +39,62 @@ let lost = false;
 let listening = null;
 /** Milliseconds that the relay's clock is ahead of ours. */
 let ahead = 0;
-/** What the worker measured last. @type {import('../shared/blame.js').Evidence} */
+/** What the worker measured last. @type {import('../shared/slow-cause.js').Evidence} */
 let evidence = { network: null, lag: 0 };
 let build = '';
 /** Whose journeys the worker asks for. */
-let informed = '';
+let detailsIds = '';
 
 const wall = new Wall(byId('wall'), {
   now,
   onChange: render,
   onEnlarge: (tile) => controls?.zoom.attach(tile),
-  onFreeze: () => controls?.instant.toggleFreeze(),
-  say: (text) => controls?.say(text),
+  onPause: () => controls?.playback.togglePause(),
+  announce: (text) => controls?.announce(text),
 });
-if (isStreamName(askedStream)) wall.enlargeByName(askedStream);
+if (isStreamName(requestedStream)) wall.enlargeByName(requestedStream);
 worker.onerror = () => setLink({ phase: 'down', why: 'refused', detail: 'this browser could not start the page' });
-document.addEventListener('visibilitychange', lookAgain);
-addEventListener('online', () => tell({ type: 'wake' }));
+document.addEventListener('visibilitychange', visibilityChanged);
+addEventListener('online', () => post({ type: 'wake' }));
 setInterval(() => {
   render();
-  if (controlsNeeded) controlsPart.need();
+  if (controlsNeeded) controlsModule.request();
 }, WATCHDOG);
 setTimeout(loadControls, CONTROLS_AFTER);
-listen(receive);
+onWorkerMessage(receive);
 
 /** @param {FromWorker} message */
 function receive(message) {
   if (message.type === 'link') setLink(message.link);
-  else if (message.type === 'relay') hear(message.message);
-  else if (message.type === 'begun') adopt(message.stream, message.id, message.limits);
+  else if (message.type === 'relay') receiveFromRelay(message.message);
+  else if (message.type === 'subscribed') adoptSubscription(message.stream, message.id, message.limits);
   else if (message.type === 'painted') painted(message);
-  else if (message.type === 'journey') wall.byId(message.id)?.travelled(message.passage);
-  else if (message.type === 'bitmap') paint(message);
+  else if (message.type === 'timing') wall.byId(message.id)?.addTiming(message.timing);
+  else if (message.type === 'bitmap') paintBitmap(message);
   else if (message.type === 'saved') void save(message);
   else if (message.type === 'stats') takeStats(message);
 }
 
 /** @param {FromRelay} message */
-function hear(message) {
+function receiveFromRelay(message) {
   if (message.type === 'hello') greet(message.build);
   else if (message.type === 'streams') {
     listening = message.listening;
     wall.setStreams(message.streams);
-    giveUpUnseen();
+    unsubscribeUnseen();
     if (wall.tiles.size === 0) loadControls();
   } else if (message.type !== 'clock' && message.id !== null) {
     const tile = wall.byId(message.id);
-    tile?.hear(message);
-    tile?.blame(evidence, now());
+    tile?.receive(message);
+    tile?.diagnose(evidence, now());
   }
   render();
 }
 
 /** What the worker asked for by itself, and no tile in sight has taken over. */
-function giveUpUnseen() {
-  for (const id of begun.keys()) tell({ type: 'unwatch', id });
-  begun.clear();
+function unsubscribeUnseen() {
+  for (const id of earlySubscriptions.keys()) post({ type: 'unwatch', id });
+  earlySubscriptions.clear();
 }
 
 /** @param {string} theirs the relay's build: another than at first means that it was upgraded */
@@ -103,22 +103,22 @@ function greet(theirs) {
   if (theirs === build) return;
   const load = () => import('./upgrade.js');
   // Where it cannot be loaded, the next socket's greeting tries again.
-  loadPart(load, new URL('upgrade.js', import.meta.url)).then(({ reloadOnce }) => reloadOnce(Date.now()), () => {});
+  loadModule(load, new URL('upgrade.js', import.meta.url)).then(({ reloadOnce }) => reloadOnce(Date.now()), () => {});
 }
 
 /** @param {import('../worker/connection.js').Link} next */
 function setLink(next) {
   if (next.phase === 'down') {
     loadControls();
-    if (!lost) controls?.say(LINK_LOST);
+    if (!lost) controls?.announce(CONNECTION_LOST);
   }
   if (next.phase !== 'connecting') lost = next.phase === 'down';
   if (next.phase === 'open') {
-    controlsPart.forgive();
-    if (controlsNeeded) controlsPart.need();
-    if (listening) wall.forgive();
+    controlsModule.retryNow();
+    if (controlsNeeded) controlsModule.request();
+    if (listening) wall.keepMissing();
     // What the tiles know is from before; the new socket tells it again.
-    for (const tile of wall.tiles.values()) if (tile.watchedSince !== null) tile.begin(now());
+    for (const tile of wall.tiles.values()) if (tile.watchedSince !== null) tile.start(now());
   }
   link = next;
   render();
@@ -138,7 +138,7 @@ function painted({ id, width, height, stats }) {
 }
 
 /** A tile may be gone while its picture is on the way. @param {Extract<FromWorker, { type: 'bitmap' }>} message */
-function paint({ id, bitmap }) {
+function paintBitmap({ id, bitmap }) {
   const tile = wall.byId(id);
   if (tile) tile.paint(bitmap);
   else bitmap.close();
@@ -148,9 +148,9 @@ function paint({ id, bitmap }) {
 async function save({ id, saved }) {
   const tile = wall.byId(id);
   if (!tile) return;
-  const part = loadPart(() => import('./saving.js'), new URL('saving.js', import.meta.url));
+  const part = loadModule(() => import('./saving.js'), new URL('saving.js', import.meta.url));
   const saving = part.then(({ save }) => save(tile, saved, { ahead, full: snapshotAddress(tile.name) }));
-  controls?.tellOnce(await saving.catch(() => `${tile.name}: nothing was saved, because the relay does not answer`));
+  controls?.showMessage(await saving.catch(() => `${tile.name}: nothing was saved, because the relay does not answer`));
 }
 
 /** @param {Extract<FromWorker, { type: 'stats' }>} message */
@@ -161,45 +161,45 @@ function takeStats(message) {
     const tile = wall.byId(stats.id);
     if (!tile) continue;
     tile.stats = stats;
-    tile.leftOut = message.leftOut.includes(stats.id);
-    tile.blame(evidence, now());
+    tile.outOfSync = message.outOfSync.includes(stats.id);
+    tile.diagnose(evidence, now());
   }
-  controls?.instant.hear(message.mode, ahead);
+  controls?.playback.receive(message.mode, ahead);
   render();
 }
 
 function render() {
   for (const tile of wall.tiles.values()) renderTile(tile);
   controls?.render({ link, listening, empty: wall.tiles.size === 0, ahead }, lost, now());
-  askJourneys();
+  requestTimings();
 }
 
-/** While a tile's details are seen, its frames tell how they came. */
-function askJourneys() {
-  const ids = [...wall.tiles.values()].filter((tile) => tile.informed).map(({ id }) => id);
-  if (ids.join() === informed) return;
-  informed = ids.join();
-  tell({ type: 'inform', ids });
+/** While a tile's details are seen, its frames post how they came. */
+function requestTimings() {
+  const ids = [...wall.tiles.values()].filter((tile) => tile.detailsOpen).map(({ id }) => id);
+  if (ids.join() === detailsIds) return;
+  detailsIds = ids.join();
+  post({ type: 'details', ids });
 }
 
 /** @param {import('./tile.js').Tile} tile */
 function renderTile(tile) {
-  const before = tile.condition.state;
+  const before = tile.status.state;
   tile.render(!lost, now());
-  const { state, words } = tile.condition;
-  // The loss of the link and a freeze are told once, not for every tile; and that a picture is awaited is no news.
-  const quiet = (/** @type {string} */ state) => state === 'waiting' || state === 'idle' || state === 'frozen';
-  if (state === before || words === LINK_LOST || quiet(state)) return;
-  if (state !== 'live' || !quiet(before)) controls?.say(`${tile.name}: ${words || state}`);
+  const { state, text } = tile.status;
+  // The loss of the link and a freeze are reported once, not for every tile; and that a picture is awaited is no news.
+  const quiet = (/** @type {string} */ state) => state === 'waiting' || state === 'idle' || state === 'paused';
+  if (state === before || text === CONNECTION_LOST || quiet(state)) return;
+  if (state !== 'live' || !quiet(before)) controls?.announce(`${tile.name}: ${text || state}`);
 }
 
-function lookAgain() {
-  wall.watching.update();
-  if (!document.hidden) tell({ type: 'wake' });
+function visibilityChanged() {
+  wall.visibility.update();
+  if (!document.hidden) post({ type: 'wake' });
   render();
 }
 
 function loadControls() {
   controlsNeeded = true;
-  controlsPart.need();
+  controlsModule.request();
 }

@@ -1,14 +1,14 @@
 // Things move to where they belong instead of jumping there, by transform only, and not at all where less motion is
 // wished for.
 
-/** @typedef {import('./packing.js').Place} Place */
+/** @typedef {import('./packing.js').Rect} Rect */
 
 const DURATION = 220;
 const EASING = 'cubic-bezier(0.2, 0, 0, 1)';
 
 /**
  * Plays an element from where its picture was to where it is now.
- * @param {HTMLElement} target @param {Place} from @param {Place} to boxes of the picture, in the viewport
+ * @param {HTMLElement} target @param {Rect} from @param {Rect} to boxes of the picture, in the viewport
  */
 export function moveFrom(target, from, to) {
   if (matchMedia('(prefers-reduced-motion: reduce)').matches || to.width === 0 || from.width === 0) return;

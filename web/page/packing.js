@@ -5,8 +5,8 @@
 // on, the one is taken that shows most picture. Pure: sizes in, boxes out.
 
 /** @typedef {{ name: string, aspect: number, large: boolean }} Item aspect: width by height, as it is shown */
-/** @typedef {{ x: number, y: number, width: number, height: number }} Place */
-/** @typedef {Place & { name: string }} Box */
+/** @typedef {{ x: number, y: number, width: number, height: number }} Rect */
+/** @typedef {Rect & { name: string }} Box */
 /** @typedef {{ boxes: Box[], height: number }} Packing height: of the whole wall; more than the screen's: it scrolls */
 /**
  * A tile, or tiles put together.
@@ -21,7 +21,7 @@ const LOWEST_ROW = 96;
 /** What rows are at least, once the wall scrolls anyway. */
 const COMFORTABLE_ROW = 180;
 /** So many attempts without a gain, and more rows will not bring one. */
-const PATIENCE = 4;
+const MAX_ATTEMPTS = 4;
 /** No row is tried that is so many times longer than it is meant to be. */
 const LONGEST_ROW = 3;
 
@@ -38,7 +38,7 @@ export function pack(items, screen) {
 
 /**
  * Where a picture of this aspect lies within a box: as large as fits, in the middle.
- * @param {Place} box @param {number} aspect @returns {Place}
+ * @param {Rect} box @param {number} aspect @returns {Rect}
  */
 export function contained(box, aspect) {
   const width = Math.min(box.width, box.height * aspect);
@@ -75,7 +75,7 @@ function bestRows(items, screen) {
       if (idle === 0) {
         best = rows;
         bestScore = score;
-      } else if (idle > PATIENCE) break;
+      } else if (idle > MAX_ATTEMPTS) break;
     } else if (!best && (unscaledLowest >= COMFORTABLE_ROW || rows.length === items.length)) {
       return rows;
     }
@@ -116,7 +116,7 @@ function placeRows(rows, screen) {
   return { boxes, height: natural * scale };
 }
 
-/** @param {Node} node @param {Place} box @param {Box[]} boxes */
+/** @param {Node} node @param {Rect} box @param {Box[]} boxes */
 function place(node, box, boxes) {
   if (node.parts.length === 0) {
     boxes.push({ name: node.name, ...box });

@@ -1,6 +1,6 @@
 // What stands in the middle of the page while there is no wall: the set-up, the token, or why nothing comes.
 
-import { element } from './element.js';
+import { element } from './dom.js';
 import { setupPanel } from './setup.js';
 
 /** @typedef {import('../worker/connection.js').Link} Link */
@@ -17,13 +17,13 @@ import { setupPanel } from './setup.js';
 export class Panel {
   #shown = '';
 
-  /** @param {HTMLElement} place @param {{ useToken: (token: string) => void, hasToken: () => boolean }} access */
-  constructor(place, access) {
-    this.place = place;
+  /** @param {HTMLElement} container @param {{ useToken: (token: string) => void, hasToken: () => boolean }} access */
+  constructor(container, access) {
+    this.container = container;
     this.access = access;
   }
 
-  /** @param {PanelState} state @returns {boolean} whether the panel stands in place of the wall */
+  /** @param {PanelState} state @returns {boolean} whether the panel stands in container of the wall */
   render(state) {
     // An attempt tells nothing yet: what stood there goes on standing there, with whatever was typed into it.
     if (state.link.phase !== 'connecting') this.#show(...this.#choose(state));
@@ -35,8 +35,8 @@ export class Panel {
     // A form that somebody types into, and a button that has the focus, must not be made anew under their hands.
     if (key === this.#shown) return;
     this.#shown = key;
-    this.place.replaceChildren(...(key ? [make()] : []));
-    this.place.hidden = key === '';
+    this.container.replaceChildren(...(key ? [make()] : []));
+    this.container.hidden = key === '';
   }
 
   /** @param {PanelState} state @returns {[string, () => HTMLElement]} what to show, named so that it is made once */

@@ -9,8 +9,8 @@ import { formatSpan } from '../shared/age.js';
  * @typedef {{ what: 'picture', blob: Blob | null, from: number, rendition: number }} SavedPicture `blob`: as it came; `null`:
  *   it is on the canvas only. `rendition`: index in the `track` message
  * @typedef {{ blob: Blob, from: number, seconds: number, kind: 'mp4' | 'h264' | 'mjpeg' }} SavedClip
- * @typedef {{ what: 'clip', clips: SavedClip[], causes: import('../worker/pieces.js').Cause[], leftOut: number, failed: number,
- *   remembered: number, cut: boolean }} SavedClips `clips`: the one that holds the cursor first. `remembered`: seconds from
+ * @typedef {{ what: 'clip', clips: SavedClip[], reasons: import('../worker/clip-ranges.js').SplitReason[], omitted: number, failed: number,
+ *   remembered: number, truncated: boolean }} SavedClips `clips`: the one that holds the cursor first. `remembered`: seconds from
  *   the first to the last picture. `cut`: there was no room for 30 s
  * @typedef {SavedPicture | SavedClips | { what: 'nothing' }} Saved
  */
@@ -26,7 +26,7 @@ const NOTHING = 'there is nothing to save yet';
 /** As much as the page remembers, in seconds; see history.js. */
 const ASKED = 30;
 
-/** @type {Readonly<Record<import('../worker/pieces.js').Cause, string>>} */
+/** @type {Readonly<Record<import('../worker/clip-ranges.js').SplitReason, string>>} */
 const CAUSE = {
   size: 'the picture size changed',
   codec: 'the codec changed',
@@ -55,18 +55,18 @@ function saveClips(tile, saved, ahead) {
 
 /**
  * Says what was saved, and why it is less than 30 s or more than one file.
- * @param {Pick<SavedClips, 'clips' | 'causes' | 'leftOut' | 'failed' | 'remembered' | 'cut'>} saved
+ * @param {Pick<SavedClips, 'clips' | 'reasons' | 'omitted' | 'failed' | 'remembered' | 'truncated'>} saved
  */
-export function clipWords({ clips, causes, leftOut, failed, remembered, cut }) {
+export function clipWords({ clips, reasons, omitted, failed, remembered, truncated }) {
   if (clips.length === 0) return failed > 0 ? 'the clip could not be made' : NOTHING;
   const lengths = clips.map(({ seconds }) => Math.floor(seconds + 0.5));
   const sum = lengths.reduce((sum, length) => sum + length, 0);
-  const asked = cut ? ASKED : Math.round(remembered);
-  const lacks = (leftOut > 0 || failed > 0 || cut) && sum < asked;
+  const asked = truncated ? ASKED : Math.round(remembered);
+  const lacks = (omitted > 0 || failed > 0 || truncated) && sum < asked;
   const why = [
-    ...(clips.length > 1 || leftOut > 0 ? causes.map((cause) => CAUSE[cause]) : []),
+    ...(clips.length > 1 || omitted > 0 ? reasons.map((reason) => CAUSE[reason]) : []),
     ...(failed > 0 ? ['the rest could not be read'] : []),
-    ...(cut ? ["the page's memory is full"] : []),
+    ...(truncated ? ["the page's memory is full"] : []),
     ...(clips.some(({ kind }) => kind === 'h264') ? ['raw H.264, because this relay was built without clips'] : []),
   ];
   const length = clips.length > 1 && !lacks ? inTurn(lengths.map((length) => `${length} s`)) : lacks ? `${sum} of ${asked} s` : formatSpan(sum * 1000);
@@ -82,7 +82,7 @@ function inTurn(words) {
 /** In full size where that can be had: of a past moment there is only what was shown. @param {Tile} tile @param {SavedPicture} saved @param {{ ahead: number, full: string }} relay */
 async function savePicture(tile, saved, { ahead, full }) {
   const isFull = tile.track === null || (tile.track.renditions[saved.rendition] ?? 'full') === 'full';
-  const fetched = isFull || tile.frozen ? null : await fetchFull(full);
+  const fetched = isFull || tile.paused ? null : await fetchFull(full);
   const shot = fetched ?? (await shotOf(tile.canvas, saved.blob));
   const { width, height } = shot.image;
   const size = tile.rotation % 180 === 0 ? `${width} × ${height}` : `${height} × ${width}`;
@@ -90,7 +90,7 @@ async function savePicture(tile, saved, { ahead, full }) {
   if (shot.image instanceof ImageBitmap) shot.image.close();
   if (!blob) return `${tile.name}: the picture could not be saved`;
   download(blob, nameOf(tile.name, (fetched?.taken ?? saved.from / 1000) - ahead, blob.type === 'image/jpeg' ? 'jpg' : 'png'));
-  const past = tile.frozen ? ': a past picture is kept in the size it was shown in' : ': the full size did not come';
+  const past = tile.paused ? ': a past picture is kept in the size it was shown in' : ': the full size did not come';
   return `${tile.name}: picture saved (${size}${isFull || fetched ? '' : past})`;
 }
 

@@ -1,10 +1,10 @@
 // The thin line at the lower edge of every tile: dragged to the left it takes the wall back, up to 30 seconds. A slider as
 // browsers have it, so that fingers, keys and screen readers know it.
 
-import { element, setAttribute } from './element.js';
+import { element, setAttribute } from './dom.js';
 
 /** @typedef {import('./tile.js').Tile} Tile */
-/** @typedef {import('./instant.js').Instant} Instant */
+/** @typedef {import('./playback.js').Playback} Playback */
 
 /** As long as the page remembers; see history.js. */
 const SECONDS = 30;
@@ -15,15 +15,15 @@ export class Scrubbers {
   /** The one under somebody's finger: it is where that is. @type {HTMLInputElement | null} */
   #held = null;
 
-  /** @param {Instant} instant */
-  constructor(instant) {
-    this.instant = instant;
+  /** @param {Playback} playback */
+  constructor(playback) {
+    this.playback = playback;
   }
 
   /** @param {Iterable<Tile>} tiles */
   render(tiles) {
-    const { back, frozen } = this.instant;
-    const words = frozen ? `${back.toFixed(1)} seconds back` : 'live';
+    const { back, paused } = this.playback;
+    const words = paused ? `${back.toFixed(1)} seconds back` : 'live';
     for (const tile of tiles) {
       const line = this.#lineOf(tile);
       if (line === this.#held) continue;
@@ -54,9 +54,9 @@ export class Scrubbers {
       pointed = true;
     });
     line.addEventListener('keydown', () => (pointed = false));
-    line.addEventListener('input', () => this.instant.seek(-Number(line.value), this.#held ? tile.id : null));
+    line.addEventListener('input', () => this.playback.seek(-Number(line.value), this.#held ? tile.id : null));
     line.addEventListener('change', () => {
-      this.instant.seek(-Number(line.value), null);
+      this.playback.seek(-Number(line.value), null);
       // Keys go on as if it had not been touched: space, and the arrows by a frame.
       if (pointed) tile.view.focus({ preventScroll: true });
     });

@@ -1,7 +1,7 @@
 // The empty wall is the set-up: what was listened to, what was heard there, and what to run.
 
 import { copyText } from './clipboard.js';
-import { element } from './element.js';
+import { element } from './dom.js';
 import { icon } from './icons.js';
 
 /** @typedef {import('../shared/protocol.js').ListenEntry} ListenEntry */

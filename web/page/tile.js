@@ -1,17 +1,17 @@
-// One tile: a stream's picture, its name and its age. It shows what it is told and asks the wall for everything else.
+// One tile: a stream's picture, its name and its age. It shows what it is reported and asks the wall for everything else.
 
 import { formatAge, formatSpan, lateness, shownAge, START_UP } from '../shared/age.js';
-import { culpritOf, surer } from '../shared/blame.js';
-import { conditionOf } from './condition.js';
-import { element, iconButton, setAttribute, setText } from './element.js';
-import { forget, idOf, paintsInWorker, tell } from '../boot.js';
-import { loadPart, Part } from '../shared/on-demand.js';
+import { causeOf, moreCertain } from '../shared/slow-cause.js';
+import { statusOf } from './tile-status.js';
+import { element, iconButton, setAttribute, setText } from './dom.js';
+import { forget, idOf, paintsInWorker, post } from '../boot.js';
+import { loadModule, LazyModule } from '../shared/lazy-module.js';
 import { areOfOneShape, USUAL_ASPECT } from '../shared/sizes.js';
 
 /** @typedef {import('../shared/protocol.js').StreamInfo} StreamInfo */
-/** @typedef {import('../worker/picture.js').PictureStats} PictureStats */
+/** @typedef {import('../worker/player.js').PlayerStats} PlayerStats */
 /** @typedef {import('./layout-store.js').Rotation} Rotation */
-/** @typedef {import('../shared/blame.js').Culprit} Culprit */
+/** @typedef {import('../shared/slow-cause.js').SlowCause} SlowCause */
 /** @typedef {import('../shared/sizes.js').Size} Size */
 
 /**
@@ -21,7 +21,7 @@ import { areOfOneShape, USUAL_ASPECT } from '../shared/sizes.js';
  * @property {(tile: Tile) => void} rotate
  * @property {(tile: Tile) => void} resize
  * @property {(tile: Tile) => void} info
- * @property {() => void} freeze
+ * @property {() => void} pause
  * @property {(tile: Tile, what: 'picture' | 'clip') => void} save
  */
 
@@ -33,56 +33,56 @@ export class Tile {
   info = null;
   /** @type {import('../shared/protocol.js').Track | null} */
   track = null;
-  /** @type {import('./condition.js').Known['told']} */
-  told = null;
-  /** @type {PictureStats | null} */
+  /** @type {import('./tile-status.js').TileInputs['reported']} */
+  reported = null;
+  /** @type {PlayerStats | null} */
   stats = null;
-  /** Why the frame rate is lower; `null`: it is not. @type {Culprit | null} */
-  slowBy = null;
-  /** Why the resolution is lower; `null`: it is not. @type {Culprit | null} */
-  reducedBy = null;
+  /** Why the frame rate is lower; `null`: it is not. @type {SlowCause | null} */
+  slowCause = null;
+  /** Why the resolution is lower; `null`: it is not. @type {SlowCause | null} */
+  reducedCause = null;
   /** Of the picture on the screen. @type {Size | null} */
   size = null;
   /** The first one, as long as all are like it: renditions differ by a pixel, for which no tile moves. @type {Size | null} */
   #shape = null;
-  /** The last frames whose journey is known, oldest first. @type {readonly import('./journey.js').Passage[]} */
-  passages = [];
+  /** The last frames whose journey is known, oldest first. @type {readonly import('./latency-breakdown.js').FrameTiming[]} */
+  timings = [];
   error = '';
   /** Whether its stream was in the relay's list, and is no more. */
   vanished = false;
   /** Whether the viewer holds the wall. */
-  frozen = false;
+  paused = false;
   /** Whether it is too late to be in step with the others. */
-  leftOut = false;
+  outOfSync = false;
   /** @type {Rotation} */
   rotation = 0;
   /** @type {number | null} */
   watchedSince = null;
-  /** @type {import('./condition.js').Condition} */
-  condition = { state: 'waiting', words: '', slow: false };
+  /** @type {import('./tile-status.js').TileStatus} */
+  status = { state: 'waiting', text: '', slow: false };
   /** @type {typeof import('./details.js') | null} */
   #details = null;
   /** Fetched only when asked for: no picture waits for it. */
-  #detailsPart = new Part({
+  #detailsModule = new LazyModule({
     now: () => performance.now(),
-    load: () => loadPart(() => import('./details.js'), new URL('details.js', import.meta.url)),
+    load: () => loadModule(() => import('./details.js'), new URL('details.js', import.meta.url)),
     use: (part) => (this.#details = part),
   });
-  /** @type {import('./journey-bar.js').JourneyBar | null} */
-  #journey = null;
+  /** @type {import('./latency-bar.js').LatencyBar | null} */
+  #latencyBar = null;
 
   /** @param {string} name @param {TileActions} actions */
   constructor(name, actions) {
     this.name = name;
     this.id = idOf(name);
     this.canvas = element('canvas');
-    this.stage = element('span', 'stage', this.canvas);
-    this.placeholderWords = element('span', 'placeholder-words');
-    this.placeholder = element('span', 'placeholder', element('span', 'placeholder-name', name), this.placeholderWords);
-    this.view = element('button', 'view', this.stage, this.placeholder);
+    this.canvasBox = element('span', 'canvas-box', this.canvas);
+    this.placeholderText = element('span', 'placeholder-text');
+    this.placeholder = element('span', 'placeholder', element('span', 'placeholder-name', name), this.placeholderText);
+    this.view = element('button', 'view', this.canvasBox, this.placeholder);
     this.view.type = 'button';
     this.age = element('span', 'age');
-    this.words = element('span', 'words');
+    this.statusLine = element('span', 'status');
     this.details = element('dl', 'details');
     this.resizeButton = iconButton('larger', 'Large', () => actions.resize(this));
     this.description = element('span', 'offscreen');
@@ -92,13 +92,13 @@ export class Tile {
     this.element.dataset.stream = name;
     this.view.addEventListener('click', () => actions.enlarge(this));
     this.#connectCanvas();
-    this.turn(0);
+    this.setRotation(0);
   }
 
   #caption() {
     const line = element('span', 'line', element('span', 'name', this.name), this.age);
-    const caption = element('div', 'caption', line, this.words, this.details);
-    // The button's label says all of this to those who listen, but for the age, which would never be silent.
+    const caption = element('div', 'caption', line, this.statusLine, this.details);
+    // The button's label says all of this to those who onWorkerMessage, but for the age, which would never be silent.
     caption.setAttribute('aria-hidden', 'true');
     return caption;
   }
@@ -108,13 +108,13 @@ export class Tile {
     const back = iconButton('back', 'All streams', () => actions.back());
     back.classList.add('back');
     this.resizeButton.classList.add('resize');
-    const freeze = iconButton('freeze', 'Freeze', () => actions.freeze());
-    freeze.classList.add('freeze');
+    const pause = iconButton('pause', 'Freeze', () => actions.pause());
+    pause.classList.add('pause');
     return element(
       'div',
       'tools',
       back,
-      freeze,
+      pause,
       this.#saveButton('picture', 'Save the picture', actions),
       this.#saveButton('clip', 'Save a clip', actions),
       iconButton('info', 'Details', () => actions.info(this)),
@@ -133,15 +133,15 @@ export class Tile {
   #connectCanvas() {
     if (paintsInWorker) {
       const canvas = this.canvas.transferControlToOffscreen();
-      tell({ type: 'canvas', id: this.id, canvas }, [canvas]);
+      post({ type: 'canvas', id: this.id, canvas }, [canvas]);
     } else {
-      tell({ type: 'canvas', id: this.id, canvas: null });
+      post({ type: 'canvas', id: this.id, canvas: null });
     }
   }
 
-  /** The tile in words, for those who listen. */
+  /** The tile in words, for those who onWorkerMessage. */
   get label() {
-    return `${this.name}: ${this.condition.words || this.condition.state}`;
+    return `${this.name}: ${this.status.text || this.status.state}`;
   }
 
   /** Width by height, as shown: turned where it is turned. */
@@ -165,26 +165,26 @@ export class Tile {
   }
 
   /** What the relay says about it. @param {import('../shared/protocol.js').FromRelay} message */
-  hear(message) {
+  receive(message) {
     if (message.type === 'track') {
       this.track = message;
-      this.reducedBy = message.reduced ? (this.reducedBy ?? 'unknown') : null;
+      this.reducedCause = message.reduced ? (this.reducedCause ?? 'unknown') : null;
     } else if (message.type === 'state') {
-      this.told = message;
-      this.slowBy = message.state === 'slow' ? (this.slowBy ?? 'unknown') : null;
+      this.reported = message;
+      this.slowCause = message.state === 'slow' ? (this.slowCause ?? 'unknown') : null;
     } else if (message.type === 'error') this.error = message.message || message.code;
   }
 
   /**
    * Looks for the cause of a lower frame rate or resolution, unless it is known already. While the tile is starting,
    * nothing is evidence.
-   * @param {import('../shared/blame.js').Evidence} evidence @param {number} now milliseconds
+   * @param {import('../shared/slow-cause.js').Evidence} evidence @param {number} now milliseconds
    */
-  blame(evidence, now) {
+  diagnose(evidence, now) {
     if (this.watchedSince === null || this.isStarting(now)) return;
-    const culprit = culpritOf(this.stats?.busy ?? 0, evidence);
-    if (this.slowBy) this.slowBy = surer(this.slowBy, culprit);
-    if (this.reducedBy) this.reducedBy = surer(this.reducedBy, culprit);
+    const culprit = causeOf(this.stats?.busy ?? 0, evidence);
+    if (this.slowCause) this.slowCause = moreCertain(this.slowCause, culprit);
+    if (this.reducedCause) this.reducedCause = moreCertain(this.reducedCause, culprit);
   }
 
   /** Whether it was asked for so recently that stumbles are expected. @param {number} now milliseconds */
@@ -197,44 +197,44 @@ export class Tile {
     this.canvas.width = bitmap.width;
     this.canvas.height = bitmap.height;
     this.canvas.getContext('bitmaprenderer')?.transferFromImageBitmap(bitmap);
-    tell({ type: 'shown', id: this.id });
+    post({ type: 'bitmap-painted', id: this.id });
   }
 
   /** Asked for anew: what is on the screen is of yesterday until something new comes. @param {number} now */
-  begin(now) {
+  start(now) {
     this.watchedSince = now;
-    this.told = null;
+    this.reported = null;
     this.error = '';
     if (this.stats) this.stats = { ...this.stats, painted: 0 };
   }
 
-  /** @param {boolean} frozen @param {number} now milliseconds */
-  hold(frozen, now) {
-    this.frozen = frozen;
-    if (frozen || this.watchedSince === null) return;
+  /** @param {boolean} paused @param {number} now milliseconds */
+  setPaused(paused, now) {
+    this.paused = paused;
+    if (paused || this.watchedSince === null) return;
     // What was held proves nothing until something new comes.
     this.watchedSince = now;
     if (this.stats) this.stats = { ...this.stats, painted: 0 };
   }
 
-  /** @param {import('./journey.js').Passage} passage */
-  travelled(passage) {
-    this.passages = [...this.passages.slice(1 - MOST_PASSAGES), passage];
+  /** @param {import('./latency-breakdown.js').FrameTiming} timing */
+  addTiming(timing) {
+    this.timings = [...this.timings.slice(1 - MOST_PASSAGES), timing];
   }
 
   /** Whether the details are seen, or will be at once. */
-  get informed() {
-    return this.element.matches('.informed, :hover:not(.enlarged)');
+  get detailsOpen() {
+    return this.element.matches('.details-open, :hover:not(.enlarged)');
   }
 
   /** No longer asked for. */
-  rest() {
+  suspend() {
     this.watchedSince = null;
-    this.told = null;
+    this.reported = null;
   }
 
   /** @param {Rotation} rotation */
-  turn(rotation) {
+  setRotation(rotation) {
     this.rotation = rotation;
     this.element.dataset.rotation = String(rotation);
   }
@@ -251,20 +251,20 @@ export class Tile {
    * @returns {boolean} whether the state or its words changed
    */
   render(linkUp, now) {
-    const { error, watchedSince, frozen, leftOut } = this;
-    const before = this.condition;
-    const told = this.told ?? this.info;
-    this.condition = conditionOf({ linkUp, told, error, watchedSince, frozen, leftOut, picture: this.#picture() }, now);
-    const { state, words } = this.condition;
+    const { error, watchedSince, paused, outOfSync } = this;
+    const before = this.status;
+    const reported = this.reported ?? this.info;
+    this.status = statusOf({ linkUp, reported, error, watchedSince, paused, outOfSync, picture: this.#picture() }, now);
+    const { state, text } = this.status;
     setAttribute(this.element, 'data-state', state);
     this.element.classList.toggle('pictured', this.size !== null);
     this.element.classList.toggle('starting', this.isStarting(now));
-    setText(this.words, words);
-    setText(this.placeholderWords, words);
+    setText(this.statusLine, text);
+    setText(this.placeholderText, text);
     this.#renderAge(now);
-    if (!this.informed) this.#forgetJourneys();
-    if (this.element.matches('.informed, :hover, :focus-within, .enlarged')) this.#renderDetails();
-    const changed = before.state !== state || before.words !== words;
+    if (!this.detailsOpen) this.#clearTimings();
+    if (this.element.matches('.details-open, :hover, :focus-within, .enlarged')) this.#renderDetails();
+    const changed = before.state !== state || before.text !== text;
     if (changed) this.view.setAttribute('aria-label', this.label);
     return changed;
   }
@@ -300,7 +300,7 @@ export class Tile {
     const { calmAge, age, sequence, capturedAt, codec } = this.stats;
     const exact = shownAge({ ...picture, ageAtPaint: age }, now);
     const calm = shownAge({ ...picture, ageAtPaint: calmAge ?? age }, now);
-    const moving = this.condition.state === 'live' || this.condition.state === 'late';
+    const moving = this.status.state === 'live' || this.status.state === 'late';
     setText(this.age, moving ? formatAge(calm) : `${formatSpan(exact)} ago`);
     setAttribute(this.age, 'data-lateness', moving ? lateness(calm) : 'fine');
     setAttribute(this.element, 'data-age', exact.toFixed(1));
@@ -310,26 +310,26 @@ export class Tile {
   }
 
   /** They would be of yesterday when somebody looks again. */
-  #forgetJourneys() {
-    this.passages = [];
+  #clearTimings() {
+    this.timings = [];
     setText(this.description, '');
   }
 
   #renderDetails() {
     if (!this.#details) {
-      this.#detailsPart.need();
+      this.#detailsModule.request();
       return;
     }
-    const { detailRows, JourneyBar } = this.#details;
-    const { info, track, stats, size, reducedBy } = this;
-    const slowBy = this.condition.slow ? this.slowBy : null;
-    const rows = detailRows({ info, track, fps: this.#fps, stats, size, slowBy, reducedBy });
+    const { detailRows, LatencyBar } = this.#details;
+    const { info, track, stats, size, reducedCause } = this;
+    const slowCause = this.status.slow ? this.slowCause : null;
+    const rows = detailRows({ info, track, fps: this.#fps, stats, size, slowCause, reducedCause });
     const cells = rows.flatMap(([term, value]) => [element('dt', '', term), element('dd', '', value)]);
     this.details.replaceChildren(...cells);
-    if (!this.#journey) {
-      this.#journey = new JourneyBar();
-      this.details.before(this.#journey.element);
+    if (!this.#latencyBar) {
+      this.#latencyBar = new LatencyBar();
+      this.details.before(this.#latencyBar.element);
     }
-    setText(this.description, this.#journey.render(this.passages));
+    setText(this.description, this.#latencyBar.render(this.timings));
   }
 }

@@ -10,7 +10,7 @@ export function reloadOnce(now) {
     if (now - Number(sessionStorage.getItem(KEY) ?? 0) < AT_MOST_EVERY) return;
     sessionStorage.setItem(KEY, String(now));
   } catch {
-    // Without a memory it could not be told from a loop.
+    // Without a memory it could not be reported from a loop.
     return;
   }
   location.reload();

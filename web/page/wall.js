@@ -1,19 +1,19 @@
 // The wall: all tiles, packed, one of them enlarged or none. Knows which tiles can be seen, and nothing of sockets.
 
 import { inOrder, loadLayout, machineStorage, moved, rotationOf, saveLayout, withoutLayout } from './layout-store.js';
-import { tell } from '../boot.js';
+import { post } from '../boot.js';
 import { contained, pack } from './packing.js';
 import { limitsOf } from '../shared/sizes.js';
 import { Tile } from './tile.js';
-import { Watching } from './watching.js';
+import { Visibility } from './visibility.js';
 
 /** @typedef {import('../shared/protocol.js').StreamInfo} StreamInfo */
-/** @typedef {import('./packing.js').Place} Place */
+/** @typedef {import('./packing.js').Rect} Rect */
 
 /** Around every picture, in pixels: half of the hairline between two, as the style sheet has it. */
 const BORDER = 1;
 /** Publishers announce their streams every second; a relay has heard all of them long before this. */
-const FORGIVENESS = 4_000;
+const KEEP_MISSING = 4_000;
 
 export class Wall {
   /** By stream; in the order of the wall. @type {Map<string, Tile>} */
@@ -23,12 +23,12 @@ export class Wall {
   /** Plays a move; nothing moves before the controls are there. @type {typeof import('./motion.js').moveFrom} */
   play = () => {};
   layout = loadLayout(new URL(location.href).searchParams, machineStorage());
-  /** @type {Map<Tile, Place>} */
+  /** @type {Map<Tile, Rect>} */
   #boxes = new Map();
   /** @type {Set<Tile>} */
-  #inSight = new Set();
-  #informed = false;
-  #frozen = false;
+  #visible = new Set();
+  #detailsOpen = false;
+  #paused = false;
   /** @type {readonly StreamInfo[]} */
   #streams = [];
   #keepUntil = 0;
@@ -38,17 +38,17 @@ export class Wall {
   /**
    * @param {HTMLElement} list
    * @param {{ now: () => number, onChange: () => void, onEnlarge: (tile: Tile | null) => void,
-   *   onFreeze: () => void, say: (text: string) => void }} world
+   *   onPause: () => void, announce: (text: string) => void }} env
    */
-  constructor(list, world) {
+  constructor(list, env) {
     this.list = list;
-    this.world = world;
-    this.watching = new Watching({
-      now: world.now,
+    this.env = env;
+    this.visibility = new Visibility({
+      now: env.now,
       tiles: () => this.tiles.values(),
       limits: (tile) => this.#limits(tile),
     });
-    this.sight = new IntersectionObserver((entries) => this.#sighted(entries), { rootMargin: '20%' });
+    this.observer = new IntersectionObserver((entries) => this.#observed(entries), { rootMargin: '20%' });
     addEventListener('resize', () => this.arrange());
   }
 
@@ -58,7 +58,7 @@ export class Wall {
     const infos = new Map(streams.map((info) => [info.name, info]));
     for (const tile of this.tiles.values()) {
       const info = infos.get(tile.name) ?? null;
-      if (info && (tile.error || tile.vanished)) this.watching.again(tile);
+      if (info && (tile.error || tile.vanished)) this.visibility.again(tile);
       tile.vanished = !info && (tile.vanished || tile.info !== null);
       tile.info = info;
       if (info) tile.error = '';
@@ -70,12 +70,12 @@ export class Wall {
   }
 
   /** A relay that has just started knows no stream yet: what it does not list is kept for a while. */
-  forgive() {
-    this.#keepUntil = this.world.now() + FORGIVENESS;
+  keepMissing() {
+    this.#keepUntil = this.env.now() + KEEP_MISSING;
     setTimeout(() => {
       this.setStreams(this.#streams);
-      this.world.onChange();
-    }, FORGIVENESS);
+      this.env.onChange();
+    }, KEEP_MISSING);
   }
 
   /** The tile of a subscription. @param {number} id */
@@ -95,7 +95,7 @@ export class Wall {
     const { boxes, height } = pack(items, screen);
     this.list.style.height = `${Math.max(height, screen.height)}px`;
     for (const box of boxes) this.#put(box, screen.height);
-    this.watching.update();
+    this.visibility.update();
   }
 
   /** Enlarges a tile to the whole window, or none. @param {Tile | null} tile */
@@ -103,20 +103,20 @@ export class Wall {
     const before = this.enlarged;
     if (before === tile) return;
     const moving = tile ?? before;
-    const from = moving ? this.#place(moving) : null;
+    const from = moving ? this.#rectOf(moving) : null;
     this.enlarged = tile;
     this.#scale = 1;
     before?.element.classList.remove('enlarged');
     tile?.element.classList.add('enlarged');
     document.documentElement.classList.toggle('has-enlarged', tile !== null);
     for (const other of this.tiles.values()) other.element.inert = tile !== null && other !== tile;
-    this.world.onEnlarge(tile);
+    this.env.onEnlarge(tile);
     if (!tile && before && !before.info) this.#remove(before);
     this.arrange();
-    if (moving && from && !(tile && before)) this.play(moving.element, from, this.#place(moving));
+    if (moving && from && !(tile && before)) this.play(moving.element, from, this.#rectOf(moving));
     (tile ?? before)?.view.focus({ preventScroll: tile !== null });
     this.#writeAddress();
-    this.world.onChange();
+    this.env.onChange();
   }
 
   /** Enlarges by name; a stream that is not there yet is waited for. @param {string} name */
@@ -128,7 +128,7 @@ export class Wall {
   zoom(scale) {
     if (scale === this.#scale) return;
     this.#scale = scale;
-    this.watching.update();
+    this.visibility.update();
   }
 
   /** The next or previous tile of the wall, where one is enlarged. @param {number} by */
@@ -139,7 +139,7 @@ export class Wall {
     const next = tiles[(at + by + tiles.length) % tiles.length];
     if (!next || next === this.enlarged) return;
     this.enlarge(next);
-    this.world.say(next.label);
+    this.env.announce(next.label);
   }
 
   /** Moves a tile to another place in the order. @param {Tile} tile @param {number} target */
@@ -147,7 +147,7 @@ export class Wall {
     this.layout.order = moved([...this.tiles.keys()], tile.name, target);
     this.#keepLayout();
     const place = [...this.tiles.keys()].indexOf(tile.name) + 1;
-    this.world.say(`${tile.name}: place ${place} of ${this.tiles.size}`);
+    this.env.announce(`${tile.name}: place ${place} of ${this.tiles.size}`);
   }
 
   /** @param {Tile} tile */
@@ -162,29 +162,29 @@ export class Wall {
     if (rotation === 0) this.layout.rotation.delete(tile.name);
     else this.layout.rotation.set(tile.name, rotation);
     this.#keepLayout();
-    this.world.say(`${tile.name}: turned by ${rotation} degrees`);
+    this.env.announce(`${tile.name}: turned by ${rotation} degrees`);
   }
 
   /** @param {Tile} tile @param {'picture' | 'clip'} what */
   save(tile, what) {
-    if (what === 'clip') tell({ type: 'save', id: tile.id, what, rotation: tile.rotation });
-    else tell({ type: 'save', id: tile.id, what });
+    if (what === 'clip') post({ type: 'save', id: tile.id, what, rotation: tile.rotation });
+    else post({ type: 'save', id: tile.id, what });
   }
 
   /** Details on this tile, or on all. @param {Tile} [tile] */
-  inform(tile) {
-    if (tile) tile.element.classList.toggle('informed');
+  toggleDetails(tile) {
+    if (tile) tile.element.classList.toggle('details-open');
     else {
-      this.#informed = !this.#informed;
-      for (const each of this.tiles.values()) each.element.classList.toggle('informed', this.#informed);
+      this.#detailsOpen = !this.#detailsOpen;
+      for (const each of this.tiles.values()) each.element.classList.toggle('details-open', this.#detailsOpen);
     }
-    this.world.onChange();
+    this.env.onChange();
   }
 
-  /** All pictures stay as they are, or go on. @param {boolean} frozen */
-  hold(frozen) {
-    this.#frozen = frozen;
-    for (const tile of this.tiles.values()) tile.hold(frozen, this.world.now());
+  /** All pictures stay as they are, or go on. @param {boolean} paused */
+  setPaused(paused) {
+    this.#paused = paused;
+    for (const tile of this.tiles.values()) tile.setPaused(paused, this.env.now());
   }
 
   /** Back to the order, sizes and rotations of the first day. */
@@ -205,32 +205,32 @@ export class Wall {
     const known = this.tiles.get(name);
     if (known) return known;
     const tile = new Tile(name, {
-      enlarge: (self) => this.#tapped(self),
+      enlarge: (self) => this.#clicked(self),
       back: () => this.enlarge(null),
       rotate: (self) => this.rotate(self),
       resize: (self) => this.resize(self),
-      info: (self) => this.inform(self),
-      freeze: () => this.world.onFreeze(),
+      info: (self) => this.toggleDetails(self),
+      pause: () => this.env.onPause(),
       save: (self, what) => this.save(self, what),
     });
-    tile.element.classList.toggle('informed', this.#informed);
-    tile.frozen = this.#frozen;
+    tile.element.classList.toggle('details-open', this.#detailsOpen);
+    tile.paused = this.#paused;
     tile.element.inert = this.enlarged !== null;
     this.tiles.set(name, tile);
     this.list.append(tile.element);
-    this.sight.observe(tile.element);
+    this.observer.observe(tile.element);
     this.#applyLayout(tile);
     return tile;
   }
 
   /** The enlarged one stays in any case: it was asked for by name, and may come back. @param {Tile} tile */
   #keeps(tile) {
-    return tile === this.enlarged || this.world.now() < this.#keepUntil;
+    return tile === this.enlarged || this.env.now() < this.#keepUntil;
   }
 
   /** @param {Tile} tile */
-  #tapped(tile) {
-    if (this.enlarged === tile) this.inform(tile);
+  #clicked(tile) {
+    if (this.enlarged === tile) this.toggleDetails(tile);
     else this.enlarge(tile);
   }
 
@@ -238,9 +238,9 @@ export class Wall {
   #remove(tile) {
     this.tiles.delete(tile.name);
     this.#boxes.delete(tile);
-    this.#inSight.delete(tile);
-    this.sight.unobserve(tile.element);
-    this.watching.remove(tile);
+    this.#visible.delete(tile);
+    this.observer.unobserve(tile.element);
+    this.visibility.remove(tile);
     tile.close();
   }
 
@@ -249,7 +249,7 @@ export class Wall {
     const tile = this.tiles.get(name);
     if (!tile) return;
     // A new tile is not asked about twice: where it was put tells whether it is seen, a frame before the observer does.
-    if (!this.#boxes.has(tile) && box.y < screenHeight) this.#inSight.add(tile);
+    if (!this.#boxes.has(tile) && box.y < screenHeight) this.#visible.add(tile);
     this.#boxes.set(tile, box);
     const { style } = tile.element;
     style.left = `${box.x}px`;
@@ -260,7 +260,7 @@ export class Wall {
 
   /** @param {Tile} tile */
   #limits(tile) {
-    const seen = this.enlarged ? tile === this.enlarged : this.#inSight.has(tile);
+    const seen = this.enlarged ? tile === this.enlarged : this.#visible.has(tile);
     if (!seen || document.hidden) return null;
     const turned = tile.rotation % 180 !== 0;
     if (this.enlarged) return limitsOf({ width: innerWidth, height: innerHeight }, this.#scale * devicePixelRatio, turned);
@@ -270,14 +270,14 @@ export class Wall {
   }
 
   /** @param {readonly IntersectionObserverEntry[]} entries */
-  #sighted(entries) {
+  #observed(entries) {
     for (const { target, isIntersecting } of entries) {
       const tile = this.tiles.get(target instanceof HTMLElement ? (target.dataset.stream ?? '') : '');
       if (!tile) continue;
-      if (isIntersecting) this.#inSight.add(tile);
-      else this.#inSight.delete(tile);
+      if (isIntersecting) this.#visible.add(tile);
+      else this.#visible.delete(tile);
     }
-    this.watching.update();
+    this.visibility.update();
   }
 
   #sort() {
@@ -296,21 +296,21 @@ export class Wall {
     saveLayout(this.layout, machineStorage());
     // A layout that came with the address would otherwise win again at the next reload.
     history.replaceState(null, '', withoutLayout(location.href));
-    const before = new Map([...this.tiles.values()].map((tile) => [tile, this.#place(tile)]));
+    const before = new Map([...this.tiles.values()].map((tile) => [tile, this.#rectOf(tile)]));
     for (const tile of this.tiles.values()) this.#applyLayout(tile);
     this.#sort();
     this.arrange();
-    before.forEach((from, tile) => this.play(tile.element, from, this.#place(tile)));
+    before.forEach((from, tile) => this.play(tile.element, from, this.#rectOf(tile)));
   }
 
   /** @param {Tile} tile */
   #applyLayout(tile) {
-    tile.turn(this.layout.rotation.get(tile.name) ?? 0);
+    tile.setRotation(this.layout.rotation.get(tile.name) ?? 0);
     tile.setLarge(this.layout.large.has(tile.name));
   }
 
-  /** Where a tile's picture is in the window. @param {Tile} tile @returns {Place} */
-  #place(tile) {
+  /** Where a tile's picture is in the window. @param {Tile} tile @returns {Rect} */
+  #rectOf(tile) {
     return contained(tile.element.getBoundingClientRect(), tile.aspect);
   }
 

@@ -123,11 +123,11 @@ export class Zoom {
   /** @param {number} scale @param {Point} at */
   #set(scale, at) {
     if (!this.#tile) return;
-    const { view, stage } = this.#tile;
+    const { view, canvasBox } = this.#tile;
     const [farX, farY] = [((scale - 1) * innerWidth) / 2, ((scale - 1) * innerHeight) / 2];
     this.#scale = scale;
     this.#at = { x: clamp(at.x, farX), y: clamp(at.y, farY) };
-    stage.style.transform = scale === 1 ? '' : `translate(${this.#at.x}px, ${this.#at.y}px) scale(${scale})`;
+    canvasBox.style.transform = scale === 1 ? '' : `translate(${this.#at.x}px, ${this.#at.y}px) scale(${scale})`;
     view.classList.toggle('zoomed', scale > 1);
     this.actions.zoomed(scale);
   }

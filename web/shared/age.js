@@ -11,7 +11,7 @@ export const VERY_LATE = 2000;
  */
 export const START_UP = 10_000;
 
-/** The worker tells of what it painted this often: a picture may be that much newer than what was told last. */
+/** The worker tells of what it painted this often: a picture may be that much newer than what was reported last. */
 export const REPORTED_EVERY = 250;
 
 /** @typedef {'fine' | 'late' | 'very-late'} Lateness */

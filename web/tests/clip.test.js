@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
 import { sizeIn } from '../worker/clip.js';
 import { clipWords, save } from '../page/saving.js';
-import { FakeDecoder, keyframe, platform } from './decoder.js';
+import { FakeDecoder, keyframe, platform } from './fake-decoder.js';
 
 beforeEach(() => void Object.assign(globalThis, platform));
 afterEach(() => {
@@ -20,7 +20,7 @@ test('a keyframe out of which no picture comes makes no clip', async (t) => {
   assert.equal(FakeDecoder.all.at(-1)?.state, 'closed');
 });
 
-test('a clip that could not be made is told of', async () => {
+test('a clip that could not be made is reported of', async () => {
   const tile = /** @type {import('../page/tile.js').Tile} */ (/** @type {unknown} */ ({ name: 'door' }));
   assert.equal(await save(tile, null, { ahead: 0, full: '' }), 'door: the clip could not be made');
   assert.equal(await save(tile, { what: 'nothing' }, { ahead: 0, full: '' }), 'door: there is nothing to save yet');
@@ -29,18 +29,18 @@ test('a clip that could not be made is told of', async () => {
 /** @param {number[]} lengths in seconds @param {Partial<Parameters<typeof clipWords>[0]>} [more] */
 function words(lengths, more = {}) {
   const clips = lengths.map((seconds) => ({ blob: new Blob(), from: 0, seconds, kind: /** @type {const} */ ('mp4') }));
-  return clipWords({ clips, causes: [], leftOut: 0, failed: 0, remembered: 30, cut: false, ...more });
+  return clipWords({ clips, reasons: [], omitted: 0, failed: 0, remembered: 30, truncated: false, ...more });
 }
 
 test('a clip says how long it is, and where it is shorter than asked, why', () => {
   assert.equal(words([30.2]), 'clip saved (30 s)');
   assert.equal(words([12], { remembered: 12 }), 'clip saved (12 s)');
-  assert.equal(words([22.8, 7.1], { causes: ['size'] }), 'clip saved as 2 files (23 s and 7 s: the picture size changed)');
-  assert.equal(words([10, 9, 8], { causes: ['size', 'codec'] }), 'clip saved as 3 files (10 s, 9 s and 8 s: the picture size changed, the codec changed)');
-  const many = { causes: /** @type {import('../worker/pieces.js').Cause[]} */ (['size']), leftOut: 2 };
+  assert.equal(words([22.8, 7.1], { reasons: ['size'] }), 'clip saved as 2 files (23 s and 7 s: the picture size changed)');
+  assert.equal(words([10, 9, 8], { reasons: ['size', 'codec'] }), 'clip saved as 3 files (10 s, 9 s and 8 s: the picture size changed, the codec changed)');
+  const many = { reasons: /** @type {import('../worker/clip-ranges.js').SplitReason[]} */ (['size']), omitted: 2 };
   assert.equal(words([8, 4, 4], many), 'clip saved as 3 files (16 of 30 s: the picture size changed)');
-  assert.equal(words([9], { remembered: 9, cut: true }), "clip saved (9 of 30 s: the page's memory is full)");
-  assert.equal(words([16], { failed: 1, causes: ['codec'] }), 'clip saved (16 of 30 s: the rest could not be read)');
+  assert.equal(words([9], { remembered: 9, truncated: true }), "clip saved (9 of 30 s: the page's memory is full)");
+  assert.equal(words([16], { failed: 1, reasons: ['codec'] }), 'clip saved (16 of 30 s: the rest could not be read)');
   assert.equal(words([]), 'there is nothing to save yet');
   assert.equal(words([], { failed: 1 }), 'the clip could not be made');
 });

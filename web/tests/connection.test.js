@@ -20,7 +20,7 @@ function page(how = {}) {
     now: time.now,
     after: time.after,
     onOpen: watch,
-    onHalvings: watch,
+    onScaleChange: watch,
     onLink: (link) => links.push(link),
     onMessage: () => {},
     onFrame: () => (frames += 1),

@@ -33,7 +33,7 @@ test('before it is known what is usual, nothing counts', () => {
 
 test('a pause that somebody wanted is none', () => {
   const { freezes, now } = show(even(33, 20));
-  freezes.pause();
+  freezes.expectGap();
   freezes.shown(now + 5000);
   assert.equal(freezes.counted(now + 5000).count, 0);
 });

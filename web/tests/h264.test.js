@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Picture } from '../worker/picture.js';
-import { delta, FakeDecoder, keyframe, platform } from './decoder.js';
+import { Player } from '../worker/player.js';
+import { delta, FakeDecoder, keyframe, platform } from './fake-decoder.js';
 
 const INTERVAL = 40;
 const settle = () => new Promise((/** @type {(value: void) => void} */ done) => setImmediate(done));
 
 /** A subscription of H.264: its clock and its decoder are under the test's hand. */
-function world() {
+function setUp() {
   let now = 1_700_000_000_000;
   /** @type {number[]} */
   const painted = [];
@@ -16,32 +16,32 @@ function world() {
   /** @type {{ at: number, act: () => void }[]} */
   let timers = [];
   let asked = 0;
-  let incapable = 0;
+  let h264Failed = 0;
   FakeDecoder.all = [];
-  const picture = new Picture(1, {
+  const player = new Player(1, {
     now: () => now,
     offset: () => 0,
     platform,
     decode: () => Promise.resolve(/** @type {ImageBitmap} */ (/** @type {unknown} */ ({ width: 8, height: 6, name: -1, close() {} }))),
     onPaint: () => {},
-    onDone: (sequence) => acknowledged.push(sequence),
-    onLost: () => (asked += 1),
-    onCapability: () => (incapable += 1),
+    onAcknowledge: (sequence) => acknowledged.push(sequence),
+    onKeyframeNeeded: () => (asked += 1),
+    onSupportChange: () => (h264Failed += 1),
     after(time, act) {
       const timer = { at: now + time, act };
       timers.push(timer);
       return () => void (timers = timers.filter((other) => other !== timer));
     },
   });
-  picture.paintWith((image) => painted.push(Number(Reflect.get(image, 'name'))));
+  player.paintWith((image) => painted.push(Number(Reflect.get(image, 'name'))));
   /** @param {number} sequence @param {{ key?: boolean, level?: number, takenAt?: number, rendition?: number, payload?: Uint8Array<ArrayBuffer> }} [how] */
   const come = (sequence, { key = sequence % 10 === 0, level, takenAt = now, rendition = 0, payload } = {}) => {
     payload ??= key ? keyframe(sequence, level) : delta(sequence);
     const frame = { codec: /** @type {const} */ ('h264'), keyframe: key, rendition, id: 1, sentAt: now * 1000, payload };
-    return picture.receive({ ...frame, sequence: BigInt(sequence), capturedAt: takenAt * 1000 });
+    return player.receive({ ...frame, sequence: BigInt(sequence), capturedAt: takenAt * 1000 });
   };
   return {
-    picture,
+    player,
     painted,
     acknowledged,
     come,
@@ -51,10 +51,10 @@ function world() {
     get asked() {
       return asked;
     },
-    get incapable() {
-      return incapable;
+    get h264Failed() {
+      return h264Failed;
     },
-    stats: () => picture.stats(now),
+    stats: () => player.stats(now),
     async pass(/** @type {number} */ time) {
       now += time;
       const due = timers.filter(({ at }) => at <= now);
@@ -65,7 +65,7 @@ function world() {
     /** @param {number} sequence @param {Parameters<typeof come>[1]} [how] */
     async receive(sequence, how) {
       const arrival = come(sequence, how);
-      if (arrival) picture.show(arrival);
+      if (arrival) player.show(arrival);
       await settle();
     },
     async letOut(/** @type {number} */ most = Infinity) {
@@ -86,7 +86,7 @@ function world() {
 const names = (/** @type {FakeDecoder} */ decoder) => decoder.fed.map(({ data }) => data.at(-1));
 
 test('every frame is fed in order, painted and acknowledged', async () => {
-  const stage = world();
+  const stage = setUp();
   await stage.run(0, 12);
   assert.deepEqual(stage.painted, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
   assert.deepEqual(names(stage.decoder), stage.painted);
@@ -96,7 +96,7 @@ test('every frame is fed in order, painted and acknowledged', async () => {
 });
 
 test('of a burst all are decoded, and only the last is painted; nobody missed the others', async () => {
-  const stage = world();
+  const stage = setUp();
   const taken = 1_700_000_000_000 - 9 * INTERVAL;
   for (let sequence = 0; sequence < 10; sequence += 1) await stage.receive(sequence, { takenAt: taken + sequence * INTERVAL });
   while (stage.painted.length === 0) await stage.letOut();
@@ -108,7 +108,7 @@ test('of a burst all are decoded, and only the last is painted; nobody missed th
 });
 
 test('a keyframe may be seen before the burst behind it, of which nobody misses anything either', async () => {
-  const stage = world();
+  const stage = setUp();
   const taken = 1_700_000_000_000 - 9 * INTERVAL;
   await stage.receive(0, { takenAt: taken });
   await stage.letOut();
@@ -119,7 +119,7 @@ test('a keyframe may be seen before the burst behind it, of which nobody misses 
 });
 
 test('while the decoder is busy the newest wins, and what it needs goes in before it', async () => {
-  const stage = world();
+  const stage = setUp();
   for (let sequence = 0; sequence < 7; sequence += 1) {
     await stage.receive(sequence);
     await stage.pass(INTERVAL);
@@ -132,7 +132,7 @@ test('while the decoder is busy the newest wins, and what it needs goes in befor
 });
 
 test('a decoder that is half a second behind gives up the rest of the GOP, and never a reference', async () => {
-  const stage = world();
+  const stage = setUp();
   await stage.run(0, 1);
   for (let sequence = 2; sequence < 10; sequence += 1) {
     await stage.receive(sequence);
@@ -148,7 +148,7 @@ test('a decoder that is half a second behind gives up the rest of the GOP, and n
 });
 
 test('a delta without its predecessor is not fed; a keyframe is asked for, once a second', async () => {
-  const stage = world();
+  const stage = setUp();
   await stage.run(0, 2);
   await stage.run(4, 6);
   assert.deepEqual(names(stage.decoder), [0, 1, 2]);
@@ -162,9 +162,9 @@ test('a delta without its predecessor is not fed; a keyframe is asked for, once 
 });
 
 test('a rendition that is numbered anew while its track goes on breaks no GOP', async () => {
-  const stage = world();
+  const stage = setUp();
   await stage.run(0, 2);
-  stage.picture.restartCount();
+  stage.player.restartTrack();
   for (const sequence of [3, 4]) {
     await stage.receive(sequence, { rendition: 1 });
     await stage.letOut();
@@ -176,7 +176,7 @@ test('a rendition that is numbered anew while its track goes on breaks no GOP', 
 });
 
 test('who comes without a keyframe asks for one', async () => {
-  const stage = world();
+  const stage = setUp();
   await stage.receive(5);
   await stage.receive(6);
   assert.equal(FakeDecoder.all.length, 0);
@@ -184,7 +184,7 @@ test('who comes without a keyframe asks for one', async () => {
 });
 
 test('a failure heals with the next keyframe, and a new decoder', async () => {
-  const stage = world();
+  const stage = setUp();
   await stage.run(0, 3);
   await stage.receive(4);
   stage.decoder.fail('EncodingError');
@@ -196,26 +196,26 @@ test('a failure heals with the next keyframe, and a new decoder', async () => {
   assert.equal(FakeDecoder.all.length, 2);
   assert.deepEqual(stage.painted, [0, 1, 2, 3, 10, 11]);
   assert.equal(stage.acknowledged.at(-1), 11n);
-  assert.equal(stage.incapable, 0);
+  assert.equal(stage.h264Failed, 0);
 });
 
 test('several failures in a short time, or one for ever, mean that H.264 is of no use here', async () => {
-  const stage = world();
+  const stage = setUp();
   for (const sequence of [0, 10, 20]) {
     await stage.receive(sequence);
     stage.decoder.fail('EncodingError');
     await settle();
   }
-  assert.equal(stage.incapable, 1);
-  assert.equal(stage.stats().incapable, true);
-  stage.picture.decoders.forgive();
+  assert.equal(stage.h264Failed, 1);
+  assert.equal(stage.stats().h264Failed, true);
+  stage.player.decoders.retryH264();
   await stage.receive(30);
   stage.decoder.fail('NotSupportedError');
-  assert.equal(stage.incapable, 2);
+  assert.equal(stage.h264Failed, 2);
 });
 
-test('a frame without a picture is acknowledged and not fed, and breaks nothing', async () => {
-  const stage = world();
+test('a frame without a player is acknowledged and not fed, and breaks nothing', async () => {
+  const stage = setUp();
   await stage.run(0, 2);
   for (const [at, payload] of [[], [0, 0, 0, 1, 0x09, 0xf0], [0, 0, 1, 0x06, 5, 1]].entries()) {
     await stage.receive(3 + at, { payload: new Uint8Array(payload) });
@@ -227,21 +227,21 @@ test('a frame without a picture is acknowledged and not fed, and breaks nothing'
   assert.deepEqual([stage.asked, stage.stats().broken, stage.stats().dropped], [0, 0, 0]);
 });
 
-test('keyframes without a picture are no failure of the decoder; what comes after them needs another', async () => {
-  const stage = world();
+test('keyframes without a player are no failure of the decoder; what comes after them needs another', async () => {
+  const stage = setUp();
   await stage.run(0, 2);
   for (const sequence of [10, 20, 30]) {
     await stage.receive(sequence, { payload: keyframe(sequence).slice(0, 9) });
     await stage.receive(sequence + 1);
   }
   assert.deepEqual(names(stage.decoder), [0, 1, 2]);
-  assert.deepEqual([stage.asked, stage.incapable, stage.stats().broken], [1, 0, 0]);
+  assert.deepEqual([stage.asked, stage.h264Failed, stage.stats().broken], [1, 0, 0]);
   await stage.run(40, 41);
   assert.deepEqual(stage.painted.slice(-2), [40, 41]);
 });
 
 test('a decoder that the browser takes away is no failure', async () => {
-  const stage = world();
+  const stage = setUp();
   await stage.run(0, 3);
   stage.decoder.fail('QuotaExceededError');
   await stage.run(4, 4);
@@ -250,8 +250,8 @@ test('a decoder that the browser takes away is no failure', async () => {
   assert.equal(stage.asked, 0);
 });
 
-test('another parameter set is told to the decoder, the same one is not told again', async () => {
-  const stage = world();
+test('another parameter set is reported to the decoder, the same one is not reported again', async () => {
+  const stage = setUp();
   await stage.run(0, 10);
   assert.equal(stage.decoder.configured.length, 1);
   await stage.receive(20, { level: 0x28 });
@@ -261,9 +261,9 @@ test('another parameter set is told to the decoder, the same one is not told aga
 });
 
 test('what leads up to another rendition never goes back in time', async () => {
-  const stage = world();
+  const stage = setUp();
   await stage.run(0, 9);
-  stage.picture.restartCount();
+  stage.player.restartTrack();
   const now = 1_700_000_000_000 + 10 * INTERVAL;
   for (let index = 0; index < 6; index += 1) {
     await stage.receive(70 + index, { key: index === 0, rendition: 1, takenAt: now - (5 - index) * INTERVAL });
@@ -273,8 +273,8 @@ test('what leads up to another rendition never goes back in time', async () => {
   assert.equal(stage.stats().rendition, 1);
 });
 
-test('a decoder that holds pictures back makes them as old as they are', async () => {
-  const stage = world();
+test('a decoder that holds players back makes them as old as they are', async () => {
+  const stage = setUp();
   await stage.receive(0);
   for (let sequence = 1; sequence < 6; sequence += 1) {
     await stage.pass(INTERVAL);
@@ -286,51 +286,51 @@ test('a decoder that holds pictures back makes them as old as they are', async (
 });
 
 test('who is no longer looked at has no decoder, and gets another when it is', async () => {
-  const stage = world();
+  const stage = setUp();
   await stage.run(0, 3);
   await stage.receive(4);
-  stage.picture.rest();
+  stage.player.suspend();
   await settle();
   assert.equal(stage.decoder.state, 'closed');
   assert.equal(stage.acknowledged.at(-1), 4n);
-  stage.picture.begin();
+  stage.player.start();
   await stage.run(20, 21);
   assert.equal(FakeDecoder.all.length, 2);
   assert.deepEqual(stage.painted.slice(-2), [20, 21]);
 });
 
-test('who was given up while the wall was frozen is stepped through, and has no decoder when it goes on', async () => {
-  const stage = world();
-  /** @type {import('../worker/picture.js').Arrival[]} */
+test('who was given up while the wall was paused is stepped through, and has no decoder when it goes on', async () => {
+  const stage = setUp();
+  /** @type {import('../worker/player.js').Arrival[]} */
   const arrivals = [];
   for (let sequence = 0; sequence < 4; sequence += 1) {
     arrivals.push(/** @type {never} */ (stage.come(sequence)));
-    stage.picture.show(/** @type {never} */ (arrivals.at(-1)));
+    stage.player.show(/** @type {never} */ (arrivals.at(-1)));
     await stage.letOut();
     await stage.pass(INTERVAL);
   }
   const show = async (/** @type {number} */ at) => {
-    stage.picture.show(/** @type {never} */ (arrivals[at]));
+    stage.player.show(/** @type {never} */ (arrivals[at]));
     await settle();
   };
-  stage.picture.freeze(true);
-  stage.picture.rest();
+  stage.player.setPaused(true);
+  stage.player.suspend();
   await show(1);
   await stage.letOut();
   assert.equal(stage.painted.at(-1), 1);
-  stage.picture.freeze(false);
+  stage.player.setPaused(false);
   await show(3);
   assert.equal(stage.decoder.state, 'closed');
   assert.equal(FakeDecoder.all.length, 1, 'and gets none');
-  stage.picture.begin();
+  stage.player.start();
   await stage.run(20, 21);
   assert.deepEqual(stage.painted.slice(-2), [20, 21]);
 });
 
 test('what waits for a decoder when it is no longer looked at gets none, and is acknowledged', async () => {
-  const stage = world();
+  const stage = setUp();
   for (let sequence = 0; sequence < 5; sequence += 1) await stage.receive(sequence);
-  stage.picture.rest();
+  stage.player.suspend();
   await settle();
   assert.equal(stage.decoder.state, 'closed');
   assert.equal(FakeDecoder.all.length, 1);
@@ -338,7 +338,7 @@ test('what waits for a decoder when it is no longer looked at gets none, and is 
 });
 
 test('a decoder out of which nothing comes is given up', async () => {
-  const stage = world();
+  const stage = setUp();
   for (let sequence = 0; sequence < 22; sequence += 1) {
     await stage.receive(sequence, { key: sequence === 0 });
     stage.decoder.take();
@@ -348,7 +348,7 @@ test('a decoder out of which nothing comes is given up', async () => {
 });
 
 test('what a decoder holds back is acknowledged when it is taken, and what waits within it is not', async () => {
-  const stage = world();
+  const stage = setUp();
   for (let sequence = 0; sequence < 16; sequence += 1) {
     await stage.receive(sequence, { key: sequence === 0 });
     assert.equal(stage.acknowledged.length, sequence, 'it waits');
@@ -363,7 +363,7 @@ test('what a decoder holds back is acknowledged when it is taken, and what waits
 });
 
 test('a decoder that takes nothing more is given up after two seconds, and the next keyframe has another', async () => {
-  const stage = world();
+  const stage = setUp();
   for (let sequence = 0; sequence < 5; sequence += 1) await stage.receive(sequence);
   for (let look = 0; look < 3; look += 1) await stage.pass(500);
   assert.equal(stage.decoder.state, 'configured');
@@ -378,7 +378,7 @@ test('a decoder that takes nothing more is given up after two seconds, and the n
 });
 
 test('a slow decoder is not stuck, nor one that waits for more, nor one that slept', async () => {
-  const stage = world();
+  const stage = setUp();
   for (let sequence = 0; sequence < 3; sequence += 1) await stage.receive(sequence);
   await stage.pass(60_000);
   for (let turn = 0; turn < 3; turn += 1) {
@@ -390,20 +390,20 @@ test('a slow decoder is not stuck, nor one that waits for more, nor one that sle
   assert.equal(FakeDecoder.all.length, 1);
 });
 
-test('frozen, any frame is decoded from its keyframe, the next one by itself, and what is held back is pressed out', async () => {
-  const stage = world();
-  /** @type {import('../worker/picture.js').Arrival[]} */
+test('paused, any frame is decoded from its keyframe, the next one by itself, and what is held back is pressed out', async () => {
+  const stage = setUp();
+  /** @type {import('../worker/player.js').Arrival[]} */
   const arrivals = [];
   for (let sequence = 0; sequence < 16; sequence += 1) {
     arrivals.push(/** @type {never} */ (stage.come(sequence)));
-    stage.picture.show(/** @type {never} */ (arrivals.at(-1)));
+    stage.player.show(/** @type {never} */ (arrivals.at(-1)));
     await stage.letOut();
     await stage.pass(INTERVAL);
   }
-  stage.picture.freeze(true);
+  stage.player.setPaused(true);
   const before = stage.decoder.fed.length;
   const show = async (/** @type {number} */ at) => {
-    stage.picture.show(/** @type {never} */ (arrivals[at]));
+    stage.player.show(/** @type {never} */ (arrivals[at]));
     await stage.letOut();
   };
   await show(4);
@@ -411,26 +411,26 @@ test('frozen, any frame is decoded from its keyframe, the next one by itself, an
   await show(12);
   assert.deepEqual(names(stage.decoder).slice(before), [0, 1, 2, 3, 4, 5, 10, 11, 12]);
   assert.deepEqual(stage.painted.slice(-3), [4, 5, 12]);
-  stage.picture.show(/** @type {never} */ (arrivals[2]));
+  stage.player.show(/** @type {never} */ (arrivals[2]));
   await stage.pass(200);
   stage.decoder.decodeQueueSize = 0;
   await stage.pass(200);
   assert.equal(stage.decoder.flushed, 1);
   assert.equal(stage.painted.at(-1), 2);
-  stage.picture.freeze(false);
+  stage.player.setPaused(false);
   await stage.receive(16);
   await stage.letOut();
   assert.deepEqual(names(stage.decoder).slice(-7), [10, 11, 12, 13, 14, 15, 16]);
   assert.equal(stage.painted.at(-1), 16, 'live again, from the keyframe on');
 });
 
-test('the wait for a frozen picture that a decoder loses ends', async () => {
-  const stage = world();
+test('the wait for a paused player that a decoder loses ends', async () => {
+  const stage = setUp();
   await stage.run(0, 3);
-  stage.picture.freeze(true);
+  stage.player.setPaused(true);
   const arrival = stage.come(4);
   assert.ok(arrival);
-  stage.picture.show(arrival);
+  stage.player.show(arrival);
   stage.decoder.take();
   stage.decoder.flush = async () => {};
   for (let look = 0; look < 25; look += 1) {
@@ -438,7 +438,7 @@ test('the wait for a frozen picture that a decoder loses ends', async () => {
     stage.stats();
   }
   assert.equal(stage.stats().busy, 0);
-  stage.picture.show(arrival);
+  stage.player.show(arrival);
   await stage.letOut();
   assert.equal(stage.painted.at(-1), 4);
 });

@@ -1,20 +1,20 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { History, mostBytes, SPAN } from '../worker/history.js';
+import { History, maxBytes, SPAN } from '../worker/history.js';
 
 const MS = 1000;
 /** @param {number} capturedAt milliseconds @param {number} [byteLength] */
 const frame = (capturedAt, byteLength = 10) => kept(capturedAt, byteLength, null, 0);
-/** @param {number} capturedAt @param {number} byteLength @param {{ letGo: () => void } | null} gop @param {number} place */
-const kept = (capturedAt, byteLength, gop, place, rendition = 0) => ({
-  frame: { capturedAt: capturedAt * MS, keyframe: place === 0, codec: gop ? 'h264' : 'jpeg', rendition, payload: { byteLength } },
+/** @param {number} capturedAt @param {number} byteLength @param {{ release: () => void } | null} gop @param {number} index */
+const kept = (capturedAt, byteLength, gop, index, rendition = 0) => ({
+  frame: { capturedAt: capturedAt * MS, keyframe: index === 0, codec: gop ? 'h264' : 'jpeg', rendition, payload: { byteLength } },
   gop,
-  place,
+  index,
 });
 /** A keyframe and deltas, a frame every 100 ms. @param {number} from milliseconds @param {number} length */
 function gop(from, length, byteLength = 10, rendition = 0) {
-  const one = { gone: false, letGo: () => (one.gone = true) };
-  return { one, frames: Array.from({ length }, (_, place) => kept(from + place * 100, byteLength, one, place, rendition)) };
+  const one = { gone: false, release: () => (one.gone = true) };
+  return { one, frames: Array.from({ length }, (_, index) => kept(from + index * 100, byteLength, one, index, rendition)) };
 }
 /** @param {History<ReturnType<typeof frame>>} history @param {number} id @param {number} instant milliseconds */
 function timeAt(history, id, instant) {
@@ -48,7 +48,7 @@ test('it reaches back thirty seconds, and to the frame shown at their beginning'
   const history = new History();
   for (let time = 0; time <= 50_000; time += 100) history.add(1, frame(time), Infinity);
   assert.equal(timeAt(history, 1, 0), 50_000 - SPAN / MS);
-  assert.equal(history.beginning(1), 50_000 * MS - SPAN);
+  assert.equal(history.startOf(1), 50_000 * MS - SPAN);
   for (const time of [0, 25_000, 50_000]) history.add(2, frame(time), Infinity);
   assert.equal(timeAt(history, 2, 0), 0, 'shown at the beginning of them');
 });
@@ -105,18 +105,18 @@ test('a clip goes across changes of size and gaps: what is remembered is all the
 test('it is known that frames of the last 30 s were given up for want of room, and of older ones it is not', () => {
   const history = new History({ bytes: 100 });
   for (let time = 0; time < 10; time += 1) history.add(1, frame(1000 * time, 10), Infinity);
-  assert.equal(history.wasCut(1), false);
+  assert.equal(history.wasTruncated(1), false);
   history.add(1, frame(10_000, 10), Infinity);
-  assert.equal(history.wasCut(1), true);
+  assert.equal(history.wasTruncated(1), true);
   history.add(1, frame(29_900, 10), Infinity);
-  assert.equal(history.wasCut(1), true);
+  assert.equal(history.wasTruncated(1), true);
   history.forget(1);
   for (const time of [50_000, 85_000]) history.add(1, frame(time, 10), Infinity);
-  assert.equal(history.wasCut(1), false, 'only what is too old was given up');
+  assert.equal(history.wasTruncated(1), false, 'only what is too old was given up');
 });
 
 test('a machine with little memory is asked for less', () => {
-  assert.deepEqual([8, 4, 2, undefined].map((memory) => mostBytes(memory) / 2 ** 20), [192, 192, 64, 96]);
+  assert.deepEqual([8, 4, 2, undefined].map((memory) => maxBytes(memory) / 2 ** 20), [192, 192, 64, 96]);
 });
 
 test('what is still to be shown does not count as old', () => {

@@ -1,4 +1,4 @@
-// A relay made of a web server and a list of streams, for tests of the page: it says what it is told to say.
+// A relay made of a web server and a list of streams, for tests of the page: it says what it is reported to say.
 
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -17,13 +17,13 @@ const POLICY = "default-src 'self'; img-src 'self' blob: data:; connect-src 'sel
 /** @typedef {{ width: number, height: number, fps: number, pictures: Buffer[], video?: Buffer[], gop?: number }} Source `video`: H.264, an access unit each, with a keyframe every `gop` of them */
 /**
  * `renditions`: the same pictures in less and less size, the full one first. `carries`: no larger rendition than this one
- * gets through the link, counted in `renditions`. `transit`: for how long its frames were on the network, in milliseconds. `delay`: how old its frames are, in milliseconds; it passes in this `leg` of the journey. `grid`: a frame is taken at
+ * gets through the link, counted in `renditions`. `transit`: for how long its frames were on the network, in milliseconds. `delay`: how old its frames are, in milliseconds; it passes in this `stage` of the journey. `grid`: a frame is taken at
  * every whole multiple of so many milliseconds, so that streams have their times of capture in common; 0: whenever one is
  * sent. `broken`: nothing of it can be decoded. `spoil`: what becomes of a frame on its way; `null`: it gets lost.
- * @typedef {{ info: StreamInfo, renditions: Source[], carries: number, transit: number, sequence: number, delay: number, leg: Leg, grid: number, broken: boolean,
+ * @typedef {{ info: StreamInfo, renditions: Source[], carries: number, transit: number, sequence: number, delay: number, stage: Stage, grid: number, broken: boolean,
  *   running: boolean, capturedAt: number, spoil: (frame: Buffer, sequence: number) => Buffer | null }} Stream
  */
-/** @typedef {'captured' | 'encoded' | 'bus' | 'relay'} Leg */
+/** @typedef {'captured' | 'encoded' | 'bus' | 'relay'} Stage */
 /**
  * @typedef {{ type: string, id: number, stream: string, rendition?: string, max_width?: number, max_height?: number, t0: number,
  *   ack?: boolean, sequence: number, codec?: string }} Said
@@ -39,8 +39,8 @@ const POLICY = "default-src 'self'; img-src 'self' blob: data:; connect-src 'sel
 const RENDITIONS = ['full', 'half', 'quarter'];
 /** Each rendition counts its frames by itself, and none of them as the others do. */
 const COUNTS_FROM = [0, 70_000, 30_000];
-/** @type {readonly Leg[]} */
-const LEGS = ['captured', 'encoded', 'bus', 'relay'];
+/** @type {readonly Stage[]} */
+const STAGES = ['captured', 'encoded', 'bus', 'relay'];
 
 const micros = () => Math.round((performance.timeOrigin + performance.now()) * 1000);
 
@@ -147,7 +147,7 @@ export class MockRelay {
       transit: 0,
       sequence: 0,
       delay: 5,
-      leg: 'captured',
+      stage: 'captured',
       grid: 0,
       broken: false,
       running: true,
@@ -310,7 +310,7 @@ export class MockRelay {
   }
 
   /**
-   * Which rendition is sent from now on; told where it is another one.
+   * Which rendition is sent from now on; reported where it is another one.
    * @param {import('ws').WebSocket} viewer @param {Stream} stream @param {number} id @param {Watched} watched
    */
   #choose(viewer, stream, id, watched) {
@@ -443,11 +443,11 @@ function takenSince({ delay, grid, capturedAt }, now) {
   return Array.from({ length: Math.max(0, (last - first) / step + 1) }, (_, index) => first + index * step);
 }
 
-/** All of the delay passes in one leg. @param {Stream} stream @param {number} id @param {number} rendition @param {number} sentAt */
+/** All of the delay passes in one stage. @param {Stream} stream @param {number} id @param {number} rendition @param {number} sentAt */
 function journeyOf(stream, id, rendition, sentAt) {
   const captured = capturedAt(stream, sentAt);
-  const at = LEGS.indexOf(stream.leg);
-  const [read_at, published_at, received_at, sent_at] = LEGS.map((_, leg) => (leg < at ? captured : sentAt));
+  const at = STAGES.indexOf(stream.stage);
+  const [read_at, published_at, received_at, sent_at] = STAGES.map((_, stage) => (stage < at ? captured : sentAt));
   const times = { captured_at: captured, read_at, published_at, received_at, sent_at };
   return { type: 'journey', id, sequence: countOf(stream, rendition), ...times };
 }

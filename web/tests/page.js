@@ -94,8 +94,8 @@ export async function untilAttribute(page, stream, name, wanted) {
 }
 
 /** @param {Page} page @param {string} stream */
-export async function wordsOf(page, stream) {
-  return page.textContent(`.tile[data-stream="${stream}"] .words`);
+export async function statusTextOf(page, stream) {
+  return page.textContent(`.tile[data-stream="${stream}"] .status`);
 }
 
 /** @param {Page} page */

@@ -29,7 +29,7 @@ export function makeSource(width, height, { fps = 10, count = 10, input } = {}) 
 
 /**
  * H.264 whose frames count themselves: eight bars from left to right, white where their bit of the number is set, the
- * lowest first. Each looks different, and is told apart however it was scaled.
+ * lowest first. Each looks different, and is reported apart however it was scaled.
  * @param {number} width @param {number} height
  * @param {{ fps?: number, count?: number, gop?: number, jpeg?: boolean, profile?: string }} [options] `count`: a multiple of `gop`
  * @returns {Source}

@@ -2,7 +2,7 @@
 // the first clip is saved.
 
 import { codecString, parameterSet } from './annex-b.js';
-import { choosePieces } from './pieces.js';
+import { chooseRanges } from './clip-ranges.js';
 
 /** @typedef {import('../shared/protocol.js').Frame} Frame */
 /** @typedef {import('../page/saving.js').SavedClip} SavedClip */
@@ -19,18 +19,18 @@ const USUAL = 1 / 30;
 
 /**
  * Makes clips of what a tile remembers: one file, or several where one cannot hold all of it.
- * @param {{ frames: readonly Frame[], cursor: number, cut: boolean }} remembered as `Together.clip` returns it
+ * @param {{ frames: readonly Frame[], cursor: number, truncated: boolean }} remembered as `Sync.clip` returns it
  * @param {Rotation} rotation as the tile is shown @returns {Promise<SavedClips>}
  */
-export async function makeClips({ frames, cursor, cut }, rotation) {
-  const { pieces, causes, leftOut } = choosePieces(frames, cursor);
-  const made = await Promise.allSettled(pieces.map((piece) => withinReason(makeClip(piece, rotation))));
+export async function makeClips({ frames, cursor, truncated }, rotation) {
+  const { ranges, reasons, omitted } = chooseRanges(frames, cursor);
+  const made = await Promise.allSettled(ranges.map((range) => withinReason(makeClip(range, rotation))));
   const clips = made.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
   const all = { from: frames[0]?.capturedAt ?? 0, to: frames.at(-1)?.capturedAt ?? 0 };
-  return { what: 'clip', clips, causes, leftOut, failed: pieces.length - clips.length, remembered: (all.to - all.from) / 1e6, cut };
+  return { what: 'clip', clips, reasons, omitted, failed: ranges.length - clips.length, remembered: (all.to - all.from) / 1e6, truncated };
 }
 
-/** @param {readonly Frame[]} frames of one piece @param {Rotation} rotation @returns {Promise<SavedClip>} */
+/** @param {readonly Frame[]} frames of one range @param {Rotation} rotation @returns {Promise<SavedClip>} */
 async function makeClip(frames, rotation) {
   const seconds = durations(frames).reduce((sum, time) => sum + time, 0);
   const made = { from: frames[0]?.capturedAt ?? 0, seconds };

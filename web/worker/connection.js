@@ -4,7 +4,7 @@
 import { Backoff } from '../shared/backoff.js';
 import { RelayClock } from './clock.js';
 import { SUBPROTOCOL, parseControl, parseFrame } from '../shared/protocol.js';
-import { Silence } from './silence.js';
+import { LinkTimeout } from './link-timeout.js';
 
 /** @typedef {import('../shared/protocol.js').FromRelay} FromRelay */
 /** @typedef {import('../shared/protocol.js').Frame} Frame */
@@ -29,15 +29,15 @@ const CLOCK_BURST = 4;
 /** A connection attempt is given up after this time, since a browser may wait minutes for a lost packet of it. */
 const CONNECT_TIMEOUT = 5_000;
 /** The next attempt waits twice as long, up to this: a slow link must be able to connect at all. */
-const LONGEST_CONNECT_TIMEOUT = 20_000;
+const MAX_CONNECT_TIMEOUT = 20_000;
 /** An attempt that is older than this is started again when the page has a reason to expect success. */
-const FRESH_ATTEMPT = 1_000;
+const RECENT_ATTEMPT = 1_000;
 /** A refusal does not heal by asking often, and each attempt stands in the relay's log. */
 const REFUSED_WAIT = 30_000;
 const PROBE_TIMEOUT = 3_000;
 /** A socket open for so long has proved itself, even on a wall without a stream. */
 const PROVEN_AFTER = 5_000;
-const TIMERS = /** @type {const} */ (['retry', 'connect', 'clock', 'silence']);
+const TIMERS = /** @type {const} */ (['retry', 'connect', 'clock', 'answer']);
 /** @typedef {(typeof TIMERS)[number]} TimerName */
 
 export class Connection {
@@ -48,7 +48,7 @@ export class Connection {
   /** @type {Addresses | null} */
   #addresses = null;
   #backoff = new Backoff();
-  #silence = new Silence();
+  #linkTimeout = new LinkTimeout();
   /** Each calls off one timer. @type {Partial<Record<TimerName, () => void>>} */
   #timers = {};
   #attemptedAt = 0;
@@ -60,16 +60,16 @@ export class Connection {
   /**
    * @param {{ now: () => number, after: (time: number, act: () => void) => () => void, onOpen: () => void,
    *   onLink: (link: Link) => void, onMessage: (message: FromRelay) => void, onFrame: (frame: Frame) => void,
-   *   onHalvings: () => void }} world times in milliseconds; `after` returns what calls it off; `onHalvings`: frames may
+   *   onScaleChange: () => void }} env times in milliseconds; `after` returns what calls it off; `onScaleChange`: frames may
    *   be larger than `halvings` allowed before
    */
-  constructor(world) {
-    this.world = world;
+  constructor(env) {
+    this.env = env;
   }
 
   /** How often width and height of each requested picture have to be halved for this link. */
   get halvings() {
-    return this.#silence.halvings;
+    return this.#linkTimeout.halvings;
   }
 
   /** @param {Addresses} addresses */
@@ -100,7 +100,7 @@ export class Connection {
       this.#measureClock();
       return;
     }
-    if (state === WebSocket.CONNECTING && this.world.now() - this.#attemptedAt <= FRESH_ATTEMPT) return;
+    if (state === WebSocket.CONNECTING && this.env.now() - this.#attemptedAt <= RECENT_ATTEMPT) return;
     this.#connectTimeout = CONNECT_TIMEOUT;
     this.#connect();
   }
@@ -113,38 +113,38 @@ export class Connection {
   #connect() {
     if (!this.#addresses) return;
     this.#drop();
-    this.world.onLink({ phase: 'connecting', why: '', detail: '' });
+    this.env.onLink({ phase: 'connecting', why: '', detail: '' });
     const socket = new WebSocket(this.#addresses.socket, SUBPROTOCOL);
     socket.binaryType = 'arraybuffer';
     socket.onopen = () => this.#opened();
     socket.onmessage = ({ data }) => this.#received(data);
     socket.onclose = ({ reason }) => this.#closed(reason);
     this.#socket = socket;
-    this.#attemptedAt = this.world.now();
+    this.#attemptedAt = this.env.now();
     this.#setTimer('connect', this.#connectTimeout, () => this.#connectTimedOut());
   }
 
   #connectTimedOut() {
-    this.#connectTimeout = Math.min(LONGEST_CONNECT_TIMEOUT, 2 * this.#connectTimeout);
+    this.#connectTimeout = Math.min(MAX_CONNECT_TIMEOUT, 2 * this.#connectTimeout);
     this.#closed('');
   }
 
   #opened() {
-    this.#callOff('connect');
+    this.#cancel('connect');
     this.#connectTimeout = CONNECT_TIMEOUT;
-    this.#openedAt = this.world.now();
-    this.#silence.opened(this.#openedAt);
+    this.#openedAt = this.env.now();
+    this.#linkTimeout.opened(this.#openedAt);
     this.clock.reset();
     this.#clockWait = CLOCK_FIRST;
-    this.world.onOpen();
-    this.world.onLink({ phase: 'open', why: '', detail: '' });
+    this.env.onOpen();
+    this.env.onLink({ phase: 'open', why: '', detail: '' });
     this.#measureClock();
   }
 
   /** @param {unknown} data */
   #received(data) {
-    this.#callOff('silence');
-    this.#silence.heard(this.world.now());
+    this.#cancel('answer');
+    this.#linkTimeout.messageReceived(this.env.now());
     if (data instanceof ArrayBuffer) {
       this.#receivedFrame(parseFrame(data));
       return;
@@ -152,7 +152,7 @@ export class Connection {
     const message = typeof data === 'string' ? parseControl(data) : null;
     if (!message) this.malformed += 1;
     else if (message.type === 'clock') this.#clockAnswered(message);
-    else this.world.onMessage(message);
+    else this.env.onMessage(message);
   }
 
   /** @param {Frame | null} frame */
@@ -161,14 +161,14 @@ export class Connection {
       this.malformed += 1;
       return;
     }
-    this.world.onFrame(frame);
-    if (this.#silence.recovers(this.world.now())) this.world.onHalvings();
+    this.env.onFrame(frame);
+    if (this.#linkTimeout.tryRecover(this.env.now())) this.env.onScaleChange();
   }
 
   /** @param {string} reason */
   #closed(reason) {
     const wasOpen = this.#openedAt > 0;
-    if (wasOpen && this.world.now() - this.#openedAt > PROVEN_AFTER) this.#backoff.reset();
+    if (wasOpen && this.env.now() - this.#openedAt > PROVEN_AFTER) this.#backoff.reset();
     this.#drop();
     if (wasOpen) this.#retry({ phase: 'down', why: 'lost', detail: reason });
     else void this.#explain();
@@ -185,7 +185,7 @@ export class Connection {
 
   /** @param {Link} link */
   #retry(link) {
-    this.world.onLink(link);
+    this.env.onLink(link);
     const refused = link.why === 'token' || link.why === 'refused';
     const wait = refused ? REFUSED_WAIT : this.#backoff.next();
     this.#setTimer('retry', wait, () => this.#connect());
@@ -201,30 +201,30 @@ export class Connection {
 
   /** The oldest unanswered question counts: a further one must not extend the time. */
   #awaitAnswer() {
-    if (this.#timers.silence) return;
-    this.#silence.asked(this.world.now());
-    this.#setTimer('silence', this.#silence.limit, () => this.#fallSilent());
+    if (this.#timers.answer) return;
+    this.#linkTimeout.requestSent(this.env.now());
+    this.#setTimer('answer', this.#linkTimeout.limit, () => this.#answerTimedOut());
   }
 
-  #fallSilent() {
-    this.#silence.failed(this.world.now());
+  #answerTimedOut() {
+    this.#linkTimeout.timedOut(this.env.now());
     this.#closed('no answer');
   }
 
   #askClock() {
     this.#burst -= 1;
-    this.send({ type: 'clock', t0: Math.round(this.world.now() * 1000) });
+    this.send({ type: 'clock', t0: Math.round(this.env.now() * 1000) });
   }
 
   /** @param {import('../shared/protocol.js').Clock} answer */
   #clockAnswered({ t0, t1, t2 }) {
-    this.clock.add(t0, t1, t2, this.world.now() * 1000);
+    this.clock.add(t0, t1, t2, this.env.now() * 1000);
     if (this.#burst > 0) this.#askClock();
   }
 
   /** Lets go of the socket without waiting for its goodbye, which a dead link would hold up for minutes. */
   #drop() {
-    for (const name of TIMERS) this.#callOff(name);
+    for (const name of TIMERS) this.#cancel(name);
     this.#openedAt = 0;
     const socket = this.#socket;
     this.#socket = null;
@@ -235,15 +235,15 @@ export class Connection {
 
   /** @param {TimerName} name @param {number} time @param {() => void} act */
   #setTimer(name, time, act) {
-    this.#callOff(name);
-    this.#timers[name] = this.world.after(time, () => {
+    this.#cancel(name);
+    this.#timers[name] = this.env.after(time, () => {
       delete this.#timers[name];
       act();
     });
   }
 
   /** @param {TimerName} name */
-  #callOff(name) {
+  #cancel(name) {
     this.#timers[name]?.();
     delete this.#timers[name];
   }

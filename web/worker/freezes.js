@@ -3,7 +3,7 @@
 import { median } from '../shared/age.js';
 
 /** Shorter than this nobody sees. */
-const NOTICED = 200;
+const MIN_FREEZE = 200;
 /** A slow camera does not freeze between its frames: a gap counts from so many of the usual ones. */
 const UNUSUAL = 2.5;
 /** What is usual, over so many gaps; and how many of them it takes to know. */
@@ -31,12 +31,12 @@ export class Freezes {
     const gap = this.#last === null ? null : now - this.#last;
     this.#last = now;
     if (gap === null) return;
-    if (!starting && gap > NOTICED && this.#gaps.length >= FEWEST_GAPS && gap > UNUSUAL * median(this.#gaps)) this.#note(gap, now);
+    if (!starting && gap > MIN_FREEZE && this.#gaps.length >= FEWEST_GAPS && gap > UNUSUAL * median(this.#gaps)) this.#note(gap, now);
     this.#gaps = [...this.#gaps.slice(1 - GAPS), gap];
   }
 
   /** What comes next comes after a pause that somebody wanted, or that has a reason of its own: no freeze. */
-  pause() {
+  expectGap() {
     this.#last = null;
   }
 

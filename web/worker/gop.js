@@ -1,17 +1,17 @@
 // A keyframe and the deltas that came after it, encoded: what has to be decoded to see one of them. Pure.
 
-/** @typedef {import('./picture.js').Arrival} Arrival */
+/** @typedef {import('./player.js').Arrival} Arrival */
 
 /**
  * The bounds of one that nobody else bounds. Whoever sends no keyframe for longer is watched live all the same; only
  * what a decoder has not seen yet cannot be caught up with.
  */
-const MOST_FRAMES = 3600;
-const MOST_BYTES = 32 * 2 ** 20;
+const MAX_FRAMES = 3600;
+const MAX_BYTES = 32 * 2 ** 20;
 
 export class Gop {
   /** Whether a decoder failed at it. Another one would fail as well. */
-  spoilt = false;
+  failed = false;
   /** @type {Arrival[]} */
   #frames = [];
   #bytes = 0;
@@ -30,31 +30,31 @@ export class Gop {
   }
 
   /** This frame holds no picture, and what comes next needs none of it. @param {Arrival['frame']} frame */
-  passOver(frame) {
+  skip(frame) {
     this.#last = frame;
   }
 
-  /** @param {Arrival} arrival it gets its place */
+  /** @param {Arrival} arrival it gets its index */
   add(arrival) {
     arrival.gop = this;
-    arrival.place = this.length;
+    arrival.index = this.length;
     this.#last = arrival.frame;
     this.length += 1;
     if (this.#frames.length < this.length - 1) return;
     this.#frames.push(arrival);
     this.#bytes += arrival.frame.payload.byteLength;
-    if (this.length > MOST_FRAMES || this.#bytes > MOST_BYTES) this.letGo();
+    if (this.length > MAX_FRAMES || this.#bytes > MAX_BYTES) this.release();
   }
 
   /** Its frames are not kept any longer. What comes after them can be decoded only by who has decoded them. */
-  letGo() {
+  release() {
     this.#frames = [];
     this.#bytes = 0;
   }
 
   /** The frame after this one, where it came already. @param {Arrival} arrival */
-  after({ place }) {
-    return this.#frames[place + 1] ?? null;
+  after({ index }) {
+    return this.#frames[index + 1] ?? null;
   }
 
   /**
@@ -62,8 +62,8 @@ export class Gop {
    * @param {Arrival | null} fed @param {Arrival} target @returns {Arrival[] | null} `null`: it is not there any more
    */
   path(fed, target) {
-    const from = fed?.gop === this && fed.place < target.place ? fed.place + 1 : 0;
-    const path = [...this.#frames.slice(from, target.place), target];
-    return path.length === target.place - from + 1 ? path : null;
+    const from = fed?.gop === this && fed.index < target.index ? fed.index + 1 : 0;
+    const path = [...this.#frames.slice(from, target.index), target];
+    return path.length === target.index - from + 1 ? path : null;
   }
 }

@@ -3,13 +3,13 @@
 
 import { codecString, parameterSet } from './annex-b.js';
 
-/** @typedef {import('./picture.js').Arrival} Arrival */
-/** @typedef {import('./picture.js').Decoder} Decoder */
+/** @typedef {import('./player.js').Arrival} Arrival */
+/** @typedef {import('./player.js').Decoder} Decoder */
 /** @typedef {{ resolve: (image: VideoFrame | null) => void, reject: (error: unknown) => void, taken: () => void }} Awaited */
 /** What of WebCodecs is used. @typedef {Pick<typeof globalThis, 'VideoDecoder' | 'EncodedVideoChunk'>} Platform */
 
 /**
- * @typedef {object} World times in milliseconds
+ * @typedef {object} Env times in milliseconds
  * @property {Platform} platform
  * @property {(time: number, act: () => void) => void} after
  * @property {() => void} onFree it takes frames again
@@ -36,7 +36,7 @@ const STAMP = 1000;
 export class H264Decoder {
   /** @type {VideoDecoder | null} */
   #decoder = null;
-  /** What it was told last; empty: nothing yet. */
+  /** What it was reported last; empty: nothing yet. */
   #configured = '';
   /** The last frame that went in. @type {Arrival | null} */
   #fed = null;
@@ -48,9 +48,9 @@ export class H264Decoder {
   /** Whether somebody looks after it. */
   #watched = false;
 
-  /** @param {World} world */
-  constructor(world) {
-    this.world = world;
+  /** @param {Env} env */
+  constructor(env) {
+    this.env = env;
   }
 
   takes() {
@@ -60,7 +60,7 @@ export class H264Decoder {
   /** @param {Arrival} arrival */
   path(arrival) {
     const { gop } = arrival;
-    return gop && !gop.spoilt ? gop.path(this.#fed, arrival) : null;
+    return gop && !gop.failed ? gop.path(this.#fed, arrival) : null;
   }
 
   /**
@@ -78,14 +78,14 @@ export class H264Decoder {
       }
       const stamp = this.#stamp;
       this.#awaited.set(stamp, { resolve, reject, taken });
-      if (alone) this.world.after(LONGEST_HELD, () => this.#pressOut(stamp));
+      if (alone) this.env.after(LONGEST_HELD, () => this.#pressOut(stamp));
       this.#watch();
       if (this.#awaited.size - this.#queued > MOST_HELD) this.#fail(new Error('nothing comes out of the decoder'));
     });
   }
 
   close() {
-    this.#letGo();
+    this.#release();
     for (const { resolve } of this.#awaited.values()) resolve(null);
     this.#awaited.clear();
   }
@@ -102,10 +102,10 @@ export class H264Decoder {
     if (keyframe) this.#configure(payload);
     this.#stamp += STAMP;
     const chunk = { type: keyframe ? 'key' : 'delta', timestamp: this.#stamp, data: payload };
-    this.#decoder?.decode(new this.world.platform.EncodedVideoChunk(/** @type {EncodedVideoChunkInit} */ (chunk)));
+    this.#decoder?.decode(new this.env.platform.EncodedVideoChunk(/** @type {EncodedVideoChunkInit} */ (chunk)));
   }
 
-  /** Tells the decoder what comes, where that is not what it was told last. @param {Uint8Array} keyframe */
+  /** Tells the decoder what comes, where that is not what it was reported last. @param {Uint8Array} keyframe */
   #configure(keyframe) {
     const set = parameterSet(keyframe);
     if (!set) throw new Error('a keyframe without parameter set');
@@ -118,7 +118,7 @@ export class H264Decoder {
 
   #open() {
     /** @type {VideoDecoder} */
-    const decoder = new this.world.platform.VideoDecoder({
+    const decoder = new this.env.platform.VideoDecoder({
       output: (image) => (decoder === this.#decoder ? this.#cameOut(image) : image.close()),
       error: (error) => decoder === this.#decoder && this.#fail(error),
     });
@@ -130,7 +130,7 @@ export class H264Decoder {
     this.#moves += 1;
     const newest = this.#stamp - this.#queued * STAMP;
     for (const [stamp, { taken }] of this.#awaited) if (stamp <= newest) taken();
-    if (this.takes()) this.world.onFree();
+    if (this.takes()) this.env.onFree();
   }
 
   /** As long as frames wait within the decoder, somebody looks after it. */
@@ -142,7 +142,7 @@ export class H264Decoder {
 
   /** @param {VideoDecoder} decoder @param {number} moves that it had made @param {number} looks until it is given up */
   #look(decoder, moves, looks) {
-    this.world.after(LONGEST_STUCK / LOOKS, () => {
+    this.env.after(LONGEST_STUCK / LOOKS, () => {
       if (decoder !== this.#decoder) return;
       if (this.#queued === 0) this.#watched = false;
       else if (this.#moves !== moves) this.#look(decoder, this.#moves, LOOKS);
@@ -170,18 +170,18 @@ export class H264Decoder {
   #pressOut(stamp) {
     if (!this.#awaited.has(stamp)) return;
     // It may simply be slow: then it still has something to do.
-    if (!this.takes()) this.world.after(LONGEST_HELD, () => this.#pressOut(stamp));
+    if (!this.takes()) this.env.after(LONGEST_HELD, () => this.#pressOut(stamp));
     else {
       // After that only a keyframe may follow.
       this.#fed = null;
       const decoder = this.#decoder;
       decoder?.flush().catch(() => {});
-      this.world.after(LONGEST_STUCK, () => decoder === this.#decoder && this.#giveUp(stamp));
+      this.env.after(LONGEST_STUCK, () => decoder === this.#decoder && this.#drop(stamp));
     }
   }
 
   /** The decoder has lost this frame: nothing else would end the wait for it. @param {number} last */
-  #giveUp(last) {
+  #drop(last) {
     for (const [stamp, { resolve }] of this.#awaited) {
       if (stamp > last) break;
       this.#awaited.delete(stamp);
@@ -192,15 +192,15 @@ export class H264Decoder {
   /** @param {unknown} error */
   #fail(error) {
     // Browsers take decoders away that were idle for long. That says nothing about the stream.
-    if (this.#fed?.gop && !wasTaken(error)) this.#fed.gop.spoilt = true;
-    this.#letGo();
+    if (this.#fed?.gop && !wasTaken(error)) this.#fed.gop.failed = true;
+    this.#release();
     const awaited = [...this.#awaited.values()];
     this.#awaited.clear();
     for (const { resolve, reject } of awaited) wasTaken(error) ? resolve(null) : reject(error);
-    if (!wasTaken(error)) this.world.onFailure(error);
+    if (!wasTaken(error)) this.env.onFailure(error);
   }
 
-  #letGo() {
+  #release() {
     const decoder = this.#decoder;
     this.#decoder = this.#fed = null;
     this.#configured = '';

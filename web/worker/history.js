@@ -1,33 +1,33 @@
 // The last seconds of every stream, encoded as they came: what is stepped through, dragged back to and saved, and what a
 // wall in step holds back. An *instant* is a time of capture by the relay's clock, in microseconds. Pure.
 
-import { MOST_BEHIND } from './common-age.js';
+import { MAX_DELAY } from './playout-delay.js';
 
 /**
- * The bounds: of each stream the last 30 s before what it shows, at most 3600 frames (30 s at 120 a second), and so many
+ * The bounds: of each stream the last 30 s before what it shows, at limits 3600 frames (30 s at 120 a second), and so many
  * bytes for the whole wall. What has been shown is given up first, the oldest of the wall before all others, and deltas
  * with their keyframe, without which they are nothing; a frame for which there is no room even then is not taken.
  */
 export const SPAN = 30_000_000;
-const MOST_FRAMES = 3600;
+const MAX_FRAMES = 3600;
 const MEBI = 2 ** 20;
 /** A keyframe that is older by more than this comes from a relay whose clock was set back: the older times mean nothing. */
 const SET_BACK = 5_000_000;
 /** No frame waits for longer than this: one that lies further after the instant has a time of another clock. */
-const LONGEST_AHEAD = MOST_BEHIND * 1000;
+const MAX_AHEAD = MAX_DELAY * 1000;
 
 /**
  * How many bytes of pictures a machine is asked to remember: 192 MiB are 30 s of 25 streams at 2 Mbit/s.
  * @param {number | undefined} memory in GiB, as browsers tell it; some do not
  */
-export function mostBytes(memory) {
+export function maxBytes(memory) {
   if (memory === undefined) return 96 * MEBI;
   return memory >= 4 ? 192 * MEBI : 64 * MEBI;
 }
 
 /**
  * @typedef {{ frame: { capturedAt: number, keyframe: boolean, codec: string, rendition: number,
- *   payload: { byteLength: number } }, gop: { letGo: () => void } | null, place: number }} Kept
+ *   payload: { byteLength: number } }, gop: { release: () => void } | null, index: number }} Kept
  */
 
 /** @template {Kept} T */
@@ -36,11 +36,11 @@ export class History {
   #streams = new Map();
   #bytes = 0;
   /** When the newest frame was taken that a stream gave up for want of room. @type {WeakMap<T[], number>} */
-  #cutAt = new WeakMap();
+  #truncatedAt = new WeakMap();
 
-  /** @param {{ bytes?: number, frames?: number }} [most] */
-  constructor({ bytes = mostBytes(undefined), frames = MOST_FRAMES } = {}) {
-    this.most = { bytes, frames };
+  /** @param {{ bytes?: number, frames?: number }} [limits] */
+  constructor({ bytes = maxBytes(undefined), frames = MAX_FRAMES } = {}) {
+    this.limits = { bytes, frames };
   }
 
   get bytes() {
@@ -57,8 +57,8 @@ export class History {
     this.#forgetOld(list, Math.min(instant, kept.frame.capturedAt));
     if (!follows(kept, list.at(-1))) return false;
     const size = kept.frame.payload.byteLength;
-    if (list.length >= this.most.frames && !this.#cut(list, instant)) return false;
-    while (this.#bytes + size > this.most.bytes) if (!this.#cut(this.#leastNeeded(instant), instant)) return false;
+    if (list.length >= this.limits.frames && !this.#cut(list, instant)) return false;
+    while (this.#bytes + size > this.limits.bytes) if (!this.#cut(this.#leastNeeded(instant), instant)) return false;
     // What was given up may have been its own keyframe.
     if (!follows(kept, list.at(-1))) return false;
     list.push(kept);
@@ -106,7 +106,7 @@ export class History {
   }
 
   /** The oldest instant of a stream. @param {number} id @returns {number | null} */
-  beginning(id) {
+  startOf(id) {
     return this.#streams.get(id)?.[0]?.frame.capturedAt ?? null;
   }
 
@@ -122,10 +122,10 @@ export class History {
   }
 
   /** Whether frames of the last 30 s of a stream were given up for want of room. @param {number} id */
-  wasCut(id) {
+  wasTruncated(id) {
     const list = this.#streams.get(id);
     const newest = list?.at(-1)?.frame.capturedAt ?? -Infinity;
-    return list !== undefined && (this.#cutAt.get(list) ?? -Infinity) > newest - SPAN;
+    return list !== undefined && (this.#truncatedAt.get(list) ?? -Infinity) > newest - SPAN;
   }
 
   /** @param {number} id */
@@ -136,7 +136,7 @@ export class History {
   }
 
   /**
-   * The last one before the span stays: it is what was shown at the beginning of it.
+   * The last one before the span stays: it is what was shown at the startOf of it.
    * @param {T[]} list @param {number} instant
    */
   #forgetOld(list, instant) {
@@ -150,14 +150,14 @@ export class History {
   /** @param {T[]} list */
   #empty(list) {
     while (this.#shift(list, Infinity));
-    this.#cutAt.delete(list);
+    this.#truncatedAt.delete(list);
   }
 
   /** Gives up the oldest frames of a list to make room. @param {T[]} list @param {number} instant */
   #cut(list, instant) {
     const last = list[keyframeAfter(list) - 1];
     const cut = this.#shift(list, instant);
-    if (cut && last) this.#cutAt.set(list, last.frame.capturedAt);
+    if (cut && last) this.#truncatedAt.set(list, last.frame.capturedAt);
     return cut;
   }
 
@@ -167,7 +167,7 @@ export class History {
     const last = list[end - 1];
     if (!last || isStillToBeShown(last, instant)) return false;
     for (const { frame } of list.splice(0, end)) this.#bytes -= frame.payload.byteLength;
-    last.gop?.letGo();
+    last.gop?.release();
     return true;
   }
 
@@ -177,7 +177,7 @@ export class History {
     let oldest = [];
     for (const list of this.#streams.values()) {
       const [first] = list;
-      if (first && first.frame.capturedAt - instant > LONGEST_AHEAD) return list;
+      if (first && first.frame.capturedAt - instant > MAX_AHEAD) return list;
       if (first && first.frame.capturedAt < (oldest[0]?.frame.capturedAt ?? Infinity)) oldest = list;
     }
     return oldest;
@@ -196,14 +196,14 @@ function isBegin(kept, instant) {
 }
 
 /** A delta is of use only right after its predecessor. @param {Kept} kept @param {Kept | undefined} before */
-function follows({ frame, gop, place }, before) {
-  return frame.keyframe || (before !== undefined && gop !== null && before.gop === gop && before.place === place - 1);
+function follows({ frame, gop, index }, before) {
+  return frame.keyframe || (before !== undefined && gop !== null && before.gop === gop && before.index === index - 1);
 }
 
 /** @param {Kept} kept @param {number} instant */
 function isStillToBeShown({ frame }, instant) {
   const ahead = frame.capturedAt - instant;
-  return ahead > 0 && ahead <= LONGEST_AHEAD;
+  return ahead > 0 && ahead <= MAX_AHEAD;
 }
 
 /** Deltas stay with their keyframe. @param {Kept} kept @param {Kept | undefined} before */

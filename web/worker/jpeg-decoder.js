@@ -13,12 +13,12 @@ const MOST_STUCK = 4;
 const REST = 2_000;
 const LONGEST_REST = 30_000;
 
-/** @typedef {import('./picture.js').Arrival} Arrival */
-/** @typedef {import('./picture.js').Decoder} Decoder */
-/** @typedef {{ looks: number, giveUp: (error: Error) => void }} Running */
+/** @typedef {import('./player.js').Arrival} Arrival */
+/** @typedef {import('./player.js').Decoder} Decoder */
+/** @typedef {{ looks: number, drop: (error: Error) => void }} Running */
 
 /**
- * @typedef {object} World times in milliseconds
+ * @typedef {object} Env times in milliseconds
  * @property {() => number} now
  * @property {(blob: Blob) => Promise<ImageBitmap>} decode
  * @property {(time: number, act: () => void) => () => void} after returns what calls it off
@@ -35,9 +35,9 @@ export class JpegDecoder {
   #stuckAt = -Infinity;
   #rest = REST;
 
-  /** @param {World} world */
-  constructor(world) {
-    this.world = world;
+  /** @param {Env} env */
+  constructor(env) {
+    this.env = env;
   }
 
   /** @param {number} inFlight */
@@ -47,7 +47,7 @@ export class JpegDecoder {
 
   /** @param {Arrival} arrival */
   path(arrival) {
-    const rests = this.#stuck >= MOST_STUCK && this.world.now() - this.#stuckAt < this.#rest;
+    const rests = this.#stuck >= MOST_STUCK && this.env.now() - this.#stuckAt < this.#rest;
     return rests ? null : [arrival];
   }
 
@@ -56,10 +56,10 @@ export class JpegDecoder {
     const frame = path.at(-1)?.frame;
     if (!frame) return Promise.resolve(null);
     return new Promise((resolve, reject) => {
-      const running = { looks: 0, giveUp: reject };
+      const running = { looks: 0, drop: reject };
       this.#running.add(running);
       this.#watch();
-      const decoded = this.world.decode(new Blob([frame.payload], { type: 'image/jpeg' }));
+      const decoded = this.env.decode(new Blob([frame.payload], { type: 'image/jpeg' }));
       decoded.then(
         (image) => {
           this.#rest = REST;
@@ -86,7 +86,7 @@ export class JpegDecoder {
   }
 
   #watch() {
-    this.#noLook ??= this.world.after(LOOK_EVERY, () => {
+    this.#noLook ??= this.env.after(LOOK_EVERY, () => {
       this.#noLook = null;
       this.#look();
       if (this.#running.size > 0) this.#watch();
@@ -100,8 +100,8 @@ export class JpegDecoder {
       this.#running.delete(running);
       if (this.#stuck >= MOST_STUCK) this.#rest = Math.min(LONGEST_REST, 2 * this.#rest);
       this.#stuck += 1;
-      this.#stuckAt = this.world.now();
-      running.giveUp(new Error('the browser does not decode a JPEG'));
+      this.#stuckAt = this.env.now();
+      running.drop(new Error('the browser does not decode a JPEG'));
     }
   }
 }

@@ -2,27 +2,27 @@
 // second, of numbers; no frame passes through it.
 
 import { REPORTED_EVERY } from '../shared/age.js';
-import { LoopLag, NetworkDelay } from '../shared/blame.js';
+import { LoopLag, NetworkDelay } from '../shared/slow-cause.js';
 import { Connection } from './connection.js';
-import { Handovers } from './handovers.js';
-import { loadPart, Part } from '../shared/on-demand.js';
-import { Picture, sizeOf } from './picture.js';
+import { BitmapWindow } from './bitmap-window.js';
+import { loadModule, LazyModule } from '../shared/lazy-module.js';
+import { Player, sizeOf } from './player.js';
 import { ackText } from '../shared/protocol.js';
 import { likelyLimits } from '../shared/sizes.js';
 
 /** @typedef {import('./connection.js').Addresses} Addresses */
-/** @typedef {{ stream: string, maxWidth: number, maxHeight: number }} Wish the size in pixels of the screen */
+/** @typedef {{ stream: string, maxWidth: number, maxHeight: number }} StreamRequest the size in pixels of the screen */
 /** @typedef {import('../page/codec-choice.js').CodecChoice} CodecChoice */
-/** @typedef {import('./picture.js').Image} Image */
+/** @typedef {import('./player.js').Image} Image */
 /**
  * What the page says to its worker.
  * @typedef {{ type: 'open', addresses: Addresses, screen: { maxWidth: number, maxHeight: number }, codec: CodecChoice }
  *   | { type: 'codec', codec: CodecChoice }
- *   | { type: 'watch', id: number, wish: Wish, again?: boolean }
- *   | { type: 'unwatch' | 'forget' | 'shown', id: number }
+ *   | { type: 'watch', id: number, request: StreamRequest, again?: boolean }
+ *   | { type: 'unwatch' | 'forget' | 'bitmap-painted', id: number }
  *   | { type: 'canvas', id: number, canvas: OffscreenCanvas | null }
- *   | { type: 'inform', ids: number[] }
- *   | { type: 'mode', inStep: boolean, frozen: boolean }
+ *   | { type: 'details', ids: number[] }
+ *   | { type: 'mode', synced: boolean, paused: boolean }
  *   | { type: 'step', by: number, unit: 'frame' | 'second' }
  *   | { type: 'seek', back: number, id: number | null }
  *   | { type: 'save', id: number, what: 'picture' }
@@ -30,19 +30,19 @@ import { likelyLimits } from '../shared/sizes.js';
  *   | { type: 'wake' }} ToWorker
  */
 /**
- * What it hears back. `begun`: the worker asked for this stream by itself. `painted` comes for the first picture and for
+ * What it hears back. `subscribed`: the worker asked for this stream by itself. `painted` comes for the first player and for
  * every change of its size. `mode` is `null` while no mode was ever asked for.
  * @typedef {{ type: 'link', link: import('./connection.js').Link }
  *   | { type: 'relay', message: import('../shared/protocol.js').FromRelay }
- *   | { type: 'begun', id: number, stream: string, limits: import('../shared/sizes.js').Limits }
+ *   | { type: 'subscribed', id: number, stream: string, limits: import('../shared/sizes.js').Limits }
  *   | { type: 'painted', id: number, width: number, height: number,
- *       stats: import('./picture.js').PictureStats }
+ *       stats: import('./player.js').PlayerStats }
  *   | { type: 'bitmap', id: number, bitmap: ImageBitmap }
- *   | { type: 'journey', id: number, passage: import('../page/journey.js').Passage }
+ *   | { type: 'timing', id: number, timing: import('../page/latency-breakdown.js').FrameTiming }
  *   | { type: 'saved', id: number, saved: import('../page/saving.js').Saved | null }
- *   | { type: 'stats', offset: number | null, rtt: number | null, malformed: number, evidence: import('../shared/blame.js').Evidence,
- *       mode: import('./together.js').Mode | null, leftOut: number[],
- *       pictures: import('./picture.js').PictureStats[] }} FromWorker
+ *   | { type: 'stats', offset: number | null, rtt: number | null, malformed: number, evidence: import('../shared/slow-cause.js').Evidence,
+ *       mode: import('./sync.js').Mode | null, outOfSync: number[],
+ *       pictures: import('./player.js').PlayerStats[] }} FromWorker
  */
 
 /** How often the worker's event loop is checked for lag, in milliseconds. A lag that people notice is longer. */
@@ -50,21 +50,21 @@ const CHECKED_EVERY = 100;
 /** How often a journey is asked for, of every tile whose details are seen. */
 const JOURNEY_EVERY = 1000;
 /** So many streams are asked for before the page has found a place for them. More would cost a phone too much. */
-const MOST_BEGUN = 4;
+const MAX_EARLY = 4;
 /** Subscriptions that the worker numbers; the page counts from 1. */
-const FIRST_BEGUN = 2 ** 31;
+const FIRST_EARLY_ID = 2 ** 31;
 
 const now = () => performance.timeOrigin + performance.now();
 /** @param {FromWorker} message @param {Transferable[]} [transfer] */
-const tell = (message, transfer = []) => self.postMessage(message, { transfer });
+const post = (message, transfer = []) => self.postMessage(message, { transfer });
 
-/** What is watched, to be said again on every new socket. @type {Map<number, Wish>} */
-const wishes = new Map();
-/** @type {Map<number, Picture>} */
-const pictures = new Map();
+/** What is watched, to be said again on every new socket. @type {Map<number, StreamRequest>} */
+const requests = new Map();
+/** @type {Map<number, Player>} */
+const players = new Map();
 /** @type {Map<number, string>} */
 const sizes = new Map();
-const handovers = new Handovers();
+const bitmaps = new BitmapWindow();
 
 /** What the viewer wants frames encoded as. @type {CodecChoice} */
 let codec = 'auto';
@@ -76,19 +76,19 @@ let haveH264 = new Set();
 let screen = { maxWidth: 1, maxHeight: 1 };
 /** Whose details are seen. @type {number[]} */
 let informed = [];
-/** @type {import('./together.js').Together | null} */
-let together = null;
-/** Fetched a moment after the first picture is there, so that nothing of the page waits for it. */
-const togetherPart = new Part({
+/** @type {import('./sync.js').Sync | null} */
+let sync = null;
+/** Fetched a moment after the first player is there, so that nothing of the page waits for it. */
+const syncModule = new LazyModule({
   now,
-  load: () => loadPart(() => import('./together.js'), new URL('together.js', import.meta.url)),
-  use({ Together }) {
-    together = new Together({ now, offset, after, pictures, memory: deviceMemory() });
+  load: () => loadModule(() => import('./sync.js'), new URL('sync.js', import.meta.url)),
+  use({ Sync }) {
+    sync = new Sync({ now, offset, after, players, memory: deviceMemory() });
     change();
   },
 });
 /** What the page asked for, however early. */
-let mode = { inStep: false, frozen: false };
+let mode = { synced: false, paused: false };
 let heardStreams = false;
 let clockTold = false;
 
@@ -105,38 +105,38 @@ const connection = new Connection({
   after,
   onOpen() {
     networkDelay.reset();
-    togetherPart.forgive();
+    syncModule.retryNow();
     connection.send({ type: 'list' });
-    for (const [id, wish] of wishes) {
-      pictures.get(id)?.begin();
-      watch(id, wish);
+    for (const [id, request] of requests) {
+      players.get(id)?.start();
+      watch(id, request);
     }
   },
-  onHalvings: () => watchAgain(),
-  onLink: (link) => tell({ type: 'link', link }),
+  onScaleChange: () => watchAgain(),
+  onLink: (link) => post({ type: 'link', link }),
   onMessage(message) {
     if (message.type === 'streams') {
       noteH264(message.streams);
-      beginEarly(message.streams);
+      subscribeEarly(message.streams);
     }
     if (message.type === 'journey') {
-      pictures.get(message.id)?.expect(message);
+      players.get(message.id)?.expect(message);
       return;
     }
-    if (message.type === 'track') pictures.get(message.id)?.restartCount();
-    if (message.type === 'state' && !flows(message.state)) pictures.get(message.id)?.pause();
-    tell({ type: 'relay', message });
+    if (message.type === 'track') players.get(message.id)?.restartTrack();
+    if (message.type === 'state' && !flows(message.state)) players.get(message.id)?.expectGap();
+    post({ type: 'relay', message });
   },
   onFrame(frame) {
     connection.proven();
     noteNetwork(frame);
     // A frame may still be on its way when its subscription is given up.
-    const picture = wishes.has(frame.id) ? pictures.get(frame.id) : undefined;
-    if (!picture) return;
-    const arrival = picture.receive(frame);
+    const player = requests.has(frame.id) ? players.get(frame.id) : undefined;
+    if (!player) return;
+    const arrival = player.receive(frame);
     if (!arrival) return;
-    if (together) together.take(picture, arrival);
-    else picture.show(arrival);
+    if (sync) sync.receive(player, arrival);
+    else player.show(arrival);
   },
 });
 
@@ -147,46 +147,46 @@ self.onmessage = (/** @type {MessageEvent<ToWorker>} */ { data }) => {
     connection.open(data.addresses);
   } else if (data.type === 'codec') {
     codec = data.codec;
-    for (const picture of pictures.values()) picture.decoders.forgive();
+    for (const player of players.values()) player.decoders.retryH264();
     watchAgain();
-  } else if (data.type === 'watch') begin(data.id, data.wish, data.again);
-  else if (data.type === 'unwatch') end(data.id);
+  } else if (data.type === 'watch') watchStream(data.id, data.request, data.again);
+  else if (data.type === 'unwatch') unwatchStream(data.id);
   else if (data.type === 'forget') forget(data.id);
   else if (data.type === 'canvas') pictureOf(data.id).paintWith(painter(data.id, data.canvas));
-  else if (data.type === 'shown') handovers.painted(data.id);
-  else if (data.type === 'inform') inform(data.ids);
+  else if (data.type === 'bitmap-painted') bitmaps.painted(data.id);
+  else if (data.type === 'details') inform(data.ids);
   else if (data.type === 'mode') {
     mode = data;
     change();
-  } else if (data.type === 'step') data.unit === 'frame' ? together?.step(data.by) : together?.jump(data.by);
+  } else if (data.type === 'step') data.unit === 'frame' ? sync?.step(data.by) : sync?.jump(data.by);
   else if (data.type === 'seek') {
-    together?.seek(data.back, data.id);
-    tellStats();
+    sync?.seek(data.back, data.id);
+    postStats();
   } else if (data.type === 'save') data.what === 'clip' ? void saveClip(data.id, data.rotation) : savePicture(data.id);
   else if (data.type === 'wake') connection.wake();
 };
 
 setInterval(() => {
   // A wall that shows nothing needs the relay's clock once, to say since when nothing was heard.
-  if (wishes.size === 0 && (clockTold || connection.clock.offset === null)) return;
-  if (sizes.size > 0) togetherPart.need();
-  together?.settle();
-  tellStats();
+  if (requests.size === 0 && (clockTold || connection.clock.offset === null)) return;
+  if (sizes.size > 0) syncModule.request();
+  sync?.update();
+  postStats();
 }, REPORTED_EVERY);
 
 setInterval(() => askJourneys(informed), JOURNEY_EVERY);
 setInterval(() => loopLag.tick(now()), CHECKED_EVERY);
 
-function tellStats() {
+function postStats() {
   clockTold = connection.clock.offset !== null;
   const at = now();
-  // What is frozen can be stepped through also where nothing is asked for any longer.
-  const seen = [...pictures.values()].filter(({ id }) => wishes.has(id) || together?.frozen);
+  // What is paused can be stepped through also where nothing is asked for any longer.
+  const seen = [...players.values()].filter(({ id }) => requests.has(id) || sync?.paused);
   const { offset, rtt } = connection.clock;
-  const leftOut = seen.map(({ id }) => id).filter((id) => together?.leavesOut(id));
-  const shown = seen.map((picture) => picture.stats(at));
+  const outOfSync = seen.map(({ id }) => id).filter((id) => sync?.excludes(id));
+  const shown = seen.map((player) => player.stats(at));
   const evidence = { network: networkDelay.usual(at), lag: loopLag.longest(at) };
-  tell({ type: 'stats', offset, rtt, malformed: connection.malformed, evidence, mode: together?.mode ?? null, leftOut, pictures: shown });
+  post({ type: 'stats', offset, rtt, malformed: connection.malformed, evidence, mode: sync?.mode ?? null, outOfSync, pictures: shown });
 }
 
 /** Notes how long a frame was on its way, beyond what the shortest message takes. @param {import('../shared/protocol.js').Frame} frame */
@@ -208,12 +208,12 @@ function inform(ids) {
 
 /** @param {number[]} ids */
 function askJourneys(ids) {
-  for (const id of ids) if (wishes.has(id)) connection.send({ type: 'journey', id });
+  for (const id of ids) if (requests.has(id)) connection.send({ type: 'journey', id });
 }
 
 function change() {
-  together?.change(mode.inStep, mode.frozen);
-  tellStats();
+  sync?.setMode(mode.synced, mode.paused);
+  postStats();
 }
 
 /** In GiB. Only some browsers tell, and only on secure pages. @returns {number | undefined} */
@@ -234,36 +234,36 @@ function after(time, act) {
 }
 
 /**
- * The first pictures of a wall are on their way while the page still makes its tiles.
+ * The first players of a wall are on their way while the page still makes its tiles.
  * @param {readonly import('../shared/protocol.js').StreamInfo[]} streams
  */
-function beginEarly(streams) {
-  if (!heardStreams && wishes.size === 0) {
+function subscribeEarly(streams) {
+  if (!heardStreams && requests.size === 0) {
     const limits = likelyLimits(screen, streams.length);
-    streams.slice(0, MOST_BEGUN).forEach(({ name }, index) => {
-      begin(FIRST_BEGUN + index, { stream: name, ...limits });
-      tell({ type: 'begun', id: FIRST_BEGUN + index, stream: name, limits });
+    streams.slice(0, MAX_EARLY).forEach(({ name }, index) => {
+      watchStream(FIRST_EARLY_ID + index, { stream: name, ...limits });
+      post({ type: 'subscribed', id: FIRST_EARLY_ID + index, stream: name, limits });
     });
   }
   heardStreams = true;
 }
 
-/** @param {number} id @param {Wish} wish @param {boolean} [again] although it was asked for in the same way */
-function begin(id, wish, again = false) {
-  const before = wishes.get(id);
-  if (!before) pictureOf(id).begin();
-  wishes.set(id, wish);
+/** @param {number} id @param {StreamRequest} request @param {boolean} [again] although it was asked for in the same way */
+function watchStream(id, request, again = false) {
+  const before = requests.get(id);
+  if (!before) pictureOf(id).start();
+  requests.set(id, request);
   // The page asks again for what was asked for in its name; the relay would begin anew.
-  if (before && !again && sameWish(before, wish)) return;
-  watch(id, wish);
+  if (before && !again && sameRequest(before, request)) return;
+  watch(id, request);
 }
 
-/** @param {Wish} a @param {Wish} b */
-function sameWish(a, b) {
+/** @param {StreamRequest} a @param {StreamRequest} b */
+function sameRequest(a, b) {
   return a.stream === b.stream && a.maxWidth === b.maxWidth && a.maxHeight === b.maxHeight;
 }
 
-/** @param {number} id @param {Wish} wish */
+/** @param {number} id @param {StreamRequest} request */
 function watch(id, { stream, maxWidth, maxHeight }) {
   const limits = { max_width: halved(maxWidth), max_height: halved(maxHeight) };
   connection.send({ type: 'watch', id, stream, rendition: 'auto', ack: true, ...limits, ...codecOf(id, stream) });
@@ -275,7 +275,7 @@ function halved(length) {
 }
 
 /**
- * JPEG is what a relay sends to those who ask for nothing else: also as a tile's first picture, which it shows sooner by a
+ * JPEG is what a relay sends to those who ask for nothing else: also as a tile's first player, which it shows sooner by a
  * tenth of a second, as long as it takes a browser to make a decoder of H.264.
  * @param {number} id @param {string} stream
  */
@@ -287,11 +287,11 @@ function codecOf(id, stream) {
 
 /** @param {number} id */
 function mayHaveH264(id) {
-  return codec !== 'jpeg' && decodesH264 && !pictures.get(id)?.decoders.incapable;
+  return codec !== 'jpeg' && decodesH264 && !players.get(id)?.decoders.h264Failed;
 }
 
 function watchAgain() {
-  for (const [id, wish] of wishes) watch(id, wish);
+  for (const [id, request] of requests) watch(id, request);
 }
 
 /** @param {readonly import('../shared/protocol.js').StreamInfo[]} streams */
@@ -306,88 +306,88 @@ async function learnH264() {
   const supported = await Promise.all(known).catch(() => []);
   decodesH264 = supported.length > 0 && supported.every((one) => one.supported === true);
   // Whoever was asked for as JPEG, and would be again, is not asked for twice: the relay would begin anew.
-  for (const [id, wish] of wishes) if ('codec' in codecOf(id, wish.stream)) watch(id, wish);
+  for (const [id, request] of requests) if ('codec' in codecOf(id, request.stream)) watch(id, request);
 }
 
 /** @param {number} id */
-function end(id) {
-  if (wishes.delete(id)) connection.send({ type: 'unwatch', id });
-  pictures.get(id)?.rest();
+function unwatchStream(id) {
+  if (requests.delete(id)) connection.send({ type: 'unwatch', id });
+  players.get(id)?.suspend();
 }
 
 /** @param {number} id */
 function forget(id) {
-  end(id);
-  pictures.get(id)?.close();
-  pictures.delete(id);
-  together?.forget(id);
+  unwatchStream(id);
+  players.get(id)?.close();
+  players.delete(id);
+  sync?.forget(id);
   sizes.delete(id);
-  handovers.forget(id);
+  bitmaps.forget(id);
 }
 
-/** What is on a tile, as it came. H.264 of one picture is none: the page takes it off the screen. @param {number} id */
+/** What is on a tile, as it came. H.264 of one player is none: the page takes it off the screen. @param {number} id */
 function savePicture(id) {
-  const frame = pictures.get(id)?.shown;
+  const frame = players.get(id)?.shown;
   const blob = frame?.codec === 'jpeg' ? new Blob([frame.payload], { type: 'image/jpeg' }) : null;
   const saved = frame ? { what: /** @type {const} */ ('picture'), blob, from: frame.capturedAt, rendition: frame.rendition } : null;
-  tell({ type: 'saved', id, saved: saved ?? { what: 'nothing' } });
+  post({ type: 'saved', id, saved: saved ?? { what: 'nothing' } });
 }
 
 /** @param {number} id @param {import('../page/layout-store.js').Rotation} rotation */
 async function saveClip(id, rotation) {
-  const remembered = together?.clip(id) ?? { frames: [], cursor: Infinity, cut: false };
-  const part = loadPart(() => import('./clip.js'), new URL('clip.js', import.meta.url));
+  const remembered = sync?.clip(id) ?? { frames: [], cursor: Infinity, truncated: false };
+  const part = loadModule(() => import('./clip.js'), new URL('clip.js', import.meta.url));
   const saved = await part.then(({ makeClips }) => makeClips(remembered, rotation)).catch(() => null);
-  tell({ type: 'saved', id, saved });
+  post({ type: 'saved', id, saved });
 }
 
 /** @param {number} id */
 function pictureOf(id) {
-  const known = pictures.get(id);
+  const known = players.get(id);
   if (known) return known;
-  /** @type {Picture} */
-  const picture = new Picture(id, {
+  /** @type {Player} */
+  const player = new Player(id, {
     now,
     offset,
     decode: (blob) => createImageBitmap(blob),
     platform,
-    onLost: () => wishes.has(id) && connection.send({ type: 'keyframe', id }),
-    onCapability() {
-      const wish = wishes.get(id);
-      if (wish) watch(id, wish);
+    onKeyframeNeeded: () => requests.has(id) && connection.send({ type: 'keyframe', id }),
+    onSupportChange() {
+      const request = requests.get(id);
+      if (request) watch(id, request);
     },
-    early: (arrival) => together?.early(picture, arrival) ?? 0,
+    timeUntilDue: (arrival) => sync?.timeUntilDue(player, arrival) ?? 0,
     after,
-    onPaint: (size) => painted(picture, size),
-    onTravelled: (way) => travelled(id, way),
-    onDone(sequence) {
-      if (wishes.has(id)) connection.sendText(ackText(id, sequence));
+    onPaint: (size) => painted(player, size),
+    onTimed: (way) => travelled(id, way),
+    onAcknowledge(sequence) {
+      if (requests.has(id)) connection.sendText(ackText(id, sequence));
     },
   });
-  pictures.set(id, picture);
-  return picture;
+  players.set(id, player);
+  return player;
 }
 
-/** @param {Picture} picture @param {import('./picture.js').Size} size */
-function painted(picture, { width, height }) {
-  if (together?.frozen) tellStats();
-  const { id } = picture;
+/** @param {Player} player @param {import('./player.js').Size} size */
+function painted(player, { width, height }) {
+  if (sync?.paused) postStats();
+  const { id } = player;
   const size = `${width}x${height}`;
   if (sizes.get(id) === size) return;
   const first = !sizes.has(id);
   sizes.set(id, size);
-  const wish = wishes.get(id);
-  if (first && wish && codec === 'auto' && haveH264.has(wish.stream) && mayHaveH264(id)) watch(id, wish);
-  tell({ type: 'painted', id, width, height, stats: picture.stats(now()) });
+  const request = requests.get(id);
+  if (first && request && codec === 'auto' && haveH264.has(request.stream) && mayHaveH264(id)) watch(id, request);
+  post({ type: 'painted', id, width, height, stats: player.stats(now()) });
 }
 
-/** @param {number} id @param {import('./picture.js').Travelled} way */
+/** @param {number} id @param {import('./player.js').TimedFrame} way */
 function travelled(id, { decodedAt, held, ...way }) {
   const ahead = offset();
   if (ahead === null) return;
   onScreen(() => {
-    const passage = { ...way, offset: ahead, held, decodedAt, paintedAt: now() - held };
-    tell({ type: 'journey', id, passage });
+    const timing = { ...way, offset: ahead, held, decodedAt, paintedAt: now() - held };
+    post({ type: 'timing', id, timing });
   });
 }
 
@@ -438,6 +438,6 @@ function withBitmap(image, use) {
 
 /** @param {number} id @param {ImageBitmap} bitmap */
 function handOver(id, bitmap) {
-  if (handovers.maySend(id, now())) tell({ type: 'bitmap', id, bitmap }, [bitmap]);
+  if (bitmaps.maySend(id, now())) post({ type: 'bitmap', id, bitmap }, [bitmap]);
   else bitmap.close();
 }

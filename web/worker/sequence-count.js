@@ -3,7 +3,7 @@
 
 import { staleAfter } from '../shared/age.js';
 
-/** The first interval says little: the newest frame held came immediately, the next when it was made. */
+/** The first interval says little: the newest frame held received immediately, the next when it was made. */
 const LONGEST_FIRST_INTERVAL = 400;
 /** How much the latest interval counts in the running mean. */
 const WEIGHT = 0.1;
@@ -28,7 +28,7 @@ export class SequenceCount {
   }
 
   /** @param {bigint} sequence @param {number} now */
-  came(sequence, now) {
+  received(sequence, now) {
     const last = this.#last;
     if (last !== null && sequence > last) {
       this.missing += Number(sequence - last - 1n);

@@ -61,10 +61,10 @@ test('a tab that decodes slowly acknowledges slowly, but not while it starts', o
     // What is decoding now may end, and what came during the start is acknowledged.
     const before = stream.sequence;
     await relay.until(() => stream.sequence >= before + 3);
-    const told = acks(relay).length;
+    const reported = acks(relay).length;
     // Both rounds end before a decoder counts as stuck, which would give its frame up.
     await relay.until(() => stream.sequence >= before + 8);
-    assert.equal(acks(relay).length, told, 'five frames came, none was painted');
+    assert.equal(acks(relay).length, reported, 'five frames came, none was painted');
   }
   const from = stream.sequence;
   await letDecode(page, 1000);

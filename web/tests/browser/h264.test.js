@@ -13,7 +13,7 @@ async function assertTrue(page, from = 0) {
   for (let look = 0; look < 400; look += 1) {
     const before = await sequenceOf(page, 'door');
     const number = await numberOn(page, 'door');
-    // The numbers are told four times a second, so a later picture may be there already.
+    // The numbers are reported four times a second, so a later picture may be there already.
     const ahead = (number - ((before - from) % COUNT) + COUNT) % COUNT;
     assert.ok(ahead <= 4, `picture ${number} where the tile says ${before}`);
     if (ahead === 0) return;
@@ -143,7 +143,7 @@ test('c goes from H.264 to JPEG and back without a gap, and is remembered', onSt
   await page.keyboard.press('c');
   await untilCodec(page, 'jpeg');
   await until(page, '.tile .details', 'text', 'full · JPEG');
-  await until(page, '#quiet-line', 'text', 'JPEG');
+  await until(page, '#status-line', 'text', 'JPEG');
   await page.reload();
   await untilCodec(page, 'jpeg');
   await page.waitForSelector('#actions button');

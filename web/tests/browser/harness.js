@@ -3,7 +3,7 @@
 import { makeSource, makeVideo, MockRelay } from '../mock-relay.js';
 import { newPage, startChromium } from '../page.js';
 
-export { capturedOf, names, PHONE, sequenceOf, until, untilAttribute, untilMoves, untilStarted, untilState, wordsOf } from '../page.js';
+export { capturedOf, names, PHONE, sequenceOf, until, untilAttribute, untilMoves, untilStarted, untilState, statusTextOf } from '../page.js';
 
 /** @typedef {import('playwright-core').Page} Page */
 /** @typedef {import('playwright-core').BrowserContextOptions} Options */

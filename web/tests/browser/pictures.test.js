@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { moving, onStage, until, untilMoves, untilState, wordsOf } from './harness.js';
+import { moving, onStage, until, untilMoves, untilState, statusTextOf } from './harness.js';
 
 test('a stream shows moving pictures, its name and its age', onStage(async ({ relay, open }) => {
   relay.add('door', moving());
@@ -48,7 +48,7 @@ test('a picture that stops is stale, grey, and says since when', onStage(async (
   stream.running = false;
   await untilState(page, 'door', 'stale');
   assert.match((await page.textContent('.tile .age')) ?? '', /^\d+ s ago$/);
-  assert.match((await wordsOf(page, 'door')) ?? '', /^No picture for \d+ s$/);
+  assert.match((await statusTextOf(page, 'door')) ?? '', /^No picture for \d+ s$/);
   await until(page, '.tile canvas', 'filter', 'grayscale(1)');
   stream.running = true;
   await untilMoves(page, 'door');
@@ -62,7 +62,7 @@ test('an offline stream says why, and comes back by itself', onStage(async ({ re
   await page.waitForSelector('#actions button');
   relay.setState('door', 'offline', 'camera unplugged');
   await untilState(page, 'door', 'offline');
-  assert.equal(await wordsOf(page, 'door'), 'Camera unplugged');
+  assert.equal(await statusTextOf(page, 'door'), 'Camera unplugged');
   await until(page, '#announcements', 'text', 'door: Camera unplugged');
   relay.setState('door', 'live', '');
   await untilMoves(page, 'door');
@@ -94,7 +94,7 @@ test('pictures that reach the relay late say so with their true age, and are not
   await untilMoves(page, 'door');
   relay.setState('door', 'late', 'frames reach this relay 8.4 s old: the connection to capture is too slow for this stream');
   await untilState(page, 'door', 'late');
-  assert.match((await wordsOf(page, 'door')) ?? '', /^Frames reach this relay 8\.4 s old/);
+  assert.match((await statusTextOf(page, 'door')) ?? '', /^Frames reach this relay 8\.4 s old/);
   const before = await page.getAttribute('.tile', 'data-sequence');
   await page.waitForSelector(`.tile:not([data-sequence="${before}"])`);
   assert.match((await page.textContent('.tile .age')) ?? '', /^\d+ ms$/, 'an age, and not a span since the picture stopped');

@@ -143,17 +143,17 @@ test('smaller pictures are one quiet line, which goes when all are of full size 
   door.transit = hall.transit = 90;
   await untilStarted(page, 'hall');
   door.carries = hall.carries = 2;
-  await page.waitForSelector('#quiet-line.shown >> text=Slow connection: lower resolution');
+  await page.waitForSelector('#status-line.shown >> text=Slow connection: lower resolution');
   assert.deepEqual(await page.locator('[data-stream="door"]').boundingBox(), before, 'nothing moved');
   relay.setState('door', 'slow', '');
-  await page.waitForSelector('#quiet-line.shown >> text=Slow connection: lower frame rate');
+  await page.waitForSelector('#status-line.shown >> text=Slow connection: lower frame rate');
   relay.setState('door', 'live', '');
-  await page.waitForSelector('#quiet-line.shown >> text=Slow connection: lower resolution');
+  await page.waitForSelector('#status-line.shown >> text=Slow connection: lower resolution');
   door.carries = 0;
   await untilShows(page, 'door', FULL);
   hall.carries = 0;
-  await page.waitForSelector('#quiet-line.shown >> text=Full resolution again');
-  await page.waitForSelector('#quiet-line:not(.shown)', { state: 'attached' });
+  await page.waitForSelector('#status-line.shown >> text=Full resolution again');
+  await page.waitForSelector('#status-line:not(.shown)', { state: 'attached' });
 }));
 
 test('of two tiles one shrinks and grows, and the other does not notice', onStage(async ({ relay, open }) => {
@@ -188,33 +188,33 @@ test('details name what is shown, why, and what there is, and the journey goes o
   Object.assign(stream, { carries: 1, transit: 90 });
   await row('Rendition').filter({ hasText: 'half · JPEG' }).waitFor();
   await row('Size').filter({ hasText: '320 × 180, reduced: slow connection' }).waitFor();
-  Object.assign(stream, { delay: 300, leg: 'bus', transit: 0 });
-  await page.waitForSelector('.journey >> text=/^slowest: bus, 300 ms$/');
+  Object.assign(stream, { delay: 300, stage: 'bus', transit: 0 });
+  await page.waitForSelector('.latency >> text=/^slowest: bus, 300 ms$/');
 }));
 
-test('a frozen wall is stepped back over a change of size', onStage(async ({ relay, open }) => {
+test('a paused wall is stepped back over a change of size', onStage(async ({ relay, open }) => {
   const stream = relay.add('door', inThreeSizes());
   const page = await open();
   await untilMoves(page, 'door');
   await page.waitForSelector('#actions button');
   // What can be stepped through is kept from soon after the first picture on.
   await page.keyboard.press('Space');
-  await page.waitForSelector('.frozen-bar >> text=/at \\d\\d:/');
+  await page.waitForSelector('.pause-bar >> text=/at \\d\\d:/');
   await page.keyboard.press('Space');
   await untilMoves(page, 'door');
   await untilShows(page, 'door', { ...FULL, above: (await sequenceOf(page, 'door')) + 5 });
   stream.carries = 2;
   await untilShows(page, 'door', QUARTER);
   await page.keyboard.press('Space');
-  await untilState(page, 'door', 'frozen');
+  await untilState(page, 'door', 'paused');
   const before = await page.locator('[data-stream="door"] canvas').boundingBox();
   for (let step = 0; (await sequenceOf(page, 'door')) > FULL.below; step += 1) {
     assert.ok(step < 20, 'as many frames as two seconds have');
-    const moment = await page.textContent('.frozen-bar .moment');
+    const moment = await page.textContent('.pause-bar .moment');
     await page.keyboard.press('ArrowLeft');
     await page.waitForFunction((moment) => document.querySelector('.moment')?.textContent !== moment, moment);
   }
-  await untilState(page, 'door', 'frozen');
+  await untilState(page, 'door', 'paused');
   assert.deepEqual(await page.locator('[data-stream="door"] canvas').boundingBox(), before);
   await page.keyboard.press('Space');
   await untilShows(page, 'door', QUARTER);
@@ -228,7 +228,7 @@ test('tiles in step stay so when one of them shrinks', onStage(async ({ relay, o
   await untilMoves(page, 'hall');
   await page.waitForSelector('#actions button');
   await page.keyboard.press('s');
-  await page.waitForSelector('#quiet-line.shown >> text=/^In step, .* behind$/');
+  await page.waitForSelector('#status-line.shown >> text=/^In step, .* behind$/');
   for (const [carries, rendition] of /** @type {const} */ ([[2, QUARTER], [0, FULL]])) {
     hall.carries = carries;
     await untilShows(page, 'hall', rendition);
@@ -253,7 +253,7 @@ test('a device that decodes too slowly is not called a slow link', onStage(async
   await page.waitForSelector('#actions button');
   await untilMoves(page, 'door');
   relay.setState('door', 'slow', '');
-  await page.waitForSelector("#quiet-line.shown >> text=This device can't keep up: lower frame rate");
+  await page.waitForSelector("#status-line.shown >> text=This device can't keep up: lower frame rate");
   await page.keyboard.press('i');
   await until(page, '.details', 'text', "Lower frame ratethis device can't keep up");
 }));

@@ -95,10 +95,10 @@ test('the keyboard does everything', onStage(async ({ relay, open }) => {
   await page.keyboard.press('ArrowRight');
   assert.equal(await focused(), 'cellar');
   await page.keyboard.press('Space');
-  await untilState(page, 'cellar', 'frozen');
+  await untilState(page, 'cellar', 'paused');
   assert.equal(await page.$('.enlarged'), null);
   await page.keyboard.press('Space');
-  await page.waitForSelector('[data-state="frozen"]', { state: 'detached' });
+  await page.waitForSelector('[data-state="paused"]', { state: 'detached' });
   await page.keyboard.press('Enter');
   await page.waitForSelector('.enlarged[data-stream="cellar"]');
   await page.keyboard.press('ArrowRight');
@@ -114,7 +114,7 @@ test('the keyboard does everything', onStage(async ({ relay, open }) => {
   assert.deepEqual((await names(page)).slice(0, 2), ['cellar', 'attic']);
   assert.equal(await focused(), 'cellar');
   await page.keyboard.press('i');
-  await page.waitForSelector('.informed .details >> text=Rendition');
+  await page.waitForSelector('.details-open .details >> text=Rendition');
   await page.keyboard.press('?');
   await page.waitForSelector('dialog[open]');
   await page.keyboard.press('Escape');
@@ -170,5 +170,5 @@ test('the wheel zooms into the enlarged tile, and a drag pans', onStage(async ({
   await page.mouse.move(500, 300, { steps: 4 });
   await page.mouse.up();
   assert.notEqual(await transform(), before);
-  assert.equal(await page.$('.informed'), null, 'a drag is no tap');
+  assert.equal(await page.$('.details-open'), null, 'a drag is no tap');
 }));

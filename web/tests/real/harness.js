@@ -66,7 +66,7 @@ class Program {
     await this.gone;
   }
 
-  /** Asks it to end; whoever does not is killed, and told on. */
+  /** Asks it to end; whoever does not is killed, and reported on. */
   async stop() {
     if (this.#over) return;
     this.#ended = true;

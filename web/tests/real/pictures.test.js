@@ -3,7 +3,7 @@ import { networkInterfaces } from 'node:os';
 import { test } from 'node:test';
 import { untilMoves, untilState } from '../page.js';
 import { firstPicture, onSite } from './harness.js';
-import { nextPictures } from './stamps.js';
+import { nextPictures } from './timecode.js';
 
 const FRAME_INTERVAL = 1000 / 30;
 const DISPLAY_FRAME = 1000 / 60;

@@ -74,7 +74,7 @@ for (const [codec, { host, narrow }] of Object.entries(LINKS)) {
         const before = free.renditions.length;
         link.rate = narrow;
         await narrowed.until('smaller', (rendition) => rendition !== 'full');
-        await right.waitForSelector('#quiet-line.shown >> text=/lower (resolution|frame rate)/i');
+        await right.waitForSelector('#status-line.shown >> text=/lower (resolution|frame rate)/i');
         await untilMoves(right, 'door');
         link.rate = Infinity;
         await narrowed.until('full again', (rendition) => rendition === 'full');

@@ -1,4 +1,4 @@
-// A narrow link, of which the page and the relay know nothing: passes on what the relay sends no faster than it is told.
+// A narrow link, of which the page and the relay know nothing: passes on what the relay sends no faster than it is reported.
 
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';

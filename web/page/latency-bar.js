@@ -1,0 +1,43 @@
+// Draws a frame's journey: a bar of seven stages, and the slowest of them in words.
+
+import { formatAge } from '../shared/age.js';
+import { element, setText } from './dom.js';
+import { STAGES, breakdownOf, textFor } from './latency-breakdown.js';
+
+/** Only made when it is asked for, and then kept: a bar that is made anew each second could not glide. */
+export class LatencyBar {
+  #bar = element('div', 'stages', ...STAGES.map((name) => stage('span', name)));
+  #slowest = element('span', 'slowest');
+  #total = element('span', 'total');
+  #list = element('ul', 'stage-list', ...STAGES.map((name) => stage('li', name)));
+
+  constructor() {
+    const words = element('div', 'latency-text', this.#slowest, this.#total);
+    this.element = element('div', 'journey', this.#bar, words, this.#list);
+    this.element.hidden = true;
+  }
+
+  /** @param {readonly import('./latency-breakdown.js').FrameTiming[]} timings @returns {string} the same in words */
+  render(timings) {
+    const breakdown = breakdownOf(timings);
+    this.element.hidden = breakdown === null;
+    if (!breakdown) return '';
+    const words = textFor(breakdown);
+    setText(this.#slowest, words.slowest);
+    setText(this.#total, words.total);
+    breakdown.stages.forEach(({ name, time }, index) => {
+      const [part, row] = [this.#bar.children[index], this.#list.children[index]];
+      if (part instanceof HTMLElement) part.style.flexGrow = String(Math.max(time, 0.01));
+      if (row) setText(row, `${name} ${formatAge(time)}`);
+      for (const shown of [part, row]) shown?.classList.toggle('is-slowest', name === breakdown.slowest.name);
+    });
+    return `Journey: ${words.slowest}, ${words.total}`;
+  }
+}
+
+/** @template {'span' | 'li'} K @param {K} tag @param {string} name */
+function stage(tag, name) {
+  const made = element(tag);
+  made.dataset.stage = name;
+  return made;
+}

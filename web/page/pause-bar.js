@@ -1,0 +1,38 @@
+// What a paused wall is worked with: a step back, the moment it shows, a step on, and back to live. It lies over the wall,
+// so that it is there on an enlarged tile too, and nothing moves when it comes.
+
+import { element, iconButton, setText } from './dom.js';
+
+/** @type {Intl.DateTimeFormatOptions} */
+const MOMENT = { hour: '2-digit', minute: '2-digit', second: '2-digit', fractionalSecondDigits: 2, hourCycle: 'h23' };
+
+export class PauseBar {
+  #moment = element('span', 'moment');
+
+  /** @param {{ step: (by: number) => void, resume: () => void }} actions */
+  constructor({ step, resume }) {
+    const live = element('button', 'primary', 'Live');
+    live.type = 'button';
+    live.addEventListener('click', resume);
+    const said = element('span', 'pause-words', 'Frozen', this.#moment);
+    said.setAttribute('aria-live', 'polite');
+    const back = iconButton('previous', 'A frame back', () => step(-1));
+    const on = iconButton('next', 'A frame on', () => step(1));
+    this.element = element('div', 'pause-bar', back, said, on, live);
+    this.element.setAttribute('role', 'group');
+    this.element.setAttribute('aria-label', 'The paused wall');
+    this.element.hidden = true;
+    document.body.append(this.element);
+  }
+
+  /** @param {boolean} shown */
+  show(shown) {
+    this.element.hidden = !shown;
+    setText(this.#moment, '');
+  }
+
+  /** To the hundredth: a frame is shorter than a tenth. @param {number} moment milliseconds */
+  showMoment(moment) {
+    setText(this.#moment, `at ${new Date(moment).toLocaleTimeString([], MOMENT)}`);
+  }
+}

@@ -1,0 +1,85 @@
+// Which instant the wall shows: each tile the newest it has, all of them the same one (`s`), or one that is paused (space),
+// stepped through and dragged back. The worker does it; this is the page's side: what was asked for, and how it is reported.
+
+import { formatAge } from '../shared/age.js';
+import { PauseBar } from './pause-bar.js';
+import { post } from '../boot.js';
+
+/** @typedef {import('../worker/sync.js').Mode} Mode */
+/** @typedef {import('./wall.js').Wall} Wall */
+
+export class Playback {
+  synced = false;
+  paused = false;
+  /** How old all tiles in step are, in milliseconds; `null` while nobody knows. @type {number | null} */
+  behind = null;
+  /** How long what is looked at was before the moment at which the wall was paused, in seconds. */
+  back = 0;
+  #bar = new PauseBar({ step: (by) => this.step(by), resume: () => this.togglePause() });
+  /** Whether it was reported how far behind the wall in step is. */
+  #reported = false;
+
+  /** @param {Wall} wall @param {{ announce: (text: string) => void, showMessage: (text: string) => void }} env */
+  constructor(wall, env) {
+    this.wall = wall;
+    this.env = env;
+  }
+
+  toggleSync() {
+    if (this.#nothingToShow && !this.synced) return;
+    this.synced = !this.synced;
+    this.behind = null;
+    this.#reported = false;
+    if (!this.synced) this.env.showMessage('No longer in step');
+    this.#send();
+  }
+
+  togglePause() {
+    if (this.#nothingToShow && !this.paused) return;
+    this.paused = !this.paused;
+    this.back = 0;
+    this.wall.setPaused(this.paused);
+    this.#bar.show(this.paused);
+    this.env.announce(this.paused ? 'Frozen. The left and right arrow step by a frame' : 'Live again');
+    this.#send();
+  }
+
+  /** @param {number} by 1 or -1 @param {'frame' | 'second'} [unit] */
+  step(by, unit = 'frame') {
+    if (this.paused) post({ type: 'step', by, unit });
+  }
+
+  /** To so many seconds ago; freezes. @param {number} back @param {number | null} id the tile that is being dragged */
+  seek(back, id) {
+    if (!this.paused) this.togglePause();
+    this.back = back;
+    post({ type: 'seek', back, id });
+  }
+
+  /** @param {Mode | null} mode @param {number} ahead milliseconds that the relay's clock is ahead of ours */
+  receive(mode, ahead) {
+    // What was said before the worker knew of the last change is of yesterday.
+    if (!mode || mode.synced !== this.synced || mode.paused !== this.paused) return;
+    this.behind = mode.behind;
+    this.back = mode.back;
+    if (mode.behind !== null && !this.#reported) {
+      this.#reported = true;
+      this.env.showMessage(this.words);
+    }
+    if (mode.at !== null) this.#bar.showMoment(mode.at / 1000 - ahead);
+  }
+
+  /** How the wall is, where it is in step. */
+  get words() {
+    return this.behind === null ? 'In step' : `In step, ${formatAge(this.behind)} behind`;
+  }
+
+  get #nothingToShow() {
+    return this.wall.tiles.size === 0;
+  }
+
+  #send() {
+    post({ type: 'mode', synced: this.synced, paused: this.paused });
+    this.wall.env.onChange();
+  }
+}

@@ -1,0 +1,83 @@
+// How a tile is, and in which text: the one place that decides whether a picture may pass as live.
+// Pure: everything known comes in, `now` included.
+
+import { formatSpan, staleAfter } from '../shared/age.js';
+
+/**
+ * `waiting`: asked for, no picture yet. `idle`: not asked for, or the source rests. `stale`: a picture that has
+ * stopped. `late`: pictures move, but are old when they reach the relay. `paused`: a picture that the viewer holds. `offline` and `ended`: as the relay says.
+ * @typedef {'live' | 'late' | 'paused' | 'stale' | 'offline' | 'ended' | 'idle' | 'waiting'} TileState
+ */
+
+/**
+ * What is known of a tile. Times in milliseconds of this machine's clock.
+ * @typedef {object} TileInputs
+ * @property {boolean} linkUp the socket is open
+ * @property {number | null} watchedSince when it was asked for; `null`: it is not
+ * @property {{ state: import('../shared/protocol.js').ViewerState, reason: string, since: number } | null} reported the relay's
+ *   word: on the subscription, else in its list
+ * @property {string} error what the relay refused, in its words; empty: nothing
+ * @property {{ ageAtPaint: number, paintedAt: number, interval: number, painted: number } | null} picture the newest
+ *   painted; `painted` counts since it was asked for
+ * @property {boolean} [paused] the viewer holds the wall
+ * @property {boolean} [outOfSync] too late for the other tiles to wait, where the wall is in step
+ */
+
+/** @typedef {{ state: TileState, text: string, slow: boolean }} TileStatus text: why; empty where all is well */
+
+export const CONNECTION_LOST = 'Connection to the relay lost, trying again';
+
+/** @param {TileInputs} known @param {number} now @returns {TileStatus} */
+export function statusOf(known, now) {
+  const flowing = flow(known, now);
+  if (!known.paused || !known.picture) return flowing;
+  // A held picture says nothing about the silence since then; what else is wrong is still reported.
+  const trouble = !known.linkUp || flowing.state === 'offline' || flowing.state === 'ended' ? flowing.text : '';
+  return { state: 'paused', text: trouble ? `Frozen. ${trouble}` : 'Frozen', slow: flowing.slow };
+}
+
+/** @param {TileInputs} known @param {number} now @returns {TileStatus} */
+function flow(known, now) {
+  if (!known.linkUp) return { state: known.picture ? 'stale' : 'waiting', text: CONNECTION_LOST, slow: false };
+  if (known.error) return { state: 'offline', text: sentence(known.error), slow: false };
+  const { reported } = known;
+  if (reported?.state === 'offline') return { state: 'offline', text: why(reported, 'No pictures come'), slow: false };
+  if (reported?.state === 'ended') return { state: 'ended', text: why(reported, 'The source came to its end'), slow: false };
+  if (known.watchedSince === null) return { state: 'idle', text: '', slow: false };
+  return watched(known, known.watchedSince, now);
+}
+
+/** @param {TileInputs} known @param {number} since @param {number} now @returns {TileStatus} */
+function watched({ picture, reported, outOfSync }, since, now) {
+  const slow = reported?.state === 'slow';
+  if (!picture || picture.painted === 0) return waiting(reported, since, now, picture !== null);
+  const limit = staleAfter(picture.interval);
+  const silent = now - picture.paintedAt;
+  if (silent > limit) {
+    const words = reported?.state === 'idle' && reported.reason ? reported.reason : `No picture for ${formatSpan(silent)}`;
+    return { state: 'stale', text: sentence(words), slow };
+  }
+  // The first picture after a pause is the newest the relay held: when it is old, only a second one proves life.
+  if (picture.painted === 1 && picture.ageAtPaint > limit) return { state: 'waiting', text: '', slow };
+  if (reported?.state === 'late') return { state: 'late', text: why(reported, 'Pictures reach the relay late'), slow };
+  if (reported?.state === 'unknown') return { state: 'late', text: why(reported, 'The relay reports an unknown state'), slow };
+  return { state: 'live', text: outOfSync ? 'Too late to be in step' : '', slow };
+}
+
+/** @param {TileInputs['reported']} reported @param {number} since @param {number} now @param {boolean} pictured @returns {TileStatus} */
+function waiting(reported, since, now, pictured) {
+  if (reported?.state === 'idle' && reported.reason) return { state: 'idle', text: sentence(reported.reason), slow: false };
+  const long = now - since > staleAfter(0);
+  if (pictured) return { state: long ? 'stale' : 'waiting', text: long ? 'No new picture came' : '', slow: false };
+  return { state: 'waiting', text: long ? 'No picture came yet' : 'Waiting for the first picture', slow: false };
+}
+
+/** @param {{ reason: string }} reported @param {string} otherwise */
+function why(reported, otherwise) {
+  return reported.reason ? sentence(reported.reason) : otherwise;
+}
+
+/** Reasons come in small letters, without a full stop; a tile shows them as a line of their own. @param {string} text */
+function sentence(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}

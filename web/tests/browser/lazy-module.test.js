@@ -1,0 +1,48 @@
+import { test } from 'node:test';
+import { moving, onStage, until, untilMoves } from './harness.js';
+
+test('controls that could not be loaded are loaded when the relay is back', onStage(async ({ relay, open }) => {
+  relay.missing.add('/page/controls.js');
+  relay.add('door', moving());
+  const page = await open();
+  await untilMoves(page, 'door');
+  await relay.until(() => relay.missed > 0);
+  relay.missing.clear();
+  await until(page, '#summary', 'text', '1 stream');
+  await page.keyboard.press('?');
+  await page.waitForSelector('dialog[open]');
+}));
+
+test('controls that could not be loaded are loaded with the next socket', onStage(async ({ relay, open }) => {
+  relay.missing.add('/page/controls.js');
+  relay.add('door', moving());
+  const page = await open();
+  await untilMoves(page, 'door');
+  await relay.until(() => relay.missed > 0);
+  relay.missing.clear();
+  relay.cut();
+  await until(page, '#summary', 'text', '1 stream');
+}));
+
+test('a wall that could not be put in step is put in step when the part can be had', onStage(async ({ relay, open }) => {
+  relay.missing.add('/worker/together.js');
+  relay.add('door', moving());
+  const page = await open();
+  await untilMoves(page, 'door');
+  await relay.until(() => relay.missed > 0);
+  relay.missing.clear();
+  await until(page, '#summary', 'text', '1 stream');
+  await page.keyboard.press('Space');
+  await page.waitForSelector('.tile[data-state="paused"]');
+}));
+
+test('details that could not be loaded are shown a moment later', onStage(async ({ relay, open }) => {
+  relay.missing.add('/page/details.js');
+  relay.add('door', moving());
+  const page = await open();
+  await untilMoves(page, 'door');
+  await page.hover('.tile');
+  await relay.until(() => relay.missed > 0);
+  relay.missing.clear();
+  await page.waitForSelector('.tile dt');
+}));

@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { FULL_RESOLUTION, StatusMessages, LOWER_FRAME_RATE, LOWER_RESOLUTION, FULL_FRAME_RATE } from '../page/status-messages.js';
+
+/** @type {import('../page/status-messages.js').WallState} */
+const CALM = { slow: null, reduced: null, live: true, stuttering: [] };
+
+test('where all is well nothing is said', () => {
+  assert.equal(new StatusMessages().textFor(CALM, 0), '');
+});
+
+test('a slow link is reported as long as it is slow, and for a moment that it is well again', () => {
+  const messages = new StatusMessages();
+  assert.equal(messages.textFor({ ...CALM, slow: 'link' }, 0), LOWER_FRAME_RATE.link);
+  assert.equal(messages.textFor({ ...CALM, slow: 'link' }, 60_000), LOWER_FRAME_RATE.link);
+  assert.equal(messages.textFor(CALM, 61_000), FULL_FRAME_RATE);
+  assert.equal(messages.textFor(CALM, 64_900), FULL_FRAME_RATE);
+  assert.equal(messages.textFor(CALM, 65_100), '');
+});
+
+test('a slow link that is lost is well again only when pictures come', () => {
+  const messages = new StatusMessages();
+  assert.equal(messages.textFor({ ...CALM, slow: 'link' }, 0), LOWER_FRAME_RATE.link);
+  assert.equal(messages.textFor({ ...CALM, live: false }, 1000), '');
+  assert.equal(messages.textFor(CALM, 9000), FULL_FRAME_RATE);
+});
+
+test('freezes are reported of one tile by name, of more together, and after what is worse', () => {
+  const messages = new StatusMessages();
+  assert.equal(messages.textFor({ ...CALM, stuttering: ['door'] }, 0), 'door freezes now and then');
+  assert.equal(messages.textFor({ ...CALM, stuttering: ['door', 'hall'] }, 0), 'Pictures freeze now and then');
+  assert.equal(messages.textFor({ ...CALM, slow: 'link', stuttering: ['door'] }, 0), LOWER_FRAME_RATE.link);
+});
+
+test('what is reported once goes by itself', () => {
+  const messages = new StatusMessages();
+  messages.showMessage('In step, 240 ms behind', 1000);
+  assert.equal(messages.textFor(CALM, 4900), 'In step, 240 ms behind');
+  assert.equal(messages.textFor(CALM, 5100), '');
+});
+
+test('smaller pictures are reported of as long as they come, and for a moment that they do no longer', () => {
+  const messages = new StatusMessages();
+  assert.equal(messages.textFor({ ...CALM, reduced: 'link' }, 0), '');
+  assert.equal(messages.textFor({ ...CALM, reduced: 'link' }, 1000), LOWER_RESOLUTION.link);
+  assert.equal(messages.textFor({ ...CALM, reduced: 'link' }, 60_000), LOWER_RESOLUTION.link);
+  assert.equal(messages.textFor(CALM, 60_250), LOWER_RESOLUTION.link, 'it may be a trial');
+  assert.equal(messages.textFor(CALM, 62_250), FULL_RESOLUTION);
+  assert.equal(messages.textFor(CALM, 66_200), FULL_RESOLUTION);
+  assert.equal(messages.textFor(CALM, 66_300), '');
+});
+
+test('a reduction for less than a second is not worth a word, and neither is its end', () => {
+  const messages = new StatusMessages();
+  for (let now = 0; now < 20_000; now += 250) {
+    const reduced = now % 2000 < 1000 ? 'link' : null;
+    assert.equal(messages.textFor({ ...CALM, reduced }, now), '');
+  }
+});
+
+test('a trial of a larger size that fails changes no word', () => {
+  const messages = new StatusMessages();
+  for (let now = 0; now < 1000; now += 250) messages.textFor({ ...CALM, reduced: 'link' }, now);
+  for (let now = 1000; now < 30_000; now += 250) {
+    const reduced = now % 5000 < 3250 ? 'link' : null;
+    assert.equal(messages.textFor({ ...CALM, reduced }, now), LOWER_RESOLUTION.link);
+  }
+});
+
+test('fewer pictures are worse than smaller ones', () => {
+  const messages = new StatusMessages();
+  assert.equal(messages.textFor({ ...CALM, slow: 'link' }, 0), LOWER_FRAME_RATE.link);
+  assert.equal(messages.textFor({ ...CALM, slow: 'link', reduced: 'link' }, 5000), LOWER_FRAME_RATE.link);
+  // All of them again, but smaller ones: nothing that is well.
+  assert.equal(messages.textFor({ ...CALM, reduced: 'link' }, 5250), LOWER_RESOLUTION.link);
+  assert.equal(messages.textFor(CALM, 6000), LOWER_RESOLUTION.link);
+  assert.equal(messages.textFor(CALM, 8000), FULL_RESOLUTION);
+});
+
+test('what somebody asked for is answered also on a slow link', () => {
+  const messages = new StatusMessages();
+  messages.textFor({ ...CALM, reduced: 'link' }, 0);
+  assert.equal(messages.textFor({ ...CALM, reduced: 'link' }, 1000), LOWER_RESOLUTION.link);
+  messages.showMessage('In step, 240 ms behind', 2000);
+  assert.equal(messages.textFor({ ...CALM, reduced: 'link' }, 2100), 'In step, 240 ms behind');
+  assert.equal(messages.textFor({ ...CALM, reduced: 'link' }, 6100), LOWER_RESOLUTION.link);
+});
+
+test('a lost link says nothing of sizes, and what comes after it is reported', () => {
+  const messages = new StatusMessages();
+  messages.textFor({ ...CALM, reduced: 'link' }, 0);
+  assert.equal(messages.textFor({ ...CALM, reduced: 'link' }, 1000), LOWER_RESOLUTION.link);
+  assert.equal(messages.textFor({ ...CALM, live: false }, 2000), '');
+  assert.equal(messages.textFor({ ...CALM, live: false }, 20_000), '');
+  assert.equal(messages.textFor({ ...CALM, reduced: 'link' }, 21_000), LOWER_RESOLUTION.link);
+  messages.textFor(CALM, 22_000);
+  assert.equal(messages.textFor(CALM, 24_000), FULL_RESOLUTION);
+});
+
+test('a cause that becomes known is named, and then stays', () => {
+  const messages = new StatusMessages();
+  assert.equal(messages.textFor({ ...CALM, slow: 'unknown' }, 0), LOWER_FRAME_RATE.unknown);
+  assert.equal(messages.textFor({ ...CALM, slow: 'link' }, 1000), LOWER_FRAME_RATE.link);
+  assert.equal(messages.textFor({ ...CALM, slow: 'unknown' }, 2000), LOWER_FRAME_RATE.link);
+  messages.textFor({ ...CALM, reduced: 'unknown' }, 3000);
+  assert.equal(messages.textFor({ ...CALM, reduced: 'unknown' }, 4000), LOWER_RESOLUTION.link);
+  const other = new StatusMessages();
+  other.textFor({ ...CALM, reduced: 'unknown' }, 0);
+  assert.equal(other.textFor({ ...CALM, reduced: 'unknown' }, 1000), LOWER_RESOLUTION.unknown);
+  assert.equal(other.textFor({ ...CALM, reduced: 'device' }, 2000), LOWER_RESOLUTION.device);
+});
+
+test('no text claims that pictures are not old', () => {
+  for (const text of [...Object.values(LOWER_FRAME_RATE), ...Object.values(LOWER_RESOLUTION), FULL_RESOLUTION, FULL_FRAME_RATE]) assert.doesNotMatch(text, /old|newest/);
+});
+
+test('a slow device is reported apart from a slow link, and blamed for as long as it lasts', () => {
+  const messages = new StatusMessages();
+  assert.equal(messages.textFor({ ...CALM, slow: 'device' }, 0), LOWER_FRAME_RATE.device);
+  assert.equal(messages.textFor({ ...CALM, slow: 'link' }, 1000), LOWER_FRAME_RATE.device);
+  assert.equal(messages.textFor({ ...CALM, reduced: 'link' }, 2000), LOWER_RESOLUTION.device);
+});
