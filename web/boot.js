@@ -2,10 +2,10 @@
 // Also the one place that knows the relay's addresses, and the token that opens them. Imports nothing, because it
 // would have to wait for it.
 
-/** @typedef {import('./worker/main.js').ToWorker} ToWorker */
-/** @typedef {import('./worker/main.js').FromWorker} FromWorker */
+/** @typedef {import('./shared/messages.js').ToWorker} ToWorker */
+/** @typedef {import('./shared/messages.js').FromWorker} FromWorker */
 
-/** @typedef {import('./page/codec-choice.js').CodecChoice} CodecChoice */
+/** @typedef {import('./shared/messages.js').CodecChoice} CodecChoice */
 
 const TOKEN = 'fanlight.token';
 const CODEC = 'fanlight.codec';

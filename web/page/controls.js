@@ -3,7 +3,7 @@
 
 import { Announcer } from './announcer.js';
 import { fillToolbar, fullscreen, help } from './toolbar.js';
-import { mainCause } from '../shared/slow-cause.js';
+import { mainCause } from './slow-cause.js';
 import { nextAfter, wordsOf } from './codec-choice.js';
 import { enableDragging } from './drag.js';
 import { byId } from './dom.js';

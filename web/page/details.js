@@ -6,9 +6,9 @@ export { LatencyBar } from './latency-bar.js';
 
 /** @typedef {import('../shared/protocol.js').StreamInfo} StreamInfo */
 /** @typedef {import('../shared/protocol.js').Track} Track */
-/** @typedef {import('../worker/player.js').PlayerStats} PlayerStats */
+/** @typedef {import('../shared/messages.js').PlayerStats} PlayerStats */
 /** @typedef {import('../shared/sizes.js').Size} Size */
-/** @typedef {import('../shared/slow-cause.js').SlowCause} SlowCause */
+/** @typedef {import('../shared/messages.js').SlowCause} SlowCause */
 
 /** @type {Readonly<Record<SlowCause, string>>} */
 const CAUSE = { link: 'slow connection', device: "this device can't keep up", unknown: 'cause unknown' };
@@ -65,7 +65,7 @@ function missing({ missing, dropped, broken }, info, track) {
   return parts.length > 0 ? parts.join(', ') : 'no frame';
 }
 
-/** @param {import('../worker/freezes.js').FreezeCount} freezes */
+/** @param {import('../shared/messages.js').FreezeCount} freezes */
 function freezesIn({ count, longest }) {
   return count === 0 ? 'none' : `${count}, longest ${(longest / 1000).toFixed(1)} s`;
 }

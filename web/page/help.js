@@ -22,7 +22,7 @@ const KEYS = [
   [['?'], 'this help'],
 ];
 
-/** @param {{ resetLayout: () => void, codec: import('./codec-choice.js').CodecChoice, choose: (codec: import('./codec-choice.js').CodecChoice) => void }} actions */
+/** @param {{ resetLayout: () => void, codec: import('../shared/messages.js').CodecChoice, choose: (codec: import('../shared/messages.js').CodecChoice) => void }} actions */
 export function showHelp({ resetLayout, codec, choose }) {
   const rows = KEYS.flatMap(([keys, text]) => [
     element('dt', '', ...keys.map((key) => element('kbd', '', key))),
@@ -50,7 +50,7 @@ export function showHelp({ resetLayout, codec, choose }) {
   dialog.showModal();
 }
 
-/** @param {import('./codec-choice.js').CodecChoice} chosen @param {(codec: import('./codec-choice.js').CodecChoice) => void} choose */
+/** @param {import('../shared/messages.js').CodecChoice} chosen @param {(codec: import('../shared/messages.js').CodecChoice) => void} choose */
 function codecField(chosen, choose) {
   const options = CHOICES.map(([choice, words]) => {
     const field = element('input');

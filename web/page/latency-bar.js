@@ -17,7 +17,7 @@ export class LatencyBar {
     this.element.hidden = true;
   }
 
-  /** @param {readonly import('./latency-breakdown.js').FrameTiming[]} timings @returns {string} the same in words */
+  /** @param {readonly import('../shared/messages.js').FrameTiming[]} timings @returns {string} the same in words */
   render(timings) {
     const breakdown = breakdownOf(timings);
     this.element.hidden = breakdown === null;

@@ -7,7 +7,7 @@ import { loadModule, LazyModule } from '../shared/lazy-module.js';
 import { isStreamName } from '../shared/protocol.js';
 import { Wall } from './wall.js';
 
-/** @typedef {import('../worker/main.js').FromWorker} FromWorker */
+/** @typedef {import('../shared/messages.js').FromWorker} FromWorker */
 /** @typedef {import('../shared/protocol.js').FromRelay} FromRelay */
 
 /** Also when the worker falls silent: a picture that no longer comes must not pass as live. */
@@ -31,7 +31,7 @@ const controlsModule = new LazyModule({
 });
 /** From now on they are loaded, however often that fails. */
 let controlsNeeded = false;
-/** @type {import('../worker/connection.js').Link} */
+/** @type {import('../shared/messages.js').Link} */
 let link = { phase: 'connecting', why: '', detail: '' };
 /** From the first failure until the socket is open again. */
 let lost = false;
@@ -39,7 +39,7 @@ let lost = false;
 let listening = null;
 /** Milliseconds that the relay's clock is ahead of ours. */
 let ahead = 0;
-/** What the worker measured last. @type {import('../shared/slow-cause.js').Evidence} */
+/** What the worker measured last. @type {import('../shared/messages.js').Evidence} */
 let evidence = { network: null, lag: 0 };
 let build = '';
 /** Whose journeys the worker asks for. */
@@ -106,7 +106,7 @@ function greet(theirs) {
   loadModule(load, new URL('upgrade.js', import.meta.url)).then(({ reloadOnce }) => reloadOnce(Date.now()), () => {});
 }
 
-/** @param {import('../worker/connection.js').Link} next */
+/** @param {import('../shared/messages.js').Link} next */
 function setLink(next) {
   if (next.phase === 'down') {
     loadControls();
@@ -157,7 +157,7 @@ async function save({ id, saved }) {
 function takeStats(message) {
   if (message.offset !== null) ahead = message.offset / 1000;
   evidence = message.evidence;
-  for (const stats of message.pictures) {
+  for (const stats of message.players) {
     const tile = wall.byId(stats.id);
     if (!tile) continue;
     tile.stats = stats;

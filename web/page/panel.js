@@ -3,7 +3,7 @@
 import { element } from './dom.js';
 import { setupPanel } from './setup.js';
 
-/** @typedef {import('../worker/connection.js').Link} Link */
+/** @typedef {import('../shared/messages.js').Link} Link */
 /** @typedef {import('../shared/protocol.js').ListenEntry} ListenEntry */
 
 /**

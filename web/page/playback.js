@@ -5,7 +5,7 @@ import { formatAge } from '../shared/age.js';
 import { PauseBar } from './pause-bar.js';
 import { post } from '../boot.js';
 
-/** @typedef {import('../worker/sync.js').Mode} Mode */
+/** @typedef {import('../shared/messages.js').Mode} Mode */
 /** @typedef {import('./wall.js').Wall} Wall */
 
 export class Playback {

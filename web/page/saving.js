@@ -3,13 +3,13 @@
 import { formatSpan } from '../shared/age.js';
 
 /** @typedef {import('./tile.js').Tile} Tile */
-/** @typedef {import('./layout-store.js').Rotation} Rotation */
+/** @typedef {import('../shared/messages.js').Rotation} Rotation */
 /**
  * What the worker made. `from`: when its first picture was taken, in microseconds of the relay's clock.
  * @typedef {{ what: 'picture', blob: Blob | null, from: number, rendition: number }} SavedPicture `blob`: as it came; `null`:
  *   it is on the canvas only. `rendition`: index in the `track` message
  * @typedef {{ blob: Blob, from: number, seconds: number, kind: 'mp4' | 'h264' | 'mjpeg' }} SavedClip
- * @typedef {{ what: 'clip', clips: SavedClip[], reasons: import('../worker/clip-ranges.js').SplitReason[], omitted: number, failed: number,
+ * @typedef {{ what: 'clip', clips: SavedClip[], reasons: import('../shared/messages.js').SplitReason[], omitted: number, failed: number,
  *   remembered: number, truncated: boolean }} SavedClips `clips`: the one that holds the cursor first. `remembered`: seconds from
  *   the first to the last picture. `cut`: there was no room for 30 s
  * @typedef {SavedPicture | SavedClips | { what: 'nothing' }} Saved
@@ -26,7 +26,7 @@ const NOTHING = 'there is nothing to save yet';
 /** As much as the page remembers, in seconds; see history.js. */
 const ASKED = 30;
 
-/** @type {Readonly<Record<import('../worker/clip-ranges.js').SplitReason, string>>} */
+/** @type {Readonly<Record<import('../shared/messages.js').SplitReason, string>>} */
 const CAUSE = {
   size: 'the picture size changed',
   codec: 'the codec changed',

@@ -1,6 +1,6 @@
 // What the quiet line says: one thing at a time, the worst first, good news for a moment. Pure; `now` is passed in.
 
-import { moreCertain } from '../shared/slow-cause.js';
+import { moreCertain } from './slow-cause.js';
 
 /** As long as a short line takes to be seen and read. */
 const MOMENT = 4_000;
@@ -11,7 +11,7 @@ const WORTH_A_WORD = 1_000;
 /** So long after a relay tried a larger picture it may still take it back. */
 const SURE = 2_000;
 
-/** @typedef {import('../shared/slow-cause.js').SlowCause} SlowCause */
+/** @typedef {import('../shared/messages.js').SlowCause} SlowCause */
 /**
  * `slow`: fewer pictures come; `reduced`: smaller ones; each with its cause, `null`: not so. `stuttering`: tiles that do so
  * again and again.

@@ -1,7 +1,7 @@
 // One tile: a stream's picture, its name and its age. It shows what it is reported and asks the wall for everything else.
 
 import { formatAge, formatSpan, lateness, shownAge, START_UP } from '../shared/age.js';
-import { causeOf, moreCertain } from '../shared/slow-cause.js';
+import { causeOf, moreCertain } from './slow-cause.js';
 import { statusOf } from './tile-status.js';
 import { element, iconButton, setAttribute, setText } from './dom.js';
 import { forget, idOf, paintsInWorker, post } from '../boot.js';
@@ -9,9 +9,9 @@ import { loadModule, LazyModule } from '../shared/lazy-module.js';
 import { areOfOneShape, USUAL_ASPECT } from '../shared/sizes.js';
 
 /** @typedef {import('../shared/protocol.js').StreamInfo} StreamInfo */
-/** @typedef {import('../worker/player.js').PlayerStats} PlayerStats */
-/** @typedef {import('./layout-store.js').Rotation} Rotation */
-/** @typedef {import('../shared/slow-cause.js').SlowCause} SlowCause */
+/** @typedef {import('../shared/messages.js').PlayerStats} PlayerStats */
+/** @typedef {import('../shared/messages.js').Rotation} Rotation */
+/** @typedef {import('../shared/messages.js').SlowCause} SlowCause */
 /** @typedef {import('../shared/sizes.js').Size} Size */
 
 /**
@@ -45,7 +45,7 @@ export class Tile {
   size = null;
   /** The first one, as long as all are like it: renditions differ by a pixel, for which no tile moves. @type {Size | null} */
   #shape = null;
-  /** The last frames whose journey is known, oldest first. @type {readonly import('./latency-breakdown.js').FrameTiming[]} */
+  /** The last frames whose journey is known, oldest first. @type {readonly import('../shared/messages.js').FrameTiming[]} */
   timings = [];
   error = '';
   /** Whether its stream was in the relay's list, and is no more. */
@@ -178,7 +178,7 @@ export class Tile {
   /**
    * Looks for the cause of a lower frame rate or resolution, unless it is known already. While the tile is starting,
    * nothing is evidence.
-   * @param {import('../shared/slow-cause.js').Evidence} evidence @param {number} now milliseconds
+   * @param {import('../shared/messages.js').Evidence} evidence @param {number} now milliseconds
    */
   diagnose(evidence, now) {
     if (this.watchedSince === null || this.isStarting(now)) return;
@@ -217,7 +217,7 @@ export class Tile {
     if (this.stats) this.stats = { ...this.stats, painted: 0 };
   }
 
-  /** @param {import('./latency-breakdown.js').FrameTiming} timing */
+  /** @param {import('../shared/messages.js').FrameTiming} timing */
   addTiming(timing) {
     this.timings = [...this.timings.slice(1 - MOST_PASSAGES), timing];
   }

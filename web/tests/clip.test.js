@@ -37,7 +37,7 @@ test('a clip says how long it is, and where it is shorter than asked, why', () =
   assert.equal(words([12], { remembered: 12 }), 'clip saved (12 s)');
   assert.equal(words([22.8, 7.1], { reasons: ['size'] }), 'clip saved as 2 files (23 s and 7 s: the picture size changed)');
   assert.equal(words([10, 9, 8], { reasons: ['size', 'codec'] }), 'clip saved as 3 files (10 s, 9 s and 8 s: the picture size changed, the codec changed)');
-  const many = { reasons: /** @type {import('../worker/clip-ranges.js').SplitReason[]} */ (['size']), omitted: 2 };
+  const many = { reasons: /** @type {import('../shared/messages.js').SplitReason[]} */ (['size']), omitted: 2 };
   assert.equal(words([8, 4, 4], many), 'clip saved as 3 files (16 of 30 s: the picture size changed)');
   assert.equal(words([9], { remembered: 9, truncated: true }), "clip saved (9 of 30 s: the page's memory is full)");
   assert.equal(words([16], { failed: 1, reasons: ['codec'] }), 'clip saved (16 of 30 s: the rest could not be read)');

@@ -12,7 +12,7 @@ const WIDTH = 1280;
 function page(how = {}) {
   const time = new VirtualTime();
   const link = Object.assign(new FakeLink(time), how);
-  /** @type {import('../worker/connection.js').Link[]} */
+  /** @type {import('../shared/messages.js').Link[]} */
   const links = [];
   let frames = 0;
   const watch = () => connection.send({ type: 'watch', max_width: WIDTH / 2 ** connection.halvings });

@@ -301,7 +301,7 @@ test('who is no longer looked at has no decoder, and gets another when it is', a
 
 test('who was given up while the wall was paused is stepped through, and has no decoder when it goes on', async () => {
   const stage = setUp();
-  /** @type {import('../worker/player.js').Arrival[]} */
+  /** @type {import('../worker/arrivals.js').Arrival[]} */
   const arrivals = [];
   for (let sequence = 0; sequence < 4; sequence += 1) {
     arrivals.push(/** @type {never} */ (stage.come(sequence)));
@@ -392,7 +392,7 @@ test('a slow decoder is not stuck, nor one that waits for more, nor one that sle
 
 test('paused, any frame is decoded from its keyframe, the next one by itself, and what is held back is pressed out', async () => {
   const stage = setUp();
-  /** @type {import('../worker/player.js').Arrival[]} */
+  /** @type {import('../worker/arrivals.js').Arrival[]} */
   const arrivals = [];
   for (let sequence = 0; sequence < 16; sequence += 1) {
     arrivals.push(/** @type {never} */ (stage.come(sequence)));

@@ -6,7 +6,7 @@ const AHEAD = 5000;
 
 /**
  * A frame that took so many milliseconds for each stage.
- * @param {readonly number[]} times @returns {import('../page/latency-breakdown.js').FrameTiming}
+ * @param {readonly number[]} times @returns {import('../shared/messages.js').FrameTiming}
  */
 function timing(times, held = 0) {
   const moments = times.map((_, stage) => 1_000_000 + times.slice(0, stage + 1).reduce((sum, time) => sum + time, 0));

@@ -22,7 +22,7 @@ function setUp() {
     });
   /** @type {bigint[]} */
   const acknowledged = [];
-  /** @type {import('../worker/player.js').TimedFrame[]} */
+  /** @type {import('../worker/decode-queue.js').TimedFrame[]} */
   const travelled = [];
   /** @type {{ due: number, act: () => void }[]} */
   let timers = [];
@@ -41,7 +41,7 @@ function setUp() {
   });
   player.paintWith((bitmap) => painted.push(String(Reflect.get(bitmap, 'name'))));
   const come = (/** @type {number | bigint} */ sequence) =>
-    /** @type {import('../worker/player.js').Arrival} */ (
+    /** @type {import('../worker/arrivals.js').Arrival} */ (
       player.receive({
         codec: 'jpeg',
         keyframe: true,

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { causeOf, LoopLag, NetworkDelay, moreCertain, mainCause } from '../shared/slow-cause.js';
+import { causeOf, mainCause, moreCertain } from '../page/slow-cause.js';
+import { LoopLag, NetworkDelay } from '../worker/slow-evidence.js';
 
 const CALM = { network: 2, lag: 1 };
 

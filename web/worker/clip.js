@@ -5,9 +5,9 @@ import { codecString, parameterSet } from './annex-b.js';
 import { chooseRanges } from './clip-ranges.js';
 
 /** @typedef {import('../shared/protocol.js').Frame} Frame */
-/** @typedef {import('../page/saving.js').SavedClip} SavedClip */
-/** @typedef {import('../page/saving.js').SavedClips} SavedClips */
-/** @typedef {import('../page/layout-store.js').Rotation} Rotation */
+/** @typedef {import('../shared/messages.js').SavedClip} SavedClip */
+/** @typedef {import('../shared/messages.js').SavedClips} SavedClips */
+/** @typedef {import('../shared/messages.js').Rotation} Rotation */
 /** @typedef {typeof import('mediabunny')} Muxer */
 
 /** Not of this page: the relay has it where it was built with it. */

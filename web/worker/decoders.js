@@ -3,8 +3,19 @@
 import { H264Decoder } from './h264-decoder.js';
 import { JpegDecoder } from './jpeg-decoder.js';
 
-/** @typedef {import('./player.js').Decoder} Decoder */
 /** @typedef {import('../shared/protocol.js').Codec} Codec */
+/** @typedef {import('./arrivals.js').Arrival} Arrival */
+
+/**
+ * Decodes the frames of one codec.
+ * @typedef {object} Decoder
+ * @property {(inFlight: number) => boolean} takes whether it takes another frame now
+ * @property {(arrival: Arrival) => Arrival[] | null} path the frames to decode to show this one; `null` if one is missing
+ * @property {(path: readonly Arrival[], alone: boolean, taken: () => void) => Promise<import('./image.js').Image | null>} decode
+ *   decodes the last frame of `path`; `null` if a newer one came out first. `alone`: no frame will follow. `taken`: called when
+ *   the decoder has taken the frame, even if it holds it back
+ * @property {() => void} close
+ */
 
 /**
  * @typedef {object} Env times in milliseconds

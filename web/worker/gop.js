@@ -1,6 +1,6 @@
 // A keyframe and the deltas that came after it, encoded: what has to be decoded to see one of them. Pure.
 
-/** @typedef {import('./player.js').Arrival} Arrival */
+/** @typedef {import('./arrivals.js').Arrival} Arrival */
 
 /**
  * The bounds of one that nobody else bounds. Whoever sends no keyframe for longer is watched live all the same; only

@@ -3,8 +3,8 @@
 
 import { codecString, parameterSet } from './annex-b.js';
 
-/** @typedef {import('./player.js').Arrival} Arrival */
-/** @typedef {import('./player.js').Decoder} Decoder */
+/** @typedef {import('./arrivals.js').Arrival} Arrival */
+/** @typedef {import('./decoders.js').Decoder} Decoder */
 /** @typedef {{ resolve: (image: VideoFrame | null) => void, reject: (error: unknown) => void, taken: () => void }} Awaited */
 /** What of WebCodecs is used. @typedef {Pick<typeof globalThis, 'VideoDecoder' | 'EncodedVideoChunk'>} Platform */
 

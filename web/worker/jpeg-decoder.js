@@ -13,8 +13,8 @@ const MOST_STUCK = 4;
 const REST = 2_000;
 const LONGEST_REST = 30_000;
 
-/** @typedef {import('./player.js').Arrival} Arrival */
-/** @typedef {import('./player.js').Decoder} Decoder */
+/** @typedef {import('./arrivals.js').Arrival} Arrival */
+/** @typedef {import('./decoders.js').Decoder} Decoder */
 /** @typedef {{ looks: number, drop: (error: Error) => void }} Running */
 
 /**

@@ -9,7 +9,7 @@ import { PlayoutDelay, MAX_DELAY } from './playout-delay.js';
 import { History, maxBytes, SPAN } from './history.js';
 
 /** @typedef {import('./player.js').Player} Player */
-/** @typedef {import('./player.js').Arrival} Arrival */
+/** @typedef {import('./arrivals.js').Arrival} Arrival */
 
 /**
  * What the page is reported. `behind`: how old everything is, in milliseconds. `at`: the instant that is looked at, in
