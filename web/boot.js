@@ -1,6 +1,5 @@
-// Starts the worker and the socket before anything else of the page is loaded: the first picture waits for nothing.
-// Also the one place that knows the relay's addresses, and the token that opens them. Imports nothing, because it
-// would have to wait for it.
+// Starts the worker and the socket before the rest of the page loads, so that the first picture waits for nothing. The only
+// module that knows the relay's addresses and the access token. Imports nothing, because it would have to wait for it.
 
 /** @typedef {import('./shared/messages.js').ToWorker} ToWorker */
 /** @typedef {import('./shared/messages.js').FromWorker} FromWorker */
@@ -10,28 +9,28 @@
 const TOKEN = 'fanlight.token';
 const CODEC = 'fanlight.codec';
 
-/** Whether frames are painted in the worker, or handed to this thread by a browser that cannot. */
+/** True if the worker paints. Otherwise it passes bitmaps to this thread, because the browser has no OffscreenCanvas. */
 export const paintsInWorker = 'transferControlToOffscreen' in HTMLCanvasElement.prototype;
 
-/** The stream in the page's address, enlarged from the start; whatever was typed there. */
+/** The stream in the page's address, enlarged from the start. Not validated. */
 export const requestedStream = new URL(location.href).searchParams.get('stream') ?? '';
 
 export const worker = new Worker(new URL('worker/main.js', import.meta.url), { type: 'module', name: 'fanlight' });
 /** @type {Map<string, number>} */
 const ids = new Map();
 let lastId = 0;
-/** Where nothing can be remembered, it holds for this tab. @type {CodecChoice | null} */
+/** Codec for this tab, if the browser stores nothing. @type {CodecChoice | null} */
 let codecHere = null;
 let token = readToken();
 
-/** What the worker said before there was a page to handle it. @type {FromWorker[]} */
+/** Messages of the worker from before the page listens. @type {FromWorker[]} */
 const early = [];
 worker.onmessage = (/** @type {MessageEvent<FromWorker>} */ { data }) => early.push(data);
 
 connect();
 if (requestedStream) post({ type: 'watch', id: idOf(requestedStream), request: { stream: requestedStream, ...wholeWindow() } });
 
-/** From now on the worker is heard here, beginning with what it said so far. @param {(message: FromWorker) => void} handle */
+/** Passes the worker's messages to `handle`, beginning with the earlier ones. @param {(message: FromWorker) => void} handle */
 export function onWorkerMessage(handle) {
   early.splice(0).forEach(handle);
   worker.onmessage = ({ data }) => handle(data);
@@ -42,7 +41,7 @@ export function post(message, transfer = []) {
   worker.postMessage(message, transfer);
 }
 
-/** The subscription for a stream; never used for another. @param {string} stream */
+/** Returns the subscription id of a stream. Ids are not reused for another stream. @param {string} stream */
 export function idOf(stream) {
   const known = ids.get(stream);
   if (known !== undefined) return known;
@@ -52,13 +51,13 @@ export function idOf(stream) {
 }
 
 /**
- * Subscriptions that the worker began by itself and that no tile has taken over yet, with the size they were asked for in.
+ * Subscriptions that the worker started by itself and no tile has taken over yet, with the requested size.
  * @type {Map<number, import('./shared/sizes.js').Limits>}
  */
 export const earlySubscriptions = new Map();
 
 /**
- * The worker has asked for a stream already, under this number.
+ * Notes that the worker already requested a stream, under this id.
  * @param {string} stream @param {number} id @param {import('./shared/sizes.js').Limits} limits
  */
 export function adoptSubscription(stream, id, limits) {
@@ -66,7 +65,7 @@ export function adoptSubscription(stream, id, limits) {
   earlySubscriptions.set(id, limits);
 }
 
-/** A stream that comes back after this begins anew. @param {string} stream */
+/** Forgets a stream. If it reappears, it gets another id. @param {string} stream */
 export function forget(stream) {
   const id = ids.get(stream);
   ids.delete(stream);
@@ -80,12 +79,12 @@ export function useToken(text) {
   connect();
 }
 
-/** Whether a token was given that the relay then refused. */
+/** Returns whether the page has a token. If the relay asks for one anyway, it rejected this one. */
 export function hasToken() {
   return token !== '';
 }
 
-/** In pixels of the screen: as much as there is for a tile of which nothing else is known. */
+/** Size of the window in screen pixels: the most that a tile can need. */
 export function wholeWindow() {
   return { maxWidth: Math.ceil(innerWidth * devicePixelRatio), maxHeight: Math.ceil(innerHeight * devicePixelRatio) };
 }
@@ -95,7 +94,7 @@ function connect() {
   post({ type: 'open', screen: wholeWindow(), addresses, codec: chosenCodec() });
 }
 
-/** What frames are to be encoded as. @returns {CodecChoice} */
+/** Returns the codec that the viewer chose. @returns {CodecChoice} */
 export function chosenCodec() {
   if (codecHere) return codecHere;
   try {
@@ -112,12 +111,12 @@ export function chooseCodec(codec) {
   try {
     localStorage.setItem(CODEC, codec);
   } catch {
-    // Forbidden by the browser, or full.
+    // The browser forbids storage, or it is full.
   }
   post({ type: 'codec', codec });
 }
 
-/** The newest picture of a stream in full size, as a JPEG. @param {string} stream */
+/** Returns the address of a stream's newest picture in full size, as a JPEG. @param {string} stream */
 export function snapshotAddress(stream) {
   const url = address(`streams/${stream}/snapshot`);
   url.searchParams.set('rendition', 'full');
@@ -130,14 +129,14 @@ function socketAddress() {
   return url.href;
 }
 
-/** Relative to the page, so that a reverse proxy's path prefix stays. @param {string} path */
+/** Resolves a path relative to the page, so that a reverse proxy's path prefix stays. @param {string} path */
 function address(path) {
   const url = new URL(path, document.baseURI);
   if (token) url.searchParams.set('token', token);
   return url;
 }
 
-/** A token in the address bar would be shared with every copied link: it moves into this tab's memory. */
+/** Moves a token from the address bar into this tab's storage. Otherwise every copied link would contain it. */
 function readToken() {
   const here = new URL(location.href);
   const given = here.searchParams.get('token');
@@ -161,6 +160,6 @@ function storeToken(text) {
   try {
     sessionStorage.setItem(TOKEN, text);
   } catch {
-    // Forbidden by the browser: the token is asked for again after a reload.
+    // The browser forbids storage: the page asks for the token again after a reload.
   }
 }

@@ -1,7 +1,7 @@
 // Order, size and rotation of the wall: remembered on this machine, and written into a URL to share.
 // In a URL: `?order=door,hall&large=door&rotate=hall:90`. What does not fit is ignored.
 
-import { MOST_STREAMS, isStreamName } from '../shared/protocol.js';
+import { MAX_STREAMS, isStreamName } from '../shared/protocol.js';
 
 /** @typedef {0 | 90 | 180 | 270} Rotation */
 /** @typedef {{ order: string[], large: Set<string>, rotation: Map<string, Rotation> }} Layout */
@@ -124,5 +124,5 @@ function names(text) {
 
 /** @param {string | null} text */
 function list(text) {
-  return text ? text.split(',').slice(0, MOST_STREAMS) : [];
+  return text ? text.split(',').slice(0, MAX_STREAMS) : [];
 }

@@ -17,13 +17,13 @@
 /** Narrower than this is a phone held upright: one column. */
 const ONE_COLUMN_BELOW = 600;
 /** With rows lower than this nothing is to be seen any more: better to scroll. */
-const LOWEST_ROW = 96;
+const MIN_ROW = 96;
 /** What rows are at least, once the wall scrolls anyway. */
 const COMFORTABLE_ROW = 180;
 /** So many attempts without a gain, and more rows will not bring one. */
 const MAX_ATTEMPTS = 4;
 /** No row is tried that is so many times longer than it is meant to be. */
-const LONGEST_ROW = 3;
+const MAX_ROW = 3;
 
 /**
  * @param {readonly Item[]} items
@@ -69,7 +69,7 @@ function bestRows(items, screen) {
   let idle = 0;
   for (const rows of evenWalls(items, screen.width)) {
     const { area, lowest, unscaledLowest, evenness } = measure(rows, screen);
-    if (lowest >= LOWEST_ROW) {
+    if (lowest >= MIN_ROW) {
       const score = area * Math.sqrt(evenness);
       idle = score > bestScore * 1.0001 ? 0 : idle + 1;
       if (idle === 0) {
@@ -103,7 +103,7 @@ function measure(rows, screen) {
 /** @param {readonly Node[]} rows @param {{ width: number, height: number }} screen @returns {Packing} */
 function placeRows(rows, screen) {
   const natural = sum(rows.map((row) => screen.width / row.aspect));
-  const scrolls = measure(rows, screen).lowest < LOWEST_ROW;
+  const scrolls = measure(rows, screen).lowest < MIN_ROW;
   const scale = scrolls ? 1 : Math.min(1, screen.height / natural);
   const width = screen.width * scale;
   /** @type {Box[]} */
@@ -141,7 +141,7 @@ function place(node, box, boxes) {
 function* evenWalls(items, width) {
   // A large tile takes the room of four.
   const total = sum(items.map(({ aspect, large }) => (large ? 4 * aspect : aspect)));
-  const fewest = Math.ceil((total * LOWEST_ROW) / width / 2);
+  const fewest = Math.ceil((total * MIN_ROW) / width / 2);
   for (let rows = Math.min(fewest, items.length); rows <= items.length; rows += 1) yield evenRows(items, total / rows);
 }
 
@@ -157,7 +157,7 @@ function evenRows(items, length) {
     let least = { cost: Infinity, start: end - 1 };
     let plain = 0;
     let large = false;
-    for (let start = end - 1; start >= 0 && (plain <= LONGEST_ROW * length || start === end - 1); start -= 1) {
+    for (let start = end - 1; start >= 0 && (plain <= MAX_ROW * length || start === end - 1); start -= 1) {
       const first = items[start];
       plain += first?.aspect ?? 0;
       large ||= first?.large ?? false;

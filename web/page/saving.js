@@ -19,7 +19,7 @@ import { formatSpan } from '../shared/age.js';
 /** So long a browser may take to read what it was given. */
 const READ_WITHIN = 60_000;
 /** A relay answers within 3 s, with a picture or without; a large one may take as long again on a slow connection. */
-const LONGEST_FETCH = 6_000;
+const MAX_FETCH = 6_000;
 /** The quality of a JPEG that had to be turned: no difference can be seen. */
 const QUALITY = 0.95;
 const NOTHING = 'there is nothing to save yet';
@@ -100,7 +100,7 @@ async function savePicture(tile, saved, { ahead, full }) {
  */
 async function fetchFull(address) {
   try {
-    const answer = await fetch(address, { cache: 'no-store', signal: AbortSignal.timeout(LONGEST_FETCH) });
+    const answer = await fetch(address, { cache: 'no-store', signal: AbortSignal.timeout(MAX_FETCH) });
     if (!answer.ok) return null;
     const blob = await answer.blob();
     return { image: await createImageBitmap(blob), blob, taken: 1000 * Number(answer.headers.get('x-timestamp')) };

@@ -26,7 +26,7 @@ import { areOfOneShape, USUAL_ASPECT } from '../shared/sizes.js';
  */
 
 /** So many journeys, one a second, make one calm picture. */
-const MOST_PASSAGES = 5;
+const MAX_PASSAGES = 5;
 
 export class Tile {
   /** @type {StreamInfo | null} */
@@ -219,7 +219,7 @@ export class Tile {
 
   /** @param {import('../shared/messages.js').FrameTiming} timing */
   addTiming(timing) {
-    this.timings = [...this.timings.slice(1 - MOST_PASSAGES), timing];
+    this.timings = [...this.timings.slice(1 - MAX_PASSAGES), timing];
   }
 
   /** Whether the details are seen, or will be at once. */

@@ -2,7 +2,7 @@
 // What goes out of sight is given up after a grace, so that scrolling and paging do not make the relay stop and start.
 
 import { earlySubscriptions, post } from '../boot.js';
-import { asksForOther, isLarger } from '../shared/sizes.js';
+import { needsRequest, isLarger } from '../shared/sizes.js';
 
 /** @typedef {import('./tile.js').Tile} Tile */
 /** @typedef {import('../shared/sizes.js').Limits} Limits */
@@ -75,7 +75,7 @@ export class Visibility {
   #fit(tile, limits) {
     const asked = this.#asked.get(tile);
     const awaited = this.#shrinking.get(tile)?.limits;
-    if (!asked || !asksForOther(tile.info?.tracks ?? [], asked, limits)) this.#settle(tile);
+    if (!asked || !needsRequest(tile.info?.tracks ?? [], asked, limits)) this.#settle(tile);
     else if (isLarger(limits, asked)) this.#ask(tile, limits);
     else if (awaited?.maxWidth !== limits.maxWidth || awaited.maxHeight !== limits.maxHeight) this.#shrink(tile, limits);
   }

@@ -1,23 +1,23 @@
-// Frame age, as a tile shows it: what number, in which words, and when it is too much. Pure; `now` is passed in.
+// Frame age as a tile shows it: number, text, and limits. Pure: `now` is an argument.
 
-/** Above this a picture is late (amber): people notice half a second when they wave at a camera. */
+/** A frame older than this is late (amber): people notice half a second when they wave at a camera. In milliseconds. */
 export const LATE = 500;
-/** Above this it is badly late (red). */
+/** A frame older than this is very late (red). In milliseconds. */
 export const VERY_LATE = 2000;
 
 /**
- * A tile that was asked for less than this ago is starting: the browser loads the page, makes decoders and fills caches.
- * What is late in this time says nothing about the connection or the device. On two busy cores it takes up to 10 s.
+ * A tile requested less than this ago, in milliseconds, is starting: the browser loads the page, creates decoders and fills
+ * caches. Delays in this time say nothing about connection or device. On two busy cores the start takes up to 10 s.
  */
 export const START_UP = 10_000;
 
-/** The worker tells of what it painted this often: a picture may be that much newer than what was reported last. */
+/** Interval between reports of the worker, in milliseconds. The displayed frame may be newer than the last report by this much. */
 export const REPORTED_EVERY = 250;
 
 /** @typedef {'fine' | 'late' | 'very-late'} Lateness */
 
 /**
- * From when on a picture that does not change counts as stale: max(2 s, 5 frame intervals).
+ * Returns after how long an unchanged picture is stale: max(2 s, 5 frame intervals).
  * @param {number} interval milliseconds between frames; 0 while unknown
  */
 export function staleAfter(interval) {
@@ -25,9 +25,8 @@ export function staleAfter(interval) {
 }
 
 /**
- * The age to show. While frames keep coming it is the age each had when it was painted: that is what the viewer's
- * link and machine make of it, and it does not swing with a slow camera's interval. As soon as the next frame is
- * overdue, it is the age of what is on the screen, and grows.
+ * Returns the age to show. While frames arrive it is their age when painted. That is the latency of link and machine, and does
+ * not vary with a slow camera's interval. When the next frame is overdue it is the age of the displayed frame, and grows.
  * @param {{ ageAtPaint: number, paintedAt: number, interval: number }} picture milliseconds
  * @param {number} now
  */
@@ -44,7 +43,7 @@ export function lateness(age) {
 }
 
 /**
- * An age in words as short as they come: "42 ms", "1.4 s", "12 s", "3 min", "5 h".
+ * Formats an age: "42 ms", "1.4 s", "12 s", "3 min", "5 h".
  * @param {number} age milliseconds
  */
 export function formatAge(age) {
@@ -54,7 +53,7 @@ export function formatAge(age) {
 }
 
 /**
- * A span in whole units: "0 s", "12 s", "3 min", "5 h", "4 d".
+ * Formats a span in whole units: "0 s", "12 s", "3 min", "5 h", "4 d".
  * @param {number} span milliseconds
  */
 export function formatSpan(span) {
@@ -65,7 +64,7 @@ export function formatSpan(span) {
   return `${Math.floor(seconds / 86_400)} d`;
 }
 
-/** The middle one. @param {readonly number[]} values */
+/** @param {readonly number[]} values */
 export function median(values) {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.floor(sorted.length / 2)] ?? 0;

@@ -1,4 +1,4 @@
-// How long to wait before the next attempt: doubling, with jitter so that a hundred pages do not come back as one.
+// Exponential backoff with jitter, so that a hundred pages do not reconnect at the same moment.
 
 export class Backoff {
   #wait;
@@ -13,14 +13,14 @@ export class Backoff {
     this.#wait = first;
   }
 
-  /** The next wait in milliseconds: between three quarters and all of what is due. */
+  /** Returns the next wait in milliseconds: three quarters to all of the current interval. */
   next() {
     const due = this.#wait;
     this.#wait = Math.min(this.most, due * 2);
     return due * (0.75 + 0.25 * this.random());
   }
 
-  /** Begins anew; called once things are seen to work. */
+  /** Starts with the first interval again. Called after a success. */
   reset() {
     this.#wait = this.first;
   }

@@ -1,17 +1,16 @@
-// Parts of the page that are loaded on demand. A load may fail because the relay is away at that moment. Older browsers
-// remember the failure, as HTML demanded for years (whatwg/html#6768): they reject every later import of the same address
-// without asking the relay again.
+// Modules loaded on demand. A load fails if the relay is away at that moment. Older browsers remember the failure, as HTML
+// required for years (whatwg/html#6768): they reject every later import of the same address without asking the relay.
 
 import { Backoff } from './backoff.js';
 
-/** A load that takes longer than this counts as failed; where it succeeds later, the next attempt finds it. */
-const LONGEST_LOAD = 30_000;
-/** Attempts to load a module that the page needs follow each other no faster than this, and no slower. */
+/** A load that takes longer than this, in milliseconds, counts as failed. If it succeeds later, the next attempt finds it. */
+const MAX_LOAD = 30_000;
+/** First and longest interval between attempts to load a module, in milliseconds. */
 const FIRST_RETRY = 1_000;
-const LONGEST_RETRY = 30_000;
+const MAX_RETRY = 30_000;
 
 /**
- * Loads a module, and tries a second time under another address.
+ * Loads a module. Retries once under another address.
  * @template T @param {() => Promise<T>} load imports it @param {URL} address of its file @returns {Promise<T>}
  */
 export async function loadModule(load, address) {
@@ -27,23 +26,23 @@ export async function loadModule(load, address) {
 /** @template T @param {Promise<T>} loading @returns {Promise<T>} */
 function inTime(loading) {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`not loaded within ${LONGEST_LOAD / 1000} s`)), LONGEST_LOAD);
+    const timer = setTimeout(() => reject(new Error(`not loaded within ${MAX_LOAD / 1000} s`)), MAX_LOAD);
     loading.then(resolve, reject).finally(() => clearTimeout(timer));
   });
 }
 
-/** A module that the page needs sooner or later, and until then works without. @template T */
+/** A module that the page works without until it is loaded. @template T */
 export class LazyModule {
   #started = false;
   #notBefore = -Infinity;
-  #backoff = new Backoff({ first: FIRST_RETRY, most: LONGEST_RETRY });
+  #backoff = new Backoff({ first: FIRST_RETRY, most: MAX_RETRY });
 
   /** @param {{ now: () => number, load: () => Promise<T>, use: (module: T) => void }} env `now` in milliseconds */
   constructor(env) {
     this.env = env;
   }
 
-  /** Loads the module, unless that was done, or failed a moment ago. Called again and again until it is there. */
+  /** Loads the module, unless it is loaded or an attempt failed a moment ago. Callers repeat this until it is loaded. */
   request() {
     const { now, load, use } = this.env;
     if (this.#started || now() < this.#notBefore) return;
@@ -54,7 +53,7 @@ export class LazyModule {
     });
   }
 
-  /** The relay is reachable: a failure from before means nothing. */
+  /** The relay is reachable: earlier failures no longer count. */
   retryNow() {
     this.#backoff.reset();
     this.#notBefore = -Infinity;

@@ -12,10 +12,10 @@
  * @typedef {object} Link
  * @property {'connecting' | 'open' | 'down'} phase
  * @property {'' | 'lost' | 'unreachable' | 'token' | 'refused' | 'no-socket'} why
- * @property {string} detail what the relay or proxy answered
+ * @property {string} detail answer of the relay or proxy
  */
 
-/** What reduces frame rate or resolution. `unknown`: no measurement shows it. @typedef {'link' | 'device' | 'unknown'} SlowCause */
+/** Cause of a reduced frame rate or resolution. `unknown`: no measurement shows it. @typedef {'link' | 'device' | 'unknown'} SlowCause */
 /**
  * Measurements of the worker for all tiles together, in milliseconds. `network`: three quarters of the recent frames took
  * at least this much longer on the network than the shortest way; `null` while unknown. `lag`: the longest recent delay of
@@ -35,7 +35,7 @@
  * @property {import('./protocol.js').Journey} journey up to the relay's send, in microseconds of the relay's clock
  * @property {number} offset relay's clock minus ours, in milliseconds
  * @property {number} arrivedAt
- * @property {number} held how long it was held back for sync
+ * @property {number} held time held back for sync
  * @property {number} decodedAt without the time it was held back
  * @property {number} paintedAt when the screen showed it, without the time it was held back
  */
@@ -60,7 +60,7 @@
  * @property {number} capturedAt of the displayed frame, in microseconds of the relay's clock; 0 if there is none
  * @property {number} rendition of the displayed frame: index in the `track` message
  * @property {import('./protocol.js').Codec | ''} codec of the displayed frame
- * @property {boolean} h264Failed whether H.264 failed repeatedly, so that JPEG is requested
+ * @property {boolean} h264Failed true if H.264 failed repeatedly, so that JPEG is requested
  * @property {number} busy share of the last two seconds in which the decoder worked
  * @property {FreezeCount} freezes
  */
@@ -71,7 +71,7 @@
  * @typedef {'size' | 'codec' | 'settings' | 'gap'} SplitReason
  */
 /**
- * What the worker saved. `from`: capture time of the first frame, in microseconds of the relay's clock.
+ * A picture or clips to save. `from`: capture time of the first frame, in microseconds of the relay's clock.
  * @typedef {{ what: 'picture', blob: Blob | null, from: number, rendition: number }} SavedPicture `blob`: the JPEG as received;
  *   `null` if the frame is only on the canvas. `rendition`: index in the `track` message
  * @typedef {{ blob: Blob, from: number, seconds: number, kind: 'mp4' | 'h264' | 'mjpeg' }} SavedClip

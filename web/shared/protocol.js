@@ -1,5 +1,5 @@
-// `fanlight.v1`, as the page speaks it: JSON control messages and the 32-byte header before every frame.
-// Everything that comes in is checked here once; what does not fit is `null`, and the caller counts it.
+// The page's side of `fanlight.v1`: JSON control messages, and frames with a 32-byte header. Input is checked here once. Invalid
+// input becomes `null`, which the caller counts.
 
 /** @typedef {'live' | 'late' | 'slow' | 'idle' | 'offline' | 'ended' | 'unknown'} ViewerState unknown: of a later release */
 /** @typedef {'jpeg' | 'h264'} Codec */
@@ -34,21 +34,21 @@
  * @property {boolean} heard
  * @property {boolean} connected
  * @property {number} since microseconds of the relay's clock
- * @property {string} reason what is wrong with it; empty if nothing is
+ * @property {string} reason for a failure; empty without one
  */
 
 /** @typedef {{ type: 'hello', version: string, build: string }} Hello */
 /** @typedef {{ type: 'streams', streams: StreamInfo[], listening: ListenEntry[] }} Streams */
 /**
  * @typedef {{ type: 'track', id: number, stream: string, codec: string, rendition: string, width: number,
- *   height: number, fps: number, renditions: string[], reduced: boolean }} Track `reduced`: a larger one would be sent if it
- *   could be carried
+ *   height: number, fps: number, renditions: string[], reduced: boolean }} Track `reduced`: the link does not sustain the
+ *   rendition that fits the request
  */
 /** @typedef {{ type: 'state', id: number, state: ViewerState, reason: string, since: number }} State */
 /** @typedef {{ type: 'clock', t0: number, t1: number, t2: number }} Clock */
 /** @typedef {{ type: 'error', id: number | null, code: string, message: string }} RelayError */
 /**
- * How the next frame came here; microseconds of the relay's clock.
+ * Timestamps of the next frame on its way to the relay and through it, in microseconds of the relay's clock.
  * @typedef {{ type: 'journey', id: number, sequence: number, captured_at: number, read_at: number,
  *   published_at: number, received_at: number, sent_at: number }} Journey
  */
@@ -68,26 +68,26 @@
 
 export const SUBPROTOCOL = 'fanlight.v1';
 export const FRAME_HEADER_LENGTH = 32;
-/** As many subscriptions as a relay allows on one socket; the page lists no more streams than that. */
-export const MOST_STREAMS = 256;
-const MOST_LISTENING = 64;
+/** Subscriptions that a relay allows on one socket. The page lists no more streams than that. */
+export const MAX_STREAMS = 256;
+const MAX_LISTENING = 64;
 /** Eight renditions, each in two codecs. */
-const MOST_TRACKS = 16;
-/** A reason is at most 200 bytes; an endpoint or an error message may be somewhat longer. */
-const LONGEST_TEXT = 500;
+const MAX_TRACKS = 16;
+/** A reason has at most 200 bytes. An endpoint or error message may be longer. */
+const MAX_TEXT = 500;
 const STREAM_NAME = /^[a-z0-9][a-z0-9_-]{0,63}$/;
 /** @type {readonly ViewerState[]} */
 const STATES = ['live', 'late', 'slow', 'idle', 'offline', 'ended'];
 /** @type {Readonly<Record<number, Codec>>} */
 const CODECS = { 1: 'jpeg', 2: 'h264' };
 
-/** Whether a text can be the name of a stream. @param {unknown} text @returns {text is string} */
+/** Returns whether a text can be the name of a stream. @param {unknown} text @returns {text is string} */
 export function isStreamName(text) {
   return typeof text === 'string' && STREAM_NAME.test(text);
 }
 
 /**
- * Splits a binary message into header and payload; the payload is a view, not a copy.
+ * Splits a binary message into header and payload. The payload is a view, not a copy.
  * @param {ArrayBuffer} message
  * @returns {Frame | null}
  */
@@ -110,7 +110,7 @@ export function parseFrame(message) {
 }
 
 /**
- * "I am done with this frame", as text: a sequence of 64 bits would not survive as a number.
+ * Encodes an `ack` as text, because a sequence of 64 bits does not fit a number.
  * @param {number} id @param {bigint} sequence
  */
 export function ackText(id, sequence) {
@@ -118,7 +118,7 @@ export function ackText(id, sequence) {
 }
 
 /**
- * Reads a text message of the relay. Unknown fields are ignored, unknown types are `null`.
+ * Parses a text message of the relay. Ignores unknown fields; returns `null` for unknown types.
  * @param {string} text
  * @returns {FromRelay | null}
  */
@@ -141,8 +141,8 @@ const READERS = {
     Array.isArray(streams)
       ? {
           type: 'streams',
-          streams: streams.slice(0, MOST_STREAMS).map(readStream).filter(isPresent),
-          listening: readAll(listening, MOST_LISTENING, readListenEntry),
+          streams: streams.slice(0, MAX_STREAMS).map(readStream).filter(isPresent),
+          listening: readAll(listening, MAX_LISTENING, readListenEntry),
         }
       : null,
   track: readTrackMessage,
@@ -190,7 +190,7 @@ function readStream(value) {
     reason: textOf(value.reason),
     since: numberOf(value.since),
     source: textOf(value.source),
-    tracks: readAll(value.tracks, MOST_TRACKS, readTrack),
+    tracks: readAll(value.tracks, MAX_TRACKS, readTrack),
     viewers: numberOf(value.viewers),
     frame_age_ms: isNumber(value.frame_age_ms) ? value.frame_age_ms : null,
   };
@@ -225,11 +225,11 @@ function readListenEntry(value) {
 
 /**
  * @template T
- * @param {unknown} list @param {number} most @param {(value: unknown) => T | null} read
+ * @param {unknown} list @param {number} max @param {(value: unknown) => T | null} read
  * @returns {T[]}
  */
-function readAll(list, most, read) {
-  return Array.isArray(list) ? list.slice(0, most).map(read).filter(isPresent) : [];
+function readAll(list, max, read) {
+  return Array.isArray(list) ? list.slice(0, max).map(read).filter(isPresent) : [];
 }
 
 /** @template T @param {T | null} value @returns {value is T} */
@@ -242,10 +242,10 @@ const isText = (value) => typeof value === 'string';
 const isNumber = (value) => typeof value === 'number' && Number.isFinite(value);
 /** @param {unknown} value @returns {value is number} */
 const isCount = (value) => Number.isInteger(value) && Number(value) >= 0;
-/** A later release may know more states: they must not take the stream off the wall. @param {string} text @returns {ViewerState} */
+/** An unknown state of a later release must not remove the stream from the wall. @param {string} text @returns {ViewerState} */
 const stateOf = (text) => STATES.find((state) => state === text) ?? 'unknown';
 /** @param {string} text */
-const cut = (text) => text.slice(0, LONGEST_TEXT);
+const cut = (text) => text.slice(0, MAX_TEXT);
 /** @param {unknown} value */
 const textOf = (value) => (isText(value) ? cut(value) : '');
 /** @param {unknown} value */

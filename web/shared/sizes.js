@@ -1,17 +1,17 @@
-// Sizes of pictures: in which one is asked for, when another is worth a word to the relay, and which are of the same
+// Sizes: which one a tile requests, when a change is worth a new request, and which ones have the same shape. Pure.
 // shape. Pure.
 
 /** @typedef {{ width: number, height: number }} Size */
-/** @typedef {{ maxWidth: number, maxHeight: number }} Limits so many pixels of the screen a picture is shown in */
+/** @typedef {{ maxWidth: number, maxHeight: number }} Limits the area of a picture, in screen pixels */
 
-/** Where it is not known what renditions there are, a size counts as another one from so much on, a side. */
+/** If the renditions are unknown, a side that differs by this factor counts as another size. */
 const STEP = Math.SQRT2;
-/** What most cameras send, until the first word of the relay says otherwise. */
+/** The aspect ratio of most cameras, until the relay reports a stream's own. */
 export const USUAL_ASPECT = 16 / 9;
 
 /**
- * A box in pixels of the screen; a turned picture is asked for as it lies in the source.
- * @param {Size} box @param {number} density @param {boolean} turned @returns {Limits}
+ * Converts a box on the screen to the size to request, as the source is oriented.
+ * @param {Size} box @param {number} density @param {boolean} turned by 90° or 270° @returns {Limits}
  */
 export function limitsOf({ width, height }, density, turned) {
   const pixels = (/** @type {number} */ length) => Math.max(1, Math.ceil(length * density));
@@ -20,9 +20,9 @@ export function limitsOf({ width, height }, density, turned) {
 }
 
 /**
- * Returns the size in which a tile of a wall is probably seen, before its place is known: with too large a guess, the
- * relay begins with one rendition and has to change to another while the page is still starting.
- * @param {Limits} screen @param {number} count how many tiles there are @returns {Limits}
+ * Returns the probable size of a tile before it is placed. With too large a guess the relay starts with one rendition and
+ * switches to another while the page still loads.
+ * @param {Limits} screen @param {number} count of tiles @returns {Limits}
  */
 export function likelyLimits({ maxWidth, maxHeight }, count) {
   const across = Math.sqrt((count * maxWidth) / maxHeight / USUAL_ASPECT);
@@ -37,15 +37,15 @@ export function isLarger(one, than) {
 }
 
 /**
- * Whether another rendition could be sent for `wanted` than for `asked`.
- * @param {readonly Size[]} renditions 0 by 0 while unknown @param {Limits} asked @param {Limits} wanted
+ * Returns whether the relay could send another rendition for `limits` than for those `asked` before.
+ * @param {readonly Size[]} renditions 0 by 0 while unknown @param {Limits} asked @param {Limits} limits
  */
-export function asksForOther(renditions, asked, wanted) {
-  return enough(renditions, asked) !== enough(renditions, wanted);
+export function needsRequest(renditions, asked, limits) {
+  return enough(renditions, asked) !== enough(renditions, limits);
 }
 
 /**
- * The rendition that a relay chooses where nothing is in its way: the smallest that fills width or height.
+ * Returns the rendition that a relay chooses without constraints: the smallest that fills width or height.
  * @param {readonly Size[]} renditions @param {Limits} limits
  */
 function enough(renditions, { maxWidth, maxHeight }) {
@@ -57,7 +57,7 @@ function enough(renditions, { maxWidth, maxHeight }) {
 }
 
 /**
- * Whether two pictures may be renditions of the same one: they differ in shape by no more than rounding makes them.
+ * Returns whether two sizes may be renditions of one picture: their aspect ratios differ by rounding only.
  * @param {Size} one @param {Size} other
  */
 export function areOfOneShape(one, other) {

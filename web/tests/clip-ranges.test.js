@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { chooseRanges, splitIntoRanges, jpegSize, MOST_CLIPS } from '../worker/clip-ranges.js';
+import { chooseRanges, splitIntoRanges, jpegSize, MAX_CLIPS } from '../worker/clip-ranges.js';
 
 const SECOND = 1_000_000;
 /** Parameter sets of one size, and of another. */
@@ -67,7 +67,7 @@ test('the range that holds the cursor comes first, and then the nearest', () => 
   assert.deepEqual(chosen(3.95 * SECOND), [2, 4, 0]);
   assert.deepEqual(chosen(-1), [0, 2, 4], 'before all of them');
   const { omitted, reasons } = chooseRanges(frames, Infinity);
-  assert.deepEqual([omitted, reasons], [5 - MOST_CLIPS, ['size']]);
+  assert.deepEqual([omitted, reasons], [5 - MAX_CLIPS, ['size']]);
   assert.deepEqual(chooseRanges([], Infinity), { ranges: [], reasons: [], omitted: 0 });
 });
 

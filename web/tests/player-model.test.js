@@ -10,9 +10,9 @@ import { VirtualTime } from './virtual-time.js';
 
 const SECOND = 1000;
 /** A frame waits for a stuck decoder, then for its own stuck decoding: 2.5 s each, and up to 2 s in step before that. */
-const LONGEST_UNTIL_DONE = 7_000;
+const MAX_UNTIL_DONE = 7_000;
 /** As long as decoders of JPEG rest at most, and one attempt. */
-const LONGEST_DARK = 32_500;
+const MAX_DARK = 32_500;
 const TRIAL = 40 * SECOND;
 /** More of them find rarer states: 800 take half a minute. */
 const TRIALS = Number(process.env.FANLIGHT_TRIALS ?? 40);
@@ -134,13 +134,13 @@ async function play(seed) {
     trial.disturb();
     await trial.step(10 + random() * 190);
     longest = Math.max(longest, trial.waiting);
-    assert.ok(longest <= LONGEST_UNTIL_DONE, `seed ${seed}: a frame waited for ${longest} ms`);
+    assert.ok(longest <= MAX_UNTIL_DONE, `seed ${seed}: a frame waited for ${longest} ms`);
   }
   trial.heal();
   const healed = time.now();
   const painted = () => trial.player.stats(time.now()).paintedAt > healed;
   for (let dark = 0; !painted(); dark = time.now() - healed) {
-    assert.ok(dark <= LONGEST_DARK, `seed ${seed}: nothing painted for ${dark} ms`);
+    assert.ok(dark <= MAX_DARK, `seed ${seed}: nothing painted for ${dark} ms`);
     await trial.step(100);
   }
   return { longest: trial.longest, dark: time.now() - healed };

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { ackText, FRAME_HEADER_LENGTH, isStreamName, MOST_STREAMS, parseControl, parseFrame } from '../shared/protocol.js';
+import { ackText, FRAME_HEADER_LENGTH, isStreamName, MAX_STREAMS, parseControl, parseFrame } from '../shared/protocol.js';
 
 // The same files that the tests of crates/protocol read.
 const GOLDEN = new URL('../../crates/protocol/golden/', import.meta.url);
@@ -120,7 +120,7 @@ test('a list of streams is bounded, and keeps what is well formed', () => {
   const streams = [{ name: 'Bad Name', state: 'live' }, 7, ...Array.from({ length: 400 }, (_, n) => stream(n))];
   const parsed = parseControl(JSON.stringify({ type: 'streams', streams, listening: 'no' }));
   assert.ok(parsed?.type === 'streams');
-  assert.equal(parsed.streams.length, MOST_STREAMS - 2);
+  assert.equal(parsed.streams.length, MAX_STREAMS - 2);
   assert.deepEqual(parsed.listening, []);
   assert.equal(parsed.streams[0]?.frame_age_ms, null);
 });

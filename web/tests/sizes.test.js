@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { areOfOneShape, asksForOther, isLarger, likelyLimits, limitsOf } from '../shared/sizes.js';
+import { areOfOneShape, needsRequest, isLarger, likelyLimits, limitsOf } from '../shared/sizes.js';
 
 const RENDITIONS = [
   { width: 1280, height: 720 },
@@ -25,23 +25,23 @@ test('larger is what is larger either way', () => {
 });
 
 test('where the renditions are known, only another one is worth a word', () => {
-  assert.ok(!asksForOther(RENDITIONS, limits(330, 190), limits(638, 359)));
-  assert.ok(asksForOther(RENDITIONS, limits(638, 359), limits(642, 362)));
-  assert.ok(!asksForOther(RENDITIONS, limits(642, 362), limits(15_360, 9600)), 'there is no larger one');
-  assert.ok(asksForOther(RENDITIONS, limits(638, 359), limits(310, 170)));
+  assert.ok(!needsRequest(RENDITIONS, limits(330, 190), limits(638, 359)));
+  assert.ok(needsRequest(RENDITIONS, limits(638, 359), limits(642, 362)));
+  assert.ok(!needsRequest(RENDITIONS, limits(642, 362), limits(15_360, 9600)), 'there is no larger one');
+  assert.ok(needsRequest(RENDITIONS, limits(638, 359), limits(310, 170)));
 });
 
 test('a picture fills a box when it fills its width or its height', () => {
   // An upright picture in a wide window: its height is what counts.
   const upright = RENDITIONS.map(({ width, height }) => ({ width: height, height: width }));
-  assert.ok(!asksForOther(upright, limits(1280, 640), limits(200, 600)));
-  assert.ok(asksForOther(upright, limits(1280, 640), limits(1280, 800)));
+  assert.ok(!needsRequest(upright, limits(1280, 640), limits(200, 600)));
+  assert.ok(needsRequest(upright, limits(1280, 640), limits(1280, 800)));
 });
 
 test('where they are not known, half as many pixels more or less are worth one', () => {
   for (const renditions of [UNKNOWN, []]) {
-    assert.ok(!asksForOther(renditions, limits(600, 340), limits(700, 360)));
-    assert.ok(asksForOther(renditions, limits(600, 340), limits(1200, 680)));
+    assert.ok(!needsRequest(renditions, limits(600, 340), limits(700, 360)));
+    assert.ok(needsRequest(renditions, limits(600, 340), limits(1200, 680)));
   }
 });
 

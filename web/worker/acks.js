@@ -1,16 +1,16 @@
-// Which frames of a subscription the page is done with. The relay is reported how far: `ack` means every frame up to that
-// one, so a frame that is still being decoded holds back the word on all that received after it. That is how a relay knows
-// a slow tab. Pure.
+// Tracks which frames of a subscription are done, and up to which one to acknowledge: `ack` covers every frame up to its
+// sequence. A frame that is still being decoded therefore delays the ack of all later ones. That is how a relay detects a
+// slow tab. Pure.
 
 /** @typedef {{ sequence: bigint }} Received a frame that received; reported apart by identity, because numbers may come again */
 
 export class AckTracker {
-  /** Not done with, oldest first: by number, what received right before it. @type {Map<number, Received | null>} */
+  /** Frames that are not done, oldest first: by order, the frame received before it. @type {Map<number, Received | null>} */
   #open = new Map();
   /** @type {Received | null} */
   #newest = null;
   /** @type {Received | null} */
-  #reported = null;
+  #acknowledged = null;
 
   /** @param {number} order grows with every frame, whatever `sequence` does @param {bigint} sequence */
   received(order, sequence) {
@@ -19,22 +19,22 @@ export class AckTracker {
   }
 
   /**
-   * Painted, taken by a decoder that may hold it back, or given up. Being done with a frame twice, or with one from before
-   * `clear`, says nothing.
-   * @param {number} order @returns {bigint | null} what to acknowledge; `null`: nothing new
+   * Marks a frame as done: painted, dropped, or taken by a decoder that may hold it back. Repeated calls, and frames from before
+   * `clear`, have no effect.
+   * @param {number} order @returns {bigint | null} sequence to acknowledge; `null` if nothing changed
    */
   done(order) {
     if (!this.#open.delete(order)) return null;
     const [beforeOldest = null] = this.#open.values();
     const reached = this.#open.size === 0 ? this.#newest : beforeOldest;
-    if (!reached || reached === this.#reported) return null;
-    this.#reported = reached;
+    if (!reached || reached === this.#acknowledged) return null;
+    this.#acknowledged = reached;
     return reached.sequence;
   }
 
-  /** Another track, or another subscription of the same number: what received before is nothing to it. */
+  /** Forgets all frames: they do not belong to the next track or subscription. */
   clear() {
     this.#open.clear();
-    this.#newest = this.#reported = null;
+    this.#newest = this.#acknowledged = null;
   }
 }

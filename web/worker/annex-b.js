@@ -1,16 +1,16 @@
-// The little that a page has to know of an H.264 byte stream (Annex B): where its units are, and for which decoder it is.
-// Never trusts what it was sent. Pure.
+// The parts of an H.264 byte stream (Annex B) that the page needs: where its NAL units are, and which decoder it requires.
+// Treats its input as untrusted. Pure.
 
-/** Types of units. Slices are of the first five, and nothing else is a picture. */
+/** Types of NAL units. Only slices, the first five, contain a picture. */
 const FIRST_SLICE = 1;
 const LAST_SLICE = 5;
 const SPS = 7;
 const PPS = 8;
-/** Enough to find the parameter sets: they stand at the beginning. */
+/** Parameter sets are at the start of a keyframe. */
 const SEARCHED = 4096;
 
 /**
- * The sequence parameter set of a keyframe, without its start code; `null`: there is none where it should be.
+ * Returns the sequence parameter set of a keyframe, without its start code; `null` if it has none at its start.
  * @param {Uint8Array} unit
  */
 export function parameterSet(unit) {
@@ -25,7 +25,7 @@ export function parameterSet(unit) {
 }
 
 /**
- * Returns the parameter sets of a keyframe, one after the other: frames with the same ones can be in one file.
+ * Returns the parameter sets of a keyframe, concatenated. Frames with equal ones can be in one file.
  * @param {Uint8Array} unit @returns {number[]}
  */
 export function parameterSets(unit) {
@@ -36,21 +36,21 @@ export function parameterSets(unit) {
     const next = startCode(searched, at);
     const type = (searched[at] ?? 0) & 0x1f;
     if (type >= FIRST_SLICE && type <= LAST_SLICE) break;
-    // The start code of the next unit has three bytes, or a zero more.
+    // The start code of the next unit has three bytes, or four with a leading zero.
     if (type === SPS || type === PPS) sets.push(...trimmed(searched.subarray(at, next === -1 ? undefined : next - 3)));
     at = next;
   }
   return sets;
 }
 
-/** Without the zeros at its end, which are no part of a unit. @param {Uint8Array} unit */
+/** Removes trailing zeros, which are not part of a unit. @param {Uint8Array} unit */
 function trimmed(unit) {
   let end = unit.length;
   while (end > 0 && unit[end - 1] === 0) end -= 1;
   return unit.subarray(0, end);
 }
 
-/** Whether there is anything of a picture in it. @param {Uint8Array} unit */
+/** Returns whether a unit contains picture data. @param {Uint8Array} unit */
 export function holdsPicture(unit) {
   for (let at = startCode(unit, 0); at !== -1; at = startCode(unit, at)) {
     const type = (unit[at] ?? 0) & 0x1f;
@@ -59,13 +59,13 @@ export function holdsPicture(unit) {
   return false;
 }
 
-/** What WebCodecs calls it: profile, constraints and level, as they stand in the parameter set. @param {Uint8Array} set */
+/** Returns the codec string of WebCodecs: profile, constraints and level from the parameter set. @param {Uint8Array} set */
 export function codecString(set) {
   const hex = [...set.subarray(1, 4)].map((byte) => byte.toString(16).padStart(2, '0').toUpperCase());
   return `avc1.${hex.join('')}`;
 }
 
-/** Right behind the next start code. @param {Uint8Array} bytes @param {number} from @returns {number} -1: there is none */
+/** Returns the index after the next start code; -1 if there is none. @param {Uint8Array} bytes @param {number} from @returns {number} */
 function startCode(bytes, from) {
   for (let at = from; at + 3 < bytes.length; at += 1) {
     if (bytes[at] === 0 && bytes[at + 1] === 0 && bytes[at + 2] === 1) return at + 3;

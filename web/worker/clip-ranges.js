@@ -1,42 +1,38 @@
-// Divides what a tile remembers into ranges that can each be saved as one clip, and chooses among them. Pure.
+// Splits what a tile remembers into ranges that each fit into one clip, and chooses the ranges to save. Pure.
 
 import { parameterSets } from './annex-b.js';
 
 /** @typedef {import('../shared/protocol.js').Frame} Frame */
-/**
- * Why a range ends where another begins. `size`: another rendition. `settings`: the same one, made differently by the
- * camera. `gap`: no frames for a while.
- * @typedef {'size' | 'codec' | 'settings' | 'gap'} SplitReason
- */
-/** `reasons`: why the ranges are not one. `omitted`: how many are not among them. @typedef {{ ranges: Frame[][], reasons: SplitReason[], omitted: number }} Choice */
+/** @typedef {import('../shared/messages.js').SplitReason} SplitReason */
+/** `reasons`: why there is more than one range. `omitted`: ranges not chosen. @typedef {{ ranges: Frame[][], reasons: SplitReason[], omitted: number }} Choice */
 
-/** Frames further apart than this are not joined, in microseconds: a clip would stand still that long. */
+/** Frames further apart than this, in microseconds, are not joined: the clip would stand still that long. */
 const GAP = 5_000_000;
-/** A range that is shorter, in microseconds, as the JPEGs before the first H.264, is saved only where the cursor is in it. */
-const SHORTEST = 1_000_000;
-/** Most clips saved with one key press: a browser asks before it saves several files, and more are a burden to sort. */
-export const MOST_CLIPS = 3;
+/** A shorter range, in microseconds, is saved only if the cursor is in it. An example: the JPEGs before the first H.264. */
+const MIN_LENGTH = 1_000_000;
+/** Clips saved with one key press: browsers ask before they save several files, and more of them are hard to sort. */
+export const MAX_CLIPS = 3;
 
-/** The JPEG markers that hold the size, and the three within their range that do not. */
+/** JPEG markers that hold the size, and the three within their range that do not. */
 const SOF_FIRST = 0xc0;
 const SOF_LAST = 0xcf;
 const NOT_SOF = [0xc4, 0xc8, 0xcc];
 
 /**
- * Returns the ranges to save: the one that holds the cursor first, then its neighbours, the nearest first.
- * @param {readonly Frame[]} frames in the order in which they came, the first a keyframe
- * @param {number} cursor the instant that is looked at, in microseconds of the relay's clock @returns {Choice}
+ * Returns the ranges to save: the one at the cursor first, then its neighbours, nearest first.
+ * @param {readonly Frame[]} frames in order of arrival, the first a keyframe
+ * @param {number} cursor displayed instant, in microseconds of the relay's clock @returns {Choice}
  */
 export function chooseRanges(frames, cursor) {
   const { ranges: all, reasons } = splitIntoRanges(frames);
   const ranges = all.filter((range, at) => isWorthAFile(range) || holds(all, at, cursor));
   const held = ranges.findIndex((_, at) => holds(ranges, at, cursor));
   const order = ranges.map((_, at) => at).sort((a, b) => Math.abs(a - held) - Math.abs(b - held) || b - a);
-  const chosen = order.slice(0, MOST_CLIPS).flatMap((at) => (ranges[at] ? [ranges[at]] : []));
+  const chosen = order.slice(0, MAX_CLIPS).flatMap((at) => (ranges[at] ? [ranges[at]] : []));
   return { ranges: chosen, reasons: [...new Set(reasons)], omitted: ranges.length - chosen.length };
 }
 
-/** Whether the cursor is in a range, or before all of them. @param {readonly Frame[][]} ranges @param {number} at @param {number} cursor */
+/** Returns whether the cursor is in a range, or before all of them. @param {readonly Frame[][]} ranges @param {number} at @param {number} cursor */
 function holds(ranges, at, cursor) {
   const [begins, ends] = [ranges[at], ranges[at + 1]].map((range) => range?.[0]?.capturedAt ?? Infinity);
   return (at === 0 || (begins ?? 0) <= cursor) && (at === ranges.length - 1 || (ends ?? 0) > cursor);
@@ -44,11 +40,11 @@ function holds(ranges, at, cursor) {
 
 /** @param {readonly Frame[]} range */
 function isWorthAFile(range) {
-  return (range.at(-1)?.capturedAt ?? 0) - (range[0]?.capturedAt ?? 0) >= SHORTEST;
+  return (range.at(-1)?.capturedAt ?? 0) - (range[0]?.capturedAt ?? 0) >= MIN_LENGTH;
 }
 
 /**
- * Divides frames where one file could not hold both sides.
+ * Splits frames at the points that one file cannot span.
  * @param {readonly Frame[]} frames @returns {{ ranges: Frame[][], reasons: SplitReason[] }}
  */
 export function splitIntoRanges(frames) {
@@ -79,7 +75,8 @@ function breakBetween(range, keyframe, next) {
 }
 
 /**
- * A relay begins with the last keyframe it has, which may be older than what was shown. Each moment is in a clip once.
+ * Appends a frame. A relay starts with its last keyframe, which may be older than the displayed frame: overlapping frames are
+ * removed, so that each moment occurs once.
  * @param {Frame[]} range @param {Frame} next
  */
 function join(range, next) {
@@ -92,13 +89,13 @@ function configOf({ codec, payload }) {
   return codec === 'h264' ? parameterSets(payload).join() : jpegSize(payload);
 }
 
-/** Returns the size of a JPEG, as text; empty where there is none in it. @param {Uint8Array} jpeg */
+/** Returns the size of a JPEG as text; empty if it has none. @param {Uint8Array} jpeg */
 export function jpegSize(jpeg) {
   for (let at = 2; at + 8 < jpeg.length && jpeg[at] === 0xff; ) {
     const marker = jpeg[at + 1] ?? 0;
     const word = (/** @type {number} */ from) => ((jpeg[from] ?? 0) << 8) | (jpeg[from + 1] ?? 0);
     if (marker >= SOF_FIRST && marker <= SOF_LAST && !NOT_SOF.includes(marker)) return `${word(at + 7)}x${word(at + 5)}`;
-    // A marker may be preceded by any number of fill bytes.
+    // Any number of fill bytes may precede a marker.
     at += marker === 0xff ? 1 : 2 + Math.max(2, word(at + 2));
   }
   return '';

@@ -1,5 +1,5 @@
-// A clip of what a tile remembers, made of the frames as they came: nothing is encoded anew. In the worker; fetched when
-// the first clip is saved.
+// Makes clips of what a tile remembers, from the frames as received: nothing is encoded again. Runs in the worker, and is
+// loaded when the first clip is saved.
 
 import { codecString, parameterSet } from './annex-b.js';
 import { chooseRanges } from './clip-ranges.js';
@@ -10,17 +10,17 @@ import { chooseRanges } from './clip-ranges.js';
 /** @typedef {import('../shared/messages.js').Rotation} Rotation */
 /** @typedef {typeof import('mediabunny')} Muxer */
 
-/** Not of this page: the relay has it where it was built with it. */
+/** A separate file, which a relay serves if it was built with it. */
 const MUXER = '../lib/mediabunny.js';
-/** Thirty seconds are muxed in a fraction of one; fetching the muxer over a slow connection takes the longest. */
-const LONGEST_MAKING = 20_000;
-/** How long the last frame stands where there is no other to tell, in seconds. */
+/** Muxing 30 s takes a fraction of a second. Loading the muxer over a slow connection takes the longest. In milliseconds. */
+const MAX_MAKING = 20_000;
+/** Duration of a frame that has no other to compare with, in seconds. */
 const USUAL = 1 / 30;
 
 /**
- * Makes clips of what a tile remembers: one file, or several where one cannot hold all of it.
+ * Makes clips of what a tile remembers: one file, or several if one cannot hold all frames.
  * @param {{ frames: readonly Frame[], cursor: number, truncated: boolean }} remembered as `Sync.clip` returns it
- * @param {Rotation} rotation as the tile is shown @returns {Promise<SavedClips>}
+ * @param {Rotation} rotation of the tile @returns {Promise<SavedClips>}
  */
 export async function makeClips({ frames, cursor, truncated }, rotation) {
   const { ranges, reasons, omitted } = chooseRanges(frames, cursor);
@@ -34,7 +34,7 @@ export async function makeClips({ frames, cursor, truncated }, rotation) {
 async function makeClip(frames, rotation) {
   const seconds = durations(frames).reduce((sum, time) => sum + time, 0);
   const made = { from: frames[0]?.capturedAt ?? 0, seconds };
-  // JPEGs one after the other are a film to every player, if one that does not know how fast it is, nor how it is turned.
+  // Concatenated JPEGs are a video for every player, but without frame rate and rotation.
   if (frames[0]?.codec === 'jpeg') return { ...made, kind: 'mjpeg', blob: whole(frames, 'video/x-motion-jpeg') };
   const muxer = await fetchMuxer();
   if (!muxer) return { ...made, kind: 'h264', blob: whole(frames, 'video/h264') };
@@ -42,14 +42,14 @@ async function makeClip(frames, rotation) {
 }
 
 /**
- * A relay that hangs, or a decoder that does, must not leave the viewer without an answer.
+ * Bounds the wait: a relay or decoder that hangs must not leave the viewer without an answer.
  * @template T @param {Promise<T>} work @returns {Promise<T>}
  */
 function withinReason(work) {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
   const late = new Promise((/** @type {(none: never) => void} */ _, reject) => {
-    timer = setTimeout(() => reject(new Error(`the clip was not made within ${LONGEST_MAKING / 1000} s`)), LONGEST_MAKING);
+    timer = setTimeout(() => reject(new Error(`the clip was not written within ${MAX_MAKING / 1000} s`)), MAX_MAKING);
   });
   return Promise.race([work, late]).finally(() => clearTimeout(timer));
 }
@@ -87,14 +87,14 @@ async function mux({ BufferTarget, EncodedPacket, EncodedVideoPacketSource, Mp4O
   return new Blob([target.buffer ?? new ArrayBuffer()], { type: 'video/mp4' });
 }
 
-/** What the file says of it: the decoder's name, and the size that a decoder finds in the keyframe. @param {Uint8Array} keyframe */
+/** Returns the codec string, and the size that a decoder finds in the keyframe. @param {Uint8Array} keyframe */
 async function configOf(keyframe) {
   const codec = codecString(parameterSet(keyframe) ?? new Uint8Array());
   return { codec, ...(await sizeIn(codec, keyframe)) };
 }
 
 /**
- * Rejects where there is no picture in it.
+ * Rejects if the keyframe contains no picture.
  * @param {string} codec @param {Uint8Array} keyframe @returns {Promise<{ codedWidth: number, codedHeight: number }>}
  */
 export function sizeIn(codec, keyframe) {
@@ -108,12 +108,12 @@ export function sizeIn(codec, keyframe) {
     });
     decoder.configure({ codec });
     decoder.decode(new EncodedVideoChunk({ type: 'key', timestamp: 0, data: keyframe }));
-    const nothing = () => reject(new Error('no picture comes out of the keyframe'));
+    const nothing = () => reject(new Error('the keyframe contains no picture'));
     void decoder.flush().then(() => decoder.close()).then(nothing, reject);
   });
 }
 
-/** How long each frame is seen, in seconds: until the next; the last as long as the one before. @param {readonly Frame[]} frames */
+/** Returns the duration of each frame in seconds: the time to the next one. The last lasts as long as the one before. @param {readonly Frame[]} frames */
 function durations(frames) {
   const times = frames.slice(1).map((frame, index) => Math.max(0.001, (frame.capturedAt - (frames[index]?.capturedAt ?? 0)) / 1e6));
   return frames.map((_, index) => times[index] ?? times.at(-1) ?? USUAL);

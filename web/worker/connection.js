@@ -1,5 +1,5 @@
-// The one socket to the relay, in the worker: opens it, keeps it, and says in words how it is.
-// Messages pass through unread but for `clock`, which is measured here because only here the moments are known.
+// The socket to the relay: opens it, keeps it open, and reports its state. Messages pass through unread, except for `clock`,
+// which is handled here because its timestamps are only accurate here.
 
 import { Backoff } from '../shared/backoff.js';
 import { RelayClock } from './clock.js';
@@ -9,33 +9,25 @@ import { LinkTimeout } from './link-timeout.js';
 /** @typedef {import('../shared/protocol.js').FromRelay} FromRelay */
 /** @typedef {import('../shared/protocol.js').Frame} Frame */
 
-/**
- * How the link is. `why` tells what stands in the way: `lost` (it was there), `unreachable` (nobody answers),
- * `token` (a token is needed, or this one is wrong), `refused` (somebody answers, and says no), `no-socket` (the relay
- * answers, but not as a WebSocket).
- * @typedef {object} Link
- * @property {'connecting' | 'open' | 'down'} phase
- * @property {'' | 'lost' | 'unreachable' | 'token' | 'refused' | 'no-socket'} why
- * @property {string} detail what the relay said about it
- */
+/** @typedef {import('../shared/messages.js').Link} Link */
 
-/** @typedef {{ socket: string, probe: string }} Addresses the WebSocket's, and one that tells why it is refused */
+/** @typedef {import('../shared/messages.js').Addresses} Addresses */
 
 const CLOCK_EVERY = 10_000;
-/** While the page is still being built answers lie about unread, so the clock is soon asked again; then ever less often. */
+/** The clock is asked again soon, because answers wait unread while the page loads. Then the interval doubles up to `CLOCK_EVERY`. */
 const CLOCK_FIRST = 500;
-/** The first answers of a burst pay for warming up; the best of four is close to what the link can do. */
+/** The first answers of a burst are slow, because caches are cold. The best of four is close to the link's round trip. */
 const CLOCK_BURST = 4;
-/** A connection attempt is given up after this time, since a browser may wait minutes for a lost packet of it. */
+/** A connection attempt ends after this time, because a browser may wait minutes for a lost packet. */
 const CONNECT_TIMEOUT = 5_000;
-/** The next attempt waits twice as long, up to this: a slow link must be able to connect at all. */
+/** The timeout doubles with each attempt up to this, so that a slow link can connect at all. */
 const MAX_CONNECT_TIMEOUT = 20_000;
-/** An attempt that is older than this is started again when the page has a reason to expect success. */
+/** An older attempt restarts when the page has a reason to expect success. */
 const RECENT_ATTEMPT = 1_000;
-/** A refusal does not heal by asking often, and each attempt stands in the relay's log. */
+/** Frequent retries do not change a refusal, and each one is an entry in the relay's log. */
 const REFUSED_WAIT = 30_000;
 const PROBE_TIMEOUT = 3_000;
-/** A socket open for so long has proved itself, even on a wall without a stream. */
+/** A socket that was open for this long works, even on a wall without streams. */
 const PROVEN_AFTER = 5_000;
 const TIMERS = /** @type {const} */ (['retry', 'connect', 'clock', 'answer']);
 /** @typedef {(typeof TIMERS)[number]} TimerName */
@@ -49,7 +41,7 @@ export class Connection {
   #addresses = null;
   #backoff = new Backoff();
   #linkTimeout = new LinkTimeout();
-  /** Each calls off one timer. @type {Partial<Record<TimerName, () => void>>} */
+  /** Functions that cancel one timer each. @type {Partial<Record<TimerName, () => void>>} */
   #timers = {};
   #attemptedAt = 0;
   #connectTimeout = CONNECT_TIMEOUT;
@@ -60,14 +52,14 @@ export class Connection {
   /**
    * @param {{ now: () => number, after: (time: number, act: () => void) => () => void, onOpen: () => void,
    *   onLink: (link: Link) => void, onMessage: (message: FromRelay) => void, onFrame: (frame: Frame) => void,
-   *   onScaleChange: () => void }} env times in milliseconds; `after` returns what calls it off; `onScaleChange`: frames may
-   *   be larger than `halvings` allowed before
+   *   onScaleChange: () => void }} env times in milliseconds. `after` returns a function that cancels it. `onScaleChange`:
+   *   `halvings` became smaller
    */
   constructor(env) {
     this.env = env;
   }
 
-  /** How often width and height of each requested picture have to be halved for this link. */
+  /** Number of times that width and height of each request are halved for this link. */
   get halvings() {
     return this.#linkTimeout.halvings;
   }
@@ -80,7 +72,7 @@ export class Connection {
     this.#connect();
   }
 
-  /** Sends, or forgets: whoever needs it said again says it in `onOpen`. @param {object} message */
+  /** Sends a message, or drops it if the socket is not open: `onOpen` sends everything that is needed again. @param {object} message */
   send(message) {
     this.sendText(JSON.stringify(message));
   }
@@ -91,8 +83,8 @@ export class Connection {
   }
 
   /**
-   * Something changed for the better, such as the network or the page's visibility: tries immediately, or checks whether
-   * the socket still lives. An attempt that began before the change may wait for a packet that was lost then.
+   * The network returned or the page became visible: connects immediately, or checks that the socket still works. An attempt
+   * from before that may wait for a packet that was lost then.
    */
   wake() {
     const state = this.#socket?.readyState;
@@ -105,7 +97,7 @@ export class Connection {
     this.#connect();
   }
 
-  /** Frames come: the next loss is a new story. */
+  /** Frames arrive: the next loss starts with a short retry. */
   proven() {
     this.#backoff.reset();
   }
@@ -174,12 +166,12 @@ export class Connection {
     else void this.#explain();
   }
 
-  /** A WebSocket that is refused does not tell why; a plain request to the same relay does. */
+  /** Finds out why the WebSocket was refused, with an HTTP request to the same relay: the browser does not report it. */
   async #explain() {
     const addresses = this.#addresses;
     if (!addresses) return;
     const link = await probe(addresses.probe);
-    // A token may have come in, or another attempt begun, while we asked.
+    // The viewer may have entered a token, or another attempt may have started, in the meantime.
     if (addresses === this.#addresses && !this.#socket) this.#retry(link);
   }
 
@@ -199,7 +191,7 @@ export class Connection {
     this.#awaitAnswer();
   }
 
-  /** The oldest unanswered question counts: a further one must not extend the time. */
+  /** Starts the timeout, unless an older question is unanswered: a further one must not extend its time. */
   #awaitAnswer() {
     if (this.#timers.answer) return;
     this.#linkTimeout.requestSent(this.env.now());
@@ -222,7 +214,7 @@ export class Connection {
     if (this.#burst > 0) this.#askClock();
   }
 
-  /** Lets go of the socket without waiting for its goodbye, which a dead link would hold up for minutes. */
+  /** Drops the socket without waiting for its close handshake, which can take minutes on a dead link. */
   #drop() {
     for (const name of TIMERS) this.#cancel(name);
     this.#openedAt = 0;
@@ -257,7 +249,7 @@ async function probe(address) {
     const answer = await fetch(address, { cache: 'no-store', signal: abort.signal });
     if (answer.ok) return { phase: 'down', why: 'no-socket', detail: '' };
     if (answer.status === 401) return { phase: 'down', why: 'token', detail: '' };
-    // What a proxy says while the relay behind it is away.
+    // A proxy answers like this while the relay behind it is away.
     if (answer.status >= 500) return { phase: 'down', why: 'unreachable', detail: `HTTP ${answer.status}` };
     return { phase: 'down', why: 'refused', detail: `HTTP ${answer.status} ${answer.statusText}`.trim() };
   } catch {

@@ -15,7 +15,7 @@ import { Workload } from './workload.js';
  * @typedef {object} Env times in milliseconds
  * @property {() => number} now
  * @property {(time: number, act: () => void) => () => void} [after] returns a function that cancels it
- * @property {(arrival: Arrival) => number} [timeUntilDue] how long a decoded frame waits before it is painted; bounded,
+ * @property {(arrival: Arrival) => number} [timeUntilDue] wait of a decoded frame before it is painted; bounded,
  *   whatever the clocks say
  * @property {(frame: TimedFrame) => void} [onTimed] a frame with a known journey was painted
  */
@@ -26,7 +26,7 @@ import { Workload } from './workload.js';
  * @property {(arrival: Arrival) => void} drop counts it as dropped, and acknowledges it
  * @property {(arrival: Arrival) => void} countDropped
  * @property {() => void} needKeyframe
- * @property {(arrival: Arrival) => boolean} isOlder whether a new track repeats what is on the screen
+ * @property {(arrival: Arrival) => boolean} isOlder true if a new track repeats an older frame than the displayed one
  * @property {(image: Image, arrival: Arrival) => void} present
  */
 
@@ -38,7 +38,7 @@ const MAX_LEAD = 100;
 const TOO_FAR_BEHIND = 500;
 /** Frames that arrive in less than this share of the time in which they were captured are catch-up frames: only the last is shown. */
 const CATCH_UP_SHARE = 0.1;
-/** How often a decoded frame that waits is checked again, in milliseconds, because the measured clock may change. */
+/** A waiting frame is checked again at this interval, in milliseconds, because the measured clock may change. */
 const RECHECK_EVERY = 250;
 
 export class DecodeQueue {
@@ -64,12 +64,12 @@ export class DecodeQueue {
     this.owner = owner;
   }
 
-  /** Whether a frame waits for the decoder. */
+  /** True if a frame waits for the decoder. */
   get busy() {
     return this.#next !== null;
   }
 
-  /** How long before it is due a frame should go to the decoder, in milliseconds. */
+  /** Time before it is due at which a frame should go to the decoder, in milliseconds. */
   get lead() {
     return Math.min(MAX_LEAD, LEAD_FACTOR * this.#decodeTime + LEAD_MARGIN);
   }
@@ -195,7 +195,7 @@ export class DecodeQueue {
 
   /**
    * @param {Image | null} image @param {Arrival} arrival @param {number} request @param {boolean} held
-   * @returns {boolean} whether it was painted
+   * @returns {boolean} true if it was painted
    */
   #finish(image, arrival, request, held) {
     const late = request <= this.#paintedRequest;
@@ -209,7 +209,7 @@ export class DecodeQueue {
     return true;
   }
 
-  /** Whether a frame is decoded only for the frames after it. @param {Arrival} arrival @param {number} request */
+  /** True if a frame is decoded only for the frames after it. @param {Arrival} arrival @param {number} request */
   #isCatchUp(arrival, request) {
     if (this.paused || !arrival.gop) return false;
     if (this.owner.isOlder(arrival)) return true;

@@ -1,4 +1,4 @@
-// The decoders of one picture, one for each codec that comes: made when they are needed, given up when they fail.
+// The decoders of one tile, one per codec: created on demand, closed when they fail or are not needed.
 
 import { H264Decoder } from './h264-decoder.js';
 import { JpegDecoder } from './jpeg-decoder.js';
@@ -9,7 +9,7 @@ import { JpegDecoder } from './jpeg-decoder.js';
 /**
  * Decodes the frames of one codec.
  * @typedef {object} Decoder
- * @property {(inFlight: number) => boolean} takes whether it takes another frame now
+ * @property {(inFlight: number) => boolean} takes true if it takes another frame now
  * @property {(arrival: Arrival) => Arrival[] | null} path the frames to decode to show this one; `null` if one is missing
  * @property {(path: readonly Arrival[], alone: boolean, taken: () => void) => Promise<import('./image.js').Image | null>} decode
  *   decodes the last frame of `path`; `null` if a newer one came out first. `alone`: no frame will follow. `taken`: called when
@@ -21,23 +21,23 @@ import { JpegDecoder } from './jpeg-decoder.js';
  * @typedef {object} Env times in milliseconds
  * @property {() => number} now
  * @property {(blob: Blob) => Promise<ImageBitmap>} decode
- * @property {import('./h264-decoder.js').Platform} [platform] where there is H.264
- * @property {(time: number, act: () => void) => () => void} [after] returns what calls it off
- * @property {() => void} [onKeyframeNeeded] a keyframe is needed
+ * @property {import('./h264-decoder.js').Platform} [platform] WebCodecs, if this browser decodes H.264
+ * @property {(time: number, act: () => void) => () => void} [after] returns a function that cancels it
+ * @property {() => void} [onKeyframeNeeded]
  * @property {() => void} [onSupportChange] `h264Failed` has changed
  */
 
-/** How often a keyframe is asked for; a relay makes no more either. */
+/** Keyframes are requested no more often than this: a relay makes no more either. */
 const KEYFRAME_EVERY = 1000;
-/** So many failures within so long, and it is not the stream. */
+/** This many failures within this time mean that the decoder is at fault, and not the stream. */
 const MAX_FAILURES = 3;
 const FAILURES_WITHIN = 10_000;
-/** H.264 is tried again after this time; after twice as long each time that it fails soon after. */
+/** H.264 is retried after this time. The time doubles, up to the maximum, each time it fails soon after a retry. */
 const RETRY = 60_000;
 const MAX_RETRY = 16 * 60_000;
 
 export class Decoders {
-  /** Whether H.264 could not be decoded, again and again. */
+  /** True if H.264 could not be decoded repeatedly. */
   h264Failed = false;
   /** @type {Map<Codec, Decoder>} */
   #decoders = new Map();
@@ -46,7 +46,7 @@ export class Decoders {
   #askedForKeyframe = -Infinity;
   #retry = RETRY;
   #retriedAt = -Infinity;
-  /** Calls off the next trial. @type {(() => void) | null} */
+  /** Cancels the next retry. @type {(() => void) | null} */
   #cancelRetry = null;
 
   /** @param {Env} env @param {() => void} onFree one takes frames again */
@@ -66,14 +66,14 @@ export class Decoders {
     return decoder;
   }
 
-  /** H.264 is worth another trial, because the viewer asks for it. */
+  /** Retries H.264 immediately, because the viewer chose it. */
   retryH264() {
     this.#retry = RETRY;
     this.#retriedAt = -Infinity;
     this.#tryAgain();
   }
 
-  /** What comes cannot be decoded without a keyframe. */
+  /** Requests a keyframe: the received frames cannot be decoded without one. */
   needKeyframe() {
     const now = this.env.now();
     if (now - this.#askedForKeyframe < KEYFRAME_EVERY) return;
@@ -81,7 +81,7 @@ export class Decoders {
     this.env.onKeyframeNeeded?.();
   }
 
-  /** A decoder holds memory, and some machines have few of them. @param {Codec} codec */
+  /** Closes a decoder. It holds memory, and some machines support only a few. @param {Codec} codec */
   release(codec) {
     this.#decoders.get(codec)?.close();
     this.#decoders.delete(codec);

@@ -1,18 +1,18 @@
-// Freezes: gaps between shown frames that people notice. No clock: `now` is passed in, in milliseconds.
+// Freezes: gaps between displayed frames that people notice. No clock: `now` is an argument, in milliseconds.
 
 import { median } from '../shared/age.js';
 
-/** Shorter than this nobody sees. */
+/** People do not notice a shorter gap. */
 const MIN_FREEZE = 200;
-/** A slow camera does not freeze between its frames: a gap counts from so many of the usual ones. */
+/** A slow camera does not freeze between its frames: a freeze lasts at least this many usual gaps. */
 const UNUSUAL = 2.5;
-/** What is usual, over so many gaps; and how many of them it takes to know. */
+/** The usual gap is the median of this many, and is known after the minimum. */
 const GAPS = 15;
-const FEWEST_GAPS = 5;
-/** Freezes within this time count as recent ones. */
+const MIN_GAPS = 5;
+/** Freezes within this time are recent. */
 const RECENT = 10_000;
-/** Recent freezes worth remembering; more do not make it worse. */
-const MOST_RECENT = 8;
+/** Bounds the memory. More recent freezes would change nothing. */
+const MAX_RECENT = 8;
 
 /** @typedef {{ count: number, longest: number, recent: number }} FreezeCount `longest` in milliseconds */
 
@@ -26,16 +26,16 @@ export class Freezes {
   /** @type {number | null} */
   #last = null;
 
-  /** A frame has been shown. @param {number} now @param {boolean} [starting] gaps are expected, and do not count */
+  /** A frame was displayed. @param {number} now @param {boolean} [starting] gaps are expected and not counted */
   shown(now, starting = false) {
     const gap = this.#last === null ? null : now - this.#last;
     this.#last = now;
     if (gap === null) return;
-    if (!starting && gap > MIN_FREEZE && this.#gaps.length >= FEWEST_GAPS && gap > UNUSUAL * median(this.#gaps)) this.#note(gap, now);
+    if (!starting && gap > MIN_FREEZE && this.#gaps.length >= MIN_GAPS && gap > UNUSUAL * median(this.#gaps)) this.#note(gap, now);
     this.#gaps = [...this.#gaps.slice(1 - GAPS), gap];
   }
 
-  /** What comes next comes after a pause that somebody wanted, or that has a reason of its own: no freeze. */
+  /** The next gap is no freeze: the viewer caused it, or it has a known reason. */
   expectGap() {
     this.#last = null;
   }
@@ -50,6 +50,6 @@ export class Freezes {
   #note(gap, now) {
     this.#count += 1;
     this.#longest = Math.max(this.#longest, gap);
-    this.#moments = [...this.#moments.slice(1 - MOST_RECENT), now];
+    this.#moments = [...this.#moments.slice(1 - MAX_RECENT), now];
   }
 }

@@ -1,35 +1,35 @@
-// A keyframe and the deltas that came after it, encoded: what has to be decoded to see one of them. Pure.
+// A keyframe and the deltas after it, encoded: which frames to decode to show one of them. Pure.
 
 /** @typedef {import('./arrivals.js').Arrival} Arrival */
 
 /**
- * The bounds of one that nobody else bounds. Whoever sends no keyframe for longer is watched live all the same; only
- * what a decoder has not seen yet cannot be caught up with.
+ * Bounds for a stream without keyframes. It is shown live all the same; only frames that a decoder has not seen can no
+ * longer be decoded.
  */
 const MAX_FRAMES = 3600;
 const MAX_BYTES = 32 * 2 ** 20;
 
 export class Gop {
-  /** Whether a decoder failed at it. Another one would fail as well. */
+  /** True if a decoder failed at this GOP. Another one would fail too. */
   failed = false;
   /** @type {Arrival[]} */
   #frames = [];
   #bytes = 0;
-  /** How many came. */
+  /** Number of frames received. */
   length = 0;
   /** @type {Arrival['frame'] | null} */
   #last = null;
 
   /**
-   * Whether this frame is the one that comes next. Another track begins with a keyframe; the number of its rendition says
-   * nothing, since a list of renditions may change while a track goes on.
+   * Returns whether this frame is the next one. Another track starts with a keyframe. The rendition's number says nothing,
+   * because the list of renditions may change within a track.
    * @param {Arrival['frame']} frame
    */
   isFollowedBy({ sequence, keyframe }) {
     return !keyframe && this.#last?.sequence === sequence - 1n;
   }
 
-  /** This frame holds no picture, and what comes next needs none of it. @param {Arrival['frame']} frame */
+  /** Notes a frame without a picture, which the next frame does not need. @param {Arrival['frame']} frame */
   skip(frame) {
     this.#last = frame;
   }
@@ -46,20 +46,20 @@ export class Gop {
     if (this.length > MAX_FRAMES || this.#bytes > MAX_BYTES) this.release();
   }
 
-  /** Its frames are not kept any longer. What comes after them can be decoded only by who has decoded them. */
+  /** Frees the frames. Later ones can be decoded only by a decoder that has seen these. */
   release() {
     this.#frames = [];
     this.#bytes = 0;
   }
 
-  /** The frame after this one, where it came already. @param {Arrival} arrival */
+  /** Returns the frame after this one, if it was received. @param {Arrival} arrival */
   after({ index }) {
     return this.#frames[index + 1] ?? null;
   }
 
   /**
-   * What has to be decoded to see `target`, by somebody who has decoded `fed` and all before it.
-   * @param {Arrival | null} fed @param {Arrival} target @returns {Arrival[] | null} `null`: it is not there any more
+   * Returns the frames to decode to show `target`, for a decoder that has seen `fed` and all before it.
+   * @param {Arrival | null} fed @param {Arrival} target @returns {Arrival[] | null} `null` if they were freed
    */
   path(fed, target) {
     const from = fed?.gop === this && fed.index < target.index ? fed.index + 1 : 0;

@@ -1,51 +1,48 @@
-// H.264, by the browser's own decoder. It is fed in order, and what has no predecessor never; what comes out is matched
-// with what went in by a stamp of our own, since decoders may hold pictures back and captured_at may come twice.
+// Decodes H.264 with WebCodecs. Frames go in in order, and never without their predecessor. Output is matched with input by
+// timestamps of our own, because decoders may hold frames back and captured_at may occur twice.
 
 import { codecString, parameterSet } from './annex-b.js';
 
 /** @typedef {import('./arrivals.js').Arrival} Arrival */
 /** @typedef {import('./decoders.js').Decoder} Decoder */
 /** @typedef {{ resolve: (image: VideoFrame | null) => void, reject: (error: unknown) => void, taken: () => void }} Awaited */
-/** What of WebCodecs is used. @typedef {Pick<typeof globalThis, 'VideoDecoder' | 'EncodedVideoChunk'>} Platform */
+/** The parts of WebCodecs in use. @typedef {Pick<typeof globalThis, 'VideoDecoder' | 'EncodedVideoChunk'>} Platform */
 
 /**
  * @typedef {object} Env times in milliseconds
  * @property {Platform} platform
  * @property {(time: number, act: () => void) => void} after
- * @property {() => void} onFree it takes frames again
- * @property {(error: unknown) => void} onFailure it failed, and begins anew with the next keyframe
+ * @property {() => void} onFree the decoder takes frames again
+ * @property {(error: unknown) => void} onFailure the decoder failed; the next keyframe starts another one
  */
 
-/** So many frames wait within the decoder before others wait outside, where the newest wins. */
-const MOST_QUEUED = 3;
-/**
- * H.264 lets a decoder hold back 16 pictures, and it may work at some more. One that has taken more and shown none will
- * show none.
- */
-const MOST_HELD = 20;
-/** Who looks at one picture, and sends no other behind it, waits no longer for a decoder that holds it back. */
-const LONGEST_HELD = 120;
-/** A decoder that takes nothing and shows nothing for so long, though frames wait within it, never will. */
-const LONGEST_STUCK = 2000;
-/** It is looked at so often meanwhile: who wakes from sleep finds the time over, and the decoder has had none of it. */
+/** Up to this many frames wait in the decoder. Further ones wait outside, where the newest wins. */
+const MAX_QUEUED = 3;
+/** H.264 lets a decoder hold back 16 frames, and it may work on a few more. One that took more and returned none is broken. */
+const MAX_HELD_BACK = 20;
+/** If no frame follows, the decoder is flushed after this time, because it may hold the frame back. In milliseconds. */
+const FLUSH_AFTER = 120;
+/** A decoder with waiting frames that neither takes nor returns one for this time is stuck. In milliseconds. */
+const STUCK_AFTER = 2000;
+/** Checks within `STUCK_AFTER`. After a suspend that time has passed without any work of the decoder: one check is not enough. */
 const LOOKS = 4;
-/** Between two stamps, in microseconds: some platforms count in milliseconds. */
+/** Difference between two timestamps, in microseconds: some platforms count in milliseconds. */
 const STAMP = 1000;
 
 /** @implements {Decoder} */
 export class H264Decoder {
   /** @type {VideoDecoder | null} */
   #decoder = null;
-  /** What it was reported last; empty: nothing yet. */
+  /** The last configuration; empty before the first one. */
   #configured = '';
-  /** The last frame that went in. @type {Arrival | null} */
+  /** The last frame given to the decoder. @type {Arrival | null} */
   #fed = null;
-  /** What is to be seen, by the stamp it went in with, in order. @type {Map<number, Awaited>} */
+  /** Frames to show, by timestamp, in order. @type {Map<number, Awaited>} */
   #awaited = new Map();
   #stamp = 0;
-  /** How often it took a frame or showed a picture. */
+  /** Number of frames taken and images returned. */
   #moves = 0;
-  /** Whether somebody looks after it. */
+  /** True while the decoder is checked for being stuck. */
   #watched = false;
 
   /** @param {Env} env */
@@ -54,7 +51,7 @@ export class H264Decoder {
   }
 
   takes() {
-    return this.#queued < MOST_QUEUED;
+    return this.#queued < MAX_QUEUED;
   }
 
   /** @param {Arrival} arrival */
@@ -64,7 +61,7 @@ export class H264Decoder {
   }
 
   /**
-   * @param {readonly Arrival[]} path @param {boolean} alone nothing will be sent behind it @param {() => void} taken
+   * @param {readonly Arrival[]} path @param {boolean} alone no frame will follow @param {() => void} taken
    * @returns {Promise<VideoFrame | null>}
    */
   decode(path, alone, taken) {
@@ -78,9 +75,9 @@ export class H264Decoder {
       }
       const stamp = this.#stamp;
       this.#awaited.set(stamp, { resolve, reject, taken });
-      if (alone) this.env.after(LONGEST_HELD, () => this.#pressOut(stamp));
+      if (alone) this.env.after(FLUSH_AFTER, () => this.#pressOut(stamp));
       this.#watch();
-      if (this.#awaited.size - this.#queued > MOST_HELD) this.#fail(new Error('nothing comes out of the decoder'));
+      if (this.#awaited.size - this.#queued > MAX_HELD_BACK) this.#fail(new Error('the decoder takes frames and returns none'));
     });
   }
 
@@ -90,7 +87,7 @@ export class H264Decoder {
     this.#awaited.clear();
   }
 
-  /** How many frames wait within the decoder. */
+  /** Frames that wait in the decoder. */
   get #queued() {
     return this.#decoder?.decodeQueueSize ?? 0;
   }
@@ -105,10 +102,10 @@ export class H264Decoder {
     this.#decoder?.decode(new this.env.platform.EncodedVideoChunk(/** @type {EncodedVideoChunkInit} */ (chunk)));
   }
 
-  /** Tells the decoder what comes, where that is not what it was reported last. @param {Uint8Array} keyframe */
+  /** Configures the decoder, unless the configuration is the same. @param {Uint8Array} keyframe */
   #configure(keyframe) {
     const set = parameterSet(keyframe);
-    if (!set) throw new Error('a keyframe without parameter set');
+    if (!set) throw new Error('the keyframe has no sequence parameter set');
     const configured = set.join();
     if (this.#decoder && configured === this.#configured) return;
     this.#decoder ??= this.#open();
@@ -133,7 +130,7 @@ export class H264Decoder {
     if (this.takes()) this.env.onFree();
   }
 
-  /** As long as frames wait within the decoder, somebody looks after it. */
+  /** Checks the decoder as long as frames wait in it. */
   #watch() {
     if (this.#watched || !this.#decoder) return;
     this.#watched = true;
@@ -142,7 +139,7 @@ export class H264Decoder {
 
   /** @param {VideoDecoder} decoder @param {number} moves that it had made @param {number} looks until it is given up */
   #look(decoder, moves, looks) {
-    this.env.after(LONGEST_STUCK / LOOKS, () => {
+    this.env.after(STUCK_AFTER / LOOKS, () => {
       if (decoder !== this.#decoder) return;
       if (this.#queued === 0) this.#watched = false;
       else if (this.#moves !== moves) this.#look(decoder, this.#moves, LOOKS);
@@ -151,7 +148,7 @@ export class H264Decoder {
     });
   }
 
-  /** Pictures come out in order: what went in before this one and is still awaited will not come any more. @param {VideoFrame} image */
+  /** Images come out in order: earlier frames that are still awaited will not come out. @param {VideoFrame} image */
   #cameOut(image) {
     this.#moves += 1;
     for (const [stamp, { resolve }] of this.#awaited) {
@@ -169,18 +166,18 @@ export class H264Decoder {
   /** @param {number} stamp */
   #pressOut(stamp) {
     if (!this.#awaited.has(stamp)) return;
-    // It may simply be slow: then it still has something to do.
-    if (!this.takes()) this.env.after(LONGEST_HELD, () => this.#pressOut(stamp));
+    // A slow decoder still has frames to work on.
+    if (!this.takes()) this.env.after(FLUSH_AFTER, () => this.#pressOut(stamp));
     else {
-      // After that only a keyframe may follow.
+      // After a flush only a keyframe may follow.
       this.#fed = null;
       const decoder = this.#decoder;
       decoder?.flush().catch(() => {});
-      this.env.after(LONGEST_STUCK, () => decoder === this.#decoder && this.#drop(stamp));
+      this.env.after(STUCK_AFTER, () => decoder === this.#decoder && this.#drop(stamp));
     }
   }
 
-  /** The decoder has lost this frame: nothing else would end the wait for it. @param {number} last */
+  /** The decoder lost this frame: nothing else would end the wait for it. @param {number} last */
   #drop(last) {
     for (const [stamp, { resolve }] of this.#awaited) {
       if (stamp > last) break;
@@ -191,7 +188,7 @@ export class H264Decoder {
 
   /** @param {unknown} error */
   #fail(error) {
-    // Browsers take decoders away that were idle for long. That says nothing about the stream.
+    // Browsers reclaim decoders that were idle for long. That says nothing about the stream.
     if (this.#fed?.gop && !wasTaken(error)) this.#fed.gop.failed = true;
     this.#release();
     const awaited = [...this.#awaited.values()];

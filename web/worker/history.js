@@ -1,24 +1,24 @@
-// The last seconds of every stream, encoded as they came: what is stepped through, dragged back to and saved, and what a
-// wall in step holds back. An *instant* is a time of capture by the relay's clock, in microseconds. Pure.
+// History: the last seconds of every stream, encoded as received. Serves stepping, rewinding and clips, and holds the frames
+// that a synced wall shows later. An *instant* is a capture time by the relay's clock, in microseconds. Pure.
 
 import { MAX_DELAY } from './playout-delay.js';
 
 /**
- * The bounds: of each stream the last 30 s before what it shows, at limits 3600 frames (30 s at 120 a second), and so many
- * bytes for the whole wall. What has been shown is given up first, the oldest of the wall before all others, and deltas
- * with their keyframe, without which they are nothing; a frame for which there is no room even then is not taken.
+ * Bounds: of each stream the last 30 s before the displayed frame, at most 3600 frames (30 s at 120 fps), and a number of
+ * bytes for the whole wall. Displayed frames are evicted first, the oldest of the wall before all others. A keyframe is
+ * evicted together with its deltas, which are useless without it. A frame that still finds no room is not stored.
  */
 export const SPAN = 30_000_000;
 const MAX_FRAMES = 3600;
 const MEBI = 2 ** 20;
-/** A keyframe that is older by more than this comes from a relay whose clock was set back: the older times mean nothing. */
+/** A keyframe older by more than this, in microseconds, means that the relay's clock was set back: older times are void. */
 const SET_BACK = 5_000_000;
-/** No frame waits for longer than this: one that lies further after the instant has a time of another clock. */
+/** No frame waits longer than this. A frame further in the future has a time of another clock. */
 const MAX_AHEAD = MAX_DELAY * 1000;
 
 /**
- * How many bytes of pictures a machine is asked to remember: 192 MiB are 30 s of 25 streams at 2 Mbit/s.
- * @param {number | undefined} memory in GiB, as browsers tell it; some do not
+ * Returns how many bytes of frames to remember: 192 MiB are 30 s of 25 streams at 2 Mbit/s.
+ * @param {number | undefined} memory of the machine in GiB, if the browser reports it
  */
 export function maxBytes(memory) {
   if (memory === undefined) return 96 * MEBI;
@@ -32,10 +32,10 @@ export function maxBytes(memory) {
 
 /** @template {Kept} T */
 export class History {
-  /** In the order in which they came, by stream. @type {Map<number, T[]>} */
+  /** Frames in order of arrival, by stream. @type {Map<number, T[]>} */
   #streams = new Map();
   #bytes = 0;
-  /** When the newest frame was taken that a stream gave up for want of room. @type {WeakMap<T[], number>} */
+  /** Capture time of the newest frame that was evicted for lack of room. @type {WeakMap<T[], number>} */
   #truncatedAt = new WeakMap();
 
   /** @param {{ bytes?: number, frames?: number }} [limits] */
@@ -48,8 +48,9 @@ export class History {
   }
 
   /**
-   * @param {number} id @param {T} kept @param {number} instant what the wall shows; later frames are still to be shown
-   * @returns {boolean} whether it was taken: there was room for it, and it can be decoded
+   * Stores a frame.
+   * @param {number} id @param {T} kept @param {number} instant that the wall shows; later frames are still to be shown
+   * @returns {boolean} false if there was no room, or it cannot be decoded
    */
   add(id, kept, instant) {
     const list = this.#streams.get(id) ?? [];
@@ -59,7 +60,7 @@ export class History {
     const size = kept.frame.payload.byteLength;
     if (list.length >= this.limits.frames && !this.#cut(list, instant)) return false;
     while (this.#bytes + size > this.limits.bytes) if (!this.#cut(this.#leastNeeded(instant), instant)) return false;
-    // What was given up may have been its own keyframe.
+    // The eviction may have taken its own keyframe.
     if (!follows(kept, list.at(-1))) return false;
     list.push(kept);
     this.#bytes += size;
@@ -67,13 +68,13 @@ export class History {
     return true;
   }
 
-  /** The streams that have something to show. */
+  /** Streams with frames. */
   get ids() {
     return this.#streams.keys();
   }
 
   /**
-   * The newest frame of a stream that is not younger than this instant; of a stream that has none so old, the oldest.
+   * Returns a stream's newest frame at or before an instant. If it has none that old, returns its oldest frame.
    * @param {number} id @param {number} instant @returns {T | null}
    */
   at(id, instant) {
@@ -86,8 +87,8 @@ export class History {
   }
 
   /**
-   * One step on or back in common time: the next instant at which any stream has another frame.
-   * @param {number} instant @param {number} by 1 or -1 @returns {number | null} `null`: there is none
+   * Returns the next instant, forwards or backwards, at which any stream has another frame.
+   * @param {number} instant @param {number} by 1 or -1 @returns {number | null} `null` if there is none
    */
   step(instant, by) {
     let found = null;
@@ -100,12 +101,12 @@ export class History {
     return found;
   }
 
-  /** The newest frame of a stream. @param {number} id @returns {T | null} */
+  /** Returns the newest frame of a stream. @param {number} id @returns {T | null} */
   newest(id) {
     return this.#streams.get(id)?.at(-1) ?? null;
   }
 
-  /** The oldest instant of a stream. @param {number} id @returns {number | null} */
+  /** Returns the oldest instant of a stream. @param {number} id @returns {number | null} */
   startOf(id) {
     return this.#streams.get(id)?.[0]?.frame.capturedAt ?? null;
   }
@@ -121,7 +122,7 @@ export class History {
     return list.slice(Math.max(0, first));
   }
 
-  /** Whether frames of the last 30 s of a stream were given up for want of room. @param {number} id */
+  /** Returns whether frames of a stream's last 30 s were evicted for lack of room. @param {number} id */
   wasTruncated(id) {
     const list = this.#streams.get(id);
     const newest = list?.at(-1)?.frame.capturedAt ?? -Infinity;
@@ -136,7 +137,7 @@ export class History {
   }
 
   /**
-   * The last one before the span stays: it is what was shown at the startOf of it.
+   * Evicts what is older than the span. Keeps the last frame before it, which was displayed when the span started.
    * @param {T[]} list @param {number} instant
    */
   #forgetOld(list, instant) {
@@ -153,7 +154,7 @@ export class History {
     this.#truncatedAt.delete(list);
   }
 
-  /** Gives up the oldest frames of a list to make room. @param {T[]} list @param {number} instant */
+  /** Evicts the oldest frames of a list to make room. @param {T[]} list @param {number} instant */
   #cut(list, instant) {
     const last = list[keyframeAfter(list) - 1];
     const cut = this.#shift(list, instant);
@@ -161,7 +162,7 @@ export class History {
     return cut;
   }
 
-  /** Gives up the oldest keyframe of a list and its deltas, unless one is still to be shown. @param {T[]} list @param {number} instant */
+  /** Evicts the oldest keyframe of a list and its deltas, unless one is still to be shown. @param {T[]} list @param {number} instant */
   #shift(list, instant) {
     const end = keyframeAfter(list);
     const last = list[end - 1];
@@ -171,7 +172,7 @@ export class History {
     return true;
   }
 
-  /** A stream with times of another clock, else the one that reaches back furthest. @param {number} instant */
+  /** Returns a stream with times of another clock; otherwise the one with the oldest frame. @param {number} instant */
   #leastNeeded(instant) {
     /** @type {T[]} */
     let oldest = [];
@@ -184,7 +185,7 @@ export class History {
   }
 }
 
-/** Where the second keyframe of a list is, or its end. @param {readonly Kept[]} list */
+/** Returns the index of the second keyframe of a list, or its end. @param {readonly Kept[]} list */
 function keyframeAfter(list) {
   const found = list.findIndex(({ frame }, at) => at > 0 && frame.keyframe);
   return found === -1 ? list.length : found;
@@ -195,7 +196,7 @@ function isBegin(kept, instant) {
   return kept !== undefined && kept.frame.keyframe && kept.frame.capturedAt <= instant;
 }
 
-/** A delta is of use only right after its predecessor. @param {Kept} kept @param {Kept | undefined} before */
+/** Returns whether a frame can be decoded: a delta is useful only directly after its predecessor. @param {Kept} kept @param {Kept | undefined} before */
 function follows({ frame, gop, index }, before) {
   return frame.keyframe || (before !== undefined && gop !== null && before.gop === gop && before.index === index - 1);
 }
@@ -206,7 +207,7 @@ function isStillToBeShown({ frame }, instant) {
   return ahead > 0 && ahead <= MAX_AHEAD;
 }
 
-/** Deltas stay with their keyframe. @param {Kept} kept @param {Kept | undefined} before */
+/** Returns whether the clock was set back. Deltas stay with their keyframe. @param {Kept} kept @param {Kept | undefined} before */
 function isOfAnotherClock({ frame }, before) {
   return frame.keyframe && before !== undefined && before.frame.capturedAt - frame.capturedAt > SET_BACK;
 }

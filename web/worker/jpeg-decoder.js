@@ -1,17 +1,17 @@
-// JPEG: every frame stands alone, and the browser decodes as many as it is given.
+// Decodes JPEG with the browser. Frames are independent, and several can be decoded at the same time.
 
-/** One to decode while another is being painted; more would only make pictures older. */
-const MOST_IN_FLIGHT = 2;
-/** A frame that is not decoded after five looks, 2 to 2.5 s, is given up. A suspended machine looks only once. */
+/** One frame to decode while another is painted. More would only make the pictures older. */
+const MAX_IN_FLIGHT = 2;
+/** A frame that is not decoded after five checks, 2 to 2.5 s, is dropped. After a suspend only one check runs. */
 const LOOK_EVERY = 500;
-const MOST_LOOKS = 5;
+const MAX_LOOKS = 5;
 /**
- * The browser may hold the memory of a frame that was given up. With this many of them the decoder rests after each
- * further one: at first for 2 s, then for twice as long each time until something is decoded again.
+ * The browser may hold the memory of a dropped frame. With this many of them the decoder pauses after each further one:
+ * 2 s at first, then twice as long each time, until a frame is decoded again.
  */
-const MOST_STUCK = 4;
+const MAX_STUCK = 4;
 const REST = 2_000;
-const LONGEST_REST = 30_000;
+const MAX_REST = 30_000;
 
 /** @typedef {import('./arrivals.js').Arrival} Arrival */
 /** @typedef {import('./decoders.js').Decoder} Decoder */
@@ -21,16 +21,16 @@ const LONGEST_REST = 30_000;
  * @typedef {object} Env times in milliseconds
  * @property {() => number} now
  * @property {(blob: Blob) => Promise<ImageBitmap>} decode
- * @property {(time: number, act: () => void) => () => void} after returns what calls it off
+ * @property {(time: number, act: () => void) => () => void} after returns a function that cancels it
  */
 
 /** @implements {Decoder} */
 export class JpegDecoder {
   /** @type {Set<Running>} */
   #running = new Set();
-  /** Calls off the next look. @type {(() => void) | null} */
+  /** Cancels the next check. @type {(() => void) | null} */
   #noLook = null;
-  /** How many frames were given up that the browser may still decode. */
+  /** Dropped frames that the browser may still decode. */
   #stuck = 0;
   #stuckAt = -Infinity;
   #rest = REST;
@@ -42,12 +42,12 @@ export class JpegDecoder {
 
   /** @param {number} inFlight */
   takes(inFlight) {
-    return inFlight < MOST_IN_FLIGHT;
+    return inFlight < MAX_IN_FLIGHT;
   }
 
   /** @param {Arrival} arrival */
   path(arrival) {
-    const rests = this.#stuck >= MOST_STUCK && this.env.now() - this.#stuckAt < this.#rest;
+    const rests = this.#stuck >= MAX_STUCK && this.env.now() - this.#stuckAt < this.#rest;
     return rests ? null : [arrival];
   }
 
@@ -71,7 +71,7 @@ export class JpegDecoder {
     });
   }
 
-  /** What is being decoded ends by itself, or is given up. */
+  /** Frames in flight finish by themselves, or are dropped. */
   close() {}
 
   /** @param {Running} running @returns {boolean} whether its picture is still awaited */
@@ -96,12 +96,12 @@ export class JpegDecoder {
   #look() {
     for (const running of this.#running) {
       running.looks += 1;
-      if (running.looks < MOST_LOOKS) continue;
+      if (running.looks < MAX_LOOKS) continue;
       this.#running.delete(running);
-      if (this.#stuck >= MOST_STUCK) this.#rest = Math.min(LONGEST_REST, 2 * this.#rest);
+      if (this.#stuck >= MAX_STUCK) this.#rest = Math.min(MAX_REST, 2 * this.#rest);
       this.#stuck += 1;
       this.#stuckAt = this.env.now();
-      running.drop(new Error('the browser does not decode a JPEG'));
+      running.drop(new Error(`the browser did not decode a JPEG within ${(MAX_LOOKS * LOOK_EVERY) / 1000} s`));
     }
   }
 }

@@ -17,9 +17,9 @@ import { Subscriptions } from './subscriptions.js';
 /** @typedef {import('../shared/messages.js').Rotation} Rotation */
 /** @typedef {import('../shared/protocol.js').Frame} Frame */
 
-/** How often the event loop is checked for lag, in milliseconds. A lag that people notice is longer. */
+/** Interval between checks of the event loop's lag, in milliseconds. A lag that people notice is longer. */
 const LAG_CHECKED_EVERY = 100;
-/** How often the timing of a frame is requested for each tile whose details are open, in milliseconds. */
+/** Interval between requests for the timing of a frame, for each tile whose details are open. In milliseconds. */
 const TIMING_EVERY = 1000;
 
 const now = () => performance.timeOrigin + performance.now();

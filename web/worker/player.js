@@ -27,7 +27,7 @@ export class Player {
   #display;
   /** When the stream was requested last. */
   #startedAt = -Infinity;
-  /** Whether the stream is not requested. */
+  /** True if the stream is not requested. */
   #suspended = false;
   #dropped = 0;
 
@@ -119,12 +119,12 @@ export class Player {
     this.acknowledge(arrival);
   }
 
-  /** Whether a frame waits for the decoder. */
+  /** True if a frame waits for the decoder. */
   get busy() {
     return this.#queue.busy;
   }
 
-  /** How long before it is due a frame should go to the decoder, in milliseconds. */
+  /** Time before it is due at which a frame should go to the decoder, in milliseconds. */
   get lead() {
     return this.#queue.lead;
   }
@@ -166,7 +166,7 @@ export class Player {
     this.decoders.close();
   }
 
-  /** Whether the tile is starting, so that delays say nothing about this machine. */
+  /** True if the tile is starting, so that delays say nothing about this machine. */
   get #isStarting() {
     return this.env.now() - this.#startedAt < START_UP;
   }
@@ -176,7 +176,7 @@ export class Player {
     if (!gop || frame.capturedAt >= this.#arrivals.trackSentAt) this.#dropped += 1;
   }
 
-  /** Whether a track that started a moment ago sends a frame that is no newer than the displayed one. @param {Arrival} arrival */
+  /** True if a track that started a moment ago sends a frame that is no newer than the displayed one. @param {Arrival} arrival */
   #isOlder({ frame, arrivedAt }) {
     const displayed = this.#display.frame;
     if (displayed === null || frame.capturedAt > displayed.capturedAt) return false;

@@ -1,25 +1,25 @@
-// The one age at which all tiles of a wall in step show their pictures: that of the latest of them. A younger picture
-// waits until it is as old. No clock: `now` is passed in; all times in milliseconds.
+// The playout delay of a synced wall: the frame age at which all tiles show their frames. It follows the latest tile; younger
+// frames wait. No clock: `now` is an argument. All times are milliseconds.
 
-/** No tile makes the others wait longer than this. One that is later is left out of step. */
+/** No tile makes the others wait longer than this. A later tile is excluded. */
 export const MAX_DELAY = 2_000;
-/** A tile that was left out comes in again well below that, so that it does not come and go. */
+/** An excluded tile rejoins well below the maximum, so that it does not alternate. */
 const REJOIN_BELOW = 0.9 * MAX_DELAY;
-/** What is looked back on; so many ages of each tile at most. */
+/** Ages within this window count, at most `MAX_AGES` of each tile. */
 const WINDOW = 5_000;
 const MAX_AGES = 300;
-/** The share of a tile's frames that should be there in time. */
+/** Share of a tile's frames that must be decoded in time. */
 const IN_TIME = 0.95;
-/** For what the ages do not know: timers, and the screen's own rhythm. */
+/** Covers what the ages do not include: timers and the screen's refresh interval. */
 const MARGIN = 20;
-/** Milliseconds a second: who waits longer sees the picture run a little slower, nobody sees it jump. */
+/** Rates of change, in milliseconds a second: the video runs slightly slower or faster instead of jumping. */
 const MAX_INCREASE = 150;
 const MAX_DECREASE = 50;
-/** Less than this is jitter, and not worth a change. */
+/** A smaller change is jitter, and is ignored. */
 const MIN_CHANGE = 15;
 
 export class PlayoutDelay {
-  /** How old everything is; `null` while no tile has reported an age. @type {number | null} */
+  /** The delay; `null` while no tile has a known age. @type {number | null} */
   value = null;
   /** @type {Map<number, { at: number, age: number }[]>} */
   #tiles = new Map();
@@ -27,7 +27,7 @@ export class PlayoutDelay {
   #outOfSync = new Set();
   #updatedAt = 0;
 
-  /** How old a tile's newest frame is when it could be shown. @param {number} id @param {number} age @param {number} now */
+  /** Adds the age at which a tile's frame could be shown. @param {number} id @param {number} age @param {number} now */
   add(id, age, now) {
     const ages = this.#tiles.get(id) ?? [];
     ages.push({ at: now, age });
@@ -35,12 +35,12 @@ export class PlayoutDelay {
     this.#tiles.set(id, ages);
   }
 
-  /** Whether a tile is too late for the others to wait. @param {number} id */
+  /** Returns whether a tile is so late that the others do not wait for it. @param {number} id */
   excludes(id) {
     return this.#outOfSync.has(id);
   }
 
-  /** Comes closer to what the tiles need; at once where nothing has been settled yet. @param {number} now */
+  /** Moves towards the delay that the tiles need; jumps to the first one. @param {number} now */
   update(now) {
     const needed = this.#needed(now);
     const passed = Math.min(1, (now - this.#updatedAt) / 1000);
@@ -50,7 +50,7 @@ export class PlayoutDelay {
     else if (this.value - needed > MIN_CHANGE) this.value = Math.max(needed, this.value - MAX_DECREASE * passed);
   }
 
-  /** Settles anew the next time. */
+  /** The next update jumps to the needed delay. */
   reset() {
     this.value = null;
     this.#outOfSync.clear();
@@ -78,7 +78,7 @@ export class PlayoutDelay {
   }
 }
 
-/** The age that most of them do not exceed. @param {readonly { age: number }[]} ages */
+/** Returns the age that `IN_TIME` of them do not exceed. @param {readonly { age: number }[]} ages */
 function percentile(ages) {
   const sorted = ages.map(({ age }) => Math.max(0, age)).sort((a, b) => a - b);
   return sorted[Math.ceil(IN_TIME * sorted.length) - 1] ?? null;

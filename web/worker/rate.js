@@ -1,4 +1,4 @@
-// How much per second, over the last two seconds, in a fixed amount of memory.
+// Rate per second over the last two seconds, in constant memory.
 
 const BUCKET = 250;
 const BUCKETS = 8;
@@ -19,7 +19,7 @@ export class Rate {
   perSecond(now) {
     this.#advance(now);
     if (this.#since === null) return 0;
-    // The bucket being filled counts with the time it has been open, a young rate with the time it has lived.
+    // The current bucket counts for the time it has been open, and a new rate for the time since it started.
     const open = now - this.#bucket * BUCKET;
     const span = Math.min(now - this.#since, (BUCKETS - 1) * BUCKET + open);
     const sum = this.#sums.reduce((total, value) => total + value, 0);
@@ -36,7 +36,7 @@ export class Rate {
     const steps = Math.min(BUCKETS, bucket - this.#bucket);
     for (let step = 1; step <= steps; step += 1) this.#sums[(this.#bucket + step) % BUCKETS] = 0;
     if (steps > 0) {
-      // After a pause longer than all buckets everything was cleared, wherever the count goes on.
+      // After a pause longer than all buckets all of them are void.
       if (bucket - this.#bucket > BUCKETS) this.#sums.fill(0);
       this.#bucket = bucket;
     }

@@ -1,15 +1,15 @@
-// Counts the frames of a subscription by their sequence: which are missing, and how far apart they come. Pure; `now` is
-// passed in, in milliseconds.
+// Counts the missing frames of a subscription by their sequence, and measures the interval between frames. Pure: `now` is an
+// argument, in milliseconds.
 
 import { staleAfter } from '../shared/age.js';
 
-/** The first interval says little: the newest frame held received immediately, the next when it was made. */
-const LONGEST_FIRST_INTERVAL = 400;
-/** How much the latest interval counts in the running mean. */
+/** The first interval is unreliable: the relay sends the newest frame it holds immediately, and the next one when it is captured. */
+const MAX_FIRST_INTERVAL = 400;
+/** Weight of the latest interval in the running mean. */
 const WEIGHT = 0.1;
 
 export class SequenceCount {
-  /** Frames that did not come. */
+  /** Frames that did not arrive. */
   missing = 0;
   /** Milliseconds between frames; 0 while unknown. */
   interval = 0;
@@ -17,12 +17,12 @@ export class SequenceCount {
   #last = null;
   #lastAt = 0;
 
-  /** Whether no frame has come since the last `restart`. */
+  /** True if no frame has arrived since the last `restart`. */
   get isFresh() {
     return this.#last === null;
   }
 
-  /** Another track counts from elsewhere: what looks like a gap is none. */
+  /** Another track numbers its frames independently: the jump is no gap. */
   restart() {
     this.#last = null;
   }
@@ -38,12 +38,12 @@ export class SequenceCount {
     this.#lastAt = now;
   }
 
-  /** A running mean, of which one long silence must not make a slow camera. @param {number} interval */
+  /** Updates the running mean. The cap keeps one long silence from looking like a slow camera. @param {number} interval */
   #measure(interval) {
     const known = this.interval;
     this.interval =
       known === 0
-        ? Math.min(interval, LONGEST_FIRST_INTERVAL)
+        ? Math.min(interval, MAX_FIRST_INTERVAL)
         : known * (1 - WEIGHT) + Math.min(interval, staleAfter(known)) * WEIGHT;
   }
 }

@@ -35,7 +35,7 @@ export class NetworkDelay {
   }
 }
 
-/** How late the event loop runs a timer with a fixed interval. */
+/** The lag of the event loop: the delay of a timer with a fixed interval. */
 export class LoopLag {
   /** @type {{ at: number, lag: number }[]} */
   #ticks = [];

@@ -1,4 +1,5 @@
-// What the page watches: one `watch` per stream, with the size and codec to request. Sends all of them again on a new socket.
+// Subscriptions of the page: one `watch` per stream, with the size and codec to request. Sends all of them again on a new
+// socket.
 
 import { likelyLimits } from '../shared/sizes.js';
 
@@ -15,9 +16,9 @@ const FIRST_EARLY_ID = 2 ** 31;
 /**
  * @typedef {object} Env
  * @property {(message: object) => void} send to the relay
- * @property {() => number} halvings how often width and height are halved for a slow link
- * @property {(id: number) => boolean} isPainted whether the tile has shown a picture
- * @property {(id: number) => boolean} h264Failed whether this tile's H.264 decoder failed repeatedly
+ * @property {() => number} halvings number of times that width and height are halved for a slow link
+ * @property {(id: number) => boolean} isPainted true if the tile has shown a picture
+ * @property {(id: number) => boolean} h264Failed true if this tile's H.264 decoder failed repeatedly
  * @property {(id: number) => void} onStart a subscription starts that did not exist before
  * @property {(id: number, stream: string, limits: Limits) => void} onEarly the worker started a subscription by itself
  */
@@ -87,7 +88,7 @@ export class Subscriptions {
     for (const [id, request] of this.#requests) if ('codec' in this.#codecFor(id, request.stream)) this.#watch(id, request);
   }
 
-  /** Whether this tile may show H.264. @param {number} id */
+  /** True if this tile may show H.264. @param {number} id */
   mayUseH264(id) {
     return this.#codec !== 'jpeg' && this.#supportsH264 && !this.env.h264Failed(id);
   }

@@ -1,9 +1,8 @@
-// All tiles at one instant, in the worker: in step with each other, or paused, and then step by step through the last
-// seconds. Decides for every frame that comes whether it is shown, waits, or is kept; fetched once the first player is
-// there.
+// Playback of the whole wall: live, synced (all tiles show the same instant) or paused (stepped through the last seconds).
+// Decides for every received frame whether it is shown, waits or is only stored. Loaded after the first picture.
 //
-// What waits is encoded, and stands in the history, whose bounds are its bounds; decoded is only what is due within
-// `Player.lead`, at most two of each tile.
+// Waiting frames are encoded and count towards the history's bounds. Only frames due within `Player.lead` are decoded, at
+// most two of each tile.
 
 import { PlayoutDelay, MAX_DELAY } from './playout-delay.js';
 import { History, maxBytes, SPAN } from './history.js';
@@ -11,15 +10,11 @@ import { History, maxBytes, SPAN } from './history.js';
 /** @typedef {import('./player.js').Player} Player */
 /** @typedef {import('./arrivals.js').Arrival} Arrival */
 
-/**
- * What the page is reported. `behind`: how old everything is, in milliseconds. `at`: the instant that is looked at, in
- * microseconds of the relay's clock; `back`: how long that is before the one at which it was paused, in seconds.
- * @typedef {{ synced: boolean, paused: boolean, behind: number | null, at: number | null, back: number }} Mode
- */
+/** @typedef {import('../shared/messages.js').Mode} Mode */
 
-/** A clip begins this long before the instant that is looked at, in microseconds: what led to it is part of it. */
+/** A clip starts this long before the displayed instant, in microseconds, so that it shows what led to it. */
 const BEFORE_CURSOR = 5_000_000;
-/** A frame that waits is looked at again this often, in milliseconds, because the relay's clock may turn out to be another. */
+/** A waiting frame is checked again at this interval, in milliseconds, because the measured clock may change. */
 const RECHECK_EVERY = 250;
 
 export class Sync {
@@ -28,11 +23,11 @@ export class Sync {
   /** @type {History<Arrival>} */
   #history;
   #delay = new PlayoutDelay();
-  /** What waits until it is due, and how to call that off. @type {Map<Arrival, { player: Player, cancel: () => void }>} */
+  /** Waiting frames, and how to cancel the wait. @type {Map<Arrival, { player: Player, cancel: () => void }>} */
   #waiting = new Map();
-  /** The newest of each tile since it was paused: where it goes on. @type {Map<number, Arrival>} */
+  /** The newest frame of each tile since the pause: playback resumes there. @type {Map<number, Arrival>} */
   #newest = new Map();
-  /** What a paused tile was last reported to show. @type {Map<number, Arrival>} */
+  /** The frame that a paused tile was last asked to show. @type {Map<number, Arrival>} */
   #requested = new Map();
   /** @type {number | null} */
   #pausedAt = null;
@@ -55,20 +50,20 @@ export class Sync {
     return { synced, paused, behind: synced ? this.#delay.value : null, at: paused ? this.#cursor : null, back };
   }
 
-  /** Whether a tile is too late to be in step with the others. @param {number} id */
+  /** Returns whether a tile is too late to be synced with the others. @param {number} id */
   excludes(id) {
     return this.synced && this.#delay.excludes(id);
   }
 
   /**
-   * For how long a frame has to wait until its player is as old as all others, in milliseconds: no longer than
-   * `MAX_DELAY` since it arrived, whatever the clocks say.
+   * Returns how long a frame must wait until it is as old as those of the other tiles, in milliseconds: at most `MAX_DELAY` after
+   * it arrived, whatever the clocks say.
    * @param {Player} player @param {Arrival} arrival
    */
   timeUntilDue(player, { frame, arrivedAt }) {
     const offset = this.env.offset();
     const { value: delay } = this.#delay;
-    // A tile that never showed anything shows the first that comes.
+    // A tile without a picture shows its first one immediately.
     if (!this.synced || this.paused || offset === null || delay === null) return 0;
     if (this.#delay.excludes(player.id) || player.capturedAt === null) return 0;
     const now = this.env.now();
@@ -80,12 +75,12 @@ export class Sync {
     this.#measure(player, arrival);
     if (this.paused && player.capturedAt !== null) {
       player.acknowledge(arrival);
-      // It may lie here for long, which is no leg of its journey.
+      // The time it is stored here is no stage of its latency.
       this.#newest.set(player.id, { ...arrival, journey: null });
     } else this.#store(player, arrival);
   }
 
-  /** Now and then: follows the ages of the tiles. */
+  /** Follows the ages of the tiles. Called a few times a second. */
   update() {
     if (this.synced && !this.paused) this.#delay.update(this.env.now());
   }
@@ -97,7 +92,7 @@ export class Sync {
     else if (!paused && this.paused) this.#resume();
   }
 
-  /** By a frame on or back, of whichever tile has the next. @param {number} by 1 or -1 */
+  /** Steps by one frame of whichever tile has the next. @param {number} by 1 or -1 */
   step(by) {
     if (this.#cursor === null || this.#pausedAt === null) return;
     const instant = this.#history.step(this.#cursor, by);
@@ -106,30 +101,30 @@ export class Sync {
     for (const id of this.#history.ids) this.#showAt(id, instant);
   }
 
-  /** By so many seconds on or back. @param {number} seconds */
+  /** @param {number} seconds forwards; negative for backwards */
   jump(seconds) {
     if (this.#cursor !== null && this.#pausedAt !== null) this.seek((this.#pausedAt - this.#cursor) / 1e6 - seconds);
   }
 
   /**
-   * To what was so many seconds before the moment at which it was paused. While a tile is dragged it goes ahead alone, so
-   * that it follows the finger; the others come when that is done.
-   * @param {number} back in seconds @param {number | null} [id] the tile that is dragged
+   * Shows an instant before the pause. While the viewer drags on one tile only that tile follows, so that it keeps up with the
+   * finger. The others follow at the end of the drag.
+   * @param {number} back in seconds @param {number | null} [id] the dragged tile
    */
   seek(back, id = null) {
     if (this.#pausedAt === null) return;
     const ids = id === null ? [...this.#history.ids] : [id];
     const begun = ids.map((id) => this.#history.startOf(id) ?? Infinity);
     const instant = Math.min(this.#pausedAt, Math.max(Math.min(...begun), this.#pausedAt - SPAN, this.#pausedAt - back * 1e6));
-    // Between two frames a step back would lead to the one that is shown already.
+    // From between two frames, a step back would lead to the displayed one.
     const shown = ids.map((id) => this.#history.at(id, instant)?.frame.capturedAt ?? -Infinity);
     this.#cursor = Math.max(...shown.filter((at) => at <= instant), this.#pausedAt - SPAN);
     for (const id of ids) this.#showAt(id, instant);
   }
 
   /**
-   * Returns what can be saved of a tile: the last 30 s, or, where the wall was dragged back, from 5 s before the instant
-   * that is looked at. `cursor` is that instant, `cut` whether there was room for less than that.
+   * Returns the frames to save of a tile: the last 30 s. If the wall was rewound, they start 5 s before the displayed instant.
+   * `cursor` is that instant. `truncated` is true if memory limited the history.
    * @param {number} id @returns {{ frames: Arrival['frame'][], cursor: number, truncated: boolean }}
    */
   clip(id) {
@@ -152,7 +147,7 @@ export class Sync {
     this.#requested.delete(id);
   }
 
-  /** What the wall shows. Younger frames are still to be shown. */
+  /** Returns the instant that the wall shows. Later frames are still to be shown. */
   #instant() {
     const offset = this.env.offset();
     const { value: delay } = this.#delay;
@@ -163,7 +158,7 @@ export class Sync {
   /** @param {Player} player @param {Arrival} arrival */
   #measure(player, { frame, first }) {
     const offset = this.env.offset();
-    // The first one is the newest that the relay held, and as old as it happens to be.
+    // The first frame is the newest one that the relay held, of any age.
     if (offset === null || first) return;
     const now = this.env.now();
     this.#delay.add(player.id, now + offset - frame.capturedAt / 1000 + player.lead, now);
@@ -172,13 +167,12 @@ export class Sync {
   /** @param {Player} player @param {Arrival} arrival */
   #store(player, arrival) {
     const kept = this.#history.add(player.id, arrival, this.#instant()) || this.#storeGop(player.id, arrival);
-    // A frame for which there is no room is one less to show; those that wait already are older, and come first. A delta
-    // is needed all the same.
+    // A keyframe without room is dropped: the waiting ones are older and come first. A delta is needed all the same.
     if (!kept && arrival.frame.keyframe) player.drop(arrival);
     else this.#schedule(player, arrival);
   }
 
-  /** With all of its GOP, of which the history has nothing yet. @param {number} id @param {Arrival} arrival */
+  /** Stores a frame with its whole GOP, of which the history has nothing yet. @param {number} id @param {Arrival} arrival */
   #storeGop(id, arrival) {
     if (!arrival.gop || this.#history.newest(id)?.gop === arrival.gop) return false;
     const path = arrival.gop.path(null, arrival) ?? [];
@@ -192,7 +186,7 @@ export class Sync {
       player.show(arrival);
       return;
     }
-    // To wait for the others must not look like a slow tab; one whose decoders are busy is slow.
+    // Waiting for the other tiles must not look like a slow tab. A tab with busy decoders is slow.
     if (!player.busy) player.acknowledge(arrival);
     this.#wait(player, arrival, wait);
   }
@@ -208,7 +202,7 @@ export class Sync {
     this.#waiting.set(arrival, { player, cancel });
   }
 
-  /** Nothing waits any longer. */
+  /** Cancels all waits. */
   #release() {
     for (const [arrival, { player, cancel }] of this.#waiting) {
       cancel();
@@ -261,7 +255,7 @@ export class Sync {
     const shown = this.#requested.get(id)?.frame.capturedAt ?? player?.capturedAt;
     if (!player || !kept || kept.frame.capturedAt === shown) return;
     this.#requested.set(id, kept);
-    // Its journey was reported already, or is over: nobody measures how long it lay here.
+    // Its latency was reported already, or does not matter: it includes the time in the history.
     player.show({ ...kept, journey: null });
   }
 }

@@ -1,9 +1,9 @@
-// The share of time in which something was being decoded. No clock: `now` is passed in, in milliseconds.
+// The share of time in which the decoder worked. No clock: `now` is an argument, in milliseconds.
 
 import { Rate } from './rate.js';
 
 export class Workload {
-  /** Milliseconds in which something ran. */
+  /** Milliseconds with work in flight. */
   #busy = new Rate();
   #running = 0;
   #countedUntil = 0;

@@ -17,7 +17,7 @@ const SHOWING = /showing pictures at (http:\/\/[^\s"]+)/;
 /** As long as a page is waited for. */
 const PATIENCE = 20_000;
 /** Both programs promise two seconds; a busy machine may take longer. */
-const LONGEST_GOODBYE = 10_000;
+const MAX_GOODBYE = 10_000;
 
 /** One process of a site; what it logs stands here. */
 class Program {
@@ -71,7 +71,7 @@ class Program {
     if (this.#over) return;
     this.#ended = true;
     this.child.kill('SIGTERM');
-    const timer = setTimeout(() => this.child.kill('SIGKILL'), LONGEST_GOODBYE);
+    const timer = setTimeout(() => this.child.kill('SIGKILL'), MAX_GOODBYE);
     await this.gone;
     clearTimeout(timer);
     if (this.child.signalCode === 'SIGKILL') throw new Error(`${this.name} did not end:\n${this.log.join('\n')}`);
