@@ -4,9 +4,9 @@
 
 /** In the order in which a key goes through them; in words for people. @type {readonly [CodecChoice, string][]} */
 export const CHOICES = [
-  ['auto', 'H.264 where it can be'],
-  ['jpeg', 'JPEG'],
-  ['h264', 'H.264'],
+  ['auto', 'Automatic'],
+  ['jpeg', 'JPEG only'],
+  ['h264', 'H.264 only'],
 ];
 
 /** @param {CodecChoice} choice */

@@ -52,7 +52,7 @@ export class Controls {
   #nextCodec() {
     const codec = nextAfter(chosenCodec());
     chooseCodec(codec);
-    this.showMessage(`Pictures come as ${wordsOf(codec)}`);
+    this.showMessage(`Format: ${wordsOf(codec)}`);
   }
 
   /** In the wall's one line. @param {string} text */

@@ -11,7 +11,7 @@ export { LatencyBar } from './latency-bar.js';
 /** @typedef {import('../shared/messages.js').SlowCause} SlowCause */
 
 /** @type {Readonly<Record<SlowCause, string>>} */
-const CAUSE = { link: 'slow connection', device: "this device can't keep up", unknown: 'cause unknown' };
+const CAUSE = { link: 'slow connection', device: "this device can't keep up", unknown: 'unknown cause' };
 
 /**
  * @param {{ info: StreamInfo | null, track: Track | null, fps: number, stats: PlayerStats | null,
@@ -23,18 +23,18 @@ export function detailRows({ info, track, fps, stats, size, slowCause, reducedCa
   const rows = [];
   // A picture that is held may be of another rendition than those that come.
   const rendition = track && (track.renditions[stats?.rendition ?? 0] ?? track.rendition);
-  if (track) rows.push(['Rendition', `${rendition} · ${codecName(stats?.codec || track.codec)}`]);
+  if (track) rows.push(['Stream size', `${rendition} · ${codecName(stats?.codec || track.codec)}`]);
   if (stats?.h264Failed) rows.push(['Why JPEG', 'this browser could not decode H.264']);
   const because = reducedCause && rendition === track?.rendition ? `, reduced: ${CAUSE[reducedCause]}` : '';
-  if (size) rows.push(['Size', formatSize(size) + because]);
+  if (size) rows.push(['Resolution', formatSize(size) + because]);
   const others = (info?.tracks ?? []).filter((other) => other.rendition !== rendition && other.width > 0);
   // The same size may be there in two codecs.
   const sizes = new Set(others.map((other) => `${other.rendition} ${formatSize(other)}`));
-  if (sizes.size > 0) rows.push(['Also there', [...sizes].join(', ')]);
-  if (stats) rows.push(['Shown', shown(stats.fps, fps)]);
+  if (sizes.size > 0) rows.push(['Other sizes', [...sizes].join(', ')]);
+  if (stats) rows.push(['Frame rate', frameRate(stats.fps, fps)]);
   if (slowCause) rows.push(['Lower frame rate', CAUSE[slowCause]]);
   if (stats) rows.push(['Bitrate', formatBitrate(stats.bitrate)]);
-  if (stats) rows.push(['Missing', missing(stats, info, track)]);
+  if (stats) rows.push(['Dropped', droppedFrames(stats, info, track)]);
   if (stats) rows.push(['Freezes', freezesIn(stats.freezes)]);
   if (info) rows.push(['Viewers', String(info.viewers)]);
   if (info?.source) rows.push(['Source', info.source]);
@@ -42,27 +42,27 @@ export function detailRows({ info, track, fps, stats, size, slowCause, reducedCa
 }
 
 /** Both are measured; what is made is reported where more is made than shown. @param {number} here @param {number} made */
-function shown(here, made) {
-  const of = Math.round(made) > Math.round(here) ? ` of ${formatRate(made)}` : '';
-  return `${formatRate(here)}${of} fps`;
+function frameRate(here, made) {
+  const camera = Math.round(made) > Math.round(here) ? ` (camera ${formatRate(made)})` : '';
+  return `${formatRate(here)} fps${camera}`;
 }
 
 /**
  * Every frame that is not here, under the name of who dropped it.
  * @param {PlayerStats} stats @param {StreamInfo | null} info @param {Track | null} track
  */
-function missing({ missing, dropped, broken }, info, track) {
+function droppedFrames({ missing, dropped, broken }, info, track) {
   const theirs = info?.tracks.find(({ rendition, codec }) => rendition === track?.rendition && codec === track.codec);
   /** @type {[number, string][]} */
   const counts = [
     [theirs?.dropped ?? 0, 'dropped by capture'],
     [theirs?.lost ?? 0, 'lost before the relay'],
-    [missing, 'dropped or lost before here'],
-    [dropped, 'dropped here'],
+    [missing, 'lost on the way'],
+    [dropped, 'skipped by this browser'],
     [broken, 'unreadable'],
   ];
   const parts = counts.filter(([count]) => count > 0).map(([count, where]) => `${count} ${where}`);
-  return parts.length > 0 ? parts.join(', ') : 'no frame';
+  return parts.length > 0 ? parts.join(', ') : 'none';
 }
 
 /** @param {import('../shared/messages.js').FreezeCount} freezes */

@@ -5,21 +5,21 @@ import { element, iconButton } from './dom.js';
 
 /** @type {readonly [string[], string][]} */
 const KEYS = [
-  [['←', '↑', '→', '↓'], 'go from tile to tile; enlarged: the next or previous one'],
-  [['Enter'], 'enlarge a tile, as a click or a tap does'],
-  [['Esc'], 'back to the wall'],
-  [['s'], 'all tiles in step: at the same instant'],
-  [['Space'], 'freeze all tiles; again: live'],
-  [['←', '→'], 'while paused: a frame back, a frame on; with Shift a second'],
-  [['p'], 'save the picture in full size; while paused, as it is shown'],
-  [['v'], 'save a clip: the last 30 seconds; dragged back: from 5 seconds before that moment'],
-  [['i'], 'details, and the journey of the picture'],
-  [['c'], 'H.264 or JPEG'],
-  [['l'], 'make a tile large, or small again'],
-  [['r'], 'rotate'],
-  [['Shift', '← →'], 'move a tile; or drag it (on a touch screen after a long press)'],
-  [['f'], 'full screen'],
-  [['?'], 'this help'],
+  [['←', '↑', '→', '↓'], 'Move between tiles; enlarged: previous/next camera'],
+  [['Enter'], 'Enlarge a tile; or click or tap it'],
+  [['Esc'], 'Back to wall'],
+  [['s'], 'Sync all cameras: every tile shows the same moment'],
+  [['Space'], 'Pause all cameras; press again for live'],
+  [['←', '→'], 'While paused: previous/next frame; with Shift: one second'],
+  [['p'], 'Save the picture in full resolution; while paused: as shown'],
+  [['v'], 'Save the last 30 seconds as a clip; rewound: from 5 seconds before the shown moment'],
+  [['i'], 'Details and latency'],
+  [['c'], 'Change the format: automatic, JPEG only, H.264 only'],
+  [['l'], 'Make a tile larger; press again for normal size'],
+  [['r'], 'Rotate a tile'],
+  [['Shift', '← →'], 'Move a tile; or drag it (on a touch screen: press and hold first)'],
+  [['f'], 'Full screen'],
+  [['?'], 'This help'],
 ];
 
 /** @param {{ resetLayout: () => void, codec: import('../shared/messages.js').CodecChoice, choose: (codec: import('../shared/messages.js').CodecChoice) => void }} actions */
@@ -29,19 +29,19 @@ export function showHelp({ resetLayout, codec, choose }) {
     element('dd', '', text),
   ]);
   const dialog = element('dialog', 'help');
-  const reset = element('button', 'primary', 'Reset order, sizes and rotations');
+  const reset = element('button', 'primary', 'Reset layout');
   reset.type = 'button';
   reset.addEventListener('click', () => {
     resetLayout();
     dialog.close();
   });
   dialog.append(
-    element('header', '', element('h1', '', 'Keys and gestures'), iconButton('close', 'Close', () => dialog.close())),
+    element('header', '', element('h1', '', 'Keyboard and gestures'), iconButton('close', 'Close', () => dialog.close())),
     element('dl', '', ...rows),
     codecField(codec, choose),
-    element('p', 'quiet', 'The line at the lower edge of a tile drags the wall back, up to 30 seconds.'),
-    element('p', 'quiet', 'Enlarged, the wheel or two fingers zoom, a drag pans, a swipe turns to the next.'),
-    element('p', 'quiet', 'For a screen on a wall add ', element('code', '', '?kiosk=1'), ' to the address.'),
+    element('p', 'quiet', 'Drag the line under a picture to go back, up to 30 seconds.'),
+    element('p', 'quiet', 'Enlarged: zoom with the wheel or two fingers, drag to pan, swipe for the next camera.'),
+    element('p', 'quiet', 'For a wall display, add ', element('code', '', '?kiosk=1'), ' to the address.'),
     reset,
   );
   dialog.addEventListener('click', (event) => event.target === dialog && dialog.close());
@@ -60,5 +60,5 @@ function codecField(chosen, choose) {
     field.addEventListener('change', () => choose(choice));
     return element('label', '', field, words);
   });
-  return element('fieldset', 'codecs', element('legend', '', 'Pictures come as'), ...options);
+  return element('fieldset', 'codecs', element('legend', '', 'Format'), ...options);
 }

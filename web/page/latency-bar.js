@@ -13,7 +13,7 @@ export class LatencyBar {
 
   constructor() {
     const words = element('div', 'latency-text', this.#slowest, this.#total);
-    this.element = element('div', 'journey', this.#bar, words, this.#list);
+    this.element = element('div', 'latency', this.#bar, words, this.#list);
     this.element.hidden = true;
   }
 
@@ -31,7 +31,7 @@ export class LatencyBar {
       if (row) setText(row, `${name} ${formatAge(time)}`);
       for (const shown of [part, row]) shown?.classList.toggle('is-slowest', name === breakdown.slowest.name);
     });
-    return `Journey: ${words.slowest}, ${words.total}`;
+    return `Latency: ${words.total}. ${words.slowest}`;
   }
 }
 

@@ -15,7 +15,18 @@ import { formatAge, median } from '../shared/age.js';
  * @property {number} paintedAt when it came to the screen, the waiting not counted
  */
 
-export const STAGES = /** @type {const} */ (['captured', 'encoded', 'bus', 'relay', 'network', 'decoded', 'painted']);
+export const STAGES = /** @type {const} */ (['capture', 'encode', 'bus', 'relay', 'network', 'decode', 'display']);
+
+/** What happens in a stage, in a sentence. @type {Readonly<Record<StageName, string>>} */
+const ACTIVITIES = {
+  capture: 'capture',
+  encode: 'encoding',
+  bus: 'bus',
+  relay: 'relay',
+  network: 'network',
+  decode: 'decoding',
+  display: 'display',
+};
 
 /** @typedef {typeof STAGES[number]} StageName */
 /** @typedef {{ name: StageName, time: number }} Stage in milliseconds */
@@ -44,6 +55,6 @@ export function stagesOf({ journey, offset, arrivedAt, decodedAt, paintedAt }) {
 
 /** @param {Breakdown} breakdown */
 export function textFor({ slowest, total, held }) {
-  const waiting = held >= 1 ? `, and ${formatAge(held)} held to be in step` : '';
-  return { slowest: `slowest: ${slowest.name}, ${formatAge(slowest.time)}`, total: `${formatAge(total)} in all${waiting}` };
+  const sync = held >= 1 ? `, plus ${formatAge(held)} sync delay` : '';
+  return { slowest: `Slowest: ${ACTIVITIES[slowest.name]}, ${formatAge(slowest.time)}`, total: `total ${formatAge(total)}${sync}` };
 }

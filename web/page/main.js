@@ -53,7 +53,7 @@ const wall = new Wall(byId('wall'), {
   announce: (text) => controls?.announce(text),
 });
 if (isStreamName(requestedStream)) wall.enlargeByName(requestedStream);
-worker.onerror = () => setLink({ phase: 'down', why: 'refused', detail: 'this browser could not start the page' });
+worker.onerror = () => setLink({ phase: 'down', why: 'refused', detail: 'this browser failed to start the page' });
 document.addEventListener('visibilitychange', visibilityChanged);
 addEventListener('online', () => post({ type: 'wake' }));
 setInterval(() => {
@@ -150,7 +150,7 @@ async function save({ id, saved }) {
   if (!tile) return;
   const part = loadModule(() => import('./saving.js'), new URL('saving.js', import.meta.url));
   const saving = part.then(({ save }) => save(tile, saved, { ahead, full: snapshotAddress(tile.name) }));
-  controls?.showMessage(await saving.catch(() => `${tile.name}: nothing was saved, because the relay does not answer`));
+  controls?.showMessage(await saving.catch(() => `${tile.name}: could not save: no answer from the relay`));
 }
 
 /** @param {Extract<FromWorker, { type: 'stats' }>} message */

@@ -55,16 +55,16 @@ function linkPanel({ why, detail }) {
   /** @type {Record<Link['why'], [string, string]>} */
   const texts = {
     '': ['Not connected', ''],
-    lost: ['Connection to the relay lost', `The relay at ${host} was there until a moment ago${said}.`],
-    unreachable: ['The relay does not answer', `Nothing answers at ${host}${said}. Is fanlight-relay running?`],
-    token: ['A token, please', ''],
-    refused: ['The relay refuses this page', `It answers at ${host}, but says no${said}.`],
+    lost: ['Connection lost', `The connection to the relay at ${host} was lost${said}.`],
+    unreachable: ['The relay does not answer', `No answer from ${host}${said}. Is fanlight-relay running?`],
+    token: ['Enter the access token', ''],
+    refused: ['Access refused', `${host} refused this page${said}.`],
     'no-socket': [
-      'Pictures cannot get through',
-      `The relay answers at ${host}, but opens no WebSocket. A proxy in between may not pass it on, or the relay has all the viewers it takes.`,
+      'No WebSocket connection',
+      `The relay at ${host} answers, but the WebSocket does not open. Either a proxy blocks it, or the viewer limit is reached.`,
     ],
   };
-  return message(...texts[why], 'This page tries again by itself.');
+  return message(...texts[why], 'Retrying automatically.');
 }
 
 /** @param {string} title @param {...string} lines */
@@ -79,7 +79,7 @@ function tokenPanel({ useToken, hasToken }) {
   field.name = 'token';
   field.required = true;
   field.autocomplete = 'current-password';
-  const label = element('label', '', element('span', '', 'Token'), field);
+  const label = element('label', '', element('span', '', 'Access token'), field);
   const button = element('button', 'primary', 'Open');
   // Password managers file a password under a name, and browsers ask for one where there is none.
   const name = element('input');
@@ -93,9 +93,9 @@ function tokenPanel({ useToken, hasToken }) {
     useToken(field.value.trim());
   });
   const text = hasToken()
-    ? 'The relay does not know the token this page has. Please enter another.'
-    : 'This relay shows its pictures to those who have its token: the one it was started with.';
-  const panel = message('A token, please', text);
+    ? 'That token was not accepted. Enter another one.'
+    : 'Viewing requires the token that the relay was started with.';
+  const panel = message('Enter the access token', text);
   panel.append(form);
   queueMicrotask(() => field.focus());
   return panel;

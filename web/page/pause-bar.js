@@ -11,16 +11,16 @@ export class PauseBar {
 
   /** @param {{ step: (by: number) => void, resume: () => void }} actions */
   constructor({ step, resume }) {
-    const live = element('button', 'primary', 'Live');
+    const live = element('button', 'primary', 'Back to live');
     live.type = 'button';
     live.addEventListener('click', resume);
-    const said = element('span', 'pause-words', 'Frozen', this.#moment);
+    const said = element('span', 'pause-words', 'Paused', this.#moment);
     said.setAttribute('aria-live', 'polite');
-    const back = iconButton('previous', 'A frame back', () => step(-1));
-    const on = iconButton('next', 'A frame on', () => step(1));
+    const back = iconButton('previous', 'Previous frame', () => step(-1));
+    const on = iconButton('next', 'Next frame', () => step(1));
     this.element = element('div', 'pause-bar', back, said, on, live);
     this.element.setAttribute('role', 'group');
-    this.element.setAttribute('aria-label', 'The paused wall');
+    this.element.setAttribute('aria-label', 'Paused playback');
     this.element.hidden = true;
     document.body.append(this.element);
   }

@@ -30,7 +30,7 @@ export class Playback {
     this.synced = !this.synced;
     this.behind = null;
     this.#reported = false;
-    if (!this.synced) this.env.showMessage('No longer in step');
+    if (!this.synced) this.env.showMessage('Sync off');
     this.#send();
   }
 
@@ -40,7 +40,7 @@ export class Playback {
     this.back = 0;
     this.wall.setPaused(this.paused);
     this.#bar.show(this.paused);
-    this.env.announce(this.paused ? 'Frozen. The left and right arrow step by a frame' : 'Live again');
+    this.env.announce(this.paused ? 'Paused. The left and right arrows step by one frame' : 'Back to live');
     this.#send();
   }
 
@@ -64,14 +64,14 @@ export class Playback {
     this.back = mode.back;
     if (mode.behind !== null && !this.#reported) {
       this.#reported = true;
-      this.env.showMessage(this.words);
+      this.env.showMessage(this.text);
     }
     if (mode.at !== null) this.#bar.showMoment(mode.at / 1000 - ahead);
   }
 
   /** How the wall is, where it is in step. */
-  get words() {
-    return this.behind === null ? 'In step' : `In step, ${formatAge(this.behind)} behind`;
+  get text() {
+    return this.behind === null ? 'In sync' : `In sync, ${formatAge(this.behind)} behind live`;
   }
 
   get #nothingToShow() {

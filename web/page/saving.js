@@ -22,16 +22,16 @@ const READ_WITHIN = 60_000;
 const MAX_FETCH = 6_000;
 /** The quality of a JPEG that had to be turned: no difference can be seen. */
 const QUALITY = 0.95;
-const NOTHING = 'there is nothing to save yet';
+const NOTHING = 'nothing to save yet';
 /** As much as the page remembers, in seconds; see history.js. */
 const ASKED = 30;
 
 /** @type {Readonly<Record<import('../shared/messages.js').SplitReason, string>>} */
 const CAUSE = {
-  size: 'the picture size changed',
+  size: 'the resolution changed',
   codec: 'the codec changed',
   settings: "the camera's settings changed",
-  gap: 'no pictures came for a while',
+  gap: 'no pictures for a while',
 };
 
 /**
@@ -41,10 +41,10 @@ const CAUSE = {
  * @returns {Promise<string>} what to tell
  */
 export async function save(tile, saved, relay) {
-  if (!saved) return `${tile.name}: the clip could not be made`;
+  if (!saved) return `${tile.name}: could not save the clip`;
   if (saved.what === 'nothing') return `${tile.name}: ${NOTHING}`;
   if (saved.what === 'clip') return saveClips(tile, saved, relay.ahead);
-  return savePicture(tile, saved, relay).catch(() => `${tile.name}: the picture could not be saved`);
+  return savePicture(tile, saved, relay).catch(() => `${tile.name}: could not save the picture`);
 }
 
 /** @param {Tile} tile @param {SavedClips} saved @param {number} ahead */
@@ -58,16 +58,16 @@ function saveClips(tile, saved, ahead) {
  * @param {Pick<SavedClips, 'clips' | 'reasons' | 'omitted' | 'failed' | 'remembered' | 'truncated'>} saved
  */
 export function clipWords({ clips, reasons, omitted, failed, remembered, truncated }) {
-  if (clips.length === 0) return failed > 0 ? 'the clip could not be made' : NOTHING;
+  if (clips.length === 0) return failed > 0 ? 'could not save the clip' : NOTHING;
   const lengths = clips.map(({ seconds }) => Math.floor(seconds + 0.5));
   const sum = lengths.reduce((sum, length) => sum + length, 0);
   const asked = truncated ? ASKED : Math.round(remembered);
   const lacks = (omitted > 0 || failed > 0 || truncated) && sum < asked;
   const why = [
     ...(clips.length > 1 || omitted > 0 ? reasons.map((reason) => CAUSE[reason]) : []),
-    ...(failed > 0 ? ['the rest could not be read'] : []),
-    ...(truncated ? ["the page's memory is full"] : []),
-    ...(clips.some(({ kind }) => kind === 'h264') ? ['raw H.264, because this relay was built without clips'] : []),
+    ...(failed > 0 ? ['the rest could not be saved'] : []),
+    ...(truncated ? ["this page's memory is full"] : []),
+    ...(clips.some(({ kind }) => kind === 'h264') ? ['raw H.264: this relay was built without MP4 support'] : []),
   ];
   const length = clips.length > 1 && !lacks ? inTurn(lengths.map((length) => `${length} s`)) : lacks ? `${sum} of ${asked} s` : formatSpan(sum * 1000);
   const what = clips.length > 1 ? `clip saved as ${clips.length} files` : 'clip saved';
@@ -88,9 +88,9 @@ async function savePicture(tile, saved, { ahead, full }) {
   const size = tile.rotation % 180 === 0 ? `${width} × ${height}` : `${height} × ${width}`;
   const blob = await encode(shot, tile.rotation);
   if (shot.image instanceof ImageBitmap) shot.image.close();
-  if (!blob) return `${tile.name}: the picture could not be saved`;
+  if (!blob) return `${tile.name}: could not save the picture`;
   download(blob, nameOf(tile.name, (fetched?.taken ?? saved.from / 1000) - ahead, blob.type === 'image/jpeg' ? 'jpg' : 'png'));
-  const past = tile.paused ? ': a past picture is kept in the size it was shown in' : ': the full size did not come';
+  const past = tile.paused ? ': past pictures exist only in the displayed size' : ': full resolution unavailable';
   return `${tile.name}: picture saved (${size}${isFull || fetched ? '' : past})`;
 }
 

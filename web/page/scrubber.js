@@ -23,7 +23,7 @@ export class Scrubbers {
   /** @param {Iterable<Tile>} tiles */
   render(tiles) {
     const { back, paused } = this.playback;
-    const words = paused ? `${back.toFixed(1)} seconds back` : 'live';
+    const words = paused ? `${back.toFixed(1)} seconds ago` : 'live';
     for (const tile of tiles) {
       const line = this.#lineOf(tile);
       if (line === this.#held) continue;
@@ -39,7 +39,7 @@ export class Scrubbers {
     if (known) return known;
     const line = element('input', 'scrubber');
     Object.assign(line, { type: 'range', min: String(-SECONDS), max: '0', step: '0.1', value: '0' });
-    line.setAttribute('aria-label', `${tile.name}: the last ${SECONDS} seconds`);
+    line.setAttribute('aria-label', `${tile.name}: go back up to ${SECONDS} seconds`);
     this.#lines.set(tile, line);
     this.#listen(line, tile);
     tile.element.append(line);

@@ -9,8 +9,8 @@ import { icon } from './icons.js';
 /** @type {readonly [string, string][]} */
 const COMMANDS = [
   ['A webcam', 'fanlight-capture --stream cam=/dev/video0'],
-  ['A test picture, to see that all is well', 'fanlight-capture --stream test=test'],
-  ['Everything at once, from a clone', 'scripts/run'],
+  ['A test picture, to check it works', 'fanlight-capture --stream test=test'],
+  ['Build and run everything, from a clone of the repository', 'scripts/run'],
 ];
 
 /** @param {readonly ListenEntry[]} listening @param {number} ahead milliseconds that the relay's clock is ahead of ours */
@@ -18,21 +18,21 @@ export function setupPanel(listening, ahead) {
   return element(
     'div',
     'message setup',
-    element('h1', '', 'No streams yet'),
+    element('h1', '', 'No cameras yet'),
     element('p', '', summary(listening)),
     listenList(listening, ahead),
-    element('h2', '', 'Start one'),
+    element('h2', '', 'Start a capture'),
     element('div', 'commands', ...COMMANDS.map(([what, command]) => commandLine(what, command))),
-    element('p', 'quiet', 'The first picture shows here by itself; there is nothing to reload.'),
+    element('p', 'quiet', 'The first picture appears here automatically.'),
   );
 }
 
 /** @param {readonly ListenEntry[]} listening */
 function summary(listening) {
-  if (listening.length === 0) return 'This relay listens to nothing: it was started without an endpoint.';
-  if (listening.some(({ connected }) => connected)) return 'A publisher is connected, but has announced no stream.';
-  if (listening.some(({ heard }) => heard)) return 'A publisher was here before, and is gone.';
-  return 'The relay is listening, and has heard no publisher yet.';
+  if (listening.length === 0) return 'This relay has no endpoint to receive cameras from.';
+  if (listening.some(({ connected }) => connected)) return 'A capture is connected, but it has no streams.';
+  if (listening.some(({ heard }) => heard)) return 'The capture disconnected.';
+  return 'No capture connected yet.';
 }
 
 /** @param {readonly ListenEntry[]} listening @param {number} ahead */
@@ -58,7 +58,7 @@ function formatMoment(moment) {
 
 /** @param {ListenEntry} entry */
 function heardWords({ heard, connected, reason }) {
-  const words = connected ? 'connected' : heard ? 'heard before, silent now' : 'never heard';
+  const words = connected ? 'connected' : heard ? 'disconnected' : 'nothing received yet';
   return reason ? `${words}: ${reason}` : words;
 }
 
@@ -69,7 +69,7 @@ function commandLine(what, command) {
   button.type = 'button';
   button.setAttribute('aria-label', `Copy: ${command}`);
   button.addEventListener('click', async () => {
-    label.textContent = (await copyText(command)) ? 'Copied' : 'Select it';
+    label.textContent = (await copyText(command)) ? 'Copied' : 'Copying blocked';
     setTimeout(() => (label.textContent = 'Copy'), 2000);
   });
   return element('div', 'command', element('span', 'what', what), element('code', '', command), button);

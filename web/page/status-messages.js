@@ -56,7 +56,7 @@ export class StatusMessages {
     if (this.#reduced && live) return LOWER_RESOLUTION[this.#reduced];
     const [first, ...others] = stuttering;
     if (first === undefined) return '';
-    return others.length > 0 ? 'Pictures freeze now and then' : `${first} freezes now and then`;
+    return others.length > 0 ? 'Several cameras are stuttering' : `${first} is stuttering`;
   }
 
   /** @param {SlowCause | null} slow @param {SlowCause | null} reduced @param {boolean} live @param {number} now */

@@ -25,7 +25,7 @@ import { formatSpan, staleAfter } from '../shared/age.js';
 
 /** @typedef {{ state: TileState, text: string, slow: boolean }} TileStatus text: why; empty where all is well */
 
-export const CONNECTION_LOST = 'Connection to the relay lost, trying again';
+export const CONNECTION_LOST = 'Connection lost, reconnecting';
 
 /** @param {TileInputs} known @param {number} now @returns {TileStatus} */
 export function statusOf(known, now) {
@@ -33,7 +33,7 @@ export function statusOf(known, now) {
   if (!known.paused || !known.picture) return flowing;
   // A held picture says nothing about the silence since then; what else is wrong is still reported.
   const trouble = !known.linkUp || flowing.state === 'offline' || flowing.state === 'ended' ? flowing.text : '';
-  return { state: 'paused', text: trouble ? `Frozen. ${trouble}` : 'Frozen', slow: flowing.slow };
+  return { state: 'paused', text: trouble ? `Paused. ${trouble}` : 'Paused', slow: flowing.slow };
 }
 
 /** @param {TileInputs} known @param {number} now @returns {TileStatus} */
@@ -41,8 +41,8 @@ function flow(known, now) {
   if (!known.linkUp) return { state: known.picture ? 'stale' : 'waiting', text: CONNECTION_LOST, slow: false };
   if (known.error) return { state: 'offline', text: sentence(known.error), slow: false };
   const { reported } = known;
-  if (reported?.state === 'offline') return { state: 'offline', text: why(reported, 'No pictures come'), slow: false };
-  if (reported?.state === 'ended') return { state: 'ended', text: why(reported, 'The source came to its end'), slow: false };
+  if (reported?.state === 'offline') return { state: 'offline', text: why(reported, 'No picture'), slow: false };
+  if (reported?.state === 'ended') return { state: 'ended', text: why(reported, 'Source ended'), slow: false };
   if (known.watchedSince === null) return { state: 'idle', text: '', slow: false };
   return watched(known, known.watchedSince, now);
 }
@@ -59,17 +59,17 @@ function watched({ picture, reported, outOfSync }, since, now) {
   }
   // The first picture after a pause is the newest the relay held: when it is old, only a second one proves life.
   if (picture.painted === 1 && picture.ageAtPaint > limit) return { state: 'waiting', text: '', slow };
-  if (reported?.state === 'late') return { state: 'late', text: why(reported, 'Pictures reach the relay late'), slow };
-  if (reported?.state === 'unknown') return { state: 'late', text: why(reported, 'The relay reports an unknown state'), slow };
-  return { state: 'live', text: outOfSync ? 'Too late to be in step' : '', slow };
+  if (reported?.state === 'late') return { state: 'late', text: why(reported, 'Video reaches the relay late'), slow };
+  if (reported?.state === 'unknown') return { state: 'late', text: why(reported, 'Unknown state reported by the relay'), slow };
+  return { state: 'live', text: outOfSync ? 'Too far behind to sync' : '', slow };
 }
 
 /** @param {TileInputs['reported']} reported @param {number} since @param {number} now @param {boolean} pictured @returns {TileStatus} */
 function waiting(reported, since, now, pictured) {
   if (reported?.state === 'idle' && reported.reason) return { state: 'idle', text: sentence(reported.reason), slow: false };
   const long = now - since > staleAfter(0);
-  if (pictured) return { state: long ? 'stale' : 'waiting', text: long ? 'No new picture came' : '', slow: false };
-  return { state: 'waiting', text: long ? 'No picture came yet' : 'Waiting for the first picture', slow: false };
+  if (pictured) return { state: long ? 'stale' : 'waiting', text: long ? 'No new picture' : '', slow: false };
+  return { state: 'waiting', text: long ? 'No picture yet' : 'Waiting for the first picture', slow: false };
 }
 
 /** @param {{ reason: string }} reported @param {string} otherwise */

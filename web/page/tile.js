@@ -84,7 +84,7 @@ export class Tile {
     this.age = element('span', 'age');
     this.statusLine = element('span', 'status');
     this.details = element('dl', 'details');
-    this.resizeButton = iconButton('larger', 'Large', () => actions.resize(this));
+    this.resizeButton = iconButton('larger', 'Make larger', () => actions.resize(this));
     this.description = element('span', 'offscreen');
     this.description.id = `about-${name}`;
     this.view.setAttribute('aria-describedby', this.description.id);
@@ -105,18 +105,18 @@ export class Tile {
 
   /** @param {TileActions} actions */
   #tools(actions) {
-    const back = iconButton('back', 'All streams', () => actions.back());
+    const back = iconButton('back', 'Back to wall', () => actions.back());
     back.classList.add('back');
     this.resizeButton.classList.add('resize');
-    const pause = iconButton('pause', 'Freeze', () => actions.pause());
+    const pause = iconButton('pause', 'Pause', () => actions.pause());
     pause.classList.add('pause');
     return element(
       'div',
       'tools',
       back,
       pause,
-      this.#saveButton('picture', 'Save the picture', actions),
-      this.#saveButton('clip', 'Save a clip', actions),
+      this.#saveButton('picture', 'Save picture', actions),
+      this.#saveButton('clip', 'Save clip', actions),
       iconButton('info', 'Details', () => actions.info(this)),
       iconButton('rotate', 'Rotate', () => actions.rotate(this)),
       this.resizeButton,
@@ -301,7 +301,9 @@ export class Tile {
     const exact = shownAge({ ...picture, ageAtPaint: age }, now);
     const calm = shownAge({ ...picture, ageAtPaint: calmAge ?? age }, now);
     const moving = this.status.state === 'live' || this.status.state === 'late';
-    setText(this.age, moving ? formatAge(calm) : `${formatSpan(exact)} ago`);
+    // A picture that was paused a moment ago needs no age.
+    const ago = this.status.state === 'paused' && exact < 1000 ? '' : `${formatSpan(exact)} ago`;
+    setText(this.age, moving ? formatAge(calm) : ago);
     setAttribute(this.age, 'data-lateness', moving ? lateness(calm) : 'fine');
     setAttribute(this.element, 'data-age', exact.toFixed(1));
     setAttribute(this.element, 'data-sequence', sequence);

@@ -13,19 +13,19 @@ const FLASH = 2500;
 
 /** @param {Wall} wall @param {import('./playback.js').Playback} playback */
 export function fillToolbar(wall, playback) {
-  const copy = iconButton('link', 'Copy a link to this wall', async () => {
+  const copy = iconButton('link', 'Copy link to this wall', async () => {
     const done = await copyText(linkWithLayout(location.href, wall.layout));
-    flash(done ? 'Link copied' : 'This browser does not let the page copy');
+    flash(done ? 'Link copied' : 'Copying blocked: copy the address bar instead');
   });
-  const sync = iconButton('sync', 'All tiles in sync', () => playback.toggleSync());
-  const pause = iconButton('pause', 'Freeze all tiles', () => playback.togglePause());
+  const sync = iconButton('sync', 'Sync all cameras', () => playback.toggleSync());
+  const pause = iconButton('pause', 'Pause all cameras', () => playback.togglePause());
   byId('actions').append(
     sync,
     pause,
     copy,
-    iconButton('info', 'Details of all streams', () => wall.toggleDetails()),
+    iconButton('info', 'Details of all cameras', () => wall.toggleDetails()),
     iconButton('full', 'Full screen', fullscreen),
-    iconButton('help', 'Keys and gestures', () => void help(wall)),
+    iconButton('help', 'Keyboard and gestures', () => void help(wall)),
   );
   return {
     /** @param {boolean} lost whether the link to the relay is */
@@ -33,23 +33,24 @@ export function fillToolbar(wall, playback) {
       renderBar(wall, lost);
       setAttribute(sync, 'aria-pressed', String(playback.synced));
       setAttribute(pause, 'aria-pressed', String(playback.paused));
-      setAttribute(sync, 'title', playback.synced ? playback.words : 'All tiles in sync');
+      setAttribute(sync, 'title', playback.synced ? playback.text : 'Sync all cameras');
     },
   };
 }
 
-/** States of a tile that the bar counts. @type {readonly import('./tile-status.js').TileState[]} */
-const NOT_LIVE = ['late', 'offline', 'stale', 'ended'];
+/** States that count as offline in the summary. @type {readonly import('./tile-status.js').TileState[]} */
+const OFFLINE = ['offline', 'stale', 'ended'];
 
-/** @param {Wall} wall @param {boolean} lost whether the link to the relay is */
+/** @param {Wall} wall @param {boolean} lost true while the relay is not connected */
 function renderBar(wall, lost) {
   const states = [...wall.tiles.values()].map(({ status }) => status.state);
-  const bad = states.filter((state) => NOT_LIVE.includes(state)).length;
-  const count = states.length === 1 ? '1 stream' : `${states.length} streams`;
-  const well = bad > 0 ? `${count}, ${bad} not live` : count;
+  const count = states.length === 1 ? '1 camera' : `${states.length} cameras`;
+  const offline = states.filter((state) => OFFLINE.includes(state)).length;
+  const late = states.filter((state) => state === 'late').length;
+  const text = [count, ...(offline > 0 ? [`${offline} offline`] : []), ...(late > 0 ? [`${late} late`] : [])].join(', ');
   const summary = byId('summary');
   setAttribute(summary, 'data-link', lost ? 'lost' : 'up');
-  setText(summary, states.length === 0 ? '' : lost ? CONNECTION_LOST : well);
+  setText(summary, states.length === 0 ? '' : lost ? CONNECTION_LOST : text);
   byId('actions').hidden = states.length === 0;
   const title = wall.enlarged ? `${wall.enlarged.name} · Fanlight` : 'Fanlight';
   if (document.title !== title) document.title = title;
@@ -65,7 +66,7 @@ export function fullscreen() {
 export async function help(wall) {
   const part = await loadModule(() => import('./help.js'), new URL('help.js', import.meta.url)).catch(() => null);
   if (!part) {
-    flash('The help could not be loaded: the relay does not answer');
+    flash('Could not load the help: no answer from the relay');
     return;
   }
   if (document.querySelector('dialog[open]')) return;

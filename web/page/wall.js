@@ -147,7 +147,7 @@ export class Wall {
     this.layout.order = moved([...this.tiles.keys()], tile.name, target);
     this.#keepLayout();
     const place = [...this.tiles.keys()].indexOf(tile.name) + 1;
-    this.env.announce(`${tile.name}: place ${place} of ${this.tiles.size}`);
+    this.env.announce(`${tile.name}: position ${place} of ${this.tiles.size}`);
   }
 
   /** @param {Tile} tile */
@@ -162,7 +162,7 @@ export class Wall {
     if (rotation === 0) this.layout.rotation.delete(tile.name);
     else this.layout.rotation.set(tile.name, rotation);
     this.#keepLayout();
-    this.env.announce(`${tile.name}: turned by ${rotation} degrees`);
+    this.env.announce(`${tile.name}: rotated to ${rotation} degrees`);
   }
 
   /** @param {Tile} tile @param {'picture' | 'clip'} what */

@@ -22,8 +22,8 @@ test('a keyframe out of which no picture comes makes no clip', async (t) => {
 
 test('a clip that could not be made is reported of', async () => {
   const tile = /** @type {import('../page/tile.js').Tile} */ (/** @type {unknown} */ ({ name: 'door' }));
-  assert.equal(await save(tile, null, { ahead: 0, full: '' }), 'door: the clip could not be made');
-  assert.equal(await save(tile, { what: 'nothing' }, { ahead: 0, full: '' }), 'door: there is nothing to save yet');
+  assert.equal(await save(tile, null, { ahead: 0, full: '' }), 'door: could not save the clip');
+  assert.equal(await save(tile, { what: 'nothing' }, { ahead: 0, full: '' }), 'door: nothing to save yet');
 });
 
 /** @param {number[]} lengths in seconds @param {Partial<Parameters<typeof clipWords>[0]>} [more] */
@@ -35,12 +35,12 @@ function words(lengths, more = {}) {
 test('a clip says how long it is, and where it is shorter than asked, why', () => {
   assert.equal(words([30.2]), 'clip saved (30 s)');
   assert.equal(words([12], { remembered: 12 }), 'clip saved (12 s)');
-  assert.equal(words([22.8, 7.1], { reasons: ['size'] }), 'clip saved as 2 files (23 s and 7 s: the picture size changed)');
-  assert.equal(words([10, 9, 8], { reasons: ['size', 'codec'] }), 'clip saved as 3 files (10 s, 9 s and 8 s: the picture size changed, the codec changed)');
+  assert.equal(words([22.8, 7.1], { reasons: ['size'] }), 'clip saved as 2 files (23 s and 7 s: the resolution changed)');
+  assert.equal(words([10, 9, 8], { reasons: ['size', 'codec'] }), 'clip saved as 3 files (10 s, 9 s and 8 s: the resolution changed, the codec changed)');
   const many = { reasons: /** @type {import('../shared/messages.js').SplitReason[]} */ (['size']), omitted: 2 };
-  assert.equal(words([8, 4, 4], many), 'clip saved as 3 files (16 of 30 s: the picture size changed)');
-  assert.equal(words([9], { remembered: 9, truncated: true }), "clip saved (9 of 30 s: the page's memory is full)");
-  assert.equal(words([16], { failed: 1, reasons: ['codec'] }), 'clip saved (16 of 30 s: the rest could not be read)');
-  assert.equal(words([]), 'there is nothing to save yet');
-  assert.equal(words([], { failed: 1 }), 'the clip could not be made');
+  assert.equal(words([8, 4, 4], many), 'clip saved as 3 files (16 of 30 s: the resolution changed)');
+  assert.equal(words([9], { remembered: 9, truncated: true }), "clip saved (9 of 30 s: this page's memory is full)");
+  assert.equal(words([16], { failed: 1, reasons: ['codec'] }), 'clip saved (16 of 30 s: the rest could not be saved)');
+  assert.equal(words([]), 'nothing to save yet');
+  assert.equal(words([], { failed: 1 }), 'could not save the clip');
 });

@@ -37,13 +37,13 @@ test('a stage that two clocks make negative counts as nothing', () => {
 test('the slowest stage is named, with its time and the sum', () => {
   const breakdown = breakdownOf([timing([3, 6, 1, 2, 84, 9, 12])]);
   assert.ok(breakdown);
-  assert.deepEqual(textFor(breakdown), { slowest: 'slowest: network, 84 ms', total: '117 ms in all' });
+  assert.deepEqual(textFor(breakdown), { slowest: 'Slowest: network, 84 ms', total: 'total 117 ms' });
 });
 
 test('what is held for the others is reported by itself', () => {
   const breakdown = breakdownOf([timing([3, 6, 1, 2, 4, 9, 12], 200)]);
   assert.ok(breakdown);
-  assert.equal(textFor(breakdown).total, '37 ms in all, and 200 ms held to be in step');
+  assert.equal(textFor(breakdown).total, 'total 37 ms, plus 200 ms sync delay');
 });
 
 test('one odd frame does not make the bar flicker', () => {

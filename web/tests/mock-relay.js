@@ -23,7 +23,7 @@ const POLICY = "default-src 'self'; img-src 'self' blob: data:; connect-src 'sel
  * @typedef {{ info: StreamInfo, renditions: Source[], carries: number, transit: number, sequence: number, delay: number, stage: Stage, grid: number, broken: boolean,
  *   running: boolean, capturedAt: number, spoil: (frame: Buffer, sequence: number) => Buffer | null }} Stream
  */
-/** @typedef {'captured' | 'encoded' | 'bus' | 'relay'} Stage */
+/** @typedef {'capture' | 'encode' | 'bus' | 'relay'} Stage */
 /**
  * @typedef {{ type: string, id: number, stream: string, rendition?: string, max_width?: number, max_height?: number, t0: number,
  *   ack?: boolean, sequence: number, codec?: string }} Said
@@ -40,7 +40,7 @@ const RENDITIONS = ['full', 'half', 'quarter'];
 /** Each rendition counts its frames by itself, and none of them as the others do. */
 const COUNTS_FROM = [0, 70_000, 30_000];
 /** @type {readonly Stage[]} */
-const STAGES = ['captured', 'encoded', 'bus', 'relay'];
+const STAGES = ['capture', 'encode', 'bus', 'relay'];
 
 const micros = () => Math.round((performance.timeOrigin + performance.now()) * 1000);
 
@@ -147,7 +147,7 @@ export class MockRelay {
       transit: 0,
       sequence: 0,
       delay: 5,
-      stage: 'captured',
+      stage: 'capture',
       grid: 0,
       broken: false,
       running: true,

@@ -27,15 +27,15 @@ test('a slow link that is lost is well again only when pictures come', () => {
 
 test('freezes are reported of one tile by name, of more together, and after what is worse', () => {
   const messages = new StatusMessages();
-  assert.equal(messages.textFor({ ...CALM, stuttering: ['door'] }, 0), 'door freezes now and then');
-  assert.equal(messages.textFor({ ...CALM, stuttering: ['door', 'hall'] }, 0), 'Pictures freeze now and then');
+  assert.equal(messages.textFor({ ...CALM, stuttering: ['door'] }, 0), 'door is stuttering');
+  assert.equal(messages.textFor({ ...CALM, stuttering: ['door', 'hall'] }, 0), 'Several cameras are stuttering');
   assert.equal(messages.textFor({ ...CALM, slow: 'link', stuttering: ['door'] }, 0), LOWER_FRAME_RATE.link);
 });
 
 test('what is reported once goes by itself', () => {
   const messages = new StatusMessages();
-  messages.showMessage('In step, 240 ms behind', 1000);
-  assert.equal(messages.textFor(CALM, 4900), 'In step, 240 ms behind');
+  messages.showMessage('In sync, 240 ms behind live', 1000);
+  assert.equal(messages.textFor(CALM, 4900), 'In sync, 240 ms behind live');
   assert.equal(messages.textFor(CALM, 5100), '');
 });
 
@@ -81,8 +81,8 @@ test('what somebody asked for is answered also on a slow link', () => {
   const messages = new StatusMessages();
   messages.textFor({ ...CALM, reduced: 'link' }, 0);
   assert.equal(messages.textFor({ ...CALM, reduced: 'link' }, 1000), LOWER_RESOLUTION.link);
-  messages.showMessage('In step, 240 ms behind', 2000);
-  assert.equal(messages.textFor({ ...CALM, reduced: 'link' }, 2100), 'In step, 240 ms behind');
+  messages.showMessage('In sync, 240 ms behind live', 2000);
+  assert.equal(messages.textFor({ ...CALM, reduced: 'link' }, 2100), 'In sync, 240 ms behind live');
   assert.equal(messages.textFor({ ...CALM, reduced: 'link' }, 6100), LOWER_RESOLUTION.link);
 });
 

@@ -34,7 +34,7 @@ test('a slow camera is given five of its frames', () => {
 test('the reason comes from the relay', () => {
   const reported = { state: /** @type {const} */ ('offline'), reason: 'camera unplugged', since: 0 };
   assert.deepEqual(stateOf({ reported }), { state: 'offline', text: 'Camera unplugged', slow: false });
-  assert.equal(stateOf({ reported: { ...reported, state: 'ended', reason: '' } }).text, 'The source came to its end');
+  assert.equal(stateOf({ reported: { ...reported, state: 'ended', reason: '' } }).text, 'Source ended');
 });
 
 test('a lost link beats everything', () => {
@@ -62,16 +62,16 @@ test('not asked for is idle, an error is a reason', () => {
 });
 
 test('what the viewer holds is paused, never live, and tells what else is wrong', () => {
-  assert.deepEqual(stateOf({ paused: true }), { state: 'paused', text: 'Frozen', slow: false });
-  assert.equal(stateOf({ paused: true, picture: picture({ paintedAt: NOW - 90_000 }) }).text, 'Frozen');
-  assert.equal(stateOf({ paused: true, linkUp: false }).text, `Frozen. ${CONNECTION_LOST}`);
+  assert.deepEqual(stateOf({ paused: true }), { state: 'paused', text: 'Paused', slow: false });
+  assert.equal(stateOf({ paused: true, picture: picture({ paintedAt: NOW - 90_000 }) }).text, 'Paused');
+  assert.equal(stateOf({ paused: true, linkUp: false }).text, `Paused. ${CONNECTION_LOST}`);
   const reported = { state: /** @type {const} */ ('offline'), reason: 'camera unplugged', since: 0 };
-  assert.deepEqual(stateOf({ paused: true, reported }), { state: 'paused', text: 'Frozen. Camera unplugged', slow: false });
+  assert.deepEqual(stateOf({ paused: true, reported }), { state: 'paused', text: 'Paused. Camera unplugged', slow: false });
   assert.equal(stateOf({ paused: true, picture: null }).state, 'waiting');
 });
 
 test('a tile that is too late to be in step says so, and is live', () => {
-  assert.deepEqual(stateOf({ outOfSync: true }), { state: 'live', text: 'Too late to be in step', slow: false });
+  assert.deepEqual(stateOf({ outOfSync: true }), { state: 'live', text: 'Too far behind to sync', slow: false });
 });
 
 test('a slow link is still live', () => {
@@ -89,5 +89,5 @@ test('pictures that reach the relay late are never live, with its reason', () =>
 
 test('a state that this page does not know never passes as live', () => {
   const reported = { state: /** @type {const} */ ('unknown'), reason: '', since: 0 };
-  assert.deepEqual(stateOf({ reported }), { state: 'late', text: 'The relay reports an unknown state', slow: false });
+  assert.deepEqual(stateOf({ reported }), { state: 'late', text: 'Unknown state reported by the relay', slow: false });
 });

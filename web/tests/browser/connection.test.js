@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { MockRelay } from '../mock-relay.js';
 import { moving, onStage, until, untilMoves, untilState, statusTextOf } from './harness.js';
 
-const LOST = 'Connection to the relay lost, trying again';
+const LOST = 'Connection lost, reconnecting';
 /** Survives as long as the page is not loaded anew. @param {import('playwright-core').Page} page */
 const brand = (page) => page.evaluate(() => void Object.assign(globalThis, { branded: true }));
 /** @param {import('playwright-core').Page} page */
@@ -37,7 +37,7 @@ test('a relay that dies leaves no picture that looks live, and comes back', onSt
     assert.equal(await page.isVisible('.setup'), false);
     next.add('door', moving());
     await untilMoves(page, 'door');
-    await until(page, '#summary', 'text', '1 stream');
+    await until(page, '#summary', 'text', '1 camera');
   } finally {
     await next.stop();
   }
@@ -51,9 +51,9 @@ test('an empty wall is the set-up, and fills by itself', onStage(async ({ relay,
   await page.waitForSelector('.setup');
   const text = (await page.textContent('.setup')) ?? '';
   for (const part of [
-    'No streams yet',
+    'No cameras yet',
     '/run/user/1000/fanlight',
-    'never heard: the keys do not match',
+    'nothing received yet: the keys do not match',
     'listening since ',
     'fanlight-capture --stream cam=/dev/video0',
     'fanlight-capture --stream test=test',
@@ -84,7 +84,7 @@ test('a relay with a token asks for it, and a wrong one is reported', onStage(as
   await page.waitForSelector('.token-form');
   await page.fill('.token-form [name="token"]', 'wrong');
   await page.keyboard.press('Enter');
-  await page.waitForSelector('text=does not know the token');
+  await page.waitForSelector('text=That token was not accepted');
   await page.fill('.token-form [name="token"]', 'sesame');
   await page.keyboard.press('Enter');
   await untilMoves(page, 'door');

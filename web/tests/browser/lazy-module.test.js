@@ -8,7 +8,7 @@ test('controls that could not be loaded are loaded when the relay is back', onSt
   await untilMoves(page, 'door');
   await relay.until(() => relay.missed > 0);
   relay.missing.clear();
-  await until(page, '#summary', 'text', '1 stream');
+  await until(page, '#summary', 'text', '1 camera');
   await page.keyboard.press('?');
   await page.waitForSelector('dialog[open]');
 }));
@@ -21,7 +21,7 @@ test('controls that could not be loaded are loaded with the next socket', onStag
   await relay.until(() => relay.missed > 0);
   relay.missing.clear();
   relay.cut();
-  await until(page, '#summary', 'text', '1 stream');
+  await until(page, '#summary', 'text', '1 camera');
 }));
 
 test('a wall that could not be put in step is put in step when the part can be had', onStage(async ({ relay, open }) => {
@@ -31,7 +31,7 @@ test('a wall that could not be put in step is put in step when the part can be h
   await untilMoves(page, 'door');
   await relay.until(() => relay.missed > 0);
   relay.missing.clear();
-  await until(page, '#summary', 'text', '1 stream');
+  await until(page, '#summary', 'text', '1 camera');
   await page.keyboard.press('Space');
   await page.waitForSelector('.tile[data-state="paused"]');
 }));

@@ -46,12 +46,12 @@ test('s brings tiles of different ages to the same instant, and off again', onSt
   await untilMoves(page, 'hall');
   await untilApart(page, { least: 300, most: 600 });
   await page.keyboard.press('s');
-  await page.waitForSelector('#actions [aria-label="All tiles in step"][aria-pressed="true"]');
-  await page.waitForSelector('#status-line.shown >> text=/^In step, .* behind$/');
+  await page.waitForSelector('#actions [aria-label="Sync all cameras"][aria-pressed="true"]');
+  await page.waitForSelector('#status-line.shown >> text=/^In sync, .* behind live$/');
   await untilApart(page, { least: 0, most: GRID });
   await page.waitForSelector('#status-line:not(.shown)', { state: 'attached' });
   await page.keyboard.press('s');
-  await page.waitForSelector('#actions [aria-label="All tiles in step"][aria-pressed="false"]');
+  await page.waitForSelector('#actions [aria-label="Sync all cameras"][aria-pressed="false"]');
   await untilApart(page, { least: 300, most: 600 });
 }));
 
@@ -60,7 +60,7 @@ test('in step, what waits is acknowledged as it comes', onStage(async ({ relay, 
   const page = await open();
   await openControls(page);
   await untilMoves(page, 'hall');
-  await page.click('#actions [aria-label="All tiles in step"]');
+  await page.click('#actions [aria-label="Sync all cameras"]');
   await untilApart(page, { least: 0, most: GRID });
   const { id } = await relay.heard(({ type, stream }) => type === 'watch' && stream === 'door');
   const acknowledged = () => relay.said.filter((said) => said.type === 'ack' && said.id === id).map(({ sequence }) => sequence);
@@ -75,7 +75,7 @@ test('a tile that is too late is left out of step, and says so', onStage(async (
   const page = await open();
   await openControls(page);
   await page.keyboard.press('s');
-  await until(page, '[data-stream="hall"] .status', 'text', 'Too late to be in step');
+  await until(page, '[data-stream="hall"] .status', 'text', 'Too far behind to sync');
   await untilMoves(page, 'hall');
   await untilMoves(page, 'door');
   assert.equal(await page.textContent('[data-stream="door"] .status'), '');
@@ -90,7 +90,7 @@ test('space freezes all tiles, arrows step them by common time, and space goes o
   await page.keyboard.press('Space');
   await untilState(page, 'door', 'paused');
   await untilState(page, 'hall', 'paused');
-  assert.equal(await page.textContent('[data-stream="door"] .status'), 'Frozen');
+  assert.equal(await page.textContent('[data-stream="door"] .status'), 'Paused');
   await untilHeld(page);
   const [door, hall] = [await capturedOf(page, 'door'), await capturedOf(page, 'hall')];
   const from = early.sequence;
@@ -111,7 +111,7 @@ test('space freezes all tiles, arrows step them by common time, and space goes o
     return door === hall;
   });
   const sequence = await sequenceOf(page, 'door');
-  await page.click('.pause-bar [aria-label="A frame on"]');
+  await page.click('.pause-bar [aria-label="Next frame"]');
   await untilAttribute(page, 'door', 'data-sequence', { above: sequence });
   assert.equal(await page.evaluate(() => document.activeElement?.closest('.tile')), null, 'arrows moved no focus');
   await page.focus('[data-stream="door"] .view');
@@ -142,15 +142,15 @@ test('on a phone an enlarged tile is paused and stepped by touch', onStage(async
   const page = await open('?stream=door', PHONE);
   await openControlsEnlarged(page);
   await remember(page);
-  await page.tap('.enlarged .tools .freeze');
+  await page.tap('.enlarged .tools .pause');
   await untilState(page, 'door', 'paused');
   await untilHeld(page);
   const before = await sequenceOf(page, 'door');
-  await page.tap('.pause-bar [aria-label="A frame back"]');
+  await page.tap('.pause-bar [aria-label="Previous frame"]');
   await untilAttribute(page, 'door', 'data-sequence', { below: before });
   const box = await page.locator('.pause-bar').boundingBox();
   assert.ok(box && box.x >= 0 && box.x + box.width <= 390, JSON.stringify(box));
-  await page.tap('.pause-bar >> text=Live');
+  await page.tap('.pause-bar >> text=Back to live');
   await untilMoves(page, 'door');
 }));
 
@@ -187,7 +187,7 @@ test('H.264 goes in step, is paused, stepped, and goes on, without another keyfr
   await page.waitForSelector('[data-stream="hall"][data-codec="h264"]');
   await openControls(page);
   await page.keyboard.press('s');
-  await page.waitForSelector('#status-line.shown >> text=/^In step, .* behind$/');
+  await page.waitForSelector('#status-line.shown >> text=/^In sync, .* behind live$/');
   await untilApart(page, { least: 0, most: GRID });
   await page.keyboard.press('Space');
   await untilHeld(page);

@@ -73,7 +73,7 @@ for (const codec of /** @type {const} */ (['auto', 'jpeg'])) {
     await untilState(page, 'door', 'paused');
     await untilAttribute(page, 'door', 'data-captured', { below: before });
     await page.waitForSelector('.tile .age >> text=/^[2-9] s ago$/');
-    assert.equal(await page.textContent('.tile .status'), 'Frozen');
+    assert.equal(await page.textContent('.tile .status'), 'Paused');
     await assertTrue(page);
     const from = await capturedOf(page, 'door');
     await page.keyboard.press('ArrowLeft');
@@ -87,7 +87,7 @@ for (const codec of /** @type {const} */ (['auto', 'jpeg'])) {
     const passed = stream.sequence;
     await relay.until(() => stream.sequence >= passed + 5);
     assert.equal(await capturedOf(page, 'door'), later, 'it stays');
-    await page.click('.pause-bar >> text=Live');
+    await page.click('.pause-bar >> text=Back to live');
     await untilMoves(page, 'door');
     assert.equal(await page.inputValue('.scrubber'), '0');
     assert.deepEqual(relay.said.filter(({ type }) => type === 'keyframe'), []);
@@ -172,7 +172,7 @@ test('a clip after an enlarge misses nothing: one file for each size, the one th
   assert.deepEqual([now.width, before.width], [640, 320]);
   assert.ok(Number(now.nb_read_frames) >= 30 && Number(before.nb_read_frames) >= 30, `${now.nb_read_frames} and ${before.nb_read_frames}`);
   assert.ok(Number(now.duration) > 2.8 && Number(before.duration) > 2.8, `${now.duration} and ${before.duration} s`);
-  await page.waitForSelector('#status-line >> text=/^door: clip saved as 2 files \\(\\d+ s and \\d+ s: the picture size changed\\)$/');
+  await page.waitForSelector('#status-line >> text=/^door: clip saved as 2 files \\(\\d+ s and \\d+ s: the resolution changed\\)$/');
   // The relay may have begun the large size with a keyframe of up to two seconds before.
   const back = (performance.now() - largeSince) / 1000 + 3;
   await drag(page, 1 - back / 30);
@@ -203,14 +203,14 @@ test('a picture is saved in full size and turned as it is shown, and a past one 
   await page.waitForSelector('#status-line >> text=door: picture saved (360 × 640)');
   relay.snapshots = false;
   assert.deepEqual(sizeOf((await saved(page, 'p')).path), [180, 320]);
-  await page.waitForSelector('#status-line >> text=door: picture saved (180 × 320: the full size did not come)');
+  await page.waitForSelector('#status-line >> text=door: picture saved (180 × 320: full resolution unavailable)');
   relay.snapshots = true;
   await page.keyboard.press('Space');
   await untilState(page, 'door', 'paused');
   const past = await saved(page, 'p');
   assert.deepEqual(sizeOf(past.path), [180, 320]);
   assert.equal(numberFromTop(past.path), ((await sequenceOf(page, 'door')) - SMALL) % COUNT);
-  await page.waitForSelector('#status-line >> text=a past picture is kept in the size it was shown in');
+  await page.waitForSelector('#status-line >> text=past pictures exist only in the displayed size');
 }));
 
 /** @param {string} path */
@@ -231,7 +231,7 @@ test('a relay that was built without clips gives the raw stream, and says so', o
   const clip = await saved(page, 'v');
   assert.match(clip.name, /\.h264$/);
   assert.ok(Number(probe(clip.path).nb_read_frames) >= 30);
-  await page.waitForSelector('#status-line >> text=this relay was built without clips');
+  await page.waitForSelector('#status-line >> text=this relay was built without MP4 support');
 }));
 
 test('on a phone an enlarged tile is dragged back by touch', onStage(async ({ relay, open }) => {
@@ -243,8 +243,8 @@ test('on a phone an enlarged tile is dragged back by touch', onStage(async ({ re
   await untilState(page, 'door', 'paused');
   await untilAttribute(page, 'door', 'data-captured', { below: before });
   await page.waitForSelector('.tile .age >> text=/s ago$/');
-  const [download] = await Promise.all([page.waitForEvent('download'), page.tap('.enlarged .tools [aria-label="Save a clip"]')]);
+  const [download] = await Promise.all([page.waitForEvent('download'), page.tap('.enlarged .tools [aria-label="Save clip"]')]);
   assert.match(download.suggestedFilename(), /\.mp4$/);
-  await page.tap('.pause-bar >> text=Live');
+  await page.tap('.pause-bar >> text=Back to live');
   await untilMoves(page, 'door');
 }));

@@ -181,15 +181,15 @@ test('details name what is shown, why, and what there is, and the journey goes o
   await page.waitForSelector('#actions button');
   await page.keyboard.press('i');
   const row = (/** @type {string} */ term) => page.locator(`.details dt:text-is("${term}") + dd`);
-  await row('Rendition').filter({ hasText: 'full · JPEG' }).waitFor();
-  await row('Size').filter({ hasText: /^640 × 360$/ }).waitFor();
-  await row('Also there').filter({ hasText: 'half 320 × 180, quarter 160 × 90' }).waitFor();
+  await row('Stream size').filter({ hasText: 'full · JPEG' }).waitFor();
+  await row('Resolution').filter({ hasText: /^640 × 360$/ }).waitFor();
+  await row('Other sizes').filter({ hasText: 'half 320 × 180, quarter 160 × 90' }).waitFor();
   await untilStarted(page, 'door');
   Object.assign(stream, { carries: 1, transit: 90 });
-  await row('Rendition').filter({ hasText: 'half · JPEG' }).waitFor();
-  await row('Size').filter({ hasText: '320 × 180, reduced: slow connection' }).waitFor();
+  await row('Stream size').filter({ hasText: 'half · JPEG' }).waitFor();
+  await row('Resolution').filter({ hasText: '320 × 180, reduced: slow connection' }).waitFor();
   Object.assign(stream, { delay: 300, stage: 'bus', transit: 0 });
-  await page.waitForSelector('.latency >> text=/^slowest: bus, 300 ms$/');
+  await page.waitForSelector('.latency >> text=/^Slowest: bus, 300 ms$/');
 }));
 
 test('a paused wall is stepped back over a change of size', onStage(async ({ relay, open }) => {
@@ -228,7 +228,7 @@ test('tiles in step stay so when one of them shrinks', onStage(async ({ relay, o
   await untilMoves(page, 'hall');
   await page.waitForSelector('#actions button');
   await page.keyboard.press('s');
-  await page.waitForSelector('#status-line.shown >> text=/^In step, .* behind$/');
+  await page.waitForSelector('#status-line.shown >> text=/^In sync, .* behind live$/');
   for (const [carries, rendition] of /** @type {const} */ ([[2, QUARTER], [0, FULL]])) {
     hall.carries = carries;
     await untilShows(page, 'hall', rendition);

@@ -60,7 +60,7 @@ test('freezes are counted, and reported when they come again and again', onStage
       return Number(/Freezes(\d+), longest/.exec(text)?.[1]) > before;
     }, before);
   }
-  await page.waitForSelector('#status-line.shown >> text=door freezes now and then');
+  await page.waitForSelector('#status-line.shown >> text=door is stuttering');
 }));
 
 /** A busy machine may add some of its own. @param {import('playwright-core').Page} page */

@@ -114,7 +114,7 @@ test('the keyboard does everything', onStage(async ({ relay, open }) => {
   assert.deepEqual((await names(page)).slice(0, 2), ['cellar', 'attic']);
   assert.equal(await focused(), 'cellar');
   await page.keyboard.press('i');
-  await page.waitForSelector('.details-open .details >> text=Rendition');
+  await page.waitForSelector('.details-open .details >> text=Stream size');
   await page.keyboard.press('?');
   await page.waitForSelector('dialog[open]');
   await page.keyboard.press('Escape');

@@ -23,7 +23,7 @@ test('the stages of a real frame add up to the age that the page shows', onSite(
   // Both are medians of the last frames, of which a busy machine may hold up some: it is looked at until they agree.
   // The age is that when the frame is handed to the screen; on its breakdown there the last stage begins.
   const agree = await page.waitForFunction((rounding) => {
-    const rows = [...document.querySelectorAll('.stage-list li:not([data-stage="painted"])')];
+    const rows = [...document.querySelectorAll('.stage-list li:not([data-stage="display"])')];
     const sum = rows.reduce((sum, { textContent }) => sum + parseFloat(textContent?.split(' ')[1] ?? ''), 0);
     const age = parseFloat(document.querySelector('.line .age')?.textContent ?? '');
     return Math.abs(sum - age) <= rounding ? `${sum} ms by its stages, ${age} ms as the page says` : false;
@@ -43,7 +43,7 @@ test('a real wall goes in step, is paused, stepped back and live again', onSite(
   await page.waitForSelector('#actions button');
   await page.keyboard.press('s');
   // The quiet line tells it for a moment only, and of a busy machine tells what is worse; the button tells it all the while.
-  await page.waitForSelector('#actions [title^="In step, "][title$=" behind"]');
+  await page.waitForSelector('#actions [title^="In sync, "][title$=" behind live"]');
   await untilMoves(page, 'door');
   await untilMoves(page, 'hall');
   await page.keyboard.press('Space');

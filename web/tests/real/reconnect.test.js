@@ -39,7 +39,7 @@ test('a killed relay is reported; started again, the picture is back without a r
   await mark(page);
   await relay.kill();
   await untilState(page, 'door', 'stale');
-  assert.match((await statusTextOf(page, 'door')) ?? '', /relay lost/);
+  assert.match((await statusTextOf(page, 'door')) ?? '', /^Connection lost/);
   await until(page, '.tile canvas', 'filter', 'grayscale(1)');
   await untilCountsOn(page);
   const before = await sequenceOf(page, 'door');
@@ -77,9 +77,9 @@ test('a stream whose capture was gone before the page came has a name and a reas
 test('an empty wall says what was listened to, and fills', onSite(async (site) => {
   await site.relay();
   const page = await site.open();
-  await page.waitForSelector('text=No streams yet');
+  await page.waitForSelector('text=No cameras yet');
   await until(page, '.listening', 'text', site.folder);
-  await until(page, '.listening', 'text', 'never heard');
+  await until(page, '.listening', 'text', 'nothing received yet');
   await mark(page);
   site.capture({ door: 'test:320x240@15' });
   await untilMoves(page, 'door');
