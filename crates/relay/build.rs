@@ -11,23 +11,25 @@ use std::process::Command;
 use std::{env, fs, io};
 
 const WEB: &str = "../../web";
-/// Modules that a browser fetches by itself or on demand. Each becomes one file with all that it imports, except for other
+/// Files that a browser fetches by itself or on demand. Each becomes one file with all that it imports, except for other
 /// modules of this list: their state exists once.
-const BUNDLES: [&str; 10] = [
-    "boot",
-    "page/main",
-    "page/controls",
-    "page/details",
-    "page/help",
-    "page/saving",
-    "page/upgrade",
-    "worker/main",
-    "worker/sync",
-    "worker/clip",
+const BUNDLES: [&str; 11] = [
+    "style.css",
+    "boot.js",
+    "page/main.js",
+    "page/controls.js",
+    "page/details.js",
+    "page/help.js",
+    "page/saving.js",
+    "page/upgrade.js",
+    "worker/main.js",
+    "worker/sync.js",
+    "worker/clip.js",
 ];
 /// The folders of the page. The empty name is `web` itself, which has other folders too.
 const FOLDERS: [&str; 4] = ["", "page", "worker", "shared"];
-const PLAIN: [&str; 4] = ["html", "css", "svg", "webmanifest"];
+const PLAIN: [&str; 3] = ["html", "svg", "webmanifest"];
+const BUNDLED: [&str; 2] = ["css", "js"];
 const BUNDLER: &str = "node_modules/.bin/esbuild";
 const MUXER: &str = "node_modules/mediabunny/dist/bundles/mediabunny.min.mjs";
 /// npm writes this file last.
@@ -47,13 +49,13 @@ fn main() -> io::Result<()> {
             let file = Path::new(folder).join(name);
             println!("cargo::rerun-if-changed={}", web.join(&file).display());
             let kind = file.extension().and_then(OsStr::to_str).unwrap_or_default();
-            if PLAIN.contains(&kind) || kind == "js" && !bundles {
+            if PLAIN.contains(&kind) || BUNDLED.contains(&kind) && !bundles {
                 fs::copy(web.join(&file), page.join(&file))?;
             }
         }
     }
     if bundles {
-        BUNDLES.iter().try_for_each(|module| bundle(web, &page, module))?;
+        BUNDLES.iter().try_for_each(|file| bundle(web, &page, file))?;
     }
     let muxer = web.join(MUXER);
     if muxer.exists() {
@@ -71,12 +73,12 @@ fn files(folder: &Path) -> io::Result<Vec<OsString>> {
     Ok(entries.into_iter().filter(|e| e.path().is_file()).map(|e| e.file_name()).collect())
 }
 
-/// Writes one module, and all that it imports, into one file. Names stay, so that a browser's error messages are readable.
-fn bundle(web: &Path, page: &Path, module: &str) -> io::Result<()> {
-    let others = BUNDLES.iter().filter(|other| **other != module);
+/// Writes one file with all that it imports. Names stay, so that a browser's error messages are readable.
+fn bundle(web: &Path, page: &Path, file: &str) -> io::Result<()> {
+    let others = BUNDLES.iter().filter(|other| **other != file);
     let bundled = Command::new(web.join(BUNDLER))
-        .arg(web.join(module).with_extension("js"))
-        .arg(format!("--outfile={}", page.join(module).with_extension("js").display()))
+        .arg(web.join(file))
+        .arg(format!("--outfile={}", page.join(file).display()))
         .args([
             "--bundle",
             "--format=esm",
@@ -91,13 +93,13 @@ fn bundle(web: &Path, page: &Path, module: &str) -> io::Result<()> {
     }
     let said = String::from_utf8_lossy(&bundled.stderr);
     Err(io::Error::other(format!(
-        "esbuild cannot bundle {module}.js; `npm --prefix web ci` installs its packages again:\n{said}"
+        "esbuild cannot bundle {file}; `npm --prefix web ci` installs its packages again:\n{said}"
     )))
 }
 
-/// Returns the options that keep a module out of another's file, by the texts by which modules in folders import it: from a
+/// Returns the options that keep a module out of another's file. Modules in folders import it with two texts: from a
 /// sibling folder, and from its own.
-fn external(module: &&str) -> Vec<String> {
-    let own = module.split_once('/').map(|(_, name)| format!("--external:./{name}.js"));
-    [format!("--external:../{module}.js")].into_iter().chain(own).collect()
+fn external(file: &&str) -> Vec<String> {
+    let own = file.split_once('/').map(|(_, name)| format!("--external:./{name}"));
+    [format!("--external:../{file}")].into_iter().chain(own).collect()
 }

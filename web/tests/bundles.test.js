@@ -16,14 +16,14 @@ const all = (text, pattern) => [...text.matchAll(pattern)].map((match) => match[
 
 const modules = FOLDERS.flatMap((folder) => readdirSync(new URL(`${folder}/`.replace(/^\//, ''), WEB)).map((name) => join(folder, name)));
 const sources = new Map(
-  modules.filter((name) => name.endsWith('.js')).map((name) => [name.replace(/\.js$/, ''), withoutComments(read(name))]),
+  modules.filter((name) => name.endsWith('.js')).map((name) => [name, withoutComments(read(name))]),
 );
 const listed = all(/BUNDLES: [^=]+=\s*\[([^\]]+)\]/.exec(read('../crates/relay/build.rs'))?.[1] ?? '', /"([^"]+)"/g);
 
-test('the build lists every module that index.html names or that is loaded on demand', () => {
-  const named = all(read('index.html'), /src="([\w/-]+)\.js"/g);
+test('the build lists every file that index.html names or that is loaded on demand', () => {
+  const named = all(read('index.html'), /(?:src|rel="stylesheet" href)="([\w/-]+\.(?:js|css))"/g);
   const fetched = [...sources].flatMap(([name, code]) =>
-    all(code, /(?:import\(|new URL\()'([\w./-]+)\.js'/g).map((path) => join(dirname(name), path)),
+    all(code, /(?:import\(|new URL\()'([\w./-]+\.js)'/g).map((path) => join(dirname(name), path)),
   );
   assert.deepEqual([...listed].sort(), [...new Set([...named, ...fetched])].sort());
 });
@@ -41,4 +41,9 @@ test('the folder of a module says on which thread it runs: page and worker never
     const other = { page: 'worker', worker: 'page', shared: 'page|worker' }[dirname(name)];
     if (other) assert.doesNotMatch(code, new RegExp(`'\\.\\./(${other})/`), name);
   }
+});
+
+test('every style sheet of a component is imported', () => {
+  const imported = all(read('style.css'), /@import '([\w/-]+\.css)';/g);
+  assert.deepEqual(imported.sort(), modules.filter((name) => name.endsWith('.css') && name !== 'style.css'));
 });
