@@ -1,8 +1,8 @@
-// Tells screen readers what changed, politely: states and places, never the age.
+// Announces changes to screen readers, politely: states and positions, never the age.
 
-/** Several changes at once make one announcement. */
+/** Texts within this time make one announcement. In milliseconds. */
 const DELAY = 400;
-/** More than this would only be read over. */
+/** Screen readers would only race through more texts than this. */
 const MAX_TEXTS = 4;
 
 export class Announcer {

@@ -1,8 +1,8 @@
-// Copies a text; also on a page without a secure context, where the modern way is closed.
+// Copies text, also on a page without a secure context, where the clipboard API does not exist.
 
 import { element } from './dom.js';
 
-/** @param {string} text @returns {Promise<boolean>} whether it worked */
+/** @param {string} text @returns {Promise<boolean>} true if it worked */
 export async function copyText(text) {
   try {
     await navigator.clipboard.writeText(text);
@@ -23,7 +23,7 @@ function copyBySelection(text) {
   try {
     copied = document.execCommand('copy');
   } catch {
-    // Some browsers throw where others return false.
+    // Some browsers throw instead of returning false.
   }
   field.remove();
   if (before instanceof HTMLElement) before.focus({ preventScroll: true });

@@ -1,8 +1,8 @@
-// What frames are to be encoded as, as the viewer wants it; live.js remembers it.
+// The codecs that a viewer can choose. boot.js stores the choice.
 
-/** `auto`: H.264 where this browser decodes it and the relay has it. @typedef {'auto' | 'h264' | 'jpeg'} CodecChoice */
+/** @typedef {import('../shared/messages.js').CodecChoice} CodecChoice */
 
-/** In the order in which a key goes through them; in words for people. @type {readonly [CodecChoice, string][]} */
+/** Choices and their labels, in the order of the key `c`. @type {readonly [CodecChoice, string][]} */
 export const CHOICES = [
   ['auto', 'Automatic'],
   ['jpeg', 'JPEG only'],

@@ -1,5 +1,5 @@
-// Everything about the page that is not pictures: the bar, the panel, keys, gestures, announcements. Loaded once the
-// first picture is there, or when there is none to wait for, so that none of it stands in a picture's way.
+// The page's controls: toolbar, panel, keys, gestures, announcements. Loaded after the first picture, or if there is none to
+// wait for, so that no picture waits for them.
 
 import { Announcer } from './announcer.js';
 import { fillToolbar, fullscreen, help } from './toolbar.js';
@@ -55,13 +55,13 @@ export class Controls {
     this.showMessage(`Format: ${wordsOf(codec)}`);
   }
 
-  /** In the wall's one line. @param {string} text */
+  /** Shows a text in the status line. @param {string} text */
   showMessage(text) {
     this.#statusLine.showMessage(text, this.wall.env.now());
   }
 
   /**
-   * @param {import('./panel.js').PanelState} state @param {boolean} lost whether the link to the relay is
+   * @param {import('./panel.js').PanelState} state @param {boolean} lost true while the relay is not connected
    * @param {number} now milliseconds
    */
   render(state, lost, now) {
@@ -76,7 +76,7 @@ export class Controls {
   }
 
   /**
-   * What the wall's one line may have to tell. Tiles that are starting are left out: they may still stumble.
+   * Returns the input of the status line. Tiles that are starting are left out, because they may still stutter.
    * @param {boolean} lost @param {number} now milliseconds @returns {import('./status-messages.js').WallState}
    */
   #wallState(lost, now) {
@@ -93,7 +93,7 @@ export class Controls {
   }
 }
 
-/** Whether a tile shows pictures as they come, or would if it were not held. @param {import('./tile-status.js').TileStatus} status */
+/** Returns whether a tile shows live frames, or would if it were not paused. @param {import('./tile-status.js').TileStatus} status */
 function isFlowing({ state }) {
   return state === 'live' || state === 'late' || state === 'paused';
 }

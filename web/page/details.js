@@ -1,4 +1,4 @@
-// All else about a tile, in rows of a name and a value: on hover, on tap, or under `i`.
+// The details of a tile, as rows of a name and a value: on hover, on tap, or with `i`.
 
 import { formatSpan } from '../shared/age.js';
 
@@ -15,20 +15,20 @@ const CAUSE = { link: 'slow connection', device: "this device can't keep up", un
 
 /**
  * @param {{ info: StreamInfo | null, track: Track | null, fps: number, stats: PlayerStats | null,
- *   size: Size | null, slowCause: SlowCause | null, reducedCause: SlowCause | null }} known `fps`: as the source makes them
+ *   size: Size | null, slowCause: SlowCause | null, reducedCause: SlowCause | null }} known `fps`: frame rate of the source
  * @returns {[string, string][]}
  */
 export function detailRows({ info, track, fps, stats, size, slowCause, reducedCause }) {
   /** @type {[string, string][]} */
   const rows = [];
-  // A picture that is held may be of another rendition than those that come.
+  // The displayed frame may have another rendition than the arriving ones while the tile is paused.
   const rendition = track && (track.renditions[stats?.rendition ?? 0] ?? track.rendition);
   if (track) rows.push(['Stream size', `${rendition} · ${codecName(stats?.codec || track.codec)}`]);
   if (stats?.h264Failed) rows.push(['Why JPEG', 'this browser could not decode H.264']);
   const because = reducedCause && rendition === track?.rendition ? `, reduced: ${CAUSE[reducedCause]}` : '';
   if (size) rows.push(['Resolution', formatSize(size) + because]);
   const others = (info?.tracks ?? []).filter((other) => other.rendition !== rendition && other.width > 0);
-  // The same size may be there in two codecs.
+  // The same size may exist in two codecs.
   const sizes = new Set(others.map((other) => `${other.rendition} ${formatSize(other)}`));
   if (sizes.size > 0) rows.push(['Other sizes', [...sizes].join(', ')]);
   if (stats) rows.push(['Frame rate', frameRate(stats.fps, fps)]);
@@ -41,14 +41,14 @@ export function detailRows({ info, track, fps, stats, size, slowCause, reducedCa
   return rows;
 }
 
-/** Both are measured; what is made is reported where more is made than shown. @param {number} here @param {number} made */
+/** Both rates are measured. The camera's is added if it is higher. @param {number} here @param {number} made */
 function frameRate(here, made) {
   const camera = Math.round(made) > Math.round(here) ? ` (camera ${formatRate(made)})` : '';
   return `${formatRate(here)} fps${camera}`;
 }
 
 /**
- * Every frame that is not here, under the name of who dropped it.
+ * Returns every missing frame, by the place where it was dropped or lost.
  * @param {PlayerStats} stats @param {StreamInfo | null} info @param {Track | null} track
  */
 function droppedFrames({ missing, dropped, broken }, info, track) {
@@ -92,7 +92,7 @@ export function formatBitrate(bits) {
 }
 
 /**
- * How long ago a moment was, in whole units.
+ * Formats the time since a moment, in whole units.
  * @param {number} moment @param {number} now milliseconds
  */
 export function ago(moment, now) {

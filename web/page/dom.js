@@ -1,4 +1,4 @@
-// Makes elements; all text goes in as text, never as markup.
+// Creates elements. Text is inserted as text, never as markup.
 
 import { icon } from './icons.js';
 
@@ -15,7 +15,7 @@ export function element(tag, className = '', ...children) {
 }
 
 /**
- * A button with a sign; `label` is its name for everybody who does not see it, and its tooltip.
+ * Creates a button with an icon. `label` is its accessible name and its tooltip.
  * @param {import('./icons.js').IconName} sign @param {string} label @param {() => void} onClick
  */
 export function iconButton(sign, label, onClick) {
@@ -27,7 +27,7 @@ export function iconButton(sign, label, onClick) {
   return button;
 }
 
-/** Writes only what changed: four times a second, for every tile. @param {Element} target @param {string} text */
+/** Writes only changes, because this runs four times a second for every tile. @param {Element} target @param {string} text */
 export function setText(target, text) {
   if (target.textContent !== text) target.textContent = text;
 }
@@ -37,7 +37,7 @@ export function setAttribute(target, name, value) {
   if (target.getAttribute(name) !== value) target.setAttribute(name, value);
 }
 
-/** The element of the page with this id, which index.html promises. @param {string} id */
+/** Returns the element with this id, which index.html must contain. @param {string} id */
 export function byId(id) {
   const found = document.getElementById(id);
   if (!found) throw new Error(`index.html has no #${id}`);

@@ -1,5 +1,4 @@
-// Putting tiles in another order by hand: with the mouse at once, with a finger after a long press, because a short one
-// scrolls.
+// Reorders tiles by dragging: with the mouse immediately, with a finger after a long press, because a short one scrolls.
 
 /** @typedef {import('./wall.js').Wall} Wall */
 /** @typedef {import('./tile.js').Tile} Tile */
@@ -65,13 +64,13 @@ export function enableDragging(wall) {
   });
   wall.list.addEventListener('pointercancel', end);
 
-  // The click that ends a drag means nothing, and a finger that drags must not scroll.
+  // The click that ends a drag is ignored, and a dragging finger must not scroll.
   wall.list.addEventListener('click', (event) => dragging && event.stopPropagation(), { capture: true });
   wall.list.addEventListener('touchmove', (event) => dragging && grip && event.preventDefault(), { passive: false });
   wall.list.addEventListener('contextmenu', (event) => dragging && event.preventDefault());
 }
 
-/** The tile whose picture was gripped; its buttons are not grips. @param {Wall} wall @param {EventTarget | null} at */
+/** Returns the tile whose picture was pressed. Its buttons do not start a drag. @param {Wall} wall @param {EventTarget | null} at */
 function tileAt(wall, at) {
   const view = at instanceof Element ? at.closest('.view') : null;
   const name = view?.closest('.tile')?.getAttribute('data-stream');

@@ -1,4 +1,4 @@
-// The keys and gestures, on `?`.
+// The help dialog: keys, gestures and the format, on `?`.
 
 import { CHOICES } from './codec-choice.js';
 import { element, iconButton } from './dom.js';

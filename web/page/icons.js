@@ -1,8 +1,8 @@
-// The few signs on buttons, drawn here so that they take the text's colour and need no request.
+// Icons for buttons, drawn inline so that they take the text's colour and need no request.
 
 const SVG = 'http://www.w3.org/2000/svg';
 
-/** Each is a path in a box of 16 by 16, drawn as a line. */
+/** Paths in a box of 16 by 16, drawn as lines. */
 const PATHS = {
   back: 'M10 3 5 8l5 5',
   close: 'M3.5 3.5l9 9m0-9-9 9',

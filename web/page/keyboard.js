@@ -1,4 +1,4 @@
-// The keyboard. Every key has a button or a gesture that does the same; `help.js` lists them for people.
+// Keyboard control. Every key has a button or a gesture with the same effect. help.js lists the keys.
 
 /** @typedef {import('./wall.js').Wall} Wall */
 /** @typedef {import('./tile.js').Tile} Tile */
@@ -40,10 +40,10 @@ export function enableKeyboard(wall, actions) {
     const act = arrow ? () => pressArrow(wall, arrow, event.shiftKey) : keys[event.key];
     if (!act) return;
     event.preventDefault();
-    // A key that is held down goes on from tile to tile, but does not switch on and off.
+    // A held arrow key moves on from tile to tile. Other keys must not toggle repeatedly.
     if (arrow || !event.repeat) act();
   });
-  // Browsers press a button on Space; on a tile that key freezes the wall.
+  // Browsers click the focused button on Space; on a tile that key pauses the wall.
   wall.list.addEventListener('keyup', (event) => {
     if (event.key === ' ' && event.target instanceof Element && event.target.matches('.view')) event.preventDefault();
   });
@@ -70,7 +70,7 @@ function moveTile(wall, by) {
   if (tile) wall.move(tile, [...wall.tiles.values()].indexOf(tile) + by);
 }
 
-/** Focus goes to the nearest tile in that direction. @param {Wall} wall @param {Direction} direction */
+/** Focuses the nearest tile in a direction. @param {Wall} wall @param {Direction} direction */
 function focusNext(wall, direction) {
   const from = focusedTile(wall);
   const tile = from ? neighbour(wall, from, direction) : [...wall.tiles.values()][0];
@@ -89,7 +89,7 @@ function neighbour(wall, from, direction) {
     const x = there.x - here.x;
     const y = there.y - here.y;
     const forward = x * direction.x + y * direction.y;
-    // Straight forward counts once, aside twice: so the row is kept before the nearest corner is taken.
+    // Sideways distance counts double: tiles of the same row come before a nearer one in another row.
     const distance = forward + 2 * Math.abs(x * direction.y + y * direction.x);
     if (tile === from || forward <= 1 || distance >= least) continue;
     best = tile;

@@ -1,13 +1,12 @@
-// `?kiosk=1`: a screen on a wall. What is hidden is said in the style sheets; here the screen is kept awake, where the
-// browser lets it.
+// `?kiosk=1`, for a wall display: keeps the screen on if the browser allows it. The style sheets hide the controls.
 
 export function keepAwake() {
   lock();
-  // A wake lock is given up with the tab's sight, and has to be asked for again.
+  // A wake lock ends when the tab is hidden, and must be requested again.
   document.addEventListener('visibilitychange', () => document.hidden || lock());
 }
 
 function lock() {
-  // Not there without a secure context; refused on an empty battery. The wall shows either way.
+  // Wake locks need a secure context, and browsers refuse them on a low battery. The wall works without.
   navigator.wakeLock?.request('screen').catch(() => {});
 }

@@ -1,10 +1,10 @@
-// Draws a frame's journey: a bar of seven stages, and the slowest of them in words.
+// Draws the latency breakdown: a bar of seven stages, and the slowest one as text.
 
 import { formatAge } from '../shared/age.js';
 import { element, setText } from './dom.js';
 import { STAGES, breakdownOf, textFor } from './latency-breakdown.js';
 
-/** Only made when it is asked for, and then kept: a bar that is made anew each second could not glide. */
+/** Created once and then updated: a bar that is created again every second could not animate. */
 export class LatencyBar {
   #bar = element('div', 'stages', ...STAGES.map((name) => stage('span', name)));
   #slowest = element('span', 'slowest');
@@ -17,7 +17,7 @@ export class LatencyBar {
     this.element.hidden = true;
   }
 
-  /** @param {readonly import('../shared/messages.js').FrameTiming[]} timings @returns {string} the same in words */
+  /** @param {readonly import('../shared/messages.js').FrameTiming[]} timings @returns {string} description for screen readers */
   render(timings) {
     const breakdown = breakdownOf(timings);
     this.element.hidden = breakdown === null;

@@ -1,23 +1,12 @@
-// A frame's journey from the camera to the screen, in seven stages, and which of them takes longest. Pure.
+// The latency breakdown of a frame: seven stages from the camera to the screen, and the slowest of them. Pure.
 
 import { formatAge, median } from '../shared/age.js';
 
-/** @typedef {import('../shared/protocol.js').Journey} Journey */
-
-/**
- * What the worker knows of a frame whose journey was reported. Milliseconds of this machine's clock.
- * @typedef {object} FrameTiming
- * @property {Journey} journey until the relay sent it, in microseconds of the relay's clock
- * @property {number} offset to add to our clock to get the relay's, in milliseconds
- * @property {number} arrivedAt
- * @property {number} held for how long it was made to wait, so that the wall is in step
- * @property {number} decodedAt the waiting not counted
- * @property {number} paintedAt when it came to the screen, the waiting not counted
- */
+/** @typedef {import('../shared/messages.js').FrameTiming} FrameTiming */
 
 export const STAGES = /** @type {const} */ (['capture', 'encode', 'bus', 'relay', 'network', 'decode', 'display']);
 
-/** What happens in a stage, in a sentence. @type {Readonly<Record<StageName, string>>} */
+/** Names of the stages within a sentence. @type {Readonly<Record<StageName, string>>} */
 const ACTIVITIES = {
   capture: 'capture',
   encode: 'encoding',
@@ -32,7 +21,7 @@ const ACTIVITIES = {
 /** @typedef {{ name: StageName, time: number }} Stage in milliseconds */
 /** @typedef {{ stages: Stage[], total: number, held: number, slowest: Stage }} Breakdown */
 
-/** Each stage is the median of the last ones. @param {readonly FrameTiming[]} timings @returns {Breakdown | null} */
+/** Returns the median of each stage over some frames. @param {readonly FrameTiming[]} timings @returns {Breakdown | null} */
 export function breakdownOf(timings) {
   if (timings.length === 0) return null;
   const all = timings.map(stagesOf);
@@ -43,7 +32,7 @@ export function breakdownOf(timings) {
 }
 
 /**
- * Two clocks agree to a millisecond or so: a stage shorter than that may seem negative, and counts as nothing.
+ * Returns the duration of each stage. Two clocks agree to about a millisecond, so a short stage may seem negative: it counts as 0.
  * @param {FrameTiming} timing
  */
 export function stagesOf({ journey, offset, arrivedAt, decodedAt, paintedAt }) {

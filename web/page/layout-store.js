@@ -1,15 +1,15 @@
-// Order, size and rotation of the wall: remembered on this machine, and written into a URL to share.
-// In a URL: `?order=door,hall&large=door&rotate=hall:90`. What does not fit is ignored.
+// Order, size and rotation of the tiles: stored on this machine, and written into a URL to share:
+// `?order=door,hall&large=door&rotate=hall:90`. Invalid parts are ignored.
 
 import { MAX_STREAMS, isStreamName } from '../shared/protocol.js';
 
-/** @typedef {0 | 90 | 180 | 270} Rotation */
+/** @typedef {import('../shared/messages.js').Rotation} Rotation */
 /** @typedef {{ order: string[], large: Set<string>, rotation: Map<string, Rotation> }} Layout */
 
 const KEY = 'fanlight.layout';
 export const LAYOUT_PARAMETERS = ['order', 'large', 'rotate'];
 
-/** Where the layout is remembered; `null` where the browser forbids it. @returns {Storage | null} */
+/** Returns where to store the layout; `null` if the browser forbids storage. @returns {Storage | null} */
 export function machineStorage() {
   try {
     return localStorage;
@@ -24,7 +24,7 @@ export function emptyLayout() {
 }
 
 /**
- * The layout to begin with: a shared one from the URL, else the remembered one.
+ * Loads the layout: a shared one from the URL, otherwise the stored one.
  * @param {URLSearchParams} parameters @param {Storage | null} storage
  * @returns {Layout}
  */
@@ -42,7 +42,7 @@ export function saveLayout(layout, storage) {
   try {
     storage?.setItem(KEY, parametersOfLayout(layout).toString());
   } catch {
-    // Storage may be full or forbidden; the wall works without a memory.
+    // Storage may be full or forbidden. The wall works without it.
   }
 }
 
@@ -69,13 +69,13 @@ export function parametersOfLayout({ order, large, rotation }) {
 }
 
 /**
- * A link to the wall as it is: the address without the layout parameters it had, with those of `layout`.
+ * Returns a link to the wall: the address with the parameters of `layout` instead of its own.
  * @param {string} address @param {Layout} layout
  */
 export function linkWithLayout(address, layout) {
   const url = withoutLayout(address);
   for (const [name, value] of parametersOfLayout(layout)) url.searchParams.set(name, value);
-  // Commas and colons are allowed in a query, and people read these links.
+  // A query may contain commas and colons, and people read these links.
   url.search = url.search.replaceAll('%2C', ',').replaceAll('%3A', ':');
   return url.href;
 }
@@ -88,7 +88,7 @@ export function withoutLayout(address) {
 }
 
 /**
- * Names in the order of the layout; those it does not know follow by name.
+ * Sorts names by the layout's order. Names that it does not contain follow alphabetically.
  * @param {readonly string[]} streams @param {Layout} layout
  */
 export function inOrder(streams, { order }) {
@@ -102,7 +102,7 @@ export function inOrder(streams, { order }) {
 }
 
 /**
- * The order after `name` was put at the place of `target`..
+ * Returns the order after `name` moved to the position `target`.
  * @param {readonly string[]} shown @param {string} name @param {number} target index among `shown`
  */
 export function moved(shown, name, target) {

@@ -1,4 +1,4 @@
-// The page: hears from the worker, and keeps the wall and what stands around it up to date.
+// The page: receives the worker's messages and updates the wall and its controls.
 
 import { CONNECTION_LOST } from './tile-status.js';
 import { byId } from './dom.js';
@@ -10,9 +10,9 @@ import { Wall } from './wall.js';
 /** @typedef {import('../shared/messages.js').FromWorker} FromWorker */
 /** @typedef {import('../shared/protocol.js').FromRelay} FromRelay */
 
-/** Also when the worker falls silent: a picture that no longer comes must not pass as live. */
+/** Interval of updates without a message: when the worker is silent, an old picture must not pass as live. In milliseconds. */
 const WATCHDOG = 1000;
-/** As long as the controls wait for a first picture. */
+/** The controls wait this long for a first picture, in milliseconds. */
 const CONTROLS_AFTER = 700;
 
 const now = () => performance.timeOrigin + performance.now();
@@ -29,7 +29,7 @@ const controlsModule = new LazyModule({
     render();
   },
 });
-/** From now on they are loaded, however often that fails. */
+/** True once the controls must be loaded, however often that fails. */
 let controlsNeeded = false;
 /** @type {import('../shared/messages.js').Link} */
 let link = { phase: 'connecting', why: '', detail: '' };
@@ -37,12 +37,12 @@ let link = { phase: 'connecting', why: '', detail: '' };
 let lost = false;
 /** @type {import('../shared/protocol.js').ListenEntry[] | null} */
 let listening = null;
-/** Milliseconds that the relay's clock is ahead of ours. */
+/** Relay's clock minus ours, in milliseconds. */
 let ahead = 0;
-/** What the worker measured last. @type {import('../shared/messages.js').Evidence} */
+/** The worker's latest measurements. @type {import('../shared/messages.js').Evidence} */
 let evidence = { network: null, lag: 0 };
 let build = '';
-/** Whose journeys the worker asks for. */
+/** Tiles with open details, as text: the worker requests the timing of their frames. */
 let detailsIds = '';
 
 const wall = new Wall(byId('wall'), {
@@ -91,7 +91,7 @@ function receiveFromRelay(message) {
   render();
 }
 
-/** What the worker asked for by itself, and no tile in sight has taken over. */
+/** Ends subscriptions that the worker started by itself and no visible tile has taken over. */
 function unsubscribeUnseen() {
   for (const id of earlySubscriptions.keys()) post({ type: 'unwatch', id });
   earlySubscriptions.clear();
@@ -102,7 +102,7 @@ function greet(theirs) {
   build ||= theirs;
   if (theirs === build) return;
   const load = () => import('./upgrade.js');
-  // Where it cannot be loaded, the next socket's greeting tries again.
+  // If this fails, the `hello` of the next socket tries again.
   loadModule(load, new URL('upgrade.js', import.meta.url)).then(({ reloadOnce }) => reloadOnce(Date.now()), () => {});
 }
 
@@ -117,7 +117,7 @@ function setLink(next) {
     controlsModule.retryNow();
     if (controlsNeeded) controlsModule.request();
     if (listening) wall.keepMissing();
-    // What the tiles know is from before; the new socket tells it again.
+    // The tiles' state is from the old socket; the new one reports it again.
     for (const tile of wall.tiles.values()) if (tile.watchedSince !== null) tile.start(now());
   }
   link = next;
@@ -137,7 +137,7 @@ function painted({ id, width, height, stats }) {
   loadControls();
 }
 
-/** A tile may be gone while its picture is on the way. @param {Extract<FromWorker, { type: 'bitmap' }>} message */
+/** The tile may be gone before its bitmap arrives. @param {Extract<FromWorker, { type: 'bitmap' }>} message */
 function paintBitmap({ id, bitmap }) {
   const tile = wall.byId(id);
   if (tile) tile.paint(bitmap);
@@ -174,7 +174,7 @@ function render() {
   requestTimings();
 }
 
-/** While a tile's details are seen, its frames post how they came. */
+/** Requests the timing of frames for tiles with open details. */
 function requestTimings() {
   const ids = [...wall.tiles.values()].filter((tile) => tile.detailsOpen).map(({ id }) => id);
   if (ids.join() === detailsIds) return;
@@ -187,7 +187,7 @@ function renderTile(tile) {
   const before = tile.status.state;
   tile.render(!lost, now());
   const { state, text } = tile.status;
-  // The loss of the link and a freeze are reported once, not for every tile; and that a picture is awaited is no news.
+  // A lost connection and a pause are announced once, not for each tile. A tile that waits for a picture is no news.
   const quiet = (/** @type {string} */ state) => state === 'waiting' || state === 'idle' || state === 'paused';
   if (state === before || text === CONNECTION_LOST || quiet(state)) return;
   if (state !== 'live' || !quiet(before)) controls?.announce(`${tile.name}: ${text || state}`);

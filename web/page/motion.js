@@ -1,5 +1,4 @@
-// Things move to where they belong instead of jumping there, by transform only, and not at all where less motion is
-// wished for.
+// Animates tiles to their new position, by transform only. Does nothing if the system asks for reduced motion.
 
 /** @typedef {import('./packing.js').Rect} Rect */
 
@@ -7,7 +6,7 @@ const DURATION = 220;
 const EASING = 'cubic-bezier(0.2, 0, 0, 1)';
 
 /**
- * Plays an element from where its picture was to where it is now.
+ * Animates an element from where its picture was to where it is now.
  * @param {HTMLElement} target @param {Rect} from @param {Rect} to boxes of the picture, in the viewport
  */
 export function moveFrom(target, from, to) {

@@ -1,28 +1,28 @@
-// Packs the wall: tiles in their order, each in its own aspect ratio, without gaps, as large as the screen allows.
+// Packs the wall: tiles in their order and aspect ratio, without gaps, as large as the screen allows.
 //
-// The wall is cut into rows; a row's tiles share its height and fill its width. A large tile makes its row twice as
-// high, and its small neighbours stand beside it in two sub-rows. Of the most even walls of one row, two rows, and so
-// on, the one is taken that shows most picture. Pure: sizes in, boxes out.
+// The wall is split into rows. The tiles of a row share its height and fill its width. A large tile makes its row twice as high,
+// and its small neighbours form two sub-rows beside it. For each number of rows the most even wall is computed; the one with
+// the largest pictures wins. Pure: sizes in, boxes out.
 
 /** @typedef {{ name: string, aspect: number, large: boolean }} Item aspect: width by height, as it is shown */
 /** @typedef {{ x: number, y: number, width: number, height: number }} Rect */
 /** @typedef {Rect & { name: string }} Box */
 /** @typedef {{ boxes: Box[], height: number }} Packing height: of the whole wall; more than the screen's: it scrolls */
 /**
- * A tile, or tiles put together.
- * @typedef {{ aspect: number, across: boolean, parts: Node[], name: string, weight: number }} Node weight: of a row,
- *   how many rows it is meant to be as high as
+ * A tile, or a group of tiles.
+ * @typedef {{ aspect: number, across: boolean, parts: Node[], name: string, weight: number }} Node weight: intended height
+ *   of a row, in rows
  */
 
-/** Narrower than this is a phone held upright: one column. */
+/** A narrower upright screen is a phone: one column. */
 const ONE_COLUMN_BELOW = 600;
-/** With rows lower than this nothing is to be seen any more: better to scroll. */
+/** In lower rows pictures are too small to see anything: the wall scrolls instead. */
 const MIN_ROW = 96;
-/** What rows are at least, once the wall scrolls anyway. */
+/** Minimum height of rows in a wall that scrolls. */
 const COMFORTABLE_ROW = 180;
-/** So many attempts without a gain, and more rows will not bring one. */
+/** After this many row counts without an improvement, more rows will not bring one. */
 const MAX_ATTEMPTS = 4;
-/** No row is tried that is so many times longer than it is meant to be. */
+/** Rows longer than this multiple of the intended length are not tried. */
 const MAX_ROW = 3;
 
 /**
@@ -37,7 +37,7 @@ export function pack(items, screen) {
 }
 
 /**
- * Where a picture of this aspect lies within a box: as large as fits, in the middle.
+ * Returns the position of a picture within a box: centred, as large as possible.
  * @param {Rect} box @param {number} aspect @returns {Rect}
  */
 export function contained(box, aspect) {
@@ -84,7 +84,7 @@ function bestRows(items, screen) {
 }
 
 /**
- * `evenness`: 1 where all rows are as high as they are meant to be beside each other, less where they are not.
+ * Measures a wall. `evenness`: 1 if all rows have their intended heights relative to each other, less otherwise.
  * @param {readonly Node[]} rows @param {{ width: number, height: number }} screen
  */
 function measure(rows, screen) {
@@ -133,21 +133,20 @@ function place(node, box, boxes) {
 }
 
 /**
- * The most even wall for each length that a row may be meant to have: all tiles in one row, in two, and so on; but
- * none whose rows would be far too low to see anything.
+ * Generates the most even wall for one row, two rows and so on, without those whose rows would be far too low.
  * @param {readonly Item[]} items @param {number} width
  * @returns {Generator<Node[]>}
  */
 function* evenWalls(items, width) {
-  // A large tile takes the room of four.
+  // A large tile takes the area of four.
   const total = sum(items.map(({ aspect, large }) => (large ? 4 * aspect : aspect)));
   const fewest = Math.ceil((total * MIN_ROW) / width / 2);
   for (let rows = Math.min(fewest, items.length); rows <= items.length; rows += 1) yield evenRows(items, total / rows);
 }
 
 /**
- * Cuts into rows so that their lengths come as close to `length` as they can, as good typesetting breaks lines: the
- * best rows up to each tile, found from the best rows up to those before it.
+ * Splits tiles into rows whose lengths are as close to `length` as possible, as typesetting breaks lines: the best rows up to
+ * each tile follow from the best rows up to the tiles before it.
  * @param {readonly Item[]} items @param {number} length
  * @returns {Node[]}
  */
@@ -163,7 +162,7 @@ function evenRows(items, length) {
       large ||= first?.large ?? false;
       const row = large ? 2 * rowOf(items.slice(start, end)).aspect : plain;
       const cost = (best[start]?.cost ?? 0) + Math.log(row / length) ** 2;
-      // Of equals the one with more in the lower rows: what comes first may be larger.
+      // Of equal splits, the one with more tiles in the lower rows wins: the first tiles may be larger.
       if (cost < least.cost + 1e-9) least = { cost, start };
     }
     best.push(least);
@@ -181,13 +180,13 @@ function evenRows(items, length) {
 /** @param {readonly Item[]} items @returns {Node} */
 function rowOf(items) {
   if (!items.some(({ large }) => large)) return across(items.map(leaf));
-  // Twice as high as others, so it counts as twice as long where rows are made even.
+  // The row is twice as high, so it counts as twice as long when rows are evened out.
   return { ...across(runsOf(items).map(blockOf)), weight: 2 };
 }
 
 /**
- * The tiles of a row with large ones: each large one, and the small ones between them in runs. A small one alone would
- * become as high as the large ones, so in that case all small ones make one run.
+ * Groups the tiles of a row with large ones: each large tile, and the small tiles between them. A single small tile would
+ * become as high as a large one; then all small tiles form one group.
  * @param {readonly Item[]} items
  * @returns {Item[][]}
  */
@@ -210,7 +209,7 @@ function blockOf(run) {
   return first && run.length === 1 ? leaf(first) : twoRows(run);
 }
 
-/** Cuts in two where the halves are most alike. @param {readonly Item[]} items @returns {Node} */
+/** Splits tiles where both halves are most alike. @param {readonly Item[]} items @returns {Node} */
 function twoRows(items) {
   const total = sum(items.map(({ aspect }) => aspect));
   let cut = 1;

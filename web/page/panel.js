@@ -1,4 +1,4 @@
-// What stands in the middle of the page while there is no wall: the set-up, the token, or why nothing comes.
+// The panel in place of the wall: set-up, access token, or connection problems.
 
 import { element } from './dom.js';
 import { setupPanel } from './setup.js';
@@ -9,9 +9,9 @@ import { setupPanel } from './setup.js';
 /**
  * @typedef {object} PanelState
  * @property {Link} link
- * @property {ListenEntry[] | null} listening `null` before the relay said what it listens to
+ * @property {ListenEntry[] | null} listening `null` until the relay reports its endpoints
  * @property {boolean} empty the wall has no tiles
- * @property {number} ahead milliseconds that the relay's clock is ahead of ours
+ * @property {number} ahead relay's clock minus ours, in milliseconds
  */
 
 export class Panel {
@@ -23,23 +23,23 @@ export class Panel {
     this.access = access;
   }
 
-  /** @param {PanelState} state @returns {boolean} whether the panel stands in container of the wall */
+  /** @param {PanelState} state @returns {boolean} true if the panel replaces the wall */
   render(state) {
-    // An attempt tells nothing yet: what stood there goes on standing there, with whatever was typed into it.
+    // While connecting nothing is known yet: the panel keeps its content and whatever was typed into it.
     if (state.link.phase !== 'connecting') this.#show(...this.#choose(state));
     return this.#shown !== '';
   }
 
   /** @param {string} key @param {() => HTMLElement} make */
   #show(key, make) {
-    // A form that somebody types into, and a button that has the focus, must not be made anew under their hands.
+    // Re-creating a form would lose the focus and the text typed into it.
     if (key === this.#shown) return;
     this.#shown = key;
     this.container.replaceChildren(...(key ? [make()] : []));
     this.container.hidden = key === '';
   }
 
-  /** @param {PanelState} state @returns {[string, () => HTMLElement]} what to show, named so that it is made once */
+  /** @param {PanelState} state @returns {[string, () => HTMLElement]} content, and a key so that it is created once */
   #choose({ link, listening, empty, ahead }) {
     if (link.why === 'token') return [`token ${this.access.hasToken()}`, () => tokenPanel(this.access)];
     if (empty && link.phase === 'down') return [`down ${link.why} ${link.detail}`, () => linkPanel(link)];
@@ -81,7 +81,7 @@ function tokenPanel({ useToken, hasToken }) {
   field.autocomplete = 'current-password';
   const label = element('label', '', element('span', '', 'Access token'), field);
   const button = element('button', 'primary', 'Open');
-  // Password managers file a password under a name, and browsers ask for one where there is none.
+  // Password managers store a password with a user name, and browsers ask for one if there is none.
   const name = element('input');
   name.name = 'username';
   name.autocomplete = 'username';

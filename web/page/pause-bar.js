@@ -1,5 +1,5 @@
-// What a paused wall is worked with: a step back, the moment it shows, a step on, and back to live. It lies over the wall,
-// so that it is there on an enlarged tile too, and nothing moves when it comes.
+// The controls of a paused wall: previous frame, time of the displayed frame, next frame, back to live. It overlays the wall,
+// so that it works on an enlarged tile too and moves nothing.
 
 import { element, iconButton, setText } from './dom.js';
 
@@ -31,7 +31,7 @@ export class PauseBar {
     setText(this.#moment, '');
   }
 
-  /** To the hundredth: a frame is shorter than a tenth. @param {number} moment milliseconds */
+  /** Shows hundredths of a second, because a frame is shorter than a tenth. @param {number} moment milliseconds */
   showMoment(moment) {
     setText(this.#moment, `at ${new Date(moment).toLocaleTimeString([], MOMENT)}`);
   }

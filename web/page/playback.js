@@ -1,5 +1,5 @@
-// Which instant the wall shows: each tile the newest it has, all of them the same one (`s`), or one that is paused (space),
-// stepped through and dragged back. The worker does it; this is the page's side: what was asked for, and how it is reported.
+// Playback of the wall as the page controls it: live, synced (`s`), or paused (Space), stepped and rewound. The worker carries
+// it out.
 
 import { formatAge } from '../shared/age.js';
 import { PauseBar } from './pause-bar.js';
@@ -11,12 +11,12 @@ import { post } from '../boot.js';
 export class Playback {
   synced = false;
   paused = false;
-  /** How old all tiles in step are, in milliseconds; `null` while nobody knows. @type {number | null} */
+  /** Frame age of all synced tiles, in milliseconds; `null` while unknown. @type {number | null} */
   behind = null;
-  /** How long what is looked at was before the moment at which the wall was paused, in seconds. */
+  /** Time from the displayed instant to the pause, in seconds. */
   back = 0;
   #bar = new PauseBar({ step: (by) => this.step(by), resume: () => this.togglePause() });
-  /** Whether it was reported how far behind the wall in step is. */
+  /** True once the status line has shown the frame age of the synced wall. */
   #reported = false;
 
   /** @param {Wall} wall @param {{ announce: (text: string) => void, showMessage: (text: string) => void }} env */
@@ -49,7 +49,7 @@ export class Playback {
     if (this.paused) post({ type: 'step', by, unit });
   }
 
-  /** To so many seconds ago; freezes. @param {number} back @param {number | null} id the tile that is being dragged */
+  /** Shows an earlier instant; pauses first. @param {number} back in seconds @param {number | null} id the dragged tile */
   seek(back, id) {
     if (!this.paused) this.togglePause();
     this.back = back;
@@ -58,7 +58,7 @@ export class Playback {
 
   /** @param {Mode | null} mode @param {number} ahead milliseconds that the relay's clock is ahead of ours */
   receive(mode, ahead) {
-    // What was said before the worker knew of the last change is of yesterday.
+    // The worker sent this before it received the latest mode.
     if (!mode || mode.synced !== this.synced || mode.paused !== this.paused) return;
     this.behind = mode.behind;
     this.back = mode.back;
@@ -69,7 +69,7 @@ export class Playback {
     if (mode.at !== null) this.#bar.showMoment(mode.at / 1000 - ahead);
   }
 
-  /** How the wall is, where it is in step. */
+  /** The state of a synced wall, for people. */
   get text() {
     return this.behind === null ? 'In sync' : `In sync, ${formatAge(this.behind)} behind live`;
   }

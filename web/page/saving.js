@@ -1,29 +1,22 @@
-// What a viewer takes home: the picture on a tile, or clips of its last seconds. Fetched at the first use.
+// Saves the picture of a tile, or clips of its last seconds. Loaded at the first use.
 
 import { formatSpan } from '../shared/age.js';
 
 /** @typedef {import('./tile.js').Tile} Tile */
 /** @typedef {import('../shared/messages.js').Rotation} Rotation */
-/**
- * What the worker made. `from`: when its first picture was taken, in microseconds of the relay's clock.
- * @typedef {{ what: 'picture', blob: Blob | null, from: number, rendition: number }} SavedPicture `blob`: as it came; `null`:
- *   it is on the canvas only. `rendition`: index in the `track` message
- * @typedef {{ blob: Blob, from: number, seconds: number, kind: 'mp4' | 'h264' | 'mjpeg' }} SavedClip
- * @typedef {{ what: 'clip', clips: SavedClip[], reasons: import('../shared/messages.js').SplitReason[], omitted: number, failed: number,
- *   remembered: number, truncated: boolean }} SavedClips `clips`: the one that holds the cursor first. `remembered`: seconds from
- *   the first to the last picture. `cut`: there was no room for 30 s
- * @typedef {SavedPicture | SavedClips | { what: 'nothing' }} Saved
- */
-/** A picture that can be drawn, and what to do with it after that. @typedef {{ image: ImageBitmap | HTMLCanvasElement, blob: Blob | null }} Shot */
+/** @typedef {import('../shared/messages.js').Saved} Saved */
+/** @typedef {import('../shared/messages.js').SavedPicture} SavedPicture */
+/** @typedef {import('../shared/messages.js').SavedClips} SavedClips */
+/** A picture to draw, and its JPEG if there is one. @typedef {{ image: ImageBitmap | HTMLCanvasElement, blob: Blob | null }} Shot */
 
-/** So long a browser may take to read what it was given. */
+/** A browser reads a download within this time, in milliseconds. */
 const READ_WITHIN = 60_000;
-/** A relay answers within 3 s, with a picture or without; a large one may take as long again on a slow connection. */
+/** A relay answers within 3 s. Receiving a large picture over a slow connection may take as long again. In milliseconds. */
 const MAX_FETCH = 6_000;
-/** The quality of a JPEG that had to be turned: no difference can be seen. */
+/** Quality of a rotated JPEG: no visible difference. */
 const QUALITY = 0.95;
 const NOTHING = 'nothing to save yet';
-/** As much as the page remembers, in seconds; see history.js. */
+/** Length of the history in seconds; see history.js. */
 const ASKED = 30;
 
 /** @type {Readonly<Record<import('../shared/messages.js').SplitReason, string>>} */
@@ -35,10 +28,11 @@ const CAUSE = {
 };
 
 /**
+ * Saves files.
  * @param {Tile} tile @param {Saved | null} saved
- * @param {{ ahead: number, full: string }} relay `ahead`: milliseconds that its clock is ahead of ours; `full`: where it has
- *   the newest picture of this stream in full size
- * @returns {Promise<string>} what to tell
+ * @param {{ ahead: number, full: string }} relay `ahead`: relay's clock minus ours, in milliseconds; `full`: address of the
+ *   stream's newest picture in full size
+ * @returns {Promise<string>} text for the status line
  */
 export async function save(tile, saved, relay) {
   if (!saved) return `${tile.name}: could not save the clip`;
@@ -54,7 +48,7 @@ function saveClips(tile, saved, ahead) {
 }
 
 /**
- * Says what was saved, and why it is less than 30 s or more than one file.
+ * Returns what was saved, and why it is less than 30 s or more than one file.
  * @param {Pick<SavedClips, 'clips' | 'reasons' | 'omitted' | 'failed' | 'remembered' | 'truncated'>} saved
  */
 export function clipWords({ clips, reasons, omitted, failed, remembered, truncated }) {
@@ -79,7 +73,7 @@ function inTurn(words) {
   return `${words.slice(0, -1).join(', ')} and ${words.at(-1)}`;
 }
 
-/** In full size where that can be had: of a past moment there is only what was shown. @param {Tile} tile @param {SavedPicture} saved @param {{ ahead: number, full: string }} relay */
+/** Saves the picture in full size if possible. A past picture exists only in the displayed size. @param {Tile} tile @param {SavedPicture} saved @param {{ ahead: number, full: string }} relay */
 async function savePicture(tile, saved, { ahead, full }) {
   const isFull = tile.track === null || (tile.track.renditions[saved.rendition] ?? 'full') === 'full';
   const fetched = isFull || tile.paused ? null : await fetchFull(full);
@@ -95,7 +89,7 @@ async function savePicture(tile, saved, { ahead, full }) {
 }
 
 /**
- * The newest picture in full size; it is some milliseconds newer than the one that was seen.
+ * Fetches the newest picture in full size. It is some milliseconds newer than the displayed one.
  * @param {string} address @returns {Promise<(Shot & { taken: number }) | null>} `taken`: by the relay's clock, in milliseconds
  */
 async function fetchFull(address) {
@@ -109,12 +103,12 @@ async function fetchFull(address) {
   }
 }
 
-/** What is on the screen. @param {HTMLCanvasElement} canvas @param {Blob | null} blob as it came @returns {Promise<Shot>} */
+/** Returns the displayed picture. @param {HTMLCanvasElement} canvas @param {Blob | null} blob JPEG as received @returns {Promise<Shot>} */
 async function shotOf(canvas, blob) {
   return blob ? { image: await createImageBitmap(blob), blob } : { image: canvas, blob: null };
 }
 
-/** As it came where it is not turned; what has never been a JPEG does not become one. @param {Shot} shot @param {Rotation} rotation @returns {Promise<Blob | null>} */
+/** Returns the JPEG as received if it is not rotated. A picture that never was a JPEG becomes a PNG. @param {Shot} shot @param {Rotation} rotation @returns {Promise<Blob | null>} */
 function encode({ image, blob }, rotation) {
   if (blob && rotation === 0) return Promise.resolve(blob);
   const canvas = document.createElement('canvas');
@@ -127,7 +121,7 @@ function encode({ image, blob }, rotation) {
   return new Promise((resolve) => canvas.toBlob(resolve, blob ? 'image/jpeg' : 'image/png', QUALITY));
 }
 
-/** Sorts by time within a stream, and is a file name everywhere. @param {string} stream @param {number} moment @param {string} kind */
+/** Returns a file name that sorts by time within a stream and is valid on every system. @param {string} stream @param {number} moment @param {string} kind */
 function nameOf(stream, moment, kind) {
   const date = new Date(moment - new Date(moment).getTimezoneOffset() * 60_000);
   return `${stream}-${date.toISOString().slice(0, 19).replaceAll(':', '-').replace('T', '-')}.${kind}`;

@@ -1,18 +1,18 @@
-// The thin line at the lower edge of every tile: dragged to the left it takes the wall back, up to 30 seconds. A slider as
-// browsers have it, so that fingers, keys and screen readers know it.
+// The line under every picture: dragged to the left, it rewinds the wall by up to 30 seconds. A native slider, which touch,
+// keys and screen readers support.
 
 import { element, setAttribute } from './dom.js';
 
 /** @typedef {import('./tile.js').Tile} Tile */
 /** @typedef {import('./playback.js').Playback} Playback */
 
-/** As long as the page remembers; see history.js. */
+/** Length of the history; see history.js. */
 const SECONDS = 30;
 
 export class Scrubbers {
   /** @type {WeakMap<Tile, HTMLInputElement>} */
   #lines = new WeakMap();
-  /** The one under somebody's finger: it is where that is. @type {HTMLInputElement | null} */
+  /** The slider that is being dragged. It follows the pointer and not the worker's reports. @type {HTMLInputElement | null} */
   #held = null;
 
   /** @param {Playback} playback */
@@ -57,7 +57,7 @@ export class Scrubbers {
     line.addEventListener('input', () => this.playback.seek(-Number(line.value), this.#held ? tile.id : null));
     line.addEventListener('change', () => {
       this.playback.seek(-Number(line.value), null);
-      // Keys go on as if it had not been touched: space, and the arrows by a frame.
+      // The tile gets the focus back, so that Space and the arrow keys keep their meaning.
       if (pointed) tile.view.focus({ preventScroll: true });
     });
     for (const end of ['pointerup', 'pointercancel', 'blur']) line.addEventListener(end, () => (this.#held = null));

@@ -1,4 +1,4 @@
-// The empty wall is the set-up: what was listened to, what was heard there, and what to run.
+// The set-up on an empty wall: endpoints and their state, and commands to run.
 
 import { copyText } from './clipboard.js';
 import { element } from './dom.js';
@@ -47,7 +47,7 @@ function listenList(listening, ahead) {
   return element('ul', 'listening', ...rows);
 }
 
-/** In the reader's own words; with the day, unless it is today. @param {number} moment milliseconds */
+/** Formats a moment in the reader's locale, with the day unless it is today. @param {number} moment milliseconds */
 function formatMoment(moment) {
   const date = new Date(moment);
   const today = date.toDateString() === new Date().toDateString();

@@ -1,10 +1,9 @@
-// One calm line for the whole wall: that the link is slow, that it is well again, that pictures freeze. It lies over the
-// wall and moves nothing; it comes and goes by itself.
+// One status line for the whole wall: slow connection, recovery, stutter. It overlays the wall and moves nothing.
 
 import { setText } from './dom.js';
 import { StatusMessages } from './status-messages.js';
 
-/** As the style sheet fades it. Words that went at once would leave an empty box fading. */
+/** The style sheet fades for this long, in milliseconds. The text stays, because the box would fade empty otherwise. */
 const FADE = 300;
 
 export class StatusLine {

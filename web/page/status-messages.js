@@ -1,24 +1,24 @@
-// What the quiet line says: one thing at a time, the worst first, good news for a moment. Pure; `now` is passed in.
+// Texts of the status line: one at a time, the worst problem first, a recovery for a few seconds. Pure: `now` is an argument.
 
 import { moreCertain } from './slow-cause.js';
 
-/** As long as a short line takes to be seen and read. */
+/** Time to notice and read a short line, in milliseconds. */
 const MOMENT = 4_000;
-/** So many freezes of a tile within ten seconds are no accident. */
+/** This many freezes of a tile within ten seconds are a stutter. */
 export const REPEATED = 3;
-/** Smaller pictures for a shorter time are not worth a word. */
+/** A shorter reduction of the resolution is not reported, in milliseconds. */
 const WORTH_A_WORD = 1_000;
-/** So long after a relay tried a larger picture it may still take it back. */
+/** Within this time after a larger rendition starts the relay may take it back, in milliseconds. */
 const SURE = 2_000;
 
 /** @typedef {import('../shared/messages.js').SlowCause} SlowCause */
 /**
- * `slow`: fewer pictures come; `reduced`: smaller ones; each with its cause, `null`: not so. `stuttering`: tiles that do so
- * again and again.
+ * State of the wall. `slow` and `reduced`: cause of a lower frame rate or resolution; `null` without one. `stuttering`: names
+ * of tiles with repeated freezes.
  * @typedef {{ slow: SlowCause | null, reduced: SlowCause | null, live: boolean, stuttering: readonly string[] }} WallState
  */
 
-/** The cause is named only where it is known. @type {Readonly<Record<SlowCause, string>>} */
+/** The cause is named only if it is known. @type {Readonly<Record<SlowCause, string>>} */
 export const LOWER_FRAME_RATE = {
   link: 'Slow connection: lower frame rate',
   device: "This device can't keep up: lower frame rate",
@@ -36,9 +36,9 @@ export const FULL_RESOLUTION = 'Full resolution again';
 export class StatusMessages {
   /** @type {SlowCause | null} */
   #slow = null;
-  /** As it was reported. @type {SlowCause | null} */
+  /** The reduction as the line shows it. @type {SlowCause | null} */
   #reduced = null;
-  /** Since when it is not as it was reported. @type {number | null} */
+  /** Since when the actual reduction differs from it. @type {number | null} */
   #otherwiseSince = null;
   #once = { text: '', until: 0 };
 
@@ -61,10 +61,10 @@ export class StatusMessages {
 
   /** @param {SlowCause | null} slow @param {SlowCause | null} reduced @param {boolean} live @param {number} now */
   #lookAtNumber(slow, reduced, live, now) {
-    // A known cause does not change while the trouble lasts. A lost link is no longer slow, but not well either.
+    // A known cause stays until recovery. A lost connection is no longer slow, but it has not recovered either.
     if (slow || !live) this.#slow = moreCertain(this.#slow, slow);
     else if (this.#slow) {
-      // All of them, but smaller: that is the same story, going on.
+      // Full frame rate at a lower resolution is the same problem, and no recovery.
       if (reduced) this.#reduced = moreCertain(this.#reduced, this.#slow);
       else this.showMessage(FULL_FRAME_RATE, now);
       this.#slow = null;

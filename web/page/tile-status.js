@@ -1,26 +1,25 @@
-// How a tile is, and in which text: the one place that decides whether a picture may pass as live.
-// Pure: everything known comes in, `now` included.
+// The status of a tile: the only module that decides whether a picture may pass as live. Pure: `now` is an argument.
 
 import { formatSpan, staleAfter } from '../shared/age.js';
 
 /**
- * `waiting`: asked for, no picture yet. `idle`: not asked for, or the source rests. `stale`: a picture that has
- * stopped. `late`: pictures move, but are old when they reach the relay. `paused`: a picture that the viewer holds. `offline` and `ended`: as the relay says.
+ * `waiting`: requested, no picture yet. `idle`: not requested, or the source is idle. `stale`: the picture has stopped.
+ * `late`: frames are already old when they reach the relay. `paused`: by the viewer. `offline`, `ended`: reported by the relay.
  * @typedef {'live' | 'late' | 'paused' | 'stale' | 'offline' | 'ended' | 'idle' | 'waiting'} TileState
  */
 
 /**
- * What is known of a tile. Times in milliseconds of this machine's clock.
+ * Everything that is known about a tile. Times in milliseconds of this machine's clock.
  * @typedef {object} TileInputs
  * @property {boolean} linkUp the socket is open
- * @property {number | null} watchedSince when it was asked for; `null`: it is not
- * @property {{ state: import('../shared/protocol.js').ViewerState, reason: string, since: number } | null} reported the relay's
- *   word: on the subscription, else in its list
- * @property {string} error what the relay refused, in its words; empty: nothing
- * @property {{ ageAtPaint: number, paintedAt: number, interval: number, painted: number } | null} picture the newest
- *   painted; `painted` counts since it was asked for
- * @property {boolean} [paused] the viewer holds the wall
- * @property {boolean} [outOfSync] too late for the other tiles to wait, where the wall is in step
+ * @property {number | null} watchedSince when the stream was requested; `null` if it is not
+ * @property {{ state: import('../shared/protocol.js').ViewerState, reason: string, since: number } | null} reported by the relay:
+ *   for the subscription, otherwise in its list
+ * @property {string} error the relay's error message; empty without one
+ * @property {{ ageAtPaint: number, paintedAt: number, interval: number, painted: number } | null} picture the displayed one;
+ *   `painted` counts frames since the request
+ * @property {boolean} [paused] the viewer paused the wall
+ * @property {boolean} [outOfSync] the wall is synced, and this tile is too late for the others to wait
  */
 
 /** @typedef {{ state: TileState, text: string, slow: boolean }} TileStatus text: why; empty where all is well */
@@ -31,7 +30,7 @@ export const CONNECTION_LOST = 'Connection lost, reconnecting';
 export function statusOf(known, now) {
   const flowing = flow(known, now);
   if (!known.paused || !known.picture) return flowing;
-  // A held picture says nothing about the silence since then; what else is wrong is still reported.
+  // A paused picture cannot tell whether frames stopped since then. Other problems are still shown.
   const trouble = !known.linkUp || flowing.state === 'offline' || flowing.state === 'ended' ? flowing.text : '';
   return { state: 'paused', text: trouble ? `Paused. ${trouble}` : 'Paused', slow: flowing.slow };
 }
@@ -57,7 +56,7 @@ function watched({ picture, reported, outOfSync }, since, now) {
     const words = reported?.state === 'idle' && reported.reason ? reported.reason : `No picture for ${formatSpan(silent)}`;
     return { state: 'stale', text: sentence(words), slow };
   }
-  // The first picture after a pause is the newest the relay held: when it is old, only a second one proves life.
+  // The first frame after a pause is the newest that the relay held. If it is old, only a second one proves that the stream is live.
   if (picture.painted === 1 && picture.ageAtPaint > limit) return { state: 'waiting', text: '', slow };
   if (reported?.state === 'late') return { state: 'late', text: why(reported, 'Video reaches the relay late'), slow };
   if (reported?.state === 'unknown') return { state: 'late', text: why(reported, 'Unknown state reported by the relay'), slow };
@@ -77,7 +76,7 @@ function why(reported, otherwise) {
   return reported.reason ? sentence(reported.reason) : otherwise;
 }
 
-/** Reasons come in small letters, without a full stop; a tile shows them as a line of their own. @param {string} text */
+/** Reasons are lower case without a full stop; a tile shows them as a line of their own. @param {string} text */
 function sentence(text) {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }

@@ -1,4 +1,4 @@
-// One tile: a stream's picture, its name and its age. It shows what it is reported and asks the wall for everything else.
+// One tile: a stream's picture, name, age and status. It asks the wall for everything that concerns other tiles.
 
 import { formatAge, formatSpan, lateness, shownAge, START_UP } from '../shared/age.js';
 import { causeOf, moreCertain } from './slow-cause.js';
@@ -15,7 +15,7 @@ import { areOfOneShape, USUAL_ASPECT } from '../shared/sizes.js';
 /** @typedef {import('../shared/sizes.js').Size} Size */
 
 /**
- * @typedef {object} TileActions what a tile asks of the wall
+ * @typedef {object} TileActions actions of the wall
  * @property {(tile: Tile) => void} enlarge
  * @property {() => void} back
  * @property {(tile: Tile) => void} rotate
@@ -25,7 +25,7 @@ import { areOfOneShape, USUAL_ASPECT } from '../shared/sizes.js';
  * @property {(tile: Tile, what: 'picture' | 'clip') => void} save
  */
 
-/** So many journeys, one a second, make one calm picture. */
+/** The latency breakdown is the median of this many frames, one a second. */
 const MAX_PASSAGES = 5;
 
 export class Tile {
@@ -37,22 +37,22 @@ export class Tile {
   reported = null;
   /** @type {PlayerStats | null} */
   stats = null;
-  /** Why the frame rate is lower; `null`: it is not. @type {SlowCause | null} */
+  /** Cause of a lower frame rate; `null` if it is not lower. @type {SlowCause | null} */
   slowCause = null;
-  /** Why the resolution is lower; `null`: it is not. @type {SlowCause | null} */
+  /** Cause of a lower resolution; `null` if it is not lower. @type {SlowCause | null} */
   reducedCause = null;
-  /** Of the picture on the screen. @type {Size | null} */
+  /** Size of the displayed picture. @type {Size | null} */
   size = null;
-  /** The first one, as long as all are like it: renditions differ by a pixel, for which no tile moves. @type {Size | null} */
+  /** Shape of the tile: the first size, as long as others differ by rounding only. Then no tile moves. @type {Size | null} */
   #shape = null;
-  /** The last frames whose journey is known, oldest first. @type {readonly import('../shared/messages.js').FrameTiming[]} */
+  /** Timings of recent frames, oldest first. @type {readonly import('../shared/messages.js').FrameTiming[]} */
   timings = [];
   error = '';
-  /** Whether its stream was in the relay's list, and is no more. */
+  /** True if the stream was in the relay's list and no longer is. */
   vanished = false;
-  /** Whether the viewer holds the wall. */
+  /** True if the viewer paused the wall. */
   paused = false;
-  /** Whether it is too late to be in step with the others. */
+  /** True if the tile is too late to be synced with the others. */
   outOfSync = false;
   /** @type {Rotation} */
   rotation = 0;
@@ -62,7 +62,7 @@ export class Tile {
   status = { state: 'waiting', text: '', slow: false };
   /** @type {typeof import('./details.js') | null} */
   #details = null;
-  /** Fetched only when asked for: no picture waits for it. */
+  /** Loaded on demand: no picture waits for it. */
   #detailsModule = new LazyModule({
     now: () => performance.now(),
     load: () => loadModule(() => import('./details.js'), new URL('details.js', import.meta.url)),
@@ -98,7 +98,7 @@ export class Tile {
   #caption() {
     const line = element('span', 'line', element('span', 'name', this.name), this.age);
     const caption = element('div', 'caption', line, this.statusLine, this.details);
-    // The button's label says all of this to those who onWorkerMessage, but for the age, which would never be silent.
+    // The button's label contains all of this for screen readers, except for the age, which changes all the time.
     caption.setAttribute('aria-hidden', 'true');
     return caption;
   }
@@ -139,32 +139,32 @@ export class Tile {
     }
   }
 
-  /** The tile in words, for those who onWorkerMessage. */
+  /** The tile's name and status, for screen readers. */
   get label() {
     return `${this.name}: ${this.status.text || this.status.state}`;
   }
 
-  /** Width by height, as shown: turned where it is turned. */
+  /** Aspect ratio as displayed, after rotation. */
   get aspect() {
     const { width, height } = this.#shape ?? this.#listedShape ?? { width: USUAL_ASPECT, height: 1 };
     const aspect = Math.min(8, Math.max(1 / 8, width / height));
     return this.rotation % 180 === 0 ? aspect : 1 / aspect;
   }
 
-  /** The largest rendition is the nearest to the truth. @returns {Size | null} */
+  /** Shape of the largest rendition, whose aspect ratio is rounded least. @returns {Size | null} */
   get #listedShape() {
     const known = (this.info?.tracks ?? []).filter(({ width, height }) => width > 0 && height > 0);
     return known.sort((a, b) => b.width - a.width)[0] ?? null;
   }
 
-  /** What is painted from now on is of this size. @param {Size} size */
+  /** Frames of another size are painted from now on. @param {Size} size */
   showSize(size) {
     const known = this.#shape ?? this.#listedShape;
     this.#shape = known && areOfOneShape(known, size) ? { width: known.width, height: known.height } : size;
     this.size = size;
   }
 
-  /** What the relay says about it. @param {import('../shared/protocol.js').FromRelay} message */
+  /** Takes a message of the relay about this tile. @param {import('../shared/protocol.js').FromRelay} message */
   receive(message) {
     if (message.type === 'track') {
       this.track = message;
@@ -176,8 +176,8 @@ export class Tile {
   }
 
   /**
-   * Looks for the cause of a lower frame rate or resolution, unless it is known already. While the tile is starting,
-   * nothing is evidence.
+   * Looks for the cause of a lower frame rate or resolution, unless it is known. While the tile is starting, measurements prove
+   * nothing.
    * @param {import('../shared/messages.js').Evidence} evidence @param {number} now milliseconds
    */
   diagnose(evidence, now) {
@@ -187,12 +187,12 @@ export class Tile {
     if (this.reducedCause) this.reducedCause = moreCertain(this.reducedCause, culprit);
   }
 
-  /** Whether it was asked for so recently that stumbles are expected. @param {number} now milliseconds */
+  /** Returns whether the stream was requested so recently that delays are expected. @param {number} now milliseconds */
   isStarting(now) {
     return this.watchedSince !== null && now - this.watchedSince < START_UP;
   }
 
-  /** Only where the browser cannot paint in the worker. @param {ImageBitmap} bitmap */
+  /** Paints a bitmap, if the browser cannot paint in the worker. @param {ImageBitmap} bitmap */
   paint(bitmap) {
     this.canvas.width = bitmap.width;
     this.canvas.height = bitmap.height;
@@ -200,7 +200,7 @@ export class Tile {
     post({ type: 'bitmap-painted', id: this.id });
   }
 
-  /** Asked for anew: what is on the screen is of yesterday until something new comes. @param {number} now */
+  /** The stream is requested again: the displayed picture is old until a new frame arrives. @param {number} now */
   start(now) {
     this.watchedSince = now;
     this.reported = null;
@@ -212,7 +212,7 @@ export class Tile {
   setPaused(paused, now) {
     this.paused = paused;
     if (paused || this.watchedSince === null) return;
-    // What was held proves nothing until something new comes.
+    // The paused picture does not prove that the stream is live. The next frame does.
     this.watchedSince = now;
     if (this.stats) this.stats = { ...this.stats, painted: 0 };
   }
@@ -222,12 +222,12 @@ export class Tile {
     this.timings = [...this.timings.slice(1 - MAX_PASSAGES), timing];
   }
 
-  /** Whether the details are seen, or will be at once. */
+  /** True if the details are visible, or about to be. */
   get detailsOpen() {
     return this.element.matches('.details-open, :hover:not(.enlarged)');
   }
 
-  /** No longer asked for. */
+  /** The stream is no longer requested. */
   suspend() {
     this.watchedSince = null;
     this.reported = null;
@@ -246,9 +246,9 @@ export class Tile {
   }
 
   /**
-   * Brings what is seen up to date.
+   * Updates everything that is visible.
    * @param {boolean} linkUp @param {number} now milliseconds
-   * @returns {boolean} whether the state or its words changed
+   * @returns {boolean} true if the state or its text changed
    */
   render(linkUp, now) {
     const { error, watchedSince, paused, outOfSync } = this;
@@ -269,7 +269,7 @@ export class Tile {
     return changed;
   }
 
-  /** Tells the worker to forget this stream; the tile is of no use after it. */
+  /** Removes the tile. The worker forgets the stream. */
   close() {
     forget(this.name);
     this.element.remove();
@@ -279,11 +279,11 @@ export class Tile {
     if (!this.stats || this.stats.sequence === '') return null;
     const { age, paintedAt, interval, painted } = this.stats;
     const announced = this.#fps > 0 ? 1000 / this.#fps : 0;
-    // Before the relay's clock is known, a picture may be of any age.
+    // Before the relay's clock is known, a picture may have any age.
     return { ageAtPaint: age ?? Infinity, paintedAt, interval: Math.max(interval, announced), painted };
   }
 
-  /** Frames a second as the source makes them; 0 while unknown. Measured, so at first it is too low. */
+  /** Frame rate of the source; 0 while unknown. It is measured, so it is too low at first. */
   get #fps() {
     const { track } = this;
     const listed = this.info?.tracks.find(({ rendition, codec }) => rendition === track?.rendition && codec === track.codec);
@@ -301,7 +301,7 @@ export class Tile {
     const exact = shownAge({ ...picture, ageAtPaint: age }, now);
     const calm = shownAge({ ...picture, ageAtPaint: calmAge ?? age }, now);
     const moving = this.status.state === 'live' || this.status.state === 'late';
-    // A picture that was paused a moment ago needs no age.
+    // The age of a picture that was paused a moment ago says nothing.
     const ago = this.status.state === 'paused' && exact < 1000 ? '' : `${formatSpan(exact)} ago`;
     setText(this.age, moving ? formatAge(calm) : ago);
     setAttribute(this.age, 'data-lateness', moving ? lateness(calm) : 'fine');
@@ -311,7 +311,7 @@ export class Tile {
     setAttribute(this.element, 'data-codec', codec);
   }
 
-  /** They would be of yesterday when somebody looks again. */
+  /** Old timings would be wrong when the details open again. */
   #clearTimings() {
     this.timings = [];
     setText(this.description, '');

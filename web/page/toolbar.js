@@ -1,4 +1,4 @@
-// The bar above the wall: how many streams there are and how they are, and the few things to do with all of them.
+// The toolbar above the wall: number and state of the cameras, and actions for all of them.
 
 import { copyText } from './clipboard.js';
 import { CONNECTION_LOST } from './tile-status.js';
@@ -28,7 +28,7 @@ export function fillToolbar(wall, playback) {
     iconButton('help', 'Keyboard and gestures', () => void help(wall)),
   );
   return {
-    /** @param {boolean} lost whether the link to the relay is */
+    /** @param {boolean} lost true while the relay is not connected */
     render(lost) {
       renderBar(wall, lost);
       setAttribute(sync, 'aria-pressed', String(playback.synced));
@@ -57,12 +57,12 @@ function renderBar(wall, lost) {
 }
 
 export function fullscreen() {
-  // Not everywhere allowed (an iPhone has none); then nothing happens.
+  // Not every browser allows it (Safari on an iPhone does not). Then nothing happens.
   if (document.fullscreenElement) void document.exitFullscreen();
   else document.documentElement.requestFullscreen?.().catch(() => {});
 }
 
-/** Fetched only when asked for: most people never do. @param {Wall} wall */
+/** Opens the help. Loaded on demand, because most people never open it. @param {Wall} wall */
 export async function help(wall) {
   const part = await loadModule(() => import('./help.js'), new URL('help.js', import.meta.url)).catch(() => null);
   if (!part) {

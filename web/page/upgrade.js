@@ -1,7 +1,7 @@
-// A relay that was upgraded serves another page: this one reloads itself, but not again and again.
+// Reloads the page once after the relay was upgraded, because the new relay serves another page.
 
 const KEY = 'fanlight.reloaded';
-/** Two relays of different builds behind one address would else have the page reload for ever. */
+/** Otherwise two relays with different builds behind one address would make the page reload forever. In milliseconds. */
 const AT_MOST_EVERY = 60_000;
 
 /** @param {number} now milliseconds */
@@ -10,7 +10,7 @@ export function reloadOnce(now) {
     if (now - Number(sessionStorage.getItem(KEY) ?? 0) < AT_MOST_EVERY) return;
     sessionStorage.setItem(KEY, String(now));
   } catch {
-    // Without a memory it could not be reported from a loop.
+    // Without storage, repeated reloads could not be detected.
     return;
   }
   location.reload();

@@ -1,5 +1,5 @@
-// Which tiles are asked for: those that somebody can see, in the size in which they are seen.
-// What goes out of sight is given up after a grace, so that scrolling and paging do not make the relay stop and start.
+// Requests the tiles that people can see, in the size in which they see them. A tile that goes out of sight stays requested for
+// a grace period, so that scrolling does not make the relay stop and start.
 
 import { earlySubscriptions, post } from '../boot.js';
 import { needsRequest, isLarger } from '../shared/sizes.js';
@@ -8,7 +8,7 @@ import { needsRequest, isLarger } from '../shared/sizes.js';
 /** @typedef {import('../shared/sizes.js').Limits} Limits */
 
 const GRACE_PERIOD = 2_000;
-/** What becomes smaller may go on becoming so, as while a window is dragged; what becomes larger is blurred until then. */
+/** A smaller size is requested after this delay, because a window may still shrink. A larger one is requested immediately, because the picture is blurred until then. */
 const SHRINK_AFTER = 250;
 
 export class Visibility {
@@ -20,14 +20,14 @@ export class Visibility {
   #asked = new Map();
 
   /**
-   * @param {{ now: () => number, tiles: () => Iterable<Tile>, limits: (tile: Tile) => Limits | null }} env `limits`:
-   *   in what size a tile is seen; `null`: it is not
+   * @param {{ now: () => number, tiles: () => Iterable<Tile>, limits: (tile: Tile) => Limits | null }} env `limits`: visible size
+   *   of a tile; `null` if it is not visible
    */
   constructor(env) {
     this.env = env;
   }
 
-  /** Brings what is asked for in line with what is seen. */
+  /** Requests what is visible now. */
   update() {
     for (const tile of this.env.tiles()) {
       const limits = this.env.limits(tile);
@@ -40,7 +40,7 @@ export class Visibility {
     }
   }
 
-  /** Asks again for a stream that the relay did not know before. @param {Tile} tile */
+  /** Requests a stream again that the relay did not know before. @param {Tile} tile */
   again(tile) {
     const limits = this.env.limits(tile);
     if (!limits) return;
@@ -66,12 +66,12 @@ export class Visibility {
       this.#ask(tile, limits);
       return;
     }
-    // The worker asked for it already, and guessed how large it would be.
+    // The worker requested it already, with a guessed size.
     this.#asked.set(tile, guessed);
     this.#fit(tile, limits);
   }
 
-  /** Asks for another size where that is worth it. @param {Tile} tile @param {Limits} limits */
+  /** Requests another size if that can change the rendition. @param {Tile} tile @param {Limits} limits */
   #fit(tile, limits) {
     const asked = this.#asked.get(tile);
     const awaited = this.#shrinking.get(tile)?.limits;
@@ -90,7 +90,7 @@ export class Visibility {
     this.#shrinking.set(tile, { limits, timer });
   }
 
-  /** It does not shrink any longer. @param {Tile} tile */
+  /** Cancels a pending request for a smaller size. @param {Tile} tile */
   #settle(tile) {
     clearTimeout(this.#shrinking.get(tile)?.timer);
     this.#shrinking.delete(tile);

@@ -1,4 +1,4 @@
-// The wall: all tiles, packed, one of them enlarged or none. Knows which tiles can be seen, and nothing of sockets.
+// The wall: all tiles, packed, with at most one enlarged. Knows which tiles are visible, and nothing about sockets.
 
 import { inOrder, loadLayout, machineStorage, moved, rotationOf, saveLayout, withoutLayout } from './layout-store.js';
 import { post } from '../boot.js';
@@ -10,17 +10,17 @@ import { Visibility } from './visibility.js';
 /** @typedef {import('../shared/protocol.js').StreamInfo} StreamInfo */
 /** @typedef {import('./packing.js').Rect} Rect */
 
-/** Around every picture, in pixels: half of the hairline between two, as the style sheet has it. */
+/** Border of every picture in pixels: half of the gap between two, as in the style sheet. */
 const BORDER = 1;
-/** Publishers announce their streams every second; a relay has heard all of them long before this. */
+/** Publishers announce their streams every second; a relay has received all announcements within this time. In milliseconds. */
 const KEEP_MISSING = 4_000;
 
 export class Wall {
-  /** By stream; in the order of the wall. @type {Map<string, Tile>} */
+  /** Tiles by stream, in the order of the wall. @type {Map<string, Tile>} */
   tiles = new Map();
   /** @type {Tile | null} */
   enlarged = null;
-  /** Plays a move; nothing moves before the controls are there. @type {typeof import('./motion.js').moveFrom} */
+  /** Animates a move. Nothing moves before the controls are loaded. @type {typeof import('./motion.js').moveFrom} */
   play = () => {};
   layout = loadLayout(new URL(location.href).searchParams, machineStorage());
   /** @type {Map<Tile, Rect>} */
@@ -32,7 +32,7 @@ export class Wall {
   /** @type {readonly StreamInfo[]} */
   #streams = [];
   #keepUntil = 0;
-  /** How much closer the enlarged tile is looked at. */
+  /** Zoom factor of the enlarged tile. */
   #scale = 1;
 
   /**
@@ -52,7 +52,7 @@ export class Wall {
     addEventListener('resize', () => this.arrange());
   }
 
-  /** Brings the tiles in line with the streams there are. @param {readonly StreamInfo[]} streams */
+  /** Adds and removes tiles so that they match the relay's list. @param {readonly StreamInfo[]} streams */
   setStreams(streams) {
     this.#streams = streams;
     const infos = new Map(streams.map((info) => [info.name, info]));
@@ -69,7 +69,7 @@ export class Wall {
     this.arrange();
   }
 
-  /** A relay that has just started knows no stream yet: what it does not list is kept for a while. */
+  /** Keeps tiles that the relay does not list for a while: a relay that has just started knows no stream yet. */
   keepMissing() {
     this.#keepUntil = this.env.now() + KEEP_MISSING;
     setTimeout(() => {
@@ -78,13 +78,13 @@ export class Wall {
     }, KEEP_MISSING);
   }
 
-  /** The tile of a subscription. @param {number} id */
+  /** Returns the tile of a subscription. @param {number} id */
   byId(id) {
     for (const tile of this.tiles.values()) if (tile.id === id) return tile;
     return null;
   }
 
-  /** Packs, shows, and asks for what is seen. */
+  /** Packs the tiles, positions them, and requests the visible ones. */
   arrange() {
     const items = [...this.tiles.values()].map((tile) => ({
       name: tile.name,
@@ -119,19 +119,19 @@ export class Wall {
     this.env.onChange();
   }
 
-  /** Enlarges by name; a stream that is not there yet is waited for. @param {string} name */
+  /** Enlarges by name. The stream may appear later. @param {string} name */
   enlargeByName(name) {
     this.enlarge(this.#tileOf(name));
   }
 
-  /** The enlarged tile is looked at so much closer. @param {number} scale */
+  /** Sets the zoom factor of the enlarged tile, to request a matching size. @param {number} scale */
   zoom(scale) {
     if (scale === this.#scale) return;
     this.#scale = scale;
     this.visibility.update();
   }
 
-  /** The next or previous tile of the wall, where one is enlarged. @param {number} by */
+  /** Enlarges the next or previous tile instead of the enlarged one. @param {number} by */
   step(by) {
     if (!this.enlarged) return;
     const tiles = [...this.tiles.values()];
@@ -142,7 +142,7 @@ export class Wall {
     this.env.announce(next.label);
   }
 
-  /** Moves a tile to another place in the order. @param {Tile} tile @param {number} target */
+  /** Moves a tile to another position in the order. @param {Tile} tile @param {number} target */
   move(tile, target) {
     this.layout.order = moved([...this.tiles.keys()], tile.name, target);
     this.#keepLayout();
@@ -171,7 +171,7 @@ export class Wall {
     else post({ type: 'save', id: tile.id, what });
   }
 
-  /** Details on this tile, or on all. @param {Tile} [tile] */
+  /** Toggles the details of this tile, or of all. @param {Tile} [tile] */
   toggleDetails(tile) {
     if (tile) tile.element.classList.toggle('details-open');
     else {
@@ -181,13 +181,13 @@ export class Wall {
     this.env.onChange();
   }
 
-  /** All pictures stay as they are, or go on. @param {boolean} paused */
+  /** @param {boolean} paused */
   setPaused(paused) {
     this.#paused = paused;
     for (const tile of this.tiles.values()) tile.setPaused(paused, this.env.now());
   }
 
-  /** Back to the order, sizes and rotations of the first day. */
+  /** Resets order, sizes and rotations. */
   resetLayout() {
     this.layout.order = [];
     this.layout.large.clear();
@@ -195,7 +195,7 @@ export class Wall {
     this.#keepLayout();
   }
 
-  /** Where a tile stands on the wall, for whoever looks for its neighbours. @param {Tile} tile */
+  /** Returns the position of a tile on the wall. @param {Tile} tile */
   boxOf(tile) {
     return this.#boxes.get(tile) ?? null;
   }
@@ -223,7 +223,7 @@ export class Wall {
     return tile;
   }
 
-  /** The enlarged one stays in any case: it was asked for by name, and may come back. @param {Tile} tile */
+  /** The enlarged tile always stays: it was requested by name, and its stream may return. @param {Tile} tile */
   #keeps(tile) {
     return tile === this.enlarged || this.env.now() < this.#keepUntil;
   }
@@ -248,7 +248,7 @@ export class Wall {
   #put({ name, ...box }, screenHeight) {
     const tile = this.tiles.get(name);
     if (!tile) return;
-    // A new tile is not asked about twice: where it was put tells whether it is seen, a frame before the observer does.
+    // Its position shows whether a new tile is visible, one frame before the observer reports it: so it is requested only once.
     if (!this.#boxes.has(tile) && box.y < screenHeight) this.#visible.add(tile);
     this.#boxes.set(tile, box);
     const { style } = tile.element;
@@ -285,7 +285,7 @@ export class Wall {
     const tiles = names.map((name) => this.tiles.get(name)).filter((tile) => tile !== undefined);
     const inPlace = tiles.every((tile, index) => this.list.children[index] === tile.element);
     this.tiles = new Map(tiles.map((tile) => [tile.name, tile]));
-    // Moving an element takes its focus away, so only what is out of place is moved.
+    // Moving an element removes its focus, so only misplaced ones are moved.
     if (inPlace) return;
     const focused = document.activeElement;
     this.list.append(...tiles.map(({ element }) => element));
@@ -294,7 +294,7 @@ export class Wall {
 
   #keepLayout() {
     saveLayout(this.layout, machineStorage());
-    // A layout that came with the address would otherwise win again at the next reload.
+    // A layout in the address would otherwise override this one at the next reload.
     history.replaceState(null, '', withoutLayout(location.href));
     const before = new Map([...this.tiles.values()].map((tile) => [tile, this.#rectOf(tile)]));
     for (const tile of this.tiles.values()) this.#applyLayout(tile);
@@ -309,12 +309,12 @@ export class Wall {
     tile.setLarge(this.layout.large.has(tile.name));
   }
 
-  /** Where a tile's picture is in the window. @param {Tile} tile @returns {Rect} */
+  /** Returns where a tile's picture is in the window. @param {Tile} tile @returns {Rect} */
   #rectOf(tile) {
     return contained(tile.element.getBoundingClientRect(), tile.aspect);
   }
 
-  /** The address follows what is seen, so that it can be shared and survives a reload. */
+  /** Writes the enlarged tile into the address, so that it can be shared and survives a reload. */
   #writeAddress() {
     const url = new URL(location.href);
     url.searchParams.delete('stream');

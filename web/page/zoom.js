@@ -1,4 +1,4 @@
-// Looking closer at the enlarged tile: wheel and pinch zoom, drag pans, a swipe turns to the next.
+// Zooms the enlarged tile: wheel and pinch zoom, dragging pans, a swipe shows the next tile.
 
 /** @typedef {import('./tile.js').Tile} Tile */
 /** @typedef {{ x: number, y: number }} Point */
@@ -7,7 +7,7 @@
 const CLOSEST = 12;
 const DOUBLE_CLICK_ZOOM = 2.5;
 const SWIPE = 60;
-/** A finger or mouse that moved less than this has tapped. */
+/** A pointer that moved less than this has tapped. In pixels. */
 const TAP = 6;
 
 export class Zoom {
@@ -30,7 +30,7 @@ export class Zoom {
     this.actions = actions;
   }
 
-  /** Listens on this tile and no other. @param {Tile | null} tile */
+  /** Listens on this tile only. @param {Tile | null} tile */
   attach(tile) {
     this.#listening?.abort();
     this.#set(1, { x: 0, y: 0 });
@@ -52,7 +52,7 @@ export class Zoom {
   /** @param {WheelEvent} event */
   #wheel(event) {
     event.preventDefault();
-    // A pinch on a touchpad comes as a wheel with the control key, in finer steps.
+    // A pinch on a touchpad arrives as a wheel event with Ctrl, in finer steps.
     this.#zoomTo(this.#scale * Math.exp(-event.deltaY * (event.ctrlKey ? 0.01 : 0.002)), event);
   }
 
@@ -111,7 +111,7 @@ export class Zoom {
     } else if (y > SWIPE && y > 1.5 * Math.abs(x)) this.actions.close();
   }
 
-  /** Zooms so that what is under the pointer stays there. @param {number} scale @param {{ clientX: number, clientY: number }} pointer */
+  /** Zooms around the pointer. @param {number} scale @param {{ clientX: number, clientY: number }} pointer */
   #zoomTo(scale, { clientX, clientY }) {
     const bounded = Math.min(CLOSEST, Math.max(1, scale));
     const by = bounded / this.#scale;

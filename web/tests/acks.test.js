@@ -9,28 +9,28 @@ function acksOf(...sequences) {
   return acks;
 }
 
-test('a frame that is not done with holds back the word on all after it', () => {
+test('a frame that is not done delays the ack of all later ones', () => {
   const acks = acksOf(10, 11, 14);
   assert.equal(acks.done(1), null);
   assert.equal(acks.done(0), 11n);
   assert.equal(acks.done(2), 14n);
 });
 
-test('being done with a frame twice says nothing', () => {
+test('a frame that is done twice changes nothing', () => {
   const acks = acksOf(10);
   assert.equal(acks.done(0), 10n);
   assert.equal(acks.done(0), null);
   assert.equal(acks.done(7), null);
 });
 
-test('a track that begins anew at the same number is acknowledged all the same', () => {
+test('a track that restarts at the same number is acknowledged all the same', () => {
   const acks = acksOf(5);
   assert.equal(acks.done(0), 5n);
   acks.received(1, 5n);
   assert.equal(acks.done(1), 5n);
 });
 
-test('whatever the order in which frames are done with, the last word is the newest frame', () => {
+test('in any order of completion, the last ack covers the newest frame', () => {
   const orders = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
   for (const order of orders) {
     const acks = acksOf(3, 5, 8);

@@ -13,7 +13,7 @@ function send(bitmaps, from, to, answered = false) {
   return count;
 }
 
-test('two bitmaps are sent ahead, and each answer lets another one through', () => {
+test('two bitmaps are sent ahead, and each confirmation lets another one through', () => {
   const bitmaps = new BitmapWindow();
   assert.deepEqual([1, 2, 3].map(() => bitmaps.maySend(1, 0)), [true, true, false]);
   bitmaps.painted(1);
@@ -21,7 +21,7 @@ test('two bitmaps are sent ahead, and each answer lets another one through', () 
   assert.ok(bitmaps.maySend(2, 10), 'another tile');
 });
 
-test('two answers that never come stop a tile for one second', () => {
+test('two missing confirmations stop a tile for one second', () => {
   const bitmaps = new BitmapWindow();
   bitmaps.maySend(1, 0);
   bitmaps.maySend(1, 0);
@@ -29,7 +29,7 @@ test('two answers that never come stop a tile for one second', () => {
   assert.ok(send(bitmaps, 1000, 2000, true) >= 9);
 });
 
-test('a page whose thread stands still for ten minutes gets few bitmaps, and is served again when it answers', () => {
+test('a page whose thread is blocked for ten minutes gets few bitmaps, and is served again when it confirms', () => {
   const bitmaps = new BitmapWindow();
   const count = send(bitmaps, 0, 600_000);
   assert.ok(count > 10 && count < 50, String(count));
@@ -38,7 +38,7 @@ test('a page whose thread stands still for ten minutes gets few bitmaps, and is 
   assert.ok(send(bitmaps, 600_000, 601_000, true) >= 9);
 });
 
-test('a tile that is forgotten begins again', () => {
+test('a forgotten tile starts again', () => {
   const bitmaps = new BitmapWindow();
   bitmaps.maySend(1, 0);
   bitmaps.maySend(1, 0);

@@ -1,11 +1,11 @@
-// Decoders that are slow, fail, hang or lose frames at random, in virtual time, and the numbers to choose by.
+// Decoders that are slow, fail, hang or lose frames at random, in virtual time. Random numbers come from a seed.
 
 /** @typedef {import('./virtual-time.js').VirtualTime} VirtualTime */
 /** @typedef {{ hang: number, fail: number, lose: number, slowest: number }} Mood chances of each, and milliseconds */
 
 export const CALM = { hang: 0, fail: 0, lose: 0, slowest: 40 };
 
-/** The same numbers for the same seed (mulberry32). @param {number} seed @returns {() => number} 0 to 1 */
+/** Returns a generator with the same numbers for the same seed (mulberry32). @param {number} seed @returns {() => number} 0 to 1 */
 export function randomFrom(seed) {
   let state = seed;
   return () => {
@@ -39,7 +39,7 @@ export class Chaos {
     return 1 + this.random() * this.mood.slowest;
   }
 
-  /** As `createImageBitmap` does. @returns {Promise<ImageBitmap>} */
+  /** Stands in for `createImageBitmap`. @returns {Promise<ImageBitmap>} */
   decode = () =>
     new Promise((resolve, reject) => {
       const fate = this.choose();
@@ -48,7 +48,7 @@ export class Chaos {
       this.time.after(this.delay, () => (fate === 'work' ? resolve(bitmap) : reject(new Error('broken'))));
     });
 
-  /** What of WebCodecs a picture uses. @returns {import('../worker/h264-decoder.js').Platform} */
+  /** Stands in for WebCodecs. @returns {import('../worker/h264-decoder.js').Platform} */
   platform() {
     const chaos = this;
     const VideoDecoder = class extends ChaoticDecoder {

@@ -9,18 +9,18 @@ afterEach(() => {
   for (const name of Object.keys(platform)) Reflect.deleteProperty(globalThis, name);
 });
 
-test('the size of a clip is what a decoder finds in its keyframe', async () => {
+test('the size of a clip is the one that a decoder finds in its keyframe', async () => {
   assert.deepEqual(await sizeIn('avc1.42E01F', keyframe(0)), { codedWidth: 4, codedHeight: 3 });
   assert.equal(FakeDecoder.all.at(-1)?.state, 'closed');
 });
 
-test('a keyframe out of which no picture comes makes no clip', async (t) => {
+test('a keyframe without a picture makes no clip', async (t) => {
   t.mock.method(FakeDecoder.prototype, 'letOut', () => {});
   await assert.rejects(sizeIn('avc1.42E01F', keyframe(0)), /no picture/);
   assert.equal(FakeDecoder.all.at(-1)?.state, 'closed');
 });
 
-test('a clip that could not be made is reported of', async () => {
+test('a clip that could not be saved is reported', async () => {
   const tile = /** @type {import('../page/tile.js').Tile} */ (/** @type {unknown} */ ({ name: 'door' }));
   assert.equal(await save(tile, null, { ahead: 0, full: '' }), 'door: could not save the clip');
   assert.equal(await save(tile, { what: 'nothing' }, { ahead: 0, full: '' }), 'door: nothing to save yet');
@@ -32,7 +32,7 @@ function words(lengths, more = {}) {
   return clipWords({ clips, reasons: [], omitted: 0, failed: 0, remembered: 30, truncated: false, ...more });
 }
 
-test('a clip says how long it is, and where it is shorter than asked, why', () => {
+test('the message has the length of a clip, and the reason if it is shorter than requested', () => {
   assert.equal(words([30.2]), 'clip saved (30 s)');
   assert.equal(words([12], { remembered: 12 }), 'clip saved (12 s)');
   assert.equal(words([22.8, 7.1], { reasons: ['size'] }), 'clip saved as 2 files (23 s and 7 s: the resolution changed)');

@@ -7,10 +7,10 @@ import { VirtualTime } from './virtual-time.js';
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 const INTERVAL = 100;
-/** A hundred of them fill the history of a wall; all frames share one, so that the test needs little memory. */
+/** A hundred of these fill the history of a wall. All frames share one, so that the test needs little memory. */
 const PAYLOAD = new Uint8Array(2 ** 20);
 
-/** A wall in step, of tiles that a relay with its own clock sends JPEGs to. @param {...number} ids */
+/** Sets up a synced wall whose tiles receive JPEGs from a relay with a clock of its own. @param {...number} ids */
 async function wallInStep(...ids) {
   const time = new VirtualTime();
   const clock = { relay: 0, measured: 0 };
@@ -51,9 +51,9 @@ async function wallInStep(...ids) {
         await time.pass(INTERVAL);
       }
     },
-    /** How old the player of each tile is by the relay's clock, in milliseconds. */
+    /** Returns the age of each tile's picture by the relay's clock, in milliseconds. */
     ages: () => [...players.values()].map(({ capturedAt }) => time.now() + clock.relay - (capturedAt ?? 0) / 1000),
-    /** How many frames were painted so far. */
+    /** Returns the number of frames painted so far on each tile. */
     painted: () => [...players.values()].map((player) => player.stats(time.now()).painted),
   };
   await wall.run(SECOND);
@@ -63,7 +63,7 @@ async function wallInStep(...ids) {
 }
 
 for (const back of [3 * SECOND, MINUTE, 60 * MINUTE]) {
-  test(`a wall in step moves on when the relay returns with a clock ${back / SECOND} s behind`, async () => {
+  test(`a synced wall continues when the relay returns with a clock ${back / SECOND} s behind`, async () => {
     const { run, ages, clock, painted } = await wallInStep(1, 2);
     clock.relay = clock.measured = -back;
     await run(3 * SECOND);
@@ -74,7 +74,7 @@ for (const back of [3 * SECOND, MINUTE, 60 * MINUTE]) {
   });
 }
 
-test('a tile whose stream ended keeps no room from the others when the clock was set back', async () => {
+test('a tile whose stream ended takes no memory from the others when the clock was set back', async () => {
   const { run, ages, clock, sync } = await wallInStep(1, 2);
   const ended = sync.clip(2).frames.length;
   assert.ok(ended > 10, 'the second tile remembers something');
@@ -86,9 +86,9 @@ test('a tile whose stream ended keeps no room from the others when the clock was
 });
 
 for (const jump of [10 * SECOND, 10 * MINUTE]) {
-  test(`frames wait no longer than two seconds while the known clock is ${jump / SECOND} s stale`, async () => {
+  test(`frames wait no longer than two seconds while the measured clock is off by ${jump / SECOND} s`, async () => {
     const { run, ages, clock, painted } = await wallInStep(1, 2);
-    // The machine slept, and its clock with it: to the page the relay's clock has leapt ahead.
+    // The machine slept, and its clock with it: for the page the relay's clock has leapt ahead.
     clock.relay = jump;
     await run(2.5 * SECOND);
     const before = painted();
@@ -98,7 +98,7 @@ for (const jump of [10 * SECOND, 10 * MINUTE]) {
   });
 }
 
-test('frames that wait for a stale clock are shown within a quarter of a second after it is known', async () => {
+test('frames that wait because of a wrong clock are shown within a quarter of a second after it is corrected', async () => {
   const { run, ages, clock, time } = await wallInStep(1);
   clock.relay = 10 * MINUTE;
   await run(SECOND);

@@ -7,7 +7,7 @@ import { VirtualTime } from './virtual-time.js';
 
 const MINUTE = 60_000;
 
-/** Decoders of one tile, and each change of `h264Failed`. */
+/** Sets up the decoders of one tile, and records each change of `h264Failed`. */
 function tile() {
   const time = new VirtualTime();
   /** @type {{ at: number, h264Failed: boolean }[]} */
@@ -23,7 +23,7 @@ function tile() {
     },
     () => {},
   );
-  /** A keyframe at which the decoder fails, as one of an unknown profile does. */
+  /** Makes the decoder fail at a keyframe, as at an unknown profile. */
   const fail = async () => {
     const frame = { codec: /** @type {const} */ ('h264'), keyframe: true, rendition: 0, id: 1, sequence: 1n, capturedAt: 0, sentAt: 0 };
     const arrival = { frame: { ...frame, payload: keyframe(1) }, order: 1, arrivedAt: 0, first: false, journey: null, gop: null, index: 0 };
@@ -35,7 +35,7 @@ function tile() {
   return { time, decoders, changes, fail };
 }
 
-test('H.264 that could not be decoded is tried again after a minute', async () => {
+test('H.264 that could not be decoded is retried after a minute', async () => {
   const { time, decoders, changes, fail } = tile();
   await fail();
   await time.pass(MINUTE - 1);
@@ -44,7 +44,7 @@ test('H.264 that could not be decoded is tried again after a minute', async () =
   assert.deepEqual(changes, [{ at: 0, h264Failed: true }, { at: 1, h264Failed: false }]);
 });
 
-test('H.264 that fails again and again is tried ever less often, and at least every 16 minutes', async () => {
+test('H.264 that fails repeatedly is retried ever less often, and at least every 16 minutes', async () => {
   const { time, decoders, changes, fail } = tile();
   await fail();
   for (let minute = 0; minute < 120; minute += 1) {
@@ -55,7 +55,7 @@ test('H.264 that fails again and again is tried ever less often, and at least ev
   assert.deepEqual(trials, [1, 3, 7, 15, 31, 47, 63, 79, 95, 111]);
 });
 
-test('a viewer who asks for H.264 gets it tried without waiting, and once', async () => {
+test('H.264 is retried immediately, and once, when the viewer chooses it', async () => {
   const { time, decoders, changes, fail } = tile();
   await fail();
   decoders.retryH264();

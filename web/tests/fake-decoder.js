@@ -1,9 +1,9 @@
-// A decoder of H.264 under the test's hand: it remembers what went in, and lets pictures out when it is reported.
+// A fake H.264 decoder: records its input, and returns images when the test asks for them.
 
 /** @typedef {{ type: string, timestamp: number, data: Uint8Array }} Chunk */
 
 export class FakeDecoder {
-  /** All there ever were, the newest last. @type {FakeDecoder[]} */
+  /** All instances, the newest last. @type {FakeDecoder[]} */
   static all = [];
   state = 'unconfigured';
   decodeQueueSize = 0;
@@ -50,7 +50,7 @@ export class FakeDecoder {
     this.state = 'closed';
   }
 
-  /** So many of what waits are taken, and nothing comes out. @param {number} [most] */
+  /** Takes up to `most` waiting frames, without returning images. @param {number} [most] */
   take(most = Infinity) {
     for (let count = 0; count < most && this.#taken < this.fed.length; count += 1) {
       this.#taken += 1;
@@ -59,7 +59,7 @@ export class FakeDecoder {
     }
   }
 
-  /** So many of what waits come out, the oldest first. @param {number} [most] */
+  /** Returns up to `most` images, the oldest first. @param {number} [most] */
   letOut(most = Infinity) {
     for (let count = 0; count < most && this.#letOut < this.fed.length; count += 1) {
       const { timestamp, data } = this.fed[this.#letOut++] ?? { timestamp: 0, data: new Uint8Array() };
@@ -86,7 +86,7 @@ export class FakeDecoder {
   }
 }
 
-/** What of WebCodecs a picture uses. */
+/** Stands in for WebCodecs. */
 export const platform = /** @type {import('../worker/h264-decoder.js').Platform} */ (
   /** @type {unknown} */ ({
     VideoDecoder: FakeDecoder,
@@ -99,7 +99,7 @@ export const platform = /** @type {import('../worker/h264-decoder.js').Platform}
   })
 );
 
-/** Its last byte tells it apart. @param {number} name @param {number} [level] */
+/** The last byte identifies the frame. @param {number} name @param {number} [level] */
 export const keyframe = (name, level = 0x1f) => new Uint8Array([0, 0, 0, 1, 0x67, 0x42, 0xe0, level, 0xaa, 0, 0, 1, 0x65, 0x88, name]);
 /** @param {number} name */
 export const delta = (name) => new Uint8Array([0, 0, 0, 1, 0x41, 0x9a, name]);

@@ -6,7 +6,7 @@ import { delta, FakeDecoder, keyframe, platform } from './fake-decoder.js';
 const INTERVAL = 40;
 const settle = () => new Promise((/** @type {(value: void) => void} */ done) => setImmediate(done));
 
-/** A subscription of H.264: its clock and its decoder are under the test's hand. */
+/** Sets up an H.264 subscription. The test controls its clock and its decoder. */
 function setUp() {
   let now = 1_700_000_000_000;
   /** @type {number[]} */
@@ -72,7 +72,7 @@ function setUp() {
       this.decoder.letOut(most);
       await settle();
     },
-    /** Frames that come as they are made, and are decoded at once. @param {number} from @param {number} to */
+    /** Receives frames in real time and decodes each immediately. @param {number} from @param {number} to */
     async run(from, to) {
       for (let sequence = from; sequence <= to; sequence += 1) {
         await this.receive(sequence);
@@ -85,7 +85,7 @@ function setUp() {
 
 const names = (/** @type {FakeDecoder} */ decoder) => decoder.fed.map(({ data }) => data.at(-1));
 
-test('every frame is fed in order, painted and acknowledged', async () => {
+test('every frame is decoded in order, painted and acknowledged', async () => {
   const stage = setUp();
   await stage.run(0, 12);
   assert.deepEqual(stage.painted, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
@@ -95,7 +95,7 @@ test('every frame is fed in order, painted and acknowledged', async () => {
   assert.equal(stage.stats().codec, 'h264');
 });
 
-test('of a burst all are decoded, and only the last is painted; nobody missed the others', async () => {
+test('a burst is decoded completely, and only its last frame is painted; the others do not count as dropped', async () => {
   const stage = setUp();
   const taken = 1_700_000_000_000 - 9 * INTERVAL;
   for (let sequence = 0; sequence < 10; sequence += 1) await stage.receive(sequence, { takenAt: taken + sequence * INTERVAL });
@@ -107,7 +107,7 @@ test('of a burst all are decoded, and only the last is painted; nobody missed th
   assert.equal(stage.stats().dropped, 0);
 });
 
-test('a keyframe may be seen before the burst behind it, of which nobody misses anything either', async () => {
+test('a keyframe may be shown before the burst behind it; the burst does not count as dropped', async () => {
   const stage = setUp();
   const taken = 1_700_000_000_000 - 9 * INTERVAL;
   await stage.receive(0, { takenAt: taken });
@@ -118,7 +118,7 @@ test('a keyframe may be seen before the burst behind it, of which nobody misses 
   assert.equal(stage.stats().dropped, 0);
 });
 
-test('while the decoder is busy the newest wins, and what it needs goes in before it', async () => {
+test('while the decoder is busy the newest frame wins, after the frames that it needs', async () => {
   const stage = setUp();
   for (let sequence = 0; sequence < 7; sequence += 1) {
     await stage.receive(sequence);
@@ -131,7 +131,7 @@ test('while the decoder is busy the newest wins, and what it needs goes in befor
   assert.deepEqual(stage.painted, [0, 1, 2, 6]);
 });
 
-test('a decoder that is half a second behind gives up the rest of the GOP, and never a reference', async () => {
+test('a decoder that is half a second behind drops the rest of the GOP, and never a reference', async () => {
   const stage = setUp();
   await stage.run(0, 1);
   for (let sequence = 2; sequence < 10; sequence += 1) {
@@ -147,7 +147,7 @@ test('a decoder that is half a second behind gives up the rest of the GOP, and n
   assert.equal(stage.acknowledged.at(-1), 12n);
 });
 
-test('a delta without its predecessor is not fed; a keyframe is asked for, once a second', async () => {
+test('a delta without its predecessor is not decoded; a keyframe is requested once a second', async () => {
   const stage = setUp();
   await stage.run(0, 2);
   await stage.run(4, 6);
@@ -161,7 +161,7 @@ test('a delta without its predecessor is not fed; a keyframe is asked for, once 
   assert.equal(stage.acknowledged.at(-1), 11n);
 });
 
-test('a rendition that is numbered anew while its track goes on breaks no GOP', async () => {
+test('a rendition that gets another number within its track breaks no GOP', async () => {
   const stage = setUp();
   await stage.run(0, 2);
   stage.player.restartTrack();
@@ -175,7 +175,7 @@ test('a rendition that is numbered anew while its track goes on breaks no GOP', 
   assert.equal(stage.acknowledged.at(-1), 4n);
 });
 
-test('who comes without a keyframe asks for one', async () => {
+test('a stream that starts without a keyframe requests one', async () => {
   const stage = setUp();
   await stage.receive(5);
   await stage.receive(6);
@@ -183,7 +183,7 @@ test('who comes without a keyframe asks for one', async () => {
   assert.equal(stage.asked, 1);
 });
 
-test('a failure heals with the next keyframe, and a new decoder', async () => {
+test('a failure is repaired by the next keyframe and a new decoder', async () => {
   const stage = setUp();
   await stage.run(0, 3);
   await stage.receive(4);
@@ -199,7 +199,7 @@ test('a failure heals with the next keyframe, and a new decoder', async () => {
   assert.equal(stage.h264Failed, 0);
 });
 
-test('several failures in a short time, or one for ever, mean that H.264 is of no use here', async () => {
+test('repeated failures in a short time, or an unsupported stream, disable H.264', async () => {
   const stage = setUp();
   for (const sequence of [0, 10, 20]) {
     await stage.receive(sequence);
@@ -214,7 +214,7 @@ test('several failures in a short time, or one for ever, mean that H.264 is of n
   assert.equal(stage.h264Failed, 2);
 });
 
-test('a frame without a player is acknowledged and not fed, and breaks nothing', async () => {
+test('a frame without a picture is acknowledged, not decoded, and breaks nothing', async () => {
   const stage = setUp();
   await stage.run(0, 2);
   for (const [at, payload] of [[], [0, 0, 0, 1, 0x09, 0xf0], [0, 0, 1, 0x06, 5, 1]].entries()) {
@@ -227,7 +227,7 @@ test('a frame without a player is acknowledged and not fed, and breaks nothing',
   assert.deepEqual([stage.asked, stage.stats().broken, stage.stats().dropped], [0, 0, 0]);
 });
 
-test('keyframes without a player are no failure of the decoder; what comes after them needs another', async () => {
+test('keyframes without a picture are no failure of the decoder; the deltas after them need another one', async () => {
   const stage = setUp();
   await stage.run(0, 2);
   for (const sequence of [10, 20, 30]) {
@@ -240,7 +240,7 @@ test('keyframes without a player are no failure of the decoder; what comes after
   assert.deepEqual(stage.painted.slice(-2), [40, 41]);
 });
 
-test('a decoder that the browser takes away is no failure', async () => {
+test('a decoder that the browser reclaims is no failure', async () => {
   const stage = setUp();
   await stage.run(0, 3);
   stage.decoder.fail('QuotaExceededError');
@@ -250,7 +250,7 @@ test('a decoder that the browser takes away is no failure', async () => {
   assert.equal(stage.asked, 0);
 });
 
-test('another parameter set is reported to the decoder, the same one is not reported again', async () => {
+test('another parameter set configures the decoder; the same one does not', async () => {
   const stage = setUp();
   await stage.run(0, 10);
   assert.equal(stage.decoder.configured.length, 1);
@@ -260,7 +260,7 @@ test('another parameter set is reported to the decoder, the same one is not repo
   assert.equal(stage.painted.at(-1), 20);
 });
 
-test('what leads up to another rendition never goes back in time', async () => {
+test('catch-up frames of another rendition never go back in time', async () => {
   const stage = setUp();
   await stage.run(0, 9);
   stage.player.restartTrack();
@@ -273,7 +273,7 @@ test('what leads up to another rendition never goes back in time', async () => {
   assert.equal(stage.stats().rendition, 1);
 });
 
-test('a decoder that holds players back makes them as old as they are', async () => {
+test('a decoder that holds frames back makes pictures as old as they are', async () => {
   const stage = setUp();
   await stage.receive(0);
   for (let sequence = 1; sequence < 6; sequence += 1) {
@@ -285,7 +285,7 @@ test('a decoder that holds players back makes them as old as they are', async ()
   assert.equal(Math.round(stage.stats().age ?? 0), 2 * INTERVAL);
 });
 
-test('who is no longer looked at has no decoder, and gets another when it is', async () => {
+test('a suspended tile has no decoder, and gets another when it starts', async () => {
   const stage = setUp();
   await stage.run(0, 3);
   await stage.receive(4);
@@ -299,7 +299,7 @@ test('who is no longer looked at has no decoder, and gets another when it is', a
   assert.deepEqual(stage.painted.slice(-2), [20, 21]);
 });
 
-test('who was given up while the wall was paused is stepped through, and has no decoder when it goes on', async () => {
+test('a tile that was suspended while paused can be stepped, and has no decoder after it resumes', async () => {
   const stage = setUp();
   /** @type {import('../worker/arrivals.js').Arrival[]} */
   const arrivals = [];
@@ -327,7 +327,7 @@ test('who was given up while the wall was paused is stepped through, and has no 
   assert.deepEqual(stage.painted.slice(-2), [20, 21]);
 });
 
-test('what waits for a decoder when it is no longer looked at gets none, and is acknowledged', async () => {
+test('a frame that waits for a decoder is acknowledged when the tile is suspended', async () => {
   const stage = setUp();
   for (let sequence = 0; sequence < 5; sequence += 1) await stage.receive(sequence);
   stage.player.suspend();
@@ -337,7 +337,7 @@ test('what waits for a decoder when it is no longer looked at gets none, and is 
   assert.equal(stage.acknowledged.at(-1), 4n);
 });
 
-test('a decoder out of which nothing comes is given up', async () => {
+test('a decoder that returns nothing is dropped', async () => {
   const stage = setUp();
   for (let sequence = 0; sequence < 22; sequence += 1) {
     await stage.receive(sequence, { key: sequence === 0 });
@@ -347,7 +347,7 @@ test('a decoder out of which nothing comes is given up', async () => {
   assert.equal(stage.decoder.state, 'closed');
 });
 
-test('what a decoder holds back is acknowledged when it is taken, and what waits within it is not', async () => {
+test('a frame that a decoder holds back is acknowledged when it is taken, and a waiting one is not', async () => {
   const stage = setUp();
   for (let sequence = 0; sequence < 16; sequence += 1) {
     await stage.receive(sequence, { key: sequence === 0 });
@@ -362,7 +362,7 @@ test('what a decoder holds back is acknowledged when it is taken, and what waits
   assert.equal(stage.acknowledged.length, 16, 'once');
 });
 
-test('a decoder that takes nothing more is given up after two seconds, and the next keyframe has another', async () => {
+test('a decoder that takes no more frames is dropped after two seconds, and the next keyframe gets another', async () => {
   const stage = setUp();
   for (let sequence = 0; sequence < 5; sequence += 1) await stage.receive(sequence);
   for (let look = 0; look < 3; look += 1) await stage.pass(500);
@@ -377,7 +377,7 @@ test('a decoder that takes nothing more is given up after two seconds, and the n
   assert.deepEqual(stage.painted, [10, 11, 12]);
 });
 
-test('a slow decoder is not stuck, nor one that waits for more, nor one that slept', async () => {
+test('a slow decoder is not stuck, nor one that needs more frames, nor one that slept', async () => {
   const stage = setUp();
   for (let sequence = 0; sequence < 3; sequence += 1) await stage.receive(sequence);
   await stage.pass(60_000);
@@ -390,7 +390,7 @@ test('a slow decoder is not stuck, nor one that waits for more, nor one that sle
   assert.equal(FakeDecoder.all.length, 1);
 });
 
-test('paused, any frame is decoded from its keyframe, the next one by itself, and what is held back is pressed out', async () => {
+test('while paused, any frame is decoded from its keyframe, the next one alone, and a frame that is held back is flushed out', async () => {
   const stage = setUp();
   /** @type {import('../worker/arrivals.js').Arrival[]} */
   const arrivals = [];
@@ -424,7 +424,7 @@ test('paused, any frame is decoded from its keyframe, the next one by itself, an
   assert.equal(stage.painted.at(-1), 16, 'live again, from the keyframe on');
 });
 
-test('the wait for a paused player that a decoder loses ends', async () => {
+test('the wait for a paused frame that a decoder loses ends', async () => {
   const stage = setUp();
   await stage.run(0, 3);
   stage.player.setPaused(true);

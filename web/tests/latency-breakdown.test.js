@@ -5,7 +5,7 @@ import { STAGES, stagesOf, breakdownOf, textFor } from '../page/latency-breakdow
 const AHEAD = 5000;
 
 /**
- * A frame that took so many milliseconds for each stage.
+ * Returns the timing of a frame with these stage durations, in milliseconds.
  * @param {readonly number[]} times @returns {import('../shared/messages.js').FrameTiming}
  */
 function timing(times, held = 0) {
@@ -25,33 +25,33 @@ function timing(times, held = 0) {
   return { journey, offset: AHEAD, arrivedAt, held, decodedAt, paintedAt };
 }
 
-test('seven stages, from the camera to the screen', () => {
+test('a frame passes seven stages, from the camera to the screen', () => {
   assert.deepEqual(stagesOf(timing([3, 6, 1, 2, 84, 9, 12])), [3, 6, 1, 2, 84, 9, 12]);
   assert.equal(STAGES.length, 7);
 });
 
-test('a stage that two clocks make negative counts as nothing', () => {
+test('a stage that two clocks make negative counts as 0', () => {
   assert.deepEqual(stagesOf(timing([3, 6, -2, 2, -1, 9, 12])), [3, 6, 0, 2, 0, 9, 12]);
 });
 
-test('the slowest stage is named, with its time and the sum', () => {
+test('the text names the slowest stage, its duration and the total', () => {
   const breakdown = breakdownOf([timing([3, 6, 1, 2, 84, 9, 12])]);
   assert.ok(breakdown);
   assert.deepEqual(textFor(breakdown), { slowest: 'Slowest: network, 84 ms', total: 'total 117 ms' });
 });
 
-test('what is held for the others is reported by itself', () => {
+test('the sync delay is reported separately', () => {
   const breakdown = breakdownOf([timing([3, 6, 1, 2, 4, 9, 12], 200)]);
   assert.ok(breakdown);
   assert.equal(textFor(breakdown).total, 'total 37 ms, plus 200 ms sync delay');
 });
 
-test('one odd frame does not make the bar flicker', () => {
+test('one unusual frame does not make the bar flicker', () => {
   const usual = timing([3, 6, 1, 2, 20, 9, 12]);
   const breakdown = breakdownOf([usual, usual, timing([3, 6, 1, 900, 20, 9, 12]), usual, usual]);
   assert.equal(breakdown?.slowest.name, 'network');
 });
 
-test('without a journey there is no bar', () => {
+test('without timings there is no bar', () => {
   assert.equal(breakdownOf([]), null);
 });

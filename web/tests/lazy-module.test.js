@@ -5,18 +5,18 @@ import { loadModule, LazyModule } from '../shared/lazy-module.js';
 const settle = () => new Promise((/** @type {(value: void) => void} */ done) => setImmediate(done));
 const AGE = new URL('../shared/age.js', import.meta.url);
 
-test('a part whose import failed is loaded under another address', async () => {
+test('a module whose import failed is loaded under another address', async () => {
   /** @type {() => Promise<typeof import('../shared/age.js')>} */
   const load = () => Promise.reject(new Error('remembered by the browser'));
   const { formatAge } = await loadModule(load, AGE);
   assert.equal(formatAge(42), '42 ms');
 });
 
-test('a part that can be imported is not loaded twice', async () => {
+test('a module that can be imported is not loaded twice', async () => {
   assert.equal(await loadModule(() => import('../shared/age.js'), AGE), await import('../shared/age.js'));
 });
 
-test('a part that is needed again and again is loaded once, and tried ever less often while it cannot be had', async () => {
+test('a module that is requested repeatedly is loaded once, and retried ever less often while it is unavailable', async () => {
   let now = 0;
   let there = false;
   /** @type {number[]} */

@@ -1,4 +1,4 @@
-// A relay made of a web server and a list of streams, for tests of the page: it says what it is reported to say.
+// A mock relay for tests of the page: a web server and a list of streams, with states, delays and faults as a test sets them.
 
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -14,12 +14,13 @@ const POLICY = "default-src 'self'; img-src 'self' blob: data:; connect-src 'sel
 
 /** @typedef {import('../shared/protocol.js').StreamInfo} StreamInfo */
 /** @typedef {import('../shared/protocol.js').ListenEntry} ListenEntry */
-/** @typedef {{ width: number, height: number, fps: number, pictures: Buffer[], video?: Buffer[], gop?: number }} Source `video`: H.264, an access unit each, with a keyframe every `gop` of them */
+/** `video`: H.264, one access unit each, with a keyframe every `gop` units. @typedef {{ width: number, height: number, fps: number, pictures: Buffer[], video?: Buffer[], gop?: number }} Source */
 /**
- * `renditions`: the same pictures in less and less size, the full one first. `carries`: no larger rendition than this one
- * gets through the link, counted in `renditions`. `transit`: for how long its frames were on the network, in milliseconds. `delay`: how old its frames are, in milliseconds; it passes in this `stage` of the journey. `grid`: a frame is taken at
- * every whole multiple of so many milliseconds, so that streams have their times of capture in common; 0: whenever one is
- * sent. `broken`: nothing of it can be decoded. `spoil`: what becomes of a frame on its way; `null`: it gets lost.
+ * `renditions`: the same pictures in decreasing sizes. `carries`: index of the largest rendition that the link sustains.
+ * `transit`: time of its frames on the network, in milliseconds. `delay`: age of its frames, in milliseconds, all of it in one
+ * `stage`. `grid`: frames are captured at multiples of this many milliseconds, so that streams have common capture times; with
+ * 0 a frame is captured whenever one is sent. `broken`: frames cannot be decoded. `spoil`: changes a frame on its way; `null`
+ * loses it.
  * @typedef {{ info: StreamInfo, renditions: Source[], carries: number, transit: number, sequence: number, delay: number, stage: Stage, grid: number, broken: boolean,
  *   running: boolean, capturedAt: number, spoil: (frame: Buffer, sequence: number) => Buffer | null }} Stream
  */
@@ -31,13 +32,13 @@ const POLICY = "default-src 'self'; img-src 'self' blob: data:; connect-src 'sel
 
 /** @typedef {'jpeg' | 'h264'} Codec */
 /**
- * What a viewer watches. `at`: the rendition it is sent; -1: nothing yet. `codec`: as what. `next`: the frame that it can decode
- * as the next; -1: only a keyframe.
+ * A subscription. `at`: the rendition sent; -1 before the first frame. `codec`: the codec sent. `next`: the frame that the viewer
+ * can decode next; -1 if only a keyframe.
  * @typedef {{ name: string, room: Said, at: number, reduced: boolean, codec: Codec, next: number }} Watched
  */
 
 const RENDITIONS = ['full', 'half', 'quarter'];
-/** Each rendition counts its frames by itself, and none of them as the others do. */
+/** Each rendition numbers its frames independently, from here. */
 const COUNTS_FROM = [0, 70_000, 30_000];
 /** @type {readonly Stage[]} */
 const STAGES = ['capture', 'encode', 'bus', 'relay'];
@@ -51,19 +52,19 @@ export class MockRelay {
   listening = [];
   build = 'one';
   token = '';
-  /** Every control message of every viewer, in order. @type {Said[]} */
+  /** Control messages of all viewers, in order. @type {Said[]} */
   said = [];
   connections = 0;
-  /** Whether pictures in full size can be had. */
+  /** Snapshots in full size are available only if this is true. */
   snapshots = true;
-  /** Which frame was given out last as one; -1: none. */
+  /** The frame of the last snapshot; -1 before the first. */
   snapshot = -1;
-  /** Files of the page that cannot be had, and how often one of them was asked for. @type {Set<string>} */
+  /** Files of the page that are unavailable, and the number of requests for them. @type {Set<string>} */
   missing = new Set();
   missed = 0;
-  /** What runs before a file of the page does, by its path. @type {Map<string, string>} */
+  /** Scripts to run before a file of the page, by path. @type {Map<string, string>} */
   before = new Map();
-  /** What is served from elsewhere than its own place. @type {Map<string, string>} */
+  /** Files that are served from another place, by path. @type {Map<string, string>} */
   elsewhere = new Map([['/lib/mediabunny.js', '/node_modules/mediabunny/dist/bundles/mediabunny.min.mjs']]);
   /** @type {Map<import('ws').WebSocket, Map<number, Watched>>} */
   #viewers = new Map();
@@ -71,7 +72,7 @@ export class MockRelay {
   #waiting = [];
   /** @type {{ met: () => boolean, tell: () => void }[]} */
   #patient = [];
-  /** Who asked for the journey of its next frame. @type {Map<import('ws').WebSocket, Set<number>>} */
+  /** Subscriptions that requested the journey of their next frame. @type {Map<import('ws').WebSocket, Set<number>>} */
   #curious = new Map();
   #server = createServer((request, response) => this.#serve(request, response));
   #sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false });
@@ -110,7 +111,7 @@ export class MockRelay {
     await new Promise((resolve) => this.#server.close(resolve));
   }
 
-  /** Breaks all sockets, without a goodbye. */
+  /** Breaks all sockets, without a close handshake. */
   cut() {
     for (const viewer of this.#viewers.keys()) viewer.terminate();
   }
@@ -180,21 +181,21 @@ export class MockRelay {
     }
   }
 
-  /** The next control message that matches, or one that came already. @param {(said: Said) => boolean} matches */
+  /** Waits for a control message that matches, or returns an earlier one. @param {(said: Said) => boolean} matches */
   heard(matches) {
     const before = this.said.find(matches);
     if (before) return Promise.resolve(before);
     return new Promise((/** @type {(said: Said) => void} */ tell) => this.#waiting.push({ matches, tell }));
   }
 
-  /** Waits until this is so; looked at whenever something is heard or sent. @param {() => boolean} met */
+  /** Waits for a condition, which is checked whenever a message is received or sent. @param {() => boolean} met */
   until(met) {
     if (met()) return Promise.resolve();
     return new Promise((/** @type {(value: void) => void} */ tell) => this.#patient.push({ met, tell }));
   }
 
   /**
-   * Sends a frame to everybody, whether or not it was asked for.
+   * Sends a frame to all viewers, even without a subscription.
    * @param {string} name @param {number} id @param {number} sequence
    */
   stray(name, id, sequence) {
@@ -202,7 +203,7 @@ export class MockRelay {
     if (stream) this.shout(this.#frame({ ...stream, sequence }, id, 0, micros()));
   }
 
-  /** Sends a text to everybody, whatever it is. @param {string | Buffer} text */
+  /** Sends a text to all viewers. @param {string | Buffer} text */
   shout(text) {
     for (const viewer of this.#viewers.keys()) viewer.send(text);
   }
@@ -241,7 +242,7 @@ export class MockRelay {
     }
   }
 
-  /** The newest picture in full size. @param {Stream | undefined} stream @param {import('node:http').ServerResponse} response */
+  /** Serves the newest picture in full size. @param {Stream | undefined} stream @param {import('node:http').ServerResponse} response */
   #snapshot(stream, response) {
     const pictures = stream?.renditions[0]?.pictures ?? [];
     if (!stream || pictures.length === 0 || !this.snapshots) {
@@ -310,7 +311,7 @@ export class MockRelay {
   }
 
   /**
-   * Which rendition is sent from now on; reported where it is another one.
+   * Chooses the rendition to send, and reports it if it changes.
    * @param {import('ws').WebSocket} viewer @param {Stream} stream @param {number} id @param {Watched} watched
    */
   #choose(viewer, stream, id, watched) {
@@ -371,7 +372,7 @@ export class MockRelay {
     watched.next = sequence + 1;
   }
 
-  /** The next frame this viewer gets is a keyframe: one is made for it. @param {import('ws').WebSocket} viewer @param {number} id */
+  /** Makes the next frame of this viewer a keyframe. @param {import('ws').WebSocket} viewer @param {number} id */
   #restart(viewer, id) {
     const watched = this.#viewers.get(viewer)?.get(id);
     const stream = watched && this.streams.get(watched.name);
@@ -381,7 +382,7 @@ export class MockRelay {
     watched.next = -1;
   }
 
-  /** @param {Stream} stream @param {number} id @param {number} at which rendition @param {number} sentAt @param {Codec} [codec] */
+  /** @param {Stream} stream @param {number} id @param {number} at index of the rendition @param {number} sentAt @param {Codec} [codec] */
   #frame(stream, id, at, sentAt, codec = 'jpeg') {
     const { sequence, renditions, broken, transit } = stream;
     const { video = [], pictures = [], gop = 1, fps = 10 } = renditions[at] ?? {};
@@ -405,7 +406,7 @@ export class MockRelay {
 const codecsOf = ({ video }) => (video ? ['jpeg', 'h264'] : ['jpeg']);
 
 /**
- * What has to be sent now: of H.264 all frames since the last keyframe, to who has not seen them.
+ * Returns the frames to send: of H.264, all since the last keyframe that the viewer has not received.
  * @param {Stream} stream @param {Watched} watched
  */
 function sequencesFor({ sequence, renditions }, { at, codec, next }) {
@@ -416,7 +417,7 @@ function sequencesFor({ sequence, renditions }, { at, codec, next }) {
   return Array.from({ length: sequence - from + 1 }, (_, index) => from + index);
 }
 
-/** The smallest that fills width or height. @param {readonly Source[]} renditions @param {Said} room */
+/** Returns the smallest rendition that fills width or height. @param {readonly Source[]} renditions @param {Said} room */
 function neededOf(renditions, { max_width = Infinity, max_height = Infinity }) {
   const enough = renditions.filter(({ width, height }) => width >= max_width || height >= max_height);
   return Math.max(0, enough.length - 1);
@@ -433,7 +434,7 @@ function capturedAt({ delay, grid, capturedAt }, sentAt) {
   return grid > 0 && capturedAt > 0 ? capturedAt : sentAt - delay * 1000;
 }
 
-/** When the frames were taken that are due now. @param {Stream} stream @param {number} now @returns {number[]} */
+/** Returns the capture times of the frames that are due. @param {Stream} stream @param {number} now @returns {number[]} */
 function takenSince({ delay, grid, capturedAt }, now) {
   const newest = now - delay * 1000;
   if (grid === 0) return [newest];
@@ -443,7 +444,7 @@ function takenSince({ delay, grid, capturedAt }, now) {
   return Array.from({ length: Math.max(0, (last - first) / step + 1) }, (_, index) => first + index * step);
 }
 
-/** All of the delay passes in one stage. @param {Stream} stream @param {number} id @param {number} rendition @param {number} sentAt */
+/** Returns a frame's journey with all of the delay in one stage. @param {Stream} stream @param {number} id @param {number} rendition @param {number} sentAt */
 function journeyOf(stream, id, rendition, sentAt) {
   const captured = capturedAt(stream, sentAt);
   const at = STAGES.indexOf(stream.stage);

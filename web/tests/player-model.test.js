@@ -6,28 +6,28 @@ import { CALM, Chaos, randomFrom } from './chaotic-decoder.js';
 import { delta, keyframe } from './fake-decoder.js';
 import { VirtualTime } from './virtual-time.js';
 
-// Whatever comes, and whatever decoders and clocks do: every frame is done with, and a tile paints.
+// A model of everything that can happen to a tile: in every case each frame is done in bounded time, and the tile paints again.
 
 const SECOND = 1000;
-/** A frame waits for a stuck decoder, then for its own stuck decoding: 2.5 s each, and up to 2 s in step before that. */
+/** A frame waits for a stuck decoder, then for its own stuck decoding: 2.5 s each, and up to 2 s for sync before that. */
 const MAX_UNTIL_DONE = 7_000;
-/** As long as decoders of JPEG rest at most, and one attempt. */
+/** The longest pause of JPEG decoders, and one attempt. */
 const MAX_DARK = 32_500;
 const TRIAL = 40 * SECOND;
-/** More of them find rarer states: 800 take half a minute. */
+/** More trials find rarer states: 800 take half a minute. */
 const TRIALS = Number(process.env.FANLIGHT_TRIALS ?? 40);
 
-/** A tile, the relay that sends to it, and everything that goes wrong between them. @param {number} seed */
+/** A tile, the relay that sends to it, and all faults between them. @param {number} seed */
 class Trial {
   time = new VirtualTime();
   codec = /** @type {'jpeg' | 'h264'} */ ('jpeg');
-  /** The longest that a frame was not done with, in milliseconds. */
+  /** The longest time until a frame was done, in milliseconds. */
   longest = 0;
   #relay = 0;
   #measured = 0;
   #sequence = 0n;
   #sinceKeyframe = Infinity;
-  /** Not done with, and when they came. @type {Map<bigint, number>} */
+  /** Frames that are not done, with their arrival times. @type {Map<bigint, number>} */
   #open = new Map();
 
   /** @param {number} seed */
@@ -61,12 +61,12 @@ class Trial {
     }
   }
 
-  /** The longest that a frame is waiting by now. */
+  /** The longest wait of a frame that is not done. */
   get waiting() {
     return Math.max(0, ...[...this.#open.values()].map((at) => this.time.now() - at));
   }
 
-  /** One frame arrives, and some time passes. @param {number} interval in milliseconds */
+  /** Receives one frame, then lets time pass. @param {number} interval in milliseconds */
   async step(interval) {
     this.#sequence += 1n;
     const { codec } = this;
@@ -81,7 +81,7 @@ class Trial {
     await this.time.pass(interval);
   }
 
-  /** Something happens that no frame brings. */
+  /** Causes a random event. */
   disturb() {
     const at = this.random();
     if (at < 0.02) this.#change(this.random() < 0.5 ? 'jpeg' : 'h264');
@@ -93,12 +93,12 @@ class Trial {
     else if (at < 0.15) this.#calmOrNot();
   }
 
-  /** From now on the decoders are well, and frames come. What is known of the relay's clock may be wrong. */
+  /** The decoders work from now on. The measured clock may still be wrong. */
   heal() {
     this.chaos.mood = CALM;
   }
 
-  /** Another track begins. @param {'jpeg' | 'h264'} codec */
+  /** Starts another track. @param {'jpeg' | 'h264'} codec */
   #change(codec) {
     this.codec = codec;
     this.player.restartTrack();
@@ -106,13 +106,13 @@ class Trial {
     this.#sinceKeyframe = Infinity;
   }
 
-  /** Waits end when the machine runs. @param {number} time */
+  /** The waits do not count the time of the suspend. @param {number} time */
   #suspend(time) {
     this.time.suspend(time);
     for (const [sequence, at] of this.#open) this.#open.set(sequence, at + time);
   }
 
-  /** Frames get lost on their way, keyframes too. */
+  /** Loses frames, which may include keyframes. */
   #lose() {
     this.#sequence += BigInt(Math.ceil(this.random() * 30));
     this.#sinceKeyframe = this.random() < 0.5 ? 0 : this.#sinceKeyframe;
@@ -146,7 +146,7 @@ async function play(seed) {
   return { longest: trial.longest, dark: time.now() - healed };
 }
 
-test('whatever decoders, clocks and links do, every frame is done with, and a tile paints', async () => {
+test('with any faults of decoders, clocks and links, every frame is done and a tile paints again', async () => {
   /** @type {{ longest: number, dark: number }[]} */
   const results = [];
   for (let seed = 1; seed <= TRIALS; seed += 1) results.push(await play(seed));

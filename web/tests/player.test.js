@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Player } from '../worker/player.js';
 
-/** A worker's env under the test's hand: its clock, and decoders that finish when they are reported. */
+/** Sets up a player. The test controls its clock, and finishes decoding. */
 function setUp() {
   let now = 1_700_000_000_000;
   /** @type {{ finish: () => Promise<void>, fail: () => Promise<void> }[]} */
@@ -65,7 +65,7 @@ function setUp() {
     closed: () => closed,
     stats: () => player.stats(now),
     pass: (/** @type {number} */ time) => (now += time),
-    /** Lets so much time pass, and what waited for it happen. @param {number} time */
+    /** Lets time pass, and runs the timers that are due. @param {number} time */
     async wait(time) {
       now += time;
       const due = timers.filter((timer) => timer.due <= now);
@@ -76,7 +76,7 @@ function setUp() {
   };
 }
 
-test('at most two are decoded at a time, and the newest wins', async () => {
+test('at most two frames are decoded at a time, and the newest wins', async () => {
   const { decoding, painted, receive, stats } = setUp();
   for (let sequence = 1; sequence <= 5; sequence += 1) receive(sequence);
   assert.equal(decoding.length, 2);
@@ -88,7 +88,7 @@ test('at most two are decoded at a time, and the newest wins', async () => {
   assert.equal(stats().sequence, '5');
 });
 
-test('a decoder that overtakes makes the older player void, and closes it', async () => {
+test('a frame that is decoded sooner discards the older one, and closes its image', async () => {
   const { decoding, painted, receive, closed } = setUp();
   receive(1);
   receive(2);
@@ -98,7 +98,7 @@ test('a decoder that overtakes makes the older player void, and closes it', asyn
   assert.equal(closed(), 1);
 });
 
-test('a broken player is counted, and the next one comes', async () => {
+test('a broken frame is counted, and the next one is shown', async () => {
   const { decoding, painted, receive, stats } = setUp();
   receive(1);
   await decoding[0]?.fail();
@@ -118,7 +118,7 @@ test('gaps are counted within one track only', () => {
   assert.equal(stats().missing, 2);
 });
 
-test('the age is by the clock of the relay, at the moment of painting', async () => {
+test('the age is measured by the clock of the relay, at the time of painting', async () => {
   const { decoding, receive, stats, pass } = setUp();
   receive(1);
   pass(30);
@@ -126,7 +126,7 @@ test('the age is by the clock of the relay, at the moment of painting', async ()
   assert.ok(Math.abs((stats().age ?? 0) - 42) < 0.01);
 });
 
-test('one long silence does not make a slow camera', () => {
+test('one long silence does not look like a slow camera', () => {
   const { receive, stats, pass } = setUp();
   for (let sequence = 1; sequence <= 60; sequence += 1) {
     receive(sequence);
@@ -145,7 +145,7 @@ test('a frame is acknowledged when it is painted, and not before', async () => {
   assert.deepEqual(acknowledged, [2n ** 63n]);
 });
 
-test('what is given up is acknowledged with what came before it, once', async () => {
+test('a dropped frame is acknowledged with the ones before it, once', async () => {
   const { decoding, acknowledged, receive } = setUp();
   for (let sequence = 1; sequence <= 5; sequence += 1) receive(sequence);
   assert.deepEqual(acknowledged, [], 'two are still being decoded');
@@ -157,7 +157,7 @@ test('what is given up is acknowledged with what came before it, once', async ()
   assert.deepEqual(acknowledged, [4n, 5n]);
 });
 
-test('a broken player is acknowledged too, and so is one for which there is no canvas yet', async () => {
+test('a broken frame is acknowledged too, and so is one without a canvas', async () => {
   const { player, decoding, acknowledged, receive } = setUp();
   receive(1);
   await decoding[0]?.fail();
@@ -167,7 +167,7 @@ test('a broken player is acknowledged too, and so is one for which there is no c
   assert.deepEqual(acknowledged, [1n, 2n]);
 });
 
-test('a track that counts anew is not acknowledged by what came before it', async () => {
+test('a track that numbers its frames again is not acknowledged by earlier frames', async () => {
   const { player, decoding, acknowledged, receive } = setUp();
   receive(900);
   player.restartTrack();
@@ -178,7 +178,7 @@ test('a track that counts anew is not acknowledged by what came before it', asyn
   assert.deepEqual(acknowledged, [1n]);
 });
 
-test('what came before the subscription began anew is not acknowledged to it', async () => {
+test('frames from before a restart are not acknowledged to the new subscription', async () => {
   const { player, decoding, acknowledged, receive } = setUp();
   receive(900);
   player.start();
@@ -189,7 +189,7 @@ test('what came before the subscription began anew is not acknowledged to it', a
   assert.deepEqual(acknowledged, [1n]);
 });
 
-test('a paused player stays, whatever is still being decoded', async () => {
+test('a paused picture stays, even if a newer frame is still being decoded', async () => {
   const { player, decoding, painted, acknowledged, come, receive } = setUp();
   receive(1);
   await decoding[0]?.finish();
@@ -201,7 +201,7 @@ test('a paused player stays, whatever is still being decoded', async () => {
   assert.deepEqual(acknowledged, [1n, 2n, 3n]);
 });
 
-test('a frame whose journey was reported says when it arrived and was decoded, less what it was held', async () => {
+test('a frame with a known journey reports when it arrived and was decoded, without the time it was held', async () => {
   const { player, decoding, travelled, come, pass } = setUp();
   const times = { captured_at: 1, read_at: 2, published_at: 3, received_at: 4, sent_at: 5 };
   player.expect({ type: 'journey', id: 1, sequence: 7, ...times });
@@ -217,7 +217,7 @@ test('a frame whose journey was reported says when it arrived and was decoded, l
   assert.equal(travelled.length, 1);
 });
 
-test('a decoder that is never idle is reported, and one that mostly is', async () => {
+test('a decoder that is always busy is reported as busy, and an idle one as idle', async () => {
   const { decoding, receive, stats, pass } = setUp();
   for (let sequence = 1; sequence <= 40; sequence += 1) {
     receive(sequence);
@@ -235,7 +235,7 @@ test('a decoder that is never idle is reported, and one that mostly is', async (
   assert.ok(stats().busy < 0.15, String(stats().busy));
 });
 
-test('a decoder that does not come to an end is busy all the time', () => {
+test('a decoder that does not finish is busy all the time', () => {
   const { receive, stats, pass } = setUp();
   receive(1);
   for (let look = 0; look < 20; look += 1) {
@@ -245,7 +245,7 @@ test('a decoder that does not come to an end is busy all the time', () => {
   assert.equal(stats().busy, 1);
 });
 
-test('it is known of which rendition the player on the screen is', async () => {
+test('the rendition of the displayed picture is known', async () => {
   const { player, decoding, come, stats } = setUp();
   const arrival = come(1);
   player.show({ ...arrival, frame: { ...arrival.frame, rendition: 2 } });
@@ -254,7 +254,7 @@ test('it is known of which rendition the player on the screen is', async () => {
   assert.equal(stats().rendition, 2);
 });
 
-test('a smaller player that is decoded sooner keeps a larger, older one from the screen', async () => {
+test('a smaller frame that is decoded sooner keeps a larger, older one from the screen', async () => {
   const { player, decoding, painted, acknowledged, receive } = setUp();
   receive(900);
   player.restartTrack();
@@ -283,7 +283,7 @@ test('while a tile starts, a frame is acknowledged after 30 ms, and later only w
   assert.deepEqual(acknowledged, [1n, 2n]);
 });
 
-test('stumbles of the start are no freezes, and later ones are', async () => {
+test('gaps while a tile starts are no freezes, and later ones are', async () => {
   const { player, decoding, receive, stats, pass } = setUp();
   player.start();
   let sequence = 0;

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { PlayoutDelay, MAX_DELAY } from '../worker/playout-delay.js';
 
 /**
- * Tiles of these ages, for so long, at ten frames a second.
+ * Adds ages of tiles for a while, at ten frames a second.
  * @param {PlayoutDelay} delay @param {Record<number, number>} ages by tile @param {{ from?: number, seconds?: number }} [time]
  */
 function pass(delay, ages, { from = 0, seconds = 3 } = {}) {
@@ -15,13 +15,13 @@ function pass(delay, ages, { from = 0, seconds = 3 } = {}) {
   return now;
 }
 
-test('all are as old as the latest of them, and a little more', () => {
+test('the delay is the age of the latest tile, plus a margin', () => {
   const delay = new PlayoutDelay();
   pass(delay, { 1: 30, 2: 240 });
   assert.ok(delay.value !== null && delay.value >= 240 && delay.value < 280, String(delay.value));
 });
 
-test('without a tile there is no age', () => {
+test('without a tile there is no delay', () => {
   const delay = new PlayoutDelay();
   delay.update(1000);
   assert.equal(delay.value, null);
@@ -36,7 +36,7 @@ test('a single late frame changes nothing', () => {
   assert.equal(delay.value, before);
 });
 
-test('it follows slowly, up and down, and not below what is jitter', () => {
+test('the delay follows slowly, up and down, and ignores jitter', () => {
   const delay = new PlayoutDelay();
   let now = pass(delay, { 1: 100 }, { seconds: 6 });
   now = pass(delay, { 1: 700 }, { from: now, seconds: 1 });
@@ -52,7 +52,7 @@ test('it follows slowly, up and down, and not below what is jitter', () => {
   assert.equal(delay.value, settled);
 });
 
-test('a tile that is too late is left out, and comes back well below the bound', () => {
+test('a tile that is too late is excluded, and rejoins well below the maximum', () => {
   const delay = new PlayoutDelay();
   let now = pass(delay, { 1: 40, 2: 5000 });
   assert.ok(delay.excludes(2) && !delay.excludes(1));
@@ -63,13 +63,13 @@ test('a tile that is too late is left out, and comes back well below the bound',
   assert.equal(delay.excludes(2), false);
 });
 
-test('nobody waits longer than the bound', () => {
+test('no tile waits longer than the maximum', () => {
   const delay = new PlayoutDelay();
   pass(delay, { 1: 1979, 2: 10 }, { seconds: 8 });
   assert.ok((delay.value ?? 9999) <= MAX_DELAY, String(delay.value));
 });
 
-test('a tile that sends nothing any more is not waited for', () => {
+test('a tile that stopped sending is not waited for', () => {
   const delay = new PlayoutDelay();
   const now = pass(delay, { 1: 40, 2: 800 });
   pass(delay, { 1: 40 }, { from: now, seconds: 30 });

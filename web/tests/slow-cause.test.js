@@ -5,21 +5,21 @@ import { LoopLag, NetworkDelay } from '../worker/slow-evidence.js';
 
 const CALM = { network: 2, lag: 1 };
 
-test('a decoder that never rests is this device, whatever the network does', () => {
+test('a decoder that is always busy means a slow device, even on a slow network', () => {
   assert.equal(causeOf(0.95, CALM), 'device');
   assert.equal(causeOf(0.95, { network: 300, lag: 0 }), 'device');
 });
 
-test('frames that are long on the network are the connection', () => {
+test('frames that take long on the network mean a slow connection', () => {
   assert.equal(causeOf(0.3, { network: 120, lag: 4 }), 'link');
 });
 
-test('nothing is blamed without evidence', () => {
+test('without evidence the cause is unknown', () => {
   assert.equal(causeOf(0.3, CALM), 'unknown');
   assert.equal(causeOf(0, { network: null, lag: 0 }), 'unknown');
 });
 
-test('a connection is not blamed for what a busy event loop explains', () => {
+test('a delay that a busy event loop explains is not blamed on the connection', () => {
   assert.equal(causeOf(0.5, { network: 120, lag: 90 }), 'unknown');
 });
 
@@ -35,7 +35,7 @@ test('a stall of the browser delays only some frames', () => {
   assert.equal(delay.usual(2000), 1);
 });
 
-test('few frames, and old ones, prove nothing', () => {
+test('few or old frames prove nothing', () => {
   const delay = new NetworkDelay();
   for (let frame = 0; frame < 4; frame += 1) delay.add(90, frame * 100);
   assert.equal(delay.usual(400), null);
@@ -47,7 +47,7 @@ test('few frames, and old ones, prove nothing', () => {
   assert.equal(delay.usual(20_000), null);
 });
 
-test('the lag of the event loop is how late its timer runs, and is forgotten', () => {
+test('the lag of the event loop is the delay of its timer, and is forgotten', () => {
   const lag = new LoopLag(100);
   for (const at of [0, 100, 350, 450]) lag.tick(at);
   assert.equal(lag.longest(450), 150);
@@ -56,7 +56,7 @@ test('the lag of the event loop is how late its timer runs, and is forgotten', (
   assert.equal(lag.longest(4000), 0);
 });
 
-test('of a wall the cause that is known is named, and a known cause stays', () => {
+test('the known cause is named for a wall, and a known cause stays', () => {
   assert.equal(mainCause([null, 'unknown', 'device', 'link']), 'link');
   assert.equal(mainCause([null, 'unknown', 'device']), 'device');
   assert.equal(mainCause([null, 'unknown']), 'unknown');

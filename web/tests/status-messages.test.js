@@ -5,11 +5,11 @@ import { FULL_RESOLUTION, StatusMessages, LOWER_FRAME_RATE, LOWER_RESOLUTION, FU
 /** @type {import('../page/status-messages.js').WallState} */
 const CALM = { slow: null, reduced: null, live: true, stuttering: [] };
 
-test('where all is well nothing is said', () => {
+test('without a problem the line is empty', () => {
   assert.equal(new StatusMessages().textFor(CALM, 0), '');
 });
 
-test('a slow link is reported as long as it is slow, and for a moment that it is well again', () => {
+test('a slow link is reported while it is slow, and its recovery for a few seconds', () => {
   const messages = new StatusMessages();
   assert.equal(messages.textFor({ ...CALM, slow: 'link' }, 0), LOWER_FRAME_RATE.link);
   assert.equal(messages.textFor({ ...CALM, slow: 'link' }, 60_000), LOWER_FRAME_RATE.link);
@@ -18,28 +18,28 @@ test('a slow link is reported as long as it is slow, and for a moment that it is
   assert.equal(messages.textFor(CALM, 65_100), '');
 });
 
-test('a slow link that is lost is well again only when pictures come', () => {
+test('a slow link that is lost has recovered only when frames arrive', () => {
   const messages = new StatusMessages();
   assert.equal(messages.textFor({ ...CALM, slow: 'link' }, 0), LOWER_FRAME_RATE.link);
   assert.equal(messages.textFor({ ...CALM, live: false }, 1000), '');
   assert.equal(messages.textFor(CALM, 9000), FULL_FRAME_RATE);
 });
 
-test('freezes are reported of one tile by name, of more together, and after what is worse', () => {
+test('a stutter of one tile is reported by name, of several together, and after worse problems', () => {
   const messages = new StatusMessages();
   assert.equal(messages.textFor({ ...CALM, stuttering: ['door'] }, 0), 'door is stuttering');
   assert.equal(messages.textFor({ ...CALM, stuttering: ['door', 'hall'] }, 0), 'Several cameras are stuttering');
   assert.equal(messages.textFor({ ...CALM, slow: 'link', stuttering: ['door'] }, 0), LOWER_FRAME_RATE.link);
 });
 
-test('what is reported once goes by itself', () => {
+test('a message disappears after a few seconds', () => {
   const messages = new StatusMessages();
   messages.showMessage('In sync, 240 ms behind live', 1000);
   assert.equal(messages.textFor(CALM, 4900), 'In sync, 240 ms behind live');
   assert.equal(messages.textFor(CALM, 5100), '');
 });
 
-test('smaller pictures are reported of as long as they come, and for a moment that they do no longer', () => {
+test('a lower resolution is reported while it lasts, and its end for a few seconds', () => {
   const messages = new StatusMessages();
   assert.equal(messages.textFor({ ...CALM, reduced: 'link' }, 0), '');
   assert.equal(messages.textFor({ ...CALM, reduced: 'link' }, 1000), LOWER_RESOLUTION.link);
@@ -50,7 +50,7 @@ test('smaller pictures are reported of as long as they come, and for a moment th
   assert.equal(messages.textFor(CALM, 66_300), '');
 });
 
-test('a reduction for less than a second is not worth a word, and neither is its end', () => {
+test('a reduction shorter than a second is not reported, and neither is its end', () => {
   const messages = new StatusMessages();
   for (let now = 0; now < 20_000; now += 250) {
     const reduced = now % 2000 < 1000 ? 'link' : null;
@@ -58,7 +58,7 @@ test('a reduction for less than a second is not worth a word, and neither is its
   }
 });
 
-test('a trial of a larger size that fails changes no word', () => {
+test('a failed trial of a larger rendition does not change the text', () => {
   const messages = new StatusMessages();
   for (let now = 0; now < 1000; now += 250) messages.textFor({ ...CALM, reduced: 'link' }, now);
   for (let now = 1000; now < 30_000; now += 250) {
@@ -67,17 +67,17 @@ test('a trial of a larger size that fails changes no word', () => {
   }
 });
 
-test('fewer pictures are worse than smaller ones', () => {
+test('a lower frame rate comes before a lower resolution', () => {
   const messages = new StatusMessages();
   assert.equal(messages.textFor({ ...CALM, slow: 'link' }, 0), LOWER_FRAME_RATE.link);
   assert.equal(messages.textFor({ ...CALM, slow: 'link', reduced: 'link' }, 5000), LOWER_FRAME_RATE.link);
-  // All of them again, but smaller ones: nothing that is well.
+  // Full frame rate at a lower resolution is no recovery.
   assert.equal(messages.textFor({ ...CALM, reduced: 'link' }, 5250), LOWER_RESOLUTION.link);
   assert.equal(messages.textFor(CALM, 6000), LOWER_RESOLUTION.link);
   assert.equal(messages.textFor(CALM, 8000), FULL_RESOLUTION);
 });
 
-test('what somebody asked for is answered also on a slow link', () => {
+test('the answer to an action is shown also on a slow link', () => {
   const messages = new StatusMessages();
   messages.textFor({ ...CALM, reduced: 'link' }, 0);
   assert.equal(messages.textFor({ ...CALM, reduced: 'link' }, 1000), LOWER_RESOLUTION.link);
@@ -86,7 +86,7 @@ test('what somebody asked for is answered also on a slow link', () => {
   assert.equal(messages.textFor({ ...CALM, reduced: 'link' }, 6100), LOWER_RESOLUTION.link);
 });
 
-test('a lost link says nothing of sizes, and what comes after it is reported', () => {
+test('a lost link hides the resolution, and the state after it is reported', () => {
   const messages = new StatusMessages();
   messages.textFor({ ...CALM, reduced: 'link' }, 0);
   assert.equal(messages.textFor({ ...CALM, reduced: 'link' }, 1000), LOWER_RESOLUTION.link);
@@ -97,7 +97,7 @@ test('a lost link says nothing of sizes, and what comes after it is reported', (
   assert.equal(messages.textFor(CALM, 24_000), FULL_RESOLUTION);
 });
 
-test('a cause that becomes known is named, and then stays', () => {
+test('a cause that becomes known is named, and stays', () => {
   const messages = new StatusMessages();
   assert.equal(messages.textFor({ ...CALM, slow: 'unknown' }, 0), LOWER_FRAME_RATE.unknown);
   assert.equal(messages.textFor({ ...CALM, slow: 'link' }, 1000), LOWER_FRAME_RATE.link);
@@ -110,11 +110,11 @@ test('a cause that becomes known is named, and then stays', () => {
   assert.equal(other.textFor({ ...CALM, reduced: 'device' }, 2000), LOWER_RESOLUTION.device);
 });
 
-test('no text claims that pictures are not old', () => {
+test('no text claims anything about the age of pictures', () => {
   for (const text of [...Object.values(LOWER_FRAME_RATE), ...Object.values(LOWER_RESOLUTION), FULL_RESOLUTION, FULL_FRAME_RATE]) assert.doesNotMatch(text, /old|newest/);
 });
 
-test('a slow device is reported apart from a slow link, and blamed for as long as it lasts', () => {
+test('a slow device is distinguished from a slow link, for as long as it lasts', () => {
   const messages = new StatusMessages();
   assert.equal(messages.textFor({ ...CALM, slow: 'device' }, 0), LOWER_FRAME_RATE.device);
   assert.equal(messages.textFor({ ...CALM, slow: 'link' }, 1000), LOWER_FRAME_RATE.device);

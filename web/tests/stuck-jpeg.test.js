@@ -6,11 +6,11 @@ import { VirtualTime } from './virtual-time.js';
 const SECOND = 1000;
 const INTERVAL = 100;
 
-/** A tile that receives a JPEG every tenth of a second from a browser whose decoder can be stopped. */
+/** Sets up a tile that receives a JPEG every tenth of a second. The test can stop the browser's decoder. */
 function tile() {
   const time = new VirtualTime();
   const browser = { hangs: false, decodeTime: 10, calls: 0, closed: 0 };
-  /** What hangs, to be decoded after all. @type {(() => void)[]} */
+  /** Finishes decoding frames that hang. @type {(() => void)[]} */
   const hanging = [];
   let acknowledged = 0n;
   let sequence = 0n;
@@ -64,7 +64,7 @@ test('two JPEGs that are never decoded do not stop a tile', async () => {
   assert.equal(painted() - before, 10);
 });
 
-test('one JPEG that is never decoded holds back acknowledgements for 2.5 s at most', async () => {
+test('one JPEG that is never decoded delays acks by 2.5 s at most', async () => {
   const { browser, run, unacknowledged } = tile();
   browser.hangs = true;
   await run(INTERVAL);
@@ -93,7 +93,7 @@ test('a decoder that hangs for ten minutes holds few frames, and frames are ackn
   assert.ok(unacknowledged() <= 1);
 });
 
-test('a decoder that was stuck is used again as soon as it moves, and late players are closed', async () => {
+test('a decoder that was stuck is used again as soon as it works, and late images are closed', async () => {
   const { browser, run, painted, hanging } = tile();
   browser.hangs = true;
   await run(10 * SECOND);
@@ -104,7 +104,7 @@ test('a decoder that was stuck is used again as soon as it moves, and late playe
   assert.equal(browser.closed, length, 'what came late is not shown');
 });
 
-test('a machine that was suspended gives no JPEG up', async () => {
+test('a machine that was suspended drops no JPEG', async () => {
   const { browser, run, time, player, hanging } = tile();
   browser.hangs = true;
   await run(INTERVAL);

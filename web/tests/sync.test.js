@@ -5,7 +5,7 @@ import { Sync } from '../worker/sync.js';
 
 const settle = () => new Promise((/** @type {(value: void) => void} */ done) => setImmediate(done));
 
-/** A worker with some tiles, its clock under the test's hand. Decoding takes no time, or for ever. @param {...number} ids */
+/** Sets up some tiles. The test controls the clock. Decoding takes no time, or never ends. @param {...number} ids */
 function setUp(...ids) {
   let stuck = false;
   let now = 1_700_000_000_000;
@@ -70,9 +70,9 @@ function setUp(...ids) {
     get timers() {
       return timers.length;
     },
-    /** When the players on the screen were taken, in milliseconds. */
+    /** Returns the capture time of each displayed picture, in milliseconds. */
     shown: () => ids.map((id) => Math.round((players.get(id)?.capturedAt ?? 0) / 1000)),
-    /** Runs cameras at ten frames a second, each with its own delay, for so many frames. */
+    /** Runs cameras at ten frames a second, each with its own delay. */
     run: async (/** @type {Record<number, number>} */ delays, /** @type {number} */ frames) => {
       const start = Math.ceil(now / 100) * 100;
       const events = Object.entries(delays).flatMap(([id, delay]) =>
@@ -89,7 +89,7 @@ function setUp(...ids) {
   };
 }
 
-test('live, every tile shows the newest it has, and nothing waits', async () => {
+test('live, every tile shows its newest frame, and nothing waits', async () => {
   const wall = setUp(1, 2);
   await wall.run({ 1: 20, 2: 420 }, 30);
   const captured = Math.ceil(wall.now / 100) * 100;
@@ -100,7 +100,7 @@ test('live, every tile shows the newest it has, and nothing waits', async () => 
   assert.equal(wall.timers, 0);
 });
 
-test('in step, everything is as old as the latest tile, and a little more', async () => {
+test('synced tiles are as old as the latest one, plus a margin', async () => {
   const wall = setUp(1, 2);
   await wall.run({ 1: 20, 2: 420 }, 30);
   wall.sync.setMode(true, false);
@@ -109,7 +109,7 @@ test('in step, everything is as old as the latest tile, and a little more', asyn
   assert.ok(behind !== null && behind >= 420 && behind < 480, String(behind));
 });
 
-test('in step, a frame of the earlier tile is shown when the later one has the same', async () => {
+test('a synced tile shows a frame when the latest tile has the frame of the same moment', async () => {
   const wall = setUp(1, 2);
   await wall.run({ 1: 20, 2: 420 }, 30);
   wall.sync.setMode(true, false);
@@ -126,7 +126,7 @@ test('in step, a frame of the earlier tile is shown when the later one has the s
   assert.deepEqual(wall.shown(), [captured, captured]);
 });
 
-test('what waits for the others is acknowledged at once', async () => {
+test('a frame that waits for other tiles is acknowledged immediately', async () => {
   const wall = setUp(1, 2);
   await wall.run({ 1: 20, 2: 420 }, 30);
   wall.sync.setMode(true, false);
@@ -137,7 +137,7 @@ test('what waits for the others is acknowledged at once', async () => {
   assert.ok((wall.shown()[0] ?? 0) < captured);
 });
 
-test('what waits behind busy decoders is acknowledged when it is given up, and not before: this tab is slow', async () => {
+test('a frame that waits for busy decoders is acknowledged when it is dropped, and not before: this tab is slow', async () => {
   const wall = setUp(1, 2);
   await wall.run({ 1: 20, 2: 420 }, 30);
   wall.sync.setMode(true, false);
@@ -155,7 +155,7 @@ test('what waits behind busy decoders is acknowledged when it is given up, and n
   assert.ok(wall.acknowledged.get(1)?.includes(BigInt(captured / 100)), 'a newer one was due');
 });
 
-test('out of step again, what waited is shown at once', async () => {
+test('when sync ends, waiting frames are shown immediately', async () => {
   const wall = setUp(1, 2);
   await wall.run({ 1: 20, 2: 420 }, 30);
   wall.sync.setMode(true, false);
@@ -168,7 +168,7 @@ test('out of step again, what waited is shown at once', async () => {
   assert.equal(wall.timers, 0);
 });
 
-test('a tile that is too late is left out, and nobody waits for it', async () => {
+test('a tile that is too late is excluded, and the others do not wait for it', async () => {
   const wall = setUp(1, 2);
   await wall.run({ 1: 20, 2: 3000 }, 60);
   wall.sync.setMode(true, false);
@@ -176,7 +176,7 @@ test('a tile that is too late is left out, and nobody waits for it', async () =>
   assert.ok((wall.sync.mode.behind ?? 999) < 100);
 });
 
-test('paused, nothing moves, everything is acknowledged, and arrows step through what is remembered', async () => {
+test('while paused, nothing moves, everything is acknowledged, and arrows step through the history', async () => {
   const wall = setUp(1, 2);
   await wall.run({ 1: 20, 2: 20 }, 21);
   wall.sync.setMode(false, true);
@@ -198,7 +198,7 @@ test('paused, nothing moves, everything is acknowledged, and arrows step through
   assert.deepEqual(wall.shown(), [paused - 1900, paused - 1900]);
 });
 
-test('paused, one goes back by seconds, to the beginning and no further, and on again', async () => {
+test('while paused, seeking by seconds stops at both ends of the history', async () => {
   const wall = setUp(1, 2);
   await wall.run({ 1: 20, 2: 20 }, 320);
   wall.sync.setMode(false, true);
@@ -217,7 +217,7 @@ test('paused, one goes back by seconds, to the beginning and no further, and on 
   assert.equal(wall.sync.mode.back, 0);
 });
 
-test('from between two frames a step goes to the next one, and not to the one that is shown', async () => {
+test('a step from between two frames goes to the next frame, and not to the displayed one', async () => {
   const wall = setUp(1);
   await wall.run({ 1: 20 }, 40);
   wall.sync.setMode(false, true);
@@ -230,7 +230,7 @@ test('from between two frames a step goes to the next one, and not to the one th
   assert.deepEqual(wall.shown(), [paused - 1200]);
 });
 
-test('a tile that is dragged goes ahead, and the others follow when it stands', async () => {
+test('a tile that is dragged goes first, and the others follow when the drag ends', async () => {
   const wall = setUp(1, 2);
   await wall.run({ 1: 20, 2: 20 }, 40);
   wall.sync.setMode(false, true);
@@ -243,7 +243,7 @@ test('a tile that is dragged goes ahead, and the others follow when it stands', 
   assert.deepEqual(wall.shown(), [paused - 2000, paused - 2000]);
 });
 
-test('a clip is all there is, or begins five seconds before the instant that is looked at', async () => {
+test('a clip has all frames, or starts five seconds before the displayed instant', async () => {
   const wall = setUp(1);
   await wall.run({ 1: 20 }, 100);
   assert.deepEqual([wall.sync.clip(1).frames.length, wall.sync.clip(1).cursor], [100, Infinity]);
@@ -256,7 +256,7 @@ test('a clip is all there is, or begins five seconds before the instant that is 
   assert.equal(truncated, false);
 });
 
-test('what somebody froze, or put in step, has not paused by itself', async () => {
+test('pausing and syncing count as no freeze', async () => {
   const wall = setUp(1);
   await wall.run({ 1: 20 }, 40);
   wall.sync.setMode(false, true);
@@ -270,7 +270,7 @@ test('what somebody froze, or put in step, has not paused by itself', async () =
   assert.equal(wall.freezes(1), 0);
 });
 
-test('live again, each tile goes on where it is by now', async () => {
+test('after a pause each tile resumes with its newest frame', async () => {
   const wall = setUp(1, 2);
   await wall.run({ 1: 20, 2: 20 }, 40);
   wall.sync.setMode(false, true);
@@ -284,7 +284,7 @@ test('live again, each tile goes on where it is by now', async () => {
   assert.equal(second, newest - 500, 'it sent nothing since, and shows its newest again');
 });
 
-test('paused while in step, what was held can be stepped to', async () => {
+test('frames that waited for sync can be stepped to while paused', async () => {
   const wall = setUp(1, 2);
   await wall.run({ 1: 20, 2: 420 }, 30);
   wall.sync.setMode(true, false);
@@ -299,7 +299,7 @@ test('paused while in step, what was held can be stepped to', async () => {
   assert.equal(wall.shown()[0], captured);
 });
 
-test('a tile that has never shown anything shows its first player even while the wall is paused', async () => {
+test('a tile without a picture shows its first one even while the wall is paused', async () => {
   const wall = setUp(1, 2);
   await wall.run({ 1: 20 }, 5);
   wall.sync.setMode(false, true);
@@ -308,7 +308,7 @@ test('a tile that has never shown anything shows its first player even while the
   assert.equal(wall.shown()[1], Math.round(wall.now - 20));
 });
 
-test('in step, a frame from the future waits for a few seconds and not for that', async () => {
+test('a synced tile shows a frame from the future after a few seconds', async () => {
   const wall = setUp(1, 2);
   await wall.run({ 1: 20, 2: 420 }, 30);
   wall.sync.setMode(true, false);

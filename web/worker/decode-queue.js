@@ -174,7 +174,7 @@ export class DecodeQueue {
 
   /**
    * Waits until a decoded frame is due. Checks repeatedly, because the measured relay clock may change.
-   * @param {Arrival} arrival @returns {Promise<boolean>} whether it had to wait
+   * @param {Arrival} arrival @returns {Promise<boolean>} true if it had to wait
    */
   async #untilDue(arrival) {
     const { timeUntilDue, after } = this.env;

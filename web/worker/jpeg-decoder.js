@@ -74,7 +74,7 @@ export class JpegDecoder {
   /** Frames in flight finish by themselves, or are dropped. */
   close() {}
 
-  /** @param {Running} running @returns {boolean} whether its picture is still awaited */
+  /** @param {Running} running @returns {boolean} true if its picture is still awaited */
   #ends(running) {
     const awaited = this.#running.delete(running);
     if (!awaited) this.#stuck -= 1;

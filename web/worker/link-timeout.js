@@ -71,7 +71,7 @@ export class LinkTimeout {
 
   /**
    * Takes back one step after frames have arrived in time for long enough.
-   * @param {number} now when a frame was received @returns {boolean} whether `halvings` changed
+   * @param {number} now when a frame was received @returns {boolean} true if `halvings` changed
    */
   tryRecover(now) {
     if (this.#base === MIN_LIMIT && this.halvings === 0) return false;

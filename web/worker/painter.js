@@ -7,7 +7,7 @@ import { isVideoFrame, sizeOf } from './image.js';
 
 /**
  * Paints on an OffscreenCanvas.
- * @param {OffscreenCanvas} canvas @param {() => boolean} mayShowVideo whether the tile may show H.264 later @returns {Paint}
+ * @param {OffscreenCanvas} canvas @param {() => boolean} mayShowVideo true if the tile may show H.264 later @returns {Paint}
  */
 export function canvasPainter(canvas, mayShowVideo) {
   /** @type {Paint | null} */

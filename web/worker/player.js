@@ -102,7 +102,7 @@ export class Player {
     return arrival;
   }
 
-  /** Shows a frame as soon as it is decoded. @param {Arrival} arrival @param {number} [held] how long it was held back for sync */
+  /** Shows a frame as soon as it is decoded. @param {Arrival} arrival @param {number} [held] time held back for sync */
   show(arrival, held = 0) {
     if (this.#suspended && !this.#queue.paused) this.acknowledge(arrival);
     else this.#queue.add(arrival, held);

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { moving, onStage, untilMoves, untilStarted, untilState } from './harness.js';
+import { moving, withMockRelay, untilMoves, untilStarted, untilState } from './harness.js';
 
-/** A tab whose decoder finishes so many pictures as a test lets it. */
+/** A tab whose decoder finishes only as many frames as a test allows. */
 const DECODER = `
   const decode = self.createImageBitmap.bind(self);
   const waiting = [];
@@ -14,14 +14,14 @@ const DECODER = `
     return decode(blob);
   };
 `;
-/** So many more; with 0 none any more. @param {import('playwright-core').Page} page @param {number} pictures */
+/** Allows this many more frames; 0 stops decoding. @param {import('playwright-core').Page} page @param {number} pictures */
 const letDecode = (page, pictures) =>
   page.evaluate((pictures) => new BroadcastChannel('decoder').postMessage(pictures), pictures);
 
 /** @param {import('../mock-relay.js').MockRelay} relay */
 const acks = (relay) => relay.said.filter(({ type }) => type === 'ack').map(({ sequence }) => sequence);
 
-test('every frame that is shown is acknowledged, in order, and none twice', onStage(async ({ relay, open }) => {
+test('every displayed frame is acknowledged, in order, and none twice', withMockRelay(async ({ relay, open }) => {
   relay.add('door', moving());
   const page = await open();
   await untilMoves(page, 'door');
@@ -33,7 +33,7 @@ test('every frame that is shown is acknowledged, in order, and none twice', onSt
   assert.ok(relay.said.every(({ type, id }) => type !== 'ack' || id === watch.id));
 }));
 
-test('a picture that cannot be read is acknowledged too', onStage(async ({ relay, open }) => {
+test('a frame that cannot be decoded is acknowledged too', withMockRelay(async ({ relay, open }) => {
   const stream = relay.add('door', moving());
   const page = await open();
   await untilMoves(page, 'door');
@@ -44,11 +44,11 @@ test('a picture that cannot be read is acknowledged too', onStage(async ({ relay
   await untilMoves(page, 'door');
 }));
 
-test('a tab that decodes slowly acknowledges slowly, but not while it starts', onStage(async ({ relay, open }) => {
+test('a tab that decodes slowly acknowledges slowly, but not while it starts', withMockRelay(async ({ relay, open }) => {
   const stream = relay.add('door', moving());
   relay.before.set('/worker/main.js', DECODER);
   const page = await open();
-  // Before the page asks, there is no decoder to hold back.
+  // The decoder of the page exists only after its request.
   await relay.heard(({ type }) => type === 'watch');
   await relay.until(() => acks(relay).length >= 10);
   assert.equal(await page.getAttribute('.tile', 'data-sequence'), null, 'nothing is painted yet');
@@ -58,11 +58,11 @@ test('a tab that decodes slowly acknowledges slowly, but not while it starts', o
   await letDecode(page, 0);
   for (const pictures of [0, 1]) {
     if (pictures > 0) await letDecode(page, pictures);
-    // What is decoding now may end, and what came during the start is acknowledged.
+    // Frames that are being decoded may finish, and those from the start are acknowledged.
     const before = stream.sequence;
     await relay.until(() => stream.sequence >= before + 3);
     const reported = acks(relay).length;
-    // Both rounds end before a decoder counts as stuck, which would give its frame up.
+    // Both rounds end before a decoder counts as stuck, which would drop its frame.
     await relay.until(() => stream.sequence >= before + 8);
     assert.equal(acks(relay).length, reported, 'five frames came, none was painted');
   }
@@ -72,7 +72,7 @@ test('a tab that decodes slowly acknowledges slowly, but not while it starts', o
   await untilMoves(page, 'door');
 }));
 
-test('nobody acknowledges what is no longer wanted', onStage(async ({ relay, open }) => {
+test('frames of an ended subscription are not acknowledged', withMockRelay(async ({ relay, open }) => {
   relay.add('door', moving());
   const page = await open('', {}, "Object.defineProperty(document, 'hidden', { get: () => globalThis.away === true })");
   await untilMoves(page, 'door');

@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MockRelay } from '../mock-relay.js';
-import { moving, onStage, until, untilMoves, untilState, statusTextOf } from './harness.js';
+import { moving, withMockRelay, until, untilMoves, untilState, statusTextOf } from './harness.js';
 
 const LOST = 'Connection lost, reconnecting';
-/** Survives as long as the page is not loaded anew. @param {import('playwright-core').Page} page */
+/** Marks the page until it is loaded again. @param {import('playwright-core').Page} page */
 const brand = (page) => page.evaluate(() => void Object.assign(globalThis, { branded: true }));
 /** @param {import('playwright-core').Page} page */
 const isBranded = (page) => page.evaluate(() => 'branded' in globalThis);
 
-test('a broken socket is reported, and mended without a reload', onStage(async ({ relay, open }) => {
+test('a broken socket is reported, and reconnects without a reload', withMockRelay(async ({ relay, open }) => {
   relay.add('door', moving());
   const page = await open();
   await untilMoves(page, 'door');
@@ -21,7 +21,7 @@ test('a broken socket is reported, and mended without a reload', onStage(async (
   assert.ok(await isBranded(page));
 }));
 
-test('a relay that dies leaves no picture that looks live, and comes back', onStage(async ({ relay, open }) => {
+test('a relay that dies leaves no picture that looks live, and the page reconnects', withMockRelay(async ({ relay, open }) => {
   relay.add('door', moving());
   const page = await open();
   await untilMoves(page, 'door');
@@ -32,7 +32,7 @@ test('a relay that dies leaves no picture that looks live, and comes back', onSt
   await until(page, '#summary', 'text', LOST);
   const next = await new MockRelay().start(port);
   try {
-    // It knows no stream yet; the wall does not fall apart over that.
+    // The new relay knows no stream yet. The tiles stay all the same.
     await next.heard(({ type }) => type === 'watch');
     assert.equal(await page.isVisible('.setup'), false);
     next.add('door', moving());
@@ -43,7 +43,7 @@ test('a relay that dies leaves no picture that looks live, and comes back', onSt
   }
 }));
 
-test('an empty wall is the set-up, and fills by itself', onStage(async ({ relay, open }) => {
+test('an empty wall is the set-up, and fills by itself', withMockRelay(async ({ relay, open }) => {
   const since = (Date.now() - 125_000) * 1000;
   const endpoint = '/run/user/1000/fanlight';
   relay.listening = [{ endpoint, heard: false, connected: false, since, reason: 'the keys do not match' }];
@@ -70,14 +70,14 @@ test('an empty wall is the set-up, and fills by itself', onStage(async ({ relay,
   assert.ok(await isBranded(page));
 }));
 
-test('a command is copied', onStage(async ({ open }) => {
+test('a command is copied', withMockRelay(async ({ open }) => {
   const page = await open('', { permissions: ['clipboard-read', 'clipboard-write'] });
   await page.click('.copy >> nth=1');
   await page.waitForSelector('.copy >> text=Copied');
   assert.equal(await page.evaluate(() => navigator.clipboard.readText()), 'fanlight-capture --stream test=test');
 }));
 
-test('a relay with a token asks for it, and a wrong one is reported', onStage(async ({ relay, open }) => {
+test('a relay with a token asks for it, and rejects a wrong one', withMockRelay(async ({ relay, open }) => {
   relay.token = 'sesame';
   relay.add('door', moving());
   const page = await open();
@@ -92,7 +92,7 @@ test('a relay with a token asks for it, and a wrong one is reported', onStage(as
   await untilMoves(page, 'door');
 }));
 
-test('a token in the address is used and leaves it', onStage(async ({ relay, open }) => {
+test('a token in the address is used and removed', withMockRelay(async ({ relay, open }) => {
   relay.token = 'sesame';
   relay.add('door', moving());
   const page = await open('?token=sesame&kiosk=1');
@@ -100,7 +100,7 @@ test('a token in the address is used and leaves it', onStage(async ({ relay, ope
   assert.equal(page.url(), `${relay.address}?kiosk=1`);
 }));
 
-test('a relay that is upgraded has the page reload, once', onStage(async ({ relay, open }) => {
+test('the page reloads once after an upgrade of the relay', withMockRelay(async ({ relay, open }) => {
   relay.add('door', moving());
   const page = await open();
   await untilMoves(page, 'door');
@@ -118,7 +118,7 @@ test('a relay that is upgraded has the page reload, once', onStage(async ({ rela
   assert.ok(await isBranded(page), 'two reloads within a minute');
 }));
 
-test('a stream that is asked for by name is waited for', onStage(async ({ relay, open }) => {
+test('a stream in the address may appear later', withMockRelay(async ({ relay, open }) => {
   relay.add('door', moving());
   const page = await open('?stream=roof');
   await page.waitForSelector('text=No stream is called roof');

@@ -6,7 +6,7 @@ import { MockRelay } from '../mock-relay.js';
 
 const COUNT = 60;
 
-/** Runs a test in a Firefox, which has another decoder and another canvas. @param {(relay: MockRelay, page: import('puppeteer-core').Page) => Promise<void>} act */
+/** Runs a test in Firefox, which has another decoder and another canvas. @param {(relay: MockRelay, page: import('puppeteer-core').Page) => Promise<void>} act */
 function inFirefox(act) {
   return async () => {
     const relay = await new MockRelay().start();
@@ -21,7 +21,7 @@ function inFirefox(act) {
   };
 }
 
-test('Firefox shows H.264, the right picture, and goes back', inFirefox(async (relay, page) => {
+test('Firefox shows the right H.264 frame, and steps back', inFirefox(async (relay, page) => {
   relay.add('door', video());
   await page.goto(relay.address);
   await page.waitForSelector('.tile[data-state="live"][data-codec="h264"]');

@@ -1,19 +1,19 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { numberOn, onStage, sequenceOf, until, untilMoves, video } from './harness.js';
+import { numberOn, withMockRelay, sequenceOf, until, untilMoves, video } from './harness.js';
 
 /** @typedef {import('playwright-core').Page} Page */
 
 const COUNT = 60;
-/** Each rendition counts from elsewhere; see the mock relay. */
+/** Each rendition numbers its frames from another start; see the mock relay. */
 const HALF_FROM = 70_000;
 
-/** Waits for a moment at which the tile says that it shows the picture that it shows. @param {Page} page @param {number} [from] */
+/** Waits until the displayed frame and the number on the tile agree. @param {Page} page @param {number} [from] */
 async function assertTrue(page, from = 0) {
   for (let look = 0; look < 400; look += 1) {
     const before = await sequenceOf(page, 'door');
     const number = await numberOn(page, 'door');
-    // The numbers are reported four times a second, so a later picture may be there already.
+    // The page updates the number four times a second, so a later frame may be displayed already.
     const ahead = (number - ((before - from) % COUNT) + COUNT) % COUNT;
     assert.ok(ahead <= 4, `picture ${number} where the tile says ${before}`);
     if (ahead === 0) return;
@@ -21,7 +21,7 @@ async function assertTrue(page, from = 0) {
   assert.fail('the tile never said the truth');
 }
 
-/** Waits until a picture is on the tile that is of this codec. @param {Page} page @param {string} codec */
+/** Waits until a tile shows frames of this codec. @param {Page} page @param {string} codec */
 async function untilCodec(page, codec) {
   await page.waitForSelector(`.tile[data-stream="door"][data-codec="${codec}"]`);
   await untilMoves(page, 'door');
@@ -30,7 +30,7 @@ async function untilCodec(page, codec) {
 /** @param {import('../mock-relay.js').MockRelay} relay @param {string} type */
 const saidOf = (relay, type) => relay.said.filter((said) => said.type === type);
 
-test('the first picture is a JPEG, then H.264 is asked for, and each picture is the right one', onStage(async ({ relay, open }) => {
+test('the first picture is a JPEG, then H.264 is requested, and each frame is the right one', withMockRelay(async ({ relay, open }) => {
   relay.add('door', video());
   const page = await open();
   await untilCodec(page, 'h264');
@@ -44,7 +44,7 @@ test('the first picture is a JPEG, then H.264 is asked for, and each picture is 
   assert.match((await page.textContent('.tile .age')) ?? '', /^\d+ ms$/);
 }));
 
-test('who comes in the middle of a GOP sees the newest picture, and acknowledges all', onStage(async ({ relay, open }) => {
+test('a viewer that joins within a GOP sees the newest frame, and acknowledges all', withMockRelay(async ({ relay, open }) => {
   const stream = relay.add('door', video());
   stream.sequence = 38;
   const page = await open();
@@ -56,7 +56,7 @@ test('who comes in the middle of a GOP sees the newest picture, and acknowledges
   assert.match((await page.textContent('.tile .age')) ?? '', /^\d+ ms$/);
 }));
 
-test('a damaged frame heals with the next keyframe, which is asked for', onStage(async ({ relay, open }) => {
+test('a damaged frame is repaired by the next keyframe, which is requested', withMockRelay(async ({ relay, open }) => {
   const stream = relay.add('door', video());
   const page = await open();
   await untilCodec(page, 'h264');
@@ -70,7 +70,7 @@ test('a damaged frame heals with the next keyframe, which is asked for', onStage
   await assertTrue(page);
 }));
 
-test('a frame that is lost on the way is not decoded around: a keyframe is asked for', onStage(async ({ relay, open }) => {
+test('a lost frame is not skipped: a keyframe is requested', withMockRelay(async ({ relay, open }) => {
   const stream = relay.add('door', video());
   const page = await open();
   await untilCodec(page, 'h264');
@@ -81,7 +81,7 @@ test('a frame that is lost on the way is not decoded around: a keyframe is asked
   await assertTrue(page);
 }));
 
-test('a resolution that changes midway is shown without a gap', onStage(async ({ relay, open }) => {
+test('a resolution that changes within the stream is shown without a gap', withMockRelay(async ({ relay, open }) => {
   const stream = relay.add('door', [video(320, 180), video(160, 90)]);
   const page = await open();
   await untilCodec(page, 'h264');
@@ -96,7 +96,7 @@ test('a resolution that changes midway is shown without a gap', onStage(async ({
   assert.deepEqual(saidOf(relay, 'keyframe'), []);
 }));
 
-test('a camera that changes its size within one track is shown too', onStage(async ({ relay, open }) => {
+test('a camera that changes its size within one track is shown', withMockRelay(async ({ relay, open }) => {
   const source = { ...video(320, 180) };
   const small = video(160, 90);
   const stream = relay.add('door', source);
@@ -109,7 +109,7 @@ test('a camera that changes its size within one track is shown too', onStage(asy
   await assertTrue(page);
 }));
 
-test('a browser without a decoder gets JPEG, and so does a page that is not secure', onStage(async ({ relay, open }) => {
+test('a browser without a decoder gets JPEG, and so does a page without a secure context', withMockRelay(async ({ relay, open }) => {
   relay.before.set('/worker/main.js', 'delete self.VideoDecoder;');
   relay.add('door', video());
   const page = await open();
@@ -123,7 +123,7 @@ test('a browser without a decoder gets JPEG, and so does a page that is not secu
   assert.equal(saidOf(relay, 'watch')[0]?.codec, undefined);
 }));
 
-test('a decoder that fails again and again is given up, and JPEG comes instead', onStage(async ({ relay, open }) => {
+test('a decoder that fails repeatedly is replaced by JPEG', withMockRelay(async ({ relay, open }) => {
   relay.before.set('/worker/main.js', 'VideoDecoder.prototype.decode = function () { throw new Error("out of order"); };');
   relay.add('door', video());
   const page = await open();
@@ -133,7 +133,7 @@ test('a decoder that fails again and again is given up, and JPEG comes instead',
   await until(page, '.tile .details', 'text', 'this browser could not decode H.264');
 }));
 
-test('c goes from H.264 to JPEG and back without a gap, and is remembered', onStage(async ({ relay, open }) => {
+test('the key c switches between H.264 and JPEG without a gap, and the choice is stored', withMockRelay(async ({ relay, open }) => {
   relay.add('door', video());
   const page = await open();
   await untilCodec(page, 'h264');

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { moving, onStage, until, untilMoves } from './harness.js';
+import { moving, withMockRelay, until, untilMoves } from './harness.js';
 
-test('the journey is drawn while details are seen, and names the slowest stage', onStage(async ({ relay, open }) => {
+test('the latency breakdown is drawn while details are open, and names the slowest stage', withMockRelay(async ({ relay, open }) => {
   const stream = relay.add('door', moving());
   Object.assign(stream, { delay: 300, stage: 'bus' });
   const page = await open();

@@ -1,7 +1,7 @@
 import { test } from 'node:test';
-import { moving, onStage, until, untilMoves } from './harness.js';
+import { moving, withMockRelay, until, untilMoves } from './harness.js';
 
-test('controls that could not be loaded are loaded when the relay is back', onStage(async ({ relay, open }) => {
+test('controls that could not be loaded are loaded when the relay returns', withMockRelay(async ({ relay, open }) => {
   relay.missing.add('/page/controls.js');
   relay.add('door', moving());
   const page = await open();
@@ -13,7 +13,7 @@ test('controls that could not be loaded are loaded when the relay is back', onSt
   await page.waitForSelector('dialog[open]');
 }));
 
-test('controls that could not be loaded are loaded with the next socket', onStage(async ({ relay, open }) => {
+test('controls that could not be loaded are loaded with the next socket', withMockRelay(async ({ relay, open }) => {
   relay.missing.add('/page/controls.js');
   relay.add('door', moving());
   const page = await open();
@@ -24,7 +24,7 @@ test('controls that could not be loaded are loaded with the next socket', onStag
   await until(page, '#summary', 'text', '1 camera');
 }));
 
-test('a wall that could not be put in step is put in step when the part can be had', onStage(async ({ relay, open }) => {
+test('a wall without its sync module is paused once that is available', withMockRelay(async ({ relay, open }) => {
   relay.missing.add('/worker/together.js');
   relay.add('door', moving());
   const page = await open();
@@ -36,7 +36,7 @@ test('a wall that could not be put in step is put in step when the part can be h
   await page.waitForSelector('.tile[data-state="paused"]');
 }));
 
-test('details that could not be loaded are shown a moment later', onStage(async ({ relay, open }) => {
+test('details that could not be loaded appear a moment later', withMockRelay(async ({ relay, open }) => {
   relay.missing.add('/page/details.js');
   relay.add('door', moving());
   const page = await open();

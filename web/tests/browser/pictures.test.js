@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { moving, onStage, until, untilMoves, untilState, statusTextOf } from './harness.js';
+import { moving, withMockRelay, until, untilMoves, untilState, statusTextOf } from './harness.js';
 
-test('a stream shows moving pictures, its name and its age', onStage(async ({ relay, open }) => {
+test('a stream shows moving pictures, its name and its age', withMockRelay(async ({ relay, open }) => {
   relay.add('door', moving());
   const page = await open();
   await untilMoves(page, 'door');
@@ -14,7 +14,7 @@ test('a stream shows moving pictures, its name and its age', onStage(async ({ re
   assert.equal(marks, 1);
 }));
 
-test('what is painted is on the screen, and changes', onStage(async ({ relay, open }) => {
+test('the canvas shows the painted frames, and changes', withMockRelay(async ({ relay, open }) => {
   relay.add('door', moving());
   const page = await open();
   await untilMoves(page, 'door');
@@ -24,14 +24,14 @@ test('what is painted is on the screen, and changes', onStage(async ({ relay, op
   assert.notDeepEqual(await canvas.screenshot(), before);
 }));
 
-test('so they do in a browser that cannot paint in a worker', onStage(async ({ relay, open }) => {
+test('a browser that cannot paint in a worker shows pictures too', withMockRelay(async ({ relay, open }) => {
   relay.add('door', moving());
   const page = await open('', {}, 'delete HTMLCanvasElement.prototype.transferControlToOffscreen');
   await untilMoves(page, 'door');
   assert.equal(await page.$eval('.tile canvas', (canvas) => canvas instanceof HTMLCanvasElement && canvas.width), 320);
 }));
 
-test('a stream named in the address is asked for before anything is known', onStage(async ({ relay, open }) => {
+test('a stream in the address is requested before anything else is known', withMockRelay(async ({ relay, open }) => {
   relay.add('door', moving());
   relay.add('hall', moving());
   const page = await open('?stream=hall');
@@ -41,7 +41,7 @@ test('a stream named in the address is asked for before anything is known', onSt
   await page.waitForSelector('.tile.enlarged[data-stream="hall"]');
 }));
 
-test('a picture that stops is stale, grey, and says since when', onStage(async ({ relay, open }) => {
+test('a picture that stops is stale, grey, and shows since when', withMockRelay(async ({ relay, open }) => {
   const stream = relay.add('door', moving());
   const page = await open();
   await untilMoves(page, 'door');
@@ -54,11 +54,11 @@ test('a picture that stops is stale, grey, and says since when', onStage(async (
   await untilMoves(page, 'door');
 }));
 
-test('an offline stream says why, and comes back by itself', onStage(async ({ relay, open }) => {
+test('an offline stream shows the reason, and returns by itself', withMockRelay(async ({ relay, open }) => {
   relay.add('door', moving());
   const page = await open();
   await untilMoves(page, 'door');
-  // Whoever tells it to those who listen comes after the first picture.
+  // Announcements exist only once the controls are loaded.
   await page.waitForSelector('#actions button');
   relay.setState('door', 'offline', 'camera unplugged');
   await untilState(page, 'door', 'offline');
@@ -68,7 +68,7 @@ test('an offline stream says why, and comes back by itself', onStage(async ({ re
   await untilMoves(page, 'door');
 }));
 
-test('a stream without a picture has a name and a reason, and no black', onStage(async ({ relay, open }) => {
+test('a stream without a picture has a name and a reason instead of a black tile', withMockRelay(async ({ relay, open }) => {
   const nothing = { width: 640, height: 360, fps: 10, pictures: [] };
   relay.add('cellar', nothing, { state: 'offline', reason: 'camera not found' });
   const page = await open();
@@ -77,7 +77,7 @@ test('a stream without a picture has a name and a reason, and no black', onStage
   assert.equal(await page.isVisible('.tile canvas'), false);
 }));
 
-test('a late picture is amber, a very late one red', onStage(async ({ relay, open }) => {
+test('a late picture is amber, a very late one red', withMockRelay(async ({ relay, open }) => {
   const stream = relay.add('door', moving());
   stream.delay = 800;
   const page = await open();
@@ -88,7 +88,7 @@ test('a late picture is amber, a very late one red', onStage(async ({ relay, ope
   await page.waitForSelector('.age[data-lateness="fine"]');
 }));
 
-test('pictures that reach the relay late say so with their true age, and are not live', onStage(async ({ relay, open }) => {
+test('frames that reach the relay late show the reason and their age, and are not live', withMockRelay(async ({ relay, open }) => {
   relay.add('door', moving());
   const page = await open();
   await untilMoves(page, 'door');
@@ -104,7 +104,7 @@ test('pictures that reach the relay late say so with their true age, and are not
   await untilState(page, 'door', 'live');
 }));
 
-test('nonsense from the relay does no harm', onStage(async ({ relay, open }) => {
+test('invalid messages of the relay do no harm', withMockRelay(async ({ relay, open }) => {
   relay.add('door', moving());
   const page = await open();
   await untilMoves(page, 'door');

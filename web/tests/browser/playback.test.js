@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { capturedOf, moving, numberOn, onStage, PHONE, sequenceOf, until, untilAttribute, untilMoves, untilState, video } from './harness.js';
+import { capturedOf, moving, numberOn, withMockRelay, PHONE, sequenceOf, until, untilAttribute, untilMoves, untilState, video } from './harness.js';
 
 /** @typedef {import('playwright-core').Page} Page */
 
 const GRID = 100;
 
-/** Two cameras with times of capture in common, one of them late. @param {import('../mock-relay.js').MockRelay} relay */
+/** Adds two cameras with common capture times, one of them late. @param {import('../mock-relay.js').MockRelay} relay */
 function addTwo(relay) {
   const early = relay.add('door', moving());
   const late = relay.add('hall', moving());
@@ -16,7 +16,7 @@ function addTwo(relay) {
 }
 
 /**
- * Waits until two tiles are so far apart, between `least` and `most` milliseconds, five looks in a row.
+ * Waits until the pictures of two tiles are between `least` and `most` milliseconds apart, five times in a row.
  * @param {Page} page @param {{ least: number, most: number }} apart
  */
 async function untilApart(page, apart) {
@@ -39,7 +39,7 @@ async function openControls(page) {
   await page.waitForSelector('#actions button');
 }
 
-test('s brings tiles of different ages to the same instant, and off again', onStage(async ({ relay, open }) => {
+test('the key s shows tiles of different ages at the same instant, and ends it again', withMockRelay(async ({ relay, open }) => {
   addTwo(relay);
   const page = await open();
   await openControls(page);
@@ -55,7 +55,7 @@ test('s brings tiles of different ages to the same instant, and off again', onSt
   await untilApart(page, { least: 300, most: 600 });
 }));
 
-test('in step, what waits is acknowledged as it comes', onStage(async ({ relay, open }) => {
+test('synced frames that wait are acknowledged when they arrive', withMockRelay(async ({ relay, open }) => {
   const { early } = addTwo(relay);
   const page = await open();
   await openControls(page);
@@ -64,12 +64,12 @@ test('in step, what waits is acknowledged as it comes', onStage(async ({ relay, 
   await untilApart(page, { least: 0, most: GRID });
   const { id } = await relay.heard(({ type, stream }) => type === 'watch' && stream === 'door');
   const acknowledged = () => relay.said.filter((said) => said.type === 'ack' && said.id === id).map(({ sequence }) => sequence);
-  // Four frames are held; the last but one is acknowledged when the next is sent.
+  // Four frames wait. The last one is not acknowledged before the next is sent.
   await relay.until(() => early.sequence - Math.max(...acknowledged()) <= 1);
   assert.ok(early.sequence - (await sequenceOf(page, 'door')) > 1, 'it is not shown yet');
 }));
 
-test('a tile that is too late is left out of step, and says so', onStage(async ({ relay, open }) => {
+test('a tile that is too late is not synced, and says so', withMockRelay(async ({ relay, open }) => {
   const { late } = addTwo(relay);
   late.delay = 3000;
   const page = await open();
@@ -81,7 +81,7 @@ test('a tile that is too late is left out of step, and says so', onStage(async (
   assert.equal(await page.textContent('[data-stream="door"] .status'), '');
 }));
 
-test('space freezes all tiles, arrows step them by common time, and space goes on', onStage(async ({ relay, open }) => {
+test('Space pauses all tiles, arrows step them in capture time, and Space resumes', withMockRelay(async ({ relay, open }) => {
   const { early } = addTwo(relay);
   const page = await open();
   await openControls(page);
@@ -97,7 +97,7 @@ test('space freezes all tiles, arrows step them by common time, and space goes o
   await relay.until(() => early.sequence >= from + 5);
   await page.waitForSelector('[data-stream="door"] .age >> text=/^[1-9]\\d* s ago$/');
   assert.deepEqual([await capturedOf(page, 'door'), await capturedOf(page, 'hall')], [door, hall]);
-  // Back to where the later tile is, one frame of the earlier one after the other; from there they go together.
+  // Steps back to the frame of the later tile, one frame of the earlier one at a time. From there both step together.
   const back = hall - 2 * GRID * 1000;
   for (let step = 0; (await capturedOf(page, 'hall')) > back; step += 1) {
     assert.ok(step < 20, 'as many frames as two seconds have');
@@ -121,7 +121,7 @@ test('space freezes all tiles, arrows step them by common time, and space goes o
   assert.equal(await page.isVisible('.pause-bar'), false);
 }));
 
-test('a paused wall stays paused when the link breaks, and never passes as live', onStage(async ({ relay, open }) => {
+test('a paused wall stays paused when the link breaks, and never looks live', withMockRelay(async ({ relay, open }) => {
   addTwo(relay);
   const page = await open();
   await openControls(page);
@@ -137,7 +137,7 @@ test('a paused wall stays paused when the link breaks, and never passes as live'
   await untilMoves(page, 'door');
 }));
 
-test('on a phone an enlarged tile is paused and stepped by touch', onStage(async ({ relay, open }) => {
+test('on a phone an enlarged tile is paused and stepped by touch', withMockRelay(async ({ relay, open }) => {
   addTwo(relay);
   const page = await open('?stream=door', PHONE);
   await openControlsEnlarged(page);
@@ -154,7 +154,7 @@ test('on a phone an enlarged tile is paused and stepped by touch', onStage(async
   await untilMoves(page, 'door');
 }));
 
-/** Waits until the page has a second to step through: that begins a while after the first picture. @param {Page} page */
+/** Waits until the page remembers a second: the history starts a while after the first picture. @param {Page} page */
 async function remember(page) {
   await page.keyboard.press('Space');
   await untilHeld(page);
@@ -164,7 +164,7 @@ async function remember(page) {
   await untilAttribute(page, 'door', 'data-sequence', { above: from + 10 });
 }
 
-/** Waits until the worker holds the wall too: until then a picture may still come. @param {Page} page */
+/** Waits until the worker has paused the wall too: a frame may still be painted before. @param {Page} page */
 async function untilHeld(page) {
   await page.waitForSelector('.pause-bar >> text=/at \\d\\d:\\d\\d:\\d\\d[.,]\\d\\d/');
 }
@@ -178,7 +178,7 @@ async function openControlsEnlarged(page) {
   await page.waitForSelector('#actions button', { state: 'attached' });
 }
 
-test('H.264 goes in step, is paused, stepped, and goes on, without another keyframe', onStage(async ({ relay, open }) => {
+test('H.264 is synced, paused, stepped and resumed without another keyframe', withMockRelay(async ({ relay, open }) => {
   const early = relay.add('door', video());
   const late = relay.add('hall', video());
   Object.assign(early, { delay: 20, grid: GRID });

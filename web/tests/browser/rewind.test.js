@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { capturedOf, moving, numberOn, onStage, PHONE, sequenceOf, untilAttribute, untilMoves, untilState, video } from './harness.js';
+import { capturedOf, moving, numberOn, withMockRelay, PHONE, sequenceOf, untilAttribute, untilMoves, untilState, video } from './harness.js';
 
 /** @typedef {import('playwright-core').Page} Page */
 /** @typedef {import('../mock-relay.js').MockRelay} MockRelay */
@@ -10,7 +10,7 @@ import { capturedOf, moving, numberOn, onStage, PHONE, sequenceOf, untilAttribut
 const COUNT = 60;
 const SECOND = 1_000_000;
 
-/** A camera in a codec, and a page that remembers so many seconds of it. @param {MockRelay} relay @param {(path?: string, options?: object) => Promise<Page>} open @param {'auto' | 'jpeg'} codec */
+/** Opens a page with a camera in a codec, and waits until it remembers some seconds. @param {MockRelay} relay @param {(path?: string, options?: object) => Promise<Page>} open @param {'auto' | 'jpeg'} codec */
 async function remembering(relay, open, codec, seconds = 3, path = '', options = {}) {
   const stream = relay.add('door', video());
   const page = await open(path, options);
@@ -35,7 +35,7 @@ async function drag(page, share) {
   await page.mouse.up();
 }
 
-/** The picture on a paused tile is the one that it says it is. @param {Page} page */
+/** Checks that a paused tile shows the frame whose number it reports. @param {Page} page */
 async function assertTrue(page) {
   await page.waitForFunction(
     ([count]) => {
@@ -66,7 +66,7 @@ function probe(path, ...more) {
 for (const codec of /** @type {const} */ (['auto', 'jpeg'])) {
   const name = codec === 'jpeg' ? 'JPEG' : 'H.264';
 
-  test(`${name}: dragged back, an older picture is shown and says so, steps, and goes on`, onStage(async ({ relay, open }) => {
+  test(`${name}: dragging back shows an older picture with its age, steps, and resumes`, withMockRelay(async ({ relay, open }) => {
     const { page, stream } = await remembering(relay, open, codec);
     const before = await capturedOf(page, 'door');
     await drag(page, 1 - 2 / 30);
@@ -94,7 +94,7 @@ for (const codec of /** @type {const} */ (['auto', 'jpeg'])) {
   }));
 }
 
-test('H.264: a picture is saved as it is seen, and a clip that every player can read', onStage(async ({ relay, open }) => {
+test('H.264: a picture is saved as displayed, and a clip is readable for every player', withMockRelay(async ({ relay, open }) => {
   const { page } = await remembering(relay, open, 'auto', 5);
   const clip = await saved(page, 'v');
   assert.match(clip.name, /^door-\d{4}(-\d\d){5}\.mp4$/);
@@ -114,7 +114,7 @@ test('H.264: a picture is saved as it is seen, and a clip that every player can 
   assert.deepEqual([wide, high], [320, 180]);
 }));
 
-test('JPEG: a picture is saved as it came, and a clip of all of them', onStage(async ({ relay, open }) => {
+test('JPEG: a picture is saved as received, and a clip has all frames', withMockRelay(async ({ relay, open }) => {
   const { page } = await remembering(relay, open, 'jpeg', 4);
   await page.keyboard.press('Space');
   await untilState(page, 'door', 'paused');
@@ -130,10 +130,10 @@ test('JPEG: a picture is saved as it came, and a clip of all of them', onStage(a
   assert.ok(Number(nb_read_frames) >= 30, nb_read_frames);
 }));
 
-/** Frames of the mock's smaller rendition count from here. */
+/** Frames of the smaller rendition of the mock relay are numbered from here. */
 const SMALL = 70_000;
 
-/** A tile that was small for some seconds and is large now, remembered in both sizes. @param {MockRelay} relay @param {(path?: string, options?: object) => Promise<Page>} open @param {number} seconds of each size */
+/** Opens a tile that was small for some seconds and is large now, and remembers both sizes. @param {MockRelay} relay @param {(path?: string, options?: object) => Promise<Page>} open @param {number} seconds of each size */
 async function enlarged(relay, open, seconds) {
   relay.add('door', [video(640, 360), video(320, 180)]);
   for (const name of ['hall', 'roof', 'yard']) relay.add(name, moving());
@@ -166,14 +166,14 @@ async function savedAll(page, key, count) {
   return Promise.all(downloads.map(async (download) => probe(await download.path())));
 }
 
-test('a clip after an enlarge misses nothing: one file for each size, the one that is looked at first', onStage(async ({ relay, open }) => {
+test('a clip after enlarging has all frames: one file for each size, the displayed one first', withMockRelay(async ({ relay, open }) => {
   const { page, largeSince } = await enlarged(relay, open, 5);
   const [now, before] = await savedAll(page, 'v', 2);
   assert.deepEqual([now.width, before.width], [640, 320]);
   assert.ok(Number(now.nb_read_frames) >= 30 && Number(before.nb_read_frames) >= 30, `${now.nb_read_frames} and ${before.nb_read_frames}`);
   assert.ok(Number(now.duration) > 2.8 && Number(before.duration) > 2.8, `${now.duration} and ${before.duration} s`);
   await page.waitForSelector('#status-line >> text=/^door: clip saved as 2 files \\(\\d+ s and \\d+ s: the resolution changed\\)$/');
-  // The relay may have begun the large size with a keyframe of up to two seconds before.
+  // The large size may start with a keyframe that is up to two seconds older.
   const back = (performance.now() - largeSince) / 1000 + 3;
   await drag(page, 1 - back / 30);
   await untilState(page, 'door', 'paused');
@@ -182,7 +182,7 @@ test('a clip after an enlarge misses nothing: one file for each size, the one th
   assert.equal(looked.width, 320, 'the one that holds the cursor');
 }));
 
-test('a picture is saved in full size and turned as it is shown, and a past one in the size it was shown in', onStage(async ({ relay, open }) => {
+test('a picture is saved in full size and rotated, and a past one in the displayed size', withMockRelay(async ({ relay, open }) => {
   relay.add('door', [video(640, 360), video(320, 180)]);
   for (const name of ['hall', 'roof', 'yard']) relay.add(name, moving());
   const page = await open('', { viewport: { width: 640, height: 400 } });
@@ -219,13 +219,13 @@ function sizeOf(path) {
   return [width, height];
 }
 
-/** The number that a picture of `video` shows, turned by 90 degrees: its bars lie one above the other. @param {string} path */
+/** Returns the number that a picture of `video` shows after a rotation by 90°: its bars are stacked. @param {string} path */
 function numberFromTop(path) {
   const args = ['-v', 'error', '-i', path, '-vf', 'format=gray,scale=1:8:flags=area', '-f', 'rawvideo', '-'];
   return [...execFileSync('ffmpeg', args)].reduce((sum, grey, bar) => sum + (grey > 127 ? 2 ** bar : 0), 0);
 }
 
-test('a relay that was built without clips gives the raw stream, and says so', onStage(async ({ relay, open }) => {
+test('a relay without the muxer saves the raw stream, and says so', withMockRelay(async ({ relay, open }) => {
   relay.elsewhere.clear();
   const { page } = await remembering(relay, open, 'auto');
   const clip = await saved(page, 'v');
@@ -234,7 +234,7 @@ test('a relay that was built without clips gives the raw stream, and says so', o
   await page.waitForSelector('#status-line >> text=this relay was built without MP4 support');
 }));
 
-test('on a phone an enlarged tile is dragged back by touch', onStage(async ({ relay, open }) => {
+test('on a phone an enlarged tile is rewound by touch', withMockRelay(async ({ relay, open }) => {
   const { page } = await remembering(relay, open, 'auto', 3, '?stream=door', PHONE);
   const before = await capturedOf(page, 'door');
   const box = await page.locator('.scrubber').boundingBox();

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { moving, onStage, until, untilAttribute, untilMoves, untilStarted } from './harness.js';
+import { moving, withMockRelay, until, untilAttribute, untilMoves, untilStarted } from './harness.js';
 
-test('a slow link is one quiet line, which goes when all is well again', onStage(async ({ relay, open }) => {
+test('a slow link is shown in the status line until it recovers', withMockRelay(async ({ relay, open }) => {
   relay.add('door', moving()).transit = 90;
   relay.add('hall', moving()).transit = 90;
   const page = await open();
@@ -21,7 +21,7 @@ test('a slow link is one quiet line, which goes when all is well again', onStage
   await page.waitForFunction(() => document.querySelector('#status-line')?.textContent === '');
 }));
 
-test('while a page starts the quiet line is empty, and a cause that nothing shows is not named', onStage(async ({ relay, open }) => {
+test('while a page starts the status line is empty, and a cause without evidence is not named', withMockRelay(async ({ relay, open }) => {
   const door = relay.add('door', moving());
   const page = await open('', {}, `
     addEventListener('DOMContentLoaded', () => {
@@ -36,12 +36,12 @@ test('while a page starts the quiet line is empty, and a cause that nothing show
   await page.waitForSelector('#status-line.shown >> text=Lower frame rate for now');
   const reported = await page.evaluate(() => Reflect.get(globalThis, 'reported'));
   assert.deepEqual(reported, [[false, 'Lower frame rate for now']]);
-  // As soon as the network shows it, it is named.
+  // The cause is named as soon as the network delay shows it.
   door.transit = 90;
   await page.waitForSelector('#status-line.shown >> text=Slow connection: lower frame rate');
 }));
 
-test('freezes are counted, and reported when they come again and again', onStage(async ({ relay, open }) => {
+test('freezes are counted, and reported as a stutter when they repeat', withMockRelay(async ({ relay, open }) => {
   const stream = relay.add('door', moving());
   const page = await open();
   await untilMoves(page, 'door');
@@ -63,7 +63,7 @@ test('freezes are counted, and reported when they come again and again', onStage
   await page.waitForSelector('#status-line.shown >> text=door is stuttering');
 }));
 
-/** A busy machine may add some of its own. @param {import('playwright-core').Page} page */
+/** Returns the number of freezes. A busy machine may add some. @param {import('playwright-core').Page} page */
 async function freezesOf(page) {
   return Number(/Freezes(\d+), longest/.exec((await page.textContent('.details')) ?? '')?.[1] ?? 0);
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { moving, names, onStage, PHONE, until, untilMoves, untilState } from './harness.js';
+import { moving, names, withMockRelay, PHONE, until, untilMoves, untilState } from './harness.js';
 
 const SHAPES = /** @type {const} */ ([[320, 180], [320, 240], [180, 320], [320, 180], [240, 240], [320, 180]]);
 const NAMES = ['attic', 'cellar', 'door', 'garden', 'hall', 'yard'];
@@ -18,7 +18,7 @@ async function rotationOf(page, stream) {
   return page.getAttribute(`[data-stream="${stream}"]`, 'data-rotation');
 }
 
-test('six streams fit a wide screen without scrolling', onStage(async ({ relay, open }) => {
+test('six streams fit a wide screen without scrolling', withMockRelay(async ({ relay, open }) => {
   addSix(relay);
   const page = await open();
   for (const name of NAMES) await untilState(page, name, 'live');
@@ -26,7 +26,7 @@ test('six streams fit a wide screen without scrolling', onStage(async ({ relay, 
   assert.deepEqual(size, [1280, 800]);
 }));
 
-test('a phone has one column, nothing sticks out, and what is scrolled out costs nothing', onStage(async ({ relay, open }) => {
+test('a phone has one column, nothing is cut off, and tiles out of sight are not requested', withMockRelay(async ({ relay, open }) => {
   addSix(relay);
   const page = await open('', PHONE);
   await untilMoves(page, 'attic');
@@ -40,7 +40,7 @@ test('a phone has one column, nothing sticks out, and what is scrolled out costs
   await relay.heard(({ type, id }) => type === 'unwatch' && id === watch.id);
 }));
 
-test('what was asked for before it had a place is given up where it has none in sight', onStage(async ({ relay, open }) => {
+test('an early request ends if its tile is out of sight', withMockRelay(async ({ relay, open }) => {
   for (const name of NAMES) relay.add(name, moving(180, 320));
   const page = await open('', PHONE);
   await untilMoves(page, 'attic');
@@ -48,7 +48,7 @@ test('what was asked for before it had a place is given up where it has none in 
   await relay.heard(({ type, id }) => type === 'unwatch' && id === unseen.id);
 }));
 
-test('enlarging keeps socket and subscription', onStage(async ({ relay, open }) => {
+test('enlarging keeps socket and subscription', withMockRelay(async ({ relay, open }) => {
   addSix(relay);
   const page = await open();
   await untilMoves(page, 'door');
@@ -68,7 +68,7 @@ test('enlarging keeps socket and subscription', onStage(async ({ relay, open }) 
   assert.equal(relay.said.filter(({ type, id }) => type === 'unwatch' && id === small.id).length, 0);
 }));
 
-test('a hidden tab is given nothing, and its pictures come back', onStage(async ({ relay, open }) => {
+test('a hidden tab receives nothing, and its pictures return', withMockRelay(async ({ relay, open }) => {
   relay.add('door', moving());
   const page = await open('', {}, "Object.defineProperty(document, 'hidden', { get: () => globalThis.away === true })");
   await untilMoves(page, 'door');
@@ -84,7 +84,7 @@ test('a hidden tab is given nothing, and its pictures come back', onStage(async 
   await untilMoves(page, 'door');
 }));
 
-test('the keyboard does everything', onStage(async ({ relay, open }) => {
+test('every action works with the keyboard', withMockRelay(async ({ relay, open }) => {
   addSix(relay);
   const page = await open();
   await untilMoves(page, 'attic');
@@ -121,7 +121,7 @@ test('the keyboard does everything', onStage(async ({ relay, open }) => {
   await page.waitForSelector('dialog', { state: 'detached' });
 }));
 
-test('order, size and rotation are remembered, and shared as a link', onStage(async ({ relay, open }) => {
+test('order, size and rotation are stored, and shared as a link', withMockRelay(async ({ relay, open }) => {
   addSix(relay);
   const page = await open('?order=yard,door&large=yard&rotate=door:180', { permissions: ['clipboard-read', 'clipboard-write'] });
   await untilMoves(page, 'yard');
@@ -141,7 +141,7 @@ test('order, size and rotation are remembered, and shared as a link', onStage(as
   assert.equal(link, `${relay.address}?order=yard,door&large=yard&rotate=door:180,attic:90`);
 }));
 
-test('a tile is dragged to another place', onStage(async ({ relay, open }) => {
+test('a tile is dragged to another position', withMockRelay(async ({ relay, open }) => {
   addSix(relay);
   const page = await open();
   await untilMoves(page, 'attic');
@@ -156,7 +156,7 @@ test('a tile is dragged to another place', onStage(async ({ relay, open }) => {
   assert.equal(await page.$('.enlarged'), null);
 }));
 
-test('the wheel zooms into the enlarged tile, and a drag pans', onStage(async ({ relay, open }) => {
+test('the wheel zooms into the enlarged tile, and dragging pans', withMockRelay(async ({ relay, open }) => {
   relay.add('door', moving());
   const page = await open('?stream=door');
   await untilMoves(page, 'door');

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { STAGES } from '../../page/latency-breakdown.js';
 import { capturedOf, untilAttribute, untilMoves, untilState } from '../page.js';
-import { onSite } from './harness.js';
+import { withSite } from './harness.js';
 
-/** Each of six stages, and the age, is rounded to a millisecond. */
+/** Six stages and the age are each rounded to a millisecond. */
 const ROUNDING = 4;
 
 /** @param {import('playwright-core').Page} page */
@@ -15,13 +15,13 @@ async function untilJourney(page) {
   await page.waitForSelector('.latency .slowest:not(:empty)');
 }
 
-test('the stages of a real frame add up to the age that the page shows', onSite(async (site) => {
+test('the stages of a real frame add up to the age that the page shows', withSite(async (site) => {
   site.capture({ door: 'test:640x360@30' });
   await site.relay();
   const page = await site.open();
   await untilJourney(page);
-  // Both are medians of the last frames, of which a busy machine may hold up some: it is looked at until they agree.
-  // The age is that when the frame is handed to the screen; on its breakdown there the last stage begins.
+  // Both are medians of recent frames, and a busy machine may delay some: the test waits until they agree. The age ends when the
+  // frame is handed to the screen, where the last stage begins.
   const agree = await page.waitForFunction((rounding) => {
     const rows = [...document.querySelectorAll('.stage-list li:not([data-stage="display"])')];
     const sum = rows.reduce((sum, { textContent }) => sum + parseFloat(textContent?.split(' ')[1] ?? ''), 0);
@@ -34,7 +34,7 @@ test('the stages of a real frame add up to the age that the page shows', onSite(
   assert.ok(stages.every((text) => /^\w+ \d+ ms$/.test(text)), stages.join(', '));
 }));
 
-test('a real wall goes in step, is paused, stepped back and live again', onSite(async (site) => {
+test('a real wall is synced, paused, stepped back and live again', withSite(async (site) => {
   site.capture({ door: 'test:640x360@30', hall: 'test:640x480@10' });
   await site.relay();
   const page = await site.open();
@@ -42,7 +42,7 @@ test('a real wall goes in step, is paused, stepped back and live again', onSite(
   await untilMoves(page, 'hall');
   await page.waitForSelector('#actions button');
   await page.keyboard.press('s');
-  // The quiet line tells it for a moment only, and of a busy machine tells what is worse; the button tells it all the while.
+  // The status line shows it only for a moment, and after worse problems. The button shows it all the time.
   await page.waitForSelector('#actions [title^="In sync, "][title$=" behind live"]');
   await untilMoves(page, 'door');
   await untilMoves(page, 'hall');

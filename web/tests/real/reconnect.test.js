@@ -1,17 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { names, sequenceOf, until, untilMoves, untilState, statusTextOf } from '../page.js';
-import { isMarked, mark, onSite } from './harness.js';
+import { isMarked, mark, withSite } from './harness.js';
 import { nextPictures } from './timecode.js';
 
-/** Waits until a tile says another time than now. @param {import('playwright-core').Page} page */
+/** Waits until a tile shows another age. @param {import('playwright-core').Page} page */
 async function untilCountsOn(page) {
   const before = await page.textContent('.age');
   assert.match(before ?? '', /^\d+ s ago$/);
   await page.waitForFunction((before) => document.querySelector('.age')?.textContent !== before, before);
 }
 
-test('a killed capture is reported and its picture grey; started again, it is back by itself', onSite(async (site) => {
+test('a killed capture is reported and its picture turns grey; after a restart the picture returns', withSite(async (site) => {
   const capture = site.capture({ door: 'test:640x360@30' });
   await site.relay();
   const page = await site.open();
@@ -31,7 +31,7 @@ test('a killed capture is reported and its picture grey; started again, it is ba
   assert.ok(await isMarked(page));
 }));
 
-test('a killed relay is reported; started again, the picture is back without a reload', onSite(async (site) => {
+test('a killed relay is reported; after a restart the picture returns without a reload', withSite(async (site) => {
   site.capture({ door: 'test:640x360@30' });
   const relay = await site.relay();
   const page = await site.open();
@@ -49,7 +49,7 @@ test('a killed relay is reported; started again, the picture is back without a r
   assert.ok(await isMarked(page));
 }));
 
-test('a stream that is started later appears', onSite(async (site) => {
+test('a stream that starts later appears', withSite(async (site) => {
   site.capture({ door: 'test:320x240@15' });
   await site.relay();
   const page = await site.open();
@@ -60,7 +60,7 @@ test('a stream that is started later appears', onSite(async (site) => {
   assert.deepEqual(await names(page), ['attic', 'door']);
 }));
 
-test('a stream whose capture was gone before the page came has a name and a reason', onSite(async (site) => {
+test('a stream whose capture ended before the page opened has a name and a reason', withSite(async (site) => {
   site.capture({ door: 'test:320x240@15' });
   const gone = site.capture({ attic: 'test:320x240@15' });
   const relay = await site.relay();
@@ -74,7 +74,7 @@ test('a stream whose capture was gone before the page came has a name and a reas
   assert.equal(await page.isVisible('[data-stream="attic"] canvas'), false);
 }));
 
-test('an empty wall says what was listened to, and fills', onSite(async (site) => {
+test('an empty wall shows the endpoints, and fills', withSite(async (site) => {
   await site.relay();
   const page = await site.open();
   await page.waitForSelector('text=No cameras yet');

@@ -1,4 +1,4 @@
-// What the page says of a connection that is not slow: nothing.
+// The page reports no slow connection if the connection is not slow.
 
 import assert from 'node:assert/strict';
 import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
@@ -6,19 +6,19 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { untilMoves } from '../page.js';
-import { onSite } from './harness.js';
+import { withSite } from './harness.js';
 
 /** @typedef {import('playwright-core').Page} Page */
 /** @typedef {{ lines: string[], reduced: string[] }} Told */
 
 const WEB = fileURLToPath(new URL('../..', import.meta.url));
-/** So long is looked at what a page says, from the start of its navigation, in milliseconds. */
+/** Time for which a page is observed, from the start of its navigation, in milliseconds. */
 const WATCHED = 10_000;
-/** A busy machine may make the relay lower the resolution for a while. Where the page makes it do so, it does every time. */
+/** A busy machine may make the relay lower the resolution for a while. A fault of the page would do so every time. */
 const TRIES = 3;
 const BLAMES = /connection|device|link/i;
 
-/** Notes every text of the quiet line, and every track that the relay calls reduced. Runs before the page's own scripts. */
+/** Records every text of the status line, and every track that is reduced. Runs before the page's own scripts. */
 function takeNotes() {
   /** @type {Told} */
   const reported = { lines: [], reduced: [] };
@@ -41,7 +41,7 @@ function takeNotes() {
   });
 }
 
-/** A page with nothing in its cache, and a context of its own. @param {import('./harness.js').Site} site */
+/** Opens a page with an empty cache, in a context of its own. @param {import('./harness.js').Site} site */
 async function coldOpen(site) {
   const context = await site.browser.newContext();
   const page = await context.newPage();
@@ -51,13 +51,13 @@ async function coldOpen(site) {
   return { page, close: () => context.close() };
 }
 
-/** What a page has reported once it was looked at for long enough. @param {Page} page @returns {Promise<Told>} */
+/** Returns what a page reported after it was observed for long enough. @param {Page} page @returns {Promise<Told>} */
 async function toldBy(page) {
   await page.waitForFunction((watched) => performance.now() > watched, WATCHED, { polling: 250 });
   return page.evaluate(() => Reflect.get(globalThis, 'reported'));
 }
 
-/** Decoders of this tab take 400 ms for each frame while it starts, as where the browser is busy with other things. */
+/** Decoders take 400 ms for each frame while the tab starts, as if the browser were busy with other work. */
 const SLOW_START = `
   const SLOW_UNTIL = performance.now() + 4000;
   const starting = () => performance.now() < SLOW_UNTIL;
@@ -66,8 +66,7 @@ const SLOW_START = `
   self.createImageBitmap = async (...image) => { if (starting()) await wait(); return decode(...image); };
 `;
 
-/** A worker that does something else for three quarters of the time, and decoders that take 400 ms for each frame, as on a
- *  device that is too slow. */
+/** The worker is blocked three quarters of the time, and decoders take 400 ms for each frame, as on a device that is too slow. */
 const BUSY = `
   const decode = self.createImageBitmap.bind(self);
   self.createImageBitmap = async (...image) => {
@@ -80,7 +79,7 @@ const BUSY = `
   }, 200);
 `;
 
-/** The page with a script before the worker's own; returns the folder that it is served from. @param {import('./harness.js').Site} site @param {string} script */
+/** Copies the page, with a script before the worker's own. Returns the folder to serve. @param {import('./harness.js').Site} site @param {string} script */
 async function pageWith(site, script) {
   const folder = join(site.folder, 'page');
   for (const part of ['', 'page', 'worker', 'shared']) {
@@ -92,8 +91,8 @@ async function pageWith(site, script) {
   return folder;
 }
 
-test('a tab that starts slowly is sent the full size, and blames nothing', onSite(async (site) => {
-  // Not secure, so that JPEGs come throughout, as they do in most networks at home.
+test('a tab that starts slowly is sent the full size, and names no cause', withSite(async (site) => {
+  // No secure context, so that only JPEG is sent, as in most home networks.
   site.capture({ door: 'test:640x360@30' });
   await site.relay('--allow-host', 'camera.test', '--web', await pageWith(site, SLOW_START));
   site.address = site.address.replace('127.0.0.1', 'camera.test');
@@ -109,7 +108,7 @@ test('a tab that starts slowly is sent the full size, and blames nothing', onSit
   assert.deepEqual(reported, { lines: [], reduced: [] });
 }));
 
-test('two cold opens of a wall name no cause of slowness', onSite(async (site) => {
+test('two cold opens of a wall name no cause of slowness', withSite(async (site) => {
   const names = ['door', 'hall', 'roof', 'yard'];
   site.capture(Object.fromEntries(names.map((name) => [name, 'test:1280x720@30'])));
   await site.relay();
@@ -123,7 +122,7 @@ test('two cold opens of a wall name no cause of slowness', onSite(async (site) =
   }
 }));
 
-test('a busy device is blamed as that or as nothing, and never as the connection', onSite(async (site) => {
+test('a busy device is reported as that or without a cause, and never as a slow connection', withSite(async (site) => {
   site.capture({ door: 'test:640x360@30' });
   await site.relay('--allow-host', 'camera.test', '--web', await pageWith(site, BUSY));
   site.address = site.address.replace('127.0.0.1', 'camera.test');

@@ -1,24 +1,24 @@
-// Reads the stamps that test pictures carry off a tile's canvas: a frame number and a time in black and white blocks.
-// Their layout is reported in crates/stamp.
+// Reads the timecode in test pictures from a tile's canvas: a frame number and a time in black and white blocks. The crate
+// timecode defines the layout.
 
-/** @typedef {{ number: number, time: number }} Stamp time: in milliseconds since the Unix epoch */
+/** @typedef {{ number: number, time: number }} Timecode time: in milliseconds since the Unix epoch */
 /** @typedef {{ bits: string, at: number, age: number }} Sight */
 
 /**
- * The next pictures on a tile, each as soon as it is there.
+ * Returns the next frames on a tile, each as soon as it is displayed.
  * @param {import('playwright-core').Page} page @param {string} stream @param {number} count
- * @returns {Promise<(Stamp & { seenAge: number, claimedAge: number })[]>} `seenAge`: at the moment it was seen, by its
- *   own time; `claimedAge`: what the page said then
+ * @returns {Promise<(Timecode & { seenAge: number, claimedAge: number })[]>} `seenAge`: age when it was seen, by its timecode;
+ *   `claimedAge`: age that the page showed then
  */
 export async function nextPictures(page, stream, count) {
   const sights = await page.evaluate(watchTile, { stream, count });
   return sights.map(({ bits, at, age }) => {
-    const stamp = decode(bits);
-    return { ...stamp, seenAge: at - stamp.time, claimedAge: age };
+    const timecode = decode(bits);
+    return { ...timecode, seenAge: at - timecode.time, claimedAge: age };
   });
 }
 
-/** Runs in the page. @param {{ stream: string, count: number }} wish @returns {Promise<Sight[]>} */
+/** Runs in the page. @param {{ stream: string, count: number }} request @returns {Promise<Sight[]>} */
 function watchTile({ stream, count }) {
   const [columns, rows, across] = [32, 4, 64];
   const tile = document.querySelector(`.tile[data-stream="${stream}"]`);
@@ -27,10 +27,10 @@ function watchTile({ stream, count }) {
   if (!tile || !shown || !context) throw new Error(`there is no tile ${stream}`);
   const { canvas } = context;
 
-  /** The average of the middle third of a block. @param {number} x @param {number} y @param {number} size */
+  /** Returns the average of the middle third of a block. @param {number} x @param {number} y @param {number} size */
   const brightness = (x, y, size) => {
     const third = Math.max(1, Math.floor(size / 3));
-    // Of a small rendition a block is three pixels wide: only the one in its very middle is free of its neighbours.
+    // In a small rendition a block is three pixels wide: only the middle one is free of its neighbours.
     const middle = (/** @type {number} */ edge) => Math.round(edge + (size - third) / 2);
     const { data } = context.getImageData(middle(x), middle(y), third, third);
     let sum = 0;
@@ -67,14 +67,14 @@ function watchTile({ stream, count }) {
   });
 }
 
-/** @param {string} bits @returns {Stamp} */
+/** @param {string} bits @returns {Timecode} */
 function decode(bits) {
   const bytes = Buffer.from((bits.match(/.{8}/g) ?? []).map((byte) => parseInt(byte, 2)));
-  if (crc32(bytes.subarray(0, 12)) !== bytes.readUInt32BE(12)) throw new Error(`no stamp: ${bytes.toString('hex')}`);
+  if (crc32(bytes.subarray(0, 12)) !== bytes.readUInt32BE(12)) throw new Error(`no timecode: ${bytes.toString('hex')}`);
   return { number: bytes.readUInt32BE(0), time: Number(bytes.readBigUInt64BE(4)) / 1000 };
 }
 
-/** As in zlib, which Node has only since 20.15. @param {Uint8Array} bytes */
+/** CRC-32 as in zlib, which Node has only since 20.15. @param {Uint8Array} bytes */
 function crc32(bytes) {
   let crc = 0xffffffff;
   for (const byte of bytes) {
