@@ -14,7 +14,7 @@ const KEYS = [
   [['p'], 'Save the picture in full resolution; while paused: as shown'],
   [['v'], 'Save the last 30 seconds as a clip; rewound: from 5 seconds before the shown moment'],
   [['i'], 'Details and latency'],
-  [['c'], 'Change the format: automatic, JPEG only, H.264 only'],
+  [['c'], 'Change the format'],
   [['l'], 'Make a tile larger; press again for normal size'],
   [['r'], 'Rotate a tile'],
   [['Shift', '← →'], 'Move a tile; or drag it (on a touch screen: press and hold first)'],

@@ -319,8 +319,8 @@ export class MockRelay {
     const at = Math.min(stream.renditions.length - 1, Math.max(needed, stream.carries));
     const reduced = at > needed;
     const source = stream.renditions[at];
-    const wished = watched.room.codec ?? 'jpeg';
-    const codec = source && codecsOf(source).includes('h264') && wished !== 'jpeg' ? 'h264' : 'jpeg';
+    const requested = watched.room.codec ?? 'jpeg';
+    const codec = source && codecsOf(source).includes('h264') && requested !== 'jpeg' ? 'h264' : 'jpeg';
     if (at === watched.at && reduced === watched.reduced && codec === watched.codec) return;
     Object.assign(watched, { at, reduced, codec, next: -1 });
     const renditions = RENDITIONS.slice(0, stream.renditions.length);

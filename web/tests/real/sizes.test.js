@@ -82,7 +82,7 @@ for (const [codec, { host, narrow }] of Object.entries(LINKS)) {
         touched = free.renditions.slice(before).filter((rendition) => rendition !== 'full');
         await free.until('full again', (rendition) => rendition === 'full');
       }
-      assert.deepEqual(touched, [], 'nobody else is touched');
+      assert.deepEqual(touched, [], 'the other viewer is not affected');
       await untilMoves(left, 'door');
       await Promise.all([left.close(), right.close()]);
     } finally {
