@@ -1,21 +1,21 @@
 // The page's controls: toolbar, panel, keys, gestures, announcements. Loaded after the first picture, or if there is none to
 // wait for, so that no picture waits for them.
 
+import { chooseCodec, chosenCodec, hasToken, useToken } from '../boot.js';
 import { Announcer } from './announcer.js';
-import { fillToolbar, fullscreen, help } from './toolbar.js';
-import { mainCause } from './slow-cause.js';
 import { nextAfter, wordsOf } from './codec-choice.js';
-import { enableDragging } from './drag.js';
 import { byId } from './dom.js';
+import { enableDragging } from './drag.js';
 import { enableKeyboard } from './keyboard.js';
 import { keepAwake } from './kiosk.js';
-import { Playback } from './playback.js';
-import { chooseCodec, chosenCodec, hasToken, useToken } from '../boot.js';
 import { moveFrom } from './motion.js';
-import { REPEATED } from './status-messages.js';
 import { Panel } from './panel.js';
-import { StatusLine } from './status-line.js';
+import { Playback } from './playback.js';
 import { Scrubbers } from './scrubber.js';
+import { mainCause } from './slow-cause.js';
+import { StatusLine } from './status-line.js';
+import { REPEATED } from './status-messages.js';
+import { fillToolbar, fullscreen, help } from './toolbar.js';
 import { Zoom } from './zoom.js';
 
 /** @typedef {import('./wall.js').Wall} Wall */

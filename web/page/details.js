@@ -1,7 +1,5 @@
 // The details of a tile, as rows of a name and a value: on hover, on tap, or with `i`.
 
-import { formatSpan } from '../shared/age.js';
-
 export { LatencyBar } from './latency-bar.js';
 
 /** @typedef {import('../shared/protocol.js').StreamInfo} StreamInfo */
@@ -76,7 +74,7 @@ function formatSize({ width, height }) {
 }
 
 /** @param {string} codec */
-export function codecName(codec) {
+function codecName(codec) {
   return { jpeg: 'JPEG', h264: 'H.264' }[codec] ?? codec;
 }
 
@@ -86,15 +84,7 @@ function formatRate(rate) {
 }
 
 /** @param {number} bits a second */
-export function formatBitrate(bits) {
+function formatBitrate(bits) {
   if (bits < 1e6) return `${Math.round(bits / 1e3)} kbit/s`;
   return `${(bits / 1e6).toFixed(bits < 1e7 ? 1 : 0)} Mbit/s`;
-}
-
-/**
- * Formats the time since a moment, in whole units.
- * @param {number} moment @param {number} now milliseconds
- */
-export function ago(moment, now) {
-  return `${formatSpan(now - moment)} ago`;
 }

@@ -2,7 +2,7 @@
 
 import { formatAge } from '../shared/age.js';
 import { element, setText } from './dom.js';
-import { STAGES, breakdownOf, textFor } from './latency-breakdown.js';
+import { breakdownOf, STAGES, textFor } from './latency-breakdown.js';
 
 /** Created once and then updated: a bar that is created again every second could not animate. */
 export class LatencyBar {
@@ -12,8 +12,8 @@ export class LatencyBar {
   #list = element('ul', 'stage-list', ...STAGES.map((name) => stage('li', name)));
 
   constructor() {
-    const words = element('div', 'latency-text', this.#slowest, this.#total);
-    this.element = element('div', 'latency', this.#bar, words, this.#list);
+    const text = element('div', 'latency-text', this.#slowest, this.#total);
+    this.element = element('div', 'latency', this.#bar, text, this.#list);
     this.element.hidden = true;
   }
 
@@ -22,16 +22,16 @@ export class LatencyBar {
     const breakdown = breakdownOf(timings);
     this.element.hidden = breakdown === null;
     if (!breakdown) return '';
-    const words = textFor(breakdown);
-    setText(this.#slowest, words.slowest);
-    setText(this.#total, words.total);
+    const text = textFor(breakdown);
+    setText(this.#slowest, text.slowest);
+    setText(this.#total, text.total);
     breakdown.stages.forEach(({ name, time }, index) => {
       const [part, row] = [this.#bar.children[index], this.#list.children[index]];
       if (part instanceof HTMLElement) part.style.flexGrow = String(Math.max(time, 0.01));
       if (row) setText(row, `${name} ${formatAge(time)}`);
       for (const shown of [part, row]) shown?.classList.toggle('is-slowest', name === breakdown.slowest.name);
     });
-    return `Latency: ${words.total}. ${words.slowest}`;
+    return `Latency: ${text.total}. ${text.slowest}`;
   }
 }
 

@@ -1,7 +1,7 @@
 // Order, size and rotation of the tiles: stored on this machine, and written into a URL to share:
 // `?order=door,hall&large=door&rotate=hall:90`. Invalid parts are ignored.
 
-import { MAX_STREAMS, isStreamName } from '../shared/protocol.js';
+import { isStreamName, MAX_STREAMS } from '../shared/protocol.js';
 
 /** @typedef {import('../shared/messages.js').Rotation} Rotation */
 /** @typedef {{ order: string[], large: Set<string>, rotation: Map<string, Rotation> }} Layout */

@@ -1,10 +1,10 @@
 // The page: receives the worker's messages and updates the wall and its controls.
 
-import { CONNECTION_LOST } from './tile-status.js';
-import { byId } from './dom.js';
-import { adoptSubscription, requestedStream, earlySubscriptions, onWorkerMessage, snapshotAddress, post, worker } from '../boot.js';
-import { loadModule, LazyModule } from '../shared/lazy-module.js';
+import { adoptSubscription, earlySubscriptions, onWorkerMessage, post, requestedStream, snapshotAddress, worker } from '../boot.js';
+import { LazyModule, loadModule } from '../shared/lazy-module.js';
 import { isStreamName } from '../shared/protocol.js';
+import { byId } from './dom.js';
+import { CONNECTION_LOST } from './tile-status.js';
 import { Wall } from './wall.js';
 
 /** @typedef {import('../shared/messages.js').FromWorker} FromWorker */
@@ -97,7 +97,7 @@ function unsubscribeUnseen() {
   earlySubscriptions.clear();
 }
 
-/** @param {string} theirs the relay's build: another than at first means that it was upgraded */
+/** Reloads the page if the relay was upgraded. @param {string} theirs the relay's build */
 function greet(theirs) {
   build ||= theirs;
   if (theirs === build) return;
@@ -148,8 +148,8 @@ function paintBitmap({ id, bitmap }) {
 async function save({ id, saved }) {
   const tile = wall.byId(id);
   if (!tile) return;
-  const part = loadModule(() => import('./saving.js'), new URL('saving.js', import.meta.url));
-  const saving = part.then(({ save }) => save(tile, saved, { ahead, full: snapshotAddress(tile.name) }));
+  const module = loadModule(() => import('./saving.js'), new URL('saving.js', import.meta.url));
+  const saving = module.then(({ save }) => save(tile, saved, { ahead, full: snapshotAddress(tile.name) }));
   controls?.showMessage(await saving.catch(() => `${tile.name}: could not save: no answer from the relay`));
 }
 

@@ -14,7 +14,7 @@ export class PauseBar {
     const live = element('button', 'primary', 'Back to live');
     live.type = 'button';
     live.addEventListener('click', resume);
-    const said = element('span', 'pause-words', 'Paused', this.#moment);
+    const said = element('span', 'pause-text', 'Paused', this.#moment);
     said.setAttribute('aria-live', 'polite');
     const back = iconButton('previous', 'Previous frame', () => step(-1));
     const on = iconButton('next', 'Next frame', () => step(1));

@@ -1,9 +1,9 @@
 // Playback of the wall as the page controls it: live, synced (`s`), or paused (Space), stepped and rewound. The worker carries
 // it out.
 
+import { post } from '../boot.js';
 import { formatAge } from '../shared/age.js';
 import { PauseBar } from './pause-bar.js';
-import { post } from '../boot.js';
 
 /** @typedef {import('../shared/messages.js').Mode} Mode */
 /** @typedef {import('./wall.js').Wall} Wall */

@@ -23,12 +23,12 @@ export class StatusLine {
 
   /** @param {import('./status-messages.js').WallState} known @param {number} now milliseconds */
   render(known, now) {
-    const words = this.#messages.textFor(known, now);
-    this.container.classList.toggle('shown', words !== '');
-    if (words !== '') {
+    const text = this.#messages.textFor(known, now);
+    this.container.classList.toggle('shown', text !== '');
+    if (text !== '') {
       clearTimeout(this.#emptying);
       this.#emptying = undefined;
-      setText(this.container, words);
+      setText(this.container, text);
     } else if (this.container.textContent !== '') {
       this.#emptying ??= setTimeout(() => setText(this.container, ''), FADE);
     }

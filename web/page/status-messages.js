@@ -7,9 +7,9 @@ const MOMENT = 4_000;
 /** This many freezes of a tile within ten seconds are a stutter. */
 export const REPEATED = 3;
 /** A shorter reduction of the resolution is not reported, in milliseconds. */
-const WORTH_A_WORD = 1_000;
+const MIN_REDUCTION = 1_000;
 /** Within this time after a larger rendition starts the relay may take it back, in milliseconds. */
-const SURE = 2_000;
+const TRIAL = 2_000;
 
 /** @typedef {import('../shared/messages.js').SlowCause} SlowCause */
 /**
@@ -39,20 +39,20 @@ export class StatusMessages {
   /** The reduction as the line shows it. @type {SlowCause | null} */
   #reduced = null;
   /** Since when the actual reduction differs from it. @type {number | null} */
-  #otherwiseSince = null;
-  #once = { text: '', until: 0 };
+  #changedSince = null;
+  #message = { text: '', until: 0 };
 
   /** @param {string} text @param {number} now milliseconds */
   showMessage(text, now) {
-    this.#once = { text, until: now + MOMENT };
+    this.#message = { text, until: now + MOMENT };
   }
 
   /** @param {WallState} known @param {number} now milliseconds @returns {string} empty: nothing to say */
   textFor({ slow, reduced, live, stuttering }, now) {
-    this.#lookAtNumber(slow, reduced, live, now);
-    this.#lookAtSize(reduced, live, now);
+    this.#updateFrameRate(slow, reduced, live, now);
+    this.#updateResolution(reduced, live, now);
     if (slow) return LOWER_FRAME_RATE[this.#slow ?? slow];
-    if (now < this.#once.until) return this.#once.text;
+    if (now < this.#message.until) return this.#message.text;
     if (this.#reduced && live) return LOWER_RESOLUTION[this.#reduced];
     const [first, ...others] = stuttering;
     if (first === undefined) return '';
@@ -60,7 +60,7 @@ export class StatusMessages {
   }
 
   /** @param {SlowCause | null} slow @param {SlowCause | null} reduced @param {boolean} live @param {number} now */
-  #lookAtNumber(slow, reduced, live, now) {
+  #updateFrameRate(slow, reduced, live, now) {
     // A known cause stays until recovery. A lost connection is no longer slow, but it has not recovered either.
     if (slow || !live) this.#slow = moreCertain(this.#slow, slow);
     else if (this.#slow) {
@@ -72,15 +72,15 @@ export class StatusMessages {
   }
 
   /** @param {SlowCause | null} reduced @param {boolean} live @param {number} now */
-  #lookAtSize(reduced, live, now) {
+  #updateResolution(reduced, live, now) {
     if (!live || (reduced !== null) === (this.#reduced !== null)) {
-      this.#otherwiseSince = null;
+      this.#changedSince = null;
       if (live && reduced) this.#reduced = moreCertain(this.#reduced, reduced);
       return;
     }
-    this.#otherwiseSince ??= now;
-    if (now - this.#otherwiseSince < (reduced ? WORTH_A_WORD : SURE)) return;
-    this.#otherwiseSince = null;
+    this.#changedSince ??= now;
+    if (now - this.#changedSince < (reduced ? MIN_REDUCTION : TRIAL)) return;
+    this.#changedSince = null;
     this.#reduced = reduced;
     if (!reduced) this.showMessage(FULL_RESOLUTION, now);
   }

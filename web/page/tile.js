@@ -1,12 +1,12 @@
 // One tile: a stream's picture, name, age and status. It asks the wall for everything that concerns other tiles.
 
+import { forget, idOf, paintsInWorker, post } from '../boot.js';
 import { formatAge, formatSpan, lateness, shownAge, START_UP } from '../shared/age.js';
+import { LazyModule, loadModule } from '../shared/lazy-module.js';
+import { areOfOneShape, USUAL_ASPECT } from '../shared/sizes.js';
+import { element, iconButton, setAttribute, setText } from './dom.js';
 import { causeOf, moreCertain } from './slow-cause.js';
 import { statusOf } from './tile-status.js';
-import { element, iconButton, setAttribute, setText } from './dom.js';
-import { forget, idOf, paintsInWorker, post } from '../boot.js';
-import { loadModule, LazyModule } from '../shared/lazy-module.js';
-import { areOfOneShape, USUAL_ASPECT } from '../shared/sizes.js';
 
 /** @typedef {import('../shared/protocol.js').StreamInfo} StreamInfo */
 /** @typedef {import('../shared/messages.js').PlayerStats} PlayerStats */
@@ -26,7 +26,7 @@ import { areOfOneShape, USUAL_ASPECT } from '../shared/sizes.js';
  */
 
 /** The latency breakdown is the median of this many frames, one a second. */
-const MAX_PASSAGES = 5;
+const MAX_TIMINGS = 5;
 
 export class Tile {
   /** @type {StreamInfo | null} */
@@ -66,7 +66,7 @@ export class Tile {
   #detailsModule = new LazyModule({
     now: () => performance.now(),
     load: () => loadModule(() => import('./details.js'), new URL('details.js', import.meta.url)),
-    use: (part) => (this.#details = part),
+    use: (module) => (this.#details = module),
   });
   /** @type {import('./latency-bar.js').LatencyBar | null} */
   #latencyBar = null;
@@ -82,7 +82,7 @@ export class Tile {
     this.view = element('button', 'view', this.canvasBox, this.placeholder);
     this.view.type = 'button';
     this.age = element('span', 'age');
-    this.statusLine = element('span', 'status');
+    this.statusText = element('span', 'status');
     this.details = element('dl', 'details');
     this.resizeButton = iconButton('larger', 'Make larger', () => actions.resize(this));
     this.description = element('span', 'offscreen');
@@ -97,7 +97,7 @@ export class Tile {
 
   #caption() {
     const line = element('span', 'line', element('span', 'name', this.name), this.age);
-    const caption = element('div', 'caption', line, this.statusLine, this.details);
+    const caption = element('div', 'caption', line, this.statusText, this.details);
     // The button's label contains all of this for screen readers, except for the age, which changes all the time.
     caption.setAttribute('aria-hidden', 'true');
     return caption;
@@ -182,9 +182,9 @@ export class Tile {
    */
   diagnose(evidence, now) {
     if (this.watchedSince === null || this.isStarting(now)) return;
-    const culprit = causeOf(this.stats?.busy ?? 0, evidence);
-    if (this.slowCause) this.slowCause = moreCertain(this.slowCause, culprit);
-    if (this.reducedCause) this.reducedCause = moreCertain(this.reducedCause, culprit);
+    const cause = causeOf(this.stats?.busy ?? 0, evidence);
+    if (this.slowCause) this.slowCause = moreCertain(this.slowCause, cause);
+    if (this.reducedCause) this.reducedCause = moreCertain(this.reducedCause, cause);
   }
 
   /** Returns whether the stream was requested so recently that delays are expected. @param {number} now milliseconds */
@@ -219,7 +219,7 @@ export class Tile {
 
   /** @param {import('../shared/messages.js').FrameTiming} timing */
   addTiming(timing) {
-    this.timings = [...this.timings.slice(1 - MAX_PASSAGES), timing];
+    this.timings = [...this.timings.slice(1 - MAX_TIMINGS), timing];
   }
 
   /** True if the details are visible, or about to be. */
@@ -259,7 +259,7 @@ export class Tile {
     setAttribute(this.element, 'data-state', state);
     this.element.classList.toggle('pictured', this.size !== null);
     this.element.classList.toggle('starting', this.isStarting(now));
-    setText(this.statusLine, text);
+    setText(this.statusText, text);
     setText(this.placeholderText, text);
     this.#renderAge(now);
     if (!this.detailsOpen) this.#clearTimings();

@@ -1,11 +1,11 @@
 // The toolbar above the wall: number and state of the cameras, and actions for all of them.
 
-import { copyText } from './clipboard.js';
-import { CONNECTION_LOST } from './tile-status.js';
-import { byId, iconButton, setAttribute, setText } from './dom.js';
-import { linkWithLayout } from './layout-store.js';
 import { chooseCodec, chosenCodec } from '../boot.js';
 import { loadModule } from '../shared/lazy-module.js';
+import { copyText } from './clipboard.js';
+import { byId, iconButton, setAttribute, setText } from './dom.js';
+import { linkWithLayout } from './layout-store.js';
+import { CONNECTION_LOST } from './tile-status.js';
 
 /** @typedef {import('./wall.js').Wall} Wall */
 
@@ -64,13 +64,13 @@ export function fullscreen() {
 
 /** Opens the help. Loaded on demand, because most people never open it. @param {Wall} wall */
 export async function help(wall) {
-  const part = await loadModule(() => import('./help.js'), new URL('help.js', import.meta.url)).catch(() => null);
-  if (!part) {
+  const module = await loadModule(() => import('./help.js'), new URL('help.js', import.meta.url)).catch(() => null);
+  if (!module) {
     flash('Could not load the help: no answer from the relay');
     return;
   }
   if (document.querySelector('dialog[open]')) return;
-  part.showHelp({ resetLayout: () => wall.resetLayout(), codec: chosenCodec(), choose: chooseCodec });
+  module.showHelp({ resetLayout: () => wall.resetLayout(), codec: chosenCodec(), choose: chooseCodec });
 }
 
 /** @param {string} text */

@@ -2,7 +2,7 @@
 // a grace period, so that scrolling does not make the relay stop and start.
 
 import { earlySubscriptions, post } from '../boot.js';
-import { needsRequest, isLarger } from '../shared/sizes.js';
+import { isLarger, needsRequest } from '../shared/sizes.js';
 
 /** @typedef {import('./tile.js').Tile} Tile */
 /** @typedef {import('../shared/sizes.js').Limits} Limits */

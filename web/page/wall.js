@@ -1,9 +1,9 @@
 // The wall: all tiles, packed, with at most one enlarged. Knows which tiles are visible, and nothing about sockets.
 
-import { inOrder, loadLayout, machineStorage, moved, rotationOf, saveLayout, withoutLayout } from './layout-store.js';
 import { post } from '../boot.js';
-import { contained, pack } from './packing.js';
 import { limitsOf } from '../shared/sizes.js';
+import { inOrder, loadLayout, machineStorage, moved, rotationOf, saveLayout, withoutLayout } from './layout-store.js';
+import { contained, pack } from './packing.js';
 import { Tile } from './tile.js';
 import { Visibility } from './visibility.js';
 

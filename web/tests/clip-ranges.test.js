@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { chooseRanges, splitIntoRanges, jpegSize, MAX_CLIPS } from '../worker/clip-ranges.js';
+import { chooseRanges, jpegSize, MAX_CLIPS, splitIntoRanges } from '../worker/clip-ranges.js';
 
 const SECOND = 1_000_000;
 /** Parameter sets of two sizes. */

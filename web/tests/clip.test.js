@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
-import { sizeIn } from '../worker/clip.js';
 import { clipWords, save } from '../page/saving.js';
+import { sizeIn } from '../worker/clip.js';
 import { FakeDecoder, keyframe, platform } from './fake-decoder.js';
 
 beforeEach(() => void Object.assign(globalThis, platform));

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { STAGES, stagesOf, breakdownOf, textFor } from '../page/latency-breakdown.js';
+import { breakdownOf, STAGES, stagesOf, textFor } from '../page/latency-breakdown.js';
 
 const AHEAD = 5000;
 

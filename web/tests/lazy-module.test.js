@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { loadModule, LazyModule } from '../shared/lazy-module.js';
+import { LazyModule, loadModule } from '../shared/lazy-module.js';
 
 const settle = () => new Promise((/** @type {(value: void) => void} */ done) => setImmediate(done));
 const AGE = new URL('../shared/age.js', import.meta.url);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { PlayoutDelay, MAX_DELAY } from '../worker/playout-delay.js';
+import { MAX_DELAY, PlayoutDelay } from '../worker/playout-delay.js';
 
 /**
  * Adds ages of tiles for a while, at ten frames a second.

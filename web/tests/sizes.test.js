@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { areOfOneShape, needsRequest, isLarger, likelyLimits, limitsOf } from '../shared/sizes.js';
+import { areOfOneShape, isLarger, likelyLimits, limitsOf, needsRequest } from '../shared/sizes.js';
 
 const RENDITIONS = [
   { width: 1280, height: 720 },

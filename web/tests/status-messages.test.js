@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { FULL_RESOLUTION, StatusMessages, LOWER_FRAME_RATE, LOWER_RESOLUTION, FULL_FRAME_RATE } from '../page/status-messages.js';
+import { FULL_FRAME_RATE, FULL_RESOLUTION, LOWER_FRAME_RATE, LOWER_RESOLUTION, StatusMessages } from '../page/status-messages.js';
 
 /** @type {import('../page/status-messages.js').WallState} */
 const CALM = { slow: null, reduced: null, live: true, stuttering: [] };

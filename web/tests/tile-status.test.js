@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { statusOf, CONNECTION_LOST } from '../page/tile-status.js';
+import { CONNECTION_LOST, statusOf } from '../page/tile-status.js';
 
 const NOW = 1_000_000;
 /** @type {import('../page/tile-status.js').TileInputs} */

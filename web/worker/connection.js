@@ -2,15 +2,13 @@
 // which is handled here because its timestamps are only accurate here.
 
 import { Backoff } from '../shared/backoff.js';
+import { parseControl, parseFrame, SUBPROTOCOL } from '../shared/protocol.js';
 import { RelayClock } from './clock.js';
-import { SUBPROTOCOL, parseControl, parseFrame } from '../shared/protocol.js';
 import { LinkTimeout } from './link-timeout.js';
 
 /** @typedef {import('../shared/protocol.js').FromRelay} FromRelay */
 /** @typedef {import('../shared/protocol.js').Frame} Frame */
-
 /** @typedef {import('../shared/messages.js').Link} Link */
-
 /** @typedef {import('../shared/messages.js').Addresses} Addresses */
 
 const CLOCK_EVERY = 10_000;

@@ -4,12 +4,11 @@
 // Waiting frames are encoded and count towards the history's bounds. Only frames due within `Player.lead` are decoded, at
 // most two of each tile.
 
-import { PlayoutDelay, MAX_DELAY } from './playout-delay.js';
 import { History, maxBytes, SPAN } from './history.js';
+import { MAX_DELAY, PlayoutDelay } from './playout-delay.js';
 
 /** @typedef {import('./player.js').Player} Player */
 /** @typedef {import('./arrivals.js').Arrival} Arrival */
-
 /** @typedef {import('../shared/messages.js').Mode} Mode */
 
 /** A clip starts this long before the displayed instant, in microseconds, so that it shows what led to it. */

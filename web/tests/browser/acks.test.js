@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { moving, withMockRelay, untilMoves, untilStarted, untilState } from './harness.js';
+import { moving, untilMoves, untilStarted, untilState, withMockRelay } from './harness.js';
 
 /** A tab whose decoder finishes only as many frames as a test allows. */
 const DECODER = `

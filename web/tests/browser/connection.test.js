@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MockRelay } from '../mock-relay.js';
-import { moving, withMockRelay, until, untilMoves, untilState, statusTextOf } from './harness.js';
+import { moving, statusTextOf, until, untilMoves, untilState, withMockRelay } from './harness.js';
 
 const LOST = 'Connection lost, reconnecting';
 /** Marks the page until it is loaded again. @param {import('playwright-core').Page} page */

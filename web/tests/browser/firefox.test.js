@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import puppeteer from 'puppeteer-core';
-import { numberOn, video } from './harness.js';
 import { MockRelay } from '../mock-relay.js';
+import { numberOn, video } from './harness.js';
 
 const COUNT = 60;
 

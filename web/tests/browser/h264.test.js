@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { numberOn, withMockRelay, sequenceOf, until, untilMoves, video } from './harness.js';
+import { numberOn, sequenceOf, until, untilMoves, video, withMockRelay } from './harness.js';
 
 /** @typedef {import('playwright-core').Page} Page */
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { moving, withMockRelay, until, untilMoves } from './harness.js';
+import { moving, until, untilMoves, withMockRelay } from './harness.js';
 
 test('the latency breakdown is drawn while details are open, and names the slowest stage', withMockRelay(async ({ relay, open }) => {
   const stream = relay.add('door', moving());

@@ -1,5 +1,5 @@
 import { test } from 'node:test';
-import { moving, withMockRelay, until, untilMoves } from './harness.js';
+import { moving, until, untilMoves, withMockRelay } from './harness.js';
 
 test('controls that could not be loaded are loaded when the relay returns', withMockRelay(async ({ relay, open }) => {
   relay.missing.add('/page/controls.js');

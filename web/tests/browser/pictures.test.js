@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { moving, withMockRelay, until, untilMoves, untilState, statusTextOf } from './harness.js';
+import { moving, statusTextOf, until, untilMoves, untilState, withMockRelay } from './harness.js';
 
 test('a stream shows moving pictures, its name and its age', withMockRelay(async ({ relay, open }) => {
   relay.add('door', moving());

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { capturedOf, moving, numberOn, withMockRelay, PHONE, sequenceOf, until, untilAttribute, untilMoves, untilState, video } from './harness.js';
+import { capturedOf, moving, numberOn, PHONE, sequenceOf, until, untilAttribute, untilMoves, untilState, video, withMockRelay } from './harness.js';
 
 /** @typedef {import('playwright-core').Page} Page */
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { capturedOf, moving, numberOn, withMockRelay, PHONE, sequenceOf, untilAttribute, untilMoves, untilState, video } from './harness.js';
+import { capturedOf, moving, numberOn, PHONE, sequenceOf, untilAttribute, untilMoves, untilState, video, withMockRelay } from './harness.js';
 
 /** @typedef {import('playwright-core').Page} Page */
 /** @typedef {import('../mock-relay.js').MockRelay} MockRelay */

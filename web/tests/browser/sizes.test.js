@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { inThreeSizes, moving, withMockRelay, PHONE, sequenceOf, until, untilAttribute, untilMoves, untilStarted, untilState } from './harness.js';
+import { inThreeSizes, moving, PHONE, sequenceOf, until, untilAttribute, untilMoves, untilStarted, untilState, withMockRelay } from './harness.js';
 
 /** @typedef {import('playwright-core').Page} Page */
 /** @typedef {import('../mock-relay.js').MockRelay} MockRelay */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { moving, withMockRelay, until, untilAttribute, untilMoves, untilStarted } from './harness.js';
+import { moving, until, untilAttribute, untilMoves, untilStarted, withMockRelay } from './harness.js';
 
 test('a slow link is shown in the status line until it recovers', withMockRelay(async ({ relay, open }) => {
   relay.add('door', moving()).transit = 90;

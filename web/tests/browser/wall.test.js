@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { moving, names, withMockRelay, PHONE, until, untilMoves, untilState } from './harness.js';
+import { moving, names, PHONE, until, untilMoves, untilState, withMockRelay } from './harness.js';
 
 const SHAPES = /** @type {const} */ ([[320, 180], [320, 240], [180, 320], [320, 180], [240, 240], [320, 180]]);
 const NAMES = ['attic', 'cellar', 'door', 'garden', 'hall', 'yard'];

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { names, sequenceOf, until, untilMoves, untilState, statusTextOf } from '../page.js';
+import { names, sequenceOf, statusTextOf, until, untilMoves, untilState } from '../page.js';
 import { isMarked, mark, withSite } from './harness.js';
 import { nextPictures } from './timecode.js';
 
