@@ -25,7 +25,7 @@ test('controls that could not be loaded are loaded with the next socket', withMo
 }));
 
 test('a wall without its sync module is paused once that is available', withMockRelay(async ({ relay, open }) => {
-  relay.missing.add('/worker/together.js');
+  relay.missing.add('/worker/sync.js');
   relay.add('door', moving());
   const page = await open();
   await untilMoves(page, 'door');
