@@ -17,7 +17,7 @@ export class Visibility {
   /** @type {Map<Tile, { limits: Limits, timer: ReturnType<typeof setTimeout> }>} */
   #shrinking = new Map();
   /** @type {Map<Tile, Limits>} */
-  #asked = new Map();
+  #requested = new Map();
 
   /**
    * @param {{ now: () => number, tiles: () => Iterable<Tile>, limits: (tile: Tile) => Limits | null }} env `limits`: visible size
@@ -34,8 +34,8 @@ export class Visibility {
       if (limits === null) this.#leave(tile);
       else if (tile.watchedSince === null) this.#watch(tile, limits);
       else {
-        this.#stay(tile);
-        this.#fit(tile, limits);
+        this.#cancelLeave(tile);
+        this.#adjust(tile, limits);
       }
     }
   }
@@ -44,62 +44,62 @@ export class Visibility {
   again(tile) {
     const limits = this.env.limits(tile);
     if (!limits) return;
-    this.#stay(tile);
+    this.#cancelLeave(tile);
     tile.start(this.env.now());
-    this.#ask(tile, limits, true);
+    this.#request(tile, limits, true);
   }
 
   /** @param {Tile} tile */
   remove(tile) {
-    this.#stay(tile);
-    this.#settle(tile);
-    this.#asked.delete(tile);
+    this.#cancelLeave(tile);
+    this.#cancelShrink(tile);
+    this.#requested.delete(tile);
   }
 
   /** @param {Tile} tile @param {Limits} limits */
   #watch(tile, limits) {
-    this.#stay(tile);
+    this.#cancelLeave(tile);
     tile.start(this.env.now());
     const guessed = earlySubscriptions.get(tile.id);
     earlySubscriptions.delete(tile.id);
     if (!guessed) {
-      this.#ask(tile, limits);
+      this.#request(tile, limits);
       return;
     }
     // The worker requested it already, with a guessed size.
-    this.#asked.set(tile, guessed);
-    this.#fit(tile, limits);
+    this.#requested.set(tile, guessed);
+    this.#adjust(tile, limits);
   }
 
   /** Requests another size if that can change the rendition. @param {Tile} tile @param {Limits} limits */
-  #fit(tile, limits) {
-    const asked = this.#asked.get(tile);
+  #adjust(tile, limits) {
+    const requested = this.#requested.get(tile);
     const awaited = this.#shrinking.get(tile)?.limits;
-    if (!asked || !needsRequest(tile.info?.tracks ?? [], asked, limits)) this.#settle(tile);
-    else if (isLarger(limits, asked)) this.#ask(tile, limits);
+    if (!requested || !needsRequest(tile.info?.tracks ?? [], requested, limits)) this.#cancelShrink(tile);
+    else if (isLarger(limits, requested)) this.#request(tile, limits);
     else if (awaited?.maxWidth !== limits.maxWidth || awaited.maxHeight !== limits.maxHeight) this.#shrink(tile, limits);
   }
 
   /** @param {Tile} tile @param {Limits} limits */
   #shrink(tile, limits) {
-    this.#settle(tile);
+    this.#cancelShrink(tile);
     const timer = setTimeout(() => {
-      this.#settle(tile);
-      if (tile.watchedSince !== null && this.env.limits(tile)) this.#ask(tile, limits);
+      this.#cancelShrink(tile);
+      if (tile.watchedSince !== null && this.env.limits(tile)) this.#request(tile, limits);
     }, SHRINK_AFTER);
     this.#shrinking.set(tile, { limits, timer });
   }
 
   /** Cancels a pending request for a smaller size. @param {Tile} tile */
-  #settle(tile) {
+  #cancelShrink(tile) {
     clearTimeout(this.#shrinking.get(tile)?.timer);
     this.#shrinking.delete(tile);
   }
 
   /** @param {Tile} tile @param {Limits} limits @param {boolean} [again] */
-  #ask(tile, limits, again = false) {
-    this.#settle(tile);
-    this.#asked.set(tile, limits);
+  #request(tile, limits, again = false) {
+    this.#cancelShrink(tile);
+    this.#requested.set(tile, limits);
     post({ type: 'watch', id: tile.id, request: { stream: tile.name, ...limits }, again });
   }
 
@@ -115,7 +115,7 @@ export class Visibility {
   }
 
   /** @param {Tile} tile */
-  #stay(tile) {
+  #cancelLeave(tile) {
     clearTimeout(this.#leaving.get(tile));
     this.#leaving.delete(tile);
   }

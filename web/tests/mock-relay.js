@@ -27,14 +27,14 @@ const POLICY = "default-src 'self'; img-src 'self' blob: data:; connect-src 'sel
 /** @typedef {'capture' | 'encode' | 'bus' | 'relay'} Stage */
 /**
  * @typedef {{ type: string, id: number, stream: string, rendition?: string, max_width?: number, max_height?: number, t0: number,
- *   ack?: boolean, sequence: number, codec?: string }} Said
+ *   ack?: boolean, sequence: number, codec?: string }} ControlMessage
  */
 
 /** @typedef {'jpeg' | 'h264'} Codec */
 /**
  * A subscription. `at`: the rendition sent; -1 before the first frame. `codec`: the codec sent. `next`: the frame that the viewer
  * can decode next; -1 if only a keyframe.
- * @typedef {{ name: string, room: Said, at: number, reduced: boolean, codec: Codec, next: number }} Watched
+ * @typedef {{ name: string, request: ControlMessage, at: number, reduced: boolean, codec: Codec, next: number }} Watched
  */
 
 const RENDITIONS = ['full', 'half', 'quarter'];
@@ -52,8 +52,8 @@ export class MockRelay {
   listening = [];
   build = 'one';
   token = '';
-  /** Control messages of all viewers, in order. @type {Said[]} */
-  said = [];
+  /** Control messages of all viewers, in order. @type {ControlMessage[]} */
+  received = [];
   connections = 0;
   /** Snapshots in full size are available only if this is true. */
   snapshots = true;
@@ -68,12 +68,12 @@ export class MockRelay {
   elsewhere = new Map([['/lib/mediabunny.js', '/node_modules/mediabunny/dist/bundles/mediabunny.min.mjs']]);
   /** @type {Map<import('ws').WebSocket, Map<number, Watched>>} */
   #viewers = new Map();
-  /** @type {{ matches: (said: Said) => boolean, tell: (said: Said) => void }[]} */
+  /** @type {{ matches: (message: ControlMessage) => boolean, resolve: (message: ControlMessage) => void }[]} */
   #waiting = [];
-  /** @type {{ met: () => boolean, tell: () => void }[]} */
-  #patient = [];
+  /** @type {{ met: () => boolean, resolve: () => void }[]} */
+  #conditions = [];
   /** Subscriptions that requested the journey of their next frame. @type {Map<import('ws').WebSocket, Set<number>>} */
-  #curious = new Map();
+  #journeyRequests = new Map();
   #server = createServer((request, response) => this.#serve(request, response));
   #sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false });
   /** @type {ReturnType<typeof setInterval>[]} */
@@ -177,34 +177,34 @@ export class MockRelay {
     stream.running = state === 'live' || state === 'late' || state === 'slow';
     this.#announce();
     for (const [viewer, watched] of this.#viewers) {
-      for (const [id, one] of watched) if (one.name === name) this.#tellState(viewer, id, stream);
+      for (const [id, one] of watched) if (one.name === name) this.#sendState(viewer, id, stream);
     }
   }
 
-  /** Waits for a control message that matches, or returns an earlier one. @param {(said: Said) => boolean} matches */
-  heard(matches) {
-    const before = this.said.find(matches);
+  /** Waits for a control message that matches, or returns an earlier one. @param {(message: ControlMessage) => boolean} matches */
+  waitForMessage(matches) {
+    const before = this.received.find(matches);
     if (before) return Promise.resolve(before);
-    return new Promise((/** @type {(said: Said) => void} */ tell) => this.#waiting.push({ matches, tell }));
+    return new Promise((/** @type {(message: ControlMessage) => void} */ resolve) => this.#waiting.push({ matches, resolve }));
   }
 
   /** Waits for a condition, which is checked whenever a message is received or sent. @param {() => boolean} met */
   until(met) {
     if (met()) return Promise.resolve();
-    return new Promise((/** @type {(value: void) => void} */ tell) => this.#patient.push({ met, tell }));
+    return new Promise((/** @type {(value: void) => void} */ resolve) => this.#conditions.push({ met, resolve }));
   }
 
   /**
    * Sends a frame to all viewers, even without a subscription.
    * @param {string} name @param {number} id @param {number} sequence
    */
-  stray(name, id, sequence) {
+  sendUnrequested(name, id, sequence) {
     const stream = this.streams.get(name);
-    if (stream) this.shout(this.#frame({ ...stream, sequence }, id, 0, micros()));
+    if (stream) this.broadcast(this.#frame({ ...stream, sequence }, id, 0, micros()));
   }
 
   /** Sends a text to all viewers. @param {string | Buffer} text */
-  shout(text) {
+  broadcast(text) {
     for (const viewer of this.#viewers.keys()) viewer.send(text);
   }
 
@@ -229,7 +229,7 @@ export class MockRelay {
     if (this.missing.has(path)) {
       this.missed += 1;
       response.writeHead(503).end();
-      this.#lookAgain();
+      this.#checkConditions();
       return;
     }
     const type = TYPES[/** @type {keyof typeof TYPES} */ (extname(path))];
@@ -258,55 +258,55 @@ export class MockRelay {
   #welcome(viewer) {
     this.connections += 1;
     this.#viewers.set(viewer, new Map());
-    this.#curious.set(viewer, new Set());
+    this.#journeyRequests.set(viewer, new Set());
     viewer.on('close', () => this.#viewers.delete(viewer));
-    viewer.on('message', (data) => this.#hear(viewer, JSON.parse(String(data))));
+    viewer.on('message', (data) => this.#receive(viewer, JSON.parse(String(data))));
     send(viewer, { type: 'hello', version: '0.1.0', build: this.build });
   }
 
-  /** @param {import('ws').WebSocket} viewer @param {Said} said */
-  #hear(viewer, said) {
+  /** @param {import('ws').WebSocket} viewer @param {ControlMessage} message */
+  #receive(viewer, message) {
     const now = micros();
     const watched = this.#viewers.get(viewer);
-    if (said.type === 'list') send(viewer, this.#list());
-    if (said.type === 'clock') send(viewer, { type: 'clock', t0: said.t0, t1: now, t2: micros() });
-    if (said.type === 'unwatch') watched?.delete(said.id);
-    if (said.type === 'watch') this.#watch(viewer, said);
-    if (said.type === 'journey') this.#curious.get(viewer)?.add(said.id);
-    if (said.type === 'keyframe') this.#restart(viewer, said.id);
-    if (said.type === 'clock') return;
-    this.said.push(said);
-    const met = this.#waiting.filter(({ matches }) => matches(said));
+    if (message.type === 'list') send(viewer, this.#list());
+    if (message.type === 'clock') send(viewer, { type: 'clock', t0: message.t0, t1: now, t2: micros() });
+    if (message.type === 'unwatch') watched?.delete(message.id);
+    if (message.type === 'watch') this.#watch(viewer, message);
+    if (message.type === 'journey') this.#journeyRequests.get(viewer)?.add(message.id);
+    if (message.type === 'keyframe') this.#restart(viewer, message.id);
+    if (message.type === 'clock') return;
+    this.received.push(message);
+    const met = this.#waiting.filter(({ matches }) => matches(message));
     this.#waiting = this.#waiting.filter((one) => !met.includes(one));
-    for (const { tell } of met) tell(said);
-    this.#lookAgain();
+    for (const { resolve } of met) resolve(message);
+    this.#checkConditions();
   }
 
-  #lookAgain() {
-    const met = this.#patient.filter(({ met }) => met());
-    this.#patient = this.#patient.filter((one) => !met.includes(one));
-    for (const { tell } of met) tell();
+  #checkConditions() {
+    const met = this.#conditions.filter(({ met }) => met());
+    this.#conditions = this.#conditions.filter((one) => !met.includes(one));
+    for (const { resolve } of met) resolve();
   }
 
-  /** @param {import('ws').WebSocket} viewer @param {Said} said */
-  #watch(viewer, said) {
-    const { id, stream: name } = said;
+  /** @param {import('ws').WebSocket} viewer @param {ControlMessage} message */
+  #watch(viewer, message) {
+    const { id, stream: name } = message;
     const stream = this.streams.get(name);
     if (!stream) {
-      const message = `no stream is called ${name}; there are: ${[...this.streams.keys()].join(', ')}`;
-      send(viewer, { type: 'error', id, code: 'unknown-stream', message });
+      const text = `no stream is called ${name}; there are: ${[...this.streams.keys()].join(', ')}`;
+      send(viewer, { type: 'error', id, code: 'unknown-stream', message: text });
       return;
     }
     const known = this.#viewers.get(viewer)?.get(id);
     if (known?.name === name) {
-      known.room = said;
+      known.request = message;
       return;
     }
     /** @type {Watched} */
-    const watched = { name, room: said, at: -1, reduced: false, codec: 'jpeg', next: -1 };
+    const watched = { name, request: message, at: -1, reduced: false, codec: 'jpeg', next: -1 };
     this.#viewers.get(viewer)?.set(id, watched);
     this.#choose(viewer, stream, id, watched);
-    this.#tellState(viewer, id, stream);
+    this.#sendState(viewer, id, stream);
     if (hasPictures(stream) && stream.running) this.#send(viewer, stream, id, watched);
   }
 
@@ -315,11 +315,11 @@ export class MockRelay {
    * @param {import('ws').WebSocket} viewer @param {Stream} stream @param {number} id @param {Watched} watched
    */
   #choose(viewer, stream, id, watched) {
-    const needed = neededOf(stream.renditions, watched.room);
+    const needed = neededOf(stream.renditions, watched.request);
     const at = Math.min(stream.renditions.length - 1, Math.max(needed, stream.carries));
     const reduced = at > needed;
     const source = stream.renditions[at];
-    const requested = watched.room.codec ?? 'jpeg';
+    const requested = watched.request.codec ?? 'jpeg';
     const codec = source && codecsOf(source).includes('h264') && requested !== 'jpeg' ? 'h264' : 'jpeg';
     if (at === watched.at && reduced === watched.reduced && codec === watched.codec) return;
     Object.assign(watched, { at, reduced, codec, next: -1 });
@@ -330,7 +330,7 @@ export class MockRelay {
   }
 
   /** @param {import('ws').WebSocket} viewer @param {number} id @param {Stream} stream */
-  #tellState(viewer, id, { info: { state, reason, since } }) {
+  #sendState(viewer, id, { info: { state, reason, since } }) {
     send(viewer, { type: 'state', id, state, reason, since });
   }
 
@@ -346,7 +346,7 @@ export class MockRelay {
   #publish(stream) {
     if (!hasPictures(stream)) return;
     for (const capturedAt of takenSince(stream, micros())) this.#fanOut(stream, capturedAt);
-    this.#lookAgain();
+    this.#checkConditions();
   }
 
   /** @param {Stream} stream @param {number} capturedAt */
@@ -365,7 +365,7 @@ export class MockRelay {
     for (const one of sequencesFor(stream, watched)) {
       const sentAt = micros();
       const now = { ...stream, sequence: one };
-      if (one === sequence && this.#curious.get(viewer)?.delete(id)) send(viewer, journeyOf(stream, id, watched.at, sentAt));
+      if (one === sequence && this.#journeyRequests.get(viewer)?.delete(id)) send(viewer, journeyOf(stream, id, watched.at, sentAt));
       const frame = stream.spoil(this.#frame(now, id, watched.at, sentAt, watched.codec), one);
       if (frame) viewer.send(frame);
     }
@@ -417,7 +417,7 @@ function sequencesFor({ sequence, renditions }, { at, codec, next }) {
   return Array.from({ length: sequence - from + 1 }, (_, index) => from + index);
 }
 
-/** Returns the smallest rendition that fills width or height. @param {readonly Source[]} renditions @param {Said} room */
+/** Returns the smallest rendition that fills width or height. @param {readonly Source[]} renditions @param {ControlMessage} request */
 function neededOf(renditions, { max_width = Infinity, max_height = Infinity }) {
   const enough = renditions.filter(({ width, height }) => width >= max_width || height >= max_height);
   return Math.max(0, enough.length - 1);

@@ -25,9 +25,9 @@ const FLUSH_AFTER = 120;
 /** A decoder with waiting frames that neither takes nor returns one for this time is stuck. In milliseconds. */
 const STUCK_AFTER = 2000;
 /** Checks within `STUCK_AFTER`. After a suspend that time has passed without any work of the decoder: one check is not enough. */
-const LOOKS = 4;
+const CHECKS = 4;
 /** Difference between two timestamps, in microseconds: some platforms count in milliseconds. */
-const STAMP = 1000;
+const TIMESTAMP_STEP = 1000;
 
 /** @implements {Decoder} */
 export class H264Decoder {
@@ -39,11 +39,11 @@ export class H264Decoder {
   #fed = null;
   /** Frames to show, by timestamp, in order. @type {Map<number, Awaited>} */
   #awaited = new Map();
-  #stamp = 0;
+  #timestamp = 0;
   /** Number of frames taken and images returned. */
-  #moves = 0;
+  #progress = 0;
   /** True while the decoder is checked for being stuck. */
-  #watched = false;
+  #checking = false;
 
   /** @param {Env} env */
   constructor(env) {
@@ -73,10 +73,10 @@ export class H264Decoder {
         this.#fail(error);
         return;
       }
-      const stamp = this.#stamp;
-      this.#awaited.set(stamp, { resolve, reject, taken });
-      if (alone) this.env.after(FLUSH_AFTER, () => this.#pressOut(stamp));
-      this.#watch();
+      const timestamp = this.#timestamp;
+      this.#awaited.set(timestamp, { resolve, reject, taken });
+      if (alone) this.env.after(FLUSH_AFTER, () => this.#flush(timestamp));
+      this.#startChecks();
       if (this.#awaited.size - this.#queued > MAX_HELD_BACK) this.#fail(new Error('the decoder takes frames and returns none'));
     });
   }
@@ -97,8 +97,8 @@ export class H264Decoder {
     const { keyframe, payload } = arrival.frame;
     this.#fed = arrival;
     if (keyframe) this.#configure(payload);
-    this.#stamp += STAMP;
-    const chunk = { type: keyframe ? 'key' : 'delta', timestamp: this.#stamp, data: payload };
+    this.#timestamp += TIMESTAMP_STEP;
+    const chunk = { type: keyframe ? 'key' : 'delta', timestamp: this.#timestamp, data: payload };
     this.#decoder?.decode(new this.env.platform.EncodedVideoChunk(/** @type {EncodedVideoChunkInit} */ (chunk)));
   }
 
@@ -116,45 +116,45 @@ export class H264Decoder {
   #open() {
     /** @type {VideoDecoder} */
     const decoder = new this.env.platform.VideoDecoder({
-      output: (image) => (decoder === this.#decoder ? this.#cameOut(image) : image.close()),
+      output: (image) => (decoder === this.#decoder ? this.#output(image) : image.close()),
       error: (error) => decoder === this.#decoder && this.#fail(error),
     });
-    decoder.addEventListener('dequeue', () => decoder === this.#decoder && this.#tookSome());
+    decoder.addEventListener('dequeue', () => decoder === this.#decoder && this.#dequeued());
     return decoder;
   }
 
-  #tookSome() {
-    this.#moves += 1;
-    const newest = this.#stamp - this.#queued * STAMP;
-    for (const [stamp, { taken }] of this.#awaited) if (stamp <= newest) taken();
+  #dequeued() {
+    this.#progress += 1;
+    const newest = this.#timestamp - this.#queued * TIMESTAMP_STEP;
+    for (const [timestamp, { taken }] of this.#awaited) if (timestamp <= newest) taken();
     if (this.takes()) this.env.onFree();
   }
 
   /** Checks the decoder as long as frames wait in it. */
-  #watch() {
-    if (this.#watched || !this.#decoder) return;
-    this.#watched = true;
-    this.#look(this.#decoder, this.#moves, LOOKS);
+  #startChecks() {
+    if (this.#checking || !this.#decoder) return;
+    this.#checking = true;
+    this.#check(this.#decoder, this.#progress, CHECKS);
   }
 
-  /** @param {VideoDecoder} decoder @param {number} moves that it had made @param {number} looks until it is given up */
-  #look(decoder, moves, looks) {
-    this.env.after(STUCK_AFTER / LOOKS, () => {
+  /** @param {VideoDecoder} decoder @param {number} progress that it had made @param {number} checks until it is given up */
+  #check(decoder, progress, checks) {
+    this.env.after(STUCK_AFTER / CHECKS, () => {
       if (decoder !== this.#decoder) return;
-      if (this.#queued === 0) this.#watched = false;
-      else if (this.#moves !== moves) this.#look(decoder, this.#moves, LOOKS);
-      else if (looks > 1) this.#look(decoder, moves, looks - 1);
+      if (this.#queued === 0) this.#checking = false;
+      else if (this.#progress !== progress) this.#check(decoder, this.#progress, CHECKS);
+      else if (checks > 1) this.#check(decoder, progress, checks - 1);
       else this.#fail(new Error('the decoder is stuck'));
     });
   }
 
   /** Images come out in order: earlier frames that are still awaited will not come out. @param {VideoFrame} image */
-  #cameOut(image) {
-    this.#moves += 1;
-    for (const [stamp, { resolve }] of this.#awaited) {
-      if (stamp > image.timestamp) break;
-      this.#awaited.delete(stamp);
-      if (stamp === image.timestamp) {
+  #output(image) {
+    this.#progress += 1;
+    for (const [timestamp, { resolve }] of this.#awaited) {
+      if (timestamp > image.timestamp) break;
+      this.#awaited.delete(timestamp);
+      if (timestamp === image.timestamp) {
         resolve(image);
         return;
       }
@@ -163,25 +163,25 @@ export class H264Decoder {
     image.close();
   }
 
-  /** @param {number} stamp */
-  #pressOut(stamp) {
-    if (!this.#awaited.has(stamp)) return;
+  /** @param {number} timestamp */
+  #flush(timestamp) {
+    if (!this.#awaited.has(timestamp)) return;
     // A slow decoder still has frames to work on.
-    if (!this.takes()) this.env.after(FLUSH_AFTER, () => this.#pressOut(stamp));
+    if (!this.takes()) this.env.after(FLUSH_AFTER, () => this.#flush(timestamp));
     else {
       // After a flush only a keyframe may follow.
       this.#fed = null;
       const decoder = this.#decoder;
       decoder?.flush().catch(() => {});
-      this.env.after(STUCK_AFTER, () => decoder === this.#decoder && this.#drop(stamp));
+      this.env.after(STUCK_AFTER, () => decoder === this.#decoder && this.#drop(timestamp));
     }
   }
 
   /** The decoder lost this frame: nothing else would end the wait for it. @param {number} last */
   #drop(last) {
-    for (const [stamp, { resolve }] of this.#awaited) {
-      if (stamp > last) break;
-      this.#awaited.delete(stamp);
+    for (const [timestamp, { resolve }] of this.#awaited) {
+      if (timestamp > last) break;
+      this.#awaited.delete(timestamp);
       resolve(null);
     }
   }
@@ -189,24 +189,24 @@ export class H264Decoder {
   /** @param {unknown} error */
   #fail(error) {
     // Browsers reclaim decoders that were idle for long. That says nothing about the stream.
-    if (this.#fed?.gop && !wasTaken(error)) this.#fed.gop.failed = true;
+    if (this.#fed?.gop && !wasReclaimed(error)) this.#fed.gop.failed = true;
     this.#release();
     const awaited = [...this.#awaited.values()];
     this.#awaited.clear();
-    for (const { resolve, reject } of awaited) wasTaken(error) ? resolve(null) : reject(error);
-    if (!wasTaken(error)) this.env.onFailure(error);
+    for (const { resolve, reject } of awaited) wasReclaimed(error) ? resolve(null) : reject(error);
+    if (!wasReclaimed(error)) this.env.onFailure(error);
   }
 
   #release() {
     const decoder = this.#decoder;
     this.#decoder = this.#fed = null;
     this.#configured = '';
-    this.#watched = false;
+    this.#checking = false;
     if (decoder && decoder.state !== 'closed') decoder.close();
   }
 }
 
 /** @param {unknown} error */
-function wasTaken(error) {
+function wasReclaimed(error) {
   return error instanceof Error && error.name === 'QuotaExceededError';
 }

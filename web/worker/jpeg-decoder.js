@@ -3,19 +3,19 @@
 /** One frame to decode while another is painted. More would only make the pictures older. */
 const MAX_IN_FLIGHT = 2;
 /** A frame that is not decoded after five checks, 2 to 2.5 s, is dropped. After a suspend only one check runs. */
-const LOOK_EVERY = 500;
-const MAX_LOOKS = 5;
+const CHECK_EVERY = 500;
+const MAX_CHECKS = 5;
 /**
  * The browser may hold the memory of a dropped frame. With this many of them the decoder pauses after each further one:
  * 2 s at first, then twice as long each time, until a frame is decoded again.
  */
 const MAX_STUCK = 4;
-const REST = 2_000;
-const MAX_REST = 30_000;
+const PAUSE = 2_000;
+const MAX_PAUSE = 30_000;
 
 /** @typedef {import('./arrivals.js').Arrival} Arrival */
 /** @typedef {import('./decoders.js').Decoder} Decoder */
-/** @typedef {{ looks: number, drop: (error: Error) => void }} Running */
+/** @typedef {{ checks: number, drop: (error: Error) => void }} Running */
 
 /**
  * @typedef {object} Env times in milliseconds
@@ -29,11 +29,11 @@ export class JpegDecoder {
   /** @type {Set<Running>} */
   #running = new Set();
   /** Cancels the next check. @type {(() => void) | null} */
-  #noLook = null;
+  #cancelCheck = null;
   /** Dropped frames that the browser may still decode. */
   #stuck = 0;
   #stuckAt = -Infinity;
-  #rest = REST;
+  #pause = PAUSE;
 
   /** @param {Env} env */
   constructor(env) {
@@ -47,8 +47,8 @@ export class JpegDecoder {
 
   /** @param {Arrival} arrival */
   path(arrival) {
-    const rests = this.#stuck >= MAX_STUCK && this.env.now() - this.#stuckAt < this.#rest;
-    return rests ? null : [arrival];
+    const pausing = this.#stuck >= MAX_STUCK && this.env.now() - this.#stuckAt < this.#pause;
+    return pausing ? null : [arrival];
   }
 
   /** @param {readonly Arrival[]} path @returns {Promise<ImageBitmap | null>} */
@@ -56,17 +56,17 @@ export class JpegDecoder {
     const frame = path.at(-1)?.frame;
     if (!frame) return Promise.resolve(null);
     return new Promise((resolve, reject) => {
-      const running = { looks: 0, drop: reject };
+      const running = { checks: 0, drop: reject };
       this.#running.add(running);
-      this.#watch();
+      this.#startChecks();
       const decoded = this.env.decode(new Blob([frame.payload], { type: 'image/jpeg' }));
       decoded.then(
         (image) => {
-          this.#rest = REST;
-          if (this.#ends(running)) resolve(image);
+          this.#pause = PAUSE;
+          if (this.#finish(running)) resolve(image);
           else image.close();
         },
-        (error) => this.#ends(running) && reject(error),
+        (error) => this.#finish(running) && reject(error),
       );
     });
   }
@@ -75,33 +75,33 @@ export class JpegDecoder {
   close() {}
 
   /** @param {Running} running @returns {boolean} true if its picture is still awaited */
-  #ends(running) {
+  #finish(running) {
     const awaited = this.#running.delete(running);
     if (!awaited) this.#stuck -= 1;
     if (this.#running.size === 0) {
-      this.#noLook?.();
-      this.#noLook = null;
+      this.#cancelCheck?.();
+      this.#cancelCheck = null;
     }
     return awaited;
   }
 
-  #watch() {
-    this.#noLook ??= this.env.after(LOOK_EVERY, () => {
-      this.#noLook = null;
-      this.#look();
-      if (this.#running.size > 0) this.#watch();
+  #startChecks() {
+    this.#cancelCheck ??= this.env.after(CHECK_EVERY, () => {
+      this.#cancelCheck = null;
+      this.#check();
+      if (this.#running.size > 0) this.#startChecks();
     });
   }
 
-  #look() {
+  #check() {
     for (const running of this.#running) {
-      running.looks += 1;
-      if (running.looks < MAX_LOOKS) continue;
+      running.checks += 1;
+      if (running.checks < MAX_CHECKS) continue;
       this.#running.delete(running);
-      if (this.#stuck >= MAX_STUCK) this.#rest = Math.min(MAX_REST, 2 * this.#rest);
+      if (this.#stuck >= MAX_STUCK) this.#pause = Math.min(MAX_PAUSE, 2 * this.#pause);
       this.#stuck += 1;
       this.#stuckAt = this.env.now();
-      running.drop(new Error(`the browser did not decode a JPEG within ${(MAX_LOOKS * LOOK_EVERY) / 1000} s`));
+      running.drop(new Error(`the browser did not decode a JPEG within ${(MAX_CHECKS * CHECK_EVERY) / 1000} s`));
     }
   }
 }

@@ -19,18 +19,18 @@ const letDecode = (page, pictures) =>
   page.evaluate((pictures) => new BroadcastChannel('decoder').postMessage(pictures), pictures);
 
 /** @param {import('../mock-relay.js').MockRelay} relay */
-const acks = (relay) => relay.said.filter(({ type }) => type === 'ack').map(({ sequence }) => sequence);
+const acks = (relay) => relay.received.filter(({ type }) => type === 'ack').map(({ sequence }) => sequence);
 
 test('every displayed frame is acknowledged, in order, and none twice', withMockRelay(async ({ relay, open }) => {
   relay.add('door', moving());
   const page = await open();
   await untilMoves(page, 'door');
-  const watch = await relay.heard(({ type }) => type === 'watch');
+  const watch = await relay.waitForMessage(({ type }) => type === 'watch');
   assert.equal(watch.ack, true);
   await relay.until(() => acks(relay).length >= 8);
   const said = acks(relay);
   assert.deepEqual(said, [...new Set(said)].sort((a, b) => a - b));
-  assert.ok(relay.said.every(({ type, id }) => type !== 'ack' || id === watch.id));
+  assert.ok(relay.received.every(({ type, id }) => type !== 'ack' || id === watch.id));
 }));
 
 test('a frame that cannot be decoded is acknowledged too', withMockRelay(async ({ relay, open }) => {
@@ -49,7 +49,7 @@ test('a tab that decodes slowly acknowledges slowly, but not while it starts', w
   relay.before.set('/worker/main.js', DECODER);
   const page = await open();
   // The decoder of the page exists only after its request.
-  await relay.heard(({ type }) => type === 'watch');
+  await relay.waitForMessage(({ type }) => type === 'watch');
   await relay.until(() => acks(relay).length >= 10);
   assert.equal(await page.getAttribute('.tile', 'data-sequence'), null, 'nothing is painted yet');
   await letDecode(page, 1000);
@@ -82,12 +82,12 @@ test('frames of an ended subscription are not acknowledged', withMockRelay(async
       document.dispatchEvent(new Event('visibilitychange'));
     }, away);
   await look(true);
-  const { id } = await relay.heard(({ type }) => type === 'unwatch');
-  relay.stray('door', id, 999_999);
+  const { id } = await relay.waitForMessage(({ type }) => type === 'unwatch');
+  relay.sendUnrequested('door', id, 999_999);
   await untilState(page, 'door', 'idle');
   await look(false);
   await untilMoves(page, 'door');
-  const again = relay.said.map(({ type }) => type).lastIndexOf('watch');
-  await relay.until(() => relay.said.slice(again).some(({ type }) => type === 'ack'));
+  const again = relay.received.map(({ type }) => type).lastIndexOf('watch');
+  await relay.until(() => relay.received.slice(again).some(({ type }) => type === 'ack'));
   assert.ok(!acks(relay).includes(999_999));
 }));

@@ -33,7 +33,7 @@ test('a relay that dies leaves no picture that looks live, and the page reconnec
   const next = await new MockRelay().start(port);
   try {
     // The new relay knows no stream yet. The tiles stay all the same.
-    await next.heard(({ type }) => type === 'watch');
+    await next.waitForMessage(({ type }) => type === 'watch');
     assert.equal(await page.isVisible('.setup'), false);
     next.add('door', moving());
     await untilMoves(page, 'door');

@@ -38,7 +38,7 @@ test('Firefox shows the right H.264 frame, and steps back', inFirefox(async (rel
   assert.equal(await numberOn(page, 'door'), sequence % COUNT);
   await page.keyboard.press(' ');
   await page.waitForFunction((live) => Number(document.querySelector('.tile')?.getAttribute('data-captured')) > live, {}, live);
-  assert.deepEqual(relay.said.filter(({ type }) => type === 'keyframe'), []);
+  assert.deepEqual(relay.received.filter(({ type }) => type === 'keyframe'), []);
 }));
 
 /** @param {import('puppeteer-core').Page} page */

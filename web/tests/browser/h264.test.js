@@ -18,7 +18,7 @@ async function assertTrue(page, from = 0) {
     assert.ok(ahead <= 4, `picture ${number} where the tile says ${before}`);
     if (ahead === 0) return;
   }
-  assert.fail('the tile never said the truth');
+  assert.fail('the tile never reported the displayed frame');
 }
 
 /** Waits until a tile shows frames of this codec. @param {Page} page @param {string} codec */
@@ -28,19 +28,19 @@ async function untilCodec(page, codec) {
 }
 
 /** @param {import('../mock-relay.js').MockRelay} relay @param {string} type */
-const saidOf = (relay, type) => relay.said.filter((said) => said.type === type);
+const messagesOf = (relay, type) => relay.received.filter((said) => said.type === type);
 
 test('the first picture is a JPEG, then H.264 is requested, and each frame is the right one', withMockRelay(async ({ relay, open }) => {
   relay.add('door', video());
   const page = await open();
   await untilCodec(page, 'h264');
-  const codecs = saidOf(relay, 'watch').map(({ codec }) => codec);
+  const codecs = messagesOf(relay, 'watch').map(({ codec }) => codec);
   assert.deepEqual([codecs[0], codecs.at(-1)], [undefined, 'auto']);
   for (let look = 0; look < 5; look += 1) {
     await assertTrue(page);
     await untilMoves(page, 'door');
   }
-  assert.deepEqual(saidOf(relay, 'keyframe'), []);
+  assert.deepEqual(messagesOf(relay, 'keyframe'), []);
   assert.match((await page.textContent('.tile .age')) ?? '', /^\d+ ms$/);
 }));
 
@@ -52,7 +52,7 @@ test('a viewer that joins within a GOP sees the newest frame, and acknowledges a
   await assertTrue(page);
   assert.ok((await sequenceOf(page, 'door')) > 38);
   const from = stream.sequence;
-  await relay.until(() => saidOf(relay, 'ack').some(({ sequence }) => sequence >= from));
+  await relay.until(() => messagesOf(relay, 'ack').some(({ sequence }) => sequence >= from));
   assert.match((await page.textContent('.tile .age')) ?? '', /^\d+ ms$/);
 }));
 
@@ -65,7 +65,7 @@ test('a damaged frame is repaired by the next keyframe, which is requested', wit
     damage -= 1;
     return damage >= 0 ? Buffer.concat([frame.subarray(0, 32), Buffer.from([0, 0, 0, 1, 0x01, 0xff, 0xff, 0xff])]) : frame;
   };
-  await relay.heard(({ type }) => type === 'keyframe');
+  await relay.waitForMessage(({ type }) => type === 'keyframe');
   await untilMoves(page, 'door');
   await assertTrue(page);
 }));
@@ -76,7 +76,7 @@ test('a lost frame is not skipped: a keyframe is requested', withMockRelay(async
   await untilCodec(page, 'h264');
   const lost = stream.sequence + 3;
   stream.spoil = (frame, sequence) => (sequence === lost ? null : frame);
-  await relay.heard(({ type }) => type === 'keyframe');
+  await relay.waitForMessage(({ type }) => type === 'keyframe');
   await untilMoves(page, 'door');
   await assertTrue(page);
 }));
@@ -93,7 +93,7 @@ test('a resolution that changes within the stream is shown without a gap', withM
   await page.waitForFunction(() => document.querySelector('canvas')?.width === 320);
   await untilMoves(page, 'door');
   await assertTrue(page);
-  assert.deepEqual(saidOf(relay, 'keyframe'), []);
+  assert.deepEqual(messagesOf(relay, 'keyframe'), []);
 }));
 
 test('a camera that changes its size within one track is shown', withMockRelay(async ({ relay, open }) => {
@@ -114,13 +114,13 @@ test('a browser without a decoder gets JPEG, and so does a page without a secure
   relay.add('door', video());
   const page = await open();
   await untilCodec(page, 'jpeg');
-  assert.equal((await relay.heard(({ type }) => type === 'watch')).codec, undefined);
+  assert.equal((await relay.waitForMessage(({ type }) => type === 'watch')).codec, undefined);
   relay.before.clear();
-  relay.said.length = 0;
+  relay.received.length = 0;
   const insecure = await open('', {}, '', 'camera.test');
   assert.equal(await insecure.evaluate(() => isSecureContext), false);
   await untilCodec(insecure, 'jpeg');
-  assert.equal(saidOf(relay, 'watch')[0]?.codec, undefined);
+  assert.equal(messagesOf(relay, 'watch')[0]?.codec, undefined);
 }));
 
 test('a decoder that fails repeatedly is replaced by JPEG', withMockRelay(async ({ relay, open }) => {

@@ -8,7 +8,7 @@ test('the latency breakdown is drawn while details are open, and names the slowe
   const page = await open();
   await untilMoves(page, 'door');
   await page.waitForSelector('#actions button');
-  assert.ok(relay.said.every(({ type }) => type !== 'journey'), 'no details are open');
+  assert.ok(relay.received.every(({ type }) => type !== 'journey'), 'no details are open');
   await page.keyboard.press('i');
   await page.waitForSelector('.latency >> text=/^Slowest: bus, 300 ms$/');
   await page.waitForSelector('.latency .stages [data-stage="bus"].is-slowest');

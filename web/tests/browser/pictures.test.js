@@ -36,8 +36,8 @@ test('a stream in the address is requested before anything else is known', withM
   relay.add('hall', moving());
   const page = await open('?stream=hall');
   await untilMoves(page, 'hall');
-  assert.deepEqual(relay.said.slice(0, 2).map(({ type, stream }) => [type, stream]), [['list', undefined], ['watch', 'hall']]);
-  assert.equal(relay.said.filter(({ type, stream }) => type === 'watch' && stream === 'door').length, 0);
+  assert.deepEqual(relay.received.slice(0, 2).map(({ type, stream }) => [type, stream]), [['list', undefined], ['watch', 'hall']]);
+  assert.equal(relay.received.filter(({ type, stream }) => type === 'watch' && stream === 'door').length, 0);
   await page.waitForSelector('.tile.enlarged[data-stream="hall"]');
 }));
 
@@ -109,10 +109,10 @@ test('invalid messages of the relay do no harm', withMockRelay(async ({ relay, o
   const page = await open();
   await untilMoves(page, 'door');
   for (const nonsense of ['', 'null', '{"type":"streams"}', '{"type":"track","id":"x"}', Buffer.alloc(7), Buffer.alloc(99)]) {
-    relay.shout(nonsense);
+    relay.broadcast(nonsense);
   }
   const broken = Buffer.alloc(40);
   broken.set([1, 1, 1, 0, 1]);
-  relay.shout(broken);
+  relay.broadcast(broken);
   await untilMoves(page, 'door');
 }));

@@ -62,8 +62,8 @@ test('synced frames that wait are acknowledged when they arrive', withMockRelay(
   await untilMoves(page, 'hall');
   await page.click('#actions [aria-label="Sync all cameras"]');
   await untilApart(page, { least: 0, most: GRID });
-  const { id } = await relay.heard(({ type, stream }) => type === 'watch' && stream === 'door');
-  const acknowledged = () => relay.said.filter((said) => said.type === 'ack' && said.id === id).map(({ sequence }) => sequence);
+  const { id } = await relay.waitForMessage(({ type, stream }) => type === 'watch' && stream === 'door');
+  const acknowledged = () => relay.received.filter((said) => said.type === 'ack' && said.id === id).map(({ sequence }) => sequence);
   // Four frames wait. The last one is not acknowledged before the next is sent.
   await relay.until(() => early.sequence - Math.max(...acknowledged()) <= 1);
   assert.ok(early.sequence - (await sequenceOf(page, 'door')) > 1, 'it is not shown yet');
@@ -130,7 +130,7 @@ test('a paused wall stays paused when the link breaks, and never looks live', wi
   const before = await sequenceOf(page, 'door');
   relay.cut();
   await relay.until(() => relay.connections === 2);
-  await relay.heard(({ type, sequence }) => type === 'ack' && sequence > before + 3);
+  await relay.waitForMessage(({ type, sequence }) => type === 'ack' && sequence > before + 3);
   await untilState(page, 'door', 'paused');
   assert.equal(await sequenceOf(page, 'door'), before);
   await page.keyboard.press('Space');
@@ -206,5 +206,5 @@ test('H.264 is synced, paused, stepped and resumed without another keyframe', wi
   await page.keyboard.press('Space');
   await untilMoves(page, 'door');
   await untilMoves(page, 'hall');
-  assert.deepEqual(relay.said.filter(({ type }) => type === 'keyframe'), []);
+  assert.deepEqual(relay.received.filter(({ type }) => type === 'keyframe'), []);
 }));

@@ -90,7 +90,7 @@ for (const codec of /** @type {const} */ (['auto', 'jpeg'])) {
     await page.click('.pause-bar >> text=Back to live');
     await untilMoves(page, 'door');
     assert.equal(await page.inputValue('.scrubber'), '0');
-    assert.deepEqual(relay.said.filter(({ type }) => type === 'keyframe'), []);
+    assert.deepEqual(relay.received.filter(({ type }) => type === 'keyframe'), []);
   }));
 }
 

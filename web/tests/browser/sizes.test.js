@@ -12,7 +12,7 @@ const QUARTER = { above: 30_000, below: 70_000 };
 
 /** Returns the requested sizes of a stream, in order, as width by height. @param {MockRelay} relay @param {string} name */
 const asked = (relay, name) =>
-  relay.said
+  relay.received
     .filter(({ type, stream }) => type === 'watch' && stream === name)
     .map(({ max_width, max_height }) => `${max_width}x${max_height}`);
 
@@ -64,7 +64,7 @@ test('a tile is requested in its own pixels, in more when enlarged or zoomed, an
   const page = await open();
   await untilShows(page, 'door', QUARTER);
   await page.waitForSelector('#actions button');
-  assert.ok(relay.said.every(({ type, rendition }) => type !== 'watch' || rendition === 'auto'));
+  assert.ok(relay.received.every(({ type, rendition }) => type !== 'watch' || rendition === 'auto'));
   const small = await placeOf(page, 'door');
   // The worker requested the stream before the page had placed the tile, in a similar size.
   assert.deepEqual(asked(relay, 'door'), ['640x400']);

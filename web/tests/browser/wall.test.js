@@ -36,28 +36,28 @@ test('a phone has one column, nothing is cut off, and tiles out of sight are not
   assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 390);
   await page.evaluate(() => scrollTo(0, document.documentElement.scrollHeight));
   await untilMoves(page, 'yard');
-  const watch = await relay.heard(({ type, stream }) => type === 'watch' && stream === 'attic');
-  await relay.heard(({ type, id }) => type === 'unwatch' && id === watch.id);
+  const watch = await relay.waitForMessage(({ type, stream }) => type === 'watch' && stream === 'attic');
+  await relay.waitForMessage(({ type, id }) => type === 'unwatch' && id === watch.id);
 }));
 
 test('an early request ends if its tile is out of sight', withMockRelay(async ({ relay, open }) => {
   for (const name of NAMES) relay.add(name, moving(180, 320));
   const page = await open('', PHONE);
   await untilMoves(page, 'attic');
-  const unseen = await relay.heard(({ type, stream }) => type === 'watch' && stream === 'garden');
-  await relay.heard(({ type, id }) => type === 'unwatch' && id === unseen.id);
+  const unseen = await relay.waitForMessage(({ type, stream }) => type === 'watch' && stream === 'garden');
+  await relay.waitForMessage(({ type, id }) => type === 'unwatch' && id === unseen.id);
 }));
 
 test('enlarging keeps socket and subscription', withMockRelay(async ({ relay, open }) => {
   addSix(relay);
   const page = await open();
   await untilMoves(page, 'door');
-  const small = await relay.heard(({ type, stream }) => type === 'watch' && stream === 'door');
+  const small = await relay.waitForMessage(({ type, stream }) => type === 'watch' && stream === 'door');
   await page.click('[data-stream="door"] .view');
   await page.waitForSelector('.enlarged');
   assert.equal(page.url(), `${relay.address}?stream=door`);
-  const other = await relay.heard(({ type, stream }) => type === 'watch' && stream === 'hall');
-  await relay.heard(({ type, id }) => type === 'unwatch' && id === other.id);
+  const other = await relay.waitForMessage(({ type, stream }) => type === 'watch' && stream === 'hall');
+  await relay.waitForMessage(({ type, id }) => type === 'unwatch' && id === other.id);
   await until(page, '.enlarged', 'width', 1280);
   await untilMoves(page, 'door');
   await page.keyboard.press('Escape');
@@ -65,7 +65,7 @@ test('enlarging keeps socket and subscription', withMockRelay(async ({ relay, op
   await untilMoves(page, 'hall');
   assert.equal(page.url(), relay.address);
   assert.equal(relay.connections, 1);
-  assert.equal(relay.said.filter(({ type, id }) => type === 'unwatch' && id === small.id).length, 0);
+  assert.equal(relay.received.filter(({ type, id }) => type === 'unwatch' && id === small.id).length, 0);
 }));
 
 test('a hidden tab receives nothing, and its pictures return', withMockRelay(async ({ relay, open }) => {
@@ -78,7 +78,7 @@ test('a hidden tab receives nothing, and its pictures return', withMockRelay(asy
       document.dispatchEvent(new Event('visibilitychange'));
     }, away);
   await look(true);
-  await relay.heard(({ type }) => type === 'unwatch');
+  await relay.waitForMessage(({ type }) => type === 'unwatch');
   await untilState(page, 'door', 'idle');
   await look(false);
   await untilMoves(page, 'door');
