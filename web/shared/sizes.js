@@ -1,5 +1,4 @@
 // Sizes: which one a tile requests, when a change is worth a new request, and which ones have the same shape. Pure.
-// shape. Pure.
 
 /** @typedef {{ width: number, height: number }} Size */
 /** @typedef {{ maxWidth: number, maxHeight: number }} Limits the area of a picture, in screen pixels */
