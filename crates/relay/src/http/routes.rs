@@ -48,6 +48,9 @@ pub fn router(context: Arc<Context>) -> Router {
     let open = Router::new()
         .route("/", get(page_file))
         .route("/{file}", get(page_file))
+        .route("/page/{file}", get(page_file))
+        .route("/worker/{file}", get(page_file))
+        .route("/shared/{file}", get(page_file))
         .route("/lib/{file}", get(page_file))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready));
