@@ -8,7 +8,7 @@
 //! end-to-end suite compares `docs/reference/metrics.md` with a running relay. With `FANLIGHT_WRITE_DOCS=1` in the
 //! environment these tests rewrite the sections instead of failing.
 //!
-//! What does not belong here: prose, and anything that a program needs at run time.
+//! Prose does not belong here, nor does anything that a program needs at run time.
 
 pub mod links;
 pub mod options;
