@@ -1,5 +1,6 @@
 # Part of scripts/run: starts one capture and one relay, and restarts the capture. It expects the arrays `capture_command` and
 # `relay_command`, and a function `when_started`, which it calls after each start.
+# shellcheck shell=bash
 
 # Seconds before a capture that exited unexpectedly is restarted. The pause doubles up to the longest, and is the first one again
 # after the capture has run for `steady_after` seconds. A crash loop must not fill the log, and a camera is offline for half a
