@@ -3,9 +3,9 @@
 //! `FANLIGHT_WRITE_DOCS=1 cargo test -p fanlight-docs` writes the tables of `docs/reference/options.md`.
 
 use clap::Command;
+use fanlight_cli::options::command;
 use fanlight_docs::section::{check, root};
 use fanlight_docs::{links, options};
-use fanlight_cli::options::command;
 
 const OPTIONS: &str = "reference/options.md";
 
