@@ -1,4 +1,4 @@
-//! What `fanlight.v1` means by its messages: see docs/protocol.md.
+//! What `fanlight.v1` means by its messages: see docs/reference/protocol.md.
 
 use std::io::Write as _;
 
