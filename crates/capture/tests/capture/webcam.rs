@@ -4,7 +4,6 @@
 use std::fs;
 use std::io::{Write, stderr};
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use fanlight_bus::IncomingFrame;
 use fanlight_capture::frame::Picture;
@@ -17,6 +16,7 @@ use fanlight_clock as clock;
 use fanlight_protocol::StreamState;
 use opencv::core::{MatTraitConst, Vector};
 use opencv::imgcodecs::{IMREAD_COLOR, imdecode};
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::harness::{capture, viewer};
 
@@ -35,7 +35,7 @@ impl Camera {
             skip("FANLIGHT_TEST_CAMERA names no camera");
             return None;
         };
-        Some(Self { path, _alone: CAMERA.lock().unwrap_or_else(PoisonError::into_inner) })
+        Some(Self { path, _alone: CAMERA.lock() })
     }
 
     fn stream(&self, more: &str) -> String {

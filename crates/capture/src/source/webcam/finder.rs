@@ -1,9 +1,10 @@
 //! Search for the camera of one stream.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use fanlight_protocol::StreamName;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::memory::Memory;
 use super::selector::{self, Selector};
@@ -136,7 +137,7 @@ impl Finder {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 
