@@ -89,7 +89,7 @@ impl FrameSink for FakeSink {
         &self.buffers
     }
     fn push(&self, _: RawFrame) -> Result<(), PushError> {
-        self.pushed.set(self.taken.get() + 1);
+        self.pushed.set(self.pushed.get() + 1);
         match self.reopen.take() {
             true => Err(PushError::Reopen(SourceError::Other("no keyframe".into()))),
             false => Ok(()),
