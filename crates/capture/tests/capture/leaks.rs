@@ -67,12 +67,12 @@ impl SourceFactory for Counted {
         self.source.open(stop)
     }
 
-    fn look(&self) -> Result<(), SourceError> {
-        self.source.look()
+    fn check(&self) -> Result<(), SourceError> {
+        self.source.check()
     }
 
-    fn another(&self) -> Box<dyn SourceFactory + Send> {
-        self.source.another()
+    fn clone_box(&self) -> Box<dyn SourceFactory + Send> {
+        self.source.clone_box()
     }
 }
 

@@ -96,7 +96,7 @@ impl Frames {
     }
 
     /// Returns whether the next frame must be grabbed before more is read, because later ones refer to it.
-    pub(super) fn each_counts(&self) -> bool {
+    pub(super) fn needs_every_frame(&self) -> bool {
         self.ready.front().is_some_and(Unpacked::is_h264)
     }
 

@@ -96,7 +96,7 @@ impl Exec {
         loop {
             let found = self.frames.is_ready();
             let output = match found {
-                true if read_after >= PIPE || self.frames.each_counts() => return Ok(()),
+                true if read_after >= PIPE || self.frames.needs_every_frame() => return Ok(()),
                 true => self.running.read(&mut self.chunk, Duration::ZERO),
                 false => self.running.read(&mut self.chunk, CHECK_EVERY),
             };
@@ -136,7 +136,7 @@ impl Source for Exec {
         self.frames.retrieve(buffers)
     }
 
-    fn each_counts(&self) -> bool {
+    fn needs_every_frame(&self) -> bool {
         self.frames.passes_h264()
     }
 }

@@ -221,7 +221,7 @@ impl Source for MediaSource {
         self.unpacker.picture(self.grabbed.take(), buffers)
     }
 
-    fn each_counts(&self) -> bool {
+    fn needs_every_frame(&self) -> bool {
         self.unpacker.passes_h264()
     }
 
@@ -247,7 +247,7 @@ impl fmt::Debug for MediaSource {
 ///
 /// # Errors
 /// When it does not, with the reason.
-pub fn look(url: &Address) -> Result<(), SourceError> {
+pub fn check(url: &Address) -> Result<(), SourceError> {
     let host = diagnose::Host::of(url);
     let addresses = host.address().to_socket_addrs();
     let addresses = addresses.map_err(|_| SourceError::HostNotFound(host.to_string()))?;

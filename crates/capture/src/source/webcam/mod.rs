@@ -70,8 +70,8 @@ pub fn open(
 ///
 /// # Errors
 /// When it is missing, with the reason.
-pub fn look(request: &WebcamRequest, finder: &Finder) -> Result<(), SourceError> {
-    finder.look(&request.selector)
+pub fn check(request: &WebcamRequest, finder: &Finder) -> Result<(), SourceError> {
+    finder.check(&request.selector)
 }
 
 /// A webcam as a source.
