@@ -22,8 +22,8 @@ pub trait Source {
     /// When the source must be reopened.
     fn grab(&mut self) -> Result<Option<Grabbed>, SourceError>;
 
-    /// Returns the frame grabbed last: the camera's own JPEG or H.264 if available, otherwise pixels in one of `buffers`.
-    /// Called at most once for each grab.
+    /// Returns the frame grabbed last: the camera's own JPEG or H.264 if available, otherwise pixels in one of
+    /// `buffers`. Called at most once for each grab.
     ///
     /// # Errors
     /// When the frame is damaged.
@@ -34,8 +34,8 @@ pub trait Source {
         false
     }
 
-    /// Returns whether the source can stay open without being read while it has no viewer, at no cost and without losing
-    /// frames.
+    /// Returns whether the source can stay open without being read while it has no viewer, at no cost and without
+    /// losing frames.
     fn can_pause(&self) -> bool {
         false
     }
@@ -96,7 +96,8 @@ pub trait SourceFactory {
         Duration::from_secs(1)
     }
 
-    /// Returns how long one frame may take before the thread counts as stuck: longer than all timeouts of the source itself.
+    /// Returns how long one frame may take before the thread counts as stuck: longer than all timeouts of the source
+    /// itself.
     fn frame_timeout(&self) -> Duration {
         Duration::from_secs(20)
     }

@@ -1,4 +1,5 @@
-//! The frames in the output of a command. The newest frame replaces older ones; H.264 that is forwarded is kept completely.
+//! The frames in the output of a command. The newest frame replaces older ones; H.264 that is forwarded is kept
+//! completely.
 
 use std::collections::VecDeque;
 use std::time::Duration;

@@ -6,10 +6,10 @@
 //! - `format`: the format of its output;
 //! - `frames`: from its output to frames.
 //!
-//! A frame counts as captured when its first byte arrives. A JPEG is delivered when its last byte arrives, an access unit of
-//! H.264 when the next one starts, one frame interval later (`fanlight_codec::h264` states why). The command is started for a
-//! viewer. It runs with this program's rights, so it is accepted only from the command line, the environment and the
-//! configuration file, never from a network.
+//! A frame counts as captured when its first byte arrives. A JPEG is delivered when its last byte arrives, an access
+//! unit of H.264 when the next one starts, one frame interval later (`fanlight_codec::h264` states why). The command is
+//! started for a viewer. It runs with this program's rights, so it is accepted only from the command line, the
+//! environment and the configuration file, never from a network.
 
 mod command_line;
 mod exit_status;

@@ -95,7 +95,8 @@ pub struct Webcam {
 }
 
 impl Webcam {
-    /// Opens a device file with the requested mode, though the camera may choose another one. JPEGs are delivered undecoded.
+    /// Opens a device file with the requested mode, though the camera may choose another one. JPEGs are delivered
+    /// undecoded.
     ///
     /// # Errors
     /// When it cannot be opened, with the reason.
