@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::endpoint::Endpoint;
+use crate::zmq::endpoint::Endpoint;
 
 /// A bus that could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -55,9 +55,9 @@ pub enum BusError {
         "this libzmq was built without CURVE, which keys for the bus need; install Debian's libzmq5"
     )]
     NoCurve,
-    /// ZeroMQ refused something else.
+    /// ZeroMQ reported another error.
     #[error("ZeroMQ: {0}")]
-    Zmq(#[from] zmq::Error),
+    Transport(String),
     /// The system refused something else.
     #[error("cannot start the bus: {0}")]
     Io(#[from] io::Error),

@@ -12,7 +12,9 @@ use fanlight_bus::{
     PublisherOptions, Subscriber, SubscriberOptions, TrackPublisher,
 };
 use fanlight_clock as clock;
-use fanlight_protocol::{FrameFlags, StreamEntry, StreamState, Timestamp, Topic};
+use fanlight_protocol::{
+    FrameFlags, FrameMeta, FrameTimes, StreamEntry, StreamState, Timestamp, Topic,
+};
 
 /// Longer than anything here takes on a loaded machine: reaching it is a failure, not a delay.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -141,14 +143,14 @@ fn entry(stream: &str) -> StreamEntry {
 }
 
 fn frame(captured_at: Timestamp, payload: Vec<u8>) -> OutgoingFrame {
-    OutgoingFrame {
-        captured_at,
-        read_at: captured_at,
+    let meta = FrameMeta {
+        sequence: 0,
+        times: FrameTimes::all_at(captured_at),
         flags: FrameFlags::KEYFRAME,
         width: 4,
         height: 2,
-        payload,
-    }
+    };
+    OutgoingFrame { meta, payload }
 }
 
 fn publish(track: &mut TrackPublisher, payload: Vec<u8>) {
@@ -175,16 +177,16 @@ fn frames_arrive_in_order_with_their_header_and_payload() {
     let captured_at = clock::now();
     assert!(track.publish(frame(captured_at, vec![7; 100_000])));
     let first = listener.frame();
-    assert_eq!((first.sequence, first.width, first.height), (0, 4, 2));
+    assert_eq!((first.meta.sequence, first.meta.width, first.meta.height), (0, 4, 2));
     assert_eq!(first.gap, Gap::Begins);
     assert_eq!(first.payload, vec![7; 100_000]);
-    assert!(first.flags.is_keyframe());
+    assert!(first.meta.is_keyframe());
     // Publisher and subscriber share a clock here, so all that is left is the error of measuring it.
-    assert!(first.captured_at.micros_from(captured_at).abs() < 50_000);
+    assert!(first.meta.captured_at().micros_from(captured_at).abs() < 50_000);
     for sequence in 1..100 {
         publish(&mut track, vec![sequence as u8; 10]);
         let frame = listener.frame();
-        assert_eq!((frame.sequence, frame.gap), (sequence, Gap::Lost(0)));
+        assert_eq!((frame.meta.sequence, frame.gap), (sequence, Gap::Lost(0)));
     }
 
     listener.subscriber.unwatch(id, topic("cam"));
@@ -345,10 +347,10 @@ fn frames_that_a_slow_machine_cannot_take_are_counted() {
         match listener.events.recv_timeout(Duration::from_millis(200)) {
             Ok(Event::Frame { frame, .. }) => {
                 match frame.gap {
-                    Gap::Begins => assert_eq!((frame.sequence, accounted), (0, 0)),
-                    Gap::Lost(lost) => assert_eq!(frame.sequence, accounted + lost),
+                    Gap::Begins => assert_eq!((frame.meta.sequence, accounted), (0, 0)),
+                    Gap::Lost(lost) => assert_eq!(frame.meta.sequence, accounted + lost),
                 }
-                accounted = frame.sequence + 1;
+                accounted = frame.meta.sequence + 1;
             }
             Ok(_) => {}
             Err(_) => publish(&mut track, vec![0]),
@@ -394,7 +396,7 @@ fn one_subscriber_that_asks_for_the_catalog_all_the_time_takes_nothing_from_anot
     for sequence in 0..200 {
         (0..50).for_each(|_| rude.subscriber.ask(id, fanlight_protocol::Ask::Catalog));
         publish(&mut track, vec![0; 1000]);
-        assert_eq!(honest.frame().sequence, sequence);
+        assert_eq!(honest.frame().meta.sequence, sequence);
     }
 }
 

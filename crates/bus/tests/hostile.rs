@@ -10,7 +10,7 @@ use fanlight_bus::{
 };
 use fanlight_clock as clock;
 use fanlight_protocol::{
-    Answer, Ask, Catalog, Epoch, FrameFlags, FrameHeader, ReservedTopic, StreamEntry, StreamState,
+    Answer, Ask, Catalog, Epoch, FrameFlags, FrameHeader, FrameMeta, FrameTimes, ReservedTopic, StreamEntry, StreamState,
     Timestamp, Topic, TrackEntry, TrackName,
 };
 
@@ -83,16 +83,14 @@ impl Impostor {
     }
 
     fn publish(&self, sequence: u64, captured_at: Timestamp) {
-        let header = FrameHeader {
-            epoch: Epoch(1),
+        let meta = FrameMeta {
             sequence,
-            captured_at,
-            read_at: clock::now(),
-            published_at: clock::now(),
+            times: FrameTimes { captured_at, ..FrameTimes::all_at(clock::now()) },
             flags: FrameFlags::KEYFRAME,
             width: 4,
             height: 2,
         };
+        let header = FrameHeader { epoch: Epoch(1), meta };
         self.send(&[&topic_bytes(), &header.encode(), b"picture"]);
     }
 
@@ -201,15 +199,15 @@ fn a_frame_from_1970_or_the_far_future_has_a_possible_age_and_is_counted() {
     for (sequence, captured_at) in [0, u64::MAX].into_iter().enumerate() {
         impostor.publish(sequence as u64, Timestamp::from_micros(captured_at));
         let frame = listener.frame(&mut impostor);
-        assert!(frame.received_at >= frame.captured_at);
-        let age = frame.received_at.since(frame.captured_at);
+        assert!(frame.received_at >= frame.meta.captured_at());
+        let age = frame.received_at.since(frame.meta.captured_at());
         assert!(age < PATIENCE, "{age:?}");
         assert_eq!(listener.subscriber.implausible(Implausible::CapturedAt), sequence as u64 + 1);
     }
     // An old frame of a congested link is only old.
     impostor.publish(2, clock::now().offset(-9_000_000));
     let frame = listener.frame(&mut impostor);
-    assert!(frame.received_at.since(frame.captured_at) >= Duration::from_secs(8));
+    assert!(frame.received_at.since(frame.meta.captured_at()) >= Duration::from_secs(8));
     assert_eq!(listener.subscriber.implausible(Implausible::CapturedAt), 2);
 }
 

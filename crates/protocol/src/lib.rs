@@ -25,7 +25,7 @@ pub mod wire;
 
 pub use ask::{Answer, Ask};
 pub use catalog::{Catalog, StreamEntry, StreamState, TrackEntry};
-pub use frame::{Epoch, FrameFlags, FrameHeader};
+pub use frame::{Epoch, FrameFlags, FrameHeader, FrameMeta, FrameTimes};
 pub use name::{Codec, InvalidName, Rendition, StreamName, TrackName};
 pub use time::Timestamp;
 pub use topic::{ReservedTopic, Topic, TopicError};

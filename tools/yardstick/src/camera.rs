@@ -9,8 +9,8 @@ use fanlight_bus::{Endpoint, OutgoingFrame, Publisher, PublisherOptions, TrackPu
 use fanlight_cli::stop::Shutdown;
 use fanlight_clock as clock;
 use fanlight_protocol::{
-    Codec, FrameFlags, Rendition, StreamEntry, StreamName, StreamState, Timestamp, Topic,
-    TrackEntry, TrackName,
+    Codec, FrameFlags, FrameMeta, FrameTimes, Rendition, StreamEntry, StreamName, StreamState,
+    Timestamp, Topic, TrackEntry, TrackName,
 };
 
 use crate::{pacing, payload};
@@ -176,11 +176,13 @@ impl Track {
         let (width, height) = self.made.size();
         // What is not taken is counted, and reported in the catalog.
         self.publisher.publish(OutgoingFrame {
-            captured_at: now,
-            read_at: now,
-            flags: if is_keyframe { FrameFlags::KEYFRAME } else { FrameFlags::default() },
-            width,
-            height,
+            meta: FrameMeta {
+                sequence: number,
+                times: FrameTimes::all_at(now),
+                flags: FrameFlags::keyframe(is_keyframe),
+                width,
+                height,
+            },
             payload: payload::jpeg_like(bytes, number, now),
         });
     }

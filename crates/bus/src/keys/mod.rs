@@ -5,15 +5,13 @@
 //! an editor.
 
 mod file;
-mod z85;
+pub(crate) mod z85;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 
 pub use file::{KeyFileError, MAX_ALLOWED, written};
-
-use crate::error::BusError;
 
 /// A public key. Shown as 40 characters of Z85.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -41,28 +39,12 @@ pub struct AllowedKeys(HashMap<PublicKey, String>);
 #[error("not a key: a key has {} characters of Z85", z85::TEXT_LENGTH)]
 pub struct InvalidKey;
 
-impl KeyPair {
-    /// Makes a new pair.
-    ///
-    /// # Errors
-    /// If this machine's libzmq was built without CURVE.
-    pub fn generate() -> Result<Self, BusError> {
-        require_curve()?;
-        let pair = zmq::CurveKeyPair::new()?;
-        Ok(Self { public: PublicKey(pair.public_key), secret: SecretKey(pair.secret_key) })
-    }
-}
-
-/// Fails if this machine's libzmq cannot encrypt.
-pub(crate) fn require_curve() -> Result<(), BusError> {
-    match zmq::has("curve") {
-        Some(true) => Ok(()),
-        _ => Err(BusError::NoCurve),
-    }
-}
-
 impl PublicKey {
-    /// A key from its bytes; `None` if there are not 32 of them.
+    pub(crate) fn new(bytes: [u8; z85::KEY_LENGTH]) -> Self {
+        Self(bytes)
+    }
+
+    /// Returns the key of these bytes; `None` if there are not 32 of them.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)
     }
@@ -73,6 +55,10 @@ impl PublicKey {
 }
 
 impl SecretKey {
+    pub(crate) fn new(bytes: [u8; z85::KEY_LENGTH]) -> Self {
+        Self(bytes)
+    }
+
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
     }

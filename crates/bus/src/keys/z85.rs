@@ -6,11 +6,11 @@ const ALPHABET: &[u8; 85] =
     b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#";
 
 /// Length of a key as text.
-pub(super) const TEXT_LENGTH: usize = 40;
+pub(crate) const TEXT_LENGTH: usize = 40;
 /// Length of a key in bytes.
-pub(super) const KEY_LENGTH: usize = 32;
+pub(crate) const KEY_LENGTH: usize = 32;
 
-pub(super) fn encode(key: &[u8; KEY_LENGTH]) -> String {
+pub(crate) fn encode(key: &[u8; KEY_LENGTH]) -> String {
     let mut text = String::with_capacity(TEXT_LENGTH);
     for word in key.chunks_exact(4) {
         let value = word.iter().fold(0u32, |value, byte| value << 8 | u32::from(*byte));
@@ -46,10 +46,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn encodes_as_zeromq_does_and_decodes_back(key in any::<[u8; KEY_LENGTH]>()) {
-            let text = encode(&key);
-            prop_assert_eq!(&text, &zmq::z85_encode(&key).unwrap());
-            prop_assert_eq!(decode(&text), Some(key));
+        fn a_key_decodes_to_what_was_encoded(key in any::<[u8; KEY_LENGTH]>()) {
+            prop_assert_eq!(decode(&encode(&key)), Some(key));
         }
 
         #[test]

@@ -6,7 +6,7 @@ pub mod rate_limit;
 
 use std::sync::Arc;
 
-use fanlight_protocol::Timestamp;
+use fanlight_protocol::{FrameFlags, FrameMeta, FrameTimes, Timestamp};
 use opencv::core::Mat;
 
 /// A picture as its source gives it.
@@ -56,17 +56,38 @@ pub struct CaptureTimes {
     pub read_at: Timestamp,
 }
 
-/// One encoded picture.
+impl From<CaptureTimes> for FrameTimes {
+    /// The time of publication is not known yet: it is at least that of reading.
+    fn from(taken: CaptureTimes) -> Self {
+        let CaptureTimes { captured_at, read_at } = taken;
+        Self { captured_at, read_at, published_at: read_at }
+    }
+}
+
+/// One encoded frame.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Frame {
-    /// The encoded bytes.
+    /// The frame's metadata. The bus sets the sequence number and the time of publication.
+    pub meta: FrameMeta,
+    /// The encoded image.
     pub payload: Vec<u8>,
-    /// When it was captured and in hand.
-    pub taken: CaptureTimes,
-    /// Width in pixels.
-    pub width: u32,
-    /// Height in pixels.
-    pub height: u32,
-    /// Whether it can be decoded alone.
-    pub keyframe: bool,
+}
+
+impl Frame {
+    /// Makes a frame that is not published yet.
+    pub fn new(
+        payload: Vec<u8>,
+        taken: CaptureTimes,
+        (width, height): (u32, u32),
+        is_keyframe: bool,
+    ) -> Self {
+        let flags = FrameFlags::keyframe(is_keyframe);
+        let meta = FrameMeta { sequence: 0, times: taken.into(), flags, width, height };
+        Self { meta, payload }
+    }
+
+    /// Returns whether the frame is decodable alone.
+    pub fn is_keyframe(&self) -> bool {
+        self.meta.is_keyframe()
+    }
 }

@@ -202,7 +202,7 @@ impl Track {
     }
 
     fn send(&self, outlet: &mut TrackWriter, frame: Frame) -> bool {
-        let keyframe = frame.keyframe;
+        let keyframe = frame.is_keyframe();
         let gone = outlet.publish(frame);
         if gone && keyframe {
             self.keyframe_wanted.store(false, Ordering::Relaxed);

@@ -93,7 +93,7 @@ fn an_encoder_that_does_not_answer_is_replaced_and_other_tracks_do_not_wait_for_
     viewer.watch("cam");
     assert_eq!(viewer.frames("cam", 10).len(), 10);
     let frames = viewer.frames("cam/full.h264", 10);
-    assert!(frames[0].flags.is_keyframe());
+    assert!(frames[0].meta.is_keyframe());
     assert_eq!(decoded(&frames).len(), 10);
     let entry = viewer.until_so("cam", "its tracks", |entry| has(entry, "full.h264"));
     assert!(entry.state == StreamState::Live && !entry.reason.contains("encoder"), "{entry:?}");

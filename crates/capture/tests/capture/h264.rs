@@ -12,7 +12,7 @@ use crate::harness::{capture, capture_with, decoded, make_clip_as, stamp, stamp_
 
 fn keyframes(frames: &[IncomingFrame]) -> Vec<usize> {
     let numbered = frames.iter().enumerate();
-    numbered.filter(|(_, frame)| frame.flags.is_keyframe()).map(|(number, _)| number).collect()
+    numbered.filter(|(_, frame)| frame.meta.is_keyframe()).map(|(number, _)| number).collect()
 }
 
 #[test]
@@ -26,9 +26,9 @@ fn every_rendition_can_be_decoded_from_its_first_frame_on_and_is_as_old_as_it_sa
         let pictures = decoded(&frames);
         assert_eq!(pictures.len(), frames.len());
         for (frame, picture) in frames.iter().zip(&pictures) {
-            assert_eq!((frame.width, frame.height), size);
+            assert_eq!(frame.meta.size(), size);
             let stamp = stamp_in(picture, size).expect("a stamp that can be read");
-            let off = frame.captured_at.micros_from(stamp.time);
+            let off = frame.meta.captured_at().micros_from(stamp.time);
             assert!(off.abs() < 5_000, "{track}: captured_at is {off} µs from the stamp");
         }
         viewer.unwatch(track);
@@ -84,10 +84,10 @@ fn only_the_codec_that_is_watched_is_made_and_both_from_one_picture() {
 
     viewer.watch("cam");
     let jpeg = viewer.frames("cam", 20);
-    let captured: Vec<_> = jpeg.iter().map(|frame| frame.captured_at).collect();
+    let captured: Vec<_> = jpeg.iter().map(|frame| frame.meta.captured_at()).collect();
     assert!(stamp(&jpeg[0]).is_some());
     let h264 = viewer.frames("cam/full.h264", 20);
-    assert!(h264.iter().any(|frame| captured.contains(&frame.captured_at)));
+    assert!(h264.iter().any(|frame| captured.contains(&frame.meta.captured_at())));
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn a_picture_of_odd_size_loses_a_line_and_no_more() {
     let mut viewer = viewer(&capture);
     viewer.watch("cam/odd.h264");
     let frames = viewer.frames("cam/odd.h264", 5);
-    assert_eq!((frames[0].width, frames[0].height), (160, 90));
+    assert_eq!(frames[0].meta.size(), (160, 90));
     assert_eq!(decoded(&frames).len(), 5);
 }
 
@@ -151,7 +151,7 @@ fn h264_is_passed_on_as_it_is_and_made_into_jpeg_only_for_whoever_wants_that() {
     let frames = viewer.frames("clip/full.h264", 25);
     assert!(frames.iter().all(|frame| is_of(frame, &clip)));
     assert_eq!(keyframes(&frames).len(), 3);
-    assert_eq!((frames[0].width, frames[0].height), (320, 180));
+    assert_eq!(frames[0].meta.size(), (320, 180));
     assert_eq!(decoded(&frames).len(), 25);
 
     // In the middle of a group, and in all sizes and codecs.
@@ -172,7 +172,7 @@ fn whoever_comes_in_the_middle_of_a_group_is_sent_all_of_it() {
         viewer.frames("clip", 12);
         viewer.watch("clip/full.h264");
         let frames = viewer.frames("clip/full.h264", 30);
-        assert!(frames[0].flags.is_keyframe());
+        assert!(frames[0].meta.is_keyframe());
         assert_eq!(decoded(&frames).len(), 30);
         viewer.unwatch("clip/full.h264");
     }
@@ -189,7 +189,7 @@ fn a_file_that_paused_goes_on_at_once_for_whoever_comes() {
         let frames = viewer.frames(track, 4);
         if track == "clip/full.h264" {
             assert!(
-                frames[0].flags.is_keyframe() && frames.iter().all(|frame| is_of(frame, &clip))
+                frames[0].meta.is_keyframe() && frames.iter().all(|frame| is_of(frame, &clip))
             );
             decoded(&frames);
         }
@@ -211,7 +211,7 @@ fn a_command_that_writes_h264_is_passed_on() {
     let mut viewer = viewer(&capture);
     viewer.watch("cam/full.h264");
     let frames = viewer.frames("cam/full.h264", 20);
-    assert!(frames[0].flags.is_keyframe() && frames.iter().all(|frame| is_of(frame, &clip)));
+    assert!(frames[0].meta.is_keyframe() && frames.iter().all(|frame| is_of(frame, &clip)));
     assert_eq!(decoded(&frames).len(), 20);
 }
 
@@ -227,7 +227,7 @@ fn pictures_out_of_order_and_what_is_turned_is_encoded_anew() {
         let frames = viewer.frames("clip/full.h264", 25);
         assert!(!frames.iter().any(|frame| is_of(frame, &clip)), "{options:?}");
         assert_eq!(decoded(&frames).len(), 25);
-        assert!(frames.windows(2).all(|pair| pair[0].captured_at < pair[1].captured_at));
+        assert!(frames.windows(2).all(|pair| pair[0].meta.captured_at() < pair[1].meta.captured_at()));
     }
 }
 
@@ -261,7 +261,7 @@ fn viewers_of_a_cameras_own_h264_do_not_notice_that_another_rendition_begins() {
         assert!(frames.iter().all(|frame| is_of(frame, &clip)));
         // The first ones may have been read before the file paused.
         for pair in frames[2..].windows(2) {
-            let micros = pair[1].captured_at.micros_from(pair[0].captured_at);
+            let micros = pair[1].meta.captured_at().micros_from(pair[0].meta.captured_at());
             assert!((50_000..250_000).contains(&micros), "{micros} µs from frame to frame");
         }
         assert_eq!(viewer.frames("clip/half.h264", 1).len(), 1);

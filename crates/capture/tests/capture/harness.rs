@@ -247,7 +247,7 @@ fn topic(track: &str) -> Topic {
 
 /// Pictures of H.264 as ffmpeg decodes them, which finds nothing to complain of: the brightness of each pixel.
 pub(crate) fn decoded(frames: &[IncomingFrame]) -> Vec<Vec<u8>> {
-    let (width, height) = (frames[0].width as usize, frames[0].height as usize);
+    let (width, height) = (frames[0].meta.width as usize, frames[0].meta.height as usize);
     let mut ffmpeg = Command::new("ffmpeg")
         .args(["-v", "warning", "-flags", "+low_delay", "-f", "h264", "-i", "pipe:0"])
         .args(["-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "gray", "pipe:1"])
@@ -297,7 +297,7 @@ pub(crate) fn painted(mode: &str) -> impl Iterator<Item = Vec<u8>> {
 
 /// How much older than its stamp each picture claims to be, in microseconds, the median of them.
 pub(crate) fn claimed_off(frames: &[IncomingFrame]) -> i64 {
-    let off = |frame: &IncomingFrame| frame.captured_at.micros_from(stamp(frame).unwrap().time);
+    let off = |frame: &IncomingFrame| frame.meta.captured_at().micros_from(stamp(frame).unwrap().time);
     let mut off: Vec<i64> = frames.iter().map(off).collect();
     off.sort_unstable();
     off[off.len() / 2]

@@ -50,9 +50,9 @@ fn the_jpegs_of_a_file_come_as_they_lie_in_it_at_its_own_pace() {
         })
         .collect();
     assert!(numbers.windows(2).all(|pair| pair[1] == (pair[0] + 1) % 5), "{numbers:?}");
-    assert!(frames.iter().all(|frame| (frame.width, frame.height) == (320, 180)));
+    assert!(frames.iter().all(|frame| frame.meta.size() == (320, 180)));
     for pair in frames.windows(2) {
-        let micros = pair[1].captured_at.micros_from(pair[0].captured_at);
+        let micros = pair[1].meta.captured_at().micros_from(pair[0].meta.captured_at());
         assert!((micros - 100_000).abs() < 5_000, "{micros} µs from picture to picture");
     }
 }
@@ -118,7 +118,7 @@ fn pictures_that_do_not_change_are_skipped_but_not_for_ever() {
     let mut viewer = viewer(&capture);
     viewer.watch("clip");
     for pair in viewer.frames("clip", 4).windows(2) {
-        let micros = pair[1].captured_at.micros_from(pair[0].captured_at);
+        let micros = pair[1].meta.captured_at().micros_from(pair[0].meta.captured_at());
         // On a machine that stumbles a picture may be passed over besides, but none is shown too many.
         assert!(micros > 350_000, "{micros} µs: at most every fourth of ten a second");
     }

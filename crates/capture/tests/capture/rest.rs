@@ -14,7 +14,7 @@ fn the_first_viewer_of_a_resting_stream_has_a_picture_at_once() {
         viewer.until("cam", StreamState::Idle);
         viewer.watch("cam");
         let frame = &viewer.frames("cam", 1)[0];
-        let off = frame.captured_at.micros_from(stamp(frame).unwrap().time);
+        let off = frame.meta.captured_at().micros_from(stamp(frame).unwrap().time);
         assert!(off.abs() < 5_000, "not one from before: {off} µs");
         viewer.unwatch("cam");
     }

@@ -18,7 +18,7 @@ fn a_watched_test_picture_says_itself_what_the_frame_claims() {
         assert!((micros - (numbers * 100_000 / 3) as i64).abs() <= 2, "on schedule: {micros}");
     }
     for frame in &frames {
-        let off = frame.captured_at.micros_from(stamp(frame).unwrap().time);
+        let off = frame.meta.captured_at().micros_from(stamp(frame).unwrap().time);
         // The rest is how well the bus knows the two clocks.
         assert!(off.abs() < 5_000, "captured_at is {off} µs from the stamp");
     }

@@ -77,9 +77,9 @@ fn pictures_are_as_large_and_as_old_as_they_say() {
         let mut ages = Vec::new();
         for _ in 0..9 {
             let frame = &viewer.frames("cam", 1)[0];
-            ages.push(clock::now().micros_from(frame.captured_at));
-            assert_eq!(decoded_size(frame), (frame.width, frame.height));
-            assert!((16..=8192).contains(&frame.width) && (16..=8192).contains(&frame.height));
+            ages.push(clock::now().micros_from(frame.meta.captured_at()));
+            assert_eq!(decoded_size(frame), frame.meta.size());
+            assert!((16..=8192).contains(&frame.meta.width) && (16..=8192).contains(&frame.meta.height));
         }
         ages.sort_unstable();
         // The median: a busy machine may hold up a single picture on its way to us. Ahead: how well the bus knows the clocks.

@@ -174,7 +174,7 @@ fn encodes(name: &EncoderName) -> Result<(), String> {
         let captured_at = Timestamp::from_micros(second * 2_000_000);
         let taken = CaptureTimes { captured_at, read_at: captured_at };
         match encoder.encode(&grey, taken, true).map_err(|error| error.to_string())? {
-            Some(frame) if !frame.keyframe => return Err("it makes no keyframe when asked".into()),
+            Some(frame) if !frame.is_keyframe() => return Err("it makes no keyframe when asked".into()),
             Some(_) => keyframes += 1,
             None => {}
         }

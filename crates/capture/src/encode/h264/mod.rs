@@ -255,7 +255,7 @@ impl Running {
             return Err(EncodeError::TooLarge(payload.len()));
         }
         let (width, height) = (self.input.width(), self.input.height());
-        Ok(Frame { payload, taken, width, height, keyframe })
+        Ok(Frame::new(payload, taken, (width, height), keyframe))
     }
 
     /// Parameters that an encoder keeps apart from its pictures.
@@ -359,7 +359,7 @@ mod tests {
             let captured_at = Timestamp::from_micros(n * 1_000_000 / fps);
             let taken = CaptureTimes { captured_at, read_at: captured_at };
             let frame = encoder.encode(&noise, taken, false).unwrap().expect("none is held back");
-            assert_eq!(frame.taken, taken);
+            assert_eq!(frame.meta.times, taken.into());
             // At first nobody knows the rate.
             bytes += if n >= pictures / 2 { frame.payload.len() } else { 0 };
         }
@@ -398,10 +398,10 @@ mod tests {
             let taken = CaptureTimes { captured_at, read_at: captured_at };
             encoder.encode(&grey.unwrap(), taken, false).map(|frame| frame.unwrap())
         };
-        assert!(encode(64, 48, 0).unwrap().keyframe);
-        assert!(!encode(64, 48, 33_000).unwrap().keyframe);
+        assert!(encode(64, 48, 0).unwrap().is_keyframe());
+        assert!(!encode(64, 48, 33_000).unwrap().is_keyframe());
         let other = encode(49, 65, 66_000).unwrap();
-        assert!(other.keyframe && annex_b::has_parameters(&other.payload));
+        assert!(other.is_keyframe() && annex_b::has_parameters(&other.payload));
         assert_eq!((other.width, other.height), (48, 64));
         assert_eq!(encode(1, 64, 99_000), Err(EncodeError::H264Size(1, 64)));
     }

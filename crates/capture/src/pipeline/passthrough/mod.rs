@@ -45,7 +45,7 @@ impl Passthrough {
         let withheld = progress.advance(&lock(&self.gop), newest, |unit| {
             let Coded { ref bytes, width, height, keyframe, .. } = *unit.coded;
             let frame =
-                Frame { payload: bytes.clone(), taken: unit.taken, width, height, keyframe };
+                Frame::new(bytes.clone(), unit.taken, (width, height), keyframe);
             let sent = full.publish(frame);
             published |= sent;
             sent

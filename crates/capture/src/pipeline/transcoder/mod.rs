@@ -267,14 +267,14 @@ impl Transcoder {
     }
 
     /// A camera's own JPEG: onto the bus as it is.
-    fn pass_on(&self, full: &Track, payload: Vec<u8>, (width, height): Size, taken: CaptureTimes) {
+    fn pass_on(&self, full: &Track, payload: Vec<u8>, size: Size, taken: CaptureTimes) {
         match payload.len() {
             length if length > MAX_PAYLOAD => {
                 let reason = EncodeError::TooLarge(length).to_string();
                 full.fail(&reason);
                 self.refused.put(reason);
             }
-            _ if full.publish(Frame { payload, taken, width, height, keyframe: true }) => {
+            _ if full.publish(Frame::new(payload, taken, size, true)) => {
                 self.note_published();
             }
             _ => {}
