@@ -1,49 +1,49 @@
-//! How long to wait before a source is tried again.
+//! Waits before retries: exponential backoff with jitter.
 
 use std::time::Duration;
 
-/// The first wait: a cable that was only touched is back by then.
+/// The first wait: a cable that was only touched is connected again by then.
 const FIRST: Duration = Duration::from_millis(250);
-/// The longest wait: what a person in front of a dead picture still calls soon.
-const LONGEST: Duration = Duration::from_secs(5);
-/// A source that was well for so long has earned a quick retry.
-const WELL: Duration = Duration::from_secs(10);
-/// Waits are spread by this part of themselves to either side, so that twenty cameras behind one switch do not all
-/// come back in the same instant.
+/// The longest wait: a person in front of a dead picture still accepts it.
+const MAX: Duration = Duration::from_secs(5);
+/// A source that was healthy for this long is retried quickly.
+const HEALTHY: Duration = Duration::from_secs(10);
+/// Waits vary by this share in both directions, so that twenty cameras behind one switch do not all reconnect in the same
+/// instant.
 const JITTER: f64 = 0.2;
 
-/// Waits of 0.25 s doubling to 5 s; back to the first after ten seconds of health.
+/// Waits of 0.25 s that double up to 5 s, and restart at 0.25 s after ten healthy seconds.
 #[derive(Debug)]
 pub struct Backoff {
     first: Duration,
     next: Duration,
-    longest: Duration,
+    max: Duration,
 }
 
 impl Default for Backoff {
     fn default() -> Self {
-        Self::new(FIRST, LONGEST)
+        Self::new(FIRST, MAX)
     }
 }
 
 impl Backoff {
-    /// Waits of `first` doubling to `longest`.
-    pub fn new(first: Duration, longest: Duration) -> Self {
-        Self { first, next: first, longest }
+    /// Creates waits that double from `first` up to `max`.
+    pub fn new(first: Duration, max: Duration) -> Self {
+        Self { first, next: first, max }
     }
 
-    /// No waits: for tests of what happens again and again.
+    /// Creates waits of zero, for tests of retries.
     pub fn none() -> Self {
         Self::new(Duration::ZERO, Duration::ZERO)
     }
 
-    /// The wait after a run that was well for `well_for`. `random` from 0 to 1 chooses within the jitter.
-    pub fn wait(&mut self, well_for: Duration, random: f64) -> Duration {
-        if well_for >= WELL {
+    /// Returns the wait after a run that was healthy for `healthy_for`. `random`, from 0 to 1, selects within the jitter.
+    pub fn wait(&mut self, healthy_for: Duration, random: f64) -> Duration {
+        if healthy_for >= HEALTHY {
             self.next = self.first;
         }
         let wait = self.next.mul_f64(1.0 + JITTER * (2.0 * random - 1.0));
-        self.next = (self.next * 2).min(self.longest);
+        self.next = (self.next * 2).min(self.max);
         wait
     }
 }
@@ -55,7 +55,7 @@ mod tests {
     const MIDDLE: f64 = 0.5;
 
     #[test]
-    fn waits_double_from_a_quarter_second_to_five() {
+    fn waits_double_from_a_quarter_of_a_second_to_five_seconds() {
         let mut backoff = Backoff::default();
         let waits: Vec<u128> =
             (0..7).map(|_| backoff.wait(Duration::ZERO, MIDDLE).as_millis()).collect();
@@ -63,13 +63,13 @@ mod tests {
     }
 
     #[test]
-    fn ten_seconds_of_health_start_over() {
+    fn waits_restart_after_ten_healthy_seconds() {
         let mut backoff = Backoff::default();
         for _ in 0..6 {
             backoff.wait(Duration::ZERO, MIDDLE);
         }
-        assert_eq!(backoff.wait(Duration::from_secs(9), MIDDLE), LONGEST);
-        assert_eq!(backoff.wait(WELL, MIDDLE), FIRST);
+        assert_eq!(backoff.wait(Duration::from_secs(9), MIDDLE), MAX);
+        assert_eq!(backoff.wait(HEALTHY, MIDDLE), FIRST);
         assert_eq!(backoff.wait(Duration::ZERO, MIDDLE), FIRST * 2);
     }
 

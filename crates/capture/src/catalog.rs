@@ -1,4 +1,4 @@
-//! Keeps the catalog: how each stream is, told at every change and every second.
+//! The catalog loop: announces the state of each stream at every change and every second, and replaces stuck threads.
 
 use std::time::{Duration, Instant};
 
@@ -10,84 +10,84 @@ use crate::pipeline::Pipeline;
 use crate::threads::Threads;
 use crate::threads::pool::WorkerPool;
 use crate::threads::signal::Signal;
-use crate::threads::watchdog::{MOST_OF_ONE, MOST_STRAYS};
+use crate::threads::watchdog::{MAX_STUCK, MAX_STUCK_EACH};
 
-/// Rates are worth telling so often.
-const TELL_EVERY: Duration = Duration::from_secs(1);
-/// How often to look for a request to stop and for sources that are stuck.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
-/// A look that comes later than this was held up.
-const HELD_UP: Duration = Duration::from_secs(1);
-/// Changes that come in a bundle, as at the start, are told together.
-const BUNDLE: Duration = Duration::from_millis(10);
+/// Interval of announcements without a change: frame rates and bitrates are worth an update this often.
+const ANNOUNCE_EVERY: Duration = Duration::from_secs(1);
+/// Interval of checks for a request to stop and for stuck sources.
+const CHECK_EVERY: Duration = Duration::from_millis(250);
+/// A check that is later than this means that the whole process was suspended.
+const SUSPENDED_AFTER: Duration = Duration::from_secs(1);
+/// Changes within this time are announced together: many come in a burst, for example at the start.
+const BURST: Duration = Duration::from_millis(10);
 
-/// Announces all streams until `stop` is requested, or until the bus has failed.
+/// Announces all streams until `stop` is requested or the bus fails. `changed` triggers an announcement.
 ///
 /// # Errors
-/// Fails if 8 threads are stuck in drivers, or when no stream is well and no more attempts are made with one of them.
-pub fn keep(
+/// Fails if [`MAX_STUCK`] threads are stuck in drivers, or if one source is given up and no other stream can be watched.
+pub fn run(
     pipelines: &mut [Pipeline],
-    workshop: &WorkerPool,
+    pool: &WorkerPool,
     publisher: &Publisher,
-    crew: &Threads,
-    bell: &Signal,
+    threads: &Threads,
+    changed: &Signal,
     stop: &Shutdown,
 ) -> anyhow::Result<()> {
     let mut next = Instant::now();
-    let mut looked = next;
+    let mut last_check = next;
     while !stop.is_requested() && publisher.is_alive() {
         let now = Instant::now();
-        // A machine that slept, or swapped, held up everybody.
-        let held_up = now.saturating_duration_since(looked).saturating_sub(HELD_UP);
-        looked = now;
-        if !held_up.is_zero() {
-            pipelines.iter_mut().for_each(|pipeline| pipeline.excuse(held_up));
-            workshop.excuse(held_up);
+        // A machine that slept or swapped has suspended every thread.
+        let suspended = now.saturating_duration_since(last_check).saturating_sub(SUSPENDED_AFTER);
+        last_check = now;
+        if !suspended.is_zero() {
+            pipelines.iter_mut().for_each(|pipeline| pipeline.extend(suspended));
+            pool.extend(suspended);
         }
         pipelines.iter().for_each(|pipeline| pipeline.check_stall(now));
-        relieve(pipelines, workshop, now, crew)?;
-        give_up(pipelines, now)?;
+        replace_stuck(pipelines, pool, now, threads)?;
+        check_lost(pipelines, now)?;
         if now >= next {
-            next = now + TELL_EVERY;
+            next = now + ANNOUNCE_EVERY;
             publisher.announce(pipelines.iter_mut().map(|pipeline| pipeline.entry(now)).collect());
         }
-        if bell.wait(LOOK_EVERY) {
+        if changed.wait(CHECK_EVERY) {
             next = Instant::now();
-            stop.wait_timeout(BUNDLE);
+            stop.wait_timeout(BURST);
         }
     }
     Ok(())
 }
 
-/// Replaces the threads that are stuck, as long as there are not too many.
-fn relieve(
+/// Replaces stuck threads while there are fewer than [`MAX_STUCK`].
+fn replace_stuck(
     pipelines: &mut [Pipeline],
-    workshop: &WorkerPool,
+    pool: &WorkerPool,
     now: Instant,
-    crew: &Threads,
+    threads: &Threads,
 ) -> anyhow::Result<()> {
-    let mut most = workshop.relieve(now, crew).context("cannot start a thread")?;
+    let mut max = pool.replace_stuck(now, threads).context("cannot start a thread")?;
     for pipeline in pipelines {
-        most = most.max(pipeline.relieve(now, crew).context("cannot start a thread")?);
+        max = max.max(pipeline.replace_stuck(now, threads).context("cannot start a thread")?);
     }
     ensure!(
-        most.is_none_or(|stuck| stuck < MOST_STRAYS),
-        "{MOST_STRAYS} threads are stuck in drivers and do not return; exiting so that the service manager can restart this process"
+        max.is_none_or(|stuck| stuck < MAX_STUCK),
+        "{MAX_STUCK} threads are stuck in drivers; exiting so that the service manager can restart this process"
     );
     Ok(())
 }
 
-/// A source that no thread tries any more ends the process if that costs no viewer a picture.
-fn give_up(pipelines: &mut [Pipeline], now: Instant) -> anyhow::Result<()> {
-    let lost =
-        pipelines.iter_mut().filter_map(|one| one.check_lost(now).then(|| one.name().clone()));
-    // Each of them has to say so.
-    let lost: Vec<_> = lost.collect();
+/// Ends the process if a source was given up and no other stream can be watched, so that the exit costs no viewer a frame.
+fn check_lost(pipelines: &mut [Pipeline], now: Instant) -> anyhow::Result<()> {
+    // Each pipeline must be checked, because each reports it itself.
+    let lost: Vec<_> = (pipelines.iter_mut())
+        .filter_map(|pipeline| pipeline.check_lost(now).then(|| pipeline.name().clone()))
+        .collect();
     if let Some(name) = lost.first()
-        && !pipelines.iter().any(Pipeline::serves)
+        && !pipelines.iter().any(Pipeline::is_available)
     {
         bail!(
-            "{MOST_OF_ONE} threads are stuck in the driver of stream {name}, and no other stream is well; exiting so that the service manager can restart this process"
+            "{MAX_STUCK_EACH} threads are stuck in the driver of stream {name}, and no other stream is available; exiting so that the service manager can restart this process"
         );
     }
     Ok(())

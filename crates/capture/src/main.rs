@@ -1,4 +1,4 @@
-//! `fanlight-capture`: pictures from cameras, files and URLs onto the bus.
+//! `fanlight-capture`: frames from cameras, files and URLs onto the bus.
 
 use std::io::{Write, stdout};
 use std::process::ExitCode;
@@ -8,11 +8,11 @@ use fanlight_capture::{Command, Options, Settings};
 use fanlight_cli::stop::Shutdown;
 
 fn main() -> ExitCode {
-    fanlight_cli::run(|options: Options| Command::try_from(options), perform)
+    fanlight_cli::run(|options: Options| Command::try_from(options), execute)
 }
 
-fn perform(task: Command) -> anyhow::Result<()> {
-    match task {
+fn execute(command: Command) -> anyhow::Result<()> {
+    match command {
         Command::ListDevices => list_devices(),
         Command::Capture(settings) => capture(settings),
     }

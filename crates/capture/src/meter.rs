@@ -1,14 +1,14 @@
-//! Frames and bits a second, over the last seconds. No clock of its own: `now` is passed in.
+//! Frame rate, bitrate and drop ratio over the last seconds. No clock of its own: `now` is passed in.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// Long enough to smooth a second's chance, short enough to follow a camera that slows down in the dark.
+/// Long enough to smooth random variation, short enough to follow a camera that slows down in the dark.
 const WINDOW: Duration = Duration::from_secs(3);
 
-/// Turns counts that only grow into rates.
+/// Converts growing counters to rates.
 #[derive(Debug, Default)]
-pub struct Meter {
+pub struct RateMeter {
     samples: VecDeque<Sample>,
 }
 
@@ -20,27 +20,27 @@ struct Sample {
     bytes: u64,
 }
 
-/// What part of something.
+/// The share of frames that were dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Share {
-    part: u64,
-    whole: u64,
+pub struct DropRatio {
+    dropped: u64,
+    frames: u64,
 }
 
-impl Share {
-    /// In whole percent.
+impl DropRatio {
+    /// Returns the share in whole percent.
     pub fn percent(&self) -> u64 {
-        self.part * 100 / self.whole.max(1)
+        self.dropped * 100 / self.frames.max(1)
     }
 
-    /// Of how many.
-    pub fn whole(&self) -> u64 {
-        self.whole
+    /// Returns the number of frames, dropped ones included.
+    pub fn frames(&self) -> u64 {
+        self.frames
     }
 }
 
-impl Meter {
-    /// Takes the counts of this moment; returns frames in a thousand seconds and bits a second over the window.
+impl RateMeter {
+    /// Takes the present counters. Returns frames per thousand seconds and bits per second over the window.
     pub fn rates(&mut self, at: Instant, frames: u64, dropped: u64, bytes: u64) -> (u32, u64) {
         self.samples.push_back(Sample { at, frames, dropped, bytes });
         while self.samples.get(1).is_some_and(|second| at.duration_since(second.at) >= WINDOW) {
@@ -58,13 +58,13 @@ impl Meter {
         (u32::try_from(millifps).unwrap_or(u32::MAX), bitrate)
     }
 
-    /// What part of the frames was dropped, over the window.
-    pub fn dropped_share(&self) -> Share {
+    /// Returns the share of frames that were dropped over the window.
+    pub fn drop_ratio(&self) -> DropRatio {
         let (Some(first), Some(last)) = (self.samples.front(), self.samples.back()) else {
-            return Share { part: 0, whole: 0 };
+            return DropRatio { dropped: 0, frames: 0 };
         };
-        let part = last.dropped - first.dropped;
-        Share { part, whole: last.frames - first.frames + part }
+        let dropped = last.dropped - first.dropped;
+        DropRatio { dropped, frames: last.frames - first.frames + dropped }
     }
 }
 
@@ -73,9 +73,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rates_are_those_of_the_last_seconds() {
+    fn rates_cover_the_last_seconds() {
         let start = Instant::now();
-        let mut meter = Meter::default();
+        let mut meter = RateMeter::default();
         let mut at = |seconds: u64, frames| {
             meter.rates(start + Duration::from_secs(seconds), frames, frames / 10, frames * 1000)
         };
@@ -87,10 +87,10 @@ mod tests {
             at(seconds, 60);
         }
         assert_eq!(at(7, 60), (0, 0));
-        assert_eq!(meter.dropped_share().percent(), 0);
+        assert_eq!(meter.drop_ratio().percent(), 0);
         meter.rates(start + Duration::from_secs(8), 90, 16, 90_000);
-        let share = meter.dropped_share();
-        assert_eq!(share.percent(), 25);
-        assert_eq!(share.whole(), 40);
+        let ratio = meter.drop_ratio();
+        assert_eq!(ratio.percent(), 25);
+        assert_eq!(ratio.frames(), 40);
     }
 }

@@ -1,34 +1,34 @@
-//! The C and C++ libraries below: made ready, and made quiet. And [`turbojpeg`], which nobody else has words for.
+//! Set-up of the C and C++ libraries, and bindings to [`turbojpeg`], for which no suitable crate exists.
 
 pub(crate) mod turbojpeg;
 
 use opencv::core::{LogLevel, set_log_level, set_num_threads};
 
-/// The most memory that FFmpeg may ask for at one time. Without it, a length in an answer or a frame without end takes up to
-/// 2 GiB. It is a raw frame of 8192x8192 pixels with 4 bytes each, which is the largest one that there is here.
+/// Largest block of memory that FFmpeg may allocate: a raw frame of 8192x8192 pixels with 4 bytes each, the largest one
+/// supported. Without the limit, a length in a response or an endless frame takes up to 2 GiB.
 pub(crate) const MOST_MEMORY: usize = 256 * 1024 * 1024;
 
-/// Makes the libraries ready. What they have to say they say to us, in their results; not to the terminal.
+/// Initialises the libraries. They report errors in their results and print nothing to the terminal.
 pub fn prepare() {
-    // Without it FFmpeg's errors have no text. It cannot fail.
+    // FFmpeg's errors have no text without it. It cannot fail.
     let _ = ffmpeg_next::init();
     silence_ffmpeg();
     limit_ffmpeg();
-    // Fails only for a level that does not exist.
+    // It fails only for a level that does not exist.
     let _ = set_log_level(LogLevel::LOG_LEVEL_SILENT);
-    // One picture is worked on by one thread: there are other pictures for the others.
+    // One thread processes one frame: the other threads have other frames.
     let _ = set_num_threads(1);
 }
 
-/// A level would not do: OpenCV sets its own when it opens its first file.
-#[expect(unsafe_code, reason = "ffmpeg-next has no words for the callback")]
+/// Removes FFmpeg's log callback. A log level does not suffice: OpenCV sets its own when it opens its first file.
+#[expect(unsafe_code, reason = "ffmpeg-next does not expose the callback")]
 fn silence_ffmpeg() {
     // SAFETY: FFmpeg checks the callback for null before every call, and stores it atomically.
     unsafe { ffmpeg_next::ffi::av_log_set_callback(None) }
 }
 
-#[expect(unsafe_code, reason = "ffmpeg-next has no words for the limit")]
+#[expect(unsafe_code, reason = "ffmpeg-next does not expose the limit")]
 fn limit_ffmpeg() {
-    // SAFETY: FFmpeg stores the limit atomically, and fails as if memory were short where it would be passed.
+    // SAFETY: FFmpeg stores the limit atomically. An allocation above it fails as if memory were exhausted.
     unsafe { ffmpeg_next::ffi::av_max_alloc(MOST_MEMORY) }
 }

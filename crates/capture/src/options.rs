@@ -15,7 +15,7 @@ use fanlight_protocol::catalog::MAX_STREAMS;
 use serde::{Deserialize, Serialize};
 
 use crate::encode::h264::EncoderName;
-use crate::pixels::orientation::Turn;
+use crate::pixels::orientation::Orientation;
 use crate::rendition::RenditionSettings;
 use crate::source::SourceSpec;
 use crate::wall_clock::Zone;
@@ -198,8 +198,8 @@ pub struct StreamSettings {
     pub reencode: bool,
     /// Keep the source open while nobody watches.
     pub keep_open: bool,
-    /// How its pictures are turned.
-    pub turn: Turn,
+    /// How its frames are rotated and mirrored.
+    pub orientation: Orientation,
     /// So many pictures in a row that are the same as the one before are skipped; 0: none.
     pub drop_same: u32,
     /// Name and time are written into its pictures, the time in this zone.

@@ -1,4 +1,4 @@
-//! The sizes in which a stream can be had.
+//! Renditions: the sizes, qualities and frame rates in which a stream is offered.
 
 use std::str::FromStr;
 
@@ -8,37 +8,37 @@ use crate::encode::jpeg::{InvalidQuality, Quality};
 use crate::pixels::Size;
 use crate::source::mode::{MAX_FPS, MAX_SIDE, MIN_FPS, MIN_SIDE};
 
-/// A stream in one size and quality.
+/// The settings of one rendition.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RenditionSettings {
-    /// Its name.
+    /// The name.
     pub name: Rendition,
-    /// How large it is.
-    pub measure: Measure,
-    /// How its pictures are encoded, where they are.
+    /// The size.
+    pub size: RenditionSize,
+    /// The quality of frames that are encoded as JPEG.
     pub quality: Quality,
-    /// At most so many pictures a second; all where it is absent.
+    /// The frame rate limit in frames per second; absent: all frames.
     pub fps: Option<f64>,
 }
 
-/// How large a rendition is.
+/// The size of a rendition, relative to its source.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Measure {
-    /// So many times as wide and high as the source's pictures; above 0, at most 1.
+pub enum RenditionSize {
+    /// A factor for the width and height of the source: above 0, at most 1.
     Scale(f64),
-    /// So many pixels wide, or as wide as the source's pictures where those are narrower.
+    /// A width in pixels. A narrower source keeps its own width.
     Width(u32),
 }
 
-impl Measure {
+impl RenditionSize {
     /// The source's own size.
     pub const FULL: Self = Self::Scale(1.0);
 
-    /// The size for a source of this size: of the same shape, and never larger.
+    /// Returns the size for a source of this size: with the same aspect ratio and never larger.
     pub fn of(self, (width, height): Size) -> Size {
         let factor = match self {
             Self::Scale(factor) => factor,
-            Self::Width(wanted) => f64::from(wanted) / f64::from(width.max(1)),
+            Self::Width(own) => f64::from(own) / f64::from(width.max(1)),
         };
         let factor = factor.min(1.0);
         let side = |side: u32| ((f64::from(side) * factor).round() as u32).max(side.min(1));
@@ -46,41 +46,41 @@ impl Measure {
     }
 }
 
-/// A rendition as a user writes it: `half=50%`, `phone=480px,quality=60,fps=10`.
+/// A rendition in an option: `half=50%`, `phone=480px,quality=60,fps=10`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RenditionRequest {
-    /// Its name.
+    /// The name.
     pub name: Rendition,
-    /// How large it is to be.
-    pub measure: Measure,
-    /// How its pictures are to be encoded, where that was said.
+    /// The size.
+    pub size: RenditionSize,
+    /// The JPEG quality, if given.
     pub quality: Option<Quality>,
-    /// At most so many pictures a second.
+    /// The frame rate limit in frames per second, if given.
     pub fps: Option<f64>,
 }
 
-/// A text that is no rendition, with the rule it breaks.
+/// An error for a text that is no rendition, with the rule that it breaks.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum InvalidRendition {
-    /// Not of the form.
+    /// The form is wrong.
     #[error(
         "{0:?} is no rendition: write NAME=SIZE, for example half=50% or phone=480px,quality=60,fps=10"
     )]
     Form(String),
-    /// A bad name.
+    /// The name is invalid.
     #[error(transparent)]
     Name(#[from] InvalidName),
-    /// A bad size.
-    #[error("{0:?} is no size of a rendition: 1% to 100%, or 16px to 8192px wide, are possible")]
+    /// The size is invalid.
+    #[error("{0:?} is no size of a rendition: write 1% to 100%, or a width of 16px to 8192px")]
     Size(String),
-    /// The full one in another size.
-    #[error("the rendition full is as large as its source: write full=100%")]
+    /// The full rendition has another size.
+    #[error("the rendition full has the size of its source: write full=100%")]
     Full,
-    /// A bad quality.
+    /// The quality is invalid.
     #[error(transparent)]
     Quality(#[from] InvalidQuality),
-    /// A bad rate.
-    #[error("fps={0}: {MIN_FPS} to {MAX_FPS} frames per second are possible")]
+    /// The frame rate limit is invalid.
+    #[error("fps={0} is out of range: write {MIN_FPS} to {MAX_FPS} frames per second")]
     Fps(String),
 }
 
@@ -91,37 +91,37 @@ impl FromStr for RenditionRequest {
         let form = || InvalidRendition::Form(text.chars().take(80).collect());
         let (name, rest) = text.split_once('=').ok_or_else(form)?;
         let mut parts = rest.split(',');
-        let size = parts.next().unwrap_or_default();
-        let measure = measure(size).ok_or_else(|| InvalidRendition::Size(size.into()))?;
+        let text = parts.next().unwrap_or_default();
+        let size = size(text).ok_or_else(|| InvalidRendition::Size(text.into()))?;
         let name: Rendition = name.parse()?;
-        if name == Rendition::full() && measure != Measure::FULL {
+        if name == Rendition::full() && size != RenditionSize::FULL {
             return Err(InvalidRendition::Full);
         }
-        let mut wish = Self { name, measure, quality: None, fps: None };
+        let mut request = Self { name, size, quality: None, fps: None };
         for part in parts {
             match part.split_once('=').ok_or_else(form)? {
                 ("quality", quality) => {
                     let quality: u32 = quality.parse().map_err(|_| form())?;
-                    wish.quality = Some(quality.try_into()?);
+                    request.quality = Some(quality.try_into()?);
                 }
                 ("fps", fps) => {
-                    let possible = fps.parse().ok().filter(|fps| (MIN_FPS..=MAX_FPS).contains(fps));
-                    wish.fps = Some(possible.ok_or_else(|| InvalidRendition::Fps(fps.into()))?);
+                    let valid = fps.parse().ok().filter(|fps| (MIN_FPS..=MAX_FPS).contains(fps));
+                    request.fps = Some(valid.ok_or_else(|| InvalidRendition::Fps(fps.into()))?);
                 }
                 _ => return Err(form()),
             }
         }
-        Ok(wish)
+        Ok(request)
     }
 }
 
-fn measure(text: &str) -> Option<Measure> {
+fn size(text: &str) -> Option<RenditionSize> {
     if let Some(percent) = text.strip_suffix('%') {
         let percent: f64 = percent.parse().ok()?;
-        return (1.0..=100.0).contains(&percent).then_some(Measure::Scale(percent / 100.0));
+        return (1.0..=100.0).contains(&percent).then_some(RenditionSize::Scale(percent / 100.0));
     }
     let width: u32 = text.strip_suffix("px")?.parse().ok()?;
-    (MIN_SIDE..=MAX_SIDE).contains(&width).then_some(Measure::Width(width))
+    (MIN_SIDE..=MAX_SIDE).contains(&width).then_some(RenditionSize::Width(width))
 }
 
 #[cfg(test)]
@@ -129,24 +129,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rendition_keeps_the_shape_and_is_never_larger() {
+    fn a_rendition_keeps_the_aspect_ratio_and_is_never_larger() {
         let hd = (1280, 720);
-        assert_eq!(Measure::FULL.of(hd), hd);
-        assert_eq!(Measure::Scale(0.25).of(hd), (320, 180));
-        assert_eq!(Measure::Scale(0.5).of((1281, 721)), (641, 361));
-        assert_eq!(Measure::Width(480).of(hd), (480, 270));
-        assert_eq!(Measure::Width(1920).of(hd), hd);
-        assert_eq!(Measure::Width(480).of((0, 0)), (0, 0), "not known yet");
-        assert_eq!(Measure::Scale(0.01).of((64, 48)), (1, 1));
+        assert_eq!(RenditionSize::FULL.of(hd), hd);
+        assert_eq!(RenditionSize::Scale(0.25).of(hd), (320, 180));
+        assert_eq!(RenditionSize::Scale(0.5).of((1281, 721)), (641, 361));
+        assert_eq!(RenditionSize::Width(480).of(hd), (480, 270));
+        assert_eq!(RenditionSize::Width(1920).of(hd), hd);
+        assert_eq!(RenditionSize::Width(480).of((0, 0)), (0, 0), "unknown yet");
+        assert_eq!(RenditionSize::Scale(0.01).of((64, 48)), (1, 1));
     }
 
     #[test]
-    fn a_rendition_is_written_as_name_size_and_more() {
-        let wish: RenditionRequest = "phone=480px,quality=60,fps=10".parse().unwrap();
-        assert_eq!(wish.name.as_str(), "phone");
-        assert_eq!((wish.measure, wish.fps), (Measure::Width(480), Some(10.0)));
-        assert_eq!(wish.quality, Some(60.try_into().unwrap()));
-        assert_eq!("half=50%".parse::<RenditionRequest>().unwrap().measure, Measure::Scale(0.5));
+    fn a_rendition_has_a_name_a_size_and_options() {
+        let request: RenditionRequest = "phone=480px,quality=60,fps=10".parse().unwrap();
+        assert_eq!(request.name.as_str(), "phone");
+        assert_eq!((request.size, request.fps), (RenditionSize::Width(480), Some(10.0)));
+        assert_eq!(request.quality, Some(60.try_into().unwrap()));
+        assert_eq!("half=50%".parse::<RenditionRequest>().unwrap().size, RenditionSize::Scale(0.5));
         for (bad, rule) in [
             ("half", "NAME=SIZE"),
             ("Half=50%", "a-z"),

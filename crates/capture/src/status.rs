@@ -1,288 +1,292 @@
-//! How one stream is, and saying so once per change.
+//! The state of one stream. Each change of it is reported once.
 
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use fanlight_cli::secret::mask_url;
 use fanlight_clock as clock;
 use fanlight_protocol::{StreamName, StreamState, Timestamp};
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::pixels::Size;
 use crate::source::About;
 use crate::stall;
 use crate::threads::signal::Signal;
 
-/// A source notices its own silence and knows more about it. Only where it is stuck for this much longer, others say so.
+/// A source detects its own silence and reports a better reason. It is reported from outside only if the source is stuck
+/// for this much longer.
 const STUCK: Duration = Duration::from_secs(1);
 
-/// A source that is opened so quickly need not be called so.
-const AT_ONCE: Duration = Duration::from_secs(1);
+/// A source that resumes within this time is not reported as "opening".
+const QUICK: Duration = Duration::from_secs(1);
 
-/// How one stream is.
+/// The state of one stream.
 #[derive(Debug)]
 pub struct Status {
     name: StreamName,
     /// The source, without user and password.
     source: String,
-    bell: Signal,
-    inside: Mutex<Inside>,
+    changed: Signal,
+    state: Mutex<State>,
 }
 
 #[derive(Debug)]
-struct Inside {
+struct State {
     phase: Phase,
     since: Timestamp,
-    /// When the last picture came.
-    picture_at: Instant,
-    /// It may be silent for so long.
-    silence: Duration,
-    /// What its pictures measure; 0 while unknown.
+    /// Time of the last frame.
+    last_frame: Instant,
+    /// Silence after which the source is stalled.
+    max_silence: Duration,
+    /// Size of the source's frames; 0 while unknown.
     size: Size,
-    /// Nobody watches, and so no pictures are read.
-    resting: bool,
-    /// Since when somebody waits for it to be opened.
-    waking_since: Option<Instant>,
-    /// What was told last, and since when it is so.
-    told: Option<(StreamState, Timestamp)>,
-    /// Why its pictures are not published, though they come.
-    refused: Option<Refused>,
+    /// Set while the source is not read because no viewer watches.
+    idle: bool,
+    /// Time since which a viewer waits for the source to resume.
+    resuming_since: Option<Instant>,
+    /// The state reported last, and its beginning.
+    reported: Option<(StreamState, Timestamp)>,
+    /// Set while frames are read and none of them can be published.
+    unpublished: Option<Unpublished>,
 }
 
+/// The reason why frames cannot be published.
 #[derive(Debug, Clone)]
-struct Refused {
+struct Unpublished {
     reason: String,
     since: Timestamp,
 }
 
-/// What a source does.
+/// The phase of a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Phase {
     Opening,
-    Well,
-    Failing(String),
+    Running,
+    Failed(String),
     Ended,
 }
 
-/// What the catalog says of a stream's state.
+/// A stream's state for the catalog.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    /// How it is.
+    /// The state.
     pub state: StreamState,
-    /// Why, where there is something to say.
+    /// The reason for the state; empty if there is none to report.
     pub reason: String,
-    /// Since when.
+    /// The beginning of the state.
     pub since: Timestamp,
-    /// Width and height of its full pictures; 0 while unknown.
+    /// Width and height of full frames; 0 while unknown.
     pub size: Size,
 }
 
 impl Status {
-    /// A stream that is about to be opened. `bell` is rung at every change.
-    pub fn new(name: StreamName, source: &impl fmt::Display, bell: Signal) -> Self {
-        let inside = Inside {
+    /// Creates the state of a stream that is about to be opened. `changed` is notified of every change.
+    pub fn new(name: StreamName, source: &impl fmt::Display, changed: Signal) -> Self {
+        let state = State {
             phase: Phase::Opening,
             since: clock::now(),
-            picture_at: Instant::now(),
-            silence: stall::limit(None),
+            last_frame: Instant::now(),
+            max_silence: stall::limit(None),
             size: (0, 0),
-            resting: false,
-            waking_since: None,
-            told: None,
-            refused: None,
+            idle: false,
+            resuming_since: None,
+            reported: None,
+            unpublished: None,
         };
-        Self { name, source: source.to_string(), bell, inside: Mutex::new(inside) }
+        Self { name, source: source.to_string(), changed, state: Mutex::new(state) }
     }
 
-    /// The stream's name.
+    /// Returns the stream's name.
     pub fn name(&self) -> &StreamName {
         &self.name
     }
 
-    /// The source, without user and password.
+    /// Returns the source, without user and password.
     pub fn source(&self) -> &str {
         &self.source
     }
 
-    /// The source is open.
+    /// Notes that the source is open.
     pub fn opened(&self, about: &About) {
-        self.lock().silence = about.silence();
+        self.lock().max_silence = about.silence();
         tracing::debug!(stream = %self.name, source = self.source, "opened: {}", about.description);
     }
 
-    /// The source turns out to be faster or slower than was known.
-    pub fn comes_every(&self, interval: Option<Duration>) {
-        self.lock().silence = stall::limit(interval);
+    /// Notes that the frame interval of the source differs from what was known.
+    pub fn interval_changed(&self, interval: Option<Duration>) {
+        self.lock().max_silence = stall::limit(interval);
     }
 
-    /// Nobody watches, and so no pictures are read until somebody does.
-    pub fn rests(&self) {
-        let mut inside = self.lock();
-        (inside.resting, inside.waking_since) = (true, None);
-        drop(inside);
-        self.bell.ring();
+    /// Notes that the source is no longer read, because no viewer watches.
+    pub fn idle(&self) {
+        let mut state = self.lock();
+        (state.idle, state.resuming_since) = (true, None);
+        drop(state);
+        self.changed.notify();
     }
 
-    /// Somebody watches again: it is opened.
-    pub fn wakes(&self) {
-        let mut inside = self.lock();
-        (inside.resting, inside.waking_since) = (false, Some(Instant::now()));
-        drop(inside);
-        self.bell.ring();
+    /// Notes that a viewer watches again, so that the source is opened or read.
+    pub fn resuming(&self) {
+        let mut state = self.lock();
+        (state.idle, state.resuming_since) = (false, Some(Instant::now()));
+        drop(state);
+        self.changed.notify();
     }
 
-    /// A picture came; `description` is what to log of the source if it is the first.
-    pub fn picture(&self, description: &str) {
-        let mut inside = self.lock();
-        inside.picture_at = Instant::now();
-        let rested = inside.waking_since.take().is_some() | std::mem::take(&mut inside.resting);
-        if inside.phase == Phase::Well {
-            drop(inside);
-            if rested {
-                self.bell.ring();
+    /// Notes that a frame was read. If it is the first, `description` of the source is logged.
+    pub fn frame_read(&self, description: &str) {
+        let mut state = self.lock();
+        state.last_frame = Instant::now();
+        let resumed = state.resuming_since.take().is_some() | std::mem::take(&mut state.idle);
+        if state.phase == Phase::Running {
+            drop(state);
+            if resumed {
+                self.changed.notify();
             }
             return;
         }
-        let (before, was_since) = (inside.enter(Phase::Well), inside.since);
-        inside.since = clock::now();
-        drop(inside);
+        let (before, was_since) = (state.enter(Phase::Running), state.since);
+        state.since = clock::now();
+        drop(state);
         match before {
-            Phase::Failing(_) => {
-                let after = clock::now().since(was_since);
-                tracing::info!(stream = %self.name, source = self.source, "pictures again after {after:.1?}: {description}");
+            Phase::Failed(_) => {
+                let outage = clock::now().since(was_since);
+                tracing::info!(stream = %self.name, source = self.source, "online again after {outage:.1?}: {description}");
             }
             _ => {
-                tracing::info!(stream = %self.name, source = self.source, "pictures: {description}");
+                tracing::info!(stream = %self.name, source = self.source, "online: {description}");
             }
         }
-        self.bell.ring();
+        self.changed.notify();
     }
 
-    /// Full pictures have this size.
-    pub fn measures(&self, size: Size) {
+    /// Sets the size of full frames.
+    pub fn set_size(&self, size: Size) {
         let resized = std::mem::replace(&mut self.lock().size, size) != size;
         if resized {
-            self.bell.ring();
+            self.changed.notify();
         }
     }
 
-    /// Pictures are published.
+    /// Notes that frames are published.
     pub fn published(&self) {
-        let refused = self.lock().refused.take().is_some();
-        if refused {
-            self.bell.ring();
+        let recovered = self.lock().unpublished.take().is_some();
+        if recovered {
+            self.changed.notify();
         }
     }
 
-    /// Pictures come, but cannot be published, and why.
-    pub fn refused(&self, reason: &str) {
+    /// Notes that frames are read and none of them can be published, with the reason.
+    pub fn not_published(&self, reason: &str) {
         let reason = &mask_url(reason);
-        let mut inside = self.lock();
-        let known = inside.refused.as_ref().map(|refused| refused.since);
-        let refused = Refused { reason: reason.clone(), since: known.unwrap_or_else(clock::now) };
-        inside.refused = Some(refused);
-        drop(inside);
+        let mut state = self.lock();
+        let known = state.unpublished.as_ref().map(|unpublished| unpublished.since);
+        let since = known.unwrap_or_else(clock::now);
+        state.unpublished = Some(Unpublished { reason: reason.clone(), since });
+        drop(state);
         if known.is_none() {
             tracing::error!(stream = %self.name, source = self.source, "{reason}");
-            self.bell.ring();
+            self.changed.notify();
         }
     }
 
-    /// The source fails, and why.
-    pub fn failing(&self, reason: &str) {
-        // File names, and what a command writes to stderr, may hold anything.
+    /// Notes that the source has failed, with the reason.
+    pub fn failed(&self, reason: &str) {
+        // File names, and the stderr of a command, may contain any text.
         let reason = &mask_url(reason);
-        let mut inside = self.lock();
-        let now = Phase::Failing(reason.clone());
-        if inside.phase == now {
+        let mut state = self.lock();
+        let failed = Phase::Failed(reason.clone());
+        if state.phase == failed {
             return;
         }
-        let before = inside.enter(now);
-        if !matches!(before, Phase::Failing(_)) {
-            inside.since = clock::now();
+        let before = state.enter(failed);
+        if !matches!(before, Phase::Failed(_)) {
+            state.since = clock::now();
         }
-        drop(inside);
+        drop(state);
         tracing::warn!(stream = %self.name, source = self.source, "offline: {reason}");
-        self.bell.ring();
+        self.changed.notify();
     }
 
-    /// The source came to its end.
+    /// Notes that the source has ended.
     pub fn ended(&self) {
-        let mut inside = self.lock();
-        inside.enter(Phase::Ended);
-        inside.since = clock::now();
-        drop(inside);
+        let mut state = self.lock();
+        state.enter(Phase::Ended);
+        state.since = clock::now();
+        drop(state);
         tracing::info!(stream = %self.name, source = self.source, "ended");
-        self.bell.ring();
+        self.changed.notify();
     }
 
-    /// The whole process was held up for so long, which is no silence of the source's.
-    pub fn excuse(&self, held_up: Duration) {
-        self.lock().picture_at += held_up;
+    /// Excludes the time for which the whole process was suspended from the source's silence.
+    pub fn extend(&self, suspended: Duration) {
+        self.lock().last_frame += suspended;
     }
 
-    /// Says so where the source is silent and does not even come back to say so itself.
+    /// Reports a source that is silent and does not return to report it itself.
     pub fn check_stall(&self, now: Instant) {
-        let inside = self.lock();
-        let silent = now.saturating_duration_since(inside.picture_at);
-        let reads = inside.phase == Phase::Well && !inside.resting && inside.waking_since.is_none();
-        let stuck = reads && silent > inside.silence + STUCK;
-        drop(inside);
+        let state = self.lock();
+        let silence = now.saturating_duration_since(state.last_frame);
+        let reads = state.phase == Phase::Running && !state.idle && state.resuming_since.is_none();
+        let stuck = reads && silence > state.max_silence + STUCK;
+        drop(state);
         if stuck {
-            self.failing("no picture, and the source does not answer");
+            self.failed("no frame: the source does not answer");
         }
     }
 
-    /// Whether viewers have, or could have, pictures of it.
-    pub fn serves(&self) -> bool {
-        let inside = self.lock();
-        match inside.phase {
-            Phase::Well => inside.refused.is_none(),
-            Phase::Opening => inside.resting,
-            Phase::Failing(_) | Phase::Ended => false,
+    /// Returns whether viewers get frames of the stream, or would get them.
+    pub fn is_available(&self) -> bool {
+        let state = self.lock();
+        match state.phase {
+            Phase::Running => state.unpublished.is_none(),
+            Phase::Opening => state.idle,
+            Phase::Failed(_) | Phase::Ended => false,
         }
     }
 
-    /// What to tell others, given whether anybody watches.
+    /// Returns the state for the catalog. `watched` states whether any track is watched.
     pub fn report(&self, watched: bool) -> Report {
-        let mut inside = self.lock();
-        if let (Phase::Well, Some(refused)) = (&inside.phase, &inside.refused) {
-            let Refused { reason, since } = refused.clone();
-            return Report { state: StreamState::Offline, reason, since, size: inside.size };
+        let mut state = self.lock();
+        let size = state.size;
+        if let (Phase::Running, Some(unpublished)) = (&state.phase, &state.unpublished) {
+            let Unpublished { reason, since } = unpublished.clone();
+            return Report { state: StreamState::Offline, reason, since, size };
         }
-        let (state, reason) = match &inside.phase {
-            // It is opened when somebody watches, and not before.
-            Phase::Opening if inside.resting => (StreamState::Idle, ""),
+        let (reported, reason) = match &state.phase {
+            // The source is opened for the first viewer.
+            Phase::Opening if state.idle => (StreamState::Idle, ""),
             Phase::Opening => (StreamState::Offline, "opening"),
-            // It is live again once there is a picture, which is there at once or takes a while.
-            Phase::Well if inside.waking_since.is_some_and(|since| since.elapsed() > AT_ONCE) => {
+            // The stream is live again with its next frame, which a source sends immediately or after a while.
+            Phase::Running if state.resuming_since.is_some_and(|since| since.elapsed() > QUICK) => {
                 (StreamState::Offline, "opening")
             }
-            Phase::Well if inside.waking_since.is_some() => (StreamState::Idle, ""),
-            Phase::Well if watched && !inside.resting => (StreamState::Live, ""),
-            Phase::Well => (StreamState::Idle, ""),
-            Phase::Failing(reason) => (StreamState::Offline, reason.as_str()),
+            Phase::Running if state.resuming_since.is_some() => (StreamState::Idle, ""),
+            Phase::Running if watched && !state.idle => (StreamState::Live, ""),
+            Phase::Running => (StreamState::Idle, ""),
+            Phase::Failed(reason) => (StreamState::Offline, reason.as_str()),
             Phase::Ended => (StreamState::Ended, ""),
         };
         let reason = reason.to_owned();
-        let since = inside.since_when(state);
-        Report { state, reason, since, size: inside.size }
+        let since = state.since(reported);
+        Report { state: reported, reason, since, size }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inside> {
-        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
     }
 }
 
-impl Inside {
-    /// Since when it is so. An outage began when it began, whatever was told of it.
-    fn since_when(&mut self, state: StreamState) -> Timestamp {
-        let since = match self.told {
-            Some((told, since)) if told == state => since.max(self.since),
+impl State {
+    /// Returns the beginning of the state that is about to be reported. An outage keeps its beginning, whatever was reported
+    /// since.
+    fn since(&mut self, state: StreamState) -> Timestamp {
+        let since = match self.reported {
+            Some((reported, since)) if reported == state => since.max(self.since),
             Some(_) if !matches!(state, StreamState::Offline) => clock::now(),
             _ => self.since,
         };
-        self.told = Some((state, since));
+        self.reported = Some((state, since));
         since
     }
 
@@ -305,10 +309,10 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_is_idle_or_live_as_it_is_watched() {
+    fn a_watched_stream_is_live_and_an_unwatched_one_idle() {
         let status = status();
         assert_eq!(state(&status, true), (StreamState::Offline, "opening".into()));
-        status.picture("test");
+        status.frame_read("test");
         assert_eq!(state(&status, false), (StreamState::Idle, String::new()));
         assert_eq!(state(&status, true), (StreamState::Live, String::new()));
         status.ended();
@@ -318,60 +322,60 @@ mod tests {
     #[test]
     fn an_outage_keeps_its_beginning_while_its_reason_changes() {
         let status = status();
-        status.picture("test");
-        status.failing("unplugged");
+        status.frame_read("test");
+        status.failed("unplugged");
         let since = status.report(true).since;
-        status.failing("not found");
+        status.failed("not found");
         assert_eq!(state(&status, true), (StreamState::Offline, "not found".into()));
         assert_eq!(status.report(true).since, since);
     }
 
     #[test]
-    fn a_stream_whose_pictures_cannot_be_published_is_offline_until_one_can() {
+    fn a_stream_whose_frames_cannot_be_published_is_offline_until_one_can() {
         let status = status();
-        status.picture("test");
-        status.refused("too large");
-        status.picture("test");
+        status.frame_read("test");
+        status.not_published("too large");
+        status.frame_read("test");
         assert_eq!(state(&status, true), (StreamState::Offline, "too large".into()));
         status.published();
         assert_eq!(state(&status, true), (StreamState::Live, String::new()));
     }
 
     #[test]
-    fn a_source_that_rests_is_idle_until_a_picture_comes_and_never_stuck() {
+    fn an_idle_source_is_never_stuck_and_is_live_with_its_next_frame() {
         let status = status();
-        status.picture("test");
-        status.rests();
+        status.frame_read("test");
+        status.idle();
         status.check_stall(Instant::now() + Duration::from_secs(3600));
-        status.wakes();
+        status.resuming();
         status.check_stall(Instant::now() + Duration::from_secs(3600));
         assert_eq!(state(&status, true).0, StreamState::Idle);
-        status.picture("test");
+        status.frame_read("test");
         assert_eq!(state(&status, true).0, StreamState::Live);
     }
 
     #[test]
-    fn a_source_that_rests_before_it_was_ever_opened_is_idle_and_a_failure_shows() {
+    fn a_source_not_opened_yet_is_idle_and_a_failure_is_reported() {
         let status = status();
-        status.rests();
+        status.idle();
         assert_eq!(state(&status, false).0, StreamState::Idle);
-        status.failing("not found");
-        status.rests();
+        status.failed("not found");
+        status.idle();
         assert_eq!(state(&status, false), (StreamState::Offline, "not found".into()));
     }
 
     #[test]
-    fn a_source_that_is_stuck_is_offline_and_the_next_picture_ends_that() {
+    fn a_stuck_source_is_offline_until_its_next_frame() {
         let status = status();
         let interval = Some(Duration::from_millis(33));
         status.opened(&About { interval, ..About::default() });
-        status.picture("test");
+        status.frame_read("test");
         let now = Instant::now();
         status.check_stall(now + Duration::from_secs(2));
         assert_eq!(state(&status, true).0, StreamState::Live);
         status.check_stall(now + Duration::from_secs(4));
         assert_eq!(state(&status, true).0, StreamState::Offline);
-        status.picture("test");
+        status.frame_read("test");
         assert_eq!(state(&status, true).0, StreamState::Live);
     }
 }

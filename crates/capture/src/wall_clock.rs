@@ -1,22 +1,22 @@
-//! Date and time of day as people read them.
+//! Date and time of day in human-readable form.
 
 use std::fmt;
 use std::str::FromStr;
 
 use fanlight_protocol::Timestamp;
 
-/// Whose time.
+/// A time zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Zone {
     /// Coordinated universal time.
     Utc,
-    /// That of this machine.
+    /// The time zone of this machine.
     Local,
 }
 
-/// A text that is no zone.
+/// An error for a text that is no time zone.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no time: utc and local are possible")]
+#[error("{0:?} is no time zone: write utc or local")]
 pub struct InvalidZone(String);
 
 impl FromStr for Zone {
@@ -41,28 +41,28 @@ impl fmt::Display for Zone {
 }
 
 impl Zone {
-    /// Hours, minutes, seconds and thousandths.
+    /// Formats the time of day with milliseconds.
     pub fn time_of_day(self, time: Timestamp) -> String {
         let parts = self.parts(time);
         let millis = time.micros() / 1000 % 1000;
         format!("{:02}:{:02}:{:02}.{millis:03}", parts.tm_hour, parts.tm_min, parts.tm_sec)
     }
 
-    /// Year, month and day, as ISO 8601 writes them.
+    /// Formats the date as in ISO 8601.
     pub fn date(self, time: Timestamp) -> String {
         let parts = self.parts(time);
         format!("{:04}-{:02}-{:02}", parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday)
     }
 
-    /// Its distance from UTC at that time.
+    /// Formats the offset from UTC at that time.
     pub fn offset(self, time: Timestamp) -> String {
         offset_text(self.parts(time).tm_gmtoff)
     }
 
-    #[expect(unsafe_code, reason = "the time zone database is the C library's")]
+    #[expect(unsafe_code, reason = "the C library has the time zone database")]
     fn parts(self, time: Timestamp) -> libc::tm {
         let seconds = (time.micros() / 1_000_000) as libc::time_t;
-        // SAFETY: all zeros is a valid `tm`, and both functions write to nothing but it.
+        // SAFETY: all zeros is a valid `tm`, and both functions write to it alone.
         unsafe {
             let mut parts = std::mem::zeroed();
             match self {
@@ -88,20 +88,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_offset_is_a_distance_from_utc() {
+    fn an_offset_is_shown_in_hours_and_minutes() {
         assert_eq!(offset_text(0), "UTC");
         assert_eq!(offset_text(7200), "UTC+02:00");
         assert_eq!(offset_text(-12_600), "UTC-03:30");
     }
 
     #[test]
-    fn universal_time_is_everywhere_the_same() {
+    fn utc_does_not_depend_on_the_machine() {
         let time = Timestamp::from_micros(1_700_000_000_042_999);
         let zone: Zone = "utc".parse().unwrap();
         assert_eq!(zone.date(time), "2023-11-14");
         assert_eq!(zone.time_of_day(time), "22:13:20.042");
         assert_eq!(zone.offset(time), "UTC");
         assert!(Zone::Local.time_of_day(time).ends_with(":20.042"));
-        assert!("mars".parse::<Zone>().unwrap_err().to_string().contains("utc and local"));
+        assert!("mars".parse::<Zone>().unwrap_err().to_string().contains("utc or local"));
     }
 }

@@ -1,50 +1,41 @@
-//! Whether anybody watches a stream, for its source's thread to wait for.
+//! The number of a stream's watched tracks. The thread that reads the source waits here for the first viewer.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// How many of a stream's tracks are watched.
+use crate::threads::signal::Monitor;
+
+/// The number of a stream's tracks that are watched.
 #[derive(Debug, Default)]
-pub struct Viewers {
-    tracks: Mutex<Watched>,
-    changed: Condvar,
-}
+pub struct WatchedTracks(Monitor<State>);
 
 #[derive(Debug, Default)]
-struct Watched {
+struct State {
     count: usize,
-    /// Nobody is to wait any more.
+    /// Waits return immediately.
     closed: bool,
 }
 
-impl Viewers {
-    /// A track begins or ceases to be watched.
+impl WatchedTracks {
+    /// Counts a track that became watched, or is no longer watched.
     pub fn change(&self, watched: bool) {
-        let mut tracks = self.lock();
-        tracks.count = if watched { tracks.count + 1 } else { tracks.count.saturating_sub(1) };
-        drop(tracks);
-        self.changed.notify_all();
+        self.0.update(|state| {
+            state.count = if watched { state.count + 1 } else { state.count.saturating_sub(1) };
+        });
     }
 
-    /// Whether any track is watched.
+    /// Returns whether any track is watched.
     pub fn any(&self) -> bool {
-        self.lock().count > 0
+        self.0.lock().count > 0
     }
 
-    /// Waits until a track is watched, at most so long. Returns at once where one is, or when closed.
-    pub fn wait(&self, at_most: Duration) {
-        let waits = |tracks: &mut Watched| tracks.count == 0 && !tracks.closed;
-        drop(self.changed.wait_timeout_while(self.lock(), at_most, waits));
+    /// Waits until a track is watched or this is closed, until `timeout` at the latest.
+    pub fn wait(&self, timeout: Duration) {
+        drop(self.0.wait_while_for(timeout, |state| state.count == 0 && !state.closed));
     }
 
-    /// Lets go of whoever waits.
+    /// Ends all waits.
     pub fn close(&self) {
-        self.lock().closed = true;
-        self.changed.notify_all();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Watched> {
-        self.tracks.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.update(|state| state.closed = true);
     }
 }
 
@@ -52,15 +43,15 @@ impl Viewers {
 mod tests {
     use super::*;
 
-    const FOR_EVER: Duration = Duration::from_secs(3600);
+    const AN_HOUR: Duration = Duration::from_secs(3600);
 
     #[test]
-    fn whoever_waits_is_woken_by_the_first_viewer_and_by_the_end() {
-        for wake in [|viewers: &Viewers| viewers.change(true), Viewers::close] {
-            let viewers = Viewers::default();
+    fn the_first_viewer_and_the_end_wake_a_waiting_thread() {
+        for wake in [|tracks: &WatchedTracks| tracks.change(true), WatchedTracks::close] {
+            let tracks = WatchedTracks::default();
             std::thread::scope(|scope| {
-                let waiting = scope.spawn(|| viewers.wait(FOR_EVER));
-                wake(&viewers);
+                let waiting = scope.spawn(|| tracks.wait(AN_HOUR));
+                wake(&tracks);
                 waiting.join().unwrap();
             });
         }
@@ -68,13 +59,13 @@ mod tests {
 
     #[test]
     fn a_stream_is_watched_while_any_of_its_tracks_is() {
-        let viewers = Viewers::default();
-        viewers.change(true);
-        viewers.change(true);
-        viewers.change(false);
-        assert!(viewers.any());
-        viewers.wait(FOR_EVER);
-        viewers.change(false);
-        assert!(!viewers.any());
+        let tracks = WatchedTracks::default();
+        tracks.change(true);
+        tracks.change(true);
+        tracks.change(false);
+        assert!(tracks.any());
+        tracks.wait(AN_HOUR);
+        tracks.change(false);
+        assert!(!tracks.any());
     }
 }

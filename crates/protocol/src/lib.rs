@@ -7,6 +7,7 @@
 //! - [`catalog`]: what a publisher says it has;
 //! - [`ask`]: what a subscriber may ask a publisher, and the answers;
 //! - [`viewer`]: the `fanlight.v1` WebSocket messages between a relay and its viewers;
+//! - [`rate`]: the frame rate limit of a rendition or a viewer;
 //! - [`wire`]: the one place that knows how bus values become bytes;
 //! - [`time`]: moments, in microseconds.
 //!
@@ -18,6 +19,7 @@ pub mod ask;
 pub mod catalog;
 pub mod frame;
 pub mod name;
+pub mod rate;
 pub mod time;
 mod topic;
 pub mod viewer;

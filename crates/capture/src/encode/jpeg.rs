@@ -1,5 +1,6 @@
-//! JPEG, through libjpeg-turbo.
+//! Encoding to JPEG with libjpeg-turbo.
 
+pub use fanlight_codec::jpeg::MAX_SIDE;
 use fanlight_protocol::MAX_PAYLOAD;
 use opencv::core::{CV_8UC3, Mat, MatTraitConst, MatTraitConstManual};
 
@@ -8,20 +9,17 @@ use crate::frame::{CaptureTimes, Frame};
 use crate::native::turbojpeg::{Compressor, TurboError};
 use crate::pixels::size_of;
 
-/// Largest side that libjpeg encodes, in pixels (`JPEG_MAX_DIMENSION` in its `jmorecfg.h`).
-pub const MAX_SIDE: u32 = 65_500;
-
-/// How much of a picture is kept: 1 to 100.
+/// A JPEG quality: 1 to 100.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quality(u8);
 
-/// A number that is not a quality.
+/// An error for a number that is no quality.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{0} is no quality: 1 to 100 are possible")]
+#[error("{0} is no JPEG quality: write 1 to 100")]
 pub struct InvalidQuality(u32);
 
 impl Default for Quality {
-    /// Where more bytes hardly show any more.
+    /// Returns the quality above which more bytes are hardly visible.
     fn default() -> Self {
         Self(80)
     }
@@ -38,24 +36,24 @@ impl TryFrom<u32> for Quality {
     }
 }
 
-/// Encodes pictures of one stream.
+/// Encodes the frames of one track.
 #[derive(Debug)]
 pub struct JpegEncoder {
     quality: Quality,
-    /// Made for the first picture.
+    /// Created for the first frame.
     compressor: Option<Compressor>,
 }
 
 impl JpegEncoder {
-    /// An encoder of this quality.
+    /// Creates an encoder of this quality.
     pub fn new(quality: Quality) -> Self {
         Self { quality, compressor: None }
     }
 
-    /// Encodes a picture.
+    /// Encodes a frame.
     ///
     /// # Errors
-    /// When its size cannot be, or its bytes are too many.
+    /// Fails if the size is not supported, or if the result has too many bytes.
     pub fn encode(&mut self, pixels: &Mat, taken: CaptureTimes) -> Result<Frame, EncodeError> {
         let (width, height) = size_of(pixels);
         if !(1..=MAX_SIDE).contains(&width) || !(1..=MAX_SIDE).contains(&height) {
@@ -63,7 +61,9 @@ impl JpegEncoder {
         }
         let bytes = match pixels.data_bytes() {
             Ok(bytes) if pixels.typ() == CV_8UC3 => bytes,
-            Ok(_) => return Err(EncodeError::Encoder("no blue, green and red".into())),
+            Ok(_) => {
+                return Err(EncodeError::Encoder("the pixels are not blue, green and red".into()));
+            }
             Err(error) => return Err(EncodeError::Encoder(error.message)),
         };
         let compressor = match &mut self.compressor {
@@ -103,18 +103,18 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_becomes_a_jpeg_that_keeps_size_and_time() {
+    fn a_jpeg_keeps_size_and_times() {
         let frame = JpegEncoder::new(Quality::default()).encode(&grey(64, 48), TAKEN).unwrap();
         assert!(frame.payload.starts_with(&[0xff, 0xd8]) && frame.payload.ends_with(&[0xff, 0xd9]));
         assert_eq!(frame.meta, Frame::new(Vec::new(), TAKEN, (64, 48), true).meta);
     }
 
-    /// All of each colour, with edges.
+    /// The whole range of each colour, with edges.
     fn colourful(width: i32, height: i32) -> Mat {
         let mut pixels = grey(width, height);
         let colours = pixels.data_typed_mut::<Vec3b>().unwrap();
-        for (at, colour) in colours.iter_mut().enumerate() {
-            let (x, y) = (at % width as usize, at / width as usize);
+        for (index, colour) in colours.iter_mut().enumerate() {
+            let (x, y) = (index % width as usize, index / width as usize);
             *colour = [(x * 3) as u8, (y * 5) as u8, (x + y) as u8].into();
         }
         pixels
@@ -124,14 +124,14 @@ mod tests {
         imdecode(&Vector::from_slice(jpeg), IMREAD_COLOR).unwrap()
     }
 
-    /// On average, how far the colours of one are from those of the other.
+    /// The mean difference between the colours of two images.
     fn difference(one: &Mat, other: &Mat) -> f64 {
         let bytes = one.data_bytes().unwrap().len();
         norm2(one, other, NORM_L1, &no_array()).unwrap() / bytes as f64
     }
 
     #[test]
-    fn it_looks_as_opencv_encodes_it_at_every_quality_and_in_odd_sizes() {
+    fn it_equals_the_jpeg_of_opencv_at_every_quality_and_in_odd_sizes() {
         for quality in [1, 50, 80, 95, 100] {
             let mut encoder = JpegEncoder::new(Quality(quality));
             for (width, height) in [(640, 480), (1, 1), (17, 16), (16, 17), (99, 75)] {
@@ -149,21 +149,21 @@ mod tests {
     }
 
     #[test]
-    fn it_is_baseline_with_colours_halved_both_ways() {
+    fn it_is_baseline_with_4_2_0_subsampling() {
         let jpeg = JpegEncoder::new(Quality(100)).encode(&colourful(64, 48), TAKEN).unwrap();
         let head = [0xff, 0xc0, 0, 17, 8, 0, 48, 0, 64, 3, 1, 0x22, 0, 2, 0x11, 1, 3, 0x11, 1];
         assert!(jpeg.payload.windows(head.len()).any(|bytes| bytes == head));
     }
 
     #[test]
-    fn pixels_of_another_kind_are_refused() {
+    fn pixels_of_another_type_are_refused() {
         let one = Mat::new_rows_cols_with_default(48, 64, CV_8UC1, Scalar::all(90.0)).unwrap();
         let refused = JpegEncoder::new(Quality::default()).encode(&one, TAKEN);
         assert!(matches!(refused, Err(EncodeError::Encoder(_))), "{refused:?}");
     }
 
     #[test]
-    fn a_size_that_cannot_be_is_refused() {
+    fn an_unsupported_size_is_refused() {
         let mut encoder = JpegEncoder::new(Quality::default());
         let mut refused = |pixels: &Mat| encoder.encode(pixels, TAKEN).unwrap_err();
         assert_eq!(refused(&Mat::default()), EncodeError::Size(0, 0));
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn too_many_bytes_are_refused_with_their_number() {
+    fn too_many_bytes_are_refused_and_counted() {
         let mut noise = grey(5000, 4000);
         opencv::core::randu(&mut noise, &Scalar::all(0.0), &Scalar::all(255.0)).unwrap();
         let best = JpegEncoder::new(Quality::try_from(100).unwrap()).encode(&noise, TAKEN);

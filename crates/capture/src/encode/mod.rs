@@ -1,10 +1,8 @@
-//! Pixels to bytes. Knows nothing of where pictures come from and where they go.
+//! Pixels to encoded frames. Knows neither sources nor the bus.
 //!
 //! - [`jpeg`]: pixels to JPEG;
-//! - [`h264`]: pixels to H.264;
-//! - [`camera_jpeg`]: a JPEG that a camera has encoded already, made fit to be passed on.
+//! - [`h264`]: pixels to H.264.
 
-pub mod camera_jpeg;
 pub mod h264;
 pub mod jpeg;
 
@@ -17,37 +15,37 @@ use crate::frame::{CaptureTimes, Frame};
 use h264::{EncoderName, H264Encoder};
 use jpeg::{JpegEncoder, Quality};
 
-/// Encodes the pictures of one track. May block in a driver: the caller must be able to do without the thread.
+/// The encoder of one track. It may block in a driver for ever: the caller must be able to abandon the thread.
 pub trait Encode: fmt::Debug + Send {
-    /// Encodes a picture; as a keyframe if one is `wanted` and the last one is not too recent. `None` if the encoder holds
-    /// the picture back.
+    /// Encodes a frame; as a keyframe if one is requested and the last one is not too recent. Returns `None` if the encoder
+    /// delays its output.
     ///
     /// # Errors
-    /// Why the picture cannot be encoded.
+    /// Fails with the reason why the frame cannot be encoded.
     fn encode(
         &mut self,
         pixels: &Mat,
         taken: CaptureTimes,
-        wanted: bool,
+        keyframe_requested: bool,
     ) -> Result<Option<Frame>, EncodeError>;
 
-    /// Releases what is kept for the next picture, which then is a keyframe.
+    /// Releases what is kept for the next frame. The next frame is a keyframe.
     fn close(&mut self) {}
 }
 
-/// Encodes the pictures of a track.
+/// The settings of a track's encoder.
 #[derive(Debug, Clone)]
 pub enum EncoderSettings {
-    /// As JPEG of this quality.
+    /// JPEG of this quality.
     Jpeg(Quality),
-    /// As H.264 by this encoder.
+    /// H.264 by this encoder.
     H264(EncoderName),
 }
 
-/// Makes the encoder of a track.
-pub type Encoders = dyn Fn(&Topic, &EncoderSettings) -> Box<dyn Encode> + Send + Sync;
+/// Creates the encoder of a track.
+pub type EncoderFactory = dyn Fn(&Topic, &EncoderSettings) -> Box<dyn Encode> + Send + Sync;
 
-/// The encoder that its settings name.
+/// Creates the encoder that the settings name.
 pub fn encoder(settings: &EncoderSettings) -> Box<dyn Encode> {
     match settings {
         EncoderSettings::Jpeg(quality) => Box::new(JpegEncoder::new(*quality)),
@@ -60,7 +58,7 @@ impl Encode for JpegEncoder {
         &mut self,
         pixels: &Mat,
         taken: CaptureTimes,
-        _wanted: bool,
+        _keyframe_requested: bool,
     ) -> Result<Option<Frame>, EncodeError> {
         self.encode(pixels, taken).map(Some)
     }
@@ -71,9 +69,9 @@ impl Encode for H264Encoder {
         &mut self,
         pixels: &Mat,
         taken: CaptureTimes,
-        wanted: bool,
+        keyframe_requested: bool,
     ) -> Result<Option<Frame>, EncodeError> {
-        self.encode(pixels, taken, wanted)
+        self.encode(pixels, taken, keyframe_requested)
     }
 
     fn close(&mut self) {
@@ -81,23 +79,23 @@ impl Encode for H264Encoder {
     }
 }
 
-/// Why a picture was not encoded.
+/// The reason why a frame was not encoded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EncodeError {
-    /// No picture, or one larger than JPEG can describe.
-    #[error("a picture of {0}x{1} cannot be encoded: 1 to {max} pixels a side are possible", max = jpeg::MAX_SIDE)]
+    /// JPEG does not support the size.
+    #[error("cannot encode a frame of {0}x{1} as JPEG: sides of 1 to {max} pixels are supported", max = jpeg::MAX_SIDE)]
     Size(u32, u32),
-    /// The same for H.264.
+    /// H.264 does not support the size.
     #[error(
-        "a picture of {0}x{1} cannot be H.264: {min} to {max} pixels a side are possible", min = h264::SIDES.start(), max = h264::SIDES.end()
+        "cannot encode a frame of {0}x{1} as H.264: sides of {min} to {max} pixels are supported", min = h264::SIDES.start(), max = h264::SIDES.end()
     )]
     H264Size(u32, u32),
-    /// Too many bytes for the bus.
+    /// The frame has too many bytes for the bus.
     #[error(
-        "a picture of {0} bytes is more than the {MAX_PAYLOAD} that a frame may have: lower --quality or ask the camera for less"
+        "a frame of {0} bytes exceeds the limit of {MAX_PAYLOAD} bytes: lower --quality or the camera's resolution"
     )]
     TooLarge(usize),
-    /// The encoder itself failed.
-    #[error("the picture could not be encoded: {0}")]
+    /// The encoder has failed.
+    #[error("cannot encode the frame: {0}")]
     Encoder(String),
 }

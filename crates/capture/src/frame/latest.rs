@@ -1,13 +1,14 @@
-//! Hands pictures from one thread to the next: one place, and the newest wins.
+//! Hand-over of frames between threads: a mailbox of one slot in which the newest frame wins, and reusable pixel buffers.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use opencv::core::Mat;
+use parking_lot::Mutex;
 
-/// Used pixel buffers kept for the next picture: one being filled, one being worked on.
-const SPARE: usize = 2;
+/// Number of used pixel buffers kept for the next frame: one is being filled while another is processed.
+const MAX_SPARE: usize = 2;
 
-/// A place for one thing. What is not taken in time is replaced by its successor.
+/// A mailbox of one slot. A value that is not taken in time is replaced by the next one.
 #[derive(Debug)]
 pub struct Latest<T>(Mutex<Option<T>>);
 
@@ -18,43 +19,46 @@ impl<T> Default for Latest<T> {
 }
 
 impl<T> Latest<T> {
-    /// Puts it in; returns what lay there because nobody had taken it.
+    /// Stores a value. Returns the one that it replaces, which was not taken in time.
     pub fn put(&self, newest: T) -> Option<T> {
-        lock(&self.0).replace(newest)
+        self.0.lock().replace(newest)
     }
 
-    /// Takes what there is.
+    /// Takes the value.
     pub fn take(&self) -> Option<T> {
-        lock(&self.0).take()
+        self.0.lock().take()
     }
 }
 
-/// Used pixel buffers: fresh memory would cost page faults on every picture.
+/// Used pixel buffers: fresh memory would cost page faults for every frame.
 #[derive(Debug, Default)]
 pub struct Buffers(Mutex<Vec<Mat>>);
 
 impl Buffers {
-    /// A buffer to fill: a used one where there is one.
+    /// Takes a buffer to fill: a used one, or else an empty one.
     pub fn take(&self) -> Mat {
-        lock(&self.0).pop().unwrap_or_default()
+        self.0.lock().pop().unwrap_or_default()
     }
 
-    /// Lets go of all.
+    /// Releases all buffers.
     pub fn clear(&self) {
-        lock(&self.0).clear();
+        self.0.lock().clear();
     }
 
-    /// Gives a used one back.
+    /// Returns a used buffer. It is released if enough are kept already.
     pub fn recycle(&self, pixels: Mat) {
-        let mut spare = lock(&self.0);
-        if spare.len() < SPARE {
+        let mut spare = self.0.lock();
+        if spare.len() < MAX_SPARE {
             spare.push(pixels);
         }
     }
-}
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Returns a buffer that others may still use: the last user returns it.
+    pub fn recycle_shared(&self, pixels: Arc<Mat>) {
+        if let Some(pixels) = Arc::into_inner(pixels) {
+            self.recycle(pixels);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -62,18 +66,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_newest_wins_and_what_it_replaces_is_told() {
-        let place = Latest::default();
-        assert_eq!(place.put(1), None);
-        assert_eq!(place.put(2), Some(1));
-        assert_eq!(place.take(), Some(2));
-        assert_eq!(place.put(3), None);
+    fn the_newest_value_wins_and_the_replaced_one_is_returned() {
+        let mailbox = Latest::default();
+        assert_eq!(mailbox.put(1), None);
+        assert_eq!(mailbox.put(2), Some(1));
+        assert_eq!(mailbox.take(), Some(2));
+        assert_eq!(mailbox.put(3), None);
     }
 
     #[test]
-    fn no_more_buffers_are_kept_than_are_used_at_a_time() {
+    fn only_as_many_buffers_are_kept_as_are_used_at_a_time() {
         let buffers = Buffers::default();
         (0..10).for_each(|_| buffers.recycle(Mat::default()));
-        assert_eq!(lock(&buffers.0).len(), SPARE);
+        assert_eq!(buffers.0.lock().len(), MAX_SPARE);
     }
 }

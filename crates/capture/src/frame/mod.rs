@@ -1,58 +1,40 @@
-//! The forms a picture takes on its way through this process.
+//! The forms of a frame on its way through this process.
 
 pub mod duplicates;
 pub mod latest;
-pub mod rate_limit;
 
 use std::sync::Arc;
 
+pub use fanlight_codec::h264::AccessUnit;
 use fanlight_protocol::{FrameFlags, FrameMeta, FrameTimes, Timestamp};
 use opencv::core::Mat;
 
-/// A picture as its source gives it.
+/// The content of a frame as its source delivers it.
 #[derive(Debug)]
 pub enum Picture {
-    /// Decoded: rows of blue, green and red bytes (`CV_8UC3` in OpenCV's own order, blue first).
+    /// Pixels: rows of blue, green and red bytes (`CV_8UC3` in OpenCV's order, blue first).
     Pixels(Mat),
-    /// The camera's own JPEG, not looked into yet.
+    /// The camera's own JPEG, not inspected yet.
     Jpeg(Vec<u8>),
     /// The camera's own H.264.
-    H264(Arc<Coded>),
+    H264(Arc<AccessUnit>),
 }
 
-/// A picture of the camera's own H.264: an access unit, in the form in which it can be passed on. It may refer to the one
-/// before.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Coded {
-    /// In the form of annex B, with parameters before a keyframe.
-    pub bytes: Vec<u8>,
-    /// Counts the source's pictures. Where one is missing, what follows cannot be decoded until the next entry.
-    pub number: u64,
-    /// Whether it can be decoded alone, and nothing after it refers to what came before it.
-    pub keyframe: bool,
-    /// Whether decoding can begin with it, if perhaps not with a whole picture: so with every keyframe.
-    pub entry: bool,
-    /// Width in pixels.
-    pub width: u32,
-    /// Height in pixels.
-    pub height: u32,
-}
-
-/// A picture fresh from its source.
+/// A frame as read from its source.
 #[derive(Debug)]
 pub struct RawFrame {
-    /// The picture.
+    /// The content.
     pub picture: Picture,
-    /// Its moments.
+    /// The times of capture and reading.
     pub taken: CaptureTimes,
 }
 
-/// A picture's moments before it is encoded, by this process's clock.
+/// A frame's times before it is encoded, by this process's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CaptureTimes {
-    /// When it was captured.
+    /// Time of capture.
     pub captured_at: Timestamp,
-    /// When it was in hand.
+    /// Time at which this process had read it.
     pub read_at: Timestamp,
 }
 
@@ -74,7 +56,7 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// Makes a frame that is not published yet.
+    /// Creates a frame that is not published yet.
     pub fn new(
         payload: Vec<u8>,
         taken: CaptureTimes,

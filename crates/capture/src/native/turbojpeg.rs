@@ -1,28 +1,28 @@
-//! libjpeg-turbo: pixels to JPEG and back, through as much of its TurboJPEG API as 2.x and 3.x have in common.
+//! Bindings to libjpeg-turbo: pixels to JPEG and back, with the part of its TurboJPEG API that 2.x and 3.x share.
 //!
-//! It takes and gives OpenCV's order of colours. OpenCV, which asks the same library, asks for the other order and swaps
-//! red and blue byte by byte, in about the time that JPEG itself takes.
+//! Pixels have OpenCV's order of colours. OpenCV itself, which uses the same library, requests the other order and swaps red
+//! and blue byte by byte, which takes about as long as the JPEG itself.
 //!
-//! Whatever it has to say is in its results: it prints nothing.
+//! The library reports errors in its results and prints nothing.
 
 use std::ffi::{CStr, c_char, c_int, c_uchar, c_ulong, c_void};
 use std::ptr::NonNull;
 
 use crate::pixels::Size;
 
-/// Blue, green, red.
-const BYTES_A_PIXEL: u32 = 3;
+/// Blue, green and red.
+const BYTES_PER_PIXEL: u32 = 3;
 
-// What follows is as in turbojpeg.h.
+// These constants are copied from turbojpeg.h.
 const TJPF_BGR: c_int = 1;
 const TJSAMP_420: c_int = 2;
 const TJCS_CMYK: c_int = 3;
 const TJCS_YCCK: c_int = 4;
 const TJFLAG_NOREALLOC: c_int = 1024;
-/// As libjpeg does unless told otherwise, and hardly slower.
+/// The default of libjpeg, and hardly slower.
 const TJFLAG_ACCURATEDCT: c_int = 4096;
 
-#[expect(unsafe_code, reason = "the one crate for it wants 3.x, and Debian 12 and 13 have 2.x")]
+#[expect(unsafe_code, reason = "the only crate for it requires 3.x, and Debian 12 and 13 have 2.x")]
 #[link(name = "turbojpeg")]
 unsafe extern "C" {
     fn tjInitCompress() -> *mut c_void;
@@ -65,28 +65,28 @@ unsafe extern "C" {
     ) -> c_int;
 }
 
-/// Why there is no JPEG, or are no pixels.
+/// The reason why the library failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum TurboError {
-    /// The library's own words.
+    /// The library's own error.
     #[error("libjpeg-turbo: {0}")]
     Library(String),
-    /// Four colours, of which nobody says how they are meant.
-    #[error("its colours are CMYK, which are a printer's and no camera's")]
+    /// The JPEG has four colour components without a defined meaning.
+    #[error("unsupported colours: CMYK")]
     Cmyk,
-    /// Not three bytes a pixel.
-    #[error("{0} bytes are no picture of {1}x{2}")]
+    /// The pixels have not three bytes each.
+    #[error("{0} bytes are not the pixels of a frame of {1}x{2}")]
     Length(usize, u32, u32),
-    /// For the JPEG.
-    #[error("there is no memory for a picture of {0}x{1}")]
+    /// There is no memory for the JPEG.
+    #[error("not enough memory for a frame of {0}x{1}")]
     Memory(u32, u32),
 }
 
-/// Makes JPEGs: baseline, with colours halved both ways (4:2:0), as every viewer can take them.
+/// Encodes baseline JPEG with 4:2:0 subsampling, which every viewer supports.
 #[derive(Debug)]
 pub(crate) struct Compressor {
     handle: Handle,
-    /// Kept from picture to picture: as much as the worst needs, of which only what was written to is really there.
+    /// Reused for each frame. It has the size of the worst case, of which only the part ever written occupies memory.
     jpeg: Vec<u8>,
 }
 
@@ -96,7 +96,7 @@ impl Compressor {
     }
 
     /// Encodes rows of blue, green and red.
-    #[expect(unsafe_code, reason = "a call of C")]
+    #[expect(unsafe_code, reason = "calls a C function")]
     pub(crate) fn compress(
         &mut self,
         pixels: &[u8],
@@ -104,14 +104,14 @@ impl Compressor {
         quality: u8,
     ) -> Result<&[u8], TurboError> {
         let Layout { width, height, pitch } = Layout::of(pixels, size)?;
-        let most = tjBufSize(width, height, TJSAMP_420);
+        let max = tjBufSize(width, height, TJSAMP_420);
         self.jpeg.clear();
-        let reserved = usize::try_from(most).map(|most| self.jpeg.try_reserve(most));
+        let reserved = usize::try_from(max).map(|max| self.jpeg.try_reserve(max));
         let Ok(Ok(())) = reserved else { return Err(TurboError::Memory(size.0, size.1)) };
-        let (mut start, mut length) = (self.jpeg.as_mut_ptr(), most);
-        // SAFETY: the handle is one for this and exclusively ours. `pixels` has `height` rows of `pitch` bytes, as `Layout`
-        // saw, which hold `width` pixels each. At `start` there are at least tjBufSize() bytes, which with
-        // TJFLAG_NOREALLOC are written to and no more, and `start` stays. All pointers live until the call returns.
+        let (mut start, mut length) = (self.jpeg.as_mut_ptr(), max);
+        // SAFETY: the handle is a compressor and exclusively owned. `Layout` has checked that `pixels` has `height` rows of
+        // `pitch` bytes with `width` pixels each. At `start` there are at least tjBufSize() bytes; with TJFLAG_NOREALLOC the
+        // library writes to no others and keeps `start`. All pointers live until the call returns.
         let result = unsafe {
             tjCompress2(
                 self.handle.0.as_ptr(),
@@ -127,16 +127,16 @@ impl Compressor {
                 TJFLAG_NOREALLOC | TJFLAG_ACCURATEDCT,
             )
         };
-        if result != 0 || length > most {
+        if result != 0 || length > max {
             return Err(self.handle.error());
         }
-        // SAFETY: so many bytes were written, which are no more than were reserved.
+        // SAFETY: the library has written `length` bytes, and no more than were reserved.
         unsafe { self.jpeg.set_len(length as usize) };
         Ok(&self.jpeg)
     }
 }
 
-/// How much of a picture's width and height is decoded.
+/// The scale at which a JPEG is decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scale {
     Whole = 1,
@@ -146,19 +146,19 @@ pub(crate) enum Scale {
 }
 
 impl Scale {
-    /// What becomes of a size: rounded up.
+    /// Returns a size at this scale, rounded up.
     pub(crate) fn of(self, (width, height): Size) -> Size {
         (width.div_ceil(self as u32), height.div_ceil(self as u32))
     }
 }
 
-/// Decodes JPEGs. One that gave an error is not to be used again: 2.x forgets to begin anew after a broken header.
+/// Decodes JPEG. After an error it must not be used again: 2.x does not reset itself after a broken header.
 #[derive(Debug)]
 pub(crate) struct Decompressor(Handle);
 
 /// A JPEG whose header was read.
 #[derive(Debug)]
-pub(crate) struct Coded<'a> {
+pub(crate) struct ParsedJpeg<'a> {
     decompressor: &'a mut Decompressor,
     jpeg: &'a [u8],
     size: Size,
@@ -170,10 +170,10 @@ impl Decompressor {
     }
 
     /// Reads the header.
-    #[expect(unsafe_code, reason = "a call of C")]
-    pub(crate) fn read<'a>(&'a mut self, jpeg: &'a [u8]) -> Result<Coded<'a>, TurboError> {
+    #[expect(unsafe_code, reason = "calls a C function")]
+    pub(crate) fn read<'a>(&'a mut self, jpeg: &'a [u8]) -> Result<ParsedJpeg<'a>, TurboError> {
         let (mut width, mut height, mut sampling, mut colours) = (0, 0, -1, -1);
-        // SAFETY: the handle is one for this and exclusively ours, and all pointers live until the call returns.
+        // SAFETY: the handle is a decompressor and exclusively owned, and all pointers live until the call returns.
         let result = unsafe {
             tjDecompressHeader3(
                 self.0.0.as_ptr(),
@@ -187,33 +187,33 @@ impl Decompressor {
         };
         match (u32::try_from(width), u32::try_from(height)) {
             _ if colours == TJCS_CMYK || colours == TJCS_YCCK => Err(TurboError::Cmyk),
-            // A sampling without a name is an error here, and decoded all the same; a warning is one as well. Of a broken
-            // header 3.x may tell the size of the picture before; then decoding fails, and says why.
+            // The library reports an error for unnamed subsampling, which it decodes nevertheless, and for mere warnings. For a
+            // broken header, 3.x may return the size of the frame before; decoding then fails with the reason.
             (Ok(width @ 1..), Ok(height @ 1..)) => {
-                Ok(Coded { decompressor: self, jpeg, size: (width, height) })
+                Ok(ParsedJpeg { decompressor: self, jpeg, size: (width, height) })
             }
             _ if result != 0 => Err(self.0.error()),
-            _ => Err(TurboError::Library("no picture".into())),
+            _ => Err(TurboError::Library("the image is empty".into())),
         }
     }
 }
 
-impl Coded<'_> {
-    /// Its size, at this scale.
+impl ParsedJpeg<'_> {
+    /// Returns the size at this scale.
     pub(crate) fn size(&self, scale: Scale) -> Size {
         scale.of(self.size)
     }
 
-    /// Decodes it to rows of blue, green and red. A damaged one counts if there is something in every row.
-    #[expect(unsafe_code, reason = "a call of C")]
+    /// Decodes to rows of blue, green and red. A damaged JPEG is accepted if every row was written.
+    #[expect(unsafe_code, reason = "calls a C function")]
     pub(crate) fn decompress(self, scale: Scale, pixels: &mut [u8]) -> Result<(), TurboError> {
         let Layout { width, height, pitch } = Layout::of(pixels, self.size(scale))?;
         let last = pixels.len() - pitch as usize;
         mark().zip(&mut pixels[last..]).for_each(|(mark, byte)| *byte = mark);
         let handle = &self.decompressor.0;
-        // SAFETY: the handle is one for this and exclusively ours. The library decodes at its largest scale that fits into
-        // `width` and `height`, whatever the header says, and so writes no more than `height` rows of `width` pixels,
-        // `pitch` bytes apart, which `pixels` has, as `Layout` saw. All pointers live until the call returns.
+        // SAFETY: the handle is a decompressor and exclusively owned. The library decodes at its largest scale that fits into
+        // `width` and `height`, whatever the header says, and so writes at most `height` rows of `width` pixels, `pitch` bytes
+        // apart. `Layout` has checked that `pixels` has them. All pointers live until the call returns.
         let result = unsafe {
             tjDecompress2(
                 handle.0.as_ptr(),
@@ -227,18 +227,18 @@ impl Coded<'_> {
                 TJFLAG_ACCURATEDCT,
             )
         };
-        // tjGetErrorCode() would call it a warning where a fatal error came after one, and fatal what came after the picture.
+        // tjGetErrorCode() reports a warning if a fatal error follows one, and a fatal error if it follows the image.
         let finished = || mark().zip(&pixels[last..]).any(|(mark, byte)| *byte != mark);
         if result == 0 || finished() { Ok(()) } else { Err(handle.error()) }
     }
 }
 
-/// What is in the last row until it is decoded; no row of a picture looks like this.
+/// Returns the content of the last row until it is decoded; no row of a real image looks like this.
 fn mark() -> impl Iterator<Item = u8> {
     (0..=u8::MAX).cycle().map(|at| at.wrapping_mul(89))
 }
 
-/// A picture's measures, as the library wants them.
+/// The dimensions of a frame in the types of the library.
 struct Layout {
     width: c_int,
     height: c_int,
@@ -246,12 +246,12 @@ struct Layout {
 }
 
 impl Layout {
-    /// Those of pixels that have just this size.
+    /// Returns the dimensions of pixels that have exactly this size.
     fn of(pixels: &[u8], (width, height): Size) -> Result<Self, TurboError> {
-        let pitch = u64::from(width) * u64::from(BYTES_A_PIXEL);
+        let pitch = u64::from(width) * u64::from(BYTES_PER_PIXEL);
         let length = pitch.checked_mul(height.into());
-        let measures = (width.try_into(), height.try_into(), pitch.try_into());
-        match measures {
+        let dimensions = (width.try_into(), height.try_into(), pitch.try_into());
+        match dimensions {
             (Ok(width @ 1..), Ok(height @ 1..), Ok(pitch))
                 if length == Some(pixels.len() as u64) =>
             {
@@ -262,45 +262,45 @@ impl Layout {
     }
 }
 
-/// An instance of one kind or the other.
+/// An instance of the library: a compressor or a decompressor.
 #[derive(Debug)]
 struct Handle(NonNull<c_void>);
 
-#[expect(unsafe_code, reason = "a pointer says nothing of threads")]
-// SAFETY: an instance is memory and tables and belongs to no thread; whoever holds it exclusively may use and free it.
+#[expect(unsafe_code, reason = "pointers are not Send")]
+// SAFETY: an instance belongs to no thread. It is memory and tables, which its exclusive owner may use and free.
 unsafe impl Send for Handle {}
 
 impl Handle {
-    #[expect(unsafe_code, reason = "a call of C")]
+    #[expect(unsafe_code, reason = "calls a C function")]
     fn compress() -> Result<Self, TurboError> {
-        // SAFETY: it wants nothing.
+        // SAFETY: it has no preconditions.
         Self::of(unsafe { tjInitCompress() })
     }
 
-    #[expect(unsafe_code, reason = "a call of C")]
+    #[expect(unsafe_code, reason = "calls a C function")]
     fn decompress() -> Result<Self, TurboError> {
-        // SAFETY: it wants nothing.
+        // SAFETY: it has no preconditions.
         Self::of(unsafe { tjInitDecompress() })
     }
 
     fn of(instance: *mut c_void) -> Result<Self, TurboError> {
-        let none = || TurboError::Library("no memory for an instance".into());
-        NonNull::new(instance).map(Self).ok_or_else(none)
+        let failed = || TurboError::Library("not enough memory for an instance".into());
+        NonNull::new(instance).map(Self).ok_or_else(failed)
     }
 
-    /// What it said last.
-    #[expect(unsafe_code, reason = "a call of C")]
+    /// Returns the last error.
+    #[expect(unsafe_code, reason = "calls a C function")]
     fn error(&self) -> TurboError {
-        // SAFETY: the instance is alive; its text lies in it, ends with a zero, and is copied before anything else is done.
-        let said = unsafe { CStr::from_ptr(tjGetErrorStr2(self.0.as_ptr())) };
-        TurboError::Library(said.to_string_lossy().into_owned())
+        // SAFETY: the instance is alive. Its text is part of it, ends with a zero, and is copied before any other call.
+        let text = unsafe { CStr::from_ptr(tjGetErrorStr2(self.0.as_ptr())) };
+        TurboError::Library(text.to_string_lossy().into_owned())
     }
 }
 
 impl Drop for Handle {
-    #[expect(unsafe_code, reason = "a call of C")]
+    #[expect(unsafe_code, reason = "calls a C function")]
     fn drop(&mut self) {
-        // SAFETY: the instance is alive and ours, and nobody uses it after this.
+        // SAFETY: the instance is alive and exclusively owned, and is not used after this.
         unsafe { tjDestroy(self.0.as_ptr()) };
     }
 }
@@ -310,7 +310,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pixels_that_are_no_such_picture_are_refused() {
+    fn pixels_that_do_not_match_the_size_are_refused() {
         let mut compressor = Compressor::new().unwrap();
         for (length, size) in [(0, (0, 0)), (11, (2, 2)), (13, (2, 2)), (12, (u32::MAX, u32::MAX))]
         {
@@ -319,14 +319,14 @@ mod tests {
         }
         let jpeg = compressor.compress(&[0; 12], (2, 2), 80).unwrap();
         let mut decompressor = Decompressor::new().unwrap();
-        let coded = decompressor.read(jpeg).unwrap();
-        assert_eq!((coded.size(Scale::Whole), coded.size(Scale::Eighth)), ((2, 2), (1, 1)));
-        let refused = coded.decompress(Scale::Whole, &mut [0; 11]);
+        let parsed = decompressor.read(jpeg).unwrap();
+        assert_eq!((parsed.size(Scale::Whole), parsed.size(Scale::Eighth)), ((2, 2), (1, 1)));
+        let refused = parsed.decompress(Scale::Whole, &mut [0; 11]);
         assert_eq!(refused, Err(TurboError::Length(11, 2, 2)));
     }
 
     #[test]
-    fn four_colours_are_refused_in_words() {
+    fn cmyk_is_refused_by_name() {
         let header: Vec<u8> = [
             &[0xff, 0xd8, 0xff, 0xc0, 0, 20, 8, 0, 48, 0, 64, 4][..],
             &[1, 0x11, 0, 2, 0x11, 0, 3, 0x11, 0, 4, 0x11, 0],
@@ -338,11 +338,11 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_in_the_library_s_words() {
+    fn an_error_has_the_text_of_the_library() {
         let mut decompressor = Decompressor::new().unwrap();
-        let error = decompressor.read(b"rubbish").unwrap_err().to_string();
-        let said = error.strip_prefix("libjpeg-turbo: ").unwrap();
+        let error = decompressor.read(b"garbage").unwrap_err().to_string();
+        let text = error.strip_prefix("libjpeg-turbo: ").unwrap();
         // 2.x says that it is no JPEG, 3.x that it has no sampling.
-        assert!(said.contains("JPEG"), "{error}");
+        assert!(text.contains("JPEG"), "{error}");
     }
 }

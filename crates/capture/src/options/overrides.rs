@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 use super::StreamSettings;
 use crate::encode::h264::{EncoderName, EncoderRequest, InvalidEncoder};
 use crate::encode::jpeg::Quality;
-use crate::pixels::orientation::{Flip, Rotation, Turn};
-use crate::rendition::{Measure, RenditionRequest, RenditionSettings};
+use crate::pixels::orientation::{Flip, Orientation, Rotation};
+use crate::rendition::{RenditionRequest, RenditionSettings, RenditionSize};
 use crate::source::SourceSpec;
 use crate::source::mode::{InvalidMode, Mode};
-use crate::source::webcam::controls::{Controls, MOST_CONTROLS};
+use crate::source::webcam::controls::{Controls, MAX_CONTROLS};
 use crate::wall_clock::Zone;
 
 /// Most pictures skipped in a row: more than an hour at 30 a second.
@@ -130,7 +130,7 @@ impl StreamOverrides {
             encoder: encoder(self.encoder.as_deref()).context("--encoder")?,
             reencode: self.reencode.unwrap_or(false),
             keep_open: self.keep_open.unwrap_or(false),
-            turn: Turn { rotation, flip },
+            orientation: Orientation { rotation, flip },
             drop_same,
             overlay: overlay.context("--overlay")?,
         })
@@ -143,14 +143,14 @@ impl StreamOverrides {
         } else if self.size.is_some() || self.fps.is_some() {
             bail!("size and fps can be asked of a camera or the test picture, not of {source}");
         }
-        if let SourceSpec::Webcam(asked) = &mut source {
-            asked.format = self.format.as_deref().map(str::parse).transpose()?;
-            asked.controls = self.controls.clone();
+        if let SourceSpec::Webcam(request) = &mut source {
+            request.format = self.format.as_deref().map(str::parse).transpose()?;
+            request.controls = self.controls.clone();
         } else if self.format.is_some() || !self.controls.is_empty() {
             bail!("format and controls can be asked of a camera, not of {source}");
         }
         let count = self.controls.len();
-        ensure!(count <= MOST_CONTROLS, "{count} controls: at most {MOST_CONTROLS}");
+        ensure!(count <= MAX_CONTROLS, "{count} controls: at most {MAX_CONTROLS}");
         Ok(source)
     }
 
@@ -165,7 +165,7 @@ impl StreamOverrides {
 fn encoder(wished: Option<&str>) -> Result<Option<EncoderName>, InvalidEncoder> {
     match wished {
         Some(wished) => wished.parse::<EncoderRequest>().map(|EncoderRequest(encoder)| encoder),
-        None => Ok(EncoderName::usual().ok()),
+        None => Ok(EncoderName::default_encoder().ok()),
     }
 }
 
@@ -174,21 +174,21 @@ fn renditions(
     wished: Option<&[String]>,
     quality: Quality,
 ) -> anyhow::Result<Vec<RenditionSettings>> {
-    let plain = |name, measure| RenditionSettings { name, measure, quality, fps: None };
-    let mut all = vec![plain(Rendition::full(), Measure::FULL)];
+    let plain = |name, size| RenditionSettings { name, size, quality, fps: None };
+    let mut all = vec![plain(Rendition::full(), RenditionSize::FULL)];
     let Some(wished) = wished else {
         for (name, factor) in USUAL_RENDITIONS {
-            all.push(plain(name.parse()?, Measure::Scale(factor)));
+            all.push(plain(name.parse()?, RenditionSize::Scale(factor)));
         }
         return Ok(all);
     };
     let none = wished.iter().filter(|text| text.trim() == "none").count();
     ensure!(none == 0 || wished.len() == 1, "none and others are given");
     for text in wished.iter().map(|text| text.trim()).filter(|text| *text != "none") {
-        let RenditionRequest { name, measure, quality: own, fps } = text.parse()?;
-        let settings = RenditionSettings { name, measure, quality: own.unwrap_or(quality), fps };
+        let RenditionRequest { name, size, quality: own, fps } = text.parse()?;
+        let settings = RenditionSettings { name, size, quality: own.unwrap_or(quality), fps };
         match all.iter().position(|known| known.name == settings.name) {
-            Some(0) if all[0] == plain(Rendition::full(), Measure::FULL) => all[0] = settings,
+            Some(0) if all[0] == plain(Rendition::full(), RenditionSize::FULL) => all[0] = settings,
             Some(_) => bail!("{} is given twice", settings.name),
             None => all.push(settings),
         }

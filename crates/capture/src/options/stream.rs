@@ -247,7 +247,10 @@ mod tests {
         let streams = of_list(&streams, &of_all).unwrap();
         assert_eq!(streams[0].renditions[0].quality, 70.try_into().unwrap());
         assert_eq!(streams[1].renditions[0].quality, 60.try_into().unwrap());
-        assert_eq!((streams[0].turn.is_none(), streams[1].turn.is_none()), (false, true));
+        assert_eq!(
+            (streams[0].orientation.is_none(), streams[1].orientation.is_none()),
+            (false, true)
+        );
         assert!(streams.iter().all(|stream| stream.drop_same == 3));
         for (bad, rule) in [
             ("a=test#rotat=90", "rotate"),

@@ -1,14 +1,10 @@
-//! The source's own H.264 to pixels, while somebody wants those: decoded by the workshop, and from the last entry on where
-//! nobody wanted them until now.
-
-use std::sync::Mutex;
+//! Decoding of the source's own H.264 to pixels, while a viewer needs those. It begins at the last entry point.
 
 use ffmpeg_next::Packet;
 use ffmpeg_next::codec::Id;
 use opencv::core::Mat;
 
-use super::gop::Gop;
-use super::lock;
+use super::gop::Units;
 use crate::frame::CaptureTimes;
 use crate::frame::latest::Buffers;
 use crate::pixels::convert::Converter;
@@ -16,56 +12,65 @@ use crate::source::SourceError;
 use crate::source::video::Decoder;
 use crate::threads::watchdog::Watchdog;
 
-/// Decodes one stream.
+/// Decodes the H.264 of one stream.
 #[derive(Debug, Default)]
-pub(super) struct Decoding {
+pub(super) struct H264Decoding {
     decoder: Option<Decoder>,
     converter: Converter,
-    /// The index of the picture that is decoded next.
+    /// Index of the unit to decode next.
     next: Option<u64>,
-    /// How many went in since a picture came out.
+    /// Number of units decoded since the last frame came out.
     silent: u32,
 }
 
-/// A decoder's share of the newest access units.
+/// The result of decoding the newest access units.
 #[derive(Debug)]
 pub(super) enum Newest {
-    /// The pixels of the newest picture, and its moments.
-    Picture(Mat, CaptureTimes),
-    /// No picture yet.
+    /// The pixels of the newest frame, and its times.
+    Frame(Mat, CaptureTimes),
+    /// No frame yet.
     None,
-    /// No access unit with which decoding can begin: it waits for the next one.
+    /// No access unit with which decoding can begin: the decoder waits for the next one.
     NoEntry,
 }
 
-/// A decoder that begins amid a camera's slow refresh gives nothing for a while; what gives nothing for longer is no video.
-const MOST_SILENT: u32 = 300;
+/// A decoder that begins within a camera's gradual refresh delivers no frame for a while. A stream without a frame for this
+/// many units is no video.
+const MAX_SILENT: u32 = 300;
 
-impl Decoding {
-    /// Decodes all that came since the last time; gives the pixels of the newest. There may be hundreds: each one that is
-    /// decoded is progress of the `shift`.
+impl H264Decoding {
+    /// Returns the index of the unit to decode next, or `None` before the first one.
+    pub(super) fn next(&self) -> Option<u64> {
+        self.next
+    }
+
+    /// Decodes these units and returns the pixels of the newest frame. There may be hundreds: each decoded unit is progress
+    /// for the `watchdog`.
     ///
     /// # Errors
-    /// Where there is no decoder, or the picture's form is unknown.
+    /// Fails if there is no decoder, the pixel format is unknown, or no frame comes out.
     pub(super) fn newest(
         &mut self,
-        gop: &Mutex<Gop>,
+        units: Units,
         buffers: &Buffers,
-        shift: &Watchdog,
+        watchdog: &Watchdog,
     ) -> Result<Newest, SourceError> {
-        let Some((units, anew)) = lock(gop).since(self.next) else {
-            return Ok(if lock(gop).is_empty() { Newest::None } else { Newest::NoEntry });
+        let units = match units {
+            Units::Following(units) => units,
+            Units::FromEntry(units) => {
+                self.decoder = None;
+                units
+            }
+            Units::NoEntry => return Ok(Newest::NoEntry),
+            Units::Empty => return Ok(Newest::None),
         };
-        if anew {
-            self.decoder = None;
-        }
         let decoder = match &mut self.decoder {
             Some(decoder) => decoder,
             none => none.insert(Decoder::of_codec(Id::H264)?),
         };
         let mut newest = None;
         for unit in units {
-            shift.progress();
+            watchdog.progress();
             decoder.send(&Packet::copy(&unit.coded.bytes));
             self.next = Some(unit.index + 1);
             self.silent += 1;
@@ -74,14 +79,14 @@ impl Decoding {
                 self.silent = 0;
             }
         }
-        if self.silent > MOST_SILENT {
+        if self.silent > MAX_SILENT {
             *self = Self::default();
-            return Err(SourceError::NotAVideo("its H.264 gives no picture".into()));
+            return Err(SourceError::NotAVideo("its H.264 contains no frame".into()));
         }
         let Some((decoded, taken)) = newest else { return Ok(Newest::None) };
         let mut pixels = buffers.take();
         self.converter.convert(&decoded.frame, &mut pixels)?;
-        Ok(Newest::Picture(pixels, taken))
+        Ok(Newest::Frame(pixels, taken))
     }
 }
 
@@ -92,27 +97,28 @@ mod tests {
     use fanlight_protocol::Timestamp;
 
     use super::*;
-    use crate::frame::Coded;
+    use crate::frame::AccessUnit;
+    use crate::pipeline::gop::Gop;
 
     #[test]
-    fn what_gives_no_picture_for_long_is_no_video() {
+    fn a_stream_without_a_frame_for_long_is_no_video() {
         crate::native::prepare();
-        let (gop, buffers) = (Mutex::<Gop>::default(), Buffers::default());
-        let mut decoding = Decoding::default();
+        let (mut gop, buffers) = (Gop::default(), Buffers::default());
+        let mut decoding = H264Decoding::default();
         let taken =
             CaptureTimes { captured_at: Timestamp::default(), read_at: Timestamp::default() };
-        let mut look = |number: u64| {
-            // A slice without anything in it, and no parameter sets.
+        let mut decode = |number: u64| {
+            // An empty slice without parameter sets.
             let bytes = vec![0, 0, 0, 1, 0x65, 0x88, 0x80, 0x80];
             let (keyframe, entry) = (number == 0, number == 0);
-            let coded = Coded { bytes, number, keyframe, entry, width: 64, height: 48 };
-            lock(&gop).push(Arc::new(coded), taken);
-            decoding.newest(&gop, &buffers, &Watchdog::default())
+            let coded = AccessUnit { bytes, number, keyframe, entry, width: 64, height: 48 };
+            gop.push(Arc::new(coded), taken);
+            decoding.newest(gop.since(decoding.next()), &buffers, &Watchdog::default())
         };
-        for number in 0..u64::from(MOST_SILENT) {
-            assert!(matches!(look(number), Ok(Newest::None)), "{number}");
+        for number in 0..u64::from(MAX_SILENT) {
+            assert!(matches!(decode(number), Ok(Newest::None)), "{number}");
         }
-        let error = look(MOST_SILENT.into()).unwrap_err();
-        assert!(error.to_string().contains("gives no picture"), "{error}");
+        let error = decode(MAX_SILENT.into()).unwrap_err();
+        assert!(error.to_string().contains("contains no frame"), "{error}");
     }
 }

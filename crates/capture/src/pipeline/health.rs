@@ -1,4 +1,4 @@
-//! Whether a track's frames can be made. No clock: `now` is passed in.
+//! The health of a track's encoder. No clock: `now` is passed in.
 
 use std::time::Duration;
 
@@ -6,22 +6,22 @@ use fanlight_protocol::Timestamp;
 
 use crate::backoff::Backoff;
 
-/// A track is given up after this many failures in a row, which take at least this long: a single damaged frame gives up
-/// nothing, and a relay that misses frames for 2 s looks for another track.
-const FAILURES: u32 = 3;
-const FAILS_FOR: Duration = Duration::from_secs(1);
-/// A track that was given up is tried again after the first wait, doubling to the longest: a graphics driver that was reset
-/// is back within seconds, and an attempt may cost a thread that gets stuck.
+/// An encoder has failed after this many failures in a row that span at least this time. A single damaged frame is not enough,
+/// and a relay that misses frames for 2 s looks for another track.
+const MIN_FAILURES: u32 = 3;
+const MIN_FAILING: Duration = Duration::from_secs(1);
+/// A failed encoder is retried after the first wait, which doubles up to the longest. A graphics driver that was reset works
+/// again within seconds, and an attempt may cost a thread that gets stuck.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
+const MAX_WAIT: Duration = Duration::from_secs(30);
 
-/// The health of a track's encoder.
+/// The health of one encoder.
 #[derive(Debug)]
-pub(super) struct Health {
-    /// Since the last success.
+pub(super) struct EncoderHealth {
+    /// The failures since the last success.
     failing: Option<Failing>,
-    /// The moment when a frame was made last after a failure.
-    well_since: Timestamp,
+    /// Time of the first success after the encoder had failed.
+    healthy_since: Timestamp,
     backoff: Backoff,
 }
 
@@ -30,80 +30,80 @@ struct Failing {
     reason: String,
     since: Timestamp,
     failures: u32,
-    /// The track was given up, and is tried again then.
-    again_at: Option<Timestamp>,
+    /// Time of the next attempt, once the encoder has failed.
+    retry_at: Option<Timestamp>,
 }
 
-impl Default for Health {
+impl Default for EncoderHealth {
     fn default() -> Self {
-        let backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
-        Self { failing: None, well_since: Timestamp::default(), backoff }
+        let backoff = Backoff::new(FIRST_WAIT, MAX_WAIT);
+        Self { failing: None, healthy_since: Timestamp::default(), backoff }
     }
 }
 
-impl Health {
-    /// A frame could not be made. Returns whether the track is given up by that, for a while.
+impl EncoderHealth {
+    /// Counts a frame that was not encoded. Returns whether the encoder has failed by that, so that the next attempt waits.
     pub(super) fn failed(&mut self, now: Timestamp, reason: &str, random: f64) -> bool {
         let failing = self.failing.get_or_insert_with(|| Failing {
             reason: String::new(),
             since: now,
             failures: 0,
-            again_at: None,
+            retry_at: None,
         });
         reason.clone_into(&mut failing.reason);
         failing.failures += 1;
-        let (again_at, since) = (failing.again_at, failing.since);
-        match again_at {
-            // An attempt that had begun before it was given up.
-            Some(again_at) if now < again_at => false,
-            None if failing.failures < FAILURES || now.since(since) < FAILS_FOR => false,
-            _ => self.give_up(now, random),
+        let (retry_at, since) = (failing.retry_at, failing.since);
+        match retry_at {
+            // This attempt began before the encoder had failed.
+            Some(retry_at) if now < retry_at => false,
+            None if failing.failures < MIN_FAILURES || now.since(since) < MIN_FAILING => false,
+            _ => self.back_off(now, random),
         }
     }
 
-    /// A thread is stuck making a frame: the track is given up for a while.
+    /// Marks the encoder as failed, because a thread is stuck in it.
     pub(super) fn stuck(&mut self, now: Timestamp, reason: &str, random: f64) {
         self.failing =
-            Some(Failing { reason: reason.into(), since: now, failures: 1, again_at: None });
-        self.give_up(now, random);
+            Some(Failing { reason: reason.into(), since: now, failures: 1, retry_at: None });
+        self.back_off(now, random);
     }
 
-    fn give_up(&mut self, now: Timestamp, random: f64) -> bool {
-        let well_for = match self.well_since {
+    fn back_off(&mut self, now: Timestamp, random: f64) -> bool {
+        let healthy_for = match self.healthy_since {
             never if never == Timestamp::default() => Duration::ZERO,
             since => now.since(since),
         };
-        let wait = self.backoff.wait(well_for, random);
-        self.well_since = Timestamp::default();
+        let wait = self.backoff.wait(healthy_for, random);
+        self.healthy_since = Timestamp::default();
         let Some(failing) = &mut self.failing else { return false };
-        failing.again_at = Some(now + wait);
+        failing.retry_at = Some(now + wait);
         true
     }
 
-    /// A frame was made. Returns whether the track had been given up.
-    pub(super) fn well(&mut self, now: Timestamp) -> bool {
+    /// Notes a frame that was encoded. Returns whether the encoder had failed before.
+    pub(super) fn succeeded(&mut self, now: Timestamp) -> bool {
         let Some(failing) = self.failing.take() else { return false };
-        let was_given_up = failing.again_at.is_some();
-        if was_given_up {
-            self.well_since = now;
+        let had_failed = failing.retry_at.is_some();
+        if had_failed {
+            self.healthy_since = now;
         }
-        was_given_up
+        had_failed
     }
 
-    /// Whether frames are to be made: the track is well, or it is time for another attempt.
+    /// Returns whether the encoder is used now: it works, or a retry is due.
     pub(super) fn allows(&self, now: Timestamp) -> bool {
-        self.again_at().is_none_or(|again_at| now >= again_at)
+        self.retry_at().is_none_or(|retry_at| now >= retry_at)
     }
 
-    /// Why no frame of the track can be expected, if none can. A track that is not watched may be worth another attempt,
-    /// which only a viewer can begin.
-    pub(super) fn given_up(&self, now: Timestamp, watched: bool) -> Option<&str> {
-        let given_up = self.again_at().is_some() && (watched || !self.allows(now));
-        self.failing.as_ref().filter(|_| given_up).map(|failing| failing.reason.as_str())
+    /// Returns the reason why the encoder has failed. An unwatched track has failed only until its retry is due, because only
+    /// a viewer can start the retry.
+    pub(super) fn failure(&self, now: Timestamp, watched: bool) -> Option<&str> {
+        let failed = self.retry_at().is_some() && (watched || !self.allows(now));
+        self.failing.as_ref().filter(|_| failed).map(|failing| failing.reason.as_str())
     }
 
-    fn again_at(&self) -> Option<Timestamp> {
-        self.failing.as_ref().and_then(|failing| failing.again_at)
+    fn retry_at(&self) -> Option<Timestamp> {
+        self.failing.as_ref().and_then(|failing| failing.retry_at)
     }
 }
 
@@ -117,27 +117,27 @@ mod tests {
         Timestamp::from_micros(1_000_000_000 + millis * 1000)
     }
 
-    fn failed(health: &mut Health, millis: u64) -> bool {
+    fn failed(health: &mut EncoderHealth, millis: u64) -> bool {
         health.failed(at(millis), "no device", MIDDLE)
     }
 
     #[test]
-    fn a_track_is_given_up_after_a_second_of_failures_alone() {
-        let mut health = Health::default();
+    fn an_encoder_has_failed_after_a_second_of_nothing_but_failures() {
+        let mut health = EncoderHealth::default();
         for frame in 0..30 {
             assert!(!failed(&mut health, frame * 33), "{frame}");
-            assert_eq!(health.given_up(at(frame * 33), true), None);
+            assert_eq!(health.failure(at(frame * 33), true), None);
         }
-        assert!(!health.well(at(995)), "it was not given up");
-        assert!(!failed(&mut health, 1_000), "a success in between counts");
-        assert!(!failed(&mut health, 3_000), "of a slow camera, two are not enough");
+        assert!(!health.succeeded(at(995)), "it had not failed");
+        assert!(!failed(&mut health, 1_000), "a success in between restarts the count");
+        assert!(!failed(&mut health, 3_000), "two failures of a slow camera are not enough");
         assert!(failed(&mut health, 5_000));
-        assert_eq!(health.given_up(at(5_000), true), Some("no device"));
+        assert_eq!(health.failure(at(5_000), true), Some("no device"));
     }
 
     #[test]
-    fn it_is_tried_again_after_longer_and_longer_waits() {
-        let mut health = Health::default();
+    fn retries_wait_longer_each_time() {
+        let mut health = EncoderHealth::default();
         let (mut now, mut waits) = (0, Vec::new());
         assert_eq!([0, 500, 1_000].map(|n| failed(&mut health, n)), [false, false, true]);
         now += 1_000;
@@ -145,7 +145,7 @@ mod tests {
             let wait = (0..).find(|wait| health.allows(at(now + wait))).unwrap();
             assert!(
                 !failed(&mut health, now + wait - 1),
-                "what had begun before counts for nothing"
+                "an attempt that began before does not count"
             );
             waits.push(wait);
             now += wait;
@@ -155,28 +155,27 @@ mod tests {
     }
 
     #[test]
-    fn one_frame_ends_it_and_only_time_shortens_the_next_wait() {
-        let mut health = Health::default();
+    fn one_frame_ends_the_failure_and_only_time_resets_the_next_wait() {
+        let mut health = EncoderHealth::default();
         health.stuck(at(0), "the encoder does not answer", MIDDLE);
         assert!(!health.allows(at(999)) && health.allows(at(1_000)));
-        assert!(health.well(at(1_000)));
-        assert_eq!((health.given_up(at(1_000), true), health.allows(at(1_000))), (None, true));
+        assert!(health.succeeded(at(1_000)));
+        assert_eq!((health.failure(at(1_000), true), health.allows(at(1_000))), (None, true));
         health.stuck(at(2_000), "the encoder does not answer", MIDDLE);
-        assert!(!health.allows(at(3_999)), "it was well for a second");
-        assert!(health.well(at(4_000)));
+        assert!(!health.allows(at(3_999)), "it was healthy for a second");
+        assert!(health.succeeded(at(4_000)));
         health.stuck(at(60_000), "the encoder does not answer", MIDDLE);
-        assert!(health.allows(at(61_000)), "it was well for long");
+        assert!(health.allows(at(61_000)), "it was healthy for a minute");
     }
 
     #[test]
-    fn a_track_without_viewers_is_listed_once_it_is_worth_an_attempt_and_one_with_viewers_when_it_succeeds()
-     {
-        let mut health = Health::default();
+    fn an_unwatched_track_has_failed_until_its_retry_is_due_and_a_watched_one_until_it_succeeds() {
+        let mut health = EncoderHealth::default();
         health.stuck(at(0), "no device", MIDDLE);
-        assert_eq!(health.given_up(at(500), false), Some("no device"));
-        assert_eq!(health.given_up(at(1_000), false), None);
-        assert_eq!(health.given_up(at(1_000), true), Some("no device"));
-        health.well(at(1_500));
-        assert_eq!(health.given_up(at(1_500), true), None);
+        assert_eq!(health.failure(at(500), false), Some("no device"));
+        assert_eq!(health.failure(at(1_000), false), None);
+        assert_eq!(health.failure(at(1_000), true), Some("no device"));
+        health.succeeded(at(1_500));
+        assert_eq!(health.failure(at(1_500), true), None);
     }
 }

@@ -1,138 +1,110 @@
-//! One rendition of a stream: pixels of one size, and the tracks that they become.
+//! One rendition of a stream: pixels of one size, and the tracks encoded from them.
 
 use std::sync::Arc;
 
-use fanlight_bus::Publisher;
-use fanlight_protocol::{Codec, Rendition as Name, StreamName};
+use fanlight_protocol::{Codec, Rendition as Name};
 use opencv::core::Mat;
 
+use super::Resources;
+use super::outcome::Outcome;
 use super::track::{Pixels, Track};
-use crate::encode::h264::EncoderName;
-use crate::encode::{EncodeError, EncoderSettings, Encoders};
+use crate::encode::EncoderSettings;
 use crate::frame::CaptureTimes;
 use crate::frame::latest::Buffers;
+use crate::options::StreamSettings;
 use crate::pixels::Size;
-use crate::rendition::{Measure, RenditionSettings};
-use crate::threads::pool::WorkerPool;
-use crate::threads::watchdog::Watchdog;
+use crate::rendition::{RenditionSettings, RenditionSize};
 
 /// One rendition.
 #[derive(Debug)]
 pub(super) struct Rendition {
     name: Name,
-    measure: Measure,
-    capped: bool,
-    /// As JPEG, and as H.264 where there is an encoder.
+    size: RenditionSize,
+    limited: bool,
+    /// The JPEG track and, if there is an encoder, the H.264 track.
     tracks: Vec<Arc<Track>>,
-    buffers: Buffers,
+    buffers: Arc<Buffers>,
 }
 
 impl Rendition {
+    /// Creates a rendition of a stream with its tracks.
     pub(super) fn new(
-        stream: &StreamName,
+        stream: &StreamSettings,
         settings: &RenditionSettings,
-        h264: Option<&EncoderName>,
-        encoders: &Arc<Encoders>,
-        publisher: &Publisher,
+        resources: &Resources<'_>,
+        outcome: &Arc<Outcome>,
     ) -> Self {
         let jpeg = EncoderSettings::Jpeg(settings.quality);
-        let h264 = h264.map(|name| EncoderSettings::H264(name.clone()));
-        let track = |of| Track::new(stream, settings, of, encoders, publisher);
+        let h264 = stream.encoder.as_ref().map(|name| EncoderSettings::H264(name.clone()));
+        let buffers = Arc::<Buffers>::default();
+        let track =
+            |encoder| Track::new(&stream.name, settings, encoder, resources, &buffers, outcome);
         Self {
             name: settings.name.clone(),
-            measure: settings.measure,
-            capped: settings.fps.is_some(),
+            size: settings.size,
+            limited: settings.fps.is_some(),
             tracks: [jpeg].into_iter().chain(h264).map(track).collect(),
-            buffers: Buffers::default(),
+            buffers,
         }
     }
 
-    /// Its tracks, one a codec.
+    /// Returns the tracks, one for each codec.
     pub(super) fn tracks(&self) -> &[Arc<Track>] {
         &self.tracks
     }
 
-    /// The size of its pictures, for a source of this size.
+    /// Returns the size of the rendition for a source of this size.
     pub(super) fn size(&self, full: Size) -> Size {
-        self.measure.of(full)
+        self.size.of(full)
     }
 
-    /// Whether it is the full rendition, which goes out as what a source has encoded itself.
+    /// Returns whether this is the full rendition, to which frames of the source can be passed through.
     pub(super) fn is_full(&self) -> bool {
         self.name == Name::full()
     }
 
-    /// Whether it may have fewer pictures than the source: what it misses need not have been meant for it.
-    pub(super) fn is_capped(&self) -> bool {
-        self.capped
+    /// Returns whether there is a frame rate limit. A frame that such a rendition misses may have been one too many anyway.
+    pub(super) fn is_limited(&self) -> bool {
+        self.limited
     }
 
-    /// Its tracks that are watched and need a picture's pixels, if the full rendition was `passed_on` in a codec already.
-    pub(super) fn needing(&self, passed_on: Option<Codec>) -> impl Iterator<Item = &Arc<Track>> {
-        let has_it = move |track: &Track| self.is_full() && passed_on == Some(track.codec());
+    /// Returns the watched tracks that need the pixels of a frame. The full rendition got it by passthrough in the codec
+    /// `passed`, if any.
+    pub(super) fn needing_pixels(
+        &self,
+        passed: Option<Codec>,
+    ) -> impl Iterator<Item = &Arc<Track>> {
+        let has_it = move |track: &Track| self.is_full() && passed == Some(track.codec());
         self.tracks.iter().filter(move |track| track.is_watched() && !has_it(track))
     }
 
-    /// Those of them that are given the picture taken then.
-    pub(super) fn due(&self, passed_on: Option<Codec>, taken: CaptureTimes) -> Vec<Arc<Track>> {
+    /// Returns those of them that accept a frame now and for which it is due.
+    pub(super) fn due(&self, passed: Option<Codec>, taken: CaptureTimes) -> Vec<Arc<Track>> {
         let due =
             |track: &&Arc<Track>| track.accepts(taken.read_at) && track.is_due(taken.captured_at);
-        self.needing(passed_on).filter(due).cloned().collect()
+        self.needing_pixels(passed).filter(due).cloned().collect()
     }
 
-    /// A buffer for the next picture.
+    /// Returns a buffer for the next frame.
     pub(super) fn buffer(&self) -> Mat {
         self.buffers.take()
     }
 
-    /// Takes pixels of its size for these of its tracks, to be encoded as soon as threads are free.
-    pub(super) fn put(
-        &self,
-        pixels: Mat,
-        taken: CaptureTimes,
-        tracks: Vec<Arc<Track>>,
-        workshop: &WorkerPool,
-    ) {
+    /// Gives pixels of the rendition's size to these of its tracks. They are encoded when threads are free.
+    pub(super) fn put(&self, pixels: Mat, taken: CaptureTimes, tracks: Vec<Arc<Track>>) {
         let pixels = Arc::new(pixels);
         for track in tracks {
-            let overtaken = track.put(Pixels { pixels: pixels.clone(), taken }, workshop);
-            overtaken.into_iter().for_each(|Pixels { pixels, .. }| self.recycle(pixels));
+            track.put(Pixels { pixels: pixels.clone(), taken });
         }
-        self.recycle(pixels);
+        self.buffers.recycle_shared(pixels);
     }
 
-    /// The last track that is done with pixels gives their buffer back.
-    fn recycle(&self, pixels: Arc<Mat>) {
-        if let Some(pixels) = Arc::into_inner(pixels) {
-            self.buffers.recycle(pixels);
-        }
-    }
-
-    /// Releases what is kept for the next picture.
-    pub(super) fn rest(&self, workshop: &WorkerPool) {
+    /// Releases what is kept for the next frame, because no viewer watches the stream.
+    pub(super) fn pause(&self) {
         for track in &self.tracks {
-            track.take();
-            track.rest(workshop);
+            track.discard_pending();
+            track.close_encoder();
         }
         self.buffers.clear();
-    }
-
-    /// Encodes and publishes a track's newest picture; returns whether one went out. Done by the track's job.
-    ///
-    /// # Errors
-    /// Why it cannot be encoded.
-    pub(super) fn encode(&self, track: &Track, shift: &Watchdog) -> Result<bool, EncodeError> {
-        let Some(Pixels { pixels, taken }) = track.take() else {
-            track.rest_if_asked();
-            return Ok(false);
-        };
-        let encoded = track.encode(&pixels, taken);
-        self.recycle(pixels);
-        // After a thread was stuck, the encoder is another thread's.
-        if !shift.is_over() {
-            // An encoder at rest holds many megabytes.
-            track.rest_if_asked();
-        }
-        encoded
     }
 }

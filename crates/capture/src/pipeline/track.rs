@@ -1,50 +1,57 @@
-//! One sequence of frames: a rendition in one codec, encoded and onto the bus.
+//! One track: a rendition in one codec, encoded and published as a sequence of frames.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
-use fanlight_bus::Publisher;
+use fanlight_bus::{TrackCounts, TrackPublisher};
 use fanlight_clock as clock;
+use fanlight_protocol::rate::RateLimit;
 use fanlight_protocol::{Codec, StreamName, Timestamp, Topic, TrackEntry, TrackName};
 use opencv::core::Mat;
+use parking_lot::Mutex;
 
-use super::health::Health;
-use super::lock;
-use super::tool::Tool;
-use crate::encode::{Encode, EncodeError, EncoderSettings, Encoders};
-use crate::frame::latest::Latest;
-use crate::frame::rate_limit::RateLimit;
+use super::Resources;
+use super::health::EncoderHealth;
+use super::outcome::Outcome;
+use super::replaceable::Replaceable;
+use crate::encode::{Encode, EncodeError, EncoderSettings};
+use crate::frame::latest::{Buffers, Latest};
 use crate::frame::{CaptureTimes, Frame};
-use crate::meter::Meter;
+use crate::meter::RateMeter;
 use crate::pixels::Size;
-use crate::publish::{FrameCounters, TrackWriter};
+use crate::publish::{FrameCounters, TrackOutput, TrackWriter};
 use crate::rendition::RenditionSettings;
 use crate::threads::pool::{Task, WorkerPool};
+use crate::threads::watchdog::Watchdog;
 
 const STUCK: &str = "the encoder does not answer";
 
-/// One track. Only the thread that does its job waits for its encoder; all others may not, because an encoder can block for
-/// ever.
+/// One track. Only the thread that runs its task waits for its encoder. Other threads must not, because an encoder can block
+/// for ever.
 #[derive(Debug)]
 pub(super) struct Track {
     topic: Topic,
-    watched: AtomicBool,
-    /// Somebody needs a keyframe, and none was made since.
-    keyframe_wanted: AtomicBool,
-    /// What the source has encoded itself goes out: nothing of ours may come between. Changed under the outlet's lock.
-    passes_on: AtomicBool,
+    /// A viewer needs a keyframe, and none was published since.
+    keyframe_requested: AtomicBool,
+    /// The source's own frames are published, and no frame of the encoder may come between them. Changed only under the
+    /// writer's lock.
+    passthrough: AtomicBool,
     /// The encoder must be closed before its next frame.
-    must_rest: AtomicBool,
-    tally: Arc<FrameCounters>,
-    encoder: Tool<Box<dyn Encode>>,
-    outlet: Mutex<TrackWriter>,
-    /// Pixels that wait to be encoded.
-    place: Latest<Pixels>,
-    cap: Mutex<RateLimit>,
-    health: Mutex<Health>,
-    /// Encodes what lies in `place`.
-    job: OnceLock<Arc<Task>>,
+    must_close: AtomicBool,
+    counters: FrameCounters,
+    encoder: Replaceable<Box<dyn Encode>>,
+    output: TrackOutput,
+    /// The pixels to be encoded next.
+    pending: Latest<Pixels>,
+    rate_limit: Mutex<RateLimit>,
+    health: Mutex<EncoderHealth>,
+    /// The buffers of the rendition, for used pixels.
+    buffers: Arc<Buffers>,
+    outcome: Arc<Outcome>,
+    pool: WorkerPool,
+    /// Encodes the pending pixels.
+    task: Arc<Task>,
 }
 
 /// Pixels of the rendition's size, shared by its tracks.
@@ -55,129 +62,135 @@ pub(super) struct Pixels {
 }
 
 impl Track {
-    /// A rendition in the codec of these settings.
+    /// Creates the track of a rendition for the codec of the encoder.
     pub(super) fn new(
         stream: &StreamName,
         rendition: &RenditionSettings,
-        settings: EncoderSettings,
-        encoders: &Arc<Encoders>,
-        publisher: &Publisher,
+        encoder: EncoderSettings,
+        resources: &Resources<'_>,
+        buffers: &Arc<Buffers>,
+        outcome: &Arc<Outcome>,
     ) -> Arc<Self> {
-        let codec = match settings {
+        let codec = match encoder {
             EncoderSettings::Jpeg(_) => Codec::Jpeg,
             EncoderSettings::H264(_) => Codec::H264,
         };
         let name = TrackName { rendition: rendition.name.clone(), codec };
         let topic = Topic { stream: stream.clone(), track: name };
-        let tally = Arc::<FrameCounters>::default();
-        let outlet = TrackWriter::new(publisher.track(topic.clone()), tally.clone());
-        let (encoders, of) = (encoders.clone(), topic.clone());
-        Arc::new(Self {
+        let (encoders, own_topic) = (resources.encoders.clone(), topic.clone());
+        Arc::new_cyclic(|track| Self {
+            task: Task::of(track, "encoding", topic.to_string(), Self::work, Self::replace_encoder),
             topic,
-            watched: AtomicBool::new(false),
-            keyframe_wanted: AtomicBool::new(false),
-            passes_on: AtomicBool::new(false),
-            must_rest: AtomicBool::new(false),
-            tally,
-            encoder: Tool::new(move || encoders(&of, &settings)),
-            outlet: Mutex::new(outlet),
-            place: Latest::default(),
-            cap: Mutex::new(RateLimit::new(rendition.fps)),
+            keyframe_requested: AtomicBool::new(false),
+            passthrough: AtomicBool::new(false),
+            must_close: AtomicBool::new(false),
+            counters: FrameCounters::default(),
+            encoder: Replaceable::new(move || encoders(&own_topic, &encoder)),
+            output: TrackOutput::default(),
+            pending: Latest::default(),
+            rate_limit: Mutex::new(RateLimit::new(rendition.fps)),
             health: Mutex::default(),
-            job: OnceLock::new(),
+            buffers: buffers.clone(),
+            outcome: outcome.clone(),
+            pool: resources.pool.clone(),
         })
     }
 
-    /// Names the job that calls [`Self::encode`].
-    pub(super) fn employ(&self, job: Arc<Task>) {
-        self.job.get_or_init(|| job);
-    }
-
-    /// Its name on the bus.
+    /// Returns the track's name on the bus.
     pub(super) fn topic(&self) -> &Topic {
         &self.topic
     }
 
-    /// How its frames are encoded.
+    /// Returns the codec of the frames.
     pub(super) fn codec(&self) -> Codec {
         self.topic.track.codec
     }
 
-    /// What became of its pictures.
-    pub(super) fn tally(&self) -> &FrameCounters {
-        &self.tally
+    /// Returns the counters of frames.
+    pub(super) fn counters(&self) -> &FrameCounters {
+        &self.counters
     }
 
-    /// Whether anybody watches it.
+    /// Connects the track to the bus.
+    pub(super) fn connect(&self, publisher: TrackPublisher) {
+        self.output.connect(publisher);
+    }
+
+    /// Returns whether any viewer watches the track.
     pub(super) fn is_watched(&self) -> bool {
-        self.watched.load(Ordering::Relaxed)
+        self.output.is_watched()
     }
 
-    /// Somebody watches, or nobody any more; returns whether that is new.
-    pub(super) fn set_watched(&self, watched: bool) -> bool {
-        self.watched.swap(watched, Ordering::Relaxed) != watched
+    /// Requests a keyframe for a viewer that cannot continue without one.
+    pub(super) fn request_keyframe(&self) {
+        self.keyframe_requested.store(true, Ordering::Relaxed);
     }
 
-    /// Somebody cannot go on without a keyframe.
-    pub(super) fn ask_for_keyframe(&self) {
-        self.keyframe_wanted.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether a picture captured then is one of its own: it may have fewer than the source.
+    /// Returns whether a frame captured at that time is within the frame rate limit.
     pub(super) fn is_due(&self, captured_at: Timestamp) -> bool {
-        lock(&self.cap).passes(captured_at)
+        self.rate_limit.lock().admit(captured_at)
     }
 
-    /// Takes pixels to be encoded as soon as a thread is free; returns those that were not encoded in time.
-    pub(super) fn put(&self, pixels: Pixels, workshop: &WorkerPool) -> Option<Pixels> {
-        let overtaken = self.place.put(pixels);
-        if overtaken.is_some() {
-            self.tally.drop_frames(1);
+    /// Takes pixels to be encoded when a thread is free. They replace pixels that were not encoded in time.
+    pub(super) fn put(&self, pixels: Pixels) {
+        if let Some(replaced) = self.pending.put(pixels) {
+            self.counters.drop_frames(1);
+            self.buffers.recycle_shared(replaced.pixels);
         }
-        self.ask(workshop);
-        overtaken
+        self.pool.schedule(&self.task);
     }
 
-    /// The pixels that wait to be encoded.
-    pub(super) fn take(&self) -> Option<Pixels> {
-        self.place.take()
+    /// Discards the pending pixels.
+    pub(super) fn discard_pending(&self) {
+        self.pending.take();
     }
 
-    fn ask(&self, workshop: &WorkerPool) {
-        if let Some(job) = self.job.get() {
-            workshop.ask(job);
+    /// Encodes and publishes the pending pixels, as the track's task. It may block for ever.
+    fn work(&self, watchdog: &Watchdog) {
+        let Some(Pixels { pixels, taken }) = self.pending.take() else {
+            return self.close_unused_encoder();
+        };
+        let encoded = self.encode(&pixels, taken);
+        self.buffers.recycle_shared(pixels);
+        // After the thread was abandoned, the encoder belongs to another thread.
+        if !watchdog.is_stopped() {
+            // An idle encoder occupies many megabytes.
+            self.close_unused_encoder();
+        }
+        match encoded {
+            Ok(true) => self.outcome.published(),
+            Ok(false) => {}
+            Err(error) => self.outcome.failed(error.to_string()),
         }
     }
 
-    /// Encodes and publishes a picture; returns whether it went out. For the track's job alone: it may block for ever.
-    ///
-    /// # Errors
-    /// Why it cannot be encoded.
-    pub(super) fn encode(&self, pixels: &Mat, taken: CaptureTimes) -> Result<bool, EncodeError> {
-        let tool = self.encoder.current();
-        let mut encoder = lock(&tool);
-        if self.must_rest.swap(false, Ordering::Relaxed) {
+    /// Encodes and publishes a frame. Returns whether it was published.
+    fn encode(&self, pixels: &Mat, taken: CaptureTimes) -> Result<bool, EncodeError> {
+        let current = self.encoder.current();
+        let mut encoder = current.lock();
+        if self.must_close.swap(false, Ordering::Relaxed) {
             encoder.close();
         }
-        if self.passes_on.load(Ordering::Relaxed) {
+        if self.passthrough.load(Ordering::Relaxed) {
             return Ok(false);
         }
-        let wanted = self.keyframe_wanted.load(Ordering::Relaxed);
-        match encoder.encode(pixels, taken, wanted) {
-            // The thread was stuck, and another one encodes this track now.
-            _ if !self.encoder.is_current(&tool) => Ok(false),
+        let keyframe_requested = self.keyframe_requested.load(Ordering::Relaxed);
+        match encoder.encode(pixels, taken, keyframe_requested) {
+            // This thread was abandoned, and another one encodes the track now.
+            _ if !self.encoder.is_current(&current) => Ok(false),
             Ok(None) => Ok(false),
             Ok(Some(frame)) => {
-                let mut outlet = lock(&self.outlet);
-                let ours = !self.passes_on.load(Ordering::Relaxed);
-                let gone = ours && self.encoder.is_current(&tool) && self.send(&mut outlet, frame);
-                // To close an encoder may take for ever, too.
-                drop(outlet);
-                if !gone {
-                    // What would follow refers to it.
+                let mut writer = self.output.lock();
+                let allowed = !self.passthrough.load(Ordering::Relaxed);
+                let sent =
+                    allowed && self.encoder.is_current(&current) && self.send(&mut writer, frame);
+                // Closing an encoder may block for ever, too.
+                drop(writer);
+                if !sent {
+                    // The next frames would refer to this one.
                     encoder.close();
                 }
-                Ok(gone)
+                Ok(sent)
             }
             Err(reason) => {
                 self.fail(&reason.to_string());
@@ -186,81 +199,81 @@ impl Track {
         }
     }
 
-    /// From now on frames that the source has encoded itself are published, or frames that are encoded here.
-    pub(super) fn pass_on(&self, passes_on: bool, workshop: &WorkerPool) {
-        let outlet = lock(&self.outlet);
-        let changed = self.passes_on.swap(passes_on, Ordering::Relaxed) != passes_on;
-        drop(outlet);
+    /// Sets whether the source's own frames are published by passthrough, or those of the encoder.
+    pub(super) fn set_passthrough(&self, passthrough: bool) {
+        let writer = self.output.lock();
+        let changed = self.passthrough.swap(passthrough, Ordering::Relaxed) != passthrough;
+        drop(writer);
         if changed {
-            self.rest(workshop);
+            self.close_encoder();
         }
     }
 
-    /// Publishes a picture that is encoded already; returns whether it went out.
+    /// Publishes a frame that is encoded already. Returns whether it was published.
     pub(super) fn publish(&self, frame: Frame) -> bool {
-        self.send(&mut lock(&self.outlet), frame)
+        self.send(&mut self.output.lock(), frame)
     }
 
-    fn send(&self, outlet: &mut TrackWriter, frame: Frame) -> bool {
+    fn send(&self, writer: &mut TrackWriter, frame: Frame) -> bool {
         let keyframe = frame.is_keyframe();
-        let gone = outlet.publish(frame);
-        if gone && keyframe {
-            self.keyframe_wanted.store(false, Ordering::Relaxed);
+        let sent = writer.publish(frame);
+        if sent && keyframe {
+            self.keyframe_requested.store(false, Ordering::Relaxed);
         }
-        if gone && lock(&self.health).well(clock::now()) {
-            tracing::info!(topic = %self.topic, "frames again");
+        if sent && self.health.lock().succeeded(clock::now()) {
+            tracing::info!(topic = %self.topic, "frames are published again");
         }
-        gone
+        sent
     }
 
-    /// A picture could not become a frame.
+    /// Counts a frame that could not be encoded, with the reason.
     pub(super) fn fail(&self, reason: &str) {
-        self.tally.note_damage();
-        if lock(&self.health).failed(clock::now(), reason, fastrand::f64()) {
-            tracing::error!(topic = %self.topic, "no frames: {reason}; the track is tried again later");
+        self.counters.note_damage();
+        if self.health.lock().failed(clock::now(), reason, fastrand::f64()) {
+            tracing::error!(topic = %self.topic, "no frames: {reason}; retrying later");
         }
     }
 
-    /// A thread is stuck in the encoder: the next picture gets another one. Returns what to say of it.
-    pub(super) fn replace_encoder(&self) -> &'static str {
+    /// Replaces the encoder, because a thread is stuck in it.
+    fn replace_encoder(&self) {
         self.encoder.replace();
-        self.tally.note_damage();
-        lock(&self.health).stuck(clock::now(), STUCK, fastrand::f64());
-        STUCK
+        self.counters.note_damage();
+        self.health.lock().stuck(clock::now(), STUCK, fastrand::f64());
+        self.outcome.failed(STUCK.into());
     }
 
-    /// Whether it is given pictures at this moment: its frames can be made, or it is time to try again.
+    /// Returns whether the track takes frames now: its encoder works, or a retry is due.
     pub(super) fn accepts(&self, now: Timestamp) -> bool {
-        self.job.get().is_none_or(|job| job.is_usable()) && lock(&self.health).allows(now)
+        self.task.is_usable() && self.health.lock().allows(now)
     }
 
-    /// Why no frames of it can be expected, if none can.
-    pub(super) fn given_up(&self, now: Timestamp) -> Option<String> {
-        match self.job.get() {
-            Some(job) if !job.is_usable() => Some(STUCK.into()),
-            _ => lock(&self.health).given_up(now, self.is_watched()).map(str::to_owned),
+    /// Returns the reason why the track has no frames, if its encoder has failed.
+    pub(super) fn failure(&self, now: Timestamp) -> Option<String> {
+        match self.task.is_usable() {
+            true => self.health.lock().failure(now, self.is_watched()).map(str::to_owned),
+            false => Some(STUCK.into()),
         }
     }
 
-    /// Releases what the encoder keeps for the next picture, as soon as a thread is free. A new viewer begins with a
-    /// keyframe.
-    pub(super) fn rest(&self, workshop: &WorkerPool) {
-        self.must_rest.store(true, Ordering::Relaxed);
-        self.ask(workshop);
+    /// Closes the encoder when a thread is free. A new viewer then begins with a keyframe.
+    pub(super) fn close_encoder(&self) {
+        self.must_close.store(true, Ordering::Relaxed);
+        self.pool.schedule(&self.task);
     }
 
-    /// The same for the track's job, which is doing that.
-    pub(super) fn rest_if_asked(&self) {
-        if self.must_rest.swap(false, Ordering::Relaxed) || !self.is_watched() {
-            lock(&self.encoder.current()).close();
+    /// Closes the encoder on the thread that runs the task, if that was requested or no viewer watches.
+    fn close_unused_encoder(&self) {
+        if self.must_close.swap(false, Ordering::Relaxed) || !self.is_watched() {
+            self.encoder.current().lock().close();
         }
     }
 
-    /// What the catalog says of it, for pictures of this size.
-    pub(super) fn entry(&self, size: Size, meter: &mut Meter, now: Instant) -> TrackEntry {
-        let (published, dropped) = (self.tally.published(), self.tally.dropped());
-        let (millifps, bitrate) = meter.rates(now, published, dropped, self.tally.bytes());
-        // As its encoder cuts them.
+    /// Returns the track's entry in the catalog, for frames of this size.
+    pub(super) fn entry(&self, size: Size, meter: &mut RateMeter, now: Instant) -> TrackEntry {
+        let TrackCounts { published, bytes, dropped: not_sent } = self.output.counts();
+        let dropped = self.counters.dropped() + not_sent;
+        let (millifps, bitrate) = meter.rates(now, published, dropped, bytes);
+        // The H.264 encoder crops odd sides by one pixel.
         let even = if self.codec() == Codec::H264 { !1 } else { !0 };
         let (width, height) = (size.0 & even, size.1 & even);
         TrackEntry {
@@ -270,7 +283,7 @@ impl Track {
             millifps,
             bitrate,
             published,
-            dropped: dropped + self.tally.damaged() + self.tally.withheld(),
+            dropped: dropped + self.counters.damaged() + self.counters.withheld(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! From a codec's colours to OpenCV's, at the same size, straight into an OpenCV picture.
+//! Conversion of a codec's pixel format to OpenCV's, at the same size, straight into an OpenCV matrix.
 
 use std::fmt;
 
@@ -9,47 +9,43 @@ use ffmpeg_next::software::scaling::{Context, Flags};
 use ffmpeg_next::util::color::{Range, Space};
 use opencv::core::{CV_8UC3, Mat, MatTraitConst, MatTraitManual, Scalar};
 
-/// Above this height a video that does not say how its colours are meant has those of HDTV (ITU-R BT.709); players
-/// agree on that.
-const TALLEST_SDTV: u32 = 576;
+/// A taller video without a colour space has that of HDTV (ITU-R BT.709), by the convention of players.
+const MAX_SDTV_HEIGHT: u32 = 576;
 
-/// libswscale works on so many pixels at a time, and may write a whole block where only part of one is left.
+/// libswscale processes this many pixels at a time, and may write a whole block at the end of a row.
 const BLOCK: u32 = 16;
 
-/// Why a picture was not converted.
+/// The reason why a frame was not converted.
 #[derive(Debug, thiserror::Error)]
 pub enum ConvertError {
-    /// One of its kind cannot be.
-    #[error("pictures of {0}x{1} in {2:?} cannot be converted")]
-    Kind(u32, u32, Pixel),
-    /// libswscale does not say why.
-    #[error("a picture could not be converted")]
-    Picture,
-    /// Would be written beyond its end.
-    #[error("a picture's memory is smaller than the picture")]
+    /// libswscale does not support the format.
+    #[error("cannot convert a frame of {0}x{1} in {2:?}: unsupported format")]
+    Unsupported(u32, u32, Pixel),
+    /// libswscale failed without a reason.
+    #[error("cannot convert a frame: libswscale failed")]
+    Failed,
+    /// The conversion would write beyond the end of the memory.
+    #[error("cannot convert a frame: its memory is smaller than its size")]
     TooSmall,
-    /// No memory, most likely.
+    /// OpenCV failed, most likely for lack of memory.
     #[error("OpenCV: {}", .0.message)]
     Pixels(#[from] opencv::Error),
 }
 
-/// Converts pictures; keeps its tables while they stay alike.
+/// Converts frames. It keeps its tables while the format stays the same.
 #[derive(Default)]
 pub struct Converter {
-    current: Option<(Kind, Context)>,
+    current: Option<(Format, Context)>,
 }
 
-#[expect(
-    unsafe_code,
-    reason = "ffmpeg-next does not say so of libswscale's contexts, as it does of all others"
-)]
-// SAFETY: a context belongs to no thread; it is memory and tables, and whoever holds it exclusively may use and free it.
+#[expect(unsafe_code, reason = "ffmpeg-next marks all contexts but libswscale's as Send")]
+// SAFETY: a context belongs to no thread. It is memory and tables, which its exclusive owner may use and free.
 unsafe impl Send for Converter {}
 
-/// All on which the conversion depends.
+/// The properties that determine the conversion.
 #[derive(Clone, Copy, PartialEq)]
-struct Kind {
-    format: Pixel,
+struct Format {
+    pixel: Pixel,
     width: u32,
     height: u32,
     hdtv: bool,
@@ -57,19 +53,19 @@ struct Kind {
 }
 
 impl Converter {
-    /// Writes the picture into `pixels`, made as large as it must be.
+    /// Writes a frame into `pixels`, which is allocated at the right size.
     ///
     /// # Errors
-    /// When its colours are of a kind that libswscale does not know, or there is no memory for it.
+    /// Fails if libswscale does not support the pixel format, or if there is not enough memory.
     pub fn convert(&mut self, frame: &Video, pixels: &mut Mat) -> Result<(), ConvertError> {
-        let kind = Kind::of(frame);
+        let format = Format::of(frame);
         let (rows, columns) = (frame.height() as i32, frame.width() as i32);
         if pixels.typ() != CV_8UC3 || pixels.rows() != rows || pixels.cols() != columns {
             *pixels = Mat::new_rows_cols_with_default(rows, columns, CV_8UC3, Scalar::default())?;
         }
         let context = match &mut self.current {
-            Some((current, context)) if *current == kind => context,
-            other => &mut other.insert((kind, kind.context()?)).1,
+            Some((current, context)) if *current == format => context,
+            other => &mut other.insert((format, format.context()?)).1,
         };
         if frame.width().is_multiple_of(BLOCK) {
             scale(context, frame, pixels)
@@ -79,19 +75,19 @@ impl Converter {
     }
 }
 
-impl Kind {
+impl Format {
     fn of(frame: &Video) -> Self {
-        let format = frame.format();
+        let pixel = frame.format();
         let hdtv = match frame.color_space() {
             Space::BT709 => true,
-            Space::Unspecified => frame.height() > TALLEST_SDTV,
+            Space::Unspecified => frame.height() > MAX_SDTV_HEIGHT,
             _ => false,
         };
         let jpeg =
-            matches!(format, Pixel::YUVJ420P | Pixel::YUVJ422P | Pixel::YUVJ444P | Pixel::YUVJ440P);
+            matches!(pixel, Pixel::YUVJ420P | Pixel::YUVJ422P | Pixel::YUVJ444P | Pixel::YUVJ440P);
         let full_range = jpeg || frame.color_range() == Range::JPEG;
         Self {
-            format,
+            pixel,
             width: frame.width(),
             height: frame.height(),
             hdtv: hdtv && !jpeg,
@@ -100,16 +96,16 @@ impl Kind {
     }
 
     fn context(self) -> Result<Context, ConvertError> {
-        let Self { format, width, height, .. } = self;
+        let Self { pixel, width, height, .. } = self;
         let mut context =
-            Context::get(format, width, height, Pixel::BGR24, width, height, Flags::BILINEAR)
-                .map_err(|_| ConvertError::Kind(width, height, format))?;
-        self.set_colours(&mut context);
+            Context::get(pixel, width, height, Pixel::BGR24, width, height, Flags::BILINEAR)
+                .map_err(|_| ConvertError::Unsupported(width, height, pixel))?;
+        self.set_colour_space(&mut context);
         Ok(context)
     }
 
-    #[expect(unsafe_code, reason = "ffmpeg-next has no words for colour spaces")]
-    fn set_colours(self, context: &mut Context) {
+    #[expect(unsafe_code, reason = "ffmpeg-next does not expose colour spaces")]
+    fn set_colour_space(self, context: &mut Context) {
         let space = if self.hdtv { ffi::SWS_CS_ITU709 } else { ffi::SWS_CS_ITU601 };
         // SAFETY: the context is alive, and the tables are constants of the library.
         unsafe {
@@ -132,7 +128,7 @@ impl Kind {
 
 #[expect(
     unsafe_code,
-    reason = "ffmpeg-next converts only into pictures of its own, which would cost a copy"
+    reason = "ffmpeg-next converts only into frames of its own, which would cost a copy"
 )]
 fn scale(context: &mut Context, frame: &Video, pixels: &mut Mat) -> Result<(), ConvertError> {
     let row = pixels.cols() * 3;
@@ -141,8 +137,8 @@ fn scale(context: &mut Context, frame: &Video, pixels: &mut Mat) -> Result<(), C
     if bytes.len() < row as usize * height as usize {
         return Err(ConvertError::TooSmall);
     }
-    // SAFETY: context, source and target agree on format and size, and the target has a row of `row` bytes for each
-    // of the picture's, as was just seen. libswscale reads the source only within its own lines.
+    // SAFETY: context, source and target agree on format and size. The check above ensures that the target has `row` bytes for
+    // each row of the frame. libswscale reads the source only within its own lines.
     let lines = unsafe {
         let source = frame.as_ptr();
         ffi::sws_scale(
@@ -155,16 +151,16 @@ fn scale(context: &mut Context, frame: &Video, pixels: &mut Mat) -> Result<(), C
             [row].as_ptr(),
         )
     };
-    if lines == height { Ok(()) } else { Err(ConvertError::Picture) }
+    if lines == height { Ok(()) } else { Err(ConvertError::Failed) }
 }
 
-/// Over a picture of FFmpeg's own, whose rows have room for whole blocks.
+/// Converts by way of a frame of FFmpeg's own, whose rows have room for whole blocks.
 fn scale_odd(context: &mut Context, frame: &Video, pixels: &mut Mat) -> Result<(), ConvertError> {
-    let mut roomy = Video::empty();
-    context.run(frame, &mut roomy).map_err(|_| ConvertError::Picture)?;
+    let mut padded = Video::empty();
+    context.run(frame, &mut padded).map_err(|_| ConvertError::Failed)?;
     let row = pixels.cols() as usize * 3;
-    let stride = roomy.stride(0);
-    let lines = roomy.data(0).chunks(stride).map(|line| &line[..row]);
+    let stride = padded.stride(0);
+    let lines = padded.data(0).chunks(stride).map(|line| &line[..row]);
     for (into, line) in pixels.data_bytes_mut()?.chunks_exact_mut(row).zip(lines) {
         into.copy_from_slice(line);
     }

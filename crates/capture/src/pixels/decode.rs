@@ -1,62 +1,63 @@
-//! A JPEG to pixels, through libjpeg-turbo, which gives half, a quarter or an eighth of the size for a fraction of the work.
+//! Decoding of JPEG with libjpeg-turbo, which delivers half, a quarter or an eighth of the size for a fraction of the work.
 
 use opencv::core::{CV_8UC3, Mat, MatTraitConst, MatTraitManual, Scalar, StsError};
 
 use super::{Size, size_of};
 use crate::native::turbojpeg::{Decompressor, Scale, TurboError};
 
-/// Smallest first.
+/// The reduced sizes, the smallest first.
 const REDUCED: [Scale; 3] = [Scale::Eighth, Scale::Quarter, Scale::Half];
 
-/// More pixels than any camera has: a damaged header shall not take all memory. OpenCV draws the same line.
-const MOST_PIXELS: u64 = 1 << 30;
+/// Largest number of pixels, so that a damaged header cannot take all memory. No camera has as many, and OpenCV has the same
+/// limit.
+const MAX_PIXELS: u64 = 1 << 30;
 
 /// Decodes the JPEGs of one stream.
 #[derive(Debug, Default)]
 pub struct JpegDecoder {
-    /// Made for the first picture, and anew after one that failed.
+    /// Created for the first frame, and again after an error.
     decompressor: Option<Decompressor>,
 }
 
 impl JpegDecoder {
-    /// Decodes a JPEG of this size into `pixels`, at a size that covers `wanted` and may be smaller than its own. As it is
-    /// stored: whoever is sent the JPEG itself sees it so, too.
+    /// Decodes a JPEG of this size into `pixels`, at a size that covers `target` and may be smaller than its own. The Exif
+    /// orientation is ignored, as it is by viewers that get the JPEG itself.
     ///
     /// # Errors
-    /// When it cannot be decoded. A damaged one can, as far as its pixels are there.
+    /// Fails if it cannot be decoded. A damaged JPEG is decoded as far as its pixels exist.
     pub fn decode(
         &mut self,
         jpeg: &[u8],
         size: Size,
-        wanted: Size,
+        target: Size,
         pixels: &mut Mat,
     ) -> opencv::Result<()> {
         let mut decompressor = match self.decompressor.take() {
             Some(decompressor) => decompressor,
             None => Decompressor::new()?,
         };
-        let scale = scale(size, wanted);
-        let coded = decompressor.read(jpeg)?;
-        make(pixels, coded.size(scale))?;
-        coded.decompress(scale, pixels.data_bytes_mut()?)?;
+        let scale = scale(size, target);
+        let parsed = decompressor.read(jpeg)?;
+        allocate(pixels, parsed.size(scale))?;
+        parsed.decompress(scale, pixels.data_bytes_mut()?)?;
         self.decompressor = Some(decompressor);
         Ok(())
     }
 }
 
-/// The smallest that covers what is wanted.
-fn scale(size: Size, wanted: Size) -> Scale {
+/// Returns the smallest scale that covers the target size.
+fn scale(size: Size, target: Size) -> Scale {
     let covers = |scale: &&Scale| {
         let (width, height) = scale.of(size);
-        width >= wanted.0 && height >= wanted.1
+        width >= target.0 && height >= target.1
     };
     REDUCED.iter().find(covers).copied().unwrap_or(Scale::Whole)
 }
 
-/// Makes room for a picture of this size, where it is not there already.
-fn make(pixels: &mut Mat, (width, height): Size) -> opencv::Result<()> {
-    if u64::from(width) * u64::from(height) > MOST_PIXELS {
-        return Err(opencv::Error::new(StsError, format!("{width}x{height} are too many pixels")));
+/// Allocates memory for a frame of this size, unless `pixels` has it already.
+fn allocate(pixels: &mut Mat, (width, height): Size) -> opencv::Result<()> {
+    if u64::from(width) * u64::from(height) > MAX_PIXELS {
+        return Err(opencv::Error::new(StsError, format!("{width}x{height} has too many pixels")));
     }
     if pixels.typ() != CV_8UC3 || size_of(pixels) != (width, height) || !pixels.is_continuous() {
         let (rows, columns) = (height as i32, width as i32);
@@ -93,15 +94,15 @@ mod tests {
     use super::*;
     use crate::pixels::size_of;
 
-    /// All of each colour's range, without edges: decoders may guess differently what lies between coarse colours.
+    /// An image with the whole range of each colour and without edges: decoders interpolate chroma differently.
     fn gradients((width, height): Size) -> Mat {
-        let mut picture = blank((width, height), CV_8UC3);
+        let mut image = blank((width, height), CV_8UC3);
         let share = |part: u32, of: u32| (part * 255 / (of - 1)) as u8;
         for (y, x) in (0..height).flat_map(|y| (0..width).map(move |x| (y, x))) {
             let colours = [share(x, width), share(y, height), share(x + y, width + height - 1)];
-            *picture.at_2d_mut::<Vec3b>(y as i32, x as i32).unwrap() = colours.into();
+            *image.at_2d_mut::<Vec3b>(y as i32, x as i32).unwrap() = colours.into();
         }
-        picture
+        image
     }
 
     fn blank((width, height): Size, kind: i32) -> Mat {
@@ -116,19 +117,19 @@ mod tests {
         jpeg.to_vec()
     }
 
-    /// As a webcam encodes that halves colours in one direction or in none. OpenCV cannot be asked for that everywhere.
+    /// Encodes like a webcam that subsamples chroma in one direction or not at all. Not every OpenCV supports that.
     fn encoded_as(format: Pixel, picture: &Mat) -> Vec<u8> {
         let (width, height) = size_of(picture);
-        let mut blue_first = frame::Video::new(Pixel::BGR24, width, height);
-        let (stride, row) = (blue_first.stride(0), width as usize * 3);
+        let mut bgr = frame::Video::new(Pixel::BGR24, width, height);
+        let (stride, row) = (bgr.stride(0), width as usize * 3);
         let lines = picture.data_bytes().unwrap().chunks_exact(row);
-        for (into, line) in blue_first.data_mut(0).chunks_mut(stride).zip(lines) {
+        for (into, line) in bgr.data_mut(0).chunks_mut(stride).zip(lines) {
             into[..row].copy_from_slice(line);
         }
         let (from, flags) = (Pixel::BGR24, Flags::BILINEAR);
         let scaling = Scaling::get(from, width, height, format, width, height, flags);
         let mut coded = frame::Video::empty();
-        scaling.unwrap().run(&blue_first, &mut coded).unwrap();
+        scaling.unwrap().run(&bgr, &mut coded).unwrap();
         coded.set_color_range(Range::JPEG);
         let codec = encoder::find(Id::MJPEG).unwrap();
         let mut encoder = Context::new_with_codec(codec).encoder().video().unwrap();
@@ -145,7 +146,7 @@ mod tests {
         packet.data().unwrap().to_vec()
     }
 
-    /// Colours halved from left to right become colours halved from top to bottom. What it shows is shuffled.
+    /// Changes the header from 4:2:2 to 4:4:0 subsampling. The image is shuffled by that.
     fn on_its_side(mut jpeg: Vec<u8>) -> Vec<u8> {
         let at = jpeg.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap();
         for (component, was, becomes) in [(0, 0x22, 0x22), (1, 0x12, 0x21), (2, 0x12, 0x21)] {
@@ -155,13 +156,13 @@ mod tests {
         jpeg
     }
 
-    /// With a turn in its Exif data.
-    fn turned(jpeg: &[u8]) -> Vec<u8> {
+    /// Adds an Exif orientation.
+    fn with_orientation(jpeg: &[u8]) -> Vec<u8> {
         let exif = b"\xff\xe1\0\x22Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
         [&jpeg[..2], exif, &jpeg[2..]].concat()
     }
 
-    /// Broken off in the middle of what is coded, and then something that no JPEG has.
+    /// Cuts the scan in the middle, and adds a marker that no JPEG has.
     fn torn(jpeg: &[u8]) -> Vec<u8> {
         let scan = jpeg.windows(2).position(|pair| pair == [0xff, 0xda]).unwrap() + 14;
         let half = scan + (jpeg.len() - scan) / 2;
@@ -173,7 +174,7 @@ mod tests {
         imdecode(&Vector::from_slice(jpeg), flags | IMREAD_IGNORE_ORIENTATION).unwrap()
     }
 
-    /// How far pixels are from those of OpenCV, on average.
+    /// The mean difference between pixels and those of OpenCV.
     fn difference(ours: &Mat, jpeg: &[u8], flags: i32) -> f64 {
         let theirs = by_opencv(jpeg, flags);
         assert_eq!(size_of(ours), size_of(&theirs));
@@ -196,15 +197,15 @@ mod tests {
             ("4:4:4", encoded_as(Pixel::YUVJ444P, &picture)),
             ("progressive", encoded(&picture, true)),
             ("grey", encoded(&grey, false)),
-            ("turned", turned(&encoded(&picture, false))),
+            ("with orientation", with_orientation(&encoded(&picture, false))),
         ]
     }
 
     #[test]
-    fn no_more_is_decoded_than_is_wanted() {
+    fn only_the_needed_size_is_decoded() {
         let jpeg = encoded(&blank((1281, 721), CV_8UC3), false);
         let mut decoder = JpegDecoder::default();
-        for (wanted, size) in [
+        for (target, size) in [
             ((1281, 721), (1281, 721)),
             ((1000, 10), (1281, 721)),
             ((641, 361), (641, 361)),
@@ -213,13 +214,13 @@ mod tests {
             ((100, 50), (161, 91)),
         ] {
             let mut pixels = Mat::default();
-            decoder.decode(&jpeg, (1281, 721), wanted, &mut pixels).unwrap();
-            assert_eq!(size_of(&pixels), size, "{wanted:?}");
+            decoder.decode(&jpeg, (1281, 721), target, &mut pixels).unwrap();
+            assert_eq!(size_of(&pixels), size, "{target:?}");
         }
     }
 
     #[test]
-    fn pictures_of_every_kind_look_as_opencv_decodes_them_at_every_scale() {
+    fn every_kind_of_jpeg_equals_the_result_of_opencv_at_every_scale() {
         crate::native::prepare();
         let (mut decoder, mut pixels) = (JpegDecoder::default(), Mat::default());
         for size in [(640, 480), (1280, 722), (99, 75), (64, 49)] {
@@ -240,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn one_pixel_is_a_picture() {
+    fn one_pixel_can_be_decoded() {
         let (mut decoder, mut pixels) = (JpegDecoder::default(), Mat::default());
         let jpeg = encoded(&blank((1, 1), CV_8UC3), false);
         decoder.decode(&jpeg, (1, 1), (1, 1), &mut pixels).unwrap();
@@ -248,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_there_of_a_damaged_picture_is_decoded_as_opencv_does() {
+    fn a_damaged_jpeg_is_decoded_as_opencv_does() {
         let (size, mut decoder, mut pixels) = ((64, 48), JpegDecoder::default(), Mat::default());
         let whole = encoded(&gradients(size), false);
         let half = [&whole[..whole.len() - 90], &[0xff, 0xd9]].concat();
@@ -258,9 +259,9 @@ mod tests {
         }
     }
 
-    /// The warning comes first, and must not hide that the error after it left the picture undone.
+    /// A warning precedes the error and must not hide that nothing was decoded.
     #[test]
-    fn what_breaks_before_its_first_row_is_an_error_and_shows_no_other_picture() {
+    fn a_jpeg_that_breaks_before_its_first_row_is_an_error_and_shows_no_other_frame() {
         let (size, mut decoder, mut pixels) = ((64, 48), JpegDecoder::default(), Mat::default());
         let (whole, progressive) =
             (encoded(&gradients(size), false), encoded(&gradients(size), true));
@@ -271,17 +272,17 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_decoded_is_an_error_and_harms_no_other() {
+    fn garbage_is_an_error_and_does_not_affect_the_next_frame() {
         let whole = encoded(&gradients((64, 48)), false);
-        for rubbish in [&b""[..], b"rubbish", &[0xff, 0xd8, 0xff, 0xd9], &whole[..100]] {
+        for garbage in [&b""[..], b"garbage", &[0xff, 0xd8, 0xff, 0xd9], &whole[..100]] {
             let (mut decoder, mut pixels) = (JpegDecoder::default(), Mat::default());
-            assert!(decoder.decode(rubbish, (64, 48), (64, 48), &mut pixels).is_err());
+            assert!(decoder.decode(garbage, (64, 48), (64, 48), &mut pixels).is_err());
             decoder.decode(&whole, (64, 48), (64, 48), &mut pixels).unwrap();
         }
     }
 
     #[test]
-    fn a_header_takes_no_gigabytes() {
+    fn a_header_cannot_allocate_gigabytes() {
         let mut vast = encoded(&gradients((64, 48)), false);
         let at = vast.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap() + 5;
         vast[at..at + 4].copy_from_slice(&[0xff, 0xdc, 0xff, 0xdc]);
@@ -290,11 +291,11 @@ mod tests {
         assert!(refused.unwrap_err().message.contains("too many pixels"));
     }
 
-    /// In a process of its own, whose stderr is looked at.
+    /// Runs in a process of its own, to check its stderr.
     #[test]
-    fn damage_is_not_told_to_the_terminal() {
+    fn damage_is_not_printed_to_the_terminal() {
         if std::env::var_os("ALONE").is_none() {
-            let name = "pixels::decode::tests::damage_is_not_told_to_the_terminal";
+            let name = "pixels::decode::tests::damage_is_not_printed_to_the_terminal";
             let output = Command::new(std::env::current_exe().unwrap())
                 .args(["--exact", name, "--nocapture"])
                 .env("ALONE", "yes")
@@ -311,30 +312,30 @@ mod tests {
         let whole = encoded(&gradients(size), false);
         decoder.decode(&torn(&whole), size, size, &mut pixels).unwrap();
         decoder.decode(&whole[..whole.len() - 90], size, size, &mut pixels).unwrap();
-        decoder.decode(b"rubbish", size, size, &mut pixels).unwrap_err();
+        decoder.decode(b"garbage", size, size, &mut pixels).unwrap_err();
     }
 
     proptest! {
         #[test]
-        fn a_damaged_picture_harms_no_other(
-            wounds in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 1..8),
+        fn a_damaged_frame_does_not_affect_the_next_one(
+            changes in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 1..8),
             anywhere in any::<bool>(),
             progressive in any::<bool>(),
         ) {
             let (size, whole) = ((64, 48), encoded(&gradients((64, 48)), progressive));
             let scan = whole.windows(2).position(|pair| pair == [0xff, 0xda]).unwrap() + 14;
-            // The measures stay: what is decoded is up to them.
+            // The size in the header stays, because it determines the result.
             let from = if anywhere { 0 } else { scan };
-            let measures = whole.windows(2).position(|pair| pair == [0xff, 0xc0 + 2 * u8::from(progressive)]).unwrap();
-            let mut wounded = whole.clone();
-            for (at, byte) in wounds {
+            let size_at = whole.windows(2).position(|pair| pair == [0xff, 0xc0 + 2 * u8::from(progressive)]).unwrap();
+            let mut changed = whole.clone();
+            for (at, byte) in changes {
                 let at = from + at.index(whole.len() - from);
-                if !(measures..measures + 9).contains(&at) {
-                    wounded[at] = byte;
+                if !(size_at..size_at + 9).contains(&at) {
+                    changed[at] = byte;
                 }
             }
             let (mut decoder, mut pixels) = (JpegDecoder::default(), Mat::default());
-            if decoder.decode(&wounded, size, size, &mut pixels).is_ok() && !anywhere {
+            if decoder.decode(&changed, size, size, &mut pixels).is_ok() && !anywhere {
                 prop_assert_eq!(size_of(&pixels), size);
             }
             decoder.decode(&whole, size, size, &mut pixels).unwrap();

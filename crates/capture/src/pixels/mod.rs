@@ -1,10 +1,10 @@
-//! What is done with pixels between a source and its encoders. Knows neither.
+//! Pixel operations between a source and its encoders. They know neither.
 //!
-//! - [`convert`]: from a codec's colours to OpenCV's;
-//! - [`decode`]: a camera's JPEG to pixels, no larger than needed;
+//! - [`convert`]: from a codec's pixel format to OpenCV's;
+//! - [`decode`]: from a camera's JPEG to pixels, no larger than needed;
 //! - [`scale`]: to the size of a rendition;
-//! - [`turn`]: rotated and mirrored;
-//! - [`overlay`]: name and time written into them.
+//! - [`orientation`]: rotation and mirroring;
+//! - [`overlay`]: name and time written into the frame.
 
 pub mod convert;
 pub mod decode;
@@ -17,7 +17,7 @@ use opencv::core::{Mat, MatTraitConst};
 /// Width and height in pixels.
 pub type Size = (u32, u32);
 
-/// The size of a picture.
+/// Returns the size of a frame.
 pub fn size_of(pixels: &Mat) -> Size {
     (pixels.cols() as u32, pixels.rows() as u32)
 }

@@ -1,4 +1,4 @@
-//! Rotated and mirrored: for a camera that hangs from the ceiling, stands on its side, or looks into a mirror.
+//! Rotation and mirroring, for a camera that hangs from the ceiling, stands on its side, or looks into a mirror.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,55 +9,55 @@ use opencv::core::{
 
 use super::Size;
 
-/// How pictures are turned: first rotated, then mirrored.
+/// The orientation of frames: they are first rotated, then mirrored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Turn {
-    /// By how much, clockwise.
+pub struct Orientation {
+    /// The rotation.
     pub rotation: Rotation,
-    /// Left and right, or top and bottom, change places.
+    /// The mirroring, if any.
     pub flip: Option<Flip>,
 }
 
-/// By how much a picture is rotated, clockwise.
+/// A clockwise rotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Rotation {
-    /// Not at all.
+    /// No rotation.
     #[default]
     None,
-    /// By a quarter.
+    /// 90 degrees.
     Right,
-    /// By half a turn.
+    /// 180 degrees.
     Half,
-    /// By three quarters.
+    /// 270 degrees.
     Left,
 }
 
-/// What changes places.
+/// A mirroring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flip {
-    /// Left and right.
+    /// Left and right are swapped.
     Horizontal,
-    /// Top and bottom.
+    /// Top and bottom are swapped.
     Vertical,
 }
 
-/// A text that is no rotation.
+/// An error for a text that is no rotation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no rotation: 0, 90, 180 and 270 degrees are possible")]
+#[error("{0:?} is no rotation: write 0, 90, 180 or 270")]
 pub struct InvalidRotation(String);
 
-/// A text that is no flip.
+/// An error for a text that is no flip.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no flip: horizontal and vertical are possible")]
+#[error("{0:?} is no flip: write horizontal or vertical")]
 pub struct InvalidFlip(String);
 
-impl Turn {
-    /// Whether pictures stay as they are.
+impl Orientation {
+    /// Returns whether frames stay as they are.
     pub fn is_none(&self) -> bool {
         *self == Self::default()
     }
 
-    /// The size of a picture once it is turned.
+    /// Returns the size of a frame after the change of orientation.
     pub fn size(&self, (width, height): Size) -> Size {
         match self.rotation {
             Rotation::None | Rotation::Half => (width, height),
@@ -65,11 +65,11 @@ impl Turn {
         }
     }
 
-    /// Turns a picture, by way of another buffer that changes places with it.
+    /// Changes the orientation of a frame. The buffer `spare` is used, and may be swapped with `pixels`.
     ///
     /// # Errors
-    /// When there is no memory for it.
-    pub fn apply(&self, pixels: &mut Mat, other: &mut Mat) -> opencv::Result<()> {
+    /// Fails if there is not enough memory.
+    pub fn apply(&self, pixels: &mut Mat, spare: &mut Mat) -> opencv::Result<()> {
         let code = match self.rotation {
             Rotation::None => None,
             Rotation::Right => Some(ROTATE_90_CLOCKWISE),
@@ -77,17 +77,17 @@ impl Turn {
             Rotation::Left => Some(ROTATE_90_COUNTERCLOCKWISE),
         };
         if let Some(code) = code {
-            rotate(pixels, other, code)?;
-            std::mem::swap(pixels, other);
+            rotate(pixels, spare, code)?;
+            std::mem::swap(pixels, spare);
         }
-        // OpenCV counts axes: 0 is that from left to right, about which top and bottom change places.
+        // OpenCV expects the axis: 0 is the horizontal one, around which top and bottom are swapped.
         let axis = match self.flip {
             None => return Ok(()),
             Some(Flip::Horizontal) => 1,
             Some(Flip::Vertical) => 0,
         };
-        flip(pixels, other, axis)?;
-        std::mem::swap(pixels, other);
+        flip(pixels, spare, axis)?;
+        std::mem::swap(pixels, spare);
         Ok(())
     }
 }
@@ -136,32 +136,32 @@ mod tests {
     use super::*;
     use crate::pixels::size_of;
 
-    /// Two rows of three pixels, numbered row by row, and turned.
-    fn turned(rotation: &str, flip: Option<&str>) -> (Size, Vec<u8>) {
+    /// Returns two rows of three pixels, numbered row by row, after the change of orientation.
+    fn oriented(rotation: &str, flip: Option<&str>) -> (Size, Vec<u8>) {
         let mut pixels = Mat::new_rows_cols_with_default(2, 3, CV_8UC3, Scalar::default()).unwrap();
         let numbered = pixels.data_typed_mut::<Vec3b>().unwrap().iter_mut().zip(1..);
         numbered.for_each(|(pixel, number)| *pixel = Vec3b::all(number));
         let flip = flip.map(|text| text.parse().unwrap());
-        let turn = Turn { rotation: rotation.parse().unwrap(), flip };
-        let size = turn.size(size_of(&pixels));
-        turn.apply(&mut pixels, &mut Mat::default()).unwrap();
+        let orientation = Orientation { rotation: rotation.parse().unwrap(), flip };
+        let size = orientation.size(size_of(&pixels));
+        orientation.apply(&mut pixels, &mut Mat::default()).unwrap();
         assert_eq!(size_of(&pixels), size);
         (size, pixels.data_typed::<Vec3b>().unwrap().iter().map(|pixel| pixel[0]).collect())
     }
 
     #[test]
-    fn pictures_are_turned_clockwise_and_then_mirrored() {
-        assert_eq!(turned("0", None), ((3, 2), vec![1, 2, 3, 4, 5, 6]));
-        assert_eq!(turned("90", None), ((2, 3), vec![4, 1, 5, 2, 6, 3]));
-        assert_eq!(turned("180", None), ((3, 2), vec![6, 5, 4, 3, 2, 1]));
-        assert_eq!(turned("270", None), ((2, 3), vec![3, 6, 2, 5, 1, 4]));
-        assert_eq!(turned("0", Some("horizontal")), ((3, 2), vec![3, 2, 1, 6, 5, 4]));
-        assert_eq!(turned("0", Some("vertical")), ((3, 2), vec![4, 5, 6, 1, 2, 3]));
-        assert_eq!(turned("90", Some("horizontal")), ((2, 3), vec![1, 4, 2, 5, 3, 6]));
+    fn frames_are_rotated_clockwise_and_then_mirrored() {
+        assert_eq!(oriented("0", None), ((3, 2), vec![1, 2, 3, 4, 5, 6]));
+        assert_eq!(oriented("90", None), ((2, 3), vec![4, 1, 5, 2, 6, 3]));
+        assert_eq!(oriented("180", None), ((3, 2), vec![6, 5, 4, 3, 2, 1]));
+        assert_eq!(oriented("270", None), ((2, 3), vec![3, 6, 2, 5, 1, 4]));
+        assert_eq!(oriented("0", Some("horizontal")), ((3, 2), vec![3, 2, 1, 6, 5, 4]));
+        assert_eq!(oriented("0", Some("vertical")), ((3, 2), vec![4, 5, 6, 1, 2, 3]));
+        assert_eq!(oriented("90", Some("horizontal")), ((2, 3), vec![1, 4, 2, 5, 3, 6]));
     }
 
     #[test]
-    fn what_is_no_turn_is_refused_with_those_there_are() {
+    fn an_unknown_orientation_is_refused_with_the_known_ones() {
         assert!("45".parse::<Rotation>().unwrap_err().to_string().contains("270"));
         assert!("h".parse::<Flip>().unwrap_err().to_string().contains("vertical"));
     }

@@ -1,4 +1,4 @@
-//! The stream's name and the time at which a picture was captured, written into it.
+//! An overlay: the stream's name and the time of capture, written into the frame.
 
 use fanlight_protocol::{StreamName, Timestamp};
 use opencv::core::{Mat, MatTraitConst, Point, Scalar};
@@ -6,15 +6,15 @@ use opencv::imgproc::{FONT_HERSHEY_SIMPLEX, LINE_AA, get_text_size, put_text};
 
 use crate::wall_clock::Zone;
 
-/// A letter's height as a part of the picture's: what can be read on a phone and covers little.
-const PART_OF_HEIGHT: f64 = 1.0 / 36.0;
-/// Letters lower than this cannot be read, so they are left out.
-const LOWEST: f64 = 5.0;
-/// Height of a capital of this face at scale 1, in pixels.
-const CAPITAL: f64 = 21.0;
+/// Height of a letter as a share of the frame's: readable on a phone, and small enough to cover little.
+const HEIGHT_SHARE: f64 = 1.0 / 36.0;
+/// Smaller letters are not readable and are left out, in pixels.
+const MIN_HEIGHT: f64 = 5.0;
+/// Height of a capital letter of this typeface at scale 1, in pixels.
+const CAPITAL_HEIGHT: f64 = 21.0;
 const FACE: i32 = FONT_HERSHEY_SIMPLEX;
 
-/// What is written into a stream's pictures.
+/// The overlay of one stream.
 #[derive(Debug)]
 pub struct Overlay {
     zone: Zone,
@@ -22,30 +22,40 @@ pub struct Overlay {
 }
 
 impl Overlay {
-    /// The name of this stream, and times in this zone.
+    /// Creates an overlay with the name of this stream, and times in this zone.
     pub fn new(zone: Zone, name: &StreamName) -> Self {
         Self { zone, name: name.to_string() }
     }
 
-    /// Writes into a picture captured then: name and time, along its upper edge: pages write along the lower one.
+    /// Writes name and time of capture along the upper edge of a frame. The page uses the lower edge.
     ///
     /// # Errors
-    /// When OpenCV cannot, for want of memory.
+    /// Fails if OpenCV has not enough memory.
     pub fn write(&self, pixels: &mut Mat, captured_at: Timestamp) -> opencv::Result<()> {
         let (width, height) = (f64::from(pixels.cols()), f64::from(pixels.rows()));
-        let wanted = (height * PART_OF_HEIGHT).max(LOWEST * 2.0);
+        let preferred = (height * HEIGHT_SHARE).max(MIN_HEIGHT * 2.0);
         let text = self.text(captured_at);
-        // Smaller where a narrow picture has no room for it.
-        let wide = f64::from(width_of(&text, wanted)?);
-        let letter = wanted.min(wanted * (width - 2.0 * wanted) / wide);
-        if letter < LOWEST {
+        // Smaller letters if the frame is too narrow.
+        let text_width = f64::from(width_of(&text, preferred)?);
+        let letter = preferred.min(preferred * (width - 2.0 * preferred) / text_width);
+        if letter < MIN_HEIGHT {
             return Ok(());
         }
-        let at = Point::new(letter as i32, (2.0 * letter) as i32);
-        // Dark around light can be read on anything.
+        let origin = Point::new(letter as i32, (2.0 * letter) as i32);
+        // Light letters with a dark outline are readable on any background.
         let stroke = (letter / 10.0).round().max(1.0) as i32;
         for (colour, thickness) in [(Scalar::all(16.0), stroke + 2), (Scalar::all(240.0), stroke)] {
-            put_text(pixels, &text, at, FACE, letter / CAPITAL, colour, thickness, LINE_AA, false)?;
+            put_text(
+                pixels,
+                &text,
+                origin,
+                FACE,
+                letter / CAPITAL_HEIGHT,
+                colour,
+                thickness,
+                LINE_AA,
+                false,
+            )?;
         }
         Ok(())
     }
@@ -54,14 +64,14 @@ impl Overlay {
         let Self { zone, name } = self;
         let (date, time_of_day, offset) =
             (zone.date(time), zone.time_of_day(time), zone.offset(time));
-        // Tenths: more would only flicker.
+        // Tenths of a second: more digits would only flicker.
         let tenths = &time_of_day[..time_of_day.len() - 2];
         format!("{name}  {date} {tenths} {offset}")
     }
 }
 
 fn width_of(text: &str, letter: f64) -> opencv::Result<i32> {
-    Ok(get_text_size(text, FACE, letter / CAPITAL, 1, &mut 0)?.width.max(1))
+    Ok(get_text_size(text, FACE, letter / CAPITAL_HEIGHT, 1, &mut 0)?.width.max(1))
 }
 
 #[cfg(test)]
@@ -79,14 +89,14 @@ mod tests {
     }
 
     #[test]
-    fn name_and_time_stand_in_the_picture() {
+    fn the_text_has_name_time_and_zone() {
         let overlay = Overlay::new(Zone::Utc, &"a-door".parse().unwrap());
         let text = overlay.text(Timestamp::from_micros(1_700_000_000_042_999));
         assert_eq!(text, "a-door  2023-11-14 22:13:20.0 UTC");
     }
 
     #[test]
-    fn it_keeps_to_the_upper_edge_and_within_the_picture() {
+    fn the_text_is_at_the_upper_edge_and_within_the_frame() {
         for (width, height) in [(1280, 720), (240, 720), (640, 90)] {
             let bytes = written(width, height);
             let row = width as usize * 3;
@@ -95,12 +105,12 @@ mod tests {
             assert!(lines.iter().any(|&touched| touched), "{width}x{height}");
             assert!(!lines[lines.len() / 2..].iter().any(|&touched| touched), "{width}x{height}");
             let ends = |line: &[u8]| touched(&line[row - 3..]);
-            assert!(!bytes.chunks(row).any(ends), "{width}x{height} is written to its very edge");
+            assert!(!bytes.chunks(row).any(ends), "{width}x{height} is written up to its edge");
         }
     }
 
     #[test]
-    fn where_nobody_could_read_it_nothing_is_written() {
+    fn a_frame_too_small_for_readable_text_has_none() {
         assert!(written(64, 48).iter().all(|&byte| byte == 128));
     }
 }

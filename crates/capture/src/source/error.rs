@@ -1,61 +1,65 @@
-//! What can go wrong with a source, in words its owner understands. These texts become the stream's reason in the
-//! catalog, so none of them holds a user or password.
+//! Errors of sources, in terms that a camera's owner understands.
+//!
+//! These texts become the stream's reason in the catalog, so none of them contains a user or password.
 
-use crate::pixels::convert::ConvertError;
 use std::time::Duration;
 
-/// Why a source gives no pictures.
+use fanlight_codec::SplitError;
+
+use crate::pixels::convert::ConvertError;
+
+/// The reason why a source delivers no frames.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SourceError {
-    /// There is no such thing.
+    /// It does not exist.
     #[error("not found: {0}")]
     NotFound(String),
-    /// There is, but not for this user.
+    /// It exists, but this user may not read it.
     #[error("not permitted: {0}")]
     NotPermitted(String),
-    /// Somebody else has it.
+    /// Another process uses it.
     #[error("busy: {0}")]
     Busy(String),
-    /// The cameras on this USB bus want more than it carries.
-    #[error("USB bandwidth full: {0}")]
+    /// The cameras on this USB bus need more bandwidth than it has.
+    #[error("USB bandwidth exceeded: {0}")]
     Bandwidth(String),
-    /// It was there and is gone.
+    /// It was removed.
     #[error("unplugged: {0}")]
     Unplugged(String),
-    /// It is there but is no source of pictures.
+    /// It exists, but delivers no video.
     #[error("not a video: {0}")]
     NotAVideo(String),
-    /// It does not do what was asked for.
-    #[error("not offered: {0}")]
-    NotOffered(String),
-    /// What was written fits several.
-    #[error("which camera? {0}")]
+    /// It does not support the requested format.
+    #[error("not supported: {0}")]
+    NotSupported(String),
+    /// The source as written matches several cameras.
+    #[error("ambiguous: {0}")]
     Ambiguous(String),
-    /// The host says no.
+    /// The host refused the connection or the request.
     #[error("refused: {0}")]
     Refused(String),
-    /// The host says nothing.
+    /// The host did not answer.
     #[error("timed out: {0}")]
     TimedOut(String),
-    /// The host's name means nothing.
+    /// The host's name cannot be resolved.
     #[error("host not found: {0}")]
     HostNotFound(String),
     /// User or password are wrong or missing.
-    #[error("wrong password: {0}")]
-    WrongPassword(String),
+    #[error("login failed: {0}")]
+    LoginFailed(String),
     /// The host ended the connection.
     #[error("closed: {0}")]
     Closed(String),
-    /// The other side sends more than the stated limits let it.
+    /// The host sent more than the stated limits allow.
     #[error("too much data: {0}")]
     TooMuch(String),
-    /// It is open, but no pictures come.
+    /// It is open, but no frames arrive.
     #[error("no picture for {0:.1?}")]
     Stalled(Duration),
-    /// Anything else.
+    /// Any other reason.
     #[error("{0}")]
     Other(String),
-    /// Not a fault: the program is about to end.
+    /// The program is shutting down, which is not a failure.
     #[error("stopped")]
     Stopped,
 }
@@ -66,6 +70,12 @@ impl From<ConvertError> for SourceError {
             ConvertError::Pixels(error) => error.into(),
             error => Self::NotAVideo(error.to_string()),
         }
+    }
+}
+
+impl From<SplitError> for SourceError {
+    fn from(error: SplitError) -> Self {
+        Self::NotAVideo(error.to_string())
     }
 }
 

@@ -1,4 +1,4 @@
-//! Videos on this machine, through OpenCV, played at the pace of their own time stamps.
+//! Video files, read through OpenCV and played at the pace of their own timestamps.
 
 use std::ffi::OsString;
 use std::fs;
@@ -14,13 +14,15 @@ use opencv::videoio::{
     CAP_PROP_POS_MSEC, VideoCapture, VideoCaptureTrait, VideoCaptureTraitConst,
 };
 
-use super::pacing::{Pacing, Turn};
-use super::{About, Grabbed, Source, SourceError, ffmpeg};
+use super::contract::{About, Grabbed, Source};
+use super::error::SourceError;
+use super::ffmpeg;
+use super::pacing::{Due, Pacing, sleep_until};
 use crate::frame::Picture;
 use crate::frame::latest::Buffers;
 
-/// The rate of a recording that does not tell its own: that of European television.
-const USUAL_FPS: f64 = 25.0;
+/// The rate of a recording that does not state one: that of European television.
+const DEFAULT_FPS: f64 = 25.0;
 
 /// A video file as a source.
 #[derive(Debug)]
@@ -29,33 +31,33 @@ pub struct File {
     looped: bool,
     about: About,
     video: VideoCapture,
-    /// Pictures read since the beginning of the file.
+    /// Frames read since the beginning of the file.
     read: u64,
     pacing: Pacing,
     stop: Shutdown,
 }
 
-/// What can be passed on as it is.
-const PASSED_ON: [&[u8; 4]; 4] = [b"MJPG", b"H264", b"AVC1", b"X264"];
+/// The codecs that can be forwarded undecoded.
+const PASSTHROUGH: [&[u8; 4]; 4] = [b"MJPG", b"H264", b"AVC1", b"X264"];
 
-/// Opens a file, to begin again at its end if `looped`. One that holds JPEGs or H.264 gives them as they are.
+/// Opens a file, to be restarted at its end if `looped`. JPEGs and H.264 are delivered undecoded.
 ///
 /// # Errors
-/// With the reason in words, where it cannot be opened.
+/// When it cannot be opened, with the reason.
 pub fn open(path: &Path, looped: bool, stop: Shutdown) -> Result<Box<dyn Source>, SourceError> {
     let video = open_video(path)?;
     let fourcc = (video.get(CAP_PROP_FOURCC)? as u32).to_le_bytes();
-    if !PASSED_ON.iter().any(|known| fourcc.eq_ignore_ascii_case(*known)) {
+    if !PASSTHROUGH.iter().any(|known| fourcc.eq_ignore_ascii_case(*known)) {
         return Ok(Box::new(File::new(path, looped, video, stop)?));
     }
     drop(video);
-    Ok(Box::new(ffmpeg::MediaSource::of_file(path, looped, stop)?))
+    Ok(Box::new(ffmpeg::MediaSource::open_file(path, looped, stop)?))
 }
 
-/// Whether a file is still there.
+/// Checks that a file still exists and can be read.
 ///
 /// # Errors
-/// With the reason in words, where it is not.
+/// When it cannot be read, with the reason.
 pub fn look(path: &Path) -> Result<(), SourceError> {
     check(path)
 }
@@ -69,7 +71,7 @@ impl File {
     ) -> Result<Self, SourceError> {
         let fps = Some(video.get(CAP_PROP_FPS)?)
             .filter(|fps| (0.01..=1000.0).contains(fps))
-            .unwrap_or(USUAL_FPS);
+            .unwrap_or(DEFAULT_FPS);
         let interval = Duration::from_secs_f64(1.0 / fps);
         let (width, height) = (video.get(CAP_PROP_FRAME_WIDTH)?, video.get(CAP_PROP_FRAME_HEIGHT)?);
         let description = format!("file of {width}x{height} at {fps:.4} fps");
@@ -78,7 +80,7 @@ impl File {
         Ok(Self { path: path.into(), looped, about, video, read: 0, pacing, stop })
     }
 
-    /// Goes to the next picture, over the end of the file if it is looped; false at the end.
+    /// Reads the next frame, restarting a looped file at its end. Returns false at the end.
     fn advance(&mut self) -> Result<bool, SourceError> {
         if self.video.grab()? {
             self.read += 1;
@@ -86,15 +88,12 @@ impl File {
         }
         if self.read == 0 {
             let path = self.path.display();
-            return Err(SourceError::NotAVideo(format!(
-                "{path} holds no picture that can be read"
-            )));
+            return Err(SourceError::NotAVideo(format!("{path} contains no readable frame")));
         }
         if !self.looped {
             return Ok(false);
         }
-        // Opened anew rather than rewound: not every format can be rewound, and a file that was deleted or replaced
-        // in the meantime is noticed.
+        // Reopened instead of rewound: not every format can be rewound, and a deleted or replaced file is noticed.
         self.video = open_video(&self.path)?;
         self.read = 0;
         self.pacing.rewind();
@@ -113,13 +112,14 @@ impl Source for File {
             if !self.advance()? {
                 return Ok(None);
             }
-            let stamp = Duration::try_from_secs_f64(self.video.get(CAP_PROP_POS_MSEC)? / 1000.0);
-            match self.pacing.turn(stamp.unwrap_or_default(), Instant::now()) {
-                Turn::Skip(_) => skipped += 1,
-                Turn::Show(due) if !super::sleep_until(due, &self.stop) => {
+            let timestamp =
+                Duration::try_from_secs_f64(self.video.get(CAP_PROP_POS_MSEC)? / 1000.0);
+            match self.pacing.next(timestamp.unwrap_or_default(), Instant::now()) {
+                Due::Missed(_) => skipped += 1,
+                Due::At(due) if !sleep_until(due, &self.stop) => {
                     return Ok(Some(Grabbed { captured_at: clock::at(due), skipped }));
                 }
-                Turn::Show(_) => {}
+                Due::At(_) => {}
             }
         }
         Err(SourceError::Stopped)
@@ -138,35 +138,35 @@ impl Source for File {
         if self.video.retrieve(&mut buffer, 0)? && !buffer.empty() {
             Ok(Picture::Pixels(buffer))
         } else {
-            Err(SourceError::NotAVideo(format!("{} holds a damaged picture", self.path.display())))
+            Err(SourceError::NotAVideo(format!("{} contains a damaged frame", self.path.display())))
         }
     }
 }
 
 fn open_video(path: &Path) -> Result<VideoCapture, SourceError> {
     check(path)?;
-    // With the scheme, a name such as "cam:1.mp4" is not taken for one.
+    // Without this prefix, FFmpeg would read a name such as "cam:1.mp4" as a URL.
     let mut url = OsString::from("file:");
     url.push(path);
     match VideoCapture::from_file(url, CAP_FFMPEG) {
         Ok(video) if video.is_opened()? => Ok(video),
         _ => Err(SourceError::NotAVideo(format!(
-            "{} has no video in it that FFmpeg can read, or is damaged",
+            "{} contains no video that FFmpeg can read, or is damaged",
             path.display()
         ))),
     }
 }
 
-/// The reasons that OpenCV keeps to itself.
+/// Finds the reasons that OpenCV does not report.
 fn check(path: &Path) -> Result<(), SourceError> {
     let shown = path.display();
-    // Before it is opened: a pipe would block.
-    let facts = fs::metadata(path).map_err(|error| reason(path, &error))?;
-    if facts.is_dir() {
+    // Before opening, because a pipe would block.
+    let metadata = fs::metadata(path).map_err(|error| reason(path, &error))?;
+    if metadata.is_dir() {
         Err(SourceError::NotAVideo(format!("{shown} is a folder")))
-    } else if !facts.is_file() {
-        Err(SourceError::NotAVideo(format!("{shown} is no file but a pipe, socket or device")))
-    } else if facts.len() == 0 {
+    } else if !metadata.is_file() {
+        Err(SourceError::NotAVideo(format!("{shown} is a pipe, socket or device, not a file")))
+    } else if metadata.len() == 0 {
         Err(SourceError::NotAVideo(format!("{shown} is empty")))
     } else {
         fs::File::open(path).map(drop).map_err(|error| reason(path, &error))
@@ -180,7 +180,7 @@ fn reason(path: &Path, error: &io::Error) -> SourceError {
             SourceError::NotFound(shown.to_string())
         }
         io::ErrorKind::PermissionDenied => {
-            SourceError::NotPermitted(format!("this user may not read {shown}"))
+            SourceError::NotPermitted(format!("this user cannot read {shown}"))
         }
         _ => SourceError::Other(format!("{shown}: {error}")),
     }
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_video_is_refused_with_the_reason() {
+    fn a_file_without_video_is_refused_with_the_reason() {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| {
             let path = folder.path().join(name);
@@ -205,6 +205,6 @@ mod tests {
         assert!(refused(&folder.path().join("none.mp4")).starts_with("not found: /"));
         assert!(refused(folder.path()).ends_with("is a folder"));
         assert!(refused(&write("empty.mp4", "")).ends_with("is empty"));
-        assert!(refused(&write("text.mp4", "no video")).contains("no video in it"));
+        assert!(refused(&write("text.mp4", "no video")).contains("contains no video"));
     }
 }

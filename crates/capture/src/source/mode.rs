@@ -1,19 +1,19 @@
-//! Size and rate as people write them: `1280x720@30`.
+//! Size and frame rate as users write them: `1280x720@30`.
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// Smallest width or height that may be asked for.
+/// Smallest width or height that can be requested, in pixels.
 pub const MIN_SIDE: u32 = 16;
-/// Largest width or height that may be asked for: above it, one raw picture takes more than 200 MB.
+/// Largest width or height that can be requested, in pixels. Above it, one raw frame takes more than 200 MB.
 pub const MAX_SIDE: u32 = 8192;
-/// Lowest rate that may be asked for, in frames per second: one in ten seconds.
+/// Lowest frame rate that can be requested: one frame in ten seconds.
 pub const MIN_FPS: f64 = 0.1;
-/// Highest rate that may be asked for, in frames per second.
+/// Highest frame rate that can be requested, in frames per second.
 pub const MAX_FPS: f64 = 240.0;
 
-/// A size and a rate.
+/// A frame size and rate.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Mode {
     /// Width in pixels.
@@ -24,23 +24,23 @@ pub struct Mode {
     pub fps: f64,
 }
 
-/// A text that is not a mode.
+/// A text that is not a valid mode.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is not WIDTHxHEIGHT@FPS, for example 1280x720@30: sides from {MIN_SIDE} to {MAX_SIDE} pixels, {MIN_FPS} to \
-     {MAX_FPS} frames per second"
+    "{0:?} is not WIDTHxHEIGHT@FPS: write for example 1280x720@30, with sides of {MIN_SIDE} to {MAX_SIDE} pixels and \
+     {MIN_FPS} to {MAX_FPS} frames per second"
 )]
 pub struct InvalidMode(String);
 
 impl Default for Mode {
-    /// What nearly every webcam of the last fifteen years offers as MJPEG.
+    /// Nearly every webcam of the last fifteen years offers this mode as MJPEG.
     fn default() -> Self {
         Self { width: 1280, height: 720, fps: 30.0 }
     }
 }
 
 impl Mode {
-    /// The time from picture to picture.
+    /// Returns the frame interval.
     pub fn interval(&self) -> Duration {
         Duration::from_secs_f64(1.0 / self.fps)
     }
@@ -50,14 +50,15 @@ impl FromStr for Mode {
     type Err = InvalidMode;
 
     fn from_str(text: &str) -> Result<Self, InvalidMode> {
-        parse(text).ok_or_else(|| InvalidMode(shown(text)))
+        parse(text).ok_or_else(|| InvalidMode(printable(text)))
     }
 }
 
-/// A text that is no mode, where it is made of what modes are made of. Another one may be a part of a password.
-fn shown(text: &str) -> String {
-    let of_modes = |c: char| c.is_ascii_digit() || matches!(c, 'x' | 'X' | '@' | '.' | '-');
-    match text.chars().all(of_modes) {
+/// Returns an invalid mode for an error message, if it contains only characters of modes. Any other text may be part of a
+/// password.
+fn printable(text: &str) -> String {
+    let in_modes = |c: char| c.is_ascii_digit() || matches!(c, 'x' | 'X' | '@' | '.' | '-');
+    match text.chars().all(in_modes) {
         true => text.chars().take(80).collect(),
         false => "…".to_owned(),
     }
@@ -72,6 +73,17 @@ fn parse(text: &str) -> Option<Mode> {
     let side = |text: &str| text.parse().ok().filter(|side| (MIN_SIDE..=MAX_SIDE).contains(side));
     let mode = Mode { width: side(width)?, height: side(height)?, fps };
     (MIN_FPS..=MAX_FPS).contains(&fps).then_some(mode)
+}
+
+/// Returns whether the text after a colon is meant as a mode.
+pub(super) fn looks_like_mode(text: &str) -> bool {
+    starts_with_size(text) || text.contains('@')
+}
+
+/// Returns whether a text starts like a size: digits and an `x`.
+pub(super) fn starts_with_size(text: &str) -> bool {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    digits > 0 && text[digits..].starts_with('x')
 }
 
 impl fmt::Display for Mode {
@@ -93,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_mode_is_refused_with_the_rule() {
+    fn an_invalid_mode_is_refused_with_the_syntax() {
         for bad in [
             "",
             "x",

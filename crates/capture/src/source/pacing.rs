@@ -1,26 +1,28 @@
-//! When the pictures of something recorded are due. No clock of its own: `now` is passed in.
+//! Schedules: when the frames of a recording, or of the test picture, are due. Both take `now` as an argument.
 
 use std::time::{Duration, Instant};
 
-/// A step between two stamps longer than this is a gap in the recording, not a wait anybody wants to sit through.
-pub(super) const LONGEST_STEP: Duration = Duration::from_secs(10);
-/// So late, catching up by skipping has failed (the machine cannot decode so fast), and the schedule starts anew.
-/// Otherwise every picture would be late, and so none would be shown.
-const HOPELESS: Duration = Duration::from_millis(500);
+use fanlight_cli::stop::Shutdown;
 
-/// What to do with a picture.
+/// A longer step between two timestamps is a gap in the recording, and is skipped instead of waited for.
+pub(super) const LONGEST_STEP: Duration = Duration::from_secs(10);
+/// A delay after which the schedule restarts: skipping frames has failed, because this machine cannot decode fast enough.
+/// Otherwise every frame would be late, and none would be shown.
+const RESTART_AFTER: Duration = Duration::from_millis(500);
+
+/// The time at which a frame is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Turn {
-    /// Show it at this moment, which is now or to come.
-    Show(Instant),
-    /// Pass over it, unless what follows needs it: it was due then, and its successor is due already.
-    Skip(Instant),
+pub enum Due {
+    /// At this moment, now or in the future.
+    At(Instant),
+    /// In the past, and the next frame is due already. Skip it, unless later frames refer to it.
+    Missed(Instant),
 }
 
-/// Gives each picture its moment on an absolute schedule, so that errors do not add up.
+/// Schedules the frames of a recording by absolute times, so that errors do not add up.
 #[derive(Debug)]
 pub struct Pacing {
-    /// The step where the stamps do not tell one.
+    /// The step to use if the timestamps give none.
     interval: Duration,
     last: Option<Last>,
 }
@@ -32,37 +34,40 @@ struct Last {
 }
 
 impl Pacing {
-    /// A schedule for pictures that come every `interval` unless their stamps say otherwise.
+    /// Returns a schedule for frames at this interval, unless their timestamps differ from it.
     pub fn new(interval: Duration) -> Self {
         Self { interval, last: None }
     }
 
-    /// What to do with the picture stamped so in its recording.
-    pub fn turn(&mut self, stamp: Duration, now: Instant) -> Turn {
+    /// Returns when the next frame is due, given its timestamp in the recording.
+    pub fn next(&mut self, stamp: Duration, now: Instant) -> Due {
         let due = match self.last {
             Some(last) => last.due + self.step(last.stamp, stamp),
             None => now,
         };
         let late = now.saturating_duration_since(due);
-        let due = if late > HOPELESS { now } else { due };
+        let due = if late > RESTART_AFTER { now } else { due };
         self.last = Some(Last { stamp, due });
-        // The step to the successor is not known yet; the nominal one stands for it.
-        if late <= self.interval || late > HOPELESS { Turn::Show(due) } else { Turn::Skip(due) }
+        // The step to the next frame is not known yet; the nominal one is used instead.
+        match late <= self.interval || late > RESTART_AFTER {
+            true => Due::At(due),
+            false => Due::Missed(due),
+        }
     }
 
-    /// The recording begins again: its stamps do, the schedule goes on.
+    /// Continues the schedule when the recording restarts and its timestamps start again.
     pub fn rewind(&mut self) {
         if let Some(last) = &mut self.last {
             last.stamp = Duration::MAX;
         }
     }
 
-    /// After a pause: the next picture is due now.
+    /// Continues after a pause: the next frame is due now.
     pub fn resume(&mut self) {
         self.last = None;
     }
 
-    /// From one stamp to the next, where that is a believable step forward.
+    /// Returns the step between two timestamps, if it is plausible.
     fn step(&self, from: Duration, to: Duration) -> Duration {
         match to.checked_sub(from) {
             Some(step) if step > Duration::ZERO && step <= LONGEST_STEP.max(self.interval * 2) => {
@@ -73,7 +78,7 @@ impl Pacing {
     }
 }
 
-/// The pictures of a source that makes them itself: numbered from 0, at an exact rate.
+/// Schedules generated frames: numbered from 0, at an exact rate.
 #[derive(Debug)]
 pub struct Schedule {
     start: Instant,
@@ -82,12 +87,12 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// The first picture is due at `start`.
+    /// Returns a schedule whose first frame is due at `start`.
     pub fn new(start: Instant, fps: f64) -> Self {
         Self { start, fps, next: 0 }
     }
 
-    /// The number of the next picture to show, its moment, and how many were passed over because theirs is past.
+    /// Returns the number of the next frame, when it is due, and how many frames before it were missed.
     pub fn next(&mut self, now: Instant) -> (u64, Instant, u64) {
         let elapsed = now.saturating_duration_since(self.start).as_secs_f64();
         let newest = (elapsed * self.fps) as u64;
@@ -97,11 +102,16 @@ impl Schedule {
         (number, self.start + Duration::from_secs_f64(number as f64 / self.fps), skipped)
     }
 
-    /// After a pause: what would have been due meanwhile was passed over by nobody.
+    /// Continues after a pause. Frames that were due during the pause do not count as missed.
     pub fn resume(&mut self, now: Instant) {
         let elapsed = now.saturating_duration_since(self.start).as_secs_f64();
         self.next = self.next.max((elapsed * self.fps) as u64);
     }
+}
+
+/// Sleeps until `due`, or until `stop` is requested. Returns whether it was.
+pub(super) fn sleep_until(due: Instant, stop: &Shutdown) -> bool {
+    stop.wait_timeout(due.saturating_duration_since(Instant::now()))
 }
 
 #[cfg(test)]
@@ -114,14 +124,14 @@ mod tests {
         Duration::from_millis(millis)
     }
 
-    /// Shows pictures with these stamps as soon as they are due; returns the moments.
+    /// Plays frames with these timestamps as soon as they are due; returns the times.
     fn played(stamps: &[u64]) -> Vec<u64> {
         let start = Instant::now();
         let mut now = start;
         let mut pacing = Pacing::new(INTERVAL);
         let mut moments = Vec::new();
         for &stamp in stamps {
-            let Turn::Show(due) = pacing.turn(millis(stamp), now) else { panic!("not late") };
+            let Due::At(due) = pacing.next(millis(stamp), now) else { panic!("not late") };
             now = now.max(due);
             moments.push((due - start).as_millis() as u64);
         }
@@ -142,39 +152,39 @@ mod tests {
     }
 
     #[test]
-    fn a_rewound_recording_goes_on_without_a_jump() {
+    fn a_rewound_recording_continues_without_a_jump() {
         let start = Instant::now();
         let mut pacing = Pacing::new(INTERVAL);
-        pacing.turn(millis(0), start);
-        pacing.turn(millis(40), start + millis(40));
+        pacing.next(millis(0), start);
+        pacing.next(millis(40), start + millis(40));
         pacing.rewind();
-        assert_eq!(pacing.turn(millis(0), start + millis(41)), Turn::Show(start + millis(80)));
-        assert_eq!(pacing.turn(millis(40), start + millis(81)), Turn::Show(start + millis(120)));
+        assert_eq!(pacing.next(millis(0), start + millis(41)), Due::At(start + millis(80)));
+        assert_eq!(pacing.next(millis(40), start + millis(81)), Due::At(start + millis(120)));
     }
 
     #[test]
-    fn a_late_reader_skips_and_is_on_time_again() {
+    fn a_late_reader_skips_frames_until_it_is_on_time() {
         let start = Instant::now();
         let mut pacing = Pacing::new(INTERVAL);
-        pacing.turn(millis(0), start);
+        pacing.next(millis(0), start);
         let late = start + millis(170);
-        let turns: Vec<Turn> = (1..=5).map(|n| pacing.turn(millis(40 * n), late)).collect();
-        assert!(turns[..3].iter().all(|turn| matches!(turn, Turn::Skip(_))));
-        assert_eq!(turns[3..], [Turn::Show(start + millis(160)), Turn::Show(start + millis(200))]);
+        let due: Vec<Due> = (1..=5).map(|n| pacing.next(millis(40 * n), late)).collect();
+        assert!(due[..3].iter().all(|due| matches!(due, Due::Missed(_))));
+        assert_eq!(due[3..], [Due::At(start + millis(160)), Due::At(start + millis(200))]);
     }
 
     #[test]
-    fn a_hopelessly_late_reader_starts_anew_rather_than_skip_for_ever() {
+    fn a_reader_that_cannot_catch_up_restarts_the_schedule() {
         let start = Instant::now();
         let mut pacing = Pacing::new(INTERVAL);
-        pacing.turn(millis(0), start);
+        pacing.next(millis(0), start);
         let late = start + millis(700);
-        assert_eq!(pacing.turn(millis(40), late), Turn::Show(late));
-        assert_eq!(pacing.turn(millis(80), late), Turn::Show(late + INTERVAL));
+        assert_eq!(pacing.next(millis(40), late), Due::At(late));
+        assert_eq!(pacing.next(millis(80), late), Due::At(late + INTERVAL));
     }
 
     #[test]
-    fn made_pictures_do_not_drift_and_numbers_follow_the_schedule() {
+    fn generated_frames_do_not_drift_and_are_numbered_by_the_schedule() {
         let start = Instant::now();
         let mut schedule = Schedule::new(start, 29.97);
         let mut now = start;
@@ -188,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_pause_nothing_counts_as_passed_over_and_the_next_is_due_at_once() {
+    fn after_a_pause_no_frame_counts_as_missed_and_the_next_is_due_immediately() {
         let start = Instant::now();
         let mut schedule = Schedule::new(start, 10.0);
         schedule.next(start);
@@ -196,9 +206,9 @@ mod tests {
         let (number, due, skipped) = schedule.next(start + millis(60_050));
         assert_eq!((number, due, skipped), (600, start + millis(60_000), 0));
         let mut pacing = Pacing::new(INTERVAL);
-        pacing.turn(millis(0), start);
+        pacing.next(millis(0), start);
         pacing.resume();
-        assert_eq!(pacing.turn(millis(40), start + millis(100)), Turn::Show(start + millis(100)));
+        assert_eq!(pacing.next(millis(40), start + millis(100)), Due::At(start + millis(100)));
     }
 
     #[test]

@@ -1,5 +1,4 @@
-//! Keeps one source going: opens it when it is watched, hands its pictures over, lets it rest when nobody watches any more,
-//! and tries again when it fails.
+//! The life of one source: opened while it is watched, read, paused when no viewer watches, and opened again when it fails.
 
 use std::time::{Duration, Instant};
 
@@ -13,201 +12,202 @@ use crate::stall;
 use crate::status::Status;
 use crate::threads::watchdog::Watchdog;
 
-/// To let go of a camera or connection may take so long.
-const CLOSE_WITHIN: Duration = Duration::from_secs(20);
-/// A source all of whose pictures are damaged for so long is offline, however slow it is.
+/// Timeout for closing a camera or connection.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(20);
+/// Timeout for opening a source, which includes all timeouts of its own.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(60);
+/// A source that delivers only damaged frames for this long is offline, whatever its frame rate.
 const DAMAGED_FOR: Duration = Duration::from_secs(5);
-/// To open one, with all its time-outs.
-const OPEN_WITHIN: Duration = Duration::from_secs(60);
 
-/// What a source's pictures are for.
+/// Receiver of a source's frames.
 pub trait FrameSink {
-    /// Whether anybody wants them now.
-    fn is_watching(&self) -> bool;
-    /// Waits until somebody does, at most so long, or until all is over.
-    fn wait(&self, at_most: Duration);
-    /// Used buffers for pixels.
+    /// Returns whether a viewer watches.
+    fn is_watched(&self) -> bool;
+    /// Waits for a viewer or for the end, until `timeout` at the latest.
+    fn wait_for_viewer(&self, timeout: Duration);
+    /// Returns the used buffers for pixels.
     fn buffers(&self) -> &Buffers;
-    /// Takes a picture.
+    /// Takes a frame.
     ///
     /// # Errors
-    /// Where it is damaged, or where the source must be opened again.
-    fn take(&self, frame: RawFrame) -> Result<(), Refused>;
-    /// Nobody wants them any more, for a while: what is kept for the next ones can go. Where the source is not closed, the
-    /// next picture follows the last.
-    fn rests(&self, closed: bool);
-    /// A picture came damaged.
-    fn damaged(&self);
-    /// Pictures were passed over because this process came too late for them.
-    fn dropped(&self, count: u64);
+    /// Fails if the frame is damaged, or if the source must be opened again.
+    fn push(&self, frame: RawFrame) -> Result<(), PushError>;
+    /// Releases what is kept for the next frame, because no viewer watches. If the source is not `closed`, its next frame
+    /// follows the last one.
+    fn pause(&self, closed: bool);
+    /// Counts a damaged frame.
+    fn count_damaged(&self);
+    /// Counts frames that the source dropped because this process was late.
+    fn count_dropped(&self, count: u64);
 }
 
-/// Why a picture was not taken.
+/// The reason why a frame was not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    /// It is damaged, and the next one may be well.
+pub enum PushError {
+    /// The frame is damaged; the next one may be intact.
     #[error(transparent)]
     Damaged(#[from] SourceError),
-    /// Pictures that follow it are of no use either: the source must be opened again.
+    /// The frames after this one are of no use either: the source must be opened again.
     #[error("{0}")]
     Reopen(SourceError),
 }
 
-/// How a source is kept.
+/// The rule for retries, and for times without viewers.
 #[derive(Debug, Default)]
 pub struct RetryPolicy {
     /// Waits after failures.
     pub backoff: Backoff,
-    /// Keep it open while nobody watches.
-    pub open: bool,
+    /// Keep the source open while no viewer watches.
+    pub keep_open: bool,
 }
 
-/// Opens a source and hands its pictures over, as long as it is watched and again and again, until it ends or the shift does.
+/// Opens a source and passes its frames to `sink`, again after each failure, until the source ends or the thread is stopped.
 pub fn run(
-    opener: &mut dyn SourceFactory,
-    mut keeping: RetryPolicy,
-    audience: &impl FrameSink,
+    factory: &mut dyn SourceFactory,
+    mut policy: RetryPolicy,
+    sink: &impl FrameSink,
     status: &Status,
-    shift: &Watchdog,
+    watchdog: &Watchdog,
 ) {
-    while !shift.is_over() {
-        let mut run = Run { opener, keep_open: keeping.open, audience, status, shift, began: None };
-        let reason = match run.wait_until_wanted().and_then(|()| run.once()) {
-            Ok(Finish::Unwatched) => match run.rest(true) {
+    while !watchdog.is_stopped() {
+        let keep_open = policy.keep_open;
+        let mut run = Run { factory, keep_open, sink, status, watchdog, first_frame: None };
+        let reason = match run.wait_until_needed().and_then(|()| run.once()) {
+            Ok(Finish::Unwatched) => match run.pause(true) {
                 Ok(()) => continue,
                 Err(gone) => gone,
             },
-            // Somebody else has taken over, who knows better.
-            _ if shift.is_over() => return,
+            // Another thread reads the source now and reports its state.
+            _ if watchdog.is_stopped() => return,
             Ok(Finish::Ended) => return status.ended(),
             Err(SourceError::Stopped) => return,
             Err(reason) => reason,
         };
-        if shift.is_over() {
+        if watchdog.is_stopped() {
             return;
         }
-        let well_for = run.began.map_or(Duration::ZERO, |began| began.elapsed());
-        status.failing(&reason.to_string());
-        shift.rest();
-        shift.over().wait_timeout(keeping.backoff.wait(well_for, fastrand::f64()));
+        let healthy_for = run.first_frame.map_or(Duration::ZERO, |first| first.elapsed());
+        status.failed(&reason.to_string());
+        watchdog.idle();
+        watchdog.shutdown().wait_timeout(policy.backoff.wait(healthy_for, fastrand::f64()));
     }
 }
 
-/// Why a source that did not fail gives no more pictures.
+/// The reason why a source that did not fail delivers no more frames.
 enum Finish {
-    /// It came to its end.
+    /// The source has ended.
     Ended,
-    /// It was closed, because nobody watches.
+    /// The source was closed because no viewer watches.
     Unwatched,
 }
 
-/// From one opening to the next.
-struct Run<'a, A> {
-    opener: &'a mut dyn SourceFactory,
+/// One opening of a source, from the wait before it to the next one.
+struct Run<'a, S> {
+    factory: &'a mut dyn SourceFactory,
     keep_open: bool,
-    audience: &'a A,
+    sink: &'a S,
     status: &'a Status,
-    shift: &'a Watchdog,
-    /// When the first picture came.
-    began: Option<Instant>,
+    watchdog: &'a Watchdog,
+    /// Time of the first frame.
+    first_frame: Option<Instant>,
 }
 
-impl<A: FrameSink> Run<'_, A> {
-    /// What is not to be opened for nobody waits for somebody.
-    fn wait_until_wanted(&self) -> Result<(), SourceError> {
-        match self.opener.probes() || self.keep_open || self.audience.is_watching() {
+impl<S: FrameSink> Run<'_, S> {
+    /// Waits for the first viewer if the source opens on demand only.
+    fn wait_until_needed(&self) -> Result<(), SourceError> {
+        match self.factory.probes() || self.keep_open || self.sink.is_watched() {
             true => Ok(()),
-            false => self.rest(true),
+            false => self.pause(true),
         }
     }
 
-    /// From opening the source to closing it.
+    /// Opens, reads and closes the source.
     fn once(&mut self) -> Result<Finish, SourceError> {
-        self.shift.begin("opening", OPEN_WITHIN);
-        let mut source = self.opener.open(self.shift.over())?;
-        let finish = self.pump(source.as_mut());
-        self.shift.begin("closing", CLOSE_WITHIN);
+        self.watchdog.begin("opening", OPEN_TIMEOUT);
+        let mut source = self.factory.open(self.watchdog.shutdown())?;
+        let finish = self.read(source.as_mut());
+        self.watchdog.begin("closing", CLOSE_TIMEOUT);
         drop(source);
-        self.shift.rest();
+        self.watchdog.idle();
         finish
     }
 
-    /// Hands pictures over until the source ends or nobody wants them.
-    fn pump(&mut self, source: &mut dyn Source) -> Result<Finish, SourceError> {
+    /// Reads frames until the source ends or no viewer watches.
+    fn read(&mut self, source: &mut dyn Source) -> Result<Finish, SourceError> {
         let mut about = source.about().clone();
         self.status.opened(&about);
-        let mut whole_at = Instant::now();
+        let mut last_intact = Instant::now();
         loop {
-            // A recording may have to wait for its next picture's turn.
-            let turn = about.interval.unwrap_or_default() * 3;
-            self.shift.begin("reading", self.opener.patience() + turn);
+            // A recording may wait until its next frame is due.
+            let wait = about.interval.unwrap_or_default() * 3;
+            self.watchdog.begin("reading", self.factory.patience() + wait);
             let Some(grabbed) = source.grab()? else { return Ok(Finish::Ended) };
-            if self.shift.is_over() {
+            if self.watchdog.is_stopped() {
                 return Err(SourceError::Stopped);
             }
-            match self.hand_over(source, grabbed) {
-                Ok(()) => whole_at = Instant::now(),
-                Err(Refused::Reopen(reason)) => return Err(reason),
-                Err(Refused::Damaged(damage))
-                    if whole_at.elapsed() > stall::limit(about.interval).min(DAMAGED_FOR) =>
+            match self.pass_on(source, grabbed) {
+                Ok(()) => last_intact = Instant::now(),
+                Err(PushError::Reopen(reason)) => return Err(reason),
+                Err(PushError::Damaged(damage))
+                    if last_intact.elapsed() > stall::limit(about.interval).min(DAMAGED_FOR) =>
                 {
                     return Err(damage);
                 }
-                Err(Refused::Damaged(damage)) => {
-                    self.audience.damaged();
-                    tracing::debug!(stream = %self.status.name(), %damage, "a picture was passed over");
+                Err(PushError::Damaged(damage)) => {
+                    self.sink.count_damaged();
+                    tracing::debug!(stream = %self.status.name(), %damage, "dropped a damaged frame");
                     continue;
                 }
             }
-            self.began.get_or_insert_with(Instant::now);
+            self.first_frame.get_or_insert_with(Instant::now);
             if source.about().interval != about.interval {
                 about.interval = source.about().interval;
-                self.status.comes_every(about.interval);
+                self.status.interval_changed(about.interval);
             }
-            self.status.picture(&about.description);
-            if !self.audience.is_watching() && !self.keep_open {
+            self.status.frame_read(&about.description);
+            if !self.sink.is_watched() && !self.keep_open {
                 if !source.can_pause() {
                     return Ok(Finish::Unwatched);
                 }
-                self.rest(false)?;
+                self.pause(false)?;
                 source.resume();
-                whole_at = Instant::now();
+                last_intact = Instant::now();
             }
         }
     }
 
-    /// Nobody watching, the picture is not even made; but the first one tells how large they are.
-    fn hand_over(&self, source: &mut dyn Source, grabbed: Grabbed) -> Result<(), Refused> {
-        if !self.audience.is_watching() && self.began.is_some() && !source.each_counts() {
+    /// Retrieves a frame and passes it to the sink. While no viewer watches, only the first frame is retrieved, for its size.
+    fn pass_on(&self, source: &mut dyn Source, grabbed: Grabbed) -> Result<(), PushError> {
+        if !self.sink.is_watched() && self.first_frame.is_some() && !source.each_counts() {
             return Ok(());
         }
         if grabbed.skipped > 0 {
-            self.audience.dropped(grabbed.skipped);
+            self.sink.count_dropped(grabbed.skipped);
         }
-        let picture = source.retrieve(self.audience.buffers())?;
+        let picture = source.retrieve(self.sink.buffers())?;
         let taken = CaptureTimes { captured_at: grabbed.captured_at, read_at: clock::now() };
-        self.audience.take(RawFrame { picture, taken })
+        self.sink.push(RawFrame { picture, taken })
     }
 
-    /// Waits for somebody to watch. Now and then it looks whether the source is still there.
-    fn rest(&self, closed: bool) -> Result<(), SourceError> {
-        if self.shift.is_over() {
+    /// Waits for a viewer. From time to time it checks that the source still exists.
+    fn pause(&self, closed: bool) -> Result<(), SourceError> {
+        if self.watchdog.is_stopped() {
             return Err(SourceError::Stopped);
         }
-        self.status.rests();
-        self.audience.rests(closed);
-        while !self.audience.is_watching() {
-            self.shift.rest();
-            self.audience.wait(self.opener.look_every());
-            if self.shift.is_over() {
+        self.status.idle();
+        self.sink.pause(closed);
+        while !self.sink.is_watched() {
+            self.watchdog.idle();
+            self.sink.wait_for_viewer(self.factory.look_every());
+            if self.watchdog.is_stopped() {
                 return Err(SourceError::Stopped);
             }
-            if !self.audience.is_watching() {
-                self.shift.begin("looking", OPEN_WITHIN);
-                self.opener.look()?;
+            if !self.sink.is_watched() {
+                self.watchdog.begin("looking for", OPEN_TIMEOUT);
+                self.factory.look()?;
             }
         }
-        self.status.wakes();
+        self.status.resuming();
         Ok(())
     }
 }
@@ -223,23 +223,23 @@ mod tests {
     use std::cell::{Cell, RefCell};
     use std::rc::Rc;
 
-    /// What a scripted source does next.
+    /// The next action of a scripted source.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-    enum Act {
-        Picture,
+    enum Action {
+        Frame,
         Damaged,
         Fail,
         End,
-        /// The last viewer leaves before this picture.
+        /// The last viewer leaves before this frame.
         Leave,
     }
 
     struct Scripted {
-        acts: std::vec::IntoIter<Act>,
+        actions: std::vec::IntoIter<Action>,
         about: About,
         damaged: bool,
         pauses: bool,
-        stage: Rc<Stage>,
+        sink: Rc<FakeSink>,
     }
 
     impl Source for Scripted {
@@ -247,14 +247,14 @@ mod tests {
             &self.about
         }
         fn grab(&mut self) -> Result<Option<Grabbed>, SourceError> {
-            match self.acts.next() {
-                Some(act @ (Act::Picture | Act::Damaged | Act::Leave)) => {
-                    self.damaged = act == Act::Damaged;
-                    self.stage.watched.set(act != Act::Leave);
+            match self.actions.next() {
+                Some(action @ (Action::Frame | Action::Damaged | Action::Leave)) => {
+                    self.damaged = action == Action::Damaged;
+                    self.sink.watched.set(action != Action::Leave);
                     Ok(Some(Grabbed { captured_at: Timestamp::default(), skipped: 0 }))
                 }
-                Some(Act::Fail) => Err(SourceError::Unplugged("/dev/video0".into())),
-                Some(Act::End) | None => Ok(None),
+                Some(Action::Fail) => Err(SourceError::Unplugged("/dev/video0".into())),
+                Some(Action::End) | None => Ok(None),
             }
         }
         fn retrieve(&mut self, _: &Buffers) -> Result<Picture, SourceError> {
@@ -267,34 +267,34 @@ mod tests {
             self.pauses
         }
         fn resume(&mut self) {
-            self.stage.log.borrow_mut().push("resumed");
+            self.sink.log.borrow_mut().push("resumed");
         }
     }
 
     impl Drop for Scripted {
         fn drop(&mut self) {
-            self.stage.log.borrow_mut().push("closed");
+            self.sink.log.borrow_mut().push("closed");
         }
     }
 
-    /// Where the script plays: viewers, who come back as soon as somebody waits for them, and what happened.
-    struct Stage {
+    /// The surroundings of a scripted source: a viewer, who returns as soon as the source waits for one, and a log.
+    struct FakeSink {
         watched: Cell<bool>,
         buffers: Buffers,
         damaged: Cell<u64>,
-        /// The next picture is one after which the source must be opened again.
-        useless: Cell<bool>,
+        /// The source must be opened again after the next frame.
+        reopen: Cell<bool>,
         taken: Cell<u64>,
         log: RefCell<Vec<&'static str>>,
         status: Status,
-        shift: Watchdog,
+        watchdog: Watchdog,
     }
 
-    impl FrameSink for Stage {
-        fn is_watching(&self) -> bool {
+    impl FrameSink for FakeSink {
+        fn is_watched(&self) -> bool {
             self.watched.get()
         }
-        fn wait(&self, _: Duration) {
+        fn wait_for_viewer(&self, _: Duration) {
             assert_eq!(self.status.report(false).state, StreamState::Idle);
             self.log.borrow_mut().push("waited");
             self.watched.set(true);
@@ -302,25 +302,25 @@ mod tests {
         fn buffers(&self) -> &Buffers {
             &self.buffers
         }
-        fn take(&self, _: RawFrame) -> Result<(), Refused> {
+        fn push(&self, _: RawFrame) -> Result<(), PushError> {
             self.taken.set(self.taken.get() + 1);
-            match self.useless.take() {
-                true => Err(Refused::Reopen(SourceError::Other("no keyframe".into()))),
+            match self.reopen.take() {
+                true => Err(PushError::Reopen(SourceError::Other("no keyframe".into()))),
                 false => Ok(()),
             }
         }
-        fn rests(&self, _: bool) {}
-        fn damaged(&self) {
+        fn pause(&self, _: bool) {}
+        fn count_damaged(&self) {
             self.damaged.set(self.damaged.get() + 1);
         }
-        fn dropped(&self, _: u64) {}
+        fn count_dropped(&self, _: u64) {}
     }
 
     struct Script {
-        openings: std::vec::IntoIter<Vec<Act>>,
+        openings: std::vec::IntoIter<Vec<Action>>,
         pauses: bool,
         probes: bool,
-        stage: Rc<Stage>,
+        sink: Rc<FakeSink>,
     }
 
     impl SourceFactory for Script {
@@ -328,118 +328,129 @@ mod tests {
             self.probes
         }
         fn open(&mut self, _: &Shutdown) -> Result<Box<dyn Source>, SourceError> {
-            let acts = self.openings.next().ok_or(SourceError::Stopped)?.into_iter();
-            let (about, pauses, stage) = (About::default(), self.pauses, self.stage.clone());
-            Ok(Box::new(Scripted { acts, about, damaged: false, pauses, stage }))
+            let actions = self.openings.next().ok_or(SourceError::Stopped)?.into_iter();
+            let (about, pauses, sink) = (About::default(), self.pauses, self.sink.clone());
+            Ok(Box::new(Scripted { actions, about, damaged: false, pauses, sink }))
         }
         fn look(&self) -> Result<(), SourceError> {
             Ok(())
         }
         fn another(&self) -> Box<dyn SourceFactory + Send> {
-            unreachable!("nobody is stuck here")
+            unreachable!("no thread is stuck here")
         }
     }
 
-    fn stage() -> Rc<Stage> {
-        Rc::new(Stage {
+    fn sink() -> Rc<FakeSink> {
+        Rc::new(FakeSink {
             watched: Cell::new(true),
             buffers: Buffers::default(),
             damaged: Cell::default(),
-            useless: Cell::default(),
+            reopen: Cell::default(),
             taken: Cell::default(),
             log: RefCell::default(),
             status: Status::new("cam".parse().unwrap(), &"script", Signal::default()),
-            shift: Watchdog::default(),
+            watchdog: Watchdog::default(),
         })
     }
 
-    /// Plays the acts of one opening after another.
-    fn play(stage: &Rc<Stage>, openings: Vec<Vec<Act>>, pauses: bool, open: bool) {
+    /// Plays the actions of one opening after another.
+    fn play(sink: &Rc<FakeSink>, openings: Vec<Vec<Action>>, pauses: bool, keep_open: bool) {
         let openings = openings.into_iter();
-        let mut script = Script { openings, pauses, probes: true, stage: stage.clone() };
-        let keeping = RetryPolicy { backoff: Backoff::none(), open };
-        run(&mut script, keeping, &**stage, &stage.status, &stage.shift);
+        let mut script = Script { openings, pauses, probes: true, sink: sink.clone() };
+        let policy = RetryPolicy { backoff: Backoff::none(), keep_open };
+        run(&mut script, policy, &**sink, &sink.status, &sink.watchdog);
     }
 
-    fn played(openings: Vec<Vec<Act>>) -> Rc<Stage> {
-        let stage = stage();
-        play(&stage, openings, false, false);
-        stage
+    fn played(openings: Vec<Vec<Action>>) -> Rc<FakeSink> {
+        let sink = sink();
+        play(&sink, openings, false, false);
+        sink
     }
 
     #[test]
-    fn a_source_that_ends_has_ended() {
-        let stage = played(vec![vec![Act::Picture, Act::End]]);
-        assert_eq!(stage.status.report(true).state, StreamState::Ended);
-        assert_eq!(stage.taken.get(), 1);
+    fn a_source_that_ends_is_reported_as_ended() {
+        let sink = played(vec![vec![Action::Frame, Action::End]]);
+        assert_eq!(sink.status.report(true).state, StreamState::Ended);
+        assert_eq!(sink.taken.get(), 1);
     }
 
     #[test]
     fn a_source_that_fails_is_offline_with_the_reason_and_opened_again() {
-        let stage = played(vec![vec![Act::Picture, Act::Fail]]);
-        let report = stage.status.report(true);
+        let sink = played(vec![vec![Action::Frame, Action::Fail]]);
+        let report = sink.status.report(true);
         assert_eq!(
             (report.state, report.reason.as_str()),
             (StreamState::Offline, "unplugged: /dev/video0")
         );
-        let stage = played(vec![vec![Act::Picture, Act::Fail], vec![Act::Picture, Act::End]]);
-        assert_eq!(stage.status.report(true).state, StreamState::Ended);
-        assert_eq!(*stage.log.borrow(), ["closed", "closed"], "released before it is opened again");
+        let sink =
+            played(vec![vec![Action::Frame, Action::Fail], vec![Action::Frame, Action::End]]);
+        assert_eq!(sink.status.report(true).state, StreamState::Ended);
+        assert_eq!(*sink.log.borrow(), ["closed", "closed"], "released before it is opened again");
     }
 
     #[test]
-    fn a_damaged_picture_is_counted_and_passed_over() {
-        let stage = played(vec![vec![Act::Picture, Act::Damaged, Act::Picture, Act::End]]);
-        assert_eq!((stage.taken.get(), stage.damaged.get()), (2, 1));
-        assert_eq!(stage.status.report(true).state, StreamState::Ended);
+    fn a_damaged_frame_is_counted_and_dropped() {
+        let sink = played(vec![vec![Action::Frame, Action::Damaged, Action::Frame, Action::End]]);
+        assert_eq!((sink.taken.get(), sink.damaged.get()), (2, 1));
+        assert_eq!(sink.status.report(true).state, StreamState::Ended);
     }
 
     #[test]
-    fn a_source_whose_pictures_are_of_no_use_is_opened_again_with_the_reason() {
-        let stage = stage();
-        stage.useless.set(true);
-        play(&stage, vec![vec![Act::Picture, Act::Picture]], false, false);
-        let report = stage.status.report(true);
+    fn a_source_whose_frames_are_of_no_use_is_opened_again_with_the_reason() {
+        let sink = sink();
+        sink.reopen.set(true);
+        play(&sink, vec![vec![Action::Frame, Action::Frame]], false, false);
+        let report = sink.status.report(true);
         assert_eq!((report.state, report.reason.as_str()), (StreamState::Offline, "no keyframe"));
-        assert_eq!((stage.taken.get(), stage.damaged.get()), (1, 0));
-        stage.useless.set(true);
-        let openings = vec![vec![Act::Picture], vec![Act::Picture, Act::End]];
-        play(&stage, openings, false, false);
-        assert_eq!(stage.status.report(true).state, StreamState::Ended);
+        assert_eq!((sink.taken.get(), sink.damaged.get()), (1, 0));
+        sink.reopen.set(true);
+        let openings = vec![vec![Action::Frame], vec![Action::Frame, Action::End]];
+        play(&sink, openings, false, false);
+        assert_eq!(sink.status.report(true).state, StreamState::Ended);
     }
 
     #[test]
     fn an_unwatched_source_is_closed_and_opened_for_the_next_viewer() {
-        let leaves = vec![Act::Picture, Act::Leave];
-        let stage = played(vec![leaves, vec![Act::Picture, Act::End]]);
-        assert_eq!(*stage.log.borrow(), ["closed", "waited", "closed"]);
-        assert_eq!(stage.taken.get(), 2, "what nobody watches is not even made");
+        let leaves = vec![Action::Frame, Action::Leave];
+        let sink = played(vec![leaves, vec![Action::Frame, Action::End]]);
+        assert_eq!(*sink.log.borrow(), ["closed", "waited", "closed"]);
+        assert_eq!(sink.taken.get(), 2, "an unwatched frame is not even retrieved");
     }
 
     #[test]
-    fn one_that_is_not_probed_is_opened_for_a_viewer_alone() {
-        let stage = stage();
-        stage.watched.set(false);
-        let leaves = vec![Act::Picture, Act::Leave, Act::Fail];
-        let openings = vec![leaves, vec![Act::Picture, Act::End]].into_iter();
-        let mut script = Script { openings, pauses: false, probes: false, stage: stage.clone() };
-        let keeping = RetryPolicy { backoff: Backoff::none(), open: false };
-        run(&mut script, keeping, &*stage, &stage.status, &stage.shift);
-        assert_eq!(*stage.log.borrow(), ["waited", "closed", "waited", "closed"]);
+    fn a_source_that_is_not_probed_is_opened_for_a_viewer_only() {
+        let sink = sink();
+        sink.watched.set(false);
+        let leaves = vec![Action::Frame, Action::Leave, Action::Fail];
+        let openings = vec![leaves, vec![Action::Frame, Action::End]].into_iter();
+        let mut script = Script { openings, pauses: false, probes: false, sink: sink.clone() };
+        let policy = RetryPolicy { backoff: Backoff::none(), keep_open: false };
+        run(&mut script, policy, &*sink, &sink.status, &sink.watchdog);
+        assert_eq!(*sink.log.borrow(), ["waited", "closed", "waited", "closed"]);
     }
 
     #[test]
-    fn one_that_can_pause_stays_open_and_goes_on() {
-        let stage = stage();
-        play(&stage, vec![vec![Act::Picture, Act::Leave, Act::Picture, Act::End]], true, false);
-        assert_eq!(*stage.log.borrow(), ["waited", "resumed", "closed"]);
+    fn a_source_that_can_pause_stays_open_and_resumes() {
+        let sink = sink();
+        play(
+            &sink,
+            vec![vec![Action::Frame, Action::Leave, Action::Frame, Action::End]],
+            true,
+            false,
+        );
+        assert_eq!(*sink.log.borrow(), ["waited", "resumed", "closed"]);
     }
 
     #[test]
-    fn one_that_is_kept_open_goes_on_reading() {
-        let stage = stage();
-        play(&stage, vec![vec![Act::Picture, Act::Leave, Act::Leave, Act::End]], false, true);
-        assert_eq!(*stage.log.borrow(), ["closed"]);
-        assert_eq!(stage.taken.get(), 1);
+    fn a_source_that_is_kept_open_is_read_without_a_viewer() {
+        let sink = sink();
+        play(
+            &sink,
+            vec![vec![Action::Frame, Action::Leave, Action::Leave, Action::End]],
+            false,
+            true,
+        );
+        assert_eq!(*sink.log.borrow(), ["closed"]);
+        assert_eq!(sink.taken.get(), 1);
     }
 }

@@ -1,4 +1,4 @@
-//! What a user may write as SOURCE.
+//! The syntax of SOURCE: how users write a source.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -8,85 +8,85 @@ use fanlight_cli::secret::{ExpandError, expand, mask_url};
 
 use super::address::{Address, InvalidAddress};
 use super::exec::{CommandLine, InvalidCommand};
-use super::mode::{InvalidMode, Mode};
-use super::webcam::Asked;
+use super::mode::{InvalidMode, Mode, looks_like_mode, starts_with_size};
+use super::webcam::request::WebcamRequest;
 use super::webcam::selector::Selector;
 
-/// A source as the user named it. Prints without user and password.
+/// A source as the user wrote it. Prints without user and password.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SourceSpec {
-    /// `test[:WxH@FPS]`: a picture this program makes itself.
+    /// `test[:WxH@FPS]`: the test picture.
     Test(Mode),
-    /// `/dev/video0[:WxH@FPS]`, or only its number, or `usb:` and what it is.
-    Webcam(Asked),
-    /// A path: a video on this machine, played at its own pace.
+    /// `/dev/video0[:WxH@FPS]`, only its number, or `usb:` and the camera's USB identity.
+    Webcam(WebcamRequest),
+    /// A path: a video file, played at its own pace.
     File {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// Whether it begins again at its end.
+        /// True to restart it at its end.
         looped: bool,
     },
-    /// `rtsp://`, `http://` and the like.
+    /// A URL: `rtsp://`, `rtsps://`, `http://` or `https://`.
     Url(Address),
-    /// `exec:COMMAND`: what a command writes. It does whatever this user may do: who takes sources from elsewhere than
-    /// command line, environment and file must refuse it.
+    /// `exec:COMMAND`: the output of a command. It runs with this user's rights: code that accepts sources from anywhere but
+    /// the command line, the environment and the configuration file must refuse it.
     Exec(CommandLine),
 }
 
-/// A text that is not a source, with the rule it breaks. Holds no user or password.
+/// A text that is not a source, with the rule it breaks. Contains no user or password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidSource {
-    /// Nothing at all.
+    /// The text is empty.
     #[error("a source is missing: write /dev/video0, a file, rtsp://…, http://…, exec:… or test")]
     Empty,
-    /// Not a URL of a source.
+    /// An invalid URL.
     #[error(transparent)]
     Url(#[from] InvalidAddress),
-    /// A URL without its scheme, or with half of its `://`. Nothing of it is shown.
+    /// A URL without its scheme, or with an incomplete `://`. None of it is shown.
     #[error(
         "this looks like a URL without its scheme or its \"://\": write rtsp://HOST/PATH or http://HOST/PATH, with user and \
-         password before the host; a file with such a name can be given as ./NAME"
+         password before the host, or ./NAME for a file with such a name"
     )]
     HalfUrl,
-    /// A variable that cannot be replaced.
+    /// A variable that cannot be expanded.
     #[error(transparent)]
     Variable(#[from] ExpandError),
-    /// Not a command.
+    /// An invalid command.
     #[error(transparent)]
     Command(#[from] InvalidCommand),
-    /// `usb:` and nothing.
+    /// `usb:` without an identity.
     #[error(
-        "usb: and what? write usb:VID:PID, usb:VID:PID:SERIAL or usb:NAME, as --list-devices shows them"
+        "usb: names no camera: write usb:VID:PID, usb:VID:PID:SERIAL or usb:NAME, as --list-devices shows them"
     )]
     Usb,
-    /// A bad size or rate.
+    /// An invalid size or frame rate.
     #[error(transparent)]
     Mode(#[from] InvalidMode),
-    /// An option of a file that does not exist.
-    #[error("{0:?}: after a file's name only ?loop=0 or ?loop=1 can follow")]
+    /// An unknown option of a file.
+    #[error("{0:?}: unknown option of a file: write ?loop=0 or ?loop=1")]
     FileOption(String),
 }
 
-/// What a command begins with.
+/// The prefix of a command.
 const EXEC: &str = "exec:";
 
 impl SourceSpec {
-    /// The size and rate that it is asked for, where that can be asked.
+    /// Returns the requested size and frame rate, if the source has them.
     pub fn mode_mut(&mut self) -> Option<&mut Mode> {
         match self {
             Self::Test(mode) => Some(mode),
-            Self::Webcam(asked) => Some(&mut asked.mode),
+            Self::Webcam(request) => Some(&mut request.mode),
             Self::File { .. } | Self::Url(_) | Self::Exec(_) => None,
         }
     }
-}
 
-impl SourceSpec {
-    /// Reads a source in which `${NAME}` stands for a variable; in a command it is left to the shell. In a URL the value is
-    /// encoded for its place. Where the scheme itself comes from a variable, and in all other sources, it is taken as it is.
+    /// Parses a source in which `${NAME}` stands for an environment variable.
+    ///
+    /// In a URL, the value is encoded for its position. If the scheme itself comes from a variable, and in all other sources,
+    /// the value is inserted unchanged. In a command, the shell expands variables.
     ///
     /// # Errors
-    /// Fails if it is no source, or a variable is missing.
+    /// When it is not a source, or a variable is missing.
     pub fn with_variables(
         text: &str,
         lookup: impl Fn(&str) -> Option<String>,
@@ -118,29 +118,29 @@ impl FromStr for SourceSpec {
     }
 }
 
-/// Whether a source is written as a URL: its scheme is not left to a variable.
+/// Returns whether a source is written as a URL, with a scheme that is not a variable.
 pub fn is_url(text: &str) -> bool {
     text.split_once("://").is_some_and(|(scheme, _)| !scheme.contains("${"))
 }
 
-/// Whether a source is a command, in which a shell replaces variables and white space and `=` mean nothing to us.
+/// Returns whether a source is a command. Its variables, white space and `=` are left to the shell.
 pub fn is_command(text: &str) -> bool {
     text.starts_with(EXEC)
 }
 
-/// Whether a text is most of a URL: it begins with a scheme that a source has, or holds `USER:PASSWORD@`, where no size and
-/// rate explains the `@`.
+/// Returns whether a text looks like an incomplete URL: it starts with a URL scheme, or contains `USER:PASSWORD@` that is not
+/// a size and frame rate.
 pub fn is_half_a_url(text: &str) -> bool {
-    let schemed = ["rtsp:", "rtsps:", "http:", "https:"].iter().any(|scheme| {
+    let has_scheme = ["rtsp:", "rtsps:", "http:", "https:"].iter().any(|scheme| {
         text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
     });
     let user = text.rsplit_once('@').map_or("", |(user, _)| user);
-    let mode = text.rsplit_once(':').is_some_and(|(_, mode)| begins_with_size(mode));
+    let mode = text.rsplit_once(':').is_some_and(|(_, mode)| starts_with_size(mode));
     let path = text.starts_with(['/', '.']);
-    schemed || !path && !mode && user.contains(':')
+    has_scheme || !path && !mode && user.contains(':')
 }
 
-/// A number, `usb:`, or anything below `/dev`, where videos to be played do not lie.
+/// Returns whether a source is a webcam: a number, `usb:`, or a path below `/dev`, which contains no video files.
 fn is_webcam(text: &str) -> bool {
     let name = text.split(':').next().unwrap_or_default();
     text.starts_with("/dev/")
@@ -150,26 +150,16 @@ fn is_webcam(text: &str) -> bool {
 
 fn webcam(text: &str) -> Result<SourceSpec, InvalidSource> {
     let (device, mode) = match text.rsplit_once(':') {
-        // Names in /dev/v4l/by-path hold colons as well.
-        Some((device, mode)) if looks_like_size(mode) => (device, mode.parse()?),
+        // Names in /dev/v4l/by-path contain colons too.
+        Some((device, mode)) if looks_like_mode(mode) => (device, mode.parse()?),
         _ => (text, Mode::default()),
     };
-    let which = match (device.strip_prefix("usb:"), device.parse::<u32>()) {
-        (Some(usb), _) => Selector::of_usb(usb).ok_or(InvalidSource::Usb)?,
+    let selector = match (device.strip_prefix("usb:"), device.parse::<u32>()) {
+        (Some(usb), _) => Selector::from_usb(usb).ok_or(InvalidSource::Usb)?,
         (None, Ok(number)) => Selector::Path(format!("/dev/video{number}").into()),
         (None, Err(_)) => Selector::Path(device.into()),
     };
-    Ok(SourceSpec::Webcam(Asked::plain(which, mode)))
-}
-
-/// Whether what follows a colon is meant as a mode.
-pub(super) fn looks_like_size(text: &str) -> bool {
-    begins_with_size(text) || text.contains('@')
-}
-
-fn begins_with_size(text: &str) -> bool {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    digits > 0 && text[digits..].starts_with('x')
+    Ok(SourceSpec::Webcam(WebcamRequest::new(selector, mode)))
 }
 
 fn file(text: &str) -> Result<SourceSpec, InvalidSource> {
@@ -177,7 +167,7 @@ fn file(text: &str) -> Result<SourceSpec, InvalidSource> {
         Some((path, "loop=0")) => (path, false),
         Some((path, "loop=1")) => (path, true),
         Some((_, option)) if option.contains('=') => {
-            return Err(InvalidSource::FileOption(quoted(text)));
+            return Err(InvalidSource::FileOption(printable(text)));
         }
         _ => (text, true),
     };
@@ -187,7 +177,7 @@ fn file(text: &str) -> Result<SourceSpec, InvalidSource> {
     Ok(SourceSpec::File { path: path.into(), looped })
 }
 
-fn quoted(text: &str) -> String {
+fn printable(text: &str) -> String {
     mask_url(text).chars().take(80).collect()
 }
 
@@ -195,7 +185,7 @@ impl fmt::Display for SourceSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Test(mode) => write!(f, "test:{mode}"),
-            Self::Webcam(asked) => write!(f, "{}", asked.which),
+            Self::Webcam(request) => write!(f, "{}", request.selector),
             Self::File { path, .. } => f.write_str(&mask_url(&path.to_string_lossy())),
             Self::Url(url) => write!(f, "{url}"),
             Self::Exec(command) => write!(f, "{EXEC}{command}"),
@@ -225,8 +215,8 @@ mod tests {
     #[test]
     fn a_webcam_is_a_number_or_a_device() {
         let webcam = |device: &str, mode: &str| {
-            let which = Selector::Path(device.into());
-            SourceSpec::Webcam(Asked::plain(which, mode.parse().unwrap()))
+            let selector = Selector::Path(device.into());
+            SourceSpec::Webcam(WebcamRequest::new(selector, mode.parse().unwrap()))
         };
         assert_eq!(parse("0"), webcam("/dev/video0", "1280x720@30"));
         assert_eq!(parse("/dev/video2"), webcam("/dev/video2", "1280x720@30"));
@@ -238,10 +228,10 @@ mod tests {
     }
 
     #[test]
-    fn a_webcam_is_also_what_it_is_on_the_usb() {
+    fn a_webcam_is_also_its_usb_identity() {
         let webcam = |usb: &str, mode: &str| {
-            let which = Selector::of_usb(usb).unwrap();
-            SourceSpec::Webcam(Asked::plain(which, mode.parse().unwrap()))
+            let selector = Selector::from_usb(usb).unwrap();
+            SourceSpec::Webcam(WebcamRequest::new(selector, mode.parse().unwrap()))
         };
         assert_eq!(parse("usb:046d:0825"), webcam("046d:0825", "1280x720@30"));
         assert_eq!(parse("usb:046d:0825:A1:640x480@15"), webcam("046d:0825:A1", "640x480@15"));
@@ -251,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_is_a_file_and_loops_unless_told() {
+    fn a_path_is_a_file_and_loops_by_default() {
         let file = |path: &str, looped| SourceSpec::File { path: path.into(), looped };
         assert_eq!(parse("clips/a.mp4"), file("clips/a.mp4", true));
         assert_eq!(parse("a.mp4?loop=0"), file("a.mp4", false));
@@ -260,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_may_be_named_like_half_a_url_when_its_path_is_written() {
+    fn a_file_named_like_an_incomplete_url_is_accepted_with_a_path() {
         let path = "./u:p@host.mp4";
         assert_eq!(parse(path), SourceSpec::File { path: path.into(), looped: true });
         assert!(!parse(path).to_string().contains("u:p"));
@@ -268,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn the_value_of_a_variable_fills_its_place_in_a_url_and_is_taken_as_it_is_elsewhere() {
+    fn a_variable_is_encoded_in_a_url_and_inserted_unchanged_elsewhere() {
         let env = |name: &str| match name {
             "PW" => Some("p@ss/w#rd".to_owned()),
             "URL" => Some("rtsp://u:hunter2@cam/live".to_owned()),
@@ -293,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_is_taken_as_it_is_and_prints_without_a_password() {
+    fn a_command_is_kept_unchanged_and_prints_without_a_password() {
         let command = "ffmpeg -i rtsp://u:hunter2@cam/ -f mjpeg - | cat";
         let exec = parse(&format!("exec: {command}"));
         assert_eq!(exec, SourceSpec::Exec(command.parse().unwrap()));
@@ -302,9 +292,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_source_is_refused_with_the_rule_and_without_the_password() {
+    fn an_invalid_source_is_refused_with_the_rule_and_without_the_password() {
         assert!(refused("").contains("missing"));
-        assert!(refused("ftp://u:hunter2@host/a").starts_with("ftp:// cannot be read"));
+        assert!(refused("ftp://u:hunter2@host/a").starts_with("unsupported scheme ftp://"));
         assert!(refused("rtsp://").contains("no valid host"));
         for bad in [
             "ftp://u:hunter2@host/a",

@@ -1,92 +1,77 @@
-//! The threads of this process, each with an owner who waits for it.
+//! The threads of this process. Each one has an owner that waits for it.
 
 pub mod pool;
 pub mod signal;
 pub mod watchdog;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use fanlight_cli::stop::Shutdown;
 
-/// Starts threads and waits for them. A panic in any of them stops all: better none than half alive.
+use signal::Monitor;
+
+/// Starts threads and waits for them. A panic in one of them stops all: the process exits rather than run in part.
 #[derive(Debug, Clone)]
 pub struct Threads {
     stop: Shutdown,
-    shared: Arc<Shared>,
+    running: Arc<Monitor<Running>>,
 }
 
 #[derive(Debug, Default)]
-struct Shared {
-    roll: Mutex<Roll>,
-    left: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct Roll {
-    working: Vec<String>,
+struct Running {
+    names: Vec<String>,
     panicked: Option<String>,
 }
 
 impl Threads {
-    /// A crew that is stopped by this signal, and gives it when one of its threads panics.
+    /// Creates an empty group of threads that `stop` ends. The group requests `stop` itself when one of its threads panics.
     pub fn new(stop: Shutdown) -> Self {
-        Self { stop, shared: Arc::default() }
+        Self { stop, running: Arc::default() }
     }
 
     /// Starts a thread.
     ///
     /// # Errors
-    /// When the system gives no more threads.
+    /// Fails if the system cannot create a thread.
     pub fn start(&self, name: String, work: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
-        self.roll().working.push(name.clone());
-        let crew = self.clone();
-        let called = name.clone();
+        self.running.lock().names.push(name.clone());
+        let (threads, own_name) = (self.clone(), name.clone());
         let started = thread::Builder::new().name(name.clone()).spawn(move || {
             // Nothing that the work borrowed is used again after a panic: the process ends.
             let panicked = catch_unwind(AssertUnwindSafe(work)).is_err();
-            crew.leave(&called, panicked);
+            threads.remove(&own_name, panicked);
         });
         if started.is_err() {
-            self.leave(&name, false);
+            self.remove(&name, false);
         }
         started.map(drop)
     }
 
-    /// Waits until every thread has ended, at most so long; names those that have not.
-    pub fn wait(&self, at_most: Duration) -> Vec<String> {
-        let (roll, _) = self
-            .shared
-            .left
-            .wait_timeout_while(self.roll(), at_most, |roll| !roll.working.is_empty())
-            .unwrap_or_else(PoisonError::into_inner);
-        roll.working.clone()
+    /// Waits until every thread has ended, until `timeout` at the latest. Returns the names of those still running.
+    pub fn wait(&self, timeout: Duration) -> Vec<String> {
+        self.running.wait_while_for(timeout, |running| !running.names.is_empty()).names.clone()
     }
 
-    /// The thread that panicked first, if any did.
+    /// Returns the name of the first thread that panicked.
     pub fn panicked(&self) -> Option<String> {
-        self.roll().panicked.clone()
+        self.running.lock().panicked.clone()
     }
 
-    fn leave(&self, name: &str, panicked: bool) {
-        let mut roll = self.roll();
-        if let Some(at) = roll.working.iter().position(|working| working == name) {
-            roll.working.swap_remove(at);
-        }
-        if panicked {
-            roll.panicked.get_or_insert_with(|| name.into());
-        }
-        drop(roll);
-        self.shared.left.notify_all();
+    fn remove(&self, name: &str, panicked: bool) {
+        self.running.update(|running| {
+            if let Some(index) = running.names.iter().position(|running| running == name) {
+                running.names.swap_remove(index);
+            }
+            if panicked {
+                running.panicked.get_or_insert_with(|| name.into());
+            }
+        });
         if panicked {
             self.stop.request();
         }
-    }
-
-    fn roll(&self) -> MutexGuard<'_, Roll> {
-        self.shared.roll.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -94,25 +79,25 @@ impl Threads {
 mod tests {
     use super::*;
 
-    const SOON: Duration = Duration::from_secs(10);
+    const TIMEOUT: Duration = Duration::from_secs(10);
 
     #[test]
-    fn a_panic_stops_everybody_and_is_remembered_by_name() {
+    fn a_panic_stops_all_threads_and_the_thread_is_named() {
         let stop = Shutdown::new();
-        let crew = Threads::new(stop.clone());
-        crew.start("cam encode".into(), || panic!("on purpose, in a test")).unwrap();
-        assert!(stop.wait_timeout(SOON));
-        assert!(crew.wait(SOON).is_empty());
-        assert_eq!(crew.panicked().as_deref(), Some("cam encode"));
+        let threads = Threads::new(stop.clone());
+        threads.start("cam encode".into(), || panic!("on purpose, in a test")).unwrap();
+        assert!(stop.wait_timeout(TIMEOUT));
+        assert!(threads.wait(TIMEOUT).is_empty());
+        assert_eq!(threads.panicked().as_deref(), Some("cam encode"));
     }
 
     #[test]
-    fn a_thread_that_is_stuck_is_named_and_not_waited_for() {
-        let crew = Threads::new(Shutdown::new());
-        let (free, stuck) = std::sync::mpsc::channel::<()>();
-        crew.start("cam source".into(), move || assert!(stuck.recv().is_err())).unwrap();
-        assert_eq!(crew.wait(Duration::from_millis(1)), ["cam source"]);
-        drop(free);
-        assert!(crew.wait(SOON).is_empty());
+    fn a_thread_that_is_stuck_is_named_after_the_timeout() {
+        let threads = Threads::new(Shutdown::new());
+        let (release, blocked) = std::sync::mpsc::channel::<()>();
+        threads.start("cam source".into(), move || assert!(blocked.recv().is_err())).unwrap();
+        assert_eq!(threads.wait(Duration::from_millis(1)), ["cam source"]);
+        drop(release);
+        assert!(threads.wait(TIMEOUT).is_empty());
     }
 }

@@ -1,45 +1,48 @@
-//! A few threads for all the pixel work of this process: as many as there are cores, however many streams there are.
+//! The worker pool: a few threads for all pixel work of this process, one per CPU core for any number of streams.
 //!
-//! Work is asked for by [`Task`]. A job waits at most once, and is done by one thread at a time, so what waits is bounded by
-//! the number of jobs; each takes the newest picture when its turn comes.
+//! Work is scheduled as a [`Task`]. A task is in the queue at most once and runs on one thread at a time, so the queue is
+//! bounded by the number of tasks. Each task takes the newest frame when it runs.
 //!
-//! An encoder or decoder may block in a driver for ever. The thread that is stuck in it is abandoned, and another one takes
-//! its place ([`WorkerPool::relieve`]). A job in which [`MOST_OF_ONE`] threads are stuck is not done until one of them returns.
+//! An encoder or decoder may block in a driver for ever. Its thread is abandoned and another one takes its place
+//! ([`WorkerPool::replace_stuck`]). A task in which [`MAX_STUCK_EACH`] threads are stuck does not run until one of them
+//! returns.
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use std::{io, mem, thread};
 
-use crate::threads::Threads;
-use crate::threads::watchdog::{MOST_OF_ONE, StuckThreads, Watchdog};
+use parking_lot::{Mutex, MutexGuard};
 
-/// More threads than these hardly ever find something to do at the same time.
-const MOST_THREADS: usize = 16;
-/// A job that makes no progress for this long is stuck: one frame takes milliseconds, and a second at most for the largest
+use crate::threads::Threads;
+use crate::threads::signal::Monitor;
+use crate::threads::watchdog::{MAX_STUCK_EACH, StuckThreads, Watchdog};
+
+/// Maximum number of worker threads: more of them rarely have work at the same time.
+const MAX_THREADS: usize = 16;
+/// A task without progress for this long is stuck. One frame takes milliseconds, and a second at most for the largest
 /// frames on the slowest machines. Opening a hardware encoder takes up to a few seconds.
 pub const STUCK_AFTER: Duration = Duration::from_secs(10);
 
-/// The threads and what waits for them. Clones share it.
+/// The worker threads and their queue. Clones share them.
 #[derive(Debug, Clone)]
 pub struct WorkerPool(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    desk: Mutex<Desk>,
-    asked: Condvar,
-    /// Threads that are stuck, of the whole process.
-    strays: StuckThreads,
-    patience: Duration,
+    queue: Monitor<Queue>,
+    /// Stuck threads of the whole process.
+    stuck: StuckThreads,
+    timeout: Duration,
 }
 
 #[derive(Debug, Default)]
-struct Desk {
-    waiting: VecDeque<Arc<Task>>,
+struct Queue {
+    tasks: VecDeque<Arc<Task>>,
     /// The threads that are not abandoned.
     workers: Vec<Worker>,
-    /// Counts the threads that were ever started.
+    /// Number of threads started so far, abandoned ones included.
     started: usize,
     closed: bool,
 }
@@ -47,60 +50,74 @@ struct Desk {
 #[derive(Debug)]
 struct Worker {
     number: usize,
-    shift: Watchdog,
-    /// The job that it does now.
-    job: Option<Arc<Task>>,
+    watchdog: Watchdog,
+    /// The task that it runs now.
+    task: Option<Arc<Task>>,
 }
 
-/// Work that is done again and again. Its state is touched under the workshop's lock only.
+/// Work that runs again and again.
 pub struct Task {
     name: String,
-    doing: &'static str,
+    action: &'static str,
     work: Box<dyn Fn(&Watchdog) + Send + Sync>,
     recover: Box<dyn Fn() + Send + Sync>,
+    /// Locked only by a thread that holds the lock of the pool's queue.
     state: Mutex<State>,
-    /// Threads that are stuck in it.
-    strays: StuckThreads,
+    /// Threads that are stuck in this task.
+    stuck: StuckThreads,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    Resting,
-    Waiting,
-    Working,
-    /// Being done, and asked for once more meanwhile.
-    Again,
+    Idle,
+    Queued,
+    Running,
+    /// Running, and scheduled once more since it began.
+    RunningAndQueued,
 }
 
 impl Task {
-    /// A job that does this `work` whenever it is asked for, named as `doing` something, such as "encoding" "door/full.h264".
-    /// The work may take longer than [`STUCK_AFTER`] if it calls [`Watchdog::progress`] now and then.
+    /// Creates a task that performs an `action` on `name`, such as "encoding" "door/full.h264".
     ///
-    /// When a thread is stuck in it, `recover` is called before the job is done again by another thread: it replaces what
-    /// the stuck thread still holds. The stuck thread finds its shift over, should it ever return.
+    /// `work` may take longer than [`STUCK_AFTER`] if it calls [`Watchdog::progress`] from time to time.
+    ///
+    /// When a thread is stuck in `work`, `recover` is called before another thread runs the task: it replaces what the stuck
+    /// thread still holds. If the stuck thread returns, it finds its watchdog stopped.
     pub fn new(
-        doing: &'static str,
+        action: &'static str,
         name: String,
         work: impl Fn(&Watchdog) + Send + Sync + 'static,
         recover: impl Fn() + Send + Sync + 'static,
     ) -> Arc<Self> {
         Arc::new(Self {
             name,
-            doing,
+            action,
             work: Box::new(work),
             recover: Box::new(recover),
-            state: Mutex::new(State::Resting),
-            strays: StuckThreads::default(),
+            state: Mutex::new(State::Idle),
+            stuck: StuckThreads::default(),
         })
     }
 
-    /// Whether it is still done: fewer than [`MOST_OF_ONE`] threads are stuck in it.
-    pub fn is_usable(&self) -> bool {
-        self.strays.count() < MOST_OF_ONE
+    /// Creates the task of an `owner`, which holds the task and is not kept alive by it.
+    pub fn of<T: Send + Sync + 'static>(
+        owner: &Weak<T>,
+        action: &'static str,
+        name: String,
+        work: impl Fn(&T, &Watchdog) + Send + Sync + 'static,
+        recover: impl Fn(&T) + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        let (worker, recoverer) = (owner.clone(), owner.clone());
+        let work = move |watchdog: &Watchdog| {
+            worker.upgrade().iter().for_each(|owner| work(owner, watchdog));
+        };
+        let recover = move || recoverer.upgrade().iter().for_each(|owner| recover(owner));
+        Self::new(action, name, work, recover)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Returns whether the task still runs when scheduled: fewer than [`MAX_STUCK_EACH`] threads are stuck in it.
+    pub fn is_usable(&self) -> bool {
+        self.stuck.count() < MAX_STUCK_EACH
     }
 }
 
@@ -108,7 +125,7 @@ impl fmt::Debug for Task {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Task")
             .field("name", &self.name)
-            .field("state", &*self.state())
+            .field("state", &*self.state.lock())
             .finish_non_exhaustive()
     }
 }
@@ -120,160 +137,154 @@ impl Default for WorkerPool {
 }
 
 impl WorkerPool {
-    /// A workshop whose stuck threads are counted in `strays`, and in which a thread is stuck after `patience` without
-    /// progress.
-    pub fn new(strays: StuckThreads, patience: Duration) -> Self {
-        let (desk, asked) = (Mutex::default(), Condvar::new());
-        Self(Arc::new(Shared { desk, asked, strays, patience }))
+    /// Creates a pool without threads. A thread without progress for `timeout` is stuck and counted in `stuck`.
+    pub fn new(stuck: StuckThreads, timeout: Duration) -> Self {
+        Self(Arc::new(Shared { queue: Monitor::default(), stuck, timeout }))
     }
 
     /// Starts the threads.
     ///
     /// # Errors
-    /// When the system gives no more threads.
-    pub fn open(&self, crew: &Threads) -> io::Result<()> {
+    /// Fails if the system cannot create a thread.
+    pub fn start(&self, threads: &Threads) -> io::Result<()> {
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        (0..cores.min(MOST_THREADS)).try_for_each(|_| self.start(crew))
+        (0..cores.min(MAX_THREADS)).try_for_each(|_| self.start_worker(threads))
     }
 
-    fn start(&self, crew: &Threads) -> io::Result<()> {
-        let mut desk = self.desk();
-        desk.started += 1;
-        let (number, shift) = (desk.started, Watchdog::default());
-        desk.workers.push(Worker { number, shift: shift.clone(), job: None });
-        drop(desk);
-        let workshop = self.clone();
-        crew.start(format!("work:{number}"), move || workshop.work(number, &shift))
+    fn start_worker(&self, threads: &Threads) -> io::Result<()> {
+        let mut queue = self.queue();
+        queue.started += 1;
+        let (number, watchdog) = (queue.started, Watchdog::default());
+        queue.workers.push(Worker { number, watchdog: watchdog.clone(), task: None });
+        drop(queue);
+        let pool = self.clone();
+        threads.start(format!("work:{number}"), move || pool.work(number, &watchdog))
     }
 
-    /// Has a job done, as soon as a thread is free. A job that is not usable is not done.
-    pub fn ask(&self, job: &Arc<Task>) {
-        let mut desk = self.desk();
-        let mut state = job.state();
+    /// Schedules a task: it runs once a thread is free. A task that is not usable is ignored.
+    pub fn schedule(&self, task: &Arc<Task>) {
+        let mut queue = self.queue();
+        let mut state = task.state.lock();
         match *state {
-            State::Resting if job.is_usable() => {
-                *state = State::Waiting;
+            State::Idle if task.is_usable() => {
+                *state = State::Queued;
                 drop(state);
-                desk.waiting.push_back(job.clone());
-                drop(desk);
-                self.0.asked.notify_one();
+                queue.tasks.push_back(task.clone());
+                drop(queue);
+                self.0.queue.notify_one();
             }
-            State::Working => *state = State::Again,
-            State::Resting | State::Waiting | State::Again => {}
+            State::Running => *state = State::RunningAndQueued,
+            State::Idle | State::Queued | State::RunningAndQueued => {}
         }
     }
 
-    /// Abandons the threads that are stuck in a job, and starts others in their place. Returns how many threads are stuck
-    /// in the whole process if there are more than before.
+    /// Abandons the threads that are stuck in a task and starts others in their place. Returns the number of stuck threads of
+    /// the whole process if it has grown.
     ///
     /// # Errors
-    /// Fails if the system gives no more threads.
-    pub fn relieve(&self, now: Instant, crew: &Threads) -> io::Result<Option<usize>> {
-        let mut most = None;
-        for job in self.abandon_stuck(now) {
-            let stuck = self.0.strays.add();
-            most = most.max(Some(stuck));
-            let Task { name, doing, .. } = &*job;
+    /// Fails if the system cannot create a thread.
+    pub fn replace_stuck(&self, now: Instant, threads: &Threads) -> io::Result<Option<usize>> {
+        let mut max = None;
+        for task in self.abandon_stuck(now) {
+            let stuck = self.0.stuck.add();
+            max = max.max(Some(stuck));
+            let Task { name, action, .. } = &*task;
             tracing::error!(
                 stuck,
-                "a thread made no progress for {:?} while {doing} {name} and was abandoned",
-                self.0.patience
+                "abandoned a thread: no progress for {:?} while {action} {name}",
+                self.0.timeout
             );
-            (job.recover)();
-            self.release(job);
-            self.start(crew)?;
+            (task.recover)();
+            self.release(task);
+            self.start_worker(threads)?;
         }
-        Ok(most)
+        Ok(max)
     }
 
-    /// The whole process was held up for this long, which is not the fault of any job.
-    pub fn excuse(&self, held_up: Duration) {
-        self.desk().workers.iter().for_each(|worker| worker.shift.excuse(held_up));
+    /// Extends all deadlines by the time for which the whole process was suspended.
+    pub fn extend(&self, suspended: Duration) {
+        self.queue().workers.iter().for_each(|worker| worker.watchdog.extend(suspended));
     }
 
-    /// Lets the threads end. What waits is not done any more.
+    /// Ends the threads. Queued tasks are discarded.
     pub fn close(&self) {
-        let mut desk = self.desk();
-        desk.closed = true;
-        // Jobs may hold whoever holds this workshop.
-        desk.waiting.clear();
-        drop(desk);
-        self.0.asked.notify_all();
+        self.0.queue.update(|queue| {
+            queue.closed = true;
+            // A task may hold the owner of this pool.
+            queue.tasks.clear();
+        });
     }
 
-    fn work(&self, number: usize, shift: &Watchdog) {
-        while let Some(job) = self.next(number) {
-            (job.work)(shift);
-            if !self.done(number, shift, job) {
+    fn work(&self, number: usize, watchdog: &Watchdog) {
+        while let Some(task) = self.next(number) {
+            (task.work)(watchdog);
+            if !self.finish(number, watchdog, task) {
                 return;
             }
         }
     }
 
     fn next(&self, number: usize) -> Option<Arc<Task>> {
-        let mut desk = self
-            .0
-            .asked
-            .wait_while(self.desk(), |desk| desk.waiting.is_empty() && !desk.closed)
-            .unwrap_or_else(PoisonError::into_inner);
-        let job = desk.waiting.pop_front()?;
-        *job.state() = State::Working;
-        if let Some(worker) = desk.workers.iter_mut().find(|worker| worker.number == number) {
-            worker.job = Some(job.clone());
-            worker.shift.begin(job.doing, self.0.patience);
+        let mut queue = self.0.queue.wait_while(|queue| queue.tasks.is_empty() && !queue.closed);
+        let task = queue.tasks.pop_front()?;
+        *task.state.lock() = State::Running;
+        if let Some(worker) = queue.workers.iter_mut().find(|worker| worker.number == number) {
+            worker.task = Some(task.clone());
+            worker.watchdog.begin(task.action, self.0.timeout);
         }
-        Some(job)
+        Some(task)
     }
 
-    /// A thread has returned from a job. Returns whether it does others: one that was abandoned has been replaced.
-    fn done(&self, number: usize, shift: &Watchdog, job: Arc<Task>) -> bool {
-        let mut desk = self.desk();
-        if shift.is_abandoned() {
-            job.strays.remove();
-            self.0.strays.remove();
+    /// Notes that a thread has completed a task. Returns whether the thread continues: an abandoned one has been replaced.
+    fn finish(&self, number: usize, watchdog: &Watchdog, task: Arc<Task>) -> bool {
+        let mut queue = self.queue();
+        if watchdog.is_abandoned() {
+            task.stuck.remove();
+            self.0.stuck.remove();
             return false;
         }
-        shift.rest();
-        if let Some(worker) = desk.workers.iter_mut().find(|worker| worker.number == number) {
-            worker.job = None;
+        watchdog.idle();
+        if let Some(worker) = queue.workers.iter_mut().find(|worker| worker.number == number) {
+            worker.task = None;
         }
-        drop(desk);
-        self.release(job);
+        drop(queue);
+        self.release(task);
         true
     }
 
-    /// A job is not being done any more: it rests, or waits if it was asked for in the meantime.
-    fn release(&self, job: Arc<Task>) {
-        let mut desk = self.desk();
-        let again = *job.state() == State::Again && !desk.closed && job.is_usable();
-        *job.state() = if again { State::Waiting } else { State::Resting };
+    /// Ends a run of a task. The task is queued again if it was scheduled during the run.
+    fn release(&self, task: Arc<Task>) {
+        let mut queue = self.queue();
+        let scheduled = *task.state.lock() == State::RunningAndQueued;
+        let again = scheduled && !queue.closed && task.is_usable();
+        *task.state.lock() = if again { State::Queued } else { State::Idle };
         if again {
-            // Behind all others: a stream that is asked for without a break must not keep them waiting.
-            desk.waiting.push_back(job);
-            drop(desk);
-            self.0.asked.notify_one();
+            // Behind all others: a stream that is scheduled without a break must not delay them.
+            queue.tasks.push_back(task);
+            drop(queue);
+            self.0.queue.notify_one();
         }
     }
 
-    /// Ends the shifts of the threads that are stuck; returns their jobs.
+    /// Abandons the threads that are stuck. Returns their tasks.
     fn abandon_stuck(&self, now: Instant) -> Vec<Arc<Task>> {
-        let mut desk = self.desk();
-        if desk.closed {
+        let mut queue = self.queue();
+        if queue.closed {
             return Vec::new();
         }
-        let workers = mem::take(&mut desk.workers);
-        let (stuck, well): (Vec<_>, Vec<_>) =
-            workers.into_iter().partition(|worker| worker.shift.stuck(now).is_some());
-        desk.workers = well;
-        let jobs = stuck.into_iter().filter_map(|worker| {
-            worker.shift.abandon();
-            worker.job
+        let workers = mem::take(&mut queue.workers);
+        let (stuck, healthy): (Vec<_>, Vec<_>) =
+            workers.into_iter().partition(|worker| worker.watchdog.stuck(now).is_some());
+        queue.workers = healthy;
+        let tasks = stuck.into_iter().filter_map(|worker| {
+            worker.watchdog.abandon();
+            worker.task
         });
-        jobs.inspect(|job| job.strays.note()).collect()
+        tasks.inspect(|task| _ = task.stuck.add()).collect()
     }
 
-    fn desk(&self) -> MutexGuard<'_, Desk> {
-        self.0.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.0.queue.lock()
     }
 }
 

@@ -1,119 +1,114 @@
-//! One thread's time with a source, or as a worker.
+//! Detection of threads that are stuck in a driver.
 //!
-//! A thread may be stuck in a driver for ever, and nothing can be done about it but to leave it there: its shift is ended,
-//! and another thread begins one. What the first still brings, should it come back, nobody takes.
+//! A driver may block a thread for ever, and no call can interrupt it. Such a thread is abandoned and another one takes its
+//! place. If the abandoned thread returns after all, its results are discarded.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use fanlight_cli::stop::Shutdown;
+use parking_lot::Mutex;
 
-/// One thread's time with a source. Clones are the same shift.
+/// The deadline of one thread's current operation, and the request to stop that the thread obeys. Clones share both.
 #[derive(Debug, Clone, Default)]
 pub struct Watchdog {
-    over: Shutdown,
-    pulse: Arc<Mutex<Option<Pulse>>>,
+    stop: Shutdown,
+    operation: Arc<Mutex<Option<Operation>>>,
     abandoned: Arc<AtomicBool>,
 }
 
-/// What the thread does that may block, and until when it should be done with it.
+/// An operation that may block, and its deadline.
 #[derive(Debug, Clone, Copy)]
-struct Pulse {
-    doing: &'static str,
-    within: Duration,
-    until: Instant,
+struct Operation {
+    name: &'static str,
+    timeout: Duration,
+    deadline: Instant,
 }
 
 impl Watchdog {
-    /// The thread begins something that may block, and should be done with it within so long.
-    pub fn begin(&self, doing: &'static str, within: Duration) {
-        *self.pulse() = Some(Pulse { doing, within, until: Instant::now() + within });
+    /// Begins an operation that may block, such as "reading", and that should complete within `timeout`.
+    pub fn begin(&self, name: &'static str, timeout: Duration) {
+        *self.operation.lock() =
+            Some(Operation { name, timeout, deadline: Instant::now() + timeout });
     }
 
-    /// The thread makes progress with what it has begun, and has as much time again.
+    /// Restarts the timeout of the current operation, because the thread has made progress.
     pub fn progress(&self) {
-        if let Some(pulse) = &mut *self.pulse() {
-            pulse.until = Instant::now() + pulse.within;
+        if let Some(operation) = &mut *self.operation.lock() {
+            operation.deadline = Instant::now() + operation.timeout;
         }
     }
 
-    /// The thread waits for something that may never come, and does so where it can be woken.
-    pub fn rest(&self) {
-        *self.pulse() = None;
+    /// Ends the current operation: the thread now waits for an event and can be woken.
+    pub fn idle(&self) {
+        *self.operation.lock() = None;
     }
 
-    /// What the thread is stuck in, if it is.
+    /// Returns the operation in which the thread is stuck: its deadline has passed.
     pub fn stuck(&self, now: Instant) -> Option<&'static str> {
-        self.pulse().filter(|pulse| now > pulse.until).map(|pulse| pulse.doing)
+        let operation = *self.operation.lock();
+        operation.filter(|operation| now > operation.deadline).map(|operation| operation.name)
     }
 
-    /// The whole process was held up for so long, which is nobody's fault.
-    pub fn excuse(&self, held_up: Duration) {
-        if let Some(pulse) = &mut *self.pulse() {
-            pulse.until += held_up;
+    /// Extends the deadline by the time for which the whole process was suspended.
+    pub fn extend(&self, suspended: Duration) {
+        if let Some(operation) = &mut *self.operation.lock() {
+            operation.deadline += suspended;
         }
     }
 
-    /// Ends it.
-    pub fn end(&self) {
-        self.over.request();
+    /// Asks the thread to end.
+    pub fn stop(&self) {
+        self.stop.request();
     }
 
-    /// Ends it because the thread is stuck.
+    /// Gives the thread up because it is stuck.
     pub fn abandon(&self) {
         self.abandoned.store(true, Ordering::Relaxed);
-        self.end();
+        self.stop();
     }
 
-    /// Whether it ended because the thread was stuck.
+    /// Returns whether the thread was given up.
     pub fn is_abandoned(&self) -> bool {
         self.abandoned.load(Ordering::Relaxed)
     }
 
-    /// Whether it has ended: what the thread brings is of no use any more.
-    pub fn is_over(&self) -> bool {
-        self.over.is_requested()
+    /// Returns whether the thread should end. Its results are no longer used.
+    pub fn is_stopped(&self) -> bool {
+        self.stop.is_requested()
     }
 
-    /// The request to end that the source listens to.
-    pub fn over(&self) -> &Shutdown {
-        &self.over
-    }
-
-    fn pulse(&self) -> MutexGuard<'_, Option<Pulse>> {
-        self.pulse.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Returns the request to stop, for a source to listen to.
+    pub fn shutdown(&self) -> &Shutdown {
+        &self.stop
     }
 }
 
-/// The threads that were left in a driver and did not come back, of one source or of the whole process. Clones count
-/// together.
+/// The number of abandoned threads that have not returned, of one source or of the whole process. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct StuckThreads(Arc<AtomicUsize>);
 
-/// So many of one source are left to themselves; then nobody tries until one of them comes back.
-pub const MOST_OF_ONE: usize = 2;
+/// Maximum number of threads abandoned in one source, encoder or decoder. No further attempt is made until one of them
+/// returns.
+pub const MAX_STUCK_EACH: usize = 2;
 
-/// So many stuck threads are a sick machine, on which a new process helps more than another thread.
-pub const MOST_STRAYS: usize = 8;
+/// Number of stuck threads with which the process exits: drivers fail in several places, and a new process helps more than
+/// another thread.
+pub const MAX_STUCK: usize = 8;
 
 impl StuckThreads {
-    /// One more; returns how many there are.
+    /// Counts a thread that was abandoned. Returns the new number.
     pub fn add(&self) -> usize {
         self.0.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// One more.
-    pub fn note(&self) {
-        self.add();
-    }
-
-    /// One came back.
+    /// Counts a thread that has returned.
     pub fn remove(&self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// How many there are.
+    /// Returns the number of stuck threads.
     pub fn count(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
@@ -124,37 +119,41 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_hold_up_of_the_whole_process_makes_nobody_stuck() {
-        let shift = Watchdog::default();
+    fn a_suspended_process_makes_no_thread_stuck() {
+        let watchdog = Watchdog::default();
         let now = Instant::now();
-        shift.begin("reading", Duration::from_secs(20));
-        shift.excuse(Duration::from_secs(60));
-        assert_eq!(shift.stuck(now + Duration::from_secs(79)), None);
-        assert!(shift.stuck(now + Duration::from_secs(81)).is_some());
+        watchdog.begin("reading", Duration::from_secs(20));
+        watchdog.extend(Duration::from_secs(60));
+        assert_eq!(watchdog.stuck(now + Duration::from_secs(79)), None);
+        assert!(watchdog.stuck(now + Duration::from_secs(81)).is_some());
     }
 
     #[test]
-    fn progress_gives_a_thread_as_much_time_again() {
-        let shift = Watchdog::default();
-        shift.progress();
-        assert_eq!(shift.stuck(Instant::now() + Duration::from_secs(3600)), None, "nothing began");
-        shift.begin("decoding", Duration::from_secs(10));
-        // What has taken all of its time.
-        shift.pulse().as_mut().unwrap().until = Instant::now();
-        shift.progress();
-        assert_eq!(shift.stuck(Instant::now() + Duration::from_secs(9)), None);
-        assert!(shift.stuck(Instant::now() + Duration::from_secs(11)).is_some());
+    fn progress_restarts_the_timeout() {
+        let watchdog = Watchdog::default();
+        watchdog.progress();
+        assert_eq!(
+            watchdog.stuck(Instant::now() + Duration::from_secs(3600)),
+            None,
+            "no operation"
+        );
+        watchdog.begin("decoding", Duration::from_secs(10));
+        // The operation has used all of its time.
+        watchdog.operation.lock().as_mut().unwrap().deadline = Instant::now();
+        watchdog.progress();
+        assert_eq!(watchdog.stuck(Instant::now() + Duration::from_secs(9)), None);
+        assert!(watchdog.stuck(Instant::now() + Duration::from_secs(11)).is_some());
     }
 
     #[test]
-    fn a_thread_is_stuck_once_it_takes_longer_than_it_should() {
-        let shift = Watchdog::default();
+    fn a_thread_is_stuck_when_its_operation_exceeds_the_timeout() {
+        let watchdog = Watchdog::default();
         let now = Instant::now();
-        assert_eq!(shift.stuck(now + Duration::from_secs(3600)), None, "it has begun nothing");
-        shift.begin("reading", Duration::from_secs(20));
-        assert_eq!(shift.stuck(now + Duration::from_secs(19)), None);
-        assert_eq!(shift.stuck(now + Duration::from_secs(21)), Some("reading"));
-        shift.rest();
-        assert_eq!(shift.stuck(now + Duration::from_secs(3600)), None);
+        assert_eq!(watchdog.stuck(now + Duration::from_secs(3600)), None, "no operation");
+        watchdog.begin("reading", Duration::from_secs(20));
+        assert_eq!(watchdog.stuck(now + Duration::from_secs(19)), None);
+        assert_eq!(watchdog.stuck(now + Duration::from_secs(21)), Some("reading"));
+        watchdog.idle();
+        assert_eq!(watchdog.stuck(now + Duration::from_secs(3600)), None);
     }
 }

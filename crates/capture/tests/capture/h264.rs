@@ -1,4 +1,4 @@
-//! H.264: made while it is watched, whole for whoever comes, and honest of its age.
+//! H.264: encoded while it is watched, complete for a new viewer, and with correct times.
 
 use std::fs;
 use std::path::Path;
@@ -16,7 +16,7 @@ fn keyframes(frames: &[IncomingFrame]) -> Vec<usize> {
 }
 
 #[test]
-fn every_rendition_can_be_decoded_from_its_first_frame_on_and_is_as_old_as_it_says() {
+fn every_rendition_can_be_decoded_from_its_first_frame_on_and_has_correct_times() {
     let capture = capture(&["cam=test:640x360@30"]);
     let mut viewer = viewer(&capture);
     for (track, size) in [("cam/full.h264", (640, 360)), ("cam/half.h264", (320, 180))] {
@@ -36,7 +36,7 @@ fn every_rendition_can_be_decoded_from_its_first_frame_on_and_is_as_old_as_it_sa
 }
 
 #[test]
-fn a_keyframe_comes_every_two_seconds_and_when_one_is_asked_for_but_no_more_than_one_a_second() {
+fn keyframes_come_every_two_seconds_and_on_request_but_no_more_than_one_a_second() {
     let capture = capture(&["cam=test:320x180@30"]);
     let mut viewer = viewer(&capture);
     viewer.watch("cam/full.h264");
@@ -47,7 +47,7 @@ fn a_keyframe_comes_every_two_seconds_and_when_one_is_asked_for_but_no_more_than
         frames.extend(viewer.frames("cam/full.h264", 1));
     }
     let asked: Vec<usize> = keyframes(&frames).into_iter().filter(|key| *key >= 130).collect();
-    // As it stands in the pictures: captured_at has come over the bus, from one clock to another, and sixty pictures are
+    // The times painted into the frames: captured_at was converted from one clock to another by the bus, and sixty frames are
     // two seconds to the microsecond.
     let pictures = decoded(&frames);
     let stamp =
@@ -57,7 +57,7 @@ fn a_keyframe_comes_every_two_seconds_and_when_one_is_asked_for_but_no_more_than
 
     assert!(regular.len() > 2, "{regular:?}");
     for pair in regular.windows(2) {
-        // The first picture that is two seconds later, however many the machine lets slip.
+        // The first frame that is two seconds later, whatever number of frames the machine drops.
         let (key, next) = (pair[0], pair[1]);
         let (before, at) = (since(key, next - 1), since(key, next));
         assert!(at >= 2_000_000 && before < 2_000_000, "{regular:?}: {before} {at}");
@@ -70,7 +70,7 @@ fn a_keyframe_comes_every_two_seconds_and_when_one_is_asked_for_but_no_more_than
 }
 
 #[test]
-fn only_the_codec_that_is_watched_is_made_and_both_from_one_picture() {
+fn only_the_watched_codec_is_encoded_and_both_from_the_same_frame() {
     let capture = capture(&["cam=test:320x180@30"]);
     let mut viewer = viewer(&capture);
     let published = |entry: &StreamEntry, name: &str| {
@@ -91,7 +91,7 @@ fn only_the_codec_that_is_watched_is_made_and_both_from_one_picture() {
 }
 
 #[test]
-fn whoever_comes_back_begins_with_a_keyframe() {
+fn a_returning_viewer_begins_with_a_keyframe() {
     let capture = capture(&["cam=test:320x180@30"]);
     let mut viewer = viewer(&capture);
     for _ in 0..3 {
@@ -115,7 +115,7 @@ fn without_an_encoder_there_is_jpeg_only() {
 }
 
 #[test]
-fn a_picture_of_odd_size_loses_a_line_and_no_more() {
+fn an_odd_side_loses_one_pixel() {
     let capture = capture(&["cam=test:322x182@15#rendition=odd=50%"]);
     let mut viewer = viewer(&capture);
     viewer.watch("cam/odd.h264");
@@ -124,26 +124,26 @@ fn a_picture_of_odd_size_loses_a_line_and_no_more() {
     assert_eq!(decoded(&frames).len(), 5);
 }
 
-/// A clip as a camera makes it, ten pictures a second, in this form; and all its bytes as a stream of units.
-fn camera_clip(pictures: u32, options: &[&str]) -> (TempDir, String, Vec<u8>) {
+/// A clip like a camera's, ten frames a second, with these options; and all its bytes in Annex B format.
+fn camera_clip(frames: u32, options: &[&str]) -> (TempDir, String, Vec<u8>) {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     let options = [&["-c:v", "libx264", "-pix_fmt", "yuv420p"], options].concat();
-    make_clip_as(&path("clip.mp4"), pictures, &options);
-    make_clip_as(&path("clip.h264"), pictures, &options);
+    make_clip_as(&path("clip.mp4"), frames, &options);
+    make_clip_as(&path("clip.h264"), frames, &options);
     let stream = format!("clip={}", path("clip.mp4").display());
     let bytes = fs::read(path("clip.h264")).unwrap();
     (folder, stream, bytes)
 }
 
-/// Whether a frame's last unit is one of the clip's own.
+/// Returns whether a frame's last NAL unit is one of the clip's own.
 fn is_of(frame: &IncomingFrame, clip: &[u8]) -> bool {
     let last = memmem::rfind(&frame.payload, &[0, 0, 1]).unwrap();
     memmem::find(clip, &frame.payload[last..]).is_some()
 }
 
 #[test]
-fn h264_is_passed_on_as_it_is_and_made_into_jpeg_only_for_whoever_wants_that() {
+fn h264_is_passed_through_and_transcoded_for_the_other_tracks() {
     let (_folder, stream, clip) = camera_clip(30, &["-tune", "zerolatency", "-g", "10"]);
     let capture = capture(&[&stream]);
     let mut viewer = viewer(&capture);
@@ -154,7 +154,7 @@ fn h264_is_passed_on_as_it_is_and_made_into_jpeg_only_for_whoever_wants_that() {
     assert_eq!(frames[0].meta.size(), (320, 180));
     assert_eq!(decoded(&frames).len(), 25);
 
-    // In the middle of a group, and in all sizes and codecs.
+    // In the middle of a GOP, and in all sizes and codecs.
     for track in ["clip", "clip/half", "clip/quarter.h264"] {
         viewer.watch(track);
         assert_eq!(viewer.frames(track, 3).len(), 3);
@@ -163,7 +163,7 @@ fn h264_is_passed_on_as_it_is_and_made_into_jpeg_only_for_whoever_wants_that() {
 }
 
 #[test]
-fn whoever_comes_in_the_middle_of_a_group_is_sent_all_of_it() {
+fn a_viewer_that_joins_within_a_gop_is_sent_all_of_it() {
     let (_folder, stream, _) = camera_clip(50, &["-tune", "zerolatency", "-g", "25"]);
     let capture = capture(&[&stream]);
     let mut viewer = viewer(&capture);
@@ -179,8 +179,8 @@ fn whoever_comes_in_the_middle_of_a_group_is_sent_all_of_it() {
 }
 
 #[test]
-fn a_file_that_paused_goes_on_at_once_for_whoever_comes() {
-    // One keyframe: whoever had to wait for the next would wait for ten seconds.
+fn a_paused_file_continues_immediately_for_a_new_viewer() {
+    // One keyframe: a viewer that waited for the next one would wait for ten seconds.
     let (_folder, stream, clip) = camera_clip(100, &["-tune", "zerolatency", "-g", "1000"]);
     let capture = capture(&[&stream]);
     let mut viewer = viewer(&capture);
@@ -196,12 +196,12 @@ fn a_file_that_paused_goes_on_at_once_for_whoever_comes() {
         viewer.unwatch(track);
         let entry = viewer.until("clip", StreamState::Idle);
         let published: u64 = entry.tracks.iter().map(|track| track.published).sum();
-        assert!(published < 80, "it paused, and never came to its end");
+        assert!(published < 80, "it paused before its end");
     }
 }
 
 #[test]
-fn a_command_that_writes_h264_is_passed_on() {
+fn the_h264_of_a_command_is_passed_through() {
     let (folder, _, clip) = camera_clip(30, &["-tune", "zerolatency", "-g", "10"]);
     let path = folder.path().join("clip.h264");
     let command = |path: &Path| {
@@ -216,7 +216,7 @@ fn a_command_that_writes_h264_is_passed_on() {
 }
 
 #[test]
-fn pictures_out_of_order_and_what_is_turned_is_encoded_anew() {
+fn reordered_or_mirrored_frames_are_transcoded() {
     for (options, behind) in
         [(&["-bf", "2", "-g", "20"][..], ""), (&["-tune", "zerolatency"], "#flip=horizontal")]
     {
@@ -232,7 +232,7 @@ fn pictures_out_of_order_and_what_is_turned_is_encoded_anew() {
 }
 
 #[test]
-fn keyframes_too_far_apart_are_made_anew() {
+fn h264_with_keyframes_too_far_apart_is_transcoded() {
     let (_folder, stream, clip) = camera_clip(120, &["-tune", "zerolatency", "-g", "1000"]);
     let capture = capture(&[&stream]);
     let mut viewer = viewer(&capture);
@@ -241,15 +241,15 @@ fn keyframes_too_far_apart_are_made_anew() {
     let own = frames.iter().take_while(|frame| is_of(frame, &clip)).count();
     assert!((30..60).contains(&own), "{own}: four seconds of its own");
     let keys = keyframes(&frames);
-    assert!(keys.contains(&own), "what is made anew begins with a keyframe: {keys:?}");
+    assert!(keys.contains(&own), "the transcoded frames begin with a keyframe: {keys:?}");
     assert!(keys.len() >= 3, "{keys:?}");
     assert_eq!(decoded(&frames).len(), 90);
 }
 
 #[test]
-fn viewers_of_a_cameras_own_h264_do_not_notice_that_another_rendition_begins() {
-    // Keyframes four seconds apart. The other one begins where the group could be sent again (it is no longer than three
-    // seconds), and where it could not.
+fn viewers_of_passed_through_h264_are_not_affected_by_the_start_of_another_rendition() {
+    // Keyframes are four seconds apart. The other rendition starts while the GOP could be sent to a new viewer (up to three
+    // seconds), and when it could not.
     let (_folder, stream, clip) = camera_clip(200, &["-tune", "zerolatency", "-g", "40"]);
     for since_keyframe in [15, 35] {
         let capture = capture(&[&stream]);

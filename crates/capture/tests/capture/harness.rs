@@ -1,10 +1,10 @@
-//! The vocabulary of the tests: a capture that runs, and a viewer of it on the bus.
+//! The harness of these tests: a capture that runs, and a viewer of it on the bus.
 
 use std::collections::HashMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,7 @@ use opencv::core::{MatTraitConst, MatTraitConstManual, Vector};
 use opencv::imgcodecs::{IMREAD_GRAYSCALE, imdecode};
 use tempfile::TempDir;
 
-/// What is waited for comes within this time, or never. Far longer than on any machine that works.
+/// Timeout of every wait: far longer than any working machine needs.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
 
 /// A capture that runs until it is dropped.
@@ -42,20 +42,20 @@ pub(crate) fn capture(streams: &[&str]) -> Capture {
     start(streams, fanlight_capture::run)
 }
 
-/// Starts a capture of these streams, with these flags besides.
+/// Starts a capture of these streams with these flags.
 pub(crate) fn capture_with(streams: &[&str], flags: &[&str]) -> Capture {
     start_with(streams, flags, fanlight_capture::run)
 }
 
-/// Starts a capture of these streams, whose sources are opened by others.
+/// Starts a capture of these streams with other sources.
 pub(crate) fn capture_from(
     streams: &[&str],
-    openers: impl Fn(&StreamSettings) -> Box<dyn SourceFactory + Send> + Send + 'static,
+    sources: impl Fn(&StreamSettings) -> Box<dyn SourceFactory + Send> + Send + 'static,
 ) -> Capture {
-    start(streams, move |settings, stop| fanlight_capture::run_with(settings, &openers, stop))
+    start(streams, move |settings, stop| fanlight_capture::run_with(settings, &sources, stop))
 }
 
-/// Starts a capture of these streams, with other parts in it.
+/// Starts a capture of these streams with other parts.
 pub(crate) fn capture_on(
     streams: &[&str],
     flags: &[&str],
@@ -90,7 +90,7 @@ fn start_with(
         let stop = stop.clone();
         move || {
             let result = run(settings, &stop);
-            // Only a test of a capture that ends by itself waits for this.
+            // Only a test of a capture that exits by itself waits for this.
             end.send(()).unwrap_or_default();
             result
         }
@@ -99,18 +99,18 @@ fn start_with(
 }
 
 impl Capture {
-    /// Waits until it ends by itself; returns why.
+    /// Waits until it exits by itself. Returns the reason.
     pub(crate) fn failure(mut self) -> String {
-        self.ended.recv_timeout(SOON).expect("it ends by itself");
+        self.ended.recv_timeout(SOON).expect("it exits by itself");
         let ended = self.thread.take().unwrap().join().expect("no panic");
         format!("{:#}", ended.expect_err("a failure"))
     }
 
-    /// Stops it; returns how long that took.
+    /// Stops it. Returns the time until it has ended.
     pub(crate) fn stop(mut self) -> Duration {
-        let asked = Instant::now();
+        let requested = Instant::now();
         self.end();
-        asked.elapsed()
+        requested.elapsed()
     }
 
     fn end(&mut self) {
@@ -129,30 +129,39 @@ impl Drop for Capture {
     }
 }
 
-/// Follows one capture over the bus.
+/// A viewer that subscribes to one capture on the bus.
 pub(crate) struct Viewer {
     subscriber: Subscriber,
-    events: Receiver<Event>,
+    sender: Sender<Received>,
+    received: Receiver<Received>,
     publisher: Option<PublisherId>,
     streams: HashMap<String, StreamEntry>,
 }
 
-/// Starts to follow a capture.
+/// A message from the bus.
+enum Received {
+    Event(Event),
+    Frame(Topic, IncomingFrame),
+}
+
+/// Subscribes to a capture.
 pub(crate) fn viewer(capture: &Capture) -> Viewer {
     viewer_at(&capture.endpoint)
 }
 
-/// Starts to follow whoever publishes there.
+/// Subscribes to the publisher at this endpoint.
 pub(crate) fn viewer_at(endpoint: &str) -> Viewer {
-    let (tell, events) = mpsc::channel();
+    let (sender, received) = mpsc::channel();
+    let events = sender.clone();
     let endpoints = vec![endpoint.parse().unwrap()];
     let options = SubscriberOptions { endpoints, ..SubscriberOptions::default() };
-    let subscriber = Subscriber::start(options, move |event| drop(tell.send(event))).unwrap();
-    Viewer { subscriber, events, publisher: None, streams: HashMap::new() }
+    let on_event = move |event| drop(events.send(Received::Event(event)));
+    let subscriber = Subscriber::start(options, on_event).unwrap();
+    Viewer { subscriber, sender, received, publisher: None, streams: HashMap::new() }
 }
 
 impl Viewer {
-    /// Waits until a stream is in this state; returns its entry.
+    /// Waits until a stream is in this state. Returns its entry.
     pub(crate) fn until(&mut self, stream: &str, state: StreamState) -> StreamEntry {
         let reached =
             |viewer: &Self| viewer.streams.get(stream).is_some_and(|entry| entry.state == state);
@@ -160,7 +169,7 @@ impl Viewer {
         self.streams[stream].clone()
     }
 
-    /// Waits until a stream is offline for a reason; returns its entry.
+    /// Waits until a stream is offline with a reason. Returns its entry.
     pub(crate) fn until_offline(&mut self, stream: &str) -> StreamEntry {
         let failed =
             |entry: &StreamEntry| entry.state == StreamState::Offline && entry.reason != "opening";
@@ -170,32 +179,34 @@ impl Viewer {
         self.streams[stream].clone()
     }
 
-    /// Asks for the pictures of a track, `STREAM`, `STREAM/RENDITION` or `STREAM/RENDITION.CODEC`.
+    /// Watches a track: `STREAM`, `STREAM/RENDITION` or `STREAM/RENDITION.CODEC`.
     pub(crate) fn watch(&mut self, track: &str) {
         let topic = topic(track);
         let stream = topic.stream.as_str();
         self.wait("a catalog", |viewer| viewer.streams.contains_key(stream));
-        self.subscriber.watch(self.publisher.unwrap(), topic);
+        let (sender, of) = (self.sender.clone(), topic.clone());
+        let sink = move |frame| drop(sender.send(Received::Frame(of.clone(), frame)));
+        self.subscriber.watch(self.publisher.unwrap(), topic, sink);
     }
 
-    /// Asks for them no more.
+    /// Stops watching a track.
     pub(crate) fn unwatch(&self, track: &str) {
         self.subscriber.unwatch(self.publisher.unwrap(), topic(track));
     }
 
-    /// Asks for a keyframe of a track.
+    /// Requests a keyframe of a track.
     pub(crate) fn ask_for_keyframe(&self, track: &str) {
         let Topic { stream, track } = topic(track);
         self.subscriber.ask(self.publisher.unwrap(), Ask::Keyframe { stream, track });
     }
 
-    /// The next pictures of a track that is watched.
+    /// Returns the next frames of a watched track.
     pub(crate) fn frames(&mut self, track: &str, count: usize) -> Vec<IncomingFrame> {
         let wanted = topic(track);
         let (mut frames, mut until) = (Vec::new(), Instant::now() + SOON);
         while frames.len() < count {
-            match self.next(&format!("picture {} of {count}", frames.len() + 1), until) {
-                Event::Frame { topic, frame, .. } if *topic == wanted => {
+            match self.next(&format!("frame {} of {count}", frames.len() + 1), until) {
+                Received::Frame(topic, frame) if topic == wanted => {
                     frames.push(frame);
                     until = Instant::now() + SOON;
                 }
@@ -205,7 +216,7 @@ impl Viewer {
         frames
     }
 
-    /// What the catalog says of a stream once something is so.
+    /// Waits until a stream's entry meets a condition. Returns the entry.
     pub(crate) fn until_so(
         &mut self,
         stream: &str,
@@ -216,7 +227,7 @@ impl Viewer {
         self.streams[stream].clone()
     }
 
-    /// Waits until this is so; looked at whenever something is heard, at least once a second.
+    /// Waits until a condition is met. It is checked at every event, at least once a second.
     pub(crate) fn wait(&mut self, what: &str, mut reached: impl FnMut(&Self) -> bool) {
         let until = Instant::now() + SOON;
         while !reached(self) {
@@ -224,17 +235,17 @@ impl Viewer {
         }
     }
 
-    /// The next event. A catalog comes every second, so each wait has an end of its own.
-    fn next(&mut self, what: &str, until: Instant) -> Event {
-        let event = self.events.recv_timeout(until.saturating_duration_since(Instant::now()));
-        let event =
-            event.unwrap_or_else(|_| panic!("waited in vain for {what}: {:?}", self.streams));
-        if let Event::Catalog { publisher, catalog } = &event {
+    /// Returns the next message. A catalog arrives every second, so every wait has a deadline of its own.
+    fn next(&mut self, what: &str, until: Instant) -> Received {
+        let received = self.received.recv_timeout(until.saturating_duration_since(Instant::now()));
+        let received = received
+            .unwrap_or_else(|_| panic!("timeout while waiting for {what}: {:?}", self.streams));
+        if let Received::Event(Event::Catalog { publisher, catalog }) = &received {
             self.publisher = Some(*publisher);
             let named = |entry: &StreamEntry| (entry.name.to_string(), entry.clone());
             self.streams = catalog.streams.iter().map(named).collect();
         }
-        event
+        received
     }
 }
 
@@ -245,7 +256,7 @@ fn topic(track: &str) -> Topic {
     Topic { stream: stream.parse().unwrap(), track }
 }
 
-/// Pictures of H.264 as ffmpeg decodes them, which finds nothing to complain of: the brightness of each pixel.
+/// Decodes H.264 with ffmpeg, which must report no error. Returns the luma of each frame.
 pub(crate) fn decoded(frames: &[IncomingFrame]) -> Vec<Vec<u8>> {
     let (width, height) = (frames[0].meta.width as usize, frames[0].meta.height as usize);
     let mut ffmpeg = Command::new("ffmpeg")
@@ -261,18 +272,18 @@ pub(crate) fn decoded(frames: &[IncomingFrame]) -> Vec<Vec<u8>> {
     let writing = std::thread::spawn(move || input.write_all(&bytes));
     let output = ffmpeg.wait_with_output().unwrap();
     writing.join().unwrap().unwrap();
-    let complaints = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && complaints.is_empty(), "ffmpeg: {complaints}");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && errors.is_empty(), "ffmpeg: {errors}");
     output.stdout.chunks(width * height).map(<[u8]>::to_vec).collect()
 }
 
-/// The stamp painted into a decoded picture of this size.
+/// Reads the timecode from the luma of a frame of this size.
 pub(crate) fn stamp_in(luma: &[u8], (width, height): (u32, u32)) -> Option<Timecode> {
     let (width, height) = (width as usize, height as usize);
     Timecode::read(width, height, |x, y| luma[y * width + x])
 }
 
-/// The stamp painted into a picture.
+/// Reads the timecode from a JPEG.
 pub(crate) fn stamp(frame: &IncomingFrame) -> Option<Timecode> {
     let picture = imdecode(&Vector::from_slice(&frame.payload), IMREAD_GRAYSCALE).unwrap();
     let (width, height) = (picture.cols() as usize, picture.rows() as usize);
@@ -280,7 +291,7 @@ pub(crate) fn stamp(frame: &IncomingFrame) -> Option<Timecode> {
     Timecode::read(width, height, |x, y| luma[y * width + x])
 }
 
-/// The test picture as JPEGs, each when its time has come.
+/// Returns the test picture as JPEGs, each at its time.
 pub(crate) fn painted(mode: &str) -> impl Iterator<Item = Vec<u8>> {
     let (name, mode) = ("camera".parse().unwrap(), mode.parse().unwrap());
     let mut camera = TestPicture::new(&name, mode, Shutdown::new()).unwrap();
@@ -295,7 +306,7 @@ pub(crate) fn painted(mode: &str) -> impl Iterator<Item = Vec<u8>> {
     })
 }
 
-/// How much older than its stamp each picture claims to be, in microseconds, the median of them.
+/// Returns by how much the times of capture differ from the timecodes: the median, in microseconds.
 pub(crate) fn claimed_off(frames: &[IncomingFrame]) -> i64 {
     let off = |frame: &IncomingFrame| frame.meta.captured_at().micros_from(stamp(frame).unwrap().time);
     let mut off: Vec<i64> = frames.iter().map(off).collect();
@@ -303,21 +314,21 @@ pub(crate) fn claimed_off(frames: &[IncomingFrame]) -> i64 {
     off[off.len() / 2]
 }
 
-/// A clip of so many pictures at 10 a second, in a folder that goes with it.
-pub(crate) fn clip(pictures: u32) -> (TempDir, PathBuf) {
+/// Encodes a clip of this many frames at 10 a second, in a temporary folder.
+pub(crate) fn clip(frames: u32) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("clip.mp4");
-    make_clip(&path, pictures);
+    make_clip(&path, frames);
     (folder, path)
 }
 
-/// Makes a clip of so many pictures at 10 a second.
-pub(crate) fn make_clip(path: &Path, pictures: u32) {
-    make_clip_as(path, pictures, &["-c:v", "libx264", "-bf", "2"]);
+/// Encodes a clip of this many frames at 10 a second.
+pub(crate) fn make_clip(path: &Path, frames: u32) {
+    make_clip_as(path, frames, &["-c:v", "libx264", "-bf", "2"]);
 }
 
-/// Makes a clip of so many pictures at 10 a second, with these options of ffmpeg.
-pub(crate) fn make_clip_as(path: &Path, pictures: u32, options: &[&str]) {
+/// Encodes a clip of this many frames at 10 a second, with these options of ffmpeg.
+pub(crate) fn make_clip_as(path: &Path, frames: u32, options: &[&str]) {
     let made = Command::new("ffmpeg")
         .args([
             "-v",
@@ -329,7 +340,7 @@ pub(crate) fn make_clip_as(path: &Path, pictures: u32, options: &[&str]) {
             "testsrc2=size=320x180:rate=10",
             "-frames:v",
         ])
-        .arg(pictures.to_string())
+        .arg(frames.to_string())
         .args(options)
         .arg(path)
         .status();

@@ -1,4 +1,4 @@
-//! A camera that sends one keyframe when it is opened, and none after that.
+//! A camera that sends a keyframe when it is opened, and none after that.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Sender};
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use fanlight_capture::encode::h264::{EncoderName, H264Encoder};
 use fanlight_capture::frame::latest::Buffers;
-use fanlight_capture::frame::{CaptureTimes, Coded, Picture};
+use fanlight_capture::frame::{AccessUnit, CaptureTimes, Picture};
 use fanlight_capture::source::{About, Grabbed, Source, SourceError, SourceFactory};
 use fanlight_capture::{Parts, StreamSettings, native};
 use fanlight_cli::stop::Shutdown;
@@ -18,18 +18,18 @@ use opencv::core::{CV_8UC3, Mat, Scalar};
 
 use crate::harness::{SOON, capture_on, viewer};
 
-/// More pictures than are kept for a decoder that begins.
+/// More frames than are stored for a new decoder.
 const BURST: usize = 650;
-/// More than are read in such a test.
-const PICTURES: usize = 1900;
+/// More frames than this test reads.
+const FRAMES: usize = 1900;
 
-/// A camera's pictures: a keyframe, and what refers to it.
-fn pictures() -> Arc<[Vec<u8>]> {
+/// The camera's frames: a keyframe, and deltas.
+fn frames() -> Arc<[Vec<u8>]> {
     native::prepare();
-    let mut encoder = H264Encoder::new(EncoderName::usual().unwrap());
+    let mut encoder = H264Encoder::new(EncoderName::default_encoder().unwrap());
     let grey = Mat::new_rows_cols_with_default(48, 64, CV_8UC3, Scalar::all(90.0)).unwrap();
-    let encoded = (0..PICTURES as u64).map(|number| {
-        // So close that the encoder makes no keyframe of its own.
+    let encoded = (0..FRAMES as u64).map(|number| {
+        // So close that the encoder inserts no keyframe of its own.
         let captured_at = Timestamp::from_micros(1_000_000 + number * 1_000);
         let taken = CaptureTimes { captured_at, read_at: captured_at };
         let frame = encoder.encode(&grey, taken, false).unwrap().unwrap();
@@ -39,10 +39,10 @@ fn pictures() -> Arc<[Vec<u8>]> {
     encoded.collect()
 }
 
-/// The camera, opened. It has sent the first pictures already, as after some time.
+/// The open camera. It delivers its first frames immediately, as if it had been open for some time.
 struct Camera {
     about: About,
-    pictures: Arc<[Vec<u8>]>,
+    frames: Arc<[Vec<u8>]>,
     next: usize,
     burst: Sender<()>,
 }
@@ -61,14 +61,20 @@ impl Source for Camera {
         }
         self.next += 1;
         let grabbed = Grabbed { captured_at: clock::now(), skipped: 0 };
-        Ok((self.next < self.pictures.len()).then_some(grabbed))
+        Ok((self.next < self.frames.len()).then_some(grabbed))
     }
 
     fn retrieve(&mut self, _: &Buffers) -> Result<Picture, SourceError> {
         let at = self.next - 1;
-        let (bytes, keyframe) = (self.pictures[at].clone(), at == 0);
-        let coded =
-            Coded { bytes, number: at as u64, keyframe, entry: keyframe, width: 64, height: 48 };
+        let (bytes, keyframe) = (self.frames[at].clone(), at == 0);
+        let coded = AccessUnit {
+            bytes,
+            number: at as u64,
+            keyframe,
+            entry: keyframe,
+            width: 64,
+            height: 48,
+        };
         Ok(Picture::H264(Arc::new(coded)))
     }
 
@@ -79,18 +85,18 @@ impl Source for Camera {
 
 #[derive(Clone)]
 struct Driver {
-    pictures: Arc<[Vec<u8>]>,
+    frames: Arc<[Vec<u8>]>,
     openings: Arc<AtomicUsize>,
     burst: Sender<()>,
 }
 
 impl SourceFactory for Driver {
     fn open(&mut self, _: &Shutdown) -> Result<Box<dyn Source>, SourceError> {
-        // Only the first opening has lasted for long when the viewer comes.
+        // Only the first opening is old when the viewer joins.
         let first = self.openings.fetch_add(1, Ordering::SeqCst) == 0;
         let camera = Camera {
             about: About::default(),
-            pictures: self.pictures.clone(),
+            frames: self.frames.clone(),
             next: 0,
             burst: self.burst.clone(),
         };
@@ -109,7 +115,7 @@ impl SourceFactory for Driver {
     }
 }
 
-/// The camera from its beginning, at its own pace.
+/// The camera from its first frame on, at its own pace.
 struct Paced(Camera);
 
 impl Source for Paced {
@@ -136,13 +142,13 @@ impl Source for Paced {
 fn a_camera_that_is_kept_open_and_sends_no_keyframe_is_opened_again_for_a_new_viewer() {
     let (burst, bursts) = mpsc::channel();
     let openings = Arc::new(AtomicUsize::new(0));
-    let driver = Driver { pictures: pictures(), openings: openings.clone(), burst };
+    let driver = Driver { frames: frames(), openings: openings.clone(), burst };
     let driver = Mutex::new(driver);
     let open = move |_: &StreamSettings| -> Box<dyn SourceFactory + Send> {
         Box::new(driver.lock().unwrap().clone())
     };
     let capture = capture_on(&["cam=test"], &["--keep-open"], move || Parts {
-        openers: Box::leak(Box::new(open)),
+        sources: Box::leak(Box::new(open)),
         ..Parts::default()
     });
     let mut viewer = viewer(&capture);

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use fanlight_capture::backoff::Backoff;
 use fanlight_capture::frame::RawFrame;
 use fanlight_capture::frame::latest::Buffers;
-use fanlight_capture::source::run::{self, FrameSink, Refused, RetryPolicy};
+use fanlight_capture::source::run::{self, FrameSink, PushError, RetryPolicy};
 use fanlight_capture::source::{ConfiguredSource, Source, SourceError, SourceFactory};
 use fanlight_capture::status::Status;
 use fanlight_capture::threads::signal::Signal;
@@ -62,7 +62,7 @@ impl SourceFactory for Counted {
         self.openings += 1;
         match self.openings {
             WARM => self.before = Held::now(),
-            TIMES => self.shift.end(),
+            TIMES => self.shift.stop(),
             _ => {}
         }
         self.source.open(stop)
@@ -109,20 +109,20 @@ impl Held {
 }
 
 impl FrameSink for Wall {
-    fn is_watching(&self) -> bool {
+    fn is_watched(&self) -> bool {
         true
     }
-    fn wait(&self, _: Duration) {}
+    fn wait_for_viewer(&self, _: Duration) {}
     fn buffers(&self) -> &Buffers {
         &self.buffers
     }
-    fn take(&self, _: RawFrame) -> Result<(), Refused> {
+    fn push(&self, _: RawFrame) -> Result<(), PushError> {
         self.pictures.set(self.pictures.get() + 1);
         Ok(())
     }
-    fn rests(&self, _: bool) {}
-    fn damaged(&self) {}
-    fn dropped(&self, _: u64) {}
+    fn pause(&self, _: bool) {}
+    fn count_damaged(&self) {}
+    fn count_dropped(&self, _: u64) {}
 }
 
 /// Opens a source again and again, each time for a few pictures.
@@ -135,8 +135,8 @@ fn opened_again_and_again(source: &str) {
     let wall = Wall::default();
     let source = ConfiguredSource::new(spec, name);
     let mut opener = Counted { source, openings: 0, before: Held::default(), shift: shift.clone() };
-    while !shift.is_over() {
-        let keeping = RetryPolicy { backoff: Backoff::none(), open: false };
+    while !shift.is_stopped() {
+        let keeping = RetryPolicy { backoff: Backoff::none(), keep_open: false };
         run::run(&mut opener, keeping, &wall, &status, &shift);
     }
     assert!(wall.pictures.get() >= TIMES / 2, "{} pictures", wall.pictures.get());

@@ -1,4 +1,4 @@
-//! A whole capture, from outside: started in process or as a program, and watched over the bus.
+//! A whole capture from outside: started within the process or as a program, and watched over the bus.
 
 mod architecture;
 mod encoders;

@@ -1,4 +1,4 @@
-//! A source's own JPEGs, passed on as they are.
+//! Passthrough of a source's own JPEG.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,14 +11,14 @@ use tempfile::TempDir;
 
 use crate::harness::{capture, make_clip_as, viewer};
 
-/// What makes every picture of a clip the same.
+/// Options that make all frames of a clip equal.
 const STILL: [&str; 8] =
     ["-vf", "trim=end_frame=1,loop=-1:1", "-c:v", "mjpeg", "-q:v", "5", "-pix_fmt", "yuvj420p"];
 
-/// A clip of JPEGs, of so many pictures, and the JPEGs in it.
-fn jpeg_clip(folder: &TempDir, pictures: u32) -> (PathBuf, Vec<Vec<u8>>) {
+/// A clip of this many JPEGs, and the JPEGs in it.
+fn jpeg_clip(folder: &TempDir, frames: u32) -> (PathBuf, Vec<Vec<u8>>) {
     let clip = folder.path().join("clip.avi");
-    make_clip_as(&clip, pictures, &["-c:v", "mjpeg", "-q:v", "3", "-pix_fmt", "yuvj420p"]);
+    make_clip_as(&clip, frames, &["-c:v", "mjpeg", "-q:v", "3", "-pix_fmt", "yuvj420p"]);
     let pattern = folder.path().join("%04d.jpg");
     let split = Command::new("ffmpeg")
         .args(["-v", "error", "-i"])
@@ -28,7 +28,7 @@ fn jpeg_clip(folder: &TempDir, pictures: u32) -> (PathBuf, Vec<Vec<u8>>) {
         .status();
     assert!(split.unwrap().success());
     let jpeg = |number| fs::read(folder.path().join(format!("{number:04}.jpg"))).unwrap();
-    (clip, (1..=pictures).map(jpeg).collect())
+    (clip, (1..=frames).map(jpeg).collect())
 }
 
 fn stream(clip: &Path, more: &str) -> String {
@@ -36,7 +36,7 @@ fn stream(clip: &Path, more: &str) -> String {
 }
 
 #[test]
-fn the_jpegs_of_a_file_come_as_they_lie_in_it_at_its_own_pace() {
+fn the_jpegs_of_a_file_are_passed_through_at_its_own_pace() {
     let folder = tempfile::tempdir().unwrap();
     let (clip, jpegs) = jpeg_clip(&folder, 5);
     let capture = capture(&[&stream(&clip, "")]);
@@ -53,12 +53,12 @@ fn the_jpegs_of_a_file_come_as_they_lie_in_it_at_its_own_pace() {
     assert!(frames.iter().all(|frame| frame.meta.size() == (320, 180)));
     for pair in frames.windows(2) {
         let micros = pair[1].meta.captured_at().micros_from(pair[0].meta.captured_at());
-        assert!((micros - 100_000).abs() < 5_000, "{micros} µs from picture to picture");
+        assert!((micros - 100_000).abs() < 5_000, "{micros} µs from frame to frame");
     }
 }
 
 #[test]
-fn to_be_encoded_anew_they_are_decoded() {
+fn reencoding_orientation_and_overlay_prevent_passthrough() {
     let folder = tempfile::tempdir().unwrap();
     let (clip, jpegs) = jpeg_clip(&folder, 3);
     for more in ["#reencode=true", "#rotate=180", "#overlay=utc"] {
@@ -71,10 +71,10 @@ fn to_be_encoded_anew_they_are_decoded() {
 }
 
 #[test]
-fn a_damaged_jpeg_is_counted_and_passed_over() {
+fn a_damaged_jpeg_is_counted_and_dropped() {
     let folder = tempfile::tempdir().unwrap();
     let (clip, jpegs) = jpeg_clip(&folder, 6);
-    // The third loses its end: in the file its place is filled with zeros.
+    // The third JPEG loses its end, which is overwritten with zeros.
     let mut bytes = fs::read(&clip).unwrap();
     let third = &jpegs[2];
     let at = bytes.windows(third.len()).position(|part| part == third).unwrap();
@@ -95,7 +95,7 @@ fn a_damaged_jpeg_is_counted_and_passed_over() {
 }
 
 #[test]
-fn smaller_renditions_are_made_of_them() {
+fn smaller_renditions_are_encoded_from_them() {
     let folder = tempfile::tempdir().unwrap();
     let (clip, jpegs) = jpeg_clip(&folder, 5);
     let capture = capture(&[&stream(&clip, "")]);
@@ -110,7 +110,7 @@ fn smaller_renditions_are_made_of_them() {
 }
 
 #[test]
-fn pictures_that_do_not_change_are_skipped_but_not_for_ever() {
+fn equal_frames_are_dropped_up_to_the_limit() {
     let folder = tempfile::tempdir().unwrap();
     let clip = folder.path().join("still.avi");
     make_clip_as(&clip, 10, &STILL);
@@ -119,13 +119,13 @@ fn pictures_that_do_not_change_are_skipped_but_not_for_ever() {
     viewer.watch("clip");
     for pair in viewer.frames("clip", 4).windows(2) {
         let micros = pair[1].meta.captured_at().micros_from(pair[0].meta.captured_at());
-        // On a machine that stumbles a picture may be passed over besides, but none is shown too many.
-        assert!(micros > 350_000, "{micros} µs: at most every fourth of ten a second");
+        // A slow machine may drop further frames, but publishes none too many.
+        assert!(micros > 350_000, "{micros} µs: at most every fourth of ten frames a second");
     }
 }
 
 #[test]
-fn whoever_comes_is_shown_a_still_picture_too() {
+fn a_new_viewer_gets_a_frame_of_a_still_scene() {
     let folder = tempfile::tempdir().unwrap();
     let clip = folder.path().join("still.avi");
     make_clip_as(&clip, 10, &STILL);
@@ -140,7 +140,7 @@ fn whoever_comes_is_shown_a_still_picture_too() {
 }
 
 #[test]
-fn another_rendition_of_the_same_size_has_its_pictures_too() {
+fn another_rendition_of_the_same_size_is_encoded_too() {
     let folder = tempfile::tempdir().unwrap();
     let (clip, jpegs) = jpeg_clip(&folder, 3);
     let capture = capture(&[&stream(&clip, "#rendition=small=100%,quality=5")]);

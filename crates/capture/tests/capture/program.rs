@@ -1,4 +1,4 @@
-//! The program as users run it.
+//! The program, run as users run it.
 
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -43,7 +43,7 @@ fn signals_end_it_with_code_0_within_two_seconds() {
 }
 
 #[test]
-fn a_wrong_option_ends_it_with_code_2_and_a_word() {
+fn an_invalid_option_ends_it_with_code_2_and_a_reason() {
     let output = program(&["--stream", "cam=rtsp://u:hunter2@host:99999/"]).output().unwrap();
     let (code, text) = ended(&output);
     assert_eq!(code, Some(2), "{text}");
@@ -52,7 +52,7 @@ fn a_wrong_option_ends_it_with_code_2_and_a_word() {
 }
 
 #[test]
-fn two_cannot_publish_at_one_place() {
+fn two_captures_cannot_publish_at_one_endpoint() {
     let folder = tempfile::tempdir().unwrap();
     let endpoint = format!("ipc://{}/a.ipc", folder.path().display());
     let arguments = ["--stream", "cam=test", "--publish", &endpoint];
@@ -67,7 +67,7 @@ fn two_cannot_publish_at_one_place() {
 }
 
 #[test]
-fn a_file_of_options_is_checked() {
+fn a_configuration_file_is_checked() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("capture.toml");
     let check = |text: &str| {

@@ -5,7 +5,7 @@ use fanlight_protocol::StreamState;
 use crate::harness::{capture, stamp, viewer};
 
 #[test]
-fn a_watched_test_picture_says_itself_what_the_frame_claims() {
+fn the_timecode_in_a_test_picture_equals_the_time_of_its_frame() {
     let capture = capture(&["cam=test:640x360@30"]);
     let mut viewer = viewer(&capture);
     viewer.watch("cam");
@@ -19,7 +19,7 @@ fn a_watched_test_picture_says_itself_what_the_frame_claims() {
     }
     for frame in &frames {
         let off = frame.meta.captured_at().micros_from(stamp(frame).unwrap().time);
-        // The rest is how well the bus knows the two clocks.
+        // The tolerance covers the bus's estimate of the clock offset.
         assert!(off.abs() < 5_000, "captured_at is {off} µs from the stamp");
     }
 }
@@ -29,7 +29,7 @@ fn a_stream_is_idle_until_watched_and_again_after() {
     let capture = capture(&["cam=test:320x180@30"]);
     let mut viewer = viewer(&capture);
     let idle = viewer.until("cam", StreamState::Idle);
-    assert_eq!(idle.tracks[0].published, 0, "nothing is encoded for nobody");
+    assert_eq!(idle.tracks[0].published, 0, "nothing is encoded without a viewer");
     viewer.watch("cam");
     viewer.until("cam", StreamState::Live);
     viewer.frames("cam", 1);
@@ -39,7 +39,7 @@ fn a_stream_is_idle_until_watched_and_again_after() {
 }
 
 #[test]
-fn a_failing_source_touches_no_other() {
+fn a_failing_source_does_not_affect_others() {
     let capture = capture(&["good=test:320x180@30", "bad=/nowhere/clip.mp4", "cam=/dev/video99"]);
     let mut viewer = viewer(&capture);
     let bad = viewer.until_offline("bad");

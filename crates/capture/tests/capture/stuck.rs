@@ -1,4 +1,4 @@
-//! Threads that are stuck in a driver for ever.
+//! Threads that are stuck in a driver.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,7 +8,7 @@ use std::time::Duration;
 use fanlight_capture::frame::Picture;
 use fanlight_capture::frame::latest::Buffers;
 use fanlight_capture::source::{About, Grabbed, Source, SourceError, SourceFactory};
-use fanlight_capture::threads::watchdog::MOST_STRAYS;
+use fanlight_capture::threads::watchdog::MAX_STUCK;
 use fanlight_capture::{Parts, StreamSettings};
 use fanlight_cli::stop::Shutdown;
 use fanlight_clock as clock;
@@ -17,7 +17,7 @@ use opencv::core::{CV_8UC3, Mat, Scalar};
 
 use crate::harness::{capture_from, capture_on, viewer};
 
-/// A camera whose driver does not come back when it is read for the first times.
+/// A camera whose driver does not return from the first reads.
 struct Camera {
     about: About,
     stuck: bool,
@@ -29,7 +29,7 @@ impl Source for Camera {
     }
 
     fn grab(&mut self) -> Result<Option<Grabbed>, SourceError> {
-        // Nobody unparks it.
+        // No thread unparks it.
         if self.stuck {
             loop {
                 thread::park();
@@ -45,11 +45,11 @@ impl Source for Camera {
     }
 }
 
-/// Opens such a camera; it is stuck so many times.
+/// Opens such a camera. It is stuck this many times.
 #[derive(Clone)]
 struct Driver {
     times: Arc<AtomicUsize>,
-    /// Whether it is opened before it is watched.
+    /// Set if it is opened before it is watched.
     probes: bool,
 }
 
@@ -78,7 +78,7 @@ impl SourceFactory for Driver {
     }
 }
 
-/// The streams named `bad…` are stuck so many times each, all others never.
+/// The streams named `bad…` are stuck this many times each, all others never.
 fn stuck(times: usize) -> impl Fn(&StreamSettings) -> Box<dyn SourceFactory + Send> {
     move |stream| {
         let times = if stream.name.as_str().starts_with("bad") { times } else { 0 };
@@ -86,7 +86,7 @@ fn stuck(times: usize) -> impl Fn(&StreamSettings) -> Box<dyn SourceFactory + Se
     }
 }
 
-/// The same, but no stream is opened before it is watched: what happens then is not over when the viewer connects.
+/// The same, but no stream is opened before it is watched: the failure happens after the viewer has connected.
 fn stuck_when_watched(times: usize) -> impl Fn(&StreamSettings) -> Box<dyn SourceFactory + Send> {
     move |stream| {
         let times = if stream.name.as_str().starts_with("bad") { times } else { 0 };
@@ -99,7 +99,7 @@ fn is_stuck(entry: &StreamEntry) -> bool {
 }
 
 #[test]
-fn a_stuck_thread_is_left_to_itself_and_another_brings_the_picture_back() {
+fn a_stuck_thread_is_abandoned_and_another_one_continues() {
     let capture = capture_from(&["bad=test", "good=test"], stuck_when_watched(1));
     let mut viewer = viewer(&capture);
     viewer.watch("good");
@@ -110,40 +110,41 @@ fn a_stuck_thread_is_left_to_itself_and_another_brings_the_picture_back() {
 }
 
 #[test]
-fn a_source_that_is_stuck_again_and_again_takes_no_other_with_it() {
+fn a_source_that_is_stuck_again_and_again_does_not_affect_others() {
     let capture = capture_from(&["bad=test", "good=test"], stuck(usize::MAX));
     let mut viewer = viewer(&capture);
     viewer.watch("good");
-    // As many pictures as take longer than eight threads would be waited for.
+    // These frames take longer than the timeouts of eight threads.
     assert_eq!(viewer.frames("good", 150).len(), 150);
     viewer.until_so("bad", "the reason", is_stuck);
 }
 
 #[test]
-fn too_many_of_them_end_the_program_with_a_word() {
+fn too_many_stuck_threads_end_the_program_with_a_reason() {
     let bad = ["bad1=test", "bad2=test", "bad3=test", "bad4=test"];
     let failure = capture_from(&bad, stuck(usize::MAX)).failure();
-    assert!(failure.contains(&format!("{MOST_STRAYS} threads are stuck")), "{failure}");
+    assert!(failure.contains(&format!("{MAX_STUCK} threads are stuck")), "{failure}");
 }
 
-/// Parts in which such a source is given up after three seconds.
-fn given_up_soon() -> Parts<'static> {
-    let openers = Box::leak(Box::new(stuck(usize::MAX)));
-    Parts { openers, lost_after: Duration::from_secs(3), ..Parts::default() }
-}
-
-#[test]
-fn a_source_that_no_thread_tries_any_more_ends_the_program_where_no_other_stream_is_well() {
-    let failure = capture_on(&["bad=test"], &[], given_up_soon).failure();
-    let said = "2 threads are stuck in the driver of stream bad, and no other stream is well";
-    assert!(failure.contains(said), "{failure}");
+/// Parts that give up such a source after three seconds.
+fn soon_lost() -> Parts<'static> {
+    let sources = Box::leak(Box::new(stuck(usize::MAX)));
+    Parts { sources, lost_after: Duration::from_secs(3), ..Parts::default() }
 }
 
 #[test]
-fn where_another_stream_is_well_it_says_what_to_do_and_the_program_goes_on() {
-    let capture = capture_on(&["bad=test", "good=test"], &[], given_up_soon);
+fn a_lost_source_ends_the_program_if_no_other_stream_is_available() {
+    let failure = capture_on(&["bad=test"], &[], soon_lost).failure();
+    let reason =
+        "2 threads are stuck in the driver of stream bad, and no other stream is available";
+    assert!(failure.contains(reason), "{failure}");
+}
+
+#[test]
+fn a_lost_source_is_reported_with_advice_while_another_stream_is_available() {
+    let capture = capture_on(&["bad=test", "good=test"], &[], soon_lost);
     let mut viewer = viewer(&capture);
-    viewer.until_so("bad", "what to do", |entry| {
+    viewer.until_so("bad", "advice", |entry| {
         entry.state == StreamState::Offline && entry.reason.contains("Unplug the device")
     });
     viewer.watch("good");

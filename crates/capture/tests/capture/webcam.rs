@@ -10,7 +10,7 @@ use fanlight_bus::IncomingFrame;
 use fanlight_capture::frame::Picture;
 use fanlight_capture::frame::latest::Buffers;
 use fanlight_capture::source::webcam::selector::Selector;
-use fanlight_capture::source::webcam::{Asked, Webcam};
+use fanlight_capture::source::webcam::{Webcam, WebcamRequest};
 use fanlight_capture::source::{Source, SourceError};
 use fanlight_cli::stop::Shutdown;
 use fanlight_clock as clock;
@@ -45,9 +45,10 @@ impl Camera {
     /// Opens it past the whole program, as any other program would.
     fn open(&self, format: Option<&str>) -> Result<Webcam, SourceError> {
         let path = Path::new(&self.path);
-        let mut asked = Asked::plain(Selector::Path(path.into()), "640x480@30".parse().unwrap());
-        asked.format = format.map(|format| format.parse().unwrap());
-        Webcam::open(path, &asked, Shutdown::new())
+        let mut request =
+            WebcamRequest::new(Selector::Path(path.into()), "640x480@30".parse().unwrap());
+        request.format = format.map(|format| format.parse().unwrap());
+        Webcam::open(path, &request, Shutdown::new())
     }
 
     /// Whether this process has it open.
@@ -91,7 +92,7 @@ fn pictures_are_as_large_and_as_old_as_they_say() {
 fn a_camera_that_gives_jpegs_gives_its_own() {
     let Some(camera) = Camera::to_try() else { return };
     let mut webcam = match camera.open(Some("MJPG")) {
-        Err(SourceError::NotOffered(why)) => return skip(&why),
+        Err(SourceError::NotSupported(why)) => return skip(&why),
         opened => opened.unwrap(),
     };
     webcam.grab().unwrap().unwrap();
@@ -104,7 +105,7 @@ fn a_format_that_it_has_not_is_refused_with_those_it_has() {
     let Some(camera) = Camera::to_try() else { return };
     let capture = capture(&[&camera.stream("#format=NO42")]);
     let reason = viewer(&capture).until_offline("cam").reason;
-    assert!(reason.starts_with("not offered: ") && reason.contains("it gives "), "{reason}");
+    assert!(reason.starts_with("not supported: ") && reason.contains(": choose "), "{reason}");
 }
 
 #[test]

@@ -1,8 +1,8 @@
-//! Which of libavcodec's encoders is used.
+//! The choice of one of libavcodec's H.264 encoders. Each encoder is tried before it is accepted.
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
@@ -10,17 +10,20 @@ use fanlight_protocol::Timestamp;
 use ffmpeg_next::codec::Id;
 use ffmpeg_next::{Codec, encoder};
 use opencv::core::{CV_8UC3, Mat, Scalar};
+use parking_lot::Mutex;
 
 use super::H264Encoder;
-use super::form::Form;
+use super::input_format::InputFormat;
 use crate::frame::CaptureTimes;
 use crate::native;
 
-/// The one that is used unless told.
-const USUAL: &str = "libx264";
-/// The word for no H.264 at all.
+/// The default encoder.
+const DEFAULT: &str = "libx264";
+/// The option value for no H.264 at all.
 const NONE: &str = "none";
-/// Encoders of H.264 that libavcodec may have been built with: named to whoever asks for one that is not there.
+/// The one encoder that takes its frames from the memory of a graphics card.
+const VAAPI: &str = "h264_vaapi";
+/// H.264 encoders that libavcodec may have been built with. An error for an unknown encoder lists those that it has.
 const KNOWN: [&str; 9] = [
     "libx264",
     "libopenh264",
@@ -28,61 +31,67 @@ const KNOWN: [&str; 9] = [
     "h264_amf",
     "h264_mf",
     "h264_qsv",
-    "h264_vaapi",
+    VAAPI,
     "h264_v4l2m2m",
     "h264_omx",
 ];
-/// Longest name taken in; libavcodec's are shorter.
-const LONGEST: usize = 32;
+/// Longest accepted name; libavcodec's are shorter.
+const MAX_NAME: usize = 32;
 /// The size at which an encoder is tried before anything starts.
-const SMALL: (i32, i32) = (320, 180);
-/// Whoever holds back more than a few is of no use for live pictures.
-const TRIED_PICTURES: u64 = 6;
-/// A driver that does not answer within this time does not work. To open an encoder takes a few seconds at most.
-const TRIED_FOR: Duration = Duration::from_secs(20);
-/// What became of those tried so far: every stream may name one, and some take their time. As many as a user writes.
-static TRIED: Mutex<Vec<(String, Result<EncoderName, InvalidEncoder>)>> = Mutex::new(Vec::new());
+const TRIAL_SIZE: (i32, i32) = (320, 180);
+/// Number of frames in a trial: an encoder that delays more frames is of no use for live video.
+const TRIAL_FRAMES: u64 = 6;
+/// Timeout of a trial: opening an encoder takes a few seconds at most.
+const TRIAL_TIMEOUT: Duration = Duration::from_secs(20);
+/// The results of all trials so far: every stream may name an encoder, and a trial may take long. There are as many as the
+/// options name.
+static TRIALS: Mutex<Vec<(String, Result<EncoderName, InvalidEncoder>)>> = Mutex::new(Vec::new());
 
-/// An encoder that was tried and works here.
+/// The name of an encoder that was tried and works on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EncoderName(String);
 
-/// What was asked for: an encoder, or none.
+/// The value of the encoder option: an encoder, or none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EncoderRequest(pub Option<EncoderName>);
 
-/// A name of no encoder that could be used.
+/// The reason why an encoder cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidEncoder {
-    /// libavcodec has none of this name.
-    #[error("FFmpeg has no encoder {0:?} here; for H.264 it has {there}, and none switches H.264 off", there = there())]
+    /// libavcodec has no encoder of this name.
+    #[error("FFmpeg has no encoder {0:?} on this machine: write {available}, or none to switch H.264 off", available = available())]
     Unknown(String),
-    /// It is for something else.
-    #[error("{0} does not encode H.264; for H.264 FFmpeg has {there} here", there = there())]
+    /// The encoder is for another codec.
+    #[error("{0} does not encode H.264: write {available}", available = available())]
     OtherCodec(String),
-    /// It wants pictures in a form that we do not make.
-    #[error("{0} takes pictures in no form that is made here: {forms}", forms = Form::ALL)]
-    Form(String),
-    /// It is there and does not work.
+    /// The encoder needs a feature that this program was built without.
+    #[error(
+        "this program was built without {0}: build fanlight-capture with --features vaapi, or choose another encoder"
+    )]
+    NotBuilt(&'static str),
+    /// The encoder takes no supported pixel format.
+    #[error("{0} takes none of the supported pixel formats: {formats}", formats = InputFormat::SUPPORTED)]
+    Format(String),
+    /// The encoder exists and does not work.
     #[error("{name} does not work on this machine: {reason}")]
     Broken {
-        /// Its name.
+        /// The name.
         name: String,
-        /// What it said.
+        /// The encoder's own error.
         reason: String,
     },
 }
 
 impl EncoderName {
-    /// The usual one, where it is there.
+    /// Returns the default encoder, libx264.
     ///
     /// # Errors
-    /// Why it cannot be used.
-    pub fn usual() -> Result<Self, InvalidEncoder> {
-        USUAL.parse()
+    /// Fails with the reason why it cannot be used.
+    pub fn default_encoder() -> Result<Self, InvalidEncoder> {
+        DEFAULT.parse()
     }
 
-    /// The name as libavcodec has it.
+    /// Returns libavcodec's name of the encoder.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -96,34 +105,37 @@ impl FromStr for EncoderName {
     type Err = InvalidEncoder;
 
     fn from_str(text: &str) -> Result<Self, InvalidEncoder> {
-        let name: String = text.chars().take(LONGEST).collect();
-        let mut known = TRIED.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, result)) = known.iter().find(|(tried, _)| *tried == name) {
+        let name: String = text.chars().take(MAX_NAME).collect();
+        let mut trials = TRIALS.lock();
+        if let Some((_, result)) = trials.iter().find(|(tried, _)| *tried == name) {
             return result.clone();
         }
-        let result = Self::tried(name.clone());
-        known.push((name, result.clone()));
+        let result = Self::try_encoder(name.clone());
+        trials.push((name, result.clone()));
         result
     }
 }
 
 impl EncoderName {
-    fn tried(name: String) -> Result<Self, InvalidEncoder> {
+    fn try_encoder(name: String) -> Result<Self, InvalidEncoder> {
         native::prepare();
+        if name == VAAPI && !cfg!(feature = "vaapi") {
+            return Err(InvalidEncoder::NotBuilt(VAAPI));
+        }
         let Some(codec) = encoder::find_by_name(&name) else {
             return Err(InvalidEncoder::Unknown(name));
         };
         if codec.id() != Id::H264 {
             return Err(InvalidEncoder::OtherCodec(name));
         }
-        if Form::of(codec).is_none() {
-            return Err(InvalidEncoder::Form(name));
+        if InputFormat::of(codec).is_none() {
+            return Err(InvalidEncoder::Format(name));
         }
-        let chosen = Self(name);
-        let tried = chosen.clone();
-        match within(TRIED_FOR, move || encodes(&tried)) {
-            Ok(()) => Ok(chosen),
-            Err(reason) => Err(InvalidEncoder::Broken { name: chosen.0, reason }),
+        let encoder = Self(name);
+        let tried = encoder.clone();
+        match run_trial(TRIAL_TIMEOUT, move || encode_trial_frames(&tried)) {
+            Ok(()) => Ok(encoder),
+            Err(reason) => Err(InvalidEncoder::Broken { name: encoder.0, reason }),
         }
     }
 }
@@ -145,47 +157,52 @@ impl fmt::Display for EncoderName {
     }
 }
 
-/// Tries an encoder on a thread of its own, which is abandoned if it takes too long: a driver may block for ever.
-fn within(
-    limit: Duration,
-    tries: impl FnOnce() -> Result<(), String> + Send + 'static,
+/// Tries an encoder on a thread of its own, which is abandoned after `timeout`: a driver may block for ever.
+fn run_trial(
+    timeout: Duration,
+    trial: impl FnOnce() -> Result<(), String> + Send + 'static,
 ) -> Result<(), String> {
-    let (tell, told) = mpsc::channel();
-    let trial = move || drop(tell.send(tries()));
-    let started = thread::Builder::new().name("encoder trial".into()).spawn(trial);
-    started.map_err(|error| format!("no thread to try it: {error}"))?;
-    match told.recv_timeout(limit) {
+    let (sender, result) = mpsc::channel();
+    let work = move || drop(sender.send(trial()));
+    let started = thread::Builder::new().name("encoder trial".into()).spawn(work);
+    started.map_err(|error| format!("cannot start a thread for its trial: {error}"))?;
+    match result.recv_timeout(timeout) {
         Ok(result) => result,
         Err(mpsc::RecvTimeoutError::Timeout) => {
-            Err(format!("it does not answer within {} s", limit.as_secs_f64()))
+            Err(format!("it does not answer within {} s", timeout.as_secs_f64()))
         }
-        Err(mpsc::RecvTimeoutError::Disconnected) => Err("its trial failed".into()),
+        Err(mpsc::RecvTimeoutError::Disconnected) => Err("its trial panicked".into()),
     }
 }
 
-/// Encodes some pictures, of which each is to stand alone: what needs a device that is not there says so, and so does what
-/// makes no keyframes.
-fn encodes(name: &EncoderName) -> Result<(), String> {
-    let grey = Mat::new_rows_cols_with_default(SMALL.1, SMALL.0, CV_8UC3, Scalar::all(90.0));
+/// Encodes frames that must all be keyframes. It fails for an encoder whose device is missing, and for one that encodes no
+/// keyframes on request.
+fn encode_trial_frames(name: &EncoderName) -> Result<(), String> {
+    let grey =
+        Mat::new_rows_cols_with_default(TRIAL_SIZE.1, TRIAL_SIZE.0, CV_8UC3, Scalar::all(90.0));
     let grey = grey.map_err(|error| error.message)?;
     let mut encoder = H264Encoder::new(name.clone());
     let mut keyframes = 0;
-    for second in 0..TRIED_PICTURES {
+    for second in 0..TRIAL_FRAMES {
         let captured_at = Timestamp::from_micros(second * 2_000_000);
         let taken = CaptureTimes { captured_at, read_at: captured_at };
         match encoder.encode(&grey, taken, true).map_err(|error| error.to_string())? {
-            Some(frame) if !frame.is_keyframe() => return Err("it makes no keyframe when asked".into()),
+            Some(frame) if !frame.is_keyframe() => {
+                return Err("it encodes no keyframe on request".into());
+            }
             Some(_) => keyframes += 1,
             None => {}
         }
     }
-    if keyframes > 1 { Ok(()) } else { Err("it holds pictures back".into()) }
+    if keyframes > 1 { Ok(()) } else { Err("it delays its output".into()) }
 }
 
-fn there() -> String {
-    let there: Vec<&str> =
-        KNOWN.into_iter().filter(|name| encoder::find_by_name(name).is_some()).collect();
-    if there.is_empty() { "none".into() } else { there.join(", ") }
+/// Lists the known encoders that libavcodec has and this program supports.
+fn available() -> String {
+    let is_supported = |name: &&str| *name != VAAPI || cfg!(feature = "vaapi");
+    let is_available = |name: &&str| is_supported(name) && encoder::find_by_name(name).is_some();
+    let available: Vec<&str> = KNOWN.into_iter().filter(is_available).collect();
+    if available.is_empty() { "none".into() } else { available.join(", ") }
 }
 
 #[cfg(test)]
@@ -197,24 +214,24 @@ mod tests {
     }
 
     #[test]
-    fn an_encoder_that_does_not_answer_is_not_waited_for() {
-        let (free, stuck) = mpsc::channel::<()>();
-        let trial = move || stuck.recv().map_err(|_| "let go".into());
-        let reason = within(Duration::from_millis(10), trial).unwrap_err();
+    fn a_trial_ends_at_its_timeout() {
+        let (release, stuck) = mpsc::channel::<()>();
+        let trial = move || stuck.recv().map_err(|_| "released".into());
+        let reason = run_trial(Duration::from_millis(10), trial).unwrap_err();
         assert_eq!(reason, "it does not answer within 0.01 s");
-        drop(free);
-        assert_eq!(within(Duration::from_secs(60), || Ok(())), Ok(()));
-        assert_eq!(within(Duration::from_secs(60), || Err("no".into())), Err("no".into()));
+        drop(release);
+        assert_eq!(run_trial(Duration::from_secs(60), || Ok(())), Ok(()));
+        assert_eq!(run_trial(Duration::from_secs(60), || Err("no".into())), Err("no".into()));
     }
 
     #[test]
-    fn an_encoder_that_is_there_and_works_is_taken() {
-        assert_eq!(EncoderName::usual().unwrap().as_str(), "libx264");
+    fn an_encoder_that_works_is_accepted() {
+        assert_eq!(EncoderName::default_encoder().unwrap().as_str(), "libx264");
         assert_eq!("none".parse(), Ok(EncoderRequest(None)));
     }
 
     #[test]
-    fn one_that_cannot_be_used_is_refused_with_those_that_are_there() {
+    fn an_encoder_that_cannot_be_used_is_refused_with_a_list_of_others() {
         let unknown = refused("h265");
         assert!(unknown.contains("\"h265\"") && unknown.contains("libx264"), "{unknown}");
         assert!(refused("mjpeg").contains("does not encode H.264"));
@@ -222,8 +239,9 @@ mod tests {
     }
 
     #[test]
-    fn one_without_its_device_is_refused_with_what_it_says() {
-        for name in ["h264_vaapi", "h264_qsv", "h264_v4l2m2m"] {
+    fn an_encoder_without_its_device_is_refused_with_its_own_error() {
+        let vaapi = cfg!(feature = "vaapi").then_some(VAAPI);
+        for name in ["h264_qsv", "h264_v4l2m2m"].into_iter().chain(vaapi) {
             if encoder::find_by_name(name).is_some() {
                 let refused = name.parse::<EncoderName>().map_err(|error| error.to_string());
                 assert!(
@@ -233,7 +251,18 @@ mod tests {
             }
         }
         if encoder::find_by_name("libx264rgb").is_some() {
-            assert!(refused("libx264rgb").contains("yuv420p, nv12 or vaapi"));
+            assert!(refused("libx264rgb").contains(InputFormat::SUPPORTED));
         }
+    }
+
+    #[cfg(not(feature = "vaapi"))]
+    #[test]
+    fn an_encoder_of_a_missing_feature_is_refused_with_the_name_of_the_feature() {
+        let refused = refused(VAAPI);
+        assert!(
+            refused.contains("h264_vaapi") && refused.contains("--features vaapi"),
+            "{refused}"
+        );
+        assert!(!available().contains(VAAPI));
     }
 }

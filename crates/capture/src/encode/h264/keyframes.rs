@@ -1,32 +1,32 @@
-//! When a picture is to be a keyframe. No clock: pictures bring their moments.
+//! The schedule of keyframes. No clock: frames bring their times.
 
 use std::time::Duration;
 
 use fanlight_protocol::Timestamp;
 
-/// Whoever cannot go on waits so long at most, and whoever comes decodes no more than that. More often would cost all
-/// viewers: a keyframe is some eight times as large as another frame.
-const EVERY: Duration = Duration::from_secs(2);
-/// However many ask, and however often: so that those who lose frames do not cost the others more than this.
-const AT_MOST_EVERY: Duration = Duration::from_secs(1);
+/// Interval without requests: a viewer that cannot continue waits this long at most, and a new viewer decodes no more than
+/// this. A shorter interval would cost all viewers: a keyframe is about eight times as large as another frame.
+const INTERVAL: Duration = Duration::from_secs(2);
+/// Shortest interval, whatever the number of requests: viewers that lose frames do not cost the others more than this.
+const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
-/// When the last keyframe was, of one run of an encoder.
+/// The keyframes of one run of an encoder.
 #[derive(Debug, Default)]
-pub(super) struct Keyframes {
+pub(super) struct KeyframeSchedule {
     last: Option<Timestamp>,
 }
 
-impl Keyframes {
-    /// Whether a picture captured then is to be one, `wanted` by somebody or not.
-    pub(super) fn is_due(&self, captured_at: Timestamp, wanted: bool) -> bool {
+impl KeyframeSchedule {
+    /// Returns whether a frame captured at that time must be a keyframe. `requested` states whether a viewer needs one.
+    pub(super) fn is_due(&self, captured_at: Timestamp, requested: bool) -> bool {
         let Some(last) = self.last else { return true };
-        let pause = if wanted { AT_MOST_EVERY } else { EVERY };
-        // A clock that was set back would put it off for as long.
-        captured_at < last || captured_at.since(last) >= pause
+        let interval = if requested { MIN_INTERVAL } else { INTERVAL };
+        // A clock that was set back would delay the next keyframe by that time.
+        captured_at < last || captured_at.since(last) >= interval
     }
 
-    /// That picture became one.
-    pub(super) fn made(&mut self, captured_at: Timestamp) {
+    /// Notes that the frame captured at that time is a keyframe.
+    pub(super) fn encoded(&mut self, captured_at: Timestamp) {
         self.last = Some(captured_at);
     }
 }
@@ -35,35 +35,35 @@ impl Keyframes {
 mod tests {
     use super::*;
 
-    /// The numbers of the keyframes among pictures that come ten a second.
-    fn keyframes(pictures: u64, wanted: impl Fn(u64) -> bool) -> Vec<u64> {
-        let mut keyframes = Keyframes::default();
-        let made = |n: &u64| {
-            let at = Timestamp::from_micros(1_000_000 + n * 100_000);
-            let due = keyframes.is_due(at, wanted(*n));
+    /// Returns the numbers of the keyframes among frames at ten a second.
+    fn keyframes(frames: u64, requested: impl Fn(u64) -> bool) -> Vec<u64> {
+        let mut schedule = KeyframeSchedule::default();
+        let is_keyframe = |n: &u64| {
+            let captured_at = Timestamp::from_micros(1_000_000 + n * 100_000);
+            let due = schedule.is_due(captured_at, requested(*n));
             if due {
-                keyframes.made(at);
+                schedule.encoded(captured_at);
             }
             due
         };
-        (0..pictures).filter(made).collect()
+        (0..frames).filter(is_keyframe).collect()
     }
 
     #[test]
-    fn one_at_first_and_then_every_two_seconds() {
+    fn the_first_frame_is_a_keyframe_and_then_one_every_two_seconds() {
         assert_eq!(keyframes(50, |_| false), [0, 20, 40]);
     }
 
     #[test]
-    fn who_asks_has_one_but_not_more_than_one_a_second() {
+    fn a_request_is_met_but_no_more_than_once_a_second() {
         assert_eq!(keyframes(30, |n| n == 13), [0, 13]);
         assert_eq!(keyframes(40, |_| true), [0, 10, 20, 30]);
     }
 
     #[test]
-    fn a_clock_that_is_set_back_puts_none_off() {
-        let mut keyframes = Keyframes::default();
-        keyframes.made(Timestamp::from_micros(9_000_000));
-        assert!(keyframes.is_due(Timestamp::from_micros(1_000_000), false));
+    fn a_clock_that_is_set_back_delays_no_keyframe() {
+        let mut schedule = KeyframeSchedule::default();
+        schedule.encoded(Timestamp::from_micros(9_000_000));
+        assert!(schedule.is_due(Timestamp::from_micros(1_000_000), false));
     }
 }

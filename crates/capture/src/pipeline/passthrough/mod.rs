@@ -1,69 +1,143 @@
-//! The source's own H.264: stored since its last entry, and passed through to the full H.264 track.
-
-use std::sync::{Arc, Mutex};
+//! Passthrough: frames that the source has encoded itself are published undecoded on the full rendition.
+//!
+//! A JPEG stands alone. H.264 is stored since its last entry point, for new viewers ([`progress`]) and for the decoder of the
+//! other tracks.
 
 mod progress;
 
-use super::gop::{Gop, Unit};
-use super::lock;
+use std::sync::Arc;
+
+use fanlight_protocol::{Codec, MAX_PAYLOAD, StreamName};
+use parking_lot::Mutex;
+
+use super::gop::{Gop, Unit, Units};
+use super::outcome::Outcome;
 use super::track::Track;
-use crate::frame::{CaptureTimes, Coded, Frame};
+use crate::encode::EncodeError;
+use crate::frame::{AccessUnit, CaptureTimes, Frame, Picture};
+use crate::options::StreamSettings;
+use crate::pixels::Size;
 use progress::Progress;
 
-/// One source's own H.264.
-#[derive(Debug, Default)]
+/// The passthrough of one stream.
+#[derive(Debug)]
 pub(super) struct Passthrough {
-    gop: Mutex<Gop>,
-    progress: Mutex<Progress>,
+    /// Set if frames are neither re-encoded nor rotated nor given an overlay.
+    allowed: bool,
+    /// Set if H.264 is allowed too: the full rendition has no frame rate limit, because no frame of H.264 can be left out.
+    allowed_h264: bool,
+    h264: Mutex<H264>,
+    outcome: Arc<Outcome>,
+}
+
+/// The source's own H.264, and the part of it that was sent to the full H.264 track.
+#[derive(Debug, Default)]
+struct H264 {
+    gop: Gop,
+    progress: Progress,
 }
 
 impl Passthrough {
-    /// Stores the newest access unit. Also returns whether keyframes have just turned out to be too far apart.
-    pub(super) fn push(&self, coded: Arc<Coded>, taken: CaptureTimes) -> (Unit, bool) {
-        lock(&self.gop).push(coded, taken)
+    /// Creates the passthrough of a stream with these settings.
+    pub(super) fn new(settings: &StreamSettings, outcome: Arc<Outcome>) -> Self {
+        let allowed =
+            !settings.reencode && settings.orientation.is_none() && settings.overlay.is_none();
+        let full = fanlight_protocol::Rendition::full();
+        let limited = settings.renditions.iter().any(|one| one.name == full && one.fps.is_some());
+        Self { allowed, allowed_h264: allowed && !limited, h264: Mutex::default(), outcome }
     }
 
-    /// Whether keyframes are too far apart for passthrough.
-    pub(super) fn is_sparse(&self) -> bool {
-        lock(&self.gop).is_sparse()
+    /// Returns the codec in which the full rendition gets this frame by passthrough, if it does.
+    pub(super) fn codec(&self, picture: &Picture) -> Option<Codec> {
+        match picture {
+            Picture::Jpeg(_) if self.allowed => Some(Codec::Jpeg),
+            Picture::H264(_) if self.allowed_h264 && !self.h264.lock().gop.is_sparse() => {
+                Some(Codec::H264)
+            }
+            _ => None,
+        }
     }
 
-    /// The stored access units, for a decoder.
-    pub(super) fn gop(&self) -> &Mutex<Gop> {
-        &self.gop
+    /// Publishes the source's own JPEG on the full JPEG track.
+    pub(super) fn publish_jpeg(
+        &self,
+        full: &Track,
+        payload: Vec<u8>,
+        size: Size,
+        taken: CaptureTimes,
+    ) {
+        match payload.len() {
+            length if length > MAX_PAYLOAD => {
+                let reason = EncodeError::TooLarge(length).to_string();
+                full.fail(&reason);
+                self.outcome.failed(reason);
+            }
+            _ if full.publish(Frame::new(payload, taken, size, true)) => {
+                self.outcome.published();
+            }
+            _ => {}
+        }
     }
 
-    /// Sends the full H.264 track what it needs up to the newest unit, if there is passthrough to it. Frames that it will
-    /// never get are counted. Returns whether a frame was published.
-    pub(super) fn pass_through(&self, full: Option<&Track>, newest: &Unit) -> bool {
-        let mut progress = lock(&self.progress);
-        let Some(full) = full else {
-            *progress = Progress::default();
-            return false;
-        };
+    /// Stores the newest unit of the source's own H.264, and publishes it on the full H.264 track if that is watched.
+    pub(super) fn push_h264(
+        &self,
+        coded: &Arc<AccessUnit>,
+        taken: CaptureTimes,
+        full: Option<&Track>,
+        stream: &StreamName,
+    ) {
+        let mut h264 = self.h264.lock();
+        let (newest, turned_sparse) = h264.gop.push(coded.clone(), taken);
+        // If this unit reveals sparse keyframes, it is transcoded already: no viewer has to wait for the next one.
+        let allowed = self.allowed_h264 && !h264.gop.is_sparse();
+        drop(h264);
+        if turned_sparse {
+            tracing::info!(%stream, "keyframes are more than 4.5 s apart: the source's H.264 is transcoded");
+        }
+        if let Some(full) = full {
+            full.set_passthrough(allowed);
+        }
+        match full.filter(|_| allowed) {
+            Some(full) => self.pass_h264(full, &newest),
+            None => self.restart(),
+        }
+    }
+
+    /// Sends the full H.264 track the units that it needs up to the newest one. Units that it will never get are counted.
+    fn pass_h264(&self, full: &Track, newest: &Unit) {
+        let H264 { gop, progress } = &mut *self.h264.lock();
         let mut published = false;
-        let withheld = progress.advance(&lock(&self.gop), newest, |unit| {
-            let Coded { ref bytes, width, height, keyframe, .. } = *unit.coded;
+        let withheld = progress.advance(gop, newest, |unit| {
+            let AccessUnit { ref bytes, width, height, keyframe, .. } = *unit.coded;
             let frame =
                 Frame::new(bytes.clone(), unit.taken, (width, height), keyframe);
             let sent = full.publish(frame);
             published |= sent;
             sent
         });
-        full.tally().withhold(withheld);
-        published
-    }
-
-    /// The full H.264 track got its first viewer: it begins at a keyframe.
-    pub(super) fn begin(&self) {
-        *lock(&self.progress) = Progress::default();
-    }
-
-    /// No track is watched for a while. The stored units are released if the source is `closed`.
-    pub(super) fn rest(&self, closed: bool) {
-        if closed {
-            lock(&self.gop).clear();
+        full.counters().withhold(withheld);
+        if published {
+            self.outcome.published();
         }
-        self.begin();
+    }
+
+    /// Returns the stored units for a decoder that has decoded all before this index, or none yet.
+    pub(super) fn units_since(&self, index: Option<u64>) -> Units {
+        self.h264.lock().gop.since(index)
+    }
+
+    /// Restarts the full H.264 track at a keyframe: it has its first viewer, or none, or its frames are transcoded.
+    pub(super) fn restart(&self) {
+        self.h264.lock().progress = Progress::default();
+    }
+
+    /// Notes that no viewer watches the stream. If the source is `closed`, the stored units are released.
+    pub(super) fn pause(&self, closed: bool) {
+        let mut h264 = self.h264.lock();
+        if closed {
+            h264.gop.clear();
+        }
+        h264.progress = Progress::default();
     }
 }

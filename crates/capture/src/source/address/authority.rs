@@ -1,72 +1,72 @@
-//! Where user and password end and the host begins.
+//! Separation of user and password from the host.
 //!
-//! By the standard the host ends at the first `/`, `?` or `#`, and user and password end at the last `@` before that. People
-//! write passwords that hold these characters. A URL is accepted where only one text in it can be the host.
+//! By the standard, the host ends at the first `/`, `?` or `#`, and user and password end at the last `@` before it. Users
+//! write passwords that contain these characters. A URL is accepted if only one text in it can be the host.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::template::is_placeholder;
 
-/// The parts of a URL behind its `://`.
+/// The parts of a URL after its `://`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Authority<'a> {
     /// User and password, as written.
     pub(super) user: Option<&'a str>,
     /// Host and port, as written.
     pub(super) host: &'a str,
-    /// Path, query and what else follows.
+    /// Path, query and the rest.
     pub(super) rest: &'a str,
 }
 
-/// The host cannot be found.
+/// The reason why no host is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum NoHost {
-    /// No text that can be one.
+pub enum HostError {
+    /// No text can be the host.
     #[error(
-        "no valid host and port stand behind \"://\" or behind the '@': a host is made of letters, digits, '.', '-' and '_', \
-         or an address, of IPv6 in brackets; a port is a number up to 65535"
+        "no valid host and port follow \"://\" or the '@': a host consists of letters, digits, '.', '-' and '_', or is an \
+         address (IPv6 in brackets); a port is a number up to 65535"
     )]
     Missing,
-    /// More than one text that can be one.
+    /// Several texts can be the host.
     #[error(
-        "it is unclear where the host begins, because an '@' stands behind a '/', '?' or '#': in a user or password write '/' \
-         as %2F, '?' as %3F, '#' as %23 and '@' as %40, or put it into an environment variable and write ${{NAME}}; in a path \
+        "the start of the host is ambiguous, because an '@' follows a '/', '?' or '#': in a user or password write '/' as \
+         %2F, '?' as %3F, '#' as %23 and '@' as %40, or put it into an environment variable and write ${{NAME}}; in a path \
          write '@' as %40"
     )]
-    Unclear,
+    Ambiguous,
 }
 
 impl<'a> Authority<'a> {
-    /// Finds the host in the text behind `://`.
-    pub(super) fn find(text: &'a str) -> Result<Self, NoHost> {
-        let standard = Self::by_the_standard(text);
-        // An address is no part of a password.
-        let clear = !standard.rest.contains('@') || is_address(standard.host);
-        if clear && split_port(standard.host).is_some() {
+    /// Finds the host in the text after `://`.
+    pub(super) fn find(text: &'a str) -> Result<Self, HostError> {
+        let standard = Self::by_standard(text);
+        // An IP address is not part of a password.
+        let is_clear = !standard.rest.contains('@') || is_address(standard.host);
+        if is_clear && split_port(standard.host).is_some() {
             return Ok(standard);
         }
-        let behind_ats = text.match_indices('@').map(|(at, _)| Self::from(text, Some(at)));
-        let mut found = std::iter::once(Self::from(text, None))
-            .chain(behind_ats)
+        let after_ats = text.match_indices('@').map(|(at, _)| Self::split_at(text, Some(at)));
+        let mut found = std::iter::once(Self::split_at(text, None))
+            .chain(after_ats)
             .filter(|found| split_port(found.host).is_some());
         match (found.next(), found.next()) {
             (Some(only), None) => Ok(only),
-            (Some(_), Some(_)) => Err(NoHost::Unclear),
-            (None, _) => Err(NoHost::Missing),
+            (Some(_), Some(_)) => Err(HostError::Ambiguous),
+            (None, _) => Err(HostError::Missing),
         }
     }
 
-    fn by_the_standard(text: &'a str) -> Self {
-        Self::from(text, text[..end_of_host(text)].rfind('@'))
+    fn by_standard(text: &'a str) -> Self {
+        Self::split_at(text, text[..end_of_host(text)].rfind('@'))
     }
 
-    /// The parts where user and password end at this `@`.
-    fn from(text: &'a str, at: Option<usize>) -> Self {
-        let (user, behind) = match at {
+    /// Returns the parts if user and password end at this `@`.
+    fn split_at(text: &'a str, at: Option<usize>) -> Self {
+        let (user, after) = match at {
             Some(at) => (Some(&text[..at]), &text[at + 1..]),
             None => (None, text),
         };
-        let (host, rest) = behind.split_at(end_of_host(behind));
+        let (host, rest) = after.split_at(end_of_host(after));
         Self { user, host, rest }
     }
 }
@@ -75,7 +75,7 @@ fn end_of_host(text: &str) -> usize {
     text.find(['/', '?', '#']).unwrap_or(text.len())
 }
 
-/// Host and port of a text that can be both; a placeholder can be either.
+/// Splits a text into host and port, if it is valid. A placeholder can be either.
 pub(super) fn split_port(text: &str) -> Option<(&str, Option<u16>)> {
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) if !text.ends_with(']') => (host, port),
@@ -90,7 +90,7 @@ pub(super) fn split_port(text: &str) -> Option<(&str, Option<u16>)> {
     is_host(host).then_some((host, port))
 }
 
-/// Whether a text can be a host. Names of 253 bytes are the longest that there are.
+/// Returns whether a text can be a host. The longest names have 253 bytes.
 fn is_host(text: &str) -> bool {
     if let Some(address) = text.strip_prefix('[') {
         let address =
@@ -102,7 +102,7 @@ fn is_host(text: &str) -> bool {
     (1..=253).contains(&text.len()) && text.chars().all(in_a_name)
 }
 
-/// Whether it is an address, with or without a port.
+/// Returns whether a text is an IP address, with or without a port.
 fn is_address(text: &str) -> bool {
     split_port(text)
         .is_some_and(|(host, _)| host.starts_with('[') || host.parse::<Ipv4Addr>().is_ok())

@@ -1,15 +1,15 @@
-//! Percent-encoding by position. What was written keeps its meaning; the value of a variable stays within its place.
+//! Percent-encoding by position. Written characters keep their meaning; the value of a variable stays within its position.
 
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::template::Template;
 
-/// A value in a path or query: all but what is never reserved, and the `*` of masks.
+/// Characters to encode in a value within a query: all except unreserved ones and the `*` of masks.
 const VALUE: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'*');
-/// A value in a path may hold several segments.
+/// Characters to encode in a value within a path, which may contain several segments.
 const PATH_VALUE: &AsciiSet = &VALUE.remove(b'/');
-/// A user or password: the standard lets these characters stand there as they are, and FFmpeg has little room for more.
+/// Characters to encode in a user or password. The standard allows the ones removed here, and FFmpeg's buffer is small.
 const USER: &AsciiSet = &VALUE
     .remove(b'!')
     .remove(b'$')
@@ -21,7 +21,7 @@ const USER: &AsciiSet = &VALUE
     .remove(b',')
     .remove(b';')
     .remove(b'=');
-/// What was written as path and query keeps its structure; what no URL can hold is encoded, as browsers do.
+/// Characters to encode in a written path and query: those that no URL may contain, as in browsers.
 const WRITTEN: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
@@ -34,29 +34,29 @@ const WRITTEN: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
-/// User and password for FFmpeg. The first `:` that was written parts them; where none was, the first one in a value.
+/// Returns user and password for FFmpeg. The first written `:` separates them; if there is none, the first one in a value.
 pub(super) fn user(template: &Template, written: &str) -> String {
     let parts = written.split_once(':');
     let encode = |part| each(template, part, |_| USER, USER);
     if let Some((user, password)) = parts {
         return format!("{}:{}", encode(user), encode(password));
     }
-    // FFmpeg takes a user without a colon for none.
+    // FFmpeg ignores a user without a colon.
     match encode(written).split_once("%3A") {
         Some((user, password)) => format!("{user}:{password}"),
         None => encode(written) + ":",
     }
 }
 
-/// Path and query for FFmpeg.
+/// Returns path and query for FFmpeg.
 pub(super) fn path(template: &Template, written: &str) -> String {
     let query = written.find('?').unwrap_or(written.len());
     let value = |at| if at < query { PATH_VALUE } else { VALUE };
     each(template, written, value, WRITTEN)
 }
 
-/// Encodes each character: of a value, those in the set for its position; of the text, those in `written`. Where `%` and two
-/// digits are written, they are encoded already.
+/// Encodes characters: of a value, those in the set for its position; of the text, those in `written`. A written `%` with two
+/// digits is already encoded.
 fn each(
     template: &Template,
     text: &str,

@@ -1,14 +1,14 @@
-//! The URL of a camera, taken apart once, so that no part of its user or password is ever taken for something else.
+//! The URL of a camera, parsed once, so that no part of its user or password is ever read as something else.
 //!
 //! - [`Address`]: scheme, host, port, and the URL that FFmpeg opens;
-//! - `template`: the text as written, with its `${NAME}` replaced by placeholders;
-//! - `authority`: where user and password end and the host begins;
+//! - `template`: the text as written, with placeholders for `${NAME}`;
+//! - `authority`: separates user and password from the host;
 //! - `escape`: percent-encoding by position.
 //!
-//! The structure of a URL comes from the text alone. The value of a variable is plain text that fills its place: it is
-//! percent-encoded for this place, and cannot begin another part of the URL.
+//! The structure of a URL comes from the text alone. The value of a variable is plain text: it is percent-encoded for its
+//! position, and cannot start another part of the URL.
 //!
-//! What does not belong here: connecting, and the reasons why that fails.
+//! This module neither connects nor diagnoses failed connections.
 
 mod authority;
 mod escape;
@@ -21,16 +21,16 @@ use fanlight_cli::secret::{ExpandError, mask_values};
 use authority::Authority;
 use template::Template;
 
-/// The longest URL as FFmpeg reads it: its buffer for a whole URL has 4096 bytes.
-const LONGEST: usize = 4000;
-/// User and password, percent-encoded, for FFmpeg's RTSP reader: it has room for 127 bytes and cuts off the rest.
-const LONGEST_RTSP_USER: usize = 127;
+/// The longest URL for FFmpeg, in bytes. Its buffer for a URL has 4096.
+const MAX_URL: usize = 4000;
+/// The longest user and password for FFmpeg's RTSP reader, in bytes, percent-encoded. It cuts off the rest.
+const MAX_RTSP_USER: usize = 127;
 /// The same for its HTTP reader.
-const LONGEST_HTTP_USER: usize = 1023;
-/// In the place of what may be secret.
+const MAX_HTTP_USER: usize = 1023;
+/// Printed instead of text that may be secret.
 const MASK: &str = "***";
 
-/// The URL of a source. Prints without user, password and the values of variables.
+/// The URL of a source. Prints without user, password and values of variables.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Address {
     scheme: Scheme,
@@ -38,11 +38,11 @@ pub struct Address {
     port: u16,
     /// The URL that FFmpeg opens.
     url: String,
-    /// The same without secrets.
+    /// The same without secrets, for messages.
     shown: String,
 }
 
-/// The scheme by which a source is reached.
+/// The scheme of a source's URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scheme {
     /// `rtsp://`
@@ -55,49 +55,48 @@ pub enum Scheme {
     Https,
 }
 
-/// A text that is not a URL of a source, with the rule that it breaks. Holds nothing of the text but its scheme.
+/// A text that is not a URL of a source, with the rule it breaks. Contains no part of the text except the scheme.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidAddress {
-    /// A scheme that cannot be read, or none.
+    /// An unsupported scheme, or none.
     #[error(
-        "{0} cannot be read: rtsp://, rtsps://, http:// and https:// can, and a file by its path"
+        "unsupported scheme {0}: write rtsp://, rtsps://, http:// or https://, or the path of a file"
     )]
     Scheme(String),
-    /// No host, or several texts that could be one.
+    /// No host, or several possible ones.
     #[error(transparent)]
-    Host(#[from] authority::NoHost),
-    /// The value of a variable that stands in the place of a host or port is none.
+    Host(#[from] authority::HostError),
+    /// A variable in the position of a host or port has another value.
     #[error(
-        "the environment variable {0} stands in the place of a host or port, but its value is none"
+        "the environment variable {0} is used as a host or port, but its value is not a valid one"
     )]
     HostVariable(String),
-    /// A `#` behind the host that begins no option.
+    /// A `#` after the host that does not start an option.
     #[error(
-        "a '#' behind the host begins an option of the stream, #KEY=VALUE, and what follows is none; in a path write '#' \
-         as %23"
+        "a '#' after the host starts an option of the stream, #KEY=VALUE, but no option follows; in a path write '#' as %23"
     )]
     Fragment,
     /// A control character in the text.
-    #[error("a URL cannot hold control characters, such as the end of a line")]
+    #[error("a URL cannot contain control characters, such as line breaks")]
     Control,
     /// A control character in the value of a variable.
     #[error(
-        "the value of the environment variable {0} holds a control character, such as the end of a line"
+        "the value of the environment variable {0} contains a control character, such as a line break"
     )]
     ControlVariable(String),
-    /// A variable that cannot be replaced.
+    /// A variable that cannot be expanded.
     #[error(transparent)]
     Variable(#[from] ExpandError),
-    /// User and password do not fit into FFmpeg's buffer.
-    #[error("user and password have {0} bytes, percent-encoded; at most {1} are possible here")]
+    /// User and password exceed FFmpeg's buffer.
+    #[error("user and password have {0} bytes when percent-encoded, above the limit of {1}")]
     LongUser(usize, usize),
-    /// The whole does not fit.
-    #[error("a URL of {0} bytes, percent-encoded; at most {LONGEST} are possible")]
+    /// The URL exceeds [`MAX_URL`].
+    #[error("the URL has {0} bytes when percent-encoded, above the limit of {MAX_URL}")]
     TooLong(usize),
 }
 
 impl Scheme {
-    /// As it is written, in lower case.
+    /// Returns the scheme in lower case.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Rtsp => "rtsp",
@@ -107,12 +106,12 @@ impl Scheme {
         }
     }
 
-    /// Whether FFmpeg reads it with its RTSP reader.
+    /// Returns whether FFmpeg uses its RTSP reader.
     pub fn is_rtsp(self) -> bool {
         matches!(self, Self::Rtsp | Self::Rtsps)
     }
 
-    fn usual_port(self) -> u16 {
+    fn default_port(self) -> u16 {
         match self {
             Self::Rtsp => 554,
             Self::Rtsps => 322,
@@ -121,47 +120,47 @@ impl Scheme {
         }
     }
 
-    fn longest_user(self) -> usize {
-        if self.is_rtsp() { LONGEST_RTSP_USER } else { LONGEST_HTTP_USER }
+    fn max_user(self) -> usize {
+        if self.is_rtsp() { MAX_RTSP_USER } else { MAX_HTTP_USER }
     }
 
     fn of(text: &str) -> Result<Self, InvalidAddress> {
         let known = [Self::Rtsp, Self::Rtsps, Self::Http, Self::Https];
         let found = known.into_iter().find(|known| known.as_str().eq_ignore_ascii_case(text));
-        found.ok_or_else(|| InvalidAddress::Scheme(shown_scheme(text)))
+        found.ok_or_else(|| InvalidAddress::Scheme(printable_scheme(text)))
     }
 }
 
-/// A scheme that is not known, where it is written like one. Anything else may be a part of a password.
-fn shown_scheme(text: &str) -> String {
-    let like_one = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
-    match (1..=16).contains(&text.len()) && text.chars().all(like_one) {
+/// Returns an unknown scheme for an error message. Any text that does not look like a scheme may be part of a password.
+fn printable_scheme(text: &str) -> String {
+    let in_scheme = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
+    match (1..=16).contains(&text.len()) && text.chars().all(in_scheme) {
         true => format!("{}://", text.to_ascii_lowercase()),
-        false => "what stands before \"://\"".to_owned(),
+        false => "before \"://\"".to_owned(),
     }
 }
 
 impl Address {
-    /// Reads a URL in which `${NAME}` stands for a variable.
+    /// Parses a URL in which `${NAME}` stands for an environment variable.
     ///
     /// # Errors
-    /// Fails if it is no URL of a source, or a variable is missing.
+    /// When it is not a URL of a source, or a variable is missing.
     pub fn with_variables(
         text: &str,
         lookup: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, InvalidAddress> {
-        Self::of(&Template::read(text, lookup)?)
+        Self::parse(&Template::read(text, lookup)?)
     }
 
-    /// Reads a URL in which `$` is a `$`.
+    /// Parses a URL without variables.
     ///
     /// # Errors
-    /// Fails if it is no URL of a source.
+    /// When it is not a URL of a source.
     pub fn literal(text: &str) -> Result<Self, InvalidAddress> {
-        Self::of(&Template::literal(text)?)
+        Self::parse(&Template::literal(text)?)
     }
 
-    fn of(template: &Template) -> Result<Self, InvalidAddress> {
+    fn parse(template: &Template) -> Result<Self, InvalidAddress> {
         let (scheme, rest) = template.text().split_once("://").unwrap_or_default();
         let scheme = Scheme::of(scheme)?;
         let authority = Authority::find(rest)?;
@@ -171,8 +170,8 @@ impl Address {
         let (host, port) = host_and_port(template, authority.host)?;
         let user = authority.user.map(|user| escape::user(template, user));
         let user_bytes = user.as_ref().map_or(0, String::len);
-        if user_bytes > scheme.longest_user() {
-            return Err(InvalidAddress::LongUser(user_bytes, scheme.longest_user()));
+        if user_bytes > scheme.max_user() {
+            return Err(InvalidAddress::LongUser(user_bytes, scheme.max_user()));
         }
         let user = user.map_or_else(String::new, |user| user + "@");
         let masked = match authority.user {
@@ -184,37 +183,37 @@ impl Address {
         let start = scheme.as_str();
         let path = escape::path(template, authority.rest);
         let url = format!("{start}://{user}{host}{colon_port}{path}");
-        if url.len() > LONGEST {
+        if url.len() > MAX_URL {
             return Err(InvalidAddress::TooLong(url.len()));
         }
         let path = mask_values(&escape::path(&template.masked(), authority.rest));
         let shown = format!("{start}://{masked}{host}{colon_port}{path}");
-        let port = port.unwrap_or(scheme.usual_port());
+        let port = port.unwrap_or(scheme.default_port());
         Ok(Self { scheme, host, port, url, shown })
     }
 
-    /// The URL with all that it holds, as FFmpeg opens it; not for logs, errors, the catalog or the API.
+    /// Returns the URL with its secrets, as FFmpeg opens it; not for logs, errors, the catalog or the API.
     pub fn expose(&self) -> &str {
         &self.url
     }
 
-    /// The scheme by which it is reached.
+    /// Returns the scheme.
     pub fn scheme(&self) -> Scheme {
         self.scheme
     }
 
-    /// The host's name, or its address: of IPv6 in brackets.
+    /// Returns the host's name or address. An IPv6 address is in brackets.
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// The port, also where it is the usual one.
+    /// Returns the port, which may be the default one.
     pub fn port(&self) -> u16 {
         self.port
     }
 }
 
-/// The host and, where one is written, the port, with the values of variables filled in.
+/// Returns the host and the port, if one is written, with the values of variables.
 fn host_and_port(
     template: &Template,
     written: &str,
@@ -222,7 +221,7 @@ fn host_and_port(
     let filled = template.fill(written, str::to_owned);
     match authority::split_port(&filled) {
         Some((host, port)) => Ok((host.to_owned(), port)),
-        // Without its variables it is one: `Authority` has looked.
+        // `Authority` accepted the text with placeholders, so a value is the reason.
         None => Err(InvalidAddress::HostVariable(template.names_in(written))),
     }
 }

@@ -1,11 +1,11 @@
-//! The text of a URL with a placeholder for each variable: one character that no URL holds.
+//! The text of a URL with a placeholder for each variable: a character that no URL contains.
 
 use fanlight_cli::secret::{ExpandError, variables};
 
 use super::{InvalidAddress, MASK};
 
-/// The placeholder of the first variable. From here on there is room for 65,534 of them in Unicode's private use; a text
-/// that holds such a character itself is refused.
+/// The placeholder of the first variable. Unicode's private use area has room for 65,534 of them. A text that contains such a
+/// character itself is refused.
 const FIRST: u32 = 0xf0000;
 /// The last placeholder.
 const LAST: u32 = 0xffffd;
@@ -19,7 +19,7 @@ pub(super) struct Template {
 }
 
 impl Template {
-    /// Reads a text in which `${NAME}` stands for a variable.
+    /// Parses a text in which `${NAME}` stands for a variable.
     pub(super) fn read(
         text: &str,
         lookup: impl Fn(&str) -> Option<String>,
@@ -42,29 +42,29 @@ impl Template {
         Ok(template)
     }
 
-    /// Takes a text as it is.
+    /// Returns a template without variables.
     pub(super) fn literal(text: &str) -> Result<Self, InvalidAddress> {
         check(text)?;
         Ok(Self { text: text.to_owned(), values: Vec::new() })
     }
 
-    /// The text with its placeholders.
+    /// Returns the text with placeholders.
     pub(super) fn text(&self) -> &str {
         &self.text
     }
 
-    /// The same template, in which the value of each variable is a mask.
+    /// Returns the same template, with masked values.
     pub(super) fn masked(&self) -> Self {
         let values = self.values.iter().map(|(name, _)| (name.clone(), MASK.to_owned()));
         Self { text: self.text.clone(), values: values.collect() }
     }
 
-    /// The value for a placeholder; `None` for any other character.
+    /// Returns the value of a placeholder; `None` for any other character.
     pub(super) fn value(&self, character: char) -> Option<&str> {
         self.variable(character).map(|(_, value)| value.as_str())
     }
 
-    /// A part of the text with the placeholders replaced by what `fill` makes of their values.
+    /// Returns a part of the text, with each placeholder replaced by its value, transformed by `fill`.
     pub(super) fn fill(&self, part: &str, fill: impl Fn(&str) -> String) -> String {
         let mut filled = String::with_capacity(part.len());
         for character in part.chars() {
@@ -76,7 +76,7 @@ impl Template {
         filled
     }
 
-    /// The names of the variables in a part of the text, for an error.
+    /// Returns the names of the variables in a part of the text, for an error.
     pub(super) fn names_in(&self, part: &str) -> String {
         let names: Vec<&str> =
             part.chars().filter_map(|c| self.variable(c)).map(|(name, _)| name.as_str()).collect();
@@ -89,7 +89,7 @@ impl Template {
     }
 }
 
-/// Whether a character stands for a variable.
+/// Returns whether a character is a placeholder.
 pub(super) fn is_placeholder(character: char) -> bool {
     (FIRST..=LAST).contains(&u32::from(character))
 }

@@ -10,7 +10,7 @@ fn refused(text: &str) -> String {
     Address::literal(text).map(|_| ()).expect_err(text).to_string()
 }
 
-/// Reads a URL with these variables.
+/// Parses a URL with these variables.
 fn with(text: &str, variables: &[(&str, &str)]) -> Result<Address, InvalidAddress> {
     let lookup = |name: &str| {
         let found = variables.iter().find(|(known, _)| *known == name);
@@ -20,7 +20,7 @@ fn with(text: &str, variables: &[(&str, &str)]) -> Result<Address, InvalidAddres
 }
 
 #[test]
-fn a_url_by_the_standard_is_taken_as_it_is() {
+fn a_standard_url_is_kept_unchanged() {
     for (text, host, port) in [
         ("rtsp://admin:pw@10.0.0.7:8554/live?x=1&y=a/b", "10.0.0.7", 8554),
         ("http://cam/video.mjpg", "cam", 80),
@@ -39,7 +39,7 @@ fn a_url_by_the_standard_is_taken_as_it_is() {
 }
 
 #[test]
-fn a_password_with_signs_of_its_own_is_accepted_where_only_one_host_is_possible() {
+fn a_password_with_special_characters_is_accepted_if_only_one_host_is_possible() {
     for (text, url) in [
         ("rtsp://u:p@ss@cam/x", "rtsp://u:p%40ss@cam/x"),
         ("rtsp://u:p/w@cam/x", "rtsp://u:p%2Fw@cam/x"),
@@ -48,7 +48,7 @@ fn a_password_with_signs_of_its_own_is_accepted_where_only_one_host_is_possible(
         ("rtsp://u:a b:c%d%41@cam", "rtsp://u:a%20b%3Ac%25d%41@cam"),
         ("rtsp://u:p/w@x@cam/live", "rtsp://u:p%2Fw%40x@cam/live"),
         ("rtsp://u:123456/7@cam", "rtsp://u:123456%2F7@cam"),
-        // No host name is an address with a path.
+        // An IP address cannot be part of a password.
         ("rtsp://u:p@10.0.0.7/a@b", "rtsp://u:p@10.0.0.7/a@b"),
         ("http://[::1]:80/a@b?c@d", "http://[::1]:80/a@b?c@d"),
     ] {
@@ -57,7 +57,7 @@ fn a_password_with_signs_of_its_own_is_accepted_where_only_one_host_is_possible(
 }
 
 #[test]
-fn where_several_hosts_are_possible_the_error_says_what_to_escape_and_shows_nothing() {
+fn if_several_hosts_are_possible_the_error_states_what_to_escape_and_shows_nothing() {
     for text in [
         "rtsp://root:1234/56@127.0.0.1/live",
         "rtsp://admin:pa@hunter2/x@127.0.0.1/live",
@@ -72,10 +72,10 @@ fn where_several_hosts_are_possible_the_error_says_what_to_escape_and_shows_noth
 }
 
 #[test]
-fn what_is_no_url_of_a_source_is_refused_with_the_rule() {
+fn an_invalid_url_is_refused_with_the_rule() {
     for (text, rule) in [
-        ("ftp://u:hunter2@cam/", "ftp:// cannot be read"),
-        ("u:hunter2://@cam/", "what stands before \"://\" cannot be read"),
+        ("ftp://u:hunter2@cam/", "unsupported scheme ftp://"),
+        ("u:hunter2://@cam/", "unsupported scheme before \"://\""),
         ("rtsp://", "no valid host and port"),
         ("rtsp://u:hunter2@", "no valid host and port"),
         ("rtsp://u:hunter2", "no valid host and port"),
@@ -90,12 +90,12 @@ fn what_is_no_url_of_a_source_is_refused_with_the_rule() {
     }
     let long = |user: usize| format!("rtsp://u:{}@cam/", "x".repeat(user - 2));
     assert!(Address::literal(&long(127)).is_ok());
-    assert!(refused(&long(128)).contains("128 bytes, percent-encoded; at most 127"));
-    assert!(refused(&format!("http://cam/{}", "ä".repeat(700))).contains("at most 4000"));
+    assert!(refused(&long(128)).contains("128 bytes when percent-encoded, above the limit of 127"));
+    assert!(refused(&format!("http://cam/{}", "ä".repeat(700))).contains("limit of 4000"));
 }
 
 #[test]
-fn the_value_of_a_variable_is_encoded_for_its_place() {
+fn the_value_of_a_variable_is_encoded_for_its_position() {
     let variables = [
         ("USER", "ad:min"),
         ("PW", "p@ss/w#rd?100%41 ${X}"),
@@ -121,7 +121,7 @@ fn the_value_of_a_variable_is_encoded_for_its_place() {
 }
 
 #[test]
-fn a_variable_that_does_not_fit_is_named_and_not_shown() {
+fn an_invalid_variable_is_named_and_not_shown() {
     let refused = |text, value| with(text, &[("V", value)]).unwrap_err().to_string();
     for error in [
         refused("rtsp://${V}/x", "hunter2/x"),
@@ -134,7 +134,7 @@ fn a_variable_that_does_not_fit_is_named_and_not_shown() {
     assert!(refused("rtsp://${OTHER}@cam", "x").contains("OTHER is not set"));
 }
 
-/// A secret of the same kind: other letters and digits, and the same signs.
+/// Returns a secret of the same form: other letters and digits, and the same special characters.
 fn another(secret: &str) -> String {
     let turned = |c: char, first: u8, count: u8| char::from(first + (c as u8 - first + 1) % count);
     let other = |c: char| match c {
@@ -146,8 +146,8 @@ fn another(secret: &str) -> String {
     secret.chars().map(other).collect()
 }
 
-/// All that is said of a URL, or of why it is none.
-fn said(result: &Result<Address, InvalidAddress>) -> String {
+/// Returns everything that is printed of a URL, or of the error.
+fn printed(result: &Result<Address, InvalidAddress>) -> String {
     match result {
         Ok(address) => {
             format!("{address} {address:?} {} {}", address.host(), address.port())
@@ -156,7 +156,7 @@ fn said(result: &Result<Address, InvalidAddress>) -> String {
     }
 }
 
-/// No more than four digits, of which any is a port: whether a text is one shall not depend on the digits.
+/// At most four digits, because any four digits are a port: parsing must not depend on their values.
 const SECRET: &str =
     r#"([a-zA-Z]{0,4}[0-9]{0,4}[ :/@#?&%!$'"(),;=\[\]{}.|\\+-]){0,5}[a-zA-Z]{1,4}[0-9]{0,4}"#;
 const REST: &str = r"(:[0-9]{1,4})?(/[a-z0-9.]{0,8}){0,2}(\?[a-z]{1,3}=[0-9]{1,3})?";
@@ -165,20 +165,20 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
-    fn nothing_that_is_said_of_a_url_depends_on_its_user_or_password(
+    fn nothing_printed_of_a_url_depends_on_its_user_or_password(
         scheme in "rtsp|rtsps|http|https|ftp|rtmp|HTTP",
         user in SECRET,
         password in SECRET,
         rest in REST,
     ) {
         let url = |user: &str, password: &str| format!("{scheme}://{user}:{password}@cam.local{rest}");
-        let one = said(&Address::literal(&url(&user, &password)));
-        let two = said(&Address::literal(&url(&another(&user), &another(&password))));
+        let one = printed(&Address::literal(&url(&user, &password)));
+        let two = printed(&Address::literal(&url(&another(&user), &another(&password))));
         prop_assert_eq!(one, two);
     }
 
     #[test]
-    fn nothing_that_is_said_depends_on_the_value_of_a_variable_but_a_host(
+    fn nothing_printed_depends_on_the_value_of_a_variable_except_a_host(
         user in "\\PC{0,40}",
         password in "\\PC{0,40}",
         key in "\\PC{0,40}",
@@ -186,11 +186,11 @@ proptest! {
         let url = "http://${U}:${P}@cam/${K}/x?k=${K}";
         let first = with(url, &[("U", &user), ("P", &password), ("K", &key)]);
         let second = with(url, &[("U", "u"), ("P", "p"), ("K", "k")]);
-        prop_assert_eq!(said(&first), said(&second));
+        prop_assert_eq!(printed(&first), printed(&second));
     }
 
     #[test]
-    fn the_standard_finds_the_same_host_user_and_password_in_what_ffmpeg_is_given(
+    fn a_standard_parser_finds_the_same_host_user_and_password_in_the_url_for_ffmpeg(
         user in "\\PC{1,20}",
         password in "\\PC{0,20}",
         rest in REST,
@@ -206,7 +206,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_read_or_refused(text in "[a-z:/@#?%${}A-Z0-9\\[\\] ]{0,40}") {
+    fn any_text_is_parsed_or_refused(text in "[a-z:/@#?%${}A-Z0-9\\[\\] ]{0,40}") {
         let _ = Address::literal(&format!("rtsp://{text}"));
         let _ = with(&format!("rtsp://{text}"), &[("A", "x")]);
     }

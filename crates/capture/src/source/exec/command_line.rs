@@ -1,40 +1,40 @@
-//! A command as its user wrote it. Prints without the secrets in it, as far as they can be told from the rest.
+//! A command as the user wrote it. Prints without secrets, as far as they can be recognized.
 
 use std::fmt;
 
 use fanlight_cli::secret::mask_url;
 
-/// A longer command belongs into a script.
-const LONGEST: usize = 4096;
-/// In the place of a secret.
+/// The longest command, in bytes. A longer one belongs in a script.
+const MAX_BYTES: usize = 4096;
+/// Printed instead of a secret.
 const MASK: &str = "***";
-/// Flags behind which a user and password, or a password, stand: those of curl, wget and sshpass that do not say so.
-const SECRETIVE: [&str; 2] = ["-u", "-p"];
-/// Headers of HTTP that end so: behind them, up to the end of the quotation, all is secret.
+/// Flags that precede a user and password, or a password, though their names do not say so: those of curl, wget and sshpass.
+const SECRET_FLAGS: [&str; 2] = ["-u", "-p"];
+/// The ends of names of secret HTTP headers. Their value ends with the quotation.
 const HEADERS: [&str; 6] = ["authorization:", "cookie:", "token:", "-key:", "apikey:", "password:"];
-/// The program that is given a password right behind its `-p`.
+/// The program that takes a password directly after `-p`.
 const SSHPASS: &str = "sshpass";
 
 /// A command for a shell.
 #[derive(Clone, PartialEq)]
 pub struct CommandLine(String);
 
-/// A text that is not a command.
+/// A text that is not a valid command.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidCommand {
-    /// Nothing at all.
-    #[error("exec: a command is missing: one that writes MJPEG or H.264 to its stdout")]
+    /// The text is empty.
+    #[error("exec: a command is missing: write one that outputs MJPEG or H.264 on stdout")]
     Empty,
-    /// Too long.
-    #[error("exec: a command of {0} bytes; at most {LONGEST} are possible: write it into a script")]
+    /// The text is longer than [`MAX_BYTES`].
+    #[error("exec: a command of {0} bytes is above the limit of {MAX_BYTES}: put it into a script")]
     TooLong(usize),
-    /// No program can be told of it.
-    #[error("exec: a command cannot hold a zero byte")]
+    /// The text contains a zero byte, which no argument of a program can.
+    #[error("exec: a command cannot contain a zero byte")]
     Zero,
 }
 
 impl CommandLine {
-    /// The command with all it holds; not for logs, errors, the catalog or the API.
+    /// Returns the command with its secrets; not for logs, errors, the catalog or the API.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -46,7 +46,7 @@ impl std::str::FromStr for CommandLine {
     fn from_str(text: &str) -> Result<Self, InvalidCommand> {
         match text.trim() {
             "" => Err(InvalidCommand::Empty),
-            text if text.len() > LONGEST => Err(InvalidCommand::TooLong(text.len())),
+            text if text.len() > MAX_BYTES => Err(InvalidCommand::TooLong(text.len())),
             text if text.contains('\0') => Err(InvalidCommand::Zero),
             text => Ok(Self(text.to_owned())),
         }
@@ -55,7 +55,7 @@ impl std::str::FromStr for CommandLine {
 
 impl fmt::Display for CommandLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&mask_url(&mask_flags(&mask_headings(&self.0))))
+        f.write_str(&mask_url(&mask_flags(&mask_headers(&self.0))))
     }
 }
 
@@ -65,7 +65,7 @@ impl fmt::Debug for CommandLine {
     }
 }
 
-/// Masks the word behind each flag that says that a secret follows.
+/// Masks the word after each flag that announces a secret.
 fn mask_flags(text: &str) -> String {
     let mut masked = String::with_capacity(text.len());
     let (mut secret, mut sshpass) = (false, false);
@@ -87,19 +87,19 @@ fn mask_flags(text: &str) -> String {
     masked
 }
 
-/// Whether a flag of one letter has a secret right behind it: `-uUSER:PASSWORD` of curl and `-pPASSWORD` of sshpass.
+/// Returns whether a one-letter flag is directly followed by a secret: `-uUSER:PASSWORD` of curl and `-pPASSWORD` of sshpass.
 fn holds_secret(word: &str, of_sshpass: bool) -> bool {
     let of_curl = word.strip_prefix("-u").and_then(|user| user.find(':')).is_some_and(|at| at > 0);
     of_curl || of_sshpass && word.len() > 2 && word.starts_with("-p")
 }
 
-/// Whether a flag says by its name that its value is secret; those whose value stands behind a `=` are masked anyway.
+/// Returns whether a flag announces that the next word is secret. Values after a `=` are masked in any case.
 fn announces_secret(word: &str) -> bool {
     let flag = word.starts_with('-') && !word.contains('=');
-    flag && (SECRETIVE.contains(&word) || mask_url(&format!("{word}=x")) != format!("{word}=x"))
+    flag && (SECRET_FLAGS.contains(&word) || mask_url(&format!("{word}=x")) != format!("{word}=x"))
 }
 
-fn mask_headings(text: &str) -> String {
+fn mask_headers(text: &str) -> String {
     let lower = text.to_ascii_lowercase();
     let mut masked = String::with_capacity(text.len());
     let mut from = 0;
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_masked_wherever_they_can_be_told() {
+    fn recognizable_secrets_are_masked() {
         for (text, masked) in [
             (
                 "ffmpeg -i rtsp://u:hunter2@cam/ -f mjpeg -",
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_without_secrets_is_shown_as_it_is() {
+    fn a_command_without_secrets_is_printed_unchanged() {
         for text in [
             "rpicam-vid -t 0 --codec mjpeg -o -",
             "ffmpeg -pix_fmt yuv420p -b:v 2M -use_wallclock_as_timestamps 1",
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_command_is_refused_with_the_rule() {
+    fn an_invalid_command_is_refused_with_the_rule() {
         let refused = |text: &str| text.parse::<CommandLine>().unwrap_err().to_string();
         assert!(refused(" ").contains("missing"));
         assert!(refused("a\0b").contains("zero byte"));

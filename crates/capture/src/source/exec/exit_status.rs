@@ -1,18 +1,18 @@
-//! Why a command ended, in words.
+//! The reason why a command ended.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
-use crate::source::SourceError;
+use crate::source::error::SourceError;
 
-/// What a shell says of a command that it may not run.
+/// The exit code of a shell that may not execute its command.
 const NOT_EXECUTABLE: i32 = 126;
-/// What a shell says of a command that it does not find.
+/// The exit code of a shell that cannot find its command.
 const NOT_FOUND: i32 = 127;
-/// What a shell adds to the number of the signal that killed its command.
-const KILLED: i32 = 128;
+/// A shell adds this to the number of the signal that killed its command.
+const SIGNALLED: i32 = 128;
 
-/// The reason, given how it ended, or that it did not and only closed its output; and its last word on stderr.
+/// Returns the reason, given the exit status (`None`: it only closed its output) and the last line on stderr.
 pub(super) fn reason(status: Option<ExitStatus>, last: Option<&str>) -> SourceError {
     let Some(status) = status else {
         return SourceError::Closed(with("the command closed its output", last));
@@ -22,19 +22,19 @@ pub(super) fn reason(status: Option<ExitStatus>, last: Option<&str>) -> SourceEr
         (Some(NOT_EXECUTABLE), _) => {
             SourceError::NotPermitted(with("the command cannot be executed (code 126)", last))
         }
-        (Some(code), _) if (KILLED + 1..=KILLED + 64).contains(&code) => {
-            SourceError::Other(with(&killed(code - KILLED), last))
+        (Some(code), _) if (SIGNALLED + 1..=SIGNALLED + 64).contains(&code) => {
+            SourceError::Other(with(&killed(code - SIGNALLED), last))
         }
         (Some(code), _) => {
-            SourceError::Other(with(&format!("the command ended with code {code}"), last))
+            SourceError::Other(with(&format!("the command exited with code {code}"), last))
         }
         (None, Some(signal)) => SourceError::Other(with(&killed(signal), last)),
         (None, None) => SourceError::Other(with("the command ended", last)),
     }
 }
 
-fn with(what: &str, last: Option<&str>) -> String {
-    last.map_or_else(|| what.to_owned(), |last| format!("{what}: {last}"))
+fn with(reason: &str, last: Option<&str>) -> String {
+    last.map_or_else(|| reason.to_owned(), |last| format!("{reason}: {last}"))
 }
 
 fn killed(signal: i32) -> String {
@@ -46,7 +46,7 @@ fn killed(signal: i32) -> String {
         libc::SIGABRT => " (SIGABRT)",
         libc::SIGBUS => " (SIGBUS)",
         libc::SIGFPE => " (SIGFPE)",
-        libc::SIGKILL => " (SIGKILL: perhaps for want of memory)",
+        libc::SIGKILL => " (SIGKILL, possibly out of memory)",
         libc::SIGSEGV => " (SIGSEGV)",
         libc::SIGPIPE => " (SIGPIPE)",
         libc::SIGTERM => " (SIGTERM)",
@@ -64,18 +64,18 @@ mod tests {
     }
 
     #[test]
-    fn the_way_it_ended_is_told_with_its_last_word() {
+    fn the_reason_contains_the_exit_status_and_the_last_line() {
         let code = |code: i32| code << 8;
         assert_eq!(
             of(code(1), Some("ffmpeg: no such file")),
-            "the command ended with code 1: ffmpeg: no such file"
+            "the command exited with code 1: ffmpeg: no such file"
         );
-        assert_eq!(of(0, None), "the command ended with code 0");
+        assert_eq!(of(0, None), "the command exited with code 0");
         let missing = of(code(127), Some("sh: 1: nosuch: not found"));
         assert_eq!(missing, "not found: the command (code 127): sh: 1: nosuch: not found");
         assert!(of(code(126), None).starts_with("not permitted: the command cannot be executed"));
         assert_eq!(of(11, None), "the command was killed by signal 11 (SIGSEGV)");
-        assert_eq!(of(code(139), None), of(11, None), "as a shell tells it");
+        assert_eq!(of(code(139), None), of(11, None), "as a shell reports it");
         assert_eq!(reason(None, None).to_string(), "closed: the command closed its output");
     }
 }

@@ -1,12 +1,11 @@
-//! The processes of one command, so that none of them outlives this one.
+//! The process group of a command. None of its processes outlives this program.
 //!
-//! A command may be a pipeline, of which only the shell is our child. So all of it is one process group, and the group is
-//! led by a guard: a shell that waits for the end of a pipe whose other end this process holds. Even when this process is
-//! killed with signal 9, the pipe ends, and the guard ends the group. (`PR_SET_PDEATHSIG` would reach only the child itself,
-//! and be due already when the thread ends that started it.) As long as we have not taken leave of the guard, no other group
-//! can have the group's number.
+//! A command may be a pipeline, of which only the shell is a child of this process. Therefore all of it is one process group,
+//! led by a guard: a shell that waits for the end of a pipe whose other end this process holds. Even if this process is killed
+//! by SIGKILL, the pipe ends, and the guard ends the group. (`PR_SET_PDEATHSIG` would reach only the child itself, and would be
+//! sent when the thread that started it ends.) Until the guard is waited for, no other group can have the group's number.
 //!
-//! A command that starts a session of its own (`setsid`, a daemon) leaves the group, and lives on.
+//! A command that starts its own session (`setsid`, a daemon) leaves the group and keeps running.
 
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -14,7 +13,7 @@ use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-/// The guard: once its standard input ends, asks all to end, and makes them after two seconds.
+/// The guard: when its stdin ends, it sends SIGTERM to the group, and SIGKILL two seconds later.
 const GUARD: &str = "trap '' TERM INT HUP; read -r _; kill -TERM 0; sleep 2; kill -KILL 0";
 const SHELL: &str = "/bin/sh";
 
@@ -27,9 +26,9 @@ pub(super) struct Group {
 }
 
 impl Group {
-    /// Starts a command; gives what it writes.
+    /// Starts a command; returns its output too.
     pub(super) fn start(command: &str) -> io::Result<(Self, ChildStdout, ChildStderr)> {
-        keep_files_to_ourselves();
+        close_files_on_exec();
         let guard = Command::new(SHELL)
             .args(["-c", GUARD, "fanlight-guard"])
             .stdin(Stdio::piped())
@@ -55,7 +54,7 @@ impl Group {
         }
     }
 
-    /// How the command ended, if it did. Others of its group may still run.
+    /// Returns the command's exit status, if it has ended. Other processes of the group may still run.
     pub(super) fn ended(&mut self) -> Option<ExitStatus> {
         if self.ended.is_none() {
             self.ended = self.command.try_wait().ok().flatten();
@@ -63,20 +62,20 @@ impl Group {
         self.ended
     }
 
-    /// Asks all of them to end.
-    pub(super) fn ask_to_end(&self) {
+    /// Sends SIGTERM to the group.
+    pub(super) fn terminate(&self) {
         self.signal(Signal::TERM);
     }
 
-    /// Ends all of them, and takes leave of our own.
+    /// Kills the group, and waits for the child processes.
     pub(super) fn kill(&mut self) {
         self.signal(Signal::KILL);
-        // Fails only for a child that was waited for already.
+        // Fails only for a child that was waited for before.
         let _ = self.command.wait();
         let _ = self.guard.wait();
     }
 
-    /// Fails where nobody is left, which is as well.
+    /// Sends a signal to the group. An error means that no process is left, which is fine.
     fn signal(&self, signal: Signal) {
         if let Some(group) = Pid::from_raw(self.guard.id() as i32) {
             let _ = kill_process_group(group, signal);
@@ -89,13 +88,13 @@ fn end_guard(mut guard: Child) {
     let _ = guard.wait();
 }
 
-/// Lets no file of this process be inherited: OpenCV opens cameras so that they would be, and a camera that a command
-/// holds open unknowingly stays busy for all others.
-#[expect(unsafe_code, reason = "nobody else has words for it")]
-fn keep_files_to_ourselves() {
+/// Keeps child processes from inheriting the files of this process. OpenCV opens cameras without close-on-exec, and a camera
+/// that a command inherits would stay busy.
+#[expect(unsafe_code, reason = "no safe wrapper exists")]
+fn close_files_on_exec() {
     const FIRST: libc::c_uint = 3;
-    // SAFETY: it only marks files to be closed in programs that this one starts; here they stay as they are. A kernel
-    // that does not know it (before 5.11) says so, and nothing is changed.
+    // SAFETY: the call only marks files to be closed in programs that this one starts; here they stay open. A kernel without
+    // it (before 5.11) returns an error and changes nothing.
     unsafe {
         libc::syscall(libc::SYS_close_range, FIRST, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC);
     }

@@ -1,25 +1,21 @@
-//! Pictures that a command writes to its stdout: MJPEG, or H.264 as in its annex B.
+//! Commands that write video to stdout: MJPEG, or H.264 with start codes (annex B).
 //!
-//! - [`CommandLine`]: the command as it was written;
+//! - [`CommandLine`]: the command as the user wrote it;
 //! - `group`: the command's processes, none of which outlives this one;
-//! - `running`: what a running command writes, and its end;
-//! - `sayings`: what it says on stderr; `ending`: why it ended, in words;
-//! - `kind`: what it writes;
-//! - `pictures`: from bytes to pictures; `access_units`: H.264 cut into pictures.
+//! - `running`: a running command and its output; `stderr`: the lines it writes to stderr; `exit_status`: why it ended;
+//! - `format`: the format of its output;
+//! - `frames`: from its output to frames.
 //!
-//! H.264 is passed on as it is where its pictures come in the order in which they are shown.
-//!
-//! A picture counts as captured when its first byte arrived. A JPEG is given as soon as its last byte is there; a picture
-//! of H.264 when the next one begins, an interval later (`access_units` says why). The command is started when somebody
-//! watches. It runs with this program's rights, so it is taken from the command line, the environment and the file alone,
-//! never from a network.
+//! A frame counts as captured when its first byte arrives. A JPEG is delivered when its last byte arrives, an access unit of
+//! H.264 when the next one starts, one frame interval later (`fanlight_codec::h264` states why). The command is started for a
+//! viewer. It runs with this program's rights, so it is accepted only from the command line, the environment and the
+//! configuration file, never from a network.
 
-mod access_units;
 mod command_line;
 mod exit_status;
+mod format;
+mod frames;
 mod group;
-mod kind;
-mod pictures;
 mod running;
 mod stderr;
 
@@ -30,37 +26,38 @@ use fanlight_cli::stop::Shutdown;
 use fanlight_clock as clock;
 use fanlight_protocol::StreamName;
 
-use super::rhythm::Rhythm;
-use super::{About, Grabbed, Source, SourceError};
+use super::contract::{About, Grabbed, Source};
+use super::error::SourceError;
+use super::interval::IntervalEstimate;
 use crate::frame::Picture;
 use crate::frame::latest::Buffers;
 pub use command_line::{CommandLine, InvalidCommand};
-use kind::Kind;
-use pictures::Pictures;
-use running::{Heard, Running};
+use format::OutputFormat;
+use frames::Frames;
+use running::{Output, Running};
 
-/// From its start to its first bytes a command may take so long: it may have to find a camera in a network first.
+/// The timeout from the start of a command to its first bytes. It may have to find a camera on the network first.
 const START_WITHIN: Duration = Duration::from_secs(20);
-/// How often to look whether the program is about to end.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// Read at once: as much as a pipe holds.
+/// The interval at which waits check for a shutdown.
+const CHECK_EVERY: Duration = Duration::from_millis(100);
+/// The most bytes of one read: the capacity of a pipe.
 const PIPE: usize = 64 * 1024;
 
 /// A running command as a source.
 pub struct Exec {
     about: About,
     running: Running,
-    pictures: Pictures,
-    rhythm: Rhythm,
+    frames: Frames,
+    estimate: IntervalEstimate,
     chunk: Vec<u8>,
     stop: Shutdown,
 }
 
 impl Exec {
-    /// Starts a command, and waits until it is known what it writes.
+    /// Starts a command, and waits until the format of its output is detected.
     ///
     /// # Errors
-    /// With the reason in words, where it fails or writes something else.
+    /// When the command fails or writes another format, with the reason.
     pub fn open(
         command: &CommandLine,
         stream: &StreamName,
@@ -70,54 +67,53 @@ impl Exec {
         let mut chunk = vec![0; PIPE];
         let started = Instant::now();
         let mut first = Vec::new();
-        let (kind, first_at) = loop {
-            check(started, &stop)?;
-            let heard = running.read(&mut chunk, LOOK_EVERY).map_err(unreadable)?;
-            match heard {
-                Heard::Bytes(count) => first.extend(&chunk[..count]),
-                Heard::Nothing => continue,
-                Heard::End => return Err(running.reason()),
+        let (format, first_at) = loop {
+            check_start(started, &stop)?;
+            match running.read(&mut chunk, CHECK_EVERY).map_err(unreadable)? {
+                Output::Bytes(count) => first.extend(&chunk[..count]),
+                Output::Nothing => continue,
+                Output::End => return Err(running.reason()),
             }
             let now = clock::now();
-            if let Some(kind) = Kind::of(&first)? {
-                break (kind, now);
+            if let Some(format) = OutputFormat::detect(&first)? {
+                break (format, now);
             }
         };
-        let mut pictures = Pictures::new(kind)?;
-        pictures.feed(&first, first_at)?;
-        let rhythm = Rhythm::new(Instant::now());
+        let mut frames = Frames::new(format)?;
+        frames.feed(&first, first_at)?;
+        let estimate = IntervalEstimate::new(Instant::now());
         let about = About {
-            description: format!("{} of a command", kind.name()),
-            interval: Some(rhythm.interval()),
+            description: format!("{} of a command", format.name()),
+            interval: Some(estimate.interval()),
             recorded: false,
         };
-        Ok(Self { about, running, pictures, rhythm, chunk, stop })
+        Ok(Self { about, running, frames, estimate, chunk, stop })
     }
 
-    /// Reads until a picture is there, and what waits behind it, so that the newest is given.
-    fn wait_for_picture(&mut self) -> Result<(), SourceError> {
-        let mut read_behind = 0;
+    /// Waits for a frame, and reads the bytes that are available after it, so that the newest frame is grabbed.
+    fn wait_for_frame(&mut self) -> Result<(), SourceError> {
+        let mut read_after = 0;
         loop {
-            let found = self.pictures.has_one();
-            let heard = match found {
-                true if read_behind >= PIPE || self.pictures.each_counts() => return Ok(()),
+            let found = self.frames.is_ready();
+            let output = match found {
+                true if read_after >= PIPE || self.frames.each_counts() => return Ok(()),
                 true => self.running.read(&mut self.chunk, Duration::ZERO),
-                false => self.running.read(&mut self.chunk, LOOK_EVERY),
+                false => self.running.read(&mut self.chunk, CHECK_EVERY),
             };
-            match heard.map_err(unreadable)? {
-                Heard::Bytes(count) => {
-                    read_behind += if found { count } else { 0 };
-                    self.pictures.feed(&self.chunk[..count], clock::now())?;
+            match output.map_err(unreadable)? {
+                Output::Bytes(count) => {
+                    read_after += if found { count } else { 0 };
+                    self.frames.feed(&self.chunk[..count], clock::now())?;
                 }
-                Heard::Nothing if found => return Ok(()),
-                Heard::Nothing => {}
-                Heard::End if found || self.pictures.finish() => return Ok(()),
-                Heard::End => return Err(self.running.reason()),
+                Output::Nothing if found => return Ok(()),
+                Output::Nothing => {}
+                Output::End if found || self.frames.finish() => return Ok(()),
+                Output::End => return Err(self.running.reason()),
             }
             if self.stop.is_requested() {
                 return Err(SourceError::Stopped);
             }
-            if let (false, Some(silent)) = (found, self.rhythm.stalled(Instant::now())) {
+            if let (false, Some(silent)) = (found, self.estimate.stalled(Instant::now())) {
                 return Err(SourceError::Stalled(silent));
             }
         }
@@ -130,26 +126,26 @@ impl Source for Exec {
     }
 
     fn grab(&mut self) -> Result<Option<Grabbed>, SourceError> {
-        self.wait_for_picture()?;
-        self.rhythm.beat(Instant::now());
-        self.about.interval = Some(self.rhythm.interval());
-        Ok(self.pictures.grab())
+        self.wait_for_frame()?;
+        self.estimate.record(Instant::now());
+        self.about.interval = Some(self.estimate.interval());
+        Ok(self.frames.grab())
     }
 
     fn retrieve(&mut self, buffers: &Buffers) -> Result<Picture, SourceError> {
-        self.pictures.retrieve(buffers)
+        self.frames.retrieve(buffers)
     }
 
     fn each_counts(&self) -> bool {
-        self.pictures.passes_h264()
+        self.frames.passes_h264()
     }
 }
 
-fn check(started: Instant, stop: &Shutdown) -> Result<(), SourceError> {
+fn check_start(started: Instant, stop: &Shutdown) -> Result<(), SourceError> {
     match started.elapsed() {
         _ if stop.is_requested() => Err(SourceError::Stopped),
         silent if silent > START_WITHIN => {
-            Err(SourceError::TimedOut("the command runs, and writes nothing".into()))
+            Err(SourceError::TimedOut("the command is running but writes nothing".into()))
         }
         _ => Ok(()),
     }

@@ -1,4 +1,4 @@
-//! A command that runs, and what it writes.
+//! A running command and its output.
 
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -13,39 +13,39 @@ use super::command_line::CommandLine;
 use super::exit_status;
 use super::group::Group;
 use super::stderr::StderrLines;
-use crate::source::SourceError;
+use crate::source::error::SourceError;
 
-/// A command that is asked to end may take so long: time to let go of a camera, or to say goodbye to one.
+/// The time that a command has to end after SIGTERM, so that it can close a camera or a connection.
 const GRACE: Duration = Duration::from_secs(2);
-/// While the program itself ends, which is to take less than two seconds: so long.
+/// The same during a shutdown of this program, which must take less than two seconds.
 const SHORT_GRACE: Duration = Duration::from_millis(500);
-/// After its output has ended, a command may take so long to end itself and so to say how.
-const LAST_WORDS_WITHIN: Duration = Duration::from_millis(500);
-/// How often to look whether it has ended, and whether the program is about to.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// Read of stderr at once.
-const SAYINGS: usize = 4096;
+/// The time that a command has to exit after it closed its output, so that its exit status is known.
+const EXIT_WITHIN: Duration = Duration::from_millis(500);
+/// The interval at which waits check for the end of the command, and for a shutdown.
+const CHECK_EVERY: Duration = Duration::from_millis(20);
+/// The most bytes of one read from stderr.
+const STDERR_CHUNK: usize = 4096;
 
-/// A command that runs until this is dropped.
+/// A command that runs until this value is dropped.
 #[derive(Debug)]
 pub(super) struct Running {
     stream: StreamName,
     group: Group,
-    /// Until it ends.
+    /// `None` after its end.
     stdout: Option<ChildStdout>,
     stderr: Option<ChildStderr>,
-    sayings: StderrLines,
+    lines: StderrLines,
     stop: Shutdown,
 }
 
-/// What came of a command.
+/// The result of reading from a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Heard {
-    /// So many bytes.
+pub(super) enum Output {
+    /// This number of bytes.
     Bytes(usize),
     /// Nothing yet.
     Nothing,
-    /// It writes no more.
+    /// The end of its output.
     End,
 }
 
@@ -60,97 +60,97 @@ impl Running {
             SourceError::Other(format!("the command cannot be started: {error}"))
         })?;
         let (stdout, stderr) = (Some(stdout), Some(stderr));
-        let sayings = StderrLines::default();
-        Ok(Self { stream: stream.clone(), group, stdout, stderr, sayings, stop })
+        let lines = StderrLines::default();
+        Ok(Self { stream: stream.clone(), group, stdout, stderr, lines, stop })
     }
 
-    /// Waits for what it writes, at most so long, and puts it into `bytes`. What it says meanwhile goes to the log.
-    pub(super) fn read(&mut self, bytes: &mut [u8], at_most: Duration) -> io::Result<Heard> {
-        let (written, said) = self.wait(at_most)?;
-        if said {
-            self.listen()?;
+    /// Reads output into `bytes`, waiting at most `timeout`. Lines on stderr are logged.
+    pub(super) fn read(&mut self, bytes: &mut [u8], timeout: Duration) -> io::Result<Output> {
+        let (has_output, has_lines) = self.wait(timeout)?;
+        if has_lines {
+            self.log_stderr()?;
         }
         match &mut self.stdout {
-            None => Ok(Heard::End),
-            Some(_) if !written => Ok(Heard::Nothing),
+            None => Ok(Output::End),
+            Some(_) if !has_output => Ok(Output::Nothing),
             Some(stdout) => match stdout.read(bytes)? {
                 0 => {
                     self.stdout = None;
-                    Ok(Heard::End)
+                    Ok(Output::End)
                 }
-                count => Ok(Heard::Bytes(count)),
+                count => Ok(Output::Bytes(count)),
             },
         }
     }
 
-    /// Why it writes no more.
+    /// Returns why the command ended.
     pub(super) fn reason(&mut self) -> SourceError {
-        let until = Instant::now() + LAST_WORDS_WITHIN;
+        let until = Instant::now() + EXIT_WITHIN;
         while !(self.group.ended().is_some() && self.stderr.is_none()) && Instant::now() < until {
             if self.stop.is_requested() {
                 return SourceError::Stopped;
             }
             self.drain();
         }
-        let last = self.sayings.last();
+        let last = self.lines.last();
         exit_status::reason(self.group.ended(), last.as_deref())
     }
 
-    /// Waits until there is something to read; whether there is on stdout and on stderr.
-    fn wait(&self, at_most: Duration) -> io::Result<(bool, bool)> {
+    /// Waits until stdout or stderr is readable. Returns whether each of them is.
+    fn wait(&self, timeout: Duration) -> io::Result<(bool, bool)> {
         let files = [self.stdout.as_ref().map(AsFd::as_fd), self.stderr.as_ref().map(AsFd::as_fd)];
-        let mut waiting: Vec<PollFd<'_>> = files.into_iter().flatten().map(wish).collect();
-        let at_most = Timespec::try_from(at_most).ok();
-        match poll(&mut waiting, at_most.as_ref()) {
+        let mut waiting: Vec<PollFd<'_>> = files.into_iter().flatten().map(readable).collect();
+        let timeout = Timespec::try_from(timeout).ok();
+        match poll(&mut waiting, timeout.as_ref()) {
             Ok(_) => {}
             Err(rustix::io::Errno::INTR) => return Ok((false, false)),
             Err(error) => return Err(error.into()),
         }
-        // The end of a pipe is something to read as well.
+        // A pipe is readable at its end too.
         let mut ready = waiting.iter().map(|file| !file.revents().is_empty());
         let mut is_ready =
             |file: Option<BorrowedFd<'_>>| file.is_some() && ready.next() == Some(true);
         Ok((is_ready(files[0]), is_ready(files[1])))
     }
 
-    /// Reads what it says.
-    fn listen(&mut self) -> io::Result<()> {
+    /// Reads stderr, and logs its lines.
+    fn log_stderr(&mut self) -> io::Result<()> {
         let Some(stderr) = &mut self.stderr else { return Ok(()) };
-        let mut said = [0; SAYINGS];
-        let count = stderr.read(&mut said)?;
+        let mut chunk = [0; STDERR_CHUNK];
+        let count = stderr.read(&mut chunk)?;
         if count == 0 {
             self.stderr = None;
         }
-        for saying in self.sayings.hear(&said[..count]) {
-            match saying.fleeting {
-                true => tracing::debug!(stream = %self.stream, "the command says: {}", saying.text),
-                false => tracing::info!(stream = %self.stream, "the command says: {}", saying.text),
+        for line in self.lines.feed(&chunk[..count]) {
+            match line.is_progress {
+                true => tracing::debug!(stream = %self.stream, "command: {}", line.text),
+                false => tracing::info!(stream = %self.stream, "command: {}", line.text),
             }
         }
         Ok(())
     }
 
-    /// Reads on for a moment, so that it is not stuck writing, and forgets what it writes.
+    /// Reads and discards output for a moment, so that the command does not block while writing.
     fn drain(&mut self) {
-        if self.read(&mut [0; SAYINGS], LOOK_EVERY).is_err() {
+        if self.read(&mut [0; STDERR_CHUNK], CHECK_EVERY).is_err() {
             (self.stdout, self.stderr) = (None, None);
         }
     }
 
-    /// Whether all of it seems to have ended: nobody holds its output any more.
+    /// Returns whether the command has ended and no process of it holds its output open.
     fn is_over(&mut self) -> bool {
         self.stdout.is_none() && self.group.ended().is_some()
     }
 }
 
-fn wish(file: BorrowedFd<'_>) -> PollFd<'_> {
+fn readable(file: BorrowedFd<'_>) -> PollFd<'_> {
     PollFd::from_borrowed_fd(file, PollFlags::IN)
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
         let mut until = Instant::now() + GRACE;
-        self.group.ask_to_end();
+        self.group.terminate();
         while !self.is_over() && Instant::now() < until {
             if self.stop.is_requested() {
                 until = until.min(Instant::now() + SHORT_GRACE);

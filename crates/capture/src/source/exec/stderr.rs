@@ -1,22 +1,22 @@
-//! What a command says on stderr: lines, of which none is too long and the last is remembered.
+//! Lines that a command writes to stderr: bounded in length, and the last one is kept.
 
 use fanlight_cli::secret::mask_url;
 
-/// Longer lines are cut: this much tells what is wrong.
-const LONGEST: usize = 400;
-/// So much of the last line fits into a reason, of which the catalog takes 200 bytes.
-const LAST: usize = 160;
+/// The longest line, in bytes. Longer ones are cut; this is enough to state an error.
+const MAX_LINE: usize = 400;
+/// The bytes of the last line that fit into a reason, which has at most 200 bytes in the catalog.
+const MAX_LAST: usize = 160;
 
 /// A line.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Saying {
-    /// What it says, without passwords and control characters.
+pub(super) struct Line {
+    /// Its text, without passwords and control characters.
     pub(super) text: String,
-    /// The next line is to be written over it on a terminal: it tells of progress, and nothing worth keeping.
-    pub(super) fleeting: bool,
+    /// True if it ends with a carriage return, so that a terminal shows the next line in its place: it reports progress.
+    pub(super) is_progress: bool,
 }
 
-/// Makes lines of what comes.
+/// Splits stderr into lines.
 #[derive(Debug, Default)]
 pub(super) struct StderrLines {
     line: Vec<u8>,
@@ -24,40 +24,40 @@ pub(super) struct StderrLines {
 }
 
 impl StderrLines {
-    /// Takes in what came; gives the lines that end in it.
-    pub(super) fn hear(&mut self, bytes: &[u8]) -> Vec<Saying> {
-        let mut sayings = Vec::new();
+    /// Accepts bytes; returns the lines that end in them.
+    pub(super) fn feed(&mut self, bytes: &[u8]) -> Vec<Line> {
+        let mut lines = Vec::new();
         for piece in bytes.split_inclusive(|byte| matches!(byte, b'\n' | b'\r')) {
             let (piece, end) = match piece.split_last() {
                 Some((end @ (b'\n' | b'\r'), piece)) => (piece, Some(*end)),
                 _ => (piece, None),
             };
-            let room = (LONGEST + 1).saturating_sub(self.line.len());
+            let room = (MAX_LINE + 1).saturating_sub(self.line.len());
             self.line.extend(&piece[..piece.len().min(room)]);
             if let Some(end) = end {
-                sayings.extend(self.end_line(end == b'\r'));
+                lines.extend(self.end_line(end == b'\r'));
             }
         }
-        sayings
+        lines
     }
 
-    /// The last line that was more than progress, with one that has no end yet.
+    /// Returns the last line that is not progress, which may be incomplete.
     pub(super) fn last(&mut self) -> Option<String> {
         self.end_line(false);
-        self.last.as_deref().map(|last| cut(last, LAST))
+        self.last.as_deref().map(|last| cut(last, MAX_LAST))
     }
 
-    fn end_line(&mut self, fleeting: bool) -> Option<Saying> {
+    fn end_line(&mut self, is_progress: bool) -> Option<Line> {
         let line = std::mem::take(&mut self.line);
         let text = String::from_utf8_lossy(&line).replace(char::is_control, " ");
-        let text = cut(&mask_url(text.trim()), LONGEST);
+        let text = cut(&mask_url(text.trim()), MAX_LINE);
         if text.is_empty() {
             return None;
         }
-        if !fleeting {
+        if !is_progress {
             self.last = Some(text.clone());
         }
-        Some(Saying { text, fleeting })
+        Some(Line { text, is_progress })
     }
 }
 
@@ -72,39 +72,39 @@ fn cut(text: &str, longest: usize) -> String {
 mod tests {
     use super::*;
 
-    fn heard(sayings: &mut StderrLines, text: &str) -> Vec<(String, bool)> {
-        let lines = sayings.hear(text.as_bytes()).into_iter();
-        lines.map(|saying| (saying.text, saying.fleeting)).collect()
+    fn fed(lines: &mut StderrLines, text: &str) -> Vec<(String, bool)> {
+        let fed = lines.feed(text.as_bytes()).into_iter();
+        fed.map(|line| (line.text, line.is_progress)).collect()
     }
 
     #[test]
-    fn lines_are_given_when_they_end_and_the_last_is_remembered() {
-        let mut sayings = StderrLines::default();
-        assert_eq!(heard(&mut sayings, "one\ntw"), [("one".into(), false)]);
-        assert_eq!(sayings.last.as_deref(), Some("one"));
+    fn lines_are_returned_when_they_end_and_the_last_is_kept() {
+        let mut lines = StderrLines::default();
+        assert_eq!(fed(&mut lines, "one\ntw"), [("one".into(), false)]);
+        assert_eq!(lines.last.as_deref(), Some("one"));
         assert_eq!(
-            heard(&mut sayings, "o\r\n\nframe=1\rthree"),
+            fed(&mut lines, "o\r\n\nframe=1\rthree"),
             [("two".into(), true), ("frame=1".into(), true)]
         );
-        assert_eq!(sayings.last().as_deref(), Some("three"), "though its end is missing");
+        assert_eq!(lines.last().as_deref(), Some("three"), "an incomplete line");
     }
 
     #[test]
-    fn a_line_without_end_takes_no_more_room_than_a_long_one() {
-        let mut sayings = StderrLines::default();
+    fn a_line_without_an_end_is_bounded() {
+        let mut lines = StderrLines::default();
         for _ in 0..1000 {
-            assert_eq!(heard(&mut sayings, &"x".repeat(100)), []);
+            assert_eq!(fed(&mut lines, &"x".repeat(100)), []);
         }
-        assert!(sayings.line.len() <= LONGEST + 1);
-        let line = &heard(&mut sayings, "\n")[0].0;
-        assert!(line.ends_with("x…") && line.len() < LONGEST + 4);
-        assert!(sayings.last().unwrap().len() < LAST + 4);
+        assert!(lines.line.len() <= MAX_LINE + 1);
+        let line = &fed(&mut lines, "\n")[0].0;
+        assert!(line.ends_with("x…") && line.len() < MAX_LINE + 4);
+        assert!(lines.last().unwrap().len() < MAX_LAST + 4);
     }
 
     #[test]
-    fn passwords_and_control_characters_stay_away() {
-        let mut sayings = StderrLines::default();
-        let line = heard(&mut sayings, "\x1b[31mrtsp://u:hunter2@cam/: \x07refused\n");
+    fn passwords_and_control_characters_are_removed() {
+        let mut lines = StderrLines::default();
+        let line = fed(&mut lines, "\x1b[31mrtsp://u:hunter2@cam/: \x07refused\n");
         assert_eq!(line, [("[31mrtsp://***:***@cam/:  refused".into(), false)]);
     }
 }

@@ -1,8 +1,8 @@
-//! When a live packet arrived.
+//! Arrival times of live packets.
 //!
-//! FFmpeg stamps what it reads with the wall clock when asked to (`use_wallclock_as_timestamps`). That is better than to
-//! look at the clock once a packet is handed out: a parser holds a picture back until the next one begins, an interval
-//! later, but keeps the stamp of its first part.
+//! With `use_wallclock_as_timestamps`, FFmpeg stamps data with the wall clock when it reads them. This is more precise than
+//! reading the clock when a packet is returned: a parser holds a frame until the next one starts, one interval later, but keeps
+//! the timestamp of its first part.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -10,45 +10,45 @@ use fanlight_clock as clock;
 use fanlight_protocol::Timestamp;
 use ffmpeg_next::Rational;
 
-/// A stamp longer ago than this is not the wall clock's.
-const LONGEST_AGO_MICROS: i64 = 60_000_000;
-/// A stamp this far in the future is only rounded.
-const AHEAD_MICROS: i64 = 2_000;
-/// Coarser units than this would lose more than reading the clock late does.
-const COARSEST_UNIT_MICROS: f64 = 2_000.0;
+/// The largest plausible age of a wall-clock timestamp.
+const MAX_AGE_MICROS: i64 = 60_000_000;
+/// A timestamp may be this far in the future, by rounding.
+const MAX_AHEAD_MICROS: i64 = 2_000;
+/// The coarsest usable time base. A coarser one would lose more precision than reading the clock late.
+const MAX_UNIT_MICROS: f64 = 2_000.0;
 
-/// Unix microseconds by the system's clock, which FFmpeg reads as well.
+/// Returns Unix microseconds by the system's clock, which FFmpeg reads too.
 pub(super) fn wall_clock() -> i64 {
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since_1970.as_micros()).unwrap_or(i64::MAX)
 }
 
-/// When a packet with this stamp arrived, by this process's clock.
-pub(super) fn arrived_at(stamp: Option<i64>, unit: Rational) -> Timestamp {
-    // Both clocks read now: the wall clock may have been set since the last packet.
+/// Returns when a packet with this timestamp arrived, by this process's clock.
+pub(super) fn arrived_at(timestamp: Option<i64>, unit: Rational) -> Timestamp {
+    // Both clocks are read now, because the wall clock may have been set since the last packet.
     let (wall_now, own_now) = (wall_clock(), clock::now());
-    own_now.offset(arrival(stamp, unit, wall_now) - wall_now)
+    own_now.offset(arrival(timestamp, unit, wall_now) - wall_now)
 }
 
-/// The stamp in microseconds of the wall clock where it is one, else now.
-fn arrival(stamp: Option<i64>, unit: Rational, wall_now: i64) -> i64 {
+/// Returns the timestamp in microseconds of the wall clock if it is plausible, otherwise `wall_now`.
+fn arrival(timestamp: Option<i64>, unit: Rational, wall_now: i64) -> i64 {
     let unit_micros = f64::from(unit.numerator()) * 1e6 / f64::from(unit.denominator());
-    match stamp.map(|stamp| micros(stamp, unit)) {
-        Some(stamp)
-            if unit_micros <= COARSEST_UNIT_MICROS
-                && stamp >= wall_now - LONGEST_AGO_MICROS
-                && stamp <= wall_now + AHEAD_MICROS =>
+    match timestamp.map(|timestamp| micros(timestamp, unit)) {
+        Some(timestamp)
+            if unit_micros <= MAX_UNIT_MICROS
+                && timestamp >= wall_now - MAX_AGE_MICROS
+                && timestamp <= wall_now + MAX_AHEAD_MICROS =>
         {
-            stamp.min(wall_now)
+            timestamp.min(wall_now)
         }
         _ => wall_now,
     }
 }
 
-/// A stamp counted in `unit` seconds, in microseconds.
-pub(super) fn micros(stamp: i64, unit: Rational) -> i64 {
+/// Converts a timestamp in units of `unit` seconds to microseconds.
+pub(super) fn micros(timestamp: i64, unit: Rational) -> i64 {
     let denominator = i128::from(unit.denominator().max(1));
-    let micros = i128::from(stamp) * i128::from(unit.numerator()) * 1_000_000 / denominator;
+    let micros = i128::from(timestamp) * i128::from(unit.numerator()) * 1_000_000 / denominator;
     i64::try_from(micros).unwrap_or(i64::MAX)
 }
 
@@ -65,13 +65,13 @@ mod tests {
     }
 
     #[test]
-    fn a_wall_clock_stamp_is_when_the_packet_arrived() {
+    fn a_wall_clock_timestamp_is_the_arrival_time() {
         let arrived = arrival(Some(rtp(NOW - 33_000)), RTP, NOW);
         assert!((arrived - (NOW - 33_000)).abs() < 100, "{arrived}");
     }
 
     #[test]
-    fn what_is_no_wall_clock_stamp_counts_as_arriving_now() {
+    fn any_other_timestamp_counts_as_arriving_now() {
         assert_eq!(arrival(None, RTP, NOW), NOW);
         assert_eq!(arrival(Some(90_000), RTP, NOW), NOW, "the camera's own count");
         assert_eq!(arrival(Some(rtp(NOW + 5_000_000)), RTP, NOW), NOW);
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn arrival_is_never_in_the_future() {
+    fn an_arrival_time_is_never_in_the_future() {
         assert_eq!(arrival(Some(rtp(NOW + 1_000)), RTP, NOW), NOW);
         assert!(arrived_at(None, RTP) <= clock::now());
     }

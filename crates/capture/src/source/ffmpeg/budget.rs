@@ -1,82 +1,82 @@
-//! How much may come while one answer, or one packet, is waited for. A time limit is no bound on memory: in the ten seconds
-//! in which a source may be opened, a fast host sends gigabytes.
+//! The budget of bytes that a host may send in one response or packet. A timeout does not bound memory: within the ten seconds
+//! of opening a source, a fast host sends gigabytes.
 
 use fanlight_protocol::MAX_PAYLOAD;
 
-/// Bytes until a source is open, and then until the next packet. A packet is one frame of no more than [`MAX_PAYLOAD`], and
+/// The most bytes until a source is open, and then until the next packet. A packet is one frame of at most [`MAX_PAYLOAD`], and
 /// FFmpeg finds the end of some only in the next one.
-pub(super) const MOST_BYTES: u64 = 2 * MAX_PAYLOAD as u64;
+pub(super) const MAX_BYTES: u64 = 2 * MAX_PAYLOAD as u64;
 
-/// FFmpeg looks whether to give up at least this often for each piece of the headers that it reads.
-const LOOKS_A_PIECE: u32 = 2;
-/// No such piece is longer.
-const LONGEST_PIECE: u32 = 8192;
-/// The bytes in all headers of an answer, those of redirections and of failed logins among them. A host that sends every
-/// byte by itself can send no more than 2048: real ones have some hundred.
-pub(super) const MOST_HEADERS: u64 = 16 * 1024 * 1024;
-const HEADER_LOOKS: u32 = MOST_HEADERS as u32 / LONGEST_PIECE * LOOKS_A_PIECE;
+/// The fewest interrupt callbacks by FFmpeg for each chunk of the headers that it reads.
+const CALLS_PER_CHUNK: u32 = 2;
+/// The longest such chunk, in bytes.
+const MAX_CHUNK: u32 = 8192;
+/// The most bytes in all headers of a response, including redirections and failed logins. A host that sends each byte
+/// separately can send at most 2048; real headers have some hundred.
+pub(super) const MAX_HEADERS: u64 = 16 * 1024 * 1024;
+const MAX_HEADER_CALLS: u32 = MAX_HEADERS as u32 / MAX_CHUNK * CALLS_PER_CHUNK;
 
-/// Looks without a known number of bytes: those of RTSP, whose reader does not count, and which looks twice for every byte of
-/// a header. A frame of [`MAX_PAYLOAD`] in packets of 1400 bytes takes a tenth of it.
-const UNCOUNTED_LOOKS: u32 = 1024 * 1024;
+/// The most callbacks if the number of bytes is unknown: over RTSP, whose reader does not count them and calls twice for each
+/// byte of a header. A frame of [`MAX_PAYLOAD`] in packets of 1400 bytes needs a tenth of this.
+const MAX_UNCOUNTED_CALLS: u32 = 1024 * 1024;
 
-/// The amount spent.
+/// The bytes and callbacks used.
 #[derive(Debug)]
 pub(super) struct Budget {
     counted: bool,
-    /// All bytes that came, once any are counted.
+    /// All bytes received, once they are counted.
     bytes: Option<u64>,
-    /// That number when this answer or packet was asked for.
+    /// The bytes received before this response or packet.
     bytes_before: u64,
-    /// Looks since bytes came, or since the answer was asked for.
-    looks: u32,
-    over: Option<Over>,
+    /// Callbacks since the last bytes, or since the start of this response.
+    calls: u32,
+    exceeded: Option<Limit>,
 }
 
-/// The limit that was exceeded.
+/// A limit that a host can exceed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Over {
-    /// More than [`MOST_BYTES`].
+pub(super) enum Limit {
+    /// [`MAX_BYTES`].
     Bytes,
-    /// More than [`MOST_HEADERS`] before the first byte behind the headers.
+    /// [`MAX_HEADERS`] before the first byte of the body.
     Headers,
-    /// More messages than a frame or an answer can have.
+    /// The number of messages that a frame or response can have.
     Messages,
 }
 
 impl Budget {
-    /// A new one. `counted`: the bytes behind the headers will be known.
+    /// Returns an unused budget. `counted`: the bytes of the body will be counted.
     pub(super) fn new(counted: bool) -> Self {
-        Self { counted, bytes: None, bytes_before: 0, looks: 0, over: None }
+        Self { counted, bytes: None, bytes_before: 0, calls: 0, exceeded: None }
     }
 
-    /// The next answer or packet is asked for.
+    /// Starts the next response or packet.
     pub(super) fn begin(&mut self) {
         self.bytes_before = self.bytes.unwrap_or(0);
-        self.looks = 0;
-        self.over = None;
+        self.calls = 0;
+        self.exceeded = None;
     }
 
-    /// FFmpeg asks whether to give up; it has read so many bytes, where that is known.
-    pub(super) fn look(&mut self, bytes: Option<u64>) -> bool {
+    /// Counts a callback, given the bytes read if they are counted. Returns whether a limit is exceeded.
+    pub(super) fn check(&mut self, bytes: Option<u64>) -> bool {
         if bytes != self.bytes {
-            (self.bytes, self.looks) = (bytes, 0);
+            (self.bytes, self.calls) = (bytes, 0);
         }
-        self.looks = self.looks.saturating_add(1);
-        let came = self.bytes.unwrap_or(0).saturating_sub(self.bytes_before);
-        let over = match self.bytes {
-            _ if came > MOST_BYTES => Some(Over::Bytes),
-            None if self.counted && self.looks > HEADER_LOOKS => Some(Over::Headers),
-            _ if self.looks > UNCOUNTED_LOOKS => Some(Over::Messages),
+        self.calls = self.calls.saturating_add(1);
+        let received = self.bytes.unwrap_or(0).saturating_sub(self.bytes_before);
+        let exceeded = match self.bytes {
+            _ if received > MAX_BYTES => Some(Limit::Bytes),
+            None if self.counted && self.calls > MAX_HEADER_CALLS => Some(Limit::Headers),
+            _ if self.calls > MAX_UNCOUNTED_CALLS => Some(Limit::Messages),
             _ => None,
         };
-        self.over = self.over.or(over);
-        self.over.is_some()
+        self.exceeded = self.exceeded.or(exceeded);
+        self.exceeded.is_some()
     }
 
-    /// The limit that was exceeded, if any.
-    pub(super) fn over(&self) -> Option<Over> {
-        self.over
+    /// Returns the limit that was exceeded, if any.
+    pub(super) fn exceeded(&self) -> Option<Limit> {
+        self.exceeded
     }
 }
 
@@ -88,10 +88,10 @@ mod tests {
     fn a_frame_fits_and_an_endless_one_does_not() {
         let mut budget = Budget::new(true);
         budget.begin();
-        assert!(!budget.look(Some(MOST_BYTES)));
-        assert!(budget.look(Some(MOST_BYTES + 1)));
-        assert_eq!(budget.over(), Some(Over::Bytes));
-        assert!(budget.look(Some(MOST_BYTES)), "until the next one is asked for");
+        assert!(!budget.check(Some(MAX_BYTES)));
+        assert!(budget.check(Some(MAX_BYTES + 1)));
+        assert_eq!(budget.exceeded(), Some(Limit::Bytes));
+        assert!(budget.check(Some(MAX_BYTES)), "until the next packet starts");
     }
 
     #[test]
@@ -99,28 +99,28 @@ mod tests {
         let mut budget = Budget::new(true);
         for packet in 1..100 {
             budget.begin();
-            assert!(!budget.look(Some(packet * MOST_BYTES)), "{packet}");
+            assert!(!budget.check(Some(packet * MAX_BYTES)), "{packet}");
         }
     }
 
     #[test]
-    fn headers_have_a_smaller_one_that_ends_with_them() {
+    fn headers_have_a_smaller_budget_of_their_own() {
         let mut budget = Budget::new(true);
         budget.begin();
-        assert!((0..HEADER_LOOKS).all(|_| !budget.look(None)));
-        assert!(budget.look(None));
-        assert_eq!(budget.over(), Some(Over::Headers));
+        assert!((0..MAX_HEADER_CALLS).all(|_| !budget.check(None)));
+        assert!(budget.check(None));
+        assert_eq!(budget.exceeded(), Some(Limit::Headers));
         budget.begin();
-        budget.look(Some(0));
-        assert!((0..2 * HEADER_LOOKS).all(|_| !budget.look(Some(0))), "waits for the body");
+        budget.check(Some(0));
+        assert!((0..2 * MAX_HEADER_CALLS).all(|_| !budget.check(Some(0))), "waits for the body");
     }
 
     #[test]
-    fn where_bytes_are_not_counted_messages_are() {
+    fn messages_are_counted_if_bytes_are_not() {
         let mut budget = Budget::new(false);
         budget.begin();
-        assert!((0..UNCOUNTED_LOOKS).all(|_| !budget.look(None)));
-        assert!(budget.look(None));
-        assert_eq!(budget.over(), Some(Over::Messages));
+        assert!((0..MAX_UNCOUNTED_CALLS).all(|_| !budget.check(None)));
+        assert!(budget.check(None));
+        assert_eq!(budget.exceeded(), Some(Limit::Messages));
     }
 }

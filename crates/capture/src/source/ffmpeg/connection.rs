@@ -1,165 +1,162 @@
-//! An open URL and its packets.
+//! An open input and its encoded frames.
 
 use std::fmt;
 use std::time::Duration;
 
 use fanlight_cli::stop::Shutdown;
+use fanlight_codec::SplitFrame;
 use ffmpeg_next::codec::{self, Parameters};
 use ffmpeg_next::format::context::Input;
 use ffmpeg_next::{Dictionary, Packet, Rational, ffi, media};
 
 use super::arrival;
 use super::deadline::Deadline;
-use super::input::Place;
-use super::mjpeg_http::{NoPart, Parts};
+use super::input::MediaInput;
+use super::mjpeg_http::{MjpegReader, ReadError};
 use super::opening::{self, Opened};
-use crate::source::SourceError;
+use super::timeouts::{CLOSE_WITHIN, CONNECT_WITHIN, OPEN_WITHIN, PLAYLIST_SILENCE};
+use crate::source::error::SourceError;
+use crate::source::video::{Encoded, SourceCodec};
 use crate::stall;
 
-/// Connecting, or any single answer while opening, may take so long.
-pub(super) const CONNECT_WITHIN: Duration = Duration::from_secs(5);
-/// Opening as a whole: connecting, and then finding out what comes.
-const OPEN_WITHIN: Duration = Duration::from_secs(10);
-/// Saying goodbye to a camera that does not answer any more may take so long.
-const CLOSE_WITHIN: Duration = Duration::from_millis(500);
-/// A playlist is silent for as long as its longest segment lasts.
-const PLAYLIST_SILENCE: Duration = Duration::from_secs(30);
-
-/// What FFmpeg may open on behalf of a URL: a playlist must not make it read files of this machine.
+/// The protocols that FFmpeg may open for a URL. A playlist must not make it read files of this machine.
 const PROTOCOLS: &str = "http,https,httpproxy,tls,tcp,udp,rtp,rtsp,rtsps,crypto,data";
 
-/// An open place.
+/// An open input.
 pub(super) struct Connection {
     opened: Opened,
     deadline: Deadline,
-    place: Place,
+    input: MediaInput,
     stream: usize,
     time_base: Rational,
     live: bool,
-    limit: Duration,
-    /// Where it is MJPEG over HTTP.
-    parts: Option<Parts>,
+    stall_limit: Duration,
+    /// The reader of MJPEG over HTTP.
+    mjpeg: Option<MjpegReader>,
 }
 
 impl Connection {
-    /// Connects and finds out what comes.
-    pub(super) fn open(place: &Place, stop: Shutdown) -> Result<Self, SourceError> {
-        let deadline = Deadline::new(stop, OPEN_WITHIN, place.is_http());
-        let mut opened = opening::open(place, &options(place), &deadline)
-            .map_err(|error| deadline.reason(error, place))?;
-        // Some of FFmpeg's readers take being stopped for the end of what they read.
-        deadline.check_budget(place)?;
-        let input = &mut opened.input;
-        let video = input
+    /// Connects and detects the video stream.
+    pub(super) fn open(input: &MediaInput, stop: Shutdown) -> Result<Self, SourceError> {
+        let deadline = Deadline::new(stop, OPEN_WITHIN, input.is_http());
+        let mut opened = opening::open(input, &options(input), &deadline)
+            .map_err(|error| deadline.reason(error, input))?;
+        // Some of FFmpeg's demuxers treat an interrupt as the end of their input.
+        deadline.check_budget(input)?;
+        let demuxer = &mut opened.demuxer;
+        let video = demuxer
             .streams()
             .best(media::Type::Video)
-            .ok_or_else(|| SourceError::NotAVideo("it can be read but holds no video".into()))?;
+            .ok_or_else(|| SourceError::NotAVideo("it is readable but contains no video".into()))?;
         let (stream, time_base) = (video.index(), video.time_base());
-        let live = place.is_rtsp() || !place.is_file() && is_live(input);
+        let live = input.is_rtsp() || !input.is_file() && is_live(demuxer);
         if live {
-            use_wall_clock(input);
-        } else if holds_jpegs(input, stream) {
-            take_stamps_as_they_are(input);
+            use_wall_clock(demuxer);
+        } else if holds_jpegs(demuxer, stream) {
+            keep_timestamps(demuxer);
         }
-        let parts = (live && input.format().name() == "mpjpeg").then(Parts::new);
+        let mjpeg = (live && demuxer.format().name() == "mpjpeg").then(MjpegReader::new);
         let mut connection = Self {
             opened,
             deadline,
-            place: place.clone(),
+            input: input.clone(),
             stream,
             time_base,
             live,
-            limit: OPEN_WITHIN,
-            parts,
+            stall_limit: OPEN_WITHIN,
+            mjpeg,
         };
-        connection.limit = match connection.opened.input.format().name() {
+        connection.stall_limit = match connection.opened.demuxer.format().name() {
             name if is_playlist(name) => PLAYLIST_SILENCE,
             _ => stall::limit(connection.interval()),
         };
         Ok(connection)
     }
 
-    /// Whether every packet is a JPEG.
-    pub(super) fn gives_jpegs(&self) -> bool {
-        holds_jpegs(&self.opened.input, self.stream)
-    }
-
-    /// Whether pictures come as they are taken, rather than from a recording.
+    /// Returns whether frames arrive when they are captured, not from a recording.
     pub(super) fn is_live(&self) -> bool {
         self.live
     }
 
-    /// The time from picture to picture, where it is known.
+    /// Returns the frame interval, if known.
     pub(super) fn interval(&self) -> Option<Duration> {
-        if let Some(parts) = &self.parts {
-            return Some(parts.interval());
+        if let Some(mjpeg) = &self.mjpeg {
+            return Some(mjpeg.interval());
         }
-        let rate = f64::from(self.opened.input.stream(self.stream)?.avg_frame_rate());
+        let rate = f64::from(self.opened.demuxer.stream(self.stream)?.avg_frame_rate());
         (0.01..1000.0).contains(&rate).then(|| Duration::from_secs_f64(1.0 / rate))
     }
 
-    /// In words, for the log.
+    /// Describes the video, for the log.
     pub(super) fn description(&self) -> String {
         let codec = self.parameters().map_or("unknown", |parameters| parameters.id().name());
         let kind = if self.live { "live" } else { "recorded" };
-        format!("{kind} {codec} ({})", self.opened.input.format().name())
+        format!("{kind} {codec} ({})", self.opened.demuxer.format().name())
     }
 
-    /// What the decoder must know.
-    pub(super) fn parameters(&self) -> Result<Parameters, SourceError> {
-        let stream = self.opened.input.stream(self.stream);
+    /// Returns the codec of the video.
+    pub(super) fn codec(&self) -> Result<SourceCodec, SourceError> {
+        // A copy: the original keeps the demuxer open.
+        Ok(SourceCodec::Described(self.parameters()?.clone()))
+    }
+
+    fn parameters(&self) -> Result<Parameters, SourceError> {
+        let stream = self.opened.demuxer.stream(self.stream);
         let stream = stream
             .ok_or_else(|| SourceError::Other("the video's parameters are missing".into()))?;
         Ok(stream.parameters())
     }
 
-    /// Waits for the next packet of the video, stamped in microseconds: with its arrival by this process's clock where
-    /// it is live, else with its place in the recording. `None` at the end.
-    pub(super) fn read(&mut self) -> Result<Option<Packet>, SourceError> {
-        if let Some(parts) = &mut self.parts {
-            self.limit = stall::limit(Some(parts.interval()));
-            self.deadline.set(self.limit);
-            let read = parts.read(&mut self.opened.input);
-            return self.part(read);
+    /// Waits for the next frame of the video. Its timestamp is its arrival by this process's clock if the input is live,
+    /// otherwise its position in the recording. Returns `None` at the end.
+    pub(super) fn read(&mut self) -> Result<Option<Encoded>, SourceError> {
+        if let Some(mjpeg) = &mut self.mjpeg {
+            self.stall_limit = stall::limit(Some(mjpeg.interval()));
+            self.deadline.set(self.stall_limit);
+            let read = mjpeg.read(&mut self.opened.demuxer);
+            return self.check_mjpeg(read);
         }
-        self.deadline.set(self.limit);
+        self.deadline.set(self.stall_limit);
         loop {
             let mut packet = Packet::empty();
-            match packet.read(&mut self.opened.input) {
+            match packet.read(&mut self.opened.demuxer) {
                 Ok(()) if packet.stream() == self.stream => {
                     self.stamp(&mut packet);
-                    return Ok(Some(packet));
+                    return Ok(Some(Encoded::Packet(packet)));
                 }
                 Ok(()) => {}
                 Err(ffmpeg_next::Error::Eof) => {
-                    self.deadline.check_budget(&self.place)?;
+                    self.deadline.check_budget(&self.input)?;
                     return Ok(None);
                 }
-                // A damaged part; the next one may be well. The deadline still counts.
-                Err(ffmpeg_next::Error::InvalidData) if !self.deadline.passed() => {}
-                Err(error) => return Err(self.broken(error)),
+                // Damaged data; the next packet may be intact. The deadline still applies.
+                Err(ffmpeg_next::Error::InvalidData) if !self.deadline.is_over() => {}
+                Err(error) => return Err(self.reason(error)),
             }
         }
     }
 
-    fn part(&self, read: Result<Packet, NoPart>) -> Result<Option<Packet>, SourceError> {
+    fn check_mjpeg(
+        &self,
+        read: Result<SplitFrame, ReadError>,
+    ) -> Result<Option<Encoded>, SourceError> {
         match read {
-            Ok(packet) => Ok(Some(packet)),
-            Err(NoPart::Read(ffmpeg_next::Error::Eof)) => Ok(None),
-            Err(NoPart::Read(error)) => Err(self.broken(error)),
-            Err(NoPart::Not(reason)) => Err(reason),
+            Ok(frame) => Ok(Some(Encoded::Split(frame))),
+            Err(ReadError::Connection(ffmpeg_next::Error::Eof)) => Ok(None),
+            Err(ReadError::Connection(error)) => Err(self.reason(error)),
+            Err(ReadError::Content(reason)) => Err(reason),
         }
     }
 
-    /// Why reading failed.
-    fn broken(&self, error: ffmpeg_next::Error) -> SourceError {
+    /// Returns why reading failed.
+    fn reason(&self, error: ffmpeg_next::Error) -> SourceError {
         match error {
             ffmpeg_next::Error::Exit
-                if !self.deadline.is_stopped() && self.deadline.over().is_none() =>
+                if !self.deadline.is_stopped() && self.deadline.exceeded().is_none() =>
             {
-                SourceError::Stalled(self.limit)
+                SourceError::Stalled(self.stall_limit)
             }
-            error => self.deadline.reason(error, &self.place),
+            error => self.deadline.reason(error, &self.input),
         }
     }
 
@@ -177,14 +174,14 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        // Closing tells the camera goodbye; it shall not take the last deadline's fate.
+        // Closing sends a last request to the camera, to which the deadline of the last read must not apply.
         self.deadline.set(CLOSE_WITHIN);
     }
 }
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection").field("place", &self.place).finish_non_exhaustive()
+        f.debug_struct("Connection").field("input", &self.input).finish_non_exhaustive()
     }
 }
 
@@ -192,30 +189,30 @@ fn is_playlist(format: &str) -> bool {
     format.split(',').any(|name| matches!(name, "hls" | "dash"))
 }
 
-/// What came over HTTP is live where it has no end. A playlist is not: its pictures come in bundles.
-fn is_live(input: &Input) -> bool {
-    match input.format().name() {
+/// Returns whether an HTTP response is live: it has no end. A playlist is not, because its frames arrive in segments.
+fn is_live(demuxer: &Input) -> bool {
+    match demuxer.format().name() {
         "mpjpeg" => true,
         name if is_playlist(name) => false,
-        _ => input.io_size().is_none(),
+        _ => demuxer.io_size().is_none(),
     }
 }
 
-fn holds_jpegs(input: &Input, stream: usize) -> bool {
-    input.stream(stream).is_some_and(|stream| stream.parameters().id() == codec::Id::MJPEG)
+fn holds_jpegs(demuxer: &Input, stream: usize) -> bool {
+    demuxer.stream(stream).is_some_and(|stream| stream.parameters().id() == codec::Id::MJPEG)
 }
 
-fn options(place: &Place) -> Dictionary<'static> {
+fn options(input: &MediaInput) -> Dictionary<'static> {
     let mut options = Dictionary::new();
     let timeout = CONNECT_WITHIN.as_micros().to_string();
     options.set("timeout", &timeout);
-    options.set("protocol_whitelist", if place.is_file() { "file" } else { PROTOCOLS });
-    if place.is_rtsp() {
-        // UDP loses packets as soon as a picture is larger than a few of them.
+    options.set("protocol_whitelist", if input.is_file() { "file" } else { PROTOCOLS });
+    if input.is_rtsp() {
+        // UDP loses packets as soon as a frame is larger than a few of them.
         options.set("rtsp_transport", "tcp");
         options.set("allowed_media_types", "video");
         options.set("use_wallclock_as_timestamps", "1");
-        // Cameras announce what they send; half a second of it is enough to see how fast.
+        // Cameras announce their streams; half a second of video is enough to measure the frame rate.
         options.set("analyzeduration", "500000");
         options.set("probesize", "1000000");
     } else {
@@ -224,27 +221,27 @@ fn options(place: &Place) -> Dictionary<'static> {
     options
 }
 
-/// Lets FFmpeg stamp packets with the wall clock from now on.
+/// Makes FFmpeg stamp packets with the wall clock from now on.
 #[expect(
     unsafe_code,
-    reason = "whether a URL is live is known only once it is open, and then it is no option any more"
+    reason = "a URL is known to be live only once it is open, when the option can no longer be set"
 )]
-fn use_wall_clock(input: &mut Input) {
-    // SAFETY: the pointer is that of a context which `input` owns, and the field is a plain integer.
-    unsafe { (*input.as_mut_ptr()).use_wallclock_as_timestamps = 1 }
+fn use_wall_clock(demuxer: &mut Input) {
+    // SAFETY: the pointer is that of a context which `demuxer` owns, and the field is a plain integer.
+    unsafe { (*demuxer.as_mut_ptr()).use_wallclock_as_timestamps = 1 }
 }
 
-/// Keeps FFmpeg from working out for each packet what its stamps would be in a codec that reorders pictures: for JPEGs that
-/// is a third of what reading them costs. What has no stamps at all needs it.
+/// Stops FFmpeg from computing timestamps as for a codec that reorders frames. For JPEGs, that takes a third of the time to
+/// read them. Formats without timestamps need it.
 #[expect(
     unsafe_code,
-    reason = "what comes is known only once it is open, and then it is no option any more"
+    reason = "the codec is known only once the input is open, when the option can no longer be set"
 )]
-fn take_stamps_as_they_are(input: &mut Input) {
-    // SAFETY: the pointers are those of a context which `input` owns, alone while it is borrowed here, and of the constant
-    // description of its format; the fields are plain integers.
+fn keep_timestamps(demuxer: &mut Input) {
+    // SAFETY: the pointers are those of a context which `demuxer` owns, exclusively while it is borrowed here, and of the
+    // constant description of its format; the fields are plain integers.
     unsafe {
-        let context = input.as_mut_ptr();
+        let context = demuxer.as_mut_ptr();
         if (*(*context).iformat).flags & ffi::AVFMT_NOTIMESTAMPS == 0 {
             (*context).flags |= ffi::AVFMT_FLAG_NOFILLIN;
         }

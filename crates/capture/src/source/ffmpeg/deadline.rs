@@ -1,4 +1,5 @@
-//! Until when FFmpeg may block, and how much it may read until then. It asks again and again while it waits and reads.
+//! The deadline until which FFmpeg may block, and the budget that it may read. FFmpeg checks both in its interrupt callback
+//! while it waits and reads.
 
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,33 +8,34 @@ use std::time::{Duration, Instant};
 use fanlight_cli::stop::Shutdown;
 use ffmpeg_next::ffi::AVIOContext;
 
-use super::budget::{Budget, Over};
-use super::input::Place;
-use crate::source::SourceError;
+use super::budget::{Budget, Limit};
+use super::input::MediaInput;
+use crate::source::error::SourceError;
 
-/// Shared with FFmpeg, which asks it on the thread that called FFmpeg.
+/// Shared with FFmpeg, which calls it on the thread that called FFmpeg.
 #[derive(Clone)]
 pub(super) struct Deadline(Arc<Shared>);
 
 struct Shared {
     stop: Shutdown,
     start: Instant,
-    /// The moment when the deadline was set.
-    asked: AtomicU64,
-    micros: AtomicU64,
+    /// The time when the deadline was set, in microseconds since `start`.
+    set_at: AtomicU64,
+    /// The deadline, in microseconds since `start`.
+    until: AtomicU64,
     budget: Mutex<Budget>,
-    /// Counts the bytes while it is open.
+    /// Counts the bytes of an open connection.
     bytes: AtomicPtr<AVIOContext>,
 }
 
 impl Deadline {
-    /// `counted`: the bytes behind the headers will be known, by [`Deadline::count`].
+    /// Returns a deadline. `counted`: the bytes of the body will be counted, by [`Deadline::count`].
     pub(super) fn new(stop: Shutdown, within: Duration, counted: bool) -> Self {
         let deadline = Self(Arc::new(Shared {
             stop,
             start: Instant::now(),
-            asked: AtomicU64::default(),
-            micros: AtomicU64::default(),
+            set_at: AtomicU64::default(),
+            until: AtomicU64::default(),
             budget: Mutex::new(Budget::new(counted)),
             bytes: AtomicPtr::default(),
         }));
@@ -41,67 +43,67 @@ impl Deadline {
         deadline
     }
 
-    /// From now on this long, and a whole budget of bytes.
+    /// Restarts the deadline and the budget.
     pub(super) fn set(&self, within: Duration) {
         let now = self.0.start.elapsed();
-        self.0.asked.store(now.as_micros() as u64, Ordering::Relaxed);
+        self.0.set_at.store(now.as_micros() as u64, Ordering::Relaxed);
         let until = now + within;
-        self.0.micros.store(until.as_micros() as u64, Ordering::Relaxed);
+        self.0.until.store(until.as_micros() as u64, Ordering::Relaxed);
         self.budget().begin();
     }
 
-    /// Whether FFmpeg is to give up.
-    pub(super) fn passed(&self) -> bool {
-        let until = u128::from(self.0.micros.load(Ordering::Relaxed));
+    /// Returns whether FFmpeg must stop: the deadline has passed, or the budget is exceeded.
+    pub(super) fn is_over(&self) -> bool {
+        let until = u128::from(self.0.until.load(Ordering::Relaxed));
         let late = self.is_stopped() || self.0.start.elapsed().as_micros() >= until;
         let bytes = self.bytes_read();
-        late || self.budget().look(bytes)
+        late || self.budget().check(bytes)
     }
 
-    /// Whether the program is about to end.
+    /// Returns whether a shutdown was requested.
     pub(super) fn is_stopped(&self) -> bool {
         self.0.stop.is_requested()
     }
 
-    /// Fails where more came than may come.
-    pub(super) fn check_budget(&self, place: &Place) -> Result<(), SourceError> {
-        match self.over() {
-            Some(over) if !self.is_stopped() => Err(place.too_much(over)),
+    /// Fails if the budget is exceeded.
+    pub(super) fn check_budget(&self, input: &MediaInput) -> Result<(), SourceError> {
+        match self.exceeded() {
+            Some(limit) if !self.is_stopped() => Err(input.too_much(limit)),
             _ => Ok(()),
         }
     }
 
-    /// Why FFmpeg gave up.
-    pub(super) fn reason(&self, error: ffmpeg_next::Error, place: &Place) -> SourceError {
-        match self.over() {
+    /// Returns the reason of an error by FFmpeg.
+    pub(super) fn reason(&self, error: ffmpeg_next::Error, input: &MediaInput) -> SourceError {
+        match self.exceeded() {
             _ if self.is_stopped() => SourceError::Stopped,
-            Some(over) => place.too_much(over),
+            Some(limit) => input.too_much(limit),
             None => {
-                let asked = Duration::from_micros(self.0.asked.load(Ordering::Relaxed));
-                place.reason(error, self.0.start + asked)
+                let set_at = Duration::from_micros(self.0.set_at.load(Ordering::Relaxed));
+                input.reason(error, self.0.start + set_at)
             }
         }
     }
 
-    /// The limit that was exceeded, if any.
-    pub(super) fn over(&self) -> Option<Over> {
-        self.budget().over()
+    /// Returns the limit that was exceeded, if any.
+    pub(super) fn exceeded(&self) -> Option<Limit> {
+        self.budget().exceeded()
     }
 
-    /// Counts the bytes of this from now on; of none where it is null. It must not be closed while it is counted, and only
-    /// be used by the thread that asks.
+    /// Counts the bytes of this connection, or of none if it is null. It must stay open while it is counted, and only the
+    /// thread that calls FFmpeg may use it.
     pub(super) fn count(&self, bytes: *mut AVIOContext) {
         self.0.bytes.store(bytes, Ordering::Release);
     }
 
-    #[expect(unsafe_code, reason = "ffmpeg-next does not give the number of bytes read")]
+    #[expect(unsafe_code, reason = "ffmpeg-next does not expose the number of bytes read")]
     fn bytes_read(&self) -> Option<u64> {
         let bytes = self.0.bytes.load(Ordering::Acquire);
         if bytes.is_null() {
             return None;
         }
-        // SAFETY: `count` demands that it is open and that no other thread uses it. FFmpeg, which has called here, changes the
-        // field only before and after it calls. It is a plain integer.
+        // SAFETY: `count` requires that it is open and that no other thread uses it. FFmpeg, which called this function,
+        // changes the field only before and after the call. It is a plain integer.
         let read = unsafe { (*bytes).bytes_read };
         Some(u64::try_from(read).unwrap_or(0))
     }

@@ -1,4 +1,4 @@
-//! Why a URL gives no pictures.
+//! Diagnosis of a URL that delivers no video.
 
 use std::fmt;
 use std::io;
@@ -7,63 +7,62 @@ use std::time::Instant;
 
 use ffmpeg_next::Error;
 
-use super::budget::{MOST_BYTES, MOST_HEADERS, Over};
-use super::connection::CONNECT_WITHIN;
+use super::budget::{Limit, MAX_BYTES, MAX_HEADERS};
+use super::timeouts::CONNECT_WITHIN;
 use crate::native::MOST_MEMORY;
-use crate::source::SourceError;
 use crate::source::address::Address;
+use crate::source::error::SourceError;
 
-/// The reason behind FFmpeg's error, which came after something asked at that moment. Names the host, never user, password or path.
-pub(super) fn reason(error: Error, url: &Address, asked_at: Instant) -> SourceError {
+/// Returns the reason of an error by FFmpeg, which was called at `called_at`. Names the host, never user, password or path.
+pub(super) fn reason(error: Error, url: &Address, called_at: Instant) -> SourceError {
     let host = Host::of(url);
     let at = &host.shown;
     match error {
-        Error::HttpUnauthorized => SourceError::WrongPassword(format!(
-            "{at} wants a user and password, or others than those in the URL"
+        Error::HttpUnauthorized => SourceError::LoginFailed(format!(
+            "{at} requires a user and password, or rejects those in the URL"
         )),
-        Error::HttpForbidden => SourceError::NotPermitted(format!("{at} forbids it (403)")),
+        Error::HttpForbidden => SourceError::NotPermitted(format!("{at} denies access (403)")),
         Error::HttpNotFound => {
-            SourceError::NotFound(format!("{at} answers, but has nothing at this path (404)"))
+            SourceError::NotFound(format!("{at} has nothing at this path (404): check the URL"))
         }
         Error::HttpBadRequest | Error::HttpOther4xx => {
             SourceError::Refused(format!("{at} rejects the request"))
         }
         Error::HttpServerError => {
-            SourceError::Refused(format!("{at} reports a fault of its own (5xx)"))
+            SourceError::Refused(format!("{at} reports an internal error (5xx)"))
         }
-        // FFmpeg's RTSP reader says this of any answer it does not understand, none at all among them.
-        Error::InvalidData if host.rtsp && asked_at.elapsed() >= CONNECT_WITHIN => silent(&host),
+        // FFmpeg's RTSP reader returns this for any response that it cannot parse, and for no response.
+        Error::InvalidData if host.rtsp && called_at.elapsed() >= CONNECT_WITHIN => silent(&host),
         Error::InvalidData if host.rtsp => {
-            SourceError::Refused(format!("{at} ended the connection or does not speak RTSP"))
+            SourceError::Refused(format!("{at} closed the connection or does not support RTSP"))
         }
         Error::Exit => silent(&host),
-        Error::Eof => SourceError::Closed(format!("{at} ended the connection")),
+        Error::Eof => SourceError::Closed(format!("{at} closed the connection")),
         Error::InvalidData | Error::DemuxerNotFound | Error::StreamNotFound => {
-            SourceError::NotAVideo(format!("what {at} sends cannot be read as one"))
+            SourceError::NotAVideo(format!("FFmpeg cannot read the data that {at} sends"))
         }
         Error::DecoderNotFound => {
-            SourceError::NotAVideo(format!("{at} sends a codec that FFmpeg lacks"))
+            SourceError::NotAVideo(format!("FFmpeg cannot decode the codec that {at} sends"))
         }
-        Error::ProtocolNotFound => SourceError::Other("this FFmpeg cannot read such URLs".into()),
-        Error::Other { errno } => of_system(errno, &host),
+        Error::ProtocolNotFound => {
+            SourceError::Other("FFmpeg does not support this kind of URL".into())
+        }
+        Error::Other { errno } => os_error(errno, &host),
         other => SourceError::Other(format!("{at}: {other}")),
     }
 }
 
-/// The reason where a host sends more than may come, which ends the connection.
-pub(super) fn too_much(over: Over, url: &Address) -> SourceError {
+/// Returns the reason after a host exceeded a limit, which ends the connection.
+pub(super) fn too_much(limit: Limit, url: &Address) -> SourceError {
     let at = &Host::of(url).shown;
-    SourceError::TooMuch(match over {
-        Over::Bytes => {
-            format!(
-                "{at} sent {} MiB without the end of a frame, which is the limit",
-                mib(MOST_BYTES)
-            )
+    SourceError::TooMuch(match limit {
+        Limit::Bytes => {
+            format!("{at} sent more than {} MiB without the end of a frame", mib(MAX_BYTES))
         }
-        Over::Headers => {
-            format!("{at} sent {} MiB of headers, which is the limit", mib(MOST_HEADERS))
+        Limit::Headers => {
+            format!("{at} sent more than {} MiB of headers", mib(MAX_HEADERS))
         }
-        Over::Messages => format!("{at} sent more messages than a frame or an answer can have"),
+        Limit::Messages => format!("{at} sent more messages than a frame or response can have"),
     })
 }
 
@@ -71,28 +70,30 @@ fn mib(bytes: u64) -> u64 {
     bytes / 1024 / 1024
 }
 
-/// The reason why a host cannot be connected to.
-pub(super) fn of_connecting(error: &io::Error, host: &Host) -> SourceError {
+/// Returns the reason of a failed connection attempt.
+pub(super) fn connect_error(error: &io::Error, host: &Host) -> SourceError {
     match error.raw_os_error() {
-        Some(errno) => of_system(errno, host),
+        Some(errno) => os_error(errno, host),
         None => silent(host),
     }
 }
 
-fn of_system(errno: i32, host: &Host) -> SourceError {
+fn os_error(errno: i32, host: &Host) -> SourceError {
     let at = &host.shown;
     match errno {
-        libc::ECONNREFUSED => SourceError::Refused(format!("nobody listens at {at}")),
+        libc::ECONNREFUSED => SourceError::Refused(format!("no server listens at {at}")),
         libc::ETIMEDOUT => silent(host),
         libc::EHOSTUNREACH | libc::ENETUNREACH => {
-            SourceError::TimedOut(format!("no way to {at}: check network and address"))
+            SourceError::TimedOut(format!("{at} is unreachable: check network and address"))
         }
-        libc::ECONNRESET | libc::EPIPE => SourceError::Closed(format!("{at} ended the connection")),
-        // FFmpeg says no more than that when a name cannot be resolved.
+        libc::ECONNRESET | libc::EPIPE => {
+            SourceError::Closed(format!("{at} closed the connection"))
+        }
+        // FFmpeg returns this error if a name cannot be resolved.
         libc::EIO if !host.resolves() => SourceError::HostNotFound(at.clone()),
-        libc::EIO => SourceError::Closed(format!("{at} broke the connection off")),
+        libc::EIO => SourceError::Closed(format!("{at} interrupted the connection")),
         libc::ENOMEM => SourceError::TooMuch(format!(
-            "what {at} sends needs more than {} MiB of memory at one time, which is the limit",
+            "the data that {at} sends need more than {} MiB of memory",
             mib(MOST_MEMORY as u64)
         )),
         _ => SourceError::Other(format!("{at}: {}", io::Error::from_raw_os_error(errno))),
@@ -100,10 +101,10 @@ fn of_system(errno: i32, host: &Host) -> SourceError {
 }
 
 fn silent(host: &Host) -> SourceError {
-    SourceError::TimedOut(format!("{} did not answer in time", host.shown))
+    SourceError::TimedOut(format!("{} did not respond in time", host.shown))
 }
 
-/// Who a URL leads to.
+/// The host of a URL.
 pub(super) struct Host {
     rtsp: bool,
     name: String,
@@ -118,7 +119,7 @@ impl Host {
         Self { rtsp: url.scheme().is_rtsp(), name, port, shown }
     }
 
-    /// As the system's resolver takes it.
+    /// Returns name and port for the system's resolver.
     pub(super) fn address(&self) -> (&str, u16) {
         (self.name.trim_matches(['[', ']']), self.port)
     }
@@ -144,13 +145,13 @@ mod tests {
     }
 
     #[test]
-    fn reasons_are_in_words_and_name_only_the_host() {
+    fn reasons_name_only_the_host() {
         let errno = |errno| of(Error::Other { errno });
-        assert_eq!(errno(libc::ECONNREFUSED), "refused: nobody listens at 10.0.0.7:554");
+        assert_eq!(errno(libc::ECONNREFUSED), "refused: no server listens at 10.0.0.7:554");
         assert!(errno(libc::ETIMEDOUT).starts_with("timed out: 10.0.0.7:554"));
-        assert!(of(Error::HttpUnauthorized).starts_with("wrong password"));
+        assert!(of(Error::HttpUnauthorized).starts_with("login failed"));
         assert!(of(Error::HttpNotFound).starts_with("not found"));
-        assert!(of(Error::InvalidData).ends_with("does not speak RTSP"));
+        assert!(of(Error::InvalidData).ends_with("does not support RTSP"));
         assert!(of(Error::StreamNotFound).starts_with("not a video"));
         for error in [Error::HttpUnauthorized, Error::InvalidData, Error::Eof, Error::Bug] {
             assert!(!of(error).contains("hunter2") && !of(error).contains("abc"));
@@ -158,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_nobody_knows_is_called_so() {
+    fn an_unknown_host_is_reported() {
         let url = Address::literal("http://camera.invalid/").unwrap();
         let reason = reason(Error::Other { errno: libc::EIO }, &url, Instant::now()).to_string();
         assert_eq!(reason, "host not found: camera.invalid:80");

@@ -1,34 +1,34 @@
-//! What can be opened: a URL, or a file.
+//! The input of FFmpeg: a URL or a file.
 
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use super::budget::Over;
+use super::budget::Limit;
 use super::diagnose;
-use crate::source::SourceError;
 use crate::source::address::Address;
+use crate::source::error::SourceError;
 
-/// Where packets come from.
+/// A URL or a file that FFmpeg opens.
 #[derive(Debug, Clone)]
-pub(super) enum Place {
-    /// A camera, or a video, elsewhere.
+pub(super) enum MediaInput {
+    /// A camera or a recording on another host.
     Url(Address),
     /// A file on this machine.
     File {
         /// Its path.
         path: PathBuf,
-        /// Whether it begins again at its end.
+        /// True to restart it at its end.
         looped: bool,
     },
 }
 
-impl Place {
-    /// What FFmpeg is to open.
-    pub(super) fn address(&self) -> String {
+impl MediaInput {
+    /// Returns the URL that FFmpeg opens.
+    pub(super) fn url(&self) -> String {
         match self {
             Self::Url(url) => url.expose().to_owned(),
-            // With the scheme, a name such as "cam:1.avi" is not taken for one.
+            // Without this prefix, FFmpeg would read a name such as "cam:1.avi" as a URL.
             Self::File { path, .. } => format!("file:{}", path.display()),
         }
     }
@@ -45,20 +45,21 @@ impl Place {
         matches!(self, Self::Url(url) if !url.scheme().is_rtsp())
     }
 
-    /// The reason where more came than may come.
-    pub(super) fn too_much(&self, over: Over) -> SourceError {
+    /// Returns the reason after a limit was exceeded.
+    pub(super) fn too_much(&self, limit: Limit) -> SourceError {
         match self {
-            Self::Url(url) => diagnose::too_much(over, url),
-            Self::File { path, .. } => {
-                SourceError::NotAVideo(format!("{} holds no end of a frame", path.display()))
-            }
+            Self::Url(url) => diagnose::too_much(limit, url),
+            Self::File { path, .. } => SourceError::NotAVideo(format!(
+                "{} contains a frame without an end",
+                path.display()
+            )),
         }
     }
 
-    /// The reason behind FFmpeg's error, which came after something asked at that moment.
-    pub(super) fn reason(&self, error: ffmpeg_next::Error, asked_at: Instant) -> SourceError {
+    /// Returns the reason of an error by FFmpeg, which was called at `called_at`.
+    pub(super) fn reason(&self, error: ffmpeg_next::Error, called_at: Instant) -> SourceError {
         match self {
-            Self::Url(url) => diagnose::reason(error, url, asked_at),
+            Self::Url(url) => diagnose::reason(error, url, called_at),
             Self::File { path, .. } => {
                 SourceError::NotAVideo(format!("{} cannot be read: {error}", path.display()))
             }
@@ -66,7 +67,7 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for MediaInput {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Url(url) => url.fmt(f),

@@ -1,76 +1,74 @@
-//! The parts of MJPEG over HTTP, straight from the connection's bytes.
+//! MJPEG over HTTP, read from the bytes of the connection.
 //!
-//! FFmpeg connects, authenticates and finds out what comes. But its reader of parts (`mpjpeg`) sees the end of one that has
-//! no Content-Length only in the next one, an interval late, and then stamps it with that moment. A JPEG itself says where
-//! it ends.
+//! FFmpeg connects, authenticates and detects the format. But its demuxer (`mpjpeg`) finds the end of a part without
+//! Content-Length only in the next part, one interval late, and then stamps it with that time. A JPEG contains its own end.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use fanlight_clock as clock;
+use fanlight_codec::SplitFrame;
+use fanlight_codec::jpeg::JpegSplitter;
 use ffmpeg_next::format::context::Input;
-use ffmpeg_next::{Error, Packet, ffi};
+use ffmpeg_next::{Error, ffi};
 
-use crate::source::SourceError;
-use crate::source::jpeg_splitter::{Cut, JpegSplitter};
-use crate::source::rhythm::Rhythm;
+use crate::source::error::SourceError;
+use crate::source::interval::IntervalEstimate;
 
-/// Read at once, at most; what is there is given as it is.
+/// The most bytes of one read. Available bytes are returned immediately.
 const CHUNK: usize = 32 * 1024;
 
-/// What is read of a connection.
+/// Reads the JPEGs of a connection.
 #[derive(Debug)]
-pub(super) struct Parts {
+pub(super) struct MjpegReader {
     splitter: JpegSplitter,
-    /// Pictures that came with the one before.
-    waiting: VecDeque<Cut>,
-    rhythm: Rhythm,
+    /// JPEGs that arrived together with the one returned last.
+    ready: VecDeque<SplitFrame>,
+    estimate: IntervalEstimate,
 }
 
-/// Why there is no picture.
-pub(super) enum NoPart {
-    /// FFmpeg says so.
-    Read(Error),
-    /// What came is none.
-    Not(SourceError),
+/// The reason why no JPEG was read.
+pub(super) enum ReadError {
+    /// FFmpeg cannot read.
+    Connection(Error),
+    /// The data are not MJPEG.
+    Content(SourceError),
 }
 
-impl Parts {
+impl MjpegReader {
     pub(super) fn new() -> Self {
-        let (splitter, waiting) = (JpegSplitter::default(), VecDeque::new());
-        Self { splitter, waiting, rhythm: Rhythm::new(Instant::now()) }
+        let (splitter, ready) = (JpegSplitter::default(), VecDeque::new());
+        Self { splitter, ready, estimate: IntervalEstimate::new(Instant::now()) }
     }
 
-    /// The time from picture to picture.
+    /// Returns the estimated frame interval.
     pub(super) fn interval(&self) -> Duration {
-        self.rhythm.interval()
+        self.estimate.interval()
     }
 
-    /// Waits for the next picture: a packet with the moment at which its first byte arrived, in microseconds.
-    pub(super) fn read(&mut self, input: &mut Input) -> Result<Packet, NoPart> {
+    /// Waits for the next JPEG.
+    pub(super) fn read(&mut self, demuxer: &mut Input) -> Result<SplitFrame, ReadError> {
         let mut chunk = [0; CHUNK];
         loop {
-            if let Some(cut) = self.waiting.pop_front() {
-                self.rhythm.beat(Instant::now());
-                let mut packet = Packet::copy(&cut.jpeg);
-                packet.set_pts(Some(cut.arrived_at.micros() as i64));
-                return Ok(packet);
+            if let Some(frame) = self.ready.pop_front() {
+                self.estimate.record(Instant::now());
+                return Ok(frame);
             }
-            let count = read_some(input, &mut chunk).map_err(NoPart::Read)?;
-            let cuts = self.splitter.feed(&chunk[..count], clock::now()).map_err(NoPart::Not)?;
-            self.waiting.extend(cuts);
+            let count = read_available(demuxer, &mut chunk).map_err(ReadError::Connection)?;
+            let frames = self.splitter.feed(&chunk[..count], clock::now());
+            self.ready.extend(frames.map_err(|error| ReadError::Content(error.into()))?);
         }
     }
 }
 
-/// Reads what is there, or else waits for it.
-#[expect(unsafe_code, reason = "ffmpeg-next gives packets, and no bytes")]
-fn read_some(input: &mut Input, chunk: &mut [u8; CHUNK]) -> Result<usize, Error> {
-    // SAFETY: the pointer is that of a context which `input` owns, alone while it is borrowed here. What it reads from was
-    // opened with it; FFmpeg writes no more than CHUNK bytes into the chunk, and fails by itself once the context's
-    // interrupt says so.
+/// Reads the available bytes, or waits for some.
+#[expect(unsafe_code, reason = "ffmpeg-next returns packets, not bytes")]
+fn read_available(demuxer: &mut Input, chunk: &mut [u8; CHUNK]) -> Result<usize, Error> {
+    // SAFETY: the pointer is that of a context which `demuxer` owns, exclusively while it is borrowed here. Its byte stream was
+    // opened with it. FFmpeg writes at most CHUNK bytes into the chunk, and fails when the context's interrupt callback says
+    // so.
     let count = unsafe {
-        let bytes = (*input.as_mut_ptr()).pb;
+        let bytes = (*demuxer.as_mut_ptr()).pb;
         if bytes.is_null() {
             return Err(Error::InvalidData);
         }

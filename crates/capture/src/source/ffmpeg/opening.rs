@@ -1,7 +1,7 @@
-//! Opens a place with FFmpeg, so that every byte it reads counts against the budget from the first one on.
+//! Opening of an input with FFmpeg, so that each byte counts against the budget from the first one on.
 //!
-//! FFmpeg opens HTTP by itself, too, but then gives no access to its counter of bytes before all is open. So the bytes are
-//! opened first, and FFmpeg is told to read a video from them.
+//! FFmpeg can also open HTTP itself, but then it gives no access to its byte counter before the input is open. Therefore the
+//! byte stream is opened first, and the video is read from it.
 
 use std::ffi::CString;
 use std::ptr;
@@ -11,55 +11,55 @@ use ffmpeg_next::util::interrupt::{self, InterruptGuard};
 use ffmpeg_next::{Dictionary, Error, ffi, format};
 
 use super::deadline::Deadline;
-use super::input::Place;
+use super::input::MediaInput;
 
-/// An open place. The video is closed before the bytes that it is read from.
+/// An open input. The demuxer is closed before the byte stream that it reads.
 pub(super) struct Opened {
-    pub(super) input: Input,
-    _bytes: Option<Bytes>,
+    pub(super) demuxer: Input,
+    _bytes: Option<ByteStream>,
 }
 
-/// Opens a place and finds out what comes.
+/// Opens an input and detects its streams.
 pub(super) fn open(
-    place: &Place,
+    input: &MediaInput,
     options: &Dictionary<'_>,
     deadline: &Deadline,
 ) -> Result<Opened, Error> {
-    let asked = deadline.clone();
-    let passed = move || asked.passed();
-    if place.is_http() {
-        return over_http(&place.address(), options, deadline, passed);
+    let interrupt = deadline.clone();
+    let is_over = move || interrupt.is_over();
+    if input.is_http() {
+        return over_http(&input.url(), options, deadline, is_over);
     }
-    let (address, options) = (place.address(), options.clone());
-    let input = format::input_with_interrupt_and_dictionary(&address, passed, options)?;
-    Ok(Opened { input, _bytes: None })
+    let (url, options) = (input.url(), options.clone());
+    let demuxer = format::input_with_interrupt_and_dictionary(&url, is_over, options)?;
+    Ok(Opened { demuxer, _bytes: None })
 }
 
 /// An open HTTP connection.
-struct Bytes {
+struct ByteStream {
     pointer: *mut ffi::AVIOContext,
     deadline: Deadline,
     interrupt: ffi::AVIOInterruptCB,
-    /// Called by the interrupt; dropped last.
+    /// Holds the callback of the interrupt; dropped last.
     _guard: InterruptGuard,
 }
 
 #[expect(
     unsafe_code,
-    reason = "ffmpeg-next cannot read a video from bytes that FFmpeg itself opened"
+    reason = "ffmpeg-next cannot read a video from a byte stream that FFmpeg opened"
 )]
 fn over_http(
-    address: &str,
+    url: &str,
     options: &Dictionary<'_>,
     deadline: &Deadline,
-    passed: impl FnMut() -> bool + Send + 'static,
+    is_over: impl FnMut() -> bool + Send + 'static,
 ) -> Result<Opened, Error> {
-    let address = CString::new(address).map_err(|_| Error::InvalidData)?;
-    let bytes = Bytes::open(&address, options, deadline, passed)?;
-    // SAFETY: the context is new. It takes the pointer of `bytes`, which outlives it here and in `Opened`, does not close what
-    // it did not open itself, and copies the interrupt. The address ends with a zero. FFmpeg frees the context where opening
-    // fails; else `Input` owns it.
-    let (input, found) = unsafe {
+    let url = CString::new(url).map_err(|_| Error::InvalidData)?;
+    let bytes = ByteStream::open(&url, options, deadline, is_over)?;
+    // SAFETY: the context is new. It uses the pointer of `bytes`, which outlives it here and in `Opened`, does not close what
+    // it did not open itself, and copies the interrupt callback. The URL ends with a zero. FFmpeg frees the context if opening
+    // fails; otherwise `Input` owns it.
+    let (demuxer, found) = unsafe {
         let mut context = ffi::avformat_alloc_context();
         if context.is_null() {
             return Err(Error::Other { errno: libc::ENOMEM });
@@ -67,12 +67,8 @@ fn over_http(
         (*context).pb = bytes.pointer;
         (*context).interrupt_callback = bytes.interrupt;
         let mut options = options.clone().disown();
-        let opened = ffi::avformat_open_input(
-            &raw mut context,
-            address.as_ptr(),
-            ptr::null(),
-            &raw mut options,
-        );
+        let opened =
+            ffi::avformat_open_input(&raw mut context, url.as_ptr(), ptr::null(), &raw mut options);
         drop(Dictionary::own(options));
         if opened < 0 {
             return Err(Error::from(opened));
@@ -80,27 +76,28 @@ fn over_http(
         let found = ffi::avformat_find_stream_info(context, ptr::null_mut());
         (Input::wrap(context), found)
     };
-    let opened = Opened { input, _bytes: Some(bytes) };
+    let opened = Opened { demuxer, _bytes: Some(bytes) };
     if found < 0 { Err(Error::from(found)) } else { Ok(opened) }
 }
 
-impl Bytes {
-    #[expect(unsafe_code, reason = "ffmpeg-next has no words for FFmpeg's own bytes")]
+impl ByteStream {
+    #[expect(unsafe_code, reason = "ffmpeg-next has no access to FFmpeg's byte streams")]
     fn open(
-        address: &CString,
+        url: &CString,
         options: &Dictionary<'_>,
         deadline: &Deadline,
-        passed: impl FnMut() -> bool + Send + 'static,
+        is_over: impl FnMut() -> bool + Send + 'static,
     ) -> Result<Self, Error> {
-        let interrupt::Interrupt { interrupt, guard } = interrupt::new(Box::new(passed));
+        let interrupt::Interrupt { interrupt, guard } = interrupt::new(Box::new(is_over));
         let mut pointer = ptr::null_mut();
-        // SAFETY: the pointers are those of locals. FFmpeg copies the interrupt, whose guard lives until the bytes are closed.
+        // SAFETY: the pointers are those of local variables. FFmpeg copies the interrupt callback, whose guard lives until the
+        // byte stream is closed.
         let opened = unsafe {
             let mut options = options.clone().disown();
             let flags = ffi::AVIO_FLAG_READ;
             let opened = ffi::avio_open2(
                 &raw mut pointer,
-                address.as_ptr(),
+                url.as_ptr(),
                 flags,
                 &raw const interrupt,
                 &raw mut options,
@@ -116,12 +113,12 @@ impl Bytes {
     }
 }
 
-impl Drop for Bytes {
-    #[expect(unsafe_code, reason = "ffmpeg-next has no words for FFmpeg's own bytes")]
+impl Drop for ByteStream {
+    #[expect(unsafe_code, reason = "ffmpeg-next has no access to FFmpeg's byte streams")]
     fn drop(&mut self) {
-        // FFmpeg asks whether to give up while it closes, too.
+        // FFmpeg calls the interrupt callback while it closes, too.
         self.deadline.count(ptr::null_mut());
-        // SAFETY: it is open, and what read from it is closed: see `Opened`.
+        // SAFETY: it is open, and the demuxer that read it is closed: see `Opened`.
         unsafe { ffi::avio_closep(&raw mut self.pointer) };
     }
 }

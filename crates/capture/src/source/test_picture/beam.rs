@@ -1,4 +1,4 @@
-//! What moves in the test picture: a beam that swings over the panes, once to and fro in six seconds.
+//! The moving element of the test picture: a beam that swings over the panes and back in six seconds.
 
 use std::f64::consts::{FRAC_PI_2, TAU};
 
@@ -6,11 +6,11 @@ use fanlight_protocol::Timestamp;
 use opencv::core::{Mat, Point, Scalar};
 use opencv::imgproc::{self, LINE_AA};
 
-use super::Layout;
-use super::card::{INK, SIXTEENTHS, polar};
+use super::layout::{Layout, SUBPIXEL_BITS, polar};
+use super::style::INK;
 
 const PERIOD_MICROS: u64 = 6_000_000;
-/// How far it swings to either side of noon.
+/// The largest angle on either side of noon.
 const SWING: f64 = 1.48;
 const SHADOW: Scalar = Scalar::new(24.0, 17.0, 12.0, 0.0);
 
@@ -30,18 +30,18 @@ impl Beam {
         }
     }
 
-    /// The place follows the time, not the frame's number: so two streams swing alike.
+    /// Paints the beam. Its angle follows the time, not the frame number, so that it is the same in all streams.
     pub(super) fn paint(&self, time: Timestamp, pixels: &mut Mat) -> opencv::Result<()> {
         let phase = (time.micros() % PERIOD_MICROS) as f64 / PERIOD_MICROS as f64;
         let angle = -FRAC_PI_2 + SWING * (phase * TAU).sin();
         let (from, to) =
             (polar(self.hub, self.radius * 0.28, angle), polar(self.hub, self.radius, angle));
         let mut stroke = |from: Point, to: Point, colour, thickness| {
-            imgproc::line(pixels, from, to, colour, thickness, LINE_AA, SIXTEENTHS)
+            imgproc::line(pixels, from, to, colour, thickness, LINE_AA, SUBPIXEL_BITS)
         };
         stroke(from, to, SHADOW, self.thickness * 3)?;
         stroke(from, to, INK, self.thickness)?;
-        let knob = (self.thickness * 2 + 1) << SIXTEENTHS;
-        imgproc::circle(pixels, to, knob, INK, imgproc::FILLED, LINE_AA, SIXTEENTHS)
+        let knob = (self.thickness * 2 + 1) << SUBPIXEL_BITS;
+        imgproc::circle(pixels, to, knob, INK, imgproc::FILLED, LINE_AA, SUBPIXEL_BITS)
     }
 }

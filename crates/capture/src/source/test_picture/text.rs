@@ -1,69 +1,69 @@
-//! Writing on the test picture: letters by OpenCV, digits by copying ones painted before.
+//! Text on the test picture: OpenCV paints letters, and digits are copied from images.
 
 use opencv::core::{Mat, MatTraitConst, Point, Rect, Scalar};
 use opencv::imgproc::{self, LINE_AA};
 
-use super::card::{FACE, INK, PANEL};
-use super::{plain, within};
+use super::layout::{plain, within};
+use super::style::{FONT, INK, PANEL};
 
-/// What a clock and a counter are made of.
+/// The characters of a clock and a counter.
 const CHARACTERS: &str = "0123456789:.";
-/// Height of a capital of OpenCV's Hershey faces at scale 1, in pixels.
-const CAPITAL: f64 = 21.0;
+/// The height of a capital letter in OpenCV's Hershey fonts at scale 1, in pixels.
+const CAPITAL_HEIGHT: f64 = 21.0;
 
-/// Digits of one height, each as a small picture.
+/// Digits of one height, each as a small image.
 #[derive(Debug)]
 pub(super) struct Digits {
-    pictures: Vec<(char, Mat)>,
+    images: Vec<(char, Mat)>,
     height: i32,
 }
 
 impl Digits {
-    /// Paints them, `height` pixels high.
+    /// Paints the digits, `height` pixels high.
     pub(super) fn new(height: i32) -> opencv::Result<Self> {
         let digit_width = width("0", height)?;
-        let picture = |character: char| {
-            // Marks are narrower; digits all alike, so that the text does not tremble.
+        let image = |character: char| {
+            // Digits have one width, so that the text does not move; punctuation is narrower.
             let cell = if character.is_ascii_digit() { digit_width } else { digit_width / 2 };
-            let mut picture = plain(cell.max(1), height * 3 / 2, PANEL)?;
+            let mut image = plain(cell.max(1), height * 3 / 2, PANEL)?;
             let text = character.to_string();
             let left = (cell - width(&text, height)?) / 2;
-            write(&mut picture, &text, (left, height * 5 / 4), height, INK)?;
-            Ok((character, picture))
+            write(&mut image, &text, (left, height * 5 / 4), height, INK)?;
+            Ok((character, image))
         };
-        let pictures = CHARACTERS.chars().map(picture).collect::<opencv::Result<_>>()?;
-        Ok(Self { pictures, height })
+        let images = CHARACTERS.chars().map(image).collect::<opencv::Result<_>>()?;
+        Ok(Self { images, height })
     }
 
-    /// Writes text that ends at this place; leaves out what it has no picture of and what does not fit.
+    /// Writes text that ends at this position. Skips other characters, and those that do not fit.
     pub(super) fn write(
         &self,
         text: &str,
-        (right, foot): (i32, i32),
+        (right, baseline): (i32, i32),
         onto: &mut Mat,
     ) -> opencv::Result<()> {
         let mut x = right;
         for character in text.chars().rev() {
-            let Some((_, picture)) = self.pictures.iter().find(|(c, _)| *c == character) else {
+            let Some((_, image)) = self.images.iter().find(|(c, _)| *c == character) else {
                 continue;
             };
-            x -= picture.cols();
-            let place = Rect::new(x, foot - self.height * 5 / 4, picture.cols(), picture.rows());
-            if within(place, onto) == Some(place) {
-                picture.copy_to(&mut Mat::roi_mut(onto, place)?)?;
+            x -= image.cols();
+            let area = Rect::new(x, baseline - self.height * 5 / 4, image.cols(), image.rows());
+            if within(area, onto) == Some(area) {
+                image.copy_to(&mut Mat::roi_mut(onto, area)?)?;
             }
         }
         Ok(())
     }
 }
 
-/// How wide text of this height is, in pixels.
+/// Returns the width of text of this height, in pixels.
 pub(super) fn width(text: &str, height: i32) -> opencv::Result<i32> {
     let mut below = 0;
-    Ok(imgproc::get_text_size(text, FACE, scale(height), thickness(height), &mut below)?.width)
+    Ok(imgproc::get_text_size(text, FONT, scale(height), thickness(height), &mut below)?.width)
 }
 
-/// Writes text from this place on, smaller where it would be wider than `room`.
+/// Writes text from this position on, in a smaller size if it would be wider than `room`.
 pub(super) fn write_within(
     onto: &mut Mat,
     text: &str,
@@ -88,7 +88,7 @@ fn write(
         onto,
         text,
         Point::new(x, y),
-        FACE,
+        FONT,
         scale(height),
         colour,
         thickness(height),
@@ -98,7 +98,7 @@ fn write(
 }
 
 fn scale(height: i32) -> f64 {
-    f64::from(height) / CAPITAL
+    f64::from(height) / CAPITAL_HEIGHT
 }
 
 fn thickness(height: i32) -> i32 {

@@ -1,14 +1,15 @@
-//! Coded video to pictures, through FFmpeg's libraries.
+//! From the encoded frames of a source to frames for the pipeline, through FFmpeg's libraries.
 //!
-//! - `decoder`: packets to pictures, without holding any back;
-//! - `passage`: H.264 that need not be decoded to be passed on;
-//! - `reordering`: when they were captured, where they are sent in another order than shown.
+//! - `encoded`: an encoded frame, as its source delivered it;
+//! - `unpacker`: forwards frames undecoded, or decodes them;
+//! - `decoder`: decodes with minimal latency;
+//! - `reordering`: capture times of frames that are not sent in display order.
 
 mod decoder;
-mod passage;
+mod encoded;
 mod reordering;
+mod unpacker;
 
 pub(crate) use decoder::Decoder;
-pub(super) use decoder::{Decoded, arrived_at, extradata};
-pub(super) use passage::{Passage, Unfit};
-pub(super) use reordering::Reordering;
+pub(super) use encoded::Encoded;
+pub(super) use unpacker::{SourceCodec, Unpacked, Unpacker};

@@ -1,4 +1,4 @@
-//! Why a webcam gives no pictures. OpenCV only says that it does not, so the driver is asked.
+//! Diagnosis of a webcam that delivers no video. OpenCV reports no reason, so the driver is queried.
 
 use std::fs;
 use std::io;
@@ -7,49 +7,50 @@ use std::path::Path;
 
 use super::list;
 use super::v4l2::Device;
-use crate::source::SourceError;
+use crate::source::error::SourceError;
 
-/// Kept short, because a reason in the catalog has 200 bytes at most.
-const OURSELVES: &str = "this program itself, for another stream or by a thread stuck in its driver: replug the camera, or \
-    restart fanlight-capture";
+/// Short, because a reason in the catalog has at most 200 bytes.
+const OURSELVES: &str = "fanlight-capture itself, for another stream or in a thread blocked in its driver: replug the \
+    camera, or restart fanlight-capture";
 
-/// Why a camera cannot be opened, asked of driver and system after it failed.
+/// Returns why a camera cannot be opened, by querying driver and system after the failure.
 pub(super) fn reason(path: &Path) -> SourceError {
-    let well = || SourceError::Other(format!("{} is there but gave no picture", path.display()));
-    examine(path).err().unwrap_or_else(well)
+    let unknown =
+        || SourceError::Other(format!("{} is connected but delivers no video", path.display()));
+    examine(path).err().unwrap_or_else(unknown)
 }
 
-/// Why a camera of this name that gave pictures gives none any more.
-pub(super) fn reason_of_breaking_off(path: &Path, called: &str) -> SourceError {
+/// Returns why a camera stopped delivering video. `name` is its name for messages.
+pub(super) fn reason_of_interruption(path: &Path, name: &str) -> SourceError {
     let shown = path.display();
     match examine(path) {
         Err(SourceError::NotFound(_) | SourceError::Unplugged(_)) => {
-            SourceError::Unplugged(called.into())
+            SourceError::Unplugged(name.into())
         }
         Err(other) => other,
         Ok(()) => SourceError::Other(format!(
-            "{shown} stopped giving pictures, as if unplugged for a moment; look after its cable if that happens again"
+            "{shown} stopped delivering video, as if briefly unplugged: check its cable if this happens again"
         )),
     }
 }
 
-/// Whether the camera would start.
+/// Checks that the camera can start.
 fn examine(path: &Path) -> Result<(), SourceError> {
     let shown = path.display();
     let device = Device::open(path).map_err(|error| reason_of(path, &error))?;
-    let started = match device.card() {
+    let started = match device.info() {
         Err(error) if gone(&error) => return Err(unplugged(path)),
-        Err(_) => return Err(SourceError::NotAVideo(format!("{shown} is no camera"))),
-        Ok(card) if !card.captures => {
+        Err(_) => return Err(SourceError::NotAVideo(format!("{shown} is not a camera"))),
+        Ok(info) if !info.captures => {
             let found = list::found();
             return Err(SourceError::NotAVideo(format!(
-                "{shown} belongs to {:?} but gives no pictures ({found})",
-                card.name
+                "{shown} belongs to {:?} but delivers no video ({found})",
+                info.name
             )));
         }
         Ok(_) => device.try_start(),
     };
-    // Let go of it first, or we would find ourselves to be those who keep it busy.
+    // Closed first, so that this process is not found as the one that uses the camera.
     drop(device);
     started.map_err(|error| reason_of(path, &error))
 }
@@ -61,12 +62,12 @@ fn reason_of(path: &Path, error: &io::Error) -> SourceError {
         Some(libc::EACCES | libc::EPERM) => SourceError::NotPermitted(format!(
             "{shown}: add this user to group video (sudo usermod -aG video NAME) and log in again"
         )),
-        Some(libc::EBUSY) => SourceError::Busy(format!("{shown} is used by {}", holder(path))),
+        Some(libc::EBUSY) => SourceError::Busy(format!("{shown} is used by {}", user_of(path))),
         Some(libc::ENOSPC) => SourceError::Bandwidth(format!(
-            "use another USB port for {shown}, or ask for less, for example {shown}:640x480@15"
+            "use another USB port for {shown}, or a smaller mode such as {shown}:640x480@15"
         )),
         _ if gone(error) => unplugged(path),
-        _ => SourceError::Other(format!("{shown}: the camera's driver says: {error}")),
+        _ => SourceError::Other(format!("{shown}: the camera's driver reports: {error}")),
     }
 }
 
@@ -78,8 +79,8 @@ fn gone(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ENODEV | libc::ENXIO))
 }
 
-/// Who has this device open, as far as this user may see that.
-fn holder(device: &Path) -> String {
+/// Returns the process that uses a device, as far as this user may see it.
+fn user_of(device: &Path) -> String {
     let own = std::process::id();
     let others = processes().filter(|&pid| pid != own);
     if let Some(pid) = held_by(others, device) {
@@ -118,33 +119,34 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_camera_is_named_beside_those_there_are() {
+    fn a_missing_camera_is_reported_with_those_that_exist() {
         let text = reason(Path::new("/dev/video77")).to_string();
         assert!(text.starts_with("not found: /dev/video77 ("), "{text}");
     }
 
     #[test]
-    fn every_refusal_says_what_to_do() {
+    fn each_error_states_what_to_do() {
         assert!(of(libc::EACCES).contains("group video"));
         assert_eq!(of(libc::EBUSY), "busy: /dev/video77 is used by another program");
         assert!(
-            of(libc::ENOSPC).contains("USB bandwidth full") && of(libc::ENOSPC).contains("640x480")
+            of(libc::ENOSPC).contains("USB bandwidth exceeded")
+                && of(libc::ENOSPC).contains("640x480")
         );
         assert_eq!(of(libc::ENODEV), "unplugged: /dev/video77");
-        assert!(of(libc::EIO).contains("driver says"));
+        assert!(of(libc::EIO).contains("driver reports"));
     }
 
     #[test]
-    fn a_device_that_is_no_camera_is_called_so() {
+    fn a_device_that_is_not_a_camera_is_reported() {
         assert_eq!(
             reason(Path::new("/dev/null")).to_string(),
-            "not a video: /dev/null is no camera"
+            "not a video: /dev/null is not a camera"
         );
     }
 
     #[test]
-    fn who_holds_a_device_is_found() {
-        // A child with /dev/full open, which hardly anybody else has.
+    fn the_process_that_uses_a_device_is_found() {
+        // A child process with /dev/full open, which other processes rarely use.
         let full = || fs::File::open("/dev/full").unwrap();
         let mut child = std::process::Command::new("cat")
             .stdin(std::process::Stdio::piped())
@@ -152,18 +154,18 @@ mod tests {
             .stderr(full())
             .spawn()
             .unwrap();
-        let found = holder(Path::new("/dev/full"));
+        let found = user_of(Path::new("/dev/full"));
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(found.contains(&format!("(pid {})", child.id())), "{found}");
     }
 
     #[test]
-    fn that_we_hold_it_ourselves_is_said() {
+    fn a_device_that_this_process_uses_is_reported() {
         let own = std::process::id();
         let _open = fs::File::open("/dev/full").unwrap();
         assert_eq!(held_by([own].into_iter(), Path::new("/dev/full")), Some(own));
         assert_eq!(held_by([own].into_iter(), Path::new("/dev/video77")), None);
-        assert!(OURSELVES.contains("this program itself"));
+        assert!(OURSELVES.contains("fanlight-capture itself"));
     }
 }

@@ -1,4 +1,4 @@
-//! Finds the camera of one stream, again and again.
+//! Search for the camera of one stream.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,23 +9,23 @@ use super::memory::Memory;
 use super::selector::{self, Selector};
 use super::sysfs::{self, Node};
 use super::{list, names, v4l2};
-use crate::source::SourceError;
+use crate::source::error::SourceError;
 
-/// Finds the camera of one stream, and remembers which one it was. Clones remember together.
+/// Finds the camera of one stream, and remembers it. Clones share their memory.
 #[derive(Debug, Clone)]
 pub struct Finder {
-    /// Where the kernel lists cameras.
+    /// The folder in which the kernel lists cameras.
     root: PathBuf,
-    inside: Arc<Mutex<Inside>>,
+    state: Arc<Mutex<State>>,
 }
 
 #[derive(Debug, Default)]
-struct Inside {
+struct State {
     memory: Option<Memory>,
-    /// What was last said of where it is.
-    told: Option<PathBuf>,
-    /// What could not be set at it when it was last opened.
-    complaints: Vec<String>,
+    /// The device file that was logged last.
+    logged: Option<PathBuf>,
+    /// The warnings of the last opening.
+    warnings: Vec<String>,
 }
 
 impl Default for Finder {
@@ -36,117 +36,117 @@ impl Default for Finder {
 
 impl Finder {
     fn at(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into(), inside: Arc::default() }
+        Self { root: root.into(), state: Arc::default() }
     }
 
-    /// The device file of the camera now.
+    /// Returns the camera's current device file.
     ///
     /// # Errors
-    /// With the reason in words, where there is none or it is not clear which.
-    pub(super) fn find(&self, which: &Selector) -> Result<PathBuf, SourceError> {
-        match self.place(which)? {
+    /// When no camera matches, or several do.
+    pub(super) fn find(&self, selector: &Selector) -> Result<PathBuf, SourceError> {
+        match self.path(selector)? {
             Some(path) => Ok(path),
-            None => self.named(which),
+            None => self.search(selector),
         }
     }
 
-    /// Whether it is there, as far as the kernel lists it.
-    pub(super) fn look(&self, which: &Selector) -> Result<(), SourceError> {
-        match self.place(which)? {
-            Some(path) if !path.exists() => Err(SourceError::Unplugged(which.to_string())),
-            // Where nothing is known of it, nothing can be gone.
+    /// Checks that the camera is plugged in, as far as the kernel lists it.
+    pub(super) fn look(&self, selector: &Selector) -> Result<(), SourceError> {
+        match self.path(selector)? {
+            Some(path) if !path.exists() => Err(SourceError::Unplugged(selector.to_string())),
+            // A camera that was never found cannot be missing.
             _ => Ok(()),
         }
     }
 
-    /// It was opened there, and is to be known again. Returns what to call it.
-    pub(super) fn opened(&self, which: &Selector, path: &Path, stream: &StreamName) -> String {
+    /// Remembers that the camera was opened at this path. Returns its name for messages.
+    pub(super) fn opened(&self, selector: &Selector, path: &Path, stream: &StreamName) -> String {
         let nodes = sysfs::nodes(&self.root);
-        let mut inside = self.inside();
-        let number = selector::number(path).filter(|_| which.is_numbered());
-        inside.memory = number.and_then(|number| Memory::of(number, &nodes));
-        let before = inside.told.replace(path.into());
-        let as_written = *which == Selector::Path(path.into()) && before.is_none();
+        let mut state = self.lock();
+        let number = selector::number(path).filter(|_| selector.is_numbered());
+        state.memory = number.and_then(|number| Memory::of(number, &nodes));
+        let before = state.logged.replace(path.into());
+        let as_written = *selector == Selector::Path(path.into()) && before.is_none();
         if !as_written && before.as_deref() != Some(path) {
             let path = path.display();
-            tracing::info!(%stream, source = %which, "the camera is {path} now");
+            tracing::info!(%stream, source = %selector, "the camera is now {path}");
         }
-        inside.memory.as_ref().map_or(which.to_string(), |memory| called(which, memory))
+        state.memory.as_ref().map_or(selector.to_string(), |memory| full_name(selector, memory))
     }
 
-    /// These of the user's wishes could not be fulfilled. Said once, however often the camera is opened.
-    pub(super) fn complain(&self, complaints: Vec<String>, stream: &StreamName) {
-        let mut inside = self.inside();
-        if inside.complaints != complaints {
-            complaints.iter().for_each(|complaint| tracing::warn!(%stream, "{complaint}"));
-            inside.complaints = complaints;
+    /// Logs the controls that could not be set. The same warnings are logged once, however often the camera is opened.
+    pub(super) fn warn(&self, warnings: Vec<String>, stream: &StreamName) {
+        let mut state = self.lock();
+        if state.warnings != warnings {
+            warnings.iter().for_each(|warning| tracing::warn!(%stream, "{warning}"));
+            state.warnings = warnings;
         }
     }
 
-    /// Where the camera is, as far as that can be told without opening any.
-    fn place(&self, which: &Selector) -> Result<Option<PathBuf>, SourceError> {
-        Ok(match (self.known(which)?, which) {
+    /// Returns the camera's device file, if it is known without opening any.
+    fn path(&self, selector: &Selector) -> Result<Option<PathBuf>, SourceError> {
+        Ok(match (self.remembered(selector)?, selector) {
             (None, Selector::Path(path)) => Some(path.clone()),
             (known, _) => known,
         })
     }
 
-    /// Where the camera is that was opened before; `None` where nothing is remembered, or another camera was put in its place.
-    fn known(&self, which: &Selector) -> Result<Option<PathBuf>, SourceError> {
+    /// Returns the device file of the camera that was opened before; `None` if none was, or if another one replaced it.
+    fn remembered(&self, selector: &Selector) -> Result<Option<PathBuf>, SourceError> {
         let nodes = sysfs::nodes(&self.root);
-        let mut inside = self.inside();
-        let Some(memory) = inside.memory.as_mut() else { return Ok(None) };
+        let mut state = self.lock();
+        let Some(memory) = state.memory.as_mut() else { return Ok(None) };
         if let Some(node) = memory.find(&nodes) {
             return Ok(Some(node.path()));
         }
-        let mut others = nodes.iter().filter(|node| which.fits(node));
+        let mut others = nodes.iter().filter(|node| selector.matches(node));
         match others.clone().next() {
-            None => Err(SourceError::Unplugged(called(which, memory))),
-            // Exchanged by its owner, it seems.
+            None => Err(SourceError::Unplugged(full_name(selector, memory))),
+            // Probably replaced by the user.
             Some(_) if others.any(|node| !memory.knows(node)) => Ok(None),
             Some(other) => Err(SourceError::Unplugged(format!(
-                "{}; {} is another one that was there beside it",
-                called(which, memory),
+                "{}; {} is another camera that was there before",
+                full_name(selector, memory),
                 other.path().display()
             ))),
         }
     }
 
-    /// The camera that is named by what it is.
-    fn named(&self, which: &Selector) -> Result<PathBuf, SourceError> {
+    /// Searches for the only camera that matches.
+    fn search(&self, selector: &Selector) -> Result<PathBuf, SourceError> {
         let nodes = sysfs::nodes(&self.root);
-        let fits = |node: &&Node| which.fits(node) && v4l2::gives_pictures(&node.path());
-        let cameras: Vec<&Node> = nodes.iter().filter(fits).collect();
-        self.only(which, &cameras)
+        let matches = |node: &&Node| selector.matches(node) && v4l2::captures(&node.path());
+        let cameras: Vec<&Node> = nodes.iter().filter(matches).collect();
+        self.only(selector, &cameras)
     }
 
-    fn only(&self, which: &Selector, cameras: &[&Node]) -> Result<PathBuf, SourceError> {
-        let inside = self.inside();
-        let twin = |node: &Node| inside.memory.as_ref().is_some_and(|memory| memory.knows(node));
-        let possible: Vec<&Node> = cameras.iter().filter(|node| !twin(node)).copied().collect();
+    fn only(&self, selector: &Selector, cameras: &[&Node]) -> Result<PathBuf, SourceError> {
+        let state = self.lock();
+        let is_other = |node: &Node| state.memory.as_ref().is_some_and(|memory| memory.knows(node));
+        let possible: Vec<&Node> = cameras.iter().filter(|node| !is_other(node)).copied().collect();
         match possible[..] {
-            [] => Err(SourceError::NotFound(format!("{which} ({})", list::found()))),
+            [] => Err(SourceError::NotFound(format!("{selector} ({})", list::found()))),
             [one] => Ok(one.path()),
             _ => Err(SourceError::Ambiguous(format!(
-                "{which} fits {}: write {}",
+                "{selector} matches {} cameras: write {}",
                 possible.len(),
                 names::of_each(&possible).join(" or ")
             ))),
         }
     }
 
-    fn inside(&self) -> MutexGuard<'_, Inside> {
-        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn called(which: &Selector, memory: &Memory) -> String {
-    format!("{which}, the camera {:?}", memory.ours().name)
+fn full_name(selector: &Selector, memory: &Memory) -> String {
+    format!("{selector}, the camera {:?}", memory.ours().name)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::sysfs::made_up::{plug, unplug};
+    use super::super::sysfs::fake::{plug, unplug};
     use super::*;
     use tempfile::TempDir;
 
@@ -176,12 +176,12 @@ mod tests {
         Selector::Path(text.into())
     }
 
-    fn opened(finder: &Finder, which: &Selector, at: &str) {
-        finder.opened(which, Path::new(at), &"cam".parse().unwrap());
+    fn opened(finder: &Finder, selector: &Selector, at: &str) {
+        finder.opened(selector, Path::new(at), &"cam".parse().unwrap());
     }
 
     #[test]
-    fn a_path_is_what_it_says_until_a_camera_was_opened_there() {
+    fn a_path_is_used_unchanged_until_a_camera_was_opened_there() {
         let machine = Machine::new();
         let finder = machine.finder();
         assert_eq!(finder.find(&path("/dev/video9")).unwrap(), Path::new("/dev/video9"));
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn its_twin_is_not_taken_for_it_even_under_its_number() {
+    fn another_camera_of_the_same_type_is_not_used_even_under_the_same_number() {
         let machine = Machine::new();
         let (finder, video0) = (machine.finder(), path("/dev/video0"));
         machine.plug(0, "1-3", "046d:0825");
@@ -215,13 +215,13 @@ mod tests {
         assert!(finder.find(&video0).is_err());
         machine.plug(0, "1-4", "046d:0825");
         let refused = finder.find(&video0).unwrap_err().to_string();
-        assert!(refused.contains("/dev/video0 is another one"), "{refused}");
+        assert!(refused.contains("/dev/video0 is another camera"), "{refused}");
         machine.plug(1, "1-3", "046d:0825");
         assert_eq!(finder.find(&video0).unwrap(), Path::new("/dev/video1"));
     }
 
     #[test]
-    fn a_camera_that_its_owner_put_in_the_place_of_the_old_one_is_taken() {
+    fn a_camera_that_replaces_the_old_one_is_used() {
         let machine = Machine::new();
         let (finder, video0) = (machine.finder(), path("/dev/video0"));
         machine.plug(0, "1-3", "046d:0825");
@@ -233,18 +233,18 @@ mod tests {
     }
 
     #[test]
-    fn what_fits_two_cameras_is_refused_with_what_to_write() {
+    fn a_selector_that_matches_two_cameras_is_refused_with_their_names() {
         let machine = Machine::new();
         machine.plug(0, "1-3", "046d:0825:A1");
         machine.plug(1, "1-4", "046d:0825:B2");
         let nodes = machine.nodes();
         let both: Vec<&Node> = nodes.iter().collect();
-        let which = Selector::of_usb("hd web").unwrap();
-        let refused = machine.finder().only(&which, &both).unwrap_err().to_string();
-        assert!(refused.contains("fits 2: "), "{refused}");
+        let selector = Selector::from_usb("hd web").unwrap();
+        let refused = machine.finder().only(&selector, &both).unwrap_err().to_string();
+        assert!(refused.contains("matches 2 cameras: "), "{refused}");
         assert!(refused.ends_with("usb:046d:0825:A1 or usb:046d:0825:B2"), "{refused}");
-        assert_eq!(machine.finder().only(&which, &both[..1]).unwrap(), Path::new("/dev/video0"));
-        let none = machine.finder().only(&which, &[]).unwrap_err().to_string();
+        assert_eq!(machine.finder().only(&selector, &both[..1]).unwrap(), Path::new("/dev/video0"));
+        let none = machine.finder().only(&selector, &[]).unwrap_err().to_string();
         assert!(none.starts_with("not found: usb:hd web ("), "{none}");
     }
 }

@@ -1,29 +1,29 @@
-//! Which webcams there are.
+//! The list of webcams.
 
 use std::fmt::Write;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::sysfs::{self, DEVICES, Node};
-use super::v4l2::{Card, Control, Device, Offer};
+use super::sysfs::{self, MAX_DEVICES, Node};
+use super::v4l2::{Control, Device, DeviceInfo, VideoMode};
 use super::{controls, names};
 
-/// More rates than these of one size tell nobody anything.
-const RATES_SHOWN: usize = 6;
+/// The most frame rates shown for a mode; more would only hide the usual ones.
+const MAX_RATES: usize = 6;
 
 struct Found {
     path: PathBuf,
-    /// None where this user may not open it.
-    card: Option<Card>,
-    offers: Vec<Offer>,
+    /// `None` if this user may not open it.
+    info: Option<DeviceInfo>,
+    modes: Vec<VideoMode>,
     controls: Vec<Control>,
 }
 
-/// The webcams there are, in a few words: `found: /dev/video0 "HD Webcam"`.
+/// Returns a short list of the webcams: `found: /dev/video0 "HD Webcam"`.
 pub(super) fn found() -> String {
     let all = paths().filter_map(|path| {
-        let card = card(&path)?;
-        let name = card.1.map_or(String::new(), |card| format!(" {:?}", card.name));
+        let (_, info) = open(&path)?;
+        let name = info.map_or(String::new(), |info| format!(" {:?}", info.name));
         Some(format!("{}{name}", path.display()))
     });
     let names: Vec<String> = all.collect();
@@ -33,14 +33,14 @@ pub(super) fn found() -> String {
     }
 }
 
-/// All webcams with what they offer, what can be set, and the line to write, for people.
+/// Describes all webcams for the user: modes, controls, and the option to write.
 pub fn describe() -> String {
-    let all: Vec<Found> = paths().filter_map(look).collect();
+    let all: Vec<Found> = paths().filter_map(inspect).collect();
     if all.is_empty() {
-        return "No camera is connected. Without one there is the test picture: --stream test=test\n".into();
+        return "No camera is connected. To try without one, use the test picture: --stream test=test\n".into();
     }
     let nodes = sysfs::nodes(Path::new(sysfs::ROOT));
-    // Only those that give pictures: the others have no name to be mistaken for.
+    // Only devices that deliver video: the others do not make a name ambiguous.
     let listed: Vec<&Node> =
         nodes.iter().filter(|node| all.iter().any(|found| found.path == node.path())).collect();
     let describe = |(at, found)| describe_one(at, found, &listed);
@@ -48,53 +48,53 @@ pub fn describe() -> String {
 }
 
 fn paths() -> impl Iterator<Item = PathBuf> {
-    (0..DEVICES).map(|number| format!("/dev/video{number}").into())
+    (0..MAX_DEVICES).map(|number| format!("/dev/video{number}").into())
 }
 
-/// A camera that gives pictures, opened, and what it says of itself; neither where this user may not open it.
-fn card(path: &Path) -> Option<(Option<Device>, Option<Card>)> {
+/// Opens a camera that delivers video. Returns neither device nor info if this user may not open it.
+fn open(path: &Path) -> Option<(Option<Device>, Option<DeviceInfo>)> {
     match Device::open(path) {
         Ok(device) => {
-            let card = device.card().ok().filter(|card| card.captures)?;
-            Some((Some(device), Some(card)))
+            let info = device.info().ok().filter(|info| info.captures)?;
+            Some((Some(device), Some(info)))
         }
         Err(error) => (error.kind() == io::ErrorKind::PermissionDenied).then_some((None, None)),
     }
 }
 
-fn look(path: PathBuf) -> Option<Found> {
-    let (device, card) = card(&path)?;
-    let offers = device.as_ref().map(Device::offers).unwrap_or_default();
+fn inspect(path: PathBuf) -> Option<Found> {
+    let (device, info) = open(&path)?;
+    let modes = device.as_ref().map(Device::modes).unwrap_or_default();
     let controls = device.as_ref().map(Device::controls).unwrap_or_default();
-    Some(Found { path, card, offers, controls })
+    Some(Found { path, info, modes, controls })
 }
 
 fn describe_one(at: usize, found: &Found, all: &[&Node]) -> String {
     let path = found.path.display();
-    let mut text = match &found.card {
-        Some(card) => format!("{path}  {}  ({})\n", card.name, card.bus),
+    let mut text = match &found.info {
+        Some(info) => format!("{path}  {}  ({})\n", info.name, info.bus),
         None => format!("{path}  not permitted: add this user to group video and log in again\n"),
     };
     let node = all.iter().find(|node| node.path() == found.path);
-    for name in node.map(|node| names::lasting(node, all)).unwrap_or_default() {
-        let _ = writeln!(text, "    always  {name}");
+    for name in node.map(|node| names::persistent(node, all)).unwrap_or_default() {
+        let _ = writeln!(text, "    name    {name}");
     }
-    for offer in &found.offers {
-        let _ = writeln!(text, "    offers  {}", describe_offer(offer));
+    for mode in &found.modes {
+        let _ = writeln!(text, "    mode    {}", describe_mode(mode));
     }
     for control in &found.controls {
-        let _ = writeln!(text, "    set     {}", describe_control(control));
+        let _ = writeln!(text, "    control {}", describe_control(control));
     }
     let name = if at == 0 { "cam".into() } else { format!("cam{}", at + 1) };
     let source = node.map_or(path.to_string(), |node| names::best(node, all));
-    let _ = writeln!(text, "    write   --stream {}", quoted(&format!("{name}={source}")));
+    let _ = writeln!(text, "    option  --stream {}", quoted(&format!("{name}={source}")));
     text
 }
 
-fn describe_offer(Offer { fourcc, width, height, rates }: &Offer) -> String {
+fn describe_mode(VideoMode { fourcc, width, height, rates }: &VideoMode) -> String {
     let rates: Vec<String> = rates
         .iter()
-        .take(RATES_SHOWN)
+        .take(MAX_RATES)
         .map(|rate| format!("{}", (rate * 100.0).round() / 100.0))
         .collect();
     let rates =
@@ -102,19 +102,19 @@ fn describe_offer(Offer { fourcc, width, height, rates }: &Offer) -> String {
     format!("{fourcc} {width}x{height}{rates}")
 }
 
-/// As it is written behind a source, with the value it has now.
+/// Describes a control as it is written after a source, with its current value.
 fn describe_control(control: &Control) -> String {
     let now = control.current.map_or("…".into(), |value| value.to_string());
-    let read_only = if control.read_only { ", can only be read" } else { "" };
+    let read_only = if control.read_only { ", read-only" } else { "" };
     format!(
-        "#control.{}={now}  ({}; usually {}{read_only})",
+        "#control.{}={now}  ({}; default {}{read_only})",
         control.name,
         controls::possible(control),
         control.default
     )
 }
 
-/// In quotes where a shell would take it for something else.
+/// Quotes a text if a shell would not read it as one word.
 fn quoted(text: &str) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"=:/._-".contains(&b);
     match text.bytes().all(plain) {
@@ -131,41 +131,45 @@ mod tests {
     fn found(path: &str) -> Found {
         Found {
             path: path.into(),
-            card: Some(Card { name: "HD Webcam".into(), bus: "usb-1".into(), captures: true }),
-            offers: vec![Offer {
+            info: Some(DeviceInfo {
+                name: "HD Webcam".into(),
+                bus: "usb-1".into(),
+                captures: true,
+            }),
+            modes: vec![VideoMode {
                 fourcc: "MJPG".into(),
                 width: 1280,
                 height: 720,
                 rates: vec![30.0, 30_000.0 / 1001.0],
             }],
-            controls: vec![Control::made_up("brightness")],
+            controls: vec![Control::fake("brightness")],
         }
     }
 
     #[test]
-    fn an_entry_shows_name_offers_controls_and_the_line_to_write() {
+    fn an_entry_shows_name_modes_controls_and_the_option_to_write() {
         let text = describe_one(1, &found("/dev/video242"), &[]);
         assert!(text.starts_with("/dev/video242  HD Webcam  (usb-1)\n"), "{text}");
-        assert!(text.contains("offers  MJPG 1280x720 at 30, 29.97 fps\n"), "{text}");
+        assert!(text.contains("mode    MJPG 1280x720 at 30, 29.97 fps\n"), "{text}");
         assert!(
-            text.contains("set     #control.brightness=120  (0 to 255; usually 128)"),
+            text.contains("control #control.brightness=120  (0 to 255; default 128)"),
             "{text}"
         );
-        assert!(text.ends_with("write   --stream cam2=/dev/video242\n"), "{text}");
+        assert!(text.ends_with("option  --stream cam2=/dev/video242\n"), "{text}");
     }
 
     #[test]
-    fn two_of_one_type_get_lines_that_tell_them_apart() {
+    fn two_cameras_of_one_type_get_different_options() {
         let camera = |number, serial: &str| {
             let usb = Usb { vendor: 0x046d, product: 0x0825, serial: Some(serial.into()) };
-            Node::made_up(number, "HD Webcam", "1-3", Some(usb))
+            Node::fake(number, "HD Webcam", "1-3", Some(usb))
         };
         let (one, other) = (camera(240, "A 1"), camera(242, "B2"));
         let all = [&one, &other];
         let text = describe_one(0, &found("/dev/video240"), &all);
-        assert!(text.contains("always  usb:046d:0825:A 1\n"), "{text}");
-        assert!(text.ends_with("write   --stream 'cam=usb:046d:0825:A 1'\n"), "{text}");
+        assert!(text.contains("name    usb:046d:0825:A 1\n"), "{text}");
+        assert!(text.ends_with("option  --stream 'cam=usb:046d:0825:A 1'\n"), "{text}");
         let text = describe_one(1, &found("/dev/video242"), &all);
-        assert!(text.ends_with("write   --stream cam2=usb:046d:0825:B2\n"), "{text}");
+        assert!(text.ends_with("option  --stream cam2=usb:046d:0825:B2\n"), "{text}");
     }
 }

@@ -1,11 +1,11 @@
-//! Webcams, through OpenCV and Video4Linux.
+//! Webcams, read through OpenCV and Video4Linux.
 //!
-//! - [`asked`], [`which`] and [`controls`]: what a user can ask for;
-//! - [`finder`]: where the camera is now, with its `memory` of where it was;
-//! - `sysfs` and `v4l2`: what the kernel and the driver say;
-//! - `names`: what to write for a camera;
-//! - [`list`]: which there are;
-//! - `trouble`: why one gives no pictures.
+//! - [`request`], [`selector`] and [`controls`]: what a user can request;
+//! - [`finder`]: finds the camera's device file; `memory`: recognizes a camera that was unplugged;
+//! - `sysfs` and `v4l2`: queries to the kernel and to the driver;
+//! - `names`: persistent names of a camera;
+//! - [`list`]: the list of webcams for the user;
+//! - `diagnose`: why a camera delivers no video.
 
 pub mod controls;
 mod diagnose;
@@ -31,105 +31,109 @@ use opencv::videoio::{
     VideoCaptureTraitConst,
 };
 
+use super::contract::{About, Grabbed, Source};
+use super::error::SourceError;
 use super::mode::Mode;
-use super::{About, Grabbed, Source, SourceError};
 use crate::frame::Picture;
 use crate::frame::latest::Buffers;
 use crate::stall;
 pub use finder::Finder;
-pub use request::Asked;
+pub use request::WebcamRequest;
 
-/// How often a wait for the camera looks whether it shall go on.
-const LOOK: Duration = Duration::from_millis(200);
-/// A driver's stamp further from now than this is no stamp of this clock.
-const BELIEVABLE: Duration = Duration::from_secs(10);
-/// A stamp this far in the future is only the two clocks' readings lying apart.
-const AHEAD: Duration = Duration::from_millis(5);
-/// Drivers queue four buffers or a few more; after so many stale ones the camera is simply slow.
-const MOST_STALE: u64 = 16;
-/// The formats in which a camera's pictures are JPEGs.
+/// The interval at which a wait for the camera checks for a shutdown and for a stall.
+const CHECK_EVERY: Duration = Duration::from_millis(200);
+/// The largest plausible age of a driver's timestamp. An older one is not from the monotonic clock.
+const MAX_AGE: Duration = Duration::from_secs(10);
+/// A timestamp may be this far in the future, because the two clocks are not read at the same moment.
+const MAX_AHEAD: Duration = Duration::from_millis(5);
+/// The most stale frames to skip. Drivers queue four buffers or a few more; after this many, the camera itself is slow.
+const MAX_STALE: u64 = 16;
+/// The pixel formats that are JPEG.
 const JPEGS: [&str; 2] = ["MJPG", "JPEG"];
 
-/// Finds and opens the webcam that a stream asks for.
+/// Finds and opens the webcam that a stream requests.
 ///
 /// # Errors
-/// With the reason in words, where there is none or it cannot be opened.
+/// When no camera matches, or it cannot be opened, with the reason.
 pub fn open(
-    asked: &Asked,
+    request: &WebcamRequest,
     finder: &Finder,
     stream: &StreamName,
     stop: Shutdown,
 ) -> Result<Box<dyn Source>, SourceError> {
-    let device = finder.find(&asked.which)?;
-    let mut webcam = Webcam::open(&device, asked, stop)?;
-    webcam.called = finder.opened(&asked.which, &device, stream);
-    finder.complain(controls::apply(&device, &asked.controls), stream);
+    let device = finder.find(&request.selector)?;
+    let mut webcam = Webcam::open(&device, request, stop)?;
+    webcam.name = finder.opened(&request.selector, &device, stream);
+    finder.warn(controls::apply(&device, &request.controls), stream);
     Ok(Box::new(webcam))
 }
 
-/// Whether it is still there. It is not opened: some cameras wake up at that, and blink.
+/// Checks that the camera is plugged in, without opening it, which would wake it up and light its LED.
 ///
 /// # Errors
-/// With the reason in words, where it is not.
-pub fn look(asked: &Asked, finder: &Finder) -> Result<(), SourceError> {
-    finder.look(&asked.which)
+/// When it is missing, with the reason.
+pub fn look(request: &WebcamRequest, finder: &Finder) -> Result<(), SourceError> {
+    finder.look(&request.selector)
 }
 
 /// A webcam as a source.
 #[derive(Debug)]
 pub struct Webcam {
     device: PathBuf,
-    /// What its owner calls it.
-    called: String,
+    /// Its name for messages.
+    name: String,
     about: About,
-    /// Its pictures come as its own JPEGs.
-    gives_jpegs: bool,
-    /// Those of the last picture, where it is one.
+    /// True if it delivers JPEGs.
+    sends_jpegs: bool,
+    /// The last frame, if it is a JPEG.
     bytes: Mat,
-    /// The camera once, in the form in which OpenCV waits for cameras.
+    /// The same camera, in the form that OpenCV needs to wait for it.
     cameras: Vector<VideoCapture>,
     camera: VideoCapture,
-    /// A picture older than this, with another one waiting, is stale.
+    /// The age from which a frame is stale if another one is waiting.
     stale: Duration,
     stall_limit: Duration,
     stop: Shutdown,
 }
 
 impl Webcam {
-    /// Opens a device file and asks the camera behind it for what is asked; it may give another mode. Its own JPEGs are taken
-    /// as they are.
+    /// Opens a device file with the requested mode, though the camera may choose another one. JPEGs are delivered undecoded.
     ///
     /// # Errors
-    /// With the reason in words, where it cannot be opened.
-    pub fn open(device: &Path, asked: &Asked, stop: Shutdown) -> Result<Self, SourceError> {
-        let format = format(device, asked)?;
-        let mut camera = open_camera(device, asked.mode, format.as_deref())?;
+    /// When it cannot be opened, with the reason.
+    pub fn open(
+        device: &Path,
+        request: &WebcamRequest,
+        stop: Shutdown,
+    ) -> Result<Self, SourceError> {
+        let format = format(device, request)?;
+        let mut camera = open_camera(device, request.mode, format.as_deref())?;
         if !camera.is_opened()? {
             return Err(diagnose::reason(device));
         }
-        let given = given_format(&camera)?;
-        if let Some(wanted) = asked.format.as_ref().filter(|wanted| **wanted != *given) {
-            return Err(SourceError::NotOffered(format!(
-                "{}: OpenCV cannot read the format {wanted} of this camera",
+        let actual = actual_format(&camera)?;
+        if let Some(requested) = request.format.as_ref().filter(|format| **format != *actual) {
+            return Err(SourceError::NotSupported(format!(
+                "{}: OpenCV cannot read this camera's format {requested}: choose another with #format=",
                 device.display()
             )));
         }
-        // After it was opened, because not every version of OpenCV takes this wish before.
-        let gives_jpegs =
-            JPEGS.contains(&given.as_str()) && camera.set(CAP_PROP_CONVERT_RGB, 0.0)?;
-        let interval = given_interval(&camera)?;
-        let given = describe(&camera, &given, gives_jpegs)?;
-        let wanted = format.map_or(String::new(), |format| format + " ");
-        let description = format!("camera gives {given} (asked for {wanted}{})", asked.mode);
+        // Set after opening, because not every version of OpenCV accepts this property before.
+        let sends_jpegs =
+            JPEGS.contains(&actual.as_str()) && camera.set(CAP_PROP_CONVERT_RGB, 0.0)?;
+        let interval = actual_interval(&camera)?;
+        let actual = describe(&camera, &actual, sends_jpegs)?;
+        let requested = format.map_or(String::new(), |format| format + " ");
+        let description = format!("camera sends {actual} (requested: {requested}{})", request.mode);
         let about = About { description, interval, recorded: false };
         let mut cameras = Vector::new();
         cameras.push(camera);
-        let interval = interval.unwrap_or(asked.mode.interval());
+        let interval = interval.unwrap_or(request.mode.interval());
         Ok(Self {
             device: device.into(),
-            called: asked.which.to_string(),
+            name: request.selector.to_string(),
             about,
-            gives_jpegs,
+            sends_jpegs,
             bytes: Mat::default(),
             camera: cameras.get(0)?,
             cameras,
@@ -139,10 +143,10 @@ impl Webcam {
         })
     }
 
-    /// Waits until a picture is there.
+    /// Waits for a frame.
     fn wait(&mut self) -> Result<(), SourceError> {
         let since = Instant::now();
-        while !self.ready_within(LOOK)? {
+        while !self.ready_within(CHECK_EVERY)? {
             if self.stop.is_requested() {
                 return Err(SourceError::Stopped);
             }
@@ -156,31 +160,32 @@ impl Webcam {
     fn ready_within(&mut self, at_most: Duration) -> Result<bool, SourceError> {
         let mut ready = Vector::new();
         VideoCapture::wait_any(&self.cameras, &mut ready, at_most.as_nanos() as i64)
-            .map_err(|_| self.broken_off())
+            .map_err(|_| self.interrupted())
     }
 
+    /// Takes the next frame from the driver's queue; returns when it was captured.
     fn take(&mut self) -> Result<Timestamp, SourceError> {
         if !self.camera.grab()? {
-            return Err(self.broken_off());
+            return Err(self.interrupted());
         }
-        let stamp = self.camera.get(CAP_PROP_POS_MSEC)?;
-        Ok(believed(stamp, clock::now()))
+        let timestamp = self.camera.get(CAP_PROP_POS_MSEC)?;
+        Ok(captured_at(timestamp, clock::now()))
     }
 
-    /// A silent camera may also be one that is gone.
+    /// Returns why no frames arrive: the camera may also be unplugged.
     fn stalled(&mut self, since: Duration) -> SourceError {
-        match self.broken_off() {
-            gone @ SourceError::Unplugged(_) => gone,
+        match self.interrupted() {
+            unplugged @ SourceError::Unplugged(_) => unplugged,
             _ => SourceError::Stalled(since),
         }
     }
 
-    /// Why a camera that gave pictures gives none any more.
-    fn broken_off(&mut self) -> SourceError {
-        // Let go of it first, or we would find ourselves to be those who keep it busy.
+    /// Returns why the camera stopped delivering video.
+    fn interrupted(&mut self) -> SourceError {
+        // Closed first, so that this process is not found as the one that uses the camera.
         self.cameras.clear();
         let _ = self.camera.release();
-        diagnose::reason_of_breaking_off(&self.device, &self.called)
+        diagnose::reason_of_interruption(&self.device, &self.name)
     }
 }
 
@@ -193,9 +198,9 @@ impl Source for Webcam {
         self.wait()?;
         let mut captured_at = self.take()?;
         let mut skipped = 0;
-        // After a hold-up of this process the driver's queue is full of the past.
+        // After a stall of this process, the driver's queue contains stale frames.
         while clock::now().since(captured_at) > self.stale
-            && skipped < MOST_STALE
+            && skipped < MAX_STALE
             && self.ready_within(Duration::ZERO)?
         {
             captured_at = self.take()?;
@@ -205,9 +210,9 @@ impl Source for Webcam {
     }
 
     fn retrieve(&mut self, buffers: &Buffers) -> Result<Picture, SourceError> {
-        if self.gives_jpegs {
+        if self.sends_jpegs {
             retrieve(&mut self.camera, &mut self.bytes)?;
-            // One row of bytes, sometimes with more behind the picture's end.
+            // One row of bytes, sometimes with padding after the end of the JPEG.
             return Ok(Picture::Jpeg(self.bytes.data_bytes()?.to_vec()));
         }
         let mut pixels = buffers.take();
@@ -215,8 +220,8 @@ impl Source for Webcam {
         if pixels.typ() == CV_8UC3 {
             Ok(Picture::Pixels(pixels))
         } else {
-            Err(SourceError::NotOffered(format!(
-                "{}: OpenCV makes no pixels of this camera's format: choose another with #format=",
+            Err(SourceError::NotSupported(format!(
+                "{}: OpenCV cannot convert this camera's format: choose another with #format=",
                 self.device.display()
             )))
         }
@@ -227,42 +232,42 @@ fn retrieve(camera: &mut VideoCapture, into: &mut Mat) -> Result<(), SourceError
     if camera.retrieve(into, 0)? && !into.empty() {
         Ok(())
     } else {
-        Err(SourceError::NotAVideo("the camera sent a damaged picture".into()))
+        Err(SourceError::NotAVideo("the camera sent a damaged frame".into()))
     }
 }
 
-/// The format to ask the camera for, where it matters.
-fn format(device: &Path, asked: &Asked) -> Result<Option<String>, SourceError> {
+/// Returns the pixel format to request, if the choice matters.
+fn format(device: &Path, request: &WebcamRequest) -> Result<Option<String>, SourceError> {
     let opened = v4l2::Device::open(device).map_err(|_| diagnose::reason(device))?;
-    let offered = opened.format_names();
-    match &asked.format {
-        // What is no camera offers nothing, and its trouble is another one.
-        Some(wanted) if !offered.is_empty() => match wanted.among(&offered) {
+    let formats = opened.format_names();
+    match &request.format {
+        // A device without formats is not a camera, which is diagnosed later.
+        Some(requested) if !formats.is_empty() => match requested.find_in(&formats) {
             Some(format) => Ok(Some(format.clone())),
-            None => Err(SourceError::NotOffered(format!(
-                "{} does not give {wanted}: it gives {}",
+            None => Err(SourceError::NotSupported(format!(
+                "{} does not support {requested}: choose {}",
                 device.display(),
-                offered.join(", ")
+                formats.join(" or ")
             ))),
         },
-        _ => Ok(offered.into_iter().find(|format| JPEGS.contains(&format.as_str()))),
+        _ => Ok(formats.into_iter().find(|format| JPEGS.contains(&format.as_str()))),
     }
 }
 
 fn open_camera(device: &Path, mode: Mode, format: Option<&str>) -> opencv::Result<VideoCapture> {
-    let mut wishes = Vec::new();
+    let mut properties = Vec::new();
     if let Some(format) = format {
-        wishes.extend([CAP_PROP_FOURCC, fourcc(format)]);
+        properties.extend([CAP_PROP_FOURCC, fourcc(format)]);
     }
-    wishes.extend([CAP_PROP_FRAME_WIDTH, mode.width as i32]);
-    wishes.extend([CAP_PROP_FRAME_HEIGHT, mode.height as i32]);
-    let no_rate = wishes.clone();
-    wishes.extend([CAP_PROP_FPS, mode.fps.round().max(1.0) as i32]);
-    // OpenCV refuses the whole camera when it refuses one wish, so the wishes become fewer.
+    properties.extend([CAP_PROP_FRAME_WIDTH, mode.width as i32]);
+    properties.extend([CAP_PROP_FRAME_HEIGHT, mode.height as i32]);
+    let without_rate = properties.clone();
+    properties.extend([CAP_PROP_FPS, mode.fps.round().max(1.0) as i32]);
+    // OpenCV refuses to open a camera if it refuses one property, so each attempt requests fewer of them.
     let mut camera = VideoCapture::default()?;
-    for wishes in [wishes, no_rate, Vec::new()] {
+    for properties in [properties, without_rate, Vec::new()] {
         camera =
-            VideoCapture::from_file_with_params(device, CAP_V4L2, &Vector::from_slice(&wishes))
+            VideoCapture::from_file_with_params(device, CAP_V4L2, &Vector::from_slice(&properties))
                 .or_else(|_| VideoCapture::default())?;
         if camera.is_opened()? {
             break;
@@ -271,39 +276,42 @@ fn open_camera(device: &Path, mode: Mode, format: Option<&str>) -> opencv::Resul
     Ok(camera)
 }
 
-/// Four letters as the number that they are; missing ones are spaces.
+/// Returns the number of a FourCC, in which missing letters are spaces.
 fn fourcc(format: &str) -> i32 {
     let mut letters = [b' '; 4];
     letters.iter_mut().zip(format.bytes()).for_each(|(letter, byte)| *letter = byte);
     i32::from_le_bytes(letters)
 }
 
-fn given_format(camera: &VideoCapture) -> opencv::Result<String> {
+fn actual_format(camera: &VideoCapture) -> opencv::Result<String> {
     let fourcc = (camera.get(CAP_PROP_FOURCC)? as u32).to_le_bytes();
     let letters = String::from_utf8_lossy(&fourcc).replace(|c: char| !c.is_ascii_graphic(), "");
     Ok(letters)
 }
 
-fn given_interval(camera: &VideoCapture) -> opencv::Result<Option<Duration>> {
+fn actual_interval(camera: &VideoCapture) -> opencv::Result<Option<Duration>> {
     let fps = camera.get(CAP_PROP_FPS)?;
-    let possible = (0.1..1000.0).contains(&fps);
-    Ok(possible.then(|| Duration::from_secs_f64(1.0 / fps)))
+    let is_valid = (0.1..1000.0).contains(&fps);
+    Ok(is_valid.then(|| Duration::from_secs_f64(1.0 / fps)))
 }
 
-fn describe(camera: &VideoCapture, format: &str, gives_jpegs: bool) -> opencv::Result<String> {
+fn describe(camera: &VideoCapture, format: &str, sends_jpegs: bool) -> opencv::Result<String> {
     let (width, height) = (camera.get(CAP_PROP_FRAME_WIDTH)?, camera.get(CAP_PROP_FRAME_HEIGHT)?);
     let fps = camera.get(CAP_PROP_FPS)?;
-    let form = if gives_jpegs { " as it is" } else { "" };
-    Ok(format!("{format} {width}x{height}@{fps}{form}"))
+    let passthrough = if sends_jpegs { ", forwarded undecoded" } else { "" };
+    Ok(format!("{format} {width}x{height}@{fps}{passthrough}"))
 }
 
-/// The driver's stamp by our clock, or now where there is none to be believed.
-fn believed(stamp_millis: f64, now: Timestamp) -> Timestamp {
-    if !(stamp_millis > 0.0 && stamp_millis < 1e15) {
+/// Translates the driver's timestamp to this process's clock; returns `now` if it is not plausible.
+fn captured_at(driver_millis: f64, now: Timestamp) -> Timestamp {
+    if !(driver_millis > 0.0 && driver_millis < 1e15) {
         return now;
     }
-    let stamp = clock::from_monotonic(Duration::from_secs_f64(stamp_millis / 1000.0));
-    if now.since(stamp) > BELIEVABLE || stamp.since(now) > AHEAD { now } else { stamp.min(now) }
+    let timestamp = clock::from_monotonic(Duration::from_secs_f64(driver_millis / 1000.0));
+    match now.since(timestamp) > MAX_AGE || timestamp.since(now) > MAX_AHEAD {
+        true => now,
+        false => timestamp.min(now),
+    }
 }
 
 #[cfg(test)]
@@ -318,30 +326,30 @@ mod tests {
     }
 
     #[test]
-    fn a_drivers_stamp_is_translated() {
-        let stamp = believed(monotonic_millis() - 40.0, clock::now());
-        let age = clock::now().since(stamp);
+    fn a_drivers_timestamp_is_translated() {
+        let timestamp = captured_at(monotonic_millis() - 40.0, clock::now());
+        let age = clock::now().since(timestamp);
         assert!(age >= Duration::from_millis(39) && age < Duration::from_secs(5), "{age:?}");
     }
 
     #[test]
-    fn a_stamp_that_cannot_be_is_replaced_by_now() {
+    fn an_implausible_timestamp_is_replaced_by_now() {
         let now = clock::now();
         for odd in [0.0, -1.0, f64::NAN, 1e300, 1.0, monotonic_millis() + 60_000.0] {
-            assert_eq!(believed(odd, now), now, "{odd}");
+            assert_eq!(captured_at(odd, now), now, "{odd}");
         }
     }
 
     #[test]
     fn a_missing_camera_is_not_found() {
         let missing = Path::new("/dev/video250");
-        let asked = Asked::plain(selector::Selector::Path(missing.into()), Mode::default());
-        let error = Webcam::open(missing, &asked, Shutdown::new());
+        let request = WebcamRequest::new(selector::Selector::Path(missing.into()), Mode::default());
+        let error = Webcam::open(missing, &request, Shutdown::new());
         assert!(matches!(error, Err(SourceError::NotFound(_))), "{error:?}");
     }
 
     #[test]
-    fn four_letters_are_a_number_and_missing_ones_are_spaces() {
+    fn a_fourcc_is_a_number_in_which_missing_letters_are_spaces() {
         assert_eq!(fourcc("MJPG"), VideoWriter::fourcc('M', 'J', 'P', 'G').unwrap());
         assert_eq!(fourcc("Y16"), VideoWriter::fourcc('Y', '1', '6', ' ').unwrap());
     }

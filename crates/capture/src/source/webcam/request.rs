@@ -1,4 +1,4 @@
-//! What a user asks of a webcam.
+//! The request for a webcam: camera, mode, format and controls.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,34 +7,34 @@ use super::controls::Controls;
 use super::selector::Selector;
 use crate::source::mode::Mode;
 
-/// A webcam as a user wants it.
+/// A webcam as the user requested it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Asked {
-    /// Which one.
-    pub which: Selector,
-    /// Its size and rate; it may give something else.
+pub struct WebcamRequest {
+    /// The camera.
+    pub selector: Selector,
+    /// Frame size and rate. The camera may choose another mode.
     pub mode: Mode,
-    /// The format of its pictures; absent: the best.
+    /// The pixel format; `None`: the best.
     pub format: Option<Format>,
-    /// What to set at it.
+    /// The controls to set.
     pub controls: Controls,
 }
 
-impl Asked {
-    /// This one, and nothing said of the rest.
-    pub fn plain(which: Selector, mode: Mode) -> Self {
-        Self { which, mode, format: None, controls: Controls::new() }
+impl WebcamRequest {
+    /// Returns a request without a format and controls.
+    pub fn new(selector: Selector, mode: Mode) -> Self {
+        Self { selector, mode, format: None, controls: Controls::new() }
     }
 }
 
-/// The format of a camera's pictures: four letters, as it offers them itself.
+/// The pixel format of a camera: its FourCC, as the driver lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Format(String);
 
-/// A text that cannot be a format.
+/// A text that is not a pixel format.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is no format of a camera: write its four letters, as --list-devices shows them, for example MJPG"
+    "{0:?} is not a pixel format: write its four letters, as --list-devices shows them, for example MJPG"
 )]
 pub struct InvalidFormat(String);
 
@@ -51,9 +51,9 @@ impl FromStr for Format {
 }
 
 impl Format {
-    /// The one of those offered that is meant.
-    pub(super) fn among<'a>(&self, offered: &'a [String]) -> Option<&'a String> {
-        offered.iter().find(|name| *self == ***name)
+    /// Returns the matching format among those that the camera supports.
+    pub(super) fn find_in<'a>(&self, formats: &'a [String]) -> Option<&'a String> {
+        formats.iter().find(|name| *self == ***name)
     }
 }
 
@@ -74,12 +74,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_format_is_found_among_those_offered_in_any_case() {
-        let offered = ["MJPG".to_owned(), "Y16".into()];
-        let among = |text: &str| text.parse::<Format>().unwrap().among(&offered).cloned();
-        assert_eq!(among("mjpg").as_deref(), Some("MJPG"));
-        assert_eq!(among("Y16").as_deref(), Some("Y16"));
-        assert_eq!(among("YUYV"), None);
+    fn a_format_is_found_in_upper_or_lower_case() {
+        let formats = ["MJPG".to_owned(), "Y16".into()];
+        let find = |text: &str| text.parse::<Format>().unwrap().find_in(&formats).cloned();
+        assert_eq!(find("mjpg").as_deref(), Some("MJPG"));
+        assert_eq!(find("Y16").as_deref(), Some("Y16"));
+        assert_eq!(find("YUYV"), None);
         for bad in ["", "MJPEG", "a b", "ü"] {
             assert!(bad.parse::<Format>().unwrap_err().to_string().contains("MJPG"), "{bad}");
         }

@@ -1,31 +1,31 @@
-//! Which webcam a user means: by its device file, or by what it is on the USB.
+//! The selector of a webcam: its device file, or its USB identity.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::sysfs::Node;
 
-/// One webcam, as a user names it.
+/// A webcam as the user identifies it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Selector {
-    /// `/dev/video0`, or another path that leads to a device file.
+    /// `/dev/video0`, or another path to a device file.
     Path(PathBuf),
-    /// `usb:VID:PID`, the two numbers that `lsusb` shows, then perhaps `:SERIAL`.
+    /// `usb:VID:PID`, the two numbers that `lsusb` shows, optionally with `:SERIAL`.
     Usb {
-        /// The maker.
+        /// The vendor ID.
         vendor: u16,
-        /// The maker's type of camera.
+        /// The product ID.
         product: u16,
-        /// Which one of this type.
+        /// The serial number, if one is required.
         serial: Option<String>,
     },
-    /// `usb:NAME`: a part of its name.
+    /// `usb:NAME`: a part of its name, in upper or lower case.
     Named(String),
 }
 
 impl Selector {
-    /// Reads what follows `usb:`; `None` where nothing does.
-    pub fn of_usb(text: &str) -> Option<Self> {
+    /// Parses the text after `usb:`; returns `None` if it is empty.
+    pub fn from_usb(text: &str) -> Option<Self> {
         let mut parts = text.splitn(3, ':');
         let ids = parts.next().and_then(id).zip(parts.next().and_then(id));
         let serial = parts.next().filter(|serial| !serial.is_empty());
@@ -37,8 +37,8 @@ impl Selector {
         }
     }
 
-    /// Whether it may mean this one.
-    pub(super) fn fits(&self, node: &Node) -> bool {
+    /// Returns whether it matches a device.
+    pub(super) fn matches(&self, node: &Node) -> bool {
         match self {
             Self::Path(path) => path == &node.path(),
             Self::Usb { vendor, product, serial } => node.usb.as_ref().is_some_and(|usb| {
@@ -51,8 +51,8 @@ impl Selector {
         }
     }
 
-    /// Whether it names a place in the kernel's own numbering, which changes when cameras come and go. Links below
-    /// `/dev/v4l` follow their camera by themselves.
+    /// Returns whether it depends on the kernel's numbering, which changes when cameras are plugged and unplugged. Links below
+    /// `/dev/v4l` always lead to their camera.
     pub(super) fn is_numbered(&self) -> bool {
         match self {
             Self::Path(path) => number(path).is_some(),
@@ -61,12 +61,12 @@ impl Selector {
     }
 }
 
-/// The number in `/dev/videoN`.
+/// Returns the number in `/dev/videoN`.
 pub(super) fn number(path: &Path) -> Option<u32> {
     path.to_str()?.strip_prefix("/dev/video")?.parse().ok()
 }
 
-/// Four hexadecimal digits.
+/// Parses four hexadecimal digits.
 fn id(text: &str) -> Option<u16> {
     let digits = text.len() == 4 && text.bytes().all(|b| b.is_ascii_hexdigit());
     digits.then(|| u16::from_str_radix(text, 16).ok()).flatten()
@@ -91,11 +91,11 @@ mod tests {
     use super::*;
 
     fn usb(text: &str) -> Selector {
-        Selector::of_usb(text).unwrap()
+        Selector::from_usb(text).unwrap()
     }
 
     #[test]
-    fn two_numbers_and_perhaps_a_serial_or_else_a_name() {
+    fn a_usb_selector_is_two_ids_with_an_optional_serial_or_a_name() {
         assert_eq!(
             usb("046D:0825"),
             Selector::Usb { vendor: 0x046d, product: 0x0825, serial: None }
@@ -105,23 +105,23 @@ mod tests {
         assert_eq!(one.to_string(), "usb:046d:0825:A1:B2");
         assert_eq!(usb("046d"), Selector::Named("046d".into()));
         assert_eq!(usb("C270: HD").to_string(), "usb:C270: HD");
-        assert_eq!(Selector::of_usb(" "), None);
+        assert_eq!(Selector::from_usb(" "), None);
     }
 
     #[test]
-    fn a_name_fits_in_part_and_in_any_case() {
+    fn a_part_of_a_name_matches_in_upper_or_lower_case() {
         let ids = Usb { vendor: 0x046d, product: 0x0825, serial: Some("A1".into()) };
-        let node = Node::made_up(2, "HD Webcam C270", "1-3:1.0", Some(ids));
-        for fits in ["c270", "hd webcam", "046d:0825", "046d:0825:A1"] {
-            assert!(usb(fits).fits(&node), "{fits}");
+        let node = Node::fake(2, "HD Webcam C270", "1-3:1.0", Some(ids));
+        for matching in ["c270", "hd webcam", "046d:0825", "046d:0825:A1"] {
+            assert!(usb(matching).matches(&node), "{matching}");
         }
         for other in ["c920", "046d:0826", "046d:0825:A2"] {
-            assert!(!usb(other).fits(&node), "{other}");
+            assert!(!usb(other).matches(&node), "{other}");
         }
     }
 
     #[test]
-    fn only_the_kernels_own_numbers_change() {
+    fn only_the_kernels_numbers_change() {
         assert!(Selector::Path("/dev/video10".into()).is_numbered());
         assert!(!Selector::Path("/dev/v4l/by-id/usb-x-video-index0".into()).is_numbered());
         assert!(!Selector::Path("/dev/videofront".into()).is_numbered());

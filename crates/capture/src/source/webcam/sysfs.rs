@@ -1,38 +1,38 @@
-//! The cameras as the kernel lists them in its own file system. Nothing is opened for that, so no camera wakes up and blinks.
+//! Cameras as the kernel lists them in sysfs. No device is opened, so no camera wakes up or lights its LED.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Where the kernel lists them.
+/// The folder in which the kernel lists cameras.
 pub(super) const ROOT: &str = "/sys/class/video4linux";
-/// Video4Linux gives out no higher number (`VIDEO_NUM_DEVICES` in the kernel's `v4l2-dev.h`).
-pub(super) const DEVICES: u32 = 256;
+/// The number of devices that Video4Linux supports (`VIDEO_NUM_DEVICES` in the kernel's `v4l2-dev.h`).
+pub(super) const MAX_DEVICES: u32 = 256;
 
-/// One device file of a camera; many cameras have a second one that gives no pictures.
+/// A device file of a camera. Many cameras have a second one that delivers no video.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Node {
-    /// That of `/dev/videoN`, which changes when cameras come and go.
+    /// The number in `/dev/videoN`, which changes when cameras are plugged and unplugged.
     pub(super) number: u32,
     pub(super) name: String,
-    /// Which of the camera's device files.
+    /// The index among the camera's device files.
     index: u32,
-    /// Where in the machine it sits: on USB, the port.
-    place: PathBuf,
+    /// The parent device: on USB, the interface at a port.
+    parent: PathBuf,
     pub(super) usb: Option<Usb>,
 }
 
-/// What a USB device says of itself.
+/// The identity of a USB device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Usb {
     pub(super) vendor: u16,
     pub(super) product: u16,
-    /// Cheap cameras have none, or all the same.
+    /// Cheap cameras have none, or all have the same.
     pub(super) serial: Option<String>,
 }
 
-/// All there are, by number. None where the kernel lists none, as in some containers.
+/// Returns all device files, by number. In some containers the kernel lists none.
 pub(super) fn nodes(root: &Path) -> Vec<Node> {
-    let entries = fs::read_dir(root).into_iter().flatten().flatten().take(DEVICES as usize);
+    let entries = fs::read_dir(root).into_iter().flatten().flatten().take(MAX_DEVICES as usize);
     let mut nodes: Vec<Node> = entries.filter_map(|entry| node(&entry.path())).collect();
     nodes.sort_by_key(|node| node.number);
     nodes
@@ -40,20 +40,20 @@ pub(super) fn nodes(root: &Path) -> Vec<Node> {
 
 fn node(folder: &Path) -> Option<Node> {
     let number = folder.file_name()?.to_str()?.strip_prefix("video")?.parse().ok()?;
-    let place = fs::canonicalize(folder.join("device")).ok()?;
-    let index = said(folder, "index").and_then(|index| index.parse().ok()).unwrap_or(0);
-    let usb = usb(&place).or_else(|| usb(place.parent()?));
-    Some(Node { number, name: said(folder, "name").unwrap_or_default(), index, place, usb })
+    let parent = fs::canonicalize(folder.join("device")).ok()?;
+    let index = read(folder, "index").and_then(|index| index.parse().ok()).unwrap_or(0);
+    let usb = usb(&parent).or_else(|| usb(parent.parent()?));
+    Some(Node { number, name: read(folder, "name").unwrap_or_default(), index, parent, usb })
 }
 
 fn usb(folder: &Path) -> Option<Usb> {
-    let id = |name| u16::from_str_radix(&said(folder, name)?, 16).ok();
-    let serial = said(folder, "serial");
+    let id = |name| u16::from_str_radix(&read(folder, name)?, 16).ok();
+    let serial = read(folder, "serial");
     Some(Usb { vendor: id("idVendor")?, product: id("idProduct")?, serial })
 }
 
-/// The text of one of the kernel's small files, if there is one.
-fn said(folder: &Path, name: &str) -> Option<String> {
+/// Reads a file of sysfs; returns `None` if it is missing or empty.
+fn read(folder: &Path, name: &str) -> Option<String> {
     let text = fs::read_to_string(folder.join(name)).ok()?;
     Some(text.trim().to_owned()).filter(|text| !text.is_empty())
 }
@@ -63,14 +63,14 @@ impl Node {
         format!("/dev/video{}", self.number).into()
     }
 
-    /// Whether both may be the same camera: nothing that is written in them differs.
-    pub(super) fn is_like(&self, other: &Self) -> bool {
+    /// Returns whether both may be the same camera: name, index and USB identity are equal.
+    pub(super) fn has_identity_of(&self, other: &Self) -> bool {
         (&self.name, self.index, &self.usb) == (&other.name, other.index, &other.usb)
     }
 
-    /// Whether they are the same, as far as can be told: alike, and in the same place.
+    /// Returns whether both are the same camera, as far as can be determined: the same identity, in the same port.
     pub(super) fn is(&self, other: &Self) -> bool {
-        self.is_like(other) && self.place == other.place
+        self.has_identity_of(other) && self.parent == other.parent
     }
 
     pub(super) fn has_serial(&self) -> bool {
@@ -79,21 +79,21 @@ impl Node {
 }
 
 #[cfg(test)]
-pub(super) mod made_up {
-    //! A tree like the kernel's, for tests.
+pub(super) mod fake {
+    //! A folder tree like the kernel's, for tests.
 
     use std::os::unix::fs::symlink;
 
     use super::*;
 
     impl Node {
-        pub(in super::super) fn made_up(
+        pub(in super::super) fn fake(
             number: u32,
             name: &str,
-            place: &str,
+            parent: &str,
             usb: Option<Usb>,
         ) -> Self {
-            Self { number, name: name.into(), index: 0, place: place.into(), usb }
+            Self { number, name: name.into(), index: 0, parent: parent.into(), usb }
         }
 
         pub(in super::super) fn second(mut self) -> Self {
@@ -102,7 +102,7 @@ pub(super) mod made_up {
         }
     }
 
-    /// Puts a node into the tree, at a port such as `1-3`; `ids` as `046d:0825` or `046d:0825:SERIAL`.
+    /// Adds a device at a port such as `1-3`, with `ids` such as `046d:0825` or `046d:0825:SERIAL`.
     pub(in super::super) fn plug(root: &Path, number: u32, name: &str, port: &str, ids: &str) {
         let device = root.join("devices").join(port);
         let interface = device.join(format!("{port}:1.0"));
@@ -128,11 +128,11 @@ pub(super) mod made_up {
 
 #[cfg(test)]
 mod tests {
-    use super::made_up::plug;
+    use super::fake::plug;
     use super::*;
 
     #[test]
-    fn cameras_are_listed_with_what_tells_them_apart() {
+    fn cameras_are_listed_with_their_identity_and_port() {
         let tree = tempfile::tempdir().unwrap();
         plug(tree.path(), 10, "HD Webcam", "1-4", "046d:0825:A1");
         plug(tree.path(), 2, "HD Webcam", "1-3", "046d:0825");
@@ -142,13 +142,13 @@ mod tests {
         assert_eq!((second.number, first.number), (2, 10));
         let ids = Usb { vendor: 0x046d, product: 0x0825, serial: Some("A1".into()) };
         assert_eq!(first.usb, Some(ids));
-        assert!(!first.is_like(second) && first.has_serial() && !second.has_serial());
-        assert!(second.place.ends_with("1-3/1-3:1.0"));
+        assert!(!first.has_identity_of(second) && first.has_serial() && !second.has_serial());
+        assert!(second.parent.ends_with("1-3/1-3:1.0"));
         assert_eq!(first.path(), Path::new("/dev/video10"));
     }
 
     #[test]
-    fn where_the_kernel_lists_nothing_there_is_nothing() {
+    fn without_a_sysfs_folder_no_cameras_are_listed() {
         assert_eq!(nodes(Path::new("/nowhere")), []);
     }
 }

@@ -1,6 +1,6 @@
-//! The few questions to a camera's driver that OpenCV has no words for. The pictures themselves come through OpenCV.
+//! Queries to a camera's driver that OpenCV does not offer. The frames themselves are read through OpenCV.
 //!
-//! Structures and numbers are those of `linux/videodev2.h`; they are part of the kernel's stable interface.
+//! Structures and numbers are those of `linux/videodev2.h`, which are part of the kernel's stable interface.
 
 mod controls;
 
@@ -18,8 +18,9 @@ const CAP_VIDEO_CAPTURE: u32 = 0x0000_0001;
 const CAP_STREAMING: u32 = 0x0400_0000;
 const CAP_DEVICE_CAPS: u32 = 0x8000_0000;
 const DISCRETE: u32 = 1;
-/// No driver lists more formats, sizes or rates; a faulty one must not keep us busy for ever.
-const LONGEST_LIST: u32 = 128;
+/// The most formats, sizes or rates that are read. No driver lists more, and a faulty one must not keep this thread busy
+/// forever.
+const MAX_ENTRIES: u32 = 128;
 
 #[repr(C)]
 struct Capability {
@@ -48,7 +49,7 @@ struct FrameSize {
     index: u32,
     pixel_format: u32,
     kind: u32,
-    /// Width and height where discrete; else smallest, largest and step of each.
+    /// Width and height if discrete, otherwise minimum, maximum and step of each.
     sizes: [u32; 6],
     reserved: [u32; 2],
 }
@@ -60,12 +61,12 @@ struct FrameInterval {
     width: u32,
     height: u32,
     kind: u32,
-    /// Numerator and denominator of the shortest interval (where discrete, of the only one), then others.
+    /// Numerator and denominator of the only interval if discrete, otherwise of the shortest one, then further ones.
     intervals: [u32; 6],
     reserved: [u32; 2],
 }
 
-/// The current format, only ever given back as it came. Its union holds pointers, hence the alignment.
+/// The current format, which is only returned to the driver unchanged. Its union contains pointers, hence the alignment.
 #[repr(C)]
 struct Format {
     kind: u32,
@@ -84,23 +85,23 @@ struct RequestBuffers {
 const READ: u32 = 2;
 const WRITE: u32 = 1;
 
-/// The number of a request, as `_IOC` in `asm-generic/ioctl.h` composes it.
+/// Returns the number of a request, as `_IOC` in `asm-generic/ioctl.h` composes it.
 const fn request<T>(direction: u32, number: u32) -> u32 {
     direction << 30 | (size_of::<T>() as u32) << 16 | (b'V' as u32) << 8 | number
 }
 
-/// What a camera says of itself.
+/// The description of a camera by its driver.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Card {
+pub(super) struct DeviceInfo {
     pub(super) name: String,
     pub(super) bus: String,
-    /// Whether it gives pictures; many cameras have a second device file that does not.
+    /// True if it delivers video. Many cameras have a second device file that does not.
     pub(super) captures: bool,
 }
 
-/// One way a camera can give pictures.
+/// A pixel format and size that a camera supports.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Offer {
+pub(super) struct VideoMode {
     pub(super) fourcc: String,
     pub(super) width: u32,
     pub(super) height: u32,
@@ -108,10 +109,10 @@ pub(super) struct Offer {
     pub(super) rates: Vec<f64>,
 }
 
-/// Whether a device file is one that gives pictures; also where this user may not ask it.
-pub(super) fn gives_pictures(path: &Path) -> bool {
+/// Returns whether a device file delivers video, or may do so because this user may not open it.
+pub(super) fn captures(path: &Path) -> bool {
     match Device::open(path) {
-        Ok(device) => device.card().is_ok_and(|card| card.captures),
+        Ok(device) => device.info().is_ok_and(|info| info.captures),
         Err(error) => error.kind() == io::ErrorKind::PermissionDenied,
     }
 }
@@ -122,44 +123,44 @@ pub(super) struct Device(File);
 
 impl Device {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        let mut how = OpenOptions::new();
-        how.read(true).write(true).custom_flags(libc::O_NONBLOCK).open(path).map(Self)
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).custom_flags(libc::O_NONBLOCK).open(path).map(Self)
     }
 
-    pub(super) fn card(&self) -> io::Result<Card> {
+    pub(super) fn info(&self) -> io::Result<DeviceInfo> {
         let mut answer: Capability = zeroed();
-        self.ask(READ, 0, &mut answer)?;
-        let all = match answer.capabilities & CAP_DEVICE_CAPS {
+        self.query(READ, 0, &mut answer)?;
+        let capabilities = match answer.capabilities & CAP_DEVICE_CAPS {
             0 => answer.capabilities,
             _ => answer.device_caps,
         };
-        Ok(Card {
+        Ok(DeviceInfo {
             name: text(&answer.card),
             bus: text(&answer.bus_info),
-            captures: all & CAP_VIDEO_CAPTURE != 0 && all & CAP_STREAMING != 0,
+            captures: capabilities & CAP_VIDEO_CAPTURE != 0 && capabilities & CAP_STREAMING != 0,
         })
     }
 
-    /// All that the camera offers; where it leaves the size to us, its largest.
-    pub(super) fn offers(&self) -> Vec<Offer> {
-        self.formats().into_iter().flat_map(|format| self.offers_of(format)).collect()
+    /// Returns all modes that the camera supports; for a range of sizes, the largest.
+    pub(super) fn modes(&self) -> Vec<VideoMode> {
+        self.formats().into_iter().flat_map(|format| self.modes_of(format)).collect()
     }
 
-    /// The formats that the camera offers, each as its four letters.
+    /// Returns the pixel formats that the camera supports, as FourCCs.
     pub(super) fn format_names(&self) -> Vec<String> {
         self.formats().into_iter().map(letters).collect()
     }
 
-    /// Starts the camera as it is set and stops it again, to learn what the driver says to that.
+    /// Starts the camera with its current settings and stops it again, to get the driver's error.
     pub(super) fn try_start(&self) -> io::Result<()> {
         let mut format: Format = zeroed();
         format.kind = BUF_TYPE_VIDEO_CAPTURE;
-        self.ask(READ | WRITE, 4, &mut format)?;
-        self.ask(READ | WRITE, 5, &mut format)?;
+        self.query(READ | WRITE, 4, &mut format)?;
+        self.query(READ | WRITE, 5, &mut format)?;
         self.request_buffers(2)?;
         let mut kind = BUF_TYPE_VIDEO_CAPTURE;
-        let started = self.ask(WRITE, 18, &mut kind);
-        let stopped = self.ask(WRITE, 19, &mut kind);
+        let started = self.query(WRITE, 18, &mut kind);
+        let stopped = self.query(WRITE, 19, &mut kind);
         let released = self.request_buffers(0);
         started.and(stopped).and(released)
     }
@@ -169,31 +170,31 @@ impl Device {
         buffers.count = count;
         buffers.kind = BUF_TYPE_VIDEO_CAPTURE;
         buffers.memory = MEMORY_MMAP;
-        self.ask(READ | WRITE, 8, &mut buffers)
+        self.query(READ | WRITE, 8, &mut buffers)
     }
 
     fn formats(&self) -> Vec<u32> {
         self.list(|index| {
             let mut answer: FormatDescription = zeroed();
             (answer.index, answer.kind) = (index, BUF_TYPE_VIDEO_CAPTURE);
-            self.ask(READ | WRITE, 2, &mut answer).ok()?;
+            self.query(READ | WRITE, 2, &mut answer).ok()?;
             Some(answer.pixel_format)
         })
     }
 
-    fn offers_of(&self, pixel_format: u32) -> Vec<Offer> {
+    fn modes_of(&self, pixel_format: u32) -> Vec<VideoMode> {
         self.list(|index| {
             let mut answer: FrameSize = zeroed();
             (answer.index, answer.pixel_format) = (index, pixel_format);
-            self.ask(READ | WRITE, 74, &mut answer).ok()?;
+            self.query(READ | WRITE, 74, &mut answer).ok()?;
             let [width, height] = match answer.kind {
                 DISCRETE => [answer.sizes[0], answer.sizes[1]],
-                // A range has one entry only.
+                // A range has only one entry.
                 _ if index == 0 => [answer.sizes[1], answer.sizes[4]],
                 _ => return None,
             };
             let rates = self.rates(pixel_format, width, height);
-            Some(Offer { fourcc: letters(pixel_format), width, height, rates })
+            Some(VideoMode { fourcc: letters(pixel_format), width, height, rates })
         })
     }
 
@@ -202,25 +203,25 @@ impl Device {
             let mut answer: FrameInterval = zeroed();
             (answer.index, answer.pixel_format) = (index, pixel_format);
             (answer.width, answer.height) = (width, height);
-            self.ask(READ | WRITE, 75, &mut answer).ok()?;
-            let one = answer.kind == DISCRETE || index == 0;
+            self.query(READ | WRITE, 75, &mut answer).ok()?;
+            let is_valid = answer.kind == DISCRETE || index == 0;
             let [numerator, denominator, ..] = answer.intervals.map(f64::from);
-            (one && numerator > 0.0).then_some(denominator / numerator)
+            (is_valid && numerator > 0.0).then_some(denominator / numerator)
         });
         rates.sort_by(|a, b| b.total_cmp(a));
         rates
     }
 
     fn list<T>(&self, entry: impl FnMut(u32) -> Option<T>) -> Vec<T> {
-        (0..LONGEST_LIST).map_while(entry).collect()
+        (0..MAX_ENTRIES).map_while(entry).collect()
     }
 
-    /// Asks the driver, again where a signal interrupts.
-    #[expect(unsafe_code, reason = "an ioctl is what drivers are asked with")]
-    fn ask<T: Plain>(&self, direction: u32, number: u32, value: &mut T) -> io::Result<()> {
+    /// Queries the driver, again if a signal interrupts the call.
+    #[expect(unsafe_code, reason = "drivers are queried by ioctl")]
+    fn query<T: Plain>(&self, direction: u32, number: u32, value: &mut T) -> io::Result<()> {
         let request = request::<T>(direction, number);
         loop {
-            // SAFETY: `T` is laid out as the kernel expects for this request, whose number holds its size; any bytes
+            // SAFETY: `T` has the layout that the kernel expects for this request, whose number contains its size. Any bytes
             // are a valid `T`, and the reference lives until the call returns.
             let result = unsafe {
                 libc::ioctl(self.0.as_raw_fd(), request as libc::Ioctl, std::ptr::from_mut(value))
@@ -234,7 +235,7 @@ impl Device {
     }
 }
 
-/// Plain integers without padding that matters: any bytes are a value.
+/// A structure of integers without significant padding: any bytes are a valid value.
 trait Plain {}
 impl Plain for Capability {}
 impl Plain for FormatDescription {}
@@ -244,9 +245,9 @@ impl Plain for Format {}
 impl Plain for RequestBuffers {}
 impl Plain for u32 {}
 
-#[expect(unsafe_code, reason = "the kernel wants the fields it does not know to be zero")]
+#[expect(unsafe_code, reason = "the kernel requires unused fields to be zero")]
 fn zeroed<T: Plain>() -> T {
-    // SAFETY: `Plain` says that any bytes are a value.
+    // SAFETY: by `Plain`, any bytes are a valid value.
     unsafe { std::mem::zeroed() }
 }
 
@@ -276,10 +277,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_camera_does_not_answer() {
+    fn a_device_that_is_not_a_camera_does_not_answer() {
         let null = Device::open(Path::new("/dev/null")).unwrap();
-        assert!(null.card().is_err());
-        assert!(null.offers().is_empty());
+        assert!(null.info().is_err());
+        assert!(null.modes().is_empty());
         assert!(null.try_start().is_err());
     }
 }

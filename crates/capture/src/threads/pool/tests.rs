@@ -1,4 +1,4 @@
-//! The workshop, with jobs that do as a test says.
+//! The worker pool with scripted tasks.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
@@ -8,55 +8,55 @@ use fanlight_cli::stop::Shutdown;
 
 use super::*;
 
-const SOON: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A job that needs nothing to be replaced.
+/// A task that has nothing to replace when a thread is stuck in it.
 fn simple(work: impl Fn(&Watchdog) + Send + Sync + 'static) -> Arc<Task> {
     Task::new("encoding", "cam/full.h264".into(), work, || {})
 }
 
-fn opened() -> (WorkerPool, Threads) {
-    let (workshop, crew) = (WorkerPool::default(), Threads::new(Shutdown::new()));
-    workshop.open(&crew).unwrap();
-    (workshop, crew)
+fn started() -> (WorkerPool, Threads) {
+    let (pool, threads) = (WorkerPool::default(), Threads::new(Shutdown::new()));
+    pool.start(&threads).unwrap();
+    (pool, threads)
 }
 
 #[test]
-fn what_is_asked_for_while_it_is_done_is_done_once_more_and_never_twice_at_a_time() {
-    let (workshop, crew) = opened();
+fn a_task_scheduled_while_it_runs_runs_once_more_and_never_on_two_threads() {
+    let (pool, threads) = started();
     let (began, begins) = mpsc::channel();
     let (go, may_go) = mpsc::channel::<()>();
     let (inside, may_go) = (AtomicUsize::new(0), Mutex::new(may_go));
-    let job = simple(move |_| {
+    let task = simple(move |_| {
         assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
         began.send(()).unwrap();
-        may_go.lock().unwrap().recv().unwrap();
+        may_go.lock().recv().unwrap();
         inside.fetch_sub(1, Ordering::SeqCst);
     });
-    workshop.ask(&job);
-    begins.recv_timeout(SOON).unwrap();
-    (0..10).for_each(|_| workshop.ask(&job));
+    pool.schedule(&task);
+    begins.recv_timeout(TIMEOUT).unwrap();
+    (0..10).for_each(|_| pool.schedule(&task));
     go.send(()).unwrap();
-    begins.recv_timeout(SOON).unwrap();
+    begins.recv_timeout(TIMEOUT).unwrap();
     go.send(()).unwrap();
-    workshop.close();
-    assert!(crew.wait(SOON).is_empty());
-    assert!(begins.try_recv().is_err(), "ten wishes while it was done are one");
-    assert_eq!(crew.panicked(), None);
+    pool.close();
+    assert!(threads.wait(TIMEOUT).is_empty());
+    assert!(begins.try_recv().is_err(), "scheduled ten times while it ran, it runs once more");
+    assert_eq!(threads.panicked(), None);
 }
 
 #[test]
-fn every_job_has_its_turn_while_another_is_asked_for_without_a_break() {
-    let (workshop, crew) = opened();
+fn every_task_runs_while_another_is_scheduled_without_a_break() {
+    let (pool, threads) = started();
     let greedy: Arc<Mutex<Option<Arc<Task>>>> = Arc::default();
-    let itself = (greedy.clone(), workshop.clone());
-    let job = simple(move |_| {
-        if let Some(job) = &*itself.0.lock().unwrap() {
-            itself.1.ask(job);
+    let (itself, its_pool) = (greedy.clone(), pool.clone());
+    let task = simple(move |_| {
+        if let Some(task) = &*itself.lock() {
+            its_pool.schedule(task);
         }
     });
-    *greedy.lock().unwrap() = Some(job.clone());
-    workshop.ask(&job);
+    *greedy.lock() = Some(task.clone());
+    pool.schedule(&task);
     let (done, others) = mpsc::channel();
     let modest: Vec<_> = (0..50)
         .map(|number| {
@@ -64,18 +64,18 @@ fn every_job_has_its_turn_while_another_is_asked_for_without_a_break() {
             simple(move |_| done.send(number).unwrap())
         })
         .collect();
-    modest.iter().for_each(|job| workshop.ask(job));
-    let mut had: Vec<i32> = (0..50).map(|_| others.recv_timeout(SOON).unwrap()).collect();
+    modest.iter().for_each(|task| pool.schedule(task));
+    let mut had: Vec<i32> = (0..50).map(|_| others.recv_timeout(TIMEOUT).unwrap()).collect();
     had.sort_unstable();
     assert!(had.into_iter().eq(0..50));
-    greedy.lock().unwrap().take();
-    workshop.close();
-    assert!(crew.wait(SOON).is_empty());
+    greedy.lock().take();
+    pool.close();
+    assert!(threads.wait(TIMEOUT).is_empty());
 }
 
-/// A job that blocks each thread until the test releases it, and channels to follow that.
+/// A task that blocks each thread until the test releases it, and channels to follow that.
 struct Blocking {
-    job: Arc<Task>,
+    task: Arc<Task>,
     began: mpsc::Receiver<()>,
     go: mpsc::Sender<()>,
     recovered: Arc<AtomicUsize>,
@@ -88,78 +88,78 @@ fn blocking() -> Blocking {
     let count = recovered.clone();
     let work = move |_: &Watchdog| {
         began.send(()).unwrap();
-        may_go.lock().unwrap().recv().unwrap_or_default();
+        may_go.lock().recv().unwrap_or_default();
     };
     let recover = move || {
         count.fetch_add(1, Ordering::SeqCst);
     };
-    let job = Task::new("encoding", "cam/full.h264".into(), work, recover);
-    Blocking { job, began: begins, go, recovered }
+    let task = Task::new("encoding", "cam/full.h264".into(), work, recover);
+    Blocking { task, began: begins, go, recovered }
 }
 
-/// Later than a thread may make no progress.
+/// A moment after the deadline of every running task.
 fn later() -> Instant {
     Instant::now() + STUCK_AFTER + Duration::from_secs(1)
 }
 
 #[test]
-fn a_thread_that_is_stuck_in_a_job_is_replaced_and_other_jobs_are_done() {
-    let (workshop, crew) = opened();
-    let threads = workshop.desk().workers.len();
-    // As many as there are threads, so that none is left.
-    let stuck: Vec<Blocking> = (0..threads).map(|_| blocking()).collect();
+fn a_thread_that_is_stuck_is_replaced_and_other_tasks_run() {
+    let (pool, threads) = started();
+    let workers = pool.queue().workers.len();
+    // One for each thread, so that no thread is free.
+    let stuck: Vec<Blocking> = (0..workers).map(|_| blocking()).collect();
     for one in &stuck {
-        workshop.ask(&one.job);
-        one.began.recv_timeout(SOON).unwrap();
+        pool.schedule(&one.task);
+        one.began.recv_timeout(TIMEOUT).unwrap();
     }
-    assert_eq!(workshop.relieve(Instant::now(), &crew).unwrap(), None, "they have time left");
-    assert_eq!(workshop.relieve(later(), &crew).unwrap(), Some(threads));
-    assert_eq!(workshop.relieve(Instant::now(), &crew).unwrap(), None, "told once");
+    assert_eq!(pool.replace_stuck(Instant::now(), &threads).unwrap(), None, "they have time left");
+    assert_eq!(pool.replace_stuck(later(), &threads).unwrap(), Some(workers));
+    assert_eq!(pool.replace_stuck(Instant::now(), &threads).unwrap(), None, "reported once");
     assert!(stuck.iter().all(|one| one.recovered.load(Ordering::SeqCst) == 1));
     let (done, other) = mpsc::channel();
-    workshop.ask(&simple(move |_| done.send(()).unwrap()));
-    other.recv_timeout(SOON).unwrap();
+    pool.schedule(&simple(move |_| done.send(()).unwrap()));
+    other.recv_timeout(TIMEOUT).unwrap();
     drop(stuck);
-    workshop.close();
-    assert!(crew.wait(SOON).is_empty());
-    assert_eq!(workshop.0.strays.count(), 0, "they came back");
+    pool.close();
+    assert!(threads.wait(TIMEOUT).is_empty());
+    assert_eq!(pool.0.stuck.count(), 0, "they have returned");
 }
 
 #[test]
-fn a_job_that_two_threads_are_stuck_in_is_not_done_until_one_of_them_returns() {
-    let (workshop, crew) = opened();
-    let Blocking { job, began, go, .. } = blocking();
-    for _ in 0..MOST_OF_ONE {
-        assert!(job.is_usable());
-        workshop.ask(&job);
-        began.recv_timeout(SOON).unwrap();
-        // Asked for while it is done, it is done by the thread that takes the place of the stuck one.
-        workshop.relieve(later(), &crew).unwrap();
+fn a_task_in_which_two_threads_are_stuck_does_not_run_until_one_of_them_returns() {
+    let (pool, threads) = started();
+    let Blocking { task, began, go, .. } = blocking();
+    for _ in 0..MAX_STUCK_EACH {
+        assert!(task.is_usable());
+        pool.schedule(&task);
+        began.recv_timeout(TIMEOUT).unwrap();
+        // A task scheduled while it runs is taken over by the thread that replaces the stuck one.
+        pool.replace_stuck(later(), &threads).unwrap();
     }
-    assert!(!job.is_usable());
-    workshop.ask(&job);
-    assert_eq!(*job.state(), State::Resting, "not even in the queue");
+    assert!(!task.is_usable());
+    pool.schedule(&task);
+    assert_eq!(*task.state.lock(), State::Idle, "not even queued");
     go.send(()).unwrap();
-    // The one that has returned ends, and is not counted any more.
-    while !job.is_usable() {
+    // The thread that has returned ends, and is no longer counted.
+    while !task.is_usable() {
         thread::yield_now();
     }
-    workshop.ask(&job);
-    began.recv_timeout(SOON).unwrap();
+    pool.schedule(&task);
+    began.recv_timeout(TIMEOUT).unwrap();
     drop(go);
-    workshop.close();
-    assert!(crew.wait(SOON).is_empty());
+    pool.close();
+    assert!(threads.wait(TIMEOUT).is_empty());
 }
 
 #[test]
-fn a_job_that_was_held_up_with_the_whole_process_is_not_stuck() {
-    let (workshop, crew) = opened();
-    let Blocking { job, began, go, .. } = blocking();
-    workshop.ask(&job);
-    began.recv_timeout(SOON).unwrap();
-    workshop.excuse(Duration::from_secs(60));
-    assert_eq!(workshop.relieve(later(), &crew).unwrap(), None);
+fn a_suspended_process_makes_no_task_stuck() {
+    let (pool, threads) = started();
+    let Blocking { task, began, go, .. } = blocking();
+    pool.schedule(&task);
+    began.recv_timeout(TIMEOUT).unwrap();
+    pool.extend(Duration::from_secs(60));
+    assert_eq!(pool.replace_stuck(later(), &threads).unwrap(), None);
     drop(go);
-    workshop.close();
-    assert!(crew.wait(SOON).is_empty());
+    pool.close();
+    assert!(threads.wait(TIMEOUT).is_empty());
 }

@@ -1,11 +1,11 @@
-//! What can be set at a camera: brightness, exposure, focus and the like.
+//! Controls of a camera, such as brightness, exposure and focus.
 
 use std::io;
 
-use super::{Device, LONGEST_LIST, Plain, READ, WRITE, text, zeroed};
+use super::{Device, MAX_ENTRIES, Plain, READ, WRITE, text, zeroed};
 
-/// No camera has more; a faulty driver must not keep us busy for ever.
-const MOST_CONTROLS: usize = 256;
+/// The most controls that are read. No camera has more, and a faulty driver must not keep this thread busy forever.
+const MAX_CONTROLS: usize = 256;
 
 const NEXT: u32 = 0x8000_0000;
 const INTEGER: u32 = 1;
@@ -30,12 +30,12 @@ struct Query {
     reserved: [u32; 2],
 }
 
-/// Packed in the kernel's header, and without gaps anyway.
+/// Packed in the kernel's header; it has no gaps in any case.
 #[repr(C)]
 struct MenuItem {
     id: u32,
     index: u32,
-    /// A number where the menu is one of numbers.
+    /// In a menu of integers, the integer.
     name: [u8; 32],
     reserved: u32,
 }
@@ -50,34 +50,34 @@ impl Plain for Query {}
 impl Plain for MenuItem {}
 impl Plain for Value {}
 
-/// Something that can be set at a camera.
+/// A control of a camera.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in super::super) struct Control {
     id: u32,
-    /// As `v4l2-ctl` calls it: `exposure_time_absolute`.
+    /// The name as `v4l2-ctl` prints it: `exposure_time_absolute`.
     pub(in super::super) name: String,
     pub(in super::super) minimum: i32,
     pub(in super::super) maximum: i32,
     pub(in super::super) step: i32,
     pub(in super::super) default: i32,
-    /// What is set now, where the camera tells.
+    /// The current value, if it can be read.
     pub(in super::super) current: Option<i32>,
-    /// Where only some values are possible: those, and what they mean.
+    /// The possible values of a menu, and their meanings.
     pub(in super::super) menu: Vec<(i32, String)>,
-    /// Whether it can only be read.
+    /// True if it cannot be set.
     pub(in super::super) read_only: bool,
 }
 
 impl Device {
-    /// All that can be set by a number.
+    /// Returns all controls with an integer value.
     pub(in super::super) fn controls(&self) -> Vec<Control> {
         let mut controls = Vec::new();
         let mut last = 0;
-        while controls.len() < MOST_CONTROLS {
+        while controls.len() < MAX_CONTROLS {
             let mut query: Query = zeroed();
             query.id = last | NEXT;
-            // A driver that does not go on would be asked for ever.
-            if self.ask(READ | WRITE, 36, &mut query).is_err() || query.id <= last {
+            // A driver that returns the same control again would be queried forever.
+            if self.query(READ | WRITE, 36, &mut query).is_err() || query.id <= last {
                 break;
             }
             last = query.id;
@@ -86,9 +86,9 @@ impl Device {
         controls
     }
 
-    /// Sets one. The driver may take the nearest value that is possible.
+    /// Sets a control. The driver may use the nearest possible value.
     pub(in super::super) fn set(&self, control: &Control, value: i32) -> io::Result<()> {
-        self.ask(READ | WRITE, 28, &mut Value { id: control.id, value })
+        self.query(READ | WRITE, 28, &mut Value { id: control.id, value })
     }
 
     fn control(&self, query: &Query) -> Option<Control> {
@@ -112,7 +112,7 @@ impl Device {
 
     fn value(&self, id: u32) -> Option<i32> {
         let mut value = Value { id, value: 0 };
-        self.ask(READ | WRITE, 27, &mut value).ok()?;
+        self.query(READ | WRITE, 27, &mut value).ok()?;
         Some(value.value)
     }
 
@@ -120,15 +120,15 @@ impl Device {
         if !matches!(query.kind, MENU | INTEGER_MENU) {
             return Vec::new();
         }
-        let indexes = (query.minimum.max(0)..=query.maximum).take(LONGEST_LIST as usize);
+        let indexes = (query.minimum.max(0)..=query.maximum).take(MAX_ENTRIES as usize);
         indexes.filter_map(|index| Some((index, self.menu_item(query, index)?))).collect()
     }
 
-    /// Menus have gaps.
+    /// Returns the meaning of a menu item. Menus have gaps.
     fn menu_item(&self, query: &Query, index: i32) -> Option<String> {
         let mut item: MenuItem = zeroed();
         (item.id, item.index) = (query.id, u32::try_from(index).ok()?);
-        self.ask(READ | WRITE, 37, &mut item).ok()?;
+        self.query(READ | WRITE, 37, &mut item).ok()?;
         let [a, b, c, d, e, f, g, h, ..] = item.name;
         match query.kind {
             INTEGER_MENU => Some(i64::from_ne_bytes([a, b, c, d, e, f, g, h]).to_string()),
@@ -137,12 +137,12 @@ impl Device {
     }
 }
 
-/// The bits of a mask are all there may be; as a signed number, the highest would make it negative.
+/// Returns the maximum of a control. For a bit mask it is the mask of all bits, which the highest bit would make negative.
 fn maximum(query: &Query) -> i32 {
     if query.kind == BITMASK && query.maximum < 0 { i32::MAX } else { query.maximum }
 }
 
-/// The name as `v4l2-ctl` writes it: "Exposure Time, Absolute" is `exposure_time_absolute`.
+/// Returns the name as `v4l2-ctl` prints it: "Exposure Time, Absolute" is `exposure_time_absolute`.
 fn variable(name: &str) -> String {
     let words = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     words.map(str::to_ascii_lowercase).collect::<Vec<_>>().join("_")
@@ -150,8 +150,8 @@ fn variable(name: &str) -> String {
 
 #[cfg(test)]
 impl Control {
-    /// One from 0 to 255, as a test needs it.
-    pub(in super::super) fn made_up(name: &str) -> Self {
+    /// A control from 0 to 255, for tests.
+    pub(in super::super) fn fake(name: &str) -> Self {
         Self {
             id: 1,
             name: name.into(),
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mask_of_all_bits_can_be_set() {
+    fn a_mask_with_all_bits_has_a_positive_maximum() {
         let mut query: Query = zeroed();
         (query.kind, query.maximum) = (BITMASK, -1);
         assert_eq!(maximum(&query), i32::MAX);
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_control_is_called_as_v4l2_ctl_calls_it() {
+    fn a_control_has_the_name_that_v4l2_ctl_prints() {
         assert_eq!(variable("Brightness"), "brightness");
         assert_eq!(variable("Exposure Time, Absolute"), "exposure_time_absolute");
         assert_eq!(variable("White Balance, Automatic"), "white_balance_automatic");

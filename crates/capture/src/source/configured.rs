@@ -1,0 +1,74 @@
+//! The source that a user configured. The only module that knows every kind of source.
+
+use std::time::Duration;
+
+use fanlight_cli::stop::Shutdown;
+use fanlight_protocol::StreamName;
+
+use super::contract::{Source, SourceFactory};
+use super::error::SourceError;
+use super::spec::SourceSpec;
+use super::{exec, ffmpeg, file, test_picture, webcam};
+
+/// Opens the source that a user configured. Clones share what they know of its location.
+#[derive(Debug, Clone)]
+pub struct ConfiguredSource {
+    spec: SourceSpec,
+    stream: StreamName,
+    /// Finds the webcam, if the source is one.
+    finder: webcam::Finder,
+}
+
+impl ConfiguredSource {
+    /// Returns a factory for a stream's source.
+    pub fn new(spec: SourceSpec, stream: StreamName) -> Self {
+        Self { spec, stream, finder: webcam::Finder::default() }
+    }
+}
+
+impl SourceFactory for ConfiguredSource {
+    fn open(&mut self, stop: &Shutdown) -> Result<Box<dyn Source>, SourceError> {
+        let stop = stop.clone();
+        Ok(match &self.spec {
+            SourceSpec::Test(mode) => {
+                Box::new(test_picture::TestPicture::new(&self.stream, *mode, stop)?)
+            }
+            SourceSpec::Webcam(request) => webcam::open(request, &self.finder, &self.stream, stop)?,
+            SourceSpec::File { path, looped } => file::open(path, *looped, stop)?,
+            SourceSpec::Url(url) => Box::new(ffmpeg::MediaSource::open(url, stop)?),
+            SourceSpec::Exec(command) => Box::new(exec::Exec::open(command, &self.stream, stop)?),
+        })
+    }
+
+    fn look(&self) -> Result<(), SourceError> {
+        match &self.spec {
+            SourceSpec::Test(_) | SourceSpec::Exec(_) => Ok(()),
+            SourceSpec::Webcam(request) => webcam::look(request, &self.finder),
+            SourceSpec::File { path, .. } => file::look(path),
+            SourceSpec::Url(url) => ffmpeg::look(url),
+        }
+    }
+
+    /// A command starts only for a viewer.
+    fn probes(&self) -> bool {
+        !matches!(self.spec, SourceSpec::Exec(_))
+    }
+
+    fn look_every(&self) -> Duration {
+        match &self.spec {
+            SourceSpec::Url(_) | SourceSpec::Exec(_) => Duration::from_secs(10),
+            _ => Duration::from_secs(1),
+        }
+    }
+
+    fn patience(&self) -> Duration {
+        match &self.spec {
+            SourceSpec::Url(_) | SourceSpec::Exec(_) => Duration::from_secs(60),
+            _ => Duration::from_secs(20),
+        }
+    }
+
+    fn another(&self) -> Box<dyn SourceFactory + Send> {
+        Box::new(self.clone())
+    }
+}

@@ -1,0 +1,254 @@
+//! From the encoded frames of a source to frames for the pipeline: forwarded undecoded, or decoded.
+//!
+//! The decision is the same for URLs, files and commands. JPEGs are forwarded. H.264 is forwarded while its frames arrive in
+//! display order; at the first frame out of order, and for every other codec, frames are decoded.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fanlight_codec::h264::{H264Inspector, PassthroughError};
+use fanlight_protocol::Timestamp;
+use ffmpeg_next::codec::{Id, Parameters};
+use ffmpeg_next::{Packet, frame};
+
+use super::decoder::{Decoder, extradata};
+use super::encoded::Encoded;
+use super::reordering::Reordering;
+use crate::frame::latest::Buffers;
+use crate::frame::{AccessUnit, Picture};
+use crate::pixels::convert::Converter;
+use crate::source::error::SourceError;
+
+/// The codec of a source.
+pub(in crate::source) enum SourceCodec {
+    /// Described by a container or a protocol.
+    Described(Parameters),
+    /// Described only by its own bitstream.
+    InBand(Id),
+}
+
+impl SourceCodec {
+    fn id(&self) -> Id {
+        match self {
+            Self::Described(parameters) => parameters.id(),
+            Self::InBand(id) => *id,
+        }
+    }
+
+    fn inspector(&self) -> H264Inspector {
+        match self {
+            Self::Described(parameters) => H264Inspector::from_extradata(extradata(parameters)),
+            Self::InBand(_) => H264Inspector::new(),
+        }
+    }
+
+    fn decoder(&self) -> Result<Decoder, SourceError> {
+        match self {
+            Self::Described(parameters) => Decoder::new(parameters.clone()),
+            Self::InBand(id) => Decoder::of_codec(*id),
+        }
+    }
+}
+
+/// Unpacks the frames of one source.
+pub(in crate::source) struct Unpacker {
+    /// The source, for the log.
+    source: String,
+    codec: SourceCodec,
+    /// The frame interval if the source is live.
+    live: Option<Duration>,
+    route: Route,
+}
+
+/// The way of frames to the pipeline.
+enum Route {
+    /// JPEGs are forwarded.
+    Jpeg,
+    /// H.264 in display order is forwarded.
+    Passthrough(Box<H264Inspector>),
+    /// All other frames are decoded.
+    Decode(Box<Decoding>),
+}
+
+impl Route {
+    fn new(codec: &SourceCodec, live: Option<Duration>) -> Result<Self, SourceError> {
+        match codec.id() {
+            Id::MJPEG => return Ok(Self::Jpeg),
+            Id::H264 => {
+                let inspector = codec.inspector();
+                if inspector.allows_passthrough() {
+                    return Ok(Self::Passthrough(Box::new(inspector)));
+                }
+            }
+            _ => {}
+        }
+        Self::decode(codec, live)
+    }
+
+    fn decode(codec: &SourceCodec, live: Option<Duration>) -> Result<Self, SourceError> {
+        Ok(Self::Decode(Box::new(Decoding {
+            decoder: codec.decoder()?,
+            reordering: live.map(Reordering::new),
+            converter: Converter::default(),
+        })))
+    }
+}
+
+/// An unpacked frame.
+pub(in crate::source) struct Unpacked {
+    content: Content,
+    /// The capture time if the source is live, otherwise the position in the recording.
+    pub(in crate::source) timestamp: Timestamp,
+}
+
+enum Content {
+    Jpeg(Encoded),
+    H264(Arc<AccessUnit>),
+    Decoded(frame::Video),
+}
+
+impl Unpacked {
+    /// Returns whether the frame is H.264, so that later frames refer to it.
+    pub(in crate::source) fn is_h264(&self) -> bool {
+        matches!(self.content, Content::H264(_))
+    }
+}
+
+impl Unpacker {
+    /// Returns an unpacker for the source named so in the log; `live`: the frame interval of a live source.
+    pub(in crate::source) fn new(
+        source: String,
+        codec: SourceCodec,
+        live: Option<Duration>,
+    ) -> Result<Self, SourceError> {
+        let route = Route::new(&codec, live)?;
+        Ok(Self { source, codec, live, route })
+    }
+
+    /// Continues after the source was reopened. A source with frames out of order is still decoded.
+    pub(in crate::source) fn reopen(&mut self, codec: SourceCodec) -> Result<(), SourceError> {
+        self.route = match (&self.route, Route::new(&codec, self.live)?) {
+            (Route::Passthrough(before), Route::Passthrough(inspector)) => {
+                Route::Passthrough(Box::new(inspector.continuing(before)))
+            }
+            (Route::Decode(_), Route::Passthrough(_)) => Route::decode(&codec, self.live)?,
+            (_, route) => route,
+        };
+        self.codec = codec;
+        Ok(())
+    }
+
+    /// Accepts a frame. Returns it if it is forwarded; decoded frames are returned by [`Unpacker::next_decoded`].
+    pub(in crate::source) fn push(
+        &mut self,
+        encoded: Encoded,
+    ) -> Result<Option<Unpacked>, SourceError> {
+        let timestamp = encoded.timestamp();
+        match &mut self.route {
+            Route::Jpeg => Ok(Some(Unpacked { content: Content::Jpeg(encoded), timestamp })),
+            Route::Passthrough(inspector) if encoded.is_damaged() => {
+                inspector.skip_missing();
+                Ok(None)
+            }
+            Route::Passthrough(inspector) => {
+                match inspector.inspect(encoded.bytes(), encoded.is_entry()) {
+                    Ok(unit) => {
+                        let content = unit.map(Content::H264);
+                        Ok(content.map(|content| Unpacked { content, timestamp }))
+                    }
+                    Err(reason @ PassthroughError::Reordered) => {
+                        tracing::info!(source = %self.source, "H.264 is transcoded: {reason}");
+                        self.route = Route::decode(&self.codec, self.live)?;
+                        self.push(encoded)
+                    }
+                    Err(error @ PassthroughError::TooLarge(..)) => {
+                        Err(SourceError::NotAVideo(error.to_string()))
+                    }
+                }
+            }
+            Route::Decode(decoding) => {
+                decoding.send(timestamp, &encoded.into_packet());
+                Ok(None)
+            }
+        }
+    }
+
+    /// Returns the next decoded frame, if one is ready.
+    pub(in crate::source) fn next_decoded(&mut self) -> Option<Unpacked> {
+        match &mut self.route {
+            Route::Decode(decoding) => decoding.next(),
+            Route::Jpeg | Route::Passthrough(_) => None,
+        }
+    }
+
+    /// Drains the decoder at the end of the source. Returns false if no frames can be left in it.
+    pub(in crate::source) fn drain(&mut self) -> bool {
+        match &mut self.route {
+            Route::Decode(decoding) => decoding.decoder.drain(),
+            Route::Jpeg | Route::Passthrough(_) => false,
+        }
+    }
+
+    /// Returns whether H.264 is forwarded undecoded.
+    pub(in crate::source) fn passes_h264(&self) -> bool {
+        matches!(self.route, Route::Passthrough(_))
+    }
+
+    /// Returns an unpacked frame for the pipeline, with decoded pixels in one of `buffers`.
+    pub(in crate::source) fn picture(
+        &mut self,
+        unpacked: Option<Unpacked>,
+        buffers: &Buffers,
+    ) -> Result<Picture, SourceError> {
+        match (unpacked.map(|unpacked| unpacked.content), &mut self.route) {
+            (Some(Content::Jpeg(encoded)), _) => Ok(Picture::Jpeg(encoded.into_bytes())),
+            (Some(Content::H264(unit)), _) => Ok(Picture::H264(unit)),
+            (Some(Content::Decoded(frame)), Route::Decode(decoding)) => {
+                let mut buffer = buffers.take();
+                decoding.converter.convert(&frame, &mut buffer)?;
+                Ok(Picture::Pixels(buffer))
+            }
+            _ => Err(SourceError::Other("no frame was grabbed".into())),
+        }
+    }
+}
+
+/// A decoder and the capture times of its frames.
+struct Decoding {
+    decoder: Decoder,
+    /// The order of frames of a live source.
+    reordering: Option<Reordering>,
+    converter: Converter,
+}
+
+impl Decoding {
+    fn send(&mut self, timestamp: Timestamp, packet: &Packet) {
+        if let Some(reordering) = &mut self.reordering {
+            reordering.arrived(timestamp);
+        }
+        self.decoder.send(packet);
+    }
+
+    fn next(&mut self) -> Option<Unpacked> {
+        let decoded = self.decoder.take()?;
+        let timestamp = match &mut self.reordering {
+            Some(reordering) => reordering.captured(decoded.timestamp, self.decoder.reorders()),
+            None => decoded.timestamp,
+        };
+        Some(Unpacked { content: Content::Decoded(decoded.frame), timestamp })
+    }
+}
+
+impl fmt::Debug for Unpacker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let passes_h264 = self.passes_h264();
+        f.debug_struct("Unpacker").field("passes_h264", &passes_h264).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Unpacked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unpacked").field("timestamp", &self.timestamp).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,375 @@
+//! Prepares a source's own H.264 for passthrough: inspected, not decoded.
+//!
+//! MP4 files store a length before each NAL unit, and the parameter sets apart from them. Cameras send parameter sets once, or
+//! before every keyframe. The inspector gives all of them one form: start codes, and parameter sets before every keyframe.
+
+use std::sync::Arc;
+
+use h264_reader::nal::sps::{PicOrderCntType, SeqParameterSet};
+use h264_reader::rbsp::{BitRead, BitReader, decode_nal};
+
+use super::annex_b::{self, NalType};
+
+/// Precedes each NAL unit in the output.
+const LONG_START_CODE: [u8; 4] = [0, 0, 0, 1];
+/// The most parameter sets that are kept; further ones are ignored. Cameras have one of each kind.
+const MAX_PARAMETER_SETS: usize = 16;
+/// The longest parameter set that is kept, in bytes. Usual ones have some dozens.
+const MAX_PARAMETER_SET_BYTES: usize = 4096;
+/// The largest width or height, in pixels: the same as for frames that are encoded here.
+const MAX_SIDE: u32 = 8192;
+/// Baseline, constrained or not: no picture refers to a later one (ITU-T H.264, A.2.1).
+const BASELINE: u8 = 66;
+/// The bytes of a slice in which the first two numbers of its header fit.
+const SLICE_HEADER_BYTES: usize = 24;
+/// The slice types of B slices: one slice, or all slices of the picture (ITU-T H.264, table 7-6).
+const B_SLICES: [u32; 2] = [1, 6];
+
+/// An access unit of a source's own H.264, in the form in which it is forwarded. It may refer to the one before it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccessUnit {
+    /// NAL units with start codes, and parameter sets before a keyframe.
+    pub bytes: Vec<u8>,
+    /// Counts the source's access units. After a gap, none can be decoded up to the next entry point.
+    pub number: u64,
+    /// True if it can be decoded alone, and no later access unit refers to an earlier one.
+    pub keyframe: bool,
+    /// True if decoding can start here, possibly with an incomplete picture. Every keyframe is an entry point.
+    pub entry: bool,
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+}
+
+/// Inspects the access units of one source, from its opening on.
+#[derive(Debug, Default)]
+pub struct H264Inspector {
+    /// The bytes of the length before each NAL unit; `None`: start codes.
+    length_size: Option<usize>,
+    /// Sequence and picture parameter sets, as received.
+    parameter_sets: Vec<Vec<u8>>,
+    size: Option<(u32, u32)>,
+    reorders: bool,
+    /// The number of the next access unit.
+    next: u64,
+}
+
+/// The reason why a source's H.264 cannot be forwarded undecoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PassthroughError {
+    /// It has B-frames. A decoder must restore the display order.
+    #[error("its frames are not sent in display order (B-frames)")]
+    Reordered,
+    /// Larger than most decoders support.
+    #[error(
+        "the camera sends {0}x{1} frames, above the limit of {MAX_SIDE} pixels a side: reduce its resolution"
+    )]
+    TooLarge(u32, u32),
+}
+
+impl H264Inspector {
+    /// Returns an inspector for access units with start codes and parameter sets in the stream.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Returns an inspector for a container's codec description: an `avcC` record as in MP4 (ISO/IEC 14496-15, 5.3.3.1), NAL
+    /// units with start codes, or nothing.
+    pub fn from_extradata(extradata: &[u8]) -> Self {
+        let mut inspector = Self::new();
+        match extradata {
+            // Not by h264-reader's `avcc`: it panics on an empty parameter set at the end of a record (0.9).
+            [1, _, _, _, length_size, count, rest @ ..] => {
+                inspector.length_size = Some(usize::from(length_size & 3) + 1);
+                let rest = inspector.learn_all(rest, count & 0x1f);
+                if let [count, rest @ ..] = rest {
+                    inspector.learn_all(rest, *count);
+                }
+            }
+            units => annex_b::nal_units(units).for_each(|unit| inspector.learn(unit)),
+        }
+        inspector
+    }
+
+    /// Counts a missing access unit: the next ones cannot be decoded up to the next entry point.
+    pub fn skip_missing(&mut self) {
+        self.next += 1;
+    }
+
+    /// Continues the numbering of `before` after its source was reopened, with a gap: no access unit refers to an earlier one.
+    #[must_use]
+    pub fn continuing(mut self, before: &Self) -> Self {
+        self.next = before.next + 1;
+        self
+    }
+
+    /// Keeps parameter sets, each of which follows a length of two bytes. Returns the bytes after them.
+    fn learn_all<'a>(&mut self, mut bytes: &'a [u8], count: u8) -> &'a [u8] {
+        for _ in 0..count {
+            let [high, low, rest @ ..] = bytes else { return &[] };
+            let length = usize::from(u16::from_be_bytes([*high, *low]));
+            let Some((unit, rest)) = rest.split_at_checked(length) else { return &[] };
+            self.learn(unit);
+            bytes = rest;
+        }
+        bytes
+    }
+
+    /// Inspects an access unit; `entry`: the source marks it as an entry point. Returns `None` if no decoder could use it:
+    /// before the first parameter sets, or without slices.
+    ///
+    /// # Errors
+    /// When the source reorders frames, or they are too large.
+    pub fn inspect(
+        &mut self,
+        bytes: &[u8],
+        entry: bool,
+    ) -> Result<Option<Arc<AccessUnit>>, PassthroughError> {
+        let (mut keyframe, mut has_sps, mut has_slices) = (false, false, false);
+        let mut output = Vec::with_capacity(bytes.len() + 64);
+        for unit in self.nal_units(bytes) {
+            let nal_type = NalType::of(unit);
+            match nal_type {
+                NalType::Sps | NalType::Pps => {
+                    has_sps |= nal_type == NalType::Sps;
+                    self.learn(unit);
+                }
+                NalType::IdrSlice => keyframe = true,
+                NalType::Slice => self.reorders |= is_b_slice(unit),
+                NalType::Other => {}
+            }
+            has_slices |= matches!(nal_type, NalType::IdrSlice | NalType::Slice);
+            output.extend(LONG_START_CODE);
+            output.extend(unit);
+        }
+        if self.reorders {
+            return Err(PassthroughError::Reordered);
+        }
+        // Parameter sets that arrive alone are still inserted before the next keyframe.
+        if !has_slices {
+            return Ok(None);
+        }
+        let number = self.next;
+        self.next += 1;
+        let Some((width, height)) = self.size else { return Ok(None) };
+        if width.max(height) > MAX_SIDE {
+            return Err(PassthroughError::TooLarge(width, height));
+        }
+        if (keyframe || entry) && !has_sps {
+            let known =
+                self.parameter_sets.iter().flat_map(|set| LONG_START_CODE.iter().chain(set));
+            output.splice(0..0, known.copied());
+        }
+        let entry = entry || keyframe;
+        Ok(Some(Arc::new(AccessUnit { bytes: output, number, keyframe, entry, width, height })))
+    }
+
+    /// Returns whether the source's H.264 can be forwarded undecoded, as far as it is known.
+    pub fn allows_passthrough(&self) -> bool {
+        !self.reorders
+    }
+
+    fn nal_units<'a>(&self, bytes: &'a [u8]) -> Vec<&'a [u8]> {
+        match self.length_size {
+            None => annex_b::nal_units(bytes).filter(|unit| !unit.is_empty()).collect(),
+            Some(length_size) => nal_units_by_length(bytes, length_size),
+        }
+    }
+
+    fn learn(&mut self, unit: &[u8]) {
+        if unit.len() > MAX_PARAMETER_SET_BYTES {
+            return;
+        }
+        match NalType::of(unit) {
+            NalType::Sps => {
+                if self.parameter_sets.iter().any(|known| known == unit) {
+                    return;
+                }
+                self.parameter_sets.clear();
+                if let Some((size, reorders)) = read_sps(unit) {
+                    self.size = Some(size);
+                    self.reorders |= reorders;
+                }
+            }
+            NalType::Pps if !self.parameter_sets.iter().any(|known| known == unit) => {}
+            _ => return,
+        }
+        if self.parameter_sets.len() < MAX_PARAMETER_SETS {
+            self.parameter_sets.push(unit.to_vec());
+        }
+    }
+}
+
+/// Returns the NAL units up to the first length that exceeds the bytes left.
+fn nal_units_by_length(mut bytes: &[u8], length_size: usize) -> Vec<&[u8]> {
+    let mut units = Vec::new();
+    while let Some((length, rest)) = bytes.split_at_checked(length_size) {
+        let length = length.iter().fold(0usize, |sum, &byte| sum << 8 | usize::from(byte));
+        let Some((unit, rest)) = rest.split_at_checked(length) else { break };
+        if !unit.is_empty() {
+            units.push(unit);
+        }
+        bytes = rest;
+    }
+    units
+}
+
+/// Returns the frame size, and whether frames may be reordered, as far as the sequence parameter set declares it.
+fn read_sps(unit: &[u8]) -> Option<((u32, u32), bool)> {
+    let bytes = decode_nal(unit).ok()?;
+    let sps = SeqParameterSet::from_bits(BitReader::new(&bytes[..])).ok()?;
+    let size = sps.pixel_dimensions().ok()?;
+    let in_order = matches!(sps.pic_order_cnt, PicOrderCntType::TypeTwo)
+        || u8::from(sps.profile_idc) == BASELINE;
+    let vui = sps.vui_parameters.as_ref();
+    let restrictions = vui.and_then(|vui| vui.bitstream_restrictions.as_ref());
+    let reordered = restrictions.map_or(0, |restrictions| restrictions.max_num_reorder_frames);
+    Some((size, !in_order && reordered > 0))
+}
+
+fn is_b_slice(unit: &[u8]) -> bool {
+    let header = &unit[..unit.len().min(SLICE_HEADER_BYTES)];
+    let Ok(bytes) = decode_nal(header) else { return false };
+    let mut reader = BitReader::new(&bytes[..]);
+    let first = reader.read_ue("first_mb_in_slice");
+    first.is_ok() && reader.read_ue("slice_type").is_ok_and(|kind| B_SLICES.contains(&kind))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+    use std::process::Command;
+
+    use fanlight_protocol::Timestamp;
+    use memchr::memmem;
+
+    use super::*;
+    use crate::h264::AccessUnitSplitter;
+
+    /// Encodes 12 frames with the ffmpeg command, and reads them from its output: extradata and access units.
+    fn encoded(
+        size: &str,
+        options: &[&str],
+        read: impl Fn(&[u8]) -> (Vec<u8>, Vec<Vec<u8>>),
+        format: &str,
+    ) -> (Vec<u8>, Vec<Vec<u8>>) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(format!("clip.{format}"));
+        encode(size, options, &path);
+        read(&fs::read(path).unwrap())
+    }
+
+    fn encode(size: &str, options: &[&str], path: &Path) {
+        let source = format!("testsrc2=size={size}:rate=10");
+        let mut ffmpeg = Command::new("ffmpeg");
+        ffmpeg.args(["-v", "error", "-f", "lavfi", "-i", &source, "-frames:v", "12"]);
+        let status = ffmpeg.args(["-c:v", "libx264"]).args(options).arg(path).status();
+        assert!(status.expect("the ffmpeg command is installed").success());
+    }
+
+    /// The `avcC` record of an MP4 file with one track, and its samples.
+    fn read_mp4(file: &[u8]) -> (Vec<u8>, Vec<Vec<u8>>) {
+        let number = |bytes: &[u8]| u32::from_be_bytes(*bytes.first_chunk().unwrap()) as usize;
+        let payload = |name: &str| {
+            let at = memmem::find(file, name.as_bytes()).unwrap();
+            &file[at + 4..at - 4 + number(&file[at - 4..])]
+        };
+        let (sizes, mut samples) = (payload("stsz"), payload("mdat"));
+        let mut split = |size: &[u8]| {
+            let (sample, rest) = samples.split_at(number(size));
+            samples = rest;
+            sample.to_vec()
+        };
+        // Version and flags, a common size of 0, and their number precede the sizes.
+        let units = sizes[12..].chunks(4).map(&mut split).collect();
+        (payload("avcC").to_vec(), units)
+    }
+
+    /// The access units of a byte stream, the first of which contains the parameter sets.
+    fn read_stream(file: &[u8]) -> (Vec<u8>, Vec<Vec<u8>>) {
+        let mut splitter = AccessUnitSplitter::default();
+        let mut units = splitter.feed(file, Timestamp::default()).unwrap();
+        units.extend(splitter.finish());
+        let units: Vec<_> = units.into_iter().map(|unit| unit.bytes).collect();
+        (units[0].clone(), units)
+    }
+
+    fn inspected(
+        extradata: &[u8],
+        units: &[Vec<u8>],
+    ) -> Result<Vec<Arc<AccessUnit>>, PassthroughError> {
+        let mut inspector = H264Inspector::from_extradata(extradata);
+        units.iter().filter_map(|unit| inspector.inspect(unit, false).transpose()).collect()
+    }
+
+    fn check_inspected(units: &[Arc<AccessUnit>], size: (u32, u32)) {
+        assert_eq!(units.len(), 12);
+        for (number, unit) in units.iter().enumerate() {
+            assert_eq!(unit.number, number as u64);
+            assert_eq!((unit.width, unit.height), size);
+            assert_eq!(unit.keyframe, number % 5 == 0, "{number}");
+            assert!(unit.bytes.starts_with(&LONG_START_CODE));
+            if unit.keyframe {
+                assert!(annex_b::contains_sps(&unit.bytes), "{number}");
+            }
+        }
+    }
+
+    #[test]
+    fn access_units_of_any_container_get_start_codes_and_parameter_sets_before_keyframes() {
+        let options = ["-tune", "zerolatency", "-g", "5"];
+        let (extradata, units) = encoded("320x180", &options, read_mp4, "mp4");
+        check_inspected(&inspected(&extradata, &units).unwrap(), (320, 180));
+        let (extradata, units) = encoded("322x182", &options, read_stream, "h264");
+        check_inspected(&inspected(&extradata, &units).unwrap(), (322, 182));
+    }
+
+    #[test]
+    fn reordering_is_detected_by_parameter_sets_or_at_the_first_b_slice() {
+        let (extradata, units) = encoded("320x180", &["-bf", "2"], read_mp4, "mp4");
+        assert!(!H264Inspector::from_extradata(&extradata).allows_passthrough());
+        assert_eq!(inspected(&extradata, &units), Err(PassthroughError::Reordered));
+        // A camera's parameter sets may not declare it.
+        assert!(is_b_slice(&[0x01, 0b1010_0000]) && is_b_slice(&[0x01, 0b1001_1100]));
+        assert!(!is_b_slice(&[0x41, 0b1100_0000]) && !is_b_slice(&[0x41]));
+    }
+
+    #[test]
+    fn access_units_before_the_first_parameter_sets_are_skipped() {
+        let slice = [0, 0, 0, 1, 0x41, 0x9a, 1, 2];
+        assert_eq!(H264Inspector::new().inspect(&slice, true), Ok(None));
+    }
+
+    #[test]
+    fn nal_units_without_a_slice_are_skipped_and_not_numbered() {
+        let (extradata, units) = encoded("320x180", &["-tune", "zerolatency"], read_mp4, "mp4");
+        let mut inspector = H264Inspector::from_extradata(&extradata);
+        assert_eq!(inspector.inspect(&[], true), Ok(None));
+        assert_eq!(inspector.inspect(&[0, 0, 0, 2, 6, 5], true), Ok(None));
+        assert_eq!(inspector.inspect(&units[0], true).unwrap().unwrap().number, 0);
+        inspector.skip_missing();
+        assert_eq!(inspector.inspect(&units[1], false).unwrap().unwrap().number, 2);
+    }
+
+    #[test]
+    fn arbitrary_bytes_are_inspected_without_harm() {
+        for length in 0..64 {
+            for first in [0, 1, 0x67, 0xff] {
+                let rubbish: Vec<u8> = (0..length).map(|n| (n * 37) as u8 ^ first).collect();
+                let mut extradata = rubbish.clone();
+                extradata.insert(0, 1);
+                let mut inspector = H264Inspector::from_extradata(&extradata);
+                let _ = inspector.inspect(&rubbish, true);
+                let _ = H264Inspector::from_extradata(&rubbish).inspect(&extradata, false);
+            }
+        }
+    }
+
+    #[test]
+    fn an_empty_parameter_set_is_ignored() {
+        let inspector = H264Inspector::from_extradata(&[1, 66, 0, 30, 0xff, 0xe0, 1, 0, 0]);
+        assert!(inspector.allows_passthrough() && inspector.parameter_sets.is_empty());
+    }
+}

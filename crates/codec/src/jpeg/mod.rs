@@ -1,0 +1,16 @@
+//! JPEG: from a byte stream to images that browsers can show.
+//!
+//! - [`markers`]: scans markers and segments (ITU-T T.81, annex B);
+//! - [`JpegSplitter`]: cuts a byte stream into JPEGs;
+//! - [`repair`](repair()): fixes the deviations that cameras are known for.
+
+mod huffman_tables;
+pub mod markers;
+mod repair;
+mod splitter;
+
+pub use repair::{JpegError, RepairedJpeg, repair};
+pub use splitter::JpegSplitter;
+
+/// Largest side that libjpeg encodes and decodes, in pixels (`JPEG_MAX_DIMENSION` in its `jmorecfg.h`).
+pub const MAX_SIDE: u32 = 65_500;

@@ -1,0 +1,30 @@
+//! The output of both splitters.
+
+use fanlight_protocol::{MAX_PAYLOAD, Timestamp};
+
+/// An encoded image that was cut out of a byte stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SplitFrame {
+    /// One JPEG, or one access unit with start codes. A damaged JPEG ends at its first invalid byte.
+    pub bytes: Vec<u8>,
+    /// The arrival time of its first byte.
+    pub arrived_at: Timestamp,
+}
+
+/// The reason why a byte stream cannot be split.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SplitError {
+    /// No JPEG starts within the bytes searched.
+    #[error("no JPEG starts within {0} bytes")]
+    NoJpeg(usize),
+    /// A JPEG is larger than a frame may be.
+    #[error(
+        "a JPEG exceeds the limit of {MAX_PAYLOAD} bytes: reduce the camera's resolution or quality"
+    )]
+    JpegTooLarge,
+    /// An access unit is larger than a frame may be.
+    #[error(
+        "an H.264 access unit exceeds the limit of {MAX_PAYLOAD} bytes: reduce the camera's resolution or bitrate"
+    )]
+    AccessUnitTooLarge,
+}
