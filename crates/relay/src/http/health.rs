@@ -18,7 +18,7 @@ pub fn readiness(listening: &[Listening]) -> (StatusCode, String) {
             (false, false) => format!("never heard a publisher in {seconds} s"),
         };
         let and = if place.reason.is_empty() { "" } else { "; " };
-        writeln!(text, "{}: {heard}{and}{}", place.address, place.reason)
+        writeln!(text, "{}: {heard}{and}{}", place.place, place.reason)
             .expect("writing to memory does not fail");
     }
     if status != StatusCode::OK {
@@ -29,9 +29,9 @@ pub fn readiness(listening: &[Listening]) -> (StatusCode, String) {
 
 /// Returns the same without any place, for clients that may not list streams.
 pub fn readiness_in_a_word(listening: &[Listening]) -> (StatusCode, String) {
-    let is_named = |place: &&Listening| place.address.is_one_publisher();
-    let ready = match listening.iter().any(|place| is_named(&place)) {
-        true => listening.iter().filter(is_named).all(|place| place.connected),
+    let is_folder = |place: &Listening| place.place.starts_with('/');
+    let ready = match listening.iter().any(|place| !is_folder(place)) {
+        true => listening.iter().filter(|place| !is_folder(place)).all(|place| place.connected),
         false => listening.iter().any(|place| place.heard),
     };
     match ready {
@@ -42,50 +42,45 @@ pub fn readiness_in_a_word(listening: &[Listening]) -> (StatusCode, String) {
 
 #[cfg(test)]
 mod tests {
-    use fanlight_bus::{BusAddress, Endpoint, Folder};
-
     use super::*;
 
-    fn place(address: BusAddress, heard: bool, connected: bool) -> Listening {
-        Listening { address, heard, connected, since: clock::now(), reason: String::new() }
-    }
-
-    fn endpoint(endpoint: &str, heard: bool, connected: bool) -> Listening {
-        place(endpoint.parse::<Endpoint>().unwrap().into(), heard, connected)
-    }
-
-    /// A watched folder, in a temporary one.
-    fn folder(heard: bool, connected: bool) -> (tempfile::TempDir, Listening) {
-        let temp = tempfile::tempdir().unwrap();
-        let folder = Folder::at(temp.path().join("fanlight")).unwrap();
-        (temp, place(folder.into(), heard, connected))
+    fn place(place: &str, heard: bool, connected: bool) -> Listening {
+        Listening {
+            place: place.into(),
+            heard,
+            connected,
+            since: clock::now(),
+            reason: String::new(),
+        }
     }
 
     #[test]
     fn captures_that_are_not_followed_are_named() {
         let reason = "6 not followed: limit of 64 captures (a, b, c, d, e, …)".to_owned();
-        let (_temp, folder) = folder(true, true);
-        let (status, text) = readiness(&[Listening { reason, ..folder }]);
+        let folder = Listening { reason, ..place("/run/fanlight", true, true) };
+        let (status, text) = readiness(&[folder]);
         assert_eq!(status, StatusCode::OK);
-        assert!(text.contains("/fanlight: connected; 6 not followed: limit of 64"), "{text}");
+        assert!(text.contains("/run/fanlight: connected; 6 not followed: limit of 64"), "{text}");
     }
 
     #[test]
     fn a_watched_folder_is_ready_once_somebody_was_heard() {
-        let ((_one, silent), (_two, heard)) = (folder(false, false), folder(true, false));
-        assert_eq!(readiness(&[silent]).0, StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!(readiness(&[heard]).0, StatusCode::OK);
+        assert_eq!(
+            readiness(&[place("/run/fanlight", false, false)]).0,
+            StatusCode::SERVICE_UNAVAILABLE
+        );
+        assert_eq!(readiness(&[place("/run/fanlight", true, false)]).0, StatusCode::OK);
     }
 
     #[test]
     fn named_endpoints_are_ready_when_all_are_connected() {
-        let (one, two) = (endpoint("tcp://a:1", true, true), endpoint("tcp://b:1", true, false));
+        let (one, two) = (place("tcp://a:1", true, true), place("tcp://b:1", true, false));
         assert_eq!(readiness(&[one.clone(), two]).0, StatusCode::SERVICE_UNAVAILABLE);
-        let (status, text) = readiness(&[one.clone(), endpoint("tcp://b:1", false, false)]);
+        let (status, text) = readiness(&[one.clone(), place("tcp://b:1", false, false)]);
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
         assert!(text.contains("tcp://b:1: never heard a publisher"), "{text}");
         assert_eq!(readiness(&[one]).0, StatusCode::OK);
-        let mut refused = endpoint("tcp://c:1", false, false);
+        let mut refused = place("tcp://c:1", false, false);
         refused.reason = "the keys do not match".into();
         assert!(readiness(&[refused]).1.contains(" s; the keys do not match"));
     }

@@ -49,17 +49,17 @@ impl Gop {
 impl BitrateEstimate {
     /// Takes a frame into account.
     pub(super) fn note(&mut self, frame: &Frame) {
-        if frame.is_keyframe() {
+        if frame.flags.is_keyframe() {
             if self.gop.frames > 1 {
                 average(&mut self.of_gops, self.gop.bytes_a_frame(), WEIGHT_OF_GOP);
             }
-            self.gop = Gop { since: frame.captured_at(), ..Gop::default() };
+            self.gop = Gop { since: frame.captured_at, ..Gop::default() };
         }
         self.gop.bytes += frame.payload.len();
         self.gop.frames += 1;
         average(&mut self.bytes, frame.payload.len() as f64, WEIGHT);
-        let before = self.last.replace((frame.captured_at(), frame.received_at));
-        let interval = before.map(|(captured_at, _)| frame.captured_at().since(captured_at));
+        let before = self.last.replace((frame.captured_at, frame.received_at));
+        let interval = before.map(|(captured_at, _)| frame.captured_at.since(captured_at));
         if let Some(interval) = interval.filter(|time| !time.is_zero() && *time < PAUSE) {
             average(&mut self.interval, interval.as_micros() as f64, WEIGHT);
         }
@@ -115,7 +115,7 @@ mod tests {
             let is_keyframe = n % 60 == 0;
             let mut frame = frame(n * 50_000, if is_keyframe { 8_000 } else { 1_000 });
             if !is_keyframe {
-                frame.meta.flags = FrameFlags::default();
+                frame.flags = FrameFlags::default();
             }
             weight.note(&frame);
             let bits = weight.bits(frame.received_at);

@@ -205,7 +205,7 @@ impl Cursor {
     pub(super) fn shows(&self, step: &Step, now: Timestamp) -> Timestamp {
         let due = now.offset(-(self.behind.as_micros() as i64));
         let last = self.track.newest_until(due).filter(|_| self.track.has_deltas());
-        last.map_or(step.frame.captured_at(), |last| last.max(step.frame.captured_at()))
+        last.map_or(step.frame.captured_at, |last| last.max(step.frame.captured_at))
     }
 
     /// Whether what is sent is for decoding, and not to be seen.

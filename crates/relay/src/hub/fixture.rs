@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fanlight_protocol::{FrameFlags, FrameMeta, FrameTimes, StreamState, Timestamp, TrackEntry};
+use fanlight_protocol::{FrameFlags, StreamState, Timestamp, TrackEntry};
 
 use super::{Frame, Hub, Status, Stream};
 
@@ -32,21 +32,19 @@ pub fn entry(name: &str, width: u32, height: u32) -> TrackEntry {
 pub fn picture(sequence: u64, at: Timestamp) -> Frame {
     Frame {
         run: 0,
-        meta: FrameMeta {
-            sequence,
-            times: FrameTimes::all_at(at),
-            flags: FrameFlags::KEYFRAME,
-            width: 16,
-            height: 9,
-        },
+        sequence,
+        captured_at: at,
+        read_at: at,
+        published_at: at,
         received_at: at,
+        flags: FrameFlags::KEYFRAME,
+        width: 16,
+        height: 9,
         payload: Default::default(),
     }
 }
 
-/// A frame of a GOP without a payload: its keyframe or one of its deltas.
-pub fn of_gop(sequence: u64, at: Timestamp, is_keyframe: bool) -> Frame {
-    let mut frame = picture(sequence, at);
-    frame.meta.flags = FrameFlags::keyframe(is_keyframe);
-    frame
+/// The flags of a picture that stands alone, or of one that does not.
+pub fn flags(is_keyframe: bool) -> FrameFlags {
+    if is_keyframe { FrameFlags::KEYFRAME } else { FrameFlags::default() }
 }

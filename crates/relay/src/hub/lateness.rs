@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use fanlight_protocol::{FrameTimes, Timestamp};
+use fanlight_protocol::Timestamp;
 
 /// From this age on a frame is late. A keyframe on a busy link and a stumbling encoder cost some hundred milliseconds; a
 /// viewer that sees a picture this old as live is misled.
@@ -21,12 +21,16 @@ const WELL_AFTER: Duration = Duration::from_secs(3);
 const UPDATE_EVERY: Duration = Duration::from_secs(2);
 const UPDATE_BY: Duration = Duration::from_millis(500);
 
-/// The times of a frame up to its arrival, by the relay's clock.
+/// The moments of a frame on its way here, by our clock.
 #[derive(Debug, Clone, Copy)]
 pub struct Arrival {
-    /// When it was captured, read and published.
-    pub times: FrameTimes,
-    /// When the relay received it.
+    /// The moment when the picture was taken.
+    pub captured_at: Timestamp,
+    /// The moment when capture had it in hand.
+    pub read_at: Timestamp,
+    /// The moment when capture gave it to the bus.
+    pub published_at: Timestamp,
+    /// The moment when it came.
     pub received_at: Timestamp,
 }
 
@@ -82,7 +86,7 @@ impl Lateness {
     /// Takes in a frame that came. Returns whether anything to be shown changed.
     pub fn take(&mut self, arrival: Arrival) -> bool {
         let now = arrival.received_at;
-        let age = now.since(arrival.times.captured_at);
+        let age = now.since(arrival.captured_at);
         let (speaks_for_change, sure_after) = match self.late {
             None => (age >= LATE, SURE_AFTER),
             Some(_) => (age < WELL, WELL_AFTER),
@@ -117,7 +121,7 @@ impl Lateness {
 }
 
 fn longest_leg(arrival: Arrival) -> Leg {
-    let Arrival { times: FrameTimes { captured_at, read_at, published_at }, received_at } = arrival;
+    let Arrival { captured_at, read_at, published_at, received_at } = arrival;
     let legs = [
         (received_at.since(published_at), Leg::Bus),
         (read_at.since(captured_at), Leg::Source),
@@ -134,12 +138,12 @@ mod tests {
     fn arrival(at: u64, [source, capture, bus]: [u64; 3]) -> Arrival {
         let moment = |millis: u64| Timestamp::from_micros(1_000_000_000_000 + 1000 * millis);
         let at = at + 100_000;
-        let times = FrameTimes {
+        Arrival {
             captured_at: moment(at - bus - capture - source),
             read_at: moment(at - bus - capture),
             published_at: moment(at - bus),
-        };
-        Arrival { times, received_at: moment(at) }
+            received_at: moment(at),
+        }
     }
 
     /// Takes in 25 frames a second from `begin` to `end`, all of this age, and returns how often something changed.

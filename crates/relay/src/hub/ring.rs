@@ -111,7 +111,7 @@ impl Ring {
     /// Takes in the newest frame and lets go of what is no longer needed. False where nobody could decode it, as the
     /// frame before it is not here: then it is not taken in.
     pub fn push(&mut self, frame: Arc<Frame>) -> bool {
-        if frame.is_keyframe() {
+        if frame.flags.is_keyframe() {
             self.keyframe = Some(self.head);
         } else if !self.frames.back().is_some_and(|before| frame.follows(before)) {
             return false;
@@ -141,7 +141,7 @@ impl Ring {
     fn exceeds(&self, newest: Timestamp) -> bool {
         let span =
             self.frames.front().map_or(Duration::ZERO, |oldest| newest.since(oldest.received_at));
-        let are_deltas = self.frames.back().is_some_and(|newest| !newest.is_keyframe());
+        let are_deltas = self.frames.back().is_some_and(|newest| !newest.flags.is_keyframe());
         let reach = if are_deltas { self.reach.max(DELTAS) } else { self.reach };
         let too_many = self.frames.len() as u64 > CAPACITY && span > reach;
         let is_short_gop = || {
@@ -196,7 +196,7 @@ impl Ring {
     pub fn before(&self, place: Place, captured_at: Timestamp) -> u64 {
         let oldest = self.oldest();
         let held = self.frames.iter().skip(place.saturating_sub(oldest) as usize);
-        let earlier = held.filter(|frame| frame.captured_at() < captured_at).count() as u64;
+        let earlier = held.filter(|frame| frame.captured_at < captured_at).count() as u64;
         oldest.saturating_sub(place) + earlier
     }
 
@@ -230,7 +230,7 @@ impl Ring {
 
     /// Whether the frame that a viewer wants next is here, and it can decode it.
     fn can_go_on(&self, stand: CursorState) -> bool {
-        self.at(stand.place).is_some_and(|frame| stand.intact || frame.is_keyframe())
+        self.at(stand.place).is_some_and(|frame| stand.intact || frame.flags.is_keyframe())
     }
 
     /// The newest keyframe, or what comes next, if either is young enough.
@@ -245,7 +245,7 @@ impl Ring {
     fn due(&self, by: Duration, now: Timestamp, place: Place) -> Option<Place> {
         let oldest = self.oldest();
         let due = self.frames.partition_point(|frame| frame.received_at + by <= now) as u64;
-        let is_keyframe = |at: &Place| self.at(*at).is_some_and(|frame| frame.is_keyframe());
+        let is_keyframe = |at: &Place| self.at(*at).is_some_and(|frame| frame.flags.is_keyframe());
         let from = place.max(oldest);
         let newest_due = (from..oldest + due).rev().find(is_keyframe);
         newest_due.or_else(|| (from.max(oldest + due)..self.head).find(is_keyframe))

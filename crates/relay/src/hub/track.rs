@@ -83,7 +83,7 @@ impl Track {
     /// Takes in a frame and wakes those who wait for it. One that cannot be decoded, as the one before it is missing, is
     /// counted, and a keyframe is wished for: until that comes, there is nothing to be seen.
     pub fn push(&self, frame: Frame) {
-        let (is_keyframe, received_at) = (frame.is_keyframe(), frame.received_at);
+        let (is_keyframe, received_at) = (frame.flags.is_keyframe(), frame.received_at);
         if !self.ring().push(Arc::new(frame)) {
             self.orphaned.fetch_add(1, Ordering::Relaxed);
             self.orphaned_at.store(received_at.micros(), Ordering::Relaxed);
@@ -184,7 +184,7 @@ impl Track {
 
     /// When the newest of the frames that had come by then was captured.
     pub(super) fn newest_until(&self, received_at: Timestamp) -> Option<Timestamp> {
-        self.ring().newest_until(received_at).map(|frame| frame.captured_at())
+        self.ring().newest_until(received_at).map(|frame| frame.captured_at)
     }
 
     /// Frames lost between capture and this relay.

@@ -5,13 +5,12 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use fanlight_bus::{
-    Demand, Endpoint, Folder, OutgoingFrame, Publisher, PublisherOptions, SubscriberOptions, TrackPublisher,
+    Endpoint, Folder, OutgoingFrame, Publisher, PublisherOptions, SubscriberOptions, TrackPublisher,
 };
 use fanlight_clock as clock;
 use fanlight_protocol::viewer::{FrameMessage, FromRelay, FromViewer, StreamInfo, Watch};
 use fanlight_protocol::{
-    FrameFlags, FrameMeta, FrameTimes, StreamEntry, StreamName, StreamState, Timestamp, Topic,
-    TrackEntry, TrackName,
+    FrameFlags, StreamEntry, StreamName, StreamState, Timestamp, Topic, TrackEntry, TrackName,
 };
 use fanlight_relay::access::{Access, HostRule, OriginRule};
 use fanlight_relay::connection::congestion::Congestion;
@@ -134,6 +133,13 @@ impl Camera {
             name: "test".into(),
             streams: 1,
             keys: None,
+            on_demand: Box::new(move |topic, on| {
+                // It fails only when the test has ended.
+                let _ = demand.send((topic.track.clone(), on));
+            }),
+            on_keyframe: Box::new(move |topic| {
+                let _ = keyframe.send(topic.track.clone());
+            }),
         })
         .unwrap();
         let stream: StreamName = stream.parse().unwrap();
@@ -148,14 +154,7 @@ impl Camera {
                 dropped: 0,
             };
             let topic = Topic::new(stream.clone(), entry.name.clone());
-            let (demand, keyframe, name) = (demand.clone(), keyframe.clone(), entry.name.clone());
-            // Sending fails only when the test has ended.
-            let on_demand = move |change| match change {
-                Demand::Watched => drop(demand.send((name.clone(), true))),
-                Demand::Unwatched => drop(demand.send((name.clone(), false))),
-                Demand::Keyframe => drop(keyframe.send(name.clone())),
-            };
-            (entry, publisher.track(topic, on_demand))
+            (entry, publisher.track(topic))
         };
         let tracks = tracks.iter().map(open).collect();
         let camera = Self { publisher: Some(publisher), tracks, demands, keyframes, stream };
@@ -273,9 +272,14 @@ fn publish(
     flags: FrameFlags,
     payload: &[u8],
 ) {
-    let times = FrameTimes::all_at(captured_at);
-    let meta = FrameMeta { sequence: 0, times, flags, width, height };
-    let taken = track.publish(OutgoingFrame { meta, payload: payload.to_vec() });
+    let taken = track.publish(OutgoingFrame {
+        captured_at,
+        read_at: captured_at,
+        flags,
+        width,
+        height,
+        payload: payload.to_vec(),
+    });
     assert!(taken, "the bus thread is behind");
 }
 

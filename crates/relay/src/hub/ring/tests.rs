@@ -47,7 +47,7 @@ fn a_viewer_that_keeps_up_gets_every_frame_in_order() {
     for sequence in 0..100 {
         ring.push(frame(sequence, sequence * FRAME, 10));
         let step_ = step(&ring, place).unwrap();
-        assert_eq!((step_.frame.sequence(), step_.dropped), (sequence, 0));
+        assert_eq!((step_.frame.sequence, step_.dropped), (sequence, 0));
         place = step_.place;
         assert!(step(&ring, place).is_none());
     }
@@ -56,13 +56,13 @@ fn a_viewer_that_keeps_up_gets_every_frame_in_order() {
 #[test]
 fn a_viewer_within_capacity_misses_nothing() {
     let step = step(&ring(10), 10 - CAPACITY).unwrap();
-    assert_eq!((step.frame.sequence(), step.dropped), (10 - CAPACITY, 0));
+    assert_eq!((step.frame.sequence, step.dropped), (10 - CAPACITY, 0));
 }
 
 #[test]
 fn a_viewer_beyond_capacity_skips_to_the_newest_and_the_rest_is_counted() {
     let step = step(&ring(10), 3).unwrap();
-    assert_eq!((step.frame.sequence(), step.place, step.dropped), (9, 10, 6));
+    assert_eq!((step.frame.sequence, step.place, step.dropped), (9, 10, 6));
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn a_viewer_with_a_slow_link_gets_the_newest_even_within_capacity() {
     let Turn::Frame(step) = ring.step(stand(8), Pick::Newest, at(0)) else {
         panic!("there is one")
     };
-    assert_eq!((step.frame.sequence(), step.place, step.dropped), (9, 10, 1));
+    assert_eq!((step.frame.sequence, step.place, step.dropped), (9, 10, 1));
     assert!(matches!(ring.step(stand(10), Pick::Newest, at(0)), Turn::Nothing));
 }
 
@@ -88,7 +88,7 @@ fn a_viewer_that_stays_behind_gets_every_frame_when_its_time_has_come() {
                 Turn::Frame(step) => {
                     assert!(at(n * FRAME).since(step.frame.received_at) >= second);
                     assert_eq!(step.dropped, 0);
-                    seen.push(step.frame.sequence());
+                    seen.push(step.frame.sequence);
                     place = step.place;
                 }
                 Turn::At(due) => {
@@ -114,7 +114,7 @@ fn a_viewer_that_stays_behind_and_was_held_up_too_long_goes_on_where_it_should_b
     };
     let age = now.since(step.frame.received_at);
     assert!(age >= second && age < second + Duration::from_micros(FRAME), "{age:?}");
-    assert_eq!(step.dropped, step.frame.sequence() - 5);
+    assert_eq!(step.dropped, step.frame.sequence - 5);
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn a_cleared_ring_gives_nothing_until_the_next_frame() {
     assert!([0, 9, 10, 11].iter().all(|&place| step(&ring, place).is_none()));
     ring.push(frame(10, 330_000, 10));
     let step = step(&ring, 9).unwrap();
-    assert_eq!((step.frame.sequence(), step.dropped), (10, 1));
+    assert_eq!((step.frame.sequence, step.dropped), (10, 1));
 }
 
 #[test]
@@ -161,13 +161,12 @@ fn the_ring_is_bounded_in_frames_bytes_and_time() {
     slow.push(frame(0, 0, 1));
     slow.push(frame(1, 3_000_000, 1));
     assert_eq!(slow.frames.len(), 1);
-    assert_eq!(slow.newest().unwrap().sequence(), 1);
+    assert_eq!(slow.newest().unwrap().sequence, 1);
 }
 
 fn delta(sequence: u64, received_at: u64, size: usize) -> Arc<Frame> {
-    let mut frame = Arc::into_inner(frame(sequence, received_at, size)).expect("the only handle");
-    frame.meta.flags = FrameFlags::default();
-    Arc::new(frame)
+    let frame = Arc::into_inner(frame(sequence, received_at, size)).expect("nobody else has it");
+    Arc::new(Frame { flags: FrameFlags::default(), ..frame })
 }
 
 /// Keyframes at these places, and deltas at all others.
@@ -207,7 +206,7 @@ fn a_late_joiner_begins_with_the_newest_gop_however_long_it_has_waited() {
         let Turn::Frame(step) = ring.step(late, Pick::InOrder, at(u64::MAX)) else {
             panic!("there is one")
         };
-        assert_eq!((step.frame.sequence(), step.dropped), (sequence, 0));
+        assert_eq!((step.frame.sequence, step.dropped), (sequence, 0));
         late = CursorState { place: step.place, intact: true, ..late };
     }
     assert!(matches!(ring.step(late, Pick::InOrder, at(0)), Turn::Nothing));
@@ -223,7 +222,7 @@ fn of_a_gop_that_is_too_long_or_too_heavy_a_second_is_held_and_the_next_keyframe
     assert!(matches!(long.step(late, Pick::Newest, at(0)), Turn::Nothing));
     assert!(long.push(frame(96, 96 * FRAME, 10)));
     let Turn::Frame(step) = long.step(late, Pick::Newest, at(0)) else { panic!("there is one") };
-    assert_eq!(step.frame.sequence(), 96);
+    assert_eq!(step.frame.sequence, 96);
     let mut heavy = Ring::default();
     assert!(heavy.push(frame(0, 0, MAX_GOP_BYTES - 1)));
     assert!(heavy.push(delta(1, FRAME, 1)));
@@ -236,9 +235,9 @@ fn of_a_gop_that_is_too_long_or_too_heavy_a_second_is_held_and_the_next_keyframe
 fn who_has_fallen_behind_goes_on_at_a_keyframe_if_there_is_one_ahead() {
     let ring = gops(30, &[0, 20]);
     let step_ = step(&ring, 5).unwrap();
-    assert_eq!((step_.frame.sequence(), step_.dropped), (20, 15));
+    assert_eq!((step_.frame.sequence, step_.dropped), (20, 15));
     let step_ = step(&ring, 21).unwrap();
-    assert_eq!((step_.frame.sequence(), step_.dropped), (21, 0), "behind it in order");
+    assert_eq!((step_.frame.sequence, step_.dropped), (21, 0), "behind it in order");
 }
 
 #[test]
@@ -249,7 +248,7 @@ fn who_is_out_of_patience_waits_for_a_keyframe_and_never_gets_an_older_picture()
     assert!(step(&ring, 28).is_some());
     assert!(ring.push(frame(30, 30 * FRAME, 10)));
     let step_ = step(&ring, 10).unwrap();
-    assert_eq!((step_.frame.sequence(), step_.dropped), (30, 20));
+    assert_eq!((step_.frame.sequence, step_.dropped), (30, 20));
 }
 
 #[test]
@@ -257,8 +256,8 @@ fn of_a_slow_camera_the_last_two_come_in_order_however_old_they_are() {
     let mut ring = Ring::default();
     assert!(ring.push(frame(0, 0, 10)));
     (1..3).for_each(|n| assert!(ring.push(delta(n, n * 1_000_000, 10))));
-    assert_eq!(step(&ring, 1).unwrap().frame.sequence(), 1);
-    assert_eq!(step(&ring, 2).unwrap().frame.sequence(), 2);
+    assert_eq!(step(&ring, 1).unwrap().frame.sequence, 1);
+    assert_eq!(step(&ring, 2).unwrap().frame.sequence, 2);
 }
 
 #[test]
@@ -272,7 +271,7 @@ fn who_missed_something_gets_no_delta() {
         let Turn::Frame(step) = ring.step(missed(7), pick, at(u64::MAX)) else {
             panic!("there is a keyframe")
         };
-        assert_eq!(step.frame.sequence(), 20);
+        assert_eq!(step.frame.sequence, 20);
     }
 }
 
@@ -297,8 +296,8 @@ proptest! {
             ring.push(frame(n, n * FRAME, 10));
             for _ in 0..looks {
                 let Turn::Frame(step) = ring.step(stand(place), pick, at(n * FRAME)) else { break };
-                prop_assert!(last < Some(step.frame.sequence()), "never an older one");
-                last = Some(step.frame.sequence());
+                prop_assert!(last < Some(step.frame.sequence), "never an older one");
+                last = Some(step.frame.sequence);
                 (place, seen, dropped) = (step.place, seen + 1, dropped + step.dropped);
                 prop_assert_eq!(seen + dropped, place);
             }

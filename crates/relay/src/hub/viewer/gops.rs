@@ -11,7 +11,7 @@ const HALF_H264: &str = "half.h264";
 /// A frame of a track with deltas, 33 ms after the one before.
 fn push_of_gop(stream: &Stream, track: &str, number: u64, is_keyframe: bool) {
     let at = at(number * 33);
-    let frame = fixture::of_gop(number, at, is_keyframe);
+    let frame = Frame { flags: fixture::flags(is_keyframe), ..fixture::picture(number, at) };
     stream.track(&track.parse().unwrap()).push(frame);
 }
 

@@ -234,7 +234,7 @@ impl Viewer {
     /// Whether there is a frame that it is to have now, were it not for its link.
     pub fn is_owed(&self, now: Timestamp) -> bool {
         let due = |frame: &Frame| {
-            self.interval == 0 || frame.captured_at().offset(self.tolerance()) >= self.next_due
+            self.interval == 0 || frame.captured_at.offset(self.tolerance()) >= self.next_due
         };
         let step = self.cursor.step(self.pick(), now);
         matches!(step, Turn::Frame(step) if due(&step.frame)) && !self.waits_for_the_next_seat(now)
@@ -305,7 +305,7 @@ impl Viewer {
     fn count(&mut self, step: &Step, now: Timestamp) {
         let counters = self.stream.traffic.over(self.transport);
         let frame = &step.frame;
-        let age = now.since(frame.captured_at());
+        let age = now.since(frame.captured_at);
         let bytes = frame.payload.len();
         counters.send(Outgoing { bytes, age, places_behind: step.behind });
         let hurries = self.cursor.hurries(step, now);
@@ -326,11 +326,11 @@ impl Viewer {
         self.tally.sent += 1;
         self.tally.bytes += bytes as u64;
         // A GOP that is begun with takes nobody back in time: only its end is seen. A clock that was set back does.
-        let earlier = self.last.captured_at.since(step.frame.captured_at());
+        let earlier = self.last.captured_at.since(step.frame.captured_at);
         let of_gop = self.has_deltas() && earlier <= MAX_GOP;
         let seen = if of_gop { self.last.captured_at } else { Timestamp::default() };
         self.last =
-            Last { captured_at: step.frame.captured_at().max(seen), pixels: pixels(&step.frame) };
+            Last { captured_at: step.frame.captured_at.max(seen), pixels: pixels(&step.frame) };
         self.last_sent = Some(now);
         // Who is to catch up and does not is held up by what made that necessary.
         if !hurries {
@@ -357,7 +357,7 @@ impl Viewer {
 
     /// How many frames were due since the last one, where the viewer asked for fewer than there are.
     fn missed(&self, frame: &Frame) -> u64 {
-        let since = frame.captured_at().since(self.last.captured_at).as_micros() as u64;
+        let since = frame.captured_at.since(self.last.captured_at).as_micros() as u64;
         let due = (since + self.interval / 4).checked_div(self.interval);
         due.unwrap_or(0).saturating_sub(1)
     }
@@ -369,15 +369,15 @@ impl Viewer {
             return false;
         }
         // A clock that was set back would make everything early for as long.
-        if frame.captured_at().offset(2 * self.interval as i64) < self.next_due {
-            self.next_due = frame.captured_at();
+        if frame.captured_at.offset(2 * self.interval as i64) < self.next_due {
+            self.next_due = frame.captured_at;
         }
         // A frame may be a little early and still be the one that is due.
-        if frame.captured_at().offset(self.tolerance()) < self.next_due {
+        if frame.captured_at.offset(self.tolerance()) < self.next_due {
             return true;
         }
         let due = self.next_due.offset(self.interval as i64);
-        let from_here = frame.captured_at().offset(self.interval as i64 / 2);
+        let from_here = frame.captured_at.offset(self.interval as i64 / 2);
         self.next_due = due.max(from_here);
         false
     }
@@ -409,7 +409,7 @@ fn interval(manner: ViewOptions) -> u64 {
 }
 
 fn pixels(frame: &Frame) -> u64 {
-    u64::from(frame.meta.width) * u64::from(frame.meta.height)
+    u64::from(frame.width) * u64::from(frame.height)
 }
 
 #[cfg(test)]

@@ -155,7 +155,7 @@ impl Viewer {
     }
 
     fn go_on_at(&mut self, cursor: Cursor, with: &Frame) {
-        let missed = self.cursor.before(with.captured_at().offset(-(SAME.as_micros() as i64)));
+        let missed = self.cursor.before(with.captured_at.offset(-(SAME.as_micros() as i64)));
         let held = if self.interval == 0 { self.held } else { DropReason::Wish };
         if missed > 0 {
             self.counters().drop_frames(held, missed);

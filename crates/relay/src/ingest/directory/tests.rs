@@ -1,4 +1,4 @@
-//! Ownership of names, in given time.
+//! Which publisher owns which name, in given time.
 
 use super::*;
 use crate::hub::ViewOptions;
@@ -44,9 +44,9 @@ fn the_first_publisher_keeps_a_name_and_the_second_takes_over() {
     let cam = "cam".parse().unwrap();
     directory.announce(FIRST, catalog(&["cam"]), seconds(0));
     directory.announce(SECOND, catalog(&["cam"]), seconds(1));
-    assert_eq!(directory.owner_id(&cam), Some(FIRST));
+    assert_eq!(directory.owner(&cam), Some(FIRST));
     assert!(directory.gone(FIRST, "stopped", seconds(2)));
-    assert_eq!(directory.owner_id(&cam), Some(SECOND));
+    assert_eq!(directory.owner(&cam), Some(SECOND));
     assert_eq!(state(&hub, "cam"), StreamState::Live);
 }
 
@@ -110,7 +110,7 @@ fn many(prefix: &str, count: usize) -> Catalog {
 }
 
 #[test]
-fn one_publisher_that_keeps_changing_its_names_locks_out_no_other() {
+fn one_publisher_with_ever_new_names_locks_no_other_one_out() {
     let (mut directory, hub) = directory();
     directory.announce(SECOND, catalog(&["door", "yard"]), seconds(0));
     directory.announce(SECOND, catalog(&["door"]), seconds(1));
@@ -125,7 +125,7 @@ fn one_publisher_that_keeps_changing_its_names_locks_out_no_other() {
 }
 
 #[test]
-fn restarting_publishers_that_keep_changing_their_names_lock_out_no_other() {
+fn restarting_publishers_with_ever_new_names_lock_no_other_one_out() {
     let (mut directory, hub) = directory();
     for round in 0..100 {
         let publisher = PublisherId(100 + round);
@@ -146,7 +146,7 @@ fn a_publisher_that_stands_by_takes_over_without_a_moment_offline() {
     let stream = hub.stream("cam").unwrap();
     let changes = stream.changes();
     assert!(directory.gone(FIRST, "stopped", seconds(1)), "no announcement is waited for");
-    assert_eq!(directory.owner_id(&"cam".parse().unwrap()), Some(SECOND));
+    assert_eq!(directory.owner(&"cam".parse().unwrap()), Some(SECOND));
     assert_eq!((stream.status().state, stream.changes()), (StreamState::Live, changes));
 }
 
@@ -156,10 +156,10 @@ fn a_publisher_that_does_not_answer_keeps_its_name_unless_another_one_stands_by(
     let cam = "cam".parse().unwrap();
     directory.announce(FIRST, catalog(&["cam"]), seconds(0));
     assert!(!directory.silent(FIRST));
-    assert_eq!(directory.owner_id(&cam), Some(FIRST));
+    assert_eq!(directory.owner(&cam), Some(FIRST));
     assert_eq!(state(&hub, "cam"), StreamState::Live);
     assert!(directory.announce(SECOND, catalog(&["cam"]), seconds(1)), "one comes");
-    assert_eq!(directory.owner_id(&cam), Some(SECOND));
+    assert_eq!(directory.owner(&cam), Some(SECOND));
 }
 
 #[test]
@@ -169,14 +169,14 @@ fn a_publisher_that_answers_again_stands_by_and_takes_over_in_its_turn() {
     directory.announce(FIRST, catalog(&["cam"]), seconds(0));
     directory.announce(SECOND, catalog(&["cam"]), seconds(0));
     assert!(directory.silent(FIRST));
-    assert_eq!(directory.owner_id(&cam), Some(SECOND));
+    assert_eq!(directory.owner(&cam), Some(SECOND));
     assert!(!directory.resumed(FIRST), "it does not take the name back");
-    assert_eq!(directory.owner_id(&cam), Some(SECOND));
+    assert_eq!(directory.owner(&cam), Some(SECOND));
     assert!(directory.silent(SECOND));
-    assert_eq!(directory.owner_id(&cam), Some(FIRST));
+    assert_eq!(directory.owner(&cam), Some(FIRST));
     assert!(!directory.silent(FIRST), "none of the two answers");
     assert!(directory.resumed(SECOND));
-    assert_eq!(directory.owner_id(&cam), Some(SECOND));
+    assert_eq!(directory.owner(&cam), Some(SECOND));
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn a_publisher_without_frames_does_not_take_over_from_one_that_may_resume() {
     directory.announce(FIRST, catalog(&["cam"]), seconds(0));
     directory.announce(SECOND, broken, seconds(0));
     assert!(!directory.silent(FIRST));
-    assert_eq!(directory.owner_id(&"cam".parse().unwrap()), Some(FIRST));
+    assert_eq!(directory.owner(&"cam".parse().unwrap()), Some(FIRST));
 }
 
 #[test]

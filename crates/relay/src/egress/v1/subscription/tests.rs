@@ -35,8 +35,8 @@ impl Watcher {
     fn look(&mut self, now: u64) {
         self.shoot(now);
         while let Next::Frame(frame, _) = self.subscription.next(at(now), Duration::ZERO) {
-            self.sent.push(frame.sequence());
-            self.under_way.push((frame.sequence(), now));
+            self.sent.push(frame.sequence);
+            self.under_way.push((frame.sequence, now));
         }
     }
 
@@ -46,7 +46,8 @@ impl Watcher {
             return;
         }
         let is_keyframe = sequence.is_multiple_of(GOP);
-        let frame = fixture::of_gop(sequence, at, is_keyframe);
+        let flags = fixture::flags(is_keyframe);
+        let frame = Frame { flags, ..fixture::picture(sequence, at) };
         self.subscription.tile.viewer.track().push(frame);
     }
 
