@@ -51,7 +51,7 @@ impl Answer {
 impl Relay {
     /// A relay that was just started with `--log json`: waits until it says where it listens.
     pub fn new(program: Arc<Program>) -> Self {
-        let line = program.says("showing pictures at");
+        let line = program.says("serving live video at");
         let line: Value = serde_json::from_str(&line).expect("one JSON object a line");
         let message = line["message"].as_str().expect("every line has a message");
         let address = message.rsplit("http://").next().and_then(|address| address.parse().ok());

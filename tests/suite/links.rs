@@ -155,7 +155,7 @@ fn a_size_that_fits(site: &Site, congestion: &str) {
     viewer.until("of the full size", |word| is_sent(word, |rendition| rendition == "full", false));
     let switched = link.beside(|| relay.metric(&format!("{SWITCHES},direction=\"down\"}}")));
     assert!(switched >= 1);
-    assert_eq!(dropped(&link, &relay, "v1", "wish"), 0);
+    assert_eq!(dropped(&link, &relay, "v1", "fps"), 0);
 }
 
 const SWITCHES: &str = "fanlight_rendition_switches_total{stream=\"cam\"";

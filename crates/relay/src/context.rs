@@ -1,45 +1,45 @@
-//! What every request may need.
+//! The state that request handlers share.
 
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
-use crate::access::denied::Denials;
-use crate::access::guesses::Guesses;
-use crate::egress::no_signal::NoSignal;
-use crate::http::page::Page;
+use crate::access::token_throttle::TokenThrottle;
 use crate::hub::Hub;
 use crate::ingest::Ingest;
 use crate::ingest::startup::Startup;
 use crate::limits::Limits;
-use crate::stats::closes::Closes;
+use crate::no_signal::NoSignal;
+use crate::page::Page;
+use crate::stats::counters::CloseCounters;
+use crate::stats::counters::DenialCounters;
 
-/// What every request may need.
+/// The state that request handlers share.
 #[derive(Debug)]
 pub struct Context {
     /// All streams.
     pub hub: Arc<Hub>,
-    /// What is listened to.
+    /// The bus side, with the endpoints that the relay listens to.
     pub ingest: Arc<Ingest>,
-    /// Who may do what.
+    /// The access rules.
     pub access: Access,
-    /// Requests that were denied.
-    pub denials: Denials,
-    /// Wrong tokens, by address.
-    pub guesses: Guesses,
-    /// The moment when all streams are known.
+    /// Counts denied requests.
+    pub denials: DenialCounters,
+    /// The limit on guessing the token.
+    pub token_throttle: TokenThrottle,
+    /// The time after the start in which streams may still be unknown.
     pub startup: Startup,
-    /// How many viewers there may be.
+    /// The limits on connections and viewers.
     pub limits: Arc<Limits>,
     /// The page.
     pub page: Page,
-    /// Pictures that say why there is none.
+    /// Pictures that show why a stream has none.
     pub no_signal: Arc<NoSignal>,
-    /// Why connections were closed.
-    pub closes: Closes,
-    /// The congestion control that viewers' connections have.
+    /// Counts closed connections.
+    pub closes: CloseCounters,
+    /// The TCP congestion control of connections to viewers.
     pub congestion: String,
-    /// Says that the relay ends.
+    /// Cancelled when the relay shuts down.
     pub stop: CancellationToken,
 }

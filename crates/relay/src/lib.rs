@@ -1,30 +1,42 @@
 //! `fanlight-relay`: subscribes to the bus and fans every frame out to its viewers.
 //!
-//! In the order a frame travels:
+//! In the order of the data:
 //!
-//! - [`ingest`] and [`directory`]: what the bus tells becomes streams and frames, what viewers want is asked of it;
-//! - [`hub`]: one-to-many in memory: rings, places, the drop policy;
-//! - [`transport`]: WebSocket, MJPEG, snapshot: how a frame leaves, and in which size;
-//! - [`server`]: connections, below HTTP.
+//! - [`ingest`]: publishers on the bus, their catalogs and frames, and the demand that the relay reports to them;
+//! - [`hub`]: fan-out in memory: the newest frames of every track, the viewers' cursors, and the drop policy;
+//! - [`egress`]: WebSocket, MJPEG and snapshots, and the choice of a rendition for each viewer;
+//! - [`connection`]: TCP connections, and when to send on them.
 //!
-//! Around them: [`routes`] (addresses), [`gates`], [`access`] and [`limits`] (who may), [`startup`], [`page`], [`listing`], [`health`],
-//! [`metrics`], [`traffic`] and [`closes`], [`shortest`], [`pulse`]; [`relay`] puts all together, [`options`] says how.
+//! Around them:
 //!
-//! What does not belong here: pixels. The relay links neither OpenCV nor libav and never looks inside a payload.
+//! - [`http`]: addresses, checks, and the answers that need no stream;
+//! - [`access`] and [`limits`]: which client may do what, and how many viewers there may be;
+//! - [`error`]: the reasons to refuse a request, independent of any protocol;
+//! - [`wake`]: wake-ups for viewers, thread by thread;
+//! - [`stats`]: counters; [`process_stall`] and [`recent_minimum`]: measurements that several parts share;
+//! - [`stream_list`], [`no_signal`] and [`page`]: the list of streams, pictures for streams without any, and the page's files;
+//! - [`context`]: the state that request handlers share;
+//! - [`options`] and [`relay`]: the settings, and the start and shutdown of everything.
+//!
+//! The relay knows no pixels: it links neither OpenCV nor libav and never looks inside a payload.
 
 pub mod access;
 pub mod connection;
 pub mod context;
 pub mod egress;
+pub mod error;
 pub mod http;
 pub mod hub;
 pub mod ingest;
 pub mod limits;
+pub mod no_signal;
 pub mod options;
+pub mod page;
 pub mod process_stall;
 pub mod recent_minimum;
 pub mod relay;
 pub mod stats;
+pub mod stream_list;
 pub mod wake;
 
 pub use options::{Options, Settings};

@@ -1,47 +1,53 @@
-//! How many connections and viewers there may be, in all and from one address.
+//! The limits on connections and viewers, in total and for each client address.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use axum::http::header;
+use parking_lot::Mutex;
 
-use crate::http::refusal::Refusal;
+use crate::error::Error;
 
-/// Viewers a relay takes unless told otherwise.
+/// Default limit of viewers.
 pub const MAX_VIEWERS: usize = 4096;
-/// Viewers from one address unless told otherwise. Loopback is exempt: a reverse proxy or tunnel speaks for many.
+/// Default limit of viewers from one address. Loopback is exempt: a reverse proxy or tunnel forwards requests of many
+/// clients.
 pub const MAX_VIEWERS_PER_ADDRESS: usize = 64;
-/// Connections beyond those of viewers: for pages, lists and metrics, in all and from one address.
+/// Connections beyond those of viewers, for pages, lists and metrics: in total, and from one address.
 const FURTHER_CONNECTIONS: usize = 512;
 const FURTHER_CONNECTIONS_PER_ADDRESS: usize = 32;
 
 /// The limits of one relay.
 #[derive(Debug)]
 pub struct Limits {
-    viewers: Arc<Places>,
-    connections: Arc<Places>,
-    /// The option or the system's limit that a refusal names.
-    because: &'static str,
+    viewers: Arc<Limit>,
+    connections: Arc<Limit>,
+    /// The option or the system limit that an error names.
+    limited_by: &'static str,
 }
 
 impl Limits {
-    /// At most so many viewers in all, and from one address.
+    /// Limits viewers to `viewers` in total, and to `per_address` from one address.
     pub fn new(viewers: usize, per_address: usize) -> Self {
         Self::with(viewers, viewers + FURTHER_CONNECTIONS, per_address, "--max-viewers")
     }
 
-    fn with(viewers: usize, connections: usize, per_address: usize, because: &'static str) -> Self {
+    fn with(
+        viewers: usize,
+        connections: usize,
+        per_address: usize,
+        limited_by: &'static str,
+    ) -> Self {
         let connections_per_address = per_address + FURTHER_CONNECTIONS_PER_ADDRESS;
         Self {
-            viewers: Arc::new(Places::new(viewers, per_address)),
-            connections: Arc::new(Places::new(connections, connections_per_address)),
-            because,
+            viewers: Arc::new(Limit::new(viewers, per_address)),
+            connections: Arc::new(Limit::new(connections, connections_per_address)),
+            limited_by,
         }
     }
 
-    /// Returns the same limits, lowered to this number of connections. A quarter of them stays for
-    /// pages, lists and refusals.
+    /// Returns the same limits, lowered to this number of connections. A quarter of them is reserved for pages, lists and
+    /// refusals.
     #[must_use]
     pub fn within(self, connections: usize) -> Self {
         if connections >= self.connections.total {
@@ -49,121 +55,117 @@ impl Limits {
         }
         let further = FURTHER_CONNECTIONS.min(connections / 4).max(1);
         let viewers = self.viewers.total.min(connections.saturating_sub(further)).max(1);
-        let because = "the system's limit of open files, see ulimit -n";
-        Self::with(viewers, connections, self.viewers.per_address, because)
+        let limited_by = "the system's limit of open files, see ulimit -n";
+        Self::with(viewers, connections, self.viewers.per_address, limited_by)
     }
 
-    /// Returns how many viewers there may be.
+    /// Returns the limit of viewers.
     pub fn viewers(&self) -> usize {
         self.viewers.total
     }
 
-    /// Connections there may be at once.
+    /// Returns the limit of simultaneous connections.
     pub fn connections(&self) -> usize {
         self.connections.total
     }
 
-    /// Lets one viewer in.
+    /// Admits one viewer.
     ///
     /// # Errors
-    /// 503 when the relay is full, or this address has as many as it may.
-    pub fn admit(&self, address: IpAddr) -> Result<Permit, Refusal> {
-        self.viewers.take(address).map_err(|full| {
-            let message = match full {
-                Full::All(limit) => {
-                    format!("this relay is full: it takes {limit} viewers ({})", self.because)
+    /// [`Error::TooMany`] if the relay or this address has reached its limit.
+    pub fn admit(&self, address: IpAddr) -> Result<Permit, Error> {
+        self.viewers.acquire(address).map_err(|reached| {
+            Error::TooMany(match reached {
+                LimitReached::Total(limit) => {
+                    format!("viewer limit reached: this relay takes {limit} ({})", self.limited_by)
                 }
-                Full::Address(limit) => format!(
-                    "{address} has {limit} viewers already, and one address may have no more \
+                LimitReached::PerAddress(limit) => format!(
+                    "viewer limit reached: {address} has {limit} viewers, the most from one address \
                      (--max-viewers-per-address)"
                 ),
-            };
-            // The connection's place goes to a viewer that has better luck.
-            Refusal::unavailable(message, "10").with_header(header::CONNECTION, "close")
+            })
         })
     }
 
-    /// Lets one connection in, where there is a place for it.
+    /// Admits one connection.
     ///
     /// # Errors
-    /// When all places are taken, or all of this address.
-    pub fn connect(&self, address: IpAddr) -> Result<Permit, Full> {
-        self.connections.take(address)
+    /// [`LimitReached`] if the relay or this address has reached its limit.
+    pub fn connect(&self, address: IpAddr) -> Result<Permit, LimitReached> {
+        self.connections.acquire(address)
     }
 }
 
-/// No place is left.
+/// The limit that was reached, and its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Full {
-    /// Of so many in all.
-    All(usize),
-    /// Of so many for one address.
-    Address(usize),
+pub enum LimitReached {
+    /// The limit in total.
+    Total(usize),
+    /// The limit for one address.
+    PerAddress(usize),
 }
 
-/// Places for something, in all and for one address.
+/// A limit on permits, in total and for each address.
 #[derive(Debug)]
-struct Places {
+struct Limit {
     total: usize,
     per_address: usize,
-    taken: Mutex<Taken>,
+    in_use: Mutex<InUse>,
 }
 
+/// The permits in use.
 #[derive(Debug, Default)]
-struct Taken {
+struct InUse {
     total: usize,
     by_address: HashMap<IpAddr, usize>,
 }
 
-/// One place; given back when dropped.
+/// The permission for one viewer or connection. Dropping it releases it.
 #[derive(Debug)]
 pub struct Permit {
-    places: Arc<Places>,
+    limit: Arc<Limit>,
     address: IpAddr,
 }
 
-impl Places {
+impl Limit {
     fn new(total: usize, per_address: usize) -> Self {
-        Self { total, per_address, taken: Mutex::default() }
+        Self { total, per_address, in_use: Mutex::default() }
     }
 
-    fn take(self: &Arc<Self>, address: IpAddr) -> Result<Permit, Full> {
-        let address = household(address);
-        let mut taken = self.lock();
+    fn acquire(self: &Arc<Self>, address: IpAddr) -> Result<Permit, LimitReached> {
+        let address = address_group(address);
+        let mut in_use = self.in_use.lock();
         if !address.is_loopback() {
-            let from_here = taken.by_address.get(&address).copied().unwrap_or(0);
-            if from_here >= self.per_address {
-                return Err(Full::Address(self.per_address));
+            let from_address = in_use.by_address.get(&address).copied().unwrap_or(0);
+            if from_address >= self.per_address {
+                return Err(LimitReached::PerAddress(self.per_address));
             }
         }
-        if taken.total >= self.total {
-            return Err(Full::All(self.total));
+        if in_use.total >= self.total {
+            return Err(LimitReached::Total(self.total));
         }
-        taken.total += 1;
-        *taken.by_address.entry(address).or_default() += 1;
-        Ok(Permit { places: self.clone(), address })
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Taken> {
-        self.taken.lock().expect("no panic while places are counted")
+        in_use.total += 1;
+        *in_use.by_address.entry(address).or_default() += 1;
+        Ok(Permit { limit: self.clone(), address })
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let mut taken = self.places.lock();
-        taken.total -= 1;
-        if let Some(from_here) = taken.by_address.get_mut(&self.address) {
-            *from_here -= 1;
-            if *from_here == 0 {
-                taken.by_address.remove(&self.address);
+        let mut in_use = self.limit.in_use.lock();
+        in_use.total -= 1;
+        if let Some(from_address) = in_use.by_address.get_mut(&self.address) {
+            *from_address -= 1;
+            if *from_address == 0 {
+                in_use.by_address.remove(&self.address);
             }
         }
     }
 }
 
-/// Returns what counts as one address. An IPv6 host chooses freely among the 2^64 addresses of its network (RFC 4291, 2.5.1).
-pub(crate) fn household(address: IpAddr) -> IpAddr {
+/// Returns the address under which a client is counted. For IPv6 it is the network: a host chooses freely among its 2^64
+/// addresses (RFC 4291, section 2.5.1).
+pub(crate) fn address_group(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) if !address.is_loopback() => {
             Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into()
@@ -183,11 +185,11 @@ mod tests {
     }
 
     #[test]
-    fn one_address_cannot_take_all_places() {
+    fn one_address_cannot_use_up_the_limit() {
         let limits = Limits::new(5, 2);
-        let _taken = [limits.admit(far(1)).unwrap(), limits.admit(far(1)).unwrap()];
-        let refusal = limits.admit(far(1)).unwrap_err();
-        assert!(refusal.message().contains("192.0.2.1 has 2 viewers"), "{}", refusal.message());
+        let _permits = [limits.admit(far(1)).unwrap(), limits.admit(far(1)).unwrap()];
+        let error = limits.admit(far(1)).unwrap_err().to_string();
+        assert!(error.contains("192.0.2.1 has 2 viewers"), "{error}");
         assert!(limits.admit(far(2)).is_ok());
     }
 
@@ -203,11 +205,11 @@ mod tests {
     }
 
     #[test]
-    fn loopback_is_exempt_from_the_second_limit_but_not_from_the_first() {
+    fn loopback_is_exempt_from_the_limit_per_address_but_not_from_the_total() {
         let limits = Limits::new(5, 2);
-        let places: Vec<_> = (0..5).map(|_| limits.admit(NEAR).unwrap()).collect();
-        assert!(limits.admit(NEAR).unwrap_err().message().contains("full"));
-        drop(places);
+        let permits: Vec<_> = (0..5).map(|_| limits.admit(NEAR).unwrap()).collect();
+        assert!(limits.admit(NEAR).unwrap_err().to_string().contains("this relay takes 5"));
+        drop(permits);
         assert!(limits.admit(NEAR).is_ok());
     }
 
@@ -215,19 +217,19 @@ mod tests {
     fn connections_are_limited_too() {
         let limits = Limits::new(1, 1);
         let most = 1 + FURTHER_CONNECTIONS_PER_ADDRESS;
-        let places: Vec<_> = (0..most).map(|_| limits.connect(far(1)).unwrap()).collect();
-        assert_eq!(limits.connect(far(1)).unwrap_err(), Full::Address(most));
+        let permits: Vec<_> = (0..most).map(|_| limits.connect(far(1)).unwrap()).collect();
+        assert_eq!(limits.connect(far(1)).unwrap_err(), LimitReached::PerAddress(most));
         assert!(limits.connect(far(2)).is_ok());
-        drop(places);
+        drop(permits);
         assert!(limits.connect(far(1)).is_ok());
     }
 
     #[test]
-    fn fewer_descriptors_are_fewer_viewers_and_some_connections_stay_for_refusals() {
+    fn fewer_descriptors_allow_fewer_viewers_and_reserve_connections_for_refusals() {
         let limits = Limits::new(4096, 64).within(100);
         assert_eq!((limits.viewers(), limits.connections()), (75, 100));
-        let _taken: Vec<_> = (0..75).map(|_| limits.admit(NEAR).unwrap()).collect();
-        assert!(limits.admit(NEAR).unwrap_err().message().contains("ulimit -n"));
+        let _permits: Vec<_> = (0..75).map(|_| limits.admit(NEAR).unwrap()).collect();
+        assert!(limits.admit(NEAR).unwrap_err().to_string().contains("ulimit -n"));
         let few = Limits::new(10, 64).within(100);
         assert_eq!((few.viewers(), few.connections()), (10, 100));
         let enough = Limits::new(10, 64).within(100_000);
@@ -235,12 +237,12 @@ mod tests {
     }
 
     #[test]
-    fn places_are_given_back() {
+    fn permits_are_released() {
         let limits = Limits::new(100, 1);
         for _ in 0..1000 {
             drop(limits.admit(far(1)).unwrap());
         }
-        assert_eq!(limits.viewers.lock().total, 0);
-        assert!(limits.viewers.lock().by_address.is_empty());
+        assert_eq!(limits.viewers.in_use.lock().total, 0);
+        assert!(limits.viewers.in_use.lock().by_address.is_empty());
     }
 }

@@ -14,7 +14,7 @@ fn run(mut settings: Settings) -> anyhow::Result<()> {
     let reserve = connection::reserve_descriptors(settings.threads, settings.most_publishers());
     settings.limits = connection::fit_descriptors(settings.limits, reserve)?;
     let listener = connection::listen(settings.listen, settings.reuse_port)?;
-    // This thread accepts connections and keeps the bus in step; viewers have threads of their own.
+    // This thread accepts connections and follows the bus. Viewers are served by other threads.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -23,7 +23,7 @@ fn run(mut settings: Settings) -> anyhow::Result<()> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let relay = Relay::start(settings, listener)?;
-        tracing::info!("showing pictures at http://{}", relay.address());
+        tracing::info!("serving live video at http://{}", relay.address());
         let signalled = async {
             tokio::select! {
                 _ = interrupt.recv() => {}
@@ -32,7 +32,7 @@ fn run(mut settings: Settings) -> anyhow::Result<()> {
         };
         relay.run_until(signalled).await
     });
-    // Connections that are still there are cut off; waiting for them would break the promise to be gone.
+    // Remaining connections are cut off, because waiting for them would exceed the promised shutdown time.
     runtime.shutdown_background();
     ended
 }

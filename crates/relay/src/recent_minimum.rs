@@ -1,39 +1,39 @@
-//! The shortest of late: of round trips, the one that met no queue.
+//! The minimum of recent durations. The shortest recent round trip is the one that met no queue.
 
 use std::time::Duration;
 
 use fanlight_protocol::Timestamp;
 
-/// What is remembered: the last one to two of these spans.
-const MEMORY: Duration = Duration::from_secs(5);
+/// The minimum covers the last one to two of these spans.
+const SPAN: Duration = Duration::from_secs(5);
 
-/// The shortest of late, in a fixed amount of memory.
+/// The minimum of recent durations, in a fixed amount of memory.
 #[derive(Debug, Default)]
-pub struct Shortest {
-    this: Option<Duration>,
-    before: Option<Duration>,
+pub struct RecentMinimum {
+    current: Option<Duration>,
+    previous: Option<Duration>,
     since: Timestamp,
 }
 
-impl Shortest {
-    /// Takes one in; returns the shortest.
+impl RecentMinimum {
+    /// Records a duration and returns the minimum.
     pub fn note(&mut self, took: Duration, now: Timestamp) -> Duration {
-        self.forget(now);
-        let this = self.this.map_or(took, |known| known.min(took));
-        self.this = Some(this);
-        self.before.map_or(this, |before| before.min(this))
+        self.expire(now);
+        let current = self.current.map_or(took, |known| known.min(took));
+        self.current = Some(current);
+        self.previous.map_or(current, |previous| previous.min(current))
     }
 
-    /// The shortest that was taken in of late.
+    /// Returns the minimum; `None` if no recent duration was recorded.
     pub fn known(&self) -> Option<Duration> {
-        self.this.into_iter().chain(self.before).min()
+        self.current.into_iter().chain(self.previous).min()
     }
 
-    /// Lets go of what is too long ago.
-    pub fn forget(&mut self, now: Timestamp) {
+    /// Drops durations that are too old.
+    pub fn expire(&mut self, now: Timestamp) {
         let age = now.since(self.since);
-        if age > MEMORY {
-            self.before = self.this.take().filter(|_| age <= MEMORY * 2);
+        if age > SPAN {
+            self.previous = self.current.take().filter(|_| age <= SPAN * 2);
             self.since = now;
         }
     }
@@ -44,15 +44,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_short_one_is_remembered_for_a_while_and_then_forgotten() {
+    fn a_short_duration_counts_for_a_while_and_then_expires() {
         let (millis, at) =
             (Duration::from_millis, |seconds: u64| Timestamp::from_micros(seconds * 1_000_000));
-        let mut shortest = Shortest::default();
-        assert_eq!(shortest.note(millis(20), at(100)), millis(20));
-        assert_eq!(shortest.note(millis(90), at(104)), millis(20));
-        assert_eq!(shortest.note(millis(90), at(106)), millis(20));
-        assert_eq!(shortest.note(millis(90), at(112)), millis(90));
-        shortest.forget(at(200));
-        assert_eq!(shortest.known(), None);
+        let mut minimum = RecentMinimum::default();
+        assert_eq!(minimum.note(millis(20), at(100)), millis(20));
+        assert_eq!(minimum.note(millis(90), at(104)), millis(20));
+        assert_eq!(minimum.note(millis(90), at(106)), millis(20));
+        assert_eq!(minimum.note(millis(90), at(112)), millis(90));
+        minimum.expire(at(200));
+        assert_eq!(minimum.known(), None);
     }
 }

@@ -1,4 +1,4 @@
-//! What the relay does for every frame, without sockets: from the track to each viewer's turn, and a message's header.
+//! The relay's work for each frame, without sockets: from the track to each viewer, and the header of a WebSocket message.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -8,18 +8,18 @@ use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use fanlight_protocol::{FrameFlags, FrameMeta, FrameTimes, StreamState, Timestamp, TrackName};
 use fanlight_relay::egress::websocket::frame::{Opcode, header};
-use fanlight_relay::hub::{Frame, Hub, Next, Status, Stream, ViewOptions, Viewer};
-use fanlight_relay::stats::counters::Transport;
+use fanlight_relay::hub::{Frame, Hub, NextSend, Status, Stream, ViewOptions, Viewer};
+use fanlight_relay::stats::labels::Transport;
 use fanlight_relay::wake::{ThreadDispatcher, Waker};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::{LocalSet, yield_now};
 
 const VIEWERS: [usize; 3] = [0, 100, 1000];
 
-/// Between two frames, in microseconds: 30 a second.
+/// The interval between two frames in microseconds: 30 a second.
 const INTERVAL: u64 = 33_333;
 
-/// The frames of one track, and the time at which each comes.
+/// The frames of one track, and their arrival times.
 struct Source {
     payload: Bytes,
     sequence: u64,
@@ -63,44 +63,44 @@ fn stream() -> Arc<Stream> {
     Hub::new(Arc::default()).open(&"bench".parse().expect("a name"), status)
 }
 
-fn viewer(stream: &Arc<Stream>, bell: Waker) -> Viewer {
-    let (track, manner) = (TrackName::full_jpeg(), ViewOptions::default());
-    stream.watch(&track, Transport::V1, manner, bell, Timestamp::default())
+fn viewer(stream: &Arc<Stream>, waker: Waker) -> Viewer {
+    let (track, options) = (TrackName::full_jpeg(), ViewOptions::default());
+    Viewer::watch(stream, &track, Transport::V1, options, waker, Timestamp::default())
 }
 
-/// A push, and the turn of each viewer, one after the other.
+/// Pushes a frame, then asks each viewer for its next one.
 fn steps(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("push and every viewer's step");
     for count in VIEWERS {
-        let (stream, ringer) = (stream(), Arc::new(ThreadDispatcher::default()));
+        let (stream, dispatcher) = (stream(), Arc::new(ThreadDispatcher::default()));
         let track = stream.track(&TrackName::full_jpeg());
         let mut viewers: Vec<Viewer> =
-            (0..count).map(|_| viewer(&stream, Waker::new(ringer.clone()))).collect();
+            (0..count).map(|_| viewer(&stream, Waker::new(dispatcher.clone()))).collect();
         let mut source = Source::new();
         group.bench_function(BenchmarkId::from_parameter(count), |bench| {
             bench.iter(|| {
                 track.push(source.next());
                 for viewer in &mut viewers {
-                    assert!(matches!(viewer.next(source.now()), Next::Frame(..)));
+                    assert!(matches!(viewer.next(source.now()), NextSend::Frame { .. }));
                 }
             });
         });
     }
 }
 
-/// The same with a task for each viewer: how they are woken is part of it.
+/// The same with a task for each viewer, wake-ups included.
 fn waking(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("push until every waiting task had its frame");
     for count in VIEWERS {
         let (runtime, tasks) = (runtime(), LocalSet::new());
-        let (stream, ringer) = (stream(), Arc::new(ThreadDispatcher::default()));
+        let (stream, dispatcher) = (stream(), Arc::new(ThreadDispatcher::default()));
         let track = stream.track(&TrackName::full_jpeg());
         let shown = Arc::new(AtomicUsize::new(0));
-        let rings = ringer.clone();
-        tasks.spawn_local(async move { rings.run().await });
+        let dispatching = dispatcher.clone();
+        tasks.spawn_local(async move { dispatching.run().await });
         for _ in 0..count {
-            let bell = Waker::new(ringer.clone());
-            tasks.spawn_local(show(viewer(&stream, bell.clone()), bell, shown.clone()));
+            let waker = Waker::new(dispatcher.clone());
+            tasks.spawn_local(show(viewer(&stream, waker.clone()), waker, shown.clone()));
         }
         let mut source = Source::new();
         group.bench_function(BenchmarkId::from_parameter(count), |bench| {
@@ -117,13 +117,13 @@ fn waking(criterion: &mut Criterion) {
     }
 }
 
-async fn show(mut viewer: Viewer, bell: Waker, shown: Arc<AtomicUsize>) {
+async fn show(mut viewer: Viewer, waker: Waker, shown: Arc<AtomicUsize>) {
     loop {
-        while let Next::Frame(frame, _) = viewer.next(Timestamp::from_micros(0)) {
+        while let NextSend::Frame { frame, .. } = viewer.next(Timestamp::from_micros(0)) {
             black_box(frame);
             shown.fetch_add(1, Ordering::Relaxed);
         }
-        bell.rung().await;
+        waker.woken().await;
     }
 }
 

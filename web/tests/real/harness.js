@@ -13,7 +13,7 @@ import { newPage, startChromium } from '../page.js';
 /** @typedef {import('playwright-core').BrowserContextOptions} Options */
 
 const PROGRAMS = process.env.FANLIGHT_BIN_DIR ?? fileURLToPath(new URL('../../../target/debug', import.meta.url));
-const SHOWING = /showing pictures at (http:\/\/[^\s"]+)/;
+const SHOWING = /serving live video at (http:\/\/[^\s"]+)/;
 /** As long as a page is waited for. */
 const PATIENCE = 20_000;
 /** Both programs promise two seconds; a busy machine may take longer. */

@@ -1,20 +1,26 @@
-//! The names under which this relay may be addressed.
+//! The names under which this relay may be addressed: the protection against DNS rebinding.
 //!
-//! Against DNS rebinding: a page of `evil.example` may have that name resolve to this machine, and the browser then
-//! takes this relay for its own server. It cannot write another name into the `Host` header. Addresses cannot be
-//! rebound, so they are always allowed.
+//! A page of `evil.example` may have that name resolve to this machine, and the browser then takes the relay for the page's
+//! own server. The page cannot change the name in the `Host` header. Addresses cannot be rebound, so they are always allowed.
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use axum::extract::Request;
-use axum::http::{StatusCode, Version, header};
+use crate::error::Error;
+use crate::stats::labels::DenialReason;
 
-use super::Denied;
-use super::headers::{malformed, text};
-use crate::http::refusal::Refusal;
-
-/// Longest name that a refusal repeats.
+/// Longest name that an error message repeats.
 const MAX_SHOWN: usize = 80;
+
+/// The host that a request addresses.
+#[derive(Debug, Clone, Copy)]
+pub struct Addressed<'a> {
+    /// The `Host` header.
+    pub host: Option<&'a str>,
+    /// The authority of an absolute address, which must agree with the header.
+    pub authority: Option<&'a str>,
+    /// True if the protocol version allows requests without the header.
+    pub host_is_optional: bool,
+}
 
 /// The names allowed.
 #[derive(Debug)]
@@ -34,30 +40,32 @@ impl HostRule {
     /// Checks the name by which a request addresses this relay.
     ///
     /// # Errors
-    /// 400 where it is missing or no host (RFC 9112, section 3.2), 421 where it is not this relay's.
-    pub fn check(&self, request: &Request) -> Result<(), Refusal> {
-        let Some(host) = text(request.headers(), &header::HOST) else {
-            // HTTP/1.0 has no such header, and no browser speaks it.
-            return match request.version() {
-                Version::HTTP_10 | Version::HTTP_09 => Ok(()),
-                _ => Err(malformed("the header host is missing")),
+    /// [`DenialReason::Malformed`] if the name is missing or is no host (RFC 9112, section 3.2), [`DenialReason::Host`] if it
+    /// is not this relay's.
+    pub fn check(&self, addressed: Addressed<'_>) -> Result<(), Error> {
+        let malformed = |message: &str| Error::denied(DenialReason::Malformed, message);
+        let Some(host) = addressed.host else {
+            return match addressed.host_is_optional {
+                true => Ok(()),
+                false => Err(malformed("the header host is missing")),
             };
         };
-        let target = request.uri().authority();
-        if target.is_some_and(|target| !target.as_str().eq_ignore_ascii_case(host)) {
-            return Err(malformed("the header host names another host than the address asked for"));
+        if addressed.authority.is_some_and(|authority| !authority.eq_ignore_ascii_case(host)) {
+            return Err(malformed(
+                "the header host and the requested address name different hosts",
+            ));
         }
         let shown = || host.chars().take(MAX_SHOWN).collect::<String>();
         let name = Name::parse(host)
-            .ok_or_else(|| malformed(format!("the header host is no host: {:?}", shown())))?;
+            .ok_or_else(|| malformed(&format!("the header host is not a host: {:?}", shown())))?;
         if self.allows(&name) {
             return Ok(());
         }
         let message = format!(
-            "this relay does not know itself as {:?}: start it with --allow-host NAME, or use its address",
+            "unknown host {:?}: start the relay with --allow-host NAME, or use its address",
             shown()
         );
-        Err(Refusal::new(StatusCode::MISDIRECTED_REQUEST, message).because(Denied::Host))
+        Err(Error::denied(DenialReason::Host, message))
     }
 
     fn allows(&self, name: &Name) -> bool {
@@ -112,15 +120,21 @@ fn is_of_name(byte: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::body::Body;
 
-    fn status(rule: &HostRule, host: &str) -> Option<u16> {
-        let request = Request::builder().header("host", host).body(Body::empty()).unwrap();
-        rule.check(&request).err().map(|refusal| refusal.status().as_u16())
+    fn denial(rule: &HostRule, addressed: Addressed<'_>) -> Option<DenialReason> {
+        match rule.check(addressed) {
+            Ok(()) => None,
+            Err(Error::Denied { reason, .. }) => Some(reason),
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+
+    fn to(host: &str) -> Addressed<'_> {
+        Addressed { host: Some(host), authority: None, host_is_optional: false }
     }
 
     #[test]
-    fn addresses_and_localhost_are_allowed_and_strangers_are_not() {
+    fn addresses_and_localhost_are_allowed_and_other_names_are_not() {
         let rule = HostRule::new(&["cams.example.org".into()]);
         for host in [
             "localhost",
@@ -136,7 +150,7 @@ mod tests {
             "cams.example.org",
             "Cams.Example.org:443",
         ] {
-            assert_eq!(status(&rule, host), None, "{host}");
+            assert_eq!(denial(&rule, to(host)), None, "{host}");
         }
         for host in [
             "evil.example",
@@ -145,12 +159,12 @@ mod tests {
             "org",
             "a%20b",
         ] {
-            assert_eq!(status(&rule, host), Some(421), "{host}");
+            assert_eq!(denial(&rule, to(host)), Some(DenialReason::Host), "{host}");
         }
     }
 
     #[test]
-    fn a_host_that_is_none_is_a_bad_request() {
+    fn a_malformed_host_is_refused_as_such() {
         let rule = HostRule::new(&[]);
         for host in [
             "",
@@ -172,28 +186,25 @@ mod tests {
             "::1",
             "a\"b",
         ] {
-            assert_eq!(status(&rule, host), Some(400), "{host}");
+            assert_eq!(denial(&rule, to(host)), Some(DenialReason::Malformed), "{host}");
         }
     }
 
     #[test]
-    fn only_http_1_0_may_leave_the_host_out() {
+    fn the_host_may_be_omitted_only_if_the_protocol_allows_it() {
         let rule = HostRule::new(&[]);
-        let request = |version| Request::builder().version(version).body(Body::empty()).unwrap();
-        assert!(rule.check(&request(Version::HTTP_10)).is_ok());
-        let refusal = rule.check(&request(Version::HTTP_11)).unwrap_err();
-        assert_eq!(refusal.status(), StatusCode::BAD_REQUEST);
+        let without =
+            |host_is_optional| Addressed { host: None, authority: None, host_is_optional };
+        assert_eq!(denial(&rule, without(true)), None);
+        assert_eq!(denial(&rule, without(false)), Some(DenialReason::Malformed));
     }
 
     #[test]
     fn an_absolute_address_and_the_host_must_agree() {
         let rule = HostRule::new(&[]);
-        let to = |uri| {
-            let request = Request::builder().uri(uri).header("host", "localhost:7474");
-            rule.check(&request.body(Body::empty()).unwrap()).is_ok()
-        };
-        assert!(to("/"));
-        assert!(to("http://localhost:7474/"));
-        assert!(!to("http://evil.example/"));
+        let with = |authority| Addressed { authority: Some(authority), ..to("localhost:7474") };
+        assert_eq!(denial(&rule, with("localhost:7474")), None);
+        assert_eq!(denial(&rule, with("LOCALHOST:7474")), None);
+        assert_eq!(denial(&rule, with("evil.example")), Some(DenialReason::Malformed));
     }
 }

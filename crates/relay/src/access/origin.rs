@@ -1,13 +1,31 @@
 //! What pages of other origins may do: embed pictures, unless forbidden; nothing else, unless allowed.
 
-use axum::http::{HeaderMap, header};
+/// The page that initiated a request, as the browser names it in the request's headers.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Initiator<'a> {
+    /// `Origin`; `null` if unreadable.
+    pub origin: Option<&'a str>,
+    /// `Host`.
+    pub host: Option<&'a str>,
+    /// `Sec-Fetch-Site`.
+    pub site: Option<&'a str>,
+    /// `Sec-Fetch-Mode`.
+    pub mode: Option<&'a str>,
+    /// `Sec-Fetch-Dest`.
+    pub destination: Option<&'a str>,
+}
 
-use super::headers::{SEC_FETCH_DEST, SEC_FETCH_MODE, SEC_FETCH_SITE, text};
+impl Initiator<'_> {
+    /// Returns whether the request follows a link, which is not embedding.
+    fn is_navigation(&self) -> bool {
+        self.mode == Some("navigate") && self.destination == Some("document")
+    }
+}
 
-/// Whose page a request comes from.
+/// The kind of page that a request comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
-    /// Our own page, or no page at all (curl, VLC, an address typed in).
+    /// The relay's own page, or no page at all (curl, VLC, an address typed in).
     Own,
     /// A page that `--allow-origin` names.
     Allowed,
@@ -23,34 +41,32 @@ pub struct OriginRule {
 }
 
 impl OriginRule {
-    /// Allows these origins everything (`*`: all), and others to embed pictures where `embed` says so.
+    /// Allows these origins everything (`*`: all origins), and if `embed` is set, others to embed pictures.
     pub fn new(allowed: &[String], embed: bool) -> Self {
         let allowed = allowed.iter().map(|origin| origin.trim_end_matches('/').to_lowercase());
         Self { allowed: allowed.collect(), embed }
     }
 
-    /// Whether pages of other origins may show MJPEG streams and snapshots.
+    /// Returns whether pages of other origins may embed MJPEG streams and snapshots.
     pub fn embedding_allowed(&self) -> bool {
         self.embed
     }
 
-    /// Returns whose page a request comes from. Its headers have passed [`check`](super::headers::check); if not, one
-    /// that cannot be read belongs to a foreign page.
-    pub fn classify(&self, headers: &HeaderMap) -> Origin {
-        if headers.contains_key(header::ORIGIN) {
-            let origin = text(headers, &header::ORIGIN).unwrap_or("null");
-            return self.named(origin, text(headers, &header::HOST));
+    /// Returns the kind of page that a request comes from.
+    pub fn classify(&self, initiator: Initiator<'_>) -> Origin {
+        if let Some(origin) = initiator.origin {
+            return self.named(origin, initiator.host);
         }
-        // A plain GET, as of <img>, has no Origin; browsers tell by Fetch Metadata (W3C) whose page it is.
-        match text(headers, &SEC_FETCH_SITE) {
-            Some("cross-site" | "same-site") if !is_navigation(headers) => Origin::Foreign,
+        // A plain GET, as of <img>, has no Origin. Browsers name the site in Fetch Metadata (W3C) instead.
+        match initiator.site {
+            Some("cross-site" | "same-site") if !initiator.is_navigation() => Origin::Foreign,
             _ => Origin::Own,
         }
     }
 
     fn named(&self, origin: &str, host: Option<&str>) -> Origin {
         let origin = origin.to_lowercase();
-        // A proxy with TLS before this relay makes it https.
+        // The scheme is https behind a TLS proxy.
         let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
         if authority.is_some() && authority == host.map(str::to_lowercase).as_deref() {
             Origin::Own
@@ -62,51 +78,46 @@ impl OriginRule {
     }
 }
 
-/// Following a link from elsewhere is not embedding.
-fn is_navigation(headers: &HeaderMap) -> bool {
-    headers.get(SEC_FETCH_MODE).is_some_and(|mode| mode == "navigate")
-        && headers.get(SEC_FETCH_DEST).is_some_and(|dest| dest == "document")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn classify(rule: &OriginRule, headers: &[(&'static str, &'static str)]) -> Origin {
-        let headers = headers.iter().map(|(name, value)| {
-            let value = header::HeaderValue::from_bytes(value.as_bytes()).unwrap();
-            (header::HeaderName::from_static(name), value)
-        });
-        rule.classify(&headers.collect())
-    }
+    const OWN: Initiator<'static> = Initiator {
+        origin: None,
+        host: Some("cam:7474"),
+        site: None,
+        mode: None,
+        destination: None,
+    };
 
     #[test]
-    fn a_page_is_known_by_its_origin() {
+    fn a_page_is_recognised_by_its_origin() {
         let rule = OriginRule::new(&["https://wall.example/".into()], true);
-        let host = ("host", "cam:7474");
-        assert_eq!(classify(&rule, &[host]), Origin::Own);
-        assert_eq!(classify(&rule, &[host, ("origin", "http://cam:7474")]), Origin::Own);
-        assert_eq!(classify(&rule, &[host, ("origin", "https://cam:7474")]), Origin::Own);
-        assert_eq!(classify(&rule, &[host, ("origin", "ftp://cam:7474")]), Origin::Foreign);
-        assert_eq!(classify(&rule, &[host, ("origin", "https://wall.example")]), Origin::Allowed);
-        assert_eq!(classify(&rule, &[host, ("origin", "https://evil.example")]), Origin::Foreign);
-        assert_eq!(classify(&rule, &[host, ("origin", "http://cam:7475")]), Origin::Foreign);
-        assert_eq!(classify(&rule, &[host, ("origin", "null")]), Origin::Foreign);
-        assert_eq!(classify(&rule, &[("origin", "null")]), Origin::Foreign);
-        assert_eq!(classify(&rule, &[host, ("origin", "http://c\u{e4}m:7474")]), Origin::Foreign);
+        let classify = |origin| rule.classify(Initiator { origin: Some(origin), ..OWN });
+        assert_eq!(rule.classify(OWN), Origin::Own);
+        assert_eq!(classify("http://cam:7474"), Origin::Own);
+        assert_eq!(classify("https://cam:7474"), Origin::Own);
+        assert_eq!(classify("ftp://cam:7474"), Origin::Foreign);
+        assert_eq!(classify("https://wall.example"), Origin::Allowed);
+        assert_eq!(classify("https://evil.example"), Origin::Foreign);
+        assert_eq!(classify("http://cam:7475"), Origin::Foreign);
+        assert_eq!(classify("null"), Origin::Foreign);
+        let without_host = Initiator { origin: Some("null"), ..Initiator::default() };
+        assert_eq!(rule.classify(without_host), Origin::Foreign);
     }
 
     #[test]
-    fn an_embedded_picture_is_known_by_fetch_metadata() {
+    fn an_embedded_picture_is_recognised_by_fetch_metadata() {
         let rule = OriginRule::new(&[], true);
-        assert_eq!(classify(&rule, &[("sec-fetch-site", "cross-site")]), Origin::Foreign);
-        assert_eq!(classify(&rule, &[("sec-fetch-site", "same-origin")]), Origin::Own);
-        assert_eq!(classify(&rule, &[("sec-fetch-site", "none")]), Origin::Own);
-        let link = [
-            ("sec-fetch-site", "cross-site"),
-            ("sec-fetch-mode", "navigate"),
-            ("sec-fetch-dest", "document"),
-        ];
-        assert_eq!(classify(&rule, &link), Origin::Own);
+        let from = |site| Initiator { site: Some(site), ..Initiator::default() };
+        assert_eq!(rule.classify(from("cross-site")), Origin::Foreign);
+        assert_eq!(rule.classify(from("same-origin")), Origin::Own);
+        assert_eq!(rule.classify(from("none")), Origin::Own);
+        let link = Initiator {
+            mode: Some("navigate"),
+            destination: Some("document"),
+            ..from("cross-site")
+        };
+        assert_eq!(rule.classify(link), Origin::Own);
     }
 }

@@ -44,7 +44,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
-use crate::limits::{Full, Limits, Permit};
+use crate::limits::{LimitReached, Limits, Permit};
 use crate::wake::ThreadDispatcher;
 use threads::ServingThreads;
 
@@ -119,11 +119,13 @@ const TOO_MANY: &[u8] =
 
 /// Closes a connection unheard. To hear it would cost what the limit saves, so one write must do: the buffer of a new
 /// connection is empty, but a request that is on its way may still make the kernel answer with a reset.
-fn refuse(stream: &TcpStream, address: SocketAddr, full: Full) {
+fn refuse(stream: &TcpStream, address: SocketAddr, full: LimitReached) {
     let _ = rustix::io::write(stream, TOO_MANY);
     match full {
-        Full::All(limit) => tracing::warn!(limit, "too many connections: some are closed unheard"),
-        Full::Address(limit) => tracing::warn!(
+        LimitReached::Total(limit) => {
+            tracing::warn!(limit, "too many connections: some are closed unheard");
+        }
+        LimitReached::PerAddress(limit) => tracing::warn!(
             client = %address.ip(),
             limit,
             "too many connections from one address: some are closed unheard"

@@ -17,9 +17,9 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::connection::{PacedWriter, Wait};
-use crate::hub::{Frame, Next, Viewer};
-use crate::stats::closes::CloseReason;
-use crate::stats::counters::DropReason;
+use crate::hub::{Frame, NextSend, Viewer};
+use crate::stats::labels::CloseReason;
+use crate::stats::labels::DropReason;
 use crate::wake::{InlineHandler, Waker};
 
 /// How long a message under way may take when the relay ends, before the connection is reset.
@@ -53,21 +53,21 @@ pub fn take_turn(
     send: impl FnOnce(&mut PacedWriter, &Frame) -> io::Result<()>,
 ) -> io::Result<Turn> {
     let now = clock::now();
-    match writer.wait(now, || viewer.is_owed(now))? {
+    match writer.wait(now, || viewer.has_due_frame(now))? {
         Wait::No => {}
         Wait::Until(later) => {
-            viewer.hold(DropReason::Link);
+            viewer.set_drop_reason(DropReason::Link);
             return Ok(Turn::At(later));
         }
-        Wait::Overdue => viewer.get_stuck(now),
+        Wait::Overdue => viewer.mark_stuck(now),
     }
     match viewer.next(now) {
-        Next::Frame(frame, newer) => {
+        NextSend::Frame { frame, has_newer: newer } => {
             send(writer, &frame)?;
             Ok(if newer { Turn::More } else { Turn::Done })
         }
-        Next::At(due) => Ok(Turn::At(due)),
-        Next::Nothing => Ok(Turn::Done),
+        NextSend::At(due) => Ok(Turn::At(due)),
+        NextSend::Nothing => Ok(Turn::Done),
     }
 }
 
@@ -107,7 +107,7 @@ impl<S: FrameProtocol> SendHandle<S> {
         let waker = speaker.waker().clone();
         let spoken = Spoken { speaker, writer, failed: None, until: None };
         let handle = Arc::new(Self(Mutex::new(spoken)));
-        waker.be_quick(&handle);
+        waker.set_inline_handler(&handle);
         handle
     }
 
@@ -209,7 +209,7 @@ impl<S: FrameProtocol> SendHandle<S> {
 }
 
 impl<S: FrameProtocol> InlineHandler for SendHandle<S> {
-    fn answer(&self) -> bool {
+    fn handle(&self) -> bool {
         let Spoken { speaker, writer, failed, until } = &mut *self.open();
         // Something is left from before: the task is at it, and will go on by itself.
         if !writer.is_clear() {

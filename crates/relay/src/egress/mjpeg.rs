@@ -27,8 +27,8 @@ use super::frame_protocol::{Alarm, FrameProtocol, SendHandle, Turn, requeue, tak
 use super::seconds;
 use crate::connection::{PacedWriter, Raw, Socket};
 use crate::context::Context;
-use crate::stats::closes::CloseReason;
-use crate::stats::counters::DropReason;
+use crate::stats::labels::CloseReason;
+use crate::stats::labels::DropReason;
 use crate::wake::Waker;
 
 /// The line between the parts of an answer (RFC 2046, section 5.1.1): at most 70 characters.
@@ -118,7 +118,7 @@ async fn parts(
         let turn = handle.say(&context.stop).await?;
         let called = match turn {
             Turn::More => Either::Left(requeue()),
-            Turn::At(_) | Turn::Done => Either::Right(waker.rung()),
+            Turn::At(_) | Turn::Done => Either::Right(waker.woken()),
         };
         let dark_for = || handle.with(|show, _| show.dark_for());
         let dark_at = Instant::now() + SILENCE.saturating_sub(dark_for());
@@ -197,7 +197,7 @@ impl FrameProtocol for Show {
     }
 
     fn waited(&mut self) {
-        self.single.viewer().hold(DropReason::Link);
+        self.single.viewer().set_drop_reason(DropReason::Link);
     }
 
     fn closed(&mut self, why: CloseReason) {

@@ -4,7 +4,7 @@
 //! - [`plain`]: `/streams/NAME/ws`, each message one JPEG;
 //! - [`mjpeg`]: `/streams/NAME/mjpeg`, for `<img>`, VLC, ffmpeg, OpenCV;
 //! - [`snapshot`]: `/streams/NAME/snapshot`, one JPEG;
-//! - [`no_signal`]: what the last two show when there is nothing to show;
+//! - [`no_signal`](crate::no_signal): the picture of the last two when a stream has none;
 //! - [`websocket`]: the protocol below the first two;
 //! - [`speech`]: saying what there is to say, on all that stream;
 //! - [`choice`]: which track a request means;
@@ -15,7 +15,6 @@ use std::fmt;
 pub mod abr;
 pub mod frame_protocol;
 pub mod mjpeg;
-pub mod no_signal;
 pub mod plain;
 pub mod selection;
 pub mod snapshot;

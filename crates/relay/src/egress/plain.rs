@@ -9,8 +9,8 @@ use super::abr::{AdaptiveViewer, Single};
 use super::frame_protocol::{FrameProtocol, Turn, take_turn};
 use super::websocket::{Say as _, WebSocketHandler, run_websocket};
 use crate::connection::{PacedWriter, Raw};
-use crate::stats::closes::CloseReason;
-use crate::stats::counters::DropReason;
+use crate::stats::labels::CloseReason;
+use crate::stats::labels::DropReason;
 use crate::wake::Waker;
 
 /// Shows one stream over a socket until either side ends it; returns why, for metrics and for people.
@@ -46,7 +46,7 @@ impl FrameProtocol for Show {
     }
 
     fn waited(&mut self) {
-        self.single.viewer().hold(DropReason::Link);
+        self.single.viewer().set_drop_reason(DropReason::Link);
     }
 
     fn closed(&mut self, why: CloseReason) {

@@ -10,10 +10,10 @@ use serde::Deserialize;
 
 use crate::egress::abr::ladder::Room;
 use crate::egress::abr::{AdaptiveViewer, Auto};
-use crate::http::refusal::Refusal;
+use crate::error::Error;
 use crate::hub::ring::MAX_BUFFER;
-use crate::hub::{Hub, Stream, ViewOptions};
-use crate::stats::counters::Transport;
+use crate::hub::{Hub, Stream, ViewOptions, Viewer};
+use crate::stats::labels::Transport;
 use crate::wake::Waker;
 
 /// Frames a second that may be asked for: from one in a hundred seconds to more than any camera has.
@@ -82,10 +82,10 @@ impl Choice {
         waker: Waker,
     ) -> AdaptiveViewer {
         let now = clock::now();
-        let mut viewer = stream.watch(&self.track, transport, manner, waker, now);
+        let mut viewer = Viewer::watch(stream, &self.track, transport, manner, waker, now);
         let is_there = |track: &&TrackName| is_listed(stream, track);
         if let Some(meanwhile) = self.meanwhile.as_ref().filter(is_there) {
-            viewer.begin_with(meanwhile, now);
+            viewer.start_with_fallback(meanwhile, now);
         }
         AdaptiveViewer::new(viewer, self.auto)
     }
@@ -95,9 +95,9 @@ impl Wish {
     /// What a query says.
     ///
     /// # Errors
-    /// 400 that names what is wrong.
-    pub fn from_query(query: &Query) -> Result<Self, Refusal> {
-        let bad = |error: fanlight_protocol::InvalidName| Refusal::bad_request(error.to_string());
+    /// [`Error::Invalid`] that names the wrong option.
+    pub fn from_query(query: &Query) -> Result<Self, Error> {
+        let bad = |error: fanlight_protocol::InvalidName| Error::invalid(error.to_string());
         let rendition = query.rendition.as_deref().map(str::parse).transpose().map_err(bad)?;
         let codec = query.codec.as_deref().map(str::parse).transpose().map_err(bad)?;
         let room = Room { width: query.max_width, height: query.max_height };
@@ -107,8 +107,8 @@ impl Wish {
     /// What a `watch` says.
     ///
     /// # Errors
-    /// 400 that names what is wrong.
-    pub fn from_watch(watch: &Watch) -> Result<Self, Refusal> {
+    /// [`Error::Invalid`] that names the wrong option.
+    pub fn from_watch(watch: &Watch) -> Result<Self, Error> {
         let room = Room { width: watch.max_width, height: watch.max_height };
         Self::new(watch.rendition.clone(), watch.codec, room, watch.fps, watch.buffer)
     }
@@ -119,32 +119,34 @@ impl Wish {
         room: Room,
         fps: Option<f64>,
         buffer: Option<f64>,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Self, Error> {
         if let Some(fps) = fps.filter(|fps| !FPS.contains(fps)) {
             let message = format!("fps={fps}: {} to {}", FPS.start(), FPS.end());
-            return Err(Refusal::bad_request(message));
+            return Err(Error::invalid(message));
         }
         let most = MAX_BUFFER.as_secs_f64();
         if let Some(buffer) = buffer.filter(|buffer| !(0.0..=most).contains(buffer)) {
             let message = format!("buffer={buffer}: 0 to {most} seconds");
-            return Err(Refusal::bad_request(message));
+            return Err(Error::invalid(message));
         }
         if codec == Some(CodecWish::Exactly(Codec::H264)) && fps.is_some() {
-            return Err(Refusal::bad_request(NOT_THINNED_OUT));
+            return Err(Error::invalid(NOT_THINNED_OUT));
         }
-        let behind = Duration::from_secs_f64(buffer.unwrap_or(0.0));
+        let delay = Duration::from_secs_f64(buffer.unwrap_or(0.0));
         let rendition = rendition.unwrap_or(RenditionWish::Exactly(Rendition::full()));
         let codec = codec.unwrap_or(CodecWish::Exactly(Codec::Jpeg));
-        Ok(Self { rendition, codec, room, manner: ViewOptions { fps, behind } })
+        Ok(Self { rendition, codec, room, manner: ViewOptions { max_fps: fps, delay } })
     }
 
     /// What of a stream is meant.
     ///
     /// # Errors
-    /// 404 that names the tracks there are.
-    pub fn of(&self, stream: &Stream) -> Result<Choice, Refusal> {
+    /// [`Error::NotFound`] that names the known tracks.
+    pub fn of(&self, stream: &Stream) -> Result<Choice, Error> {
         let codec = match self.codec {
-            CodecWish::Auto if self.manner.fps.is_none() && self.has_h264(stream) => Codec::H264,
+            CodecWish::Auto if self.manner.max_fps.is_none() && self.has_h264(stream) => {
+                Codec::H264
+            }
             CodecWish::Auto => Codec::Jpeg,
             CodecWish::Exactly(codec) => codec,
         };
@@ -170,10 +172,10 @@ impl Wish {
     /// The same for a transport that carries nothing but JPEG.
     ///
     /// # Errors
-    /// 400 where something else is wished for.
-    pub fn in_jpeg(self) -> Result<Self, Refusal> {
+    /// [`Error::Invalid`] if another codec is asked for.
+    pub fn in_jpeg(self) -> Result<Self, Error> {
         match self.codec {
-            CodecWish::Exactly(Codec::H264) => Err(Refusal::bad_request(ONLY_JPEG)),
+            CodecWish::Exactly(Codec::H264) => Err(Error::invalid(ONLY_JPEG)),
             CodecWish::Auto | CodecWish::Exactly(Codec::Jpeg) => {
                 Ok(Self { codec: CodecWish::Exactly(Codec::Jpeg), ..self })
             }
@@ -192,14 +194,14 @@ impl Wish {
         })
     }
 
-    fn known(stream: &Stream, track: TrackName) -> Result<TrackName, Refusal> {
+    fn known(stream: &Stream, track: TrackName) -> Result<TrackName, Error> {
         // Before the first picture a publisher may not have told of any track; every stream has the full one.
         if track == TrackName::full_jpeg() || is_listed(stream, &track) {
             return Ok(track);
         }
         let tracks = &stream.status().tracks;
         let known: Vec<String> = tracks.iter().map(|track| track.name.to_string()).collect();
-        Err(Refusal::not_found(format!(
+        Err(Error::NotFound(format!(
             "stream {} has no track {track}; it has: {}",
             stream.name(),
             or_none(&known)
@@ -210,8 +212,8 @@ impl Wish {
 /// The stream of this name.
 ///
 /// # Errors
-/// 404 that names the streams there are.
-pub fn stream(hub: &Hub, name: &str) -> Result<Arc<Stream>, Refusal> {
+/// [`Error::NotFound`] that names the known streams.
+pub fn stream(hub: &Hub, name: &str) -> Result<Arc<Stream>, Error> {
     hub.stream(name).ok_or_else(|| {
         let streams = hub.streams();
         let mut known: Vec<String> =
@@ -220,7 +222,7 @@ pub fn stream(hub: &Hub, name: &str) -> Result<Arc<Stream>, Refusal> {
             known.push(format!("and {} more (see api/streams)", streams.len() - NAMES_TOLD));
         }
         let asked: String = name.chars().take(fanlight_protocol::name::MAX_STREAM_NAME).collect();
-        Refusal::not_found(format!(
+        Error::NotFound(format!(
             "there is no stream {asked:?} here; there are: {}",
             or_none(&known)
         ))

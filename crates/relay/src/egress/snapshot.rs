@@ -8,9 +8,9 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use fanlight_clock as clock;
 
-use super::no_signal::NoSignal;
 use super::seconds;
-use crate::hub::{Frame, Next, Viewer};
+use crate::hub::{Frame, NextSend, Viewer};
+use crate::no_signal::NoSignal;
 use crate::wake::Waker;
 
 /// How long a young frame is waited for.
@@ -30,12 +30,12 @@ pub async fn answer(mut viewer: Viewer, waker: Waker, no_signal: &NoSignal) -> R
 
 async fn young_frame(viewer: &mut Viewer, waker: &Waker) -> Arc<Frame> {
     loop {
-        while let Next::Frame(frame, _) = viewer.next(clock::now()) {
+        while let NextSend::Frame { frame, .. } = viewer.next(clock::now()) {
             if clock::now().since(frame.captured_at) < YOUNG {
                 return frame;
             }
         }
-        waker.rung().await;
+        waker.woken().await;
     }
 }
 

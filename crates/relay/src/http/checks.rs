@@ -1,44 +1,47 @@
-//! The gates that requests pass before a handler sees them: readable headers, the relay's own name, the page's origin.
+//! The checks that a request passes before its handler runs: readable headers, the relay's own name, the page's origin.
 //!
-//! The third gate, the token, is part of every handler. What any of them denies is counted here, and wrong tokens are
-//! answered late.
+//! The token is checked by the handlers, because the rule depends on the action. Denials by any rule are counted here, and
+//! answers to wrong tokens are delayed here.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
-use crate::access::{Denied, headers, origin::Origin};
+use crate::access::origin::Origin;
 use crate::connection::Connection;
 use crate::context::Context;
-use crate::http::refusal::Refusal;
+use crate::error::Error;
+use crate::http::error::HttpError;
+use crate::http::headers;
+use crate::stats::labels::DenialReason;
 
 type Shared = State<Arc<Context>>;
 
-/// Time that a request of a suspect address waits for its turn.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Time that a request of a suspect address waits for a slot.
+const SLOT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Counts denied requests, and limits guessing of the token.
-pub async fn limit_guesses(State(context): Shared, request: Request, next: Next) -> Response {
+pub async fn throttle_tokens(State(context): Shared, request: Request, next: Next) -> Response {
     let address = client(&request);
-    let turn = match turn(&context, address, may_guess(&request)).await {
-        Ok(turn) => turn,
-        Err(refusal) => {
-            context.denials.count(Denied::TooMany);
-            return refusal.into_response();
+    let slot = match slot(&context, address, may_have_token(&request)).await {
+        Ok(slot) => slot,
+        Err(error) => {
+            context.denials.count(DenialReason::TooMany);
+            return HttpError::from(error).into_response();
         }
     };
     let response = next.run(request).await;
-    if let Some(denied) = response.extensions().get::<Denied>() {
+    if let Some(denied) = response.extensions().get::<DenialReason>() {
         context.denials.count(*denied);
-        if *denied == Denied::WrongToken {
-            answer_later(&context, address, turn).await;
+        if *denied == DenialReason::WrongToken {
+            delay_answer(&context, address, slot).await;
         }
     }
     response
@@ -46,67 +49,66 @@ pub async fn limit_guesses(State(context): Shared, request: Request, next: Next)
 
 fn client(request: &Request) -> IpAddr {
     let connection = request.extensions().get::<Connection>();
-    connection.expect("every request comes on one").socket.client.ip()
+    connection.expect("every request has its connection as an extension").socket.client.ip()
 }
 
-/// Any query may hold a token: its key can be written in many ways.
-fn may_guess(request: &Request) -> bool {
+/// Returns whether a request may have a token. Any query may: its key can be written in many ways.
+fn may_have_token(request: &Request) -> bool {
     request.headers().contains_key(header::AUTHORIZATION) || request.uri().query().is_some()
 }
 
-/// Waits until a token of a suspect address may be compared. A request without one waits for nothing.
-async fn turn(
+/// Waits until the token of a suspect address may be compared. Requests without a token do not wait.
+async fn slot(
     context: &Context,
     address: IpAddr,
-    may_guess: bool,
-) -> Result<Option<OwnedSemaphorePermit>, Refusal> {
-    let turns = match may_guess {
-        true => context.guesses.turns(address, Instant::now()),
+    may_have_token: bool,
+) -> Result<Option<OwnedSemaphorePermit>, Error> {
+    let slots = match may_have_token {
+        true => context.token_throttle.slots(address, Instant::now()),
         false => None,
     };
-    let Some(turns) = turns else { return Ok(None) };
-    match tokio::time::timeout(PATIENCE, turns.acquire_owned()).await {
-        // They are never closed.
-        Ok(turn) => Ok(turn.ok()),
-        Err(_) => Err(Refusal::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            "too many wrong tokens come from your address: try again later",
-        )
-        .with_header(header::RETRY_AFTER, "10")
-        .with_header(header::CONNECTION, "close")),
+    let Some(slots) = slots else { return Ok(None) };
+    match tokio::time::timeout(SLOT_TIMEOUT, slots.acquire_owned()).await {
+        // The semaphore is never closed.
+        Ok(slot) => Ok(slot.ok()),
+        Err(_) => Err(Error::denied(
+            DenialReason::TooMany,
+            "too many wrong tokens from your address: try again later",
+        )),
     }
 }
 
-async fn answer_later(context: &Context, address: IpAddr, turn: Option<OwnedSemaphorePermit>) {
-    let delay = context.guesses.wrong(address, Instant::now());
+async fn delay_answer(context: &Context, address: IpAddr, slot: Option<OwnedSemaphorePermit>) {
+    let delay = context.token_throttle.record_wrong(address, Instant::now());
     if delay.is_zero() {
         return;
     }
-    tracing::warn!(client = %address, "wrong tokens again and again: they are answered late");
-    // A task of its own, which outlives this connection: a client that hangs up does not guess faster.
-    let held = tokio::spawn(async move {
+    tracing::warn!(client = %address, "repeated wrong tokens: delaying the answers to this client");
+    // A separate task outlives this connection: a client that disconnects does not guess faster.
+    let delayed = tokio::spawn(async move {
         tokio::time::sleep(delay).await;
-        drop(turn);
+        drop(slot);
     });
-    // It ends early only with the whole relay.
-    let _ = held.await;
+    // The task ends early only when the relay shuts down.
+    let _ = delayed.await;
 }
 
-/// The first gate: headers that can be read, no body, and a name that is this relay's.
-pub async fn known_host(State(context): Shared, request: Request, next: Next) -> Response {
+/// Refuses requests with unreadable headers, with a body, or to another host.
+pub async fn check_host(State(context): Shared, request: Request, next: Next) -> Response {
     let checked = headers::check(request.headers())
+        .map_err(HttpError::from)
         .and_then(|()| headers::check_body(request.headers()))
-        .and_then(|()| context.access.hosts.check(&request));
+        .and_then(|()| Ok(context.access.hosts.check(headers::addressed(&request))?));
     match checked {
         Ok(()) => next.run(request).await,
-        Err(refusal) => refusal.into_response(),
+        Err(error) => error.into_response(),
     }
 }
 
-/// The second gate, for all but pictures: whose page is it?
-pub async fn own_page_only(State(context): Shared, request: Request, next: Next) -> Response {
+/// Refuses requests from pages of other origins that are not allowed.
+pub async fn check_origin(State(context): Shared, request: Request, next: Next) -> Response {
     let origin = request.headers().get(header::ORIGIN).cloned();
-    match context.access.origins.classify(request.headers()) {
+    match context.access.origins.classify(headers::initiator(request.headers())) {
         Origin::Own => next.run(request).await,
         Origin::Allowed => {
             let mut response = next.run(request).await;
@@ -116,23 +118,18 @@ pub async fn own_page_only(State(context): Shared, request: Request, next: Next)
             }
             response
         }
-        Origin::Foreign => Refusal::forbidden(
-            "a page of another origin asks: start the relay with --allow-origin ORIGIN to let it",
-        )
-        .because(Denied::Origin)
-        .into_response(),
+        Origin::Foreign => denied_origin(
+            "requests from pages of other origins are not allowed: start the relay with --allow-origin ORIGIN",
+        ),
     }
 }
 
-/// The second gate, for pictures.
-pub async fn may_embed(State(context): Shared, request: Request, next: Next) -> Response {
+/// Refuses to send pictures to pages of other origins, if embedding is forbidden.
+pub async fn check_embedding(State(context): Shared, request: Request, next: Next) -> Response {
     let origins = &context.access.origins;
-    if !origins.embedding_allowed() && origins.classify(request.headers()) == Origin::Foreign {
-        return Refusal::forbidden(
-            "this relay's pictures may not be embedded elsewhere (--no-embed)",
-        )
-        .because(Denied::Origin)
-        .into_response();
+    let origin = origins.classify(headers::initiator(request.headers()));
+    if !origins.embedding_allowed() && origin == Origin::Foreign {
+        return denied_origin("other pages may not embed pictures of this relay (--no-embed)");
     }
     let mut response = next.run(request).await;
     let policy = HeaderValue::from_static(if origins.embedding_allowed() {
@@ -142,4 +139,8 @@ pub async fn may_embed(State(context): Shared, request: Request, next: Next) -> 
     });
     response.headers_mut().insert("cross-origin-resource-policy", policy);
     response
+}
+
+fn denied_origin(message: &str) -> Response {
+    HttpError::from(Error::denied(DenialReason::Origin, message)).into_response()
 }

@@ -1,4 +1,4 @@
-//! Whether the relay lives and is ready, for supervisors and for people with an empty wall.
+//! Readiness of the relay, for service managers and for people whose wall is empty.
 
 use std::fmt::Write as _;
 
@@ -6,28 +6,28 @@ use axum::http::StatusCode;
 use fanlight_bus::Listening;
 use fanlight_clock as clock;
 
-/// Returns whether the relay is ready, with a line on each place where it listens. It is ready if every endpoint named is
-/// connected, or, where none is named, if a publisher was heard.
+/// Returns whether the relay is ready, with one line for each endpoint or folder that it listens to. It is ready if every
+/// configured endpoint is connected, or, if none is configured, once it received data from any publisher.
 pub fn readiness(listening: &[Listening]) -> (StatusCode, String) {
     let (status, mut text) = readiness_in_a_word(listening);
     for place in listening {
         let seconds = clock::now().since(place.since).as_secs();
-        let heard = match (place.connected, place.heard) {
+        let state = match (place.connected, place.heard) {
             (true, _) => "connected".into(),
-            (false, true) => "a publisher was heard, and is gone now".into(),
-            (false, false) => format!("never heard a publisher in {seconds} s"),
+            (false, true) => "disconnected, data was received before".into(),
+            (false, false) => format!("nothing received yet, after {seconds} s"),
         };
         let and = if place.reason.is_empty() { "" } else { "; " };
-        writeln!(text, "{}: {heard}{and}{}", place.place, place.reason)
+        writeln!(text, "{}: {state}{and}{}", place.place, place.reason)
             .expect("writing to memory does not fail");
     }
     if status != StatusCode::OK {
-        text += "start one here: fanlight-capture --stream test=test\n";
+        text += "to start a capture on this machine: fanlight-capture --stream test=test\n";
     }
     (status, text)
 }
 
-/// Returns the same without any place, for clients that may not list streams.
+/// Returns the same without endpoints, for clients that may not list streams.
 pub fn readiness_in_a_word(listening: &[Listening]) -> (StatusCode, String) {
     let is_folder = |place: &Listening| place.place.starts_with('/');
     let ready = match listening.iter().any(|place| !is_folder(place)) {
@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn captures_that_are_not_followed_are_named() {
+    fn captures_beyond_the_limit_are_named() {
         let reason = "6 not followed: limit of 64 captures (a, b, c, d, e, …)".to_owned();
         let folder = Listening { reason, ..place("/run/fanlight", true, true) };
         let (status, text) = readiness(&[folder]);
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn a_watched_folder_is_ready_once_somebody_was_heard() {
+    fn a_watched_folder_is_ready_once_a_publisher_sent_data() {
         assert_eq!(
             readiness(&[place("/run/fanlight", false, false)]).0,
             StatusCode::SERVICE_UNAVAILABLE
@@ -78,7 +78,7 @@ mod tests {
         assert_eq!(readiness(&[one.clone(), two]).0, StatusCode::SERVICE_UNAVAILABLE);
         let (status, text) = readiness(&[one.clone(), place("tcp://b:1", false, false)]);
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
-        assert!(text.contains("tcp://b:1: never heard a publisher"), "{text}");
+        assert!(text.contains("tcp://b:1: nothing received yet"), "{text}");
         assert_eq!(readiness(&[one]).0, StatusCode::OK);
         let mut refused = place("tcp://c:1", false, false);
         refused.reason = "the keys do not match".into();

@@ -1,8 +1,8 @@
-//! Counters in Prometheus's text format (OpenMetrics 1.0), read off the hub when they are asked for.
+//! Metrics in Prometheus's text format (OpenMetrics 1.0), read from the counters on request.
 
-use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
 
+use parking_lot::Mutex;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{
     EncodeLabelSet, EncodeLabelValue, EncodeMetric, LabelValueEncoder, MetricEncoder, NoLabelSet,
@@ -16,11 +16,11 @@ use prometheus_client::registry::{Registry, Unit};
 
 use fanlight_bus::Implausible;
 
-use crate::access::Denied;
 use crate::context::Context;
 use crate::hub::Stream;
-use crate::stats::closes::CloseReason;
-use crate::stats::counters::{AGES, Counted, Direction, DropReason, PLACES, Sent, Transport};
+use crate::stats::counters::{AGE_BOUNDS, FRAMES_BEHIND_BOUNDS, HistogramSnapshot, Snapshot};
+use crate::stats::labels::{CloseReason, DenialReason, Direction, DropReason, Transport};
+use crate::stream_list;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfStream {
@@ -78,7 +78,7 @@ impl EncodeLabelValue for Name {
     }
 }
 
-/// A histogram that was counted elsewhere.
+/// A histogram that is counted in [`stats`](crate::stats).
 #[derive(Debug, Default)]
 struct Distribution(Mutex<Buckets>);
 
@@ -86,16 +86,16 @@ struct Distribution(Mutex<Buckets>);
 struct Buckets {
     sum: f64,
     count: u64,
-    /// Upper bounds, and how many fell below each and above the one before.
+    /// The upper bound of each bucket, and the number of values in it.
     buckets: Vec<(f64, u64)>,
 }
 
 impl Distribution {
-    /// Shows what was counted in buckets of these bounds, in units of which `one` make one of those shown.
-    fn show(&self, counted: &Counted, bounds: &[u64], one: f64) {
-        let bounds = bounds.iter().map(|bound| *bound as f64 / one).chain([f64::MAX]);
-        *self.0.lock().expect("no panic while it is replaced") = Buckets {
-            sum: counted.sum as f64 / one,
+    /// Takes over a snapshot with these bounds, divided by `unit`.
+    fn set(&self, counted: &HistogramSnapshot, bounds: &[u64], unit: f64) {
+        let bounds = bounds.iter().map(|bound| *bound as f64 / unit).chain([f64::MAX]);
+        *self.0.lock() = Buckets {
+            sum: counted.sum as f64 / unit,
             count: counted.buckets.iter().sum(),
             buckets: bounds.zip(counted.buckets.iter().copied()).collect(),
         };
@@ -108,7 +108,7 @@ impl TypedMetric for Distribution {
 
 impl EncodeMetric for Distribution {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let Buckets { sum, count, buckets } = &*self.0.lock().expect("as above");
+        let Buckets { sum, count, buckets } = &*self.0.lock();
         encoder.encode_histogram::<NoLabelSet>(*sum, *count, buckets, None)
     }
 
@@ -135,25 +135,25 @@ struct Metrics {
     freezes: Family<OfTransport, Counter>,
     stuck: Family<OfTransport, Counter>,
     ages: Family<OfTransport, Distribution>,
-    places: Family<OfTransport, Distribution>,
+    frames_behind: Family<OfTransport, Distribution>,
     closed: Family<OfClose, Counter>,
     viewers_closed: Family<OfReason, Counter>,
     denied: Family<OfDenial, Counter>,
 }
 
-/// All counters as text.
+/// Returns all metrics as text.
 pub fn text(context: &Context) -> String {
     let metrics = Metrics::default();
     context.hub.streams().iter().for_each(|stream| metrics.read(stream));
     for transport in Transport::ALL {
-        for why in CloseReason::ALL {
-            let of = OfClose { transport: Name(transport.as_str()), reason: Name(why.as_str()) };
-            metrics.closed.get_or_create(&of).inc_by(context.closes.read(transport, why));
+        for reason in CloseReason::ALL {
+            let of = OfClose { transport: Name(transport.as_str()), reason: Name(reason.as_str()) };
+            metrics.closed.get_or_create(&of).inc_by(context.closes.read(transport, reason));
         }
     }
-    for denied in Denied::ALL {
-        let of = OfDenial { reason: Name(denied.as_str()) };
-        metrics.denied.get_or_create(&of).inc_by(context.denials.read(denied));
+    for reason in DenialReason::ALL {
+        let of = OfDenial { reason: Name(reason.as_str()) };
+        metrics.denied.get_or_create(&of).inc_by(context.denials.read(reason));
     }
     for what in Implausible::ALL {
         let of = OfImplausible { what: Name(what.as_str()) };
@@ -161,7 +161,11 @@ pub fn text(context: &Context) -> String {
     }
     let mut registry = metrics.registry();
     let congestion = Info::new([("name", context.congestion.clone())]);
-    registry.register("congestion_control", "How connections to viewers send", congestion);
+    registry.register(
+        "congestion_control",
+        "TCP congestion control of connections to viewers",
+        congestion,
+    );
     let mut text = String::new();
     encode(&mut text, &registry).expect("writing to memory does not fail");
     text
@@ -176,7 +180,7 @@ impl Metrics {
         self.stream_viewers.get_or_create(&of_stream).set(stream.viewers() as i64);
         self.up.get_or_create(&of_stream).set(up.into());
         self.late.get_or_create(&of_stream).set(late.into());
-        if let Some(age) = crate::http::streams::arrival_age(stream) {
+        if let Some(age) = stream_list::arrival_age(stream) {
             self.arrival_age.get_or_create(&of_stream).set(age.as_secs_f64());
         }
         let lost = stream.tracks().iter().map(|track| track.lost()).sum();
@@ -185,7 +189,7 @@ impl Metrics {
         self.orphaned.get_or_create(&of_stream).inc_by(orphaned);
         self.read_renditions(&name, stream);
         for transport in Transport::ALL {
-            self.read_sent(&name, transport, &stream.traffic.over(transport).read());
+            self.read_sent(&name, transport, &stream.counters.of(transport).read());
         }
     }
 
@@ -203,103 +207,135 @@ impl Metrics {
         }
     }
 
-    fn read_sent(&self, stream: &str, transport: Transport, sent: &Sent) {
+    fn read_sent(&self, stream: &str, transport: Transport, sent: &Snapshot) {
         let of = OfTransport { stream: stream.into(), transport: Name(transport.as_str()) };
         self.viewers.get_or_create(&of).set(sent.viewers as i64);
         self.frames.get_or_create(&of).inc_by(sent.frames);
         self.bytes.get_or_create(&of).inc_by(sent.bytes);
         self.freezes.get_or_create(&of).inc_by(sent.freezes);
         self.stuck.get_or_create(&of).inc_by(sent.stuck);
-        self.ages.get_or_create(&of).show(&sent.ages, &AGES, 1e6);
-        self.places.get_or_create(&of).show(&sent.places, &PLACES, 1.0);
-        for held in DropReason::ALL {
+        self.ages.get_or_create(&of).set(&sent.ages, &AGE_BOUNDS, 1e6);
+        self.frames_behind.get_or_create(&of).set(&sent.frames_behind, &FRAMES_BEHIND_BOUNDS, 1.0);
+        for reason in DropReason::ALL {
             let OfTransport { stream, transport } = of.clone();
-            let of = OfReason { stream, transport, reason: Name(held.as_str()) };
-            self.dropped.get_or_create(&of).inc_by(sent.dropped[held as usize]);
+            let of = OfReason { stream, transport, reason: Name(reason.as_str()) };
+            self.dropped.get_or_create(&of).inc_by(sent.dropped[reason as usize]);
         }
-        for why in CloseReason::ALL {
+        for reason in CloseReason::ALL {
             let OfTransport { stream, transport } = of.clone();
-            let of = OfReason { stream, transport, reason: Name(why.as_str()) };
-            self.viewers_closed.get_or_create(&of).inc_by(sent.closed[why as usize]);
+            let of = OfReason { stream, transport, reason: Name(reason.as_str()) };
+            self.viewers_closed.get_or_create(&of).inc_by(sent.closed[reason as usize]);
         }
     }
 
-    fn registry(self) -> Registry {
+    fn registry(&self) -> Registry {
         let mut registry = Registry::with_prefix("fanlight");
+        self.register_streams(&mut registry);
+        self.register_viewers(&mut registry);
+        self.register_frames(&mut registry);
+        registry
+    }
+
+    fn register_streams(&self, registry: &mut Registry) {
         registry.register(
             "stream_live",
-            "1 while frames come and are not late, 0 otherwise",
-            self.up,
+            "1 while frames arrive in time, 0 otherwise",
+            self.up.clone(),
         );
-        registry.register("stream_late", "1 while frames are old when they arrive", self.late);
+        registry.register(
+            "stream_late",
+            "1 while frames are old when they arrive at this relay",
+            self.late.clone(),
+        );
         registry.register_with_unit(
             "frame_age_received",
-            "Age of the newest frame of a watched stream when it came to this relay",
+            "Age of the newest frame of a watched stream on arrival at this relay",
             Unit::Seconds,
-            self.arrival_age,
+            self.arrival_age.clone(),
         );
         registry.register(
             "bus_values_implausible",
-            "Numbers from publishers that cannot be true, and were replaced",
-            self.implausible,
+            "Implausible values from publishers, replaced by the relay",
+            self.implausible.clone(),
         );
-        registry.register("stream_viewers", "Viewers now, of all transports", self.stream_viewers);
-        registry.register("viewers", "Viewers now", self.viewers);
+        registry.register(
+            "frames_lost",
+            "Frames lost between capture and this relay",
+            self.lost.clone(),
+        );
+        registry.register(
+            "frames_orphaned",
+            "Deltas that arrived without the frame before them, which they need",
+            self.orphaned.clone(),
+        );
+    }
+
+    fn register_viewers(&self, registry: &mut Registry) {
+        registry.register(
+            "stream_viewers",
+            "Current viewers, over all transports",
+            self.stream_viewers.clone(),
+        );
+        registry.register("viewers", "Current viewers", self.viewers.clone());
         registry.register(
             "rendition_viewers",
-            "Viewers that are shown this rendition now, by codec",
-            self.rendition_viewers,
+            "Current viewers of this rendition, by codec",
+            self.rendition_viewers.clone(),
         );
         registry.register(
             "rendition_switches",
-            "Times that a viewer went on with a smaller or a larger rendition",
-            self.switches,
-        );
-        registry.register("frames_lost", "Frames lost between capture and this relay", self.lost);
-        registry.register(
-            "frames_orphaned",
-            "Frames that came to this relay, but not the one before them that they need",
-            self.orphaned,
-        );
-        registry.register("frames_sent", "Frames sent to viewers", self.frames);
-        registry.register("payload_bytes_sent", "Bytes of pictures sent to viewers", self.bytes);
-        registry.register(
-            "frames_dropped",
-            "Frames not sent to viewers: the relay was busy, the link or the viewer too slow, fewer were wished for, or a keyframe had to be waited for",
-            self.dropped,
-        );
-        registry.register(
-            "freezes",
-            "Times that a viewer was sent nothing for more than 200 ms while there were newer frames",
-            self.freezes,
-        );
-        registry.register(
-            "viewer_stuck",
-            "Times that a frame was held back for longer than 250 ms and three round trips though nothing was in flight: faults of this relay",
-            self.stuck,
-        );
-        registry.register_with_unit(
-            "frame_age_sent",
-            "Age of frames when they are sent",
-            Unit::Seconds,
-            self.ages,
-        );
-        registry.register(
-            "places_behind",
-            "Newer frames there were when a frame was sent",
-            self.places,
+            "Switches of viewers to a smaller or a larger rendition",
+            self.switches.clone(),
         );
         registry.register(
             "viewers_closed",
-            "Viewers whose connection was closed; one that only ceased to watch is none",
-            self.viewers_closed,
+            "Viewers whose connection was closed; excludes viewers that unsubscribed",
+            self.viewers_closed.clone(),
         );
-        registry.register("connections_closed", "Viewers' connections closed", self.closed);
+        registry.register(
+            "connections_closed",
+            "Closed connections of viewers",
+            self.closed.clone(),
+        );
         registry.register(
             "access_denied",
-            "Requests denied: malformed or doubled headers, another host or origin, no token or a wrong one",
-            self.denied,
+            "Denied requests: malformed or repeated headers, another host or origin, no token or a wrong one, or a forbidden action",
+            self.denied.clone(),
         );
-        registry
+    }
+
+    fn register_frames(&self, registry: &mut Registry) {
+        registry.register("frames_sent", "Frames sent to viewers", self.frames.clone());
+        registry.register(
+            "payload_bytes_sent",
+            "Bytes of payload sent to viewers",
+            self.bytes.clone(),
+        );
+        registry.register(
+            "frames_dropped",
+            "Frames not sent to viewers: the relay was busy, the link or the viewer too slow, the viewer asked for a lower frame rate, or it waited for a keyframe",
+            self.dropped.clone(),
+        );
+        registry.register(
+            "freezes",
+            "Pauses of more than 200 ms in which a viewer was sent nothing though there were newer frames",
+            self.freezes.clone(),
+        );
+        registry.register(
+            "viewer_stuck",
+            "Frames held back for longer than 250 ms and three round trips though nothing was in flight: faults of this relay",
+            self.stuck.clone(),
+        );
+        registry.register_with_unit(
+            "frame_age_sent",
+            "Frame age when sent",
+            Unit::Seconds,
+            self.ages.clone(),
+        );
+        registry.register(
+            "frames_behind",
+            "Newer frames that existed when a frame was sent",
+            self.frames_behind.clone(),
+        );
     }
 }

@@ -1,9 +1,10 @@
-//! Which address does what. Every route passes the same three gates: host, origin, token ([`gates`]).
+//! The handler of each address. Every route passes the same checks: host, origin ([`checks`]) and token.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Path, Query, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
@@ -17,76 +18,78 @@ use crate::access::{Action, Credentials};
 use crate::connection::{Connection, take_over};
 use crate::context::Context;
 use crate::egress::abr::AdaptiveViewer;
-use crate::egress::selection::{self, Query as Wanted, Wish};
+use crate::egress::selection::{self, Query as ViewQuery, Wish};
 use crate::egress::websocket::Handshake;
 use crate::egress::{mjpeg, plain, snapshot, v1};
-use crate::http::page::NOT_HERE;
-use crate::http::refusal::Refusal;
-use crate::http::{checks, health, metrics, streams};
+use crate::error::Error;
+use crate::http::error::HttpError;
+use crate::http::page::UNKNOWN_ADDRESS;
+use crate::http::{checks, headers, health, metrics, page};
 use crate::limits::Permit;
-use crate::stats::counters::Transport;
+use crate::stats::labels::Transport;
+use crate::stream_list;
 use crate::wake::Waker;
 
 type Shared = State<Arc<Context>>;
 
-/// All routes.
+/// Returns all routes.
 pub fn router(context: Arc<Context>) -> Router {
     // Pages of other origins may embed these, unless forbidden.
     let pictures = Router::new()
         .route("/streams/{name}/mjpeg", get(watch_mjpeg))
         .route("/streams/{name}/snapshot", get(watch_snapshot))
-        .route_layer(middleware::from_fn_with_state(context.clone(), checks::may_embed));
+        .route_layer(middleware::from_fn_with_state(context.clone(), checks::check_embedding));
     let rest = Router::new()
         .route("/api/streams", get(list))
         .route("/ws", get(watch_v1))
         .route("/streams/{name}/ws", get(watch_plain))
         .route("/metrics", get(read_metrics))
-        .route_layer(middleware::from_fn_with_state(context.clone(), checks::own_page_only));
+        .route_layer(middleware::from_fn_with_state(context.clone(), checks::check_origin));
     let open = Router::new()
-        .route("/", get(page))
-        .route("/{file}", get(page))
-        .route("/lib/{file}", get(page))
+        .route("/", get(page_file))
+        .route("/{file}", get(page_file))
+        .route("/lib/{file}", get(page_file))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready));
     pictures
         .merge(rest)
         .merge(open)
-        .fallback(async || Refusal::not_found(NOT_HERE))
+        .fallback(async || HttpError::from(Error::NotFound(UNKNOWN_ADDRESS.into())))
         .method_not_allowed_fallback(async || {
-            Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "only GET is understood here")
+            HttpError::new(StatusCode::METHOD_NOT_ALLOWED, "only GET is allowed")
         })
-        .layer(middleware::from_fn_with_state(context.clone(), checks::known_host))
-        .layer(middleware::from_fn_with_state(context.clone(), checks::limit_guesses))
+        .layer(middleware::from_fn_with_state(context.clone(), checks::check_host))
+        .layer(middleware::from_fn_with_state(context.clone(), checks::throttle_tokens))
         .with_state(context)
 }
 
-/// Who asks, from where, and for what: what every handler below begins with.
-struct Asker {
+/// The client of a request: its credentials, its connection and its query.
+struct Client {
     credentials: Credentials,
     connection: Connection,
-    wanted: Wanted,
+    query: ViewQuery,
 }
 
-impl FromRequestParts<Arc<Context>> for Asker {
-    type Rejection = Refusal;
+impl FromRequestParts<Arc<Context>> for Client {
+    type Rejection = HttpError;
 
     async fn from_request_parts(
-        parts: &mut axum::http::request::Parts,
+        parts: &mut Parts,
         _context: &Arc<Context>,
-    ) -> Result<Self, Refusal> {
-        let Query(wanted) = Query::<Wanted>::try_from_uri(&parts.uri).map_err(|error| {
-            Refusal::bad_request(format!("in the address: {}", error.body_text()))
-        })?;
+    ) -> Result<Self, HttpError> {
+        let Query(query) = Query::<ViewQuery>::try_from_uri(&parts.uri)
+            .map_err(|error| Error::invalid(format!("invalid query: {}", error.body_text())))?;
+        let connection = parts.extensions.get::<Connection>();
         let connection =
-            parts.extensions.get::<Connection>().expect("every request comes on one").clone();
-        let credentials = Credentials::of(&parts.headers, wanted.token.as_deref());
-        Ok(Self { credentials, connection, wanted })
+            connection.expect("every request has its connection as an extension").clone();
+        let credentials = headers::credentials(&parts.headers, query.token.as_deref());
+        Ok(Self { credentials, connection, query })
     }
 }
 
-impl Asker {
-    /// The third gate.
-    fn may(&self, context: &Context, action: Action) -> Result<(), Refusal> {
+impl Client {
+    /// Checks whether the client may perform an action that concerns no single stream.
+    fn authorize(&self, context: &Context, action: Action) -> Result<(), Error> {
         context.access.authorize(action, None, &self.credentials)
     }
 
@@ -98,22 +101,22 @@ impl Asker {
         Waker::new(self.connection.dispatcher.clone())
     }
 
-    /// The third gate, a place, and a subscription to the stream asked for. Shortly after the start it waits for a stream
-    /// that is not known yet.
+    /// Authorizes the client, admits it as a viewer and subscribes it to the requested stream. Shortly after the relay's
+    /// start, waits for a stream that is not known yet.
     async fn watch(
         &self,
         context: &Context,
         name: &str,
         transport: Transport,
-    ) -> Result<(AdaptiveViewer, Waker, Permit), Refusal> {
+    ) -> Result<(AdaptiveViewer, Waker, Permit), Error> {
         let stream_name = name.parse().ok();
-        context.access.authorize(Action::Watch, stream_name.as_ref(), &self.credentials)?;
-        let wish = Wish::from_query(&self.wanted)?;
-        let wish = match transport {
-            Transport::Mjpeg | Transport::Snapshot => wish.in_jpeg()?,
-            Transport::V1 | Transport::PlainWebSocket => wish,
+        context.access.authorize(Action::View, stream_name.as_ref(), &self.credentials)?;
+        let request = Wish::from_query(&self.query)?;
+        let request = match transport {
+            Transport::Mjpeg | Transport::Snapshot => request.in_jpeg()?,
+            Transport::V1 | Transport::PlainWebSocket => request,
         };
-        let held = match context.startup.may_bring(&context.hub, name, clock::now()) {
+        let early_permit = match context.startup.may_bring(&context.hub, name, clock::now()) {
             true => {
                 let permit = context.limits.admit(self.address())?;
                 context.startup.wait(&context.hub, name, self.waker()).await;
@@ -122,54 +125,53 @@ impl Asker {
             false => None,
         };
         let stream = selection::stream(&context.hub, name)?;
-        let choice = wish.of(&stream)?;
-        let permit = match held {
+        let selected = request.of(&stream)?;
+        let permit = match early_permit {
             Some(permit) => permit,
             None => context.limits.admit(self.address())?,
         };
         let waker = self.waker();
-        let tile = choice.watch(&stream, transport, wish.manner, waker.clone());
-        Ok((tile, waker, permit))
+        let viewer = selected.watch(&stream, transport, request.manner, waker.clone());
+        Ok((viewer, waker, permit))
     }
 }
 
 async fn watch_v1(
     State(context): Shared,
-    asker: Asker,
+    client: Client,
     request: Request,
-) -> Result<Response, Refusal> {
+) -> Result<Response, HttpError> {
     let handshake = Handshake::check(&request)?;
     if !handshake.offers(SUBPROTOCOL) {
-        return Err(Refusal::bad_request(format!(
-            "/ws speaks the subprotocol {SUBPROTOCOL}: ask for it"
-        )));
+        return Err(Error::invalid(format!("/ws requires the subprotocol {SUBPROTOCOL}")).into());
     }
-    // Before anything can be watched, so that a wrong token is known at the door.
-    asker.may(&context, Action::List)?;
-    let (address, waker) = (asker.address(), asker.waker());
+    // Clients learn of a wrong token here, before they watch anything.
+    client.authorize(&context, Action::List)?;
+    let (address, waker) = (client.address(), client.waker());
     let subprotocol = HeaderValue::from_static(SUBPROTOCOL);
     Ok(take_over(handshake.accept(Some(subprotocol)), move |raw| async move {
-        let serving = v1::serve(raw, context.clone(), asker.credentials, address, waker);
-        let (why, reason) = serving.await;
-        context.closes.count(Transport::V1, why);
-        tracing::debug!(client = %address, reason, "a socket was closed");
+        let serving = v1::serve(raw, context.clone(), client.credentials, address, waker);
+        let (reason, details) = serving.await;
+        context.closes.count(Transport::V1, reason);
+        tracing::debug!(client = %address, reason = details, "WebSocket closed");
     }))
 }
 
 async fn watch_plain(
     State(context): Shared,
     Path(name): Path<String>,
-    asker: Asker,
+    client: Client,
     request: Request,
-) -> Result<Response, Refusal> {
+) -> Result<Response, HttpError> {
     let handshake = Handshake::check(&request)?;
-    let (tile, waker, permit) = asker.watch(&context, &name, Transport::PlainWebSocket).await?;
-    // Any will do: Chrome hangs up where it offered some and none is chosen.
+    let (viewer, waker, permit) = client.watch(&context, &name, Transport::PlainWebSocket).await?;
+    // Accepts any subprotocol: Chrome disconnects if it offered some and the server chooses none.
     let subprotocol = handshake.first_offered();
     Ok(take_over(handshake.accept(subprotocol), move |raw| async move {
-        let (why, reason) = plain::show(raw, tile, waker, context.stop.clone()).await;
-        context.closes.count(Transport::PlainWebSocket, why);
-        tracing::debug!(client = %asker.address(), stream = name, reason, "a socket was closed");
+        let (reason, details) = plain::show(raw, viewer, waker, context.stop.clone()).await;
+        context.closes.count(Transport::PlainWebSocket, reason);
+        let address = client.address();
+        tracing::debug!(client = %address, stream = name, reason = details, "WebSocket closed");
         drop(permit);
     }))
 }
@@ -177,12 +179,12 @@ async fn watch_plain(
 async fn watch_mjpeg(
     State(context): Shared,
     Path(name): Path<String>,
-    asker: Asker,
-) -> Result<Response, Refusal> {
-    let (tile, waker, permit) = asker.watch(&context, &name, Transport::Mjpeg).await?;
+    client: Client,
+) -> Result<Response, HttpError> {
+    let (viewer, waker, permit) = client.watch(&context, &name, Transport::Mjpeg).await?;
     Ok(take_over(mjpeg::head(), move |raw| async move {
-        let why = mjpeg::show(raw, tile, waker, &context).await;
-        context.closes.count(Transport::Mjpeg, why);
+        let reason = mjpeg::show(raw, viewer, waker, &context).await;
+        context.closes.count(Transport::Mjpeg, reason);
         drop(permit);
     }))
 }
@@ -190,18 +192,15 @@ async fn watch_mjpeg(
 async fn watch_snapshot(
     State(context): Shared,
     Path(name): Path<String>,
-    asker: Asker,
-) -> Result<Response, Refusal> {
-    let (tile, waker, _permit) = asker.watch(&context, &name, Transport::Snapshot).await?;
-    let answer = snapshot::answer(tile.viewer, waker, &context.no_signal);
-    context
-        .stop
-        .run_until_cancelled(answer)
-        .await
-        .ok_or_else(|| Refusal::unavailable("the relay ends", "1"))
+    client: Client,
+) -> Result<Response, HttpError> {
+    let (viewer, waker, _permit) = client.watch(&context, &name, Transport::Snapshot).await?;
+    let answer = snapshot::answer(viewer.viewer, waker, &context.no_signal);
+    let answer = context.stop.run_until_cancelled(answer).await;
+    answer.ok_or_else(|| Error::Unavailable("the relay is shutting down".into()).into())
 }
 
-/// What `/api/streams` answers.
+/// The answer of `/api/streams`.
 #[derive(Serialize)]
 struct Streams {
     relay: Relay,
@@ -216,42 +215,47 @@ struct Relay {
     now: fanlight_protocol::Timestamp,
 }
 
-async fn list(State(context): Shared, asker: Asker) -> Result<impl IntoResponse, Refusal> {
-    asker.may(&context, Action::List)?;
+async fn list(State(context): Shared, client: Client) -> Result<impl IntoResponse, HttpError> {
+    client.authorize(&context, Action::List)?;
     let relay = Relay {
         version: env!("CARGO_PKG_VERSION"),
         build: context.page.build().into(),
         now: clock::now(),
     };
-    let (streams, listening) =
-        (streams::streams(&context.hub), streams::listening(&context.ingest));
+    let streams = stream_list::streams(&context.hub);
+    let listening = stream_list::listening(&context.ingest);
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(Streams { relay, streams, listening })))
 }
 
-async fn read_metrics(State(context): Shared, asker: Asker) -> Result<impl IntoResponse, Refusal> {
-    asker.may(&context, Action::ReadMetrics)?;
+async fn read_metrics(
+    State(context): Shared,
+    client: Client,
+) -> Result<impl IntoResponse, HttpError> {
+    client.authorize(&context, Action::ReadMetrics)?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, kind)], metrics::text(&context)))
 }
 
-async fn ready(State(context): Shared, asker: Asker) -> Result<impl IntoResponse, Refusal> {
-    asker.may(&context, Action::CheckHealth)?;
+async fn ready(State(context): Shared, client: Client) -> Result<impl IntoResponse, HttpError> {
+    client.authorize(&context, Action::CheckHealth)?;
     let listening = context.ingest.listening();
-    match asker.may(&context, Action::List) {
+    match client.authorize(&context, Action::List) {
         Ok(()) => Ok(health::readiness(&listening)),
-        // A wrong token is a wrong token here, too: else this would be the address at which to guess.
-        Err(refusal) if asker.credentials.is_some() => Err(refusal),
+        // A wrong token is refused here too. Otherwise this address would reveal whether a guess is right.
+        Err(error) if client.credentials.is_some() => Err(error.into()),
         Err(_) => Ok(health::readiness_in_a_word(&listening)),
     }
 }
 
-/// The page itself, and each of its files: its path is its name.
-async fn page(
+/// Serves the page and its files: the path of a file is its name.
+async fn page_file(
     State(context): Shared,
     uri: Uri,
-    asker: Asker,
+    client: Client,
     headers: HeaderMap,
-) -> Result<Response, Refusal> {
-    asker.may(&context, Action::LoadPage)?;
-    context.page.answer(uri.path().trim_start_matches('/'), &headers)
+) -> Result<Response, HttpError> {
+    client.authorize(&context, Action::LoadPage)?;
+    let embed = context.access.origins.embedding_allowed();
+    let name = uri.path().trim_start_matches('/');
+    Ok(page::answer(&context.page, name, &headers, embed)?)
 }

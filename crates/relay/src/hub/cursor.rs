@@ -1,100 +1,105 @@
-//! A place in a track's ring, for as long as somebody has it.
+//! A position in a track's ring, held by a viewer or by its pending switch.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use fanlight_protocol::Timestamp;
 
-use super::Track;
-use super::ring::{CAPACITY, CursorState, MAX_GOP, Pick, Place, Step, Turn};
+use crate::hub::ring::{CAPACITY, CursorState, Delivery, DeliveryMode, Index, MAX_GOP, NextFrame};
+use crate::hub::track::Track;
 use crate::wake::Waker;
 
-/// Deltas that are this much older than the newest are given up, and the next keyframe is waited for: frame age is the
-/// promise. A keyframe that takes a fifth of a second on a narrow link must pass.
-const PATIENCE: Duration = Duration::from_millis(400);
+/// Deltas that lag further than this behind the newest frame are dropped, and the viewer waits for the next keyframe: the
+/// relay promises a frame age. A keyframe that takes a fifth of a second on a narrow link must pass.
+const MAX_DELTA_LAG: Duration = Duration::from_millis(400);
 
-/// Within this time a keyframe comes on any track that runs: capture makes one every two seconds.
-pub(super) const NEXT_KEYFRAME: Duration = Duration::from_millis(2500);
+/// Every running track has a keyframe within this time: capture encodes one every two seconds.
+pub(super) const KEYFRAME_WAIT: Duration = Duration::from_millis(2500);
 
-/// So long it may take until one that began with a GOP held has caught up.
-const CATCHING_UP: Duration = Duration::from_secs(1);
+/// Time in which a cursor that started with a held GOP must catch up.
+const CATCH_UP_LIMIT: Duration = Duration::from_secs(1);
 
-/// Before deltas are given up, so long is tried whether the link carries them all at once, as it does after a hiccup: to
-/// wait for a keyframe takes up to two seconds.
-const HICCUP: Duration = Duration::from_millis(300);
+/// Before a viewer that fell behind drops deltas, the relay sends the backlog for this long, as fast as the link takes it.
+/// After a short stall the link usually takes it whole, while waiting for a keyframe takes up to two seconds.
+const BACKLOG_LIMIT: Duration = Duration::from_millis(300);
 
-/// A place in a track's ring, and the right to be woken when there is more. Given back when it is dropped.
+/// A position in a track's ring, and the registration for wake-ups. Dropping it releases both.
+///
+/// An *active* cursor counts as a viewer of its track. A *standby* cursor belongs to a pending switch: it counts as demand
+/// only.
 #[derive(Debug)]
 pub(super) struct Cursor {
     track: Arc<Track>,
-    place: Place,
-    chain: DecodeState,
-    /// The moment when a frame was last sent from here.
+    /// The frame to send next.
+    index: Index,
+    decode: DecodeState,
+    /// The time at which a frame was last sent from this cursor.
     sent_at: Timestamp,
     waker: Waker,
-    /// How far behind whoever has it stays.
-    behind: Duration,
-    /// Whether it is watched from, and not only kept for later.
-    shown: bool,
+    /// The time between the arrival of a frame and its sending; zero for the newest frame.
+    delay: Duration,
+    active: bool,
 }
 
-/// What was sent of the frames before the place, for those that can be decoded only after them.
+/// The frames before the index that were sent, as far as decoding the next one depends on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum DecodeState {
-    /// Nothing yet. It begins with the GOP held where that is no longer than this.
-    Begins(Duration),
-    /// All since a keyframe, and until this moment older ones than there is patience for: they are for decoding, not to
-    /// be seen. It had begun with a GOP held, or was held up.
-    CatchUp(Timestamp, Cause),
+    /// None so far. The cursor starts with the held GOP if that is no longer than this.
+    Start(Duration),
+    /// All since a keyframe. Until this moment, frames may lag by more than [`MAX_DELTA_LAG`]: they are sent to be decoded,
+    /// not to be shown.
+    CatchUp(Timestamp, CatchUpCause),
     /// All since a keyframe.
     Synced,
-    /// Something is missing.
+    /// A frame is missing.
     NeedsKeyframe,
 }
 
-/// Why somebody has to catch up.
+/// The reason for which a viewer has to catch up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Cause {
-    Began,
-    WasHeldUp,
+enum CatchUpCause {
+    /// It started with a held GOP.
+    Joined,
+    /// Its link or its client held it up.
+    HeldUp,
 }
 
 impl Cursor {
-    /// Takes a cursor to watch from later: the track is asked for, but counts no viewer. It begins with the newest GOP
-    /// held. Also says whether the track was not asked for until now.
-    pub(super) fn take(track: Arc<Track>, waker: Waker, behind: Duration) -> (Self, bool) {
-        let (place, first) = track.join(waker.clone());
-        if !behind.is_zero() {
-            track.stay_behind(behind);
+    /// Opens a standby cursor that starts with the newest GOP held. Also returns whether it is the track's first, which
+    /// creates demand.
+    pub(super) fn open(track: Arc<Track>, waker: Waker, delay: Duration) -> (Self, bool) {
+        let (index, first) = track.join(waker.clone());
+        if !delay.is_zero() {
+            track.add_delay(delay);
         }
-        let (chain, sent_at) = (DecodeState::Begins(MAX_GOP), Timestamp::default());
-        (Self { track, place, chain, sent_at, waker, behind, shown: false }, first)
+        let (decode, sent_at) = (DecodeState::Start(MAX_GOP), Timestamp::default());
+        (Self { track, index, decode, sent_at, waker, delay, active: false }, first)
     }
 
-    /// Begins only with a GOP that is no longer than this.
-    pub(super) fn begin_within(mut self, span: Duration) -> Self {
-        self.chain = DecodeState::Begins(span);
+    /// Makes the cursor start only with a GOP that is no longer than `span`.
+    pub(super) fn with_max_gop(mut self, span: Duration) -> Self {
+        self.decode = DecodeState::Start(span);
         self
     }
 
-    /// Begins with any GOP that is held.
-    pub(super) fn begin_with_any(&mut self) {
-        if matches!(self.chain, DecodeState::Begins(_)) {
-            self.chain = DecodeState::Begins(MAX_GOP);
+    /// Lets a cursor that has not started yet start with any held GOP.
+    pub(super) fn accept_any_gop(&mut self) {
+        if matches!(self.decode, DecodeState::Start(_)) {
+            self.decode = DecodeState::Start(MAX_GOP);
         }
     }
 
-    /// Watches from it from now on.
-    pub(super) fn show(mut self) -> Self {
-        self.track.show();
-        self.shown = true;
+    /// Counts the cursor as a viewer.
+    pub(super) fn activate(mut self) -> Self {
+        self.track.add_viewer();
+        self.active = true;
         self
     }
 
-    /// Keeps it for later.
-    pub(super) fn hide(mut self) -> Self {
-        if std::mem::take(&mut self.shown) {
-            self.track.hide();
+    /// Counts the cursor as demand only.
+    pub(super) fn deactivate(mut self) -> Self {
+        if std::mem::take(&mut self.active) {
+            self.track.remove_viewer();
         }
         self
     }
@@ -107,143 +112,151 @@ impl Cursor {
         &self.waker
     }
 
-    pub(super) fn behind(&self) -> Duration {
-        self.behind
+    pub(super) fn delay(&self) -> Duration {
+        self.delay
     }
 
-    /// Stays so far behind from now on.
-    pub(super) fn stay_behind(&mut self, by: Duration) {
-        if by == self.behind {
+    pub(super) fn set_delay(&mut self, delay: Duration) {
+        if delay == self.delay {
             return;
         }
-        if !by.is_zero() {
-            self.track.stay_behind(by);
+        if !delay.is_zero() {
+            self.track.add_delay(delay);
         }
-        if !self.behind.is_zero() {
-            self.track.catch_up(self.behind);
+        if !self.delay.is_zero() {
+            self.track.remove_delay(self.delay);
         }
-        self.behind = by;
+        self.delay = delay;
     }
 
-    pub(super) fn step(&self, pick: Pick, now: Timestamp) -> Turn {
-        let patience = match self.chain {
-            DecodeState::Begins(span) => span,
+    pub(super) fn next_frame(&self, mode: DeliveryMode, now: Timestamp) -> NextFrame {
+        let max_lag = match self.decode {
+            DecodeState::Start(span) => span,
             _ if self.is_catching_up(now) => MAX_GOP,
-            // Its turns may fall such that each keyframe is too old by then.
-            DecodeState::NeedsKeyframe if now.since(self.sent_at) > NEXT_KEYFRAME => MAX_GOP,
-            DecodeState::CatchUp(..) | DecodeState::Synced | DecodeState::NeedsKeyframe => PATIENCE,
+            // The viewer may look at moments when each keyframe already lags too far.
+            DecodeState::NeedsKeyframe if now.since(self.sent_at) > KEYFRAME_WAIT => MAX_GOP,
+            DecodeState::CatchUp(..) | DecodeState::Synced | DecodeState::NeedsKeyframe => {
+                MAX_DELTA_LAG
+            }
         };
-        let intact = matches!(self.chain, DecodeState::CatchUp(..) | DecodeState::Synced);
-        self.track.step(CursorState { place: self.place, intact, patience }, pick, now)
+        let synced = matches!(self.decode, DecodeState::CatchUp(..) | DecodeState::Synced);
+        self.track.next_frame(CursorState { index: self.index, synced, max_lag }, mode, now)
     }
 
-    /// A frame is sent from here.
-    pub(super) fn go_on(&mut self, step: &Step, now: Timestamp) {
-        (self.place, self.sent_at) = (step.place, now);
-        self.chain = match self.chain {
-            DecodeState::Begins(_) | DecodeState::NeedsKeyframe if self.hurries(step, now) => {
-                DecodeState::CatchUp(now + CATCHING_UP, Cause::Began)
+    /// Moves past a frame that is sent.
+    pub(super) fn advance(&mut self, delivery: &Delivery, now: Timestamp) {
+        (self.index, self.sent_at) = (delivery.next, now);
+        self.decode = match self.decode {
+            DecodeState::Start(_) | DecodeState::NeedsKeyframe
+                if self.is_for_decoding_only(delivery, now) =>
+            {
+                DecodeState::CatchUp(now + CATCH_UP_LIMIT, CatchUpCause::Joined)
             }
-            DecodeState::CatchUp(..) if step.behind > CAPACITY => self.chain,
+            DecodeState::CatchUp(..) if delivery.newer > CAPACITY => self.decode,
             _ => DecodeState::Synced,
         };
     }
 
-    /// Whether a frame is sent only so that those after it can be decoded, as fast as the link carries them.
-    pub(super) fn hurries(&self, step: &Step, now: Timestamp) -> bool {
-        let begins = matches!(self.chain, DecodeState::Begins(_) | DecodeState::NeedsKeyframe);
-        begins && self.track.has_deltas() && step.behind > CAPACITY || self.is_catching_up(now)
+    /// Returns whether a frame is sent only so that the frames after it can be decoded, as fast as the link takes it.
+    pub(super) fn is_for_decoding_only(&self, delivery: &Delivery, now: Timestamp) -> bool {
+        let starts = matches!(self.decode, DecodeState::Start(_) | DecodeState::NeedsKeyframe);
+        starts && self.track.has_deltas() && delivery.newer > CAPACITY || self.is_catching_up(now)
     }
 
-    /// A frame is passed over.
-    pub(super) fn pass(&mut self, place: Place) {
-        self.place = place;
-        self.break_off();
+    /// Moves to `index` without sending the frames before it.
+    pub(super) fn skip_to(&mut self, index: Index) {
+        self.index = index;
+        self.require_keyframe();
     }
 
-    /// All that was due is sent.
-    pub(super) fn rest(&mut self) {
-        if matches!(self.chain, DecodeState::CatchUp(..)) {
-            self.chain = DecodeState::Synced;
+    /// Ends catching up: every frame that was due is sent.
+    pub(super) fn finish_catch_up(&mut self) {
+        if matches!(self.decode, DecodeState::CatchUp(..)) {
+            self.decode = DecodeState::Synced;
         }
     }
 
-    /// There is nothing to be sent. Where that is for lack of patience, it is tried to catch up; returns whether there is
-    /// something now. What cannot be caught up is given up.
-    pub(super) fn hurry(&mut self, now: Timestamp) -> bool {
+    /// Called when there is nothing to send. If that is because the cursor lags too far, it starts to catch up; if it was
+    /// catching up already, it gives up and needs a keyframe. Returns whether it is catching up, so that there may be
+    /// something to send now.
+    pub(super) fn try_catch_up(&mut self, now: Timestamp) -> bool {
         let has_fallen_behind = self.has_fallen_behind();
-        self.chain = match self.chain {
+        self.decode = match self.decode {
             DecodeState::Synced if has_fallen_behind => {
-                DecodeState::CatchUp(now + HICCUP, Cause::WasHeldUp)
+                DecodeState::CatchUp(now + BACKLOG_LIMIT, CatchUpCause::HeldUp)
             }
             DecodeState::CatchUp(..) if has_fallen_behind => DecodeState::NeedsKeyframe,
             DecodeState::CatchUp(..) => DecodeState::Synced,
-            chain => chain,
+            decode => decode,
         };
         self.is_catching_up(now)
     }
 
-    /// There is nothing to be sent. Where that is for lack of patience, it is not tried to catch up.
-    pub(super) fn give_up(&mut self) {
+    /// Called when there is nothing to send. If that is because the cursor lags too far, it needs a keyframe from now on,
+    /// without an attempt to catch up.
+    pub(super) fn abandon_backlog(&mut self) {
         if self.has_fallen_behind() {
-            self.break_off();
+            self.require_keyframe();
         }
     }
 
     fn has_fallen_behind(&self) -> bool {
-        self.track.has_deltas() && self.track.ahead(self.place) > CAPACITY
+        self.track.has_deltas() && self.track.frames_from(self.index) > CAPACITY
     }
 
-    /// What was sent cannot be decoded: only a keyframe will do. Where there is nothing else, nothing is missing.
-    pub(super) fn break_off(&mut self) {
-        if self.track.has_deltas() && !matches!(self.chain, DecodeState::Begins(_)) {
-            self.chain = DecodeState::NeedsKeyframe;
+    /// Makes the cursor continue at a keyframe, because the viewer could not decode a delta. Does nothing on tracks of
+    /// keyframes, and before the first frame.
+    pub(super) fn require_keyframe(&mut self) {
+        if self.track.has_deltas() && !matches!(self.decode, DecodeState::Start(_)) {
+            self.decode = DecodeState::NeedsKeyframe;
         }
     }
 
-    /// When the picture was taken that would be the last to be seen, if this were sent now and all that may follow it.
-    pub(super) fn shows(&self, step: &Step, now: Timestamp) -> Timestamp {
-        let due = now.offset(-(self.behind.as_micros() as i64));
+    /// Returns the capture time of the last picture that the viewer would see, if `delivery` and every frame due after it
+    /// were sent now.
+    pub(super) fn visible_at(&self, delivery: &Delivery, now: Timestamp) -> Timestamp {
+        let due = now.offset(-(self.delay.as_micros() as i64));
         let last = self.track.newest_until(due).filter(|_| self.track.has_deltas());
-        last.map_or(step.frame.captured_at, |last| last.max(step.frame.captured_at))
+        last.map_or(delivery.frame.captured_at, |last| last.max(delivery.frame.captured_at))
     }
 
-    /// Whether what is sent is for decoding, and not to be seen.
+    /// Returns whether frames are sent to be decoded, not to be shown.
     pub(super) fn is_catching_up(&self, now: Timestamp) -> bool {
-        matches!(self.chain, DecodeState::CatchUp(until, _) if now <= until)
+        matches!(self.decode, DecodeState::CatchUp(until, _) if now <= until)
     }
 
-    /// Whether nothing but a keyframe will do.
-    pub(super) fn is_broken(&self) -> bool {
-        self.chain == DecodeState::NeedsKeyframe
+    pub(super) fn needs_keyframe(&self) -> bool {
+        self.decode == DecodeState::NeedsKeyframe
     }
 
-    /// Whether it has to catch up because it was held up.
+    /// Returns whether the cursor has to catch up because it was held up.
     pub(super) fn was_held_up(&self) -> bool {
-        matches!(self.chain, DecodeState::CatchUp(_, Cause::WasHeldUp))
+        matches!(self.decode, DecodeState::CatchUp(_, CatchUpCause::HeldUp))
     }
 
-    /// Frames that are here and cannot be sent, as a keyframe is waited for.
-    pub(super) fn forgone(&self, pick: Pick, now: Timestamp) -> u64 {
-        match self.chain {
-            DecodeState::NeedsKeyframe if matches!(self.step(pick, now), Turn::Nothing) => {
-                self.track.ahead(self.place)
+    /// Counts the frames that are here and cannot be sent, because the cursor waits for a keyframe.
+    pub(super) fn undecodable(&self, mode: DeliveryMode, now: Timestamp) -> u64 {
+        match self.decode {
+            DecodeState::NeedsKeyframe
+                if matches!(self.next_frame(mode, now), NextFrame::Nothing) =>
+            {
+                self.track.frames_from(self.index)
             }
             _ => 0,
         }
     }
 
-    /// Frames from here on that were captured before this moment.
-    pub(super) fn before(&self, captured_at: Timestamp) -> u64 {
-        self.track.before(self.place, captured_at)
+    /// Counts the frames from the index on that were captured before `captured_at`.
+    pub(super) fn count_before(&self, captured_at: Timestamp) -> u64 {
+        self.track.count_before(self.index, captured_at)
     }
 }
 
 impl Drop for Cursor {
     fn drop(&mut self) {
-        if !self.behind.is_zero() {
-            self.track.catch_up(self.behind);
+        if !self.delay.is_zero() {
+            self.track.remove_delay(self.delay);
         }
-        self.track.leave(&self.waker, self.shown);
+        self.track.leave(&self.waker, self.active);
     }
 }

@@ -1,17 +1,17 @@
-//! What the tests of the hub and of all who show something of it begin with: a stream, and pictures.
+//! Streams and frames for tests.
 
 use std::sync::Arc;
 
 use fanlight_protocol::{FrameFlags, StreamState, Timestamp, TrackEntry};
 
-use super::{Frame, Hub, Status, Stream};
+use crate::hub::{Frame, Hub, Status, Stream};
 
-/// A live stream of a hub of its own, that lists these tracks.
+/// Returns a live stream that announces these tracks, in a hub of its own.
 pub fn stream(tracks: Vec<TrackEntry>) -> Arc<Stream> {
     Hub::new(Arc::default()).open(&"cam".parse().unwrap(), live(tracks))
 }
 
-/// The status of a live stream that lists these tracks.
+/// Returns the status of a live stream that announces these tracks.
 pub fn live(tracks: Vec<TrackEntry>) -> Status {
     Status {
         state: StreamState::Live,
@@ -22,14 +22,14 @@ pub fn live(tracks: Vec<TrackEntry>) -> Status {
     }
 }
 
-/// A listed track of which nothing has come yet, with pictures of this size in pixels.
+/// Returns an announced track of this size in pixels, without frames.
 pub fn entry(name: &str, width: u32, height: u32) -> TrackEntry {
     let name = name.parse().unwrap();
     TrackEntry { name, width, height, millifps: 0, bitrate: 0, published: 0, dropped: 0 }
 }
 
-/// An empty picture that stands alone, taken and received at the same time.
-pub fn picture(sequence: u64, at: Timestamp) -> Frame {
+/// Returns an empty keyframe that was captured and received at the same time.
+pub fn keyframe(sequence: u64, at: Timestamp) -> Frame {
     Frame {
         run: 0,
         sequence,
@@ -44,7 +44,7 @@ pub fn picture(sequence: u64, at: Timestamp) -> Frame {
     }
 }
 
-/// The flags of a picture that stands alone, or of one that does not.
+/// Returns the flags of a keyframe or of a delta.
 pub fn flags(is_keyframe: bool) -> FrameFlags {
     if is_keyframe { FrameFlags::KEYFRAME } else { FrameFlags::default() }
 }

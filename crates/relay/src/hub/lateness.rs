@@ -1,105 +1,106 @@
-//! Whether the frames of a track are old when they arrive, and which leg of their way made them old. Pure: times come in.
+//! Late tracks: detects frames that are old when they arrive, and the leg of the path that delayed them. No clock: times
+//! are passed in.
 //!
-//! This is about arrival at the relay. A viewer that stays behind by choice (`buffer`) or by its link is none of it.
+//! Only the arrival at the relay counts. A viewer that is delayed by choice (`buffer`) or by its link is not late.
 
 use std::time::Duration;
 
 use fanlight_protocol::Timestamp;
 
-/// From this age on a frame is late. A keyframe on a busy link and a stumbling encoder cost some hundred milliseconds; a
-/// viewer that sees a picture this old as live is misled.
+/// A frame of at least this age is late. A keyframe on a busy link or a stumbling encoder costs some hundred milliseconds;
+/// a picture this old shown as live would mislead its viewer.
 pub const LATE: Duration = Duration::from_secs(2);
-/// Only frames younger than this are well again. Between the two nothing changes, so that a link at its limit does not
-/// flap.
-pub const WELL: Duration = Duration::from_secs(1);
-/// All frames are old for this long before the track is late. Capture replays a GOP of up to 3 s to a late joiner, and a
-/// machine that paused has old frames: both are through within this time.
-const SURE_AFTER: Duration = Duration::from_secs(1);
-/// All frames are young for this long before the track is well again: as for a slow viewer.
-const WELL_AFTER: Duration = Duration::from_secs(3);
-/// The interval of updates of the age in the reason, and its smallest change.
+/// Only frames younger than this end the lateness. Between the two thresholds nothing changes, so that a link at its limit
+/// does not flap.
+pub const IN_TIME: Duration = Duration::from_secs(1);
+/// A track is late once all frames have been old for this long. Capture replays a GOP of up to 3 s to a late joiner, and a
+/// machine that paused has old frames; both are through within this time.
+const LATE_AFTER: Duration = Duration::from_secs(1);
+/// A track is in time again once all frames have been young for this long: the same as for a slow viewer.
+const IN_TIME_AFTER: Duration = Duration::from_secs(3);
+/// Shortest interval between updates of the age in the reason, and the smallest change that is worth one.
 const UPDATE_EVERY: Duration = Duration::from_secs(2);
 const UPDATE_BY: Duration = Duration::from_millis(500);
 
-/// The moments of a frame on its way here, by our clock.
+/// The timestamps of a frame on its way to this relay, by the relay's clock.
 #[derive(Debug, Clone, Copy)]
 pub struct Arrival {
-    /// The moment when the picture was taken.
+    /// The capture time.
     pub captured_at: Timestamp,
-    /// The moment when capture had it in hand.
+    /// The time at which capture had read it from the source.
     pub read_at: Timestamp,
-    /// The moment when capture gave it to the bus.
+    /// The time at which capture published it.
     pub published_at: Timestamp,
-    /// The moment when it came.
+    /// The arrival time.
     pub received_at: Timestamp,
 }
 
-/// A part of the way from the camera to this relay.
+/// A part of the path from the camera to this relay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Leg {
-    /// From the camera into capture.
+    /// The leg from the camera into capture.
     Source,
-    /// Through capture: decoding, scaling, encoding.
+    /// The leg through capture: decoding, scaling, encoding.
     Capture,
-    /// From capture to this relay.
+    /// The leg from capture to this relay.
     Bus,
 }
 
-/// That a track is late.
+/// The lateness of a track.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Late {
-    /// Since when.
+    /// The time at which the track became late.
     pub since: Timestamp,
     /// The age of its frames on arrival.
     pub age: Duration,
-    /// The leg that took longest.
+    /// The slowest leg.
     pub leg: Leg,
 }
 
 impl Late {
-    /// Returns why the track is late, in words.
+    /// Returns the reason for people.
     pub fn reason(&self) -> String {
         let why = match self.leg {
-            Leg::Source => "the camera or the connection to it delivers them late",
-            Leg::Capture => "capture is too slow to encode them",
+            Leg::Source => "the camera or its connection is slow",
+            Leg::Capture => "capture cannot keep up with encoding",
             Leg::Bus => "the connection to capture is too slow for this stream",
         };
         format!("frames reach this relay {:.1} s old: {why}", self.age.as_secs_f64())
     }
 }
 
-/// Follows the arrivals of one track.
+/// Detects the lateness of one track from its arrivals.
 #[derive(Debug, Default)]
 pub struct Lateness {
     late: Option<Late>,
-    /// Since when all frames speak for a change; `None` where the last one does not.
-    turning_since: Option<Timestamp>,
+    /// The time from which on all frames indicate a change; `None` if the last one does not.
+    changing_since: Option<Timestamp>,
     updated_at: Timestamp,
 }
 
 impl Lateness {
-    /// Returns how late the track is; `None` where it is not.
+    /// Returns the lateness; `None` while frames are in time.
     pub fn late(&self) -> Option<Late> {
         self.late
     }
 
-    /// Takes in a frame that came. Returns whether anything to be shown changed.
-    pub fn take(&mut self, arrival: Arrival) -> bool {
+    /// Records an arrival. Returns whether the displayed lateness changed.
+    pub fn note(&mut self, arrival: Arrival) -> bool {
         let now = arrival.received_at;
         let age = now.since(arrival.captured_at);
-        let (speaks_for_change, sure_after) = match self.late {
-            None => (age >= LATE, SURE_AFTER),
-            Some(_) => (age < WELL, WELL_AFTER),
+        let (indicates_change, hold) = match self.late {
+            None => (age >= LATE, LATE_AFTER),
+            Some(_) => (age < IN_TIME, IN_TIME_AFTER),
         };
-        if !speaks_for_change {
-            self.turning_since = None;
+        if !indicates_change {
+            self.changing_since = None;
             return self.update(arrival, age);
         }
-        let since = *self.turning_since.get_or_insert(now);
-        if now.since(since) < sure_after {
+        let since = *self.changing_since.get_or_insert(now);
+        if now.since(since) < hold {
             return false;
         }
-        self.turning_since = None;
+        self.changing_since = None;
         self.updated_at = now;
         self.late = match self.late {
             None => Some(Late { since, age, leg: longest_leg(arrival) }),
@@ -134,22 +135,22 @@ fn longest_leg(arrival: Arrival) -> Leg {
 mod tests {
     use super::*;
 
-    /// A frame that came `at` milliseconds after the beginning, with these milliseconds on each leg.
+    /// A frame that arrived `at` milliseconds after the start, with these milliseconds on each leg.
     fn arrival(at: u64, [source, capture, bus]: [u64; 3]) -> Arrival {
-        let moment = |millis: u64| Timestamp::from_micros(1_000_000_000_000 + 1000 * millis);
+        let time = |millis: u64| Timestamp::from_micros(1_000_000_000_000 + 1000 * millis);
         let at = at + 100_000;
         Arrival {
-            captured_at: moment(at - bus - capture - source),
-            read_at: moment(at - bus - capture),
-            published_at: moment(at - bus),
-            received_at: moment(at),
+            captured_at: time(at - bus - capture - source),
+            read_at: time(at - bus - capture),
+            published_at: time(at - bus),
+            received_at: time(at),
         }
     }
 
-    /// Takes in 25 frames a second from `begin` to `end`, all of this age, and returns how often something changed.
+    /// Records 25 frames a second from `begin` to `end`, all of this age, and returns how often something changed.
     fn flow(lateness: &mut Lateness, begin: u64, end: u64, age: u64) -> usize {
         let frames = (begin..end).step_by(40).map(|at| arrival(at, [1, 5, age]));
-        frames.filter(|frame| lateness.take(*frame)).count()
+        frames.filter(|frame| lateness.note(*frame)).count()
     }
 
     #[test]
@@ -157,12 +158,12 @@ mod tests {
         let mut lateness = Lateness::default();
         for frame in 0..250 {
             // The age grows by half of the time that passes.
-            lateness.take(arrival(frame * 40, [10, 20, frame * 20]));
+            lateness.note(arrival(frame * 40, [10, 20, frame * 20]));
         }
         let late = lateness.late().unwrap();
         assert_eq!(late.leg, Leg::Bus);
         let shown = late.age.as_secs_f64();
-        assert!((3.9..=5.1).contains(&shown), "the true age, brought up to date: {shown}");
+        assert!((3.9..=5.1).contains(&shown), "the current age: {shown}");
         let words = late.reason();
         assert!(
             words.starts_with("frames reach this relay ")
@@ -179,7 +180,7 @@ mod tests {
             ([1000, 1000, 1001], Leg::Bus),
         ] {
             let mut lateness = Lateness::default();
-            let changes = (0..50).filter(|frame| lateness.take(arrival(frame * 40, legs)));
+            let changes = (0..50).filter(|frame| lateness.note(arrival(frame * 40, legs)));
             assert_eq!(changes.count(), 1);
             assert_eq!(lateness.late().map(|late| late.leg), Some(expected));
         }
@@ -189,8 +190,8 @@ mod tests {
     fn a_burst_of_old_frames_is_not_late() {
         let mut lateness = Lateness::default();
         for frame in 0..90 {
-            // Three seconds of frames within 900 ms, as capture replays them.
-            lateness.take(arrival(frame * 10, [3000 - 33 * frame, 1, 1]));
+            // Capture replays three seconds of frames within 900 ms.
+            lateness.note(arrival(frame * 10, [3000 - 33 * frame, 1, 1]));
         }
         assert_eq!(flow(&mut lateness, 900, 60_000, 20), 0);
         assert_eq!(lateness.late(), None);
@@ -202,7 +203,7 @@ mod tests {
         assert_eq!(flow(&mut lateness, 0, 2000, 2100), 1);
         let mut changes = 0;
         for second in 2..120 {
-            // Around the threshold, and young now and then.
+            // The age varies around the threshold, and one second in four is young.
             let age = [1900, 2100, 1500, 900][second as usize % 4];
             let was = lateness.late().is_some();
             flow(&mut lateness, second * 1000, second * 1000 + 1000, age);
@@ -212,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_track_is_well_again_after_three_seconds_of_young_frames() {
+    fn a_track_is_in_time_again_after_three_seconds_of_young_frames() {
         let mut lateness = Lateness::default();
         flow(&mut lateness, 0, 2000, 8000);
         flow(&mut lateness, 2000, 4900, 50);
@@ -226,7 +227,7 @@ mod tests {
         let mut lateness = Lateness::default();
         let mut changes = 0;
         for frame in 0..1500 {
-            changes += usize::from(lateness.take(arrival(frame * 40, [1, 1, 2000 + frame * 40])));
+            changes += usize::from(lateness.note(arrival(frame * 40, [1, 1, 2000 + frame * 40])));
         }
         assert!((25..=31).contains(&changes), "{changes} in 60 s");
     }
@@ -234,7 +235,7 @@ mod tests {
     #[test]
     fn a_camera_of_one_frame_in_five_seconds_is_late_with_its_second_old_frame() {
         let mut lateness = Lateness::default();
-        assert!(!lateness.take(arrival(0, [1, 1, 3000])));
-        assert!(lateness.take(arrival(5000, [1, 1, 3000])));
+        assert!(!lateness.note(arrival(0, [1, 1, 3000])));
+        assert!(lateness.note(arrival(5000, [1, 1, 3000])));
     }
 }

@@ -1,4 +1,4 @@
-//! Random cameras, losses and viewers, checked by a model: no viewer is ever sent what it cannot decode.
+//! Random cameras, losses and viewers, checked against a model decoder: no viewer is sent a frame that it cannot decode.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,45 +6,45 @@ use std::time::Duration;
 use fanlight_protocol::{Timestamp, TrackName};
 use proptest::prelude::*;
 
-use super::{Frame, Next, Stream, Track, ViewOptions, Viewer, fixture};
-use crate::stats::counters::{DropReason, Transport};
+use super::{Frame, NextSend, Stream, Track, ViewOptions, Viewer, fixture};
+use crate::stats::labels::{DropReason, Transport};
 use crate::wake::Waker;
 
 const TRACKS: [&str; 3] = ["full.h264", "half.h264", "full.jpeg"];
-/// Milliseconds between two pictures, and how many of them the end is calm.
+/// Milliseconds between two frames, and the number of calm frames at the end.
 const INTERVAL: u64 = 33;
 const CALM: u64 = 150;
 
-/// What happens between two pictures.
+/// An event between two frames.
 #[derive(Debug, Clone)]
 enum Event {
-    /// Somebody comes, to stay so many milliseconds behind.
+    /// A viewer joins, with this delay in milliseconds.
     Join {
         track: usize,
-        behind: u64,
+        delay: u64,
     },
     Leave {
         who: usize,
     },
-    /// So many turns are taken.
-    Look {
+    /// A viewer is sent up to this many frames.
+    Send {
         who: usize,
-        turns: usize,
+        frames: usize,
     },
-    /// All others take theirs.
-    LookAll,
-    Hold {
+    /// All viewers are sent every frame that is due.
+    SendAll,
+    SetDropReason {
         who: usize,
-        held: DropReason,
+        reason: DropReason,
     },
-    Turn {
+    Switch {
         who: usize,
         track: usize,
     },
     Fail {
         who: usize,
     },
-    /// The next frames of a track do not come.
+    /// The next frames of a track are lost.
     Lose {
         track: usize,
         count: u64,
@@ -60,30 +60,30 @@ enum Event {
     },
 }
 
-/// What a publisher makes of one track.
+/// The publisher of one track.
 struct Source {
     track: Arc<Track>,
     run: u64,
     sequence: u64,
     to_keyframe: u64,
     to_lose: u64,
-    /// All frames that could be decoded, in order.
-    taken: Vec<(u64, u64)>,
+    /// The run and sequence of all frames that the track accepted, in order.
+    accepted: Vec<(u64, u64)>,
     orphaned: u64,
     asked: u64,
 }
 
-/// A viewer, and what a decoder would make of what it was sent.
+/// A viewer and a model of its decoder.
 struct Watcher {
     viewer: Viewer,
     last: Option<(TrackName, Arc<Frame>)>,
-    /// Nothing but a keyframe will do.
+    /// The decoder failed and needs a keyframe.
     failed: bool,
     newest_seen: Timestamp,
-    /// One that turns to other tracks.
-    turns: bool,
-    /// How many frames were sent or dropped, as they must have been.
-    passed: u64,
+    /// True if the viewer switches tracks.
+    switches: bool,
+    /// The expected number of frames sent or dropped.
+    counted: u64,
 }
 
 struct World {
@@ -93,8 +93,8 @@ struct World {
     sources: Vec<Source>,
     watchers: Vec<Watcher>,
     joined: u64,
-    /// What those that left, and did not turn, were sent or not.
-    passed: u64,
+    /// The expected number for viewers that left and did not switch.
+    counted: u64,
 }
 
 impl World {
@@ -106,19 +106,19 @@ impl World {
             sequence: 0,
             to_keyframe: 0,
             to_lose: 0,
-            taken: Vec::new(),
+            accepted: Vec::new(),
             orphaned: 0,
             asked: 0,
         };
         let sources = TRACKS.map(source).into();
-        Self { now: 10_000, gop, stream, sources, watchers: Vec::new(), joined: 0, passed: 0 }
+        Self { now: 10_000, gop, stream, sources, watchers: Vec::new(), joined: 0, counted: 0 }
     }
 
     fn at(&self) -> Timestamp {
         Timestamp::from_micros(self.now * 1000)
     }
 
-    /// One picture on all tracks.
+    /// Publishes one frame on every track.
     fn shoot(&mut self) {
         let (at, gop) = (self.at(), self.gop);
         self.sources.iter_mut().for_each(|source| source.shoot(at, gop));
@@ -128,34 +128,34 @@ impl World {
     fn happen(&mut self, event: &Event) {
         let who = |who: &usize, world: &Self| who.checked_rem(world.watchers.len());
         match event {
-            Event::Join { track, behind } => self.join(*track, *behind),
+            Event::Join { track, delay } => self.join(*track, *delay),
             Event::Leave { who: number } => {
                 if let Some(at) = who(number, self) {
                     let left = self.watchers.swap_remove(at);
-                    self.passed += if left.turns { 0 } else { left.passed };
+                    self.counted += if left.switches { 0 } else { left.counted };
                 }
             }
-            Event::Look { who: number, turns } => {
+            Event::Send { who: number, frames } => {
                 if let Some(at) = who(number, self) {
-                    self.look(at, *turns);
+                    self.send(at, *frames);
                 }
             }
-            Event::LookAll => (0..self.watchers.len()).for_each(|at| self.look(at, 200)),
-            Event::Hold { who: number, held } => {
+            Event::SendAll => (0..self.watchers.len()).for_each(|at| self.send(at, 200)),
+            Event::SetDropReason { who: number, reason } => {
                 if let Some(at) = who(number, self) {
-                    self.watchers[at].viewer.hold(*held);
+                    self.watchers[at].viewer.set_drop_reason(*reason);
                 }
             }
-            Event::Turn { who: number, track } => {
+            Event::Switch { who: number, track } => {
                 let (at, now) = (who(number, self), self.at());
-                if let Some(watcher) = at.map(|at| &mut self.watchers[at]).filter(|w| w.turns) {
-                    watcher.viewer.turn_to(&TRACKS[*track].parse().unwrap(), now);
+                if let Some(watcher) = at.map(|at| &mut self.watchers[at]).filter(|w| w.switches) {
+                    watcher.viewer.switch_to(&TRACKS[*track].parse().unwrap(), now);
                 }
             }
             Event::Fail { who: number } => {
                 let now = self.at();
                 if let Some(at) = who(number, self) {
-                    self.watchers[at].viewer.fail(now);
+                    self.watchers[at].viewer.decode_failed(now);
                     self.watchers[at].failed = true;
                 }
             }
@@ -166,79 +166,79 @@ impl World {
         }
     }
 
-    fn join(&mut self, track: usize, behind: u64) {
+    fn join(&mut self, track: usize, delay: u64) {
         self.joined += 1;
-        let turns = self.joined.is_multiple_of(2);
-        let transport = if turns { Transport::PlainWebSocket } else { Transport::V1 };
-        let manner = ViewOptions { fps: None, behind: Duration::from_millis(behind) };
+        let switches = self.joined.is_multiple_of(2);
+        let transport = if switches { Transport::PlainWebSocket } else { Transport::V1 };
+        let options = ViewOptions { max_fps: None, delay: Duration::from_millis(delay) };
         let waker = Waker::new(Arc::default());
         let name = TRACKS[track].parse().unwrap();
-        let mut viewer = self.stream.watch(&name, transport, manner, waker, self.at());
-        if turns {
-            viewer.begin_with(&TrackName::full_jpeg(), self.at());
+        let mut viewer = Viewer::watch(&self.stream, &name, transport, options, waker, self.at());
+        if switches {
+            viewer.start_with_fallback(&TrackName::full_jpeg(), self.at());
         }
         self.watchers.push(Watcher {
             viewer,
             last: None,
             failed: false,
             newest_seen: Timestamp::default(),
-            turns,
-            passed: 0,
+            switches,
+            counted: 0,
         });
     }
 
-    fn look(&mut self, at: usize, turns: usize) {
+    fn send(&mut self, at: usize, frames: usize) {
         let now = self.at();
         let Self { watchers, sources, .. } = self;
-        for _ in 0..turns {
+        for _ in 0..frames {
             match watchers[at].viewer.next(now) {
-                Next::Frame(frame, _) => watchers[at].decode(&frame, sources, now),
-                Next::At(_) | Next::Nothing => return,
+                NextSend::Frame { frame, .. } => watchers[at].decode(&frame, sources, now),
+                NextSend::At(_) | NextSend::Nothing => return,
             }
         }
     }
 
-    /// Everybody keeps up for a while. Then everybody has seen the newest picture, whatever was before.
-    fn end_well(&mut self) {
+    /// Every viewer keeps up for a while. Then all have been sent the newest frame, whatever happened before.
+    fn settle(&mut self) {
         self.sources.iter_mut().for_each(|source| source.to_lose = 0);
         for _ in 0..CALM {
             self.shoot();
-            self.happen(&Event::LookAll);
+            self.happen(&Event::SendAll);
         }
         for Watcher { viewer, last, .. } in &self.watchers {
-            let (track, frame) = last.as_ref().expect("something was sent");
+            let (track, frame) = last.as_ref().expect("frames were sent");
             let source = self.sources.iter().find(|s| s.track.topic().track == *track).unwrap();
             if source.last() != Some((frame.run, frame.sequence)) {
-                // It stays behind, by 600 ms at most.
+                // The viewer has a delay of 600 ms at most.
                 assert!(self.at().since(frame.captured_at) < Duration::from_millis(700));
             }
-            assert!(viewer.turns_to().is_none(), "nobody waits for another track any more");
+            assert!(viewer.pending_track().is_none(), "no switch is pending");
         }
     }
 
     fn count(&self) {
-        let sent = self.stream.traffic.over(Transport::V1).read();
-        let staying = self.watchers.iter().filter(|watcher| !watcher.turns);
-        let passed: u64 = staying.map(|watcher| watcher.passed).sum();
-        assert_eq!(sent.frames + sent.dropped.iter().sum::<u64>(), passed + self.passed);
+        let sent = self.stream.counters.of(Transport::V1).read();
+        let staying = self.watchers.iter().filter(|watcher| !watcher.switches);
+        let counted: u64 = staying.map(|watcher| watcher.counted).sum();
+        assert_eq!(sent.frames + sent.dropped.iter().sum::<u64>(), counted + self.counted);
         for source in &self.sources {
             assert_eq!(source.track.orphaned(), source.orphaned);
-            assert!(source.asked <= self.now / 1000, "a keyframe a second at most");
+            assert!(source.asked <= self.now / 1000, "at most one keyframe a second");
         }
     }
 }
 
 impl Source {
     fn last(&self) -> Option<(u64, u64)> {
-        self.taken.last().copied()
+        self.accepted.last().copied()
     }
 
     fn restart(&mut self) {
-        (self.run, self.sequence, self.to_keyframe) = (self.track.begin_run(), 0, 0);
+        (self.run, self.sequence, self.to_keyframe) = (self.track.start_run(), 0, 0);
     }
 
     fn shoot(&mut self, at: Timestamp, gop: u64) {
-        if self.track.asks_for_keyframe(at) {
+        if self.track.take_keyframe_request(at) {
             (self.to_keyframe, self.asked) = (0, self.asked + 1);
         }
         let is_keyframe = self.to_keyframe == 0 || !self.track.has_deltas();
@@ -251,12 +251,12 @@ impl Source {
         }
         let newest = self.track.newest().map(|frame| (frame.run, frame.sequence + 1));
         if is_keyframe || newest == Some(name) {
-            self.taken.push(name);
+            self.accepted.push(name);
         } else {
             self.orphaned += 1;
         }
         let flags = fixture::flags(is_keyframe);
-        self.track.push(Frame { run: name.0, flags, ..fixture::picture(name.1, at) });
+        self.track.push(Frame { run: name.0, flags, ..fixture::keyframe(name.1, at) });
     }
 }
 
@@ -265,20 +265,24 @@ impl Watcher {
         let track = self.viewer.track().topic().track.clone();
         let before = self.last.as_ref().filter(|(of, _)| *of == track).map(|(_, before)| before);
         if !frame.flags.is_keyframe() {
-            assert!(!self.failed, "after a failure comes a keyframe");
-            let before = before.expect("a track begins with a keyframe");
+            assert!(!self.failed, "a failed decoder is sent a keyframe");
+            let before = before.expect("a track starts with a keyframe");
             assert!(frame.follows(before), "{frame:?} after {before:?}");
         }
         self.failed = false;
         let source = sources.iter().find(|source| source.track.topic().track == track).unwrap();
         let at = |frame: &Frame| {
             let name = (frame.run, frame.sequence);
-            source.taken.iter().position(|taken| *taken == name).expect("it was taken in")
+            source
+                .accepted
+                .iter()
+                .position(|accepted| *accepted == name)
+                .expect("the track accepted it")
         };
-        self.passed += before.map_or(1, |before| (at(frame) - at(before)) as u64);
+        self.counted += before.map_or(1, |before| (at(frame) - at(before)) as u64);
         let is_newest = source.last() == Some((frame.run, frame.sequence));
-        if !self.viewer.is_catching_up(now) && (is_newest || !self.turns) {
-            assert!(frame.captured_at >= self.newest_seen, "nobody goes back in time");
+        if !self.viewer.is_catching_up(now) && (is_newest || !self.switches) {
+            assert!(frame.captured_at >= self.newest_seen, "no viewer goes back in time");
             self.newest_seen = frame.captured_at;
         }
         self.last = Some((track, frame.clone()));
@@ -287,16 +291,16 @@ impl Watcher {
 
 fn any_event() -> impl Strategy<Value = Event> {
     let (who, track) = (0..100usize, 0..TRACKS.len());
-    let behind = prop_oneof![4 => Just(0), 1 => 1..600u64];
-    let held =
+    let delay = prop_oneof![4 => Just(0), 1 => 1..600u64];
+    let reason =
         prop_oneof![Just(DropReason::Relay), Just(DropReason::Link), Just(DropReason::Viewer)];
     prop_oneof![
-        2 => (track.clone(), behind).prop_map(|(track, behind)| Event::Join { track, behind }),
+        2 => (track.clone(), delay).prop_map(|(track, delay)| Event::Join { track, delay }),
         1 => who.clone().prop_map(|who| Event::Leave { who }),
-        6 => (who.clone(), 1..5usize).prop_map(|(who, turns)| Event::Look { who, turns }),
-        12 => Just(Event::LookAll),
-        3 => (who.clone(), held).prop_map(|(who, held)| Event::Hold { who, held }),
-        3 => (who.clone(), track.clone()).prop_map(|(who, track)| Event::Turn { who, track }),
+        6 => (who.clone(), 1..5usize).prop_map(|(who, frames)| Event::Send { who, frames }),
+        12 => Just(Event::SendAll),
+        3 => (who.clone(), reason).prop_map(|(who, reason)| Event::SetDropReason { who, reason }),
+        3 => (who.clone(), track.clone()).prop_map(|(who, track)| Event::Switch { who, track }),
         1 => who.prop_map(|who| Event::Fail { who }),
         1 => (track.clone(), 1..20u64).prop_map(|(track, count)| Event::Lose { track, count }),
         1 => track.clone().prop_map(|track| Event::Restart { track }),
@@ -308,17 +312,17 @@ fn any_event() -> impl Strategy<Value = Event> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
     #[test]
-    fn no_viewer_is_ever_sent_what_it_cannot_decode_and_all_are_well_in_the_end(
+    fn no_viewer_is_sent_a_frame_it_cannot_decode_and_all_see_the_newest_in_the_end(
         gop in prop_oneof![Just(1u64), Just(2), Just(60), Just(120)],
-        // So many pictures come after each event.
+        // Each event, and the number of frames published after it.
         events in proptest::collection::vec((any_event(), 0..12u64), 1..150),
     ) {
         let mut world = World::new(gop);
-        for (event, pictures) in &events {
+        for (event, frames) in &events {
             world.happen(event);
-            (0..*pictures).for_each(|_| world.shoot());
+            (0..*frames).for_each(|_| world.shoot());
         }
-        world.end_well();
+        world.settle();
         world.count();
     }
 }

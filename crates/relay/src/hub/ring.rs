@@ -1,11 +1,11 @@
-//! The frames a track holds, and which of them a viewer gets next.
+//! The newest frames of one track, and the drop policy that picks a cursor's next frame.
 //!
-//! A viewer's queue is its place in the ring: nothing is stored per viewer. The drop policy is one pure function of
-//! where a viewer stands, of the ring, and of now.
+//! A viewer's queue is an index into the ring: the ring stores nothing per viewer. The drop policy is one pure function
+//! of the cursor's state, the ring and the current time.
 //!
-//! Frames are keyframes or deltas. A delta is taken in only right after the frame before it, so that within the ring
-//! each one follows its predecessor; and a viewer is sent one only after that. For tracks of keyframes only, none of this
-//! makes a difference.
+//! Frames are keyframes or deltas. The ring accepts a delta only directly after its predecessor, so every delta in the
+//! ring follows the frame before it. A viewer receives a delta only after that predecessor. Neither rule affects tracks
+//! that consist of keyframes only.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -13,103 +13,106 @@ use std::time::Duration;
 
 use fanlight_protocol::Timestamp;
 
-use super::Frame;
-use super::bitrate::BitrateEstimate;
+use crate::hub::bitrate::BitrateEstimate;
+use crate::hub::frame::Frame;
 
 /// Frames a viewer may lag behind before it skips to the newest keyframe. Two outlast the jitter of a busy machine at 30
-/// frames a second; more would only be age.
+/// frames a second; more would only add latency.
 pub const CAPACITY: u64 = 2;
 
-/// Furthest that a viewer may wish to stay behind.
+/// Longest delay a viewer may ask for (`buffer`).
 pub const MAX_BUFFER: Duration = Duration::from_secs(5);
 
-/// The longest GOP that is held for late joiners, in time and in bytes. A longer one would keep them decoding what
-/// nobody sees for longer than it takes until the next keyframe.
+/// The longest GOP that is held for late joiners, in time and in bytes. With a longer one, late joiners would decode
+/// frames they do not show for longer than the wait until the next keyframe.
 pub const MAX_GOP: Duration = Duration::from_secs(3);
 const MAX_GOP_BYTES: usize = 4 * 1024 * 1024;
 
-/// Deltas are held for this long in any case, also of a GOP that is too long to be held whole: a viewer that was held up
-/// may be behind by as much as it has patience for, and catches up from there.
-const DELTAS: Duration = Duration::from_secs(1);
+/// Deltas are held at least this long, even if their GOP is too long to be held whole. A viewer that was held up can catch
+/// up from there, because it is allowed to lag by less than this.
+const DELTA_RETENTION: Duration = Duration::from_secs(1);
 
-/// What is held for viewers that stay behind, beyond the time they stay behind: so long one may be held up and still
-/// miss nothing.
-const SLACK: Duration = Duration::from_secs(1);
+/// Frames are held for this much longer than the longest delay. A delayed viewer that is held up for no longer than this
+/// misses nothing.
+const DELAY_MARGIN: Duration = Duration::from_secs(1);
 
-/// Most bytes of payload one ring holds; its newest frame it holds at any size.
+/// Most bytes of payload one ring holds. It always holds its newest frame, whatever the size.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 
-/// Frames are held no longer than this after a newer one came, unless a viewer stays behind, or they are of the newest
+/// Frames are held no longer than this after a newer one arrived, unless a viewer is delayed or they belong to the newest
 /// GOP.
 const MAX_SPAN: Duration = Duration::from_secs(2);
 
-/// A place in a ring: the index of the frame a viewer wants next. Frames are counted as they come in, from 0.
-pub type Place = u64;
+/// The position of a frame in its track, counted from 0 in order of arrival. It stays valid when the ring evicts the frame.
+pub type Index = u64;
 
-/// The newest frames of a track. As long as its viewers need, no longer: [`CAPACITY`] frames and the newest GOP, or as
-/// far back as the one that stays furthest behind.
+/// The newest frames of a track.
+///
+/// It holds only what its viewers need: [`CAPACITY`] frames and the newest GOP, or as much as the longest delay among
+/// its viewers requires.
 #[derive(Debug, Default)]
 pub struct Ring {
     frames: VecDeque<Arc<Frame>>,
-    /// Index of the next frame to come.
-    head: Place,
-    /// Index of the newest keyframe, which may be held no more.
-    keyframe: Option<Place>,
+    /// Index of the next frame to arrive.
+    head: Index,
+    /// Index of the newest keyframe, which the ring may have evicted.
+    keyframe: Option<Index>,
     bytes: usize,
-    /// How far back viewers reach; zero where all want the newest.
-    reach: Duration,
-    weight: BitrateEstimate,
+    /// Time for which frames are retained; zero if no viewer is delayed.
+    retention: Duration,
+    bitrate: BitrateEstimate,
 }
 
-/// Where a viewer stands.
+/// The part of a cursor that the drop policy depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CursorState {
-    /// The frame it wants next.
-    pub place: Place,
-    /// Whether it was sent the frame before: a delta may come next.
-    pub intact: bool,
-    /// So much older than the newest may be what it is sent, where it has fallen behind.
-    pub patience: Duration,
+    /// The frame to send next.
+    pub index: Index,
+    /// True if the frame before it was sent, so that a delta may follow.
+    pub synced: bool,
+    /// Once the cursor has fallen behind: how much older than the newest frame the next one may be.
+    pub max_lag: Duration,
 }
 
-/// Which frame a viewer wants next.
+/// The rule that picks a viewer's next frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pick {
-    /// The next in order; the newest keyframe when it has fallen further behind than [`CAPACITY`].
+pub enum DeliveryMode {
+    /// The next frame in order, or the newest keyframe once the cursor has fallen further behind than [`CAPACITY`].
     InOrder,
-    /// The newest, whatever lies before it: for one whose link is too slow for all. Deltas come in order all the same.
+    /// The newest keyframe, whatever lies before it: for viewers whose link is too slow for every frame. Deltas come in
+    /// order all the same.
     Newest,
-    /// Every one in order, each so long after it came.
-    Behind(Duration),
+    /// Every frame in order, each this long after it arrived.
+    Delayed(Duration),
 }
 
-/// What a viewer gets.
+/// The drop policy's answer.
 #[derive(Debug, Clone)]
-pub enum Turn {
-    /// This frame, now.
-    Frame(Step),
-    /// A frame that is there already, but not before this moment.
+pub enum NextFrame {
+    /// Send this frame now.
+    Ready(Delivery),
+    /// The next frame is in the ring, but must not be sent before this moment.
     At(Timestamp),
-    /// Nothing until another frame comes.
+    /// Nothing to send until another frame arrives.
     Nothing,
 }
 
-/// A frame that is a viewer's turn.
+/// A frame to send, and the position it leads to.
 #[derive(Debug, Clone)]
-pub struct Step {
+pub struct Delivery {
     /// The frame.
     pub frame: Arc<Frame>,
-    /// The viewer's place afterwards.
-    pub place: Place,
-    /// Frames passed over: dropped for this viewer.
+    /// The cursor's index after it.
+    pub next: Index,
+    /// Frames skipped before it: dropped for this viewer.
     pub dropped: u64,
-    /// Newer frames than this one.
-    pub behind: u64,
+    /// Frames in the ring that are newer than this one.
+    pub newer: u64,
 }
 
 impl Ring {
-    /// Takes in the newest frame and lets go of what is no longer needed. False where nobody could decode it, as the
-    /// frame before it is not here: then it is not taken in.
+    /// Adds the newest frame and evicts frames that are no longer needed. Returns false for a delta whose predecessor is
+    /// missing: no viewer could decode it, so the ring rejects it.
     pub fn push(&mut self, frame: Arc<Frame>) -> bool {
         if frame.flags.is_keyframe() {
             self.keyframe = Some(self.head);
@@ -117,20 +120,20 @@ impl Ring {
             return false;
         }
         self.bytes += frame.payload.len();
-        self.weight.note(&frame);
+        self.bitrate.note(&frame);
         self.frames.push_back(frame);
         self.head += 1;
-        self.trim();
+        self.evict();
         true
     }
 
-    /// Holds frames as far back as viewers that stay `furthest` behind need them; zero where none does.
-    pub fn hold(&mut self, furthest: Duration) {
-        self.reach = if furthest.is_zero() { furthest } else { furthest.min(MAX_BUFFER) + SLACK };
-        self.trim();
+    /// Sets the longest delay among the viewers; zero if none is delayed.
+    pub fn set_longest_delay(&mut self, delay: Duration) {
+        self.retention = if delay.is_zero() { delay } else { delay.min(MAX_BUFFER) + DELAY_MARGIN };
+        self.evict();
     }
 
-    fn trim(&mut self) {
+    fn evict(&mut self) {
         let Some(newest) = self.frames.back().map(|frame| frame.received_at) else { return };
         while self.frames.len() > 1 && self.exceeds(newest) {
             let oldest = self.frames.pop_front().expect("more than one");
@@ -142,39 +145,41 @@ impl Ring {
         let span =
             self.frames.front().map_or(Duration::ZERO, |oldest| newest.since(oldest.received_at));
         let are_deltas = self.frames.back().is_some_and(|newest| !newest.flags.is_keyframe());
-        let reach = if are_deltas { self.reach.max(DELTAS) } else { self.reach };
-        let too_many = self.frames.len() as u64 > CAPACITY && span > reach;
+        let retention =
+            if are_deltas { self.retention.max(DELTA_RETENTION) } else { self.retention };
+        let too_many = self.frames.len() as u64 > CAPACITY && span > retention;
         let is_short_gop = || {
             self.keyframe == Some(self.oldest()) && self.bytes <= MAX_GOP_BYTES && span <= MAX_GOP
         };
-        (too_many || self.bytes > MAX_BYTES || span > MAX_SPAN.max(self.reach)) && !is_short_gop()
+        (too_many || self.bytes > MAX_BYTES || span > MAX_SPAN.max(self.retention))
+            && !is_short_gop()
     }
 
-    /// Lets go of all frames. Places stay as they are.
+    /// Drops all frames. Indices stay valid.
     pub fn clear(&mut self) {
         self.frames.clear();
         self.keyframe = None;
         self.bytes = 0;
     }
 
-    /// The newest frame.
+    /// Returns the newest frame.
     pub fn newest(&self) -> Option<&Arc<Frame>> {
         self.frames.back()
     }
 
-    /// The newest of the frames that had come by then.
+    /// Returns the newest of the frames that had arrived by `received_at`.
     pub fn newest_until(&self, received_at: Timestamp) -> Option<&Arc<Frame>> {
         self.frames.iter().rev().find(|frame| frame.received_at <= received_at)
     }
 
-    /// Index of the next frame to come: the place of a viewer that has seen everything.
-    pub fn head(&self) -> Place {
+    /// Returns the index of the next frame to arrive, which is also the index of a cursor that was sent everything.
+    pub fn head(&self) -> Index {
         self.head
     }
 
-    /// Where a late joiner begins: with the newest GOP, which for many tracks is the newest frame. `None` where frames are
-    /// held, but none to begin with.
-    pub fn entry(&self) -> Option<Place> {
+    /// Returns the index at which a late joiner starts: the keyframe of the newest GOP, which is the newest frame on tracks
+    /// of keyframes. Returns `None` if the ring holds frames, but none to start with.
+    pub fn entry_point(&self) -> Option<Index> {
         if self.frames.is_empty() {
             return Some(self.head.saturating_sub(1));
         }
@@ -187,81 +192,86 @@ impl Ring {
             .then_some(keyframe)
     }
 
-    /// Bits a second of what came in; `None` while unknown.
-    pub fn bits(&self, now: Timestamp) -> Option<u64> {
-        self.weight.bits(now)
+    /// Returns the bitrate of the arriving frames in bits a second; `None` while unknown.
+    pub fn bitrate(&self, now: Timestamp) -> Option<u64> {
+        self.bitrate.bits_per_second(now)
     }
 
-    /// How many frames from this place on were captured before that moment. Those let go of were.
-    pub fn before(&self, place: Place, captured_at: Timestamp) -> u64 {
+    /// Counts the frames from `index` on that were captured before `captured_at`. Evicted frames count as earlier.
+    pub fn count_before(&self, index: Index, captured_at: Timestamp) -> u64 {
         let oldest = self.oldest();
-        let held = self.frames.iter().skip(place.saturating_sub(oldest) as usize);
+        let held = self.frames.iter().skip(index.saturating_sub(oldest) as usize);
         let earlier = held.filter(|frame| frame.captured_at < captured_at).count() as u64;
-        oldest.saturating_sub(place) + earlier
+        oldest.saturating_sub(index) + earlier
     }
 
-    /// The drop policy: which frame a viewer that stands there gets, and when.
+    /// The drop policy: returns the next frame for a cursor in this state, and when to send it.
     ///
-    /// Whoever has missed nothing goes on in order, within [`CAPACITY`] in any case. Who has fallen further behind goes on
-    /// at the newest keyframe, if there is one ahead; else in order as well, while that is no older than it has patience
-    /// for. Who has missed something, or is out of patience, waits for the next keyframe.
-    pub fn step(&self, stand: CursorState, pick: Pick, now: Timestamp) -> Turn {
-        let next = match pick {
-            Pick::InOrder if stand.place + CAPACITY >= self.head && self.can_go_on(stand) => {
-                Some(stand.place)
+    /// - A cursor that missed nothing continues in order while it is within [`CAPACITY`].
+    /// - A cursor that has fallen further behind continues at the newest keyframe if one is ahead. Otherwise it continues in
+    ///   order, as long as the next frame lags by no more than `max_lag`.
+    /// - A cursor that missed a frame or exceeds `max_lag` waits for the next keyframe.
+    pub fn next_frame(&self, state: CursorState, mode: DeliveryMode, now: Timestamp) -> NextFrame {
+        let next = match mode {
+            DeliveryMode::InOrder
+                if state.index + CAPACITY >= self.head && self.can_continue(state) =>
+            {
+                Some(state.index)
             }
-            Pick::InOrder | Pick::Newest => self.skip(stand),
-            Pick::Behind(_) if self.can_go_on(stand) => Some(stand.place),
-            Pick::Behind(by) => self.due(by, now, stand.place),
+            DeliveryMode::InOrder | DeliveryMode::Newest => self.skip(state),
+            DeliveryMode::Delayed(_) if self.can_continue(state) => Some(state.index),
+            DeliveryMode::Delayed(delay) => self.due_keyframe(delay, now, state.index),
         };
         let Some((next, frame)) = next.and_then(|next| Some((next, self.at(next)?))) else {
-            return Turn::Nothing;
+            return NextFrame::Nothing;
         };
-        match pick {
-            Pick::Behind(by) if frame.received_at + by > now => Turn::At(frame.received_at + by),
-            _ => Turn::Frame(Step {
+        match mode {
+            DeliveryMode::Delayed(delay) if frame.received_at + delay > now => {
+                NextFrame::At(frame.received_at + delay)
+            }
+            _ => NextFrame::Ready(Delivery {
                 frame: frame.clone(),
-                place: next + 1,
-                dropped: next - stand.place,
-                behind: self.head - 1 - next,
+                next: next + 1,
+                dropped: next - state.index,
+                newer: self.head - 1 - next,
             }),
         }
     }
 
-    /// Whether the frame that a viewer wants next is here, and it can decode it.
-    fn can_go_on(&self, stand: CursorState) -> bool {
-        self.at(stand.place).is_some_and(|frame| stand.intact || frame.flags.is_keyframe())
+    /// Returns whether the ring holds the cursor's next frame, and the viewer can decode it.
+    fn can_continue(&self, state: CursorState) -> bool {
+        self.at(state.index).is_some_and(|frame| state.synced || frame.flags.is_keyframe())
     }
 
-    /// The newest keyframe, or what comes next, if either is young enough.
-    fn skip(&self, stand: CursorState) -> Option<Place> {
-        let keyframe = self.keyframe.filter(|at| *at >= stand.place);
-        let next = keyframe.or_else(|| self.can_go_on(stand).then_some(stand.place))?;
-        (self.lag(next)? <= stand.patience).then_some(next)
+    /// Returns the newest keyframe, or else the next frame in order, if it is recent enough.
+    fn skip(&self, state: CursorState) -> Option<Index> {
+        let keyframe = self.keyframe.filter(|at| *at >= state.index);
+        let next = keyframe.or_else(|| self.can_continue(state).then_some(state.index))?;
+        (self.lag(next)? <= state.max_lag).then_some(next)
     }
 
-    /// Where a viewer goes on that stays behind and has missed something: at the newest keyframe that is due, or else the
+    /// Returns where a delayed cursor continues after it missed a frame: at the newest keyframe that is due, or else at the
     /// first that will be.
-    fn due(&self, by: Duration, now: Timestamp, place: Place) -> Option<Place> {
+    fn due_keyframe(&self, delay: Duration, now: Timestamp, index: Index) -> Option<Index> {
         let oldest = self.oldest();
-        let due = self.frames.partition_point(|frame| frame.received_at + by <= now) as u64;
-        let is_keyframe = |at: &Place| self.at(*at).is_some_and(|frame| frame.flags.is_keyframe());
-        let from = place.max(oldest);
+        let due = self.frames.partition_point(|frame| frame.received_at + delay <= now) as u64;
+        let is_keyframe = |at: &Index| self.at(*at).is_some_and(|frame| frame.flags.is_keyframe());
+        let from = index.max(oldest);
         let newest_due = (from..oldest + due).rev().find(is_keyframe);
         newest_due.or_else(|| (from.max(oldest + due)..self.head).find(is_keyframe))
     }
 
-    /// How much older than the newest a frame is; `None` where it is not held.
-    fn lag(&self, at: Place) -> Option<Duration> {
+    /// Returns how much older than the newest frame a frame is; `None` if it was evicted or has not arrived.
+    fn lag(&self, at: Index) -> Option<Duration> {
         let frame = self.at(at)?;
         Some(self.newest()?.received_at.since(frame.received_at))
     }
 
-    fn at(&self, place: Place) -> Option<&Arc<Frame>> {
-        self.frames.get(place.checked_sub(self.oldest())? as usize)
+    fn at(&self, index: Index) -> Option<&Arc<Frame>> {
+        self.frames.get(index.checked_sub(self.oldest())? as usize)
     }
 
-    fn oldest(&self) -> Place {
+    fn oldest(&self) -> Index {
         self.head - self.frames.len() as u64
     }
 }

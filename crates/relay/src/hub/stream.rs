@@ -1,38 +1,39 @@
-//! A name, how it is, and its tracks.
+//! One stream: its name, its status and its tracks.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fanlight_protocol::{
     Rendition, StreamName, StreamState, Timestamp, Topic, TrackEntry, TrackName,
 };
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::cursor::Cursor;
-use super::lateness::Late;
-use super::{Track, ViewOptions, Viewer};
-use crate::stats::counters::{Switches, Traffic, Transport};
+use crate::hub::cursor::Cursor;
+use crate::hub::lateness::Late;
+use crate::hub::track::Track;
+use crate::stats::counters::{StreamCounters, SwitchCounters};
 use crate::wake::Waker;
 
-/// How a stream is, as its publisher says.
+/// A stream's status, as its publisher announces it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
     /// Live, idle, offline or ended.
     pub state: StreamState,
-    /// Why, in words; empty where there is nothing to say.
+    /// The reason for the state, for people; empty if there is nothing to say.
     pub reason: String,
-    /// Since when, by our clock.
+    /// The time of the last change of state, by the relay's clock.
     pub since: Timestamp,
     /// The source, with user and password masked.
     pub source: String,
-    /// What the publisher says of its tracks.
+    /// The tracks that the publisher announces.
     pub tracks: Vec<TrackEntry>,
 }
 
 impl Status {
-    /// Whether the same would be shown to somebody who waits for changes: numbers that always move are left out.
+    /// Returns whether viewers would see the same. Ignores numbers that always move, such as rates.
     pub fn looks_like(&self, other: &Self) -> bool {
         let sizes = |status: &Self| -> Vec<_> {
             status.tracks.iter().map(|t| (t.name.clone(), t.width, t.height)).collect()
@@ -47,14 +48,15 @@ impl Status {
 pub struct Stream {
     name: StreamName,
     status: Mutex<Arc<Status>>,
-    /// Counts the changes of the status that anybody sees.
+    /// Counts the visible changes of the status.
     changes: AtomicU64,
     tracks: Mutex<BTreeMap<TrackName, Arc<Track>>>,
+    /// Notified when a track gets its first cursor.
     demand: Arc<Notify>,
-    /// What went out to viewers.
-    pub traffic: Traffic,
-    /// How often viewers went on with another rendition.
-    pub switches: Switches,
+    /// Counters of frames and viewers, by transport.
+    pub counters: StreamCounters,
+    /// Counts viewers that switched to another rendition.
+    pub switches: SwitchCounters,
 }
 
 impl Stream {
@@ -65,47 +67,44 @@ impl Stream {
             changes: AtomicU64::new(0),
             tracks: Mutex::default(),
             demand,
-            traffic: Traffic::default(),
-            switches: Switches::default(),
+            counters: StreamCounters::default(),
+            switches: SwitchCounters::default(),
         }
     }
 
-    /// Its name.
+    /// Returns the name.
     pub fn name(&self) -> &StreamName {
         &self.name
     }
 
-    /// How it is.
+    /// Returns the current status.
     pub fn status(&self) -> Arc<Status> {
-        self.status.lock().expect("no panic while the status is replaced").clone()
+        self.status.lock().clone()
     }
 
-    /// How often it has changed as far as anybody sees it: a cheap way to find out whether there is news.
-    pub fn changes(&self) -> u64 {
+    /// Returns how often the stream has visibly changed: a cheap check for news.
+    pub fn change_count(&self) -> u64 {
         self.changes.load(Ordering::Acquire)
     }
 
-    /// Replaces the status and wakes all viewers where it looks different; returns whether it does.
+    /// Replaces the status. Wakes all viewers if it looks different, and returns whether it does.
     pub fn set_status(&self, status: Status) -> bool {
         let status = Arc::new(status);
-        let before = std::mem::replace(
-            &mut *self.status.lock().expect("no panic while the status is replaced"),
-            status.clone(),
-        );
+        let before = std::mem::replace(&mut *self.status.lock(), status.clone());
         let changed = !before.looks_like(&status);
         if changed {
-            self.show_change();
+            self.notify_change();
         }
         changed
     }
 
-    /// Wakes all viewers, because what is shown of the stream has changed.
-    pub fn show_change(&self) {
+    /// Wakes all viewers, because the stream has visibly changed.
+    pub fn notify_change(&self) {
         self.changes.fetch_add(1, Ordering::Release);
-        self.tracks().iter().for_each(|track| track.ring_bells());
+        self.tracks().iter().for_each(|track| track.wake());
     }
 
-    /// Returns how late the latest of its tracks is; `None` where none is late.
+    /// Returns the lateness of the latest track; `None` if none is late.
     pub fn late(&self) -> Option<Late> {
         let runs = matches!(self.status().state, StreamState::Live | StreamState::Idle);
         let tracks = self.tracks();
@@ -113,7 +112,7 @@ impl Stream {
         late.max_by_key(|late| late.age)
     }
 
-    /// The renditions there are, the full one first.
+    /// Returns the announced renditions, the largest first.
     pub fn renditions(&self) -> Vec<Rendition> {
         let mut tracks = self.status().tracks.clone();
         tracks.sort_by_key(|track| {
@@ -128,59 +127,43 @@ impl Stream {
         renditions
     }
 
-    /// All tracks that are or were watched.
+    /// Returns all tracks that are or were watched.
     pub fn tracks(&self) -> Vec<Arc<Track>> {
-        self.lock_tracks().values().cloned().collect()
+        self.tracks.lock().values().cloned().collect()
     }
 
-    /// A track that is or was watched.
+    /// Returns a track that is or was watched.
     pub fn known_track(&self, name: &TrackName) -> Option<Arc<Track>> {
-        self.lock_tracks().get(name).cloned()
+        self.tracks.lock().get(name).cloned()
     }
 
-    /// A track, made where nobody watched it so far.
+    /// Returns a track; creates it if it was never watched.
     pub fn track(&self, name: &TrackName) -> Arc<Track> {
         let topic = || Topic::new(self.name.clone(), name.clone());
         let make = || Arc::new(Track::new(topic(), self.demand.clone()));
-        self.lock_tracks().entry(name.clone()).or_insert_with(make).clone()
+        self.tracks.lock().entry(name.clone()).or_insert_with(make).clone()
     }
 
-    /// Wakes the viewers of tracks that are silent.
-    pub fn remind(&self, now: Timestamp) {
-        self.tracks().iter().filter(|track| track.is_wanted()).for_each(|track| track.remind(now));
+    /// Wakes the viewers of silent tracks.
+    pub fn wake_silent_tracks(&self, now: Timestamp) {
+        let tracks = self.tracks();
+        tracks
+            .iter()
+            .filter(|track| track.has_demand())
+            .for_each(|track| track.wake_if_silent(now));
     }
 
-    /// Viewers of all tracks.
+    /// Returns the number of viewers of all tracks.
     pub fn viewers(&self) -> u64 {
         self.tracks().iter().map(|track| track.viewers()).sum()
     }
 
-    /// Begins to watch a track: `waker` rings when there is a frame or the status changes.
-    pub fn watch(
-        self: &Arc<Self>,
-        name: &TrackName,
-        transport: Transport,
-        manner: ViewOptions,
-        waker: Waker,
-        now: Timestamp,
-    ) -> Viewer {
-        let cursor = self.cursor(name, waker, manner.behind).show();
-        if !cursor.track().can_be_joined() {
-            cursor.track().wish_for_keyframe();
-        }
-        Viewer::new(self.clone(), cursor, transport, manner, now)
-    }
-
-    /// A cursor at a track, which is asked for where nobody wanted it so far.
-    pub(super) fn cursor(&self, name: &TrackName, waker: Waker, behind: Duration) -> Cursor {
-        let (cursor, first) = Cursor::take(self.track(name), waker, behind);
+    /// Opens a standby cursor on a track, and creates demand for the track if there was none.
+    pub(super) fn open_cursor(&self, name: &TrackName, waker: Waker, delay: Duration) -> Cursor {
+        let (cursor, first) = Cursor::open(self.track(name), waker, delay);
         if first {
             self.demand.notify_one();
         }
         cursor
-    }
-
-    fn lock_tracks(&self) -> std::sync::MutexGuard<'_, BTreeMap<TrackName, Arc<Track>>> {
-        self.tracks.lock().expect("no panic while the map is looked at")
     }
 }

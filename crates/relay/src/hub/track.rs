@@ -1,55 +1,47 @@
-//! One sequence of frames, and those who wait for its next one.
+//! One sequence of frames, its cursors, and the demand they create.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use fanlight_protocol::{Codec, Timestamp, Topic};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
-use super::Frame;
-use super::lateness::{Arrival, Late, Lateness};
-use super::ring::{CursorState, Pick, Place, Ring, Turn};
+use crate::hub::frame::Frame;
+use crate::hub::keyframe_request::KeyframeRequest;
+use crate::hub::lateness::{Arrival, Late, Lateness};
+use crate::hub::ring::{CursorState, DeliveryMode, Index, NextFrame, Ring};
 use crate::wake::{Waiters, Waker};
 
-/// A keyframe is asked for no more often than this, for all viewers together: each takes as many bytes as many deltas.
-const KEYFRAME_EVERY: Duration = Duration::from_secs(1);
+/// A track that received no frame for this long is silent. New viewers are shown another track that runs, if the relay may
+/// choose.
+const SILENT_AFTER: Duration = Duration::from_secs(2);
 
-/// A track of which no frame has come for this long is silent. A new viewer is shown another one that runs, if it may be.
-const RECENT: Duration = Duration::from_secs(2);
-
-/// A track. The mutex guards the ring only: it is held to push or to take a handle, never across a wait or a send, and
-/// released before anybody is woken.
+/// A track.
+///
+/// Its mutexes guard small values. They are held to push a frame or to take a handle, never across a wait or a send, and
+/// they are released before any viewer is woken.
 #[derive(Debug)]
 pub struct Track {
     topic: Topic,
     ring: Mutex<Ring>,
     waiters: Waiters,
+    /// Active cursors.
     viewers: AtomicU64,
-    /// Seats taken: by its viewers, and by those who are about to be.
-    seats: AtomicU64,
-    /// How far behind those stay that stay behind. The mutex guards the list only.
-    behind: Mutex<Vec<Duration>>,
+    /// All cursors, active and standby.
+    cursors: AtomicU64,
+    /// The delays of the cursors that have one.
+    delays: Mutex<Vec<Duration>>,
     lost: AtomicU64,
     orphaned: AtomicU64,
-    /// When the last one came that was not taken in, in microseconds; zero where none was.
+    /// The arrival time of the last orphaned frame, in microseconds; zero if there was none.
     orphaned_at: AtomicU64,
     runs: AtomicU64,
-    keyframe: Wish,
-    /// The mutex guards it only.
+    keyframe: KeyframeRequest,
     lateness: Mutex<Lateness>,
-    /// Since when it is late, in microseconds; zero where it is not. A viewer looks at it with every frame.
+    /// The time at which the track became late, in microseconds; zero while it is in time. Viewers read it with every frame.
     late_since: AtomicU64,
-}
-
-/// A wish for a keyframe, for whoever asks publishers.
-#[derive(Debug)]
-struct Wish {
-    open: AtomicBool,
-    /// When one was asked for last, in microseconds.
-    asked_at: AtomicU64,
-    /// Rung when the wish comes up.
-    waker: Arc<Notify>,
 }
 
 impl Track {
@@ -59,72 +51,59 @@ impl Track {
             ring: Mutex::default(),
             waiters: Waiters::default(),
             viewers: AtomicU64::new(0),
-            seats: AtomicU64::new(0),
-            behind: Mutex::default(),
+            cursors: AtomicU64::new(0),
+            delays: Mutex::default(),
             lost: AtomicU64::new(0),
             orphaned: AtomicU64::new(0),
             orphaned_at: AtomicU64::new(0),
             runs: AtomicU64::new(0),
-            keyframe: Wish {
-                open: AtomicBool::new(false),
-                asked_at: AtomicU64::new(0),
-                waker: demand,
-            },
+            keyframe: KeyframeRequest::new(demand),
             lateness: Mutex::default(),
             late_since: AtomicU64::new(0),
         }
     }
 
-    /// The track's name on the bus.
+    /// Returns the track's name on the bus.
     pub fn topic(&self) -> &Topic {
         &self.topic
     }
 
-    /// Takes in a frame and wakes those who wait for it. One that cannot be decoded, as the one before it is missing, is
-    /// counted, and a keyframe is wished for: until that comes, there is nothing to be seen.
+    /// Adds a frame and wakes the viewers. A delta whose predecessor is missing cannot be decoded: it is counted as orphaned,
+    /// and a keyframe is requested.
     pub fn push(&self, frame: Frame) {
         let (is_keyframe, received_at) = (frame.flags.is_keyframe(), frame.received_at);
         if !self.ring().push(Arc::new(frame)) {
             self.orphaned.fetch_add(1, Ordering::Relaxed);
             self.orphaned_at.store(received_at.micros(), Ordering::Relaxed);
-            self.wish_for_keyframe();
+            self.request_keyframe();
             return;
         }
         if is_keyframe && self.has_deltas() {
-            self.keyframe.open.store(false, Ordering::Relaxed);
+            self.keyframe.fulfil();
         }
-        self.waiters.ring();
+        self.waiters.notify();
     }
 
-    /// Whether its frames may be deltas. The hub knows nothing else of a codec.
+    /// Returns whether the track's frames may be deltas. The hub knows nothing else about a codec.
     pub(super) fn has_deltas(&self) -> bool {
         self.topic.track.codec != Codec::Jpeg
     }
 
-    /// A keyframe is needed sooner than it comes by itself.
-    pub(super) fn wish_for_keyframe(&self) {
-        if !self.keyframe.open.swap(true, Ordering::Relaxed) {
-            self.keyframe.waker.notify_one();
-        }
+    /// Requests a keyframe sooner than the publisher sends one by itself.
+    pub(super) fn request_keyframe(&self) {
+        self.keyframe.raise();
     }
 
-    /// Whether to ask for a keyframe now. One that is wished for too soon is asked for when its time has come.
-    pub fn asks_for_keyframe(&self, now: Timestamp) -> bool {
-        let Wish { open, asked_at, .. } = &self.keyframe;
-        let last = Timestamp::from_micros(asked_at.load(Ordering::Relaxed));
-        if !open.load(Ordering::Relaxed) || now.since(last) < KEYFRAME_EVERY {
-            return false;
-        }
-        asked_at.store(now.micros(), Ordering::Relaxed);
-        open.store(false, Ordering::Relaxed);
-        true
+    /// Returns whether to ask the publisher for a keyframe now, and if so, clears the request.
+    pub fn take_keyframe_request(&self, now: Timestamp) -> bool {
+        self.keyframe.take(now)
     }
 
-    /// Takes in how a frame came here. Returns whether the track is late now and was not before, or the opposite, or its
-    /// age changed.
-    pub fn arrive(&self, arrival: Arrival) -> bool {
-        let mut lateness = self.lateness();
-        let changed = lateness.take(arrival);
+    /// Records the arrival of a frame. Returns whether the displayed lateness changed: the track became late, is no longer
+    /// late, or the reported age moved.
+    pub fn note_arrival(&self, arrival: Arrival) -> bool {
+        let mut lateness = self.lateness.lock();
+        let changed = lateness.note(arrival);
         if changed {
             let since = lateness.late().map_or(0, |late| late.since.micros());
             self.late_since.store(since, Ordering::Relaxed);
@@ -132,12 +111,12 @@ impl Track {
         changed
     }
 
-    /// Returns how late its frames arrive; `None` where they are not late, or it is not watched.
+    /// Returns how late the track's frames arrive; `None` while they are in time or the track has no demand.
     pub fn late(&self) -> Option<Late> {
-        self.lateness().late().filter(|_| self.is_wanted())
+        self.lateness.lock().late().filter(|_| self.has_demand())
     }
 
-    /// Since when it is late: a cheap way to find out.
+    /// Returns since when the track is late, without taking a lock.
     pub(crate) fn late_since(&self) -> Option<Timestamp> {
         match self.late_since.load(Ordering::Relaxed) {
             0 => None,
@@ -145,164 +124,165 @@ impl Track {
         }
     }
 
-    /// What arrives from now on has another way, or is of another time. Returns whether the track was late.
-    pub fn restart_arrivals(&self) -> bool {
-        *self.lateness() = Lateness::default();
+    /// Forgets earlier arrivals, because the next frames take another path or follow a pause. Returns whether the track was
+    /// late.
+    pub fn reset_lateness(&self) -> bool {
+        *self.lateness.lock() = Lateness::default();
         self.late_since.swap(0, Ordering::Relaxed) != 0
     }
 
-    fn lateness(&self) -> std::sync::MutexGuard<'_, Lateness> {
-        self.lateness.lock().expect("no panic while a frame is looked at")
-    }
-
-    /// Counts frames that were lost before they came here.
-    pub fn lose(&self, count: u64) {
+    /// Counts frames that were lost between the publisher and this relay.
+    pub fn count_lost(&self, count: u64) {
         self.lost.fetch_add(count, Ordering::Relaxed);
     }
 
-    /// The publisher's count begins anew. Returns the number of the new run.
-    pub fn begin_run(&self) -> u64 {
+    /// Starts a new run, because the publisher's sequence starts again. Returns its number.
+    pub fn start_run(&self) -> u64 {
         self.runs.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// The number of the present run.
+    /// Returns the number of the current run.
     pub fn run(&self) -> u64 {
         self.runs.load(Ordering::Relaxed)
     }
 
-    /// The newest frame held.
+    /// Returns the newest frame held.
     pub fn newest(&self) -> Option<Arc<Frame>> {
         self.ring().newest().cloned()
     }
 
-    /// When a frame came last, be it one that cannot be decoded.
-    pub(super) fn came_at(&self) -> Option<Timestamp> {
+    /// Returns when the last frame arrived, orphaned frames included.
+    pub(super) fn last_arrival(&self) -> Option<Timestamp> {
         let orphaned_at = Timestamp::from_micros(self.orphaned_at.load(Ordering::Relaxed));
         let orphaned_at = (self.orphaned() > 0).then_some(orphaned_at);
         self.newest().map(|frame| frame.received_at).max(orphaned_at)
     }
 
-    /// When the newest of the frames that had come by then was captured.
+    /// Returns the capture time of the newest frame that had arrived by `received_at`.
     pub(super) fn newest_until(&self, received_at: Timestamp) -> Option<Timestamp> {
         self.ring().newest_until(received_at).map(|frame| frame.captured_at)
     }
 
-    /// Frames lost between capture and this relay.
+    /// Returns the number of frames lost between the publisher and this relay.
     pub fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
     }
 
-    /// Frames that came, but not the one before them that they need.
+    /// Returns the number of deltas that arrived without the frame before them.
     pub fn orphaned(&self) -> u64 {
         self.orphaned.load(Ordering::Relaxed)
     }
 
-    /// Viewers watching now.
+    /// Returns the number of viewers.
     pub fn viewers(&self) -> u64 {
         self.viewers.load(Ordering::Relaxed)
     }
 
-    /// Whether anybody watches it or is about to.
-    pub fn is_wanted(&self) -> bool {
-        self.seats.load(Ordering::Relaxed) > 0
+    /// Returns whether a viewer watches the track or is about to.
+    pub fn has_demand(&self) -> bool {
+        self.cursors.load(Ordering::Relaxed) > 0
     }
 
-    /// Bits a second, by the frames that came; `None` while unknown.
-    pub fn bits(&self, now: Timestamp) -> Option<u64> {
-        self.ring().bits(now)
+    /// Returns the bitrate of the arriving frames in bits a second; `None` while unknown.
+    pub fn bitrate(&self, now: Timestamp) -> Option<u64> {
+        self.ring().bitrate(now)
     }
 
-    pub(super) fn before(&self, place: Place, captured_at: Timestamp) -> u64 {
-        self.ring().before(place, captured_at)
+    pub(super) fn count_before(&self, index: Index, captured_at: Timestamp) -> u64 {
+        self.ring().count_before(index, captured_at)
     }
 
-    pub(super) fn step(&self, stand: CursorState, pick: Pick, now: Timestamp) -> Turn {
-        self.ring().step(stand, pick, now)
+    pub(super) fn next_frame(
+        &self,
+        state: CursorState,
+        mode: DeliveryMode,
+        now: Timestamp,
+    ) -> NextFrame {
+        self.ring().next_frame(state, mode, now)
     }
 
-    /// Frames from this place on.
-    pub(super) fn ahead(&self, place: Place) -> u64 {
-        self.ring().head().saturating_sub(place)
+    /// Counts the frames from `index` on.
+    pub(super) fn frames_from(&self, index: Index) -> u64 {
+        self.ring().head().saturating_sub(index)
     }
 
-    /// Gives out a cursor; returns its place, and whether it is the first. It begins with the newest GOP held; where that is
-    /// too long, the next one is waited for.
-    pub(super) fn join(&self, waker: Waker) -> (Place, bool) {
+    /// Registers a cursor. Returns its index, and whether it is the first. The cursor starts with the newest GOP held; if that
+    /// is too long, it waits for the next one.
+    pub(super) fn join(&self, waker: Waker) -> (Index, bool) {
         self.waiters.add(waker);
-        let first = self.seats.fetch_add(1, Ordering::Relaxed) == 0;
-        let (entry, head) = {
+        let first = self.cursors.fetch_add(1, Ordering::Relaxed) == 0;
+        let (entry_point, head) = {
             let ring = self.ring();
-            (ring.entry(), ring.head())
+            (ring.entry_point(), ring.head())
         };
-        (entry.unwrap_or(head), first)
+        (entry_point.unwrap_or(head), first)
     }
 
-    /// Whether somebody who comes now has something to begin with, or will have it as soon as there is anything.
-    pub(super) fn can_be_joined(&self) -> bool {
-        self.ring().entry().is_some()
+    /// Returns whether a viewer that joins now has a frame to start with, or will have one as soon as any frame arrives.
+    pub(super) fn has_entry_point(&self) -> bool {
+        self.ring().entry_point().is_some()
     }
 
-    /// Whether a new viewer has something recent to begin with.
-    pub(super) fn can_be_begun_with(&self, now: Timestamp) -> bool {
+    /// Returns whether a viewer that joins now has a recent frame to start with.
+    pub(super) fn has_recent_entry_point(&self, now: Timestamp) -> bool {
         let ring = self.ring();
-        let is_recent = |frame: &Arc<Frame>| now.since(frame.received_at) <= RECENT;
-        ring.newest().is_some_and(is_recent) && ring.entry().is_some()
+        let is_recent = |frame: &Arc<Frame>| now.since(frame.received_at) <= SILENT_AFTER;
+        ring.newest().is_some_and(is_recent) && ring.entry_point().is_some()
     }
 
-    /// Wakes the viewers of a track that is silent, so that they can take another one.
-    pub fn remind(&self, now: Timestamp) {
-        if self.came_at().is_none_or(|at| now.since(at) > RECENT) {
-            self.waiters.ring();
+    /// Wakes the viewers if the track is silent, so that they can switch to another one.
+    pub(super) fn wake_if_silent(&self, now: Timestamp) {
+        if self.last_arrival().is_none_or(|at| now.since(at) > SILENT_AFTER) {
+            self.waiters.notify();
         }
     }
 
-    /// A cursor is watched from.
-    pub(super) fn show(&self) {
+    /// Wakes the viewers.
+    pub(super) fn wake(&self) {
+        self.waiters.notify();
+    }
+
+    pub(super) fn add_viewer(&self) {
         self.viewers.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// It is kept for later.
-    pub(super) fn hide(&self) {
+    pub(super) fn remove_viewer(&self) {
         self.viewers.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Takes a cursor back, and a viewer with it where it was watched from.
-    pub(super) fn leave(&self, waker: &Waker, shown: bool) {
+    /// Unregisters a cursor, and its viewer if it was active.
+    pub(super) fn leave(&self, waker: &Waker, active: bool) {
         self.waiters.remove(waker);
-        self.seats.fetch_sub(1, Ordering::Relaxed);
-        self.viewers.fetch_sub(shown.into(), Ordering::Relaxed);
+        self.cursors.fetch_sub(1, Ordering::Relaxed);
+        self.viewers.fetch_sub(active.into(), Ordering::Relaxed);
     }
 
-    /// A viewer stays so far behind from now on.
-    pub(super) fn stay_behind(&self, by: Duration) {
-        self.reach(|behind| behind.push(by));
+    /// Retains frames for a cursor with this delay.
+    pub(super) fn add_delay(&self, delay: Duration) {
+        self.change_delays(|delays| delays.push(delay));
     }
 
-    /// One that stayed so far behind does so no more.
-    pub(super) fn catch_up(&self, by: Duration) {
-        self.reach(|behind| {
-            if let Some(at) = behind.iter().position(|known| *known == by) {
-                behind.swap_remove(at);
+    /// Stops retaining frames for one cursor with this delay.
+    pub(super) fn remove_delay(&self, delay: Duration) {
+        self.change_delays(|delays| {
+            if let Some(at) = delays.iter().position(|known| *known == delay) {
+                delays.swap_remove(at);
             }
         });
     }
 
-    fn reach(&self, change: impl FnOnce(&mut Vec<Duration>)) {
-        let mut behind = self.behind.lock().expect("no panic while the list is changed");
-        change(&mut behind);
-        self.ring().hold(behind.iter().max().copied().unwrap_or_default());
+    fn change_delays(&self, change: impl FnOnce(&mut Vec<Duration>)) {
+        let mut delays = self.delays.lock();
+        change(&mut delays);
+        self.ring().set_longest_delay(delays.iter().max().copied().unwrap_or_default());
     }
 
-    /// Lets go of all frames, so that whoever comes later does not begin with an old one.
+    /// Drops all frames, so that the next viewer does not start with an old one.
     pub fn clear(&self) {
         self.ring().clear();
     }
 
-    pub(super) fn ring_bells(&self) {
-        self.waiters.ring();
-    }
-
-    fn ring(&self) -> std::sync::MutexGuard<'_, Ring> {
-        self.ring.lock().expect("no panic while a frame is pushed or taken")
+    fn ring(&self) -> MutexGuard<'_, Ring> {
+        self.ring.lock()
     }
 }

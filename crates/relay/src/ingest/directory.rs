@@ -115,7 +115,7 @@ impl Directory {
             let Owner::Gone(since, _) = *owner else { return true };
             let stays = is_watched(hub, name) || now.since(since) < KEPT;
             if !stays {
-                hub.close(name.as_str());
+                hub.remove(name.as_str());
             }
             stays
         });
@@ -227,7 +227,7 @@ impl Directory {
         let reason = entry.reason.clone();
         let before = stream.status().state;
         if stream.set_status(status(entry)) {
-            self.hub.changed();
+            self.hub.notify_change();
         }
         if state != before && state == StreamState::Offline {
             tracing::warn!(stream = %stream.name(), reason, "a stream is offline");
@@ -263,7 +263,7 @@ impl Directory {
             self.abandon(name, reason, now);
         }
         if !names.is_empty() {
-            self.hub.changed();
+            self.hub.notify_change();
         }
         !names.is_empty()
     }
@@ -302,7 +302,7 @@ impl Directory {
         remembered.sort();
         for (.., name) in remembered.iter().take(count) {
             self.owners.remove(name);
-            self.hub.close(name.as_str());
+            self.hub.remove(name.as_str());
         }
     }
 }

@@ -76,7 +76,7 @@ impl Ingest {
                     }
                     let now = clock::now();
                     self.lock().tick(now);
-                    self.hub.streams().iter().for_each(|stream| stream.remind(now));
+                    self.hub.streams().iter().for_each(|stream| stream.wake_silent_tracks(now));
                 }
             }
             self.reconcile(&mut asked);
@@ -88,13 +88,13 @@ impl Ingest {
         let directory = self.lock();
         for stream in self.hub.streams() {
             let Some(publisher) = directory.owner(stream.name()) else { continue };
-            for track in stream.tracks().into_iter().filter(|track| track.is_wanted()) {
+            for track in stream.tracks().into_iter().filter(|track| track.has_demand()) {
                 wanted.insert((publisher, track.topic().clone()), track);
             }
         }
         drop(directory);
         let now = clock::now();
-        let needy = wanted.iter().filter(|(_, track)| track.asks_for_keyframe(now));
+        let needy = wanted.iter().filter(|(_, track)| track.take_keyframe_request(now));
         let keyframes: Vec<Wanted> = needy.map(|(wanted, _)| wanted.clone()).collect();
         for change in asked.towards(wanted.into_keys(), now) {
             match change {
@@ -117,9 +117,9 @@ impl Ingest {
         let runs = matches!(stream.status().state, StreamState::Live | StreamState::Idle);
         match stream.known_track(&topic.track) {
             // It may have viewers again, or still, if another publisher has taken the name over.
-            Some(track) if runs && !track.is_wanted() => {
+            Some(track) if runs && !track.has_demand() => {
                 track.clear();
-                track.restart_arrivals();
+                track.reset_lateness();
             }
             _ => {}
         }
@@ -165,11 +165,11 @@ impl Intake {
         let mut changed = false;
         let run = match frame.gap {
             Gap::Begins => {
-                changed |= track.restart_arrivals();
-                track.begin_run()
+                changed |= track.reset_lateness();
+                track.start_run()
             }
             Gap::Lost(count) => {
-                track.lose(count);
+                track.count_lost(count);
                 track.run()
             }
         };
@@ -185,10 +185,10 @@ impl Intake {
             payload,
             ..
         } = frame;
-        changed |= track.arrive(Arrival { captured_at, read_at, published_at, received_at });
+        changed |= track.note_arrival(Arrival { captured_at, read_at, published_at, received_at });
         if changed {
-            stream.show_change();
-            self.hub.changed();
+            stream.notify_change();
+            self.hub.notify_change();
             log_lateness(&track, was_late);
         }
         track.push(Frame {

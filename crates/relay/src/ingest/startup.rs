@@ -10,7 +10,7 @@ use fanlight_clock as clock;
 use fanlight_protocol::{StreamName, Timestamp};
 use tokio::time::{Instant, timeout_at};
 
-use crate::hub::Hub;
+use crate::hub::{Hub, Listener};
 use crate::wake::Waker;
 
 /// Time for which a name may stay unknown after the start: a capture announces itself every second, and connecting takes some.
@@ -41,31 +41,10 @@ impl Startup {
     /// Waits until a stream of this name is known, or the start is over.
     pub async fn wait(&self, hub: &Arc<Hub>, name: &str, waker: Waker) {
         let deadline = Instant::now() + self.ends_at.since(clock::now());
-        let listening = Listening::to(hub.clone(), waker);
+        let listener = Listener::new(hub.clone(), waker);
         while self.may_bring(hub, name, clock::now()) {
             // Over; the loop finds out.
-            let _ = timeout_at(deadline, listening.waker.rung()).await;
+            let _ = timeout_at(deadline, listener.waker().woken()).await;
         }
-    }
-}
-
-/// A waker that is rung when streams come, until this is dropped.
-#[derive(Debug)]
-pub struct Listening {
-    hub: Arc<Hub>,
-    waker: Waker,
-}
-
-impl Listening {
-    /// Has `waker` rung at every change of the streams.
-    pub fn to(hub: Arc<Hub>, waker: Waker) -> Self {
-        hub.listen(waker.clone());
-        Self { hub, waker }
-    }
-}
-
-impl Drop for Listening {
-    fn drop(&mut self) {
-        self.hub.stop_listening(&self.waker);
     }
 }

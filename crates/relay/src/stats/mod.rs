@@ -1,4 +1,7 @@
-//! Counters of what the relay sends, and of the reasons for which it stops.
+//! Counters of what the relay sends, drops, closes and denies.
+//!
+//! - [`labels`]: the values by which they are counted;
+//! - [`counters`]: the counters themselves.
 
-pub mod closes;
 pub mod counters;
+pub mod labels;

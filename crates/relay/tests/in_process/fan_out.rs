@@ -1,6 +1,6 @@
-//! One to many: order, late joiners, drops, losses.
+//! Fan-out: order, late joiners, drops, losses.
 
-use crate::harness::{Site, patiently};
+use crate::harness::{Site, within_timeout};
 
 #[tokio::test]
 async fn every_viewer_of_every_socket_gets_all_frames_in_order() {
@@ -9,45 +9,45 @@ async fn every_viewer_of_every_socket_gets_all_frames_in_order() {
     let mut viewers =
         [relay.viewer("cam").await, relay.viewer("cam").await, relay.viewer("cam").await];
     let mut plain = relay.plain_viewer("cam").await;
-    camera.demanded(true).await;
+    camera.until_demand(true).await;
     relay.until_listed("cam", |info| info.viewers == 4).await;
     for number in 0..100u8 {
-        camera.shoot(&[number; 1000]);
+        camera.publish(&[number; 1000]);
         for viewer in &mut viewers {
             let (header, payload) = viewer.frame().await;
             assert_eq!((header.sequence, payload), (number.into(), vec![number; 1000]));
             assert!(header.captured_at <= header.sent_at);
         }
-        assert_eq!(plain.message().await.into_data(), vec![number; 1000]);
+        assert_eq!(plain.raw_message().await.into_data(), vec![number; 1000]);
     }
 }
 
 #[tokio::test]
-async fn a_late_joiner_gets_the_newest_frame_at_once() {
+async fn a_late_joiner_gets_the_newest_frame_immediately() {
     let site = Site::new();
     let (mut camera, relay) = (site.camera("cam"), site.relay().await);
     let mut first = relay.viewer("cam").await;
-    camera.demanded(true).await;
+    camera.until_demand(true).await;
     for number in 0..5 {
-        camera.shoot(&[number]);
+        camera.publish(&[number]);
         first.frame().await;
     }
     let mut late = relay.viewer("cam").await;
     assert_eq!(late.frame().await.1, [4]);
-    assert_eq!(relay.plain_viewer("cam").await.message().await.into_data(), vec![4]);
+    assert_eq!(relay.plain_viewer("cam").await.raw_message().await.into_data(), vec![4]);
 }
 
 #[tokio::test]
-async fn a_viewer_that_stalls_skips_to_newer_pictures_and_nobody_else_notices() {
+async fn a_viewer_that_stalls_skips_to_newer_frames_and_the_others_miss_nothing() {
     let site = Site::new();
     let (mut camera, relay) = (site.camera("cam"), site.relay().await);
     let (mut quick, mut stalled) = (relay.viewer("cam").await, relay.viewer("cam").await);
-    camera.demanded(true).await;
+    camera.until_demand(true).await;
     relay.until_listed("cam", |info| info.viewers == 2).await;
-    // More than the kernel takes for a viewer that reads nothing.
+    // More data than the kernel buffers for a viewer that reads nothing.
     let frames = 400;
     for number in 0..frames {
-        camera.shoot(&vec![number as u8; 100_000]);
+        camera.publish(&vec![number as u8; 100_000]);
         assert_eq!(quick.frame().await.0.sequence, number, "the quick viewer misses nothing");
     }
     let mut seen = vec![stalled.frame().await.0.sequence];
@@ -68,18 +68,18 @@ async fn a_viewer_that_stalls_skips_to_newer_pictures_and_nobody_else_notices() 
 }
 
 #[tokio::test]
-async fn a_track_without_viewers_is_given_up() {
+async fn a_track_without_viewers_is_released() {
     let site = Site::new();
     let (camera, relay) = (site.camera("cam"), site.relay().await);
     let viewer = relay.viewer("cam").await;
-    camera.demanded(true).await;
+    camera.until_demand(true).await;
     drop(viewer);
-    camera.demanded(false).await;
+    camera.until_demand(false).await;
     let _again = relay.viewer("cam").await;
-    camera.demanded(true).await;
+    camera.until_demand(true).await;
 }
 
-/// The boundary that an answer's head names.
+/// Returns the boundary named in an answer's head.
 fn boundary(answer: &str) -> Option<&str> {
     let (_, rest) = answer.split_once("multipart/x-mixed-replace; boundary=")?;
     Some(rest.split_once("\r\n")?.0)
@@ -92,16 +92,16 @@ async fn mjpeg_sends_each_part_with_the_boundary_after_it() {
     let (mut camera, relay) = (site.camera("cam"), site.relay().await);
     relay.until_listed("cam", |_| true).await;
     let mut stream = tokio::net::TcpStream::connect(relay.address).await.unwrap();
-    // HTTP/1.0, so that the body comes without chunks around it.
+    // HTTP/1.0, so that the body has no chunks.
     let request = "GET /streams/cam/mjpeg HTTP/1.0\r\n\r\n";
     stream.write_all(request.as_bytes()).await.unwrap();
-    camera.demanded(true).await;
+    camera.until_demand(true).await;
     let mut text = String::new();
     for (number, picture) in ["first", "second"].iter().enumerate() {
-        camera.shoot(picture.as_bytes());
-        // Nothing comes after it, so what is read is all that was sent with it.
+        camera.publish(picture.as_bytes());
+        // No frame follows, so everything read was sent with this one.
         let end = |boundary: &str| format!("\r\n\r\n{picture}\r\n--{boundary}\r\n");
-        patiently("the part and its boundary", async {
+        within_timeout("the part and its boundary", async {
             while !boundary(&text).is_some_and(|boundary| text.ends_with(&end(boundary))) {
                 let mut bytes = [0; 4096];
                 let count = stream.read(&mut bytes).await.unwrap();
@@ -119,16 +119,16 @@ async fn mjpeg_sends_each_part_with_the_boundary_after_it() {
 }
 
 #[tokio::test]
-async fn an_mjpeg_viewer_of_a_dark_stream_is_shown_why() {
+async fn an_mjpeg_viewer_of_an_offline_stream_is_shown_the_reason() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let site = Site::new();
     let (camera, relay) = (site.camera("cam"), site.relay().await);
     relay.until_listed("cam", |_| true).await;
-    camera.say(fanlight_protocol::StreamState::Offline, "unplugged");
+    camera.announce(fanlight_protocol::StreamState::Offline, "unplugged");
     let mut stream = tokio::net::TcpStream::connect(relay.address).await.unwrap();
     stream.write_all(b"GET /streams/cam/mjpeg HTTP/1.0\r\n\r\n").await.unwrap();
     let mut bytes = Vec::new();
-    let picture = patiently("a drawn picture", async {
+    let picture = within_timeout("a drawn picture", async {
         loop {
             let mut more = [0; 4096];
             let count = stream.read(&mut more).await.unwrap();

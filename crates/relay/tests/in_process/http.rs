@@ -1,9 +1,9 @@
-//! Addresses, answers and gates.
+//! Addresses, answers and checks.
 
 use fanlight_protocol::StreamState;
 use fanlight_protocol::viewer::ListedState;
 
-use crate::harness::{Site, patiently};
+use crate::harness::{Site, within_timeout};
 
 #[tokio::test]
 async fn an_unknown_stream_is_answered_with_the_known_ones() {
@@ -21,14 +21,14 @@ async fn an_unknown_stream_is_answered_with_the_known_ones() {
 }
 
 #[tokio::test]
-async fn a_snapshot_is_the_newest_picture_or_says_why_there_is_none() {
+async fn a_snapshot_is_the_newest_picture_or_shows_why_there_is_none() {
     let site = Site::new();
     let (mut camera, relay) = (site.camera("cam"), site.relay().await);
     relay.until_listed("cam", |_| true).await;
     let ((), answer) = tokio::join!(
         async {
-            camera.demanded(true).await;
-            camera.shoot(b"picture");
+            camera.until_demand(true).await;
+            camera.publish(b"picture");
         },
         relay.get("/streams/cam/snapshot", &[])
     );
@@ -36,7 +36,7 @@ async fn a_snapshot_is_the_newest_picture_or_says_why_there_is_none() {
     assert!(answer.head.contains("x-timestamp: "), "{}", answer.head);
 
     let dark = site.camera("dark");
-    dark.say(StreamState::Offline, "unplugged");
+    dark.announce(StreamState::Offline, "unplugged");
     relay.until_listed("dark", |info| info.state == ListedState::Offline).await;
     let answer = relay.get("/streams/dark/snapshot", &[]).await;
     assert_eq!(answer.status, 503);
@@ -53,8 +53,8 @@ async fn pages_of_other_origins_may_embed_pictures_and_nothing_else() {
     let site = Site::new();
     let (mut camera, relay) = (site.camera("cam"), site.relay().await);
     let _viewer = relay.viewer("cam").await;
-    camera.demanded(true).await;
-    camera.shoot(b"picture");
+    camera.until_demand(true).await;
+    camera.publish(b"picture");
     let foreign = ["Origin: https://elsewhere.example"];
     assert_eq!(relay.get("/streams/cam/snapshot", &foreign).await.status, 200);
     assert_eq!(relay.get("/api/streams", &foreign).await.status, 403);
@@ -67,7 +67,7 @@ async fn pages_of_other_origins_may_embed_pictures_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_stranger_s_name_in_the_host_header_is_refused_everywhere() {
+async fn an_unknown_name_in_the_host_header_is_refused_everywhere() {
     let site = Site::new();
     let relay = site.relay().await;
     for path in ["/", "/api/streams", "/healthz", "/streams/cam/mjpeg", "/nowhere"] {
@@ -78,7 +78,7 @@ async fn a_stranger_s_name_in_the_host_header_is_refused_everywhere() {
 }
 
 #[tokio::test]
-async fn what_is_no_websocket_request_is_told_what_is_missing() {
+async fn a_request_that_is_no_websocket_handshake_is_refused_with_the_reason() {
     let site = Site::new();
     let relay = site.relay().await;
     assert_eq!(relay.get("/ws", &[]).await.status, 426);
@@ -91,7 +91,7 @@ async fn what_is_no_websocket_request_is_told_what_is_missing() {
 }
 
 #[tokio::test]
-async fn the_page_is_built_in_and_revalidated() {
+async fn the_page_is_embedded_and_revalidated() {
     let site = Site::new();
     let relay = site.relay().await;
     let page = relay.get("/", &[]).await;
@@ -100,14 +100,15 @@ async fn the_page_is_built_in_and_revalidated() {
     let tag = page.head.lines().find_map(|line| line.strip_prefix("etag: ")).unwrap();
     let body = String::from_utf8(page.body).unwrap();
     assert!(body.contains("<title>Fanlight"), "{body}");
-    // Header values keep their case only in the raw answer; a tag of another case is another tag.
+    // The harness lower-cases header values, and a tag in another case is another tag.
     assert_eq!(relay.get("/", &[&format!("If-None-Match: {tag}x")]).await.status, 200);
     assert_eq!(relay.get("/../Cargo.toml", &[]).await.status, 404);
 }
 
-/// As `scripts/run` and `scripts/test` build it; a plain `cargo build` may have them file by file.
+/// The page is bundled if esbuild is installed, as in `scripts/run` and `scripts/test`. A plain `cargo build` may serve
+/// single files.
 #[tokio::test]
-async fn each_part_of_the_page_comes_in_one_answer() {
+async fn each_part_of_the_page_is_one_file() {
     let bundles = std::path::Path::new("../../web/node_modules/.bin/esbuild").exists();
     let site = Site::new();
     let relay = site.relay().await;
@@ -125,9 +126,10 @@ async fn each_part_of_the_page_comes_in_one_answer() {
     assert_eq!(relay.get("/age.js", &[]).await.status, if bundles { 404 } else { 200 });
 }
 
-/// As `scripts/run` and `scripts/test` build it; a plain `cargo build` may lack it, and the page says so.
+/// The library is embedded if npm fetched it, as in `scripts/run` and `scripts/test`. A plain `cargo build` may lack it,
+/// and the page reports that.
 #[tokio::test]
-async fn what_makes_clips_is_built_in_where_it_was_fetched_and_nothing_else_is() {
+async fn the_clip_library_is_embedded_if_it_was_fetched_and_no_other_package_is() {
     let fetched = "../../web/node_modules/mediabunny/dist/bundles/mediabunny.min.mjs";
     let site = Site::new();
     let relay = site.relay().await;
@@ -141,14 +143,14 @@ async fn what_makes_clips_is_built_in_where_it_was_fetched_and_nothing_else_is()
 }
 
 #[tokio::test]
-async fn a_relay_is_ready_once_a_publisher_was_heard() {
+async fn a_relay_is_ready_once_a_publisher_sent_data() {
     let site = Site::new();
     let relay = site.relay().await;
     assert_eq!(relay.get("/healthz", &[]).await.status, 200);
     let answer = relay.get("/readyz", &[]).await;
     assert_eq!(answer.status, 503);
-    assert!(String::from_utf8(answer.body).unwrap().contains("never heard a publisher"));
+    assert!(String::from_utf8(answer.body).unwrap().contains("nothing received yet"));
     let _camera = site.camera("cam");
     relay.until_listed("cam", |_| true).await;
-    patiently("ready", async { while relay.get("/readyz", &[]).await.status != 200 {} }).await;
+    within_timeout("ready", async { while relay.get("/readyz", &[]).await.status != 200 {} }).await;
 }

@@ -1,13 +1,13 @@
-//! A relay in this process, between cameras that publish exactly what a test says and viewers that read what they are
-//! sent: nothing here depends on how fast the machine is.
+//! A relay in this process, between cameras that publish exactly the frames of a test and viewers that read what they are
+//! sent. No result depends on the speed of the machine.
 
 mod harness;
 
+mod admission;
 mod catalog;
-mod door;
 mod fan_out;
 mod h264;
 mod http;
-mod sizes;
+mod renditions;
 mod v1;
-mod wishes;
+mod view_options;

@@ -5,22 +5,22 @@ use std::time::Duration;
 use fanlight_protocol::viewer::{FromRelay, FromViewer};
 use fanlight_relay::limits::Limits;
 
-use crate::harness::{Came, Site, watch};
+use crate::harness::{Received, Site, watch};
 
 #[tokio::test]
 async fn a_track_message_comes_before_the_first_frame() {
     let site = Site::new();
     let (mut camera, relay) = (site.camera("cam"), site.relay().await);
     let mut viewer = relay.viewer("cam").await;
-    camera.demanded(true).await;
-    camera.shoot(b"picture");
+    camera.until_demand(true).await;
+    camera.publish(b"picture");
     let mut track = None;
     let header = loop {
         match viewer.next().await {
-            Came::Said(message @ FromRelay::Track { .. }) => track = Some(message),
-            Came::Said(_) => {}
-            Came::Frame(header, _) => break header,
-            Came::Closed(code) => panic!("closed with {code}"),
+            Received::Message(message @ FromRelay::Track { .. }) => track = Some(message),
+            Received::Message(_) => {}
+            Received::Frame(header, _) => break header,
+            Received::Closed(code) => panic!("closed with {code}"),
         }
     };
     let Some(FromRelay::Track { id, width, height, renditions, .. }) = track else {
@@ -31,20 +31,20 @@ async fn a_track_message_comes_before_the_first_frame() {
 }
 
 #[tokio::test]
-async fn a_frame_tells_its_journey_to_whom_asks() {
+async fn a_viewer_that_asks_is_sent_the_journey_of_the_next_frame() {
     let site = Site::new();
     let (mut camera, relay) = (site.camera("cam"), site.relay().await);
     let mut viewer = relay.viewer("cam").await;
-    camera.demanded(true).await;
-    camera.shoot(b"one");
+    camera.until_demand(true).await;
+    camera.publish(b"one");
     viewer.frame().await;
     viewer.send(&FromViewer::Journey { id: 1 }).await;
     viewer.send(&FromViewer::Clock { t0: 0.0 }).await;
-    while !matches!(viewer.said().await, FromRelay::Clock { .. }) {}
-    camera.shoot(b"two");
-    let told = loop {
-        if let told @ FromRelay::Journey { .. } = viewer.said().await {
-            break told;
+    while !matches!(viewer.message().await, FromRelay::Clock { .. }) {}
+    camera.publish(b"two");
+    let journey = loop {
+        if let journey @ FromRelay::Journey { .. } = viewer.message().await {
+            break journey;
         }
     };
     let FromRelay::Journey {
@@ -55,7 +55,7 @@ async fn a_frame_tells_its_journey_to_whom_asks() {
         received_at,
         sent_at,
         ..
-    } = told
+    } = journey
     else {
         unreachable!()
     };
@@ -66,8 +66,8 @@ async fn a_frame_tells_its_journey_to_whom_asks() {
     );
     assert_eq!(payload, b"two");
     assert!(captured_at <= read_at && read_at <= published_at && received_at <= sent_at);
-    camera.shoot(b"three");
-    assert!(matches!(viewer.next().await, Came::Frame(..)), "told once for each time it is asked");
+    camera.publish(b"three");
+    assert!(matches!(viewer.next().await, Received::Frame(..)), "one journey for each request");
 }
 
 #[tokio::test]
@@ -81,10 +81,10 @@ async fn one_socket_watches_many_streams_and_none_starves() {
         wall.watch(n + 1, &format!("cam{n}")).await;
     }
     for camera in &cameras {
-        camera.demanded(true).await;
+        camera.until_demand(true).await;
     }
     for round in 0..30 {
-        cameras.iter_mut().for_each(|camera| camera.shoot(&[round; 50_000]));
+        cameras.iter_mut().for_each(|camera| camera.publish(&[round; 50_000]));
         let mut ids = Vec::new();
         for _ in 0..6 {
             let (header, payload) = wall.frame().await;
@@ -92,50 +92,50 @@ async fn one_socket_watches_many_streams_and_none_starves() {
             ids.push(header.id);
         }
         ids.sort_unstable();
-        assert_eq!(ids, [1, 2, 3, 4, 5, 6], "each has its turn in each round");
+        assert_eq!(ids, [1, 2, 3, 4, 5, 6], "each stream is served in each round");
     }
 }
 
 #[tokio::test]
-async fn watching_anew_replaces_and_unwatching_ends() {
+async fn a_second_watch_with_the_same_id_replaces_the_first_and_unwatch_ends_it() {
     let site = Site::new();
     let (mut one, mut two) = (site.camera("one"), site.camera("two"));
     let relay = site.relay().await;
     relay.until_listed("two", |_| true).await;
     let mut viewer = relay.viewer("one").await;
-    one.demanded(true).await;
+    one.until_demand(true).await;
     viewer.watch(1, "two").await;
-    two.demanded(true).await;
+    two.until_demand(true).await;
     relay.until_listed("one", |info| info.viewers == 0).await;
-    one.shoot(b"one");
-    two.shoot(b"two");
+    one.publish(b"one");
+    two.publish(b"two");
     assert_eq!(viewer.frame().await.1, b"two");
     viewer.send(&FromViewer::Unwatch { id: 1 }).await;
     relay.until_listed("two", |info| info.viewers == 0).await;
 }
 
 #[tokio::test]
-async fn fewer_frames_are_sent_to_whom_asks_for_fewer() {
+async fn a_viewer_that_asks_for_a_lower_frame_rate_is_sent_fewer_frames() {
     let site = Site::new();
     let (mut camera, relay) = (site.camera("cam"), site.relay().await);
     let mut all = relay.viewer("cam").await;
     let mut few = relay.socket().await;
-    let mut wish = watch(1, "cam");
-    wish.fps = Some(1.0);
-    few.send(&FromViewer::Watch(wish)).await;
+    let mut options = watch(1, "cam");
+    options.fps = Some(1.0);
+    few.send(&FromViewer::Watch(options)).await;
     relay.until_listed("cam", |info| info.viewers == 2).await;
-    camera.demanded(true).await;
-    camera.shoot(b"the first");
+    camera.until_demand(true).await;
+    camera.publish(b"the first");
     all.frame().await;
     let first = few.frame().await.0.sequence;
     assert_eq!(first, 0);
     for _ in 1..20 {
-        camera.shoot(b"many within a second");
+        camera.publish(b"many within a second");
         all.frame().await;
     }
-    // The next one after a second, however many came in between. Real time passes, but none is measured.
+    // The next frame comes after a second, however many were published before. The test waits, but measures no time.
     let next = loop {
-        camera.shoot(b"one a while later");
+        camera.publish(b"one a while later");
         all.frame().await;
         match tokio::time::timeout(Duration::from_millis(50), few.frame()).await {
             Ok((header, _)) => break header,
@@ -146,7 +146,7 @@ async fn fewer_frames_are_sent_to_whom_asks_for_fewer() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_done_is_answered_with_the_reason() {
+async fn impossible_requests_are_answered_with_the_reason() {
     let site = Site::new();
     let _camera = site.camera("cam");
     let relay = site.relay().await;
@@ -168,13 +168,13 @@ async fn what_cannot_be_done_is_answered_with_the_reason() {
     assert_eq!(said(r#"{"type":"watch","id":7,"stream":"../etc"}"#).await.0, Some(7));
     assert_eq!(said(r#"{"type":"dance"}"#).await.1, "bad-message");
     assert_eq!(said("rubbish").await.1, "bad-message");
-    // After all that the socket still serves.
+    // The socket still works after all that.
     socket.send(&FromViewer::Clock { t0: 1.5 }).await;
-    assert!(matches!(socket.said().await, FromRelay::Clock { t0, .. } if t0 == 1.5));
+    assert!(matches!(socket.message().await, FromRelay::Clock { t0, .. } if t0 == 1.5));
 }
 
 #[tokio::test]
-async fn a_message_too_large_closes_the_socket_and_says_why() {
+async fn a_message_that_is_too_large_closes_the_socket_with_the_reason() {
     let site = Site::new();
     let relay = site.relay().await;
     let mut socket = relay.socket().await;
@@ -183,7 +183,7 @@ async fn a_message_too_large_closes_the_socket_and_says_why() {
 }
 
 #[tokio::test]
-async fn a_full_relay_says_so_and_has_room_again_when_somebody_leaves() {
+async fn a_full_relay_refuses_viewers_until_one_leaves() {
     let site = Site::new();
     let _camera = site.camera("cam");
     let relay = site.relay_with(Limits::new(1, 1)).await;
@@ -200,7 +200,7 @@ async fn a_full_relay_says_so_and_has_room_again_when_somebody_leaves() {
 }
 
 #[tokio::test]
-async fn when_the_relay_ends_viewers_are_told() {
+async fn viewers_are_notified_when_the_relay_shuts_down() {
     let site = Site::new();
     let _camera = site.camera("cam");
     let relay = site.relay().await;
@@ -211,10 +211,10 @@ async fn when_the_relay_ends_viewers_are_told() {
 }
 
 #[tokio::test]
-async fn a_goodbye_is_answered_with_a_goodbye() {
+async fn a_close_is_answered_with_a_close() {
     let site = Site::new();
     let relay = site.relay().await;
     let mut socket = relay.socket().await;
-    socket.say_goodbye().await;
+    socket.close().await;
     assert_eq!(socket.close_code().await, 1000);
 }

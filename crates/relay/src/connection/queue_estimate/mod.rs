@@ -23,7 +23,7 @@ use std::time::Duration;
 use fanlight_protocol::Timestamp;
 
 use super::socket::STALL_TIMEOUT;
-use crate::recent_minimum::Shortest;
+use crate::recent_minimum::RecentMinimum;
 use unread::Unread;
 
 /// A round trip that is longer than the shortest by this much has met a queue. Above the 40 ms for which Linux may
@@ -98,7 +98,7 @@ pub struct QueueEstimator {
     /// Since when, and beyond how many acknowledged bytes, a frame is followed that met nothing on its way.
     probe: Option<(Timestamp, u64)>,
     /// The shortest recent time until such a frame was acknowledged in part.
-    shortest: Shortest,
+    shortest: RecentMinimum,
     /// The moment when a round trip was too long last.
     late_seen: Option<Timestamp>,
     /// The moment when a queue was seen last.
@@ -237,7 +237,7 @@ impl QueueEstimator {
         if reading.rtt.max(silent) > reading.min_rtt + TOLERATED {
             self.late_seen = Some(now);
         }
-        self.shortest.forget(now);
+        self.shortest.expire(now);
         if let Some((sent_at, mark)) = self.probe
             && reading.acked > mark
         {

@@ -53,7 +53,7 @@ pub struct Auto {
 impl Auto {
     /// The choice for a viewer that shows this stream in so much room; as large as that needs.
     pub fn new(stream: &Stream, codec: Codec, room: Room) -> Self {
-        let (changes, ladder) = (stream.changes(), ladder(stream, codec, room, None));
+        let (changes, ladder) = (stream.change_count(), ladder(stream, codec, room, None));
         let at = ladder.top();
         Self { codec, or_jpeg: false, room, ladder, changes, at, before: at, absent: None }
     }
@@ -77,7 +77,7 @@ impl Auto {
     /// Whether the track that is shown has died while its stream lives, and there is another one.
     fn is_dead(&self, viewer: &Viewer, now: Timestamp) -> bool {
         let shown = &viewer.track().topic().track;
-        if !viewer.is_in_the_dark(now, DEAD) || self.is_absent(shown) {
+        if !viewer.is_starved(now, DEAD) || self.is_absent(shown) {
             return false;
         }
         let status = viewer.stream().status();
@@ -86,8 +86,7 @@ impl Auto {
         let intervals = Duration::from_secs(1000) * DEAD_INTERVALS / millifps;
         status.state == StreamState::Live
             && (self.ladder.len() > 1 || self.or_jpeg && shown.codec != Codec::Jpeg)
-            && (entry.is_none_or(|entry| entry.millifps == 0)
-                || viewer.is_in_the_dark(now, intervals))
+            && (entry.is_none_or(|entry| entry.millifps == 0) || viewer.is_starved(now, intervals))
     }
 
     fn is_absent(&self, track: &TrackName) -> bool {
@@ -101,7 +100,7 @@ impl Auto {
 
     /// Makes the ladder anew; what is chosen stays where it can. Returns whether it is another one.
     fn renew(&mut self, stream: &Stream) -> bool {
-        self.changes = stream.changes();
+        self.changes = stream.change_count();
         let (at, before) = (self.track().clone(), self.ladder.track(self.before).clone());
         let absent = self.absent.as_ref().map(|(track, _)| track);
         let tracks = &stream.status().tracks;
@@ -138,7 +137,7 @@ impl AdaptiveViewer {
                 auto.at = auto.ladder.place(shown).unwrap_or(auto.ladder.top());
                 auto.before = auto.at;
             }
-            None => self.viewer.turn_to(track, now),
+            None => self.viewer.switch_to(track, now),
         }
     }
 
@@ -166,9 +165,9 @@ impl AdaptiveViewer {
         if again {
             auto.absent = None;
         }
-        let runs = self.viewer.last_sent().is_some_and(|at| now.since(at) < RUNS);
-        let waits_in_vain = runs && self.viewer.waits_in_vain(now, PATIENCE);
-        let absent = match self.viewer.turns_to() {
+        let runs = self.viewer.last_sent_at().is_some_and(|at| now.since(at) < RUNS);
+        let waits_in_vain = runs && self.viewer.is_switch_stalled(now, PATIENCE);
+        let absent = match self.viewer.pending_track() {
             Some(track) if waits_in_vain => Some(track),
             None if auto.is_dead(&self.viewer, now) => Some(self.viewer.track()),
             _ => None,
@@ -178,12 +177,12 @@ impl AdaptiveViewer {
         if let Some(track) = absent {
             auto.absent = Some((track, now));
         }
-        if !again && !gives_up && auto.changes == stream.changes() {
+        if !again && !gives_up && auto.changes == stream.change_count() {
             return false;
         }
         let changed = auto.renew(stream);
         if waits_in_vain {
-            self.viewer.stay();
+            self.viewer.cancel_switch();
         }
         changed || gives_up
     }
@@ -205,13 +204,13 @@ impl AdaptiveViewer {
     /// As it came here; before that, as its publisher says.
     fn bits(&self, track: &TrackName, now: Timestamp) -> Option<u64> {
         let stream = self.viewer.stream();
-        let came = stream.known_track(track).and_then(|track| track.bits(now));
+        let came = stream.known_track(track).and_then(|track| track.bitrate(now));
         let status = stream.status();
         let entry = status.tracks.iter().find(|entry| entry.name == *track);
         let bits = came.or(entry.map(|entry| entry.bitrate))?;
         // Whoever asked for fewer frames takes fewer bits.
         let fps = status.tracks.iter().map(|entry| entry.millifps).max()? as f64 / 1000.0;
-        let share = self.viewer.fps().filter(|_| fps > 0.0).map_or(1.0, |wish| wish / fps);
+        let share = self.viewer.max_fps().filter(|_| fps > 0.0).map_or(1.0, |wish| wish / fps);
         Some((bits as f64 * share.min(1.0)) as u64)
     }
 
@@ -220,7 +219,7 @@ impl AdaptiveViewer {
         let Some(auto) = &mut self.auto else { return };
         auto.at = at.min(auto.ladder.top());
         auto.before = if tried { auto.before.min(auto.at) } else { auto.at };
-        self.viewer.turn_to(auto.ladder.track(auto.at), now);
+        self.viewer.switch_to(auto.ladder.track(auto.at), now);
     }
 
     /// What was tried is for good.
@@ -254,8 +253,8 @@ mod tests {
     use fanlight_protocol::TrackEntry;
 
     use super::*;
-    use crate::hub::{Hub, Next, Status, ViewOptions, fixture};
-    use crate::stats::counters::Transport;
+    use crate::hub::{Hub, NextSend, Status, ViewOptions, fixture};
+    use crate::stats::labels::Transport;
     use crate::wake::Waker;
 
     fn status(tracks: &[&str]) -> Status {
@@ -271,21 +270,21 @@ mod tests {
         let waker = Waker::new(Arc::default());
         let begin = Timestamp::from_micros(1_000_000);
         let manner = ViewOptions::default();
-        let mut viewer = stream.watch(auto.track(), Transport::V1, manner, waker, begin);
+        let mut viewer = Viewer::watch(&stream, auto.track(), Transport::V1, manner, waker, begin);
         let jpeg = TrackName::full_jpeg();
-        viewer.begin_with(&jpeg, begin);
+        viewer.start_with_fallback(&jpeg, begin);
         let mut tile = AdaptiveViewer::new(viewer, Some(auto));
         let h264 = stream.known_track(&"full.h264".parse().unwrap()).unwrap();
         for tenths in 0..400 {
             let now = begin + Duration::from_millis(100 * tenths);
-            stream.track(&jpeg).push(fixture::picture(now.micros(), now));
+            stream.track(&jpeg).push(fixture::keyframe(now.micros(), now));
             if tile.refresh(now) {
                 let top = tile.auto.as_ref().unwrap().ladder.top();
                 tile.turn(top, false, now);
             }
-            assert!(matches!(tile.viewer.next(now), Next::Frame(..)), "{tenths}");
+            assert!(matches!(tile.viewer.next(now), NextSend::Frame { .. }), "{tenths}");
             let tried = matches!(tenths, 0..=20 | 322..=342);
-            assert_eq!(h264.is_wanted(), tried, "{tenths}");
+            assert_eq!(h264.has_demand(), tried, "{tenths}");
         }
     }
 
@@ -297,25 +296,25 @@ mod tests {
             let auto = Auto::new(&stream, Codec::H264, Room::default()).or_jpeg();
             let (waker, begin) = (Waker::new(Arc::default()), Timestamp::from_micros(1_000_000));
             let manner = ViewOptions::default();
-            let viewer = stream.watch(auto.track(), Transport::V1, manner, waker, begin);
+            let viewer = Viewer::watch(&stream, auto.track(), Transport::V1, manner, waker, begin);
             let mut tile = AdaptiveViewer::new(viewer, Some(auto));
             let h264 = stream.known_track(&"full.h264".parse().unwrap()).unwrap();
             let mut last_shown = begin;
             for tenths in 0..300 {
                 let now = begin + Duration::from_millis(100 * tenths);
                 if tenths < 50 {
-                    h264.push(fixture::picture(tenths, now));
+                    h264.push(fixture::keyframe(tenths, now));
                 }
                 // Nothing is encoded that has no viewer.
                 let jpeg = stream.track(&TrackName::full_jpeg());
-                if jpeg.is_wanted() {
-                    jpeg.push(fixture::picture(tenths, now));
+                if jpeg.has_demand() {
+                    jpeg.push(fixture::keyframe(tenths, now));
                 }
                 if tile.refresh(now) {
                     let top = tile.auto.as_ref().unwrap().ladder.top();
                     tile.turn(top, false, now);
                 }
-                if matches!(tile.viewer.next(now), Next::Frame(..)) {
+                if matches!(tile.viewer.next(now), NextSend::Frame { .. }) {
                     assert!(now.since(last_shown) <= DEAD + Duration::from_millis(200));
                     last_shown = now;
                 }
@@ -336,7 +335,7 @@ mod tests {
             let auto = if or_jpeg { auto.or_jpeg() } else { auto };
             let waker = Waker::new(Arc::default());
             let (manner, now) = (ViewOptions::default(), Timestamp::default());
-            let viewer = stream.watch(auto.track(), Transport::V1, manner, waker, now);
+            let viewer = Viewer::watch(&stream, auto.track(), Transport::V1, manner, waker, now);
             let mut tile = AdaptiveViewer::new(viewer, Some(auto));
             let chosen = |tile: &mut AdaptiveViewer| {
                 tile.refresh(Timestamp::default());

@@ -286,7 +286,7 @@ impl Since {
         let since = |of: fn(&SendStats) -> u64| of(&after).saturating_sub(of(&before));
         Self {
             sent: since(|tally| tally.sent),
-            dropped: since(|tally| tally.dropped + tally.behind),
+            dropped: since(|tally| tally.dropped + tally.far_behind),
             late: since(|tally| tally.late),
             queued: since(|tally| tally.queued),
         }

@@ -95,10 +95,10 @@ impl Fit {
         let mut seen = Seen { acked, distance, waited_for_receiver, lossy, ..Seen::default() };
         for tile in tiles.iter_mut().map(AsMut::as_mut) {
             changed |= tile.refresh(now);
-            seen.tally += tile.viewer.tally(now);
+            seen.tally += tile.viewer.send_stats(now);
             seen.in_gops |= tile.viewer.has_deltas();
-            seen.switching |= tile.is_auto() && tile.viewer.is_turning(now);
-            seen.resizing |= tile.is_auto() && tile.viewer.is_changing_size();
+            seen.switching |= tile.is_auto() && tile.viewer.is_switching(now);
+            seen.resizing |= tile.is_auto() && tile.viewer.is_switching_size();
         }
         if changed {
             self.budget.restart(now, seen);

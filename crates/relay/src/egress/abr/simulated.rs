@@ -11,8 +11,8 @@ use super::ladder::Room;
 use super::{AdaptiveViewer, Auto, Fit, Link};
 use crate::connection::queue_estimate::{QueueEstimator, Room as Turn};
 use crate::connection::simulated::Connection;
-use crate::hub::{Frame, Hub, Next, Stream, ViewOptions, fixture};
-use crate::stats::counters::{DropReason, Transport};
+use crate::hub::{Frame, Hub, NextSend, Stream, ViewOptions, Viewer, fixture};
+use crate::stats::labels::{DropReason, Transport};
 use crate::wake::Waker;
 
 /// Milliseconds between two pictures.
@@ -96,7 +96,7 @@ impl Camera {
             let name: TrackName = name.parse().unwrap();
             let Some(track) = self.stream.known_track(&name) else { continue };
             let wanted = &mut self.wanted[at];
-            if track.is_wanted() {
+            if track.has_demand() {
                 *wanted = Some((wanted.map_or(now, |(since, _)| since), now));
             }
             match *wanted {
@@ -137,7 +137,7 @@ fn gop(frame: &mut Frame, place: u64) {
 
 fn frame(now: u64, sequence: u64, width: u32, bytes: u64) -> Frame {
     let (height, payload) = (width * 9 / 16, vec![0; bytes as usize].into());
-    Frame { width, height, payload, ..fixture::picture(sequence, at(now)) }
+    Frame { width, height, payload, ..fixture::keyframe(sequence, at(now)) }
 }
 
 fn at(millis: u64) -> Timestamp {
@@ -155,8 +155,14 @@ impl Wall {
             let auto = Auto::new(&camera.stream, codec, *room);
             let waker = Waker::new(Arc::default());
             let track = auto.track().clone();
-            let viewer =
-                camera.stream.watch(&track, Transport::V1, ViewOptions::default(), waker, at(0));
+            let viewer = Viewer::watch(
+                &camera.stream,
+                &track,
+                Transport::V1,
+                ViewOptions::default(),
+                waker,
+                at(0),
+            );
             AdaptiveViewer::new(viewer, Some(auto))
         });
         Self {
@@ -218,7 +224,7 @@ impl Wall {
         }
         let count = self.tiles.len();
         for tile in (0..count).map(|offset| (self.turn + offset) % count) {
-            if let Next::Frame(frame, _) = self.tiles[tile].viewer.next(at(now)) {
+            if let NextSend::Frame { frame, .. } = self.tiles[tile].viewer.next(at(now)) {
                 self.turn = tile + 1;
                 self.send(tile, &frame, now);
                 return true;
@@ -242,7 +248,7 @@ impl Wall {
     }
 
     fn hold(&mut self) {
-        self.tiles.iter_mut().for_each(|tile| tile.viewer.hold(DropReason::Link));
+        self.tiles.iter_mut().for_each(|tile| tile.viewer.set_drop_reason(DropReason::Link));
     }
 
     fn send(&mut self, tile: usize, frame: &Frame, now: u64) {

@@ -7,6 +7,7 @@ use fanlight_protocol::Timestamp;
 use fanlight_protocol::viewer::FromRelay;
 
 use crate::context::Context;
+use crate::hub::Listener;
 use crate::wake::Waker;
 
 /// Changes closer together than this are told at once.
@@ -17,7 +18,7 @@ const AT_LEAST_EVERY: Duration = Duration::from_secs(2);
 /// When to send the list next.
 pub(super) struct Listing {
     context: Arc<Context>,
-    waker: Waker,
+    _listener: Listener,
     /// How often the list had changed when it was sent last.
     told: Option<u64>,
     sent_at: Timestamp,
@@ -26,8 +27,8 @@ pub(super) struct Listing {
 impl Listing {
     /// For a socket that has just asked for the list; `waker` is rung when it changes.
     pub(super) fn new(context: Arc<Context>, waker: Waker) -> Self {
-        context.hub.listen(waker.clone());
-        Self { context, waker, told: None, sent_at: Timestamp::default() }
+        let listener = Listener::new(context.hub.clone(), waker);
+        Self { context, _listener: listener, told: None, sent_at: Timestamp::default() }
     }
 
     /// Somebody asked for the list again.
@@ -37,7 +38,7 @@ impl Listing {
 
     /// When the list is to be sent, if nothing changes before.
     pub(super) fn due_at(&self) -> Timestamp {
-        let changed = self.told != Some(self.context.hub.changes());
+        let changed = self.told != Some(self.context.hub.change_count());
         self.sent_at + if changed { AT_MOST_EVERY } else { AT_LEAST_EVERY }
     }
 
@@ -46,17 +47,11 @@ impl Listing {
         if now < self.due_at() {
             return None;
         }
-        self.told = Some(self.context.hub.changes());
+        self.told = Some(self.context.hub.change_count());
         self.sent_at = now;
         Some(FromRelay::Streams {
-            streams: crate::http::streams::streams(&self.context.hub),
-            listening: crate::http::streams::listening(&self.context.ingest),
+            streams: crate::stream_list::streams(&self.context.hub),
+            listening: crate::stream_list::listening(&self.context.ingest),
         })
-    }
-}
-
-impl Drop for Listing {
-    fn drop(&mut self) {
-        self.context.hub.stop_listening(&self.waker);
     }
 }

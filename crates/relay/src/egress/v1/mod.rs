@@ -21,7 +21,7 @@ use super::websocket::run_websocket;
 use crate::access::Credentials;
 use crate::connection::Raw;
 use crate::context::Context;
-use crate::stats::closes::CloseReason;
+use crate::stats::labels::CloseReason;
 use crate::wake::Waker;
 use session::Session;
 

@@ -16,9 +16,9 @@ use crate::connection::queue_estimate::{QueueEstimator, Room as Turn};
 use crate::connection::simulated::Connection;
 use crate::egress::abr::ladder::Room;
 use crate::egress::abr::{AdaptiveViewer, Auto, Fit, Link};
-use crate::hub::{Frame, Next, Stream, ViewOptions, fixture};
+use crate::hub::{Frame, NextSend, Stream, ViewOptions, Viewer, fixture};
 use crate::limits::Limits;
-use crate::stats::counters::Transport;
+use crate::stats::labels::Transport;
 use crate::wake::Waker;
 use fanlight_protocol::Timestamp;
 use std::sync::Arc;
@@ -97,7 +97,8 @@ impl Model {
         let choice = Auto::new(&stream, codec, Room::default());
         let track = choice.track().clone();
         let waker = Waker::new(Arc::default());
-        let viewer = stream.watch(&track, Transport::V1, ViewOptions::default(), waker, at(0));
+        let viewer =
+            Viewer::watch(&stream, &track, Transport::V1, ViewOptions::default(), waker, at(0));
         let tile = AdaptiveViewer::new(viewer, auto.then_some(choice));
         let permit = Limits::new(1, 1).admit(IpAddr::V4(Ipv4Addr::LOCALHOST)).unwrap();
         Self {
@@ -162,7 +163,7 @@ impl Model {
         let sequence = now / INTERVAL;
         for (place, (rendition, width)) in RENDITIONS.into_iter().enumerate() {
             let name: TrackName = format!("{rendition}.{}", self.codec).parse().unwrap();
-            let Some(track) = self.stream.known_track(&name).filter(|track| track.is_wanted())
+            let Some(track) = self.stream.known_track(&name).filter(|track| track.has_demand())
             else {
                 continue;
             };
@@ -173,7 +174,7 @@ impl Model {
                 flags: fixture::flags(is_keyframe),
                 width,
                 payload: vec![0; bytes as usize].into(),
-                ..fixture::picture(sequence, at(now))
+                ..fixture::keyframe(sequence, at(now))
             });
         }
     }
@@ -214,7 +215,7 @@ impl Model {
             }
         }
         match self.subscription.next(at(now), self.queue_estimate.distance()) {
-            Next::Frame(frame, _) => {
+            NextSend::Frame { frame, .. } => {
                 let bytes = frame.payload.len() as u64;
                 self.connection.unsent += bytes;
                 self.written += bytes;
@@ -224,11 +225,11 @@ impl Model {
                 self.owed_since = None;
                 true
             }
-            Next::At(due) => {
+            NextSend::At(due) => {
                 self.until = millis(due);
                 false
             }
-            Next::Nothing => false,
+            NextSend::Nothing => false,
         }
     }
 
@@ -238,7 +239,7 @@ impl Model {
 
     fn check(&mut self, now: u64) {
         let idle = self.connection.read_info(now).queued == 0 && self.queue_estimate.is_idle();
-        if !idle || !self.subscription.is_owed(at(now)) {
+        if !idle || !self.subscription.has_due_frame(at(now)) {
             self.owed_since = None;
             return;
         }

@@ -20,11 +20,11 @@ use crate::egress::abr::Fit;
 use crate::egress::frame_protocol::{FrameProtocol, Turn};
 use crate::egress::selection::{self, Wish};
 use crate::egress::websocket::{Say as _, WebSocketHandler};
-use crate::http::refusal::Refusal;
-use crate::hub::{Frame, Next};
+use crate::error::Error;
+use crate::hub::{Frame, NextSend};
 use crate::limits::Permit;
-use crate::stats::closes::CloseReason;
-use crate::stats::counters::Transport;
+use crate::stats::labels::CloseReason;
+use crate::stats::labels::Transport;
 use crate::wake::Waker;
 
 /// One socket. Its subscriptions take turns, one message in flight, so that none starves another.
@@ -75,27 +75,29 @@ impl Session {
     /// Sends one frame of the next subscription that has one.
     fn take_turn(&mut self, writer: &mut PacedWriter, now: Timestamp) -> io::Result<Turn> {
         let subscriptions = &self.subscriptions;
-        match writer.wait(now, || subscriptions.iter().any(|one| one.is_owed(now)))? {
+        match writer.wait(now, || subscriptions.iter().any(|one| one.has_due_frame(now)))? {
             Wait::No => {}
             Wait::Until(later) => {
                 self.hold_for_link();
                 return Ok(Turn::At(later));
             }
-            Wait::Overdue => self.get_stuck(now),
+            Wait::Overdue => self.mark_stuck(now),
         }
         let distance = writer.distance();
         let count = self.subscriptions.len();
         let mut soonest: Option<Timestamp> = None;
         for at in (0..count).map(|offset| (self.turn + offset) % count) {
             match self.subscriptions[at].next(now, distance) {
-                Next::Frame(frame, newer) => {
+                NextSend::Frame { frame, has_newer: newer } => {
                     self.turn = at + 1;
                     self.send(writer, at, &frame, now)?;
                     let more = newer || count > 1;
                     return Ok(if more { Turn::More } else { Turn::Done });
                 }
-                Next::At(due) => soonest = Some(soonest.map_or(due, |soonest| soonest.min(due))),
-                Next::Nothing => {}
+                NextSend::At(due) => {
+                    soonest = Some(soonest.map_or(due, |soonest| soonest.min(due)));
+                }
+                NextSend::Nothing => {}
             }
         }
         Ok(soonest.map_or(Turn::Done, Turn::At))
@@ -123,9 +125,9 @@ impl Session {
         self.subscriptions.iter_mut().find(|subscription| subscription.id() == id)
     }
 
-    fn get_stuck(&mut self, now: Timestamp) {
-        let owed = self.subscriptions.iter_mut().filter(|one| one.is_owed(now));
-        owed.for_each(|one| one.get_stuck(now));
+    fn mark_stuck(&mut self, now: Timestamp) {
+        let owed = self.subscriptions.iter_mut().filter(|one| one.has_due_frame(now));
+        owed.for_each(|one| one.mark_stuck(now));
     }
 
     fn hold_for_link(&mut self) {
@@ -141,8 +143,8 @@ impl Session {
         Ok(())
     }
 
-    fn watch(&mut self, watch: Watch, now: Timestamp) -> Result<(), Refusal> {
-        self.context.access.authorize(Action::Watch, Some(&watch.stream), &self.credentials)?;
+    fn watch(&mut self, watch: Watch, now: Timestamp) -> Result<(), Error> {
+        self.context.access.authorize(Action::View, Some(&watch.stream), &self.credentials)?;
         let held = self.waiting.as_mut().and_then(|waiting| waiting.take(watch.id));
         if self.context.startup.may_bring(&self.context.hub, watch.stream.as_str(), now) {
             Wish::from_watch(&watch)?;
@@ -152,7 +154,7 @@ impl Session {
     }
 
     /// Keeps a `watch` until its stream is known, or the relay's start is over.
-    fn hold(&mut self, watch: Watch, held: Option<Permit>) -> Result<(), Refusal> {
+    fn hold(&mut self, watch: Watch, held: Option<Permit>) -> Result<(), Error> {
         let permit = self.permit(held)?;
         let waiting = || Box::new(Waiting::new(&self.context, self.waker.clone()));
         self.waiting.get_or_insert_with(waiting).hold(watch, permit);
@@ -167,8 +169,8 @@ impl Session {
     ) -> io::Result<Option<Timestamp>> {
         let Some(waiting) = &mut self.waiting else { return Ok(None) };
         for (watch, permit) in waiting.due(&self.context, now) {
-            if let Err(refusal) = self.subscribe(&watch, Some(permit)) {
-                tell(writer, &error(Some(watch.id), &refusal))?;
+            if let Err(refused) = self.subscribe(&watch, Some(permit)) {
+                tell(writer, &error(Some(watch.id), &refused))?;
             }
         }
         self.waiting = self.waiting.take().filter(|waiting| waiting.len() > 0);
@@ -176,19 +178,18 @@ impl Session {
     }
 
     /// Returns a place for one more subscription: the one it has already, or else a new one.
-    fn permit(&self, held: Option<Permit>) -> Result<Permit, Refusal> {
+    fn permit(&self, held: Option<Permit>) -> Result<Permit, Error> {
         let waiting = self.waiting.as_ref().map_or(0, |waiting| waiting.len());
         match held {
             Some(permit) => Ok(permit),
             None if self.subscriptions.len() + waiting >= MAX_SUBSCRIPTIONS => {
-                let message = format!("one socket may watch {MAX_SUBSCRIPTIONS} streams");
-                Err(Refusal::unavailable(message, "10"))
+                Err(Error::TooMany(format!("one socket may watch {MAX_SUBSCRIPTIONS} streams")))
             }
             None => self.context.limits.admit(self.address),
         }
     }
 
-    fn subscribe(&mut self, watch: &Watch, held: Option<Permit>) -> Result<(), Refusal> {
+    fn subscribe(&mut self, watch: &Watch, held: Option<Permit>) -> Result<(), Error> {
         let wish = Wish::from_watch(watch)?;
         let stream = selection::stream(&self.context.hub, watch.stream.as_str())?;
         let mut choice = wish.of(&stream)?;
@@ -223,7 +224,7 @@ impl Session {
         }
     }
 
-    fn authorize(&self, action: Action) -> Result<(), Refusal> {
+    fn authorize(&self, action: Action) -> Result<(), Error> {
         self.context.access.authorize(action, None, &self.credentials)
     }
 }
@@ -238,8 +239,8 @@ impl WebSocketHandler for Session {
         match serde_json::from_str::<FromViewer>(text) {
             Ok(FromViewer::Watch(watch)) => {
                 let id = watch.id;
-                if let Err(refusal) = self.watch(watch, heard_at) {
-                    tell(writer, &error(Some(id), &refusal))?;
+                if let Err(refused) = self.watch(watch, heard_at) {
+                    tell(writer, &error(Some(id), &refused))?;
                 }
             }
             Ok(FromViewer::Unwatch { id }) => {
@@ -273,12 +274,11 @@ impl WebSocketHandler for Session {
                         self.listing = Some(listing);
                     }
                 },
-                Err(refusal) => tell(writer, &error(None, &refusal))?,
+                Err(refused) => tell(writer, &error(None, &refused))?,
             },
             Err(reason) => {
-                let refusal =
-                    Refusal::bad_request(format!("not a message of fanlight.v1: {reason}"));
-                tell(writer, &error(id_of(text), &refusal))?;
+                let invalid = Error::invalid(format!("not a message of fanlight.v1: {reason}"));
+                tell(writer, &error(id_of(text), &invalid))?;
             }
         }
         Ok(())
@@ -332,15 +332,15 @@ fn tell(writer: &mut PacedWriter, message: &FromRelay) -> io::Result<()> {
     writer.text(text)
 }
 
-fn error(id: Option<u32>, refusal: &Refusal) -> FromRelay {
-    use axum::http::StatusCode;
-    let code = match refusal.status() {
-        StatusCode::NOT_FOUND => "unknown-stream",
-        StatusCode::SERVICE_UNAVAILABLE => "too-many",
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => "forbidden",
-        _ => "bad-message",
+/// The translation of a domain error into an `error` message.
+fn error(id: Option<u32>, error: &Error) -> FromRelay {
+    let code = match error {
+        Error::NotFound(_) => "unknown-stream",
+        Error::TooMany(_) | Error::Unavailable(_) => "too-many",
+        Error::Denied { .. } => "forbidden",
+        Error::Invalid(_) => "bad-message",
     };
-    FromRelay::Error { id, code: code.into(), message: refusal.message().into() }
+    FromRelay::Error { id, code: code.into(), message: error.to_string() }
 }
 
 /// The subscription that a message meant which could not be read, where it says so.

@@ -10,10 +10,10 @@ use fanlight_protocol::{Rendition, StreamState, Timestamp};
 use super::window::Window;
 use crate::egress::abr::AdaptiveViewer;
 use crate::egress::selection::Choice;
-use crate::hub::{Frame, Next, Stream, ViewOptions};
+use crate::hub::{Frame, NextSend, Stream, ViewOptions};
 use crate::limits::Permit;
-use crate::stats::closes::CloseReason;
-use crate::stats::counters::DropReason;
+use crate::stats::labels::CloseReason;
+use crate::stats::labels::DropReason;
 
 /// A stream whose frames come is live, even where its publisher's word of that is still on its way.
 const RECENT: Duration = Duration::from_secs(2);
@@ -108,7 +108,7 @@ impl Subscription {
         acknowledges: bool,
         now: Timestamp,
     ) {
-        self.tile.viewer.change_manner(manner);
+        self.tile.viewer.set_options(manner);
         self.tile.change(&choice.track, choice.auto, now);
         self.window = match self.window.take() {
             _ if !acknowledges => None,
@@ -133,7 +133,7 @@ impl Subscription {
         let flowing = now.since(self.last_frame) < RECENT;
         let stuck_since = self.tile.viewer.stuck_since(now);
         let late_since = self.tile.viewer.track().late_since();
-        let changes = self.tile.viewer.stream().changes();
+        let changes = self.tile.viewer.stream().change_count();
         let known = Known { changes, slow_since, stuck_since, late_since, flowing };
         if self.known.replace(known) == Some(known) {
             return None;
@@ -192,23 +192,23 @@ impl Subscription {
     }
 
     /// What to send next; `distance` is the shortest round trip of the connection.
-    pub(super) fn next(&mut self, now: Timestamp, distance: Duration) -> Next {
+    pub(super) fn next(&mut self, now: Timestamp, distance: Duration) -> NextSend {
         let passes_by = self.passes_by_the_window(now);
         if let Some(window) = self.window.as_mut().filter(|_| !passes_by) {
             if let Some(later) = window.wait(now, distance) {
-                self.tile.viewer.hold(DropReason::Viewer);
+                self.tile.viewer.set_drop_reason(DropReason::Viewer);
                 self.held_back = true;
-                return Next::At(later);
+                return NextSend::At(later);
             }
             if window.probes(now) {
-                self.tile.viewer.give_up(now);
+                self.tile.viewer.abandon_backlog(now);
             }
         }
         let next = self.tile.viewer.next(now);
-        if let Next::Frame(frame, _) = &next {
+        if let NextSend::Frame { frame, .. } = &next {
             self.last_frame = now;
             if let Some(window) = &mut self.window {
-                let count = (frame.run, self.tile.viewer.switches());
+                let count = (frame.run, self.tile.viewer.switch_count());
                 if std::mem::replace(&mut self.count, count) != count {
                     window.restart();
                 }
@@ -232,22 +232,22 @@ impl Subscription {
 
     /// The viewer cannot decode what comes.
     pub(super) fn fail(&mut self, now: Timestamp) {
-        self.tile.viewer.fail(now);
+        self.tile.viewer.decode_failed(now);
     }
 
     /// Whether there is a frame that the viewer is to have now.
-    pub(super) fn is_owed(&self, now: Timestamp) -> bool {
-        !self.window.as_ref().is_some_and(Window::is_full) && self.tile.viewer.is_owed(now)
+    pub(super) fn has_due_frame(&self, now: Timestamp) -> bool {
+        !self.window.as_ref().is_some_and(Window::is_full) && self.tile.viewer.has_due_frame(now)
     }
 
     /// A frame was held back for longer than promised.
-    pub(super) fn get_stuck(&mut self, now: Timestamp) {
-        self.tile.viewer.get_stuck(now);
+    pub(super) fn mark_stuck(&mut self, now: Timestamp) {
+        self.tile.viewer.mark_stuck(now);
     }
 
     /// The link of its socket has to be waited for.
     pub(super) fn hold_for_link(&mut self) {
-        self.tile.viewer.hold(DropReason::Link);
+        self.tile.viewer.set_drop_reason(DropReason::Link);
     }
 
     /// The viewer has shown a frame. `lossy`: the link has recently lost segments.
@@ -261,8 +261,8 @@ impl Subscription {
     pub(super) fn track_news(&mut self, frame: &Frame) -> Option<FromRelay> {
         let stream = self.tile.viewer.stream();
         let topic = self.tile.viewer.track().topic();
-        let changes = stream.changes();
-        let (switches, reduced) = (self.tile.viewer.switches(), self.tile.is_reduced());
+        let changes = stream.change_count();
+        let (switches, reduced) = (self.tile.viewer.switch_count(), self.tile.is_reduced());
         let what = |told: &Told| {
             ((told.run, told.switches), (told.width, told.height, told.reduced), told.changes)
         };

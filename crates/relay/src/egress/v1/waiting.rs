@@ -4,20 +4,20 @@ use fanlight_protocol::Timestamp;
 use fanlight_protocol::viewer::Watch;
 
 use crate::context::Context;
-use crate::ingest::startup::Listening;
+use crate::hub::Listener;
 use crate::limits::Permit;
 use crate::wake::Waker;
 
 /// The held `watch` messages of one socket. Each has a viewer's place, which bounds them.
 pub(super) struct Waiting {
     watches: Vec<(Watch, Permit)>,
-    _listening: Listening,
+    _listener: Listener,
 }
 
 impl Waiting {
     /// Holds nothing yet. `waker` is rung when streams come.
     pub(super) fn new(context: &Context, waker: Waker) -> Self {
-        Self { watches: Vec::new(), _listening: Listening::to(context.hub.clone(), waker) }
+        Self { watches: Vec::new(), _listener: Listener::new(context.hub.clone(), waker) }
     }
 
     /// Holds one more.

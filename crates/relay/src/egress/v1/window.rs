@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use fanlight_protocol::Timestamp;
 
-use crate::recent_minimum::Shortest;
+use crate::recent_minimum::RecentMinimum;
 
 /// Frames that may be on their way before anything is known.
 const FIRST: usize = 4;
@@ -38,7 +38,7 @@ pub(super) struct Window {
     under_way: VecDeque<(u64, Timestamp)>,
     /// So many of them, the oldest, are of an earlier count.
     earlier: usize,
-    shortest: Shortest,
+    shortest: RecentMinimum,
     /// Whether the window held a frame back since it last grew.
     full: bool,
     /// Since when every frame that was acknowledged took longer than it should.
@@ -56,7 +56,7 @@ impl Default for Window {
             size: FIRST,
             under_way: VecDeque::new(),
             earlier: 0,
-            shortest: Shortest::default(),
+            shortest: RecentMinimum::default(),
             full: false,
             late_since: None,
             in_gops: false,
@@ -151,7 +151,7 @@ impl Window {
     /// way are acknowledged still, or else with what follows them.
     pub(super) fn restart(&mut self) {
         self.earlier = self.under_way.len();
-        self.shortest = Shortest::default();
+        self.shortest = RecentMinimum::default();
         (self.late_since, self.in_gops) = (None, false);
     }
 

@@ -8,8 +8,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use sha1::{Digest, Sha1};
 
-use crate::access::headers::malformed;
-use crate::http::refusal::Refusal;
+use crate::error::Error;
+use crate::http::error::HttpError;
+use crate::http::headers::malformed;
 
 /// RFC 6455, section 1.3.
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -26,28 +27,28 @@ impl Handshake {
     ///
     /// # Errors
     /// 426 or 400 where it does not ask for a WebSocket of version 13.
-    pub fn check(request: &Request) -> Result<Self, Refusal> {
+    pub fn check(request: &Request) -> Result<Self, HttpError> {
         let headers = request.headers();
         if !has_token(headers, header::UPGRADE, "websocket")
             || !has_token(headers, header::CONNECTION, "upgrade")
         {
-            return Err(Refusal::new(
+            return Err(HttpError::new(
                 StatusCode::UPGRADE_REQUIRED,
                 "this address speaks WebSocket: connect with ws:// or wss://",
             )
             .with_header(header::UPGRADE, "websocket"));
         }
         if request.version() < Version::HTTP_11 || request.method() != Method::GET {
-            return Err(malformed("a WebSocket begins with a GET of HTTP/1.1"));
+            return Err(malformed("a WebSocket handshake must be a GET request of HTTP/1.1").into());
         }
         if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
-            return Err(Refusal::bad_request("the WebSocket version must be 13")
+            return Err(HttpError::from(Error::invalid("the WebSocket version must be 13"))
                 .with_header(header::SEC_WEBSOCKET_VERSION, "13"));
         }
         let key = headers
             .get(header::SEC_WEBSOCKET_KEY)
             .filter(|key| BASE64.decode(key).is_ok_and(|nonce| nonce.len() == 16))
-            .ok_or_else(|| Refusal::bad_request("Sec-WebSocket-Key must be 16 bytes in base64"))?;
+            .ok_or_else(|| Error::invalid("Sec-WebSocket-Key must be 16 bytes in base64"))?;
         let accept = accept(key.as_bytes());
         let offered = list(headers, header::SEC_WEBSOCKET_PROTOCOL).map(str::to_owned).collect();
         Ok(Self { accept, offered })

@@ -12,7 +12,7 @@ use super::frame::CloseCode;
 use super::socket::{Heard, Reader, Say as _};
 use crate::connection::{PacedWriter, Raw};
 use crate::egress::frame_protocol::{Alarm, FrameProtocol, SendHandle, Turn, requeue};
-use crate::stats::closes::CloseReason;
+use crate::stats::labels::CloseReason;
 use crate::wake::Waker;
 
 /// How long the client may take to close after we did.
@@ -108,7 +108,7 @@ async fn talk(
         let (turn, writing) = (spoken.unwrap_or(Turn::Done), spoken.is_none());
         let called = match turn {
             Turn::More => Either::Left(requeue()),
-            Turn::At(_) | Turn::Done => Either::Right(waker.rung()),
+            Turn::At(_) | Turn::Done => Either::Right(waker.woken()),
         };
         tokio::select! {
             biased;

@@ -1,400 +1,284 @@
-//! One subscription: a viewer's place at a track, and what it was sent. A change to another track is in [`switch`].
+//! One subscription: a viewer's cursor, and which frame it is sent next.
+//!
+//! - `switch`: the change to another track of the same stream;
+//! - `accounting`: counters of what was sent and dropped;
+//! - `rate_limit`: the frame rate that the viewer asked for;
+//! - [`slow_detector`]: whether the viewer keeps up.
 
+mod accounting;
+mod rate_limit;
 pub mod slow_detector;
 mod switch;
 
-use std::ops::AddAssign;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fanlight_protocol::Timestamp;
+use fanlight_protocol::{Timestamp, TrackName};
 
-use super::cursor::Cursor;
-use super::ring::{MAX_GOP, Pick, Step, Turn};
-use super::{Frame, Stream, Track};
-use crate::stats::closes::CloseReason;
-use crate::stats::counters::{Counters, DropReason, Outgoing, Transport};
+use crate::hub::cursor::Cursor;
+use crate::hub::frame::Frame;
+use crate::hub::ring::{DeliveryMode, NextFrame};
+use crate::hub::stream::Stream;
+use crate::hub::track::Track;
+use crate::stats::counters::TransportCounters;
+use crate::stats::labels::{CloseReason, DropReason, Transport};
+use crate::wake::Waker;
+pub use accounting::SendStats;
+use rate_limit::RateLimit;
 use slow_detector::SlowDetector;
 use switch::PendingSwitch;
 
-/// So long without a picture, though there were newer ones, is a freeze: people see it.
-const FREEZE: Duration = Duration::from_millis(200);
+/// A viewer that was stuck is reported as such for this long.
+const STUCK_REPORTED_FOR: Duration = Duration::from_secs(3);
 
-/// A frame that waited longer than this for link or viewer is late: at 30 a second the next one has come meanwhile.
-const LATE: Duration = Duration::from_millis(35);
+/// Shortest interval between keyframe requests for one viewer whose decoder fails. All viewers of the track receive these
+/// keyframes, so one broken decoder must not request them in a row.
+const DECODE_FAILURE_INTERVAL: Duration = Duration::from_secs(5);
 
-/// A viewer that was stuck is reported so for this long.
-const REPORTED: Duration = Duration::from_secs(3);
-
-/// One viewer alone, whose decoder fails again and again, must not have everybody sent keyframes: for it one is wished for
-/// no more often than this.
-const FAILS_EVERY: Duration = Duration::from_secs(5);
-/// Frames of a GOP may be late by this much before it is more than what a keyframe holds up on a narrow link.
-const FAR_BEHIND: Duration = Duration::from_millis(250);
-
-/// What a viewer gets.
+/// The next step for a viewer.
 #[derive(Debug)]
-pub enum Next {
-    /// This frame, now; and whether there are newer ones already.
-    Frame(Arc<Frame>, Newer),
+pub enum NextSend {
+    /// A frame to send now.
+    Frame {
+        /// The frame.
+        frame: Arc<Frame>,
+        /// True if there are newer frames already.
+        has_newer: bool,
+    },
     /// Nothing before this moment.
     At(Timestamp),
-    /// Nothing until its waker rings.
+    /// Nothing until the viewer's waker is woken.
     Nothing,
 }
 
-/// Whether there are newer frames than one.
-pub type Newer = bool;
-
-/// How a viewer wants its stream.
+/// The frame rate and the delay that a viewer asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct ViewOptions {
-    /// At most so many frames a second; all where it is absent.
-    pub fps: Option<f64>,
-    /// Every frame, so long after it came; the newest where it is zero. At most [`MAX_BUFFER`](super::ring::MAX_BUFFER).
-    pub behind: Duration,
+    /// Most frames a second; every frame if absent.
+    pub max_fps: Option<f64>,
+    /// Time between a frame's arrival and its sending; zero for the newest frame. At most
+    /// [`MAX_BUFFER`](super::ring::MAX_BUFFER).
+    pub delay: Duration,
 }
 
-/// What a viewer was sent so far, and what it was not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct SendStats {
-    /// Frames sent.
-    pub sent: u64,
-    /// Bytes of their payload.
-    pub bytes: u64,
-    /// Frames not sent because the link or the viewer had to be waited for.
-    pub dropped: u64,
-    /// Frames sent, but more than 35 ms late because of that. Those of GOPs are not among them: a keyframe holds up what
-    /// comes after it on any link that is not far too wide.
-    pub late: u64,
-    /// Frames of GOPs that were more than 35 ms late.
-    pub queued: u64,
-    /// Frames of GOPs that were more than 250 ms late: more than a keyframe accounts for.
-    pub behind: u64,
-}
-
-impl AddAssign for SendStats {
-    fn add_assign(&mut self, other: Self) {
-        self.sent += other.sent;
-        self.bytes += other.bytes;
-        self.dropped += other.dropped;
-        self.late += other.late;
-        self.queued += other.queued;
-        self.behind += other.behind;
-    }
-}
-
-/// One subscription: a cursor at a track, and the right to be woken when there is more.
+/// One subscription: an active cursor on a track of a stream.
 #[derive(Debug)]
 pub struct Viewer {
     stream: Arc<Stream>,
     cursor: Cursor,
-    /// At the track of another rendition, until a frame comes there with which it can go on.
-    next_seat: Option<Box<PendingSwitch>>,
+    /// A cursor on another track, until the viewer can continue there.
+    pending_switch: Option<Box<PendingSwitch>>,
     transport: Transport,
-    pace: SlowDetector,
-    /// The shortest time between two frames, in microseconds, where the viewer asked for fewer.
-    interval: u64,
-    next_due: Timestamp,
-    /// Since when it watches its stream.
+    slow_detector: SlowDetector,
+    rate_limit: RateLimit,
+    /// The time at which the viewer joined its stream.
     since: Timestamp,
-    /// When it was sent something last.
-    last_sent: Option<Timestamp>,
-    /// What that was.
-    last: Last,
-    /// What it waited for since.
-    held: DropReason,
-    tally: SendStats,
-    /// How often it went on with another rendition.
+    last_sent_at: Option<Timestamp>,
+    last_frame: LastFrame,
+    /// The cause of the wait since the last frame. Dropped frames are counted under it.
+    drop_reason: DropReason,
+    stats: SendStats,
+    /// Changes to another track so far.
     switches: u32,
-    /// When a keyframe was wished for last because it could not decode.
-    failed_at: Option<Timestamp>,
+    /// The time of the last keyframe request for this viewer's failed decoder.
+    decode_failed_at: Option<Timestamp>,
     stuck_at: Option<Timestamp>,
 }
 
-/// The frame that was sent last.
+/// The last frame that was sent.
 #[derive(Debug, Clone, Copy, Default)]
-struct Last {
+struct LastFrame {
+    /// The newest capture time that the viewer has seen.
     captured_at: Timestamp,
     pixels: u64,
 }
 
 impl Viewer {
-    pub(super) fn new(
-        stream: Arc<Stream>,
-        cursor: Cursor,
+    /// Subscribes to a track. `waker` is woken when a frame arrives or the stream's status changes.
+    pub fn watch(
+        stream: &Arc<Stream>,
+        track: &TrackName,
         transport: Transport,
-        manner: ViewOptions,
+        options: ViewOptions,
+        waker: Waker,
         now: Timestamp,
     ) -> Self {
-        stream.traffic.over(transport).join();
+        let cursor = stream.open_cursor(track, waker, options.delay).activate();
+        if !cursor.track().has_entry_point() {
+            cursor.track().request_keyframe();
+        }
+        stream.counters.of(transport).join();
         Self {
-            stream,
+            stream: stream.clone(),
             cursor,
-            next_seat: None,
+            pending_switch: None,
             transport,
-            pace: SlowDetector::default(),
-            interval: interval(manner),
-            next_due: Timestamp::default(),
+            slow_detector: SlowDetector::default(),
+            rate_limit: RateLimit::new(options.max_fps),
             since: now,
-            last_sent: None,
-            last: Last::default(),
-            held: DropReason::Relay,
-            tally: SendStats::default(),
+            last_sent_at: None,
+            last_frame: LastFrame::default(),
+            drop_reason: DropReason::Relay,
+            stats: SendStats::default(),
             switches: 0,
-            failed_at: None,
+            decode_failed_at: None,
             stuck_at: None,
         }
     }
 
-    /// Its stream.
+    /// Returns the stream.
     pub fn stream(&self) -> &Arc<Stream> {
         &self.stream
     }
 
-    /// Its track.
+    /// Returns the track that the viewer is sent.
     pub fn track(&self) -> &Arc<Track> {
         self.cursor.track()
     }
 
-    /// What it was sent so far, and what it was not: also what it would be sent if that could be decoded by now.
-    pub fn tally(&self, now: Timestamp) -> SendStats {
-        let forgone = match self.last_sent.is_some() && self.held.is_far_side() {
-            true => self.cursor.forgone(self.pick(), now),
-            false => 0,
-        };
-        SendStats { dropped: self.tally.dropped + forgone, ..self.tally }
-    }
-
-    /// Whether it is sent deltas too.
+    /// Returns whether the viewer is sent deltas.
     pub fn has_deltas(&self) -> bool {
         self.cursor.track().has_deltas()
     }
 
-    /// Whether what is sent next is not to be seen, but needed to decode what follows it.
+    /// Returns whether the next frames are sent to be decoded, not to be shown.
     pub fn is_catching_up(&self, now: Timestamp) -> bool {
         self.cursor.is_catching_up(now)
     }
 
-    /// Whether it has to catch up because it was held up, and not because it began with a GOP held.
+    /// Returns whether the viewer has to catch up because it was held up, and not because it started with a held GOP.
     pub fn was_held_up(&self) -> bool {
         self.cursor.was_held_up()
     }
 
-    /// It will not catch up with what it is too late for by now: it goes on at a keyframe.
-    pub fn give_up(&mut self, now: Timestamp) {
-        if self.last_sent.is_some() && matches!(self.cursor.step(self.pick(), now), Turn::Nothing) {
-            self.cursor.give_up();
+    /// Makes the viewer continue at a keyframe if it lags too far, without an attempt to catch up.
+    pub fn abandon_backlog(&mut self, now: Timestamp) {
+        let next = self.cursor.next_frame(self.delivery_mode(), now);
+        if self.last_sent_at.is_some() && matches!(next, NextFrame::Nothing) {
+            self.cursor.abandon_backlog();
         }
     }
 
-    /// It cannot decode what it was sent: it goes on at a keyframe, which is wished for.
-    pub fn fail(&mut self, now: Timestamp) {
+    /// Reports that the viewer cannot decode what it was sent. It continues at a keyframe, which is requested.
+    pub fn decode_failed(&mut self, now: Timestamp) {
         let track = self.cursor.track();
         if !track.has_deltas() {
             return;
         }
-        if self.failed_at.is_none_or(|at| now.since(at) >= FAILS_EVERY) {
-            self.failed_at = Some(now);
-            track.wish_for_keyframe();
+        if self.decode_failed_at.is_none_or(|at| now.since(at) >= DECODE_FAILURE_INTERVAL) {
+            self.decode_failed_at = Some(now);
+            track.request_keyframe();
         }
-        self.cursor.break_off();
-        self.held = DropReason::Keyframe;
+        self.cursor.require_keyframe();
+        self.drop_reason = DropReason::Keyframe;
     }
 
-    /// How often it went on with another rendition.
-    pub fn switches(&self) -> u32 {
+    /// Returns how often the viewer changed to another track.
+    pub fn switch_count(&self) -> u32 {
         self.switches
     }
 
-    /// Frames a second that it asked for, where it asked for fewer than there are.
-    pub fn fps(&self) -> Option<f64> {
-        (self.interval > 0).then(|| 1e6 / self.interval as f64)
+    /// Returns the frame rate that the viewer asked for; `None` for every frame.
+    pub fn max_fps(&self) -> Option<f64> {
+        self.rate_limit.max_fps()
     }
 
-    /// When it was sent something last.
-    pub fn last_sent(&self) -> Option<Timestamp> {
-        self.last_sent
+    /// Returns when the last frame was sent.
+    pub fn last_sent_at(&self) -> Option<Timestamp> {
+        self.last_sent_at
     }
 
-    /// From now on it wants its stream so.
-    pub fn change_manner(&mut self, manner: ViewOptions) {
-        self.interval = interval(manner);
-        self.cursor.stay_behind(manner.behind);
-        if let Some(next) = &mut self.next_seat {
-            next.cursor.stay_behind(manner.behind);
+    /// Changes the frame rate and the delay.
+    pub fn set_options(&mut self, options: ViewOptions) {
+        self.rate_limit.set(options.max_fps);
+        self.cursor.set_delay(options.delay);
+        if let Some(next) = &mut self.pending_switch {
+            next.cursor.set_delay(options.delay);
         }
     }
 
-    /// Since when this viewer gets fewer frames than there are, because its link or machine is too slow.
+    /// Returns since when this viewer gets fewer frames than there are, because its link or machine is too slow.
     pub fn slow_since(&self) -> Option<Timestamp> {
-        self.pace.slow_since()
+        self.slow_detector.slow_since()
     }
 
-    /// Whether there is a frame that it is to have now, were it not for its link.
-    pub fn is_owed(&self, now: Timestamp) -> bool {
-        let due = |frame: &Frame| {
-            self.interval == 0 || frame.captured_at.offset(self.tolerance()) >= self.next_due
-        };
-        let step = self.cursor.step(self.pick(), now);
-        matches!(step, Turn::Frame(step) if due(&step.frame)) && !self.waits_for_the_next_seat(now)
+    /// Returns whether a frame is due now that only the link can hold back.
+    pub fn has_due_frame(&self, now: Timestamp) -> bool {
+        let next = self.cursor.next_frame(self.delivery_mode(), now);
+        let is_due = |frame: &Frame| self.rate_limit.is_due(frame.captured_at);
+        matches!(next, NextFrame::Ready(delivery) if is_due(&delivery.frame))
+            && !self.awaits_switch(now)
     }
 
-    /// A frame that it was owed was held back for longer than promised: a fault of the relay, which is counted.
-    pub fn get_stuck(&mut self, now: Timestamp) {
+    /// Records a fault of the relay: it held a due frame back for longer than promised.
+    pub fn mark_stuck(&mut self, now: Timestamp) {
         self.stuck_at = Some(now);
-        self.counters().get_stuck();
+        self.counters().record_stuck();
     }
 
-    /// Returns when it was stuck, if that was a moment ago.
+    /// Returns when the viewer was stuck, if that was a moment ago.
     pub fn stuck_since(&self, now: Timestamp) -> Option<Timestamp> {
-        self.stuck_at.filter(|at| now.since(*at) < REPORTED)
+        self.stuck_at.filter(|at| now.since(*at) < STUCK_REPORTED_FOR)
     }
 
-    /// What this viewer has to wait for: frames passed over meanwhile are counted under it.
-    pub fn hold(&mut self, held: DropReason) {
-        self.held = held;
+    /// Sets the cause of the current wait. Frames dropped from now on are counted under it.
+    pub fn set_drop_reason(&mut self, reason: DropReason) {
+        self.drop_reason = reason;
     }
 
-    /// What is sent next, at `now` by our clock. What it passes over is counted.
-    pub fn next(&mut self, now: Timestamp) -> Next {
-        if self.next_seat.is_some()
-            && let Some(until) = self.change_seats(now)
+    /// Returns what to send next, and counts it as sent and the frames before it as dropped.
+    pub fn next(&mut self, now: Timestamp) -> NextSend {
+        if self.pending_switch.is_some()
+            && let Some(until) = self.try_switch(now)
         {
-            return Next::At(until);
+            return NextSend::At(until);
         }
-        if self.waits_for_the_next_seat(now) {
-            return Next::Nothing;
+        if self.awaits_switch(now) {
+            return NextSend::Nothing;
         }
         loop {
-            let step = match self.cursor.step(self.pick(), now) {
-                Turn::Frame(step) => step,
-                Turn::At(due) => {
-                    self.cursor.rest();
-                    return Next::At(due);
+            let delivery = match self.cursor.next_frame(self.delivery_mode(), now) {
+                NextFrame::Ready(delivery) => delivery,
+                NextFrame::At(due) => {
+                    self.cursor.finish_catch_up();
+                    return NextSend::At(due);
                 }
-                Turn::Nothing if self.cursor.hurry(now) => continue,
-                Turn::Nothing => return Next::Nothing,
+                NextFrame::Nothing if self.cursor.try_catch_up(now) => continue,
+                NextFrame::Nothing => return NextSend::Nothing,
             };
-            if self.is_thinned_out(&step.frame) {
-                self.cursor.pass(step.place);
-                self.counters().drop_frames(DropReason::Wish, step.dropped + 1);
+            if !self.rate_limit.admit(delivery.frame.captured_at) {
+                self.cursor.skip_to(delivery.next);
+                self.counters().record_dropped(DropReason::MaxFps, delivery.dropped + 1);
                 continue;
             }
-            self.count(&step, now);
-            self.cursor.go_on(&step, now);
-            return Next::Frame(step.frame, step.behind > 0);
+            self.record(&delivery, now);
+            self.cursor.advance(&delivery, now);
+            return NextSend::Frame { has_newer: delivery.newer > 0, frame: delivery.frame };
         }
     }
 
-    fn pick(&self) -> Pick {
-        match self.last_sent {
-            // Whoever comes is shown a picture at once, also who wants to stay behind.
-            None => Pick::Newest,
-            Some(_) if !self.cursor.behind().is_zero() => Pick::Behind(self.cursor.behind()),
-            Some(_) if self.is_held_back() => Pick::Newest,
-            Some(_) => Pick::InOrder,
+    fn delivery_mode(&self) -> DeliveryMode {
+        match self.last_sent_at {
+            // A new viewer is sent a frame immediately, even if it asked for a delay.
+            None => DeliveryMode::Newest,
+            Some(_) if !self.cursor.delay().is_zero() => DeliveryMode::Delayed(self.cursor.delay()),
+            Some(_) if self.is_slow_by_itself() => DeliveryMode::Newest,
+            Some(_) => DeliveryMode::InOrder,
         }
     }
 
-    /// Slow, and not because this relay is: what lies before the newest would only make its pictures older.
-    fn is_held_back(&self) -> bool {
-        self.pace.slow_since().is_some() && self.held != DropReason::Relay
+    /// Returns whether the viewer is slow, and not because of this relay. Frames before the newest would only increase its frame age.
+    fn is_slow_by_itself(&self) -> bool {
+        self.slow_detector.slow_since().is_some() && self.drop_reason != DropReason::Relay
     }
 
-    fn count(&mut self, step: &Step, now: Timestamp) {
-        let counters = self.stream.traffic.over(self.transport);
-        let frame = &step.frame;
-        let age = now.since(frame.captured_at);
-        let bytes = frame.payload.len();
-        counters.send(Outgoing { bytes, age, places_behind: step.behind });
-        let hurries = self.cursor.hurries(step, now);
-        // What a late joiner begins with may be as old as it likes.
-        if let Some(last_sent) = self.last_sent {
-            if step.dropped > 0 {
-                counters.drop_frames(self.held, step.dropped);
-                if self.interval == 0 && now.since(last_sent) > FREEZE {
-                    counters.freeze();
-                }
-            }
-            if !hurries {
-                self.judge(step, now);
-            } else if self.cursor.was_held_up() && self.held.is_far_side() {
-                self.tally.behind += 1;
-            }
-        }
-        self.tally.sent += 1;
-        self.tally.bytes += bytes as u64;
-        // A GOP that is begun with takes nobody back in time: only its end is seen. A clock that was set back does.
-        let earlier = self.last.captured_at.since(step.frame.captured_at);
-        let of_gop = self.has_deltas() && earlier <= MAX_GOP;
-        let seen = if of_gop { self.last.captured_at } else { Timestamp::default() };
-        self.last =
-            Last { captured_at: step.frame.captured_at.max(seen), pixels: pixels(&step.frame) };
-        self.last_sent = Some(now);
-        // Who is to catch up and does not is held up by what made that necessary.
-        if !hurries {
-            self.held = DropReason::Relay;
-        }
+    fn counters(&self) -> &TransportCounters {
+        self.stream.counters.of(self.transport)
     }
 
-    /// Takes in how a frame fared that is to be seen.
-    fn judge(&mut self, step: &Step, now: Timestamp) {
-        let waited = now.since(step.frame.received_at).saturating_sub(self.cursor.behind());
-        let dropped = if self.interval == 0 { step.dropped } else { 0 };
-        self.pace.note(now, waited, dropped);
-        if !self.held.is_far_side() {
-            return;
-        }
-        self.tally.dropped += dropped.max(self.missed(&step.frame));
-        if self.has_deltas() {
-            self.tally.queued += u64::from(waited > LATE);
-            self.tally.behind += u64::from(waited > FAR_BEHIND);
-        } else {
-            self.tally.late += u64::from(waited > LATE);
-        }
-    }
-
-    /// How many frames were due since the last one, where the viewer asked for fewer than there are.
-    fn missed(&self, frame: &Frame) -> u64 {
-        let since = frame.captured_at.since(self.last.captured_at).as_micros() as u64;
-        let due = (since + self.interval / 4).checked_div(self.interval);
-        due.unwrap_or(0).saturating_sub(1)
-    }
-
-    /// Whether a frame comes too soon for a viewer that asked for fewer. Due times advance by whole intervals, so that
-    /// 10 of 30 frames a second are every third and not every fourth.
-    fn is_thinned_out(&mut self, frame: &Frame) -> bool {
-        if self.interval == 0 {
-            return false;
-        }
-        // A clock that was set back would make everything early for as long.
-        if frame.captured_at.offset(2 * self.interval as i64) < self.next_due {
-            self.next_due = frame.captured_at;
-        }
-        // A frame may be a little early and still be the one that is due.
-        if frame.captured_at.offset(self.tolerance()) < self.next_due {
-            return true;
-        }
-        let due = self.next_due.offset(self.interval as i64);
-        let from_here = frame.captured_at.offset(self.interval as i64 / 2);
-        self.next_due = due.max(from_here);
-        false
-    }
-
-    fn tolerance(&self) -> i64 {
-        (self.interval / 4) as i64
-    }
-
-    fn counters(&self) -> &Counters {
-        self.stream.traffic.over(self.transport)
-    }
-}
-
-impl Viewer {
-    /// Its connection is closed: counted.
-    pub fn close(&self, why: CloseReason) {
-        self.counters().close(why);
+    /// Counts the viewer's connection as closed.
+    pub fn close(&self, reason: CloseReason) {
+        self.counters().record_closed(reason);
     }
 }
 
@@ -402,14 +286,6 @@ impl Drop for Viewer {
     fn drop(&mut self) {
         self.counters().leave();
     }
-}
-
-fn interval(manner: ViewOptions) -> u64 {
-    manner.fps.map_or(0, |fps| (1_000_000.0 / fps) as u64)
-}
-
-fn pixels(frame: &Frame) -> u64 {
-    u64::from(frame.width) * u64::from(frame.height)
 }
 
 #[cfg(test)]

@@ -1,5 +1,4 @@
-//! A change to another track of the same stream: the new one is kept beside the old one until a frame comes there with which
-//! the viewer can go on.
+//! A switch to another track of the same stream: a standby cursor waits on the new track until the viewer can continue there.
 
 use std::cmp::Ordering;
 use std::mem;
@@ -8,167 +7,179 @@ use std::time::Duration;
 
 use fanlight_protocol::{Timestamp, TrackName};
 
-use super::{Viewer, pixels};
-use crate::hub::cursor::{Cursor, NEXT_KEYFRAME};
-use crate::hub::ring::{Pick, Turn};
-use crate::hub::viewer::slow_detector::SlowDetector;
-use crate::hub::{Frame, Track};
-use crate::stats::counters::{Direction, DropReason};
+use super::Viewer;
+use super::accounting::pixels;
+use super::slow_detector::SlowDetector;
+use crate::hub::cursor::{Cursor, KEYFRAME_WAIT};
+use crate::hub::frame::Frame;
+use crate::hub::ring::{DeliveryMode, NextFrame};
+use crate::hub::track::Track;
+use crate::stats::labels::{Direction, DropReason};
 
-/// Frames captured closer together than this are the same picture: two tracks of a stream have it from one clock, but it
-/// may have been translated in between.
-const SAME: Duration = Duration::from_millis(1);
-/// So long a GOP may be that is sent at once to change to it: more bytes would come at the worst moment.
+/// Frames captured closer together than this show the same picture. Two tracks of a stream share one clock, but its times
+/// may have been converted in between.
+const SAME_PICTURE: Duration = Duration::from_millis(1);
+/// The longest GOP that is sent in one burst for a switch: more bytes would come at the worst moment.
 const SHORT_GOP: Duration = Duration::from_millis(700);
-/// A picture that one track of a stream has, the other will have within this time: encoding takes that long at most.
-const IN_STEP: Duration = Duration::from_millis(150);
+/// The longest time between the arrivals of the same picture on two tracks of a stream: encoding takes no longer.
+const TRACK_SKEW: Duration = Duration::from_millis(150);
 
-/// A cursor that is kept for later.
+/// A switch that waits for the new track.
 #[derive(Debug)]
 pub(super) struct PendingSwitch {
     pub(super) cursor: Cursor,
     since: Timestamp,
-    /// The moment when the newest frame seen there was captured.
+    /// The capture time of the newest frame seen on the new track.
     reached: Timestamp,
 }
 
+impl PendingSwitch {
+    fn new(cursor: Cursor, since: Timestamp) -> Box<Self> {
+        Box::new(Self { cursor, since, reached: Timestamp::default() })
+    }
+}
+
 impl Viewer {
-    /// Until its track has something to begin with, it is shown another one, where that is not so now. To be said before
-    /// anything is sent. A track that has brought nothing so far may be one that never will, or that is in the midst of a
-    /// GOP.
-    pub fn begin_with(&mut self, meanwhile: &TrackName, now: Timestamp) {
-        if !is_waited_for(self.cursor.track(), now) {
+    /// Shows `fallback` until the viewer's own track has a frame to start with, if it has none now. Must be called before the
+    /// first frame is sent. A track without frames may be one that never has any, or one in the middle of a GOP.
+    pub fn start_with_fallback(&mut self, fallback: &TrackName, now: Timestamp) {
+        if !must_wait_for(self.cursor.track(), now) {
             return;
         }
-        let (waker, behind) = (self.cursor.waker().clone(), self.cursor.behind());
-        let other = self.stream.cursor(meanwhile, waker, behind).show();
-        let cursor = mem::replace(&mut self.cursor, other).hide();
-        let reached = Timestamp::default();
-        self.next_seat = Some(Box::new(PendingSwitch { cursor, since: now, reached }));
+        let (waker, delay) = (self.cursor.waker().clone(), self.cursor.delay());
+        let fallback = self.stream.open_cursor(fallback, waker, delay).activate();
+        let cursor = mem::replace(&mut self.cursor, fallback).deactivate();
+        self.pending_switch = Some(PendingSwitch::new(cursor, now));
     }
 
-    /// Goes on with another track of its stream, as soon as that has a newer frame than was sent last. Until then it is
-    /// sent what it was sent before: a change shows neither a gap nor an older picture.
-    pub fn turn_to(&mut self, track: &TrackName, now: Timestamp) {
+    /// Switches to another track of the stream as soon as it has a newer frame than was sent last. Until then the viewer
+    /// stays on its track, so that a switch shows neither a gap nor an older picture.
+    pub fn switch_to(&mut self, track: &TrackName, now: Timestamp) {
         if self.cursor.track().topic().track == *track {
-            self.next_seat = None;
+            self.pending_switch = None;
             return;
         }
-        if self.turns_to().is_some_and(|next| next.topic().track == *track) {
+        if self.pending_track().is_some_and(|next| next.topic().track == *track) {
             return;
         }
-        let cursor = self.stream.cursor(track, self.cursor.waker().clone(), self.cursor.behind());
-        let cursor = match self.last_sent {
-            // What it has may come sooner, or alone.
-            None if is_waited_for(cursor.track(), now) => cursor,
+        let (waker, delay) = (self.cursor.waker().clone(), self.cursor.delay());
+        let cursor = self.stream.open_cursor(track, waker, delay);
+        let cursor = match self.last_sent_at {
+            // The current track may have a frame sooner, or be the only one that ever has.
+            None if must_wait_for(cursor.track(), now) => cursor,
             None => {
-                (self.cursor, self.next_seat) = (cursor.show(), None);
+                (self.cursor, self.pending_switch) = (cursor.activate(), None);
                 return;
             }
-            Some(_) => cursor.begin_within(SHORT_GOP),
+            Some(_) => cursor.with_max_gop(SHORT_GOP),
         };
-        self.next_seat =
-            Some(Box::new(PendingSwitch { cursor, since: now, reached: Timestamp::default() }));
+        self.pending_switch = Some(PendingSwitch::new(cursor, now));
     }
 
-    /// The track with which it will go on.
-    pub fn turns_to(&self) -> Option<&Arc<Track>> {
-        self.next_seat.as_ref().map(|next| next.cursor.track())
+    /// Returns the track that the viewer is about to switch to.
+    pub fn pending_track(&self) -> Option<&Arc<Track>> {
+        self.pending_switch.as_ref().map(|next| next.cursor.track())
     }
 
-    /// Whether it has been about to go on with another track for no longer than until that track's next keyframe.
-    pub fn is_turning(&self, now: Timestamp) -> bool {
-        self.next_seat.as_ref().is_some_and(|next| now.since(next.since) <= NEXT_KEYFRAME)
+    /// Returns whether a switch is pending for no longer than the new track needs for its next keyframe.
+    pub fn is_switching(&self, now: Timestamp) -> bool {
+        self.pending_switch.as_ref().is_some_and(|next| now.since(next.since) <= KEYFRAME_WAIT)
     }
 
-    /// Whether it is about to go on with another rendition, and not only with another codec.
-    pub fn is_changing_size(&self) -> bool {
+    /// Returns whether a switch to another rendition is pending, and not only one to another codec.
+    pub fn is_switching_size(&self) -> bool {
         let rendition = |track: &Arc<Track>| track.topic().track.rendition.clone();
-        self.turns_to().is_some_and(|next| rendition(next) != rendition(self.cursor.track()))
+        self.pending_track().is_some_and(|next| rendition(next) != rendition(self.cursor.track()))
     }
 
-    /// Whether no frame has come for so long of the track that it waits for. Where some came, a keyframe will, also where
-    /// the one before them is missing.
-    pub fn waits_in_vain(&self, now: Timestamp, patience: Duration) -> bool {
-        self.next_seat.as_ref().is_some_and(|next| {
+    /// Returns whether the track of a pending switch has received no frame for longer than `timeout`. If frames arrive, a keyframe
+    /// will too, even if they are orphaned.
+    pub fn is_switch_stalled(&self, now: Timestamp, timeout: Duration) -> bool {
+        self.pending_switch.as_ref().is_some_and(|next| {
             let track = next.cursor.track();
-            let came = track.has_deltas().then(|| track.came_at()).flatten();
-            now.since(came.map_or(next.since, |came| came.max(next.since))) > patience
+            let arrived = track.has_deltas().then(|| track.last_arrival()).flatten();
+            now.since(arrived.map_or(next.since, |at| at.max(next.since))) > timeout
         })
     }
 
-    /// Whether its own track has brought no frame for this long, though it has been watched for as long, and no other
-    /// track is about to take its place.
-    pub fn is_in_the_dark(&self, now: Timestamp, patience: Duration) -> bool {
-        let heard = self.cursor.track().came_at().max(Some(self.since)).unwrap_or_default();
-        self.next_seat.is_none() && now.since(heard) > patience
+    /// Returns whether the viewer's own track has received no frame for longer than `timeout`, though it was watched for as long and
+    /// no switch is pending.
+    pub fn is_starved(&self, now: Timestamp, timeout: Duration) -> bool {
+        let last = self.cursor.track().last_arrival().max(Some(self.since)).unwrap_or_default();
+        self.pending_switch.is_none() && now.since(last) > timeout
     }
 
-    /// Stays with the track that it has.
-    pub fn stay(&mut self) {
-        self.next_seat = None;
+    /// Stays on the current track.
+    pub fn cancel_switch(&mut self) {
+        self.pending_switch = None;
     }
 
-    /// Changes to the next cursor where there is a frame to go on with. Returns how long one is waited for that must come at
-    /// any moment: where both tracks are in step, either may have the next picture first.
+    /// Completes the pending switch if the new track has a frame to continue with. Otherwise returns until when to wait for
+    /// one that must arrive any moment: the tracks are in sync, and either may receive the next picture first.
     ///
-    /// Of a track with deltas, a GOP is gone on with from its keyframe, as soon as its newest picture is a new one.
-    pub(super) fn change_seats(&mut self, now: Timestamp) -> Option<Timestamp> {
-        let mut next = self.next_seat.take()?;
-        if now.since(next.since) > NEXT_KEYFRAME {
-            // A short GOP would have been better; to wait for one longer could go on for ever.
-            next.cursor.begin_with_any();
+    /// On a track with deltas, the viewer continues with a GOP from its keyframe, as soon as the newest picture of the GOP is
+    /// newer than the last one shown.
+    pub(super) fn try_switch(&mut self, now: Timestamp) -> Option<Timestamp> {
+        let mut next = self.pending_switch.take()?;
+        if now.since(next.since) > KEYFRAME_WAIT {
+            // A short GOP would have been better, but it may never come.
+            next.cursor.accept_any_gop();
         }
-        let behind = next.cursor.behind();
-        let pick = if behind.is_zero() { Pick::Newest } else { Pick::Behind(behind) };
-        next.reached =
-            if next.cursor.track().has_deltas() { Timestamp::default() } else { next.reached };
-        while let Turn::Frame(step) = next.cursor.step(pick, now) {
-            let shows = next.cursor.shows(&step, now);
-            if shows > self.last.captured_at + SAME {
-                next.cursor.pass(step.place - 1);
-                self.go_on_at(next.cursor, &step.frame);
+        let delay = next.cursor.delay();
+        let mode =
+            if delay.is_zero() { DeliveryMode::Newest } else { DeliveryMode::Delayed(delay) };
+        let has_deltas = next.cursor.track().has_deltas();
+        if has_deltas {
+            next.reached = Timestamp::default();
+        }
+        while let NextFrame::Ready(delivery) = next.cursor.next_frame(mode, now) {
+            let visible_at = next.cursor.visible_at(&delivery, now);
+            if visible_at > self.last_frame.captured_at + SAME_PICTURE {
+                next.cursor.skip_to(delivery.next - 1);
+                self.complete_switch(next.cursor, &delivery.frame);
                 return None;
             }
-            next.reached = shows;
-            if next.cursor.track().has_deltas() {
+            next.reached = visible_at;
+            if has_deltas {
                 break;
             }
-            next.cursor.pass(step.place);
+            next.cursor.skip_to(delivery.next);
         }
-        let has_one = next.reached > Timestamp::default();
-        let in_step = has_one && next.reached + SAME >= self.last.captured_at;
-        self.next_seat = Some(next);
-        match self.cursor.step(self.pick(), now) {
-            Turn::Frame(step) if in_step => {
-                Some(step.frame.received_at + behind + IN_STEP).filter(|until| *until > now)
+        let has_frame = next.reached > Timestamp::default();
+        let in_sync = has_frame && next.reached + SAME_PICTURE >= self.last_frame.captured_at;
+        self.pending_switch = Some(next);
+        match self.cursor.next_frame(self.delivery_mode(), now) {
+            NextFrame::Ready(delivery) if in_sync => {
+                Some(delivery.frame.received_at + delay + TRACK_SKEW).filter(|until| *until > now)
             }
             _ => None,
         }
     }
 
-    /// A keyframe of the track that it turns away from would, on a link that is too narrow for that, hold up the one with
-    /// which it is to go on.
-    pub(super) fn waits_for_the_next_seat(&self, now: Timestamp) -> bool {
-        let turns = |next: &PendingSwitch| now.since(next.since) < NEXT_KEYFRAME;
-        self.cursor.is_broken() && self.next_seat.as_ref().is_some_and(|next| turns(next))
+    /// Returns whether to send nothing until the pending switch completes. The viewer needs a keyframe anyway, and one of the old
+    /// track would hold up that of the new track on a narrow link.
+    pub(super) fn awaits_switch(&self, now: Timestamp) -> bool {
+        let is_recent = |next: &PendingSwitch| now.since(next.since) < KEYFRAME_WAIT;
+        self.cursor.needs_keyframe()
+            && self.pending_switch.as_ref().is_some_and(|next| is_recent(next))
     }
 
-    fn go_on_at(&mut self, cursor: Cursor, with: &Frame) {
-        let missed = self.cursor.before(with.captured_at.offset(-(SAME.as_micros() as i64)));
-        let held = if self.interval == 0 { self.held } else { DropReason::Wish };
+    fn complete_switch(&mut self, cursor: Cursor, first: &Frame) {
+        let earlier = first.captured_at.offset(-(SAME_PICTURE.as_micros() as i64));
+        let missed = self.cursor.count_before(earlier);
+        let reason = if self.rate_limit.is_set() { DropReason::MaxFps } else { self.drop_reason };
         if missed > 0 {
-            self.counters().drop_frames(held, missed);
-            self.tally.dropped += if held.is_far_side() { missed } else { 0 };
+            self.counters().record_dropped(reason, missed);
+            self.stats.dropped += if reason.is_viewer_side() { missed } else { 0 };
         }
-        self.cursor = cursor.show();
-        self.pace = SlowDetector::default();
+        self.cursor = cursor.activate();
+        self.slow_detector = SlowDetector::default();
         self.switches += 1;
-        if self.last_sent.is_none() {
+        if self.last_sent_at.is_none() {
             return;
         }
-        // One that changes only the codec has as many.
-        match pixels(with).cmp(&self.last.pixels) {
+        // A switch of the codec alone keeps the number of pixels.
+        match pixels(first).cmp(&self.last_frame.pixels) {
             Ordering::Less => self.stream.switches.count(Direction::Down),
             Ordering::Greater => self.stream.switches.count(Direction::Up),
             Ordering::Equal => {}
@@ -176,7 +187,7 @@ impl Viewer {
     }
 }
 
-/// Whether it is not known when there will be something to begin with.
-fn is_waited_for(track: &Track, now: Timestamp) -> bool {
-    track.has_deltas() && !track.can_be_begun_with(now)
+/// Returns whether it is unknown when a viewer could start on this track.
+fn must_wait_for(track: &Track, now: Timestamp) -> bool {
+    track.has_deltas() && !track.has_recent_entry_point(now)
 }

@@ -1,8 +1,8 @@
 //! Which publisher owns which name, in given time.
 
 use super::*;
-use crate::hub::ViewOptions;
-use crate::stats::counters::Transport;
+use crate::hub::{ViewOptions, Viewer};
+use crate::stats::labels::Transport;
 use crate::wake::Waker;
 use fanlight_protocol::Epoch;
 
@@ -66,7 +66,8 @@ fn a_watched_name_stays_known_longer() {
     let (mut directory, hub) = directory();
     directory.announce(FIRST, catalog(&["cam"]), seconds(0));
     let track = fanlight_protocol::TrackName::full_jpeg();
-    let viewer = hub.stream("cam").unwrap().watch(
+    let viewer = Viewer::watch(
+        &hub.stream("cam").unwrap(),
         &track,
         Transport::V1,
         ViewOptions::default(),
@@ -144,10 +145,10 @@ fn a_publisher_that_stands_by_takes_over_without_a_moment_offline() {
     directory.announce(FIRST, catalog(&["cam"]), seconds(0));
     directory.announce(SECOND, catalog(&["cam"]), seconds(0));
     let stream = hub.stream("cam").unwrap();
-    let changes = stream.changes();
+    let changes = stream.change_count();
     assert!(directory.gone(FIRST, "stopped", seconds(1)), "no announcement is waited for");
     assert_eq!(directory.owner(&"cam".parse().unwrap()), Some(SECOND));
-    assert_eq!((stream.status().state, stream.changes()), (StreamState::Live, changes));
+    assert_eq!((stream.status().state, stream.change_count()), (StreamState::Live, changes));
 }
 
 #[test]

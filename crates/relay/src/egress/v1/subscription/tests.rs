@@ -3,9 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::*;
-use crate::hub::{Frame, fixture};
+use crate::hub::{Frame, Viewer, fixture};
 use crate::limits::Limits;
-use crate::stats::counters::Transport;
+use crate::stats::labels::Transport;
 use crate::wake::Waker;
 
 /// Milliseconds between two pictures, and how many of them lie between two keyframes.
@@ -25,7 +25,8 @@ impl Watcher {
         let stream = fixture::stream(Vec::new());
         let track = "full.h264".parse().unwrap();
         let waker = Waker::new(Arc::default());
-        let viewer = stream.watch(&track, Transport::V1, ViewOptions::default(), waker, at(0));
+        let viewer =
+            Viewer::watch(&stream, &track, Transport::V1, ViewOptions::default(), waker, at(0));
         let permit = Limits::new(1, 1).admit(IpAddr::V4(Ipv4Addr::LOCALHOST)).unwrap();
         let subscription = Subscription::new(1, AdaptiveViewer::new(viewer, None), true, permit);
         Self { stream, subscription, sent: Vec::new(), under_way: Vec::new() }
@@ -34,7 +35,7 @@ impl Watcher {
     /// One millisecond: the camera's picture, where there is one, and all that may be sent.
     fn look(&mut self, now: u64) {
         self.shoot(now);
-        while let Next::Frame(frame, _) = self.subscription.next(at(now), Duration::ZERO) {
+        while let NextSend::Frame { frame, .. } = self.subscription.next(at(now), Duration::ZERO) {
             self.sent.push(frame.sequence);
             self.under_way.push((frame.sequence, now));
         }
@@ -47,7 +48,7 @@ impl Watcher {
         }
         let is_keyframe = sequence.is_multiple_of(GOP);
         let flags = fixture::flags(is_keyframe);
-        let frame = Frame { flags, ..fixture::picture(sequence, at) };
+        let frame = Frame { flags, ..fixture::keyframe(sequence, at) };
         self.subscription.tile.viewer.track().push(frame);
     }
 
@@ -111,7 +112,7 @@ fn after_a_hiccup_of_the_link_all_is_sent_at_once_and_of_the_tab_as_fast_as_it_s
         }
         let all = 0..=1_799 / INTERVAL;
         assert!(watcher.sent.iter().copied().eq(all), "{:?}", watcher.sent);
-        assert_eq!(watcher.stream.traffic.over(Transport::V1).read().dropped, [0; 5]);
+        assert_eq!(watcher.stream.counters.of(Transport::V1).read().dropped, [0; 5]);
     }
 }
 
@@ -122,7 +123,7 @@ fn a_viewer_that_was_stuck_is_reported_so_for_a_while_and_counted() {
         watcher.look(now);
         watcher.acknowledge(now, now);
         if stuck {
-            watcher.subscription.get_stuck(at(now));
+            watcher.subscription.mark_stuck(at(now));
         }
         match watcher.subscription.state_news(at(now))? {
             FromRelay::State { state, reason, .. } => Some((state, reason)),
@@ -133,5 +134,5 @@ fn a_viewer_that_was_stuck_is_reported_so_for_a_while_and_counted() {
     assert_eq!(state(1000, true), Some((ViewerState::Slow, STUCK.to_owned())));
     assert_eq!(state(2000, false), None);
     assert_eq!(state(4000, false), Some((ViewerState::Live, String::new())));
-    assert_eq!(watcher.stream.traffic.over(Transport::V1).read().stuck, 1);
+    assert_eq!(watcher.stream.counters.of(Transport::V1).read().stuck, 1);
 }

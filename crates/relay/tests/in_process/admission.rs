@@ -1,4 +1,4 @@
-//! What a relay lets in: handshakes, headers, tokens, and requests that come before the streams are known.
+//! Requests that a relay accepts or refuses: handshakes, headers, tokens, and requests before the streams are known.
 
 use std::time::Duration;
 
@@ -6,23 +6,23 @@ use fanlight_relay::ingest::startup::STARTUP;
 use fanlight_relay::limits::Limits;
 use tokio::time::Instant;
 
-use crate::harness::{Site, TestRelay, patiently};
+use crate::harness::{Site, TestRelay, within_timeout};
 
 const KEY: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 const V1: &str = "Sec-WebSocket-Protocol: fanlight.v1\r\n";
 const UPGRADE: &str = "Upgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Version: 13\r\n";
 const HOST: &str = "Host: localhost\r\n";
 
-/// A request for `/ws` with these lines, which closes after any answer but 101.
+/// Returns a request for `/ws` with these lines. The connection closes after any answer but 101.
 fn handshake(version: &str, lines: &[&str]) -> String {
     format!("GET /ws {version}\r\n{}\r\n", lines.concat())
 }
 
-/// The code with which a relay closes a socket on which this is sent.
+/// Sends a frame over a WebSocket, and returns the code with which the relay closes it.
 async fn close_code(relay: &TestRelay, frame: &[u8]) -> u16 {
     let request = handshake("HTTP/1.1", &[HOST, UPGRADE, KEY, V1]);
     let answer = relay.exchange(&[request.as_bytes(), frame].concat()).await;
-    // The last message is the close: its code, and for faults its reason in words.
+    // The last message is the close: its code, and for errors the reason.
     let start = (0..answer.len()).rev().find(|&at| {
         answer[at] == 0x88
             && answer
@@ -34,13 +34,13 @@ async fn close_code(relay: &TestRelay, frame: &[u8]) -> u16 {
     u16::from_be_bytes([answer[start + 2], answer[start + 3]])
 }
 
-/// A client's frame, masked with zeros.
+/// Returns a client's WebSocket frame, masked with zeros.
 fn masked(opcode: u8, payload: &[u8]) -> Vec<u8> {
     [&[0x80 | opcode, 0x80 | payload.len() as u8, 0, 0, 0, 0], payload].concat()
 }
 
 #[tokio::test]
-async fn a_close_is_answered_by_what_it_was() {
+async fn a_close_is_answered_with_the_matching_code() {
     let site = Site::new();
     let relay = site.relay().await;
     for (payload, code) in [
@@ -66,7 +66,7 @@ async fn a_close_is_answered_by_what_it_was() {
 }
 
 #[tokio::test]
-async fn a_handshake_that_breaks_the_rules_is_a_bad_request() {
+async fn a_handshake_that_violates_the_standard_is_a_bad_request() {
     let site = Site::new();
     let relay = site.relay().await;
     let close = "Connection: close\r\n";
@@ -95,7 +95,7 @@ async fn a_handshake_that_breaks_the_rules_is_a_bad_request() {
 }
 
 #[tokio::test]
-async fn a_host_that_is_missing_doubled_or_none_is_a_bad_request() {
+async fn a_host_that_is_missing_repeated_or_malformed_is_a_bad_request() {
     let site = Site::new();
     let relay = site.relay().await;
     let status = async |lines: &str| {
@@ -107,7 +107,7 @@ async fn a_host_that_is_missing_doubled_or_none_is_a_bad_request() {
     for host in ["localhost#", "localhost/", "x@localhost", "local host", "localhost:http", ""] {
         assert_eq!(status(&format!("Host: {host}\r\n")).await, 400, "{host:?}");
     }
-    // The oldest of clients have none.
+    // HTTP/1.0 has no host header.
     assert_eq!(relay.status_of("GET /healthz HTTP/1.0\r\n\r\n").await, 200);
     assert_eq!(
         relay.status_of("GET http://evil.example/healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await,
@@ -124,10 +124,10 @@ async fn a_request_with_a_body_is_refused_and_its_connection_closed() {
         "Content-Length: 5\r\n\r\nhello",
         "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        // Not even waited for.
+        // The relay does not wait for the body.
         "Content-Length: 300000\r\n\r\n",
     ] {
-        // The exchange ends only because the relay closes: nothing here asks for that.
+        // The exchange ends only because the relay closes the connection: the request does not ask for that.
         let request = format!("GET /healthz HTTP/1.1\r\n{HOST}{lines}");
         assert_eq!(relay.status_of(&request).await, 400, "{lines:?}");
     }
@@ -137,9 +137,9 @@ async fn a_request_with_a_body_is_refused_and_its_connection_closed() {
 }
 
 #[tokio::test]
-async fn a_header_that_guards_and_cannot_be_read_is_not_taken_as_absent() {
+async fn an_unreadable_header_on_which_access_depends_is_not_treated_as_absent() {
     let site = Site::new();
-    let relay = site.relay_of(Limits::new(10, 10), Some("open-sesame"));
+    let relay = site.relay_with_token(Limits::new(10, 10), Some("open-sesame"));
     let request = |path: &str, lines: &[u8]| {
         let head = format!("GET {path}?token=open-sesame HTTP/1.1\r\n{HOST}Connection: close\r\n");
         [head.as_bytes(), lines, b"\r\n"].concat()
@@ -169,7 +169,7 @@ async fn a_header_that_guards_and_cannot_be_read_is_not_taken_as_absent() {
 }
 
 #[tokio::test]
-async fn a_plain_socket_chooses_the_first_subprotocol_that_is_offered() {
+async fn a_plain_websocket_accepts_the_first_offered_subprotocol() {
     let site = Site::new();
     let _camera = site.camera("cam");
     let relay = site.relay().await;
@@ -185,23 +185,23 @@ async fn a_plain_socket_chooses_the_first_subprotocol_that_is_offered() {
 }
 
 #[tokio::test]
-async fn where_a_token_is_needed_readiness_names_no_place_without_it() {
+async fn readiness_names_no_endpoint_to_clients_without_the_required_token() {
     let site = Site::new();
-    let relay = site.relay_of(Limits::new(10, 10), Some("open-sesame"));
+    let relay = site.relay_with_token(Limits::new(10, 10), Some("open-sesame"));
     let text = async |path: &str| {
         let answer = relay.get(path, &[]).await;
         (answer.status, String::from_utf8(answer.body).unwrap())
     };
     assert_eq!(text("/readyz").await, (503, "not ready\n".into()));
     let (status, with_token) = text("/readyz?token=open-sesame").await;
-    assert!(status == 503 && with_token.contains("never heard a publisher"), "{with_token}");
+    assert!(status == 503 && with_token.contains("nothing received yet"), "{with_token}");
     assert_eq!(text("/readyz?token=open-says-me").await.0, 401);
 }
 
 #[tokio::test]
-async fn the_tenth_wrong_token_is_the_last_that_is_answered_without_delay() {
+async fn the_tenth_wrong_token_is_the_last_one_answered_without_delay() {
     let site = Site::new();
-    let relay = site.relay_of(Limits::new(100, 100), Some("open-sesame"));
+    let relay = site.relay_with_token(Limits::new(100, 100), Some("open-sesame"));
     let guess = async || {
         let asked = Instant::now();
         let answer = relay.get("/api/streams", &["Authorization: bearer sesame-open"]).await;
@@ -226,7 +226,7 @@ async fn the_tenth_wrong_token_is_the_last_that_is_answered_without_delay() {
 }
 
 #[tokio::test]
-async fn a_client_that_comes_with_the_relay_gets_the_picture_over_each_transport() {
+async fn a_client_that_connects_at_the_start_gets_a_frame_over_each_transport() {
     let site = Site::new();
     let mut camera = site.camera("cam");
     let relay = site.relay().await;
@@ -235,20 +235,20 @@ async fn a_client_that_comes_with_the_relay_gets_the_picture_over_each_transport
     let (mut parts, snapshot, mut plain, ()) = tokio::join!(
         relay.open("/streams/cam/mjpeg"),
         relay.get("/streams/cam/snapshot", &[]),
-        relay.early_plain_viewer("cam"),
+        relay.plain_viewer_unlisted("cam"),
         async {
-            camera.demanded(true).await;
-            // Young enough for all of them, whenever they come within the start.
+            camera.until_demand(true).await;
+            // Frames keep coming, so that each client gets a recent one whenever it connects.
             let end = Instant::now() + STARTUP;
             while Instant::now() < end {
-                camera.shoot(b"picture");
+                camera.publish(b"picture");
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }
     );
     assert_eq!(snapshot.status, 200, "{}", String::from_utf8_lossy(&snapshot.body));
     assert_eq!(wall.frame().await.1, b"picture");
-    assert_eq!(plain.message().await.into_data(), &b"picture"[..]);
+    assert_eq!(plain.raw_message().await.into_data(), &b"picture"[..]);
     parts.read_until(b"picture\r\n--fanlight-").await;
 }
 
@@ -260,7 +260,7 @@ async fn after_the_start_an_unknown_name_is_refused_without_delay() {
     wall.watch(1, "nowhere").await;
     assert_eq!(relay.get("/streams/nowhere/snapshot", &[]).await.status, 404);
     assert_eq!(wall.error().await.1, "unknown-stream");
-    // The start is over now.
+    // The start phase is over now.
     let asked = Instant::now();
     for path in ["/streams/nowhere/snapshot", "/streams/nowhere/mjpeg", "/streams/No_Name!/mjpeg"] {
         assert_eq!(relay.get(path, &[]).await.status, 404, "{path}");
@@ -271,7 +271,7 @@ async fn after_the_start_an_unknown_name_is_refused_without_delay() {
 }
 
 #[tokio::test]
-async fn a_name_that_none_can_have_is_refused_at_the_start_too() {
+async fn an_invalid_name_is_refused_immediately_even_at_the_start() {
     let site = Site::new();
     let relay = site.relay().await;
     let asked = Instant::now();
@@ -280,7 +280,7 @@ async fn a_name_that_none_can_have_is_refused_at_the_start_too() {
 }
 
 #[tokio::test]
-async fn held_requests_are_bounded_by_the_places_for_viewers() {
+async fn held_requests_count_against_the_limit_of_viewers() {
     let site = Site::new();
     let relay = site.relay_with(Limits::new(2, 1000)).await;
     let mut wall = relay.socket().await;
@@ -290,11 +290,11 @@ async fn held_requests_are_bounded_by_the_places_for_viewers() {
     let (id, code, _) = wall.error().await;
     assert_eq!((id, code.as_str()), (Some(2), "too-many"));
     assert_eq!(relay.get("/streams/not-yet/mjpeg", &[]).await.status, 503);
-    // One that is given up makes room, and the others are answered in the end.
+    // A cancelled request releases its permit, and the others are answered in the end.
     wall.send_text(r#"{"type":"unwatch","id":0}"#).await;
     wall.watch(3, "not-yet").await;
     let answered =
-        patiently("both answers", async { [wall.error().await, wall.error().await] }).await;
+        within_timeout("both answers", async { [wall.error().await, wall.error().await] }).await;
     let mut ids = answered.map(|(id, code, _)| (id, code));
     ids.sort();
     assert_eq!(ids, [(Some(1), "unknown-stream".into()), (Some(3), "unknown-stream".into())]);

@@ -1,10 +1,10 @@
-//! What viewers may wish for: to be sent no more than they show, or every frame a while later.
+//! Options of viewers: acknowledgements, which limit frames to those shown, and a delay.
 
 use std::time::Duration;
 
 use fanlight_protocol::viewer::{FromRelay, FromViewer};
 
-use crate::harness::{Came, Site, watch};
+use crate::harness::{Received, Site, watch};
 
 #[tokio::test]
 async fn a_viewer_that_acknowledges_is_sent_no_more_than_it_shows() {
@@ -12,35 +12,39 @@ async fn a_viewer_that_acknowledges_is_sent_no_more_than_it_shows() {
     let (mut camera, relay) = (site.camera("cam"), site.relay().await);
     let mut all = relay.viewer("cam").await;
     let mut busy = relay.socket().await;
-    let mut wish = watch(1, "cam");
-    wish.ack = Some(true);
-    busy.send(&FromViewer::Watch(wish)).await;
+    let mut options = watch(1, "cam");
+    options.ack = Some(true);
+    busy.send(&FromViewer::Watch(options)).await;
     relay.until_listed("cam", |info| info.viewers == 2).await;
-    camera.demanded(true).await;
+    camera.until_demand(true).await;
     let frames = 40;
-    camera.shoot(b"picture");
+    camera.publish(b"picture");
     assert_eq!(all.frame().await.0.sequence, 0);
-    // What came before the first one that it is sent would count as nothing.
+    // Frames before the first one sent to a viewer are not counted as dropped.
     let mut shown = vec![busy.frame().await.0.sequence];
     for number in 1..frames {
-        camera.shoot(b"picture");
+        camera.publish(b"picture");
         assert_eq!(all.frame().await.0.sequence, number);
     }
-    // All that was sent before the clock was asked comes before its answer.
+    // Every frame sent before the clock request arrives before its answer.
     busy.send(&FromViewer::Clock { t0: 0.0 }).await;
     loop {
         match busy.next().await {
-            Came::Frame(header, _) => shown.push(header.sequence),
-            Came::Said(FromRelay::Clock { .. }) => break,
-            Came::Said(_) => {}
-            Came::Closed(code) => panic!("closed with {code}"),
+            Received::Frame(header, _) => shown.push(header.sequence),
+            Received::Message(FromRelay::Clock { .. }) => break,
+            Received::Message(_) => {}
+            Received::Closed(code) => panic!("closed with {code}"),
         }
     }
-    // A few to begin with, and one for each second that may have passed.
+    // The initial window, and one frame for each second that may have passed.
     assert!((4..10).contains(&shown.len()), "{shown:?}");
     let sequence = *shown.last().unwrap();
     busy.send(&FromViewer::Ack { id: 1, sequence }).await;
-    assert_eq!(busy.frame().await.0.sequence, frames - 1, "the newest, whatever came between");
+    assert_eq!(
+        busy.frame().await.0.sequence,
+        frames - 1,
+        "the newest, whatever was published between"
+    );
     let metrics = String::from_utf8(relay.get("/metrics", &[]).await.body).unwrap();
     let line = r#"fanlight_frames_dropped_total{stream="cam",transport="v1",reason="viewer"} "#;
     let dropped = metrics.lines().find_map(|row| row.strip_prefix(line)).unwrap();
@@ -48,27 +52,27 @@ async fn a_viewer_that_acknowledges_is_sent_no_more_than_it_shows() {
 }
 
 #[tokio::test]
-async fn a_viewer_that_stays_behind_sees_every_frame_when_its_time_has_come() {
+async fn a_delayed_viewer_is_sent_every_frame_when_it_is_due() {
     let site = Site::new();
     let (mut camera, relay) = (site.camera("cam"), site.relay().await);
     let mut now = relay.viewer("cam").await;
-    let mut behind = relay.socket().await;
-    let mut wish = watch(1, "cam");
-    wish.buffer = Some(0.5);
-    behind.send(&FromViewer::Watch(wish)).await;
+    let mut delayed = relay.socket().await;
+    let mut options = watch(1, "cam");
+    options.buffer = Some(0.5);
+    delayed.send(&FromViewer::Watch(options)).await;
     relay.until_listed("cam", |info| info.viewers == 2).await;
-    camera.demanded(true).await;
-    camera.shoot(b"first");
+    camera.until_demand(true).await;
+    camera.publish(b"first");
     now.frame().await;
-    let (first, _) = behind.frame().await;
-    assert_eq!(first.sequence, 0, "a picture at once");
+    let (first, _) = delayed.frame().await;
+    assert_eq!(first.sequence, 0, "the first frame comes immediately");
     let frames = 50;
     for _ in 1..frames {
-        camera.shoot(b"another");
+        camera.publish(b"another");
         now.frame().await;
     }
     for number in 1..frames {
-        let (header, _) = behind.frame().await;
+        let (header, _) = delayed.frame().await;
         assert_eq!(header.sequence, number, "none is missing");
         let age = header.sent_at.since(header.captured_at);
         assert!(age >= Duration::from_millis(490), "{age:?}");
@@ -76,19 +80,19 @@ async fn a_viewer_that_stays_behind_sees_every_frame_when_its_time_has_come() {
 }
 
 #[tokio::test]
-async fn mjpeg_and_the_plain_websocket_can_stay_behind_too() {
+async fn mjpeg_and_the_plain_websocket_can_be_delayed_too() {
     let site = Site::new();
     let (mut camera, relay) = (site.camera("cam"), site.relay().await);
     let mut now = relay.viewer("cam").await;
     let mut plain = relay.plain_viewer_with("cam", "buffer=0.5").await;
     relay.until_listed("cam", |info| info.viewers == 2).await;
-    camera.demanded(true).await;
+    camera.until_demand(true).await;
     for number in 0..30u8 {
-        camera.shoot(&[number]);
+        camera.publish(&[number]);
         now.frame().await;
     }
     for number in 0..30 {
-        assert_eq!(plain.message().await.into_data(), vec![number]);
+        assert_eq!(plain.raw_message().await.into_data(), vec![number]);
     }
     for wrong in ["buffer=-1", "buffer=6", "buffer=soon"] {
         let answer = relay.get(&format!("/streams/cam/mjpeg?{wrong}"), &[]).await;

@@ -1,4 +1,4 @@
-//! The list of streams, as `/api/streams` and `fanlight.v1` give it.
+//! The list of streams, as `/api/streams` and `fanlight.v1` send it.
 
 use std::time::Duration;
 
@@ -8,12 +8,12 @@ use fanlight_protocol::viewer::{ListedState, ListenEntry, StreamInfo, TrackInfo}
 use crate::hub::{Hub, Stream};
 use crate::ingest::Ingest;
 
-/// All streams, by name.
+/// Returns all streams, sorted by name.
 pub fn streams(hub: &Hub) -> Vec<StreamInfo> {
     hub.streams().iter().map(|stream| info(stream)).collect()
 }
 
-/// What the relay listens to.
+/// Returns the bus endpoints and folders that the relay listens to.
 pub fn listening(ingest: &Ingest) -> Vec<ListenEntry> {
     let entries = ingest.listening().into_iter().map(|listening| ListenEntry {
         endpoint: listening.place,
@@ -25,7 +25,7 @@ pub fn listening(ingest: &Ingest) -> Vec<ListenEntry> {
     entries.collect()
 }
 
-/// Returns the age that the newest frame had when it came; `None` while the stream is not watched.
+/// Returns the age of the newest frame when it arrived; `None` while the stream has no viewers.
 pub fn arrival_age(stream: &Stream) -> Option<Duration> {
     let tracks = stream.tracks();
     let watched = tracks.iter().filter(|track| track.viewers() > 0);

@@ -1,34 +1,34 @@
-//! Prefetches the state of the next viewer while the kernel sends the frame of the present one.
+//! Prefetches the state of the next viewer while the kernel sends the frame of the current one.
 //!
 //! A frame touches the state of each viewer once. Between two viewers the kernel fills the processor's first caches with
-//! its own memory, so without this each line of the next viewer's state would be waited for. The dispatcher knows the order in
-//! which it serves viewers, and a send takes much longer than a fetch from memory.
+//! its own memory, so without prefetching, each cache line of the next viewer's state would be a miss. The dispatcher knows
+//! the order in which it serves viewers, and a send takes much longer than a fetch from memory.
 
 use std::sync::Arc;
 
 /// Size of a cache line in bytes.
 const LINE: usize = 64;
-/// Size of the two counts of an [`Arc`], which lie right before its value and change with each handle.
+/// Size of the two counts of an [`Arc`], which lie directly before its value and change with each clone.
 const COUNTS: usize = 2 * size_of::<usize>();
-/// Longest part of a region that is fetched, in bytes: more would displace what is needed first.
-const MOST: usize = 2048;
+/// Longest part of a region that is prefetched, in bytes: more would evict what is needed first.
+const MAX_BYTES: usize = 2048;
 
-/// The place of a value in memory. It is an address only: the value may have been dropped since, which does no harm.
+/// The address range of a value. It is an address only: the value may have been dropped since, which does no harm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Region {
+pub(super) struct Region {
     address: usize,
     bytes: usize,
 }
 
 impl Region {
-    /// Returns the place of a shared value and its counts.
-    pub(crate) fn of<T>(shared: &Arc<T>) -> Self {
+    /// Returns the region of a shared value and its counts.
+    pub(super) fn of<T>(shared: &Arc<T>) -> Self {
         let address = Arc::as_ptr(shared).addr() - COUNTS;
-        Self { address, bytes: (size_of::<T>() + COUNTS).min(MOST) }
+        Self { address, bytes: (size_of::<T>() + COUNTS).min(MAX_BYTES) }
     }
 
-    /// Starts to fetch it into the processor's caches, without waiting. Does nothing on processors other than x86-64.
-    pub(crate) fn prefetch(self) {
+    /// Starts to fetch the region into the processor's caches, without waiting. Does nothing on processors other than x86-64.
+    pub(super) fn prefetch(self) {
         let first = self.address & !(LINE - 1);
         (first..self.address + self.bytes).step_by(LINE).for_each(prefetch_line);
     }
@@ -60,7 +60,7 @@ mod tests {
     #[test]
     fn freed_and_unmapped_memory_may_be_prefetched() {
         let freed = Region::of(&Arc::new([0_u8; 100]));
-        let unmapped = Region { address: 1 << 46, bytes: MOST };
+        let unmapped = Region { address: 1 << 46, bytes: MAX_BYTES };
         [freed, unmapped].into_iter().for_each(Region::prefetch);
     }
 }

@@ -1,0 +1,182 @@
+//! The request headers on which access depends: checks them, and extracts what the access rules need.
+//!
+//! A header that occurs twice or is unreadable is refused. Treating it as absent would disable the rule: a request without
+//! `Origin` counts as one of the relay's own page.
+
+use axum::extract::Request;
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderName, Version, header};
+
+use crate::access::Credentials;
+use crate::access::host::Addressed;
+use crate::access::origin::Initiator;
+use crate::error::Error;
+use crate::http::error::HttpError;
+use crate::stats::labels::DenialReason;
+
+/// W3C Fetch Metadata: whether the requesting page is of the same site.
+pub const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+/// W3C Fetch Metadata: whether the request is a navigation.
+pub const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+/// W3C Fetch Metadata: the element that receives the response.
+pub const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+
+/// Headers that may occur once. RFC 9110, section 5.3: only lists may be spread over several lines.
+const ONCE: [HeaderName; 8] = [
+    header::HOST,
+    header::ORIGIN,
+    header::AUTHORIZATION,
+    header::SEC_WEBSOCKET_KEY,
+    header::SEC_WEBSOCKET_VERSION,
+    SEC_FETCH_SITE,
+    SEC_FETCH_MODE,
+    SEC_FETCH_DEST,
+];
+
+/// Lists that may be spread over several lines, but must be text.
+const LISTS: [HeaderName; 3] =
+    [header::CONNECTION, header::UPGRADE, header::SEC_WEBSOCKET_PROTOCOL];
+
+/// Checks that every header on which access depends is readable, and occurs once if it is not a list.
+///
+/// # Errors
+/// [`Error::Denied`] that names the header.
+pub fn check(headers: &HeaderMap) -> Result<(), Error> {
+    for name in ONCE.iter().chain(&LISTS) {
+        let values = headers.get_all(name);
+        if values.iter().any(|value| value.to_str().is_err()) {
+            return Err(malformed(format!("the header {name} must be visible ASCII")));
+        }
+        if ONCE.contains(name) && values.iter().nth(1).is_some() {
+            return Err(malformed(format!("the header {name} must not occur twice")));
+        }
+    }
+    Ok(())
+}
+
+/// Checks that a request has no body. The relay reads none, and proxies and servers disagree on where a body with two
+/// lengths ends (RFC 9112, section 11.2): the bytes after it could pass for another request, or for WebSocket messages.
+///
+/// # Errors
+/// 400 with `Connection: close`, so that the body is not taken for a request.
+pub fn check_body(headers: &HeaderMap) -> Result<(), HttpError> {
+    let is_empty = headers.get(header::CONTENT_LENGTH).is_none_or(|length| length == "0");
+    if is_empty && !headers.contains_key(header::TRANSFER_ENCODING) {
+        return Ok(());
+    }
+    let error = malformed("requests to this relay must not have a body");
+    Err(HttpError::from(error).with_header(header::CONNECTION, "close"))
+}
+
+/// Returns the value of a header that passed [`check`].
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// Returns the error for a request whose headers violate HTTP.
+pub fn malformed(message: impl Into<String>) -> Error {
+    Error::denied(DenialReason::Malformed, message)
+}
+
+/// Returns the host that a request addresses.
+pub fn addressed(request: &Request) -> Addressed<'_> {
+    Addressed {
+        host: text(request.headers(), &header::HOST),
+        authority: request.uri().authority().map(Authority::as_str),
+        // HTTP/1.0 has no such header, and no browser uses it.
+        host_is_optional: matches!(request.version(), Version::HTTP_10 | Version::HTTP_09),
+    }
+}
+
+/// Returns the page that initiated a request, as the browser names it.
+pub fn initiator(headers: &HeaderMap) -> Initiator<'_> {
+    let has_origin = headers.contains_key(header::ORIGIN);
+    Initiator {
+        // An origin that cannot be read belongs to a foreign page.
+        origin: has_origin.then(|| text(headers, &header::ORIGIN).unwrap_or("null")),
+        host: text(headers, &header::HOST),
+        site: text(headers, &SEC_FETCH_SITE),
+        mode: text(headers, &SEC_FETCH_MODE),
+        destination: text(headers, &SEC_FETCH_DEST),
+    }
+}
+
+/// Returns the credentials in the headers, or else the token of the query.
+pub fn credentials(headers: &HeaderMap, query_token: Option<&str>) -> Credentials {
+    Credentials::new(text(headers, &header::AUTHORIZATION), query_token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::HostRule;
+    use axum::http::HeaderValue;
+
+    fn of(lines: &[(HeaderName, &[u8])]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(name, HeaderValue::from_bytes(value).unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn a_guarding_header_that_occurs_twice_is_refused() {
+        for name in ONCE {
+            assert!(check(&of(&[(name.clone(), b"x")])).is_ok(), "{name}");
+            let error = check(&of(&[(name.clone(), b"x"), (name.clone(), b"x")])).unwrap_err();
+            assert!(error.to_string().contains(name.as_str()), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_guarding_header_that_is_not_ascii_is_refused() {
+        for name in ONCE.into_iter().chain(LISTS) {
+            assert!(check(&of(&[(name.clone(), b"https://\xe9vil.example")])).is_err(), "{name}");
+        }
+        assert!(check(&of(&[(header::USER_AGENT, b"\xe9")])).is_ok());
+    }
+
+    #[test]
+    fn a_body_is_refused_unless_it_is_empty() {
+        assert!(check_body(&of(&[])).is_ok());
+        assert!(check_body(&of(&[(header::CONTENT_LENGTH, b"0")])).is_ok());
+        assert!(check_body(&of(&[(header::CONTENT_LENGTH, b"5")])).is_err());
+        assert!(check_body(&of(&[(header::TRANSFER_ENCODING, b"chunked")])).is_err());
+    }
+
+    #[test]
+    fn lists_may_be_spread_over_several_lines() {
+        for name in LISTS {
+            assert!(check(&of(&[(name.clone(), b"x"), (name, b"y")])).is_ok());
+        }
+    }
+
+    #[test]
+    fn only_http_1_0_may_omit_the_host() {
+        for (version, status) in [(Version::HTTP_10, None), (Version::HTTP_11, Some(400))] {
+            let request = Request::builder().version(version).body(axum::body::Body::empty());
+            let checked = HostRule::new(&[]).check(addressed(&request.unwrap()));
+            let refused = checked.err().map(|error| HttpError::from(error).status().as_u16());
+            assert_eq!(refused, status, "{version:?}");
+        }
+    }
+
+    #[test]
+    fn an_absolute_address_is_compared_with_the_host() {
+        let to = |uri| {
+            let request = Request::builder().uri(uri).header("host", "localhost:7474");
+            let request = request.body(axum::body::Body::empty()).unwrap();
+            HostRule::new(&[]).check(addressed(&request)).is_ok()
+        };
+        assert!(to("/"));
+        assert!(to("http://localhost:7474/"));
+        assert!(!to("http://evil.example/"));
+    }
+
+    #[test]
+    fn an_origin_that_cannot_be_read_is_foreign() {
+        let headers = of(&[(header::ORIGIN, b"http://c\xe4m:7474"), (header::HOST, b"cam:7474")]);
+        assert_eq!(initiator(&headers).origin, Some("null"));
+    }
+}

@@ -1,0 +1,164 @@
+//! The values by which the relay counts: transports, and reasons to drop, to close and to deny. Their names appear in metrics.
+
+/// The transport of frames to a viewer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// `/ws`: `fanlight.v1`.
+    V1,
+    /// `/streams/NAME/ws`: one frame a message.
+    PlainWebSocket,
+    /// `/streams/NAME/mjpeg`.
+    Mjpeg,
+    /// `/streams/NAME/snapshot`.
+    Snapshot,
+}
+
+impl Transport {
+    /// All transports.
+    pub const ALL: [Self; 4] = [Self::V1, Self::PlainWebSocket, Self::Mjpeg, Self::Snapshot];
+
+    /// Returns the name in metrics and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::V1 => "v1",
+            Self::PlainWebSocket => "ws",
+            Self::Mjpeg => "mjpeg",
+            Self::Snapshot => "snapshot",
+        }
+    }
+}
+
+/// The reason for which a frame was not sent to a viewer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DropReason {
+    /// The relay was busy.
+    Relay,
+    /// The link still had earlier frames in flight.
+    Link,
+    /// The viewer had not shown earlier frames yet.
+    Viewer,
+    /// The viewer asked for a lower frame rate (`fps`).
+    MaxFps,
+    /// The viewer could not decode earlier frames, and waited for a keyframe.
+    Keyframe,
+}
+
+impl DropReason {
+    /// All reasons.
+    pub const ALL: [Self; 5] =
+        [Self::Relay, Self::Link, Self::Viewer, Self::MaxFps, Self::Keyframe];
+
+    /// Returns whether the viewer's link or machine is too slow, so that a smaller rendition would help.
+    pub fn is_viewer_side(self) -> bool {
+        matches!(self, Self::Link | Self::Viewer)
+    }
+
+    /// Returns the name in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Relay => "relay",
+            Self::Link => "link",
+            Self::Viewer => "viewer",
+            Self::MaxFps => "fps",
+            Self::Keyframe => "keyframe",
+        }
+    }
+}
+
+/// The direction of a switch to another rendition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// Smaller.
+    Down,
+    /// Larger.
+    Up,
+}
+
+impl Direction {
+    /// Both directions.
+    pub const ALL: [Self; 2] = [Self::Down, Self::Up];
+
+    /// Returns the name in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Down => "down",
+            Self::Up => "up",
+        }
+    }
+}
+
+/// The reason for which a connection was closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CloseReason {
+    /// The viewer left.
+    Left,
+    /// The viewer received nothing for too long, though data was queued for it.
+    Stalled,
+    /// The viewer sent nothing for too long, not even an answer to a ping.
+    Silent,
+    /// The viewer violated the protocol.
+    Broke,
+    /// The relay shuts down.
+    Ending,
+}
+
+impl CloseReason {
+    /// All reasons.
+    pub const ALL: [Self; 5] = [Self::Left, Self::Stalled, Self::Silent, Self::Broke, Self::Ending];
+
+    /// Returns the name in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Left => "left",
+            Self::Stalled => "stalled",
+            Self::Silent => "silent",
+            Self::Broke => "protocol",
+            Self::Ending => "shutdown",
+        }
+    }
+}
+
+/// The reason for which a request was denied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DenialReason {
+    /// A header on which access depends is unreadable or occurs twice.
+    Malformed,
+    /// The request names a host that is not this relay.
+    Host,
+    /// The request comes from a page of another origin.
+    Origin,
+    /// The request has no token.
+    NoToken,
+    /// The request has a wrong token.
+    WrongToken,
+    /// Too many wrong tokens came from the client's address: the one in this request was not compared.
+    TooMany,
+    /// The action is not allowed, whatever the token.
+    Action,
+}
+
+impl DenialReason {
+    /// All reasons.
+    pub const ALL: [Self; 7] = [
+        Self::Malformed,
+        Self::Host,
+        Self::Origin,
+        Self::NoToken,
+        Self::WrongToken,
+        Self::TooMany,
+        Self::Action,
+    ];
+
+    /// Returns the name in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::Host => "host",
+            Self::Origin => "origin",
+            Self::NoToken => "no_token",
+            Self::WrongToken => "wrong_token",
+            Self::TooMany => "too_many",
+            Self::Action => "action",
+        }
+    }
+}
