@@ -192,7 +192,7 @@ impl FrameProtocol for Show {
         let Self { single, sent_at, .. } = self;
         take_turn(single.fitted(writer), writer, |writer, frame| {
             *sent_at = clock::now();
-            part(writer, &frame.payload, frame.captured_at)
+            part(writer, &frame.payload, frame.captured_at())
         })
     }
 

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use fanlight_protocol::{Codec, Timestamp, TrackEntry, TrackName};
+use fanlight_protocol::{Codec, FrameFlags, FrameMeta, Timestamp, TrackEntry, TrackName};
 use proptest::prelude::*;
 
 use super::ladder::Room;
@@ -131,13 +131,14 @@ fn tracks(codec: Codec) -> [(&'static str, u32, u64); 3] {
 fn gop(frame: &mut Frame, place: u64) {
     let delta = frame.payload.len() as u64 * (DELTAS + 1) / (DELTAS + KEYFRAME);
     let is_keyframe = place == 0;
-    frame.flags = fixture::flags(is_keyframe);
+    frame.meta.flags = FrameFlags::keyframe(is_keyframe);
     frame.payload = vec![0; (if is_keyframe { delta * KEYFRAME } else { delta }) as usize].into();
 }
 
 fn frame(now: u64, sequence: u64, width: u32, bytes: u64) -> Frame {
     let (height, payload) = (width * 9 / 16, vec![0; bytes as usize].into());
-    Frame { width, height, payload, ..fixture::keyframe(sequence, at(now)) }
+    let keyframe = fixture::keyframe(sequence, at(now));
+    Frame { meta: FrameMeta { width, height, ..keyframe.meta }, payload, ..keyframe }
 }
 
 fn at(millis: u64) -> Timestamp {
@@ -253,15 +254,15 @@ impl Wall {
 
     fn send(&mut self, tile: usize, frame: &Frame, now: u64) {
         let before = self.seen.switches.iter().rfind(|(_, of, _)| *of == tile);
-        if before.is_none_or(|(_, _, width)| *width != frame.width) {
-            self.seen.switches.push((now, tile, frame.width));
+        if before.is_none_or(|(_, _, width)| *width != frame.meta.width) {
+            self.seen.switches.push((now, tile, frame.meta.width));
         }
         self.written += frame.payload.len() as u64;
         self.connection.unsent += frame.payload.len() as u64;
         self.queue_estimate.send(frame.payload.len());
-        let captured = (frame.captured_at.micros() - 1_000_000_000) / 1000;
+        let captured = (frame.captured_at().micros() - 1_000_000_000) / 1000;
         let is_seen = !self.tiles[tile].viewer.is_catching_up(at(now));
-        let width = if is_seen { frame.width } else { 0 };
+        let width = if is_seen { frame.meta.width } else { 0 };
         let picture = Picture { tile, width, captured, seen: 0 };
         self.under_way.push_back((self.written, picture));
     }

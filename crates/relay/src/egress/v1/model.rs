@@ -170,12 +170,10 @@ impl Model {
             let is_keyframe = self.codec == Codec::Jpeg || sequence.is_multiple_of(GOP);
             let bytes = self.bytes / 3_u64.pow(place as u32);
             let bytes = if is_keyframe { bytes } else { bytes / 8 };
-            track.push(Frame {
-                flags: fixture::flags(is_keyframe),
-                width,
-                payload: vec![0; bytes as usize].into(),
-                ..fixture::keyframe(sequence, at(now))
-            });
+            let mut frame = fixture::frame(sequence, at(now), is_keyframe);
+            frame.meta.width = width;
+            frame.payload = vec![0; bytes as usize].into();
+            track.push(frame);
         }
     }
 
@@ -220,7 +218,7 @@ impl Model {
                 self.connection.unsent += bytes;
                 self.written += bytes;
                 self.queue_estimate.send(bytes as usize);
-                self.under_way.push_back((self.written, frame.sequence));
+                self.under_way.push_back((self.written, frame.sequence()));
                 self.sent.push(now);
                 self.owed_since = None;
                 true

@@ -175,10 +175,10 @@ impl Subscription {
     pub(super) fn journey(&mut self, frame: &Frame, sent_at: Timestamp) -> Option<FromRelay> {
         std::mem::take(&mut self.journey_asked).then_some(FromRelay::Journey {
             id: self.id,
-            sequence: frame.sequence,
-            captured_at: frame.captured_at,
-            read_at: frame.read_at,
-            published_at: frame.published_at,
+            sequence: frame.sequence(),
+            captured_at: frame.captured_at(),
+            read_at: frame.meta.times.read_at,
+            published_at: frame.meta.times.published_at,
             received_at: frame.received_at,
             sent_at,
         })
@@ -216,7 +216,7 @@ impl Subscription {
             if !self.passes_by_the_window(now)
                 && let Some(window) = &mut self.window
             {
-                window.send(frame.sequence, frame.flags.is_keyframe(), now);
+                window.send(frame.sequence(), frame.is_keyframe(), now);
             }
             self.held_back &= self.tile.viewer.is_catching_up(now);
         }
@@ -266,7 +266,7 @@ impl Subscription {
         let what = |told: &Told| {
             ((told.run, told.switches), (told.width, told.height, told.reduced), told.changes)
         };
-        let now = ((frame.run, switches), (frame.width, frame.height, reduced), changes);
+        let now = ((frame.run, switches), (frame.meta.width, frame.meta.height, reduced), changes);
         if self.told_track.as_ref().map(what) == Some(now) {
             return None;
         }
@@ -275,7 +275,7 @@ impl Subscription {
             renditions.push(topic.track.rendition.clone());
         }
         let place = renditions.iter().position(|known| *known == topic.track.rendition);
-        let (run, width, height) = (frame.run, frame.width, frame.height);
+        let (run, width, height) = (frame.run, frame.meta.width, frame.meta.height);
         let rendition = place.unwrap_or(0) as u8;
         let told = Told { run, switches, width, height, reduced, renditions, rendition, changes };
         let before = self.told_track.replace(told);
@@ -303,11 +303,11 @@ impl Subscription {
     pub(super) fn header(&self, frame: &Frame, now: Timestamp) -> FrameMessage {
         FrameMessage {
             codec: self.tile.viewer.track().topic().track.codec,
-            flags: frame.flags,
+            flags: frame.meta.flags,
             rendition: self.told_track.as_ref().map_or(0, |told| told.rendition),
             id: self.id,
-            sequence: frame.sequence,
-            captured_at: frame.captured_at,
+            sequence: frame.sequence(),
+            captured_at: frame.captured_at(),
             sent_at: now,
         }
     }

@@ -36,8 +36,8 @@ impl Watcher {
     fn look(&mut self, now: u64) {
         self.shoot(now);
         while let NextSend::Frame { frame, .. } = self.subscription.next(at(now), Duration::ZERO) {
-            self.sent.push(frame.sequence);
-            self.under_way.push((frame.sequence, now));
+            self.sent.push(frame.sequence());
+            self.under_way.push((frame.sequence(), now));
         }
     }
 
@@ -47,8 +47,7 @@ impl Watcher {
             return;
         }
         let is_keyframe = sequence.is_multiple_of(GOP);
-        let flags = fixture::flags(is_keyframe);
-        let frame = Frame { flags, ..fixture::keyframe(sequence, at) };
+        let frame = fixture::frame(sequence, at, is_keyframe);
         self.subscription.tile.viewer.track().push(frame);
     }
 
