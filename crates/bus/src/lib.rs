@@ -9,9 +9,9 @@
 //! - [`options`], [`address`] and [`keys`]: where both ends meet, and which of them may (CURVE key pairs, lists of allowed
 //!   keys);
 //! - `core`: the rules of both ends, without IO and without a clock;
-//! - [`zmq`]: the transport over ZeroMQ: sockets, threads, files.
+//! - `zmq`: the transport over ZeroMQ: sockets, threads, files.
 //!
-//! What does not belong here: the image inside a frame, which publisher owns a name, and the viewers.
+//! Not part of this crate: the image inside a frame, the ownership of stream names, and viewers.
 
 pub mod address;
 mod core;
@@ -20,14 +20,14 @@ pub mod keys;
 pub mod options;
 pub mod publisher;
 pub mod subscriber;
-pub mod zmq;
+mod zmq;
 
-pub use address::{BusAddress, Listening, ZmqAddress};
 pub use crate::core::{Demand, Event, Gap, Implausible, IncomingFrame, PublisherId};
+pub use address::endpoint::{self, Endpoint};
+pub use address::folder::{self, Folder};
+pub use address::{BusAddress, Listening, ZmqAddress};
 pub use error::BusError;
 pub use keys::{AllowedKeys, KeyPair, PublicKey};
 pub use options::{PublisherKeys, PublisherOptions, SubscriberKeys, SubscriberOptions};
 pub use publisher::{OutgoingFrame, Publisher, TrackCounts, TrackMonitor, TrackPublisher};
 pub use subscriber::Subscriber;
-pub use crate::zmq::endpoint::{self, Endpoint};
-pub use crate::zmq::folder::{self, Folder};

@@ -1,12 +1,12 @@
-//! What a publisher and a subscriber are started with.
+//! Options of a publisher and of a subscriber.
 
 use std::collections::HashMap;
 
+use crate::address::endpoint::Endpoint;
+use crate::address::folder::Folder;
 use crate::keys::{AllowedKeys, KeyPair, PublicKey};
-use crate::zmq::endpoint::Endpoint;
-use crate::zmq::folder::Folder;
 
-/// Where and under which name to publish.
+/// Options of a publisher.
 #[derive(Debug)]
 pub struct PublisherOptions {
     /// Endpoints to bind; empty: an endpoint of its own in [`Folder::default_of_user`](crate::Folder::default_of_user).
@@ -28,7 +28,7 @@ pub struct PublisherKeys {
     pub allowed: AllowedKeys,
 }
 
-/// Which publishers to follow.
+/// Options of a subscriber: the publishers to follow.
 #[derive(Debug, Clone, Default)]
 pub struct SubscriberOptions {
     /// Publishers by endpoint.

@@ -9,10 +9,10 @@ use fanlight_clock as clock;
 use fanlight_protocol::{Epoch, FrameHeader, FrameMeta, MAX_PAYLOAD, StreamEntry, Topic};
 use parking_lot::Mutex;
 
+use crate::address::endpoint::Endpoint;
 use crate::core::{Demand, Track};
 use crate::error::BusError;
 use crate::options::PublisherOptions;
-use crate::zmq::endpoint::Endpoint;
 use crate::zmq::publisher::{Admission, Bound, Command, PublisherThread, SharedSocket};
 use crate::zmq::wake::Wake;
 
@@ -203,11 +203,7 @@ impl TrackMonitor {
     /// Returns the counts so far.
     pub fn counts(&self) -> TrackCounts {
         let track = &self.0;
-        TrackCounts {
-            published: track.published(),
-            bytes: track.bytes(),
-            dropped: track.dropped(),
-        }
+        TrackCounts { published: track.published(), bytes: track.bytes(), dropped: track.dropped() }
     }
 }
 

@@ -8,8 +8,8 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant};
 
 use fanlight_bus::{
-    BusError, Demand, Endpoint, Event, Folder, Gap, IncomingFrame, OutgoingFrame, Publisher, PublisherId,
-    PublisherOptions, Subscriber, SubscriberOptions, TrackCounts, TrackPublisher,
+    BusError, Demand, Endpoint, Event, Folder, Gap, IncomingFrame, OutgoingFrame, Publisher,
+    PublisherId, PublisherOptions, Subscriber, SubscriberOptions, TrackCounts, TrackPublisher,
 };
 use fanlight_clock as clock;
 use fanlight_protocol::{
@@ -475,9 +475,8 @@ fn publishers_that_send_without_a_break_do_not_delay_demand() {
         }
         // A change that is missed is noticed only with the next catalog, a second later: far too late for this many.
         let give_up = Instant::now() + PATIENCE;
-        let changed = |demand| {
-            camera.demands.recv_timeout(PATIENCE) == Ok((topic("quiet"), demand))
-        };
+        let changed =
+            |demand| camera.demands.recv_timeout(PATIENCE) == Ok((topic("quiet"), demand));
         let heard = (0..2000).all(|_| {
             listener.watch(id, "quiet");
             let began = changed(Demand::Watched);

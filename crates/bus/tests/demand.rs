@@ -9,7 +9,8 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 use fanlight_bus::{
-    Demand, Endpoint, Event, Publisher, PublisherId, PublisherOptions, Subscriber, SubscriberOptions,
+    Demand, Endpoint, Event, Publisher, PublisherId, PublisherOptions, Subscriber,
+    SubscriberOptions,
 };
 use fanlight_protocol::{StreamEntry, StreamState, Timestamp, Topic};
 use proptest::prelude::*;
@@ -118,17 +119,17 @@ impl Stage {
             _ if count == 0 => {}
             Step::Join => {}
             Step::Watch(who, track) => {
-                let (remote, wants) = &mut self.subscribers[who.index(count)];
+                let (remote, watches) = &mut self.subscribers[who.index(count)];
                 let track = *track.get(&TRACKS);
                 // A relay watches a track once.
-                if wants.insert(track) {
+                if watches.insert(track) {
                     remote.say("watch", track);
                 }
             }
             Step::Unwatch(who, track) => {
-                let (remote, wants) = &mut self.subscribers[who.index(count)];
+                let (remote, watches) = &mut self.subscribers[who.index(count)];
                 let track = *track.get(&TRACKS);
-                if wants.remove(track) {
+                if watches.remove(track) {
                     remote.say("unwatch", track);
                 }
             }
@@ -139,17 +140,17 @@ impl Stage {
 
     /// Waits until the publisher knows the demand.
     fn settle(&mut self) {
-        let wanted: BTreeSet<&str> =
-            self.subscribers.iter().flat_map(|(_, wants)| wants.iter().copied()).collect();
+        let expected: BTreeSet<&str> =
+            self.subscribers.iter().flat_map(|(_, watches)| watches.iter().copied()).collect();
         let give_up = Instant::now() + PATIENCE;
-        while self.seen() != wanted {
+        while self.seen() != expected {
             let left = give_up.saturating_duration_since(Instant::now());
             match self.demands.recv_timeout(left) {
                 Ok((topic, on)) => {
                     let before = self.watched.insert(topic.to_string(), on);
                     assert_ne!(before.unwrap_or(false), on, "{topic} is reported twice");
                 }
-                Err(_) => panic!("expected {wanted:?}, watched {:?}", self.seen()),
+                Err(_) => panic!("expected {expected:?}, watched {:?}", self.seen()),
             }
         }
         assert!(self.publisher.is_alive());
@@ -175,7 +176,7 @@ fn entry(name: &str) -> StreamEntry {
 struct Remote {
     child: Child,
     orders: ChildStdin,
-    /// Not read any more, but kept open: the test's program writes a last line to it.
+    /// Kept open, because the test's program writes a last line to it.
     _output: Lines<BufReader<ChildStdout>>,
 }
 

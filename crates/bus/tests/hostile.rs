@@ -10,13 +10,13 @@ use fanlight_bus::{
 };
 use fanlight_clock as clock;
 use fanlight_protocol::{
-    Answer, Ask, Catalog, Epoch, FrameFlags, FrameHeader, FrameMeta, FrameTimes, ReservedTopic, StreamEntry, StreamState,
-    Timestamp, Topic, TrackEntry, TrackName,
+    Answer, Ask, Catalog, Epoch, FrameFlags, FrameHeader, FrameMeta, FrameTimes, ReservedTopic,
+    StreamEntry, StreamState, Timestamp, Topic, TrackEntry, TrackName,
 };
 
 /// Longer than anything here takes on a loaded machine: reaching it is a failure, not a delay.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// How long the publisher waits for a message from upstream before it checks the subscriber again, in milliseconds.
+/// The time for which the publisher waits for a message from upstream before it checks the subscriber again, in milliseconds.
 const TURN: i64 = 10;
 
 /// A publisher of one stream, played by the test.

@@ -55,11 +55,11 @@ impl FrameFlags {
 /// subscriber's once received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FrameTimes {
-    /// When the source captured the image.
+    /// Time at which the source captured the image.
     pub captured_at: Timestamp,
-    /// When capture had read it, before it was encoded.
+    /// Time at which capture had read it, before it was encoded.
     pub read_at: Timestamp,
-    /// When it was encoded and passed to the bus.
+    /// Time at which it was encoded and passed to the bus.
     pub published_at: Timestamp,
 }
 
@@ -75,9 +75,9 @@ impl FrameTimes {
 pub struct FrameMeta {
     /// Counts frames published on this track within the epoch, from 0, without a gap.
     pub sequence: u64,
-    /// When it was captured, read and published.
+    /// Times of capture, reading and publication.
     pub times: FrameTimes,
-    /// What a viewer needs to know before it decodes the frame.
+    /// Properties that a viewer needs before it decodes the frame.
     pub flags: FrameFlags,
     /// Width in pixels, 1 to [`MAX_DIMENSION`].
     pub width: u32,

@@ -1,4 +1,4 @@
-//! docs/protocol.md says what the code does: every field of every message stands in its table, and nothing else.
+//! docs/protocol.md matches the code: its tables contain every field of every message, and nothing else.
 
 #[expect(dead_code, reason = "golden.rs uses the rest")]
 mod samples;
@@ -11,7 +11,7 @@ use serde_json::Value;
 type Fields = BTreeSet<String>;
 
 /// The fields of each table whose first column is headed `field`, by the text last seen above it that names one: a
-/// heading, or *a name in italics*. Messages of both sides may share a name; theirs are told apart by the chapter.
+/// heading, or *a name in italics*. Messages of both sides may share a name; the chapter distinguishes them.
 fn documented() -> BTreeMap<String, Fields> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/protocol.md");
     let (mut chapter, mut subject) = (String::new(), String::new());

@@ -5,7 +5,8 @@ use fanlight_protocol::viewer::{FrameMessage, FromViewer};
 use fanlight_protocol::wire::{MAX_VALUE, VERSION};
 use fanlight_protocol::{
     Answer, Ask, Catalog, Codec, Epoch, FrameFlags, FrameHeader, FrameMeta, FrameTimes, Rendition,
-    ReservedTopic, StreamEntry, StreamName, StreamState, Timestamp, Topic, TrackEntry, TrackName, WireError,
+    ReservedTopic, StreamEntry, StreamName, StreamState, Timestamp, Topic, TrackEntry, TrackName,
+    WireError,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;

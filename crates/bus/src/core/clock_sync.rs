@@ -1,4 +1,4 @@
-//! When to ask a publisher for its clock, and which answers to believe.
+//! The schedule of asks for a publisher's clock, and the check of its answers.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -35,7 +35,7 @@ pub(super) enum Outcome {
 pub(super) struct ClockSync {
     offset: ClockOffset,
     asks: u32,
-    /// When to ask next; `None` while there is no connection.
+    /// Time of the next ask; `None` while there is no connection.
     next_ask: Option<Instant>,
     /// Times of the asks that are not answered yet, oldest first. No other answer is believed.
     open: VecDeque<Timestamp>,

@@ -1,4 +1,4 @@
-//! What the bus reports to its users: the demand for a publisher's tracks, a subscriber's frames and events.
+//! Reports of the bus: the demand for a publisher's tracks, a subscriber's frames and events.
 
 use bytes::Bytes;
 use fanlight_protocol::{Catalog, FrameMeta, Timestamp};
@@ -48,7 +48,7 @@ pub enum Event {
     Gone {
         /// The publisher.
         publisher: PublisherId,
-        /// Why, in words.
+        /// The reason, in words.
         reason: &'static str,
     },
 }
@@ -58,7 +58,7 @@ pub enum Event {
 pub struct IncomingFrame {
     /// The frame's metadata; times are by this process's clock.
     pub meta: FrameMeta,
-    /// When it was received, by this process's clock.
+    /// Time of arrival, by this process's clock.
     pub received_at: Timestamp,
     /// The encoded image, in the memory that the transport received it in.
     pub payload: Bytes,

@@ -1,4 +1,4 @@
-//! Whether a publisher is alive, decided from times alone.
+//! Liveness of a publisher, decided from times alone.
 //!
 //! Any message is a sign of life, so a link that delivers old frames and no catalog is alive. While tracks of a publisher
 //! are watched, a publisher that stops sending is probed. If it does not answer the probes, it is *silent*: another publisher
@@ -36,7 +36,7 @@ pub(super) enum Step {
 /// The signs of life of one publisher.
 #[derive(Debug, Default)]
 pub(super) struct Liveness {
-    /// When it was last heard; `None` while it is gone.
+    /// Time of the last message; `None` while it is gone.
     heard_at: Option<Instant>,
     checked_at: Option<Instant>,
     probed_at: Option<Instant>,
@@ -111,7 +111,8 @@ impl Liveness {
 
     /// Excuses the publisher for the time in which this process was not running.
     fn excuse_own_pause(&mut self, now: Instant) {
-        let pause = self.checked_at.replace(now).map(|before| now.saturating_duration_since(before));
+        let pause =
+            self.checked_at.replace(now).map(|before| now.saturating_duration_since(before));
         if let (Some(heard_at), Some(pause)) = (&mut self.heard_at, pause)
             && pause > OWN_PAUSE
         {

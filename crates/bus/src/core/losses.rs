@@ -22,7 +22,7 @@ pub enum Gap {
 #[derive(Debug, Default)]
 pub(super) struct Losses {
     last: Option<(Epoch, u64)>,
-    /// When the first frame was received.
+    /// Arrival of the first frame.
     since: Option<Timestamp>,
     /// Frames lost since then.
     lost: u64,

@@ -7,7 +7,7 @@
 //!   connection) and [`plausible`] (numbers that can be true);
 //! - [`Track`]: the state of one track that its publishing thread and the bus thread share.
 //!
-//! What does not belong here: sockets, threads, files, and the bytes of a transport.
+//! Not part of this module: sockets, threads, files, and the bytes of a transport.
 
 mod ask_limits;
 mod clock_offset;

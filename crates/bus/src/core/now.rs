@@ -7,8 +7,8 @@ use fanlight_protocol::Timestamp;
 /// The present moment, as the caller read it once from both clocks.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Now {
-    /// For intervals within this process.
+    /// The monotonic clock, for intervals within this process.
     pub(crate) instant: Instant,
-    /// By this process's clock, for what is compared with other processes.
+    /// This process's clock, for times that are compared with other processes.
     pub(crate) wall: Timestamp,
 }

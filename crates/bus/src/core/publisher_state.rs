@@ -82,9 +82,7 @@ impl PublisherState {
         match message {
             Upstream::Subscribe(prefix) => self.subscribe(prefix, true),
             Upstream::Unsubscribe(prefix) => self.subscribe(prefix, false),
-            Upstream::Ask { peer, bytes } => {
-                self.ask(peer, bytes, now).into_iter().collect()
-            }
+            Upstream::Ask { peer, bytes } => self.ask(peer, bytes, now).into_iter().collect(),
             Upstream::Unknown => {
                 self.limits.ignore();
                 Vec::new()
@@ -207,7 +205,7 @@ mod tests {
     fn the_catalog_is_announced_at_changes_every_second_and_soon_after_a_request() {
         let (mut state, start) = publisher();
         let at = |millis| start + Duration::from_millis(millis);
-        let mut announced = |state: &mut PublisherState, streams: &[StreamEntry], millis| {
+        let announced = |state: &mut PublisherState, streams: &[StreamEntry], millis| {
             state.announcement(streams, at(millis)).is_some()
         };
         assert!(announced(&mut state, &[], 0), "the first one immediately");

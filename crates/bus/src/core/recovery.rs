@@ -1,4 +1,4 @@
-//! When to replace a socket that the transport has given up.
+//! Replacement of a socket that the transport has given up.
 //!
 //! After a lost connection ZeroMQ reconnects by itself. After a protocol error (another security mechanism or socket type,
 //! garbage, a part that is too large) it ends the session for good and reports an ordinary disconnection. The only sign is

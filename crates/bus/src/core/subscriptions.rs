@@ -147,13 +147,23 @@ mod tests {
     #[test]
     fn a_flood_of_subscriptions_is_bounded_and_watches_no_open_track() {
         let mut subscriptions = two_tracks();
-        let taken = (0..20_000u32).filter(|n| subscriptions.set(&n.to_le_bytes(), true).is_some()).count();
+        let taken =
+            (0..20_000u32).filter(|n| subscriptions.set(&n.to_le_bytes(), true).is_some()).count();
         assert_eq!(taken, MAX_UNMATCHED);
         assert_eq!(subscriptions.set(&[b'x'; MAX_SUBSCRIPTION + 1], true), None);
-        assert_eq!(subscriptions.set(FULL, true), Some(vec![change(0, true)]), "a subscription to an open track is not affected");
-        assert!(subscriptions.open(b"door/full.jpeg/"), "its subscription may be among those not remembered");
-        let ended: Vec<Change> =
-            (0..20_000u32).filter_map(|n| subscriptions.set(&n.to_le_bytes(), false)).flatten().collect();
+        assert_eq!(
+            subscriptions.set(FULL, true),
+            Some(vec![change(0, true)]),
+            "a subscription to an open track is not affected"
+        );
+        assert!(
+            subscriptions.open(b"door/full.jpeg/"),
+            "its subscription may be among those not remembered"
+        );
+        let ended: Vec<Change> = (0..20_000u32)
+            .filter_map(|n| subscriptions.set(&n.to_le_bytes(), false))
+            .flatten()
+            .collect();
         assert_eq!(ended, [change(2, false)]);
         assert_eq!(subscriptions.set(FULL, false), Some(vec![change(0, false)]));
     }

@@ -1,6 +1,6 @@
 //! Z85, the text form of keys (ZeroMQ RFC 32): 32 bytes as 40 printable characters.
 //!
-//! ZeroMQ's own decoder accepts characters outside of the alphabet, so this one checks them.
+//! ZeroMQ's own decoder accepts characters outside of the alphabet; this one rejects them.
 
 const ALPHABET: &[u8; 85] =
     b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#";
@@ -21,7 +21,7 @@ pub(crate) fn encode(key: &[u8; KEY_LENGTH]) -> String {
     text
 }
 
-/// Decodes a key; `None` if the text has another length, or holds a character or number that Z85 does not have.
+/// Decodes a key. Returns `None` if the text has another length, or contains a character or number that is not Z85.
 pub(super) fn decode(text: &str) -> Option<[u8; KEY_LENGTH]> {
     let text = text.as_bytes();
     if text.len() != TEXT_LENGTH {
@@ -51,7 +51,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_either_decodes_to_a_key_that_encodes_back_or_is_refused(text in ".{0,50}") {
+        fn a_text_that_decodes_is_the_encoding_of_its_key(text in ".{0,50}") {
             if let Some(key) = decode(&text) {
                 prop_assert_eq!(encode(&key), text);
             }
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_other_lengths_foreign_characters_and_numbers_that_overflow() {
+    fn rejects_other_lengths_other_characters_and_numbers_that_overflow() {
         let good = encode(&[0xa5; KEY_LENGTH]);
         assert!(decode(&good).is_some());
         assert!(decode(&good[1..]).is_none());

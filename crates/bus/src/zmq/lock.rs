@@ -1,4 +1,4 @@
-//! At most one live publisher per Unix socket path.
+//! The lock of a Unix socket path: it allows one live publisher.
 //!
 //! ZeroMQ silently takes over a path that another process is bound to. So a publisher holds an exclusive `flock(2)` on
 //! `PATH.lock` while it lives; the kernel releases it however the process ends. The lock therefore shows whether a socket

@@ -1,6 +1,6 @@
 //! The bus over ZeroMQ: sockets, threads, files and keys. The rules are in [`crate::core`].
 //!
-//! - [`endpoint`], [`folder`] and [`lock`]: where publishers are found, and how they keep out of each other's way;
+//! - [`folder`] and [`lock`]: the socket files of publishers, and the locks that keep publishers apart;
 //! - [`publisher`] and [`subscriber`]: the sockets of both ends and their threads;
 //! - [`socket`]: options of all sockets; [`upstream`]: the bytes that ZeroMQ defines for messages to a publisher;
 //! - [`curve`]: encryption, and how a key pair is made; [`wake`]: how another thread interrupts a wait.
@@ -10,8 +10,7 @@
 //! threads that send. High-water marks are small: a queue here adds latency.
 
 pub(crate) mod curve;
-pub mod endpoint;
-pub mod folder;
+mod folder;
 mod lock;
 mod now;
 pub(crate) mod publisher;

@@ -96,7 +96,7 @@ fn a_returning_viewer_begins_with_a_keyframe() {
     let mut viewer = viewer(&capture);
     for _ in 0..3 {
         viewer.watch("cam/full.h264");
-        assert!(viewer.frames("cam/full.h264", 5)[0].flags.is_keyframe());
+        assert!(viewer.frames("cam/full.h264", 5)[0].meta.is_keyframe());
         viewer.unwatch("cam/full.h264");
         viewer.watch("cam");
         viewer.frames("cam", 5);
@@ -188,9 +188,7 @@ fn a_paused_file_continues_immediately_for_a_new_viewer() {
         viewer.watch(track);
         let frames = viewer.frames(track, 4);
         if track == "clip/full.h264" {
-            assert!(
-                frames[0].meta.is_keyframe() && frames.iter().all(|frame| is_of(frame, &clip))
-            );
+            assert!(frames[0].meta.is_keyframe() && frames.iter().all(|frame| is_of(frame, &clip)));
             decoded(&frames);
         }
         viewer.unwatch(track);
@@ -227,7 +225,9 @@ fn reordered_or_mirrored_frames_are_transcoded() {
         let frames = viewer.frames("clip/full.h264", 25);
         assert!(!frames.iter().any(|frame| is_of(frame, &clip)), "{options:?}");
         assert_eq!(decoded(&frames).len(), 25);
-        assert!(frames.windows(2).all(|pair| pair[0].meta.captured_at() < pair[1].meta.captured_at()));
+        assert!(
+            frames.windows(2).all(|pair| pair[0].meta.captured_at() < pair[1].meta.captured_at())
+        );
     }
 }
 

@@ -308,7 +308,8 @@ pub(crate) fn painted(mode: &str) -> impl Iterator<Item = Vec<u8>> {
 
 /// Returns by how much the times of capture differ from the timecodes: the median, in microseconds.
 pub(crate) fn claimed_off(frames: &[IncomingFrame]) -> i64 {
-    let off = |frame: &IncomingFrame| frame.meta.captured_at().micros_from(stamp(frame).unwrap().time);
+    let off =
+        |frame: &IncomingFrame| frame.meta.captured_at().micros_from(stamp(frame).unwrap().time);
     let mut off: Vec<i64> = frames.iter().map(off).collect();
     off.sort_unstable();
     off[off.len() / 2]

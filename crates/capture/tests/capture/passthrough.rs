@@ -84,7 +84,7 @@ fn a_damaged_jpeg_is_counted_and_dropped() {
     let mut viewer = viewer(&capture);
     viewer.watch("clip");
     let frames = viewer.frames("clip", 12);
-    assert!(frames.windows(2).all(|pair| pair[1].sequence == pair[0].sequence + 1));
+    assert!(frames.windows(2).all(|pair| pair[1].meta.sequence == pair[0].meta.sequence + 1));
     for frame in &frames {
         let picture = imdecode(&Vector::from_slice(&frame.payload), IMREAD_COLOR).unwrap();
         assert_eq!((picture.cols(), picture.rows()), (320, 180));
@@ -102,7 +102,7 @@ fn smaller_renditions_are_encoded_from_them() {
     let mut viewer = viewer(&capture);
     viewer.watch("clip/quarter");
     let quarter = &viewer.frames("clip/quarter", 2)[1];
-    assert_eq!((quarter.width, quarter.height), (80, 45));
+    assert_eq!(quarter.meta.size(), (80, 45));
     viewer.watch("clip");
     let full = &viewer.frames("clip", 1)[0];
     assert!(jpegs.iter().any(|jpeg| **jpeg == *full.payload));

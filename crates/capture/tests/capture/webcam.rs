@@ -80,7 +80,9 @@ fn pictures_are_as_large_and_as_old_as_they_say() {
             let frame = &viewer.frames("cam", 1)[0];
             ages.push(clock::now().micros_from(frame.meta.captured_at()));
             assert_eq!(decoded_size(frame), frame.meta.size());
-            assert!((16..=8192).contains(&frame.meta.width) && (16..=8192).contains(&frame.meta.height));
+            assert!(
+                (16..=8192).contains(&frame.meta.width) && (16..=8192).contains(&frame.meta.height)
+            );
         }
         ages.sort_unstable();
         // The median: a busy machine may hold up a single picture on its way to us. Ahead: how well the bus knows the clocks.

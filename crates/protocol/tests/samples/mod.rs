@@ -5,8 +5,8 @@ use fanlight_protocol::viewer::{
     StreamInfo, TrackInfo, ViewerState, Watch,
 };
 use fanlight_protocol::{
-    Answer, Ask, Catalog, Codec, Epoch, FrameFlags, FrameHeader, FrameMeta, FrameTimes, Rendition, StreamEntry,
-    StreamState, Timestamp, TrackEntry, TrackName,
+    Answer, Ask, Catalog, Codec, Epoch, FrameFlags, FrameHeader, FrameMeta, FrameTimes, Rendition,
+    StreamEntry, StreamState, Timestamp, TrackEntry, TrackName,
 };
 
 fn at(micros: u64) -> Timestamp {

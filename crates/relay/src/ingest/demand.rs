@@ -9,7 +9,7 @@ use fanlight_protocol::{Timestamp, Topic};
 
 use crate::hub::Track;
 
-/// How long a track is still watched after its last viewer left: a page that reloads finds it running.
+/// The time for which a track stays watched after its last viewer left: a page that reloads finds it running.
 const LINGER: Duration = Duration::from_secs(5);
 
 /// A track of a publisher.
@@ -23,7 +23,7 @@ pub(super) struct Watches(HashMap<Source, Watch>);
 struct Watch {
     /// The track that is fed.
     track: Arc<Track>,
-    /// Since when it has no viewer; `None` while it has one.
+    /// Start of the time without viewers; `None` while it has one.
     idle_since: Option<Timestamp>,
 }
 
@@ -105,7 +105,8 @@ mod tests {
 
     #[test]
     fn a_new_owner_is_watched_immediately() {
-        let (mut watches, track, [one, two]) = (Watches::default(), track(), [ONE, TWO].map(source));
+        let (mut watches, track, [one, two]) =
+            (Watches::default(), track(), [ONE, TWO].map(source));
         watches.update([(&one, &track)].into_iter(), at(0));
         assert_eq!(
             watches.update([(&two, &track)].into_iter(), at(1)),

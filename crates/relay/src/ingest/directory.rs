@@ -1,4 +1,4 @@
-//! Which publisher owns which stream name: turns the catalogs of publishers into streams of the hub. No clock: `now` is
+//! Ownership of stream names: turns the catalogs of publishers into streams of the hub. No clock: `now` is
 //! passed in.
 //!
 //! The first publisher to announce a name owns it. Another publisher with the same name stands by, and takes over when the
@@ -15,7 +15,7 @@ use fanlight_protocol::{Catalog, StreamEntry, StreamName, StreamState, Timestamp
 use super::ownership::Ownership;
 use crate::hub::{Hub, Status};
 
-/// How long a name stays known after its publisher is gone and its last viewer left.
+/// The time for which a name stays known after its publisher is gone and its last viewer left.
 pub const KEPT: Duration = Duration::from_secs(60);
 /// Most names known at a time. A name that a publisher has now displaces one whose publisher is gone; beyond that, further
 /// names are refused and logged.
@@ -23,7 +23,7 @@ pub const MAX_STREAMS: usize = 1024;
 /// Most names of one publisher that stay known after it no longer has them: as many as it can have at a time.
 pub const MAX_REMEMBERED: usize = fanlight_protocol::catalog::MAX_STREAMS;
 
-/// Which publisher owns which name.
+/// The known stream names and their owners.
 #[derive(Debug)]
 pub struct Directory {
     hub: Arc<Hub>,
@@ -161,9 +161,10 @@ impl Directory {
         publisher: PublisherId,
         which: impl Fn(&StreamName) -> bool,
     ) -> Vec<StreamName> {
-        let owned = self.names.iter().filter(|(name, known)| {
-            known.owner.present() == Some(publisher) && which(name)
-        });
+        let owned = self
+            .names
+            .iter()
+            .filter(|(name, known)| known.owner.present() == Some(publisher) && which(name));
         owned.map(|(name, _)| name.clone()).collect()
     }
 

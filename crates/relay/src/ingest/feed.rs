@@ -89,8 +89,7 @@ mod tests {
     fn feeds() -> (Ownership, Feed, Feed) {
         let hub = Arc::new(Hub::new(Arc::default()));
         let name = TrackName { codec: fanlight_protocol::Codec::H264, ..TrackName::full_jpeg() };
-        let stream =
-            hub.open(&"cam".parse().unwrap(), crate::hub::fixture::live(Vec::new()));
+        let stream = hub.open(&"cam".parse().unwrap(), crate::hub::fixture::live(Vec::new()));
         let track = stream.track(&name);
         let ownership = Ownership::of(FIRST);
         let feed = |publisher| {

@@ -15,9 +15,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fanlight_bus::{
-    BusError, Event, Implausible, Listening, PublisherId, Subscriber, SubscriberOptions,
-};
+use fanlight_bus::{BusError, Event, Implausible, Listening, Subscriber, SubscriberOptions};
 use fanlight_clock as clock;
 use fanlight_protocol::{Ask, StreamState, Topic};
 use parking_lot::Mutex;

@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::hub::{Hub, Listener};
 use crate::wake::Waker;
 
-/// How long a name may stay unknown after the start: a capture announces itself every second, and connecting takes some time.
+/// The time for which a name may stay unknown after the start: a capture announces itself every second, and connecting takes some time.
 pub const STARTUP: Duration = Duration::from_secs(2);
 
 /// The start-up phase of a relay, after which it knows its streams.

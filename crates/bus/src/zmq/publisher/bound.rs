@@ -3,12 +3,12 @@
 use fanlight_protocol::Epoch;
 
 use super::admission::{self, Admission};
+use crate::address::endpoint::Endpoint;
+use crate::address::folder::Folder;
 use crate::error::BusError;
 use crate::options::{PublisherKeys, PublisherOptions};
-use crate::zmq::endpoint::Endpoint;
-use crate::zmq::folder::Folder;
 use crate::zmq::lock::{LockError, PathLock};
-use crate::zmq::{curve, socket};
+use crate::zmq::{curve, folder, socket};
 
 /// A socket bound to its endpoints, and the locks that keep other publishers away from their paths.
 pub(crate) struct Bound {
@@ -90,7 +90,7 @@ fn admit(
 /// Returns an endpoint in the default folder that no other publisher has, not even one of this process.
 fn own_endpoint(name: &str, epoch: Epoch) -> Result<Endpoint, BusError> {
     let unique = format!("{name}-{}-{:04x}", std::process::id(), epoch.0 & 0xffff);
-    Ok(Folder::default_of_user()?.endpoint(&unique))
+    Ok(folder::endpoint(&Folder::default_of_user()?, &unique))
 }
 
 fn lock(endpoint: &Endpoint) -> Result<Option<PathLock>, BusError> {

@@ -29,7 +29,7 @@ pub(crate) struct PublisherThread {
     streams: Arc<Mutex<Vec<StreamEntry>>>,
     commands: Receiver<Command>,
     wake: Wake,
-    /// In the order in which tracks were opened.
+    /// The tracks and their handlers, in the order in which they were opened.
     tracks: Vec<(Arc<Track>, DemandHandler)>,
 }
 

@@ -1,8 +1,8 @@
 //! The socket to one publisher, and the events that ZeroMQ reports about its connection.
 
+use crate::address::endpoint::Endpoint;
 use crate::core::{ConnectionEvent, PublisherId};
 use crate::zmq::curve::{self, ConnectionKeys};
-use crate::zmq::endpoint::Endpoint;
 use crate::zmq::socket;
 
 /// The events that are requested.
@@ -103,7 +103,8 @@ fn read(event: u16, value: u32, encrypted: bool) -> Option<ConnectionEvent> {
 /// Describes a connection that ended, or timed out, before the handshake was done. The error number of the event is useless:
 /// it may be that of an earlier failure.
 fn cut_short(encrypted: bool) -> String {
-    let cause = "the other side closed the connection during the handshake, or did not answer for 5 s";
+    let cause =
+        "the other side closed the connection during the handshake, or did not answer for 5 s";
     match encrypted {
         true => format!("{cause}; its key may differ from the one configured for it"),
         false => cause.into(),
@@ -120,7 +121,8 @@ fn violated(error: u32, encrypted: bool) -> String {
             "the other side does not use keys, and this relay does".into()
         }
         MECHANISM_MISMATCH => {
-            "the other side requires a key, or another security mechanism than this relay uses".into()
+            "the other side requires a key, or another security mechanism than this relay uses"
+                .into()
         }
         CRYPTOGRAPHIC => "the keys do not match".into(),
         INVALID_METADATA => "the other side is not a capture: its socket has another type".into(),

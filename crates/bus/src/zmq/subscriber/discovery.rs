@@ -7,9 +7,10 @@ use fanlight_clock as clock;
 use fanlight_protocol::Timestamp;
 
 use crate::address::Listening;
+use crate::address::endpoint::Endpoint;
+use crate::address::folder::{Folder, MAX_PUBLISHERS};
 use crate::options::SubscriberOptions;
-use crate::zmq::endpoint::Endpoint;
-use crate::zmq::folder::{Folder, MAX_PUBLISHERS};
+use crate::zmq::folder;
 
 /// The interval of scans of the folder. A new publisher is found this much later at most; a scan costs some ten
 /// microseconds.
@@ -66,7 +67,7 @@ impl Discovery {
             return None;
         }
         self.next_scan = now + SCAN_EVERY;
-        let found = folder.publishers()?;
+        let found = folder::publishers(folder)?;
         Some(self.choose(found, &followed()))
     }
 

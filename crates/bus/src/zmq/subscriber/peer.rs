@@ -6,12 +6,12 @@ use std::time::Instant;
 use fanlight_protocol::{Ask, Topic};
 
 use super::connection::Connector;
+use crate::address::endpoint::Endpoint;
 use crate::core::{
     ConnectionEvent, Counts, Event, Follower, FollowerAction as Action, FrameSink, PublisherId,
     Recovery,
 };
 use crate::zmq::curve::ConnectionKeys;
-use crate::zmq::endpoint::Endpoint;
 use crate::zmq::now::now;
 use crate::zmq::{socket, upstream};
 

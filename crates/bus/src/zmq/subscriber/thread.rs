@@ -10,11 +10,11 @@ use parking_lot::Mutex;
 use super::discovery::Discovery;
 use super::peer::{OnEvent, Peer};
 use crate::address::Listening;
+use crate::address::endpoint::Endpoint;
 use crate::core::{Counts, Event, FrameSink, PublisherId};
 use crate::error::BusError;
 use crate::options::{SubscriberKeys, SubscriberOptions};
 use crate::zmq::curve::{self, ConnectionKeys};
-use crate::zmq::endpoint::Endpoint;
 use crate::zmq::wake::Wake;
 
 /// The longest wait: a machine that was suspended is noticed after it.
@@ -182,8 +182,10 @@ impl<F: FnMut(Event)> SubscriberThread<F> {
     }
 
     fn report_listening(&mut self) {
-        let peers =
-            self.peers.iter().map(|peer| (&peer.endpoint, peer.was_ever_heard(), peer.is_present()));
+        let peers = self
+            .peers
+            .iter()
+            .map(|peer| (&peer.endpoint, peer.was_ever_heard(), peer.is_present()));
         let problems: Vec<(&Endpoint, &str)> =
             self.peers.iter().map(|peer| (&peer.endpoint, peer.problem())).collect();
         let report = self.discovery.listening(peers, &problems);

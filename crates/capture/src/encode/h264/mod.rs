@@ -151,7 +151,7 @@ mod tests {
         assert!(!encode(64, 48, 33_000).unwrap().is_keyframe());
         let other = encode(49, 65, 66_000).unwrap();
         assert!(other.is_keyframe() && annex_b::contains_sps(&other.payload));
-        assert_eq!((other.width, other.height), (48, 64));
+        assert_eq!(other.meta.size(), (48, 64));
         assert_eq!(encode(1, 64, 99_000), Err(EncodeError::H264Size(1, 64)));
     }
 }

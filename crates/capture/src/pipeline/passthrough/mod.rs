@@ -110,8 +110,7 @@ impl Passthrough {
         let mut published = false;
         let withheld = progress.advance(gop, newest, |unit| {
             let AccessUnit { ref bytes, width, height, keyframe, .. } = *unit.coded;
-            let frame =
-                Frame::new(bytes.clone(), unit.taken, (width, height), keyframe);
+            let frame = Frame::new(bytes.clone(), unit.taken, (width, height), keyframe);
             let sent = full.publish(frame);
             published |= sent;
             sent

@@ -16,7 +16,7 @@ use crate::connection::queue_estimate::{QueueEstimator, Room as Turn};
 use crate::connection::simulated::Connection;
 use crate::egress::abr::ladder::Room;
 use crate::egress::abr::{AdaptiveViewer, Auto, Fit, Link};
-use crate::hub::{Frame, NextSend, Stream, ViewOptions, Viewer, fixture};
+use crate::hub::{NextSend, Stream, ViewOptions, Viewer, fixture};
 use crate::limits::Limits;
 use crate::stats::labels::Transport;
 use crate::wake::Waker;

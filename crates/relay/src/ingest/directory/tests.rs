@@ -159,7 +159,10 @@ fn a_publisher_that_does_not_answer_keeps_its_name_unless_another_one_stands_by(
     assert!(!directory.silent(FIRST));
     assert_eq!(directory.owner_id(&cam), Some(FIRST));
     assert_eq!(state(&hub, "cam"), StreamState::Live);
-    assert!(directory.announce(SECOND, catalog(&["cam"]), seconds(1)), "a standby publisher appears");
+    assert!(
+        directory.announce(SECOND, catalog(&["cam"]), seconds(1)),
+        "a standby publisher appears"
+    );
     assert_eq!(directory.owner_id(&cam), Some(SECOND));
 }
 

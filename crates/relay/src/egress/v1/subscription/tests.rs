@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::*;
-use crate::hub::{Frame, Viewer, fixture};
+use crate::hub::{Viewer, fixture};
 use crate::limits::Limits;
 use crate::stats::labels::Transport;
 use crate::wake::Waker;

@@ -1,16 +1,19 @@
-//! Addresses of the bus. Only this crate looks at their text.
+//! Addresses of the bus: [`Endpoint`]s of single publishers, and [`Folder`]s in which publishers of one user are found. Only
+//! this crate looks at their text.
+
+pub mod endpoint;
+pub mod folder;
 
 use std::fmt;
 
+pub use endpoint::Endpoint;
 use fanlight_protocol::Timestamp;
-
-use crate::zmq::endpoint::Endpoint;
-use crate::zmq::folder::Folder;
+pub use folder::Folder;
 
 /// An address at which publishers are found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BusAddress {
-    /// Over ZeroMQ.
+    /// An address of ZeroMQ.
     Zmq(ZmqAddress),
 }
 
@@ -56,9 +59,9 @@ impl fmt::Display for BusAddress {
 pub struct Listening {
     /// The address as the user wrote it.
     pub address: BusAddress,
-    /// Whether a publisher was ever heard there.
+    /// Set if a publisher was ever heard there.
     pub heard: bool,
-    /// Whether a publisher is connected there now.
+    /// Set if a publisher is connected there now.
     pub connected: bool,
     /// Start of listening, by this process's clock.
     pub since: Timestamp,

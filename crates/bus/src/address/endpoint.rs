@@ -28,7 +28,7 @@ pub enum InvalidEndpoint {
     /// Neither `ipc://` nor `tcp://`.
     #[error("{0:?} is not an endpoint: write ipc:///PATH or tcp://HOST:PORT")]
     Form(String),
-    /// Not an absolute path.
+    /// The path is relative.
     #[error("{0:?}: the path must be absolute, as in ipc:///run/fanlight/cam.ipc")]
     Relative(String),
     /// Too long for a Unix socket.
