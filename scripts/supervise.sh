@@ -1,32 +1,33 @@
-# For scripts/run: starts one capture and one relay, and keeps the capture running. Expects the arrays `capture_command`
-# and `relay_command`, and a function `when_started`, which is called after each start.
+# Part of scripts/run: starts one capture and one relay, and restarts the capture. It expects the arrays `capture_command` and
+# `relay_command`, and a function `when_started`, which it calls after each start.
+# shellcheck shell=bash
 
-# Seconds before a capture that ended unexpectedly is started again: doubled each time up to the longest, and back at the
-# first after it has run for `steady_after` seconds. A protocol library or a driver that ends it at once must not fill
-# the log, and a camera is missed for half a minute at most.
+# Seconds before a capture that exited unexpectedly is restarted. The pause doubles up to the longest, and is the first one again
+# after the capture has run for `steady_after` seconds. A crash loop must not fill the log, and a camera is offline for half a
+# minute at most.
 first_pause=1
 longest_pause=30
 steady_after=60
 
-# All processes that were started here and may still run.
+# Processes that were started here and may still run.
 pids=()
 capture='' relay='' timer=''
 
-# True while the process lives.
-lives() {
+# True while the process runs.
+is_running() {
     [[ -n $1 ]] && kill -0 "$1" 2>/dev/null
 }
 
-# True while one of the processes lives.
-any_lives() {
+# True while one of the processes runs.
+any_is_running() {
     local pid
     for pid in "${pids[@]}"; do
-        lives "$pid" && return
+        is_running "$pid" && return
     done
     return 1
 }
 
-# Ends all processes, and waits for them. They are given five seconds; the programs need two at the most.
+# Ends all processes and waits for them. They have five seconds; the programs need two at most.
 stop() {
     trap '' INT TERM HUP
     local pid tries
@@ -34,7 +35,7 @@ stop() {
         kill -TERM "$pid" 2>/dev/null || true
     done
     for ((tries = 0; tries < 50; tries++)); do
-        any_lives || break
+        any_is_running || break
         sleep 0.1
     done
     for pid in "${pids[@]}"; do
@@ -43,8 +44,8 @@ stop() {
     wait
 }
 
-# Starts a command in a process group of its own, so that Ctrl-C reaches this script alone, which then ends all in
-# order. Its process is in `started`.
+# Starts a command in its own process group, so that Ctrl-C reaches only this script, which then ends all processes in order. Sets
+# `started` to its process ID.
 start() {
     set -m
     "$@" </dev/null &
@@ -53,22 +54,22 @@ start() {
     update_pids "$started"
 }
 
-# Remembers the processes that still matter, and this one.
+# Remembers the processes that still run, and this one.
 update_pids() {
     local pid kept=()
     for pid in "${pids[@]}"; do
-        if lives "$pid"; then kept+=("$pid"); fi
+        if is_running "$pid"; then kept+=("$pid"); fi
     done
     pids=("${kept[@]}" "$1")
 }
 
-# Waits until one of two processes has ended: `ended` is its process id, `code` its exit code. Looks three times a second:
-# `wait -n` knows nothing of a process that ended before it was called.
+# Waits until one of two processes has ended. Sets `ended` to its process ID and `code` to its exit status. It polls three times
+# per second, because `wait -n` does not report a process that ended before the call.
 wait_for_either() {
-    while lives "$1" && lives "$2"; do
+    while is_running "$1" && is_running "$2"; do
         sleep 0.3
     done
-    if lives "$1"; then ended=$2; else ended=$1; fi
+    if is_running "$1"; then ended=$2; else ended=$1; fi
     code=0
     wait "$ended" || code=$?
 }
@@ -79,8 +80,8 @@ start_capture() {
     when_started
 }
 
-# Runs both until the relay ends, or the capture ends for good: well (0), or because of wrong options (2). Returns the
-# exit code of the one that ended.
+# Runs both until the relay ends, or until the capture ends for good: with success (0) or invalid options (2). Returns the exit
+# status of the one that ended.
 run_both() {
     local code ended pause=$first_pause
     trap 'stop; exit 0' INT TERM HUP
@@ -99,7 +100,7 @@ run_both() {
         if ((SECONDS - capture_since >= steady_after)); then
             pause=$first_pause
         fi
-        say "The capture ended unexpectedly (exit code $code); it is started again in $pause s."
+        say "The capture exited unexpectedly (status $code); it is started again in $pause s."
         start sleep "$pause"
         timer=$started
         pause=$((2 * pause < longest_pause ? 2 * pause : longest_pause))

@@ -1,25 +1,38 @@
-//! Gathers the page that the relay embeds: what lies in `web`, where `npm ci` has fetched esbuild each part of it in one
-//! file, and what makes clips.
+//! Gathers the page that the relay embeds: the files in `web`, bundled if `npm ci` has installed esbuild, and the library
+//! that writes clips.
 //!
-//! A browser has six connections to a relay, and each request takes a round trip: the first picture would wait
-//! for the last of some thirty small files. Without esbuild the files are embedded as they lie; the page is the same, and is there later.
+//! A browser opens six connections to a relay, and each request takes a round trip: the first picture would wait for
+//! the last of some thirty small files. Without esbuild the files are embedded one by one; the page works the same and
+//! loads more slowly.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs, io};
 
 const WEB: &str = "../../web";
-/// What a browser fetches by itself or on demand, each with all that it imports. None becomes part of another one: what
-/// is kept in them is there once.
-const PARTS: [&str; 10] = [
-    "live", "main", "worker", "together", "controls", "details", "help", "saving", "clip",
-    "upgrade",
+/// Files that a browser fetches by itself or on demand. Each becomes one file with all that it imports, except for other
+/// modules of this list: their state exists once.
+const BUNDLES: [&str; 11] = [
+    "style.css",
+    "boot.js",
+    "page/main.js",
+    "page/controls.js",
+    "page/details.js",
+    "page/help.js",
+    "page/saving.js",
+    "page/upgrade.js",
+    "worker/main.js",
+    "worker/sync.js",
+    "worker/clip.js",
 ];
-const PLAIN: [&str; 4] = ["html", "css", "svg", "webmanifest"];
+/// The folders of the page. The empty name is `web` itself, which has other folders too.
+const FOLDERS: [&str; 4] = ["", "page", "worker", "shared"];
+const PLAIN: [&str; 3] = ["html", "svg", "webmanifest"];
+const BUNDLED: [&str; 2] = ["css", "js"];
 const BUNDLER: &str = "node_modules/.bin/esbuild";
 const MUXER: &str = "node_modules/mediabunny/dist/bundles/mediabunny.min.mjs";
-/// npm writes it last.
+/// npm writes this file last.
 const FETCHED: &str = "node_modules/.package-lock.json";
 
 fn main() -> io::Result<()> {
@@ -30,38 +43,42 @@ fn main() -> io::Result<()> {
     }
     fs::create_dir_all(page.join("lib"))?;
     let bundles = web.join(BUNDLER).exists();
-    for file in files(web)? {
-        println!("cargo::rerun-if-changed={}", file.display());
-        let kind = file.extension().and_then(OsStr::to_str).unwrap_or_default();
-        if PLAIN.contains(&kind) || kind == "js" && !bundles {
-            fs::copy(&file, page.join(file.file_name().expect("a file has a name")))?;
+    for folder in FOLDERS {
+        fs::create_dir_all(page.join(folder))?;
+        for name in files(&web.join(folder))? {
+            let file = Path::new(folder).join(name);
+            println!("cargo::rerun-if-changed={}", web.join(&file).display());
+            let kind = file.extension().and_then(OsStr::to_str).unwrap_or_default();
+            if PLAIN.contains(&kind) || BUNDLED.contains(&kind) && !bundles {
+                fs::copy(web.join(&file), page.join(&file))?;
+            }
         }
     }
     if bundles {
-        PARTS.iter().try_for_each(|part| bundle(web, &page, part))?;
+        BUNDLES.iter().try_for_each(|file| bundle(web, &page, file))?;
     }
     let muxer = web.join(MUXER);
     if muxer.exists() {
         fs::copy(muxer, page.join("lib/mediabunny.js"))?;
     }
-    // A file that is not there would have this run at every build; the folder tells when it comes.
+    // Cargo would rerun the build every time for a file that does not exist. The folder changes when npm creates it.
     let fetched = web.join(FETCHED);
     println!("cargo::rerun-if-changed={}", if fetched.exists() { &fetched } else { web }.display());
     Ok(())
 }
 
-/// The page's files, which lie in no folder within.
-fn files(web: &Path) -> io::Result<Vec<PathBuf>> {
-    let entries = fs::read_dir(web)?.map(|entry| entry.map(|entry| entry.path()));
-    entries.filter(|path| path.as_ref().map_or(true, |path| path.is_file())).collect()
+/// Returns the names of the files in a folder, without those in folders within it.
+fn files(folder: &Path) -> io::Result<Vec<OsString>> {
+    let entries = fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
+    Ok(entries.into_iter().filter(|e| e.path().is_file()).map(|e| e.file_name()).collect())
 }
 
-/// Writes one part, and what it imports, into one file. Names stay, so that what a browser says of an error can be read.
-fn bundle(web: &Path, page: &Path, part: &str) -> io::Result<()> {
-    let others = PARTS.iter().filter(|other| **other != part);
+/// Writes one file with all that it imports. Names stay, so that a browser's error messages are readable.
+fn bundle(web: &Path, page: &Path, file: &str) -> io::Result<()> {
+    let others = BUNDLES.iter().filter(|other| **other != file);
     let bundled = Command::new(web.join(BUNDLER))
-        .arg(web.join(part).with_extension("js"))
-        .arg(format!("--outfile={}", page.join(part).with_extension("js").display()))
+        .arg(web.join(file))
+        .arg(format!("--outfile={}", page.join(file).display()))
         .args([
             "--bundle",
             "--format=esm",
@@ -69,13 +86,20 @@ fn bundle(web: &Path, page: &Path, part: &str) -> io::Result<()> {
             "--minify-syntax",
             "--log-level=warning",
         ])
-        .args(others.map(|other| format!("--external:./{other}.js")))
+        .args(others.flat_map(external))
         .output()?;
     if bundled.status.success() {
         return Ok(());
     }
     let said = String::from_utf8_lossy(&bundled.stderr);
     Err(io::Error::other(format!(
-        "esbuild cannot bundle {part}.js (npm --prefix web ci fetches it anew):\n{said}"
+        "esbuild cannot bundle {file}; `npm --prefix web ci` installs its packages again:\n{said}"
     )))
+}
+
+/// Returns the options that keep a module out of another's file. Modules in folders import it with two texts: from a
+/// sibling folder, and from its own.
+fn external(file: &&str) -> Vec<String> {
+    let own = file.split_once('/').map(|(_, name)| format!("--external:./{name}"));
+    [format!("--external:../{file}")].into_iter().chain(own).collect()
 }

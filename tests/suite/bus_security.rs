@@ -12,7 +12,7 @@ use fanlight_tests::site::{CAPTURE, RELAY, free_port};
 use fanlight_tests::zmtp::{self, Impostor};
 use fanlight_tests::{Program, Relay, Site, eventually, note};
 
-/// The time within which a relay finds a capture that has taken the place of something else: README and `--help` state the pauses.
+/// The time within which a relay finds a capture that has taken the place of something else: docs/several-machines.md and `--help` state the pauses.
 const FOUND_WITHIN: Duration = Duration::from_secs(5);
 
 /// The time within which a relay that comes while another peer floods the capture has its first picture, on a slow machine.

@@ -184,7 +184,7 @@ fn what_a_camera_s_command_says_cannot_hide_a_part_of_the_log() {
     let site = Site::new();
     let says = r"exec:printf '\033[2J\302\233\342\200\256last\n' >&2; exit 1";
     let capture = site.capture(&["--keep-open", "--stream", &format!("cam={says}")]);
-    let line = capture.says("the command says");
+    let line = capture.says("stderr of the command");
     assert!(line.contains(r"\u{202e}last"), "{line}");
     capture.says("offline");
     assert!(!capture.log().contains(['\u{1b}', '\u{9b}', '\u{202e}']), "{:?}", capture.log());

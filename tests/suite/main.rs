@@ -6,6 +6,7 @@ mod architecture;
 mod bus;
 mod bus_security;
 mod clients;
+mod documented;
 mod door;
 mod ending;
 mod fanout;

@@ -30,7 +30,7 @@ fn a_stream_that_fails_says_why_and_the_others_go_on() {
         ("nobody", format!("rtsp://127.0.0.1:{nobody}/video"), "refused"),
         ("silent", format!("rtsp://{silent}/video"), "timed out"),
         ("mute", format!("http://{silent}/video"), "timed out"),
-        ("locked", locked.url(), "wrong password"),
+        ("locked", locked.url(), "login failed"),
         ("empty", empty.url(), "not found"),
         ("nowhere", "http://camera.invalid/video".to_owned(), "host not found"),
     ];

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { formatAge, formatSpan, lateness, median, REPORTED_EVERY, shownAge, staleAfter } from '../age.js';
+import { formatAge, formatSpan, lateness, median, REPORTED_EVERY, shownAge, staleAfter } from '../shared/age.js';
 
 test('ages are short to read', () => {
   const words = [-3, 0, 42.4, 999.4, 999.6, 1449, 9949, 9951, 59_999, 60_000, 7_200_000].map(formatAge);
@@ -8,11 +8,11 @@ test('ages are short to read', () => {
   assert.equal(formatSpan(3 * 86_400_000), '3 d');
 });
 
-test('late and very late', () => {
+test('limits of late and very late', () => {
   assert.deepEqual([499, 500, 501, 2000, 2001].map(lateness), ['fine', 'fine', 'late', 'late', 'very-late']);
 });
 
-test('stale after two seconds or five frames, whichever is later', () => {
+test('a picture is stale after two seconds or five frames, whichever is later', () => {
   assert.equal(staleAfter(0), 2000);
   assert.equal(staleAfter(33), 2000);
   assert.equal(staleAfter(1000), 5000);
@@ -25,12 +25,12 @@ test('a slow camera keeps its age between frames, and an overdue frame makes it 
   assert.equal(shownAge({ ...picture, interval: 33 }, 10_600), 640);
 });
 
-test('an age is not taken for overdue while the next report is on its way', () => {
+test('an age does not grow while the next report is on its way', () => {
   const picture = { ageAtPaint: 5, paintedAt: 10_000, interval: 100 };
   assert.equal(shownAge(picture, 10_000 + 100 + REPORTED_EVERY), 5);
 });
 
-test('the median is the middle one', () => {
+test('the median is the middle value', () => {
   assert.equal(median([9, 1, 5]), 5);
   assert.equal(median([]), 0);
 });

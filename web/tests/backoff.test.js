@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Backoff } from '../backoff.js';
+import { Backoff } from '../shared/backoff.js';
 
 test('waits double from a quarter of a second to five seconds', () => {
   const backoff = new Backoff({ random: () => 1 });
@@ -8,11 +8,11 @@ test('waits double from a quarter of a second to five seconds', () => {
   assert.deepEqual(waits, [250, 500, 1000, 2000, 4000, 5000, 5000]);
 });
 
-test('jitter takes off at most a quarter', () => {
+test('jitter shortens a wait by at most a quarter', () => {
   assert.equal(new Backoff({ random: () => 0 }).next(), 187.5);
 });
 
-test('begins anew once things work', () => {
+test('a reset starts with the first wait again', () => {
   const backoff = new Backoff({ random: () => 1 });
   backoff.next();
   backoff.next();

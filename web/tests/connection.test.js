@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Connection } from '../connection.js';
+import { Connection } from '../worker/connection.js';
 import { FakeLink } from './fake-link.js';
 import { VirtualTime } from './virtual-time.js';
 
@@ -8,11 +8,11 @@ const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 const WIDTH = 1280;
 
-/** A page that watches one stream over a fake link. @param {Partial<FakeLink>} [how] */
+/** Sets up a page that watches one stream over a fake link. @param {Partial<FakeLink>} [how] */
 function page(how = {}) {
   const time = new VirtualTime();
   const link = Object.assign(new FakeLink(time), how);
-  /** @type {import('../connection.js').Link[]} */
+  /** @type {import('../shared/messages.js').Link[]} */
   const links = [];
   let frames = 0;
   const watch = () => connection.send({ type: 'watch', max_width: WIDTH / 2 ** connection.halvings });
@@ -20,7 +20,7 @@ function page(how = {}) {
     now: time.now,
     after: time.after,
     onOpen: watch,
-    onHalvings: watch,
+    onScaleChange: watch,
     onLink: (link) => links.push(link),
     onMessage: () => {},
     onFrame: () => (frames += 1),
@@ -29,7 +29,7 @@ function page(how = {}) {
   return { time, link, links, connection, frames: () => frames };
 }
 
-/** How long a frame takes by its area. @param {number} full how long one of the full width takes, in milliseconds */
+/** Makes frames take time in proportion to their area. @param {number} full time for the full width, in milliseconds */
 const byArea = (full) => (/** @type {number} */ width) => full * (width / WIDTH) ** 2;
 
 test('a link on which the first frame takes 14 s shows a smaller picture within 10 s', async () => {
@@ -40,14 +40,14 @@ test('a link on which the first frame takes 14 s shows a smaller picture within 
   assert.deepEqual(link.sockets.map(({ widths }) => widths[0]), [WIDTH, WIDTH / 2]);
 });
 
-test('a link that carries only the smallest pictures is found after a few attempts', async () => {
+test('a link that sustains only the smallest frames is found after a few attempts', async () => {
   const { time, link, frames } = page();
   link.frameTime = byArea(400 * SECOND);
   await time.pass(MINUTE);
   assert.ok(frames() > 0, `after widths ${link.sockets.map(({ widths }) => widths[0])}`);
 });
 
-test('a stream of one size whose frames take 16 s is shown, because the limit grows with each failure', async () => {
+test('a stream of one size whose frames take 16 s is shown, because the timeout grows with each failure', async () => {
   const { time, link, frames } = page();
   link.frameTime = () => 16 * SECOND;
   await time.pass(MINUTE);
@@ -69,7 +69,7 @@ test('a slow link on which frames arrive keeps its socket', async () => {
   }
 });
 
-test('a link that gets well again is asked for full pictures again', async () => {
+test('a link that recovers is asked for full size again', async () => {
   const { time, link } = page();
   link.frameTime = byArea(60 * SECOND);
   await time.pass(MINUTE);
@@ -79,9 +79,9 @@ test('a link that gets well again is asked for full pictures again', async () =>
   assert.equal(link.newest.widths.at(-1), WIDTH);
 });
 
-test('a link that is too slow for full pictures is asked for them ever less often', async () => {
+test('a link that is too slow for full size is asked for it ever less often', async () => {
   const { time, link } = page();
-  // Smaller pictures come quickly, and the full one never does: each request for it costs a socket.
+  // Smaller frames arrive quickly, and the full one never does: each request for it costs a socket.
   link.frameTime = (width) => (width > WIDTH / 2 ? 60 * SECOND : 0.05 * SECOND);
   await time.pass(10 * MINUTE);
   const { length } = link.sockets;
@@ -90,7 +90,7 @@ test('a link that is too slow for full pictures is asked for them ever less ofte
   assert.ok(link.sockets.length <= length + 6, `${link.sockets.length - length} more in twenty minutes`);
 });
 
-test('a link that dies is given up within 15 s and opened again', async () => {
+test('a dead link is dropped within 15 s and opened again', async () => {
   const { time, link, links, frames } = page();
   await time.pass(MINUTE);
   link.alive = link.reachable = false;
@@ -102,7 +102,7 @@ test('a link that dies is given up within 15 s and opened again', async () => {
   assert.ok(frames() > before);
 });
 
-test('questions that follow each other do not extend the time for an answer', async () => {
+test('further questions do not extend the time for an answer', async () => {
   const { time, link, links, connection } = page();
   await time.pass(SECOND);
   link.alive = false;
@@ -113,7 +113,7 @@ test('questions that follow each other do not extend the time for an answer', as
   assert.ok(links.some(({ detail }) => detail === 'no answer'));
 });
 
-test('a machine that was suspended does not ask for smaller pictures', async () => {
+test('a machine that was suspended does not request smaller frames', async () => {
   const { time, link, connection } = page();
   await time.pass(MINUTE);
   link.alive = false;
@@ -126,7 +126,7 @@ test('a machine that was suspended does not ask for smaller pictures', async () 
   assert.deepEqual(link.newest.widths, [WIDTH]);
 });
 
-test('a connection attempt that nothing answers is given up after 5 s', async () => {
+test('a connection attempt without an answer ends after 5 s', async () => {
   const { time, links } = page({ reachable: false });
   await time.pass(5 * SECOND + 1);
   assert.ok(links.some(({ why }) => why === 'unreachable'));
@@ -140,13 +140,13 @@ test('a network that returns after 40 s is noticed within 10 s', async () => {
   assert.ok(frames() > 0, `${link.sockets.length} attempts`);
 });
 
-test('a link on which connecting takes 12 s is connected to in the end', async () => {
+test('a link on which connecting takes 12 s is connected in the end', async () => {
   const { time, link, frames } = page({ connectTime: 12 * SECOND });
   await time.pass(2 * MINUTE);
   assert.ok(frames() > 0, `${link.sockets.length} attempts`);
 });
 
-test('waking starts an old connection attempt again, and leaves a fresh one alone', async () => {
+test('waking restarts an old connection attempt, and leaves a recent one alone', async () => {
   const { time, link, connection, frames } = page();
   link.reachable = false;
   await time.pass(500);
@@ -160,7 +160,7 @@ test('waking starts an old connection attempt again, and leaves a fresh one alon
   assert.ok(frames() > 0);
 });
 
-test('waking does not wait for the question why the relay refused', async () => {
+test('waking does not wait for the reason of a refusal', async () => {
   const { time, link, connection } = page();
   globalThis.fetch = () => new Promise(() => {});
   link.reachable = false;

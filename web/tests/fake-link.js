@@ -1,20 +1,20 @@
-// A network and a relay behind it, in virtual time: sockets that may never open, and a link on which each byte takes time.
-// As a relay does, it answers a question only when the frame before it has gone out.
+// A network with a relay behind it, in virtual time: sockets that may never open, and a link on which each byte takes time.
+// Like a relay, it answers a question only after the frame before it was sent.
 
-/** When a system sends the first packet of a connection, and repeats it, in milliseconds. */
+/** Times at which a system sends the first packet of a connection and repeats it, in milliseconds. */
 const ATTEMPTS = [0, 1, 3, 7, 15, 31, 63].map((seconds) => seconds * 1000);
 
 export class FakeLink {
-  /** Every socket that was opened, the newest last. @type {FakeSocket[]} */
+  /** All sockets that were opened, the newest last. @type {FakeSocket[]} */
   sockets = [];
-  /** Whether sockets open, and how long that takes in milliseconds. */
+  /** Sockets open only if this is true, and after `connectTime` milliseconds. */
   reachable = true;
   connectTime = 20;
-  /** Whether anything that is sent arrives. */
+  /** Messages arrive only if this is true. */
   alive = true;
-  /** How long a frame takes, in milliseconds, by the width that was asked for. @type {(width: number) => number} */
+  /** Returns the duration of a frame in milliseconds, by the requested width. @type {(width: number) => number} */
   frameTime = () => 10;
-  /** Milliseconds from the end of one frame to the beginning of the next. */
+  /** Milliseconds from the end of one frame to the start of the next. */
   interval = 100;
 
   /** @param {import('./virtual-time.js').VirtualTime} time */
@@ -53,10 +53,10 @@ export class FakeSocket {
   onmessage = null;
   /** @type {((event: { reason: string }) => void) | null} */
   onclose = null;
-  /** The width of each request, in order. @type {number[]} */
+  /** Requested widths, in order. @type {number[]} */
   widths = [];
   frames = 0;
-  /** What waits for the link. @type {{ takes: number, data: () => unknown }[]} */
+  /** Messages waiting for the link. @type {{ takes: number, data: () => unknown }[]} */
   #queue = [];
   #busy = false;
 

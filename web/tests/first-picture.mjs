@@ -1,21 +1,21 @@
-// Measures the first picture: opens the page of a stream many times in fresh contexts, with nothing in the cache, and
-// prints how long it took from the start of the navigation until the first frame was painted.
+// Measures the first picture: opens the page of a stream repeatedly, each time in a new context with an empty cache. Prints the
+// time from the start of the navigation to the first painted frame.
 //
 //   npm run measure:first-picture [-- TIMES [FOLDER…]]
 //
-// Twice: of a live stream, which somebody else watches already, and of a resting one, which this page wakes. With folders
-// it compares the pages that stand there, a relay each, in turns.
+// Measures a stream that this page wakes, then one that has a viewer already. With folders, compares the pages in them in turns,
+// each served by a relay of its own.
 
 import { newPage } from './page.js';
-import { firstPicture, onSite } from './real/harness.js';
+import { firstPicture, withSite } from './real/harness.js';
 
 const [count, ...folders] = process.argv.slice(2);
 const times = Number(count ?? 30);
 const WARM_UP = 3;
 
-/** A page to be measured. @typedef {{ name: string, address: string }} Candidate */
+/** A page to measure. @typedef {{ name: string, address: string }} Candidate */
 
-await onSite(async (site) => {
+await withSite(async (site) => {
   site.capture({ door: 'test:1280x720@30' });
   /** @type {Candidate[]} */
   const candidates = [];
@@ -43,7 +43,7 @@ await onSite(async (site) => {
     for (const [{ name }, all] of found) tell(`${name} ${what}`.trim(), all);
   }
 
-  /** A page of its own has a context of its own, so that nothing is in its cache. @param {string} address */
+  /** Opens a page in a context of its own, so that its cache is empty. @param {string} address */
   async function openOnce(address) {
     const page = await newPage(site.browser, site.failures);
     await page.goto(address);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Freezes } from '../freezes.js';
+import { Freezes } from '../worker/freezes.js';
 
 /** Shows frames with these gaps between them. @param {readonly number[]} gaps @param {Freezes} [freezes] */
 function show(gaps, freezes = new Freezes()) {
@@ -12,7 +12,7 @@ function show(gaps, freezes = new Freezes()) {
 /** @param {number} gap @param {number} count @returns {number[]} */
 const even = (gap, count) => new Array(count).fill(gap);
 
-test('pictures that come evenly never freeze, however slow the camera', () => {
+test('regular frames never freeze, however slow the camera', () => {
   for (const gap of [16, 33, 250, 1000, 5000]) assert.equal(show(even(gap, 60)).counted.count, 0, String(gap));
 });
 
@@ -21,19 +21,19 @@ test('a gap that people notice is a freeze', () => {
   assert.deepEqual(counted, { count: 2, longest: 400, recent: 2 });
 });
 
-test('a short gap is none, nor one that is usual for a slow camera', () => {
+test('a short gap is no freeze, nor one that is usual for a slow camera', () => {
   assert.equal(show([...even(33, 20), 199]).counted.count, 0);
   assert.equal(show([...even(100, 20), 249]).counted.count, 0);
   assert.equal(show([...even(250, 20), 600]).counted.count, 0);
 });
 
-test('before it is known what is usual, nothing counts', () => {
+test('nothing counts before the usual gap is known', () => {
   assert.equal(show([2, 900, 900]).counted.count, 0);
 });
 
-test('a pause that somebody wanted is none', () => {
+test('an expected gap is no freeze', () => {
   const { freezes, now } = show(even(33, 20));
-  freezes.pause();
+  freezes.expectGap();
   freezes.shown(now + 5000);
   assert.equal(freezes.counted(now + 5000).count, 0);
 });

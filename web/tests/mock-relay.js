@@ -1,4 +1,4 @@
-// A relay made of a web server and a list of streams, for tests of the page: it says what it is told to say.
+// A mock relay for tests of the page: a web server and a list of streams, with states, delays and faults as a test sets them.
 
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -12,35 +12,36 @@ const WEB = fileURLToPath(new URL('..', import.meta.url));
 const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.mjs': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' };
 const POLICY = "default-src 'self'; img-src 'self' blob: data:; connect-src 'self' ws: wss:; worker-src 'self' blob:";
 
-/** @typedef {import('../protocol.js').StreamInfo} StreamInfo */
-/** @typedef {import('../protocol.js').ListenEntry} ListenEntry */
-/** @typedef {{ width: number, height: number, fps: number, pictures: Buffer[], video?: Buffer[], gop?: number }} Source `video`: H.264, an access unit each, with a keyframe every `gop` of them */
+/** @typedef {import('../shared/protocol.js').StreamInfo} StreamInfo */
+/** @typedef {import('../shared/protocol.js').ListenEntry} ListenEntry */
+/** `video`: H.264, one access unit each, with a keyframe every `gop` units. @typedef {{ width: number, height: number, fps: number, pictures: Buffer[], video?: Buffer[], gop?: number }} Source */
 /**
- * `renditions`: the same pictures in less and less size, the full one first. `carries`: no larger rendition than this one
- * gets through the link, counted in `renditions`. `transit`: for how long its frames were on the network, in milliseconds. `delay`: how old its frames are, in milliseconds; it passes in this `leg` of the journey. `grid`: a frame is taken at
- * every whole multiple of so many milliseconds, so that streams have their times of capture in common; 0: whenever one is
- * sent. `broken`: nothing of it can be decoded. `spoil`: what becomes of a frame on its way; `null`: it gets lost.
- * @typedef {{ info: StreamInfo, renditions: Source[], carries: number, transit: number, sequence: number, delay: number, leg: Leg, grid: number, broken: boolean,
+ * `renditions`: the same pictures in decreasing sizes. `carries`: index of the largest rendition that the link sustains.
+ * `transit`: time of its frames on the network, in milliseconds. `delay`: age of its frames, in milliseconds, all of it in one
+ * `stage`. `grid`: frames are captured at multiples of this many milliseconds, so that streams have common capture times; with
+ * 0 a frame is captured whenever one is sent. `broken`: frames cannot be decoded. `spoil`: changes a frame on its way; `null`
+ * loses it.
+ * @typedef {{ info: StreamInfo, renditions: Source[], carries: number, transit: number, sequence: number, delay: number, stage: Stage, grid: number, broken: boolean,
  *   running: boolean, capturedAt: number, spoil: (frame: Buffer, sequence: number) => Buffer | null }} Stream
  */
-/** @typedef {'captured' | 'encoded' | 'bus' | 'relay'} Leg */
+/** @typedef {'capture' | 'encode' | 'bus' | 'relay'} Stage */
 /**
  * @typedef {{ type: string, id: number, stream: string, rendition?: string, max_width?: number, max_height?: number, t0: number,
- *   ack?: boolean, sequence: number, codec?: string }} Said
+ *   ack?: boolean, sequence: number, codec?: string }} ControlMessage
  */
 
 /** @typedef {'jpeg' | 'h264'} Codec */
 /**
- * What a viewer watches. `at`: the rendition it is sent; -1: nothing yet. `codec`: as what. `next`: the frame that it can decode
- * as the next; -1: only a keyframe.
- * @typedef {{ name: string, room: Said, at: number, reduced: boolean, codec: Codec, next: number }} Watched
+ * A subscription. `at`: the rendition sent; -1 before the first frame. `codec`: the codec sent. `next`: the frame that the viewer
+ * can decode next; -1 if only a keyframe.
+ * @typedef {{ name: string, request: ControlMessage, at: number, reduced: boolean, codec: Codec, next: number }} Watched
  */
 
 const RENDITIONS = ['full', 'half', 'quarter'];
-/** Each rendition counts its frames by itself, and none of them as the others do. */
+/** Each rendition numbers its frames independently, from here. */
 const COUNTS_FROM = [0, 70_000, 30_000];
-/** @type {readonly Leg[]} */
-const LEGS = ['captured', 'encoded', 'bus', 'relay'];
+/** @type {readonly Stage[]} */
+const STAGES = ['capture', 'encode', 'bus', 'relay'];
 
 const micros = () => Math.round((performance.timeOrigin + performance.now()) * 1000);
 
@@ -51,28 +52,28 @@ export class MockRelay {
   listening = [];
   build = 'one';
   token = '';
-  /** Every control message of every viewer, in order. @type {Said[]} */
-  said = [];
+  /** Control messages of all viewers, in order. @type {ControlMessage[]} */
+  received = [];
   connections = 0;
-  /** Whether pictures in full size can be had. */
+  /** Snapshots in full size are available only if this is true. */
   snapshots = true;
-  /** Which frame was given out last as one; -1: none. */
+  /** The frame of the last snapshot; -1 before the first. */
   snapshot = -1;
-  /** Files of the page that cannot be had, and how often one of them was asked for. @type {Set<string>} */
+  /** Files of the page that are unavailable, and the number of requests for them. @type {Set<string>} */
   missing = new Set();
   missed = 0;
-  /** What runs before a file of the page does, by its path. @type {Map<string, string>} */
+  /** Scripts to run before a file of the page, by path. @type {Map<string, string>} */
   before = new Map();
-  /** What is served from elsewhere than its own place. @type {Map<string, string>} */
+  /** Files that are served from another place, by path. @type {Map<string, string>} */
   elsewhere = new Map([['/lib/mediabunny.js', '/node_modules/mediabunny/dist/bundles/mediabunny.min.mjs']]);
   /** @type {Map<import('ws').WebSocket, Map<number, Watched>>} */
   #viewers = new Map();
-  /** @type {{ matches: (said: Said) => boolean, tell: (said: Said) => void }[]} */
+  /** @type {{ matches: (message: ControlMessage) => boolean, resolve: (message: ControlMessage) => void }[]} */
   #waiting = [];
-  /** @type {{ met: () => boolean, tell: () => void }[]} */
-  #patient = [];
-  /** Who asked for the journey of its next frame. @type {Map<import('ws').WebSocket, Set<number>>} */
-  #curious = new Map();
+  /** @type {{ met: () => boolean, resolve: () => void }[]} */
+  #conditions = [];
+  /** Subscriptions that requested the journey of their next frame. @type {Map<import('ws').WebSocket, Set<number>>} */
+  #journeyRequests = new Map();
   #server = createServer((request, response) => this.#serve(request, response));
   #sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false });
   /** @type {ReturnType<typeof setInterval>[]} */
@@ -110,7 +111,7 @@ export class MockRelay {
     await new Promise((resolve) => this.#server.close(resolve));
   }
 
-  /** Breaks all sockets, without a goodbye. */
+  /** Breaks all sockets, without a close handshake. */
   cut() {
     for (const viewer of this.#viewers.keys()) viewer.terminate();
   }
@@ -147,7 +148,7 @@ export class MockRelay {
       transit: 0,
       sequence: 0,
       delay: 5,
-      leg: 'captured',
+      stage: 'capture',
       grid: 0,
       broken: false,
       running: true,
@@ -168,7 +169,7 @@ export class MockRelay {
     this.#announce();
   }
 
-  /** @param {string} name @param {import('../protocol.js').ViewerState} state @param {string} reason */
+  /** @param {string} name @param {import('../shared/protocol.js').ViewerState} state @param {string} reason */
   setState(name, state, reason) {
     const stream = this.streams.get(name);
     if (!stream) return;
@@ -176,34 +177,34 @@ export class MockRelay {
     stream.running = state === 'live' || state === 'late' || state === 'slow';
     this.#announce();
     for (const [viewer, watched] of this.#viewers) {
-      for (const [id, one] of watched) if (one.name === name) this.#tellState(viewer, id, stream);
+      for (const [id, one] of watched) if (one.name === name) this.#sendState(viewer, id, stream);
     }
   }
 
-  /** The next control message that matches, or one that came already. @param {(said: Said) => boolean} matches */
-  heard(matches) {
-    const before = this.said.find(matches);
+  /** Waits for a control message that matches, or returns an earlier one. @param {(message: ControlMessage) => boolean} matches */
+  waitForMessage(matches) {
+    const before = this.received.find(matches);
     if (before) return Promise.resolve(before);
-    return new Promise((/** @type {(said: Said) => void} */ tell) => this.#waiting.push({ matches, tell }));
+    return new Promise((/** @type {(message: ControlMessage) => void} */ resolve) => this.#waiting.push({ matches, resolve }));
   }
 
-  /** Waits until this is so; looked at whenever something is heard or sent. @param {() => boolean} met */
+  /** Waits for a condition, which is checked whenever a message is received or sent. @param {() => boolean} met */
   until(met) {
     if (met()) return Promise.resolve();
-    return new Promise((/** @type {(value: void) => void} */ tell) => this.#patient.push({ met, tell }));
+    return new Promise((/** @type {(value: void) => void} */ resolve) => this.#conditions.push({ met, resolve }));
   }
 
   /**
-   * Sends a frame to everybody, whether or not it was asked for.
+   * Sends a frame to all viewers, even without a subscription.
    * @param {string} name @param {number} id @param {number} sequence
    */
-  stray(name, id, sequence) {
+  sendUnrequested(name, id, sequence) {
     const stream = this.streams.get(name);
-    if (stream) this.shout(this.#frame({ ...stream, sequence }, id, 0, micros()));
+    if (stream) this.broadcast(this.#frame({ ...stream, sequence }, id, 0, micros()));
   }
 
-  /** Sends a text to everybody, whatever it is. @param {string | Buffer} text */
-  shout(text) {
+  /** Sends a text to all viewers. @param {string | Buffer} text */
+  broadcast(text) {
     for (const viewer of this.#viewers.keys()) viewer.send(text);
   }
 
@@ -228,7 +229,7 @@ export class MockRelay {
     if (this.missing.has(path)) {
       this.missed += 1;
       response.writeHead(503).end();
-      this.#lookAgain();
+      this.#checkConditions();
       return;
     }
     const type = TYPES[/** @type {keyof typeof TYPES} */ (extname(path))];
@@ -241,7 +242,7 @@ export class MockRelay {
     }
   }
 
-  /** The newest picture in full size. @param {Stream | undefined} stream @param {import('node:http').ServerResponse} response */
+  /** Serves the newest picture in full size. @param {Stream | undefined} stream @param {import('node:http').ServerResponse} response */
   #snapshot(stream, response) {
     const pictures = stream?.renditions[0]?.pictures ?? [];
     if (!stream || pictures.length === 0 || !this.snapshots) {
@@ -257,69 +258,69 @@ export class MockRelay {
   #welcome(viewer) {
     this.connections += 1;
     this.#viewers.set(viewer, new Map());
-    this.#curious.set(viewer, new Set());
+    this.#journeyRequests.set(viewer, new Set());
     viewer.on('close', () => this.#viewers.delete(viewer));
-    viewer.on('message', (data) => this.#hear(viewer, JSON.parse(String(data))));
+    viewer.on('message', (data) => this.#receive(viewer, JSON.parse(String(data))));
     send(viewer, { type: 'hello', version: '0.1.0', build: this.build });
   }
 
-  /** @param {import('ws').WebSocket} viewer @param {Said} said */
-  #hear(viewer, said) {
+  /** @param {import('ws').WebSocket} viewer @param {ControlMessage} message */
+  #receive(viewer, message) {
     const now = micros();
     const watched = this.#viewers.get(viewer);
-    if (said.type === 'list') send(viewer, this.#list());
-    if (said.type === 'clock') send(viewer, { type: 'clock', t0: said.t0, t1: now, t2: micros() });
-    if (said.type === 'unwatch') watched?.delete(said.id);
-    if (said.type === 'watch') this.#watch(viewer, said);
-    if (said.type === 'journey') this.#curious.get(viewer)?.add(said.id);
-    if (said.type === 'keyframe') this.#restart(viewer, said.id);
-    if (said.type === 'clock') return;
-    this.said.push(said);
-    const met = this.#waiting.filter(({ matches }) => matches(said));
+    if (message.type === 'list') send(viewer, this.#list());
+    if (message.type === 'clock') send(viewer, { type: 'clock', t0: message.t0, t1: now, t2: micros() });
+    if (message.type === 'unwatch') watched?.delete(message.id);
+    if (message.type === 'watch') this.#watch(viewer, message);
+    if (message.type === 'journey') this.#journeyRequests.get(viewer)?.add(message.id);
+    if (message.type === 'keyframe') this.#restart(viewer, message.id);
+    if (message.type === 'clock') return;
+    this.received.push(message);
+    const met = this.#waiting.filter(({ matches }) => matches(message));
     this.#waiting = this.#waiting.filter((one) => !met.includes(one));
-    for (const { tell } of met) tell(said);
-    this.#lookAgain();
+    for (const { resolve } of met) resolve(message);
+    this.#checkConditions();
   }
 
-  #lookAgain() {
-    const met = this.#patient.filter(({ met }) => met());
-    this.#patient = this.#patient.filter((one) => !met.includes(one));
-    for (const { tell } of met) tell();
+  #checkConditions() {
+    const met = this.#conditions.filter(({ met }) => met());
+    this.#conditions = this.#conditions.filter((one) => !met.includes(one));
+    for (const { resolve } of met) resolve();
   }
 
-  /** @param {import('ws').WebSocket} viewer @param {Said} said */
-  #watch(viewer, said) {
-    const { id, stream: name } = said;
+  /** @param {import('ws').WebSocket} viewer @param {ControlMessage} message */
+  #watch(viewer, message) {
+    const { id, stream: name } = message;
     const stream = this.streams.get(name);
     if (!stream) {
-      const message = `no stream is called ${name}; there are: ${[...this.streams.keys()].join(', ')}`;
-      send(viewer, { type: 'error', id, code: 'unknown-stream', message });
+      const text = `no stream is called ${name}; there are: ${[...this.streams.keys()].join(', ')}`;
+      send(viewer, { type: 'error', id, code: 'unknown-stream', message: text });
       return;
     }
     const known = this.#viewers.get(viewer)?.get(id);
     if (known?.name === name) {
-      known.room = said;
+      known.request = message;
       return;
     }
     /** @type {Watched} */
-    const watched = { name, room: said, at: -1, reduced: false, codec: 'jpeg', next: -1 };
+    const watched = { name, request: message, at: -1, reduced: false, codec: 'jpeg', next: -1 };
     this.#viewers.get(viewer)?.set(id, watched);
     this.#choose(viewer, stream, id, watched);
-    this.#tellState(viewer, id, stream);
+    this.#sendState(viewer, id, stream);
     if (hasPictures(stream) && stream.running) this.#send(viewer, stream, id, watched);
   }
 
   /**
-   * Which rendition is sent from now on; told where it is another one.
+   * Chooses the rendition to send, and reports it if it changes.
    * @param {import('ws').WebSocket} viewer @param {Stream} stream @param {number} id @param {Watched} watched
    */
   #choose(viewer, stream, id, watched) {
-    const needed = neededOf(stream.renditions, watched.room);
+    const needed = neededOf(stream.renditions, watched.request);
     const at = Math.min(stream.renditions.length - 1, Math.max(needed, stream.carries));
     const reduced = at > needed;
     const source = stream.renditions[at];
-    const wished = watched.room.codec ?? 'jpeg';
-    const codec = source && codecsOf(source).includes('h264') && wished !== 'jpeg' ? 'h264' : 'jpeg';
+    const requested = watched.request.codec ?? 'jpeg';
+    const codec = source && codecsOf(source).includes('h264') && requested !== 'jpeg' ? 'h264' : 'jpeg';
     if (at === watched.at && reduced === watched.reduced && codec === watched.codec) return;
     Object.assign(watched, { at, reduced, codec, next: -1 });
     const renditions = RENDITIONS.slice(0, stream.renditions.length);
@@ -329,7 +330,7 @@ export class MockRelay {
   }
 
   /** @param {import('ws').WebSocket} viewer @param {number} id @param {Stream} stream */
-  #tellState(viewer, id, { info: { state, reason, since } }) {
+  #sendState(viewer, id, { info: { state, reason, since } }) {
     send(viewer, { type: 'state', id, state, reason, since });
   }
 
@@ -345,7 +346,7 @@ export class MockRelay {
   #publish(stream) {
     if (!hasPictures(stream)) return;
     for (const capturedAt of takenSince(stream, micros())) this.#fanOut(stream, capturedAt);
-    this.#lookAgain();
+    this.#checkConditions();
   }
 
   /** @param {Stream} stream @param {number} capturedAt */
@@ -364,14 +365,14 @@ export class MockRelay {
     for (const one of sequencesFor(stream, watched)) {
       const sentAt = micros();
       const now = { ...stream, sequence: one };
-      if (one === sequence && this.#curious.get(viewer)?.delete(id)) send(viewer, journeyOf(stream, id, watched.at, sentAt));
+      if (one === sequence && this.#journeyRequests.get(viewer)?.delete(id)) send(viewer, journeyOf(stream, id, watched.at, sentAt));
       const frame = stream.spoil(this.#frame(now, id, watched.at, sentAt, watched.codec), one);
       if (frame) viewer.send(frame);
     }
     watched.next = sequence + 1;
   }
 
-  /** The next frame this viewer gets is a keyframe: one is made for it. @param {import('ws').WebSocket} viewer @param {number} id */
+  /** Makes the next frame of this viewer a keyframe. @param {import('ws').WebSocket} viewer @param {number} id */
   #restart(viewer, id) {
     const watched = this.#viewers.get(viewer)?.get(id);
     const stream = watched && this.streams.get(watched.name);
@@ -381,7 +382,7 @@ export class MockRelay {
     watched.next = -1;
   }
 
-  /** @param {Stream} stream @param {number} id @param {number} at which rendition @param {number} sentAt @param {Codec} [codec] */
+  /** @param {Stream} stream @param {number} id @param {number} at index of the rendition @param {number} sentAt @param {Codec} [codec] */
   #frame(stream, id, at, sentAt, codec = 'jpeg') {
     const { sequence, renditions, broken, transit } = stream;
     const { video = [], pictures = [], gop = 1, fps = 10 } = renditions[at] ?? {};
@@ -405,7 +406,7 @@ export class MockRelay {
 const codecsOf = ({ video }) => (video ? ['jpeg', 'h264'] : ['jpeg']);
 
 /**
- * What has to be sent now: of H.264 all frames since the last keyframe, to who has not seen them.
+ * Returns the frames to send: of H.264, all since the last keyframe that the viewer has not received.
  * @param {Stream} stream @param {Watched} watched
  */
 function sequencesFor({ sequence, renditions }, { at, codec, next }) {
@@ -416,7 +417,7 @@ function sequencesFor({ sequence, renditions }, { at, codec, next }) {
   return Array.from({ length: sequence - from + 1 }, (_, index) => from + index);
 }
 
-/** The smallest that fills width or height. @param {readonly Source[]} renditions @param {Said} room */
+/** Returns the smallest rendition that fills width or height. @param {readonly Source[]} renditions @param {ControlMessage} request */
 function neededOf(renditions, { max_width = Infinity, max_height = Infinity }) {
   const enough = renditions.filter(({ width, height }) => width >= max_width || height >= max_height);
   return Math.max(0, enough.length - 1);
@@ -433,7 +434,7 @@ function capturedAt({ delay, grid, capturedAt }, sentAt) {
   return grid > 0 && capturedAt > 0 ? capturedAt : sentAt - delay * 1000;
 }
 
-/** When the frames were taken that are due now. @param {Stream} stream @param {number} now @returns {number[]} */
+/** Returns the capture times of the frames that are due. @param {Stream} stream @param {number} now @returns {number[]} */
 function takenSince({ delay, grid, capturedAt }, now) {
   const newest = now - delay * 1000;
   if (grid === 0) return [newest];
@@ -443,11 +444,11 @@ function takenSince({ delay, grid, capturedAt }, now) {
   return Array.from({ length: Math.max(0, (last - first) / step + 1) }, (_, index) => first + index * step);
 }
 
-/** All of the delay passes in one leg. @param {Stream} stream @param {number} id @param {number} rendition @param {number} sentAt */
+/** Returns a frame's journey with all of the delay in one stage. @param {Stream} stream @param {number} id @param {number} rendition @param {number} sentAt */
 function journeyOf(stream, id, rendition, sentAt) {
   const captured = capturedAt(stream, sentAt);
-  const at = LEGS.indexOf(stream.leg);
-  const [read_at, published_at, received_at, sent_at] = LEGS.map((_, leg) => (leg < at ? captured : sentAt));
+  const at = STAGES.indexOf(stream.stage);
+  const [read_at, published_at, received_at, sent_at] = STAGES.map((_, stage) => (stage < at ? captured : sentAt));
   const times = { captured_at: captured, read_at, published_at, received_at, sent_at };
   return { type: 'journey', id, sequence: countOf(stream, rendition), ...times };
 }

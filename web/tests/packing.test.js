@@ -1,19 +1,19 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { pack } from '../packing.js';
+import { pack } from '../page/packing.js';
 
 const WIDE = { width: 1440, height: 856 };
 const PHONE = { width: 390, height: 800 };
 
-/** @param {number[]} aspects @param {number[]} [large] which are */
+/** @param {number[]} aspects @param {number[]} [large] indices of large tiles */
 const items = (aspects, large = []) =>
   aspects.map((aspect, index) => ({ name: `cam${index}`, aspect, large: large.includes(index) }));
-/** A mixture, the same at every run. @param {number} count */
+/** Returns various aspect ratios, the same in every run. @param {number} count */
 const mixed = (count) => Array.from({ length: count }, (_, index) => [16 / 9, 4 / 3, 16 / 9, 9 / 16, 1][(index * 7) % 5] ?? 1);
-/** @param {import('../packing.js').Packing} packing */
+/** @param {import('../page/packing.js').Packing} packing */
 const area = ({ boxes }) => boxes.reduce((total, { width, height }) => total + width * height, 0);
 
-/** @param {import('../packing.js').Packing} packing */
+/** @param {import('../page/packing.js').Packing} packing */
 function extent({ boxes }) {
   const left = Math.min(...boxes.map(({ x }) => x));
   const top = Math.min(...boxes.map(({ y }) => y));
@@ -22,7 +22,7 @@ function extent({ boxes }) {
   return { left, top, right, bottom, area: (right - left) * (bottom - top) };
 }
 
-test('nothing packs to nothing', () => {
+test('without tiles the wall is empty', () => {
   assert.deepEqual(pack([], WIDE), { boxes: [], height: 0 });
   assert.deepEqual(pack(items([1]), { width: 0, height: 0 }).boxes, []);
 });
@@ -76,13 +76,13 @@ test('a phone has one column that scrolls', () => {
   assert.equal(packing.boxes[0]?.width, 390);
 });
 
-test('more tiles than a screen can show scroll, at a size that shows something', () => {
+test('more tiles than fit the screen scroll, at a useful size', () => {
   const packing = pack(items(Array(120).fill(16 / 9)), WIDE);
   assert.ok(packing.height > WIDE.height);
   assert.ok(packing.boxes.every(({ height }) => height >= 150));
 });
 
-test('as many streams as there may be are packed in an instant', () => {
+test('the maximum number of streams is packed within a second', () => {
   const before = performance.now();
   pack(items(mixed(256), [3, 50, 200]), WIDE);
   assert.ok(performance.now() - before < 1000);

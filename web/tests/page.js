@@ -1,4 +1,4 @@
-// What a test sees of the page: a real Chromium, and a few words to ask it with.
+// The page as tests see it: a real Chromium, and helpers to query a tile.
 
 import { chromium } from 'playwright-core';
 
@@ -14,10 +14,10 @@ const ARGUMENTS = [
   '--disable-background-networking',
   '--disable-component-update',
   '--disable-sync',
-  // A page of this host is here, and yet not secure.
+  // Resolves to this machine, but is not a secure context.
   '--host-resolver-rules=MAP camera.test 127.0.0.1',
 ];
-/** A browser on a busy machine is slow to start; no test waits for this long when all is well. */
+/** A browser on a busy machine starts slowly. No test waits this long if all is well. */
 const PATIENCE = 20_000;
 
 export const WIDE = { viewport: { width: 1280, height: 800 } };
@@ -29,8 +29,8 @@ export function startChromium() {
 }
 
 /**
- * A page as a visitor gets it, with nothing in its cache.
- * @param {Browser} browser @param {Error[]} failures what goes wrong in the page is noted here
+ * Opens a page with an empty cache.
+ * @param {Browser} browser @param {Error[]} failures collects the page's errors
  * @param {{ options?: Options, before?: string }} [how] `before`: a script that runs before the page's own
  */
 export async function newPage(browser, failures, { options = WIDE, before = '' } = {}) {
@@ -38,7 +38,7 @@ export async function newPage(browser, failures, { options = WIDE, before = '' }
   page.setDefaultTimeout(PATIENCE);
   page.on('pageerror', (error) => failures.push(error));
   page.on('console', (message) => {
-    // What the strict content security policy refuses would be seen here.
+    // The strict content security policy reports violations here.
     if (message.text().includes('Content Security Policy')) failures.push(new Error(message.text()));
   });
   if (before) await page.addInitScript(before);
@@ -73,13 +73,13 @@ export async function sequenceOf(page, stream) {
   return Number(await page.getAttribute(`.tile[data-stream="${stream}"]`, 'data-sequence'));
 }
 
-/** When the picture on a tile was taken, in microseconds of the relay's clock. @param {Page} page @param {string} stream */
+/** Returns the capture time of a tile's picture, in microseconds of the relay's clock. @param {Page} page @param {string} stream */
 export async function capturedOf(page, stream) {
   return Number(await page.getAttribute(`.tile[data-stream="${stream}"]`, 'data-captured'));
 }
 
 /**
- * Waits until a number that a tile tells of itself is so.
+ * Waits until a numeric attribute of a tile has a value.
  * @param {Page} page @param {string} stream @param {string} name
  * @param {{ is?: number, above?: number, below?: number }} wanted
  */
@@ -94,8 +94,8 @@ export async function untilAttribute(page, stream, name, wanted) {
 }
 
 /** @param {Page} page @param {string} stream */
-export async function wordsOf(page, stream) {
-  return page.textContent(`.tile[data-stream="${stream}"] .words`);
+export async function statusTextOf(page, stream) {
+  return page.textContent(`.tile[data-stream="${stream}"] .status`);
 }
 
 /** @param {Page} page */
@@ -104,7 +104,7 @@ export async function names(page) {
 }
 
 /**
- * Waits until something about an element is so: `text`, `filter` (as computed) or `width` (on the screen).
+ * Waits until a property of an element matches: `text`, `filter` (as computed) or `width` (on the screen).
  * @param {Page} page @param {string} selector @param {'text' | 'filter' | 'width'} what @param {string | number} part
  */
 export async function until(page, selector, what, part) {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { ackText, FRAME_HEADER_LENGTH, isStreamName, MOST_STREAMS, parseControl, parseFrame } from '../protocol.js';
+import { ackText, FRAME_HEADER_LENGTH, isStreamName, MAX_STREAMS, parseControl, parseFrame } from '../shared/protocol.js';
 
-// The same files that the tests of crates/protocol read.
+// The tests of crates/protocol read the same files.
 const GOLDEN = new URL('../../crates/protocol/golden/', import.meta.url);
 /** @param {string} name */
 const golden = (name) => readFileSync(new URL(name, GOLDEN));
@@ -43,7 +43,7 @@ test('a frame is split into header and payload', () => {
   );
 });
 
-test('a frame of another version, codec or flag, or cut short, is none', () => {
+test('a frame with an unknown version, codec or flag, or a truncated one, is rejected', () => {
   for (const changes of [{ version: 0 }, { version: 2 }, { codec: 0 }, { codec: 3 }, { flags: 2 }]) {
     assert.equal(parseFrame(frame(changes)), null, JSON.stringify(changes));
   }
@@ -53,7 +53,7 @@ test('a frame of another version, codec or flag, or cut short, is none', () => {
   assert.equal(parseFrame(frame({}, []))?.payload.length, 0);
 });
 
-test('the golden frame reads as the relay wrote it', () => {
+test('the golden frame is parsed as the relay wrote it', () => {
   const bytes = golden('frame-message.bin');
   const parsed = parseFrame(buffer(bytes));
   assert.ok(parsed);
@@ -71,7 +71,7 @@ test('the golden frame reads as the relay wrote it', () => {
   assert.deepEqual(read, JSON.parse(String(golden('frame-message.json'))));
 });
 
-test('the golden messages of a relay are all understood, to the last field', () => {
+test('the golden messages of a relay are all parsed, to the last field', () => {
   assert.ok(messages.from_relay.length >= 6);
   for (const message of messages.from_relay) {
     const whole = message.type === 'error' ? { id: null, ...message } : message;
@@ -79,7 +79,7 @@ test('the golden messages of a relay are all understood, to the last field', () 
   }
 });
 
-test('what the page says is among the golden messages of a viewer', () => {
+test('the messages of the page are among the golden messages of a viewer', () => {
   const known = new Map(messages.from_viewer.map((message) => [message.type, new Set(Object.keys(message))]));
   for (const message of messages.from_viewer.filter(({ type }) => type === 'watch')) {
     for (const key of Object.keys(message)) known.get('watch')?.add(key);
@@ -101,7 +101,7 @@ test('a sequence of 64 bits is acknowledged to the last digit', () => {
   assert.equal(ackText(7, 2n ** 64n - 1n), '{"type":"ack","id":7,"sequence":18446744073709551615}');
 });
 
-test('nothing that is no message passes as one', () => {
+test('an invalid message is rejected', () => {
   const texts = ['', '{', 'null', '[]', '7', '"hello"', '{}', '{"type":1}', '{"type":"dance"}', '{"type":"__proto__"}'];
   const broken = [
     '{"type":"hello"}',
@@ -115,28 +115,28 @@ test('nothing that is no message passes as one', () => {
   for (const text of [...texts, ...broken]) assert.equal(parseControl(text), null, text);
 });
 
-test('a list of streams is bounded, and keeps what is well formed', () => {
+test('a list of streams is bounded, and keeps the valid entries', () => {
   const stream = (/** @type {number} */ n) => ({ name: `cam${n}`, state: 'live', tracks: [] });
   const streams = [{ name: 'Bad Name', state: 'live' }, 7, ...Array.from({ length: 400 }, (_, n) => stream(n))];
   const parsed = parseControl(JSON.stringify({ type: 'streams', streams, listening: 'no' }));
   assert.ok(parsed?.type === 'streams');
-  assert.equal(parsed.streams.length, MOST_STREAMS - 2);
+  assert.equal(parsed.streams.length, MAX_STREAMS - 2);
   assert.deepEqual(parsed.listening, []);
   assert.equal(parsed.streams[0]?.frame_age_ms, null);
 });
 
-test('a reason of any length is cut', () => {
+test('a long reason is truncated', () => {
   const parsed = parseControl(JSON.stringify({ type: 'state', id: 1, state: 'offline', reason: 'x'.repeat(1e5) }));
   assert.ok(parsed?.type === 'state');
   assert.equal(parsed.reason.length, 500);
 });
 
-test('stream names are as the relay has them', () => {
+test('stream names follow the rules of the relay', () => {
   for (const name of ['a', '0', 'front-door_2', 'a'.repeat(64)]) assert.ok(isStreamName(name), name);
   for (const name of ['', '-a', '_a', 'A', 'a b', 'a/b', 'ä', 'a'.repeat(65), 7]) assert.ok(!isStreamName(name), String(name));
 });
 
-test('a state of a later release is unknown, and takes no stream off the wall', () => {
+test('a state of a later release is unknown, and removes no stream from the wall', () => {
   const state = parseControl('{"type":"state","id":1,"state":"asleep","reason":"night","since":5}');
   assert.deepEqual(state, { type: 'state', id: 1, state: 'unknown', reason: 'night', since: 5 });
   const list = parseControl(JSON.stringify({ type: 'streams', streams: [{ name: 'cam', state: 'asleep' }], listening: [] }));

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Rate } from '../rate.js';
+import { Rate } from '../worker/rate.js';
 
 test('a steady stream has its rate', () => {
   const rate = new Rate();
@@ -9,14 +9,14 @@ test('a steady stream has its rate', () => {
   assert.ok(Math.abs(rate.perSecond(now) - 25) < 1);
 });
 
-test('what stopped has none after two seconds', () => {
+test('a stream that stopped has no rate after two seconds', () => {
   const rate = new Rate();
   rate.add(100, 1000);
   assert.equal(rate.perSecond(4000), 0);
   assert.equal(rate.perSecond(400_000), 0);
 });
 
-test('the first moment says nothing yet', () => {
+test('the first moment has no rate yet', () => {
   const rate = new Rate();
   assert.equal(rate.perSecond(0), 0);
   rate.add(5, 100);

@@ -1,4 +1,4 @@
-// Pictures and video for a mock relay to send, made by ffmpeg.
+// Makes pictures and video for a mock relay, with ffmpeg.
 
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -8,7 +8,7 @@ import { join } from 'node:path';
 /** @typedef {import('./mock-relay.js').Source} Source */
 
 /**
- * Moving pictures of this size.
+ * Makes a moving test picture.
  * @param {number} width @param {number} height @param {{ fps?: number, count?: number, input?: string }} [options]
  * @returns {Source}
  */
@@ -28,8 +28,8 @@ export function makeSource(width, height, { fps = 10, count = 10, input } = {}) 
 }
 
 /**
- * H.264 whose frames count themselves: eight bars from left to right, white where their bit of the number is set, the
- * lowest first. Each looks different, and is told apart however it was scaled.
+ * Makes H.264 whose frames show their number: eight bars from left to right, white if their bit is set, the lowest first. The
+ * number is readable in every size.
  * @param {number} width @param {number} height
  * @param {{ fps?: number, count?: number, gop?: number, jpeg?: boolean, profile?: string }} [options] `count`: a multiple of `gop`
  * @returns {Source}
@@ -45,7 +45,7 @@ export function makeVideo(width, height, { fps = 10, count = 60, gop = 20, jpeg 
   return { width, height, fps, pictures, video, gop };
 }
 
-/** Each begins with a delimiter. @param {Buffer} stream */
+/** Splits before each access unit delimiter. @param {Buffer} stream */
 const accessUnits = (stream) => splitBefore(stream, Buffer.from([0, 0, 0, 1, 9]));
 /** @param {Buffer} stream */
 const jpegs = (stream) => splitBefore(stream, Buffer.from([0xff, 0xd8, 0xff]));

@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Picture } from '../picture.js';
+import { Player } from '../worker/player.js';
 import { VirtualTime } from './virtual-time.js';
 
 const SECOND = 1000;
 const INTERVAL = 100;
 
-/** A tile that receives a JPEG every tenth of a second from a browser whose decoder can be stopped. */
+/** Sets up a tile that receives a JPEG every tenth of a second. The test can stop the browser's decoder. */
 function tile() {
   const time = new VirtualTime();
   const browser = { hangs: false, decodeTime: 10, calls: 0, closed: 0 };
-  /** What hangs, to be decoded after all. @type {(() => void)[]} */
+  /** Finishes decoding frames that hang. @type {(() => void)[]} */
   const hanging = [];
   let acknowledged = 0n;
   let sequence = 0n;
@@ -22,29 +22,29 @@ function tile() {
       else time.after(browser.decodeTime, () => resolve(bitmap));
     });
   };
-  const picture = new Picture(1, {
+  const player = new Player(1, {
     now: time.now,
     offset: () => 0,
     decode,
     after: time.after,
     onPaint: () => {},
-    onDone: (reached) => (acknowledged = reached),
+    onAcknowledge: (reached) => (acknowledged = reached),
   });
-  picture.paintWith(() => {});
+  player.paintWith(() => {});
   return {
     time,
     browser,
     hanging,
-    picture,
-    painted: () => picture.stats(time.now()).painted,
+    player,
+    painted: () => player.stats(time.now()).painted,
     unacknowledged: () => Number(sequence - acknowledged),
     /** @param {number} duration in milliseconds */
     async run(duration) {
       for (let passed = 0; passed < duration; passed += INTERVAL) {
         sequence += 1n;
         const frame = { codec: /** @type {const} */ ('jpeg'), keyframe: true, rendition: 0, id: 1, sentAt: 0, capturedAt: time.now() * 1000 };
-        const arrival = picture.receive({ ...frame, sequence, payload: new Uint8Array(10) });
-        if (arrival) picture.show(arrival);
+        const arrival = player.receive({ ...frame, sequence, payload: new Uint8Array(10) });
+        if (arrival) player.show(arrival);
         await time.pass(INTERVAL);
       }
     },
@@ -64,7 +64,7 @@ test('two JPEGs that are never decoded do not stop a tile', async () => {
   assert.equal(painted() - before, 10);
 });
 
-test('one JPEG that is never decoded holds back acknowledgements for 2.5 s at most', async () => {
+test('one JPEG that is never decoded delays acks by 2.5 s at most', async () => {
   const { browser, run, unacknowledged } = tile();
   browser.hangs = true;
   await run(INTERVAL);
@@ -74,10 +74,10 @@ test('one JPEG that is never decoded holds back acknowledgements for 2.5 s at mo
 });
 
 test('a decoder that takes nearly two seconds is slow, and not stuck', async () => {
-  const { browser, run, picture, time } = tile();
+  const { browser, run, player, time } = tile();
   browser.decodeTime = 1900;
   await run(20 * SECOND);
-  const { painted, broken } = picture.stats(time.now());
+  const { painted, broken } = player.stats(time.now());
   assert.equal(broken, 0);
   assert.ok(painted >= 18, String(painted));
 });
@@ -93,7 +93,7 @@ test('a decoder that hangs for ten minutes holds few frames, and frames are ackn
   assert.ok(unacknowledged() <= 1);
 });
 
-test('a decoder that was stuck is used again as soon as it moves, and late pictures are closed', async () => {
+test('a decoder that was stuck is used again as soon as it works, and late images are closed', async () => {
   const { browser, run, painted, hanging } = tile();
   browser.hangs = true;
   await run(10 * SECOND);
@@ -104,14 +104,14 @@ test('a decoder that was stuck is used again as soon as it moves, and late pictu
   assert.equal(browser.closed, length, 'what came late is not shown');
 });
 
-test('a machine that was suspended gives no JPEG up', async () => {
-  const { browser, run, time, picture, hanging } = tile();
+test('a machine that was suspended drops no JPEG', async () => {
+  const { browser, run, time, player, hanging } = tile();
   browser.hangs = true;
   await run(INTERVAL);
   time.suspend(600 * SECOND);
   await time.pass(SECOND);
   hanging.splice(0).forEach((decode) => decode());
   await time.pass(SECOND);
-  const { painted, broken } = picture.stats(time.now());
+  const { painted, broken } = player.stats(time.now());
   assert.deepEqual([painted, broken], [1, 0]);
 });

@@ -1,4 +1,4 @@
-// A clock and timers under the test's control: time passes only when a test says so.
+// A clock and timers in virtual time, which passes only when a test lets it.
 
 const settle = () => new Promise((/** @type {(value: void) => void} */ done) => setImmediate(done));
 
@@ -16,12 +16,12 @@ export class VirtualTime {
     return () => void (this.#timers = this.#timers.filter((other) => other !== timer));
   };
 
-  /** How many timers are pending. */
+  /** Number of pending timers. */
   get pending() {
     return this.#timers.length;
   }
 
-  /** Runs everything that is due within this time, in order. @param {number} time in milliseconds */
+  /** Runs all timers that are due within this time, in order. @param {number} time in milliseconds */
   async pass(time) {
     const to = this.#now + time;
     for (;;) {
@@ -36,7 +36,7 @@ export class VirtualTime {
     await settle();
   }
 
-  /** The machine is suspended: the clock runs on, and every timer that was due fires late. @param {number} time in milliseconds */
+  /** Suspends the machine: the clock continues, and timers fire late. @param {number} time in milliseconds */
   suspend(time) {
     this.#now += time;
   }

@@ -8,8 +8,8 @@ const FIRST: Duration = Duration::from_millis(250);
 const MAX: Duration = Duration::from_secs(5);
 /// A source that was healthy for this long is retried quickly.
 const HEALTHY: Duration = Duration::from_secs(10);
-/// Waits vary by this share in both directions, so that twenty cameras behind one switch do not all reconnect in the same
-/// instant.
+/// Waits vary by this share in both directions, so that twenty cameras behind one switch do not all reconnect in the
+/// same instant.
 const JITTER: f64 = 0.2;
 
 /// Waits of 0.25 s that double up to 5 s, and restart at 0.25 s after ten healthy seconds.
@@ -37,7 +37,8 @@ impl Backoff {
         Self::new(Duration::ZERO, Duration::ZERO)
     }
 
-    /// Returns the wait after a run that was healthy for `healthy_for`. `random`, from 0 to 1, selects within the jitter.
+    /// Returns the wait after a run that was healthy for `healthy_for`. `random`, from 0 to 1, selects within the
+    /// jitter.
     pub fn wait(&mut self, healthy_for: Duration, random: f64) -> Duration {
         if healthy_for >= HEALTHY {
             self.next = self.first;

@@ -24,7 +24,8 @@ const BURST: Duration = Duration::from_millis(10);
 /// Announces all streams until `stop` is requested or the bus fails. `changed` triggers an announcement.
 ///
 /// # Errors
-/// Fails if [`MAX_STUCK`] threads are stuck in drivers, or if one source is given up and no other stream can be watched.
+/// Fails if [`MAX_STUCK`] threads are stuck in drivers, or if one source is given up and no other stream can be
+/// watched.
 pub fn run(
     pipelines: &mut [Pipeline],
     pool: &WorkerPool,
@@ -77,7 +78,8 @@ fn replace_stuck(
     Ok(())
 }
 
-/// Ends the process if a source was given up and no other stream can be watched, so that the exit costs no viewer a frame.
+/// Ends the process if a source was given up and no other stream can be watched, so that the exit costs no viewer a
+/// frame.
 fn check_lost(pipelines: &mut [Pipeline], now: Instant) -> anyhow::Result<()> {
     // Each pipeline must be checked, because each reports it itself.
     let lost: Vec<_> = (pipelines.iter_mut())

@@ -2,8 +2,8 @@
 //!
 //! In the order a frame travels:
 //!
-//! - [`source`]: the origin of frames and of their times of capture; [`source::run`] opens a source while it is watched, and
-//!   opens it again when it fails;
+//! - [`source`]: the origin of frames and of their times of capture; [`source::run`] opens a source while it is
+//!   watched, and opens it again when it fails;
 //! - [`frame`]: the forms of a frame, and its hand-over between threads, in which the newest frame wins;
 //! - [`pixels`] and [`rendition`]: oriented, and scaled to the sizes that are watched;
 //! - [`encode`]: pixels to JPEG and H.264;
@@ -11,12 +11,12 @@
 //! - [`pipeline`]: one stream, and the only place that sees source, encode and publish together;
 //! - [`status`] and [`catalog`]: the state of each stream, announced on the bus.
 //!
-//! Every source has a thread of its own, which may block. A thread that is stuck in a driver is abandoned, and another one
-//! takes its place ([`threads::watchdog`]). A few threads share all pixel work ([`threads::pool`]). Therefore nothing can
-//! delay another stream, or the exit ([`threads`]).
+//! Every source has a thread of its own, which may block. A thread that is stuck in a driver is abandoned, and another
+//! one takes its place ([`threads::watchdog`]). A few threads share all pixel work ([`threads::pool`]). Therefore
+//! nothing can delay another stream, or the exit ([`threads`]).
 //!
-//! Not part of this crate: viewers. The bus reports whether a track is watched; by whom, by how many and how fast is the
-//! relay's business.
+//! Not part of this crate: viewers. The bus reports whether a track is watched; by whom, by how many and how fast is
+//! the relay's business.
 
 #![warn(missing_docs)]
 
@@ -61,8 +61,8 @@ const END_TIMEOUT: Duration = Duration::from_secs(1);
 /// Captures until `stop` is requested.
 ///
 /// # Errors
-/// Fails if nothing can be published, if a part of the program itself failed, or if too many threads are stuck in drivers. A
-/// source that fails is no error: it is reported in the catalog and retried.
+/// Fails if nothing can be published, if a part of the program itself failed, or if too many threads are stuck in
+/// drivers. A source that fails is no error: it is reported in the catalog and retried.
 pub fn run(settings: Settings, stop: &Shutdown) -> anyhow::Result<()> {
     run_on(settings, &Parts::default(), stop)
 }

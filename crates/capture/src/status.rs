@@ -9,16 +9,15 @@ use fanlight_protocol::{StreamName, StreamState, Timestamp};
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::pixels::Size;
-use crate::source::About;
 use crate::stall;
 use crate::threads::signal::Signal;
 
-/// A source detects its own silence and reports a better reason. It is reported from outside only if the source is stuck
-/// for this much longer.
+/// A source detects its own silence and reports a better reason. It is reported from outside only if the source is
+/// stuck for this much longer.
 const STUCK: Duration = Duration::from_secs(1);
 
 /// A source that resumes within this time is not reported as "opening".
-const QUICK: Duration = Duration::from_secs(1);
+const RESUME_GRACE: Duration = Duration::from_secs(1);
 
 /// The state of one stream.
 #[derive(Debug)]
@@ -106,10 +105,10 @@ impl Status {
         &self.source
     }
 
-    /// Notes that the source is open.
-    pub fn opened(&self, about: &About) {
-        self.lock().max_silence = about.silence();
-        tracing::debug!(stream = %self.name, source = self.source, "opened: {}", about.description);
+    /// Notes that the source is open, and after which silence it is stalled. Its `description` is logged.
+    pub fn opened(&self, description: &str, max_silence: Duration) {
+        self.lock().max_silence = max_silence;
+        tracing::debug!(stream = %self.name, source = self.source, "opened: {description}");
     }
 
     /// Notes that the frame interval of the source differs from what was known.
@@ -258,7 +257,9 @@ impl Status {
             Phase::Opening if state.idle => (StreamState::Idle, ""),
             Phase::Opening => (StreamState::Offline, "opening"),
             // The stream is live again with its next frame, which a source sends immediately or after a while.
-            Phase::Running if state.resuming_since.is_some_and(|since| since.elapsed() > QUICK) => {
+            Phase::Running
+                if state.resuming_since.is_some_and(|since| since.elapsed() > RESUME_GRACE) =>
+            {
                 (StreamState::Offline, "opening")
             }
             Phase::Running if state.resuming_since.is_some() => (StreamState::Idle, ""),
@@ -278,8 +279,8 @@ impl Status {
 }
 
 impl State {
-    /// Returns the beginning of the state that is about to be reported. An outage keeps its beginning, whatever was reported
-    /// since.
+    /// Returns the beginning of the state that is about to be reported. An outage keeps its beginning, whatever was
+    /// reported since.
     fn since(&mut self, state: StreamState) -> Timestamp {
         let since = match self.reported {
             Some((reported, since)) if reported == state => since.max(self.since),
@@ -296,86 +297,4 @@ impl State {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn status() -> Status {
-        Status::new("door".parse().unwrap(), &"/dev/video0", Signal::default())
-    }
-
-    fn state(status: &Status, watched: bool) -> (StreamState, String) {
-        let report = status.report(watched);
-        (report.state, report.reason)
-    }
-
-    #[test]
-    fn a_watched_stream_is_live_and_an_unwatched_one_idle() {
-        let status = status();
-        assert_eq!(state(&status, true), (StreamState::Offline, "opening".into()));
-        status.frame_read("test");
-        assert_eq!(state(&status, false), (StreamState::Idle, String::new()));
-        assert_eq!(state(&status, true), (StreamState::Live, String::new()));
-        status.ended();
-        assert_eq!(state(&status, true), (StreamState::Ended, String::new()));
-    }
-
-    #[test]
-    fn an_outage_keeps_its_beginning_while_its_reason_changes() {
-        let status = status();
-        status.frame_read("test");
-        status.failed("unplugged");
-        let since = status.report(true).since;
-        status.failed("not found");
-        assert_eq!(state(&status, true), (StreamState::Offline, "not found".into()));
-        assert_eq!(status.report(true).since, since);
-    }
-
-    #[test]
-    fn a_stream_whose_frames_cannot_be_published_is_offline_until_one_can() {
-        let status = status();
-        status.frame_read("test");
-        status.not_published("too large");
-        status.frame_read("test");
-        assert_eq!(state(&status, true), (StreamState::Offline, "too large".into()));
-        status.published();
-        assert_eq!(state(&status, true), (StreamState::Live, String::new()));
-    }
-
-    #[test]
-    fn an_idle_source_is_never_stuck_and_is_live_with_its_next_frame() {
-        let status = status();
-        status.frame_read("test");
-        status.idle();
-        status.check_stall(Instant::now() + Duration::from_secs(3600));
-        status.resuming();
-        status.check_stall(Instant::now() + Duration::from_secs(3600));
-        assert_eq!(state(&status, true).0, StreamState::Idle);
-        status.frame_read("test");
-        assert_eq!(state(&status, true).0, StreamState::Live);
-    }
-
-    #[test]
-    fn a_source_not_opened_yet_is_idle_and_a_failure_is_reported() {
-        let status = status();
-        status.idle();
-        assert_eq!(state(&status, false).0, StreamState::Idle);
-        status.failed("not found");
-        status.idle();
-        assert_eq!(state(&status, false), (StreamState::Offline, "not found".into()));
-    }
-
-    #[test]
-    fn a_stuck_source_is_offline_until_its_next_frame() {
-        let status = status();
-        let interval = Some(Duration::from_millis(33));
-        status.opened(&About { interval, ..About::default() });
-        status.frame_read("test");
-        let now = Instant::now();
-        status.check_stall(now + Duration::from_secs(2));
-        assert_eq!(state(&status, true).0, StreamState::Live);
-        status.check_stall(now + Duration::from_secs(4));
-        assert_eq!(state(&status, true).0, StreamState::Offline);
-        status.frame_read("test");
-        assert_eq!(state(&status, true).0, StreamState::Live);
-    }
-}
+mod tests;

@@ -71,7 +71,7 @@ impl std::error::Error for Stop {}
 /// [`Stop::Text`] when help or version was asked for, [`Stop::Error`] when an option is wrong.
 pub fn load<O: Options>(args: impl IntoIterator<Item = OsString>) -> Result<Loaded<O>, Stop> {
     let args: Vec<OsString> = args.into_iter().collect();
-    let mut command = Written::augment_args(O::command());
+    let mut command = command::<O>();
     let matches = command
         .try_get_matches_from_mut(&args)
         .map_err(|error| stop(&error.with_cmd(&command), &command, &args))?;
@@ -88,6 +88,11 @@ pub fn load<O: Options>(args: impl IntoIterator<Item = OsString>) -> Result<Load
             log_level: common.log_level.or(file.key("log-level")?).unwrap_or_default(),
         },
     })
+}
+
+/// Returns a program's command line: its own options, and those that every program has.
+pub fn command<O: Options>() -> Command {
+    Written::augment_args(O::command())
 }
 
 // The common options as the user wrote them. (Not rustdoc: clap would show it in the place of the program's own.)

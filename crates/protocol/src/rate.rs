@@ -1,13 +1,14 @@
-//! Frame rate limits: the one rule by which capture thins a rendition and the relay thins a viewer. No clock: frames bring
-//! their times.
+//! Frame rate limits: the one rule by which capture thins a rendition and the relay thins a viewer. No clock: frames
+//! bring their times.
 
 use crate::Timestamp;
 
 /// A limit of frames per second, or none.
 ///
-/// Due times advance by whole intervals, so that 10 of 30 frames a second are every third and not every fourth. A frame may be
-/// early by a quarter of an interval. After a gap the next frame is due half an interval after the late one, so that a limit
-/// close to the source's own rate costs no frame. Over any time, one or two frames more than the limit are admitted at most.
+/// Due times advance by whole intervals, so that 10 of 30 frames a second are every third and not every fourth. A frame
+/// may be early by a quarter of an interval. After a gap the next frame is due half an interval after the late one, so
+/// that a limit close to the source's own rate costs no frame. Over any time, one or two frames more than the limit are
+/// admitted at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RateLimit {
     /// The time between two frames, in microseconds; 0 without a limit.
@@ -58,8 +59,8 @@ impl RateLimit {
         true
     }
 
-    /// Counts the frames that were due after the one captured at `last` and before the one captured at `captured_at`; zero
-    /// without a limit.
+    /// Counts the frames that were due after the one captured at `last` and before the one captured at `captured_at`;
+    /// zero without a limit.
     pub fn due_between(&self, last: Timestamp, captured_at: Timestamp) -> u64 {
         let apart = captured_at.since(last).as_micros() as u64 + self.interval / 4;
         apart.checked_div(self.interval).unwrap_or(0).saturating_sub(1)

@@ -1,4 +1,4 @@
-//! docs/protocol.md matches the code: its tables contain every field of every message, and nothing else.
+//! docs/reference/protocol.md matches the code: its tables contain every field of every message, and nothing else.
 
 #[expect(dead_code, reason = "golden.rs uses the rest")]
 mod samples;
@@ -13,7 +13,7 @@ type Fields = BTreeSet<String>;
 /// The fields of each table whose first column is headed `field`, by the text last seen above it that names one: a
 /// heading, or *a name in italics*. Messages of both sides may share a name; the chapter distinguishes them.
 fn documented() -> BTreeMap<String, Fields> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/protocol.md");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/protocol.md");
     let (mut chapter, mut subject) = (String::new(), String::new());
     let mut tables: BTreeMap<String, Fields> = BTreeMap::new();
     for line in fs::read_to_string(path).unwrap().lines() {
@@ -30,7 +30,7 @@ fn documented() -> BTreeMap<String, Fields> {
             tables.entry(subject.clone()).or_default().insert(field.into());
         } else if line.starts_with("| state |")
             || line.starts_with("| code |")
-            || line.starts_with("| ask")
+            || line.starts_with("| request")
         {
             subject = format!("{subject}, explained");
         } else if let Some((_, field)) = line
@@ -69,8 +69,8 @@ fn value(of: impl serde::Serialize) -> Value {
 fn every_message_is_documented_with_its_fields() {
     let tables = documented();
     let sides = [
-        ("What a viewer says", value(samples::from_viewer())),
-        ("What a relay says", value(samples::from_relay())),
+        ("Messages from the viewer", value(samples::from_viewer())),
+        ("Messages from the relay", value(samples::from_relay())),
     ];
     let mut messages: BTreeMap<String, Fields> = BTreeMap::new();
     for (chapter, side) in &sides {

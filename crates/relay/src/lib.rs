@@ -14,7 +14,8 @@
 //! - [`error`]: the reasons to refuse a request, independent of any protocol;
 //! - [`wake`]: wake-ups for viewers, thread by thread;
 //! - [`stats`]: counters; [`process_stall`] and [`recent_minimum`]: measurements that several parts share;
-//! - [`stream_list`], [`no_signal`] and [`page`]: the list of streams, pictures for streams without any, and the page's files;
+//! - [`stream_list`], [`no_signal`] and [`page`]: the list of streams, pictures for streams without any, and the page's
+//!   files;
 //! - [`context`]: the state that request handlers share;
 //! - [`options`] and [`relay`]: the settings, and the start and shutdown of everything.
 //!

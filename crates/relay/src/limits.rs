@@ -46,8 +46,8 @@ impl Limits {
         }
     }
 
-    /// Returns the same limits, lowered to this number of connections. A quarter of them is reserved for pages, lists and
-    /// refusals.
+    /// Returns the same limits, lowered to this number of connections. A quarter of them is reserved for pages, lists
+    /// and refusals.
     #[must_use]
     pub fn within(self, connections: usize) -> Self {
         if connections >= self.connections.total {
@@ -163,8 +163,8 @@ impl Drop for Permit {
     }
 }
 
-/// Returns the address under which a client is counted. For IPv6 it is the network: a host chooses freely among its 2^64
-/// addresses (RFC 4291, section 2.5.1).
+/// Returns the address under which a client is counted. For IPv6 it is the network: a host chooses freely among its
+/// 2^64 addresses (RFC 4291, section 2.5.1).
 pub(crate) fn address_group(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) if !address.is_loopback() => {

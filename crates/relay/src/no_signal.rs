@@ -1,13 +1,13 @@
-//! A picture that says why there is no picture.
+//! A picture that states why there is no video.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
 
 use bytes::Bytes;
 use fanlight_protocol::{StreamName, StreamState};
 use font8x8::UnicodeFonts as _;
 use image::codecs::jpeg::JpegEncoder;
 use image::{GrayImage, Luma};
+use parking_lot::Mutex;
 
 use crate::hub::{Status, Stream};
 
@@ -17,30 +17,31 @@ const BACKGROUND: Luma<u8> = Luma([24]);
 const NAME: Luma<u8> = Luma([230]);
 const REASON: Luma<u8> = Luma([150]);
 const QUALITY: u8 = 80;
-/// Letters of the reason that fit in a line, and lines that fit below the name.
-const LINE: usize = 36;
-const LINES: usize = 4;
+/// Most characters of the reason in a line, and most lines below the name.
+const MAX_LINE: usize = 36;
+const MAX_LINES: usize = 4;
 
-/// Pictures drawn lately: all viewers of a stream are shown the same one.
-const KEPT: usize = 64;
+/// Most pictures kept. All viewers of a stream are shown the same one.
+const MAX_CACHED: usize = 64;
 
-/// Draws pictures that say why there is none, each once.
+/// Draws no-signal pictures, each of them once.
 #[derive(Debug, Default)]
 pub struct NoSignal {
-    /// By stream and reason; the mutex guards handles, and the drawing of a picture that all others wait for anyway.
-    drawn: Mutex<HashMap<(StreamName, String), Bytes>>,
+    /// The pictures by stream and reason. The mutex is held while a picture is drawn, because all other viewers need it
+    /// too.
+    cache: Mutex<HashMap<(StreamName, String), Bytes>>,
 }
 
 impl NoSignal {
-    /// The picture for a stream as it is now.
+    /// Returns the picture for the present state of a stream.
     pub fn picture(&self, stream: &Stream) -> Bytes {
         let key = (stream.name().clone(), reason(&stream.status()));
-        let mut drawn = self.drawn.lock().expect("drawing does not panic");
-        if drawn.len() >= KEPT && !drawn.contains_key(&key) {
-            drawn.clear();
+        let mut cache = self.cache.lock();
+        if cache.len() >= MAX_CACHED && !cache.contains_key(&key) {
+            cache.clear();
         }
         let draw = |(name, reason): &(StreamName, String)| draw(name.as_str(), reason).into();
-        drawn.entry(key).or_insert_with_key(draw).clone()
+        cache.entry(key).or_insert_with_key(draw).clone()
     }
 }
 
@@ -49,15 +50,15 @@ fn reason(status: &Status) -> String {
         StreamState::Offline | StreamState::Ended if !status.reason.is_empty() => {
             status.reason.clone()
         }
-        StreamState::Ended => "the source has ended".into(),
-        StreamState::Offline | StreamState::Live | StreamState::Idle => "no picture comes".into(),
+        StreamState::Ended => "source ended".into(),
+        StreamState::Offline | StreamState::Live | StreamState::Idle => "no new picture".into(),
     }
 }
 
-/// Draws the name of a stream and the reason, as JPEG.
+/// Draws the name of a stream and the reason; returns a JPEG.
 fn draw(name: &str, reason: &str) -> Vec<u8> {
     let mut picture = GrayImage::from_pixel(WIDTH, HEIGHT, BACKGROUND);
-    // A name of 64 letters fits at size 1; the usual one at size 3.
+    // A name of 64 characters fits at size 1, a usual one at size 3.
     let size = (WIDTH / 8 / (name.chars().count() as u32 + 4)).clamp(1, 3);
     write(&mut picture, name, 130, size, NAME);
     for (number, line) in wrap(reason).iter().enumerate() {
@@ -70,35 +71,35 @@ fn draw(name: &str, reason: &str) -> Vec<u8> {
     jpeg
 }
 
-/// Breaks a text between words; what does not fit is cut.
+/// Wraps a text between words. A longer word or text is cut.
 fn wrap(text: &str) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
-        let word: String = word.chars().take(LINE).collect();
-        let last = lines.last_mut().expect("there is always a line");
+        let word: String = word.chars().take(MAX_LINE).collect();
+        let last = lines.last_mut().expect("there is at least one line");
         if last.is_empty() {
             *last = word;
-        } else if last.chars().count() + 1 + word.chars().count() <= LINE {
+        } else if last.chars().count() + 1 + word.chars().count() <= MAX_LINE {
             *last += " ";
             *last += &word;
         } else {
             lines.push(word);
         }
     }
-    lines.truncate(LINES);
+    lines.truncate(MAX_LINES);
     lines
 }
 
-/// Writes a line in the middle, in blocks of `size` pixels.
+/// Writes a centred line, in blocks of `size` pixels.
 fn write(picture: &mut GrayImage, text: &str, top: u32, size: u32, colour: Luma<u8>) {
     let width = text.chars().count() as u32 * 8 * size;
     let left = WIDTH.saturating_sub(width) / 2;
-    for (place, letter) in text.chars().enumerate() {
+    for (index, letter) in text.chars().enumerate() {
         let glyph = font8x8::BASIC_FONTS.get(letter).or_else(|| font8x8::LATIN_FONTS.get(letter));
         let Some(rows) = glyph.or_else(|| font8x8::BASIC_FONTS.get('?')) else { continue };
         for (y, row) in rows.iter().enumerate() {
             for x in (0..8).filter(|x| row >> x & 1 == 1) {
-                let (x, y) = (left + (place as u32 * 8 + x) * size, top + y as u32 * size);
+                let (x, y) = (left + (index as u32 * 8 + x) * size, top + y as u32 * size);
                 fill(picture, x, y, size, colour);
             }
         }
@@ -118,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn any_name_and_reason_make_a_picture() {
+    fn any_name_and_reason_can_be_drawn() {
         for (name, reason) in
             [("cam", "unplugged"), ("", ""), (&"x".repeat(64), &"wörter ☃ ".repeat(99))]
         {
@@ -131,11 +132,11 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_is_broken_between_words() {
+    fn a_reason_is_wrapped_between_words() {
         assert_eq!(wrap("a b"), ["a b"]);
         let lines = wrap("nothing heard from capture for three seconds, trying again");
         assert_eq!(lines, ["nothing heard from capture for three", "seconds, trying again"]);
-        assert_eq!(wrap(&"x".repeat(100))[0].len(), LINE);
-        assert_eq!(wrap(&"word ".repeat(100)).len(), LINES);
+        assert_eq!(wrap(&"x".repeat(100))[0].len(), MAX_LINE);
+        assert_eq!(wrap(&"word ".repeat(100)).len(), MAX_LINES);
     }
 }

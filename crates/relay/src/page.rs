@@ -18,6 +18,9 @@ const MUXER: &str = "lib/mediabunny.js";
 /// Its path in the npm package.
 const FETCHED_MUXER: &str = "node_modules/mediabunny/dist/bundles/mediabunny.min.mjs";
 
+/// Folders of the page: one for each of its threads, and one for the modules that both import.
+const FOLDERS: [&str; 3] = ["page", "worker", "shared"];
+
 /// The page.
 #[derive(Debug)]
 pub struct Page {
@@ -72,8 +75,13 @@ impl Page {
         if name == MUXER {
             return std::fs::read(folder.join(FETCHED_MUXER)).ok().map(Cow::Owned);
         }
-        // Only plain names, so that no path leads out of the folder.
-        let plain = Path::new(name).components().count() == 1 && !name.starts_with('.');
-        plain.then(|| std::fs::read(folder.join(name)).ok().map(Cow::Owned))?
+        is_page_file(name).then(|| std::fs::read(folder.join(name)).ok().map(Cow::Owned))?
     }
+}
+
+/// Returns whether `name` is a plain file name, or one in a folder of the page: no path leads out of the folder.
+fn is_page_file(name: &str) -> bool {
+    let plain = |name: &str| Path::new(name).components().count() == 1 && !name.starts_with('.');
+    name.split_once('/')
+        .map_or(plain(name), |(folder, file)| FOLDERS.contains(&folder) && plain(file))
 }

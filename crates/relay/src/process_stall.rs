@@ -1,7 +1,8 @@
 //! Stalls of the whole process: stopped (SIGSTOP), suspended with its machine, or starved of processor time.
 //!
-//! Frames that waited during a stall waited for the relay, so they must not count against their viewers. A task records the
-//! time ten times a second; a gap between two records shows that nothing in this process ran. No clock: `now` is passed in.
+//! Frames that waited during a stall waited for the relay, so they must not count against their viewers. A task records
+//! the time ten times a second; a gap between two records shows that nothing in this process ran. No clock: `now` is
+//! passed in.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

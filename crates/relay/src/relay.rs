@@ -26,8 +26,8 @@ use crate::process_stall::{self, STALLS};
 use crate::stats::counters::CloseCounters;
 use crate::stats::counters::DenialCounters;
 
-/// Time for viewers to be notified and for connections to close; the remaining ones are then cut off. Together with the grace
-/// period for a message in flight, shutdown takes at most two seconds.
+/// Time for viewers to be notified and for connections to close; the remaining ones are then cut off. Together with the
+/// grace period for a message in flight, shutdown takes at most two seconds.
 const DRAIN_TIMEOUT: Duration = Duration::from_millis(1500);
 
 /// A running relay.
@@ -50,7 +50,7 @@ impl Relay {
     pub fn start(settings: Settings, listener: TcpListener) -> anyhow::Result<Self> {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        let congestion = connection::congestion::choose(&listener, &settings.congestion);
+        let congestion = connection::congestion::apply(&listener, &settings.congestion);
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let threads =

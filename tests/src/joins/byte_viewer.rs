@@ -7,6 +7,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use fanlight_client::bench::answer::AnswerReader;
+use fanlight_client::bench::decode::websocket::close_reason;
 use fanlight_client::bench::decode::{Decoder, Step};
 use fanlight_client::bench::handshake::{Refusal, accept};
 use fanlight_client::bench::message::{Look, Message};
@@ -118,7 +119,7 @@ impl ByteViewer {
                 }
                 // No viewer here stays long enough to be asked whether it is alive.
                 Step::Ping(_) => {}
-                Step::Close(close) => return Err(close.reason()),
+                Step::Close(close) => return Err(close_reason(&close)),
             }
         }
         Ok(())

@@ -42,7 +42,7 @@ pub(crate) fn run(options: &JoinsOptions) -> anyhow::Result<bool> {
     let sizes = if options.bytes.is_empty() { &SIZES[..] } else { &options.bytes };
     let readers = if options.reader.is_empty() { &READERS[..] } else { &options.reader };
     let mut table = Table::new(&[
-        "bytes a frame",
+        "bytes per frame",
         "viewer",
         "joins",
         "froze",
@@ -59,7 +59,7 @@ pub(crate) fn run(options: &JoinsOptions) -> anyhow::Result<bool> {
                 continue;
             }
             for (cell, outcome) in run_reader(options, &relay, *bytes as usize, *reader) {
-                writeln!(stdout(), "{bytes} bytes a frame, {cell}: {outcome}")?;
+                writeln!(stdout(), "{bytes} bytes per frame, {cell}: {outcome}")?;
                 is_well &= outcome.is_well();
                 table.row(row(*bytes, &cell, &outcome));
             }

@@ -118,7 +118,9 @@ fn measure_all(
 fn table(rows: &[&'static Row], columns: &[Column], effort: &Effort) -> Table {
     let mut head = vec!["link, viewer".to_owned(), "relay".to_owned()];
     for congestion in CONGESTION {
-        head.extend(["fps", "age p95 ms", "kB a frame"].map(|name| format!("{congestion} {name}")));
+        head.extend(
+            ["fps", "age p95 ms", "kB per frame"].map(|name| format!("{congestion} {name}")),
+        );
     }
     let mut table = Table::new(&head.iter().map(String::as_str).collect::<Vec<_>>());
     for row in rows {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { moving, onStage, untilMoves, untilStarted, untilState } from './harness.js';
+import { moving, untilMoves, untilStarted, untilState, withMockRelay } from './harness.js';
 
-/** A tab whose decoder finishes so many pictures as a test lets it. */
+/** A tab whose decoder finishes only as many frames as a test allows. */
 const DECODER = `
   const decode = self.createImageBitmap.bind(self);
   const waiting = [];
@@ -14,26 +14,26 @@ const DECODER = `
     return decode(blob);
   };
 `;
-/** So many more; with 0 none any more. @param {import('playwright-core').Page} page @param {number} pictures */
+/** Allows this many more frames; 0 stops decoding. @param {import('playwright-core').Page} page @param {number} pictures */
 const letDecode = (page, pictures) =>
   page.evaluate((pictures) => new BroadcastChannel('decoder').postMessage(pictures), pictures);
 
 /** @param {import('../mock-relay.js').MockRelay} relay */
-const acks = (relay) => relay.said.filter(({ type }) => type === 'ack').map(({ sequence }) => sequence);
+const acks = (relay) => relay.received.filter(({ type }) => type === 'ack').map(({ sequence }) => sequence);
 
-test('every frame that is shown is acknowledged, in order, and none twice', onStage(async ({ relay, open }) => {
+test('every displayed frame is acknowledged, in order, and none twice', withMockRelay(async ({ relay, open }) => {
   relay.add('door', moving());
   const page = await open();
   await untilMoves(page, 'door');
-  const watch = await relay.heard(({ type }) => type === 'watch');
+  const watch = await relay.waitForMessage(({ type }) => type === 'watch');
   assert.equal(watch.ack, true);
   await relay.until(() => acks(relay).length >= 8);
   const said = acks(relay);
   assert.deepEqual(said, [...new Set(said)].sort((a, b) => a - b));
-  assert.ok(relay.said.every(({ type, id }) => type !== 'ack' || id === watch.id));
+  assert.ok(relay.received.every(({ type, id }) => type !== 'ack' || id === watch.id));
 }));
 
-test('a picture that cannot be read is acknowledged too', onStage(async ({ relay, open }) => {
+test('a frame that cannot be decoded is acknowledged too', withMockRelay(async ({ relay, open }) => {
   const stream = relay.add('door', moving());
   const page = await open();
   await untilMoves(page, 'door');
@@ -44,12 +44,12 @@ test('a picture that cannot be read is acknowledged too', onStage(async ({ relay
   await untilMoves(page, 'door');
 }));
 
-test('a tab that decodes slowly acknowledges slowly, but not while it starts', onStage(async ({ relay, open }) => {
+test('a tab that decodes slowly acknowledges slowly, but not while it starts', withMockRelay(async ({ relay, open }) => {
   const stream = relay.add('door', moving());
-  relay.before.set('/worker.js', DECODER);
+  relay.before.set('/worker/main.js', DECODER);
   const page = await open();
-  // Before the page asks, there is no decoder to hold back.
-  await relay.heard(({ type }) => type === 'watch');
+  // The decoder of the page exists only after its request.
+  await relay.waitForMessage(({ type }) => type === 'watch');
   await relay.until(() => acks(relay).length >= 10);
   assert.equal(await page.getAttribute('.tile', 'data-sequence'), null, 'nothing is painted yet');
   await letDecode(page, 1000);
@@ -58,13 +58,13 @@ test('a tab that decodes slowly acknowledges slowly, but not while it starts', o
   await letDecode(page, 0);
   for (const pictures of [0, 1]) {
     if (pictures > 0) await letDecode(page, pictures);
-    // What is decoding now may end, and what came during the start is acknowledged.
+    // Frames that are being decoded may finish, and those from the start are acknowledged.
     const before = stream.sequence;
     await relay.until(() => stream.sequence >= before + 3);
-    const told = acks(relay).length;
-    // Both rounds end before a decoder counts as stuck, which would give its frame up.
+    const reported = acks(relay).length;
+    // Both rounds end before a decoder counts as stuck, which would drop its frame.
     await relay.until(() => stream.sequence >= before + 8);
-    assert.equal(acks(relay).length, told, 'five frames came, none was painted');
+    assert.equal(acks(relay).length, reported, 'five frames came, none was painted');
   }
   const from = stream.sequence;
   await letDecode(page, 1000);
@@ -72,7 +72,7 @@ test('a tab that decodes slowly acknowledges slowly, but not while it starts', o
   await untilMoves(page, 'door');
 }));
 
-test('nobody acknowledges what is no longer wanted', onStage(async ({ relay, open }) => {
+test('frames of an ended subscription are not acknowledged', withMockRelay(async ({ relay, open }) => {
   relay.add('door', moving());
   const page = await open('', {}, "Object.defineProperty(document, 'hidden', { get: () => globalThis.away === true })");
   await untilMoves(page, 'door');
@@ -82,12 +82,12 @@ test('nobody acknowledges what is no longer wanted', onStage(async ({ relay, ope
       document.dispatchEvent(new Event('visibilitychange'));
     }, away);
   await look(true);
-  const { id } = await relay.heard(({ type }) => type === 'unwatch');
-  relay.stray('door', id, 999_999);
+  const { id } = await relay.waitForMessage(({ type }) => type === 'unwatch');
+  relay.sendUnrequested('door', id, 999_999);
   await untilState(page, 'door', 'idle');
   await look(false);
   await untilMoves(page, 'door');
-  const again = relay.said.map(({ type }) => type).lastIndexOf('watch');
-  await relay.until(() => relay.said.slice(again).some(({ type }) => type === 'ack'));
+  const again = relay.received.map(({ type }) => type).lastIndexOf('watch');
+  await relay.until(() => relay.received.slice(again).some(({ type }) => type === 'ack'));
   assert.ok(!acks(relay).includes(999_999));
 }));

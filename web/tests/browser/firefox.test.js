@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import puppeteer from 'puppeteer-core';
-import { numberOn, video } from './harness.js';
 import { MockRelay } from '../mock-relay.js';
+import { numberOn, video } from './harness.js';
 
 const COUNT = 60;
 
-/** Runs a test in a Firefox, which has another decoder and another canvas. @param {(relay: MockRelay, page: import('puppeteer-core').Page) => Promise<void>} act */
+/** Runs a test in Firefox, which has another decoder and another canvas. @param {(relay: MockRelay, page: import('puppeteer-core').Page) => Promise<void>} act */
 function inFirefox(act) {
   return async () => {
     const relay = await new MockRelay().start();
@@ -21,7 +21,7 @@ function inFirefox(act) {
   };
 }
 
-test('Firefox shows H.264, the right picture, and goes back', inFirefox(async (relay, page) => {
+test('Firefox shows the right H.264 frame, and steps back', inFirefox(async (relay, page) => {
   relay.add('door', video());
   await page.goto(relay.address);
   await page.waitForSelector('.tile[data-state="live"][data-codec="h264"]');
@@ -38,7 +38,7 @@ test('Firefox shows H.264, the right picture, and goes back', inFirefox(async (r
   assert.equal(await numberOn(page, 'door'), sequence % COUNT);
   await page.keyboard.press(' ');
   await page.waitForFunction((live) => Number(document.querySelector('.tile')?.getAttribute('data-captured')) > live, {}, live);
-  assert.deepEqual(relay.said.filter(({ type }) => type === 'keyframe'), []);
+  assert.deepEqual(relay.received.filter(({ type }) => type === 'keyframe'), []);
 }));
 
 /** @param {import('puppeteer-core').Page} page */

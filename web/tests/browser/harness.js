@@ -1,13 +1,13 @@
-// A mock relay and a real Chromium looking at it; every test gets both fresh and gives them back.
+// A fixture for each test: a mock relay and a real Chromium.
 
 import { makeSource, makeVideo, MockRelay } from '../mock-relay.js';
 import { newPage, startChromium } from '../page.js';
 
-export { capturedOf, names, PHONE, sequenceOf, until, untilAttribute, untilMoves, untilStarted, untilState, wordsOf } from '../page.js';
+export { capturedOf, names, PHONE, sequenceOf, until, untilAttribute, untilMoves, untilStarted, untilState, statusTextOf } from '../page.js';
 
 /** @typedef {import('playwright-core').Page} Page */
 /** @typedef {import('playwright-core').BrowserContextOptions} Options */
-/** @typedef {{ relay: MockRelay, open: (path?: string, options?: Options, before?: string, host?: string) => Promise<Page> }} Stage */
+/** @typedef {{ relay: MockRelay, open: (path?: string, options?: Options, before?: string, host?: string) => Promise<Page> }} Fixture */
 
 /** @type {Map<string, import('../mock-relay.js').Source>} */
 const sources = new Map();
@@ -20,12 +20,12 @@ export function moving(width = 320, height = 180) {
   return source;
 }
 
-/** The same in three renditions, of which each is half as large as the one before. @param {number} [width] @param {number} [height] */
+/** Returns a source with three renditions, each half as large as the one before. @param {number} [width] @param {number} [height] */
 export function inThreeSizes(width = 640, height = 360) {
   return [1, 2, 4].map((part) => moving(Math.round(width / part), Math.round(height / part)));
 }
 
-/** H.264 that counts its frames, ten a second, and JPEG of the same. @param {number} [width] @param {number} [height] */
+/** Returns H.264 whose frames show their number, ten a second, and the same as JPEG. @param {number} [width] @param {number} [height] */
 export function video(width = 320, height = 180) {
   const key = `video ${width}x${height}`;
   const source = sources.get(key) ?? makeVideo(width, height);
@@ -34,8 +34,8 @@ export function video(width = 320, height = 180) {
 }
 
 /**
- * The number that a frame of `video` shows on a tile.
- * @param {{ evaluate: (look: (stream: string) => number, stream: string) => Promise<number> }} page in whichever browser
+ * Returns the number that a frame of `video` shows on a tile.
+ * @param {{ evaluate: (look: (stream: string) => number, stream: string) => Promise<number> }} page of any browser
  * @param {string} stream
  */
 export function numberOn(page, stream) {
@@ -45,15 +45,15 @@ export function numberOn(page, stream) {
     if (!(shown instanceof HTMLCanvasElement) || !context) throw new Error(`there is no tile ${stream}`);
     context.canvas.width = 8;
     context.canvas.height = 1;
-    // The middle of each bar, so that scaling does not blur them.
+    // The middle of each bar, because scaling blurs the edges.
     for (let bar = 0; bar < 8; bar += 1) context.drawImage(shown, ((bar + 0.5) / 8) * shown.width, shown.height / 2, 1, 1, bar, 0, 1, 1);
     const { data } = context.getImageData(0, 0, 8, 1);
     return Array.from({ length: 8 }, (_, bar) => ((data[bar * 4] ?? 0) > 127 ? 2 ** bar : 0)).reduce((sum, bit) => sum + bit, 0);
   }, stream);
 }
 
-/** Runs a test on a stage of its own. @param {(stage: Stage) => Promise<void>} act */
-export function onStage(act) {
+/** Runs a test with a relay and a browser of its own. @param {(fixture: Fixture) => Promise<void>} act */
+export function withMockRelay(act) {
   return async () => {
     const relay = await new MockRelay().start();
     const browser = await startChromium();

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { moving, onStage, until, untilMoves, untilState, wordsOf } from './harness.js';
+import { moving, statusTextOf, until, untilMoves, untilState, withMockRelay } from './harness.js';
 
-test('a stream shows moving pictures, its name and its age', onStage(async ({ relay, open }) => {
+test('a stream shows moving pictures, its name and its age', withMockRelay(async ({ relay, open }) => {
   relay.add('door', moving());
   const page = await open();
   await untilMoves(page, 'door');
@@ -14,7 +14,7 @@ test('a stream shows moving pictures, its name and its age', onStage(async ({ re
   assert.equal(marks, 1);
 }));
 
-test('what is painted is on the screen, and changes', onStage(async ({ relay, open }) => {
+test('the canvas shows the painted frames, and changes', withMockRelay(async ({ relay, open }) => {
   relay.add('door', moving());
   const page = await open();
   await untilMoves(page, 'door');
@@ -24,51 +24,51 @@ test('what is painted is on the screen, and changes', onStage(async ({ relay, op
   assert.notDeepEqual(await canvas.screenshot(), before);
 }));
 
-test('so they do in a browser that cannot paint in a worker', onStage(async ({ relay, open }) => {
+test('a browser that cannot paint in a worker shows pictures too', withMockRelay(async ({ relay, open }) => {
   relay.add('door', moving());
   const page = await open('', {}, 'delete HTMLCanvasElement.prototype.transferControlToOffscreen');
   await untilMoves(page, 'door');
   assert.equal(await page.$eval('.tile canvas', (canvas) => canvas instanceof HTMLCanvasElement && canvas.width), 320);
 }));
 
-test('a stream named in the address is asked for before anything is known', onStage(async ({ relay, open }) => {
+test('a stream in the address is requested before anything else is known', withMockRelay(async ({ relay, open }) => {
   relay.add('door', moving());
   relay.add('hall', moving());
   const page = await open('?stream=hall');
   await untilMoves(page, 'hall');
-  assert.deepEqual(relay.said.slice(0, 2).map(({ type, stream }) => [type, stream]), [['list', undefined], ['watch', 'hall']]);
-  assert.equal(relay.said.filter(({ type, stream }) => type === 'watch' && stream === 'door').length, 0);
+  assert.deepEqual(relay.received.slice(0, 2).map(({ type, stream }) => [type, stream]), [['list', undefined], ['watch', 'hall']]);
+  assert.equal(relay.received.filter(({ type, stream }) => type === 'watch' && stream === 'door').length, 0);
   await page.waitForSelector('.tile.enlarged[data-stream="hall"]');
 }));
 
-test('a picture that stops is stale, grey, and says since when', onStage(async ({ relay, open }) => {
+test('a picture that stops is stale, grey, and shows since when', withMockRelay(async ({ relay, open }) => {
   const stream = relay.add('door', moving());
   const page = await open();
   await untilMoves(page, 'door');
   stream.running = false;
   await untilState(page, 'door', 'stale');
   assert.match((await page.textContent('.tile .age')) ?? '', /^\d+ s ago$/);
-  assert.match((await wordsOf(page, 'door')) ?? '', /^No picture for \d+ s$/);
+  assert.match((await statusTextOf(page, 'door')) ?? '', /^No picture for \d+ s$/);
   await until(page, '.tile canvas', 'filter', 'grayscale(1)');
   stream.running = true;
   await untilMoves(page, 'door');
 }));
 
-test('an offline stream says why, and comes back by itself', onStage(async ({ relay, open }) => {
+test('an offline stream shows the reason, and returns by itself', withMockRelay(async ({ relay, open }) => {
   relay.add('door', moving());
   const page = await open();
   await untilMoves(page, 'door');
-  // Whoever tells it to those who listen comes after the first picture.
+  // Announcements exist only once the controls are loaded.
   await page.waitForSelector('#actions button');
   relay.setState('door', 'offline', 'camera unplugged');
   await untilState(page, 'door', 'offline');
-  assert.equal(await wordsOf(page, 'door'), 'Camera unplugged');
+  assert.equal(await statusTextOf(page, 'door'), 'Camera unplugged');
   await until(page, '#announcements', 'text', 'door: Camera unplugged');
   relay.setState('door', 'live', '');
   await untilMoves(page, 'door');
 }));
 
-test('a stream without a picture has a name and a reason, and no black', onStage(async ({ relay, open }) => {
+test('a stream without a picture has a name and a reason instead of a black tile', withMockRelay(async ({ relay, open }) => {
   const nothing = { width: 640, height: 360, fps: 10, pictures: [] };
   relay.add('cellar', nothing, { state: 'offline', reason: 'camera not found' });
   const page = await open();
@@ -77,7 +77,7 @@ test('a stream without a picture has a name and a reason, and no black', onStage
   assert.equal(await page.isVisible('.tile canvas'), false);
 }));
 
-test('a late picture is amber, a very late one red', onStage(async ({ relay, open }) => {
+test('a late picture is amber, a very late one red', withMockRelay(async ({ relay, open }) => {
   const stream = relay.add('door', moving());
   stream.delay = 800;
   const page = await open();
@@ -88,13 +88,13 @@ test('a late picture is amber, a very late one red', onStage(async ({ relay, ope
   await page.waitForSelector('.age[data-lateness="fine"]');
 }));
 
-test('pictures that reach the relay late say so with their true age, and are not live', onStage(async ({ relay, open }) => {
+test('frames that reach the relay late show the reason and their age, and are not live', withMockRelay(async ({ relay, open }) => {
   relay.add('door', moving());
   const page = await open();
   await untilMoves(page, 'door');
   relay.setState('door', 'late', 'frames reach this relay 8.4 s old: the connection to capture is too slow for this stream');
   await untilState(page, 'door', 'late');
-  assert.match((await wordsOf(page, 'door')) ?? '', /^Frames reach this relay 8\.4 s old/);
+  assert.match((await statusTextOf(page, 'door')) ?? '', /^Frames reach this relay 8\.4 s old/);
   const before = await page.getAttribute('.tile', 'data-sequence');
   await page.waitForSelector(`.tile:not([data-sequence="${before}"])`);
   assert.match((await page.textContent('.tile .age')) ?? '', /^\d+ ms$/, 'an age, and not a span since the picture stopped');
@@ -104,15 +104,15 @@ test('pictures that reach the relay late say so with their true age, and are not
   await untilState(page, 'door', 'live');
 }));
 
-test('nonsense from the relay does no harm', onStage(async ({ relay, open }) => {
+test('invalid messages of the relay do no harm', withMockRelay(async ({ relay, open }) => {
   relay.add('door', moving());
   const page = await open();
   await untilMoves(page, 'door');
   for (const nonsense of ['', 'null', '{"type":"streams"}', '{"type":"track","id":"x"}', Buffer.alloc(7), Buffer.alloc(99)]) {
-    relay.shout(nonsense);
+    relay.broadcast(nonsense);
   }
   const broken = Buffer.alloc(40);
   broken.set([1, 1, 1, 0, 1]);
-  relay.shout(broken);
+  relay.broadcast(broken);
   await untilMoves(page, 'door');
 }));

@@ -1,22 +1,22 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { inThreeSizes, moving, onStage, PHONE, sequenceOf, until, untilAttribute, untilMoves, untilStarted, untilState } from './harness.js';
+import { inThreeSizes, moving, PHONE, sequenceOf, until, untilAttribute, untilMoves, untilStarted, untilState, withMockRelay } from './harness.js';
 
 /** @typedef {import('playwright-core').Page} Page */
 /** @typedef {import('../mock-relay.js').MockRelay} MockRelay */
 
-/** Each rendition of the mock counts its frames by itself. */
+/** Each rendition of the mock relay numbers its frames independently. */
 const FULL = { above: 0, below: 30_000 };
 const HALF = { above: 70_000 };
 const QUARTER = { above: 30_000, below: 70_000 };
 
-/** What was asked for of a stream, in order, as width by height. @param {MockRelay} relay @param {string} name */
+/** Returns the requested sizes of a stream, in order, as width by height. @param {MockRelay} relay @param {string} name */
 const asked = (relay, name) =>
-  relay.said
+  relay.received
     .filter(({ type, stream }) => type === 'watch' && stream === name)
     .map(({ max_width, max_height }) => `${max_width}x${max_height}`);
 
-/** The size of the picture's place on the screen. @param {Page} page @param {string} name @param {number} [density] */
+/** Returns the size of a tile's picture on the screen. @param {Page} page @param {string} name @param {number} [density] */
 async function placeOf(page, name, density = 1) {
   const { width, height } = (await page.locator(`[data-stream="${name}"] .view`).boundingBox()) ?? { width: 0, height: 0 };
   return `${Math.ceil(width * density)}x${Math.ceil(height * density)}`;
@@ -25,7 +25,7 @@ async function placeOf(page, name, density = 1) {
 /** @param {Page} page @param {string} stream @param {{ above: number, below?: number }} rendition */
 const untilShows = (page, stream, rendition) => untilAttribute(page, stream, 'data-sequence', rendition);
 
-/** From now on every frame of the screen is looked at. @param {Page} page @param {string} name */
+/** Checks every screen frame from now on. @param {Page} page @param {string} name */
 async function watchClosely(page, name) {
   await page.evaluate((name) => {
     /** @type {Set<string>} */
@@ -58,15 +58,15 @@ const whatWasSeen = (page) =>
     return { seen: [...seen], looks };
   });
 
-test('a tile is asked for in its own pixels, in more when it is enlarged or zoomed, in less when small again', onStage(async ({ relay, open }) => {
+test('a tile is requested in its own pixels, in more when enlarged or zoomed, and in less when small again', withMockRelay(async ({ relay, open }) => {
   relay.add('door', inThreeSizes(2560, 1440));
   for (const name of ['garden', 'hall', 'yard']) relay.add(name, moving());
   const page = await open();
   await untilShows(page, 'door', QUARTER);
   await page.waitForSelector('#actions button');
-  assert.ok(relay.said.every(({ type, rendition }) => type !== 'watch' || rendition === 'auto'));
+  assert.ok(relay.received.every(({ type, rendition }) => type !== 'watch' || rendition === 'auto'));
   const small = await placeOf(page, 'door');
-  // The worker asked before the page knew the tile's place, for a size near enough.
+  // The worker requested the stream before the page had placed the tile, in a similar size.
   assert.deepEqual(asked(relay, 'door'), ['640x400']);
   await page.click('[data-stream="door"] .view');
   await untilShows(page, 'door', HALF);
@@ -84,7 +84,7 @@ test('a tile is asked for in its own pixels, in more when it is enlarged or zoom
   assert.equal(relay.connections, 1);
 }));
 
-test('a window that shrinks and grows is followed, and a turned tile is asked for as it lies in the source', onStage(async ({ relay, open }) => {
+test('a window that shrinks and grows changes the request, and a rotated tile is requested as the source is oriented', withMockRelay(async ({ relay, open }) => {
   relay.add('door', inThreeSizes(1280, 720));
   const page = await open();
   await untilShows(page, 'door', FULL);
@@ -96,14 +96,14 @@ test('a window that shrinks and grows is followed, and a turned tile is asked fo
   await page.waitForSelector('#actions button');
   await page.hover('[data-stream="door"]');
   await page.click('[data-stream="door"] .tools [aria-label="Rotate"]');
-  // Upright, it is as wide as the window was high.
+  // Upright, the tile is as wide as the window was high.
   await page.setViewportSize({ width: 620, height: 500 });
   await untilShows(page, 'door', HALF);
   const [width, height] = (await placeOf(page, 'door')).split('x');
   assert.equal(asked(relay, 'door').at(-1), `${height}x${width}`);
 }));
 
-test('on a phone the pixels of the screen count', onStage(async ({ relay, open }) => {
+test('on a phone the screen pixels count', withMockRelay(async ({ relay, open }) => {
   relay.add('door', inThreeSizes(1552, 872));
   relay.add('hall', inThreeSizes(1552, 872));
   const page = await open('', PHONE);
@@ -115,8 +115,8 @@ for (const [where, before] of [
   ['in the worker', ''],
   ['on the page', 'delete HTMLCanvasElement.prototype.transferControlToOffscreen'],
 ]) {
-  test(`a picture of another size, painted ${where}, stays in its place and is never blank`, onStage(async ({ relay, open }) => {
-    // Half of it is not of quite the same shape.
+  test(`a frame of another size, painted ${where}, stays in its place and is never blank`, withMockRelay(async ({ relay, open }) => {
+    // Half of this size has a slightly different shape after rounding.
     const stream = relay.add('door', inThreeSizes(854, 480));
     const page = await open('', {}, before);
     await untilShows(page, 'door', FULL);
@@ -134,7 +134,7 @@ for (const [where, before] of [
   }));
 }
 
-test('smaller pictures are one quiet line, which goes when all are of full size again', onStage(async ({ relay, open }) => {
+test('a lower resolution is shown in the status line until all tiles have full size again', withMockRelay(async ({ relay, open }) => {
   const [door, hall] = [relay.add('door', inThreeSizes()), relay.add('hall', inThreeSizes())];
   const page = await open();
   await untilMoves(page, 'hall');
@@ -143,20 +143,20 @@ test('smaller pictures are one quiet line, which goes when all are of full size 
   door.transit = hall.transit = 90;
   await untilStarted(page, 'hall');
   door.carries = hall.carries = 2;
-  await page.waitForSelector('#quiet-line.shown >> text=Slow connection: lower resolution');
+  await page.waitForSelector('#status-line.shown >> text=Slow connection: lower resolution');
   assert.deepEqual(await page.locator('[data-stream="door"]').boundingBox(), before, 'nothing moved');
   relay.setState('door', 'slow', '');
-  await page.waitForSelector('#quiet-line.shown >> text=Slow connection: lower frame rate');
+  await page.waitForSelector('#status-line.shown >> text=Slow connection: lower frame rate');
   relay.setState('door', 'live', '');
-  await page.waitForSelector('#quiet-line.shown >> text=Slow connection: lower resolution');
+  await page.waitForSelector('#status-line.shown >> text=Slow connection: lower resolution');
   door.carries = 0;
   await untilShows(page, 'door', FULL);
   hall.carries = 0;
-  await page.waitForSelector('#quiet-line.shown >> text=Full resolution again');
-  await page.waitForSelector('#quiet-line:not(.shown)', { state: 'attached' });
+  await page.waitForSelector('#status-line.shown >> text=Full resolution again');
+  await page.waitForSelector('#status-line:not(.shown)', { state: 'attached' });
 }));
 
-test('of two tiles one shrinks and grows, and the other does not notice', onStage(async ({ relay, open }) => {
+test('of two tiles one shrinks and grows, and the other is not affected', withMockRelay(async ({ relay, open }) => {
   const door = relay.add('door', inThreeSizes());
   relay.add('hall', inThreeSizes());
   const page = await open();
@@ -174,61 +174,61 @@ test('of two tiles one shrinks and grows, and the other does not notice', onStag
   assert.equal(relay.connections, 1);
 }));
 
-test('details name what is shown, why, and what there is, and the journey goes on', onStage(async ({ relay, open }) => {
+test('details show the rendition, the reason and other sizes, and the latency is updated', withMockRelay(async ({ relay, open }) => {
   const stream = relay.add('door', inThreeSizes());
   const page = await open();
   await untilMoves(page, 'door');
   await page.waitForSelector('#actions button');
   await page.keyboard.press('i');
   const row = (/** @type {string} */ term) => page.locator(`.details dt:text-is("${term}") + dd`);
-  await row('Rendition').filter({ hasText: 'full · JPEG' }).waitFor();
-  await row('Size').filter({ hasText: /^640 × 360$/ }).waitFor();
-  await row('Also there').filter({ hasText: 'half 320 × 180, quarter 160 × 90' }).waitFor();
+  await row('Stream size').filter({ hasText: 'full · JPEG' }).waitFor();
+  await row('Resolution').filter({ hasText: /^640 × 360$/ }).waitFor();
+  await row('Other sizes').filter({ hasText: 'half 320 × 180, quarter 160 × 90' }).waitFor();
   await untilStarted(page, 'door');
   Object.assign(stream, { carries: 1, transit: 90 });
-  await row('Rendition').filter({ hasText: 'half · JPEG' }).waitFor();
-  await row('Size').filter({ hasText: '320 × 180, reduced: slow connection' }).waitFor();
-  Object.assign(stream, { delay: 300, leg: 'bus', transit: 0 });
-  await page.waitForSelector('.journey >> text=/^slowest: bus, 300 ms$/');
+  await row('Stream size').filter({ hasText: 'half · JPEG' }).waitFor();
+  await row('Resolution').filter({ hasText: '320 × 180, reduced: slow connection' }).waitFor();
+  Object.assign(stream, { delay: 300, stage: 'bus', transit: 0 });
+  await page.waitForSelector('.latency >> text=/^Slowest: bus, 300 ms$/');
 }));
 
-test('a frozen wall is stepped back over a change of size', onStage(async ({ relay, open }) => {
+test('a paused wall is stepped back over a change of size', withMockRelay(async ({ relay, open }) => {
   const stream = relay.add('door', inThreeSizes());
   const page = await open();
   await untilMoves(page, 'door');
   await page.waitForSelector('#actions button');
-  // What can be stepped through is kept from soon after the first picture on.
+  // The history starts soon after the first picture.
   await page.keyboard.press('Space');
-  await page.waitForSelector('.frozen-bar >> text=/at \\d\\d:/');
+  await page.waitForSelector('.pause-bar >> text=/at \\d\\d:/');
   await page.keyboard.press('Space');
   await untilMoves(page, 'door');
   await untilShows(page, 'door', { ...FULL, above: (await sequenceOf(page, 'door')) + 5 });
   stream.carries = 2;
   await untilShows(page, 'door', QUARTER);
   await page.keyboard.press('Space');
-  await untilState(page, 'door', 'frozen');
+  await untilState(page, 'door', 'paused');
   const before = await page.locator('[data-stream="door"] canvas').boundingBox();
   for (let step = 0; (await sequenceOf(page, 'door')) > FULL.below; step += 1) {
     assert.ok(step < 20, 'as many frames as two seconds have');
-    const moment = await page.textContent('.frozen-bar .moment');
+    const moment = await page.textContent('.pause-bar .moment');
     await page.keyboard.press('ArrowLeft');
     await page.waitForFunction((moment) => document.querySelector('.moment')?.textContent !== moment, moment);
   }
-  await untilState(page, 'door', 'frozen');
+  await untilState(page, 'door', 'paused');
   assert.deepEqual(await page.locator('[data-stream="door"] canvas').boundingBox(), before);
   await page.keyboard.press('Space');
   await untilShows(page, 'door', QUARTER);
   await untilMoves(page, 'door');
 }));
 
-test('tiles in step stay so when one of them shrinks', onStage(async ({ relay, open }) => {
+test('synced tiles stay in sync when one of them shrinks', withMockRelay(async ({ relay, open }) => {
   Object.assign(relay.add('door', inThreeSizes()), { delay: 20, grid: 100 });
   const hall = Object.assign(relay.add('hall', inThreeSizes()), { delay: 320, grid: 100 });
   const page = await open();
   await untilMoves(page, 'hall');
   await page.waitForSelector('#actions button');
   await page.keyboard.press('s');
-  await page.waitForSelector('#quiet-line.shown >> text=/^In step, .* behind$/');
+  await page.waitForSelector('#status-line.shown >> text=/^In sync, .* behind live$/');
   for (const [carries, rendition] of /** @type {const} */ ([[2, QUARTER], [0, FULL]])) {
     hall.carries = carries;
     await untilShows(page, 'hall', rendition);
@@ -242,9 +242,9 @@ test('tiles in step stay so when one of them shrinks', onStage(async ({ relay, o
   }
 }));
 
-test('a device that decodes too slowly is not called a slow link', onStage(async ({ relay, open }) => {
+test('a device that decodes too slowly is not reported as a slow link', withMockRelay(async ({ relay, open }) => {
   relay.add('door', moving());
-  relay.before.set('/worker.js', `
+  relay.before.set('/worker/main.js', `
     const decode = self.createImageBitmap.bind(self);
     self.createImageBitmap = (blob) => new Promise((resolve) => setTimeout(resolve, 400)).then(() => decode(blob));
   `);
@@ -253,7 +253,7 @@ test('a device that decodes too slowly is not called a slow link', onStage(async
   await page.waitForSelector('#actions button');
   await untilMoves(page, 'door');
   relay.setState('door', 'slow', '');
-  await page.waitForSelector("#quiet-line.shown >> text=This device can't keep up: lower frame rate");
+  await page.waitForSelector("#status-line.shown >> text=This device can't keep up: lower frame rate");
   await page.keyboard.press('i');
   await until(page, '.details', 'text', "Lower frame ratethis device can't keep up");
 }));

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { moving, names, onStage, PHONE, until, untilMoves, untilState } from './harness.js';
+import { moving, names, PHONE, until, untilMoves, untilState, withMockRelay } from './harness.js';
 
 const SHAPES = /** @type {const} */ ([[320, 180], [320, 240], [180, 320], [320, 180], [240, 240], [320, 180]]);
 const NAMES = ['attic', 'cellar', 'door', 'garden', 'hall', 'yard'];
@@ -18,7 +18,7 @@ async function rotationOf(page, stream) {
   return page.getAttribute(`[data-stream="${stream}"]`, 'data-rotation');
 }
 
-test('six streams fit a wide screen without scrolling', onStage(async ({ relay, open }) => {
+test('six streams fit a wide screen without scrolling', withMockRelay(async ({ relay, open }) => {
   addSix(relay);
   const page = await open();
   for (const name of NAMES) await untilState(page, name, 'live');
@@ -26,7 +26,7 @@ test('six streams fit a wide screen without scrolling', onStage(async ({ relay, 
   assert.deepEqual(size, [1280, 800]);
 }));
 
-test('a phone has one column, nothing sticks out, and what is scrolled out costs nothing', onStage(async ({ relay, open }) => {
+test('a phone has one column, nothing is cut off, and tiles out of sight are not requested', withMockRelay(async ({ relay, open }) => {
   addSix(relay);
   const page = await open('', PHONE);
   await untilMoves(page, 'attic');
@@ -36,28 +36,28 @@ test('a phone has one column, nothing sticks out, and what is scrolled out costs
   assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 390);
   await page.evaluate(() => scrollTo(0, document.documentElement.scrollHeight));
   await untilMoves(page, 'yard');
-  const watch = await relay.heard(({ type, stream }) => type === 'watch' && stream === 'attic');
-  await relay.heard(({ type, id }) => type === 'unwatch' && id === watch.id);
+  const watch = await relay.waitForMessage(({ type, stream }) => type === 'watch' && stream === 'attic');
+  await relay.waitForMessage(({ type, id }) => type === 'unwatch' && id === watch.id);
 }));
 
-test('what was asked for before it had a place is given up where it has none in sight', onStage(async ({ relay, open }) => {
+test('an early request ends if its tile is out of sight', withMockRelay(async ({ relay, open }) => {
   for (const name of NAMES) relay.add(name, moving(180, 320));
   const page = await open('', PHONE);
   await untilMoves(page, 'attic');
-  const unseen = await relay.heard(({ type, stream }) => type === 'watch' && stream === 'garden');
-  await relay.heard(({ type, id }) => type === 'unwatch' && id === unseen.id);
+  const unseen = await relay.waitForMessage(({ type, stream }) => type === 'watch' && stream === 'garden');
+  await relay.waitForMessage(({ type, id }) => type === 'unwatch' && id === unseen.id);
 }));
 
-test('enlarging keeps socket and subscription', onStage(async ({ relay, open }) => {
+test('enlarging keeps socket and subscription', withMockRelay(async ({ relay, open }) => {
   addSix(relay);
   const page = await open();
   await untilMoves(page, 'door');
-  const small = await relay.heard(({ type, stream }) => type === 'watch' && stream === 'door');
+  const small = await relay.waitForMessage(({ type, stream }) => type === 'watch' && stream === 'door');
   await page.click('[data-stream="door"] .view');
   await page.waitForSelector('.enlarged');
   assert.equal(page.url(), `${relay.address}?stream=door`);
-  const other = await relay.heard(({ type, stream }) => type === 'watch' && stream === 'hall');
-  await relay.heard(({ type, id }) => type === 'unwatch' && id === other.id);
+  const other = await relay.waitForMessage(({ type, stream }) => type === 'watch' && stream === 'hall');
+  await relay.waitForMessage(({ type, id }) => type === 'unwatch' && id === other.id);
   await until(page, '.enlarged', 'width', 1280);
   await untilMoves(page, 'door');
   await page.keyboard.press('Escape');
@@ -65,10 +65,10 @@ test('enlarging keeps socket and subscription', onStage(async ({ relay, open }) 
   await untilMoves(page, 'hall');
   assert.equal(page.url(), relay.address);
   assert.equal(relay.connections, 1);
-  assert.equal(relay.said.filter(({ type, id }) => type === 'unwatch' && id === small.id).length, 0);
+  assert.equal(relay.received.filter(({ type, id }) => type === 'unwatch' && id === small.id).length, 0);
 }));
 
-test('a hidden tab is given nothing, and its pictures come back', onStage(async ({ relay, open }) => {
+test('a hidden tab receives nothing, and its pictures return', withMockRelay(async ({ relay, open }) => {
   relay.add('door', moving());
   const page = await open('', {}, "Object.defineProperty(document, 'hidden', { get: () => globalThis.away === true })");
   await untilMoves(page, 'door');
@@ -78,13 +78,13 @@ test('a hidden tab is given nothing, and its pictures come back', onStage(async 
       document.dispatchEvent(new Event('visibilitychange'));
     }, away);
   await look(true);
-  await relay.heard(({ type }) => type === 'unwatch');
+  await relay.waitForMessage(({ type }) => type === 'unwatch');
   await untilState(page, 'door', 'idle');
   await look(false);
   await untilMoves(page, 'door');
 }));
 
-test('the keyboard does everything', onStage(async ({ relay, open }) => {
+test('every action works with the keyboard', withMockRelay(async ({ relay, open }) => {
   addSix(relay);
   const page = await open();
   await untilMoves(page, 'attic');
@@ -95,10 +95,10 @@ test('the keyboard does everything', onStage(async ({ relay, open }) => {
   await page.keyboard.press('ArrowRight');
   assert.equal(await focused(), 'cellar');
   await page.keyboard.press('Space');
-  await untilState(page, 'cellar', 'frozen');
+  await untilState(page, 'cellar', 'paused');
   assert.equal(await page.$('.enlarged'), null);
   await page.keyboard.press('Space');
-  await page.waitForSelector('[data-state="frozen"]', { state: 'detached' });
+  await page.waitForSelector('[data-state="paused"]', { state: 'detached' });
   await page.keyboard.press('Enter');
   await page.waitForSelector('.enlarged[data-stream="cellar"]');
   await page.keyboard.press('ArrowRight');
@@ -114,14 +114,14 @@ test('the keyboard does everything', onStage(async ({ relay, open }) => {
   assert.deepEqual((await names(page)).slice(0, 2), ['cellar', 'attic']);
   assert.equal(await focused(), 'cellar');
   await page.keyboard.press('i');
-  await page.waitForSelector('.informed .details >> text=Rendition');
+  await page.waitForSelector('.details-open .details >> text=Stream size');
   await page.keyboard.press('?');
   await page.waitForSelector('dialog[open]');
   await page.keyboard.press('Escape');
   await page.waitForSelector('dialog', { state: 'detached' });
 }));
 
-test('order, size and rotation are remembered, and shared as a link', onStage(async ({ relay, open }) => {
+test('order, size and rotation are stored, and shared as a link', withMockRelay(async ({ relay, open }) => {
   addSix(relay);
   const page = await open('?order=yard,door&large=yard&rotate=door:180', { permissions: ['clipboard-read', 'clipboard-write'] });
   await untilMoves(page, 'yard');
@@ -141,7 +141,7 @@ test('order, size and rotation are remembered, and shared as a link', onStage(as
   assert.equal(link, `${relay.address}?order=yard,door&large=yard&rotate=door:180,attic:90`);
 }));
 
-test('a tile is dragged to another place', onStage(async ({ relay, open }) => {
+test('a tile is dragged to another position', withMockRelay(async ({ relay, open }) => {
   addSix(relay);
   const page = await open();
   await untilMoves(page, 'attic');
@@ -156,7 +156,7 @@ test('a tile is dragged to another place', onStage(async ({ relay, open }) => {
   assert.equal(await page.$('.enlarged'), null);
 }));
 
-test('the wheel zooms into the enlarged tile, and a drag pans', onStage(async ({ relay, open }) => {
+test('the wheel zooms into the enlarged tile, and dragging pans', withMockRelay(async ({ relay, open }) => {
   relay.add('door', moving());
   const page = await open('?stream=door');
   await untilMoves(page, 'door');
@@ -170,5 +170,5 @@ test('the wheel zooms into the enlarged tile, and a drag pans', onStage(async ({
   await page.mouse.move(500, 300, { steps: 4 });
   await page.mouse.up();
   assert.notEqual(await transform(), before);
-  assert.equal(await page.$('.informed'), null, 'a drag is no tap');
+  assert.equal(await page.$('.details-open'), null, 'a drag is no tap');
 }));

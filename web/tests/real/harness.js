@@ -1,5 +1,5 @@
-// A site: real captures, a real relay and a real Chromium looking at it. Every test gets a fresh one and leaves
-// nothing of it behind. The programs are those in FANLIGHT_BIN_DIR, else in target/debug.
+// A site: real captures, a real relay and a real Chromium. Every test gets its own and leaves nothing behind. The programs are
+// those in FANLIGHT_BIN_DIR, otherwise in target/debug.
 
 import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -14,12 +14,12 @@ import { newPage, startChromium } from '../page.js';
 
 const PROGRAMS = process.env.FANLIGHT_BIN_DIR ?? fileURLToPath(new URL('../../../target/debug', import.meta.url));
 const SHOWING = /serving live video at (http:\/\/[^\s"]+)/;
-/** As long as a page is waited for. */
+/** Timeout of waits for a page, in milliseconds. */
 const PATIENCE = 20_000;
-/** Both programs promise two seconds; a busy machine may take longer. */
-const LONGEST_GOODBYE = 10_000;
+/** Both programs end within two seconds; a busy machine may take longer. In milliseconds. */
+const MAX_GOODBYE = 10_000;
 
-/** One process of a site; what it logs stands here. */
+/** One process of a site, with its log. */
 class Program {
   /** @type {string[]} */
   log = [];
@@ -31,7 +31,7 @@ class Program {
   /** @param {string} name @param {string[]} options @param {string} folder */
   constructor(name, options, folder) {
     this.name = name;
-    // Nothing of whoever runs the tests: options come from here alone.
+    // No environment of the person who runs the tests: all options are explicit.
     const env = { PATH: process.env.PATH, HOME: folder, XDG_RUNTIME_DIR: folder };
     this.child = spawn(join(PROGRAMS, name), [...options, '--log', 'json'], { env });
     this.gone = new Promise((resolve) => this.child.once('exit', resolve).once('error', resolve));
@@ -45,7 +45,7 @@ class Program {
     });
   }
 
-  /** Waits for a line of the log. @param {RegExp} pattern @returns {Promise<string>} what the first group matched */
+  /** Waits for a line of the log. @param {RegExp} pattern @returns {Promise<string>} the first group of the match */
   async says(pattern) {
     let late = false;
     const timer = setTimeout(() => {
@@ -59,25 +59,25 @@ class Program {
     }
   }
 
-  /** As a power cut does: no goodbye, no cleaning up. */
+  /** Kills the program, as a power cut would. */
   async kill() {
     this.#ended = true;
     this.child.kill('SIGKILL');
     await this.gone;
   }
 
-  /** Asks it to end; whoever does not is killed, and told on. */
+  /** Ends the program. Throws if it had to be killed. */
   async stop() {
     if (this.#over) return;
     this.#ended = true;
     this.child.kill('SIGTERM');
-    const timer = setTimeout(() => this.child.kill('SIGKILL'), LONGEST_GOODBYE);
+    const timer = setTimeout(() => this.child.kill('SIGKILL'), MAX_GOODBYE);
     await this.gone;
     clearTimeout(timer);
     if (this.child.signalCode === 'SIGKILL') throw new Error(`${this.name} did not end:\n${this.log.join('\n')}`);
   }
 
-  /** Why it is not there though nobody ended it; empty: all is well. */
+  /** Returns a report if the program ended by itself; otherwise an empty text. */
   obituary() {
     if (!this.#over || this.#ended) return '';
     const { exitCode, signalCode } = this.child;
@@ -105,7 +105,7 @@ class Program {
 
 export class Site {
   address = '';
-  /** Of all pages together. */
+  /** Sockets of all pages. */
   sockets = 0;
   /** @type {Error[]} */
   failures = [];
@@ -144,7 +144,7 @@ export class Site {
     return page;
   }
 
-  /** Ends everything; fails where a program had gone before, or does not go now. */
+  /** Ends all programs. Throws if one had ended before, or does not end now. */
   async close() {
     const lost = this.#programs.map((program) => program.obituary()).filter((text) => text !== '');
     await Promise.all(this.#programs.map((program) => program.stop()));
@@ -159,10 +159,10 @@ export class Site {
   }
 }
 
-/** Runs a test on a site of its own. @param {(site: Site) => Promise<void>} act */
-export function onSite(act) {
+/** Runs a test with a site of its own. @param {(site: Site) => Promise<void>} act */
+export function withSite(act) {
   return async () => {
-    // mkdtemp makes it 0700, as the programs demand.
+    // mkdtemp creates it with mode 0700, which the programs require.
     const folder = await mkdtemp(join(tmpdir(), 'fanlight-page-'));
     const browser = await startChromium();
     const site = new Site(folder, browser);
@@ -176,7 +176,7 @@ export function onSite(act) {
   };
 }
 
-/** Marks a page, so that `isMarked` can tell whether it was ever loaded again. @param {Page} page */
+/** Marks a page, so that `isMarked` detects a reload. @param {Page} page */
 export async function mark(page) {
   await page.evaluate(() => void Object.assign(globalThis, { marked: true }));
 }
@@ -186,7 +186,7 @@ export async function isMarked(page) {
   return page.evaluate(() => 'marked' in globalThis);
 }
 
-/** From the start of the navigation to the first picture, in milliseconds. @param {Page} page */
+/** Returns the time from the start of the navigation to the first picture, in milliseconds. @param {Page} page */
 export async function firstPicture(page) {
   const found = () => performance.getEntriesByName('fanlight-first-frame')[0]?.startTime ?? null;
   await page.waitForFunction(found);

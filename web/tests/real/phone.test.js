@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { PHONE, untilMoves } from '../page.js';
-import { onSite } from './harness.js';
+import { withSite } from './harness.js';
 
-test('on a phone the wall is one column, and nothing sticks out', onSite(async (site) => {
+test('on a phone the wall is one column, and nothing is cut off', withSite(async (site) => {
   site.capture({ door: 'test:640x360@15', hall: 'test:640x480@15', yard: 'test:360x640@15' });
   await site.relay();
   const page = await site.open('', PHONE);

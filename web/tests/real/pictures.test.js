@@ -2,18 +2,18 @@ import assert from 'node:assert/strict';
 import { networkInterfaces } from 'node:os';
 import { test } from 'node:test';
 import { untilMoves, untilState } from '../page.js';
-import { firstPicture, onSite } from './harness.js';
-import { nextPictures } from './stamps.js';
+import { firstPicture, withSite } from './harness.js';
+import { nextPictures } from './timecode.js';
 
 const FRAME_INTERVAL = 1000 / 30;
 const DISPLAY_FRAME = 1000 / 60;
 
-/** The middle one: a single picture may be held up by anything. @param {number[]} values */
+/** Returns the median: anything may delay a single frame. @param {number[]} values */
 function median(values) {
   return values.sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
 }
 
-test('the picture moves, and is as old as the page says', onSite(async (site) => {
+test('the picture moves, and is as old as the page says', withSite(async (site) => {
   site.capture({ door: 'test:640x360@30' });
   await site.relay();
   const page = await site.open();
@@ -26,15 +26,15 @@ test('the picture moves, and is as old as the page says', onSite(async (site) =>
   });
   const seen = median(pictures.map(({ seenAge }) => seenAge));
   const claimed = median(pictures.map(({ claimedAge }) => claimedAge));
-  const said = `${seen.toFixed(1)} ms old by its stamp, ${claimed.toFixed(1)} ms as the page says`;
+  const said = `${seen.toFixed(1)} ms old by its timecode, ${claimed.toFixed(1)} ms as the page says`;
   console.log(said);
   assert.ok(Math.abs(seen - claimed) <= FRAME_INTERVAL + DISPLAY_FRAME, said);
 }));
 
-test('twelve streams of all shapes move at once', onSite(async (site) => {
+test('twelve streams of all shapes move at the same time', withSite(async (site) => {
   const shapes = ['640x360@15', '640x480@15', '360x640@15', '640x360@30'];
   const names = Array.from({ length: 12 }, (_, index) => `cam${index}`);
-  // In full size only: of smaller pictures nobody could read the stamp.
+  // Full size only: in smaller pictures the timecode is not readable.
   const source = (/** @type {number} */ index) => `test:${shapes[index % shapes.length]}#rendition=none`;
   site.capture(Object.fromEntries(names.map((name, index) => [name, source(index)])));
   await site.relay();
@@ -46,7 +46,7 @@ test('twelve streams of all shapes move at once', onSite(async (site) => {
   }
 }));
 
-test('enlarging shows the same stream over the same socket', onSite(async (site) => {
+test('enlarging shows the same stream over the same socket', withSite(async (site) => {
   site.capture({ door: 'test:640x360@30', hall: 'test:640x480@15' });
   await site.relay();
   const page = await site.open();
@@ -62,7 +62,7 @@ test('enlarging shows the same stream over the same socket', onSite(async (site)
 
 const here = Object.values(networkInterfaces()).flat().find((net) => net?.family === 'IPv4' && !net.internal)?.address;
 
-test('pictures move without a secure context', { skip: here ? false : 'this machine has no address but loopback' }, onSite(async (site) => {
+test('pictures move without a secure context', { skip: here ? false : 'this machine has no address but loopback' }, withSite(async (site) => {
   site.capture({ door: 'test:640x360@30' });
   await site.relay('--listen', `${here}:0`, '--insecure');
   const page = await site.open();

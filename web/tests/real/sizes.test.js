@@ -1,22 +1,22 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { newPage, untilMoves } from '../page.js';
-import { onSite } from './harness.js';
+import { withSite } from './harness.js';
 import { Throttle } from './throttle.js';
 
-/** Where a page is looked at, and so few bytes a millisecond that the full size is too much there, and a smaller one is not. */
+/** Hosts of the page, and a bandwidth in bytes a millisecond that sustains a smaller size and not the full one. */
 const LINKS = {
-  // Not secure, so a browser does not decode video there: 540, 200 and 80 in the three sizes.
+  // No secure context, so the browser does not decode H.264. The three sizes need 540, 200 and 80.
   JPEG: { host: 'camera.test', narrow: 110 },
-  // 45, 25 and 15.
+  // The three sizes need 45, 25 and 15.
   'H.264': { host: '127.0.0.1', narrow: 25 },
 };
-/** A busy machine's stumbles look like a narrow link for a while. */
+/** Delays of a busy machine look like a narrow link for a while. */
 const PATIENCE = 60_000;
-/** They may make both tiles smaller, and then it is looked at again. Whoever is touched by another's link is so every time. */
+/** Such delays may shrink both tiles; then the test is repeated. A tile that another link affects is affected every time. */
 const TRIES = 3;
 
-/** The renditions that a page was sent, one after the other. */
+/** The renditions that a page was sent, in order. */
 class Sent {
   /** @type {string[]} */
   renditions = [];
@@ -36,7 +36,7 @@ class Sent {
     );
   }
 
-  /** Waits until the latest is so. @param {string} what @param {(rendition: string) => boolean} so */
+  /** Waits until the latest rendition matches. @param {string} what @param {(rendition: string) => boolean} so */
   async until(what, so) {
     const reached = () => so(this.renditions.at(-1) ?? '');
     if (reached()) return;
@@ -54,7 +54,7 @@ class Sent {
 }
 
 for (const [codec, { host, narrow }] of Object.entries(LINKS)) {
-  test(`of two tiles of ${codec} the one behind a narrow link shrinks, and grows when the link is well again`, onSite(async (site) => {
+  test(`of two tiles of ${codec} the one behind a narrow link shrinks, and grows when the link recovers`, withSite(async (site) => {
     site.capture({ door: 'test:640x360@20' });
     await site.relay('--allow-host', 'camera.test');
     const link = new Throttle(site.listening);
@@ -74,7 +74,7 @@ for (const [codec, { host, narrow }] of Object.entries(LINKS)) {
         const before = free.renditions.length;
         link.rate = narrow;
         await narrowed.until('smaller', (rendition) => rendition !== 'full');
-        await right.waitForSelector('#quiet-line.shown >> text=/lower (resolution|frame rate)/i');
+        await right.waitForSelector('#status-line.shown >> text=/lower (resolution|frame rate)/i');
         await untilMoves(right, 'door');
         link.rate = Infinity;
         await narrowed.until('full again', (rendition) => rendition === 'full');
@@ -82,7 +82,7 @@ for (const [codec, { host, narrow }] of Object.entries(LINKS)) {
         touched = free.renditions.slice(before).filter((rendition) => rendition !== 'full');
         await free.until('full again', (rendition) => rendition === 'full');
       }
-      assert.deepEqual(touched, [], 'nobody else is touched');
+      assert.deepEqual(touched, [], 'the other viewer is not affected');
       await untilMoves(left, 'door');
       await Promise.all([left.close(), right.close()]);
     } finally {

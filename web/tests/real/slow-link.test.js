@@ -1,20 +1,20 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { newPage, untilAttribute, untilMoves } from '../page.js';
-import { onSite } from './harness.js';
+import { withSite } from './harness.js';
 import { Throttle } from './throttle.js';
 
 /** Bytes a millisecond: a full picture of 1920x1080 takes longer than the page waits for an answer. */
 const NARROW = 7;
 const PATIENCE = 60_000;
 
-test('on a link that needs too long for one full picture a smaller one is shown', onSite(async (site) => {
+test('on a link that is too slow for a full picture, a smaller one is shown', withSite(async (site) => {
   site.capture({ door: 'test:1920x1080@10' });
   await site.relay('--allow-host', 'camera.test');
   const link = new Throttle(site.listening);
   try {
     const address = new URL(await link.open());
-    // Not secure, so a browser does not decode H.264 there.
+    // No secure context, so the browser does not decode H.264.
     address.hostname = 'camera.test';
     const page = await newPage(site.browser, site.failures);
     page.setDefaultTimeout(PATIENCE);

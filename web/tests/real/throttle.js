@@ -1,15 +1,15 @@
-// A narrow link, of which the page and the relay know nothing: passes on what the relay sends no faster than it is told.
+// A narrow link that page and relay do not know about: forwards data no faster than the given rate.
 
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 
-/** So much goes at once: a few packets. */
+/** Bytes forwarded at a time: a few packets. */
 const PIECE = 4096;
 
 export class Throttle {
-  /** Bytes a millisecond; all connections share them. */
+  /** Bytes a millisecond, shared by all connections. */
   rate = Infinity;
-  /** When what was let through so far has gone through. */
+  /** When the data forwarded so far has passed the link. */
   #busyUntil = 0;
   /** @type {Set<import('node:net').Socket>} */
   #sockets = new Set();
@@ -23,7 +23,7 @@ export class Throttle {
       void this.#carry(far, near).catch(() => {});
       for (const socket of [near, far]) {
         this.#sockets.add(socket);
-        // Either side may go at any time.
+        // Either side may close at any time.
         socket.on('error', () => {}).on('close', () => [near, far].forEach((other) => other.destroy()));
       }
     });
@@ -37,7 +37,7 @@ export class Throttle {
     return `http://127.0.0.1:${port}/`;
   }
 
-  /** Breaks every connection; new ones are taken. */
+  /** Breaks all connections. New ones are accepted. */
   cut() {
     this.#sockets.forEach((socket) => socket.destroy());
     this.#sockets.clear();
@@ -60,7 +60,7 @@ export class Throttle {
     to.end();
   }
 
-  /** Waits until so many bytes may go. @param {number} bytes */
+  /** Waits until the link has room. @param {number} bytes */
   async #room(bytes) {
     if (this.rate === Infinity) return;
     const now = performance.now();

@@ -54,7 +54,7 @@ impl JpegEncoder {
     ///
     /// # Errors
     /// Fails if the size is not supported, or if the result has too many bytes.
-    pub fn encode(&mut self, pixels: &Mat, taken: CaptureTimes) -> Result<Frame, EncodeError> {
+    pub fn encode(&mut self, pixels: &Mat, times: CaptureTimes) -> Result<Frame, EncodeError> {
         let (width, height) = size_of(pixels);
         if !(1..=MAX_SIDE).contains(&width) || !(1..=MAX_SIDE).contains(&height) {
             return Err(EncodeError::Size(width, height));
@@ -73,7 +73,7 @@ impl JpegEncoder {
         let jpeg = compressor.compress(bytes, (width, height), self.quality.0)?;
         match jpeg.len() {
             length if length > MAX_PAYLOAD => Err(EncodeError::TooLarge(length)),
-            _ => Ok(Frame::new(jpeg.to_vec(), taken, (width, height), true)),
+            _ => Ok(Frame::new(jpeg.to_vec(), times, (width, height), true)),
         }
     }
 }
@@ -93,7 +93,7 @@ mod tests {
     };
     use opencv::imgcodecs::{IMREAD_COLOR, IMWRITE_JPEG_QUALITY, imdecode, imencode};
 
-    const TAKEN: CaptureTimes = CaptureTimes {
+    const TIMES: CaptureTimes = CaptureTimes {
         captured_at: Timestamp::from_micros(42),
         read_at: Timestamp::from_micros(43),
     };
@@ -104,9 +104,9 @@ mod tests {
 
     #[test]
     fn a_jpeg_keeps_size_and_times() {
-        let frame = JpegEncoder::new(Quality::default()).encode(&grey(64, 48), TAKEN).unwrap();
+        let frame = JpegEncoder::new(Quality::default()).encode(&grey(64, 48), TIMES).unwrap();
         assert!(frame.payload.starts_with(&[0xff, 0xd8]) && frame.payload.ends_with(&[0xff, 0xd9]));
-        assert_eq!(frame.meta, Frame::new(Vec::new(), TAKEN, (64, 48), true).meta);
+        assert_eq!(frame.meta, Frame::new(Vec::new(), TIMES, (64, 48), true).meta);
     }
 
     /// The whole range of each colour, with edges.
@@ -140,7 +140,7 @@ mod tests {
                 let options = Vector::from_slice(&[IMWRITE_JPEG_QUALITY, quality.into()]);
                 imencode(".jpg", &pixels, &mut theirs, &options).unwrap();
                 let theirs = theirs.to_vec();
-                let ours = encoder.encode(&pixels, TAKEN).unwrap().payload;
+                let ours = encoder.encode(&pixels, TIMES).unwrap().payload;
                 let apart = difference(&decoded(&ours), &decoded(&theirs));
                 assert!(apart < 0.1, "{quality} {width}x{height}: {apart}");
                 assert!(ours.len().abs_diff(theirs.len()) <= 16 + theirs.len() / 100);
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn it_is_baseline_with_4_2_0_subsampling() {
-        let jpeg = JpegEncoder::new(Quality(100)).encode(&colourful(64, 48), TAKEN).unwrap();
+        let jpeg = JpegEncoder::new(Quality(100)).encode(&colourful(64, 48), TIMES).unwrap();
         let head = [0xff, 0xc0, 0, 17, 8, 0, 48, 0, 64, 3, 1, 0x22, 0, 2, 0x11, 1, 3, 0x11, 1];
         assert!(jpeg.payload.windows(head.len()).any(|bytes| bytes == head));
     }
@@ -158,14 +158,14 @@ mod tests {
     #[test]
     fn pixels_of_another_type_are_refused() {
         let one = Mat::new_rows_cols_with_default(48, 64, CV_8UC1, Scalar::all(90.0)).unwrap();
-        let refused = JpegEncoder::new(Quality::default()).encode(&one, TAKEN);
+        let refused = JpegEncoder::new(Quality::default()).encode(&one, TIMES);
         assert!(matches!(refused, Err(EncodeError::Encoder(_))), "{refused:?}");
     }
 
     #[test]
     fn an_unsupported_size_is_refused() {
         let mut encoder = JpegEncoder::new(Quality::default());
-        let mut refused = |pixels: &Mat| encoder.encode(pixels, TAKEN).unwrap_err();
+        let mut refused = |pixels: &Mat| encoder.encode(pixels, TIMES).unwrap_err();
         assert_eq!(refused(&Mat::default()), EncodeError::Size(0, 0));
         assert_eq!(refused(&grey(65_501, 1)), EncodeError::Size(65_501, 1));
     }
@@ -174,7 +174,7 @@ mod tests {
     fn too_many_bytes_are_refused_and_counted() {
         let mut noise = grey(5000, 4000);
         opencv::core::randu(&mut noise, &Scalar::all(0.0), &Scalar::all(255.0)).unwrap();
-        let best = JpegEncoder::new(Quality::try_from(100).unwrap()).encode(&noise, TAKEN);
+        let best = JpegEncoder::new(Quality::try_from(100).unwrap()).encode(&noise, TIMES);
         assert!(
             matches!(best, Err(EncodeError::TooLarge(length)) if length > MAX_PAYLOAD),
             "{best:?}"

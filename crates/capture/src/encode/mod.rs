@@ -17,15 +17,15 @@ use jpeg::{JpegEncoder, Quality};
 
 /// The encoder of one track. It may block in a driver for ever: the caller must be able to abandon the thread.
 pub trait Encode: fmt::Debug + Send {
-    /// Encodes a frame; as a keyframe if one is requested and the last one is not too recent. Returns `None` if the encoder
-    /// delays its output.
+    /// Encodes a frame; as a keyframe if one is requested and the last one is not too recent. Returns `None` if the
+    /// encoder delays its output.
     ///
     /// # Errors
     /// Fails with the reason why the frame cannot be encoded.
     fn encode(
         &mut self,
         pixels: &Mat,
-        taken: CaptureTimes,
+        times: CaptureTimes,
         keyframe_requested: bool,
     ) -> Result<Option<Frame>, EncodeError>;
 
@@ -57,10 +57,10 @@ impl Encode for JpegEncoder {
     fn encode(
         &mut self,
         pixels: &Mat,
-        taken: CaptureTimes,
+        times: CaptureTimes,
         _keyframe_requested: bool,
     ) -> Result<Option<Frame>, EncodeError> {
-        self.encode(pixels, taken).map(Some)
+        self.encode(pixels, times).map(Some)
     }
 }
 
@@ -68,10 +68,10 @@ impl Encode for H264Encoder {
     fn encode(
         &mut self,
         pixels: &Mat,
-        taken: CaptureTimes,
+        times: CaptureTimes,
         keyframe_requested: bool,
     ) -> Result<Option<Frame>, EncodeError> {
-        self.encode(pixels, taken, keyframe_requested)
+        self.encode(pixels, times, keyframe_requested)
     }
 
     fn close(&mut self) {

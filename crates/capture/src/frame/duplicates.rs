@@ -4,8 +4,8 @@ use opencv::core::{MatTraitConst, MatTraitConstManual};
 
 use crate::frame::Picture;
 
-/// Finds frames that equal the one before, byte by byte. The number found in a row is limited, so that a viewer sees that
-/// time passes.
+/// Finds frames that equal the one before, byte by byte. The number found in a row is limited, so that a viewer sees
+/// that time passes.
 #[derive(Debug)]
 pub struct Duplicates {
     max_in_a_row: u32,
@@ -52,8 +52,8 @@ fn are_equal(one: &Picture, other: &Picture) -> bool {
     }
 }
 
-/// Copies a frame, into the memory of an `old` copy if possible. Returns `None` if there is no copy; the next frame then is no
-/// duplicate.
+/// Copies a frame, into the memory of an `old` copy if possible. Returns `None` if there is no copy; the next frame
+/// then is no duplicate.
 fn copy(picture: &Picture, old: Option<Picture>) -> Option<Picture> {
     match (picture, old) {
         (Picture::Jpeg(bytes), Some(Picture::Jpeg(mut old))) => {

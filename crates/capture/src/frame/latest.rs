@@ -1,4 +1,5 @@
-//! Hand-over of frames between threads: a mailbox of one slot in which the newest frame wins, and reusable pixel buffers.
+//! Hand-over of frames between threads: a mailbox of one slot in which the newest frame wins, and reusable pixel
+//! buffers.
 
 use std::sync::Arc;
 

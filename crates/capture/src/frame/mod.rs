@@ -26,7 +26,7 @@ pub struct RawFrame {
     /// The content.
     pub picture: Picture,
     /// The times of capture and reading.
-    pub taken: CaptureTimes,
+    pub times: CaptureTimes,
 }
 
 /// A frame's times before it is encoded, by this process's clock.
@@ -40,8 +40,8 @@ pub struct CaptureTimes {
 
 impl From<CaptureTimes> for FrameTimes {
     /// The time of publication is not known yet: it is at least that of reading.
-    fn from(taken: CaptureTimes) -> Self {
-        let CaptureTimes { captured_at, read_at } = taken;
+    fn from(times: CaptureTimes) -> Self {
+        let CaptureTimes { captured_at, read_at } = times;
         Self { captured_at, read_at, published_at: read_at }
     }
 }
@@ -59,12 +59,12 @@ impl Frame {
     /// Creates a frame that is not published yet.
     pub fn new(
         payload: Vec<u8>,
-        taken: CaptureTimes,
+        times: CaptureTimes,
         (width, height): (u32, u32),
         is_keyframe: bool,
     ) -> Self {
         let flags = FrameFlags::keyframe(is_keyframe);
-        let meta = FrameMeta { sequence: 0, times: taken.into(), flags, width, height };
+        let meta = FrameMeta { sequence: 0, times: times.into(), flags, width, height };
         Self { meta, payload }
     }
 

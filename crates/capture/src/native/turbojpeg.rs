@@ -1,14 +1,15 @@
 //! Bindings to libjpeg-turbo: pixels to JPEG and back, with the part of its TurboJPEG API that 2.x and 3.x share.
 //!
-//! Pixels have OpenCV's order of colours. OpenCV itself, which uses the same library, requests the other order and swaps red
-//! and blue byte by byte, which takes about as long as the JPEG itself.
+//! Pixels have OpenCV's order of colours. OpenCV itself, which uses the same library, requests the other order and
+//! swaps red and blue byte by byte, which takes about as long as the JPEG itself.
 //!
 //! The library reports errors in its results and prints nothing.
 
 use std::ffi::{CStr, c_char, c_int, c_uchar, c_ulong, c_void};
 use std::ptr::NonNull;
 
-use crate::pixels::Size;
+/// Width and height in pixels.
+type Size = (u32, u32);
 
 /// Blue, green and red.
 const BYTES_PER_PIXEL: u32 = 3;
@@ -109,9 +110,9 @@ impl Compressor {
         let reserved = usize::try_from(max).map(|max| self.jpeg.try_reserve(max));
         let Ok(Ok(())) = reserved else { return Err(TurboError::Memory(size.0, size.1)) };
         let (mut start, mut length) = (self.jpeg.as_mut_ptr(), max);
-        // SAFETY: the handle is a compressor and exclusively owned. `Layout` has checked that `pixels` has `height` rows of
-        // `pitch` bytes with `width` pixels each. At `start` there are at least tjBufSize() bytes; with TJFLAG_NOREALLOC the
-        // library writes to no others and keeps `start`. All pointers live until the call returns.
+        // SAFETY: the handle is a compressor and exclusively owned. `Layout` has checked that `pixels` has `height`
+        // rows of `pitch` bytes with `width` pixels each. At `start` there are at least tjBufSize() bytes; with
+        // TJFLAG_NOREALLOC the library writes to no others and keeps `start`. All pointers live until the call returns.
         let result = unsafe {
             tjCompress2(
                 self.handle.0.as_ptr(),
@@ -187,8 +188,9 @@ impl Decompressor {
         };
         match (u32::try_from(width), u32::try_from(height)) {
             _ if colours == TJCS_CMYK || colours == TJCS_YCCK => Err(TurboError::Cmyk),
-            // The library reports an error for unnamed subsampling, which it decodes nevertheless, and for mere warnings. For a
-            // broken header, 3.x may return the size of the frame before; decoding then fails with the reason.
+            // The library reports an error for unnamed subsampling, which it decodes nevertheless, and for mere
+            // warnings. For a broken header, 3.x may return the size of the frame before; decoding then fails with the
+            // reason.
             (Ok(width @ 1..), Ok(height @ 1..)) => {
                 Ok(ParsedJpeg { decompressor: self, jpeg, size: (width, height) })
             }
@@ -211,9 +213,10 @@ impl ParsedJpeg<'_> {
         let last = pixels.len() - pitch as usize;
         mark().zip(&mut pixels[last..]).for_each(|(mark, byte)| *byte = mark);
         let handle = &self.decompressor.0;
-        // SAFETY: the handle is a decompressor and exclusively owned. The library decodes at its largest scale that fits into
-        // `width` and `height`, whatever the header says, and so writes at most `height` rows of `width` pixels, `pitch` bytes
-        // apart. `Layout` has checked that `pixels` has them. All pointers live until the call returns.
+        // SAFETY: the handle is a decompressor and exclusively owned. The library decodes at its largest scale that
+        // fits into `width` and `height`, whatever the header says, and so writes at most `height` rows of `width`
+        // pixels, `pitch` bytes apart. `Layout` has checked that `pixels` has them. All pointers live until the call
+        // returns.
         let result = unsafe {
             tjDecompress2(
                 handle.0.as_ptr(),

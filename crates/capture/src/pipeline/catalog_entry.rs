@@ -59,8 +59,8 @@ impl CatalogEntry {
         }
     }
 
-    /// Returns the entries of the tracks, and the failure of the first one whose encoder has failed. Failed tracks have no
-    /// entry, so that relays look for another one.
+    /// Returns the entries of the tracks, and the failure of the first one whose encoder has failed. Failed tracks have
+    /// no entry, so that relays look for another one.
     fn tracks(
         &mut self,
         ladder: &Ladder,
@@ -81,8 +81,8 @@ impl CatalogEntry {
         (entries, first_failure)
     }
 
-    /// Returns whether this machine is too slow for the stream, and logs a change of that. It begins with a share of dropped
-    /// frames above [`TOLERATED_PERCENT`], and ends when none are dropped.
+    /// Returns whether this machine is too slow for the stream, and logs a change of that. It begins with a share of
+    /// dropped frames above [`TOLERATED_PERCENT`], and ends when none are dropped.
     fn check_speed(&mut self, status: &Status, is_live: bool) -> bool {
         let tolerated = if self.too_slow { 0 } else { TOLERATED_PERCENT };
         let ratios = self.meters.iter().map(RateMeter::drop_ratio);

@@ -34,8 +34,8 @@ pub(super) enum Newest {
     NoEntry,
 }
 
-/// A decoder that begins within a camera's gradual refresh delivers no frame for a while. A stream without a frame for this
-/// many units is no video.
+/// A decoder that begins within a camera's gradual refresh delivers no frame for a while. A stream without a frame for
+/// this many units is no video.
 const MAX_SILENT: u32 = 300;
 
 impl H264Decoding {
@@ -44,8 +44,8 @@ impl H264Decoding {
         self.next
     }
 
-    /// Decodes these units and returns the pixels of the newest frame. There may be hundreds: each decoded unit is progress
-    /// for the `watchdog`.
+    /// Decodes these units and returns the pixels of the newest frame. There may be hundreds: each decoded unit is
+    /// progress for the `watchdog`.
     ///
     /// # Errors
     /// Fails if there is no decoder, the pixel format is unknown, or no frame comes out.
@@ -71,11 +71,11 @@ impl H264Decoding {
         let mut newest = None;
         for unit in units {
             watchdog.progress();
-            decoder.send(&Packet::copy(&unit.coded.bytes));
+            decoder.send(&Packet::copy(&unit.data.bytes));
             self.next = Some(unit.index + 1);
             self.silent += 1;
             while let Some(decoded) = decoder.take() {
-                newest = Some((decoded, unit.taken));
+                newest = Some((decoded, unit.times));
                 self.silent = 0;
             }
         }
@@ -83,10 +83,10 @@ impl H264Decoding {
             *self = Self::default();
             return Err(SourceError::NotAVideo("its H.264 contains no frame".into()));
         }
-        let Some((decoded, taken)) = newest else { return Ok(Newest::None) };
+        let Some((decoded, times)) = newest else { return Ok(Newest::None) };
         let mut pixels = buffers.take();
         self.converter.convert(&decoded.frame, &mut pixels)?;
-        Ok(Newest::Frame(pixels, taken))
+        Ok(Newest::Frame(pixels, times))
     }
 }
 
@@ -105,14 +105,14 @@ mod tests {
         crate::native::prepare();
         let (mut gop, buffers) = (Gop::default(), Buffers::default());
         let mut decoding = H264Decoding::default();
-        let taken =
+        let times =
             CaptureTimes { captured_at: Timestamp::default(), read_at: Timestamp::default() };
         let mut decode = |number: u64| {
             // An empty slice without parameter sets.
             let bytes = vec![0, 0, 0, 1, 0x65, 0x88, 0x80, 0x80];
             let (keyframe, entry) = (number == 0, number == 0);
-            let coded = AccessUnit { bytes, number, keyframe, entry, width: 64, height: 48 };
-            gop.push(Arc::new(coded), taken);
+            let data = AccessUnit { bytes, number, keyframe, entry, width: 64, height: 48 };
+            gop.push(Arc::new(data), times);
             decoding.newest(gop.since(decoding.next()), &buffers, &Watchdog::default())
         };
         for number in 0..u64::from(MAX_SILENT) {

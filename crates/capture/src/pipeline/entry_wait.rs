@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use fanlight_protocol::Timestamp;
 
-/// The source is opened again after this wait. A camera with keyframes close enough for passthrough has sent one by then, and
-/// most cameras begin with one when they are opened.
+/// The source is opened again after this wait. A camera with keyframes close enough for passthrough has sent one by
+/// then, and most cameras begin with one when they are opened.
 const FIRST: Duration = Duration::from_secs(5);
-/// The wait doubles up to this for a camera that does not begin with a keyframe, so that the camera's own keyframe interval
-/// is reached. No camera is given more time.
+/// The wait doubles up to this for a camera that does not begin with a keyframe, so that the camera's own keyframe
+/// interval is reached. No camera is given more time.
 const MAX: Duration = Duration::from_secs(160);
 
 /// The wait of one decoder.

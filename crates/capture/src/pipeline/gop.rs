@@ -1,5 +1,5 @@
-//! The source's own H.264 since its last entry point: the units that a new viewer or decoder needs before the next one. No
-//! clock: frames bring their times.
+//! The source's own H.264 since its last entry point: the units that a new viewer or decoder needs before the next one.
+//! No clock: frames bring their times.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -24,8 +24,8 @@ const MAX_STEP: Duration = Duration::from_millis(500);
 /// One access unit.
 #[derive(Debug, Clone)]
 pub(super) struct Unit {
-    pub(super) coded: Arc<AccessUnit>,
-    pub(super) taken: CaptureTimes,
+    pub(super) data: Arc<AccessUnit>,
+    pub(super) times: CaptureTimes,
     /// Number of the unit over all openings of the source. A gap means that a unit is missing.
     pub(super) index: u64,
 }
@@ -62,40 +62,40 @@ pub(super) struct Gop {
 
 impl Gop {
     /// Stores a unit. Also returns whether keyframes have just turned out to be too far apart for passthrough.
-    pub(super) fn push(&mut self, coded: Arc<AccessUnit>, taken: CaptureTimes) -> (Unit, bool) {
+    pub(super) fn push(&mut self, data: Arc<AccessUnit>, times: CaptureTimes) -> (Unit, bool) {
         let (index, follows) = match self.last {
-            Some((index, number)) if coded.number == number + 1 => (index + 1, true),
+            Some((index, number)) if data.number == number + 1 => (index + 1, true),
             Some((index, _)) => (index + 2, false),
             None => (0, false),
         };
-        self.last = Some((index, coded.number));
-        let step = taken.captured_at.since(self.last_at).min(MAX_STEP);
-        self.last_at = taken.captured_at;
+        self.last = Some((index, data.number));
+        let step = times.captured_at.since(self.last_at).min(MAX_STEP);
+        self.last_at = times.captured_at;
         self.since_entry += step;
         if !follows {
             // The source was opened again, or units were lost: the keyframe interval is unknown.
             (self.since_keyframe, self.sparse) = (Duration::ZERO, false);
         }
-        if coded.entry || !follows {
+        if data.entry || !follows {
             self.clear();
-            (self.complete, self.since_entry) = (coded.entry, Duration::ZERO);
+            (self.complete, self.since_entry) = (data.entry, Duration::ZERO);
         }
-        let turned_sparse = self.measure_interval(&coded, step);
-        self.bytes += coded.bytes.len();
-        let unit = Unit { coded, taken, index };
+        let turned_sparse = self.measure_interval(&data, step);
+        self.bytes += data.bytes.len();
+        let unit = Unit { data, times, index };
         self.units.push_back(unit.clone());
         while self.bytes > MAX_BYTES || self.units.len() > MAX_UNITS {
             let Some(oldest) = self.units.pop_front() else { break };
-            self.bytes -= oldest.coded.bytes.len();
+            self.bytes -= oldest.data.bytes.len();
             self.complete = false;
         }
         (unit, turned_sparse)
     }
 
-    fn measure_interval(&mut self, coded: &AccessUnit, step: Duration) -> bool {
+    fn measure_interval(&mut self, data: &AccessUnit, step: Duration) -> bool {
         self.since_keyframe += step;
         let too_long = self.since_keyframe > MAX_KEYFRAME_INTERVAL;
-        if coded.keyframe {
+        if data.keyframe {
             self.since_keyframe = Duration::ZERO;
         }
         too_long && !std::mem::replace(&mut self.sparse, true)
@@ -125,12 +125,12 @@ impl Gop {
         }
     }
 
-    /// Returns the units that a new viewer is sent to continue with the next one. `None` if they are incomplete or exceed
-    /// the limits.
+    /// Returns the units that a new viewer is sent to continue with the next one. `None` if they are incomplete or
+    /// exceed the limits.
     pub(super) fn for_new_viewer(&self) -> Option<impl Iterator<Item = &Unit>> {
         let first = self.units.front()?;
         let fits = self.complete
-            && first.coded.keyframe
+            && first.data.keyframe
             && self.bytes <= MAX_SENT_BYTES
             && self.since_entry <= MAX_SENT_SPAN;
         fits.then(|| self.units.iter())
@@ -148,10 +148,10 @@ mod tests {
     /// The same at this tenth of a second.
     fn push_at(gop: &mut Gop, number: u64, tenth: u64, keyframe: bool, length: usize) -> bool {
         let captured_at = Timestamp::from_micros(1_000_000 + tenth * 100_000);
-        let taken = CaptureTimes { captured_at, read_at: captured_at };
+        let times = CaptureTimes { captured_at, read_at: captured_at };
         let bytes = vec![0; length];
-        let coded = AccessUnit { bytes, number, keyframe, entry: keyframe, width: 64, height: 48 };
-        gop.push(Arc::new(coded), taken).1
+        let data = AccessUnit { bytes, number, keyframe, entry: keyframe, width: 64, height: 48 };
+        gop.push(Arc::new(data), times).1
     }
 
     /// Ten units a second, of which each `every`th is a keyframe.
@@ -169,7 +169,7 @@ mod tests {
             Units::FromEntry(units) => (units, true),
             Units::NoEntry | Units::Empty => return None,
         };
-        Some((units.iter().map(|unit| unit.coded.number).collect(), from_entry))
+        Some((units.iter().map(|unit| unit.data.number).collect(), from_entry))
     }
 
     #[test]

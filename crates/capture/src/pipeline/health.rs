@@ -6,12 +6,12 @@ use fanlight_protocol::Timestamp;
 
 use crate::backoff::Backoff;
 
-/// An encoder has failed after this many failures in a row that span at least this time. A single damaged frame is not enough,
-/// and a relay that misses frames for 2 s looks for another track.
+/// An encoder has failed after this many failures in a row that span at least this time. A single damaged frame is not
+/// enough, and a relay that misses frames for 2 s looks for another track.
 const MIN_FAILURES: u32 = 3;
 const MIN_FAILING: Duration = Duration::from_secs(1);
-/// A failed encoder is retried after the first wait, which doubles up to the longest. A graphics driver that was reset works
-/// again within seconds, and an attempt may cost a thread that gets stuck.
+/// A failed encoder is retried after the first wait, which doubles up to the longest. A graphics driver that was reset
+/// works again within seconds, and an attempt may cost a thread that gets stuck.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const MAX_WAIT: Duration = Duration::from_secs(30);
 
@@ -42,7 +42,8 @@ impl Default for EncoderHealth {
 }
 
 impl EncoderHealth {
-    /// Counts a frame that was not encoded. Returns whether the encoder has failed by that, so that the next attempt waits.
+    /// Counts a frame that was not encoded. Returns whether the encoder has failed by that, so that the next attempt
+    /// waits.
     pub(super) fn failed(&mut self, now: Timestamp, reason: &str, random: f64) -> bool {
         let failing = self.failing.get_or_insert_with(|| Failing {
             reason: String::new(),
@@ -95,8 +96,8 @@ impl EncoderHealth {
         self.retry_at().is_none_or(|retry_at| now >= retry_at)
     }
 
-    /// Returns the reason why the encoder has failed. An unwatched track has failed only until its retry is due, because only
-    /// a viewer can start the retry.
+    /// Returns the reason why the encoder has failed. An unwatched track has failed only until its retry is due,
+    /// because only a viewer can start the retry.
     pub(super) fn failure(&self, now: Timestamp, watched: bool) -> Option<&str> {
         let failed = self.retry_at().is_some() && (watched || !self.allows(now));
         self.failing.as_ref().filter(|_| failed).map(|failing| failing.reason.as_str())

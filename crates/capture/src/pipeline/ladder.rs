@@ -55,8 +55,8 @@ impl Ladder {
         full.map(|(_, track)| track).find(|track| track.codec() == codec)
     }
 
-    /// Returns the watched tracks that need the pixels of a frame. The full rendition got it by passthrough in the codec
-    /// `passed`, if any.
+    /// Returns the watched tracks that need the pixels of a frame. The full rendition got it by passthrough in the
+    /// codec `passed`, if any.
     pub(super) fn needing_pixels(
         &self,
         passed: Option<Codec>,

@@ -5,14 +5,15 @@
 //! - here: the thread that reads the source;
 //! - [`router`]: the decision whether a frame is passed through, transcoded, both or neither;
 //! - [`passthrough`], with [`gop`]: publishing of frames that the source has encoded itself;
-//! - [`transcoder`], with [`decoding`] and [`entry_wait`]: from a frame to the pixels of each rendition that is watched;
-//! - [`ladder`], [`rendition`] and [`track`], with [`health`] and [`replaceable`]: pixels of one size, encoded and published
-//!   in each codec; what happens if an encoder fails or does not answer;
+//! - [`transcoder`], with [`decoding`] and [`entry_wait`]: from a frame to the pixels of each rendition that is
+//!   watched;
+//! - [`ladder`], [`rendition`] and [`track`], with [`health`] and [`replaceable`]: pixels of one size, encoded and
+//!   published in each codec; what happens if an encoder fails or does not answer;
 //! - [`outcome`] and [`catalog_entry`]: the results, for the stream's status and for the catalog.
 //!
 //! The source has a thread of its own, which may block in a driver or a network. Pixel work is done by the process's
-//! [`WorkerPool`]. Each hand-over between threads is a mailbox of one slot, in which the newest frame wins. A camera's own
-//! JPEG or H.264 is published straight from the thread that reads the source.
+//! [`WorkerPool`]. Each hand-over between threads is a mailbox of one slot, in which the newest frame wins. A camera's
+//! own JPEG or H.264 is published straight from the thread that reads the source.
 
 mod catalog_entry;
 mod decoding;
@@ -173,8 +174,8 @@ impl Pipeline {
         })
     }
 
-    /// Replaces the thread that reads the source if it is stuck in a driver and fewer than [`MAX_STUCK_EACH`] of this source
-    /// are. Returns the number of stuck threads of the whole process if it has grown.
+    /// Replaces the thread that reads the source if it is stuck in a driver and fewer than [`MAX_STUCK_EACH`] of this
+    /// source are. Returns the number of stuck threads of the whole process if it has grown.
     ///
     /// # Errors
     /// Fails if the system cannot create a thread.
@@ -200,8 +201,8 @@ impl Pipeline {
         Ok(Some(stuck))
     }
 
-    /// Reports a source that no thread has read for [`LOST_AFTER`], because [`MAX_STUCK_EACH`] threads are stuck in it: only
-    /// its owner can help. Returns whether this is so.
+    /// Reports a source that no thread has read for [`LOST_AFTER`], because [`MAX_STUCK_EACH`] threads are stuck in it:
+    /// only its owner can help. Returns whether this is so.
     pub fn check_lost(&mut self, now: Instant) -> bool {
         self.unread_since = self.unread_since.filter(|_| self.watchdog.is_abandoned());
         let over = |since| now.saturating_duration_since(since) >= self.lost_after;

@@ -63,13 +63,14 @@ impl Rendition {
         self.name == Name::full()
     }
 
-    /// Returns whether there is a frame rate limit. A frame that such a rendition misses may have been one too many anyway.
+    /// Returns whether there is a frame rate limit. A frame that such a rendition misses may have been one too many
+    /// anyway.
     pub(super) fn is_limited(&self) -> bool {
         self.limited
     }
 
-    /// Returns the watched tracks that need the pixels of a frame. The full rendition got it by passthrough in the codec
-    /// `passed`, if any.
+    /// Returns the watched tracks that need the pixels of a frame. The full rendition got it by passthrough in the
+    /// codec `passed`, if any.
     pub(super) fn needing_pixels(
         &self,
         passed: Option<Codec>,
@@ -79,9 +80,9 @@ impl Rendition {
     }
 
     /// Returns those of them that accept a frame now and for which it is due.
-    pub(super) fn due(&self, passed: Option<Codec>, taken: CaptureTimes) -> Vec<Arc<Track>> {
+    pub(super) fn due(&self, passed: Option<Codec>, times: CaptureTimes) -> Vec<Arc<Track>> {
         let due =
-            |track: &&Arc<Track>| track.accepts(taken.read_at) && track.is_due(taken.captured_at);
+            |track: &&Arc<Track>| track.accepts(times.read_at) && track.is_due(times.captured_at);
         self.needing_pixels(passed).filter(due).cloned().collect()
     }
 
@@ -91,10 +92,10 @@ impl Rendition {
     }
 
     /// Gives pixels of the rendition's size to these of its tracks. They are encoded when threads are free.
-    pub(super) fn put(&self, pixels: Mat, taken: CaptureTimes, tracks: Vec<Arc<Track>>) {
+    pub(super) fn put(&self, pixels: Mat, times: CaptureTimes, tracks: Vec<Arc<Track>>) {
         let pixels = Arc::new(pixels);
         for track in tracks {
-            track.put(Pixels { pixels: pixels.clone(), taken });
+            track.put(Pixels { pixels: pixels.clone(), times });
         }
         self.buffers.recycle_shared(pixels);
     }

@@ -11,6 +11,7 @@ use super::Resources;
 use super::ladder::Ladder;
 use super::outcome::Outcome;
 use super::passthrough::Passthrough;
+use super::rendition::Rendition;
 use super::track::Track;
 use super::transcoder::{PendingFrame, Transcoder};
 use crate::frame::latest::Buffers;
@@ -58,8 +59,8 @@ impl Router {
         self.transcoder.buffers()
     }
 
-    /// Starts a track that has its first viewer. The viewer gets a frame even if it equals the last one. Other tracks are not
-    /// affected.
+    /// Starts a track that has its first viewer. The viewer gets a frame even if it equals the last one. Other tracks
+    /// are not affected.
     pub(super) fn start_track(&self, track: &Track) {
         self.transcoder.forget_duplicates();
         if track.codec() == Codec::H264 {
@@ -75,12 +76,12 @@ impl Router {
         track.close_encoder();
     }
 
-    /// Releases what is kept for the next frame, because no viewer watches the stream. If the source is not `closed`, its next
-    /// frame follows the last one.
+    /// Releases what is kept for the next frame, because no viewer watches the stream. If the source is not `closed`,
+    /// its next frame follows the last one.
     pub(super) fn pause(&self, closed: bool) {
         self.transcoder.pause();
         self.passthrough.pause(closed);
-        self.ladder.renditions().iter().for_each(|rendition| rendition.pause());
+        self.ladder.renditions().iter().for_each(Rendition::pause);
     }
 
     /// Routes a frame of the source.
@@ -89,18 +90,18 @@ impl Router {
     /// Fails if the frame is damaged, or if the source must be opened again.
     pub(super) fn route(&self, frame: RawFrame, status: &Status) -> Result<(), PushError> {
         self.outcome.report(status);
-        let RawFrame { picture, taken } = frame;
+        let RawFrame { picture, times } = frame;
         let (picture, size) = inspect(picture)?;
         status.set_size(self.orientation.size(size));
         match (&picture, self.ladder.watched_full(Codec::H264).map(Arc::as_ref)) {
-            (Picture::H264(coded), full) => {
-                self.passthrough.push_h264(coded, taken, full, status.name());
+            (Picture::H264(unit), full) => {
+                self.passthrough.push_h264(unit, times, full, status.name());
             }
             (_, Some(full)) => full.set_passthrough(false),
             _ => {}
         }
-        // A viewer that joins during this call gets the next frame. No frame of H.264 can be left out; its pixels are compared
-        // after decoding.
+        // A viewer that joins during this call gets the next frame. No frame of H.264 can be left out; its pixels are
+        // compared after decoding.
         let is_h264 = matches!(picture, Picture::H264(_));
         if !self.ladder.is_watched() || !is_h264 && self.transcoder.is_duplicate(&picture) {
             self.transcoder.recycle(picture);
@@ -108,21 +109,21 @@ impl Router {
         }
         let passed = self.passthrough.codec(&picture);
         let full = self.ladder.watched_full(Codec::Jpeg).filter(|_| passed == Some(Codec::Jpeg));
-        let due = full.filter(|full| full.is_due(taken.captured_at));
-        let is_needed = self.transcoder.is_needed(passed, taken);
+        let due = full.filter(|full| full.is_due(times.captured_at));
+        let is_needed = self.transcoder.is_needed(passed, times);
         if is_h264 {
-            self.transcoder.check_entry_wait(is_needed, taken)?;
+            self.transcoder.check_entry_wait(is_needed, times)?;
         }
         match (picture, due) {
             (Picture::Jpeg(payload), Some(full)) if !is_needed => {
-                self.passthrough.publish_jpeg(full, payload, size, taken);
+                self.passthrough.publish_jpeg(full, payload, size, times);
             }
             (picture, _) if !is_needed => self.transcoder.recycle(picture),
             (picture, due) => {
                 if let (Picture::Jpeg(bytes), Some(full)) = (&picture, due) {
-                    self.passthrough.publish_jpeg(full, bytes.clone(), size, taken);
+                    self.passthrough.publish_jpeg(full, bytes.clone(), size, times);
                 }
-                self.transcoder.put(PendingFrame { picture, size, taken, passed });
+                self.transcoder.put(PendingFrame { picture, size, times, passed });
             }
         }
         Ok(())
@@ -141,9 +142,9 @@ fn inspect(picture: Picture) -> Result<(Picture, Size), SourceError> {
                 jpeg::repair(bytes).map_err(|damage| SourceError::NotAVideo(damage.to_string()))?;
             Ok((Picture::Jpeg(bytes), (width, height)))
         }
-        Picture::H264(coded) => {
-            let size = (coded.width, coded.height);
-            Ok((Picture::H264(coded), size))
+        Picture::H264(unit) => {
+            let size = (unit.width, unit.height);
+            Ok((Picture::H264(unit), size))
         }
     }
 }

@@ -27,8 +27,8 @@ use crate::threads::watchdog::Watchdog;
 
 const STUCK: &str = "the encoder does not answer";
 
-/// One track. Only the thread that runs its task waits for its encoder. Other threads must not, because an encoder can block
-/// for ever.
+/// One track. Only the thread that runs its task waits for its encoder. Other threads must not, because an encoder can
+/// block for ever.
 #[derive(Debug)]
 pub(super) struct Track {
     topic: Topic,
@@ -58,7 +58,7 @@ pub(super) struct Track {
 #[derive(Debug)]
 pub(super) struct Pixels {
     pub(super) pixels: Arc<Mat>,
-    pub(super) taken: CaptureTimes,
+    pub(super) times: CaptureTimes,
 }
 
 impl Track {
@@ -147,10 +147,10 @@ impl Track {
 
     /// Encodes and publishes the pending pixels, as the track's task. It may block for ever.
     fn work(&self, watchdog: &Watchdog) {
-        let Some(Pixels { pixels, taken }) = self.pending.take() else {
+        let Some(Pixels { pixels, times }) = self.pending.take() else {
             return self.close_unused_encoder();
         };
-        let encoded = self.encode(&pixels, taken);
+        let encoded = self.encode(&pixels, times);
         self.buffers.recycle_shared(pixels);
         // After the thread was abandoned, the encoder belongs to another thread.
         if !watchdog.is_stopped() {
@@ -165,7 +165,7 @@ impl Track {
     }
 
     /// Encodes and publishes a frame. Returns whether it was published.
-    fn encode(&self, pixels: &Mat, taken: CaptureTimes) -> Result<bool, EncodeError> {
+    fn encode(&self, pixels: &Mat, times: CaptureTimes) -> Result<bool, EncodeError> {
         let current = self.encoder.current();
         let mut encoder = current.lock();
         if self.must_close.swap(false, Ordering::Relaxed) {
@@ -175,7 +175,7 @@ impl Track {
             return Ok(false);
         }
         let keyframe_requested = self.keyframe_requested.load(Ordering::Relaxed);
-        match encoder.encode(pixels, taken, keyframe_requested) {
+        match encoder.encode(pixels, times, keyframe_requested) {
             // This thread was abandoned, and another one encodes the track now.
             _ if !self.encoder.is_current(&current) => Ok(false),
             Ok(None) => Ok(false),

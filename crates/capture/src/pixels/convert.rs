@@ -35,16 +35,16 @@ pub enum ConvertError {
 /// Converts frames. It keeps its tables while the format stays the same.
 #[derive(Default)]
 pub struct Converter {
-    current: Option<(Format, Context)>,
+    current: Option<(Conversion, Context)>,
 }
 
 #[expect(unsafe_code, reason = "ffmpeg-next marks all contexts but libswscale's as Send")]
 // SAFETY: a context belongs to no thread. It is memory and tables, which its exclusive owner may use and free.
 unsafe impl Send for Converter {}
 
-/// The properties that determine the conversion.
+/// The properties that determine a conversion.
 #[derive(Clone, Copy, PartialEq)]
-struct Format {
+struct Conversion {
     pixel: Pixel,
     width: u32,
     height: u32,
@@ -58,14 +58,14 @@ impl Converter {
     /// # Errors
     /// Fails if libswscale does not support the pixel format, or if there is not enough memory.
     pub fn convert(&mut self, frame: &Video, pixels: &mut Mat) -> Result<(), ConvertError> {
-        let format = Format::of(frame);
+        let conversion = Conversion::of(frame);
         let (rows, columns) = (frame.height() as i32, frame.width() as i32);
         if pixels.typ() != CV_8UC3 || pixels.rows() != rows || pixels.cols() != columns {
             *pixels = Mat::new_rows_cols_with_default(rows, columns, CV_8UC3, Scalar::default())?;
         }
         let context = match &mut self.current {
-            Some((current, context)) if *current == format => context,
-            other => &mut other.insert((format, format.context()?)).1,
+            Some((current, context)) if *current == conversion => context,
+            other => &mut other.insert((conversion, conversion.context()?)).1,
         };
         if frame.width().is_multiple_of(BLOCK) {
             scale(context, frame, pixels)
@@ -75,7 +75,7 @@ impl Converter {
     }
 }
 
-impl Format {
+impl Conversion {
     fn of(frame: &Video) -> Self {
         let pixel = frame.format();
         let hdtv = match frame.color_space() {
@@ -137,8 +137,8 @@ fn scale(context: &mut Context, frame: &Video, pixels: &mut Mat) -> Result<(), C
     if bytes.len() < row as usize * height as usize {
         return Err(ConvertError::TooSmall);
     }
-    // SAFETY: context, source and target agree on format and size. The check above ensures that the target has `row` bytes for
-    // each row of the frame. libswscale reads the source only within its own lines.
+    // SAFETY: context, source and target agree on format and size. The check above ensures that the target has `row`
+    // bytes for each row of the frame. libswscale reads the source only within its own lines.
     let lines = unsafe {
         let source = frame.as_ptr();
         ffi::sws_scale(

@@ -1,4 +1,5 @@
-//! Decoding of JPEG with libjpeg-turbo, which delivers half, a quarter or an eighth of the size for a fraction of the work.
+//! Decoding of JPEG with libjpeg-turbo, which delivers half, a quarter or an eighth of the size for a fraction of the
+//! work.
 
 use opencv::core::{CV_8UC3, Mat, MatTraitConst, MatTraitManual, Scalar, StsError};
 
@@ -8,8 +9,8 @@ use crate::native::turbojpeg::{Decompressor, Scale, TurboError};
 /// The reduced sizes, the smallest first.
 const REDUCED: [Scale; 3] = [Scale::Eighth, Scale::Quarter, Scale::Half];
 
-/// Largest number of pixels, so that a damaged header cannot take all memory. No camera has as many, and OpenCV has the same
-/// limit.
+/// Largest number of pixels, so that a damaged header cannot take all memory. No camera has as many, and OpenCV has the
+/// same limit.
 const MAX_PIXELS: u64 = 1 << 30;
 
 /// Decodes the JPEGs of one stream.
@@ -20,8 +21,8 @@ pub struct JpegDecoder {
 }
 
 impl JpegDecoder {
-    /// Decodes a JPEG of this size into `pixels`, at a size that covers `target` and may be smaller than its own. The Exif
-    /// orientation is ignored, as it is by viewers that get the JPEG itself.
+    /// Decodes a JPEG of this size into `pixels`, at a size that covers `target` and may be smaller than its own. The
+    /// Exif orientation is ignored, as it is by viewers that get the JPEG itself.
     ///
     /// # Errors
     /// Fails if it cannot be decoded. A damaged JPEG is decoded as far as its pixels exist.
@@ -128,9 +129,9 @@ mod tests {
         }
         let (from, flags) = (Pixel::BGR24, Flags::BILINEAR);
         let scaling = Scaling::get(from, width, height, format, width, height, flags);
-        let mut coded = frame::Video::empty();
-        scaling.unwrap().run(&bgr, &mut coded).unwrap();
-        coded.set_color_range(Range::JPEG);
+        let mut yuv = frame::Video::empty();
+        scaling.unwrap().run(&bgr, &mut yuv).unwrap();
+        yuv.set_color_range(Range::JPEG);
         let codec = encoder::find(Id::MJPEG).unwrap();
         let mut encoder = Context::new_with_codec(codec).encoder().video().unwrap();
         encoder.set_format(format);
@@ -140,7 +141,7 @@ mod tests {
         encoder.set_qmin(2);
         encoder.set_qmax(2);
         let mut encoder = encoder.open_as(codec).unwrap();
-        encoder.send_frame(&coded).unwrap();
+        encoder.send_frame(&yuv).unwrap();
         let mut packet = Packet::empty();
         encoder.receive_packet(&mut packet).unwrap();
         packet.data().unwrap().to_vec()

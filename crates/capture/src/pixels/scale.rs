@@ -5,12 +5,14 @@ use opencv::imgproc::{INTER_AREA, resize};
 
 use super::{Size, size_of};
 
-/// Scales down. Every pixel of the result is the mean of the pixels that it covers, so that fine patterns do not flicker.
+/// Scales down. Every pixel of the result is the mean of the pixels that it covers, so that fine patterns do not
+/// flicker.
 ///
 /// # Errors
 /// Fails if there is not enough memory.
 pub fn scale(pixels: &Mat, target: Size, into: &mut Mat) -> opencv::Result<()> {
-    // OpenCV halves in a fraction of the time that it needs for a quarter. The mean of equally weighted means is the same.
+    // OpenCV halves in a fraction of the time that it needs for a quarter. The mean of equally weighted means is the
+    // same.
     let (width, height) = size_of(pixels);
     if width == 4 * target.0 && height == 4 * target.1 {
         let mut half = Mat::default();

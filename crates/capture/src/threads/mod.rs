@@ -27,7 +27,8 @@ struct Running {
 }
 
 impl Threads {
-    /// Creates an empty group of threads that `stop` ends. The group requests `stop` itself when one of its threads panics.
+    /// Creates an empty group of threads that `stop` ends. The group requests `stop` itself when one of its threads
+    /// panics.
     pub fn new(stop: Shutdown) -> Self {
         Self { stop, running: Arc::default() }
     }

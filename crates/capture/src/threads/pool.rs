@@ -1,7 +1,7 @@
 //! The worker pool: a few threads for all pixel work of this process, one per CPU core for any number of streams.
 //!
-//! Work is scheduled as a [`Task`]. A task is in the queue at most once and runs on one thread at a time, so the queue is
-//! bounded by the number of tasks. Each task takes the newest frame when it runs.
+//! Work is scheduled as a [`Task`]. A task is in the queue at most once and runs on one thread at a time, so the queue
+//! is bounded by the number of tasks. Each task takes the newest frame when it runs.
 //!
 //! An encoder or decoder may block in a driver for ever. Its thread is abandoned and another one takes its place
 //! ([`WorkerPool::replace_stuck`]). A task in which [`MAX_STUCK_EACH`] threads are stuck does not run until one of them
@@ -62,13 +62,13 @@ pub struct Task {
     work: Box<dyn Fn(&Watchdog) + Send + Sync>,
     recover: Box<dyn Fn() + Send + Sync>,
     /// Locked only by a thread that holds the lock of the pool's queue.
-    state: Mutex<State>,
+    state: Mutex<TaskState>,
     /// Threads that are stuck in this task.
     stuck: StuckThreads,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum TaskState {
     Idle,
     Queued,
     Running,
@@ -81,8 +81,8 @@ impl Task {
     ///
     /// `work` may take longer than [`STUCK_AFTER`] if it calls [`Watchdog::progress`] from time to time.
     ///
-    /// When a thread is stuck in `work`, `recover` is called before another thread runs the task: it replaces what the stuck
-    /// thread still holds. If the stuck thread returns, it finds its watchdog stopped.
+    /// When a thread is stuck in `work`, `recover` is called before another thread runs the task: it replaces what the
+    /// stuck thread still holds. If the stuck thread returns, it finds its watchdog stopped.
     pub fn new(
         action: &'static str,
         name: String,
@@ -94,7 +94,7 @@ impl Task {
             action,
             work: Box::new(work),
             recover: Box::new(recover),
-            state: Mutex::new(State::Idle),
+            state: Mutex::new(TaskState::Idle),
             stuck: StuckThreads::default(),
         })
     }
@@ -166,20 +166,20 @@ impl WorkerPool {
         let mut queue = self.queue();
         let mut state = task.state.lock();
         match *state {
-            State::Idle if task.is_usable() => {
-                *state = State::Queued;
+            TaskState::Idle if task.is_usable() => {
+                *state = TaskState::Queued;
                 drop(state);
                 queue.tasks.push_back(task.clone());
                 drop(queue);
                 self.0.queue.notify_one();
             }
-            State::Running => *state = State::RunningAndQueued,
-            State::Idle | State::Queued | State::RunningAndQueued => {}
+            TaskState::Running => *state = TaskState::RunningAndQueued,
+            TaskState::Idle | TaskState::Queued | TaskState::RunningAndQueued => {}
         }
     }
 
-    /// Abandons the threads that are stuck in a task and starts others in their place. Returns the number of stuck threads of
-    /// the whole process if it has grown.
+    /// Abandons the threads that are stuck in a task and starts others in their place. Returns the number of stuck
+    /// threads of the whole process if it has grown.
     ///
     /// # Errors
     /// Fails if the system cannot create a thread.
@@ -227,7 +227,7 @@ impl WorkerPool {
     fn next(&self, number: usize) -> Option<Arc<Task>> {
         let mut queue = self.0.queue.wait_while(|queue| queue.tasks.is_empty() && !queue.closed);
         let task = queue.tasks.pop_front()?;
-        *task.state.lock() = State::Running;
+        *task.state.lock() = TaskState::Running;
         if let Some(worker) = queue.workers.iter_mut().find(|worker| worker.number == number) {
             worker.task = Some(task.clone());
             worker.watchdog.begin(task.action, self.0.timeout);
@@ -235,7 +235,8 @@ impl WorkerPool {
         Some(task)
     }
 
-    /// Notes that a thread has completed a task. Returns whether the thread continues: an abandoned one has been replaced.
+    /// Notes that a thread has completed a task. Returns whether the thread continues: an abandoned one has been
+    /// replaced.
     fn finish(&self, number: usize, watchdog: &Watchdog, task: Arc<Task>) -> bool {
         let mut queue = self.queue();
         if watchdog.is_abandoned() {
@@ -255,9 +256,9 @@ impl WorkerPool {
     /// Ends a run of a task. The task is queued again if it was scheduled during the run.
     fn release(&self, task: Arc<Task>) {
         let mut queue = self.queue();
-        let scheduled = *task.state.lock() == State::RunningAndQueued;
+        let scheduled = *task.state.lock() == TaskState::RunningAndQueued;
         let again = scheduled && !queue.closed && task.is_usable();
-        *task.state.lock() = if again { State::Queued } else { State::Idle };
+        *task.state.lock() = if again { TaskState::Queued } else { TaskState::Idle };
         if again {
             // Behind all others: a stream that is scheduled without a break must not delay them.
             queue.tasks.push_back(task);

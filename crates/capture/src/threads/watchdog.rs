@@ -1,7 +1,7 @@
 //! Detection of threads that are stuck in a driver.
 //!
-//! A driver may block a thread for ever, and no call can interrupt it. Such a thread is abandoned and another one takes its
-//! place. If the abandoned thread returns after all, its results are discarded.
+//! A driver may block a thread for ever, and no call can interrupt it. Such a thread is abandoned and another one takes
+//! its place. If the abandoned thread returns after all, its results are discarded.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -93,8 +93,8 @@ pub struct StuckThreads(Arc<AtomicUsize>);
 /// returns.
 pub const MAX_STUCK_EACH: usize = 2;
 
-/// Number of stuck threads with which the process exits: drivers fail in several places, and a new process helps more than
-/// another thread.
+/// Number of stuck threads with which the process exits: drivers fail in several places, and a new process helps more
+/// than another thread.
 pub const MAX_STUCK: usize = 8;
 
 impl StuckThreads {

@@ -1,4 +1,4 @@
-//! Data flow legible in the tree: source → encode → publish, and only `pipeline` sees all three.
+//! The layers of the crate: source → encode → publish. Only `pipeline` uses all three.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -30,6 +30,6 @@ fn files_of(stage: &str) -> Vec<PathBuf> {
         }
     }
     files.retain(|file| file.exists());
-    assert!(!files.is_empty(), "where is {stage}?");
+    assert!(!files.is_empty(), "{stage} has no files");
     files
 }

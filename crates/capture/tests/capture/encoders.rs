@@ -42,14 +42,14 @@ impl Encode for Fragile {
     fn encode(
         &mut self,
         pixels: &Mat,
-        taken: CaptureTimes,
+        times: CaptureTimes,
         keyframe_requested: bool,
     ) -> Result<Option<Frame>, EncodeError> {
         if self.broken.load(Ordering::SeqCst) {
             self.close();
             return Err(EncodeError::Encoder("the device was reset".into()));
         }
-        self.encoder.encode(pixels, taken, keyframe_requested)
+        self.encoder.encode(pixels, times, keyframe_requested)
     }
 
     fn close(&mut self) {

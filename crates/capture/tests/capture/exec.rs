@@ -14,30 +14,30 @@ const PICTURES: &str = "ffmpeg -v error -re -f lavfi -i testsrc2=size=320x180:ra
 const MJPEG: &str = "-c:v mjpeg -f mjpeg -";
 const H264: &str = "-c:v libx264 -tune zerolatency -f h264 -";
 
-/// A pipe with a name: its reader learns when the last process ended that writes to it.
+/// Creates a named pipe. Its reader reaches the end when the last process that writes to it has ended.
 fn pipe(folder: &Path, name: &str) -> PathBuf {
     let path = folder.join(name);
     assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
     path
 }
 
-/// Somebody who does not end when asked to.
-const DEAF: &str = "trap '' TERM; sleep 1000 &";
+/// A process that ignores SIGTERM.
+const IGNORES_TERM: &str = "trap '' TERM; sleep 1000 &";
 
-/// A pipeline that gives pictures, with somebody else beside it. All of its own processes name the folder, and all hold
-/// its pipe `alive` open.
+/// Returns a pipeline that writes video, with another process `beside` it. All processes of the pipeline name the folder, and
+/// hold its pipe `alive` open.
 fn pipeline(folder: &Path, beside: &str) -> String {
     let folder = folder.display();
     let pictures = format!("{PICTURES} -metadata title={folder} {MJPEG}");
     format!("exec 9>{folder}/alive; {beside} {pictures} | tee {folder}/copy")
 }
 
-/// Waits until all of them have ended.
-fn until_over(alive: &mut File) {
+/// Waits until all processes that write to the pipe have ended.
+fn until_ended(alive: &mut File) {
     alive.read_to_end(&mut Vec::new()).unwrap();
 }
 
-/// The processes whose arguments name this folder.
+/// Returns the processes whose arguments name this folder.
 fn processes(folder: &Path) -> Vec<String> {
     let name = folder.to_str().unwrap();
     let of = |entry: std::io::Result<std::fs::DirEntry>| {
@@ -48,10 +48,10 @@ fn processes(folder: &Path) -> Vec<String> {
 }
 
 #[test]
-fn a_command_runs_while_it_is_watched_and_not_before_or_after() {
+fn a_command_runs_only_while_it_is_watched() {
     let folder = tempfile::tempdir().unwrap();
     let alive = pipe(folder.path(), "alive");
-    let capture = capture(&[&format!("cam=exec:{}", pipeline(folder.path(), DEAF))]);
+    let capture = capture(&[&format!("cam=exec:{}", pipeline(folder.path(), IGNORES_TERM))]);
     let mut viewer = viewer(&capture);
     let entry = viewer.until("cam", StreamState::Idle);
     assert_eq!((entry.tracks[0].width, entry.tracks[0].published), (0, 0));
@@ -64,13 +64,13 @@ fn a_command_runs_while_it_is_watched_and_not_before_or_after() {
     viewer.unwatch("cam");
     let entry = viewer.until("cam", StreamState::Idle);
     assert_eq!((entry.tracks[0].width, entry.tracks[0].height), (320, 180));
-    until_over(&mut alive);
+    until_ended(&mut alive);
     assert_eq!(processes(folder.path()), [""; 0]);
 }
 
 #[test]
-fn the_end_of_a_capture_is_that_of_its_commands_even_of_those_who_do_not_listen() {
-    for beside in ["", DEAF] {
+fn a_capture_ends_its_commands_even_those_that_ignore_sigterm() {
+    for beside in ["", IGNORES_TERM] {
         let folder = tempfile::tempdir().unwrap();
         let alive = pipe(folder.path(), "alive");
         let capture = capture(&[&format!("cam=exec:{}", pipeline(folder.path(), beside))]);
@@ -80,12 +80,12 @@ fn the_end_of_a_capture_is_that_of_its_commands_even_of_those_who_do_not_listen(
         viewer.frames("cam", 1);
         let took = capture.stop();
         assert!(took < Duration::from_secs(2), "{beside}: {took:?}");
-        until_over(&mut alive);
+        until_ended(&mut alive);
         assert_eq!(processes(folder.path()), [""; 0]);
     }
 }
 
-/// The children of a process, those among them that ended and were not taken leave of.
+/// Returns the children of a process, including those that ended and were not waited for.
 fn children(process: u32) -> String {
     let tasks = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
     let of = |task: std::io::Result<std::fs::DirEntry>| {
@@ -95,7 +95,7 @@ fn children(process: u32) -> String {
 }
 
 #[test]
-fn a_capture_takes_leave_of_every_process_it_started() {
+fn a_capture_waits_for_each_process_that_it_started() {
     let folder = tempfile::tempdir().unwrap();
     let path = pipe(folder.path(), "alive");
     let endpoint = format!("ipc://{}/a.ipc", folder.path().display());
@@ -113,7 +113,7 @@ fn a_capture_takes_leave_of_every_process_it_started() {
         let children = children(program.id());
         assert_eq!(children.split_whitespace().count(), 2, "a guard and a shell: {children}");
         viewer.unwatch("cam");
-        until_over(&mut alive);
+        until_ended(&mut alive);
     }
     program.kill().unwrap();
     program.wait().unwrap();
@@ -132,25 +132,25 @@ fn a_capture_that_is_killed_leaves_no_process_behind() {
     let folder = tempfile::tempdir().unwrap();
     let alive = pipe(folder.path(), "alive");
     let endpoint = format!("ipc://{}/a.ipc", folder.path().display());
-    let stream = format!("cam=exec:{} > /dev/null", pipeline(folder.path(), DEAF));
+    let stream = format!("cam=exec:{} > /dev/null", pipeline(folder.path(), IGNORES_TERM));
     let mut program = Command::new(env!("CARGO_BIN_EXE_fanlight-capture"))
         .args(["--stream", &stream, "--publish", &endpoint])
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    // It writes nothing to us, so that no broken pipe ends it.
+    // It writes no output, so that no broken pipe ends it.
     let mut viewer = viewer_at(&endpoint);
     viewer.watch("cam");
     let mut alive = File::open(&alive).unwrap();
     program.kill().unwrap();
     program.wait().unwrap();
-    until_over(&mut alive);
+    until_ended(&mut alive);
     let left = processes(folder.path());
     assert_eq!(left, [""; 0]);
 }
 
 #[test]
-fn a_jpeg_is_given_at_its_last_byte_and_is_as_old_as_it_says() {
+fn a_jpeg_is_delivered_at_its_last_byte_with_its_true_capture_time() {
     let folder = tempfile::tempdir().unwrap();
     let path = pipe(folder.path(), "pictures");
     let capture = capture(&[&format!("cam=exec:cat {}", path.display())]);
@@ -160,15 +160,15 @@ fn a_jpeg_is_given_at_its_last_byte_and_is_as_old_as_it_says() {
     let mut frames = Vec::new();
     for jpeg in painted("640x360@10").take(15) {
         pipe.write_all(&jpeg).unwrap();
-        // The next one is not written before this one is seen.
+        // The next JPEG is written only after this one was received.
         frames.extend(viewer.frames("cam", 1));
     }
     let off = claimed_off(&frames);
-    assert!(off.abs() < 33_000, "claimed age is off by {off} µs");
+    assert!(off.abs() < 33_000, "the frame age is off by {off} µs");
 }
 
 #[test]
-fn h264_and_multipart_text_are_read_too() {
+fn h264_and_multipart_streams_are_read() {
     let streams = [
         format!("h264=exec:{PICTURES} {H264}"),
         format!("parts=exec:{PICTURES} -c:v mjpeg -f mpjpeg - | cat"),
@@ -186,10 +186,10 @@ fn h264_and_multipart_text_are_read_too() {
 }
 
 #[test]
-fn a_command_that_fails_says_why() {
+fn the_reason_of_a_failed_command_is_reported() {
     let capture = capture(&[
         "missing=exec:/nowhere/camera --fast",
-        "says=exec:echo rtsp://u:hunter2@host: no such camera >&2; exit 3",
+        "prints=exec:echo rtsp://u:hunter2@host: no such camera >&2; exit 3",
         "text=exec:echo hello",
         "killed=exec:kill -9 $$",
     ]);
@@ -201,16 +201,16 @@ fn a_command_that_fails_says_why() {
     };
     let missing = reason("missing");
     assert!(missing.starts_with("not found: the command (code 127): "), "{missing}");
-    let says = reason("says");
-    assert_eq!(says, "the command ended with code 3: rtsp://***:***@host: no such camera");
+    let prints = reason("prints");
+    assert_eq!(prints, "the command exited with code 3: rtsp://***:***@host: no such camera");
     let text = reason("text");
-    assert!(text.contains("neither JPEG nor H.264 (begins with \"hello"), "{text}");
+    assert!(text.contains("neither JPEG nor H.264 (starts with \"hello"), "{text}");
     let killed = reason("killed");
     assert!(killed.starts_with("the command was killed by signal 9"), "{killed}");
 }
 
 #[test]
-fn a_command_that_falls_silent_is_stalled_and_started_again() {
+fn a_silent_command_is_stalled_and_restarted() {
     let pictures = "ffmpeg -v error -re -f lavfi -i testsrc2=size=320x180:rate=30 -frames:v 20";
     let capture = capture(&[&format!("cam=exec:{pictures} {MJPEG}; sleep 1000")]);
     let mut viewer = viewer(&capture);
@@ -221,7 +221,7 @@ fn a_command_that_falls_silent_is_stalled_and_started_again() {
 }
 
 #[test]
-fn a_command_that_ends_is_started_again() {
+fn a_command_that_ends_is_restarted() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("one.jpg");
     std::fs::write(&file, painted("320x180@30").next().unwrap()).unwrap();

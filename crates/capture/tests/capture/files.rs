@@ -1,4 +1,4 @@
-//! Video files.
+//! Video files as sources.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use fanlight_protocol::StreamState;
 use crate::harness::{capture, clip, viewer};
 
 #[test]
-fn a_file_plays_at_its_own_pace_and_over_its_end() {
+fn a_file_plays_at_its_own_pace_and_restarts_at_its_end() {
     let (_folder, clip) = clip(5);
     let capture = capture(&[&format!("clip={}", clip.display())]);
     let mut viewer = viewer(&capture);
@@ -17,7 +17,7 @@ fn a_file_plays_at_its_own_pace_and_over_its_end() {
     for frame in &frames {
         let micros = frame.meta.captured_at().micros_from(first.meta.captured_at());
         let off = (micros + 50_000).rem_euclid(100_000) - 50_000;
-        assert!(off.abs() < 5_000, "{micros} µs is no multiple of 100 ms");
+        assert!(off.abs() < 5_000, "{micros} µs is not a multiple of 100 ms");
     }
 }
 
@@ -33,7 +33,7 @@ fn a_file_that_is_not_looped_ends() {
 }
 
 #[test]
-fn a_deleted_file_is_offline_and_comes_back_with_it() {
+fn a_stream_is_offline_while_its_file_is_missing() {
     let (_folder, clip) = clip(3);
     let capture = capture(&[&format!("clip={}", clip.display())]);
     let mut viewer = viewer(&capture);

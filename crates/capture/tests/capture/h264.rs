@@ -47,8 +47,8 @@ fn keyframes_come_every_two_seconds_and_on_request_but_no_more_than_one_a_second
         frames.extend(viewer.frames("cam/full.h264", 1));
     }
     let asked: Vec<usize> = keyframes(&frames).into_iter().filter(|key| *key >= 130).collect();
-    // The times painted into the frames: captured_at was converted from one clock to another by the bus, and sixty frames are
-    // two seconds to the microsecond.
+    // The times painted into the frames: captured_at was converted from one clock to another by the bus, and sixty
+    // frames are two seconds to the microsecond.
     let pictures = decoded(&frames);
     let stamp =
         |picture: &Vec<u8>| stamp_in(picture, (320, 180)).expect("a stamp that can be read");
@@ -248,8 +248,8 @@ fn h264_with_keyframes_too_far_apart_is_transcoded() {
 
 #[test]
 fn viewers_of_passed_through_h264_are_not_affected_by_the_start_of_another_rendition() {
-    // Keyframes are four seconds apart. The other rendition starts while the GOP could be sent to a new viewer (up to three
-    // seconds), and when it could not.
+    // Keyframes are four seconds apart. The other rendition starts while the GOP could be sent to a new viewer (up to
+    // three seconds), and when it could not.
     let (_folder, stream, clip) = camera_clip(200, &["-tune", "zerolatency", "-g", "40"]);
     for since_keyframe in [15, 35] {
         let capture = capture(&[&stream]);

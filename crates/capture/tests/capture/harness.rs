@@ -301,8 +301,8 @@ pub(crate) fn painted(mode: &str) -> impl Iterator<Item = Vec<u8>> {
         let Picture::Pixels(pixels) = camera.retrieve(&Buffers::default()).unwrap() else {
             panic!("a test picture is painted");
         };
-        let taken = CaptureTimes { captured_at, read_at: captured_at };
-        Some(encoder.encode(&pixels, taken).unwrap().payload)
+        let times = CaptureTimes { captured_at, read_at: captured_at };
+        Some(encoder.encode(&pixels, times).unwrap().payload)
     })
 }
 

@@ -31,8 +31,8 @@ fn frames() -> Arc<[Vec<u8>]> {
     let encoded = (0..FRAMES as u64).map(|number| {
         // So close that the encoder inserts no keyframe of its own.
         let captured_at = Timestamp::from_micros(1_000_000 + number * 1_000);
-        let taken = CaptureTimes { captured_at, read_at: captured_at };
-        let frame = encoder.encode(&grey, taken, false).unwrap().unwrap();
+        let times = CaptureTimes { captured_at, read_at: captured_at };
+        let frame = encoder.encode(&grey, times, false).unwrap().unwrap();
         assert_eq!(frame.is_keyframe(), number == 0);
         frame.payload
     });
@@ -67,7 +67,7 @@ impl Source for Camera {
     fn retrieve(&mut self, _: &Buffers) -> Result<Picture, SourceError> {
         let at = self.next - 1;
         let (bytes, keyframe) = (self.frames[at].clone(), at == 0);
-        let coded = AccessUnit {
+        let unit = AccessUnit {
             bytes,
             number: at as u64,
             keyframe,
@@ -75,7 +75,7 @@ impl Source for Camera {
             width: 64,
             height: 48,
         };
-        Ok(Picture::H264(Arc::new(coded)))
+        Ok(Picture::H264(Arc::new(unit)))
     }
 
     fn each_counts(&self) -> bool {

@@ -1,4 +1,4 @@
-//! Nothing is left behind, however often a source breaks.
+//! Leaks: a source that fails often leaves no files, threads or memory behind.
 
 use std::cell::Cell;
 use std::fs;
@@ -22,47 +22,46 @@ use opencv::core::Mat;
 use crate::harness::{capture, clip, viewer};
 
 const TIMES: u64 = 1000;
-/// By then everything that is kept for good is there.
+/// After this many openings, everything that is kept permanently exists.
 const WARM: u64 = 200;
-/// More than allocators waver, less than one page kept each time would be.
-const MOST_GROWTH: i64 = (TIMES - WARM) as i64 * 4096;
+/// More than the noise of allocators, less than a leak of one page for each opening.
+const MAX_GROWTH: i64 = (TIMES - WARM) as i64 * 4096;
 
-/// A test's own program does other things at the same time, so leaks are looked for in a program that does nothing else.
+/// Runs a test in a process of its own, because the other tests of this process open files and threads at the same time.
 fn alone(test: &str) {
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture"])
         .env("ALONE", "yes")
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 fn is_alone() -> bool {
     std::env::var_os("ALONE").is_some()
 }
 
-/// Takes pictures and does nothing with them.
+/// Accepts frames and discards them.
 #[derive(Default)]
-struct Wall {
-    pictures: Cell<u64>,
+struct Discard {
+    frames: Cell<u64>,
     buffers: Buffers,
 }
 
-/// Opens a source, and ends the shift after it has done so often enough.
+/// Opens a source, and ends the run after [`TIMES`] openings.
 struct Counted {
     source: ConfiguredSource,
     openings: u64,
-    before: Held,
-    shift: Watchdog,
+    before: Resources,
+    watchdog: Watchdog,
 }
 
 impl SourceFactory for Counted {
     fn open(&mut self, stop: &Shutdown) -> Result<Box<dyn Source>, SourceError> {
         self.openings += 1;
         match self.openings {
-            WARM => self.before = Held::now(),
-            TIMES => self.shift.stop(),
+            WARM => self.before = Resources::now(),
+            TIMES => self.watchdog.stop(),
             _ => {}
         }
         self.source.open(stop)
@@ -77,15 +76,15 @@ impl SourceFactory for Counted {
     }
 }
 
-/// What this process holds.
+/// The resources of this process.
 #[derive(Debug, Clone, Copy, Default)]
-struct Held {
+struct Resources {
     files: usize,
     threads: usize,
     memory: i64,
 }
 
-impl Held {
+impl Resources {
     fn now() -> Self {
         let count = |folder: &str| fs::read_dir(folder).unwrap().count();
         let status = fs::read_to_string("/proc/self/status").unwrap();
@@ -94,13 +93,13 @@ impl Held {
         Self { files: count("/proc/self/fd"), threads: count("/proc/self/task"), memory }
     }
 
-    /// Waits until it is `few`: the camera of the test closes its side of the last connections a little later. What
-    /// leaked stays, however long one waits.
+    /// Waits until they satisfy `few`, because the test's camera closes the last connections a little later. A leak never
+    /// does.
     fn once(few: impl Fn(&Self) -> bool) -> Self {
-        let patience = Instant::now() + Duration::from_secs(10);
+        let until = Instant::now() + Duration::from_secs(10);
         loop {
             let now = Self::now();
-            if few(&now) || Instant::now() >= patience {
+            if few(&now) || Instant::now() >= until {
                 return now;
             }
             thread::sleep(Duration::from_millis(10));
@@ -108,7 +107,7 @@ impl Held {
     }
 }
 
-impl FrameSink for Wall {
+impl FrameSink for Discard {
     fn is_watched(&self) -> bool {
         true
     }
@@ -117,7 +116,7 @@ impl FrameSink for Wall {
         &self.buffers
     }
     fn push(&self, _: RawFrame) -> Result<(), PushError> {
-        self.pictures.set(self.pictures.get() + 1);
+        self.frames.set(self.frames.get() + 1);
         Ok(())
     }
     fn pause(&self, _: bool) {}
@@ -125,29 +124,30 @@ impl FrameSink for Wall {
     fn count_dropped(&self, _: u64) {}
 }
 
-/// Opens a source again and again, each time for a few pictures.
-fn opened_again_and_again(source: &str) {
+/// Opens a source many times, each time for a few frames.
+fn open_repeatedly(source: &str) {
     fanlight_capture::native::prepare();
     let name: fanlight_protocol::StreamName = "cam".parse().unwrap();
     let spec: fanlight_capture::source::SourceSpec = source.parse().unwrap();
     let status = Status::new(name.clone(), &spec, Signal::default());
-    let shift = Watchdog::default();
-    let wall = Wall::default();
+    let watchdog = Watchdog::default();
+    let sink = Discard::default();
     let source = ConfiguredSource::new(spec, name);
-    let mut opener = Counted { source, openings: 0, before: Held::default(), shift: shift.clone() };
-    while !shift.is_stopped() {
-        let keeping = RetryPolicy { backoff: Backoff::none(), keep_open: false };
-        run::run(&mut opener, keeping, &wall, &status, &shift);
+    let before = Resources::default();
+    let mut factory = Counted { source, openings: 0, before, watchdog: watchdog.clone() };
+    while !watchdog.is_stopped() {
+        let policy = RetryPolicy { backoff: Backoff::none(), keep_open: false };
+        run::run(&mut factory, policy, &sink, &status, &watchdog);
     }
-    assert!(wall.pictures.get() >= TIMES / 2, "{} pictures", wall.pictures.get());
-    let before = opener.before;
-    let after = Held::once(|now| now.files <= before.files && now.threads <= before.threads);
+    assert!(sink.frames.get() >= TIMES / 2, "{} frames", sink.frames.get());
+    let before = factory.before;
+    let after = Resources::once(|now| now.files <= before.files && now.threads <= before.threads);
     assert!(after.files <= before.files && after.threads <= before.threads, "{before:?} {after:?}");
-    assert!(after.memory - before.memory < MOST_GROWTH, "{before:?} {after:?}");
+    assert!(after.memory - before.memory < MAX_GROWTH, "{before:?} {after:?}");
 }
 
-/// A camera that hangs up after three pictures.
-fn fickle_camera() -> String {
+/// Starts a camera that closes each connection after three frames; returns its URL.
+fn closing_camera() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let grey = Mat::new_rows_cols_with_default(
@@ -164,7 +164,7 @@ fn fickle_camera() -> String {
     let answer = [head.as_bytes(), &part, &part, &part].concat();
     thread::spawn(move || {
         for connection in listener.incoming() {
-            // Whoever hangs up first is not worth a word.
+            // The capture may close the connection first.
             let _ = connection.and_then(|connection| answer_once(connection, &answer));
         }
     });
@@ -172,46 +172,46 @@ fn fickle_camera() -> String {
 }
 
 fn answer_once(mut connection: TcpStream, answer: &[u8]) -> std::io::Result<()> {
-    // A request that was not read would make hanging up a reset, which takes the answer with it.
+    // Closing with an unread request would reset the connection, which discards the response.
     let mut lines = BufReader::new(connection.try_clone()?).lines();
     while !lines.next().transpose()?.unwrap_or_default().is_empty() {}
     connection.write_all(answer)
 }
 
 #[test]
-fn a_camera_that_hangs_up_a_thousand_times_leaves_nothing_behind() {
+fn a_camera_that_closes_a_thousand_connections_causes_no_leak() {
     match is_alone() {
-        true => opened_again_and_again(&fickle_camera()),
-        false => alone("leaks::a_camera_that_hangs_up_a_thousand_times_leaves_nothing_behind"),
+        true => open_repeatedly(&closing_camera()),
+        false => alone("leaks::a_camera_that_closes_a_thousand_connections_causes_no_leak"),
     }
 }
 
 #[test]
-fn a_file_that_is_opened_a_thousand_times_leaves_nothing_behind() {
+fn a_file_that_is_opened_a_thousand_times_causes_no_leak() {
     if !is_alone() {
-        return alone("leaks::a_file_that_is_opened_a_thousand_times_leaves_nothing_behind");
+        return alone("leaks::a_file_that_is_opened_a_thousand_times_causes_no_leak");
     }
     let (_folder, clip) = clip(1);
-    opened_again_and_again(&format!("{}?loop=0", clip.display()));
+    open_repeatedly(&format!("{}?loop=0", clip.display()));
 }
 
 #[test]
-fn an_encoder_that_nobody_watches_any_more_is_let_go_of() {
+fn an_encoder_without_viewers_is_released() {
     if !is_alone() {
-        return alone("leaks::an_encoder_that_nobody_watches_any_more_is_let_go_of");
+        return alone("leaks::an_encoder_without_viewers_is_released");
     }
-    // So large that x264 has threads of its own.
+    // At this size, x264 has threads of its own.
     let capture = capture(&["cam=test:2048x1152@10"]);
     let mut viewer = viewer(&capture);
     viewer.watch("cam");
     viewer.frames("cam", 2);
-    let without = Held::now().threads;
+    let without = Resources::now().threads;
     viewer.watch("cam/full.h264");
     viewer.frames("cam/full.h264", 2);
-    let with = Held::now().threads;
+    let with = Resources::now().threads;
     assert!(with > without, "{with} {without}");
     viewer.unwatch("cam/full.h264");
     viewer.frames("cam", 2);
-    let after = Held::once(|now| now.threads <= without).threads;
+    let after = Resources::once(|now| now.threads <= without).threads;
     assert!(after <= without, "{with} {without} {after}");
 }

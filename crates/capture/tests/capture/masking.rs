@@ -1,12 +1,12 @@
-//! Nothing that the program says of a stream depends on its user or password: with another secret of the same kind, which has
-//! other letters and digits and the same signs, it says the same.
+//! Masking: no output about a stream depends on its user or password. With another secret of the same form, which has other
+//! letters and digits and the same special characters, the output is the same.
 
 use clap::Parser;
 use fanlight_capture::{Options, Settings};
 use fanlight_cli::secret::mask_url;
 use proptest::prelude::*;
 
-/// No letters of which a key such as `token=` is made. Any four digits are a port, and any letters are none.
+/// Contains no letters of keys such as `token=`. Any four digits are a valid port, and letters never are.
 const SECRET: &str =
     r#"([b-dB-D]{0,3}[1-3]{0,4}[ :/@#?&%!$'"(),;=\[\]{}|\\+-]){0,5}[b-dB-D]{1,3}[1-3]{0,4}"#;
 
@@ -26,8 +26,8 @@ fn another(secret: &str) -> String {
     secret.chars().map(other).collect()
 }
 
-/// All that is said of a stream: in the log, in errors, and in what a developer prints.
-fn said(stream: &str) -> String {
+/// Returns everything that is printed about a stream: in the log, in errors, and by `Debug`.
+fn printed(stream: &str) -> String {
     let options = Options::parse_from(["fanlight-capture", "--stream", stream]);
     let written = format!("{options:?}");
     let settings = Settings::try_from(options);
@@ -41,24 +41,24 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_is_said_of_a_url_does_not_depend_on_its_secrets(
+    fn output_about_a_url_does_not_depend_on_its_secrets(
         before in "cam=|",
         scheme in "rtsp://|rtsps://|http://|https://|ftp://|rtmp://|HTTP://|rtsp:/|rtsp:|",
         user in SECRET,
         password in SECRET,
         rest in r"(:[0-9]{1,4})?(/[a-z0-9.]{0,8}){0,2}(\?fps=[0-9]{1,3})?",
-        behind in "(#rotate=180)?(#overlay=utc|#x=1)?",
+        options in "(#rotate=180)?(#overlay=utc|#x=1)?",
     ) {
-        // Without a scheme, what stands before a `=` and behind a space is the name of a stream.
+        // Without a scheme, the text before a `=` and after a space is the name of a stream.
         let schemed = scheme.contains("://");
         let before = if schemed { before } else { "cam=".to_owned() };
         prop_assume!(schemed || !user.contains(' ') && !password.contains(' '));
-        // And what begins with a slash is the path of a file.
+        // A text that starts with a slash is the path of a file.
         prop_assume!(schemed || !user.starts_with('/'));
         let stream = |user: &str, password: &str| {
-            format!("{before}{scheme}{user}:{password}@cam.local{rest}{behind}")
+            format!("{before}{scheme}{user}:{password}@cam.local{rest}{options}")
         };
         let (one, two) = (stream(&user, &password), stream(&another(&user), &another(&password)));
-        prop_assert_eq!(said(&one), said(&two), "{}", one);
+        prop_assert_eq!(printed(&one), printed(&two), "{}", one);
     }
 }

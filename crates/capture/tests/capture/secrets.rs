@@ -1,4 +1,4 @@
-//! Users and passwords: what a camera is given, and what is said of them.
+//! Users and passwords: a camera receives them unchanged, and no output contains them.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -10,10 +10,10 @@ use fanlight_protocol::StreamEntry;
 use crate::harness::{painted, viewer_at};
 use crate::program::program;
 
-/// `admin` and `p@ss/w#rd`, as HTTP's Basic login has them.
+/// `admin` and `p@ss/w#rd` in HTTP Basic authentication.
 const LOGIN: &str = "authorization: basic YWRtaW46cEBzcy93I3Jk";
 
-/// Starts a camera that answers each request with what `answer` makes of it; returns its address.
+/// Starts a camera that answers each request by `answer`; returns its address.
 fn camera(answer: impl Fn(&str, &mut TcpStream) -> std::io::Result<()> + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -23,14 +23,14 @@ fn camera(answer: impl Fn(&str, &mut TcpStream) -> std::io::Result<()> + Send + 
             let lines = BufReader::new(connection.try_clone().unwrap()).lines();
             let head = lines.map_while(Result::ok).take_while(|line| !line.is_empty());
             let head: Vec<String> = head.collect();
-            // The other side may have seen enough.
+            // The capture may close the connection first.
             let _ = answer(&head.join("\n"), &mut connection);
         }
     });
     address
 }
 
-/// A camera that shows pictures to who logs in as `admin` with `p@ss/w#rd`.
+/// Starts a camera that requires a login as `admin` with `p@ss/w#rd`; returns its address.
 fn locked_camera() -> String {
     camera(|head, connection| {
         let (before, after) = LOGIN.split_at("authorization: basic ".len());
@@ -55,7 +55,7 @@ fn locked_camera() -> String {
     })
 }
 
-/// A capture as users start it, which ends with this.
+/// A capture process, which ends when this value is dropped.
 struct Running {
     child: Child,
     endpoint: String,
@@ -72,7 +72,7 @@ fn start(streams: &[&str], environment: &[(&str, &str)]) -> Running {
 }
 
 impl Running {
-    /// Waits until a stream is offline, and ends it; returns its entry, and all that is in catalog and log.
+    /// Waits until a stream is offline, and ends the capture. Returns the stream's entry, and the text of catalog and log.
     fn until_offline(mut self, stream: &str) -> (StreamEntry, String) {
         let entry = viewer_at(&self.endpoint).until_offline(stream);
         self.child.kill().unwrap();
@@ -85,14 +85,14 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended.
+        // It may have ended before.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
 #[test]
-fn a_password_with_signs_of_its_own_logs_in_from_the_environment_and_as_it_is_written() {
+fn a_password_with_special_characters_works_from_the_environment_and_as_written() {
     let camera = locked_camera();
     let environment =
         [("CAM_USER", "admin"), ("CAM_PASSWORD", "p@ss/w#rd"), ("CAM_LOGIN", "admin:p@ss/w#rd")];
@@ -110,7 +110,7 @@ fn a_password_with_signs_of_its_own_logs_in_from_the_environment_and_as_it_is_wr
 }
 
 #[test]
-fn no_part_of_a_password_is_in_catalog_or_log_when_a_source_fails() {
+fn no_part_of_a_password_is_in_the_catalog_or_log_of_a_failed_source() {
     let away = camera(|_, connection| {
         let to = "Location: http://admin:hunter2@127.0.0.1:1/live?token=hunter2";
         write!(
@@ -136,8 +136,8 @@ fn no_part_of_a_password_is_in_catalog_or_log_when_a_source_fails() {
 }
 
 #[test]
-fn a_source_that_can_be_read_in_two_ways_is_refused_and_not_shown() {
-    let said = |stream: &str| {
+fn an_ambiguous_source_is_refused_and_not_shown() {
+    let output = |stream: &str| {
         let Output { status, stderr, .. } =
             program(&["--check-config", "--stream", stream]).output().unwrap();
         (status.code(), String::from_utf8_lossy(&stderr).into_owned())
@@ -153,12 +153,12 @@ fn a_source_that_can_be_read_in_two_ways_is_refused_and_not_shown() {
         "rtsp://admin:hunt=hunter2@cam/live",
         "rtsp://hunter2:12=34@cam/live",
     ] {
-        let (code, text) = said(stream);
+        let (code, text) = output(stream);
         assert_eq!(code, Some(2), "{stream}: {text}");
         for secret in ["hunter2", "hunt", "1234", "77", "88"] {
             assert!(!text.contains(secret), "{stream}: {text}");
         }
     }
-    let (_, text) = said("cam=rtsp://admin:1234/56@127.0.0.1/live");
+    let (_, text) = output("cam=rtsp://admin:1234/56@127.0.0.1/live");
     assert!(text.contains("--stream cam") && text.contains("'/' as %2F"), "{text}");
 }

@@ -1,4 +1,4 @@
-//! Sources behind URLs. RTSP needs a server and is left to the end-to-end suite.
+//! URLs as sources. RTSP needs a server, so the end-to-end suite tests it.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -10,7 +10,7 @@ use fanlight_protocol::StreamState;
 
 use crate::harness::{capture, claimed_off, painted, stamp, viewer};
 
-/// A camera that sends MJPEG over HTTP to whoever asks: the test picture, with or without the length before each part.
+/// A camera that sends the test picture as MJPEG over HTTP, with or without the length of each part.
 #[derive(Clone, Copy)]
 struct MjpegCamera {
     mode: &'static str,
@@ -18,7 +18,7 @@ struct MjpegCamera {
 }
 
 impl MjpegCamera {
-    /// Starts it; returns its URL.
+    /// Starts the camera; returns its URL.
     fn start(self) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -30,7 +30,7 @@ impl MjpegCamera {
         format!("http://{address}/video")
     }
 
-    /// Ends with an error when the other side does.
+    /// Serves a connection until the client closes it, which is an error.
     fn serve(self, mut connection: TcpStream) -> std::io::Result<()> {
         skip_request(&connection)?;
         connection.write_all(
@@ -41,7 +41,7 @@ impl MjpegCamera {
                 true => format!("Content-Length: {}\r\n", jpeg.len()),
                 false => String::new(),
             };
-            // The boundary comes with the part that it begins: nothing follows a part until the next.
+            // The boundary is sent with the part that it starts: nothing follows a part until the next one.
             let head = format!("--next\r\nContent-Type: image/jpeg\r\n{length}\r\n");
             let part = [head.as_bytes(), &jpeg, b"\r\n"].concat();
             connection.write_all(&part)?;
@@ -57,20 +57,20 @@ fn skip_request(connection: &TcpStream) -> std::io::Result<()> {
 }
 
 #[test]
-fn mjpeg_over_http_is_as_old_as_it_says() {
-    for (lengths, behind) in [(true, ""), (false, ""), (false, "#reencode=true")] {
+fn mjpeg_over_http_has_true_capture_times() {
+    for (lengths, options) in [(true, ""), (false, ""), (false, "#reencode=true")] {
         let camera = MjpegCamera { mode: "640x360@30", lengths };
-        let capture = capture(&[&format!("cam={}{behind}", camera.start())]);
+        let capture = capture(&[&format!("cam={}{options}", camera.start())]);
         let mut viewer = viewer(&capture);
         viewer.watch("cam");
         let off = claimed_off(&viewer.frames("cam", 31));
-        // The median: a busy machine may hold up a single picture on its way to us.
-        assert!(off.abs() < 16_000, "lengths {lengths}: claimed age is off by {off} µs");
+        // The median, because a busy machine may delay a single frame.
+        assert!(off.abs() < 16_000, "lengths {lengths}: the frame age is off by {off} µs");
     }
 }
 
 #[test]
-fn a_part_is_seen_when_it_ends_and_not_when_the_next_begins() {
+fn a_part_is_delivered_when_it_ends_and_not_when_the_next_starts() {
     for lengths in [true, false] {
         let camera = MjpegCamera { mode: "640x360@1", lengths };
         let capture = capture(&[&format!("cam={}", camera.start())]);
@@ -84,13 +84,13 @@ fn a_part_is_seen_when_it_ends_and_not_when_the_next_begins() {
         }
         ages.sort_unstable();
         let off = claimed_off(&frames);
-        assert!(off.abs() < 100_000, "lengths {lengths}: claimed age is off by {off} µs");
-        assert!(ages[1] < 300_000, "lengths {lengths}: seen {ages:?} µs after it was taken");
+        assert!(off.abs() < 100_000, "lengths {lengths}: the frame age is off by {off} µs");
+        assert!(ages[1] < 300_000, "lengths {lengths}: delivered {ages:?} µs after capture");
     }
 }
 
 #[test]
-fn who_answers_with_something_else_is_named_without_the_password() {
+fn a_host_that_sends_an_error_is_named_without_the_password() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {
@@ -105,20 +105,20 @@ fn who_answers_with_something_else_is_named_without_the_password() {
     assert_eq!(entry.source, format!("http://***:***@{address}/video"));
     assert_eq!(
         entry.reason,
-        format!("not found: {address} answers, but has nothing at this path (404)")
+        format!("not found: {address} has nothing at this path (404): check the URL")
     );
 }
 
 #[test]
-fn a_host_that_says_nothing_does_not_hold_up_the_end() {
-    // Connections are taken by the system, and never answered.
+fn a_silent_host_does_not_delay_the_shutdown() {
+    // The kernel accepts connections, and they are never answered.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let streams = [format!("a=http://{address}/"), format!("b=rtsp://{address}/"), "c=test".into()];
     let streams: Vec<&str> = streams.iter().map(String::as_str).collect();
     let capture = capture(&streams);
     viewer(&capture).until("c", StreamState::Idle);
-    assert!(listener.accept().is_ok(), "a source is waiting for an answer now");
+    assert!(listener.accept().is_ok(), "a source waits for a response now");
     let took = capture.stop();
     assert!(took < Duration::from_secs(2), "{took:?}");
 }

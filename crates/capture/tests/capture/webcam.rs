@@ -1,10 +1,9 @@
-//! A real webcam, or one that stands in for it: the kernel's vivid driver, or a fake one. FANLIGHT_TEST_CAMERA names its device
-//! file, such as /dev/video0; without it there is nothing to try.
+//! A real webcam, or a substitute: the kernel's vivid driver, or a fake device. FANLIGHT_TEST_CAMERA names its device file,
+//! such as /dev/video0. Without it, these tests are skipped.
 
 use std::fs;
 use std::io::{Write, stderr};
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use fanlight_bus::IncomingFrame;
 use fanlight_capture::frame::Picture;
@@ -17,32 +16,33 @@ use fanlight_clock as clock;
 use fanlight_protocol::StreamState;
 use opencv::core::{MatTraitConst, Vector};
 use opencv::imgcodecs::{IMREAD_COLOR, imdecode};
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::harness::{capture, viewer};
 
-/// One camera can only be tried by one test at a time.
+/// Allows one test at a time to use the camera.
 static CAMERA: Mutex<()> = Mutex::new(());
 
-/// The camera to try, for one test alone.
+/// The camera, for one test exclusively.
 struct Camera {
     path: String,
     _alone: MutexGuard<'static, ()>,
 }
 
 impl Camera {
-    fn to_try() -> Option<Self> {
+    fn for_test() -> Option<Self> {
         let Ok(path) = std::env::var("FANLIGHT_TEST_CAMERA") else {
             skip("FANLIGHT_TEST_CAMERA names no camera");
             return None;
         };
-        Some(Self { path, _alone: CAMERA.lock().unwrap_or_else(PoisonError::into_inner) })
+        Some(Self { path, _alone: CAMERA.lock() })
     }
 
     fn stream(&self, more: &str) -> String {
         format!("cam={}{more}", self.path)
     }
 
-    /// Opens it past the whole program, as any other program would.
+    /// Opens the camera directly, as another program would.
     fn open(&self, format: Option<&str>) -> Result<Webcam, SourceError> {
         let path = Path::new(&self.path);
         let mut request =
@@ -51,7 +51,7 @@ impl Camera {
         Webcam::open(path, &request, Shutdown::new())
     }
 
-    /// Whether this process has it open.
+    /// Returns whether this process has the camera open.
     fn is_held(&self) -> bool {
         let device = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone().into());
         let open = fs::read_dir("/proc/self/fd").unwrap().flatten();
@@ -69,8 +69,8 @@ fn decoded_size(frame: &IncomingFrame) -> (u32, u32) {
 }
 
 #[test]
-fn pictures_are_as_large_and_as_old_as_they_say() {
-    let Some(camera) = Camera::to_try() else { return };
+fn frames_have_true_sizes_and_capture_times() {
+    let Some(camera) = Camera::for_test() else { return };
     for more in ["", "#reencode=true"] {
         let capture = capture(&[&camera.stream(more)]);
         let mut viewer = viewer(&capture);
@@ -85,14 +85,14 @@ fn pictures_are_as_large_and_as_old_as_they_say() {
             );
         }
         ages.sort_unstable();
-        // The median: a busy machine may hold up a single picture on its way to us. Ahead: how well the bus knows the clocks.
+        // The median, because a busy machine may delay a single frame. It may be negative by the error of the clock offset.
         assert!((-5_000..500_000).contains(&ages[4]), "{more} {ages:?} µs");
     }
 }
 
 #[test]
-fn a_camera_that_gives_jpegs_gives_its_own() {
-    let Some(camera) = Camera::to_try() else { return };
+fn a_jpeg_camera_delivers_its_own_jpegs() {
+    let Some(camera) = Camera::for_test() else { return };
     let mut webcam = match camera.open(Some("MJPG")) {
         Err(SourceError::NotSupported(why)) => return skip(&why),
         opened => opened.unwrap(),
@@ -103,16 +103,16 @@ fn a_camera_that_gives_jpegs_gives_its_own() {
 }
 
 #[test]
-fn a_format_that_it_has_not_is_refused_with_those_it_has() {
-    let Some(camera) = Camera::to_try() else { return };
+fn an_unsupported_format_is_refused_with_the_supported_ones() {
+    let Some(camera) = Camera::for_test() else { return };
     let capture = capture(&[&camera.stream("#format=NO42")]);
     let reason = viewer(&capture).until_offline("cam").reason;
     assert!(reason.starts_with("not supported: ") && reason.contains(": choose "), "{reason}");
 }
 
 #[test]
-fn an_unwatched_camera_is_let_go_and_comes_back() {
-    let Some(camera) = Camera::to_try() else { return };
+fn an_unwatched_camera_is_closed_and_reopened() {
+    let Some(camera) = Camera::for_test() else { return };
     let capture = capture(&[&camera.stream("#control.no_such_thing=1")]);
     let mut viewer = viewer(&capture);
     viewer.watch("cam");

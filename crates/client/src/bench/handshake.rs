@@ -1,26 +1,28 @@
-//! Whether a server's answer is what was asked for.
+//! The check of a server's response to a request.
+
+use fanlight_websocket::handshake::is_accepted;
 
 use super::answer::Answer;
 use super::decode::Decoder;
 use super::decode::mjpeg::Mjpeg;
 use super::decode::websocket::WebSocket;
-use super::request::ACCEPT;
+use super::request::KEY;
 use super::settings::Protocol;
 use super::v1;
 
-/// Why an answer is not what was asked for.
+/// The reason why a response is not the one that was requested.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
-    /// The status says no; the body may say why.
+    /// The status is an error; the body may hold the reason.
     Status,
-    /// The status says yes, and the rest does not fit.
+    /// The status is right, but something else is wrong.
     Strange(String),
 }
 
-/// How to read on after this answer.
+/// Returns the decoder of what follows this response.
 ///
 /// # Errors
-/// When it is not what was asked for.
+/// Fails if the response is not the one that was requested.
 pub fn accept(answer: &Answer, protocol: Protocol) -> Result<Decoder, Refusal> {
     let mjpeg = protocol == Protocol::Mjpeg;
     if answer.status != if mjpeg { 200 } else { 101 } {
@@ -35,12 +37,12 @@ pub fn accept(answer: &Answer, protocol: Protocol) -> Result<Decoder, Refusal> {
         };
         return Ok(Decoder::Mjpeg(Box::new(Mjpeg::new(boundary, answer.chunked))));
     }
-    if answer.accept != ACCEPT {
+    if !is_accepted(KEY, &answer.accept) {
         return Err(Refusal::Strange("the server's Sec-WebSocket-Accept is wrong".into()));
     }
     if protocol == Protocol::FanlightV1 && answer.subprotocol != v1::SUBPROTOCOL {
         let chosen = &answer.subprotocol;
-        let why = format!("the server does not speak {} here, but {chosen:?}", v1::SUBPROTOCOL);
+        let why = format!("the server chose the subprotocol {chosen:?}, not {}", v1::SUBPROTOCOL);
         return Err(Refusal::Strange(why));
     }
     Ok(Decoder::WebSocket(WebSocket::default()))
@@ -48,6 +50,8 @@ pub fn accept(answer: &Answer, protocol: Protocol) -> Result<Decoder, Refusal> {
 
 #[cfg(test)]
 mod tests {
+    use fanlight_websocket::handshake::accept_key;
+
     use super::*;
 
     fn answer(status: u16) -> Answer {
@@ -62,8 +66,9 @@ mod tests {
     }
 
     #[test]
-    fn each_protocol_has_its_answer() {
-        let upgraded = Answer { accept: ACCEPT.into(), ..answer(101) };
+    fn each_protocol_has_its_response() {
+        let accept_key = accept_key(KEY.as_bytes());
+        let upgraded = Answer { accept: accept_key, ..answer(101) };
         let relays = Answer { subprotocol: "fanlight.v1".into(), ..upgraded.clone() };
         let parts = Answer { content_type: "multipart/x-mixed-replace".into(), ..answer(200) };
         for (answer, protocol) in [
@@ -73,11 +78,11 @@ mod tests {
         ] {
             assert!(accept(answer, protocol).is_ok());
         }
-        assert!(strange(&upgraded, Protocol::FanlightV1).contains("does not speak fanlight.v1"));
+        assert!(strange(&upgraded, Protocol::FanlightV1).contains("not fanlight.v1"));
     }
 
     #[test]
-    fn what_does_not_fit_is_told() {
+    fn a_wrong_response_is_described() {
         assert!(strange(&answer(101), Protocol::WebSocket).contains("Sec-WebSocket-Accept"));
         assert!(strange(&answer(200), Protocol::Mjpeg).contains("not MJPEG"));
         for (status, protocol) in [(200, Protocol::WebSocket), (101, Protocol::Mjpeg)] {

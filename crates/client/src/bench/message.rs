@@ -1,29 +1,29 @@
-//! The little of a message that is looked at: a few bytes at a known place, and texts where they mean something.
+//! The part of a message that is inspected: a few bytes at a known offset, and texts if the protocol has any.
 
 use super::decode::Begin;
 use super::v1::FRAME_HEADER_LEN;
 
-/// Longest text that is kept; of a longer one only the beginning, which then is not understood.
+/// Most bytes of a text that are kept. A longer text is cut, and then cannot be parsed.
 const MAX_TEXT: usize = 64 * 1024;
-/// How many bytes are looked at, at most.
+/// Most bytes that are inspected.
 const MAX_LOOK: usize = FRAME_HEADER_LEN;
 
-/// Which bytes of a message are looked at.
+/// The bytes of a message that are inspected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Look {
-    /// The first of them.
+    /// The offset of the first one.
     pub start: u64,
-    /// How many.
+    /// Their number.
     pub length: usize,
-    /// Whether texts are kept whole.
+    /// True if texts are kept completely.
     pub texts: bool,
 }
 
 impl Look {
-    /// The header of `fanlight.v1`, and all texts.
+    /// Inspects the header of `fanlight.v1`, and all texts.
     pub const FANLIGHT: Self = Self { start: 0, length: FRAME_HEADER_LEN, texts: true };
 
-    /// A timestamp at this place.
+    /// Inspects a timestamp at this offset.
     pub fn timestamp_at(start: u64) -> Self {
         Self { start, length: 8, texts: false }
     }
@@ -33,7 +33,7 @@ impl Look {
     }
 }
 
-/// The message under way.
+/// The message in progress.
 #[derive(Debug, Default)]
 pub struct Message {
     begin: Begin,
@@ -43,14 +43,14 @@ pub struct Message {
 }
 
 impl Message {
-    /// Another one begins.
+    /// Begins another message.
     pub fn begin(&mut self, begin: Begin) {
         self.begin = begin;
         self.length = 0;
         self.text.clear();
     }
 
-    /// Its next bytes.
+    /// Takes its next bytes.
     pub fn take(&mut self, look: &Look, bytes: &[u8]) {
         if self.begin.text && look.texts {
             let room = MAX_TEXT.saturating_sub(self.text.len()).min(bytes.len());
@@ -66,17 +66,17 @@ impl Message {
         self.length = to;
     }
 
-    /// So many of its bytes went by unseen.
+    /// Notes that this many of its bytes were skipped.
     pub fn skip(&mut self, bytes: u64) {
         self.length += bytes;
     }
 
-    /// So many of its last bytes were none of it.
+    /// Removes this many bytes from its end.
     pub fn shorten(&mut self, bytes: u64) {
         self.length = self.length.saturating_sub(bytes);
     }
 
-    /// How many of the next bytes need not be seen.
+    /// Returns how many of the next bytes may be skipped.
     pub fn blind(&self, look: &Look) -> u64 {
         match () {
             () if self.begin.text && look.texts => 0,
@@ -85,27 +85,27 @@ impl Message {
         }
     }
 
-    /// What is known of it from before its payload.
+    /// Returns what was known before its payload.
     pub fn known(&self) -> Begin {
         self.begin
     }
 
-    /// How long it is so far.
+    /// Returns its length so far.
     pub fn length(&self) -> u64 {
         self.length
     }
 
-    /// The bytes looked at, where it is long enough to have them.
+    /// Returns the inspected bytes, if it is long enough to have them.
     pub fn looked_at(&self, look: &Look) -> Option<&[u8]> {
         (self.length >= look.end()).then(|| &self.looked_at[..look.length])
     }
 
-    /// The timestamp in them: Unix microseconds, little-endian.
+    /// Returns the timestamp in them: Unix microseconds, little-endian.
     pub fn timestamp(&self, look: &Look) -> Option<u64> {
         Some(u64::from_le_bytes(self.looked_at(look)?.try_into().ok()?))
     }
 
-    /// A text that was kept.
+    /// Returns the text that was kept.
     pub fn text(&self) -> &[u8] {
         &self.text
     }
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_are_kept_where_they_mean_something() {
+    fn texts_are_kept_if_the_protocol_has_any() {
         let mut message = Message::default();
         message.begin(Begin { text: true, stamp: None });
         message.take(&Look::FANLIGHT, b"{}");

@@ -1,9 +1,12 @@
-//! What `fanlight.v1` means by its messages: see docs/protocol.md.
+//! What `fanlight.v1` means by its messages: see docs/reference/protocol.md.
 
 use std::io::Write as _;
 
 pub use fanlight_protocol::viewer::{FRAME_HEADER_LEN, SUBPROTOCOL, ViewerState};
 use fanlight_protocol::viewer::{FrameMessage, FromRelay, FromViewer, Watch};
+use fanlight_websocket::Opcode;
+
+use super::request;
 
 /// The subscription's number; there is one on each socket.
 pub const ID: u32 = 1;
@@ -30,14 +33,13 @@ pub fn watch(watch: Watch) -> String {
 
 /// Writes an acknowledgement, as a message of a WebSocket.
 pub fn ack(sequence: u64, into: &mut Vec<u8>) {
-    use super::request::{TEXT, message_head};
     let text = FromViewer::Ack { id: ID, sequence };
     let mut json = [0; ACK_ROOM];
     let mut rest = &mut json[..];
     serde_json::to_writer(&mut rest, &text).expect("room for the longest number");
     let length = ACK_ROOM - rest.len();
     into.clear();
-    message_head(TEXT, length, into);
+    request::message_head(Opcode::Text, length, into);
     into.write_all(&json[..length]).expect("writing to memory does not fail");
 }
 

@@ -3,10 +3,12 @@
 use std::net::SocketAddr;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use fanlight_websocket::Opcode;
 use rustix::event::epoll::EventFlags;
 
 use super::answer::{AnswerError, AnswerReader};
 use super::decode::length_prefixed::LengthPrefixed;
+use super::decode::websocket::close_reason;
 use super::decode::{Decoder, Step, Violation};
 use super::handshake::{Refusal, accept};
 use super::message::{Look, Message};
@@ -352,14 +354,12 @@ impl Viewer {
                     self.whole(hands)?;
                 }
                 Some(Step::Ping(ping)) => {
-                    let mut pong = Vec::with_capacity(ping.bytes().len() + 8);
-                    request::message_head(request::PONG, ping.bytes().len(), &mut pong);
-                    pong.extend_from_slice(ping.bytes());
+                    let pong = request::message(Opcode::Pong, ping.payload());
                     let socket = connected(&self.socket);
                     socket.send(&pong)?;
                     socket.acknowledge_when_read()?;
                 }
-                Some(Step::Close(close)) => return Err(Gone::Told(close.reason())),
+                Some(Step::Close(close)) => return Err(Gone::Told(close_reason(&close))),
             }
         }
     }

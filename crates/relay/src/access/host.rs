@@ -1,7 +1,8 @@
 //! The names under which this relay may be addressed: the protection against DNS rebinding.
 //!
-//! A page of `evil.example` may have that name resolve to this machine, and the browser then takes the relay for the page's
-//! own server. The page cannot change the name in the `Host` header. Addresses cannot be rebound, so they are always allowed.
+//! A page of `evil.example` may have that name resolve to this machine, and the browser then takes the relay for the
+//! page's own server. The page cannot change the name in the `Host` header. Addresses cannot be rebound, so they are
+//! always allowed.
 
 use std::net::{IpAddr, Ipv6Addr};
 

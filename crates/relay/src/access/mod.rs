@@ -1,7 +1,7 @@
 //! Access rules: which client may do what. Every route and every `watch` passes [`Access::authorize`].
 //!
 //! - [`HostRule`]: the names under which the relay may be addressed;
-//! - [`OriginRule`]: what pages of other origins may do;
+//! - [`OriginRule`]: the rights of pages of other origins;
 //! - [`token_throttle`]: the limit on guessing the token.
 //!
 //! The rules know nothing of HTTP: `http::headers` extracts what they need from a request.
@@ -79,7 +79,7 @@ pub struct Access {
     pub token: Option<Secret>,
     /// The names under which the relay may be addressed.
     pub hosts: HostRule,
-    /// What pages of other origins may do.
+    /// The rights of pages of other origins.
     pub origins: OriginRule,
 }
 

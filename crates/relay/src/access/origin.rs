@@ -1,4 +1,5 @@
-//! What pages of other origins may do: embed pictures, unless forbidden; nothing else, unless allowed.
+//! The rights of pages of other origins: they may embed pictures unless that is forbidden, and do nothing else unless
+//! allowed.
 
 /// The page that initiated a request, as the browser names it in the request's headers.
 #[derive(Debug, Clone, Copy, Default)]

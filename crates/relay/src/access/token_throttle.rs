@@ -1,9 +1,9 @@
 //! The limit on guessing the token: wrong tokens are answered late.
 //!
-//! Once many wrong tokens came from an address, it is suspect, and the answer to each further one is delayed. Clients that
-//! do not wait for the answer guess no faster: the tokens of a suspect address are compared in a limited number of slots,
-//! and a wrong token occupies its slot until its answer is due. A right token is never refused: it is compared like any
-//! other, and answered without delay.
+//! Once many wrong tokens came from an address, it is suspect, and the answer to each further one is delayed. Clients
+//! that do not wait for the answer guess no faster: the tokens of a suspect address are compared in a limited number of
+//! slots, and a wrong token occupies its slot until its answer is due. A right token is never refused: it is compared
+//! like any other, and answered without delay.
 //!
 //! No clock: `now` is passed in.
 
@@ -22,8 +22,8 @@ use crate::limits::address_group;
 pub const FREE: u32 = 10;
 /// Each further one is answered this much later than the one before it.
 pub const EVERY: Duration = Duration::from_secs(1);
-/// Longest delay. A viewer with the right token that shares the address of a guesser waits for slots that are occupied this
-/// long.
+/// Longest delay. A viewer with the right token that shares the address of a guesser waits for slots that are occupied
+/// this long.
 pub const MAX_DELAY: Duration = Duration::from_secs(2);
 /// Slots of one suspect address: with [`MAX_DELAY`], 16 throttle a second.
 pub const SLOTS: usize = 32;
@@ -46,7 +46,8 @@ struct Suspect {
 impl TokenThrottle {
     /// Returns the slots in which tokens from `address` are compared; `None` if it is not suspect.
     ///
-    /// Loopback never is: a reverse proxy forwards requests of many clients, and one of them must not slow the others down.
+    /// Loopback never is: a reverse proxy forwards requests of many clients, and one of them must not slow the others
+    /// down.
     pub fn slots(&self, address: IpAddr, now: Instant) -> Option<Arc<Semaphore>> {
         let address = address_group(address);
         let suspects = self.0.lock();

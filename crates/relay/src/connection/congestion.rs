@@ -1,30 +1,30 @@
-//! Congestion control: how fast TCP sends, which is the kernel's business, and the owner's choice.
+//! The congestion control algorithm of viewers' connections. The kernel implements it and the owner chooses it.
 
 use std::fmt;
 use std::str::FromStr;
 
 use socket2::SockRef;
 
-/// Longest name (`TCP_CA_NAME_MAX` in Linux's `include/net/tcp.h`, without the zero at its end).
+/// Longest name (`TCP_CA_NAME_MAX` in Linux's `include/net/tcp.h`, without the zero at the end).
 const MAX_NAME: usize = 15;
 
-/// Which congestion control viewers' connections shall have.
+/// The congestion control that viewers' connections request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Congestion {
-    /// Whatever the system has chosen.
+    /// The system's default.
     System,
-    /// This one, where the kernel allows it.
+    /// This algorithm, if the kernel allows it.
     Named(String),
 }
 
-/// A text that cannot name a congestion control.
+/// A text that cannot be the name of a congestion control.
 #[derive(Debug, thiserror::Error)]
 #[error("--congestion {0:?}: a name such as bbr or cubic (1 to {MAX_NAME} letters), or system")]
 pub struct InvalidCongestion(String);
 
 impl Default for Congestion {
-    /// bbr measures the link instead of filling its queues until something is lost: on a lossy link (2 %, 40 ms) it
-    /// carried 29 frames a second of which cubic carried 14.
+    /// Returns bbr, which measures the link instead of filling its queues until segments are lost. On a link with a
+    /// loss of 2 % and a round trip of 40 ms it sustained 29 frames a second, and cubic 14.
     fn default() -> Self {
         Self::Named("bbr".into())
     }
@@ -55,29 +55,29 @@ impl fmt::Display for Congestion {
     }
 }
 
-/// Asks for a congestion control on a listener, whose connections inherit it, and says in the log what was obtained.
-/// Returns that; empty where the kernel does not say.
-pub fn choose(listener: &std::net::TcpListener, wanted: &Congestion) -> String {
+/// Requests a congestion control on a listener, whose connections inherit it, and logs the one in effect. Returns its
+/// name; empty if the kernel does not report it.
+pub fn apply(listener: &std::net::TcpListener, requested: &Congestion) -> String {
     let socket = SockRef::from(listener);
-    let refused = match wanted {
+    let refused = match requested {
         Congestion::System => None,
         Congestion::Named(name) => socket.set_tcp_congestion(name.as_bytes()).err(),
     };
-    let obtained = socket.tcp_congestion().unwrap_or_default();
-    // The kernel gives the name with zeros after it.
-    let end = obtained.iter().position(|byte| *byte == 0).unwrap_or(obtained.len());
-    let obtained = String::from_utf8_lossy(&obtained[..end]).into_owned();
+    let effective = socket.tcp_congestion().unwrap_or_default();
+    // The kernel pads the name with zeros.
+    let end = effective.iter().position(|byte| *byte == 0).unwrap_or(effective.len());
+    let effective = String::from_utf8_lossy(&effective[..end]).into_owned();
     match refused {
-        None => tracing::info!(congestion = obtained, "congestion control"),
+        None => tracing::info!(congestion = effective, "congestion control"),
         Some(error) => tracing::info!(
-            congestion = obtained,
-            %wanted,
+            congestion = effective,
+            %requested,
             %error,
-            "congestion control: the kernel does not allow the one that is wanted (see sysctl \
-             net.ipv4.tcp_allowed_congestion_control, or load its module)"
+            "the kernel refused the requested congestion control: load its module, or allow it with sysctl \
+             net.ipv4.tcp_allowed_congestion_control"
         ),
     }
-    obtained
+    effective
 }
 
 #[cfg(test)]
@@ -94,12 +94,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_obtained_is_told_and_inherited() {
+    fn the_effective_congestion_control_is_returned_and_inherited() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let reno = choose(&listener, &Congestion::Named("reno".into()));
+        let reno = apply(&listener, &Congestion::Named("reno".into()));
         assert_eq!(reno, "reno", "every Linux has it");
-        let unknown = choose(&listener, &Congestion::Named("nosuch".into()));
-        assert_eq!(unknown, "reno", "what was there stays");
+        let unknown = apply(&listener, &Congestion::Named("nosuch".into()));
+        assert_eq!(unknown, "reno", "the previous one stays");
         let _client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (accepted, _) = listener.accept().unwrap();
         let inherited = SockRef::from(&accepted).tcp_congestion().unwrap();

@@ -1,37 +1,37 @@
-//! File descriptors: every connection takes one, and the bus must always get one.
+//! File descriptors: each connection uses one, and the bus must never run out of them.
 
 use anyhow::ensure;
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 use crate::limits::Limits;
 
-/// Descriptors of the relay itself: 20 were counted, of standard streams, log, listener, signals and the bus's threads. The
-/// others are for files that are open for a moment, and for connections on their way to a refusal.
+/// Descriptors of the relay itself. 20 were counted: standard streams, log, listener, signals and the bus's threads.
+/// The others are for files that are open briefly and for connections that are being refused.
 const OWN: usize = 48;
 /// Descriptors of one thread that serves viewers.
 const PER_THREAD: usize = 4;
-/// Descriptors of one publisher: 5 were counted, of its socket, its connection and what watches that, and one to spare.
+/// Descriptors of one publisher. 5 were counted: its socket, its connection and its monitor; one is spare.
 const PER_PUBLISHER: usize = 6;
 /// Fewest connections with which a relay starts.
 const FEWEST: usize = 16;
 
-/// Returns the descriptors that connections must leave to everything else, with these numbers of threads and publishers.
+/// Returns how many descriptors connections must leave to everything else, for these numbers of threads and publishers.
 pub fn reserve(threads: usize, publishers: usize) -> usize {
     OWN + threads * PER_THREAD + publishers * PER_PUBLISHER
 }
 
-/// Raises this process's own limit (`RLIMIT_NOFILE`, commonly 1024) as far as is needed and allowed, and lowers the
-/// limits of viewers to what that allows. `reserve` stays for everything but connections.
+/// Raises this process's limit (`RLIMIT_NOFILE`, commonly 1024) as far as needed and allowed, and lowers the viewer
+/// limits to match. `reserve` descriptors stay for everything but connections.
 ///
 /// # Errors
-/// Fails if the system allows so few descriptors that there would be hardly a viewer.
+/// Fails if the system allows fewer than [`FEWEST`] connections.
 pub fn fit(limits: Limits, reserve: usize) -> anyhow::Result<Limits> {
     let needed = limits.connections() + reserve;
     let allowed = raise(needed as u64);
     let Some((connections, reserved)) = share(allowed, needed, reserve) else { return Ok(limits) };
     ensure!(
         connections >= FEWEST,
-        "the system allows {allowed} open files, and a relay needs {} at least: raise the limit (ulimit -n, LimitNOFILE=)",
+        "the system allows {allowed} open files but a relay needs at least {}: raise the limit (ulimit -n, LimitNOFILE=)",
         2 * FEWEST
     );
     let limits = limits.within(connections);
@@ -40,14 +40,14 @@ pub fn fit(limits: Limits, reserve: usize) -> anyhow::Result<Limits> {
         needed,
         reserved,
         viewers = limits.viewers(),
-        "fewer viewers than --max-viewers are let in, because the system allows too few open files: raise the limit \
+        "admitting fewer viewers than --max-viewers because the system allows too few open files: raise the limit \
          (ulimit -n, LimitNOFILE=)"
     );
     Ok(limits)
 }
 
-/// Returns how many of `allowed` descriptors connections get, and how many stay; `None` if all that is needed is allowed.
-/// If not even the reserve is there in full, both get half.
+/// Returns how many of `allowed` descriptors connections get and how many stay reserved; `None` if `needed` are
+/// allowed. If less than twice the reserve is allowed, each side gets half.
 fn share(allowed: u64, needed: usize, reserve: usize) -> Option<(usize, usize)> {
     let allowed = usize::try_from(allowed).unwrap_or(usize::MAX);
     (allowed < needed).then(|| {
@@ -56,7 +56,7 @@ fn share(allowed: u64, needed: usize, reserve: usize) -> Option<(usize, usize)> 
     })
 }
 
-/// Raises the limit towards `needed`; returns what is allowed then.
+/// Raises the limit towards `needed`; returns the limit in effect.
 fn raise(needed: u64) -> u64 {
     let mut limit = getrlimit(Resource::Nofile);
     let Some(current) = limit.current.filter(|current| *current < needed) else { return needed };

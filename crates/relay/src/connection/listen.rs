@@ -1,4 +1,4 @@
-//! Opening the relay's port.
+//! The relay's listening port.
 
 use std::io;
 use std::net::SocketAddr;
@@ -6,25 +6,25 @@ use std::net::SocketAddr;
 use anyhow::Context as _;
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// Connections that may wait to be accepted.
+/// Most connections that wait to be accepted.
 const BACKLOG: i32 = 1024;
 
 /// Listens on an address. With `reuse_port`, several relays share it and the kernel spreads connections over them.
 ///
 /// # Errors
-/// When the address is taken or not this machine's, or the port is not permitted.
+/// Fails if the address is in use or not of this machine, or if the port is not permitted.
 pub fn listen(address: SocketAddr, reuse_port: bool) -> anyhow::Result<std::net::TcpListener> {
     bind(address, reuse_port).with_context(|| format!("cannot listen on {address}")).map_err(|error| {
         let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
         match kind {
             Some(io::ErrorKind::AddrInUse) => anyhow::anyhow!(
-                "{address} is taken by another program: stop that one, or choose another port with --listen"
+                "{address} is in use by another program: stop that program, or choose another port with --listen"
             ),
             Some(io::ErrorKind::AddrNotAvailable) => {
-                anyhow::anyhow!("{address} is not an address of this machine: see --listen")
+                anyhow::anyhow!("{address} is not an address of this machine: choose another with --listen")
             }
             Some(io::ErrorKind::PermissionDenied) => anyhow::anyhow!(
-                "{address}: this user may not open ports below 1024; choose another with --listen"
+                "{address}: this user may not open ports below 1024: choose another port with --listen"
             ),
             _ => error,
         }
@@ -33,7 +33,7 @@ pub fn listen(address: SocketAddr, reuse_port: bool) -> anyhow::Result<std::net:
 
 fn bind(address: SocketAddr, reuse_port: bool) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // So that a restarted relay need not wait for the last one's connections to be forgotten.
+    // A restarted relay need not wait until the kernel forgets the connections of the previous one.
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(reuse_port)?;
     socket.set_nonblocking(true)?;
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_taken_port_is_named() {
+    fn a_port_in_use_is_named() {
         let first = listen("127.0.0.1:0".parse().unwrap(), false).unwrap();
         let address = first.local_addr().unwrap();
         let error = listen(address, false).unwrap_err().to_string();

@@ -1,52 +1,54 @@
-//! A connection over a narrow link, for tests of what is decided by how one stands.
+//! A connection over a narrow link, for tests of decisions that depend on its state.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::queue_estimate::Reading;
+use super::queue_estimate::TcpReading;
 
-/// A connection, as a kernel and a network make it of what is written, in steps of a millisecond.
+/// A connection as a kernel and a network treat what is written to it, in steps of a millisecond.
 #[derive(Debug)]
-pub(crate) struct Connection {
-    /// Bytes a millisecond that the link carries, and that the program at its end reads.
-    pub(crate) carries: u64,
-    pub(crate) reads: u64,
-    /// Round trip without any queue, in milliseconds.
-    pub(crate) distance: u64,
-    /// Whether the sender fills the link's queue (as cubic does) or sends as fast as the link carries (as bbr).
-    fills: bool,
+pub(crate) struct SimulatedConnection {
+    /// Bytes a millisecond that the link sustains.
+    pub(crate) rate: u64,
+    /// Bytes a millisecond that the receiving program reads.
+    pub(crate) read_rate: u64,
+    /// The round trip without any queue, in milliseconds.
+    pub(crate) base_rtt: u64,
+    /// True if the sender fills the link's queue, as cubic does. Otherwise it sends at the link's rate, as bbr does.
+    fills_queue: bool,
     /// The window of a receiver that has read everything.
-    pub(crate) widest: u64,
-    /// The last byte that the receiver said it would take. It never takes that back, however narrow the window becomes.
-    edge: u64,
+    pub(crate) max_window: u64,
+    /// The last byte that the receiver offered to accept. It never takes that back, however narrow the window becomes.
+    window_edge: u64,
     arrived: u64,
     pub(crate) unsent: u64,
-    /// In the link's queue: since when, and how many bytes.
+    /// The link's queue: the time when each part entered it, and its bytes.
     queue: VecDeque<(u64, u64)>,
-    /// On their way back as acknowledgements: when they arrive, of how many bytes, with what window.
+    /// Acknowledgements in flight: the time of arrival, the bytes acknowledged, and the window.
     acks: VecDeque<(u64, u64, u64)>,
     unread: u64,
+    /// Bytes that the receiving program has read.
     pub(crate) read: u64,
-    reading: Reading,
+    reading: TcpReading,
     last_ack: u64,
 }
 
-impl Connection {
-    pub(crate) fn new(mbit: u64, distance: u64, fills: bool) -> Self {
-        let widest = 400_000;
-        let reading = Reading {
-            rtt: Duration::from_millis(distance),
-            min_rtt: Duration::from_millis(distance),
-            window: widest,
-            ..Reading::default()
+impl SimulatedConnection {
+    pub(crate) fn new(mbit: u64, base_rtt: u64, fills_queue: bool) -> Self {
+        let max_window = 400_000;
+        let reading = TcpReading {
+            rtt: Duration::from_millis(base_rtt),
+            min_rtt: Duration::from_millis(base_rtt),
+            receive_window: max_window,
+            ..TcpReading::default()
         };
         Self {
-            carries: mbit * 125,
-            reads: u64::MAX / 2,
-            distance,
-            fills,
-            widest,
-            edge: widest,
+            rate: mbit * 125,
+            read_rate: u64::MAX / 2,
+            base_rtt,
+            fills_queue,
+            max_window,
+            window_edge: max_window,
             arrived: 0,
             unsent: 0,
             queue: VecDeque::new(),
@@ -58,22 +60,23 @@ impl Connection {
         }
     }
 
-    pub(crate) fn pass(&mut self, now: u64) {
+    /// Simulates one millisecond.
+    pub(crate) fn tick(&mut self, now: u64) {
         self.send(now);
-        self.carry(now);
-        let reads = self.reads.min(self.unread);
-        self.unread -= reads;
-        self.read += reads;
-        self.acknowledge(now);
+        self.transmit(now);
+        let read = self.read_rate.min(self.unread);
+        self.unread -= read;
+        self.read += read;
+        self.receive_acks(now);
     }
 
     fn send(&mut self, now: u64) {
-        let under_way: u64 = self.queue.iter().map(|(_, bytes)| bytes).sum();
-        let window = self.window().saturating_sub(under_way);
-        let pace = if self.fills { u64::MAX } else { self.carries };
+        let in_flight: u64 = self.queue.iter().map(|(_, bytes)| bytes).sum();
+        let window = self.window().saturating_sub(in_flight);
+        let pace = if self.fills_queue { u64::MAX } else { self.rate };
         let bytes = self.unsent.min(window).min(pace);
         if bytes < self.unsent.min(pace) {
-            self.reading.closed += Duration::from_millis(1);
+            self.reading.rwnd_limited += Duration::from_millis(1);
         }
         if bytes > 0 {
             self.unsent -= bytes;
@@ -81,22 +84,22 @@ impl Connection {
         }
     }
 
-    fn carry(&mut self, now: u64) {
-        let mut left = self.carries;
+    fn transmit(&mut self, now: u64) {
+        let mut left = self.rate;
         while let Some((since, bytes)) = self.queue.front_mut() {
-            let carried = left.min(*bytes);
-            *bytes -= carried;
-            left -= carried;
-            self.unread += carried;
-            self.arrived += carried;
-            let took = Duration::from_millis(now - *since + self.distance);
-            self.reading.rtt = self.reading.rtt * 7 / 8 + took / 8;
-            if carried > 0 {
-                // A receiver never takes back what it said it would take.
-                let open = self.arrived + self.widest.saturating_sub(self.unread);
-                self.edge = self.edge.max(open);
-                let window = self.edge - self.arrived;
-                self.acks.push_back((now + self.distance, carried, window));
+            let delivered = left.min(*bytes);
+            *bytes -= delivered;
+            left -= delivered;
+            self.unread += delivered;
+            self.arrived += delivered;
+            let rtt = Duration::from_millis(now - *since + self.base_rtt);
+            self.reading.rtt = self.reading.rtt * 7 / 8 + rtt / 8;
+            if delivered > 0 {
+                // A receiver never takes back a window that it has offered.
+                let open = self.arrived + self.max_window.saturating_sub(self.unread);
+                self.window_edge = self.window_edge.max(open);
+                let window = self.window_edge - self.arrived;
+                self.acks.push_back((now + self.base_rtt, delivered, window));
             }
             if *bytes > 0 {
                 break;
@@ -105,28 +108,29 @@ impl Connection {
         }
     }
 
-    /// What the receiver would take now; it says so with the next acknowledgement.
+    /// Returns the receiver's window now; the next acknowledgement reports it.
     fn window(&self) -> u64 {
-        let open = self.arrived + self.widest.saturating_sub(self.unread);
-        self.edge.max(open) - self.arrived
+        let open = self.arrived + self.max_window.saturating_sub(self.unread);
+        self.window_edge.max(open) - self.arrived
     }
 
-    fn acknowledge(&mut self, now: u64) {
+    fn receive_acks(&mut self, now: u64) {
         while self.acks.front().is_some_and(|(at, _, _)| *at <= now) {
             let (_, bytes, window) = self.acks.pop_front().unwrap();
             self.reading.acked += bytes;
-            self.reading.window = window;
+            self.reading.receive_window = window;
             self.last_ack = now;
         }
     }
 
-    pub(crate) fn read_info(&self, now: u64) -> Reading {
+    /// Returns the reading that the kernel would give.
+    pub(crate) fn reading(&self, now: u64) -> TcpReading {
         let queued: u64 = self.queue.iter().map(|(_, bytes)| bytes).sum();
         let acks: u64 = self.acks.iter().map(|(_, bytes, _)| bytes).sum();
-        Reading {
+        TcpReading {
             queued: self.unsent + queued + acks,
             unsent: self.unsent,
-            silent: Duration::from_millis(now - self.last_ack),
+            since_ack: Duration::from_millis(now - self.last_ack),
             ..self.reading
         }
     }

@@ -1,4 +1,4 @@
-//! One client's TCP connection, as all who deal with it share it.
+//! One client's TCP connection, shared by everything that serves it.
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,22 +8,23 @@ use std::time::Duration;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
-/// A viewer that takes no byte for this long while some wait for it is closed.
+/// Time after which a viewer that reads nothing is closed, if bytes are waiting for it.
 pub(super) const STALL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long sent bytes may stay unacknowledged: above [`STALL_TIMEOUT`], which gives the better reason.
+/// Longest time for which sent bytes may stay unacknowledged. It is above [`STALL_TIMEOUT`], which gives a better
+/// reason.
 const USER_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A connection on which nothing happens is asked this often whether the other side is still there. WebSockets have
-/// pings for it; a viewer of MJPEG whose stream is offline has nothing else.
+/// Interval of TCP keepalive probes on an idle connection. WebSockets have pings too; an MJPEG viewer of an offline
+/// stream has only this.
 const KEEPALIVE: Duration = Duration::from_secs(20);
 
 /// One client's connection.
 #[derive(Debug)]
 pub struct Socket {
-    /// The connection itself.
+    /// The TCP stream.
     pub stream: TcpStream,
-    /// Who is at its other end.
+    /// The client's address.
     pub client: SocketAddr,
     stalled: AtomicBool,
     blocked: AtomicBool,
@@ -33,7 +34,7 @@ impl Socket {
     /// Prepares an accepted connection.
     ///
     /// # Errors
-    /// When it is gone already.
+    /// Fails if the client is gone.
     pub fn new(stream: TcpStream, client: SocketAddr) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         let socket = SockRef::from(&stream);
@@ -48,32 +49,32 @@ impl Socket {
         })
     }
 
-    /// Whether it was closed because the client took nothing.
+    /// Returns whether it was closed because the client read nothing.
     pub fn has_stalled(&self) -> bool {
         self.stalled.load(Ordering::Relaxed)
     }
 
-    /// Whether bytes wait that the kernel did not take.
+    /// Returns whether bytes wait that the kernel did not accept.
     pub(super) fn is_blocked(&self) -> bool {
         self.blocked.load(Ordering::Relaxed)
     }
 
-    /// Notes whether bytes wait that the kernel did not take.
-    pub(super) fn block(&self, blocked: bool) {
+    /// Notes whether bytes wait that the kernel did not accept.
+    pub(super) fn set_blocked(&self, blocked: bool) {
         self.blocked.store(blocked, Ordering::Relaxed);
     }
 
-    /// Closes by a reset: what the kernel still holds is thrown away. For closing in the middle of a message.
+    /// Makes closing a reset, which discards what the kernel still holds. Used to close in the middle of a message.
     pub fn reset(&self) {
-        // It fails only on a socket that is gone already.
+        // It fails only on a socket that is gone.
         let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
     }
 
-    /// Closes a client that took nothing for [`STALL_TIMEOUT`]; returns the error to end with.
-    pub fn give_up(&self) -> io::Error {
+    /// Closes the connection of a client that read nothing for [`STALL_TIMEOUT`]; returns the error to end with.
+    pub fn close_stalled(&self) -> io::Error {
         self.stalled.store(true, Ordering::Relaxed);
         self.reset();
-        tracing::info!(client = %self.client.ip(), "a viewer that took nothing for 10 s is closed");
-        io::Error::new(io::ErrorKind::TimedOut, "the viewer took nothing for 10 s")
+        tracing::info!(client = %self.client.ip(), "closing a viewer that read nothing for 10 s");
+        io::Error::new(io::ErrorKind::TimedOut, "the viewer read nothing for 10 s")
     }
 }

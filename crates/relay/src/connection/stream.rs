@@ -1,4 +1,4 @@
-//! What is written to a client goes through its link: plain today. It fails once the client takes nothing for too long.
+//! The byte stream to one client: plain TCP today. Writes fail once the client reads nothing for too long.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -11,50 +11,50 @@ use tokio::time::{Instant, Sleep};
 use super::socket::{STALL_TIMEOUT, Socket};
 use crate::limits::Permit;
 
-/// A connection whose writes fail once the other side has taken nothing for [`STALL_TIMEOUT`].
+/// A connection whose writes fail once the client has read nothing for [`STALL_TIMEOUT`].
 #[derive(Debug)]
-pub struct Link {
+pub struct ClientStream {
     socket: Arc<Socket>,
-    /// Made when a write first has to wait, and used again.
-    stalled: Option<Pin<Box<Sleep>>>,
+    /// Created when a write first has to wait, and used again.
+    stall_timer: Option<Pin<Box<Sleep>>>,
     waiting: bool,
-    waited: bool,
-    /// The connection's place among all; given back when it ends, whatever it has become meanwhile.
-    _place: Permit,
+    was_blocked: bool,
+    /// The connection's share of the limit, released when the connection ends, also after it has left HTTP.
+    _permit: Permit,
 }
 
-impl Link {
-    /// Writes to this connection.
-    pub fn new(socket: Arc<Socket>, place: Permit) -> Self {
-        Self { socket, stalled: None, waiting: false, waited: false, _place: place }
+impl ClientStream {
+    /// Returns the stream of this connection.
+    pub fn new(socket: Arc<Socket>, permit: Permit) -> Self {
+        Self { socket, stall_timer: None, waiting: false, was_blocked: false, _permit: permit }
     }
 
-    /// The connection below.
+    /// Returns the underlying connection.
     pub fn socket(&self) -> &Arc<Socket> {
         &self.socket
     }
 
-    /// Whether a write had to wait for the client since this was asked last.
-    pub fn has_waited(&mut self) -> bool {
-        std::mem::take(&mut self.waited)
+    /// Returns whether a write had to wait for the client since the last call.
+    pub fn take_blocked(&mut self) -> bool {
+        std::mem::take(&mut self.was_blocked)
     }
 
-    /// Runs the clock while a write waits.
+    /// Polls the stall timer while a write waits.
     fn poll_stall(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         let deadline = Instant::now() + STALL_TIMEOUT;
         let sleep =
-            self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+            self.stall_timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
         if !self.waiting {
             sleep.as_mut().reset(deadline);
             self.waiting = true;
-            self.socket.block(true);
+            self.socket.set_blocked(true);
         }
-        self.waited = true;
+        self.was_blocked = true;
         ready!(sleep.as_mut().poll(cx));
-        Poll::Ready(self.socket.give_up())
+        Poll::Ready(self.socket.close_stalled())
     }
 
-    /// Writes as soon as the kernel takes something.
+    /// Writes as soon as the kernel accepts something.
     fn poll_with(
         &mut self,
         cx: &mut Context<'_>,
@@ -66,7 +66,7 @@ impl Link {
                 done => {
                     if self.waiting {
                         self.waiting = false;
-                        self.socket.block(false);
+                        self.socket.set_blocked(false);
                     }
                     return Poll::Ready(done);
                 }
@@ -78,7 +78,7 @@ impl Link {
     }
 }
 
-impl AsyncRead for Link {
+impl AsyncRead for ClientStream {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -86,7 +86,7 @@ impl AsyncRead for Link {
     ) -> Poll<io::Result<()>> {
         let stream = &self.socket.stream;
         loop {
-            // Asked first, so that the buffer is not cleared for nothing.
+            // Checked first, so that the buffer is not zeroed in vain.
             ready!(stream.poll_read_ready(cx))?;
             match stream.try_read(buffer.initialize_unfilled()) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -100,7 +100,7 @@ impl AsyncRead for Link {
     }
 }
 
-impl AsyncWrite for Link {
+impl AsyncWrite for ClientStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

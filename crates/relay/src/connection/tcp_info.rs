@@ -1,21 +1,21 @@
-//! What the kernel knows of a connection (`TCP_INFO`, tcp(7)).
+//! The kernel's view of a connection (`TCP_INFO`, tcp(7)).
 
 use std::io;
 use std::mem;
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
-use super::queue_estimate::Reading;
+use super::queue_estimate::TcpReading;
 
-/// Reads it.
+/// Reads the state of a connection.
 ///
 /// # Errors
-/// When the connection is gone.
+/// Fails if the connection is gone.
 #[expect(unsafe_code, reason = "no safe crate reads TCP_INFO as far as delivery times")]
-pub(super) fn read(socket: impl AsFd) -> io::Result<Reading> {
+pub(super) fn read(socket: impl AsFd) -> io::Result<TcpReading> {
     let mut length = size_of::<libc::tcp_info>() as libc::socklen_t;
-    // SAFETY: `tcp_info` is plain integers, for which zeros are valid; older kernels fill less than the whole, and the
-    // rest stays zero. The kernel writes at most `length` bytes to the pointer, which is of that size.
+    // SAFETY: `tcp_info` consists of integers, for which zeros are valid. Older kernels fill only a part; the rest
+    // stays zero. The kernel writes at most `length` bytes through the pointer, and the value is that large.
     let info = unsafe {
         let mut info: libc::tcp_info = mem::zeroed();
         let done = libc::getsockopt(
@@ -31,12 +31,12 @@ pub(super) fn read(socket: impl AsFd) -> io::Result<Reading> {
         info
     };
     let micros = |micros: u32| Duration::from_micros(micros.into());
-    // All ones until there was a round trip.
+    // The kernel reports all ones before the first round trip.
     let min_rtt = if info.tcpi_min_rtt == u32::MAX { info.tcpi_rtt } else { info.tcpi_min_rtt };
     let segments = u64::from(info.tcpi_unacked) * u64::from(info.tcpi_snd_mss);
-    // Exact, but too much where this machine's own queue has dropped something.
+    // This is exact, but too large if this machine's own queue has dropped segments.
     let sent = info.tcpi_bytes_sent.saturating_sub(info.tcpi_bytes_retrans);
-    Ok(Reading {
+    Ok(TcpReading {
         acked: info.tcpi_bytes_acked,
         // The handshake's SYN counts as acknowledged, but not as sent.
         queued: (sent + 1).saturating_sub(info.tcpi_bytes_acked).min(segments)
@@ -44,9 +44,9 @@ pub(super) fn read(socket: impl AsFd) -> io::Result<Reading> {
         unsent: info.tcpi_notsent_bytes.into(),
         rtt: micros(info.tcpi_rtt),
         min_rtt: micros(min_rtt),
-        window: info.tcpi_snd_wnd.into(),
-        closed: Duration::from_micros(info.tcpi_rwnd_limited),
+        receive_window: info.tcpi_snd_wnd.into(),
+        rwnd_limited: Duration::from_micros(info.tcpi_rwnd_limited),
         retransmits: info.tcpi_total_retrans.into(),
-        silent: Duration::from_millis(info.tcpi_last_ack_recv.into()),
+        since_ack: Duration::from_millis(info.tcpi_last_ack_recv.into()),
     })
 }

@@ -1,7 +1,7 @@
-//! The threads on which viewers are served.
+//! The threads that serve viewers.
 //!
-//! Each is a small runtime of its own: a viewer stays with the thread it came to, and a thread never waits for a viewer
-//! nor for another thread.
+//! Each thread runs its own single-threaded runtime. A viewer stays on its thread, and a thread never waits for a
+//! viewer or another thread.
 
 use std::io;
 use std::sync::Arc;
@@ -13,62 +13,62 @@ use tokio_util::sync::CancellationToken;
 
 use crate::wake::ThreadDispatcher;
 
-/// Most threads: beyond it the kernel's own locks are the limit.
+/// Most threads. With more, the kernel's locks limit the throughput.
 pub const MAX_THREADS: usize = 64;
 
-/// All threads that serve viewers. Dropping it ends them, and cuts off who is still there.
+/// All threads that serve viewers. Dropping it ends them and cuts off the remaining viewers.
 #[derive(Debug)]
 pub struct ServingThreads {
-    loops: Vec<Loop>,
+    threads: Vec<ServingThread>,
     next: AtomicUsize,
     stop: CancellationToken,
-    /// Says that a thread has ended.
+    /// Cancelled when a thread has ended.
     ended: CancellationToken,
 }
 
 /// One thread.
 #[derive(Debug)]
-pub struct Loop {
+pub struct ServingThread {
     handle: Handle,
     dispatcher: Arc<ThreadDispatcher>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl ServingThreads {
-    /// Starts so many threads.
+    /// Starts this many threads.
     ///
     /// # Errors
-    /// When the system gives no more.
-    pub fn start(threads: usize) -> io::Result<Self> {
+    /// Fails if the system cannot start another thread.
+    pub fn start(count: usize) -> io::Result<Self> {
         let (stop, ended) = (CancellationToken::new(), CancellationToken::new());
-        let mut loops = Vec::new();
-        for number in 0..threads {
-            loops.push(Loop::start(number, stop.clone(), ended.clone())?);
+        let mut threads = Vec::new();
+        for number in 0..count {
+            threads.push(ServingThread::start(number, stop.clone(), ended.clone())?);
         }
-        Ok(Self { loops, next: AtomicUsize::new(0), stop, ended })
+        Ok(Self { threads, next: AtomicUsize::new(0), stop, ended })
     }
 
-    /// Waits until a thread has ended, which none does by itself unless something in it has panicked.
+    /// Waits until a thread has ended. None ends by itself unless it panicked.
     pub async fn ended(&self) {
         self.ended.cancelled().await;
     }
 
-    /// The thread for the next viewer: each in turn.
-    pub fn next(&self) -> &Loop {
-        &self.loops[self.next.fetch_add(1, Ordering::Relaxed) % self.loops.len()]
+    /// Returns the thread for the next connection, in rotation.
+    pub fn next(&self) -> &ServingThread {
+        &self.threads[self.next.fetch_add(1, Ordering::Relaxed) % self.threads.len()]
     }
 }
 
-impl Loop {
+impl ServingThread {
     fn start(number: usize, stop: CancellationToken, ended: CancellationToken) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
         let dispatcher = Arc::<ThreadDispatcher>::default();
-        let rings = dispatcher.clone();
+        let dispatch = dispatcher.clone();
         let work = move || {
             let _ended = ended.drop_guard();
-            runtime.block_on(stop.run_until_cancelled(rings.run()));
-            // Drawing a picture may still be under way; nobody waits for it.
+            runtime.block_on(stop.run_until_cancelled(dispatch.run()));
+            // A blocking task may still be drawing a no-signal picture. No viewer waits for it any more.
             runtime.shutdown_background();
         };
         let thread = std::thread::Builder::new().name(format!("viewers-{number}")).spawn(work)?;
@@ -80,7 +80,7 @@ impl Loop {
         self.handle.spawn(task);
     }
 
-    /// What rings the waiters of this thread.
+    /// Returns the dispatcher that wakes the waiters of this thread.
     pub fn dispatcher(&self) -> &Arc<ThreadDispatcher> {
         &self.dispatcher
     }
@@ -89,8 +89,8 @@ impl Loop {
 impl Drop for ServingThreads {
     fn drop(&mut self) {
         self.stop.cancel();
-        for thread in self.loops.iter_mut().filter_map(|one| one.thread.take()) {
-            // It panics only where tokio itself does.
+        for thread in self.threads.iter_mut().filter_map(|serving| serving.thread.take()) {
+            // An error means that tokio itself panicked.
             let _ = thread.join();
         }
     }

@@ -1,108 +1,111 @@
-//! Connections that leave HTTP behind: a WebSocket after its handshake, an MJPEG stream after its head.
+//! Connections that leave HTTP: a WebSocket after its handshake, an MJPEG stream after its head.
 //!
-//! hyper holds 16 KiB for each connection and wakes a task for each frame. Who is sent frames for hours needs neither: a
-//! handler puts what shall become of the connection beside its answer, and the connection, as it is, goes there.
+//! hyper holds 16 KiB for each connection and wakes a task for each frame. A connection that is sent frames for hours
+//! needs neither. A handler therefore attaches the rest of the connection's work to its response ([`upgrade_with`]),
+//! and hyper hands the connection over.
 
 use std::future::Future;
 use std::io::Write as _;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use axum::http::StatusCode;
 use axum::response::Response;
 use bytes::Bytes;
+use parking_lot::Mutex;
 
-use super::stream::Link;
+use super::stream::ClientStream;
 
-/// A connection that has left HTTP behind.
+/// A connection that has left HTTP.
 #[derive(Debug)]
-pub struct Raw {
-    /// The connection.
-    pub link: Link,
-    /// What the client sent on it already.
+pub struct RawConnection {
+    /// The byte stream.
+    pub stream: ClientStream,
+    /// Bytes that hyper has read from the client beyond the request.
     pub read: Bytes,
-    /// An answer's head that is still to be sent; empty where it was sent.
+    /// The head of the response, if it must still be sent; otherwise empty.
     pub head: Bytes,
 }
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
-type Work = Box<dyn FnOnce(Raw) -> Task + Send>;
+type Work = Box<dyn FnOnce(RawConnection) -> Task + Send>;
 
+/// The work attached to a response, as an extension of it.
 #[derive(Clone)]
-struct Beside(Arc<Mutex<Option<Work>>>);
+struct Attached(Arc<Mutex<Option<Work>>>);
 
-/// An answer after which the connection becomes `work`. With status 101 the answer is sent first; with any other its
-/// head is handed over, and what follows it ends with the connection. The answer's own body should be of unknown length,
-/// or axum writes it into the head.
-pub fn take_over<F>(mut answer: Response, work: impl FnOnce(Raw) -> F + Send + 'static) -> Response
+/// Attaches the work that takes the connection over after this response. A response with status 101 is sent first. Of
+/// any other, the head is passed to `work`, and the body ends with the connection. That body must be of unknown length;
+/// axum would write its length into the head.
+pub fn upgrade_with<F>(
+    mut response: Response,
+    work: impl FnOnce(RawConnection) -> F + Send + 'static,
+) -> Response
 where
     F: Future<Output = ()> + Send + 'static,
 {
     let work: Work = Box::new(move |raw| Box::pin(work(raw)));
-    answer.extensions_mut().insert(Beside(Arc::new(Mutex::new(Some(work)))));
-    answer
+    response.extensions_mut().insert(Attached(Arc::new(Mutex::new(Some(work)))));
+    response
 }
 
-/// What is to become of one connection.
+/// The pending upgrade of one connection.
 #[derive(Clone, Default)]
-pub(super) struct Upgrade(Arc<Mutex<Plan>>);
+pub(super) struct Upgrade(Arc<Mutex<Pending>>);
 
 #[derive(Default)]
-enum Plan {
+enum Pending {
     #[default]
     None,
-    /// hyper sends an answer and then lets go.
-    After(Work),
-    /// hyper is to let go at once.
-    Now(Work, Bytes),
+    /// hyper sends a response and then hands the connection over.
+    AfterResponse(Work),
+    /// hyper hands the connection over immediately; the bytes are the response's head.
+    Immediate(Work, Bytes),
 }
 
 impl Upgrade {
-    /// Takes from an answer what its handler put beside it. `None`: hyper shall not answer, but let go.
-    pub(super) fn look_at(&self, mut answer: Response) -> Option<Response> {
-        let Some(Beside(beside)) = answer.extensions_mut().remove::<Beside>() else {
-            return Some(answer);
+    /// Takes the work that a handler attached to a response. Returns `None` if hyper must hand the connection over
+    /// instead of responding.
+    pub(super) fn inspect(&self, mut response: Response) -> Option<Response> {
+        let Some(Attached(work)) = response.extensions_mut().remove::<Attached>() else {
+            return Some(response);
         };
-        let work = beside.lock().expect("no panic while it is taken").take();
-        let Some(work) = work else { return Some(answer) };
-        let mut plan = self.plan();
-        if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
-            *plan = Plan::After(work);
-            return Some(answer);
+        let work = work.lock().take();
+        let Some(work) = work else { return Some(response) };
+        let mut pending = self.0.lock();
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            *pending = Pending::AfterResponse(work);
+            return Some(response);
         }
-        *plan = Plan::Now(work, head(&answer));
+        *pending = Pending::Immediate(work, head(&response));
         None
     }
 
-    /// Whether hyper is to let go at once.
-    pub(super) fn is_now(&self) -> bool {
-        matches!(*self.plan(), Plan::Now(..))
+    /// Returns whether hyper must hand the connection over immediately.
+    pub(super) fn is_immediate(&self) -> bool {
+        matches!(*self.0.lock(), Pending::Immediate(..))
     }
 
-    /// Where the connection goes, if anywhere.
-    pub(super) fn go(&self, link: Link, read: Bytes) -> Option<Task> {
-        let (work, head) = match std::mem::take(&mut *self.plan()) {
-            Plan::None => return None,
-            Plan::After(work) => (work, Bytes::new()),
-            Plan::Now(work, head) => (work, head),
+    /// Returns the task that continues the connection, if it leaves HTTP.
+    pub(super) fn into_task(self, stream: ClientStream, read: Bytes) -> Option<Task> {
+        let (work, head) = match std::mem::take(&mut *self.0.lock()) {
+            Pending::None => return None,
+            Pending::AfterResponse(work) => (work, Bytes::new()),
+            Pending::Immediate(work, head) => (work, head),
         };
-        Some(work(Raw { link, read, head }))
-    }
-
-    fn plan(&self) -> std::sync::MutexGuard<'_, Plan> {
-        self.0.lock().expect("no panic while it is looked at")
+        Some(work(RawConnection { stream, read, head }))
     }
 }
 
-/// Status line and headers of an answer that ends with its connection (RFC 9112, sections 4 and 6.3).
-fn head(answer: &Response) -> Bytes {
+/// Returns the status line and headers of a response that ends with its connection (RFC 9112, sections 4 and 6.3).
+fn head(response: &Response) -> Bytes {
     let mut head = Vec::new();
     let mut line = |line: &[&[u8]]| {
         line.iter().for_each(|part| head.extend_from_slice(part));
         head.extend_from_slice(b"\r\n");
     };
-    line(&[b"HTTP/1.1 ", answer.status().as_str().as_bytes(), b" OK"]);
-    for (name, value) in answer.headers() {
+    line(&[b"HTTP/1.1 ", response.status().as_str().as_bytes(), b" OK"]);
+    for (name, value) in response.headers() {
         line(&[name.as_str().as_bytes(), b": ", value.as_bytes()]);
     }
     line(&[b"connection: close"]);

@@ -1,5 +1,5 @@
-//! The way out of one connection, for whoever sends frames: what the kernel does not take at once waits here, and a frame
-//! is only begun when nothing does.
+//! The paced writer of one connection. Bytes that the kernel does not accept immediately are queued here, and a frame
+//! is only begun when the queue is empty.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -17,88 +17,88 @@ use socket2::SockRef;
 use tokio::io::AsyncWrite as _;
 
 use super::link_monitor::LinkMonitor;
-use super::stream::Link;
+use super::stream::ClientStream;
 
-/// Pieces written at once: what is left of a frame and of the words before it.
+/// Most pieces in one write: the rest of a frame and of the messages before it.
 const SLICES: usize = 8;
 
-/// With this many pieces waiting, nothing more is said that the client could ask for without end.
-const MAX_WAITING: usize = 16;
+/// Number of queued pieces from which no further replies are accepted. A client can request replies without end.
+const MAX_QUEUED: usize = 16;
 
-/// Whether a frame has to wait for its connection.
+/// The time at which a frame may be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wait {
-    /// It may go now.
-    No,
-    /// Until this moment.
-    Until(Timestamp),
-    /// It was held back for longer than promised, and must go now. To be counted as a fault of the relay.
+pub enum SendTime {
+    /// Send it now.
+    Now,
+    /// Hold it until this moment.
+    HoldUntil(Timestamp),
+    /// Send it now: it was held past its deadline, which counts as a fault of the relay.
     Overdue,
 }
 
-/// The way out of one connection.
+/// The paced writer of one connection.
 #[derive(Debug)]
 pub struct PacedWriter {
-    /// The socket of `link`. It lies here too because looking it up there would wait for other memory in each frame.
+    /// The socket of `stream`, copied here because a look-up through `stream` would touch other memory for each frame.
     descriptor: BorrowedFd<'static>,
-    link: Link,
+    stream: ClientStream,
     monitor: LinkMonitor,
-    /// What is left of what was sent, in order: one frame at most, and a few answers behind it.
-    waiting: VecDeque<Bytes>,
+    /// Bytes that the kernel has not accepted yet, in order: at most one frame, and a few replies after it.
+    queue: VecDeque<Bytes>,
 }
 
 impl PacedWriter {
-    /// Of a connection on which nothing is under way.
+    /// Returns the writer of a connection on which nothing is in flight.
     #[expect(unsafe_code, reason = "a field cannot borrow from the field beside it")]
-    pub fn new(link: Link) -> Self {
-        let monitor = LinkMonitor::new(link.socket().clone());
-        // SAFETY: `link` keeps the socket open as long as this value lives, and the descriptor does not leave it.
-        let descriptor = unsafe { BorrowedFd::borrow_raw(link.socket().stream.as_raw_fd()) };
-        Self { descriptor, link, monitor, waiting: VecDeque::new() }
+    pub fn new(stream: ClientStream) -> Self {
+        let monitor = LinkMonitor::new(stream.socket().clone());
+        // SAFETY: `stream` keeps the socket open for as long as this value lives, and the descriptor does not leave it.
+        let descriptor = unsafe { BorrowedFd::borrow_raw(stream.socket().stream.as_raw_fd()) };
+        Self { descriptor, stream, monitor, queue: VecDeque::new() }
     }
 
-    /// Returns when the next frame may go: one that went sooner would only make a queue on the way longer. `owed` says
-    /// whether there is one that the viewer is to have now.
+    /// Returns when the next frame may be sent; sent earlier, it would only lengthen a queue on the way. `is_due` says
+    /// whether the viewer is due a frame now.
     ///
     /// # Errors
-    /// When the connection is gone, or the client took nothing for too long.
-    pub fn wait(&mut self, now: Timestamp, owed: impl FnOnce() -> bool) -> io::Result<Wait> {
-        self.monitor.wait(now, owed)
+    /// Fails if the connection is gone or the client read nothing for too long.
+    pub fn pace(&mut self, now: Timestamp, is_due: impl FnOnce() -> bool) -> io::Result<SendTime> {
+        self.monitor.pace(now, is_due)
     }
 
-    /// The connection's shortest round trip of late; zero while unknown.
-    pub fn distance(&self) -> Duration {
-        self.monitor.distance()
+    /// Returns the connection's shortest recent round trip; zero while unknown.
+    pub fn min_rtt(&self) -> Duration {
+        self.monitor.min_rtt()
     }
 
-    /// Bytes that the other side has acknowledged, as of when it was looked at last.
+    /// Returns the bytes that the client's kernel has acknowledged, as of the last reading.
     pub fn acked(&self) -> u64 {
         self.monitor.acked()
     }
 
-    /// Whether the connection has recently lost segments.
+    /// Returns whether the connection has recently lost segments.
     pub fn is_lossy(&self, now: Timestamp) -> bool {
         self.monitor.is_lossy(now)
     }
 
-    /// Whether sending has recently waited for the receiver rather than for the network.
-    pub fn waited_for_receiver(&self, now: Timestamp) -> bool {
-        self.monitor.waited_for_receiver(now)
+    /// Returns whether sending was recently limited by the receiver rather than by the network.
+    pub fn is_receiver_limited(&self, now: Timestamp) -> bool {
+        self.monitor.is_receiver_limited(now)
     }
 
-    /// Sends all three, from where they lie. Most often the kernel takes them in one call; of the rest only the head is
-    /// copied.
+    /// Sends all three parts without copying them, usually with one system call. Of what the kernel does not accept,
+    /// only the head is copied.
     ///
     /// # Errors
-    /// When the connection is gone.
+    /// Fails if the connection is gone.
     pub fn send(&mut self, head: &[u8], payload: &Bytes, tail: &'static [u8]) -> io::Result<()> {
         let mut written = 0;
         let length = head.len() + payload.len() + tail.len();
-        self.monitor.send(length);
-        if self.is_clear() {
+        self.monitor.note_sent(length);
+        if self.is_flushed() {
             let slices = [IoSlice::new(head), IoSlice::new(payload), IoSlice::new(tail)];
-            // Past tokio's books, which would cost a look into other memory; they are asked where the kernel says no.
-            // The kernel would copy and check an empty piece as well.
+            // This bypasses tokio's readiness state, which lies in other memory; `poll_flush` uses it if the kernel
+            // refuses. An empty piece is left out because the kernel would copy and check it too.
             let pieces = if tail.is_empty() { &slices[..2] } else { &slices[..] };
             match rustix::io::writev(self.descriptor, pieces) {
                 Ok(count) => written = count,
@@ -117,75 +117,75 @@ impl PacedWriter {
             payload.slice(of_payload..),
             Bytes::from_static(&tail[of_tail..]),
         ];
-        self.waiting.extend(rest.into_iter().filter(|piece| !piece.is_empty()));
+        self.queue.extend(rest.into_iter().filter(|piece| !piece.is_empty()));
         Ok(())
     }
 
-    /// Whether the kernel has taken all that was sent.
-    pub fn is_clear(&self) -> bool {
-        self.waiting.is_empty()
+    /// Returns whether the kernel has accepted everything that was sent.
+    pub fn is_flushed(&self) -> bool {
+        self.queue.is_empty()
     }
 
-    /// Whether something small may still be sent though the kernel has not taken all that was sent before.
-    pub fn has_room_for_answers(&self) -> bool {
-        self.waiting.len() < MAX_WAITING
+    /// Returns whether a small reply may be queued behind what the kernel has not accepted yet.
+    pub fn accepts_replies(&self) -> bool {
+        self.queue.len() < MAX_QUEUED
     }
 
-    /// Writes what is left.
+    /// Writes what is queued.
     ///
     /// # Errors
-    /// When the connection is gone, or the client took nothing for too long.
+    /// Fails if the connection is gone or the client read nothing for too long.
     pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !self.is_clear() {
+        while !self.is_flushed() {
             let mut slices = [IoSlice::new(&[]); SLICES];
-            let count = self.waiting.len().min(SLICES);
-            for (slice, bytes) in slices.iter_mut().zip(&self.waiting) {
+            let count = self.queue.len().min(SLICES);
+            for (slice, bytes) in slices.iter_mut().zip(&self.queue) {
                 *slice = IoSlice::new(bytes);
             }
-            let link = Pin::new(&mut self.link);
-            let written = ready!(link.poll_write_vectored(cx, &slices[..count]))?;
+            let stream = Pin::new(&mut self.stream);
+            let written = ready!(stream.poll_write_vectored(cx, &slices[..count]))?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.advance(written);
         }
-        self.waiting.shrink_to(0);
+        self.queue.shrink_to(0);
         Poll::Ready(Ok(()))
     }
 
     fn advance(&mut self, mut written: usize) {
-        while let Some(first) = self.waiting.front_mut() {
+        while let Some(first) = self.queue.front_mut() {
             if written < first.len() {
                 first.advance(written);
                 return;
             }
             written -= first.len();
-            self.waiting.pop_front();
+            self.queue.pop_front();
         }
     }
 
-    /// Whether writing had to wait for the client since this was asked last.
-    pub fn has_waited(&mut self) -> bool {
-        let waited = self.link.has_waited();
-        if waited {
-            self.monitor.suspect(clock::now());
+    /// Returns whether writing had to wait for the client since the last call.
+    pub fn take_blocked(&mut self) -> bool {
+        let blocked = self.stream.take_blocked();
+        if blocked {
+            self.monitor.note_backpressure(clock::now());
         }
-        waited
+        blocked
     }
 
-    /// Ends our side; what the client says can still be heard.
+    /// Shuts down the sending side; the client can still be read from.
     pub fn shut_down(&self) {
-        // It fails only on a socket that is gone already.
-        let _ = SockRef::from(&self.link.socket().stream).shutdown(Shutdown::Write);
+        // It fails only on a socket that is gone.
+        let _ = SockRef::from(&self.stream.socket().stream).shutdown(Shutdown::Write);
     }
 
-    /// Ends the connection by a reset: for closing in the middle of a message.
+    /// Makes closing a reset. Used to close in the middle of a message.
     pub fn reset(&self) {
-        self.link.socket().reset();
+        self.stream.socket().reset();
     }
 
-    /// Whether the connection was closed because the client took nothing.
+    /// Returns whether the connection was closed because the client read nothing.
     pub fn has_stalled(&self) -> bool {
-        self.link.socket().has_stalled()
+        self.stream.socket().has_stalled()
     }
 }

@@ -1,10 +1,10 @@
 //! `/streams/NAME/mjpeg`: multipart/x-mixed-replace, for `<img>`, VLC, ffmpeg and OpenCV.
 //!
-//! When no frame comes for a while, a drawn picture says why: the last one would pass as live. It also finds out whether
-//! the viewer is still there.
+//! When no frame arrives for a while, a no-signal picture states the reason, because the last frame would pass as live.
+//! Sending it also detects a viewer that is gone.
 //!
-//! The boundary that ends a part is sent with it and not with the next one: many clients show a picture only when they
-//! see where it ends.
+//! The boundary that ends a part is sent with that part, not with the next one: many clients show a picture only when
+//! they have received its end.
 
 use std::future::poll_fn;
 use std::hash::{BuildHasher, RandomState};
@@ -22,19 +22,20 @@ use fanlight_protocol::Timestamp;
 use futures_util::future::Either;
 use tokio::time::Instant;
 
-use super::abr::{AdaptiveViewer, Single};
-use super::frame_protocol::{Alarm, FrameProtocol, SendHandle, Turn, requeue, take_turn};
+use super::abr::{AdaptiveViewer, SingleViewer};
+use super::frame_protocol::{
+    FrameProtocol, Resume, SendHandle, SendTimer, requeue, send_next_frame,
+};
 use super::seconds;
-use crate::connection::{PacedWriter, Raw, Socket};
+use crate::connection::{PacedWriter, RawConnection, Socket};
 use crate::context::Context;
-use crate::stats::labels::CloseReason;
-use crate::stats::labels::DropReason;
+use crate::stats::labels::{CloseReason, DropReason};
 use crate::wake::Waker;
 
-/// The line between the parts of an answer (RFC 2046, section 5.1.1): at most 70 characters.
+/// The line between the parts of a response (RFC 2046, section 5.1.1): at most 70 characters.
 ///
-/// It is random, so that a camera cannot know it and write it into a picture. All answers of a process share it: it is
-/// sent with every frame, from where it lies.
+/// It is random, so that a camera cannot know it and write it into a picture. All responses of a process share it, so
+/// that it is sent with each frame without a copy.
 struct Boundary {
     first: String,
     next: String,
@@ -58,17 +59,17 @@ impl Boundary {
     }
 }
 
-/// A hash of nothing under the keys that the standard library takes from the system's random numbers.
+/// Returns a hash of nothing under the keys that the standard library takes from the system's random numbers.
 fn unpredictable() -> u64 {
     RandomState::new().hash_one(())
 }
 
-/// Without a frame for this long the viewer is shown why, and shown it again as often.
-const SILENCE: Duration = Duration::from_secs(5);
-/// Longest head of a part: its three lines, with numbers of any length.
+/// Time without a frame after which the viewer is sent a no-signal picture, and the interval at which it is repeated.
+const NO_SIGNAL_AFTER: Duration = Duration::from_secs(5);
+/// Longest head of a part: three lines with the longest numbers.
 const PART_HEAD: usize = 160;
 
-/// The answer's head. What follows it ends with the connection.
+/// Returns the head of the response. Its body ends with the connection.
 pub fn head() -> Response {
     let body = futures_util::stream::empty::<io::Result<Bytes>>();
     let mut response = Response::new(Body::from_stream(body));
@@ -79,66 +80,72 @@ pub fn head() -> Response {
     response
 }
 
-/// Shows one stream over a connection until either side ends it; returns why.
-pub async fn show(raw: Raw, tile: AdaptiveViewer, waker: Waker, context: &Context) -> CloseReason {
-    let Raw { link, read, head } = raw;
-    // Whatever it is, it lies in a buffer of 8 KiB.
+/// Sends one stream over a connection until either side ends it; returns the reason.
+pub async fn serve(
+    raw: RawConnection,
+    viewer: AdaptiveViewer,
+    waker: Waker,
+    context: &Context,
+) -> CloseReason {
+    let RawConnection { stream, read, head } = raw;
+    // Nothing that the client sent matters, and it occupies a buffer of 8 KiB.
     drop(read);
-    let socket = link.socket().clone();
-    let show = Show { single: Single::new(tile), waker: waker.clone(), sent_at: clock::now() };
-    let handle = SendHandle::new(show, PacedWriter::new(link));
+    let socket = stream.socket().clone();
+    let viewer = SingleViewer::new(viewer);
+    let sender = MjpegSender { viewer, waker: waker.clone(), sent_at: clock::now() };
+    let handle = SendHandle::new(sender, PacedWriter::new(stream));
     let first = Boundary::of_this_process().first.as_bytes();
-    let begun = handle.with(|_, writer| writer.send(&head, &Bytes::new(), first));
+    let started = handle.with(|_, writer| writer.send(&head, &Bytes::new(), first));
     drop(head);
-    let ended = match begun {
-        Ok(()) => parts(&handle, &socket, &waker, context).await,
+    let ended = match started {
+        Ok(()) => send_parts(&handle, &socket, &waker, context).await,
         Err(error) => Err(error),
     };
-    let why = match ended {
-        Ok(why) => {
+    let reason = match ended {
+        Ok(reason) => {
             handle.with(|_, writer| writer.shut_down());
-            why
+            reason
         }
-        Err(_) => handle.break_off(&context.stop),
+        Err(_) => handle.abort(&context.stop),
     };
-    handle.close(why);
-    why
+    handle.close(reason);
+    reason
 }
 
-async fn parts(
-    handle: &SendHandle<Show>,
+async fn send_parts(
+    handle: &SendHandle<MjpegSender>,
     socket: &Arc<Socket>,
     waker: &Waker,
     context: &Context,
 ) -> io::Result<CloseReason> {
     let mut stopped = pin!(context.stop.cancelled());
-    let mut left = pin!(left(socket));
-    let mut alarm = Alarm::new(Instant::now() + SILENCE);
+    let mut left = pin!(client_left(socket));
+    let mut timer = SendTimer::new(Instant::now() + NO_SIGNAL_AFTER);
     loop {
-        let turn = handle.say(&context.stop).await?;
-        let called = match turn {
-            Turn::More => Either::Left(requeue()),
-            Turn::At(_) | Turn::Done => Either::Right(waker.woken()),
+        let next = handle.send(&context.stop).await?;
+        let woken = match next {
+            Resume::Soon => Either::Left(requeue()),
+            Resume::At(_) | Resume::OnWake => Either::Right(waker.woken()),
         };
-        let dark_for = || handle.with(|show, _| show.dark_for());
-        let dark_at = Instant::now() + SILENCE.saturating_sub(dark_for());
+        let idle_for = || handle.with(|sender, _| sender.idle_for());
+        let no_signal_at = Instant::now() + NO_SIGNAL_AFTER.saturating_sub(idle_for());
         tokio::select! {
             biased;
             () = &mut stopped => return Ok(CloseReason::Ending),
             () = &mut left => return Ok(CloseReason::Left),
-            () = called => {}
-            turn_has_come = alarm.ring(turn, dark_at) => {
-                // Frames may have been sent meanwhile, without this task.
-                if !turn_has_come && dark_for() >= SILENCE {
-                    handle.with(|show, writer| show.say_why(writer, context))?;
+            () = woken => {}
+            is_due = timer.wait(next, no_signal_at) => {
+                // The dispatcher may have sent frames since, without this task.
+                if !is_due && idle_for() >= NO_SIGNAL_AFTER {
+                    handle.with(|sender, writer| sender.send_no_signal(writer, context))?;
                 }
             }
         }
     }
 }
 
-/// Waits until the client closes its side. There is nothing that it could say.
-async fn left(socket: &Socket) {
+/// Waits until the client closes its side. Anything that it sends is ignored.
+async fn client_left(socket: &Socket) {
     let mut bytes = [0; 512];
     loop {
         let readable = poll_fn(|cx| socket.stream.poll_read_ready(cx)).await;
@@ -150,58 +157,59 @@ async fn left(socket: &Socket) {
     }
 }
 
-fn part(writer: &mut PacedWriter, payload: &Bytes, taken_at: Timestamp) -> io::Result<()> {
+fn send_part(writer: &mut PacedWriter, payload: &Bytes, captured_at: Timestamp) -> io::Result<()> {
     let mut head = [0; PART_HEAD];
-    let mut room = &mut head[..];
+    let mut rest = &mut head[..];
     write!(
-        room,
+        rest,
         "Content-Type: image/jpeg\r\nContent-Length: {}\r\nX-Timestamp: {}\r\n\r\n",
         payload.len(),
-        seconds(taken_at)
+        seconds(captured_at)
     )
-    .expect("there is room for the longest numbers");
-    let length = PART_HEAD - room.len();
+    .expect("the longest numbers fit");
+    let length = PART_HEAD - rest.len();
     writer.send(&head[..length], payload, Boundary::of_this_process().next.as_bytes())
 }
 
-struct Show {
-    single: Single,
+struct MjpegSender {
+    viewer: SingleViewer,
     waker: Waker,
-    /// When a part was sent last.
+    /// The moment when a part was last sent.
     sent_at: Timestamp,
 }
 
-impl Show {
-    /// For how long no frame came, and nothing was sent. A viewer that wished for few of them, or late, is not in the dark.
-    fn dark_for(&mut self) -> Duration {
-        let newest = self.single.viewer().track().newest();
+impl MjpegSender {
+    /// Returns for how long no frame arrived and nothing was sent. A viewer that asked for few or delayed frames is not
+    /// idle.
+    fn idle_for(&mut self) -> Duration {
+        let newest = self.viewer.get_mut().track().newest();
         let newest = newest.map_or(Timestamp::default(), |frame| frame.received_at);
         clock::now().since(newest.max(self.sent_at))
     }
 
-    /// Sends a picture that says why there is none, where what was sent before is with the kernel.
-    fn say_why(&mut self, writer: &mut PacedWriter, context: &Context) -> io::Result<()> {
-        let picture = context.no_signal.picture(self.single.viewer().stream());
+    /// Sends a no-signal picture. Everything sent before must be with the kernel.
+    fn send_no_signal(&mut self, writer: &mut PacedWriter, context: &Context) -> io::Result<()> {
+        let picture = context.no_signal.picture(self.viewer.get_mut().stream());
         self.sent_at = clock::now();
-        part(writer, &picture, self.sent_at)
+        send_part(writer, &picture, self.sent_at)
     }
 }
 
-impl FrameProtocol for Show {
-    fn speak(&mut self, writer: &mut PacedWriter) -> io::Result<Turn> {
-        let Self { single, sent_at, .. } = self;
-        take_turn(single.fitted(writer), writer, |writer, frame| {
+impl FrameProtocol for MjpegSender {
+    fn send_next(&mut self, writer: &mut PacedWriter) -> io::Result<Resume> {
+        let Self { viewer, sent_at, .. } = self;
+        send_next_frame(viewer.adapt(writer), writer, |writer, frame| {
             *sent_at = clock::now();
-            part(writer, &frame.payload, frame.captured_at())
+            send_part(writer, &frame.payload, frame.captured_at())
         })
     }
 
-    fn waited(&mut self) {
-        self.single.viewer().set_drop_reason(DropReason::Link);
+    fn on_backpressure(&mut self) {
+        self.viewer.get_mut().set_drop_reason(DropReason::Link);
     }
 
-    fn closed(&mut self, why: CloseReason) {
-        self.single.viewer().close(why);
+    fn on_close(&mut self, reason: CloseReason) {
+        self.viewer.get_mut().close(reason);
     }
 
     fn waker(&self) -> &Waker {
@@ -214,7 +222,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_boundary_is_random_and_as_rfc_2046_has_it() {
+    fn a_boundary_is_random_and_valid_by_rfc_2046() {
         let boundaries: Vec<String> = (0..100)
             .map(|_| Boundary::new(unpredictable(), unpredictable()))
             .map(|boundary| boundary.first.trim_start_matches("--").trim_end().to_owned())

@@ -1,14 +1,14 @@
-//! How frames travel to a viewer. A transport knows HTTP and the hub, and nothing of the bus.
+//! Egress: the transports that send frames to viewers. They use HTTP and the hub, but not the bus.
 //!
-//! - [`v1`]: `/ws`, a whole wall over one socket;
-//! - [`plain`]: `/streams/NAME/ws`, each message one JPEG;
+//! - [`v1`]: `/ws`, all streams of a page over one socket;
+//! - [`plain`]: `/streams/NAME/ws`, one frame a message;
 //! - [`mjpeg`]: `/streams/NAME/mjpeg`, for `<img>`, VLC, ffmpeg, OpenCV;
 //! - [`snapshot`]: `/streams/NAME/snapshot`, one JPEG;
-//! - [`no_signal`](crate::no_signal): the picture of the last two when a stream has none;
+//! - [`no_signal`](crate::no_signal): the picture that the last two send if there is no video;
 //! - [`websocket`]: the protocol below the first two;
-//! - [`speech`]: saying what there is to say, on all that stream;
-//! - [`choice`]: which track a request means;
-//! - [`fit`]: and which one where the relay chooses.
+//! - [`frame_protocol`]: sending on all transports that stream;
+//! - [`selection`]: the stream and track that a request selects;
+//! - [`abr`]: adaptive bitrate, if the relay chooses the rendition.
 
 use std::fmt;
 
@@ -21,7 +21,7 @@ pub mod snapshot;
 pub mod v1;
 pub mod websocket;
 
-/// Returns a frame's time as clients of MJPEG and snapshots know it: Unix seconds with microseconds.
+/// Returns a timestamp in the format of MJPEG and snapshots: Unix seconds with microseconds.
 fn seconds(timestamp: fanlight_protocol::Timestamp) -> impl fmt::Display {
     let micros = timestamp.micros();
     fmt::from_fn(move |f| write!(f, "{}.{:06}", micros / 1_000_000, micros % 1_000_000))

@@ -1,56 +1,55 @@
-//! `/streams/NAME/ws`: each binary message is one encoded picture, nothing else: a whole JPEG, which any
-//! client can read, or an access unit of H.264.
+//! `/streams/NAME/ws`: each binary message is one encoded frame and nothing else: a whole JPEG, which any client can
+//! read, or an access unit of H.264.
 
 use std::io;
 
 use tokio_util::sync::CancellationToken;
 
-use super::abr::{AdaptiveViewer, Single};
-use super::frame_protocol::{FrameProtocol, Turn, take_turn};
-use super::websocket::{Say as _, WebSocketHandler, run_websocket};
-use crate::connection::{PacedWriter, Raw};
-use crate::stats::labels::CloseReason;
-use crate::stats::labels::DropReason;
+use super::abr::{AdaptiveViewer, SingleViewer};
+use super::frame_protocol::{FrameProtocol, Resume, send_next_frame};
+use super::websocket::{MessageWriter as _, WebSocketHandler, run_websocket};
+use crate::connection::{PacedWriter, RawConnection};
+use crate::stats::labels::{CloseReason, DropReason};
 use crate::wake::Waker;
 
-/// Shows one stream over a socket until either side ends it; returns why, for metrics and for people.
-pub async fn show(
-    raw: Raw,
-    tile: AdaptiveViewer,
+/// Sends one stream over a socket until either side ends it; returns the reason, for metrics and for people.
+pub async fn serve(
+    raw: RawConnection,
+    viewer: AdaptiveViewer,
     waker: Waker,
     stop: CancellationToken,
 ) -> (CloseReason, String) {
-    run_websocket(raw, stop, Show { single: Single::new(tile), waker }).await
+    run_websocket(raw, stop, PlainSender { viewer: SingleViewer::new(viewer), waker }).await
 }
 
-struct Show {
-    single: Single,
+struct PlainSender {
+    viewer: SingleViewer,
     waker: Waker,
 }
 
-impl WebSocketHandler for Show {
-    fn begin(&mut self, _: &mut PacedWriter) -> io::Result<()> {
+impl WebSocketHandler for PlainSender {
+    fn on_open(&mut self, _: &mut PacedWriter) -> io::Result<()> {
         Ok(())
     }
 
-    /// There is nothing but pictures to be had on this socket.
-    fn answer(&mut self, _: &mut PacedWriter, _: &str) -> io::Result<()> {
+    /// Ignores the text: this socket only sends frames.
+    fn on_text(&mut self, _: &mut PacedWriter, _: &str) -> io::Result<()> {
         Ok(())
     }
 }
 
-impl FrameProtocol for Show {
-    fn speak(&mut self, writer: &mut PacedWriter) -> io::Result<Turn> {
-        let viewer = self.single.fitted(writer);
-        take_turn(viewer, writer, |writer, frame| writer.binary(&[], &frame.payload))
+impl FrameProtocol for PlainSender {
+    fn send_next(&mut self, writer: &mut PacedWriter) -> io::Result<Resume> {
+        let viewer = self.viewer.adapt(writer);
+        send_next_frame(viewer, writer, |writer, frame| writer.send_binary(&[], &frame.payload))
     }
 
-    fn waited(&mut self) {
-        self.single.viewer().set_drop_reason(DropReason::Link);
+    fn on_backpressure(&mut self) {
+        self.viewer.get_mut().set_drop_reason(DropReason::Link);
     }
 
-    fn closed(&mut self, why: CloseReason) {
-        self.single.viewer().close(why);
+    fn on_close(&mut self, reason: CloseReason) {
+        self.viewer.get_mut().close(reason);
     }
 
     fn waker(&self) -> &Waker {

@@ -13,25 +13,25 @@ use crate::hub::{Frame, NextSend, Viewer};
 use crate::no_signal::NoSignal;
 use crate::wake::Waker;
 
-/// How long a young frame is waited for.
-pub const PATIENCE: Duration = Duration::from_secs(3);
-/// How old a frame may be.
-pub const YOUNG: Duration = Duration::from_secs(2);
-/// When to try again, in seconds.
+/// Longest wait for a recent frame.
+pub const TIMEOUT: Duration = Duration::from_secs(3);
+/// Greatest age of a recent frame.
+pub const MAX_AGE: Duration = Duration::from_secs(2);
+/// Seconds after which a client may retry.
 const RETRY_AFTER: &str = "3";
 
-/// Answers with the newest frame, or after a while with a picture that says why there is none.
-pub async fn answer(mut viewer: Viewer, waker: Waker, no_signal: &NoSignal) -> Response {
-    match tokio::time::timeout(PATIENCE, young_frame(&mut viewer, &waker)).await {
-        Ok(frame) => picture(&frame),
-        Err(_) => nothing(&viewer, no_signal),
+/// Responds with the newest frame, or after [`TIMEOUT`] with a no-signal picture.
+pub async fn respond(mut viewer: Viewer, waker: Waker, no_signal: &NoSignal) -> Response {
+    match tokio::time::timeout(TIMEOUT, recent_frame(&mut viewer, &waker)).await {
+        Ok(frame) => frame_response(&frame),
+        Err(_) => no_signal_response(&viewer, no_signal),
     }
 }
 
-async fn young_frame(viewer: &mut Viewer, waker: &Waker) -> Arc<Frame> {
+async fn recent_frame(viewer: &mut Viewer, waker: &Waker) -> Arc<Frame> {
     loop {
         while let NextSend::Frame { frame, .. } = viewer.next(clock::now()) {
-            if clock::now().since(frame.captured_at()) < YOUNG {
+            if clock::now().since(frame.captured_at()) < MAX_AGE {
                 return frame;
             }
         }
@@ -39,7 +39,7 @@ async fn young_frame(viewer: &mut Viewer, waker: &Waker) -> Arc<Frame> {
     }
 }
 
-fn picture(frame: &Frame) -> Response {
+fn frame_response(frame: &Frame) -> Response {
     let mut response = jpeg(StatusCode::OK, Body::from(frame.payload.clone()));
     let timestamp =
         HeaderValue::try_from(seconds(frame.captured_at()).to_string()).expect("digits and a dot");
@@ -47,7 +47,7 @@ fn picture(frame: &Frame) -> Response {
     response
 }
 
-fn nothing(viewer: &Viewer, no_signal: &NoSignal) -> Response {
+fn no_signal_response(viewer: &Viewer, no_signal: &NoSignal) -> Response {
     let body = no_signal.picture(viewer.stream());
     let mut response = jpeg(StatusCode::SERVICE_UNAVAILABLE, Body::from(body));
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));

@@ -1,7 +1,7 @@
 //! The checks that a request passes before its handler runs: readable headers, the relay's own name, the page's origin.
 //!
-//! The token is checked by the handlers, because the rule depends on the action. Denials by any rule are counted here, and
-//! answers to wrong tokens are delayed here.
+//! The token is checked by the handlers, because the rule depends on the action. Denials by any rule are counted here,
+//! and answers to wrong tokens are delayed here.
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! The request headers on which access depends: checks them, and extracts what the access rules need.
 //!
-//! A header that occurs twice or is unreadable is refused. Treating it as absent would disable the rule: a request without
-//! `Origin` counts as one of the relay's own page.
+//! A header that occurs twice or is unreadable is refused. Treating it as absent would disable the rule: a request
+//! without `Origin` counts as one of the relay's own page.
 
 use axum::extract::Request;
 use axum::http::uri::Authority;

@@ -6,8 +6,8 @@ use axum::http::StatusCode;
 use fanlight_bus::Listening;
 use fanlight_clock as clock;
 
-/// Returns whether the relay is ready, with one line for each endpoint or folder that it listens to. It is ready if every
-/// configured endpoint is connected, or, if none is configured, once it received data from any publisher.
+/// Returns whether the relay is ready, with one line for each endpoint or folder that it listens to. It is ready if
+/// every configured endpoint is connected, or, if none is configured, once it received data from any publisher.
 pub fn readiness(listening: &[Listening]) -> (StatusCode, String) {
     let (status, mut text) = readiness_in_a_word(listening);
     for at in listening {

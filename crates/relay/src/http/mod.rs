@@ -4,10 +4,12 @@
 //! - [`checks`]: middleware that refuses a request before its handler runs;
 //! - [`headers`]: what the access rules need from a request;
 //! - [`error`]: the translation of domain errors into answers;
+//! - [`handshake`]: the upgrade of a request to a WebSocket;
 //! - [`page`], [`health`], [`metrics`]: the page and the relay's own state.
 
 pub mod checks;
 pub mod error;
+pub mod handshake;
 pub mod headers;
 pub mod health;
 pub mod metrics;

@@ -7,8 +7,8 @@ use axum::response::{IntoResponse, Response};
 use crate::error::Error;
 use crate::page::Page;
 
-/// The content security policy for these frame ancestors. It allows pictures from memory; code, sockets and everything else
-/// only from and to this relay.
+/// The content security policy for these frame ancestors. It allows pictures from memory; code, sockets and everything
+/// else only from and to this relay.
 macro_rules! content_security_policy {
     ($ancestors:literal) => {
         concat!(
@@ -24,7 +24,8 @@ macro_rules! content_security_policy {
 pub const UNKNOWN_ADDRESS: &str = "unknown address; known are: /, /api/streams, /ws, /streams/NAME/ws, /streams/NAME/mjpeg, \
      /streams/NAME/snapshot, /healthz, /readyz, /metrics";
 
-/// Answers with a file of the page; the empty name is the page itself. If `embed` is set, pages of other origins may frame it.
+/// Answers with a file of the page; the empty name is the page itself. If `embed` is set, pages of other origins may
+/// frame it.
 ///
 /// # Errors
 /// [`Error::NotFound`] if there is no such file.

@@ -15,14 +15,14 @@ use fanlight_protocol::viewer::SUBPROTOCOL;
 use serde::Serialize;
 
 use crate::access::{Action, Credentials};
-use crate::connection::{Connection, take_over};
+use crate::connection::{Connection, upgrade_with};
 use crate::context::Context;
 use crate::egress::abr::AdaptiveViewer;
-use crate::egress::selection::{self, Query as ViewQuery, Wish};
-use crate::egress::websocket::Handshake;
+use crate::egress::selection::{self, ViewQuery, ViewRequest};
 use crate::egress::{mjpeg, plain, snapshot, v1};
 use crate::error::Error;
 use crate::http::error::HttpError;
+use crate::http::handshake::Handshake;
 use crate::http::page::UNKNOWN_ADDRESS;
 use crate::http::{checks, headers, health, metrics, page};
 use crate::limits::Permit;
@@ -48,6 +48,9 @@ pub fn router(context: Arc<Context>) -> Router {
     let open = Router::new()
         .route("/", get(page_file))
         .route("/{file}", get(page_file))
+        .route("/page/{file}", get(page_file))
+        .route("/worker/{file}", get(page_file))
+        .route("/shared/{file}", get(page_file))
         .route("/lib/{file}", get(page_file))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready));
@@ -101,8 +104,8 @@ impl Client {
         Waker::new(self.connection.dispatcher.clone())
     }
 
-    /// Authorizes the client, admits it as a viewer and subscribes it to the requested stream. Shortly after the relay's
-    /// start, waits for a stream that is not known yet.
+    /// Authorizes the client, admits it as a viewer and subscribes it to the requested stream. Shortly after the
+    /// relay's start, waits for a stream that is not known yet.
     async fn watch(
         &self,
         context: &Context,
@@ -111,9 +114,9 @@ impl Client {
     ) -> Result<(AdaptiveViewer, Waker, Permit), Error> {
         let stream_name = name.parse().ok();
         context.access.authorize(Action::View, stream_name.as_ref(), &self.credentials)?;
-        let request = Wish::from_query(&self.query)?;
+        let request = ViewRequest::from_query(&self.query)?;
         let request = match transport {
-            Transport::Mjpeg | Transport::Snapshot => request.in_jpeg()?,
+            Transport::Mjpeg | Transport::Snapshot => request.jpeg_only()?,
             Transport::V1 | Transport::PlainWebSocket => request,
         };
         let early_permit = match context.startup.may_bring(&context.hub, name, clock::now()) {
@@ -124,14 +127,14 @@ impl Client {
             }
             false => None,
         };
-        let stream = selection::stream(&context.hub, name)?;
-        let selected = request.of(&stream)?;
+        let stream = selection::find_stream(&context.hub, name)?;
+        let selected = request.select(&stream)?;
         let permit = match early_permit {
             Some(permit) => permit,
             None => context.limits.admit(self.address())?,
         };
         let waker = self.waker();
-        let viewer = selected.watch(&stream, transport, request.manner, waker.clone());
+        let viewer = selected.watch(&stream, transport, request.options, waker.clone());
         Ok((viewer, waker, permit))
     }
 }
@@ -149,7 +152,7 @@ async fn watch_v1(
     client.authorize(&context, Action::List)?;
     let (address, waker) = (client.address(), client.waker());
     let subprotocol = HeaderValue::from_static(SUBPROTOCOL);
-    Ok(take_over(handshake.accept(Some(subprotocol)), move |raw| async move {
+    Ok(upgrade_with(handshake.accept(Some(subprotocol)), move |raw| async move {
         let serving = v1::serve(raw, context.clone(), client.credentials, address, waker);
         let (reason, details) = serving.await;
         context.closes.count(Transport::V1, reason);
@@ -167,8 +170,8 @@ async fn watch_plain(
     let (viewer, waker, permit) = client.watch(&context, &name, Transport::PlainWebSocket).await?;
     // Accepts any subprotocol: Chrome disconnects if it offered some and the server chooses none.
     let subprotocol = handshake.first_offered();
-    Ok(take_over(handshake.accept(subprotocol), move |raw| async move {
-        let (reason, details) = plain::show(raw, viewer, waker, context.stop.clone()).await;
+    Ok(upgrade_with(handshake.accept(subprotocol), move |raw| async move {
+        let (reason, details) = plain::serve(raw, viewer, waker, context.stop.clone()).await;
         context.closes.count(Transport::PlainWebSocket, reason);
         let address = client.address();
         tracing::debug!(client = %address, stream = name, reason = details, "WebSocket closed");
@@ -182,8 +185,8 @@ async fn watch_mjpeg(
     client: Client,
 ) -> Result<Response, HttpError> {
     let (viewer, waker, permit) = client.watch(&context, &name, Transport::Mjpeg).await?;
-    Ok(take_over(mjpeg::head(), move |raw| async move {
-        let reason = mjpeg::show(raw, viewer, waker, &context).await;
+    Ok(upgrade_with(mjpeg::head(), move |raw| async move {
+        let reason = mjpeg::serve(raw, viewer, waker, &context).await;
         context.closes.count(Transport::Mjpeg, reason);
         drop(permit);
     }))
@@ -195,7 +198,7 @@ async fn watch_snapshot(
     client: Client,
 ) -> Result<Response, HttpError> {
     let (viewer, waker, _permit) = client.watch(&context, &name, Transport::Snapshot).await?;
-    let answer = snapshot::answer(viewer.viewer, waker, &context.no_signal);
+    let answer = snapshot::respond(viewer.viewer, waker, &context.no_signal);
     let answer = context.stop.run_until_cancelled(answer).await;
     answer.ok_or_else(|| Error::Unavailable("the relay is shutting down".into()).into())
 }

@@ -9,8 +9,8 @@ use crate::hub::ring::{CAPACITY, CursorState, Delivery, DeliveryMode, Index, MAX
 use crate::hub::track::Track;
 use crate::wake::Waker;
 
-/// Deltas that lag further than this behind the newest frame are dropped, and the viewer waits for the next keyframe: the
-/// relay promises a frame age. A keyframe that takes a fifth of a second on a narrow link must pass.
+/// Deltas that lag further than this behind the newest frame are dropped, and the viewer waits for the next keyframe:
+/// the relay promises a frame age. A keyframe that takes a fifth of a second on a narrow link must pass.
 const MAX_DELTA_LAG: Duration = Duration::from_millis(400);
 
 /// Every running track has a keyframe within this time: capture encodes one every two seconds.
@@ -19,14 +19,14 @@ pub(super) const KEYFRAME_WAIT: Duration = Duration::from_millis(2500);
 /// Time in which a cursor that started with a held GOP must catch up.
 const CATCH_UP_LIMIT: Duration = Duration::from_secs(1);
 
-/// Before a viewer that fell behind drops deltas, the relay sends the backlog for this long, as fast as the link takes it.
-/// After a short stall the link usually takes it whole, while waiting for a keyframe takes up to two seconds.
+/// Before a viewer that fell behind drops deltas, the relay sends the backlog for this long, as fast as the link takes
+/// it. After a short stall the link usually takes it whole, while waiting for a keyframe takes up to two seconds.
 const BACKLOG_LIMIT: Duration = Duration::from_millis(300);
 
 /// A position in a track's ring, and the registration for wake-ups. Dropping it releases both.
 ///
-/// An *active* cursor counts as a viewer of its track. A *standby* cursor belongs to a pending switch: it counts as demand
-/// only.
+/// An *active* cursor counts as a viewer of its track. A *standby* cursor belongs to a pending switch: it counts as
+/// demand only.
 #[derive(Debug)]
 pub(super) struct Cursor {
     track: Arc<Track>,
@@ -46,8 +46,8 @@ pub(super) struct Cursor {
 enum DecodeState {
     /// None so far. The cursor starts with the held GOP if that is no longer than this.
     Start(Duration),
-    /// All since a keyframe. Until this moment, frames may lag by more than [`MAX_DELTA_LAG`]: they are sent to be decoded,
-    /// not to be shown.
+    /// All since a keyframe. Until this moment, frames may lag by more than [`MAX_DELTA_LAG`]: they are sent to be
+    /// decoded, not to be shown.
     CatchUp(Timestamp, CatchUpCause),
     /// All since a keyframe.
     Synced,
@@ -176,9 +176,9 @@ impl Cursor {
         }
     }
 
-    /// Called when there is nothing to send. If that is because the cursor lags too far, it starts to catch up; if it was
-    /// catching up already, it gives up and needs a keyframe. Returns whether it is catching up, so that there may be
-    /// something to send now.
+    /// Called when there is nothing to send. If that is because the cursor lags too far, it starts to catch up; if it
+    /// was catching up already, it gives up and needs a keyframe. Returns whether it is catching up, so that there may
+    /// be something to send now.
     pub(super) fn try_catch_up(&mut self, now: Timestamp) -> bool {
         let has_fallen_behind = self.has_fallen_behind();
         self.decode = match self.decode {
@@ -192,8 +192,8 @@ impl Cursor {
         self.is_catching_up(now)
     }
 
-    /// Called when there is nothing to send. If that is because the cursor lags too far, it needs a keyframe from now on,
-    /// without an attempt to catch up.
+    /// Called when there is nothing to send. If that is because the cursor lags too far, it needs a keyframe from now
+    /// on, without an attempt to catch up.
     pub(super) fn abandon_backlog(&mut self) {
         if self.has_fallen_behind() {
             self.require_keyframe();
@@ -212,8 +212,8 @@ impl Cursor {
         }
     }
 
-    /// Returns the capture time of the last picture that the viewer would see, if `delivery` and every frame due after it
-    /// were sent now.
+    /// Returns the capture time of the last picture that the viewer would see, if `delivery` and every frame due after
+    /// it were sent now.
     pub(super) fn visible_at(&self, delivery: &Delivery, now: Timestamp) -> Timestamp {
         let due = now.offset(-(self.delay.as_micros() as i64));
         let last = self.track.newest_until(due).filter(|_| self.track.has_deltas());

@@ -1,5 +1,5 @@
-//! Late tracks: detects frames that are old when they arrive, and the leg of the path that delayed them. No clock: times
-//! are passed in.
+//! Late tracks: detects frames that are old when they arrive, and the leg of the path that delayed them. No clock:
+//! times are passed in.
 //!
 //! Only the arrival at the relay counts. A viewer that is delayed by choice (`buffer`) or by its link is not late.
 
@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use fanlight_protocol::{FrameTimes, Timestamp};
 
-/// A frame of at least this age is late. A keyframe on a busy link or a stumbling encoder costs some hundred milliseconds;
-/// a picture this old shown as live would mislead its viewer.
+/// A frame of at least this age is late. A keyframe on a busy link or a stumbling encoder costs some hundred
+/// milliseconds; a picture this old shown as live would mislead its viewer.
 pub const LATE: Duration = Duration::from_secs(2);
-/// Only frames younger than this end the lateness. Between the two thresholds nothing changes, so that a link at its limit
-/// does not flap.
+/// Only frames younger than this end the lateness. Between the two thresholds nothing changes, so that a link at its
+/// limit does not flap.
 pub const IN_TIME: Duration = Duration::from_secs(1);
-/// A track is late once all frames have been old for this long. Capture replays a GOP of up to 3 s to a late joiner, and a
-/// machine that paused has old frames; both are through within this time.
+/// A track is late once all frames have been old for this long. Capture replays a GOP of up to 3 s to a late joiner,
+/// and a machine that paused has old frames; both are through within this time.
 const LATE_AFTER: Duration = Duration::from_secs(1);
 /// A track is in time again once all frames have been young for this long: the same as for a slow viewer.
 const IN_TIME_AFTER: Duration = Duration::from_secs(3);

@@ -11,8 +11,8 @@
 //!
 //! Beside them, fed by every arriving frame: [`lateness`] and `bitrate`.
 //!
-//! Imports run in this order: a stream knows nothing of its viewers. The hub knows nothing of HTTP, sockets and the bus, and
-//! never looks inside a payload.
+//! Imports run in this order: a stream knows nothing of its viewers. The hub knows nothing of HTTP, sockets and the
+//! bus, and never looks inside a payload.
 
 mod bitrate;
 mod cursor;

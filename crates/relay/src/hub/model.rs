@@ -1,4 +1,5 @@
-//! Random cameras, losses and viewers, checked against a model decoder: no viewer is sent a frame that it cannot decode.
+//! Random cameras, losses and viewers, checked against a model decoder: no viewer is sent a frame that it cannot
+//! decode.
 
 use std::sync::Arc;
 use std::time::Duration;

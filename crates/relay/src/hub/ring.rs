@@ -16,8 +16,8 @@ use fanlight_protocol::Timestamp;
 use crate::hub::bitrate::BitrateEstimate;
 use crate::hub::frame::Frame;
 
-/// Frames a viewer may lag behind before it skips to the newest keyframe. Two outlast the jitter of a busy machine at 30
-/// frames a second; more would only add latency.
+/// Frames a viewer may lag behind before it skips to the newest keyframe. Two outlast the jitter of a busy machine at
+/// 30 frames a second; more would only add latency.
 pub const CAPACITY: u64 = 2;
 
 /// Longest delay a viewer may ask for (`buffer`).
@@ -28,22 +28,23 @@ pub const MAX_BUFFER: Duration = Duration::from_secs(5);
 pub const MAX_GOP: Duration = Duration::from_secs(3);
 const MAX_GOP_BYTES: usize = 4 * 1024 * 1024;
 
-/// Deltas are held at least this long, even if their GOP is too long to be held whole. A viewer that was held up can catch
-/// up from there, because it is allowed to lag by less than this.
+/// Deltas are held at least this long, even if their GOP is too long to be held whole. A viewer that was held up can
+/// catch up from there, because it is allowed to lag by less than this.
 const DELTA_RETENTION: Duration = Duration::from_secs(1);
 
-/// Frames are held for this much longer than the longest delay. A delayed viewer that is held up for no longer than this
-/// misses nothing.
+/// Frames are held for this much longer than the longest delay. A delayed viewer that is held up for no longer than
+/// this misses nothing.
 const DELAY_MARGIN: Duration = Duration::from_secs(1);
 
 /// Most bytes of payload one ring holds. It always holds its newest frame, whatever the size.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 
-/// Frames are held no longer than this after a newer one arrived, unless a viewer is delayed or they belong to the newest
-/// GOP.
+/// Frames are held no longer than this after a newer one arrived, unless a viewer is delayed or they belong to the
+/// newest GOP.
 const MAX_SPAN: Duration = Duration::from_secs(2);
 
-/// The position of a frame in its track, counted from 0 in order of arrival. It stays valid when the ring evicts the frame.
+/// The position of a frame in its track, counted from 0 in order of arrival. It stays valid when the ring evicts the
+/// frame.
 pub type Index = u64;
 
 /// The newest frames of a track.
@@ -111,8 +112,8 @@ pub struct Delivery {
 }
 
 impl Ring {
-    /// Adds the newest frame and evicts frames that are no longer needed. Returns false for a delta whose predecessor is
-    /// missing: no viewer could decode it, so the ring rejects it.
+    /// Adds the newest frame and evicts frames that are no longer needed. Returns false for a delta whose predecessor
+    /// is missing: no viewer could decode it, so the ring rejects it.
     pub fn push(&mut self, frame: Arc<Frame>) -> bool {
         if frame.is_keyframe() {
             self.keyframe = Some(self.head);
@@ -177,8 +178,8 @@ impl Ring {
         self.head
     }
 
-    /// Returns the index at which a late joiner starts: the keyframe of the newest GOP, which is the newest frame on tracks
-    /// of keyframes. Returns `None` if the ring holds frames, but none to start with.
+    /// Returns the index at which a late joiner starts: the keyframe of the newest GOP, which is the newest frame on
+    /// tracks of keyframes. Returns `None` if the ring holds frames, but none to start with.
     pub fn entry_point(&self) -> Option<Index> {
         if self.frames.is_empty() {
             return Some(self.head.saturating_sub(1));
@@ -208,8 +209,8 @@ impl Ring {
     /// The drop policy: returns the next frame for a cursor in this state, and when to send it.
     ///
     /// - A cursor that missed nothing continues in order while it is within [`CAPACITY`].
-    /// - A cursor that has fallen further behind continues at the newest keyframe if one is ahead. Otherwise it continues in
-    ///   order, as long as the next frame lags by no more than `max_lag`.
+    /// - A cursor that has fallen further behind continues at the newest keyframe if one is ahead. Otherwise it
+    ///   continues in order, as long as the next frame lags by no more than `max_lag`.
     /// - A cursor that missed a frame or exceeds `max_lag` waits for the next keyframe.
     pub fn next_frame(&self, state: CursorState, mode: DeliveryMode, now: Timestamp) -> NextFrame {
         let next = match mode {
@@ -250,8 +251,8 @@ impl Ring {
         (self.lag(next)? <= state.max_lag).then_some(next)
     }
 
-    /// Returns where a delayed cursor continues after it missed a frame: at the newest keyframe that is due, or else at the
-    /// first that will be.
+    /// Returns where a delayed cursor continues after it missed a frame: at the newest keyframe that is due, or else at
+    /// the first that will be.
     fn due_keyframe(&self, delay: Duration, now: Timestamp, index: Index) -> Option<Index> {
         let oldest = self.oldest();
         let due = self.frames.partition_point(|frame| frame.received_at + delay <= now) as u64;

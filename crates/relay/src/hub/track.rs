@@ -14,14 +14,14 @@ use crate::hub::lateness::{Arrival, Late, Lateness};
 use crate::hub::ring::{CursorState, DeliveryMode, Index, NextFrame, Ring};
 use crate::wake::{Waiters, Waker};
 
-/// A track that received no frame for this long is silent. New viewers are shown another track that runs, if the relay may
-/// choose.
+/// A track that received no frame for this long is silent. New viewers are shown another track that runs, if the relay
+/// may choose.
 const SILENT_AFTER: Duration = Duration::from_secs(2);
 
 /// A track.
 ///
-/// Its mutexes guard small values. They are held to push a frame or to take a handle, never across a wait or a send, and
-/// they are released before any viewer is woken.
+/// Its mutexes guard small values. They are held to push a frame or to take a handle, never across a wait or a send,
+/// and they are released before any viewer is woken.
 #[derive(Debug)]
 pub struct Track {
     topic: Topic,
@@ -40,7 +40,8 @@ pub struct Track {
     runs: AtomicU64,
     keyframe: KeyframeRequest,
     lateness: Mutex<Lateness>,
-    /// The time at which the track became late, in microseconds; zero while it is in time. Viewers read it with every frame.
+    /// The time at which the track became late, in microseconds; zero while it is in time. Viewers read it with every
+    /// frame.
     late_since: AtomicU64,
 }
 
@@ -68,8 +69,8 @@ impl Track {
         &self.topic
     }
 
-    /// Adds a frame and wakes the viewers. A delta whose predecessor is missing cannot be decoded: it is counted as orphaned,
-    /// and a keyframe is requested.
+    /// Adds a frame and wakes the viewers. A delta whose predecessor is missing cannot be decoded: it is counted as
+    /// orphaned, and a keyframe is requested.
     pub fn push(&self, frame: Frame) {
         let (is_keyframe, received_at) = (frame.is_keyframe(), frame.received_at);
         if !self.ring().push(Arc::new(frame)) {
@@ -99,8 +100,8 @@ impl Track {
         self.keyframe.take(now)
     }
 
-    /// Records the arrival of a frame. Returns whether the displayed lateness changed: the track became late, is no longer
-    /// late, or the reported age moved.
+    /// Records the arrival of a frame. Returns whether the displayed lateness changed: the track became late, is no
+    /// longer late, or the reported age moved.
     pub fn note_arrival(&self, arrival: Arrival) -> bool {
         let mut lateness = self.lateness.lock();
         let changed = lateness.note(arrival);
@@ -124,8 +125,8 @@ impl Track {
         }
     }
 
-    /// Forgets earlier arrivals, because the next frames take another path or follow a pause. Returns whether the track was
-    /// late.
+    /// Forgets earlier arrivals, because the next frames take another path or follow a pause. Returns whether the track
+    /// was late.
     pub fn reset_lateness(&self) -> bool {
         *self.lateness.lock() = Lateness::default();
         self.late_since.swap(0, Ordering::Relaxed) != 0
@@ -206,8 +207,8 @@ impl Track {
         self.ring().head().saturating_sub(index)
     }
 
-    /// Registers a cursor. Returns its index, and whether it is the first. The cursor starts with the newest GOP held; if that
-    /// is too long, it waits for the next one.
+    /// Registers a cursor. Returns its index, and whether it is the first. The cursor starts with the newest GOP held;
+    /// if that is too long, it waits for the next one.
     pub(super) fn join(&self, waker: Waker) -> (Index, bool) {
         self.waiters.add(waker);
         let first = self.cursors.fetch_add(1, Ordering::Relaxed) == 0;
@@ -218,7 +219,8 @@ impl Track {
         (entry_point.unwrap_or(head), first)
     }
 
-    /// Returns whether a viewer that joins now has a frame to start with, or will have one as soon as any frame arrives.
+    /// Returns whether a viewer that joins now has a frame to start with, or will have one as soon as any frame
+    /// arrives.
     pub(super) fn has_entry_point(&self) -> bool {
         self.ring().entry_point().is_some()
     }

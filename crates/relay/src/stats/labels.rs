@@ -1,4 +1,5 @@
-//! The values by which the relay counts: transports, and reasons to drop, to close and to deny. Their names appear in metrics.
+//! The values by which the relay counts: transports, and reasons to drop, to close and to deny. Their names appear in
+//! metrics.
 
 /// The transport of frames to a viewer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

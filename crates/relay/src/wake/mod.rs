@@ -1,9 +1,9 @@
 //! Wake-ups for viewers, delivered thread by thread and without holding a lock.
 //!
 //! A frame wakes all viewers of its track. Waking a task on another thread costs a system call; waking one on the same
-//! thread costs little. So [`Waiters`] wake one [`ThreadDispatcher`] a thread, and the dispatcher wakes the waiters of its
-//! thread. A viewer with an [`InlineHandler`] is not even woken: the dispatcher calls the handler, which for most viewers
-//! and most frames makes one system call and is done.
+//! thread costs little. So [`Waiters`] wake one [`ThreadDispatcher`] a thread, and the dispatcher wakes the waiters of
+//! its thread. A viewer with an [`InlineHandler`] is not even woken: the dispatcher calls the handler, which for most
+//! viewers and most frames makes one system call and is done.
 
 mod prefetch;
 
@@ -31,8 +31,8 @@ impl ThreadDispatcher {
             self.awake.notified().await;
             let due = std::mem::take(&mut *self.due.lock());
             due.iter().for_each(|waiters| dispatch_all(waiters));
-            // If one round takes longer than the interval between frames, the thread would do nothing else: it would not
-            // send what is queued, not read from clients, and not notice the shutdown.
+            // If one round takes longer than the interval between frames, the thread would do nothing else: it would
+            // not send what is queued, not read from clients, and not notice the shutdown.
             tokio::task::yield_now().await;
         }
     }
@@ -47,8 +47,8 @@ impl ThreadDispatcher {
     }
 }
 
-/// Dispatches one waker after the other. Prefetches the waker after the next one, and the state of the next one's handler,
-/// whose address is known only once its waker is in the cache.
+/// Dispatches one waker after the other. Prefetches the waker after the next one, and the state of the next one's
+/// handler, whose address is known only once its waker is in the cache.
 fn dispatch_all(waiters: &[Waker]) {
     for (at, waker) in waiters.iter().enumerate() {
         if let Some(after_next) = waiters.get(at + 2) {
@@ -63,8 +63,8 @@ fn dispatch_all(waiters: &[Waker]) {
 
 /// Handles a wake-up on the dispatcher's thread, without waking the task.
 pub trait InlineHandler: Send + Sync {
-    /// Does what the wake-up calls for. Returns false if work remains, so that the task must be woken. Called on the thread of
-    /// that task.
+    /// Does what the wake-up calls for. Returns false if work remains, so that the task must be woken. Called on the
+    /// thread of that task.
     fn handle(&self) -> bool;
 }
 

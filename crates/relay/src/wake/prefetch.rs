@@ -1,8 +1,8 @@
 //! Prefetches the state of the next viewer while the kernel sends the frame of the current one.
 //!
-//! A frame touches the state of each viewer once. Between two viewers the kernel fills the processor's first caches with
-//! its own memory, so without prefetching, each cache line of the next viewer's state would be a miss. The dispatcher knows
-//! the order in which it serves viewers, and a send takes much longer than a fetch from memory.
+//! A frame touches the state of each viewer once. Between two viewers the kernel fills the processor's first caches
+//! with its own memory, so without prefetching, each cache line of the next viewer's state would be a miss. The
+//! dispatcher knows the order in which it serves viewers, and a send takes much longer than a fetch from memory.
 
 use std::sync::Arc;
 
@@ -27,7 +27,8 @@ impl Region {
         Self { address, bytes: (size_of::<T>() + COUNTS).min(MAX_BYTES) }
     }
 
-    /// Starts to fetch the region into the processor's caches, without waiting. Does nothing on processors other than x86-64.
+    /// Starts to fetch the region into the processor's caches, without waiting. Does nothing on processors other than
+    /// x86-64.
     pub(super) fn prefetch(self) {
         let first = self.address & !(LINE - 1);
         (first..self.address + self.bytes).step_by(LINE).for_each(prefetch_line);

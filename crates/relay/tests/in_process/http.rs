@@ -112,22 +112,22 @@ async fn each_part_of_the_page_is_one_file() {
     let bundles = std::path::Path::new("../../web/node_modules/.bin/esbuild").exists();
     let site = Site::new();
     let relay = site.relay().await;
-    for part in ["live", "main", "worker", "controls"] {
+    for part in ["boot", "page/main", "worker/main", "page/controls"] {
         let answer = relay.get(&format!("/{part}.js"), &[]).await;
         assert!(answer.status == 200 && answer.head.contains("text/javascript"), "{part}");
         let body = String::from_utf8(answer.body).unwrap();
-        let imports = body.matches(" from \"./").count() + body.matches("from\"./").count();
-        let live = body.matches("from\"./live.js\"").count();
+        let imports = body.matches(" from \".").count() + body.matches("from\".").count();
+        let boot = body.matches("from\"../boot.js\"").count();
         assert!(
-            !bundles || imports == live,
-            "{part}: {imports} imports, {live} of them of live.js"
+            !bundles || imports == boot,
+            "{part}: {imports} imports, {boot} of them of boot.js"
         );
     }
-    assert_eq!(relay.get("/age.js", &[]).await.status, if bundles { 404 } else { 200 });
+    assert_eq!(relay.get("/shared/age.js", &[]).await.status, if bundles { 404 } else { 200 });
 }
 
-/// The library is embedded if npm fetched it, as in `scripts/run` and `scripts/test`. A plain `cargo build` may lack it,
-/// and the page reports that.
+/// The library is embedded if npm fetched it, as in `scripts/run` and `scripts/test`. A plain `cargo build` may lack
+/// it, and the page reports that.
 #[tokio::test]
 async fn the_clip_library_is_embedded_if_it_was_fetched_and_no_other_package_is() {
     let fetched = "../../web/node_modules/mediabunny/dist/bundles/mediabunny.min.mjs";

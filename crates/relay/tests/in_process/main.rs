@@ -1,5 +1,5 @@
-//! A relay in this process, between cameras that publish exactly the frames of a test and viewers that read what they are
-//! sent. No result depends on the speed of the machine.
+//! A relay in this process, between cameras that publish exactly the frames of a test and viewers that read what they
+//! are sent. No result depends on the speed of the machine.
 
 mod harness;
 

@@ -165,7 +165,7 @@ impl Figures {
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { fps, age_p95_ms, kilobytes } = self;
-        write!(f, "{fps:.1} fps, age p95 {age_p95_ms:.0} ms, {kilobytes:.1} kB a frame")
+        write!(f, "{fps:.1} fps, age p95 {age_p95_ms:.0} ms, {kilobytes:.1} kB per frame")
     }
 }
 
@@ -178,7 +178,7 @@ mod tests {
         let json =
             r#"{"normal":{"frames":10,"bytes":290320,"fps_median":29.5,"age":{"p95_ms":80.4}}}"#;
         let figures = Figures::read(json).unwrap();
-        assert_eq!(figures.to_string(), "29.5 fps, age p95 80 ms, 29.0 kB a frame");
+        assert_eq!(figures.to_string(), "29.5 fps, age p95 80 ms, 29.0 kB per frame");
         assert!(Figures::read(r#"{"normal":{"frames":0,"bytes":0,"age":null}}"#).is_err());
     }
 

@@ -15,13 +15,13 @@ const SERVERS: [(&str, &str); 15] = [
     ("relay-h264", "**relay, WebSocket, H.264**"),
     ("relay-h264-ack", "**relay, WebSocket, H.264, acknowledged**"),
     ("relay-mjpeg", "**relay, MJPEG**"),
-    ("jpeg-file", "JPEGs, passed on"),
-    ("jpeg-file#reencode=true", "JPEGs, encoded anew"),
+    ("jpeg-file", "JPEG, passthrough"),
+    ("jpeg-file#reencode=true", "JPEG, re-encoded"),
     ("h264-file", "H.264"),
     ("test", "test picture"),
     ("jpeg", "JPEG, quality 80"),
     ("h264", "H.264"),
-    ("both", "both at once"),
+    ("both", "both"),
 ];
 
 /// What all others are divided by.
@@ -33,7 +33,7 @@ pub fn throughput(runs: &[Run], part: Part) -> String {
         "frame × viewers",
         "threads",
         "server",
-        "CPU µs a frame",
+        "CPU µs per frame",
         "÷ writev",
         "age p50 ms",
         "÷ writev",
@@ -99,10 +99,10 @@ pub fn stalled(runs: &[Run]) -> String {
     let head = [
         "server",
         "reading + stalled",
-        "fps of the reading",
+        "fps of reading viewers",
         "age p50 ms",
         "age p99 ms",
-        "kernel KiB a stalled viewer",
+        "kernel KiB per stalled viewer",
     ];
     table(&head, cases(runs, Part::Stalled).iter().map(line))
 }
@@ -146,7 +146,7 @@ pub fn capture(runs: &[Run]) -> String {
         let cells = [called(&case.server), watched.into(), number(millis, 2)];
         cells.into_iter().chain([number(median(RSS_MIB), 0), number(median(FPS), 1)]).collect()
     };
-    let head = ["source", "watched", "CPU ms a picture", "RSS MiB", "fps"];
+    let head = ["source", "watched", "CPU ms per frame", "RSS MiB", "fps"];
     table(&head, cases(runs, Part::Capture).iter().map(line))
 }
 
@@ -170,8 +170,8 @@ pub fn codecs(runs: &[Run]) -> String {
     let head = [
         "source",
         "codec",
-        "kB a frame",
-        "CPU ms a picture",
+        "kB per frame",
+        "CPU ms per frame",
         "SSIM",
         "age p50 ms",
         "age p95 ms",
@@ -244,7 +244,7 @@ pub fn spoilt(runs: &[Run], part: Part) -> String {
     match spoilt.len() {
         0 => String::new(),
         count => format!(
-            "In {count} of {} runs viewers were refused or closed, so that these are not to be trusted: {}.",
+            "In {count} of {} runs viewers were refused or closed, so these are not reliable: {}.",
             of_part().count(),
             spoilt.join(", ")
         ),

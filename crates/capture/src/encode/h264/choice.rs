@@ -43,8 +43,8 @@ const TRIAL_SIZE: (i32, i32) = (320, 180);
 const TRIAL_FRAMES: u64 = 6;
 /// Timeout of a trial: opening an encoder takes a few seconds at most.
 const TRIAL_TIMEOUT: Duration = Duration::from_secs(20);
-/// The results of all trials so far: every stream may name an encoder, and a trial may take long. There are as many as the
-/// options name.
+/// The results of all trials so far: every stream may name an encoder, and a trial may take long. There are as many as
+/// the options name.
 static TRIALS: Mutex<Vec<(String, Result<EncoderName, InvalidEncoder>)>> = Mutex::new(Vec::new());
 
 /// The name of an encoder that was tried and works on this machine.
@@ -175,8 +175,8 @@ fn run_trial(
     }
 }
 
-/// Encodes frames that must all be keyframes. It fails for an encoder whose device is missing, and for one that encodes no
-/// keyframes on request.
+/// Encodes frames that must all be keyframes. It fails for an encoder whose device is missing, and for one that encodes
+/// no keyframes on request.
 fn encode_trial_frames(name: &EncoderName) -> Result<(), String> {
     let grey =
         Mat::new_rows_cols_with_default(TRIAL_SIZE.1, TRIAL_SIZE.0, CV_8UC3, Scalar::all(90.0));
@@ -185,8 +185,8 @@ fn encode_trial_frames(name: &EncoderName) -> Result<(), String> {
     let mut keyframes = 0;
     for second in 0..TRIAL_FRAMES {
         let captured_at = Timestamp::from_micros(second * 2_000_000);
-        let taken = CaptureTimes { captured_at, read_at: captured_at };
-        match encoder.encode(&grey, taken, true).map_err(|error| error.to_string())? {
+        let times = CaptureTimes { captured_at, read_at: captured_at };
+        match encoder.encode(&grey, times, true).map_err(|error| error.to_string())? {
             Some(frame) if !frame.is_keyframe() => {
                 return Err("it encodes no keyframe on request".into());
             }

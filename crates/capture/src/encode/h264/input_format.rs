@@ -3,7 +3,8 @@
 use ffmpeg_next::format::Pixel;
 use ffmpeg_next::{Codec, frame};
 
-/// The pixel format of an encoder's input. All have 4:2:0 subsampling: a plane of luma, and chroma half as wide and high.
+/// The pixel format of an encoder's input. All have 4:2:0 subsampling: a plane of luma, and chroma half as wide and
+/// high.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum InputFormat {
     /// Each chroma component in a plane of its own.
@@ -22,7 +23,7 @@ impl InputFormat {
 
     /// Returns the simplest format that the encoder takes; `None` if it takes no supported one.
     pub(super) fn of(codec: Codec) -> Option<Self> {
-        let is_taken = |format: &Self| {
+        let is_supported = |format: &Self| {
             codec.video().is_ok_and(|video| {
                 let formats = video.formats();
                 formats.is_none_or(|mut formats| formats.any(|one| one == format.encoder()))
@@ -34,7 +35,7 @@ impl InputFormat {
             #[cfg(feature = "vaapi")]
             Self::Vaapi,
         ];
-        all.into_iter().find(is_taken)
+        all.into_iter().find(is_supported)
     }
 
     /// Returns the format of the encoder's input.
@@ -58,8 +59,8 @@ impl InputFormat {
     }
 }
 
-/// Copies three consecutive planes into a frame of either format in memory; the rows of the frame have gaps. Returns `None` if
-/// there are too few bytes.
+/// Copies three consecutive planes into a frame of either format in memory; the rows of the frame have gaps. Returns
+/// `None` if there are too few bytes.
 pub(super) fn fill(frame: &mut frame::Video, planes: &[u8]) -> Option<()> {
     let (width, height) = (frame.width() as usize, frame.height() as usize);
     let (luma, chroma) = planes.split_at_checked(width * height)?;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use fanlight_protocol::Timestamp;
 
-/// Interval without requests: a viewer that cannot continue waits this long at most, and a new viewer decodes no more than
-/// this. A shorter interval would cost all viewers: a keyframe is about eight times as large as another frame.
+/// Interval without requests: a viewer that cannot continue waits this long at most, and a new viewer decodes no more
+/// than this. A shorter interval would cost all viewers: a keyframe is about eight times as large as another frame.
 const INTERVAL: Duration = Duration::from_secs(2);
 /// Shortest interval, whatever the number of requests: viewers that lose frames do not cost the others more than this.
 const MIN_INTERVAL: Duration = Duration::from_secs(1);

@@ -1,16 +1,16 @@
-//! Encoding to H.264 with any of libavcodec's encoders: without delayed output, without references to later frames, and with
-//! keyframes at which a new viewer can begin.
+//! Encoding to H.264 with any of libavcodec's encoders: without delayed output, without references to later frames, and
+//! with keyframes at which a new viewer can begin.
 //!
 //! - [`choice`]: the choice of an encoder;
 //! - `input_format`: the pixel format that it takes;
 //! - `keyframes`: the schedule of keyframes;
-//! - `session`: an open encoder;
+//! - `open_encoder`: an encoder of libavcodec while it is open;
 //! - `vaapi`: frames in a graphics card's memory, if built with the feature `vaapi`.
 
 pub mod choice;
 mod input_format;
 mod keyframes;
-mod session;
+mod open_encoder;
 #[cfg(feature = "vaapi")]
 #[expect(unsafe_code, reason = "ffmpeg-next does not expose the memory of graphics cards")]
 mod vaapi;
@@ -22,9 +22,10 @@ use super::EncodeError;
 use crate::frame::{CaptureTimes, Frame};
 pub use choice::{EncoderName, EncoderRequest, InvalidEncoder};
 use input_format::InputFormat;
-use session::Session;
+use open_encoder::OpenEncoder;
 
-/// Smallest and largest side in pixels: chroma is half as wide and needs one pixel, and few decoders support more than 8192.
+/// Smallest and largest side in pixels: chroma is half as wide and needs one pixel, and few decoders support more than
+/// 8192.
 pub const SIDES: std::ops::RangeInclusive<u32> = 2..=8192;
 
 /// Encodes the frames of one track.
@@ -32,7 +33,7 @@ pub const SIDES: std::ops::RangeInclusive<u32> = 2..=8192;
 pub struct H264Encoder {
     name: EncoderName,
     format: InputFormat,
-    session: Option<Session>,
+    open: Option<OpenEncoder>,
     /// Reused for each frame.
     planes: Mat,
 }
@@ -42,19 +43,19 @@ impl H264Encoder {
     pub fn new(name: EncoderName) -> Self {
         // If the encoder does not exist, opening it fails with the reason.
         let format = name.codec().and_then(InputFormat::of).unwrap_or(InputFormat::Planar);
-        Self { name, format, session: None, planes: Mat::default() }
+        Self { name, format, open: None, planes: Mat::default() }
     }
 
-    /// Encodes a frame; as a keyframe if one is requested and the last one is not too recent. Returns `None` if the encoder
-    /// delays its output. An odd side loses one pixel, because chroma is half as fine.
+    /// Encodes a frame; as a keyframe if one is requested and the last one is not too recent. Returns `None` if the
+    /// encoder delays its output. An odd side loses one pixel, because chroma is half as fine.
     ///
     /// # Errors
-    /// Fails if the size is not supported, the result has too many bytes, or the encoder fails. The encoder is opened again
-    /// for the next frame.
+    /// Fails if the size is not supported, the result has too many bytes, or the encoder fails. The encoder is opened
+    /// again for the next frame.
     pub fn encode(
         &mut self,
         pixels: &Mat,
-        taken: CaptureTimes,
+        times: CaptureTimes,
         keyframe_requested: bool,
     ) -> Result<Option<Frame>, EncodeError> {
         let (width, height) = (pixels.cols() as u32 & !1, pixels.rows() as u32 & !1);
@@ -63,12 +64,11 @@ impl H264Encoder {
         }
         let failed = |error: opencv::Error| EncodeError::Encoder(error.message);
         convert(pixels, (width, height), &mut self.planes).map_err(failed)?;
-        let session = match self.session.take() {
-            Some(session) if session.is_for(width, height) => session,
-            _ => Session::open(&self.name, self.format, (width, height), taken.captured_at)?,
+        let open = match self.open.take() {
+            Some(open) if open.is_for(width, height) => open,
+            _ => OpenEncoder::new(&self.name, self.format, (width, height), times.captured_at)?,
         };
-        let session = self.session.insert(session);
-        let encoded = session.encode(&self.planes, taken, keyframe_requested);
+        let encoded = self.open.insert(open).encode(&self.planes, times, keyframe_requested);
         if encoded.is_err() {
             self.close();
         }
@@ -77,12 +77,13 @@ impl H264Encoder {
 
     /// Closes the encoder and releases its memory. The next frame is a keyframe.
     pub fn close(&mut self) {
-        self.session = None;
+        self.open = None;
         self.planes = Mat::default();
     }
 }
 
-/// Converts to three consecutive planes: luma, and both chroma components half as wide and high (ITU-R BT.601, 16 to 235).
+/// Converts to three consecutive planes: luma, and both chroma components half as wide and high (ITU-R BT.601, 16 to
+/// 235).
 fn convert(pixels: &Mat, (width, height): (u32, u32), planes: &mut Mat) -> opencv::Result<()> {
     let even = Mat::roi(pixels, Rect::new(0, 0, width as i32, height as i32))?;
     cvt_color_def(&even, planes, COLOR_BGR2YUV_I420)
@@ -94,7 +95,7 @@ mod tests {
     use fanlight_protocol::Timestamp;
     use opencv::core::{CV_8UC3, Scalar};
 
-    use super::session::max_bitrate;
+    use super::open_encoder::max_bitrate;
     use super::*;
 
     /// Returns the bitrate of noise at this frame rate, which always reaches the limit.
@@ -106,9 +107,9 @@ mod tests {
                 Mat::new_rows_cols_with_default(180, 320, CV_8UC3, Scalar::all(0.0)).unwrap();
             opencv::core::randu(&mut noise, &Scalar::all(0.0), &Scalar::all(255.0)).unwrap();
             let captured_at = Timestamp::from_micros(n * 1_000_000 / fps);
-            let taken = CaptureTimes { captured_at, read_at: captured_at };
-            let frame = encoder.encode(&noise, taken, false).unwrap().expect("no delay");
-            assert_eq!(frame.meta.times, taken.into());
+            let times = CaptureTimes { captured_at, read_at: captured_at };
+            let frame = encoder.encode(&noise, times, false).unwrap().expect("no delay");
+            assert_eq!(frame.meta.times, times.into());
             // The frame rate is unknown at first.
             bytes += if n >= frames / 2 { frame.payload.len() } else { 0 };
         }
@@ -132,8 +133,8 @@ mod tests {
             let encoder = H264Encoder::new(EncoderName::default_encoder().unwrap());
             let mut encoder = H264Encoder { format, ..encoder };
             let captured_at = Timestamp::default();
-            let taken = CaptureTimes { captured_at, read_at: captured_at };
-            encoder.encode(&noise, taken, false).unwrap().unwrap().payload
+            let times = CaptureTimes { captured_at, read_at: captured_at };
+            encoder.encode(&noise, times, false).unwrap().unwrap().payload
         });
         assert!(planar == semi_planar);
     }
@@ -144,8 +145,8 @@ mod tests {
         let mut encode = |width, height, micros| {
             let grey = Mat::new_rows_cols_with_default(height, width, CV_8UC3, Scalar::all(90.0));
             let captured_at = Timestamp::from_micros(micros);
-            let taken = CaptureTimes { captured_at, read_at: captured_at };
-            encoder.encode(&grey.unwrap(), taken, false).map(|frame| frame.unwrap())
+            let times = CaptureTimes { captured_at, read_at: captured_at };
+            encoder.encode(&grey.unwrap(), times, false).map(|frame| frame.unwrap())
         };
         assert!(encode(64, 48, 0).unwrap().is_keyframe());
         assert!(!encode(64, 48, 33_000).unwrap().is_keyframe());

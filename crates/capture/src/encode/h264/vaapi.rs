@@ -38,8 +38,8 @@ impl CardMemory {
             frames
         };
         let memory = Self { frames: NonNull::new(frames).ok_or(Error::Other { errno: ENOMEM })? };
-        // SAFETY: libavutil documents that such a buffer's data is an AVHWFramesContext, whose creator sets these fields before
-        // it is initialised.
+        // SAFETY: libavutil documents that such a buffer's data is an AVHWFramesContext, whose creator sets these
+        // fields before it is initialised.
         check(unsafe {
             let context = (*frames).data.cast::<ffi::AVHWFramesContext>();
             (*context).format = ffi::AVPixelFormat::AV_PIX_FMT_VAAPI;

@@ -1,7 +1,7 @@
 //! Passthrough: frames that the source has encoded itself are published undecoded on the full rendition.
 //!
-//! A JPEG stands alone. H.264 is stored since its last entry point, for new viewers ([`progress`]) and for the decoder of the
-//! other tracks.
+//! A JPEG stands alone. H.264 is stored since its last entry point, for new viewers ([`progress`]) and for the decoder
+//! of the other tracks.
 
 mod progress;
 
@@ -24,7 +24,8 @@ use progress::Progress;
 pub(super) struct Passthrough {
     /// Set if frames are neither re-encoded nor rotated nor given an overlay.
     allowed: bool,
-    /// Set if H.264 is allowed too: the full rendition has no frame rate limit, because no frame of H.264 can be left out.
+    /// Set if H.264 is allowed too: the full rendition has no frame rate limit, because no frame of H.264 can be left
+    /// out.
     allowed_h264: bool,
     h264: Mutex<H264>,
     outcome: Arc<Outcome>,
@@ -64,7 +65,7 @@ impl Passthrough {
         full: &Track,
         payload: Vec<u8>,
         size: Size,
-        taken: CaptureTimes,
+        times: CaptureTimes,
     ) {
         match payload.len() {
             length if length > MAX_PAYLOAD => {
@@ -72,7 +73,7 @@ impl Passthrough {
                 full.fail(&reason);
                 self.outcome.failed(reason);
             }
-            _ if full.publish(Frame::new(payload, taken, size, true)) => {
+            _ if full.publish(Frame::new(payload, times, size, true)) => {
                 self.outcome.published();
             }
             _ => {}
@@ -82,13 +83,13 @@ impl Passthrough {
     /// Stores the newest unit of the source's own H.264, and publishes it on the full H.264 track if that is watched.
     pub(super) fn push_h264(
         &self,
-        coded: &Arc<AccessUnit>,
-        taken: CaptureTimes,
+        unit: &Arc<AccessUnit>,
+        times: CaptureTimes,
         full: Option<&Track>,
         stream: &StreamName,
     ) {
         let mut h264 = self.h264.lock();
-        let (newest, turned_sparse) = h264.gop.push(coded.clone(), taken);
+        let (newest, turned_sparse) = h264.gop.push(unit.clone(), times);
         // If this unit reveals sparse keyframes, it is transcoded already: no viewer has to wait for the next one.
         let allowed = self.allowed_h264 && !h264.gop.is_sparse();
         drop(h264);
@@ -104,13 +105,14 @@ impl Passthrough {
         }
     }
 
-    /// Sends the full H.264 track the units that it needs up to the newest one. Units that it will never get are counted.
+    /// Sends the full H.264 track the units that it needs up to the newest one. Units that it will never get are
+    /// counted.
     fn pass_h264(&self, full: &Track, newest: &Unit) {
         let H264 { gop, progress } = &mut *self.h264.lock();
         let mut published = false;
         let withheld = progress.advance(gop, newest, |unit| {
-            let AccessUnit { ref bytes, width, height, keyframe, .. } = *unit.coded;
-            let frame = Frame::new(bytes.clone(), unit.taken, (width, height), keyframe);
+            let AccessUnit { ref bytes, width, height, keyframe, .. } = *unit.data;
+            let frame = Frame::new(bytes.clone(), unit.times, (width, height), keyframe);
             let sent = full.publish(frame);
             published |= sent;
             sent

@@ -1,5 +1,5 @@
-//! Selection of the source's own H.264 frames for the full H.264 track, so that no viewer is sent a frame whose predecessor is
-//! missing.
+//! Selection of the source's own H.264 frames for the full H.264 track, so that no viewer is sent a frame whose
+//! predecessor is missing.
 
 use crate::pipeline::gop::{Gop, Unit, Units};
 
@@ -15,8 +15,8 @@ enum Position {
     Broken,
 }
 
-/// A track that catches up is sent this many frames per frame of the source: the queue of a subscriber is bounded, and frames
-/// of other streams must pass too (the bus's high-water mark is 32 at least).
+/// A track that catches up is sent this many frames per frame of the source: the queue of a subscriber is bounded, and
+/// frames of other streams must pass too (the bus's high-water mark is 32 at least).
 const MAX_CATCH_UP: usize = 8;
 
 /// The progress of one watched track: the frames that it was sent, and those that it still has to get.
@@ -30,9 +30,9 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// Sends the track the frames that it needs after `newest` was read. `send` returns false if the bus did not take a frame,
-    /// which the bus then has counted. Returns the number of frames that the track will never get because an earlier one is
-    /// missing.
+    /// Sends the track the frames that it needs after `newest` was read. `send` returns false if the bus did not take a
+    /// frame, which the bus then has counted. Returns the number of frames that the track will never get because an
+    /// earlier one is missing.
     pub(super) fn advance(
         &mut self,
         gop: &Gop,
@@ -65,10 +65,10 @@ impl Progress {
 }
 
 impl Position {
-    /// Returns the frames to send after the newest one was read: none, the newest one, or for a new viewer all since the
-    /// keyframe, a few at a time.
+    /// Returns the frames to send after the newest one was read: none, the newest one, or for a new viewer all since
+    /// the keyframe, a few at a time.
     fn step(self, gop: &Gop, newest: &Unit) -> Vec<Unit> {
-        if newest.coded.keyframe {
+        if newest.data.keyframe {
             return vec![newest.clone()];
         }
         match self {
@@ -106,8 +106,8 @@ mod tests {
 
     fn push(gop: &mut Gop, number: u64, keyframe: bool) -> Unit {
         let captured_at = Timestamp::from_micros(number * 33_000);
-        let taken = CaptureTimes { captured_at, read_at: captured_at };
-        let coded = AccessUnit {
+        let times = CaptureTimes { captured_at, read_at: captured_at };
+        let data = AccessUnit {
             bytes: vec![0; 10],
             number,
             keyframe,
@@ -115,7 +115,7 @@ mod tests {
             width: 2,
             height: 2,
         };
-        gop.push(Arc::new(coded), taken).0
+        gop.push(Arc::new(data), times).0
     }
 
     proptest! {
@@ -128,7 +128,7 @@ mod tests {
             let mut decoded: Option<u64> = None;
             // Counts of the frames that were read while the track was watched.
             let (mut read, mut accounted, mut first) = (0, 0, None);
-            for (key, missing, toggled, taken) in plays {
+            for (key, missing, toggled, accepts) in plays {
                 number += 1 + u64::from(missing == 0);
                 if toggled == 0 {
                     watched = !watched;
@@ -146,12 +146,12 @@ mod tests {
                 read += 1;
                 let first = *first.get_or_insert(newest.index);
                 let mut wrong = None;
-                let withheld = progress.advance(&gop, &newest, |Unit { coded, index, .. }| {
+                let withheld = progress.advance(&gop, &newest, |Unit { data, index, .. }| {
                     accounted += u64::from(*index >= first);
-                    if !taken && index % 7 == 0 {
+                    if !accepts && index % 7 == 0 {
                         return false;
                     }
-                    if !coded.keyframe && decoded.map(|last| last + 1) != Some(*index) {
+                    if !data.keyframe && decoded.map(|last| last + 1) != Some(*index) {
                         wrong = Some((*index, decoded));
                     }
                     decoded = Some(*index);
@@ -176,7 +176,7 @@ mod tests {
             let newest = push(&mut gop, number, false);
             let before = sent.len();
             let withheld = progress.advance(&gop, &newest, |unit| {
-                sent.push(unit.coded.number);
+                sent.push(unit.data.number);
                 true
             });
             assert_eq!(withheld, 0);
@@ -216,6 +216,6 @@ mod tests {
             assert_eq!(progress.advance(&gop, &newest, |_| panic!("nothing can be sent")), 1);
         }
         let newest = push(&mut gop, 125, true);
-        assert_eq!(progress.advance(&gop, &newest, |unit| unit.coded.keyframe), 0);
+        assert_eq!(progress.advance(&gop, &newest, |unit| unit.data.keyframe), 0);
     }
 }

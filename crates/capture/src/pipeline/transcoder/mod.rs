@@ -1,5 +1,5 @@
-//! The transcoder: from a frame of the source to the pixels of each rendition that is watched. Each frame is decoded once, and
-//! scaled from the larger renditions to the smaller ones.
+//! The transcoder: from a frame of the source to the pixels of each rendition that is watched. Each frame is decoded
+//! once, and scaled from the larger renditions to the smaller ones.
 //!
 //! This file has the part that runs on the thread that reads the source; [`process`] has the part that runs as a task.
 
@@ -75,7 +75,7 @@ pub(super) struct PendingFrame {
     pub(super) picture: Picture,
     /// The source's own size.
     pub(super) size: Size,
-    pub(super) taken: CaptureTimes,
+    pub(super) times: CaptureTimes,
     /// The codec in which the full rendition got the frame by passthrough.
     pub(super) passed: Option<Codec>,
 }
@@ -127,13 +127,13 @@ impl Transcoder {
         }
     }
 
-    /// Returns whether any track needs the pixels of a frame that was `passed` through in a codec. Tracks that cannot get the
-    /// frame now count it.
-    pub(super) fn is_needed(&self, passed: Option<Codec>, taken: CaptureTimes) -> bool {
+    /// Returns whether any track needs the pixels of a frame that was `passed` through in a codec. Tracks that cannot
+    /// get the frame now count it.
+    pub(super) fn is_needed(&self, passed: Option<Codec>, times: CaptureTimes) -> bool {
         let decodes = self.task.is_usable();
         let mut is_needed = false;
         for (_, track) in self.ladder.needing_pixels(passed) {
-            match (decodes, track.accepts(taken.read_at)) {
+            match (decodes, track.accepts(times.read_at)) {
                 (true, true) => is_needed = true,
                 (true, false) => track.counters().withhold(1),
                 (false, _) => {
@@ -149,12 +149,12 @@ impl Transcoder {
     pub(super) fn check_entry_wait(
         &self,
         is_needed: bool,
-        taken: CaptureTimes,
+        times: CaptureTimes,
     ) -> Result<(), PushError> {
         let wait = &mut self.work.lock().entry_wait;
         if !is_needed {
             wait.pause();
-        } else if wait.is_over(taken.read_at) {
+        } else if wait.is_over(times.read_at) {
             return Err(PushError::Reopen(SourceError::Other(format!(
                 "{NO_ENTRY}. Opening the source again, because most cameras then send a keyframe"
             ))));
@@ -166,7 +166,7 @@ impl Transcoder {
     pub(super) fn put(&self, frame: PendingFrame) {
         let replaced = self.work.lock().pending.replace(frame);
         if let Some(replaced) = replaced {
-            let read_at = replaced.taken.read_at;
+            let read_at = replaced.times.read_at;
             // A track with a frame rate limit need not have been meant to get the frame.
             let missed = self.ladder.needing_pixels(replaced.passed);
             let missed = missed.filter(|(one, track)| !one.is_limited() && track.accepts(read_at));

@@ -51,11 +51,11 @@ impl Transcoder {
     }
 
     fn process_frame(&self, frame: PendingFrame, watchdog: &Watchdog) -> opencv::Result<()> {
-        let PendingFrame { picture, size, mut taken, passed } = frame;
+        let PendingFrame { picture, size, mut times, passed } = frame;
         let full = self.orientation.size(size);
         let mut targets: Vec<Target<'_>> = (self.ladder.renditions().iter())
             .map(|rendition| {
-                let tracks = rendition.due(passed, taken);
+                let tracks = rendition.due(passed, times);
                 Target { rendition, size: rendition.size(full), tracks }
             })
             .filter(|target| !target.tracks.is_empty())
@@ -71,7 +71,7 @@ impl Transcoder {
             Picture::Jpeg(bytes) => {
                 self.decode_jpeg(&bytes, size, self.orientation.size(largest))?
             }
-            Picture::H264(_) => self.decode_h264(&mut taken, &targets, watchdog)?,
+            Picture::H264(_) => self.decode_h264(&mut times, &targets, watchdog)?,
         };
         let Some(mut pixels) = pixels.filter(|_| !watchdog.is_stopped()) else { return Ok(()) };
         if !self.orientation.is_none() {
@@ -80,9 +80,9 @@ impl Transcoder {
             self.buffers.recycle(spare);
         }
         if let Some(overlay) = &self.overlay {
-            overlay.write(&mut pixels, taken.captured_at)?;
+            overlay.write(&mut pixels, times.captured_at)?;
         }
-        self.scale(pixels, targets, taken)
+        self.scale(pixels, targets, times)
     }
 
     fn decode_jpeg(&self, bytes: &[u8], size: Size, needed: Size) -> opencv::Result<Option<Mat>> {
@@ -92,10 +92,10 @@ impl Transcoder {
         Ok(Some(pixels))
     }
 
-    /// Decodes the source's own H.264 up to the newest frame. Sets `taken` to the times of that frame.
+    /// Decodes the source's own H.264 up to the newest frame. Sets `times` to the times of that frame.
     fn decode_h264(
         &self,
-        taken: &mut CaptureTimes,
+        times: &mut CaptureTimes,
         targets: &[Target<'_>],
         watchdog: &Watchdog,
     ) -> opencv::Result<Option<Mat>> {
@@ -111,7 +111,7 @@ impl Transcoder {
         let newest = newest.map_err(failed)?;
         let mut work = self.work.lock();
         if let Newest::NoEntry = newest {
-            let reported = work.entry_wait.wait(taken.read_at).is_some();
+            let reported = work.entry_wait.wait(times.read_at).is_some();
             drop(work);
             if reported {
                 self.outcome.failed(NO_ENTRY.into());
@@ -122,8 +122,8 @@ impl Transcoder {
         }
         work.entry_wait.end();
         drop(work);
-        let Newest::Frame(pixels, times) = newest else { return Ok(None) };
-        *taken = times;
+        let Newest::Frame(pixels, own_times) = newest else { return Ok(None) };
+        *times = own_times;
         let picture = Picture::Pixels(pixels);
         match (self.is_duplicate(&picture), picture) {
             (false, Picture::Pixels(pixels)) => Ok(Some(pixels)),
@@ -139,7 +139,7 @@ impl Transcoder {
         &self,
         pixels: Mat,
         targets: Vec<Target<'_>>,
-        taken: CaptureTimes,
+        times: CaptureTimes,
     ) -> opencv::Result<()> {
         let mut scaled: Vec<Mat> = Vec::with_capacity(targets.len());
         // If the largest rendition has the size of the pixels, it gets them without a copy.
@@ -162,7 +162,7 @@ impl Transcoder {
             self.buffers.recycle(pixels);
         }
         for (Target { rendition, tracks, .. }, pixels) in targets.into_iter().zip(scaled) {
-            rendition.put(pixels, taken, tracks);
+            rendition.put(pixels, times, tracks);
         }
         Ok(())
     }

@@ -37,7 +37,7 @@ use frames::Frames;
 use running::{Output, Running};
 
 /// The timeout from the start of a command to its first bytes. It may have to find a camera on the network first.
-const START_WITHIN: Duration = Duration::from_secs(20);
+const START_TIMEOUT: Duration = Duration::from_secs(20);
 /// The interval at which waits check for a shutdown.
 const CHECK_EVERY: Duration = Duration::from_millis(100);
 /// The most bytes of one read: the capacity of a pipe.
@@ -144,7 +144,7 @@ impl Source for Exec {
 fn check_start(started: Instant, stop: &Shutdown) -> Result<(), SourceError> {
     match started.elapsed() {
         _ if stop.is_requested() => Err(SourceError::Stopped),
-        silent if silent > START_WITHIN => {
+        silent if silent > START_TIMEOUT => {
             Err(SourceError::TimedOut("the command is running but writes nothing".into()))
         }
         _ => Ok(()),

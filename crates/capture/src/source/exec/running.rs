@@ -18,9 +18,9 @@ use crate::source::error::SourceError;
 /// The time that a command has to end after SIGTERM, so that it can close a camera or a connection.
 const GRACE: Duration = Duration::from_secs(2);
 /// The same during a shutdown of this program, which must take less than two seconds.
-const SHORT_GRACE: Duration = Duration::from_millis(500);
+const SHUTDOWN_GRACE: Duration = Duration::from_millis(500);
 /// The time that a command has to exit after it closed its output, so that its exit status is known.
-const EXIT_WITHIN: Duration = Duration::from_millis(500);
+const EXIT_TIMEOUT: Duration = Duration::from_millis(500);
 /// The interval at which waits check for the end of the command, and for a shutdown.
 const CHECK_EVERY: Duration = Duration::from_millis(20);
 /// The most bytes of one read from stderr.
@@ -85,7 +85,7 @@ impl Running {
 
     /// Returns why the command ended.
     pub(super) fn reason(&mut self) -> SourceError {
-        let until = Instant::now() + EXIT_WITHIN;
+        let until = Instant::now() + EXIT_TIMEOUT;
         while !(self.group.ended().is_some() && self.stderr.is_none()) && Instant::now() < until {
             if self.stop.is_requested() {
                 return SourceError::Stopped;
@@ -123,8 +123,12 @@ impl Running {
         }
         for line in self.lines.feed(&chunk[..count]) {
             match line.is_progress {
-                true => tracing::debug!(stream = %self.stream, "command: {}", line.text),
-                false => tracing::info!(stream = %self.stream, "command: {}", line.text),
+                true => {
+                    tracing::debug!(stream = %self.stream, "stderr of the command: {}", line.text);
+                }
+                false => {
+                    tracing::info!(stream = %self.stream, "stderr of the command: {}", line.text);
+                }
             }
         }
         Ok(())
@@ -153,7 +157,7 @@ impl Drop for Running {
         self.group.terminate();
         while !self.is_over() && Instant::now() < until {
             if self.stop.is_requested() {
-                until = until.min(Instant::now() + SHORT_GRACE);
+                until = until.min(Instant::now() + SHUTDOWN_GRACE);
             }
             self.drain();
         }

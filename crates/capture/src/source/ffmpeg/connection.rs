@@ -14,7 +14,7 @@ use super::deadline::Deadline;
 use super::input::MediaInput;
 use super::mjpeg_http::{MjpegReader, ReadError};
 use super::opening::{self, Opened};
-use super::timeouts::{CLOSE_WITHIN, CONNECT_WITHIN, OPEN_WITHIN, PLAYLIST_SILENCE};
+use super::timeouts::{CLOSE_TIMEOUT, CONNECT_TIMEOUT, OPEN_TIMEOUT, PLAYLIST_STALL_LIMIT};
 use crate::source::error::SourceError;
 use crate::source::video::{Encoded, SourceCodec};
 use crate::stall;
@@ -38,7 +38,7 @@ pub(super) struct Connection {
 impl Connection {
     /// Connects and detects the video stream.
     pub(super) fn open(input: &MediaInput, stop: Shutdown) -> Result<Self, SourceError> {
-        let deadline = Deadline::new(stop, OPEN_WITHIN, input.is_http());
+        let deadline = Deadline::new(stop, OPEN_TIMEOUT, input.is_http());
         let mut opened = opening::open(input, &options(input), &deadline)
             .map_err(|error| deadline.reason(error, input))?;
         // Some of FFmpeg's demuxers treat an interrupt as the end of their input.
@@ -63,11 +63,11 @@ impl Connection {
             stream,
             time_base,
             live,
-            stall_limit: OPEN_WITHIN,
+            stall_limit: OPEN_TIMEOUT,
             mjpeg,
         };
         connection.stall_limit = match connection.opened.demuxer.format().name() {
-            name if is_playlist(name) => PLAYLIST_SILENCE,
+            name if is_playlist(name) => PLAYLIST_STALL_LIMIT,
             _ => stall::limit(connection.interval()),
         };
         Ok(connection)
@@ -175,7 +175,7 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         // Closing sends a last request to the camera, to which the deadline of the last read must not apply.
-        self.deadline.set(CLOSE_WITHIN);
+        self.deadline.set(CLOSE_TIMEOUT);
     }
 }
 
@@ -204,7 +204,7 @@ fn holds_jpegs(demuxer: &Input, stream: usize) -> bool {
 
 fn options(input: &MediaInput) -> Dictionary<'static> {
     let mut options = Dictionary::new();
-    let timeout = CONNECT_WITHIN.as_micros().to_string();
+    let timeout = CONNECT_TIMEOUT.as_micros().to_string();
     options.set("timeout", &timeout);
     options.set("protocol_whitelist", if input.is_file() { "file" } else { PROTOCOLS });
     if input.is_rtsp() {

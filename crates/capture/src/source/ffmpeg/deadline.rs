@@ -1,12 +1,13 @@
 //! The deadline until which FFmpeg may block, and the budget that it may read. FFmpeg checks both in its interrupt callback
 //! while it waits and reads.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use fanlight_cli::stop::Shutdown;
 use ffmpeg_next::ffi::AVIOContext;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::budget::{Budget, Limit};
 use super::input::MediaInput;
@@ -109,6 +110,6 @@ impl Deadline {
     }
 
     fn budget(&self) -> MutexGuard<'_, Budget> {
-        self.0.budget.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.budget.lock()
     }
 }

@@ -8,7 +8,7 @@ use std::time::Instant;
 use ffmpeg_next::Error;
 
 use super::budget::{Limit, MAX_BYTES, MAX_HEADERS};
-use super::timeouts::CONNECT_WITHIN;
+use super::timeouts::CONNECT_TIMEOUT;
 use crate::native::MOST_MEMORY;
 use crate::source::address::Address;
 use crate::source::error::SourceError;
@@ -32,7 +32,7 @@ pub(super) fn reason(error: Error, url: &Address, called_at: Instant) -> SourceE
             SourceError::Refused(format!("{at} reports an internal error (5xx)"))
         }
         // FFmpeg's RTSP reader returns this for any response that it cannot parse, and for no response.
-        Error::InvalidData if host.rtsp && called_at.elapsed() >= CONNECT_WITHIN => silent(&host),
+        Error::InvalidData if host.rtsp && called_at.elapsed() >= CONNECT_TIMEOUT => silent(&host),
         Error::InvalidData if host.rtsp => {
             SourceError::Refused(format!("{at} closed the connection or does not support RTSP"))
         }

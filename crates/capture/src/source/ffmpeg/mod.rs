@@ -43,7 +43,7 @@ use input::MediaInput;
 const DEFAULT_INTERVAL: Duration = Duration::from_millis(40);
 /// The longest time with packets but without a frame, until the first keyframe arrives. A camera with rarer keyframes cannot be
 /// watched in any case.
-const KEYFRAME_WITHIN: Duration = Duration::from_secs(20);
+const KEYFRAME_TIMEOUT: Duration = Duration::from_secs(20);
 /// The most addresses of a host to try. Usually it has one for each IP version.
 const MAX_ADDRESSES: usize = 4;
 
@@ -111,7 +111,7 @@ impl MediaSource {
                 return Ok(Some(frame));
             }
             let silent = self.alive_at.elapsed();
-            if silent > KEYFRAME_WITHIN {
+            if silent > KEYFRAME_TIMEOUT {
                 return Err(SourceError::Stalled(silent));
             }
             match self.connection.read()? {
@@ -253,7 +253,7 @@ pub fn look(url: &Address) -> Result<(), SourceError> {
     let addresses = addresses.map_err(|_| SourceError::HostNotFound(host.to_string()))?;
     let mut reason = SourceError::HostNotFound(host.to_string());
     for address in addresses.take(MAX_ADDRESSES) {
-        match TcpStream::connect_timeout(&address, timeouts::CONNECT_WITHIN) {
+        match TcpStream::connect_timeout(&address, timeouts::CONNECT_TIMEOUT) {
             Ok(_) => return Ok(()),
             Err(error) => reason = diagnose::connect_error(&error, &host),
         }

@@ -113,11 +113,11 @@ fn lower_panel(image: &mut Mat, layout: &Layout) -> opencv::Result<()> {
 
 fn labels(image: &mut Mat, layout: &Layout, name: &StreamName) -> opencv::Result<()> {
     let room = layout.width / 2 - layout.px(2.0);
-    let (left, baseline) = (layout.px(1.0), layout.from_bottom(7.6));
+    let (left, baseline) = (layout.px(1.0), layout.bottom_y(7.6));
     text::write_within(image, name.as_str(), (left, baseline), layout.px(2.6), room, INK)?;
     let small = layout.px(0.85);
     let room = layout.px(30.0);
-    let label = |units: f64, height: i32| layout.from_bottom(units) - height - layout.px(0.6);
+    let label = |units: f64, height: i32| layout.bottom_y(units) - height - layout.px(0.6);
     let digits = layout.digit_height();
     let zone = Zone::Local.offset(clock::now());
     for (text, baseline) in [("FRAME", label(2.0, digits)), (&zone, label(7.6, digits))] {
@@ -125,7 +125,7 @@ fn labels(image: &mut Mat, layout: &Layout, name: &StreamName) -> opencv::Result
         text::write_within(
             image,
             text,
-            (layout.from_right(2.0) - width, baseline),
+            (layout.right_x(2.0) - width, baseline),
             small,
             room,
             LABEL,

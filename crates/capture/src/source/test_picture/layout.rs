@@ -31,18 +31,18 @@ impl Layout {
     }
 
     /// Returns the x coordinate at this distance from the right edge.
-    pub(super) fn from_right(&self, units: f64) -> i32 {
+    pub(super) fn right_x(&self, units: f64) -> i32 {
         self.width - self.px(units)
     }
 
     /// Returns the y coordinate at this distance from the bottom edge.
-    pub(super) fn from_bottom(&self, units: f64) -> i32 {
+    pub(super) fn bottom_y(&self, units: f64) -> i32 {
         self.height - self.px(units)
     }
 
     /// Returns the centre of the fanlight's sill.
     pub(super) fn hub(&self) -> (i32, i32) {
-        (self.width / 2, self.from_bottom(13.0))
+        (self.width / 2, self.bottom_y(13.0))
     }
 
     /// Returns the fanlight's outer radius.
@@ -56,12 +56,12 @@ impl Layout {
 
     /// Returns the right end and baseline of the time of day.
     pub(super) fn time_at(&self) -> (i32, i32) {
-        (self.from_right(2.0), self.from_bottom(7.6))
+        (self.right_x(2.0), self.bottom_y(7.6))
     }
 
     /// Returns the right end and baseline of the frame number.
     pub(super) fn number_at(&self) -> (i32, i32) {
-        (self.from_right(2.0), self.from_bottom(2.0))
+        (self.right_x(2.0), self.bottom_y(2.0))
     }
 }
 

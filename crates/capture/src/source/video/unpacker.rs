@@ -252,3 +252,80 @@ impl fmt::Debug for Unpacked {
         f.debug_struct("Unpacked").field("timestamp", &self.timestamp).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use fanlight_codec::SplitFrame;
+    use fanlight_codec::h264::AccessUnitSplitter;
+
+    use super::*;
+
+    const INTERVAL: Duration = Duration::from_millis(40);
+
+    /// Access units by the ffmpeg command, each of which arrives one interval after the one before.
+    fn access_units(options: &[&str]) -> Vec<SplitFrame> {
+        let mut ffmpeg = Command::new("ffmpeg");
+        ffmpeg.args(["-v", "error", "-f", "lavfi", "-i", "testsrc2=size=64x48:rate=25"]);
+        ffmpeg.args(["-frames:v", "20", "-c:v", "libx264"]).args(options).args(["-f", "h264", "-"]);
+        let output = ffmpeg.stderr(Stdio::inherit()).output();
+        let bytes = output.expect("the ffmpeg command is installed").stdout;
+        let mut splitter = AccessUnitSplitter::default();
+        let mut units = splitter.feed(&bytes, Timestamp::default()).unwrap();
+        units.extend(splitter.finish());
+        for (number, unit) in (1..).zip(&mut units) {
+            unit.arrived_at = Timestamp::default() + INTERVAL * number;
+        }
+        units
+    }
+
+    fn unpacker(id: Id) -> Unpacker {
+        Unpacker::new("a test".into(), SourceCodec::InBand(id), Some(INTERVAL)).unwrap()
+    }
+
+    /// Unpacks all frames, to the end of the source.
+    fn unpacked(unpacker: &mut Unpacker, frames: Vec<SplitFrame>) -> Vec<Unpacked> {
+        let mut unpacked = Vec::new();
+        for frame in frames {
+            unpacked.extend(unpacker.push(Encoded::Split(frame)).unwrap());
+            unpacked.extend(std::iter::from_fn(|| unpacker.next_decoded()));
+        }
+        if unpacker.drain() {
+            unpacked.extend(std::iter::from_fn(|| unpacker.next_decoded()));
+        }
+        unpacked
+    }
+
+    #[test]
+    fn jpegs_are_forwarded_with_their_arrival_time() {
+        let frame = SplitFrame { bytes: vec![0xff, 0xd8], arrived_at: Timestamp::from_micros(7) };
+        let mut unpacker = unpacker(Id::MJPEG);
+        let jpeg = unpacker.push(Encoded::Split(frame)).unwrap().unwrap();
+        assert_eq!(jpeg.timestamp, Timestamp::from_micros(7));
+        assert!(!jpeg.is_h264() && !unpacker.passes_h264());
+        let picture = unpacker.picture(Some(jpeg), &Buffers::default()).unwrap();
+        assert!(matches!(picture, Picture::Jpeg(bytes) if bytes == [0xff, 0xd8]));
+    }
+
+    #[test]
+    fn h264_in_display_order_is_forwarded() {
+        let units = access_units(&["-tune", "zerolatency"]);
+        let mut unpacker = unpacker(Id::H264);
+        let arrived: Vec<Timestamp> = units.iter().map(|unit| unit.arrived_at).collect();
+        let frames = unpacked(&mut unpacker, units);
+        assert!(unpacker.passes_h264() && frames.iter().all(Unpacked::is_h264));
+        assert!(frames.iter().map(|frame| frame.timestamp).eq(arrived));
+    }
+
+    #[test]
+    fn h264_with_b_frames_is_decoded_into_display_order() {
+        let mut unpacker = unpacker(Id::H264);
+        let frames = unpacked(&mut unpacker, access_units(&["-bf", "2"]));
+        assert!(!unpacker.passes_h264() && frames.iter().all(|frame| !frame.is_h264()));
+        assert_eq!(frames.len(), 20);
+        assert!(frames.is_sorted_by_key(|frame| frame.timestamp));
+        let picture = unpacker.picture(frames.into_iter().next(), &Buffers::default()).unwrap();
+        assert!(matches!(picture, Picture::Pixels(_)));
+    }
+}

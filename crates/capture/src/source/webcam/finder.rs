@@ -1,9 +1,10 @@
 //! Search for the camera of one stream.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use fanlight_protocol::StreamName;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::memory::Memory;
 use super::selector::{self, Selector};
@@ -136,12 +137,12 @@ impl Finder {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 
 fn full_name(selector: &Selector, memory: &Memory) -> String {
-    format!("{selector}, the camera {:?}", memory.ours().name)
+    format!("{selector}, the camera {:?}", memory.camera().name)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use super::sysfs::Node;
 /// The camera that a stream used, and the other cameras at that time.
 #[derive(Debug, Clone)]
 pub(super) struct Memory {
-    ours: Node,
+    camera: Node,
     others: Vec<Node>,
     missing: bool,
 }
@@ -13,20 +13,20 @@ pub(super) struct Memory {
 impl Memory {
     /// Remembers the camera with this device number, and the others in `nodes`.
     pub(super) fn of(number: u32, nodes: &[Node]) -> Option<Self> {
-        let ours = nodes.iter().find(|node| node.number == number)?.clone();
+        let camera = nodes.iter().find(|node| node.number == number)?.clone();
         let others = nodes.iter().filter(|node| node.number != number).cloned().collect();
-        Some(Self { ours, others, missing: false })
+        Some(Self { camera, others, missing: false })
     }
 
-    pub(super) fn ours(&self) -> &Node {
-        &self.ours
+    pub(super) fn camera(&self) -> &Node {
+        &self.camera
     }
 
     /// Finds the camera in `now`. In its old USB port it is recognized immediately. In another port it must have the same
     /// identity, be the only match, and not be one of the other cameras: a camera of the same type that was there before is a
     /// different one.
     pub(super) fn find<'a>(&mut self, now: &'a [Node]) -> Option<&'a Node> {
-        if let Some(node) = now.iter().find(|node| node.is(&self.ours)) {
+        if let Some(node) = now.iter().find(|node| node.is(&self.camera)) {
             self.missing = false;
             return Some(node);
         }
@@ -36,7 +36,7 @@ impl Memory {
             self.others.extend(now.iter().filter(|node| !node.has_serial()).cloned());
         }
         let mut moved =
-            now.iter().filter(|node| node.has_identity_of(&self.ours) && !self.knows(node));
+            now.iter().filter(|node| node.has_identity_of(&self.camera) && !self.knows(node));
         moved.next().filter(|_| moved.next().is_none())
     }
 
@@ -71,9 +71,9 @@ mod tests {
 
     #[test]
     fn in_its_old_port_a_camera_is_recognized_under_any_number() {
-        let (ours, metadata) = (camera(0, "1-3"), camera(1, "1-3").second());
+        let (first, metadata) = (camera(0, "1-3"), camera(1, "1-3").second());
         let back = [camera(4, "1-3").second(), camera(3, "1-3")];
-        assert_eq!(later(&[ours, metadata], &[&[], &back]), Some(3));
+        assert_eq!(later(&[first, metadata], &[&[], &back]), Some(3));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! - [`request`], [`selector`] and [`controls`]: what a user can request;
 //! - [`finder`]: finds the camera's device file; `memory`: recognizes a camera that was unplugged;
 //! - `sysfs` and `v4l2`: queries to the kernel and to the driver;
+//! - `opening`: requests format, size and frame rate from a camera;
 //! - `names`: persistent names of a camera;
 //! - [`list`]: the list of webcams for the user;
 //! - `diagnose`: why a camera delivers no video.
@@ -13,6 +14,7 @@ pub mod finder;
 pub mod list;
 mod memory;
 mod names;
+mod opening;
 pub mod request;
 pub mod selector;
 mod sysfs;
@@ -26,14 +28,12 @@ use fanlight_clock as clock;
 use fanlight_protocol::{StreamName, Timestamp};
 use opencv::core::{CV_8UC3, Mat, MatTraitConst, MatTraitConstManual, Vector};
 use opencv::videoio::{
-    CAP_PROP_CONVERT_RGB, CAP_PROP_FOURCC, CAP_PROP_FPS, CAP_PROP_FRAME_HEIGHT,
-    CAP_PROP_FRAME_WIDTH, CAP_PROP_POS_MSEC, CAP_V4L2, VideoCapture, VideoCaptureTrait,
+    CAP_PROP_CONVERT_RGB, CAP_PROP_POS_MSEC, VideoCapture, VideoCaptureTrait,
     VideoCaptureTraitConst,
 };
 
 use super::contract::{About, Grabbed, Source};
 use super::error::SourceError;
-use super::mode::Mode;
 use crate::frame::Picture;
 use crate::frame::latest::Buffers;
 use crate::stall;
@@ -48,8 +48,6 @@ const MAX_AGE: Duration = Duration::from_secs(10);
 const MAX_AHEAD: Duration = Duration::from_millis(5);
 /// The most stale frames to skip. Drivers queue four buffers or a few more; after this many, the camera itself is slow.
 const MAX_STALE: u64 = 16;
-/// The pixel formats that are JPEG.
-const JPEGS: [&str; 2] = ["MJPG", "JPEG"];
 
 /// Finds and opens the webcam that a stream requests.
 ///
@@ -106,12 +104,12 @@ impl Webcam {
         request: &WebcamRequest,
         stop: Shutdown,
     ) -> Result<Self, SourceError> {
-        let format = format(device, request)?;
-        let mut camera = open_camera(device, request.mode, format.as_deref())?;
+        let format = opening::choose_format(device, request)?;
+        let mut camera = opening::open(device, request.mode, format.as_deref())?;
         if !camera.is_opened()? {
             return Err(diagnose::reason(device));
         }
-        let actual = actual_format(&camera)?;
+        let actual = opening::actual_format(&camera)?;
         if let Some(requested) = request.format.as_ref().filter(|format| **format != *actual) {
             return Err(SourceError::NotSupported(format!(
                 "{}: OpenCV cannot read this camera's format {requested}: choose another with #format=",
@@ -119,10 +117,9 @@ impl Webcam {
             )));
         }
         // Set after opening, because not every version of OpenCV accepts this property before.
-        let sends_jpegs =
-            JPEGS.contains(&actual.as_str()) && camera.set(CAP_PROP_CONVERT_RGB, 0.0)?;
-        let interval = actual_interval(&camera)?;
-        let actual = describe(&camera, &actual, sends_jpegs)?;
+        let sends_jpegs = opening::is_jpeg(&actual) && camera.set(CAP_PROP_CONVERT_RGB, 0.0)?;
+        let interval = opening::actual_interval(&camera)?;
+        let actual = opening::describe(&camera, &actual, sends_jpegs)?;
         let requested = format.map_or(String::new(), |format| format + " ");
         let description = format!("camera sends {actual} (requested: {requested}{})", request.mode);
         let about = About { description, interval, recorded: false };
@@ -236,72 +233,6 @@ fn retrieve(camera: &mut VideoCapture, into: &mut Mat) -> Result<(), SourceError
     }
 }
 
-/// Returns the pixel format to request, if the choice matters.
-fn format(device: &Path, request: &WebcamRequest) -> Result<Option<String>, SourceError> {
-    let opened = v4l2::Device::open(device).map_err(|_| diagnose::reason(device))?;
-    let formats = opened.format_names();
-    match &request.format {
-        // A device without formats is not a camera, which is diagnosed later.
-        Some(requested) if !formats.is_empty() => match requested.find_in(&formats) {
-            Some(format) => Ok(Some(format.clone())),
-            None => Err(SourceError::NotSupported(format!(
-                "{} does not support {requested}: choose {}",
-                device.display(),
-                formats.join(" or ")
-            ))),
-        },
-        _ => Ok(formats.into_iter().find(|format| JPEGS.contains(&format.as_str()))),
-    }
-}
-
-fn open_camera(device: &Path, mode: Mode, format: Option<&str>) -> opencv::Result<VideoCapture> {
-    let mut properties = Vec::new();
-    if let Some(format) = format {
-        properties.extend([CAP_PROP_FOURCC, fourcc(format)]);
-    }
-    properties.extend([CAP_PROP_FRAME_WIDTH, mode.width as i32]);
-    properties.extend([CAP_PROP_FRAME_HEIGHT, mode.height as i32]);
-    let without_rate = properties.clone();
-    properties.extend([CAP_PROP_FPS, mode.fps.round().max(1.0) as i32]);
-    // OpenCV refuses to open a camera if it refuses one property, so each attempt requests fewer of them.
-    let mut camera = VideoCapture::default()?;
-    for properties in [properties, without_rate, Vec::new()] {
-        camera =
-            VideoCapture::from_file_with_params(device, CAP_V4L2, &Vector::from_slice(&properties))
-                .or_else(|_| VideoCapture::default())?;
-        if camera.is_opened()? {
-            break;
-        }
-    }
-    Ok(camera)
-}
-
-/// Returns the number of a FourCC, in which missing letters are spaces.
-fn fourcc(format: &str) -> i32 {
-    let mut letters = [b' '; 4];
-    letters.iter_mut().zip(format.bytes()).for_each(|(letter, byte)| *letter = byte);
-    i32::from_le_bytes(letters)
-}
-
-fn actual_format(camera: &VideoCapture) -> opencv::Result<String> {
-    let fourcc = (camera.get(CAP_PROP_FOURCC)? as u32).to_le_bytes();
-    let letters = String::from_utf8_lossy(&fourcc).replace(|c: char| !c.is_ascii_graphic(), "");
-    Ok(letters)
-}
-
-fn actual_interval(camera: &VideoCapture) -> opencv::Result<Option<Duration>> {
-    let fps = camera.get(CAP_PROP_FPS)?;
-    let is_valid = (0.1..1000.0).contains(&fps);
-    Ok(is_valid.then(|| Duration::from_secs_f64(1.0 / fps)))
-}
-
-fn describe(camera: &VideoCapture, format: &str, sends_jpegs: bool) -> opencv::Result<String> {
-    let (width, height) = (camera.get(CAP_PROP_FRAME_WIDTH)?, camera.get(CAP_PROP_FRAME_HEIGHT)?);
-    let fps = camera.get(CAP_PROP_FPS)?;
-    let passthrough = if sends_jpegs { ", forwarded undecoded" } else { "" };
-    Ok(format!("{format} {width}x{height}@{fps}{passthrough}"))
-}
-
 /// Translates the driver's timestamp to this process's clock; returns `now` if it is not plausible.
 fn captured_at(driver_millis: f64, now: Timestamp) -> Timestamp {
     if !(driver_millis > 0.0 && driver_millis < 1e15) {
@@ -317,7 +248,7 @@ fn captured_at(driver_millis: f64, now: Timestamp) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use opencv::videoio::VideoWriter;
+    use crate::source::mode::Mode;
     use rustix::time::{ClockId, clock_gettime};
 
     fn monotonic_millis() -> f64 {
@@ -346,11 +277,5 @@ mod tests {
         let request = WebcamRequest::new(selector::Selector::Path(missing.into()), Mode::default());
         let error = Webcam::open(missing, &request, Shutdown::new());
         assert!(matches!(error, Err(SourceError::NotFound(_))), "{error:?}");
-    }
-
-    #[test]
-    fn a_fourcc_is_a_number_in_which_missing_letters_are_spaces() {
-        assert_eq!(fourcc("MJPG"), VideoWriter::fourcc('M', 'J', 'P', 'G').unwrap());
-        assert_eq!(fourcc("Y16"), VideoWriter::fourcc('Y', '1', '6', ' ').unwrap());
     }
 }

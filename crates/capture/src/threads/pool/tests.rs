@@ -138,7 +138,7 @@ fn a_task_in_which_two_threads_are_stuck_does_not_run_until_one_of_them_returns(
     }
     assert!(!task.is_usable());
     pool.schedule(&task);
-    assert_eq!(*task.state.lock(), State::Idle, "not even queued");
+    assert_eq!(*task.state.lock(), TaskState::Idle, "not even queued");
     go.send(()).unwrap();
     // The thread that has returned ends, and is no longer counted.
     while !task.is_usable() {

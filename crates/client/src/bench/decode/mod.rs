@@ -13,9 +13,10 @@ pub mod mjpeg;
 pub mod multipart;
 pub mod websocket;
 
+use fanlight_websocket::ControlFrame;
 use length_prefixed::LengthPrefixed;
 use mjpeg::Mjpeg;
-use websocket::{Control, WebSocket};
+use websocket::WebSocket;
 
 /// Largest message, in bytes: beyond it the bytes are hardly what they are taken for.
 pub const MAX_MESSAGE: u64 = 256 * 1024 * 1024;
@@ -34,9 +35,9 @@ pub enum Step<'a> {
         excess: u64,
     },
     /// A WebSocket's ping, to be answered.
-    Ping(Control),
+    Ping(ControlFrame),
     /// A WebSocket's end, as the server says it.
-    Close(Control),
+    Close(ControlFrame),
 }
 
 /// What is known of a message before its payload.
@@ -69,9 +70,9 @@ pub enum Violation {
     /// A content length that is not a number.
     #[error("a part's Content-Length is not a number: {0:?}")]
     PartLength(String),
-    /// A WebSocket frame that no server may send.
-    #[error("not a WebSocket's frame: {0}")]
-    WebSocket(&'static str),
+    /// A WebSocket frame that a server must not send.
+    #[error("invalid WebSocket frame: {0}")]
+    WebSocket(#[from] fanlight_websocket::Violation),
 }
 
 /// One of the ways to tell messages apart.
@@ -209,8 +210,8 @@ pub(crate) mod testing {
                     message.truncate(message.len() - excess as usize);
                     seen.push(Seen::Message(begin, message));
                 }
-                Step::Ping(control) => seen.push(Seen::Ping(control.bytes().to_vec())),
-                Step::Close(control) => seen.push(Seen::Close(control.bytes().to_vec())),
+                Step::Ping(control) => seen.push(Seen::Ping(control.payload().to_vec())),
+                Step::Close(control) => seen.push(Seen::Close(control.payload().to_vec())),
             }
         }
         assert!(piece.is_empty(), "all is taken");

@@ -1,16 +1,16 @@
-//! Whether another frame would reach the viewer soon, or only lengthen a queue on the way. No IO and no clock.
+//! An estimate of the queues between the relay and a viewer: whether another frame would arrive soon, or only lengthen
+//! a queue. No IO and no clock.
 //!
-//! `TCP_NOTSENT_LOWAT` bounds what the kernel holds unsent. It does not see what was sent and lies somewhere on the way,
-//! and there are two such places:
+//! `TCP_NOTSENT_LOWAT` bounds what the kernel holds unsent. Sent bytes can queue in two further places:
 //!
-//! - a router: with a loss-based congestion control (cubic) its queue fills up, and every picture is a second old. Bytes
-//!   are then acknowledged later than the link's own round trip takes;
-//! - the receiver's kernel, when the program there reads slowly. Its window is then narrower than it has been, by what
-//!   lies there unread, and sending has to wait for it.
+//! - a router: with loss-based congestion control (cubic) its queue fills up, and every frame arrives a second late.
+//!   Bytes are then acknowledged later than after the link's own round trip;
+//! - the receiver's kernel, if the program there reads slowly. Its window is then narrower than before by the unread
+//!   bytes, and sending is limited by that window.
 //!
-//! Either way the next frame waits until what is under way is down to what the link itself holds. The first is seen as long
-//! as bytes are in flight, which their acknowledgements end. The second is an estimate that only new data can correct, so
-//! it never holds a frame back for longer than a stated time ([`unread`]).
+//! In both cases the next frame is held until the bytes in flight are down to what the link itself holds. The first
+//! queue is visible as long as bytes are in flight, and their acknowledgements end it. The second is an estimate that
+//! only new data can correct, so it never holds a frame for longer than a stated time ([`unread`]).
 
 #[cfg(test)]
 mod properties;
@@ -24,139 +24,140 @@ use fanlight_protocol::Timestamp;
 
 use super::socket::STALL_TIMEOUT;
 use crate::recent_minimum::RecentMinimum;
-use unread::Unread;
+use unread::UnreadEstimate;
 
-/// A round trip that is longer than the shortest by this much has met a queue. Above the 40 ms for which Linux may
+/// A round trip longer than the shortest by more than this has met a queue. It is above the 40 ms for which Linux may
 /// delay an acknowledgement (`TCP_DELACK_MIN`).
 const TOLERATED: Duration = Duration::from_millis(60);
-/// The smoothed round trip swings: short where a frame's first bytes met an empty queue that its last ones then fill. One
-/// long round trip counts for this long.
+/// One long round trip counts for this long. The smoothed round trip oscillates: it is short if a frame's first bytes
+/// met an empty queue, which its last bytes then fill.
 const LATE_FOR: Duration = Duration::from_millis(500);
-/// So few bytes under way are no queue: a frame's last segments, for which an acknowledgement may be delayed.
+/// Up to this many bytes in flight are no queue: a frame's last segments, whose acknowledgement may be delayed.
 const LITTLE: u64 = 16 * 1024;
-/// A connection without a queue is looked at this often.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
-/// One with a queue counts as free of it after this long without.
+/// Interval of readings on a connection without a queue.
+const READ_EVERY: Duration = Duration::from_millis(250);
+/// A connection counts as free of a queue after this long without one.
 const RECOVERY: Duration = Duration::from_secs(2);
-/// This part of a frame may lie unread when the next one is sent: a reading rate that was measured too low would else keep
-/// itself too low.
+/// One part in this many of a frame may be unread when the next frame is sent. Without it, a read rate that was
+/// measured too low would keep itself too low.
 const UNREAD_PART: u64 = 4;
-/// A link that lost segments counts as lossy for this long: at 2 % of 20 segments a frame, every third frame loses one.
+/// A link that lost segments counts as lossy for this long. At a loss of 2 % and 20 segments a frame, every third frame
+/// loses one.
 const LOSSY_FOR: Duration = Duration::from_secs(5);
-/// While a frame waits, the queue is looked at no sooner and no later than this.
-const SHORTEST_WAIT: Duration = Duration::from_millis(4);
-const LONGEST_WAIT: Duration = Duration::from_millis(40);
-/// How much the latest measurement counts in the average rate, and how long one takes at least.
+/// Shortest and longest time between two readings while a frame is held.
+const MIN_HOLD: Duration = Duration::from_millis(4);
+const MAX_HOLD: Duration = Duration::from_millis(40);
+/// Weight of the latest measurement in the average rate, and the shortest time that a measurement takes.
 const WEIGHT: f64 = 0.3;
-const SHORTEST_MEASURE: Duration = Duration::from_millis(20);
-/// What the link holds by itself is taken to be this much more than what was measured, or a rate measured too low
-/// would keep itself too low.
+const MIN_MEASUREMENT: Duration = Duration::from_millis(20);
+/// The link itself is assumed to hold this much more than measured. Without it, a rate that was measured too low would
+/// keep itself too low.
 const GAIN: f64 = 1.5;
 
-/// What the kernel says of a connection.
+/// The kernel's view of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Reading {
+pub struct TcpReading {
     /// Bytes acknowledged so far.
     pub acked: u64,
-    /// Bytes handed to the kernel and not acknowledged: unsent, or under way.
+    /// Bytes that the kernel holds: unsent, or sent and not acknowledged.
     pub queued: u64,
-    /// Those of them that are not sent yet.
+    /// The unsent part of [`Self::queued`].
     pub unsent: u64,
-    /// The round trip, smoothed.
+    /// The smoothed round trip.
     pub rtt: Duration,
-    /// The shortest one of late.
+    /// The shortest recent round trip.
     pub min_rtt: Duration,
-    /// Since the last acknowledgement.
-    pub silent: Duration,
-    /// Bytes that the receiver is ready to take, as it said then; 0 where the kernel does not tell.
-    pub window: u64,
-    /// For how long in all sending had to wait for that window.
-    pub closed: Duration,
-    /// Segments sent again so far.
+    /// Time since the last acknowledgement.
+    pub since_ack: Duration,
+    /// Bytes that the receiver offered to accept in that acknowledgement; 0 if the kernel does not report it.
+    pub receive_window: u64,
+    /// Total time for which that window limited sending.
+    pub rwnd_limited: Duration,
+    /// Segments retransmitted so far.
     pub retransmits: u64,
 }
 
-/// Whether there is room for another frame.
+/// The decision whether another frame may be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Room {
-    /// There is.
-    Now,
-    /// Look again then.
-    At(Timestamp),
-    /// The viewer has taken nothing for [`STALL_TIMEOUT`].
+pub enum SendDecision {
+    /// Send it now.
+    Send,
+    /// Hold it, and take another reading at this moment.
+    RetryAt(Timestamp),
+    /// Give the connection up: the viewer has read nothing for [`STALL_TIMEOUT`].
     Stalled,
 }
 
-/// What is known of a connection's queue.
+/// The estimate for one connection.
 #[derive(Debug, Default)]
 pub struct QueueEstimator {
-    last: Option<(Timestamp, Reading)>,
-    /// The moment when there was room last, and how much had been acknowledged by then.
-    granted: Option<(Timestamp, u64)>,
-    /// Bytes a second that came through; 0 while unknown.
+    last: Option<(Timestamp, TcpReading)>,
+    /// The moment when a frame was last allowed, and the bytes acknowledged by then.
+    allowed: Option<(Timestamp, u64)>,
+    /// Delivery rate in bytes a second; 0 while unknown.
     rate: f64,
-    /// Since when, and beyond how many acknowledged bytes, a frame is followed that met nothing on its way.
+    /// A frame that met no queue: the moment when it was sent, and the acknowledged bytes beyond which it arrives.
     probe: Option<(Timestamp, u64)>,
-    /// The shortest recent time until such a frame was acknowledged in part.
+    /// The shortest recent time until a part of such a frame was acknowledged.
     shortest: RecentMinimum,
-    /// The moment when a round trip was too long last.
-    late_seen: Option<Timestamp>,
-    /// The moment when a queue was seen last.
-    queue_seen: Option<Timestamp>,
-    /// The moment when bytes were acknowledged last, while some waited.
-    progress: Timestamp,
-    /// The moment when segments were sent again last.
+    /// The moment when a round trip was last too long.
+    late_at: Option<Timestamp>,
+    /// The moment when a queue was last seen.
+    queue_seen_at: Option<Timestamp>,
+    /// The moment when bytes were last acknowledged while some were waiting.
+    progress_at: Timestamp,
+    /// The moment when segments were last retransmitted.
     lost_at: Option<Timestamp>,
-    unread: Unread,
-    /// Since when nothing but unread bytes has held a frame back.
+    unread: UnreadEstimate,
+    /// The moment since which only unread bytes have held a frame.
     held_since: Option<Timestamp>,
-    /// Bytes of a frame, decaying slowly from the largest recent one.
+    /// Bytes of a frame, decaying slowly from the largest recent frame.
     frame: u64,
 }
 
 impl QueueEstimator {
-    /// Whether a reading is needed to know more. A connection that keeps up is seldom looked at.
-    pub fn wants_reading(&self, now: Timestamp) -> bool {
-        self.has_queue() || self.last.is_none_or(|(at, _)| now.since(at) >= LOOK_EVERY)
+    /// Returns whether a reading is needed to decide. A connection that keeps up is rarely read.
+    pub fn needs_reading(&self, now: Timestamp) -> bool {
+        self.has_queue() || self.last.is_none_or(|(at, _)| now.since(at) >= READ_EVERY)
     }
 
-    /// Whether the connection has or lately had a queue.
+    /// Returns whether the connection has or recently had a queue.
     pub fn has_queue(&self) -> bool {
-        self.queue_seen.is_some()
+        self.queue_seen_at.is_some()
     }
 
-    /// The shortest round trip of late; zero while unknown. The kernel remembers its shortest for minutes, and a route
-    /// may have become longer since; so what a frame takes that met nothing on its way counts as well.
-    pub fn distance(&self) -> Duration {
+    /// Returns the shortest recent round trip; zero while unknown. The kernel remembers its minimum for minutes
+    /// although the route may have become longer, so the time that a frame took without meeting a queue counts as well.
+    pub fn min_rtt(&self) -> Duration {
         let kernel = self.last.map_or(Duration::ZERO, |(_, reading)| reading.min_rtt);
-        // It is known only as exactly as the connection is looked at, so a little longer says nothing.
+        // Our measurement is only as exact as the readings are frequent, so a small excess means nothing.
         let ours = self.shortest.known().filter(|ours| *ours > kernel + TOLERATED);
         ours.unwrap_or(kernel)
     }
 
-    /// Whether the connection has recently lost segments, so that frames may be late without any queue.
+    /// Returns whether the connection has recently lost segments, so that frames may be late without any queue.
     pub fn is_lossy(&self, now: Timestamp) -> bool {
         self.lost_at.is_some_and(|at| now.since(at) < LOSSY_FOR)
     }
 
-    /// Whether sending has recently waited for the receiver rather than for the network.
-    pub fn waited_for_receiver(&self, now: Timestamp) -> bool {
-        self.unread.was_waited_for(now)
+    /// Returns whether sending was recently limited by the receiver rather than by the network.
+    pub fn is_receiver_limited(&self, now: Timestamp) -> bool {
+        self.unread.is_limiting(now)
     }
 
-    /// Bytes acknowledged so far, as far as it was looked at.
+    /// Returns the bytes acknowledged as of the last reading.
     pub fn acked(&self) -> u64 {
         self.last.map_or(0, |(_, reading)| reading.acked)
     }
 
-    /// Whether nothing but the estimate of unread bytes held the last frame back, and nothing proves it: nothing is in
-    /// flight that could still bring an answer.
+    /// Returns whether nothing is in flight that could still bring an answer, and no proof of unread bytes exists. Only
+    /// the estimate of unread bytes can then have held the last frame.
     pub fn is_idle(&self) -> bool {
         self.last.is_none_or(|(_, reading)| reading.queued == 0) && !self.unread.is_proven()
     }
 
-    /// Something of this many bytes is sent, right after there was room for it.
-    pub fn send(&mut self, bytes: usize) {
+    /// Notes that this many bytes are sent, right after they were allowed.
+    pub fn note_sent(&mut self, bytes: usize) {
         self.frame = (self.frame - self.frame / 8).max(bytes as u64);
         let Some((at, reading)) = self.last.filter(|_| self.has_queue()) else { return };
         if self.probe.is_none() && reading.queued <= LITTLE {
@@ -164,84 +165,86 @@ impl QueueEstimator {
         }
     }
 
-    /// Something else gave away that the connection does not keep up.
-    pub fn suspect(&mut self, now: Timestamp) {
-        self.queue_seen = Some(now);
+    /// Notes that a write had to wait: the connection does not keep up.
+    pub fn note_backpressure(&mut self, now: Timestamp) {
+        self.queue_seen_at = Some(now);
     }
 
-    /// Takes in a reading of now, and returns whether there is room for a frame.
-    pub fn take(&mut self, now: Timestamp, reading: Reading) -> Room {
-        self.watch(now, &reading);
+    /// Takes a reading of now, and decides whether a frame may be sent.
+    pub fn update(&mut self, now: Timestamp, reading: TcpReading) -> SendDecision {
+        self.observe(now, &reading);
         let unread = self.unread.bytes(now, &reading, self.rate);
         let margin = LITTLE.max(self.frame / UNREAD_PART);
-        let distance = self.distance().as_secs_f64();
-        let room = ((self.rate * GAIN * distance) as u64).max(LITTLE);
-        let late = self.late_seen.is_some_and(|seen| now.since(seen) < LATE_FOR);
-        let queue = late || reading.unsent > room || unread > margin;
-        // Unread bytes are no part of what the link holds by itself.
-        let in_flight = reading.queued.saturating_sub(room);
-        let too_much = in_flight.max(unread.saturating_sub(margin));
-        if !queue || too_much == 0 {
-            if self.queue_seen.is_some_and(|seen| !queue && now.since(seen) > RECOVERY) {
-                self.queue_seen = None;
+        let min_rtt = self.min_rtt().as_secs_f64();
+        // The bytes that the link holds by itself.
+        let capacity = ((self.rate * GAIN * min_rtt) as u64).max(LITTLE);
+        let late = self.late_at.is_some_and(|at| now.since(at) < LATE_FOR);
+        let queue = late || reading.unsent > capacity || unread > margin;
+        // Unread bytes are not part of what the link holds.
+        let in_flight = reading.queued.saturating_sub(capacity);
+        let excess = in_flight.max(unread.saturating_sub(margin));
+        if !queue || excess == 0 {
+            if self.queue_seen_at.is_some_and(|seen| !queue && now.since(seen) > RECOVERY) {
+                self.queue_seen_at = None;
             }
-            self.grant(now, reading.acked);
-            return Room::Now;
+            self.allow(now, reading.acked);
+            return SendDecision::Send;
         }
-        self.queue_seen = Some(now);
-        if now.since(self.progress) > STALL_TIMEOUT {
-            return Room::Stalled;
+        self.queue_seen_at = Some(now);
+        if now.since(self.progress_at) > STALL_TIMEOUT {
+            return SendDecision::Stalled;
         }
-        let look = now + self.drains_in(too_much);
+        let next_reading = now + self.drains_in(excess);
         if in_flight > 0 {
             self.held_since = None;
-            return Room::At(look);
+            return SendDecision::RetryAt(next_reading);
         }
         let until = *self.held_since.get_or_insert(now) + self.unread.hold(now, &reading);
         if now < until {
-            return Room::At(look.min(until));
+            return SendDecision::RetryAt(next_reading.min(until));
         }
         self.unread.probe(&reading);
-        self.grant(now, reading.acked);
-        Room::Now
+        self.allow(now, reading.acked);
+        SendDecision::Send
     }
 
-    /// Returns how long it takes until this many bytes are gone; at most the time until the next look.
+    /// Returns the time until this many bytes have drained, within the bounds of the time between two readings.
     fn drains_in(&self, bytes: u64) -> Duration {
         let drained = match self.rate {
-            0.0 => LONGEST_WAIT,
-            // A rate next to nothing makes a time that no duration holds.
-            rate => Duration::try_from_secs_f64(bytes as f64 / rate).unwrap_or(LONGEST_WAIT),
+            0.0 => MAX_HOLD,
+            // A rate close to zero yields a time that no duration can hold.
+            rate => Duration::try_from_secs_f64(bytes as f64 / rate).unwrap_or(MAX_HOLD),
         };
-        drained.clamp(SHORTEST_WAIT, LONGEST_WAIT)
+        drained.clamp(MIN_HOLD, MAX_HOLD)
     }
 
-    fn watch(&mut self, now: Timestamp, reading: &Reading) {
+    fn observe(&mut self, now: Timestamp, reading: &TcpReading) {
         let before = self.last.replace((now, *reading));
-        self.unread.watch(now, reading);
+        self.unread.observe(now, reading);
         let Some((then, before)) = before else {
-            self.progress = now;
-            // Until it has shown otherwise.
-            self.queue_seen = Some(now);
+            self.progress_at = now;
+            // A new connection is assumed to have a queue until it has shown otherwise.
+            self.queue_seen_at = Some(now);
             return;
         };
         if reading.acked > before.acked || before.queued == 0 {
-            self.progress = now;
+            self.progress_at = now;
         }
         if reading.retransmits > before.retransmits {
             self.lost_at = Some(now);
         }
-        // Silence means something only while bytes were on their way all the time.
+        // The time since the last acknowledgement means something only if bytes were in flight all the time.
         let waited = before.queued > 0 && reading.acked == before.acked;
-        let silent = if waited { reading.silent.min(now.since(then)) } else { Duration::ZERO };
-        if reading.rtt.max(silent) > reading.min_rtt + TOLERATED {
-            self.late_seen = Some(now);
+        let unanswered =
+            if waited { reading.since_ack.min(now.since(then)) } else { Duration::ZERO };
+        if reading.rtt.max(unanswered) > reading.min_rtt + TOLERATED {
+            self.late_at = Some(now);
         }
         self.shortest.expire(now);
         if let Some((sent_at, mark)) = self.probe
             && reading.acked > mark
         {
-            // Seen late, it would pass for a long round trip.
+            // A late reading would make the round trip look long.
             if now.since(then) <= TOLERATED {
                 self.shortest.note(now.since(sent_at), now);
             }
@@ -249,22 +252,22 @@ impl QueueEstimator {
         }
     }
 
-    /// From one frame's turn to the next one's, what is acknowledged is what came through.
-    fn grant(&mut self, now: Timestamp, acked: u64) {
+    /// Allows a frame. The bytes acknowledged between two allowed frames give the delivery rate.
+    fn allow(&mut self, now: Timestamp, acked: u64) {
         self.held_since = None;
-        let Some((then, before)) = self.granted else {
-            self.granted = Some((now, acked));
+        let Some((then, before)) = self.allowed else {
+            self.allowed = Some((now, acked));
             return;
         };
-        // Many frames may go at the same moment, before any of them can be acknowledged.
+        // Many frames may be sent at the same moment, before any of them can be acknowledged.
         let elapsed = now.since(then);
-        if elapsed < SHORTEST_MEASURE.max(self.distance()) {
+        if elapsed < MIN_MEASUREMENT.max(self.min_rtt()) {
             return;
         }
-        self.granted = Some((now, acked));
-        let came_through = acked.saturating_sub(before);
-        if came_through > 0 {
-            let rate = came_through as f64 / elapsed.as_secs_f64();
+        self.allowed = Some((now, acked));
+        let delivered = acked.saturating_sub(before);
+        if delivered > 0 {
+            let rate = delivered as f64 / elapsed.as_secs_f64();
             self.rate =
                 if self.rate == 0.0 { rate } else { self.rate + (rate - self.rate) * WEIGHT };
         }

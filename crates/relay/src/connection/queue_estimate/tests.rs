@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::*;
-use crate::connection::simulated::Connection;
+use crate::connection::simulated::SimulatedConnection;
 
 const FRAME: u64 = 60_000;
 const INTERVAL: u64 = 33;
@@ -11,147 +11,169 @@ const SECONDS: u64 = 20;
 const SETTLED: u64 = 5;
 
 #[derive(Debug)]
-struct Seen {
+struct Playback {
     fps: f64,
-    /// Ages of frames when they were read whole, after the first seconds, sorted, in milliseconds.
+    /// Ages in milliseconds of frames when they were read completely, after the first seconds, sorted.
     ages: Vec<u64>,
-    /// Frames read whole in the last five seconds.
+    /// Frames read completely in the last five seconds.
     at_the_end: u64,
     readings: u64,
-    waits: u64,
+    holds: u64,
     stalled: Option<u64>,
 }
 
-impl Seen {
+impl Playback {
     fn age(&self, share: f64) -> u64 {
         self.ages[(self.ages.len() as f64 * share) as usize]
     }
 }
 
-/// Watches a camera of 30 frames a second of 60 kB over a connection; the newest frame wins.
-fn watch(mut connection: Connection, change: impl Fn(u64, &mut Connection)) -> Seen {
+/// Watches a camera of 30 frames a second of 60 kB over a connection. A newer frame replaces a held one.
+fn watch(
+    mut connection: SimulatedConnection,
+    change: impl Fn(u64, &mut SimulatedConnection),
+) -> Playback {
     let mut queue_estimate = QueueEstimator::default();
-    let mut seen =
-        Seen { fps: 0.0, ages: vec![], at_the_end: 0, readings: 0, waits: 0, stalled: None };
+    let mut playback =
+        Playback { fps: 0.0, ages: vec![], at_the_end: 0, readings: 0, holds: 0, stalled: None };
     let (mut sent, mut until, mut written) = (None, 0, 0);
-    let mut under_way: VecDeque<(u64, u64)> = VecDeque::new();
+    let mut in_flight: VecDeque<(u64, u64)> = VecDeque::new();
     for now in 0..SECONDS * 1000 {
         change(now, &mut connection);
-        connection.pass(now);
-        while under_way.front().is_some_and(|(end, _)| *end <= connection.read) {
-            let (_, captured) = under_way.pop_front().unwrap();
+        connection.tick(now);
+        while in_flight.front().is_some_and(|(end, _)| *end <= connection.read) {
+            let (_, captured) = in_flight.pop_front().unwrap();
             if now > SETTLED * 1000 {
-                seen.ages.push(now - captured);
+                playback.ages.push(now - captured);
             }
-            seen.at_the_end += u64::from(now > (SECONDS - 5) * 1000);
+            playback.at_the_end += u64::from(now > (SECONDS - 5) * 1000);
         }
         let newest = now / INTERVAL;
         if sent == Some(newest) || now < until {
             continue;
         }
         let at = Timestamp::from_micros(now * 1000);
-        if queue_estimate.wants_reading(at) {
-            seen.readings += 1;
-            match queue_estimate.take(at, connection.read_info(now)) {
-                Room::Now => {}
-                Room::At(then) => {
+        if queue_estimate.needs_reading(at) {
+            playback.readings += 1;
+            match queue_estimate.update(at, connection.reading(now)) {
+                SendDecision::Send => {}
+                SendDecision::RetryAt(then) => {
                     until = then.micros() / 1000;
-                    seen.waits += u64::from(now > SETTLED * 1000);
+                    playback.holds += u64::from(now > SETTLED * 1000);
                     continue;
                 }
-                Room::Stalled => {
-                    seen.stalled = Some(now);
+                SendDecision::Stalled => {
+                    playback.stalled = Some(now);
                     break;
                 }
             }
         }
         connection.unsent += FRAME;
         written += FRAME;
-        queue_estimate.send(FRAME as usize);
+        queue_estimate.note_sent(FRAME as usize);
         sent = Some(newest);
-        under_way.push_back((written, newest * INTERVAL));
+        in_flight.push_back((written, newest * INTERVAL));
     }
-    seen.fps = seen.ages.len() as f64 / (SECONDS - SETTLED) as f64;
-    seen.ages.sort_unstable();
-    seen
+    playback.fps = playback.ages.len() as f64 / (SECONDS - SETTLED) as f64;
+    playback.ages.sort_unstable();
+    playback
 }
 
-fn steady(_: u64, _: &mut Connection) {}
+fn steady(_: u64, _: &mut SimulatedConnection) {}
 
 #[test]
-fn a_link_that_keeps_up_is_seldom_looked_at_and_never_waited_for() {
-    let seen = watch(Connection::new(100, 1, true), steady);
-    assert!(seen.fps > 29.5 && seen.waits == 0, "{seen:?}");
-    let seldom = SECONDS * 1000 / LOOK_EVERY.as_millis() as u64 + 3000 / INTERVAL;
-    assert!(seen.readings < seldom, "{}", seen.readings);
-}
-
-#[test]
-fn distance_is_no_queue() {
-    let seen = watch(Connection::new(40, 200, true), steady);
-    assert!(seen.fps > 29.5 && seen.waits == 0, "{} fps, {} waits", seen.fps, seen.waits);
+fn a_link_that_keeps_up_is_rarely_read_and_never_holds_a_frame() {
+    let playback = watch(SimulatedConnection::new(100, 1, true), steady);
+    assert!(playback.fps > 29.5 && playback.holds == 0, "{playback:?}");
+    let seldom = SECONDS * 1000 / READ_EVERY.as_millis() as u64 + 3000 / INTERVAL;
+    assert!(playback.readings < seldom, "{}", playback.readings);
 }
 
 #[test]
-fn a_queue_on_the_way_is_not_filled_and_the_link_not_left_idle() {
-    for (fills, distance) in [(true, 1), (true, 40), (false, 1), (false, 40)] {
-        // 4 Mbit/s carry 8.3 frames a second, each of which takes 120 ms.
-        let seen = watch(Connection::new(4, distance, fills), steady);
-        assert!(seen.fps > 6.5, "{fills} {distance}: {} fps", seen.fps);
-        assert!(seen.age(0.95) < 250, "{fills} {distance}: {} ms", seen.age(0.95));
+fn a_long_round_trip_is_no_queue() {
+    let playback = watch(SimulatedConnection::new(40, 200, true), steady);
+    assert!(
+        playback.fps > 29.5 && playback.holds == 0,
+        "{} fps, {} holds",
+        playback.fps,
+        playback.holds
+    );
+}
+
+#[test]
+fn a_queue_on_the_way_is_not_filled_and_the_link_is_not_left_idle() {
+    for (fills_queue, base_rtt) in [(true, 1), (true, 40), (false, 1), (false, 40)] {
+        // 4 Mbit/s sustain 8.3 frames a second, each of which takes 120 ms.
+        let playback = watch(SimulatedConnection::new(4, base_rtt, fills_queue), steady);
+        assert!(playback.fps > 6.5, "{fills_queue} {base_rtt}: {} fps", playback.fps);
+        assert!(playback.age(0.95) < 250, "{fills_queue} {base_rtt}: {} ms", playback.age(0.95));
     }
 }
 
 #[test]
-fn a_program_that_reads_slowly_does_not_see_old_pictures() {
-    let mut connection = Connection::new(1000, 1, true);
-    connection.reads = 600;
-    let seen = watch(connection, steady);
-    assert!(seen.fps > 8.0, "{} fps", seen.fps);
-    assert!(seen.age(0.5) < 350 && seen.age(0.99) < 800, "{} {}", seen.age(0.5), seen.age(0.99));
+fn a_program_that_reads_slowly_does_not_get_old_frames() {
+    let mut connection = SimulatedConnection::new(1000, 1, true);
+    connection.read_rate = 600;
+    let playback = watch(connection, steady);
+    assert!(playback.fps > 8.0, "{} fps", playback.fps);
+    assert!(
+        playback.age(0.5) < 350 && playback.age(0.99) < 800,
+        "{} {}",
+        playback.age(0.5),
+        playback.age(0.99)
+    );
 }
 
 #[test]
-fn a_link_that_is_well_again_carries_everything_again() {
-    let change = |now: u64, connection: &mut Connection| {
-        connection.carries = if (6_000..9_000).contains(&now) { 500 } else { 12_500 };
+fn a_link_that_recovers_sustains_the_full_rate_again() {
+    let change = |now: u64, connection: &mut SimulatedConnection| {
+        connection.rate = if (6_000..9_000).contains(&now) { 500 } else { 12_500 };
     };
-    let seen = watch(Connection::new(100, 1, true), change);
+    let playback = watch(SimulatedConnection::new(100, 1, true), change);
     // 3 of the 15 seconds that count were slow.
-    assert!(seen.fps > 30.0 * 12.0 / 15.0 - 1.0, "{} fps", seen.fps);
-    // It takes a look to notice.
-    assert!(seen.age(0.5) < 50 && seen.age(0.99) < 500, "{} {}", seen.age(0.5), seen.age(0.99));
+    assert!(playback.fps > 30.0 * 12.0 / 15.0 - 1.0, "{} fps", playback.fps);
+    // It takes one reading to notice.
+    assert!(
+        playback.age(0.5) < 50 && playback.age(0.99) < 500,
+        "{} {}",
+        playback.age(0.5),
+        playback.age(0.99)
+    );
 }
 
 #[test]
-fn a_tunnel_does_not_fill_up_with_pictures() {
-    let change = |now: u64, connection: &mut Connection| {
-        connection.carries = if (6_000..8_000).contains(&now) { 0 } else { 2_500 };
+fn an_outage_does_not_queue_old_frames() {
+    let change = |now: u64, connection: &mut SimulatedConnection| {
+        connection.rate = if (6_000..8_000).contains(&now) { 0 } else { 2_500 };
     };
-    let seen = watch(Connection::new(20, 20, true), change);
-    let old = seen.ages.iter().filter(|age| **age > 1000).count();
-    assert!(old <= 15, "{old} pictures older than a second after two seconds of tunnel");
+    let playback = watch(SimulatedConnection::new(20, 20, true), change);
+    let old = playback.ages.iter().filter(|age| **age > 1000).count();
+    assert!(old <= 15, "{old} frames older than a second after an outage of two seconds");
 }
 
 #[test]
-fn a_longer_route_is_taken_for_what_it_is_after_a_while() {
-    let change = |now: u64, connection: &mut Connection| {
-        // The kernel goes on telling the shortest round trip of minutes ago.
-        connection.distance = if now < 500 { 20 } else { 200 };
+fn a_longer_route_is_recognised_after_a_while() {
+    let change = |now: u64, connection: &mut SimulatedConnection| {
+        // The kernel keeps reporting the shortest round trip of minutes ago.
+        connection.base_rtt = if now < 500 { 20 } else { 200 };
     };
-    let seen = watch(Connection::new(100, 20, true), change);
-    assert!(seen.at_the_end > 145, "{} of 150 frames in the last five seconds", seen.at_the_end);
+    let playback = watch(SimulatedConnection::new(100, 20, true), change);
+    assert!(
+        playback.at_the_end > 145,
+        "{} of 150 frames in the last five seconds",
+        playback.at_the_end
+    );
 }
 
 #[test]
-fn a_slow_camera_on_a_quick_link_leaves_no_trace_of_a_queue() {
+fn a_slow_camera_on_a_fast_link_shows_no_queue() {
     let (mut connection, mut queue_estimate) =
-        (Connection::new(100, 10, true), QueueEstimator::default());
+        (SimulatedConnection::new(100, 10, true), QueueEstimator::default());
     for now in 0..10_000 {
-        connection.pass(now);
+        connection.tick(now);
         if now % 500 == 0 {
             let at = Timestamp::from_micros(now * 1000);
-            assert_eq!(queue_estimate.take(at, connection.read_info(now)), Room::Now);
+            assert_eq!(queue_estimate.update(at, connection.reading(now)), SendDecision::Send);
             connection.unsent += FRAME;
         }
     }
@@ -159,27 +181,29 @@ fn a_slow_camera_on_a_quick_link_leaves_no_trace_of_a_queue() {
 }
 
 #[test]
-fn many_frames_at_the_same_moment_all_go() {
+fn many_frames_at_the_same_moment_are_all_sent() {
     for fps in [10, 30] {
         let (mut connection, mut queue_estimate) =
-            (Connection::new(1000, 10, false), QueueEstimator::default());
-        let (mut waiting, mut until, mut late) = (0, 0, 0);
+            (SimulatedConnection::new(1000, 10, false), QueueEstimator::default());
+        let (mut pending, mut until, mut late) = (0, 0, 0);
         for now in 0..20_000u64 {
-            connection.pass(now);
+            connection.tick(now);
             if now % (1000 / fps) == 0 {
-                // What did not go before the next ones came.
-                late += if now > 5_000 { waiting } else { 0 };
-                waiting = 16;
+                // These frames were not sent before the next ones came.
+                late += if now > 5_000 { pending } else { 0 };
+                pending = 16;
             }
-            while waiting > 0 && now >= until {
+            while pending > 0 && now >= until {
                 let at = Timestamp::from_micros(now * 1000);
-                if let Room::At(then) = queue_estimate.take(at, connection.read_info(now)) {
+                if let SendDecision::RetryAt(then) =
+                    queue_estimate.update(at, connection.reading(now))
+                {
                     until = then.micros() / 1000;
                     break;
                 }
                 connection.unsent += FRAME;
-                queue_estimate.send(FRAME as usize);
-                waiting -= 1;
+                queue_estimate.note_sent(FRAME as usize);
+                pending -= 1;
             }
         }
         assert_eq!(late, 0, "{fps} fps");
@@ -187,26 +211,28 @@ fn many_frames_at_the_same_moment_all_go() {
 }
 
 #[test]
-fn a_rate_next_to_nothing_is_no_harm() {
+fn a_rate_close_to_zero_is_harmless() {
     let mut queue_estimate = QueueEstimator::default();
-    let reading = |acked, queued| Reading { acked, queued, unsent: queued, ..Reading::default() };
+    let reading =
+        |acked, queued| TcpReading { acked, queued, unsent: queued, ..TcpReading::default() };
     for n in 0..10_000u64 {
         let acked = n / 9_999;
-        queue_estimate.take(Timestamp::from_micros(n * 1_000_000), reading(acked, 0));
+        queue_estimate.update(Timestamp::from_micros(n * 1_000_000), reading(acked, 0));
     }
-    let room = queue_estimate.take(Timestamp::from_micros(20_000_000_000), reading(1, 10_000_000));
-    assert!(matches!(room, Room::At(_) | Room::Stalled), "{room:?}");
+    let decision =
+        queue_estimate.update(Timestamp::from_micros(20_000_000_000), reading(1, 10_000_000));
+    assert!(matches!(decision, SendDecision::RetryAt(_) | SendDecision::Stalled), "{decision:?}");
 }
 
 #[test]
-fn a_viewer_that_takes_nothing_is_given_up_after_the_stall_timeout() {
-    let change = |now: u64, connection: &mut Connection| {
+fn a_viewer_that_reads_nothing_is_closed_after_the_stall_timeout() {
+    let change = |now: u64, connection: &mut SimulatedConnection| {
         if now > 3_000 {
-            connection.reads = 0;
+            connection.read_rate = 0;
         }
     };
-    let seen = watch(Connection::new(100, 1, true), change);
-    let stalled = seen.stalled.expect("given up");
+    let playback = watch(SimulatedConnection::new(100, 1, true), change);
+    let stalled = playback.stalled.expect("closed");
     let timeout = STALL_TIMEOUT.as_millis() as u64;
     assert!((3_000 + timeout..5_000 + timeout).contains(&stalled), "{stalled}");
 }

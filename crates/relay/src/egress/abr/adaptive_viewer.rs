@@ -1,4 +1,4 @@
-//! A viewer, and what the relay may show it.
+//! A viewer with the renditions that the relay may choose for it.
 
 use std::time::Duration;
 
@@ -6,86 +6,96 @@ use fanlight_protocol::{Codec, StreamState, Timestamp, TrackName};
 use smallvec::smallvec;
 
 use super::allocation::AllocationRequest;
-use super::ladder::{Ladder, Room};
+use super::ladder::{DisplaySize, Ladder};
 use crate::hub::{Stream, Viewer};
 
-/// A track that is listed but of which no frame has come for this long, though another of its stream has some, is not
-/// waited for any longer, and not asked for again before that.
-const PATIENCE: Duration = Duration::from_secs(2);
-const AGAIN: Duration = Duration::from_secs(30);
-/// A track whose stream is live but of which no frame has come for this long, and for this many frame intervals, is given
-/// up for another one. By then capture has called a source that is silent itself offline.
-const DEAD: Duration = Duration::from_secs(4);
+/// Time without a frame of a listed track after which it counts as absent, although another track of its stream has
+/// frames.
+const ABSENT_AFTER: Duration = Duration::from_secs(2);
+/// Time after which an absent track is requested again.
+const RETRY_AFTER: Duration = Duration::from_secs(30);
+/// Time and number of frame intervals without a frame after which the track of a live stream counts as dead, and
+/// another one is sent. If the source itself is silent, capture has reported it as offline by then.
+const DEAD_AFTER: Duration = Duration::from_secs(4);
 const DEAD_INTERVALS: u32 = 5;
-/// A stream of which a frame was sent this lately runs.
-const RUNS: Duration = Duration::from_secs(1);
-/// So long a viewer that can be helped by a smaller rendition may be slow without being told: as long as it takes to find
-/// the one that fits, and to be well again.
-const HELPED: Duration = Duration::from_secs(5);
+/// A stream is running if a frame of it was sent within this time.
+const RUNNING: Duration = Duration::from_secs(1);
+/// Time for which a viewer with smaller renditions may be slow without being reported so: as long as it takes to find
+/// one that fits, and to recover.
+const ADAPTS_WITHIN: Duration = Duration::from_secs(5);
 
-/// A viewer, and what the relay may show it.
+/// A viewer with the renditions that the relay may choose for it.
 #[derive(Debug)]
 pub struct AdaptiveViewer {
     /// The viewer.
     pub viewer: Viewer,
-    /// Where the relay chooses.
-    auto: Option<Box<Auto>>,
+    /// The choice, if the relay makes it.
+    auto: Option<Box<AutoRendition>>,
 }
 
-/// What the relay may choose for a viewer, and what it has chosen.
+/// The renditions that the relay may choose for a viewer, and its choice.
 #[derive(Debug)]
-pub struct Auto {
+pub struct AutoRendition {
     codec: Codec,
-    /// Whether JPEG will do where there is nothing of that codec.
+    /// True if JPEG is sent if there is no track of that codec.
     or_jpeg: bool,
-    room: Room,
+    display: DisplaySize,
     ladder: Ladder,
-    /// How often the stream had changed when the ladder was made.
+    /// The stream's count of changes when the ladder was built.
     changes: u64,
-    /// The rung chosen.
-    at: usize,
-    /// The one before what is only tried; the same where nothing is.
-    before: usize,
-    /// A track that did not come, and when that was found.
+    /// The index of the chosen rung.
+    rung: usize,
+    /// The index of the rung from before a probe; the same as `rung` if there is no probe.
+    committed: usize,
+    /// A track that had no frames, and the moment when that was found.
     absent: Option<(TrackName, Timestamp)>,
 }
 
-impl Auto {
-    /// The choice for a viewer that shows this stream in so much room; as large as that needs.
-    pub fn new(stream: &Stream, codec: Codec, room: Room) -> Self {
-        let (changes, ladder) = (stream.change_count(), ladder(stream, codec, room, None));
-        let at = ladder.top();
-        Self { codec, or_jpeg: false, room, ladder, changes, at, before: at, absent: None }
+impl AutoRendition {
+    /// Returns the choice for a viewer with this display size, which begins with the largest rung.
+    pub fn new(stream: &Stream, codec: Codec, display: DisplaySize) -> Self {
+        let (changes, ladder) = (stream.change_count(), ladder(stream, codec, display, None));
+        let rung = ladder.top();
+        Self {
+            codec,
+            or_jpeg: false,
+            display,
+            ladder,
+            changes,
+            rung,
+            committed: rung,
+            absent: None,
+        }
     }
 
-    /// Should there be nothing of this codec any more, JPEG will do.
+    /// Allows JPEG if the stream no longer has a track of this codec.
     #[must_use]
     pub fn or_jpeg(self) -> Self {
         Self { or_jpeg: true, ..self }
     }
 
-    /// The track chosen.
+    /// Returns the chosen track.
     pub fn track(&self) -> &TrackName {
-        self.ladder.track(self.at)
+        self.ladder.track(self.rung)
     }
 
-    /// Whether what is chosen is only tried.
-    fn is_tried(&self) -> bool {
-        self.before < self.at
+    /// Returns whether the choice is a probe.
+    fn is_probing(&self) -> bool {
+        self.committed < self.rung
     }
 
-    /// Whether the track that is shown has died while its stream lives, and there is another one.
+    /// Returns whether the track that is sent is dead although its stream is live, and another track can replace it.
     fn is_dead(&self, viewer: &Viewer, now: Timestamp) -> bool {
-        let shown = &viewer.track().topic().track;
-        if !viewer.is_starved(now, DEAD) || self.is_absent(shown) {
+        let sent = &viewer.track().topic().track;
+        if !viewer.is_starved(now, DEAD_AFTER) || self.is_absent(sent) {
             return false;
         }
         let status = viewer.stream().status();
-        let entry = status.tracks.iter().find(|entry| entry.name == *shown);
+        let entry = status.tracks.iter().find(|entry| entry.name == *sent);
         let millifps = entry.map_or(0, |entry| entry.millifps).max(1);
         let intervals = Duration::from_secs(1000) * DEAD_INTERVALS / millifps;
         status.state == StreamState::Live
-            && (self.ladder.len() > 1 || self.or_jpeg && shown.codec != Codec::Jpeg)
+            && (self.ladder.len() > 1 || self.or_jpeg && sent.codec != Codec::Jpeg)
             && (entry.is_none_or(|entry| entry.millifps == 0) || viewer.is_starved(now, intervals))
     }
 
@@ -93,146 +103,148 @@ impl Auto {
         self.absent.as_ref().is_some_and(|(absent, _)| absent == track)
     }
 
-    /// Begins with the smallest: others have to share what there is.
-    pub fn begin_small(&mut self) {
-        (self.at, self.before) = (0, 0);
+    /// Starts at the smallest rung, because the bandwidth is limited and shared.
+    pub fn start_smallest(&mut self) {
+        (self.rung, self.committed) = (0, 0);
     }
 
-    /// Makes the ladder anew; what is chosen stays where it can. Returns whether it is another one.
-    fn renew(&mut self, stream: &Stream) -> bool {
+    /// Rebuilds the ladder and keeps the choice if possible. Returns whether the ladder has changed.
+    fn rebuild_ladder(&mut self, stream: &Stream) -> bool {
         self.changes = stream.change_count();
-        let (at, before) = (self.track().clone(), self.ladder.track(self.before).clone());
+        let (chosen, committed) = (self.track().clone(), self.ladder.track(self.committed).clone());
         let absent = self.absent.as_ref().map(|(track, _)| track);
         let tracks = &stream.status().tracks;
         let has = |codec| tracks.iter().any(|t| t.name.codec == codec && Some(&t.name) != absent);
         let in_jpeg = self.or_jpeg && !has(self.codec) && has(Codec::Jpeg);
         let codec = if in_jpeg { Codec::Jpeg } else { self.codec };
-        let renewed = ladder(stream, codec, self.room, absent);
-        let changed = renewed != self.ladder;
-        self.ladder = renewed;
-        self.at = self.ladder.place(&at).unwrap_or(self.ladder.top());
-        self.before = self.ladder.place(&before).unwrap_or(self.at);
+        let rebuilt = ladder(stream, codec, self.display, absent);
+        let changed = rebuilt != self.ladder;
+        self.ladder = rebuilt;
+        self.rung = self.ladder.position(&chosen).unwrap_or(self.ladder.top());
+        self.committed = self.ladder.position(&committed).unwrap_or(self.rung);
         changed
     }
 }
 
 impl AdaptiveViewer {
-    /// A viewer, and what the relay may choose for it, if anything.
-    pub fn new(viewer: Viewer, auto: Option<Auto>) -> Self {
+    /// Returns a viewer with the choice of the relay, if the relay chooses.
+    pub fn new(viewer: Viewer, auto: Option<AutoRendition>) -> Self {
         Self { viewer, auto: auto.map(Box::new) }
     }
 
-    /// Whether the relay chooses.
+    /// Returns whether the relay chooses the rendition.
     pub fn is_auto(&self) -> bool {
         self.auto.is_some()
     }
 
-    /// From now on the viewer wishes for this track, or for what the relay chooses.
-    pub fn change(&mut self, track: &TrackName, auto: Option<Auto>, now: Timestamp) {
+    /// Changes the request to this track, or to the relay's choice.
+    pub fn change(&mut self, track: &TrackName, auto: Option<AutoRendition>, now: Timestamp) {
         self.auto = auto.map(Box::new);
         match &mut self.auto {
-            // What is shown is where the choice begins, so that nothing changes that need not.
+            // The choice starts at the track that is being sent, which avoids a needless switch.
             Some(auto) => {
-                let shown = &self.viewer.track().topic().track;
-                auto.at = auto.ladder.place(shown).unwrap_or(auto.ladder.top());
-                auto.before = auto.at;
+                let sent = &self.viewer.track().topic().track;
+                auto.rung = auto.ladder.position(sent).unwrap_or(auto.ladder.top());
+                auto.committed = auto.rung;
             }
             None => self.viewer.switch_to(track, now),
         }
     }
 
-    /// Whether a larger rendition would be sent if link and viewer could take it. One that is only tried may not stay.
+    /// Returns whether link or viewer keep the rendition below the largest. A probe counts as reduced because it may
+    /// fail.
     pub fn is_reduced(&self) -> bool {
-        let shown = &self.viewer.track().topic().track;
+        let sent = &self.viewer.track().topic().track;
         self.auto.as_ref().is_some_and(|auto| {
-            let smaller = auto.ladder.place(shown).is_some_and(|place| place < auto.ladder.top());
-            smaller || auto.is_tried()
+            let smaller = auto.ladder.position(sent).is_some_and(|rung| rung < auto.ladder.top());
+            smaller || auto.is_probing()
         })
     }
 
-    /// Since when the viewer gets fewer frames than there are, and no other rendition helps.
+    /// Returns the moment since which the viewer has dropped frames although smaller renditions had time to help.
     pub fn slow_since(&self, now: Timestamp) -> Option<Timestamp> {
         let since = self.viewer.slow_since()?;
-        let helped = self.auto.as_ref().is_some_and(|auto| auto.ladder.len() > 1);
-        (!helped || now.since(since) > HELPED).then_some(since)
+        let adapts = self.auto.as_ref().is_some_and(|auto| auto.ladder.len() > 1);
+        (!adapts || now.since(since) > ADAPTS_WITHIN).then_some(since)
     }
 
-    /// Notes what has changed by itself: the tracks there are, one that does not come. Returns whether to choose anew.
+    /// Checks for changed, absent and dead tracks. Returns whether the renditions must be allocated again.
     pub(super) fn refresh(&mut self, now: Timestamp) -> bool {
         let Some(auto) = &mut self.auto else { return false };
         let stream = self.viewer.stream();
-        let again = auto.absent.as_ref().is_some_and(|(_, since)| now.since(*since) > AGAIN);
-        if again {
+        let retry = auto.absent.as_ref().is_some_and(|(_, since)| now.since(*since) > RETRY_AFTER);
+        if retry {
             auto.absent = None;
         }
-        let runs = self.viewer.last_sent_at().is_some_and(|at| now.since(at) < RUNS);
-        let waits_in_vain = runs && self.viewer.is_switch_stalled(now, PATIENCE);
+        let running = self.viewer.last_sent_at().is_some_and(|at| now.since(at) < RUNNING);
+        let switch_failed = running && self.viewer.is_switch_stalled(now, ABSENT_AFTER);
         let absent = match self.viewer.pending_track() {
-            Some(track) if waits_in_vain => Some(track),
+            Some(track) if switch_failed => Some(track),
             None if auto.is_dead(&self.viewer, now) => Some(self.viewer.track()),
             _ => None,
         };
         let absent = absent.map(|track| track.topic().track.clone());
-        let gives_up = absent.is_some();
+        let found_absent = absent.is_some();
         if let Some(track) = absent {
             auto.absent = Some((track, now));
         }
-        if !again && !gives_up && auto.changes == stream.change_count() {
+        if !retry && !found_absent && auto.changes == stream.change_count() {
             return false;
         }
-        let changed = auto.renew(stream);
-        if waits_in_vain {
+        let changed = auto.rebuild_ladder(stream);
+        if switch_failed {
             self.viewer.cancel_switch();
         }
-        changed || gives_up
+        changed || found_absent
     }
 
-    /// What it may be sent and what it is, in bits a second.
-    pub(super) fn claim(&self, now: Timestamp) -> AllocationRequest {
+    /// Returns the bitrates of the renditions that the viewer may be sent, and its present rung.
+    pub(super) fn allocation_request(&self, now: Timestamp) -> AllocationRequest {
         let bits = |track: &TrackName| self.bits(track, now);
-        let (mut bits, at) = match &self.auto {
-            Some(auto) => (auto.ladder.bits(bits), auto.at),
+        let (mut bits, rung) = match &self.auto {
+            Some(auto) => (auto.ladder.bits(bits), auto.rung),
             None => (smallvec![bits(&self.viewer.track().topic().track).unwrap_or(0)], 0),
         };
-        // Of a stream that is dark nothing comes: others have its share.
+        // An offline stream sends nothing, so the other viewers get its share.
         if !matches!(self.viewer.stream().status().state, StreamState::Live | StreamState::Idle) {
             bits.fill(0);
         }
-        AllocationRequest { bits, at }
+        AllocationRequest { bits, rung }
     }
 
-    /// As it came here; before that, as its publisher says.
+    /// Returns a track's bitrate as received; before its first frames, as its publisher announces it.
     fn bits(&self, track: &TrackName, now: Timestamp) -> Option<u64> {
         let stream = self.viewer.stream();
-        let came = stream.known_track(track).and_then(|track| track.bitrate(now));
+        let received = stream.known_track(track).and_then(|track| track.bitrate(now));
         let status = stream.status();
         let entry = status.tracks.iter().find(|entry| entry.name == *track);
-        let bits = came.or(entry.map(|entry| entry.bitrate))?;
-        // Whoever asked for fewer frames takes fewer bits.
+        let bits = received.or(entry.map(|entry| entry.bitrate))?;
+        // A viewer that asked for fewer frames takes fewer bits.
         let fps = status.tracks.iter().map(|entry| entry.millifps).max()? as f64 / 1000.0;
-        let share = self.viewer.max_fps().filter(|_| fps > 0.0).map_or(1.0, |wish| wish / fps);
+        let share =
+            self.viewer.max_fps().filter(|_| fps > 0.0).map_or(1.0, |requested| requested / fps);
         Some((bits as f64 * share.min(1.0)) as u64)
     }
 
-    /// Turns to what was chosen; not for good where it is only tried.
-    pub(super) fn turn(&mut self, at: usize, tried: bool, now: Timestamp) {
+    /// Switches to a rung; as a probe, it can be reverted.
+    pub(super) fn switch_to(&mut self, rung: usize, probing: bool, now: Timestamp) {
         let Some(auto) = &mut self.auto else { return };
-        auto.at = at.min(auto.ladder.top());
-        auto.before = if tried { auto.before.min(auto.at) } else { auto.at };
-        self.viewer.switch_to(auto.ladder.track(auto.at), now);
+        auto.rung = rung.min(auto.ladder.top());
+        auto.committed = if probing { auto.committed.min(auto.rung) } else { auto.rung };
+        self.viewer.switch_to(auto.ladder.track(auto.rung), now);
     }
 
-    /// What was tried is for good.
-    pub(super) fn accept(&mut self) {
+    /// Keeps the probed rung.
+    pub(super) fn commit(&mut self) {
         if let Some(auto) = &mut self.auto {
-            auto.before = auto.at;
+            auto.committed = auto.rung;
         }
     }
 
-    /// Turns back to what was before it was tried.
-    pub(super) fn turn_back(&mut self, now: Timestamp) {
-        let before = self.auto.as_ref().map_or(0, |auto| auto.before);
-        self.turn(before, false, now);
+    /// Switches back to the rung from before the probe.
+    pub(super) fn revert(&mut self, now: Timestamp) {
+        let committed = self.auto.as_ref().map_or(0, |auto| auto.committed);
+        self.switch_to(committed, false, now);
     }
 }
 
@@ -242,109 +254,14 @@ impl AsMut<Self> for AdaptiveViewer {
     }
 }
 
-fn ladder(stream: &Stream, codec: Codec, room: Room, absent: Option<&TrackName>) -> Ladder {
-    Ladder::new(&stream.status().tracks, codec, room, |track| Some(track) == absent)
+fn ladder(
+    stream: &Stream,
+    codec: Codec,
+    display: DisplaySize,
+    absent: Option<&TrackName>,
+) -> Ladder {
+    Ladder::new(&stream.status().tracks, codec, display, |track| Some(track) == absent)
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use fanlight_protocol::TrackEntry;
-
-    use super::*;
-    use crate::hub::{Hub, NextSend, Status, ViewOptions, fixture};
-    use crate::stats::labels::Transport;
-    use crate::wake::Waker;
-
-    fn status(tracks: &[&str]) -> Status {
-        let entry = |name: &&str| TrackEntry { millifps: 30_000, ..fixture::entry(name, 16, 9) };
-        fixture::live(tracks.iter().map(entry).collect())
-    }
-
-    #[test]
-    fn h264_that_never_comes_is_given_up_for_jpeg_and_tried_again_half_a_minute_later() {
-        let status = status(&["full.jpeg", "full.h264"]);
-        let stream = Hub::new(Arc::default()).open(&"cam".parse().unwrap(), status);
-        let auto = Auto::new(&stream, Codec::H264, Room::default()).or_jpeg();
-        let waker = Waker::new(Arc::default());
-        let begin = Timestamp::from_micros(1_000_000);
-        let manner = ViewOptions::default();
-        let mut viewer = Viewer::watch(&stream, auto.track(), Transport::V1, manner, waker, begin);
-        let jpeg = TrackName::full_jpeg();
-        viewer.start_with_fallback(&jpeg, begin);
-        let mut tile = AdaptiveViewer::new(viewer, Some(auto));
-        let h264 = stream.known_track(&"full.h264".parse().unwrap()).unwrap();
-        for tenths in 0..400 {
-            let now = begin + Duration::from_millis(100 * tenths);
-            stream.track(&jpeg).push(fixture::keyframe(now.micros(), now));
-            if tile.refresh(now) {
-                let top = tile.auto.as_ref().unwrap().ladder.top();
-                tile.turn(top, false, now);
-            }
-            assert!(matches!(tile.viewer.next(now), NextSend::Frame { .. }), "{tenths}");
-            let tried = matches!(tenths, 0..=20 | 322..=342);
-            assert_eq!(h264.has_demand(), tried, "{tenths}");
-        }
-    }
-
-    #[test]
-    fn a_track_that_dies_under_its_viewer_is_given_up_for_another_one_while_its_stream_lives() {
-        for (state, dies) in [(StreamState::Live, true), (StreamState::Offline, false)] {
-            let status = Status { state, ..status(&["full.jpeg", "full.h264"]) };
-            let stream = Hub::new(Arc::default()).open(&"cam".parse().unwrap(), status);
-            let auto = Auto::new(&stream, Codec::H264, Room::default()).or_jpeg();
-            let (waker, begin) = (Waker::new(Arc::default()), Timestamp::from_micros(1_000_000));
-            let manner = ViewOptions::default();
-            let viewer = Viewer::watch(&stream, auto.track(), Transport::V1, manner, waker, begin);
-            let mut tile = AdaptiveViewer::new(viewer, Some(auto));
-            let h264 = stream.known_track(&"full.h264".parse().unwrap()).unwrap();
-            let mut last_shown = begin;
-            for tenths in 0..300 {
-                let now = begin + Duration::from_millis(100 * tenths);
-                if tenths < 50 {
-                    h264.push(fixture::keyframe(tenths, now));
-                }
-                // Nothing is encoded that has no viewer.
-                let jpeg = stream.track(&TrackName::full_jpeg());
-                if jpeg.has_demand() {
-                    jpeg.push(fixture::keyframe(tenths, now));
-                }
-                if tile.refresh(now) {
-                    let top = tile.auto.as_ref().unwrap().ladder.top();
-                    tile.turn(top, false, now);
-                }
-                if matches!(tile.viewer.next(now), NextSend::Frame { .. }) {
-                    assert!(now.since(last_shown) <= DEAD + Duration::from_millis(200));
-                    last_shown = now;
-                }
-            }
-            let end = begin + Duration::from_millis(29_900);
-            assert_eq!(last_shown == end, dies, "{state:?}");
-        }
-    }
-
-    #[test]
-    fn where_the_relay_chose_h264_and_there_is_none_any_more_jpeg_is_sent_and_else_it_is_waited_for()
-     {
-        for (or_jpeg, expected) in [(true, "full.jpeg"), (false, "full.h264")] {
-            let hub = Hub::new(Arc::default());
-            let both = status(&["full.jpeg", "full.h264"]);
-            let stream = hub.open(&"cam".parse().unwrap(), both.clone());
-            let auto = Auto::new(&stream, Codec::H264, Room::default());
-            let auto = if or_jpeg { auto.or_jpeg() } else { auto };
-            let waker = Waker::new(Arc::default());
-            let (manner, now) = (ViewOptions::default(), Timestamp::default());
-            let viewer = Viewer::watch(&stream, auto.track(), Transport::V1, manner, waker, now);
-            let mut tile = AdaptiveViewer::new(viewer, Some(auto));
-            let chosen = |tile: &mut AdaptiveViewer| {
-                tile.refresh(Timestamp::default());
-                tile.auto.as_ref().unwrap().track().to_string()
-            };
-            stream.set_status(status(&["full.jpeg"]));
-            assert_eq!(chosen(&mut tile), expected);
-            stream.set_status(both);
-            assert_eq!(chosen(&mut tile), "full.h264", "what it chose once");
-        }
-    }
-}
+mod tests;

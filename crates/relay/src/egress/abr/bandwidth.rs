@@ -1,9 +1,9 @@
-//! How many bits a second one socket may be sent, by how what was sent fared. No IO and no clock.
+//! The bandwidth estimate of one socket, from the fate of the frames sent so far. No IO and no clock.
 //!
-//! A limit is not known until it is met. Then it is what came through meanwhile, less a little. It is known to be too low
-//! only by trying: after a while without trouble somebody is given more, and watched closely. Where that goes well, the
-//! next one follows at once; where it does not, what was before is restored at the first sign, and the next trial comes
-//! later.
+//! No limit is known until the first congestion. The limit is then the measured throughput, less a margin. Only a probe
+//! can show that it is too low: after some time without congestion, one viewer or more get a larger rendition and are
+//! checked at short intervals. If that succeeds, the next probe follows immediately. If it fails, the previous
+//! renditions are restored at the first sign of congestion, and the next probe comes later.
 
 use std::time::Duration;
 
@@ -11,259 +11,270 @@ use fanlight_protocol::Timestamp;
 
 use crate::hub::SendStats;
 
-/// How often it is looked at how things fare, and how often after a change.
-const LOOK: Duration = Duration::from_millis(300);
-const CLOSE_LOOK: Duration = Duration::from_millis(100);
-/// Trouble in so many looks in a row is no hiccup.
+/// Interval of checks, and the interval after a change.
+const CHECK: Duration = Duration::from_millis(300);
+const CLOSE_CHECK: Duration = Duration::from_millis(100);
+/// Congestion in this many checks in a row is more than a hiccup.
 const IN_A_ROW: u32 = 2;
-/// The same for close looks: a busy machine's hiccup spans two of them.
+/// The same for close checks: a hiccup of a busy machine spans two of them.
 const CLOSE_IN_A_ROW: u32 = 3;
-/// Drops come in twos, as a ring has that capacity: so many close looks without may lie in between.
-const IN_BETWEEN: u32 = 3;
-/// More than one frame in so many dropped is trouble: as it makes a viewer slow.
-const TOLERATED_SHARE: u64 = 5;
-/// Under a close look one that is late is trouble, one dropped is more, and so many dropped at once are a stall, which is
-/// trouble enough.
+/// Most close checks without congestion that do not end a row. Drops come in pairs because the ring of a JPEG track
+/// holds two frames.
+const MAX_CALM: u32 = 3;
+/// Dropping more than one frame in this many is congestion. The same share makes a viewer count as slow.
+const TOLERATED_DROPS: u64 = 5;
+/// Weight of a dropped frame in a close check; a late frame counts 1.
 const DROPPED: u32 = 2;
+/// Number of frames dropped within one close check that is a stall, which alone counts as a full row.
 const STALL: u64 = 5;
-/// A share of frames dropped that is no trouble at once is trouble when it lasts. It is averaged over looks, each
-/// of which counts so much: one hiccup stays below it.
+/// A share of dropped frames that is tolerated in one check is congestion if its average exceeds this. One hiccup stays
+/// below.
 const LASTING: f64 = 0.125;
+/// Weight of one check in that average.
 const WEIGHT: f64 = 0.1;
-/// Below this there is none.
+/// An average below this counts as no drops at all.
 const NONE: f64 = 0.03;
-/// More than one frame of GOPs in so many that waited for the link is a keyframe that it carries slowly: so slowly that the
-/// next larger rendition, with some three times the bytes, would be too much.
-const QUEUE: u64 = 10;
-/// What is left of what came through: a link that is filled to its brim has a queue.
-const KEPT: f64 = 0.75;
+/// More than one H.264 frame in this many that waited for the link shows that the link transmits keyframes slowly. The
+/// next larger rendition, with about three times the bytes, would be too much.
+const QUEUED_SHARE: u64 = 10;
+/// Part of the measured throughput that becomes the limit. A fully used link has a queue.
+const UTILISATION: f64 = 0.75;
 
-/// After a change down, what the link still holds of before says nothing, for this long and some round trips.
+/// Time after a change down for which checks are ignored, because the link still holds frames from before. Some round
+/// trips are added.
 const SETTLE: Duration = Duration::from_millis(400);
 const ROUND_TRIPS: u32 = 4;
-/// Distance excuses no more than this: a round trip that is measured longer has met a queue.
-const FAR: Duration = Duration::from_millis(150);
-/// A receiver that was slow in the first seconds of a socket was starting: a browser that loads a page, a program that opens
-/// a window. A narrow link does not make sending wait for the receiver.
+/// Longest round trip that counts here. A longer one was measured while a queue was full.
+const MAX_RTT: Duration = Duration::from_millis(150);
+/// In the first seconds of a socket, a receiver that limits sending is still starting: a browser loads a page, a
+/// program opens a window. A narrow link does not show as a limit by the receiver.
 const START_UP: Duration = Duration::from_secs(6);
-/// How long a change is watched closely. A queue on a link that is a little too narrow takes more than a second to show.
-const TRIAL: Duration = Duration::from_secs(2);
-/// Without trouble for this long, more is tried; and twice as long after each time that failed, but no longer than can
-/// be borne by somebody whose link is well again: with two trials one after the other, less than 10 s.
+/// Time for which a change is checked closely. A queue on a slightly too narrow link takes more than a second to show.
+const PROBE: Duration = Duration::from_secs(2);
+/// Time without congestion before a probe. It doubles with each failed probe, up to a maximum that keeps the recovery
+/// of a link short: with two probes in a row, less than 10 s.
 const FIRST_WAIT: Duration = Duration::from_secs(3);
-const LONGEST_WAIT: Duration = Duration::from_secs(6);
-/// The same where there are deltas and the link loses segments: what it sustains changes by chance, so a trial that goes well
-/// proves little, and one that fails makes pictures old until the next keyframe.
+const MAX_WAIT: Duration = Duration::from_secs(6);
+/// The same for H.264 on a link that loses segments. Its throughput varies by chance, so a successful probe proves
+/// little, and a failed one makes frames late until the next keyframe.
 const FIRST_WAIT_IF_LOSSY: Duration = Duration::from_secs(6);
-/// Where there are deltas, a trial that fails costs two keyframes, and the pictures until the second.
-const LONGEST_WAIT_IN_GOPS: Duration = Duration::from_secs(24);
-/// How much more is tried, in parts of the limit, where it is not known how much is too much: a wall has many tiles to
-/// raise.
-const BOLD: u64 = 2;
+/// The maximum for H.264, for which a failed probe costs two keyframes and the frames until the second one.
+const MAX_WAIT_WITH_DELTAS: Duration = Duration::from_secs(24);
+/// Factor of the limit that is probed if no ceiling is known. A wall has many tiles to raise.
+const PROBE_FACTOR: u64 = 2;
 
-/// What was seen of a socket so far.
+/// The state of a socket at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Seen {
-    /// What its viewers were sent, all together.
-    pub tally: SendStats,
-    /// Bytes that were acknowledged by the other side.
+pub struct Observation {
+    /// The counters of all its viewers together.
+    pub stats: SendStats,
+    /// Bytes that the other side has acknowledged.
     pub acked: u64,
-    /// The shortest round trip of late.
-    pub distance: Duration,
-    /// Whether any of its viewers is sent deltas.
-    pub in_gops: bool,
-    /// Whether any of its viewers is about to go on with another track.
+    /// The shortest recent round trip.
+    pub min_rtt: Duration,
+    /// True if any of its viewers is sent deltas.
+    pub has_deltas: bool,
+    /// True if any of its viewers is switching to another track.
     pub switching: bool,
-    /// Whether that is one of another size.
+    /// True if that track has another size.
     pub resizing: bool,
-    /// Whether sending has recently waited for the receiver rather than for the network.
-    pub waited_for_receiver: bool,
-    /// Whether the link has recently lost segments.
+    /// True if the receiver rather than the network has recently limited sending.
+    pub receiver_limited: bool,
+    /// True if the link has recently lost segments.
     pub lossy: bool,
 }
 
-/// What is to be done.
+/// The change that a check calls for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// Nothing.
-    Stay,
-    /// Keep to this limit, in bits a second, and less than now in any case.
-    Less(u64),
-    /// Try whether there is room for more: up to this limit, or the least that is more than now.
-    More(u64),
-    /// Restore what was before the trial.
-    Back,
+pub enum Adjustment {
+    /// No change.
+    None,
+    /// Stay within this limit, in bits a second, and send less than now in any case.
+    Lower(u64),
+    /// Probe for more bandwidth: up to this limit, or the smallest step up.
+    Probe(u64),
+    /// Restore the renditions from before the probe.
+    Revert,
 }
 
-/// The budget of one socket.
+/// The bandwidth estimate of one socket.
 #[derive(Debug, Default)]
 pub struct BandwidthEstimate {
-    /// Bits a second; `None` while no limit is known.
+    /// The limit in bits a second; `None` while none is known.
     limit: Option<u64>,
-    /// When this look began, and what had been seen until then.
-    from: Option<(Timestamp, Seen)>,
-    /// The moment when the first look began.
-    began: Option<Timestamp>,
-    /// Looks with trouble in a row, and those without since.
-    troubled: u32,
+    /// The moment and the observation of the last check.
+    last: Option<(Timestamp, Observation)>,
+    /// The moment when the first check began.
+    started_at: Option<Timestamp>,
+    /// Checks with congestion in a row, and checks without congestion since.
+    congested: u32,
     calm: u32,
-    /// The average share of frames dropped.
-    share: f64,
-    /// Where the trouble began.
-    trouble_from: (Timestamp, Seen),
-    /// What comes before this says nothing.
-    deaf_until: Timestamp,
-    /// Looks are close until then.
+    /// The average share of dropped frames.
+    dropped_share: f64,
+    /// The moment and the observation before the congestion began.
+    congestion_start: (Timestamp, Observation),
+    /// Checks before this moment are ignored.
+    settled_at: Timestamp,
+    /// Checks are close until this moment.
     close_until: Timestamp,
-    /// Since when there was no trouble.
-    well_since: Timestamp,
-    /// So much was too much, when it was tried last.
+    /// The moment since which there was no congestion.
+    clear_since: Timestamp,
+    /// The bitrate that was too much when it was last tried.
     ceiling: Option<u64>,
-    /// How many trials have failed since as much as that went well.
-    failed: u32,
-    /// The limit before the trial that is under way.
-    trial: Option<u64>,
-    /// What is sent is what was sent before a trial: known to fit.
+    /// Probes that have failed since the ceiling was last reached without congestion.
+    failed_probes: u32,
+    /// The limit before the probe in progress.
+    probed_from: Option<u64>,
+    /// True if the present renditions were restored after a probe; they are then known to fit.
     restored: bool,
 }
 
 impl BandwidthEstimate {
-    /// Bits a second; `None` while no limit is known.
+    /// Returns the limit in bits a second; `None` while none is known.
     pub fn limit(&self) -> Option<u64> {
         self.limit
     }
 
-    /// When to look next.
+    /// Returns whether a check is due.
     pub fn is_due(&self, now: Timestamp) -> bool {
-        let every = if now < self.close_until { CLOSE_LOOK } else { LOOK };
-        self.from.is_none_or(|(from, _)| now.since(from) >= every)
+        let every = if now < self.close_until { CLOSE_CHECK } else { CHECK };
+        self.last.is_none_or(|(last, _)| now.since(last) >= every)
     }
 
-    /// What was seen until now says nothing any more: there are other viewers, or they want something else.
-    pub fn restart(&mut self, now: Timestamp, seen: Seen) {
-        self.from = None;
-        self.overlook(now, seen);
+    /// Discards earlier observations, because the viewers or their requests have changed.
+    pub fn restart(&mut self, now: Timestamp, observation: Observation) {
+        self.last = None;
+        self.skip(now, observation);
     }
 
-    /// Looks at what was seen until now.
-    pub fn look(&mut self, now: Timestamp, seen: Seen) -> Verdict {
-        let Some((from, before)) = self.from.filter(|_| now >= self.deaf_until && !seen.switching)
-        else {
-            self.overlook(now, seen);
-            return Verdict::Stay;
+    /// Takes an observation of now; returns the adjustment that it calls for.
+    pub fn update(&mut self, now: Timestamp, observation: Observation) -> Adjustment {
+        let settled = now >= self.settled_at && !observation.switching;
+        let Some((from, before)) = self.last.filter(|_| settled) else {
+            self.skip(now, observation);
+            return Adjustment::None;
         };
-        let began = *self.began.get_or_insert(from);
-        if seen.waited_for_receiver && now.since(began) < START_UP {
-            self.from = Some((now, seen));
-            self.forget_trouble();
-            return Verdict::Stay;
+        let started_at = *self.started_at.get_or_insert(from);
+        if observation.receiver_limited && now.since(started_at) < START_UP {
+            self.last = Some((now, observation));
+            self.clear_congestion();
+            return Adjustment::None;
         }
-        let since = Since::new(before.tally, seen.tally);
-        if since.sent + since.dropped == 0 {
-            // Whether anything is dropped meanwhile is known with the next frame.
-            return Verdict::Stay;
+        let delta = StatsDelta::new(before.stats, observation.stats);
+        if delta.sent + delta.dropped == 0 {
+            // Drops since the last frame are only known with the next frame.
+            return Adjustment::None;
         }
-        self.from = Some((now, seen));
-        if self.troubled == 0 && self.share < NONE {
-            self.trouble_from = (from, before);
+        self.last = Some((now, observation));
+        if self.congested == 0 && self.dropped_share < NONE {
+            self.congestion_start = (from, before);
         }
         let close = now < self.close_until;
-        let trouble = self.note(since, close);
-        if self.troubled >= in_a_row(close) || self.share > LASTING {
-            return self.give_way(now, seen);
+        let congested = self.note(delta, close);
+        if self.congested >= in_a_row(close) || self.dropped_share > LASTING {
+            return self.back_off(now, observation);
         }
-        // No trouble, but no time to try more either.
-        let queues = since.queued * QUEUE > since.sent;
-        if trouble || queues && !close {
-            self.well_since = now;
-            return Verdict::Stay;
+        // Slow keyframes are no congestion, but they rule out a probe.
+        let queued = delta.queued * QUEUED_SHARE > delta.sent;
+        if congested || queued && !close {
+            self.clear_since = now;
+            return Adjustment::None;
         }
-        self.fare_well(now, close, seen)
+        self.consider_probe(now, close, observation)
     }
 
-    /// Takes in what was sent and dropped during one look; returns whether that was trouble.
-    fn note(&mut self, since: Since, close: bool) -> bool {
-        let trouble = since.trouble(close);
-        self.calm = if trouble > 0 { 0 } else { self.calm + 1 };
-        if self.calm > if close { IN_BETWEEN } else { 0 } {
-            self.troubled = 0;
+    /// Takes the counters of one check; returns whether they show congestion.
+    fn note(&mut self, delta: StatsDelta, close: bool) -> bool {
+        let congestion = delta.congestion(close);
+        self.calm = if congestion > 0 { 0 } else { self.calm + 1 };
+        if self.calm > if close { MAX_CALM } else { 0 } {
+            self.congested = 0;
         }
-        self.troubled += trouble;
+        self.congested += congestion;
         if !close {
-            self.share += (since.share() - self.share) * WEIGHT;
+            self.dropped_share += (delta.dropped_share() - self.dropped_share) * WEIGHT;
         }
-        trouble > 0
+        congestion > 0
     }
 
-    /// From now on this limit is kept to, as so many bits a second were too many.
-    pub fn keep_to(&mut self, limit: u64, too_many: u64) {
+    /// Sets the limit, after `too_much` bits a second caused congestion.
+    pub fn set_limit(&mut self, limit: u64, too_much: u64) {
         self.limit = Some(limit);
-        self.ceiling = Some(too_many);
+        self.ceiling = Some(too_much);
     }
 
-    /// More is tried, so many bits a second in all. Without: nobody needs more, and no limit is known.
-    pub fn attempt(&mut self, now: Timestamp, bits: Option<u64>) {
-        self.trial = self.limit.filter(|_| bits.is_some());
+    /// Begins a probe with this many bits a second in all. `None` means that no viewer needs more: the limit is then
+    /// dropped.
+    pub fn begin_probe(&mut self, now: Timestamp, bits: Option<u64>) {
+        self.probed_from = self.limit.filter(|_| bits.is_some());
         self.limit = bits.and_then(|bits| Some(self.limit?.max(bits)));
-        self.close_until = now + TRIAL;
+        self.close_until = now + PROBE;
         self.restored = false;
     }
 
-    fn overlook(&mut self, now: Timestamp, seen: Seen) {
-        // At the beginning a connection has to find out how fast it is.
-        if seen.switching || self.from.is_none() {
-            let round_trips = seen.distance.min(FAR) * ROUND_TRIPS;
-            let settle = if self.trial.is_some() { Duration::ZERO } else { SETTLE };
-            self.deaf_until = now + settle + round_trips;
-            if seen.resizing && !self.restored {
-                self.close_until = self.deaf_until + TRIAL;
+    /// Skips a check: the link still holds frames from before a change.
+    fn skip(&mut self, now: Timestamp, observation: Observation) {
+        // A new connection needs the same time to find its rate.
+        if observation.switching || self.last.is_none() {
+            let round_trips = observation.min_rtt.min(MAX_RTT) * ROUND_TRIPS;
+            let settle = if self.probed_from.is_some() { Duration::ZERO } else { SETTLE };
+            self.settled_at = now + settle + round_trips;
+            if observation.resizing && !self.restored {
+                self.close_until = self.settled_at + PROBE;
             }
         }
-        self.from = Some((now, seen));
-        self.forget_trouble();
-        self.well_since = now;
+        self.last = Some((now, observation));
+        self.clear_congestion();
+        self.clear_since = now;
     }
 
-    fn forget_trouble(&mut self) {
-        (self.troubled, self.calm, self.share) = (0, 0, 0.0);
+    fn clear_congestion(&mut self) {
+        (self.congested, self.calm, self.dropped_share) = (0, 0, 0.0);
     }
 
-    fn fare_well(&mut self, now: Timestamp, close: bool, seen: Seen) -> Verdict {
-        let Some(limit) = self.limit.filter(|_| !close) else { return Verdict::Stay };
+    /// Returns a probe if there was no congestion for long enough.
+    fn consider_probe(
+        &mut self,
+        now: Timestamp,
+        close: bool,
+        observation: Observation,
+    ) -> Adjustment {
+        let Some(limit) = self.limit.filter(|_| !close) else { return Adjustment::None };
         if self.ceiling.is_some_and(|ceiling| limit >= ceiling) {
-            (self.ceiling, self.failed) = (None, 0);
+            (self.ceiling, self.failed_probes) = (None, 0);
         }
-        let longest = if seen.in_gops { LONGEST_WAIT_IN_GOPS } else { LONGEST_WAIT };
-        let patient = seen.in_gops && seen.lossy;
+        let max = if observation.has_deltas { MAX_WAIT_WITH_DELTAS } else { MAX_WAIT };
+        let patient = observation.has_deltas && observation.lossy;
         let first = if patient { FIRST_WAIT_IF_LOSSY } else { FIRST_WAIT };
-        let wait = (first * 2_u32.pow(self.failed.min(8))).min(longest);
-        let went_well = self.trial.take().is_some();
-        if went_well && patient {
-            self.well_since = now;
+        let wait = (first * 2_u32.pow(self.failed_probes.min(8))).min(max);
+        let succeeded = self.probed_from.take().is_some();
+        if succeeded && patient {
+            self.clear_since = now;
         }
-        if (patient || !went_well) && now.since(self.well_since) < wait {
-            return Verdict::Stay;
+        if (patient || !succeeded) && now.since(self.clear_since) < wait {
+            return Adjustment::None;
         }
-        // Between what is known to fit and what is known not to.
-        let midway = self.ceiling.map_or(u64::MAX, |ceiling| limit.midpoint(ceiling));
-        Verdict::More(midway.min(limit.saturating_mul(BOLD)))
+        // The midpoint lies between a bitrate that is known to fit and one that is known not to.
+        let midpoint = self.ceiling.map_or(u64::MAX, |ceiling| limit.midpoint(ceiling));
+        Adjustment::Probe(midpoint.min(limit.saturating_mul(PROBE_FACTOR)))
     }
 
-    fn give_way(&mut self, now: Timestamp, seen: Seen) -> Verdict {
-        self.forget_trouble();
-        self.well_since = now;
-        if let Some(limit) = self.trial.take() {
+    /// Reacts to congestion: reverts a probe, or lowers the limit to the measured throughput less a margin.
+    fn back_off(&mut self, now: Timestamp, observation: Observation) -> Adjustment {
+        self.clear_congestion();
+        self.clear_since = now;
+        if let Some(limit) = self.probed_from.take() {
             self.ceiling = self.limit.replace(limit);
-            self.failed += 1;
+            self.failed_probes += 1;
             (self.restored, self.close_until) = (true, now);
-            return Verdict::Back;
+            return Adjustment::Revert;
         }
-        (self.failed, self.restored) = (0, false);
-        let (from, before) = self.trouble_from;
-        let sent = seen.tally.bytes.saturating_sub(before.tally.bytes);
-        let came_through = sent.min(seen.acked.saturating_sub(before.acked));
-        let bits = came_through as f64 * 8.0 / now.since(from).as_secs_f64();
-        Verdict::Less((bits * KEPT) as u64)
+        (self.failed_probes, self.restored) = (0, false);
+        let (from, before) = self.congestion_start;
+        let sent = observation.stats.bytes.saturating_sub(before.stats.bytes);
+        let delivered = sent.min(observation.acked.saturating_sub(before.acked));
+        let throughput = delivered as f64 * 8.0 / now.since(from).as_secs_f64();
+        Adjustment::Lower((throughput * UTILISATION) as u64)
     }
 }
 
@@ -271,40 +282,40 @@ fn in_a_row(close: bool) -> u32 {
     if close { CLOSE_IN_A_ROW } else { IN_A_ROW }
 }
 
-/// What happened from one tally to the next.
+/// The change of the counters between two checks.
 #[derive(Debug, Clone, Copy)]
-struct Since {
+struct StatsDelta {
     sent: u64,
-    /// Not sent, or so late that it need not have been.
+    /// Frames that were not sent, or so late that they were of no use.
     dropped: u64,
     late: u64,
     queued: u64,
 }
 
-impl Since {
+impl StatsDelta {
     fn new(before: SendStats, after: SendStats) -> Self {
-        let since = |of: fn(&SendStats) -> u64| of(&after).saturating_sub(of(&before));
+        let delta = |of: fn(&SendStats) -> u64| of(&after).saturating_sub(of(&before));
         Self {
-            sent: since(|tally| tally.sent),
-            dropped: since(|tally| tally.dropped + tally.far_behind),
-            late: since(|tally| tally.late),
-            queued: since(|tally| tally.queued),
+            sent: delta(|stats| stats.sent),
+            dropped: delta(|stats| stats.dropped + stats.far_behind),
+            late: delta(|stats| stats.late),
+            queued: delta(|stats| stats.queued),
         }
     }
 
-    /// How much trouble that was, in looks.
-    fn trouble(self, close: bool) -> u32 {
+    /// Returns the congestion, counted in checks.
+    fn congestion(self, close: bool) -> u32 {
         let Self { sent, dropped, late, .. } = self;
         match dropped {
-            _ if !close => (dropped * TOLERATED_SHARE > sent + dropped).into(),
+            _ if !close => (dropped * TOLERATED_DROPS > sent + dropped).into(),
             STALL.. => CLOSE_IN_A_ROW,
             1.. => DROPPED,
             0 => (late > 0).into(),
         }
     }
 
-    /// The share of frames that were dropped.
-    fn share(self) -> f64 {
+    /// Returns the share of frames that were dropped.
+    fn dropped_share(self) -> f64 {
         self.dropped as f64 / (self.sent + self.dropped) as f64
     }
 }

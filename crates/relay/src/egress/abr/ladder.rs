@@ -1,46 +1,47 @@
-//! Which renditions a viewer may be sent, from the smallest to the one that its tile needs, and how many bits a second
-//! each of them takes. No IO and no clock.
+//! The renditions that a viewer may be sent, from the smallest to the one that its tile needs, and the bitrate of each.
+//! No IO and no clock.
 
 use fanlight_protocol::{Codec, Rendition, TrackEntry, TrackName};
 use smallvec::SmallVec;
 
-/// JPEGs shrink a little slower than their pixels: a quarter of the pixels takes about a third of the bytes.
-const SHRINKS: f64 = 0.83;
-/// Bits a pixel and frames a second where nothing else is known: a usual camera at quality 80.
+/// Exponent by which bytes shrink with pixels: a quarter of the pixels takes about a third of the bytes.
+const BYTES_PER_PIXELS: f64 = 0.83;
+/// Bits per pixel, and frames a second, if nothing else is known: a usual camera at quality 80.
 const USUAL_BITS: f64 = 0.5;
-/// H.264 takes a tenth of that where little moves, and a fifth where much does.
+/// The same for H.264, which takes a tenth of JPEG's bits with little motion, and a fifth with much.
 const USUAL_BITS_OF_H264: f64 = 0.08;
 const USUAL_FPS: f64 = 30.0;
-/// Pixels where even these are not known.
+/// Pixels of a rendition whose size is unknown.
 const USUAL_PIXELS: f64 = 1280.0 * 720.0;
 
-/// Bits a second of each rung. Three renditions are usual, and eight the most.
+/// Bits a second of each rung. Three renditions are usual; the most are eight.
 pub type Bits = SmallVec<[u64; 4]>;
 
-/// The room in which a viewer shows pictures, in pixels, as far as it told. The whole picture is shown in it.
+/// The size in pixels at which a viewer shows the picture, as far as it reported one. The whole picture is scaled into
+/// it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Room {
-    /// Its width.
+pub struct DisplaySize {
+    /// The width.
     pub width: Option<u32>,
-    /// Its height.
+    /// The height.
     pub height: Option<u32>,
 }
 
-/// One rendition that may be sent.
+/// One rendition of a ladder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rung {
-    /// Its track.
+    /// The rendition's track.
     pub track: TrackName,
     width: u32,
     height: u32,
 }
 
-/// The renditions that may be sent, from the smallest to the one that is enough. There is always one.
+/// The renditions that may be sent, from the smallest to the one that fills the display size. There is at least one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ladder(Vec<Rung>);
 
-impl Room {
-    /// Whether a picture of this size fills it: it need not be made larger to be shown.
+impl DisplaySize {
+    /// Returns whether a rendition fills the display, so that it need not be enlarged.
     fn is_filled_by(self, rung: &Rung) -> bool {
         self.width.is_some_and(|width| rung.width >= width)
             || self.height.is_some_and(|height| rung.height >= height)
@@ -48,23 +49,25 @@ impl Room {
 }
 
 impl Ladder {
-    /// Of these tracks, those of one codec, up to the smallest that fills the room, and without those that `never` come.
+    /// Builds the ladder of one codec from these tracks, up to the smallest that fills the display. Tracks that are
+    /// `absent` are left out.
     pub fn new(
         tracks: &[TrackEntry],
         codec: Codec,
-        room: Room,
-        never: impl Fn(&TrackName) -> bool,
+        display: DisplaySize,
+        absent: impl Fn(&TrackName) -> bool,
     ) -> Self {
-        let able = tracks.iter().filter(|track| track.name.codec == codec && !never(&track.name));
-        let mut rungs: Vec<Rung> = able
+        let usable =
+            tracks.iter().filter(|track| track.name.codec == codec && !absent(&track.name));
+        let mut rungs: Vec<Rung> = usable
             .map(|t| Rung { track: t.name.clone(), width: t.width, height: t.height })
             .collect();
-        // One of unknown size is the source's own, before its first picture.
+        // A track of unknown size is the source's own before its first frame.
         rungs.sort_by_key(|rung| {
             let full = rung.track.rendition == Rendition::full();
             (rung.pixels().unwrap_or(u64::MAX), full, rung.track.clone())
         });
-        if let Some(enough) = rungs.iter().position(|rung| room.is_filled_by(rung)) {
+        if let Some(enough) = rungs.iter().position(|rung| display.is_filled_by(rung)) {
             rungs.truncate(enough + 1);
         }
         if rungs.is_empty() {
@@ -74,46 +77,47 @@ impl Ladder {
         Self(rungs)
     }
 
-    /// How many there are; never none.
-    #[expect(clippy::len_without_is_empty, reason = "it never is")]
+    /// Returns the number of rungs, which is never zero.
+    #[expect(clippy::len_without_is_empty, reason = "a ladder is never empty")]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// The rung at this place, counted from the smallest.
+    /// Returns the track of a rung, counted from the smallest.
     pub fn track(&self, at: usize) -> &TrackName {
         &self.0[at.min(self.top())].track
     }
 
-    /// The place of the largest.
+    /// Returns the index of the largest rung.
     pub fn top(&self) -> usize {
         self.0.len() - 1
     }
 
-    /// Where a track stands in it.
-    pub fn place(&self, track: &TrackName) -> Option<usize> {
+    /// Returns the index of a track's rung.
+    pub fn position(&self, track: &TrackName) -> Option<usize> {
         self.0.iter().position(|rung| rung.track == *track)
     }
 
-    /// Bits a second of each rung, by those for which `known` tells them, and of no rung less than of a smaller one.
+    /// Returns the bits a second of each rung: those that `known` returns, and estimates for the others. No rung takes
+    /// less than a smaller one.
     pub fn bits(&self, known: impl Fn(&TrackName) -> Option<u64>) -> Bits {
         let known: SmallVec<[Option<u64>; 4]> =
             self.0.iter().map(|rung| known(&rung.track).filter(|bits| *bits > 0)).collect();
         let mut least = 1;
         let bits = (0..self.len()).map(|at| {
-            least = known[at].unwrap_or_else(|| self.guess(at, &known)).max(least);
+            least = known[at].unwrap_or_else(|| self.estimate(at, &known)).max(least);
             least
         });
         bits.collect()
     }
 
-    /// By the nearest rung that is known.
-    fn guess(&self, at: usize, known: &[Option<u64>]) -> u64 {
+    /// Estimates the bits of a rung from those of the nearest known one.
+    fn estimate(&self, at: usize, known: &[Option<u64>]) -> u64 {
         let near = (0..self.len()).filter(|other| known[*other].is_some());
         let near = near.min_by_key(|other| other.abs_diff(at));
         let pixels = |at: usize| self.0[at].pixels().map_or(USUAL_PIXELS, |pixels| pixels as f64);
-        let guess = match near.and_then(|near| Some((near, known[near]?))) {
-            Some((near, bits)) => bits as f64 * (pixels(at) / pixels(near)).powf(SHRINKS),
+        let estimate = match near.and_then(|near| Some((near, known[near]?))) {
+            Some((near, bits)) => bits as f64 * (pixels(at) / pixels(near)).powf(BYTES_PER_PIXELS),
             None => {
                 let bits = match self.0[at].track.codec {
                     Codec::Jpeg => USUAL_BITS,
@@ -122,7 +126,7 @@ impl Ladder {
                 pixels(at) * bits * USUAL_FPS
             }
         };
-        guess as u64
+        estimate as u64
     }
 }
 
@@ -147,55 +151,55 @@ mod tests {
         ]
     }
 
-    fn ladder(room: Room) -> Vec<String> {
-        let ladder = Ladder::new(&tracks(), Codec::Jpeg, room, |_| false);
+    fn ladder(display: DisplaySize) -> Vec<String> {
+        let ladder = Ladder::new(&tracks(), Codec::Jpeg, display, |_| false);
         (0..ladder.len()).map(|at| ladder.track(at).rendition.to_string()).collect()
     }
 
-    fn room(width: impl Into<Option<u32>>, height: impl Into<Option<u32>>) -> Room {
-        Room { width: width.into(), height: height.into() }
+    fn display(width: impl Into<Option<u32>>, height: impl Into<Option<u32>>) -> DisplaySize {
+        DisplaySize { width: width.into(), height: height.into() }
     }
 
     #[test]
-    fn the_largest_is_the_smallest_that_fills_the_tile() {
-        assert_eq!(ladder(Room::default()), ["quarter", "half", "full"]);
-        assert_eq!(ladder(room(320, 180)), ["quarter"]);
-        assert_eq!(ladder(room(321, 181)), ["quarter", "half"]);
-        assert_eq!(ladder(room(640, None)), ["quarter", "half"]);
-        assert_eq!(ladder(room(None, 361)), ["quarter", "half", "full"]);
-        assert_eq!(ladder(room(4000, 3000)), ["quarter", "half", "full"]);
-        assert_eq!(ladder(room(0, 0)), ["quarter"]);
+    fn the_largest_rung_is_the_smallest_that_fills_the_tile() {
+        assert_eq!(ladder(DisplaySize::default()), ["quarter", "half", "full"]);
+        assert_eq!(ladder(display(320, 180)), ["quarter"]);
+        assert_eq!(ladder(display(321, 181)), ["quarter", "half"]);
+        assert_eq!(ladder(display(640, None)), ["quarter", "half"]);
+        assert_eq!(ladder(display(None, 361)), ["quarter", "half", "full"]);
+        assert_eq!(ladder(display(4000, 3000)), ["quarter", "half", "full"]);
+        assert_eq!(ladder(display(0, 0)), ["quarter"]);
     }
 
     #[test]
-    fn a_tile_of_another_shape_needs_only_what_the_whole_picture_takes_in_it() {
-        // 640x360 of its 640x1000 are pictures.
-        assert_eq!(ladder(room(640, 1000)), ["quarter", "half"]);
-        assert_eq!(ladder(room(1000, 180)), ["quarter"]);
+    fn a_tile_of_another_shape_needs_only_the_size_of_the_picture_in_it() {
+        // The picture covers 640x360 of its 640x1000.
+        assert_eq!(ladder(display(640, 1000)), ["quarter", "half"]);
+        assert_eq!(ladder(display(1000, 180)), ["quarter"]);
     }
 
     #[test]
-    fn what_never_comes_is_no_rung_and_before_the_first_picture_there_is_the_full_one() {
+    fn an_absent_track_is_no_rung_and_before_the_first_frame_there_is_the_full_rendition() {
         let without = |name: &str| {
             let name: TrackName = name.parse().unwrap();
-            Ladder::new(&tracks(), Codec::Jpeg, room(640, 360), |track| *track == name)
+            Ladder::new(&tracks(), Codec::Jpeg, display(640, 360), |track| *track == name)
         };
         assert_eq!(without("half.jpeg").track(1).rendition.as_str(), "full");
-        let none = Ladder::new(&[], Codec::Jpeg, room(640, 360), |_| false);
+        let none = Ladder::new(&[], Codec::Jpeg, display(640, 360), |_| false);
         assert_eq!((none.len(), none.track(7)), (1, &TrackName::full_jpeg()));
         let unknown = [entry("full.jpeg", 0, 0), entry("half.jpeg", 0, 0)];
-        let unknown = Ladder::new(&unknown, Codec::Jpeg, room(1, 1), |_| false);
+        let unknown = Ladder::new(&unknown, Codec::Jpeg, display(1, 1), |_| false);
         assert_eq!(unknown.track(unknown.top()), &TrackName::full_jpeg());
     }
 
     #[test]
-    fn what_is_not_known_is_guessed_by_what_is() {
-        let ladder = Ladder::new(&tracks(), Codec::Jpeg, Room::default(), |_| false);
+    fn unknown_bitrates_are_estimated_from_known_ones() {
+        let ladder = Ladder::new(&tracks(), Codec::Jpeg, DisplaySize::default(), |_| false);
         let of = |known: &'static str, bits: u64| {
             let bits = ladder.bits(|track| (track.rendition.as_str() == known).then_some(bits));
             bits.into_vec()
         };
-        let near = |guess: u64, truth: u64| guess.abs_diff(truth) * 5 < truth;
+        let near = |estimate: u64, truth: u64| estimate.abs_diff(truth) * 5 < truth;
         let (full, quarter) = (of("full", 14_400_000), of("quarter", 1_400_000));
         assert!(near(full[1], 4_600_000) && near(full[0], 1_400_000), "{full:?}");
         assert!(near(quarter[1], 4_600_000) && near(quarter[2], 14_400_000), "{quarter:?}");

@@ -1,18 +1,17 @@
-//! A size that fits each viewer: `rendition=auto`.
+//! Adaptive bitrate (ABR), `rendition=auto`: each viewer is sent the rendition that its link and machine sustain.
 //!
-//! Every JPEG stands alone, so that a viewer can go on with another rendition at any frame; with H.264 it does so at a
-//! keyframe, in the codec that it has. It is sent the smallest one that fills its tile; where its link or its machine
-//! cannot take that, a smaller one, and the larger one again when it can. The budget is the socket's, and all its
-//! viewers share it.
+//! A viewer is sent the smallest rendition that fills its tile. If its link or machine cannot sustain that, it is sent
+//! a smaller one, and the larger one again once it can. A viewer of JPEG can switch at any frame, because every JPEG is
+//! decodable alone; a viewer of H.264 switches at a keyframe and keeps its codec. The bandwidth estimate belongs to the
+//! socket, and all viewers of the socket share it.
 //!
-//! - [`ladder`]: which renditions a viewer may be sent, and what each takes;
-//! - [`share`]: who is sent what within a limit;
-//! - [`budget`]: what the limit is;
+//! - [`ladder`]: the renditions that a viewer may be sent, and the bitrate of each;
+//! - [`allocation`]: the rendition of each viewer within a limit;
+//! - [`bandwidth`]: the limit;
 //! - [`AdaptiveViewer`]: a viewer with its ladder;
-//! - [`Fit`]: all of it for one socket.
+//! - [`AbrController`]: all of it for one socket.
 //!
-//! Nothing here is done for each frame: it is looked at a few times a second what viewers were sent, which they count
-//! anyway.
+//! Nothing here runs for each frame. A few times a second the controller reads the counters that viewers keep anyway.
 
 mod adaptive_viewer;
 pub mod allocation;
@@ -29,145 +28,147 @@ use fanlight_protocol::Timestamp;
 
 use crate::connection::PacedWriter;
 use crate::hub::Viewer;
-pub use adaptive_viewer::{AdaptiveViewer, Auto};
+pub use adaptive_viewer::{AdaptiveViewer, AutoRendition};
 use allocation::AllocationRequest;
-use bandwidth::{BandwidthEstimate, Seen, Verdict};
+use bandwidth::{Adjustment, BandwidthEstimate, Observation};
 
-/// Chooses for the viewers of one socket.
+/// Chooses the renditions of one socket's viewers.
 #[derive(Debug, Default)]
-pub struct Fit {
-    budget: BandwidthEstimate,
-    /// Viewers came, left, or changed their mind.
-    changed: bool,
+pub struct AbrController {
+    bandwidth: BandwidthEstimate,
+    /// True if viewers joined, left or changed their request since the last allocation.
+    viewers_changed: bool,
 }
 
-/// What the kernel knows of a socket.
+/// The kernel's view of a socket's link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(in crate::egress) struct Link {
-    /// Bytes that were acknowledged by the other side.
+pub(in crate::egress) struct LinkState {
+    /// Bytes that the other side has acknowledged.
     pub(in crate::egress) acked: u64,
     /// The shortest recent round trip.
-    pub(in crate::egress) distance: Duration,
-    /// Whether sending has recently waited for the receiver rather than for the network.
-    pub(in crate::egress) waited_for_receiver: bool,
-    /// Whether the link has recently lost segments.
+    pub(in crate::egress) min_rtt: Duration,
+    /// True if the receiver rather than the network has recently limited sending.
+    pub(in crate::egress) receiver_limited: bool,
+    /// True if the link has recently lost segments.
     pub(in crate::egress) lossy: bool,
 }
 
-impl Fit {
-    /// Whether a limit is known: whoever comes begins small then.
+impl AbrController {
+    /// Returns whether a limit is known. A new viewer then starts at the smallest rendition.
     pub fn is_limited(&self) -> bool {
-        self.budget.limit().is_some()
+        self.bandwidth.limit().is_some()
     }
 
-    /// Viewers came, left, or changed their mind.
-    pub fn change(&mut self) {
-        self.changed = true;
+    /// Notes that viewers joined, left or changed their request.
+    pub fn note_change(&mut self) {
+        self.viewers_changed = true;
     }
 
-    /// Where it is time, looks at what the viewers were sent, and turns them to what fits.
-    pub fn look<T: AsMut<AdaptiveViewer>>(
+    /// Adapts the viewers' renditions, if it is time to.
+    pub fn adapt<T: AsMut<AdaptiveViewer>>(
         &mut self,
-        tiles: &mut [T],
+        viewers: &mut [T],
         writer: &PacedWriter,
         now: Timestamp,
     ) {
-        if self.changed || self.budget.is_due(now) {
-            let link = Link {
+        if self.viewers_changed || self.bandwidth.is_due(now) {
+            let link = LinkState {
                 acked: writer.acked(),
-                distance: writer.distance(),
-                waited_for_receiver: writer.waited_for_receiver(now),
+                min_rtt: writer.min_rtt(),
+                receiver_limited: writer.is_receiver_limited(now),
                 lossy: writer.is_lossy(now),
             };
-            self.choose(tiles, link, now);
+            self.adapt_to(viewers, link, now);
         }
     }
 
-    /// Looks at what the viewers were sent, and turns them to what fits.
-    pub(in crate::egress) fn choose<T: AsMut<AdaptiveViewer>>(
+    /// Adapts the viewers' renditions to the state of the link.
+    pub(in crate::egress) fn adapt_to<T: AsMut<AdaptiveViewer>>(
         &mut self,
-        tiles: &mut [T],
-        link: Link,
+        viewers: &mut [T],
+        link: LinkState,
         now: Timestamp,
     ) {
-        let mut changed = std::mem::take(&mut self.changed);
-        let Link { acked, distance, waited_for_receiver, lossy } = link;
-        let mut seen = Seen { acked, distance, waited_for_receiver, lossy, ..Seen::default() };
-        for tile in tiles.iter_mut().map(AsMut::as_mut) {
-            changed |= tile.refresh(now);
-            seen.tally += tile.viewer.send_stats(now);
-            seen.in_gops |= tile.viewer.has_deltas();
-            seen.switching |= tile.is_auto() && tile.viewer.is_switching(now);
-            seen.resizing |= tile.is_auto() && tile.viewer.is_switching_size();
+        let mut changed = std::mem::take(&mut self.viewers_changed);
+        let LinkState { acked, min_rtt, receiver_limited, lossy } = link;
+        let mut observation =
+            Observation { acked, min_rtt, receiver_limited, lossy, ..Observation::default() };
+        for adaptive in viewers.iter_mut().map(AsMut::as_mut) {
+            changed |= adaptive.refresh(now);
+            observation.stats += adaptive.viewer.send_stats(now);
+            observation.has_deltas |= adaptive.viewer.has_deltas();
+            observation.switching |= adaptive.is_auto() && adaptive.viewer.is_switching(now);
+            observation.resizing |= adaptive.is_auto() && adaptive.viewer.is_switching_size();
         }
         if changed {
-            self.budget.restart(now, seen);
-            let mut claims = claims(tiles, now);
-            allocation::divide(self.budget.limit(), &mut claims);
-            turn(tiles, &claims, false, now);
+            self.bandwidth.restart(now, observation);
+            let mut requests = requests(viewers, now);
+            allocation::allocate(self.bandwidth.limit(), &mut requests);
+            switch(viewers, &requests, false, now);
             return;
         }
-        match self.budget.look(now, seen) {
-            Verdict::Stay => {}
-            Verdict::Less(limit) => {
-                let mut claims = claims(tiles, now);
-                let too_many = allocation::taken(&claims);
-                self.budget.keep_to(allocation::lower(limit, &mut claims), too_many);
-                turn(tiles, &claims, false, now);
+        match self.bandwidth.update(now, observation) {
+            Adjustment::None => {}
+            Adjustment::Lower(limit) => {
+                let mut requests = requests(viewers, now);
+                let too_much = allocation::total_bits(&requests);
+                self.bandwidth.set_limit(allocation::lower(limit, &mut requests), too_much);
+                switch(viewers, &requests, false, now);
             }
-            Verdict::More(limit) => {
-                tiles.iter_mut().for_each(|tile| tile.as_mut().accept());
-                let mut claims = claims(tiles, now);
-                let more = allocation::grow(limit, &mut claims).then(|| allocation::taken(&claims));
-                self.budget.attempt(now, more);
-                turn(tiles, &claims, true, now);
+            Adjustment::Probe(limit) => {
+                viewers.iter_mut().for_each(|adaptive| adaptive.as_mut().commit());
+                let mut requests = requests(viewers, now);
+                let raised = allocation::raise(limit, &mut requests);
+                let bits = raised.then(|| allocation::total_bits(&requests));
+                self.bandwidth.begin_probe(now, bits);
+                switch(viewers, &requests, true, now);
             }
-            Verdict::Back => {
-                tiles.iter_mut().for_each(|tile| tile.as_mut().turn_back(now));
+            Adjustment::Revert => {
+                viewers.iter_mut().for_each(|adaptive| adaptive.as_mut().revert(now));
             }
         }
     }
 }
 
-/// The only viewer of a connection, and what fits it where the relay chooses.
+/// A connection's only viewer, with a controller if the relay chooses its rendition.
 #[derive(Debug)]
-pub struct Single {
-    tile: AdaptiveViewer,
-    fit: Option<Box<Fit>>,
+pub struct SingleViewer {
+    adaptive: AdaptiveViewer,
+    abr: Option<Box<AbrController>>,
 }
 
-impl Single {
-    /// Of a connection on which nothing was sent yet.
-    pub fn new(tile: AdaptiveViewer) -> Self {
-        let fit = tile.is_auto().then(Box::default);
-        Self { tile, fit }
+impl SingleViewer {
+    /// Returns the viewer of a connection on which no frame was sent yet.
+    pub fn new(adaptive: AdaptiveViewer) -> Self {
+        let abr = adaptive.is_auto().then(Box::default);
+        Self { adaptive, abr }
     }
 
-    /// The viewer.
-    pub fn viewer(&mut self) -> &mut Viewer {
-        &mut self.tile.viewer
+    /// Returns the viewer.
+    pub fn get_mut(&mut self) -> &mut Viewer {
+        &mut self.adaptive.viewer
     }
 
-    /// The viewer, turned to what fits it now.
-    pub fn fitted(&mut self, writer: &PacedWriter) -> &mut Viewer {
-        if let Some(fit) = &mut self.fit {
-            fit.look(slice::from_mut(&mut self.tile), writer, clock::now());
+    /// Adapts the viewer's rendition, if it is time to, and returns the viewer.
+    pub fn adapt(&mut self, writer: &PacedWriter) -> &mut Viewer {
+        if let Some(abr) = &mut self.abr {
+            abr.adapt(slice::from_mut(&mut self.adaptive), writer, clock::now());
         }
-        &mut self.tile.viewer
+        &mut self.adaptive.viewer
     }
 }
 
-fn claims<T: AsMut<AdaptiveViewer>>(tiles: &mut [T], now: Timestamp) -> Vec<AllocationRequest> {
-    tiles.iter_mut().map(|tile| tile.as_mut().claim(now)).collect()
+fn requests<T: AsMut<AdaptiveViewer>>(viewers: &mut [T], now: Timestamp) -> Vec<AllocationRequest> {
+    viewers.iter_mut().map(|adaptive| adaptive.as_mut().allocation_request(now)).collect()
 }
 
-fn turn<T: AsMut<AdaptiveViewer>>(
-    tiles: &mut [T],
-    claims: &[AllocationRequest],
-    tried: bool,
+fn switch<T: AsMut<AdaptiveViewer>>(
+    viewers: &mut [T],
+    requests: &[AllocationRequest],
+    probing: bool,
     now: Timestamp,
 ) {
-    for (tile, claim) in tiles.iter_mut().zip(claims) {
-        tile.as_mut().turn(claim.at, tried, now);
+    for (adaptive, request) in viewers.iter_mut().zip(requests) {
+        adaptive.as_mut().switch_to(request.rung, probing, now);
     }
 }

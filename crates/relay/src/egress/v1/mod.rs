@@ -1,33 +1,33 @@
-//! `/ws`: `fanlight.v1`, a whole wall over one socket.
+//! `/ws`: `fanlight.v1`, all streams of a page over one socket.
 //!
-//! - [`session`]: what is heard, and whose turn it is;
-//! - [`subscription`]: one viewer of the socket, and what it was told;
-//! - [`window`]: how many frames may be on their way to a viewer that acknowledges them;
-//! - [`waiting`]: what is asked for before the streams are known;
-//! - [`listing`]: the list of streams, sent at changes.
+//! - [`session`]: reads the viewer's messages and schedules its subscriptions;
+//! - [`subscription`]: one viewer of the socket, and the messages about it;
+//! - [`ack_window`]: bounds the frames in flight to a viewer that acknowledges them;
+//! - [`pending_watches`]: `watch` messages that arrive before their streams are known;
+//! - [`list_updates`]: the list of streams, sent when it changes.
 
-mod listing;
+mod ack_window;
+mod list_updates;
 #[cfg(test)]
 mod model;
+mod pending_watches;
 mod session;
 mod subscription;
-mod waiting;
-mod window;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::websocket::run_websocket;
 use crate::access::Credentials;
-use crate::connection::Raw;
+use crate::connection::RawConnection;
 use crate::context::Context;
 use crate::stats::labels::CloseReason;
 use crate::wake::Waker;
 use session::Session;
 
-/// Serves one socket until either side ends it; returns why, for metrics and for people.
+/// Serves one socket until either side ends it; returns the reason, for metrics and for people.
 pub async fn serve(
-    raw: Raw,
+    raw: RawConnection,
     context: Arc<Context>,
     credentials: Credentials,
     address: IpAddr,

@@ -1,4 +1,4 @@
-//! What is heard on a socket, and whose turn it is to be sent.
+//! One socket: reads the viewer's messages, and schedules its subscriptions.
 
 use std::io;
 use std::net::IpAddr;
@@ -10,39 +10,38 @@ use fanlight_protocol::viewer::control::MAX_SUBSCRIPTIONS;
 use fanlight_protocol::viewer::{FromRelay, FromViewer, Watch};
 use smallvec::SmallVec;
 
-use super::listing::Listing;
+use super::list_updates::ListUpdates;
+use super::pending_watches::PendingWatches;
 use super::subscription::Subscription;
-use super::waiting::Waiting;
 use crate::access::{Action, Credentials};
-use crate::connection::{PacedWriter, Wait};
+use crate::connection::{PacedWriter, SendTime};
 use crate::context::Context;
-use crate::egress::abr::Fit;
-use crate::egress::frame_protocol::{FrameProtocol, Turn};
-use crate::egress::selection::{self, Wish};
-use crate::egress::websocket::{Say as _, WebSocketHandler};
+use crate::egress::abr::AbrController;
+use crate::egress::frame_protocol::{FrameProtocol, Resume};
+use crate::egress::selection::{self, ViewRequest};
+use crate::egress::websocket::{MessageWriter as _, WebSocketHandler};
 use crate::error::Error;
 use crate::hub::{Frame, NextSend};
 use crate::limits::Permit;
-use crate::stats::labels::CloseReason;
-use crate::stats::labels::Transport;
+use crate::stats::labels::{CloseReason, Transport};
 use crate::wake::Waker;
 
-/// One socket. Its subscriptions take turns, one message in flight, so that none starves another.
+/// One socket. Its subscriptions take turns with one message in flight, so that none starves another.
 pub(super) struct Session {
     context: Arc<Context>,
     credentials: Credentials,
     address: IpAddr,
-    /// Rung by every stream this socket watches.
+    /// Fired by each stream that this socket watches.
     waker: Waker,
-    /// Most sockets watch one stream: that one lies here and not elsewhere in memory.
+    /// Most sockets watch one stream. That one is stored inline, which saves a cache miss per frame.
     subscriptions: SmallVec<[Subscription; 1]>,
-    /// Whose turn it is next, counted in them.
-    turn: usize,
-    listing: Option<Listing>,
-    /// Where streams were asked for that are not known yet.
-    waiting: Option<Box<Waiting>>,
-    /// Where the relay chooses renditions.
-    fit: Option<Box<Fit>>,
+    /// The index of the subscription whose turn is next.
+    next: usize,
+    list: Option<ListUpdates>,
+    /// Requests for streams that are not known yet.
+    pending: Option<Box<PendingWatches>>,
+    /// Present if the relay chooses renditions.
+    abr: Option<Box<AbrController>>,
 }
 
 impl Session {
@@ -58,10 +57,10 @@ impl Session {
             address,
             waker,
             subscriptions: SmallVec::new(),
-            turn: 0,
-            listing: None,
-            waiting: None,
-            fit: None,
+            next: 0,
+            list: None,
+            pending: None,
+            abr: None,
         }
     }
 
@@ -73,26 +72,26 @@ impl Session {
     }
 
     /// Sends one frame of the next subscription that has one.
-    fn take_turn(&mut self, writer: &mut PacedWriter, now: Timestamp) -> io::Result<Turn> {
+    fn send_frame(&mut self, writer: &mut PacedWriter, now: Timestamp) -> io::Result<Resume> {
         let subscriptions = &self.subscriptions;
-        match writer.wait(now, || subscriptions.iter().any(|one| one.has_due_frame(now)))? {
-            Wait::No => {}
-            Wait::Until(later) => {
+        match writer.pace(now, || subscriptions.iter().any(|one| one.has_due_frame(now)))? {
+            SendTime::Now => {}
+            SendTime::HoldUntil(later) => {
                 self.hold_for_link();
-                return Ok(Turn::At(later));
+                return Ok(Resume::At(later));
             }
-            Wait::Overdue => self.mark_stuck(now),
+            SendTime::Overdue => self.mark_stuck(now),
         }
-        let distance = writer.distance();
+        let min_rtt = writer.min_rtt();
         let count = self.subscriptions.len();
         let mut soonest: Option<Timestamp> = None;
-        for at in (0..count).map(|offset| (self.turn + offset) % count) {
-            match self.subscriptions[at].next(now, distance) {
-                NextSend::Frame { frame, has_newer: newer } => {
-                    self.turn = at + 1;
+        for at in (0..count).map(|offset| (self.next + offset) % count) {
+            match self.subscriptions[at].next(now, min_rtt) {
+                NextSend::Frame { frame, has_newer } => {
+                    self.next = at + 1;
                     self.send(writer, at, &frame, now)?;
-                    let more = newer || count > 1;
-                    return Ok(if more { Turn::More } else { Turn::Done });
+                    let more = has_newer || count > 1;
+                    return Ok(if more { Resume::Soon } else { Resume::OnWake });
                 }
                 NextSend::At(due) => {
                     soonest = Some(soonest.map_or(due, |soonest| soonest.min(due)));
@@ -100,7 +99,7 @@ impl Session {
                 NextSend::Nothing => {}
             }
         }
-        Ok(soonest.map_or(Turn::Done, Turn::At))
+        Ok(soonest.map_or(Resume::OnWake, Resume::At))
     }
 
     fn send(
@@ -111,14 +110,14 @@ impl Session {
         sent_at: Timestamp,
     ) -> io::Result<()> {
         let subscription = &mut self.subscriptions[at];
-        if let Some(news) = subscription.track_news(frame) {
-            tell(writer, &news)?;
+        if let Some(track) = subscription.track_message(frame) {
+            send_message(writer, &track)?;
         }
-        if let Some(journey) = subscription.journey(frame, sent_at) {
-            tell(writer, &journey)?;
+        if let Some(journey) = subscription.journey_message(frame, sent_at) {
+            send_message(writer, &journey)?;
         }
         let header = subscription.header(frame, sent_at);
-        writer.binary(&header.encode(), &frame.payload)
+        writer.send_binary(&header.encode(), &frame.payload)
     }
 
     fn subscription(&mut self, id: u32) -> Option<&mut Subscription> {
@@ -126,18 +125,18 @@ impl Session {
     }
 
     fn mark_stuck(&mut self, now: Timestamp) {
-        let owed = self.subscriptions.iter_mut().filter(|one| one.has_due_frame(now));
-        owed.for_each(|one| one.mark_stuck(now));
+        let due = self.subscriptions.iter_mut().filter(|one| one.has_due_frame(now));
+        due.for_each(|one| one.mark_stuck(now));
     }
 
     fn hold_for_link(&mut self) {
         self.subscriptions.iter_mut().for_each(Subscription::hold_for_link);
     }
 
-    fn tell_states(&mut self, writer: &mut PacedWriter, now: Timestamp) -> io::Result<()> {
+    fn send_states(&mut self, writer: &mut PacedWriter, now: Timestamp) -> io::Result<()> {
         for subscription in &mut self.subscriptions {
-            if let Some(news) = subscription.state_news(now) {
-                tell(writer, &news)?;
+            if let Some(state) = subscription.state_message(now) {
+                send_message(writer, &state)?;
             }
         }
         Ok(())
@@ -145,82 +144,84 @@ impl Session {
 
     fn watch(&mut self, watch: Watch, now: Timestamp) -> Result<(), Error> {
         self.context.access.authorize(Action::View, Some(&watch.stream), &self.credentials)?;
-        let held = self.waiting.as_mut().and_then(|waiting| waiting.take(watch.id));
+        let permit = self.pending.as_mut().and_then(|pending| pending.remove(watch.id));
         if self.context.startup.may_bring(&self.context.hub, watch.stream.as_str(), now) {
-            Wish::from_watch(&watch)?;
-            return self.hold(watch, held);
+            ViewRequest::from_watch(&watch)?;
+            return self.defer(watch, permit);
         }
-        self.subscribe(&watch, held)
+        self.subscribe(&watch, permit)
     }
 
-    /// Keeps a `watch` until its stream is known, or the relay's start is over.
-    fn hold(&mut self, watch: Watch, held: Option<Permit>) -> Result<(), Error> {
-        let permit = self.permit(held)?;
-        let waiting = || Box::new(Waiting::new(&self.context, self.waker.clone()));
-        self.waiting.get_or_insert_with(waiting).hold(watch, permit);
+    /// Defers a `watch` until its stream is known or the relay's start-up is over.
+    fn defer(&mut self, watch: Watch, permit: Option<Permit>) -> Result<(), Error> {
+        let permit = self.permit(permit)?;
+        let pending = || Box::new(PendingWatches::new(&self.context, self.waker.clone()));
+        self.pending.get_or_insert_with(pending).push(watch, permit);
         Ok(())
     }
 
-    /// Begins what was kept, where it can be by now. Returns when the rest is to be looked at.
-    fn begin_what_waited(
+    /// Answers the deferred messages that can be answered by now. Returns when to check the others.
+    fn answer_deferred(
         &mut self,
         writer: &mut PacedWriter,
         now: Timestamp,
     ) -> io::Result<Option<Timestamp>> {
-        let Some(waiting) = &mut self.waiting else { return Ok(None) };
-        for (watch, permit) in waiting.due(&self.context, now) {
+        let Some(pending) = &mut self.pending else { return Ok(None) };
+        for (watch, permit) in pending.take_due(&self.context, now) {
             if let Err(refused) = self.subscribe(&watch, Some(permit)) {
-                tell(writer, &error(Some(watch.id), &refused))?;
+                send_message(writer, &error(Some(watch.id), &refused))?;
             }
         }
-        self.waiting = self.waiting.take().filter(|waiting| waiting.len() > 0);
-        Ok(self.waiting.as_ref().map(|_| self.context.startup.ends_at()))
+        self.pending = self.pending.take().filter(|pending| pending.len() > 0);
+        Ok(self.pending.as_ref().map(|_| self.context.startup.ends_at()))
     }
 
-    /// Returns a place for one more subscription: the one it has already, or else a new one.
-    fn permit(&self, held: Option<Permit>) -> Result<Permit, Error> {
-        let waiting = self.waiting.as_ref().map_or(0, |waiting| waiting.len());
-        match held {
+    /// Returns the permit of one more subscription: the one it already has, or a new one.
+    fn permit(&self, permit: Option<Permit>) -> Result<Permit, Error> {
+        let pending = self.pending.as_ref().map_or(0, |pending| pending.len());
+        match permit {
             Some(permit) => Ok(permit),
-            None if self.subscriptions.len() + waiting >= MAX_SUBSCRIPTIONS => {
-                Err(Error::TooMany(format!("one socket may watch {MAX_SUBSCRIPTIONS} streams")))
+            None if self.subscriptions.len() + pending >= MAX_SUBSCRIPTIONS => {
+                let message = format!("a socket may watch at most {MAX_SUBSCRIPTIONS} streams");
+                Err(Error::TooMany(message))
             }
             None => self.context.limits.admit(self.address),
         }
     }
 
-    fn subscribe(&mut self, watch: &Watch, held: Option<Permit>) -> Result<(), Error> {
-        let wish = Wish::from_watch(watch)?;
-        let stream = selection::stream(&self.context.hub, watch.stream.as_str())?;
-        let mut choice = wish.of(&stream)?;
+    fn subscribe(&mut self, watch: &Watch, permit: Option<Permit>) -> Result<(), Error> {
+        let request = ViewRequest::from_watch(watch)?;
+        let stream = selection::find_stream(&self.context.hub, watch.stream.as_str())?;
+        let mut selection = request.select(&stream)?;
         let acknowledges = watch.ack == Some(true);
-        self.fit_from_now_on(choice.auto.is_some());
+        self.note_change(selection.auto.is_some());
         let known = self.subscriptions.iter().position(|known| known.id() == watch.id);
         if let Some(at) = known
             && self.subscriptions[at].is_of(&stream)
         {
-            self.subscriptions[at].change(choice, wish.manner, acknowledges, clock::now());
+            let now = clock::now();
+            self.subscriptions[at].change(selection, request.options, acknowledges, now);
             return Ok(());
         }
-        // What it replaces gives it its place.
+        // A replaced subscription passes its permit on.
         let replaced = known.map(|at| self.subscriptions.remove(at).into_permit());
-        let permit = self.permit(held.or(replaced))?;
-        if self.fit.as_ref().is_some_and(|fit| fit.is_limited()) {
-            choice.begin_small();
+        let permit = self.permit(permit.or(replaced))?;
+        if self.abr.as_ref().is_some_and(|abr| abr.is_limited()) {
+            selection.start_smallest();
         }
-        let tile = choice.watch(&stream, Transport::V1, wish.manner, self.waker.clone());
-        let subscription = Subscription::new(watch.id, tile, acknowledges, permit);
+        let viewer = selection.watch(&stream, Transport::V1, request.options, self.waker.clone());
+        let subscription = Subscription::new(watch.id, viewer, acknowledges, permit);
         self.subscriptions.push(subscription);
         Ok(())
     }
 
-    /// Somebody new is to be sent what fits, or what others are sent is to be divided anew.
-    fn fit_from_now_on(&mut self, auto: bool) {
+    /// Notes that a subscription was added, changed or removed. `auto` says whether the relay chooses its rendition.
+    fn note_change(&mut self, auto: bool) {
         if auto {
-            self.fit.get_or_insert_default();
+            self.abr.get_or_insert_default();
         }
-        if let Some(fit) = &mut self.fit {
-            fit.change();
+        if let Some(abr) = &mut self.abr {
+            abr.note_change();
         }
     }
 
@@ -230,55 +231,55 @@ impl Session {
 }
 
 impl WebSocketHandler for Session {
-    fn begin(&mut self, writer: &mut PacedWriter) -> io::Result<()> {
-        tell(writer, &self.hello())
+    fn on_open(&mut self, writer: &mut PacedWriter) -> io::Result<()> {
+        send_message(writer, &self.hello())
     }
 
-    fn answer(&mut self, writer: &mut PacedWriter, text: &str) -> io::Result<()> {
-        let heard_at = clock::now();
+    fn on_text(&mut self, writer: &mut PacedWriter, text: &str) -> io::Result<()> {
+        let read_at = clock::now();
         match serde_json::from_str::<FromViewer>(text) {
             Ok(FromViewer::Watch(watch)) => {
                 let id = watch.id;
-                if let Err(refused) = self.watch(watch, heard_at) {
-                    tell(writer, &error(Some(id), &refused))?;
+                if let Err(refused) = self.watch(watch, read_at) {
+                    send_message(writer, &error(Some(id), &refused))?;
                 }
             }
             Ok(FromViewer::Unwatch { id }) => {
                 self.subscriptions.retain(|known| known.id() != id);
-                self.waiting.as_mut().and_then(|waiting| waiting.take(id));
-                self.fit_from_now_on(false);
+                self.pending.as_mut().and_then(|pending| pending.remove(id));
+                self.note_change(false);
             }
             Ok(FromViewer::Ack { id, sequence }) => {
                 if let Some(subscription) = self.subscription(id) {
-                    subscription.acknowledge(sequence, heard_at, writer.is_lossy(heard_at));
+                    subscription.acknowledge(sequence, read_at, writer.is_lossy(read_at));
                 }
             }
             Ok(FromViewer::Keyframe { id }) => {
                 if let Some(subscription) = self.subscription(id) {
-                    subscription.fail(heard_at);
+                    subscription.fail(read_at);
                 }
             }
             Ok(FromViewer::Journey { id }) => {
                 if let Some(subscription) = self.subscription(id) {
-                    subscription.tell_journey();
+                    subscription.request_journey();
                 }
             }
             Ok(FromViewer::Clock { t0 }) => {
-                tell(writer, &FromRelay::Clock { t0, t1: heard_at, t2: clock::now() })?;
+                send_message(writer, &FromRelay::Clock { t0, t1: read_at, t2: clock::now() })?;
             }
             Ok(FromViewer::List) => match self.authorize(Action::List) {
-                Ok(()) => match &mut self.listing {
-                    Some(listing) => listing.ask(),
+                Ok(()) => match &mut self.list {
+                    Some(list) => list.request(),
                     None => {
-                        let listing = Listing::new(self.context.clone(), self.waker.clone());
-                        self.listing = Some(listing);
+                        let list = ListUpdates::new(self.context.clone(), self.waker.clone());
+                        self.list = Some(list);
                     }
                 },
-                Err(refused) => tell(writer, &error(None, &refused))?,
+                Err(refused) => send_message(writer, &error(None, &refused))?,
             },
             Err(reason) => {
-                let invalid = Error::invalid(format!("not a message of fanlight.v1: {reason}"));
-                tell(writer, &error(id_of(text), &invalid))?;
+                let refused = Error::invalid(format!("invalid fanlight.v1 message: {reason}"));
+                send_message(writer, &error(id_of(text), &refused))?;
             }
         }
         Ok(())
@@ -286,40 +287,40 @@ impl WebSocketHandler for Session {
 }
 
 impl FrameProtocol for Session {
-    fn speak(&mut self, writer: &mut PacedWriter) -> io::Result<Turn> {
+    fn send_next(&mut self, writer: &mut PacedWriter) -> io::Result<Resume> {
         let now = clock::now();
-        let begin_due = self.begin_what_waited(writer, now)?;
-        let list_due = match &mut self.listing {
-            Some(listing) => {
-                if let Some(list) = listing.due(now) {
-                    tell(writer, &list)?;
+        let deferred_due = self.answer_deferred(writer, now)?;
+        let list_due = match &mut self.list {
+            Some(list) => {
+                if let Some(message) = list.due(now) {
+                    send_message(writer, &message)?;
                 }
-                Some(listing.due_at())
+                Some(list.due_at())
             }
             None => None,
         };
-        if let Some(fit) = &mut self.fit {
-            fit.look(&mut self.subscriptions, writer, now);
+        if let Some(abr) = &mut self.abr {
+            abr.adapt(&mut self.subscriptions, writer, now);
         }
-        self.tell_states(writer, now)?;
-        // What was told may have to wait for the client, and a frame for it in turn: a newer one may take its place.
-        let turn = if writer.is_clear() { self.take_turn(writer, now)? } else { Turn::More };
+        self.send_states(writer, now)?;
+        // If these messages must wait for the client, the frame waits in the hub, where a newer one can replace it.
+        let next = if writer.is_flushed() { self.send_frame(writer, now)? } else { Resume::Soon };
         let states_due = self.subscriptions.iter().filter_map(Subscription::state_due);
-        let due = states_due.chain(list_due).chain(begin_due).min();
-        Ok(match (turn, due) {
-            (Turn::Done, Some(due)) => Turn::At(due),
-            (Turn::At(turn), Some(due)) => Turn::At(turn.min(due)),
-            _ => turn,
+        let due = states_due.chain(list_due).chain(deferred_due).min();
+        Ok(match (next, due) {
+            (Resume::OnWake, Some(due)) => Resume::At(due),
+            (Resume::At(next), Some(due)) => Resume::At(next.min(due)),
+            _ => next,
         })
     }
 
-    /// While one frame was on its way, all others of this socket waited for the link.
-    fn waited(&mut self) {
+    /// Holds all subscriptions: while one frame was in flight, the others waited for the link.
+    fn on_backpressure(&mut self) {
         self.hold_for_link();
     }
 
-    fn closed(&mut self, why: CloseReason) {
-        self.subscriptions.iter().for_each(|subscription| subscription.close(why));
+    fn on_close(&mut self, reason: CloseReason) {
+        self.subscriptions.iter().for_each(|subscription| subscription.close(reason));
     }
 
     fn waker(&self) -> &Waker {
@@ -327,12 +328,12 @@ impl FrameProtocol for Session {
     }
 }
 
-fn tell(writer: &mut PacedWriter, message: &FromRelay) -> io::Result<()> {
-    let text = serde_json::to_string(message).expect("names, numbers and texts are always JSON");
-    writer.text(text)
+fn send_message(writer: &mut PacedWriter, message: &FromRelay) -> io::Result<()> {
+    let text = serde_json::to_string(message).expect("names, numbers and texts are valid JSON");
+    writer.send_text(text)
 }
 
-/// The translation of a domain error into an `error` message.
+/// Translates a domain error into an `error` message.
 fn error(id: Option<u32>, error: &Error) -> FromRelay {
     let code = match error {
         Error::NotFound(_) => "unknown-stream",
@@ -343,7 +344,7 @@ fn error(id: Option<u32>, error: &Error) -> FromRelay {
     FromRelay::Error { id, code: code.into(), message: error.to_string() }
 }
 
-/// The subscription that a message meant which could not be read, where it says so.
+/// Returns the subscription id of a message that is otherwise invalid, if it has one.
 fn id_of(text: &str) -> Option<u32> {
     let value: serde_json::Value = serde_json::from_str(text).ok()?;
     value.get("id")?.as_u64()?.try_into().ok()

@@ -1,18 +1,12 @@
-//! WebSocket (RFC 6455), the server's side, without copies: the payload of a message is written from where it lies.
+//! WebSocket (RFC 6455), the server's side, without copies: the payload of a message is shared by all its viewers.
 //!
-//! - [`handshake`]: from an HTTP request to a raw connection;
-//! - [`frame`]: the framing, bytes in and bytes out;
-//! - [`socket`]: a connection's two halves;
-//! - [`conversation`]: both halves at work, from the first word to goodbye.
+//! - [`message`]: reading a client's messages, and writing ours;
+//! - [`run_websocket`]: both at work, from the first message to the closing handshake.
 //!
-//! Extensions are never accepted: JPEGs do not shrink, and compressing them costs a core.
+//! Frames are encoded and decoded by `fanlight-websocket`; the handshake belongs to HTTP.
 
-pub mod frame;
-pub mod handshake;
-pub mod run;
-pub mod socket;
+pub mod message;
+mod run;
 
-pub use frame::CloseCode;
-pub use handshake::Handshake;
+pub use message::MessageWriter;
 pub use run::{WebSocketHandler, run_websocket};
-pub use socket::Say;

@@ -1,148 +1,153 @@
-//! A WebSocket at work, from the first word to goodbye.
+//! A WebSocket at work, from the first message to the closing handshake.
 
+use std::borrow::Cow;
 use std::io;
 use std::pin::pin;
 use std::time::Duration;
 
+use fanlight_websocket::CloseCode;
 use futures_util::future::Either;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::frame::CloseCode;
-use super::socket::{Heard, Reader, Say as _};
-use crate::connection::{PacedWriter, Raw};
-use crate::egress::frame_protocol::{Alarm, FrameProtocol, SendHandle, Turn, requeue};
+use super::message::{Incoming, MessageReader, MessageWriter as _};
+use crate::connection::{PacedWriter, RawConnection};
+use crate::egress::frame_protocol::{FrameProtocol, Resume, SendHandle, SendTimer, requeue};
 use crate::stats::labels::CloseReason;
 use crate::wake::Waker;
 
-/// How long the client may take to close after we did.
-const GOODBYE: Duration = Duration::from_secs(1);
-
-/// How often a ping goes out, also when nothing else does.
+/// Longest wait for the client's close frame after ours.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// Interval of pings, which are sent in addition to frames.
 const PING_EVERY: Duration = Duration::from_secs(20);
-/// So many may go unanswered: a client that vanished is given up 60 to 80 s after its last word.
-const PATIENCE: u32 = 2;
+/// Most pings without an answer: a vanished client is closed 60 to 80 s after its last byte.
+const MAX_UNANSWERED: u32 = 2;
 
-/// Whoever speaks on a WebSocket, and is spoken to.
+/// A protocol on a WebSocket.
 pub trait WebSocketHandler: FrameProtocol {
-    /// Says the first word.
+    /// Sends the first message.
     ///
     /// # Errors
-    /// When the connection is gone.
-    fn begin(&mut self, writer: &mut PacedWriter) -> io::Result<()>;
+    /// Fails if the connection is gone.
+    fn on_open(&mut self, writer: &mut PacedWriter) -> io::Result<()>;
 
-    /// Answers a text of the client.
+    /// Handles a text message of the client.
     ///
     /// # Errors
-    /// When the connection is gone.
-    fn answer(&mut self, writer: &mut PacedWriter, text: &str) -> io::Result<()>;
+    /// Fails if the connection is gone.
+    fn on_text(&mut self, writer: &mut PacedWriter, text: &str) -> io::Result<()>;
 }
 
-/// How a conversation came to its end.
+/// The end of a WebSocket between two messages.
 #[derive(Debug)]
-enum Ending {
-    /// Between messages, for this reason.
-    Close(CloseCode, &'static str),
+enum End {
+    /// A closing handshake follows, with this code and reason.
+    Close(CloseCode, Cow<'static, str>),
     /// The client is gone.
     Gone(CloseReason),
 }
 
-/// Runs a conversation; returns why it ended, for metrics and for people.
+/// Runs a WebSocket until either side ends it; returns the reason, for metrics and for people.
 pub async fn run_websocket(
-    raw: Raw,
+    raw: RawConnection,
     stop: CancellationToken,
-    partner: impl WebSocketHandler,
+    handler: impl WebSocketHandler,
 ) -> (CloseReason, String) {
-    let Raw { link, read, .. } = raw;
-    let mut reader = Reader::new(link.socket().clone(), &read);
-    // It lies in a buffer of 8 KiB.
+    let RawConnection { stream, read, .. } = raw;
+    let mut reader = MessageReader::new(stream.socket().clone(), &read);
+    // It occupies a buffer of 8 KiB.
     drop(read);
-    let waker = partner.waker().clone();
-    let handle = SendHandle::new(partner, PacedWriter::new(link));
-    let (why, reason) = match talk(&handle, &mut reader, &waker, &stop).await {
-        Ok(Ending::Close(code, reason)) => {
-            say_goodbye(&handle, reader, code, reason, &stop).await;
+    let waker = handler.waker().clone();
+    let handle = SendHandle::new(handler, PacedWriter::new(stream));
+    let (close_reason, text) = match run_until_end(&handle, &mut reader, &waker, &stop).await {
+        Ok(End::Close(code, reason)) => {
+            close(&handle, reader, code, &reason, &stop).await;
             match code {
-                CloseCode::Normal => (CloseReason::Left, "the viewer said goodbye".into()),
-                CloseCode::GoingAway => (CloseReason::Ending, reason.into()),
-                _ => (CloseReason::Broke, reason.into()),
+                CloseCode::Normal => (CloseReason::Left, "closed by the viewer".into()),
+                CloseCode::GoingAway => (CloseReason::Ending, reason.into_owned()),
+                _ => (CloseReason::Broke, reason.into_owned()),
             }
         }
-        Ok(Ending::Gone(why)) => (why, "the viewer left".into()),
-        Err(error) => (handle.break_off(&stop), error.to_string()),
+        Ok(End::Gone(reason)) => (reason, "the viewer is gone".into()),
+        Err(error) => (handle.abort(&stop), error.to_string()),
     };
-    handle.close(why);
-    (why, reason)
+    handle.close(close_reason);
+    (close_reason, text)
 }
 
-async fn say_goodbye(
+/// Performs the closing handshake.
+async fn close(
     handle: &SendHandle<impl WebSocketHandler>,
-    reader: Reader,
+    reader: MessageReader,
     code: CloseCode,
-    reason: &'static str,
+    reason: &str,
     stop: &CancellationToken,
 ) {
-    if handle.with(|_, writer| writer.close(code, reason)).is_ok()
+    if handle.with(|_, writer| writer.send_close(code, reason)).is_ok()
         && handle.flush(stop).await.is_ok()
     {
         handle.with(|_, writer| writer.shut_down());
-        // Reading on until the client closes: else our goodbye could be lost to a reset.
-        let _ = tokio::time::timeout(GOODBYE, reader.drain()).await;
+        // Reads until the client closes. With unread bytes the kernel would send a reset, which could discard our close
+        // frame.
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, reader.drain()).await;
     }
 }
 
-async fn talk(
+async fn run_until_end(
     handle: &SendHandle<impl WebSocketHandler>,
-    reader: &mut Reader,
+    reader: &mut MessageReader,
     waker: &Waker,
     stop: &CancellationToken,
-) -> io::Result<Ending> {
-    handle.with(WebSocketHandler::begin)?;
+) -> io::Result<End> {
+    handle.with(WebSocketHandler::on_open)?;
     let mut stopped = pin!(stop.cancelled());
     let mut next_ping = Instant::now() + PING_EVERY;
-    let mut alarm = Alarm::new(next_ping);
-    let (mut pinged, mut unanswered) = (Instant::now(), 0);
+    let mut timer = SendTimer::new(next_ping);
+    let (mut pinged_at, mut unanswered) = (Instant::now(), 0);
     loop {
-        let spoken = handle.speak_once()?;
-        // While a frame is still being written, the client is heard already: its acknowledgements say how old ones fared.
-        let (turn, writing) = (spoken.unwrap_or(Turn::Done), spoken.is_none());
-        let called = match turn {
-            Turn::More => Either::Left(requeue()),
-            Turn::At(_) | Turn::Done => Either::Right(waker.woken()),
+        let sent = handle.try_send()?;
+        // The client is read from even while a frame is being written: its acknowledgements report how earlier frames
+        // fared.
+        let (next, flushing) = (sent.unwrap_or(Resume::OnWake), sent.is_none());
+        let woken = match next {
+            Resume::Soon => Either::Left(requeue()),
+            Resume::At(_) | Resume::OnWake => Either::Right(waker.woken()),
         };
         tokio::select! {
             biased;
-            () = &mut stopped, if !writing => {
-                return Ok(Ending::Close(CloseCode::GoingAway, "the relay ends"));
+            () = &mut stopped, if !flushing => {
+                return Ok(End::Close(CloseCode::GoingAway, "the relay is shutting down".into()));
             }
-            flushed = handle.flush(stop), if writing => flushed?,
-            heard = reader.next(), if handle.has_room_for_answers() => match heard {
-                // One at a time: whoever has much to say must not keep the thread from others.
-                Heard::Text(text) => {
-                    handle.with(|partner, writer| partner.answer(writer, &text))?;
+            flushed = handle.flush(stop), if flushing => flushed?,
+            incoming = reader.next(), if handle.accepts_replies() => match incoming {
+                // One message at a time: a client that sends many must not keep the thread from its other connections.
+                Incoming::Text(text) => {
+                    handle.with(|handler, writer| handler.on_text(writer, &text))?;
                     requeue().await;
                 }
-                Heard::Ping(payload) => {
-                    handle.with(|_, writer| writer.pong(payload))?;
+                Incoming::Ping(ping) => {
+                    handle.with(|_, writer| writer.send_pong(ping.payload()))?;
                     requeue().await;
                 }
-                Heard::Close => return Ok(Ending::Close(CloseCode::Normal, "")),
-                Heard::Gone => return Ok(Ending::Gone(CloseReason::Left)),
-                Heard::Broke(violation) => return Ok(Ending::Close(violation.0, violation.1)),
+                Incoming::Close => return Ok(End::Close(CloseCode::Normal, "".into())),
+                Incoming::Gone => return Ok(End::Gone(CloseReason::Left)),
+                Incoming::Violation(violation) => {
+                    return Ok(End::Close(violation.close_code(), violation.to_string().into()));
+                }
             },
-            () = called, if !writing => {}
-            turn_has_come = alarm.ring(turn, next_ping), if !writing => {
-                if turn_has_come {
+            () = woken, if !flushing => {}
+            is_due = timer.wait(next, next_ping), if !flushing => {
+                if is_due {
                     continue;
                 }
-                // Asked twice, and given time to answer: a long message may have been in the way of both.
-                unanswered = if reader.was_heard_since(pinged) { 0 } else { unanswered + 1 };
-                if unanswered > PATIENCE && reader.is_silent() {
-                    return Ok(Ending::Gone(CloseReason::Silent));
+                // A client gets several pings and time to answer: a long message may have delayed both directions.
+                unanswered = if reader.has_read_since(pinged_at) { 0 } else { unanswered + 1 };
+                if unanswered > MAX_UNANSWERED && reader.is_silent() {
+                    return Ok(End::Gone(CloseReason::Silent));
                 }
-                pinged = Instant::now();
+                pinged_at = Instant::now();
                 next_ping = Instant::now() + PING_EVERY;
-                handle.with(|_, writer| writer.ping())?;
+                handle.with(|_, writer| writer.send_ping())?;
             }
         }
     }

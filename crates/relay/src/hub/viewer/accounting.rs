@@ -16,7 +16,8 @@ use crate::stats::labels::DropReason;
 /// A pause of more than this without a frame, though there were newer ones, is a freeze: people see it.
 const FREEZE: Duration = Duration::from_millis(200);
 
-/// A frame that waited longer than this for link or viewer is late: at 30 frames a second, the next one has arrived by then.
+/// A frame that waited longer than this for link or viewer is late: at 30 frames a second, the next one has arrived by
+/// then.
 const LATE: Duration = Duration::from_millis(35);
 
 /// A frame of a GOP that is later than this was held up by more than a keyframe on a narrow link.
@@ -31,8 +32,8 @@ pub struct SendStats {
     pub bytes: u64,
     /// Frames dropped because the link or the viewer was busy.
     pub dropped: u64,
-    /// Frames sent more than 35 ms late because of that. Excludes frames of GOPs: a keyframe holds up the deltas after it on
-    /// any link without plenty of spare bandwidth.
+    /// Frames sent more than 35 ms late because of that. Excludes frames of GOPs: a keyframe holds up the deltas after
+    /// it on any link without plenty of spare bandwidth.
     pub late: u64,
     /// Frames of GOPs that were more than 35 ms late.
     pub queued: u64,
@@ -52,8 +53,8 @@ impl AddAssign for SendStats {
 }
 
 impl Viewer {
-    /// Returns the counters of this viewer. Frames that cannot be sent now, because the viewer waits for a keyframe, count as
-    /// dropped.
+    /// Returns the counters of this viewer. Frames that cannot be sent now, because the viewer waits for a keyframe,
+    /// count as dropped.
     pub fn send_stats(&self, now: Timestamp) -> SendStats {
         let undecodable = match self.last_sent_at.is_some() && self.drop_reason.is_viewer_side() {
             true => self.cursor.undecodable(self.delivery_mode(), now),

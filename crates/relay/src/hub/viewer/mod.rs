@@ -31,8 +31,8 @@ use switch::PendingSwitch;
 /// A viewer that was stuck is reported as such for this long.
 const STUCK_REPORTED_FOR: Duration = Duration::from_secs(3);
 
-/// Shortest interval between keyframe requests for one viewer whose decoder fails. All viewers of the track receive these
-/// keyframes, so one broken decoder must not request them in a row.
+/// Shortest interval between keyframe requests for one viewer whose decoder fails. All viewers of the track receive
+/// these keyframes, so one broken decoder must not request them in a row.
 const DECODE_FAILURE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The next step for a viewer.
@@ -267,7 +267,8 @@ impl Viewer {
         }
     }
 
-    /// Returns whether the viewer is slow, and not because of this relay. Frames before the newest would only increase its frame age.
+    /// Returns whether the viewer is slow, and not because of this relay. Frames before the newest would only increase
+    /// its frame age.
     fn is_slow_by_itself(&self) -> bool {
         self.slow_detector.slow_since().is_some() && self.drop_reason != DropReason::Relay
     }

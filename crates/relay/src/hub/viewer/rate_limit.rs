@@ -28,13 +28,14 @@ impl RateLimit {
         self.is_set().then(|| 1e6 / self.interval as f64)
     }
 
-    /// Returns whether the next frame is due, if it was captured at `captured_at`. A frame may be a little early and still be due.
+    /// Returns whether the next frame is due, if it was captured at `captured_at`. A frame may be a little early and
+    /// still be due.
     pub(super) fn is_due(&self, captured_at: Timestamp) -> bool {
         !self.is_set() || captured_at.offset((self.interval / 4) as i64) >= self.next_due
     }
 
-    /// Returns whether to send a frame that was captured at `captured_at`. Due times advance by whole intervals, so that 10
-    /// of 30 frames a second are every third and not every fourth.
+    /// Returns whether to send a frame that was captured at `captured_at`. Due times advance by whole intervals, so
+    /// that 10 of 30 frames a second are every third and not every fourth.
     pub(super) fn admit(&mut self, captured_at: Timestamp) -> bool {
         if !self.is_set() {
             return true;
@@ -52,8 +53,8 @@ impl RateLimit {
         true
     }
 
-    /// Counts the frames that were due after the one captured at `last` and before the one captured at `captured_at`; zero
-    /// without a limit.
+    /// Counts the frames that were due after the one captured at `last` and before the one captured at `captured_at`;
+    /// zero without a limit.
     pub(super) fn due_between(&self, last: Timestamp, captured_at: Timestamp) -> u64 {
         let since = captured_at.since(last).as_micros() as u64;
         let due = (since + self.interval / 4).checked_div(self.interval);

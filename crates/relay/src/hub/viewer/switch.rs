@@ -1,4 +1,5 @@
-//! A switch to another track of the same stream: a standby cursor waits on the new track until the viewer can continue there.
+//! A switch to another track of the same stream: a standby cursor waits on the new track until the viewer can continue
+//! there.
 
 use std::cmp::Ordering;
 use std::mem;
@@ -16,8 +17,8 @@ use crate::hub::ring::{DeliveryMode, NextFrame};
 use crate::hub::track::Track;
 use crate::stats::labels::{Direction, DropReason};
 
-/// Frames captured closer together than this show the same picture. Two tracks of a stream share one clock, but its times
-/// may have been converted in between.
+/// Frames captured closer together than this show the same picture. Two tracks of a stream share one clock, but its
+/// times may have been converted in between.
 const SAME_PICTURE: Duration = Duration::from_millis(1);
 /// The longest GOP that is sent in one burst for a switch: more bytes would come at the worst moment.
 const SHORT_GOP: Duration = Duration::from_millis(700);
@@ -40,8 +41,9 @@ impl PendingSwitch {
 }
 
 impl Viewer {
-    /// Shows `fallback` until the viewer's own track has a frame to start with, if it has none now. Must be called before the
-    /// first frame is sent. A track without frames may be one that never has any, or one in the middle of a GOP.
+    /// Shows `fallback` until the viewer's own track has a frame to start with, if it has none now. Must be called
+    /// before the first frame is sent. A track without frames may be one that never has any, or one in the middle of a
+    /// GOP.
     pub fn start_with_fallback(&mut self, fallback: &TrackName, now: Timestamp) {
         if !must_wait_for(self.cursor.track(), now) {
             return;
@@ -52,8 +54,8 @@ impl Viewer {
         self.pending_switch = Some(PendingSwitch::new(cursor, now));
     }
 
-    /// Switches to another track of the stream as soon as it has a newer frame than was sent last. Until then the viewer
-    /// stays on its track, so that a switch shows neither a gap nor an older picture.
+    /// Switches to another track of the stream as soon as it has a newer frame than was sent last. Until then the
+    /// viewer stays on its track, so that a switch shows neither a gap nor an older picture.
     pub fn switch_to(&mut self, track: &TrackName, now: Timestamp) {
         if self.cursor.track().topic().track == *track {
             self.pending_switch = None;
@@ -92,8 +94,8 @@ impl Viewer {
         self.pending_track().is_some_and(|next| rendition(next) != rendition(self.cursor.track()))
     }
 
-    /// Returns whether the track of a pending switch has received no frame for longer than `timeout`. If frames arrive, a keyframe
-    /// will too, even if they are orphaned.
+    /// Returns whether the track of a pending switch has received no frame for longer than `timeout`. If frames arrive,
+    /// a keyframe will too, even if they are orphaned.
     pub fn is_switch_stalled(&self, now: Timestamp, timeout: Duration) -> bool {
         self.pending_switch.as_ref().is_some_and(|next| {
             let track = next.cursor.track();
@@ -102,8 +104,8 @@ impl Viewer {
         })
     }
 
-    /// Returns whether the viewer's own track has received no frame for longer than `timeout`, though it was watched for as long and
-    /// no switch is pending.
+    /// Returns whether the viewer's own track has received no frame for longer than `timeout`, though it was watched
+    /// for as long and no switch is pending.
     pub fn is_starved(&self, now: Timestamp, timeout: Duration) -> bool {
         let last = self.cursor.track().last_arrival().max(Some(self.since)).unwrap_or_default();
         self.pending_switch.is_none() && now.since(last) > timeout
@@ -114,11 +116,11 @@ impl Viewer {
         self.pending_switch = None;
     }
 
-    /// Completes the pending switch if the new track has a frame to continue with. Otherwise returns until when to wait for
-    /// one that must arrive any moment: the tracks are in sync, and either may receive the next picture first.
+    /// Completes the pending switch if the new track has a frame to continue with. Otherwise returns until when to wait
+    /// for one that must arrive any moment: the tracks are in sync, and either may receive the next picture first.
     ///
-    /// On a track with deltas, the viewer continues with a GOP from its keyframe, as soon as the newest picture of the GOP is
-    /// newer than the last one shown.
+    /// On a track with deltas, the viewer continues with a GOP from its keyframe, as soon as the newest picture of the
+    /// GOP is newer than the last one shown.
     pub(super) fn try_switch(&mut self, now: Timestamp) -> Option<Timestamp> {
         let mut next = self.pending_switch.take()?;
         if now.since(next.since) > KEYFRAME_WAIT {
@@ -156,8 +158,8 @@ impl Viewer {
         }
     }
 
-    /// Returns whether to send nothing until the pending switch completes. The viewer needs a keyframe anyway, and one of the old
-    /// track would hold up that of the new track on a narrow link.
+    /// Returns whether to send nothing until the pending switch completes. The viewer needs a keyframe anyway, and one
+    /// of the old track would hold up that of the new track on a narrow link.
     pub(super) fn awaits_switch(&self, now: Timestamp) -> bool {
         let is_recent = |next: &PendingSwitch| now.since(next.since) < KEYFRAME_WAIT;
         self.cursor.needs_keyframe()

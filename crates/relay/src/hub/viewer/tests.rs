@@ -35,8 +35,8 @@ pub(super) fn next(viewer: &mut Viewer, now: u64) -> Option<u64> {
     }
 }
 
-/// Switches a viewer between two tracks, of which `first` receives each picture 5 ms before the other. Returns the pictures
-/// shown, and when the switch had completed.
+/// Switches a viewer between two tracks, of which `first` receives each picture 5 ms before the other. Returns the
+/// pictures shown, and when the switch had completed.
 fn switch(from: &str, to: &str, first: &str, delay: Duration) -> (Vec<u64>, Option<u64>) {
     let stream = stream();
     let mut viewer = viewer(&stream, from, delay);

@@ -1,0 +1,136 @@
+//! Tests with H.264 by the ffmpeg command.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use fanlight_protocol::Timestamp;
+use memchr::memmem;
+
+use super::*;
+use crate::h264::AccessUnitSplitter;
+
+/// Encodes 12 frames with the ffmpeg command, and reads them from its output: extradata and access units.
+fn encoded(
+    size: &str,
+    options: &[&str],
+    read: impl Fn(&[u8]) -> (Vec<u8>, Vec<Vec<u8>>),
+    format: &str,
+) -> (Vec<u8>, Vec<Vec<u8>>) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(format!("clip.{format}"));
+    encode(size, options, &path);
+    read(&fs::read(path).unwrap())
+}
+
+fn encode(size: &str, options: &[&str], path: &Path) {
+    let source = format!("testsrc2=size={size}:rate=10");
+    let mut ffmpeg = Command::new("ffmpeg");
+    ffmpeg.args(["-v", "error", "-f", "lavfi", "-i", &source, "-frames:v", "12"]);
+    let status = ffmpeg.args(["-c:v", "libx264"]).args(options).arg(path).status();
+    assert!(status.expect("the ffmpeg command is installed").success());
+}
+
+/// The `avcC` record of an MP4 file with one track, and its samples.
+fn read_mp4(file: &[u8]) -> (Vec<u8>, Vec<Vec<u8>>) {
+    let number = |bytes: &[u8]| u32::from_be_bytes(*bytes.first_chunk().unwrap()) as usize;
+    let payload = |name: &str| {
+        let at = memmem::find(file, name.as_bytes()).unwrap();
+        &file[at + 4..at - 4 + number(&file[at - 4..])]
+    };
+    let (sizes, mut samples) = (payload("stsz"), payload("mdat"));
+    let mut split = |size: &[u8]| {
+        let (sample, rest) = samples.split_at(number(size));
+        samples = rest;
+        sample.to_vec()
+    };
+    // Version and flags, a common size of 0, and their number precede the sizes.
+    let units = sizes[12..].chunks(4).map(&mut split).collect();
+    (payload("avcC").to_vec(), units)
+}
+
+/// The access units of a byte stream, the first of which contains the parameter sets.
+fn read_stream(file: &[u8]) -> (Vec<u8>, Vec<Vec<u8>>) {
+    let mut splitter = AccessUnitSplitter::default();
+    let mut units = splitter.feed(file, Timestamp::default()).unwrap();
+    units.extend(splitter.finish());
+    let units: Vec<_> = units.into_iter().map(|unit| unit.bytes).collect();
+    (units[0].clone(), units)
+}
+
+fn inspected(
+    extradata: &[u8],
+    units: &[Vec<u8>],
+) -> Result<Vec<Arc<AccessUnit>>, PassthroughError> {
+    let mut inspector = H264Inspector::from_extradata(extradata);
+    units.iter().filter_map(|unit| inspector.inspect(unit, false).transpose()).collect()
+}
+
+fn check_inspected(units: &[Arc<AccessUnit>], size: (u32, u32)) {
+    assert_eq!(units.len(), 12);
+    for (number, unit) in units.iter().enumerate() {
+        assert_eq!(unit.number, number as u64);
+        assert_eq!((unit.width, unit.height), size);
+        assert_eq!(unit.keyframe, number % 5 == 0, "{number}");
+        assert!(unit.bytes.starts_with(&LONG_START_CODE));
+        if unit.keyframe {
+            assert!(annex_b::contains_sps(&unit.bytes), "{number}");
+        }
+    }
+}
+
+#[test]
+fn access_units_of_any_container_get_start_codes_and_parameter_sets_before_keyframes() {
+    let options = ["-tune", "zerolatency", "-g", "5"];
+    let (extradata, units) = encoded("320x180", &options, read_mp4, "mp4");
+    check_inspected(&inspected(&extradata, &units).unwrap(), (320, 180));
+    let (extradata, units) = encoded("322x182", &options, read_stream, "h264");
+    check_inspected(&inspected(&extradata, &units).unwrap(), (322, 182));
+}
+
+#[test]
+fn reordering_is_detected_by_parameter_sets_or_at_the_first_b_slice() {
+    let (extradata, units) = encoded("320x180", &["-bf", "2"], read_mp4, "mp4");
+    assert!(!H264Inspector::from_extradata(&extradata).allows_passthrough());
+    assert_eq!(inspected(&extradata, &units), Err(PassthroughError::Reordered));
+    // A camera's parameter sets may not declare it.
+    assert!(is_b_slice(&[0x01, 0b1010_0000]) && is_b_slice(&[0x01, 0b1001_1100]));
+    assert!(!is_b_slice(&[0x41, 0b1100_0000]) && !is_b_slice(&[0x41]));
+}
+
+#[test]
+fn access_units_before_the_first_parameter_sets_are_skipped() {
+    let slice = [0, 0, 0, 1, 0x41, 0x9a, 1, 2];
+    assert_eq!(H264Inspector::new().inspect(&slice, true), Ok(None));
+}
+
+#[test]
+fn nal_units_without_a_slice_are_skipped_and_not_numbered() {
+    let (extradata, units) = encoded("320x180", &["-tune", "zerolatency"], read_mp4, "mp4");
+    let mut inspector = H264Inspector::from_extradata(&extradata);
+    assert_eq!(inspector.inspect(&[], true), Ok(None));
+    assert_eq!(inspector.inspect(&[0, 0, 0, 2, 6, 5], true), Ok(None));
+    assert_eq!(inspector.inspect(&units[0], true).unwrap().unwrap().number, 0);
+    inspector.skip_missing();
+    assert_eq!(inspector.inspect(&units[1], false).unwrap().unwrap().number, 2);
+}
+
+#[test]
+fn arbitrary_bytes_are_inspected_without_harm() {
+    for length in 0..64 {
+        for first in [0, 1, 0x67, 0xff] {
+            let rubbish: Vec<u8> = (0..length).map(|n| (n * 37) as u8 ^ first).collect();
+            let mut extradata = rubbish.clone();
+            extradata.insert(0, 1);
+            let mut inspector = H264Inspector::from_extradata(&extradata);
+            let _ = inspector.inspect(&rubbish, true);
+            let _ = H264Inspector::from_extradata(&rubbish).inspect(&extradata, false);
+        }
+    }
+}
+
+#[test]
+fn an_empty_parameter_set_is_ignored() {
+    let inspector = H264Inspector::from_extradata(&[1, 66, 0, 30, 0xff, 0xe0, 1, 0, 0]);
+    assert!(inspector.allows_passthrough() && inspector.parameter_sets.is_empty());
+}

@@ -1,0 +1,151 @@
+//! Openings of sentences: the words that leave a sentence without a subject.
+
+use super::block::{Block, Kind};
+use super::words::{self, Sentence};
+
+/// Question words and relatives that start a sentence without being its subject.
+const HEADLESS: &[&str] = &[
+    "what",
+    "who",
+    "whom",
+    "whoever",
+    "whose",
+    "which",
+    "whichever",
+    "whatever",
+    "wherever",
+    "how",
+    "where",
+    "whether",
+];
+
+/// Pairs of words that do the same.
+const HEADLESS_PAIRS: &[(&str, &[&str])] =
+    &[("so", &["long", "many", "much", "few", "far", "often"]), ("that", &["which"])];
+
+/// Further words with which no doc comment starts: conjunctions, and pronouns without a noun.
+const NO_SUBJECT: &[&str] = &[
+    "when", "why", "so", "as", "that", "those", "such", "until", "till", "while", "if", "unless",
+    "because", "since", "though", "although", "and", "but", "or", "nor", "else", "than", "not",
+    "nobody", "somebody",
+];
+
+/// Prepositions: the sentence has a subject only if a clause follows after a comma.
+const PREPOSITIONS: &[&str] = &[
+    "in", "on", "at", "by", "for", "from", "of", "to", "with", "without", "within", "after",
+    "before", "under", "over", "above", "below", "beside", "between", "among", "through", "about",
+    "into", "out", "up", "down",
+];
+
+/// Returns the words with which a sentence starts headlessly, as in "What was sent is kept".
+pub(crate) fn headless(block: &Block, sentence: &Sentence<'_>) -> Option<String> {
+    let capital =
+        sentence.text.trim_start_matches(['*', '_', '(', '"', '“']).starts_with(char::is_uppercase);
+    // A fragment within a table is no sentence, nor is the rest of a sentence after an abbreviation.
+    if block.kind == Kind::Heading
+        || sentence.is_question()
+        || (!capital && block.kind == Kind::Cell)
+    {
+        return None;
+    }
+    let words = opening(sentence)?;
+    let first = words.first()?;
+    if HEADLESS.contains(&first.as_str()) {
+        return Some(first.clone());
+    }
+    let second = words.get(1)?;
+    let is_pair = HEADLESS_PAIRS
+        .iter()
+        .any(|(head, tails)| head == first && tails.contains(&second.as_str()));
+    is_pair.then(|| format!("{first} {second}"))
+}
+
+/// Returns the first words of a doc comment's first sentence when they leave it without a subject.
+pub(crate) fn subjectless(block: &Block, sentence: &Sentence<'_>) -> Option<String> {
+    if let Some(opening) = headless(block, sentence) {
+        return Some(opening);
+    }
+    let words = opening(sentence)?;
+    let first = words.first()?.as_str();
+    let fragment = PREPOSITIONS.contains(&first) && !sentence.text.contains(',');
+    (NO_SUBJECT.contains(&first) || fragment).then(|| first.into())
+}
+
+/// Returns the first two words of a sentence; `None` when it starts with code, a number or a sign.
+fn opening(sentence: &Sentence<'_>) -> Option<Vec<String>> {
+    let words = words::words(sentence.text);
+    let first = words.first()?;
+    let before = &sentence.text[..first.start];
+    if !before.chars().all(|c| c.is_whitespace() || "*_(\"“'…[".contains(c)) {
+        return None;
+    }
+    // "In-process" is an adjective.
+    if sentence.text[first.end..].starts_with('-') {
+        return None;
+    }
+    let joined = if first.joins_next { 2 } else { 1 };
+    Some(words.iter().take(joined).map(|word| word.text.clone()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(text: &str, kind: Kind, check: fn(&Block, &Sentence<'_>) -> Option<String>) -> bool {
+        let block = Block { line: 1, kind, text: text.into() };
+        words::sentences(text).iter().any(|sentence| check(&block, sentence).is_some())
+    }
+
+    #[test]
+    fn headless_sentences_are_found() {
+        for text in [
+            "What was sent is kept.",
+            "Who dropped it.",
+            "One. **Where** a link is slow, it waits.",
+            "So many are kept.",
+            "how it is",
+            "Whether it runs.",
+            "That which is kept.",
+        ] {
+            assert!(of(text, Kind::Paragraph, headless), "{text}");
+        }
+    }
+
+    #[test]
+    fn questions_headings_and_fragments_pass() {
+        for (text, kind) in [
+            ("What is a track?", Kind::Paragraph),
+            ("How to add a source", Kind::Heading),
+            ("what a viewer picks", Kind::Cell),
+            ("So the frame is dropped.", Kind::Paragraph),
+            ("However, it waits. The relay knows what to do.", Kind::Paragraph),
+            ("`What` is a type.", Kind::Paragraph),
+        ] {
+            assert!(!of(text, kind, headless), "{text}");
+        }
+    }
+
+    #[test]
+    fn doc_comments_start_with_a_verb_or_a_noun() {
+        for text in [
+            "Returns it.",
+            "The frame.",
+            "`x` of it.",
+            "16 frames.",
+            "After that, it ends.",
+            "In-process bus.",
+        ] {
+            assert!(!of(text, Kind::Paragraph, subjectless), "{text}");
+        }
+        for text in [
+            "Where it is.",
+            "As it came.",
+            "If full.",
+            "For tests.",
+            "Those of a track.",
+            "Not yet open.",
+        ] {
+            assert!(of(text, Kind::Paragraph, subjectless), "{text}");
+        }
+    }
+}

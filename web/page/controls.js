@@ -1,0 +1,99 @@
+// The page's controls: toolbar, panel, keys, gestures, announcements. Loaded after the first picture, or if there is none to
+// wait for, so that no picture waits for them.
+
+import { chooseCodec, chosenCodec, hasToken, useToken } from '../boot.js';
+import { Announcer } from './announcer.js';
+import { nextAfter, wordsOf } from './codec-choice.js';
+import { byId } from './dom.js';
+import { enableDragging } from './drag.js';
+import { enableKeyboard } from './keyboard.js';
+import { keepAwake } from './kiosk.js';
+import { moveFrom } from './motion.js';
+import { Panel } from './panel.js';
+import { Playback } from './playback.js';
+import { Scrubbers } from './scrubber.js';
+import { mainCause } from './slow-cause.js';
+import { StatusLine } from './status-line.js';
+import { REPEATED } from './status-messages.js';
+import { fillToolbar, fullscreen, help } from './toolbar.js';
+import { Zoom } from './zoom.js';
+
+/** @typedef {import('./wall.js').Wall} Wall */
+
+export class Controls {
+  #announcer = new Announcer(byId('announcements'));
+  #statusLine = new StatusLine(byId('status-line'));
+  #panel = new Panel(byId('panel'), { useToken, hasToken });
+
+  /** @param {Wall} wall @param {{ kiosk: boolean }} mode */
+  constructor(wall, { kiosk }) {
+    this.wall = wall;
+    wall.play = moveFrom;
+    this.zoom = new Zoom({
+      next: () => wall.step(1),
+      previous: () => wall.step(-1),
+      close: () => wall.enlarge(null),
+      zoomed: (scale) => wall.zoom(scale),
+    });
+    this.zoom.attach(wall.enlarged);
+    this.playback = new Playback(wall, { announce: (text) => this.announce(text), showMessage: (text) => this.showMessage(text) });
+    this.scrubbers = new Scrubbers(this.playback);
+    this.bar = fillToolbar(wall, this.playback);
+    enableDragging(wall);
+    enableKeyboard(wall, { help: () => void help(wall), fullscreen, nextCodec: () => this.#nextCodec(), playback: this.playback });
+    if (kiosk) keepAwake();
+  }
+
+  /** @param {string} text */
+  announce(text) {
+    this.#announcer.announce(text);
+  }
+
+  #nextCodec() {
+    const codec = nextAfter(chosenCodec());
+    chooseCodec(codec);
+    this.showMessage(`Format: ${wordsOf(codec)}`);
+  }
+
+  /** Shows a text in the status line. @param {string} text */
+  showMessage(text) {
+    this.#statusLine.showMessage(text, this.wall.env.now());
+  }
+
+  /**
+   * @param {import('./panel.js').PanelState} state @param {boolean} lost true while the relay is not connected
+   * @param {number} now milliseconds
+   */
+  render(state, lost, now) {
+    const instead = this.#panel.render(state);
+    if (this.wall.list.hidden !== instead) {
+      this.wall.list.hidden = instead;
+      this.wall.arrange();
+    }
+    this.bar.render(lost);
+    this.scrubbers.render(this.wall.tiles.values());
+    this.#statusLine.render(this.#wallState(lost, now), now);
+  }
+
+  /**
+   * Returns the input of the status line. Tiles that are starting are left out, because they may still stutter.
+   * @param {boolean} lost @param {number} now milliseconds @returns {import('./status-messages.js').WallState}
+   */
+  #wallState(lost, now) {
+    const all = lost ? [] : [...this.wall.tiles.values()];
+    const tiles = all.filter((tile) => !tile.isStarting(now));
+    const live = tiles.filter(({ status }) => status.state === 'live');
+    const stuttering = live.filter(({ stats }) => (stats?.freezes.recent ?? 0) >= REPEATED);
+    return {
+      slow: mainCause(tiles.map(({ status, slowCause }) => (status.slow ? slowCause : null))),
+      reduced: mainCause(tiles.map(({ status, reducedCause }) => (isFlowing(status) ? reducedCause : null))),
+      live: live.length > 0,
+      stuttering: stuttering.map(({ name }) => name),
+    };
+  }
+}
+
+/** Returns whether a tile shows live frames, or would if it were not paused. @param {import('./tile-status.js').TileStatus} status */
+function isFlowing({ state }) {
+  return state === 'live' || state === 'late' || state === 'paused';
+}

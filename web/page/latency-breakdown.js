@@ -1,0 +1,49 @@
+// The latency breakdown of a frame: seven stages from the camera to the screen, and the slowest of them. Pure.
+
+import { formatAge, median } from '../shared/age.js';
+
+/** @typedef {import('../shared/messages.js').FrameTiming} FrameTiming */
+
+export const STAGES = /** @type {const} */ (['capture', 'encode', 'bus', 'relay', 'network', 'decode', 'display']);
+
+/** Names of the stages within a sentence. @type {Readonly<Record<StageName, string>>} */
+const ACTIVITIES = {
+  capture: 'capture',
+  encode: 'encoding',
+  bus: 'bus',
+  relay: 'relay',
+  network: 'network',
+  decode: 'decoding',
+  display: 'display',
+};
+
+/** @typedef {typeof STAGES[number]} StageName */
+/** @typedef {{ name: StageName, time: number }} Stage in milliseconds */
+/** @typedef {{ stages: Stage[], total: number, held: number, slowest: Stage }} Breakdown */
+
+/** Returns the median of each stage over some frames. @param {readonly FrameTiming[]} timings @returns {Breakdown | null} */
+export function breakdownOf(timings) {
+  if (timings.length === 0) return null;
+  const all = timings.map(stagesOf);
+  const stages = STAGES.map((name, stage) => ({ name, time: median(all.map((times) => times[stage] ?? 0)) }));
+  const slowest = stages.reduce((worst, stage) => (stage.time > worst.time ? stage : worst));
+  const total = stages.reduce((sum, { time }) => sum + time, 0);
+  return { stages, total, held: median(timings.map(({ held }) => held)), slowest };
+}
+
+/**
+ * Returns the duration of each stage. Two clocks agree to about a millisecond, so a short stage may seem negative: it counts as 0.
+ * @param {FrameTiming} timing
+ */
+export function stagesOf({ journey, offset, arrivedAt, decodedAt, paintedAt }) {
+  const { captured_at, read_at, published_at, received_at, sent_at } = journey;
+  const there = [captured_at, read_at, published_at, received_at, sent_at].map((moment) => moment / 1000 - offset);
+  const moments = [...there, arrivedAt, decodedAt, paintedAt];
+  return STAGES.map((_, stage) => Math.max(0, (moments[stage + 1] ?? 0) - (moments[stage] ?? 0)));
+}
+
+/** @param {Breakdown} breakdown */
+export function textFor({ slowest, total, held }) {
+  const sync = held >= 1 ? `, plus ${formatAge(held)} sync delay` : '';
+  return { slowest: `Slowest: ${ACTIVITIES[slowest.name]}, ${formatAge(slowest.time)}`, total: `total ${formatAge(total)}${sync}` };
+}

@@ -1,0 +1,205 @@
+// The page: receives the worker's messages and updates the wall and its controls.
+
+import { adoptSubscription, earlySubscriptions, onWorkerMessage, post, requestedStream, snapshotAddress, worker } from '../boot.js';
+import { LazyModule, loadModule } from '../shared/lazy-module.js';
+import { isStreamName } from '../shared/protocol.js';
+import { byId } from './dom.js';
+import { CONNECTION_LOST } from './tile-status.js';
+import { Wall } from './wall.js';
+
+/** @typedef {import('../shared/messages.js').FromWorker} FromWorker */
+/** @typedef {import('../shared/protocol.js').FromRelay} FromRelay */
+
+/** Interval of updates without a message: when the worker is silent, an old picture must not pass as live. In milliseconds. */
+const WATCHDOG = 1000;
+/** The controls wait this long for a first picture, in milliseconds. */
+const CONTROLS_AFTER = 700;
+
+const now = () => performance.timeOrigin + performance.now();
+const kiosk = new URL(location.href).searchParams.get('kiosk') === '1';
+document.documentElement.classList.toggle('kiosk', kiosk);
+
+/** @type {import('./controls.js').Controls | null} */
+let controls = null;
+const controlsModule = new LazyModule({
+  now,
+  load: () => loadModule(() => import('./controls.js'), new URL('controls.js', import.meta.url)),
+  use({ Controls }) {
+    controls = new Controls(wall, { kiosk });
+    render();
+  },
+});
+/** True once the controls must be loaded, however often that fails. */
+let controlsNeeded = false;
+/** @type {import('../shared/messages.js').Link} */
+let link = { phase: 'connecting', why: '', detail: '' };
+/** From the first failure until the socket is open again. */
+let lost = false;
+/** @type {import('../shared/protocol.js').ListenEntry[] | null} */
+let listening = null;
+/** Relay's clock minus ours, in milliseconds. */
+let ahead = 0;
+/** The worker's latest measurements. @type {import('../shared/messages.js').Evidence} */
+let evidence = { network: null, lag: 0 };
+let build = '';
+/** Tiles with open details, as text: the worker requests the timing of their frames. */
+let detailsIds = '';
+
+const wall = new Wall(byId('wall'), {
+  now,
+  onChange: render,
+  onEnlarge: (tile) => controls?.zoom.attach(tile),
+  onPause: () => controls?.playback.togglePause(),
+  announce: (text) => controls?.announce(text),
+});
+if (isStreamName(requestedStream)) wall.enlargeByName(requestedStream);
+worker.onerror = () => setLink({ phase: 'down', why: 'refused', detail: 'this browser failed to start the page' });
+document.addEventListener('visibilitychange', visibilityChanged);
+addEventListener('online', () => post({ type: 'wake' }));
+setInterval(() => {
+  render();
+  if (controlsNeeded) controlsModule.request();
+}, WATCHDOG);
+setTimeout(loadControls, CONTROLS_AFTER);
+onWorkerMessage(receive);
+
+/** @param {FromWorker} message */
+function receive(message) {
+  if (message.type === 'link') setLink(message.link);
+  else if (message.type === 'relay') receiveFromRelay(message.message);
+  else if (message.type === 'subscribed') adoptSubscription(message.stream, message.id, message.limits);
+  else if (message.type === 'painted') painted(message);
+  else if (message.type === 'timing') wall.byId(message.id)?.addTiming(message.timing);
+  else if (message.type === 'bitmap') paintBitmap(message);
+  else if (message.type === 'saved') void save(message);
+  else if (message.type === 'stats') takeStats(message);
+}
+
+/** @param {FromRelay} message */
+function receiveFromRelay(message) {
+  if (message.type === 'hello') greet(message.build);
+  else if (message.type === 'streams') {
+    listening = message.listening;
+    wall.setStreams(message.streams);
+    unsubscribeUnseen();
+    if (wall.tiles.size === 0) loadControls();
+  } else if (message.type !== 'clock' && message.id !== null) {
+    const tile = wall.byId(message.id);
+    tile?.receive(message);
+    tile?.diagnose(evidence, now());
+  }
+  render();
+}
+
+/** Ends subscriptions that the worker started by itself and no visible tile has taken over. */
+function unsubscribeUnseen() {
+  for (const id of earlySubscriptions.keys()) post({ type: 'unwatch', id });
+  earlySubscriptions.clear();
+}
+
+/** Reloads the page if the relay was upgraded. @param {string} theirs the relay's build */
+function greet(theirs) {
+  build ||= theirs;
+  if (theirs === build) return;
+  const load = () => import('./upgrade.js');
+  // If this fails, the `hello` of the next socket tries again.
+  loadModule(load, new URL('upgrade.js', import.meta.url)).then(({ reloadOnce }) => reloadOnce(Date.now()), () => {});
+}
+
+/** @param {import('../shared/messages.js').Link} next */
+function setLink(next) {
+  if (next.phase === 'down') {
+    loadControls();
+    if (!lost) controls?.announce(CONNECTION_LOST);
+  }
+  if (next.phase !== 'connecting') lost = next.phase === 'down';
+  if (next.phase === 'open') {
+    controlsModule.retryNow();
+    if (controlsNeeded) controlsModule.request();
+    if (listening) wall.keepMissing();
+    // The tiles' state is from the old socket; the new one reports it again.
+    for (const tile of wall.tiles.values()) if (tile.watchedSince !== null) tile.start(now());
+  }
+  link = next;
+  render();
+}
+
+/** @param {Extract<FromWorker, { type: 'painted' }>} message */
+function painted({ id, width, height, stats }) {
+  const tile = wall.byId(id);
+  if (!tile) return;
+  if (performance.getEntriesByName('fanlight-first-frame').length === 0) performance.mark('fanlight-first-frame');
+  const before = tile.aspect;
+  tile.showSize({ width, height });
+  tile.stats = stats;
+  if (tile.aspect !== before) wall.arrange();
+  render();
+  loadControls();
+}
+
+/** The tile may be gone before its bitmap arrives. @param {Extract<FromWorker, { type: 'bitmap' }>} message */
+function paintBitmap({ id, bitmap }) {
+  const tile = wall.byId(id);
+  if (tile) tile.paint(bitmap);
+  else bitmap.close();
+}
+
+/** @param {Extract<FromWorker, { type: 'saved' }>} message */
+async function save({ id, saved }) {
+  const tile = wall.byId(id);
+  if (!tile) return;
+  const module = loadModule(() => import('./saving.js'), new URL('saving.js', import.meta.url));
+  const saving = module.then(({ save }) => save(tile, saved, { ahead, full: snapshotAddress(tile.name) }));
+  controls?.showMessage(await saving.catch(() => `${tile.name}: could not save: no answer from the relay`));
+}
+
+/** @param {Extract<FromWorker, { type: 'stats' }>} message */
+function takeStats(message) {
+  if (message.offset !== null) ahead = message.offset / 1000;
+  evidence = message.evidence;
+  for (const stats of message.players) {
+    const tile = wall.byId(stats.id);
+    if (!tile) continue;
+    tile.stats = stats;
+    tile.outOfSync = message.outOfSync.includes(stats.id);
+    tile.diagnose(evidence, now());
+  }
+  controls?.playback.receive(message.mode, ahead);
+  render();
+}
+
+function render() {
+  for (const tile of wall.tiles.values()) renderTile(tile);
+  controls?.render({ link, listening, empty: wall.tiles.size === 0, ahead }, lost, now());
+  requestTimings();
+}
+
+/** Requests the timing of frames for tiles with open details. */
+function requestTimings() {
+  const ids = [...wall.tiles.values()].filter((tile) => tile.detailsOpen).map(({ id }) => id);
+  if (ids.join() === detailsIds) return;
+  detailsIds = ids.join();
+  post({ type: 'details', ids });
+}
+
+/** @param {import('./tile.js').Tile} tile */
+function renderTile(tile) {
+  const before = tile.status.state;
+  tile.render(!lost, now());
+  const { state, text } = tile.status;
+  // A lost connection and a pause are announced once, not for each tile. A tile that waits for a picture is no news.
+  const quiet = (/** @type {string} */ state) => state === 'waiting' || state === 'idle' || state === 'paused';
+  if (state === before || text === CONNECTION_LOST || quiet(state)) return;
+  if (state !== 'live' || !quiet(before)) controls?.announce(`${tile.name}: ${text || state}`);
+}
+
+function visibilityChanged() {
+  wall.visibility.update();
+  if (!document.hidden) post({ type: 'wake' });
+  render();
+}
+
+function loadControls() {
+  controlsNeeded = true;
+  controlsModule.request();
+}

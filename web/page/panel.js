@@ -1,0 +1,102 @@
+// The panel in place of the wall: set-up, access token, or connection problems.
+
+import { element } from './dom.js';
+import { setupPanel } from './setup.js';
+
+/** @typedef {import('../shared/messages.js').Link} Link */
+/** @typedef {import('../shared/protocol.js').ListenEntry} ListenEntry */
+
+/**
+ * @typedef {object} PanelState
+ * @property {Link} link
+ * @property {ListenEntry[] | null} listening `null` until the relay reports its endpoints
+ * @property {boolean} empty the wall has no tiles
+ * @property {number} ahead relay's clock minus ours, in milliseconds
+ */
+
+export class Panel {
+  #shown = '';
+
+  /** @param {HTMLElement} container @param {{ useToken: (token: string) => void, hasToken: () => boolean }} access */
+  constructor(container, access) {
+    this.container = container;
+    this.access = access;
+  }
+
+  /** @param {PanelState} state @returns {boolean} true if the panel replaces the wall */
+  render(state) {
+    // While connecting nothing is known yet: the panel keeps its content and whatever was typed into it.
+    if (state.link.phase !== 'connecting') this.#show(...this.#choose(state));
+    return this.#shown !== '';
+  }
+
+  /** @param {string} key @param {() => HTMLElement} make */
+  #show(key, make) {
+    // Re-creating a form would lose the focus and the text typed into it.
+    if (key === this.#shown) return;
+    this.#shown = key;
+    this.container.replaceChildren(...(key ? [make()] : []));
+    this.container.hidden = key === '';
+  }
+
+  /** @param {PanelState} state @returns {[string, () => HTMLElement]} content, and a key so that it is created once */
+  #choose({ link, listening, empty, ahead }) {
+    if (link.why === 'token') return [`token ${this.access.hasToken()}`, () => tokenPanel(this.access)];
+    if (empty && link.phase === 'down') return [`down ${link.why} ${link.detail}`, () => linkPanel(link)];
+    if (!empty || !listening) return ['', () => element('div')];
+    return [`setup ${Math.round(ahead / 60_000)} ${JSON.stringify(listening)}`, () => setupPanel(listening, ahead)];
+  }
+}
+
+/** @param {Link} link */
+function linkPanel({ why, detail }) {
+  const said = detail ? ` (${detail})` : '';
+  const { host } = location;
+  /** @type {Record<Link['why'], [string, string]>} */
+  const texts = {
+    '': ['Not connected', ''],
+    lost: ['Connection lost', `The connection to the relay at ${host} was lost${said}.`],
+    unreachable: ['The relay does not answer', `No answer from ${host}${said}. Is fanlight-relay running?`],
+    token: ['Enter the access token', ''],
+    refused: ['Access refused', `${host} refused this page${said}.`],
+    'no-socket': [
+      'No WebSocket connection',
+      `The relay at ${host} answers, but the WebSocket does not open. Either a proxy blocks it, or the viewer limit is reached.`,
+    ],
+  };
+  return message(...texts[why], 'Retrying automatically.');
+}
+
+/** @param {string} title @param {...string} lines */
+function message(title, ...lines) {
+  return element('div', 'message', element('h1', '', title), ...lines.map((line) => element('p', '', line)));
+}
+
+/** @param {{ useToken: (token: string) => void, hasToken: () => boolean }} access */
+function tokenPanel({ useToken, hasToken }) {
+  const field = element('input');
+  field.type = 'password';
+  field.name = 'token';
+  field.required = true;
+  field.autocomplete = 'current-password';
+  const label = element('label', '', element('span', '', 'Access token'), field);
+  const button = element('button', 'primary', 'Open');
+  // Password managers store a password with a user name, and browsers ask for one if there is none.
+  const name = element('input');
+  name.name = 'username';
+  name.autocomplete = 'username';
+  name.value = 'fanlight';
+  name.hidden = true;
+  const form = element('form', 'token-form', name, label, button);
+  form.addEventListener('submit', (event) => {
+    event.preventDefault();
+    useToken(field.value.trim());
+  });
+  const text = hasToken()
+    ? 'That token was not accepted. Enter another one.'
+    : 'Viewing requires the token that the relay was started with.';
+  const panel = message('Enter the access token', text);
+  panel.append(form);
+  queueMicrotask(() => field.focus());
+  return panel;
+}
