@@ -22,7 +22,7 @@ pub struct Value(pub i32);
 
 /// A text that is not a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a control's value is an integer, true or false")]
+#[error("a control's value is a whole number, true or false")]
 pub struct InvalidValue;
 
 impl std::str::FromStr for Value {
