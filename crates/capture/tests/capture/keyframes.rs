@@ -33,7 +33,7 @@ fn frames() -> Arc<[Vec<u8>]> {
         let captured_at = Timestamp::from_micros(1_000_000 + number * 1_000);
         let times = CaptureTimes { captured_at, read_at: captured_at };
         let frame = encoder.encode(&grey, times, false).unwrap().unwrap();
-        assert_eq!(frame.keyframe, number == 0);
+        assert_eq!(frame.is_keyframe(), number == 0);
         frame.payload
     });
     encoded.collect()
@@ -78,7 +78,7 @@ impl Source for Camera {
         Ok(FrameData::H264(Arc::new(unit)))
     }
 
-    fn each_counts(&self) -> bool {
+    fn needs_every_frame(&self) -> bool {
         true
     }
 }
@@ -106,11 +106,11 @@ impl SourceFactory for Driver {
         }
     }
 
-    fn look(&self) -> Result<(), SourceError> {
+    fn check(&self) -> Result<(), SourceError> {
         Ok(())
     }
 
-    fn another(&self) -> Box<dyn SourceFactory + Send> {
+    fn clone_box(&self) -> Box<dyn SourceFactory + Send> {
         Box::new(self.clone())
     }
 }
@@ -133,7 +133,7 @@ impl Source for Paced {
         self.0.retrieve(buffers)
     }
 
-    fn each_counts(&self) -> bool {
+    fn needs_every_frame(&self) -> bool {
         true
     }
 }
