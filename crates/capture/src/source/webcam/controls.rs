@@ -49,7 +49,7 @@ impl Visitor<'_> for NumberOrSwitch {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "an integer, true or false")
+        write!(f, "a whole number, true or false")
     }
 
     fn visit_bool<E>(self, on: bool) -> Result<Value, E> {
