@@ -5,8 +5,8 @@ use fanlight_protocol::viewer::{
     StreamInfo, TrackInfo, ViewerState, Watch,
 };
 use fanlight_protocol::{
-    Answer, Ask, Catalog, Codec, Epoch, FrameFlags, FrameHeader, FrameMeta, FrameTimes, Rendition,
-    StreamEntry, StreamState, Timestamp, TrackEntry, TrackName,
+    Answer, Catalog, Codec, Epoch, FrameFlags, FrameHeader, FrameMeta, FrameTimes, Rendition,
+    Request, StreamEntry, StreamState, Timestamp, TrackEntry, TrackName,
 };
 
 fn at(micros: u64) -> Timestamp {
@@ -63,12 +63,12 @@ pub(crate) fn catalog() -> Catalog {
     }
 }
 
-pub(crate) fn asks() -> [Ask; 3] {
+pub(crate) fn requests() -> [Request; 3] {
     let (stream, track) = ("cam".parse().unwrap(), TrackName::full_jpeg());
     [
-        Ask::Clock { asker: 0xfeed, asked_at: at(1_767_225_600_000_001) },
-        Ask::Catalog,
-        Ask::Keyframe { stream, track },
+        Request::Clock { asker: 0xfeed, asked_at: at(1_767_225_600_000_001) },
+        Request::Catalog,
+        Request::Keyframe { stream, track },
     ]
 }
 
