@@ -163,7 +163,7 @@ impl Pipeline {
         let stuck = [&self.stuck, &self.own_stuck].map(StuckThreads::clone);
         let name = &self.settings.name;
         // A thread that replaces a stuck one has the same knowledge of the source.
-        let mut factory = self.factory.another();
+        let mut factory = self.factory.clone_box();
         let policy = RetryPolicy { keep_open: self.settings.keep_open, ..RetryPolicy::default() };
         threads.start(format!("{name}:source"), move || {
             let sink = Sink { shared: &shared, watchdog: &watchdog };

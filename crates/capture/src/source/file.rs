@@ -54,14 +54,6 @@ pub fn open(path: &Path, looped: bool, stop: Shutdown) -> Result<Box<dyn Source>
     Ok(Box::new(ffmpeg::MediaSource::open_file(path, looped, stop)?))
 }
 
-/// Checks that a file still exists and can be read.
-///
-/// # Errors
-/// When it cannot be read, with the reason.
-pub fn look(path: &Path) -> Result<(), SourceError> {
-    check(path)
-}
-
 impl File {
     fn new(
         path: &Path,
@@ -157,8 +149,11 @@ fn open_video(path: &Path) -> Result<VideoCapture, SourceError> {
     }
 }
 
-/// Finds the reasons that OpenCV does not report.
-fn check(path: &Path) -> Result<(), SourceError> {
+/// Checks that a file exists and can be read. OpenCV does not report why it cannot open one.
+///
+/// # Errors
+/// When it cannot be read, with the reason.
+pub fn check(path: &Path) -> Result<(), SourceError> {
     let shown = path.display();
     // Before opening, because a pipe would block.
     let metadata = fs::metadata(path).map_err(|error| reason(path, &error))?;

@@ -9,8 +9,8 @@ use crate::harness::{SOON, capture, painted, viewer};
 
 /// The limit of a packet, and of the bytes read until a source is open: two frames of 16 MiB.
 const LIMIT: usize = 32 * 1024 * 1024;
-/// The bytes that the kernel accepts from a sender beyond those that its receiver reads: the buffers of both sockets have at
-/// most 6 and 4 MiB.
+/// The bytes that the kernel accepts from a sender beyond those that its receiver reads: the buffers of both sockets
+/// have at most 6 and 4 MiB.
 const SOCKET_BUFFERS: usize = 16 * 1024 * 1024;
 
 /// The data that a host sends: `first` once, then `again` forever.

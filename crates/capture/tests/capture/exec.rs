@@ -24,8 +24,8 @@ fn pipe(folder: &Path, name: &str) -> PathBuf {
 /// A process that ignores SIGTERM.
 const IGNORES_TERM: &str = "trap '' TERM; sleep 1000 &";
 
-/// Returns a pipeline that writes video, with another process `beside` it. All processes of the pipeline name the folder, and
-/// hold its pipe `alive` open.
+/// Returns a pipeline that writes video, with another process `beside` it. All processes of the pipeline name the
+/// folder, and hold its pipe `alive` open.
 fn pipeline(folder: &Path, beside: &str) -> String {
     let folder = folder.display();
     let pictures = format!("{PICTURES} -metadata title={folder} {MJPEG}");

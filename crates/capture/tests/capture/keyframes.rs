@@ -78,7 +78,7 @@ impl Source for Camera {
         Ok(Picture::H264(Arc::new(unit)))
     }
 
-    fn each_counts(&self) -> bool {
+    fn needs_every_frame(&self) -> bool {
         true
     }
 }
@@ -106,11 +106,11 @@ impl SourceFactory for Driver {
         }
     }
 
-    fn look(&self) -> Result<(), SourceError> {
+    fn check(&self) -> Result<(), SourceError> {
         Ok(())
     }
 
-    fn another(&self) -> Box<dyn SourceFactory + Send> {
+    fn clone_box(&self) -> Box<dyn SourceFactory + Send> {
         Box::new(self.clone())
     }
 }
@@ -133,7 +133,7 @@ impl Source for Paced {
         self.0.retrieve(buffers)
     }
 
-    fn each_counts(&self) -> bool {
+    fn needs_every_frame(&self) -> bool {
         true
     }
 }

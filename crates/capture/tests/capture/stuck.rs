@@ -61,7 +61,7 @@ impl SourceFactory for Driver {
         Ok(Box::new(Camera { about: About::default(), stuck }))
     }
 
-    fn look(&self) -> Result<(), SourceError> {
+    fn check(&self) -> Result<(), SourceError> {
         Ok(())
     }
 
@@ -69,11 +69,11 @@ impl SourceFactory for Driver {
         self.probes
     }
 
-    fn patience(&self) -> Duration {
+    fn frame_timeout(&self) -> Duration {
         Duration::from_millis(200)
     }
 
-    fn another(&self) -> Box<dyn SourceFactory + Send> {
+    fn clone_box(&self) -> Box<dyn SourceFactory + Send> {
         Box::new(self.clone())
     }
 }

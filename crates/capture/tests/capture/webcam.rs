@@ -1,5 +1,5 @@
-//! A real webcam, or a substitute: the kernel's vivid driver, or a fake device. FANLIGHT_TEST_CAMERA names its device file,
-//! such as /dev/video0. Without it, these tests are skipped.
+//! A real webcam, or a substitute: the kernel's vivid driver, or a fake device. FANLIGHT_TEST_CAMERA names its device
+//! file, such as /dev/video0. Without it, these tests are skipped.
 
 use std::fs;
 use std::io::{Write, stderr};
@@ -85,7 +85,8 @@ fn frames_have_true_sizes_and_capture_times() {
             );
         }
         ages.sort_unstable();
-        // The median, because a busy machine may delay a single frame. It may be negative by the error of the clock offset.
+        // The median, because a busy machine may delay a single frame. It may be negative by the error of the clock
+        // offset.
         assert!((-5_000..500_000).contains(&ages[4]), "{more} {ages:?} µs");
     }
 }

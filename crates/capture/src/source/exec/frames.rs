@@ -1,4 +1,5 @@
-//! The frames in the output of a command. The newest frame replaces older ones; H.264 that is forwarded is kept completely.
+//! The frames in the output of a command. The newest frame replaces older ones; H.264 that is forwarded is kept
+//! completely.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -96,7 +97,7 @@ impl Frames {
     }
 
     /// Returns whether the next frame must be grabbed before more is read, because later ones refer to it.
-    pub(super) fn each_counts(&self) -> bool {
+    pub(super) fn needs_every_frame(&self) -> bool {
         self.ready.front().is_some_and(Unpacked::is_h264)
     }
 

@@ -118,10 +118,10 @@ impl SourceFactory for Script {
         let (about, pauses, sink) = (About::default(), self.pauses, self.sink.clone());
         Ok(Box::new(Scripted { actions, about, damaged: false, pauses, sink }))
     }
-    fn look(&self) -> Result<(), SourceError> {
+    fn check(&self) -> Result<(), SourceError> {
         Ok(())
     }
-    fn another(&self) -> Box<dyn SourceFactory + Send> {
+    fn clone_box(&self) -> Box<dyn SourceFactory + Send> {
         unreachable!("no thread is stuck here")
     }
 }

@@ -1,5 +1,5 @@
-//! The test picture: a fanlight under a moving beam, with the stream's name, the time of day and the frame number for people,
-//! and the same number and time as a [`Timecode`] for programs.
+//! The test picture: a fanlight under a moving beam, with the stream's name, the time of day and the frame number for
+//! people, and the same number and time as a [`Timecode`] for programs.
 //!
 //! - `style`, `layout`: colours, font and positions;
 //! - `text`: digits, painted once and then copied;

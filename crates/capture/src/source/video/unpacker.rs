@@ -1,7 +1,7 @@
 //! From the encoded frames of a source to frames for the pipeline: forwarded undecoded, or decoded.
 //!
-//! The decision is the same for URLs, files and commands. JPEGs are forwarded. H.264 is forwarded while its frames arrive in
-//! display order; at the first frame out of order, and for every other codec, frames are decoded.
+//! The decision is the same for URLs, files and commands. JPEGs are forwarded. H.264 is forwarded while its frames
+//! arrive in display order; at the first frame out of order, and for every other codec, frames are decoded.
 
 use std::fmt;
 use std::sync::Arc;

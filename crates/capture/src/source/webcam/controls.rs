@@ -65,8 +65,8 @@ impl Visitor<'_> for NumberOrSwitch {
     }
 }
 
-/// Sets the controls, through a file descriptor of its own. Returns a message for each one that could not be set, with the
-/// possible values.
+/// Sets the controls, through a file descriptor of its own. Returns a message for each one that could not be set, with
+/// the possible values.
 pub(super) fn apply(path: &Path, values: &Controls) -> Vec<String> {
     if values.is_empty() {
         return Vec::new();

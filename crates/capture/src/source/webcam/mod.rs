@@ -70,8 +70,8 @@ pub fn open(
 ///
 /// # Errors
 /// When it is missing, with the reason.
-pub fn look(request: &WebcamRequest, finder: &Finder) -> Result<(), SourceError> {
-    finder.look(&request.selector)
+pub fn check(request: &WebcamRequest, finder: &Finder) -> Result<(), SourceError> {
+    finder.check(&request.selector)
 }
 
 /// A webcam as a source.
@@ -95,7 +95,8 @@ pub struct Webcam {
 }
 
 impl Webcam {
-    /// Opens a device file with the requested mode, though the camera may choose another one. JPEGs are delivered undecoded.
+    /// Opens a device file with the requested mode, though the camera may choose another one. JPEGs are delivered
+    /// undecoded.
     ///
     /// # Errors
     /// When it cannot be opened, with the reason.
