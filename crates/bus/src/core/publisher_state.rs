@@ -225,7 +225,10 @@ mod tests {
             source: "test".into(),
             tracks: Vec::new(),
         };
-        assert!(announced(&mut state, std::slice::from_ref(&entry), 1101), "a change is announced immediately");
+        assert!(
+            announced(&mut state, std::slice::from_ref(&entry), 1101),
+            "a change is announced immediately"
+        );
         assert!(!announced(&mut state, &[entry], 1102));
     }
 }

@@ -1,7 +1,7 @@
 //! One of everything that travels, with every field filled.
 
 use fanlight_protocol::viewer::{
-    CodecWish, FrameMessage, FromRelay, FromViewer, ListedState, ListenEntry, RenditionWish,
+    CodecChoice, FrameMessage, FromRelay, FromViewer, ListedState, ListenEntry, RenditionChoice,
     StreamInfo, TrackInfo, ViewerState, Watch,
 };
 use fanlight_protocol::{
@@ -96,7 +96,7 @@ pub(crate) fn from_viewer() -> Vec<FromViewer> {
     let plain = Watch {
         id: 1,
         stream: "cam".parse().unwrap(),
-        rendition: Some(RenditionWish::Exactly(Rendition::full())),
+        rendition: Some(RenditionChoice::Exactly(Rendition::full())),
         codec: None,
         fps: None,
         ack: None,
@@ -106,8 +106,8 @@ pub(crate) fn from_viewer() -> Vec<FromViewer> {
     };
     let full = Watch {
         id: 2,
-        rendition: Some(RenditionWish::Auto),
-        codec: Some(CodecWish::Auto),
+        rendition: Some(RenditionChoice::Auto),
+        codec: Some(CodecChoice::Auto),
         fps: Some(12.5),
         ack: Some(true),
         buffer: Some(2.0),
