@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, SyncSender};
 use std::thread::JoinHandle;
 
-use fanlight_protocol::{Ask, Topic};
+use fanlight_protocol::{Request, Topic};
 use parking_lot::Mutex;
 
 use crate::address::Listening;
@@ -71,9 +71,9 @@ impl Subscriber {
         self.send(Command::Unwatch(publisher, topic));
     }
 
-    /// Sends an ask to a publisher. An answer shows in later events and frames.
-    pub fn ask(&self, publisher: PublisherId, ask: Ask) {
-        self.send(Command::Ask(publisher, ask));
+    /// Sends a request to a publisher. An answer shows in later events and frames.
+    pub fn request(&self, publisher: PublisherId, request: Request) {
+        self.send(Command::Request(publisher, request));
     }
 
     /// Returns whether the bus thread runs. It ends early only by a panic; then nothing is received any more.

@@ -13,7 +13,7 @@ use fanlight_bus::{
 };
 use fanlight_clock as clock;
 use fanlight_protocol::{
-    Ask, FrameFlags, FrameMeta, FrameTimes, StreamEntry, StreamState, Timestamp, Topic,
+    FrameFlags, FrameMeta, FrameTimes, Request, StreamEntry, StreamState, Timestamp, Topic,
 };
 
 /// Longer than anything here takes on a loaded machine: reaching it is a failure, not a delay.
@@ -421,7 +421,7 @@ fn a_wall_that_opens_many_streams_together_gets_all_of_them() {
 }
 
 #[test]
-fn a_subscriber_that_floods_with_asks_for_the_catalog_takes_nothing_from_another() {
+fn a_subscriber_that_floods_with_requests_for_the_catalog_takes_nothing_from_another() {
     let site = Site::new();
     let camera = site.camera("one");
     let mut track = camera.track("cam");
@@ -432,24 +432,24 @@ fn a_subscriber_that_floods_with_asks_for_the_catalog_takes_nothing_from_another
     camera.expect("cam", Demand::Watched);
     let id = rude.publisher_of("cam");
     for sequence in 0..200 {
-        (0..50).for_each(|_| rude.subscriber.ask(id, Ask::Catalog));
+        (0..50).for_each(|_| rude.subscriber.request(id, Request::Catalog));
         publish(&mut track, vec![0; 1000]);
         assert_eq!(honest.frame().meta.sequence, sequence);
     }
 }
 
 #[test]
-fn an_ask_for_a_keyframe_reaches_the_handler_of_its_track() {
+fn a_request_for_a_keyframe_reaches_the_handler_of_its_track() {
     let site = Site::new();
     let camera = site.camera("one");
     let _track = camera.track("cam");
     camera.announce(&["cam"]);
     let listener = Listener::to(&[site.endpoint("one")]);
     let id = listener.publisher_of("cam");
-    // An ask for a track that is not open reaches no handler.
+    // A request for a track that is not open reaches no handler.
     for name in ["unknown", "cam"] {
         let Topic { stream, track } = topic(name);
-        listener.subscriber.ask(id, Ask::Keyframe { stream, track });
+        listener.subscriber.request(id, Request::Keyframe { stream, track });
     }
     camera.expect("cam", Demand::Keyframe);
 }

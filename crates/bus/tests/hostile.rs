@@ -10,7 +10,7 @@ use fanlight_bus::{
 };
 use fanlight_clock as clock;
 use fanlight_protocol::{
-    Answer, Ask, Catalog, Epoch, FrameFlags, FrameHeader, FrameMeta, FrameTimes, ReservedTopic,
+    Answer, Catalog, Epoch, FrameFlags, FrameHeader, FrameMeta, FrameTimes, Request, ReservedTopic,
     StreamEntry, StreamState, Timestamp, Topic, TrackEntry, TrackName,
 };
 
@@ -22,9 +22,9 @@ const TURN: i64 = 10;
 /// A publisher of one stream, played by the test.
 struct Impostor {
     socket: zmq::Socket,
-    /// Unanswered asks for the clock.
-    asks: VecDeque<(u64, Timestamp)>,
-    /// The number of further asks before an ask is answered.
+    /// Unanswered requests for the clock.
+    requests: VecDeque<(u64, Timestamp)>,
+    /// The number of further requests before a request is answered.
     behind: usize,
     watched: bool,
     track: TrackEntry,
@@ -43,7 +43,7 @@ impl Impostor {
             published: 0,
             dropped: 0,
         };
-        Self { socket, asks: VecDeque::new(), behind: 0, watched: false, track }
+        Self { socket, requests: VecDeque::new(), behind: 0, watched: false, track }
     }
 
     /// Processes messages from upstream, waiting up to [`TURN`] for one, and announces the catalog.
@@ -52,16 +52,16 @@ impl Impostor {
             let message = self.socket.recv_bytes(0).unwrap();
             match message.split_first() {
                 Some((1, topic)) if topic == topic_bytes() => self.watched = true,
-                Some((2, ask)) => {
-                    if let Ok(Ask::Clock { asker, asked_at }) = Ask::decode(ask) {
-                        self.asks.push_back((asker, asked_at));
+                Some((2, request)) => {
+                    if let Ok(Request::Clock { asker, asked_at }) = Request::decode(request) {
+                        self.requests.push_back((asker, asked_at));
                     }
                 }
                 _ => {}
             }
         }
-        while self.asks.len() > self.behind {
-            let (asker, asked_at) = self.asks.pop_front().unwrap();
+        while self.requests.len() > self.behind {
+            let (asker, asked_at) = self.requests.pop_front().unwrap();
             let now = clock::now();
             let answer = Answer::Clock { asked_at, received_at: now, answered_at: now };
             self.send(&[ReservedTopic::Answer(asker).to_string().as_bytes(), &answer.encode()]);
@@ -174,9 +174,9 @@ fn watched(folder: &tempfile::TempDir, behind: usize) -> (Impostor, Listener) {
 }
 
 #[test]
-fn a_publisher_whose_answers_take_longer_than_the_interval_of_asks_is_watched() {
+fn a_publisher_whose_answers_take_longer_than_the_interval_of_requests_is_watched() {
     let folder = tempfile::tempdir().unwrap();
-    // Each answer comes after two further asks, as over a link with a round trip of 300 ms.
+    // Each answer comes after two further requests, as over a link with a round trip of 300 ms.
     let (mut impostor, listener) = watched(&folder, 2);
     impostor.publish(0, clock::now());
     assert_eq!(listener.frame(&mut impostor).payload, b"picture"[..]);

@@ -42,8 +42,8 @@ impl StreamState {
     }
 }
 
-/// All streams of one publisher. Announced on [`ReservedTopic::Catalog`](crate::ReservedTopic::Catalog) at every change, when
-/// asked for, and every second.
+/// All streams of one publisher. Announced on [`ReservedTopic::Catalog`](crate::ReservedTopic::Catalog) at every change, on
+/// request, and every second.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Catalog {
     /// The publisher's run.

@@ -5,7 +5,7 @@
 //! - [`name`]: names of streams, renditions and tracks, and [`Topic`], a track's name on the bus;
 //! - [`frame`]: the metadata of a frame, and the header that carries it on the bus;
 //! - [`catalog`]: the streams of a publisher, with their states and tracks;
-//! - [`ask`]: questions of a subscriber to a publisher, and the answers;
+//! - [`request`]: requests of a subscriber to a publisher, and the answers;
 //! - [`viewer`]: the `fanlight.v1` WebSocket messages between a relay and its viewers;
 //! - [`rate`]: the frame rate limit of a rendition or a viewer;
 //! - [`wire`]: the encoding of bus values, the only place that knows it;
@@ -15,20 +15,20 @@
 
 #![warn(missing_docs)]
 
-pub mod ask;
 pub mod catalog;
 pub mod frame;
 pub mod name;
 pub mod rate;
+pub mod request;
 pub mod time;
 mod topic;
 pub mod viewer;
 pub mod wire;
 
-pub use ask::{Answer, Ask};
 pub use catalog::{Catalog, StreamEntry, StreamState, TrackEntry};
 pub use frame::{Epoch, FrameFlags, FrameHeader, FrameMeta, FrameTimes};
 pub use name::{Codec, InvalidName, Rendition, StreamName, TrackName};
+pub use request::{Answer, Request};
 pub use time::Timestamp;
 pub use topic::{ReservedTopic, Topic, TopicError};
 pub use wire::WireError;

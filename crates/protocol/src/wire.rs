@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 /// The protocol version of this build; the first byte of every bus value.
 pub const VERSION: u8 = 1;
 
-/// Largest encoded bus value (header, catalog, ask or answer), in bytes. Decoding allocates no more than this.
+/// Largest encoded bus value (header, catalog, request or answer), in bytes. Decoding allocates no more than this.
 pub const MAX_VALUE: usize = 256 * 1024;
 
 /// Bytes that are not a value of the expected type.

@@ -9,8 +9,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use fanlight_protocol::viewer::{FrameMessage, FromRelay, FromViewer};
-use fanlight_protocol::{Answer, Ask, Catalog, FrameHeader};
-use samples::{answer, asks, catalog, frame_message, from_relay, from_viewer, header};
+use fanlight_protocol::{Answer, Catalog, FrameHeader, Request};
+use samples::{answer, catalog, frame_message, from_relay, from_viewer, header, requests};
 use serde_json::{Value, json};
 
 fn path(name: &str) -> PathBuf {
@@ -24,12 +24,12 @@ fn golden(name: &str, bytes: &[u8]) -> Vec<u8> {
     fs::read(path(name)).unwrap()
 }
 
-/// The first byte of an ask on the bus, which the transport adds.
+/// The first byte of a request on the bus, which the transport adds.
 const USER_MESSAGE: u8 = 2;
 
-/// An ask as it is sent to a publisher.
-fn message(ask: &Ask) -> Vec<u8> {
-    [&[USER_MESSAGE], &ask.encode()[..]].concat()
+/// A request as it is sent to a publisher.
+fn message(request: &Request) -> Vec<u8> {
+    [&[USER_MESSAGE], &request.encode()[..]].concat()
 }
 
 #[test]
@@ -37,8 +37,10 @@ fn bus_values_have_the_same_bytes_as_in_older_releases() {
     assert_eq!(golden("frame-header.bin", &header().encode()), header().encode());
     assert_eq!(golden("catalog.bin", &catalog().encode()), catalog().encode());
     assert_eq!(golden("answer-clock.bin", &answer().encode()), answer().encode());
-    for (name, ask) in ["ask-clock.bin", "ask-catalog.bin", "ask-keyframe.bin"].iter().zip(asks()) {
-        assert_eq!(golden(name, &message(&ask)), message(&ask), "{name}");
+    for (name, request) in
+        ["ask-clock.bin", "ask-catalog.bin", "ask-keyframe.bin"].iter().zip(requests())
+    {
+        assert_eq!(golden(name, &message(&request)), message(&request), "{name}");
     }
 }
 
@@ -48,10 +50,12 @@ fn bytes_of_older_releases_are_decoded() {
     assert_eq!(FrameHeader::decode(&read("frame-header.bin")), Ok(header()));
     assert_eq!(Catalog::decode(&read("catalog.bin")), Ok(catalog()));
     assert_eq!(Answer::decode(&read("answer-clock.bin")), Ok(answer()));
-    for (name, ask) in ["ask-clock.bin", "ask-catalog.bin", "ask-keyframe.bin"].iter().zip(asks()) {
+    for (name, request) in
+        ["ask-clock.bin", "ask-catalog.bin", "ask-keyframe.bin"].iter().zip(requests())
+    {
         let message = read(name);
         assert_eq!(message[0], USER_MESSAGE, "{name}");
-        assert_eq!(Ask::decode(&message[1..]), Ok(ask), "{name}");
+        assert_eq!(Request::decode(&message[1..]), Ok(request), "{name}");
     }
 }
 

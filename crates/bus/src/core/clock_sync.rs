@@ -1,4 +1,4 @@
-//! The schedule of asks for a publisher's clock, and the check of its answers.
+//! The schedule of requests for a publisher's clock, and the check of its answers.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -8,19 +8,19 @@ use fanlight_protocol::Timestamp;
 use super::clock_offset::{ClockOffset, Exchange};
 use super::now::Now;
 
-/// The interval of the first asks for the clock, and of the later ones. While no answer has come, the interval doubles up
+/// The interval of the first requests for the clock, and of the later ones. While no answer has come, the interval doubles up
 /// to 1.6 s.
-const FIRST_ASKS: Duration = Duration::from_millis(100);
-const LATER_ASKS: Duration = Duration::from_secs(5);
-/// The number of asks at the first interval.
-const QUICK_ASKS: u32 = 4;
-/// Unanswered asks that are remembered: over a congested link an answer takes longer than the interval of asks.
-const OPEN_ASKS: usize = 16;
+const FIRST_REQUESTS: Duration = Duration::from_millis(100);
+const LATER_REQUESTS: Duration = Duration::from_secs(5);
+/// The number of requests at the first interval.
+const QUICK_REQUESTS: u32 = 4;
+/// Unanswered requests that are remembered: over a congested link an answer takes longer than the interval of requests.
+const OPEN_REQUESTS: usize = 16;
 
 /// The outcome of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// No open ask has this answer.
+    /// No open request has this answer.
     Unexpected,
     /// Its times contradict each other.
     Impossible,
@@ -34,44 +34,44 @@ pub(super) enum Outcome {
 #[derive(Debug, Default)]
 pub(super) struct ClockSync {
     offset: ClockOffset,
-    asks: u32,
-    /// Time of the next ask; `None` while there is no connection.
-    next_ask: Option<Instant>,
-    /// Times of the asks that are not answered yet, oldest first. No other answer is believed.
+    requests: u32,
+    /// Time of the next request; `None` while there is no connection.
+    next_request: Option<Instant>,
+    /// Times of the requests that are not answered yet, oldest first. No other answer is believed.
     open: VecDeque<Timestamp>,
 }
 
 impl ClockSync {
     /// Forgets everything that was true of one connection only.
     pub(super) fn reset(&mut self) {
-        *self = Self { next_ask: self.next_ask, ..Self::default() };
+        *self = Self { next_request: self.next_request, ..Self::default() };
     }
 
-    /// Stops asking until [`Self::ask`].
+    /// Stops requesting until [`Self::request`].
     pub(super) fn stop(&mut self) {
-        self.next_ask = None;
+        self.next_request = None;
     }
 
-    /// Asks again soon after a silence on a connection that stayed up: a suspended machine may have another clock now. Until
+    /// Requests the clock again soon after a silence on a connection that stayed up: a suspended machine may have another clock now. Until
     /// the answer the old estimate holds, so that frames continue without a pause.
     pub(super) fn doubt(&mut self, now: Instant) {
-        if self.next_ask.is_some() && self.is_known() {
+        if self.next_request.is_some() && self.is_known() {
             self.offset.expect_another();
-            self.asks = 0;
-            self.next_ask = Some(now);
+            self.requests = 0;
+            self.next_request = Some(now);
         }
     }
 
-    /// Notes that an ask is sent now, and returns the time to send with it.
-    pub(super) fn ask(&mut self, now: Now) -> Timestamp {
+    /// Notes that a request is sent now, and returns the time to send with it.
+    pub(super) fn request(&mut self, now: Now) -> Timestamp {
         let pause = match self.is_known() {
-            false => FIRST_ASKS * (1 << self.asks.min(QUICK_ASKS)),
-            true if self.asks < QUICK_ASKS => FIRST_ASKS,
-            true => LATER_ASKS,
+            false => FIRST_REQUESTS * (1 << self.requests.min(QUICK_REQUESTS)),
+            true if self.requests < QUICK_REQUESTS => FIRST_REQUESTS,
+            true => LATER_REQUESTS,
         };
-        self.next_ask = Some(now.instant + pause);
-        self.asks = self.asks.saturating_add(1);
-        if self.open.len() == OPEN_ASKS {
+        self.next_request = Some(now.instant + pause);
+        self.requests = self.requests.saturating_add(1);
+        if self.open.len() == OPEN_REQUESTS {
             self.open.pop_front();
         }
         self.open.push_back(now.wall);
@@ -99,14 +99,14 @@ impl ClockSync {
         if first { Outcome::First } else { Outcome::Updated }
     }
 
-    /// Returns whether an ask is due.
+    /// Returns whether a request is due.
     pub(super) fn is_due(&self, now: Instant) -> bool {
-        self.next_ask.is_some_and(|at| now >= at)
+        self.next_request.is_some_and(|at| now >= at)
     }
 
-    /// Returns when the next ask is due.
+    /// Returns when the next request is due.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.next_ask
+        self.next_request
     }
 
     /// Returns whether the publisher's clock is known.
@@ -135,15 +135,15 @@ mod tests {
     }
 
     #[test]
-    fn the_interval_of_asks_doubles_until_there_is_an_answer() {
+    fn the_interval_of_requests_doubles_until_there_is_an_answer() {
         let (mut sync, start) = (ClockSync::default(), Instant::now());
         let mut asked = vec![0];
-        sync.ask(at(start, 0));
+        sync.request(at(start, 0));
         while asked.len() < 8 {
             let due = sync.deadline().unwrap();
             let millis = (due - start).as_millis() as u64;
             assert!(sync.is_due(due) && !sync.is_due(due - Duration::from_millis(1)));
-            sync.ask(at(start, millis));
+            sync.request(at(start, millis));
             asked.push(millis);
         }
         let pauses: Vec<u64> = asked.windows(2).map(|pair| pair[1] - pair[0]).collect();
@@ -151,16 +151,16 @@ mod tests {
     }
 
     #[test]
-    fn only_the_answer_to_an_open_ask_is_believed_and_only_once() {
+    fn only_the_answer_to_an_open_request_is_believed_and_only_once() {
         let (mut sync, start) = (ClockSync::default(), Instant::now());
-        let asked = sync.ask(at(start, 0));
+        let asked = sync.request(at(start, 0));
         let theirs = asked.offset(7_000_000);
         let heard = at(start, 1).wall;
         assert_eq!(sync.answer(heard, theirs, theirs, heard), Outcome::Unexpected);
         assert_eq!(sync.answer(asked, theirs, theirs, heard), Outcome::First);
         assert_eq!(sync.answer(asked, theirs, theirs, heard), Outcome::Unexpected);
         assert!(sync.is_known());
-        let again = sync.ask(at(start, 100));
+        let again = sync.request(at(start, 100));
         let slow = theirs.offset(60_000_000);
         assert_eq!(sync.answer(again, theirs, slow, at(start, 101).wall), Outcome::Impossible);
         sync.reset();

@@ -12,7 +12,7 @@ pub enum Demand {
     Watched,
     /// No subscriber watches it any more.
     Unwatched,
-    /// A subscriber needs a keyframe. Reported as often as it is asked for: the handler limits how often it makes one.
+    /// A subscriber needs a keyframe. Reported as often as it is requested: the handler limits how often it makes one.
     Keyframe,
 }
 

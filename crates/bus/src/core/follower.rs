@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use fanlight_protocol::{
-    Answer, Ask, Catalog, Epoch, FrameHeader, MAX_PAYLOAD, ReservedTopic, Topic, WireError,
+    Answer, Catalog, Epoch, FrameHeader, MAX_PAYLOAD, Request, ReservedTopic, Topic, WireError,
 };
 
 use super::clock_sync::{ClockSync, Outcome};
@@ -26,8 +26,8 @@ pub(crate) enum Action {
     Subscribe(Vec<u8>),
     /// Unsubscribe from it.
     Unsubscribe(Vec<u8>),
-    /// Send an ask to the publisher.
-    Ask(Ask),
+    /// Send a request to the publisher.
+    Request(Request),
     /// Report an event.
     Report(Event),
 }
@@ -127,7 +127,7 @@ impl Follower {
     /// Processes a new connection. The clock may be another, and the transport has repeated all subscriptions.
     pub(crate) fn connected(&mut self, now: Now) {
         self.forget();
-        self.ask_clock(now);
+        self.request_clock(now);
     }
 
     /// Processes the end of a connection.
@@ -148,16 +148,16 @@ impl Follower {
         self.clock.deadline().into_iter().chain(silent_at).min()
     }
 
-    /// Does what is due: asks for the clock, probes the publisher or gives it up.
+    /// Does what is due: requests the clock, probes the publisher or gives it up.
     pub(crate) fn tick(&mut self, now: Now) {
         match self.liveness.check(now.instant, self.is_watched(), self.clock.round_trip()) {
-            Some(Step::Probe) => self.ask_clock(now),
+            Some(Step::Probe) => self.request_clock(now),
             Some(Step::Silent) => self.report(Event::Silent { publisher: self.id }),
             Some(Step::Gone) => self.lose("nothing heard from capture for 3 s"),
             None => {}
         }
         if self.clock.is_due(now.instant) {
-            self.ask_clock(now);
+            self.request_clock(now);
         }
     }
 
@@ -213,7 +213,7 @@ impl Follower {
             Outcome::First => {
                 // Without the clock the age of a frame is unknown, so frames are requested only now.
                 self.actions.extend(self.watched.keys().cloned().map(Action::Subscribe));
-                self.actions.push_back(Action::Ask(Ask::Catalog));
+                self.actions.push_back(Action::Request(Request::Catalog));
             }
         }
     }
@@ -278,10 +278,10 @@ impl Follower {
         !self.watched.is_empty()
     }
 
-    /// Asks for the clock. The answer is also a sign of life.
-    fn ask_clock(&mut self, now: Now) {
-        let asked_at = self.clock.ask(now);
-        self.actions.push_back(Action::Ask(Ask::Clock { asker: self.asker, asked_at }));
+    /// Requests the clock. The answer is also a sign of life.
+    fn request_clock(&mut self, now: Now) {
+        let asked_at = self.clock.request(now);
+        self.actions.push_back(Action::Request(Request::Clock { asker: self.asker, asked_at }));
     }
 
     fn lose(&mut self, reason: &'static str) {
@@ -373,7 +373,7 @@ mod tests {
             std::iter::from_fn(|| self.follower.next_action()).collect()
         }
 
-        /// Answers the open ask, by a clock that is an hour ahead.
+        /// Answers the open request, by a clock that is an hour ahead.
         fn answer(&mut self, asked_at: Timestamp, millis: u64) {
             let theirs = asked_at.offset(HOUR);
             let answer = Answer::Clock { asked_at, received_at: theirs, answered_at: theirs };
@@ -400,8 +400,8 @@ mod tests {
 
     fn asked_at(actions: &[Action]) -> Timestamp {
         match actions {
-            [Action::Ask(Ask::Clock { asker: ASKER, asked_at })] => *asked_at,
-            other => panic!("not one ask for the clock: {other:?}"),
+            [Action::Request(Request::Clock { asker: ASKER, asked_at })] => *asked_at,
+            other => panic!("not one request for the clock: {other:?}"),
         }
     }
 
@@ -414,7 +414,7 @@ mod tests {
         bench.answer(asked, 0);
         let actions = bench.actions();
         assert!(
-            matches!(&actions[..], [Action::Subscribe(topic), Action::Ask(Ask::Catalog)] if topic == TOPIC.as_bytes()),
+            matches!(&actions[..], [Action::Subscribe(topic), Action::Request(Request::Catalog)] if topic == TOPIC.as_bytes()),
             "{actions:?}"
         );
         bench.receive(5, 10);
@@ -433,7 +433,7 @@ mod tests {
         bench.follower.disconnected();
         let actions = bench.actions();
         assert!(matches!(&actions[..], [Action::Unsubscribe(_)]), "{actions:?}");
-        assert_eq!(bench.follower.deadline(), None, "no ask without a connection");
+        assert_eq!(bench.follower.deadline(), None, "no request without a connection");
         bench.follower.connected(bench.at(1000));
         asked_at(&bench.actions());
     }

@@ -25,7 +25,7 @@ const OWN_PAUSE: Duration = Duration::from_millis(1500);
 /// The next step for a publisher.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
-    /// Send it an ask that it answers.
+    /// Send it a request that it answers.
     Probe,
     /// Report that it does not answer.
     Silent,

@@ -1,7 +1,7 @@
 //! The rules of the bus without IO and without a clock: bytes, events and `now` in, actions out.
 //!
 //! - publisher side: [`PublisherState`] answers subscribers and decides when to announce the catalog, with
-//!   [`subscriptions`] (which tracks are watched) and [`ask_limits`] (how much a peer may ask);
+//!   [`subscriptions`] (which tracks are watched) and [`request_limits`] (how much a peer may request);
 //! - subscriber side: [`Follower`] follows one publisher, with [`clock_sync`] and [`clock_offset`] (the publisher's clock),
 //!   [`losses`] (missing frames), [`liveness`] (whether the publisher is alive), [`recovery`] (when to replace a
 //!   connection) and [`plausible`] (numbers that can be true);
@@ -9,7 +9,6 @@
 //!
 //! Not part of this module: sockets, threads, files, and the bytes of a transport.
 
-mod ask_limits;
 mod clock_offset;
 mod clock_sync;
 mod events;
@@ -20,6 +19,7 @@ mod now;
 mod plausible;
 mod publisher_state;
 mod recovery;
+mod request_limits;
 mod subscriptions;
 mod track;
 

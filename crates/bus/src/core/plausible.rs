@@ -35,7 +35,7 @@ pub enum Implausible {
     PublishedAt,
     /// `sequence` of a frame: it jumped. Counting restarts, and no frame counts as lost.
     Sequence,
-    /// The times of an answer to an ask for the clock. Ignored.
+    /// The times of an answer to a request for the clock. Ignored.
     Clock,
     /// A value in a catalog. A size, rate or count is replaced by 0, which means unknown; a time by the present.
     Catalog,

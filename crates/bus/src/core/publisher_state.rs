@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use fanlight_protocol::{Ask, Catalog, Epoch, ReservedTopic, StreamEntry, Timestamp, Topic};
+use fanlight_protocol::{Catalog, Epoch, Request, ReservedTopic, StreamEntry, Timestamp, Topic};
 
-use super::ask_limits::AskLimits;
+use super::request_limits::RequestLimits;
 use super::subscriptions::{Change, Subscriptions};
 
 /// The interval of catalog announcements when nothing changes. A publisher that misses three is gone.
 pub(crate) const ANNOUNCE_EVERY: Duration = Duration::from_secs(1);
-/// The shortest interval of announcements that were asked for. An announcement goes to all subscribers, so one answers
+/// The shortest interval of requested announcements. An announcement goes to all subscribers, so one answers
 /// all requests of this interval.
 const ANNOUNCE_AT_MOST_EVERY: Duration = Duration::from_millis(100);
 
@@ -21,8 +21,8 @@ pub(crate) enum Upstream<'a> {
     Subscribe(&'a [u8]),
     /// The end of the last subscription to this prefix of topics.
     Unsubscribe(&'a [u8]),
-    /// An encoded [`Ask`] from the peer with this number.
-    Ask { peer: u64, bytes: &'a [u8] },
+    /// An encoded [`Request`] from the peer with this number.
+    Request { peer: u64, bytes: &'a [u8] },
     /// A message of no known form.
     Unknown,
 }
@@ -34,7 +34,7 @@ pub(crate) enum Action {
     Watched { track: usize, watched: bool },
     /// Report that a subscriber needs a keyframe of a track.
     Keyframe { track: usize },
-    /// Answer a subscriber that asked for the publisher's clock.
+    /// Answer a subscriber that requested the publisher's clock.
     AnswerClock { asker: u64, asked_at: Timestamp },
 }
 
@@ -49,7 +49,7 @@ impl From<Change> for Action {
 pub(crate) struct PublisherState {
     catalog: Catalog,
     subscriptions: Subscriptions,
-    limits: AskLimits,
+    limits: RequestLimits,
     tracks: HashMap<Topic, usize>,
     opened: usize,
     announced_at: Option<Instant>,
@@ -62,7 +62,7 @@ impl PublisherState {
         Self {
             catalog: Catalog { epoch, publisher, streams: Vec::new() },
             subscriptions: Subscriptions::default(),
-            limits: AskLimits::new(now),
+            limits: RequestLimits::new(now),
             tracks: HashMap::new(),
             opened: 0,
             announced_at: None,
@@ -82,7 +82,9 @@ impl PublisherState {
         match message {
             Upstream::Subscribe(prefix) => self.subscribe(prefix, true),
             Upstream::Unsubscribe(prefix) => self.subscribe(prefix, false),
-            Upstream::Ask { peer, bytes } => self.ask(peer, bytes, now).into_iter().collect(),
+            Upstream::Request { peer, bytes } => {
+                self.request(peer, bytes, now).into_iter().collect()
+            }
             Upstream::Unknown => {
                 self.limits.ignore();
                 Vec::new()
@@ -101,21 +103,21 @@ impl PublisherState {
         changes.into_iter().map(Action::from).collect()
     }
 
-    fn ask(&mut self, peer: u64, bytes: &[u8], now: Instant) -> Option<Action> {
-        let Ok(ask) = Ask::decode(bytes) else {
+    fn request(&mut self, peer: u64, bytes: &[u8], now: Instant) -> Option<Action> {
+        let Ok(request) = Request::decode(bytes) else {
             self.limits.ignore();
             return None;
         };
-        if !self.limits.admit(peer, &ask, now) {
+        if !self.limits.admit(peer, &request, now) {
             return None;
         }
-        match ask {
-            Ask::Clock { asker, asked_at } => Some(Action::AnswerClock { asker, asked_at }),
-            Ask::Catalog => {
+        match request {
+            Request::Clock { asker, asked_at } => Some(Action::AnswerClock { asker, asked_at }),
+            Request::Catalog => {
                 self.announcement_due = true;
                 None
             }
-            Ask::Keyframe { stream, track } => {
+            Request::Keyframe { stream, track } => {
                 let track = *self.tracks.get(&Topic { stream, track })?;
                 Some(Action::Keyframe { track })
             }
@@ -168,8 +170,8 @@ mod tests {
         (state, now)
     }
 
-    fn ask(state: &mut PublisherState, ask: &Ask, now: Instant) -> Vec<Action> {
-        state.receive(Upstream::Ask { peer: 1, bytes: &ask.encode() }, now)
+    fn request(state: &mut PublisherState, request: &Request, now: Instant) -> Vec<Action> {
+        state.receive(Upstream::Request { peer: 1, bytes: &request.encode() }, now)
     }
 
     #[test]
@@ -184,19 +186,20 @@ mod tests {
     }
 
     #[test]
-    fn asks_are_answered_and_unreadable_ones_are_counted() {
+    fn requests_are_answered_and_unreadable_ones_are_counted() {
         let (mut state, now) = publisher();
         let asked_at = Timestamp::from_micros(5);
         assert_eq!(
-            ask(&mut state, &Ask::Clock { asker: 7, asked_at }, now),
+            request(&mut state, &Request::Clock { asker: 7, asked_at }, now),
             [Action::AnswerClock { asker: 7, asked_at }]
         );
-        let keyframe = |topic: Topic| Ask::Keyframe { stream: topic.stream, track: topic.track };
-        assert_eq!(ask(&mut state, &keyframe(topic()), now), [Action::Keyframe { track: 0 }]);
+        let keyframe =
+            |topic: Topic| Request::Keyframe { stream: topic.stream, track: topic.track };
+        assert_eq!(request(&mut state, &keyframe(topic()), now), [Action::Keyframe { track: 0 }]);
         let unknown = "door/full.jpeg/".parse().unwrap();
-        assert_eq!(ask(&mut state, &keyframe(unknown), now), [], "no such track");
+        assert_eq!(request(&mut state, &keyframe(unknown), now), [], "no such track");
         assert_eq!(state.take_ignored(now), None);
-        assert_eq!(state.receive(Upstream::Ask { peer: 1, bytes: b"?" }, now), []);
+        assert_eq!(state.receive(Upstream::Request { peer: 1, bytes: b"?" }, now), []);
         assert_eq!(state.receive(Upstream::Unknown, now), []);
         assert_eq!(state.take_ignored(now), Some(2));
     }
@@ -211,7 +214,7 @@ mod tests {
         assert!(announced(&mut state, &[], 0), "the first one immediately");
         assert!(!announced(&mut state, &[], 999));
         assert!(announced(&mut state, &[], 1000));
-        ask(&mut state, &Ask::Catalog, at(1010));
+        request(&mut state, &Request::Catalog, at(1010));
         assert!(!announced(&mut state, &[], 1099), "several requests have one answer");
         assert!(announced(&mut state, &[], 1100));
         let entry = StreamEntry {

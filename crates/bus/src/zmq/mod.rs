@@ -5,7 +5,7 @@
 //! - [`socket`]: options of all sockets; [`upstream`]: the bytes that ZeroMQ defines for messages to a publisher;
 //! - [`curve`]: encryption, and how a key pair is made; [`wake`]: how another thread interrupts a wait.
 //!
-//! Sockets are XPUB and XSUB, because subscriptions and asks travel upstream. Each socket has one thread that waits for it
+//! Sockets are XPUB and XSUB, because subscriptions and requests travel upstream. Each socket has one thread that waits for it
 //! and for an eventfd that wakes it. A subscriber's socket is used by that thread alone; a publisher's, under a lock, by all
 //! threads that send. High-water marks are small: a queue here adds latency.
 

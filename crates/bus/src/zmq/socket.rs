@@ -30,7 +30,7 @@ const BACKLOG: i32 = 64;
 const ENCRYPTION_OVERHEAD: i64 = 64;
 /// Largest part that a subscriber accepts, in bytes; header, topic and catalog are far smaller.
 pub(super) const MAX_DOWNSTREAM: i64 = MAX_PAYLOAD as i64 + ENCRYPTION_OVERHEAD;
-/// Largest part that a publisher accepts, in bytes: an ask has at most 256, a subscription fewer, and the longest command
+/// Largest part that a publisher accepts, in bytes: a request has at most 256, a subscription fewer, and the longest command
 /// of an encrypted handshake about 300.
 pub(super) const MAX_UPSTREAM: i64 = 512;
 

@@ -19,7 +19,7 @@ use fanlight_capture::source::SourceFactory;
 use fanlight_capture::source::test_picture::TestPicture;
 use fanlight_capture::{Options, Parts, Settings};
 use fanlight_cli::stop::Shutdown;
-use fanlight_protocol::{Ask, Codec, StreamEntry, StreamState, Topic, TrackName};
+use fanlight_protocol::{Codec, Request, StreamEntry, StreamState, Topic, TrackName};
 use fanlight_timecode::Timecode;
 use opencv::core::{MatTraitConst, MatTraitConstManual, Vector};
 use opencv::imgcodecs::{IMREAD_GRAYSCALE, imdecode};
@@ -197,7 +197,7 @@ impl Viewer {
     /// Requests a keyframe of a track.
     pub(crate) fn ask_for_keyframe(&self, track: &str) {
         let Topic { stream, track } = topic(track);
-        self.subscriber.ask(self.publisher.unwrap(), Ask::Keyframe { stream, track });
+        self.subscriber.request(self.publisher.unwrap(), Request::Keyframe { stream, track });
     }
 
     /// Returns the next frames of a watched track.

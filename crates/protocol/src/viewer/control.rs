@@ -59,10 +59,10 @@ pub struct Watch {
     pub stream: StreamName,
     /// The rendition; absent: `full`. `auto`: the relay selects one, and may switch later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rendition: Option<RenditionWish>,
+    pub rendition: Option<RenditionChoice>,
     /// The codec; absent: JPEG. `auto`: the relay selects one, once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub codec: Option<CodecWish>,
+    pub codec: Option<CodecChoice>,
     /// The maximum frame rate, in frames per second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fps: Option<f64>,
@@ -83,14 +83,14 @@ pub struct Watch {
 /// A rendition by name, or `auto`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub enum RenditionWish {
+pub enum RenditionChoice {
     /// The relay selects a rendition, and may switch later.
     Auto,
     /// Exactly this one.
     Exactly(Rendition),
 }
 
-impl std::str::FromStr for RenditionWish {
+impl std::str::FromStr for RenditionChoice {
     type Err = crate::name::InvalidName;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -101,7 +101,7 @@ impl std::str::FromStr for RenditionWish {
     }
 }
 
-impl TryFrom<String> for RenditionWish {
+impl TryFrom<String> for RenditionChoice {
     type Error = crate::name::InvalidName;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
@@ -109,11 +109,11 @@ impl TryFrom<String> for RenditionWish {
     }
 }
 
-impl From<RenditionWish> for String {
-    fn from(wish: RenditionWish) -> Self {
-        match wish {
-            RenditionWish::Auto => Rendition::AUTO.into(),
-            RenditionWish::Exactly(rendition) => rendition.into(),
+impl From<RenditionChoice> for String {
+    fn from(choice: RenditionChoice) -> Self {
+        match choice {
+            RenditionChoice::Auto => Rendition::AUTO.into(),
+            RenditionChoice::Exactly(rendition) => rendition.into(),
         }
     }
 }
@@ -121,14 +121,14 @@ impl From<RenditionWish> for String {
 /// A codec by name, or `auto`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub enum CodecWish {
+pub enum CodecChoice {
     /// The relay selects a codec, once: the viewer decodes all of them.
     Auto,
     /// Exactly this one.
     Exactly(Codec),
 }
 
-impl std::str::FromStr for CodecWish {
+impl std::str::FromStr for CodecChoice {
     type Err = crate::name::InvalidName;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -139,7 +139,7 @@ impl std::str::FromStr for CodecWish {
     }
 }
 
-impl TryFrom<String> for CodecWish {
+impl TryFrom<String> for CodecChoice {
     type Error = crate::name::InvalidName;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
@@ -147,11 +147,11 @@ impl TryFrom<String> for CodecWish {
     }
 }
 
-impl From<CodecWish> for String {
-    fn from(wish: CodecWish) -> Self {
-        match wish {
-            CodecWish::Auto => Codec::AUTO.into(),
-            CodecWish::Exactly(codec) => codec.as_str().into(),
+impl From<CodecChoice> for String {
+    fn from(choice: CodecChoice) -> Self {
+        match choice {
+            CodecChoice::Auto => Codec::AUTO.into(),
+            CodecChoice::Exactly(codec) => codec.as_str().into(),
         }
     }
 }

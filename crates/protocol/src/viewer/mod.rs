@@ -6,7 +6,7 @@ pub mod control;
 pub mod message;
 
 pub use control::{
-    CodecWish, FromRelay, FromViewer, ListedState, ListenEntry, RenditionWish, StreamInfo,
+    CodecChoice, FromRelay, FromViewer, ListedState, ListenEntry, RenditionChoice, StreamInfo,
     TrackInfo, ViewerState, Watch,
 };
 pub use message::{FRAME_HEADER_LEN, FrameMessage};

@@ -1,4 +1,4 @@
-//! The tracks that publishers are asked for, kept in step with those that viewers need.
+//! The tracks that the relay watches at publishers, kept in step with those that viewers need.
 
 use std::collections::HashMap;
 use std::sync::Arc;

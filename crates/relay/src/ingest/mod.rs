@@ -2,7 +2,7 @@
 //!
 //! - [`directory`]: which publisher owns which stream name, with [`ownership`], its answer for the per-frame path;
 //! - [`feed`]: the path of a frame from the bus into its track;
-//! - [`demand`]: the tracks that publishers are asked for;
+//! - [`demand`]: the tracks that the relay watches at publishers;
 //! - [`startup`]: the first seconds, in which the relay does not know its streams yet.
 
 mod demand;
@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use fanlight_bus::{BusError, Event, Implausible, Listening, Subscriber, SubscriberOptions};
 use fanlight_clock as clock;
-use fanlight_protocol::{Ask, StreamState, Topic};
+use fanlight_protocol::{Request, StreamState, Topic};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -107,8 +107,8 @@ impl Ingest {
     fn reconcile(&self, watches: &mut Watches) {
         let mut needed = self.needed();
         let now = clock::now();
-        let asks = needed.iter().filter(|(_, needed)| needed.track.take_keyframe_request(now));
-        let keyframes: Vec<Source> = asks.map(|(source, _)| source.clone()).collect();
+        let requests = needed.iter().filter(|(_, needed)| needed.track.take_keyframe_request(now));
+        let keyframes: Vec<Source> = requests.map(|(source, _)| source.clone()).collect();
         let tracks = needed.iter().map(|(source, needed)| (source, &needed.track));
         for change in watches.update(tracks, now) {
             match change {
@@ -124,7 +124,7 @@ impl Ingest {
             }
         }
         for (publisher, Topic { stream, track }) in keyframes {
-            self.subscriber.ask(publisher, Ask::Keyframe { stream, track });
+            self.subscriber.request(publisher, Request::Keyframe { stream, track });
         }
     }
 

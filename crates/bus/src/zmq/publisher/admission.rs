@@ -1,7 +1,7 @@
 //! Admission of peers: a handler of ZeroMQ's authentication protocol (ZAP, RFC 27).
 //!
-//! libzmq asks the handler of its context, at a fixed address, once in every handshake. Every peer is given a number, by
-//! which its asks are counted. Over `tcp://`, if keys are used, only peers whose key is allowed are admitted.
+//! libzmq queries the handler of its context, at a fixed address, once in every handshake. Every peer is given a number, by
+//! which its requests are counted. Over `tcp://`, if keys are used, only peers whose key is allowed are admitted.
 //!
 //! If no handler is bound, libzmq admits every peer. So the handler is bound before the publisher, outlives it, and stays
 //! bound even if its thread has failed: handshakes then time out.
@@ -17,7 +17,7 @@ use crate::keys::{AllowedKeys, PublicKey};
 use crate::zmq::socket;
 use crate::zmq::wake::Wake;
 
-/// The endpoint at which libzmq asks.
+/// The endpoint at which libzmq queries the handler.
 const ADDRESS: &str = "inproc://zeromq.zap.01";
 /// libzmq's name (ZAP domain) of the rules for endpoints that only this user's programs reach.
 pub(super) const LOCAL: &str = "fanlight-ipc";

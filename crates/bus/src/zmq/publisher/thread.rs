@@ -103,7 +103,7 @@ impl PublisherThread {
         if let Some(ignored) = self.state.take_ignored(Instant::now()) {
             tracing::warn!(
                 ignored,
-                "ignored asks or subscriptions of peers: too many, too long, or malformed"
+                "ignored requests or subscriptions of peers: too many, too long, or malformed"
             );
         }
     }

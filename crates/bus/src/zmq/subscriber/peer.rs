@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use fanlight_protocol::{Ask, Topic};
+use fanlight_protocol::{Request, Topic};
 
 use super::connection::Connector;
 use crate::address::endpoint::Endpoint;
@@ -96,8 +96,8 @@ impl Peer {
         self.act(on_event);
     }
 
-    pub(super) fn ask(&self, ask: &Ask) {
-        self.send(upstream::ask(&ask.encode()));
+    pub(super) fn request(&self, request: &Request) {
+        self.send(upstream::request(&request.encode()));
     }
 
     /// Returns when [`Self::tick`] is due if nothing is received before.
@@ -179,7 +179,7 @@ impl Peer {
             match action {
                 Action::Subscribe(topic) => self.send(upstream::subscribe(&topic)),
                 Action::Unsubscribe(topic) => self.send(upstream::unsubscribe(&topic)),
-                Action::Ask(ask) => self.ask(&ask),
+                Action::Request(request) => self.request(&request),
                 Action::Report(event) => {
                     if matches!(event, Event::Catalog { .. }) {
                         self.problem_changed |= self.recovery.heard();

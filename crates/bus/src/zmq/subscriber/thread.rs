@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-use fanlight_protocol::{Ask, Topic};
+use fanlight_protocol::{Request, Topic};
 use parking_lot::Mutex;
 
 use super::discovery::Discovery;
@@ -24,7 +24,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 pub(crate) enum Command {
     Watch(PublisherId, Topic, FrameSink),
     Unwatch(PublisherId, Topic),
-    Ask(PublisherId, Ask),
+    Request(PublisherId, Request),
     Stop,
 }
 
@@ -159,7 +159,9 @@ impl<F: FnMut(Event)> SubscriberThread<F> {
                 Command::Unwatch(id, topic) => {
                     self.with_peer(id, |peer, on_event| peer.unwatch(&topic, on_event));
                 }
-                Command::Ask(id, ask) => self.with_peer(id, |peer, _| peer.ask(&ask)),
+                Command::Request(id, request) => {
+                    self.with_peer(id, |peer, _| peer.request(&request))
+                }
                 Command::Stop => return false,
             }
         }
@@ -174,7 +176,7 @@ impl<F: FnMut(Event)> SubscriberThread<F> {
     }
 
     fn report_changes(&mut self) {
-        // Every peer is asked: each answer resets its flag.
+        // Every peer is checked: each check resets its flag.
         let changed = self.peers.iter_mut().filter_map(|peer| peer.take_changed().then_some(()));
         if changed.count() > 0 {
             self.report_listening();

@@ -1,29 +1,29 @@
-//! Rate limits for asks: a flood from one peer costs almost nothing, and takes no answer from another peer.
+//! Rate limits for requests: a flood from one peer costs almost nothing, and takes no answer from another peer.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use fanlight_protocol::Ask;
+use fanlight_protocol::Request;
 
-/// Asks that a peer may send in a burst: a keyframe of every track of a wall, if all were lost together.
+/// Requests that a peer may send in a burst: a keyframe of every track of a wall, if all were lost together.
 const BURST: f64 = 512.0;
-/// Asks that a peer may send each second, on average. A relay asks for the clock every 5 s, and for at most one keyframe
+/// Requests that a peer may send each second, on average. A relay requests the clock every 5 s, and at most one keyframe
 /// per second and track.
 const PER_SECOND: f64 = 128.0;
-/// The cost of an ask for the catalog, in asks: its answer goes to all peers. A peer causes 4 announcements a second at
+/// The cost of a request for the catalog, in requests: its answer goes to all peers. A peer causes 4 announcements a second at
 /// most.
 const CATALOG_COSTS: f64 = 32.0;
-/// Asks per second, and in a burst, from all peers together: more than 32 relays need, and processed in some 20 ms.
+/// Requests per second, and in a burst, from all peers together: more than 32 relays need, and processed in some 20 ms.
 const ALL_PER_SECOND: f64 = 4096.0;
-/// Peers that are counted separately; a capture has a few relays. Beyond it, peers that have asked nothing for 4 s are
+/// Peers that are counted separately; a capture has a few relays. Beyond it, peers that have requested nothing for 4 s are
 /// forgotten; if there are none, new peers are not answered.
 const MAX_PEERS: usize = 256;
-/// The shortest interval between two log lines about ignored asks.
+/// The shortest interval between two log lines about ignored requests.
 const LOG_EVERY: Duration = Duration::from_secs(10);
 
-/// The recent asks of each peer, as token buckets.
+/// The recent requests of each peer, as token buckets.
 #[derive(Debug)]
-pub(super) struct AskLimits {
+pub(super) struct RequestLimits {
     peers: HashMap<u64, Bucket>,
     all: Bucket,
     ignored: u64,
@@ -52,7 +52,7 @@ impl Bucket {
     }
 }
 
-impl AskLimits {
+impl RequestLimits {
     pub(super) fn new(now: Instant) -> Self {
         Self {
             peers: HashMap::new(),
@@ -62,11 +62,11 @@ impl AskLimits {
         }
     }
 
-    /// Returns whether to answer an ask. `peer` is the number under which the peer was admitted.
-    pub(super) fn admit(&mut self, peer: u64, ask: &Ask, now: Instant) -> bool {
-        let cost = match ask {
-            Ask::Catalog => CATALOG_COSTS,
-            Ask::Clock { .. } | Ask::Keyframe { .. } => 1.0,
+    /// Returns whether to answer a request. `peer` is the number under which the peer was admitted.
+    pub(super) fn admit(&mut self, peer: u64, request: &Request, now: Instant) -> bool {
+        let cost = match request {
+            Request::Catalog => CATALOG_COSTS,
+            Request::Clock { .. } | Request::Keyframe { .. } => 1.0,
         };
         self.all.refill(ALL_PER_SECOND, ALL_PER_SECOND, now);
         let admitted = self.all.has(cost) && self.charge(peer, cost, now);
@@ -93,7 +93,7 @@ impl AskLimits {
         has
     }
 
-    /// Forgets the peers whose bucket is full again: they are treated like peers that never asked.
+    /// Forgets the peers whose bucket is full again: they are treated like peers that never sent a request.
     fn forget_idle(&mut self, now: Instant) {
         self.peers.retain(|_, bucket| {
             bucket.refill(PER_SECOND, BURST, now);
@@ -101,7 +101,7 @@ impl AskLimits {
         });
     }
 
-    /// Counts an ask that could not be decoded, or a subscription that is not remembered.
+    /// Counts a request that could not be decoded, or a subscription that is not remembered.
     pub(super) fn ignore(&mut self) {
         self.ignored += 1;
     }
@@ -122,20 +122,26 @@ mod tests {
 
     use super::*;
 
-    const CLOCK: Ask = Ask::Clock { asker: 1, asked_at: Timestamp::from_micros(1) };
+    const CLOCK: Request = Request::Clock { asker: 1, asked_at: Timestamp::from_micros(1) };
 
     fn seconds(start: Instant, seconds: f64) -> Instant {
         start + Duration::from_secs_f64(seconds)
     }
 
-    fn admitted(limits: &mut AskLimits, peer: u64, ask: &Ask, count: usize, now: Instant) -> usize {
-        (0..count).filter(|_| limits.admit(peer, ask, now)).count()
+    fn admitted(
+        limits: &mut RequestLimits,
+        peer: u64,
+        request: &Request,
+        count: usize,
+        now: Instant,
+    ) -> usize {
+        (0..count).filter(|_| limits.admit(peer, request, now)).count()
     }
 
     #[test]
     fn a_flood_from_one_peer_takes_nothing_from_another() {
         let start = Instant::now();
-        let mut limits = AskLimits::new(start);
+        let mut limits = RequestLimits::new(start);
         assert_eq!(admitted(&mut limits, 1, &CLOCK, 100_000, start), 512);
         assert_eq!(admitted(&mut limits, 2, &CLOCK, 4, start), 4);
         assert_eq!(admitted(&mut limits, 1, &CLOCK, 100_000, seconds(start, 1.0)), 128);
@@ -148,15 +154,15 @@ mod tests {
     #[test]
     fn one_peer_causes_four_announcements_a_second_at_most() {
         let start = Instant::now();
-        let mut limits = AskLimits::new(start);
-        assert_eq!(admitted(&mut limits, 1, &Ask::Catalog, 1000, start), 16);
-        assert_eq!(admitted(&mut limits, 1, &Ask::Catalog, 1000, seconds(start, 1.0)), 4);
+        let mut limits = RequestLimits::new(start);
+        assert_eq!(admitted(&mut limits, 1, &Request::Catalog, 1000, start), 16);
+        assert_eq!(admitted(&mut limits, 1, &Request::Catalog, 1000, seconds(start, 1.0)), 4);
     }
 
     #[test]
-    fn the_asks_of_all_peers_and_the_number_of_counted_peers_are_bounded() {
+    fn the_requests_of_all_peers_and_the_number_of_counted_peers_are_bounded() {
         let start = Instant::now();
-        let mut limits = AskLimits::new(start);
+        let mut limits = RequestLimits::new(start);
         let total: usize =
             (0..1000).map(|peer| admitted(&mut limits, peer, &CLOCK, 1000, start)).sum();
         assert_eq!(total, 4096);
