@@ -4,8 +4,9 @@ use fanlight_protocol::catalog::{MAX_STREAMS, MAX_TEXT, MAX_TRACKS};
 use fanlight_protocol::viewer::{FrameMessage, FromViewer};
 use fanlight_protocol::wire::{MAX_VALUE, VERSION};
 use fanlight_protocol::{
-    Answer, Ask, Catalog, Codec, Epoch, FrameFlags, FrameHeader, Rendition, ReservedTopic,
-    StreamEntry, StreamName, StreamState, Timestamp, Topic, TrackEntry, TrackName, WireError,
+    Answer, Ask, Catalog, Codec, Epoch, FrameFlags, FrameHeader, FrameMeta, FrameTimes, Rendition,
+    ReservedTopic, StreamEntry, StreamName, StreamState, Timestamp, Topic, TrackEntry, TrackName,
+    WireError,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -36,16 +37,9 @@ fn header() -> impl Strategy<Value = FrameHeader> {
     let size = (1..=65_535u32, 1..=65_535u32);
     (any::<u64>(), any::<u64>(), times, flags(), size).prop_map(
         |(epoch, sequence, (captured_at, read_at, published_at), flags, (width, height))| {
-            FrameHeader {
-                epoch: Epoch(epoch),
-                sequence,
-                captured_at,
-                read_at,
-                published_at,
-                flags,
-                width,
-                height,
-            }
+            let times = FrameTimes { captured_at, read_at, published_at };
+            let meta = FrameMeta { sequence, times, flags, width, height };
+            FrameHeader { epoch: Epoch(epoch), meta }
         },
     )
 }
@@ -132,12 +126,12 @@ proptest! {
     fn frame_messages_round_trip(header in header(), id in any::<u32>(), rendition in any::<u8>(), payload in vec(any::<u8>(), 0..99)) {
         let message = FrameMessage {
             codec: Codec::H264,
-            flags: header.flags,
+            flags: header.meta.flags,
             rendition,
             id,
-            sequence: header.sequence,
-            captured_at: header.captured_at,
-            sent_at: header.captured_at,
+            sequence: header.meta.sequence,
+            captured_at: header.meta.captured_at(),
+            sent_at: header.meta.captured_at(),
         };
         let bytes = [&message.encode()[..], &payload].concat();
         prop_assert_eq!(FrameMessage::decode(&bytes), Some((message, &payload[..])));
@@ -249,13 +243,13 @@ fn catalogs_that_break_a_rule_are_refused() {
 fn a_header_that_cannot_be_is_refused() {
     let header = |width, height| FrameHeader {
         epoch: Epoch(0),
-        sequence: 0,
-        captured_at: Timestamp::default(),
-        read_at: Timestamp::default(),
-        published_at: Timestamp::default(),
-        flags: FrameFlags::KEYFRAME,
-        width,
-        height,
+        meta: FrameMeta {
+            sequence: 0,
+            times: FrameTimes::all_at(Timestamp::default()),
+            flags: FrameFlags::KEYFRAME,
+            width,
+            height,
+        },
     };
     assert!(FrameHeader::decode(&header(1, 65_535).encode()).is_ok());
     for (width, height) in [(0, 1), (1, 0), (65_536, 1), (1, u32::MAX)] {

@@ -6,7 +6,7 @@ pub mod latest;
 use std::sync::Arc;
 
 pub use fanlight_codec::h264::AccessUnit;
-use fanlight_protocol::Timestamp;
+use fanlight_protocol::{FrameFlags, FrameMeta, FrameTimes, Timestamp};
 use opencv::core::Mat;
 
 /// The content of a frame as its source delivers it.
@@ -38,17 +38,38 @@ pub struct CaptureTimes {
     pub read_at: Timestamp,
 }
 
+impl From<CaptureTimes> for FrameTimes {
+    /// The time of publication is not known yet: it is at least that of reading.
+    fn from(times: CaptureTimes) -> Self {
+        let CaptureTimes { captured_at, read_at } = times;
+        Self { captured_at, read_at, published_at: read_at }
+    }
+}
+
 /// One encoded frame.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Frame {
-    /// The encoded bytes.
+    /// The frame's metadata. The bus sets the sequence number and the time of publication.
+    pub meta: FrameMeta,
+    /// The encoded image.
     pub payload: Vec<u8>,
-    /// The times of capture and reading.
-    pub times: CaptureTimes,
-    /// Width in pixels.
-    pub width: u32,
-    /// Height in pixels.
-    pub height: u32,
-    /// Set if it can be decoded alone.
-    pub keyframe: bool,
+}
+
+impl Frame {
+    /// Creates a frame that is not published yet.
+    pub fn new(
+        payload: Vec<u8>,
+        times: CaptureTimes,
+        (width, height): (u32, u32),
+        is_keyframe: bool,
+    ) -> Self {
+        let flags = FrameFlags::keyframe(is_keyframe);
+        let meta = FrameMeta { sequence: 0, times: times.into(), flags, width, height };
+        Self { meta, payload }
+    }
+
+    /// Returns whether the frame is decodable alone.
+    pub fn is_keyframe(&self) -> bool {
+        self.meta.is_keyframe()
+    }
 }

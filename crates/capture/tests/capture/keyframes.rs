@@ -33,7 +33,7 @@ fn frames() -> Arc<[Vec<u8>]> {
         let captured_at = Timestamp::from_micros(1_000_000 + number * 1_000);
         let times = CaptureTimes { captured_at, read_at: captured_at };
         let frame = encoder.encode(&grey, times, false).unwrap().unwrap();
-        assert_eq!(frame.keyframe, number == 0);
+        assert_eq!(frame.is_keyframe(), number == 0);
         frame.payload
     });
     encoded.collect()

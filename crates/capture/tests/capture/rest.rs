@@ -14,7 +14,7 @@ fn the_first_viewer_of_an_idle_stream_gets_a_frame_immediately() {
         viewer.until("cam", StreamState::Idle);
         viewer.watch("cam");
         let frame = &viewer.frames("cam", 1)[0];
-        let off = frame.captured_at.micros_from(stamp(frame).unwrap().time);
+        let off = frame.meta.captured_at().micros_from(stamp(frame).unwrap().time);
         assert!(off.abs() < 5_000, "a new frame, not a stored one: {off} µs");
         viewer.unwatch("cam");
     }

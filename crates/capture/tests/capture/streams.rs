@@ -14,11 +14,11 @@ fn the_timecode_in_a_test_picture_equals_the_time_of_its_frame() {
         let [a, b] = [stamp(&pair[0]).unwrap(), stamp(&pair[1]).unwrap()];
         let numbers = u64::from(b.number - a.number);
         let micros = b.time.micros_from(a.time);
-        assert_eq!(pair[1].sequence, pair[0].sequence + 1);
+        assert_eq!(pair[1].meta.sequence, pair[0].meta.sequence + 1);
         assert!((micros - (numbers * 100_000 / 3) as i64).abs() <= 2, "on schedule: {micros}");
     }
     for frame in &frames {
-        let off = frame.captured_at.micros_from(stamp(frame).unwrap().time);
+        let off = frame.meta.captured_at().micros_from(stamp(frame).unwrap().time);
         // The tolerance covers the bus's estimate of the clock offset.
         assert!(off.abs() < 5_000, "captured_at is {off} µs from the stamp");
     }

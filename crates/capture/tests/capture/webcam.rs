@@ -78,9 +78,11 @@ fn frames_have_true_sizes_and_capture_times() {
         let mut ages = Vec::new();
         for _ in 0..9 {
             let frame = &viewer.frames("cam", 1)[0];
-            ages.push(clock::now().micros_from(frame.captured_at));
-            assert_eq!(decoded_size(frame), (frame.width, frame.height));
-            assert!((16..=8192).contains(&frame.width) && (16..=8192).contains(&frame.height));
+            ages.push(clock::now().micros_from(frame.meta.captured_at()));
+            assert_eq!(decoded_size(frame), frame.meta.size());
+            assert!(
+                (16..=8192).contains(&frame.meta.width) && (16..=8192).contains(&frame.meta.height)
+            );
         }
         ages.sort_unstable();
         // The median, because a busy machine may delay a single frame. It may be negative by the error of the clock

@@ -5,8 +5,8 @@ use fanlight_protocol::viewer::{
     StreamInfo, TrackInfo, ViewerState, Watch,
 };
 use fanlight_protocol::{
-    Answer, Ask, Catalog, Codec, Epoch, FrameFlags, FrameHeader, Rendition, StreamEntry,
-    StreamState, Timestamp, TrackEntry, TrackName,
+    Answer, Ask, Catalog, Codec, Epoch, FrameFlags, FrameHeader, FrameMeta, FrameTimes, Rendition,
+    StreamEntry, StreamState, Timestamp, TrackEntry, TrackName,
 };
 
 fn at(micros: u64) -> Timestamp {
@@ -16,13 +16,17 @@ fn at(micros: u64) -> Timestamp {
 pub(crate) fn header() -> FrameHeader {
     FrameHeader {
         epoch: Epoch(0x0123_4567_89ab_cdef),
-        sequence: 300,
-        captured_at: at(1_767_225_600_123_456),
-        read_at: at(1_767_225_600_124_456),
-        published_at: at(1_767_225_600_126_656),
-        flags: FrameFlags::KEYFRAME,
-        width: 1280,
-        height: 720,
+        meta: FrameMeta {
+            sequence: 300,
+            times: FrameTimes {
+                captured_at: at(1_767_225_600_123_456),
+                read_at: at(1_767_225_600_124_456),
+                published_at: at(1_767_225_600_126_656),
+            },
+            flags: FrameFlags::KEYFRAME,
+            width: 1280,
+            height: 720,
+        },
     }
 }
 

@@ -64,7 +64,7 @@ impl Passthrough {
         &self,
         full: &Track,
         payload: Vec<u8>,
-        (width, height): Size,
+        size: Size,
         times: CaptureTimes,
     ) {
         match payload.len() {
@@ -73,7 +73,7 @@ impl Passthrough {
                 full.fail(&reason);
                 self.outcome.failed(reason);
             }
-            _ if full.publish(Frame { payload, times, width, height, keyframe: true }) => {
+            _ if full.publish(Frame::new(payload, times, size, true)) => {
                 self.outcome.published();
             }
             _ => {}
@@ -112,8 +112,7 @@ impl Passthrough {
         let mut published = false;
         let withheld = progress.advance(gop, newest, |unit| {
             let AccessUnit { ref bytes, width, height, keyframe, .. } = *unit.data;
-            let frame =
-                Frame { payload: bytes.clone(), times: unit.times, width, height, keyframe };
+            let frame = Frame::new(bytes.clone(), unit.times, (width, height), keyframe);
             let sent = full.publish(frame);
             published |= sent;
             sent

@@ -205,7 +205,7 @@ impl Viewer {
     /// Returns whether a frame is due now that only the link can hold back.
     pub fn has_due_frame(&self, now: Timestamp) -> bool {
         let next = self.cursor.next_frame(self.delivery_mode(), now);
-        let is_due = |frame: &Frame| self.rate_limit.is_due(frame.captured_at);
+        let is_due = |frame: &Frame| self.rate_limit.is_due(frame.captured_at());
         matches!(next, NextFrame::Ready(delivery) if is_due(&delivery.frame))
             && !self.awaits_switch(now)
     }
@@ -246,7 +246,7 @@ impl Viewer {
                 NextFrame::Nothing if self.cursor.try_catch_up(now) => continue,
                 NextFrame::Nothing => return NextSend::Nothing,
             };
-            if !self.rate_limit.admit(delivery.frame.captured_at) {
+            if !self.rate_limit.admit(delivery.frame.captured_at()) {
                 self.cursor.skip_to(delivery.next);
                 self.counters().record_dropped(DropReason::MaxFps, delivery.dropped + 1);
                 continue;
