@@ -12,7 +12,7 @@ use fanlight_bus::{Endpoint, PublisherKeys};
 use fanlight_cli::secret::Secret;
 use fanlight_protocol::StreamName;
 use fanlight_protocol::catalog::MAX_STREAMS;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::encode::h264::EncoderName;
 use crate::pixels::orientation::Orientation;
@@ -72,95 +72,52 @@ In the file given by --config, streams are a table:
   desk = { source = \"usb:046d:0825\", size = \"640x480\", controls = { brightness = 120 } }
   door = { source = \"rtsp://${DOOR_USER}:${DOOR_PASSWORD}@192.168.1.20/stream1\", quality = 70 }";
 
-/// Reads cameras, files and URLs, encodes their pictures as JPEG and H.264, and publishes them for relays.
-#[derive(Debug, Default, clap::Parser, Serialize, Deserialize)]
+/// Reads cameras, files and URLs, encodes their frames as JPEG and H.264, and publishes them for relays.
+#[derive(Debug, Default, clap::Parser, Deserialize)]
 #[command(name = "fanlight-capture", version, after_help = SOURCES)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+#[serde(rename_all = "kebab-case", default)]
 pub struct Options {
-    /// A stream and where its pictures come from; repeatable. In the environment: separated by spaces
+    /// A stream: its name and its source; repeatable. In the environment: separated by spaces
     #[arg(long, env = "FANLIGHT_STREAM", hide_env_values = true, value_name = "NAME=SOURCE")]
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     stream: Vec<Secret>,
 
-    /// The streams of the file; those given by flag or environment take their place.
+    /// The streams of the file; streams given by flag or environment replace them.
     #[arg(skip)]
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     streams: BTreeMap<String, StreamInFile>,
 
     /// Where to publish, ipc:///PATH or tcp://HOST:PORT; repeatable. In the environment: separated by commas
     /// [default: an endpoint of its own in $XDG_RUNTIME_DIR/fanlight, where relays look]
     #[arg(long, env = "FANLIGHT_PUBLISH", value_delimiter = ',', value_name = "ENDPOINT")]
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     publish: Vec<String>,
 
     /// This program's secret key, made by `fanlight keys new`: over tcp://, only relays that --bus-allow lists can connect,
-    /// and all is encrypted
+    /// and everything is encrypted
     #[arg(long, env = "FANLIGHT_BUS_KEY", value_name = "FILE")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     bus_key: Option<PathBuf>,
 
     /// The public keys of the relays that can connect over tcp://: a line `KEY NAME` for each, at most 1024
     #[arg(long, env = "FANLIGHT_BUS_ALLOW", value_name = "FILE")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     bus_allow: Option<PathBuf>,
 
-    /// Publish at tcp:// addresses that other machines reach without keys: everyone there can watch, and can stop this
+    /// Publish without keys at tcp:// addresses that other machines can reach: everyone there can watch, and can stop this
     /// program
     #[arg(long, env = "FANLIGHT_INSECURE_BUS", num_args = 0..=1, default_missing_value = "true", hide_possible_values = true, value_name = "BOOL")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     insecure_bus: Option<bool>,
 
-    /// Quality of the JPEG pictures, 1 to 100 [default: 80]
-    #[arg(long, env = "FANLIGHT_QUALITY", value_name = "N")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    quality: Option<u32>,
+    /// The options of all streams, unless a stream has its own.
+    #[command(flatten)]
+    #[serde(flatten)]
+    of_all: StreamOverrides,
 
-    /// Which of FFmpeg's encoders makes H.264; none: JPEG only [default: libx264]
-    #[arg(long, env = "FANLIGHT_ENCODER", value_name = "NAME")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    encoder: Option<String>,
-
-    /// A size in which streams can be had beside the full one: NAME=50%, or NAME=480px wide, then perhaps ,quality=N and
-    /// ,fps=N; repeatable; none: only the full one. In the environment: separated by spaces
-    /// [default: half=50% and quarter=25%]
-    #[arg(long, env = "FANLIGHT_RENDITION", value_delimiter = ' ', value_name = "NAME=SIZE")]
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    rendition: Vec<String>,
-
-    /// Decode and encode anew also what a camera sends as JPEG or H.264, which is else passed on as it is
-    #[arg(long, env = "FANLIGHT_REENCODE", num_args = 0..=1, default_missing_value = "true", hide_possible_values = true, value_name = "BOOL")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reencode: Option<bool>,
-
-    /// Keep sources open while nobody watches: for cameras that are slow to start
-    #[arg(long, env = "FANLIGHT_KEEP_OPEN", num_args = 0..=1, default_missing_value = "true", hide_possible_values = true, value_name = "BOOL")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    keep_open: Option<bool>,
-
-    /// Rotate pictures clockwise: 0, 90, 180 or 270 degrees
-    #[arg(long, env = "FANLIGHT_ROTATE", value_name = "DEGREES")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rotate: Option<u32>,
-
-    /// Mirror pictures, after they were rotated: horizontal or vertical
-    #[arg(long, env = "FANLIGHT_FLIP", value_name = "HOW")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    flip: Option<String>,
-
-    /// Skip pictures that are the same as the one before, byte by byte; at most so many in a row
-    #[arg(long, env = "FANLIGHT_DROP_SAME", value_name = "N")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    drop_same: Option<u32>,
-
-    /// Write the stream's name and the time of capture into its pictures: utc or local
-    #[arg(long, env = "FANLIGHT_OVERLAY", value_name = "ZONE")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    overlay: Option<String>,
-
-    /// List the webcams of this machine with what they offer, and end
+    /// List the webcams of this machine with their modes and controls, and exit
     #[arg(long, num_args = 0..=1, default_missing_value = "true", hide_possible_values = true, value_name = "BOOL")]
     #[serde(skip)]
     list_devices: Option<bool>,
+}
+
+impl fanlight_cli::Options for Options {
+    const FLAGS_ONLY: &'static [&'static str] = &["list-devices"];
+    const FILE_ONLY: &'static [&'static str] = &["streams"];
 }
 
 /// What to do.
@@ -221,7 +178,7 @@ impl TryFrom<Options> for Settings {
     type Error = anyhow::Error;
 
     fn try_from(options: Options) -> anyhow::Result<Self> {
-        let of_all = options.wishes();
+        let of_all = options.of_all.defaults();
         of_all.check()?;
         let bus = BusOptions {
             publish: &options.publish,
@@ -237,24 +194,6 @@ impl TryFrom<Options> for Settings {
         };
         check(&streams)?;
         Ok(Self { streams, publish, bus_keys })
-    }
-}
-
-impl Options {
-    /// What was said of all streams.
-    fn wishes(&self) -> StreamOverrides {
-        StreamOverrides {
-            quality: self.quality,
-            encoder: self.encoder.clone(),
-            rendition: (!self.rendition.is_empty()).then(|| self.rendition.clone()),
-            reencode: self.reencode,
-            keep_open: self.keep_open,
-            rotate: self.rotate,
-            flip: self.flip.clone(),
-            drop_same: self.drop_same,
-            overlay: self.overlay.clone(),
-            ..StreamOverrides::default()
-        }
     }
 }
 

@@ -24,7 +24,7 @@
 //! /// Sings.
 //! #[derive(Debug, Default, clap::Parser, Deserialize)]
 //! #[command(version)]
-//! #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+//! #[serde(rename_all = "kebab-case", default)]
 //! struct Options {
 //!     /// How loud, 1 to 10 [default: 5]
 //!     #[arg(long, env = "FANLIGHT_LOUDNESS", value_name = "N")]
@@ -43,6 +43,8 @@
 //!     #[arg(long, env = "FANLIGHT_TOKEN", hide_env_values = true)]
 //!     token: Option<Secret>,
 //! }
+//!
+//! impl fanlight_cli::Options for Options {}
 //!
 //! struct Settings {
 //!     loudness: u8,
@@ -81,4 +83,5 @@ mod run;
 pub mod secret;
 pub mod stop;
 
+pub use options::Options;
 pub use run::run;

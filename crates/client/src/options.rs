@@ -8,13 +8,15 @@ use crate::{bench, keys};
 /// Works with Fanlight's relays, and with other servers of live pictures, from the command line.
 #[derive(Debug, Default, Parser, Deserialize)]
 #[command(name = "fanlight", version, subcommand_required = true)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+#[serde(rename_all = "kebab-case", default)]
 pub struct Options {
     /// What to do.
     #[command(subcommand)]
     #[serde(skip)]
     pub command: Option<Command>,
 }
+
+impl fanlight_cli::Options for Options {}
 
 /// What can be done.
 #[derive(Debug, Subcommand)]

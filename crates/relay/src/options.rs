@@ -9,7 +9,7 @@ use anyhow::ensure;
 use clap::Parser;
 use fanlight_bus::SubscriberOptions;
 use fanlight_cli::secret::Secret;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::access::{Access, HostRule, OriginRule};
 use crate::connection::congestion::Congestion;
@@ -28,9 +28,9 @@ const LISTEN: &str = "127.0.0.1:7474";
 ///
 /// Subscribes to what fanlight-capture publishes and fans every picture out to its viewers: the page at /, WebSockets
 /// (/ws, /streams/NAME/ws), MJPEG (/streams/NAME/mjpeg) and snapshots (/streams/NAME/snapshot).
-#[derive(Debug, Default, Parser, Serialize, Deserialize)]
+#[derive(Debug, Default, Parser, Deserialize)]
 #[command(name = "fanlight-relay", version, after_help = LIMITS)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+#[serde(rename_all = "kebab-case", default)]
 pub struct Options {
     /// Where to listen; beyond loopback only with --token or --insecure [default: 127.0.0.1:7474]
     #[arg(long, env = "FANLIGHT_LISTEN", value_name = "ADDRESS:PORT")]
@@ -97,6 +97,8 @@ pub struct Options {
     #[arg(long, env = "FANLIGHT_WEB", value_name = "FOLDER")]
     pub web: Option<PathBuf>,
 }
+
+impl fanlight_cli::Options for Options {}
 
 const LIMITS: &str = "\
 Limits:

@@ -1,10 +1,12 @@
-//! What can be said of one stream, or of all of them: by flag, in the file, and behind a source as `#key=value`.
+//! Options of one stream or of all streams: flags, keys of the file, and `#key=value` behind a source.
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
+use fanlight_cli::options::{InvalidOption, Mismatch, from_table, from_text};
 use fanlight_cli::secret::Secret;
 use fanlight_protocol::catalog::MAX_RENDITIONS;
 use fanlight_protocol::{Rendition, StreamName};
 use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
 
 use super::StreamSettings;
 use crate::encode::h264::{EncoderName, EncoderRequest, InvalidEncoder};
@@ -13,108 +15,130 @@ use crate::pixels::orientation::{Flip, Orientation, Rotation};
 use crate::rendition::{RenditionRequest, RenditionSettings, RenditionSize};
 use crate::source::SourceSpec;
 use crate::source::mode::{InvalidMode, Mode};
-use crate::source::webcam::controls::{Controls, MAX_CONTROLS};
+use crate::source::webcam::controls::{self, Controls, MAX_CONTROLS};
 use crate::wall_clock::Zone;
 
-/// Most pictures skipped in a row: more than an hour at 30 a second.
-const MOST_SAME: u32 = 100_000;
-/// What a stream can be had in unless told.
-const USUAL_RENDITIONS: [(&str, f64); 2] = [("half", 0.5), ("quarter", 0.25)];
+/// Most equal frames dropped in a row: nearly an hour at 30 frames per second.
+const MAX_DROP_SAME: u32 = 100_000;
+/// Renditions beside the full one if the user sets none.
+const DEFAULT_RENDITIONS: [(&str, f64); 2] = [("half", 0.5), ("quarter", 0.25)];
 
-/// What was said; absent where nothing was.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+// The options of a stream that the user set. (Not rustdoc: clap would show it instead of the program's own.)
+#[derive(Debug, Clone, Default, clap::Args, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(super) struct StreamOverrides {
-    /// Only of one stream, in the file.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) source: Option<Secret>,
+    /// Quality of the JPEG frames, 1 to 100 [default: 80]
+    #[arg(long, env = "FANLIGHT_QUALITY", value_name = "N")]
     pub(super) quality: Option<u32>,
+
+    /// FFmpeg's encoder for H.264; none: JPEG only [default: libx264]
+    #[arg(long, env = "FANLIGHT_ENCODER", value_name = "NAME")]
     pub(super) encoder: Option<String>,
+
+    /// A rendition of the streams beside the full one: NAME=50%, or NAME=480px for the width, then optionally ,quality=N and
+    /// ,fps=N; repeatable; none: only the full one. In the environment: separated by spaces
+    /// [default: half=50% and quarter=25%]
+    #[arg(long, env = "FANLIGHT_RENDITION", value_delimiter = ' ', value_name = "NAME=SIZE")]
     pub(super) rendition: Option<Vec<String>>,
+
+    /// Transcode the JPEG and H.264 of cameras, too, instead of passing it through
+    #[arg(long, env = "FANLIGHT_REENCODE", num_args = 0..=1, default_missing_value = "true", hide_possible_values = true, value_name = "BOOL")]
     pub(super) reencode: Option<bool>,
+
+    /// Keep sources open while there are no viewers: for cameras that start slowly
+    #[arg(long, env = "FANLIGHT_KEEP_OPEN", num_args = 0..=1, default_missing_value = "true", hide_possible_values = true, value_name = "BOOL")]
     pub(super) keep_open: Option<bool>,
+
+    /// Rotate frames clockwise: 0, 90, 180 or 270 degrees
+    #[arg(long, env = "FANLIGHT_ROTATE", value_name = "DEGREES")]
     pub(super) rotate: Option<u32>,
+
+    /// Mirror frames, after rotation: horizontal or vertical
+    #[arg(long, env = "FANLIGHT_FLIP", value_name = "HOW")]
     pub(super) flip: Option<String>,
+
+    /// Drop frames that equal the frame before, byte by byte; at most N in a row
+    #[arg(long, env = "FANLIGHT_DROP_SAME", value_name = "N")]
     pub(super) drop_same: Option<u32>,
+
+    /// Write the stream's name and the time of capture into its frames: utc or local
+    #[arg(long, env = "FANLIGHT_OVERLAY", value_name = "ZONE")]
     pub(super) overlay: Option<String>,
+
+    // Only for one stream, because cameras differ too much.
+    #[arg(skip)]
     pub(super) format: Option<String>,
+    #[arg(skip)]
     pub(super) size: Option<String>,
+    #[arg(skip)]
     pub(super) fps: Option<f64>,
-    /// Only of one stream: cameras differ too much.
-    #[serde(skip_serializing_if = "Controls::is_empty")]
+    #[arg(skip)]
     pub(super) controls: Controls,
+    /// Only in the table of a file. It may hold a password, so it is never serialized.
+    #[arg(skip)]
+    #[serde(skip_serializing)]
+    pub(super) source: Option<Secret>,
 }
 
-/// The keys that may stand behind a source.
-const KEYS: &str = "quality, encoder, rendition, reencode, keep-open, rotate, flip, drop-same, overlay, and for a camera format, size, fps \
-    and control.NAME";
-
 impl StreamOverrides {
-    /// Takes in `key=value` from behind a source.
-    pub(super) fn set(&mut self, key: &str, value: &str) -> anyhow::Result<()> {
-        let number = || value.parse().with_context(|| format!("#{key}={value}: not a number"));
-        let switch = || value.parse().with_context(|| format!("#{key}={value}: true or false"));
-        match key {
-            "quality" => self.quality = Some(number()?),
-            "encoder" => self.encoder = Some(value.into()),
-            "rendition" => self.rendition.get_or_insert_default().push(value.into()),
-            "reencode" => self.reencode = Some(switch()?),
-            "keep-open" => self.keep_open = Some(switch()?),
-            "rotate" => self.rotate = Some(number()?),
-            "flip" => self.flip = Some(value.into()),
-            "overlay" => self.overlay = Some(value.into()),
-            "drop-same" => self.drop_same = Some(number()?),
-            "format" => self.format = Some(value.into()),
-            "size" => self.size = Some(value.into()),
-            "fps" => {
-                let fps = value.parse().with_context(|| format!("#fps={value}: not a number"));
-                self.fps = Some(fps?);
-            }
-            _ if let Some(name) = key.strip_prefix("control.") => {
-                let value = value.parse().with_context(|| format!("#{key}={value}"))?;
-                ensure!(
-                    self.controls.insert(name.into(), value).is_none(),
-                    "#{key} is given twice"
-                );
-            }
-            _ => bail!("#{key}=…: there is no such option of a stream; there are {KEYS}"),
+    /// Reads the `key=value` pairs from behind a source.
+    pub(super) fn of_pairs(pairs: &[(&str, &str)]) -> anyhow::Result<Self> {
+        let (mut table, mut controls) = (Table::new(), Table::new());
+        for &(key, value) in pairs {
+            let text = Value::String(value.to_owned());
+            let first = match key {
+                "source" => bail!("#source=…: the source is the text before the #"),
+                "controls" => bail!("#controls=…: write it as #control.NAME=VALUE"),
+                "rendition" => {
+                    let list = table.entry(key).or_insert_with(|| Value::Array(Vec::new()));
+                    list.as_array_mut().expect("it was inserted as an array").push(text);
+                    true
+                }
+                _ => match key.strip_prefix("control.") {
+                    Some(name) => {
+                        let value: controls::Value =
+                            value.parse().with_context(|| format!("#{key}={value}"))?;
+                        controls.insert(name.to_owned(), value.0.into()).is_none()
+                    }
+                    None => table.insert(key.to_owned(), text).is_none(),
+                },
+            };
+            ensure!(first, "#{key} is given twice");
         }
-        Ok(())
+        table.insert("controls".to_owned(), Value::Table(controls));
+        from_text(table).map_err(|error| invalid_pair(error, pairs))
     }
 
-    /// What was said here, and where nothing was, there.
-    pub(super) fn or(self, other: &Self) -> Self {
-        let other = other.clone();
-        Self {
-            source: self.source.or(other.source),
-            quality: self.quality.or(other.quality),
-            encoder: self.encoder.or(other.encoder),
-            rendition: self.rendition.or(other.rendition),
-            reencode: self.reencode.or(other.reencode),
-            keep_open: self.keep_open.or(other.keep_open),
-            rotate: self.rotate.or(other.rotate),
-            flip: self.flip.or(other.flip),
-            drop_same: self.drop_same.or(other.drop_same),
-            overlay: self.overlay.or(other.overlay),
-            format: self.format.or(other.format),
-            size: self.size.or(other.size),
-            fps: self.fps.or(other.fps),
-            controls: other.controls.into_iter().chain(self.controls).collect(),
+    /// Returns the options set here, and for all others those of `other`.
+    pub(super) fn or(&self, other: &Self) -> anyhow::Result<Self> {
+        let mut table = Table::try_from(other)?;
+        for (key, value) in Table::try_from(self)? {
+            match (table.get_mut(&key), value) {
+                (Some(Value::Table(theirs)), Value::Table(own)) => theirs.extend(own),
+                (_, value) => drop(table.insert(key, value)),
+            }
         }
+        Ok(from_table(table)?)
     }
 
-    /// Whether all of it can be: said here, an error names the flag and not the first stream.
+    /// Returns these options as the defaults of all streams: an empty list of renditions counts as absent.
+    pub(super) fn defaults(&self) -> Self {
+        let rendition = self.rendition.clone().filter(|list| !list.is_empty());
+        Self { rendition, ..self.clone() }
+    }
+
+    /// Checks the options of all streams, so that an error names the flag instead of the first stream.
     pub(super) fn check(&self) -> anyhow::Result<()> {
         self.clone().settle("check".parse()?, "test".parse()?).map(drop)
     }
 
-    /// What the program works with.
+    /// Returns the settings of a stream with these options.
     pub(super) fn settle(
         self,
         name: StreamName,
         source: SourceSpec,
     ) -> anyhow::Result<StreamSettings> {
-        let source = self.ask(source)?;
+        let source = self.request_from(source)?;
         let quality = self.quality.map(Quality::try_from).transpose().context("--quality")?;
         let quality = quality.unwrap_or_default();
         let rotation = self.rotate.map(|degrees| degrees.to_string().parse::<Rotation>());
@@ -122,7 +146,7 @@ impl StreamOverrides {
         let flip = self.flip.as_deref().map(str::parse::<Flip>).transpose().context("--flip")?;
         let overlay = self.overlay.as_deref().map(str::parse::<Zone>).transpose();
         let drop_same = self.drop_same.unwrap_or(0);
-        ensure!(drop_same <= MOST_SAME, "--drop-same {drop_same}: at most {MOST_SAME}");
+        ensure!(drop_same <= MAX_DROP_SAME, "--drop-same {drop_same}: at most {MAX_DROP_SAME}");
         Ok(StreamSettings {
             name,
             source,
@@ -136,55 +160,71 @@ impl StreamOverrides {
         })
     }
 
-    /// The source, asked for what was said of it.
-    fn ask(&self, mut source: SourceSpec) -> anyhow::Result<SourceSpec> {
+    /// Returns the source with the mode, format and controls to request from it.
+    fn request_from(&self, mut source: SourceSpec) -> anyhow::Result<SourceSpec> {
         if let Some(mode) = source.mode_mut() {
             *mode = self.mode(*mode)?;
         } else if self.size.is_some() || self.fps.is_some() {
-            bail!("size and fps can be asked of a camera or the test picture, not of {source}");
+            bail!("size and fps apply to a camera or the test picture, not to {source}");
         }
         if let SourceSpec::Webcam(request) = &mut source {
             request.format = self.format.as_deref().map(str::parse).transpose()?;
             request.controls = self.controls.clone();
         } else if self.format.is_some() || !self.controls.is_empty() {
-            bail!("format and controls can be asked of a camera, not of {source}");
+            bail!("format and controls are options of a camera, not of {source}");
         }
         let count = self.controls.len();
         ensure!(count <= MAX_CONTROLS, "{count} controls: at most {MAX_CONTROLS}");
         Ok(source)
     }
 
-    fn mode(&self, usual: Mode) -> Result<Mode, InvalidMode> {
-        let Mode { width, height, fps } = usual;
+    fn mode(&self, default: Mode) -> Result<Mode, InvalidMode> {
+        let Mode { width, height, fps } = default;
         let size = self.size.clone().unwrap_or_else(|| format!("{width}x{height}"));
         format!("{size}@{}", self.fps.unwrap_or(fps)).parse()
     }
 }
 
-/// The one that was asked for, or the usual one where it is there.
-fn encoder(wished: Option<&str>) -> Result<Option<EncoderName>, InvalidEncoder> {
-    match wished {
-        Some(wished) => wished.parse::<EncoderRequest>().map(|EncoderRequest(encoder)| encoder),
+/// Names the pair that does not fit.
+fn invalid_pair(error: InvalidOption, pairs: &[(&str, &str)]) -> anyhow::Error {
+    match error.mismatch {
+        Mismatch::UnknownKey { key, known } => {
+            let known = known.into_iter().filter(|key| !matches!(key.as_str(), "source" | "controls"));
+            let known: Vec<String> = known.collect();
+            let known = known.join(", ");
+            anyhow!("#{key}=…: a stream has no such option; it has {known}, and a camera has control.NAME")
+        }
+        mismatch => {
+            let value = pairs.iter().find(|(key, _)| *key == error.path).map_or("", |pair| pair.1);
+            anyhow!("#{}={value}: {mismatch}", error.path)
+        }
+    }
+}
+
+/// Returns the requested encoder, or else the default one if FFmpeg has it.
+fn encoder(requested: Option<&str>) -> Result<Option<EncoderName>, InvalidEncoder> {
+    match requested {
+        Some(name) => name.parse::<EncoderRequest>().map(|EncoderRequest(encoder)| encoder),
         None => Ok(EncoderName::default_encoder().ok()),
     }
 }
 
-/// The full one and those wished for, or the usual ones.
+/// Returns the full rendition and those requested, or else the default ones.
 fn renditions(
-    wished: Option<&[String]>,
+    requested: Option<&[String]>,
     quality: Quality,
 ) -> anyhow::Result<Vec<RenditionSettings>> {
     let plain = |name, size| RenditionSettings { name, size, quality, fps: None };
     let mut all = vec![plain(Rendition::full(), RenditionSize::FULL)];
-    let Some(wished) = wished else {
-        for (name, factor) in USUAL_RENDITIONS {
+    let Some(requested) = requested else {
+        for (name, factor) in DEFAULT_RENDITIONS {
             all.push(plain(name.parse()?, RenditionSize::Scale(factor)));
         }
         return Ok(all);
     };
-    let none = wished.iter().filter(|text| text.trim() == "none").count();
-    ensure!(none == 0 || wished.len() == 1, "none and others are given");
-    for text in wished.iter().map(|text| text.trim()).filter(|text| *text != "none") {
+    let none = requested.iter().filter(|text| text.trim() == "none").count();
+    ensure!(none == 0 || requested.len() == 1, "none and other renditions are given");
+    for text in requested.iter().map(|text| text.trim()).filter(|text| *text != "none") {
         let RenditionRequest { name, size, quality: own, fps } = text.parse()?;
         let settings = RenditionSettings { name, size, quality: own.unwrap_or(quality), fps };
         match all.iter().position(|known| known.name == settings.name) {

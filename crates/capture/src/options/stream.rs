@@ -1,13 +1,13 @@
-//! Streams as users write them: a list of `NAME=SOURCE`, or a table.
+//! Streams as the user writes them: a list of `NAME=SOURCE`, or a table.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::fmt;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 use fanlight_cli::secret::Secret;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error as _, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer};
 
 use super::StreamSettings;
 use super::overrides::StreamOverrides;
@@ -15,25 +15,24 @@ use crate::source::SourceSpec;
 use crate::source::mode::Mode;
 use crate::source::spec::{is_command, is_half_a_url, is_url};
 
-/// A stream in the table of a file: a source, or a table of its own.
-#[derive(Debug, Clone, Serialize)]
-#[serde(transparent)]
+/// A stream in the table of a file: a source, or a table with a source and options.
+#[derive(Debug, Clone)]
 pub(super) struct StreamInFile(StreamOverrides);
 
-/// The streams of a file.
+/// Returns the streams of a file.
 pub(super) fn of_table(
     table: &BTreeMap<String, StreamInFile>,
     of_all: &StreamOverrides,
 ) -> anyhow::Result<Vec<StreamSettings>> {
     let stream = |(name, StreamInFile(own)): (&String, &StreamInFile)| {
         let source = own.source.as_ref().map_or("", Secret::expose);
-        let settings = settings(name, source, own.clone(), of_all);
+        let settings = settings(name, source, own, of_all);
         settings.with_context(|| format!("streams.{name}"))
     };
     table.iter().map(stream).collect()
 }
 
-/// The streams of flags or environment.
+/// Returns the streams of flags or environment.
 pub(super) fn of_list(
     list: &[Secret],
     of_all: &StreamOverrides,
@@ -41,19 +40,19 @@ pub(super) fn of_list(
     let items = list.iter().flat_map(|item| split(item.expose())).enumerate();
     items
         .map(|(number, item)| {
-            // Where the name is missing, what stands before the first `=` may be a part of a password.
+            // If the name is missing, the text before the first `=` may be a part of a password.
             let Some((name, source)) = item.split_once('=').filter(|(name, _)| is_showable(name))
             else {
                 bail!("--stream {}: write it as NAME=SOURCE", shown(item, number));
             };
-            // Not the source: it may hold a password, and the error behind this says what matters of it.
-            settings(name, source, StreamOverrides::default(), of_all)
+            // Not the source: it may hold a password, and the inner error shows the part that matters.
+            settings(name, source, &StreamOverrides::default(), of_all)
                 .with_context(|| format!("--stream {name}"))
         })
         .collect()
 }
 
-/// The item of a list in an error: itself, where it can be a name, or else its number.
+/// Returns an item of the list as an error shows it: the item if it can be a name, or else its number.
 fn shown(item: &str, number: usize) -> String {
     match is_showable(item) {
         true => item.to_owned(),
@@ -61,7 +60,7 @@ fn shown(item: &str, number: usize) -> String {
     }
 }
 
-/// Whether a text is at most a bad name, and no part of a URL.
+/// Returns whether a text is at worst an invalid name, but no part of a URL.
 fn is_showable(text: &str) -> bool {
     let odd = |c: char| matches!(c, ':' | '/' | '@' | '?' | '#' | '$' | '%' | '\\');
     text.len() <= 200 && !text.contains(odd)
@@ -70,27 +69,21 @@ fn is_showable(text: &str) -> bool {
 fn settings(
     name: &str,
     source: &str,
-    own: StreamOverrides,
+    own: &StreamOverrides,
     of_all: &StreamOverrides,
 ) -> anyhow::Result<StreamSettings> {
     let name = name.parse()?;
-    let (source, behind) = behind(source);
-    let mut wishes = StreamOverrides::default();
-    let mut known = HashSet::new();
-    for (key, value) in behind {
-        let once = key == "rendition" || known.insert(key);
-        ensure!(once, "#{key} is given twice");
-        wishes.set(key, value)?;
-    }
+    let (source, pairs) = split_source(source);
+    let overrides = StreamOverrides::of_pairs(&pairs)?;
     let source = SourceSpec::with_variables(source, |name| std::env::var(name).ok())?;
-    wishes.or(&own).or(of_all).settle(name, source)
+    overrides.or(own)?.or(of_all)?.settle(name, source)
 }
 
-/// A source, and what stands behind it: `/dev/video0#rotate=180#quality=70`. Another `#` belongs to the source.
+/// Splits a source from the options behind it: `/dev/video0#rotate=180#quality=70`. Another `#` belongs to the source.
 ///
-/// In a URL and in a command any text may hold `#`, passwords among it. There, options are what nothing but options follows
-/// up to the end, with values of letters, digits and a few signs: no `@`, `/` or white space.
-fn behind(text: &str) -> (&str, Vec<(&str, &str)>) {
+/// A URL or a command may contain `#` anywhere, even in a password. Options behind them must be the end of the text, and
+/// their values have only letters, digits and a few signs: no `@`, `/` or white space.
+fn split_source(text: &str) -> (&str, Vec<(&str, &str)>) {
     let starts: Vec<usize> =
         text.match_indices('#').map(|(at, _)| at).filter(|at| key_at(&text[at + 1..])).collect();
     let any_text = is_url(text) || is_command(text) || is_half_a_url(text);
@@ -105,14 +98,14 @@ fn behind(text: &str) -> (&str, Vec<(&str, &str)>) {
     (&text[..starts.first().copied().unwrap_or(text.len())], pairs.collect())
 }
 
-/// Whether a text is made of what the values of options are made of.
+/// Returns whether a text has only the characters that values of options have.
 fn is_plain(text: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || ".,-_%+=".contains(c);
     text.chars().all(plain)
 }
 
 fn key_at(text: &str) -> bool {
-    // Only the names of controls have digits and underscores in them.
+    // Only names of controls contain digits and underscores.
     let (text, more) = match text.strip_prefix("control.") {
         Some(name) => (name, "_0123456789"),
         None => (text, "-"),
@@ -121,8 +114,8 @@ fn key_at(text: &str) -> bool {
     key.is_some_and(|key| key > 0 && text[key..].starts_with('='))
 }
 
-/// Splits where white space is followed by another `NAME=`, as in the environment. Other white space belongs to the
-/// name of a file, and all that follows `exec:` to the command.
+/// Splits at white space before another `NAME=`, as in the environment. Other white space belongs to the name of a file,
+/// and all text after `exec:` belongs to the command.
 fn split(text: &str) -> Vec<&str> {
     let mut items = Vec::new();
     let mut start = 0;
@@ -144,17 +137,17 @@ fn split(text: &str) -> Vec<&str> {
     items
 }
 
-/// Whether the white space between an item and `rest` may stand in a user or password: the item is a URL, and before the next
-/// one stands an `@` that is not that of a size and rate.
+/// Returns whether the white space between an item and `rest` may be part of a user or password: the item is a URL, and an
+/// `@` other than that of a mode (`640x480@15`) precedes the next URL.
 fn within_user(item: &str, rest: &str) -> bool {
     let (others, _) = rest.split_once("://").unwrap_or((rest, ""));
     let explained = |word: &str| !word.contains('@') || mode_of(word).is_some();
     item.contains("://") && !others.split_whitespace().all(explained)
 }
 
-/// The size and rate at the end of a source, where it has them.
+/// Returns the mode at the end of a source, if there is one.
 fn mode_of(source: &str) -> Option<Mode> {
-    let (source, _) = behind(source);
+    let (source, _) = split_source(source);
     source.rsplit_once(':')?.1.parse().ok()
 }
 
@@ -164,7 +157,7 @@ impl<'de> Deserialize<'de> for StreamInFile {
     }
 }
 
-/// Written by hand, because what serde derives for "either" forgets what was wrong.
+/// Written by hand, because the error of an untagged enum does not say which value is invalid.
 struct TextOrTable;
 
 impl<'de> Visitor<'de> for TextOrTable {
@@ -182,9 +175,9 @@ impl<'de> Visitor<'de> for TextOrTable {
     }
 
     fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<StreamInFile, M::Error> {
-        let wishes = StreamOverrides::deserialize(MapAccessDeserializer::new(map))?;
-        match wishes.source {
-            Some(_) => Ok(StreamInFile(wishes)),
+        let options = StreamOverrides::deserialize(MapAccessDeserializer::new(map))?;
+        match options.source {
+            Some(_) => Ok(StreamInFile(options)),
             None => Err(M::Error::missing_field("source")),
         }
     }
@@ -195,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_environment_lists_streams_between_spaces() {
+    fn streams_in_the_environment_are_separated_by_spaces() {
         assert_eq!(split("a=test b=/dev/video0"), ["a=test", "b=/dev/video0"]);
         assert_eq!(split("  a=test\n\tB=x  "), ["a=test", "B=x"]);
         assert_eq!(split("a=my holiday.mp4?loop=0 b=test"), ["a=my holiday.mp4?loop=0", "b=test"]);
@@ -217,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_commands_variables_are_left_to_its_shell() {
+    fn the_shell_expands_the_variables_of_a_command() {
         let streams = ["a=exec:cat ${NOT_SET_HERE:-x} #quality=70".into()];
         let streams = of_list(&streams, &StreamOverrides::default()).unwrap();
         assert_eq!(streams[0].source.to_string(), "exec:cat ${NOT_SET_HERE:-x}");
@@ -225,22 +218,22 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_behind_a_source_is_of_its_stream_alone() {
-        assert_eq!(behind("/dev/video0"), ("/dev/video0", vec![]));
-        assert_eq!(behind("take #3.mp4"), ("take #3.mp4", vec![]));
-        let (source, pairs) = behind("rtsp://host/a?b=c#rotate=180#rendition=half=50%,fps=5");
+    fn options_behind_a_source_apply_to_its_stream_only() {
+        assert_eq!(split_source("/dev/video0"), ("/dev/video0", vec![]));
+        assert_eq!(split_source("take #3.mp4"), ("take #3.mp4", vec![]));
+        let (source, pairs) = split_source("rtsp://host/a?b=c#rotate=180#rendition=half=50%,fps=5");
         assert_eq!(source, "rtsp://host/a?b=c");
         assert_eq!(pairs, [("rotate", "180"), ("rendition", "half=50%,fps=5")]);
         for whole in ["rtsp://u:pa#x=1@h", "rtsp://u:p#rotate=90@h/a", "http://u:p#a=b/c#d=e@h/"] {
-            assert_eq!(behind(whole), (whole, vec![]), "belongs to a password");
+            assert_eq!(split_source(whole), (whole, vec![]), "belongs to a password");
             let behind_it = format!("{whole}#rotate=180#flip=horizontal");
             assert_eq!(
-                behind(&behind_it),
+                split_source(&behind_it),
                 (whole, vec![("rotate", "180"), ("flip", "horizontal")])
             );
         }
         let command = "exec:curl -u u:p#a=b http://cam/ | cat";
-        assert_eq!(behind(command), (command, vec![]));
+        assert_eq!(split_source(command), (command, vec![]));
         let of_all =
             StreamOverrides { quality: Some(60), drop_same: Some(3), ..StreamOverrides::default() };
         let streams = ["a=test#quality=70#rotate=90 b=test".into()];
@@ -254,19 +247,23 @@ mod tests {
         assert!(streams.iter().all(|stream| stream.drop_same == 3));
         for (bad, rule) in [
             ("a=test#rotat=90", "rotate"),
+            ("a=test#rotat=90", "size, fps, and a camera has control.NAME"),
+            ("a=test#source=0", "before the #"),
+            ("a=0#controls=1", "#control.NAME=VALUE"),
+            ("a=0#keep-open=maybe", "#keep-open=maybe: true or false is required"),
             ("a=test#rotate=45", "270"),
-            ("a=test#quality=x", "not a number"),
+            ("a=test#quality=x", "#quality=x: a whole number"),
             ("a=test#rendition=half", "NAME=SIZE"),
             ("a=test#rendition=a=50%#rendition=a=25%", "twice"),
             ("a=test#drop-same=1000000", "100000"),
             ("a=test#quality=70#quality=80", "twice"),
-            ("a=test#rendition=none#rendition=a=50%", "none and others"),
+            ("a=test#rendition=none#rendition=a=50%", "none and other renditions"),
             ("a=test#format=YUYV", "of a camera"),
             ("a=clip.mp4#size=640x480", "test picture"),
             ("a=0#format=MJPEG", "four letters"),
             ("a=0#size=640", "WIDTHxHEIGHT@FPS"),
             ("a=0#fps=1000", "WIDTHxHEIGHT@FPS"),
-            ("a=0#fps=many", "not a number"),
+            ("a=0#fps=many", "#fps=many: a number is required"),
             ("a=0#control.focus=far", "whole number"),
             ("a=0#control.focus=1#control.focus=2", "twice"),
         ] {
@@ -277,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_camera_is_asked_for_what_stands_behind_it() {
+    fn options_behind_a_camera_are_requested_from_it() {
         let streams =
             ["a=0:320x240#fps=15#format=YUYV#control.focus_2=-4#control.auto=true".into()];
         let streams = of_list(&streams, &StreamOverrides::default()).unwrap();
@@ -292,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_camera_has_so_many_controls_at_most() {
+    fn a_camera_has_at_most_64_controls() {
         let controls = |count| (0..count).map(|n| format!("#control.c{n}=1")).collect::<String>();
         let parsed = |count| {
             of_list(
