@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use fanlight_bus::{Gap, IncomingFrame, PublisherId};
 
-use super::ownership::Ownership;
+use super::ownership::{Ownership, Tenure};
 use crate::hub::lateness::Arrival;
 use crate::hub::{Frame, Hub, Stream, Track};
 
@@ -16,8 +16,8 @@ pub(super) struct Feed {
     pub(super) track: Arc<Track>,
     pub(super) publisher: PublisherId,
     pub(super) ownership: Ownership,
-    /// The run of the last frame; `None` if the next frame cannot follow it.
-    run: Option<u64>,
+    /// The run of the last frame, and the period of ownership in which it came.
+    last: Option<(Tenure, u64)>,
 }
 
 impl Feed {
@@ -28,31 +28,28 @@ impl Feed {
         publisher: PublisherId,
         ownership: Ownership,
     ) -> Self {
-        Self { hub, stream, track, publisher, ownership, run: None }
+        Self { hub, stream, track, publisher, ownership, last: None }
     }
 
     /// Adds a frame to the track. Called on the bus thread; never waits.
     pub(super) fn push(&mut self, frame: IncomingFrame) {
-        if !self.ownership.is_held_by(self.publisher) {
-            // Another publisher may feed the track now. If this one owns the name again, its frames do not follow those.
-            self.run = None;
-            return;
-        }
+        let Some(tenure) = self.ownership.tenure(self.publisher) else { return };
         let IncomingFrame { meta, received_at, payload, gap } = frame;
         let track = &self.track;
         let was_late = track.late_since().is_some();
         let mut changed = false;
-        let run = match (gap, self.run) {
-            (Gap::Lost(count), Some(run)) => {
+        let run = match (gap, self.last) {
+            (Gap::Lost(count), Some((before, run))) if before == tenure => {
                 track.count_lost(count);
                 run
             }
+            // Another publisher may have fed the track between two periods: frames of the second do not follow the first.
             _ => {
                 changed |= track.reset_lateness();
                 track.start_run()
             }
         };
-        self.run = Some(run);
+        self.last = Some((tenure, run));
         changed |= track.note_arrival(Arrival { times: meta.times, received_at });
         if changed {
             self.stream.notify_change();
@@ -133,8 +130,8 @@ mod tests {
     fn frames_do_not_follow_those_of_another_publisher() {
         let (ownership, mut first, mut second) = feeds();
         first.push(frame(1, true, Gap::Begins));
-        ownership.set(Some(SECOND));
         first.push(frame(2, false, Gap::Lost(0)));
+        ownership.set(Some(SECOND));
         second.push(frame(2, true, Gap::Begins));
         ownership.set(Some(FIRST));
         // The sequence number is the next one, but the frame before it is another publisher's.
