@@ -1,22 +1,8 @@
-//! Close codes and close frames (RFC 6455, sections 5.5.1 and 7.4).
+//! Close frames (RFC 6455, sections 5.5.1 and 7.4).
 
 use crate::Violation;
+use crate::close_code::CloseCode;
 use crate::frame::MAX_CONTROL_PAYLOAD;
-
-/// The close codes that this side sends (RFC 6455, section 7.4.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CloseCode {
-    /// Normal closure.
-    Normal = 1000,
-    /// This side shuts down.
-    GoingAway = 1001,
-    /// The peer broke the protocol.
-    Protocol = 1002,
-    /// The peer sent text that is not UTF-8.
-    InvalidPayload = 1007,
-    /// The peer sent a message that is too long.
-    TooBig = 1009,
-}
 
 /// Returns the payload of a close frame. A reason that does not fit is cut between characters.
 pub fn encode(code: CloseCode, reason: &str) -> Vec<u8> {

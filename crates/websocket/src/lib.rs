@@ -6,7 +6,7 @@
 //! - [`frame`]: encodes and parses frame headers;
 //! - [`Decoder`]: splits a byte stream into messages without keeping their payload, so that a caller may skip it;
 //! - [`MessageDecoder`]: collects whole messages of bounded size;
-//! - [`close`]: close codes, and the check of a close frame;
+//! - [`close`]: encodes and checks close frames; [`CloseCode`]: the codes that this side sends;
 //! - [`Violation`]: every way in which a peer can break the protocol, with the code to close with.
 //!
 //! A payload is never encoded here: the caller writes the header and the payload with one system call, so that all
@@ -16,13 +16,14 @@
 //! shrink.
 
 pub mod close;
+mod close_code;
 mod decoder;
 pub mod frame;
 pub mod handshake;
 mod message;
 mod violation;
 
-pub use close::CloseCode;
+pub use close_code::CloseCode;
 pub use decoder::{ControlFrame, ControlKind, Decoder, Event, MessageKind, PayloadChunk};
 pub use frame::{FrameHeader, Opcode, Role};
 pub use message::{Message, MessageDecoder};

@@ -1,6 +1,6 @@
 //! The ways in which a peer can break the protocol.
 
-use crate::close::CloseCode;
+use crate::close_code::CloseCode;
 
 /// Bytes that the other side must not send. The connection must then be closed with [`Violation::close_code`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -11,7 +11,6 @@ use super::queue_estimate::{QueueEstimator, SendDecision, TcpReading};
 use super::send_deadline::SendDeadline;
 use super::socket::Socket;
 use super::tcp_info;
-use super::writer::SendTime;
 
 /// Bytes that the kernel may hold unsent (`TCP_NOTSENT_LOWAT`) for a viewer that keeps up. A usual frame fits, which
 /// saves system calls.
@@ -19,6 +18,17 @@ const LOW_WATER: u32 = 128 * 1024;
 /// The same for a viewer that does not keep up: the rest waits in the relay, where a newer frame can replace it. 16 KiB
 /// was measured best on a 4 Mbit/s link: median frame age 0.18 s, against 1.2 s with the kernel's default.
 const LOW_WATER_IF_QUEUED: u32 = 16 * 1024;
+
+/// The time at which a frame may be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SendTime {
+    /// Send it now.
+    Now,
+    /// Hold it until this moment.
+    HoldUntil(Timestamp),
+    /// Send it now: it was held past its deadline, which counts as a fault of the relay.
+    Overdue,
+}
 
 /// Decides when the next frame of one connection may be sent.
 #[derive(Debug)]

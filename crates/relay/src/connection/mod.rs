@@ -37,11 +37,12 @@ use crate::wake::ThreadDispatcher;
 pub use accept::serve;
 pub use descriptors::{fit as fit_descriptors, reserve as reserve_descriptors};
 pub use http::{HEAD_TIMEOUT, MAX_HEAD, MAX_HEADERS};
+pub use link_monitor::SendTime;
 pub use listen::listen;
 pub use socket::Socket;
 pub use stream::ClientStream;
 pub use upgrade::{RawConnection, upgrade_with};
-pub use writer::{PacedWriter, SendTime};
+pub use writer::PacedWriter;
 
 /// The connection of a request, attached to it as an extension.
 #[derive(Debug, Clone)]

@@ -16,7 +16,7 @@ use rustix::io::Errno;
 use socket2::SockRef;
 use tokio::io::AsyncWrite as _;
 
-use super::link_monitor::LinkMonitor;
+use super::link_monitor::{LinkMonitor, SendTime};
 use super::stream::ClientStream;
 
 /// Most pieces in one write: the rest of a frame and of the messages before it.
@@ -24,17 +24,6 @@ const SLICES: usize = 8;
 
 /// Number of queued pieces from which no further replies are accepted. A client can request replies without end.
 const MAX_QUEUED: usize = 16;
-
-/// The time at which a frame may be sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SendTime {
-    /// Send it now.
-    Now,
-    /// Hold it until this moment.
-    HoldUntil(Timestamp),
-    /// Send it now: it was held past its deadline, which counts as a fault of the relay.
-    Overdue,
-}
 
 /// The paced writer of one connection.
 #[derive(Debug)]

@@ -76,7 +76,17 @@ pub const CRATES: &[CrateRule] = &[
     ),
     CrateRule::new(
         "tests",
-        &["protocol", "clock", "codec", "websocket", "timecode", "client", "lossy-link", "bus"],
+        &[
+            "protocol",
+            "clock",
+            "codec",
+            "websocket",
+            "timecode",
+            "client",
+            "lossy-link",
+            "docs",
+            "bus",
+        ],
         "the end-to-end suite starts the programs and does not link them",
     ),
 ];
