@@ -1,5 +1,5 @@
-/* Pretends that this machine has PRETENDED_CORES cores. To be preloaded (LD_PRELOAD): programs choose the number of
- * their threads by what these functions say. */
+/* Fakes a machine with PRETENDED_CORES cores. It is preloaded (LD_PRELOAD): programs derive their number of threads
+ * from these functions. */
 
 #define _GNU_SOURCE
 #include <dlfcn.h>

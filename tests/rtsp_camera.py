@@ -1,9 +1,9 @@
-"""An RTSP camera (H.264, 640x360 at 30 frames a second) with a frame number and the true time in every picture.
+"""An RTSP camera (H.264, 640x360 at 30 frames a second) with a frame number and the true capture time in every picture.
 
-Usage: rtsp_camera.py B_FRAMES PORT KEYFRAME_EVERY; port 0 is any that is free. Prints "listening at rtsp://…" once it does.
+Usage: rtsp_camera.py B_FRAMES PORT KEYFRAME_EVERY; port 0 selects a free port. Prints "listening at rtsp://…" when ready.
 
-The picture's blocks are those of crates/timecode: 32 by 4 at the bottom left, one being 1/64 of the width wide and high, at
-one block's distance from the edges; u32 number, u64 Unix microseconds, CRC-32 of both; most significant bit first.
+The picture's blocks are those of crates/timecode: 32 by 4 at the bottom left, one block from the edges. A block is a square
+with 1/64 of the picture's width. They encode u32 number, u64 Unix microseconds, CRC-32 of both; most significant bit first.
 """
 
 import struct
@@ -32,14 +32,14 @@ COLOUR = bytes([128]) * (WIDTH * HEIGHT // 2)
 
 
 def line(bits):
-    """One line of pixels through a row of blocks."""
+    """Returns one line of pixels through a row of blocks."""
     blocks = b"".join((WHITE if bit == "1" else BLACK) * BLOCK for bit in bits)
     left = GREY * BLOCK + blocks
     return left + GREY * (WIDTH - len(left))
 
 
 def picture(number, micros):
-    """A picture in I420."""
+    """Returns a picture in I420."""
     stamp = struct.pack(">IQ", number & 0xFFFFFFFF, micros)
     stamp += struct.pack(">I", zlib.crc32(stamp))
     bits = f"{int.from_bytes(stamp, 'big'):0128b}"
@@ -48,7 +48,7 @@ def picture(number, micros):
 
 
 def film(source):
-    """Pushes a picture whenever one is due, until nobody takes them any more."""
+    """Pushes a picture whenever one is due, until the pipeline stops."""
     begun = time.monotonic()
     number = 0
     while True:
@@ -62,7 +62,7 @@ def film(source):
 
 
 def configure(_factory, media):
-    # A picture leaves as soon as it is encoded, rather than when its time stamp is due.
+    # A picture is sent as soon as it is encoded, not when its timestamp is due.
     media.set_rate_control(False)
     source = media.get_element().get_by_name("source")
     threading.Thread(target=film, args=(source,), daemon=True).start()
@@ -74,11 +74,11 @@ def main():
     missing = [name for name in ("appsrc", "x264enc", "rtph264pay") if not Gst.ElementFactory.find(name)]
     if missing:
         sys.exit(f"GStreamer lacks {', '.join(missing)}: install the packages {NEEDED}")
-    # No look-ahead: a camera sends a picture as soon as its encoder can.
+    # No look-ahead, so that a picture is sent as soon as it is encoded.
     order = f"tune=zerolatency key-int-max={int(sys.argv[3])} option-string=scenecut=0"
     if b_frames:
-        # x264 sends one picture for each that comes in, and so falls behind for a while wherever a keyframe breaks the
-        # rhythm. Hence only one, at the beginning. B-frames are made only if a profile that has them is named.
+        # x264 outputs one picture per input picture, so it falls behind for a while when a keyframe interrupts the
+        # pattern. Therefore the only keyframe is the first picture. x264 uses B-frames only if the profile allows them.
         order = f"bframes={b_frames} b-adapt=false rc-lookahead=0 sync-lookahead=0 threads=1 key-int-max=100000 option-string=scenecut=0"
     factory = GstRtspServer.RTSPMediaFactory()
     factory.set_launch(
@@ -87,7 +87,7 @@ def main():
         f"! x264enc {order} speed-preset=veryfast bitrate=2000 "
         f"! video/x-h264,profile=main ! rtph264pay name=pay0 pt=96 config-interval=1 )"
     )
-    # An encoder for each client, so that each begins with a keyframe.
+    # Each client has its own encoder, so that each starts with a keyframe.
     factory.set_shared(False)
     factory.connect("media-configure", configure)
     server = GstRtspServer.RTSPServer()

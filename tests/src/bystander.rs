@@ -1,25 +1,25 @@
-//! A viewer that reads on by itself, while a test looks at another one.
+//! A viewer that reads in the background while a test observes another viewer.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use crate::mjpeg::MjpegViewer;
 use crate::patience::eventually;
-use crate::socket::Heard;
+use crate::socket::Incoming;
 use crate::viewer::{Viewer, frame_of};
 
-/// A viewer that reads on by itself, as fast as it can, until the relay ends.
+/// A viewer that reads in the background, as fast as it can, until the relay exits.
 #[derive(Debug, Clone)]
 pub struct Bystander {
     seen: Arc<Mutex<Vec<Seen>>>,
 }
 
-/// A picture that a bystander saw.
+/// A frame that a bystander received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seen {
-    /// The publisher's count; 0 where the transport does not tell.
+    /// The publisher's sequence number; 0 if the transport does not transmit it.
     pub sequence: u64,
-    /// When it was captured, as is claimed, in microseconds: the same number for all viewers of a relay.
+    /// The capture time that the relay reports, in microseconds: the same number for all viewers of a relay.
     pub captured_at: u64,
 }
 
@@ -35,28 +35,28 @@ impl Bystander {
         bystander
     }
 
-    /// All it has seen so far.
+    /// Returns all frames received so far.
     pub fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The newest it has seen; waits for the first.
+    /// Returns the newest frame; waits for the first.
     pub fn newest(&self) -> Seen {
-        eventually("a bystander sees something", || self.seen().last().copied())
+        eventually("a bystander receives a frame", || self.seen().last().copied())
     }
 
-    /// Waits until it has seen so many.
+    /// Waits until it has received `count` frames, and returns them all.
     pub fn wait_for(&self, count: usize) -> Vec<Seen> {
-        eventually(&format!("a bystander sees {count} pictures"), || {
+        eventually(&format!("a bystander receives {count} frames"), || {
             let seen = self.seen();
             (seen.len() >= count).then_some(seen)
         })
     }
 
-    /// Waits until so many more were made than it has seen now.
+    /// Waits until the publisher has sent `count` frames more than the bystander has received now.
     pub fn wait_for_more(&self, count: u64) {
         let from = self.newest().sequence;
-        eventually(&format!("{count} more pictures are made"), || {
+        eventually(&format!("{count} more frames are published"), || {
             (self.newest().sequence >= from + count).then_some(())
         });
     }
@@ -66,14 +66,14 @@ impl From<Viewer> for Bystander {
     fn from(mut viewer: Viewer) -> Self {
         Self::reading(move || {
             loop {
-                match viewer.socket().hear() {
-                    Heard::Text(_) => {}
-                    Heard::Binary(message) => {
+                match viewer.socket().receive() {
+                    Incoming::Text(_) => {}
+                    Incoming::Binary(message) => {
                         let frame = frame_of(&message);
                         let captured_at = frame.captured_at.micros();
                         return Some(Seen { sequence: frame.sequence, captured_at });
                     }
-                    Heard::Closed(..) | Heard::Broken(_) => return None,
+                    Incoming::Closed(..) | Incoming::Broken(_) => return None,
                 }
             }
         })

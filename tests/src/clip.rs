@@ -1,4 +1,4 @@
-//! Video files whose pictures say which one they are.
+//! Video files with a frame number in every picture.
 
 use std::path::Path;
 
@@ -8,21 +8,21 @@ use fanlight_timecode::Timecode;
 use crate::picture::{self, HEIGHT, WIDTH};
 use crate::tools;
 
-/// Frames a second of every clip.
+/// The frame rate of every clip.
 pub const FPS: u32 = 30;
 
-/// How a clip is encoded.
+/// The encoding of a clip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Coding {
+pub enum Encoding {
     /// Motion JPEG.
     Mjpeg,
-    /// H.264 in the order shown.
+    /// H.264 without B-frames: decoded in display order.
     H264,
-    /// H.264 with B-frames: sent in another order than shown.
+    /// H.264 with B-frames: decoded in another order than displayed.
     H264WithBFrames,
 }
 
-impl Coding {
+impl Encoding {
     fn options(self) -> &'static [&'static str] {
         match self {
             Self::Mjpeg => &["-c:v", "mjpeg", "-q:v", "3"],
@@ -32,15 +32,15 @@ impl Coding {
     }
 }
 
-/// Makes a clip of so many frames, numbered from 0. Its kind of file is that of the path's ending.
+/// Writes a clip of `frames` frames, numbered from 0. The path's extension selects the container format.
 ///
 /// # Panics
-/// When ffmpeg is not there or fails.
-pub fn make(path: &Path, coding: Coding, frames: u32) {
+/// Panics if ffmpeg is missing or fails.
+pub fn make(path: &Path, encoding: Encoding, frames: u32) {
     let (size, fps) = (format!("{WIDTH}x{HEIGHT}"), FPS.to_string());
     let raw = ["-f", "rawvideo", "-pix_fmt", "gray", "-s", &size, "-r", &fps, "-i", "-"];
     let mut command = tools::tool("ffmpeg", &["-hide_banner", "-loglevel", "error", "-y"]);
-    command.args(raw).args(coding.options()).args(["-pix_fmt", "yuvj420p"]).arg(path);
+    command.args(raw).args(encoding.options()).args(["-pix_fmt", "yuvj420p"]).arg(path);
     let pictures = (0..frames).map(|number| {
         let time = Timestamp::from_micros(u64::from(number) * 1_000_000 / u64::from(FPS));
         picture::draw(Timecode { number, time }).into_raw()

@@ -1,4 +1,4 @@
-//! A network camera that sends MJPEG over HTTP, each picture with the true time in it.
+//! A network camera that sends MJPEG over HTTP, with the true capture time in each picture.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -12,13 +12,13 @@ use fanlight_timecode::Timecode;
 use crate::picture;
 use crate::viewer::now;
 
-/// From one picture to the next: 30 a second.
+/// The time between two pictures, at 30 frames per second.
 pub const INTERVAL: Duration = Duration::from_nanos(1_000_000_000 / 30);
 
 const HEAD: &[u8] =
     b"HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=picture\r\n\r\n";
 
-/// A camera at `http://127.0.0.1:PORT/`; switched off when dropped.
+/// A camera at `http://127.0.0.1:PORT/`; it stops when dropped.
 #[derive(Debug)]
 pub struct HttpCamera {
     address: SocketAddr,
@@ -30,27 +30,27 @@ pub struct HttpCamera {
 struct Camera {
     off: AtomicBool,
     frozen: AtomicBool,
-    /// What it answers instead of sending pictures.
+    /// The status line with which it answers instead of sending pictures.
     refusal: Option<&'static str>,
 }
 
 impl HttpCamera {
-    /// Switches a camera on.
+    /// Starts a camera.
     pub fn switch_on() -> Self {
         Self::start(Camera::default())
     }
 
-    /// Switches one on that answers nothing but this, such as `401 Unauthorized`.
+    /// Starts a camera that refuses every request with this status, such as `401 Unauthorized`.
     pub fn refusing(status: &'static str) -> Self {
         Self::start(Camera { refusal: Some(status), ..Camera::default() })
     }
 
-    /// From now on it sends nothing, though it stays connected; or does so again.
+    /// Stops sending pictures while the connections stay open, or continues.
     pub fn freeze(&self, frozen: bool) {
         self.camera.frozen.store(frozen, Ordering::Relaxed);
     }
 
-    /// Its address.
+    /// Returns the URL of its stream.
     pub fn url(&self) -> String {
         format!("http://{}/video.mjpg", self.address)
     }
@@ -70,7 +70,7 @@ impl HttpCamera {
 impl Drop for HttpCamera {
     fn drop(&mut self) {
         self.camera.off.store(true, Ordering::Relaxed);
-        // Wakes it.
+        // Wakes the thread that accepts connections.
         let _ = TcpStream::connect(self.address);
         if let Some(serving) = self.serving.take() {
             let _ = serving.join();
@@ -85,7 +85,7 @@ impl Camera {
                 return;
             }
             let camera = self.clone();
-            // It ends when the client leaves, which is no fault.
+            // The error is that the client disconnected, which is expected.
             thread::spawn(move || drop(camera.answer(client)));
         }
     }
@@ -108,9 +108,9 @@ impl Camera {
         let (begun, began_at) = (Instant::now(), now());
         let mut drawing = Duration::ZERO;
         for number in 1.. {
-            // Drawn for the moment in which it is sent: that drawing takes its time, on a busy machine a long one, is
-            // nothing that who receives it could know of. One that is not ready by then is never sent, and none is begun
-            // that would not be, as long as the one before took.
+            // The picture contains the time at which it is sent, because a receiver cannot know how long drawing took,
+            // which on a busy machine may be long. A picture that is not ready in time is skipped. If drawing takes as
+            // long as it did for the previous picture and so would miss the deadline, it does not start.
             let (due, begins) = (INTERVAL * number, begun.elapsed());
             if begins + drawing > due {
                 continue;

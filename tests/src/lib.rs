@@ -1,28 +1,29 @@
-//! The harness of the end-to-end suite: real processes, sources with the true time in their pictures, and viewers.
+//! The harness of the end-to-end suite: real processes, sources with the true capture time in their pictures, and
+//! viewers.
 //!
-//! - [`site`]: a place for one test: captures and relays that find each other and nobody else, and their end;
-//! - [`program`]: one running program, with what it logs;
-//! - [`relay`]: what can be asked of a relay;
-//! - [`viewer`], [`plain`], [`mjpeg`]: those who watch, one for each transport, and [`socket`] below two of them;
-//! - [`bystander`]: one who watches by itself, while a test looks at another;
+//! - [`site`]: the isolated environment of one test, whose captures and relays find only each other;
+//! - [`program`]: one running program and its log;
+//! - [`relay`]: a running relay and the requests it answers;
+//! - [`viewer`], [`plain`], [`mjpeg`]: viewers, one module for each transport, and [`socket`] below two of them;
+//! - [`bystander`]: a viewer that reads in the background while a test observes another viewer;
 //! - [`joins`]: many viewers that join, and whether each keeps receiving bytes;
 //! - [`link`]: a link of a chosen rate between a relay and its viewers;
 //! - [`narrow`]: a link of a chosen rate between a capture and a relay;
 //! - [`picture`]: pictures with a frame number and a time in them, drawn and read back;
-//! - [`h264`]: what a real decoder makes of what a viewer got;
-//! - [`clip`], [`http_camera`], [`rtsp_camera`]: sources made of such pictures;
-//! - [`disguise`]: other numbers of cores and another clock, pretended;
-//! - [`zmtp`]: the bytes of the bus, for peers that do not behave;
-//! - [`tools`]: programs of other people;
-//! - [`patience`]: waiting for something without sleeping for luck.
+//! - [`h264`]: decoding with ffmpeg of the H.264 that a viewer received;
+//! - [`clip`], [`http_camera`], [`rtsp_camera`]: sources of such pictures;
+//! - [`fake_machine`]: a faked core count and clock for one program;
+//! - [`zmtp`]: the bus's bytes on the wire, for peers that violate the protocol;
+//! - [`tools`]: third-party programs;
+//! - [`patience`]: waiting for a condition instead of sleeping for a guessed time.
 //!
-//! All of it blocks, and nothing is asynchronous: a test says one thing after another. What does not hold panics.
+//! All calls block, so a test is a plain sequence of steps. A failed step panics.
 //!
-//! What does not belong here: what a test expects. That stands in `suite/`.
+//! The expectations of tests do not belong here; they are in `suite/`.
 
 pub mod bystander;
 pub mod clip;
-pub mod disguise;
+pub mod fake_machine;
 pub mod h264;
 pub mod http_camera;
 pub mod joins;
@@ -42,7 +43,7 @@ pub mod viewer;
 pub mod zmtp;
 
 pub use bystander::Bystander;
-pub use disguise::Disguise;
+pub use fake_machine::FakeMachine;
 pub use link::Link;
 pub use narrow::Narrow;
 pub use patience::{PATIENCE, eventually};
@@ -51,8 +52,8 @@ pub use relay::Relay;
 pub use site::Site;
 pub use viewer::Viewer;
 
-/// Says what was seen, for whoever runs the suite with `--nocapture`. Nothing depends on it.
-#[expect(clippy::print_stdout, reason = "this is how a test says what it saw")]
+/// Prints an observation for a developer who runs the suite with `--nocapture`. No test depends on it.
+#[expect(clippy::print_stdout, reason = "tests print their observations here")]
 pub fn note(what: impl std::fmt::Display) {
     println!("{what}");
 }

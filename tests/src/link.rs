@@ -43,17 +43,18 @@ impl Link {
     /// The relay's address.
     pub const NEAR: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
 
-    /// Makes a link of `rate` kbit/s whose queue takes `queue` to drain. `None` where this machine does not allow it; the
-    /// reason is noted.
+    /// Makes a link of `rate` kbit/s whose queue takes `queue` to drain. `None` if this machine does not allow it; the
+    /// reason is printed.
     ///
     /// # Panics
-    /// When it is allowed and fails all the same.
-    pub fn lay(rate: u32, queue: Duration) -> Option<Self> {
+    /// Panics if the machine allows it but a command fails.
+    pub fn with_rate(rate: u32, queue: Duration) -> Option<Self> {
         let (near, far) = namespaces()?;
         run(&near, "ip", &format!("link add near type veth peer name far netns {}", far.path()));
         run(&near, "ip", &format!("address add {}/30 dev near", Self::NEAR));
         run(&far, "ip", &format!("address add {FAR}/30 dev far"));
-        // Viewers beside the relay use lo, which also works when the cable is removed: they notice that the relay ends.
+        // Viewers beside the relay use lo, which also works when the cable is removed, so that they notice when the
+        // relay exits.
         run(&near, "ip", &format!("address add {}/32 dev lo", Self::NEAR));
         run(&near, "ip", "link set lo up");
         run(&near, "ip", "link set near up");
@@ -63,10 +64,10 @@ impl Link {
         Some(link)
     }
 
-    /// Makes a link with loss and distance. `None` where this machine does not allow it; the reason is noted.
+    /// Makes a link with packet loss and a chosen round trip. `None` if this machine does not allow it; the reason is printed.
     ///
     /// # Panics
-    /// When it is allowed and fails all the same.
+    /// Panics if the machine allows it but a command fails.
     pub fn lossy(how: fanlight_lossy_link::Link) -> Option<Self> {
         let (near, far) = namespaces()?;
         run(&near, "ip", "link set lo up");
@@ -83,7 +84,7 @@ impl Link {
     /// Makes a cable wider or narrower.
     ///
     /// # Panics
-    /// When the link is not a cable.
+    /// Panics if the link is not a cable.
     pub fn set_rate(&self, rate: u32) {
         let Wire::Cable { queue } = &self.wire else { panic!("only a cable changes its rate") };
         let queue = queue.as_millis();
@@ -91,8 +92,8 @@ impl Link {
         run(&self.near, "tc", &format!("qdisc replace dev near root tbf {rule}"));
     }
 
-    /// Starts a relay at the near end, under this congestion control. `None` where the kernel does not offer that; the
-    /// reason is noted.
+    /// Starts a relay at the near end, under this congestion control. `None` if the kernel does not offer that; the
+    /// reason is printed.
     pub fn relay(&self, site: &Site, congestion: &str) -> Option<Relay> {
         self.relay_of(site, RELAY, congestion)
     }
@@ -110,18 +111,18 @@ impl Link {
         Some(relay)
     }
 
-    /// Does something at the far end. Connections that are made there use the link for good.
+    /// Runs `what` at the far end. Connections that it opens always use the link.
     pub fn across<T: Send>(&self, what: impl FnOnce() -> T + Send) -> T {
         self.far.within(what).expect("we may enter what we made")
     }
 
-    /// Does something beside the relay. Connections that are made there never use the link.
+    /// Runs `what` beside the relay. Connections that it opens never use the link.
     pub fn beside<T: Send>(&self, what: impl FnOnce() -> T + Send) -> T {
         self.near.within(what).expect("we may enter what we made")
     }
 }
 
-/// Two namespaces; `None` where this machine does not allow it.
+/// Returns two namespaces; `None` if this machine does not allow it.
 fn namespaces() -> Option<(Namespace, Namespace)> {
     if !geteuid().is_root() {
         note("skipped: only root may make network namespaces");

@@ -14,7 +14,7 @@ const CONTENT_TYPE: &str = "multipart/x-mixed-replace; boundary=";
 
 /// A viewer of `/streams/NAME/mjpeg`.
 pub struct MjpegViewer {
-    /// The headers of the relay's answer.
+    /// The headers of the relay's response.
     pub head: HeaderMap,
     boundary: String,
     body: BufReader<BodyReader<'static>>,
@@ -26,7 +26,7 @@ impl fmt::Debug for MjpegViewer {
     }
 }
 
-/// One part of the answer.
+/// One part of the response.
 #[derive(Debug)]
 pub struct Part {
     /// `X-Timestamp`: Unix seconds.
@@ -36,14 +36,14 @@ pub struct Part {
 }
 
 impl Part {
-    /// When it was captured, as is claimed.
+    /// Returns the capture time that the relay reports.
     pub fn captured_at(&self) -> Timestamp {
         Timestamp::from_micros((self.timestamp * 1e6).round() as u64)
     }
 
-    /// What stands in the picture.
-    pub fn stamp(&self) -> Timecode {
-        picture::stamp_of(&self.payload)
+    /// Returns the timecode in the picture.
+    pub fn timecode(&self) -> Timecode {
+        picture::timecode_of(&self.payload)
     }
 }
 
@@ -58,19 +58,19 @@ impl MjpegViewer {
         Self { boundary, head: head.headers, body: BufReader::new(body.into_reader()) }
     }
 
-    /// The next part.
+    /// Waits for the next part and returns it.
     ///
     /// # Panics
-    /// When the answer ends, or is not as RFC 2046 has it.
+    /// Panics if the response ends or violates RFC 2046.
     pub fn part(&mut self) -> Part {
-        let part = self.try_part().expect("the stream goes on");
-        part.expect("the stream goes on")
+        let part = self.try_part().expect("the stream continues");
+        part.expect("the stream continues")
     }
 
-    /// The next part; `None` at the end of the answer.
+    /// Waits for the next part; returns `None` at the end of the response.
     ///
     /// # Errors
-    /// When the connection breaks.
+    /// Fails if the connection breaks.
     pub fn try_part(&mut self) -> io::Result<Option<Part>> {
         let Some(line) = self.line()? else { return Ok(None) };
         assert_eq!(line, self.boundary, "a boundary before every part");
@@ -84,10 +84,10 @@ impl MjpegViewer {
                 None => break,
             }
         }
-        let mut payload = vec![0; length.expect("every part tells its length")];
+        let mut payload = vec![0; length.expect("every part has its length")];
         self.body.read_exact(&mut payload)?;
         assert_eq!(self.line()?.as_deref(), Some(""), "a line break after every picture");
-        Ok(Some(Part { timestamp: timestamp.expect("every part tells its time"), payload }))
+        Ok(Some(Part { timestamp: timestamp.expect("every part has its capture time"), payload }))
     }
 
     fn line(&mut self) -> io::Result<Option<String>> {

@@ -1,23 +1,23 @@
-//! Waiting for something without sleeping for luck.
+//! Waiting for a condition instead of sleeping for a guessed time.
 
 use std::time::{Duration, Instant};
 
-/// How long anything is waited for that should be there at once: long enough for a machine under load.
+/// The timeout for a condition that should hold immediately: long enough for a machine under load.
 pub const PATIENCE: Duration = Duration::from_secs(30);
-/// How often is looked.
+/// The interval between two checks.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// What `look` finds, as soon as it finds something.
+/// Calls `look` until it returns a value, and returns that value.
 ///
 /// # Panics
-/// When it finds nothing for [`PATIENCE`]; `what` says what was waited for.
+/// Panics if it returns none for [`PATIENCE`]; `what` describes the condition.
 pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
         if let Some(found) = look() {
             return found;
         }
-        assert!(begun.elapsed() < PATIENCE, "waited {PATIENCE:?} in vain: {what}");
+        assert!(begun.elapsed() < PATIENCE, "timed out after {PATIENCE:?}: {what}");
         std::thread::sleep(LOOK_EVERY);
     }
 }

@@ -1,22 +1,21 @@
-//! Pictures with a frame number and a time in them, drawn and read back.
+//! Pictures with a frame number and a time in them: drawing and reading.
 
 use fanlight_timecode::Timecode;
 use image::codecs::jpeg::JpegEncoder;
 use image::{GrayImage, ImageFormat, Luma};
 
-/// Width of the pictures that sources of the harness give: small, so that drawing them takes no time that would look
-/// like age.
+/// The width of the pictures that the harness's sources send: small, so that drawing them adds no noticeable latency.
 pub const WIDTH: u32 = 320;
-/// Their height.
+/// The height of these pictures.
 pub const HEIGHT: u32 = 180;
 
 const BACKGROUND: Luma<u8> = Luma([90]);
 const WHITE: Luma<u8> = Luma([235]);
 const BLACK: Luma<u8> = Luma([16]);
-/// Good enough for the stamp.
+/// A JPEG quality that keeps the timecode readable.
 const QUALITY: u8 = 75;
 
-/// Draws a picture with a stamp in it.
+/// Draws a picture with a timecode in it.
 pub fn draw(stamp: Timecode) -> GrayImage {
     let mut picture = GrayImage::from_pixel(WIDTH, HEIGHT, BACKGROUND);
     for block in stamp.blocks(WIDTH as usize, HEIGHT as usize) {
@@ -30,7 +29,7 @@ pub fn draw(stamp: Timecode) -> GrayImage {
     picture
 }
 
-/// Draws a picture with a stamp in it, as JPEG.
+/// Draws a picture with a timecode in it and encodes it as JPEG.
 pub fn jpeg(stamp: Timecode) -> Vec<u8> {
     let mut jpeg = Vec::new();
     JpegEncoder::new_with_quality(&mut jpeg, QUALITY)
@@ -39,11 +38,11 @@ pub fn jpeg(stamp: Timecode) -> Vec<u8> {
     jpeg
 }
 
-/// What stands in a JPEG.
+/// Decodes a JPEG and returns the timecode in its picture.
 ///
 /// # Panics
-/// When it is no JPEG, or holds no stamp.
-pub fn stamp_of(jpeg: &[u8]) -> Timecode {
+/// Panics if it is not a JPEG or contains no timecode.
+pub fn timecode_of(jpeg: &[u8]) -> Timecode {
     let picture = image::load_from_memory_with_format(jpeg, ImageFormat::Jpeg)
         .expect("a whole JPEG")
         .to_luma8();
@@ -51,5 +50,5 @@ pub fn stamp_of(jpeg: &[u8]) -> Timecode {
     Timecode::read(width as usize, height as usize, |x, y| {
         picture.get_pixel(x as u32, y as u32).0[0]
     })
-    .unwrap_or_else(|| panic!("a picture of {width}x{height} without a stamp"))
+    .unwrap_or_else(|| panic!("a picture of {width}x{height} without a timecode"))
 }

@@ -3,7 +3,7 @@
 use fanlight_timecode::Timecode;
 
 use crate::picture;
-use crate::socket::{Heard, Socket};
+use crate::socket::{Incoming, Socket};
 
 /// A viewer of `/streams/NAME/ws`.
 #[derive(Debug)]
@@ -16,23 +16,23 @@ impl PlainViewer {
         Self { socket }
     }
 
-    /// The next picture.
+    /// Waits for the next picture and returns its JPEG.
     ///
     /// # Panics
-    /// When something else comes, or nothing for a long time.
+    /// Panics if another message arrives, or none within [`PATIENCE`](crate::PATIENCE).
     pub fn picture(&mut self) -> Vec<u8> {
-        match self.socket.hear() {
-            Heard::Binary(jpeg) => jpeg.to_vec(),
-            other => panic!("a picture was to come, not {other:?}"),
+        match self.socket.receive() {
+            Incoming::Binary(jpeg) => jpeg.to_vec(),
+            other => panic!("expected a picture, received {other:?}"),
         }
     }
 
-    /// What stands in the next picture.
-    pub fn stamp(&mut self) -> Timecode {
-        picture::stamp_of(&self.picture())
+    /// Waits for the next picture and returns its timecode.
+    pub fn timecode(&mut self) -> Timecode {
+        picture::timecode_of(&self.picture())
     }
 
-    /// The socket below.
+    /// Returns the WebSocket.
     pub fn socket(&mut self) -> &mut Socket {
         &mut self.socket
     }

@@ -1,4 +1,4 @@
-//! What can be asked of a relay.
+//! A running relay and the requests it answers.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -21,7 +21,7 @@ pub struct Relay {
     address: SocketAddr,
 }
 
-/// The answer to a request.
+/// The response to a request.
 #[derive(Debug)]
 pub struct Answer {
     /// The status.
@@ -32,24 +32,24 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// A header; empty where there is none.
+    /// Returns a header; empty if there is none.
     pub fn header(&self, name: &str) -> &str {
         self.head.get(name).map_or("", |value| value.to_str().expect("headers of ours are ASCII"))
     }
 
-    /// The body as text.
+    /// Returns the body as text.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// The body as JSON.
+    /// Returns the body as JSON.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).expect("JSON")
     }
 }
 
 impl Relay {
-    /// A relay that was just started with `--log json`: waits until it says where it listens.
+    /// Waits until a relay that was just started with `--log json` logs its address.
     pub fn new(program: Arc<Program>) -> Self {
         let line = program.says("serving live video at");
         let line: Value = serde_json::from_str(&line).expect("one JSON object a line");
@@ -63,17 +63,17 @@ impl Relay {
         Self { program, address }
     }
 
-    /// The process.
+    /// Returns the process.
     pub fn program(&self) -> &Program {
         &self.program
     }
 
-    /// Where it listens.
+    /// Returns the address at which it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The address of one of its paths.
+    /// Returns the URL of one of its paths.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
@@ -83,7 +83,7 @@ impl Relay {
         self.get_with(path, &[])
     }
 
-    /// GETs a path with further headers, which may be those that a browser would not let a page set.
+    /// GETs a path with further headers, including ones that a browser does not let a page set.
     pub fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
         let response = self.open(path, headers);
         let (head, mut body) = response.into_parts();
@@ -91,7 +91,7 @@ impl Relay {
         Answer { status: head.status.as_u16(), head: head.headers, body }
     }
 
-    /// GETs a path whose body is not read yet.
+    /// GETs a path without reading the body.
     pub fn open(&self, path: &str, headers: &[(&str, &str)]) -> ureq::http::Response<ureq::Body> {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
@@ -107,21 +107,21 @@ impl Relay {
         request.call().unwrap_or_else(|error| panic!("GET {path}: {error}"))
     }
 
-    /// A plain TCP connection, for clients without manners.
+    /// Opens a TCP connection, for clients that violate the protocol.
     pub fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).expect("the relay listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a time-out that is not zero");
         stream
     }
 
-    /// What `/api/streams` says of a stream; null where it does not know it.
+    /// Returns the entry of a stream in `/api/streams`; null if there is none.
     pub fn stream(&self, name: &str) -> Value {
         let list = self.get("/api/streams").json();
         let streams = list["streams"].as_array().expect("a list of streams");
         streams.iter().find(|stream| stream["name"] == name).cloned().unwrap_or_default()
     }
 
-    /// Waits until a stream is in one of these states; returns the reason that goes with it.
+    /// Waits until a stream is in one of these states; returns the reason for it.
     pub fn wait_until(&self, stream: &str, states: &[&str]) -> String {
         eventually(&format!("stream {stream} is {}", states.join(" or ")), || {
             let known = self.stream(stream);
@@ -130,12 +130,12 @@ impl Relay {
         })
     }
 
-    /// Waits until a stream is there to be watched.
+    /// Waits until viewers can watch a stream.
     pub fn wait_for(&self, stream: &str) {
         self.wait_until(stream, &["live", "idle"]);
     }
 
-    /// A number of `/metrics`: the line that begins like this.
+    /// Returns the value in `/metrics` of the line that starts with `line`.
     pub fn metric(&self, line: &str) -> u64 {
         let text = self.get("/metrics").text();
         let found = text.lines().find_map(|found| found.strip_prefix(line));
@@ -143,7 +143,7 @@ impl Relay {
         number.trim().parse().expect("a whole number")
     }
 
-    /// How many frames of a stream did not go to its viewers over one transport, for any of these reasons.
+    /// Returns the number of frames of a stream that were dropped on one transport for any of these reasons.
     pub fn dropped(&self, stream: &str, transport: &str, reasons: &[&str]) -> u64 {
         let of = format!("stream=\"{stream}\",transport=\"{transport}\"");
         let count = |reason: &&str| {
@@ -152,31 +152,31 @@ impl Relay {
         reasons.iter().map(count).sum()
     }
 
-    /// How many connections over one transport were closed for this reason.
+    /// Returns the number of connections on one transport that were closed for this reason.
     pub fn closed(&self, transport: &str, reason: &str) -> u64 {
         let of = format!("transport=\"{transport}\",reason=\"{reason}\"");
         self.metric(&format!("fanlight_connections_closed_total{{{of}}}"))
     }
 
-    /// How many viewers of a stream over one transport were closed for this reason.
+    /// Returns the number of viewers of a stream on one transport that were closed for this reason.
     pub fn viewers_closed(&self, stream: &str, transport: &str, reason: &str) -> u64 {
         let of = format!("stream=\"{stream}\",transport=\"{transport}\",reason=\"{reason}\"");
         self.metric(&format!("fanlight_viewers_closed_total{{{of}}}"))
     }
 
-    /// How its connections to viewers send, as `/metrics` has it.
+    /// Returns the congestion control of its connections to viewers, from `/metrics`.
     pub fn congestion(&self) -> String {
         let text = self.get("/metrics").text();
         let line = text.split("fanlight_congestion_control_info{name=\"").nth(1);
         line.and_then(|rest| rest.split('"').next()).unwrap_or_default().to_owned()
     }
 
-    /// Somebody who watches a stream over `/ws`, as soon as it is there.
+    /// Waits for a stream and watches it over `/ws`.
     pub fn viewer(&self, stream: &str) -> Viewer {
         self.viewer_with(stream, "")
     }
 
-    /// As [`viewer`](Self::viewer), with further fields in its `watch`, such as `"ack":true`.
+    /// Does the same as [`viewer`](Self::viewer), with further fields in its `watch`, such as `"ack":true`.
     pub fn viewer_with(&self, stream: &str, fields: &str) -> Viewer {
         self.wait_for(stream);
         let mut viewer = self.wall();
@@ -184,13 +184,13 @@ impl Relay {
         viewer
     }
 
-    /// A `/ws` on which nothing is watched yet.
+    /// Opens a `/ws` without watching a stream yet.
     pub fn wall(&self) -> Viewer {
-        Viewer::new(self.knock("/ws", &[V1]).expect("the relay opens a WebSocket"))
+        Viewer::new(self.open_websocket("/ws", &[V1]).expect("the relay opens a WebSocket"))
     }
 
-    /// As [`viewer`](Self::viewer), but its machine takes in little at a time: when it stops reading, the relay soon
-    /// notices.
+    /// Does the same as [`viewer`](Self::viewer), with a small receive buffer: if the viewer stops reading, the relay
+    /// soon notices.
     pub fn narrow_viewer(&self, stream: &str) -> Viewer {
         self.wait_for(stream);
         let socket = Socket::open(self.address, "/ws", &[V1], Some(NARROW));
@@ -199,30 +199,30 @@ impl Relay {
         viewer
     }
 
-    /// Somebody who watches a stream over `/streams/NAME/ws`, as soon as it is there.
+    /// Waits for a stream and watches it over `/streams/NAME/ws`.
     pub fn plain_viewer(&self, stream: &str) -> PlainViewer {
         self.plain_viewer_with(stream, "")
     }
 
-    /// As [`plain_viewer`](Self::plain_viewer), with a query, such as `?buffer=1`.
+    /// Does the same as [`plain_viewer`](Self::plain_viewer), with a query, such as `?buffer=1`.
     pub fn plain_viewer_with(&self, stream: &str, query: &str) -> PlainViewer {
         self.wait_for(stream);
-        let socket = self.knock(&format!("/streams/{stream}/ws{query}"), &[]);
+        let socket = self.open_websocket(&format!("/streams/{stream}/ws{query}"), &[]);
         PlainViewer::new(socket.expect("the relay opens a WebSocket"))
     }
 
-    /// Somebody who watches a stream over `/streams/NAME/mjpeg`, as soon as it is there.
+    /// Waits for a stream and watches it over `/streams/NAME/mjpeg`.
     pub fn mjpeg(&self, stream: &str) -> MjpegViewer {
         self.mjpeg_with(stream, "")
     }
 
-    /// As [`mjpeg`](Self::mjpeg), with a query, such as `?buffer=1`.
+    /// Does the same as [`mjpeg`](Self::mjpeg), with a query, such as `?buffer=1`.
     pub fn mjpeg_with(&self, stream: &str, query: &str) -> MjpegViewer {
         self.wait_for(stream);
         MjpegViewer::new(self.open(&format!("/streams/{stream}/mjpeg{query}"), &[]))
     }
 
-    /// Somebody who asks for a stream over `/streams/NAME/mjpeg`, takes in little, and then reads no more.
+    /// Requests a stream over `/streams/NAME/mjpeg` with a small receive buffer, reads 1 KiB and then stops reading.
     pub fn stalled_mjpeg(&self, stream: &str) -> TcpStream {
         self.wait_for(stream);
         let mut connection =
@@ -233,15 +233,19 @@ impl Relay {
         connection
     }
 
-    /// Tries to open a WebSocket.
+    /// Opens a WebSocket.
     ///
     /// # Errors
-    /// When the relay answers otherwise.
-    pub fn knock(&self, path: &str, headers: &[(&'static str, &str)]) -> Result<Socket, Refused> {
+    /// Fails if the relay answers with another status.
+    pub fn open_websocket(
+        &self,
+        path: &str,
+        headers: &[(&'static str, &str)],
+    ) -> Result<Socket, Refused> {
         Socket::open(self.address, path, headers, None)
     }
 
-    /// Ends it by SIGTERM; returns its exit code and how long it took.
+    /// Ends it with SIGTERM; returns its exit code and the time that it took.
     pub fn stop(&self) -> (Option<i32>, Duration) {
         self.program.terminate();
         self.program.end()
@@ -251,5 +255,5 @@ impl Relay {
 /// The header that asks for `fanlight.v1`.
 pub const V1: (&str, &str) = ("sec-websocket-protocol", "fanlight.v1");
 
-/// Bytes that a narrow viewer's kernel takes in unread; it doubles them.
+/// The receive buffer of a narrow viewer, in bytes; the kernel doubles it.
 const NARROW: usize = 16 * 1024;

@@ -1,4 +1,4 @@
-//! A network camera that sends H.264 over RTSP, each picture with the true time in it.
+//! A network camera that sends H.264 over RTSP, with the true capture time in each picture.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use crate::program::Program;
 use crate::site::Site;
 use crate::tools;
 
-/// GStreamer's server does the work; ffmpeg cannot listen.
+/// The camera is a GStreamer server, because ffmpeg cannot act as an RTSP server.
 const CAMERA: &str = include_str!("../rtsp_camera.py");
 
 /// A camera at `rtsp://127.0.0.1:PORT/video`.
@@ -17,19 +17,19 @@ pub struct RtspCamera {
 }
 
 impl RtspCamera {
-    /// Switches a camera on, at a port where one is given; with `b_frames` in a row it sends pictures in another order
-    /// than they are shown.
+    /// Starts a camera, at `port` if one is given. With `b_frames` B-frames in a row it sends pictures in another order
+    /// than they are displayed.
     ///
     /// # Panics
-    /// When GStreamer's packages are missing: the log says which.
+    /// Panics if GStreamer's packages are missing: the log lists them.
     pub fn switch_on(site: &Site, b_frames: u32, port: Option<u16>) -> Self {
         Self::switched_on(site, b_frames, port, 30)
     }
 
-    /// One that sends a keyframe only every so many pictures, of which 30 come a second.
+    /// Starts a camera that sends a keyframe every `pictures` pictures, at 30 pictures per second.
     ///
     /// # Panics
-    /// As [`Self::switch_on`].
+    /// Panics like [`Self::switch_on`].
     pub fn with_a_keyframe_every(pictures: u32, site: &Site) -> Self {
         Self::switched_on(site, 0, None, pictures)
     }
@@ -44,21 +44,21 @@ impl RtspCamera {
         Self { program, url }
     }
 
-    /// Its address.
+    /// Returns its URL.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Its port.
+    /// Returns its port.
     ///
     /// # Panics
-    /// When its address has none.
+    /// Panics if its URL has none.
     pub fn port(&self) -> u16 {
         let port = self.url.split([':', '/']).filter_map(|piece| piece.parse().ok()).next();
         port.unwrap_or_else(|| panic!("no port in {}", self.url))
     }
 
-    /// Pulls the plug.
+    /// Kills the camera, as a power failure would.
     pub fn switch_off(&self) {
         self.program.kill();
     }

@@ -15,11 +15,11 @@ use crate::patience::PATIENCE;
 #[derive(Debug)]
 pub struct Socket {
     socket: WebSocket<TcpStream>,
-    /// The headers of the relay's answer.
+    /// The headers of the relay's response.
     pub head: HeaderMap,
 }
 
-/// The relay's answer where it is not a WebSocket.
+/// The relay's response if it refuses to open a WebSocket.
 #[derive(Debug)]
 pub struct Refused {
     /// The status.
@@ -28,24 +28,24 @@ pub struct Refused {
     pub text: String,
 }
 
-/// Something heard on a socket.
+/// A message or the end of a WebSocket.
 #[derive(Debug)]
-pub enum Heard {
+pub enum Incoming {
     /// A text message.
     Text(String),
     /// A binary message.
     Binary(Bytes),
-    /// The end: the code and reason that were given.
+    /// A close message, with its code and reason.
     Closed(u16, String),
-    /// The end without a word: the connection broke.
+    /// The connection broke without a close message.
     Broken(String),
 }
 
 impl Socket {
-    /// Opens a WebSocket; `window` bounds what the kernel takes in unread.
+    /// Opens a WebSocket; `window` limits the kernel's receive buffer.
     ///
     /// # Errors
-    /// When the relay answers otherwise.
+    /// Fails if the relay answers with another status.
     pub fn open(
         address: SocketAddr,
         path: &str,
@@ -70,54 +70,54 @@ impl Socket {
         }
     }
 
-    /// The next message. Pings are answered on the way.
+    /// Waits for the next message and returns it. Answers pings.
     ///
     /// # Panics
-    /// When nothing comes for a long time.
-    pub fn hear(&mut self) -> Heard {
+    /// Panics if none arrives within [`PATIENCE`].
+    pub fn receive(&mut self) -> Incoming {
         loop {
             match self.socket.read() {
-                Ok(Message::Text(text)) => return Heard::Text(text.to_string()),
-                Ok(Message::Binary(bytes)) => return Heard::Binary(bytes),
+                Ok(Message::Text(text)) => return Incoming::Text(text.to_string()),
+                Ok(Message::Binary(bytes)) => return Incoming::Binary(bytes),
                 Ok(Message::Close(Some(close))) => {
-                    return Heard::Closed(close.code.into(), close.reason.to_string());
+                    return Incoming::Closed(close.code.into(), close.reason.to_string());
                 }
                 Ok(_) => {}
                 Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
-                    panic!("nothing was heard for {PATIENCE:?}")
+                    panic!("no message for {PATIENCE:?}")
                 }
-                Err(error) => return Heard::Broken(error.to_string()),
+                Err(error) => return Incoming::Broken(error.to_string()),
             }
         }
     }
 
-    /// Reads on to the end; returns the code and reason that were given.
+    /// Reads until the relay closes the socket; returns the close code and reason.
     ///
     /// # Panics
-    /// When the connection breaks without a word, or messages never end.
+    /// Panics if the connection breaks without a close message.
     pub fn closing(&mut self) -> (u16, String) {
         loop {
-            match self.hear() {
-                Heard::Closed(code, reason) => return (code, reason),
-                Heard::Broken(error) => panic!("closed without a word: {error}"),
-                Heard::Text(_) | Heard::Binary(_) => {}
+            match self.receive() {
+                Incoming::Closed(code, reason) => return (code, reason),
+                Incoming::Broken(error) => panic!("closed without a close message: {error}"),
+                Incoming::Text(_) | Incoming::Binary(_) => {}
             }
         }
     }
 
-    /// Sends a text message. One that cannot be sent any more is no fault of the sender's.
-    pub fn say(&mut self, text: &str) {
+    /// Sends a text message. Ignores an error, because the relay may have closed the connection already.
+    pub fn send_text(&mut self, text: &str) {
         let _ = self.socket.send(Message::text(text));
     }
 
-    /// The connection below, for what no well-behaved client sends.
+    /// Returns the TCP connection, for bytes that no correct client sends.
     pub fn raw(&mut self) -> &mut TcpStream {
         self.socket.get_mut()
     }
 }
 
-/// Connects; `window` bounds what the kernel takes in unread. It must be small before the connection is made: its size is
-/// told with the first packet.
+/// Connects; `window` limits the kernel's receive buffer. It is set before the connection opens, because the first
+/// packet announces its size.
 pub(crate) fn connect(address: SocketAddr, window: Option<usize>) -> io::Result<TcpStream> {
     let socket = Raw::new(Domain::for_address(address), Type::STREAM, None)?;
     if let Some(window) = window {

@@ -1,33 +1,33 @@
-//! Programs of other people.
+//! Third-party programs.
 
 use std::ffi::OsStr;
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
 use std::thread;
 
-/// Debian's Python, which is the one that Debian's packages of modules are for.
+/// Debian's Python: Debian's packages of modules install for this interpreter.
 pub const PYTHON: &str = "/usr/bin/python3";
 
-/// A program, to be run.
+/// Returns the command that runs a program.
 pub fn tool(program: &str, arguments: &[impl AsRef<OsStr>]) -> Command {
     let mut command = Command::new(program);
     command.args(arguments);
     command
 }
 
-/// Runs a program to its end and gives it `stdin` piece by piece; returns what it wrote to stdout.
+/// Runs a program to its end and writes `stdin` to it piece by piece; returns its stdout.
 ///
 /// # Panics
-/// When it is not there (`package` is what to install), or does not end well.
+/// Panics if it is missing (`package` is the package to install) or fails.
 pub fn feed(package: &str, command: Command, stdin: impl Iterator<Item = Vec<u8>>) -> Vec<u8> {
-    feed_and_hear(package, command, stdin).0
+    feed_with_stderr(package, command, stdin).0
 }
 
-/// As [`feed`]; returns also what it wrote to stderr.
+/// Does the same as [`feed`]; also returns its stderr.
 ///
 /// # Panics
-/// As [`feed`].
-pub fn feed_and_hear(
+/// Panics like [`feed`].
+pub fn feed_with_stderr(
     package: &str,
     mut command: Command,
     stdin: impl Iterator<Item = Vec<u8>>,
@@ -41,11 +41,11 @@ pub fn feed_and_hear(
         .unwrap_or_else(|error| panic!("{name}: {error}: install the package {package}"));
     let mut pipe = child.stdin.take().expect("asked for above");
     let pieces: Vec<Vec<u8>> = stdin.collect();
-    // It may write while it reads.
+    // A thread writes stdin, because the program may write output before it has read all of it.
     let feeding = thread::spawn(move || {
         for piece in pieces {
             if pipe.write_all(&piece).is_err() {
-                // It says why below.
+                // The program reports the reason on stderr, which is shown below.
                 break;
             }
         }
@@ -57,10 +57,10 @@ pub fn feed_and_hear(
     (stdout, stderr)
 }
 
-/// Runs a program to its end; returns what it wrote to stdout.
+/// Runs a program to its end; returns its stdout.
 ///
 /// # Panics
-/// As [`feed`].
+/// Panics like [`feed`].
 pub fn run(package: &str, command: Command) -> String {
     String::from_utf8_lossy(&feed(package, command, std::iter::empty())).into_owned()
 }
@@ -68,7 +68,7 @@ pub fn run(package: &str, command: Command) -> String {
 /// Runs a Python program with arguments.
 ///
 /// # Panics
-/// As [`feed`]; `package` is what has the modules it imports.
+/// Panics like [`feed`]; `package` is the package with the modules it imports.
 pub fn python(package: &str, program: &str, arguments: &[&str]) -> String {
     run(package, tool(PYTHON, &[&["-c", program], arguments].concat()))
 }

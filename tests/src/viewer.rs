@@ -8,7 +8,7 @@ use fanlight_timecode::Timecode;
 
 use crate::patience::PATIENCE;
 use crate::picture;
-use crate::socket::{Heard, Socket};
+use crate::socket::{Incoming, Socket};
 
 /// A viewer that speaks `fanlight.v1`.
 #[derive(Debug)]
@@ -16,48 +16,48 @@ pub struct Viewer {
     socket: Socket,
 }
 
-/// A frame, as a viewer got it.
+/// A frame as a viewer received it.
 #[derive(Debug, Clone)]
 pub struct Frame {
     /// The subscription.
     pub id: u32,
-    /// Which of the renditions told in the `track` message.
+    /// The index of its rendition in the list of the `track` message.
     pub rendition: u8,
-    /// The publisher's count.
+    /// The publisher's sequence number.
     pub sequence: u64,
-    /// When it was captured, as is claimed, by the relay's clock.
+    /// The capture time that the relay reports, by the relay's clock.
     pub captured_at: Timestamp,
-    /// When the relay began to send it, by the relay's clock.
+    /// The time at which the relay began to send it, by the relay's clock.
     pub sent_at: Timestamp,
-    /// When it was here, by this machine's clock, which is also the relay's.
+    /// The time at which it arrived, by this machine's clock, which is also the relay's.
     pub seen_at: Timestamp,
-    /// How it is encoded.
+    /// The codec of the payload.
     pub codec: Codec,
-    /// Whether it can be decoded alone.
+    /// True if it can be decoded alone.
     pub is_keyframe: bool,
-    /// The JPEG, or access unit of H.264.
+    /// The JPEG, or the H.264 access unit.
     pub payload: Vec<u8>,
 }
 
 impl Frame {
-    /// What stands in the picture.
-    pub fn stamp(&self) -> Timecode {
-        picture::stamp_of(&self.payload)
+    /// Returns the timecode in the picture of a JPEG.
+    pub fn timecode(&self) -> Timecode {
+        picture::timecode_of(&self.payload)
     }
 
-    /// How old it was when it was here.
+    /// Returns the frame age at the viewer: arrival time minus capture time.
     pub fn age(&self) -> Duration {
         self.seen_at.since(self.captured_at)
     }
 }
 
-/// What a viewer hears.
+/// A message that a viewer received.
 #[derive(Debug)]
-pub enum News {
+pub enum Received {
     /// A frame.
     Frame(Frame),
-    /// Anything else.
-    Word(FromRelay),
+    /// Any other message.
+    Message(FromRelay),
 }
 
 impl Viewer {
@@ -73,87 +73,89 @@ impl Viewer {
     /// Asks for a stream, with further fields, such as `"ack":true`.
     pub fn watch_with(&mut self, id: u32, stream: &str, fields: &str) {
         let comma = if fields.is_empty() { "" } else { "," };
-        self.say(&format!(r#"{{"type":"watch","id":{id},"stream":"{stream}"{comma}{fields}}}"#));
+        self.send_text(&format!(
+            r#"{{"type":"watch","id":{id},"stream":"{stream}"{comma}{fields}}}"#
+        ));
     }
 
-    /// Says that a frame was shown.
+    /// Acknowledges that a frame was shown.
     pub fn acknowledge(&mut self, frame: &Frame) {
         let Frame { id, sequence, .. } = frame;
-        self.say(&format!(r#"{{"type":"ack","id":{id},"sequence":{sequence}}}"#));
+        self.send_text(&format!(r#"{{"type":"ack","id":{id},"sequence":{sequence}}}"#));
     }
 
     /// Sends a text message.
-    pub fn say(&mut self, text: &str) {
-        self.socket.say(text);
+    pub fn send_text(&mut self, text: &str) {
+        self.socket.send_text(text);
     }
 
-    /// What comes next.
+    /// Waits for the next message and returns it.
     ///
     /// # Panics
-    /// When the socket is closed, or nothing comes for a long time.
-    pub fn hear(&mut self) -> News {
-        match self.socket.hear() {
-            Heard::Text(text) => {
-                News::Word(serde_json::from_str(&text).expect("a message of fanlight.v1"))
+    /// Panics if the socket is closed, or no message arrives within [`PATIENCE`].
+    pub fn receive(&mut self) -> Received {
+        match self.socket.receive() {
+            Incoming::Text(text) => {
+                Received::Message(serde_json::from_str(&text).expect("a message of fanlight.v1"))
             }
-            Heard::Binary(message) => News::Frame(frame_of(&message)),
+            Incoming::Binary(message) => Received::Frame(frame_of(&message)),
             end => panic!("the socket was closed: {end:?}"),
         }
     }
 
-    /// The next frame.
+    /// Waits for the next frame and returns it.
     pub fn frame(&mut self) -> Frame {
         loop {
-            if let News::Frame(frame) = self.hear() {
+            if let Received::Frame(frame) = self.receive() {
                 return frame;
             }
         }
     }
 
-    /// The next frames.
+    /// Waits for the next `count` frames and returns them.
     pub fn frames(&mut self, count: usize) -> Vec<Frame> {
         (0..count).map(|_| self.frame()).collect()
     }
 
-    /// Reads on until something is said for which `wanted` has a value.
+    /// Reads until a message arrives for which `wanted` returns a value.
     ///
     /// # Panics
-    /// When it is not said for a long time, though frames may come.
+    /// Panics if none arrives within [`PATIENCE`], even while frames do.
     pub fn until<T>(&mut self, what: &str, mut wanted: impl FnMut(&FromRelay) -> Option<T>) -> T {
         let begun = Instant::now();
         while begun.elapsed() < PATIENCE {
-            if let News::Word(word) = self.hear()
+            if let Received::Message(word) = self.receive()
                 && let Some(value) = wanted(&word)
             {
                 return value;
             }
         }
-        panic!("waited {PATIENCE:?} in vain: the viewer is told {what}")
+        panic!("timed out after {PATIENCE:?}: the viewer did not receive {what}")
     }
 
-    /// Reads on until the viewer is told this state; returns the reason given.
-    pub fn is_told(&mut self, wanted: ViewerState) -> String {
+    /// Reads until the relay reports this state; returns its reason.
+    pub fn wait_for_state(&mut self, wanted: ViewerState) -> String {
         self.until(&format!("{wanted:?}"), |word| match word {
             FromRelay::State { state, reason, .. } if *state == wanted => Some(reason.clone()),
             _ => None,
         })
     }
 
-    /// Reads on until the viewer is told of an error; returns its code and message.
-    pub fn is_told_of_error(&mut self) -> (String, String) {
-        self.until("of an error", |word| match word {
+    /// Reads until the relay reports an error; returns its code and message.
+    pub fn wait_for_error(&mut self) -> (String, String) {
+        self.until("an error", |word| match word {
             FromRelay::Error { code, message, .. } => Some((code.clone(), message.clone())),
             _ => None,
         })
     }
 
-    /// The socket below.
+    /// Returns the WebSocket.
     pub fn socket(&mut self) -> &mut Socket {
         &mut self.socket
     }
 }
 
-/// What a binary message holds, which has just come.
+/// Decodes a binary message that has just arrived.
 pub(crate) fn frame_of(message: &[u8]) -> Frame {
     let (header, payload) = FrameMessage::decode(message).expect("a frame of fanlight.v1");
     Frame {
@@ -169,31 +171,31 @@ pub(crate) fn frame_of(message: &[u8]) -> Frame {
     }
 }
 
-/// The sequences of frames, in the order they came.
+/// Returns the sequence numbers of frames, in the order of arrival.
 pub fn sequences(frames: &[Frame]) -> Vec<u64> {
     frames.iter().map(|frame| frame.sequence).collect()
 }
 
-/// The median of some durations.
+/// Returns the median of some durations.
 ///
 /// # Panics
-/// When there are none.
+/// Panics if there are none.
 pub fn median(durations: impl IntoIterator<Item = Duration>) -> Duration {
     let mut sorted: Vec<Duration> = durations.into_iter().collect();
     sorted.sort_unstable();
     sorted[sorted.len() / 2]
 }
 
-/// How many frames are missing between these of one subscription.
+/// Returns the number of frames that are missing between these of one subscription.
 ///
 /// # Panics
-/// When they are not in order, or one is there twice.
+/// Panics if they are out of order or repeated.
 pub fn missing(sequences: &[u64]) -> u64 {
     assert!(sequences.is_sorted_by(|one, next| one < next), "out of order: {sequences:?}");
     sequences.windows(2).map(|pair| pair[1] - pair[0] - 1).sum()
 }
 
-/// Now, by this machine's clock.
+/// Returns the current time by this machine's clock.
 pub fn now() -> Timestamp {
     let unix = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is later than 1970");
     Timestamp::from_micros(unix.as_micros() as u64)

@@ -1,4 +1,4 @@
-//! Safe by default: who may see what.
+//! Access control, which is safe by default.
 
 use fanlight_tests::relay::V1;
 use fanlight_tests::site::RELAY;
@@ -7,7 +7,7 @@ use fanlight_tests::{Relay, Site};
 const TOKEN: &str = "open-sesame-42";
 const FOREIGN: (&str, &str) = ("origin", "https://elsewhere.example");
 
-/// What a foreign page's `<img>` looks like to a relay.
+/// The headers of a request from an `<img>` in a foreign page.
 const EMBEDDED: [(&str, &str); 3] =
     [("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "image")];
 
@@ -33,12 +33,12 @@ fn a_relay_does_not_listen_beyond_loopback_without_a_token() {
 }
 
 #[test]
-fn with_a_token_nothing_is_seen_without_it() {
+fn a_relay_with_a_token_refuses_requests_without_it() {
     let site = Site::new();
     site.camera("cam");
     let relay = site.relay_at("0.0.0.0:0", &["--token", TOKEN]);
     let shown = format!("?token={TOKEN}");
-    fanlight_tests::eventually("the stream is there", || {
+    fanlight_tests::eventually("the stream is listed", || {
         let list = relay.get(&format!("/api/streams{shown}")).text();
         (list.contains("\"cam\"") && !list.contains("opening")).then_some(())
     });
@@ -65,22 +65,22 @@ fn with_a_token_nothing_is_seen_without_it() {
         let bearer = format!("Bearer {TOKEN}");
         assert_eq!(relay.get_with(path, &[("authorization", &bearer)]).status, 200, "{path}");
     }
-    // The page itself holds no secret, and health is for supervisors.
+    // The page itself contains no secret, and `/healthz` is for supervisors.
     for path in ["/", "/healthz"] {
         assert_eq!(relay.get(path).status, 200, "{path}");
     }
     for path in ["/ws", "/streams/cam/ws"] {
-        assert_eq!(relay.knock(path, &[V1]).unwrap_err().status, 401, "{path}");
+        assert_eq!(relay.open_websocket(path, &[V1]).unwrap_err().status, 401, "{path}");
         let wrong = format!("{path}?token=wrong-token");
-        assert_eq!(relay.knock(&wrong, &[V1]).unwrap_err().status, 401, "{path}");
+        assert_eq!(relay.open_websocket(&wrong, &[V1]).unwrap_err().status, 401, "{path}");
     }
-    assert!(relay.knock(&format!("/ws{shown}"), &[V1]).is_ok());
-    assert!(relay.knock(&format!("/streams/cam/ws{shown}"), &[]).is_ok());
+    assert!(relay.open_websocket(&format!("/ws{shown}"), &[V1]).is_ok());
+    assert!(relay.open_websocket(&format!("/streams/cam/ws{shown}"), &[]).is_ok());
     assert!(!relay.program().log().contains(TOKEN));
 }
 
 #[test]
-fn a_relay_answers_only_to_names_that_are_its_own() {
+fn a_relay_answers_only_requests_for_its_own_host_names() {
     let site = Site::new();
     site.camera("cam");
     let relay = site.relay(&["--allow-host", "cams.example.org"]);
@@ -109,15 +109,15 @@ fn a_foreign_page_may_embed_pictures_and_nothing_else() {
     }
     let own = format!("http://{}", relay.address());
     for (path, protocol) in [("/ws", &[V1][..]), ("/streams/cam/ws", &[])] {
-        let knock = |origin| relay.knock(path, &[protocol, &[("origin", origin)]].concat());
-        assert_eq!(knock(FOREIGN.1).unwrap_err().status, 403, "{path}");
-        assert!(knock(&own).is_ok(), "{path}");
+        let open = |origin| relay.open_websocket(path, &[protocol, &[("origin", origin)]].concat());
+        assert_eq!(open(FOREIGN.1).unwrap_err().status, 403, "{path}");
+        assert!(open(&own).is_ok(), "{path}");
     }
     for headers in [&EMBEDDED[..], &[FOREIGN]] {
         let snapshot = relay.get_with("/streams/cam/snapshot", headers);
         assert_eq!(snapshot.status, 200);
         assert_eq!(snapshot.header("cross-origin-resource-policy"), "cross-origin");
-        // To be looked at, not to be read by the page.
+        // The page may display it and must not read it.
         assert_eq!(snapshot.header("access-control-allow-origin"), "");
         assert_eq!(status_of_mjpeg(&relay, headers), 200);
     }
@@ -139,7 +139,7 @@ fn embedding_can_be_forbidden() {
 }
 
 #[test]
-fn an_origin_that_is_named_is_let_in() {
+fn an_allowed_origin_is_accepted() {
     let site = Site::new();
     site.camera("cam");
     let relay = site.relay(&["--allow-origin", "https://wall.example", "--no-embed"]);
@@ -150,19 +150,23 @@ fn an_origin_that_is_named_is_let_in() {
         (list.status, list.header("access-control-allow-origin")),
         (200, "https://wall.example")
     );
-    assert!(relay.knock("/ws", &[V1, named]).is_ok());
-    assert!(relay.knock("/streams/cam/ws", &[named]).is_ok());
+    assert!(relay.open_websocket("/ws", &[V1, named]).is_ok());
+    assert!(relay.open_websocket("/streams/cam/ws", &[named]).is_ok());
     assert_eq!(relay.get_with("/streams/cam/snapshot", &[named]).status, 200);
     for stranger in
         [FOREIGN, ("origin", "https://wall.example.elsewhere.example"), ("origin", "null")]
     {
         assert_eq!(relay.get_with("/api/streams", &[stranger]).status, 403, "{stranger:?}");
-        assert_eq!(relay.knock("/ws", &[V1, stranger]).unwrap_err().status, 403, "{stranger:?}");
+        assert_eq!(
+            relay.open_websocket("/ws", &[V1, stranger]).unwrap_err().status,
+            403,
+            "{stranger:?}"
+        );
     }
 }
 
 #[test]
-fn an_unknown_stream_is_answered_with_those_there_are() {
+fn an_unknown_stream_is_answered_with_a_list_of_the_known_ones() {
     let site = Site::new();
     site.capture(&["--stream", "door=test:160x90@5", "--stream", "yard=test:160x90@5"]);
     let relay = site.relay(&[]);
@@ -177,16 +181,16 @@ fn an_unknown_stream_is_answered_with_those_there_are() {
             answer.text()
         );
     }
-    let refused = relay.knock("/streams/gate/ws", &[]).unwrap_err();
+    let refused = relay.open_websocket("/streams/gate/ws", &[]).unwrap_err();
     assert!(refused.status == 404 && refused.text.contains("door"), "{refused:?}");
     let mut viewer = relay.wall();
     viewer.watch(1, "gate");
-    let (code, message) = viewer.is_told_of_error();
+    let (code, message) = viewer.wait_for_error();
     assert!(code == "unknown-stream" && message.contains("door"), "{code}: {message}");
     viewer.watch(2, "Not A Name");
-    let (code, message) = viewer.is_told_of_error();
+    let (code, message) = viewer.wait_for_error();
     assert!(code == "bad-message" && message.contains("a-z"), "{code}: {message}");
-    // The socket has taken no harm.
+    // The socket still works.
     viewer.watch(3, "door");
     assert_eq!(viewer.frame().id, 3);
 }

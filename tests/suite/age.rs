@@ -1,41 +1,42 @@
-//! Honest age: what is claimed of a picture is what stands in it.
+//! Accuracy of the frame age: the reported capture time is the true one.
 //!
-//! Every source here writes the true time, or its frame's number, into its pictures. It is read off at the viewer and
-//! compared with captured_at: the difference is to stay within one frame interval, whatever the number of cores (decoders
-//! like to hold one picture back for each) and whatever clock the capture goes by.
+//! Every source here writes the true time, or its frame's number, into its pictures. The viewer reads it and compares
+//! it with captured_at. The difference must stay within one frame interval for any number of cores (many decoders delay
+//! one picture per core) and any wall clock of the capture.
 
 use std::process::Command;
 use std::time::Duration;
 
 use fanlight_protocol::Codec;
-use fanlight_tests::clip::{self, Coding};
+use fanlight_tests::clip::{self, Encoding};
 use fanlight_tests::http_camera::HttpCamera;
 use fanlight_tests::picture::{HEIGHT, WIDTH};
 use fanlight_tests::rtsp_camera::RtspCamera;
 use fanlight_tests::viewer::{Frame, now};
-use fanlight_tests::{Disguise, Relay, Site, h264, note, tools};
+use fanlight_tests::{FakeMachine, Relay, Site, h264, note, tools};
 use fanlight_timecode::Timecode;
 
 /// One frame at 30 frames a second, in microseconds.
 const INTERVAL: i64 = 33_333;
-/// Frames looked at of each stream.
+/// The number of frames examined per stream.
 const FRAMES: usize = 60;
-/// Of these, so many may be off because the machine itself stumbled.
+/// The number of these frames that may be off because the machine itself paused.
 const STUMBLES: usize = 3;
-/// A machine under load stumbles more, and then is looked at again. Who lies does so every time.
+/// The number of attempts: a machine under load pauses more often, whereas a wrong capture time is wrong in each
+/// attempt.
 const TRIES: usize = 5;
-/// No source here needs so long from capture to viewer.
+/// The upper limit for the median frame age: every source here is faster from capture to viewer.
 const OLD: Duration = Duration::from_millis(500);
 const HOUR: i64 = 3600;
 
-/// Whose time stands in a stream's pictures.
+/// The origin of the time in a stream's pictures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Truth {
-    /// The capture's own: it makes the pictures.
+    /// The capture's clock: it draws the pictures.
     OfCapture,
-    /// A camera's, whose clock is right.
+    /// A camera's clock, which is right.
     OfCamera,
-    /// Nobody's: the pictures are numbered, 30 a second.
+    /// No clock: the pictures are numbered, at 30 per second.
     Number,
 }
 
@@ -49,35 +50,35 @@ const STREAMS: [(&str, Truth); 6] = [
 ];
 
 #[test]
-fn the_age_claimed_is_the_age_of_the_picture() {
+fn the_reported_age_is_the_age_of_the_picture() {
     ages_are_true(
         Codec::Jpeg,
         &[
-            Disguise { cores: Some(1), ..Disguise::default() },
-            Disguise { cores: Some(4), ..Disguise::default() },
-            Disguise { cores: Some(16), ..Disguise::default() },
-            Disguise { seconds_ahead: HOUR, ..Disguise::default() },
-            Disguise { seconds_ahead: -HOUR, ..Disguise::default() },
+            FakeMachine { cores: Some(1), ..FakeMachine::default() },
+            FakeMachine { cores: Some(4), ..FakeMachine::default() },
+            FakeMachine { cores: Some(16), ..FakeMachine::default() },
+            FakeMachine { seconds_ahead: HOUR, ..FakeMachine::default() },
+            FakeMachine { seconds_ahead: -HOUR, ..FakeMachine::default() },
         ],
     );
 }
 
 #[test]
-fn so_it_is_in_h264() {
+fn the_reported_age_is_the_age_of_the_picture_in_h264() {
     ages_are_true(
         Codec::H264,
         &[
-            Disguise { cores: Some(1), ..Disguise::default() },
-            Disguise { cores: Some(16), seconds_ahead: -HOUR },
+            FakeMachine { cores: Some(1), ..FakeMachine::default() },
+            FakeMachine { cores: Some(16), seconds_ahead: -HOUR },
         ],
     );
 }
 
-fn ages_are_true(codec: Codec, disguises: &[Disguise]) {
+fn ages_are_true(codec: Codec, machines: &[FakeMachine]) {
     let site = Site::alone();
     let (avi, mp4) = (site.path("clip.avi"), site.path("clip.mp4"));
-    clip::make(&avi, Coding::Mjpeg, 300);
-    clip::make(&mp4, Coding::H264WithBFrames, 300);
+    clip::make(&avi, Encoding::Mjpeg, 300);
+    clip::make(&mp4, Encoding::H264WithBFrames, 300);
     let http = HttpCamera::switch_on();
     let (rtsp, b_frames) =
         (RtspCamera::switch_on(&site, 0, None), RtspCamera::switch_on(&site, 2, None));
@@ -90,23 +91,23 @@ fn ages_are_true(codec: Codec, disguises: &[Disguise]) {
         format!("b-frames={}", b_frames.url()),
     ];
     let arguments: Vec<&str> = streams.iter().flat_map(|stream| ["--stream", stream]).collect();
-    for &disguise in disguises {
-        let capture = site.capture_in(&disguise, &arguments);
+    for &machine in machines {
+        let capture = site.capture_in(&machine, &arguments);
         let relay = site.relay(&[]);
         let mut suspects = STREAMS.to_vec();
         for _ in 0..TRIES {
             let seen = watch_all(&relay, &suspects, codec);
             let seen = suspects.into_iter().zip(seen);
-            let liars =
-                seen.filter(|((name, truth), frames)| !is_honest(name, *truth, disguise, frames));
-            suspects = liars.map(|(stream, _)| stream).collect();
+            let inaccurate =
+                seen.filter(|((name, truth), frames)| !is_accurate(name, *truth, machine, frames));
+            suspects = inaccurate.map(|(stream, _)| stream).collect();
             if suspects.is_empty() {
                 break;
             }
         }
         assert!(
             suspects.is_empty(),
-            "with {disguise:?} captured_at is off by more than a frame interval: {suspects:?}"
+            "with {machine:?} captured_at is off by more than a frame interval: {suspects:?}"
         );
         relay.stop();
         capture.kill();
@@ -114,23 +115,23 @@ fn ages_are_true(codec: Codec, disguises: &[Disguise]) {
 }
 
 #[test]
-fn a_disguise_is_believed() {
+fn programs_see_the_faked_machine() {
     let site = Site::new();
-    let dressed = |disguise: Disguise, mut command: Command| {
-        disguise.put_on(&mut command, &site.path(""));
+    let run_on = |machine: FakeMachine, mut command: Command| {
+        machine.apply_to(&mut command, &site.path(""));
         tools::run("coreutils", command).trim().to_owned()
     };
     for cores in [1, 4, 16] {
-        let disguise = Disguise { cores: Some(cores), ..Disguise::default() };
-        assert_eq!(dressed(disguise, Command::new("nproc")), cores.to_string());
+        let machine = FakeMachine { cores: Some(cores), ..FakeMachine::default() };
+        assert_eq!(run_on(machine, Command::new("nproc")), cores.to_string());
     }
-    let disguise = Disguise { seconds_ahead: HOUR, cores: Some(2) };
-    let told: i64 = dressed(disguise, tools::tool("date", &["+%s"])).parse().expect("seconds");
-    let ahead = told - (now().micros() / 1_000_000) as i64;
+    let machine = FakeMachine { seconds_ahead: HOUR, cores: Some(2) };
+    let reported: i64 = run_on(machine, tools::tool("date", &["+%s"])).parse().expect("seconds");
+    let ahead = reported - (now().micros() / 1_000_000) as i64;
     assert!((HOUR - 5..=HOUR + 5).contains(&ahead), "{ahead} seconds");
 }
 
-/// The frames of each stream, all watched at once.
+/// Watches all streams on one socket and returns the frames of each.
 fn watch_all(relay: &Relay, streams: &[(&str, Truth)], codec: Codec) -> Vec<Vec<Seen>> {
     streams.iter().for_each(|(name, _)| relay.wait_for(name));
     let mut wall = relay.wall();
@@ -146,7 +147,7 @@ fn watch_all(relay: &Relay, streams: &[(&str, Truth)], codec: Codec) -> Vec<Vec<
     named.map(|((name, _), frames)| read(frames, codec, size_of(name))).collect()
 }
 
-/// A frame, and what stands in its picture.
+/// A frame and the timecode in its picture.
 #[derive(Debug, Clone)]
 struct Seen {
     frame: Frame,
@@ -155,13 +156,13 @@ struct Seen {
 
 fn read(mut frames: Vec<Frame>, codec: Codec, size: (usize, usize)) -> Vec<Seen> {
     if codec == Codec::Jpeg {
-        let seen = |frame: Frame| Seen { stamp: frame.stamp(), frame };
+        let seen = |frame: Frame| Seen { stamp: frame.timecode(), frame };
         return frames.into_iter().map(seen).collect();
     }
-    // A machine that stumbles drops some, and goes on with a keyframe; what is whole before it can be read.
+    // If the machine pauses, frames are dropped and a keyframe follows. The frames before the gap can be decoded.
     let whole = frames.windows(2).position(|pair| pair[1].sequence != pair[0].sequence + 1);
     frames.truncate(whole.map_or(frames.len(), |last| last + 1));
-    let stamps = h264::stamps(&frames, size);
+    let stamps = h264::timecodes(&frames, size);
     frames.into_iter().zip(stamps).map(|(frame, stamp)| Seen { frame, stamp }).collect()
 }
 
@@ -172,33 +173,33 @@ fn size_of(stream: &str) -> (usize, usize) {
     }
 }
 
-/// Whether what is claimed of these frames is true. More than the first [`FRAMES`] are not looked at.
-fn is_honest(name: &str, truth: Truth, disguise: Disguise, frames: &[Seen]) -> bool {
+/// Returns true if the capture times of the first [`FRAMES`] frames are accurate, and the frames are recent.
+fn is_accurate(name: &str, truth: Truth, machine: FakeMachine, frames: &[Seen]) -> bool {
     let Some(frames) = frames.get(..FRAMES) else {
         note(format!("{name}: only {} frames came in a row", frames.len()));
         return false;
     };
-    let errors = errors(frames, truth, disguise.seconds_ahead);
+    let errors = errors(frames, truth, machine.seconds_ahead);
     let mut sorted = errors.clone();
     sorted.sort_unstable_by_key(|error| error.abs());
     let milliseconds = |micros: i64| micros as f64 / 1000.0;
     note(format!(
-        "{name:>8}, {} cores, {:+} s: claims are off by {:.1} ms at the median, {:.1} ms at the worst; pictures arrive {:.1?} old",
-        disguise.cores.map_or("own".into(), |cores| cores.to_string()),
-        disguise.seconds_ahead,
+        "{name:>8}, {} cores, {:+} s: captured_at is off by {:.1} ms at the median, {:.1} ms at most; frames arrive {:.1?} old",
+        machine.cores.map_or("own".into(), |cores| cores.to_string()),
+        machine.seconds_ahead,
         milliseconds(sorted[FRAMES / 2]),
         milliseconds(sorted[FRAMES - 1]),
         median_age(frames),
     ));
-    // Pictures that lie in a queue would be honest, too, but old.
-    let honest = sorted[FRAMES - 1 - STUMBLES].abs() <= INTERVAL && median_age(frames) < OLD;
-    if !honest {
+    // Frames that waited in a queue would have an accurate capture time, too, but be old.
+    let accurate = sorted[FRAMES - 1 - STUMBLES].abs() <= INTERVAL && median_age(frames) < OLD;
+    if !accurate {
         note(format!("{name}: off by {errors:?} microseconds"));
     }
-    honest
+    accurate
 }
 
-/// What is claimed less what is true, in microseconds.
+/// Returns the reported capture time minus the true one of each frame, in microseconds.
 fn errors(frames: &[Seen], truth: Truth, seconds_ahead: i64) -> Vec<i64> {
     if truth == Truth::Number {
         return errors_of_numbered(frames);
@@ -210,7 +211,7 @@ fn errors(frames: &[Seen], truth: Truth, seconds_ahead: i64) -> Vec<i64> {
         .collect()
 }
 
-/// Between two frames, captured_at moves on as the numbers do.
+/// Returns the errors of a numbered clip: captured_at must advance like the frame numbers.
 fn errors_of_numbered(frames: &[Seen]) -> Vec<i64> {
     let first = (frames[0].frame.captured_at, unrolled(frames)[0]);
     let numbers = unrolled(frames);
@@ -222,7 +223,7 @@ fn errors_of_numbered(frames: &[Seen]) -> Vec<i64> {
         .collect()
 }
 
-/// The numbers in pictures of a looped clip, as if it went on instead.
+/// Returns the frame numbers of a looped clip as if the clip continued instead.
 fn unrolled(frames: &[Seen]) -> Vec<i64> {
     let (mut loops, mut last) = (0, 0);
     let number = |seen: &Seen| {

@@ -1,4 +1,4 @@
-//! The rules of ARCHITECTURE.md that a reader of the sources can check.
+//! The rules of ARCHITECTURE.md that can be checked in the sources.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ fn crates() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates")
 }
 
-/// All Rust files below a folder, or the file itself, with their text.
+/// Returns all Rust files below a folder, or the file itself, with their text.
 fn sources(path: &Path) -> Vec<(PathBuf, String)> {
     if path.is_file() {
         return vec![(path.into(), fs::read_to_string(path).expect("a text"))];
@@ -22,7 +22,7 @@ fn sources(path: &Path) -> Vec<(PathBuf, String)> {
     wanted.flat_map(|path| sources(&path)).collect()
 }
 
-/// A part may be a folder or a file.
+/// Returns the sources of a module, which may be a folder, a file or both.
 fn part(name: &str) -> Vec<(PathBuf, String)> {
     let folder = crates().join(name);
     if folder.is_dir() {
@@ -34,7 +34,7 @@ fn part(name: &str) -> Vec<(PathBuf, String)> {
     sources(&folder.with_extension("rs"))
 }
 
-/// No line of code (comments may) of these sources holds one of these words.
+/// Asserts that no line of these sources except comments contains one of these words.
 fn assert_without(sources: &[(PathBuf, String)], words: &[&str]) {
     assert!(!sources.is_empty());
     for (path, text) in sources {
@@ -58,7 +58,7 @@ fn source_encode_and_publish_know_nothing_of_each_other() {
     ] {
         let sources = part(&format!("capture/src/{name}"));
         assert_without(&sources, &others);
-        // Nor all of the crate, where they would be hidden.
+        // A wildcard import of the crate would hide them.
         assert_without(&sources, &["use crate::{", "crate::*", "crate::pipeline"]);
     }
 }

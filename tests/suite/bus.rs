@@ -1,4 +1,4 @@
-//! Captures and relays find each other, and take no harm from strangers.
+//! Discovery of captures by relays, and resistance to foreign peers.
 
 use std::fs;
 use std::io::Write;
@@ -9,7 +9,7 @@ use fanlight_tests::site::{CAPTURE, RELAY, free_port};
 use fanlight_tests::{Relay, Site, eventually, note, zmtp};
 
 #[test]
-fn captures_simply_appear() {
+fn streams_of_new_captures_appear_without_configuration() {
     let site = Site::new();
     let relay = site.relay(&[]);
     assert_eq!(relay.get("/readyz").status, 503);
@@ -22,7 +22,7 @@ fn captures_simply_appear() {
 }
 
 #[test]
-fn the_first_capture_keeps_a_name_and_the_second_takes_over() {
+fn the_first_capture_keeps_a_name_until_it_ends_and_the_second_takes_over() {
     let site = Site::new();
     let relay = site.relay(&[]);
     let first = site.capture(&["--stream", "cam=test:320x180@30"]);
@@ -34,14 +34,14 @@ fn the_first_capture_keeps_a_name_and_the_second_takes_over() {
     assert!(viewer.frames(30).iter().all(|frame| width(&frame.payload) == 320));
     first.kill();
     let taken_over = (0..300).any(|_| width(&viewer.frame().payload) == 160);
-    assert!(taken_over, "the second one's pictures come");
+    assert!(taken_over, "the second capture's pictures arrive");
 }
 
 #[test]
-fn a_capture_elsewhere_is_followed_over_tcp() {
+fn a_relay_subscribes_to_a_capture_over_tcp() {
     let site = Site::new();
     let endpoint = format!("tcp://127.0.0.1:{}", free_port());
-    // Before the capture is there.
+    // The relay starts before the capture.
     let relay = site.relay(&["--subscribe", &endpoint]);
     assert_eq!(relay.get("/readyz").status, 503);
     site.capture(&["--publish", &endpoint, "--stream", "cam=test:320x180@30"]);
@@ -50,7 +50,7 @@ fn a_capture_elsewhere_is_followed_over_tcp() {
 }
 
 #[test]
-fn rubbish_on_the_bus_harms_nobody() {
+fn invalid_bytes_on_the_bus_disturb_neither_capture_nor_relay() {
     let site = Site::new();
     let port = free_port();
     let endpoint = format!("tcp://127.0.0.1:{port}");
@@ -58,7 +58,7 @@ fn rubbish_on_the_bus_harms_nobody() {
     let relay = site.relay(&["--subscribe", &endpoint]);
     let mut viewer = relay.viewer("cam");
     viewer.frame();
-    // With a right greeting and handshake, what follows is looked at.
+    // After a valid greeting and handshake, the capture parses the bytes that follow.
     let (greeting, ready) = (zmtp::greeting("NULL"), zmtp::ready("XSUB"));
     let user_message = zmtp::message;
     for rubbish in [
@@ -84,7 +84,7 @@ fn rubbish_on_the_bus_harms_nobody() {
         .concat(),
     ] {
         let mut stranger = TcpStream::connect(("127.0.0.1", port)).expect("the capture listens");
-        // It may be thrown out at any byte.
+        // The capture may close the connection at any byte.
         let _ = stranger.write_all(&rubbish);
         viewer.frames(5);
     }
@@ -100,12 +100,12 @@ fn a_capture_that_ends_leaves_nothing_behind() {
     relay.viewer("cam").frame();
     capture.terminate();
     assert_eq!(capture.end().0, Some(0));
-    let left: Vec<_> = fs::read_dir(site.path("fanlight")).expect("both look there").collect();
+    let left: Vec<_> = fs::read_dir(site.path("fanlight")).expect("both programs use it").collect();
     assert!(left.is_empty(), "{left:?}");
 }
 
 #[test]
-fn without_a_runtime_folder_the_temporary_one_is_where_they_meet() {
+fn without_a_runtime_folder_both_programs_use_the_temporary_folder() {
     let site = Site::new();
     let start = |program: &str, arguments: &[&str]| {
         let mut command = site.command(program, arguments);
@@ -133,7 +133,7 @@ fn a_folder_that_others_may_enter_is_refused() {
 }
 
 #[test]
-fn nothing_is_encoded_for_nobody() {
+fn nothing_is_encoded_without_viewers() {
     let site = Site::new();
     site.camera("cam");
     let relay = site.relay(&[]);
@@ -142,13 +142,13 @@ fn nothing_is_encoded_for_nobody() {
     relay.wait_until("cam", &["live"]);
     drop(viewer);
     relay.wait_until("cam", &["idle"]);
-    eventually("no pictures come to the relay", || {
+    eventually("no frames arrive at the relay", || {
         (relay.stream("cam")["tracks"][0]["fps"] == 0.0).then_some(())
     });
     let mut viewer = relay.viewer("cam");
-    // The first one may be the last one of then.
+    // The first frame may be the last one that was encoded for the previous viewer.
     let after = viewer.frames(5).pop().expect("five");
-    let made = u64::from(after.stamp().number - before.stamp().number);
+    let made = u64::from(after.timecode().number - before.timecode().number);
     let published = after.sequence - before.sequence;
     note(format!("{made} pictures later, {published} were encoded"));
     assert!(published + 15 < made, "{made} pictures, {published} of them encoded");

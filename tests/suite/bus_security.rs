@@ -1,4 +1,4 @@
-//! The bus survives protocol errors and hostile peers, and keys keep strangers out.
+//! The bus survives protocol errors and hostile peers, and keys exclude unknown peers.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -12,13 +12,14 @@ use fanlight_tests::site::{CAPTURE, RELAY, free_port};
 use fanlight_tests::zmtp::{self, Impostor};
 use fanlight_tests::{Program, Relay, Site, eventually, note};
 
-/// The time within which a relay finds a capture that has taken the place of something else: docs/several-machines.md and `--help` state the pauses.
+/// The time within which a relay finds a capture that has replaced another server at its endpoint.
+/// docs/several-machines.md and `--help` state the retry pauses.
 const FOUND_WITHIN: Duration = Duration::from_secs(5);
 
-/// The time within which a relay that comes while another peer floods the capture has its first picture, on a slow machine.
+/// The time within which a new relay receives its first frame while another peer floods the capture, on a slow machine.
 const SERVED_WITHIN: Duration = Duration::from_secs(3);
 
-/// Files of keys: NAME.secret and NAME.pub.
+/// Creates a key pair and returns the paths of its files, NAME.secret and NAME.pub.
 fn keys(site: &Site, name: &str) -> (String, String) {
     let path = site.path(name);
     let made = site.run("fanlight", &["keys", "new", "--out", &path.to_string_lossy()]);
@@ -36,7 +37,7 @@ fn capture_at(site: &Site, endpoint: &str, more: &[&str]) -> Arc<Program> {
 }
 
 #[test]
-fn after_any_protocol_error_the_relay_finds_an_honest_capture() {
+fn after_any_protocol_error_the_relay_finds_the_real_capture() {
     let null = || [zmtp::greeting("NULL"), zmtp::ready("XPUB")].concat();
     let site = Site::new();
     let impostors: Vec<(&str, Impostor)> = [
@@ -62,7 +63,7 @@ fn after_any_protocol_error_the_relay_finds_an_honest_capture() {
         impostor.wait_for_connections(3);
         let endpoint = impostor.endpoint();
         assert!(relay.program().log().contains(&endpoint), "{what} is logged with its endpoint");
-        // What was wrong is told where the relay lists what it listens to.
+        // `/readyz` states the reason at the endpoint.
         eventually("the reason in /readyz", || {
             let text = relay.get("/readyz").text();
             let line = text.lines().find(|line| line.starts_with(&endpoint)).unwrap_or_default();
@@ -77,13 +78,13 @@ fn after_any_protocol_error_the_relay_finds_an_honest_capture() {
     eventually("every endpoint is connected", || {
         (relay.get("/readyz").status == 200).then_some(())
     });
-    note(format!("all were found after {:?}", since.elapsed()));
+    note(format!("all endpoints were connected after {:?}", since.elapsed()));
     assert!(since.elapsed() < FOUND_WITHIN, "{:?}", since.elapsed());
     relay.viewer("cam").frames(5);
 }
 
 #[test]
-fn a_peer_that_accepts_and_says_nothing_is_given_up_and_the_honest_one_found() {
+fn a_relay_abandons_a_silent_peer_and_finds_the_capture_that_replaces_it() {
     let site = Site::new();
     let silent = Impostor::saying(Vec::new());
     let endpoint = silent.endpoint();
@@ -96,7 +97,7 @@ fn a_peer_that_accepts_and_says_nothing_is_given_up_and_the_honest_one_found() {
 }
 
 #[test]
-fn an_allowed_key_sees_pictures_and_an_unknown_one_does_not() {
+fn a_relay_with_an_allowed_key_receives_frames_and_one_with_an_unknown_key_does_not() {
     let site = Site::new();
     let [(capture_secret, capture_public), (hall, hall_public), (stranger, _)] =
         ["garage", "hall", "stranger"].map(|name| keys(&site, name));
@@ -115,7 +116,7 @@ fn an_allowed_key_sees_pictures_and_an_unknown_one_does_not() {
     eventually("the reason in /readyz", || {
         other.get("/readyz").text().contains("does not allow this relay's key").then_some(())
     });
-    // Without any key.
+    // A relay without any key.
     let plain = site.relay(&["--subscribe", &endpoint]);
     plain.program().says("requires a key");
     viewer.frames(10);
@@ -123,13 +124,13 @@ fn an_allowed_key_sees_pictures_and_an_unknown_one_does_not() {
         assert_eq!(refused.get("/readyz").status, 503);
         assert!(refused.stream("cam").is_null());
     }
-    // However often they try.
+    // The number of lines does not depend on the number of attempts.
     let lines = capture.log().matches("a peer was refused on the bus").count();
     assert!((1..=3).contains(&lines), "{lines} lines in a few seconds\n{}", capture.log());
 }
 
 #[test]
-fn a_relay_with_a_key_recovers_once_the_capture_has_one_too() {
+fn a_relay_with_a_key_recovers_when_the_capture_gets_one_too() {
     let site = Site::new();
     let [(capture_secret, capture_public), (hall, hall_public), (_, other_public)] =
         ["garage", "hall", "other"].map(|name| keys(&site, name));
@@ -139,7 +140,7 @@ fn a_relay_with_a_key_recovers_once_the_capture_has_one_too() {
     let plain = capture_at(&site, &endpoint, &[]);
     relay.program().says("the other side does not use keys");
     plain.kill();
-    // Right but for the list.
+    // The capture has the right key, and its list lacks the relay's.
     let strict =
         capture_at(&site, &endpoint, &["--bus-key", &capture_secret, "--bus-allow", &other_public]);
     relay.program().says("the capture does not allow this relay's key");
@@ -148,12 +149,12 @@ fn a_relay_with_a_key_recovers_once_the_capture_has_one_too() {
     capture_at(&site, &endpoint, &["--bus-key", &capture_secret, "--bus-allow", &hall_public]);
     let since = Instant::now();
     relay.viewer("cam").frames(5);
-    note(format!("pictures after {:?}", since.elapsed()));
+    note(format!("frames after {:?}", since.elapsed()));
     assert!(since.elapsed() < FOUND_WITHIN, "{:?}", since.elapsed());
 }
 
 #[test]
-fn a_capture_with_another_key_than_the_named_one_is_not_believed() {
+fn a_capture_with_another_key_than_the_configured_one_is_refused() {
     let site = Site::new();
     let [(impostor, _), (_, named), (hall, hall_public)] =
         ["impostor", "garage", "hall"].map(|name| keys(&site, name));
@@ -167,7 +168,7 @@ fn a_capture_with_another_key_than_the_named_one_is_not_believed() {
 }
 
 #[test]
-fn ipc_beside_tcp_with_keys_needs_none() {
+fn ipc_needs_no_keys_even_if_tcp_uses_them() {
     let site = Site::new();
     let [(secret, _), (_, allowed)] = ["garage", "hall"].map(|name| keys(&site, name));
     let ipc = format!("ipc://{}", site.path("cam.ipc").display());
@@ -180,7 +181,7 @@ fn ipc_beside_tcp_with_keys_needs_none() {
 }
 
 #[test]
-fn a_bus_that_other_machines_reach_needs_keys_or_the_word_insecure() {
+fn a_bus_that_other_machines_reach_needs_keys_or_insecure_bus() {
     let site = Site::new();
     let endpoint = format!("tcp://*:{}", free_port());
     let stream = ["--stream", "cam=test:320x180@30"];
@@ -202,7 +203,7 @@ fn a_bus_that_other_machines_reach_needs_keys_or_the_word_insecure() {
 }
 
 #[test]
-fn files_of_keys_are_checked_before_anything_starts() {
+fn key_files_are_checked_before_anything_starts() {
     let site = Site::new();
     let (secret, public) = keys(&site, "garage");
     let open: PathBuf = site.path("open.secret");
@@ -233,7 +234,7 @@ fn files_of_keys_are_checked_before_anything_starts() {
     assert_eq!(shown.stdout, fs::read_to_string(public).expect("it was written"));
 }
 
-/// Sends these bytes again and again on connections of its own, until it is dropped.
+/// A hostile peer: sends the same bytes repeatedly on its own connections, until it ends.
 struct Flood {
     over: Arc<AtomicBool>,
     threads: Vec<std::thread::JoinHandle<u64>>,
@@ -246,9 +247,9 @@ impl Flood {
             let (over, bytes) = (over.clone(), bytes.clone());
             std::thread::spawn(move || {
                 let peer = zmtp::peer(port, "XSUB");
-                // What comes down is thrown away, or the capture's heartbeats would end the connection.
+                // The peer reads and discards all bytes from the capture, so that heartbeats do not end the connection.
                 let answers = peer.try_clone().expect("a second handle");
-                let reader = std::thread::spawn(move || swallow(answers));
+                let reader = std::thread::spawn(move || discard(answers));
                 let mut sent = 0;
                 while !over.load(Ordering::Relaxed) && (&peer).write_all(&bytes).is_ok() {
                     sent += bytes.len() as u64;
@@ -267,16 +268,15 @@ impl Flood {
     }
 }
 
-fn swallow(mut connection: TcpStream) {
+fn discard(mut connection: TcpStream) {
     let mut buffer = [0; 65536];
     while connection.read(&mut buffer).is_ok_and(|read| read > 0) {}
 }
 
-/// An ask for the clock, by subscriber 7: version, variant, asker, timestamp.
-const CLOCK_ASK: &[u8] = &[2, 1, 0, 7, 1];
+/// A clock request of subscriber 7: version, variant, subscriber, timestamp.
+const CLOCK_REQUEST: &[u8] = &[2, 1, 0, 7, 1];
 
-/// Asserts that a relay that comes while `flood` runs is served within a stated time, and that another that was there
-/// sees no old pictures.
+/// Asserts that a relay that connects while `flood` runs receives its first frame within [`SERVED_WITHIN`].
 fn assert_served_beside(what: &str, flood: impl FnOnce(u16) -> Flood) {
     let site = Site::alone();
     let port = free_port();
@@ -291,39 +291,43 @@ fn assert_served_beside(what: &str, flood: impl FnOnce(u16) -> Flood) {
     viewer.frames(60);
     let sent = flood.end();
     note(format!(
-        "{what}: first picture after {first:?}, {sent} bytes of the flood, {}",
+        "{what}: first frame after {first:?}, {sent} bytes of the flood, {}",
         memory(&capture)
     ));
     assert!(capture.ended().is_none());
-    assert!(first < SERVED_WITHIN, "{what}: first picture after {first:?}");
+    assert!(first < SERVED_WITHIN, "{what}: first frame after {first:?}");
 }
 
-/// The memory of a process, for the note.
+/// Returns the peak memory of a process, as text to print.
 fn memory(program: &Program) -> String {
     let status = fs::read_to_string(format!("/proc/{}/status", program.pid())).unwrap_or_default();
     status.lines().filter(|line| line.starts_with("VmHWM")).collect()
 }
 
 #[test]
-fn a_flood_of_asks_does_not_delay_an_honest_relay() {
-    assert_served_beside("asks", |port| Flood::of(port, zmtp::message(CLOCK_ASK).repeat(1000), 2));
+fn a_flood_of_clock_requests_does_not_delay_another_relay() {
+    assert_served_beside("clock requests", |port| {
+        Flood::of(port, zmtp::message(CLOCK_REQUEST).repeat(1000), 2)
+    });
 }
 
 #[test]
-fn a_flood_of_junk_asks_does_not_delay_an_honest_relay() {
-    assert_served_beside("junk", |port| Flood::of(port, zmtp::message(&[9; 99]).repeat(1000), 2));
+fn a_flood_of_invalid_messages_does_not_delay_another_relay() {
+    assert_served_beside("invalid messages", |port| {
+        Flood::of(port, zmtp::message(&[9; 99]).repeat(1000), 2)
+    });
 }
 
 #[test]
-fn a_flood_of_subscriptions_neither_delays_an_honest_relay_nor_opens_sources() {
-    // Many tracks, so that work for each of them at each subscription would be seen.
+fn a_flood_of_subscriptions_neither_delays_another_relay_nor_opens_sources() {
+    // With many tracks, work per track and subscription would be noticeable.
     let streams: Vec<String> = (0..64).map(|n| format!("--stream=cam{n}=test:160x90@30")).collect();
     let streams: Vec<&str> = streams.iter().map(String::as_str).collect();
     let site = Site::alone();
     let port = free_port();
     let endpoint = format!("tcp://127.0.0.1:{port}");
     site.capture(&[&["--publish", endpoint.as_str()], &streams[..]].concat());
-    // More than are remembered; said again and again, which keeps the connection.
+    // The capture remembers fewer subscriptions than these. Repeating them keeps the connection open.
     let subscription = |n: u32| zmtp::message(format!("\x01{n:08x}").as_bytes());
     let flood = Flood::of(port, (0..100_000).flat_map(subscription).collect(), 1);
     let relay = site.relay(&["--subscribe", &endpoint]);
@@ -331,9 +335,9 @@ fn a_flood_of_subscriptions_neither_delays_an_honest_relay_nor_opens_sources() {
     let mut viewer = relay.viewer("cam7");
     viewer.frame();
     let first = since.elapsed();
-    assert!(first < SERVED_WITHIN, "first picture after {first:?}");
+    assert!(first < SERVED_WITHIN, "first frame after {first:?}");
     drop(viewer);
-    // It was opened for the viewer alone.
+    // The source was open only for the viewer.
     relay.wait_until("cam7", &["idle"]);
-    note(format!("first picture after {first:?}, {} bytes of the flood", flood.end()));
+    note(format!("first frame after {first:?}, {} bytes of the flood", flood.end()));
 }

@@ -1,4 +1,4 @@
-//! Clients that other people wrote.
+//! Third-party clients.
 
 use fanlight_tests::tools::{python, tool};
 use fanlight_tests::{Site, picture, tools};
@@ -18,7 +18,7 @@ fn ffmpeg_reads_mjpeg() {
     let numbers: Vec<u32> = pictures
         .map(|luma| {
             Timecode::read(320, 180, |x, y| luma[y * 320 + x])
-                .expect("a stamp in every picture")
+                .expect("a timecode in every picture")
                 .number
         })
         .collect();
@@ -33,8 +33,8 @@ fn curl_reads_snapshots_and_mjpeg() {
     let relay = site.relay(&[]);
     relay.wait_for("cam");
     let snapshot = tool("curl", &["-sS", "--fail", &relay.url("/streams/cam/snapshot")]);
-    picture::stamp_of(&tools::feed("curl", snapshot, std::iter::empty()));
-    // It would read for ever; how it ends is its own affair.
+    picture::timecode_of(&tools::feed("curl", snapshot, std::iter::empty()));
+    // curl would read forever and ends by its own time limit, so its exit code does not matter.
     let url = relay.url("/streams/cam/mjpeg");
     let mjpeg = tool("curl", &["-sS", "-N", "-i", "--max-time", "2", &url]).output();
     let mjpeg = mjpeg.expect("the package curl").stdout;
@@ -48,7 +48,7 @@ fn curl_reads_snapshots_and_mjpeg() {
     ] {
         assert!(head.contains(line), "{line:?} is not in {head}");
     }
-    assert!(body.matches("content-type: image/jpeg").count() > 10, "pictures come");
+    assert!(body.matches("content-type: image/jpeg").count() > 10, "pictures arrive");
     let status = |path: &str| {
         let options = ["-sS", "-o", "/dev/null", "-w", "%{http_code}", "--max-time", "10"];
         tools::run("curl", tool("curl", &[&options[..], &[&relay.url(path)]].concat()))

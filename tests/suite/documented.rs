@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use fanlight_docs::section::{check, escape, table};
 use fanlight_tests::{Site, eventually};
 
-/// Labels whose values are words of this project. Those of the others are names that users or kernels choose.
+/// The labels whose values this project defines. Users or kernels choose the values of the others.
 const FIXED: [&str; 4] = ["transport", "direction", "reason", "what"];
 
 #[derive(Default)]
@@ -41,7 +41,7 @@ fn metrics(text: &str) -> BTreeMap<String, Metric> {
     metrics
 }
 
-/// Returns the labels of a sample, but for the bounds of a histogram. No value in this test contains a comma or quote.
+/// Returns the labels of a sample, without the bounds of a histogram. No value in this test contains a comma or quote.
 fn labels(sample: &str) -> Vec<(String, String)> {
     let within = sample.split_once('{').and_then(|(_, rest)| rest.split_once('}'));
     let pairs = within.map_or("", |(labels, _)| labels).split(',');
@@ -50,7 +50,7 @@ fn labels(sample: &str) -> Vec<(String, String)> {
     pairs.map(|(label, value)| (label.into(), value.trim_matches('"').into())).collect()
 }
 
-/// Returns the name under which samples of a metric are found.
+/// Returns the name of a metric's samples.
 fn sampled(name: &str, kind: &str) -> String {
     match kind {
         "counter" => format!("{name}_total"),

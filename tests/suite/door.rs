@@ -1,17 +1,18 @@
-//! A relay under attack or in need: few descriptors, a log that nothing reads, wrong tokens, a machine that slept.
+//! A relay under attack or short of resources: few descriptors, a log that nothing reads, wrong tokens, a process that
+//! was stopped.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
 
 use fanlight_protocol::viewer::{FromRelay, ViewerState};
 use fanlight_tests::relay::V1;
-use fanlight_tests::viewer::{Frame, News, now};
+use fanlight_tests::viewer::{Frame, Received, now};
 use fanlight_tests::{Bystander, Relay, Site, eventually, note};
 use rustix::process::Signal;
 
 const TOKEN: &str = "open-sesame-42";
 
-/// Connects MJPEG viewers until one is refused; returns those let in, and the refusal.
+/// Connects MJPEG viewers until the relay refuses one; returns the accepted viewers and the refusal.
 fn fill(relay: &Relay, stream: &str, most: usize) -> (Vec<impl Sized>, String) {
     let mut viewers = Vec::new();
     while viewers.len() < most {
@@ -25,11 +26,11 @@ fn fill(relay: &Relay, stream: &str, most: usize) -> (Vec<impl Sized>, String) {
             }
         }
     }
-    panic!("{most} viewers, and none was refused");
+    panic!("{most} viewers were accepted and none was refused");
 }
 
 #[test]
-fn under_a_small_limit_of_open_files_a_restarted_capture_is_followed_all_the_same() {
+fn under_a_small_limit_of_open_files_a_restarted_capture_is_still_followed() {
     let site = Site::new();
     let capture = site.camera("cam");
     let relay = site.relay_with_files(128, &[]);
@@ -40,23 +41,23 @@ fn under_a_small_limit_of_open_files_a_restarted_capture_is_followed_all_the_sam
     let (_viewers, refusal) = fill(&relay, "cam", 128);
     note(format!("{} viewers within 128 open files: {refusal}", _viewers.len() + 1));
     assert!(_viewers.len() > 30 && refusal.contains("ulimit -n"), "{refusal}");
-    // Those who come all the same are refused, too, and take nothing from the bus.
+    // Further connections are refused, too, and take no descriptors from the bus.
     let surplus: Vec<_> = (0..100).map(|_| relay.connect()).collect();
     capture.kill();
-    viewer.is_told(ViewerState::Offline);
+    viewer.wait_for_state(ViewerState::Offline);
     let restarted = now();
     site.camera("cam");
     eventually("there is a new picture", || {
-        (viewer.frame().stamp().time > restarted).then_some(())
+        (viewer.frame().timecode().time > restarted).then_some(())
     });
     drop(surplus);
-    eventually("the relay notices that they are gone", || {
+    eventually("the relay notices that the connections are closed", || {
         (relay.get("/healthz").status == 200).then_some(())
     });
 }
 
 #[test]
-fn a_relay_without_descriptors_to_speak_of_does_not_start() {
+fn a_relay_with_too_few_descriptors_does_not_start() {
     let site = Site::new();
     let mut command =
         site.command("/bin/sh", &["-c", "ulimit -n 24 && exec \"$0\" --listen 127.0.0.1:0"]);
@@ -71,14 +72,14 @@ fn a_relay_without_descriptors_to_speak_of_does_not_start() {
 }
 
 #[test]
-fn a_log_that_nothing_reads_stops_no_picture_and_what_it_missed_is_counted() {
+fn a_log_that_nothing_reads_delays_no_frame_and_its_dropped_lines_are_counted() {
     let site = Site::new();
     site.camera("cam");
     let relay = site.relay(&["--log-level", "debug"]);
     let mut viewer = relay.viewer("cam");
     viewer.frame();
-    relay.program().ignore_words();
-    // Each is a line of its own in the log, because each comes from a port of its own: more than pipe and queue hold.
+    relay.program().pause_reading();
+    // Each connection logs its own line, because each has its own port. 1500 lines are more than pipe and queue hold.
     for _ in 0..1500 {
         let mut stream = relay.connect();
         let _ = stream.write_all(b"rubbish\r\n\r\n");
@@ -89,7 +90,7 @@ fn a_log_that_nothing_reads_stops_no_picture_and_what_it_missed_is_counted() {
     note(format!("60 frames in {:.2?} while nothing reads the log", begun.elapsed()));
     let ages = viewer.frames(30).iter().map(Frame::age).max();
     assert!(ages < Some(Duration::from_secs(5)), "{ages:?}");
-    relay.program().heed_words();
+    relay.program().resume_reading();
     let line = relay.program().says("dropped: stderr was not read fast enough");
     note(&line);
     let line: serde_json::Value = serde_json::from_str(&line).expect("one JSON object a line");
@@ -97,7 +98,7 @@ fn a_log_that_nothing_reads_stops_no_picture_and_what_it_missed_is_counted() {
 }
 
 #[test]
-fn a_relay_that_was_stopped_itself_blames_no_viewer() {
+fn a_relay_that_was_stopped_itself_reports_no_viewer_as_slow() {
     let site = Site::new();
     site.camera("cam");
     let (relay, other) = (site.relay(&[]), site.relay(&[]));
@@ -110,18 +111,18 @@ fn a_relay_that_was_stopped_itself_blames_no_viewer() {
     let resumed = clock.newest().sequence;
     let mut last = 0;
     while last < resumed + 90 {
-        match viewer.hear() {
-            News::Frame(frame) => last = frame.sequence,
-            News::Word(FromRelay::State { state, reason, .. }) => {
+        match viewer.receive() {
+            Received::Frame(frame) => last = frame.sequence,
+            Received::Message(FromRelay::State { state, reason, .. }) => {
                 assert_ne!(state, ViewerState::Slow, "{reason}");
             }
-            News::Word(_) => {}
+            Received::Message(_) => {}
         }
     }
 }
 
 #[test]
-fn wrong_tokens_are_answered_late_and_counted_and_a_right_one_is_not_delayed() {
+fn wrong_tokens_are_answered_late_and_counted_and_the_right_one_is_not_delayed() {
     let site = Site::new();
     site.camera("cam");
     let relay = site.relay(&["--token", TOKEN]);
@@ -136,9 +137,9 @@ fn wrong_tokens_are_answered_late_and_counted_and_a_right_one_is_not_delayed() {
                 relay.get_with(path, &[("authorization", "bearer sesame-open")]).status
             })
         });
-        let knock = scope.spawn(|| {
+        let websocket = scope.spawn(|| {
             relay
-                .knock("/ws?token=sesame-open", &[V1])
+                .open_websocket("/ws?token=sesame-open", &[V1])
                 .map_or_else(|refused| refused.status, |_| 101)
         });
         let asked = Instant::now();
@@ -149,7 +150,7 @@ fn wrong_tokens_are_answered_late_and_counted_and_a_right_one_is_not_delayed() {
         right = asked.elapsed();
         guesses
             .into_iter()
-            .chain([knock])
+            .chain([websocket])
             .map(|guess| guess.join().expect("an answer"))
             .collect::<Vec<_>>()
     });
@@ -166,21 +167,22 @@ fn wrong_tokens_are_answered_late_and_counted_and_a_right_one_is_not_delayed() {
 }
 
 #[test]
-fn a_viewer_that_comes_the_moment_the_relay_listens_gets_its_picture() {
+fn a_viewer_that_connects_as_soon_as_the_relay_listens_gets_a_frame() {
     let site = Site::new();
     site.camera("cam");
     let relay = site.relay(&[]);
     let mut wall = relay.wall();
     wall.watch(1, "cam");
-    let mut plain = relay.knock("/streams/cam/ws", &[]).expect("the relay opens a WebSocket");
+    let mut plain =
+        relay.open_websocket("/streams/cam/ws", &[]).expect("the relay opens a WebSocket");
     assert_eq!(relay.get("/streams/cam/snapshot").status, 200);
     assert_eq!(relay.open("/streams/cam/mjpeg", &[]).status().as_u16(), 200);
     wall.frame();
-    assert!(matches!(plain.hear(), fanlight_tests::socket::Heard::Binary(_)));
+    assert!(matches!(plain.receive(), fanlight_tests::socket::Incoming::Binary(_)));
 }
 
 #[test]
-fn what_a_camera_s_command_says_cannot_hide_a_part_of_the_log() {
+fn the_output_of_an_exec_command_cannot_hide_a_part_of_the_log() {
     let site = Site::new();
     let says = r"exec:printf '\033[2J\302\233\342\200\256last\n' >&2; exit 1";
     let capture = site.capture(&["--keep-open", "--stream", &format!("cam={says}")]);

@@ -1,4 +1,4 @@
-//! Asked to end, both programs are gone within two seconds, whoever is connected.
+//! Shutdown: both programs exit within two seconds of a signal, with any clients connected.
 
 use std::fs;
 use std::io::Write;
@@ -7,10 +7,10 @@ use std::time::Duration;
 use fanlight_tests::{Site, note};
 use rustix::process::Signal;
 
-/// Two seconds are promised; a machine under load may need a little more to notice.
+/// The time limit of the tests: two seconds are documented, and a machine under load may need more to notice.
 const PROMISED: Duration = Duration::from_secs(4);
 
-fn a_relay_ends_well_on(signal: Signal) {
+fn assert_relay_exits_cleanly_on(signal: Signal) {
     let site = Site::new();
     site.capture(&["--stream", "cam=test:1280x720@30"]);
     let relay = site.relay(&[]);
@@ -18,26 +18,26 @@ fn a_relay_ends_well_on(signal: Signal) {
     let mut plain = relay.plain_viewer("cam");
     let mut mjpeg = relay.mjpeg("cam");
     let mut idle = relay.wall();
-    // One that takes nothing any more, and one with a request that is never finished.
+    // One viewer stops reading, and one client never finishes its request.
     let mut stalled = relay.narrow_viewer("cam");
     let mut unfinished = relay.connect();
     unfinished.write_all(b"GET / HTTP/1.1\r\n").expect("it is connected");
     stalled.frame();
     plain.picture();
     mjpeg.part();
-    // Time for the stalled one's buffers to fill.
+    // The stalled viewer's buffers fill during this time.
     v1.frames(60);
     relay.program().signal(signal);
-    // All at once: each must be read for the goodbye to arrive.
+    // All viewers read in parallel, because each close message arrives only at a viewer that reads.
     let ((v1, plain, idle), mjpeg, (code, took)) = std::thread::scope(|scope| {
         let sockets = scope.spawn(move || {
             (v1.socket().closing(), plain.socket().closing(), idle.socket().closing())
         });
         let mjpeg = scope.spawn(move || while let Ok(Some(_)) = mjpeg.try_part() {});
         let ended = relay.program().end();
-        (sockets.join().expect("told"), mjpeg.join(), ended)
+        (sockets.join().expect("a close message"), mjpeg.join(), ended)
     });
-    note(format!("{signal:?}: gone after {took:?}"));
+    note(format!("{signal:?}: exited after {took:?}"));
     for (code, reason) in [v1, plain, idle] {
         assert_eq!(code, 1001, "{reason}");
         assert!(!reason.is_empty());
@@ -49,17 +49,17 @@ fn a_relay_ends_well_on(signal: Signal) {
 }
 
 #[test]
-fn a_relay_says_goodbye_when_it_is_terminated() {
-    a_relay_ends_well_on(Signal::TERM);
+fn a_relay_closes_its_sockets_on_sigterm() {
+    assert_relay_exits_cleanly_on(Signal::TERM);
 }
 
 #[test]
-fn a_relay_says_goodbye_when_it_is_interrupted() {
-    a_relay_ends_well_on(Signal::INT);
+fn a_relay_closes_its_sockets_on_sigint() {
+    assert_relay_exits_cleanly_on(Signal::INT);
 }
 
 #[test]
-fn any_number_of_threads_serves_and_ends() {
+fn a_relay_serves_and_exits_with_any_number_of_threads() {
     let site = Site::new();
     site.camera("cam");
     for threads in [1, 3] {
@@ -68,7 +68,7 @@ fn any_number_of_threads_serves_and_ends() {
         let tasks = fs::read_dir(tasks).expect("it runs").flatten();
         let names = tasks.flat_map(|task| fs::read_to_string(task.path().join("comm")));
         assert_eq!(names.filter(|name| name.starts_with("viewers-")).count(), threads);
-        // More than threads, and of all kinds.
+        // The viewers are of all kinds and outnumber the threads.
         let mut viewers: Vec<_> = (0..4).map(|_| relay.viewer("cam")).collect();
         let (mut plain, mut mjpeg) = (relay.plain_viewer("cam"), relay.mjpeg("cam"));
         for _ in 0..10 {
@@ -83,9 +83,9 @@ fn any_number_of_threads_serves_and_ends() {
 }
 
 #[test]
-fn a_capture_ends_whatever_its_sources_do() {
+fn a_capture_exits_even_if_its_sources_are_blocked() {
     let site = Site::new();
-    // It accepts, and then says nothing.
+    // The server accepts connections and then sends nothing.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let silent = silent.local_addr().expect("it is bound");
     for signal in [Signal::TERM, Signal::INT] {
@@ -101,7 +101,7 @@ fn a_capture_ends_whatever_its_sources_do() {
         relay.viewer("cam").frames(10);
         capture.signal(signal);
         let (code, took) = capture.end();
-        note(format!("{signal:?}: gone after {took:?}"));
+        note(format!("{signal:?}: exited after {took:?}"));
         assert_eq!(code, Some(0));
         assert!(took < PROMISED, "{took:?}");
         relay.stop();

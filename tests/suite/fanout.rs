@@ -1,4 +1,4 @@
-//! Every viewer gets every picture, whatever the others do.
+//! Fan-out: every viewer gets every frame, regardless of the other viewers.
 
 use std::collections::BTreeSet;
 use std::io::{ErrorKind, Write};
@@ -10,23 +10,23 @@ use fanlight_protocol::viewer::ViewerState;
 use fanlight_tests::viewer::{Frame, median, missing, now, sequences};
 use fanlight_tests::{Bystander, Site, eventually, note, picture};
 
-/// Five seconds of pictures.
+/// The number of frames in five seconds.
 const MANY: usize = 150;
-/// On a machine that stops for a moment everybody misses some pictures, which is counted. One who is starved, or has to
-/// share with others, misses far more.
+/// The number of frames that a viewer may miss because the machine paused. A starved viewer, or one that has to share
+/// with others, misses far more.
 const STUMBLE: u64 = 20;
-/// Why frames are dropped that were wanted.
+/// The reasons for which a relay drops frames that a viewer requested.
 const ANY: [&str; 3] = ["relay", "link", "viewer"];
 
 #[test]
-fn viewers_of_all_kinds_each_see_every_picture_in_order() {
+fn viewers_on_all_transports_get_every_frame_in_order() {
     let site = Site::alone();
     site.camera("cam");
     let relay = site.relay(&[]);
     let mut v1 = relay.viewer("cam");
     let mut plain = relay.plain_viewer("cam");
     let mut mjpeg = relay.mjpeg("cam");
-    // From here on all three are there; the last one to come may have begun with the same picture as the others.
+    // From here on all three are connected; the last may have started with the same frame as the others.
     let mut frames = v1.frames(1);
     let mut pictures = vec![Vec::new(), vec![plain.picture()], vec![mjpeg.part().payload]];
     for _ in 1..MANY {
@@ -37,40 +37,40 @@ fn viewers_of_all_kinds_each_see_every_picture_in_order() {
     let sequences: Vec<u64> = frames.iter().map(|frame| frame.sequence).collect();
     let gaps = missing(&sequences);
     pictures[0] = frames.into_iter().map(|frame| frame.payload).collect();
-    // Decoded only now, so that it holds nobody up.
+    // The pictures are decoded only now, so that decoding delays no viewer.
     let numbers =
-        |jpegs: Vec<Vec<u8>>| jpegs.iter().map(|jpeg| picture::stamp_of(jpeg).number).collect();
+        |jpegs: Vec<Vec<u8>>| jpegs.iter().map(|jpeg| picture::timecode_of(jpeg).number).collect();
     let numbers: Vec<BTreeSet<u32>> = pictures.into_iter().map(numbers).collect();
     let from = numbers.iter().filter_map(BTreeSet::first).max().copied();
     let until = numbers.iter().filter_map(BTreeSet::last).min().copied();
-    let (from, until) = from.zip(until).expect("all have seen something");
+    let (from, until) = from.zip(until).expect("all viewers received a frame");
     let all: BTreeSet<u32> = numbers
         .iter()
         .flatten()
         .copied()
         .filter(|number| (from..=until).contains(number))
         .collect();
-    assert!(all.len() > MANY - 15, "they looked at the same time: {numbers:?}");
+    assert!(all.len() > MANY - 15, "the viewers watched at the same time: {numbers:?}");
     for (seen, transport) in numbers.iter().zip(["v1", "ws", "mjpeg"]) {
-        assert_eq!(seen.len(), MANY, "{transport}: none twice");
+        assert_eq!(seen.len(), MANY, "{transport}: no frame twice");
         let missed = all.difference(seen).count() as u64;
-        // A machine that stops for some frames makes a viewer slow, and then it is counted so.
+        // If the machine pauses, a viewer becomes slow, and its dropped frames are counted.
         let dropped = relay.dropped("cam", transport, &ANY);
         assert!(
             missed <= dropped,
-            "{transport} missed {missed} pictures, and {dropped} were counted"
+            "{transport} missed {missed} frames, and {dropped} were counted"
         );
         assert!(dropped < STUMBLE, "{transport}: {dropped} dropped for a viewer that keeps up");
-        note(format!("{transport}: {} pictures, {missed} missed", seen.len()));
+        note(format!("{transport}: {} frames, {missed} missed", seen.len()));
     }
     assert!(gaps < STUMBLE, "{gaps} gaps in the sequence");
     assert!(relay.metric("fanlight_frames_lost_total{stream=\"cam\"}") < STUMBLE);
 }
 
 #[test]
-fn a_late_joiner_gets_the_newest_picture_at_once() {
+fn a_late_joiner_gets_the_newest_frame_immediately() {
     let site = Site::new();
-    // So slow that whoever had to wait for the next picture would be noticed.
+    // The frame interval is long enough to notice a viewer that waits for the next frame.
     site.capture(&["--stream", "cam=test:320x180@0.5"]);
     let relay = site.relay(&[]);
     let mut first = relay.viewer("cam");
@@ -80,7 +80,7 @@ fn a_late_joiner_gets_the_newest_picture_at_once() {
     let asked = now();
     late.watch(1, "cam");
     let frame = late.frame();
-    note(format!("a late joiner had its picture after {:?}", frame.seen_at.since(asked)));
+    note(format!("a late joiner got its first frame after {:?}", frame.seen_at.since(asked)));
     assert_eq!(frame.sequence, held.sequence);
     assert!(frame.seen_at.since(asked) < Duration::from_secs(1));
 }
@@ -108,7 +108,7 @@ fn no_tile_of_a_wall_starves() {
         let most = seen.iter().map(Vec::len).max();
         assert!(
             most < Some(120),
-            "one starves: {:?}",
+            "one tile starves: {:?}",
             seen.iter().map(Vec::len).collect::<Vec<_>>()
         );
     }
@@ -118,38 +118,38 @@ fn no_tile_of_a_wall_starves() {
 }
 
 #[test]
-fn a_viewer_that_stops_reading_loses_pictures_and_nobody_else_does() {
+fn a_viewer_that_stops_reading_misses_frames_and_no_other_viewer_does() {
     let site = Site::alone();
     site.capture(&["--stream", "cam=test:1280x720@30"]);
     let relay = site.relay(&[]);
     let mut stalled = relay.narrow_viewer("cam");
     let mut steady = relay.viewer("cam");
     stalled.frame();
-    // It stops reading for three seconds.
+    // The stalled viewer does not read for three seconds.
     let sequences: Vec<u64> = steady.frames(90).iter().map(|frame| frame.sequence).collect();
     assert!(missing(&sequences) < STUMBLE, "{sequences:?}");
     let resumed = now();
-    // What lies in the kernels' buffers is old; behind it only new pictures come.
+    // The frames in the kernels' buffers are old; after them, only new frames arrive.
     let frames = stalled.frames(20);
     let (old, new): (Vec<_>, Vec<_>) = frames.iter().partition(|frame| frame.sent_at < resumed);
     let bytes: usize = old.iter().map(|frame| frame.payload.len()).sum();
-    note(format!("after a stall: {} old pictures of {bytes} bytes, then new ones", old.len()));
-    assert!(bytes < 512 * 1024, "{} old pictures of {bytes} bytes", old.len());
+    note(format!("after a stall: {} old frames of {bytes} bytes, then new ones", old.len()));
+    assert!(bytes < 512 * 1024, "{} old frames of {bytes} bytes", old.len());
     let late =
         |frame: &&&Frame| frame.sent_at.since(frame.captured_at) > Duration::from_millis(500);
-    assert_eq!(new.iter().filter(late).count(), 0, "a picture was old when it was sent");
+    assert_eq!(new.iter().filter(late).count(), 0, "a frame was old when it was sent");
     let sequences: Vec<u64> = frames.iter().map(|frame| frame.sequence).collect();
     let missed = missing(&sequences);
-    assert!(missed > 30, "{missed} pictures were passed over");
+    assert!(missed > 30, "{missed} frames were skipped");
     let dropped = relay.dropped("cam", "v1", &ANY);
-    assert!(dropped >= missed, "{missed} were passed over and {dropped} counted");
+    assert!(dropped >= missed, "{missed} were skipped and {dropped} counted");
     assert!(relay.metric("fanlight_frames_lost_total{stream=\"cam\"}") < STUMBLE);
-    let reason = stalled.is_told(ViewerState::Live);
+    let reason = stalled.wait_for_state(ViewerState::Live);
     assert_eq!(reason, "");
 }
 
 #[test]
-fn ten_stalled_viewers_are_closed_and_ten_others_see_every_picture() {
+fn ten_stalled_viewers_are_closed_and_ten_others_get_every_frame() {
     let site = Site::new();
     site.capture(&["--stream", "cam=test:640x360@30"]);
     let relay = site.relay(&[]);
@@ -161,11 +161,11 @@ fn ten_stalled_viewers_are_closed_and_ten_others_see_every_picture() {
     let closed = || (relay.closed("v1", "stalled"), relay.closed("mjpeg", "stalled"));
     let begun = Instant::now();
     assert_eq!(closed(), (0, 0));
-    eventually("the stalled are closed", || (closed() == (5, 5)).then_some(()));
+    eventually("the stalled viewers are closed", || (closed() == (5, 5)).then_some(()));
     let of_stream = |transport| relay.viewers_closed("cam", transport, "stalled");
     assert_eq!((of_stream("v1"), of_stream("mjpeg")), (5, 5));
     let took = begun.elapsed();
-    assert!(took > Duration::from_secs(5), "{took:?}: ten seconds were promised");
+    assert!(took > Duration::from_secs(5), "{took:?}: the documented timeout is ten seconds");
     drop((stalled_v1, stalled_mjpeg));
     let seen: Vec<BTreeSet<u64>> = others
         .iter()
@@ -173,25 +173,25 @@ fn ten_stalled_viewers_are_closed_and_ten_others_see_every_picture() {
         .collect();
     let all: BTreeSet<u64> = seen.iter().flatten().copied().collect();
     for (number, seen) in seen.iter().enumerate() {
-        let (first, last) = seen.first().zip(seen.last()).expect("they see something");
+        let (first, last) = seen.first().zip(seen.last()).expect("every viewer received a frame");
         let made = all.range(first..=last).count();
-        assert!(made > MANY, "viewer {number} was there all the time: {made}");
+        assert!(made > MANY, "viewer {number} was connected all the time: {made}");
         let missed = (made - seen.len()) as u64;
         assert!(missed < STUMBLE, "viewer {number} missed {missed} of {made}");
     }
-    note(format!("while ten stalled, ten others each saw {} pictures or so", all.len()));
-    // And they still watch.
+    note(format!("while ten viewers stalled, ten others each got about {} frames", all.len()));
+    // The others still receive frames.
     others.iter().for_each(|other| drop(other.wait_for(other.seen().len() + 10)));
 }
 
 #[test]
-fn one_that_talks_without_a_break_keeps_nobody_else_waiting() {
+fn a_viewer_that_sends_continuously_does_not_delay_other_viewers() {
     let site = Site::new();
     site.camera("cam");
     let relay = site.relay(&["--threads", "1"]);
     let mut other = relay.viewer("cam");
     other.frames(1);
-    // Texts that are understood and want no answer, masked with zeros, as many as a write takes.
+    // Valid text messages that need no answer, masked with zeros, as many as one write accepts.
     let text = br#"{"type":"ack","id":1,"sequence":1}"#;
     let message = [&[0x81, 0x80 | text.len() as u8, 0, 0, 0, 0], &text[..]].concat();
     let talk = message.repeat(1024);
@@ -201,7 +201,7 @@ fn one_that_talks_without_a_break_keeps_nobody_else_waiting() {
         let talking = scope.spawn(|| {
             let connection = talker.socket().raw();
             let pauses = connection.set_write_timeout(Some(Duration::from_millis(100)));
-            pauses.expect("a time-out");
+            pauses.expect("a timeout");
             let mut written = 0_usize;
             while !enough.load(Ordering::Relaxed) {
                 match connection.write(&talk[written % talk.len()..]) {
@@ -217,9 +217,11 @@ fn one_that_talks_without_a_break_keeps_nobody_else_waiting() {
         (frames, talking.join().expect("no panic"))
     });
     let (missed, age) = (missing(&sequences(&frames)), median(frames.iter().map(Frame::age)));
-    note(format!("beside {written} bytes of talk: {missed} missed, {age:.1?} old at the median"));
-    assert!(written > 100 * talk.len(), "it was heard all the while: {written}");
+    note(format!(
+        "beside {written} bytes of messages: {missed} missed, {age:.1?} old at the median"
+    ));
+    assert!(written > 100 * talk.len(), "the relay read the messages all the time: {written}");
     assert!(missed < STUMBLE, "{missed} missed");
-    // On a thread of its own it would be a few milliseconds; a frame a text would be seconds.
+    // With a thread of its own, the other viewer would see a few milliseconds; with one frame per text, seconds.
     assert!(age < Duration::from_millis(100), "{age:?} old at the median");
 }

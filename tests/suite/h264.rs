@@ -1,4 +1,4 @@
-//! H.264 from a camera's encoder, or ours, to a decoder: nothing broken, nothing old, whatever happens on the way.
+//! H.264 from a camera's encoder, or ours, to a decoder: always decodable and never old, despite gaps and reconnects.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use fanlight_tests::rtsp_camera::RtspCamera;
 use fanlight_tests::viewer::{Frame, Viewer, median};
 use fanlight_tests::{Link, Relay, Site, eventually, h264, note};
 
-const WISH: &str = r#""codec":"h264""#;
+const H264: &str = r#""codec":"h264""#;
 const SIZE: (usize, usize) = (640, 360);
 
-/// Frames without a gap, from a keyframe on: a machine that stumbles makes a gap.
+/// Waits for `count` frames without a gap that start with a keyframe. A gap occurs if the machine pauses.
 fn in_a_row(viewer: &mut Viewer, count: usize) -> Vec<Frame> {
     let mut frames: Vec<Frame> = Vec::new();
     while frames.len() < count {
@@ -20,7 +20,7 @@ fn in_a_row(viewer: &mut Viewer, count: usize) -> Vec<Frame> {
             continue;
         }
         if frames.last().is_some_and(|last| frame.sequence != last.sequence + 1) {
-            assert!(frame.is_keyframe, "after a gap comes a keyframe");
+            assert!(frame.is_keyframe, "a keyframe follows a gap");
             frames.clear();
         }
         frames.push(frame);
@@ -28,55 +28,55 @@ fn in_a_row(viewer: &mut Viewer, count: usize) -> Vec<Frame> {
     frames
 }
 
-/// Somebody who comes now, and the first frame.
-fn newcomer(relay: &Relay) -> (Viewer, Frame) {
-    let mut viewer = relay.viewer_with("cam", WISH);
+/// Joins the stream; returns the viewer and its first frame.
+fn join_now(relay: &Relay) -> (Viewer, Frame) {
+    let mut viewer = relay.viewer_with("cam", H264);
     let first = viewer.frame();
-    assert!(first.is_keyframe, "whoever comes begins with a keyframe");
+    assert!(first.is_keyframe, "a new viewer starts with a keyframe");
     (viewer, first)
 }
 
 #[test]
-fn whoever_comes_at_whatever_moment_can_decode_from_the_first_frame_on() {
+fn a_viewer_that_joins_at_any_moment_can_decode_from_its_first_frame() {
     let site = Site::new();
     site.capture(&["--stream", "cam=test:640x360@30"]);
     let relay = site.relay(&[]);
-    let mut first = relay.viewer_with("cam", WISH);
+    let mut first = relay.viewer_with("cam", H264);
     for _ in 0..6 {
         first.frames(11);
-        let (mut late, key) = newcomer(&relay);
+        let (mut late, key) = join_now(&relay);
         let mut frames = vec![key];
         frames.extend(late.frames(40));
         let whole = frames.windows(2).take_while(|pair| pair[1].sequence == pair[0].sequence + 1);
         frames.truncate(whole.count() + 1);
-        let stamps = h264::stamps(&frames, SIZE);
+        let stamps = h264::timecodes(&frames, SIZE);
         assert!(stamps.windows(2).all(|pair| pair[0].time < pair[1].time));
     }
 }
 
 #[test]
-fn two_relays_each_come_when_they_like() {
+fn a_second_relay_may_join_in_the_middle_of_a_gop() {
     let site = Site::new();
     site.capture(&["--stream", "cam=test:640x360@30"]);
     let (one, other) = (site.relay(&[]), site.relay(&[]));
-    let mut early = one.viewer_with("cam", WISH);
+    let mut early = one.viewer_with("cam", H264);
     early.frames(45);
-    // In the middle of a group: nothing would make a keyframe but that it is asked for.
-    let (mut late, _) = newcomer(&other);
+    // In the middle of a GOP, the encoder makes a keyframe only on request.
+    let (mut late, _) = join_now(&other);
     h264::check(&in_a_row(&mut late, 20));
     h264::check(&in_a_row(&mut early, 40));
 }
 
 #[test]
-fn a_decoder_that_failed_is_given_a_keyframe() {
+fn a_viewer_whose_decoder_failed_gets_a_keyframe_on_request() {
     let site = Site::new();
     site.capture(&["--stream", "cam=test:640x360@30"]);
-    let mut viewer = site.relay(&[]).viewer_with("cam", WISH);
-    // Just after one nothing is due by itself for two seconds.
+    let mut viewer = site.relay(&[]).viewer_with("cam", H264);
+    // Just after a keyframe, the next regular one is due in two seconds.
     while !viewer.frame().is_keyframe {}
     viewer.frames(40);
-    viewer.say(r#"{"type":"keyframe","id":1}"#);
-    let next = eventually("what comes then begins with a keyframe", || {
+    viewer.send_text(r#"{"type":"keyframe","id":1}"#);
+    let next = eventually("a keyframe arrives after the request", || {
         let frame = viewer.frame();
         frame.is_keyframe.then_some(frame)
     });
@@ -85,42 +85,42 @@ fn a_decoder_that_failed_is_given_a_keyframe() {
 }
 
 #[test]
-fn a_cameras_own_h264_comes_back_after_its_cable_was_pulled() {
+fn passthrough_h264_recovers_after_the_camera_was_unplugged() {
     let site = Site::new();
     let camera = RtspCamera::switch_on(&site, 0, None);
     let url = camera.url().to_owned();
     site.capture(&["--stream", &format!("cam={url}")]);
-    let mut viewer = site.relay(&[]).viewer_with("cam", WISH);
-    h264::stamps(&in_a_row(&mut viewer, 40), SIZE);
+    let mut viewer = site.relay(&[]).viewer_with("cam", H264);
+    h264::timecodes(&in_a_row(&mut viewer, 40), SIZE);
     camera.switch_off();
-    viewer.is_told(ViewerState::Offline);
+    viewer.wait_for_state(ViewerState::Offline);
     let _again = RtspCamera::switch_on(&site, 0, Some(camera.port()));
-    viewer.is_told(ViewerState::Live);
-    h264::stamps(&in_a_row(&mut viewer, 40), SIZE);
+    viewer.wait_for_state(ViewerState::Live);
+    h264::timecodes(&in_a_row(&mut viewer, 40), SIZE);
 }
 
 #[test]
-fn a_camera_with_hardly_any_keyframes_is_given_others() {
+fn the_stream_of_a_camera_with_rare_keyframes_is_transcoded_with_more_of_them() {
     let site = Site::new();
     let camera = RtspCamera::with_a_keyframe_every(300, &site);
     site.capture(&["--stream", &format!("cam={}", camera.url())]);
     let relay = site.relay(&[]);
-    let mut viewer = relay.viewer_with("cam", WISH);
-    // Four seconds tell; from then on there is one every two.
-    let frames = eventually("there are keyframes often enough", || {
+    let mut viewer = relay.viewer_with("cam", H264);
+    // The capture detects this after 4.5 s; from then on there is a keyframe every two seconds.
+    let frames = eventually("keyframes are frequent enough", || {
         let frames = in_a_row(&mut viewer, 150);
         (frames.iter().filter(|frame| frame.is_keyframe).count() >= 2).then_some(frames)
     });
-    h264::stamps(&frames, SIZE);
-    let (mut late, _) = newcomer(&relay);
-    eventually("whoever comes late sees what is new", || {
+    h264::timecodes(&frames, SIZE);
+    let (mut late, _) = join_now(&relay);
+    eventually("a late joiner gets recent frames", || {
         let ages = late.frames(30).iter().map(Frame::age).collect::<Vec<_>>();
         (median(ages) < Duration::from_millis(500)).then_some(())
     });
 }
 
 #[test]
-fn whoever_lets_the_relay_choose_is_sent_h264_and_others_jpeg() {
+fn a_viewer_with_automatic_codec_gets_h264_and_others_get_jpeg() {
     let site = Site::new();
     site.capture(&[
         "--stream",
@@ -138,45 +138,45 @@ fn whoever_lets_the_relay_choose_is_sent_h264_and_others_jpeg() {
         ("old", r#""codec":"auto""#, "jpeg"),
     ] {
         let mut viewer = relay.viewer_with(stream, fields);
-        // H.264 that is not there yet is JPEG meanwhile.
-        viewer.until(&format!("of {codec} for {fields}"), |word| match word {
-            FromRelay::Track { codec: told, .. } => (told.as_str() == codec).then_some(()),
+        // The viewer gets JPEG until H.264 is available.
+        viewer.until(&format!("a track of {codec} for {fields}"), |word| match word {
+            FromRelay::Track { codec: sent, .. } => (sent.as_str() == codec).then_some(()),
             _ => None,
         });
         let frames = viewer.frames(3);
         assert!(frames.iter().all(|frame| frame.codec.as_str() == codec), "{stream} {fields}");
     }
-    let mut refused = relay.viewer_with("old", WISH);
-    let (code, message) = refused.is_told_of_error();
+    let mut refused = relay.viewer_with("old", H264);
+    let (code, message) = refused.wait_for_error();
     assert!(message.contains("full.jpeg"), "{code}: {message}");
     assert_eq!(relay.get("/streams/cam/snapshot?codec=h264").status, 400);
 }
 
-/// Of 1280x720 pictures, 30 a second; smaller sizes of them fit.
+/// The link's rate in kbit/s: too low for 1280x720 at 30 frames per second, and enough for smaller renditions.
 const NARROW: u32 = 1_000;
 const QUEUE: Duration = Duration::from_millis(200);
-/// A machine under load is looked at again.
+/// The number of attempts, for a machine under load.
 const TRIES: usize = 6;
 
 #[test]
-fn over_a_megabit_a_second_pictures_are_fresh_and_many_under_bbr() {
+fn over_one_megabit_per_second_latency_is_low_and_the_frame_rate_high_under_bbr() {
     over_a_megabit("bbr");
 }
 
 #[test]
-fn over_a_megabit_a_second_pictures_are_fresh_and_many_under_cubic() {
+fn over_one_megabit_per_second_latency_is_low_and_the_frame_rate_high_under_cubic() {
     over_a_megabit("cubic");
 }
 
 fn over_a_megabit(congestion: &str) {
     let site = Site::new();
     site.capture(&["--stream", "cam=test:1280x720@30"]);
-    let Some(link) = Link::lay(NARROW, QUEUE) else { return };
+    let Some(link) = Link::with_rate(NARROW, QUEUE) else { return };
     let Some(relay) = link.relay(&site, congestion) else { return };
     let mut viewer =
         link.across(|| relay.viewer_with("cam", r#""rendition":"auto","codec":"auto""#));
     let mut all = Vec::new();
-    // At first it is found out what the link carries.
+    // During the first frames, the relay measures the throughput of the link.
     all.extend(viewer.frames(60));
     for attempt in 1.. {
         let frames = viewer.frames(120);
@@ -203,7 +203,7 @@ fn the_relay_counts_what_it_sends_by_codec() {
     let site = Site::new();
     site.capture(&["--stream", "cam=test:640x360@30"]);
     let relay: Relay = site.relay(&[]);
-    let mut viewer = relay.viewer_with("cam", WISH);
+    let mut viewer = relay.viewer_with("cam", H264);
     viewer.frames(5);
     let line = r#"fanlight_rendition_viewers{stream="cam",rendition="full",codec="h264"}"#;
     assert_eq!(relay.metric(line), 1);

@@ -1,6 +1,7 @@
 //! A viewer that joins keeps receiving bytes, and so does one that stopped reading for a while.
 //!
-//! Short forms of `scripts/trial joins`, on real sockets: some viewers at once, each of which joins again and again.
+//! These are short forms of `scripts/trial joins` on real sockets: several viewers in parallel, each of which joins
+//! repeatedly.
 
 use std::io::{self, Read, Write};
 use std::net::TcpListener;
@@ -12,17 +13,17 @@ use fanlight_tests::joins::{Cell, Effort, Outcome, Reading, Stage, Transport, st
 use fanlight_tests::site::RELAY;
 use fanlight_tests::{Site, note};
 
-/// All viewers join at the same time, so that some wait for the processor while their first frame is sent.
+/// All viewers join at the same time, so that some wait for a core while their first frame is sent.
 const EFFORT: Effort =
     Effort { joins: 20, at_once: 20, watch: Duration::from_millis(1500), seed: 1 };
-/// Few enough that the machine keeps up with all of them.
+/// The effort for working clients: few enough for the machine to keep up with all of them.
 const WORKERS: Effort = Effort { at_once: 4, ..EFFORT };
-/// Clients that are fast enough for each stream, and work on what they read.
+/// The read patterns of clients that process what they read and are fast enough for each stream.
 const WORKING: [Reading; 2] = [
     Reading::Portions(16 * 1024, Duration::from_micros(200)),
     Reading::Portions(64 * 1024, Duration::from_millis(1)),
 ];
-/// A receive buffer that holds less than one frame.
+/// A receive buffer smaller than one frame, in bytes.
 const SMALL_BUFFER: usize = 64 * 1024;
 
 #[test]
@@ -51,7 +52,7 @@ fn viewers_of_large_frames_that_work_on_what_they_read_never_freeze() {
 }
 
 #[test]
-fn viewers_that_begin_to_read_late_never_freeze() {
+fn viewers_that_start_reading_late_never_freeze() {
     join_all(600_000, |_| vec![Reading::Late(Duration::from_millis(100))], None);
 }
 
@@ -88,7 +89,7 @@ fn join_all(
     join_all_with(&EFFORT, bytes, readings, receive_buffer);
 }
 
-/// All transports side by side, each with these ways to read.
+/// Runs all transports in parallel, each with these read patterns, and asserts that no join broke the rule.
 fn join_all_with(
     effort: &Effort,
     bytes: usize,
@@ -140,7 +141,7 @@ fn a_relay_that_ends_the_connection_counts_as_frozen() {
     assert!(!outcome.is_well() && outcome.to_string().contains("stalled"), "{outcome}");
 }
 
-/// A server that gives one client this answer, and then nothing until the client leaves.
+/// Starts a server that sends one client this response, and then nothing until the client disconnects.
 fn serve_one(answer: &'static str) -> (std::net::SocketAddr, thread::JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("it is bound");
@@ -148,7 +149,7 @@ fn serve_one(answer: &'static str) -> (std::net::SocketAddr, thread::JoinHandle<
         let (mut client, _) = listener.accept().expect("a client");
         client.read_exact(&mut [0; 16]).expect("a request");
         client.write_all(answer.as_bytes()).expect("it listens");
-        // The rest of the request, until the client leaves; how it does is its own affair.
+        // Reads the rest of the request until the client disconnects; an error is a disconnect, too.
         let _ = io::copy(&mut client, &mut io::sink());
     });
     (address, serving)

@@ -1,20 +1,20 @@
-//! Pictures that are old when they reach the relay never pass as live.
+//! A stream whose frames are old when they reach the relay is never reported as live.
 
 use std::time::{Duration, Instant};
 
 use fanlight_protocol::viewer::{FromRelay, ViewerState};
 use fanlight_tests::site::free_port;
-use fanlight_tests::viewer::News;
+use fanlight_tests::viewer::Received;
 use fanlight_tests::{Narrow, Relay, Site, Viewer, eventually, note};
 
-/// Bytes a second: a fraction of what the camera below sends.
+/// The rate of the narrow link in bytes per second: a fraction of the camera's bitrate.
 const NARROW: u64 = 100_000;
-/// More than it sends.
+/// The rate of the wide link: more than the camera's bitrate.
 const WIDE: u64 = 50_000_000;
-/// From this age on frames are late; the words round.
+/// The age from which frames are late, less the rounding in the message.
 const LATE: Duration = Duration::from_millis(1900);
-/// So old a frame may be while its viewer was told `live`: the threshold, and the second for which it must last. The
-/// age grows more slowly than time passes.
+/// The maximum age of a frame in state `live`: the threshold plus the second for which it must be exceeded. The age
+/// grows more slowly than time passes.
 const LIVE: Duration = Duration::from_millis(3500);
 
 fn age_in(reason: &str) -> Duration {
@@ -23,21 +23,21 @@ fn age_in(reason: &str) -> Duration {
     Duration::from_secs_f64(seconds)
 }
 
-/// The age of the picture by the time that stands in it: what no program on the way could get wrong.
+/// Returns the age of the picture by its timecode, which no program on the way can change.
 fn true_age(frame: &fanlight_tests::viewer::Frame) -> Duration {
-    frame.seen_at.since(frame.stamp().time)
+    frame.seen_at.since(frame.timecode().time)
 }
 
-/// Reads on until this state comes. Returns its reason, and the oldest frame before it.
+/// Reads until the relay reports this state. Returns its reason, and the age of the oldest frame before it.
 fn until(viewer: &mut Viewer, wanted: ViewerState) -> (String, Duration) {
     let mut oldest = Duration::ZERO;
     loop {
-        match viewer.hear() {
-            News::Frame(frame) => oldest = oldest.max(true_age(&frame)),
-            News::Word(FromRelay::State { state, reason, .. }) if state == wanted => {
+        match viewer.receive() {
+            Received::Frame(frame) => oldest = oldest.max(true_age(&frame)),
+            Received::Message(FromRelay::State { state, reason, .. }) if state == wanted => {
                 return (reason, oldest);
             }
-            News::Word(_) => {}
+            Received::Message(_) => {}
         }
     }
 }
@@ -47,7 +47,7 @@ fn relay_behind(site: &Site, link: &Narrow) -> Relay {
 }
 
 #[test]
-fn a_bus_link_that_is_too_narrow_makes_the_stream_late_and_a_wide_one_live_again() {
+fn a_bus_link_that_is_too_slow_makes_the_stream_late_and_a_fast_one_makes_it_live_again() {
     let site = Site::new();
     let port = free_port();
     let endpoint = format!("tcp://127.0.0.1:{port}");
@@ -67,23 +67,23 @@ fn a_bus_link_that_is_too_narrow_makes_the_stream_late_and_a_wide_one_live_again
     assert!(age_in(&reason) >= LATE, "{reason}");
     assert!(oldest < LIVE, "{oldest:?}");
 
-    // It stays late while the queue grows, and says how old the pictures truly are.
+    // The stream stays late while the queue grows, and the relay reports the true frame age.
     let mut shown = age_in(&reason);
     let mut misjudged = 0;
     for _ in 0..30 {
-        match viewer.hear() {
-            News::Frame(frame) => {
+        match viewer.receive() {
+            Received::Frame(frame) => {
                 misjudged += u32::from(true_age(&frame).abs_diff(shown) > Duration::from_secs(3));
             }
-            News::Word(FromRelay::State { state, reason, .. }) => {
+            Received::Message(FromRelay::State { state, reason, .. }) => {
                 assert_eq!(state, ViewerState::Late, "{reason}");
                 shown = age_in(&reason);
             }
-            News::Word(_) => {}
+            Received::Message(_) => {}
         }
     }
     note(format!("then {shown:?} old, {:?} after the link became narrow", narrowed.elapsed()));
-    assert_eq!(misjudged, 0, "the age told is that of the pictures");
+    assert_eq!(misjudged, 0, "the reported age is that of the pictures");
     let listed = relay.stream("cam");
     assert_eq!(listed["state"], "late");
     assert!(listed["frame_age_ms"].as_f64().expect("frames come") > 1900.0, "{listed}");
@@ -96,26 +96,28 @@ fn a_bus_link_that_is_too_narrow_makes_the_stream_late_and_a_wide_one_live_again
     note(format!("live again {:?} after the link became wide", widened.elapsed()));
     let frame = viewer.frame();
     assert!(true_age(&frame) < Duration::from_secs(1), "{:?}", true_age(&frame));
-    eventually("the list says so", || (relay.stream("cam")["state"] == "live").then_some(()));
+    eventually("the stream list reports `live`", || {
+        (relay.stream("cam")["state"] == "live").then_some(())
+    });
     assert_eq!(relay.metric("fanlight_stream_late{stream=\"cam\"}"), 0);
 }
 
 #[test]
-fn a_viewer_that_stays_behind_by_choice_is_not_late() {
+fn a_viewer_with_a_buffer_is_not_late() {
     let site = Site::new();
     site.camera("cam");
     let relay = site.relay(&[]);
     let mut viewer = relay.viewer_with("cam", r#""buffer":4"#);
     let mut behind = 0;
     while behind < 20 {
-        match viewer.hear() {
-            News::Frame(frame) => {
+        match viewer.receive() {
+            Received::Frame(frame) => {
                 behind += u32::from(frame.age() > Duration::from_millis(3500));
             }
-            News::Word(FromRelay::State { state, reason, .. }) => {
+            Received::Message(FromRelay::State { state, reason, .. }) => {
                 assert_ne!(state, ViewerState::Late, "{reason}");
             }
-            News::Word(_) => {}
+            Received::Message(_) => {}
         }
     }
     assert_eq!(relay.stream("cam")["state"], "live");

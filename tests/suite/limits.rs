@@ -1,4 +1,4 @@
-//! Every limit that `--help` states is kept.
+//! The relay enforces every limit that `--help` states.
 
 use std::io::{ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
@@ -6,19 +6,19 @@ use std::time::{Duration, Instant};
 use fanlight_tests::relay::V1;
 use fanlight_tests::{Site, eventually, note};
 
-/// What a connection gives until the relay closes it, and how long that took.
+/// Reads a connection until the relay closes it; returns the bytes as text, and the time that it took.
 fn until_closed(mut stream: impl Read) -> (String, Duration) {
     let begun = Instant::now();
     let mut bytes = Vec::new();
     match stream.read_to_end(&mut bytes) {
         Err(error) if error.kind() == ErrorKind::WouldBlock => panic!("it was not closed"),
-        // Closed by a reset is closed, too.
+        // A reset closes the connection, too.
         Ok(_) | Err(_) => (String::from_utf8_lossy(&bytes).into_owned(), begun.elapsed()),
     }
 }
 
 #[test]
-fn a_full_relay_says_so_and_has_room_again_when_somebody_leaves() {
+fn a_full_relay_refuses_viewers_until_one_leaves() {
     let site = Site::new();
     site.camera("cam");
     let relay = site.relay(&["--max-viewers", "2"]);
@@ -31,15 +31,15 @@ fn a_full_relay_says_so_and_has_room_again_when_somebody_leaves() {
         full.text().contains("--max-viewers") && !full.header("retry-after").is_empty(),
         "{full:?}"
     );
-    assert_eq!(relay.knock("/streams/cam/ws", &[]).unwrap_err().status, 503);
-    // The list is no viewer, and each subscription is one.
+    assert_eq!(relay.open_websocket("/streams/cam/ws", &[]).unwrap_err().status, 503);
+    // A request for the list is not a viewer, and each subscription is one.
     assert_eq!(relay.get("/api/streams").status, 200);
     one.watch(2, "cam");
-    let (code, message) = one.is_told_of_error();
+    let (code, message) = one.wait_for_error();
     assert!(code == "too-many" && message.contains('2'), "{code}: {message}");
     one.frame();
     drop(two);
-    eventually("a place is free again", || relay.knock("/streams/cam/ws", &[]).ok());
+    eventually("another viewer is accepted", || relay.open_websocket("/streams/cam/ws", &[]).ok());
 }
 
 #[test]
@@ -53,50 +53,50 @@ fn requests_that_are_too_large_are_refused() {
     let endless = format!("GET /{} HTTP/1.1\r\n", "x".repeat(1_000_000));
     for request in [long_line, many_lines, endless, "rubbish\r\n\r\n".to_owned()] {
         let mut stream = relay.connect();
-        // It may be closed while we still write.
+        // The relay may close the connection while the client still writes.
         let _ = stream.write_all(request.as_bytes());
         let (answer, took) = until_closed(stream);
         let status = answer.lines().next().unwrap_or_default().to_owned();
         assert!(answer.is_empty() || status.contains(" 4"), "{status}");
-        assert!(took < Duration::from_secs(8), "closed at once, not only in the end: {took:?}");
+        assert!(took < Duration::from_secs(8), "closed immediately, not by a timeout: {took:?}");
     }
     assert_eq!(relay.get("/healthz").status, 200);
 }
 
 #[test]
-fn who_dawdles_is_closed() {
+fn clients_that_stall_are_closed() {
     let site = Site::new();
     site.capture(&["--stream", "cam=test:1280x720@30"]);
     let relay = site.relay(&[]);
     let mut stalled = relay.narrow_viewer("cam");
     stalled.frame();
-    // One says nothing, one never comes to the end of its request, and the third one takes no picture any more.
+    // One client sends nothing, one never finishes its request, and the third stops reading frames.
     let silent = relay.connect();
-    let mut dawdling = relay.connect();
-    dawdling.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n").expect("it is connected");
+    let mut unfinished = relay.connect();
+    unfinished.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n").expect("it is connected");
     let begun = Instant::now();
     std::thread::scope(|scope| {
-        for (who, stream) in [("silent", silent), ("dawdling", dawdling)] {
+        for (kind, stream) in [("silent", silent), ("unfinished", unfinished)] {
             scope.spawn(move || {
                 let (_, took) = until_closed(stream);
-                note(format!("a {who} client was closed after {took:?}"));
-                assert!(took > Duration::from_secs(5), "{took:?}: nobody is that fast");
+                note(format!("the {kind} client was closed after {took:?}"));
+                assert!(took > Duration::from_secs(5), "{took:?}: too early for a slow client");
             });
         }
     });
-    eventually("the stalled viewer is gone", || {
+    eventually("the stalled viewer is closed", || {
         (relay.stream("cam")["viewers"] == 0).then_some(())
     });
-    note(format!("a stalled viewer was gone after {:?}", begun.elapsed()));
+    note(format!("a stalled viewer was closed after {:?}", begun.elapsed()));
 }
 
 #[test]
-fn what_a_viewer_may_not_say_closes_its_socket_or_is_answered() {
+fn invalid_messages_of_a_viewer_are_answered_or_close_its_socket() {
     let site = Site::new();
     site.camera("cam");
     let relay = site.relay(&[]);
     let mut viewer = relay.viewer("cam");
-    for (said, code) in [
+    for (text, code) in [
         ("not JSON", "bad-message"),
         ("{}", "bad-message"),
         (r#"{"type":"dance"}"#, "bad-message"),
@@ -108,26 +108,26 @@ fn what_a_viewer_may_not_say_closes_its_socket_or_is_answered() {
         (r#"{"type":"watch","id":2,"stream":"cam","rendition":"huge"}"#, "unknown-stream"),
         ("[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[", "bad-message"),
     ] {
-        viewer.say(said);
-        let (told, message) = viewer.is_told_of_error();
-        assert_eq!(told, code, "{said}: {message}");
+        viewer.send_text(text);
+        let (reported, message) = viewer.wait_for_error();
+        assert_eq!(reported, code, "{text}: {message}");
     }
     viewer.frame();
-    // 4096 bytes are allowed, and no more.
-    viewer.say(&format!(r#"{{"type":"clock","t0":1{}}}"#, " ".repeat(4000)));
+    // The limit is 4096 bytes.
+    viewer.send_text(&format!(r#"{{"type":"clock","t0":1{}}}"#, " ".repeat(4000)));
     viewer.until("the clock", |word| {
         matches!(word, fanlight_protocol::viewer::FromRelay::Clock { .. }).then_some(())
     });
-    viewer.say(&"x".repeat(4097));
+    viewer.send_text(&"x".repeat(4097));
     assert_eq!(viewer.socket().closing().0, 1009);
     let mut plain = relay.plain_viewer("cam");
-    plain.socket().say(&"x".repeat(100_000));
+    plain.socket().send_text(&"x".repeat(100_000));
     assert_eq!(plain.socket().closing().0, 1009);
-    // A frame that is not masked, which RFC 6455 forbids (section 5.1).
-    let mut unmasked = relay.knock("/ws", &[V1]).expect("the relay opens a WebSocket");
+    // An unmasked message, which RFC 6455 forbids (section 5.1).
+    let mut unmasked = relay.open_websocket("/ws", &[V1]).expect("the relay opens a WebSocket");
     unmasked.raw().write_all(b"\x81\x02{}").expect("it is connected");
     assert_eq!(unmasked.closing().0, 1002);
-    let mut not_text = relay.knock("/ws", &[V1]).expect("the relay opens a WebSocket");
+    let mut not_text = relay.open_websocket("/ws", &[V1]).expect("the relay opens a WebSocket");
     not_text.raw().write_all(b"\x81\x82\0\0\0\0\xff\xff").expect("it is connected");
     assert_eq!(not_text.closing().0, 1007);
     eventually("all four are counted", || {
@@ -145,12 +145,12 @@ fn one_socket_has_at_most_256_subscriptions() {
     for id in 0..257 {
         wall.watch(id, "cam");
     }
-    let (code, _) = wall.is_told_of_error();
+    let (code, _) = wall.wait_for_error();
     assert_eq!(code, "too-many");
     assert_eq!(relay.stream("cam")["viewers"], 256);
-    // One that it has may change, and one that it gives up makes room.
+    // An existing subscription may change, and a cancelled one makes room.
     wall.watch(255, "cam");
-    wall.say(r#"{"type":"unwatch","id":0}"#);
+    wall.send_text(r#"{"type":"unwatch","id":0}"#);
     wall.watch(256, "cam");
     while wall.frame().id != 256 {}
 }
@@ -164,9 +164,9 @@ fn compression_is_never_accepted() {
     let offered = ("sec-websocket-extensions", "permessage-deflate; client_max_window_bits");
     for path in ["/ws", "/streams/cam/ws"] {
         let headers: &[_] = if path == "/ws" { &[V1, offered] } else { &[offered] };
-        let mut socket = relay.knock(path, headers).expect("the relay opens a WebSocket");
+        let mut socket = relay.open_websocket(path, headers).expect("the relay opens a WebSocket");
         assert!(!socket.head.contains_key("sec-websocket-extensions"), "{:?}", socket.head);
-        socket.hear();
+        socket.receive();
     }
     let list = relay.get_with("/api/streams", &[("accept-encoding", "gzip, br")]);
     assert_eq!(list.header("content-encoding"), "");

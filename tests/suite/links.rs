@@ -1,7 +1,7 @@
-//! A link that is too narrow brings fewer pictures, never older ones, and nobody else notices.
+//! Over a link that is too slow, a viewer gets fewer frames, never older ones, and other viewers are not affected.
 //!
-//! The stream has about 14 Mbit/s. The link carries a third of it, and queues a second of what it carries: a relay that
-//! fills this queue sends pictures that are a second old.
+//! The stream's bitrate is about 14 Mbit/s. The link sustains a third of it, and its queue takes a second to drain: a
+//! relay that fills this queue adds a second of latency.
 
 use std::collections::BTreeMap;
 use std::thread;
@@ -14,31 +14,31 @@ use fanlight_tests::viewer::{Frame, median, missing, now, sequences};
 use fanlight_tests::{Bystander, Link, Relay, Site, eventually, note};
 
 const STREAM: &str = "cam=test:1280x720@30";
-/// Rates, in kbit/s.
+/// The rates of a link, in kbit/s.
 const NARROW: u32 = 5_000;
 const WIDE: u32 = 200_000;
 const QUEUE: Duration = Duration::from_secs(1);
-/// As long as the link takes for three pictures of 60 kB. A relay that sends ahead of the link is past it within seconds,
-/// on the way to what the queue holds.
+/// The limit of the frame age: the time that the link takes for three frames of 60 kB. A relay that fills the link's
+/// queue exceeds it within seconds.
 const OLD: Duration = Duration::from_millis(300);
-/// A machine under load is looked at again. Who sends ahead of the link does so every time.
+/// The number of attempts, for a machine under load. A relay that fills the link's queue fails every time.
 const TRIES: usize = 3;
-/// Pictures looked at while the link is narrow.
+/// The number of frames examined while the link is slow.
 const FEW: usize = 40;
-/// And, all of them in a row, when it is wide.
+/// The number of frames examined without a gap while the link is fast.
 const ALL: usize = 60;
 
 #[test]
-fn a_narrow_link_brings_fewer_pictures_and_none_late_under_bbr() {
+fn a_slow_link_reduces_the_frame_rate_and_adds_no_latency_under_bbr() {
     narrow_links("bbr");
 }
 
 #[test]
-fn a_narrow_link_brings_fewer_pictures_and_none_late_under_cubic() {
+fn a_slow_link_reduces_the_frame_rate_and_adds_no_latency_under_cubic() {
     narrow_links("cubic");
 }
 
-/// Both kinds of viewers at the same time, each over a link of its own.
+/// Tests both kinds of viewers at the same time, each over its own link.
 fn narrow_links(congestion: &str) {
     let site = Site::new();
     site.capture(&["--stream", STREAM]);
@@ -53,7 +53,7 @@ fn v1_over_a_narrow_link(site: &Site, congestion: &str) {
     let beside = link.beside(|| Bystander::from(relay.mjpeg("cam")));
     beside.newest();
     let mut viewer = link.across(|| relay.viewer("cam"));
-    viewer.is_told(ViewerState::Slow);
+    viewer.wait_for_state(ViewerState::Slow);
     let mut frames = Vec::new();
     assert_fresh(congestion, || {
         frames.extend(viewer.frames(FEW));
@@ -61,11 +61,11 @@ fn v1_over_a_narrow_link(site: &Site, congestion: &str) {
     });
     let missed = missing(&sequences(&frames));
     assert!(frames.is_sorted_by(|one, next| one.captured_at < next.captured_at));
-    assert!(missed > FEW as u64 / 2, "{missed} missed, and the link carries a third");
+    assert!(missed > FEW as u64 / 2, "{missed} missed, and the link sustains a third");
     assert!(dropped(&link, &relay, "v1", "link") >= missed, "{missed} missed");
 
     link.set_rate(WIDE);
-    viewer.is_told(ViewerState::Live);
+    viewer.wait_for_state(ViewerState::Live);
     eventually("the viewer gets every frame", || {
         (missing(&sequences(&viewer.frames(ALL))) == 0).then_some(())
     });
@@ -88,7 +88,7 @@ fn mjpeg_over_a_narrow_link(site: &Site, congestion: &str) {
         newest.iter().map(|(captured_at, seen_at)| seen_at.since(*captured_at)).collect()
     });
     let missed = missing(&numbered(&few, &beside));
-    assert!(missed > FEW as u64 / 2, "{missed} missed, and the link carries a third");
+    assert!(missed > FEW as u64 / 2, "{missed} missed, and the link sustains a third");
 
     link.set_rate(WIDE);
     eventually("the viewer gets every frame", || {
@@ -99,7 +99,7 @@ fn mjpeg_over_a_narrow_link(site: &Site, congestion: &str) {
 }
 
 #[test]
-fn no_tile_of_a_wall_starves_on_a_narrow_link() {
+fn no_tile_of_a_wall_starves_on_a_slow_link() {
     let site = Site::new();
     let names = ["a", "b", "c", "d"];
     let streams = names.map(|name| format!("--stream={name}=test:640x360@30"));
@@ -112,7 +112,7 @@ fn no_tile_of_a_wall_starves_on_a_narrow_link() {
     for (id, name) in names.iter().enumerate() {
         wall.watch(id as u32, name);
     }
-    wall.is_told(ViewerState::Slow);
+    wall.wait_for_state(ViewerState::Slow);
     let mut tiles = names.map(|_| Vec::new());
     for frame in wall.frames(ALL) {
         tiles[frame.id as usize].push(frame.sequence);
@@ -120,11 +120,14 @@ fn no_tile_of_a_wall_starves_on_a_narrow_link() {
     let counts = tiles.each_ref().map(Vec::len);
     note(format!("{ALL} frames for four tiles: {counts:?}"));
     assert!(counts.iter().all(|count| (ALL / 8..=ALL / 2).contains(count)), "{counts:?}");
-    assert!(tiles.iter().map(|tile| missing(tile)).sum::<u64>() > 0, "the link is narrow");
+    assert!(
+        tiles.iter().map(|tile| missing(tile)).sum::<u64>() > 0,
+        "the link is too slow for all frames"
+    );
 }
 
 #[test]
-fn whoever_lets_the_relay_choose_gets_smaller_pictures_and_all_of_them() {
+fn a_viewer_with_automatic_rendition_gets_every_frame_of_a_smaller_one() {
     let site = Site::new();
     site.capture(&["--stream", STREAM]);
     thread::scope(|scope| {
@@ -140,19 +143,26 @@ fn a_size_that_fits(site: &Site, congestion: &str) {
     let beside = link.beside(|| Bystander::from(relay.viewer("cam")));
     beside.newest();
     let mut viewer = link.across(|| relay.viewer_with("cam", r#""rendition":"auto""#));
-    viewer.until("of a smaller size", |word| is_sent(word, |rendition| rendition != "full", true));
-    // It looks now and then whether there is room for more, which shows.
-    let frames = eventually("every frame comes, in one size", || {
+    viewer.until("a track of a smaller size", |word| {
+        is_sent(word, |rendition| rendition != "full", true)
+    });
+    // The relay probes for more bandwidth now and then, which may cause gaps.
+    let frames = eventually("every frame arrives, in one size", || {
         let frames = viewer.frames(ALL);
         let one_size = frames.iter().all(|frame| frame.rendition == frames[0].rendition);
         (one_size && missing(&sequences(&frames)) == 0).then_some(frames)
     });
     let age = median(frames.iter().map(Frame::age));
-    note(format!("{congestion}: smaller pictures are {age:.0?} old at the median"));
-    assert!(age < OLD, "{congestion}: smaller pictures are {age:.0?} old at the median");
+    note(format!("{congestion}: frames of the smaller rendition are {age:.0?} old at the median"));
+    assert!(
+        age < OLD,
+        "{congestion}: frames of the smaller rendition are {age:.0?} old at the median"
+    );
 
     link.set_rate(WIDE);
-    viewer.until("of the full size", |word| is_sent(word, |rendition| rendition == "full", false));
+    viewer.until("a track of the full size", |word| {
+        is_sent(word, |rendition| rendition == "full", false)
+    });
     let switched = link.beside(|| relay.metric(&format!("{SWITCHES},direction=\"down\"}}")));
     assert!(switched >= 1);
     assert_eq!(dropped(&link, &relay, "v1", "fps"), 0);
@@ -160,7 +170,7 @@ fn a_size_that_fits(site: &Site, congestion: &str) {
 
 const SWITCHES: &str = "fanlight_rendition_switches_total{stream=\"cam\"";
 
-/// Whether a word says that such a rendition is sent from now on, reduced or not.
+/// Returns `Some` if a message announces such a rendition, and its `reduced` equals `less`.
 fn is_sent(word: &FromRelay, which: impl Fn(&str) -> bool, less: bool) -> Option<()> {
     match word {
         FromRelay::Track { rendition, reduced, .. } => {
@@ -170,46 +180,46 @@ fn is_sent(word: &FromRelay, which: impl Fn(&str) -> bool, less: bool) -> Option
     }
 }
 
-/// A narrow link, and a relay at its near end.
+/// Creates a slow link and starts a relay at its near end.
 fn narrow_link(site: &Site, congestion: &str) -> Option<(Link, Relay)> {
-    let link = Link::lay(NARROW, QUEUE)?;
+    let link = Link::with_rate(NARROW, QUEUE)?;
     let relay = link.relay(site, congestion)?;
     Some((link, relay))
 }
 
-/// When the next pictures were captured, and when they were seen.
+/// Returns the capture time and the arrival time of the next `count` frames.
 fn parts(viewer: &mut MjpegViewer, count: usize) -> Vec<(Timestamp, Timestamp)> {
     (0..count).map(|_| (viewer.part().captured_at(), now())).collect()
 }
 
-/// The sequences of pictures, by what another viewer saw.
+/// Returns the sequence numbers of frames, from another viewer that received the same capture times.
 fn numbered(parts: &[(Timestamp, Timestamp)], beside: &Bystander) -> Vec<u64> {
     let last = parts.last().expect("there are some").0.micros();
-    eventually("the other viewer is as far", || {
+    eventually("the other viewer has received the same frames", || {
         (beside.newest().captured_at >= last).then_some(())
     });
     let known: BTreeMap<u64, u64> =
         beside.seen().iter().map(|seen| (seen.captured_at, seen.sequence)).collect();
-    // What both missed, they missed because the machine stumbled.
+    // If both viewers missed a frame, the machine paused.
     parts.iter().filter_map(|(at, _)| known.get(&at.micros()).copied()).collect()
 }
 
-/// The next pictures are fresh at the median: `ages` looks at some.
+/// Asserts that the median of the ages that `ages` returns falls below [`OLD`] within [`TRIES`] attempts.
 fn assert_fresh(congestion: &str, mut ages: impl FnMut() -> Vec<Duration>) {
     let mut seen = Vec::new();
     while seen.last().is_none_or(|age| *age >= OLD) {
-        assert!(seen.len() < TRIES, "{congestion}: pictures are {seen:.0?} old at the median");
+        assert!(seen.len() < TRIES, "{congestion}: frames are {seen:.0?} old at the median");
         seen.push(median(ages()));
     }
-    note(format!("{congestion}: over a narrow link pictures are {seen:.0?} old at the median"));
+    note(format!("{congestion}: over a slow link frames are {seen:.0?} old at the median"));
 }
 
 fn dropped(link: &Link, relay: &Relay, transport: &str, reason: &str) -> u64 {
     link.beside(|| relay.dropped("cam", transport, &[reason]))
 }
 
-/// What was dropped was dropped because of the link, and hardly anything for one who does not use it. A machine under
-/// load makes everybody miss some.
+/// Asserts that the link caused most drops, and that viewers beside it have few. On a machine under load, every viewer
+/// misses some frames.
 fn assert_only_the_link_is_to_blame(link: &Link, relay: &Relay, across: &str, beside: &str) {
     let by_link = dropped(link, relay, across, "link");
     for (transport, reason) in

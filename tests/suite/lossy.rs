@@ -1,4 +1,4 @@
-//! Links with loss and distance, made in user space.
+//! Links with packet loss and a long round trip, emulated in user space.
 
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
@@ -10,7 +10,7 @@ use fanlight_tests::viewer::{missing, sequences};
 use fanlight_tests::{Link, Site, note};
 use rustix::process::geteuid;
 
-/// 20 Mbit/s, of which the stream takes 7.
+/// A bad link of 20 Mbit/s, of which the stream needs 7.
 const BAD: lossy::Link = lossy::Link {
     bits_per_second: 20e6,
     round_trip: Duration::from_millis(40),
@@ -19,13 +19,13 @@ const BAD: lossy::Link = lossy::Link {
     seed: 1,
 };
 const ACK: &str = r#""ack":true"#;
-/// Frames at the beginning that do not count, and those that do: two seconds, and five.
+/// The number of frames at the start that do not count (two seconds), and of those that do (five seconds).
 const FIRST: u64 = 60;
 const LOOKED_AT: u64 = 150;
 /// Of ten frames, a viewer that acknowledges gets at least this many: the link sustains nearly all of them for one that
 /// does not acknowledge.
 const LEAST_OF_TEN: u64 = 8;
-/// A machine under load is looked at again. A window that is too small is too small every time.
+/// The number of attempts, for a machine under load. A window that is too small fails every time.
 const TRIES: usize = 3;
 
 #[test]
@@ -43,8 +43,8 @@ fn a_viewer_that_acknowledges_gets_most_frames_over_a_lossy_link() {
     });
 }
 
-/// How many of ten frames a viewer gets over a bad link of its own, at the best of some tries; `None` where this machine
-/// has no such link.
+/// Returns the number of ten frames that a viewer gets over its own bad link, at the best of [`TRIES`] attempts; `None`
+/// if this machine does not allow such a link.
 fn best_of_ten(site: &Site, fields: &str) -> Option<f64> {
     let link = Link::lossy(BAD)?;
     let relay = link.relay(site, "bbr")?;
@@ -82,7 +82,7 @@ fn best_of_ten(site: &Site, fields: &str) -> Option<f64> {
 }
 
 #[test]
-fn a_lossy_link_has_the_distance_that_was_chosen() {
+fn a_lossy_link_has_the_chosen_round_trip() {
     let far = lossy::Link { round_trip: Duration::from_millis(300), loss: 0.0, ..BAD };
     let Some(link) = Link::lossy(far) else { return };
     let listener = link.beside(|| TcpListener::bind("0.0.0.0:0")).expect("a free port");
@@ -92,7 +92,10 @@ fn a_lossy_link_has_the_distance_that_was_chosen() {
         TcpStream::connect((Link::NEAR, port)).expect("it listens");
         begun.elapsed()
     });
-    assert!(took >= far.round_trip, "a handshake takes a round trip, and this one took {took:?}");
+    assert!(
+        took >= far.round_trip,
+        "a TCP handshake takes a round trip, and this one took {took:?}"
+    );
 }
 
 #[test]

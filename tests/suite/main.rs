@@ -1,4 +1,4 @@
-//! The end-to-end suite, by theme. How a test speaks is in the harness beside this folder, `src/`.
+//! The end-to-end suite, by theme. The harness of all tests is in `src/`, beside this folder.
 
 mod access;
 mod age;

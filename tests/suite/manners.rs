@@ -1,4 +1,4 @@
-//! Viewers that say how they want their pictures: acknowledged, a second late, told whence they came.
+//! Options of a viewer: acknowledgements, a buffer, and the journey of a frame.
 
 use std::collections::BTreeSet;
 use std::thread;
@@ -6,53 +6,53 @@ use std::time::Duration;
 
 use fanlight_protocol::Timestamp;
 use fanlight_protocol::viewer::{FromRelay, ViewerState};
-use fanlight_tests::viewer::{Frame, News, median, missing, now, sequences};
+use fanlight_tests::viewer::{Frame, Received, median, missing, now, sequences};
 use fanlight_tests::{Bystander, Site, note, picture};
 
 const ACK: &str = r#""ack":true"#;
-/// How far behind viewers stay here.
+/// The buffer that viewers request here.
 const BEHIND: Duration = Duration::from_secs(1);
 const BUFFER: &str = r#""buffer":1"#;
-/// Two seconds of pictures.
+/// The number of frames in two seconds.
 const SOME: usize = 60;
 
 #[test]
-fn who_acknowledges_nothing_gets_a_handful_and_then_one_a_second() {
+fn a_viewer_that_acknowledges_nothing_gets_a_few_frames_and_then_one_per_second() {
     let site = Site::new();
     site.camera("cam");
     let relay = site.relay(&[]);
     let mut silent = relay.viewer_with("cam", ACK);
     let sent: Vec<_> = silent.frames(9).iter().map(|frame| frame.sent_at).collect();
     let pauses: Vec<Duration> = sent.windows(2).map(|pair| pair[1].since(pair[0])).collect();
-    let handful = 1 + pauses.iter().take_while(|pause| **pause < BEHIND / 2).count();
-    note(format!("{handful} at first, then after {:.2?}", &pauses[handful - 1..]));
-    assert!((1..=6).contains(&handful), "{pauses:?}");
+    let first_few = 1 + pauses.iter().take_while(|pause| **pause < BEHIND / 2).count();
+    note(format!("{first_few} frames at first, then after {:.2?}", &pauses[first_few - 1..]));
+    assert!((1..=6).contains(&first_few), "{pauses:?}");
     let tolerated = Duration::from_millis(900)..Duration::from_secs(4);
-    assert!(pauses[handful - 1..].iter().all(|pause| tolerated.contains(pause)), "{pauses:?}");
+    assert!(pauses[first_few - 1..].iter().all(|pause| tolerated.contains(pause)), "{pauses:?}");
     assert!(relay.dropped("cam", "v1", &["viewer"]) > 20);
     let freezes = relay.metric(r#"fanlight_freezes_total{stream="cam",transport="v1"}"#);
-    assert!(freezes >= pauses[handful..].len() as u64, "{freezes} freezes");
+    assert!(freezes >= pauses[first_few..].len() as u64, "{freezes} freezes");
 }
 
 #[test]
-fn who_acknowledges_late_gets_fewer_and_newer_pictures() {
+fn a_viewer_that_acknowledges_late_gets_fewer_and_newer_frames() {
     let site = Site::new();
     site.camera("cam");
     let relay = site.relay(&[]);
     let steady = Bystander::from(relay.viewer("cam"));
     let mut late = relay.viewer_with("cam", ACK);
-    // It takes as long to show one picture as ten are made.
-    let mut told = None;
+    // The viewer shows one frame in the time in which ten are captured.
+    let mut last_state = None;
     let mut shown = Vec::new();
     while shown.len() < 12 {
-        match late.hear() {
-            News::Word(FromRelay::State { state, .. }) => told = Some(state),
-            News::Word(_) => {}
-            News::Frame(frame) => {
+        match late.receive() {
+            Received::Message(FromRelay::State { state, .. }) => last_state = Some(state),
+            Received::Message(_) => {}
+            Received::Frame(frame) => {
                 let behind = steady.newest().sequence.saturating_sub(frame.sequence);
                 steady.wait_for_more(10);
                 late.acknowledge(&frame);
-                if told == Some(ViewerState::Slow) {
+                if last_state == Some(ViewerState::Slow) {
                     shown.push((frame, behind));
                 }
             }
@@ -61,11 +61,11 @@ fn who_acknowledges_late_gets_fewer_and_newer_pictures() {
     let (frames, behind): (Vec<Frame>, Vec<u64>) = shown.into_iter().unzip();
     let missed = missing(&sequences(&frames));
     note(format!(
-        "{} shown and {missed} missed; when shown, so far behind: {behind:?}",
+        "{} shown and {missed} missed; frames behind when shown: {behind:?}",
         frames.len()
     ));
     assert!(missed > 5 * frames.len() as u64, "{missed} missed");
-    // Whatever lies in queues on the way is shown first: without acknowledgements that would be all that were missed.
+    // Queued frames are shown first: without acknowledgements, all missed frames would be in queues.
     let mut sorted = behind.clone();
     sorted.sort_unstable();
     assert!(sorted[sorted.len() / 2] <= 40, "{behind:?}");
@@ -74,7 +74,7 @@ fn who_acknowledges_late_gets_fewer_and_newer_pictures() {
 }
 
 #[test]
-fn who_stays_behind_sees_every_picture_a_second_late_over_each_transport() {
+fn a_viewer_with_a_buffer_gets_every_frame_a_second_late_on_each_transport() {
     let site = Site::new();
     site.camera("cam");
     let relay = site.relay(&[]);
@@ -90,24 +90,24 @@ fn who_stays_behind_sees_every_picture_a_second_late_over_each_transport() {
             scope.spawn(looked(Box::new(move || plain.picture()))),
             scope.spawn(looked(Box::new(move || mjpeg.part().payload))),
         ];
-        (v1.frames(SOME + 1), others.map(|other| other.join().expect("it sees all")))
+        (v1.frames(SOME + 1), others.map(|other| other.join().expect("the viewer gets all frames")))
     });
     assert_eq!(missing(&sequences(&frames)), 0);
     assert_a_second_late("v1", frames.iter().map(|frame| (frame.captured_at, frame.seen_at)));
-    let number = |jpeg: &[u8]| picture::stamp_of(jpeg).number;
+    let number = |jpeg: &[u8]| picture::timecode_of(jpeg).number;
     let made: BTreeSet<u32> = frames.iter().map(|frame| number(&frame.payload)).collect();
     for (transport, seen) in ["ws", "mjpeg"].into_iter().zip(others) {
-        let ages = seen.iter().map(|(jpeg, seen_at)| (picture::stamp_of(jpeg).time, *seen_at));
+        let ages = seen.iter().map(|(jpeg, seen_at)| (picture::timecode_of(jpeg).time, *seen_at));
         assert_a_second_late(transport, ages);
         let numbers: BTreeSet<u32> = seen.iter().map(|(jpeg, _)| number(jpeg)).collect();
-        assert_eq!(numbers.len(), SOME + 1, "{transport}: none twice");
+        assert_eq!(numbers.len(), SOME + 1, "{transport}: no frame twice");
         let (first, last) = numbers.first().zip(numbers.last()).expect("there are some");
         let missed: Vec<_> = made.range(first..=last).filter(|n| !numbers.contains(n)).collect();
         assert!(missed.is_empty(), "{transport} missed {missed:?}");
     }
 }
 
-/// The first one at once, and all others late.
+/// Asserts that the first frame arrives immediately and all others with the delay of the buffer.
 fn assert_a_second_late(transport: &str, seen: impl Iterator<Item = (Timestamp, Timestamp)>) {
     let ages: Vec<Duration> =
         seen.map(|(captured_at, seen_at)| seen_at.since(captured_at)).collect();
@@ -117,7 +117,7 @@ fn assert_a_second_late(transport: &str, seen: impl Iterator<Item = (Timestamp, 
 }
 
 #[test]
-fn one_tile_of_a_wall_may_stay_behind() {
+fn one_tile_of_a_wall_may_have_a_buffer() {
     let site = Site::new();
     let names = ["a", "b", "c", "d"];
     let streams = names.map(|name| format!("--stream={name}=test:320x180@15"));
@@ -142,14 +142,14 @@ fn one_tile_of_a_wall_may_stay_behind() {
 }
 
 #[test]
-fn the_journey_of_a_frame_is_told_right_before_it() {
+fn the_journey_of_a_frame_is_sent_directly_before_it() {
     let site = Site::new();
     site.camera("cam");
     let relay = site.relay(&[]);
     let mut viewer = relay.viewer("cam");
     viewer.frame();
     for _ in 0..5 {
-        viewer.say(r#"{"type":"journey","id":1}"#);
+        viewer.send_text(r#"{"type":"journey","id":1}"#);
         let journey = viewer.until("the journey", |word| {
             matches!(word, FromRelay::Journey { .. }).then(|| word.clone())
         });
@@ -163,14 +163,14 @@ fn the_journey_of_a_frame_is_told_right_before_it() {
             sent_at,
         } = journey
         else {
-            unreachable!("it was looked for")
+            unreachable!("`until` returns only a journey")
         };
-        let News::Frame(frame) = viewer.hear() else { panic!("its frame comes next") };
+        let Received::Frame(frame) = viewer.receive() else { panic!("its frame follows") };
         assert_eq!((frame.id, frame.sequence), (id, sequence));
         assert_eq!((frame.captured_at, frame.sent_at), (captured_at, sent_at));
         let way = [captured_at, read_at, published_at, received_at, sent_at, frame.seen_at];
         assert!(way.is_sorted(), "{way:?}");
-        // It was asked for once.
-        assert!(matches!(viewer.hear(), News::Frame(_)));
+        // The viewer requested one journey.
+        assert!(matches!(viewer.receive(), Received::Frame(_)));
     }
 }

@@ -1,4 +1,4 @@
-//! Options: wrong ones are named before anything starts, and secrets stay secret.
+//! Options: programs report wrong ones before they start, and never print secrets.
 
 use std::fs;
 
@@ -15,7 +15,7 @@ fn assert_refused(finished: &Finished, words: &[&str]) {
 }
 
 #[test]
-fn wrong_options_are_named_with_their_rule() {
+fn wrong_options_are_reported_with_their_rule() {
     let site = Site::new();
     let wrong: &[(&str, &[&str], &[&str])] = &[
         (CAPTURE, &[], &["--stream NAME=SOURCE"]),
@@ -53,13 +53,13 @@ fn wrong_options_are_named_with_their_rule() {
         assert_refused(&refused, words);
         let lines = refused.stderr.lines().count();
         assert!(refused.stderr.starts_with("error: ") && lines < 10, "{}", refused.stderr);
-        // With --check-config it is the same.
+        // `--check-config` reports the same.
         assert_refused(&site.run(program, &[arguments, &["--check-config"][..]].concat()), words);
     }
 }
 
 #[test]
-fn a_wrong_key_of_a_file_is_named_with_its_place() {
+fn a_wrong_key_in_a_file_is_reported_with_its_position() {
     let site = Site::new();
     for (program, text, words) in [
         (RELAY, "listen = '127.0.0.1:0'\nlissen = 1", &["relay.toml", "lissen"][..]),
@@ -102,7 +102,7 @@ fn the_examples_are_valid() {
         let path = format!("{}/../config/{example}", env!("CARGO_MANIFEST_DIR"));
         let text = fs::read_to_string(&path).expect("it is in the repository");
         let mut command = site.command(program, &["--config", &path, "--check-config"]);
-        // What the examples take from the environment.
+        // The variables that the examples read from the environment.
         command.env("FANLIGHT_TOKEN", "some-long-token");
         for piece in text.split("${").skip(1) {
             command.env(piece.split('}').next().unwrap_or_default(), "some-value");
@@ -131,10 +131,10 @@ fn help_and_version_go_to_stdout() {
 }
 
 #[test]
-fn a_flag_beats_the_environment_which_beats_the_file() {
+fn a_flag_overrides_the_environment_which_overrides_the_file() {
     let site = Site::new();
     let file = site.path("relay.toml");
-    // Each of them is wrong in its own way, so that the error tells which was taken.
+    // Each value is wrong in its own way, so that the error shows which one was used.
     fs::write(&file, "max-viewers = 0\n").expect("the site's folder is ours");
     let config = file.to_string_lossy();
     let run = |environment: Option<&str>, flag: Option<&str>| {
@@ -154,14 +154,14 @@ fn a_flag_beats_the_environment_which_beats_the_file() {
 }
 
 #[test]
-fn the_congestion_control_that_was_obtained_is_told() {
+fn the_obtained_congestion_control_is_reported() {
     let site = Site::new();
     let system = fs::read_to_string("/proc/sys/net/ipv4/tcp_congestion_control").expect("Linux");
-    // Every Linux has reno, and whatever its own choice is stays where the wanted one is not there.
-    for (wanted, obtained) in
+    // Every Linux kernel has reno. If the requested one is missing, the system's default remains.
+    for (requested, obtained) in
         [("reno", "reno"), ("system", system.trim()), ("nosuch", system.trim())]
     {
-        let relay = site.relay(&["--congestion", wanted]);
+        let relay = site.relay(&["--congestion", requested]);
         let line = relay.program().says("congestion control");
         let line: Value = serde_json::from_str(&line).expect("one JSON object a line");
         assert_eq!((&line["level"], &line["congestion"]), (&"info".into(), &obtained.into()));
@@ -170,7 +170,7 @@ fn the_congestion_control_that_was_obtained_is_told() {
 }
 
 #[test]
-fn a_port_that_is_taken_is_named() {
+fn a_port_in_use_is_reported() {
     let site = Site::new();
     let first = site.relay(&[]);
     let address = first.address().to_string();
@@ -184,7 +184,7 @@ fn a_port_that_is_taken_is_named() {
 }
 
 #[test]
-fn an_endpoint_that_is_taken_is_named() {
+fn an_endpoint_in_use_is_reported() {
     let site = Site::new();
     let ipc = format!("ipc://{}", site.path("cam.ipc").display());
     let tcp = format!("tcp://127.0.0.1:{}", fanlight_tests::site::free_port());
@@ -199,7 +199,7 @@ fn an_endpoint_that_is_taken_is_named() {
 }
 
 #[test]
-fn a_password_is_never_shown() {
+fn a_password_is_never_printed() {
     let site = Site::new();
     let source = "rtsp://operator:hunter2@127.0.0.1:1/x";
     let file = site.path("capture.toml");
@@ -212,7 +212,7 @@ fn a_password_is_never_shown() {
     let by_file = site.start(command);
     let relay = site.relay(&["--log-level", "trace"]);
     let mut viewer = relay.wall();
-    viewer.say(r#"{"type":"list"}"#);
+    viewer.send_text(r#"{"type":"list"}"#);
     for stream in ["cam", "yard"] {
         let mut reason = String::new();
         while !reason.contains("refused") {
@@ -223,15 +223,15 @@ fn a_password_is_never_shown() {
             relay.stream(stream)["source"].as_str().is_some_and(|source| source.contains("***"))
         );
     }
-    let told = viewer.until("of both streams", |word| {
-        let text = serde_json::to_string(word).expect("it came as JSON");
+    let listed = viewer.until("both streams", |word| {
+        let text = serde_json::to_string(word).expect("it was received as JSON");
         (text.contains("cam") && text.contains("yard")).then_some(text)
     });
     let refused = site.run(CAPTURE, &["--stream", &format!("{source}={source}")]);
     assert_eq!(refused.code, Some(2));
     let list = relay.get("/api/streams").text();
     for text in
-        [&by_flag.log(), &by_file.log(), &relay.program().log(), &list, &told, &refused.stderr]
+        [&by_flag.log(), &by_file.log(), &relay.program().log(), &list, &listed, &refused.stderr]
     {
         assert!(!text.contains("hunter2") && !text.contains("operator"), "{text}");
     }

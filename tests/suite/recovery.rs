@@ -1,4 +1,4 @@
-//! Any part may die or hang and come back, in any order, and the picture returns by itself.
+//! Recovery: any program may crash or hang and restart, in any order, and the video resumes without intervention.
 
 use std::time::Instant;
 
@@ -8,7 +8,7 @@ use fanlight_tests::{Site, eventually, note};
 use rustix::process::Signal;
 
 #[test]
-fn a_killed_capture_is_offline_and_its_successor_brings_the_picture_back_on_the_same_socket() {
+fn a_stream_resumes_on_the_same_socket_after_its_killed_capture_restarts() {
     let site = Site::new();
     let capture = site.camera("cam");
     let relay = site.relay(&[]);
@@ -16,24 +16,24 @@ fn a_killed_capture_is_offline_and_its_successor_brings_the_picture_back_on_the_
     viewer.frame();
     capture.kill();
     let killed = Instant::now();
-    let reason = viewer.is_told(ViewerState::Offline);
+    let reason = viewer.wait_for_state(ViewerState::Offline);
     note(format!("offline {:?} after the kill: {reason}", killed.elapsed()));
     assert!(!reason.is_empty());
     let listed = relay.stream("cam");
     assert_eq!((&listed["state"], &listed["reason"]), (&"offline".into(), &reason.into()));
     let restarted = now();
     site.camera("cam");
-    // What was still on its way is not the picture we wait for.
-    let back = eventually("there is a new picture", || {
+    // Frames that were already in flight do not count.
+    let back = eventually("a new frame arrives", || {
         let frame = viewer.frame();
-        (frame.stamp().time > restarted).then_some(frame)
+        (frame.timecode().time > restarted).then_some(frame)
     });
-    note(format!("a picture again {:?} after the restart", back.seen_at.since(restarted)));
+    note(format!("a frame {:?} after the restart", back.seen_at.since(restarted)));
     relay.wait_until("cam", &["live"]);
 }
 
 #[test]
-fn a_killed_relay_comes_back_on_its_port_and_the_capture_serves_it() {
+fn a_killed_relay_restarts_on_its_port_and_the_capture_serves_it() {
     let site = Site::new();
     site.camera("cam");
     let relay = site.relay(&[]);
@@ -43,18 +43,18 @@ fn a_killed_relay_comes_back_on_its_port_and_the_capture_serves_it() {
     let restarted = Instant::now();
     let relay = site.relay_at(&address, &[]);
     relay.viewer("cam").frame();
-    note(format!("a picture {:?} after the relay's restart", restarted.elapsed()));
+    note(format!("a frame {:?} after the relay's restart", restarted.elapsed()));
     assert_eq!(relay.address().to_string(), address);
 }
 
 #[test]
-fn relays_come_and_go_beside_each_other() {
+fn relays_start_and_stop_independently_of_each_other() {
     let site = Site::new();
-    // Before there is any capture.
+    // The first relay starts before any capture.
     let first = site.relay(&[]);
     let capture = site.camera("cam");
-    let mut at_first = first.viewer("cam");
-    at_first.frames(3);
+    let mut viewer = first.viewer("cam");
+    viewer.frames(3);
     let second = site.relay(&[]);
     second.viewer("cam").frames(3);
     assert_eq!(first.stop().0, Some(0));
@@ -70,13 +70,13 @@ fn relays_come_and_go_beside_each_other() {
 }
 
 #[test]
-fn relays_share_a_port() {
+fn two_relays_share_a_port() {
     let site = Site::new();
     site.camera("cam");
     let first = site.relay(&["--reuse-port"]);
     let second = site.relay_at(&first.address().to_string(), &["--reuse-port"]);
     second.wait_for("cam");
-    // Whichever of them answers.
+    // Either relay may answer.
     for _ in 0..8 {
         first.viewer("cam").frame();
     }
@@ -85,7 +85,7 @@ fn relays_share_a_port() {
 }
 
 #[test]
-fn a_capture_that_hangs_does_not_pass_as_live() {
+fn the_stream_of_a_hanging_capture_is_not_reported_as_live() {
     let site = Site::new();
     let capture = site.camera("cam");
     let relay = site.relay(&[]);
@@ -93,55 +93,59 @@ fn a_capture_that_hangs_does_not_pass_as_live() {
     viewer.frame();
     capture.signal(Signal::STOP);
     let stopped = Instant::now();
-    let reason = viewer.is_told(ViewerState::Offline);
-    note(format!("offline {:?} after capture hung: {reason}", stopped.elapsed()));
+    let reason = viewer.wait_for_state(ViewerState::Offline);
+    note(format!("offline {:?} after the capture hung: {reason}", stopped.elapsed()));
     assert_eq!(relay.get("/streams/cam/snapshot").status, 503);
     capture.signal(Signal::CONT);
-    viewer.is_told(ViewerState::Live);
+    viewer.wait_for_state(ViewerState::Live);
     viewer.frames(3);
 }
 
 #[test]
-fn a_relay_that_hung_goes_on_with_new_pictures() {
+fn a_relay_that_hung_continues_with_new_frames() {
     let site = Site::new();
     site.camera("cam");
     let relay = site.relay(&[]);
     let mut viewer = relay.viewer("cam");
     viewer.frame();
     relay.program().signal(Signal::STOP);
-    // Another one is not held up.
+    // Another relay is not delayed.
     site.relay(&[]).viewer("cam").frames(90);
     let resumed = now();
     relay.program().signal(Signal::CONT);
-    let frames = eventually("new pictures come", || {
+    let frames = eventually("new frames arrive", || {
         let frame = viewer.frame();
         (frame.captured_at > resumed).then(|| viewer.frames(30))
     });
     let late =
         frames.iter().filter(|frame| frame.sent_at.since(frame.captured_at).as_millis() > 500);
-    assert_eq!(late.count(), 0, "a queue was worked off");
+    assert_eq!(late.count(), 0, "the relay sent frames from a queue");
 }
 
 #[test]
-fn viewers_leave_nothing_behind() {
+fn viewers_that_disconnect_leave_no_resources_behind() {
     let site = Site::new();
     site.camera("cam");
     let relay = site.relay(&[]);
     relay.viewer("cam").frame();
-    eventually("the first viewer is gone", || (relay.stream("cam")["viewers"] == 0).then_some(()));
+    eventually("the first viewer has disconnected", || {
+        (relay.stream("cam")["viewers"] == 0).then_some(())
+    });
     let open = || {
         let folder = format!("/proc/{}/fd", relay.program().pid());
-        std::fs::read_dir(folder).expect("the relay lives").count()
+        std::fs::read_dir(folder).expect("the relay runs").count()
     };
     let before = open();
     for _ in 0..40 {
-        // They leave in the middle of pictures, without a word.
+        // The viewers disconnect in the middle of frames, without a close message.
         let (mut v1, mut plain, mut mjpeg) =
             (relay.viewer("cam"), relay.plain_viewer("cam"), relay.mjpeg("cam"));
         v1.frame();
         plain.picture();
         mjpeg.part();
     }
-    eventually("all are gone", || (relay.stream("cam")["viewers"] == 0).then_some(()));
+    eventually("all viewers have disconnected", || {
+        (relay.stream("cam")["viewers"] == 0).then_some(())
+    });
     eventually("their connections are closed", || (open() <= before + 2).then_some(()));
 }

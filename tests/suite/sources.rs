@@ -1,21 +1,21 @@
-//! Sources that fail, end and come back.
+//! Sources that fail, end and reconnect.
 
 use std::fs;
 use std::net::TcpListener;
 
 use fanlight_protocol::viewer::{FromRelay, ViewerState};
-use fanlight_tests::clip::{self, Coding};
+use fanlight_tests::clip::{self, Encoding};
 use fanlight_tests::http_camera::HttpCamera;
 use fanlight_tests::rtsp_camera::RtspCamera;
 use fanlight_tests::site::free_port;
-use fanlight_tests::viewer::News;
+use fanlight_tests::viewer::Received;
 use fanlight_tests::{Site, eventually, note};
 
 #[test]
-fn a_stream_that_fails_says_why_and_the_others_go_on() {
+fn a_stream_that_fails_reports_the_reason_and_the_others_continue() {
     let site = Site::new();
     let nobody = free_port();
-    // It accepts connections, and then says nothing.
+    // The server accepts connections and then sends nothing.
     let silent = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let silent = silent.local_addr().expect("it is bound");
     let (locked, empty) =
@@ -44,20 +44,20 @@ fn a_stream_that_fails_says_why_and_the_others_go_on() {
     let mut cam = relay.viewer("cam");
     for (stream, _, words) in &streams[1..] {
         let reason = eventually(&format!("{stream} is offline: {words}"), || {
-            // All the while, pictures come.
+            // The stream that works delivers frames all the time.
             cam.frame();
             let reason = relay.wait_until(stream, &["offline"]);
             reason.contains(words).then_some(reason)
         });
         note(format!("{stream}: {reason}"));
     }
-    // Said once for each change, not for each try.
-    let said = capture.log().lines().filter(|line| line.contains("stream=nobody")).count();
-    assert_eq!(said, 1, "{}", capture.log());
-    // Known and connectable all the same, and told the reason.
+    // The capture logs each change once, not each retry.
+    let lines = capture.log().lines().filter(|line| line.contains("stream=nobody")).count();
+    assert_eq!(lines, 1, "{}", capture.log());
+    // A viewer can still watch the failed stream, and gets the reason.
     let mut viewer = relay.wall();
     viewer.watch(7, "missing");
-    assert!(viewer.is_told(ViewerState::Offline).contains("not found"));
+    assert!(viewer.wait_for_state(ViewerState::Offline).contains("not found"));
     let snapshot = relay.get("/streams/missing/snapshot");
     assert_eq!((snapshot.status, snapshot.header("content-type")), (503, "image/jpeg"));
     assert!(!snapshot.header("retry-after").is_empty());
@@ -68,39 +68,41 @@ fn a_stream_that_fails_says_why_and_the_others_go_on() {
 fn a_file_that_is_not_looped_ends() {
     let site = Site::new();
     let clip = site.path("clip.mp4");
-    clip::make(&clip, Coding::H264, 60);
+    clip::make(&clip, Encoding::H264, 60);
     let relay = site.relay(&[]);
     site.capture(&["--stream", &format!("cam={}?loop=0", clip.display())]);
     let mut viewer = relay.viewer("cam");
-    // The last picture and the news of the end come on ways of their own.
+    // The last frame and the state `ended` arrive in any order.
     let (mut last, mut ended) = (0, false);
     while !(ended && last == 59) {
-        match viewer.hear() {
-            News::Frame(frame) => last = frame.stamp().number,
-            News::Word(FromRelay::State { state, .. }) => ended = state == ViewerState::Ended,
-            News::Word(_) => {}
+        match viewer.receive() {
+            Received::Frame(frame) => last = frame.timecode().number,
+            Received::Message(FromRelay::State { state, .. }) => {
+                ended = state == ViewerState::Ended;
+            }
+            Received::Message(_) => {}
         }
     }
     relay.wait_until("cam", &["ended"]);
 }
 
 #[test]
-fn a_file_that_is_looped_begins_again() {
+fn a_looped_file_restarts_at_its_end() {
     let site = Site::new();
     let clip = site.path("clip.avi");
-    clip::make(&clip, Coding::Mjpeg, 30);
+    clip::make(&clip, Encoding::Mjpeg, 30);
     site.capture(&["--stream", &format!("cam={}", clip.display())]);
     let relay = site.relay(&[]);
     let frames = relay.viewer("cam").frames(75);
-    let numbers: Vec<u32> = frames.iter().map(|frame| frame.stamp().number).collect();
+    let numbers: Vec<u32> = frames.iter().map(|frame| frame.timecode().number).collect();
     let steps = numbers.windows(2).map(|pair| (pair[1] + 30 - pair[0]) % 30);
-    // A capture that is held up passes over some, rather than show all of them late.
+    // A delayed capture skips some frames instead of publishing all of them late.
     assert!(steps.clone().all(|step| (1..10).contains(&step)), "{numbers:?}");
-    assert!(steps.sum::<u32>() >= 60, "twice over the end: {numbers:?}");
+    assert!(steps.sum::<u32>() >= 60, "the clip restarted twice: {numbers:?}");
 }
 
 #[test]
-fn a_camera_that_is_unplugged_comes_back() {
+fn the_stream_of_an_unplugged_camera_resumes_when_it_is_plugged_in_again() {
     let site = Site::new();
     let camera = RtspCamera::switch_on(&site, 0, None);
     site.capture(&["--stream", &format!("cam={}", camera.url())]);
@@ -108,16 +110,16 @@ fn a_camera_that_is_unplugged_comes_back() {
     let mut viewer = relay.viewer("cam");
     viewer.frames(3);
     camera.switch_off();
-    let reason = viewer.is_told(ViewerState::Offline);
+    let reason = viewer.wait_for_state(ViewerState::Offline);
     note(format!("without its camera: {reason}"));
     let port = camera.port();
     RtspCamera::switch_on(&site, 0, Some(port));
-    viewer.is_told(ViewerState::Live);
+    viewer.wait_for_state(ViewerState::Live);
     viewer.frames(3);
 }
 
 #[test]
-fn a_camera_that_falls_silent_is_offline_and_comes_back() {
+fn the_stream_of_a_silent_camera_is_offline_until_the_camera_sends_again() {
     let site = Site::new();
     let camera = HttpCamera::switch_on();
     site.capture(&["--stream", &format!("cam={}", camera.url())]);
@@ -125,14 +127,14 @@ fn a_camera_that_falls_silent_is_offline_and_comes_back() {
     let mut viewer = relay.viewer("cam");
     viewer.frames(3);
     camera.freeze(true);
-    let reason = viewer.is_told(ViewerState::Offline);
+    let reason = viewer.wait_for_state(ViewerState::Offline);
     note(format!("a silent camera: {reason}"));
     assert_eq!(
         relay.get("/streams/cam/snapshot").status,
         503,
-        "no old picture passes as a new one"
+        "the relay does not serve an old picture as a new one"
     );
     camera.freeze(false);
-    viewer.is_told(ViewerState::Live);
+    viewer.wait_for_state(ViewerState::Live);
     viewer.frames(3);
 }

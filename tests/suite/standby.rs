@@ -1,4 +1,4 @@
-//! A capture that hangs, while another one with the same stream stands by.
+//! Failover from a capture that hangs to another one with the same stream.
 
 use std::collections::HashMap;
 use std::num::NonZero;
@@ -7,23 +7,24 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use fanlight_protocol::viewer::{FromRelay, ViewerState};
-use fanlight_tests::viewer::News;
+use fanlight_tests::viewer::Received;
 use fanlight_tests::{Program, Relay, Site, Viewer, note};
 use rustix::process::Signal;
 
-/// Within this time the picture is back.
+/// The time within which the video resumes.
 const BACK: Duration = Duration::from_secs(2);
 
 fn width(jpeg: &[u8]) -> u32 {
     image::load_from_memory(jpeg).expect("a JPEG").width()
 }
 
-/// Reads on until a picture of this width comes; the stream is never said to be without frames until then.
+/// Reads until a picture of this width arrives. Asserts that the relay never reports the stream as interrupted until
+/// then.
 fn until_width(viewer: &mut Viewer, wanted: u32) {
     loop {
-        match viewer.hear() {
-            News::Frame(frame) if width(&frame.payload) == wanted => return,
-            News::Word(FromRelay::State { state, reason, .. }) => {
+        match viewer.receive() {
+            Received::Frame(frame) if width(&frame.payload) == wanted => return,
+            Received::Message(FromRelay::State { state, reason, .. }) => {
                 assert!(
                     matches!(state, ViewerState::Live | ViewerState::Slow),
                     "{state:?}: {reason}"
@@ -34,7 +35,8 @@ fn until_width(viewer: &mut Viewer, wanted: u32) {
     }
 }
 
-/// Two captures of one name, told apart by the width of their pictures; the relay, and a viewer that sees the first.
+/// Starts two captures of one stream name with pictures of different widths. Returns them by width, the relay, and a
+/// viewer that receives the first capture's frames.
 fn two_captures(site: &Site) -> (HashMap<u32, Arc<Program>>, Relay, Viewer) {
     let relay = site.relay(&[]);
     let first = site.capture(&["--stream", "cam=test:320x180@30"]);
@@ -47,7 +49,7 @@ fn two_captures(site: &Site) -> (HashMap<u32, Arc<Program>>, Relay, Viewer) {
 }
 
 #[test]
-fn a_capture_that_hangs_is_replaced_by_the_one_that_stands_by_within_two_seconds() {
+fn a_standby_capture_takes_over_from_one_that_hangs_within_two_seconds() {
     let site = Site::alone();
     let (captures, _relay, mut viewer) = two_captures(&site);
     let mut took = Vec::new();
@@ -57,17 +59,17 @@ fn a_capture_that_hangs_is_replaced_by_the_one_that_stands_by_within_two_seconds
         until_width(&mut viewer, heir);
         took.push(stopped.elapsed());
         captures[&owner].signal(Signal::CONT);
-        // It answers again, stands by, and does not take the name back.
+        // The first capture runs again, is the standby now, and does not take the name back.
         for frame in viewer.frames(30) {
             assert_eq!(width(&frame.payload), heir);
         }
     }
     took.sort_unstable();
-    note(format!("the picture of the other one after {took:?}"));
+    note(format!("the standby capture took over after {took:?}"));
     assert!(took.iter().all(|time| *time <= BACK), "{took:?}");
 }
 
-/// Four rounds, or as many as `FANLIGHT_TEST_ROUNDS` says.
+/// Returns the number of rounds: `FANLIGHT_TEST_ROUNDS`, or four.
 fn rounds() -> usize {
     let rounds = std::env::var("FANLIGHT_TEST_ROUNDS").ok();
     rounds.and_then(|rounds| rounds.parse().ok()).unwrap_or(4)

@@ -1,4 +1,4 @@
-//! What `scripts/run` does when a program ends, with programs that end as a test says.
+//! Supervision by `scripts/run`, with stub programs whose exit each test controls.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use fanlight_tests::{Program, Site, eventually};
 
-/// Runs both with a capture that does this; each start is a line in `starts`.
+/// Runs both programs as stubs: `capture` is the capture's script. Each start adds a line to the file `starts`.
 fn run(site: &Site, capture: &str) -> Arc<Program> {
     let stub = |name: &str, body: &str| {
         let path = site.path(name);
@@ -37,9 +37,9 @@ fn starts(site: &Site, name: &str) -> usize {
 }
 
 #[test]
-fn a_capture_that_crashes_is_started_again_and_the_relay_stays() {
+fn a_capture_that_crashes_is_restarted_and_the_relay_keeps_running() {
     let site = Site::new();
-    // It is killed as libzmq's assertions kill it, twice; then it runs.
+    // The capture aborts twice, as after a failed assertion in libzmq; then it runs.
     let again = "[ $(grep -c capture starts) -lt 3 ] && kill -ABRT $$; exec sleep 600";
     let script = run(&site, again);
     script.says("started again in 1 s");
@@ -52,7 +52,7 @@ fn a_capture_that_crashes_is_started_again_and_the_relay_stays() {
 }
 
 #[test]
-fn wrong_options_end_all_with_their_exit_code() {
+fn wrong_options_end_both_programs_with_their_exit_code() {
     let site = Site::new();
     let script = run(&site, "exit 2");
     assert_eq!(script.end().0, Some(2));
@@ -60,17 +60,17 @@ fn wrong_options_end_all_with_their_exit_code() {
 }
 
 #[test]
-fn a_capture_that_ends_well_ends_all() {
+fn a_capture_that_exits_with_success_ends_both_programs() {
     let site = Site::new();
     assert_eq!(run(&site, "exit 0").end().0, Some(0));
     assert_eq!(starts(&site, "capture"), 1);
 }
 
 #[test]
-fn a_signal_during_the_pause_ends_all_at_that_moment() {
+fn a_signal_during_the_restart_pause_ends_both_programs_immediately() {
     let site = Site::new();
     let script = run(&site, "exit 1");
-    // The third pause has four seconds.
+    // The third pause lasts four seconds.
     script.says("started again in 4 s");
     script.terminate();
     assert_eq!(script.end().0, Some(0));

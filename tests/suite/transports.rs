@@ -1,4 +1,4 @@
-//! What the addresses of a relay give.
+//! The relay's HTTP and WebSocket endpoints.
 
 use std::io::{BufRead, BufReader, Read, Write};
 
@@ -17,14 +17,14 @@ fn a_snapshot_is_the_newest_picture() {
     let first = snapshot();
     assert_eq!((first.status, first.header("content-type")), (200, "image/jpeg"));
     assert!(first.header("x-timestamp").parse::<f64>().is_ok(), "{first:?}");
-    let number = picture::stamp_of(&first.body).number;
-    eventually("there is a newer picture", || {
-        (picture::stamp_of(&snapshot().body).number > number).then_some(())
+    let number = picture::timecode_of(&first.body).number;
+    eventually("a newer picture arrives", || {
+        (picture::timecode_of(&snapshot().body).number > number).then_some(())
     });
 }
 
 #[test]
-fn every_part_of_mjpeg_tells_when_it_was_captured() {
+fn every_part_of_mjpeg_has_its_capture_time() {
     let site = Site::new();
     site.camera("cam");
     let relay = site.relay(&[]);
@@ -32,13 +32,13 @@ fn every_part_of_mjpeg_tells_when_it_was_captured() {
     assert_eq!(viewer.head["x-accel-buffering"], "no");
     for _ in 0..10 {
         let part = viewer.part();
-        let stamped = part.stamp().time.micros() as f64 / 1e6;
+        let stamped = part.timecode().time.micros() as f64 / 1e6;
         assert!((part.timestamp - stamped).abs() < 0.05, "{} for {stamped}", part.timestamp);
     }
 }
 
 #[test]
-fn a_socket_begins_with_hello_and_a_track_before_its_first_frame() {
+fn a_socket_starts_with_hello_and_sends_a_track_before_its_first_frame() {
     let site = Site::new();
     site.camera("cam");
     let relay = site.relay(&[]);
@@ -60,12 +60,12 @@ fn a_socket_begins_with_hello_and_a_track_before_its_first_frame() {
 }
 
 #[test]
-fn the_clock_of_a_relay_can_be_asked_for() {
+fn a_viewer_can_request_the_relays_clock() {
     let site = Site::new();
     let relay = site.relay(&[]);
     let mut viewer = relay.wall();
     let before = now();
-    viewer.say(r#"{"type":"clock","t0":12.5}"#);
+    viewer.send_text(r#"{"type":"clock","t0":12.5}"#);
     let (t0, t1, t2) = viewer.until("the clock", |word| match word {
         FromRelay::Clock { t0, t1, t2 } => Some((*t0, *t1, *t2)),
         _ => None,
@@ -74,11 +74,11 @@ fn the_clock_of_a_relay_can_be_asked_for() {
 }
 
 #[test]
-fn a_socket_that_asks_for_the_list_is_told_of_changes() {
+fn a_socket_that_requests_the_list_receives_its_changes() {
     let site = Site::new();
     let relay = site.relay(&[]);
     let mut viewer = relay.wall();
-    viewer.say(r#"{"type":"list"}"#);
+    viewer.send_text(r#"{"type":"list"}"#);
     let names = |word: &FromRelay| match word {
         FromRelay::Streams { streams, .. } => {
             Some(streams.iter().map(|stream| stream.name.to_string()).collect::<Vec<_>>())
@@ -87,30 +87,30 @@ fn a_socket_that_asks_for_the_list_is_told_of_changes() {
     };
     assert!(viewer.until("the list", names).is_empty());
     site.camera("cam");
-    viewer.until("of the stream", |word| names(word).filter(|names| names == &["cam"]));
+    viewer.until("a list with the stream", |word| names(word).filter(|names| names == &["cam"]));
 }
 
 #[test]
-fn fewer_pictures_can_be_asked_for() {
+fn a_viewer_can_limit_its_frame_rate() {
     let site = Site::new();
     site.camera("cam");
     let relay = site.relay(&[]);
     relay.wait_for("cam");
     let mut viewer = relay.wall();
-    viewer.say(r#"{"type":"watch","id":1,"stream":"cam","fps":10}"#);
+    viewer.send_text(r#"{"type":"watch","id":1,"stream":"cam","fps":10}"#);
     let times: Vec<_> = viewer.frames(25).iter().map(|frame| frame.captured_at).skip(5).collect();
     let mean = times[times.len() - 1].since(times[0]) / (times.len() as u32 - 1);
-    assert!((80..130).contains(&mean.as_millis()), "{mean:?} from picture to picture");
-    // What was not wanted was not dropped.
+    assert!((80..130).contains(&mean.as_millis()), "{mean:?} from frame to frame");
+    // Frames above the requested rate do not count as dropped for other reasons.
     let dropped = |reasons: &[&str]| relay.dropped("cam", "v1", reasons);
     let (limited, others) = (dropped(&["fps"]), dropped(&["relay", "link", "viewer"]));
-    assert!(limited > 40, "they are counted separately: {limited}");
-    // A machine that stumbles drops some all the same.
+    assert!(limited > 40, "frames above the rate are counted separately: {limited}");
+    // If the machine pauses, some frames are dropped anyway.
     assert!(others < limited / 4, "{others} beside {limited}");
 }
 
 #[test]
-fn what_goes_out_is_counted_by_stream_and_transport() {
+fn sent_frames_are_counted_by_stream_and_transport() {
     let site = Site::new();
     site.camera("cam");
     let relay = site.relay(&[]);
@@ -130,17 +130,17 @@ fn what_goes_out_is_counted_by_stream_and_transport() {
             assert!(metric(name) >= 10, "{name}{of}: {}", metric(name));
         }
         assert!(metric("payload_bytes_sent_total") > 10_000);
-        assert!(metric("freezes_total") < 10, "they come evenly");
+        assert!(metric("freezes_total") < 10, "the frames arrive evenly");
     }
     assert_eq!(relay.metric("fanlight_stream_viewers{stream=\"cam\"}"), 3);
     drop((v1, plain, mjpeg));
-    eventually("they are known to have left", || {
+    eventually("the relay has noticed that the viewers left", || {
         ["v1", "ws", "mjpeg"].iter().all(|by| relay.closed(by, "left") == 1).then_some(())
     });
 }
 
 #[test]
-fn what_nobody_watches_is_idle() {
+fn a_stream_without_viewers_is_idle() {
     let site = Site::new();
     site.camera("cam");
     let relay = site.relay(&[]);
@@ -154,7 +154,7 @@ fn what_nobody_watches_is_idle() {
 }
 
 #[test]
-fn the_page_is_built_in() {
+fn the_page_is_embedded_in_the_program() {
     let site = Site::new();
     let relay = site.relay(&[]);
     let page = relay.get("/");
@@ -166,30 +166,36 @@ fn the_page_is_built_in() {
     {
         assert_eq!(relay.get(path).status, status, "{path}");
     }
-    assert_eq!(relay.knock("/ws", &[]).unwrap_err().status, 400, "without its subprotocol");
-    assert!(relay.knock("/ws", &[V1]).is_ok());
+    assert_eq!(
+        relay.open_websocket("/ws", &[]).unwrap_err().status,
+        400,
+        "without its subprotocol"
+    );
+    assert!(relay.open_websocket("/ws", &[V1]).is_ok());
 }
 
 #[test]
-fn mjpeg_is_given_to_the_oldest_of_clients() {
+fn http_1_0_clients_receive_mjpeg() {
     let site = Site::new();
     site.camera("cam");
     let relay = site.relay(&[]);
     relay.wait_for("cam");
     let mut stream = relay.connect();
-    // Neither a Host nor chunks.
+    // An HTTP/1.0 request has no Host header, and its response must not be chunked.
     stream.write_all(b"GET /streams/cam/mjpeg HTTP/1.0\r\n\r\n").expect("it is connected");
     let mut lines = BufReader::new(stream).split(b'\n').map_while(Result::ok);
-    let mut heard = Vec::new();
-    while heard.iter().filter(|line: &&String| line.starts_with("--fanlight")).count() < 3 {
-        heard.push(String::from_utf8_lossy(&lines.next().expect("it goes on")).to_lowercase());
+    let mut received = Vec::new();
+    while received.iter().filter(|line: &&String| line.starts_with("--fanlight")).count() < 3 {
+        received.push(
+            String::from_utf8_lossy(&lines.next().expect("the stream continues")).to_lowercase(),
+        );
     }
-    assert!(heard[0].starts_with("http/1.") && heard[0].contains(" 200"), "{}", heard[0]);
-    assert!(!heard.iter().any(|line| line.starts_with("transfer-encoding")));
+    assert!(received[0].starts_with("http/1.") && received[0].contains(" 200"), "{}", received[0]);
+    assert!(!received.iter().any(|line| line.starts_with("transfer-encoding")));
 }
 
 #[test]
-fn only_asking_is_understood() {
+fn methods_other_than_get_and_head_and_invalid_paths_are_refused() {
     let site = Site::new();
     site.camera("cam");
     let relay = site.relay(&[]);
@@ -220,6 +226,6 @@ fn only_asking_is_understood() {
         BufReader::new(stream).read_to_string(&mut answer).expect("an answer, and its end");
         assert_eq!(answer.split(' ').nth(1), Some(status), "{request}: {answer}");
     }
-    // Who only asked for the head is no viewer.
-    eventually("nobody watches", || (relay.stream("cam")["viewers"] == 0).then_some(()));
+    // A HEAD request does not count as a viewer.
+    eventually("the stream has no viewers", || (relay.stream("cam")["viewers"] == 0).then_some(()));
 }

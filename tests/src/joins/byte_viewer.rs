@@ -1,4 +1,4 @@
-//! A connection of which only the bytes are counted.
+//! A viewer that only counts the bytes it receives.
 //!
 //! It has the socket options that curl and ffmpeg have: none beside `TCP_NODELAY`, unless a receive buffer is chosen.
 
@@ -21,7 +21,7 @@ use super::{Cell, Reading, Transport};
 use crate::patience::PATIENCE;
 use crate::socket;
 
-/// Bytes read by one system call: as much as common clients take.
+/// Bytes read by one system call: as many as common clients read.
 const ROOM: usize = 64 * 1024;
 
 /// A viewer that has joined.
@@ -32,7 +32,7 @@ pub struct ByteViewer {
     acknowledging: Option<Acknowledging>,
 }
 
-/// What a viewer needs to know which frames are whole.
+/// The decoder of a viewer that acknowledges each whole frame.
 #[derive(Debug)]
 struct Acknowledging {
     decoder: Decoder,
@@ -41,10 +41,10 @@ struct Acknowledging {
 }
 
 impl ByteViewer {
-    /// Connects, asks for a stream, and reads the head of the answer.
+    /// Connects, requests a stream, and reads the head of the response.
     ///
     /// # Errors
-    /// Fails if the relay refuses, or does not answer for a long time.
+    /// Fails if the relay refuses, or does not answer within [`PATIENCE`].
     pub fn join(address: SocketAddr, stream: &str, cell: &Cell) -> Result<Self, String> {
         let (protocol, request) = request_for(address, stream, cell.transport)?;
         let (mut connection, decoder, rest) = ask(address, protocol, &request, cell)?;
@@ -58,14 +58,14 @@ impl ByteViewer {
             outgoing: Vec::new(),
         });
         let mut viewer = Self { stream: connection, buffer: vec![0; ROOM], acknowledging };
-        viewer.heed(&rest)?;
+        viewer.acknowledge(&rest)?;
         Ok(viewer)
     }
 
     /// Joins a stream over the plain WebSocket with this query, such as `fps=1`.
     ///
     /// # Errors
-    /// As [`join`](Self::join).
+    /// Fails like [`join`](Self::join).
     pub fn join_with(address: SocketAddr, stream: &str, query: &str) -> Result<Self, String> {
         let cell = Cell {
             transport: Transport::WebSocket,
@@ -78,12 +78,12 @@ impl ByteViewer {
         Ok(Self { stream: connection, buffer: vec![0; ROOM], acknowledging: None })
     }
 
-    /// Reads at most `most` bytes, as soon as there are some; `None` where none arrive until `until`.
+    /// Reads at most `most` bytes, as soon as there are some; `None` if none arrive until `until`.
     ///
     /// # Errors
     /// Fails if the relay ends the connection.
     pub fn read(&mut self, most: usize, until: Instant) -> Result<Option<usize>, String> {
-        // The system takes no time-out of zero.
+        // The kernel does not accept a timeout of zero.
         let wait = until.saturating_duration_since(Instant::now()).max(Duration::from_micros(1));
         self.stream.set_read_timeout(Some(wait)).map_err(|error| error.to_string())?;
         let room = most.min(ROOM);
@@ -91,9 +91,9 @@ impl ByteViewer {
             Ok(0) => Err("the relay ended the connection".into()),
             Ok(count) => {
                 let bytes = std::mem::take(&mut self.buffer);
-                let heeded = self.heed(&bytes[..count]);
+                let acknowledged = self.acknowledge(&bytes[..count]);
                 self.buffer = bytes;
-                heeded.map(|()| Some(count))
+                acknowledged.map(|()| Some(count))
             }
             Err(error) if is_time_out(&error) => Ok(None),
             Err(error) => Err(format!("the connection broke: {error}")),
@@ -101,7 +101,7 @@ impl ByteViewer {
     }
 
     /// Acknowledges the frames that end within these bytes.
-    fn heed(&mut self, mut bytes: &[u8]) -> Result<(), String> {
+    fn acknowledge(&mut self, mut bytes: &[u8]) -> Result<(), String> {
         let Some(Acknowledging { decoder, message, outgoing }) = &mut self.acknowledging else {
             return Ok(());
         };
@@ -117,7 +117,7 @@ impl ByteViewer {
                     let sent = self.stream.write_all(outgoing);
                     sent.map_err(|error| format!("cannot acknowledge: {error}"))?;
                 }
-                // No viewer here stays long enough to be asked whether it is alive.
+                // No viewer here stays long enough to receive a ping.
                 Step::Ping(_) => {}
                 Step::Close(close) => return Err(close_reason(&close)),
             }
@@ -126,7 +126,7 @@ impl ByteViewer {
     }
 }
 
-/// Connects and asks; returns also what came behind the head of the answer.
+/// Connects and sends the request; also returns the bytes after the head of the response.
 fn ask(
     address: SocketAddr,
     protocol: Protocol,
@@ -181,7 +181,7 @@ fn watch(stream: &str, ack: bool) -> Result<Vec<u8>, String> {
     Ok(request::text(&v1::watch(watch)))
 }
 
-/// Reads the head of the answer; returns also what came behind it.
+/// Reads the head of the response; also returns the bytes after it.
 fn read_answer(stream: &mut TcpStream, protocol: Protocol) -> Result<(Decoder, Vec<u8>), String> {
     let mut reader = AnswerReader::default();
     let mut bytes = [0; 512];

@@ -19,7 +19,7 @@ pub struct Gaps {
 }
 
 impl Gaps {
-    /// Begins with the request: the wait for the first byte counts.
+    /// Starts at the request: the wait for the first byte counts.
     pub fn begin(now: Instant) -> Self {
         Self { last: now, longest: Gap { from: now, to: now } }
     }
@@ -33,17 +33,17 @@ impl Gaps {
         self.last = now;
     }
 
-    /// The viewer stops reading now. What it was without until now counts.
+    /// Notes that the viewer stops reading now. The gap until now counts.
     pub fn suspend(&mut self, now: Instant) {
         self.received(now);
     }
 
-    /// The viewer continues to read now. What it was without since it stopped does not count.
+    /// Notes that the viewer resumes reading now. The gap since it stopped does not count.
     pub fn resume(&mut self, now: Instant) {
         self.last = now;
     }
 
-    /// The longest gap, with the one that is open at the end.
+    /// Returns the longest gap, including the one that is open at the end.
     pub fn end(mut self, now: Instant) -> Gap {
         self.received(now);
         self.longest

@@ -1,13 +1,13 @@
-//! Whether viewers that join a stream keep receiving bytes, counted over many joins on real sockets.
+//! A measurement on real sockets of the share of joining viewers that keep receiving bytes.
 //!
-//! - [`Cell`]: what is tried: a transport, a way to read, a receive buffer;
-//! - [`ByteViewer`](byte_viewer::ByteViewer): a connection of which only the bytes are counted;
+//! - [`Cell`]: one combination of transport, read pattern and receive buffer;
+//! - [`ByteViewer`](byte_viewer::ByteViewer): a viewer that only counts the bytes it receives;
 //! - [`gaps`]: the times without bytes. No IO and no clock;
 //! - [`witness`]: a small rendition that shows when the machine itself paused;
 //! - [`Stage`](stage::Stage): relay, camera and witness, and many joins of one cell;
 //! - [`Outcome`](outcome::Outcome): the figures of a cell.
 //!
-//! The rule: a viewer is never without bytes for longer than its own pause between two reads plus
+//! The rule: a viewer never waits for bytes longer than its own pause between two reads plus
 //! [`TOLERATED`](outcome::TOLERATED).
 
 pub mod byte_viewer;
@@ -25,7 +25,7 @@ pub use stage::{Effort, Stage};
 /// The interval at which a trickling reader reads.
 const TRICKLE_EVERY: Duration = Duration::from_millis(50);
 
-/// A transport, as a viewer asks for it.
+/// A transport that a viewer requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transport {
     /// `/streams/NAME/ws`.
@@ -39,7 +39,7 @@ pub enum Transport {
 }
 
 impl Transport {
-    /// All of them.
+    /// All transports.
     pub const ALL: [Self; 4] = [Self::WebSocket, Self::Mjpeg, Self::V1, Self::V1Acknowledged];
 }
 
@@ -54,25 +54,25 @@ impl fmt::Display for Transport {
     }
 }
 
-/// The manner in which a viewer reads.
+/// A viewer's read pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reading {
-    /// Each byte as soon as it arrives.
+    /// Reads each byte as soon as it arrives.
     Immediate,
-    /// This many bytes at most, and then work on them that takes up to twice this long: a client that copies, parses or
+    /// Reads at most this many bytes and then works on them for up to twice this time: a client that copies, parses or
     /// writes what it reads, and is fast enough for the stream.
     Portions(usize, Duration),
-    /// As soon as they arrive, but for this long after it asked: a client that opens a decoder first.
+    /// Starts reading this long after its request: a client that opens a decoder first.
     Late(Duration),
-    /// At most this many bytes a second, in equal portions 20 times a second.
+    /// Reads at most this many bytes per second, in equal portions 20 times a second.
     Trickle(u64),
-    /// As soon as they arrive, but for one pause of this length after the first second.
+    /// Reads bytes as they arrive, except for one pause of this length after the first second.
     Stop(Duration),
 }
 
 impl Reading {
-    /// The longest time that the viewer itself leaves between two reads. The pause of a stopped viewer is not part of
-    /// it: what counts begins when it continues.
+    /// Returns the longest time that the viewer itself leaves between two reads. The pause of a stopped viewer does not
+    /// count, because its gaps are measured from the moment at which it resumes.
     pub fn own_pause(self) -> Duration {
         match self {
             Self::Late(pause) | Self::Portions(_, pause) => pause,
@@ -94,14 +94,14 @@ impl fmt::Display for Reading {
     }
 }
 
-/// What is tried: all joins of a cell are alike.
+/// One combination of parameters, shared by all joins of a cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cell {
     /// The viewer's request.
     pub transport: Transport,
-    /// The manner in which it reads.
+    /// The viewer's read pattern.
     pub reading: Reading,
-    /// Its receive buffer (`SO_RCVBUF`); `None` for the kernel's own choice, as curl and ffmpeg have it.
+    /// Its receive buffer (`SO_RCVBUF`); `None` for the kernel's default, as curl and ffmpeg use it.
     pub receive_buffer: Option<usize>,
 }
 

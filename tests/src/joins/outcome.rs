@@ -3,15 +3,15 @@
 use std::fmt;
 use std::time::Duration;
 
-/// How much longer than its own pause a viewer may be without bytes.
+/// The time beyond its own pause for which a viewer may be without bytes.
 pub const TOLERATED: Duration = Duration::from_millis(500);
 
-/// One join: its longest time without bytes, and how it ended where the relay ended it.
+/// One join: its longest time without bytes, and the reason if the relay ended it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Join {
     /// The longest time without bytes.
     pub longest: Duration,
-    /// Why the relay ended the connection, where it did.
+    /// The reason for which the relay ended the connection, if it did.
     pub ended: Option<String>,
 }
 
@@ -19,7 +19,7 @@ pub struct Join {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outcome {
     allowed: Duration,
-    /// Longest gaps, one a join, sorted.
+    /// The longest gap of each join, sorted.
     longest: Vec<Duration>,
     froze: usize,
     ended: Vec<String>,
@@ -28,8 +28,8 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Judges joins of viewers that pause for `own_pause` themselves. `disturbed` joins were repeated because the machine
-    /// paused, `unproven` of them could not be repeated often enough.
+    /// Evaluates joins of viewers that pause for `own_pause` themselves. `disturbed` joins were discarded because the
+    /// machine paused; `unproven` of them could not be repeated.
     pub fn new(own_pause: Duration, joins: Vec<Join>, disturbed: usize, unproven: usize) -> Self {
         let allowed = own_pause + TOLERATED;
         let mut longest: Vec<_> = joins.iter().map(|join| join.longest).collect();
@@ -45,32 +45,32 @@ impl Outcome {
         }
     }
 
-    /// Joins that were observed to their end while the machine did not pause.
+    /// Returns the number of joins that were observed to their end while the machine did not pause.
     pub fn joins(&self) -> usize {
         self.longest.len()
     }
 
-    /// Joins that broke the rule: without bytes for too long, or ended by the relay.
+    /// Returns the number of joins that broke the rule: without bytes for too long, or ended by the relay.
     pub fn froze(&self) -> usize {
         self.froze
     }
 
-    /// The longest time without bytes that the rule allows.
+    /// Returns the longest time without bytes that the rule allows.
     pub fn allowed(&self) -> Duration {
         self.allowed
     }
 
-    /// Joins that were repeated because the machine paused.
+    /// Returns the number of joins that were discarded because the machine paused.
     pub fn disturbed(&self) -> usize {
         self.disturbed
     }
 
-    /// Whether each join kept to the rule, and enough of them could be observed.
+    /// Returns true if every join met the rule and enough joins were observed.
     pub fn is_well(&self) -> bool {
         self.froze == 0 && self.unproven == 0 && !self.longest.is_empty()
     }
 
-    /// The longest time without bytes of this share of the joins (0 to 1).
+    /// Returns the given quantile (0 to 1) of the joins' longest times without bytes.
     pub fn longest_at(&self, share: f64) -> Duration {
         let at = (self.longest.len() as f64 * share) as usize;
         let last = self.longest.len().saturating_sub(1);

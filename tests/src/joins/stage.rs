@@ -1,4 +1,4 @@
-//! Relay, camera and witness, and many joins of one cell.
+//! A relay, a camera and a witness, and many joins of one cell.
 
 use std::net::SocketAddr;
 use std::sync::Mutex;
@@ -15,27 +15,27 @@ use crate::patience::PATIENCE;
 use crate::relay::Relay;
 use crate::site::Site;
 
-/// The stream that is joined, and the rendition of it that the witness watches.
+/// The stream that viewers join. The witness watches its rendition `WITNESS`.
 const STREAM: &str = "cam";
 const WITNESS: &str = "quarter";
 const FPS: u32 = 30;
-/// Bytes of a frame of the witness's rendition: too few to ever wait for a link or a buffer.
+/// Bytes per frame of the witness's rendition: too few to ever wait for a link or a buffer.
 const WITNESS_BYTES: usize = 1_000;
-/// Joins of one viewer begin at any moment between two frames.
+/// The maximum random delay before a join: more than a frame interval, so that joins start anywhere between two frames.
 const MOST_DELAY: Duration = Duration::from_millis(40);
-/// A stopped viewer reads for this long first.
+/// The time for which a stopped viewer reads first.
 const BEFORE_STOP: Duration = Duration::from_secs(1);
 
 /// The size of a trial.
 #[derive(Debug, Clone, Copy)]
 pub struct Effort {
-    /// Joins of a cell.
+    /// The number of joins of a cell.
     pub joins: usize,
-    /// Viewers that join at the same time, each again and again.
+    /// The number of viewers that join in parallel, each repeatedly.
     pub at_once: usize,
     /// The time for which each is observed.
     pub watch: Duration,
-    /// Decides when viewers join.
+    /// The seed of the random delays.
     pub seed: u64,
 }
 
@@ -48,12 +48,12 @@ pub struct Stage {
     bytes: usize,
 }
 
-/// The work of one viewer of several.
+/// One of several parallel viewers.
 struct Worker<'a> {
     stage: &'a Stage,
     cell: &'a Cell,
     effort: &'a Effort,
-    /// Joins that are still to be begun, and how many may be repeated.
+    /// Joins that have not started yet, and repeats that are still allowed.
     left: &'a AtomicUsize,
     repeats_left: &'a AtomicUsize,
     done: &'a Mutex<Done>,
@@ -70,7 +70,7 @@ impl Stage {
     /// Starts a camera with frames of `bytes` bytes at 30 frames a second, and a relay: the program named `relay`.
     ///
     /// # Panics
-    /// When one of them does not start.
+    /// Panics if one of them does not start.
     pub fn set_up(site: &Site, relay: &str, bytes: usize) -> Self {
         let (full, witness) = (
             format!("--track=full.jpeg={bytes}"),
@@ -90,17 +90,18 @@ impl Stage {
         Self { relay, witness, _keeper: Watching::keep(keeper), bytes }
     }
 
-    /// The relay's address.
+    /// Returns the relay's address.
     pub fn address(&self) -> SocketAddr {
         self.relay.address()
     }
 
-    /// A third of what the camera sends, as bytes a second.
+    /// Returns a third of the camera's bitrate, in bytes per second.
     pub fn third(&self) -> u64 {
         self.bytes as u64 * u64::from(FPS) / 3
     }
 
-    /// Joins again and again. Joins during which the machine paused are repeated, up to once for each.
+    /// Runs all joins of a cell. Joins during which the machine paused are repeated: at most as many as `effort` has
+    /// joins.
     pub fn run(&self, cell: &Cell, effort: &Effort) -> Outcome {
         let (left, repeats_left) = (AtomicUsize::new(effort.joins), AtomicUsize::new(effort.joins));
         let done = Mutex::default();
@@ -144,7 +145,7 @@ impl Worker<'_> {
     }
 }
 
-/// Joins once; returns the longest time without bytes, and why the relay ended the connection where it did.
+/// Joins once; returns the longest time without bytes, and the reason if the relay ended the connection.
 pub fn join(
     address: SocketAddr,
     stream: &str,
@@ -203,7 +204,7 @@ fn read_on(viewer: &mut ByteViewer, watch: Duration, gaps: &mut Gaps) -> Result<
     Ok(())
 }
 
-/// Reads a portion, and then nothing until the next portion is due.
+/// Reads one portion per interval and pauses until the next is due.
 fn trickle(
     viewer: &mut ByteViewer,
     rate: u64,
@@ -222,14 +223,14 @@ fn trickle(
             gaps.received(Instant::now());
             room -= count;
         }
-        // A viewer that was late does not make up for it: the rate is the most it reads.
+        // A late viewer does not catch up: the rate is an upper limit.
         next = next.max(Instant::now());
         thread::sleep(next.saturating_duration_since(Instant::now()));
     }
     Ok(())
 }
 
-/// Takes one where there is one left.
+/// Decrements the counter; returns false if it is zero.
 fn take_one(left: &AtomicUsize) -> bool {
     let taken = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
     taken.is_ok()

@@ -1,7 +1,7 @@
 //! A small rendition of the same stream that shows when the machine itself paused.
 //!
-//! Camera, relay and viewers share the machine with whatever else runs there. When the witness, whose frames never wait
-//! for a link or a buffer, is without bytes, the other viewers prove nothing at that time.
+//! Camera, relay and viewers share the machine with other programs. The witness's frames never wait for a link or a
+//! buffer. If the witness receives no bytes, the measurements of the other viewers are invalid for that time.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,21 +11,22 @@ use std::time::{Duration, Instant};
 use super::byte_viewer::ByteViewer;
 use super::gaps::Gap;
 
-/// A pause of the machine. Half of what is tolerated, so that no pause alone makes a join break the rule.
+/// The shortest gap that counts as a pause of the machine: half of the tolerance, so that no shorter pause alone breaks
+/// the rule.
 const PAUSE: Duration = Duration::from_millis(250);
-/// The time for which the witness waits before it looks whether it should end.
+/// The interval at which the witness checks whether it should end.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// Most pauses that are kept; a machine with more is too busy for any trial.
+/// The maximum number of recorded pauses; a machine with more is too busy for any trial.
 const MOST: usize = 10_000;
 
-/// A viewer that notes when the machine paused. It ends when dropped.
+/// A viewer that records when the machine paused. It ends when dropped.
 #[derive(Debug)]
 pub struct Witness {
     seen: Arc<Mutex<Seen>>,
     _watching: Watching,
 }
 
-/// A viewer that reads by itself until dropped.
+/// A viewer that reads in the background until dropped.
 #[derive(Debug)]
 pub struct Watching {
     over: Arc<AtomicBool>,
@@ -40,7 +41,7 @@ struct Seen {
 }
 
 impl Witness {
-    /// Watches with this viewer until dropped.
+    /// Starts reading with this viewer, until dropped.
     pub fn start(viewer: ByteViewer) -> Self {
         let seen = Seen { last: Instant::now(), pauses: Vec::new(), ended: None };
         let seen = Arc::new(Mutex::new(seen));
@@ -49,10 +50,10 @@ impl Witness {
         Self { seen, _watching: watching }
     }
 
-    /// Whether the machine paused during this gap.
+    /// Returns true if the machine paused during this gap.
     ///
     /// # Panics
-    /// When the relay ended the witness's own connection.
+    /// Panics if the relay ended the witness's own connection.
     pub fn paused_during(&self, gap: Gap) -> bool {
         let seen = lock(&self.seen);
         assert_eq!(seen.ended, None, "the witness was ended");
@@ -64,12 +65,13 @@ impl Witness {
 }
 
 impl Watching {
-    /// Keeps a stream watched, so that it is not started for each join.
+    /// Keeps a stream watched, so that its source does not restart for each join.
     pub fn keep(viewer: ByteViewer) -> Self {
         Self::start(viewer, |_| {})
     }
 
-    /// Reads until dropped or ended; `note` gets the moment of each read, or why the relay ended the connection.
+    /// Reads until dropped or ended; `note` receives the time of each read, or the reason if the relay ended the
+    /// connection.
     fn start(
         mut viewer: ByteViewer,
         mut note: impl FnMut(Result<Instant, String>) + Send + 'static,
@@ -93,7 +95,7 @@ impl Drop for Watching {
     fn drop(&mut self) {
         self.over.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
-            // Its panic would be a second one.
+            // A panic of the thread is ignored, because this may run during another panic.
             let _ = thread.join();
         }
     }

@@ -118,7 +118,7 @@ impl Row {
 impl Kind {
     fn lay(self, seed: u64) -> Option<Link> {
         match self {
-            Self::Shaped(rate) => Link::lay(rate, Duration::from_millis(200)),
+            Self::Shaped(rate) => Link::with_rate(rate, Duration::from_millis(200)),
             Self::Lossy => Link::lossy(fanlight_lossy_link::Link {
                 bits_per_second: 20e6,
                 round_trip: Duration::from_millis(40),

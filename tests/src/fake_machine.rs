@@ -1,4 +1,4 @@
-//! Other numbers of cores and another clock, pretended to one program.
+//! A faked core count and clock for one program.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,21 +7,22 @@ use crate::tools;
 
 const CORES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/cores.c");
 
-/// What a program is made to believe.
+/// The faked properties of the machine on which a program runs.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Disguise {
-    /// That the machine has so many cores.
+pub struct FakeMachine {
+    /// The number of cores that the program sees; `None` for the real number.
     pub cores: Option<u32>,
-    /// That it is so many seconds later.
+    /// The seconds by which the program's wall clock is ahead of the real one.
     pub seconds_ahead: i64,
 }
 
-impl Disguise {
-    /// Sets what makes a program believe it. What is needed for that is put into `folder`.
+impl FakeMachine {
+    /// Sets the environment of `command` so that its program sees this machine. Writes the library it preloads into
+    /// `folder`.
     ///
     /// # Panics
-    /// When gcc or faketime are not there.
-    pub fn put_on(&self, command: &mut Command, folder: &Path) {
+    /// Panics if gcc or faketime is missing.
+    pub fn apply_to(&self, command: &mut Command, folder: &Path) {
         let mut preloaded = Vec::new();
         if let Some(cores) = self.cores {
             preloaded.push(cores_library(folder).to_string_lossy().into_owned());
@@ -30,7 +31,7 @@ impl Disguise {
         if self.seconds_ahead != 0 {
             preloaded.push(clock_library());
             command.env("FAKETIME", format!("{:+}s", self.seconds_ahead));
-            // Time that passes stays as it is; only the date is another.
+            // Only the wall clock is shifted; the monotonic clock stays real.
             command.env("DONT_FAKE_MONOTONIC", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
         }
         if !preloaded.is_empty() {
@@ -39,7 +40,8 @@ impl Disguise {
     }
 }
 
-/// Where libfaketime lies: its own program knows. It is not used to start ours, because it would stand between.
+/// Returns the path of libfaketime, as its own program `faketime` reports it. That program does not start ours, because
+/// it would be an additional process between the test and the program.
 fn clock_library() -> String {
     let command = tools::tool("faketime", &["-m", "-f", "+1s", "printenv", "LD_PRELOAD"]);
     tools::run("faketime", command).trim().to_owned()
