@@ -9,9 +9,9 @@ pub use fanlight_codec::h264::AccessUnit;
 use fanlight_protocol::{FrameFlags, FrameMeta, FrameTimes, Timestamp};
 use opencv::core::Mat;
 
-/// The content of a frame as its source delivers it.
+/// The data of a frame as its source delivers it.
 #[derive(Debug)]
-pub enum Picture {
+pub enum FrameData {
     /// Pixels: rows of blue, green and red bytes (`CV_8UC3` in OpenCV's order, blue first).
     Pixels(Mat),
     /// The camera's own JPEG, not inspected yet.
@@ -23,8 +23,8 @@ pub enum Picture {
 /// A frame as read from its source.
 #[derive(Debug)]
 pub struct RawFrame {
-    /// The content.
-    pub picture: Picture,
+    /// The data.
+    pub data: FrameData,
     /// The times of capture and reading.
     pub times: CaptureTimes,
 }

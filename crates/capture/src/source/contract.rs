@@ -7,7 +7,7 @@ use fanlight_protocol::Timestamp;
 
 use super::error::SourceError;
 use super::pacing;
-use crate::frame::Picture;
+use crate::frame::FrameData;
 use crate::frame::latest::Buffers;
 use crate::stall;
 
@@ -27,7 +27,7 @@ pub trait Source {
     ///
     /// # Errors
     /// When the frame is damaged.
-    fn retrieve(&mut self, buffers: &Buffers) -> Result<Picture, SourceError>;
+    fn retrieve(&mut self, buffers: &Buffers) -> Result<FrameData, SourceError>;
 
     /// Returns whether no frame may be dropped, because later ones refer to it. Retrieving is cheap then.
     fn needs_every_frame(&self) -> bool {

@@ -18,7 +18,7 @@ use super::contract::{About, Grabbed, Source};
 use super::error::SourceError;
 use super::ffmpeg;
 use super::pacing::{Due, Pacing, sleep_until};
-use crate::frame::Picture;
+use crate::frame::FrameData;
 use crate::frame::latest::Buffers;
 
 /// The rate of a recording that does not state one: that of European television.
@@ -125,10 +125,10 @@ impl Source for File {
         self.pacing.resume();
     }
 
-    fn retrieve(&mut self, buffers: &Buffers) -> Result<Picture, SourceError> {
+    fn retrieve(&mut self, buffers: &Buffers) -> Result<FrameData, SourceError> {
         let mut buffer = buffers.take();
         if self.video.retrieve(&mut buffer, 0)? && !buffer.empty() {
-            Ok(Picture::Pixels(buffer))
+            Ok(FrameData::Pixels(buffer))
         } else {
             Err(SourceError::NotAVideo(format!("{} contains a damaged frame", self.path.display())))
         }

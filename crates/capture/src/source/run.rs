@@ -199,9 +199,9 @@ impl<S: FrameSink> Run<'_, S> {
         if grabbed.skipped > 0 {
             self.sink.count_dropped(grabbed.skipped);
         }
-        let picture = source.retrieve(self.sink.buffers())?;
+        let data = source.retrieve(self.sink.buffers())?;
         let times = CaptureTimes { captured_at: grabbed.captured_at, read_at: clock::now() };
-        self.sink.push(RawFrame { picture, times })
+        self.sink.push(RawFrame { data, times })
     }
 
     /// Waits for a viewer. From time to time it checks that the source still exists.

@@ -156,7 +156,7 @@ fn a_description_of_two_gigabytes_is_not_read() {
 }
 
 #[test]
-fn a_command_that_writes_without_end_assert_stopped() {
+fn a_command_that_writes_endless_data_is_stopped() {
     for (command, expected) in [
         (
             "printf '\\377\\330\\377\\332\\0\\2'; cat /dev/zero",

@@ -8,7 +8,7 @@ use fanlight_protocol::{StreamEntry, StreamState};
 use memchr::memmem;
 use tempfile::TempDir;
 
-use crate::harness::{capture, capture_with, decoded, make_clip_as, stamp, stamp_in, viewer};
+use crate::harness::{capture, capture_with, decoded, make_clip_as, timecode, timecode_in, viewer};
 
 fn keyframes(frames: &[IncomingFrame]) -> Vec<usize> {
     let numbered = frames.iter().enumerate();
@@ -27,9 +27,9 @@ fn every_rendition_can_be_decoded_from_its_first_frame_on_and_has_correct_times(
         assert_eq!(pictures.len(), frames.len());
         for (frame, picture) in frames.iter().zip(&pictures) {
             assert_eq!(frame.meta.size(), size);
-            let stamp = stamp_in(picture, size).expect("a stamp that can be read");
-            let off = frame.meta.captured_at().micros_from(stamp.time);
-            assert!(off.abs() < 5_000, "{track}: captured_at is {off} µs from the stamp");
+            let timecode = timecode_in(picture, size).expect("a readable timecode");
+            let off = frame.meta.captured_at().micros_from(timecode.time);
+            assert!(off.abs() < 5_000, "{track}: captured_at is {off} µs from the timecode");
         }
         viewer.unwatch(track);
     }
@@ -46,14 +46,14 @@ fn keyframes_come_every_two_seconds_and_on_request_but_no_more_than_one_a_second
         viewer.ask_for_keyframe("cam/full.h264");
         frames.extend(viewer.frames("cam/full.h264", 1));
     }
-    let asked: Vec<usize> = keyframes(&frames).into_iter().filter(|key| *key >= 130).collect();
+    let requested: Vec<usize> = keyframes(&frames).into_iter().filter(|key| *key >= 130).collect();
     // The times painted into the frames: captured_at was converted from one clock to another by the bus, and sixty
     // frames are two seconds to the microsecond.
     let pictures = decoded(&frames);
-    let stamp =
-        |picture: &Vec<u8>| stamp_in(picture, (320, 180)).expect("a stamp that can be read");
-    let taken: Vec<_> = pictures.iter().map(|picture| stamp(picture).time).collect();
-    let since = |key: usize, number: usize| taken[number].micros_from(taken[key]);
+    let timecode =
+        |picture: &Vec<u8>| timecode_in(picture, (320, 180)).expect("a readable timecode");
+    let times: Vec<_> = pictures.iter().map(|picture| timecode(picture).time).collect();
+    let since = |key: usize, number: usize| times[number].micros_from(times[key]);
 
     assert!(regular.len() > 2, "{regular:?}");
     for pair in regular.windows(2) {
@@ -62,10 +62,10 @@ fn keyframes_come_every_two_seconds_and_on_request_but_no_more_than_one_a_second
         let (before, at) = (since(key, next - 1), since(key, next));
         assert!(at >= 2_000_000 && before < 2_000_000, "{regular:?}: {before} {at}");
     }
-    assert!(asked.len() >= 2, "{asked:?}");
-    for pair in asked.windows(2) {
+    assert!(requested.len() >= 2, "{requested:?}");
+    for pair in requested.windows(2) {
         let apart = since(pair[0], pair[1]);
-        assert!((1_000_000..2_000_000).contains(&apart), "{apart}: {asked:?}");
+        assert!((1_000_000..2_000_000).contains(&apart), "{apart}: {requested:?}");
     }
 }
 
@@ -85,7 +85,7 @@ fn only_the_watched_codec_is_encoded_and_both_from_the_same_frame() {
     viewer.watch("cam");
     let jpeg = viewer.frames("cam", 20);
     let captured: Vec<_> = jpeg.iter().map(|frame| frame.meta.captured_at()).collect();
-    assert!(stamp(&jpeg[0]).is_some());
+    assert!(timecode(&jpeg[0]).is_some());
     let h264 = viewer.frames("cam/full.h264", 20);
     assert!(h264.iter().any(|frame| captured.contains(&frame.meta.captured_at())));
 }

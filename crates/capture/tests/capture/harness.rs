@@ -13,7 +13,7 @@ use fanlight_bus::{Event, IncomingFrame, PublisherId, Subscriber, SubscriberOpti
 use fanlight_capture::StreamSettings;
 use fanlight_capture::encode::jpeg::{JpegEncoder, Quality};
 use fanlight_capture::frame::latest::Buffers;
-use fanlight_capture::frame::{CaptureTimes, Picture};
+use fanlight_capture::frame::{CaptureTimes, FrameData};
 use fanlight_capture::source::Source;
 use fanlight_capture::source::SourceFactory;
 use fanlight_capture::source::test_picture::TestPicture;
@@ -278,13 +278,13 @@ pub(crate) fn decoded(frames: &[IncomingFrame]) -> Vec<Vec<u8>> {
 }
 
 /// Reads the timecode from the luma of a frame of this size.
-pub(crate) fn stamp_in(luma: &[u8], (width, height): (u32, u32)) -> Option<Timecode> {
+pub(crate) fn timecode_in(luma: &[u8], (width, height): (u32, u32)) -> Option<Timecode> {
     let (width, height) = (width as usize, height as usize);
     Timecode::read(width, height, |x, y| luma[y * width + x])
 }
 
 /// Reads the timecode from a JPEG.
-pub(crate) fn stamp(frame: &IncomingFrame) -> Option<Timecode> {
+pub(crate) fn timecode(frame: &IncomingFrame) -> Option<Timecode> {
     let picture = imdecode(&Vector::from_slice(&frame.payload), IMREAD_GRAYSCALE).unwrap();
     let (width, height) = (picture.cols() as usize, picture.rows() as usize);
     let luma = picture.data_bytes().unwrap();
@@ -298,7 +298,7 @@ pub(crate) fn painted(mode: &str) -> impl Iterator<Item = Vec<u8>> {
     let mut encoder = JpegEncoder::new(Quality::default());
     std::iter::from_fn(move || {
         let captured_at = camera.grab().unwrap().unwrap().captured_at;
-        let Picture::Pixels(pixels) = camera.retrieve(&Buffers::default()).unwrap() else {
+        let FrameData::Pixels(pixels) = camera.retrieve(&Buffers::default()).unwrap() else {
             panic!("a test picture is painted");
         };
         let times = CaptureTimes { captured_at, read_at: captured_at };
@@ -309,7 +309,7 @@ pub(crate) fn painted(mode: &str) -> impl Iterator<Item = Vec<u8>> {
 /// Returns by how much the times of capture differ from the timecodes: the median, in microseconds.
 pub(crate) fn claimed_off(frames: &[IncomingFrame]) -> i64 {
     let off =
-        |frame: &IncomingFrame| frame.meta.captured_at().micros_from(stamp(frame).unwrap().time);
+        |frame: &IncomingFrame| frame.meta.captured_at().micros_from(timecode(frame).unwrap().time);
     let mut off: Vec<i64> = frames.iter().map(off).collect();
     off.sort_unstable();
     off[off.len() / 2]

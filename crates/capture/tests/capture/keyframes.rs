@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use fanlight_capture::encode::h264::{EncoderName, H264Encoder};
 use fanlight_capture::frame::latest::Buffers;
-use fanlight_capture::frame::{AccessUnit, CaptureTimes, Picture};
+use fanlight_capture::frame::{AccessUnit, CaptureTimes, FrameData};
 use fanlight_capture::source::{About, Grabbed, Source, SourceError, SourceFactory};
 use fanlight_capture::{Parts, StreamSettings, native};
 use fanlight_cli::stop::Shutdown;
@@ -64,7 +64,7 @@ impl Source for Camera {
         Ok((self.next < self.frames.len()).then_some(grabbed))
     }
 
-    fn retrieve(&mut self, _: &Buffers) -> Result<Picture, SourceError> {
+    fn retrieve(&mut self, _: &Buffers) -> Result<FrameData, SourceError> {
         let at = self.next - 1;
         let (bytes, keyframe) = (self.frames[at].clone(), at == 0);
         let unit = AccessUnit {
@@ -75,7 +75,7 @@ impl Source for Camera {
             width: 64,
             height: 48,
         };
-        Ok(Picture::H264(Arc::new(unit)))
+        Ok(FrameData::H264(Arc::new(unit)))
     }
 
     fn needs_every_frame(&self) -> bool {
@@ -129,7 +129,7 @@ impl Source for Paced {
         Ok(Some(Grabbed { captured_at: clock::now(), skipped: 0 }))
     }
 
-    fn retrieve(&mut self, buffers: &Buffers) -> Result<Picture, SourceError> {
+    fn retrieve(&mut self, buffers: &Buffers) -> Result<FrameData, SourceError> {
         self.0.retrieve(buffers)
     }
 

@@ -6,7 +6,7 @@ use std::io::{Write, stderr};
 use std::path::Path;
 
 use fanlight_bus::IncomingFrame;
-use fanlight_capture::frame::Picture;
+use fanlight_capture::frame::FrameData;
 use fanlight_capture::frame::latest::Buffers;
 use fanlight_capture::source::webcam::selector::Selector;
 use fanlight_capture::source::webcam::{Webcam, WebcamRequest};
@@ -100,7 +100,7 @@ fn a_jpeg_camera_delivers_its_own_jpegs() {
     };
     webcam.grab().unwrap().unwrap();
     let picture = webcam.retrieve(&Buffers::default()).unwrap();
-    assert!(matches!(&picture, Picture::Jpeg(bytes) if bytes.starts_with(&[0xff, 0xd8])));
+    assert!(matches!(&picture, FrameData::Jpeg(bytes) if bytes.starts_with(&[0xff, 0xd8])));
 }
 
 #[test]

@@ -160,7 +160,7 @@ impl<F: FnMut(Event)> SubscriberThread<F> {
                     self.with_peer(id, |peer, on_event| peer.unwatch(&topic, on_event));
                 }
                 Command::Request(id, request) => {
-                    self.with_peer(id, |peer, _| peer.request(&request))
+                    self.with_peer(id, |peer, _| peer.request(&request));
                 }
                 Command::Stop => return false,
             }

@@ -14,7 +14,7 @@ use super::gop::{Gop, Unit, Units};
 use super::outcome::Outcome;
 use super::track::Track;
 use crate::encode::EncodeError;
-use crate::frame::{AccessUnit, CaptureTimes, Frame, Picture};
+use crate::frame::{AccessUnit, CaptureTimes, Frame, FrameData};
 use crate::options::StreamSettings;
 use crate::pixels::Size;
 use progress::Progress;
@@ -49,10 +49,10 @@ impl Passthrough {
     }
 
     /// Returns the codec in which the full rendition gets this frame by passthrough, if it does.
-    pub(super) fn codec(&self, picture: &Picture) -> Option<Codec> {
-        match picture {
-            Picture::Jpeg(_) if self.allowed => Some(Codec::Jpeg),
-            Picture::H264(_) if self.allowed_h264 && !self.h264.lock().gop.is_sparse() => {
+    pub(super) fn codec(&self, data: &FrameData) -> Option<Codec> {
+        match data {
+            FrameData::Jpeg(_) if self.allowed => Some(Codec::Jpeg),
+            FrameData::H264(_) if self.allowed_h264 && !self.h264.lock().gop.is_sparse() => {
                 Some(Codec::H264)
             }
             _ => None,

@@ -11,7 +11,7 @@ use fanlight_protocol::Timestamp;
 use ffmpeg_next::codec::Id;
 
 use super::format::OutputFormat;
-use crate::frame::Picture;
+use crate::frame::FrameData;
 use crate::frame::latest::Buffers;
 use crate::source::contract::Grabbed;
 use crate::source::error::SourceError;
@@ -110,8 +110,8 @@ impl Frames {
     }
 
     /// Returns the frame grabbed last.
-    pub(super) fn retrieve(&mut self, buffers: &Buffers) -> Result<Picture, SourceError> {
-        self.unpacker.picture(self.grabbed.take(), buffers)
+    pub(super) fn retrieve(&mut self, buffers: &Buffers) -> Result<FrameData, SourceError> {
+        self.unpacker.data(self.grabbed.take(), buffers)
     }
 
     fn unpack(&mut self, frame: SplitFrame) -> Result<(), SourceError> {

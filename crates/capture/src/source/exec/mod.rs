@@ -29,7 +29,7 @@ use fanlight_protocol::StreamName;
 use super::contract::{About, Grabbed, Source};
 use super::error::SourceError;
 use super::interval::IntervalEstimate;
-use crate::frame::Picture;
+use crate::frame::FrameData;
 use crate::frame::latest::Buffers;
 pub use command_line::{CommandLine, InvalidCommand};
 use format::OutputFormat;
@@ -132,7 +132,7 @@ impl Source for Exec {
         Ok(self.frames.grab())
     }
 
-    fn retrieve(&mut self, buffers: &Buffers) -> Result<Picture, SourceError> {
+    fn retrieve(&mut self, buffers: &Buffers) -> Result<FrameData, SourceError> {
         self.frames.retrieve(buffers)
     }
 

@@ -34,7 +34,7 @@ use super::contract::{About, Grabbed, Source};
 use super::error::SourceError;
 use super::pacing::{Due, Pacing, sleep_until};
 use super::video::{Unpacked, Unpacker};
-use crate::frame::Picture;
+use crate::frame::FrameData;
 use crate::frame::latest::Buffers;
 use connection::Connection;
 use input::MediaInput;
@@ -217,8 +217,8 @@ impl Source for MediaSource {
         }
     }
 
-    fn retrieve(&mut self, buffers: &Buffers) -> Result<Picture, SourceError> {
-        self.unpacker.picture(self.grabbed.take(), buffers)
+    fn retrieve(&mut self, buffers: &Buffers) -> Result<FrameData, SourceError> {
+        self.unpacker.data(self.grabbed.take(), buffers)
     }
 
     fn needs_every_frame(&self) -> bool {

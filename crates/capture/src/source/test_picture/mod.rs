@@ -24,7 +24,7 @@ use super::contract::{About, Grabbed, Source};
 use super::error::SourceError;
 use super::mode::Mode;
 use super::pacing::{Schedule, sleep_until};
-use crate::frame::Picture;
+use crate::frame::FrameData;
 use crate::frame::latest::Buffers;
 use crate::wall_clock::Zone;
 use beam::Beam;
@@ -79,10 +79,10 @@ impl Source for TestPicture {
         Ok(Some(Grabbed { captured_at, skipped }))
     }
 
-    fn retrieve(&mut self, buffers: &Buffers) -> Result<Picture, SourceError> {
+    fn retrieve(&mut self, buffers: &Buffers) -> Result<FrameData, SourceError> {
         let mut buffer = buffers.take();
         self.painter.paint(self.grabbed, &mut buffer)?;
-        Ok(Picture::Pixels(buffer))
+        Ok(FrameData::Pixels(buffer))
     }
 
     fn can_pause(&self) -> bool {

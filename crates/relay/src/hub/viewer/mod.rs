@@ -2,17 +2,16 @@
 //!
 //! - `switch`: the change to another track of the same stream;
 //! - `accounting`: counters of what was sent and dropped;
-//! - `rate_limit`: the frame rate that the viewer asked for;
 //! - [`slow_detector`]: whether the viewer keeps up.
 
 mod accounting;
-mod rate_limit;
 pub mod slow_detector;
 mod switch;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use fanlight_protocol::rate::RateLimit;
 use fanlight_protocol::{Timestamp, TrackName};
 
 use crate::hub::cursor::Cursor;
@@ -24,7 +23,6 @@ use crate::stats::counters::TransportCounters;
 use crate::stats::labels::{CloseReason, DropReason, Transport};
 use crate::wake::Waker;
 pub use accounting::SendStats;
-use rate_limit::RateLimit;
 use slow_detector::SlowDetector;
 use switch::PendingSwitch;
 
