@@ -344,7 +344,10 @@ mod tests {
     fn an_unknown_key_is_reported_with_the_known_ones() {
         let text = refused(sing_from("max-lowdness = 3", &[]));
         assert!(text.contains(r#": there is no option "max-lowdness""#), "{text}");
-        assert!(text.contains("max-loudness, word, rain, token, seats, verses, log, log-level"), "{text}");
+        assert!(
+            text.contains("max-loudness, word, rain, token, seats, verses, log, log-level"),
+            "{text}"
+        );
     }
 
     #[test]

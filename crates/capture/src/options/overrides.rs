@@ -189,10 +189,13 @@ impl StreamOverrides {
 fn invalid_pair(error: InvalidOption, pairs: &[(&str, &str)]) -> anyhow::Error {
     match error.mismatch {
         Mismatch::UnknownKey { key, known } => {
-            let known = known.into_iter().filter(|key| !matches!(key.as_str(), "source" | "controls"));
+            let known =
+                known.into_iter().filter(|key| !matches!(key.as_str(), "source" | "controls"));
             let known: Vec<String> = known.collect();
             let known = known.join(", ");
-            anyhow!("#{key}=…: a stream has no such option; it has {known}, and a camera has control.NAME")
+            anyhow!(
+                "#{key}=…: a stream has no such option; it has {known}, and a camera has control.NAME"
+            )
         }
         mismatch => {
             let value = pairs.iter().find(|(key, _)| *key == error.path).map_or("", |pair| pair.1);

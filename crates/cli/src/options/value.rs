@@ -6,7 +6,9 @@
 use std::fmt;
 
 use serde::de::value::{MapDeserializer, SeqDeserializer};
-use serde::de::{self, DeserializeOwned, Deserializer, Expected, IntoDeserializer, Unexpected, Visitor};
+use serde::de::{
+    self, DeserializeOwned, Deserializer, Expected, IntoDeserializer, Unexpected, Visitor,
+};
 use serde::forward_to_deserialize_any;
 use toml::{Table, Value};
 
@@ -264,11 +266,13 @@ mod tests {
 
     #[test]
     fn text_becomes_what_the_option_is() {
-        let text = table("quality = '70'\nfps = '15'\nloud = 'true'\nsize = '640'\nsizes = ['1', 'b']");
+        let text =
+            table("quality = '70'\nfps = '15'\nloud = 'true'\nsize = '640'\nsizes = ['1', 'b']");
         let camera = from_text::<Camera>(text.clone()).unwrap();
         let sizes = Some(vec!["1".to_owned(), "b".to_owned()]);
         let (fps, size) = (Some(15.0), Some("640".to_owned()));
-        let expected = Camera { quality: Some(70), fps, loud: Some(true), size, sizes, inner: None };
+        let expected =
+            Camera { quality: Some(70), fps, loud: Some(true), size, sizes, inner: None };
         assert_eq!(camera, expected);
         assert!(from_table::<Camera>(text).is_err(), "a file has types of its own");
         assert_eq!(from_table::<Camera>(table("fps = 15")).unwrap().fps, Some(15.0));
@@ -277,12 +281,21 @@ mod tests {
     #[test]
     fn an_error_names_the_path_and_the_kind_but_not_the_value() {
         for (text, message) in [
-            ("inner = { quality = 'hunter2' }", "inner.quality: a whole number from 0 to 4294967295 is required here, not this text"),
-            ("quality = -7", "quality: a whole number from 0 to 4294967295 is required here, not this number"),
+            (
+                "inner = { quality = 'hunter2' }",
+                "inner.quality: a whole number from 0 to 4294967295 is required here, not this text",
+            ),
+            (
+                "quality = -7",
+                "quality: a whole number from 0 to 4294967295 is required here, not this number",
+            ),
             ("size = 2020-01-01", "size: text in quotes is required here, not a date or time"),
             ("sizes = 'hunter2'", "sizes: a list in [brackets] is required here, not this text"),
             ("sizes = [7]", "sizes[0]: text in quotes is required here, not this number"),
-            ("inner = { qual = 7 }", "inner: there is no option \"qual\"; there are: quality, fps, loud, size, sizes, inner"),
+            (
+                "inner = { qual = 7 }",
+                "inner: there is no option \"qual\"; there are: quality, fps, loud, size, sizes, inner",
+            ),
         ] {
             assert_eq!(from_table::<Camera>(table(text)).unwrap_err().to_string(), message);
         }
