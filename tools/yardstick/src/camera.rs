@@ -1,4 +1,4 @@
-//! A capture without a camera: frames of any size and pace, of which every one is fresh and none is a picture.
+//! A capture without a camera: frames of any size and rate. Each is new, and none is decodable.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,37 +15,38 @@ use fanlight_protocol::{
 
 use crate::{pacing, payload};
 
-/// What the frames claim to be, by rendition: nothing decodes them, but a relay that chooses compares sizes.
+/// Frame sizes that the tracks claim, by rendition. Nothing decodes the frames, but a relay that selects a rendition
+/// compares sizes.
 const SIZES: [(&str, (u32, u32)); 2] = [("half", (640, 360)), ("quarter", (320, 180))];
 const FULL_SIZE: (u32, u32) = (1280, 720);
 
-/// Two seconds at 30 a second, as a capture has it.
+/// Two seconds at 30 frames per second, as in a capture.
 const KEYFRAME_EVERY: u64 = 60;
-/// A keyframe that is asked for comes no sooner than this after the last one: a capture makes one a second.
+/// Least time between a keyframe and a requested one: a capture makes at most one a second.
 const KEYFRAME_AFTER: u64 = 30;
 
 /// Most tracks of a camera: more than a capture has renditions and codecs by default.
 const MAX_TRACKS: usize = 16;
 
-/// A track and what its frames take.
+/// A track and the size of its frames.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MadeTrack {
     /// Its rendition and codec.
     pub name: TrackName,
     /// Length of a payload.
     pub bytes: usize,
-    /// Length of a keyframe's payload, where others refer to it.
+    /// Length of a keyframe's payload, if other frames refer to it.
     pub keyframe_bytes: usize,
 }
 
 impl MadeTrack {
-    /// The full rendition in one codec, with frames of one length.
+    /// Returns the full rendition in one codec, with frames of one length.
     pub fn full(codec: Codec, bytes: usize) -> Self {
         let name = TrackName { rendition: Rendition::full(), codec };
         Self { name, bytes, keyframe_bytes: bytes }
     }
 
-    /// Bytes of this many seconds, on average.
+    /// Returns the average number of bytes in this many seconds.
     fn bitrate(&self, fps: f64) -> u64 {
         let keyframes = match self.name.codec {
             Codec::Jpeg => 0.0,
@@ -61,20 +62,20 @@ impl MadeTrack {
     }
 }
 
-/// What to publish, and where.
+/// Settings of a camera.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The stream's name.
     pub stream: StreamName,
-    /// Frames a second.
+    /// Frames per second.
     pub fps: f64,
-    /// Its tracks. Those that are not watched are not made.
+    /// Its tracks. Tracks without viewers are not made.
     pub tracks: Vec<MadeTrack>,
-    /// Where to publish; empty: in the default folder of the user, as a capture.
+    /// Endpoints to publish at; empty: one in the user's default folder, as for a capture.
     pub publish: Vec<Endpoint>,
 }
 
-/// A camera that is bound, and can be found by relays.
+/// A camera that is bound and can be found by relays.
 #[derive(Debug)]
 pub struct Camera {
     settings: Settings,
@@ -92,11 +93,11 @@ struct Track {
     keyframe: Option<u64>,
 }
 
-/// Tracks of which a keyframe was asked for.
+/// Tracks with a requested keyframe.
 type Asked = Arc<Mutex<HashSet<TrackName>>>;
 
 impl Camera {
-    /// Binds.
+    /// Binds the endpoints.
     ///
     /// # Errors
     /// Fails if an endpoint is in use or cannot be bound, or there are too many tracks or one twice.
@@ -111,7 +112,7 @@ impl Camera {
             name: "yardstick".into(),
             streams: 1,
             keys: None,
-            // Each track knows whether it is watched.
+            // Each track checks for viewers of its own.
             on_demand: Box::new(|_, _| {}),
             on_keyframe: Box::new({
                 let asked = asked.clone();
@@ -128,15 +129,15 @@ impl Camera {
         Ok(Self { settings, publisher, tracks, asked, since: clock::now() })
     }
 
-    /// Where it is bound.
+    /// Returns its endpoints.
     pub fn endpoints(&self) -> &[Endpoint] {
         self.publisher.endpoints()
     }
 
-    /// Publishes what is watched, until `stop` is requested.
+    /// Publishes tracks that have viewers, until `stop` is requested.
     ///
     /// # Errors
-    /// When the bus failed.
+    /// Fails if the bus fails.
     pub fn run(mut self, stop: &Shutdown) -> anyhow::Result<()> {
         let mut announced: Option<Instant> = None;
         pacing::keep(self.settings.fps, stop, |number| {
@@ -144,7 +145,7 @@ impl Camera {
                 announced = Some(Instant::now());
                 self.publisher.announce(vec![self.entry()]);
             }
-            // All renditions of a picture have one time, as those of a capture.
+            // All renditions of a frame have one capture time, as in a capture.
             let now = clock::now();
             for track in self.tracks.iter_mut().filter(|track| track.publisher.is_watched()) {
                 track.shoot(number, now, &self.asked);
@@ -174,7 +175,7 @@ impl Track {
         let is_keyframe = self.is_keyframe(number, asked);
         let bytes = if is_keyframe { self.made.keyframe_bytes } else { self.made.bytes };
         let (width, height) = self.made.size();
-        // What is not taken is counted, and reported in the catalog.
+        // Frames that the bus drops are counted, and reported in the catalog.
         self.publisher.publish(OutgoingFrame {
             captured_at: now,
             read_at: now,
@@ -235,7 +236,7 @@ mod tests {
         .unwrap()
     }
 
-    /// The numbers of keyframes among the first 150 frames, when one is asked for before these numbers.
+    /// Returns the numbers of keyframes among the first 150 frames, if one is requested before these numbers.
     fn keyframes(camera: &mut Camera, asked_before: &[u64]) -> Vec<u64> {
         let name = camera.tracks[0].made.name.clone();
         let mut keyframes = Vec::new();
