@@ -1,4 +1,4 @@
-//! A viewer that reads on by itself, while a test looks at another one.
+//! A viewer that reads in the background while a test observes another viewer.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -8,18 +8,18 @@ use crate::patience::eventually;
 use crate::socket::Heard;
 use crate::viewer::{Viewer, frame_of};
 
-/// A viewer that reads on by itself, as fast as it can, until the relay ends.
+/// A viewer that reads in the background, as fast as it can, until the relay exits.
 #[derive(Debug, Clone)]
 pub struct Bystander {
     seen: Arc<Mutex<Vec<Seen>>>,
 }
 
-/// A picture that a bystander saw.
+/// A frame that a bystander received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seen {
-    /// The publisher's count; 0 where the transport does not tell.
+    /// The publisher's sequence; 0 if the transport does not send it.
     pub sequence: u64,
-    /// When it was captured, as is claimed, in microseconds: the same number for all viewers of a relay.
+    /// Its claimed capture time in microseconds: the same number for all viewers of a relay.
     pub captured_at: u64,
 }
 
@@ -35,17 +35,17 @@ impl Bystander {
         bystander
     }
 
-    /// All it has seen so far.
+    /// Returns all frames it has received.
     pub fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The newest it has seen; waits for the first.
+    /// Returns the newest frame it has received; waits for the first.
     pub fn newest(&self) -> Seen {
         eventually("a bystander sees something", || self.seen().last().copied())
     }
 
-    /// Waits until it has seen so many.
+    /// Waits until it has received this many frames.
     pub fn wait_for(&self, count: usize) -> Vec<Seen> {
         eventually(&format!("a bystander sees {count} pictures"), || {
             let seen = self.seen();
@@ -53,7 +53,7 @@ impl Bystander {
         })
     }
 
-    /// Waits until so many more were made than it has seen now.
+    /// Waits until this many more frames were made than it has received now.
     pub fn wait_for_more(&self, count: u64) {
         let from = self.newest().sequence;
         eventually(&format!("{count} more pictures are made"), || {

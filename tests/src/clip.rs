@@ -1,4 +1,4 @@
-//! Video files whose pictures say which one they are.
+//! Video files with the frame number in each frame.
 
 use std::path::Path;
 
@@ -11,14 +11,14 @@ use crate::tools;
 /// Frames a second of every clip.
 pub const FPS: u32 = 30;
 
-/// How a clip is encoded.
+/// Encoding of a clip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Coding {
     /// Motion JPEG.
     Mjpeg,
-    /// H.264 in the order shown.
+    /// H.264 in display order.
     H264,
-    /// H.264 with B-frames: sent in another order than shown.
+    /// H.264 with B-frames: sent in another order than displayed.
     H264WithBFrames,
 }
 
@@ -32,10 +32,10 @@ impl Coding {
     }
 }
 
-/// Makes a clip of so many frames, numbered from 0. Its kind of file is that of the path's ending.
+/// Makes a clip with this many frames, numbered from 0. The path's ending selects the kind of file.
 ///
 /// # Panics
-/// When ffmpeg is not there or fails.
+/// Panics if ffmpeg is missing or fails.
 pub fn make(path: &Path, coding: Coding, frames: u32) {
     let (size, fps) = (format!("{WIDTH}x{HEIGHT}"), FPS.to_string());
     let raw = ["-f", "rawvideo", "-pix_fmt", "gray", "-s", &size, "-r", &fps, "-i", "-"];

@@ -1,4 +1,4 @@
-//! Other numbers of cores and another clock, pretended to one program.
+//! A different number of cores and a different clock, simulated for one program.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,20 +7,20 @@ use crate::tools;
 
 const CORES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/cores.c");
 
-/// What a program is made to believe.
+/// The simulated machine.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Disguise {
-    /// That the machine has so many cores.
+    /// The number of cores.
     pub cores: Option<u32>,
-    /// That it is so many seconds later.
+    /// The offset of the clock, in seconds.
     pub seconds_ahead: i64,
 }
 
 impl Disguise {
-    /// Sets what makes a program believe it. What is needed for that is put into `folder`.
+    /// Configures a program's environment for it. Required files are written to `folder`.
     ///
     /// # Panics
-    /// When gcc or faketime are not there.
+    /// Panics if gcc or faketime is missing.
     pub fn put_on(&self, command: &mut Command, folder: &Path) {
         let mut preloaded = Vec::new();
         if let Some(cores) = self.cores {
@@ -30,7 +30,7 @@ impl Disguise {
         if self.seconds_ahead != 0 {
             preloaded.push(clock_library());
             command.env("FAKETIME", format!("{:+}s", self.seconds_ahead));
-            // Time that passes stays as it is; only the date is another.
+            // Intervals stay as they are; only the date differs.
             command.env("DONT_FAKE_MONOTONIC", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
         }
         if !preloaded.is_empty() {
@@ -39,7 +39,8 @@ impl Disguise {
     }
 }
 
-/// Where libfaketime lies: its own program knows. It is not used to start ours, because it would stand between.
+/// Returns the path of libfaketime, which its own program reports. That program does not start ours, because it would
+/// be its parent process.
 fn clock_library() -> String {
     let command = tools::tool("faketime", &["-m", "-f", "+1s", "printenv", "LD_PRELOAD"]);
     tools::run("faketime", command).trim().to_owned()

@@ -1,14 +1,14 @@
-//! What a real decoder makes of the H.264 that a viewer got.
+//! The output of a real decoder for the H.264 that a viewer received.
 
 use fanlight_timecode::Timecode;
 
 use crate::tools;
 use crate::viewer::Frame;
 
-/// What stands in these frames' pictures, which are decoded by ffmpeg, one after the other from the first.
+/// Returns the stamps in these frames, which ffmpeg decodes in order from the first.
 ///
 /// # Panics
-/// When ffmpeg complains of anything, gives another number of pictures, or one without a stamp.
+/// Panics if ffmpeg reports anything, returns another number of frames, or one without a stamp.
 pub fn stamps(frames: &[Frame], (width, height): (usize, usize)) -> Vec<Timecode> {
     let pictures = decoded(frames, (width, height));
     assert_eq!(pictures.len(), frames.len(), "a picture for each frame");
@@ -17,25 +17,25 @@ pub fn stamps(frames: &[Frame], (width, height): (usize, usize)) -> Vec<Timecode
     pictures.iter().map(read).collect()
 }
 
-/// The brightness of each pixel of each picture.
+/// Returns the brightness of each pixel of each frame.
 ///
 /// # Panics
-/// When ffmpeg complains of anything.
+/// Panics if ffmpeg reports anything.
 pub fn decoded(frames: &[Frame], (width, height): (usize, usize)) -> Vec<Vec<u8>> {
     let luma = play(frames, &["-f", "rawvideo", "-pix_fmt", "gray", "pipe:1"]);
     luma.chunks(width * height).map(<[u8]>::to_vec).collect()
 }
 
-/// Decodes all, of whatever sizes.
+/// Decodes all frames, of any sizes.
 ///
 /// # Panics
-/// When ffmpeg complains of anything.
+/// Panics if ffmpeg reports anything.
 pub fn check(frames: &[Frame]) {
     play(frames, &["-f", "null", "-"]);
 }
 
 fn play(frames: &[Frame], output: &[&str]) -> Vec<u8> {
-    // Any complaint is an error here: a broken reference is concealed, and only a warning.
+    // Every warning is an error here: ffmpeg conceals a broken reference and only warns.
     let mut ffmpeg = tools::tool("ffmpeg", &["-v", "warning", "-xerror", "-flags", "+low_delay"]);
     ffmpeg.args(["-err_detect", "explode", "-f", "h264", "-i", "pipe:0"]);
     ffmpeg.args(["-fps_mode", "passthrough"]).args(output);

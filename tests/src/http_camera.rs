@@ -1,4 +1,4 @@
-//! A network camera that sends MJPEG over HTTP, each picture with the true time in it.
+//! A network camera that sends MJPEG over HTTP, each frame with its true time in it.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -12,7 +12,7 @@ use fanlight_timecode::Timecode;
 use crate::picture;
 use crate::viewer::now;
 
-/// From one picture to the next: 30 a second.
+/// The interval between frames: 30 a second.
 pub const INTERVAL: Duration = Duration::from_nanos(1_000_000_000 / 30);
 
 const HEAD: &[u8] =
@@ -30,22 +30,22 @@ pub struct HttpCamera {
 struct Camera {
     off: AtomicBool,
     frozen: AtomicBool,
-    /// What it answers instead of sending pictures.
+    /// The answer that it sends instead of frames.
     refusal: Option<&'static str>,
 }
 
 impl HttpCamera {
-    /// Switches a camera on.
+    /// Starts a camera.
     pub fn switch_on() -> Self {
         Self::start(Camera::default())
     }
 
-    /// Switches one on that answers nothing but this, such as `401 Unauthorized`.
+    /// Starts a camera that only sends this answer, for example `401 Unauthorized`.
     pub fn refusing(status: &'static str) -> Self {
         Self::start(Camera { refusal: Some(status), ..Camera::default() })
     }
 
-    /// From now on it sends nothing, though it stays connected; or does so again.
+    /// Makes it silent although it stays connected, or lets it send again.
     pub fn freeze(&self, frozen: bool) {
         self.camera.frozen.store(frozen, Ordering::Relaxed);
     }
@@ -70,7 +70,7 @@ impl HttpCamera {
 impl Drop for HttpCamera {
     fn drop(&mut self) {
         self.camera.off.store(true, Ordering::Relaxed);
-        // Wakes it.
+        // Wakes its thread.
         let _ = TcpStream::connect(self.address);
         if let Some(serving) = self.serving.take() {
             let _ = serving.join();
@@ -85,7 +85,7 @@ impl Camera {
                 return;
             }
             let camera = self.clone();
-            // It ends when the client leaves, which is no fault.
+            // It ends when the client leaves, which is no failure.
             thread::spawn(move || drop(camera.answer(client)));
         }
     }
@@ -108,9 +108,9 @@ impl Camera {
         let (begun, began_at) = (Instant::now(), now());
         let mut drawing = Duration::ZERO;
         for number in 1.. {
-            // Drawn for the moment in which it is sent: that drawing takes its time, on a busy machine a long one, is
-            // nothing that who receives it could know of. One that is not ready by then is never sent, and none is begun
-            // that would not be, as long as the one before took.
+            // The stamp is the time of sending: drawing takes time, on a busy machine much, and the receiver cannot
+            // know of it. A frame that is not ready by then is never sent, and none is started that would be late by
+            // the duration of the one before.
             let (due, begins) = (INTERVAL * number, begun.elapsed());
             if begins + drawing > due {
                 continue;

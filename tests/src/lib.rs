@@ -1,24 +1,24 @@
-//! The harness of the end-to-end suite: real processes, sources with the true time in their pictures, and viewers.
+//! The harness of the end-to-end suite: real processes, sources with the true time in their frames, and viewers.
 //!
-//! - [`site`]: a place for one test: captures and relays that find each other and nobody else, and their end;
-//! - [`program`]: one running program, with what it logs;
-//! - [`relay`]: what can be asked of a relay;
-//! - [`viewer`], [`plain`], [`mjpeg`]: those who watch, one for each transport, and [`socket`] below two of them;
-//! - [`bystander`]: one who watches by itself, while a test looks at another;
-//! - [`joins`]: many viewers that join, and whether each keeps receiving bytes;
+//! - [`site`]: the environment of one test: captures and relays that find only each other, and their end;
+//! - [`program`]: one running program and its log;
+//! - [`relay`]: requests to a relay;
+//! - [`viewer`], [`plain`], [`mjpeg`]: viewers, one for each transport, and the [`socket`] of two of them;
+//! - [`bystander`]: a viewer that reads in the background;
+//! - [`joins`]: many viewers that join, and check that each keeps receiving bytes;
 //! - [`link`]: a link of a chosen rate between a relay and its viewers;
 //! - [`narrow`]: a link of a chosen rate between a capture and a relay;
-//! - [`picture`]: pictures with a frame number and a time in them, drawn and read back;
-//! - [`h264`]: what a real decoder makes of what a viewer got;
-//! - [`clip`], [`http_camera`], [`rtsp_camera`]: sources made of such pictures;
-//! - [`disguise`]: other numbers of cores and another clock, pretended;
-//! - [`zmtp`]: the bytes of the bus, for peers that do not behave;
-//! - [`tools`]: programs of other people;
-//! - [`patience`]: waiting for something without sleeping for luck.
+//! - [`picture`]: images with a frame number and a time in them, drawn and read back;
+//! - [`h264`]: the output of a real decoder for a viewer's frames;
+//! - [`clip`], [`http_camera`], [`rtsp_camera`]: sources of such images;
+//! - [`disguise`]: a different number of cores and a different clock, simulated;
+//! - [`zmtp`]: the bytes of the bus, for misbehaving peers;
+//! - [`tools`]: third-party programs;
+//! - [`patience`]: waits for a condition without a fixed sleep.
 //!
-//! All of it blocks, and nothing is asynchronous: a test says one thing after another. What does not hold panics.
+//! All of it blocks, and nothing is asynchronous: a test is a sequence of steps. A failed expectation panics.
 //!
-//! What does not belong here: what a test expects. That stands in `suite/`.
+//! The expectations of tests are in `suite/`.
 
 pub mod bystander;
 pub mod clip;
@@ -51,7 +51,7 @@ pub use relay::Relay;
 pub use site::Site;
 pub use viewer::Viewer;
 
-/// Says what was seen, for whoever runs the suite with `--nocapture`. Nothing depends on it.
+/// Prints an observation for `--nocapture`. Nothing depends on it.
 #[expect(clippy::print_stdout, reason = "this is how a test says what it saw")]
 pub fn note(what: impl std::fmt::Display) {
     println!("{what}");

@@ -43,11 +43,11 @@ impl Link {
     /// The relay's address.
     pub const NEAR: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
 
-    /// Makes a link of `rate` kbit/s whose queue takes `queue` to drain. `None` where this machine does not allow it; the
+    /// Makes a link of `rate` kbit/s whose queue takes `queue` to drain. `None` if this machine does not allow it; the
     /// reason is noted.
     ///
     /// # Panics
-    /// When it is allowed and fails all the same.
+    /// Panics if it is allowed but fails.
     pub fn lay(rate: u32, queue: Duration) -> Option<Self> {
         let (near, far) = namespaces()?;
         run(&near, "ip", &format!("link add near type veth peer name far netns {}", far.path()));
@@ -63,10 +63,10 @@ impl Link {
         Some(link)
     }
 
-    /// Makes a link with loss and distance. `None` where this machine does not allow it; the reason is noted.
+    /// Makes a link with loss and distance. `None` if this machine does not allow it; the reason is noted.
     ///
     /// # Panics
-    /// When it is allowed and fails all the same.
+    /// Panics if it is allowed but fails.
     pub fn lossy(how: fanlight_lossy_link::Link) -> Option<Self> {
         let (near, far) = namespaces()?;
         run(&near, "ip", "link set lo up");
@@ -80,10 +80,10 @@ impl Link {
         Some(Self { near, far, wire: Wire::Lossy { _forwarder: forwarder } })
     }
 
-    /// Makes a cable wider or narrower.
+    /// Changes the rate of a cable.
     ///
     /// # Panics
-    /// When the link is not a cable.
+    /// Panics if the link is not a cable.
     pub fn set_rate(&self, rate: u32) {
         let Wire::Cable { queue } = &self.wire else { panic!("only a cable changes its rate") };
         let queue = queue.as_millis();
@@ -91,13 +91,14 @@ impl Link {
         run(&self.near, "tc", &format!("qdisc replace dev near root tbf {rule}"));
     }
 
-    /// Starts a relay at the near end, under this congestion control. `None` where the kernel does not offer that; the
+    /// Starts a relay at the near end, under this congestion control. `None` if the kernel does not offer it; the
     /// reason is noted.
     pub fn relay(&self, site: &Site, congestion: &str) -> Option<Relay> {
         self.relay_of(site, RELAY, congestion)
     }
 
-    /// Starts a relay as [`relay`](Self::relay) does, from this program: a name of ours, or the path of another build.
+    /// Starts a relay as [`relay`](Self::relay) does, from this program: the name of one of Fanlight's, or the path of
+    /// another build.
     pub fn relay_of(&self, site: &Site, program: &str, congestion: &str) -> Option<Relay> {
         let arguments = ["--insecure", "--congestion", congestion];
         let address = format!("{}:0", Self::NEAR);
@@ -110,18 +111,18 @@ impl Link {
         Some(relay)
     }
 
-    /// Does something at the far end. Connections that are made there use the link for good.
+    /// Runs a closure at the far end. Connections made there always use the link.
     pub fn across<T: Send>(&self, what: impl FnOnce() -> T + Send) -> T {
         self.far.within(what).expect("we may enter what we made")
     }
 
-    /// Does something beside the relay. Connections that are made there never use the link.
+    /// Runs a closure beside the relay. Connections made there never use the link.
     pub fn beside<T: Send>(&self, what: impl FnOnce() -> T + Send) -> T {
         self.near.within(what).expect("we may enter what we made")
     }
 }
 
-/// Two namespaces; `None` where this machine does not allow it.
+/// Two namespaces; `None` if this machine does not allow them.
 fn namespaces() -> Option<(Namespace, Namespace)> {
     if !geteuid().is_root() {
         note("skipped: only root may make network namespaces");

@@ -36,12 +36,12 @@ pub struct Part {
 }
 
 impl Part {
-    /// When it was captured, as is claimed.
+    /// Returns its claimed capture time.
     pub fn captured_at(&self) -> Timestamp {
         Timestamp::from_micros((self.timestamp * 1e6).round() as u64)
     }
 
-    /// What stands in the picture.
+    /// Returns the stamp in its image.
     pub fn stamp(&self) -> Timecode {
         picture::stamp_of(&self.payload)
     }
@@ -58,19 +58,19 @@ impl MjpegViewer {
         Self { boundary, head: head.headers, body: BufReader::new(body.into_reader()) }
     }
 
-    /// The next part.
+    /// Returns the next part.
     ///
     /// # Panics
-    /// When the answer ends, or is not as RFC 2046 has it.
+    /// Panics if the answer ends, or violates RFC 2046.
     pub fn part(&mut self) -> Part {
         let part = self.try_part().expect("the stream goes on");
         part.expect("the stream goes on")
     }
 
-    /// The next part; `None` at the end of the answer.
+    /// Returns the next part; `None` at the end of the answer.
     ///
     /// # Errors
-    /// When the connection breaks.
+    /// Fails if the connection breaks.
     pub fn try_part(&mut self) -> io::Result<Option<Part>> {
         let Some(line) = self.line()? else { return Ok(None) };
         assert_eq!(line, self.boundary, "a boundary before every part");

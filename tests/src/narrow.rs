@@ -1,7 +1,7 @@
-//! A TCP proxy that limits the bytes a second towards the one that connects, for a bus over a narrow link.
+//! A TCP proxy that limits the bytes per second towards the connecting side, for a bus over a narrow link.
 //!
-//! It holds what does not fit, like a router with a large queue: the age of what passes grows, and nothing is lost. What
-//! goes the other way passes freely.
+//! It queues bytes beyond the rate, like a router with a large queue: their age grows, and nothing is lost. The other
+//! direction is not limited.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Bytes that pass in one go: small against the rate, so that the flow is even.
+/// Bytes per write: few compared with the rate, so that the flow is even.
 const CHUNK: usize = 4096;
-/// The largest delay that the proxy still catches up with.
+/// The largest delay that the proxy still makes up for.
 const BURST: Duration = Duration::from_millis(50);
 
 /// A narrow link to a server. It ends when the test does.
@@ -26,7 +26,7 @@ impl Narrow {
     /// Opens a link to a port of this machine that lets this many bytes a second through.
     ///
     /// # Panics
-    /// When no port is free.
+    /// Panics if no port is free.
     pub fn to(port: u16, bytes_per_second: u64) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("it is bound");
@@ -34,7 +34,7 @@ impl Narrow {
         let shared = rate.clone();
         thread::spawn(move || {
             for near in listener.incoming().flatten() {
-                // A server that is not there yet is tried again by the one that connects.
+                // The connecting side retries if the server is not running yet.
                 let Ok(far) = TcpStream::connect(("127.0.0.1", port)) else { continue };
                 join(near, far, &shared);
             }
@@ -42,12 +42,12 @@ impl Narrow {
         Self { address, rate }
     }
 
-    /// The port to connect to.
+    /// Returns the port to connect to.
     pub fn port(&self) -> u16 {
         self.address.port()
     }
 
-    /// Makes the link wider or narrower.
+    /// Changes the rate.
     pub fn set_rate(&self, bytes_per_second: u64) {
         self.rate.store(bytes_per_second, Ordering::Relaxed);
     }
@@ -64,7 +64,7 @@ fn clone(stream: &TcpStream) -> TcpStream {
     stream.try_clone().expect("a descriptor is free")
 }
 
-/// Passes bytes on, each in its turn at the rate of the moment.
+/// Forwards bytes at the current rate.
 fn squeeze(mut from: TcpStream, mut to: TcpStream, rate: &AtomicU64) {
     let mut chunk = [0; CHUNK];
     let mut due = Instant::now();

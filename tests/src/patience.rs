@@ -1,16 +1,16 @@
-//! Waiting for something without sleeping for luck.
+//! Waits for a condition without a fixed sleep.
 
 use std::time::{Duration, Instant};
 
-/// How long anything is waited for that should be there at once: long enough for a machine under load.
+/// Longest wait for anything that should be immediate: long enough for a machine under load.
 pub const PATIENCE: Duration = Duration::from_secs(30);
-/// How often is looked.
+/// Interval between checks.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// What `look` finds, as soon as it finds something.
+/// Returns the result of `look` as soon as there is one.
 ///
 /// # Panics
-/// When it finds nothing for [`PATIENCE`]; `what` says what was waited for.
+/// Panics if there is none for [`PATIENCE`]; `what` names it.
 pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {

@@ -1,11 +1,10 @@
-//! Pictures with a frame number and a time in them, drawn and read back.
+//! Images with a frame number and a time in them, drawn and read back.
 
 use fanlight_timecode::Timecode;
 use image::codecs::jpeg::JpegEncoder;
 use image::{GrayImage, ImageFormat, Luma};
 
-/// Width of the pictures that sources of the harness give: small, so that drawing them takes no time that would look
-/// like age.
+/// Width of the images: small, so that the time to draw them does not look like latency.
 pub const WIDTH: u32 = 320;
 /// Their height.
 pub const HEIGHT: u32 = 180;
@@ -13,7 +12,7 @@ pub const HEIGHT: u32 = 180;
 const BACKGROUND: Luma<u8> = Luma([90]);
 const WHITE: Luma<u8> = Luma([235]);
 const BLACK: Luma<u8> = Luma([16]);
-/// Good enough for the stamp.
+/// JPEG quality: sufficient for the stamp.
 const QUALITY: u8 = 75;
 
 /// Draws a picture with a stamp in it.
@@ -39,10 +38,10 @@ pub fn jpeg(stamp: Timecode) -> Vec<u8> {
     jpeg
 }
 
-/// What stands in a JPEG.
+/// Returns the stamp in a JPEG.
 ///
 /// # Panics
-/// When it is no JPEG, or holds no stamp.
+/// Panics if it is no JPEG, or has no stamp.
 pub fn stamp_of(jpeg: &[u8]) -> Timecode {
     let picture = image::load_from_memory_with_format(jpeg, ImageFormat::Jpeg)
         .expect("a whole JPEG")

@@ -16,10 +16,10 @@ impl PlainViewer {
         Self { socket }
     }
 
-    /// The next picture.
+    /// Returns the next frame.
     ///
     /// # Panics
-    /// When something else comes, or nothing for a long time.
+    /// Panics if another message arrives, or none for a long time.
     pub fn picture(&mut self) -> Vec<u8> {
         match self.socket.hear() {
             Heard::Binary(jpeg) => jpeg.to_vec(),
@@ -27,12 +27,12 @@ impl PlainViewer {
         }
     }
 
-    /// What stands in the next picture.
+    /// Returns the stamp in the next frame.
     pub fn stamp(&mut self) -> Timecode {
         picture::stamp_of(&self.picture())
     }
 
-    /// The socket below.
+    /// Returns the underlying socket.
     pub fn socket(&mut self) -> &mut Socket {
         &mut self.socket
     }

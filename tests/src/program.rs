@@ -1,4 +1,4 @@
-//! One running program, with what it logs.
+//! One running program and its log.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -20,7 +20,7 @@ pub struct Program {
     reading: Arc<Gate>,
 }
 
-/// Whether what a program writes is read.
+/// True while the program's output is read.
 #[derive(Debug, Default)]
 struct Gate {
     closed: Mutex<bool>,
@@ -43,19 +43,19 @@ impl Gate {
 /// A program that ran to its end.
 #[derive(Debug)]
 pub struct Finished {
-    /// Its exit code; `None` where a signal ended it.
+    /// Its exit code; `None` if a signal ended it.
     pub code: Option<i32>,
-    /// What it wrote to stdout.
+    /// Its stdout.
     pub stdout: String,
-    /// What it wrote to stderr.
+    /// Its stderr.
     pub stderr: String,
 }
 
 impl Program {
-    /// Starts a program and reads along what it writes, stdout as well as stderr.
+    /// Starts a program and reads its stdout and stderr.
     ///
     /// # Panics
-    /// When it cannot be started.
+    /// Panics if it cannot be started.
     pub fn start(mut command: Command) -> Self {
         let (name, mut child) = spawn(&mut command);
         let name = name.rsplit('/').next().unwrap_or_default().to_owned();
@@ -65,30 +65,30 @@ impl Program {
         Self { name, pid: Pid::from_child(&child), child: Mutex::new(child), log, reading }
     }
 
-    /// Stops reading what it writes: its pipes fill up.
+    /// Stops reading its output, so that its pipes fill up.
     pub fn ignore_words(&self) {
         self.reading.set(true);
     }
 
-    /// Reads again what it writes.
+    /// Reads its output again.
     pub fn heed_words(&self) {
         self.reading.set(false);
     }
 
-    /// The process's number.
+    /// Returns its process id.
     pub fn pid(&self) -> u32 {
         self.pid.as_raw_nonzero().get().unsigned_abs()
     }
 
-    /// All it has written so far.
+    /// Returns all its output so far.
     pub fn log(&self) -> String {
         self.lines().join("\n")
     }
 
-    /// The first line that holds this text, as soon as there is one.
+    /// Returns the first line with this text, as soon as there is one.
     ///
     /// # Panics
-    /// When there is none for a long time, or the program ends without it.
+    /// Panics if there is none for a long time, or the program exits without it.
     pub fn says(&self, text: &str) -> String {
         let line = || self.lines().iter().find(|line| line.contains(text)).cloned();
         eventually(&format!("{} says {text:?}", self.name), || {
@@ -104,44 +104,44 @@ impl Program {
         })
     }
 
-    /// Ends it without a chance to say goodbye, and waits until it is gone.
+    /// Kills it, and waits until it is gone.
     pub fn kill(&self) {
         let mut child = self.child();
-        // It fails where the program has ended already.
+        // It fails if the program has already exited.
         let _ = child.kill();
         let _ = child.wait();
     }
 
-    /// Asks it to end, by SIGTERM.
+    /// Sends it SIGTERM.
     pub fn terminate(&self) {
         self.signal(Signal::TERM);
     }
 
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) {
-        // Not waited for yet, so the number is still this program's.
+        // The process was not waited for, so the id is still this program's.
         let mut child = self.child();
         if matches!(child.try_wait(), Ok(None)) {
             let _ = kill_process(self.pid, signal);
         }
     }
 
-    /// Its exit code, if it has ended.
+    /// Returns its exit code, if it has exited.
     pub fn ended(&self) -> Option<ExitStatus> {
         self.child().try_wait().expect("a child of ours")
     }
 
-    /// Waits for its end; returns its exit code (`None`: a signal) and how long it took.
+    /// Waits for its exit; returns its exit code (`None`: a signal) and how long it took.
     ///
     /// # Panics
-    /// When it does not end.
+    /// Panics if it does not exit.
     pub fn end(&self) -> (Option<i32>, Duration) {
         let begun = Instant::now();
         let status = eventually(&format!("{} ends", self.name), || self.ended());
         (status.code(), begun.elapsed())
     }
 
-    /// Shows what it wrote, for a test that failed.
+    /// Prints its output, for a test that failed.
     #[expect(clippy::print_stderr, reason = "libtest shows it beneath the failed test")]
     pub fn show_log(&self) {
         eprintln!("---- {} {:?} wrote:\n{}", self.name, self.pid, self.log());
@@ -163,7 +163,7 @@ impl Drop for Program {
     }
 }
 
-/// Starts a program that is given nothing and whose words are kept; returns its name, too.
+/// Starts a program without input, with its output captured; also returns its name.
 fn spawn(command: &mut Command) -> (String, Child) {
     let name = command.get_program().to_string_lossy().into_owned();
     let child = command
@@ -178,7 +178,7 @@ fn spawn(command: &mut Command) -> (String, Child) {
 /// Runs a program to its end.
 ///
 /// # Panics
-/// When it cannot be started or does not end; it is killed then.
+/// Panics if it cannot be started or does not exit; it is then killed.
 pub fn run(mut command: Command) -> Finished {
     let (name, mut child) = spawn(&mut command);
     let stdout = read_all(child.stdout.take().expect("asked for above"));

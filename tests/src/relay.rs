@@ -1,4 +1,4 @@
-//! What can be asked of a relay.
+//! Requests to a relay.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -32,7 +32,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// A header; empty where there is none.
+    /// Returns a header; empty if there is none.
     pub fn header(&self, name: &str) -> &str {
         self.head.get(name).map_or("", |value| value.to_str().expect("headers of ours are ASCII"))
     }
@@ -49,7 +49,7 @@ impl Answer {
 }
 
 impl Relay {
-    /// A relay that was just started with `--log json`: waits until it says where it listens.
+    /// Returns a relay that was just started with `--log json`: waits until it logs its address.
     pub fn new(program: Arc<Program>) -> Self {
         let line = program.says("serving live video at");
         let line: Value = serde_json::from_str(&line).expect("one JSON object a line");
@@ -68,7 +68,7 @@ impl Relay {
         &self.program
     }
 
-    /// Where it listens.
+    /// Returns the address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -83,7 +83,7 @@ impl Relay {
         self.get_with(path, &[])
     }
 
-    /// GETs a path with further headers, which may be those that a browser would not let a page set.
+    /// GETs a path with further headers, even those that a browser does not let a page set.
     pub fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
         let response = self.open(path, headers);
         let (head, mut body) = response.into_parts();
@@ -107,21 +107,21 @@ impl Relay {
         request.call().unwrap_or_else(|error| panic!("GET {path}: {error}"))
     }
 
-    /// A plain TCP connection, for clients without manners.
+    /// Opens a plain TCP connection, for misbehaving clients.
     pub fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).expect("the relay listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a time-out that is not zero");
         stream
     }
 
-    /// What `/api/streams` says of a stream; null where it does not know it.
+    /// Returns a stream's entry in `/api/streams`; null if the stream is unknown.
     pub fn stream(&self, name: &str) -> Value {
         let list = self.get("/api/streams").json();
         let streams = list["streams"].as_array().expect("a list of streams");
         streams.iter().find(|stream| stream["name"] == name).cloned().unwrap_or_default()
     }
 
-    /// Waits until a stream is in one of these states; returns the reason that goes with it.
+    /// Waits until a stream is in one of these states; returns its reason.
     pub fn wait_until(&self, stream: &str, states: &[&str]) -> String {
         eventually(&format!("stream {stream} is {}", states.join(" or ")), || {
             let known = self.stream(stream);
@@ -130,12 +130,12 @@ impl Relay {
         })
     }
 
-    /// Waits until a stream is there to be watched.
+    /// Waits until a stream can be watched.
     pub fn wait_for(&self, stream: &str) {
         self.wait_until(stream, &["live", "idle"]);
     }
 
-    /// A number of `/metrics`: the line that begins like this.
+    /// Returns a number of `/metrics`: the value of the line that begins like this.
     pub fn metric(&self, line: &str) -> u64 {
         let text = self.get("/metrics").text();
         let found = text.lines().find_map(|found| found.strip_prefix(line));
@@ -143,7 +143,7 @@ impl Relay {
         number.trim().parse().expect("a whole number")
     }
 
-    /// How many frames of a stream did not go to its viewers over one transport, for any of these reasons.
+    /// Returns how many frames of a stream its viewers over one transport did not get, for any of these reasons.
     pub fn dropped(&self, stream: &str, transport: &str, reasons: &[&str]) -> u64 {
         let of = format!("stream=\"{stream}\",transport=\"{transport}\"");
         let count = |reason: &&str| {
@@ -152,26 +152,26 @@ impl Relay {
         reasons.iter().map(count).sum()
     }
 
-    /// How many connections over one transport were closed for this reason.
+    /// Returns how many connections over one transport were closed for this reason.
     pub fn closed(&self, transport: &str, reason: &str) -> u64 {
         let of = format!("transport=\"{transport}\",reason=\"{reason}\"");
         self.metric(&format!("fanlight_connections_closed_total{{{of}}}"))
     }
 
-    /// How many viewers of a stream over one transport were closed for this reason.
+    /// Returns how many viewers of a stream over one transport were closed for this reason.
     pub fn viewers_closed(&self, stream: &str, transport: &str, reason: &str) -> u64 {
         let of = format!("stream=\"{stream}\",transport=\"{transport}\",reason=\"{reason}\"");
         self.metric(&format!("fanlight_viewers_closed_total{{{of}}}"))
     }
 
-    /// How its connections to viewers send, as `/metrics` has it.
+    /// Returns the congestion control of its connections to viewers, from `/metrics`.
     pub fn congestion(&self) -> String {
         let text = self.get("/metrics").text();
         let line = text.split("fanlight_congestion_control_info{name=\"").nth(1);
         line.and_then(|rest| rest.split('"').next()).unwrap_or_default().to_owned()
     }
 
-    /// Somebody who watches a stream over `/ws`, as soon as it is there.
+    /// Starts a viewer of a stream over `/ws`, as soon as the stream exists.
     pub fn viewer(&self, stream: &str) -> Viewer {
         self.viewer_with(stream, "")
     }
@@ -184,12 +184,12 @@ impl Relay {
         viewer
     }
 
-    /// A `/ws` on which nothing is watched yet.
+    /// Opens a `/ws` without a subscription.
     pub fn wall(&self) -> Viewer {
         Viewer::new(self.knock("/ws", &[V1]).expect("the relay opens a WebSocket"))
     }
 
-    /// As [`viewer`](Self::viewer), but its machine takes in little at a time: when it stops reading, the relay soon
+    /// Does the same as [`viewer`](Self::viewer) with a small receive buffer: when it stops reading, the relay soon
     /// notices.
     pub fn narrow_viewer(&self, stream: &str) -> Viewer {
         self.wait_for(stream);
@@ -199,7 +199,7 @@ impl Relay {
         viewer
     }
 
-    /// Somebody who watches a stream over `/streams/NAME/ws`, as soon as it is there.
+    /// Starts a viewer of a stream over `/streams/NAME/ws`, as soon as the stream exists.
     pub fn plain_viewer(&self, stream: &str) -> PlainViewer {
         self.plain_viewer_with(stream, "")
     }
@@ -211,7 +211,7 @@ impl Relay {
         PlainViewer::new(socket.expect("the relay opens a WebSocket"))
     }
 
-    /// Somebody who watches a stream over `/streams/NAME/mjpeg`, as soon as it is there.
+    /// Starts a viewer of a stream over `/streams/NAME/mjpeg`, as soon as the stream exists.
     pub fn mjpeg(&self, stream: &str) -> MjpegViewer {
         self.mjpeg_with(stream, "")
     }
@@ -222,7 +222,7 @@ impl Relay {
         MjpegViewer::new(self.open(&format!("/streams/{stream}/mjpeg{query}"), &[]))
     }
 
-    /// Somebody who asks for a stream over `/streams/NAME/mjpeg`, takes in little, and then reads no more.
+    /// Requests a stream over `/streams/NAME/mjpeg` with a small receive buffer, and then reads nothing.
     pub fn stalled_mjpeg(&self, stream: &str) -> TcpStream {
         self.wait_for(stream);
         let mut connection =
@@ -236,12 +236,12 @@ impl Relay {
     /// Tries to open a WebSocket.
     ///
     /// # Errors
-    /// When the relay answers otherwise.
+    /// Fails if the relay sends another answer.
     pub fn knock(&self, path: &str, headers: &[(&'static str, &str)]) -> Result<Socket, Refused> {
         Socket::open(self.address, path, headers, None)
     }
 
-    /// Ends it by SIGTERM; returns its exit code and how long it took.
+    /// Sends SIGTERM; returns its exit code and how long it took.
     pub fn stop(&self) -> (Option<i32>, Duration) {
         self.program.terminate();
         self.program.end()
@@ -251,5 +251,5 @@ impl Relay {
 /// The header that asks for `fanlight.v1`.
 pub const V1: (&str, &str) = ("sec-websocket-protocol", "fanlight.v1");
 
-/// Bytes that a narrow viewer's kernel takes in unread; it doubles them.
+/// Size of a narrow viewer's receive buffer in bytes; the kernel doubles it.
 const NARROW: usize = 16 * 1024;

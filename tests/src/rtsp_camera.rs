@@ -1,4 +1,4 @@
-//! A network camera that sends H.264 over RTSP, each picture with the true time in it.
+//! A network camera that sends H.264 over RTSP, each frame with its true time in it.
 
 use std::sync::Arc;
 
@@ -17,16 +17,16 @@ pub struct RtspCamera {
 }
 
 impl RtspCamera {
-    /// Switches a camera on, at a port where one is given; with `b_frames` in a row it sends pictures in another order
-    /// than they are shown.
+    /// Starts a camera, on a given port if there is one; with `b_frames` in a row it sends frames in another order than
+    /// the display order.
     ///
     /// # Panics
-    /// When GStreamer's packages are missing: the log says which.
+    /// Panics if GStreamer's packages are missing: the log names them.
     pub fn switch_on(site: &Site, b_frames: u32, port: Option<u16>) -> Self {
         Self::switched_on(site, b_frames, port, 30)
     }
 
-    /// One that sends a keyframe only every so many pictures, of which 30 come a second.
+    /// Starts a camera with a keyframe every this many frames, at 30 frames per second.
     ///
     /// # Panics
     /// As [`Self::switch_on`].
@@ -49,16 +49,16 @@ impl RtspCamera {
         &self.url
     }
 
-    /// Its port.
+    /// Returns its port.
     ///
     /// # Panics
-    /// When its address has none.
+    /// Panics if its address has none.
     pub fn port(&self) -> u16 {
         let port = self.url.split([':', '/']).filter_map(|piece| piece.parse().ok()).next();
         port.unwrap_or_else(|| panic!("no port in {}", self.url))
     }
 
-    /// Pulls the plug.
+    /// Stops the camera without closing its connections properly.
     pub fn switch_off(&self) {
         self.program.kill();
     }

@@ -1,4 +1,4 @@
-//! A place for one test.
+//! The environment of one test.
 
 use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt;
@@ -22,8 +22,7 @@ const YARDSTICK: &str = "yardstick";
 
 const SHELL: &str = "/bin/sh";
 
-/// A folder of its own for a test's captures and relays, so that they find each other and nobody else. Whatever was
-/// started here ends with it.
+/// A folder for a test's captures and relays, so that they find only each other. All programs started here end with it.
 #[derive(Debug)]
 pub struct Site {
     folder: TempDir,
@@ -42,18 +41,18 @@ enum Share {
 }
 
 impl Site {
-    /// A site beside those of other tests. One test has one site.
+    /// Creates a site that runs in parallel with those of other tests. One test has one site.
     pub fn new() -> Self {
         Self::with(Share::Some(MACHINE.read().unwrap_or_else(PoisonError::into_inner)))
     }
 
-    /// A site for a test that wants the machine for itself: it waits until no other test has a site.
+    /// Creates a site for a test that needs the machine for itself: it waits until no other test has a site.
     pub fn alone() -> Self {
         Self::with(Share::All(MACHINE.write().unwrap_or_else(PoisonError::into_inner)))
     }
 
     fn with(share: Share) -> Self {
-        // In the temporary folder, whose path is short: that of a socket must be, too.
+        // In the temporary folder, because a socket's path must be short.
         let folder =
             tempfile::Builder::new().prefix("fanlight-").tempdir().expect("a folder for the test");
         fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o700)).expect("it is ours");
@@ -70,7 +69,7 @@ impl Site {
         self.capture(&["--stream", &format!("{stream}=test:320x180@30")])
     }
 
-    /// Starts a capture with frames that are no pictures, as `yardstick camera` makes them with these options.
+    /// Starts a capture with frames that are no images, as `yardstick camera` makes them with these options.
     pub fn synthetic_camera(&self, stream: &str, options: &[&str]) -> Arc<Program> {
         let arguments = [&["camera", "--stream", stream], options].concat();
         let camera = self.start(self.command(YARDSTICK, &arguments));
@@ -83,7 +82,7 @@ impl Site {
         self.capture_in(&Disguise::default(), arguments)
     }
 
-    /// Starts a capture that sees another machine than there is.
+    /// Starts a capture on a simulated machine.
     pub fn capture_in(&self, disguise: &Disguise, arguments: &[&str]) -> Arc<Program> {
         let mut command = self.command(CAPTURE, arguments);
         disguise.put_on(&mut command, self.folder.path());
@@ -92,7 +91,7 @@ impl Site {
         capture
     }
 
-    /// Starts a relay on a port that is free.
+    /// Starts a relay on a free port.
     pub fn relay(&self, arguments: &[&str]) -> Relay {
         self.relay_at("127.0.0.1:0", arguments)
     }
@@ -102,13 +101,13 @@ impl Site {
         self.relay_of(RELAY, address, arguments)
     }
 
-    /// Starts a relay from this program: the name of one of ours, or the path of another build.
+    /// Starts a relay from this program: the name of one of Fanlight's, or the path of another build.
     pub fn relay_of(&self, program: &str, address: &str, arguments: &[&str]) -> Relay {
         let arguments = [&["--listen", address, "--log", "json"], arguments].concat();
         Relay::new(self.start(self.command(program, &arguments)))
     }
 
-    /// Starts a relay that may open so many files, as `ulimit -n` says.
+    /// Starts a relay with this limit on open files, as for `ulimit -n`.
     pub fn relay_with_files(&self, files: u32, arguments: &[&str]) -> Relay {
         let mut command = self.command(SHELL, &["-c", "ulimit -n $0 && exec \"$@\""]);
         command.arg(files.to_string()).arg(binary(RELAY));
@@ -116,17 +115,17 @@ impl Site {
         Relay::new(self.start(command))
     }
 
-    /// Runs a program of ours to its end.
+    /// Runs one of Fanlight's programs to its end.
     pub fn run(&self, program: &str, arguments: &[&str]) -> Finished {
         program::run(self.command(program, arguments))
     }
 
-    /// A program of ours, to be started here.
+    /// Returns a command for one of Fanlight's programs.
     pub fn command(&self, program: &str, arguments: &[impl AsRef<OsStr>]) -> Command {
         let mut command =
             if program == SHELL { Command::new(SHELL) } else { Command::new(binary(program)) };
         command.args(arguments).current_dir(self.folder.path());
-        // What whoever runs the tests has set is not what is tested.
+        // The tests must not depend on the environment of the shell that runs them.
         for (name, _) in
             env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("FANLIGHT_"))
         {
@@ -160,12 +159,12 @@ impl Drop for Site {
     }
 }
 
-/// Where a program of ours lies: in `FANLIGHT_BIN_DIR`, else where cargo builds it.
+/// Returns the path of one of Fanlight's programs: in `FANLIGHT_BIN_DIR`, or else in cargo's target folder.
 pub fn binary(name: &str) -> PathBuf {
     let folder = env::var_os("FANLIGHT_BIN_DIR").map(PathBuf::from).unwrap_or_else(|| {
         let own = env::current_exe().expect("a running program is a file");
         let folder = own.parent().expect("a file is in a folder");
-        // The suite is target/debug/deps/suite-…, and other programs are where ours are.
+        // The suite is target/debug/deps/suite-…, and the programs are in target/debug.
         let above = folder.parent().filter(|_| folder.ends_with("deps"));
         above.unwrap_or(folder).to_owned()
     });
@@ -174,7 +173,7 @@ pub fn binary(name: &str) -> PathBuf {
     path
 }
 
-/// A TCP port that was free a moment ago, for what cannot choose one by itself.
+/// Returns a TCP port that was free a moment ago, for programs that cannot choose one themselves.
 pub fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("it is bound").port()

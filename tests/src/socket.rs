@@ -19,7 +19,7 @@ pub struct Socket {
     pub head: HeaderMap,
 }
 
-/// The relay's answer where it is not a WebSocket.
+/// The relay's answer if it is not a WebSocket.
 #[derive(Debug)]
 pub struct Refused {
     /// The status.
@@ -28,24 +28,24 @@ pub struct Refused {
     pub text: String,
 }
 
-/// Something heard on a socket.
+/// A message or the end of a socket.
 #[derive(Debug)]
 pub enum Heard {
     /// A text message.
     Text(String),
     /// A binary message.
     Binary(Bytes),
-    /// The end: the code and reason that were given.
+    /// The end, with the code and reason of the close.
     Closed(u16, String),
-    /// The end without a word: the connection broke.
+    /// The end without a close: the connection broke.
     Broken(String),
 }
 
 impl Socket {
-    /// Opens a WebSocket; `window` bounds what the kernel takes in unread.
+    /// Opens a WebSocket; `window` limits the receive buffer.
     ///
     /// # Errors
-    /// When the relay answers otherwise.
+    /// Fails if the relay sends another answer.
     pub fn open(
         address: SocketAddr,
         path: &str,
@@ -70,10 +70,10 @@ impl Socket {
         }
     }
 
-    /// The next message. Pings are answered on the way.
+    /// Returns the next message. Answers pings.
     ///
     /// # Panics
-    /// When nothing comes for a long time.
+    /// Panics if nothing arrives for a long time.
     pub fn hear(&mut self) -> Heard {
         loop {
             match self.socket.read() {
@@ -91,10 +91,10 @@ impl Socket {
         }
     }
 
-    /// Reads on to the end; returns the code and reason that were given.
+    /// Reads to the end; returns the code and reason of the close.
     ///
     /// # Panics
-    /// When the connection breaks without a word, or messages never end.
+    /// Panics if the connection breaks without a close, or messages never end.
     pub fn closing(&mut self) -> (u16, String) {
         loop {
             match self.hear() {
@@ -105,19 +105,19 @@ impl Socket {
         }
     }
 
-    /// Sends a text message. One that cannot be sent any more is no fault of the sender's.
+    /// Sends a text message. Ignores a failure, which is not the sender's fault.
     pub fn say(&mut self, text: &str) {
         let _ = self.socket.send(Message::text(text));
     }
 
-    /// The connection below, for what no well-behaved client sends.
+    /// Returns the underlying connection, for bytes that no well-behaved client sends.
     pub fn raw(&mut self) -> &mut TcpStream {
         self.socket.get_mut()
     }
 }
 
-/// Connects; `window` bounds what the kernel takes in unread. It must be small before the connection is made: its size is
-/// told with the first packet.
+/// Connects; `window` limits the receive buffer. It must be set before connecting, because the first packet contains
+/// the window's size.
 pub(crate) fn connect(address: SocketAddr, window: Option<usize>) -> io::Result<TcpStream> {
     let socket = Raw::new(Domain::for_address(address), Type::STREAM, None)?;
     if let Some(window) = window {

@@ -1,14 +1,14 @@
-//! Programs of other people.
+//! Third-party programs.
 
 use std::ffi::OsStr;
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
 use std::thread;
 
-/// Debian's Python, which is the one that Debian's packages of modules are for.
+/// Debian's Python, for which Debian packages the modules.
 pub const PYTHON: &str = "/usr/bin/python3";
 
-/// A program, to be run.
+/// Returns a command.
 pub fn tool(program: &str, arguments: &[impl AsRef<OsStr>]) -> Command {
     let mut command = Command::new(program);
     command.args(arguments);
@@ -18,12 +18,12 @@ pub fn tool(program: &str, arguments: &[impl AsRef<OsStr>]) -> Command {
 /// Runs a program to its end and gives it `stdin` piece by piece; returns what it wrote to stdout.
 ///
 /// # Panics
-/// When it is not there (`package` is what to install), or does not end well.
+/// Panics if it is missing (`package` names what to install), or fails.
 pub fn feed(package: &str, command: Command, stdin: impl Iterator<Item = Vec<u8>>) -> Vec<u8> {
     feed_and_hear(package, command, stdin).0
 }
 
-/// As [`feed`]; returns also what it wrote to stderr.
+/// Does the same as [`feed`]; also returns its stderr.
 ///
 /// # Panics
 /// As [`feed`].
@@ -45,7 +45,7 @@ pub fn feed_and_hear(
     let feeding = thread::spawn(move || {
         for piece in pieces {
             if pipe.write_all(&piece).is_err() {
-                // It says why below.
+                // The error is reported below.
                 break;
             }
         }
@@ -68,7 +68,7 @@ pub fn run(package: &str, command: Command) -> String {
 /// Runs a Python program with arguments.
 ///
 /// # Panics
-/// As [`feed`]; `package` is what has the modules it imports.
+/// Panics as [`feed`] does; `package` has the modules it imports.
 pub fn python(package: &str, program: &str, arguments: &[&str]) -> String {
     run(package, tool(PYTHON, &[&["-c", program], arguments].concat()))
 }

@@ -16,47 +16,47 @@ pub struct Viewer {
     socket: Socket,
 }
 
-/// A frame, as a viewer got it.
+/// A frame, as received by a viewer.
 #[derive(Debug, Clone)]
 pub struct Frame {
     /// The subscription.
     pub id: u32,
-    /// Which of the renditions told in the `track` message.
+    /// Its rendition, from the `track` message.
     pub rendition: u8,
-    /// The publisher's count.
+    /// The publisher's sequence.
     pub sequence: u64,
-    /// When it was captured, as is claimed, by the relay's clock.
+    /// Its claimed capture time, by the relay's clock.
     pub captured_at: Timestamp,
-    /// When the relay began to send it, by the relay's clock.
+    /// The time at which the relay started to send it, by the relay's clock.
     pub sent_at: Timestamp,
-    /// When it was here, by this machine's clock, which is also the relay's.
+    /// Its time of arrival, by this machine's clock, which is also the relay's.
     pub seen_at: Timestamp,
-    /// How it is encoded.
+    /// Its codec.
     pub codec: Codec,
-    /// Whether it can be decoded alone.
+    /// True if it can be decoded alone.
     pub is_keyframe: bool,
-    /// The JPEG, or access unit of H.264.
+    /// The JPEG, or the access unit of H.264.
     pub payload: Vec<u8>,
 }
 
 impl Frame {
-    /// What stands in the picture.
+    /// Returns the stamp in its image.
     pub fn stamp(&self) -> Timecode {
         picture::stamp_of(&self.payload)
     }
 
-    /// How old it was when it was here.
+    /// Returns its age on arrival.
     pub fn age(&self) -> Duration {
         self.seen_at.since(self.captured_at)
     }
 }
 
-/// What a viewer hears.
+/// A message to a viewer.
 #[derive(Debug)]
 pub enum News {
     /// A frame.
     Frame(Frame),
-    /// Anything else.
+    /// Any other message.
     Word(FromRelay),
 }
 
@@ -65,18 +65,18 @@ impl Viewer {
         Self { socket }
     }
 
-    /// Asks for a stream.
+    /// Subscribes to a stream.
     pub fn watch(&mut self, id: u32, stream: &str) {
         self.watch_with(id, stream, "");
     }
 
-    /// Asks for a stream, with further fields, such as `"ack":true`.
+    /// Subscribes to a stream, with further fields, such as `"ack":true`.
     pub fn watch_with(&mut self, id: u32, stream: &str, fields: &str) {
         let comma = if fields.is_empty() { "" } else { "," };
         self.say(&format!(r#"{{"type":"watch","id":{id},"stream":"{stream}"{comma}{fields}}}"#));
     }
 
-    /// Says that a frame was shown.
+    /// Acknowledges a frame.
     pub fn acknowledge(&mut self, frame: &Frame) {
         let Frame { id, sequence, .. } = frame;
         self.say(&format!(r#"{{"type":"ack","id":{id},"sequence":{sequence}}}"#));
@@ -87,10 +87,10 @@ impl Viewer {
         self.socket.say(text);
     }
 
-    /// What comes next.
+    /// Returns the next message.
     ///
     /// # Panics
-    /// When the socket is closed, or nothing comes for a long time.
+    /// Panics if the socket is closed, or nothing arrives for a long time.
     pub fn hear(&mut self) -> News {
         match self.socket.hear() {
             Heard::Text(text) => {
@@ -101,7 +101,7 @@ impl Viewer {
         }
     }
 
-    /// The next frame.
+    /// Returns the next frame.
     pub fn frame(&mut self) -> Frame {
         loop {
             if let News::Frame(frame) = self.hear() {
@@ -110,15 +110,15 @@ impl Viewer {
         }
     }
 
-    /// The next frames.
+    /// Returns the next frames.
     pub fn frames(&mut self, count: usize) -> Vec<Frame> {
         (0..count).map(|_| self.frame()).collect()
     }
 
-    /// Reads on until something is said for which `wanted` has a value.
+    /// Reads until `wanted` returns a value for a message.
     ///
     /// # Panics
-    /// When it is not said for a long time, though frames may come.
+    /// Panics if there is none for a long time, even if frames arrive.
     pub fn until<T>(&mut self, what: &str, mut wanted: impl FnMut(&FromRelay) -> Option<T>) -> T {
         let begun = Instant::now();
         while begun.elapsed() < PATIENCE {
@@ -131,7 +131,7 @@ impl Viewer {
         panic!("waited {PATIENCE:?} in vain: the viewer is told {what}")
     }
 
-    /// Reads on until the viewer is told this state; returns the reason given.
+    /// Reads until a message reports this state; returns its reason.
     pub fn is_told(&mut self, wanted: ViewerState) -> String {
         self.until(&format!("{wanted:?}"), |word| match word {
             FromRelay::State { state, reason, .. } if *state == wanted => Some(reason.clone()),
@@ -139,7 +139,7 @@ impl Viewer {
         })
     }
 
-    /// Reads on until the viewer is told of an error; returns its code and message.
+    /// Reads until a message reports an error; returns its code and message.
     pub fn is_told_of_error(&mut self) -> (String, String) {
         self.until("of an error", |word| match word {
             FromRelay::Error { code, message, .. } => Some((code.clone(), message.clone())),
@@ -147,13 +147,13 @@ impl Viewer {
         })
     }
 
-    /// The socket below.
+    /// Returns the underlying socket.
     pub fn socket(&mut self) -> &mut Socket {
         &mut self.socket
     }
 }
 
-/// What a binary message holds, which has just come.
+/// Parses a binary message that has just arrived.
 pub(crate) fn frame_of(message: &[u8]) -> Frame {
     let (header, payload) = FrameMessage::decode(message).expect("a frame of fanlight.v1");
     Frame {
@@ -169,31 +169,31 @@ pub(crate) fn frame_of(message: &[u8]) -> Frame {
     }
 }
 
-/// The sequences of frames, in the order they came.
+/// Returns the sequences of frames, in the order of arrival.
 pub fn sequences(frames: &[Frame]) -> Vec<u64> {
     frames.iter().map(|frame| frame.sequence).collect()
 }
 
-/// The median of some durations.
+/// Returns the median of durations.
 ///
 /// # Panics
-/// When there are none.
+/// Panics if there are none.
 pub fn median(durations: impl IntoIterator<Item = Duration>) -> Duration {
     let mut sorted: Vec<Duration> = durations.into_iter().collect();
     sorted.sort_unstable();
     sorted[sorted.len() / 2]
 }
 
-/// How many frames are missing between these of one subscription.
+/// Returns how many frames are missing between these of one subscription.
 ///
 /// # Panics
-/// When they are not in order, or one is there twice.
+/// Panics if they are not in order, or one is repeated.
 pub fn missing(sequences: &[u64]) -> u64 {
     assert!(sequences.is_sorted_by(|one, next| one < next), "out of order: {sequences:?}");
     sequences.windows(2).map(|pair| pair[1] - pair[0] - 1).sum()
 }
 
-/// Now, by this machine's clock.
+/// Returns the current time, by this machine's clock.
 pub fn now() -> Timestamp {
     let unix = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is later than 1970");
     Timestamp::from_micros(unix.as_micros() as u64)

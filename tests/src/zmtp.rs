@@ -1,4 +1,4 @@
-//! The bytes of ZMTP 3.0 (RFC 23), for peers of the bus that do not behave, and one that pretends to be a publisher.
+//! The bytes of ZMTP 3.0 (RFC 23), for misbehaving peers of the bus, and for a fake publisher.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -33,12 +33,12 @@ pub fn peer(port: u16, socket_type: &str) -> TcpStream {
     let mut peer = TcpStream::connect(("127.0.0.1", port)).expect("the capture listens");
     peer.set_read_timeout(Some(PATIENCE)).expect("a time-out that is not zero");
     peer.write_all(&[greeting("NULL"), ready(socket_type)].concat()).expect("it reads");
-    // Its greeting: only a peer that is heard is let on.
+    // Its greeting must be read, or it does not continue.
     peer.read_exact(&mut [0; 64]).expect("a greeting");
     peer
 }
 
-/// Pretends to be a publisher: says the same bytes on every connection, until it is stopped.
+/// A fake publisher: sends the same bytes on every connection, until it is stopped.
 #[derive(Debug)]
 pub struct Impostor {
     port: u16,
@@ -64,7 +64,7 @@ impl Impostor {
                     }
                     connections.fetch_add(1, Ordering::SeqCst);
                     let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
-                    // The other side may end it at any byte.
+                    // The other side may close it at any byte.
                     let _ = (&connection).write_all(&bytes);
                     open.push(connection);
                 }
@@ -78,17 +78,17 @@ impl Impostor {
         format!("tcp://127.0.0.1:{}", self.port)
     }
 
-    /// Waits until there were so many connections.
+    /// Waits until there were this many connections.
     ///
     /// # Panics
-    /// When they do not come.
+    /// Panics if they do not arrive.
     pub fn wait_for_connections(&self, count: usize) {
         eventually(&format!("{count} connections to {}", self.endpoint()), || {
             (self.connections.load(Ordering::SeqCst) >= count).then_some(())
         });
     }
 
-    /// Ends it: its port is free then.
+    /// Stops it: its port is free afterwards.
     pub fn stop(mut self) {
         self.end();
     }
@@ -96,7 +96,7 @@ impl Impostor {
     fn end(&mut self) {
         let Some(thread) = self.thread.take() else { return };
         self.over.store(true, Ordering::SeqCst);
-        // Wakes it, so that it sees that it is over.
+        // Wakes its thread, so that it notices the stop.
         let _ = TcpStream::connect(("127.0.0.1", self.port));
         let _ = thread.join();
         for connection in self.open.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {

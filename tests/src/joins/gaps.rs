@@ -33,12 +33,12 @@ impl Gaps {
         self.last = now;
     }
 
-    /// The viewer stops reading now. What it was without until now counts.
+    /// The viewer stops reading now. The gap until now counts.
     pub fn suspend(&mut self, now: Instant) {
         self.received(now);
     }
 
-    /// The viewer continues to read now. What it was without since it stopped does not count.
+    /// The viewer continues to read now. The gap since it stopped does not count.
     pub fn resume(&mut self, now: Instant) {
         self.last = now;
     }

@@ -1,6 +1,6 @@
-//! Whether viewers that join a stream keep receiving bytes, counted over many joins on real sockets.
+//! Many joins on real sockets: each viewer must keep receiving bytes.
 //!
-//! - [`Cell`]: what is tried: a transport, a way to read, a receive buffer;
+//! - [`Cell`]: a test case: a transport, a way of reading, a receive buffer;
 //! - [`ByteViewer`](byte_viewer::ByteViewer): a connection of which only the bytes are counted;
 //! - [`gaps`]: the times without bytes. No IO and no clock;
 //! - [`witness`]: a small rendition that shows when the machine itself paused;
@@ -54,7 +54,7 @@ impl fmt::Display for Transport {
     }
 }
 
-/// The manner in which a viewer reads.
+/// A viewer's way of reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reading {
     /// Each byte as soon as it arrives.
@@ -94,7 +94,7 @@ impl fmt::Display for Reading {
     }
 }
 
-/// What is tried: all joins of a cell are alike.
+/// A test case: all joins of a cell are alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cell {
     /// The viewer's request.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-/// How much longer than its own pause a viewer may be without bytes.
+/// Most time without bytes beyond a viewer's own pause.
 pub const TOLERATED: Duration = Duration::from_millis(500);
 
 /// One join: its longest time without bytes, and how it ended where the relay ended it.
@@ -11,7 +11,7 @@ pub const TOLERATED: Duration = Duration::from_millis(500);
 pub struct Join {
     /// The longest time without bytes.
     pub longest: Duration,
-    /// Why the relay ended the connection, where it did.
+    /// The reason why the relay ended the connection, if it did.
     pub ended: Option<String>,
 }
 
@@ -65,7 +65,7 @@ impl Outcome {
         self.disturbed
     }
 
-    /// Whether each join kept to the rule, and enough of them could be observed.
+    /// Returns whether each join kept to the rule, and enough of them could be observed.
     pub fn is_well(&self) -> bool {
         self.froze == 0 && self.unproven == 0 && !self.longest.is_empty()
     }

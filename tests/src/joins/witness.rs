@@ -49,7 +49,7 @@ impl Witness {
         Self { seen, _watching: watching }
     }
 
-    /// Whether the machine paused during this gap.
+    /// Returns whether the machine paused during this gap.
     ///
     /// # Panics
     /// When the relay ended the witness's own connection.
