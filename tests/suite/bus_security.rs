@@ -89,7 +89,7 @@ fn a_peer_that_accepts_and_says_nothing_is_given_up_and_the_honest_one_found() {
     let endpoint = silent.endpoint();
     let relay = site.relay(&["--subscribe", &endpoint]);
     silent.wait_for_connections(2);
-    relay.program().says("said nothing for 5 s");
+    relay.program().says("did not answer for 5 s");
     silent.stop();
     capture_at(&site, &endpoint, &[]);
     relay.viewer("cam").frames(5);
@@ -110,7 +110,7 @@ fn an_allowed_key_sees_pictures_and_an_unknown_one_does_not() {
     viewer.frames(10);
 
     let other = relay(&stranger);
-    capture.says("the key is not in the list of --bus-allow");
+    capture.says("the key is not in the --bus-allow list");
     other.program().says("the capture does not allow this relay's key");
     eventually("the reason in /readyz", || {
         other.get("/readyz").text().contains("does not allow this relay's key").then_some(())
@@ -161,7 +161,7 @@ fn a_capture_with_another_key_than_the_named_one_is_not_believed() {
     capture_at(&site, &endpoint, &["--bus-key", &impostor, "--bus-allow", &hall_public]);
     let named = format!("{endpoint}#key={named}");
     let relay = site.relay(&["--subscribe", &named, "--bus-key", &hall]);
-    relay.program().says("it may have another key than the one given for it");
+    relay.program().says("its key may differ from the one configured for it");
     assert_eq!(relay.get("/readyz").status, 503);
     assert!(relay.stream("cam").is_null());
 }

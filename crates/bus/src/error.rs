@@ -1,19 +1,20 @@
-//! What can go wrong with the bus, in words that name the culprit.
+//! Errors of the bus, with the endpoint or file that caused them.
 
 use std::io;
 use std::path::PathBuf;
 
-use crate::endpoint::Endpoint;
+use crate::address::endpoint::Endpoint;
+use crate::address::folder::FolderError;
 
-/// A bus that could not be started.
+/// The reason why the bus could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum BusError {
-    /// Another live publisher has this path.
+    /// Another live publisher uses this path.
     #[error("{endpoint} is in use by another publisher{}; stop that one or publish elsewhere", holder(.pid))]
     InUse {
         /// The endpoint.
         endpoint: Endpoint,
-        /// The other publisher, where it is known.
+        /// The process of the other publisher, if known.
         pid: Option<u32>,
     },
     /// The endpoint could not be bound.
@@ -21,44 +22,29 @@ pub enum BusError {
     Bind {
         /// The endpoint.
         endpoint: Endpoint,
-        /// What the system said.
+        /// The error of the transport.
         reason: String,
     },
-    /// A file or folder is in the way.
+    /// A file cannot be used.
     #[error("cannot use {}", path.display())]
     File {
-        /// The file or folder.
+        /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// The default folder belongs to somebody else.
-    #[error("{} belongs to another user (uid {owner}, this is uid {own}): remove it, or set XDG_RUNTIME_DIR", path.display())]
-    Owner {
-        /// The folder.
-        path: PathBuf,
-        /// Its owner.
-        owner: u32,
-        /// This process's user.
-        own: u32,
-    },
-    /// The default folder can be entered by others, who could then put pictures into it.
-    #[error("{} is open to other users (mode {mode:04o}): chmod 700 it", path.display())]
-    Mode {
-        /// The folder.
-        path: PathBuf,
-        /// Its mode.
-        mode: u32,
-    },
+    /// The folder for sockets cannot be used.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
     /// This machine's ZeroMQ cannot encrypt.
     #[error(
         "this libzmq was built without CURVE, which keys for the bus need; install Debian's libzmq5"
     )]
     NoCurve,
-    /// ZeroMQ refused something else.
+    /// ZeroMQ reported another error.
     #[error("ZeroMQ: {0}")]
-    Zmq(#[from] zmq::Error),
-    /// The system refused something else.
+    Transport(String),
+    /// The system reported another error.
     #[error("cannot start the bus: {0}")]
     Io(#[from] io::Error),
 }

@@ -1,39 +1,33 @@
-//! The bus between capture and relays, over ZeroMQ. Nothing outside this crate knows which transport or socket it is.
+//! The bus between capture and relays. Nothing outside this crate knows which transport it is, or looks at the text of an
+//! address.
 //!
-//! In the order a frame travels:
+//! In the order in which a frame travels:
 //!
-//! - [`publisher`]: takes encoded frames from any thread, counts them and sends them; knows what is watched, answers
-//!   asks, announces the catalog;
-//! - [`endpoint`], [`folder`] and `lock`: where publishers are found, and how they keep out of each other's way;
-//! - [`keys`]: who may take part over `tcp://`: CURVE key pairs, and lists of allowed keys;
-//! - [`subscriber`]: watches tracks of any number of publishers, translates their clocks, counts what was lost.
+//! - [`publisher`]: takes encoded frames from any thread, numbers them and sends them; reports the demand for each track;
+//!   announces the catalog;
+//! - [`subscriber`]: follows any number of publishers, and passes the frames of a watched track to its sink;
+//! - [`options`], [`address`] and [`keys`]: where both ends meet, and which of them may (CURVE key pairs, lists of allowed
+//!   keys);
+//! - `core`: the rules of both ends, without IO and without a clock;
+//! - `zmq`: the transport over ZeroMQ: sockets, threads, files.
 //!
-//! Sockets are XPUB and XSUB: things flow upstream too (what is watched, asks). Each socket has one thread that waits for
-//! it and for an eventfd that wakes it. A subscriber's is touched by that thread alone; a publisher's, under a lock, by all
-//! who send. High-water marks are small: a queue here would be age.
-//!
-//! What does not belong here: what a picture looks like, which publisher owns a name, and who looks at it.
+//! Not part of this crate: the image inside a frame, the ownership of stream names, and viewers.
 
-mod clock_offset;
-mod demand;
-pub mod endpoint;
+pub mod address;
+mod core;
 mod error;
-pub mod folder;
 pub mod keys;
-mod lock;
-mod losses;
+pub mod options;
 pub mod publisher;
-mod socket;
 pub mod subscriber;
-mod wake;
+mod zmq;
 
-pub use endpoint::Endpoint;
+pub use crate::core::{Demand, Event, Gap, Implausible, IncomingFrame, PublisherId};
+pub use address::endpoint::{self, Endpoint};
+pub use address::folder::{self, Folder};
+pub use address::{BusAddress, Listening, ZmqAddress};
 pub use error::BusError;
-pub use folder::Folder;
 pub use keys::{AllowedKeys, KeyPair, PublicKey};
-pub use losses::Gap;
-pub use publisher::{OutgoingFrame, Publisher, PublisherKeys, PublisherOptions, TrackPublisher};
-pub use subscriber::{
-    Event, Implausible, IncomingFrame, Listening, PublisherId, Subscriber, SubscriberKeys,
-    SubscriberOptions,
-};
+pub use options::{PublisherKeys, PublisherOptions, SubscriberKeys, SubscriberOptions};
+pub use publisher::{OutgoingFrame, Publisher, TrackCounts, TrackMonitor, TrackPublisher};
+pub use subscriber::Subscriber;

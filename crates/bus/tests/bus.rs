@@ -4,15 +4,17 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant};
 
 use fanlight_bus::{
-    BusError, Endpoint, Event, Folder, Gap, IncomingFrame, OutgoingFrame, Publisher, PublisherId,
-    PublisherOptions, Subscriber, SubscriberOptions, TrackPublisher,
+    BusError, Demand, Endpoint, Event, Folder, Gap, IncomingFrame, OutgoingFrame, Publisher,
+    PublisherId, PublisherOptions, Subscriber, SubscriberOptions, TrackCounts, TrackPublisher,
 };
 use fanlight_clock as clock;
-use fanlight_protocol::{FrameFlags, StreamEntry, StreamState, Timestamp, Topic};
+use fanlight_protocol::{
+    FrameFlags, FrameMeta, FrameTimes, Request, StreamEntry, StreamState, Timestamp, Topic,
+};
 
 /// Longer than anything here takes on a loaded machine: reaching it is a failure, not a delay.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -34,42 +36,63 @@ impl Site {
         Folder::at(self.folder.path().join("bus")).unwrap()
     }
 
-    fn publisher(&self, name: &str) -> (Publisher, Receiver<(Topic, bool)>) {
+    fn camera(&self, name: &str) -> Camera {
         self.folder();
-        publisher_at(self.endpoint(name)).unwrap()
+        Camera::start(self.endpoint(name)).unwrap()
     }
 }
 
-fn publisher_at(endpoint: Endpoint) -> Result<(Publisher, Receiver<(Topic, bool)>), BusError> {
-    let (demand, demands) = mpsc::channel();
-    let publisher = Publisher::start(PublisherOptions {
-        on_demand: Box::new(move |topic, on| drop(demand.send((topic.clone(), on)))),
-        ..options(endpoint)
-    })?;
-    Ok((publisher, demands))
+/// A publisher whose tracks report their demand to one channel.
+struct Camera {
+    publisher: Publisher,
+    changes: Sender<(Topic, Demand)>,
+    demands: Receiver<(Topic, Demand)>,
 }
 
-fn options(endpoint: Endpoint) -> PublisherOptions {
-    PublisherOptions {
-        endpoints: vec![endpoint],
-        name: "test".into(),
-        streams: 1,
-        keys: None,
-        on_demand: Box::new(|_, _| {}),
-        on_keyframe: Box::new(|_| {}),
+impl Camera {
+    fn start(endpoint: Endpoint) -> Result<Self, BusError> {
+        let (changes, demands) = mpsc::channel();
+        let publisher = Publisher::start(PublisherOptions {
+            endpoints: vec![endpoint],
+            name: "test".into(),
+            streams: 1,
+            keys: None,
+        })?;
+        Ok(Self { publisher, changes, demands })
+    }
+
+    fn track(&self, stream: &str) -> TrackPublisher {
+        let (topic, changes) = (topic(stream), self.changes.clone());
+        let of = topic.clone();
+        self.publisher.track(topic, move |demand| drop(changes.send((of.clone(), demand))))
+    }
+
+    fn announce(&self, streams: &[&str]) {
+        self.publisher.announce(streams.iter().map(|name| entry(name)).collect());
+    }
+
+    fn expect(&self, stream: &str, demand: Demand) {
+        assert_eq!(self.demands.recv_timeout(PATIENCE), Ok((topic(stream), demand)));
     }
 }
 
 struct Listener {
     subscriber: Subscriber,
     events: Receiver<Event>,
+    sink: Sender<IncomingFrame>,
+    frames: Receiver<IncomingFrame>,
 }
 
 impl Listener {
     fn start(options: SubscriberOptions) -> Self {
-        let (tell, events) = mpsc::channel();
-        let subscriber = Subscriber::start(options, move |event| drop(tell.send(event))).unwrap();
-        Self { subscriber, events }
+        let ((sender, events), (sink, frames)) = (mpsc::channel(), mpsc::channel());
+        let subscriber = Subscriber::start(options, move |event| drop(sender.send(event))).unwrap();
+        Self { subscriber, events, sink, frames }
+    }
+
+    fn watch(&self, publisher: PublisherId, stream: &str) {
+        let sink = self.sink.clone();
+        self.subscriber.watch(publisher, topic(stream), move |frame| drop(sink.send(frame)));
     }
 
     fn to(endpoints: &[Endpoint]) -> Self {
@@ -102,10 +125,7 @@ impl Listener {
     }
 
     fn frame(&self) -> IncomingFrame {
-        self.until("frame", |event| match event {
-            Event::Frame { frame, .. } => Some(frame),
-            _ => None,
-        })
+        self.frames.recv_timeout(PATIENCE).expect("a frame")
     }
 
     fn gone(&self) -> PublisherId {
@@ -116,7 +136,7 @@ impl Listener {
     }
 }
 
-/// The list of places is for people and a moment behind the events.
+/// Waits until a condition holds. The list of addresses may be updated a moment after the events.
 fn eventually(what: &str, holds: impl Fn() -> bool) {
     let give_up = Instant::now() + PATIENCE;
     while !holds() {
@@ -141,66 +161,63 @@ fn entry(stream: &str) -> StreamEntry {
 }
 
 fn frame(captured_at: Timestamp, payload: Vec<u8>) -> OutgoingFrame {
-    OutgoingFrame {
-        captured_at,
-        read_at: captured_at,
+    let meta = FrameMeta {
+        sequence: 0,
+        times: FrameTimes::all_at(captured_at),
         flags: FrameFlags::KEYFRAME,
         width: 4,
         height: 2,
-        payload,
-    }
+    };
+    OutgoingFrame { meta, payload }
 }
 
 fn publish(track: &mut TrackPublisher, payload: Vec<u8>) {
     assert!(track.publish(frame(clock::now(), payload)));
 }
 
-fn expect_demand(demands: &Receiver<(Topic, bool)>, stream: &str, on: bool) {
-    assert_eq!(demands.recv_timeout(PATIENCE), Ok((topic(stream), on)));
-}
-
 #[test]
 fn frames_arrive_in_order_with_their_header_and_payload() {
     let site = Site::new();
-    let (publisher, demands) = site.publisher("one");
-    let mut track = publisher.track(topic("cam"));
-    publisher.announce(vec![entry("cam")]);
+    let camera = site.camera("one");
+    let mut track = camera.track("cam");
+    camera.announce(&["cam"]);
     let listener = Listener::to(&[site.endpoint("one")]);
     let id = listener.publisher_of("cam");
     assert!(!track.is_watched());
-    listener.subscriber.watch(id, topic("cam"));
-    expect_demand(&demands, "cam", true);
+    listener.watch(id, "cam");
+    camera.expect("cam", Demand::Watched);
     assert!(track.is_watched());
 
     let captured_at = clock::now();
     assert!(track.publish(frame(captured_at, vec![7; 100_000])));
     let first = listener.frame();
-    assert_eq!((first.sequence, first.width, first.height), (0, 4, 2));
+    assert_eq!((first.meta.sequence, first.meta.size()), (0, (4, 2)));
     assert_eq!(first.gap, Gap::Begins);
     assert_eq!(first.payload, vec![7; 100_000]);
-    assert!(first.flags.is_keyframe());
-    // Publisher and subscriber share a clock here, so all that is left is the error of measuring it.
-    assert!(first.captured_at.micros_from(captured_at).abs() < 50_000);
+    assert!(first.meta.is_keyframe());
+    // Publisher and subscriber share a clock here, so only the error of the measured offset remains.
+    assert!(first.meta.captured_at().micros_from(captured_at).abs() < 50_000);
     for sequence in 1..100 {
         publish(&mut track, vec![sequence as u8; 10]);
         let frame = listener.frame();
-        assert_eq!((frame.sequence, frame.gap), (sequence, Gap::Lost(0)));
+        assert_eq!((frame.meta.sequence, frame.gap), (sequence, Gap::Lost(0)));
     }
 
     listener.subscriber.unwatch(id, topic("cam"));
-    expect_demand(&demands, "cam", false);
-    assert_eq!(track.counts(), (100, 0));
+    camera.expect("cam", Demand::Unwatched);
+    let bytes = 100_000 + 99 * 10;
+    assert_eq!(track.counts(), TrackCounts { published: 100, bytes, dropped: 0 });
 }
 
 #[test]
-fn a_track_does_not_bring_its_longer_named_neighbour() {
+fn a_track_does_not_bring_its_neighbour_with_a_longer_name() {
     let site = Site::new();
-    let (publisher, demands) = site.publisher("one");
-    let (mut cam1, mut cam10) = (publisher.track(topic("cam1")), publisher.track(topic("cam10")));
-    publisher.announce(vec![entry("cam1"), entry("cam10")]);
+    let camera = site.camera("one");
+    let (mut cam1, mut cam10) = (camera.track("cam1"), camera.track("cam10"));
+    camera.announce(&["cam1", "cam10"]);
     let listener = Listener::to(&[site.endpoint("one")]);
-    listener.subscriber.watch(listener.publisher_of("cam1"), topic("cam1"));
-    expect_demand(&demands, "cam1", true);
+    listener.watch(listener.publisher_of("cam1"), "cam1");
+    camera.expect("cam1", Demand::Watched);
     assert!(!cam10.is_watched());
     publish(&mut cam10, vec![10]);
     publish(&mut cam1, vec![1]);
@@ -208,79 +225,104 @@ fn a_track_does_not_bring_its_longer_named_neighbour() {
 }
 
 #[test]
-fn a_subscriber_that_dies_takes_its_demand_with_it() {
+fn each_track_has_its_own_sink_until_it_is_unwatched() {
     let site = Site::new();
-    let (publisher, demands) = site.publisher("one");
-    let _track = publisher.track(topic("cam"));
-    publisher.announce(vec![entry("cam")]);
-    let first = Listener::to(&[site.endpoint("one")]);
-    let second = Listener::to(&[site.endpoint("one")]);
-    first.subscriber.watch(first.publisher_of("cam"), topic("cam"));
-    expect_demand(&demands, "cam", true);
-    second.subscriber.watch(second.publisher_of("cam"), topic("cam"));
-    drop(first);
-    drop(second);
-    expect_demand(&demands, "cam", false);
+    let camera = site.camera("one");
+    let mut tracks = ["cam1", "cam2"].map(|stream| camera.track(stream));
+    camera.announce(&["cam1", "cam2"]);
+    let listener = Listener::to(&[site.endpoint("one")]);
+    let id = listener.publisher_of("cam1");
+    let received = ["cam1", "cam2"].map(|stream| {
+        let (sink, received) = mpsc::channel();
+        listener.subscriber.watch(id, topic(stream), move |frame| drop(sink.send(frame)));
+        camera.expect(stream, Demand::Watched);
+        received
+    });
+    for (track, payload) in tracks.iter_mut().zip([1, 2]) {
+        publish(track, vec![payload]);
+    }
+    for (received, payload) in received.iter().zip([1, 2]) {
+        assert_eq!(received.recv_timeout(PATIENCE).unwrap().payload, vec![payload]);
+    }
+    listener.subscriber.unwatch(id, topic("cam1"));
+    assert!(received[0].recv_timeout(PATIENCE).is_err(), "the sink is dropped");
 }
 
 #[test]
-fn a_publisher_that_comes_back_at_its_endpoint_is_watched_again() {
+fn a_subscriber_that_dies_takes_its_demand_with_it() {
+    let site = Site::new();
+    let camera = site.camera("one");
+    let _track = camera.track("cam");
+    camera.announce(&["cam"]);
+    let first = Listener::to(&[site.endpoint("one")]);
+    let second = Listener::to(&[site.endpoint("one")]);
+    first.watch(first.publisher_of("cam"), "cam");
+    camera.expect("cam", Demand::Watched);
+    second.watch(second.publisher_of("cam"), "cam");
+    drop(first);
+    drop(second);
+    camera.expect("cam", Demand::Unwatched);
+}
+
+#[test]
+fn a_publisher_that_returns_to_its_endpoint_is_watched_again() {
     let site = Site::new();
     let listener = Listener::to(&[site.endpoint("one")]);
-    let (publisher, _) = site.publisher("one");
-    publisher.announce(vec![entry("cam")]);
+    let camera = site.camera("one");
+    camera.announce(&["cam"]);
     let id = listener.publisher_of("cam");
-    listener.subscriber.watch(id, topic("cam"));
-    publisher.stop();
+    listener.watch(id, "cam");
+    camera.publisher.stop();
     assert_eq!(listener.gone(), id);
 
-    let (publisher, demands) = site.publisher("one");
-    let mut track = publisher.track(topic("cam"));
-    expect_demand(&demands, "cam", true);
-    // Frames from before the new publisher's clock is known are not shown: a camera goes on, and so does this.
+    let camera = site.camera("one");
+    let mut track = camera.track("cam");
+    camera.expect("cam", Demand::Watched);
+    // Frames are not shown before the new publisher's clock is known. A camera continues to publish, and so does this.
     let frame = loop {
         publish(&mut track, vec![1]);
-        match listener.events.recv_timeout(Duration::from_millis(50)) {
-            Ok(Event::Frame { frame, .. }) => break frame,
-            _ => assert!(track.counts().0 < 400, "no frame of many came"),
+        match listener.frames.recv_timeout(Duration::from_millis(50)) {
+            Ok(frame) => break frame,
+            Err(_) => assert!(track.counts().published < 400, "none of many frames arrived"),
         }
     };
     assert_eq!(frame.gap, Gap::Begins);
 }
 
 #[test]
-fn publishers_in_the_folder_appear_and_disappear_by_themselves() {
+fn publishers_in_the_folder_appear_and_disappear_without_configuration() {
     let site = Site::new();
     let listener = Listener::start(SubscriberOptions {
         folder: Some(site.folder()),
         ..SubscriberOptions::default()
     });
     assert!(!listener.subscriber.listening()[0].heard);
-    let (first, _) = site.publisher("first");
-    first.announce(vec![entry("cam1")]);
+    assert!(!listener.subscriber.listening()[0].address.is_one_publisher());
+    let first = site.camera("first");
+    first.announce(&["cam1"]);
     let first_id = listener.publisher_of("cam1");
-    let (second, _) = site.publisher("second");
-    second.announce(vec![entry("cam2")]);
+    let second = site.camera("second");
+    second.announce(&["cam2"]);
     let second_id = listener.publisher_of("cam2");
     assert_ne!(first_id, second_id);
     eventually("the folder counts as heard", || listener.subscriber.listening()[0].heard);
-    first.stop();
+    first.publisher.stop();
     assert_eq!(listener.gone(), first_id);
-    eventually("the other is still there", || listener.subscriber.listening()[0].connected);
+    eventually("the other is still connected", || listener.subscriber.listening()[0].connected);
 }
 
 #[test]
-fn a_second_publisher_on_one_path_is_refused_by_name() {
+fn a_second_publisher_on_one_path_is_refused_with_the_process_that_holds_it() {
     let site = Site::new();
-    let (first, _) = site.publisher("one");
-    let error = publisher_at(site.endpoint("one")).unwrap_err().to_string();
+    let first = site.camera("one");
+    let error = Camera::start(site.endpoint("one")).err().expect("it is refused").to_string();
     assert!(error.contains("in use by another publisher (pid "), "{error}");
-    first.stop();
-    publisher_at(site.endpoint("one")).unwrap();
+    first.publisher.stop();
+    Camera::start(site.endpoint("one")).unwrap();
 }
 
 #[test]
-fn what_a_dead_publisher_left_behind_is_no_obstacle() {
+fn stale_files_of_a_dead_publisher_are_no_obstacle() {
     let site = Site::new();
     let folder = site.folder().path().to_owned();
     let leftover = |name: &str| -> PathBuf {
@@ -289,8 +331,8 @@ fn what_a_dead_publisher_left_behind_is_no_obstacle() {
         folder.join(format!("{name}.ipc"))
     };
     let (stale, taken) = (leftover("stale"), leftover("taken"));
-    let (publisher, _) = site.publisher("taken");
-    publisher.announce(vec![entry("cam")]);
+    let camera = site.camera("taken");
+    camera.announce(&["cam"]);
     let listener = Listener::start(SubscriberOptions {
         folder: Some(site.folder()),
         ..SubscriberOptions::default()
@@ -301,56 +343,55 @@ fn what_a_dead_publisher_left_behind_is_no_obstacle() {
 }
 
 #[test]
-fn two_endpoints_of_tcp_are_followed_at_once() {
+fn two_tcp_endpoints_are_followed_together() {
     let free_port =
         || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let endpoints: Vec<Endpoint> =
         (0..2).map(|_| Endpoint::Tcp(format!("127.0.0.1:{}", free_port()))).collect();
     let listener = Listener::to(&endpoints);
-    let publishers: HashMap<PublisherId, Publisher> = endpoints
+    let publishers: HashMap<PublisherId, Camera> = endpoints
         .iter()
         .enumerate()
         .map(|(number, endpoint)| {
-            let (publisher, _) = publisher_at(endpoint.clone()).unwrap();
+            let camera = Camera::start(endpoint.clone()).unwrap();
             let stream = format!("cam{number}");
-            publisher.announce(vec![entry(&stream)]);
-            (listener.publisher_of(&stream), publisher)
+            camera.announce(&[&stream]);
+            (listener.publisher_of(&stream), camera)
         })
         .collect();
     assert_eq!(publishers.len(), 2);
-    eventually("both places are heard", || {
-        listener.subscriber.listening().iter().all(|place| place.heard && place.connected)
+    eventually("both addresses are connected", || {
+        listener.subscriber.listening().iter().all(|at| at.heard && at.connected)
     });
 }
 
 #[test]
-fn frames_that_a_slow_machine_cannot_take_are_counted() {
+fn frames_that_a_slow_machine_cannot_receive_are_counted() {
     let site = Site::new();
-    let (publisher, demands) = site.publisher("one");
-    let mut track = publisher.track(topic("cam"));
-    publisher.announce(vec![entry("cam")]);
+    let camera = site.camera("one");
+    let mut track = camera.track("cam");
+    camera.announce(&["cam"]);
     let listener = Listener::to(&[site.endpoint("one")]);
-    listener.subscriber.watch(listener.publisher_of("cam"), topic("cam"));
-    expect_demand(&demands, "cam", true);
+    listener.watch(listener.publisher_of("cam"), "cam");
+    camera.expect("cam", Demand::Watched);
     let offered = 20_000;
     for _ in 0..offered {
         track.publish(frame(clock::now(), vec![0; 1000]));
     }
-    let (published, dropped) = track.counts();
+    let TrackCounts { published, dropped, .. } = track.counts();
     assert_eq!(published + dropped, offered);
-    // Everything published either arrives or is lost, and nothing is both. The end of the burst may be lost: then
-    // one frame more tells so.
+    // Every published frame either arrives or is lost, and none is both. The end of the burst may be lost: one more frame
+    // shows that.
     let mut accounted = 0;
-    while accounted < track.counts().0 {
-        match listener.events.recv_timeout(Duration::from_millis(200)) {
-            Ok(Event::Frame { frame, .. }) => {
+    while accounted < track.counts().published {
+        match listener.frames.recv_timeout(Duration::from_millis(200)) {
+            Ok(frame) => {
                 match frame.gap {
-                    Gap::Begins => assert_eq!((frame.sequence, accounted), (0, 0)),
-                    Gap::Lost(lost) => assert_eq!(frame.sequence, accounted + lost),
+                    Gap::Begins => assert_eq!((frame.meta.sequence, accounted), (0, 0)),
+                    Gap::Lost(lost) => assert_eq!(frame.meta.sequence, accounted + lost),
                 }
-                accounted = frame.sequence + 1;
+                accounted = frame.meta.sequence + 1;
             }
-            Ok(_) => {}
             Err(_) => publish(&mut track, vec![0]),
         }
     }
@@ -359,74 +400,67 @@ fn frames_that_a_slow_machine_cannot_take_are_counted() {
 #[test]
 fn a_payload_beyond_the_limit_is_dropped_and_counted() {
     let site = Site::new();
-    let (publisher, _) = site.publisher("one");
-    let mut track = publisher.track(topic("cam"));
+    let camera = site.camera("one");
+    let mut track = camera.track("cam");
     let payload = vec![0; fanlight_protocol::MAX_PAYLOAD + 1];
     assert!(!track.publish(frame(clock::now(), payload)));
-    assert_eq!(track.counts(), (0, 1));
+    assert_eq!(track.counts(), TrackCounts { dropped: 1, ..TrackCounts::default() });
 }
 
 #[test]
-fn a_wall_of_many_streams_opened_at_once_gets_all_of_them() {
+fn a_wall_that_opens_many_streams_together_gets_all_of_them() {
     let site = Site::new();
-    let (publisher, _demands) = site.publisher("one");
+    let camera = site.camera("one");
     let streams: Vec<String> = (0..120).map(|number| format!("cam{number}")).collect();
-    let tracks: Vec<TrackPublisher> =
-        streams.iter().map(|name| publisher.track(topic(name))).collect();
-    publisher.announce(streams.iter().map(|name| entry(name)).collect());
+    let tracks: Vec<TrackPublisher> = streams.iter().map(|name| camera.track(name)).collect();
+    camera.announce(&streams.iter().map(String::as_str).collect::<Vec<_>>());
     let listener = Listener::to(&[site.endpoint("one")]);
     let id = listener.publisher_of("cam0");
-    streams.iter().for_each(|name| listener.subscriber.watch(id, topic(name)));
+    streams.iter().for_each(|name| listener.watch(id, name));
     eventually("every track is watched", || tracks.iter().all(TrackPublisher::is_watched));
 }
 
 #[test]
-fn one_subscriber_that_asks_for_the_catalog_all_the_time_takes_nothing_from_another() {
+fn a_subscriber_that_floods_with_requests_for_the_catalog_takes_nothing_from_another() {
     let site = Site::new();
-    let (publisher, demands) = site.publisher("one");
-    let mut track = publisher.track(topic("cam"));
-    publisher.announce(vec![entry("cam")]);
-    let places = [site.endpoint("one")];
-    let (honest, rude) = (Listener::to(&places), Listener::to(&places));
-    honest.subscriber.watch(honest.publisher_of("cam"), topic("cam"));
-    expect_demand(&demands, "cam", true);
+    let camera = site.camera("one");
+    let mut track = camera.track("cam");
+    camera.announce(&["cam"]);
+    let endpoints = [site.endpoint("one")];
+    let (honest, rude) = (Listener::to(&endpoints), Listener::to(&endpoints));
+    honest.watch(honest.publisher_of("cam"), "cam");
+    camera.expect("cam", Demand::Watched);
     let id = rude.publisher_of("cam");
     for sequence in 0..200 {
-        (0..50).for_each(|_| rude.subscriber.ask(id, fanlight_protocol::Ask::Catalog));
+        (0..50).for_each(|_| rude.subscriber.request(id, Request::Catalog));
         publish(&mut track, vec![0; 1000]);
-        assert_eq!(honest.frame().sequence, sequence);
+        assert_eq!(honest.frame().meta.sequence, sequence);
     }
 }
 
 #[test]
-fn a_keyframe_that_is_asked_for_is_asked_of_whoever_makes_the_track() {
+fn a_request_for_a_keyframe_reaches_the_handler_of_its_track() {
     let site = Site::new();
-    site.folder();
-    let (tell, asked) = mpsc::channel();
-    let publisher = Publisher::start(PublisherOptions {
-        on_keyframe: Box::new(move |topic| drop(tell.send(topic.clone()))),
-        ..options(site.endpoint("one"))
-    });
-    let publisher = publisher.unwrap();
-    let _track = publisher.track(topic("cam"));
-    publisher.announce(vec![entry("cam")]);
+    let camera = site.camera("one");
+    let _track = camera.track("cam");
+    camera.announce(&["cam"]);
     let listener = Listener::to(&[site.endpoint("one")]);
     let id = listener.publisher_of("cam");
-    // Of a track that is not there nobody is told.
-    for name in ["nobody", "cam"] {
+    // A request for a track that is not open reaches no handler.
+    for name in ["unknown", "cam"] {
         let Topic { stream, track } = topic(name);
-        listener.subscriber.ask(id, fanlight_protocol::Ask::Keyframe { stream, track });
+        listener.subscriber.request(id, Request::Keyframe { stream, track });
     }
-    assert_eq!(asked.recv_timeout(PATIENCE).unwrap(), topic("cam"));
+    camera.expect("cam", Demand::Keyframe);
 }
 
 #[test]
-fn whoever_sends_without_a_break_keeps_nobody_from_being_heard() {
+fn publishers_that_send_without_a_break_do_not_delay_demand() {
     let site = Site::new();
-    let (publisher, demands) = site.publisher("one");
-    let _quiet = publisher.track(topic("quiet"));
-    let busy = ["busy1", "busy2"].map(|stream| publisher.track(topic(stream)));
-    publisher.announce(vec![entry("quiet")]);
+    let camera = site.camera("one");
+    let _quiet = camera.track("quiet");
+    let busy = ["busy1", "busy2"].map(|stream| camera.track(stream));
+    camera.announce(&["quiet"]);
     let listener = Listener::to(&[site.endpoint("one")]);
     let id = listener.publisher_of("quiet");
     let over = AtomicBool::new(false);
@@ -439,13 +473,15 @@ fn whoever_sends_without_a_break_keeps_nobody_from_being_heard() {
                 }
             });
         }
-        // One that is not heard at once would be with the next catalog, a second later: far too late for so many.
+        // A change that is missed is noticed only with the next catalog, a second later: far too late for this many.
         let give_up = Instant::now() + PATIENCE;
+        let changed =
+            |demand| camera.demands.recv_timeout(PATIENCE) == Ok((topic("quiet"), demand));
         let heard = (0..2000).all(|_| {
-            listener.subscriber.watch(id, topic("quiet"));
-            let began = demands.recv_timeout(PATIENCE) == Ok((topic("quiet"), true));
+            listener.watch(id, "quiet");
+            let began = changed(Demand::Watched);
             listener.subscriber.unwatch(id, topic("quiet"));
-            let ended = demands.recv_timeout(PATIENCE) == Ok((topic("quiet"), false));
+            let ended = changed(Demand::Unwatched);
             began && ended && Instant::now() < give_up
         });
         over.store(true, Ordering::Relaxed);
@@ -454,12 +490,12 @@ fn whoever_sends_without_a_break_keeps_nobody_from_being_heard() {
 }
 
 #[test]
-fn what_is_published_after_the_end_is_dropped_and_the_endpoint_is_free() {
+fn a_frame_published_after_the_end_is_dropped_and_the_endpoint_is_free() {
     let site = Site::new();
-    let (publisher, _) = site.publisher("one");
-    let mut track = publisher.track(topic("cam"));
-    publisher.stop();
+    let camera = site.camera("one");
+    let mut track = camera.track("cam");
+    camera.publisher.stop();
     assert!(!track.publish(frame(clock::now(), vec![1])));
-    assert_eq!(track.counts(), (0, 1));
-    publisher_at(site.endpoint("one")).unwrap();
+    assert_eq!(track.counts(), TrackCounts { dropped: 1, ..TrackCounts::default() });
+    Camera::start(site.endpoint("one")).unwrap();
 }

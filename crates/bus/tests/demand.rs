@@ -1,4 +1,4 @@
-//! Demand, against a model: whatever subscribers do, a track is watched exactly while one of those that live wants it.
+//! Demand against a model: whatever subscribers do, a track is watched exactly while a live subscriber watches it.
 //!
 //! Subscribers are processes of their own, so that they can be killed.
 
@@ -9,7 +9,8 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 use fanlight_bus::{
-    Endpoint, Event, Publisher, PublisherId, PublisherOptions, Subscriber, SubscriberOptions,
+    Demand, Endpoint, Event, Publisher, PublisherId, PublisherOptions, Subscriber,
+    SubscriberOptions,
 };
 use fanlight_protocol::{StreamEntry, StreamState, Timestamp, Topic};
 use proptest::prelude::*;
@@ -19,21 +20,21 @@ use proptest::sample::Index;
 const PATIENCE: Duration = Duration::from_secs(20);
 const TRACKS: [&str; 4] =
     ["cam/full.jpeg/", "cam/half.jpeg/", "cam1/full.jpeg/", "door/full.jpeg/"];
-/// Tells the test's own program that it is to be a subscriber, and of whom.
+/// The environment variable that makes the test's own program a subscriber, with the endpoint to follow.
 const ENDPOINT: &str = "DEMAND_TEST_ENDPOINT";
 const MOST_SUBSCRIBERS: usize = 5;
 
-/// What happens.
+/// A step of a scenario.
 #[derive(Debug, Clone)]
 enum Step {
     Join,
     Watch(Index, Index),
     Unwatch(Index, Index),
-    /// Ends in good order.
+    /// A subscriber ends orderly.
     Leave(Index),
-    /// Is killed.
+    /// A subscriber is killed.
     Kill(Index),
-    /// All that was asked for is seen by the publisher.
+    /// The publisher has processed everything so far.
     Settle,
 }
 
@@ -59,7 +60,7 @@ proptest! {
     })]
 
     #[test]
-    fn a_track_is_watched_exactly_while_somebody_wants_it(
+    fn a_track_is_watched_exactly_while_a_live_subscriber_watches_it(
         steps in proptest::collection::vec(any_step(), 20..60)
     ) {
         let mut stage = Stage::new();
@@ -74,7 +75,7 @@ proptest! {
     }
 }
 
-/// A publisher, its subscribers, and what each of them wants.
+/// A publisher, its subscribers, and the tracks that each of them watches.
 struct Stage {
     _folder: tempfile::TempDir,
     endpoint: Endpoint,
@@ -88,18 +89,20 @@ impl Stage {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let endpoint = Endpoint::Ipc(folder.path().join("demand.ipc"));
-        let (tell, demands) = mpsc::channel();
+        let (sender, demands) = mpsc::channel();
         let publisher = Publisher::start(PublisherOptions {
             endpoints: vec![endpoint.clone()],
             name: "test".into(),
             streams: 3,
             keys: None,
-            on_demand: Box::new(move |topic, on| drop(tell.send((topic.clone(), on)))),
-            on_keyframe: Box::new(|_| {}),
         })
         .unwrap();
         for track in TRACKS {
-            publisher.track(track.parse().unwrap());
+            let (topic, sender): (Topic, _) = (track.parse().unwrap(), sender.clone());
+            let of = topic.clone();
+            publisher.track(topic, move |demand| {
+                drop(sender.send((of.clone(), demand == Demand::Watched)));
+            });
         }
         publisher.announce(["cam", "cam1", "door"].map(entry).into());
         let (watched, subscribers) = (BTreeMap::new(), Vec::new());
@@ -116,17 +119,17 @@ impl Stage {
             _ if count == 0 => {}
             Step::Join => {}
             Step::Watch(who, track) => {
-                let (remote, wants) = &mut self.subscribers[who.index(count)];
+                let (remote, watches) = &mut self.subscribers[who.index(count)];
                 let track = *track.get(&TRACKS);
-                // Whoever asks twice has to give up twice: relays ask once.
-                if wants.insert(track) {
+                // A relay watches a track once.
+                if watches.insert(track) {
                     remote.say("watch", track);
                 }
             }
             Step::Unwatch(who, track) => {
-                let (remote, wants) = &mut self.subscribers[who.index(count)];
+                let (remote, watches) = &mut self.subscribers[who.index(count)];
                 let track = *track.get(&TRACKS);
-                if wants.remove(track) {
+                if watches.remove(track) {
                     remote.say("unwatch", track);
                 }
             }
@@ -135,19 +138,19 @@ impl Stage {
         }
     }
 
-    /// Waits until the publisher knows what is wanted.
+    /// Waits until the publisher knows the demand.
     fn settle(&mut self) {
-        let wanted: BTreeSet<&str> =
-            self.subscribers.iter().flat_map(|(_, wants)| wants.iter().copied()).collect();
+        let expected: BTreeSet<&str> =
+            self.subscribers.iter().flat_map(|(_, watches)| watches.iter().copied()).collect();
         let give_up = Instant::now() + PATIENCE;
-        while self.seen() != wanted {
+        while self.seen() != expected {
             let left = give_up.saturating_duration_since(Instant::now());
             match self.demands.recv_timeout(left) {
                 Ok((topic, on)) => {
                     let before = self.watched.insert(topic.to_string(), on);
-                    assert_ne!(before.unwrap_or(false), on, "{topic} is told twice");
+                    assert_ne!(before.unwrap_or(false), on, "{topic} is reported twice");
                 }
-                Err(_) => panic!("wanted are {wanted:?}, watched {:?}", self.seen()),
+                Err(_) => panic!("expected {expected:?}, watched {:?}", self.seen()),
             }
         }
         assert!(self.publisher.is_alive());
@@ -173,12 +176,12 @@ fn entry(name: &str) -> StreamEntry {
 struct Remote {
     child: Child,
     orders: ChildStdin,
-    /// Never read again, but open: the test's program has a last word there.
-    _words: Lines<BufReader<ChildStdout>>,
+    /// Kept open, because the test's program writes a last line to it.
+    _output: Lines<BufReader<ChildStdout>>,
 }
 
 impl Remote {
-    /// Returns once it has heard of the publisher.
+    /// Starts the process. Returns when it has found the publisher.
     fn start(endpoint: &Endpoint) -> Self {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "serves_as_a_subscriber", "--nocapture"])
@@ -189,7 +192,7 @@ impl Remote {
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         assert!(lines.by_ref().any(|line| line.is_ok_and(|line| line.ends_with("ready"))));
-        Self { orders: child.stdin.take().unwrap(), child, _words: lines }
+        Self { orders: child.stdin.take().unwrap(), child, _output: lines }
     }
 
     fn say(&mut self, order: &str, track: &str) {
@@ -207,22 +210,22 @@ impl Remote {
     }
 }
 
-/// Not a test where nobody says whom to subscribe to.
+/// The program of a subscriber. Without an endpoint in the environment it does nothing.
 #[test]
 fn serves_as_a_subscriber() {
     let Ok(endpoint) = std::env::var(ENDPOINT) else { return };
-    let (tell, events) = mpsc::channel();
+    let (sender, events) = mpsc::channel();
     let options = SubscriberOptions {
         endpoints: vec![endpoint.parse().unwrap()],
         ..SubscriberOptions::default()
     };
-    let subscriber = Subscriber::start(options, move |event| drop(tell.send(event))).unwrap();
+    let subscriber = Subscriber::start(options, move |event| drop(sender.send(event))).unwrap();
     let publisher = known(&events);
     writeln!(io::stdout(), "ready").unwrap();
     io::stdout().flush().unwrap();
     for order in io::stdin().lines() {
         match order.unwrap().split_once(' ') {
-            Some(("watch", track)) => subscriber.watch(publisher, track.parse().unwrap()),
+            Some(("watch", track)) => subscriber.watch(publisher, track.parse().unwrap(), drop),
             Some(("unwatch", track)) => subscriber.unwatch(publisher, track.parse().unwrap()),
             _ => panic!("no order"),
         }

@@ -1,7 +1,7 @@
-//! A publisher that sends what no publisher of ours would, over a real socket.
+//! A broken or hostile publisher, over a real socket.
 
 use std::collections::VecDeque;
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant};
 
 use fanlight_bus::{
@@ -10,21 +10,21 @@ use fanlight_bus::{
 };
 use fanlight_clock as clock;
 use fanlight_protocol::{
-    Answer, Ask, Catalog, Epoch, FrameFlags, FrameHeader, ReservedTopic, StreamEntry, StreamState,
-    Timestamp, Topic, TrackEntry, TrackName,
+    Answer, Catalog, Epoch, FrameFlags, FrameHeader, FrameMeta, FrameTimes, Request, ReservedTopic,
+    StreamEntry, StreamState, Timestamp, Topic, TrackEntry, TrackName,
 };
 
 /// Longer than anything here takes on a loaded machine: reaching it is a failure, not a delay.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// The time for which the publisher waits for something from upstream before it looks at the subscriber again.
+/// The time for which the publisher waits for a message from upstream before it checks the subscriber again, in milliseconds.
 const TURN: i64 = 10;
 
 /// A publisher of one stream, played by the test.
 struct Impostor {
     socket: zmq::Socket,
-    /// Asks for the clock that are not answered yet.
-    asks: VecDeque<(u64, Timestamp)>,
-    /// Each answer waits until this many further asks came.
+    /// Unanswered requests for the clock.
+    requests: VecDeque<(u64, Timestamp)>,
+    /// The number of further requests before a request is answered.
     behind: usize,
     watched: bool,
     track: TrackEntry,
@@ -43,25 +43,25 @@ impl Impostor {
             published: 0,
             dropped: 0,
         };
-        Self { socket, asks: VecDeque::new(), behind: 0, watched: false, track }
+        Self { socket, requests: VecDeque::new(), behind: 0, watched: false, track }
     }
 
-    /// Deals with what came from upstream, waiting a moment for it, and announces the catalog.
+    /// Processes messages from upstream, waiting up to [`TURN`] for one, and announces the catalog.
     fn turn(&mut self) {
         while self.socket.poll(zmq::POLLIN, TURN).unwrap() > 0 {
             let message = self.socket.recv_bytes(0).unwrap();
             match message.split_first() {
                 Some((1, topic)) if topic == topic_bytes() => self.watched = true,
-                Some((2, _)) => {
-                    if let Ok(Ask::Clock { asker, asked_at }) = Ask::decode(&message) {
-                        self.asks.push_back((asker, asked_at));
+                Some((2, request)) => {
+                    if let Ok(Request::Clock { asker, asked_at }) = Request::decode(request) {
+                        self.requests.push_back((asker, asked_at));
                     }
                 }
                 _ => {}
             }
         }
-        while self.asks.len() > self.behind {
-            let (asker, asked_at) = self.asks.pop_front().unwrap();
+        while self.requests.len() > self.behind {
+            let (asker, asked_at) = self.requests.pop_front().unwrap();
             let now = clock::now();
             let answer = Answer::Clock { asked_at, received_at: now, answered_at: now };
             self.send(&[ReservedTopic::Answer(asker).to_string().as_bytes(), &answer.encode()]);
@@ -83,16 +83,14 @@ impl Impostor {
     }
 
     fn publish(&self, sequence: u64, captured_at: Timestamp) {
-        let header = FrameHeader {
-            epoch: Epoch(1),
+        let meta = FrameMeta {
             sequence,
-            captured_at,
-            read_at: clock::now(),
-            published_at: clock::now(),
+            times: FrameTimes { captured_at, ..FrameTimes::all_at(clock::now()) },
             flags: FrameFlags::KEYFRAME,
             width: 4,
             height: 2,
         };
+        let header = FrameHeader { epoch: Epoch(1), meta };
         self.send(&[&topic_bytes(), &header.encode(), b"picture"]);
     }
 
@@ -112,44 +110,49 @@ fn topic_bytes() -> Vec<u8> {
 struct Listener {
     subscriber: Subscriber,
     events: Receiver<Event>,
+    sink: Sender<IncomingFrame>,
+    frames: Receiver<IncomingFrame>,
 }
 
 impl Listener {
     fn start(options: SubscriberOptions) -> Self {
-        let (tell, events) = mpsc::channel();
-        let subscriber = Subscriber::start(options, move |event| drop(tell.send(event))).unwrap();
-        Self { subscriber, events }
+        let ((sender, events), (sink, frames)) = (mpsc::channel(), mpsc::channel());
+        let subscriber = Subscriber::start(options, move |event| drop(sender.send(event))).unwrap();
+        Self { subscriber, events, sink, frames }
     }
 
-    /// The first event for which `wanted` has a value, while the impostor takes its turns.
-    fn until<T>(
-        &self,
-        what: &str,
-        impostor: &mut Impostor,
-        mut wanted: impl FnMut(Event) -> Option<T>,
-    ) -> T {
+    /// Returns the first value of `poll`, which is called after each turn of the impostor.
+    fn until<T>(what: &str, impostor: &mut Impostor, mut poll: impl FnMut() -> Option<T>) -> T {
         let give_up = Instant::now() + PATIENCE;
         while Instant::now() < give_up {
             impostor.turn();
-            if let Some(value) = self.events.try_iter().find_map(&mut wanted) {
+            if let Some(value) = poll() {
                 return value;
             }
         }
-        panic!("never came: {what}");
+        panic!("never received: {what}");
+    }
+
+    /// Returns the first catalog with a value.
+    fn catalog_with<T>(
+        &self,
+        impostor: &mut Impostor,
+        mut value: impl FnMut(PublisherId, Catalog) -> Option<T>,
+    ) -> T {
+        Self::until("a catalog", impostor, || {
+            self.events.try_iter().find_map(|event| match event {
+                Event::Catalog { publisher, catalog } => value(publisher, catalog),
+                _ => None,
+            })
+        })
     }
 
     fn catalog(&self, impostor: &mut Impostor) -> (PublisherId, Catalog) {
-        self.until("a catalog", impostor, |event| match event {
-            Event::Catalog { publisher, catalog } => Some((publisher, catalog)),
-            _ => None,
-        })
+        self.catalog_with(impostor, |publisher, catalog| Some((publisher, catalog)))
     }
 
     fn frame(&self, impostor: &mut Impostor) -> IncomingFrame {
-        self.until("a frame", impostor, |event| match event {
-            Event::Frame { frame, .. } => Some(frame),
-            _ => None,
-        })
+        Self::until("a frame", impostor, || self.frames.try_recv().ok())
     }
 }
 
@@ -160,7 +163,8 @@ fn watched(folder: &tempfile::TempDir, behind: usize) -> (Impostor, Listener) {
     let options = SubscriberOptions { endpoints: vec![endpoint], folder: None, keys: None };
     let listener = Listener::start(options);
     let (id, _) = listener.catalog(&mut impostor);
-    listener.subscriber.watch(id, topic());
+    let sink = listener.sink.clone();
+    listener.subscriber.watch(id, topic(), move |frame| drop(sink.send(frame)));
     let give_up = Instant::now() + PATIENCE;
     while !impostor.watched {
         impostor.turn();
@@ -170,9 +174,9 @@ fn watched(folder: &tempfile::TempDir, behind: usize) -> (Impostor, Listener) {
 }
 
 #[test]
-fn a_publisher_whose_answers_take_longer_than_the_pause_between_asks_is_watched() {
+fn a_publisher_whose_answers_take_longer_than_the_interval_of_requests_is_watched() {
     let folder = tempfile::tempdir().unwrap();
-    // Each answer comes after two further asks, as over a link with a round trip of 300 ms.
+    // Each answer comes after two further requests, as over a link with a round trip of 300 ms.
     let (mut impostor, listener) = watched(&folder, 2);
     impostor.publish(0, clock::now());
     assert_eq!(listener.frame(&mut impostor).payload, b"picture"[..]);
@@ -195,42 +199,39 @@ fn a_sequence_that_jumps_counts_nothing_as_lost() {
 }
 
 #[test]
-fn a_frame_from_1970_or_the_far_future_has_a_possible_age_and_is_counted() {
+fn a_frame_from_1970_or_the_far_future_gets_a_plausible_age_and_is_counted() {
     let folder = tempfile::tempdir().unwrap();
     let (mut impostor, listener) = watched(&folder, 0);
     for (sequence, captured_at) in [0, u64::MAX].into_iter().enumerate() {
         impostor.publish(sequence as u64, Timestamp::from_micros(captured_at));
         let frame = listener.frame(&mut impostor);
-        assert!(frame.received_at >= frame.captured_at);
-        let age = frame.received_at.since(frame.captured_at);
+        assert!(frame.received_at >= frame.meta.captured_at());
+        let age = frame.received_at.since(frame.meta.captured_at());
         assert!(age < PATIENCE, "{age:?}");
         assert_eq!(listener.subscriber.implausible(Implausible::CapturedAt), sequence as u64 + 1);
     }
     // An old frame of a congested link is only old.
     impostor.publish(2, clock::now().offset(-9_000_000));
     let frame = listener.frame(&mut impostor);
-    assert!(frame.received_at.since(frame.captured_at) >= Duration::from_secs(8));
+    assert!(frame.received_at.since(frame.meta.captured_at()) >= Duration::from_secs(8));
     assert_eq!(listener.subscriber.implausible(Implausible::CapturedAt), 2);
 }
 
 #[test]
-fn a_catalog_with_impossible_numbers_is_amended_and_counted() {
+fn implausible_values_of_a_catalog_are_replaced_and_counted() {
     let folder = tempfile::tempdir().unwrap();
     let (mut impostor, listener) = watched(&folder, 0);
     impostor.track.bitrate = u64::MAX;
     impostor.track.millifps = u32::MAX;
-    let amended = listener.until("an amended catalog", &mut impostor, |event| match event {
-        Event::Catalog { catalog, .. } => {
-            Some(catalog.streams[0].tracks[0].clone()).filter(|track| track.bitrate != 1)
-        }
-        _ => None,
+    let amended = listener.catalog_with(&mut impostor, |_, catalog| {
+        Some(catalog.streams[0].tracks[0].clone()).filter(|track| track.bitrate != 1)
     });
     assert_eq!((amended.bitrate, amended.millifps, amended.width), (0, 0, 4));
     assert!(listener.subscriber.implausible(Implausible::Catalog) > 0);
 }
 
 #[test]
-fn captures_beyond_the_limit_of_a_folder_are_not_followed_and_named() {
+fn captures_beyond_the_limit_of_a_folder_are_not_followed_but_named() {
     let temp = tempfile::tempdir().unwrap();
     let folder = Folder::at(temp.path().join("bus")).unwrap();
     let publisher = |number: usize| {
@@ -239,8 +240,6 @@ fn captures_beyond_the_limit_of_a_folder_are_not_followed_and_named() {
             name: "test".into(),
             streams: 1,
             keys: None,
-            on_demand: Box::new(|_, _| {}),
-            on_keyframe: Box::new(|_| {}),
         })
         .unwrap();
         publisher.announce(vec![StreamEntry {
@@ -259,7 +258,7 @@ fn captures_beyond_the_limit_of_a_folder_are_not_followed_and_named() {
     let listener = Listener::start(options);
     let reason = || listener.subscriber.listening()[0].reason.clone();
     eventually(|| reason() == "2 not followed: limit of 64 captures (cam-064, cam-065)");
-    // None of those that are followed is given up for another one.
+    // A followed publisher is not dropped in favour of another one.
     let heard = |event: &Event| matches!(event, Event::Gone { .. });
     assert!(!listener.events.try_iter().any(|event| heard(&event)));
     publishers.swap_remove(3).stop();

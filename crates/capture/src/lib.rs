@@ -38,19 +38,17 @@ pub mod threads;
 pub mod wall_clock;
 pub mod watched;
 
-use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use fanlight_bus::{Publisher, PublisherOptions};
 use fanlight_cli::stop::Shutdown;
-use fanlight_protocol::Topic;
 
 use encode::EncoderFactory;
 pub use options::{Command, Options, Settings, StreamSettings};
-use pipeline::{Demand, Pipeline, Resources, Sources};
+use pipeline::{Pipeline, Resources, Sources};
 use source::{ConfiguredSource, SourceFactory};
 use threads::Threads;
 use threads::pool::{self, WorkerPool};
@@ -124,14 +122,11 @@ pub fn run_on(settings: Settings, parts: &Parts<'_>, stop: &Shutdown) -> anyhow:
     let threads = Threads::new(stop.clone());
     let stuck = StuckThreads::default();
     let pool = WorkerPool::new(stuck.clone(), parts.frame_timeout);
-    let demands: Demands = Arc::default();
     let publisher = Publisher::start(PublisherOptions {
         endpoints: settings.publish,
         name: "capture".into(),
         streams: settings.streams.len(),
         keys: settings.bus_keys,
-        on_demand: Box::new(on_demand(demands.clone())),
-        on_keyframe: Box::new(on_keyframe(demands.clone())),
     })?;
     let resources = Resources {
         sources: parts.sources,
@@ -144,7 +139,6 @@ pub fn run_on(settings: Settings, parts: &Parts<'_>, stop: &Shutdown) -> anyhow:
     };
     let pipeline = |stream| Pipeline::new(stream, &resources);
     let mut pipelines: Vec<Pipeline> = settings.streams.into_iter().map(pipeline).collect();
-    connect(&demands, &pipelines, &changed);
     for endpoint in publisher.endpoints() {
         tracing::info!(streams = pipelines.len(), "publishing at {endpoint}");
     }
@@ -167,46 +161,6 @@ fn start(pipelines: &[Pipeline], pool: &WorkerPool, threads: &Threads) -> anyhow
     let started = pool.start(threads);
     let started = started.and_then(|()| pipelines.iter().try_for_each(|one| one.start(threads)));
     started.context("cannot start a thread")
-}
-
-/// Who is to be told which topic is watched. What is asked for before the streams are there waits in it.
-type Demands = Arc<Mutex<Demanded>>;
-
-#[derive(Debug, Default)]
-struct Demanded {
-    known: HashMap<Topic, Demand>,
-    early: Vec<(Topic, bool)>,
-}
-
-/// Passes on who is watched. Called on the bus's own thread, so it only sets a flag and rings.
-fn on_demand(demands: Demands) -> impl FnMut(&Topic, bool) + Send {
-    move |topic, watched| {
-        let mut demands = demands.lock().unwrap_or_else(PoisonError::into_inner);
-        match demands.known.get(topic) {
-            Some(demand) => demand.set(watched),
-            None => demands.early.push((topic.clone(), watched)),
-        }
-    }
-}
-
-/// Passes on that somebody needs a keyframe. Called on the bus's own thread, so it only sets a flag.
-fn on_keyframe(demands: Demands) -> impl FnMut(&Topic) + Send {
-    move |topic| {
-        let demands = demands.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(demand) = demands.known.get(topic) {
-            demand.ask_for_keyframe();
-        }
-    }
-}
-
-fn connect(demands: &Demands, pipelines: &[Pipeline], changed: &Signal) {
-    let mut demands = demands.lock().unwrap_or_else(PoisonError::into_inner);
-    demands.known = pipelines.iter().flat_map(|pipeline| pipeline.demands(changed)).collect();
-    for (topic, watched) in std::mem::take(&mut demands.early) {
-        if let Some(demand) = demands.known.get(&topic) {
-            demand.set(watched);
-        }
-    }
 }
 
 /// Waits for the threads. A thread that is stuck in a driver ends with the process.

@@ -237,7 +237,7 @@ mod tests {
             (vec!["--stream", "cam"], "cam", "NAME=SOURCE"),
             (vec!["--stream", "Cam=test"], "Cam", "a-z"),
             (vec!["--stream", "a=test", "--stream", "a=test"], "stream a", "twice"),
-            (vec!["--stream", "a=ftp://host/"], "--stream a: ftp://", "rtsp://"),
+            (vec!["--stream", "a=ftp://host/"], "--stream a: unsupported scheme ftp://", "rtsp://"),
             (vec!["--stream", "a=test:0x0@30"], "--stream a: \"0x0@30\"", "WIDTHxHEIGHT@FPS"),
             (vec!["--stream", "a=test", "--quality", "101"], "--quality", "1 to 100"),
             (vec!["--stream", "a=test", "--encoder", "h265"], "--encoder", "libx264"),

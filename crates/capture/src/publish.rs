@@ -1,96 +1,93 @@
-//! Encoded pictures onto the bus, and what became of them. Knows nothing of sources and encoders.
+//! Encoded frames onto the bus, and the count of those that did not get there. Knows nothing of sources and encoders.
 
-use std::sync::Arc;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use fanlight_bus::{OutgoingFrame, TrackPublisher};
-use fanlight_protocol::FrameFlags;
+use fanlight_bus::{OutgoingFrame, TrackCounts, TrackMonitor, TrackPublisher};
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::frame::Frame;
 
-/// What became of a track's pictures, for the catalog.
+/// Frames of a track that were not published, for the catalog. The bus counts those that were.
 #[derive(Debug, Default)]
 pub struct FrameCounters {
-    published: AtomicU64,
     dropped: AtomicU64,
     damaged: AtomicU64,
     withheld: AtomicU64,
-    bytes: AtomicU64,
 }
 
 impl FrameCounters {
-    /// Counts pictures that were dropped because this process was too slow for them.
+    /// Counts frames that were dropped because this process was too slow for them.
     pub fn drop_frames(&self, count: u64) {
         self.dropped.fetch_add(count, Ordering::Relaxed);
     }
 
-    /// Counts a picture that came damaged.
+    /// Counts a frame that was damaged.
     pub fn note_damage(&self) {
         self.damaged.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts frames that a watched track was not given although this process had time for them: an earlier frame that they
-    /// refer to is missing, or the track's encoder has failed.
+    /// Counts frames that were withheld from a watched track although this process had time for them: an earlier frame that
+    /// they refer to is missing, or the track's encoder has failed.
     pub fn withhold(&self, count: u64) {
         self.withheld.fetch_add(count, Ordering::Relaxed);
     }
 
-    /// Pictures published.
-    pub fn published(&self) -> u64 {
-        self.published.load(Ordering::Relaxed)
-    }
-
-    /// Pictures that came damaged.
+    /// Returns the number of damaged frames.
     pub fn damaged(&self) -> u64 {
         self.damaged.load(Ordering::Relaxed)
     }
 
-    /// Pictures dropped because this process was too slow.
+    /// Returns the number of frames dropped because this process was too slow.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// Frames that were withheld.
+    /// Returns the number of withheld frames.
     pub fn withheld(&self) -> u64 {
         self.withheld.load(Ordering::Relaxed)
     }
+}
 
-    /// Bytes published.
-    pub fn bytes(&self) -> u64 {
-        self.bytes.load(Ordering::Relaxed)
+/// A track's end of the bus. It is connected once everything that its demand affects exists; until then the track is not
+/// watched.
+#[derive(Debug, Default)]
+pub struct TrackOutput {
+    publisher: Mutex<TrackWriter>,
+    monitor: OnceLock<TrackMonitor>,
+}
+
+impl TrackOutput {
+    /// Connects the track to the bus.
+    pub fn connect(&self, publisher: TrackPublisher) {
+        self.monitor.get_or_init(|| publisher.monitor());
+        *self.publisher.lock() = TrackWriter(Some(publisher));
+    }
+
+    /// Returns whether a subscriber watches the track.
+    pub fn is_watched(&self) -> bool {
+        self.monitor.get().is_some_and(TrackMonitor::is_watched)
+    }
+
+    /// Returns the frames and bytes published, and the frames that the bus did not accept.
+    pub fn counts(&self) -> TrackCounts {
+        self.monitor.get().map(TrackMonitor::counts).unwrap_or_default()
+    }
+
+    /// Returns the writer, for this thread alone.
+    pub fn lock(&self) -> MutexGuard<'_, TrackWriter> {
+        self.publisher.lock()
     }
 }
 
-/// The way out for one track.
-#[derive(Debug)]
-pub struct TrackWriter {
-    track: TrackPublisher,
-    tally: Arc<FrameCounters>,
-}
+/// Writes the frames of one track.
+#[derive(Debug, Default)]
+pub struct TrackWriter(Option<TrackPublisher>);
 
 impl TrackWriter {
-    /// Counts what is published on `track` in `tally`.
-    pub fn new(track: TrackPublisher, tally: Arc<FrameCounters>) -> Self {
-        Self { track, tally }
-    }
-
-    /// Sends a picture; it is dropped where the bus is behind. Returns whether it was sent.
+    /// Sends a frame. Returns whether it was sent.
     pub fn publish(&mut self, frame: Frame) -> bool {
-        let bytes = frame.payload.len() as u64;
-        let taken = self.track.publish(OutgoingFrame {
-            captured_at: frame.times.captured_at,
-            read_at: frame.times.read_at,
-            flags: if frame.keyframe { FrameFlags::KEYFRAME } else { FrameFlags::default() },
-            width: frame.width,
-            height: frame.height,
-            payload: frame.payload,
-        });
-        if taken {
-            self.tally.published.fetch_add(1, Ordering::Relaxed);
-            self.tally.bytes.fetch_add(bytes, Ordering::Relaxed);
-        } else {
-            self.tally.drop_frames(1);
-        }
-        taken
+        let Frame { meta, payload } = frame;
+        self.0.as_mut().is_some_and(|track| track.publish(OutgoingFrame { meta, payload }))
     }
 }

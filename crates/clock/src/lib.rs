@@ -1,7 +1,7 @@
-//! The one clock of this process: Unix time, read once and then carried on by the monotonic clock.
+//! The only clock of this process: Unix time, read once and then continued by the monotonic clock.
 //!
-//! So differences of its readings are true even while the wall clock is being set. How it stands to another process's
-//! clock is measured by asking, never assumed.
+//! Differences of its readings are therefore correct even while the wall clock is set. Its offset from another process's
+//! clock is measured by the bus, never assumed.
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -9,18 +9,18 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use fanlight_protocol::Timestamp;
 use rustix::time::{ClockId, clock_gettime};
 
-/// The same moment on the three clocks.
+/// One moment on the three clocks.
 struct Anchor {
     unix: Timestamp,
     instant: Instant,
-    /// CLOCK_MONOTONIC, since its own zero.
+    /// CLOCK_MONOTONIC, since its zero.
     monotonic: Duration,
 }
 
 fn anchor() -> &'static Anchor {
     static ANCHOR: OnceLock<Anchor> = OnceLock::new();
     ANCHOR.get_or_init(|| {
-        // A clock set before 1970 reads as 1970: ages stay true, only dates are wrong.
+        // A clock set before 1970 reads as 1970: ages stay correct, only dates are wrong.
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let monotonic = clock_gettime(ClockId::Monotonic);
         Anchor {
@@ -31,12 +31,12 @@ fn anchor() -> &'static Anchor {
     })
 }
 
-/// Now, by this process's clock.
+/// Returns the present time by this process's clock.
 pub fn now() -> Timestamp {
     at(Instant::now())
 }
 
-/// An [`Instant`] by this process's clock.
+/// Converts an [`Instant`] to this process's clock.
 pub fn at(instant: Instant) -> Timestamp {
     let anchor = anchor();
     match instant.checked_duration_since(anchor.instant) {
@@ -45,7 +45,7 @@ pub fn at(instant: Instant) -> Timestamp {
     }
 }
 
-/// A reading of CLOCK_MONOTONIC (such as a V4L2 driver's stamp) by this process's clock.
+/// Converts a reading of CLOCK_MONOTONIC (such as the timestamp of a V4L2 driver) to this process's clock.
 pub fn from_monotonic(reading: Duration) -> Timestamp {
     let anchor = anchor();
     moved(anchor.unix, signed_micros(reading) - signed_micros(anchor.monotonic))
@@ -64,13 +64,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_monotonic_reading_and_an_instant_of_the_same_moment_agree() {
+    fn a_monotonic_reading_and_an_instant_of_one_moment_agree() {
         let before = now();
         let reading = clock_gettime(ClockId::Monotonic);
         let converted =
             from_monotonic(Duration::new(reading.tv_sec as u64, reading.tv_nsec as u32));
         let after = now();
-        // A millisecond for the gap between the three readings that make the anchor.
+        // A millisecond for the gap between the three readings of the anchor.
         assert!(converted.offset(1000) >= before && converted <= after.offset(1000));
     }
 

@@ -1,4 +1,4 @@
-//! What a publisher says it has: its streams, their states and tracks.
+//! The catalog of a publisher: its streams, their states and tracks.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,25 +13,25 @@ pub const MAX_STREAMS: usize = 128;
 pub const MAX_RENDITIONS: usize = 8;
 /// Most tracks one stream may have: each rendition in both codecs.
 pub const MAX_TRACKS: usize = 2 * MAX_RENDITIONS;
-/// Longest reason, publisher name or source, in bytes; longer ones are cut when they are announced.
+/// Longest reason, publisher name or source, in bytes; longer texts are truncated when they are announced.
 pub const MAX_TEXT: usize = 200;
 
-/// How a stream is.
+/// The state of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StreamState {
-    /// Frames come, or would if somebody watched.
+    /// Frames are published, or would be if a viewer watched.
     Live,
-    /// The source is well but nobody watches, so nothing is encoded.
+    /// The source works but no viewer watches, so nothing is encoded.
     Idle,
-    /// No frames, because of a fault; the reason says which.
+    /// There are no frames because of a fault; the reason names it.
     Offline,
-    /// The source came to its end and will not go on.
+    /// The source has ended and will not continue.
     Ended,
 }
 
 impl StreamState {
-    /// The state as written in JSON.
+    /// Returns the state as written in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Live => "live",
@@ -42,56 +42,56 @@ impl StreamState {
     }
 }
 
-/// Everything one publisher has. Announced on [`ReservedTopic::Catalog`](crate::ReservedTopic::Catalog) at every
-/// change, when asked, and every second.
+/// All streams of one publisher. Announced on [`ReservedTopic::Catalog`](crate::ReservedTopic::Catalog) at every change, on
+/// request, and every second.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Catalog {
     /// The publisher's run.
     pub epoch: Epoch,
     /// The publisher's name for people: host and process.
     pub publisher: String,
-    /// Its streams; each name once.
+    /// Its streams; names are unique.
     pub streams: Vec<StreamEntry>,
 }
 
 /// One stream of a catalog.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StreamEntry {
-    /// Its name.
+    /// The stream's name.
     pub name: StreamName,
-    /// How it is.
+    /// The stream's state.
     pub state: StreamState,
-    /// Why, in the words of a camera's owner; empty where there is nothing to say.
+    /// The reason for the state, in the words of a camera's owner; empty if there is none.
     pub reason: String,
-    /// Since when, by the publisher's clock.
+    /// Start of the state, by the publisher's clock.
     pub since: Timestamp,
     /// The source, with user and password masked.
     pub source: String,
-    /// Its tracks; each name once.
+    /// Its tracks; names are unique.
     pub tracks: Vec<TrackEntry>,
 }
 
 /// One track of a stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrackEntry {
-    /// Its name.
+    /// The track's name.
     pub name: TrackName,
     /// Width in pixels; 0 while unknown.
     pub width: u32,
     /// Height in pixels; 0 while unknown.
     pub height: u32,
-    /// Frames a thousand seconds, over the last seconds; 0 while none come.
+    /// Frames per thousand seconds, over the last seconds; 0 while there are none.
     pub millifps: u32,
-    /// Bits a second, over the last seconds.
+    /// Bits per second, over the last seconds.
     pub bitrate: u64,
     /// Frames published in this epoch.
     pub published: u64,
-    /// Frames that the publisher dropped before publishing in this epoch: it was too slow, or they came damaged.
+    /// Frames that the publisher dropped before publishing in this epoch: it was too slow, or they were damaged.
     pub dropped: u64,
 }
 
 impl Catalog {
-    /// The catalog as the bytes of a message part, its texts cut to [`MAX_TEXT`].
+    /// Encodes the catalog as a message part, with texts truncated to [`MAX_TEXT`].
     pub fn encode(&self) -> Vec<u8> {
         let mut catalog = self.clone();
         cut(&mut catalog.publisher);
@@ -102,10 +102,10 @@ impl Catalog {
         wire::encode(&catalog)
     }
 
-    /// Reads a catalog from untrusted bytes.
+    /// Decodes a catalog from untrusted bytes.
     ///
     /// # Errors
-    /// When the bytes are of another version, malformed, or break one of the limits above.
+    /// Fails if the bytes are of another version, malformed, or exceed one of the limits above.
     pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
         let catalog: Self = wire::decode(bytes)?;
         catalog.validate()?;
@@ -117,10 +117,10 @@ impl Catalog {
             return Err(WireError::Invalid("more than 128 streams in one catalog"));
         }
         if self.publisher.len() > MAX_TEXT {
-            return Err(WireError::Invalid("a publisher name of more than 200 bytes"));
+            return Err(WireError::Invalid("a publisher name longer than 200 bytes"));
         }
         if repeats(self.streams.iter().map(|stream| &stream.name)) {
-            return Err(WireError::Invalid("a stream name stands twice in one catalog"));
+            return Err(WireError::Invalid("a stream name occurs twice in one catalog"));
         }
         self.streams.iter().try_for_each(StreamEntry::validate)
     }
@@ -129,13 +129,13 @@ impl Catalog {
 impl StreamEntry {
     fn validate(&self) -> Result<(), WireError> {
         if self.reason.len() > MAX_TEXT || self.source.len() > MAX_TEXT {
-            return Err(WireError::Invalid("a reason or source of more than 200 bytes"));
+            return Err(WireError::Invalid("a reason or source longer than 200 bytes"));
         }
         if self.tracks.len() > MAX_TRACKS {
             return Err(WireError::Invalid("more than 16 tracks in one stream"));
         }
         if repeats(self.tracks.iter().map(|track| &track.name)) {
-            return Err(WireError::Invalid("a track stands twice in one stream"));
+            return Err(WireError::Invalid("a track occurs twice in one stream"));
         }
         Ok(())
     }

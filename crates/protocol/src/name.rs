@@ -1,4 +1,4 @@
-//! What streams, renditions and tracks are called. A value of these types is always valid.
+//! Names of streams, renditions and tracks. A value of these types is always valid.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -12,36 +12,36 @@ pub const MAX_STREAM_NAME: usize = 64;
 /// Longest rendition name, in bytes.
 pub const MAX_RENDITION: usize = 16;
 
-/// A text that is not a valid name, with the rule it breaks.
+/// A text that is not a valid name, with the rule that it breaks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidName {
-    /// Not a stream name.
+    /// An invalid stream name.
     #[error(
-        "{0:?} is not a stream name: 1 to {MAX_STREAM_NAME} of a-z, 0-9, '_' and '-', beginning with a letter or digit"
+        "{0:?} is not a stream name: 1 to {MAX_STREAM_NAME} characters of a-z, 0-9, '_' and '-', the first a letter or digit"
     )]
     Stream(String),
-    /// Not a rendition.
-    #[error("{0:?} is not a rendition: 1 to {MAX_RENDITION} of a-z and 0-9")]
+    /// An invalid rendition.
+    #[error("{0:?} is not a rendition: 1 to {MAX_RENDITION} characters of a-z and 0-9")]
     Rendition(String),
-    /// A word the protocol keeps for itself.
-    #[error("{0:?} is reserved: it asks the relay to choose, and names no rendition")]
+    /// A word reserved by the protocol.
+    #[error("{0:?} is reserved for automatic selection by the relay and is not a rendition")]
     Reserved(String),
-    /// Not a codec.
-    #[error("{0:?} is not a codec: jpeg, h264, or auto where the relay may choose")]
+    /// An unknown codec.
+    #[error("{0:?} is not a codec: use jpeg or h264, or auto where the relay may select")]
     Codec(String),
-    /// Not a track.
+    /// A text without the form of a track.
     #[error("{0:?} is not a track: RENDITION.CODEC, for example full.jpeg")]
     Track(String),
 }
 
-/// At most this much of a bad name is repeated in an error.
+/// Most characters of a bad name that an error repeats.
 const QUOTED: usize = 80;
 
 fn quoted(text: &str) -> String {
     text.chars().take(QUOTED).collect()
 }
 
-/// What a viewer picks: the name of one source, `[a-z0-9][a-z0-9_-]{0,63}`.
+/// The name of a stream, which viewers select it by: `[a-z0-9][a-z0-9_-]{0,63}`.
 ///
 /// Cheap to clone: the text is shared.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -49,7 +49,7 @@ fn quoted(text: &str) -> String {
 pub struct StreamName(Arc<str>);
 
 impl StreamName {
-    /// The name as text.
+    /// Returns the name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -68,21 +68,21 @@ impl FromStr for StreamName {
     }
 }
 
-/// One size and quality of a stream, `[a-z0-9]{1,16}`; `auto` is reserved.
+/// The name of a rendition, one size and quality of a stream: `[a-z0-9]{1,16}`; `auto` is reserved.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Rendition(Arc<str>);
 
 impl Rendition {
-    /// The word that asks the relay to choose a rendition.
+    /// The word for automatic selection of a rendition by the relay.
     pub const AUTO: &str = "auto";
 
-    /// The rendition every stream has: the source's own size.
+    /// Returns the rendition that every stream has: the source's own size.
     pub fn full() -> Self {
         Self("full".into())
     }
 
-    /// The name as text.
+    /// Returns the name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -101,7 +101,7 @@ impl FromStr for Rendition {
     }
 }
 
-/// How a frame's payload is encoded.
+/// The encoding of a frame's payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[repr(u8)]
@@ -113,10 +113,10 @@ pub enum Codec {
 }
 
 impl Codec {
-    /// The word that asks the relay to choose a codec.
+    /// The word for automatic selection of a codec by the relay.
     pub const AUTO: &str = "auto";
 
-    /// The name used in topics, URLs and JSON.
+    /// Returns the name used in topics, URLs and JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Jpeg => "jpeg",
@@ -124,7 +124,7 @@ impl Codec {
         }
     }
 
-    /// The codec with this number in a `fanlight.v1` message.
+    /// Returns the codec with this number in a `fanlight.v1` message.
     pub fn from_number(number: u8) -> Option<Self> {
         match number {
             1 => Some(Self::Jpeg),
@@ -149,14 +149,14 @@ impl FromStr for Codec {
 /// A track within its stream: `RENDITION.CODEC`, for example `full.jpeg`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct TrackName {
-    /// Which size and quality.
+    /// The size and quality.
     pub rendition: Rendition,
-    /// Which encoding.
+    /// The encoding.
     pub codec: Codec,
 }
 
 impl TrackName {
-    /// The track every stream has: full size, JPEG.
+    /// Returns the track that every stream has: full size, JPEG.
     pub fn full_jpeg() -> Self {
         Self { rendition: Rendition::full(), codec: Codec::Jpeg }
     }
@@ -184,7 +184,7 @@ impl fmt::Display for Codec {
     }
 }
 
-/// What all textual names share: they print, compare and travel as their text.
+/// Implements the conversions that all textual names share: they are displayed, compared and serialized as their text.
 macro_rules! textual {
     ($($name:ident),*) => { $(
         impl fmt::Display for $name {
@@ -218,7 +218,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stream_name_keeps_to_its_alphabet_and_length() {
+    fn a_stream_name_has_a_limited_alphabet_and_length() {
         for good in ["a", "0", "front-door_2", &"x".repeat(64)] {
             assert!(good.parse::<StreamName>().is_ok(), "{good}");
         }
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn auto_is_no_rendition() {
+    fn auto_is_not_a_rendition() {
         assert_eq!("auto".parse::<Rendition>(), Err(InvalidName::Reserved("auto".into())));
         assert!("autox".parse::<Rendition>().is_ok());
         assert!("full-hd".parse::<Rendition>().is_err());
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_bad_name_is_not_repeated_whole_in_the_error() {
+    fn an_error_repeats_only_the_beginning_of_a_long_name() {
         let error = "X".repeat(100_000).parse::<StreamName>().unwrap_err();
         assert!(error.to_string().len() < 300);
     }

@@ -1,11 +1,11 @@
-//! Moments, in microseconds.
+//! Timestamps in microseconds.
 
 use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// A moment: microseconds since the Unix epoch, by the clock of the machine named where it is used.
+/// Microseconds since the Unix epoch, by the clock that is named where the timestamp is used.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
 )]
@@ -13,28 +13,28 @@ use serde::{Deserialize, Serialize};
 pub struct Timestamp(u64);
 
 impl Timestamp {
-    /// The moment this many microseconds after the Unix epoch.
+    /// Returns the timestamp this many microseconds after the Unix epoch.
     pub const fn from_micros(micros: u64) -> Self {
         Self(micros)
     }
 
-    /// Microseconds since the Unix epoch.
+    /// Returns the microseconds since the Unix epoch.
     pub const fn micros(self) -> u64 {
         self.0
     }
 
-    /// Time from `earlier` until `self`; zero where `earlier` is in fact later.
+    /// Returns the time from `earlier` to `self`; zero if `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
     }
 
-    /// Microseconds from `other` to `self`, negative where `other` is later.
+    /// Returns the microseconds from `other` to `self`; negative if `other` is later.
     pub fn micros_from(self, other: Self) -> i64 {
         let difference = i128::from(self.0) - i128::from(other.0);
         difference.clamp(i64::MIN.into(), i64::MAX.into()) as i64
     }
 
-    /// The moment moved by this many microseconds, kept within what a timestamp can hold.
+    /// Returns the timestamp moved by this many microseconds, limited to the range of a timestamp.
     pub fn offset(self, micros: i64) -> Self {
         Self(self.0.saturating_add_signed(micros))
     }

@@ -1,4 +1,4 @@
-//! What is written in the first part of a bus message.
+//! Topics: the first part of a bus message.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,8 +7,8 @@ use crate::name::{InvalidName, StreamName, TrackName};
 
 /// A track's name on the bus: `NAME/RENDITION.CODEC/`, for example `cam/full.jpeg/`.
 ///
-/// It ends with a slash because ZeroMQ subscriptions match by prefix: without it, a subscription to `cam1/full.jpeg`
-/// would also bring `cam1/full.jpeg2`.
+/// It ends with a slash because subscriptions match by prefix: without it, a subscription to `cam1/full.jpeg` would also match
+/// `cam1/full.jpeg2`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Topic {
     /// The stream the track belongs to.
@@ -20,24 +20,24 @@ pub struct Topic {
 /// A text that is not a topic.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TopicError {
-    /// It has not the form of a topic.
+    /// It does not have the form of a topic.
     #[error("not a topic (NAME/RENDITION.CODEC/)")]
     Form,
-    /// A name within it is not valid.
+    /// A name in it is invalid.
     #[error("in a topic: {0}")]
     Name(#[from] InvalidName),
 }
 
 impl Topic {
-    /// Puts a topic together.
+    /// Makes the topic of a track.
     pub fn new(stream: StreamName, track: TrackName) -> Self {
         Self { stream, track }
     }
 
-    /// Reads a topic from the bytes of a message's first part.
+    /// Parses a topic from the first part of a message.
     ///
     /// # Errors
-    /// When the bytes have another form, or a name in them is not valid.
+    /// Fails if the bytes have another form, or a name in them is invalid.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, TopicError> {
         std::str::from_utf8(bytes).map_err(|_| TopicError::Form)?.parse()
     }
@@ -59,17 +59,17 @@ impl fmt::Display for Topic {
     }
 }
 
-/// Topics that carry no frames. They begin with `!`, which no stream name can.
+/// A topic without frames. It begins with `!`, which no stream name contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReservedTopic {
     /// `!catalog/`: the publisher's [`Catalog`](crate::Catalog).
     Catalog,
-    /// `!answer/ID/`: [`Answer`](crate::Answer)s to the subscriber that chose this number, as 16 hexadecimal digits.
+    /// `!answer/ID/`: [`Answer`](crate::Answer)s to the subscriber with this number, as 16 hexadecimal digits.
     Answer(u64),
 }
 
 impl ReservedTopic {
-    /// Reads a reserved topic from the bytes of a message's first part.
+    /// Parses a reserved topic from the first part of a message.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(bytes).ok()?;
         if text == "!catalog/" {
@@ -95,14 +95,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn topics_end_so_that_no_topic_is_a_prefix_of_another() {
+    fn no_topic_is_a_prefix_of_another() {
         let one: Topic = "cam1/full.jpeg/".parse().unwrap();
         let ten: Topic = "cam10/full.jpeg/".parse().unwrap();
         assert!(!ten.to_string().starts_with(&one.to_string()));
     }
 
     #[test]
-    fn a_topic_without_its_ending_slash_is_refused() {
+    fn a_topic_without_a_trailing_slash_is_refused() {
         for bad in
             ["cam/full.jpeg", "cam/", "/", "", "cam/full.jpeg//", "cam/x/full.jpeg/", "!catalog/"]
         {
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn reserved_topics_read_back() {
+    fn reserved_topics_round_trip() {
         for topic in
             [ReservedTopic::Catalog, ReservedTopic::Answer(0), ReservedTopic::Answer(u64::MAX)]
         {

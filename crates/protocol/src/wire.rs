@@ -1,26 +1,26 @@
-//! How bus values become bytes: one version byte, then bincode 2 with its standard configuration.
+//! The encoding of bus values: one version byte, then bincode 2 with its standard configuration.
 //!
-//! This is the only module that knows bincode, so that another encoder of the same bytes can take its place.
+//! This is the only module that knows bincode, so that another encoder of the same bytes can replace it.
 
 use bincode::config::{self, Configuration, Limit, LittleEndian, Varint};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// The version this build speaks; the first byte of every bus value.
+/// The protocol version of this build; the first byte of every bus value.
 pub const VERSION: u8 = 1;
 
-/// Largest encoded bus value (header, catalog, ask or answer), in bytes. Decoding also allocates no more than this.
+/// Largest encoded bus value (header, catalog, request or answer), in bytes. Decoding allocates no more than this.
 pub const MAX_VALUE: usize = 256 * 1024;
 
-/// Bytes that are not a value of the type asked for.
+/// Bytes that are not a value of the expected type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WireError {
-    /// No bytes at all.
-    #[error("empty: not even a version byte")]
+    /// No bytes.
+    #[error("empty: the version byte is missing")]
     Empty,
     /// Another version of this protocol.
     #[error(
-        "speaks version {0} of the bus protocol, this program speaks version {VERSION}: run the same release on both sides"
+        "bus protocol version {0}, this program supports version {VERSION}: run the same release on both sides"
     )]
     Version(u8),
     /// Too many bytes.
@@ -31,19 +31,19 @@ pub enum WireError {
         /// The most allowed, in bytes.
         limit: usize,
     },
-    /// Not a value of this type.
+    /// Bytes that are no value of this type.
     #[error("malformed: {0}")]
     Malformed(String),
-    /// A value, then more.
+    /// Bytes after the value.
     #[error("{0} bytes left over after the value")]
     Trailing(usize),
-    /// A value whose content breaks a rule.
+    /// A value that breaks a rule.
     #[error("invalid: {0}")]
     Invalid(&'static str),
 }
 
 impl WireError {
-    /// What kind of error it is, in words that hold nothing of the bytes: fit for a log that others can fill.
+    /// Returns the kind of the error, in words that contain nothing of the bytes: safe for a log that peers can fill.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Empty => "empty",

@@ -1,7 +1,7 @@
-//! The bytes on the wire, held fast: what is in `golden/` is what other programs and older releases send.
+//! The bytes on the wire do not change: `golden/` holds the messages that other programs and older releases send.
 //!
-//! The page's tests read the same files. A change here is a change of the protocol: raise its version. To write the
-//! files anew, run this test with `FANLIGHT_WRITE_GOLDEN=1`.
+//! The page's tests read the same files. A change here is a change of the protocol: raise its version. To rewrite the
+//! files, run this test with `FANLIGHT_WRITE_GOLDEN=1`.
 
 mod samples;
 
@@ -9,8 +9,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use fanlight_protocol::viewer::{FrameMessage, FromRelay, FromViewer};
-use fanlight_protocol::{Answer, Ask, Catalog, FrameHeader};
-use samples::{answer, asks, catalog, frame_message, from_relay, from_viewer, header};
+use fanlight_protocol::{Answer, Catalog, FrameHeader, Request};
+use samples::{answer, catalog, frame_message, from_relay, from_viewer, header, requests};
 use serde_json::{Value, json};
 
 fn path(name: &str) -> PathBuf {
@@ -24,35 +24,49 @@ fn golden(name: &str, bytes: &[u8]) -> Vec<u8> {
     fs::read(path(name)).unwrap()
 }
 
+/// The first byte of a request on the bus, which the transport adds.
+const USER_MESSAGE: u8 = 2;
+
+/// A request as it is sent to a publisher.
+fn message(request: &Request) -> Vec<u8> {
+    [&[USER_MESSAGE], &request.encode()[..]].concat()
+}
+
 #[test]
-fn bus_values_have_the_bytes_they_always_had() {
+fn bus_values_have_the_same_bytes_as_in_older_releases() {
     assert_eq!(golden("frame-header.bin", &header().encode()), header().encode());
     assert_eq!(golden("catalog.bin", &catalog().encode()), catalog().encode());
     assert_eq!(golden("answer-clock.bin", &answer().encode()), answer().encode());
-    for (name, ask) in ["ask-clock.bin", "ask-catalog.bin", "ask-keyframe.bin"].iter().zip(asks()) {
-        assert_eq!(golden(name, &ask.encode()), ask.encode(), "{name}");
+    for (name, request) in
+        ["ask-clock.bin", "ask-catalog.bin", "ask-keyframe.bin"].iter().zip(requests())
+    {
+        assert_eq!(golden(name, &message(&request)), message(&request), "{name}");
     }
 }
 
 #[test]
-fn the_bytes_of_old_are_understood() {
+fn bytes_of_older_releases_are_decoded() {
     let read = |name: &str| fs::read(path(name)).unwrap();
     assert_eq!(FrameHeader::decode(&read("frame-header.bin")), Ok(header()));
     assert_eq!(Catalog::decode(&read("catalog.bin")), Ok(catalog()));
     assert_eq!(Answer::decode(&read("answer-clock.bin")), Ok(answer()));
-    for (name, ask) in ["ask-clock.bin", "ask-catalog.bin", "ask-keyframe.bin"].iter().zip(asks()) {
-        assert_eq!(Ask::decode(&read(name)), Ok(ask), "{name}");
+    for (name, request) in
+        ["ask-clock.bin", "ask-catalog.bin", "ask-keyframe.bin"].iter().zip(requests())
+    {
+        let message = read(name);
+        assert_eq!(message[0], USER_MESSAGE, "{name}");
+        assert_eq!(Request::decode(&message[1..]), Ok(request), "{name}");
     }
 }
 
 #[test]
-fn a_frame_message_has_the_bytes_it_always_had() {
+fn a_frame_message_has_the_same_bytes_as_in_older_releases() {
     let message = frame_message();
     let payload = b"payload";
     let bytes = [&message.encode()[..], payload].concat();
     assert_eq!(golden("frame-message.bin", &bytes), bytes);
     assert_eq!(FrameMessage::decode(&bytes), Some((message, &payload[..])));
-    // The same for readers that are not Rust. 64-bit numbers as text: JavaScript's numbers end at 2^53.
+    // The same for readers in other languages. 64-bit numbers are text: JavaScript represents integers only up to 2^53.
     let spelt_out = json!({
         "version": 1,
         "codec": message.codec as u8,
@@ -70,7 +84,7 @@ fn a_frame_message_has_the_bytes_it_always_had() {
 }
 
 #[test]
-fn control_messages_have_the_form_they_always_had() {
+fn control_messages_have_the_same_form_as_in_older_releases() {
     let all = json!({ "from_viewer": from_viewer(), "from_relay": from_relay() });
     let text = serde_json::to_vec_pretty(&all).unwrap();
     let kept: Value = serde_json::from_slice(&golden("viewer-messages.json", &text)).unwrap();

@@ -4,8 +4,9 @@ use fanlight_protocol::catalog::{MAX_STREAMS, MAX_TEXT, MAX_TRACKS};
 use fanlight_protocol::viewer::{FrameMessage, FromViewer};
 use fanlight_protocol::wire::{MAX_VALUE, VERSION};
 use fanlight_protocol::{
-    Answer, Ask, Catalog, Codec, Epoch, FrameFlags, FrameHeader, Rendition, ReservedTopic,
-    StreamEntry, StreamName, StreamState, Timestamp, Topic, TrackEntry, TrackName, WireError,
+    Answer, Catalog, Codec, Epoch, FrameFlags, FrameHeader, FrameMeta, FrameTimes, Rendition,
+    Request, ReservedTopic, StreamEntry, StreamName, StreamState, Timestamp, Topic, TrackEntry,
+    TrackName, WireError,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -36,16 +37,9 @@ fn header() -> impl Strategy<Value = FrameHeader> {
     let size = (1..=65_535u32, 1..=65_535u32);
     (any::<u64>(), any::<u64>(), times, flags(), size).prop_map(
         |(epoch, sequence, (captured_at, read_at, published_at), flags, (width, height))| {
-            FrameHeader {
-                epoch: Epoch(epoch),
-                sequence,
-                captured_at,
-                read_at,
-                published_at,
-                flags,
-                width,
-                height,
-            }
+            let times = FrameTimes { captured_at, read_at, published_at };
+            let meta = FrameMeta { sequence, times, flags, width, height };
+            FrameHeader { epoch: Epoch(epoch), meta }
         },
     )
 }
@@ -86,11 +80,13 @@ fn catalog() -> impl Strategy<Value = Catalog> {
     )
 }
 
-fn ask() -> impl Strategy<Value = Ask> {
+fn request() -> impl Strategy<Value = Request> {
     prop_oneof![
-        (any::<u64>(), timestamp()).prop_map(|(asker, asked_at)| Ask::Clock { asker, asked_at }),
-        Just(Ask::Catalog),
-        (stream_name(), track_name()).prop_map(|(stream, track)| Ask::Keyframe { stream, track }),
+        (any::<u64>(), timestamp())
+            .prop_map(|(asker, asked_at)| Request::Clock { asker, asked_at }),
+        Just(Request::Catalog),
+        (stream_name(), track_name())
+            .prop_map(|(stream, track)| Request::Keyframe { stream, track }),
     ]
 }
 
@@ -121,8 +117,8 @@ proptest! {
     }
 
     #[test]
-    fn asks_and_answers_round_trip(ask in ask(), times in (timestamp(), timestamp(), timestamp())) {
-        prop_assert_eq!(Ask::decode(&ask.encode()), Ok(ask));
+    fn requests_and_answers_round_trip(request in request(), times in (timestamp(), timestamp(), timestamp())) {
+        prop_assert_eq!(Request::decode(&request.encode()), Ok(request));
         let (asked_at, received_at, answered_at) = times;
         let answer = Answer::Clock { asked_at, received_at, answered_at };
         prop_assert_eq!(Answer::decode(&answer.encode()), Ok(answer));
@@ -132,12 +128,12 @@ proptest! {
     fn frame_messages_round_trip(header in header(), id in any::<u32>(), rendition in any::<u8>(), payload in vec(any::<u8>(), 0..99)) {
         let message = FrameMessage {
             codec: Codec::H264,
-            flags: header.flags,
+            flags: header.meta.flags,
             rendition,
             id,
-            sequence: header.sequence,
-            captured_at: header.captured_at,
-            sent_at: header.captured_at,
+            sequence: header.meta.sequence,
+            captured_at: header.meta.captured_at(),
+            sent_at: header.meta.captured_at(),
         };
         let bytes = [&message.encode()[..], &payload].concat();
         prop_assert_eq!(FrameMessage::decode(&bytes), Some((message, &payload[..])));
@@ -164,7 +160,7 @@ proptest! {
 fn decode_all(bytes: &[u8]) {
     let _ = FrameHeader::decode(bytes);
     let _ = Catalog::decode(bytes);
-    let _ = Ask::decode(bytes);
+    let _ = Request::decode(bytes);
     let _ = Answer::decode(bytes);
     let _ = Topic::from_bytes(bytes);
     let _ = ReservedTopic::from_bytes(bytes);
@@ -173,26 +169,26 @@ fn decode_all(bytes: &[u8]) {
 }
 
 #[test]
-fn ten_bytes_that_promise_the_world_are_refused_without_allocating_it() {
+fn a_length_beyond_the_message_is_rejected_without_allocating_it() {
     // A catalog whose publisher's name claims 2^63 bytes.
     let hostile = [VERSION, 0, 253, 0, 0, 0, 0, 0, 0, 0, 128];
     assert!(matches!(Catalog::decode(&hostile), Err(WireError::Malformed(_))));
 }
 
 #[test]
-fn another_version_is_named() {
-    let mut bytes = Ask::Catalog.encode();
-    bytes[1] = 9;
-    let error = Ask::decode(&bytes).unwrap_err();
+fn another_version_is_named_in_the_error() {
+    let mut bytes = Request::Catalog.encode();
+    bytes[0] = 9;
+    let error = Request::decode(&bytes).unwrap_err();
     assert_eq!(error, WireError::Version(9));
     assert!(error.to_string().contains("run the same release on both sides"));
 }
 
 #[test]
-fn what_is_left_over_is_refused() {
-    let mut bytes = Ask::Catalog.encode();
+fn bytes_after_the_value_are_rejected() {
+    let mut bytes = Request::Catalog.encode();
     bytes.push(0);
-    assert_eq!(Ask::decode(&bytes), Err(WireError::Trailing(1)));
+    assert_eq!(Request::decode(&bytes), Err(WireError::Trailing(1)));
     assert_eq!(
         FrameHeader::decode(&vec![VERSION; MAX_VALUE + 1]),
         Err(WireError::TooLarge { length: MAX_VALUE + 1, limit: MAX_VALUE })
@@ -246,16 +242,16 @@ fn catalogs_that_break_a_rule_are_refused() {
 }
 
 #[test]
-fn a_header_that_cannot_be_is_refused() {
+fn a_header_with_an_impossible_size_is_rejected() {
     let header = |width, height| FrameHeader {
         epoch: Epoch(0),
-        sequence: 0,
-        captured_at: Timestamp::default(),
-        read_at: Timestamp::default(),
-        published_at: Timestamp::default(),
-        flags: FrameFlags::KEYFRAME,
-        width,
-        height,
+        meta: FrameMeta {
+            sequence: 0,
+            times: FrameTimes::all_at(Timestamp::default()),
+            flags: FrameFlags::KEYFRAME,
+            width,
+            height,
+        },
     };
     assert!(FrameHeader::decode(&header(1, 65_535).encode()).is_ok());
     for (width, height) in [(0, 1), (1, 0), (65_536, 1), (1, u32::MAX)] {

@@ -16,7 +16,7 @@ pub fn streams(hub: &Hub) -> Vec<StreamInfo> {
 /// Returns the bus endpoints and folders that the relay listens to.
 pub fn listening(ingest: &Ingest) -> Vec<ListenEntry> {
     let entries = ingest.listening().into_iter().map(|listening| ListenEntry {
-        endpoint: listening.place,
+        endpoint: listening.address.to_string(),
         heard: listening.heard,
         connected: listening.connected,
         since: listening.since,
@@ -31,7 +31,7 @@ pub fn arrival_age(stream: &Stream) -> Option<Duration> {
     let watched = tracks.iter().filter(|track| track.viewers() > 0);
     let newest =
         watched.filter_map(|track| track.newest()).max_by_key(|frame| frame.received_at)?;
-    Some(newest.received_at.since(newest.captured_at))
+    Some(newest.received_at.since(newest.captured_at()))
 }
 
 fn info(stream: &Stream) -> StreamInfo {

@@ -1,13 +1,12 @@
-//! A frame number and a time, written into a picture as black and white blocks.
+//! A timecode: a frame number and a time, painted into an image as black and white blocks.
 //!
-//! The test picture carries a stamp so that a program at the far end of the pipeline can say which frame it looks at
-//! and how old the picture really is, even after JPEG and after scaling to a quarter.
+//! The test picture contains a timecode, so that a program at the other end of the pipeline can tell which frame it has, and
+//! how old it really is, even after JPEG compression and after scaling to a quarter.
 //!
-//! The blocks form a grid of [`COLUMNS`] by [`ROWS`] at the bottom left. One block is 1/64 of the picture's width wide
-//! and high; the grid keeps one block's distance from the left and bottom edges. Read from the top left, row by row,
-//! the blocks are the bits of: u32 frame number, u64 Unix microseconds, u32 CRC-32 (ISO-HDLC, as in zlib) of those
-//! twelve bytes; most significant bit first, big-endian, white is one. All places are relative to the picture's width,
-//! so a scaled picture reads alike.
+//! The blocks form a grid of [`COLUMNS`] by [`ROWS`] at the bottom left. One block is 1/64 of the image width wide and high;
+//! the grid is one block away from the left and bottom edges. Read from the top left, row by row, the blocks are the bits of:
+//! u32 frame number, u64 Unix microseconds, u32 CRC-32 (ISO-HDLC, as in zlib) of those twelve bytes; most significant bit
+//! first, big-endian, white is one. All positions are relative to the image width, so a scaled image reads the same.
 
 use fanlight_protocol::Timestamp;
 
@@ -15,19 +14,19 @@ use fanlight_protocol::Timestamp;
 pub const COLUMNS: usize = 32;
 /// Rows of blocks.
 pub const ROWS: usize = 4;
-/// The picture's width in blocks.
+/// The width of an image in blocks.
 const BLOCKS_ACROSS: f64 = 64.0;
 
-/// What a stamped picture says of itself.
+/// The content of a timecode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timecode {
-    /// Counts pictures from 0; wraps.
+    /// Counts frames from 0; wraps.
     pub number: u32,
-    /// When the picture was made, by its maker's clock.
+    /// Time at which the image was painted, by the clock of the process that painted it.
     pub time: Timestamp,
 }
 
-/// One block: its place in pixels (left, top, width, height) and whether it is white.
+/// One block: its position and size in pixels, and whether it is white.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Block {
     /// Left edge.
@@ -38,12 +37,12 @@ pub struct Block {
     pub width: usize,
     /// Height.
     pub height: usize,
-    /// White, or else black.
+    /// Set if it is white, otherwise it is black.
     pub white: bool,
 }
 
 impl Timecode {
-    /// The blocks to paint into a picture of this size; none where the picture is too small to hold them.
+    /// Returns the blocks to paint into an image of this size; none if the image is too small for them.
     pub fn blocks(&self, width: usize, height: usize) -> impl Iterator<Item = Block> {
         let bits = u128::from_be_bytes(self.bytes());
         let fits = Grid::new(width, height);
@@ -61,9 +60,9 @@ impl Timecode {
         })
     }
 
-    /// Reads the stamp of a picture, given its brightness at a pixel (x, y).
+    /// Reads the timecode of an image, given its brightness at a pixel (x, y).
     ///
-    /// `None` where the picture is too small or holds no stamp (its checksum does not fit).
+    /// Returns `None` if the image is too small or contains no timecode (the checksum does not match).
     pub fn read(width: usize, height: usize, luma: impl Fn(usize, usize) -> u8) -> Option<Self> {
         let grid = Grid::new(width, height)?;
         let bits = (0..COLUMNS * ROWS).fold(0u128, |bits, at| {
@@ -86,15 +85,15 @@ impl Timecode {
     fn from_bytes(bytes: [u8; 16]) -> Option<Self> {
         let (number, rest) = bytes.split_first_chunk::<4>()?;
         let (time, _) = rest.split_first_chunk::<8>()?;
-        let stamp = Self {
+        let timecode = Self {
             number: u32::from_be_bytes(*number),
             time: Timestamp::from_micros(u64::from_be_bytes(*time)),
         };
-        (stamp.bytes() == bytes).then_some(stamp)
+        (timecode.bytes() == bytes).then_some(timecode)
     }
 }
 
-/// Where the blocks lie in a picture of one size.
+/// The positions of the blocks in an image of one size.
 #[derive(Debug, Clone, Copy)]
 struct Grid {
     block: f64,
@@ -108,7 +107,7 @@ impl Grid {
         (block >= 2.0 && top >= 0.0).then_some(Self { block, top })
     }
 
-    /// Left, top, right and bottom edge of a block, counted row by row.
+    /// Returns the left, top, right and bottom edge of a block, counted row by row.
     fn edges(self, at: usize) -> (f64, f64, f64, f64) {
         let left = self.block * (at % COLUMNS + 1) as f64;
         let top = self.top + self.block * (at / COLUMNS) as f64;
@@ -116,7 +115,7 @@ impl Grid {
     }
 }
 
-/// Whether the middle third of a block is bright on average.
+/// Returns whether the middle third of a block is bright on average.
 fn is_white(luma: &impl Fn(usize, usize) -> u8, centre: (f64, f64), size: f64) -> bool {
     let reach = (size / 6.0).floor() as usize;
     let (x, y) = (centre.0 as usize, centre.1 as usize);
@@ -130,9 +129,9 @@ fn is_white(luma: &impl Fn(usize, usize) -> u8, centre: (f64, f64), size: f64) -
 mod tests {
     use super::*;
 
-    fn painted(stamp: Timecode, width: usize, height: usize) -> Vec<u8> {
+    fn painted(timecode: Timecode, width: usize, height: usize) -> Vec<u8> {
         let mut luma = vec![90; width * height];
-        for block in stamp.blocks(width, height) {
+        for block in timecode.blocks(width, height) {
             for y in block.y..block.y + block.height {
                 let row = y * width + block.x;
                 luma[row..row + block.width].fill(if block.white { 235 } else { 16 });
@@ -142,28 +141,28 @@ mod tests {
     }
 
     #[test]
-    fn a_stamp_reads_back_at_any_size_that_holds_it() {
-        let stamp =
+    fn a_timecode_is_read_at_any_size_that_holds_it() {
+        let timecode =
             Timecode { number: 0xDEAD_BEEF, time: Timestamp::from_micros(1_700_000_000_123_456) };
         for (width, height) in
             [(128, 64), (320, 240), (333, 217), (640, 360), (1280, 720), (1920, 1080)]
         {
-            let luma = painted(stamp, width, height);
+            let luma = painted(timecode, width, height);
             let read = Timecode::read(width, height, |x, y| luma[y * width + x]);
-            assert_eq!(read, Some(stamp), "{width}x{height}");
+            assert_eq!(read, Some(timecode), "{width}x{height}");
         }
     }
 
     #[test]
-    fn a_stamp_survives_quartering() {
-        let stamp = Timecode { number: 12_345, time: Timestamp::from_micros(987_654_321) };
-        let luma = painted(stamp, 1280, 720);
+    fn a_timecode_survives_quartering() {
+        let timecode = Timecode { number: 12_345, time: Timestamp::from_micros(987_654_321) };
+        let luma = painted(timecode, 1280, 720);
         let quartered = |x: usize, y: usize| luma[y * 4 * 1280 + x * 4];
-        assert_eq!(Timecode::read(320, 180, quartered), Some(stamp));
+        assert_eq!(Timecode::read(320, 180, quartered), Some(timecode));
     }
 
     #[test]
-    fn a_picture_without_a_stamp_has_none() {
+    fn an_image_without_a_timecode_has_none() {
         assert_eq!(Timecode::read(1280, 720, |_, _| 90), None);
         assert_eq!(Timecode::read(1280, 720, |_, _| 255), None);
         assert_eq!(Timecode::read(16, 16, |_, _| 0), None);

@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use fanlight_protocol::viewer::{FrameMessage, FromViewer};
-use fanlight_protocol::{Codec, Epoch, FrameFlags, FrameHeader, Timestamp};
+use fanlight_protocol::{Codec, Epoch, FrameFlags, FrameHeader, FrameMeta, FrameTimes, Timestamp};
 
 /// A day in 2023; a real timestamp needs as many bytes.
 const TIME: Timestamp = Timestamp::from_micros(1_700_000_000_123_456);
@@ -12,13 +12,13 @@ const TIME: Timestamp = Timestamp::from_micros(1_700_000_000_123_456);
 fn bus_header(criterion: &mut Criterion) {
     let header = FrameHeader {
         epoch: Epoch(0x0123_4567_89AB_CDEF),
-        sequence: 100_000,
-        captured_at: TIME,
-        read_at: TIME,
-        published_at: TIME,
-        flags: FrameFlags::KEYFRAME,
-        width: 1920,
-        height: 1080,
+        meta: FrameMeta {
+            sequence: 100_000,
+            times: FrameTimes::all_at(TIME),
+            flags: FrameFlags::KEYFRAME,
+            width: 1920,
+            height: 1080,
+        },
     };
     let bytes = header.encode();
     criterion.bench_function("bus header: encode", |bench| {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use fanlight_protocol::{FrameFlags, StreamState, Timestamp, TrackName};
+use fanlight_protocol::{FrameFlags, FrameMeta, FrameTimes, StreamState, Timestamp, TrackName};
 use fanlight_relay::hub::{Frame, Hub, NextSend, Status, Stream, ViewOptions, Viewer};
 use fanlight_relay::stats::labels::Transport;
 use fanlight_relay::wake::{ThreadDispatcher, Waker};
@@ -35,14 +35,14 @@ impl Source {
         let now = self.now();
         Frame {
             run: 0,
-            sequence: self.sequence,
-            captured_at: now,
-            read_at: now,
-            published_at: now,
+            meta: FrameMeta {
+                sequence: self.sequence,
+                times: FrameTimes::all_at(now),
+                flags: FrameFlags::KEYFRAME,
+                width: 1280,
+                height: 720,
+            },
             received_at: now,
-            flags: FrameFlags::KEYFRAME,
-            width: 1280,
-            height: 720,
             payload: self.payload.clone(),
         }
     }

@@ -1,31 +1,33 @@
-//! A capture without a camera: frames of any size and rate. Each is new, and none is decodable.
+//! A capture without a camera: frames of any size and rate, all of them new and none of them an image.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use anyhow::ensure;
-use fanlight_bus::{Endpoint, OutgoingFrame, Publisher, PublisherOptions, TrackPublisher};
+use fanlight_bus::{
+    Demand, Endpoint, OutgoingFrame, Publisher, PublisherOptions, TrackCounts, TrackPublisher,
+};
 use fanlight_cli::stop::Shutdown;
 use fanlight_clock as clock;
 use fanlight_protocol::{
-    Codec, FrameFlags, Rendition, StreamEntry, StreamName, StreamState, Timestamp, Topic,
-    TrackEntry, TrackName,
+    Codec, FrameFlags, FrameMeta, FrameTimes, Rendition, StreamEntry, StreamName, StreamState,
+    Timestamp, Topic, TrackEntry, TrackName,
 };
 
 use crate::{pacing, payload};
 
-/// Frame sizes that the tracks claim, by rendition. Nothing decodes the frames, but a relay that selects a rendition
-/// compares sizes.
+/// The size that frames claim to have, by rendition. No program decodes them, but a relay with adaptive bitrate compares sizes.
 const SIZES: [(&str, (u32, u32)); 2] = [("half", (640, 360)), ("quarter", (320, 180))];
 const FULL_SIZE: (u32, u32) = (1280, 720);
 
-/// Two seconds at 30 frames per second, as in a capture.
+/// Frames from keyframe to keyframe: two seconds at 30 frames per second, as a capture has it.
 const KEYFRAME_EVERY: u64 = 60;
-/// Least time between a keyframe and a requested one: a capture makes at most one a second.
+/// Frames between a keyframe and the next requested one: a capture makes one per second at most.
 const KEYFRAME_AFTER: u64 = 30;
 
-/// Most tracks of a camera: more than a capture has renditions and codecs by default.
+/// Most tracks of a camera: more than the renditions and codecs that a capture has by default.
 const MAX_TRACKS: usize = 16;
 
 /// A track and the size of its frames.
@@ -33,20 +35,20 @@ const MAX_TRACKS: usize = 16;
 pub struct MadeTrack {
     /// Its rendition and codec.
     pub name: TrackName,
-    /// Length of a payload.
+    /// Length of a payload, in bytes.
     pub bytes: usize,
-    /// Length of a keyframe's payload, if other frames refer to it.
+    /// Length of a keyframe's payload, in bytes. Only tracks with deltas use it.
     pub keyframe_bytes: usize,
 }
 
 impl MadeTrack {
-    /// Returns the full rendition in one codec, with frames of one length.
+    /// Returns the full rendition in one codec, with frames of equal length.
     pub fn full(codec: Codec, bytes: usize) -> Self {
         let name = TrackName { rendition: Rendition::full(), codec };
         Self { name, bytes, keyframe_bytes: bytes }
     }
 
-    /// Returns the average number of bytes in this many seconds.
+    /// Returns the average bitrate, in bits per second.
     fn bitrate(&self, fps: f64) -> u64 {
         let keyframes = match self.name.codec {
             Codec::Jpeg => 0.0,
@@ -62,26 +64,25 @@ impl MadeTrack {
     }
 }
 
-/// Settings of a camera.
+/// Settings of a camera: what to publish, and at which endpoints.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The stream's name.
     pub stream: StreamName,
     /// Frames per second.
     pub fps: f64,
-    /// Its tracks. Tracks without viewers are not made.
+    /// Its tracks. Only watched tracks are published.
     pub tracks: Vec<MadeTrack>,
-    /// Endpoints to publish at; empty: one in the user's default folder, as for a capture.
+    /// Endpoints to bind; empty: in the user's default folder, as a capture.
     pub publish: Vec<Endpoint>,
 }
 
-/// A camera that is bound and can be found by relays.
+/// A camera that is bound to its endpoints, where relays find it.
 #[derive(Debug)]
 pub struct Camera {
     settings: Settings,
     publisher: Publisher,
     tracks: Vec<Track>,
-    asked: Asked,
     since: Timestamp,
 }
 
@@ -91,53 +92,53 @@ struct Track {
     publisher: TrackPublisher,
     /// The number of the last keyframe.
     keyframe: Option<u64>,
+    /// A subscriber needs a keyframe.
+    requested: Arc<AtomicBool>,
 }
-
-/// Tracks with a requested keyframe.
-type Asked = Arc<Mutex<HashSet<TrackName>>>;
 
 impl Camera {
     /// Binds the endpoints.
     ///
     /// # Errors
-    /// Fails if an endpoint is in use or cannot be bound, or there are too many tracks or one twice.
+    /// Fails if an endpoint is in use or cannot be bound, or if there are too many tracks or two of one name.
     pub fn start(settings: Settings) -> anyhow::Result<Self> {
         let count = settings.tracks.len();
-        ensure!(count <= MAX_TRACKS, "{count} tracks are too many: at most {MAX_TRACKS}");
+        ensure!(count <= MAX_TRACKS, "too many tracks ({count}): at most {MAX_TRACKS}");
         let names: HashSet<_> = settings.tracks.iter().map(|track| &track.name).collect();
-        ensure!(names.len() == count, "a track is named twice");
-        let asked = Asked::default();
+        ensure!(names.len() == count, "two tracks have the same name");
         let publisher = Publisher::start(PublisherOptions {
             endpoints: settings.publish.clone(),
             name: "yardstick".into(),
             streams: 1,
             keys: None,
-            // Each track checks for viewers of its own.
-            on_demand: Box::new(|_, _| {}),
-            on_keyframe: Box::new({
-                let asked = asked.clone();
-                move |topic| {
-                    lock(&asked).insert(topic.track.clone());
-                }
-            }),
         })?;
         let track = |made: &MadeTrack| {
             let topic = Topic::new(settings.stream.clone(), made.name.clone());
-            Track { made: made.clone(), publisher: publisher.track(topic), keyframe: None }
+            let requested = Arc::<AtomicBool>::default();
+            let on_demand = {
+                let requested = requested.clone();
+                move |demand| {
+                    if demand == Demand::Keyframe {
+                        requested.store(true, Ordering::Relaxed);
+                    }
+                }
+            };
+            let publisher = publisher.track(topic, on_demand);
+            Track { made: made.clone(), publisher, keyframe: None, requested }
         };
         let tracks = settings.tracks.iter().map(track).collect();
-        Ok(Self { settings, publisher, tracks, asked, since: clock::now() })
+        Ok(Self { settings, publisher, tracks, since: clock::now() })
     }
 
-    /// Returns its endpoints.
+    /// Returns the endpoints that are bound.
     pub fn endpoints(&self) -> &[Endpoint] {
         self.publisher.endpoints()
     }
 
-    /// Publishes tracks that have viewers, until `stop` is requested.
+    /// Publishes the watched tracks until `stop` is requested.
     ///
     /// # Errors
-    /// Fails if the bus fails.
+    /// Fails if the bus has failed.
     pub fn run(mut self, stop: &Shutdown) -> anyhow::Result<()> {
         let mut announced: Option<Instant> = None;
         pacing::keep(self.settings.fps, stop, |number| {
@@ -145,10 +146,10 @@ impl Camera {
                 announced = Some(Instant::now());
                 self.publisher.announce(vec![self.entry()]);
             }
-            // All renditions of a frame have one capture time, as in a capture.
+            // The renditions of one image have the same time, as in a capture.
             let now = clock::now();
             for track in self.tracks.iter_mut().filter(|track| track.publisher.is_watched()) {
-                track.shoot(number, now, &self.asked);
+                track.shoot(number, now);
             }
             if !self.publisher.is_alive() {
                 stop.request();
@@ -164,44 +165,46 @@ impl Camera {
             state: StreamState::Live,
             reason: String::new(),
             since: self.since,
-            source: "yardstick: not a picture".into(),
+            source: "yardstick: no image".into(),
             tracks: self.tracks.iter().map(|track| track.entry(self.settings.fps)).collect(),
         }
     }
 }
 
 impl Track {
-    fn shoot(&mut self, number: u64, now: Timestamp, asked: &Asked) {
-        let is_keyframe = self.is_keyframe(number, asked);
+    fn shoot(&mut self, number: u64, now: Timestamp) {
+        let is_keyframe = self.is_keyframe(number);
         let bytes = if is_keyframe { self.made.keyframe_bytes } else { self.made.bytes };
         let (width, height) = self.made.size();
-        // Frames that the bus drops are counted, and reported in the catalog.
+        // A frame that is not sent is counted and reported in the catalog.
         self.publisher.publish(OutgoingFrame {
-            captured_at: now,
-            read_at: now,
-            flags: if is_keyframe { FrameFlags::KEYFRAME } else { FrameFlags::default() },
-            width,
-            height,
+            meta: FrameMeta {
+                sequence: number,
+                times: FrameTimes::all_at(now),
+                flags: FrameFlags::keyframe(is_keyframe),
+                width,
+                height,
+            },
             payload: payload::jpeg_like(bytes, number, now),
         });
     }
 
-    fn is_keyframe(&mut self, number: u64, asked: &Asked) -> bool {
+    fn is_keyframe(&mut self, number: u64) -> bool {
         if self.made.name.codec == Codec::Jpeg {
             return true;
         }
         let since = self.keyframe.map_or(u64::MAX, |last| number - last);
         let due = number.is_multiple_of(KEYFRAME_EVERY) || since >= KEYFRAME_EVERY;
-        let wanted = since >= KEYFRAME_AFTER && lock(asked).contains(&self.made.name);
-        if due || wanted {
-            lock(asked).remove(&self.made.name);
+        let requested = since >= KEYFRAME_AFTER && self.requested.load(Ordering::Relaxed);
+        if due || requested {
+            self.requested.store(false, Ordering::Relaxed);
             self.keyframe = Some(number);
         }
-        due || wanted
+        due || requested
     }
 
     fn entry(&self, fps: f64) -> TrackEntry {
-        let (published, dropped) = self.publisher.counts();
+        let TrackCounts { published, dropped, .. } = self.publisher.counts();
         let (width, height) = self.made.size();
         TrackEntry {
             name: self.made.name.clone(),
@@ -213,10 +216,6 @@ impl Track {
             dropped,
         }
     }
-}
-
-fn lock(asked: &Asked) -> MutexGuard<'_, HashSet<TrackName>> {
-    asked.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -237,14 +236,14 @@ mod tests {
     }
 
     /// Returns the numbers of keyframes among the first 150 frames, if one is requested before these numbers.
-    fn keyframes(camera: &mut Camera, asked_before: &[u64]) -> Vec<u64> {
-        let name = camera.tracks[0].made.name.clone();
+    fn keyframes(camera: &mut Camera, requested_before: &[u64]) -> Vec<u64> {
+        let track = &mut camera.tracks[0];
         let mut keyframes = Vec::new();
         for number in 0..150 {
-            if asked_before.contains(&number) {
-                lock(&camera.asked).insert(name.clone());
+            if requested_before.contains(&number) {
+                track.requested.store(true, Ordering::Relaxed);
             }
-            if camera.tracks[0].is_keyframe(number, &camera.asked) {
+            if track.is_keyframe(number) {
                 keyframes.push(number);
             }
         }
@@ -258,13 +257,13 @@ mod tests {
     }
 
     #[test]
-    fn a_keyframe_that_is_asked_for_comes_a_second_after_the_last_one_at_the_earliest() {
+    fn a_requested_keyframe_follows_the_last_one_after_a_second_at_the_earliest() {
         assert_eq!(keyframes(&mut track("full.h264"), &[40, 70]), [0, 40, 60, 90, 120]);
         assert_eq!(keyframes(&mut track("full.h264"), &[5, 6, 7]), [0, 30, 60, 120]);
     }
 
     #[test]
-    fn the_sizes_and_rates_of_tracks_are_told_apart() {
+    fn tracks_have_the_size_and_bitrate_of_their_rendition_and_codec() {
         let made = |name: &str| MadeTrack {
             name: name.parse().unwrap(),
             bytes: 1000,

@@ -164,7 +164,7 @@ test('the wheel zooms into the enlarged tile, and dragging pans', withMockRelay(
   await page.mouse.move(640, 400);
   await page.mouse.wheel(0, -600);
   await page.waitForSelector('.view.zoomed');
-  const transform = () => page.$eval('.stage', (stage) => stage instanceof HTMLElement && stage.style.transform);
+  const transform = () => page.$eval('.canvas-box', (box) => box instanceof HTMLElement && box.style.transform);
   const before = await transform();
   await page.mouse.down();
   await page.mouse.move(500, 300, { steps: 4 });

@@ -1,9 +1,9 @@
 //! Key files.
 //!
 //! - `NAME.secret`, mode 0600: two lines, `public KEY` and `secret KEY`;
-//! - `NAME.pub`: one line, `KEY NAME`; a list of allowed keys is several such lines.
+//! - `NAME.pub`: one line, `KEY NAME`; a list of allowed keys has one such line per key.
 //!
-//! Empty lines and lines that begin with `#` are comments; no key begins with that.
+//! Empty lines and lines that begin with `#` are comments; no key begins with `#`.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write};
@@ -14,17 +14,17 @@ use super::{AllowedKeys, InvalidKey, KeyPair, PublicKey, SecretKey, z85};
 
 /// Most keys in one list: more relays than one capture can serve.
 pub const MAX_ALLOWED: usize = 1024;
-/// Largest key file, in bytes: a full list whose names have 200 bytes.
+/// Largest key file, in bytes: a full list with names of 200 bytes.
 const MAX_FILE: u64 = 256 * 1024;
-/// Longest name of a key, in bytes, as of other texts on the bus.
+/// Longest name of a key, in bytes: the same as for other texts on the bus.
 const MAX_NAME: usize = 200;
-/// The bits of a mode that let other users read a file.
+/// The permission bits of other users.
 const OTHERS: u32 = 0o077;
 
-/// A key file that cannot be used. Never holds the text of a line: it may be a secret.
+/// A key file that cannot be used. The error never contains the text of a line, which may be a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFileError {
-    /// The system refused to read or write it.
+    /// The file could not be read or written.
     #[error("{}: {source}", path.display())]
     Io {
         /// The file.
@@ -32,7 +32,7 @@ pub enum KeyFileError {
         /// The error of the system.
         source: io::Error,
     },
-    /// Other users could read a secret.
+    /// Other users can read a secret.
     #[error("{}: other users can read this secret key (mode {mode:04o}); run chmod 600", path.display())]
     Open {
         /// The file.
@@ -40,7 +40,7 @@ pub enum KeyFileError {
         /// Its mode.
         mode: u32,
     },
-    /// The file is too large to be one.
+    /// The file is too large.
     #[error("{}: larger than {MAX_FILE} bytes, the limit for key files", path.display())]
     TooLarge {
         /// The file.
@@ -69,18 +69,18 @@ pub enum KeyFileError {
 /// The fault of a line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
-    /// No key where one is needed.
+    /// A key is malformed.
     #[error(transparent)]
     Key(#[from] InvalidKey),
-    /// A line of a secret file that is neither of the two.
+    /// A line of a secret file is neither of the two.
     #[error(
         "a secret key file has the lines `public KEY` and `secret KEY`; a .pub file holds no secret key"
     )]
     NotSecretFile,
-    /// A secret file where a public one is needed.
+    /// A secret file is given instead of a public one.
     #[error("this is a secret key file; use the .pub file beside it")]
     NotPublicFile,
-    /// The key stands there before.
+    /// The key occurs twice.
     #[error("this key is listed twice")]
     Twice,
     /// The list is too long.
@@ -91,7 +91,7 @@ pub enum Problem {
     Name,
 }
 
-/// Returns the paths that [`KeyPair::write`] writes for a path: the secret file and the public one.
+/// Returns the paths of the files that [`KeyPair::write`] writes for a path: the secret file and the public one.
 pub fn written(path: &Path) -> (PathBuf, PathBuf) {
     let with = |extension: &str| {
         let mut path = path.as_os_str().to_owned();
@@ -102,10 +102,10 @@ pub fn written(path: &Path) -> (PathBuf, PathBuf) {
 }
 
 impl KeyPair {
-    /// Reads a secret key file, which only its owner may be able to read.
+    /// Reads a secret key file, which only its owner may read.
     ///
     /// # Errors
-    /// If it cannot be read, other users can read it, or a line is wrong.
+    /// Fails if it cannot be read, other users can read it, or a line is wrong.
     pub fn read(path: &Path) -> Result<Self, KeyFileError> {
         let pair = Self::parse(path, &read(path)?)?;
         let mode = fs::metadata(path).map_err(io_error(path))?.permissions().mode() & 0o7777;
@@ -140,7 +140,7 @@ impl KeyPair {
     /// Writes `PATH.secret`, which only its owner can read, and `PATH.pub`. The last part of the path names the key.
     ///
     /// # Errors
-    /// If one of them is there already, or cannot be written.
+    /// Fails if one of them exists or cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), KeyFileError> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let (secret_path, public_path) = written(path);
@@ -153,7 +153,7 @@ impl KeyPair {
         );
         create(&public_path, 0o644, &public)?;
         create(&secret_path, 0o600, &secret).inspect_err(|_| {
-            // Half a pair is of no use, and would be in the way of the next try.
+            // Half a pair is useless, and would prevent the next attempt.
             let _ = fs::remove_file(&public_path);
         })
     }
@@ -163,7 +163,7 @@ impl PublicKey {
     /// Reads a public key file: one line, `KEY NAME`.
     ///
     /// # Errors
-    /// If it cannot be read, a line is wrong, or it holds none or several keys.
+    /// Fails if it cannot be read, a line is wrong, or it contains no key or several.
     pub fn read(path: &Path) -> Result<Self, KeyFileError> {
         let keys = AllowedKeys::read(path)?;
         let mut keys = keys.0.into_keys();
@@ -178,10 +178,10 @@ impl PublicKey {
 }
 
 impl AllowedKeys {
-    /// Reads a list of public keys, one line `KEY NAME` for each, at most [`MAX_ALLOWED`].
+    /// Reads a list of public keys, one line `KEY NAME` per key, at most [`MAX_ALLOWED`].
     ///
     /// # Errors
-    /// If it cannot be read, a line is wrong, or there is no key in it.
+    /// Fails if it cannot be read, a line is wrong, or it contains no key.
     pub fn read(path: &Path) -> Result<Self, KeyFileError> {
         Self::parse(path, &read(path)?)
     }
@@ -221,7 +221,7 @@ impl AllowedKeys {
     }
 }
 
-/// The lines of a key file that are not comments, with their numbers from 1.
+/// Returns the lines of a key file that are not comments, with their numbers from 1.
 fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let numbered = text.lines().enumerate().map(|(number, line)| (number + 1, line.trim()));
     numbered.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
@@ -237,7 +237,7 @@ fn read(path: &Path) -> Result<String, KeyFileError> {
     }
 }
 
-/// Creates a file that was not there, so that no key is overwritten.
+/// Creates a new file. Fails if it exists, so that no key is overwritten.
 fn create(path: &Path, mode: u32, text: &str) -> Result<(), KeyFileError> {
     let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
     let mut file = file.map_err(io_error(path))?;
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pair_is_read_as_it_was_written_and_only_its_owner_can_read_the_secret() {
+    fn a_written_pair_can_be_read_and_its_secret_only_by_its_owner() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("hall.v2");
         let pair = pair();
@@ -287,11 +287,11 @@ mod tests {
         fs::remove_file(written(&path).1).unwrap();
         let refused = pair().write(&path).unwrap_err().to_string();
         assert!(refused.contains("hall.secret"), "{refused}");
-        assert!(!written(&path).1.exists(), "no half of a pair is left");
+        assert!(!written(&path).1.exists(), "half a pair must not remain");
     }
 
     #[test]
-    fn a_secret_that_other_users_can_read_is_refused() {
+    fn a_secret_that_other_users_can_read_is_rejected() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("hall");
         pair().write(&path).unwrap();
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_line_is_named_by_file_and_number_and_its_text_is_not_shown() {
+    fn an_error_names_the_file_and_line_without_its_text() {
         let (one, two) = (pair().public, pair().public);
         for (text, line, rule) in [
             (format!("# relays\n\n{one} hall\nhunter2\n"), ":4:", "40 characters"),

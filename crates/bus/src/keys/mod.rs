@@ -1,11 +1,10 @@
-//! Keys of the bus: who may subscribe over `tcp://`, and which publisher a subscriber accepts.
+//! Keys of the bus: which subscribers a publisher admits over `tcp://`, and which publisher a subscriber accepts.
 //!
-//! Each program has a CURVE key pair (ZeroMQ RFC 26). Publishers list the public keys of the subscribers they allow;
-//! subscribers name the public key of each publisher. [`file`](self) formats are text, so that keys can be copied with
-//! an editor.
+//! Each program has a CURVE key pair (ZeroMQ RFC 26). A publisher lists the public keys of the subscribers that it allows; a
+//! subscriber names the public key of each publisher. Key files are text, so that keys can be copied with an editor.
 
 mod file;
-mod z85;
+pub(crate) mod z85;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -13,20 +12,18 @@ use std::str::FromStr;
 
 pub use file::{KeyFileError, MAX_ALLOWED, written};
 
-use crate::error::BusError;
-
-/// A public key. Shown as 40 characters of Z85.
+/// A public key. Displayed as 40 characters of Z85.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PublicKey([u8; z85::KEY_LENGTH]);
 
-/// A secret key. Never shown: neither `Display` nor `Debug` prints it.
+/// A secret key. Never displayed: neither `Display` nor `Debug` prints it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SecretKey([u8; z85::KEY_LENGTH]);
 
 /// The two keys of one program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyPair {
-    /// The key that others may know.
+    /// The key that other programs may know.
     pub public: PublicKey,
     /// The key that stays on this machine.
     pub secret: SecretKey,
@@ -41,28 +38,12 @@ pub struct AllowedKeys(HashMap<PublicKey, String>);
 #[error("not a key: a key has {} characters of Z85", z85::TEXT_LENGTH)]
 pub struct InvalidKey;
 
-impl KeyPair {
-    /// Makes a new pair.
-    ///
-    /// # Errors
-    /// If this machine's libzmq was built without CURVE.
-    pub fn generate() -> Result<Self, BusError> {
-        require_curve()?;
-        let pair = zmq::CurveKeyPair::new()?;
-        Ok(Self { public: PublicKey(pair.public_key), secret: SecretKey(pair.secret_key) })
-    }
-}
-
-/// Fails if this machine's libzmq cannot encrypt.
-pub(crate) fn require_curve() -> Result<(), BusError> {
-    match zmq::has("curve") {
-        Some(true) => Ok(()),
-        _ => Err(BusError::NoCurve),
-    }
-}
-
 impl PublicKey {
-    /// A key from its bytes; `None` if there are not 32 of them.
+    pub(crate) fn new(bytes: [u8; z85::KEY_LENGTH]) -> Self {
+        Self(bytes)
+    }
+
+    /// Returns the key of these bytes; `None` if there are not 32 of them.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)
     }
@@ -73,6 +54,10 @@ impl PublicKey {
 }
 
 impl SecretKey {
+    pub(crate) fn new(bytes: [u8; z85::KEY_LENGTH]) -> Self {
+        Self(bytes)
+    }
+
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -142,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_public_key_is_read_as_it_is_printed() {
+    fn a_printed_public_key_can_be_parsed() {
         let key = KeyPair::generate().unwrap().public;
         assert_eq!(key.to_string().parse(), Ok(key));
         assert_eq!("short".parse::<PublicKey>(), Err(InvalidKey));

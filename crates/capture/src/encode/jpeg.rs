@@ -73,7 +73,7 @@ impl JpegEncoder {
         let jpeg = compressor.compress(bytes, (width, height), self.quality.0)?;
         match jpeg.len() {
             length if length > MAX_PAYLOAD => Err(EncodeError::TooLarge(length)),
-            _ => Ok(Frame { payload: jpeg.to_vec(), times, width, height, keyframe: true }),
+            _ => Ok(Frame::new(jpeg.to_vec(), times, (width, height), true)),
         }
     }
 }
@@ -106,7 +106,7 @@ mod tests {
     fn a_jpeg_keeps_size_and_times() {
         let frame = JpegEncoder::new(Quality::default()).encode(&grey(64, 48), TIMES).unwrap();
         assert!(frame.payload.starts_with(&[0xff, 0xd8]) && frame.payload.ends_with(&[0xff, 0xd9]));
-        assert_eq!((frame.width, frame.height, frame.times), (64, 48, TIMES));
+        assert_eq!(frame.meta, Frame::new(Vec::new(), TIMES, (64, 48), true).meta);
     }
 
     /// The whole range of each colour, with edges.

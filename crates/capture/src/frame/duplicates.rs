@@ -2,7 +2,7 @@
 
 use opencv::core::{MatTraitConst, MatTraitConstManual};
 
-use crate::frame::Picture;
+use crate::frame::FrameData;
 
 /// Finds frames that equal the one before, byte by byte. The number found in a row is limited, so that a viewer sees
 /// that time passes.
@@ -10,7 +10,7 @@ use crate::frame::Picture;
 pub struct Duplicates {
     max_in_a_row: u32,
     in_a_row: u32,
-    last: Option<Picture>,
+    last: Option<FrameData>,
 }
 
 impl Duplicates {
@@ -25,25 +25,25 @@ impl Duplicates {
     }
 
     /// Returns whether a frame is a duplicate and can be dropped.
-    pub fn is_duplicate(&mut self, picture: &Picture) -> bool {
+    pub fn is_duplicate(&mut self, data: &FrameData) -> bool {
         if self.max_in_a_row == 0 {
             return false;
         }
-        let equal = || self.last.as_ref().is_some_and(|last| are_equal(last, picture));
+        let equal = || self.last.as_ref().is_some_and(|last| are_equal(last, data));
         if self.in_a_row < self.max_in_a_row && equal() {
             self.in_a_row += 1;
             return true;
         }
         self.in_a_row = 0;
-        self.last = copy(picture, self.last.take());
+        self.last = copy(data, self.last.take());
         false
     }
 }
 
-fn are_equal(one: &Picture, other: &Picture) -> bool {
+fn are_equal(one: &FrameData, other: &FrameData) -> bool {
     match (one, other) {
-        (Picture::Jpeg(one), Picture::Jpeg(other)) => one == other,
-        (Picture::Pixels(one), Picture::Pixels(other)) => {
+        (FrameData::Jpeg(one), FrameData::Jpeg(other)) => one == other,
+        (FrameData::Pixels(one), FrameData::Pixels(other)) => {
             let same_size = one.rows() == other.rows() && one.cols() == other.cols();
             let bytes = one.data_bytes().ok().zip(other.data_bytes().ok());
             same_size && bytes.is_some_and(|(one, other)| one == other)
@@ -54,21 +54,21 @@ fn are_equal(one: &Picture, other: &Picture) -> bool {
 
 /// Copies a frame, into the memory of an `old` copy if possible. Returns `None` if there is no copy; the next frame
 /// then is no duplicate.
-fn copy(picture: &Picture, old: Option<Picture>) -> Option<Picture> {
-    match (picture, old) {
-        (Picture::Jpeg(bytes), Some(Picture::Jpeg(mut old))) => {
+fn copy(data: &FrameData, old: Option<FrameData>) -> Option<FrameData> {
+    match (data, old) {
+        (FrameData::Jpeg(bytes), Some(FrameData::Jpeg(mut old))) => {
             old.clone_from(bytes);
-            Some(Picture::Jpeg(old))
+            Some(FrameData::Jpeg(old))
         }
-        (Picture::Jpeg(bytes), _) => Some(Picture::Jpeg(bytes.clone())),
+        (FrameData::Jpeg(bytes), _) => Some(FrameData::Jpeg(bytes.clone())),
         // No frame can be left out: those after it refer to it.
-        (Picture::H264(_), _) => None,
-        (Picture::Pixels(pixels), old) => {
+        (FrameData::H264(_), _) => None,
+        (FrameData::Pixels(pixels), old) => {
             let mut copy = match old {
-                Some(Picture::Pixels(old)) => old,
+                Some(FrameData::Pixels(old)) => old,
                 _ => opencv::core::Mat::default(),
             };
-            pixels.copy_to(&mut copy).ok().map(|()| Picture::Pixels(copy))
+            pixels.copy_to(&mut copy).ok().map(|()| FrameData::Pixels(copy))
         }
     }
 }
@@ -79,23 +79,23 @@ mod tests {
 
     use super::*;
 
-    fn grey(value: f64) -> Picture {
+    fn grey(value: f64) -> FrameData {
         let value = Scalar::all(value);
-        Picture::Pixels(Mat::new_rows_cols_with_default(4, 6, CV_8UC3, value).unwrap())
+        FrameData::Pixels(Mat::new_rows_cols_with_default(4, 6, CV_8UC3, value).unwrap())
     }
 
-    fn kept(max_in_a_row: u32, pictures: &[Picture]) -> Vec<usize> {
+    fn kept(max_in_a_row: u32, frames: &[FrameData]) -> Vec<usize> {
         let mut duplicates = Duplicates::new(max_in_a_row);
-        let kept = pictures.iter().enumerate().filter(|(_, one)| !duplicates.is_duplicate(one));
+        let kept = frames.iter().enumerate().filter(|(_, one)| !duplicates.is_duplicate(one));
         kept.map(|(index, _)| index).collect()
     }
 
     #[test]
     fn duplicates_in_a_row_are_limited() {
-        let still: Vec<Picture> = (0..8).map(|_| grey(90.0)).collect();
+        let still: Vec<FrameData> = (0..8).map(|_| grey(90.0)).collect();
         assert_eq!(kept(3, &still), [0, 4]);
         assert_eq!(kept(0, &still), [0, 1, 2, 3, 4, 5, 6, 7]);
-        let jpegs: Vec<Picture> = (0..3).map(|_| Picture::Jpeg(vec![1, 2, 3])).collect();
+        let jpegs: Vec<FrameData> = (0..3).map(|_| FrameData::Jpeg(vec![1, 2, 3])).collect();
         assert_eq!(kept(3, &jpegs), [0]);
     }
 
@@ -109,9 +109,9 @@ mod tests {
 
     #[test]
     fn frames_that_differ_are_no_duplicates() {
-        let moving: Vec<Picture> = (0..5).map(|n| grey(f64::from(n % 2))).collect();
+        let moving: Vec<FrameData> = (0..5).map(|n| grey(f64::from(n % 2))).collect();
         assert_eq!(kept(3, &moving), [0, 1, 2, 3, 4]);
-        let kinds = [grey(1.0), Picture::Jpeg(vec![1]), grey(1.0)];
+        let kinds = [grey(1.0), FrameData::Jpeg(vec![1]), grey(1.0)];
         assert_eq!(kept(3, &kinds), [0, 1, 2]);
     }
 }

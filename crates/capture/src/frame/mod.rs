@@ -6,12 +6,12 @@ pub mod latest;
 use std::sync::Arc;
 
 pub use fanlight_codec::h264::AccessUnit;
-use fanlight_protocol::Timestamp;
+use fanlight_protocol::{FrameFlags, FrameMeta, FrameTimes, Timestamp};
 use opencv::core::Mat;
 
-/// The content of a frame as its source delivers it.
+/// The data of a frame as its source delivers it.
 #[derive(Debug)]
-pub enum Picture {
+pub enum FrameData {
     /// Pixels: rows of blue, green and red bytes (`CV_8UC3` in OpenCV's order, blue first).
     Pixels(Mat),
     /// The camera's own JPEG, not inspected yet.
@@ -23,8 +23,8 @@ pub enum Picture {
 /// A frame as read from its source.
 #[derive(Debug)]
 pub struct RawFrame {
-    /// The content.
-    pub picture: Picture,
+    /// The data.
+    pub data: FrameData,
     /// The times of capture and reading.
     pub times: CaptureTimes,
 }
@@ -38,17 +38,38 @@ pub struct CaptureTimes {
     pub read_at: Timestamp,
 }
 
+impl From<CaptureTimes> for FrameTimes {
+    /// The time of publication is not known yet: it is at least that of reading.
+    fn from(times: CaptureTimes) -> Self {
+        let CaptureTimes { captured_at, read_at } = times;
+        Self { captured_at, read_at, published_at: read_at }
+    }
+}
+
 /// One encoded frame.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Frame {
-    /// The encoded bytes.
+    /// The frame's metadata. The bus sets the sequence number and the time of publication.
+    pub meta: FrameMeta,
+    /// The encoded image.
     pub payload: Vec<u8>,
-    /// The times of capture and reading.
-    pub times: CaptureTimes,
-    /// Width in pixels.
-    pub width: u32,
-    /// Height in pixels.
-    pub height: u32,
-    /// Set if it can be decoded alone.
-    pub keyframe: bool,
+}
+
+impl Frame {
+    /// Creates a frame that is not published yet.
+    pub fn new(
+        payload: Vec<u8>,
+        times: CaptureTimes,
+        (width, height): (u32, u32),
+        is_keyframe: bool,
+    ) -> Self {
+        let flags = FrameFlags::keyframe(is_keyframe);
+        let meta = FrameMeta { sequence: 0, times: times.into(), flags, width, height };
+        Self { meta, payload }
+    }
+
+    /// Returns whether the frame is decodable alone.
+    pub fn is_keyframe(&self) -> bool {
+        self.meta.is_keyframe()
+    }
 }

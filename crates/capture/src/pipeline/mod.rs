@@ -34,8 +34,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fanlight_bus::Publisher;
-use fanlight_protocol::{StreamEntry, StreamName, Topic};
+use fanlight_bus::{Demand, Publisher};
+use fanlight_protocol::{StreamEntry, StreamName};
 
 use crate::encode::EncoderFactory;
 use crate::frame::RawFrame;
@@ -104,31 +104,18 @@ struct Shared {
     router: Router,
 }
 
-/// Receives the demand for one track.
-#[derive(Debug, Clone)]
-pub struct Demand {
-    shared: Arc<Shared>,
-    track: Arc<Track>,
-    changed: Signal,
-}
-
-impl Demand {
-    /// Sets whether any viewer watches the track.
-    pub fn set(&self, watched: bool) {
-        if self.track.set_watched(watched) {
-            match watched {
-                true => self.shared.router.start_track(&self.track),
-                false => self.shared.router.stop_track(&self.track),
-            }
-            self.shared.watched.change(watched);
-            tracing::debug!(topic = %self.track.topic(), watched, "demand");
-            self.changed.notify();
+impl Shared {
+    /// Processes a change of the demand for a track. Called on the bus thread; never waits.
+    fn demand(&self, track: &Track, demand: Demand, changed: &Signal) {
+        match demand {
+            Demand::Watched => self.router.start_track(track),
+            Demand::Unwatched => self.router.stop_track(track),
+            Demand::Keyframe => return track.request_keyframe(),
         }
-    }
-
-    /// Requests a keyframe for a viewer that cannot continue without one.
-    pub fn ask_for_keyframe(&self) {
-        self.track.request_keyframe();
+        let watched = demand == Demand::Watched;
+        self.watched.change(watched);
+        tracing::debug!(topic = %track.topic(), watched, "demand");
+        changed.notify();
     }
 }
 
@@ -150,11 +137,14 @@ impl Pipeline {
         let changed = resources.changed.clone();
         let status = Status::new(settings.name.clone(), &settings.source, changed);
         let router = Router::new(&settings, resources);
+        let entry = CatalogEntry::new(router.ladder());
+        let shared = Arc::new(Shared { status, watched: WatchedTracks::default(), router });
+        connect(&shared, resources);
         Self {
             factory: (resources.sources)(&settings),
             settings,
-            entry: CatalogEntry::new(router.ladder()),
-            shared: Arc::new(Shared { status, watched: WatchedTracks::default(), router }),
+            entry,
+            shared,
             watchdog: Watchdog::default(),
             stuck: resources.stuck.clone(),
             own_stuck: StuckThreads::default(),
@@ -162,14 +152,6 @@ impl Pipeline {
             lost_after: resources.lost_after,
             lost: false,
         }
-    }
-
-    /// Returns the stream's tracks, each with the receiver of its demand.
-    pub fn demands(&self, changed: &Signal) -> impl Iterator<Item = (Topic, Demand)> {
-        self.shared.router.ladder().tracks().map(|(_, track)| {
-            let (shared, track) = (self.shared.clone(), track.clone());
-            (track.topic().clone(), Demand { shared, track, changed: changed.clone() })
-        })
     }
 
     /// Starts a thread that reads the source.
@@ -181,7 +163,7 @@ impl Pipeline {
         let stuck = [&self.stuck, &self.own_stuck].map(StuckThreads::clone);
         let name = &self.settings.name;
         // A thread that replaces a stuck one has the same knowledge of the source.
-        let mut factory = self.factory.another();
+        let mut factory = self.factory.clone_box();
         let policy = RetryPolicy { keep_open: self.settings.keep_open, ..RetryPolicy::default() };
         threads.start(format!("{name}:source"), move || {
             let sink = Sink { shared: &shared, watchdog: &watchdog };
@@ -268,6 +250,18 @@ impl Pipeline {
     pub fn entry(&mut self, now: Instant) -> StreamEntry {
         let Shared { status, watched, router } = &*self.shared;
         self.entry.build(status, watched.any(), router.ladder(), now)
+    }
+}
+
+/// Connects the tracks of a stream to the bus, which reports the demand for each from now on.
+fn connect(shared: &Arc<Shared>, resources: &Resources<'_>) {
+    for (_, track) in shared.router.ladder().tracks() {
+        let on_demand = {
+            let (shared, track, changed) =
+                (shared.clone(), track.clone(), resources.changed.clone());
+            move |demand| shared.demand(&track, demand, &changed)
+        };
+        track.connect(resources.publisher.track(track.topic().clone(), on_demand));
     }
 }
 

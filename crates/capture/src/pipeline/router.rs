@@ -15,7 +15,7 @@ use super::rendition::Rendition;
 use super::track::Track;
 use super::transcoder::{PendingFrame, Transcoder};
 use crate::frame::latest::Buffers;
-use crate::frame::{Picture, RawFrame};
+use crate::frame::{FrameData, RawFrame};
 use crate::options::StreamSettings;
 use crate::pixels::orientation::Orientation;
 use crate::pixels::{self, Size};
@@ -90,11 +90,11 @@ impl Router {
     /// Fails if the frame is damaged, or if the source must be opened again.
     pub(super) fn route(&self, frame: RawFrame, status: &Status) -> Result<(), PushError> {
         self.outcome.report(status);
-        let RawFrame { picture, times } = frame;
-        let (picture, size) = inspect(picture)?;
+        let RawFrame { data, times } = frame;
+        let (data, size) = inspect(data)?;
         status.set_size(self.orientation.size(size));
-        match (&picture, self.ladder.watched_full(Codec::H264).map(Arc::as_ref)) {
-            (Picture::H264(unit), full) => {
+        match (&data, self.ladder.watched_full(Codec::H264).map(Arc::as_ref)) {
+            (FrameData::H264(unit), full) => {
                 self.passthrough.push_h264(unit, times, full, status.name());
             }
             (_, Some(full)) => full.set_passthrough(false),
@@ -102,28 +102,28 @@ impl Router {
         }
         // A viewer that joins during this call gets the next frame. No frame of H.264 can be left out; its pixels are
         // compared after decoding.
-        let is_h264 = matches!(picture, Picture::H264(_));
-        if !self.ladder.is_watched() || !is_h264 && self.transcoder.is_duplicate(&picture) {
-            self.transcoder.recycle(picture);
+        let is_h264 = matches!(data, FrameData::H264(_));
+        if !self.ladder.is_watched() || !is_h264 && self.transcoder.is_duplicate(&data) {
+            self.transcoder.recycle(data);
             return Ok(());
         }
-        let passed = self.passthrough.codec(&picture);
+        let passed = self.passthrough.codec(&data);
         let full = self.ladder.watched_full(Codec::Jpeg).filter(|_| passed == Some(Codec::Jpeg));
         let due = full.filter(|full| full.is_due(times.captured_at));
         let is_needed = self.transcoder.is_needed(passed, times);
         if is_h264 {
             self.transcoder.check_entry_wait(is_needed, times)?;
         }
-        match (picture, due) {
-            (Picture::Jpeg(payload), Some(full)) if !is_needed => {
+        match (data, due) {
+            (FrameData::Jpeg(payload), Some(full)) if !is_needed => {
                 self.passthrough.publish_jpeg(full, payload, size, times);
             }
-            (picture, _) if !is_needed => self.transcoder.recycle(picture),
-            (picture, due) => {
-                if let (Picture::Jpeg(bytes), Some(full)) = (&picture, due) {
+            (data, _) if !is_needed => self.transcoder.recycle(data),
+            (data, due) => {
+                if let (FrameData::Jpeg(bytes), Some(full)) = (&data, due) {
                     self.passthrough.publish_jpeg(full, bytes.clone(), size, times);
                 }
-                self.transcoder.put(PendingFrame { picture, size, times, passed });
+                self.transcoder.put(PendingFrame { data, size, times, passed });
             }
         }
         Ok(())
@@ -131,20 +131,20 @@ impl Router {
 }
 
 /// Returns a frame and its size. A JPEG is parsed, and repaired if necessary.
-fn inspect(picture: Picture) -> Result<(Picture, Size), SourceError> {
-    match picture {
-        Picture::Pixels(pixels) => {
+fn inspect(data: FrameData) -> Result<(FrameData, Size), SourceError> {
+    match data {
+        FrameData::Pixels(pixels) => {
             let size = pixels::size_of(&pixels);
-            Ok((Picture::Pixels(pixels), size))
+            Ok((FrameData::Pixels(pixels), size))
         }
-        Picture::Jpeg(bytes) => {
+        FrameData::Jpeg(bytes) => {
             let RepairedJpeg { bytes, width, height } =
                 jpeg::repair(bytes).map_err(|damage| SourceError::NotAVideo(damage.to_string()))?;
-            Ok((Picture::Jpeg(bytes), (width, height)))
+            Ok((FrameData::Jpeg(bytes), (width, height)))
         }
-        Picture::H264(unit) => {
+        FrameData::H264(unit) => {
             let size = (unit.width, unit.height);
-            Ok((Picture::H264(unit), size))
+            Ok((FrameData::H264(unit), size))
         }
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use fanlight_bus::{TrackCounts, TrackPublisher};
 use fanlight_clock as clock;
 use fanlight_protocol::rate::RateLimit;
 use fanlight_protocol::{Codec, StreamName, Timestamp, Topic, TrackEntry, TrackName};
@@ -19,7 +20,7 @@ use crate::frame::latest::{Buffers, Latest};
 use crate::frame::{CaptureTimes, Frame};
 use crate::meter::RateMeter;
 use crate::pixels::Size;
-use crate::publish::{FrameCounters, TrackWriter};
+use crate::publish::{FrameCounters, TrackOutput, TrackWriter};
 use crate::rendition::RenditionSettings;
 use crate::threads::pool::{Task, WorkerPool};
 use crate::threads::watchdog::Watchdog;
@@ -31,7 +32,6 @@ const STUCK: &str = "the encoder does not answer";
 #[derive(Debug)]
 pub(super) struct Track {
     topic: Topic,
-    watched: AtomicBool,
     /// A viewer needs a keyframe, and none was published since.
     keyframe_requested: AtomicBool,
     /// The source's own frames are published, and no frame of the encoder may come between them. Changed only under the
@@ -39,9 +39,9 @@ pub(super) struct Track {
     passthrough: AtomicBool,
     /// The encoder must be closed before its next frame.
     must_close: AtomicBool,
-    counters: Arc<FrameCounters>,
+    counters: FrameCounters,
     encoder: Replaceable<Box<dyn Encode>>,
-    writer: Mutex<TrackWriter>,
+    output: TrackOutput,
     /// The pixels to be encoded next.
     pending: Latest<Pixels>,
     rate_limit: Mutex<RateLimit>,
@@ -77,19 +77,16 @@ impl Track {
         };
         let name = TrackName { rendition: rendition.name.clone(), codec };
         let topic = Topic { stream: stream.clone(), track: name };
-        let counters = Arc::<FrameCounters>::default();
-        let writer = TrackWriter::new(resources.publisher.track(topic.clone()), counters.clone());
         let (encoders, own_topic) = (resources.encoders.clone(), topic.clone());
         Arc::new_cyclic(|track| Self {
             task: Task::of(track, "encoding", topic.to_string(), Self::work, Self::replace_encoder),
             topic,
-            watched: AtomicBool::new(false),
             keyframe_requested: AtomicBool::new(false),
             passthrough: AtomicBool::new(false),
             must_close: AtomicBool::new(false),
-            counters,
+            counters: FrameCounters::default(),
             encoder: Replaceable::new(move || encoders(&own_topic, &encoder)),
-            writer: Mutex::new(writer),
+            output: TrackOutput::default(),
             pending: Latest::default(),
             rate_limit: Mutex::new(RateLimit::new(rendition.fps)),
             health: Mutex::default(),
@@ -114,14 +111,14 @@ impl Track {
         &self.counters
     }
 
-    /// Returns whether any viewer watches the track.
-    pub(super) fn is_watched(&self) -> bool {
-        self.watched.load(Ordering::Relaxed)
+    /// Connects the track to the bus.
+    pub(super) fn connect(&self, publisher: TrackPublisher) {
+        self.output.connect(publisher);
     }
 
-    /// Sets whether any viewer watches the track. Returns whether that changed.
-    pub(super) fn set_watched(&self, watched: bool) -> bool {
-        self.watched.swap(watched, Ordering::Relaxed) != watched
+    /// Returns whether any viewer watches the track.
+    pub(super) fn is_watched(&self) -> bool {
+        self.output.is_watched()
     }
 
     /// Requests a keyframe for a viewer that cannot continue without one.
@@ -183,7 +180,7 @@ impl Track {
             _ if !self.encoder.is_current(&current) => Ok(false),
             Ok(None) => Ok(false),
             Ok(Some(frame)) => {
-                let mut writer = self.writer.lock();
+                let mut writer = self.output.lock();
                 let allowed = !self.passthrough.load(Ordering::Relaxed);
                 let sent =
                     allowed && self.encoder.is_current(&current) && self.send(&mut writer, frame);
@@ -204,7 +201,7 @@ impl Track {
 
     /// Sets whether the source's own frames are published by passthrough, or those of the encoder.
     pub(super) fn set_passthrough(&self, passthrough: bool) {
-        let writer = self.writer.lock();
+        let writer = self.output.lock();
         let changed = self.passthrough.swap(passthrough, Ordering::Relaxed) != passthrough;
         drop(writer);
         if changed {
@@ -214,11 +211,11 @@ impl Track {
 
     /// Publishes a frame that is encoded already. Returns whether it was published.
     pub(super) fn publish(&self, frame: Frame) -> bool {
-        self.send(&mut self.writer.lock(), frame)
+        self.send(&mut self.output.lock(), frame)
     }
 
     fn send(&self, writer: &mut TrackWriter, frame: Frame) -> bool {
-        let keyframe = frame.keyframe;
+        let keyframe = frame.is_keyframe();
         let sent = writer.publish(frame);
         if sent && keyframe {
             self.keyframe_requested.store(false, Ordering::Relaxed);
@@ -273,8 +270,9 @@ impl Track {
 
     /// Returns the track's entry in the catalog, for frames of this size.
     pub(super) fn entry(&self, size: Size, meter: &mut RateMeter, now: Instant) -> TrackEntry {
-        let (published, dropped) = (self.counters.published(), self.counters.dropped());
-        let (millifps, bitrate) = meter.rates(now, published, dropped, self.counters.bytes());
+        let TrackCounts { published, bytes, dropped: not_sent } = self.output.counts();
+        let dropped = self.counters.dropped() + not_sent;
+        let (millifps, bitrate) = meter.rates(now, published, dropped, bytes);
         // The H.264 encoder crops odd sides by one pixel.
         let even = if self.codec() == Codec::H264 { !1 } else { !0 };
         let (width, height) = (size.0 & even, size.1 & even);

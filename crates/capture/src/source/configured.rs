@@ -40,12 +40,12 @@ impl SourceFactory for ConfiguredSource {
         })
     }
 
-    fn look(&self) -> Result<(), SourceError> {
+    fn check(&self) -> Result<(), SourceError> {
         match &self.spec {
             SourceSpec::Test(_) | SourceSpec::Exec(_) => Ok(()),
-            SourceSpec::Webcam(request) => webcam::look(request, &self.finder),
-            SourceSpec::File { path, .. } => file::look(path),
-            SourceSpec::Url(url) => ffmpeg::look(url),
+            SourceSpec::Webcam(request) => webcam::check(request, &self.finder),
+            SourceSpec::File { path, .. } => file::check(path),
+            SourceSpec::Url(url) => ffmpeg::check(url),
         }
     }
 
@@ -54,21 +54,21 @@ impl SourceFactory for ConfiguredSource {
         !matches!(self.spec, SourceSpec::Exec(_))
     }
 
-    fn look_every(&self) -> Duration {
+    fn check_interval(&self) -> Duration {
         match &self.spec {
             SourceSpec::Url(_) | SourceSpec::Exec(_) => Duration::from_secs(10),
             _ => Duration::from_secs(1),
         }
     }
 
-    fn patience(&self) -> Duration {
+    fn frame_timeout(&self) -> Duration {
         match &self.spec {
             SourceSpec::Url(_) | SourceSpec::Exec(_) => Duration::from_secs(60),
             _ => Duration::from_secs(20),
         }
     }
 
-    fn another(&self) -> Box<dyn SourceFactory + Send> {
+    fn clone_box(&self) -> Box<dyn SourceFactory + Send> {
         Box::new(self.clone())
     }
 }

@@ -7,7 +7,7 @@ use fanlight_protocol::Timestamp;
 
 use super::error::SourceError;
 use super::pacing;
-use crate::frame::Picture;
+use crate::frame::FrameData;
 use crate::frame::latest::Buffers;
 use crate::stall;
 
@@ -22,20 +22,20 @@ pub trait Source {
     /// When the source must be reopened.
     fn grab(&mut self) -> Result<Option<Grabbed>, SourceError>;
 
-    /// Returns the frame grabbed last: the camera's own JPEG or H.264 if available, otherwise pixels in one of `buffers`.
-    /// Called at most once for each grab.
+    /// Returns the frame grabbed last: the camera's own JPEG or H.264 if available, otherwise pixels in one of
+    /// `buffers`. Called at most once for each grab.
     ///
     /// # Errors
     /// When the frame is damaged.
-    fn retrieve(&mut self, buffers: &Buffers) -> Result<Picture, SourceError>;
+    fn retrieve(&mut self, buffers: &Buffers) -> Result<FrameData, SourceError>;
 
     /// Returns whether no frame may be dropped, because later ones refer to it. Retrieving is cheap then.
-    fn each_counts(&self) -> bool {
+    fn needs_every_frame(&self) -> bool {
         false
     }
 
-    /// Returns whether the source can stay open without being read while it has no viewer, at no cost and without losing
-    /// frames.
+    /// Returns whether the source can stay open without being read while it has no viewer, at no cost and without
+    /// losing frames.
     fn can_pause(&self) -> bool {
         false
     }
@@ -57,7 +57,7 @@ pub struct About {
 
 impl About {
     /// Returns the time without a frame after which the source counts as stalled.
-    pub fn silence(&self) -> Duration {
+    pub fn stall_limit(&self) -> Duration {
         let longest = if self.recorded { pacing::LONGEST_STEP } else { Duration::ZERO };
         stall::limit(self.interval).max(longest)
     }
@@ -84,23 +84,24 @@ pub trait SourceFactory {
     ///
     /// # Errors
     /// When it is not available, with the reason.
-    fn look(&self) -> Result<(), SourceError>;
+    fn check(&self) -> Result<(), SourceError>;
 
     /// Returns whether to open the source once without a viewer, to learn its state and frame size.
     fn probes(&self) -> bool {
         true
     }
 
-    /// Returns the interval at which to call [`SourceFactory::look`].
-    fn look_every(&self) -> Duration {
+    /// Returns the interval at which to call [`SourceFactory::check`].
+    fn check_interval(&self) -> Duration {
         Duration::from_secs(1)
     }
 
-    /// Returns how long one frame may take before the thread counts as stuck: longer than all timeouts of the source itself.
-    fn patience(&self) -> Duration {
+    /// Returns how long one frame may take before the thread counts as stuck: longer than all timeouts of the source
+    /// itself.
+    fn frame_timeout(&self) -> Duration {
         Duration::from_secs(20)
     }
 
     /// Returns a factory with the same knowledge, for a thread that replaces a stuck one.
-    fn another(&self) -> Box<dyn SourceFactory + Send>;
+    fn clone_box(&self) -> Box<dyn SourceFactory + Send>;
 }

@@ -18,7 +18,7 @@ use super::contract::{About, Grabbed, Source};
 use super::error::SourceError;
 use super::ffmpeg;
 use super::pacing::{Due, Pacing, sleep_until};
-use crate::frame::Picture;
+use crate::frame::FrameData;
 use crate::frame::latest::Buffers;
 
 /// The rate of a recording that does not state one: that of European television.
@@ -52,14 +52,6 @@ pub fn open(path: &Path, looped: bool, stop: Shutdown) -> Result<Box<dyn Source>
     }
     drop(video);
     Ok(Box::new(ffmpeg::MediaSource::open_file(path, looped, stop)?))
-}
-
-/// Checks that a file still exists and can be read.
-///
-/// # Errors
-/// When it cannot be read, with the reason.
-pub fn look(path: &Path) -> Result<(), SourceError> {
-    check(path)
 }
 
 impl File {
@@ -133,10 +125,10 @@ impl Source for File {
         self.pacing.resume();
     }
 
-    fn retrieve(&mut self, buffers: &Buffers) -> Result<Picture, SourceError> {
+    fn retrieve(&mut self, buffers: &Buffers) -> Result<FrameData, SourceError> {
         let mut buffer = buffers.take();
         if self.video.retrieve(&mut buffer, 0)? && !buffer.empty() {
-            Ok(Picture::Pixels(buffer))
+            Ok(FrameData::Pixels(buffer))
         } else {
             Err(SourceError::NotAVideo(format!("{} contains a damaged frame", self.path.display())))
         }
@@ -157,8 +149,11 @@ fn open_video(path: &Path) -> Result<VideoCapture, SourceError> {
     }
 }
 
-/// Finds the reasons that OpenCV does not report.
-fn check(path: &Path) -> Result<(), SourceError> {
+/// Checks that a file exists and can be read. OpenCV does not report why it cannot open one.
+///
+/// # Errors
+/// When it cannot be read, with the reason.
+pub fn check(path: &Path) -> Result<(), SourceError> {
     let shown = path.display();
     // Before opening, because a pipe would block.
     let metadata = fs::metadata(path).map_err(|error| reason(path, &error))?;

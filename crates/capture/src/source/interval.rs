@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use crate::stall;
 
-/// The interval assumed at first. It suits sources that send a snapshot every few seconds: the silence that counts as a stall
-/// is ten seconds long.
+/// The interval assumed at first. It suits sources that send a snapshot every few seconds: the silence that counts as a
+/// stall is ten seconds long.
 const ASSUMED: Duration = Duration::from_secs(2);
 /// The longest interval, for which a silence of 50 s counts as a stall.
 const LONGEST: Duration = Duration::from_secs(10);

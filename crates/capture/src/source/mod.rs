@@ -2,9 +2,10 @@
 //!
 //! From the contract at the bottom to the dispatcher at the top:
 //!
-//! - [`contract`]: the traits [`Source`] and [`SourceFactory`]; [`error`]: why a source fails, in terms its owner understands;
-//! - [`mode`]: size and frame rate; [`pacing`]: when the frames of a recording are due; `interval`: an estimate of the frame
-//!   interval;
+//! - [`contract`]: the traits [`Source`] and [`SourceFactory`]; [`error`]: why a source fails, in terms its owner
+//!   understands;
+//! - [`mode`]: size and frame rate; [`pacing`]: when the frames of a recording are due; `interval`: an estimate of the
+//!   frame interval;
 //! - [`address`]: a URL, parsed so that it never prints a password;
 //! - `video`: from encoded frames to frames that are forwarded undecoded, or decoded;
 //! - [`test_picture`], [`webcam`], [`mod@file`], [`ffmpeg`], [`exec`]: the kinds of sources, each of which implements

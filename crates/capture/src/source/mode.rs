@@ -54,8 +54,8 @@ impl FromStr for Mode {
     }
 }
 
-/// Returns an invalid mode for an error message, if it contains only characters of modes. Any other text may be part of a
-/// password.
+/// Returns an invalid mode for an error message, if it contains only characters of modes. Any other text may be part of
+/// a password.
 fn printable(text: &str) -> String {
     let in_modes = |c: char| c.is_ascii_digit() || matches!(c, 'x' | 'X' | '@' | '.' | '-');
     match text.chars().all(in_modes) {

@@ -6,8 +6,8 @@ use fanlight_cli::stop::Shutdown;
 
 /// A longer step between two timestamps is a gap in the recording, and is skipped instead of waited for.
 pub(super) const LONGEST_STEP: Duration = Duration::from_secs(10);
-/// A delay after which the schedule restarts: skipping frames has failed, because this machine cannot decode fast enough.
-/// Otherwise every frame would be late, and none would be shown.
+/// A delay after which the schedule restarts: skipping frames has failed, because this machine cannot decode fast
+/// enough. Otherwise every frame would be late, and none would be shown.
 const RESTART_AFTER: Duration = Duration::from_millis(500);
 
 /// The time at which a frame is due.

@@ -137,12 +137,12 @@ impl<S: FrameSink> Run<'_, S> {
     /// Reads frames until the source ends or no viewer watches.
     fn read(&mut self, source: &mut dyn Source) -> Result<Finish, SourceError> {
         let mut about = source.about().clone();
-        self.status.opened(&about.description, about.silence());
+        self.status.opened(&about.description, about.stall_limit());
         let mut last_intact = Instant::now();
         loop {
             // A recording may wait until its next frame is due.
             let wait = about.interval.unwrap_or_default() * 3;
-            self.watchdog.begin("reading", self.factory.patience() + wait);
+            self.watchdog.begin("reading", self.factory.frame_timeout() + wait);
             let Some(grabbed) = source.grab()? else { return Ok(Finish::Ended) };
             if self.watchdog.is_stopped() {
                 return Err(SourceError::Stopped);
@@ -193,15 +193,15 @@ impl<S: FrameSink> Run<'_, S> {
     /// Retrieves a frame and passes it to the sink. While no viewer watches, only the first frame is retrieved, for its
     /// size.
     fn pass_on(&self, source: &mut dyn Source, grabbed: Grabbed) -> Result<(), PushError> {
-        if !self.sink.is_watched() && self.first_frame.is_some() && !source.each_counts() {
+        if !self.sink.is_watched() && self.first_frame.is_some() && !source.needs_every_frame() {
             return Ok(());
         }
         if grabbed.skipped > 0 {
             self.sink.count_dropped(grabbed.skipped);
         }
-        let picture = source.retrieve(self.sink.buffers())?;
+        let data = source.retrieve(self.sink.buffers())?;
         let times = CaptureTimes { captured_at: grabbed.captured_at, read_at: clock::now() };
-        self.sink.push(RawFrame { picture, times })
+        self.sink.push(RawFrame { data, times })
     }
 
     /// Waits for a viewer. From time to time it checks that the source still exists.
@@ -213,13 +213,13 @@ impl<S: FrameSink> Run<'_, S> {
         self.sink.pause(closed);
         while !self.sink.is_watched() {
             self.watchdog.idle();
-            self.sink.wait_for_viewer(self.factory.look_every());
+            self.sink.wait_for_viewer(self.factory.check_interval());
             if self.watchdog.is_stopped() {
                 return Err(SourceError::Stopped);
             }
             if !self.sink.is_watched() {
                 self.watchdog.begin("looking for", OPEN_TIMEOUT);
-                self.factory.look()?;
+                self.factory.check()?;
             }
         }
         self.status.resuming();

@@ -28,8 +28,8 @@ pub enum SourceSpec {
     },
     /// A URL: `rtsp://`, `rtsps://`, `http://` or `https://`.
     Url(Address),
-    /// `exec:COMMAND`: the output of a command. It runs with this user's rights: code that accepts sources from anywhere but
-    /// the command line, the environment and the configuration file must refuse it.
+    /// `exec:COMMAND`: the output of a command. It runs with this user's rights: code that accepts sources from
+    /// anywhere but the command line, the environment and the configuration file must refuse it.
     Exec(CommandLine),
 }
 
@@ -82,8 +82,8 @@ impl SourceSpec {
 
     /// Parses a source in which `${NAME}` stands for an environment variable.
     ///
-    /// In a URL, the value is encoded for its position. If the scheme itself comes from a variable, and in all other sources,
-    /// the value is inserted unchanged. In a command, the shell expands variables.
+    /// In a URL, the value is encoded for its position. If the scheme itself comes from a variable, and in all other
+    /// sources, the value is inserted unchanged. In a command, the shell expands variables.
     ///
     /// # Errors
     /// When it is not a source, or a variable is missing.
@@ -128,8 +128,8 @@ pub fn is_command(text: &str) -> bool {
     text.starts_with(EXEC)
 }
 
-/// Returns whether a text looks like an incomplete URL: it starts with a URL scheme, or contains `USER:PASSWORD@` that is not
-/// a size and frame rate.
+/// Returns whether a text looks like an incomplete URL: it starts with a URL scheme, or contains `USER:PASSWORD@` that
+/// is not a size and frame rate.
 pub fn is_half_a_url(text: &str) -> bool {
     let has_scheme = ["rtsp:", "rtsps:", "http:", "https:"].iter().any(|scheme| {
         text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))

@@ -92,7 +92,7 @@ fn a_stuck_encoder_is_replaced_and_does_not_delay_other_tracks() {
     viewer.watch("cam");
     assert_eq!(viewer.frames("cam", 10).len(), 10);
     let frames = viewer.frames("cam/full.h264", 10);
-    assert!(frames[0].flags.is_keyframe());
+    assert!(frames[0].meta.is_keyframe());
     assert_eq!(decoded(&frames).len(), 10);
     let entry = viewer.until_so("cam", "its tracks", |entry| has(entry, "full.h264"));
     assert!(entry.state == StreamState::Live && !entry.reason.contains("encoder"), "{entry:?}");

@@ -9,8 +9,8 @@ use crate::harness::{SOON, capture, painted, viewer};
 
 /// The limit of a packet, and of the bytes read until a source is open: two frames of 16 MiB.
 const LIMIT: usize = 32 * 1024 * 1024;
-/// The bytes that the kernel accepts from a sender beyond those that its receiver reads: the buffers of both sockets have at
-/// most 6 and 4 MiB.
+/// The bytes that the kernel accepts from a sender beyond those that its receiver reads: the buffers of both sockets
+/// have at most 6 and 4 MiB.
 const SOCKET_BUFFERS: usize = 16 * 1024 * 1024;
 
 /// The data that a host sends: `first` once, then `again` forever.
@@ -156,7 +156,7 @@ fn a_description_of_two_gigabytes_is_not_read() {
 }
 
 #[test]
-fn a_command_that_writes_without_end_assert_stopped() {
+fn a_command_that_writes_endless_data_is_stopped() {
     for (command, expected) in [
         (
             "printf '\\377\\330\\377\\332\\0\\2'; cat /dev/zero",

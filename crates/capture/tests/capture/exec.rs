@@ -24,8 +24,8 @@ fn pipe(folder: &Path, name: &str) -> PathBuf {
 /// A process that ignores SIGTERM.
 const IGNORES_TERM: &str = "trap '' TERM; sleep 1000 &";
 
-/// Returns a pipeline that writes video, with another process `beside` it. All processes of the pipeline name the folder, and
-/// hold its pipe `alive` open.
+/// Returns a pipeline that writes video, with another process `beside` it. All processes of the pipeline name the
+/// folder, and hold its pipe `alive` open.
 fn pipeline(folder: &Path, beside: &str) -> String {
     let folder = folder.display();
     let pictures = format!("{PICTURES} -metadata title={folder} {MJPEG}");
@@ -178,9 +178,9 @@ fn h264_and_multipart_streams_are_read() {
     for stream in ["h264", "parts"] {
         viewer.watch(stream);
         let frames = viewer.frames(stream, 20);
-        let took = frames[19].captured_at.micros_from(frames[10].captured_at);
+        let took = frames[19].meta.captured_at().micros_from(frames[10].meta.captured_at());
         assert!((500_000..1_500_000).contains(&took), "{stream}: 9 intervals in {took} µs");
-        assert_eq!((frames[0].width, frames[0].height), (320, 180));
+        assert_eq!(frames[0].meta.size(), (320, 180));
         viewer.unwatch(stream);
     }
 }

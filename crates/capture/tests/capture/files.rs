@@ -15,7 +15,7 @@ fn a_file_plays_at_its_own_pace_and_restarts_at_its_end() {
     let frames = viewer.frames("clip", 12);
     let first = &frames[0];
     for frame in &frames {
-        let micros = frame.captured_at.micros_from(first.captured_at);
+        let micros = frame.meta.captured_at().micros_from(first.meta.captured_at());
         let off = (micros + 50_000).rem_euclid(100_000) - 50_000;
         assert!(off.abs() < 5_000, "{micros} µs is not a multiple of 100 ms");
     }

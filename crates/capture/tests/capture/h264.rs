@@ -8,11 +8,11 @@ use fanlight_protocol::{StreamEntry, StreamState};
 use memchr::memmem;
 use tempfile::TempDir;
 
-use crate::harness::{capture, capture_with, decoded, make_clip_as, stamp, stamp_in, viewer};
+use crate::harness::{capture, capture_with, decoded, make_clip_as, timecode, timecode_in, viewer};
 
 fn keyframes(frames: &[IncomingFrame]) -> Vec<usize> {
     let numbered = frames.iter().enumerate();
-    numbered.filter(|(_, frame)| frame.flags.is_keyframe()).map(|(number, _)| number).collect()
+    numbered.filter(|(_, frame)| frame.meta.is_keyframe()).map(|(number, _)| number).collect()
 }
 
 #[test]
@@ -26,10 +26,10 @@ fn every_rendition_can_be_decoded_from_its_first_frame_on_and_has_correct_times(
         let pictures = decoded(&frames);
         assert_eq!(pictures.len(), frames.len());
         for (frame, picture) in frames.iter().zip(&pictures) {
-            assert_eq!((frame.width, frame.height), size);
-            let stamp = stamp_in(picture, size).expect("a stamp that can be read");
-            let off = frame.captured_at.micros_from(stamp.time);
-            assert!(off.abs() < 5_000, "{track}: captured_at is {off} µs from the stamp");
+            assert_eq!(frame.meta.size(), size);
+            let timecode = timecode_in(picture, size).expect("a readable timecode");
+            let off = frame.meta.captured_at().micros_from(timecode.time);
+            assert!(off.abs() < 5_000, "{track}: captured_at is {off} µs from the timecode");
         }
         viewer.unwatch(track);
     }
@@ -46,14 +46,14 @@ fn keyframes_come_every_two_seconds_and_on_request_but_no_more_than_one_a_second
         viewer.ask_for_keyframe("cam/full.h264");
         frames.extend(viewer.frames("cam/full.h264", 1));
     }
-    let asked: Vec<usize> = keyframes(&frames).into_iter().filter(|key| *key >= 130).collect();
+    let requested: Vec<usize> = keyframes(&frames).into_iter().filter(|key| *key >= 130).collect();
     // The times painted into the frames: captured_at was converted from one clock to another by the bus, and sixty
     // frames are two seconds to the microsecond.
     let pictures = decoded(&frames);
-    let stamp =
-        |picture: &Vec<u8>| stamp_in(picture, (320, 180)).expect("a stamp that can be read");
-    let taken: Vec<_> = pictures.iter().map(|picture| stamp(picture).time).collect();
-    let since = |key: usize, number: usize| taken[number].micros_from(taken[key]);
+    let timecode =
+        |picture: &Vec<u8>| timecode_in(picture, (320, 180)).expect("a readable timecode");
+    let times: Vec<_> = pictures.iter().map(|picture| timecode(picture).time).collect();
+    let since = |key: usize, number: usize| times[number].micros_from(times[key]);
 
     assert!(regular.len() > 2, "{regular:?}");
     for pair in regular.windows(2) {
@@ -62,10 +62,10 @@ fn keyframes_come_every_two_seconds_and_on_request_but_no_more_than_one_a_second
         let (before, at) = (since(key, next - 1), since(key, next));
         assert!(at >= 2_000_000 && before < 2_000_000, "{regular:?}: {before} {at}");
     }
-    assert!(asked.len() >= 2, "{asked:?}");
-    for pair in asked.windows(2) {
+    assert!(requested.len() >= 2, "{requested:?}");
+    for pair in requested.windows(2) {
         let apart = since(pair[0], pair[1]);
-        assert!((1_000_000..2_000_000).contains(&apart), "{apart}: {asked:?}");
+        assert!((1_000_000..2_000_000).contains(&apart), "{apart}: {requested:?}");
     }
 }
 
@@ -84,10 +84,10 @@ fn only_the_watched_codec_is_encoded_and_both_from_the_same_frame() {
 
     viewer.watch("cam");
     let jpeg = viewer.frames("cam", 20);
-    let captured: Vec<_> = jpeg.iter().map(|frame| frame.captured_at).collect();
-    assert!(stamp(&jpeg[0]).is_some());
+    let captured: Vec<_> = jpeg.iter().map(|frame| frame.meta.captured_at()).collect();
+    assert!(timecode(&jpeg[0]).is_some());
     let h264 = viewer.frames("cam/full.h264", 20);
-    assert!(h264.iter().any(|frame| captured.contains(&frame.captured_at)));
+    assert!(h264.iter().any(|frame| captured.contains(&frame.meta.captured_at())));
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn a_returning_viewer_begins_with_a_keyframe() {
     let mut viewer = viewer(&capture);
     for _ in 0..3 {
         viewer.watch("cam/full.h264");
-        assert!(viewer.frames("cam/full.h264", 5)[0].flags.is_keyframe());
+        assert!(viewer.frames("cam/full.h264", 5)[0].meta.is_keyframe());
         viewer.unwatch("cam/full.h264");
         viewer.watch("cam");
         viewer.frames("cam", 5);
@@ -120,7 +120,7 @@ fn an_odd_side_loses_one_pixel() {
     let mut viewer = viewer(&capture);
     viewer.watch("cam/odd.h264");
     let frames = viewer.frames("cam/odd.h264", 5);
-    assert_eq!((frames[0].width, frames[0].height), (160, 90));
+    assert_eq!(frames[0].meta.size(), (160, 90));
     assert_eq!(decoded(&frames).len(), 5);
 }
 
@@ -151,7 +151,7 @@ fn h264_is_passed_through_and_transcoded_for_the_other_tracks() {
     let frames = viewer.frames("clip/full.h264", 25);
     assert!(frames.iter().all(|frame| is_of(frame, &clip)));
     assert_eq!(keyframes(&frames).len(), 3);
-    assert_eq!((frames[0].width, frames[0].height), (320, 180));
+    assert_eq!(frames[0].meta.size(), (320, 180));
     assert_eq!(decoded(&frames).len(), 25);
 
     // In the middle of a GOP, and in all sizes and codecs.
@@ -172,7 +172,7 @@ fn a_viewer_that_joins_within_a_gop_is_sent_all_of_it() {
         viewer.frames("clip", 12);
         viewer.watch("clip/full.h264");
         let frames = viewer.frames("clip/full.h264", 30);
-        assert!(frames[0].flags.is_keyframe());
+        assert!(frames[0].meta.is_keyframe());
         assert_eq!(decoded(&frames).len(), 30);
         viewer.unwatch("clip/full.h264");
     }
@@ -188,9 +188,7 @@ fn a_paused_file_continues_immediately_for_a_new_viewer() {
         viewer.watch(track);
         let frames = viewer.frames(track, 4);
         if track == "clip/full.h264" {
-            assert!(
-                frames[0].flags.is_keyframe() && frames.iter().all(|frame| is_of(frame, &clip))
-            );
+            assert!(frames[0].meta.is_keyframe() && frames.iter().all(|frame| is_of(frame, &clip)));
             decoded(&frames);
         }
         viewer.unwatch(track);
@@ -211,7 +209,7 @@ fn the_h264_of_a_command_is_passed_through() {
     let mut viewer = viewer(&capture);
     viewer.watch("cam/full.h264");
     let frames = viewer.frames("cam/full.h264", 20);
-    assert!(frames[0].flags.is_keyframe() && frames.iter().all(|frame| is_of(frame, &clip)));
+    assert!(frames[0].meta.is_keyframe() && frames.iter().all(|frame| is_of(frame, &clip)));
     assert_eq!(decoded(&frames).len(), 20);
 }
 
@@ -227,7 +225,9 @@ fn reordered_or_mirrored_frames_are_transcoded() {
         let frames = viewer.frames("clip/full.h264", 25);
         assert!(!frames.iter().any(|frame| is_of(frame, &clip)), "{options:?}");
         assert_eq!(decoded(&frames).len(), 25);
-        assert!(frames.windows(2).all(|pair| pair[0].captured_at < pair[1].captured_at));
+        assert!(
+            frames.windows(2).all(|pair| pair[0].meta.captured_at() < pair[1].meta.captured_at())
+        );
     }
 }
 
@@ -261,7 +261,7 @@ fn viewers_of_passed_through_h264_are_not_affected_by_the_start_of_another_rendi
         assert!(frames.iter().all(|frame| is_of(frame, &clip)));
         // The first ones may have been read before the file paused.
         for pair in frames[2..].windows(2) {
-            let micros = pair[1].captured_at.micros_from(pair[0].captured_at);
+            let micros = pair[1].meta.captured_at().micros_from(pair[0].meta.captured_at());
             assert!((50_000..250_000).contains(&micros), "{micros} µs from frame to frame");
         }
         assert_eq!(viewer.frames("clip/half.h264", 1).len(), 1);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -13,13 +13,13 @@ use fanlight_bus::{Event, IncomingFrame, PublisherId, Subscriber, SubscriberOpti
 use fanlight_capture::StreamSettings;
 use fanlight_capture::encode::jpeg::{JpegEncoder, Quality};
 use fanlight_capture::frame::latest::Buffers;
-use fanlight_capture::frame::{CaptureTimes, Picture};
+use fanlight_capture::frame::{CaptureTimes, FrameData};
 use fanlight_capture::source::Source;
 use fanlight_capture::source::SourceFactory;
 use fanlight_capture::source::test_picture::TestPicture;
 use fanlight_capture::{Options, Parts, Settings};
 use fanlight_cli::stop::Shutdown;
-use fanlight_protocol::{Ask, Codec, StreamEntry, StreamState, Topic, TrackName};
+use fanlight_protocol::{Codec, Request, StreamEntry, StreamState, Topic, TrackName};
 use fanlight_timecode::Timecode;
 use opencv::core::{MatTraitConst, MatTraitConstManual, Vector};
 use opencv::imgcodecs::{IMREAD_GRAYSCALE, imdecode};
@@ -132,9 +132,16 @@ impl Drop for Capture {
 /// A viewer that subscribes to one capture on the bus.
 pub(crate) struct Viewer {
     subscriber: Subscriber,
-    events: Receiver<Event>,
+    sender: Sender<Received>,
+    received: Receiver<Received>,
     publisher: Option<PublisherId>,
     streams: HashMap<String, StreamEntry>,
+}
+
+/// A message from the bus.
+enum Received {
+    Event(Event),
+    Frame(Topic, IncomingFrame),
 }
 
 /// Subscribes to a capture.
@@ -144,11 +151,13 @@ pub(crate) fn viewer(capture: &Capture) -> Viewer {
 
 /// Subscribes to the publisher at this endpoint.
 pub(crate) fn viewer_at(endpoint: &str) -> Viewer {
-    let (sender, events) = mpsc::channel();
+    let (sender, received) = mpsc::channel();
+    let events = sender.clone();
     let endpoints = vec![endpoint.parse().unwrap()];
     let options = SubscriberOptions { endpoints, ..SubscriberOptions::default() };
-    let subscriber = Subscriber::start(options, move |event| drop(sender.send(event))).unwrap();
-    Viewer { subscriber, events, publisher: None, streams: HashMap::new() }
+    let on_event = move |event| drop(events.send(Received::Event(event)));
+    let subscriber = Subscriber::start(options, on_event).unwrap();
+    Viewer { subscriber, sender, received, publisher: None, streams: HashMap::new() }
 }
 
 impl Viewer {
@@ -175,7 +184,9 @@ impl Viewer {
         let topic = topic(track);
         let stream = topic.stream.as_str();
         self.wait("a catalog", |viewer| viewer.streams.contains_key(stream));
-        self.subscriber.watch(self.publisher.unwrap(), topic);
+        let (sender, of) = (self.sender.clone(), topic.clone());
+        let sink = move |frame| drop(sender.send(Received::Frame(of.clone(), frame)));
+        self.subscriber.watch(self.publisher.unwrap(), topic, sink);
     }
 
     /// Stops watching a track.
@@ -186,7 +197,7 @@ impl Viewer {
     /// Requests a keyframe of a track.
     pub(crate) fn ask_for_keyframe(&self, track: &str) {
         let Topic { stream, track } = topic(track);
-        self.subscriber.ask(self.publisher.unwrap(), Ask::Keyframe { stream, track });
+        self.subscriber.request(self.publisher.unwrap(), Request::Keyframe { stream, track });
     }
 
     /// Returns the next frames of a watched track.
@@ -195,7 +206,7 @@ impl Viewer {
         let (mut frames, mut until) = (Vec::new(), Instant::now() + SOON);
         while frames.len() < count {
             match self.next(&format!("frame {} of {count}", frames.len() + 1), until) {
-                Event::Frame { topic, frame, .. } if *topic == wanted => {
+                Received::Frame(topic, frame) if topic == wanted => {
                     frames.push(frame);
                     until = Instant::now() + SOON;
                 }
@@ -224,17 +235,17 @@ impl Viewer {
         }
     }
 
-    /// Returns the next event. A catalog arrives every second, so every wait has a deadline of its own.
-    fn next(&mut self, what: &str, until: Instant) -> Event {
-        let event = self.events.recv_timeout(until.saturating_duration_since(Instant::now()));
-        let event = event
+    /// Returns the next message. A catalog arrives every second, so every wait has a deadline of its own.
+    fn next(&mut self, what: &str, until: Instant) -> Received {
+        let received = self.received.recv_timeout(until.saturating_duration_since(Instant::now()));
+        let received = received
             .unwrap_or_else(|_| panic!("timeout while waiting for {what}: {:?}", self.streams));
-        if let Event::Catalog { publisher, catalog } = &event {
+        if let Received::Event(Event::Catalog { publisher, catalog }) = &received {
             self.publisher = Some(*publisher);
             let named = |entry: &StreamEntry| (entry.name.to_string(), entry.clone());
             self.streams = catalog.streams.iter().map(named).collect();
         }
-        event
+        received
     }
 }
 
@@ -247,7 +258,7 @@ fn topic(track: &str) -> Topic {
 
 /// Decodes H.264 with ffmpeg, which must report no error. Returns the luma of each frame.
 pub(crate) fn decoded(frames: &[IncomingFrame]) -> Vec<Vec<u8>> {
-    let (width, height) = (frames[0].width as usize, frames[0].height as usize);
+    let (width, height) = (frames[0].meta.width as usize, frames[0].meta.height as usize);
     let mut ffmpeg = Command::new("ffmpeg")
         .args(["-v", "warning", "-flags", "+low_delay", "-f", "h264", "-i", "pipe:0"])
         .args(["-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "gray", "pipe:1"])
@@ -267,13 +278,13 @@ pub(crate) fn decoded(frames: &[IncomingFrame]) -> Vec<Vec<u8>> {
 }
 
 /// Reads the timecode from the luma of a frame of this size.
-pub(crate) fn stamp_in(luma: &[u8], (width, height): (u32, u32)) -> Option<Timecode> {
+pub(crate) fn timecode_in(luma: &[u8], (width, height): (u32, u32)) -> Option<Timecode> {
     let (width, height) = (width as usize, height as usize);
     Timecode::read(width, height, |x, y| luma[y * width + x])
 }
 
 /// Reads the timecode from a JPEG.
-pub(crate) fn stamp(frame: &IncomingFrame) -> Option<Timecode> {
+pub(crate) fn timecode(frame: &IncomingFrame) -> Option<Timecode> {
     let picture = imdecode(&Vector::from_slice(&frame.payload), IMREAD_GRAYSCALE).unwrap();
     let (width, height) = (picture.cols() as usize, picture.rows() as usize);
     let luma = picture.data_bytes().unwrap();
@@ -287,7 +298,7 @@ pub(crate) fn painted(mode: &str) -> impl Iterator<Item = Vec<u8>> {
     let mut encoder = JpegEncoder::new(Quality::default());
     std::iter::from_fn(move || {
         let captured_at = camera.grab().unwrap().unwrap().captured_at;
-        let Picture::Pixels(pixels) = camera.retrieve(&Buffers::default()).unwrap() else {
+        let FrameData::Pixels(pixels) = camera.retrieve(&Buffers::default()).unwrap() else {
             panic!("a test picture is painted");
         };
         let times = CaptureTimes { captured_at, read_at: captured_at };
@@ -297,7 +308,8 @@ pub(crate) fn painted(mode: &str) -> impl Iterator<Item = Vec<u8>> {
 
 /// Returns by how much the times of capture differ from the timecodes: the median, in microseconds.
 pub(crate) fn claimed_off(frames: &[IncomingFrame]) -> i64 {
-    let off = |frame: &IncomingFrame| frame.captured_at.micros_from(stamp(frame).unwrap().time);
+    let off =
+        |frame: &IncomingFrame| frame.meta.captured_at().micros_from(timecode(frame).unwrap().time);
     let mut off: Vec<i64> = frames.iter().map(off).collect();
     off.sort_unstable();
     off[off.len() / 2]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use fanlight_capture::encode::h264::{EncoderName, H264Encoder};
 use fanlight_capture::frame::latest::Buffers;
-use fanlight_capture::frame::{AccessUnit, CaptureTimes, Picture};
+use fanlight_capture::frame::{AccessUnit, CaptureTimes, FrameData};
 use fanlight_capture::source::{About, Grabbed, Source, SourceError, SourceFactory};
 use fanlight_capture::{Parts, StreamSettings, native};
 use fanlight_cli::stop::Shutdown;
@@ -33,7 +33,7 @@ fn frames() -> Arc<[Vec<u8>]> {
         let captured_at = Timestamp::from_micros(1_000_000 + number * 1_000);
         let times = CaptureTimes { captured_at, read_at: captured_at };
         let frame = encoder.encode(&grey, times, false).unwrap().unwrap();
-        assert_eq!(frame.keyframe, number == 0);
+        assert_eq!(frame.is_keyframe(), number == 0);
         frame.payload
     });
     encoded.collect()
@@ -64,7 +64,7 @@ impl Source for Camera {
         Ok((self.next < self.frames.len()).then_some(grabbed))
     }
 
-    fn retrieve(&mut self, _: &Buffers) -> Result<Picture, SourceError> {
+    fn retrieve(&mut self, _: &Buffers) -> Result<FrameData, SourceError> {
         let at = self.next - 1;
         let (bytes, keyframe) = (self.frames[at].clone(), at == 0);
         let unit = AccessUnit {
@@ -75,10 +75,10 @@ impl Source for Camera {
             width: 64,
             height: 48,
         };
-        Ok(Picture::H264(Arc::new(unit)))
+        Ok(FrameData::H264(Arc::new(unit)))
     }
 
-    fn each_counts(&self) -> bool {
+    fn needs_every_frame(&self) -> bool {
         true
     }
 }
@@ -106,11 +106,11 @@ impl SourceFactory for Driver {
         }
     }
 
-    fn look(&self) -> Result<(), SourceError> {
+    fn check(&self) -> Result<(), SourceError> {
         Ok(())
     }
 
-    fn another(&self) -> Box<dyn SourceFactory + Send> {
+    fn clone_box(&self) -> Box<dyn SourceFactory + Send> {
         Box::new(self.clone())
     }
 }
@@ -129,11 +129,11 @@ impl Source for Paced {
         Ok(Some(Grabbed { captured_at: clock::now(), skipped: 0 }))
     }
 
-    fn retrieve(&mut self, buffers: &Buffers) -> Result<Picture, SourceError> {
+    fn retrieve(&mut self, buffers: &Buffers) -> Result<FrameData, SourceError> {
         self.0.retrieve(buffers)
     }
 
-    fn each_counts(&self) -> bool {
+    fn needs_every_frame(&self) -> bool {
         true
     }
 }

@@ -27,7 +27,8 @@ const WARM: u64 = 200;
 /// More than the noise of allocators, less than a leak of one page for each opening.
 const MAX_GROWTH: i64 = (TIMES - WARM) as i64 * 4096;
 
-/// Runs a test in a process of its own, because the other tests of this process open files and threads at the same time.
+/// Runs a test in a process of its own, because the other tests of this process open files and threads at the same
+/// time.
 fn alone(test: &str) {
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture"])
@@ -67,12 +68,12 @@ impl SourceFactory for Counted {
         self.source.open(stop)
     }
 
-    fn look(&self) -> Result<(), SourceError> {
-        self.source.look()
+    fn check(&self) -> Result<(), SourceError> {
+        self.source.check()
     }
 
-    fn another(&self) -> Box<dyn SourceFactory + Send> {
-        self.source.another()
+    fn clone_box(&self) -> Box<dyn SourceFactory + Send> {
+        self.source.clone_box()
     }
 }
 
@@ -93,8 +94,8 @@ impl Resources {
         Self { files: count("/proc/self/fd"), threads: count("/proc/self/task"), memory }
     }
 
-    /// Waits until they satisfy `few`, because the test's camera closes the last connections a little later. A leak never
-    /// does.
+    /// Waits until they satisfy `few`, because the test's camera closes the last connections a little later. A leak
+    /// never does.
     fn once(few: impl Fn(&Self) -> bool) -> Self {
         let until = Instant::now() + Duration::from_secs(10);
         loop {

@@ -1,5 +1,5 @@
-//! Masking: no output about a stream depends on its user or password. With another secret of the same form, which has other
-//! letters and digits and the same special characters, the output is the same.
+//! Masking: no output about a stream depends on its user or password. With another secret of the same form, which has
+//! other letters and digits and the same special characters, the output is the same.
 
 use clap::Parser;
 use fanlight_capture::{Options, Settings};

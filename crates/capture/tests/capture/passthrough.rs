@@ -50,9 +50,9 @@ fn the_jpegs_of_a_file_are_passed_through_at_its_own_pace() {
         })
         .collect();
     assert!(numbers.windows(2).all(|pair| pair[1] == (pair[0] + 1) % 5), "{numbers:?}");
-    assert!(frames.iter().all(|frame| (frame.width, frame.height) == (320, 180)));
+    assert!(frames.iter().all(|frame| frame.meta.size() == (320, 180)));
     for pair in frames.windows(2) {
-        let micros = pair[1].captured_at.micros_from(pair[0].captured_at);
+        let micros = pair[1].meta.captured_at().micros_from(pair[0].meta.captured_at());
         assert!((micros - 100_000).abs() < 5_000, "{micros} µs from frame to frame");
     }
 }
@@ -84,7 +84,7 @@ fn a_damaged_jpeg_is_counted_and_dropped() {
     let mut viewer = viewer(&capture);
     viewer.watch("clip");
     let frames = viewer.frames("clip", 12);
-    assert!(frames.windows(2).all(|pair| pair[1].sequence == pair[0].sequence + 1));
+    assert!(frames.windows(2).all(|pair| pair[1].meta.sequence == pair[0].meta.sequence + 1));
     for frame in &frames {
         let picture = imdecode(&Vector::from_slice(&frame.payload), IMREAD_COLOR).unwrap();
         assert_eq!((picture.cols(), picture.rows()), (320, 180));
@@ -102,7 +102,7 @@ fn smaller_renditions_are_encoded_from_them() {
     let mut viewer = viewer(&capture);
     viewer.watch("clip/quarter");
     let quarter = &viewer.frames("clip/quarter", 2)[1];
-    assert_eq!((quarter.width, quarter.height), (80, 45));
+    assert_eq!(quarter.meta.size(), (80, 45));
     viewer.watch("clip");
     let full = &viewer.frames("clip", 1)[0];
     assert!(jpegs.iter().any(|jpeg| **jpeg == *full.payload));
@@ -118,7 +118,7 @@ fn equal_frames_are_dropped_up_to_the_limit() {
     let mut viewer = viewer(&capture);
     viewer.watch("clip");
     for pair in viewer.frames("clip", 4).windows(2) {
-        let micros = pair[1].captured_at.micros_from(pair[0].captured_at);
+        let micros = pair[1].meta.captured_at().micros_from(pair[0].meta.captured_at());
         // A slow machine may drop further frames, but publishes none too many.
         assert!(micros > 350_000, "{micros} µs: at most every fourth of ten frames a second");
     }

@@ -34,10 +34,10 @@ fn signals_end_it_with_code_0_within_two_seconds() {
         let streams = ["--stream", "cam=test", "--stream", "gone=/nowhere.mp4"];
         let child = program(&streams).args(["--publish", &endpoint]).spawn().unwrap();
         viewer_at(&endpoint).until("cam", StreamState::Idle);
-        let asked = Instant::now();
+        let requested = Instant::now();
         signal(&child, name);
         let output = child.wait_with_output().unwrap();
-        assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+        assert!(requested.elapsed() < Duration::from_secs(2), "{:?}", requested.elapsed());
         assert_eq!(ended(&output).0, Some(0), "{}", ended(&output).1);
     }
 }

@@ -2,7 +2,7 @@
 
 use fanlight_protocol::StreamState;
 
-use crate::harness::{capture, stamp, viewer};
+use crate::harness::{capture, timecode, viewer};
 
 #[test]
 fn every_rendition_has_the_same_frames_in_its_own_size() {
@@ -12,9 +12,9 @@ fn every_rendition_has_the_same_frames_in_its_own_size() {
     renditions.iter().for_each(|(track, ..)| viewer.watch(track));
     for (track, width, height) in renditions {
         for frame in viewer.frames(track, 5) {
-            assert_eq!((frame.width, frame.height), (width, height));
-            let off = frame.captured_at.micros_from(stamp(&frame).unwrap().time);
-            assert!(off.abs() < 5_000, "{track}: captured_at is {off} µs from the stamp");
+            assert_eq!(frame.meta.size(), (width, height));
+            let off = frame.meta.captured_at().micros_from(timecode(&frame).unwrap().time);
+            assert!(off.abs() < 5_000, "{track}: captured_at is {off} µs from the timecode");
         }
     }
 }
@@ -61,7 +61,7 @@ fn a_rendition_with_a_lower_rate_has_fewer_frames() {
     let mut viewer = viewer(&capture);
     viewer.watch("cam/slow");
     let frames = viewer.frames("cam/slow", 10);
-    let numbers: Vec<u32> = frames.iter().map(|frame| stamp(frame).unwrap().number).collect();
+    let numbers: Vec<u32> = frames.iter().map(|frame| timecode(frame).unwrap().number).collect();
     assert!(numbers.windows(2).all(|pair| pair[1] > pair[0]), "{numbers:?}");
     // A frame may be early by a quarter of an interval, and the one after a gap by half an interval more.
     assert!(
@@ -85,11 +85,11 @@ fn a_source_that_changes_its_size_continues_in_all_renditions() {
     let mut sizes = Vec::new();
     while sizes.last() != Some(&(240, 320)) {
         let frame = &viewer.frames("cam", 1)[0];
-        sizes.push((frame.width, frame.height));
+        sizes.push(frame.meta.size());
     }
     assert_eq!(sizes[0], (320, 180));
     let half = viewer.frames("cam/half", 3);
-    assert!(half.iter().any(|frame| (frame.width, frame.height) == (120, 160)));
+    assert!(half.iter().any(|frame| frame.meta.size() == (120, 160)));
     let measured = |entry: &fanlight_protocol::StreamEntry| entry.tracks[1].width == 120;
     viewer.until_so("cam", "the new size", measured);
 }

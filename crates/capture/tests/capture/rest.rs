@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use fanlight_protocol::StreamState;
 
-use crate::harness::{capture, clip, stamp, viewer};
+use crate::harness::{capture, clip, timecode, viewer};
 
 #[test]
 fn the_first_viewer_of_an_idle_stream_gets_a_frame_immediately() {
@@ -14,7 +14,7 @@ fn the_first_viewer_of_an_idle_stream_gets_a_frame_immediately() {
         viewer.until("cam", StreamState::Idle);
         viewer.watch("cam");
         let frame = &viewer.frames("cam", 1)[0];
-        let off = frame.captured_at.micros_from(stamp(frame).unwrap().time);
+        let off = frame.meta.captured_at().micros_from(timecode(frame).unwrap().time);
         assert!(off.abs() < 5_000, "a new frame, not a stored one: {off} µs");
         viewer.unwatch("cam");
     }
@@ -49,7 +49,7 @@ fn the_exit_does_not_wait_for_idle_streams() {
     let capture = capture(&["a=test", "b=test", "c=test"]);
     let mut viewer = viewer(&capture);
     ["a", "b", "c"].iter().for_each(|stream| drop(viewer.until(stream, StreamState::Idle)));
-    let asked = Instant::now();
+    let requested = Instant::now();
     capture.stop();
-    assert!(asked.elapsed() < Duration::from_secs(2));
+    assert!(requested.elapsed() < Duration::from_secs(2));
 }

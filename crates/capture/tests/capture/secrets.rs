@@ -72,7 +72,8 @@ fn start(streams: &[&str], environment: &[(&str, &str)]) -> Running {
 }
 
 impl Running {
-    /// Waits until a stream is offline, and ends the capture. Returns the stream's entry, and the text of catalog and log.
+    /// Waits until a stream is offline, and ends the capture. Returns the stream's entry, and the text of catalog and
+    /// log.
     fn until_offline(mut self, stream: &str) -> (StreamEntry, String) {
         let entry = viewer_at(&self.endpoint).until_offline(stream);
         self.child.kill().unwrap();

@@ -2,7 +2,7 @@
 
 use fanlight_protocol::StreamState;
 
-use crate::harness::{capture, stamp, viewer};
+use crate::harness::{capture, timecode, viewer};
 
 #[test]
 fn the_timecode_in_a_test_picture_equals_the_time_of_its_frame() {
@@ -11,16 +11,16 @@ fn the_timecode_in_a_test_picture_equals_the_time_of_its_frame() {
     viewer.watch("cam");
     let frames = viewer.frames("cam", 15);
     for pair in frames.windows(2) {
-        let [a, b] = [stamp(&pair[0]).unwrap(), stamp(&pair[1]).unwrap()];
+        let [a, b] = [timecode(&pair[0]).unwrap(), timecode(&pair[1]).unwrap()];
         let numbers = u64::from(b.number - a.number);
         let micros = b.time.micros_from(a.time);
-        assert_eq!(pair[1].sequence, pair[0].sequence + 1);
+        assert_eq!(pair[1].meta.sequence, pair[0].meta.sequence + 1);
         assert!((micros - (numbers * 100_000 / 3) as i64).abs() <= 2, "on schedule: {micros}");
     }
     for frame in &frames {
-        let off = frame.captured_at.micros_from(stamp(frame).unwrap().time);
+        let off = frame.meta.captured_at().micros_from(timecode(frame).unwrap().time);
         // The tolerance covers the bus's estimate of the clock offset.
-        assert!(off.abs() < 5_000, "captured_at is {off} µs from the stamp");
+        assert!(off.abs() < 5_000, "captured_at is {off} µs from the timecode");
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use fanlight_capture::frame::Picture;
+use fanlight_capture::frame::FrameData;
 use fanlight_capture::frame::latest::Buffers;
 use fanlight_capture::source::{About, Grabbed, Source, SourceError, SourceFactory};
 use fanlight_capture::threads::watchdog::MAX_STUCK;
@@ -39,9 +39,9 @@ impl Source for Camera {
         Ok(Some(Grabbed { captured_at: clock::now(), skipped: 0 }))
     }
 
-    fn retrieve(&mut self, _: &Buffers) -> Result<Picture, SourceError> {
+    fn retrieve(&mut self, _: &Buffers) -> Result<FrameData, SourceError> {
         let grey = Scalar::all(90.0);
-        Ok(Picture::Pixels(Mat::new_rows_cols_with_default(48, 64, CV_8UC3, grey)?))
+        Ok(FrameData::Pixels(Mat::new_rows_cols_with_default(48, 64, CV_8UC3, grey)?))
     }
 }
 
@@ -61,7 +61,7 @@ impl SourceFactory for Driver {
         Ok(Box::new(Camera { about: About::default(), stuck }))
     }
 
-    fn look(&self) -> Result<(), SourceError> {
+    fn check(&self) -> Result<(), SourceError> {
         Ok(())
     }
 
@@ -69,11 +69,11 @@ impl SourceFactory for Driver {
         self.probes
     }
 
-    fn patience(&self) -> Duration {
+    fn frame_timeout(&self) -> Duration {
         Duration::from_millis(200)
     }
 
-    fn another(&self) -> Box<dyn SourceFactory + Send> {
+    fn clone_box(&self) -> Box<dyn SourceFactory + Send> {
         Box::new(self.clone())
     }
 }

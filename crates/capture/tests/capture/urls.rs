@@ -8,7 +8,7 @@ use std::time::Duration;
 use fanlight_clock as clock;
 use fanlight_protocol::StreamState;
 
-use crate::harness::{capture, claimed_off, painted, stamp, viewer};
+use crate::harness::{capture, claimed_off, painted, timecode, viewer};
 
 /// A camera that sends the test picture as MJPEG over HTTP, with or without the length of each part.
 #[derive(Clone, Copy)]
@@ -79,7 +79,7 @@ fn a_part_is_delivered_when_it_ends_and_not_when_the_next_starts() {
         let (mut frames, mut ages) = (Vec::new(), Vec::new());
         for _ in 0..3 {
             let frame = viewer.frames("cam", 1).remove(0);
-            ages.push(clock::now().micros_from(stamp(&frame).unwrap().time));
+            ages.push(clock::now().micros_from(timecode(&frame).unwrap().time));
             frames.push(frame);
         }
         ages.sort_unstable();

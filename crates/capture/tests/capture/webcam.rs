@@ -1,12 +1,12 @@
-//! A real webcam, or a substitute: the kernel's vivid driver, or a fake device. FANLIGHT_TEST_CAMERA names its device file,
-//! such as /dev/video0. Without it, these tests are skipped.
+//! A real webcam, or a substitute: the kernel's vivid driver, or a fake device. FANLIGHT_TEST_CAMERA names its device
+//! file, such as /dev/video0. Without it, these tests are skipped.
 
 use std::fs;
 use std::io::{Write, stderr};
 use std::path::Path;
 
 use fanlight_bus::IncomingFrame;
-use fanlight_capture::frame::Picture;
+use fanlight_capture::frame::FrameData;
 use fanlight_capture::frame::latest::Buffers;
 use fanlight_capture::source::webcam::selector::Selector;
 use fanlight_capture::source::webcam::{Webcam, WebcamRequest};
@@ -78,12 +78,15 @@ fn frames_have_true_sizes_and_capture_times() {
         let mut ages = Vec::new();
         for _ in 0..9 {
             let frame = &viewer.frames("cam", 1)[0];
-            ages.push(clock::now().micros_from(frame.captured_at));
-            assert_eq!(decoded_size(frame), (frame.width, frame.height));
-            assert!((16..=8192).contains(&frame.width) && (16..=8192).contains(&frame.height));
+            ages.push(clock::now().micros_from(frame.meta.captured_at()));
+            assert_eq!(decoded_size(frame), frame.meta.size());
+            assert!(
+                (16..=8192).contains(&frame.meta.width) && (16..=8192).contains(&frame.meta.height)
+            );
         }
         ages.sort_unstable();
-        // The median, because a busy machine may delay a single frame. It may be negative by the error of the clock offset.
+        // The median, because a busy machine may delay a single frame. It may be negative by the error of the clock
+        // offset.
         assert!((-5_000..500_000).contains(&ages[4]), "{more} {ages:?} µs");
     }
 }
@@ -97,7 +100,7 @@ fn a_jpeg_camera_delivers_its_own_jpegs() {
     };
     webcam.grab().unwrap().unwrap();
     let picture = webcam.retrieve(&Buffers::default()).unwrap();
-    assert!(matches!(&picture, Picture::Jpeg(bytes) if bytes.starts_with(&[0xff, 0xd8])));
+    assert!(matches!(&picture, FrameData::Jpeg(bytes) if bytes.starts_with(&[0xff, 0xd8])));
 }
 
 #[test]

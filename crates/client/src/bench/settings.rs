@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use fanlight_cli::secret::expand_env;
 use fanlight_protocol::StreamName;
-use fanlight_protocol::viewer::{CodecWish, Watch};
+use fanlight_protocol::viewer::{CodecChoice, Watch};
 
 use super::message::Look;
 use super::options::Options;
@@ -213,7 +213,7 @@ fn add_requests(target: &mut Target, protocol: Protocol, options: &Options) -> a
     Ok(())
 }
 
-fn codec(options: &Options) -> anyhow::Result<Option<CodecWish>> {
+fn codec(options: &Options) -> anyhow::Result<Option<CodecChoice>> {
     let codec = options.codec.as_deref();
     codec.map(|name| name.parse().with_context(|| format!("--codec {name:?}"))).transpose()
 }

@@ -1,7 +1,8 @@
 //! Prepares a source's own H.264 for passthrough: inspected, not decoded.
 //!
-//! MP4 files store a length before each NAL unit, and the parameter sets apart from them. Cameras send parameter sets once, or
-//! before every keyframe. The inspector gives all of them one form: start codes, and parameter sets before every keyframe.
+//! MP4 files store a length before each NAL unit, and the parameter sets apart from them. Cameras send parameter sets
+//! once, or before every keyframe. The inspector gives all of them one form: start codes, and parameter sets before
+//! every keyframe.
 
 use std::sync::Arc;
 
@@ -74,8 +75,8 @@ impl H264Inspector {
         Self::default()
     }
 
-    /// Returns an inspector for a container's codec description: an `avcC` record as in MP4 (ISO/IEC 14496-15, 5.3.3.1), NAL
-    /// units with start codes, or nothing.
+    /// Returns an inspector for a container's codec description: an `avcC` record as in MP4 (ISO/IEC 14496-15,
+    /// 5.3.3.1), NAL units with start codes, or nothing.
     pub fn from_extradata(extradata: &[u8]) -> Self {
         let mut inspector = Self::new();
         match extradata {
@@ -97,7 +98,8 @@ impl H264Inspector {
         self.next += 1;
     }
 
-    /// Continues the numbering of `before` after its source was reopened, with a gap: no access unit refers to an earlier one.
+    /// Continues the numbering of `before` after its source was reopened, with a gap: no access unit refers to an
+    /// earlier one.
     #[must_use]
     pub fn continuing(mut self, before: &Self) -> Self {
         self.next = before.next + 1;
@@ -116,8 +118,8 @@ impl H264Inspector {
         bytes
     }
 
-    /// Inspects an access unit; `entry`: the source marks it as an entry point. Returns `None` if no decoder could use it:
-    /// before the first parameter sets, or without slices.
+    /// Inspects an access unit; `entry`: the source marks it as an entry point. Returns `None` if no decoder could use
+    /// it: before the first parameter sets, or without slices.
     ///
     /// # Errors
     /// When the source reorders frames, or they are too large.

@@ -1,10 +1,10 @@
-//! Cuts an H.264 byte stream into access units: one picture each, with the NAL units that belong to it. Decoders need complete
-//! access units.
+//! Cuts an H.264 byte stream into access units: one encoded frame each, with the NAL units that belong to it. Decoders
+//! need complete access units.
 //!
-//! Annex B has no lengths, and the last slice of a picture is not marked as such: only the start of the next picture ends it
-//! (ITU-T H.264, 7.4.1.2.3). An access unit is therefore returned when the next one starts, one frame interval late, and
-//! stamped with the arrival of its own first byte. A pause in the stream would be an earlier sign, but a wrong one if a command
-//! buffers the end of a picture: half a keyframe would then be visible until the next one.
+//! Annex B has no lengths, and the last slice of a picture is not marked as such: only the start of the next picture
+//! ends it (ITU-T H.264, 7.4.1.2.3). An access unit is therefore returned when the next one starts, one frame interval
+//! late, and stamped with the arrival of its own first byte. A pause in the stream would be an earlier sign, but a
+//! wrong one if a command buffers the end of a picture: half a keyframe would then be visible until the next one.
 
 use fanlight_protocol::{MAX_PAYLOAD, Timestamp};
 use memchr::memmem;

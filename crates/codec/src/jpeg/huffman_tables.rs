@@ -1,7 +1,7 @@
 //! The typical Huffman tables of ITU-T T.81, annex K.3, with which a JPEG without tables is coded.
 
-/// One DHT segment (marker, length, four tables) with all of them. Each table has its class and number, the counts of codes of
-/// 1 to 16 bits, and their values.
+/// One DHT segment (marker, length, four tables) with all of them. Each table has its class and number, the counts of
+/// codes of 1 to 16 bits, and their values.
 #[rustfmt::skip]
 pub(super) const SEGMENT: [u8; 420] = [
     0xff, 0xc4, 0x01, 0xa2,

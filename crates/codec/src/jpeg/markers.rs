@@ -1,7 +1,7 @@
 //! Scans a JPEG from marker to marker, also one that has not arrived completely.
 //!
-//! Marker and segment layout: ITU-T T.81, annex B. Only a scan of all segments finds the end of an image, because an embedded
-//! preview (Exif) has an end marker of its own.
+//! Marker and segment layout: ITU-T T.81, annex B. Only a scan of all segments finds the end of an image, because an
+//! embedded preview (Exif) has an end marker of its own.
 
 /// Start of image.
 pub const SOI: u8 = 0xd8;
@@ -57,7 +57,8 @@ impl MarkerScanner {
         self.at
     }
 
-    /// Returns the next element, given the JPEG from its first byte up to the last that arrived; `None` if more are needed.
+    /// Returns the next element, given the JPEG from its first byte up to the last that arrived; `None` if more are
+    /// needed.
     ///
     /// # Errors
     /// When the bytes are not valid in a JPEG.

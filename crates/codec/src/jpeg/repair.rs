@@ -1,7 +1,7 @@
 //! Repair of a camera's own JPEG, so that it can be forwarded as it is: inspected, not decoded.
 //!
-//! Cameras omit the Huffman tables if they use the typical ones of ITU-T T.81, annex K (as the AVI and MJPEG conventions
-//! allow), pad with zeros after the end, and send half an image over a bad cable.
+//! Cameras omit the Huffman tables if they use the typical ones of ITU-T T.81, annex K (as the AVI and MJPEG
+//! conventions allow), pad with zeros after the end, and send half an image over a bad cable.
 
 use std::ops::Range;
 
@@ -10,8 +10,8 @@ use super::{MAX_SIDE, huffman_tables};
 
 /// The most pixels that an image may have. Decoded, each takes three bytes: 200 MB.
 const MAX_PIXELS: u64 = 8192 * 8192;
-/// The most pixels that one byte can code. A JPEG has at least one bit for each block of 64 pixels and each of three color
-/// components, two of which may have a quarter of the resolution: six bits for 256 pixels.
+/// The most pixels that one byte can code. A JPEG has at least one bit for each block of 64 pixels and each of three
+/// color components, two of which may have a quarter of the resolution: six bits for 256 pixels.
 const MAX_PIXELS_PER_BYTE: u64 = 1024;
 /// The segment in which cameras store the orientation (CIPA DC-008, Exif).
 const APP1: u8 = 0xe1;
@@ -98,8 +98,8 @@ pub fn repair(mut bytes: Vec<u8>) -> Result<RepairedJpeg, JpegError> {
     Ok(RepairedJpeg { bytes, width, height })
 }
 
-/// Removes the Exif segment; returns its length. Browsers would rotate the image by its orientation, but smaller renditions
-/// and other clients would not. All show it as the camera stores it.
+/// Removes the Exif segment; returns its length. Browsers would rotate the image by its orientation, but smaller
+/// renditions and other clients would not. All show it as the camera stores it.
 fn cut_orientation(bytes: &mut Vec<u8>, exif: &Option<Range<usize>>) -> usize {
     let Some(exif) = exif.clone() else { return 0 };
     let length = exif.len();

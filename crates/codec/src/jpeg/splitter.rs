@@ -26,8 +26,8 @@ pub struct JpegSplitter {
 }
 
 impl JpegSplitter {
-    /// Accepts bytes that arrived at `now`, and returns the JPEGs that end in them. Damaged ones are returned too, so that the
-    /// caller can count them.
+    /// Accepts bytes that arrived at `now`, and returns the JPEGs that end in them. Damaged ones are returned too, so
+    /// that the caller can count them.
     ///
     /// # Errors
     /// When a JPEG is too large, or none starts.

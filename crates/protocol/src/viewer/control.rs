@@ -1,7 +1,7 @@
-//! Control messages of `fanlight.v1`: JSON objects told apart by `type`.
+//! Control messages of `fanlight.v1`: JSON objects distinguished by `type`.
 //!
-//! Unknown fields of a viewer's message are ignored, so that an older relay serves a newer page; an unknown `type` is
-//! answered with `error`.
+//! Unknown fields of a viewer's message are ignored, so that an older relay serves a newer page. An unknown `type` is answered
+//! with `error`.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,69 +13,69 @@ pub const MAX_CONTROL: usize = 4096;
 /// Most subscriptions on one socket.
 pub const MAX_SUBSCRIPTIONS: usize = 256;
 
-/// What a viewer says.
+/// A message from a viewer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub enum FromViewer {
-    /// Show me this stream. With an id already in use it replaces that subscription's options.
+    /// Subscribes to a stream. With an id in use, replaces the options of that subscription.
     Watch(Watch),
-    /// Show it no more.
+    /// Ends a subscription.
     Unwatch {
         /// The subscription.
         id: u32,
     },
-    /// I have shown the frame with this sequence. Only of use with `"ack": true`.
+    /// Acknowledges that the frame with this sequence number is displayed. Used only with `"ack": true`.
     Ack {
         /// The subscription.
         id: u32,
         /// The frame.
         sequence: u64,
     },
-    /// I cannot decode what comes, and need a frame that stands alone.
+    /// Requests a keyframe, because the viewer cannot decode the frames that it receives.
     Keyframe {
         /// The subscription.
         id: u32,
     },
-    /// How did the next frame come here? Answered with [`FromRelay::Journey`], right before that frame.
+    /// Requests the times of the next frame. Answered with [`FromRelay::Journey`], directly before that frame.
     Journey {
         /// The subscription.
         id: u32,
     },
-    /// What is your clock? Answered with [`FromRelay::Clock`].
+    /// Requests the relay's clock. Answered with [`FromRelay::Clock`].
     Clock {
         /// The viewer's clock; any number, repeated in the answer.
         t0: f64,
     },
-    /// Tell me of all streams, now and at every change. Answered with [`FromRelay::Streams`].
+    /// Requests the list of streams, now and at every change. Answered with [`FromRelay::Streams`].
     List,
 }
 
-/// A subscription: which stream, and how.
+/// A subscription to a stream, with its options.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Watch {
-    /// The viewer's own number for it; stands in every frame.
+    /// The viewer's number for the subscription; part of every frame.
     pub id: u32,
-    /// Which stream.
+    /// The stream.
     pub stream: StreamName,
-    /// Which rendition; absent: `full`. `auto`: the relay chooses, and chooses anew.
+    /// The rendition; absent: `full`. `auto`: the relay selects one, and may switch later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rendition: Option<RenditionWish>,
-    /// Which codec; absent: JPEG. `auto`: the relay chooses, once.
+    pub rendition: Option<RenditionChoice>,
+    /// The codec; absent: JPEG. `auto`: the relay selects one, once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub codec: Option<CodecWish>,
-    /// At most so many frames a second.
+    pub codec: Option<CodecChoice>,
+    /// The maximum frame rate, in frames per second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fps: Option<f64>,
-    /// Whether frames shown are acknowledged.
+    /// Set if the viewer acknowledges displayed frames.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ack: Option<bool>,
-    /// Stay so many seconds behind and see every frame.
+    /// The delay in seconds with which the viewer gets every frame.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub buffer: Option<f64>,
-    /// So many pixels wide is what it is shown in: where the relay chooses, nothing larger than that needs.
+    /// The display width in pixels: with `auto`, the relay selects no larger rendition than it needs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_width: Option<u32>,
-    /// So many pixels high, likewise.
+    /// The display height in pixels, in the same way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_height: Option<u32>,
 }
@@ -83,14 +83,14 @@ pub struct Watch {
 /// A rendition by name, or `auto`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub enum RenditionWish {
-    /// The relay chooses, and may choose anew.
+pub enum RenditionChoice {
+    /// The relay selects a rendition, and may switch later.
     Auto,
-    /// This one, and no other.
+    /// Exactly this one.
     Exactly(Rendition),
 }
 
-impl std::str::FromStr for RenditionWish {
+impl std::str::FromStr for RenditionChoice {
     type Err = crate::name::InvalidName;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -101,7 +101,7 @@ impl std::str::FromStr for RenditionWish {
     }
 }
 
-impl TryFrom<String> for RenditionWish {
+impl TryFrom<String> for RenditionChoice {
     type Error = crate::name::InvalidName;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
@@ -109,11 +109,11 @@ impl TryFrom<String> for RenditionWish {
     }
 }
 
-impl From<RenditionWish> for String {
-    fn from(wish: RenditionWish) -> Self {
-        match wish {
-            RenditionWish::Auto => Rendition::AUTO.into(),
-            RenditionWish::Exactly(rendition) => rendition.into(),
+impl From<RenditionChoice> for String {
+    fn from(choice: RenditionChoice) -> Self {
+        match choice {
+            RenditionChoice::Auto => Rendition::AUTO.into(),
+            RenditionChoice::Exactly(rendition) => rendition.into(),
         }
     }
 }
@@ -121,14 +121,14 @@ impl From<RenditionWish> for String {
 /// A codec by name, or `auto`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub enum CodecWish {
-    /// The relay chooses, once: the viewer decodes all there are.
+pub enum CodecChoice {
+    /// The relay selects a codec, once: the viewer decodes all of them.
     Auto,
-    /// This one, and no other.
+    /// Exactly this one.
     Exactly(Codec),
 }
 
-impl std::str::FromStr for CodecWish {
+impl std::str::FromStr for CodecChoice {
     type Err = crate::name::InvalidName;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -139,7 +139,7 @@ impl std::str::FromStr for CodecWish {
     }
 }
 
-impl TryFrom<String> for CodecWish {
+impl TryFrom<String> for CodecChoice {
     type Error = crate::name::InvalidName;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
@@ -147,16 +147,16 @@ impl TryFrom<String> for CodecWish {
     }
 }
 
-impl From<CodecWish> for String {
-    fn from(wish: CodecWish) -> Self {
-        match wish {
-            CodecWish::Auto => Codec::AUTO.into(),
-            CodecWish::Exactly(codec) => codec.as_str().into(),
+impl From<CodecChoice> for String {
+    fn from(choice: CodecChoice) -> Self {
+        match choice {
+            CodecChoice::Auto => Codec::AUTO.into(),
+            CodecChoice::Exactly(codec) => codec.as_str().into(),
         }
     }
 }
 
-/// What a relay says.
+/// A message from a relay.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub enum FromRelay {
@@ -164,23 +164,23 @@ pub enum FromRelay {
     Hello {
         /// The relay's release.
         version: String,
-        /// Changes with the page that the relay serves: a page that was loaded from another build reloads itself.
+        /// Identifies the page that the relay serves: a page loaded from another build reloads itself.
         build: String,
     },
-    /// All streams, after [`FromViewer::List`].
+    /// The list of streams, after [`FromViewer::List`].
     Streams {
         /// Every known stream, by name.
         streams: Vec<StreamInfo>,
-        /// What the relay listens to.
+        /// The addresses that the relay listens to.
         listening: Vec<ListenEntry>,
     },
-    /// What the frames of a subscription are from now on. Restarts the viewer's count.
+    /// Describes the frames of a subscription from now on. Restarts the viewer's count of frames.
     Track {
         /// The subscription.
         id: u32,
         /// Its stream.
         stream: StreamName,
-        /// How payloads are encoded.
+        /// The encoding of payloads.
         codec: Codec,
         /// The rendition that is sent.
         rendition: Rendition,
@@ -188,95 +188,94 @@ pub enum FromRelay {
         width: u32,
         /// Height in pixels.
         height: u32,
-        /// Frames a second, as announced; 0 while unknown.
+        /// Frames per second, as announced; 0 while unknown.
         fps: f64,
-        /// The renditions there are: what the header's rendition number counts in.
+        /// The available renditions, which the rendition number of a frame header indexes.
         renditions: Vec<Rendition>,
-        /// Whether a larger one would be sent if the link or the viewer could take it.
+        /// Set if the link or the viewer is too slow for a larger rendition.
         #[serde(default)]
         reduced: bool,
     },
-    /// How a subscription is.
+    /// The state of a subscription.
     State {
         /// The subscription.
         id: u32,
-        /// How it is.
+        /// The state.
         state: ViewerState,
-        /// Why, in words; empty where there is nothing to say.
+        /// The reason, in words; empty if there is none.
         reason: String,
-        /// Since when, by the relay's clock.
+        /// Start of the state, by the relay's clock.
         since: Timestamp,
     },
-    /// The way of the frame that comes next. All times by the relay's clock; what comes after `sent_at` only the viewer
-    /// knows.
+    /// The times of the next frame, all by the relay's clock. Only the viewer knows the times after `sent_at`.
     Journey {
         /// The subscription.
         id: u32,
         /// The frame.
         sequence: u64,
-        /// When the picture was taken.
+        /// Time at which the source captured the image.
         captured_at: Timestamp,
-        /// When capture had it in hand, before it was encoded.
+        /// Time at which capture had read it, before it was encoded.
         read_at: Timestamp,
-        /// When it was encoded and given to the bus.
+        /// Time at which it was encoded and passed to the bus.
         published_at: Timestamp,
-        /// When it came to the relay.
+        /// Time at which the relay received it.
         received_at: Timestamp,
-        /// When the relay began to send it.
+        /// Time at which the relay began to send it.
         sent_at: Timestamp,
     },
     /// The relay's clock.
     Clock {
         /// The viewer's clock, as it was sent.
         t0: f64,
-        /// The relay's clock when the question came in.
+        /// The relay's clock when it received the request.
         t1: Timestamp,
-        /// The relay's clock when the answer went out.
+        /// The relay's clock when it sent the answer.
         t2: Timestamp,
     },
-    /// Something the viewer said cannot be done.
+    /// Reports that a message of the viewer failed.
     Error {
-        /// The subscription it is about, where it is about one.
+        /// The subscription concerned, if there is one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         id: Option<u32>,
-        /// For programs: `unknown-stream`, `bad-message`, `too-many`, `forbidden`.
+        /// The error, for programs: `unknown-stream`, `bad-message`, `too-many`, `forbidden`.
         code: String,
-        /// For people.
+        /// The error, in words.
         message: String,
     },
 }
 
-/// How a viewer's subscription is.
+/// The state of a viewer's subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ViewerState {
-    /// Frames come as they are made.
+    /// Frames arrive as they are published.
     Live,
     /// Frames are old when they arrive at the relay.
     Late,
-    /// This viewer's link or machine is too slow for all of them.
+    /// The viewer's link or machine is too slow for all frames.
     Slow,
-    /// The source is well; frames come as soon as it is asked.
+    /// The source works; frames follow as soon as they are requested.
     Idle,
-    /// No frames, because of a fault.
+    /// There are no frames because of a fault.
     Offline,
-    /// The source came to its end.
+    /// The source has ended.
     Ended,
 }
 
-/// How a stream is, as a relay lists it: what its publisher says, and whether its frames arrive late.
+/// The state of a stream as a relay lists it: the state that its publisher announces, and whether its frames arrive late.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ListedState {
-    /// Frames come as they are made, or would if a viewer watched.
+    /// Frames arrive as they are published, or would if a viewer watched.
     Live,
     /// Frames are old when they arrive at the relay.
     Late,
-    /// The source is well and has no viewers.
+    /// The source works and has no viewers.
     Idle,
-    /// No frames, because of a fault.
+    /// There are no frames because of a fault.
     Offline,
-    /// The source came to its end.
+    /// The source has ended.
     Ended,
 }
 
@@ -295,13 +294,13 @@ impl From<crate::catalog::StreamState> for ListedState {
 /// A stream, as `/api/streams` and `streams` messages list it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StreamInfo {
-    /// Its name.
+    /// The stream's name.
     pub name: StreamName,
-    /// Its state.
+    /// The stream's state.
     pub state: ListedState,
-    /// Why, in words; empty where there is nothing to say.
+    /// The reason for the state, in words; empty if there is none.
     pub reason: String,
-    /// Since when, by the relay's clock.
+    /// Start of the state, by the relay's clock.
     pub since: Timestamp,
     /// The source, with user and password masked.
     pub source: String,
@@ -309,7 +308,7 @@ pub struct StreamInfo {
     pub tracks: Vec<TrackInfo>,
     /// Viewers of all transports.
     pub viewers: u64,
-    /// Age of the newest frame when it came to the relay, in milliseconds; `null` where there is none.
+    /// Age of the newest frame when the relay received it, in milliseconds; `null` if there is none.
     pub frame_age_ms: Option<f64>,
 }
 
@@ -324,9 +323,9 @@ pub struct TrackInfo {
     pub width: u32,
     /// Height in pixels; 0 while unknown.
     pub height: u32,
-    /// Frames a second.
+    /// Frames per second.
     pub fps: f64,
-    /// Bits a second.
+    /// Bits per second.
     pub bitrate: u64,
     /// Frames that capture dropped before publishing.
     pub dropped: u64,
@@ -334,18 +333,18 @@ pub struct TrackInfo {
     pub lost: u64,
 }
 
-/// Something the relay listens to.
+/// An address that the relay listens to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ListenEntry {
     /// An endpoint, or the watched folder; user and password masked.
     pub endpoint: String,
-    /// Whether a publisher was ever heard there.
+    /// Set if a publisher was ever heard there.
     pub heard: bool,
-    /// Whether a publisher is connected there now.
+    /// Set if a publisher is connected there now.
     pub connected: bool,
-    /// Listening since, by the relay's clock.
+    /// Start of listening, by the relay's clock.
     pub since: Timestamp,
-    /// What is wrong with it, in words; empty if nothing is.
+    /// The fault, in words; empty if there is none.
     #[serde(default)]
     pub reason: String,
 }

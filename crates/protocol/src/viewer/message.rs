@@ -4,15 +4,15 @@ use crate::frame::FrameFlags;
 use crate::name::Codec;
 use crate::time::Timestamp;
 
-/// Length of the header, in bytes. The payload follows at once.
+/// Length of the header, in bytes. The payload follows directly.
 pub const FRAME_HEADER_LEN: usize = 32;
 
 /// The version of the header; its first byte.
 pub const FRAME_VERSION: u8 = 1;
 
-/// The header of one frame on its way to a viewer. All integers are little-endian:
+/// The header of one frame sent to a viewer. All integers are little-endian:
 ///
-/// | byte | what |
+/// | byte | content |
 /// |---|---|
 /// | 0 | u8 version, 1 |
 /// | 1 | u8 codec: 1 JPEG, 2 H.264 Annex B |
@@ -21,27 +21,27 @@ pub const FRAME_VERSION: u8 = 1;
 /// | 4 | u32 subscription id |
 /// | 8 | u64 sequence |
 /// | 16 | u64 captured_at, Unix microseconds of the relay's clock |
-/// | 24 | u64 sent_at, likewise |
+/// | 24 | u64 sent_at, the same |
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FrameMessage {
-    /// How the payload is encoded.
+    /// The encoding of the payload.
     pub codec: Codec,
-    /// What to know before decoding.
+    /// Properties that are needed before decoding.
     pub flags: FrameFlags,
     /// Index into the renditions of the `track` message.
     pub rendition: u8,
-    /// The viewer's own number for its subscription.
+    /// The viewer's number for its subscription.
     pub id: u32,
     /// The publisher's count on this track.
     pub sequence: u64,
-    /// When the picture was taken, by the relay's clock.
+    /// Time at which the source captured the image, by the relay's clock.
     pub captured_at: Timestamp,
-    /// When the relay began to send it, by the relay's clock.
+    /// Time at which the relay began to send it, by the relay's clock.
     pub sent_at: Timestamp,
 }
 
 impl FrameMessage {
-    /// The header as it travels.
+    /// Encodes the header.
     pub fn encode(&self) -> [u8; FRAME_HEADER_LEN] {
         let mut bytes = [0; FRAME_HEADER_LEN];
         bytes[0] = FRAME_VERSION;
@@ -55,7 +55,7 @@ impl FrameMessage {
         bytes
     }
 
-    /// Splits a message into header and payload; `None` where it is too short, of another version, or holds a codec or
+    /// Splits a message into header and payload. Returns `None` if it is too short, of another version, or contains a codec or
     /// flag that this version does not know.
     pub fn decode(message: &[u8]) -> Option<(Self, &[u8])> {
         let (header, payload) = message.split_first_chunk::<FRAME_HEADER_LEN>()?;

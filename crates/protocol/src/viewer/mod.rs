@@ -1,12 +1,12 @@
-//! `fanlight.v1`: what a relay and a viewer say to each other over a WebSocket.
+//! `fanlight.v1`: the messages between a relay and a viewer over a WebSocket.
 //!
-//! Control travels as JSON in text messages ([`control`]), frames as binary messages ([`message`]).
+//! Control messages are JSON in text messages ([`control`]); frames are binary messages ([`message`]).
 
 pub mod control;
 pub mod message;
 
 pub use control::{
-    CodecWish, FromRelay, FromViewer, ListedState, ListenEntry, RenditionWish, StreamInfo,
+    CodecChoice, FromRelay, FromViewer, ListedState, ListenEntry, RenditionChoice, StreamInfo,
     TrackInfo, ViewerState, Watch,
 };
 pub use message::{FRAME_HEADER_LEN, FrameMessage};

@@ -1,12 +1,12 @@
 //! One of everything that travels, with every field filled.
 
 use fanlight_protocol::viewer::{
-    CodecWish, FrameMessage, FromRelay, FromViewer, ListedState, ListenEntry, RenditionWish,
+    CodecChoice, FrameMessage, FromRelay, FromViewer, ListedState, ListenEntry, RenditionChoice,
     StreamInfo, TrackInfo, ViewerState, Watch,
 };
 use fanlight_protocol::{
-    Answer, Ask, Catalog, Codec, Epoch, FrameFlags, FrameHeader, Rendition, StreamEntry,
-    StreamState, Timestamp, TrackEntry, TrackName,
+    Answer, Catalog, Codec, Epoch, FrameFlags, FrameHeader, FrameMeta, FrameTimes, Rendition,
+    Request, StreamEntry, StreamState, Timestamp, TrackEntry, TrackName,
 };
 
 fn at(micros: u64) -> Timestamp {
@@ -16,13 +16,17 @@ fn at(micros: u64) -> Timestamp {
 pub(crate) fn header() -> FrameHeader {
     FrameHeader {
         epoch: Epoch(0x0123_4567_89ab_cdef),
-        sequence: 300,
-        captured_at: at(1_767_225_600_123_456),
-        read_at: at(1_767_225_600_124_456),
-        published_at: at(1_767_225_600_126_656),
-        flags: FrameFlags::KEYFRAME,
-        width: 1280,
-        height: 720,
+        meta: FrameMeta {
+            sequence: 300,
+            times: FrameTimes {
+                captured_at: at(1_767_225_600_123_456),
+                read_at: at(1_767_225_600_124_456),
+                published_at: at(1_767_225_600_126_656),
+            },
+            flags: FrameFlags::KEYFRAME,
+            width: 1280,
+            height: 720,
+        },
     }
 }
 
@@ -59,12 +63,12 @@ pub(crate) fn catalog() -> Catalog {
     }
 }
 
-pub(crate) fn asks() -> [Ask; 3] {
+pub(crate) fn requests() -> [Request; 3] {
     let (stream, track) = ("cam".parse().unwrap(), TrackName::full_jpeg());
     [
-        Ask::Clock { asker: 0xfeed, asked_at: at(1_767_225_600_000_001) },
-        Ask::Catalog,
-        Ask::Keyframe { stream, track },
+        Request::Clock { asker: 0xfeed, asked_at: at(1_767_225_600_000_001) },
+        Request::Catalog,
+        Request::Keyframe { stream, track },
     ]
 }
 
@@ -92,7 +96,7 @@ pub(crate) fn from_viewer() -> Vec<FromViewer> {
     let plain = Watch {
         id: 1,
         stream: "cam".parse().unwrap(),
-        rendition: Some(RenditionWish::Exactly(Rendition::full())),
+        rendition: Some(RenditionChoice::Exactly(Rendition::full())),
         codec: None,
         fps: None,
         ack: None,
@@ -102,8 +106,8 @@ pub(crate) fn from_viewer() -> Vec<FromViewer> {
     };
     let full = Watch {
         id: 2,
-        rendition: Some(RenditionWish::Auto),
-        codec: Some(CodecWish::Auto),
+        rendition: Some(RenditionChoice::Auto),
+        codec: Some(CodecChoice::Auto),
         fps: Some(12.5),
         ack: Some(true),
         buffer: Some(2.0),

@@ -51,7 +51,7 @@ mod tests {
         let first = listen("127.0.0.1:0".parse().unwrap(), false).unwrap();
         let address = first.local_addr().unwrap();
         let error = listen(address, false).unwrap_err().to_string();
-        assert!(error.contains(&address.to_string()) && error.contains("taken"), "{error}");
+        assert!(error.contains(&address.to_string()) && error.contains("in use"), "{error}");
     }
 
     #[test]

@@ -200,7 +200,7 @@ impl FrameProtocol for MjpegSender {
         let Self { viewer, sent_at, .. } = self;
         send_next_frame(viewer.adapt(writer), writer, |writer, frame| {
             *sent_at = clock::now();
-            send_part(writer, &frame.payload, frame.captured_at)
+            send_part(writer, &frame.payload, frame.captured_at())
         })
     }
 

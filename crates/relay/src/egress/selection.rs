@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fanlight_clock as clock;
-use fanlight_protocol::viewer::{CodecWish, RenditionWish, Watch};
+use fanlight_protocol::viewer::{CodecChoice, RenditionChoice, Watch};
 use fanlight_protocol::{Codec, Rendition, TrackName};
 use serde::Deserialize;
 
@@ -41,8 +41,8 @@ pub struct ViewQuery {
 /// A viewer's request for a stream.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ViewRequest {
-    rendition: RenditionWish,
-    codec: CodecWish,
+    rendition: RenditionChoice,
+    codec: CodecChoice,
     display: DisplaySize,
     /// The frame rate and the delay.
     pub options: ViewOptions,
@@ -112,8 +112,8 @@ impl ViewRequest {
     }
 
     fn new(
-        rendition: Option<RenditionWish>,
-        codec: Option<CodecWish>,
+        rendition: Option<RenditionChoice>,
+        codec: Option<CodecChoice>,
         display: DisplaySize,
         fps: Option<f64>,
         buffer: Option<f64>,
@@ -128,12 +128,12 @@ impl ViewRequest {
             let message = format!("buffer={buffer} is out of range: use 0 to {max} seconds");
             return Err(Error::invalid(message));
         }
-        if codec == Some(CodecWish::Exactly(Codec::H264)) && fps.is_some() {
+        if codec == Some(CodecChoice::Exactly(Codec::H264)) && fps.is_some() {
             return Err(Error::invalid(NO_FPS_IN_H264));
         }
         let delay = Duration::from_secs_f64(buffer.unwrap_or(0.0));
-        let rendition = rendition.unwrap_or(RenditionWish::Exactly(Rendition::full()));
-        let codec = codec.unwrap_or(CodecWish::Exactly(Codec::Jpeg));
+        let rendition = rendition.unwrap_or(RenditionChoice::Exactly(Rendition::full()));
+        let codec = codec.unwrap_or(CodecChoice::Exactly(Codec::Jpeg));
         Ok(Self { rendition, codec, display, options: ViewOptions { max_fps: fps, delay } })
     }
 
@@ -143,24 +143,24 @@ impl ViewRequest {
     /// Returns [`Error::NotFound`] with the known tracks if there is no such track.
     pub fn select(&self, stream: &Stream) -> Result<TrackSelection, Error> {
         let codec = match self.codec {
-            CodecWish::Auto if self.options.max_fps.is_none() && self.has_h264(stream) => {
+            CodecChoice::Auto if self.options.max_fps.is_none() && self.has_h264(stream) => {
                 Codec::H264
             }
-            CodecWish::Auto => Codec::Jpeg,
-            CodecWish::Exactly(codec) => codec,
+            CodecChoice::Auto => Codec::Jpeg,
+            CodecChoice::Exactly(codec) => codec,
         };
         let interim = |track: &TrackName| {
             let jpeg = TrackName { codec: Codec::Jpeg, ..track.clone() };
-            (self.codec == CodecWish::Auto && codec != Codec::Jpeg).then_some(jpeg)
+            (self.codec == CodecChoice::Auto && codec != Codec::Jpeg).then_some(jpeg)
         };
         Ok(match &self.rendition {
-            RenditionWish::Auto => {
+            RenditionChoice::Auto => {
                 let auto = AutoRendition::new(stream, codec, self.display);
-                let auto = if self.codec == CodecWish::Auto { auto.or_jpeg() } else { auto };
+                let auto = if self.codec == CodecChoice::Auto { auto.or_jpeg() } else { auto };
                 let track = Self::known(stream, auto.track().clone())?;
                 TrackSelection { interim: interim(&track), track, auto: Some(auto) }
             }
-            RenditionWish::Exactly(rendition) => {
+            RenditionChoice::Exactly(rendition) => {
                 let track = TrackName { rendition: rendition.clone(), codec };
                 let track = Self::known(stream, track)?;
                 TrackSelection { interim: interim(&track), track, auto: None }
@@ -174,9 +174,9 @@ impl ViewRequest {
     /// Returns [`Error::Invalid`] if the request names another codec.
     pub fn jpeg_only(self) -> Result<Self, Error> {
         match self.codec {
-            CodecWish::Exactly(Codec::H264) => Err(Error::invalid(ONLY_JPEG)),
-            CodecWish::Auto | CodecWish::Exactly(Codec::Jpeg) => {
-                Ok(Self { codec: CodecWish::Exactly(Codec::Jpeg), ..self })
+            CodecChoice::Exactly(Codec::H264) => Err(Error::invalid(ONLY_JPEG)),
+            CodecChoice::Auto | CodecChoice::Exactly(Codec::Jpeg) => {
+                Ok(Self { codec: CodecChoice::Exactly(Codec::Jpeg), ..self })
             }
         }
     }
@@ -186,8 +186,8 @@ impl ViewRequest {
     fn has_h264(&self, stream: &Stream) -> bool {
         stream.status().tracks.iter().map(|entry| &entry.name).any(|track| {
             let is_requested = match &self.rendition {
-                RenditionWish::Auto => true,
-                RenditionWish::Exactly(rendition) => track.rendition == *rendition,
+                RenditionChoice::Auto => true,
+                RenditionChoice::Exactly(rendition) => track.rendition == *rendition,
             };
             track.codec == Codec::H264 && is_requested
         })

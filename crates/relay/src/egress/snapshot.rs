@@ -31,7 +31,7 @@ pub async fn respond(mut viewer: Viewer, waker: Waker, no_signal: &NoSignal) -> 
 async fn recent_frame(viewer: &mut Viewer, waker: &Waker) -> Arc<Frame> {
     loop {
         while let NextSend::Frame { frame, .. } = viewer.next(clock::now()) {
-            if clock::now().since(frame.captured_at) < MAX_AGE {
+            if clock::now().since(frame.captured_at()) < MAX_AGE {
                 return frame;
             }
         }
@@ -42,7 +42,7 @@ async fn recent_frame(viewer: &mut Viewer, waker: &Waker) -> Arc<Frame> {
 fn frame_response(frame: &Frame) -> Response {
     let mut response = jpeg(StatusCode::OK, Body::from(frame.payload.clone()));
     let timestamp =
-        HeaderValue::try_from(seconds(frame.captured_at).to_string()).expect("digits and a dot");
+        HeaderValue::try_from(seconds(frame.captured_at()).to_string()).expect("digits and a dot");
     response.headers_mut().insert("x-timestamp", timestamp);
     response
 }

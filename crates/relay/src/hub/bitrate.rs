@@ -50,17 +50,17 @@ impl Gop {
 impl BitrateEstimate {
     /// Takes an arriving frame into account.
     pub(super) fn note(&mut self, frame: &Frame) {
-        if frame.flags.is_keyframe() {
+        if frame.is_keyframe() {
             if self.gop.frames > 1 {
                 average(&mut self.gop_bytes, self.gop.bytes_per_frame(), GOP_WEIGHT);
             }
-            self.gop = Gop { since: frame.captured_at, ..Gop::default() };
+            self.gop = Gop { since: frame.captured_at(), ..Gop::default() };
         }
         self.gop.bytes += frame.payload.len();
         self.gop.frames += 1;
         average(&mut self.bytes, frame.payload.len() as f64, FRAME_WEIGHT);
-        let before = self.last.replace((frame.captured_at, frame.received_at));
-        let interval = before.map(|(captured_at, _)| frame.captured_at.since(captured_at));
+        let before = self.last.replace((frame.captured_at(), frame.received_at));
+        let interval = before.map(|(captured_at, _)| frame.captured_at().since(captured_at));
         if let Some(interval) = interval.filter(|time| !time.is_zero() && *time < PAUSE) {
             average(&mut self.interval, interval.as_micros() as f64, FRAME_WEIGHT);
         }
@@ -117,7 +117,7 @@ mod tests {
             let is_keyframe = n % 60 == 0;
             let mut frame = frame(n * 50_000, if is_keyframe { 8_000 } else { 1_000 });
             if !is_keyframe {
-                frame.flags = FrameFlags::default();
+                frame.meta.flags = FrameFlags::default();
             }
             bitrate.note(&frame);
             let bits = bitrate.bits_per_second(frame.received_at);

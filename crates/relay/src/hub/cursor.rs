@@ -217,7 +217,7 @@ impl Cursor {
     pub(super) fn visible_at(&self, delivery: &Delivery, now: Timestamp) -> Timestamp {
         let due = now.offset(-(self.delay.as_micros() as i64));
         let last = self.track.newest_until(due).filter(|_| self.track.has_deltas());
-        last.map_or(delivery.frame.captured_at, |last| last.max(delivery.frame.captured_at))
+        last.map_or(delivery.frame.captured_at(), |last| last.max(delivery.frame.captured_at()))
     }
 
     /// Returns whether frames are sent to be decoded, not to be shown.

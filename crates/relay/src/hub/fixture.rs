@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fanlight_protocol::{FrameFlags, StreamState, Timestamp, TrackEntry};
+use fanlight_protocol::{FrameFlags, FrameMeta, FrameTimes, StreamState, Timestamp, TrackEntry};
 
 use crate::hub::{Frame, Hub, Status, Stream};
 
@@ -32,19 +32,21 @@ pub fn entry(name: &str, width: u32, height: u32) -> TrackEntry {
 pub fn keyframe(sequence: u64, at: Timestamp) -> Frame {
     Frame {
         run: 0,
-        sequence,
-        captured_at: at,
-        read_at: at,
-        published_at: at,
+        meta: FrameMeta {
+            sequence,
+            times: FrameTimes::all_at(at),
+            flags: FrameFlags::KEYFRAME,
+            width: 16,
+            height: 9,
+        },
         received_at: at,
-        flags: FrameFlags::KEYFRAME,
-        width: 16,
-        height: 9,
         payload: Default::default(),
     }
 }
 
-/// Returns the flags of a keyframe or of a delta.
-pub fn flags(is_keyframe: bool) -> FrameFlags {
-    if is_keyframe { FrameFlags::KEYFRAME } else { FrameFlags::default() }
+/// Returns an empty keyframe or delta that was captured and received at the same time.
+pub fn frame(sequence: u64, at: Timestamp, is_keyframe: bool) -> Frame {
+    let mut frame = keyframe(sequence, at);
+    frame.meta.flags = FrameFlags::keyframe(is_keyframe);
+    frame
 }

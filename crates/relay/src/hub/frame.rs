@@ -1,36 +1,39 @@
-//! One encoded picture.
+//! One encoded frame in the relay.
 
 use bytes::Bytes;
-use fanlight_protocol::{FrameFlags, Timestamp};
+use fanlight_protocol::{FrameMeta, Timestamp};
 
-/// One encoded picture, held once and shared by all who send it.
+/// One encoded frame, held once and shared by all viewers that it is sent to.
 #[derive(Debug)]
 pub struct Frame {
-    /// Changes where the publisher's count begins anew: sequences of different runs do not compare.
+    /// Changes when the publisher's count restarts: sequence numbers of different runs do not compare.
     pub run: u64,
-    /// The publisher's count on this track.
-    pub sequence: u64,
-    /// When the picture was taken, by our clock.
-    pub captured_at: Timestamp,
-    /// When capture had it in hand, before it was encoded, by our clock.
-    pub read_at: Timestamp,
-    /// When it was encoded and given to the bus, by our clock.
-    pub published_at: Timestamp,
-    /// When it came in, by our clock.
+    /// The frame's metadata; times are by the relay's clock.
+    pub meta: FrameMeta,
+    /// When the relay received it, by the relay's clock.
     pub received_at: Timestamp,
-    /// What a viewer must know before it decodes.
-    pub flags: FrameFlags,
-    /// Width in pixels.
-    pub width: u32,
-    /// Height in pixels.
-    pub height: u32,
-    /// The encoded picture. The hub never looks inside.
+    /// The encoded image. The hub never looks inside.
     pub payload: Bytes,
 }
 
 impl Frame {
-    /// Whether it comes directly after another, so that whoever was sent that one can decode this one.
+    /// Returns the publisher's count on this track.
+    pub fn sequence(&self) -> u64 {
+        self.meta.sequence
+    }
+
+    /// Returns when the source captured the image.
+    pub fn captured_at(&self) -> Timestamp {
+        self.meta.captured_at()
+    }
+
+    /// Returns whether the frame is decodable alone.
+    pub fn is_keyframe(&self) -> bool {
+        self.meta.is_keyframe()
+    }
+
+    /// Returns whether this frame directly follows `before`: a viewer that was sent `before` can decode it.
     pub fn follows(&self, before: &Self) -> bool {
-        self.run == before.run && before.sequence.checked_add(1) == Some(self.sequence)
+        self.run == before.run && before.sequence().checked_add(1) == Some(self.sequence())
     }
 }

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use fanlight_protocol::Timestamp;
+use fanlight_protocol::{FrameTimes, Timestamp};
 
 /// A frame of at least this age is late. A keyframe on a busy link or a stumbling encoder costs some hundred
 /// milliseconds; a picture this old shown as live would mislead its viewer.
@@ -25,12 +25,8 @@ const UPDATE_BY: Duration = Duration::from_millis(500);
 /// The timestamps of a frame on its way to this relay, by the relay's clock.
 #[derive(Debug, Clone, Copy)]
 pub struct Arrival {
-    /// The capture time.
-    pub captured_at: Timestamp,
-    /// The time at which capture had read it from the source.
-    pub read_at: Timestamp,
-    /// The time at which capture published it.
-    pub published_at: Timestamp,
+    /// When it was captured, read and published.
+    pub times: FrameTimes,
     /// The arrival time.
     pub received_at: Timestamp,
 }
@@ -87,7 +83,7 @@ impl Lateness {
     /// Records an arrival. Returns whether the displayed lateness changed.
     pub fn note(&mut self, arrival: Arrival) -> bool {
         let now = arrival.received_at;
-        let age = now.since(arrival.captured_at);
+        let age = now.since(arrival.times.captured_at);
         let (indicates_change, hold) = match self.late {
             None => (age >= LATE, LATE_AFTER),
             Some(_) => (age < IN_TIME, IN_TIME_AFTER),
@@ -122,7 +118,7 @@ impl Lateness {
 }
 
 fn longest_leg(arrival: Arrival) -> Leg {
-    let Arrival { captured_at, read_at, published_at, received_at } = arrival;
+    let Arrival { times: FrameTimes { captured_at, read_at, published_at }, received_at } = arrival;
     let legs = [
         (received_at.since(published_at), Leg::Bus),
         (read_at.since(captured_at), Leg::Source),
@@ -139,12 +135,12 @@ mod tests {
     fn arrival(at: u64, [source, capture, bus]: [u64; 3]) -> Arrival {
         let time = |millis: u64| Timestamp::from_micros(1_000_000_000_000 + 1000 * millis);
         let at = at + 100_000;
-        Arrival {
+        let times = FrameTimes {
             captured_at: time(at - bus - capture - source),
             read_at: time(at - bus - capture),
             published_at: time(at - bus),
-            received_at: time(at),
-        }
+        };
+        Arrival { times, received_at: time(at) }
     }
 
     /// Records 25 frames a second from `begin` to `end`, all of this age, and returns how often something changed.

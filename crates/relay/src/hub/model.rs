@@ -209,9 +209,9 @@ impl World {
         for Watcher { viewer, last, .. } in &self.watchers {
             let (track, frame) = last.as_ref().expect("frames were sent");
             let source = self.sources.iter().find(|s| s.track.topic().track == *track).unwrap();
-            if source.last() != Some((frame.run, frame.sequence)) {
+            if source.last() != Some((frame.run, frame.sequence())) {
                 // The viewer has a delay of 600 ms at most.
-                assert!(self.at().since(frame.captured_at) < Duration::from_millis(700));
+                assert!(self.at().since(frame.captured_at()) < Duration::from_millis(700));
             }
             assert!(viewer.pending_track().is_none(), "no switch is pending");
         }
@@ -250,14 +250,14 @@ impl Source {
             self.to_lose -= 1;
             return;
         }
-        let newest = self.track.newest().map(|frame| (frame.run, frame.sequence + 1));
+        let newest = self.track.newest().map(|frame| (frame.run, frame.sequence() + 1));
         if is_keyframe || newest == Some(name) {
             self.accepted.push(name);
         } else {
             self.orphaned += 1;
         }
-        let flags = fixture::flags(is_keyframe);
-        self.track.push(Frame { run: name.0, flags, ..fixture::keyframe(name.1, at) });
+        let frame = fixture::frame(name.1, at, is_keyframe);
+        self.track.push(Frame { run: name.0, ..frame });
     }
 }
 
@@ -265,7 +265,7 @@ impl Watcher {
     fn decode(&mut self, frame: &Arc<Frame>, sources: &[Source], now: Timestamp) {
         let track = self.viewer.track().topic().track.clone();
         let before = self.last.as_ref().filter(|(of, _)| *of == track).map(|(_, before)| before);
-        if !frame.flags.is_keyframe() {
+        if !frame.is_keyframe() {
             assert!(!self.failed, "a failed decoder is sent a keyframe");
             let before = before.expect("a track starts with a keyframe");
             assert!(frame.follows(before), "{frame:?} after {before:?}");
@@ -273,7 +273,7 @@ impl Watcher {
         self.failed = false;
         let source = sources.iter().find(|source| source.track.topic().track == track).unwrap();
         let at = |frame: &Frame| {
-            let name = (frame.run, frame.sequence);
+            let name = (frame.run, frame.sequence());
             source
                 .accepted
                 .iter()
@@ -281,10 +281,10 @@ impl Watcher {
                 .expect("the track accepted it")
         };
         self.counted += before.map_or(1, |before| (at(frame) - at(before)) as u64);
-        let is_newest = source.last() == Some((frame.run, frame.sequence));
+        let is_newest = source.last() == Some((frame.run, frame.sequence()));
         if !self.viewer.is_catching_up(now) && (is_newest || !self.switches) {
-            assert!(frame.captured_at >= self.newest_seen, "no viewer goes back in time");
-            self.newest_seen = frame.captured_at;
+            assert!(frame.captured_at() >= self.newest_seen, "no viewer goes back in time");
+            self.newest_seen = frame.captured_at();
         }
         self.last = Some((track, frame.clone()));
     }

@@ -115,7 +115,7 @@ impl Ring {
     /// Adds the newest frame and evicts frames that are no longer needed. Returns false for a delta whose predecessor
     /// is missing: no viewer could decode it, so the ring rejects it.
     pub fn push(&mut self, frame: Arc<Frame>) -> bool {
-        if frame.flags.is_keyframe() {
+        if frame.is_keyframe() {
             self.keyframe = Some(self.head);
         } else if !self.frames.back().is_some_and(|before| frame.follows(before)) {
             return false;
@@ -145,7 +145,7 @@ impl Ring {
     fn exceeds(&self, newest: Timestamp) -> bool {
         let span =
             self.frames.front().map_or(Duration::ZERO, |oldest| newest.since(oldest.received_at));
-        let are_deltas = self.frames.back().is_some_and(|newest| !newest.flags.is_keyframe());
+        let are_deltas = self.frames.back().is_some_and(|newest| !newest.is_keyframe());
         let retention =
             if are_deltas { self.retention.max(DELTA_RETENTION) } else { self.retention };
         let too_many = self.frames.len() as u64 > CAPACITY && span > retention;
@@ -202,7 +202,7 @@ impl Ring {
     pub fn count_before(&self, index: Index, captured_at: Timestamp) -> u64 {
         let oldest = self.oldest();
         let held = self.frames.iter().skip(index.saturating_sub(oldest) as usize);
-        let earlier = held.filter(|frame| frame.captured_at < captured_at).count() as u64;
+        let earlier = held.filter(|frame| frame.captured_at() < captured_at).count() as u64;
         oldest.saturating_sub(index) + earlier
     }
 
@@ -241,7 +241,7 @@ impl Ring {
 
     /// Returns whether the ring holds the cursor's next frame, and the viewer can decode it.
     fn can_continue(&self, state: CursorState) -> bool {
-        self.at(state.index).is_some_and(|frame| state.synced || frame.flags.is_keyframe())
+        self.at(state.index).is_some_and(|frame| state.synced || frame.is_keyframe())
     }
 
     /// Returns the newest keyframe, or else the next frame in order, if it is recent enough.
@@ -256,7 +256,7 @@ impl Ring {
     fn due_keyframe(&self, delay: Duration, now: Timestamp, index: Index) -> Option<Index> {
         let oldest = self.oldest();
         let due = self.frames.partition_point(|frame| frame.received_at + delay <= now) as u64;
-        let is_keyframe = |at: &Index| self.at(*at).is_some_and(|frame| frame.flags.is_keyframe());
+        let is_keyframe = |at: &Index| self.at(*at).is_some_and(|frame| frame.is_keyframe());
         let from = index.max(oldest);
         let newest_due = (from..oldest + due).rev().find(is_keyframe);
         newest_due.or_else(|| (from.max(oldest + due)..self.head).find(is_keyframe))

@@ -72,7 +72,7 @@ impl Track {
     /// Adds a frame and wakes the viewers. A delta whose predecessor is missing cannot be decoded: it is counted as
     /// orphaned, and a keyframe is requested.
     pub fn push(&self, frame: Frame) {
-        let (is_keyframe, received_at) = (frame.flags.is_keyframe(), frame.received_at);
+        let (is_keyframe, received_at) = (frame.is_keyframe(), frame.received_at);
         if !self.ring().push(Arc::new(frame)) {
             self.orphaned.fetch_add(1, Ordering::Relaxed);
             self.orphaned_at.store(received_at.micros(), Ordering::Relaxed);
@@ -161,7 +161,7 @@ impl Track {
 
     /// Returns the capture time of the newest frame that had arrived by `received_at`.
     pub(super) fn newest_until(&self, received_at: Timestamp) -> Option<Timestamp> {
-        self.ring().newest_until(received_at).map(|frame| frame.captured_at)
+        self.ring().newest_until(received_at).map(|frame| frame.captured_at())
     }
 
     /// Returns the number of frames lost between the publisher and this relay.

@@ -1,8 +1,9 @@
-//! Which publisher owns which name: turns what publishers announce into streams of the hub. No clock: `now` is passed in.
+//! Ownership of stream names: turns the catalogs of publishers into streams of the hub. No clock: `now` is
+//! passed in.
 //!
-//! The first publisher to announce a name keeps it. Another one with the same name stands by, and takes over when the
-//! first is gone or does not answer. It then keeps the name itself: a viewer sees one change, not two. A known name stays
-//! listed and connectable for a while after its publisher is gone.
+//! The first publisher to announce a name owns it. Another publisher with the same name stands by, and takes over when the
+//! first is gone or does not answer. It then keeps the name: a viewer sees one change, not two. A known name stays listed
+//! and connectable for [`KEPT`] after its publisher is gone.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -11,35 +12,60 @@ use std::time::Duration;
 use fanlight_bus::PublisherId;
 use fanlight_protocol::{Catalog, StreamEntry, StreamName, StreamState, Timestamp};
 
+use super::ownership::Ownership;
 use crate::hub::{Hub, Status};
 
-/// How long a name stays known after its publisher is gone and its last viewer left.
+/// The time for which a name stays known after its publisher is gone and its last viewer left.
 pub const KEPT: Duration = Duration::from_secs(60);
-/// Most names known at once. A name that a publisher has now displaces one whose publisher is gone; beyond that, further
+/// Most names known at a time. A name that a publisher has now displaces one whose publisher is gone; beyond that, further
 /// names are refused and logged.
 pub const MAX_STREAMS: usize = 1024;
-/// Most names of one publisher that stay known after it gave them up: as many as it can have at a time.
+/// Most names of one publisher that stay known after it no longer has them: as many as it can have at a time.
 pub const MAX_REMEMBERED: usize = fanlight_protocol::catalog::MAX_STREAMS;
 
-/// Which publisher owns which name.
+/// The known stream names and their owners.
 #[derive(Debug)]
 pub struct Directory {
     hub: Arc<Hub>,
-    owners: BTreeMap<StreamName, Owner>,
-    /// The publishers that are there, in the order they came.
+    names: BTreeMap<StreamName, Name>,
+    /// The publishers that are present, in the order in which they appeared.
     publishers: Vec<Publisher>,
     /// Refusals already logged.
     refused: HashSet<(PublisherId, StreamName)>,
 }
 
+/// A known name.
+#[derive(Debug)]
+struct Name {
+    owner: Owner,
+    /// The owner, for the feeds.
+    ownership: Ownership,
+}
+
+impl Name {
+    fn set_owner(&mut self, owner: Owner) {
+        self.owner = owner;
+        self.ownership.set(owner.present());
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 enum Owner {
     Publisher(PublisherId),
-    /// No publisher has it since then; this one had it last.
+    /// No publisher has the name since then; this publisher had it last.
     Gone(Timestamp, PublisherId),
 }
 
-/// A publisher that is there, and what it announced last.
+impl Owner {
+    fn present(self) -> Option<PublisherId> {
+        match self {
+            Self::Publisher(publisher) => Some(publisher),
+            Self::Gone(..) => None,
+        }
+    }
+}
+
+/// A publisher that is present, and the streams of its last catalog.
 #[derive(Debug)]
 struct Publisher {
     id: PublisherId,
@@ -51,20 +77,22 @@ struct Publisher {
 }
 
 impl Directory {
-    /// A directory without a name.
+    /// Makes an empty directory.
     pub fn new(hub: Arc<Hub>) -> Self {
-        Self { hub, owners: BTreeMap::new(), publishers: Vec::new(), refused: HashSet::new() }
+        Self { hub, names: BTreeMap::new(), publishers: Vec::new(), refused: HashSet::new() }
     }
 
-    /// Returns the publisher that owns a name now.
-    pub fn owner(&self, name: &StreamName) -> Option<PublisherId> {
-        match self.owners.get(name)? {
-            Owner::Publisher(publisher) => Some(*publisher),
-            Owner::Gone(..) => None,
-        }
+    /// Returns the publisher that owns a name now, and the handle that shows later changes.
+    pub fn owner(&self, name: &StreamName) -> Option<(PublisherId, &Ownership)> {
+        let known = self.names.get(name)?;
+        known.owner.present().map(|publisher| (publisher, &known.ownership))
     }
 
-    /// Takes in what a publisher announced. Returns whether ownership changed.
+    fn owner_id(&self, name: &StreamName) -> Option<PublisherId> {
+        self.names.get(name)?.owner.present()
+    }
+
+    /// Processes a publisher's catalog. Returns whether ownership changed.
     pub fn announce(&mut self, publisher: PublisherId, catalog: Catalog, now: Timestamp) -> bool {
         let streams: BTreeMap<StreamName, StreamEntry> =
             catalog.streams.into_iter().map(|entry| (entry.name.clone(), entry)).collect();
@@ -76,7 +104,7 @@ impl Directory {
         self.claim_all(publisher, &names) || released
     }
 
-    /// Takes in that a publisher is gone. Returns whether ownership changed.
+    /// Processes the absence of a publisher. Returns whether ownership changed.
     pub fn gone(&mut self, publisher: PublisherId, reason: &str, now: Timestamp) -> bool {
         self.refused.retain(|(refused, _)| *refused != publisher);
         self.publishers.retain(|known| known.id != publisher);
@@ -84,7 +112,7 @@ impl Directory {
         self.release(owned, reason, now)
     }
 
-    /// Takes in that a publisher does not answer: publishers that stand by take over. Returns whether ownership changed.
+    /// Processes the silence of a publisher: publishers that stand by take over. Returns whether ownership changed.
     pub fn silent(&mut self, publisher: PublisherId) -> bool {
         let Some(known) = self.publishers.iter_mut().find(|known| known.id == publisher) else {
             return false;
@@ -93,12 +121,12 @@ impl Directory {
         let mut changed = false;
         for name in self.owned_by(publisher, |_| true) {
             let Some(heir) = self.heir(&name) else { continue };
-            changed |= self.take_over(heir, &name, "the other one does not answer");
+            changed |= self.take_over(heir, &name, "the owner does not answer");
         }
         changed
     }
 
-    /// Takes in that a publisher which did not answer was heard again. Returns whether ownership changed.
+    /// Processes the end of a publisher's silence. Returns whether ownership changed.
     pub fn resumed(&mut self, publisher: PublisherId) -> bool {
         let Some(known) = self.publishers.iter_mut().find(|known| known.id == publisher) else {
             return false;
@@ -108,11 +136,11 @@ impl Directory {
         self.claim_all(publisher, &names)
     }
 
-    /// Forgets names that were neither published nor watched for a while.
+    /// Forgets names that were neither published nor watched for [`KEPT`].
     pub fn tick(&mut self, now: Timestamp) {
         let hub = &self.hub;
-        self.owners.retain(|name, owner| {
-            let Owner::Gone(since, _) = *owner else { return true };
+        self.names.retain(|name, known| {
+            let Owner::Gone(since, _) = known.owner else { return true };
             let stays = is_watched(hub, name) || now.since(since) < KEPT;
             if !stays {
                 hub.remove(name.as_str());
@@ -133,28 +161,29 @@ impl Directory {
         publisher: PublisherId,
         which: impl Fn(&StreamName) -> bool,
     ) -> Vec<StreamName> {
-        let owned = self.owners.iter().filter(|(name, owner)| {
-            matches!(owner, Owner::Publisher(known) if *known == publisher) && which(name)
-        });
+        let owned = self
+            .names
+            .iter()
+            .filter(|(name, known)| known.owner.present() == Some(publisher) && which(name));
         owned.map(|(name, _)| name.clone()).collect()
     }
 
-    /// Gives a publisher the names it announces, where no other one has them. Returns whether ownership changed.
+    /// Gives a publisher those names of its catalog that no other publisher owns. Returns whether ownership changed.
     fn claim_all(&mut self, publisher: PublisherId, names: &[StreamName]) -> bool {
         let (known, new): (Vec<_>, Vec<_>) =
-            names.iter().partition(|name| self.owners.contains_key(*name));
+            names.iter().partition(|name| self.names.contains_key(*name));
         let mut changed = false;
         known.into_iter().for_each(|name| changed |= self.claim(publisher, name));
-        // Only now is it known which names are remembered and nothing else.
-        let excess = (self.owners.len() + new.len()).saturating_sub(MAX_STREAMS);
+        // Known names are claimed first: the others without a publisher may be displaced.
+        let excess = (self.names.len() + new.len()).saturating_sub(MAX_STREAMS);
         self.forget_oldest(excess, |_| true);
         new.into_iter().for_each(|name| changed |= self.claim(publisher, name));
         changed
     }
 
-    /// Gives a name that a publisher announces to it, where no other one has it. Returns whether ownership changed.
+    /// Gives a publisher a name of its catalog if no other publisher owns it. Returns whether ownership changed.
     fn claim(&mut self, publisher: PublisherId, name: &StreamName) -> bool {
-        match self.owner(name) {
+        match self.owner_id(name) {
             Some(owner) if owner == publisher => {
                 if let Some(entry) = self.entry(publisher, name) {
                     self.update(entry);
@@ -162,7 +191,7 @@ impl Directory {
                 false
             }
             Some(owner) if self.is_silent(owner) && self.heir(name) == Some(publisher) => {
-                self.take_over(publisher, name, "the other one does not answer")
+                self.take_over(publisher, name, "the owner does not answer")
             }
             Some(_) => {
                 self.refuse(publisher, name);
@@ -176,7 +205,7 @@ impl Directory {
         self.publishers.iter().any(|known| known.id == publisher && known.silent)
     }
 
-    /// The publisher that came first of those that answer and have frames of this name.
+    /// Returns the first publisher, in order of appearance, that answers and has frames of this name.
     fn heir(&self, name: &StreamName) -> Option<PublisherId> {
         let runs =
             |entry: &StreamEntry| matches!(entry.state, StreamState::Live | StreamState::Idle);
@@ -196,22 +225,33 @@ impl Directory {
         let Some(entry) = self.entry(heir, name) else { return false };
         let publisher = self.publishers.iter().find(|known| known.id == heir);
         let publisher = publisher.map_or("", |known| known.name.as_str());
-        tracing::warn!(stream = %name, publisher, why, "a publisher that stood by takes over");
-        self.owners.insert(name.clone(), Owner::Publisher(heir));
+        tracing::warn!(stream = %name, publisher, why, "standby publisher takes over");
+        self.own(name, heir);
         self.refused.retain(|(_, refused)| refused != name);
         self.update(entry);
         true
     }
 
+    fn own(&mut self, name: &StreamName, publisher: PublisherId) {
+        let owner = Owner::Publisher(publisher);
+        match self.names.get_mut(name) {
+            Some(known) => known.set_owner(owner),
+            None => {
+                let known = Name { owner, ownership: Ownership::of(publisher) };
+                self.names.insert(name.clone(), known);
+            }
+        }
+    }
+
     fn adopt(&mut self, publisher: PublisherId, name: &StreamName) -> bool {
         let Some(entry) = self.entry(publisher, name) else { return false };
-        let known = self.owners.contains_key(name);
-        if !known && self.owners.len() >= MAX_STREAMS {
-            self.refuse_one_too_many(publisher, name);
+        let known = self.names.contains_key(name);
+        if !known && self.names.len() >= MAX_STREAMS {
+            self.refuse_beyond_limit(publisher, name);
             return false;
         }
-        tracing::info!(stream = %name, source = entry.source, "a stream is here");
-        self.owners.insert(name.clone(), Owner::Publisher(publisher));
+        tracing::info!(stream = %name, source = entry.source, "stream available");
+        self.own(name, publisher);
         self.refused.retain(|(_, refused)| refused != name);
         if known {
             self.update(entry);
@@ -230,21 +270,21 @@ impl Directory {
             self.hub.notify_change();
         }
         if state != before && state == StreamState::Offline {
-            tracing::warn!(stream = %stream.name(), reason, "a stream is offline");
+            tracing::warn!(stream = %stream.name(), reason, "stream offline");
         } else if before == StreamState::Offline && state != before {
-            tracing::info!(stream = %stream.name(), "a stream is back");
+            tracing::info!(stream = %stream.name(), "stream online again");
         }
     }
 
     fn refuse(&mut self, publisher: PublisherId, name: &StreamName) {
         if self.is_new_refusal(publisher, name) {
-            tracing::warn!(stream = %name, "a second publisher has a stream of this name: it stands by while the first one is here");
+            tracing::warn!(stream = %name, "a second publisher announces this stream name: it stands by while the first one is present");
         }
     }
 
-    fn refuse_one_too_many(&mut self, publisher: PublisherId, name: &StreamName) {
+    fn refuse_beyond_limit(&mut self, publisher: PublisherId, name: &StreamName) {
         if self.is_new_refusal(publisher, name) {
-            tracing::warn!(stream = %name, "refused: publishers have {MAX_STREAMS} other streams, and no more are allowed");
+            tracing::warn!(stream = %name, "stream refused: publishers have {MAX_STREAMS} other streams, the limit");
         }
     }
 
@@ -252,11 +292,11 @@ impl Directory {
         self.refused.len() < MAX_STREAMS && self.refused.insert((publisher, name.clone()))
     }
 
-    /// Takes names away from their publisher. One that stands by has them next, else they are offline.
+    /// Takes names from their publisher. A publisher that stands by gets them; otherwise they are offline.
     fn release(&mut self, names: Vec<StreamName>, reason: &str, now: Timestamp) -> bool {
         for name in &names {
             if let Some(heir) = self.heir(name)
-                && self.take_over(heir, name, "the other one is gone")
+                && self.take_over(heir, name, "the owner is gone")
             {
                 continue;
             }
@@ -269,39 +309,42 @@ impl Directory {
     }
 
     fn abandon(&mut self, name: &StreamName, reason: &str, now: Timestamp) {
-        if let Some(Owner::Publisher(last)) = self.owners.get(name).copied() {
-            self.owners.insert(name.clone(), Owner::Gone(now, last));
+        if let Some(known) = self.names.get_mut(name)
+            && let Some(last) = known.owner.present()
+        {
+            known.set_owner(Owner::Gone(now, last));
         }
         if let Some(stream) = self.hub.stream(name.as_str()) {
             stream.set_status(offline(&stream.status(), reason, now));
         }
     }
 
-    /// A publisher with ever new names fills no more than its share of what is remembered.
+    /// Forgets the oldest names of a publisher beyond [`MAX_REMEMBERED`]: a publisher that keeps changing its names fills no
+    /// more than its share.
     fn forget_excess(&mut self, publisher: PublisherId) {
         let is_its_own = |last: PublisherId| last == publisher;
         let remembered =
-            |owner: &&Owner| matches!(owner, Owner::Gone(_, last) if is_its_own(*last));
-        let excess = self.owners.values().filter(remembered).count().saturating_sub(MAX_REMEMBERED);
+            |known: &&Name| matches!(known.owner, Owner::Gone(_, last) if is_its_own(last));
+        let excess = self.names.values().filter(remembered).count().saturating_sub(MAX_REMEMBERED);
         self.forget_oldest(excess, is_its_own);
     }
 
-    /// Forgets the names that have been without a publisher for longest, of those that these publishers had last. Names
-    /// that are still watched are forgotten last.
+    /// Forgets the names that have been without a publisher for longest, among those that the given publishers had last.
+    /// Watched names are forgotten last.
     fn forget_oldest(&mut self, count: usize, of: impl Fn(PublisherId) -> bool) {
         if count == 0 {
             return;
         }
-        let remembered = self.owners.iter().filter_map(|(name, owner)| match owner {
-            Owner::Gone(since, last) if of(*last) => {
-                Some((is_watched(&self.hub, name), *since, name.clone()))
+        let remembered = self.names.iter().filter_map(|(name, known)| match known.owner {
+            Owner::Gone(since, last) if of(last) => {
+                Some((is_watched(&self.hub, name), since, name.clone()))
             }
             _ => None,
         });
         let mut remembered: Vec<(bool, Timestamp, StreamName)> = remembered.collect();
         remembered.sort();
         for (.., name) in remembered.iter().take(count) {
-            self.owners.remove(name);
+            self.names.remove(name);
             self.hub.remove(name.as_str());
         }
     }
@@ -317,7 +360,7 @@ fn status(entry: StreamEntry) -> Status {
 }
 
 fn offline(before: &Status, reason: &str, now: Timestamp) -> Status {
-    // One that has ended stays ended: there is nothing to wait for.
+    // A stream that has ended stays ended: no more frames will come.
     if before.state == StreamState::Ended {
         return before.clone();
     }

@@ -14,7 +14,7 @@ async fn an_unknown_stream_is_answered_with_the_known_ones() {
     for path in ["/streams/door/snapshot", "/streams/door/mjpeg", "/streams/%2e%2e/snapshot"] {
         let answer = relay.get(path, &[]).await;
         assert_eq!(answer.status, 404, "{path}");
-        assert!(String::from_utf8(answer.body).unwrap().contains("there are: cam"), "{path}");
+        assert!(String::from_utf8(answer.body).unwrap().contains("known streams: cam"), "{path}");
     }
     let nowhere = relay.get("/streams", &[]).await;
     assert_eq!(nowhere.status, 404);

@@ -158,11 +158,11 @@ async fn impossible_requests_are_answered_with_the_reason() {
     };
     let (id, code, message) = said(r#"{"type":"watch","id":7,"stream":"door"}"#).await;
     assert_eq!((id, code.as_str()), (Some(7), "unknown-stream"));
-    assert!(message.contains("there are: cam"), "{message}");
+    assert!(message.contains("known streams: cam"), "{message}");
     let (id, code, message) =
         said(r#"{"type":"watch","id":7,"stream":"cam","rendition":"half"}"#).await;
     assert_eq!((id, code.as_str()), (Some(7), "unknown-stream"));
-    assert!(message.contains("it has: full.jpeg"), "{message}");
+    assert!(message.contains("its tracks: full.jpeg"), "{message}");
     assert_eq!(said(r#"{"type":"watch","id":7,"stream":"cam","fps":0}"#).await.1, "bad-message");
     assert_eq!(said(r#"{"type":"watch","id":7,"stream":"cam","buffer":9}"#).await.1, "bad-message");
     assert_eq!(said(r#"{"type":"watch","id":7,"stream":"../etc"}"#).await.0, Some(7));

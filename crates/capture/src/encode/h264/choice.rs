@@ -187,7 +187,7 @@ fn encode_trial_frames(name: &EncoderName) -> Result<(), String> {
         let captured_at = Timestamp::from_micros(second * 2_000_000);
         let times = CaptureTimes { captured_at, read_at: captured_at };
         match encoder.encode(&grey, times, true).map_err(|error| error.to_string())? {
-            Some(frame) if !frame.keyframe => {
+            Some(frame) if !frame.is_keyframe() => {
                 return Err("it encodes no keyframe on request".into());
             }
             Some(_) => keyframes += 1,

@@ -109,7 +109,7 @@ mod tests {
             let captured_at = Timestamp::from_micros(n * 1_000_000 / fps);
             let times = CaptureTimes { captured_at, read_at: captured_at };
             let frame = encoder.encode(&noise, times, false).unwrap().expect("no delay");
-            assert_eq!(frame.times, times);
+            assert_eq!(frame.meta.times, times.into());
             // The frame rate is unknown at first.
             bytes += if n >= frames / 2 { frame.payload.len() } else { 0 };
         }
@@ -148,11 +148,11 @@ mod tests {
             let times = CaptureTimes { captured_at, read_at: captured_at };
             encoder.encode(&grey.unwrap(), times, false).map(|frame| frame.unwrap())
         };
-        assert!(encode(64, 48, 0).unwrap().keyframe);
-        assert!(!encode(64, 48, 33_000).unwrap().keyframe);
+        assert!(encode(64, 48, 0).unwrap().is_keyframe());
+        assert!(!encode(64, 48, 33_000).unwrap().is_keyframe());
         let other = encode(49, 65, 66_000).unwrap();
-        assert!(other.keyframe && annex_b::contains_sps(&other.payload));
-        assert_eq!((other.width, other.height), (48, 64));
+        assert!(other.is_keyframe() && annex_b::contains_sps(&other.payload));
+        assert_eq!(other.meta.size(), (48, 64));
         assert_eq!(encode(1, 64, 99_000), Err(EncodeError::H264Size(1, 64)));
     }
 }

@@ -204,7 +204,7 @@ impl OpenEncoder {
             return Err(EncodeError::TooLarge(payload.len()));
         }
         let (width, height) = (self.input.width(), self.input.height());
-        Ok(Frame { payload, times, width, height, keyframe })
+        Ok(Frame::new(payload, times, (width, height), keyframe))
     }
 
     /// Returns the parameter sets of an encoder that keeps them apart from its frames.

@@ -14,7 +14,7 @@ use super::gop::{Gop, Unit, Units};
 use super::outcome::Outcome;
 use super::track::Track;
 use crate::encode::EncodeError;
-use crate::frame::{AccessUnit, CaptureTimes, Frame, Picture};
+use crate::frame::{AccessUnit, CaptureTimes, Frame, FrameData};
 use crate::options::StreamSettings;
 use crate::pixels::Size;
 use progress::Progress;
@@ -49,10 +49,10 @@ impl Passthrough {
     }
 
     /// Returns the codec in which the full rendition gets this frame by passthrough, if it does.
-    pub(super) fn codec(&self, picture: &Picture) -> Option<Codec> {
-        match picture {
-            Picture::Jpeg(_) if self.allowed => Some(Codec::Jpeg),
-            Picture::H264(_) if self.allowed_h264 && !self.h264.lock().gop.is_sparse() => {
+    pub(super) fn codec(&self, data: &FrameData) -> Option<Codec> {
+        match data {
+            FrameData::Jpeg(_) if self.allowed => Some(Codec::Jpeg),
+            FrameData::H264(_) if self.allowed_h264 && !self.h264.lock().gop.is_sparse() => {
                 Some(Codec::H264)
             }
             _ => None,
@@ -64,7 +64,7 @@ impl Passthrough {
         &self,
         full: &Track,
         payload: Vec<u8>,
-        (width, height): Size,
+        size: Size,
         times: CaptureTimes,
     ) {
         match payload.len() {
@@ -73,7 +73,7 @@ impl Passthrough {
                 full.fail(&reason);
                 self.outcome.failed(reason);
             }
-            _ if full.publish(Frame { payload, times, width, height, keyframe: true }) => {
+            _ if full.publish(Frame::new(payload, times, size, true)) => {
                 self.outcome.published();
             }
             _ => {}
@@ -112,8 +112,7 @@ impl Passthrough {
         let mut published = false;
         let withheld = progress.advance(gop, newest, |unit| {
             let AccessUnit { ref bytes, width, height, keyframe, .. } = *unit.data;
-            let frame =
-                Frame { payload: bytes.clone(), times: unit.times, width, height, keyframe };
+            let frame = Frame::new(bytes.clone(), unit.times, (width, height), keyframe);
             let sent = full.publish(frame);
             published |= sent;
             sent

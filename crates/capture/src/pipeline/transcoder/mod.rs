@@ -18,7 +18,7 @@ use super::passthrough::Passthrough;
 use super::replaceable::Replaceable;
 use crate::frame::duplicates::Duplicates;
 use crate::frame::latest::Buffers;
-use crate::frame::{CaptureTimes, Picture};
+use crate::frame::{CaptureTimes, FrameData};
 use crate::options::StreamSettings;
 use crate::pixels::Size;
 use crate::pixels::decode::JpegDecoder;
@@ -72,7 +72,7 @@ struct Decoders {
 /// A frame that waits to become the pixels of renditions.
 #[derive(Debug)]
 pub(super) struct PendingFrame {
-    pub(super) picture: Picture,
+    pub(super) data: FrameData,
     /// The source's own size.
     pub(super) size: Size,
     pub(super) times: CaptureTimes,
@@ -111,8 +111,8 @@ impl Transcoder {
     }
 
     /// Returns whether a frame equals the one before and can be dropped.
-    pub(super) fn is_duplicate(&self, picture: &Picture) -> bool {
-        self.duplicates.lock().is_duplicate(picture)
+    pub(super) fn is_duplicate(&self, data: &FrameData) -> bool {
+        self.duplicates.lock().is_duplicate(data)
     }
 
     /// Makes the next frame no duplicate, for a new viewer.
@@ -121,8 +121,8 @@ impl Transcoder {
     }
 
     /// Keeps the buffer of a frame that is not needed.
-    pub(super) fn recycle(&self, picture: Picture) {
-        if let Picture::Pixels(pixels) = picture {
+    pub(super) fn recycle(&self, data: FrameData) {
+        if let FrameData::Pixels(pixels) = data {
             self.buffers.recycle(pixels);
         }
     }
@@ -171,7 +171,7 @@ impl Transcoder {
             let missed = self.ladder.needing_pixels(replaced.passed);
             let missed = missed.filter(|(one, track)| !one.is_limited() && track.accepts(read_at));
             missed.for_each(|(_, track)| track.counters().drop_frames(1));
-            self.recycle(replaced.picture);
+            self.recycle(replaced.data);
         }
         self.pool.schedule(&self.task);
     }

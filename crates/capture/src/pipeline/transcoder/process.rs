@@ -7,7 +7,7 @@ use std::sync::Arc;
 use opencv::core::{Mat, MatTraitConst, StsError};
 
 use super::{Decoders, NO_ENTRY, PendingFrame, STUCK, Transcoder};
-use crate::frame::{CaptureTimes, Picture};
+use crate::frame::{CaptureTimes, FrameData};
 use crate::pipeline::decoding::Newest;
 use crate::pipeline::rendition::Rendition;
 use crate::pipeline::track::Track;
@@ -51,7 +51,7 @@ impl Transcoder {
     }
 
     fn process_frame(&self, frame: PendingFrame, watchdog: &Watchdog) -> opencv::Result<()> {
-        let PendingFrame { picture, size, mut times, passed } = frame;
+        let PendingFrame { data, size, mut times, passed } = frame;
         let full = self.orientation.size(size);
         let mut targets: Vec<Target<'_>> = (self.ladder.renditions().iter())
             .map(|rendition| {
@@ -62,16 +62,16 @@ impl Transcoder {
             .collect();
         targets.sort_by_key(|target| Reverse(target.size.0));
         let Some(largest) = targets.first().map(|target| target.size) else {
-            self.recycle(picture);
+            self.recycle(data);
             return Ok(());
         };
-        let pixels = match picture {
-            Picture::Pixels(pixels) => Some(pixels),
+        let pixels = match data {
+            FrameData::Pixels(pixels) => Some(pixels),
             // The orientation is changed after decoding, so this size is in the camera's own orientation.
-            Picture::Jpeg(bytes) => {
+            FrameData::Jpeg(bytes) => {
                 self.decode_jpeg(&bytes, size, self.orientation.size(largest))?
             }
-            Picture::H264(_) => self.decode_h264(&mut times, &targets, watchdog)?,
+            FrameData::H264(_) => self.decode_h264(&mut times, &targets, watchdog)?,
         };
         let Some(mut pixels) = pixels.filter(|_| !watchdog.is_stopped()) else { return Ok(()) };
         if !self.orientation.is_none() {
@@ -124,11 +124,11 @@ impl Transcoder {
         drop(work);
         let Newest::Frame(pixels, own_times) = newest else { return Ok(None) };
         *times = own_times;
-        let picture = Picture::Pixels(pixels);
-        match (self.is_duplicate(&picture), picture) {
-            (false, Picture::Pixels(pixels)) => Ok(Some(pixels)),
-            (_, picture) => {
-                self.recycle(picture);
+        let data = FrameData::Pixels(pixels);
+        match (self.is_duplicate(&data), data) {
+            (false, FrameData::Pixels(pixels)) => Ok(Some(pixels)),
+            (_, data) => {
+                self.recycle(data);
                 Ok(None)
             }
         }

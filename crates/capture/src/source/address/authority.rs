@@ -1,7 +1,7 @@
 //! Separation of user and password from the host.
 //!
-//! By the standard, the host ends at the first `/`, `?` or `#`, and user and password end at the last `@` before it. Users
-//! write passwords that contain these characters. A URL is accepted if only one text in it can be the host.
+//! By the standard, the host ends at the first `/`, `?` or `#`, and user and password end at the last `@` before it.
+//! Users write passwords that contain these characters. A URL is accepted if only one text in it can be the host.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 

@@ -1,4 +1,5 @@
-//! Percent-encoding by position. Written characters keep their meaning; the value of a variable stays within its position.
+//! Percent-encoding by position. Written characters keep their meaning; the value of a variable stays within its
+//! position.
 
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -34,7 +35,8 @@ const WRITTEN: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
-/// Returns user and password for FFmpeg. The first written `:` separates them; if there is none, the first one in a value.
+/// Returns user and password for FFmpeg. The first written `:` separates them; if there is none, the first one in a
+/// value.
 pub(super) fn user(template: &Template, written: &str) -> String {
     let parts = written.split_once(':');
     let encode = |part| each(template, part, |_| USER, USER);
@@ -55,8 +57,8 @@ pub(super) fn path(template: &Template, written: &str) -> String {
     each(template, written, value, WRITTEN)
 }
 
-/// Encodes characters: of a value, those in the set for its position; of the text, those in `written`. A written `%` with two
-/// digits is already encoded.
+/// Encodes characters: of a value, those in the set for its position; of the text, those in `written`. A written `%`
+/// with two digits is already encoded.
 fn each(
     template: &Template,
     text: &str,

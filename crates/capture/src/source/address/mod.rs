@@ -5,8 +5,8 @@
 //! - `authority`: separates user and password from the host;
 //! - `escape`: percent-encoding by position.
 //!
-//! The structure of a URL comes from the text alone. The value of a variable is plain text: it is percent-encoded for its
-//! position, and cannot start another part of the URL.
+//! The structure of a URL comes from the text alone. The value of a variable is plain text: it is percent-encoded for
+//! its position, and cannot start another part of the URL.
 //!
 //! This module neither connects nor diagnoses failed connections.
 

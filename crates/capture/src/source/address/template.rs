@@ -4,8 +4,8 @@ use fanlight_cli::secret::{ExpandError, variables};
 
 use super::{InvalidAddress, MASK};
 
-/// The placeholder of the first variable. Unicode's private use area has room for 65,534 of them. A text that contains such a
-/// character itself is refused.
+/// The placeholder of the first variable. Unicode's private use area has room for 65,534 of them. A text that contains
+/// such a character itself is refused.
 const FIRST: u32 = 0xf0000;
 /// The last placeholder.
 const LAST: u32 = 0xffffd;

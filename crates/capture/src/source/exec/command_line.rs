@@ -8,7 +8,8 @@ use fanlight_cli::secret::mask_url;
 const MAX_BYTES: usize = 4096;
 /// Printed instead of a secret.
 const MASK: &str = "***";
-/// Flags that precede a user and password, or a password, though their names do not say so: those of curl, wget and sshpass.
+/// Flags that precede a user and password, or a password, though their names do not say so: those of curl, wget and
+/// sshpass.
 const SECRET_FLAGS: [&str; 2] = ["-u", "-p"];
 /// The ends of names of secret HTTP headers. Their value ends with the quotation.
 const HEADERS: [&str; 6] = ["authorization:", "cookie:", "token:", "-key:", "apikey:", "password:"];
@@ -87,7 +88,8 @@ fn mask_flags(text: &str) -> String {
     masked
 }
 
-/// Returns whether a one-letter flag is directly followed by a secret: `-uUSER:PASSWORD` of curl and `-pPASSWORD` of sshpass.
+/// Returns whether a one-letter flag is directly followed by a secret: `-uUSER:PASSWORD` of curl and `-pPASSWORD` of
+/// sshpass.
 fn holds_secret(word: &str, of_sshpass: bool) -> bool {
     let of_curl = word.strip_prefix("-u").and_then(|user| user.find(':')).is_some_and(|at| at > 0);
     of_curl || of_sshpass && word.len() > 2 && word.starts_with("-p")

@@ -1,4 +1,5 @@
-//! The frames in the output of a command. The newest frame replaces older ones; H.264 that is forwarded is kept completely.
+//! The frames in the output of a command. The newest frame replaces older ones; H.264 that is forwarded is kept
+//! completely.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use fanlight_protocol::Timestamp;
 use ffmpeg_next::codec::Id;
 
 use super::format::OutputFormat;
-use crate::frame::Picture;
+use crate::frame::FrameData;
 use crate::frame::latest::Buffers;
 use crate::source::contract::Grabbed;
 use crate::source::error::SourceError;
@@ -96,7 +97,7 @@ impl Frames {
     }
 
     /// Returns whether the next frame must be grabbed before more is read, because later ones refer to it.
-    pub(super) fn each_counts(&self) -> bool {
+    pub(super) fn needs_every_frame(&self) -> bool {
         self.ready.front().is_some_and(Unpacked::is_h264)
     }
 
@@ -109,8 +110,8 @@ impl Frames {
     }
 
     /// Returns the frame grabbed last.
-    pub(super) fn retrieve(&mut self, buffers: &Buffers) -> Result<Picture, SourceError> {
-        self.unpacker.picture(self.grabbed.take(), buffers)
+    pub(super) fn retrieve(&mut self, buffers: &Buffers) -> Result<FrameData, SourceError> {
+        self.unpacker.data(self.grabbed.take(), buffers)
     }
 
     fn unpack(&mut self, frame: SplitFrame) -> Result<(), SourceError> {

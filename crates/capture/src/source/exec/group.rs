@@ -1,9 +1,10 @@
 //! The process group of a command. None of its processes outlives this program.
 //!
-//! A command may be a pipeline, of which only the shell is a child of this process. Therefore all of it is one process group,
-//! led by a guard: a shell that waits for the end of a pipe whose other end this process holds. Even if this process is killed
-//! by SIGKILL, the pipe ends, and the guard ends the group. (`PR_SET_PDEATHSIG` would reach only the child itself, and would be
-//! sent when the thread that started it ends.) Until the guard is waited for, no other group can have the group's number.
+//! A command may be a pipeline, of which only the shell is a child of this process. Therefore all of it is one process
+//! group, led by a guard: a shell that waits for the end of a pipe whose other end this process holds. Even if this
+//! process is killed by SIGKILL, the pipe ends, and the guard ends the group. (`PR_SET_PDEATHSIG` would reach only the
+//! child itself, and would be sent when the thread that started it ends.) Until the guard is waited for, no other group
+//! can have the group's number.
 //!
 //! A command that starts its own session (`setsid`, a daemon) leaves the group and keeps running.
 
@@ -88,13 +89,13 @@ fn end_guard(mut guard: Child) {
     let _ = guard.wait();
 }
 
-/// Keeps child processes from inheriting the files of this process. OpenCV opens cameras without close-on-exec, and a camera
-/// that a command inherits would stay busy.
+/// Keeps child processes from inheriting the files of this process. OpenCV opens cameras without close-on-exec, and a
+/// camera that a command inherits would stay busy.
 #[expect(unsafe_code, reason = "no safe wrapper exists")]
 fn close_files_on_exec() {
     const FIRST: libc::c_uint = 3;
-    // SAFETY: the call only marks files to be closed in programs that this one starts; here they stay open. A kernel without
-    // it (before 5.11) returns an error and changes nothing.
+    // SAFETY: the call only marks files to be closed in programs that this one starts; here they stay open. A kernel
+    // without it (before 5.11) returns an error and changes nothing.
     unsafe {
         libc::syscall(libc::SYS_close_range, FIRST, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC);
     }

@@ -6,10 +6,10 @@
 //! - `format`: the format of its output;
 //! - `frames`: from its output to frames.
 //!
-//! A frame counts as captured when its first byte arrives. A JPEG is delivered when its last byte arrives, an access unit of
-//! H.264 when the next one starts, one frame interval later (`fanlight_codec::h264` states why). The command is started for a
-//! viewer. It runs with this program's rights, so it is accepted only from the command line, the environment and the
-//! configuration file, never from a network.
+//! A frame counts as captured when its first byte arrives. A JPEG is delivered when its last byte arrives, an access
+//! unit of H.264 when the next one starts, one frame interval later (`fanlight_codec::h264` states why). The command is
+//! started for a viewer. It runs with this program's rights, so it is accepted only from the command line, the
+//! environment and the configuration file, never from a network.
 
 mod command_line;
 mod exit_status;
@@ -29,7 +29,7 @@ use fanlight_protocol::StreamName;
 use super::contract::{About, Grabbed, Source};
 use super::error::SourceError;
 use super::interval::IntervalEstimate;
-use crate::frame::Picture;
+use crate::frame::FrameData;
 use crate::frame::latest::Buffers;
 pub use command_line::{CommandLine, InvalidCommand};
 use format::OutputFormat;
@@ -96,7 +96,7 @@ impl Exec {
         loop {
             let found = self.frames.is_ready();
             let output = match found {
-                true if read_after >= PIPE || self.frames.each_counts() => return Ok(()),
+                true if read_after >= PIPE || self.frames.needs_every_frame() => return Ok(()),
                 true => self.running.read(&mut self.chunk, Duration::ZERO),
                 false => self.running.read(&mut self.chunk, CHECK_EVERY),
             };
@@ -132,11 +132,11 @@ impl Source for Exec {
         Ok(self.frames.grab())
     }
 
-    fn retrieve(&mut self, buffers: &Buffers) -> Result<Picture, SourceError> {
+    fn retrieve(&mut self, buffers: &Buffers) -> Result<FrameData, SourceError> {
         self.frames.retrieve(buffers)
     }
 
-    fn each_counts(&self) -> bool {
+    fn needs_every_frame(&self) -> bool {
         self.frames.passes_h264()
     }
 }

@@ -12,7 +12,8 @@ const MAX_LAST: usize = 160;
 pub(super) struct Line {
     /// Its text, without passwords and control characters.
     pub(super) text: String,
-    /// True if it ends with a carriage return, so that a terminal shows the next line in its place: it reports progress.
+    /// True if it ends with a carriage return, so that a terminal shows the next line in its place: it reports
+    /// progress.
     pub(super) is_progress: bool,
 }
 

@@ -1,8 +1,8 @@
 //! Arrival times of live packets.
 //!
-//! With `use_wallclock_as_timestamps`, FFmpeg stamps data with the wall clock when it reads them. This is more precise than
-//! reading the clock when a packet is returned: a parser holds a frame until the next one starts, one interval later, but keeps
-//! the timestamp of its first part.
+//! With `use_wallclock_as_timestamps`, FFmpeg stamps data with the wall clock when it reads them. This is more precise
+//! than reading the clock when a packet is returned: a parser holds a frame until the next one starts, one interval
+//! later, but keeps the timestamp of its first part.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -1,10 +1,10 @@
-//! The budget of bytes that a host may send in one response or packet. A timeout does not bound memory: within the ten seconds
-//! of opening a source, a fast host sends gigabytes.
+//! The budget of bytes that a host may send in one response or packet. A timeout does not bound memory: within the ten
+//! seconds of opening a source, a fast host sends gigabytes.
 
 use fanlight_protocol::MAX_PAYLOAD;
 
-/// The most bytes until a source is open, and then until the next packet. A packet is one frame of at most [`MAX_PAYLOAD`], and
-/// FFmpeg finds the end of some only in the next one.
+/// The most bytes until a source is open, and then until the next packet. A packet is one frame of at most
+/// [`MAX_PAYLOAD`], and FFmpeg finds the end of some only in the next one.
 pub(super) const MAX_BYTES: u64 = 2 * MAX_PAYLOAD as u64;
 
 /// The fewest interrupt callbacks by FFmpeg for each chunk of the headers that it reads.
@@ -16,8 +16,8 @@ const MAX_CHUNK: u32 = 8192;
 pub(super) const MAX_HEADERS: u64 = 16 * 1024 * 1024;
 const MAX_HEADER_CALLS: u32 = MAX_HEADERS as u32 / MAX_CHUNK * CALLS_PER_CHUNK;
 
-/// The most callbacks if the number of bytes is unknown: over RTSP, whose reader does not count them and calls twice for each
-/// byte of a header. A frame of [`MAX_PAYLOAD`] in packets of 1400 bytes needs a tenth of this.
+/// The most callbacks if the number of bytes is unknown: over RTSP, whose reader does not count them and calls twice
+/// for each byte of a header. A frame of [`MAX_PAYLOAD`] in packets of 1400 bytes needs a tenth of this.
 const MAX_UNCOUNTED_CALLS: u32 = 1024 * 1024;
 
 /// The bytes and callbacks used.

@@ -107,8 +107,8 @@ impl Connection {
         Ok(stream.parameters())
     }
 
-    /// Waits for the next frame of the video. Its timestamp is its arrival by this process's clock if the input is live,
-    /// otherwise its position in the recording. Returns `None` at the end.
+    /// Waits for the next frame of the video. Its timestamp is its arrival by this process's clock if the input is
+    /// live, otherwise its position in the recording. Returns `None` at the end.
     pub(super) fn read(&mut self) -> Result<Option<Encoded>, SourceError> {
         if let Some(mjpeg) = &mut self.mjpeg {
             self.stall_limit = stall::limit(Some(mjpeg.interval()));
@@ -231,15 +231,15 @@ fn use_wall_clock(demuxer: &mut Input) {
     unsafe { (*demuxer.as_mut_ptr()).use_wallclock_as_timestamps = 1 }
 }
 
-/// Stops FFmpeg from computing timestamps as for a codec that reorders frames. For JPEGs, that takes a third of the time to
-/// read them. Formats without timestamps need it.
+/// Stops FFmpeg from computing timestamps as for a codec that reorders frames. For JPEGs, that takes a third of the
+/// time to read them. Formats without timestamps need it.
 #[expect(
     unsafe_code,
     reason = "the codec is known only once the input is open, when the option can no longer be set"
 )]
 fn keep_timestamps(demuxer: &mut Input) {
-    // SAFETY: the pointers are those of a context which `demuxer` owns, exclusively while it is borrowed here, and of the
-    // constant description of its format; the fields are plain integers.
+    // SAFETY: the pointers are those of a context which `demuxer` owns, exclusively while it is borrowed here, and of
+    // the constant description of its format; the fields are plain integers.
     unsafe {
         let context = demuxer.as_mut_ptr();
         if (*(*context).iformat).flags & ffi::AVFMT_NOTIMESTAMPS == 0 {

@@ -1,5 +1,5 @@
-//! The deadline until which FFmpeg may block, and the budget that it may read. FFmpeg checks both in its interrupt callback
-//! while it waits and reads.
+//! The deadline until which FFmpeg may block, and the budget that it may read. FFmpeg checks both in its interrupt
+//! callback while it waits and reads.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
@@ -91,8 +91,8 @@ impl Deadline {
         self.budget().exceeded()
     }
 
-    /// Counts the bytes of this connection, or of none if it is null. It must stay open while it is counted, and only the
-    /// thread that calls FFmpeg may use it.
+    /// Counts the bytes of this connection, or of none if it is null. It must stay open while it is counted, and only
+    /// the thread that calls FFmpeg may use it.
     pub(super) fn count(&self, bytes: *mut AVIOContext) {
         self.0.bytes.store(bytes, Ordering::Release);
     }
@@ -103,8 +103,8 @@ impl Deadline {
         if bytes.is_null() {
             return None;
         }
-        // SAFETY: `count` requires that it is open and that no other thread uses it. FFmpeg, which called this function,
-        // changes the field only before and after the call. It is a plain integer.
+        // SAFETY: `count` requires that it is open and that no other thread uses it. FFmpeg, which called this
+        // function, changes the field only before and after the call. It is a plain integer.
         let read = unsafe { (*bytes).bytes_read };
         Some(u64::try_from(read).unwrap_or(0))
     }

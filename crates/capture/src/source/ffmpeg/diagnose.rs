@@ -13,7 +13,8 @@ use crate::native::MOST_MEMORY;
 use crate::source::address::Address;
 use crate::source::error::SourceError;
 
-/// Returns the reason of an error by FFmpeg, which was called at `called_at`. Names the host, never user, password or path.
+/// Returns the reason of an error by FFmpeg, which was called at `called_at`. Names the host, never user, password or
+/// path.
 pub(super) fn reason(error: Error, url: &Address, called_at: Instant) -> SourceError {
     let host = Host::of(url);
     let at = &host.shown;

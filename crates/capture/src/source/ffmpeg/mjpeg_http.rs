@@ -1,7 +1,8 @@
 //! MJPEG over HTTP, read from the bytes of the connection.
 //!
 //! FFmpeg connects, authenticates and detects the format. But its demuxer (`mpjpeg`) finds the end of a part without
-//! Content-Length only in the next part, one interval late, and then stamps it with that time. A JPEG contains its own end.
+//! Content-Length only in the next part, one interval late, and then stamps it with that time. A JPEG contains its own
+//! end.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -64,9 +65,9 @@ impl MjpegReader {
 /// Reads the available bytes, or waits for some.
 #[expect(unsafe_code, reason = "ffmpeg-next returns packets, not bytes")]
 fn read_available(demuxer: &mut Input, chunk: &mut [u8; CHUNK]) -> Result<usize, Error> {
-    // SAFETY: the pointer is that of a context which `demuxer` owns, exclusively while it is borrowed here. Its byte stream was
-    // opened with it. FFmpeg writes at most CHUNK bytes into the chunk, and fails when the context's interrupt callback says
-    // so.
+    // SAFETY: the pointer is that of a context which `demuxer` owns, exclusively while it is borrowed here. Its byte
+    // stream was opened with it. FFmpeg writes at most CHUNK bytes into the chunk, and fails when the context's
+    // interrupt callback says so.
     let count = unsafe {
         let bytes = (*demuxer.as_mut_ptr()).pb;
         if bytes.is_null() {

@@ -7,8 +7,8 @@
 //! - `arrival`: when a packet arrived, which counts as the capture time of its frame;
 //! - `diagnose`: why a URL delivers no video.
 //!
-//! OpenCV can open URLs too. But it decodes with one thread for each core, each of which delays the output by a frame, and it
-//! blocks all sources of a process while one host is silent.
+//! OpenCV can open URLs too. But it decodes with one thread for each core, each of which delays the output by a frame,
+//! and it blocks all sources of a process while one host is silent.
 
 mod arrival;
 mod budget;
@@ -34,15 +34,15 @@ use super::contract::{About, Grabbed, Source};
 use super::error::SourceError;
 use super::pacing::{Due, Pacing, sleep_until};
 use super::video::{Unpacked, Unpacker};
-use crate::frame::Picture;
+use crate::frame::FrameData;
 use crate::frame::latest::Buffers;
 use connection::Connection;
 use input::MediaInput;
 
 /// The frame interval of an input that does not state its own.
 const DEFAULT_INTERVAL: Duration = Duration::from_millis(40);
-/// The longest time with packets but without a frame, until the first keyframe arrives. A camera with rarer keyframes cannot be
-/// watched in any case.
+/// The longest time with packets but without a frame, until the first keyframe arrives. A camera with rarer keyframes
+/// cannot be watched in any case.
 const KEYFRAME_TIMEOUT: Duration = Duration::from_secs(20);
 /// The most addresses of a host to try. Usually it has one for each IP version.
 const MAX_ADDRESSES: usize = 4;
@@ -144,8 +144,8 @@ impl MediaSource {
         }
     }
 
-    /// Restarts a recording at its end; returns false if it must not be restarted. A live input has no end, so the connection
-    /// was interrupted.
+    /// Restarts a recording at its end; returns false if it must not be restarted. A live input has no end, so the
+    /// connection was interrupted.
     fn restart(&mut self) -> Result<bool, SourceError> {
         let Some(pacing) = &mut self.pacing else {
             return Err(SourceError::Closed("the camera closed the connection".into()));
@@ -217,11 +217,11 @@ impl Source for MediaSource {
         }
     }
 
-    fn retrieve(&mut self, buffers: &Buffers) -> Result<Picture, SourceError> {
-        self.unpacker.picture(self.grabbed.take(), buffers)
+    fn retrieve(&mut self, buffers: &Buffers) -> Result<FrameData, SourceError> {
+        self.unpacker.data(self.grabbed.take(), buffers)
     }
 
-    fn each_counts(&self) -> bool {
+    fn needs_every_frame(&self) -> bool {
         self.unpacker.passes_h264()
     }
 
@@ -247,7 +247,7 @@ impl fmt::Debug for MediaSource {
 ///
 /// # Errors
 /// When it does not, with the reason.
-pub fn look(url: &Address) -> Result<(), SourceError> {
+pub fn check(url: &Address) -> Result<(), SourceError> {
     let host = diagnose::Host::of(url);
     let addresses = host.address().to_socket_addrs();
     let addresses = addresses.map_err(|_| SourceError::HostNotFound(host.to_string()))?;

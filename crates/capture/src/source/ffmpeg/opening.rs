@@ -1,7 +1,7 @@
 //! Opening of an input with FFmpeg, so that each byte counts against the budget from the first one on.
 //!
-//! FFmpeg can also open HTTP itself, but then it gives no access to its byte counter before the input is open. Therefore the
-//! byte stream is opened first, and the video is read from it.
+//! FFmpeg can also open HTTP itself, but then it gives no access to its byte counter before the input is open.
+//! Therefore the byte stream is opened first, and the video is read from it.
 
 use std::ffi::CString;
 use std::ptr;
@@ -56,9 +56,9 @@ fn over_http(
 ) -> Result<Opened, Error> {
     let url = CString::new(url).map_err(|_| Error::InvalidData)?;
     let bytes = ByteStream::open(&url, options, deadline, is_over)?;
-    // SAFETY: the context is new. It uses the pointer of `bytes`, which outlives it here and in `Opened`, does not close what
-    // it did not open itself, and copies the interrupt callback. The URL ends with a zero. FFmpeg frees the context if opening
-    // fails; otherwise `Input` owns it.
+    // SAFETY: the context is new. It uses the pointer of `bytes`, which outlives it here and in `Opened`, does not
+    // close what it did not open itself, and copies the interrupt callback. The URL ends with a zero. FFmpeg frees the
+    // context if opening fails; otherwise `Input` owns it.
     let (demuxer, found) = unsafe {
         let mut context = ffi::avformat_alloc_context();
         if context.is_null() {
@@ -90,8 +90,8 @@ impl ByteStream {
     ) -> Result<Self, Error> {
         let interrupt::Interrupt { interrupt, guard } = interrupt::new(Box::new(is_over));
         let mut pointer = ptr::null_mut();
-        // SAFETY: the pointers are those of local variables. FFmpeg copies the interrupt callback, whose guard lives until the
-        // byte stream is closed.
+        // SAFETY: the pointers are those of local variables. FFmpeg copies the interrupt callback, whose guard lives
+        // until the byte stream is closed.
         let opened = unsafe {
             let mut options = options.clone().disown();
             let flags = ffi::AVIO_FLAG_READ;

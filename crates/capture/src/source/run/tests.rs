@@ -1,7 +1,7 @@
 //! The life of a scripted source.
 
 use super::*;
-use crate::frame::Picture;
+use crate::frame::FrameData;
 use crate::source::About;
 use crate::threads::signal::Signal;
 use fanlight_cli::stop::Shutdown;
@@ -43,10 +43,10 @@ impl Source for Scripted {
             Some(Action::End) | None => Ok(None),
         }
     }
-    fn retrieve(&mut self, _: &Buffers) -> Result<Picture, SourceError> {
+    fn retrieve(&mut self, _: &Buffers) -> Result<FrameData, SourceError> {
         match self.damaged {
             true => Err(SourceError::NotAVideo("damaged".into())),
-            false => Ok(Picture::Jpeg(Vec::new())),
+            false => Ok(FrameData::Jpeg(Vec::new())),
         }
     }
     fn can_pause(&self) -> bool {
@@ -118,10 +118,10 @@ impl SourceFactory for Script {
         let (about, pauses, sink) = (About::default(), self.pauses, self.sink.clone());
         Ok(Box::new(Scripted { actions, about, damaged: false, pauses, sink }))
     }
-    fn look(&self) -> Result<(), SourceError> {
+    fn check(&self) -> Result<(), SourceError> {
         Ok(())
     }
-    fn another(&self) -> Box<dyn SourceFactory + Send> {
+    fn clone_box(&self) -> Box<dyn SourceFactory + Send> {
         unreachable!("no thread is stuck here")
     }
 }

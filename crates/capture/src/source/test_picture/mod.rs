@@ -1,5 +1,5 @@
-//! The test picture: a fanlight under a moving beam, with the stream's name, the time of day and the frame number for people,
-//! and the same number and time as a [`Timecode`] for programs.
+//! The test picture: a fanlight under a moving beam, with the stream's name, the time of day and the frame number for
+//! people, and the same number and time as a [`Timecode`] for programs.
 //!
 //! - `style`, `layout`: colours, font and positions;
 //! - `text`: digits, painted once and then copied;
@@ -24,7 +24,7 @@ use super::contract::{About, Grabbed, Source};
 use super::error::SourceError;
 use super::mode::Mode;
 use super::pacing::{Schedule, sleep_until};
-use crate::frame::Picture;
+use crate::frame::FrameData;
 use crate::frame::latest::Buffers;
 use crate::wall_clock::Zone;
 use beam::Beam;
@@ -79,10 +79,10 @@ impl Source for TestPicture {
         Ok(Some(Grabbed { captured_at, skipped }))
     }
 
-    fn retrieve(&mut self, buffers: &Buffers) -> Result<Picture, SourceError> {
+    fn retrieve(&mut self, buffers: &Buffers) -> Result<FrameData, SourceError> {
         let mut buffer = buffers.take();
         self.painter.paint(self.grabbed, &mut buffer)?;
-        Ok(Picture::Pixels(buffer))
+        Ok(FrameData::Pixels(buffer))
     }
 
     fn can_pause(&self) -> bool {

@@ -1,16 +1,16 @@
 //! Capture times of live frames that are not sent in display order.
 //!
-//! A camera with B-frames sends a later frame first, and then the frames before it. These arrive long after they were captured:
-//! three intervals later with two B-frames in a row. But they were captured before the frame that has arrived already, and one
-//! interval after the frame displayed before them.
+//! A camera with B-frames sends a later frame first, and then the frames before it. These arrive long after they were
+//! captured: three intervals later with two B-frames in a row. But they were captured before the frame that has arrived
+//! already, and one interval after the frame displayed before them.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use fanlight_protocol::Timestamp;
 
-/// After this many frames that were sent later but displayed earlier, a packet has no frame of its own. Encoders rarely use
-/// more B-frames in a row.
+/// After this many frames that were sent later but displayed earlier, a packet has no frame of its own. Encoders rarely
+/// use more B-frames in a row.
 const MAX_OVERTAKING: u32 = 8;
 
 /// Tracks the packets whose frames have not been displayed yet.
@@ -70,8 +70,8 @@ mod tests {
 
     const INTERVAL: u64 = 33;
 
-    /// Feeds packets of frames that are numbered in display order. Each arrives when it and all frames sent before it have been
-    /// captured. Returns the estimated capture times in display order.
+    /// Feeds packets of frames that are numbered in display order. Each arrives when it and all frames sent before it
+    /// have been captured. Returns the estimated capture times in display order.
     fn estimated(sent: &[u64]) -> Vec<u64> {
         let mut reordering = Reordering::new(Duration::from_millis(INTERVAL));
         let mut arrivals = vec![0; sent.len()];

@@ -1,7 +1,7 @@
 //! From the encoded frames of a source to frames for the pipeline: forwarded undecoded, or decoded.
 //!
-//! The decision is the same for URLs, files and commands. JPEGs are forwarded. H.264 is forwarded while its frames arrive in
-//! display order; at the first frame out of order, and for every other codec, frames are decoded.
+//! The decision is the same for URLs, files and commands. JPEGs are forwarded. H.264 is forwarded while its frames
+//! arrive in display order; at the first frame out of order, and for every other codec, frames are decoded.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use super::decoder::{Decoder, extradata};
 use super::encoded::Encoded;
 use super::reordering::Reordering;
 use crate::frame::latest::Buffers;
-use crate::frame::{AccessUnit, Picture};
+use crate::frame::{AccessUnit, FrameData};
 use crate::pixels::convert::Converter;
 use crate::source::error::SourceError;
 
@@ -196,18 +196,18 @@ impl Unpacker {
     }
 
     /// Returns an unpacked frame for the pipeline, with decoded pixels in one of `buffers`.
-    pub(in crate::source) fn picture(
+    pub(in crate::source) fn data(
         &mut self,
         unpacked: Option<Unpacked>,
         buffers: &Buffers,
-    ) -> Result<Picture, SourceError> {
+    ) -> Result<FrameData, SourceError> {
         match (unpacked.map(|unpacked| unpacked.content), &mut self.route) {
-            (Some(Content::Jpeg(encoded)), _) => Ok(Picture::Jpeg(encoded.into_bytes())),
-            (Some(Content::H264(unit)), _) => Ok(Picture::H264(unit)),
+            (Some(Content::Jpeg(encoded)), _) => Ok(FrameData::Jpeg(encoded.into_bytes())),
+            (Some(Content::H264(unit)), _) => Ok(FrameData::H264(unit)),
             (Some(Content::Decoded(frame)), Route::Decode(decoding)) => {
                 let mut buffer = buffers.take();
                 decoding.converter.convert(&frame, &mut buffer)?;
-                Ok(Picture::Pixels(buffer))
+                Ok(FrameData::Pixels(buffer))
             }
             _ => Err(SourceError::Other("no frame was grabbed".into())),
         }
@@ -304,8 +304,8 @@ mod tests {
         let jpeg = unpacker.push(Encoded::Split(frame)).unwrap().unwrap();
         assert_eq!(jpeg.timestamp, Timestamp::from_micros(7));
         assert!(!jpeg.is_h264() && !unpacker.passes_h264());
-        let picture = unpacker.picture(Some(jpeg), &Buffers::default()).unwrap();
-        assert!(matches!(picture, Picture::Jpeg(bytes) if bytes == [0xff, 0xd8]));
+        let data = unpacker.data(Some(jpeg), &Buffers::default()).unwrap();
+        assert!(matches!(data, FrameData::Jpeg(bytes) if bytes == [0xff, 0xd8]));
     }
 
     #[test]
@@ -325,7 +325,7 @@ mod tests {
         assert!(!unpacker.passes_h264() && frames.iter().all(|frame| !frame.is_h264()));
         assert_eq!(frames.len(), 20);
         assert!(frames.is_sorted_by_key(|frame| frame.timestamp));
-        let picture = unpacker.picture(frames.into_iter().next(), &Buffers::default()).unwrap();
-        assert!(matches!(picture, Picture::Pixels(_)));
+        let data = unpacker.data(frames.into_iter().next(), &Buffers::default()).unwrap();
+        assert!(matches!(data, FrameData::Pixels(_)));
     }
 }

@@ -22,7 +22,7 @@ pub struct Value(pub i32);
 
 /// A text that is not a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a control's value is an integer, true or false")]
+#[error("a control's value is a whole number, true or false")]
 pub struct InvalidValue;
 
 impl std::str::FromStr for Value {
@@ -49,7 +49,7 @@ impl Visitor<'_> for NumberOrSwitch {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "an integer, true or false")
+        write!(f, "a whole number, true or false")
     }
 
     fn visit_bool<E>(self, on: bool) -> Result<Value, E> {
@@ -65,8 +65,8 @@ impl Visitor<'_> for NumberOrSwitch {
     }
 }
 
-/// Sets the controls, through a file descriptor of its own. Returns a message for each one that could not be set, with the
-/// possible values.
+/// Sets the controls, through a file descriptor of its own. Returns a message for each one that could not be set, with
+/// the possible values.
 pub(super) fn apply(path: &Path, values: &Controls) -> Vec<String> {
     if values.is_empty() {
         return Vec::new();

@@ -52,7 +52,7 @@ impl Finder {
     }
 
     /// Checks that the camera is plugged in, as far as the kernel lists it.
-    pub(super) fn look(&self, selector: &Selector) -> Result<(), SourceError> {
+    pub(super) fn check(&self, selector: &Selector) -> Result<(), SourceError> {
         match self.path(selector)? {
             Some(path) if !path.exists() => Err(SourceError::Unplugged(selector.to_string())),
             // A camera that was never found cannot be missing.
@@ -186,8 +186,8 @@ mod tests {
         let machine = Machine::new();
         let finder = machine.finder();
         assert_eq!(finder.find(&path("/dev/video9")).unwrap(), Path::new("/dev/video9"));
-        assert!(finder.look(&path("/dev/video255")).is_err());
-        assert!(finder.look(&path("/dev/null")).is_ok());
+        assert!(finder.check(&path("/dev/video255")).is_err());
+        assert!(finder.check(&path("/dev/null")).is_ok());
     }
 
     #[test]
@@ -197,7 +197,7 @@ mod tests {
         machine.plug(0, "1-3", "046d:0825");
         opened(&finder, &video0, "/dev/video0");
         machine.unplug(0);
-        let gone = finder.look(&video0).unwrap_err().to_string();
+        let gone = finder.check(&video0).unwrap_err().to_string();
         assert_eq!(gone, "unplugged: /dev/video0, the camera \"HD Webcam\"");
         machine.plug(1, "1-3", "046d:0825");
         assert_eq!(finder.find(&video0).unwrap(), Path::new("/dev/video1"));

@@ -22,17 +22,17 @@ impl Memory {
         &self.camera
     }
 
-    /// Finds the camera in `now`. In its old USB port it is recognized immediately. In another port it must have the same
-    /// identity, be the only match, and not be one of the other cameras: a camera of the same type that was there before is a
-    /// different one.
+    /// Finds the camera in `now`. In its old USB port it is recognized immediately. In another port it must have the
+    /// same identity, be the only match, and not be one of the other cameras: a camera of the same type that was there
+    /// before is a different one.
     pub(super) fn find<'a>(&mut self, now: &'a [Node]) -> Option<&'a Node> {
         if let Some(node) = now.iter().find(|node| node.is(&self.camera)) {
             self.missing = false;
             return Some(node);
         }
         if !std::mem::replace(&mut self.missing, true) {
-            // No user moves a camera to another port before this check notices that it is gone. Serial numbers need no such
-            // rule.
+            // No user moves a camera to another port before this check notices that it is gone. Serial numbers need no
+            // such rule.
             self.others.extend(now.iter().filter(|node| !node.has_serial()).cloned());
         }
         let mut moved =

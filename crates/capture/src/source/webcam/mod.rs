@@ -34,7 +34,7 @@ use opencv::videoio::{
 
 use super::contract::{About, Grabbed, Source};
 use super::error::SourceError;
-use crate::frame::Picture;
+use crate::frame::FrameData;
 use crate::frame::latest::Buffers;
 use crate::stall;
 pub use finder::Finder;
@@ -70,8 +70,8 @@ pub fn open(
 ///
 /// # Errors
 /// When it is missing, with the reason.
-pub fn look(request: &WebcamRequest, finder: &Finder) -> Result<(), SourceError> {
-    finder.look(&request.selector)
+pub fn check(request: &WebcamRequest, finder: &Finder) -> Result<(), SourceError> {
+    finder.check(&request.selector)
 }
 
 /// A webcam as a source.
@@ -95,7 +95,8 @@ pub struct Webcam {
 }
 
 impl Webcam {
-    /// Opens a device file with the requested mode, though the camera may choose another one. JPEGs are delivered undecoded.
+    /// Opens a device file with the requested mode, though the camera may choose another one. JPEGs are delivered
+    /// undecoded.
     ///
     /// # Errors
     /// When it cannot be opened, with the reason.
@@ -206,16 +207,16 @@ impl Source for Webcam {
         Ok(Some(Grabbed { captured_at, skipped }))
     }
 
-    fn retrieve(&mut self, buffers: &Buffers) -> Result<Picture, SourceError> {
+    fn retrieve(&mut self, buffers: &Buffers) -> Result<FrameData, SourceError> {
         if self.sends_jpegs {
             retrieve(&mut self.camera, &mut self.bytes)?;
             // One row of bytes, sometimes with padding after the end of the JPEG.
-            return Ok(Picture::Jpeg(self.bytes.data_bytes()?.to_vec()));
+            return Ok(FrameData::Jpeg(self.bytes.data_bytes()?.to_vec()));
         }
         let mut pixels = buffers.take();
         retrieve(&mut self.camera, &mut pixels)?;
         if pixels.typ() == CV_8UC3 {
-            Ok(Picture::Pixels(pixels))
+            Ok(FrameData::Pixels(pixels))
         } else {
             Err(SourceError::NotSupported(format!(
                 "{}: OpenCV cannot convert this camera's format: choose another with #format=",

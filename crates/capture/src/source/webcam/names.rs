@@ -10,8 +10,8 @@ use crate::source::mode::looks_like_mode;
 /// The folders with links to cameras, named by camera and by USB port.
 const LINKS: [&str; 2] = ["/dev/v4l/by-id", "/dev/v4l/by-path"];
 
-/// Returns the persistent names of a camera among `all`, the best first: its USB identity if no other camera matches it, then
-/// the links to its device file.
+/// Returns the persistent names of a camera among `all`, the best first: its USB identity if no other camera matches
+/// it, then the links to its device file.
 pub(super) fn persistent(camera: &Node, all: &[&Node]) -> Vec<String> {
     let links = LINKS.iter().flat_map(|folder| links(Path::new(folder), &camera.path()));
     let links = links.map(|link| link.display().to_string());
@@ -23,8 +23,8 @@ pub(super) fn of_each(cameras: &[&Node]) -> Vec<String> {
     cameras.iter().map(|camera| best(camera, cameras)).collect()
 }
 
-/// Returns the best name for a camera among `all`: a persistent one if possible. Two cameras of the same type without serial
-/// numbers differ only in their USB ports.
+/// Returns the best name for a camera among `all`: a persistent one if possible. Two cameras of the same type without
+/// serial numbers differ only in their USB ports.
 pub(super) fn best(camera: &Node, all: &[&Node]) -> String {
     let names = persistent(camera, all);
     let by_port = names.iter().find(|name| name.contains("/by-path/"));

@@ -51,8 +51,8 @@ impl Selector {
         }
     }
 
-    /// Returns whether it depends on the kernel's numbering, which changes when cameras are plugged and unplugged. Links below
-    /// `/dev/v4l` always lead to their camera.
+    /// Returns whether it depends on the kernel's numbering, which changes when cameras are plugged and unplugged.
+    /// Links below `/dev/v4l` always lead to their camera.
     pub(super) fn is_numbered(&self) -> bool {
         match self {
             Self::Path(path) => number(path).is_some(),

@@ -18,8 +18,8 @@ const CAP_VIDEO_CAPTURE: u32 = 0x0000_0001;
 const CAP_STREAMING: u32 = 0x0400_0000;
 const CAP_DEVICE_CAPS: u32 = 0x8000_0000;
 const DISCRETE: u32 = 1;
-/// The most formats, sizes or rates that are read. No driver lists more, and a faulty one must not keep this thread busy
-/// forever.
+/// The most formats, sizes or rates that are read. No driver lists more, and a faulty one must not keep this thread
+/// busy forever.
 const MAX_ENTRIES: u32 = 128;
 
 #[repr(C)]
@@ -66,7 +66,8 @@ struct FrameInterval {
     reserved: [u32; 2],
 }
 
-/// The current format, which is only returned to the driver unchanged. Its union contains pointers, hence the alignment.
+/// The current format, which is only returned to the driver unchanged. Its union contains pointers, hence the
+/// alignment.
 #[repr(C)]
 struct Format {
     kind: u32,
@@ -221,8 +222,8 @@ impl Device {
     fn query<T: Plain>(&self, direction: u32, number: u32, value: &mut T) -> io::Result<()> {
         let request = request::<T>(direction, number);
         loop {
-            // SAFETY: `T` has the layout that the kernel expects for this request, whose number contains its size. Any bytes
-            // are a valid `T`, and the reference lives until the call returns.
+            // SAFETY: `T` has the layout that the kernel expects for this request, whose number contains its size. Any
+            // bytes are a valid `T`, and the reference lives until the call returns.
             let result = unsafe {
                 libc::ioctl(self.0.as_raw_fd(), request as libc::Ioctl, std::ptr::from_mut(value))
             };

@@ -16,7 +16,7 @@ use crate::connection::queue_estimate::{QueueEstimator, SendDecision};
 use crate::connection::simulated::SimulatedConnection;
 use crate::egress::abr::ladder::DisplaySize;
 use crate::egress::abr::{AbrController, AdaptiveViewer, AutoRendition, LinkState};
-use crate::hub::{Frame, NextSend, Stream, ViewOptions, Viewer, fixture};
+use crate::hub::{NextSend, Stream, ViewOptions, Viewer, fixture};
 use crate::limits::Limits;
 use crate::stats::labels::Transport;
 use crate::wake::Waker;
@@ -171,12 +171,10 @@ impl Model {
             let is_keyframe = self.codec == Codec::Jpeg || sequence.is_multiple_of(GOP);
             let bytes = self.bytes / 3_u64.pow(index as u32);
             let bytes = if is_keyframe { bytes } else { bytes / 8 };
-            track.push(Frame {
-                flags: fixture::flags(is_keyframe),
-                width,
-                payload: vec![0; bytes as usize].into(),
-                ..fixture::keyframe(sequence, at(now))
-            });
+            let mut frame = fixture::frame(sequence, at(now), is_keyframe);
+            frame.meta.width = width;
+            frame.payload = vec![0; bytes as usize].into();
+            track.push(frame);
         }
     }
 
@@ -221,7 +219,7 @@ impl Model {
                 self.connection.unsent += bytes;
                 self.written += bytes;
                 self.queue_estimate.note_sent(bytes as usize);
-                self.in_flight.push_back((self.written, frame.sequence));
+                self.in_flight.push_back((self.written, frame.sequence()));
                 self.sent.push(now);
                 self.due_since = None;
                 true

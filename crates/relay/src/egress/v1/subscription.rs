@@ -183,10 +183,10 @@ impl Subscription {
     ) -> Option<FromRelay> {
         std::mem::take(&mut self.journey_requested).then_some(FromRelay::Journey {
             id: self.id,
-            sequence: frame.sequence,
-            captured_at: frame.captured_at,
-            read_at: frame.read_at,
-            published_at: frame.published_at,
+            sequence: frame.sequence(),
+            captured_at: frame.captured_at(),
+            read_at: frame.meta.times.read_at,
+            published_at: frame.meta.times.published_at,
             received_at: frame.received_at,
             sent_at,
         })
@@ -224,7 +224,7 @@ impl Subscription {
             if !self.bypasses_window(now)
                 && let Some(window) = &mut self.window
             {
-                window.note_sent(frame.sequence, frame.flags.is_keyframe(), now);
+                window.note_sent(frame.sequence(), frame.is_keyframe(), now);
             }
             self.held_by_window &= self.adaptive.viewer.is_catching_up(now);
         }
@@ -276,7 +276,7 @@ impl Subscription {
         let inputs = |sent: &SentTrack| {
             ((sent.run, sent.switches), (sent.width, sent.height, sent.reduced), sent.changes)
         };
-        let now = ((frame.run, switches), (frame.width, frame.height, reduced), changes);
+        let now = ((frame.run, switches), (frame.meta.width, frame.meta.height, reduced), changes);
         if self.sent_track.as_ref().map(inputs) == Some(now) {
             return None;
         }
@@ -285,7 +285,7 @@ impl Subscription {
             renditions.push(topic.track.rendition.clone());
         }
         let index = renditions.iter().position(|known| *known == topic.track.rendition);
-        let (run, width, height) = (frame.run, frame.width, frame.height);
+        let (run, width, height) = (frame.run, frame.meta.width, frame.meta.height);
         let rendition = index.unwrap_or(0) as u8;
         let sent =
             SentTrack { run, switches, width, height, reduced, renditions, rendition, changes };
@@ -314,11 +314,11 @@ impl Subscription {
     pub(super) fn header(&self, frame: &Frame, now: Timestamp) -> FrameMessage {
         FrameMessage {
             codec: self.adaptive.viewer.track().topic().track.codec,
-            flags: frame.flags,
+            flags: frame.meta.flags,
             rendition: self.sent_track.as_ref().map_or(0, |sent| sent.rendition),
             id: self.id,
-            sequence: frame.sequence,
-            captured_at: frame.captured_at,
+            sequence: frame.sequence(),
+            captured_at: frame.captured_at(),
             sent_at: now,
         }
     }

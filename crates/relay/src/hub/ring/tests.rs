@@ -47,7 +47,7 @@ fn a_viewer_that_keeps_up_gets_every_frame_in_order() {
     for sequence in 0..100 {
         ring.push(frame(sequence, sequence * FRAME, 10));
         let delivery = next(&ring, index).unwrap();
-        assert_eq!((delivery.frame.sequence, delivery.dropped), (sequence, 0));
+        assert_eq!((delivery.frame.sequence(), delivery.dropped), (sequence, 0));
         index = delivery.next;
         assert!(next(&ring, index).is_none());
     }
@@ -56,13 +56,13 @@ fn a_viewer_that_keeps_up_gets_every_frame_in_order() {
 #[test]
 fn a_viewer_within_capacity_misses_nothing() {
     let delivery = next(&ring(10), 10 - CAPACITY).unwrap();
-    assert_eq!((delivery.frame.sequence, delivery.dropped), (10 - CAPACITY, 0));
+    assert_eq!((delivery.frame.sequence(), delivery.dropped), (10 - CAPACITY, 0));
 }
 
 #[test]
 fn a_viewer_beyond_capacity_skips_to_the_newest_and_the_skipped_frames_are_counted() {
     let delivery = next(&ring(10), 3).unwrap();
-    assert_eq!((delivery.frame.sequence, delivery.next, delivery.dropped), (9, 10, 6));
+    assert_eq!((delivery.frame.sequence(), delivery.next, delivery.dropped), (9, 10, 6));
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn a_viewer_with_a_slow_link_gets_the_newest_even_within_capacity() {
     let NextFrame::Ready(delivery) = ring.next_frame(synced(8), DeliveryMode::Newest, at(0)) else {
         panic!("there is one")
     };
-    assert_eq!((delivery.frame.sequence, delivery.next, delivery.dropped), (9, 10, 1));
+    assert_eq!((delivery.frame.sequence(), delivery.next, delivery.dropped), (9, 10, 1));
     assert!(matches!(ring.next_frame(synced(10), DeliveryMode::Newest, at(0)), NextFrame::Nothing));
 }
 
@@ -88,7 +88,7 @@ fn a_delayed_viewer_gets_every_frame_when_it_is_due() {
                 NextFrame::Ready(delivery) => {
                     assert!(at(n * FRAME).since(delivery.frame.received_at) >= second);
                     assert_eq!(delivery.dropped, 0);
-                    seen.push(delivery.frame.sequence);
+                    seen.push(delivery.frame.sequence());
                     index = delivery.next;
                 }
                 NextFrame::At(due) => {
@@ -115,7 +115,7 @@ fn a_delayed_viewer_that_was_held_up_too_long_continues_at_the_newest_due_frame(
     };
     let age = now.since(delivery.frame.received_at);
     assert!(age >= second && age < second + Duration::from_micros(FRAME), "{age:?}");
-    assert_eq!(delivery.dropped, delivery.frame.sequence - 5);
+    assert_eq!(delivery.dropped, delivery.frame.sequence() - 5);
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn a_cleared_ring_gives_nothing_until_the_next_frame() {
     assert!([0, 9, 10, 11].iter().all(|&index| next(&ring, index).is_none()));
     ring.push(frame(10, 330_000, 10));
     let delivery = next(&ring, 9).unwrap();
-    assert_eq!((delivery.frame.sequence, delivery.dropped), (10, 1));
+    assert_eq!((delivery.frame.sequence(), delivery.dropped), (10, 1));
 }
 
 #[test]
@@ -162,13 +162,14 @@ fn the_ring_is_bounded_in_frames_bytes_and_time() {
     slow.push(frame(0, 0, 1));
     slow.push(frame(1, 3_000_000, 1));
     assert_eq!(slow.frames.len(), 1);
-    assert_eq!(slow.newest().unwrap().sequence, 1);
+    assert_eq!(slow.newest().unwrap().sequence(), 1);
 }
 
 fn delta(sequence: u64, received_at: u64, size: usize) -> Arc<Frame> {
-    let frame =
+    let mut frame =
         Arc::into_inner(frame(sequence, received_at, size)).expect("no other handle exists");
-    Arc::new(Frame { flags: FrameFlags::default(), ..frame })
+    frame.meta.flags = FrameFlags::default();
+    Arc::new(frame)
 }
 
 /// Returns a ring with keyframes at these indices, and deltas at all others.
@@ -209,7 +210,7 @@ fn a_late_joiner_starts_with_the_newest_gop_however_long_it_is() {
         else {
             panic!("there is one")
         };
-        assert_eq!((delivery.frame.sequence, delivery.dropped), (sequence, 0));
+        assert_eq!((delivery.frame.sequence(), delivery.dropped), (sequence, 0));
         late = CursorState { index: delivery.next, synced: true, ..late };
     }
     assert!(matches!(ring.next_frame(late, DeliveryMode::InOrder, at(0)), NextFrame::Nothing));
@@ -227,7 +228,7 @@ fn a_gop_that_is_too_long_or_too_large_is_held_for_a_second_and_late_joiners_wai
     let NextFrame::Ready(delivery) = long.next_frame(late, DeliveryMode::Newest, at(0)) else {
         panic!("there is one")
     };
-    assert_eq!(delivery.frame.sequence, 96);
+    assert_eq!(delivery.frame.sequence(), 96);
     let mut heavy = Ring::default();
     assert!(heavy.push(frame(0, 0, MAX_GOP_BYTES - 1)));
     assert!(heavy.push(delta(1, FRAME, 1)));
@@ -240,10 +241,10 @@ fn a_gop_that_is_too_long_or_too_large_is_held_for_a_second_and_late_joiners_wai
 fn a_viewer_that_has_fallen_behind_continues_at_a_keyframe_if_one_is_ahead() {
     let ring = gops(30, &[0, 20]);
     let delivery = next(&ring, 5).unwrap();
-    assert_eq!((delivery.frame.sequence, delivery.dropped), (20, 15));
+    assert_eq!((delivery.frame.sequence(), delivery.dropped), (20, 15));
     let delivery = next(&ring, 21).unwrap();
     assert_eq!(
-        (delivery.frame.sequence, delivery.dropped),
+        (delivery.frame.sequence(), delivery.dropped),
         (21, 0),
         "after the keyframe it continues in order"
     );
@@ -257,7 +258,7 @@ fn a_viewer_that_lags_too_far_waits_for_a_keyframe_and_never_gets_an_older_frame
     assert!(next(&ring, 28).is_some());
     assert!(ring.push(frame(30, 30 * FRAME, 10)));
     let delivery = next(&ring, 10).unwrap();
-    assert_eq!((delivery.frame.sequence, delivery.dropped), (30, 20));
+    assert_eq!((delivery.frame.sequence(), delivery.dropped), (30, 20));
 }
 
 #[test]
@@ -265,8 +266,8 @@ fn the_last_two_frames_of_a_slow_camera_come_in_order_however_old_they_are() {
     let mut ring = Ring::default();
     assert!(ring.push(frame(0, 0, 10)));
     (1..3).for_each(|n| assert!(ring.push(delta(n, n * 1_000_000, 10))));
-    assert_eq!(next(&ring, 1).unwrap().frame.sequence, 1);
-    assert_eq!(next(&ring, 2).unwrap().frame.sequence, 2);
+    assert_eq!(next(&ring, 1).unwrap().frame.sequence(), 1);
+    assert_eq!(next(&ring, 2).unwrap().frame.sequence(), 2);
 }
 
 #[test]
@@ -284,7 +285,7 @@ fn a_viewer_that_missed_a_frame_gets_no_delta() {
         let NextFrame::Ready(delivery) = ring.next_frame(missed(7), mode, at(u64::MAX)) else {
             panic!("there is a keyframe")
         };
-        assert_eq!(delivery.frame.sequence, 20);
+        assert_eq!(delivery.frame.sequence(), 20);
     }
 }
 
@@ -310,8 +311,8 @@ proptest! {
             ring.push(frame(n, n * FRAME, 10));
             for _ in 0..looks {
                 let NextFrame::Ready(delivery) = ring.next_frame(synced(index), mode, at(n * FRAME)) else { break };
-                prop_assert!(last < Some(delivery.frame.sequence), "no older frame after a newer one");
-                last = Some(delivery.frame.sequence);
+                prop_assert!(last < Some(delivery.frame.sequence()), "no older frame after a newer one");
+                last = Some(delivery.frame.sequence());
                 (index, seen, dropped) = (delivery.next, seen + 1, dropped + delivery.dropped);
                 prop_assert_eq!(seen + dropped, index);
             }

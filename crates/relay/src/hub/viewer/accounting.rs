@@ -67,7 +67,7 @@ impl Viewer {
     pub(super) fn record(&mut self, delivery: &Delivery, now: Timestamp) {
         let counters = self.stream.counters.of(self.transport);
         let frame = &delivery.frame;
-        let age = now.since(frame.captured_at);
+        let age = now.since(frame.captured_at());
         let bytes = frame.payload.len();
         counters.record_sent(SentFrame { bytes, age, frames_behind: delivery.newer });
         let for_decoding_only = self.cursor.is_for_decoding_only(delivery, now);
@@ -89,10 +89,10 @@ impl Viewer {
         self.stats.bytes += bytes as u64;
         // A viewer that starts with an older GOP does not go back in time, because only the end of the GOP is shown. A
         // clock that was set back does go back.
-        let earlier = self.last_frame.captured_at.since(delivery.frame.captured_at);
+        let earlier = self.last_frame.captured_at.since(delivery.frame.captured_at());
         let is_shown_later = self.has_deltas() && earlier <= MAX_GOP;
         let seen = if is_shown_later { self.last_frame.captured_at } else { Timestamp::default() };
-        let captured_at = delivery.frame.captured_at.max(seen);
+        let captured_at = delivery.frame.captured_at().max(seen);
         self.last_frame = LastFrame { captured_at, pixels: pixels(&delivery.frame) };
         self.last_sent_at = Some(now);
         // A viewer that does not catch up is still held up by what made it fall behind.
@@ -110,7 +110,7 @@ impl Viewer {
         if !self.drop_reason.is_viewer_side() {
             return;
         }
-        let missed = self.rate_limit.due_between(self.last_frame.captured_at, frame.captured_at);
+        let missed = self.rate_limit.due_between(self.last_frame.captured_at, frame.captured_at());
         self.stats.dropped += dropped.max(missed);
         if self.has_deltas() {
             self.stats.queued += u64::from(waited > LATE);
@@ -122,5 +122,5 @@ impl Viewer {
 }
 
 pub(super) fn pixels(frame: &Frame) -> u64 {
-    u64::from(frame.width) * u64::from(frame.height)
+    u64::from(frame.meta.width) * u64::from(frame.meta.height)
 }

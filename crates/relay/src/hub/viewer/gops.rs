@@ -11,7 +11,7 @@ const HALF_H264: &str = "half.h264";
 /// Pushes a frame onto a track with deltas, 33 ms after the one before.
 fn push_of_gop(stream: &Stream, track: &str, number: u64, is_keyframe: bool) {
     let at = at(number * 33);
-    let frame = Frame { flags: fixture::flags(is_keyframe), ..fixture::keyframe(number, at) };
+    let frame = fixture::frame(number, at, is_keyframe);
     stream.track(&track.parse().unwrap()).push(frame);
 }
 

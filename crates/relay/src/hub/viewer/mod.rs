@@ -2,17 +2,16 @@
 //!
 //! - `switch`: the change to another track of the same stream;
 //! - `accounting`: counters of what was sent and dropped;
-//! - `rate_limit`: the frame rate that the viewer asked for;
 //! - [`slow_detector`]: whether the viewer keeps up.
 
 mod accounting;
-mod rate_limit;
 pub mod slow_detector;
 mod switch;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use fanlight_protocol::rate::RateLimit;
 use fanlight_protocol::{Timestamp, TrackName};
 
 use crate::hub::cursor::Cursor;
@@ -24,7 +23,6 @@ use crate::stats::counters::TransportCounters;
 use crate::stats::labels::{CloseReason, DropReason, Transport};
 use crate::wake::Waker;
 pub use accounting::SendStats;
-use rate_limit::RateLimit;
 use slow_detector::SlowDetector;
 use switch::PendingSwitch;
 
@@ -205,7 +203,7 @@ impl Viewer {
     /// Returns whether a frame is due now that only the link can hold back.
     pub fn has_due_frame(&self, now: Timestamp) -> bool {
         let next = self.cursor.next_frame(self.delivery_mode(), now);
-        let is_due = |frame: &Frame| self.rate_limit.is_due(frame.captured_at);
+        let is_due = |frame: &Frame| self.rate_limit.is_due(frame.captured_at());
         matches!(next, NextFrame::Ready(delivery) if is_due(&delivery.frame))
             && !self.awaits_switch(now)
     }
@@ -246,7 +244,7 @@ impl Viewer {
                 NextFrame::Nothing if self.cursor.try_catch_up(now) => continue,
                 NextFrame::Nothing => return NextSend::Nothing,
             };
-            if !self.rate_limit.admit(delivery.frame.captured_at) {
+            if !self.rate_limit.admit(delivery.frame.captured_at()) {
                 self.cursor.skip_to(delivery.next);
                 self.counters().record_dropped(DropReason::MaxFps, delivery.dropped + 1);
                 continue;

@@ -167,7 +167,7 @@ impl Viewer {
     }
 
     fn complete_switch(&mut self, cursor: Cursor, first: &Frame) {
-        let earlier = first.captured_at.offset(-(SAME_PICTURE.as_micros() as i64));
+        let earlier = first.captured_at().offset(-(SAME_PICTURE.as_micros() as i64));
         let missed = self.cursor.count_before(earlier);
         let reason = if self.rate_limit.is_set() { DropReason::MaxFps } else { self.drop_reason };
         if missed > 0 {

@@ -30,7 +30,7 @@ pub(super) fn push(stream: &Stream, track: &str, captured: u64, received: u64) {
 
 pub(super) fn next(viewer: &mut Viewer, now: u64) -> Option<u64> {
     match viewer.next(at(now)) {
-        NextSend::Frame { frame, .. } => Some(frame.sequence),
+        NextSend::Frame { frame, .. } => Some(frame.sequence()),
         NextSend::At(_) | NextSend::Nothing => None,
     }
 }

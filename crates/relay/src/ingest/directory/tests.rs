@@ -1,4 +1,4 @@
-//! Which publisher owns which name, in given time.
+//! Ownership of names, in given time.
 
 use super::*;
 use crate::hub::{ViewOptions, Viewer};
@@ -44,9 +44,9 @@ fn the_first_publisher_keeps_a_name_and_the_second_takes_over() {
     let cam = "cam".parse().unwrap();
     directory.announce(FIRST, catalog(&["cam"]), seconds(0));
     directory.announce(SECOND, catalog(&["cam"]), seconds(1));
-    assert_eq!(directory.owner(&cam), Some(FIRST));
+    assert_eq!(directory.owner_id(&cam), Some(FIRST));
     assert!(directory.gone(FIRST, "stopped", seconds(2)));
-    assert_eq!(directory.owner(&cam), Some(SECOND));
+    assert_eq!(directory.owner_id(&cam), Some(SECOND));
     assert_eq!(state(&hub, "cam"), StreamState::Live);
 }
 
@@ -111,7 +111,7 @@ fn many(prefix: &str, count: usize) -> Catalog {
 }
 
 #[test]
-fn one_publisher_with_ever_new_names_locks_no_other_one_out() {
+fn one_publisher_that_keeps_changing_its_names_locks_out_no_other() {
     let (mut directory, hub) = directory();
     directory.announce(SECOND, catalog(&["door", "yard"]), seconds(0));
     directory.announce(SECOND, catalog(&["door"]), seconds(1));
@@ -126,7 +126,7 @@ fn one_publisher_with_ever_new_names_locks_no_other_one_out() {
 }
 
 #[test]
-fn restarting_publishers_with_ever_new_names_lock_no_other_one_out() {
+fn restarting_publishers_that_keep_changing_their_names_lock_out_no_other() {
     let (mut directory, hub) = directory();
     for round in 0..100 {
         let publisher = PublisherId(100 + round);
@@ -146,8 +146,8 @@ fn a_publisher_that_stands_by_takes_over_without_a_moment_offline() {
     directory.announce(SECOND, catalog(&["cam"]), seconds(0));
     let stream = hub.stream("cam").unwrap();
     let changes = stream.change_count();
-    assert!(directory.gone(FIRST, "stopped", seconds(1)), "no announcement is waited for");
-    assert_eq!(directory.owner(&"cam".parse().unwrap()), Some(SECOND));
+    assert!(directory.gone(FIRST, "stopped", seconds(1)), "without waiting for an announcement");
+    assert_eq!(directory.owner_id(&"cam".parse().unwrap()), Some(SECOND));
     assert_eq!((stream.status().state, stream.change_count()), (StreamState::Live, changes));
 }
 
@@ -157,27 +157,30 @@ fn a_publisher_that_does_not_answer_keeps_its_name_unless_another_one_stands_by(
     let cam = "cam".parse().unwrap();
     directory.announce(FIRST, catalog(&["cam"]), seconds(0));
     assert!(!directory.silent(FIRST));
-    assert_eq!(directory.owner(&cam), Some(FIRST));
+    assert_eq!(directory.owner_id(&cam), Some(FIRST));
     assert_eq!(state(&hub, "cam"), StreamState::Live);
-    assert!(directory.announce(SECOND, catalog(&["cam"]), seconds(1)), "one comes");
-    assert_eq!(directory.owner(&cam), Some(SECOND));
+    assert!(
+        directory.announce(SECOND, catalog(&["cam"]), seconds(1)),
+        "a standby publisher appears"
+    );
+    assert_eq!(directory.owner_id(&cam), Some(SECOND));
 }
 
 #[test]
-fn a_publisher_that_answers_again_stands_by_and_takes_over_in_its_turn() {
+fn a_publisher_that_answers_again_stands_by_and_can_take_over() {
     let (mut directory, _hub) = directory();
     let cam = "cam".parse().unwrap();
     directory.announce(FIRST, catalog(&["cam"]), seconds(0));
     directory.announce(SECOND, catalog(&["cam"]), seconds(0));
     assert!(directory.silent(FIRST));
-    assert_eq!(directory.owner(&cam), Some(SECOND));
-    assert!(!directory.resumed(FIRST), "it does not take the name back");
-    assert_eq!(directory.owner(&cam), Some(SECOND));
+    assert_eq!(directory.owner_id(&cam), Some(SECOND));
+    assert!(!directory.resumed(FIRST), "it does not reclaim the name");
+    assert_eq!(directory.owner_id(&cam), Some(SECOND));
     assert!(directory.silent(SECOND));
-    assert_eq!(directory.owner(&cam), Some(FIRST));
-    assert!(!directory.silent(FIRST), "none of the two answers");
+    assert_eq!(directory.owner_id(&cam), Some(FIRST));
+    assert!(!directory.silent(FIRST), "neither of the two answers");
     assert!(directory.resumed(SECOND));
-    assert_eq!(directory.owner(&cam), Some(SECOND));
+    assert_eq!(directory.owner_id(&cam), Some(SECOND));
 }
 
 #[test]
@@ -188,7 +191,7 @@ fn a_publisher_without_frames_does_not_take_over_from_one_that_may_resume() {
     directory.announce(FIRST, catalog(&["cam"]), seconds(0));
     directory.announce(SECOND, broken, seconds(0));
     assert!(!directory.silent(FIRST));
-    assert_eq!(directory.owner(&"cam".parse().unwrap()), Some(FIRST));
+    assert_eq!(directory.owner_id(&"cam".parse().unwrap()), Some(FIRST));
 }
 
 #[test]

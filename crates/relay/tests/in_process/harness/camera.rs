@@ -3,10 +3,11 @@
 use std::sync::mpsc;
 use std::time::Duration;
 
-use fanlight_bus::{Endpoint, OutgoingFrame, Publisher, PublisherOptions, TrackPublisher};
+use fanlight_bus::{Demand, Endpoint, OutgoingFrame, Publisher, PublisherOptions, TrackPublisher};
 use fanlight_clock as clock;
 use fanlight_protocol::{
-    FrameFlags, StreamEntry, StreamName, StreamState, Timestamp, Topic, TrackEntry, TrackName,
+    FrameFlags, FrameMeta, FrameTimes, StreamEntry, StreamName, StreamState, Timestamp, Topic,
+    TrackEntry, TrackName,
 };
 
 use super::within_timeout;
@@ -42,13 +43,6 @@ impl Camera {
             name: "test".into(),
             streams: 1,
             keys: None,
-            on_demand: Box::new(move |topic, on| {
-                // Sending fails only after the test has ended.
-                let _ = demand.send((topic.track.clone(), on));
-            }),
-            on_keyframe: Box::new(move |topic| {
-                let _ = keyframe.send(topic.track.clone());
-            }),
         })
         .unwrap();
         let stream: StreamName = stream.parse().unwrap();
@@ -63,7 +57,14 @@ impl Camera {
                 dropped: 0,
             };
             let topic = Topic::new(stream.clone(), entry.name.clone());
-            (entry, publisher.track(topic))
+            let (demand, keyframe, name) = (demand.clone(), keyframe.clone(), entry.name.clone());
+            // Sending fails only after the test has ended.
+            let on_demand = move |change| match change {
+                Demand::Watched => drop(demand.send((name.clone(), true))),
+                Demand::Unwatched => drop(demand.send((name.clone(), false))),
+                Demand::Keyframe => drop(keyframe.send(name.clone())),
+            };
+            (entry, publisher.track(topic, on_demand))
         };
         let tracks = tracks.iter().map(open).collect();
         let camera = Self { publisher: Some(publisher), tracks, demands, keyframes, stream };
@@ -181,13 +182,8 @@ fn publish(
     flags: FrameFlags,
     payload: &[u8],
 ) {
-    let accepted = track.publish(OutgoingFrame {
-        captured_at,
-        read_at: captured_at,
-        flags,
-        width,
-        height,
-        payload: payload.to_vec(),
-    });
+    let times = FrameTimes::all_at(captured_at);
+    let meta = FrameMeta { sequence: 0, times, flags, width, height };
+    let accepted = track.publish(OutgoingFrame { meta, payload: payload.to_vec() });
     assert!(accepted, "the queue of the bus thread is full");
 }

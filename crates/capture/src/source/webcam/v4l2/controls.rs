@@ -137,7 +137,8 @@ impl Device {
     }
 }
 
-/// Returns the maximum of a control. For a bit mask it is the mask of all bits, which the highest bit would make negative.
+/// Returns the maximum of a control. For a bit mask it is the mask of all bits, which the highest bit would make
+/// negative.
 fn maximum(query: &Query) -> i32 {
     if query.kind == BITMASK && query.maximum < 0 { i32::MAX } else { query.maximum }
 }

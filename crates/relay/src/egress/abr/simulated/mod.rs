@@ -6,7 +6,7 @@ mod tests;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use fanlight_protocol::{Codec, Timestamp, TrackEntry, TrackName};
+use fanlight_protocol::{Codec, FrameFlags, FrameMeta, Timestamp, TrackEntry, TrackName};
 
 use super::ladder::DisplaySize;
 use super::{AbrController, AdaptiveViewer, AutoRendition, LinkState};
@@ -133,13 +133,14 @@ fn tracks(codec: Codec) -> [(&'static str, u32, u64); 3] {
 fn gop(frame: &mut Frame, index: u64) {
     let delta = frame.payload.len() as u64 * (DELTAS + 1) / (DELTAS + KEYFRAME);
     let is_keyframe = index == 0;
-    frame.flags = fixture::flags(is_keyframe);
+    frame.meta.flags = FrameFlags::keyframe(is_keyframe);
     frame.payload = vec![0; (if is_keyframe { delta * KEYFRAME } else { delta }) as usize].into();
 }
 
 fn frame(now: u64, sequence: u64, width: u32, bytes: u64) -> Frame {
     let (height, payload) = (width * 9 / 16, vec![0; bytes as usize].into());
-    Frame { width, height, payload, ..fixture::keyframe(sequence, at(now)) }
+    let keyframe = fixture::keyframe(sequence, at(now));
+    Frame { meta: FrameMeta { width, height, ..keyframe.meta }, payload, ..keyframe }
 }
 
 fn at(millis: u64) -> Timestamp {
@@ -256,15 +257,15 @@ impl Wall {
 
     fn send(&mut self, tile: usize, frame: &Frame, now: u64) {
         let before = self.playback.switches.iter().rfind(|(_, of, _)| *of == tile);
-        if before.is_none_or(|(_, _, width)| *width != frame.width) {
-            self.playback.switches.push((now, tile, frame.width));
+        if before.is_none_or(|(_, _, width)| *width != frame.meta.width) {
+            self.playback.switches.push((now, tile, frame.meta.width));
         }
         self.written += frame.payload.len() as u64;
         self.connection.unsent += frame.payload.len() as u64;
         self.queue_estimate.note_sent(frame.payload.len());
-        let captured = (frame.captured_at.micros() - 1_000_000_000) / 1000;
+        let captured = (frame.captured_at().micros() - 1_000_000_000) / 1000;
         let is_shown = !self.tiles[tile].viewer.is_catching_up(at(now));
-        let width = if is_shown { frame.width } else { 0 };
+        let width = if is_shown { frame.meta.width } else { 0 };
         self.in_flight.push_back((self.written, Shown { tile, width, captured, shown: 0 }));
     }
 }

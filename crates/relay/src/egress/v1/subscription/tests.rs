@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::*;
-use crate::hub::{Frame, Viewer, fixture};
+use crate::hub::{Viewer, fixture};
 use crate::limits::Limits;
 use crate::stats::labels::Transport;
 use crate::wake::Waker;
@@ -36,8 +36,8 @@ impl Client {
     fn tick(&mut self, now: u64) {
         self.capture(now);
         while let NextSend::Frame { frame, .. } = self.subscription.next(at(now), Duration::ZERO) {
-            self.sent.push(frame.sequence);
-            self.in_flight.push((frame.sequence, now));
+            self.sent.push(frame.sequence());
+            self.in_flight.push((frame.sequence(), now));
         }
     }
 
@@ -47,8 +47,7 @@ impl Client {
             return;
         }
         let is_keyframe = sequence.is_multiple_of(GOP);
-        let flags = fixture::flags(is_keyframe);
-        let frame = Frame { flags, ..fixture::keyframe(sequence, at) };
+        let frame = fixture::frame(sequence, at, is_keyframe);
         self.subscription.adaptive.viewer.track().push(frame);
     }
 

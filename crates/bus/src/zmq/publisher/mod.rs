@@ -1,0 +1,11 @@
+//! The publisher's socket, its thread, and who may connect to it.
+
+mod admission;
+mod bound;
+mod shared_socket;
+mod thread;
+
+pub(crate) use admission::Admission;
+pub(crate) use bound::Bound;
+pub(crate) use shared_socket::SharedSocket;
+pub(crate) use thread::{Command, PublisherThread};

@@ -1,0 +1,127 @@
+//! The tracks that the relay watches at publishers, kept in step with those that viewers need.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fanlight_bus::PublisherId;
+use fanlight_protocol::{Timestamp, Topic};
+
+use crate::hub::Track;
+
+/// The time for which a track stays watched after its last viewer left: a page that reloads finds it running.
+const LINGER: Duration = Duration::from_secs(5);
+
+/// A track of a publisher.
+pub(super) type Source = (PublisherId, Topic);
+
+/// The tracks that are watched at publishers.
+#[derive(Debug, Default)]
+pub(super) struct Watches(HashMap<Source, Watch>);
+
+#[derive(Debug)]
+struct Watch {
+    /// The track that is fed.
+    track: Arc<Track>,
+    /// Start of the time without viewers; `None` while it has one.
+    idle_since: Option<Timestamp>,
+}
+
+/// A step towards the tracks that are needed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Change {
+    /// Watch this track, or feed another one with it.
+    Watch(Source),
+    /// Watch it no longer.
+    Unwatch(Source),
+}
+
+impl Watches {
+    /// Returns the changes after which all needed tracks are watched, and no other track for longer than [`LINGER`].
+    pub(super) fn update<'a>(
+        &mut self,
+        needed: impl Iterator<Item = (&'a Source, &'a Arc<Track>)>,
+        now: Timestamp,
+    ) -> Vec<Change> {
+        let mut changes = Vec::new();
+        self.0.values_mut().for_each(|watch| {
+            watch.idle_since.get_or_insert(now);
+        });
+        for (source, track) in needed {
+            let watch = Watch { track: track.clone(), idle_since: None };
+            let before = self.0.insert(source.clone(), watch);
+            // A stream that was forgotten and announced again has new tracks.
+            if before.is_none_or(|before| !Arc::ptr_eq(&before.track, track)) {
+                changes.push(Change::Watch(source.clone()));
+            }
+        }
+        self.0.retain(|source, watch| {
+            let stays = watch.idle_since.is_none_or(|since| now.since(since) < LINGER);
+            if !stays {
+                changes.push(Change::Unwatch(source.clone()));
+            }
+            stays
+        });
+        changes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fanlight_protocol::TrackName;
+
+    use super::*;
+    use crate::hub::fixture;
+
+    const ONE: PublisherId = PublisherId(1);
+    const TWO: PublisherId = PublisherId(2);
+
+    fn source(publisher: PublisherId) -> Source {
+        (publisher, "cam/full.jpeg/".parse().unwrap())
+    }
+
+    fn track() -> Arc<Track> {
+        fixture::stream(Vec::new()).track(&TrackName::full_jpeg())
+    }
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_micros(seconds * 1_000_000)
+    }
+
+    #[test]
+    fn a_track_is_watched_once_and_until_five_seconds_after_its_last_viewer() {
+        let (mut watches, track, one) = (Watches::default(), track(), source(ONE));
+        let needed = || [(&one, &track)].into_iter();
+        let none = || [].into_iter();
+        assert_eq!(watches.update(needed(), at(0)), [Change::Watch(one.clone())]);
+        assert_eq!(watches.update(needed(), at(10)), []);
+        assert_eq!(watches.update(none(), at(20)), []);
+        assert_eq!(watches.update(none(), at(24)), []);
+        assert_eq!(watches.update(needed(), at(24)), [], "a reload does not touch it");
+        assert_eq!(watches.update(none(), at(30)), []);
+        assert_eq!(watches.update(none(), at(35)), [Change::Unwatch(one.clone())]);
+        assert_eq!(watches.update(none(), at(36)), []);
+    }
+
+    #[test]
+    fn a_new_owner_is_watched_immediately() {
+        let (mut watches, track, [one, two]) =
+            (Watches::default(), track(), [ONE, TWO].map(source));
+        watches.update([(&one, &track)].into_iter(), at(0));
+        assert_eq!(
+            watches.update([(&two, &track)].into_iter(), at(1)),
+            [Change::Watch(two.clone())]
+        );
+    }
+
+    #[test]
+    fn a_stream_that_was_forgotten_and_returns_is_watched_again() {
+        let (mut watches, one) = (Watches::default(), source(ONE));
+        let [before, after] = [(); 2].map(|()| track());
+        watches.update([(&one, &before)].into_iter(), at(0));
+        assert_eq!(
+            watches.update([(&one, &after)].into_iter(), at(1)),
+            [Change::Watch(one.clone())]
+        );
+    }
+}
