@@ -1,19 +1,19 @@
-//! What Fanlight's programs do alike, so that whoever knows one of them knows the others.
+//! The parts that all Fanlight programs share: options, logs, secrets, signals and exit codes.
 //!
-//! In the order a program passes through it:
+//! In the order in which a program uses them:
 //!
 //! - [`options`]: flags, environment and file become one value of the program's own options type;
-//! - [`run`]: the frame around `main`: `--check-config`, logs, errors for a stranger's eyes, exit codes;
+//! - [`run`]: the steps around `main`: `--check-config`, logs, errors that a user can act on, exit codes;
 //! - [`log`]: lines on stderr, as text or JSON, a repeated one at most once in ten seconds;
-//! - [`secret`]: users, passwords and tokens, taken from the environment and kept out of sight;
-//! - [`stop`]: one request to stop that reaches every thread.
+//! - [`secret`]: users, passwords and tokens, read from the environment and masked in all output;
+//! - [`stop`]: one stop request that reaches every thread.
 //!
-//! What does not belong here: anything that only one program needs, and anything about frames, streams or the bus.
+//! This crate has nothing that only one program needs, and nothing about frames, streams or the bus.
 //!
 //! # How a program uses it
 //!
-//! Two steps. What the user wrote is a struct of `Option`s and `Vec`s; what the program works with is a second struct
-//! without any, made from the first in one function that holds every default and every rule:
+//! Two steps. The user's options are a struct of `Option`s and `Vec`s. The program's settings are a second struct
+//! without any, made from the first in one function that contains every default and every rule:
 //!
 //! ```
 //! use std::process::ExitCode;
@@ -26,20 +26,20 @@
 //! #[command(version)]
 //! #[serde(rename_all = "kebab-case", default)]
 //! struct Options {
-//!     /// How loud, 1 to 10 [default: 5]
+//!     /// Loudness, 1 to 10 [default: 5]
 //!     #[arg(long, env = "FANLIGHT_LOUDNESS", value_name = "N")]
 //!     loudness: Option<u8>,
 //!
-//!     /// What to sing; repeatable. In the environment: separated by commas
+//!     /// A song to sing; repeatable. In the environment: separated by commas
 //!     #[arg(long = "song", env = "FANLIGHT_SONG", value_delimiter = ',')]
 //!     #[serde(rename = "song")]
 //!     songs: Vec<String>,
 //!
-//!     /// Sing in the rain, too
+//!     /// Sing even in the rain
 //!     #[arg(long, env = "FANLIGHT_RAIN", num_args = 0..=1, default_missing_value = "true")]
 //!     rain: Option<bool>,
 //!
-//!     /// Who may listen
+//!     /// Token that listeners must present
 //!     #[arg(long, env = "FANLIGHT_TOKEN", hide_env_values = true)]
 //!     token: Option<Secret>,
 //! }
@@ -56,7 +56,7 @@
 //!
 //!     fn try_from(options: Options) -> anyhow::Result<Self> {
 //!         let loudness = options.loudness.unwrap_or(5);
-//!         anyhow::ensure!((1..=10).contains(&loudness), "--loudness {loudness}: 1 to 10 are possible");
+//!         anyhow::ensure!((1..=10).contains(&loudness), "--loudness {loudness}: write 1 to 10");
 //!         Ok(Self { loudness, songs: options.songs })
 //!     }
 //! }
@@ -75,7 +75,7 @@
 //! }
 //! ```
 //!
-//! `--config`, `--check-config`, `--log` and `--log-level` come by themselves ([`options::Common`]).
+//! Every program also has `--config`, `--check-config`, `--log` and `--log-level` ([`options::Common`]).
 
 pub mod log;
 pub mod options;

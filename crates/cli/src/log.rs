@@ -1,11 +1,11 @@
 //! Lines on stderr, as text for people or JSON for machines; a repeated one at most once in ten seconds.
 //!
-//! Two events are the same when they come from the same place in the code with the same message and the same texts.
-//! Numbers are not compared, because most of them merely count; so write what tells events apart (a stream, an address)
-//! as text: `tracing::warn!(stream = %name, lost, "frames were lost")`. What stands in braces in the message is text.
+//! Two events are the same if they have the same place in the code, the same message and the same text fields. Numbers
+//! are not compared, because most of them are counters. Write a field that distinguishes events (a stream, an address)
+//! as text: `tracing::warn!(stream = %name, lost, "frames were lost")`. Values in braces in the message are text.
 //!
-//! As a last line of defence all texts pass through [`mask_url`](crate::secret::mask_url), and characters that could
-//! forge a line or hide a part of one are escaped.
+//! All texts also pass through [`mask_url`](crate::secret::mask_url), and characters that could forge a line or hide a
+//! part of one are escaped.
 //!
 //! Logging never waits for stderr: a [`writer`] thread does, and drops lines when its queue is full.
 
@@ -32,37 +32,37 @@ use layer::Lines;
 use line::Style;
 use writer::Writer;
 
-/// Time for the last lines to be written when the program ends.
+/// Longest wait for the last lines to be written when the program exits.
 const FLUSH: Duration = Duration::from_millis(300);
 
-/// The way to stderr; `None` within where the system gave no thread for it.
+/// The writer for stderr; contains `None` if its thread could not be started.
 static WRITER: OnceLock<Option<Writer>> = OnceLock::new();
 
-/// How to write logs.
+/// Format of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// For people.
+    /// Lines for people.
     #[default]
     Text,
     /// One JSON object a line.
     Json,
 }
 
-/// How much to log.
+/// Least severe level that is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogLevel {
-    /// What failed.
+    /// Failures.
     Error,
-    /// And what is not as it should be.
+    /// Failures and warnings.
     Warn,
-    /// And what changes.
+    /// Changes of state, too.
     #[default]
     Info,
-    /// And what a developer wants to know.
+    /// Details for developers, too.
     Debug,
-    /// Everything, that of the libraries too.
+    /// Everything, including events of libraries.
     Trace,
 }
 
@@ -77,7 +77,7 @@ impl LogLevel {
         }
     }
 
-    /// Libraries speak up only where something is wrong, unless everything was asked for.
+    /// Returns the level for libraries: warnings, unless the user asked for everything or for errors only.
     fn libraries(self) -> LevelFilter {
         match self {
             Self::Error => LevelFilter::ERROR,
@@ -87,7 +87,7 @@ impl LogLevel {
     }
 }
 
-/// Sends all events of this process to stderr from now on, panics included. A second call changes nothing.
+/// Sends all events of this process to stderr from now on, including panics. A second call changes nothing.
 pub fn init(format: LogFormat, level: LogLevel) {
     let style = match format {
         LogFormat::Json => Style::Json,
@@ -103,20 +103,20 @@ pub fn init(format: LogFormat, level: LogLevel) {
     }
 }
 
-/// Waits until all lines are written, for at most 0.3 s. For the end of the program.
+/// Waits until all lines are written, for at most 0.3 s. Called before the program exits.
 pub fn flush() {
     if let Some(Some(writer)) = WRITER.get() {
         writer.flush(FLUSH);
     }
 }
 
-/// A descriptor of its own: the lock of `std::io::stderr` must not be held while a write blocks.
+/// Starts the writer on its own descriptor: the lock of `std::io::stderr` must not be held while a write blocks.
 fn start_writer(style: Style) -> io::Result<Writer> {
     let stderr = File::from(io::stderr().as_fd().try_clone_to_owned()?);
     Writer::start(stderr, move |count| line::notice(count, style))
 }
 
-/// If logs cannot be written, there is no place left to report that.
+/// Queues a line. Ignores a failed write, because no other place is left to report it.
 fn to_stderr(line: String) {
     match WRITER.get() {
         Some(Some(writer)) => writer.push(line),
@@ -124,7 +124,7 @@ fn to_stderr(line: String) {
     }
 }
 
-/// Panics go where everything goes; with `RUST_BACKTRACE=1` they say how it came to them.
+/// Logs a panic, and with `RUST_BACKTRACE=1` its backtrace.
 fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
     let thread = std::thread::current();
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
@@ -141,6 +141,6 @@ fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
             tracing::error!(target: "fanlight", "{line}");
         }
     }
-    // The process may end with this thread.
+    // The process may exit with this thread.
     flush();
 }

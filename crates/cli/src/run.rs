@@ -1,4 +1,4 @@
-//! The frame around `main`.
+//! The steps that every `main` shares.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -6,15 +6,15 @@ use std::process::ExitCode;
 use crate::options::{self, Options, Stop};
 use crate::{log, secret};
 
-/// Wrong options.
+/// Exit code for invalid options.
 const USAGE: u8 = 2;
-/// Failed while running.
+/// Exit code for a failure while running.
 const FAILED: u8 = 1;
 
 /// Loads options, turns them into settings, starts logging, and runs the program to its end.
 ///
-/// Exit codes: 0 well, 1 failed while running, 2 wrong options (before anything was started). With `--check-config` it
-/// ends after the settings: make them without touching the outside world.
+/// Exit codes: 0 success, 1 failure while running, 2 invalid options (nothing was started). With `--check-config` the
+/// program exits after `settings`, so `settings` must not touch the outside world.
 pub fn run<O: Options, S>(
     settings: impl FnOnce(O) -> anyhow::Result<S>,
     program: impl FnOnce(S) -> anyhow::Result<()>,
@@ -52,12 +52,12 @@ fn refuse(text: &str) -> ExitCode {
     ExitCode::from(USAGE)
 }
 
-/// An error and what caused it, on one line, without any password.
+/// Returns an error and its causes on one line, without any password.
 fn chain(error: &anyhow::Error) -> String {
     secret::mask_url(&format!("{error:#}"))
 }
 
-/// Writes a line. A closed pipe (`--help | head -1`) is nobody's fault.
+/// Writes a line. Ignores a closed pipe, as in `--help | head -1`.
 fn say(mut out: impl Write, text: &str) {
     let _ = writeln!(out, "{text}");
 }
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_tells_its_causes_and_no_password() {
+    fn an_error_shows_its_causes_but_no_password() {
         let cause = anyhow::anyhow!("rtsp://admin:hunter2@cam/ refused");
         assert_eq!(
             chain(&cause.context("cannot start")),

@@ -1,4 +1,4 @@
-//! Users, passwords and tokens: taken from the environment, and kept out of sight.
+//! Users, passwords and tokens: read from the environment, masked in all output.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -7,16 +7,16 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// What stands in the place of a user, password or token.
+/// Text that replaces a user, password or token.
 const MASK: &str = "***";
 
-/// Text that is a secret as a whole, such as a token, or that may hold one, such as a source as it was written. Shown as `***`.
+/// Text that is a secret, such as a token, or may contain one, such as a source. Displayed as `***`.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
 
 impl Secret {
-    /// The secret; not for logs, errors, the catalog or the API.
+    /// Returns the secret. Not for logs, errors, the catalog or the API.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -54,11 +54,11 @@ impl FromStr for Secret {
     }
 }
 
-/// The text with every user, password and token in it masked.
+/// Returns the text with every user, password and token in it masked.
 ///
-/// Masked are `user:password@` and `user@` of URLs, `user:password@` without a scheme, and the values of
-/// `token=`, `password=`, `key=` and the like. Where it is not clear how far a password goes (people do not escape
-/// `/`, `@` or `#` in it), rather too much is masked than too little: all that stands between `://` and the last `@`.
+/// Masks `user:password@` and `user@` of URLs, `user:password@` without a scheme, and the values of `token=`,
+/// `password=`, `key=` and similar keys. The end of a password can be ambiguous, because people do not escape `/`, `@`
+/// or `#` in it. If it is, all text between `://` and the last `@` is masked: rather too much than too little.
 ///
 /// ```
 /// use fanlight_cli::secret::mask_url;
@@ -85,8 +85,8 @@ fn mask_line(line: &str) -> String {
     masked
 }
 
-/// Splits after the first word with its trailing space. A word is what ends at white space, unless an URL in it looks
-/// as if a password with white space were going on: then it ends after the `@`.
+/// Splits after the first word with its trailing space. A word ends at white space, unless a URL in it seems to have a
+/// password with white space: then it ends after the `@`.
 fn split_word(text: &str) -> (&str, &str) {
     let end = word_end(text, 0);
     let torn = last_url(&text[..end]).is_some_and(|url| {
@@ -100,7 +100,7 @@ fn split_word(text: &str) -> (&str, &str) {
     }
 }
 
-/// Where the last `@` stands that is not that of a size and rate.
+/// Returns the position of the last `@` that does not belong to a mode (`640x480@15`).
 fn last_at(text: &str) -> Option<usize> {
     let words = text.split_inclusive(char::is_whitespace);
     let mut start = 0;
@@ -135,7 +135,8 @@ fn mask_users(word: &str) -> String {
     if others.is_empty() { masked } else { masked + &mask_users(others) }
 }
 
-/// Where the first URL of a word goes on after its `://`: one of any scheme, if nothing but an opening stands before it.
+/// Returns the position after the `://` of a word's first URL. Its scheme can be any if only an opening quote or
+/// bracket precedes it.
 fn first_url(word: &str) -> Option<usize> {
     let end = word.find("://")?;
     let before = word[..end].trim_end_matches(|c: char| c.is_ascii_alphanumeric());
@@ -144,13 +145,13 @@ fn first_url(word: &str) -> Option<usize> {
     if opened && named { Some(end + 3) } else { next_scheme(word).map(|(_, url)| url) }
 }
 
-/// The schemes that addresses of Fanlight have. Within a word only these begin an URL: a password may hold `://`, too.
+/// Schemes of Fanlight's addresses. Within a word only these begin a URL, because a password may contain `://`, too.
 const SCHEMES: &[&str] = &[
     "file", "http", "https", "ipc", "nats", "rtmp", "rtsp", "rtsps", "tcp", "tls", "udp", "ws",
     "wss",
 ];
 
-/// Where the next URL begins: its scheme, and what follows `://`.
+/// Returns the start of the next URL's scheme, and the position after its `://`.
 fn next_scheme(text: &str) -> Option<(usize, usize)> {
     text.match_indices("://").find_map(|(end, mark)| {
         let lower = text[..end].to_ascii_lowercase();
@@ -160,13 +161,13 @@ fn next_scheme(text: &str) -> Option<(usize, usize)> {
     })
 }
 
-/// Where the last URL goes on after its `://`.
+/// Returns the position after the `://` of the last URL.
 fn last_url(text: &str) -> Option<usize> {
     let first = next_scheme(text)?.1;
     Some(last_url(&text[first..]).map_or(first, |later| first + later))
 }
 
-/// Masks `user:password@` where no scheme stands before it, but leaves a source's size and rate (`0:1280x720@30`).
+/// Masks `user:password@` without a scheme, but leaves a source's mode (`0:1280x720@30`).
 fn mask_bare_user(word: &str) -> String {
     let Some(end) = end_of_user(word) else {
         return word.to_owned();
@@ -181,7 +182,7 @@ fn mask_bare_user(word: &str) -> String {
     format!("{}***:***{}", &word[..start], &word[end..])
 }
 
-/// Whether the word ends as in `:1280x720@30`. No host is only a number.
+/// Returns whether the word ends like `:1280x720@30`. No host is only a number.
 fn is_mode(word: &str) -> bool {
     let word = word.trim_end_matches(|c: char| !c.is_ascii_digit());
     let mode = word.rsplit(':').next().and_then(|mode| mode.split_once('@'));
@@ -190,8 +191,8 @@ fn is_mode(word: &str) -> bool {
     })
 }
 
-/// Where the `@` after a user and password stands: the last one, but for those in a secret's own value behind it. Where such
-/// a value holds the only ones, it is a password's if a user may stand before it.
+/// Returns the position of the `@` after user and password: the last one before the value of a secret key. If only such
+/// a value has any, the `@` ends a password if a user may precede it.
 fn end_of_user(url: &str) -> Option<usize> {
     let value = secret_value(url, 0).map_or(url.len(), |(start, _)| start);
     let authority = authority(url);
@@ -199,7 +200,8 @@ fn end_of_user(url: &str) -> Option<usize> {
     url[..value].rfind('@').or_else(|| url.rfind('@').filter(|_| user))
 }
 
-/// Whether the only `@` stands in a secret's own value behind what may be host and port, or user and password.
+/// Returns whether the only `@` is in the value of a secret key, after text that is either host and port or user and
+/// password.
 fn may_be_a_value(url: &str) -> bool {
     let value = secret_value(url, 0).map_or(url.len(), |(start, _)| start);
     !url[..value].contains('@') && value > authority(url).len()
@@ -209,12 +211,12 @@ fn trailing_space(text: &str) -> &str {
     &text[text.trim_end().len()..]
 }
 
-/// What stands before the path, going by the letter of the standard.
+/// Returns the text before the path, as the URL standard defines it.
 fn authority(url: &str) -> &str {
     &url[..url.find(['/', '?', '#']).unwrap_or(url.len())]
 }
 
-/// Whether what stands before and behind the colon may be a user and the beginning of a password: it is no address with a port.
+/// Returns whether the text may be a user, a colon and the beginning of a password: it is no address with a port.
 fn may_begin_with_a_user(authority: &str) -> bool {
     authority.split_once(':').is_some_and(|(host, port)| {
         let is_port = port.bytes().all(|b| b.is_ascii_digit());
@@ -235,7 +237,7 @@ pub fn mask_values(word: &str) -> String {
     masked + &word[at..]
 }
 
-/// Start and end of the first secret value at or after `from`. What closes a sentence or quotation is not part of it.
+/// Returns start and end of the first secret value at or after `from`, without closing punctuation and quotes.
 fn secret_value(word: &str, from: usize) -> Option<(usize, usize)> {
     let mut at = from;
     while let Some(equals) = word[at..].find('=').map(|found| at + found) {
@@ -256,7 +258,8 @@ fn key_before(text: &str) -> &str {
     &text[text.trim_end_matches(part).len()..]
 }
 
-/// Whether the value of this key is a secret. Names as cameras' own URLs and the options of commands use them.
+/// Returns whether the value of this key is a secret. The names are those in URLs of cameras and in options of
+/// commands.
 fn is_secret(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
     let within = ["token", "passw", "passphrase", "secret", "credential", "loginpas", "apikey"];
@@ -275,24 +278,25 @@ pub enum ExpandError {
     /// The environment has no such variable.
     #[error("the environment variable {0} is not set")]
     Unset(String),
-    /// Not the name of a variable, or no end to it.
+    /// `${` without a valid name and `}`.
     #[error(
         "\"${{\" begins the name of an environment variable: letters, digits and '_', then \"}}\""
     )]
     Name,
 }
 
-/// The text with each `${NAME}` replaced by that environment variable, as it is. A `$` before anything else is a `$`.
+/// Returns the text with each `${NAME}` replaced by the value of that environment variable, unescaped. A `$` before any
+/// other character remains.
 ///
 /// In a URL a value can end one part and begin another. Use [`variables`] there, and encode each value for its place.
 ///
 /// # Errors
-/// When a variable is not set, or `${` is not followed by a name and `}`.
+/// Fails if a variable is not set, or a name and `}` do not follow `${`.
 pub fn expand_env(text: &str) -> Result<String, ExpandError> {
     expand(text, |name| std::env::var(name).ok())
 }
 
-/// The same with variables from elsewhere.
+/// Does the same as [`expand_env`] with variables from `lookup`.
 ///
 /// # Errors
 /// As [`expand_env`].
@@ -307,10 +311,10 @@ pub fn expand(text: &str, lookup: impl Fn(&str) -> Option<String>) -> Result<Str
     Ok(expanded)
 }
 
-/// Takes a text apart at each `${NAME}`: the text before it, and its name. The last piece has no name.
+/// Splits a text at each `${NAME}` into pairs of the text before it and its name. The last pair has no name.
 ///
 /// # Errors
-/// When `${` is not followed by a name and `}`.
+/// Fails if a name and `}` do not follow `${`.
 pub fn variables(text: &str) -> Result<Vec<(&str, Option<&str>)>, ExpandError> {
     let mut pieces = Vec::new();
     let mut rest = text;
@@ -333,7 +337,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn users_and_passwords_are_masked_wherever_they_stand() {
+    fn users_and_passwords_are_masked_in_all_places() {
         for (text, masked) in [
             ("rtsp://admin:pw@cam:554/x", "rtsp://***:***@cam:554/x"),
             ("door=rtsp://admin:pw@cam/x", "door=rtsp://***:***@cam/x"),
@@ -368,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_no_secret_is_left_alone() {
+    fn text_without_a_secret_does_not_change() {
         for text in [
             "",
             "tcp://10.0.0.7:7475",
@@ -388,13 +392,13 @@ mod tests {
     }
 
     #[test]
-    fn wrapped_secrets_are_shy() {
+    fn a_secret_is_displayed_masked() {
         assert_eq!(format!("{0} {0:?}", Secret::from("abc")), "*** Secret(***)");
         assert_eq!(Secret::from("abc").expose(), "abc");
     }
 
     #[test]
-    fn variables_are_replaced_and_a_missing_one_is_named() {
+    fn variables_are_replaced_and_a_missing_one_is_reported() {
         let env = |name: &str| (name == "PW").then(|| "s3cret".to_owned());
         assert_eq!(expand("rtsp://a:${PW}@c/$x", env).unwrap(), "rtsp://a:s3cret@c/$x");
         assert_eq!(expand("${NO}", env), Err(ExpandError::Unset("NO".into())));
@@ -405,7 +409,7 @@ mod tests {
         assert!(ExpandError::Name.to_string().contains("\"${\""));
     }
 
-    /// Letters that stand nowhere in the text around them, so that finding one is finding a leak.
+    /// Letters that no surrounding text contains: finding one proves a leak.
     const USER: &str = "[UVW]{1,12}";
     const PASSWORD: &str = r#"[XYZ][XYZ0-9/@:#?&%!$'"(),;\[\]{}.-]{0,20}"#;
 

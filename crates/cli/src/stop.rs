@@ -1,4 +1,4 @@
-//! One request to stop that reaches every thread.
+//! One stop request that reaches every thread.
 
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -8,13 +8,13 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 
-/// Signals within this time are one wish: a terminal sends SIGINT to a supervisor as well, which passes it on.
-const ONE_WISH: Duration = Duration::from_secs(1);
+/// Signals within this time count as one request: a terminal also sends SIGINT to a supervisor, which forwards it.
+const ONE_REQUEST: Duration = Duration::from_secs(1);
 
-/// A request to stop. Clones share it; once made it stays.
+/// A stop request. Clones share it. It cannot be withdrawn.
 ///
-/// A loop asks [`is_requested`](Self::is_requested), and waits with [`wait_timeout`](Self::wait_timeout) in place of
-/// `thread::sleep`, so that it stops at once. For programs of plain threads; tokio has its own means.
+/// A loop checks [`is_requested`](Self::is_requested), and calls [`wait_timeout`](Self::wait_timeout) instead of
+/// `thread::sleep`, so that it stops immediately. For programs of plain threads; tokio has its own means.
 #[derive(Debug, Clone, Default)]
 pub struct Shutdown(Arc<Shared>);
 
@@ -25,16 +25,16 @@ struct Shared {
 }
 
 impl Shutdown {
-    /// A request not made yet.
+    /// Returns a request that was not made yet.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A request that SIGINT (Ctrl-C) or SIGTERM makes. A second such signal, at least a second later, ends the process
-    /// on the spot, as if nobody had caught it: a way out for whoever sits before a program that hangs.
+    /// Returns a request that SIGINT (Ctrl-C) or SIGTERM makes. A second such signal, at least a second later,
+    /// terminates the process as if there were no handler, so that a user can end a program that hangs.
     ///
     /// # Errors
-    /// When the system refuses the handlers or the thread.
+    /// Fails if the system refuses the handlers or the thread.
     pub fn on_signals() -> io::Result<Self> {
         let shutdown = Self::new();
         let requested = shutdown.clone();
@@ -44,7 +44,7 @@ impl Shutdown {
             for signal in signals.forever() {
                 match first {
                     None => tracing::info!("stopping"),
-                    Some(first) if first.elapsed() < ONE_WISH => {}
+                    Some(first) if first.elapsed() < ONE_REQUEST => {}
                     Some(_) => {
                         crate::log::flush();
                         // Fails only for signals that cannot be caught.
@@ -64,12 +64,12 @@ impl Shutdown {
         self.0.changed.notify_all();
     }
 
-    /// Whether the request was made.
+    /// Returns whether the request was made.
     pub fn is_requested(&self) -> bool {
         *self.lock()
     }
 
-    /// Waits for the request, at most this long. Whether it was made.
+    /// Waits for the request, for at most this time. Returns whether it was made.
     pub fn wait_timeout(&self, at_most: Duration) -> bool {
         let waited =
             self.0.changed.wait_timeout_while(self.lock(), at_most, |requested| !*requested);
@@ -82,7 +82,7 @@ impl Shutdown {
         drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// A poisoned lock still holds a whole boolean.
+    /// Locks the request. A poisoned lock still holds a consistent boolean.
     fn lock(&self) -> std::sync::MutexGuard<'_, bool> {
         self.0.requested.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_waiting_thread_is_woken_at_once() {
+    fn a_request_wakes_a_waiting_thread() {
         let shutdown = Shutdown::new();
         let waiter = std::thread::spawn({
             let shutdown = shutdown.clone();
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_request_the_wait_ends_by_itself() {
+    fn without_a_request_the_wait_times_out() {
         assert!(!Shutdown::new().wait_timeout(Duration::from_millis(1)));
     }
 

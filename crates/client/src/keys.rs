@@ -8,13 +8,13 @@ use clap::Subcommand;
 use fanlight_bus::KeyPair;
 use fanlight_bus::keys::written;
 
-/// What to do with keys.
+/// A subcommand of `fanlight keys`.
 #[derive(Debug, Subcommand)]
 pub enum Action {
     /// Makes a key pair: NAME.secret, which only you can read, and NAME.pub, for the other side
     #[command(after_help = SETUP)]
     New {
-        /// Where to write them; the last part names the key in logs and lists
+        /// Path of the new files, without an ending; its last part names the key in logs and lists
         #[arg(long, value_name = "FOLDER/NAME")]
         out: PathBuf,
     },
@@ -36,10 +36,10 @@ A capture and a relay on two machines:
 More relays: --bus-allow takes a file with the lines of several .pub files (cat *.pub > relays). Never copy a .secret file.
 Existing files are not overwritten.";
 
-/// Does it.
+/// Runs the subcommand.
 ///
 /// # Errors
-/// If a file is there already, or cannot be read or written.
+/// Fails if a file exists already, or cannot be read or written.
 pub fn run(action: &Action) -> anyhow::Result<()> {
     match action {
         Action::New { out } => new(out),

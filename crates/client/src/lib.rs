@@ -1,11 +1,10 @@
-//! `fanlight`: what one does with a relay from the command line.
+//! `fanlight`: the command line for work with a relay.
 //!
-//! - [`options`]: what the user wrote, one subcommand at a time;
-//! - [`mod@bench`]: viewers by the hundred, to see what a server of live pictures can do, and what it costs;
+//! - [`options`]: the user's options, by subcommand;
+//! - [`mod@bench`]: hundreds of viewers, to measure a video server's throughput, latency and cost;
 //! - [`keys`]: keys for captures and relays on different machines.
 //!
-//! What does not belong here: anything that shows pictures (that is the page's business), and of the bus anything but its
-//! keys.
+//! This crate displays no video (the page does), and uses only the keys of the bus.
 
 pub mod bench;
 pub mod keys;

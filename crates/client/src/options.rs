@@ -1,16 +1,16 @@
-//! What the user wrote, and what the program makes of it.
+//! Options as the user wrote them, and the settings made from them.
 
 use clap::{Parser, Subcommand};
 use serde::Deserialize;
 
 use crate::{bench, keys};
 
-/// Works with Fanlight's relays, and with other servers of live pictures, from the command line.
+/// Works with Fanlight's relays, and with other video servers, from the command line.
 #[derive(Debug, Default, Parser, Deserialize)]
 #[command(name = "fanlight", version, subcommand_required = true)]
 #[serde(rename_all = "kebab-case", default)]
 pub struct Options {
-    /// What to do.
+    /// The subcommand.
     #[command(subcommand)]
     #[serde(skip)]
     pub command: Option<Command>,
@@ -18,17 +18,17 @@ pub struct Options {
 
 impl fanlight_cli::Options for Options {}
 
-/// What can be done.
+/// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Puts load on a server of live pictures, and measures what its viewers get and what it costs
+    /// Puts load on a video server and measures frame rate, latency, and the server's CPU and memory
     Bench(Box<bench::Options>),
-    /// Makes keys, with which captures and relays on different machines know each other
+    /// Makes keys, so that captures and relays on different machines can authenticate each other
     #[command(subcommand)]
     Keys(keys::Action),
 }
 
-/// What the program works with.
+/// The program's settings.
 #[derive(Debug)]
 pub enum Settings {
     /// Puts load on a server.

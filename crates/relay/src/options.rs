@@ -1,4 +1,4 @@
-//! What the user wrote, and what the relay makes of it.
+//! Options as the user wrote them, and the settings made from them.
 
 mod bus;
 
@@ -17,28 +17,28 @@ use crate::connection::threads::MAX_THREADS;
 use crate::limits::{Limits, MAX_VIEWERS, MAX_VIEWERS_PER_ADDRESS};
 use bus::BusOptions;
 
-/// Most publishers that are followed in the watched folder, as `fanlight_bus` has it.
+/// Most publishers that the relay follows in the watched folder, the same number as in `fanlight_bus`.
 const MAX_IN_FOLDER: usize = 64;
-/// Shortest and longest token.
+/// Shortest and longest token, in letters.
 const TOKEN: std::ops::RangeInclusive<usize> = 8..=512;
-/// Where the relay listens unless told otherwise.
+/// Default address to listen on.
 const LISTEN: &str = "127.0.0.1:7474";
 
-/// Shows live pictures from cameras in many browsers at once.
+/// Serves live video from cameras to many browsers at the same time.
 ///
-/// Subscribes to what fanlight-capture publishes and fans every picture out to its viewers: the page at /, WebSockets
-/// (/ws, /streams/NAME/ws), MJPEG (/streams/NAME/mjpeg) and snapshots (/streams/NAME/snapshot).
+/// Subscribes to the streams that fanlight-capture publishes and fans every frame out to its viewers: the page at /,
+/// WebSockets (/ws, /streams/NAME/ws), MJPEG (/streams/NAME/mjpeg) and snapshots (/streams/NAME/snapshot).
 #[derive(Debug, Default, Parser, Deserialize)]
 #[command(name = "fanlight-relay", version, after_help = LIMITS)]
 #[serde(rename_all = "kebab-case", default)]
 pub struct Options {
-    /// Where to listen; beyond loopback only with --token or --insecure [default: 127.0.0.1:7474]
+    /// Address and port to listen on; beyond loopback only with --token or --insecure [default: 127.0.0.1:7474]
     #[arg(long, env = "FANLIGHT_LISTEN", value_name = "ADDRESS:PORT")]
     pub listen: Option<SocketAddr>,
 
     /// A publisher to follow, ipc:///PATH or tcp://HOST:PORT; repeatable, at most 64. In the environment: separated by
-    /// commas. tcp://HOST:PORT#key=FILE names the file with the publisher's public key [default: all of this user on this
-    /// machine]
+    /// commas. tcp://HOST:PORT#key=FILE names the file with the publisher's public key [default: all publishers of this
+    /// user on this machine]
     #[arg(long, env = "FANLIGHT_SUBSCRIBE", value_name = "ENDPOINT", value_delimiter = ',')]
     pub subscribe: Vec<String>,
 
@@ -46,16 +46,17 @@ pub struct Options {
     #[arg(long, env = "FANLIGHT_BUS_KEY", value_name = "FILE")]
     pub bus_key: Option<PathBuf>,
 
-    /// Follow publishers on other machines without keys: everyone on the way can watch, and can send other pictures
+    /// Follow publishers on other machines without keys: everyone on the network path can watch, and can send other
+    /// frames
     #[arg(long, env = "FANLIGHT_INSECURE_BUS", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub insecure_bus: Option<bool>,
 
-    /// What viewers must show, as ?token=… or Authorization: Bearer …; 8 to 512 letters. Better in the environment or a
-    /// file than on the command line, where other users see it
+    /// The token that viewers must send, as ?token=… or Authorization: Bearer …; 8 to 512 letters. Better in the
+    /// environment or a file than on the command line, where other users see it
     #[arg(long, env = "FANLIGHT_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     pub token: Option<Secret>,
 
-    /// Listen beyond loopback without a token: whoever reaches the port sees the pictures
+    /// Listen beyond loopback without a token: anyone on the network can watch
     #[arg(long, env = "FANLIGHT_INSECURE", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub insecure: Option<bool>,
 
@@ -64,7 +65,7 @@ pub struct Options {
     #[arg(long, env = "FANLIGHT_ALLOW_HOST", value_name = "NAME", value_delimiter = ',')]
     pub allow_host: Vec<String>,
 
-    /// An origin whose pages may use the API and WebSockets, such as https://wall.example, or * for all; repeatable
+    /// An origin whose pages may use the API and WebSockets, for example https://wall.example, or * for all; repeatable
     #[arg(long, env = "FANLIGHT_ALLOW_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
     pub allow_origin: Vec<String>,
 
@@ -72,28 +73,28 @@ pub struct Options {
     #[arg(long, env = "FANLIGHT_NO_EMBED", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub no_embed: Option<bool>,
 
-    /// Viewers in all [default: 4096]
+    /// Most viewers in total [default: 4096]
     #[arg(long, env = "FANLIGHT_MAX_VIEWERS", value_name = "N")]
     pub max_viewers: Option<usize>,
 
-    /// Viewers from one address; loopback is exempt [default: 64]
+    /// Most viewers from one address; loopback is exempt [default: 64]
     #[arg(long, env = "FANLIGHT_MAX_VIEWERS_PER_ADDRESS", value_name = "N")]
     pub max_viewers_per_address: Option<usize>,
 
-    /// Threads on which viewers are served, 1 to 64 [default: half as many as there are cores]
+    /// Threads that serve viewers, 1 to 64 [default: half the number of cores]
     #[arg(long, env = "FANLIGHT_THREADS", value_name = "N")]
     pub threads: Option<usize>,
 
-    /// TCP congestion control for viewers, where the kernel allows it: bbr, cubic, … or system for its own choice
+    /// TCP congestion control for viewers, if the kernel allows it: bbr, cubic, … or system for its own choice
     /// [default: bbr]
     #[arg(long, env = "FANLIGHT_CONGESTION", value_name = "NAME")]
     pub congestion: Option<String>,
 
-    /// Share the port with other relays that say so too
+    /// Share the port with other relays that set this option
     #[arg(long, env = "FANLIGHT_REUSE_PORT", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub reuse_port: Option<bool>,
 
-    /// Serve the page from this folder instead of the one built in: for working on it
+    /// Serve the page from this folder instead of the built-in one, for development
     #[arg(long, env = "FANLIGHT_WEB", value_name = "FOLDER")]
     pub web: Option<PathBuf>,
 }
@@ -102,53 +103,54 @@ impl fanlight_cli::Options for Options {}
 
 const LIMITS: &str = "\
 Limits:
-  frames        16 MiB of picture; a viewer lags at most 2 frames behind, then skips to the newest; with buffer=SECONDS,
-                0 to 5, it stays behind, while frames of up to 6 s and 64 MiB a track are held for it
-  under way     one message a connection; none more while earlier ones lie in a queue on the way; 16 KiB unsent in the
-                kernel (128 KiB while a viewer keeps up); at most 64 frames not acknowledged by whom acknowledges
+  frames        16 MiB; a viewer is at most 2 frames behind, then skips to the newest; with buffer=SECONDS, 0 to 5, it plays
+                that far behind, and the relay keeps up to 6 s and 64 MiB of frames per track for it
+  in flight     one message per connection, and none while earlier ones are queued in the network; 16 KiB unsent in the
+                kernel (128 KiB while a viewer keeps up); 64 unacknowledged frames for a viewer that acknowledges
   viewers       --max-viewers and --max-viewers-per-address; 256 on one socket
-  connections   as many as viewers and 512 beyond; from one address 32 beyond; an IPv6 network (/64) is one address
-  open files    ulimit -n is raised as far as is needed and allowed; where that is too little, there are fewer viewers,
-                and the log says how many: the bus keeps 48 descriptors, 4 a thread and 6 a publisher for itself
-  wrong tokens  10 from one address are answered without delay, those beyond one a second after 1 to 2 s; such an address
-                (loopback exempt) has its tokens compared in 32 turns, 16 a second; 12 quiet seconds forgive all
-  start         for 2 s after the start, requests for a stream that is not known yet are held, each in a viewer's place
-  stalled       a viewer that takes no byte for 10 s while some wait is closed; a silent one after 60 to 80 s
-  requests      heads of 16 KiB and 64 lines, within 10 s; WebSocket messages of 4 KiB; headers on which access depends
+  connections   the number of viewers and 512 more; per address 32 more; an IPv6 network (/64) counts as one address
+  open files    ulimit -n is raised as far as needed and allowed; if that is too low, the relay allows fewer viewers and
+                logs how many: the bus reserves 48 descriptors, 4 per thread and 6 per publisher
+  wrong tokens  10 per address are answered without delay, later ones one a second after 1 to 2 s; of such an address
+                (loopback exempt) 32 tokens can wait to be compared, 16 a second; 12 s without one reset the count
+  start         for 2 s after the start, requests for unknown streams wait; each counts as a viewer
+  stalled       a viewer that takes no byte for 10 s while some are waiting is closed; a silent one after 60 to 80 s
+  requests      heads of 16 KiB and 64 lines, within 10 s; WebSocket messages of 4 KiB; headers that access depends on
                 (Host, Origin, Authorization, Sec-WebSocket-Key, Sec-Fetch-*) once, in ASCII
-  MJPEG         after 5 s without a frame a picture says why
-  snapshots     wait 3 s for a picture younger than 2 s
-  streams       1024 names; each stays known for 60 s after its publisher is gone, of one publisher 128; a name that a
-                publisher has now displaces the one that was without a publisher for longest
-  late          frames that are 2 s old on arrival, for 1 s, make a stream late; frames younger than 1 s, for 3 s, live
+  MJPEG         after 5 s without a frame, a picture shows the reason
+  snapshots     wait up to 3 s for a frame younger than 2 s
+  streams       1024 names; each is kept for 60 s after its publisher is gone, up to 128 per publisher; a new name evicts
+                the name that has been without a publisher for longest
+  late          a stream is late after 1 s of frames that are 2 s old on arrival, and live after 3 s of frames younger than
+                1 s
   publishers    64 endpoints, and 64 in the watched folder ($XDG_RUNTIME_DIR/fanlight); 5 s to connect, and 5 s for the
-                handshake; after a protocol error a new connection within 0.25 to 2 s; one that hangs for 1 s gives way to
-                another one with the same names, and is gone after 3 s
-  closing       2 s after SIGINT or SIGTERM all viewers are gone";
+                handshake; reconnection 0.25 to 2 s after a protocol error; a publisher that hangs for 1 s yields to another
+                with the same names, and is gone after 3 s
+  shutdown      all viewers are closed within 2 s after SIGINT or SIGTERM";
 
-/// What the relay works with.
+/// The relay's settings.
 #[derive(Debug)]
 pub struct Settings {
-    /// Where to listen.
+    /// Address to listen on.
     pub listen: SocketAddr,
-    /// Whether to share the port.
+    /// Share the port with other relays.
     pub reuse_port: bool,
-    /// Threads on which viewers are served.
+    /// Number of threads that serve viewers.
     pub threads: usize,
-    /// How viewers' connections shall send.
+    /// Congestion control of viewers' connections.
     pub congestion: Congestion,
-    /// Whom to follow.
+    /// Publishers to follow.
     pub bus: SubscriberOptions,
-    /// Who may do what.
+    /// Access rules.
     pub access: Access,
-    /// How many viewers there may be.
+    /// Limits on viewers.
     pub limits: Limits,
-    /// Where the page is read from, if not from the binary.
+    /// Folder with the page; absent: the page in the binary.
     pub web: Option<PathBuf>,
 }
 
 impl Settings {
-    /// Returns how many publishers may be followed.
+    /// Returns the largest number of publishers to follow.
     pub fn most_publishers(&self) -> usize {
         if self.bus.folder.is_some() { MAX_IN_FOLDER } else { self.bus.endpoints.len() }
     }
@@ -162,8 +164,8 @@ impl TryFrom<Options> for Settings {
         let exposed = !listen.ip().to_canonical().is_loopback();
         ensure!(
             !exposed || options.token.is_some() || options.insecure == Some(true),
-            "--listen {listen} can be reached from other machines: add --token TOKEN, or --insecure if everybody there \
-             may see the pictures"
+            "--listen {listen} can be reached from other machines: add --token TOKEN, or --insecure if everyone there \
+             may watch"
         );
         if let Some(token) = &options.token {
             ensure!(
@@ -178,13 +180,13 @@ impl TryFrom<Options> for Settings {
             options.allow_host.iter().find(|name| name.is_empty() || name.contains(['/', ':', ' ']))
         {
             anyhow::bail!(
-                "--allow-host {name:?}: a name alone, as in cams.example.org, without port or path"
+                "--allow-host {name:?}: write a name alone, for example cams.example.org, without port or path"
             );
         }
         if let Some(web) = &options.web {
             ensure!(
                 web.join("index.html").is_file(),
-                "--web {}: there is no index.html in it",
+                "--web {}: it has no index.html",
                 web.display()
             );
         }
@@ -230,12 +232,14 @@ fn origins(allowed: &[String], embed: bool) -> anyhow::Result<OriginRule> {
     Ok(OriginRule::new(allowed, embed))
 }
 
-/// One thread serves some thousand frames a second at next to the price of the kernel's copy; each further one makes
-/// every frame dearer, because threads meet in the kernel (see docs/performance.md). Half the cores leaves the other
-/// half to the kernel's own work and to captures beside us.
-fn threads(wanted: Option<usize>) -> anyhow::Result<usize> {
+/// Returns the number of threads that serve viewers, by default half the cores.
+///
+/// One thread serves some thousand frames a second at little more than the cost of the kernel's copy. Each further thread
+/// makes every frame more expensive, because the threads contend in the kernel (see docs/performance.md). The other half
+/// of the cores is for the kernel's own work and for captures on the same machine.
+fn threads(requested: Option<usize>) -> anyhow::Result<usize> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = wanted.unwrap_or((cores / 2).clamp(1, MAX_THREADS));
+    let threads = requested.unwrap_or((cores / 2).clamp(1, MAX_THREADS));
     ensure!((1..=MAX_THREADS).contains(&threads), "--threads {threads}: 1 to {MAX_THREADS}");
     Ok(threads)
 }
@@ -259,13 +263,13 @@ mod tests {
     }
 
     #[test]
-    fn by_default_it_binds_loopback() {
+    fn by_default_the_relay_listens_on_loopback() {
         let settings = settings(&["--subscribe", "tcp://127.0.0.1:1"]).unwrap();
         assert_eq!(settings.listen.to_string(), "127.0.0.1:7474");
     }
 
     #[test]
-    fn listening_beyond_loopback_wants_a_token_or_the_word_insecure() {
+    fn listening_beyond_loopback_needs_a_token_or_insecure() {
         let bus = ["--subscribe", "tcp://127.0.0.1:1"];
         let with = |more: &[&str]| settings(&[&bus, more].concat());
         for exposed in ["0.0.0.0:7474", "192.168.1.5:7474", "[::]:7474"] {
@@ -278,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_option_is_named_with_its_rule() {
+    fn an_invalid_option_is_reported_with_its_rule() {
         let bus = ["--subscribe", "tcp://127.0.0.1:1"];
         let error = |more: &[&str]| error(&[&bus, more].concat());
         assert!(error(&["--token", "short"]).contains("8 to 512"));

@@ -1,24 +1,24 @@
-//! One direction of a link: when a packet arrives at the other end, and whether. No IO and no clock.
+//! One direction of a link: the fate of a packet, and its time of arrival. No IO and no clock.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// Most bytes that one direction holds: more than the limits of the command line let a real link queue. What does not
-/// fit counts as dropped by the queue.
+/// Most bytes that one direction holds: more than the limits of the command line let a real link queue. Packets beyond
+/// it count as dropped by the queue.
 pub const MAX_HELD: usize = 64 * 1024 * 1024;
 
 /// The properties of a link.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Link {
-    /// Bits a second, each way.
+    /// Bits per second, each way.
     pub bits_per_second: f64,
     /// The round trip of a small packet through empty queues.
     pub round_trip: Duration,
-    /// Which share of packets is lost at random, each way: 0 to 1.
+    /// Share of packets that are lost at random, each way: 0 to 1.
     pub loss: f64,
     /// A packet that would wait for longer than this before it is sent is dropped.
     pub queue: Duration,
-    /// Decides which packets are lost.
+    /// Seed of the random losses.
     pub seed: u64,
 }
 
@@ -33,7 +33,7 @@ pub struct Counts {
     pub dropped: u64,
 }
 
-/// Packets on their way to one end. Times are counted from any moment, the same for all calls.
+/// Packets in flight to one end. Times count from any moment, the same for all calls.
 #[derive(Debug)]
 pub struct Direction {
     link: Link,
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn an_idle_link_saves_nothing_up() {
+    fn an_idle_link_allows_no_burst_later() {
         let mut direction = Direction::new(LINK, 0);
         direction.enter(ms(0), packet());
         direction.enter(ms(500), packet());
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn the_queue_drops_what_would_wait_too_long() {
+    fn the_queue_drops_packets_that_would_wait_too_long() {
         let mut direction = Direction::new(LINK, 0);
         (0..300).for_each(|_| direction.enter(ms(0), packet()));
         // The packet that waits for exactly 100 ms still fits.
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_held_is_bounded_in_bytes() {
+    fn the_queue_is_bounded_in_bytes() {
         let slow = Link { bits_per_second: 1e12, round_trip: Duration::from_secs(20), ..LINK };
         let mut direction = Direction::new(slow, 0);
         let large = vec![0; MAX_HELD / 4];

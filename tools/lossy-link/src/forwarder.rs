@@ -1,4 +1,4 @@
-//! A TUN device at each end, and the thread that carries packets between them.
+//! A TUN device at each end, and the thread that forwards packets between them.
 
 use std::io;
 use std::net::Ipv4Addr;
@@ -18,12 +18,12 @@ use crate::namespace::{Namespace, NamespaceError};
 const MTU: u16 = 1500;
 /// Packets taken from one device before the other one's turn.
 const TURN: usize = 64;
-/// Longest wait before the thread looks whether it should end.
+/// Longest wait before the thread checks whether it must end.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Packets that the kernel queues toward the forwarder, which takes them within milliseconds.
 const DEVICE_QUEUE: u32 = 1000;
 
-/// Why there is no link.
+/// The reason why there is no link.
 #[derive(Debug, thiserror::Error)]
 pub enum ForwarderError {
     /// A namespace failed.
@@ -57,10 +57,10 @@ pub struct Forwarder {
 }
 
 impl Forwarder {
-    /// Makes a device at each end and begins to carry packets.
+    /// Makes a device at each end and starts to forward packets.
     ///
     /// # Errors
-    /// Fails if a namespace, a device or a thread cannot be had.
+    /// Fails if a namespace, a device or a thread cannot be created.
     pub fn start(near: &End<'_>, far: &End<'_>, link: Link) -> Result<Self, ForwarderError> {
         let devices = [near.device(far)?, far.device(near)?];
         let (over, counts) = (Arc::new(AtomicBool::new(false)), Arc::default());
@@ -74,12 +74,12 @@ impl Forwarder {
         Ok(Self { over, counts, thread: Some(thread) })
     }
 
-    /// What happened to packets so far: from the near end to the far one, and back.
+    /// Returns the counts of packets so far: from the near end to the far one, and back.
     pub fn counts(&self) -> [Counts; 2] {
         *self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether packets are still carried: a device that fails ends that.
+    /// Returns whether packets are still forwarded: a failed device ends that.
     pub fn is_running(&self) -> bool {
         self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
     }
@@ -112,7 +112,7 @@ impl End<'_> {
     }
 }
 
-/// Carries packets until `over`, or until a device fails.
+/// Forwards packets until `over`, or until a device fails.
 fn forward(devices: &[SyncDevice; 2], link: Link, over: &AtomicBool, counts: &Mutex<[Counts; 2]>) {
     let begun = Instant::now();
     let mut directions = [0, 1].map(|number| Direction::new(link, number));
@@ -161,7 +161,7 @@ fn carry(
     while let Some(packet) = direction.leave(begun.elapsed()) {
         match to.send(&packet) {
             Ok(_) => {}
-            // The kernel refuses single packets, such as IPv6 where that is off; a real wire would not notice.
+            // The kernel refuses single packets, such as IPv6 if it is off; a real wire would not notice.
             Err(error) if error.raw_os_error() != Some(Errno::BADFD.raw_os_error()) => {}
             Err(error) => return Err(error),
         }

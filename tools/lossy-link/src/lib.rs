@@ -1,14 +1,14 @@
 //! A link with a rate, a distance, a queue and random loss, between two network namespaces.
 //!
-//! In the order of a packet:
+//! In the order of a packet's path:
 //!
 //! - [`namespace`]: a network of its own at each end;
-//! - [`forwarder`]: a TUN device in each of them, and the thread that carries packets from one to the other;
-//! - [`direction`]: what happens to a packet on its way. No IO and no clock.
+//! - [`forwarder`]: a TUN device in each of them, and the thread that forwards packets from one to the other;
+//! - [`direction`]: the fate of a packet in flight. No IO and no clock.
 //!
-//! Linux's own `netem` does the same where the kernel has it. This program needs TUN devices only.
+//! Linux's own `netem` does the same if the kernel has it. This program needs only TUN devices.
 //!
-//! What does not belong here: what runs at the two ends.
+//! The programs at the two ends do not belong here.
 
 #![warn(missing_docs)]
 

@@ -43,12 +43,12 @@ struct Options {
     #[arg(long, value_name = "MS", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     queue: u32,
 
-    /// Decides which packets are lost
+    /// Seed of the random losses
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
 }
 
-const LIMITS: &str = "Limits: packets of 1500 bytes; 64 MiB of them under way in each direction.";
+const LIMITS: &str = "Limits: packets of 1500 bytes; 64 MiB of them in flight in each direction.";
 
 fn main() -> ExitCode {
     match run(&Options::parse()) {
@@ -67,7 +67,7 @@ fn run(options: &Options) -> anyhow::Result<()> {
     let names = ["near", "far"].map(|end| format!("flossy{}{end}", process::id()));
     let near = Namespace::named(&names[0])?;
     let far = Namespace::named(&names[1])?;
-    // Programs at either end also talk to themselves.
+    // Programs at either end also connect to themselves.
     near.run("ip", "link set lo up")?;
     far.run("ip", "link set lo up")?;
     let ends = [
@@ -113,7 +113,7 @@ fn percent(text: &str) -> Result<f64, String> {
 
 fn within(text: &str, least: f64, most: f64) -> Result<f64, String> {
     let value = text.parse().ok().filter(|value| (least..=most).contains(value));
-    value.ok_or_else(|| format!("{least} to {most} is possible"))
+    value.ok_or_else(|| format!("must be {least} to {most}"))
 }
 
 #[cfg(test)]
@@ -122,12 +122,12 @@ mod tests {
     use clap::CommandFactory;
 
     #[test]
-    fn the_options_do_not_contradict_each_other() {
+    fn the_options_are_consistent() {
         Options::command().debug_assert();
     }
 
     #[test]
-    fn impossible_values_are_refused() {
+    fn invalid_values_are_refused() {
         for wrong in ["--rate=0", "--rate=nan", "--loss=101", "--queue=0", "--round-trip=10001"] {
             assert!(Options::try_parse_from(["lossy-link", wrong]).is_err(), "{wrong}");
         }

@@ -16,7 +16,7 @@ pub struct Namespace {
     name: Option<String>,
 }
 
-/// A namespace cannot be had, or a program in it failed.
+/// A namespace cannot be created, or a program in it failed.
 #[derive(Debug, thiserror::Error)]
 pub enum NamespaceError {
     /// A program cannot be started.
@@ -31,12 +31,12 @@ pub enum NamespaceError {
 }
 
 impl Namespace {
-    /// A namespace without a name. It ends with the last process or file that holds it, however that ends.
+    /// Creates a namespace without a name. It ends with the last process or file that holds it.
     ///
     /// # Errors
     /// Fails if the system does not allow it.
     pub fn unnamed() -> Result<Self, NamespaceError> {
-        // A program is started in a new namespace, and this process holds on to that before the program ends.
+        // A program is started in a new namespace, and this process opens that namespace before the program ends.
         let mut child = Command::new("unshare")
             .args(["--net", "cat"])
             .stdin(Stdio::piped())
@@ -59,7 +59,7 @@ impl Namespace {
         Ok(Self { file, name: None })
     }
 
-    /// A namespace for `ip netns exec NAME`. It is removed when dropped.
+    /// Creates a namespace for `ip netns exec NAME`. It is removed when dropped.
     ///
     /// # Errors
     /// Fails if the system does not allow it, or the name is in use.
@@ -73,7 +73,7 @@ impl Namespace {
         Ok(Self { file, name: Some(name.into()) })
     }
 
-    /// Calls `act` on a thread within the namespace. What it starts or opens stays there.
+    /// Calls `act` on a thread within the namespace. The programs it starts and the sockets it opens stay there.
     ///
     /// # Errors
     /// Fails if the namespace cannot be entered.
@@ -98,7 +98,7 @@ impl Namespace {
         self.within(|| run(program, arguments))?
     }
 
-    /// A path by which other programs find the namespace while this process holds it.
+    /// Returns a path by which other programs find the namespace while this process holds it.
     pub fn path(&self) -> String {
         format!("/proc/{}/fd/{}", process::id(), self.file.as_raw_fd())
     }
@@ -107,7 +107,7 @@ impl Namespace {
 impl Drop for Namespace {
     fn drop(&mut self) {
         if let Some(name) = &self.name {
-            // There is nobody to report a failure to, and nothing else to try.
+            // A failure cannot be reported here, and there is no alternative to try.
             let _ = run("ip", &format!("netns delete {name}"));
         }
     }

@@ -1,4 +1,4 @@
-//! Whether viewers that join, or stop for a while, keep receiving bytes.
+//! The trial of joins: viewers that join, or stop for a while, must keep receiving bytes.
 
 use std::io::{Write, stdout};
 use std::thread;
@@ -24,16 +24,16 @@ const READERS: [Reader; 6] = [
 const AT_ONCE: usize = 20;
 /// Viewers that work at the same time: few enough that the machine keeps up with all of them.
 const WORKING_AT_ONCE: usize = 4;
-/// The frames of which viewers stop reading. What they do does not depend on the size.
+/// The frame size for viewers that stop reading. Their behaviour does not depend on the size.
 const STOPPED: u32 = 250_000;
 /// A receive buffer that holds less than one frame.
 const SMALL_BUFFER: usize = 64 * 1024;
-/// Clients that are fast enough for each stream, and work on what they read.
+/// Clients that are fast enough for each stream, and process the bytes they read.
 const WORKING: [Reading; 2] = [
     Reading::Portions(16 * 1024, Duration::from_micros(200)),
     Reading::Portions(64 * 1024, Duration::from_millis(1)),
 ];
-/// The time for which a late viewer waits before it reads.
+/// The time a late viewer waits before it reads.
 const LATE: Duration = Duration::from_millis(100);
 const STOPS: [u64; 3] = [1, 5, 9];
 
@@ -69,7 +69,7 @@ pub(crate) fn run(options: &JoinsOptions) -> anyhow::Result<bool> {
     Ok(is_well)
 }
 
-/// All transports with one way to read, side by side.
+/// Runs all transports with one way of reading, side by side.
 fn run_reader(
     options: &JoinsOptions,
     relay: &str,

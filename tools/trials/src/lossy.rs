@@ -30,7 +30,7 @@ struct Effort {
     seed: u64,
 }
 
-/// Runs the trial and prints its table. It has no rule of its own: it succeeds when each run did.
+/// Runs the trial and prints its table. It has no rule of its own: it succeeds if each run did.
 pub(crate) fn run(options: &LossyOptions) -> anyhow::Result<bool> {
     let effort = Effort::try_from(options)?;
     let is_chosen = |row: &&Row| {
@@ -38,12 +38,12 @@ pub(crate) fn run(options: &LossyOptions) -> anyhow::Result<bool> {
     };
     let rows: Vec<&'static Row> = ROWS.iter().filter(is_chosen).collect();
     let names: Vec<&str> = ROWS.iter().map(|row| row.name).collect();
-    ensure!(!rows.is_empty(), "--row: no row has such a name; the rows are: {}", names.join(", "));
+    ensure!(!rows.is_empty(), "--row: no row has this name; the rows are: {}", names.join(", "));
     let mut columns: Vec<Column> = rows
         .iter()
         .flat_map(|row| CONGESTION.map(|congestion| Column::new(row, congestion, &effort)))
         .collect();
-    // Rounds outermost: what disturbs the machine for a while disturbs all rows alike.
+    // Rounds are outermost, so that a temporary disturbance of the machine affects all rows alike.
     for round in 0..effort.rounds {
         measure_all(&mut columns, &effort, round, options.full)?;
     }

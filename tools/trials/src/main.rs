@@ -1,12 +1,12 @@
 //! `trial`: the relay under trial, with real processes and real sockets.
 //!
 //! - [`options`]: the command line;
-//! - [`joins`]: whether viewers that join keep receiving bytes;
+//! - [`joins`]: viewers that join must keep receiving bytes;
 //! - [`lossy`]: frame rate and age over bad links;
 //! - [`table`]: the results, as Markdown.
 //!
-//! What does not belong here: processes, viewers and links, which are the harness of the end-to-end suite
-//! (`fanlight-tests`); and load, which is `fanlight bench`. `scripts/trial` builds all of it and then runs this program.
+//! The harness of the end-to-end suite (`fanlight-tests`) has the processes, viewers and links. `fanlight bench`
+//! generates the load. `scripts/trial` builds all of it and then runs this program.
 
 mod joins;
 mod lossy;

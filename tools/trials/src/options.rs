@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-/// Tries the relay with real processes and real sockets, and prints a table
+/// Tests the relay with real processes and real sockets, and prints a table
 ///
-/// Exit codes: 0 the trial's rule held, 1 it was broken or the trial failed, 2 wrong options.
+/// Exit codes: 0 the trial's rule held, 1 it was broken or the trial failed, 2 invalid options.
 #[derive(Debug, clap::Parser)]
 #[command(name = "trial", version)]
 pub(crate) struct Options {
@@ -92,20 +92,20 @@ pub(crate) fn program(relay: &Path) -> anyhow::Result<String> {
     Ok(path.to_string_lossy().into_owned())
 }
 
-/// How viewers read.
+/// A viewer's way of reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Reader {
-    /// Each byte as soon as it arrives
+    /// Reads each byte as soon as it arrives
     Immediate,
-    /// 16 KiB, then 0.2 ms of work on them; and 64 KiB, then 1 ms of work
+    /// Reads 16 KiB, then works on them for 0.2 ms; and 64 KiB, then works for 1 ms
     Working,
-    /// As soon as it arrives, but for the first 100 ms
+    /// Reads each byte as soon as it arrives, except for the first 100 ms
     Late,
-    /// A third of the stream's bytes, in 20 portions a second
+    /// Reads a third of the stream's bytes, in 20 portions a second
     Trickle,
-    /// As soon as it arrives, with a receive buffer of 64 KiB (SO_RCVBUF)
+    /// Reads each byte as soon as it arrives, with a receive buffer of 64 KiB (SO_RCVBUF)
     SmallBuffer,
-    /// Stops after the first second for 1, 5 and 9 s
+    /// Stops reading after the first second for 1, 5 and 9 s
     Stop,
 }
 

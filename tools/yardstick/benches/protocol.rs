@@ -1,4 +1,4 @@
-//! What happens to a header for every frame, and to a message for every word of a viewer.
+//! Cost of encoding and decoding a header per frame, and a message per viewer message.
 
 use std::hint::black_box;
 
@@ -6,7 +6,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use fanlight_protocol::viewer::{FrameMessage, FromViewer};
 use fanlight_protocol::{Codec, Epoch, FrameFlags, FrameHeader, FrameMeta, FrameTimes, Timestamp};
 
-/// Some day in 2023; what counts is that it needs all the bytes that a real one needs.
+/// A day in 2023; a real timestamp needs as many bytes.
 const TIME: Timestamp = Timestamp::from_micros(1_700_000_000_123_456);
 
 fn bus_header(criterion: &mut Criterion) {

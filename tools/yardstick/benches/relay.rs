@@ -16,7 +16,7 @@ use tokio::task::{LocalSet, yield_now};
 
 const VIEWERS: [usize; 3] = [0, 100, 1000];
 
-/// The interval between two frames in microseconds: 30 a second.
+/// The interval between two frames in microseconds, at 30 frames per second.
 const INTERVAL: u64 = 33_333;
 
 /// The frames of one track, and their arrival times.
@@ -68,7 +68,7 @@ fn viewer(stream: &Arc<Stream>, waker: Waker) -> Viewer {
     Viewer::watch(stream, &track, Transport::V1, options, waker, Timestamp::default())
 }
 
-/// Pushes a frame, then asks each viewer for its next one.
+/// Pushes a frame, then takes each viewer's next one.
 fn steps(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("push and every viewer's step");
     for count in VIEWERS {

@@ -1,7 +1,7 @@
-//! The obvious server, as it stands in examples: a WebSocket of axum's for each viewer, and one tokio broadcast channel.
+//! The simple server, as in examples: an axum WebSocket for each viewer, and one tokio broadcast channel.
 //!
-//! It is not made worse than people write it: `TCP_NODELAY` is set, the payload is shared until axum takes it, and a
-//! viewer that lags goes on instead of being thrown out.
+//! It has the usual improvements: `TCP_NODELAY` is set, the payload is shared until axum takes it, and a viewer that
+//! lags continues instead of being disconnected.
 
 use std::net::TcpListener;
 
@@ -19,13 +19,13 @@ use tokio::sync::broadcast::{Receiver, Sender};
 use crate::payload::Made;
 use crate::{pacing, payload};
 
-/// Frames that the channel holds for the slowest viewer: the number that tokio's own examples have.
+/// Capacity of the channel in frames: the number in tokio's own examples.
 const CAPACITY: usize = 16;
 
 /// Serves `/ws` on `listener` until `stop` is requested: every frame is one binary message.
 ///
 /// # Errors
-/// When the system refuses threads or the listener.
+/// Fails if the system refuses threads or the listener.
 pub fn serve(
     listener: TcpListener,
     made: Made,
@@ -42,13 +42,13 @@ pub fn serve(
         tokio::net::TcpListener::from_std(listener)?
     };
     let listener = listener.tap_io(|stream| {
-        // It fails only on a connection that is gone already.
+        // It fails only on a connection that is already closed.
         let _ = stream.set_nodelay(true);
     });
     runtime.spawn(async move { axum::serve(listener, routes).await });
     pacing::keep(made.fps, stop, |number| {
         let payload = payload::stamped(made.bytes, number, payload::now());
-        // Without a viewer nobody takes it.
+        // Fails if there is no viewer.
         let _ = frames.send(Bytes::from(payload));
     });
     runtime.shutdown_background();

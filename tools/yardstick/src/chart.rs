@@ -1,4 +1,4 @@
-//! Frame age against link rate, as SVG. Both axes are logarithmic: ages go from a tenth of a second to many.
+//! Frame age against link rate, as SVG. Both axes are logarithmic: ages range from a tenth of a second to many seconds.
 
 use std::fmt::Write;
 use std::fs;
@@ -16,10 +16,10 @@ const RIGHT: f64 = 190.0;
 const TOP: f64 = 48.0;
 const BOTTOM: f64 = 56.0;
 
-/// Ages that have a line, in seconds.
+/// Ages with a grid line, in seconds.
 const AGES: [f64; 8] = [0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0];
 
-/// The servers that are drawn: name, caption, colour. The colours differ in brightness too.
+/// The servers in the chart: name, caption, colour. The colours also differ in brightness.
 const SERVERS: [(&str, &str, &str); 3] = [
     ("relay-websocket", "relay", "#0b6e4f"),
     ("relay-websocket-ack", "relay, acknowledged", "#4a4fb5"),
@@ -41,7 +41,7 @@ struct Line {
 /// Draws recorded runs over links.
 ///
 /// # Errors
-/// When a file cannot be read or written, or holds no such run.
+/// Fails if a file cannot be read or written, or has no such run.
 pub fn write(options: &ChartOptions) -> anyhow::Result<()> {
     let lines = lines(&run::read(&options.runs)?);
     ensure!(!lines.is_empty(), "{}: no run over a link", options.runs.display());
@@ -86,7 +86,7 @@ fn points(runs: &[Run], server: &str, figure: Figure) -> Vec<(f64, f64)> {
     points
 }
 
-/// A logarithmic axis: which place on the paper a value has.
+/// A logarithmic axis: maps a value to a position.
 #[derive(Debug, Clone, Copy)]
 struct Axis {
     values: (f64, f64),
@@ -121,7 +121,7 @@ fn draw(lines: &[Line]) -> String {
     svg + "</svg>\n"
 }
 
-/// Every rate that was measured, once.
+/// Returns every measured rate once.
 fn rates(lines: &[Line]) -> Vec<f64> {
     let mut rates: Vec<f64> =
         lines.iter().flat_map(|line| &line.points).map(|point| point.0).collect();
@@ -159,7 +159,7 @@ fn plot(svg: &mut String, line: &Line, x: Axis, y: Axis) {
         line.points.iter().map(|(rate, age)| (x.place(*rate), y.place(*age))).collect();
     let path: Vec<String> = places.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
     let dashes = if line.dashed { r#" stroke-dasharray="5 4""# } else { "" };
-    // Writing into a text cannot fail, here and below.
+    // Writing to a string cannot fail, here and below.
     let _ = writeln!(
         svg,
         r#"<polyline points="{}" fill="none" stroke="{}" stroke-width="2"{dashes}/>"#,
@@ -171,7 +171,7 @@ fn plot(svg: &mut String, line: &Line, x: Axis, y: Axis) {
     }
 }
 
-/// Each line's caption beside its end, moved apart where two would touch.
+/// Returns the positions of the captions at the lines' ends, moved apart if two would overlap.
 fn captions(svg: &mut String, lines: &[Line], y: Axis) {
     const APART: f64 = 16.0;
     let mut ends: Vec<(f64, &Line)> =

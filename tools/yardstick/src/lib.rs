@@ -1,13 +1,12 @@
-//! What the relay is measured against, and the stand-ins for measuring.
+//! Reference servers and synthetic cameras for measuring the relay.
 //!
-//! - [`camera`]: a capture without a camera: publishes synthetic frames of a given size on the bus;
-//! - [`writev`]: the limit: a server that does nothing but write each frame to each connection;
-//! - [`broadcast`]: the obvious server: axum's WebSockets and a tokio broadcast channel;
-//! - [`pacing`] and [`payload`]: when a frame is due, and what is in it;
-//! - [`report`] and [`chart`]: from recorded runs to the tables and the chart of docs/performance.md.
+//! - [`camera`]: a capture without a camera, which publishes synthetic frames of a given size on the bus;
+//! - [`writev`]: the lower bound: a server that only writes each frame to each connection;
+//! - [`broadcast`]: the simple server: axum's WebSockets and a tokio broadcast channel;
+//! - [`pacing`] and [`payload`]: due times and contents of frames;
+//! - [`report`] and [`chart`]: the tables and the chart of docs/performance.md, from recorded runs.
 //!
-//! What does not belong here: the measuring itself, which is `fanlight bench`, and the order of the runs, which is
-//! `scripts/bench`. No program that is shipped uses anything of this.
+//! `fanlight bench` measures, and `scripts/bench` orders the runs. No shipped program uses this crate.
 
 #![warn(missing_docs)]
 

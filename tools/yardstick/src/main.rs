@@ -1,4 +1,4 @@
-//! `yardstick`: what the relay is measured against.
+//! `yardstick`: reference servers and synthetic cameras for measuring the relay.
 
 use std::io::{self, Write, stdout};
 use std::net::{SocketAddr, TcpListener};
@@ -16,7 +16,7 @@ fn main() -> ExitCode {
     match perform(Options::parse().task) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // A closed stderr is nobody's fault.
+            // A closed stderr hides the reason, but not the exit code.
             let _ = writeln!(io::stderr(), "error: {error:#}");
             ExitCode::FAILURE
         }
@@ -47,7 +47,7 @@ fn perform(task: Task) -> anyhow::Result<()> {
     }
 }
 
-/// Binds, makes room for the callers, and says where.
+/// Binds, raises the limit on open files, and prints the address.
 fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?;

@@ -1,4 +1,4 @@
-//! What `yardstick` is told on the command line.
+//! The command line.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,29 +10,29 @@ use crate::camera::MadeTrack;
 use crate::payload::{MIN_BYTES, Made};
 use crate::{camera, writev};
 
-/// What Fanlight's relay is measured against, and the stand-ins for measuring
+/// Reference servers and synthetic cameras for measuring the relay
 #[derive(Debug, clap::Parser)]
 #[command(name = "yardstick", version)]
 pub struct Options {
-    /// What to do.
+    /// The subcommand.
     #[command(subcommand)]
     pub task: Task,
 }
 
-/// What to do.
+/// The subcommand.
 #[derive(Debug, clap::Subcommand)]
 pub enum Task {
-    /// Publish synthetic frames on the bus, as a capture would. They are NOT pictures: nothing can decode them
+    /// Publish synthetic frames on the bus, as a capture would. They are NOT images: nothing can decode them
     ///
-    /// A payload begins with SOI and a comment that holds the time of capture (u64 little-endian Unix microseconds, at
-    /// byte 6), ends with EOI, and has nothing of a picture between them. Frames are made only while somebody watches.
+    /// A payload begins with SOI and a comment with the time of capture (u64 little-endian Unix microseconds, at byte 6),
+    /// ends with EOI, and has no image data between them. Frames are made only while there are viewers.
     Camera(CameraOptions),
-    /// The limit: every frame to every TCP connection as u32 big-endian length and payload, and nothing else
+    /// The lower bound: write every frame to every TCP connection as u32 big-endian length and payload
     ///
     /// A payload begins with the time when it was made, u64 little-endian Unix microseconds. A connection that cannot
-    /// take every frame gets the newest.
+    /// accept every frame gets the newest.
     Writev(WritevOptions),
-    /// The obvious server: axum's WebSockets at /ws and a tokio broadcast channel
+    /// The simple server: axum's WebSockets at /ws and a tokio broadcast channel
     ///
     /// A payload begins with the time when it was made, u64 little-endian Unix microseconds.
     Broadcast(BroadcastOptions),
@@ -42,14 +42,14 @@ pub enum Task {
     Chart(ChartOptions),
 }
 
-/// The frames that are made.
+/// Size and rate of the frames.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct MadeOptions {
     /// Length of each payload, 16 to 16777216
     #[arg(long, value_name = "N", default_value_t = 60_000, value_parser = bytes)]
     bytes: usize,
 
-    /// Frames a second, 0.1 to 1000
+    /// Frames per second, 0.1 to 1000
     #[arg(long, value_name = "N", default_value_t = 30.0, value_parser = fps)]
     fps: f64,
 }
@@ -70,18 +70,17 @@ pub struct CameraOptions {
     #[command(flatten)]
     made: MadeOptions,
 
-    /// Publish as if it were H.264: every sixtieth frame stands alone, the others refer to the one before
+    /// Publish as if it were H.264: every sixtieth frame is a keyframe, the others refer to the one before
     #[arg(long)]
     h264: bool,
 
-    /// Publish this track instead, such as half.jpeg=9000, or full.h264=10000/40000: the length of a frame, and of a
-    /// keyframe; repeatable, at most 16. A keyframe that a relay asks for comes a second after the last one at the
-    /// earliest
+    /// Publish this track instead, for example half.jpeg=9000, or full.h264=10000/40000: the length of a frame, and of a
+    /// keyframe; repeatable, at most 16. A keyframe on request comes at the earliest a second after the last one
     #[arg(long, value_name = "TRACK=BYTES[/BYTES]", value_parser = track, conflicts_with_all = ["bytes", "h264"])]
     track: Vec<MadeTrack>,
 
-    /// Where to publish, ipc:///PATH or tcp://HOST:PORT; repeatable. Without it in $XDG_RUNTIME_DIR/fanlight, where
-    /// relays look
+    /// An endpoint to publish at, ipc:///PATH or tcp://HOST:PORT; repeatable [default: one in $XDG_RUNTIME_DIR/fanlight,
+    /// where relays look]
     #[arg(long, value_name = "ENDPOINT")]
     publish: Vec<Endpoint>,
 }
@@ -101,14 +100,14 @@ impl From<CameraOptions> for camera::Settings {
 /// Options of `yardstick writev`.
 #[derive(Debug, clap::Args)]
 pub struct WritevOptions {
-    /// Where to serve; port 0 is any that is free
+    /// Address to listen on; port 0 selects a free port
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     pub listen: SocketAddr,
 
     #[command(flatten)]
     made: MadeOptions,
 
-    /// Threads that connections are spread over, 1 to 64; one more makes the frames
+    /// Threads that share the connections, 1 to 64; one more thread makes the frames
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = threads)]
     threads: usize,
 
@@ -116,7 +115,7 @@ pub struct WritevOptions {
     #[arg(long, value_name = "BYTES")]
     not_sent_low_water: Option<u32>,
 
-    /// Congestion control of the connections, e.g. cubic [default: the system's]
+    /// Congestion control of the connections, for example cubic [default: the system's]
     #[arg(long, value_name = "NAME")]
     congestion: Option<String>,
 }
@@ -135,15 +134,15 @@ impl From<WritevOptions> for writev::Settings {
 /// Options of `yardstick broadcast`.
 #[derive(Debug, clap::Args)]
 pub struct BroadcastOptions {
-    /// Where to serve; port 0 is any that is free
+    /// Address to listen on; port 0 selects a free port
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     pub listen: SocketAddr,
 
-    /// The frames that are made.
+    /// Size and rate of the frames.
     #[command(flatten)]
     pub made: MadeOptions,
 
-    /// Threads of the runtime, 1 to 64; one more makes the frames
+    /// Threads of the runtime, 1 to 64; one more thread makes the frames
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = threads)]
     pub threads: usize,
 }
@@ -159,7 +158,7 @@ pub struct ReportOptions {
     #[arg(long, value_name = "FILE")]
     pub into: Option<PathBuf>,
 
-    /// A line that stands below each table: where and when it was measured
+    /// A line below each table: place and time of the measurement
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub measured: String,
 }
@@ -202,7 +201,7 @@ where
     text.parse()
         .ok()
         .filter(|value| *value >= least && *value <= most)
-        .ok_or_else(|| format!("{least} to {most} is possible"))
+        .ok_or_else(|| format!("must be {least} to {most}"))
 }
 
 #[cfg(test)]
@@ -211,12 +210,12 @@ mod tests {
     use clap::{CommandFactory, Parser};
 
     #[test]
-    fn the_options_contradict_themselves_nowhere() {
+    fn the_options_are_consistent() {
         Options::command().debug_assert();
     }
 
     #[test]
-    fn what_cannot_be_is_refused() {
+    fn invalid_values_are_refused() {
         for wrong in [
             ["writev", "--bytes=15"],
             ["writev", "--bytes=16777217"],
@@ -250,10 +249,10 @@ mod tests {
     }
 
     #[test]
-    fn the_camera_says_that_its_frames_are_no_pictures() {
+    fn the_help_of_the_camera_says_that_its_frames_are_no_images() {
         let help = Options::command()
             .find_subcommand_mut("camera")
             .map(|camera| camera.render_long_help().to_string());
-        assert!(help.is_some_and(|help| help.contains("NOT pictures")));
+        assert!(help.is_some_and(|help| help.contains("NOT images")));
     }
 }

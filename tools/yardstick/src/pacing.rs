@@ -1,10 +1,10 @@
-//! When the next frame is due.
+//! Due times of frames.
 
 use std::time::{Duration, Instant};
 
 use fanlight_cli::stop::Shutdown;
 
-/// An even pace. Deadlines are counted from the beginning, so that what one frame is late is not added to the next.
+/// An even pace. Deadlines are counted from the start, so that the delay of one frame is not added to the next.
 #[derive(Debug, Clone, Copy)]
 pub struct Pacing {
     begun: Instant,
@@ -13,18 +13,18 @@ pub struct Pacing {
 }
 
 impl Pacing {
-    /// A pace of so many frames a second, the first due at `begun`.
+    /// Returns a pace of `fps` frames per second, with the first frame due at `begun`.
     pub fn new(begun: Instant, fps: f64) -> Self {
         Self { begun, fps, beat: 0 }
     }
 
-    /// How long it is from `now` to the next frame; zero where it is due.
+    /// Returns the time from `now` until the next frame is due; zero if it is due.
     pub fn wait(&self, now: Instant) -> Duration {
         self.deadline(self.beat).saturating_duration_since(now)
     }
 
-    /// The frame that was due was made. Those that could not be made in time are left out: a burst to catch up would
-    /// measure the burst.
+    /// Records that the due frame was made. Frames that could not be made in time are skipped: a burst to catch up
+    /// would distort the measurement.
     pub fn advance(&mut self, now: Instant) {
         let passed = now.saturating_duration_since(self.begun).as_secs_f64() * self.fps;
         self.beat = (self.beat + 1).max(passed as u64);
@@ -53,7 +53,7 @@ mod tests {
     const TENTH: Duration = Duration::from_millis(100);
 
     #[test]
-    fn what_one_frame_is_late_is_not_added_to_the_next() {
+    fn the_delay_of_one_frame_is_not_added_to_the_next() {
         let begun = Instant::now();
         let mut pacing = Pacing::new(begun, 10.0);
         assert_eq!(pacing.wait(begun), Duration::ZERO);
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn missed_frames_are_left_out() {
+    fn missed_frames_are_skipped() {
         let begun = Instant::now();
         let mut pacing = Pacing::new(begun, 10.0);
         pacing.advance(begun + Duration::from_millis(350));
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn it_ends_when_it_is_told() {
+    fn the_loop_ends_when_stop_is_requested() {
         let stop = Shutdown::new();
         let mut made = Vec::new();
         keep(1000.0, &stop, |number| {

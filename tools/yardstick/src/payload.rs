@@ -1,52 +1,52 @@
-//! What is in a synthetic frame: when it was made, and bytes that mean nothing.
+//! Contents of a synthetic frame: its time, and meaningless bytes.
 
 use std::time::SystemTime;
 
 use fanlight_protocol::Timestamp;
 
-/// How many frames are made, and of what size.
+/// Rate and size of frames.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Made {
     /// Length of each payload.
     pub bytes: usize,
-    /// Frames a second.
+    /// Frames per second.
     pub fps: f64,
 }
 
-/// The time of day, by the clock that whoever measures on this machine reads as well.
+/// Returns the time of day, by the clock that other programs on this machine read, too.
 pub fn now() -> Timestamp {
     let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     Timestamp::from_micros(since_1970.map_or(0, |since| since.as_micros() as u64))
 }
 
-/// The smallest payload: the one that [`jpeg_like`] needs for its markers and the time.
+/// The smallest payload, which [`jpeg_like`] needs for its markers and the time.
 pub const MIN_BYTES: usize = 16;
 
-/// Where [`stamped`] holds the time.
+/// Position of the time in a payload of [`stamped`].
 pub const STAMPED_AT: usize = 0;
 
-/// Where [`jpeg_like`] holds the time.
+/// Position of the time in a payload of [`jpeg_like`].
 pub const JPEG_LIKE_AT: usize = 6;
 
 /// SOI, and the head of a comment of eight bytes (ITU-T T.81 B.2.4.5; its length counts itself).
 const SOI_AND_COMMENT: [u8; JPEG_LIKE_AT] = [0xFF, 0xD8, 0xFF, 0xFE, 0x00, 0x0A];
 const EOI: [u8; 2] = [0xFF, 0xD9];
 
-/// A payload that begins with `made_at`, as u64 little-endian Unix microseconds.
+/// Returns a payload that begins with `made_at`, as u64 little-endian Unix microseconds.
 ///
 /// # Panics
-/// With less than [`MIN_BYTES`].
+/// Panics if `bytes` is less than [`MIN_BYTES`].
 pub fn stamped(bytes: usize, number: u64, made_at: Timestamp) -> Vec<u8> {
     let mut payload = filled(bytes, number);
     put(&mut payload, STAMPED_AT, &made_at.micros().to_le_bytes());
     payload
 }
 
-/// A payload that begins and ends as a JPEG does, with `made_at` in a comment right after SOI. There is no picture
+/// Returns a payload that begins and ends like a JPEG, with `made_at` in a comment right after SOI. There is no image
 /// between them.
 ///
 /// # Panics
-/// With less than [`MIN_BYTES`].
+/// Panics if `bytes` is less than [`MIN_BYTES`].
 pub fn jpeg_like(bytes: usize, number: u64, made_at: Timestamp) -> Vec<u8> {
     let mut payload = filled(bytes, number);
     put(&mut payload, 0, &SOI_AND_COMMENT);
@@ -55,9 +55,9 @@ pub fn jpeg_like(bytes: usize, number: u64, made_at: Timestamp) -> Vec<u8> {
     payload
 }
 
-/// Bytes that differ from frame to frame and hold no marker of JPEG.
+/// Returns bytes that differ from frame to frame and contain no JPEG marker.
 fn filled(bytes: usize, number: u64) -> Vec<u8> {
-    assert!(bytes >= MIN_BYTES, "a payload of {bytes} bytes has no room for the time");
+    assert!(bytes >= MIN_BYTES, "a payload of {bytes} bytes is too short for the time");
     vec![(number % 0xFF) as u8; bytes]
 }
 

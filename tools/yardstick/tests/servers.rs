@@ -1,4 +1,5 @@
-//! Each server delivers whole frames to several viewers, and a viewer that does not read misses frames, not the newest.
+//! Each server delivers complete frames to several viewers. A viewer that does not read misses frames, but not the
+//! newest.
 
 use std::io::Read;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -10,7 +11,7 @@ use fanlight_yardstick::payload::Made;
 use fanlight_yardstick::{broadcast, writev};
 use socket2::{Domain, Socket, Type};
 
-/// Longer than anything here takes on a loaded machine: reaching it is a failure, not a delay.
+/// Longer than any step takes on a loaded machine: reaching it is a failure, not a delay.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running server. Dropping it ends it.
@@ -58,7 +59,7 @@ impl Server {
 struct Viewer(TcpStream);
 
 impl Viewer {
-    /// One whose own buffer is small, so that what it does not read stays with the server.
+    /// Connects a viewer with a small receive buffer, so that unread bytes stay with the server.
     fn join(server: &Server) -> Self {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         socket.set_recv_buffer_size(64 * 1024).unwrap();
@@ -90,7 +91,7 @@ fn made_at(payload: &[u8]) -> u64 {
     u64::from_le_bytes(payload[..8].try_into().unwrap())
 }
 
-/// Every byte after the time is that of one frame, and the time is later than that of the frame before.
+/// Checks that all bytes after the time belong to one frame, and that the time is later than that of the frame before.
 fn assert_whole(frames: &[Vec<u8>], bytes: usize) {
     for frame in frames {
         assert_eq!(frame.len(), bytes);
@@ -136,8 +137,8 @@ fn broadcast_delivers_whole_frames_to_all() {
 
 #[test]
 fn writev_skips_to_the_newest_for_a_viewer_that_does_not_read() {
-    // Larger than what the kernel holds of one connection, so that the first frame is still in flight when many more
-    // have been made.
+    // Larger than the kernel's buffers of one connection, so that the first frame is still in flight after many more
+    // were made.
     let made = Made { bytes: 16 * 1024 * 1024, fps: 50.0 };
     let server = Server::writev(made, 1);
     let mut idler = Viewer::join(&server);
@@ -146,13 +147,13 @@ fn writev_skips_to_the_newest_for_a_viewer_that_does_not_read() {
     let seen: Vec<u64> = (0..5).map(|_| made_at(&reader.frame())).collect();
     let first = made_at(&idler.payload(length));
     let second = made_at(&idler.frame());
-    assert!(first <= seen[0], "it was in flight before the other viewer came");
-    assert!(second >= seen[4], "frames in between are passed over");
+    assert!(first <= seen[0], "it was in flight before the other viewer connected");
+    assert!(second >= seen[4], "frames in between are skipped");
     server.end();
 }
 
 #[test]
-fn a_viewer_that_leaves_leaves_the_others_alone() {
+fn a_viewer_that_leaves_does_not_affect_the_others() {
     let server = Server::writev(Made { bytes: 60_000, fps: 100.0 }, 1);
     let mut stays = Viewer::join(&server);
     for _ in 0..3 {

@@ -1,14 +1,14 @@
-//! Where to publish, and with which keys.
+//! The endpoints to publish at, and their keys.
 
 use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
 use fanlight_bus::{AllowedKeys, Endpoint, KeyPair, PublisherKeys};
 
-/// Most endpoints to publish at: each is a listening socket.
+/// Most endpoints to publish at. Each is a listening socket.
 const MAX_ENDPOINTS: usize = 16;
 
-/// Options of the bus as the user wrote them.
+/// The bus options as the user wrote them.
 #[derive(Debug)]
 pub(super) struct BusOptions<'a> {
     pub(super) publish: &'a [String],
@@ -21,14 +21,14 @@ impl BusOptions<'_> {
     pub(super) fn endpoints(&self) -> anyhow::Result<Vec<Endpoint>> {
         ensure!(
             self.publish.len() <= MAX_ENDPOINTS,
-            "--publish: at most {MAX_ENDPOINTS} endpoints, these are {}",
+            "--publish: at most {MAX_ENDPOINTS} endpoints, but there are {}",
             self.publish.len()
         );
         let endpoints = self.publish.iter().map(|text| text.trim().parse::<Endpoint>());
         endpoints.collect::<Result<_, _>>().context("--publish")
     }
 
-    /// Reads the keys for these endpoints. Refuses endpoints that other machines reach without keys.
+    /// Reads the keys for these endpoints. Refuses endpoints that other machines can reach without keys.
     pub(super) fn keys(&self, endpoints: &[Endpoint]) -> anyhow::Result<Option<PublisherKeys>> {
         let (key, allow) = match (self.key, self.allow) {
             (Some(key), Some(allow)) => (key, allow),
@@ -42,7 +42,7 @@ impl BusOptions<'_> {
         };
         ensure!(
             endpoints.iter().any(Endpoint::is_tcp),
-            "--bus-key is of use only with --publish tcp://HOST:PORT"
+            "--bus-key is useful only with --publish tcp://HOST:PORT"
         );
         Ok(Some(PublisherKeys {
             own: KeyPair::read(key).context("--bus-key")?,
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_that_others_reach_needs_keys_or_the_word_insecure() {
+    fn an_endpoint_that_others_can_reach_needs_keys_or_insecure_bus() {
         for exposed in ["tcp://*:7475", "tcp://0.0.0.0:7475", "tcp://192.168.1.10:7475"] {
             let refused = keys(&["tcp://127.0.0.1:1", exposed], None, None, false).unwrap_err();
             for word in [exposed, "--bus-key", "--bus-allow", "--insecure-bus"] {
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_come_in_pairs_and_from_files_that_are_named_when_they_are_wrong() {
+    fn keys_come_in_pairs_and_an_invalid_key_file_is_reported() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("hall");
         KeyPair::generate().unwrap().write(&path).unwrap();

@@ -1,4 +1,4 @@
-//! Events on their way from `tracing` to where lines are written.
+//! The `tracing` layer: turns events into lines and suppresses repeated ones.
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
@@ -13,8 +13,8 @@ use tracing_subscriber::registry::LookupSpan;
 use super::line::{Fields, Style};
 use super::repeats::Repeats;
 
-/// Writes each event as a line, unless it repeats one written lately. Both `write` and `clock` are given,
-/// so that tests can read along and need not wait.
+/// Writes each event as a line, unless it repeats a recent one. `write` and `clock` are arguments, so that tests can
+/// read the lines and need not wait.
 pub(super) struct Lines<W, C> {
     style: Style,
     write: W,
@@ -27,7 +27,7 @@ impl<W, C: Fn() -> Instant> Lines<W, C> {
         Self { style, write, clock, repeats: Mutex::default() }
     }
 
-    /// How many were held back before this one, or `None` to hold it back too.
+    /// Returns how many events were suppressed before this one, or `None` to suppress it too.
     fn admit(&self, event: &Event<'_>, fields: &Fields) -> Option<u64> {
         let mut hasher = DefaultHasher::new();
         event.metadata().callsite().hash(&mut hasher);
@@ -85,7 +85,7 @@ mod tests {
 
     use super::*;
 
-    /// Logs while `body` runs, which may turn the clock forward, and returns the lines.
+    /// Returns the lines that `body` logs. `body` can advance the clock.
     fn logged(style: Style, body: impl FnOnce(&dyn Fn(u64))) -> Vec<String> {
         let written = Arc::new(Mutex::new(String::new()));
         let now = Arc::new(Mutex::new(Instant::now()));
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn repeats_are_held_back_and_counted_whatever_their_numbers() {
+    fn repeated_events_are_suppressed_and_counted_regardless_of_their_numbers() {
         let lines = logged(Style::Plain, |forward| {
             for lost in 0..5 {
                 tracing::warn!(stream = "door", lost, "frames were lost");
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn colour_is_there_only_where_it_was_asked_for() {
+    fn only_the_colour_style_has_colours() {
         let line = |style| logged(style, |_| tracing::info!("x")).concat();
         assert!(line(Style::Colour).contains('\x1b'));
         assert!(!line(Style::Plain).contains('\x1b'));

@@ -12,10 +12,10 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use super::escape::{escape, escape_json, is_hidden};
 use crate::secret::mask_url;
 
-/// Longest text of one field, in bytes; longer ones are cut. What a client can send is not longer than 16 KiB.
+/// Longest text of one field, in bytes; longer ones are cut. A client can send at most 16 KiB.
 const MAX_TEXT: usize = 4096;
 
-/// How lines look.
+/// Format of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Style {
     Plain,
@@ -23,7 +23,7 @@ pub(super) enum Style {
     Json,
 }
 
-/// What an event or span says: its message, and its fields by name.
+/// An event's or span's message and its fields by name.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Fields {
     message: String,
@@ -31,7 +31,7 @@ pub(super) struct Fields {
 }
 
 impl Fields {
-    /// Adds what a surrounding span says; the event's own word counts more.
+    /// Adds the fields of a surrounding span; the event's own fields take precedence.
     pub(super) fn surround(&mut self, span: &Self) {
         for (name, value) in &span.values {
             self.values.entry(name.clone()).or_insert_with(|| value.clone());
@@ -44,7 +44,7 @@ impl Fields {
         }
     }
 
-    /// Message and texts, but no numbers: what makes two events the same.
+    /// Hashes the message and the texts, but no numbers: two events are the same if these are equal.
     pub(super) fn hash_kind(&self, hasher: &mut impl Hasher) {
         self.message.hash(hasher);
         for (name, value) in self.values.iter().filter(|(_, value)| !value.is_number()) {
@@ -120,7 +120,7 @@ impl Visit for Fields {
     }
 }
 
-/// Returns the line that reports dropped ones.
+/// Returns the line that reports dropped lines.
 pub(super) fn notice(dropped: u64, style: Style) -> String {
     let lines = if dropped == 1 { "log line" } else { "log lines" };
     let message = format!("{dropped} {lines} dropped: stderr was not read fast enough");
@@ -136,7 +136,7 @@ fn shorten(mut text: String) -> String {
     text
 }
 
-/// Text that could not be told from what follows it stands in quotes.
+/// Quotes text that could be confused with the text after it.
 fn quoted(text: &str) -> String {
     let stands_alone = |c: char| !c.is_whitespace() && c != '"' && !is_hidden(c);
     let plain = !text.is_empty() && text.chars().all(stands_alone);
@@ -152,7 +152,7 @@ fn colour(level: Level) -> &'static str {
     }
 }
 
-/// The time of day in UTC, to the millisecond.
+/// Returns the time of day in UTC, with milliseconds.
 fn now() -> String {
     let mut text = String::new();
     let _ = SystemTime.format_time(&mut Writer::new(&mut text));
@@ -166,7 +166,7 @@ mod tests {
 
     use super::*;
 
-    /// Texts with more hidden characters in them than chance would put there.
+    /// Texts with more hidden characters than random text has.
     fn text() -> impl Strategy<Value = String> {
         let c = prop_oneof![
             any::<char>(),

@@ -1,20 +1,20 @@
-//! Which events were written lately.
+//! Recent events, so that repeated ones can be suppressed.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-/// The same event is written at most once in this time.
+/// Least time between two lines of the same event.
 pub(super) const QUIET: Duration = Duration::from_secs(10);
 
-/// So many different events are remembered: some tens of kilobytes at the most, and more kinds of lines than a person
-/// reads in ten seconds.
+/// Number of different events that are remembered: some tens of kilobytes at most, and more kinds of lines than a
+/// person reads in ten seconds.
 pub(super) const REMEMBERED: usize = 1024;
 
-/// Remembers when each kind of event was last written, and how often it was held back since.
+/// Remembers when each kind of event was last written, and how often it was suppressed since then.
 #[derive(Debug, Default)]
 pub(super) struct Repeats {
     seen: HashMap<u64, Seen>,
-    /// Held back because too many different ones came at once.
+    /// Number of events suppressed because more than [`REMEMBERED`] different ones came within [`QUIET`].
     beyond: u64,
 }
 
@@ -25,7 +25,7 @@ struct Seen {
 }
 
 impl Repeats {
-    /// Whether to write an event of this kind now; if so, how many were held back before it.
+    /// Returns `Some` if an event of this kind is written now, with the number suppressed before it.
     pub(super) fn admit(&mut self, kind: u64, now: Instant) -> Option<u64> {
         if !self.seen.contains_key(&kind) && !self.has_room(now) {
             self.beyond += 1;
@@ -47,8 +47,8 @@ impl Repeats {
         }
     }
 
-    /// Makes room by forgetting kinds that may be written again anyway. Where there are none, somebody floods the log
-    /// with events that differ, and is held back as a whole.
+    /// Makes room by forgetting kinds that may be written again anyway. If there are none, too many different events
+    /// arrive and all new kinds are suppressed.
     fn has_room(&mut self, now: Instant) -> bool {
         if self.seen.len() >= REMEMBERED {
             self.seen.retain(|_, seen| now.saturating_duration_since(seen.written) < QUIET);
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_repeated_event_is_held_back_for_ten_seconds_and_counted() {
+    fn a_repeated_event_is_suppressed_for_ten_seconds_and_counted() {
         let (mut repeats, start) = (Repeats::default(), Instant::now());
         let at = |seconds| start + Duration::from_secs(seconds);
         assert_eq!(repeats.admit(1, at(0)), Some(0));
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_different_events_is_held_back_as_a_whole_and_counted() {
+    fn a_flood_of_different_events_is_suppressed_and_counted() {
         let (mut repeats, now) = (Repeats::default(), Instant::now());
         let written = (0..3000).filter(|&kind| repeats.admit(kind, now).is_some()).count();
         assert_eq!((written, repeats.seen.len()), (REMEMBERED, REMEMBERED));
@@ -86,7 +86,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn written_ones_lie_ten_seconds_apart_and_the_others_are_counted(
+        fn written_events_are_ten_seconds_apart_and_suppressed_ones_are_counted(
             steps in proptest::collection::vec((0u64..3, 0u64..4000), 1..200),
         ) {
             let mut repeats = Repeats::default();

@@ -9,17 +9,17 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// Bytes of lines that may wait: some 500 lines, as much as a pipe holds.
+/// Capacity of the queue in bytes: about 500 lines, as much as a pipe holds.
 pub(super) const CAPACITY: usize = 64 * 1024;
 
-/// Time between two attempts where stderr is not blocking and full.
+/// Time between two attempts if stderr is non-blocking and full.
 const RETRY_AFTER: Duration = Duration::from_millis(20);
 
-/// One item that waits to be written.
+/// One item of the queue.
 #[derive(Debug)]
 enum Entry {
     Line(String),
-    /// At this place this number of lines was dropped.
+    /// Stands for this number of lines, which were dropped here.
     Dropped(u64),
 }
 
@@ -28,7 +28,7 @@ struct Queue {
     entries: VecDeque<Entry>,
     /// Bytes of all lines in it.
     bytes: usize,
-    /// Whether the thread is writing what it took last.
+    /// True while the thread writes the entry it took last.
     writing: bool,
 }
 
@@ -62,14 +62,14 @@ impl Queue {
 #[derive(Debug, Default)]
 struct Shared {
     queue: Mutex<Queue>,
-    /// Notified when a line comes.
-    came: Condvar,
+    /// Notified when a line arrives.
+    arrived: Condvar,
     /// Notified when everything is written.
     written: Condvar,
 }
 
 impl Shared {
-    /// A poisoned lock still holds a whole queue.
+    /// Locks the queue. A poisoned lock still holds a consistent queue.
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -81,20 +81,20 @@ impl Shared {
                 return entry;
             }
             self.written.notify_all();
-            queue = self.came.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            queue = self.arrived.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
     }
 }
 
-/// The way to the writing thread.
+/// Handle to the writing thread.
 #[derive(Debug)]
 pub(super) struct Writer(Arc<Shared>);
 
 impl Writer {
-    /// Starts a thread that writes to `out`. `notice` makes the line that reports dropped ones.
+    /// Starts a thread that writes to `out`. `notice` makes the line that reports dropped lines.
     ///
     /// # Errors
-    /// Fails if the system gives no thread.
+    /// Fails if the system cannot start a thread.
     pub(super) fn start(
         mut out: impl Write + Send + 'static,
         notice: impl Fn(u64) -> String + Send + 'static,
@@ -106,7 +106,7 @@ impl Writer {
                 Entry::Line(line) => line,
                 Entry::Dropped(count) => notice(count),
             };
-            // If stderr is closed, there is no place left to report that.
+            // If stderr is closed, no other place is left to report that.
             let _ = write_whole(&mut out, line.as_bytes());
         };
         thread::Builder::new().name("log".into()).spawn(work)?;
@@ -116,17 +116,17 @@ impl Writer {
     /// Queues a line; never waits.
     pub(super) fn push(&self, line: String) {
         self.0.lock().push(line);
-        self.0.came.notify_one();
+        self.0.arrived.notify_one();
     }
 
-    /// Waits until all lines are written, at most this long.
+    /// Waits until all lines are written, for at most this time.
     pub(super) fn flush(&self, at_most: Duration) {
         let written = &self.0.written;
         drop(written.wait_timeout_while(self.0.lock(), at_most, |queue| !queue.is_written()));
     }
 }
 
-/// Writes all bytes, also where `out` does not block (another program may have set that for the terminal they share).
+/// Writes all bytes, even if `out` is non-blocking (another program may have set that for the terminal they share).
 fn write_whole(out: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match out.write(bytes) {
@@ -169,7 +169,7 @@ mod tests {
         let (reader, pipe) = io::pipe().unwrap();
         let writer = Writer::start(pipe, notice).unwrap();
         let line = |number: usize| format!("{number:0999}\n");
-        // More than the pipe, the queue and the thread's hand hold, whatever the pipe's size.
+        // More than the pipe, the queue and the thread's current line hold together, for any size of pipe.
         let count = 3_000;
         (0..count).for_each(|number| writer.push(line(number)));
         assert!(writer.0.lock().bytes <= CAPACITY);

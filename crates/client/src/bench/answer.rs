@@ -1,22 +1,22 @@
-//! A server's answer to the request: its head, and where it refuses, why.
+//! A server's answer to the request: its head, and the reason of a refusal.
 
 /// Longest head that is read.
 const MAX_HEAD: usize = 16 * 1024;
-/// How much of a refusal's body is read, and shown.
+/// Bytes of a refusal's body that are read and shown.
 const MAX_REASON: usize = 300;
 
-/// What an answer's head says.
+/// The head of an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Answer {
-    /// Such as 200.
+    /// Status code, for example 200.
     pub status: u16,
-    /// The rest of the first line.
+    /// Rest of the first line.
     pub reason: String,
-    /// Whether the body is chunked.
+    /// The body is chunked.
     pub chunked: bool,
     /// `Content-Length`.
     pub content_length: Option<usize>,
-    /// `Content-Type`, whole.
+    /// `Content-Type`, complete.
     pub content_type: String,
     /// `Sec-WebSocket-Accept`.
     pub accept: String,
@@ -24,13 +24,13 @@ pub struct Answer {
     pub subprotocol: String,
 }
 
-/// Why there is no answer.
+/// The reason why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AnswerError {
-    /// Something else than HTTP.
+    /// The answer is not HTTP.
     #[error("the server does not answer in HTTP: {0:?}")]
     NotHttp(String),
-    /// A head that does not end.
+    /// The head is too long.
     #[error("the head of the server's answer is longer than {MAX_HEAD} bytes")]
     TooLong,
 }
@@ -39,7 +39,7 @@ impl Answer {
     /// Reads a head, without the empty line that ends it.
     ///
     /// # Errors
-    /// When it is not HTTP.
+    /// Fails if it is not HTTP.
     pub fn parse(head: &str) -> Result<Self, AnswerError> {
         let mut lines = head.split('\n').map(str::trim);
         let first = lines.next().unwrap_or_default();
@@ -52,12 +52,12 @@ impl Answer {
         let reason = words.next().unwrap_or_default().to_owned();
         let mut answer = Self { status, reason, ..Self::default() };
         for (name, value) in lines.filter_map(|line| line.split_once(':')) {
-            answer.heed(&name.trim().to_ascii_lowercase(), value.trim());
+            answer.set(&name.trim().to_ascii_lowercase(), value.trim());
         }
         Ok(answer)
     }
 
-    fn heed(&mut self, name: &str, value: &str) {
+    fn set(&mut self, name: &str, value: &str) {
         match name {
             "transfer-encoding" => self.chunked = value.to_ascii_lowercase().ends_with("chunked"),
             "content-length" => self.content_length = value.parse().ok(),
@@ -68,7 +68,7 @@ impl Answer {
         }
     }
 
-    /// The boundary between parts, where the content type names one. `None` where the content is not in parts.
+    /// Returns the boundary between parts, if the content type names one. `None` if the content is not multipart.
     pub fn boundary(&self) -> Option<Option<&str>> {
         let mut fields = self.content_type.split(';').map(str::trim);
         let kind = fields.next().unwrap_or_default();
@@ -81,19 +81,19 @@ impl Answer {
     }
 }
 
-/// An answer on its way.
+/// An answer that is being received.
 #[derive(Debug, Default)]
 pub struct AnswerReader {
     bytes: Vec<u8>,
-    /// Where the body begins, once the head is whole.
+    /// Start of the body, after the head is complete.
     body: Option<usize>,
 }
 
 impl AnswerReader {
-    /// Takes bytes. The answer, once its head is whole.
+    /// Adds bytes. Returns the answer when its head is complete.
     ///
     /// # Errors
-    /// When it is no HTTP, or too long.
+    /// Fails if it is not HTTP, or too long.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<Option<Answer>, AnswerError> {
         let seen = self.bytes.len().saturating_sub(3);
         self.bytes.extend_from_slice(bytes);
@@ -114,19 +114,19 @@ impl AnswerReader {
         }
     }
 
-    /// What came behind the head.
+    /// Returns the bytes received after the head.
     pub fn body(&self) -> &[u8] {
         self.body.map_or(&[], |body| &self.bytes[body..])
     }
 
-    /// Whether enough of a refusal has come to tell why.
-    pub fn tells_why(&self, answer: &Answer) -> bool {
-        // Of a body without a stated length nobody knows when it ends; that it comes with its head is likely.
+    /// Returns whether enough of a refusal arrived to show its reason.
+    pub fn has_reason(&self, answer: &Answer) -> bool {
+        // The end of a body without a stated length is unknown; most likely it came together with its head.
         let expected = answer.content_length.unwrap_or(0).min(MAX_REASON);
         self.body().len() >= expected
     }
 
-    /// A refusal in words: the answer's first line, and the beginning of its body.
+    /// Returns a refusal as text: the answer's first line, and the beginning of its body.
     pub fn refusal(&self, answer: &Answer) -> String {
         let first = format!("{} {}", answer.status, answer.reason);
         let body = &self.body()[..self.body().len().min(MAX_REASON)];
@@ -167,10 +167,10 @@ mod tests {
     fn a_refusal_is_told_in_the_servers_words() {
         let text = "HTTP/1.1 403 Forbidden\r\nContent-Length: 12\r\n\r\nno\ntoken  \0!";
         let (reader, answer) = read(text, 5);
-        assert!(reader.tells_why(&answer));
+        assert!(reader.has_reason(&answer));
         assert_eq!(reader.refusal(&answer), "the server answered 403 Forbidden: no token !");
         let (reader, answer) = read("HTTP/1.0 404\r\nContent-Length: 9\r\n\r\n", 5);
-        assert!(!reader.tells_why(&answer));
+        assert!(!reader.has_reason(&answer));
         assert_eq!(reader.refusal(&answer), "the server answered 404");
     }
 

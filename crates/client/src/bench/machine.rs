@@ -1,18 +1,18 @@
-//! What the machine's kernel does for all processes together: work that is on nobody's account.
+//! Work of the machine's kernel that belongs to no process.
 
 use std::fs;
 
 use super::process::run_time;
 
-/// Kernel threads that finish the network's work when it becomes too much for interrupts.
+/// Kernel threads that finish network work when it exceeds what interrupts can do.
 const NETWORK: &str = "ksoftirqd/";
-/// They are started with the machine, and have low numbers.
+/// Highest process id at which they are searched: they start with the machine, and have low ids.
 const MAX_PID: u32 = 10_000;
 
-/// The machine, from when the window began.
+/// The machine, since the window began.
 #[derive(Debug)]
 pub struct Machine {
-    /// Folders of the kernel's threads in `/proc`.
+    /// Folders of the kernel threads in `/proc`.
     network: Vec<String>,
     begun: Option<u64>,
     last: Option<u64>,
@@ -20,7 +20,7 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Begins to watch.
+    /// Starts the window.
     pub fn watch() -> Self {
         let is_network = |path: &String| {
             fs::read_to_string(format!("{path}/comm")).is_ok_and(|name| name.starts_with(NETWORK))
@@ -31,18 +31,18 @@ impl Machine {
         Self { network, begun, last: begun, tcp_peak: tcp_memory() }
     }
 
-    /// Looks again.
+    /// Takes another sample.
     pub fn look(&mut self) {
         self.last = sum(&self.network);
         self.tcp_peak = self.tcp_peak.max(tcp_memory());
     }
 
-    /// CPU time of the kernel's network threads since it is watched, in seconds, where they can be seen.
+    /// Returns the CPU time of the kernel's network threads since the window began, in seconds, if it can be read.
     pub fn network_cpu(&self) -> Option<f64> {
         Some(self.last?.saturating_sub(self.begun?) as f64 / 1e9)
     }
 
-    /// The most memory seen in the kernel's TCP buffers, in bytes, of all connections.
+    /// Returns the most memory seen in the kernel's TCP buffers, in bytes, of all connections.
     pub fn tcp_peak(&self) -> Option<u64> {
         self.tcp_peak
     }

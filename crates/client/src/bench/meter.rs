@@ -1,4 +1,4 @@
-//! What is counted while the viewers watch, in bounded memory.
+//! Counters and histograms of the viewers, in bounded memory.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,21 +7,22 @@ use hdrhistogram::Histogram;
 
 use super::v1::ViewerState;
 
-/// A gap longer than this looks frozen to people.
+/// A gap longer than this is visible as a freeze.
 pub const FREEZE: Duration = Duration::from_millis(200);
-/// Longest age and gap that is told apart: an hour.
+/// Longest age and gap that is recorded: an hour.
 const LONGEST: u64 = 3_600_000_000;
-/// A stamp may be so much ahead of our clock, because clocks are read in some order; in microseconds.
+/// Microseconds by which a timestamp may be ahead of the local clock, because the two clocks are not read at the same
+/// time.
 const AHEAD: u64 = 1000;
-/// Different reasons that are told apart.
+/// Number of different reasons that are counted separately.
 const MAX_REASONS: usize = 32;
 
-/// How many times a thing happened, by reason.
+/// Counts of an event, by reason.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reasons(BTreeMap<String, u64>);
 
 impl Reasons {
-    /// It happened for this reason.
+    /// Counts the event for this reason.
     pub fn count(&mut self, reason: &str) {
         self.add(reason, 1);
     }
@@ -35,17 +36,17 @@ impl Reasons {
         }
     }
 
-    /// All of them.
+    /// Returns the count for all reasons.
     pub fn total(&self) -> u64 {
         self.0.values().sum()
     }
 
-    /// The most frequent one.
-    pub fn chief(&self) -> Option<&str> {
+    /// Returns the most frequent reason.
+    pub fn most_frequent(&self) -> Option<&str> {
         self.0.iter().max_by_key(|(_, times)| **times).map(|(reason, _)| &**reason)
     }
 
-    /// By reason.
+    /// Returns the counts by reason.
     pub fn by_reason(&self) -> &BTreeMap<String, u64> {
         &self.0
     }
@@ -57,49 +58,49 @@ impl Reasons {
     }
 }
 
-/// A frame that has just become whole.
+/// A frame that is complete.
 #[derive(Debug, Clone, Copy)]
 pub struct Arrival {
-    /// Its message's length, the header of `fanlight.v1` included.
+    /// Length of its message, including the header of `fanlight.v1`.
     pub bytes: u64,
-    /// When it was whole, in Unix microseconds.
+    /// Arrival of its last byte, in Unix microseconds.
     pub at: u64,
-    /// When its picture was taken, where that is known, likewise.
+    /// Capture time, if known, in Unix microseconds.
     pub captured_at: Option<u64>,
-    /// When the server began to send it, where that is known, likewise.
+    /// Time at which the server started to send it, if known, in Unix microseconds.
     pub sent_at: Option<u64>,
-    /// Since the viewer's last one.
+    /// Time since the viewer's previous frame.
     pub gap: Option<Duration>,
-    /// Sequences left out before it.
+    /// Number of sequences missing before it.
     pub missing: u64,
-    /// Whether it refers to the frame before.
+    /// It refers to the frame before.
     pub delta: bool,
-    /// Whether its viewer did not get, or could not decode, what it refers to.
+    /// Its viewer did not receive, or could not decode, the frame it refers to.
     pub broken: bool,
 }
 
 /// Viewers of one kind.
 #[derive(Debug, Clone)]
 pub struct Group {
-    /// Frames received whole.
+    /// Complete frames received.
     pub frames: u64,
-    /// Bytes of them.
+    /// Bytes of these frames.
     pub bytes: u64,
     /// Age at the last byte, in microseconds.
     pub ages: Histogram<u64>,
-    /// From when the server began to send to the last byte, in microseconds.
+    /// Time from the start of sending to the last byte, in microseconds.
     pub sendings: Histogram<u64>,
-    /// Between whole frames, in microseconds.
+    /// Time between complete frames, in microseconds.
     pub gaps: Histogram<u64>,
     /// Gaps longer than [`FREEZE`].
     pub freezes: u64,
-    /// Sequences left out.
+    /// Sequences missing.
     pub missing: u64,
-    /// Frames that refer to the one before.
+    /// Frames that refer to the frame before.
     pub deltas: u64,
-    /// Frames that could not be decoded, for want of what they refer to.
+    /// Frames that could not be decoded, because a frame they refer to is missing.
     pub broken: u64,
-    /// Stamps that cannot be: in the future, or more than an hour old.
+    /// Invalid timestamps: in the future, or more than an hour old.
     pub odd_stamps: u64,
     /// Frames of each viewer.
     pub frames_of_each: Vec<u64>,
@@ -125,7 +126,7 @@ impl Default for Group {
 }
 
 impl Group {
-    /// A frame came.
+    /// Records a frame.
     pub fn frame(&mut self, arrival: &Arrival) {
         self.frames += 1;
         self.bytes += arrival.bytes;
@@ -146,7 +147,7 @@ impl Group {
         }
     }
 
-    /// So long nothing came.
+    /// Records a time without a frame.
     pub fn gap(&mut self, gap: Duration) {
         self.gaps.saturating_record(u64::try_from(gap.as_micros()).unwrap_or(LONGEST));
         self.freezes += u64::from(gap > FREEZE);
@@ -171,43 +172,43 @@ impl Group {
     }
 }
 
-/// `None` where it cannot be.
+/// Returns the age, or `None` if the timestamp is invalid.
 fn age(stamp: u64, now: u64) -> Option<u64> {
     let age = now.saturating_sub(stamp);
     (stamp <= now + AHEAD && age <= LONGEST).then_some(age)
 }
 
-/// All that one thread counts.
+/// Everything that one thread counts.
 #[derive(Debug, Clone, Default)]
 pub struct Meter {
     /// Viewers that read as fast as they can.
     pub normal: Group,
     /// Viewers that read slowly.
     pub trickling: Group,
-    /// Frames since the beginning, for all viewers.
+    /// Frames since the start, of all viewers.
     pub frames_ever: u64,
-    /// Handshakes that went well; those of viewers that connect anew too.
+    /// Successful handshakes, including those of reconnecting viewers.
     pub connected: u64,
-    /// Handshakes that went wrong.
+    /// Failed handshakes.
     pub refused: Reasons,
-    /// Viewers closed after their handshake went well, but for the stalled.
+    /// Viewers closed after a successful handshake, except stalled ones.
     pub closed: Reasons,
     /// Stalled viewers closed.
     pub stalled_closed: Reasons,
-    /// Viewers that connected anew.
+    /// Viewers that reconnected.
     pub reconnects: u64,
-    /// Viewers that a relay denied what they asked for.
+    /// Viewers whose request a relay denied.
     pub errors: Reasons,
-    /// States that a relay told.
+    /// States that a relay sent.
     pub states: BTreeMap<&'static str, u64>,
-    /// Text messages of servers that are no relays, which are not frames.
+    /// Text messages of servers other than relays, which are not frames.
     pub texts: u64,
     /// Binary messages that are not frames of `fanlight.v1`.
     pub not_frames: u64,
 }
 
 impl Meter {
-    /// A relay told a state.
+    /// Records a state that a relay sent.
     pub fn state(&mut self, state: ViewerState) {
         let name = match state {
             ViewerState::Live => "live",
@@ -220,7 +221,7 @@ impl Meter {
         *self.states.entry(name).or_default() += 1;
     }
 
-    /// Adds what another thread counted.
+    /// Adds the counts of another thread.
     pub fn merge(&mut self, other: Self) {
         self.normal.merge(other.normal);
         self.trickling.merge(other.trickling);
@@ -255,7 +256,7 @@ mod tests {
     };
 
     #[test]
-    fn a_stamp_that_cannot_be_is_counted_and_not_believed() {
+    fn an_invalid_timestamp_is_counted_but_not_used() {
         let mut group = Group::default();
         for captured_at in [ARRIVAL.at - 1500, ARRIVAL.at + 500, ARRIVAL.at + 5000, 17] {
             group.frame(&Arrival { captured_at: Some(captured_at), ..ARRIVAL });
@@ -274,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn reasons_are_bounded_and_none_is_lost() {
+    fn reasons_are_bounded_and_every_event_is_counted() {
         let mut reasons = Reasons::default();
         for number in 0..100 {
             reasons.count(&format!("reason {number}"));
@@ -282,12 +283,12 @@ mod tests {
         let mut both = Reasons::default();
         both.merge(&reasons);
         both.merge(&reasons);
-        assert_eq!((both.total(), both.chief()), (200, Some("other reasons")));
+        assert_eq!((both.total(), both.most_frequent()), (200, Some("other reasons")));
         assert!(both.by_reason().len() <= MAX_REASONS + 1);
     }
 
     #[test]
-    fn threads_add_up() {
+    fn counts_of_threads_are_added() {
         let mut all = Meter::default();
         for _ in 0..2 {
             let mut one = Meter::default();

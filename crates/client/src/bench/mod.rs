@@ -1,15 +1,16 @@
-//! `fanlight bench`: viewers by the hundred, so cheap that they can live beside the server that they measure.
+//! `fanlight bench`: hundreds of viewers, cheap enough to run on the same machine as the server they measure.
 //!
 //! In the order of a run:
 //!
-//! - [`options`]: what the user wrote, and [`settings`]: what that means, with [`url`] and the [`request`] to send;
-//! - [`worker`]: a thread with its share of the viewers, and the system's epoll;
-//! - [`viewer`]: one connection, from its [`socket`] over the server's [`answer`] ([`handshake`]) to one message after
-//!   the other. Bytes become messages in [`decode`]; of a [`message`] only its first bytes are looked at, and the kernel
-//!   throws away the rest; what `fanlight.v1` means by them stands in [`v1`];
-//! - [`meter`]: what is counted, in bounded memory;
-//! - [`process`] and [`machine`]: what it costs, from `/proc`;
-//! - [`report`] and [`table`]: the figures, for programs and for people; [`progress`] while one waits.
+//! - [`options`]: the user's options, and [`settings`]: the settings made from them, with [`url`] and the [`request`]
+//!   to send;
+//! - [`worker`]: a thread that runs its share of the viewers with epoll;
+//! - [`viewer`]: one connection, from its [`socket`] and the server's [`answer`] ([`handshake`]) to its messages.
+//!   [`decode`] finds the messages in the bytes. Only the first bytes of a [`message`] are inspected, and the kernel
+//!   discards the rest. [`v1`] interprets the messages of `fanlight.v1`;
+//! - [`meter`]: counters and histograms, in bounded memory;
+//! - [`process`] and [`machine`]: CPU and memory, from `/proc`;
+//! - [`report`] and [`table`]: the figures, for programs and for people; [`progress`] during the run.
 //!
 //! [`decode`], [`answer`], [`message`], [`v1`] and [`meter`] have neither IO nor clock.
 

@@ -1,7 +1,7 @@
-//! What the server's processes cost: CPU time and memory, from `/proc`.
+//! CPU time and memory of the server's processes, from `/proc`.
 //!
-//! CPU time comes from each thread's `schedstat`, in nanoseconds. A thread that ends takes its last fraction of a second
-//! with it, because nobody can ask it any more. Where the kernel keeps no such record, `stat` has hundredths of a second.
+//! CPU time comes from each thread's `schedstat`, in nanoseconds. The last fraction of a second of a thread that exits
+//! is lost, because it can no longer be read. If the kernel keeps no such record, `stat` has hundredths of a second.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,14 +9,14 @@ use std::io;
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// The tick of `/proc/PID/stat`, on every Linux.
+/// Ticks per second in `/proc/PID/stat`, on every Linux.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// One process that is watched.
+/// One process that is measured.
 #[derive(Debug)]
 pub struct Process {
     pid: i32,
-    /// CPU time of each thread: when the window began, and last seen. In nanoseconds.
+    /// CPU time of each thread in nanoseconds: at the start of the window, and at the last sample.
     threads: BTreeMap<i32, (u64, u64)>,
     begun: Stat,
     last: Stat,
@@ -31,14 +31,14 @@ struct Stat {
     system: u64,
 }
 
-/// What processes cost in the window.
+/// Cost of processes in the window.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Cost {
-    /// CPU time in seconds, as exactly as it is known.
+    /// CPU time in seconds, as precise as the kernel records it.
     pub cpu: f64,
-    /// That of programs, in seconds, roughly.
+    /// CPU time in user mode, in seconds, in steps of 10 ms.
     pub user: f64,
-    /// That of the kernel for them, in seconds, roughly.
+    /// CPU time in the kernel, in seconds, in steps of 10 ms.
     pub system: f64,
     /// Memory at the end, in bytes.
     pub rss_last: u64,
@@ -47,10 +47,10 @@ pub struct Cost {
 }
 
 impl Process {
-    /// Begins to watch a process: its window begins here.
+    /// Starts the window of a process.
     ///
     /// # Errors
-    /// When there is none.
+    /// Fails if there is no such process.
     pub fn watch(pid: i32) -> io::Result<Self> {
         let begun = stat(pid)?;
         let threads = thread_times(pid).into_iter().map(|(id, time)| (id, (time, time))).collect();
@@ -58,10 +58,10 @@ impl Process {
         Ok(Self { pid, threads, begun, last: begun, rss_last: rss, rss_peak: rss })
     }
 
-    /// Looks again. A process that has ended keeps what was seen last.
+    /// Takes another sample. After its exit, a process keeps its last sample.
     pub fn look(&mut self) {
         for (id, time) in thread_times(self.pid) {
-            // One that was not there before has begun within the window.
+            // A new thread began within the window.
             self.threads.entry(id).or_insert((0, 0)).1 = time;
         }
         if let Ok(stat) = stat(self.pid) {
@@ -73,7 +73,7 @@ impl Process {
         }
     }
 
-    /// What it has cost since it is watched.
+    /// Returns the cost since the window began.
     pub fn cost(&self) -> Cost {
         let seconds = |begun: u64, last: u64| last.saturating_sub(begun) as f64 / TICKS_PER_SECOND;
         let user = seconds(self.begun.user, self.last.user);
@@ -103,13 +103,13 @@ pub fn own_cpu() -> f64 {
     time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
-/// How long a process or thread ran, in nanoseconds; `path` is its folder in `/proc`.
+/// Returns the run time of a process or thread in nanoseconds; `path` is its folder in `/proc`.
 pub fn run_time(path: &str) -> Option<u64> {
     let text = fs::read_to_string(format!("{path}/schedstat")).ok()?;
     text.split(' ').next()?.parse().ok()
 }
 
-/// Empty where the kernel does not say.
+/// Returns each thread's run time; empty if the kernel does not record it.
 fn thread_times(pid: i32) -> Vec<(i32, u64)> {
     let folder = format!("/proc/{pid}/task");
     let Ok(entries) = fs::read_dir(&folder) else { return Vec::new() };
@@ -119,16 +119,17 @@ fn thread_times(pid: i32) -> Vec<(i32, u64)> {
 
 fn stat(pid: i32) -> io::Result<Stat> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    parse_stat(&text).ok_or_else(|| io::Error::other(format!("/proc/{pid}/stat is not understood")))
+    parse_stat(&text)
+        .ok_or_else(|| io::Error::other(format!("/proc/{pid}/stat has an unknown format")))
 }
 
-/// The name, in parentheses, may hold spaces and parentheses itself.
+/// Parses user and system time. The name, in parentheses, may itself contain spaces and parentheses.
 fn parse_stat(text: &str) -> Option<Stat> {
     let mut fields = text.get(text.rfind(')')? + 2..)?.split(' ').skip(11);
     Some(Stat { user: fields.next()?.parse().ok()?, system: fields.next()?.parse().ok()? })
 }
 
-/// In bytes.
+/// Returns the resident memory in bytes.
 fn rss(pid: i32) -> Option<u64> {
     parse_rss(&fs::read_to_string(format!("/proc/{pid}/status")).ok()?)
 }
@@ -144,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_with_parentheses_does_no_harm() {
+    fn a_name_may_contain_parentheses() {
         let text = "7 (a) b (c)) S 1 2 3 4 5 6 7 8 9 10 123 45 0 0 20 0";
         assert_eq!(parse_stat(text), Some(Stat { user: 123, system: 45 }));
         assert_eq!(parse_stat("7 (a"), None);
@@ -152,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_this_process_does_is_seen() {
+    fn the_cost_of_this_process_is_measured() {
         let pid = std::process::id() as i32;
         let mut process = Process::watch(pid).unwrap();
         let before = own_cpu();

@@ -1,15 +1,15 @@
-//! A bar on stderr while one waits, where stderr is a terminal.
+//! A progress bar on stderr, if stderr is a terminal.
 
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// The bar. Where stderr is no terminal it draws nothing.
+/// The bar. It draws nothing if stderr is no terminal.
 #[derive(Debug)]
 pub struct Progress(ProgressBar);
 
 impl Progress {
-    /// A bar that is empty.
+    /// Returns an empty bar.
     pub fn new() -> Self {
         let bar = ProgressBar::new(0);
         let style = ProgressStyle::with_template("{msg:<40} {bar:30} {percent:>3} %");
@@ -17,12 +17,12 @@ impl Progress {
         Self(bar)
     }
 
-    /// So many of so many viewers have connected.
+    /// Shows how many viewers have connected.
     pub fn connecting(&self, done: usize, all: usize) {
         self.show(done as u64, all as u64, format!("connecting: {done} of {all} viewers"));
     }
 
-    /// So much of the time has passed, with so many viewers and frames a second.
+    /// Shows how much time has passed, with the number of viewers and the frame rate.
     pub fn passing(&self, what: &str, passed: Duration, all: Duration, viewers: usize, rate: f64) {
         let text = format!("{what}: {viewers} viewers, {rate:.0} frames/s");
         self.show(passed.as_millis() as u64, all.as_millis() as u64, text);
@@ -34,7 +34,7 @@ impl Progress {
         self.0.set_message(text);
     }
 
-    /// Takes it away.
+    /// Removes the bar.
     pub fn end(&self) {
         self.0.finish_and_clear();
     }

@@ -1,4 +1,4 @@
-//! The figures of a run. Units stand in the names; what was not measured is `null` in JSON.
+//! The figures of a run. Names contain the units; a figure that was not measured is `null` in JSON.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,19 +19,19 @@ pub struct Report {
     pub protocol: &'static str,
     /// The stream, over fanlight.v1.
     pub stream: Option<String>,
-    /// Viewers that were wanted, of all kinds.
+    /// Number of viewers requested, of all kinds.
     pub viewers: usize,
-    /// Handshakes that went well, those of viewers that connected anew too.
+    /// Successful handshakes, including those of reconnecting viewers.
     pub connected: u64,
-    /// How long it took until all first handshakes were over.
+    /// Time until all first handshakes were over.
     pub connecting_seconds: f64,
-    /// How long was measured.
+    /// Duration of the measurement.
     pub seconds: f64,
-    /// Whether it was ended before its time: by a signal, or because no viewer was left.
+    /// The run ended early: by a signal, or because no viewer was left.
     pub interrupted: bool,
-    /// Frames received whole while measuring, by all viewers.
+    /// Complete frames received by all viewers during the measurement.
     pub frames: u64,
-    /// Bytes of these frames' messages, without what frames them (the header of fanlight.v1 is counted).
+    /// Bytes of these frames' messages, without framing (the header of fanlight.v1 is included).
     pub bytes: u64,
     /// Viewers that read as fast as they can.
     pub normal: ViewersReport,
@@ -39,147 +39,148 @@ pub struct Report {
     pub trickling: Option<ViewersReport>,
     /// Viewers that read nothing (`--stalled`).
     pub stalled: StalledReport,
-    /// Handshakes that went wrong, by reason.
+    /// Failed handshakes, by reason.
     pub refused: ReasonsReport,
-    /// Viewers closed after their handshake, but for stalled ones, by reason. From the beginning of the run.
+    /// Viewers closed after their handshake, except stalled ones, by reason, since the start of the run.
     pub closed: ReasonsReport,
-    /// Viewers that connected anew (`--reconnect`).
+    /// Viewers that reconnected (`--reconnect`).
     pub reconnects: u64,
-    /// Viewers that a relay told that what they ask for cannot be, by reason. They leave.
+    /// Viewers whose request a relay denied, by reason. They leave.
     pub errors: ReasonsReport,
-    /// States that a relay told its viewers: `live`, `slow`, … and how often. From the beginning of the run.
+    /// States that a relay sent to its viewers (`live`, `slow`, …) and their counts, since the start of the run.
     pub states: BTreeMap<&'static str, u64>,
-    /// Text messages over a plain WebSocket: not counted as frames.
+    /// Text messages over a plain WebSocket, which are not counted as frames.
     pub texts: u64,
-    /// Binary messages over fanlight.v1 that are no frames of it.
+    /// Binary messages over fanlight.v1 that are not frames.
     pub not_frames: u64,
-    /// What the processes named by `--pid` cost while measuring, all together.
+    /// Cost of all processes named by `--pid` during the measurement.
     pub server: Option<ServerReport>,
-    /// The machine, while measuring.
+    /// Cost of the machine's kernel during the measurement.
     pub machine: MachineReport,
-    /// What this program cost while measuring.
+    /// Cost of this program during the measurement.
     pub own: OwnReport,
 }
 
 /// Viewers of one kind.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ViewersReport {
-    /// How many.
+    /// Number of viewers.
     pub viewers: usize,
-    /// Frames received whole.
+    /// Complete frames received.
     pub frames: u64,
-    /// Bytes of them.
+    /// Bytes of these frames.
     pub bytes: u64,
-    /// Frames a second of the viewer in the middle.
+    /// Frame rate of the median viewer.
     pub fps_median: Option<f64>,
-    /// Frames a second of the viewer with the fewest.
+    /// Frame rate of the viewer with the fewest frames.
     pub fps_min: Option<f64>,
-    /// Frames a second of the viewer with the most.
+    /// Frame rate of the viewer with the most frames.
     pub fps_max: Option<f64>,
-    /// Age of frames at their last byte; `null` where no time is known.
+    /// Age of frames at their last byte; `null` if no capture time is known.
     pub age: Option<Percentiles>,
-    /// From the moment the server began to send a frame (`sent_at`) to its last byte; fanlight.v1 only.
+    /// Time from the start of sending (`sent_at`) to a frame's last byte; fanlight.v1 only.
     pub since_sent: Option<Percentiles>,
-    /// Between a viewer's whole frames.
+    /// Time between a viewer's complete frames.
     pub gap: Option<Percentiles>,
-    /// Gaps longer than 200 ms, those not ended yet included.
+    /// Gaps longer than 200 ms, including those that have not ended.
     pub freezes: u64,
-    /// Sequences left out within one track; fanlight.v1 only. A relay that drops for a slow viewer leaves out some.
+    /// Sequences missing within one track; fanlight.v1 only. A relay drops some for a slow viewer.
     pub missing: u64,
-    /// Frames that stand alone; fanlight.v1 only. Every JPEG does.
+    /// Frames that can be decoded alone; fanlight.v1 only. Every JPEG can.
     pub keyframes: Option<u64>,
-    /// Frames that refer to one that was missing or could not be decoded itself; fanlight.v1 only. A relay sends none.
+    /// Frames that refer to a frame that is missing or undecodable; fanlight.v1 only. A relay sends none.
     pub broken: u64,
-    /// Times that cannot be, in the future or more than an hour ago: not counted as ages.
+    /// Invalid timestamps, in the future or more than an hour ago; they are not counted as ages.
     pub odd_stamps: u64,
 }
 
-/// Where most values lie.
+/// Percentiles of a distribution.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Percentiles {
-    /// Half of them are not above this.
+    /// Median.
     pub p50_ms: f64,
-    /// 95 of 100 are not above this.
+    /// 95th percentile.
     pub p95_ms: f64,
-    /// 99 of 100 are not above this.
+    /// 99th percentile.
     pub p99_ms: f64,
-    /// The highest.
+    /// Maximum.
     pub max_ms: f64,
-    /// How many there are.
+    /// Number of values.
     pub samples: u64,
 }
 
 /// Viewers that read nothing.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct StalledReport {
-    /// How many.
+    /// Number of viewers.
     pub viewers: usize,
-    /// How many of them the server closed, as far as one who reads nothing hears of it.
+    /// Viewers that the server closed, as far as a viewer that reads nothing can detect it.
     pub closed: ReasonsReport,
 }
 
-/// How often something happened.
+/// Counts of an event.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ReasonsReport {
-    /// In all.
+    /// Total.
     pub count: u64,
-    /// By reason, in words.
+    /// Counts by reason.
     pub reasons: BTreeMap<String, u64>,
 }
 
-/// What the server cost.
+/// Cost of the server.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ServerReport {
     /// Its processes.
     pub pids: Vec<i32>,
     /// CPU time of all their threads.
     pub cpu_seconds: f64,
-    /// Of it outside of the kernel; from a clock of 10 ms.
+    /// CPU time in user mode, from a clock of 10 ms.
     pub cpu_user_seconds: f64,
-    /// Of it within the kernel; from a clock of 10 ms.
+    /// CPU time in the kernel, from a clock of 10 ms.
     pub cpu_system_seconds: f64,
-    /// Processors kept busy.
+    /// Average number of busy cores.
     pub cores: f64,
     /// CPU time for each frame that any viewer received whole.
     pub cpu_us_per_frame: Option<f64>,
     /// Memory at the end.
     pub rss_last_bytes: u64,
-    /// The most memory seen, each process at its own time.
+    /// The most memory seen; each process at the time of its own peak.
     pub rss_peak_bytes: u64,
 }
 
-/// What is on nobody's account.
+/// Cost that belongs to no process.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct MachineReport {
-    /// CPU time of the kernel's threads for the network (ksoftirqd): add it to the server's where it is not near 0.
+    /// CPU time of the kernel's network threads (ksoftirqd): add it to the server's if it is not near 0.
     pub ksoftirqd_cpu_seconds: Option<f64>,
     /// The most memory in the kernel's TCP buffers, of all connections of the machine.
     pub tcp_memory_peak_bytes: Option<u64>,
 }
 
-/// What this program cost.
+/// Cost of this program.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct OwnReport {
-    /// How many threads serve viewers.
+    /// Number of threads that run viewers.
     pub threads: usize,
-    /// CPU time of all its threads.
+    /// CPU time of all threads.
     pub cpu_seconds: f64,
     /// CPU time for each frame.
     pub cpu_us_per_frame: Option<f64>,
-    /// Processors kept busy. Near the number of its threads it measures itself: give it more (`--threads`).
+    /// Average number of busy cores. Near the number of threads, the program measures itself: give it more
+    /// (`--threads`).
     pub cores: f64,
 }
 
-/// What a run has brought, beside what the viewers counted.
+/// Results of a run, besides the viewers' counts.
 #[derive(Debug)]
 pub struct Outcome {
-    /// Until all handshakes were over.
+    /// Time until all handshakes were over.
     pub connecting: Duration,
-    /// How long was measured.
+    /// Duration of the measurement.
     pub measured: Duration,
-    /// Whether it was ended before its time.
+    /// The run ended early.
     pub interrupted: bool,
-    /// What the server's processes cost.
+    /// Cost of the server's processes.
     pub server: Cost,
     /// This program's CPU time in seconds.
     pub own_cpu: f64,
@@ -190,7 +191,7 @@ pub struct Outcome {
 }
 
 impl Report {
-    /// Puts the figures together.
+    /// Makes the report.
     pub fn new(settings: &Settings, meter: &Meter, outcome: &Outcome) -> Self {
         let seconds = outcome.measured.as_secs_f64();
         let frames = meter.normal.frames + meter.trickling.frames;
@@ -275,7 +276,7 @@ impl ViewersReport {
 }
 
 impl Percentiles {
-    /// From microseconds; `None` where there are none.
+    /// Computes percentiles from microseconds; `None` if there are no values.
     fn of(micros: &Histogram<u64>) -> Option<Self> {
         let at = |quantile: f64| rounded(micros.value_at_quantile(quantile) as f64 / 1000.0);
         (!micros.is_empty()).then(|| Self {
@@ -294,7 +295,7 @@ impl From<&Reasons> for ReasonsReport {
     }
 }
 
-/// To thousandths: no figure here is truer than that.
+/// Rounds to thousandths: no figure here is more precise.
 fn rounded(number: f64) -> f64 {
     (number * 1000.0).round() / 1000.0
 }

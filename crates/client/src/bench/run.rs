@@ -1,4 +1,4 @@
-//! A run: all viewers connect, wait, are measured, and it is told.
+//! A run: all viewers connect, warm up and are measured; then the report is printed.
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -19,23 +19,23 @@ use super::settings::Settings;
 use super::table::Table;
 use super::worker::{Shared, Worker};
 
-/// How often processes are looked at and the bar is drawn.
+/// Interval of sampling processes and drawing the bar.
 const LOOK: Duration = Duration::from_millis(250);
-/// How often it is looked whether all viewers have connected.
+/// Interval of checking whether all viewers have connected.
 const CONNECTING: Duration = Duration::from_millis(20);
-/// Descriptors for everything but viewers.
+/// Descriptors for everything except viewers.
 const OTHER_DESCRIPTORS: u64 = 64;
-/// Beyond the time that connecting takes at its rate, so long is waited for the last viewers.
+/// Wait for the last viewers, beyond the time that connecting takes at its rate.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Puts load on a server, and prints what came of it.
+/// Puts load on a server, and prints the report.
 ///
 /// # Errors
-/// When it cannot begin; and, after printing, when a viewer was refused or none ever got a frame.
+/// Fails if the run cannot start; and, after printing, if a viewer was refused or none received a frame.
 pub fn run(settings: Settings) -> anyhow::Result<()> {
     let server = settings.target.resolve()?;
     raise_descriptor_limit(settings.viewers)?;
-    // A wrong number is told before anything is loaded.
+    // An invalid PID is reported before there is any load.
     watch_processes(&settings.pids)?;
     let shutdown = Shutdown::on_signals().context("cannot listen to Ctrl-C")?;
     let (meter, outcome) = load(&settings, server, &shutdown)?;
@@ -44,7 +44,7 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
     judge(&settings, &meter, server)
 }
 
-/// Runs the viewers' threads, and watches over them.
+/// Runs the viewers' threads and supervises them.
 fn load(
     settings: &Settings,
     server: SocketAddr,
@@ -52,7 +52,7 @@ fn load(
 ) -> anyhow::Result<(Meter, Outcome)> {
     let shared = Shared::default();
     thread::scope(|scope| {
-        // Whatever happens here, the threads are told that it is over; else the scope would wait for them for ever.
+        // The threads are notified in all cases, because the scope would otherwise wait for them forever.
         let over = Over(&shared);
         let workers = (0..settings.threads)
             .map(|index| {
@@ -72,7 +72,7 @@ fn load(
     })
 }
 
-/// Tells all threads that it is over, when it is dropped: at the end, at an error, and when one of them panics.
+/// Stops all threads when it is dropped: at the end, on an error, and when a thread panics.
 struct Over<'a>(&'a Shared);
 
 impl Drop for Over<'_> {
@@ -90,7 +90,7 @@ fn gather(workers: Vec<ScopedJoinHandle<'_, io::Result<Meter>>>) -> anyhow::Resu
     Ok(all)
 }
 
-/// Watches over a run.
+/// Supervises a run.
 struct Watch<'a> {
     settings: &'a Settings,
     shared: &'a Shared,
@@ -105,14 +105,14 @@ impl Watch<'_> {
         self.measure(connecting)
     }
 
-    /// Without a viewer there is nothing to wait for, unless they come back.
+    /// Returns whether no viewer is left and none will reconnect.
     fn is_deserted(&self) -> bool {
         let settled = self.shared.settled.load(Ordering::Acquire) == self.settings.viewers;
         let nobody = self.shared.watching.load(Ordering::Relaxed) == 0;
         settled && nobody && !self.settings.reconnect
     }
 
-    /// Until all first handshakes are over; how long that was.
+    /// Waits until all first handshakes are over. Returns the time this took.
     fn connect(&self) -> Duration {
         let all = self.settings.viewers;
         let begun = Instant::now();
@@ -151,7 +151,7 @@ impl Watch<'_> {
         })
     }
 
-    /// Lets time pass, and looks now and then.
+    /// Waits for a time, with samples at intervals.
     fn pass(&self, what: &str, time: Duration, mut look: impl FnMut()) {
         let begun = Instant::now();
         let (mut frames, mut at) = (self.shared.frames.load(Ordering::Relaxed), begun);
@@ -169,7 +169,7 @@ impl Watch<'_> {
         }
     }
 
-    /// Waits; whether it is to end before its time.
+    /// Waits. Returns whether the run must end early.
     fn is_over(&self, wait: Duration) -> bool {
         self.shutdown.wait_timeout(wait) || self.shared.over.load(Ordering::Relaxed)
     }
@@ -191,26 +191,26 @@ fn print(report: &Report, json: bool) -> io::Result<()> {
     write!(out, "{}", Table(report))
 }
 
-/// Whether it went well.
+/// Checks the result of the run.
 fn judge(settings: &Settings, meter: &Meter, server: SocketAddr) -> anyhow::Result<()> {
     let target = &settings.target;
-    if let Some(reason) = meter.refused.chief() {
+    if let Some(reason) = meter.refused.most_frequent() {
         let (refused, viewers) = (meter.refused.total(), settings.viewers);
         anyhow::bail!("{target} ({server}): {refused} of {viewers} viewers were refused: {reason}");
     }
-    if let Some(reason) = meter.errors.chief() {
-        anyhow::bail!("{target}: the relay refused what was asked for: {reason}");
+    if let Some(reason) = meter.errors.most_frequent() {
+        anyhow::bail!("{target}: the relay denied the request: {reason}");
     }
     let reading = settings.viewers - settings.stalled;
     ensure!(
         meter.frames_ever > 0 || reading == 0,
         "{target}: no viewer ever got a frame{}",
-        meter.closed.chief().map_or(String::new(), |reason| format!(": {reason}"))
+        meter.closed.most_frequent().map_or(String::new(), |reason| format!(": {reason}"))
     );
     Ok(())
 }
 
-/// Raises this process's own limit as far as is needed and allowed.
+/// Raises this process's own limit on open files as far as needed and allowed.
 fn raise_descriptor_limit(viewers: usize) -> anyhow::Result<()> {
     let needed = viewers as u64 + OTHER_DESCRIPTORS;
     let mut limit = getrlimit(Resource::Nofile);

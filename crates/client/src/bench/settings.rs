@@ -1,4 +1,4 @@
-//! What the load generator makes of what the user wrote: every default and every rule.
+//! Settings of the load generator, made from the options: every default and every rule.
 
 use std::time::Duration;
 
@@ -21,26 +21,27 @@ const MAX_LINES: usize = 64;
 const MAX_HEAD: usize = 16 * 1024;
 const MAX_SENDS: usize = 16;
 const MAX_TIMESTAMP_AT: u64 = 1024 * 1024;
-/// Many servers let 128 wait to be accepted; at this rate even a busy one keeps up.
+/// Default connection rate. Many servers let 128 connections wait to be accepted; at this rate even a busy one keeps
+/// up.
 const CONNECT_RATE: f64 = 500.0;
-/// Longest `buffer` and highest `fps` that make sense to pass on.
-const MAX_WISH: f64 = 1000.0;
+/// Largest `buffer` and `fps` that are sent to the relay.
+const MAX_REQUEST: f64 = 1000.0;
 
-/// How messages are told apart and understood.
+/// Protocol of the messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
-    /// A relay's own.
+    /// The protocol of a relay.
     FanlightV1,
     /// Binary messages of any WebSocket.
     WebSocket,
-    /// Parts of an answer.
+    /// Parts of a multipart answer.
     Mjpeg,
-    /// Messages led by their length.
+    /// Messages with a length prefix.
     LengthPrefixed,
 }
 
 impl Protocol {
-    /// Its name in reports.
+    /// Returns its name in reports.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::FanlightV1 => "fanlight.v1",
@@ -51,46 +52,46 @@ impl Protocol {
     }
 }
 
-/// What the load generator works with.
+/// Settings of the load generator.
 #[derive(Debug)]
 pub struct Settings {
-    /// Where the server is.
+    /// Address of the server.
     pub target: Target,
-    /// How it is spoken to.
+    /// Protocol of the server.
     pub protocol: Protocol,
     /// The stream, over fanlight.v1.
     pub stream: Option<StreamName>,
-    /// The head of a viewer's request; empty where there is none.
+    /// Head of a viewer's request; empty if there is none.
     pub request: Vec<u8>,
-    /// What a viewer sends once its handshake went well.
+    /// Bytes that a viewer sends after a successful handshake.
     pub greeting: Vec<u8>,
-    /// What is looked at in each message.
+    /// Bytes that are inspected in each message.
     pub look: Look,
-    /// Whether frames are acknowledged.
+    /// Acknowledge frames.
     pub ack: bool,
-    /// How many viewers, of all kinds.
+    /// Number of viewers, of all kinds.
     pub viewers: usize,
-    /// How many of them read nothing.
+    /// Number of viewers that read nothing.
     pub stalled: usize,
-    /// How many of them read slowly.
+    /// Number of viewers that read slowly.
     pub trickling: usize,
-    /// How slowly: bytes a second.
+    /// Rate of slow viewers, in bytes per second.
     pub trickle_rate: u64,
-    /// Whether a closed viewer connects anew.
+    /// Reconnect closed viewers.
     pub reconnect: bool,
-    /// How long to measure.
+    /// Duration of the measurement.
     pub seconds: Duration,
-    /// How long to wait before.
+    /// Duration of the warm-up.
     pub warm_up: Duration,
-    /// Viewers' receive buffer.
+    /// Size of the viewers' receive buffer.
     pub receive_buffer: Option<usize>,
-    /// Connections a second.
+    /// Connections per second.
     pub connect_rate: f64,
-    /// How many threads.
+    /// Number of threads.
     pub threads: usize,
-    /// The server's processes.
+    /// Processes of the server.
     pub pids: Vec<i32>,
-    /// Whether to print JSON.
+    /// Print JSON.
     pub json: bool,
 }
 
@@ -108,7 +109,7 @@ impl TryFrom<Options> for Settings {
             stalled.saturating_add(trickling) <= viewers,
             "--stalled {stalled} and --trickle {trickling}@… are more than --viewers {viewers}"
         );
-        add_wishes(&mut target, protocol, &options)?;
+        add_requests(&mut target, protocol, &options)?;
         let (stream, watch) = watch(protocol, &options)?.unzip();
         Ok(Self {
             request: request(&target, protocol, &options)?,
@@ -167,7 +168,7 @@ fn protocol(target: &Target, options: &Options) -> anyhow::Result<Protocol> {
     })
 }
 
-/// An option that would do nothing is more likely a mistake.
+/// Refuses an option that would do nothing, because it is most likely a mistake.
 fn check_fitting(protocol: Protocol, options: &Options) -> anyhow::Result<()> {
     use Protocol::{FanlightV1, LengthPrefixed, Mjpeg, WebSocket};
     let relays: &[Protocol] = &[FanlightV1, WebSocket, Mjpeg];
@@ -190,19 +191,19 @@ fn check_fitting(protocol: Protocol, options: &Options) -> anyhow::Result<()> {
             "{flag} is for {}; this is {}{}",
             names.join(", "),
             protocol.as_str(),
-            if names == ["fanlight.v1"] { " (--stream NAME makes it so)" } else { "" }
+            if names == ["fanlight.v1"] { " (--stream NAME selects it)" } else { "" }
         );
     }
     Ok(())
 }
 
-fn add_wishes(target: &mut Target, protocol: Protocol, options: &Options) -> anyhow::Result<()> {
+fn add_requests(target: &mut Target, protocol: Protocol, options: &Options) -> anyhow::Result<()> {
     if let Some(token) = &options.token {
         let token = expand_env(token.expose()).context("--token")?;
         ensure!((1..=512).contains(&token.len()), "--token: 1 to 512 letters");
         target.add_query("token", &token);
     }
-    let fps = options.fps.map(|fps| within("--fps", fps, 0.001, MAX_WISH)).transpose()?;
+    let fps = options.fps.map(|fps| within("--fps", fps, 0.001, MAX_REQUEST)).transpose()?;
     if protocol != Protocol::FanlightV1 {
         fps.inspect(|fps| target.add_query("fps", &fps.to_string()));
         options.rendition.iter().for_each(|name| target.add_query("rendition", name));
@@ -234,7 +235,7 @@ fn watch(protocol: Protocol, options: &Options) -> anyhow::Result<Option<(Stream
         ack: options.ack.then_some(true),
         buffer: options
             .buffer
-            .map(|seconds| within("--buffer", seconds, 0.0, MAX_WISH))
+            .map(|seconds| within("--buffer", seconds, 0.0, MAX_REQUEST))
             .transpose()?,
         max_width: None,
         max_height: None,
@@ -287,19 +288,19 @@ fn trickle(text: &str) -> anyhow::Result<(usize, u64)> {
         Some((count.parse().ok()?, rate.parse().ok().filter(|rate| *rate > 0)?))
     });
     parsed.with_context(|| {
-        format!("--trickle {text}: write K@BYTES_PER_S, as in 5@20000: so many viewers, so slow")
+        format!("--trickle {text}: write K@BYTES_PER_S, for example 5@20000: the number of viewers and their rate")
     })
 }
 
 fn pids(pids: Vec<i32>) -> anyhow::Result<Vec<i32>> {
     ensure!(
         pids.len() <= MAX_PIDS,
-        "--pid: at most {MAX_PIDS} processes, these are {}",
+        "--pid: at most {MAX_PIDS} processes, but there are {}",
         pids.len()
     );
     for (at, pid) in pids.iter().enumerate() {
         ensure!(*pid > 0, "--pid {pid}: a process's number is greater than 0");
-        ensure!(!pids[..at].contains(pid), "--pid {pid} stands there twice");
+        ensure!(!pids[..at].contains(pid), "--pid {pid} is given twice");
     }
     Ok(pids)
 }
@@ -340,7 +341,7 @@ mod tests {
     const RELAY: &str = "ws://127.0.0.1:7474/ws";
 
     #[test]
-    fn the_url_and_the_stream_tell_the_protocol() {
+    fn the_url_and_the_stream_select_the_protocol() {
         for (args, protocol) in [
             (&[RELAY, "--stream", "cam"][..], Protocol::FanlightV1),
             (&[RELAY], Protocol::WebSocket),
@@ -352,16 +353,16 @@ mod tests {
     }
 
     #[test]
-    fn wishes_go_into_the_watch_or_the_query() {
-        let wishes = ["--fps", "5", "--rendition", "auto", "--codec", "h264", "--token", "a b"];
+    fn requests_go_into_the_watch_or_the_query() {
+        let requests = ["--fps", "5", "--rendition", "auto", "--codec", "h264", "--token", "a b"];
         let watched =
-            settings(&[&[RELAY, "--stream", "cam", "--ack"], &wishes[..]].concat()).unwrap();
+            settings(&[&[RELAY, "--stream", "cam", "--ack"], &requests[..]].concat()).unwrap();
         let greeting = String::from_utf8_lossy(&watched.greeting).into_owned();
         assert!(greeting.ends_with(
             r#"{"type":"watch","id":1,"stream":"cam","rendition":"auto","codec":"h264","fps":5.0,"ack":true}"#
         ));
         assert!(watched.request.starts_with(b"GET /ws?token=a+b HTTP/1.1\r\n"));
-        let asked = settings(&[&["http://h/mjpeg"], &wishes[..]].concat()).unwrap();
+        let asked = settings(&[&["http://h/mjpeg"], &requests[..]].concat()).unwrap();
         let request = String::from_utf8(asked.request).unwrap();
         assert!(
             request.starts_with("GET /mjpeg?token=a+b&fps=5&rendition=auto&codec=h264 HTTP/1.1"),
@@ -371,14 +372,14 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_option_is_named_with_its_rule() {
+    fn an_invalid_option_is_reported_with_its_rule() {
         for (args, words) in [
             (&["--viewers", "0"][..], "--viewers 0: 1 to 100000"),
             (&["--seconds", "NaN"], "--seconds NaN"),
             (&["--stalled", "2"], "more than --viewers 1"),
             (&["--trickle", "5"], "5@20000"),
             (&["--trickle", "1@0"], "5@20000"),
-            (&["--ack"], "--stream NAME makes it so"),
+            (&["--ack"], "--stream NAME selects it"),
             (&["--codec", "vp8"], "--codec \"vp8\""),
             (&["--stream", "Big Cam"], "--stream \"Big Cam\""),
             (&["--header", "secret"], "'NAME: VALUE'"),

@@ -1,4 +1,4 @@
-//! A socket that never blocks, and whose bytes can be thrown away inside the kernel.
+//! A socket that never blocks, and whose bytes can be discarded inside the kernel.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,32 +11,32 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, 
 #[derive(Debug)]
 pub struct Socket(OwnedFd);
 
-/// Why a connection is of no more use.
+/// The reason why a connection is unusable.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Broken {
-    /// The other side ended it.
+    /// The other side closed it.
     #[error("the connection was ended by the server")]
     Ended,
-    /// It was cut.
+    /// An error interrupted it.
     #[error("{}", in_words(*.0))]
     Failed(Errno),
-    /// The server's end is full.
+    /// The server does not read.
     #[error("the server does not read what viewers send")]
     Unread,
 }
 
 impl Socket {
-    /// Begins to connect; [`is_connected`](Self::is_connected) says how it went, once one can write.
+    /// Starts to connect. [`is_connected`](Self::is_connected) returns the result when the socket is writable.
     ///
     /// # Errors
-    /// When the system has no socket or no port left, or refuses at once.
+    /// Fails if the system has no socket or no port left, or refuses immediately.
     pub fn connect(to: SocketAddr, receive_buffer: Option<usize>) -> Result<Self, Broken> {
         let family = if to.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let socket =
             rustix::net::socket_with(family, SocketType::STREAM, flags, Some(ipproto::TCP))?;
         if let Some(bytes) = receive_buffer {
-            // Before it connects, because the window's scale is agreed on then.
+            // Before connecting, because the handshake fixes the window's scale.
             sockopt::set_socket_recv_buffer_size(&socket, bytes)?;
         }
         sockopt::set_tcp_nodelay(&socket, true)?;
@@ -46,27 +46,27 @@ impl Socket {
         }
     }
 
-    /// Whether it came to a connection.
+    /// Checks whether the connection was established.
     ///
     /// # Errors
-    /// When it did not.
+    /// Fails if it was not.
     pub fn is_connected(&self) -> Result<(), Broken> {
         sockopt::socket_error(&self.0)??;
         Ok(())
     }
 
-    /// Reads what is there; `None` where that is nothing.
+    /// Reads available bytes; `None` if there are none.
     ///
     /// # Errors
-    /// When the connection is of no more use.
+    /// Fails if the connection is unusable.
     pub fn read(&self, into: &mut [u8]) -> Result<Option<usize>, Broken> {
         self.receive(into, RecvFlags::empty())
     }
 
-    /// Throws away at most as many bytes as `scratch` is long; how many. The kernel does not even write to it.
+    /// Discards at most as many bytes as `scratch` is long. Returns their number. The kernel does not even write to it.
     ///
     /// # Errors
-    /// When the connection is of no more use.
+    /// Fails if the connection is unusable.
     pub fn discard(&self, scratch: &mut [u8]) -> Result<Option<usize>, Broken> {
         self.receive(scratch, RecvFlags::TRUNC)
     }
@@ -80,10 +80,10 @@ impl Socket {
         }
     }
 
-    /// Sends all of it. What is sent is so little that it has room, unless the server reads nothing.
+    /// Sends all bytes. They are so few that they fit into the socket's buffer, unless the server does not read.
     ///
     /// # Errors
-    /// When the connection is of no more use.
+    /// Fails if the connection is unusable.
     pub fn send(&self, bytes: &[u8]) -> Result<(), Broken> {
         match rustix::net::send(&self.0, bytes, SendFlags::NOSIGNAL) {
             Ok(sent) if sent == bytes.len() => Ok(()),
@@ -92,14 +92,14 @@ impl Socket {
         }
     }
 
-    /// Has the kernel acknowledge bytes when they are read, also after this side sent something.
+    /// Makes the kernel acknowledge bytes when they are read, even after this side sent something.
     ///
-    /// Linux takes a connection whose program answers for an interactive one and delays its acknowledgements. On one machine
-    /// the server's thread then does most of that work, so that its frames seem to cost more than those of a server whose
-    /// viewers never answer.
+    /// Linux treats a connection whose program replies as interactive and delays its acknowledgements. On one machine
+    /// the server's thread then does most of that work, so that its frames seem to cost more than those of a server
+    /// whose viewers never reply.
     ///
     /// # Errors
-    /// Fails if the connection is of no more use.
+    /// Fails if the connection is unusable.
     pub fn acknowledge_when_read(&self) -> Result<(), Broken> {
         Ok(sockopt::set_tcp_quickack(&self.0, true)?)
     }

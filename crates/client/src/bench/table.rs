@@ -1,13 +1,13 @@
-//! The figures for people.
+//! The figures as a table for people.
 
 use std::fmt::{self, Display, Write as _};
 
 use super::report::{Percentiles, ReasonsReport, Report, ServerReport, ViewersReport};
 
-/// How wide the names of lines are.
+/// Width of the names of lines.
 const NAME: usize = 14;
 
-/// Threads that are busy for more than this part of the time make frames wait for them.
+/// Threads that are busy for more than this part of the time delay frames themselves.
 const BUSY: f64 = 0.8;
 
 /// A report, for people.
@@ -52,7 +52,7 @@ impl Display for Table<'_> {
         if !report.states.is_empty() {
             let states: Vec<_> =
                 report.states.iter().map(|(state, times)| format!("{state} {times}")).collect();
-            line(f, "states told", format_args!("{}", states.join(", ")))?;
+            line(f, "states", format_args!("{}", states.join(", ")))?;
         }
         counted(f, "texts", report.texts)?;
         counted(f, "not frames", report.not_frames)?;
@@ -74,7 +74,7 @@ fn viewers(f: &mut fmt::Formatter<'_>, kind: &str, viewers: &ViewersReport) -> f
     percentiles(f, &format!("{indent}gap"), viewers.gap.as_ref())?;
     counted(f, &format!("{indent}freezes"), viewers.freezes)?;
     counted(f, &format!("{indent}missing"), viewers.missing)?;
-    // Where every frame stands alone, that is not worth a line.
+    // If every frame is decodable alone, the line is omitted.
     if let Some(keyframes) = viewers.keyframes.filter(|keyframes| *keyframes < viewers.frames) {
         counted(f, &format!("{indent}keyframes"), keyframes)?;
     }
@@ -101,9 +101,11 @@ fn costs(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
     line(f, "this program", format_args!("{:.2} s of CPU{per_frame}", report.own.cpu_seconds))?;
     let busy = report.own.cores > BUSY * report.own.threads as f64;
     match busy && report.frames > 0 {
-        true => {
-            line(f, "", format_args!("it was busy itself, so ages are too high: more --threads"))
-        }
+        true => line(
+            f,
+            "",
+            format_args!("this program was busy itself, so ages are too high: use more --threads"),
+        ),
         false => Ok(()),
     }
 }
@@ -150,7 +152,7 @@ fn reasons(f: &mut fmt::Formatter<'_>, name: &str, reasons: &ReasonsReport) -> f
     Ok(())
 }
 
-/// What did not happen needs no line.
+/// Writes a count, unless it is 0.
 fn counted(f: &mut fmt::Formatter<'_>, name: &str, times: u64) -> fmt::Result {
     if times > 0 { line(f, name, format_args!("{times}")) } else { Ok(()) }
 }

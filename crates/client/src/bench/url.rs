@@ -1,4 +1,4 @@
-//! Where the server is, and by which protocol it is asked.
+//! The server's address and protocol.
 
 use std::fmt;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
@@ -8,33 +8,33 @@ use anyhow::{Context as _, anyhow, bail, ensure};
 use fanlight_cli::secret::mask_url;
 use url::Url;
 
-/// How long an address is tried where a name has several.
+/// Longest attempt to connect to one of several addresses of a name.
 const PROBE: Duration = Duration::from_secs(3);
 
-/// How the server is spoken to.
+/// Protocol family of an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scheme {
     /// `ws://`: a WebSocket.
     WebSocket,
     /// `http://`: MJPEG.
     Http,
-    /// `tcp://`: messages led by their length.
+    /// `tcp://`: messages with a length prefix.
     Tcp,
 }
 
 /// A server's address. Shown without passwords and tokens.
 #[derive(Debug, Clone)]
 pub struct Target {
-    /// How it is spoken to.
+    /// Its protocol family.
     pub scheme: Scheme,
     url: Url,
 }
 
 impl Target {
-    /// Reads an URL.
+    /// Parses a URL.
     ///
     /// # Errors
-    /// When it is none, or of a scheme that is not there.
+    /// Fails if it is invalid, or its scheme is not supported.
     pub fn parse(text: &str) -> anyhow::Result<Self> {
         let shown = mask_url(text);
         let url = Url::parse(text).map_err(|error| {
@@ -45,44 +45,44 @@ impl Target {
             "http" => Scheme::Http,
             "tcp" => Scheme::Tcp,
             "wss" | "https" => bail!(
-                "{shown}: there is no TLS yet: ws://, http:// and tcp:// are possible; put the server's own port there, \
+                "{shown}: there is no TLS support yet: write ws://, http:// or tcp:// with the port of the server \
                  behind its TLS"
             ),
-            other => bail!("{shown}: {other}:// is not known: ws://, http:// and tcp:// are"),
+            other => bail!("{shown}: {other}:// is not supported: write ws://, http:// or tcp://"),
         };
-        ensure!(url.has_host() && url.host_str() != Some(""), "{shown}: no host stands in it");
+        ensure!(url.has_host() && url.host_str() != Some(""), "{shown}: it has no host");
         ensure!(
             url.username().is_empty() && url.password().is_none(),
-            "{shown}: user and password are not taken from the URL: --header 'Authorization: …' says them"
+            "{shown}: user and password in a URL are not supported: use --header 'Authorization: …'"
         );
-        ensure!(scheme != Scheme::Tcp || url.port().is_some(), "{shown}: tcp:// wants a port");
+        ensure!(scheme != Scheme::Tcp || url.port().is_some(), "{shown}: tcp:// needs a port");
         Ok(Self { scheme, url })
     }
 
-    /// Adds to the query.
+    /// Adds a pair to the query.
     pub fn add_query(&mut self, name: &str, value: &str) {
         self.url.query_pairs_mut().append_pair(name, value);
     }
 
-    /// Its path, without the query.
+    /// Returns its path, without the query.
     pub fn path(&self) -> &str {
         self.url.path()
     }
 
-    /// What stands in the first line of a request.
+    /// Returns path and query, as in the first line of a request.
     pub fn path_and_query(&self) -> &str {
         &self.url[url::Position::BeforePath..url::Position::AfterQuery]
     }
 
-    /// Host and port, as a `Host:` line says them.
+    /// Returns host and port, as in a `Host:` line.
     pub fn host(&self) -> &str {
         &self.url[url::Position::BeforeHost..url::Position::AfterPort]
     }
 
-    /// Looks up where it is. Where a name has several addresses, the first that can be connected to.
+    /// Resolves its name. If a name has several addresses, returns the first one that accepts a connection.
     ///
     /// # Errors
-    /// When the name is not known.
+    /// Fails if the name is unknown.
     pub fn resolve(&self) -> anyhow::Result<SocketAddr> {
         let host = self.url.host_str().unwrap_or_default().trim_matches(['[', ']']);
         let port = self.url.port_or_known_default().unwrap_or(80);
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn an_url_becomes_scheme_host_and_path() {
+    fn a_url_becomes_scheme_host_and_path() {
         let mut target = Target::parse("ws://localhost:7474/ws?a=1").unwrap();
         target.add_query("token", "s p=y");
         assert_eq!(target.scheme, Scheme::WebSocket);
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_is_named() {
+    fn an_invalid_url_is_reported() {
         assert!(refused("nonsense").contains("ws://HOST"));
         assert!(refused("wss://h/ws").contains("no TLS"));
         assert!(refused("ftp://h/ws").contains("ftp://"));

@@ -1,4 +1,4 @@
-//! What `fanlight.v1` means by its messages: see docs/reference/protocol.md.
+//! Messages of `fanlight.v1`, as docs/reference/protocol.md defines them.
 
 use std::io::Write as _;
 
@@ -8,30 +8,30 @@ use fanlight_websocket::Opcode;
 
 use super::request;
 
-/// The subscription's number; there is one on each socket.
+/// Id of the subscription; there is one per socket.
 pub const ID: u32 = 1;
-/// Room for an acknowledgement, its head included.
+/// Size of the longest acknowledgement, including its frame header.
 pub const ACK_ROOM: usize = 96;
 
-/// What a relay said that is worth counting.
+/// A relay's message, as far as it is counted.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Said {
-    /// The count of frames begins anew.
+    /// A new track: the count of frames restarts.
     Track,
-    /// How the subscription is.
+    /// State of the subscription.
     State(ViewerState),
-    /// Something that was asked for cannot be.
+    /// The relay denied a request.
     Error(String),
     /// Anything else.
     Other,
 }
 
-/// The message that asks for a stream.
+/// Returns the message that subscribes to a stream.
 pub fn watch(watch: Watch) -> String {
     serde_json::to_string(&FromViewer::Watch(watch)).expect("plain data")
 }
 
-/// Writes an acknowledgement, as a message of a WebSocket.
+/// Writes an acknowledgement as a WebSocket message.
 pub fn ack(sequence: u64, into: &mut Vec<u8>) {
     let text = FromViewer::Ack { id: ID, sequence };
     let mut json = [0; ACK_ROOM];
@@ -43,7 +43,7 @@ pub fn ack(sequence: u64, into: &mut Vec<u8>) {
     into.write_all(&json[..length]).expect("writing to memory does not fail");
 }
 
-/// Understands a text of the relay's.
+/// Parses a text message of a relay.
 pub fn said(text: &[u8]) -> Said {
     match serde_json::from_slice(text) {
         Ok(FromRelay::Track { .. }) => Said::Track,
@@ -53,35 +53,35 @@ pub fn said(text: &[u8]) -> Said {
     }
 }
 
-/// The header of a frame, as it was looked at.
+/// Parses the header of a frame from its inspected bytes.
 pub fn frame(header: &[u8]) -> Option<FrameMessage> {
     FrameMessage::decode(header).map(|(frame, _)| frame)
 }
 
-/// A viewer's count of frames, and what it could decode of them.
+/// Tracks a viewer's sequence numbers, and which of its frames are decodable.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Count {
     last: Option<u64>,
-    /// It could decode the last one.
+    /// The previous frame was decodable.
     intact: bool,
 }
 
-/// What a frame is after those before it.
+/// A frame's relation to the frames before it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Place {
-    /// How many are missing before it.
+    /// Number of frames missing before it.
     pub missing: u64,
-    /// It refers to one that the viewer did not get, or could not decode.
+    /// It refers to a frame that is missing or undecodable.
     pub is_broken: bool,
 }
 
 impl Count {
-    /// A new track: nothing is missing before its first frame.
+    /// Restarts for a new track: nothing is missing before its first frame.
     pub fn restart(&mut self) {
         *self = Self::default();
     }
 
-    /// The next frame, decodable alone or not.
+    /// Records the next frame, decodable alone or not.
     pub fn next(&mut self, sequence: u64, is_keyframe: bool) -> Place {
         let last = self.last.replace(sequence);
         let follows = last.and_then(|last| last.checked_add(1)) == Some(sequence);
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_delta_without_its_predecessor_is_broken_and_so_are_those_after_it() {
+    fn a_delta_without_its_predecessor_is_broken_and_so_are_the_deltas_after_it() {
         let mut count = Count::default();
         let mut broken =
             |(sequence, keyframe): (u64, bool)| count.next(sequence, keyframe).is_broken;
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_relay_says_is_understood() {
+    fn messages_of_a_relay_are_parsed() {
         let state = br#"{"type":"state","id":1,"state":"slow","reason":"","since":5}"#;
         assert_eq!(said(state), Said::State(ViewerState::Slow));
         let error = br#"{"type":"error","code":"unknown-stream","message":"there is none"}"#;
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_acknowledgement_has_room() {
+    fn the_longest_acknowledgement_fits() {
         let mut message = Vec::new();
         ack(u64::MAX, &mut message);
         let text = &message[6..];

@@ -1,4 +1,4 @@
-//! One viewer: a connection from its beginning to its end.
+//! One viewer: a connection from its start to its end.
 
 use std::net::SocketAddr;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -7,10 +7,10 @@ use fanlight_websocket::Opcode;
 use rustix::event::epoll::EventFlags;
 
 use super::answer::{AnswerError, AnswerReader};
+use super::contexthake::{Refusal, accept};
 use super::decode::length_prefixed::LengthPrefixed;
 use super::decode::websocket::close_reason;
 use super::decode::{Decoder, Step, Violation};
-use super::handshake::{Refusal, accept};
 use super::message::{Look, Message};
 use super::meter::{Arrival, Group, Meter};
 use super::request;
@@ -18,75 +18,75 @@ use super::settings::{Protocol, Settings};
 use super::socket::{Broken, Socket};
 use super::v1::{self, Count, Place, Said};
 
-/// Room for what is really read: heads, texts, the beginning of a message.
+/// Size of the read buffer: heads, texts, the beginning of a message.
 pub const READ_ROOM: usize = 64 * 1024;
-/// What a viewer reads at once of a server that answers. A stalled one has read no more than this.
+/// Bytes that a viewer reads at a time while a server answers. A stalled viewer has read no more than this.
 const ANSWER_ROOM: usize = 512;
-/// What one viewer reads before it is another's turn.
+/// Most bytes that one viewer reads before other viewers get a turn.
 const TURN: u64 = 8 * 1024 * 1024;
 
-/// How a viewer reads.
+/// A viewer's way of reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// As fast as it can.
+    /// Reads as fast as it can.
     Normal,
-    /// Not at all, after the handshake.
+    /// Reads nothing after the contexthake.
     Stalled,
-    /// No faster than a stated rate.
+    /// Reads no faster than a given rate.
     Trickling,
 }
 
-/// What a thread lends its viewers.
+/// State of a thread that its viewers use in turn.
 #[derive(Debug)]
-pub struct Hands<'a> {
-    /// What is to be done.
+pub struct Context<'a> {
+    /// Settings of the run.
     pub settings: &'a Settings,
-    /// Where it is counted.
+    /// Counters.
     pub meter: &'a mut Meter,
-    /// Whether this is the time that counts.
+    /// The measurement is running.
     pub measuring: bool,
-    /// Where bytes are really read to.
+    /// Buffer for bytes that are read.
     pub small: &'a mut [u8],
-    /// Where bytes are not even written to.
+    /// Buffer for bytes that the kernel discards; it is never written to.
     pub scratch: &'a mut [u8],
-    /// Where acknowledgements are written.
+    /// Buffer for acknowledgements.
     pub outgoing: &'a mut Vec<u8>,
 }
 
-/// Why a viewer is no more.
+/// The reason why a viewer's connection ended.
 #[derive(Debug, thiserror::Error)]
 pub enum Gone {
-    /// The connection.
+    /// The connection failed.
     #[error(transparent)]
     Broken(#[from] Broken),
-    /// What came over it.
+    /// The server sent invalid bytes.
     #[error(transparent)]
     Violation(#[from] Violation),
-    /// What the server answered.
+    /// The server sent an invalid answer.
     #[error(transparent)]
     Answer(#[from] AnswerError),
-    /// The server said no, or said goodbye.
+    /// The server refused or closed the connection.
     #[error("{0}")]
-    Told(String),
-    /// A relay said that what the viewer asked for cannot be: nothing will come.
+    Refused(String),
+    /// A relay denied the request: no frames will arrive.
     #[error("{0}")]
     Denied(String),
 }
 
-/// How far a viewer is.
+/// Stage of a connection.
 #[derive(Debug)]
 enum Stage {
-    /// It has no connection.
+    /// There is no connection.
     Away,
-    /// The connection is being made.
+    /// The connection is being established.
     Connecting,
     /// The server has not answered yet, or its refusal is still being read.
     Asking(AnswerReader),
-    /// It watches.
+    /// The viewer receives messages.
     Watching(Decoder),
 }
 
-/// What a whole message says of its frame.
+/// Metadata of a complete message's frame.
 #[derive(Debug, Default)]
 struct Known {
     captured_at: Option<u64>,
@@ -102,19 +102,19 @@ pub struct Viewer {
     kind: Kind,
     stage: Stage,
     socket: Option<Socket>,
-    /// Since when the stage is what it is.
+    /// Start of the current stage.
     since: Instant,
     message: Message,
     count: Count,
     last_frame: Option<Instant>,
-    /// Frames in the time that counts.
+    /// Frames received during the measurement.
     frames: u64,
-    /// Bytes that a trickling one may read.
+    /// Bytes that a trickling viewer may read.
     allowance: f64,
 }
 
 impl Viewer {
-    /// A viewer that has not connected yet.
+    /// Returns a viewer without a connection.
     pub fn new(kind: Kind, now: Instant) -> Self {
         Self {
             kind,
@@ -129,10 +129,10 @@ impl Viewer {
         }
     }
 
-    /// Begins to connect.
+    /// Starts to connect.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// Fails if the system refuses.
     pub fn connect(
         &mut self,
         to: SocketAddr,
@@ -144,76 +144,76 @@ impl Viewer {
         Ok(self.socket.insert(socket))
     }
 
-    /// Its connection, while there is one.
+    /// Returns its connection, if there is one.
     pub fn socket(&self) -> Option<&Socket> {
         self.socket.as_ref()
     }
 
-    /// How it reads.
+    /// Returns its way of reading.
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// Frames that it received in the time that counts.
+    /// Returns the number of frames received during the measurement.
     pub fn frames(&self) -> u64 {
         self.frames
     }
 
-    /// Since when it waits for the server to answer, if it does.
+    /// Returns the start of its wait for the server's answer, if it waits for one.
     pub fn asking_since(&self) -> Option<Instant> {
         matches!(self.stage, Stage::Connecting | Stage::Asking(_)).then_some(self.since)
     }
 
-    /// Whether its handshake went well.
+    /// Returns whether its contexthake succeeded.
     pub fn is_watching(&self) -> bool {
         matches!(self.stage, Stage::Watching(_))
     }
 
-    /// Since when no frame came, if it watches.
+    /// Returns the start of its current time without a frame, if it is watching.
     pub fn silent_since(&self) -> Option<Instant> {
         self.is_watching().then(|| self.last_frame.unwrap_or(self.since))
     }
 
-    /// What it waits for; `None` where it is not to be woken at all.
+    /// Returns the events to poll for; `None` for none.
     pub fn interest(&self) -> Option<EventFlags> {
         match (&self.stage, self.kind) {
             (Stage::Away, _) | (Stage::Watching(_), Kind::Trickling) => None,
             (Stage::Connecting, _) => Some(EventFlags::OUT),
-            // Who reads nothing still notices that the other side is gone.
+            // A viewer that reads nothing still detects that the other side closed.
             (Stage::Watching(_), Kind::Stalled) => Some(EventFlags::RDHUP),
             _ => Some(EventFlags::IN),
         }
     }
 
-    /// Something it waited for has come. Afterwards it may wait for something else.
+    /// Handles an event. Afterwards [`interest`](Self::interest) may have changed.
     ///
     /// # Errors
-    /// When that was its end.
-    pub fn wake(&mut self, hands: &mut Hands<'_>) -> Result<(), Gone> {
+    /// Fails if the connection ended.
+    pub fn wake(&mut self, context: &mut Context<'_>) -> Result<(), Gone> {
         match (&self.stage, self.kind) {
             (Stage::Away, _) => Ok(()),
-            (Stage::Connecting, _) => self.ask(hands),
-            (Stage::Asking(_), _) => self.read_answer(hands),
+            (Stage::Connecting, _) => self.ask(context),
+            (Stage::Asking(_), _) => self.read_answer(context),
             (Stage::Watching(_), Kind::Stalled) => Err(Broken::Ended.into()),
-            (Stage::Watching(_), _) => self.read_messages(hands, TURN).map(|_| ()),
+            (Stage::Watching(_), _) => self.read_messages(context, TURN).map(|_| ()),
         }
     }
 
-    /// A trickling viewer may read so many bytes more, but saves up no more than `most`.
+    /// Lets a trickling viewer read `more` bytes. It accumulates at most `most` unread ones.
     ///
     /// # Errors
-    /// When that was its end.
-    pub fn trickle(&mut self, hands: &mut Hands<'_>, more: f64, most: f64) -> Result<(), Gone> {
+    /// Fails if the connection ended.
+    pub fn trickle(&mut self, context: &mut Context<'_>, more: f64, most: f64) -> Result<(), Gone> {
         if !self.is_watching() {
             return Ok(());
         }
         self.allowance = (self.allowance + more).min(most.max(1.0));
-        let read = self.read_messages(hands, self.allowance as u64)?;
+        let read = self.read_messages(context, self.allowance as u64)?;
         self.allowance -= read as f64;
         Ok(())
     }
 
-    /// The connection is no more.
+    /// Drops the connection.
     pub fn leave(&mut self, now: Instant) {
         self.socket = None;
         self.enter(Stage::Away, now);
@@ -227,22 +227,22 @@ impl Viewer {
         self.since = now;
     }
 
-    fn ask(&mut self, hands: &mut Hands<'_>) -> Result<(), Gone> {
-        let settings = hands.settings;
+    fn ask(&mut self, context: &mut Context<'_>) -> Result<(), Gone> {
+        let settings = context.settings;
         let socket = connected(&self.socket);
         socket.is_connected()?;
         if settings.request.is_empty() {
-            return self.watch(Decoder::LengthPrefixed(LengthPrefixed::default()), hands);
+            return self.watch(Decoder::LengthPrefixed(LengthPrefixed::default()), context);
         }
         socket.send(&settings.request)?;
-        // The time that the server has to answer began with connecting.
+        // The server's time to answer began with connecting.
         self.stage = Stage::Asking(AnswerReader::default());
         Ok(())
     }
 
-    fn read_answer(&mut self, hands: &mut Hands<'_>) -> Result<(), Gone> {
+    fn read_answer(&mut self, context: &mut Context<'_>) -> Result<(), Gone> {
         let Stage::Asking(reader) = &mut self.stage else { return Ok(()) };
-        let bytes = &mut hands.small[..ANSWER_ROOM];
+        let bytes = &mut context.small[..ANSWER_ROOM];
         let (answer, ended) = match connected(&self.socket).read(bytes) {
             Ok(None) => return Ok(()),
             Ok(Some(read)) => (reader.feed(&bytes[..read])?, None),
@@ -252,59 +252,59 @@ impl Viewer {
             return ended.map_or(Ok(()), |broken| Err(broken.into()));
         };
         let rest = reader.body().to_vec();
-        match accept(&answer, hands.settings.protocol) {
+        match accept(&answer, context.settings.protocol) {
             Ok(decoder) => {
-                self.watch(decoder, hands)?;
-                if self.kind != Kind::Stalled { self.steps(&rest, hands) } else { Ok(()) }
+                self.watch(decoder, context)?;
+                if self.kind != Kind::Stalled { self.steps(&rest, context) } else { Ok(()) }
             }
-            Err(Refusal::Status) if !reader.tells_why(&answer) && ended.is_none() => Ok(()),
-            Err(Refusal::Status) => Err(Gone::Told(reader.refusal(&answer))),
-            Err(Refusal::Strange(why)) => Err(Gone::Told(why)),
+            Err(Refusal::Status) if !reader.has_reason(&answer) && ended.is_none() => Ok(()),
+            Err(Refusal::Status) => Err(Gone::Refused(reader.refusal(&answer))),
+            Err(Refusal::Strange(why)) => Err(Gone::Refused(why)),
         }
     }
 
-    fn watch(&mut self, decoder: Decoder, hands: &mut Hands<'_>) -> Result<(), Gone> {
-        hands.meter.connected += 1;
+    fn watch(&mut self, decoder: Decoder, context: &mut Context<'_>) -> Result<(), Gone> {
+        context.meter.connected += 1;
         self.enter(Stage::Watching(decoder), Instant::now());
-        let (socket, greeting) = (connected(&self.socket), &hands.settings.greeting[..]);
+        let (socket, greeting) = (connected(&self.socket), &context.settings.greeting[..]);
         if !greeting.is_empty() {
             socket.send(greeting)?;
         }
         Ok(socket.acknowledge_when_read()?)
     }
 
-    /// Reads at most so many bytes; how many it were.
-    fn read_messages(&mut self, hands: &mut Hands<'_>, budget: u64) -> Result<u64, Gone> {
+    /// Reads at most `budget` bytes. Returns how many it read.
+    fn read_messages(&mut self, context: &mut Context<'_>, budget: u64) -> Result<u64, Gone> {
         let mut left = budget;
         while left > 0 {
             let Stage::Watching(decoder) = &mut self.stage else { break };
-            let blind = decoder.ahead().min(self.message.blind(&hands.settings.look));
+            let blind = decoder.ahead().min(self.message.blind(&context.settings.look));
             let (wanted, read) = if blind > 0 {
-                let wanted = blind.min(left).min(hands.scratch.len() as u64);
-                let scratch = &mut hands.scratch[..wanted as usize];
+                let wanted = blind.min(left).min(context.scratch.len() as u64);
+                let scratch = &mut context.scratch[..wanted as usize];
                 let Some(read) = connected(&self.socket).discard(scratch)? else { break };
                 decoder.skip(read as u64);
                 self.message.skip(read as u64);
-                // After a whole message there is rarely more, and asking costs as much as a message. A trickling viewer
-                // is not told when there is, and asks.
+                // After a complete message there is rarely more, and a read costs as much as a message. A trickling
+                // viewer polls for no events, so it does read.
                 let rest = decoder.has_tail() || self.kind == Kind::Trickling;
                 let whole = decoder.ahead() == 0;
-                self.steps(&[], hands)?;
+                self.steps(&[], context)?;
                 if whole && !rest {
                     left -= read as u64;
                     break;
                 }
                 (wanted as usize, read)
             } else {
-                let wanted = self.room(&hands.settings.look).min(left) as usize;
-                let small = std::mem::take(&mut hands.small);
-                let read = self.read_small(&mut small[..wanted], hands);
-                hands.small = small;
+                let wanted = self.room(&context.settings.look).min(left) as usize;
+                let small = std::mem::take(&mut context.small);
+                let read = self.read_small(&mut small[..wanted], context);
+                context.small = small;
                 let Some(read) = read? else { break };
                 (wanted, read)
             };
             left -= read as u64;
-            // There was no more; the system tells when there is.
+            // There was no more; epoll reports when there is.
             if read < wanted {
                 break;
             }
@@ -315,24 +315,24 @@ impl Viewer {
     fn read_small(
         &mut self,
         small: &mut [u8],
-        hands: &mut Hands<'_>,
+        context: &mut Context<'_>,
     ) -> Result<Option<usize>, Gone> {
         let Some(read) = connected(&self.socket).read(small)? else { return Ok(None) };
-        self.steps(&small[..read], hands)?;
+        self.steps(&small[..read], context)?;
         Ok(Some(read))
     }
 
-    /// How much is worth reading where not all of it can be thrown away.
+    /// Returns how many bytes to read if not all of them can be discarded.
     fn room(&self, look: &Look) -> u64 {
         let Stage::Watching(decoder) = &self.stage else { return 0 };
         let known = decoder.ahead();
         let room = match known {
-            // Where only the boundary tells the end, all is read.
+            // If only the boundary marks the end of a part, all bytes are read.
             0 if decoder.is_searching() => READ_ROOM,
-            // Before a payload: its head, and what is looked at if it stands at the front.
+            // Before a payload: its head, and the inspected bytes if they are at its front.
             0 if look.start == 0 => decoder.head_room() + look.length,
             0 => decoder.head_room(),
-            // In a text.
+            // In a text message.
             _ if self.message.known().text => {
                 READ_ROOM.min(usize::try_from(known).unwrap_or(READ_ROOM))
             }
@@ -341,17 +341,17 @@ impl Viewer {
         room.min(READ_ROOM) as u64
     }
 
-    /// Heeds bytes that were read.
-    fn steps(&mut self, mut bytes: &[u8], hands: &mut Hands<'_>) -> Result<(), Gone> {
+    /// Handles bytes that were read.
+    fn steps(&mut self, mut bytes: &[u8], context: &mut Context<'_>) -> Result<(), Gone> {
         loop {
             let Stage::Watching(decoder) = &mut self.stage else { return Ok(()) };
             match decoder.step(&mut bytes)? {
                 None => return Ok(()),
                 Some(Step::Begin(begin)) => self.message.begin(begin),
-                Some(Step::Bytes(bytes)) => self.message.take(&hands.settings.look, bytes),
+                Some(Step::Bytes(bytes)) => self.message.take(&context.settings.look, bytes),
                 Some(Step::End { excess }) => {
                     self.message.shorten(excess);
-                    self.whole(hands)?;
+                    self.whole(context)?;
                 }
                 Some(Step::Ping(ping)) => {
                     let pong = request::message(Opcode::Pong, ping.payload());
@@ -359,19 +359,19 @@ impl Viewer {
                     socket.send(&pong)?;
                     socket.acknowledge_when_read()?;
                 }
-                Some(Step::Close(close)) => return Err(Gone::Told(close_reason(&close))),
+                Some(Step::Close(close)) => return Err(Gone::Refused(close_reason(&close))),
             }
         }
     }
 
-    /// A message is whole.
-    fn whole(&mut self, hands: &mut Hands<'_>) -> Result<(), Gone> {
-        let look = &hands.settings.look;
-        match (hands.settings.protocol, self.message.known().text) {
-            (Protocol::FanlightV1, true) => return self.said(hands.meter),
+    /// Handles a complete message.
+    fn whole(&mut self, context: &mut Context<'_>) -> Result<(), Gone> {
+        let look = &context.settings.look;
+        match (context.settings.protocol, self.message.known().text) {
+            (Protocol::FanlightV1, true) => return self.said(context.meter),
             (Protocol::FanlightV1, false) => {
                 let Some(header) = self.message.looked_at(look).and_then(v1::frame) else {
-                    hands.meter.not_frames += 1;
+                    context.meter.not_frames += 1;
                     return Ok(());
                 };
                 let keyframe = header.flags.is_keyframe();
@@ -382,18 +382,18 @@ impl Viewer {
                     place,
                     delta: !keyframe,
                 };
-                self.frame(hands, known);
-                if hands.settings.ack {
-                    v1::ack(header.sequence, hands.outgoing);
-                    connected(&self.socket).send(hands.outgoing)?;
+                self.frame(context, known);
+                if context.settings.ack {
+                    v1::ack(header.sequence, context.outgoing);
+                    connected(&self.socket).send(context.outgoing)?;
                 }
             }
-            (_, true) => hands.meter.texts += 1,
+            (_, true) => context.meter.texts += 1,
             (_, false) if self.message.length() == 0 => {}
             (_, false) => {
                 let within = (look.length > 0).then(|| self.message.timestamp(look)).flatten();
                 let captured_at = within.or(self.message.known().stamp);
-                self.frame(hands, Known { captured_at, ..Known::default() });
+                self.frame(context, Known { captured_at, ..Known::default() });
             }
         }
         Ok(())
@@ -409,12 +409,12 @@ impl Viewer {
         Ok(())
     }
 
-    fn frame(&mut self, hands: &mut Hands<'_>, known: Known) {
+    fn frame(&mut self, context: &mut Context<'_>, known: Known) {
         let Known { captured_at, sent_at, place, delta } = known;
         let now = Instant::now();
         let last = self.last_frame.replace(now);
-        hands.meter.frames_ever += 1;
-        if !hands.measuring {
+        context.meter.frames_ever += 1;
+        if !context.measuring {
             return;
         }
         self.frames += 1;
@@ -423,11 +423,11 @@ impl Viewer {
         let Place { missing, is_broken } = place;
         let arrival =
             Arrival { bytes, at, captured_at, sent_at, gap, missing, delta, broken: is_broken };
-        group(hands.meter, self.kind).frame(&arrival);
+        group(context.meter, self.kind).frame(&arrival);
     }
 }
 
-/// Where a viewer of this kind is counted. A stalled one gets no frames.
+/// Returns the counters for viewers of this kind. A stalled viewer gets no frames.
 pub fn group(meter: &mut Meter, kind: Kind) -> &mut Group {
     match kind {
         Kind::Normal | Kind::Stalled => &mut meter.normal,

@@ -13,40 +13,40 @@ use rustix::time::Timespec;
 
 use super::meter::{FREEZE, Meter};
 use super::settings::Settings;
-use super::viewer::{Gone, Hands, Kind, READ_ROOM, Viewer, group};
+use super::viewer::{Context, Gone, Kind, READ_ROOM, Viewer, group};
 
-/// Handshakes under way at once, of all threads: many servers let 128 connections wait to be accepted.
+/// Concurrent handshakes of all threads: many servers let 128 connections wait to be accepted.
 const MAX_HANDSHAKES: usize = 100;
-/// How long a server may take to answer.
+/// Longest wait for a server's answer.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// How long a closed viewer waits before it connects anew.
+/// Wait before a closed viewer reconnects.
 const RECONNECT: Duration = Duration::from_secs(1);
-/// How often viewers that are not woken are looked at.
+/// Interval at which viewers without events are handled.
 const TICK: Duration = Duration::from_millis(50);
-/// How many events are taken at once.
+/// Most events per poll.
 const EVENTS: usize = 1024;
-/// How much is thrown away at once. The memory is never touched, and so costs nothing.
+/// Bytes discarded per call. The memory is never touched, so it costs nothing.
 const SCRATCH: usize = 1024 * 1024;
 
-/// What the threads and the one that watches over them tell each other.
+/// State that the threads share with their supervisor.
 #[derive(Debug, Default)]
 pub struct Shared {
-    /// Viewers whose first handshake is over, one way or the other.
+    /// Viewers whose first handshake succeeded or failed.
     pub settled: AtomicUsize,
-    /// Viewers that watch now.
+    /// Viewers that are watching now.
     pub watching: AtomicUsize,
-    /// Whether this is the time that counts.
+    /// The measurement is running.
     pub measuring: AtomicBool,
-    /// Whether it is over.
+    /// The run is over.
     pub over: AtomicBool,
-    /// Frames received since the beginning.
+    /// Frames received since the start.
     pub frames: AtomicU64,
 }
 
-/// How the viewer with this number reads: those that read badly are spread evenly among the others.
+/// Returns the kind of the viewer with this number. Stalled and trickling viewers are spread evenly among the others.
 fn kind_of(number: usize, viewers: usize, stalled: usize, trickling: usize) -> Kind {
     let bad = stalled + trickling;
-    // Of so many in all, so many few have come before this one.
+    // Number of viewers before this one that would be of a kind with `few` of `all` viewers.
     let before = |number: usize, few: usize, all: usize| number * few / all;
     let is = |number, few, all| before(number, few, all) != before(number + 1, few, all);
     match () {
@@ -63,18 +63,18 @@ pub struct Worker<'a> {
     server: SocketAddr,
     epoll: OwnedFd,
     viewers: Vec<Viewer>,
-    /// Who connects next, and not before when.
+    /// Viewers that will connect next, and the earliest time for each.
     waiting: VecDeque<(usize, Instant)>,
-    /// Handshakes under way.
+    /// Handshakes in progress.
     asking: usize,
-    /// When the next one may connect.
+    /// Earliest time for the next connection.
     next_connect: Instant,
     last_tick: Instant,
-    /// Frames that the one who watches over the threads knows of.
-    told_frames: u64,
-    /// First handshakes that are over.
+    /// Frames already reported to the supervisor.
+    reported_frames: u64,
+    /// Viewers whose first handshake succeeded or failed.
     settled: Vec<bool>,
-    /// Handshakes that went well.
+    /// Viewers that had a successful handshake.
     ever_watched: Vec<bool>,
     meter: Meter,
     small: Vec<u8>,
@@ -89,10 +89,10 @@ impl std::fmt::Debug for Worker<'_> {
 }
 
 impl<'a> Worker<'a> {
-    /// The thread with this index, and its share of the viewers.
+    /// Returns the thread with this index, and its share of the viewers.
     ///
     /// # Errors
-    /// When the system has no epoll left.
+    /// Fails if the system has no epoll left.
     pub fn new(
         settings: &'a Settings,
         shared: &'a Shared,
@@ -119,7 +119,7 @@ impl<'a> Worker<'a> {
             asking: 0,
             next_connect: now,
             last_tick: now,
-            told_frames: 0,
+            reported_frames: 0,
             meter: Meter::default(),
             small: vec![0; READ_ROOM],
             scratch: vec![0; SCRATCH],
@@ -127,15 +127,15 @@ impl<'a> Worker<'a> {
         })
     }
 
-    /// What all threads share.
+    /// Returns the state that all threads share.
     pub fn shared(&self) -> &'a Shared {
         self.shared
     }
 
-    /// Watches until it is over. What was counted.
+    /// Runs until the run is over. Returns the counts.
     ///
     /// # Errors
-    /// When the system's epoll fails.
+    /// Fails if the system's epoll fails.
     pub fn run(mut self) -> io::Result<Meter> {
         let mut events: Vec<Event> = Vec::with_capacity(EVENTS);
         while !self.shared.over.load(Ordering::Relaxed) {
@@ -158,7 +158,7 @@ impl<'a> Worker<'a> {
         Ok(self.meter)
     }
 
-    /// How long nothing is to be done but for what the system tells.
+    /// Returns how long the thread can wait for events.
     fn wait(&self, now: Instant) -> Duration {
         let connect = self.waiting.front().filter(|_| self.asking < self.handshakes());
         let connect = connect.map(|(_, not_before)| (*not_before).max(self.next_connect));
@@ -175,7 +175,7 @@ impl<'a> Worker<'a> {
         while self.asking < self.handshakes() && self.next_connect <= now {
             let Some((at, _)) = self.waiting.pop_front_if(|(_, not_before)| *not_before <= now)
             else {
-                // Time in which nobody wanted to connect is not saved up.
+                // A time without viewers to connect must not allow a burst later.
                 self.next_connect = now;
                 return;
             };
@@ -199,13 +199,13 @@ impl<'a> Worker<'a> {
         self.turn(at, Viewer::wake);
     }
 
-    /// Gives a viewer a turn, and sees to what it waits for afterwards.
+    /// Runs `act` for a viewer, then updates the events it polls for.
     fn turn(
         &mut self,
         at: usize,
-        act: impl FnOnce(&mut Viewer, &mut Hands<'_>) -> Result<(), Gone>,
+        act: impl FnOnce(&mut Viewer, &mut Context<'_>) -> Result<(), Gone>,
     ) {
-        let mut hands = Hands {
+        let mut context = Context {
             settings: self.settings,
             meter: &mut self.meter,
             measuring: self.shared.measuring.load(Ordering::Relaxed),
@@ -215,20 +215,20 @@ impl<'a> Worker<'a> {
         };
         let viewer = &mut self.viewers[at];
         let (before, was_asking) = (viewer.interest(), viewer.asking_since().is_some());
-        let result = act(viewer, &mut hands);
+        let result = act(viewer, &mut context);
         if was_asking && viewer.is_watching() {
             self.asking -= 1;
             self.shared.watching.fetch_add(1, Ordering::Relaxed);
             self.meter.reconnects += u64::from(std::mem::replace(&mut self.ever_watched[at], true));
             self.settle(at);
         }
-        match result.and_then(|()| self.heed_interest(at, before)) {
+        match result.and_then(|()| self.update_interest(at, before)) {
             Ok(()) => {}
             Err(gone) => self.gone(at, &gone, Instant::now()),
         }
     }
 
-    fn heed_interest(&self, at: usize, before: Option<EventFlags>) -> Result<(), Gone> {
+    fn update_interest(&self, at: usize, before: Option<EventFlags>) -> Result<(), Gone> {
         let viewer = &self.viewers[at];
         let Some(socket) = viewer.socket() else { return Ok(()) };
         let changed = match (before, viewer.interest()) {
@@ -245,7 +245,7 @@ impl<'a> Worker<'a> {
         let was_watching = viewer.is_watching();
         let reasons = match (was_watching, viewer.kind()) {
             _ if matches!(gone, Gone::Denied(_)) => &mut self.meter.errors,
-            // Who has watched before and cannot come back was not refused.
+            // A viewer that watched before and fails to reconnect was not refused.
             (false, _) if self.ever_watched[at] => &mut self.meter.closed,
             (false, _) => &mut self.meter.refused,
             (true, Kind::Stalled) => &mut self.meter.stalled_closed,
@@ -271,12 +271,12 @@ impl<'a> Worker<'a> {
 
     fn settle(&mut self, at: usize) {
         if !std::mem::replace(&mut self.settled[at], true) {
-            // Who sees it settled also sees it watching.
+            // A thread that sees this viewer as settled also sees it as watching.
             self.shared.settled.fetch_add(1, Ordering::Release);
         }
     }
 
-    /// Sees to those that are not woken.
+    /// Handles the viewers that get no events.
     fn tick(&mut self, now: Instant) {
         let passed = now.duration_since(self.last_tick);
         if passed < TICK {
@@ -284,36 +284,36 @@ impl<'a> Worker<'a> {
         }
         self.last_tick = now;
         if self.asking > 0 {
-            self.give_up_on_the_silent(now);
+            self.drop_silent(now);
         }
         if self.settings.trickling > 0 {
             let rate = self.settings.trickle_rate as f64;
             let (more, most) = (rate * passed.as_secs_f64(), rate * 2.0 * TICK.as_secs_f64());
             for at in 0..self.viewers.len() {
                 if self.viewers[at].kind() == Kind::Trickling && self.viewers[at].is_watching() {
-                    self.turn(at, |viewer, hands| viewer.trickle(hands, more, most));
+                    self.turn(at, |viewer, context| viewer.trickle(context, more, most));
                 }
             }
         }
     }
 
-    fn give_up_on_the_silent(&mut self, now: Instant) {
+    fn drop_silent(&mut self, now: Instant) {
         for at in 0..self.viewers.len() {
             let since = self.viewers[at].asking_since();
             if since.is_some_and(|since| now.duration_since(since) > HANDSHAKE) {
                 let why = format!("the server did not answer within {} s", HANDSHAKE.as_secs());
-                self.gone(at, &Gone::Told(why), now);
+                self.gone(at, &Gone::Refused(why), now);
             }
         }
     }
 
-    /// Frames since it was last asked.
+    /// Returns the number of frames since the last call.
     fn fresh_frames(&mut self) -> u64 {
         let ever = self.meter.frames_ever;
-        ever - std::mem::replace(&mut self.told_frames, ever)
+        ever - std::mem::replace(&mut self.reported_frames, ever)
     }
 
-    /// Who has been without a frame up to now has had a gap, too.
+    /// Records the open gaps at the end of the run.
     fn finish(&mut self, now: Instant) {
         let measuring = self.shared.measuring.load(Ordering::Relaxed);
         for viewer in &self.viewers {
@@ -329,7 +329,7 @@ impl<'a> Worker<'a> {
     }
 }
 
-/// A gap that no frame has ended. A short one is none yet.
+/// Records a gap that no frame has ended. A short one does not count yet.
 fn open_gap(meter: &mut Meter, kind: Kind, gap: Duration) {
     if kind != Kind::Stalled && gap > FREEZE {
         group(meter, kind).gap(gap);
@@ -348,7 +348,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn there_are_as_many_of_each_kind_as_were_wanted(normal in 0usize..50, stalled in 0usize..50, trickling in 0usize..50) {
+        fn each_kind_has_the_requested_number_of_viewers(normal in 0usize..50, stalled in 0usize..50, trickling in 0usize..50) {
             let viewers = normal + stalled + trickling;
             let kinds: Vec<_> = (0..viewers).map(|number| kind_of(number, viewers, stalled, trickling)).collect();
             let count = |kind| kinds.iter().filter(|is| **is == kind).count();

@@ -1,4 +1,4 @@
-//! `fanlight bench` against tiny servers that say exactly what they are meant to say.
+//! `fanlight bench` against tiny servers that send scripted bytes.
 
 mod program;
 mod refusals;

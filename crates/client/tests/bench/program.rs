@@ -1,10 +1,10 @@
-//! Running the program.
+//! Runs of the program.
 
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) code: Option<i32>,
@@ -22,19 +22,19 @@ impl Ran {
         }
     }
 
-    /// The report of a run with `--json`.
+    /// Returns the report of a run with `--json`.
     pub(crate) fn report(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// One of the report's whole numbers, by its path.
+    /// Returns one of the report's whole numbers, by its path.
     pub(crate) fn number(&self, path: &str) -> u64 {
         let report = self.report();
         let found = report.pointer(path).and_then(Value::as_u64);
         found.unwrap_or_else(|| panic!("{path} is no whole number: {report:#}"))
     }
 
-    /// One of the report's figures, by its path.
+    /// Returns one of the report's figures, by its path.
     pub(crate) fn figure(&self, path: &str) -> f64 {
         let report = self.report();
         let found = report.pointer(path).and_then(Value::as_f64);
@@ -63,7 +63,7 @@ pub(crate) fn bench_interrupted(args: &[&str], ready: impl FnOnce()) -> Ran {
     Ran::from(child.wait_with_output().expect("it ends"))
 }
 
-/// A run that is short, without a warm-up, and tells JSON.
+/// Arguments of a short run without a warm-up that prints JSON.
 pub(crate) fn short(url: &str, more: &[&str]) -> Ran {
     let args = ["--json", "--warm-up", "0", "--seconds", "0.5"];
     bench(&[&[url], &args[..], more].concat())

@@ -1,4 +1,4 @@
-//! What goes wrong is told, with the right exit code.
+//! Failures are reported with the right exit code.
 
 use std::net::SocketAddr;
 
@@ -8,8 +8,8 @@ use super::program::{bench, short};
 use super::server::{message, serve};
 
 #[test]
-fn an_unreachable_server_is_told_in_words() {
-    // Bound and not listening: nobody else takes the port, and nobody answers.
+fn an_unreachable_server_is_reported() {
+    // Bound and not listening: no other program takes the port, and no server answers.
     let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
     rustix::net::bind(&socket, &SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
     let bound = SocketAddr::try_from(rustix::net::getsockname(&socket).unwrap()).unwrap();
@@ -22,7 +22,7 @@ fn an_unreachable_server_is_told_in_words() {
 }
 
 #[test]
-fn a_refusal_is_told_in_the_servers_words() {
+fn a_refusal_is_reported_in_the_servers_words() {
     let server = serve(true, |_, guest| {
         guest.send("HTTP/1.1 403 Forbidden\r\nContent-Length: 9\r\n\r\n")?;
         guest.send("no token\n")
@@ -33,7 +33,7 @@ fn a_refusal_is_told_in_the_servers_words() {
 }
 
 #[test]
-fn what_is_no_mjpeg_is_refused() {
+fn an_answer_that_is_no_mjpeg_is_refused() {
     let server = serve(true, |_, guest| {
         guest.send("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<html>")
     });
@@ -43,7 +43,7 @@ fn what_is_no_mjpeg_is_refused() {
 }
 
 #[test]
-fn an_unknown_stream_is_the_relays_own_words() {
+fn an_unknown_stream_is_reported_in_the_relays_words() {
     let server = serve(true, |_, guest| {
         guest.upgrade(Some("fanlight.v1"))?;
         guest.message()?;
@@ -52,7 +52,7 @@ fn an_unknown_stream_is_the_relays_own_words() {
         guest.wait_for_its_end();
         Ok(())
     });
-    // It ends at once, because no viewer is left.
+    // It exits immediately, because no viewer is left.
     let url = server.url("ws", "/ws");
     let ran = bench(&[&url, "--stream", "cam", "--seconds", "600", "--warm-up", "600", "--json"]);
     assert_eq!(ran.code, Some(1));
@@ -61,7 +61,7 @@ fn an_unknown_stream_is_the_relays_own_words() {
 }
 
 #[test]
-fn a_server_that_sends_no_frame_is_a_failure_and_why_it_closed_is_told() {
+fn a_server_that_closes_without_a_frame_is_a_failure_with_its_reason() {
     let server = serve(true, |_, guest| {
         guest.upgrade(None)?;
         guest.send(message(8, b"\x03\xf5too many"))?;
@@ -76,7 +76,7 @@ fn a_server_that_sends_no_frame_is_a_failure_and_why_it_closed_is_told() {
 }
 
 #[test]
-fn wrong_options_end_with_2_before_anything_starts() {
+fn invalid_options_exit_with_2_before_anything_starts() {
     for (args, words) in [
         (&["wss://h/ws"][..], "no TLS"),
         (&["ws://h/ws", "--viewers", "0"], "--viewers 0: 1 to 100000"),
@@ -91,7 +91,7 @@ fn wrong_options_end_with_2_before_anything_starts() {
 }
 
 #[test]
-fn a_process_that_is_not_there_is_named() {
+fn a_missing_process_is_reported() {
     let ran = short("ws://127.0.0.1:1/ws", &["--pid", "2147483647"]);
     assert_eq!(ran.code, Some(1));
     assert!(ran.stderr.contains("--pid 2147483647"), "{ran:?}");

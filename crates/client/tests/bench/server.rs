@@ -6,21 +6,21 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Between frames of a server that goes on and on: often enough that half a second sees many.
+/// Interval between frames of a server that sends endlessly: short enough for many frames in half a second.
 pub(crate) const PACE: Duration = Duration::from_millis(5);
 
-/// A viewer, as the server sees it.
+/// A viewer, seen from the server.
 pub(crate) struct Guest {
     pub(crate) stream: BufReader<TcpStream>,
-    /// The first lines of what it said; empty over plain TCP.
+    /// The first lines it sent; empty over plain TCP.
     pub(crate) request: String,
     told: Sender<String>,
 }
 
 impl Guest {
-    /// Tells the test something.
+    /// Sends a note to the test.
     pub(crate) fn tell(&self, what: impl Into<String>) {
-        // The test may have seen enough.
+        // The test may have ended.
         let _ = self.told.send(what.into());
     }
 
@@ -28,7 +28,7 @@ impl Guest {
         self.stream.get_mut().write_all(bytes.as_ref())
     }
 
-    /// A WebSocket's handshake.
+    /// Performs a WebSocket handshake.
     pub(crate) fn upgrade(&mut self, subprotocol: Option<&str>) -> io::Result<()> {
         assert!(self.request.contains("\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"));
         let chosen = subprotocol.map(|name| format!("Sec-WebSocket-Protocol: {name}\r\n"));
@@ -39,7 +39,7 @@ impl Guest {
         ))
     }
 
-    /// A message of the viewer's: its opcode and payload.
+    /// Reads a message of the viewer: its opcode and payload.
     pub(crate) fn message(&mut self) -> io::Result<(u8, Vec<u8>)> {
         let mut head = [0; 2];
         self.stream.read_exact(&mut head)?;
@@ -60,7 +60,7 @@ impl Guest {
         Ok((head[0] & 0x0f, payload))
     }
 
-    /// Tells the test what the viewer says next.
+    /// Sends the viewer's next message to the test.
     pub(crate) fn repeat(&mut self) -> io::Result<()> {
         let (opcode, text) = self.message()?;
         assert_eq!(opcode, 1);
@@ -86,7 +86,7 @@ impl Guest {
     }
 }
 
-/// What the test can ask of a server.
+/// The test's handle to a server.
 pub(crate) struct Server {
     pub(crate) port: u16,
     pub(crate) told: Receiver<String>,
@@ -97,13 +97,13 @@ impl Server {
         format!("{scheme}://127.0.0.1:{}{path}", self.port)
     }
 
-    /// All that was told. Only for a server whose viewers are all gone.
+    /// Returns all notes. Only for a server whose viewers are all gone.
     pub(crate) fn all_told(self) -> Vec<String> {
         self.told.try_iter().collect()
     }
 }
 
-/// Serves each viewer as told, in a thread of its own. The number counts viewers in the order in which they came.
+/// Serves each viewer in a thread of its own. The number counts viewers in the order of their arrival.
 pub(crate) fn serve(
     http: bool,
     serve: impl Fn(usize, &mut Guest) -> io::Result<()> + Send + Sync + 'static,
@@ -126,7 +126,7 @@ pub(crate) fn serve(
                         }
                     }
                 }
-                // A viewer that leaves is no fault of the server's.
+                // A viewer that leaves is no failure of the server.
                 let _ = serve(number, &mut guest);
             });
         }
@@ -139,7 +139,7 @@ pub(crate) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_micros() as u64
 }
 
-/// A message as a server frames it.
+/// Returns a message with a server's framing.
 pub(crate) fn message(opcode: u8, payload: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0x80 | opcode];
     match payload.len() {
@@ -157,7 +157,7 @@ pub(crate) fn message(opcode: u8, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// A frame of fanlight.v1 whose picture was taken `age` microseconds ago.
+/// Returns a frame of fanlight.v1 that was captured `age` microseconds ago.
 pub(crate) fn frame(sequence: u64, age: u64, payload: usize) -> Vec<u8> {
     let (captured_at, sent_at) = (now() - age, now());
     let mut bytes = vec![1, 1, 1, 0, 1, 0, 0, 0];
@@ -168,7 +168,7 @@ pub(crate) fn frame(sequence: u64, age: u64, payload: usize) -> Vec<u8> {
     message(2, &bytes)
 }
 
-/// The same in H.264, decodable alone or not.
+/// Returns the same in H.264, decodable alone or not.
 pub(crate) fn h264_frame(sequence: u64, is_keyframe: bool) -> Vec<u8> {
     let mut bytes = vec![1, 2, is_keyframe.into(), 0, 1, 0, 0, 0];
     for number in [sequence, now(), now()] {
@@ -178,14 +178,14 @@ pub(crate) fn h264_frame(sequence: u64, is_keyframe: bool) -> Vec<u8> {
     message(2, &bytes)
 }
 
-/// A relay's `track` message.
+/// Returns a relay's `track` message.
 pub(crate) fn track() -> Vec<u8> {
     let text = r#"{"type":"track","id":1,"stream":"cam","codec":"jpeg","rendition":"full",
         "width":64,"height":48,"fps":30.0,"renditions":["full"]}"#;
     message(1, text.as_bytes())
 }
 
-/// A relay's `state` message.
+/// Returns a relay's `state` message.
 pub(crate) fn state(state: &str) -> Vec<u8> {
     let text = format!(r#"{{"type":"state","id":1,"state":"{state}","reason":"","since":5}}"#);
     message(1, text.as_bytes())

@@ -1,4 +1,4 @@
-//! What viewers get is counted and measured.
+//! Counts and measurements of viewers.
 
 use std::io::{self, Write as _};
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::program::{bench, bench_interrupted, short};
 use super::server::{Guest, frame, h264_frame, message, now, serve, state, track};
 
-/// Half a minute: long beside everything that a busy machine adds.
+/// Half a minute: long compared with every delay of a busy machine.
 const OLD: u64 = 30_000_000;
 
 /// More than kernels buffer for a connection.
@@ -17,14 +17,14 @@ fn assert_old(age_ms: f64) {
 }
 
 #[test]
-fn fanlight_v1_tells_ages_gaps_and_states() {
+fn fanlight_v1_has_ages_gaps_and_states() {
     let server = serve(true, |_, guest| {
         assert!(guest.request.starts_with("GET /ws?token=s3cret HTTP/1.1\r\n"));
         assert!(guest.request.contains("Sec-WebSocket-Protocol: fanlight.v1"));
         guest.upgrade(Some("fanlight.v1"))?;
         guest.repeat()?;
         guest.send([message(1, br#"{"type":"hello"}"#), track(), state("live")].concat())?;
-        // Every third is left out. Before the next frames the track restarts, which is no gap.
+        // Every third sequence is missing. Before the next frames the track restarts, which is no gap.
         guest.send_for_ever(|number| match number % 2 {
             0 => [state("slow"), frame(3 * (number / 2), OLD, 100_000)].concat(),
             _ => [frame(3 * (number / 2) + 2, OLD, 0), track()].concat(),
@@ -37,7 +37,7 @@ fn fanlight_v1_tells_ages_gaps_and_states() {
     let frames = ran.number("/frames");
     let missing = ran.number("/normal/missing");
     assert!(frames > 8 && missing > 0, "{ran:?}");
-    // One is missing before every second frame, for each of four viewers.
+    // One frame is missing before every second one, for each of four viewers.
     assert!((frames / 2).abs_diff(missing) <= 4, "{frames} {missing}");
     assert_old(ran.figure("/normal/age/p50_ms"));
     assert!(ran.figure("/normal/since_sent/p50_ms") < 20_000.0);
@@ -50,7 +50,7 @@ fn fanlight_v1_tells_ages_gaps_and_states() {
 }
 
 #[test]
-fn every_frame_is_acknowledged_when_it_is_whole() {
+fn every_complete_frame_is_acknowledged() {
     const FRAMES: u64 = 50;
     let server = serve(true, |_, guest| {
         guest.upgrade(Some("fanlight.v1"))?;
@@ -58,7 +58,7 @@ fn every_frame_is_acknowledged_when_it_is_whole() {
         guest.send(track())?;
         for sequence in 0..FRAMES {
             guest.send(frame(sequence, 0, 70_000))?;
-            // The next one only afterwards.
+            // The next frame is sent only afterwards.
             guest.repeat()?;
         }
         guest.send(message(8, b"\x03\xe8"))
@@ -77,7 +77,7 @@ fn keyframes_and_broken_references_are_counted() {
         guest.upgrade(Some("fanlight.v1"))?;
         guest.repeat()?;
         guest.send(track())?;
-        // Of ten the first stands alone; the sixth is missing, and the four after it refer to it.
+        // Of ten frames the first is a keyframe; the sixth is missing, and the four after it refer to it.
         guest.send_for_ever(|number| match number % 10 {
             5 => Vec::new(),
             place => h264_frame(number, place == 0),
@@ -132,7 +132,7 @@ fn part(payload: &[u8], with_length: bool) -> Vec<u8> {
 }
 
 #[test]
-fn mjpeg_is_understood_with_and_without_chunks_and_lengths() {
+fn mjpeg_is_decoded_with_and_without_chunks_and_lengths() {
     let server = serve(true, |_, guest| {
         let chunked = guest.request.contains(" HTTP/1.1\r\n");
         let with_length = guest.request.starts_with("GET /with");
@@ -147,7 +147,7 @@ fn mjpeg_is_understood_with_and_without_chunks_and_lengths() {
             if !chunked {
                 return bytes;
             }
-            // Chunks have nothing to do with parts.
+            // Chunks are independent of parts.
             let chunk = |chunk: &[u8]| {
                 [format!("{:x}\r\n", chunk.len()).as_bytes(), chunk, b"\r\n"].concat()
             };
@@ -167,7 +167,7 @@ fn mjpeg_is_understood_with_and_without_chunks_and_lengths() {
 }
 
 #[test]
-fn length_prefixed_messages_are_counted_and_costs_are_told() {
+fn length_prefixed_messages_are_counted_and_costs_are_measured() {
     let server = serve(false, |_, guest| {
         guest.send_for_ever(|_| {
             let payload = [&(now() - OLD).to_le_bytes()[..], &[0; 1000]].concat();
@@ -187,7 +187,7 @@ fn length_prefixed_messages_are_counted_and_costs_are_told() {
     assert!(ran.figure("/own/cpu_seconds") > 0.0);
 }
 
-/// Sends until the connection takes nothing more for a while, or much more than kernels buffer; how much that was.
+/// Sends until the connection accepts nothing for a while, or far more than kernels buffer. Returns how much was sent.
 fn fill(guest: &mut Guest, frame: &[u8]) -> io::Result<usize> {
     let stream = guest.stream.get_mut();
     stream.set_write_timeout(Some(Duration::from_millis(200)))?;
@@ -203,7 +203,7 @@ fn fill(guest: &mut Guest, frame: &[u8]) -> io::Result<usize> {
 }
 
 #[test]
-fn stalled_viewers_ask_and_then_never_read() {
+fn stalled_viewers_send_a_request_and_then_never_read() {
     let server = serve(true, |_, guest| {
         guest.upgrade(Some("fanlight.v1"))?;
         guest.message()?;
@@ -219,13 +219,13 @@ fn stalled_viewers_ask_and_then_never_read() {
         assert_eq!(server.told.recv().unwrap(), "stalled");
         assert_eq!(server.told.recv().unwrap(), "stalled");
     });
-    // Nobody was to read, so that nobody has is well.
+    // No viewer was supposed to read, so a run without frames is a success.
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert_eq!((ran.number("/frames"), ran.number("/stalled/viewers")), (0, 2));
 }
 
 #[test]
-fn trickling_viewers_read_no_faster_than_told_and_count_apart() {
+fn trickling_viewers_read_at_their_rate_and_are_counted_separately() {
     const RATE: u64 = 200_000;
     let server = serve(true, |_, guest| {
         guest.upgrade(Some("fanlight.v1"))?;
@@ -241,7 +241,7 @@ fn trickling_viewers_read_no_faster_than_told_and_count_apart() {
     let ran = short(&server.url("ws", "/ws"), &more);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert_eq!((ran.number("/normal/viewers"), ran.number("/trickling/viewers")), (1, 2));
-    // What connecting left over, and a tenth of a second that may be saved up, come on top.
+    // The rest from connecting, and the tenth of a second that may accumulate, are added.
     let at_most =
         (2 * RATE) as f64 * (ran.figure("/seconds") + ran.figure("/connecting_seconds") + 1.0);
     let bytes = ran.number("/trickling/bytes");
@@ -254,19 +254,19 @@ fn trickling_viewers_read_no_faster_than_told_and_count_apart() {
 }
 
 #[test]
-fn a_trickling_viewer_with_room_for_all_gets_all() {
+fn a_trickling_viewer_with_a_high_rate_gets_every_frame() {
     let server = serve(false, |_, guest| {
         guest.send_for_ever(|_| [&10_000u32.to_be_bytes()[..], &[0; 10_000]].concat())
     });
     let ran = short(&server.url("tcp", ""), &["--viewers", "2", "--trickle", "1@1000000000"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    // It asks 20 times a second for 200 frames a second.
+    // It polls 20 times a second for 200 frames a second.
     let (normal, trickling) = (ran.number("/normal/frames"), ran.number("/trickling/frames"));
     assert!(trickling > normal / 4, "{trickling} of {normal}");
 }
 
 #[test]
-fn a_closed_viewer_comes_back_where_it_is_told_to() {
+fn a_closed_viewer_reconnects_with_the_option_reconnect() {
     let server = serve(true, |number, guest| {
         guest.upgrade(Some("fanlight.v1"))?;
         guest.message()?;
@@ -291,7 +291,7 @@ fn a_closed_viewer_comes_back_where_it_is_told_to() {
 }
 
 #[test]
-fn people_get_a_table() {
+fn the_default_output_is_a_table() {
     let server = serve(false, |_, guest| {
         guest.send_for_ever(|_| [&4u32.to_be_bytes()[..], b"four"].concat())
     });

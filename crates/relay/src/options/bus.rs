@@ -1,4 +1,4 @@
-//! Which publishers to follow, and with which keys.
+//! The publishers to follow, and their keys.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -8,10 +8,10 @@ use fanlight_bus::{Endpoint, Folder, KeyPair, PublicKey, SubscriberKeys, Subscri
 
 /// Most endpoints to subscribe to.
 const MAX_ENDPOINTS: usize = 64;
-/// What follows an endpoint before the file with the publisher's public key.
+/// Separates an endpoint from the file with the publisher's public key.
 const KEY: &str = "#key=";
 
-/// Options of the bus as the user wrote them.
+/// The bus options as the user wrote them.
 #[derive(Debug)]
 pub(super) struct BusOptions<'a> {
     pub(super) subscribe: &'a [String],
@@ -20,43 +20,43 @@ pub(super) struct BusOptions<'a> {
 }
 
 impl BusOptions<'_> {
-    /// Without endpoints, all that publish in this user's folder are followed.
+    /// Returns the settings. Without endpoints, the relay follows all publishers in this user's folder.
     pub(super) fn settings(&self) -> anyhow::Result<SubscriberOptions> {
         ensure!(
             self.subscribe.len() <= MAX_ENDPOINTS,
-            "--subscribe: at most {MAX_ENDPOINTS} endpoints, these are {}",
+            "--subscribe: at most {MAX_ENDPOINTS} endpoints, but there are {}",
             self.subscribe.len()
         );
         let named = self.subscribe.iter().map(|text| parse(text)).collect::<Result<Vec<_>, _>>()?;
         for (at, (endpoint, key)) in named.iter().enumerate() {
             ensure!(
                 named[..at].iter().all(|(other, _)| other != endpoint),
-                "--subscribe {endpoint} stands there twice"
+                "--subscribe {endpoint} is given twice"
             );
             self.check(endpoint, key.is_some())?;
         }
         let keys = self.keys(&named)?;
         let endpoints: Vec<Endpoint> = named.into_iter().map(|(endpoint, _)| endpoint).collect();
         let folder = match endpoints.is_empty() {
-            true => Some(
-                Folder::default_of_user().context("the folder where publishers are looked for")?,
-            ),
+            true => {
+                Some(Folder::default_of_user().context("cannot find the folder of publishers")?)
+            }
             false => None,
         };
         Ok(SubscriberOptions { endpoints, folder, keys })
     }
 
-    /// A publisher on another machine must show who it is, unless the user says otherwise.
+    /// Requires a key for a publisher on another machine, unless the user allows it without.
     fn check(&self, endpoint: &Endpoint, has_key: bool) -> anyhow::Result<()> {
         ensure!(
             !has_key || endpoint.is_tcp(),
-            "--subscribe {endpoint}{KEY}…: keys are of use only with tcp://HOST:PORT"
+            "--subscribe {endpoint}{KEY}…: keys are useful only with tcp://HOST:PORT"
         );
         ensure!(
             has_key || self.insecure || !endpoint.leaves_machine(),
             "--subscribe {endpoint} leaves this machine: write {endpoint}{KEY}FILE with the capture's public key, and \
              --bus-key FILE with this relay's own (`fanlight keys new` makes keys), or add --insecure-bus if everyone on \
-             the way may watch, and may send this relay other pictures"
+             the network path may watch, and may send this relay other frames"
         );
         Ok(())
     }
@@ -78,7 +78,7 @@ impl BusOptions<'_> {
                 Ok(Some(SubscriberKeys { own, publishers }))
             }
             (Some(_), true) => bail!(
-                "--bus-key is of use only with --subscribe tcp://HOST:PORT{KEY}FILE, which names the capture's public key"
+                "--bus-key is useful only with --subscribe tcp://HOST:PORT{KEY}FILE, which names the capture's public key"
             ),
             (None, false) => bail!(
                 "--subscribe tcp://…{KEY}FILE needs --bus-key FILE too: `fanlight keys new --out NAME` makes it"
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_of_another_machine_needs_a_key_or_the_word_insecure() {
+    fn an_endpoint_on_another_machine_needs_a_key_or_insecure_bus() {
         for remote in ["tcp://192.168.1.10:7475", "tcp://cam.example:7475"] {
             let refused = settings(&[remote], None, false).unwrap_err();
             for word in [remote, "#key=FILE", "--bus-key", "--insecure-bus"] {
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn each_endpoint_has_its_own_key_and_the_relay_one() {
+    fn each_endpoint_has_its_own_key_and_so_has_the_relay() {
         let folder = tempfile::tempdir().unwrap();
         let pair = |name: &str| {
             let path = folder.path().join(name);

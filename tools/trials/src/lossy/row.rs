@@ -8,13 +8,13 @@ use fanlight_tests::{Link, Relay, Site, program};
 use serde_json::Value;
 
 const STREAM: &str = "cam";
-/// Seconds before a run is measured: congestion controls and the choice of a rendition need some to settle.
+/// Seconds before a run is measured: congestion control and rendition choice need some to settle.
 const WARM_UP: u32 = 5;
 
 /// A link, a camera and a viewer.
 #[derive(Debug)]
 pub(crate) struct Row {
-    /// As the table names it.
+    /// Its name in the table.
     pub(crate) name: &'static str,
     link: Kind,
     /// Options of `fanlight bench`.
@@ -144,7 +144,7 @@ impl Figures {
         })
     }
 
-    /// The cells of a table: the median of each figure, or dashes where nothing was measured.
+    /// Returns the cells of a table: the median of each figure, or dashes if there is none.
     pub(crate) fn median(of: &[Self]) -> [String; 3] {
         let median = |figure: fn(&Self) -> f64| {
             let mut all: Vec<f64> = of.iter().map(figure).collect();

@@ -1,14 +1,14 @@
-//! The places in a Markdown file that are written by a program.
+//! The generated sections of a Markdown file.
 
 use anyhow::{Context, ensure};
 
-/// Ends a place. What begins it holds its name.
+/// Marks the end of a section. The start marker contains its name.
 const END: &str = "<!-- yardstick: end -->";
 
-/// Puts `content` into the place of this name, instead of what was there.
+/// Replaces the content of the section of this name.
 ///
 /// # Errors
-/// When the text has no such place.
+/// Fails if the text has no such section.
 pub fn replace(text: &str, name: &str, content: &str) -> anyhow::Result<String> {
     let begin = format!("<!-- yardstick: {name} -->");
     let (before, rest) =
@@ -34,7 +34,7 @@ between
 after";
 
     #[test]
-    fn only_the_place_of_this_name_changes_and_it_can_change_again() {
+    fn only_the_named_section_changes_and_it_can_change_again() {
         let once = replace(TEXT, "one", "new").unwrap();
         assert!(once.contains("one -->\n\nnew\n\n<!-- yardstick: end -->\nbetween"), "{once}");
         assert!(!once.contains("old") && once.ends_with("after"), "{once}");
@@ -42,7 +42,7 @@ after";
     }
 
     #[test]
-    fn a_missing_marker_is_named() {
+    fn a_missing_marker_is_reported() {
         let error = replace(TEXT, "three", "").unwrap_err();
         assert!(error.to_string().contains("<!-- yardstick: three -->"), "{error}");
         let unended = TEXT.replacen(END, "", 1);

@@ -2,7 +2,7 @@
 
 use super::run::{Case, Run};
 
-/// The median of some numbers; `None` of none.
+/// Returns the median; `None` if there are no numbers.
 pub fn median(numbers: impl IntoIterator<Item = f64>) -> Option<f64> {
     let mut numbers: Vec<f64> = numbers.into_iter().collect();
     numbers.sort_by(f64::total_cmp);
@@ -14,13 +14,13 @@ pub fn median(numbers: impl IntoIterator<Item = f64>) -> Option<f64> {
     }
 }
 
-/// The median of one figure over all runs of a case.
+/// Returns the median of one figure over all runs of a case.
 pub fn median_of(runs: &[Run], case: &Case, figure: impl Fn(&Run) -> Option<f64>) -> Option<f64> {
     median(of(runs, case).filter_map(figure))
 }
 
-/// The median of the ratios of one figure of two cases, each taken within one round: what disturbs the machine for a
-/// while disturbs both.
+/// Returns the median of the ratios of one figure of two cases, each within one round: a disturbance of the machine
+/// affects both.
 pub fn ratio_of(
     runs: &[Run],
     case: &Case,
@@ -48,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn a_median_stands_in_the_middle() {
+    fn a_median_is_the_middle_value() {
         assert_eq!(median([]), None);
         assert_eq!(median([3.0, 1.0, 2.0]), Some(2.0));
         assert_eq!(median([4.0, 1.0, 2.0, 3.0]), Some(2.5));
@@ -57,7 +57,7 @@ mod tests {
     #[test]
     fn a_ratio_compares_runs_of_one_round() {
         let mut runs = Vec::new();
-        // The machine is ten times slower in the second round; the ratio does not notice.
+        // The machine is ten times slower in the second round; the ratio does not change.
         for (round, slower) in [(1, 1.0), (2, 10.0), (3, 1.0)] {
             runs.push(sample("writev", round, 10.0 * slower));
             runs.push(sample("relay-websocket", round, 15.0 * slower));

@@ -1,9 +1,9 @@
-//! From recorded runs to the tables of docs/performance.md.
+//! The tables of docs/performance.md, made from recorded runs.
 //!
-//! - [`run`]: one recorded run, and how many of them are read;
+//! - [`run`]: one recorded run, and the reader of recorded runs;
 //! - [`figures`]: medians, and ratios within a round;
 //! - [`tables`]: the tables, as Markdown;
-//! - [`document`]: the places in a Markdown file that are written by a program.
+//! - [`document`]: the generated sections of a Markdown file.
 
 pub mod document;
 pub mod figures;
@@ -18,10 +18,10 @@ use anyhow::Context;
 use crate::options::ReportOptions;
 use run::{Part, Run};
 
-/// Makes the tables of recorded runs. A table without runs is left out; in a document it stays as it is.
+/// Makes the tables of recorded runs. A table without runs is omitted; in a document it does not change.
 ///
 /// # Errors
-/// When a file cannot be read or written, a line is not a run, or a marker is missing.
+/// Fails if a file cannot be read or written, a line is not a run, or a marker is missing.
 pub fn write(options: &ReportOptions) -> anyhow::Result<()> {
     let runs = run::read(&options.runs)?;
     let sections = sections(&runs, &options.measured);
@@ -38,7 +38,7 @@ pub fn write(options: &ReportOptions) -> anyhow::Result<()> {
     fs::write(path, text).with_context(context)
 }
 
-/// The tables for which there are runs, by the names of their markers.
+/// Returns the tables for which there are runs, with the names of their markers.
 fn sections(runs: &[Run], measured: &str) -> Vec<(&'static str, String)> {
     let tables = [
         ("throughput", Part::Throughput, tables::throughput(runs, Part::Throughput)),
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn the_document_has_a_place_for_every_table() {
+    fn the_document_has_a_section_for_every_table() {
         let sections = sections(&all_parts(), "today");
         assert_eq!(sections.len(), 7);
         for (name, table) in sections {
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn below_a_table_stands_what_spoils_it_and_where_it_was_measured() {
+    fn a_table_is_followed_by_its_warning_and_by_its_place_of_measurement() {
         let mut runs = all_parts();
         runs[4].figures.closed.count = 1;
         let link = &sections(&runs, "today")[4].1;

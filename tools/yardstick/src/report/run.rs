@@ -6,42 +6,42 @@ use std::path::Path;
 use anyhow::Context;
 use serde::Deserialize;
 
-/// A run: what was measured, in which round, and what came out.
+/// A run: its case, its round, and its results.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Run {
-    /// What was measured.
+    /// The measured case.
     #[serde(flatten)]
     pub case: Case,
-    /// Each round measures every case once.
+    /// Number of the round; each round measures every case once.
     pub round: u32,
-    /// How like its original a picture is as a viewer sees it: the mean structural similarity, 1 for the same.
+    /// Similarity of a viewer's picture to its original: the mean structural similarity, 1 if they are equal.
     #[serde(default)]
     pub ssim: Option<f64>,
-    /// What `fanlight bench` said.
+    /// The report of `fanlight bench`.
     #[serde(rename = "result")]
     pub figures: Figures,
 }
 
-/// What was measured. Runs of one case differ in their round only.
+/// The measured case. Runs of one case differ only in their round.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Case {
-    /// Which table it belongs to.
+    /// The table that it belongs to.
     pub part: Part,
-    /// Which server, by the name that scripts/bench gives it.
+    /// The server, by its name in scripts/bench.
     pub server: String,
     /// The server's threads.
     pub threads: u32,
     /// Length of a payload.
     pub bytes: u64,
-    /// Viewers, those that stall or trickle included.
+    /// Number of viewers, including those that stall or trickle.
     pub viewers: u32,
-    /// Those of them that never read.
+    /// Number of viewers that never read.
     #[serde(default)]
     pub stalled: u32,
     /// The link's rate, in Mbit/s.
     #[serde(default)]
     pub mbit: Option<f64>,
-    /// What of a capture's stream was watched.
+    /// The watched track of a capture's stream.
     #[serde(default)]
     pub watched: Option<String>,
 }
@@ -50,100 +50,100 @@ pub struct Case {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Part {
-    /// Many viewers that take everything.
+    /// Many viewers that receive every frame.
     Throughput,
-    /// Likewise, with frames as small as those of H.264.
+    /// The same, with frames as small as those of H.264.
     Deltas,
-    /// Viewers that read slower than frames are made.
+    /// Viewers that read more slowly than frames are made.
     Trickling,
     /// Viewers that do not read, among others.
     Stalled,
     /// One viewer behind a slow link.
     Link,
-    /// A capture, and what of its stream is watched.
+    /// A capture, by the watched tracks of its stream.
     Capture,
     /// The codecs side by side.
     Codecs,
 }
 
-/// What `fanlight bench` said, as far as it is shown.
+/// The parts of the report of `fanlight bench` that are shown.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 pub struct Figures {
     /// Viewers that read as fast as they can.
     pub normal: Viewers,
-    /// Viewers that read slowly, where there were some.
+    /// Viewers that read slowly, if there are any.
     pub trickling: Option<Viewers>,
-    /// What the server cost.
+    /// Cost of the server.
     pub server: Option<Server>,
-    /// The machine.
+    /// Cost of the machine's kernel.
     pub machine: Machine,
-    /// Handshakes that went wrong.
+    /// Failed handshakes.
     pub refused: Count,
-    /// Viewers that were closed, but for stalled ones.
+    /// Viewers that were closed, except stalled ones.
     pub closed: Count,
 }
 
-/// What viewers of one kind saw.
+/// Results of the viewers of one kind.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 pub struct Viewers {
-    /// Frames received whole.
+    /// Complete frames received.
     #[serde(default)]
     pub frames: u64,
-    /// Bytes of them.
+    /// Bytes of these frames.
     #[serde(default)]
     pub bytes: u64,
-    /// Frames a second of the viewer in the middle.
+    /// Frame rate of the median viewer.
     pub fps_median: Option<f64>,
-    /// How old frames were at their last byte.
+    /// Age of frames at their last byte.
     pub age: Option<Percentiles>,
 }
 
-/// Where most values lie, in milliseconds.
+/// Percentiles, in milliseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize)]
 pub struct Percentiles {
-    /// Half of them are not above this.
+    /// Median.
     pub p50_ms: f64,
-    /// 95 of 100 are not above this.
+    /// 95th percentile.
     pub p95_ms: f64,
-    /// 99 of 100 are not above this.
+    /// 99th percentile.
     pub p99_ms: f64,
 }
 
-/// What the server cost.
+/// Cost of the server.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize)]
 pub struct Server {
-    /// CPU time for each frame that was delivered whole, in microseconds.
+    /// CPU time for each complete frame that was delivered, in microseconds.
     pub cpu_us_per_frame: Option<f64>,
-    /// The most memory that was resident, in bytes.
+    /// Peak resident memory, in bytes.
     pub rss_peak_bytes: f64,
 }
 
-/// What is on nobody's account.
+/// Cost that belongs to no process.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize)]
 pub struct Machine {
-    /// The most memory that the kernel held for TCP, of all connections, in bytes.
+    /// Most memory that the kernel used for TCP, of all connections, in bytes.
     pub tcp_memory_peak_bytes: Option<f64>,
 }
 
-/// How often something happened.
+/// Count of an event.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize)]
 pub struct Count {
-    /// In all.
+    /// Total.
     pub count: u64,
 }
 
 impl Run {
-    /// The viewers that this run is about.
+    /// Returns the viewers that this run is about.
     pub fn viewers(&self) -> &Viewers {
         self.figures.trickling.as_ref().unwrap_or(&self.figures.normal)
     }
 
-    /// The ages that they saw, where they saw any.
+    /// Returns the ages of their frames, if there are any.
     pub fn age(&self) -> Option<Percentiles> {
         self.viewers().age
     }
 
-    /// Whether viewers were refused or closed, so that its figures are not those of all viewers.
+    /// Returns whether viewers were refused or closed, so that the figures are not those of all viewers.
     pub fn is_spoilt(&self) -> bool {
         self.figures.refused.count + self.figures.closed.count > 0
     }
@@ -151,8 +151,7 @@ impl Run {
 
 /// Reads recorded runs, one JSON object a line.
 ///
-/// # Errors
-/// When the file cannot be read, or a line is not a run.
+/// Fails if the file cannot be read, or a line is not a run.
 pub fn read(path: &Path) -> anyhow::Result<Vec<Run>> {
     let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
     parse(&text).with_context(|| path.display().to_string())
@@ -167,7 +166,7 @@ fn parse(text: &str) -> anyhow::Result<Vec<Run>> {
         .collect()
 }
 
-/// A run with this CPU time and nothing else of interest.
+/// Returns a run with this CPU time; all other figures are irrelevant.
 #[cfg(test)]
 pub(crate) fn sample(server: &str, round: u32, cpu_us_per_frame: f64) -> Run {
     let case = Case {
@@ -189,7 +188,7 @@ pub(crate) fn sample(server: &str, round: u32, cpu_us_per_frame: f64) -> Run {
 mod tests {
     use super::*;
 
-    /// What `fanlight bench --json` says, shortened to a few fields more than are read.
+    /// Output of `fanlight bench --json`, shortened to a few more fields than are read.
     const LINE: &str = r#"{"part":"trickling","server":"broadcast","threads":1,"bytes":60000,"viewers":20,"round":2,"result":{
         "protocol":"websocket","normal":{"viewers":0,"fps_median":null,"age":null,"gap":null},
         "trickling":{"fps_median":7.5,"age":{"p50_ms":100.5,"p95_ms":200,"p99_ms":300,"max_ms":301,"samples":9}},
@@ -210,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_line_is_named() {
+    fn an_invalid_line_is_reported() {
         let error = parse("\n{}\n").unwrap_err();
         assert!(error.to_string().contains("line 2"), "{error}");
     }

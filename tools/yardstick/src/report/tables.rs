@@ -1,11 +1,11 @@
-//! The tables, as Markdown. Each is empty where no run belongs to it.
+//! The tables, as Markdown. A table without runs is empty.
 
 use std::fmt::Write;
 
 use super::figures::{median_of, ratio_of};
 use super::run::{Case, Part, Run};
 
-/// What scripts/bench calls a server, and what people call it; in the order of the tables' lines.
+/// Names of servers in scripts/bench and in the tables, in the order of the tables' lines.
 const SERVERS: [(&str, &str); 15] = [
     ("writev", "yardstick: writev"),
     ("writev-low-water", "yardstick: writev, 16 KiB unsent"),
@@ -24,10 +24,10 @@ const SERVERS: [(&str, &str); 15] = [
     ("both", "both"),
 ];
 
-/// What all others are divided by.
+/// The server that all others are divided by.
 const LIMIT: &str = "writev";
 
-/// Many viewers that take everything: CPU time, age, memory, each also as a multiple of the limit's.
+/// Many viewers that receive every frame: CPU time, age, memory, each also as a multiple of the lower bound's.
 pub fn throughput(runs: &[Run], part: Part) -> String {
     let head = [
         "frame × viewers",
@@ -66,7 +66,7 @@ pub fn throughput(runs: &[Run], part: Part) -> String {
     table(&head, cases(runs, part).iter().map(line))
 }
 
-/// Viewers that read slower than frames are made: what they see.
+/// Viewers that read more slowly than frames are made: their results.
 pub fn trickling(runs: &[Run]) -> String {
     let line = |case: &Case| {
         let median = |figure: Figure| median_of(runs, case, figure);
@@ -83,7 +83,7 @@ pub fn trickling(runs: &[Run]) -> String {
     )
 }
 
-/// Viewers that do not read, among others: what the others see, and what one of the stalled costs.
+/// Viewers that do not read, among others: the results of the others, and the cost of a stalled one.
 pub fn stalled(runs: &[Run]) -> String {
     let line = |case: &Case| {
         let median = |figure: Figure| median_of(runs, case, figure);
@@ -107,7 +107,7 @@ pub fn stalled(runs: &[Run]) -> String {
     table(&head, cases(runs, Part::Stalled).iter().map(line))
 }
 
-/// What the kernel holds for one stalled viewer: the difference to the same case without them.
+/// Returns the kernel memory of one stalled viewer: the difference to the same case without stalled viewers.
 fn kernel_memory_kib(runs: &[Run], case: &Case) -> Option<f64> {
     let reading = case.viewers - case.stalled;
     let without = Case { viewers: reading, stalled: 0, ..case.clone() };
@@ -116,7 +116,7 @@ fn kernel_memory_kib(runs: &[Run], case: &Case) -> Option<f64> {
     (case.stalled > 0).then(|| (with - without).max(0.0) / f64::from(case.stalled))
 }
 
-/// One viewer behind a slow link: age and frames a second, by rate.
+/// One viewer behind a slow link: age and frame rate, by link rate.
 pub fn link(runs: &[Run]) -> String {
     let line = |case: &Case| {
         let median = |figure: Figure| median_of(runs, case, figure);
@@ -133,7 +133,7 @@ pub fn link(runs: &[Run]) -> String {
     table(&["Mbit/s", "server", "age p50 ms", "age p95 ms", "fps"], cases.iter().map(line))
 }
 
-/// A capture: what a picture of its source costs, by what is watched.
+/// A capture: the cost of a frame of its source, by watched track.
 pub fn capture(runs: &[Run]) -> String {
     let line = |case: &Case| {
         let median = |figure: Figure| median_of(runs, case, figure);
@@ -150,7 +150,7 @@ pub fn capture(runs: &[Run]) -> String {
     table(&head, cases(runs, Part::Capture).iter().map(line))
 }
 
-/// The codecs side by side, for pictures of one source: what they take, cost, keep, and how old they are.
+/// The codecs side by side, for the same source: bandwidth, cost, quality and age.
 pub fn codecs(runs: &[Run]) -> String {
     let line = |case: &Case| {
         let median = |figure: Figure| median_of(runs, case, figure);
@@ -193,7 +193,7 @@ const FRAME_KB: Figure =
 const RSS_MIB: Figure = |run| Some(run.figures.server?.rss_peak_bytes / 1024.0 / 1024.0);
 const TCP_KIB: Figure = |run| Some(run.figures.machine.tcp_memory_peak_bytes? / 1024.0);
 
-/// The cases of a part, each once: by the order in which sizes were first measured, then threads, then servers.
+/// Returns the cases of a part, each once: in the order of sizes as first measured, then threads, then servers.
 fn cases(runs: &[Run], part: Part) -> Vec<Case> {
     let mut cases: Vec<Case> = Vec::new();
     for run in runs.iter().filter(|run| run.case.part == part) {
@@ -218,7 +218,7 @@ fn cases(runs: &[Run], part: Part) -> Vec<Case> {
     cases
 }
 
-/// What makes one group of lines: viewers beside the stalled ones.
+/// Key of a group of lines: frame size, and number of viewers without the stalled ones.
 fn size(case: &Case) -> (u64, u32) {
     (case.bytes, case.viewers - case.stalled)
 }
@@ -227,12 +227,12 @@ fn rank(server: &str) -> usize {
     SERVERS.iter().position(|(name, _)| *name == server).unwrap_or(SERVERS.len())
 }
 
-/// A server as people call it.
+/// Returns the name of a server in the tables.
 pub fn called(server: &str) -> String {
     SERVERS.iter().find(|(name, _)| *name == server).map_or(server, |(_, called)| called).into()
 }
 
-/// A line that names the runs of a part in which not all viewers stayed; empty where all did.
+/// Returns a line that names the runs of a part in which viewers were lost; empty if there are none.
 pub fn spoilt(runs: &[Run], part: Part) -> String {
     let of_part = || runs.iter().filter(|run| run.case.part == part);
     let spoilt: Vec<String> = of_part()
@@ -260,7 +260,7 @@ fn table(head: &[&str], lines: impl Iterator<Item = Vec<String>>) -> String {
     for line in lines {
         if text.is_empty() {
             let rule: Vec<&str> = head.iter().map(|title| alignment(title)).collect();
-            // Writing into a text cannot fail.
+            // Writing to a string cannot fail.
             let _ = writeln!(text, "| {} |\n|{}|", head.join(" | "), rule.join("|"));
         }
         let _ = writeln!(text, "| {} |", line.join(" | "));
@@ -283,23 +283,23 @@ mod tests {
     use crate::report::run::sample;
 
     #[test]
-    fn what_was_not_measured_has_no_table() {
+    fn a_part_without_runs_has_no_table() {
         assert_eq!(throughput(&[], Part::Throughput), "");
         assert_eq!(link(&[sample("writev", 1, 1.0)]), "");
     }
 
     #[test]
-    fn the_limit_stands_first_and_others_are_its_multiples() {
+    fn the_lower_bound_is_first_and_others_are_its_multiples() {
         let runs = [sample("relay-mjpeg", 1, 30.0), sample("writev", 1, 20.0)];
         let table = throughput(&runs, Part::Throughput);
         let lines: Vec<&str> = table.lines().skip(2).collect();
         assert!(lines[0].starts_with("| 60000 × 300 | 1 | yardstick: writev | 20.00 | 1.00 |"));
         assert!(lines[1].starts_with("| 60000 × 300 | 1 | **relay, MJPEG** | 30.00 | 1.50 |"));
-        assert!(lines[1].ends_with("| 0.0 | – |"), "what was not said is not invented");
+        assert!(lines[1].ends_with("| 0.0 | – |"), "a figure that is missing stays missing");
     }
 
     #[test]
-    fn a_run_that_lost_viewers_is_named() {
+    fn a_run_that_lost_viewers_is_reported() {
         let mut runs = [sample("writev", 1, 1.0), sample("broadcast", 1, 1.0)];
         assert_eq!(spoilt(&runs, Part::Throughput), "");
         runs[1].figures.refused.count = 3;
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stalled_viewer_costs_what_the_kernel_holds_more() {
+    fn a_stalled_viewer_costs_the_additional_kernel_memory() {
         let mut runs = [sample("writev", 1, 1.0), sample("writev", 1, 1.0)];
         for (run, viewers, stalled, kib) in [(0, 50, 0, 1000.0), (1, 100, 50, 6000.0)] {
             let run = &mut runs[run];
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn links_stand_in_the_order_of_their_rate() {
+    fn links_are_in_the_order_of_their_rate() {
         let mut runs = [sample("broadcast", 1, 1.0), sample("broadcast", 1, 1.0)];
         for (run, mbit) in runs.iter_mut().zip([16.0, 2.0]) {
             run.case = Case { part: Part::Link, mbit: Some(mbit), ..run.case.clone() };

@@ -14,29 +14,29 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Takes a socket that never blocks.
+    /// Takes a non-blocking socket.
     pub(super) fn new(stream: TcpStream) -> Self {
         Self { stream, outbox: Outbox::default() }
     }
 
-    /// Its socket.
+    /// Returns its socket.
     pub(super) fn stream(&self) -> &TcpStream {
         &self.stream
     }
 
-    /// Takes a frame, and sends what can be sent.
+    /// Takes a frame, and sends as much as the kernel accepts.
     pub(super) fn show(&mut self, frame: Arc<Frame>) -> io::Result<()> {
         let waits = self.outbox.slices().is_some();
         self.outbox.offer(frame);
-        // Where something waits already the kernel is full, and tells when it is not.
+        // If bytes are already waiting, the kernel is full, and epoll reports when it is not.
         if waits { Ok(()) } else { self.send() }
     }
 
-    /// Sends what can be sent.
+    /// Sends as much as the kernel accepts.
     pub(super) fn send(&mut self) -> io::Result<()> {
         while let Some(slices) = self.outbox.slices() {
             match self.stream.write_vectored(&slices) {
-                // A short write says as well as an error that the kernel is full: epoll(7), question 9.
+                // A short write means, like an error, that the kernel is full: epoll(7), question 9.
                 Ok(written) if !self.outbox.advance(written) => return Ok(()),
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),

@@ -1,11 +1,11 @@
-//! The limit: what must be done at the least so that every connection gets every frame, and nothing else.
+//! The lower bound: only the work that is necessary to send every frame to every connection.
 //!
-//! No protocol but a length before each payload, no parsing, no limits, no counting. A relay can come near to it and not
-//! below.
+//! The protocol is a length before each payload. There is no parsing, no limits, no counting. A relay's cost can
+//! approach this bound, but not fall below it.
 //!
-//! - [`outbox`]: what one connection is sent, and in which order: the newest wins;
+//! - [`outbox`]: the frames of one connection, and their order: the newest wins;
 //! - `connection`: an outbox and its socket;
-//! - `worker`: a thread that serves its share of the connections, and waits by epoll.
+//! - `worker`: a thread that serves its share of the connections with epoll.
 
 mod connection;
 pub mod outbox;
@@ -25,12 +25,12 @@ use crate::payload::{self, Made};
 use outbox::Frame;
 use worker::Worker;
 
-/// What to serve, and how.
+/// Settings of the server.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// How many frames, and of what size.
+    /// Rate and size of frames.
     pub made: Made,
-    /// Threads that connections are spread over.
+    /// Number of threads that share the connections.
     pub threads: usize,
     /// `TCP_NOTSENT_LOWAT` of every connection; `None`: the system's default.
     pub not_sent_low_water: Option<u32>,
@@ -41,7 +41,7 @@ pub struct Settings {
 /// Serves on `listener` until `stop` is requested.
 ///
 /// # Errors
-/// When the system refuses threads or the listener, or an option of a connection.
+/// Fails if the system refuses threads or the listener, or an option of a connection.
 pub fn serve(listener: TcpListener, settings: &Settings, stop: &Shutdown) -> anyhow::Result<()> {
     listener.set_nonblocking(true)?;
     let workers: Vec<Worker> =
@@ -66,7 +66,7 @@ pub fn serve(listener: TcpListener, settings: &Settings, stop: &Shutdown) -> any
     Ok(())
 }
 
-/// Waits for a caller, at most this long.
+/// Waits for a connection, for at most this time.
 fn is_called(listener: &TcpListener, at_most: Duration) -> io::Result<bool> {
     let timeout = Timespec {
         tv_sec: at_most.as_secs().cast_signed(),
@@ -79,7 +79,7 @@ fn is_called(listener: &TcpListener, at_most: Duration) -> io::Result<bool> {
     }
 }
 
-/// The next caller, where one waits.
+/// Returns the next waiting connection, if there is one.
 fn accept(listener: &TcpListener, settings: &Settings) -> anyhow::Result<Option<TcpStream>> {
     let stream = match listener.accept() {
         Ok((stream, _)) => stream,

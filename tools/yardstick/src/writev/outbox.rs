@@ -1,12 +1,12 @@
-//! What one connection is sent, and in which order.
+//! The frames of one connection, and their order.
 
 use std::io::IoSlice;
 use std::sync::Arc;
 
-/// Length of what stands before each payload.
+/// Length of the prefix of each payload.
 pub const LENGTH_BYTES: usize = 4;
 
-/// A payload and the length before it.
+/// A payload and its length prefix.
 #[derive(Debug)]
 pub struct Frame {
     length: [u8; LENGTH_BYTES],
@@ -14,10 +14,10 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// A frame with this payload.
+    /// Returns a frame with this payload.
     ///
     /// # Panics
-    /// With 4 GiB or more.
+    /// Panics if it has 4 GiB or more.
     pub fn new(payload: Vec<u8>) -> Self {
         let length = u32::try_from(payload.len()).expect("options allow at most 16 MiB");
         Self { length: length.to_be_bytes(), payload }
@@ -28,7 +28,7 @@ impl Frame {
     }
 }
 
-/// At most two frames: one that is being sent and must be ended, and the newest after it.
+/// At most two frames: one that is partly sent and must be completed, and the newest after it.
 #[derive(Debug, Default)]
 pub struct Outbox {
     sending: Option<Arc<Frame>>,
@@ -37,13 +37,13 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// Takes a frame, in the place of one that has not begun.
+    /// Takes a frame. It replaces a frame that is not partly sent.
     pub fn offer(&mut self, frame: Arc<Frame>) {
         let place = if self.sending.is_none() { &mut self.sending } else { &mut self.pending };
         *place = Some(frame);
     }
 
-    /// What is to be written next: the rest of the length and the rest of the payload.
+    /// Returns the next bytes to write: the rest of the prefix and the rest of the payload.
     pub fn slices(&self) -> Option<[IoSlice<'_>; 2]> {
         let frame = self.sending.as_ref()?;
         let length = &frame.length[self.sent.min(LENGTH_BYTES)..];
@@ -51,7 +51,7 @@ impl Outbox {
         Some([IoSlice::new(length), IoSlice::new(payload)])
     }
 
-    /// So many bytes of [`slices`](Self::slices) were written. Returns whether the frame is at its end.
+    /// Records that this many bytes of [`slices`](Self::slices) were written. Returns whether the frame is complete.
     pub fn advance(&mut self, written: usize) -> bool {
         self.sent += written;
         let ended = self.sending.as_ref().is_some_and(|frame| self.sent >= frame.len());
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_goes_out_whole_however_it_is_cut() {
+    fn a_frame_is_complete_for_all_sizes_of_writes() {
         for step in 1..10 {
             let mut outbox = Outbox::default();
             outbox.offer(frame(b"picture"));
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_begun_is_ended_and_then_the_newest_comes() {
+    fn a_partly_sent_frame_is_completed_before_the_newest() {
         let mut outbox = Outbox::default();
         outbox.offer(frame(b"a"));
         assert!(!outbox.advance(2));

@@ -13,10 +13,10 @@ use rustix::event::{EventfdFlags, eventfd};
 use super::connection::Connection;
 use super::outbox::Frame;
 
-/// Events taken at a time.
+/// Most events per poll.
 const EVENTS: usize = 1024;
 
-/// What epoll says when the bell was rung; connections have the numbers of their places.
+/// Token of the wake-up event in epoll; connections have their index as token.
 const BELL: u64 = u64::MAX;
 
 /// A running thread. Dropping it ends the thread and closes its connections.
@@ -26,7 +26,7 @@ pub(super) struct Worker {
     thread: Option<JoinHandle<()>>,
 }
 
-/// What a worker is told.
+/// A message to a worker.
 #[derive(Debug)]
 struct Mailbox {
     letters: Mutex<Letters>,
@@ -43,7 +43,7 @@ struct Letters {
 impl Mailbox {
     fn write(&self, write: impl FnOnce(&mut Letters)) {
         write(&mut self.letters.lock().unwrap_or_else(PoisonError::into_inner));
-        // It fails only after 2^64 rings.
+        // It fails only after 2^64 wake-ups.
         let _ = rustix::io::write(&self.bell, &1_u64.to_ne_bytes());
     }
 
@@ -53,7 +53,7 @@ impl Mailbox {
 }
 
 impl Worker {
-    /// Starts the worker of this number.
+    /// Starts the worker with this number.
     pub(super) fn start(number: usize) -> io::Result<Self> {
         let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         let mailbox = Arc::new(Mailbox { letters: Mutex::default(), bell });
@@ -68,7 +68,7 @@ impl Worker {
         self.mailbox.write(|letters| letters.joined.push(stream));
     }
 
-    /// Shows a frame to all its connections.
+    /// Sends a frame to all its connections.
     pub(super) fn show(&self, frame: Arc<Frame>) {
         self.mailbox.write(|letters| letters.newest = Some(frame));
     }
@@ -78,7 +78,7 @@ impl Drop for Worker {
     fn drop(&mut self) {
         self.mailbox.write(|letters| letters.end = true);
         if let Some(thread) = self.thread.take() {
-            // A panic has told of itself on stderr.
+            // A panic was already printed on stderr.
             let _ = thread.join();
         }
     }
@@ -94,7 +94,7 @@ struct Share {
 impl Share {
     fn new(mailbox: Arc<Mailbox>) -> io::Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
-        // Edge-triggered: every ring is an event by itself, and nobody need read the number.
+        // Edge-triggered: every wake-up is a separate event, so the number need not be read.
         let flags = EventFlags::IN | EventFlags::ET;
         epoll::add(&epoll, &mailbox.bell, EventData::new_u64(BELL), flags)?;
         Ok(Self { mailbox, epoll, places: Vec::new() })
@@ -123,7 +123,7 @@ impl Share {
         }
     }
 
-    /// A connection can take more, or is at its end.
+    /// Handles an event: a connection accepts more bytes, or has ended.
     fn attend(&mut self, place: usize, flags: EventFlags) {
         let ended = EventFlags::ERR | EventFlags::HUP | EventFlags::RDHUP;
         let Some(connection) = &mut self.places[place] else { return };
@@ -132,7 +132,7 @@ impl Share {
         }
     }
 
-    /// Returns whether this is the end.
+    /// Returns whether the worker must stop.
     fn read_letters(&mut self) -> bool {
         let letters = self.mailbox.take();
         letters.joined.into_iter().for_each(|stream| self.join(stream));
@@ -153,7 +153,7 @@ impl Share {
         let connection = Connection::new(stream);
         let data = EventData::new_u64(place as u64);
         if epoll::add(&self.epoll, connection.stream(), data, flags).is_err() {
-            // Out of memory or watches: one connection fewer.
+            // Out of memory or watches: the worker serves one connection fewer.
             return;
         }
         match self.places.get_mut(place) {

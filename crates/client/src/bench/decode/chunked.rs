@@ -1,20 +1,21 @@
-//! HTTP/1.1's chunks: a line with a length in hexadecimal, so many bytes, a new line; or no chunks at all.
+//! Chunks of HTTP/1.1: a line with a length in hexadecimal, that number of bytes, a new line. Also bodies without
+//! chunks.
 
 use super::{Violation, take_front};
 
 /// Longest line with the length of a chunk.
 const MAX_LINE: usize = 256;
 
-/// How the body of an answer is cut.
+/// Transfer encoding of a body.
 #[derive(Debug)]
 pub enum Body {
-    /// Not at all: it goes on until the connection ends.
+    /// No chunks: the body continues until the connection ends.
     Plain,
-    /// Into chunks.
+    /// Chunks.
     Chunked(Chunks),
 }
 
-/// Where in the chunks one is.
+/// State of the decoder for chunks.
 #[derive(Debug, Default)]
 pub struct Chunks {
     state: State,
@@ -22,11 +23,11 @@ pub struct Chunks {
 
 #[derive(Debug)]
 enum State {
-    /// In the line that has the length.
+    /// In the line with the length.
     Length(Vec<u8>),
-    /// So many bytes of the chunk are left.
+    /// In the data, with this number of bytes left.
     Data(u64),
-    /// In the new line behind it: how much of it has come.
+    /// In the new line after the data, with this number of its bytes received.
     End(u8),
 }
 
@@ -37,11 +38,11 @@ impl Default for State {
 }
 
 impl Body {
-    /// How many of the next bytes are the body's. Lengths of chunks are taken from the front first; 0 only where all
-    /// bytes were taken.
+    /// Returns how many of the next bytes belong to the body. Takes lengths of chunks from the front first; returns 0
+    /// only if it took all bytes.
     ///
     /// # Errors
-    /// When these are no chunks, or the last one came.
+    /// Fails if these are no chunks, or the last one has arrived.
     pub fn room(&mut self, bytes: &mut &[u8]) -> Result<u64, Violation> {
         match self {
             Self::Plain => Ok(u64::MAX),
@@ -49,7 +50,7 @@ impl Body {
         }
     }
 
-    /// How many of the next bytes are the body's, as far as is known without looking.
+    /// Returns how many of the next bytes belong to the body, as far as it is known without reading.
     pub fn ahead(&self) -> u64 {
         match self {
             Self::Plain => u64::MAX,
@@ -58,7 +59,7 @@ impl Body {
         }
     }
 
-    /// So many of them were taken.
+    /// Advances by this number of bytes of the body.
     pub fn taken(&mut self, bytes: u64) {
         if let Self::Chunked(Chunks { state: State::Data(left) }) = self {
             *left = left.saturating_sub(bytes);
@@ -99,11 +100,11 @@ impl Chunks {
     }
 }
 
-/// What stands behind a semicolon is of no interest.
+/// Parses the length of a chunk. Ignores extensions after a semicolon.
 fn length(line: &[u8]) -> Result<u64, Violation> {
     let text = String::from_utf8_lossy(line);
     let digits = text.split(';').next().unwrap_or_default().trim();
-    // Else `+5` would be a number too.
+    // Otherwise `+5` would also be a number.
     let number = digits.bytes().all(|b| b.is_ascii_hexdigit()).then_some(digits);
     number
         .and_then(|digits| u64::from_str_radix(digits, 16).ok())

@@ -1,16 +1,16 @@
-//! Four bytes of length, big-endian, then so many of payload: what a server costs that does nothing but send.
+//! Messages with a length prefix of four bytes, big-endian: the protocol of a server that does nothing but send.
 
 use super::{Begin, MAX_MESSAGE, Step, Violation, take_front};
 
-/// The length of a length.
+/// Size of the prefix.
 pub const HEAD: usize = 4;
 
-/// Reads one message after the other.
+/// Decoder for these messages.
 #[derive(Debug, Default)]
 pub struct LengthPrefixed {
     head: [u8; HEAD],
     have: usize,
-    /// Of the payload, once the length is known.
+    /// Bytes left of the payload, after the prefix is complete.
     left: Option<u64>,
 }
 
@@ -18,7 +18,7 @@ impl LengthPrefixed {
     /// See [`Decoder::step`](super::Decoder::step).
     ///
     /// # Errors
-    /// When a length is not believed.
+    /// Fails if the length is implausible.
     pub fn step<'a>(&mut self, bytes: &mut &'a [u8]) -> Result<Option<Step<'a>>, Violation> {
         match self.left {
             Some(0) => {

@@ -4,10 +4,10 @@ use super::chunked::{Body, Chunks};
 use super::multipart::Multipart;
 use super::{Step, Violation};
 
-/// Room for a boundary, the head of a part, and the chunks that they come in.
+/// Room for a boundary, the head of a part, and the chunk lines around them.
 pub const HEAD_ROOM: usize = 256;
 
-/// Reads one part after the other.
+/// Decoder for the parts.
 #[derive(Debug)]
 pub struct Mjpeg {
     body: Body,
@@ -15,7 +15,7 @@ pub struct Mjpeg {
 }
 
 impl Mjpeg {
-    /// The parts of an answer with this boundary, as its head names it; found out where it names none.
+    /// Returns a decoder for the parts of an answer with this boundary. Without one, it is detected.
     pub fn new(boundary: Option<&str>, chunked: bool) -> Self {
         let body = if chunked { Body::Chunked(Chunks::default()) } else { Body::Plain };
         Self { body, parts: Multipart::new(boundary) }
@@ -24,10 +24,10 @@ impl Mjpeg {
     /// See [`Decoder::step`](super::Decoder::step).
     ///
     /// # Errors
-    /// When these are no parts or chunks, or the last one came.
+    /// Fails if these are no parts or chunks, or the last one has arrived.
     pub fn step<'a>(&mut self, bytes: &mut &'a [u8]) -> Result<Option<Step<'a>>, Violation> {
         loop {
-            // A part is whole with its last byte, even where its chunk is not.
+            // A part is complete with its last byte, even if its chunk is not.
             if let Some(step) = self.parts.step(&mut &[][..])? {
                 return Ok(Some(step));
             }

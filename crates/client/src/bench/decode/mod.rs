@@ -1,11 +1,11 @@
-//! Where messages begin and end in the bytes of a connection. No IO and no clock; nothing is kept of a payload.
+//! Boundaries of messages in the bytes of a connection. No IO and no clock; payloads are not stored.
 //!
 //! - [`websocket`]: messages of a WebSocket;
 //! - [`mjpeg`]: the parts of a multipart answer ([`multipart`]), chunked ([`chunked`]) or not;
-//! - [`length_prefixed`]: four bytes of length, then the message.
+//! - [`length_prefixed`]: messages with a length prefix of four bytes.
 //!
-//! A decoder is fed in pieces of any size, and gives the same messages however they were cut. Of bytes that are only
-//! payload it says how many lie [`ahead`](Decoder::ahead): those may be discarded unseen.
+//! A decoder accepts pieces of any size, and returns the same messages for every division into pieces. It reports how
+//! many payload bytes are [`ahead`](Decoder::ahead): these can be discarded without reading.
 
 pub mod chunked;
 pub mod length_prefixed;
@@ -18,44 +18,44 @@ use length_prefixed::LengthPrefixed;
 use mjpeg::Mjpeg;
 use websocket::WebSocket;
 
-/// Largest message, in bytes: beyond it the bytes are hardly what they are taken for.
+/// Largest message, in bytes. A longer one most likely means that the bytes are of another protocol.
 pub const MAX_MESSAGE: u64 = 256 * 1024 * 1024;
 
-/// What the next bytes are.
+/// One item of the decoded bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step<'a> {
     /// A message begins.
     Begin(Begin),
     /// The next bytes of its payload.
     Bytes(&'a [u8]),
-    /// It is whole. So many of its last bytes were none of it: where only the boundary tells the end, the boundary was
-    /// taken for payload first.
+    /// The message is complete. If only a boundary marks the end, the last `excess` bytes were taken for payload but
+    /// belong to the boundary.
     End {
-        /// How many.
+        /// Number of bytes.
         excess: u64,
     },
-    /// A WebSocket's ping, to be answered.
+    /// A WebSocket's ping, which must be answered.
     Ping(ControlFrame),
-    /// A WebSocket's end, as the server says it.
+    /// A WebSocket's close, sent by the server.
     Close(ControlFrame),
 }
 
-/// What is known of a message before its payload.
+/// Facts about a message that are known before its payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Begin {
-    /// Whether it is a text message, and therefore no frame.
+    /// It is a text message, and therefore no frame.
     pub text: bool,
-    /// When its picture was taken, where the part's head says so (`X-Timestamp`): Unix microseconds.
+    /// Capture time in Unix microseconds, if the part's head has one (`X-Timestamp`).
     pub stamp: Option<u64>,
 }
 
-/// The bytes are not what they ought to be.
+/// The bytes violate the protocol.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Violation {
-    /// A message longer than is believed.
-    #[error("a message of {0} bytes: more than {MAX_MESSAGE} are not believed")]
+    /// A message is implausibly long.
+    #[error("a message of {0} bytes is implausible: at most {MAX_MESSAGE} are accepted")]
     TooLong(u64),
-    /// A line of a head that does not end.
+    /// A line of a head is too long.
     #[error("a line of more than {0} bytes in the head of a part or chunk")]
     Line(usize),
     /// The length of a chunk is not a number.
@@ -64,7 +64,7 @@ pub enum Violation {
     /// A chunk is not followed by a new line.
     #[error("a chunk is longer than its length says")]
     ChunkEnd,
-    /// The last part or chunk came.
+    /// The last part or chunk has arrived.
     #[error("the server ended its answer")]
     Ended,
     /// A content length that is not a number.
@@ -75,22 +75,22 @@ pub enum Violation {
     WebSocket(#[from] fanlight_websocket::Violation),
 }
 
-/// One of the ways to tell messages apart.
+/// A decoder for one of the protocols.
 #[derive(Debug)]
 pub enum Decoder {
     /// See [`websocket`].
     WebSocket(WebSocket),
-    /// See [`mjpeg`]. Boxed, for it is rarely used and large.
+    /// See [`mjpeg`]. Boxed, because it is large and rarely used.
     Mjpeg(Box<Mjpeg>),
     /// See [`length_prefixed`].
     LengthPrefixed(LengthPrefixed),
 }
 
 impl Decoder {
-    /// Takes what it needs from the front of `bytes`; nothing more comes out of them where it is `None`.
+    /// Takes bytes from the front of `bytes` and returns the next item; `None` if it needs more bytes.
     ///
     /// # Errors
-    /// When the bytes are not what they ought to be; the connection is of no more use then.
+    /// Fails if the bytes violate the protocol; the connection is then unusable.
     pub fn step<'a>(&mut self, bytes: &mut &'a [u8]) -> Result<Option<Step<'a>>, Violation> {
         match self {
             Self::WebSocket(decoder) => decoder.step(bytes),
@@ -99,7 +99,7 @@ impl Decoder {
         }
     }
 
-    /// How many bytes come next that are payload and nothing else.
+    /// Returns how many of the next bytes are only payload.
     pub fn ahead(&self) -> u64 {
         match self {
             Self::WebSocket(decoder) => decoder.ahead(),
@@ -108,7 +108,7 @@ impl Decoder {
         }
     }
 
-    /// So many of them went by unseen: at most those [`ahead`](Self::ahead).
+    /// Advances by bytes that were discarded: at most [`ahead`](Self::ahead).
     pub fn skip(&mut self, bytes: u64) {
         match self {
             Self::WebSocket(decoder) => decoder.skip(bytes),
@@ -117,7 +117,7 @@ impl Decoder {
         }
     }
 
-    /// Room for what usually stands before a payload.
+    /// Returns the usual number of bytes before a payload.
     pub fn head_room(&self) -> usize {
         match self {
             Self::WebSocket(_) => websocket::MAX_HEAD,
@@ -126,12 +126,12 @@ impl Decoder {
         }
     }
 
-    /// Whether it is in a payload whose end it looks for.
+    /// Returns whether it is in a payload whose end it must search for.
     pub fn is_searching(&self) -> bool {
         matches!(self, Self::Mjpeg(decoder) if decoder.is_searching())
     }
 
-    /// Whether something of a message follows its last byte.
+    /// Returns whether bytes that belong to a message follow its payload.
     pub fn has_tail(&self) -> bool {
         matches!(self, Self::Mjpeg(_))
     }
@@ -147,11 +147,11 @@ fn take_front<'a>(bytes: &mut &'a [u8], room: u64) -> &'a [u8] {
 
 #[cfg(test)]
 pub(crate) mod testing {
-    //! Feeding a decoder, cut anyhow, and what comes out.
+    //! Feeds a decoder in pieces of any size, and collects the result.
 
     use super::*;
 
-    /// What came out of a decoder, with bytes that were skipped as zeros.
+    /// A decoded item; skipped bytes are zeros.
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub(crate) enum Seen {
         Message(Begin, Vec<u8>),
@@ -160,7 +160,7 @@ pub(crate) mod testing {
         Violation(Violation),
     }
 
-    /// Feeds `bytes` in pieces of these sizes, again and again. With `skip`, what lies ahead is skipped.
+    /// Feeds `bytes` in pieces of these sizes, repeatedly. With `skip`, payload ahead is skipped.
     pub(crate) fn decode(
         mut decoder: Decoder,
         bytes: &[u8],

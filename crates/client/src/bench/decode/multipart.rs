@@ -1,7 +1,8 @@
-//! The parts of `multipart/x-mixed-replace`, as servers really write them.
+//! Parts of `multipart/x-mixed-replace`, in the variants that servers send.
 //!
-//! With a Content-Length a part is whole with its last byte; without one, once the next boundary is seen. Servers differ
-//! in how many dashes belong to the boundary, so the first boundary in the body counts, not the one in the answer's head.
+//! With a Content-Length a part is complete with its last byte; without one, when the next boundary arrives. Servers
+//! differ in how many dashes belong to the boundary. Therefore the first boundary in the body counts, not the one in
+//! the answer's head.
 
 use super::{Begin, MAX_MESSAGE, Step, Violation, take_front};
 
@@ -10,12 +11,12 @@ const MAX_LINE: usize = 1024;
 /// Most lines in the head of a part, and before the first boundary.
 const MAX_LINES: usize = 64;
 
-/// Reads one part after the other.
+/// Decoder for the parts.
 #[derive(Debug)]
 pub struct Multipart {
-    /// The boundary without its leading dashes, where the answer's head names one.
+    /// The boundary without its leading dashes, if the answer's head names one.
     named: Option<Vec<u8>>,
-    /// What ends a payload: a new line and the boundary, as they stood before the first part. No carriage return but at
+    /// The end of a payload: a new line and the boundary, as before the first part. It has a carriage return only at
     /// its front.
     delimiter: Vec<u8>,
     state: State,
@@ -25,20 +26,20 @@ pub struct Multipart {
 
 #[derive(Debug, Clone, Copy)]
 enum State {
-    /// Looking for the line with the boundary.
+    /// Searching for the line with the boundary.
     Boundary,
-    /// In what stands behind a boundary that ended a payload, until the line's end.
+    /// In the rest of the line after a boundary that ended a payload.
     BehindBoundary,
-    /// In the head.
+    /// In the head of a part.
     Head { length: Option<u64>, stamp: Option<u64> },
     /// In a payload of known length.
     Sized { left: u64 },
-    /// In a payload of unknown length: how many bytes of the delimiter have just been seen, and how many in all.
+    /// In a payload of unknown length: the number of delimiter bytes just matched, and the total length.
     Open { matched: usize, length: u64 },
 }
 
 impl Multipart {
-    /// Parts between boundaries, as the answer's head names them.
+    /// Returns a decoder for parts between boundaries, as the answer's head names them.
     pub fn new(boundary: Option<&str>) -> Self {
         Self {
             named: boundary.map(|name| without_dashes(name.as_bytes()).to_vec()),
@@ -52,7 +53,7 @@ impl Multipart {
     /// See [`Decoder::step`](super::Decoder::step).
     ///
     /// # Errors
-    /// When these are no parts, or the last one came.
+    /// Fails if these are no parts, or the last one has arrived.
     pub fn step<'a>(&mut self, bytes: &mut &'a [u8]) -> Result<Option<Step<'a>>, Violation> {
         loop {
             match self.state {
@@ -108,7 +109,7 @@ impl Multipart {
         }
     }
 
-    /// Takes bytes of a line, and heeds it once it is whole.
+    /// Takes bytes of a line, and handles the line when it is complete.
     fn read_line(&mut self, bytes: &mut &[u8]) -> Result<Option<Begin>, Violation> {
         let end = memchr::memchr(b'\n', bytes).map_or(bytes.len(), |at| at + 1);
         if self.line.len() + end > MAX_LINE {
@@ -123,13 +124,13 @@ impl Multipart {
             return Err(Violation::Line(MAX_LINE * MAX_LINES));
         }
         let line = std::mem::take(&mut self.line);
-        let begin = self.heed(line.trim_ascii());
+        let begin = self.handle(line.trim_ascii());
         self.line = line;
         self.line.clear();
         begin
     }
 
-    fn heed(&mut self, line: &[u8]) -> Result<Option<Begin>, Violation> {
+    fn handle(&mut self, line: &[u8]) -> Result<Option<Begin>, Violation> {
         match self.state {
             State::Boundary if line.is_empty() => {}
             State::Boundary => return self.boundary(line).map(|()| None),
@@ -159,7 +160,7 @@ impl Multipart {
 
     fn boundary(&mut self, line: &[u8]) -> Result<(), Violation> {
         if !self.is_boundary(line) {
-            // Whoever stands before the first boundary is to be ignored.
+            // Text before the first boundary is ignored.
             return Ok(());
         }
         if !self.delimiter.is_empty() && line.len() > self.delimiter.len() - 2 {
@@ -186,8 +187,8 @@ impl Multipart {
     }
 }
 
-/// How many bytes to take, and how much of the delimiter stands at their end. It begins with a carriage return and has
-/// none further on, so a match that fails begins anew at the byte that it failed at.
+/// Returns how many bytes to take, and how many bytes of the delimiter match at their end. The delimiter has a carriage
+/// return only at its front, so a failed match restarts at the byte that failed.
 fn find(delimiter: &[u8], mut matched: usize, bytes: &[u8]) -> (usize, usize) {
     let mut at = 0;
     while at < bytes.len() && matched < delimiter.len() {
@@ -208,7 +209,7 @@ fn without_dashes(name: &[u8]) -> &[u8] {
     &name[dashes..]
 }
 
-/// Name, in lower case where it is one of ours, and value.
+/// Returns a known field's name in lower case, and its value.
 fn field(line: &[u8]) -> Option<(&'static str, &str)> {
     let (name, value) = std::str::from_utf8(line).ok()?.split_once(':')?;
     let known = ["content-length", "x-timestamp"];
@@ -224,7 +225,7 @@ fn part_length(value: &str) -> Result<u64, Violation> {
     }
 }
 
-/// Seconds since the Unix epoch with a fraction, without rounding on the way.
+/// Parses seconds since the Unix epoch with a fraction, without rounding errors.
 fn micros(seconds: &str) -> Option<u64> {
     let (whole, fraction) = seconds.split_once('.').unwrap_or((seconds, ""));
     let digits = fraction.bytes().chain(std::iter::repeat(b'0')).take(6);
@@ -269,19 +270,19 @@ mod tests {
     }
 
     #[test]
-    fn a_boundary_that_is_not_named_is_found_out() {
+    fn an_unnamed_boundary_is_detected() {
         let text = "\r\nonce\r\n--x y\r\nContent-Length: 3\r\n\r\none\r\n--x y\r\n";
         assert_eq!(parts(None, text), [part("one")]);
     }
 
     #[test]
-    fn lines_may_end_as_on_unix_and_lengths_be_written_anyhow() {
+    fn unix_line_ends_and_any_case_of_the_length_are_accepted() {
         let text = "--b\ncontent-LENGTH:3\n\none--b\nContent-Length : 2\n\n\r\n--b\n";
         assert_eq!(parts(Some("b"), text), [part("one"), part("\r\n")]);
     }
 
     #[test]
-    fn nonsense_is_told() {
+    fn invalid_parts_are_reported() {
         let refused = |text: &str| match parts(Some("b"), text).pop() {
             Some(Seen::Violation(violation)) => violation,
             seen => panic!("{seen:?}"),

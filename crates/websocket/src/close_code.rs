@@ -1,0 +1,16 @@
+//! Close codes (RFC 6455, section 7.4).
+
+/// The close codes that this side sends (RFC 6455, section 7.4.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CloseCode {
+    /// Normal closure.
+    Normal = 1000,
+    /// This side shuts down.
+    GoingAway = 1001,
+    /// The peer broke the protocol.
+    Protocol = 1002,
+    /// The peer sent text that is not UTF-8.
+    InvalidPayload = 1007,
+    /// The peer sent a message that is too long.
+    TooBig = 1009,
+}
