@@ -10,7 +10,7 @@ pub struct Frame {
     pub run: u64,
     /// The frame's metadata; times are by the relay's clock.
     pub meta: FrameMeta,
-    /// When the relay received it, by the relay's clock.
+    /// The arrival time, by the relay's clock.
     pub received_at: Timestamp,
     /// The encoded image. The hub never looks inside.
     pub payload: Bytes,

@@ -25,7 +25,7 @@ const UPDATE_BY: Duration = Duration::from_millis(500);
 /// The timestamps of a frame on its way to this relay, by the relay's clock.
 #[derive(Debug, Clone, Copy)]
 pub struct Arrival {
-    /// When it was captured, read and published.
+    /// The times at which it was captured, read and published.
     pub times: FrameTimes,
     /// The arrival time.
     pub received_at: Timestamp,
