@@ -32,7 +32,7 @@ pub struct ByteViewer {
     acknowledging: Option<Acknowledging>,
 }
 
-/// What a viewer needs to know which frames are whole.
+/// Protocol state for finding the ends of frames.
 #[derive(Debug)]
 struct Acknowledging {
     decoder: Decoder,
