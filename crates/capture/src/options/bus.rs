@@ -54,7 +54,7 @@ impl BusOptions<'_> {
         match endpoints.iter().find(|endpoint| endpoint.leaves_machine()) {
             Some(exposed) if !self.insecure => bail!(
                 "--publish {exposed} can be reached from other machines: add --bus-key FILE and --bus-allow FILE \
-                 (`fanlight keys new` makes keys), or --insecure-bus if everyone who reaches it may watch and may stop \
+                 (`fanlight keys new` makes keys), or --insecure-bus if everyone there may watch and may stop \
                  this program"
             ),
             _ => Ok(()),

@@ -7,10 +7,10 @@ use fanlight_websocket::Opcode;
 use rustix::event::epoll::EventFlags;
 
 use super::answer::{AnswerError, AnswerReader};
-use super::contexthake::{Refusal, accept};
 use super::decode::length_prefixed::LengthPrefixed;
 use super::decode::websocket::close_reason;
 use super::decode::{Decoder, Step, Violation};
+use super::handshake::{Refusal, accept};
 use super::message::{Look, Message};
 use super::meter::{Arrival, Group, Meter};
 use super::request;
@@ -30,7 +30,7 @@ const TURN: u64 = 8 * 1024 * 1024;
 pub enum Kind {
     /// Reads as fast as it can.
     Normal,
-    /// Reads nothing after the contexthake.
+    /// Reads nothing after the handshake.
     Stalled,
     /// Reads no faster than a given rate.
     Trickling,
@@ -164,7 +164,7 @@ impl Viewer {
         matches!(self.stage, Stage::Connecting | Stage::Asking(_)).then_some(self.since)
     }
 
-    /// Returns whether its contexthake succeeded.
+    /// Returns whether its handshake succeeded.
     pub fn is_watching(&self) -> bool {
         matches!(self.stage, Stage::Watching(_))
     }
