@@ -1,6 +1,5 @@
 //! A whole capture from outside: started within the process or as a program, and watched over the bus.
 
-mod architecture;
 mod encoders;
 mod endless;
 mod exec;
