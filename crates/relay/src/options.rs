@@ -103,29 +103,39 @@ impl fanlight_cli::Options for Options {}
 
 const LIMITS: &str = "\
 Limits:
-  frames        16 MiB; a viewer is at most 2 frames behind, then skips to the newest; with buffer=SECONDS, 0 to 5, it plays
-                that far behind, and the relay keeps up to 6 s and 64 MiB of frames per track for it
-  in flight     one message per connection, and none while earlier ones are queued in the network; 16 KiB unsent in the
-                kernel (128 KiB while a viewer keeps up); 64 unacknowledged frames for a viewer that acknowledges
+  frames        16 MiB; a viewer is at most 2 frames behind, then skips to the newest; with
+                buffer=SECONDS, 0 to 5, it plays that far behind, and the relay keeps up to 6 s
+                and 64 MiB of frames per track for it
+  in flight     one message per connection, and none while earlier ones are queued in the network;
+                16 KiB unsent in the kernel (128 KiB while a viewer keeps up); 64 unacknowledged
+                frames for a viewer that acknowledges
   viewers       --max-viewers and --max-viewers-per-address; 256 on one socket
-  connections   the number of viewers and 512 more; per address 32 more; an IPv6 network (/64) counts as one address
-  open files    ulimit -n is raised as far as needed and allowed; if that is too low, the relay allows fewer viewers and
-                logs how many: the bus reserves 48 descriptors, 4 per thread and 6 per publisher
-  wrong tokens  10 per address are answered without delay, later ones one a second after 1 to 2 s; of such an address
-                (loopback exempt) 32 tokens can wait to be compared, 16 a second; 12 s without one reset the count
-  start         for 2 s after the start, requests for unknown streams wait; each counts as a viewer
-  stalled       a viewer that takes no byte for 10 s while some are waiting is closed; a silent one after 60 to 80 s
-  requests      heads of 16 KiB and 64 lines, within 10 s; WebSocket messages of 4 KiB; headers that access depends on
-                (Host, Origin, Authorization, Sec-WebSocket-Key, Sec-Fetch-*) once, in ASCII
+  connections   the number of viewers and 512 more; per address 32 more; an IPv6 network (/64)
+                counts as one address
+  open files    ulimit -n is raised as far as needed and allowed; if that is too low, the relay
+                allows fewer viewers and logs how many: the bus reserves 48 descriptors, 4 per
+                thread and 6 per publisher
+  wrong tokens  10 per address are answered without delay, later ones one a second after 1 to 2 s;
+                of such an address (loopback exempt) 32 tokens can wait to be compared, 16 a
+                second; 12 s without one reset the count
+  start         for 2 s after the start, requests for unknown streams wait; each counts as a
+                viewer
+  stalled       a viewer that takes no byte for 10 s while some are waiting is closed; a silent
+                one after 60 to 80 s
+  requests      heads of 16 KiB and 64 lines, within 10 s; WebSocket messages of 4 KiB; headers
+                that access depends on (Host, Origin, Authorization, Sec-WebSocket-Key,
+                Sec-Fetch-*) once, in ASCII
   MJPEG         after 5 s without a frame, a picture shows the reason
   snapshots     wait up to 3 s for a frame younger than 2 s
-  streams       1024 names; each is kept for 60 s after its publisher is gone, up to 128 per publisher; a new name evicts
-                the name that has been without a publisher for longest
-  late          a stream is late after 1 s of frames that are 2 s old on arrival, and live after 3 s of frames younger than
-                1 s
-  publishers    64 endpoints, and 64 in the watched folder ($XDG_RUNTIME_DIR/fanlight); 5 s to connect, and 5 s for the
-                handshake; reconnection 0.25 to 2 s after a protocol error; a publisher that hangs for 1 s yields to another
-                with the same names, and is gone after 3 s
+  streams       1024 names; each is kept for 60 s after its publisher is gone, up to 128 per
+                publisher; a new name evicts the name that has been without a publisher for
+                longest
+  late          a stream is late after 1 s of frames that are 2 s old on arrival, and live after 3
+                s of frames younger than 1 s
+  publishers    64 endpoints, and 64 in the watched folder ($XDG_RUNTIME_DIR/fanlight); 5 s to
+                connect, and 5 s for the handshake; reconnection 0.25 to 2 s after a protocol
+                error; a publisher that hangs for 1 s yields to another with the same names, and
+                is gone after 3 s
   shutdown      all viewers are closed within 2 s after SIGINT or SIGTERM";
 
 /// The relay's settings.

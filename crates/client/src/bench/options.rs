@@ -110,7 +110,8 @@ const LIMITS: &str = "\
 Ages compare the clocks of two machines, so they are only as exact as the clocks agree.
 
 Limits:
-  viewers    100000, of which some 28000 have a local port toward one address; 100 handshakes at the same time
+  viewers    100000, of which some 28000 have a local port toward one address; 100 handshakes at
+             the same time
   handshake  10 s; heads of 16 KiB; a refusal is shown with the first 300 bytes of its reason
   messages   256 MiB; texts of fanlight.v1 64 KiB
   time       86400 s to measure, and as much to warm up
