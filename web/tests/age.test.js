@@ -8,7 +8,7 @@ test('ages are short to read', () => {
   assert.equal(formatSpan(3 * 86_400_000), '3 d');
 });
 
-test('limits of late and very late', () => {
+test('ages at which a picture is late and very late', () => {
   assert.deepEqual([499, 500, 501, 2000, 2001].map(lateness), ['fine', 'fine', 'late', 'late', 'very-late']);
 });
 

@@ -4,6 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use fanlight_protocol::Timestamp;
+use jiff::Zoned;
+use jiff::tz::TimeZone;
 
 /// A time zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,38 +45,31 @@ impl fmt::Display for Zone {
 impl Zone {
     /// Formats the time of day with milliseconds.
     pub fn time_of_day(self, time: Timestamp) -> String {
-        let parts = self.parts(time);
-        let millis = time.micros() / 1000 % 1000;
-        format!("{:02}:{:02}:{:02}.{millis:03}", parts.tm_hour, parts.tm_min, parts.tm_sec)
+        self.zoned(time).strftime("%H:%M:%S%.3f").to_string()
     }
 
     /// Formats the date as in ISO 8601.
     pub fn date(self, time: Timestamp) -> String {
-        let parts = self.parts(time);
-        format!("{:04}-{:02}-{:02}", parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday)
+        self.zoned(time).strftime("%F").to_string()
     }
 
     /// Formats the offset from UTC at that time.
     pub fn offset(self, time: Timestamp) -> String {
-        offset_text(self.parts(time).tm_gmtoff)
+        offset_text(self.zoned(time).offset().seconds())
     }
 
-    #[expect(unsafe_code, reason = "the C library has the time zone database")]
-    fn parts(self, time: Timestamp) -> libc::tm {
-        let seconds = (time.micros() / 1_000_000) as libc::time_t;
-        // SAFETY: all zeros is a valid `tm`, and both functions write to it alone.
-        unsafe {
-            let mut parts = std::mem::zeroed();
-            match self {
-                Self::Utc => libc::gmtime_r(&raw const seconds, &raw mut parts),
-                Self::Local => libc::localtime_r(&raw const seconds, &raw mut parts),
-            };
-            parts
-        }
+    /// Returns the time in this zone. Times after the year 9999 are shown as its end.
+    fn zoned(self, time: Timestamp) -> Zoned {
+        let micros = i64::try_from(time.micros()).unwrap_or(i64::MAX);
+        let time = jiff::Timestamp::from_microsecond(micros).unwrap_or(jiff::Timestamp::MAX);
+        time.to_zoned(match self {
+            Self::Utc => TimeZone::UTC,
+            Self::Local => TimeZone::system(),
+        })
     }
 }
 
-fn offset_text(seconds_east: i64) -> String {
+fn offset_text(seconds_east: i32) -> String {
     let sign = if seconds_east < 0 { '-' } else { '+' };
     let minutes = seconds_east.abs() / 60;
     match minutes {

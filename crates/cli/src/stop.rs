@@ -1,9 +1,10 @@
 //! One stop request that reaches every thread.
 
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::{Condvar, Mutex};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
@@ -60,31 +61,26 @@ impl Shutdown {
 
     /// Makes the request.
     pub fn request(&self) {
-        *self.lock() = true;
+        *self.0.requested.lock() = true;
         self.0.changed.notify_all();
     }
 
     /// Returns whether the request was made.
     pub fn is_requested(&self) -> bool {
-        *self.lock()
+        *self.0.requested.lock()
     }
 
     /// Waits for the request, for at most this time. Returns whether it was made.
     pub fn wait_timeout(&self, at_most: Duration) -> bool {
-        let waited =
-            self.0.changed.wait_timeout_while(self.lock(), at_most, |requested| !*requested);
-        *waited.unwrap_or_else(PoisonError::into_inner).0
+        let mut requested = self.0.requested.lock();
+        self.0.changed.wait_while_for(&mut requested, |requested| !*requested, at_most);
+        *requested
     }
 
     /// Waits for the request.
     pub fn wait(&self) {
-        let waited = self.0.changed.wait_while(self.lock(), |requested| !*requested);
-        drop(waited.unwrap_or_else(PoisonError::into_inner));
-    }
-
-    /// Locks the request. A poisoned lock still holds a consistent boolean.
-    fn lock(&self) -> std::sync::MutexGuard<'_, bool> {
-        self.0.requested.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut requested = self.0.requested.lock();
+        self.0.changed.wait_while(&mut requested, |requested| !*requested);
     }
 }
 

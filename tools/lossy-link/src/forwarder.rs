@@ -2,11 +2,12 @@
 
 use std::io;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use tun_rs::{DeviceBuilder, SyncDevice};
@@ -76,7 +77,7 @@ impl Forwarder {
 
     /// Returns the counts of packets so far: from the near end to the far one, and back.
     pub fn counts(&self) -> [Counts; 2] {
-        *self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.counts.lock()
     }
 
     /// Returns whether packets are still forwarded: a failed device ends that.
@@ -128,7 +129,7 @@ fn forward(devices: &[SyncDevice; 2], link: Link, over: &AtomicBool, counts: &Mu
             }
         }
         let seen = directions.each_ref().map(Direction::counts);
-        *counts.lock().unwrap_or_else(PoisonError::into_inner) = seen;
+        *counts.lock() = seen;
     }
 }
 

@@ -41,7 +41,7 @@ use crate::encode::EncoderFactory;
 use crate::frame::RawFrame;
 use crate::frame::latest::Buffers;
 use crate::options::StreamSettings;
-use crate::source::run::{self, FrameSink, PushError, RetryPolicy};
+use crate::source::run::{self, FrameReceiver, PushError, RetryPolicy};
 use crate::source::{SourceError, SourceFactory};
 use crate::status::Status;
 use crate::threads::Threads;
@@ -271,7 +271,7 @@ struct Sink<'a> {
     watchdog: &'a Watchdog,
 }
 
-impl FrameSink for Sink<'_> {
+impl FrameReceiver for Sink<'_> {
     fn is_watched(&self) -> bool {
         self.shared.watched.any()
     }

@@ -21,7 +21,7 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(60);
 const DAMAGED_FOR: Duration = Duration::from_secs(5);
 
 /// Receiver of a source's frames.
-pub trait FrameSink {
+pub trait FrameReceiver {
     /// Returns whether a viewer watches.
     fn is_watched(&self) -> bool;
     /// Waits for a viewer or for the end, until `timeout` at the latest.
@@ -67,7 +67,7 @@ pub struct RetryPolicy {
 pub fn run(
     factory: &mut dyn SourceFactory,
     mut policy: RetryPolicy,
-    sink: &impl FrameSink,
+    sink: &impl FrameReceiver,
     status: &Status,
     watchdog: &Watchdog,
 ) {
@@ -114,7 +114,7 @@ struct Run<'a, S> {
     first_frame: Option<Instant>,
 }
 
-impl<S: FrameSink> Run<'_, S> {
+impl<S: FrameReceiver> Run<'_, S> {
     /// Waits for the first viewer if the source opens on demand only.
     fn wait_until_needed(&self) -> Result<(), SourceError> {
         match self.factory.probes() || self.keep_open || self.sink.is_watched() {

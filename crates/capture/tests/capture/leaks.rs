@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use fanlight_capture::backoff::Backoff;
 use fanlight_capture::frame::RawFrame;
 use fanlight_capture::frame::latest::Buffers;
-use fanlight_capture::source::run::{self, FrameSink, PushError, RetryPolicy};
+use fanlight_capture::source::run::{self, FrameReceiver, PushError, RetryPolicy};
 use fanlight_capture::source::{ConfiguredSource, Source, SourceError, SourceFactory};
 use fanlight_capture::status::Status;
 use fanlight_capture::threads::signal::Signal;
@@ -108,7 +108,7 @@ impl Resources {
     }
 }
 
-impl FrameSink for Discard {
+impl FrameReceiver for Discard {
     fn is_watched(&self) -> bool {
         true
     }

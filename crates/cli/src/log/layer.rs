@@ -2,9 +2,9 @@
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
-use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
+use parking_lot::Mutex;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
@@ -33,7 +33,7 @@ impl<W, C: Fn() -> Instant> Lines<W, C> {
         event.metadata().callsite().hash(&mut hasher);
         fields.hash_kind(&mut hasher);
         let now = (self.clock)();
-        let mut repeats = self.repeats.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut repeats = self.repeats.lock();
         repeats.admit(hasher.finish(), now)
     }
 }
@@ -91,18 +91,18 @@ mod tests {
         let now = Arc::new(Mutex::new(Instant::now()));
         let clock = {
             let now = Arc::clone(&now);
-            move || *now.lock().unwrap()
+            move || *now.lock()
         };
         let write = {
             let written = Arc::clone(&written);
-            move |line: String| *written.lock().unwrap() += &line
+            move |line: String| *written.lock() += &line
         };
         let lines = Lines::new(style, write, clock);
         let subscriber = tracing_subscriber::registry().with(lines);
         tracing::subscriber::with_default(subscriber, || {
-            body(&|seconds| *now.lock().unwrap() += Duration::from_secs(seconds));
+            body(&|seconds| *now.lock() += Duration::from_secs(seconds));
         });
-        let text = written.lock().unwrap().clone();
+        let text = written.lock().clone();
         text.lines().map(ToOwned::to_owned).collect()
     }
 

@@ -5,9 +5,11 @@
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Write};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
 
 /// Capacity of the queue in bytes: about 500 lines, as much as a pipe holds.
 pub(super) const CAPACITY: usize = 64 * 1024;
@@ -69,19 +71,14 @@ struct Shared {
 }
 
 impl Shared {
-    /// Locks the queue. A poisoned lock still holds a consistent queue.
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn next(&self) -> Entry {
-        let mut queue = self.lock();
+        let mut queue = self.queue.lock();
         loop {
             if let Some(entry) = queue.pop() {
                 return entry;
             }
             self.written.notify_all();
-            queue = self.arrived.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            self.arrived.wait(&mut queue);
         }
     }
 }
@@ -115,14 +112,14 @@ impl Writer {
 
     /// Queues a line; never waits.
     pub(super) fn push(&self, line: String) {
-        self.0.lock().push(line);
+        self.0.queue.lock().push(line);
         self.0.arrived.notify_one();
     }
 
     /// Waits until all lines are written, for at most this time.
     pub(super) fn flush(&self, at_most: Duration) {
-        let written = &self.0.written;
-        drop(written.wait_timeout_while(self.0.lock(), at_most, |queue| !queue.is_written()));
+        let mut queue = self.0.queue.lock();
+        self.0.written.wait_while_for(&mut queue, |queue| !queue.is_written(), at_most);
     }
 }
 
@@ -172,7 +169,7 @@ mod tests {
         // More than the pipe, the queue and the thread's current line hold together, for any size of pipe.
         let count = 3_000;
         (0..count).for_each(|number| writer.push(line(number)));
-        assert!(writer.0.lock().bytes <= CAPACITY);
+        assert!(writer.0.queue.lock().bytes <= CAPACITY);
         writer.flush(Duration::from_millis(1));
         let reading = thread::spawn(move || {
             let lines = BufReader::new(reader).lines().map_while(Result::ok);

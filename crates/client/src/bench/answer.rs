@@ -2,6 +2,8 @@
 
 /// Longest head that is read.
 const MAX_HEAD: usize = 16 * 1024;
+/// Most header lines of a head.
+const MAX_HEADERS: usize = 128;
 /// Bytes of a refusal's body that are read and shown.
 const MAX_REASON: usize = 300;
 
@@ -31,28 +33,46 @@ pub enum AnswerError {
     #[error("the server does not answer in HTTP: {0:?}")]
     NotHttp(String),
     /// The head is too long.
-    #[error("the head of the server's answer is longer than {MAX_HEAD} bytes")]
+    #[error(
+        "the head of the server's answer is longer than {MAX_HEAD} bytes or {MAX_HEADERS} lines"
+    )]
     TooLong,
 }
 
+impl AnswerError {
+    /// Returns the error for these bytes, of which it shows the beginning of the first line.
+    fn not_http(bytes: &[u8]) -> Self {
+        let first = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let text = String::from_utf8_lossy(&first[..first.len().min(40)]);
+        Self::NotHttp(text.trim_end().into())
+    }
+}
+
 impl Answer {
-    /// Reads a head, without the empty line that ends it.
+    /// Reads a head, with the empty line that ends it. Invalid header lines are skipped: the bench measures servers as they
+    /// are.
     ///
     /// # Errors
-    /// Fails if it is not HTTP.
-    pub fn parse(head: &str) -> Result<Self, AnswerError> {
-        let mut lines = head.split('\n').map(str::trim);
-        let first = lines.next().unwrap_or_default();
-        let mut words = first.splitn(3, ' ');
-        let version = words.next().unwrap_or_default();
-        let status = words.next().and_then(|status| status.parse().ok());
-        let (true, Some(status)) = (version.starts_with("HTTP/1."), status) else {
-            return Err(AnswerError::NotHttp(first.chars().take(40).collect()));
+    /// Fails if it is not HTTP, or has more than 128 header lines.
+    pub fn parse(head: &[u8]) -> Result<Self, AnswerError> {
+        let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+        let mut response = httparse::Response::new(&mut headers);
+        let mut parser = httparse::ParserConfig::default();
+        parser
+            .ignore_invalid_headers_in_responses(true)
+            .allow_spaces_after_header_name_in_responses(true);
+        let parsed = parser.parse_response(&mut response, head);
+        if parsed == Err(httparse::Error::TooManyHeaders) {
+            return Err(AnswerError::TooLong);
+        }
+        let (Ok(httparse::Status::Complete(_)), Some(status)) = (parsed, response.code) else {
+            return Err(AnswerError::not_http(head));
         };
-        let reason = words.next().unwrap_or_default().to_owned();
+        let reason = response.reason.unwrap_or_default().to_owned();
         let mut answer = Self { status, reason, ..Self::default() };
-        for (name, value) in lines.filter_map(|line| line.split_once(':')) {
-            answer.set(&name.trim().to_ascii_lowercase(), value.trim());
+        for header in response.headers {
+            let value = String::from_utf8_lossy(header.value);
+            answer.set(&header.name.to_ascii_lowercase(), value.trim());
         }
         Ok(answer)
     }
@@ -102,13 +122,12 @@ impl AnswerReader {
             self.body = end.map(|at| seen + at + 4);
         }
         match self.body {
-            Some(body) => Answer::parse(&String::from_utf8_lossy(&self.bytes[..body])).map(Some),
+            Some(body) => Answer::parse(&self.bytes[..body]).map(Some),
             None if self.bytes.len() > MAX_HEAD => Err(AnswerError::TooLong),
             None if !b"HTTP/1.".starts_with(&self.bytes[..self.bytes.len().min(7)])
                 && !self.bytes.starts_with(b"HTTP/1.") =>
             {
-                let begin = &self.bytes[..self.bytes.len().min(40)];
-                Err(AnswerError::NotHttp(String::from_utf8_lossy(begin).into_owned()))
+                Err(AnswerError::not_http(&self.bytes))
             }
             None => Ok(None),
         }
@@ -164,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_told_in_the_servers_words() {
+    fn a_refusal_is_reported_in_the_words_of_the_server() {
         let text = "HTTP/1.1 403 Forbidden\r\nContent-Length: 12\r\n\r\nno\ntoken  \0!";
         let (reader, answer) = read(text, 5);
         assert!(reader.has_reason(&answer));
@@ -175,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_http_is_found_at_once() {
+    fn an_answer_that_is_not_http_is_refused_immediately() {
         let feed = |bytes: &[u8]| AnswerReader::default().feed(bytes).unwrap_err();
         assert_eq!(feed(b"SSH-2.0"), AnswerError::NotHttp("SSH-2.0".into()));
         assert_eq!(feed(b"HTTP/1.1 xyz\r\n\r\n"), AnswerError::NotHttp("HTTP/1.1 xyz".into()));

@@ -13,11 +13,11 @@ use crate::hub::Track;
 const LINGER: Duration = Duration::from_secs(5);
 
 /// A track of a publisher.
-pub(super) type Source = (PublisherId, Topic);
+pub(super) type PublishedTrack = (PublisherId, Topic);
 
 /// The tracks that are watched at publishers.
 #[derive(Debug, Default)]
-pub(super) struct Watches(HashMap<Source, Watch>);
+pub(super) struct Watches(HashMap<PublishedTrack, Watch>);
 
 #[derive(Debug)]
 struct Watch {
@@ -31,16 +31,16 @@ struct Watch {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Change {
     /// Watch this track, or feed another one with it.
-    Watch(Source),
+    Watch(PublishedTrack),
     /// Watch it no longer.
-    Unwatch(Source),
+    Unwatch(PublishedTrack),
 }
 
 impl Watches {
     /// Returns the changes after which all needed tracks are watched, and no other track for longer than [`LINGER`].
     pub(super) fn update<'a>(
         &mut self,
-        needed: impl Iterator<Item = (&'a Source, &'a Arc<Track>)>,
+        needed: impl Iterator<Item = (&'a PublishedTrack, &'a Arc<Track>)>,
         now: Timestamp,
     ) -> Vec<Change> {
         let mut changes = Vec::new();
@@ -76,7 +76,7 @@ mod tests {
     const ONE: PublisherId = PublisherId(1);
     const TWO: PublisherId = PublisherId(2);
 
-    fn source(publisher: PublisherId) -> Source {
+    fn source(publisher: PublisherId) -> PublishedTrack {
         (publisher, "cam/full.jpeg/".parse().unwrap())
     }
 

@@ -22,7 +22,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use self::demand::{Change, Source, Watches};
+use self::demand::{Change, PublishedTrack, Watches};
 use self::directory::Directory;
 use self::feed::Feed;
 use self::ownership::Ownership;
@@ -108,7 +108,7 @@ impl Ingest {
         let mut needed = self.needed();
         let now = clock::now();
         let requests = needed.iter().filter(|(_, needed)| needed.track.take_keyframe_request(now));
-        let keyframes: Vec<Source> = requests.map(|(source, _)| source.clone()).collect();
+        let keyframes: Vec<PublishedTrack> = requests.map(|(source, _)| source.clone()).collect();
         let tracks = needed.iter().map(|(source, needed)| (source, &needed.track));
         for change in watches.update(tracks, now) {
             match change {
@@ -129,7 +129,7 @@ impl Ingest {
     }
 
     /// Returns the tracks that viewers need, by the publisher that owns them.
-    fn needed(&self) -> HashMap<Source, Needed> {
+    fn needed(&self) -> HashMap<PublishedTrack, Needed> {
         let mut needed = HashMap::new();
         let directory = self.directory.lock();
         for stream in self.hub.streams() {
@@ -143,7 +143,7 @@ impl Ingest {
         needed
     }
 
-    fn watch(&self, (publisher, topic): Source, needed: Needed) {
+    fn watch(&self, (publisher, topic): PublishedTrack, needed: Needed) {
         let Needed { stream, track, ownership } = needed;
         let mut feed = Feed::new(self.hub.clone(), stream, track, publisher, ownership);
         self.subscriber.watch(publisher, topic, move |frame| feed.push(frame));

@@ -3,9 +3,10 @@
 use std::io;
 use std::net::TcpStream;
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use parking_lot::Mutex;
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::event::{EventfdFlags, eventfd};
@@ -42,13 +43,13 @@ struct Letters {
 
 impl Mailbox {
     fn write(&self, write: impl FnOnce(&mut Letters)) {
-        write(&mut self.letters.lock().unwrap_or_else(PoisonError::into_inner));
+        write(&mut self.letters.lock());
         // It fails only after 2^64 wake-ups.
         let _ = rustix::io::write(&self.bell, &1_u64.to_ne_bytes());
     }
 
     fn take(&self) -> Letters {
-        std::mem::take(&mut self.letters.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut self.letters.lock())
     }
 }
 

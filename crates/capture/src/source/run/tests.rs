@@ -76,7 +76,7 @@ struct FakeSink {
     watchdog: Watchdog,
 }
 
-impl FrameSink for FakeSink {
+impl FrameReceiver for FakeSink {
     fn is_watched(&self) -> bool {
         self.watched.get()
     }

@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_chunk_and_nonsense_are_told() {
+    fn the_last_chunk_and_invalid_chunks_are_reported() {
         assert_eq!(body(b"1\r\nx\r\n0\r\n\r\n", 3), Err(Violation::Ended));
         assert_eq!(body(b"xyz\r\n", 3), Err(Violation::ChunkLength("xyz".into())));
         assert_eq!(body(b"+5\r\n", 3), Err(Violation::ChunkLength("+5".into())));
