@@ -64,7 +64,7 @@ test('a stream whose capture ended before the page opened has a name and a reaso
   site.capture({ door: 'test:320x240@15' });
   const gone = site.capture({ attic: 'test:320x240@15' });
   const relay = await site.relay();
-  await relay.says(/a stream is here.*attic/);
+  await relay.says(/stream available.*attic/);
   await gone.kill();
   const page = await site.open();
   await untilMoves(page, 'door');
