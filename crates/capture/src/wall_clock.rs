@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use fanlight_protocol::Timestamp;
-use jiff::Zoned;
+use jiff::ZonedDateTime;
 use jiff::tz::TimeZone;
 
 /// A time zone.
@@ -59,10 +59,10 @@ impl Zone {
     }
 
     /// Returns the time in this zone. Times after the year 9999 are shown as its end.
-    fn zoned(self, time: Timestamp) -> Zoned {
+    fn zoned(self, time: Timestamp) -> ZonedDateTime {
         let micros = i64::try_from(time.micros()).unwrap_or(i64::MAX);
         let time = jiff::Timestamp::from_microsecond(micros).unwrap_or(jiff::Timestamp::MAX);
-        time.to_zoned(match self {
+        time.to_zoned_datetime(match self {
             Self::Utc => TimeZone::UTC,
             Self::Local => TimeZone::system(),
         })
