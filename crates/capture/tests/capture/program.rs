@@ -94,12 +94,12 @@ fn help_states_the_limits() {
     let output = program(&["--help"]).output().unwrap();
     let help = String::from_utf8_lossy(&output.stdout).into_owned();
     for limit in [
-        "128 streams",
+        "streams: 128",
         "16 to 8192 pixels",
         "16 MiB",
         "5 s to connect",
         "32 MiB from a host",
-        "a URL: 4000",
+        "URL: 4000",
     ] {
         assert!(help.contains(limit), "{limit}: {help}");
     }
