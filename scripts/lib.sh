@@ -52,6 +52,8 @@ test_packages=(
     python3-websocket
     # Slow links and listening sockets: ip, tc, ss.
     iproute2
+    # The list of files for the checks of texts and layout.
+    'git?git'
 )
 
 say() {
