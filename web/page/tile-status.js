@@ -12,7 +12,7 @@ import { formatSpan, staleAfter } from '../shared/age.js';
  * Everything that is known about a tile. Times in milliseconds of this machine's clock.
  * @typedef {object} TileInputs
  * @property {boolean} linkUp the socket is open
- * @property {number | null} watchedSince when the stream was requested; `null` if it is not
+ * @property {number | null} watchedSince time at which the stream was requested; `null` if it is not
  * @property {{ state: import('../shared/protocol.js').ViewerState, reason: string, since: number } | null} reported by the relay:
  *   for the subscription, otherwise in its list
  * @property {string} error the relay's error message; empty without one

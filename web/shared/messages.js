@@ -37,7 +37,7 @@
  * @property {number} arrivedAt
  * @property {number} held time held back for sync
  * @property {number} decodedAt without the time it was held back
- * @property {number} paintedAt when the screen showed it, without the time it was held back
+ * @property {number} paintedAt time at which the screen showed it, without the time it was held back
  */
 
 /** @typedef {{ count: number, longest: number, recent: number }} FreezeCount `longest` in milliseconds */

@@ -26,7 +26,7 @@ export class LinkTimeout {
   #base = MIN_LIMIT;
   /** The longest wait on this socket. */
   #longest = 0;
-  /** When the oldest unanswered question was sent. @type {number | null} */
+  /** The time at which the oldest unanswered question was sent. @type {number | null} */
   #since = null;
   /** Since when every wait on this socket was short. */
   #steadySince = 0;
@@ -71,7 +71,7 @@ export class LinkTimeout {
 
   /**
    * Takes back one step after frames have arrived in time for long enough.
-   * @param {number} now when a frame was received @returns {boolean} true if `halvings` changed
+   * @param {number} now time at which a frame was received @returns {boolean} true if `halvings` changed
    */
   tryRecover(now) {
     if (this.#base === MIN_LIMIT && this.halvings === 0) return false;

@@ -25,7 +25,7 @@ export class Player {
   #arrivals;
   #queue;
   #display;
-  /** When the stream was requested last. */
+  /** The time of the last request for the stream. */
   #startedAt = -Infinity;
   /** True if the stream is not requested. */
   #suspended = false;

@@ -299,7 +299,7 @@ pub fn expand_env(text: &str) -> Result<String, ExpandError> {
 /// Does the same as [`expand_env`] with variables from `lookup`.
 ///
 /// # Errors
-/// As [`expand_env`].
+/// Fails as [`expand_env`] does.
 pub fn expand(text: &str, lookup: impl Fn(&str) -> Option<String>) -> Result<String, ExpandError> {
     let mut expanded = String::new();
     for (plain, name) in variables(text)? {

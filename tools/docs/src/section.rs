@@ -19,7 +19,7 @@ pub fn root() -> PathBuf {
 /// Compares a section of a document in `docs/` with `expected`, or writes it if `FANLIGHT_WRITE_DOCS` is set.
 ///
 /// # Panics
-/// If the document cannot be read or written, lacks the section, or differs.
+/// Panics if the document cannot be read or written, lacks the section, or differs.
 pub fn check(document: &str, name: &str, expected: &str) {
     let path = root().join("docs").join(document);
     let _guard = FILES.lock().unwrap_or_else(PoisonError::into_inner);

@@ -9,7 +9,7 @@ const PIECE = 4096;
 export class Throttle {
   /** Bytes a millisecond, shared by all connections. */
   rate = Infinity;
-  /** When the data forwarded so far has passed the link. */
+  /** The time at which the data forwarded so far has passed the link. */
   #busyUntil = 0;
   /** @type {Set<import('node:net').Socket>} */
   #sockets = new Set();

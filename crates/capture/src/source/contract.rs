@@ -19,14 +19,14 @@ pub trait Source {
     /// Waits for the next frame and holds it, at the lowest possible cost. Returns `None` at the end.
     ///
     /// # Errors
-    /// When the source must be reopened.
+    /// Fails if the source must be reopened.
     fn grab(&mut self) -> Result<Option<Grabbed>, SourceError>;
 
     /// Returns the frame grabbed last: the camera's own JPEG or H.264 if available, otherwise pixels in one of
     /// `buffers`. Called at most once for each grab.
     ///
     /// # Errors
-    /// When the frame is damaged.
+    /// Fails if the frame is damaged.
     fn retrieve(&mut self, buffers: &Buffers) -> Result<FrameData, SourceError>;
 
     /// Returns whether no frame may be dropped, because later ones refer to it. Retrieving is cheap then.
@@ -77,13 +77,13 @@ pub trait SourceFactory {
     /// Opens the source. May block up to its timeouts, but returns soon after `stop` is requested.
     ///
     /// # Errors
-    /// When it cannot be opened. A later attempt may succeed.
+    /// Fails if it cannot be opened. A later attempt may succeed.
     fn open(&mut self, stop: &Shutdown) -> Result<Box<dyn Source>, SourceError>;
 
     /// Checks that the source is still available, as far as possible without opening it.
     ///
     /// # Errors
-    /// When it is not available, with the reason.
+    /// Fails if it is not available, with the reason.
     fn check(&self) -> Result<(), SourceError>;
 
     /// Returns whether to open the source once without a viewer, to learn its state and frame size.

@@ -43,7 +43,7 @@ const PASSTHROUGH: [&[u8; 4]; 4] = [b"MJPG", b"H264", b"AVC1", b"X264"];
 /// Opens a file, to be restarted at its end if `looped`. JPEGs and H.264 are delivered undecoded.
 ///
 /// # Errors
-/// When it cannot be opened, with the reason.
+/// Fails if it cannot be opened, with the reason.
 pub fn open(path: &Path, looped: bool, stop: Shutdown) -> Result<Box<dyn Source>, SourceError> {
     let video = open_video(path)?;
     let fourcc = (video.get(CAP_PROP_FOURCC)? as u32).to_le_bytes();
@@ -152,7 +152,7 @@ fn open_video(path: &Path) -> Result<VideoCapture, SourceError> {
 /// Checks that a file exists and can be read. OpenCV does not report why it cannot open one.
 ///
 /// # Errors
-/// When it cannot be read, with the reason.
+/// Fails if it cannot be read, with the reason.
 pub fn check(path: &Path) -> Result<(), SourceError> {
     let shown = path.display();
     // Before opening, because a pipe would block.

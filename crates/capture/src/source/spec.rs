@@ -86,7 +86,7 @@ impl SourceSpec {
     /// sources, the value is inserted unchanged. In a command, the shell expands variables.
     ///
     /// # Errors
-    /// When it is not a source, or a variable is missing.
+    /// Fails if it is not a source, or a variable is missing.
     pub fn with_variables(
         text: &str,
         lookup: impl Fn(&str) -> Option<String>,

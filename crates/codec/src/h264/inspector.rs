@@ -122,7 +122,7 @@ impl H264Inspector {
     /// it: before the first parameter sets, or without slices.
     ///
     /// # Errors
-    /// When the source reorders frames, or they are too large.
+    /// Fails if the source reorders frames, or they are too large.
     pub fn inspect(
         &mut self,
         bytes: &[u8],

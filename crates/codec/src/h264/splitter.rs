@@ -28,7 +28,7 @@ impl AccessUnitSplitter {
     /// Accepts bytes that arrived at `now`, and returns the access units after which another one starts.
     ///
     /// # Errors
-    /// When an access unit is too large.
+    /// Fails if an access unit is too large.
     pub fn feed(&mut self, bytes: &[u8], now: Timestamp) -> Result<Vec<SplitFrame>, SplitError> {
         if self.buffer.is_empty() {
             self.began_at = now;

@@ -61,7 +61,7 @@ impl MarkerScanner {
     /// needed.
     ///
     /// # Errors
-    /// When the bytes are not valid in a JPEG.
+    /// Fails if the bytes are not valid in a JPEG.
     pub fn next<'a>(&mut self, bytes: &'a [u8]) -> Result<Option<Element<'a>>, InvalidMarker> {
         loop {
             let Some(&[mark, marker]) = bytes.get(self.at..self.at + 2) else {

@@ -78,7 +78,7 @@ struct Header {
 /// Returns the JPEG that `bytes` start with: without padding after its end, with Huffman tables, and without Exif data.
 ///
 /// # Errors
-/// When it cannot be forwarded. The frame is lost then.
+/// Fails if it cannot be forwarded. The frame is lost then.
 pub fn repair(mut bytes: Vec<u8>) -> Result<RepairedJpeg, JpegError> {
     let (header, end) = scan(&bytes)?;
     let (width, height) = header.size.ok_or(JpegError::Damaged)?;

@@ -30,7 +30,7 @@ impl JpegSplitter {
     /// that the caller can count them.
     ///
     /// # Errors
-    /// When a JPEG is too large, or none starts.
+    /// Fails if a JPEG is too large, or none starts.
     pub fn feed(&mut self, bytes: &[u8], now: Timestamp) -> Result<Vec<SplitFrame>, SplitError> {
         if self.buffer.is_empty() {
             self.began_at = now;

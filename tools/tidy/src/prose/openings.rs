@@ -23,6 +23,9 @@ const HEADLESS: &[&str] = &[
 const HEADLESS_PAIRS: &[(&str, &[&str])] =
     &[("so", &["long", "many", "much", "few", "far", "often"]), ("that", &["which"])];
 
+/// Words that start a condition, which needs a main clause behind a comma.
+const CONDITIONS: &[&str] = &["when", "if", "unless", "because"];
+
 /// Further words with which no doc comment starts: conjunctions, and pronouns without a noun.
 const NO_SUBJECT: &[&str] = &[
     "when", "why", "so", "as", "that", "those", "such", "until", "till", "while", "if", "unless",
@@ -50,7 +53,8 @@ pub(crate) fn headless(block: &Block, sentence: &Sentence<'_>) -> Option<String>
     }
     let words = opening(sentence)?;
     let first = words.first()?;
-    if HEADLESS.contains(&first.as_str()) {
+    let fragment = CONDITIONS.contains(&first.as_str()) && !has_main_clause(sentence.text);
+    if HEADLESS.contains(&first.as_str()) || fragment {
         return Some(first.clone());
     }
     let second = words.get(1)?;
@@ -58,6 +62,14 @@ pub(crate) fn headless(block: &Block, sentence: &Sentence<'_>) -> Option<String>
         .iter()
         .any(|(head, tails)| head == first && tails.contains(&second.as_str()));
     is_pair.then(|| format!("{first} {second}"))
+}
+
+/// Returns whether a clause follows the condition at the start of a sentence: "When it ends, with the reason" has none.
+fn has_main_clause(text: &str) -> bool {
+    let Some((_, rest)) = text.split_once(',') else { return false };
+    let rest = rest.trim_start();
+    let goes_on = ["or ", "with ", "without "].iter().any(|word| rest.starts_with(word));
+    !goes_on || rest.contains(',')
 }
 
 /// Returns the first words of a doc comment's first sentence when they leave it without a subject.
@@ -106,6 +118,9 @@ mod tests {
             "how it is",
             "Whether it runs.",
             "That which is kept.",
+            "When the frame is damaged.",
+            "When it is missing, with the reason.",
+            "If no camera matches, or several do.",
         ] {
             assert!(of(text, Kind::Paragraph, headless), "{text}");
         }
@@ -118,6 +133,8 @@ mod tests {
             ("How to add a source", Kind::Heading),
             ("what a viewer picks", Kind::Cell),
             ("So the frame is dropped.", Kind::Paragraph),
+            ("When it ends, the next one starts.", Kind::Paragraph),
+            ("If it ends, or fails, the next one starts.", Kind::Paragraph),
             ("However, it waits. The relay knows what to do.", Kind::Paragraph),
             ("`What` is a type.", Kind::Paragraph),
         ] {

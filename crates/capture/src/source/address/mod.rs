@@ -144,7 +144,7 @@ impl Address {
     /// Parses a URL in which `${NAME}` stands for an environment variable.
     ///
     /// # Errors
-    /// When it is not a URL of a source, or a variable is missing.
+    /// Fails if it is not a URL of a source, or a variable is missing.
     pub fn with_variables(
         text: &str,
         lookup: impl Fn(&str) -> Option<String>,
@@ -155,7 +155,7 @@ impl Address {
     /// Parses a URL without variables.
     ///
     /// # Errors
-    /// When it is not a URL of a source.
+    /// Fails if it is not a URL of a source.
     pub fn literal(text: &str) -> Result<Self, InvalidAddress> {
         Self::parse(&Template::literal(text)?)
     }

@@ -28,7 +28,7 @@ impl OutputFormat {
     /// Detects the format by the first bytes; returns `None` if more are needed.
     ///
     /// # Errors
-    /// When they are of another format.
+    /// Fails if they are of another format.
     pub(super) fn detect(first: &[u8]) -> Result<Option<Self>, SourceError> {
         let text = first.trim_ascii_start();
         if text.is_empty() && first.len() > MAX_BLANK {

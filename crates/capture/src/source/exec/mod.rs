@@ -57,7 +57,7 @@ impl Exec {
     /// Starts a command, and waits until the format of its output is detected.
     ///
     /// # Errors
-    /// When the command fails or writes another format, with the reason.
+    /// Fails if the command fails or writes another format, with the reason.
     pub fn open(
         command: &CommandLine,
         stream: &StreamName,

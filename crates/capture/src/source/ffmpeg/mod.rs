@@ -69,7 +69,7 @@ impl MediaSource {
     /// Connects to a URL.
     ///
     /// # Errors
-    /// When that fails, with the reason.
+    /// Fails if that fails, with the reason.
     pub fn open(url: &Address, stop: Shutdown) -> Result<Self, SourceError> {
         Self::open_input(MediaInput::Url(url.clone()), stop)
     }
@@ -77,7 +77,7 @@ impl MediaSource {
     /// Opens a file with JPEGs or H.264, to be restarted at its end if `looped`.
     ///
     /// # Errors
-    /// When that fails, with the reason.
+    /// Fails if that fails, with the reason.
     pub fn open_file(path: &Path, looped: bool, stop: Shutdown) -> Result<Self, SourceError> {
         Self::open_input(MediaInput::File { path: path.into(), looped }, stop)
     }
@@ -246,7 +246,7 @@ impl fmt::Debug for MediaSource {
 /// Checks that a URL's host accepts connections.
 ///
 /// # Errors
-/// When it does not, with the reason.
+/// Fails if it does not, with the reason.
 pub fn check(url: &Address) -> Result<(), SourceError> {
     let host = diagnose::Host::of(url);
     let addresses = host.address().to_socket_addrs();

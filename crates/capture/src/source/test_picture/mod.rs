@@ -50,7 +50,7 @@ impl TestPicture {
     /// Returns a source that starts now, with frame number 0.
     ///
     /// # Errors
-    /// When OpenCV has not enough memory to paint the background.
+    /// Fails if OpenCV has not enough memory to paint the background.
     pub fn new(name: &StreamName, mode: Mode, stop: Shutdown) -> Result<Self, SourceError> {
         let about = About {
             description: format!("test picture {mode}"),

@@ -43,7 +43,7 @@ impl Finder {
     /// Returns the camera's current device file.
     ///
     /// # Errors
-    /// When no camera matches, or several do.
+    /// Fails if no camera matches, or several do.
     pub(super) fn find(&self, selector: &Selector) -> Result<PathBuf, SourceError> {
         match self.path(selector)? {
             Some(path) => Ok(path),

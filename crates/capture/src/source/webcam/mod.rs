@@ -52,7 +52,7 @@ const MAX_STALE: u64 = 16;
 /// Finds and opens the webcam that a stream requests.
 ///
 /// # Errors
-/// When no camera matches, or it cannot be opened, with the reason.
+/// Fails if no camera matches, or it cannot be opened, with the reason.
 pub fn open(
     request: &WebcamRequest,
     finder: &Finder,
@@ -69,7 +69,7 @@ pub fn open(
 /// Checks that the camera is plugged in, without opening it, which would wake it up and light its LED.
 ///
 /// # Errors
-/// When it is missing, with the reason.
+/// Fails if it is missing, with the reason.
 pub fn check(request: &WebcamRequest, finder: &Finder) -> Result<(), SourceError> {
     finder.check(&request.selector)
 }
@@ -99,7 +99,7 @@ impl Webcam {
     /// undecoded.
     ///
     /// # Errors
-    /// When it cannot be opened, with the reason.
+    /// Fails if it cannot be opened, with the reason.
     pub fn open(
         device: &Path,
         request: &WebcamRequest,
