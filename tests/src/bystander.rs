@@ -8,7 +8,7 @@ use crate::patience::eventually;
 use crate::socket::Incoming;
 use crate::viewer::{Viewer, frame_of};
 
-/// A viewer that reads in the background, as fast as it can, until the relay exits.
+/// A viewer that reads in the background, as fast as it can, until its connection ends.
 #[derive(Debug, Clone)]
 pub struct Bystander {
     seen: Arc<Mutex<Vec<Seen>>>,

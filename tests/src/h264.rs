@@ -20,7 +20,7 @@ pub fn timecodes(frames: &[Frame], (width, height): (usize, usize)) -> Vec<Timec
 /// Decodes these frames with ffmpeg and returns the luma plane of each picture.
 ///
 /// # Panics
-/// Panics if ffmpeg complains of anything.
+/// Panics if ffmpeg reports anything.
 pub fn decoded(frames: &[Frame], (width, height): (usize, usize)) -> Vec<Vec<u8>> {
     let luma = play(frames, &["-f", "rawvideo", "-pix_fmt", "gray", "pipe:1"]);
     luma.chunks(width * height).map(<[u8]>::to_vec).collect()
@@ -29,7 +29,7 @@ pub fn decoded(frames: &[Frame], (width, height): (usize, usize)) -> Vec<Vec<u8>
 /// Decodes all frames; their sizes may differ.
 ///
 /// # Panics
-/// Panics if ffmpeg complains of anything.
+/// Panics if ffmpeg reports anything.
 pub fn check(frames: &[Frame]) {
     play(frames, &["-f", "null", "-"]);
 }

@@ -1,9 +1,9 @@
 //! A link of a chosen rate and queue between a relay and viewers at a distance.
 //!
-//! Two network namespaces with a connection between them: a cable on which the kernel's `tbf` limits the rate, or a bad
-//! link in user space ([`Link::lossy`]). The relay listens at one end. Viewers [across](Link::across) the link connect
-//! from the other end, viewers [beside](Link::beside) the relay do not use it. The bus crosses namespaces by the file
-//! system.
+//! Two network namespaces with a connection between them: a cable on which the kernel's `tbf` limits the rate towards
+//! the viewers, or a bad link in user space ([`Link::lossy`]). The relay listens at one end. Viewers
+//! [across](Link::across) the link connect from the other end, viewers [beside](Link::beside) the relay do not use
+//! it. The bus crosses namespaces by the file system.
 //!
 //! The namespaces have no names, so nothing has to be removed: they end with the last process that holds them.
 
@@ -67,7 +67,7 @@ impl Link {
     /// Makes a link with packet loss and a chosen round trip. `None` if this machine does not allow it; the reason is printed.
     ///
     /// # Panics
-    /// Panics if the machine allows it but a command fails.
+    /// Panics if the machine allows namespaces but a command fails.
     pub fn lossy(how: fanlight_lossy_link::Link) -> Option<Self> {
         let (near, far) = namespaces()?;
         run(&near, "ip", "link set lo up");
@@ -81,7 +81,7 @@ impl Link {
         Some(Self { near, far, wire: Wire::Lossy { _forwarder: forwarder } })
     }
 
-    /// Makes a cable wider or narrower.
+    /// Changes the rate of a cable towards the viewers, in kbit/s.
     ///
     /// # Panics
     /// Panics if the link is not a cable.

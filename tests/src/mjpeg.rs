@@ -71,6 +71,9 @@ impl MjpegViewer {
     ///
     /// # Errors
     /// Fails if the connection breaks.
+    ///
+    /// # Panics
+    /// Panics if the response violates RFC 2046.
     pub fn try_part(&mut self) -> io::Result<Option<Part>> {
         let Some(line) = self.line()? else { return Ok(None) };
         assert_eq!(line, self.boundary, "a boundary before every part");

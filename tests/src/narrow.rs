@@ -1,7 +1,7 @@
 //! A TCP proxy that limits the throughput towards the client, for a bus over a link of low bandwidth.
 //!
-//! It queues the bytes that exceed the rate, like a router with a large queue: latency grows, and nothing is lost. The
-//! direction towards the server is not limited.
+//! Bytes that exceed the rate wait in the kernel's buffers, like those in a router with a large queue: latency grows,
+//! and nothing is lost. The direction towards the server is not limited.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

@@ -24,10 +24,8 @@ pub struct Relay {
 /// The response to a request.
 #[derive(Debug)]
 pub struct Answer {
-    /// The status.
     pub status: u16,
     head: ureq::http::HeaderMap,
-    /// The body.
     pub body: Vec<u8>,
 }
 
@@ -135,7 +133,10 @@ impl Relay {
         self.wait_until(stream, &["live", "idle"]);
     }
 
-    /// Returns the value in `/metrics` of the line that starts with `line`.
+    /// Returns the value in `/metrics` of the first line that starts with `line`.
+    ///
+    /// # Panics
+    /// Panics if there is no such line, or its value is not a whole number.
     pub fn metric(&self, line: &str) -> u64 {
         let text = self.get("/metrics").text();
         let found = text.lines().find_map(|found| found.strip_prefix(line));

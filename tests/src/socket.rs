@@ -22,7 +22,6 @@ pub struct Socket {
 /// The relay's response if it refuses to open a WebSocket.
 #[derive(Debug)]
 pub struct Refused {
-    /// The status.
     pub status: u16,
     /// The body.
     pub text: String,
@@ -31,9 +30,7 @@ pub struct Refused {
 /// A message or the end of a WebSocket.
 #[derive(Debug)]
 pub enum Incoming {
-    /// A text message.
     Text(String),
-    /// A binary message.
     Binary(Bytes),
     /// A close message, with its code and reason.
     Closed(u16, String),

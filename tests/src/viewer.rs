@@ -54,7 +54,6 @@ impl Frame {
 /// A message that a viewer received.
 #[derive(Debug)]
 pub enum Received {
-    /// A frame.
     Frame(Frame),
     /// Any other message.
     Message(FromRelay),
@@ -65,12 +64,12 @@ impl Viewer {
         Self { socket }
     }
 
-    /// Asks for a stream.
+    /// Requests a stream.
     pub fn watch(&mut self, id: u32, stream: &str) {
         self.watch_with(id, stream, "");
     }
 
-    /// Asks for a stream, with further fields, such as `"ack":true`.
+    /// Requests a stream, with further fields, such as `"ack":true`.
     pub fn watch_with(&mut self, id: u32, stream: &str, fields: &str) {
         let comma = if fields.is_empty() { "" } else { "," };
         self.send_text(&format!(

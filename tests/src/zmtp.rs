@@ -38,7 +38,7 @@ pub fn peer(port: u16, socket_type: &str) -> TcpStream {
     peer
 }
 
-/// A fake publisher: sends the same bytes on every connection until it is stopped.
+/// A fake publisher: sends the same bytes once on every new connection, until it is stopped.
 #[derive(Debug)]
 pub struct Impostor {
     port: u16,

@@ -211,7 +211,7 @@ fn errors(frames: &[Seen], truth: Truth, seconds_ahead: i64) -> Vec<i64> {
         .collect()
 }
 
-/// Returns the errors of a numbered clip: captured_at must advance like the frame numbers.
+/// Returns the errors of a numbered clip, in microseconds: captured_at must advance like the frame numbers.
 fn errors_of_numbered(frames: &[Seen]) -> Vec<i64> {
     let first = (frames[0].frame.captured_at, unrolled(frames)[0]);
     let numbers = unrolled(frames);

@@ -74,7 +74,7 @@ fn invalid_bytes_on_the_bus_disturb_neither_capture_nor_relay() {
             &user_message(&[9; 99]),
         ]
         .concat(),
-        // A subscription to everything, and a message of 2^63 bytes.
+        // A subscription to everything, and the head of a message of 2^63 - 1 bytes.
         [
             &greeting[..],
             &ready,

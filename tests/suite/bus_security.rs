@@ -273,7 +273,7 @@ fn discard(mut connection: TcpStream) {
     while connection.read(&mut buffer).is_ok_and(|read| read > 0) {}
 }
 
-/// A clock request of subscriber 7: version, variant, subscriber, timestamp.
+/// A clock request of subscriber 7: the mark of a request, then version, variant, subscriber and timestamp.
 const CLOCK_REQUEST: &[u8] = &[2, 1, 0, 7, 1];
 
 /// Asserts that a relay that connects while `flood` runs receives its first frame within [`SERVED_WITHIN`].

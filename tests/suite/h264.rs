@@ -72,7 +72,7 @@ fn a_viewer_whose_decoder_failed_gets_a_keyframe_on_request() {
     let site = Site::new();
     site.capture(&["--stream", "cam=test:640x360@30"]);
     let mut viewer = site.relay(&[]).viewer_with("cam", H264);
-    // Just after a keyframe, the next regular one is due in two seconds.
+    // A regular keyframe comes every 60 frames, and one on request a second after the last one at the earliest.
     while !viewer.frame().is_keyframe {}
     viewer.frames(40);
     viewer.send_text(r#"{"type":"keyframe","id":1}"#);

@@ -1,4 +1,4 @@
-//! The relay enforces every limit that `--help` states.
+//! The relay enforces the limits that `--help` states.
 
 use std::io::{ErrorKind, Read, Write};
 use std::time::{Duration, Instant};

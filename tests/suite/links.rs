@@ -200,7 +200,7 @@ fn numbered(parts: &[(Timestamp, Timestamp)], beside: &Bystander) -> Vec<u64> {
     });
     let known: BTreeMap<u64, u64> =
         beside.seen().iter().map(|seen| (seen.captured_at, seen.sequence)).collect();
-    // If both viewers missed a frame, the machine paused.
+    // A frame that only the other viewer missed, because the machine paused, is left out.
     parts.iter().filter_map(|(at, _)| known.get(&at.micros()).copied()).collect()
 }
 

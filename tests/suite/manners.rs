@@ -1,4 +1,4 @@
-//! Options of a viewer: acknowledgements, a buffer, and the journey of a frame.
+//! Options of a viewer: acknowledgements, a buffer, and the latency breakdown of a frame.
 
 use std::collections::BTreeSet;
 use std::thread;

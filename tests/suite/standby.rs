@@ -59,7 +59,7 @@ fn a_standby_capture_takes_over_from_one_that_hangs_within_two_seconds() {
         until_width(&mut viewer, heir);
         took.push(stopped.elapsed());
         captures[&owner].signal(Signal::CONT);
-        // The first capture runs again, is the standby now, and does not take the name back.
+        // The stopped capture runs again, is the standby now, and does not take the name back.
         for frame in viewer.frames(30) {
             assert_eq!(width(&frame.payload), heir);
         }

@@ -70,9 +70,9 @@ Limits:
     without viewers it receives SIGTERM, and SIGKILL after 2 s, or after 0.5 s when this program
     exits
   retries: a failed source is retried after 0.25 s, doubling to 5 s
-  stuck driver: after 20 s without an answer (URL: 60 s) its thread is abandoned and another one
-    tries. With two stuck threads a source waits until one returns; after 5 minutes the program
-    exits with status 1 if no other stream delivers frames
+  stuck driver: after 20 s without an answer (URL and command: 60 s) its thread is abandoned and
+    another one tries. With two stuck threads a source waits until one returns; after 5 minutes
+    the program exits with status 1 if no other stream delivers frames
   stuck encoder or decoder: replaced after 10 s without progress (20 s during the probe at the
     start), at most two per track; with 8 threads stuck in sources, encoders and decoders the
     program exits with status 1

@@ -1,6 +1,6 @@
-//! A viewer that only counts the bytes it receives.
+//! A viewer that only counts the bytes it receives, and acknowledges frames if its transport requires it.
 //!
-//! It has the socket options that curl and ffmpeg have: none beside `TCP_NODELAY`, unless a receive buffer is chosen.
+//! It has the socket options that curl and ffmpeg have: none besides `TCP_NODELAY`, unless a receive buffer is chosen.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -81,7 +81,7 @@ impl ByteViewer {
     /// Reads at most `most` bytes, as soon as there are some; `None` if none arrive until `until`.
     ///
     /// # Errors
-    /// Fails if the relay ends the connection.
+    /// Fails if the connection ends or breaks, or if a message is not one of fanlight.v1.
     pub fn read(&mut self, most: usize, until: Instant) -> Result<Option<usize>, String> {
         // The kernel does not accept a timeout of zero.
         let wait = until.saturating_duration_since(Instant::now()).max(Duration::from_micros(1));

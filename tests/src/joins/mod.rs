@@ -71,8 +71,8 @@ pub enum Reading {
 }
 
 impl Reading {
-    /// Returns the longest time that the viewer itself leaves between two reads. The pause of a stopped viewer does not
-    /// count, because its gaps are measured from the moment at which it resumes.
+    /// Returns the time that the viewer itself leaves between two reads: the longest, or for portions the average. The
+    /// pause of a stopped viewer does not count, because its gaps are measured from the moment at which it resumes.
     pub fn own_pause(self) -> Duration {
         match self {
             Self::Late(pause) | Self::Portions(_, pause) => pause,
@@ -94,7 +94,7 @@ impl fmt::Display for Reading {
     }
 }
 
-/// One combination of parameters, shared by all joins of a cell.
+/// One combination of parameters, with which viewers join many times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cell {
     /// The viewer's request.

@@ -6,7 +6,7 @@ use std::time::Duration;
 /// The time beyond its own pause for which a viewer may be without bytes.
 pub const TOLERATED: Duration = Duration::from_millis(500);
 
-/// One join: its longest time without bytes, and the reason if the relay ended it.
+/// The result of one join.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Join {
     /// The longest time without bytes.
@@ -45,7 +45,7 @@ impl Outcome {
         }
     }
 
-    /// Returns the number of joins that were observed to their end while the machine did not pause.
+    /// Returns the number of joins that were evaluated: all except those that were discarded.
     pub fn joins(&self) -> usize {
         self.longest.len()
     }
@@ -65,7 +65,7 @@ impl Outcome {
         self.disturbed
     }
 
-    /// Returns true if every join met the rule and enough joins were observed.
+    /// Returns true if every join met the rule, there was at least one, and every discarded one was repeated.
     pub fn is_well(&self) -> bool {
         self.froze == 0 && self.unproven == 0 && !self.longest.is_empty()
     }

@@ -53,8 +53,9 @@ struct Worker<'a> {
     stage: &'a Stage,
     cell: &'a Cell,
     effort: &'a Effort,
-    /// Joins that have not started yet, and repeats that are still allowed.
+    /// Joins that have not started yet.
     left: &'a AtomicUsize,
+    /// Repeats that are still allowed.
     repeats_left: &'a AtomicUsize,
     done: &'a Mutex<Done>,
 }
@@ -145,7 +146,7 @@ impl Worker<'_> {
     }
 }
 
-/// Joins once; returns the longest time without bytes, and the reason if the relay ended the connection.
+/// Joins once; returns the longest time without bytes, and the reason if the join failed or the connection ended.
 pub fn join(
     address: SocketAddr,
     stream: &str,

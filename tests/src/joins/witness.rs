@@ -70,8 +70,8 @@ impl Watching {
         Self::start(viewer, |_| {})
     }
 
-    /// Reads until dropped or ended; `note` receives the time of each read, or the reason if the relay ended the
-    /// connection.
+    /// Reads on a thread until dropped or ended; `note` receives the time of each read, or the reason if the relay
+    /// ended the connection.
     fn start(
         mut viewer: ByteViewer,
         mut note: impl FnMut(Result<Instant, String>) + Send + 'static,

@@ -22,7 +22,7 @@ pub fn documents(root: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Returns what is wrong with the relative links of a document, one line for each.
+/// Returns a line for each relative link of a document that leads nowhere, with the reason.
 pub fn broken(document: &Path) -> Vec<String> {
     let text = fs::read_to_string(document).unwrap_or_default();
     let folder = document.parent().unwrap_or(Path::new("."));

@@ -56,7 +56,8 @@ fn environment(arg: &Arg) -> String {
     arg.get_env().map(|name| code(&name.to_string_lossy())).unwrap_or_default()
 }
 
-/// Returns the help without its `[default: …]`, and the default. It may be clap's, or stand in the help.
+/// Returns the help without its `[default: …]`, followed by the possible values, and the default: the one in the
+/// help, or else clap's.
 fn help_and_default(arg: &Arg) -> (String, String) {
     let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
     let help = help.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -40,7 +40,7 @@ pub fn check(document: &str, name: &str, expected: &str) {
     );
 }
 
-/// Returns where the text of a section is.
+/// Returns the range of a section's text, without its markers.
 fn find(text: &str, name: &str) -> Option<std::ops::Range<usize>> {
     let begin = format!("<!-- generated: {name} -->\n");
     let start = text.find(&begin)? + begin.len();
@@ -57,7 +57,7 @@ pub fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Stri
     format!("\n{}{rule}{}\n", line(&head), rows.collect::<String>())
 }
 
-/// Escapes what has a meaning in the cell of a Markdown table.
+/// Escapes the characters that have a meaning in the cell of a Markdown table.
 pub fn escape(text: &str) -> String {
     let special = |c: char| matches!(c, '|' | '*' | '<' | '>');
     let mut escaped = String::new();

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// Most bytes that one direction holds: more than the limits of the command line let a real link queue. Packets beyond
-/// it count as dropped by the queue.
+/// Most bytes that one direction holds: it bounds the memory, because the limits of the command line allow a link on
+/// which 1.9 GB are in flight. Packets beyond it count as dropped by the queue.
 pub const MAX_HELD: usize = 64 * 1024 * 1024;
 
 /// The properties of a link.
@@ -47,7 +47,8 @@ pub struct Direction {
 }
 
 impl Direction {
-    /// An empty direction. The two directions of a link have different numbers, so that they lose different packets.
+    /// Returns an empty direction. The two directions of a link have different numbers, so that they lose different
+    /// packets.
     pub fn new(link: Link, number: u64) -> Self {
         Self {
             link,
@@ -59,7 +60,7 @@ impl Direction {
         }
     }
 
-    /// A packet enters the link now.
+    /// Puts a packet into the link, or counts it as lost or dropped.
     pub fn enter(&mut self, now: Duration, packet: Vec<u8>) {
         if self.random.f64() < self.link.loss {
             self.counts.lost += 1;
@@ -76,7 +77,7 @@ impl Direction {
         self.under_way.push_back((self.free + self.link.round_trip / 2, packet));
     }
 
-    /// The next packet that has arrived by now.
+    /// Removes and returns the next packet that has arrived by now, if there is one.
     pub fn leave(&mut self, now: Duration) -> Option<Vec<u8>> {
         let (_, packet) = self.under_way.pop_front_if(|(arrives, _)| *arrives <= now)?;
         self.held -= packet.len();
@@ -84,7 +85,7 @@ impl Direction {
         Some(packet)
     }
 
-    /// The moment when the next packet arrives.
+    /// Returns the moment when the next packet arrives, if one is in flight.
     pub fn next(&self) -> Option<Duration> {
         self.under_way.front().map(|(arrives, _)| *arrives)
     }
@@ -116,7 +117,7 @@ mod tests {
         vec![0; 1000]
     }
 
-    /// The moment when each packet arrives, in milliseconds.
+    /// Takes all packets; returns the moment when each arrives, in milliseconds.
     fn arrivals(direction: &mut Direction) -> Vec<u64> {
         let mut arrivals = Vec::new();
         while let Some(next) = direction.next() {

@@ -97,7 +97,7 @@ impl Drop for Forwarder {
 }
 
 impl End<'_> {
-    /// A device that reaches the other end, in this end's namespace.
+    /// Makes a device in this end's namespace that reaches the other end.
     fn device(&self, other: &End<'_>) -> Result<SyncDevice, ForwarderError> {
         let made = self.namespace.within(|| {
             let device = DeviceBuilder::new()
@@ -133,7 +133,7 @@ fn forward(devices: &[SyncDevice; 2], link: Link, over: &AtomicBool, counts: &Mu
     }
 }
 
-/// Waits for a packet at either device, or for the next one to arrive.
+/// Waits for a packet at either device, or for the next one to arrive, for at most [`LOOK_EVERY`].
 fn wait(devices: &[SyncDevice; 2], directions: &[Direction; 2], now: Duration) -> io::Result<()> {
     let next = directions.iter().filter_map(Direction::next).min();
     let wait = next.map_or(LOOK_EVERY, |next| next.saturating_sub(now)).min(LOOK_EVERY);

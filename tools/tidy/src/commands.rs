@@ -68,7 +68,8 @@ pub fn report(root: &Path, out: &mut dyn Write) -> Result<bool> {
     Ok(true)
 }
 
-/// Doc comments without a subject are listed if paths are given or their share is too large.
+/// Prints the violations and their number. Lists doc comments without a subject if paths are given or their share is
+/// too large.
 fn print_prose(repository: &Repository, paths: &[&str], out: &mut dyn Write) -> Result<bool> {
     let outcome = prose::check(repository, paths)?;
     let share = outcome.census.total;
@@ -88,7 +89,7 @@ fn print_prose(repository: &Repository, paths: &[&str], out: &mut dyn Write) -> 
     Ok(outcome.passed())
 }
 
-/// Long files are warnings.
+/// Prints the violations and their number. Long files are warnings.
 fn print_layout(repository: &Repository, mode: Mode, out: &mut dyn Write) -> Result<bool> {
     let findings = layout::check(repository, mode)?;
     for finding in &findings {

@@ -48,7 +48,6 @@ impl Language {
     }
 }
 
-/// One file of the repository.
 #[derive(Debug, Clone)]
 pub struct File {
     /// Path relative to the repository's root, with `/` separators.

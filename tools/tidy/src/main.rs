@@ -14,13 +14,14 @@ Usage: tidy COMMAND
   tidy prose [PATH…]              checks all texts, or those below PATH: phrases, sentences, doc comments
   tidy prose --report [PATH…]     counts what `prose` finds, by folder and rule
   tidy layout [--strict]          checks the boundaries between crates and between modules;
-                                  with --strict each rule must match something, and each module needs a rule
+                                  with --strict each rule must match something, and each crate and each
+                                  module at the top of a crate with layers needs a rule
   tidy imports FOLDER             lists the imports between sibling modules of the crate in FOLDER
   tidy names                      lists types that share a name, and tests with banned phrases in theirs
-  tidy names WORD…                lists the files whose identifiers hold a word
+  tidy names WORD…                lists the files whose names or identifiers hold a word
   tidy report                     counts lines, long files and functions, cycles, doc comments without a subject
 
-Exit status: 0 if all checks pass, 1 if one fails, 2 if a file cannot be read.
+Exit status: 0 if all checks pass, 1 if one fails, 2 if the command is unknown or a file cannot be read.
 ";
 
 fn main() -> ExitCode {

@@ -36,7 +36,7 @@ fn types(repository: &Repository) -> Result<BTreeMap<String, Vec<String>>> {
     Ok(places)
 }
 
-/// Returns where identifiers and file names hold one of the given words: the first line of each file, 0 for its name.
+/// Returns the places of each given word in identifiers and file names: the first line of each file, 0 for its name.
 pub fn uses(repository: &Repository, words: &[&str]) -> String {
     let mut out = String::new();
     let is_code = |file: &&File| matches!(file.language, Language::Rust | Language::JavaScript);

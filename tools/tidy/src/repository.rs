@@ -8,7 +8,6 @@ use crate::files::{self, File, Language};
 use crate::rust;
 use crate::rust::test_code::TestModules;
 
-/// The files of a repository.
 #[derive(Debug)]
 pub struct Repository {
     pub files: Vec<File>,

@@ -166,7 +166,8 @@ fn tests_of_a_core_without_a_clock_may_read_one() {
     assert_one(&[(core, "fn f() { Instant::now() }")], "word: `Instant::now`");
 }
 
-/// Two modules of one crate, `hub/stream.rs` and `hub/viewer.rs`, below the given `hub/mod.rs`.
+/// Returns the violations in a crate with two modules, `hub/stream.rs` and `hub/viewer.rs`, below the given
+/// `hub/mod.rs`.
 fn siblings(hub: &str, stream: &str, viewer: &str) -> Vec<String> {
     let lib = "pub mod hub;";
     violations(&[

@@ -26,7 +26,7 @@ const AT_ONCE: usize = 20;
 const WORKING_AT_ONCE: usize = 4;
 /// The frame size for viewers that stop reading. Their behaviour does not depend on the size.
 const STOPPED: u32 = 250_000;
-/// A receive buffer that holds less than one frame.
+/// A receive buffer that holds less than one frame, in bytes.
 const SMALL_BUFFER: usize = 64 * 1024;
 /// Clients that are fast enough for each stream, and process the bytes they read.
 const WORKING: [Reading; 2] = [
@@ -37,7 +37,7 @@ const WORKING: [Reading; 2] = [
 const LATE: Duration = Duration::from_millis(100);
 const STOPS: [u64; 3] = [1, 5, 9];
 
-/// Runs the trial and prints its table; returns whether no join broke the rule.
+/// Runs the trial and prints its table; returns whether every join met the rule and enough joins were observed.
 pub(crate) fn run(options: &JoinsOptions) -> anyhow::Result<bool> {
     let sizes = if options.bytes.is_empty() { &SIZES[..] } else { &options.bytes };
     let readers = if options.reader.is_empty() { &READERS[..] } else { &options.reader };
@@ -95,7 +95,7 @@ fn effort(options: &JoinsOptions, reader: Reader) -> Effort {
         true => (300, Duration::from_secs(3)),
         false => (20, Duration::from_millis(1500)),
     };
-    // Stops take ten times as long as joins.
+    // A join with a stop takes up to eight times as long as one without.
     let joins = if reader == Reader::Stop { joins / 5 } else { joins };
     let joins = options.joins.map_or(joins, |joins| joins as usize);
     let at_once = if reader == Reader::Working { WORKING_AT_ONCE } else { AT_ONCE };

@@ -96,7 +96,7 @@ impl Column {
     }
 }
 
-/// One after another in the full form, side by side in the short one.
+/// Measures all columns: one after another in the full form, side by side in the short one.
 fn measure_all(
     columns: &mut [Column],
     effort: &Effort,

@@ -32,7 +32,7 @@ pub(crate) struct JoinsOptions {
     #[arg(long)]
     pub(crate) full: bool,
 
-    /// Joins a cell, 1 to 10000 [default: 20, with --full 300]
+    /// Joins a cell, 1 to 10000 [default: 20, with --full 300; a fifth of it with the reader stop]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) joins: Option<u32>,
 
@@ -40,7 +40,8 @@ pub(crate) struct JoinsOptions {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
     pub(crate) at_once: Option<u32>,
 
-    /// Only frames of this size, in bytes; repeatable, 100 to 16777216 [default: 90000, 250000 and 600000]
+    /// Only frames of this size, in bytes; repeatable, 100 to 16777216 [default: 90000, 250000 and 600000; 250000
+    /// with the reader stop]
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(100..=16_777_216))]
     pub(crate) bytes: Vec<u32>,
 
@@ -60,7 +61,8 @@ pub(crate) struct JoinsOptions {
 /// Options of `trial lossy`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct LossyOptions {
-    /// 5 rounds of 20 s a run, one run after another: about an hour. Without it: one round of 6 s, all runs side by side
+    /// 5 rounds of 20 s a run, one run after another: more than half an hour for each relay. Without it: one round of
+    /// 6 s, all runs side by side
     #[arg(long)]
     pub(crate) full: bool,
 
@@ -86,7 +88,7 @@ pub(crate) struct LossyOptions {
     pub(crate) seed: u64,
 }
 
-/// A relay's program, as a name or path that does not depend on the working directory.
+/// Returns the absolute path of a relay's program, which does not depend on the working directory.
 pub(crate) fn program(relay: &Path) -> anyhow::Result<String> {
     let path = fs::canonicalize(relay).with_context(|| format!("--relay {}", relay.display()))?;
     Ok(path.to_string_lossy().into_owned())
@@ -97,7 +99,7 @@ pub(crate) fn program(relay: &Path) -> anyhow::Result<String> {
 pub(crate) enum Reader {
     /// Reads each byte as soon as it arrives
     Immediate,
-    /// Reads 16 KiB, then works on them for 0.2 ms; and 64 KiB, then works for 1 ms
+    /// Reads 16 KiB, then works on them for 0.2 ms on average; and 64 KiB, then works for 1 ms on average
     Working,
     /// Reads each byte as soon as it arrives, except for the first 100 ms
     Late,

@@ -11,17 +11,16 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// A table without rows.
+    /// Returns a table without rows.
     pub(crate) fn new(head: &[&str]) -> Self {
         Self { head: head.iter().map(|cell| (*cell).to_owned()).collect(), rows: Vec::new() }
     }
 
-    /// Adds a row.
     pub(crate) fn row(&mut self, cells: Vec<String>) {
         self.rows.push(cells);
     }
 
-    /// The table as Markdown, with columns as wide as their longest cell.
+    /// Returns the table as Markdown, with columns as wide as their longest cell.
     pub(crate) fn markdown(&self) -> String {
         let mut text = String::new();
         let widths: Vec<usize> = (0..self.head.len()).map(|column| self.width(column)).collect();
@@ -38,7 +37,7 @@ impl Table {
     }
 }
 
-/// Whole milliseconds.
+/// Returns a duration in whole milliseconds, without the unit.
 pub(crate) fn ms(duration: Duration) -> String {
     duration.as_millis().to_string()
 }

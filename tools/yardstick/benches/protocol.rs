@@ -1,4 +1,4 @@
-//! Cost of encoding and decoding a header per frame, and a message per viewer message.
+//! Cost of encoding and decoding the headers of a frame, and of parsing a viewer's message.
 
 use std::hint::black_box;
 

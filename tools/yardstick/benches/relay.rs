@@ -68,7 +68,7 @@ fn viewer(stream: &Arc<Stream>, waker: Waker) -> Viewer {
     Viewer::watch(stream, &track, Transport::V1, options, waker, Timestamp::default())
 }
 
-/// Pushes a frame, then takes each viewer's next one.
+/// Measures pushing a frame and taking each viewer's next one.
 fn steps(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("push and every viewer's step");
     for count in VIEWERS {
@@ -88,7 +88,7 @@ fn steps(criterion: &mut Criterion) {
     }
 }
 
-/// The same with a task for each viewer, wake-ups included.
+/// Measures the same with a task for each viewer, wake-ups included.
 fn waking(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("push until every waiting task had its frame");
     for count in VIEWERS {

@@ -24,7 +24,7 @@ const FULL_SIZE: (u32, u32) = (1280, 720);
 
 /// Frames from keyframe to keyframe: two seconds at 30 frames per second, as a capture has it.
 const KEYFRAME_EVERY: u64 = 60;
-/// Frames between a keyframe and the next requested one: a capture makes one per second at most.
+/// Least number of frames from a keyframe to a requested one: a second at 30 frames per second, as in a capture.
 const KEYFRAME_AFTER: u64 = 30;
 
 /// Most tracks of a camera: more than the renditions and codecs that a capture has by default.
@@ -35,9 +35,10 @@ const MAX_TRACKS: usize = 16;
 pub struct MadeTrack {
     /// Its rendition and codec.
     pub name: TrackName,
-    /// Length of a payload, in bytes.
+    /// Length of a delta's payload, in bytes. The bitrate of a JPEG track is computed from it.
     pub bytes: usize,
-    /// Length of a keyframe's payload, in bytes. Only tracks with deltas use it.
+    /// Length of a keyframe's payload, in bytes. Every JPEG is a keyframe, so a JPEG track must have the same in
+    /// `bytes`.
     pub keyframe_bytes: usize,
 }
 

@@ -121,7 +121,7 @@ fn draw(lines: &[Line]) -> String {
     svg + "</svg>\n"
 }
 
-/// Returns every measured rate once.
+/// Returns every measured rate once, in ascending order.
 fn rates(lines: &[Line]) -> Vec<f64> {
     let mut rates: Vec<f64> =
         lines.iter().flat_map(|line| &line.points).map(|point| point.0).collect();
@@ -171,7 +171,7 @@ fn plot(svg: &mut String, line: &Line, x: Axis, y: Axis) {
     }
 }
 
-/// Returns the positions of the captions at the lines' ends, moved apart if two would overlap.
+/// Writes the captions at the lines' ends, moved apart if two would overlap.
 fn captions(svg: &mut String, lines: &[Line], y: Axis) {
     const APART: f64 = 16.0;
     let mut ends: Vec<(f64, &Line)> =

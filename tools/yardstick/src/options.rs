@@ -75,7 +75,7 @@ pub struct CameraOptions {
     h264: bool,
 
     /// Publish this track instead, for example half.jpeg=9000, or full.h264=10000/40000: the length of a frame, and of a
-    /// keyframe; repeatable, at most 16. A keyframe on request comes at the earliest a second after the last one
+    /// keyframe; repeatable, at most 16. A keyframe on request comes at the earliest 30 frames after the last one
     #[arg(long, value_name = "TRACK=BYTES[/BYTES]", value_parser = track, conflicts_with_all = ["bytes", "h264"])]
     track: Vec<MadeTrack>,
 

@@ -88,7 +88,8 @@ impl Answer {
         }
     }
 
-    /// Returns the boundary between parts, if the content type names one. `None` if the content is not multipart.
+    /// Returns the boundary between parts: `None` if the content is not multipart, `Some(None)` if the content type
+    /// names no boundary.
     pub fn boundary(&self) -> Option<Option<&str>> {
         let mut fields = self.content_type.split(';').map(str::trim);
         let kind = fields.next().unwrap_or_default();
@@ -110,7 +111,7 @@ pub struct AnswerReader {
 }
 
 impl AnswerReader {
-    /// Adds bytes. Returns the answer when its head is complete.
+    /// Adds bytes. Returns the answer once its head is complete, also for every further call.
     ///
     /// # Errors
     /// Fails if it is not HTTP, or too long.

@@ -13,7 +13,7 @@ use super::v1;
 /// The reason why a response is not the one that was requested.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
-    /// The status is an error; the body may hold the reason.
+    /// The status is not 101 (MJPEG: 200); the body may hold the reason.
     Status,
     /// The status is right, but something else is wrong.
     Strange(String),

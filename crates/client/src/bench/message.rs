@@ -15,7 +15,7 @@ pub struct Look {
     pub start: u64,
     /// Their number.
     pub length: usize,
-    /// True if texts are kept completely.
+    /// True if texts are kept, up to 64 KiB.
     pub texts: bool,
 }
 
@@ -76,7 +76,7 @@ impl Message {
         self.length = self.length.saturating_sub(bytes);
     }
 
-    /// Returns how many of the next bytes may be skipped.
+    /// Returns how many of the next bytes may be skipped because none of them is inspected.
     pub fn blind(&self, look: &Look) -> u64 {
         match () {
             () if self.begin.text && look.texts => 0,
@@ -100,7 +100,8 @@ impl Message {
         (self.length >= look.end()).then(|| &self.looked_at[..look.length])
     }
 
-    /// Returns the timestamp in them: Unix microseconds, little-endian.
+    /// Returns the timestamp in the inspected bytes: Unix microseconds, little-endian. `None` if the message is too
+    /// short.
     pub fn timestamp(&self, look: &Look) -> Option<u64> {
         Some(u64::from_le_bytes(self.looked_at(look)?.try_into().ok()?))
     }

@@ -100,7 +100,7 @@ pub struct Group {
     pub deltas: u64,
     /// Frames that could not be decoded, because a frame they refer to is missing.
     pub broken: u64,
-    /// Invalid timestamps: in the future, or more than an hour old.
+    /// Invalid capture times: in the future, or more than an hour old.
     pub odd_stamps: u64,
     /// Frames of each viewer.
     pub frames_of_each: Vec<u64>,
@@ -189,19 +189,19 @@ pub struct Meter {
     pub frames_ever: u64,
     /// Successful handshakes, including those of reconnecting viewers.
     pub connected: u64,
-    /// Failed handshakes.
+    /// Failed handshakes of viewers that had no successful one before.
     pub refused: Reasons,
-    /// Viewers closed after a successful handshake, except stalled ones.
+    /// Viewers closed after a successful handshake, except stalled ones; also attempts to reconnect that failed.
     pub closed: Reasons,
     /// Stalled viewers closed.
     pub stalled_closed: Reasons,
-    /// Viewers that reconnected.
+    /// Successful handshakes of viewers that reconnected.
     pub reconnects: u64,
-    /// Viewers whose request a relay denied.
+    /// Requests that a relay denied.
     pub errors: Reasons,
     /// States that a relay sent.
     pub states: BTreeMap<&'static str, u64>,
-    /// Text messages of servers other than relays, which are not frames.
+    /// Text messages over a plain WebSocket, which are not frames.
     pub texts: u64,
     /// Binary messages that are not frames of `fanlight.v1`.
     pub not_frames: u64,

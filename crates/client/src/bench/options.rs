@@ -7,7 +7,7 @@ use fanlight_cli::secret::Secret;
 #[derive(Debug, Args)]
 #[command(after_help = LIMITS)]
 pub struct Options {
-    /// The server: ws://HOST:PORT/PATH (with --stream and a PATH that ends in /ws: fanlight.v1; else any WebSocket),
+    /// The server: ws://HOST:PORT/PATH (with --stream: fanlight.v1, and PATH must end in /ws; without: any WebSocket),
     /// http://HOST:PORT/PATH (MJPEG), or tcp://HOST:PORT (messages with a length prefix: u32, big-endian)
     #[arg(value_name = "URL")]
     pub url: String,
@@ -112,10 +112,16 @@ Ages compare the clocks of two machines, so they are only as exact as the clocks
 Limits:
   viewers    100000, of which some 28000 have a local port toward one address; 100 handshakes at
              the same time
-  handshake  10 s; heads of 16 KiB; a refusal is shown with the first 300 bytes of its reason
-  messages   256 MiB; texts of fanlight.v1 64 KiB
-  time       86400 s to measure, and as much to warm up
-  threads    64; processes 64; --header 64 lines, 16 KiB in total; --send 16 texts of 65535 bytes
+  handshake  10 s; heads of 16 KiB and 128 lines; a refusal is shown with the first 300 bytes of its
+             reason
+  messages   256 MiB; texts of fanlight.v1 64 KiB; --timestamp-at 1 MiB
+  time       0.1 to 86400 s to measure, and up to 86400 s to warm up; --buffer 1000 s
+  rates      --connect-rate 0.1 to 100000; --fps 0.001 to 1000
+  memory     --receive-buffer 1 KiB to 1 GiB
+  threads    64; processes 64
+  request    16 KiB; --header 64 lines; --token 512 letters; --send 16 texts of 65535 bytes (with
+             --stream 15)
   reasons    32 different ones are counted separately
 
-Exit codes: 0 success, 1 no viewer received a frame or the server refused one, 2 invalid options.";
+Exit codes: 0 success; 1 the run failed, no viewer received a frame, or the server refused a viewer;
+2 invalid options.";

@@ -97,7 +97,7 @@ impl std::iter::Sum for Cost {
     }
 }
 
-/// This process's own CPU time, in seconds.
+/// Returns this process's own CPU time, in seconds.
 pub fn own_cpu() -> f64 {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     time.tv_sec as f64 + time.tv_nsec as f64 / 1e9

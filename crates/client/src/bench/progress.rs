@@ -17,7 +17,7 @@ impl Progress {
         Self(bar)
     }
 
-    /// Shows how many viewers have connected.
+    /// Shows how many viewers have connected or failed to.
     pub fn connecting(&self, done: usize, all: usize) {
         self.show(done as u64, all as u64, format!("connecting: {done} of {all} viewers"));
     }

@@ -39,13 +39,14 @@ pub struct Report {
     pub trickling: Option<ViewersReport>,
     /// Viewers that read nothing (`--stalled`).
     pub stalled: StalledReport,
-    /// Failed handshakes, by reason.
+    /// Failed handshakes of viewers that had no successful one before, by reason.
     pub refused: ReasonsReport,
-    /// Viewers closed after their handshake, except stalled ones, by reason, since the start of the run.
+    /// Viewers closed after their handshake, except stalled ones, and failed attempts to reconnect, by reason, since
+    /// the start of the run.
     pub closed: ReasonsReport,
-    /// Viewers that reconnected (`--reconnect`).
+    /// Successful handshakes of viewers that reconnected (`--reconnect`).
     pub reconnects: u64,
-    /// Viewers whose request a relay denied, by reason. They leave.
+    /// Requests that a relay denied, by reason. The viewer then disconnects.
     pub errors: ReasonsReport,
     /// States that a relay sent to its viewers (`live`, `slow`, …) and their counts, since the start of the run.
     pub states: BTreeMap<&'static str, u64>,
@@ -80,7 +81,7 @@ pub struct ViewersReport {
     pub age: Option<Percentiles>,
     /// Time from the start of sending (`sent_at`) to a frame's last byte; fanlight.v1 only.
     pub since_sent: Option<Percentiles>,
-    /// Time between a viewer's complete frames.
+    /// Time between a viewer's complete frames, and gaps of more than 200 ms that have not ended.
     pub gap: Option<Percentiles>,
     /// Gaps longer than 200 ms, including those that have not ended.
     pub freezes: u64,
@@ -90,7 +91,7 @@ pub struct ViewersReport {
     pub keyframes: Option<u64>,
     /// Frames that refer to a frame that is missing or undecodable; fanlight.v1 only. A relay sends none.
     pub broken: u64,
-    /// Invalid timestamps, in the future or more than an hour ago; they are not counted as ages.
+    /// Invalid capture times, in the future or more than an hour ago; they are not counted as ages.
     pub odd_stamps: u64,
 }
 
@@ -103,7 +104,6 @@ pub struct Percentiles {
     pub p95_ms: f64,
     /// 99th percentile.
     pub p99_ms: f64,
-    /// Maximum.
     pub max_ms: f64,
     /// Number of values.
     pub samples: u64,

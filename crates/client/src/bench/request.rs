@@ -14,9 +14,7 @@ pub const MAX_SENT: usize = 65535;
 /// A header that the user adds to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {
-    /// The name.
     pub name: String,
-    /// The value.
     pub value: String,
 }
 

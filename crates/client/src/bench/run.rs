@@ -31,7 +31,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Puts load on a server, and prints the report.
 ///
 /// # Errors
-/// Fails if the run cannot start; and, after printing, if a viewer was refused or none received a frame.
+/// Fails if the run cannot start; and, after printing, if the server refused a viewer, a relay denied a request, or no
+/// viewer received a frame.
 pub fn run(settings: Settings) -> anyhow::Result<()> {
     let server = settings.target.resolve()?;
     raise_descriptor_limit(settings.viewers)?;
@@ -112,7 +113,7 @@ impl Watch<'_> {
         settled && nobody && !self.settings.reconnect
     }
 
-    /// Waits until all first handshakes are over. Returns the time this took.
+    /// Waits until all first handshakes are over, but no longer than they can take. Returns the time this took.
     fn connect(&self) -> Duration {
         let all = self.settings.viewers;
         let begun = Instant::now();
@@ -151,7 +152,7 @@ impl Watch<'_> {
         })
     }
 
-    /// Waits for a time, with samples at intervals.
+    /// Waits for a time, with samples at intervals. Returns early if the run must end or no viewer is left.
     fn pass(&self, what: &str, time: Duration, mut look: impl FnMut()) {
         let begun = Instant::now();
         let (mut frames, mut at) = (self.shared.frames.load(Ordering::Relaxed), begun);

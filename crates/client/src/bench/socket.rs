@@ -63,7 +63,8 @@ impl Socket {
         self.receive(into, RecvFlags::empty())
     }
 
-    /// Discards at most as many bytes as `scratch` is long. Returns their number. The kernel does not even write to it.
+    /// Discards at most as many bytes as `scratch` is long; the kernel does not write to it. Returns their number,
+    /// `None` if there are none.
     ///
     /// # Errors
     /// Fails if the connection is unusable.
@@ -83,7 +84,7 @@ impl Socket {
     /// Sends all bytes. They are so few that they fit into the socket's buffer, unless the server does not read.
     ///
     /// # Errors
-    /// Fails if the connection is unusable.
+    /// Fails if the connection is unusable, or does not accept all of them.
     pub fn send(&self, bytes: &[u8]) -> Result<(), Broken> {
         match rustix::net::send(&self.0, bytes, SendFlags::NOSIGNAL) {
             Ok(sent) if sent == bytes.len() => Ok(()),

@@ -79,7 +79,8 @@ impl Target {
         &self.url[url::Position::BeforeHost..url::Position::AfterPort]
     }
 
-    /// Resolves its name. If a name has several addresses, returns the first one that accepts a connection.
+    /// Resolves its name. If a name has several addresses, returns the first one that accepts a connection, or else the
+    /// first one.
     ///
     /// # Errors
     /// Fails if the name is unknown.

@@ -10,7 +10,7 @@ use super::request;
 
 /// Id of the subscription; there is one per socket.
 pub const ID: u32 = 1;
-/// Size of the longest acknowledgement, including its frame header.
+/// Room for the JSON of an acknowledgement: the longest one has 52 bytes.
 pub const ACK_ROOM: usize = 96;
 
 /// A relay's message, as far as it is counted.

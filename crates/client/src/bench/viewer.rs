@@ -20,7 +20,8 @@ use super::v1::{self, Count, Place, Said};
 
 /// Size of the read buffer: heads, texts, the beginning of a message.
 pub const READ_ROOM: usize = 64 * 1024;
-/// Bytes that a viewer reads at a time while a server answers. A stalled viewer has read no more than this.
+/// Bytes that a viewer reads at a time while a server answers: few, because a stalled viewer must read hardly more
+/// than the head of the answer.
 const ANSWER_ROOM: usize = 512;
 /// Most bytes that one viewer reads before other viewers get a turn.
 const TURN: u64 = 8 * 1024 * 1024;
@@ -96,13 +97,12 @@ struct Known {
     delta: bool,
 }
 
-/// A viewer.
 #[derive(Debug)]
 pub struct Viewer {
     kind: Kind,
     stage: Stage,
     socket: Option<Socket>,
-    /// Start of the current stage.
+    /// Start of the current stage; the wait for an answer counts from the start of connecting.
     since: Instant,
     message: Message,
     count: Count,

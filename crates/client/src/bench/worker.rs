@@ -89,10 +89,10 @@ impl std::fmt::Debug for Worker<'_> {
 }
 
 impl<'a> Worker<'a> {
-    /// Returns the thread with this index, and its share of the viewers.
+    /// Returns the work of the thread with this index: its share of the viewers.
     ///
     /// # Errors
-    /// Fails if the system has no epoll left.
+    /// Fails if the system cannot create an epoll instance.
     pub fn new(
         settings: &'a Settings,
         shared: &'a Shared,
@@ -313,7 +313,7 @@ impl<'a> Worker<'a> {
         ever - std::mem::replace(&mut self.reported_frames, ever)
     }
 
-    /// Records the open gaps at the end of the run.
+    /// Records the open gaps at the end of the run, and the number of frames of each viewer.
     fn finish(&mut self, now: Instant) {
         let measuring = self.shared.measuring.load(Ordering::Relaxed);
         for viewer in &self.viewers {

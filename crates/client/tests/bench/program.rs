@@ -63,7 +63,7 @@ pub(crate) fn bench_interrupted(args: &[&str], ready: impl FnOnce()) -> Ran {
     Ran::from(child.wait_with_output().expect("it ends"))
 }
 
-/// Arguments of a short run without a warm-up that prints JSON.
+/// Runs `fanlight bench` for half a second without a warm-up; it prints JSON.
 pub(crate) fn short(url: &str, more: &[&str]) -> Ran {
     let args = ["--json", "--warm-up", "0", "--seconds", "0.5"];
     bench(&[&[url], &args[..], more].concat())

@@ -12,7 +12,7 @@ pub(crate) const PACE: Duration = Duration::from_millis(5);
 /// A viewer, seen from the server.
 pub(crate) struct Guest {
     pub(crate) stream: BufReader<TcpStream>,
-    /// The first lines it sent; empty over plain TCP.
+    /// The head of its request; empty over plain TCP.
     pub(crate) request: String,
     told: Sender<String>,
 }
@@ -134,7 +134,7 @@ pub(crate) fn serve(
     Server { port, told: telling }
 }
 
-/// Unix microseconds.
+/// Returns the current time in Unix microseconds.
 pub(crate) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_micros() as u64
 }
@@ -168,7 +168,7 @@ pub(crate) fn frame(sequence: u64, age: u64, payload: usize) -> Vec<u8> {
     message(2, &bytes)
 }
 
-/// Returns the same in H.264, decodable alone or not.
+/// Returns a frame of fanlight.v1 in H.264 that was captured now: a keyframe or a delta.
 pub(crate) fn h264_frame(sequence: u64, is_keyframe: bool) -> Vec<u8> {
     let mut bytes = vec![1, 2, is_keyframe.into(), 0, 1, 0, 0, 0];
     for number in [sequence, now(), now()] {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::program::{bench, bench_interrupted, short};
 use super::server::{Guest, frame, h264_frame, message, now, serve, state, track};
 
-/// Half a minute: long compared with every delay of a busy machine.
+/// Half a minute in microseconds: long compared with every delay of a busy machine.
 const OLD: u64 = 30_000_000;
 
 /// More than kernels buffer for a connection.

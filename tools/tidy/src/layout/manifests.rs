@@ -8,7 +8,6 @@ use super::{CRATE, LIBRARY, Mode, UNMATCHED, VERSION};
 use crate::files::File;
 use crate::finding::Finding;
 
-/// A dependency of a crate.
 #[derive(Debug)]
 struct Dependency {
     name: String,
@@ -104,7 +103,7 @@ pub(super) fn check_libraries(
     let mut found = Vec::new();
     for rule in rules {
         let users = manifests.iter().filter(|manifest| {
-            // Tests may bring what their programs have not.
+            // Tests may use a library that their program does not use.
             manifest
                 .dependencies
                 .iter()

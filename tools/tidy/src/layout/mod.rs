@@ -1,7 +1,8 @@
 //! The layout check: boundaries between crates and between modules, and sizes.
 //!
 //! `rules` is the table of all boundaries. `manifests` compares them with the dependencies of crates, `layers` with the
-//! imports between modules, `words` with the code of files. Cycles need no rule: `graph` finds them all.
+//! imports between modules, `words` with the code of files. Cycles need no rule: `graph` finds them all, and `scripts`
+//! those of the page.
 
 pub mod graph;
 mod layers;
@@ -28,7 +29,7 @@ pub const CRATE: &str = "crate";
 pub const LIBRARY: &str = "library";
 /// A dependency that is not declared in the root's manifest.
 pub const VERSION: &str = "version";
-/// An import between modules that runs up.
+/// An import between modules that runs up or along a row.
 pub const LAYER: &str = "layer";
 /// A word in a place where it does not belong.
 pub const WORD: &str = "word";
@@ -42,7 +43,7 @@ pub const UNMATCHED: &str = "unmatched";
 pub enum Mode {
     /// A rule may match nothing, for trees in which files are still being moved.
     Lenient,
-    /// A rule must match something, and each crate and module needs a rule.
+    /// A rule must match something, and each crate, and each module at the top of a crate with layers, needs a rule.
     Strict,
 }
 

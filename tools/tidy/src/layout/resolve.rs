@@ -55,7 +55,7 @@ fn descend(krate: &Crate, mut at: ModulePath, rest: &[String], steps: usize) -> 
         }
         let tail = &rest[index + 1..];
         if let Some(path) = module.imported.get(name) {
-            // A name from another crate: the module that passes it on is the target.
+            // A name from another crate: the module that re-exports it is the target.
             return resolve(krate, &at, &[path.as_slice(), tail].concat(), steps).or(Some(at));
         }
         return through_glob(krate, &at, name, tail, steps).or(Some(at));

@@ -6,7 +6,7 @@ use crate::files::{File, Language};
 use crate::finding::Finding;
 use crate::rust::{self, items};
 
-/// Lines from which on a file should be split: most files of well-kept codebases are shorter.
+/// Lines past which a file should be split: most files of well-kept codebases are shorter.
 pub const LONG_FILE: usize = 350;
 /// Lines past which a file holds a second idea.
 pub const LONGEST_FILE: usize = 500;
@@ -18,7 +18,6 @@ pub fn counts(file: &File) -> bool {
     !matches!(file.language, Language::Markdown | Language::Toml | Language::Unit | Language::Html)
 }
 
-/// Returns the number of lines of a file.
 pub fn lines(file: &File) -> usize {
     file.text.lines().count()
 }

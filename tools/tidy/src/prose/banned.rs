@@ -37,7 +37,6 @@ const fn ban_in(
     Banned { phrase, instead, context }
 }
 
-/// All banned phrases.
 pub(crate) const BANNED: &[Banned] = &[
     ban(&["anew"], "again, re-…"),
     // `late` is also an adjective: "the number of late frames".
@@ -88,7 +87,7 @@ pub(crate) const ACTORS: &[Banned] = &[
 ];
 
 impl Banned {
-    /// Returns the last word of the phrase when it starts at the given word.
+    /// Returns the index of the phrase's last word if the phrase starts at the given word.
     pub(crate) fn ends_at(&self, words: &[Word], first: usize) -> Option<usize> {
         let last = first + self.phrase.len() - 1;
         let matches = self.phrase.iter().enumerate().all(|(offset, alternatives)| {

@@ -4,7 +4,6 @@
 
 use super::passage::{Origin, Passage};
 
-/// Kind of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// A heading or the head of a table: no sentence.

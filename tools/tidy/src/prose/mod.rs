@@ -29,9 +29,9 @@ use words::{Sentence, Word};
 pub const BAN: &str = "ban";
 /// A phrase that hides who does something.
 pub const ACTOR: &str = "actor";
-/// A sentence that starts with What, Who, How, Where and the like.
+/// A sentence that starts with What, Who, How, Where and the like, or a condition without a main clause.
 pub const HEADLESS: &str = "headless";
-/// A doc comment whose first sentence has no subject: an error only where they are too many.
+/// A doc comment whose first sentence has no subject: an error only if there are too many of them.
 pub const SUBJECT: &str = "subject";
 
 /// All that the check found.
@@ -60,7 +60,8 @@ pub struct Checked {
     pub docs: usize,
 }
 
-/// Checks the files below the given paths, or all; an entry of the allow-list without a hit is a finding.
+/// Checks the files below the given paths, or all; without paths, an entry of the allow-list without a hit is a
+/// finding.
 ///
 /// A path below which no file lies is an error, since it would pass every check.
 pub fn check(repository: &Repository, paths: &[&str]) -> Result<Outcome> {

@@ -83,7 +83,8 @@ pub(crate) fn subjectless(block: &Block, sentence: &Sentence<'_>) -> Option<Stri
     (NO_SUBJECT.contains(&first) || fragment).then(|| first.into())
 }
 
-/// Returns the first two words of a sentence; `None` when it starts with code, a number or a sign.
+/// Returns the first two words of a sentence, or one if a sign follows it; `None` if the sentence starts with code or a
+/// sign, or with a compound such as "In-process".
 fn opening(sentence: &Sentence<'_>) -> Option<Vec<String>> {
     let words = words::words(sentence.text);
     let first = words.first()?;

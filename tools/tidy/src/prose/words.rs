@@ -19,7 +19,7 @@ impl Word {
     }
 }
 
-/// Returns the words of a text: letters and apostrophes.
+/// Returns the words of a text: letters, digits, apostrophes and underscores.
 pub(crate) fn words(text: &str) -> Vec<Word> {
     let mut found: Vec<Word> = Vec::new();
     let mut start = None;
@@ -62,7 +62,8 @@ impl Sentence<'_> {
     }
 }
 
-/// Splits a text into sentences: at a full stop, question or exclamation mark before a capital letter or code.
+/// Splits a text into sentences: at a full stop, question or exclamation mark before a capital letter, a digit, an
+/// opening mark or code.
 pub(crate) fn sentences(text: &str) -> Vec<Sentence<'_>> {
     let mut found = Vec::new();
     let mut start = 0;

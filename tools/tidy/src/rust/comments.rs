@@ -6,7 +6,6 @@ use proc_macro2::{TokenStream, TokenTree};
 
 use super::test_code;
 
-/// Kind of a comment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// `///` and `/**`.

@@ -9,7 +9,7 @@ use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 pub struct Item {
     /// Keyword, such as `fn`, `mod`, `use` or `impl`; empty for a macro call.
     pub keyword: String,
-    /// Name that follows the keyword; empty for `use` and `impl`.
+    /// Name that follows the keyword; empty for `use`, `impl` and a macro call.
     pub name: String,
     /// The item is compiled for tests only: `#[cfg(test)]`, `#[test]` and the like.
     pub test: bool,
@@ -176,7 +176,7 @@ pub fn walk(tokens: TokenStream, visit: &mut dyn FnMut(&Item)) {
     }
 }
 
-/// Visits the functions within the body of a function.
+/// Visits the functions and `impl`s within the body of a function.
 fn functions_within(tokens: TokenStream, visit: &mut dyn FnMut(&Item)) {
     let has_inner = tokens
         .clone()

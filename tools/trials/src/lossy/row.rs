@@ -24,13 +24,12 @@ pub(crate) struct Row {
 /// The kind of link.
 #[derive(Debug, Clone, Copy)]
 enum Kind {
-    /// 20 Mbit/s, a round trip of 40 ms, 2 % loss, 100 ms of queue; frames of 29 kB and less.
+    /// 20 Mbit/s, a round trip of 40 ms, 2 % loss, 100 ms of queue; the frames of [`TRACKS`].
     Lossy,
     /// Kbit/s, with a queue of 200 ms and no distance; frames of 60 kB.
     Shaped(u32),
 }
 
-/// All rows.
 pub(crate) const ROWS: [Row; 8] = [
     Row { name: "lossy, full", link: Kind::Lossy, viewer: &[] },
     Row { name: "lossy, full, acknowledged", link: Kind::Lossy, viewer: &["--ack"] },
@@ -69,7 +68,7 @@ pub(crate) struct Figures {
 }
 
 impl Row {
-    /// Measures one viewer of a relay; `None` where this machine has no such link.
+    /// Measures one viewer of a relay; `None` if this machine has no such link or congestion control.
     pub(crate) fn measure(
         &self,
         relay: &str,
@@ -131,7 +130,7 @@ impl Kind {
 }
 
 impl Figures {
-    /// Reads what `fanlight bench --json` printed.
+    /// Reads the figures from the output of `fanlight bench --json`.
     fn read(json: &str) -> anyhow::Result<Self> {
         let report: Value = serde_json::from_str(json).context("fanlight bench printed no JSON")?;
         let viewers = &report["normal"];

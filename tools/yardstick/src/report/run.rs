@@ -133,7 +133,7 @@ pub struct Count {
 }
 
 impl Run {
-    /// Returns the viewers that this run is about.
+    /// Returns the viewers that this run is about: those that trickle if there are any, else the normal ones.
     pub fn viewers(&self) -> &Viewers {
         self.figures.trickling.as_ref().unwrap_or(&self.figures.normal)
     }
@@ -151,6 +151,7 @@ impl Run {
 
 /// Reads recorded runs, one JSON object a line.
 ///
+/// # Errors
 /// Fails if the file cannot be read, or a line is not a run.
 pub fn read(path: &Path) -> anyhow::Result<Vec<Run>> {
     let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
@@ -188,7 +189,7 @@ pub(crate) fn sample(server: &str, round: u32, cpu_us_per_frame: f64) -> Run {
 mod tests {
     use super::*;
 
-    /// Output of `fanlight bench --json`, shortened to a few more fields than are read.
+    /// A recorded run, with a few more fields than are read.
     const LINE: &str = r#"{"part":"trickling","server":"broadcast","threads":1,"bytes":60000,"viewers":20,"round":2,"result":{
         "protocol":"websocket","normal":{"viewers":0,"fps_median":null,"age":null,"gap":null},
         "trickling":{"fps_median":7.5,"age":{"p50_ms":100.5,"p95_ms":200,"p99_ms":300,"max_ms":301,"samples":9}},

@@ -27,7 +27,8 @@ const SERVERS: [(&str, &str); 15] = [
 /// The server that all others are divided by.
 const LIMIT: &str = "writev";
 
-/// Many viewers that receive every frame: CPU time, age, memory, each also as a multiple of the lower bound's.
+/// Returns the table of many viewers that receive every frame: CPU time and age, each also as a multiple of the lower
+/// bound's, memory, and frame rate.
 pub fn throughput(runs: &[Run], part: Part) -> String {
     let head = [
         "frame × viewers",
@@ -66,7 +67,7 @@ pub fn throughput(runs: &[Run], part: Part) -> String {
     table(&head, cases(runs, part).iter().map(line))
 }
 
-/// Viewers that read more slowly than frames are made: their results.
+/// Returns the table of viewers that read more slowly than frames are made.
 pub fn trickling(runs: &[Run]) -> String {
     let line = |case: &Case| {
         let median = |figure: Figure| median_of(runs, case, figure);
@@ -83,7 +84,8 @@ pub fn trickling(runs: &[Run]) -> String {
     )
 }
 
-/// Viewers that do not read, among others: the results of the others, and the cost of a stalled one.
+/// Returns the table of viewers that do not read, among others: the results of the others, and the cost of a stalled
+/// one.
 pub fn stalled(runs: &[Run]) -> String {
     let line = |case: &Case| {
         let median = |figure: Figure| median_of(runs, case, figure);
@@ -116,7 +118,7 @@ fn kernel_memory_kib(runs: &[Run], case: &Case) -> Option<f64> {
     (case.stalled > 0).then(|| (with - without).max(0.0) / f64::from(case.stalled))
 }
 
-/// One viewer behind a slow link: age and frame rate, by link rate.
+/// Returns the table of one viewer behind a slow link: age and frame rate, by link rate.
 pub fn link(runs: &[Run]) -> String {
     let line = |case: &Case| {
         let median = |figure: Figure| median_of(runs, case, figure);
@@ -133,7 +135,7 @@ pub fn link(runs: &[Run]) -> String {
     table(&["Mbit/s", "server", "age p50 ms", "age p95 ms", "fps"], cases.iter().map(line))
 }
 
-/// A capture: the cost of a frame of its source, by watched track.
+/// Returns the table of a capture: the cost of a frame of its source, by watched track.
 pub fn capture(runs: &[Run]) -> String {
     let line = |case: &Case| {
         let median = |figure: Figure| median_of(runs, case, figure);
@@ -150,7 +152,7 @@ pub fn capture(runs: &[Run]) -> String {
     table(&head, cases(runs, Part::Capture).iter().map(line))
 }
 
-/// The codecs side by side, for the same source: bandwidth, cost, quality and age.
+/// Returns the table of the codecs side by side, for the same source: frame size, cost, quality and age.
 pub fn codecs(runs: &[Run]) -> String {
     let line = |case: &Case| {
         let median = |figure: Figure| median_of(runs, case, figure);

@@ -14,7 +14,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Takes a non-blocking socket.
+    /// Returns the connection of a non-blocking socket.
     pub(super) fn new(stream: TcpStream) -> Self {
         Self { stream, outbox: Outbox::default() }
     }
@@ -24,7 +24,7 @@ impl Connection {
         &self.stream
     }
 
-    /// Takes a frame, and sends as much as the kernel accepts.
+    /// Takes a frame, and sends as much as the kernel accepts, unless earlier bytes still wait.
     pub(super) fn show(&mut self, frame: Arc<Frame>) -> io::Result<()> {
         let waits = self.outbox.slices().is_some();
         self.outbox.offer(frame);

@@ -66,7 +66,7 @@ pub fn serve(listener: TcpListener, settings: &Settings, stop: &Shutdown) -> any
     Ok(())
 }
 
-/// Waits for a connection, for at most this time.
+/// Waits for a connection, for at most this time. Returns whether one waits to be accepted.
 fn is_called(listener: &TcpListener, at_most: Duration) -> io::Result<bool> {
     let timeout = Timespec {
         tv_sec: at_most.as_secs().cast_signed(),

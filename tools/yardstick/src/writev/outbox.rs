@@ -28,7 +28,7 @@ impl Frame {
     }
 }
 
-/// At most two frames: one that is partly sent and must be completed, and the newest after it.
+/// At most two frames: one that is being sent and must be completed, and the newest after it.
 #[derive(Debug, Default)]
 pub struct Outbox {
     sending: Option<Arc<Frame>>,
@@ -37,13 +37,13 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// Takes a frame. It replaces a frame that is not partly sent.
+    /// Takes a frame. It replaces the pending frame, but never the one that is being sent.
     pub fn offer(&mut self, frame: Arc<Frame>) {
         let place = if self.sending.is_none() { &mut self.sending } else { &mut self.pending };
         *place = Some(frame);
     }
 
-    /// Returns the next bytes to write: the rest of the prefix and the rest of the payload.
+    /// Returns the next bytes to write: the rest of the prefix and the rest of the payload. `None` if there are none.
     pub fn slices(&self) -> Option<[IoSlice<'_>; 2]> {
         let frame = self.sending.as_ref()?;
         let length = &frame.length[self.sent.min(LENGTH_BYTES)..];

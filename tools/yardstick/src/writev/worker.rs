@@ -27,7 +27,7 @@ pub(super) struct Worker {
     thread: Option<JoinHandle<()>>,
 }
 
-/// A message to a worker.
+/// The messages to a worker that it has not taken yet, and the event that wakes it.
 #[derive(Debug)]
 struct Mailbox {
     letters: Mutex<Letters>,
@@ -133,7 +133,7 @@ impl Share {
         }
     }
 
-    /// Returns whether the worker must stop.
+    /// Takes new connections and the newest frame. Returns whether the worker must stop.
     fn read_letters(&mut self) -> bool {
         let letters = self.mailbox.take();
         letters.joined.into_iter().for_each(|stream| self.join(stream));

@@ -117,7 +117,7 @@ impl Decoder {
         }
     }
 
-    /// Returns the usual number of bytes before a payload.
+    /// Returns how many bytes to read for the head before a payload: its greatest length, or for MJPEG an estimate.
     pub fn head_room(&self) -> usize {
         match self {
             Self::WebSocket(_) => websocket::MAX_HEAD,

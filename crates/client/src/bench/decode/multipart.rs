@@ -225,7 +225,7 @@ fn part_length(value: &str) -> Result<u64, Violation> {
     }
 }
 
-/// Parses seconds since the Unix epoch with a fraction, without rounding errors.
+/// Returns the microseconds of a time in seconds with a fraction, without rounding errors. Further digits are cut off.
 fn micros(seconds: &str) -> Option<u64> {
     let (whole, fraction) = seconds.split_once('.').unwrap_or((seconds, ""));
     let digits = fraction.bytes().chain(std::iter::repeat(b'0')).take(6);
