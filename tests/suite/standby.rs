@@ -69,6 +69,24 @@ fn a_standby_capture_takes_over_from_one_that_hangs_within_two_seconds() {
     assert!(took.iter().all(|time| *time <= BACK), "{took:?}");
 }
 
+#[test]
+fn a_viewer_that_stopped_reading_before_a_takeover_gets_every_frame_again_after_it() {
+    let site = Site::alone();
+    let (captures, relay, mut viewer) = two_captures(&site);
+    // The viewer does not read for three seconds, so its receive window closes. When it reads again, its kernel opens
+    // the window wide, and narrows it by the bytes of dozens of smaller frames although nothing is unread.
+    relay.viewer("cam").frames(90);
+    until_width(&mut viewer, 320);
+    captures[&320].signal(Signal::STOP);
+    until_width(&mut viewer, 160);
+    let first = viewer.frame().sequence;
+    let sequences: Vec<u64> = std::iter::repeat_with(|| viewer.frame().sequence)
+        .take_while(|sequence| *sequence < first + 300)
+        .collect();
+    note(format!("{} of 300 frames", sequences.len()));
+    assert!(sequences.len() > 200, "{sequences:?}");
+}
+
 /// Returns the number of rounds: `FANLIGHT_TEST_ROUNDS`, or four.
 fn rounds() -> usize {
     let rounds = std::env::var("FANLIGHT_TEST_ROUNDS").ok();

@@ -97,7 +97,7 @@ pub struct QueueEstimator {
     /// Delivery rate in bytes a second; 0 while unknown.
     rate: f64,
     /// A frame that met no queue: the moment when it was sent, and the acknowledged bytes beyond which it arrives.
-    probe: Option<(Timestamp, u64)>,
+    sample: Option<(Timestamp, u64)>,
     /// The shortest recent time until a part of such a frame was acknowledged.
     shortest: RecentMinimum,
     /// The moment when a round trip was last too long.
@@ -160,8 +160,8 @@ impl QueueEstimator {
     pub fn note_sent(&mut self, bytes: usize) {
         self.frame = (self.frame - self.frame / 8).max(bytes as u64);
         let Some((at, reading)) = self.last.filter(|_| self.has_queue()) else { return };
-        if self.probe.is_none() && reading.queued <= LITTLE {
-            self.probe = Some((at, reading.acked + reading.queued));
+        if self.sample.is_none() && reading.queued <= LITTLE {
+            self.sample = Some((at, reading.acked + reading.queued));
         }
     }
 
@@ -203,7 +203,7 @@ impl QueueEstimator {
         if now < until {
             return SendDecision::RetryAt(next_reading.min(until));
         }
-        self.unread.probe(&reading);
+        self.unread.note_sent(&reading);
         self.allow(now, reading.acked);
         SendDecision::Send
     }
@@ -241,14 +241,14 @@ impl QueueEstimator {
             self.late_at = Some(now);
         }
         self.shortest.expire(now);
-        if let Some((sent_at, mark)) = self.probe
+        if let Some((sent_at, mark)) = self.sample
             && reading.acked > mark
         {
             // A late reading would make the round trip look long.
             if now.since(then) <= TOLERATED {
                 self.shortest.note(now.since(sent_at), now);
             }
-            self.probe = None;
+            self.sample = None;
         }
     }
 

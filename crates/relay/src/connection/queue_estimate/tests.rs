@@ -30,6 +30,15 @@ impl Playback {
 
 /// Watches a camera of 30 frames a second of 60 kB over a connection. A newer frame replaces a held one.
 fn watch(
+    connection: SimulatedConnection,
+    change: impl Fn(u64, &mut SimulatedConnection),
+) -> Playback {
+    watch_frames(FRAME, connection, change)
+}
+
+/// The same with frames of this many bytes.
+fn watch_frames(
+    frame: u64,
     mut connection: SimulatedConnection,
     change: impl Fn(u64, &mut SimulatedConnection),
 ) -> Playback {
@@ -68,9 +77,9 @@ fn watch(
                 }
             }
         }
-        connection.unsent += FRAME;
-        written += FRAME;
-        queue_estimate.note_sent(FRAME as usize);
+        connection.unsent += frame;
+        written += frame;
+        queue_estimate.note_sent(frame as usize);
         sent = Some(newest);
         in_flight.push_back((written, newest * INTERVAL));
     }
@@ -122,6 +131,23 @@ fn a_program_that_reads_slowly_does_not_get_old_frames() {
         playback.age(0.5),
         playback.age(0.99)
     );
+}
+
+/// A real socket showed this: a client stopped for 3 s, then read everything. Its window opened wide, and narrowed by
+/// the bytes of 33 frames while nothing was unread.
+#[test]
+fn a_program_that_stopped_once_and_reads_everything_again_is_sent_all_frames_within_three_seconds()
+{
+    let change = |now: u64, connection: &mut SimulatedConnection| {
+        connection.read_rate = if (9_000..12_000).contains(&now) { 0 } else { u64::MAX / 2 };
+        connection.max_window = match now {
+            ..12_000 => 140_000,
+            12_000..12_200 => 1_213_000,
+            _ => 1_069_000,
+        };
+    };
+    let playback = watch_frames(4_400, SimulatedConnection::new(1000, 1, false), change);
+    assert!(playback.at_the_end > 145, "{} of 150 frames", playback.at_the_end);
 }
 
 #[test]

@@ -4,11 +4,12 @@
 //! before, and this evidence is weak in two ways:
 //!
 //! - a window is as old as the last acknowledgement, and with nothing in flight there is no next one;
-//! - Linux also narrows a window while nothing is unread, as it learns how much memory segments of this size take.
+//! - Linux also narrows a window while nothing is unread, as it learns how much memory segments of this size take. The
+//!   window then moves as if little or nothing were read.
 //!
-//! The estimate therefore counts only for a receiver that has limited sending, it drains with time, and with nothing in
-//! flight it holds a frame only for a bounded time ([`UnreadEstimate::hold`]). The frame sent then brings a fresh
-//! window, which confirms or corrects the estimate, as a TCP sender probes a closed window.
+//! The estimate therefore counts only for a receiver that has limited sending and not caught up quickly since. It drains
+//! with time, and with nothing in flight it holds a frame only for a bounded time ([`UnreadEstimate::hold`]). The frame
+//! sent then brings a fresh window, which confirms or corrects the estimate, as a TCP sender probes a closed window.
 
 use std::time::Duration;
 
@@ -23,6 +24,9 @@ const SPAN: Duration = Duration::from_millis(100);
 const LIMITED_SHARE: u32 = 3;
 /// A receiver that limited sending counts as reading slowly for this long.
 const READS_SLOWLY: Duration = Duration::from_secs(30);
+/// A receiver that reads one part in this many of its widest window within [`SPAN`] does not read slowly: it had only
+/// paused. If that is wrong, its frames are older by at most the time to read one window, 200 ms.
+const CAUGHT_UP_PART: u64 = 2;
 /// Age up to which an observation is recent.
 const RECENT: Duration = Duration::from_secs(1);
 /// Longest time for which the estimate alone holds a frame, besides three round trips. The send deadline is 250 ms; the
@@ -40,28 +44,41 @@ pub(super) struct UnreadEstimate {
     open: u64,
     /// The start of the present span: the moment, and the total time limited by the window until then.
     span: Option<(Timestamp, Duration)>,
+    /// The start of the present span in which the window's edge moves: the moment, and the edge.
+    edge_span: Option<(Timestamp, u64)>,
     /// The moment when the window last limited sending for a large part of a span.
     slow_at: Option<Timestamp>,
     /// The moment when the receiver last limited sending: by its window, or by unread bytes.
     limited_at: Option<Timestamp>,
     /// The connection when a frame was last sent against the estimate.
-    probe: Option<Probe>,
+    checkpoint: Option<Checkpoint>,
     /// Number of such frames in a row that the receiver had not read when the next one was due.
-    unread_probes: u32,
+    unread_frames: u32,
 }
 
 /// A connection at a moment when nothing was in flight.
 #[derive(Debug, Clone, Copy)]
-struct Probe {
+struct Checkpoint {
     acked: u64,
-    /// The last byte that the receiver offered to accept. It advances as the program there reads.
     edge: u64,
+}
+
+/// Returns the last byte that the receiver offered to accept. It advances as the program there reads.
+fn edge(reading: &TcpReading) -> u64 {
+    reading.acked + reading.receive_window
 }
 
 impl UnreadEstimate {
     /// Takes a reading.
     pub(super) fn observe(&mut self, now: Timestamp, reading: &TcpReading) {
         self.open = self.open.max(reading.receive_window);
+        self.observe_limit(now, reading);
+        if self.catches_up(now, edge(reading)) {
+            (self.slow_at, self.unread_frames) = (None, 0);
+        }
+    }
+
+    fn observe_limit(&mut self, now: Timestamp, reading: &TcpReading) {
         let (began, limited) = *self.span.get_or_insert((now, reading.rwnd_limited));
         let length = now.since(began);
         if length < SPAN {
@@ -71,6 +88,19 @@ impl UnreadEstimate {
             (self.slow_at, self.limited_at) = (Some(now), Some(now));
         }
         self.span = Some((now, reading.rwnd_limited));
+    }
+
+    /// Returns whether the receiver has just read a large part of a window quickly.
+    fn catches_up(&mut self, now: Timestamp, edge: u64) -> bool {
+        let (began, before) = *self.edge_span.get_or_insert((now, edge));
+        let length = now.since(began);
+        let spans = length.as_secs_f64() / SPAN.as_secs_f64();
+        let read = edge.saturating_sub(before) as f64;
+        let caught_up = read >= (self.open / CAUGHT_UP_PART) as f64 * spans.max(1.0);
+        if caught_up || length >= SPAN {
+            self.edge_span = Some((now, edge));
+        }
+        caught_up
     }
 
     /// Returns whether the receiver has recently limited sending.
@@ -92,23 +122,23 @@ impl UnreadEstimate {
     /// Returns for how long a frame may be held because of this estimate alone.
     pub(super) fn hold(&mut self, now: Timestamp, reading: &TcpReading) -> Duration {
         self.limited_at = Some(now);
-        let doublings = self.unread_probes.saturating_sub(1).min(MAX_DOUBLINGS);
+        let doublings = self.unread_frames.saturating_sub(1).min(MAX_DOUBLINGS);
         reading.min_rtt * 3 + HOLD * (1 << doublings)
     }
 
     /// Returns whether fresh windows prove that the receiver has not read the last frames sent against the estimate.
     pub(super) fn is_proven(&self) -> bool {
-        self.unread_probes > 1
+        self.unread_frames > 1
     }
 
     /// Notes that a frame is sent against the estimate, with nothing in flight. Compares what the receiver was sent and
     /// what it read since the last such moment.
-    pub(super) fn probe(&mut self, reading: &TcpReading) {
-        let probe = Probe { acked: reading.acked, edge: reading.acked + reading.receive_window };
-        let Some(before) = self.probe.replace(probe) else { return };
+    pub(super) fn note_sent(&mut self, reading: &TcpReading) {
+        let present = Checkpoint { acked: reading.acked, edge: edge(reading) };
+        let Some(before) = self.checkpoint.replace(present) else { return };
         let sent = reading.acked.saturating_sub(before.acked);
-        let read = probe.edge.saturating_sub(before.edge);
-        self.unread_probes = if read < sent / 2 { self.unread_probes + 1 } else { 0 };
+        let read = present.edge.saturating_sub(before.edge);
+        self.unread_frames = if read < sent / 2 { self.unread_frames + 1 } else { 0 };
         if (sent / 2..=sent + sent / 4).contains(&read) {
             // It reads what it is sent and no more, so at most that is unread: its window is no longer as wide as it
             // was.
