@@ -16,7 +16,7 @@ use serde::Deserialize;
 
 use crate::encode::h264::EncoderName;
 use crate::pixels::orientation::Orientation;
-use crate::rendition::RenditionSettings;
+use crate::rendition_settings::RenditionSettings;
 use crate::source::SourceSpec;
 use crate::wall_clock::Zone;
 use bus::BusOptions;

@@ -12,7 +12,7 @@ use fanlight_bus::{
 use fanlight_cli::stop::Shutdown;
 use fanlight_clock as clock;
 use fanlight_protocol::{
-    Codec, FrameFlags, FrameMeta, FrameTimes, Rendition, StreamEntry, StreamName, StreamState,
+    Codec, FrameFlags, FrameMeta, FrameTimes, RenditionName, StreamEntry, StreamName, StreamState,
     Timestamp, Topic, TrackEntry, TrackName,
 };
 
@@ -45,7 +45,7 @@ pub struct MadeTrack {
 impl MadeTrack {
     /// Returns the full rendition in one codec, with frames of equal length.
     pub fn full(codec: Codec, bytes: usize) -> Self {
-        let name = TrackName { rendition: Rendition::full(), codec };
+        let name = TrackName { rendition: RenditionName::full(), codec };
         Self { name, bytes, keyframe_bytes: bytes }
     }
 

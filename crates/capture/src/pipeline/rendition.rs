@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fanlight_protocol::{Codec, Rendition as Name};
+use fanlight_protocol::{Codec, RenditionName};
 use opencv::core::Mat;
 
 use super::Resources;
@@ -13,12 +13,12 @@ use crate::frame::CaptureTimes;
 use crate::frame::latest::Buffers;
 use crate::options::StreamSettings;
 use crate::pixels::Size;
-use crate::rendition::{RenditionSettings, RenditionSize};
+use crate::rendition_settings::{RenditionSettings, RenditionSize};
 
 /// One rendition.
 #[derive(Debug)]
 pub(super) struct Rendition {
-    name: Name,
+    name: RenditionName,
     size: RenditionSize,
     limited: bool,
     /// The JPEG track and, if there is an encoder, the H.264 track.
@@ -60,7 +60,7 @@ impl Rendition {
 
     /// Returns whether this is the full rendition, to which frames of the source can be passed through.
     pub(super) fn is_full(&self) -> bool {
-        self.name == Name::full()
+        self.name == RenditionName::full()
     }
 
     /// Returns whether there is a frame rate limit. A frame that such a rendition misses may have been one too many

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use fanlight_codec::jpeg::{self, RepairedJpeg};
-use fanlight_protocol::{Codec, Rendition as Name};
+use fanlight_protocol::{Codec, RenditionName};
 
 use super::Resources;
 use super::ladder::Ladder;
@@ -65,7 +65,7 @@ impl Router {
         self.transcoder.forget_duplicates();
         if track.codec() == Codec::H264 {
             track.request_keyframe();
-            if track.topic().track.rendition == Name::full() {
+            if track.topic().track.rendition == RenditionName::full() {
                 self.passthrough.restart();
             }
         }

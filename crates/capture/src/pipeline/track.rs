@@ -21,7 +21,7 @@ use crate::frame::{CaptureTimes, Frame};
 use crate::meter::RateMeter;
 use crate::pixels::Size;
 use crate::publish::{FrameCounters, TrackOutput, TrackWriter};
-use crate::rendition::RenditionSettings;
+use crate::rendition_settings::RenditionSettings;
 use crate::threads::pool::{Task, WorkerPool};
 use crate::threads::watchdog::Watchdog;
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use fanlight_protocol::{
-    Rendition, StreamName, StreamState, Timestamp, Topic, TrackEntry, TrackName,
+    RenditionName, StreamName, StreamState, Timestamp, Topic, TrackEntry, TrackName,
 };
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -113,12 +113,12 @@ impl Stream {
     }
 
     /// Returns the announced renditions, the largest first.
-    pub fn renditions(&self) -> Vec<Rendition> {
+    pub fn renditions(&self) -> Vec<RenditionName> {
         let mut tracks = self.status().tracks.clone();
         tracks.sort_by_key(|track| {
             std::cmp::Reverse(u64::from(track.width) * u64::from(track.height))
         });
-        let mut renditions: Vec<Rendition> = Vec::new();
+        let mut renditions: Vec<RenditionName> = Vec::new();
         for track in tracks {
             if !renditions.contains(&track.name.rendition) {
                 renditions.push(track.name.rendition);

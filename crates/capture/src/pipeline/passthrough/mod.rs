@@ -43,7 +43,7 @@ impl Passthrough {
     pub(super) fn new(settings: &StreamSettings, outcome: Arc<Outcome>) -> Self {
         let allowed =
             !settings.reencode && settings.orientation.is_none() && settings.overlay.is_none();
-        let full = fanlight_protocol::Rendition::full();
+        let full = fanlight_protocol::RenditionName::full();
         let limited = settings.renditions.iter().any(|one| one.name == full && one.fps.is_some());
         Self { allowed, allowed_h264: allowed && !limited, h264: Mutex::default(), outcome }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fanlight_protocol::viewer::message::FrameMessage;
 use fanlight_protocol::viewer::{FromRelay, ViewerState};
-use fanlight_protocol::{Rendition, StreamState, Timestamp};
+use fanlight_protocol::{RenditionName, StreamState, Timestamp};
 
 use super::ack_window::AckWindow;
 use crate::egress::abr::AdaptiveViewer;
@@ -46,7 +46,7 @@ struct SentTrack {
     width: u32,
     height: u32,
     reduced: bool,
-    renditions: Vec<Rendition>,
+    renditions: Vec<RenditionName>,
     /// The index of the rendition that is sent.
     rendition: u8,
     /// The stream's count of changes.

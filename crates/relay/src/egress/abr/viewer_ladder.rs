@@ -1,7 +1,7 @@
 //! The renditions that a viewer may be sent, from the smallest to the one that its tile needs, and the bitrate of each.
 //! No IO and no clock.
 
-use fanlight_protocol::{Codec, Rendition, TrackEntry, TrackName};
+use fanlight_protocol::{Codec, RenditionName, TrackEntry, TrackName};
 use smallvec::SmallVec;
 
 /// Exponent by which bytes shrink with pixels: a quarter of the pixels takes about a third of the bytes.
@@ -64,14 +64,14 @@ impl Ladder {
             .collect();
         // A track of unknown size is the source's own before its first frame.
         rungs.sort_by_key(|rung| {
-            let full = rung.track.rendition == Rendition::full();
+            let full = rung.track.rendition == RenditionName::full();
             (rung.pixels().unwrap_or(u64::MAX), full, rung.track.clone())
         });
         if let Some(enough) = rungs.iter().position(|rung| display.is_filled_by(rung)) {
             rungs.truncate(enough + 1);
         }
         if rungs.is_empty() {
-            let track = TrackName { rendition: Rendition::full(), codec };
+            let track = TrackName { rendition: RenditionName::full(), codec };
             rungs.push(Rung { track, width: 0, height: 0 });
         }
         Self(rungs)
