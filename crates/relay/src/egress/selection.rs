@@ -8,7 +8,7 @@ use fanlight_protocol::viewer::{CodecChoice, RenditionChoice, Watch};
 use fanlight_protocol::{Codec, RenditionName, TrackName};
 use serde::Deserialize;
 
-use crate::egress::abr::ladder::DisplaySize;
+use crate::egress::abr::viewer_ladder::DisplaySize;
 use crate::egress::abr::{AdaptiveViewer, AutoRendition};
 use crate::error::Error;
 use crate::hub::ring::MAX_BUFFER;
