@@ -72,7 +72,7 @@ impl Publisher {
         Ok(Self { epoch, endpoints, commands, streams, socket, wake, thread, admission })
     }
 
-    /// Returns the number of this run.
+    /// Returns the epoch of this publisher.
     pub fn epoch(&self) -> Epoch {
         self.epoch
     }

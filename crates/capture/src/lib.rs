@@ -2,7 +2,7 @@
 //!
 //! In the order a frame travels:
 //!
-//! - [`source`]: the origin of frames and of their times of capture; [`source::run`] opens a source while it is
+//! - [`source`]: the origin of frames and of their times of capture; [`source::lifecycle`] opens a source while it is
 //!   watched, and opens it again when it fails;
 //! - [`frame`]: the forms of a frame, and its hand-over between threads, in which the newest frame wins;
 //! - [`pixels`] and [`rendition_settings`]: oriented, and scaled to the sizes that are watched;

@@ -34,7 +34,7 @@ impl Source {
         self.sequence += 1;
         let now = self.now();
         Frame {
-            run: 0,
+            generation: 0,
             meta: FrameMeta {
                 sequence: self.sequence,
                 times: FrameTimes::all_at(now),

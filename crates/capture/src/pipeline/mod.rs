@@ -41,7 +41,7 @@ use crate::encode::EncoderFactory;
 use crate::frame::RawFrame;
 use crate::frame::latest::Buffers;
 use crate::options::StreamSettings;
-use crate::source::run::{self, FrameReceiver, PushError, RetryPolicy};
+use crate::source::lifecycle::{self, FrameReceiver, PushError, RetryPolicy};
 use crate::source::{SourceError, SourceFactory};
 use crate::status::Status;
 use crate::threads::Threads;
@@ -167,7 +167,7 @@ impl Pipeline {
         let policy = RetryPolicy { keep_open: self.settings.keep_open, ..RetryPolicy::default() };
         threads.start(format!("{name}:source"), move || {
             let sink = Sink { shared: &shared, watchdog: &watchdog };
-            run::run(factory.as_mut(), policy, &sink, &shared.status, &watchdog);
+            lifecycle::run(factory.as_mut(), policy, &sink, &shared.status, &watchdog);
             if watchdog.is_abandoned() {
                 stuck.iter().for_each(StuckThreads::remove);
             }

@@ -20,7 +20,7 @@ use crate::options::StreamSettings;
 use crate::pixels::orientation::Orientation;
 use crate::pixels::{self, Size};
 use crate::source::SourceError;
-use crate::source::run::PushError;
+use crate::source::lifecycle::PushError;
 use crate::status::Status;
 
 /// The router of one stream, with everything that it routes to.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use fanlight_capture::backoff::Backoff;
 use fanlight_capture::frame::RawFrame;
 use fanlight_capture::frame::latest::Buffers;
-use fanlight_capture::source::run::{self, FrameReceiver, PushError, RetryPolicy};
+use fanlight_capture::source::lifecycle::{self, FrameReceiver, PushError, RetryPolicy};
 use fanlight_capture::source::{ConfiguredSource, Source, SourceError, SourceFactory};
 use fanlight_capture::status::Status;
 use fanlight_capture::threads::signal::Signal;
@@ -138,7 +138,7 @@ fn open_repeatedly(source: &str) {
     let mut factory = Counted { source, openings: 0, before, watchdog: watchdog.clone() };
     while !watchdog.is_stopped() {
         let policy = RetryPolicy { backoff: Backoff::none(), keep_open: false };
-        run::run(&mut factory, policy, &sink, &status, &watchdog);
+        lifecycle::run(&mut factory, policy, &sink, &status, &watchdog);
     }
     assert!(sink.frames.get() >= TIMES / 2, "{} frames", sink.frames.get());
     let before = factory.before;

@@ -31,7 +31,7 @@ pub fn entry(name: &str, width: u32, height: u32) -> TrackEntry {
 /// Returns an empty keyframe that was captured and received at the same time.
 pub fn keyframe(sequence: u64, at: Timestamp) -> Frame {
     Frame {
-        run: 0,
+        generation: 0,
         meta: FrameMeta {
             sequence,
             times: FrameTimes::all_at(at),

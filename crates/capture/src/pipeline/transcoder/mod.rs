@@ -25,7 +25,7 @@ use crate::pixels::decode::JpegDecoder;
 use crate::pixels::orientation::Orientation;
 use crate::pixels::overlay::Overlay;
 use crate::source::SourceError;
-use crate::source::run::PushError;
+use crate::source::lifecycle::PushError;
 use crate::threads::pool::{Task, WorkerPool};
 
 const NO_ENTRY: &str = "the source sends no keyframe, so its H.264 cannot be decoded: set a shorter keyframe interval (GOP) in the camera";

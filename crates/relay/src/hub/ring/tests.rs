@@ -191,9 +191,9 @@ fn a_delta_is_accepted_only_after_the_frame_before_it() {
     assert!(!ring.push(delta(4, 4, 10)), "a frame was lost");
     assert!(!ring.push(delta(5, 5, 10)), "the frames after it cannot be decoded either");
     assert!(ring.push(frame(6, 6, 10)));
-    let mut of_another_run = Arc::into_inner(delta(7, 7, 10)).unwrap();
-    of_another_run.run = 1;
-    assert!(!ring.push(Arc::new(of_another_run)));
+    let mut of_another_generation = Arc::into_inner(delta(7, 7, 10)).unwrap();
+    of_another_generation.generation = 1;
+    assert!(!ring.push(Arc::new(of_another_generation)));
     assert!(ring.push(delta(7, 7, 10)));
     ring.clear();
     assert!(!ring.push(delta(8, 8, 10)));

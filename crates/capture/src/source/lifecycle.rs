@@ -73,9 +73,9 @@ pub fn run(
 ) {
     while !watchdog.is_stopped() {
         let keep_open = policy.keep_open;
-        let mut run = Run { factory, keep_open, sink, status, watchdog, first_frame: None };
-        let reason = match run.wait_until_needed().and_then(|()| run.once()) {
-            Ok(Finish::Unwatched) => match run.pause(true) {
+        let mut attempt = Attempt { factory, keep_open, sink, status, watchdog, first_frame: None };
+        let reason = match attempt.wait_until_needed().and_then(|()| attempt.open_and_read()) {
+            Ok(Finish::Unwatched) => match attempt.pause(true) {
                 Ok(()) => continue,
                 Err(gone) => gone,
             },
@@ -88,7 +88,7 @@ pub fn run(
         if watchdog.is_stopped() {
             return;
         }
-        let healthy_for = run.first_frame.map_or(Duration::ZERO, |first| first.elapsed());
+        let healthy_for = attempt.first_frame.map_or(Duration::ZERO, |first| first.elapsed());
         status.failed(&reason.to_string());
         watchdog.idle();
         watchdog.shutdown().wait_timeout(policy.backoff.wait(healthy_for, fastrand::f64()));
@@ -103,8 +103,8 @@ enum Finish {
     Unwatched,
 }
 
-/// One opening of a source, from the wait before it to the next one.
-struct Run<'a, S> {
+/// One attempt to open and read a source, from the wait before it to its failure or end.
+struct Attempt<'a, S> {
     factory: &'a mut dyn SourceFactory,
     keep_open: bool,
     sink: &'a S,
@@ -114,7 +114,7 @@ struct Run<'a, S> {
     first_frame: Option<Instant>,
 }
 
-impl<S: FrameReceiver> Run<'_, S> {
+impl<S: FrameReceiver> Attempt<'_, S> {
     /// Waits for the first viewer if the source opens on demand only.
     fn wait_until_needed(&self) -> Result<(), SourceError> {
         match self.factory.probes() || self.keep_open || self.sink.is_watched() {
@@ -124,7 +124,7 @@ impl<S: FrameReceiver> Run<'_, S> {
     }
 
     /// Opens, reads and closes the source.
-    fn once(&mut self) -> Result<Finish, SourceError> {
+    fn open_and_read(&mut self) -> Result<Finish, SourceError> {
         self.watchdog.begin("opening", OPEN_TIMEOUT);
         let mut source = self.factory.open(self.watchdog.shutdown())?;
         let finish = self.read(source.as_mut());
