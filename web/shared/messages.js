@@ -2,7 +2,7 @@
 
 /** `auto`: H.264 if this browser decodes it and the stream has it. @typedef {'auto' | 'h264' | 'jpeg'} CodecChoice */
 /** @typedef {0 | 90 | 180 | 270} Rotation clockwise, in degrees */
-/** @typedef {{ socket: string, probe: string }} Addresses of the WebSocket, and of a resource that says why it is refused */
+/** @typedef {{ socket: string, check: string }} Addresses of the WebSocket, and of a resource that says why it is refused */
 /** @typedef {{ stream: string, maxWidth: number, maxHeight: number }} StreamRequest size in screen pixels */
 
 /**

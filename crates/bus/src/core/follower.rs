@@ -148,10 +148,10 @@ impl Follower {
         self.clock.deadline().into_iter().chain(silent_at).min()
     }
 
-    /// Does what is due: requests the clock, probes the publisher or gives it up.
+    /// Does what is due: requests the clock, pings the publisher or gives it up.
     pub(crate) fn tick(&mut self, now: Now) {
         match self.liveness.check(now.instant, self.is_watched(), self.clock.round_trip()) {
-            Some(Step::Probe) => self.request_clock(now),
+            Some(Step::Ping) => self.request_clock(now),
             Some(Step::Silent) => self.report(Event::Silent { publisher: self.id }),
             Some(Step::Gone) => self.lose("nothing heard from capture for 3 s"),
             None => {}

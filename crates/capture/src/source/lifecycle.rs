@@ -117,7 +117,7 @@ struct Attempt<'a, S> {
 impl<S: FrameReceiver> Attempt<'_, S> {
     /// Waits for the first viewer if the source opens on demand only.
     fn wait_until_needed(&self) -> Result<(), SourceError> {
-        match self.factory.probes() || self.keep_open || self.sink.is_watched() {
+        match self.factory.opens_at_start() || self.keep_open || self.sink.is_watched() {
             true => Ok(()),
             false => self.pause(true),
         }

@@ -208,7 +208,7 @@ impl Subscription {
                 self.held_by_window = true;
                 return NextSend::At(later);
             }
-            if window.is_probe(now) {
+            if window.is_without_acks(now) {
                 self.adaptive.viewer.abandon_backlog(now);
             }
         }
