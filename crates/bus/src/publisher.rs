@@ -10,7 +10,7 @@ use fanlight_protocol::{Epoch, FrameHeader, FrameMeta, MAX_PAYLOAD, StreamEntry,
 use parking_lot::Mutex;
 
 use crate::address::endpoint::Endpoint;
-use crate::core::{Demand, Track};
+use crate::core::{Demand, TrackState};
 use crate::error::BusError;
 use crate::options::PublisherOptions;
 use crate::zmq::publisher::{Admission, Bound, Command, PublisherThread, SharedSocket};
@@ -89,7 +89,7 @@ impl Publisher {
         topic: Topic,
         on_demand: impl FnMut(Demand) + Send + 'static,
     ) -> TrackPublisher {
-        let track = Arc::new(Track::new(topic));
+        let track = Arc::new(TrackState::new(topic));
         // This fails only if the bus thread has ended; then nothing is watched.
         let _ = self.commands.send(Command::Track(track.clone(), Box::new(on_demand)));
         self.wake.wake();
@@ -135,7 +135,7 @@ impl Drop for Publisher {
 /// The sending end of one track. Owned by the thread that encodes it.
 #[derive(Debug)]
 pub struct TrackPublisher {
-    track: Arc<Track>,
+    track: Arc<TrackState>,
     epoch: Epoch,
     socket: SharedSocket,
 }
@@ -192,7 +192,7 @@ pub struct TrackCounts {
 
 /// A view of a track's demand and counts that any thread may hold.
 #[derive(Clone)]
-pub struct TrackMonitor(Arc<Track>);
+pub struct TrackMonitor(Arc<TrackState>);
 
 impl TrackMonitor {
     /// Returns whether a subscriber would receive a frame published now.

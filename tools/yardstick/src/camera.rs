@@ -83,12 +83,12 @@ pub struct Settings {
 pub struct Camera {
     settings: Settings,
     publisher: Publisher,
-    tracks: Vec<Track>,
+    tracks: Vec<CameraTrack>,
     since: Timestamp,
 }
 
 #[derive(Debug)]
-struct Track {
+struct CameraTrack {
     made: MadeTrack,
     publisher: TrackPublisher,
     /// The number of the last keyframe.
@@ -125,7 +125,7 @@ impl Camera {
                 }
             };
             let publisher = publisher.track(topic, on_demand);
-            Track { made: made.clone(), publisher, keyframe: None, requested }
+            CameraTrack { made: made.clone(), publisher, keyframe: None, requested }
         };
         let tracks = settings.tracks.iter().map(track).collect();
         Ok(Self { settings, publisher, tracks, since: clock::now() })
@@ -172,7 +172,7 @@ impl Camera {
     }
 }
 
-impl Track {
+impl CameraTrack {
     fn shoot(&mut self, number: u64, now: Timestamp) {
         let is_keyframe = self.is_keyframe(number);
         let bytes = if is_keyframe { self.made.keyframe_bytes } else { self.made.bytes };

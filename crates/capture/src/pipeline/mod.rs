@@ -7,8 +7,8 @@
 //! - [`passthrough`], with [`gop`]: publishing of frames that the source has encoded itself;
 //! - [`transcoder`], with [`decoding`] and [`entry_wait`]: from a frame to the pixels of each rendition that is
 //!   watched;
-//! - [`ladder`], [`rendition`] and [`track`], with [`health`] and [`replaceable`]: pixels of one size, encoded and
-//!   published in each codec; what happens if an encoder fails or does not answer;
+//! - [`ladder`], [`rendition`] and [`encoded_track`], with [`health`] and [`replaceable`]: pixels of one size, encoded
+//!   and published in each codec; what happens if an encoder fails or does not answer;
 //! - [`outcome`] and [`catalog_entry`]: the results, for the stream's status and for the catalog.
 //!
 //! The source has a thread of its own, which may block in a driver or a network. Pixel work is done by the process's
@@ -17,6 +17,7 @@
 
 mod catalog_entry;
 mod decoding;
+mod encoded_track;
 mod entry_wait;
 mod gop;
 mod health;
@@ -26,7 +27,6 @@ mod passthrough;
 mod rendition;
 mod replaceable;
 mod router;
-mod track;
 mod transcoder;
 
 use std::fmt;
@@ -50,8 +50,8 @@ use crate::threads::signal::Signal;
 use crate::threads::watchdog::{MAX_STUCK_EACH, StuckThreads, Watchdog};
 use crate::watched::WatchedTracks;
 use catalog_entry::CatalogEntry;
+use encoded_track::EncodedTrack;
 use router::Router;
-use track::Track;
 
 const UNANSWERED: &str = "the source does not answer";
 
@@ -106,7 +106,7 @@ struct Shared {
 
 impl Shared {
     /// Processes a change of the demand for a track. Called on the bus thread; never waits.
-    fn demand(&self, track: &Track, demand: Demand, changed: &Signal) {
+    fn demand(&self, track: &EncodedTrack, demand: Demand, changed: &Signal) {
         match demand {
             Demand::Watched => self.router.start_track(track),
             Demand::Unwatched => self.router.stop_track(track),

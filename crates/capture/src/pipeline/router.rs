@@ -8,11 +8,11 @@ use fanlight_codec::jpeg::{self, RepairedJpeg};
 use fanlight_protocol::{Codec, RenditionName};
 
 use super::Resources;
+use super::encoded_track::EncodedTrack;
 use super::ladder::Ladder;
 use super::outcome::Outcome;
 use super::passthrough::Passthrough;
 use super::rendition::Rendition;
-use super::track::Track;
 use super::transcoder::{PendingFrame, Transcoder};
 use crate::frame::latest::Buffers;
 use crate::frame::{FrameData, RawFrame};
@@ -61,7 +61,7 @@ impl Router {
 
     /// Starts a track that has its first viewer. The viewer gets a frame even if it equals the last one. Other tracks
     /// are not affected.
-    pub(super) fn start_track(&self, track: &Track) {
+    pub(super) fn start_track(&self, track: &EncodedTrack) {
         self.transcoder.forget_duplicates();
         if track.codec() == Codec::H264 {
             track.request_keyframe();
@@ -72,7 +72,7 @@ impl Router {
     }
 
     /// Stops a track that is no longer watched. Its encoder is closed when a thread is free.
-    pub(super) fn stop_track(&self, track: &Track) {
+    pub(super) fn stop_track(&self, track: &EncodedTrack) {
         track.close_encoder();
     }
 

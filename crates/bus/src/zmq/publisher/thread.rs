@@ -9,7 +9,7 @@ use fanlight_protocol::{Answer, Catalog, Epoch, ReservedTopic, StreamEntry, Time
 use parking_lot::Mutex;
 
 use super::shared_socket::SharedSocket;
-use crate::core::{Demand, DemandHandler, PublisherAction as Action, PublisherState, Track};
+use crate::core::{Demand, DemandHandler, PublisherAction as Action, PublisherState, TrackState};
 use crate::zmq::now::now;
 use crate::zmq::upstream;
 use crate::zmq::wake::Wake;
@@ -19,7 +19,7 @@ const UPSTREAM_PER_TURN: usize = 4096;
 
 /// A command to the bus thread.
 pub(crate) enum Command {
-    Track(Arc<Track>, DemandHandler),
+    Track(Arc<TrackState>, DemandHandler),
     Stop,
 }
 
@@ -30,7 +30,7 @@ pub(crate) struct PublisherThread {
     commands: Receiver<Command>,
     wake: Wake,
     /// The tracks and their handlers, in the order in which they were opened.
-    tracks: Vec<(Arc<Track>, DemandHandler)>,
+    tracks: Vec<(Arc<TrackState>, DemandHandler)>,
 }
 
 impl PublisherThread {
