@@ -13,7 +13,7 @@ use crate::address::endpoint::Endpoint;
 use crate::core::{Demand, TrackState};
 use crate::error::BusError;
 use crate::options::PublisherOptions;
-use crate::zmq::publisher::{Admission, Bound, Command, PublisherThread, SharedSocket};
+use crate::zmq::publisher::{Admission, Bound, PublisherCommand, PublisherThread, SharedSocket};
 use crate::zmq::wake::Wake;
 
 /// Tracks that may wait for the bus thread, which opens one in microseconds. Beyond it, opening a track waits.
@@ -34,7 +34,7 @@ pub struct OutgoingFrame {
 pub struct Publisher {
     epoch: Epoch,
     endpoints: Vec<Endpoint>,
-    commands: SyncSender<Command>,
+    commands: SyncSender<PublisherCommand>,
     streams: Arc<Mutex<Vec<StreamEntry>>>,
     socket: SharedSocket,
     wake: Wake,
@@ -91,7 +91,7 @@ impl Publisher {
     ) -> TrackPublisher {
         let track = Arc::new(TrackState::new(topic));
         // This fails only if the bus thread has ended; then nothing is watched.
-        let _ = self.commands.send(Command::Track(track.clone(), Box::new(on_demand)));
+        let _ = self.commands.send(PublisherCommand::Track(track.clone(), Box::new(on_demand)));
         self.wake.wake();
         TrackPublisher { track, epoch: self.epoch, socket: self.socket.clone() }
     }
@@ -116,7 +116,7 @@ impl Publisher {
 
     fn end(&mut self) {
         let Some(thread) = self.thread.take() else { return };
-        let _ = self.commands.send(Command::Stop);
+        let _ = self.commands.send(PublisherCommand::Stop);
         self.wake.wake();
         if thread.join().is_err() {
             tracing::error!("the publisher's bus thread panicked");

@@ -23,13 +23,13 @@ mod request_limits;
 mod subscriptions;
 mod track_state;
 
-pub use events::{Demand, Event, IncomingFrame, PublisherId};
+pub use events::{Demand, IncomingFrame, PublisherEvent, PublisherId};
 pub(crate) use events::{DemandHandler, FrameSink};
-pub(crate) use follower::{Action as FollowerAction, Follower};
+pub(crate) use follower::{Follower, FollowerAction};
 pub use losses::Gap;
 pub(crate) use now::Now;
-pub(crate) use plausible::Counts;
 pub use plausible::Implausible;
-pub(crate) use publisher_state::{Action as PublisherAction, PublisherState, Upstream};
+pub(crate) use plausible::ImplausibleCounts;
+pub(crate) use publisher_state::{PublisherAction, PublisherState, Upstream};
 pub(crate) use recovery::{ConnectionEvent, Recovery};
 pub(crate) use track_state::TrackState;

@@ -96,7 +96,7 @@ impl StreamOverrides {
                 }
                 _ => match key.strip_prefix("control.") {
                     Some(name) => {
-                        let value: controls::Value =
+                        let value: controls::ControlValue =
                             value.parse().with_context(|| format!("#{key}={value}"))?;
                         controls.insert(name.to_owned(), value.0.into()).is_none()
                     }

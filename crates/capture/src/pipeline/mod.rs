@@ -43,7 +43,7 @@ use crate::frame::latest::Buffers;
 use crate::options::StreamSettings;
 use crate::source::lifecycle::{self, FrameReceiver, PushError, RetryPolicy};
 use crate::source::{SourceError, SourceFactory};
-use crate::status::Status;
+use crate::status::SourceStatus;
 use crate::threads::Threads;
 use crate::threads::pool::WorkerPool;
 use crate::threads::signal::Signal;
@@ -99,7 +99,7 @@ pub struct Pipeline {
 /// The part of a stream that its threads and the catalog share.
 #[derive(Debug)]
 struct Shared {
-    status: Status,
+    status: SourceStatus,
     watched: WatchedTracks,
     router: Router,
 }
@@ -135,7 +135,7 @@ impl Pipeline {
     /// Creates a stream. It starts with [`start`](Self::start).
     pub fn new(settings: StreamSettings, resources: &Resources<'_>) -> Self {
         let changed = resources.changed.clone();
-        let status = Status::new(settings.name.clone(), &settings.source, changed);
+        let status = SourceStatus::new(settings.name.clone(), &settings.source, changed);
         let router = Router::new(&settings, resources);
         let entry = CatalogEntry::new(router.ladder());
         let shared = Arc::new(Shared { status, watched: WatchedTracks::default(), router });

@@ -21,7 +21,7 @@ use crate::pixels::orientation::Orientation;
 use crate::pixels::{self, Size};
 use crate::source::SourceError;
 use crate::source::lifecycle::PushError;
-use crate::status::Status;
+use crate::status::SourceStatus;
 
 /// The router of one stream, with everything that it routes to.
 #[derive(Debug)]
@@ -88,7 +88,7 @@ impl Router {
     ///
     /// # Errors
     /// Fails if the frame is damaged, or if the source must be opened again.
-    pub(super) fn route(&self, frame: RawFrame, status: &Status) -> Result<(), PushError> {
+    pub(super) fn route(&self, frame: RawFrame, status: &SourceStatus) -> Result<(), PushError> {
         self.outcome.report(status);
         let RawFrame { data, times } = frame;
         let (data, size) = inspect(data)?;

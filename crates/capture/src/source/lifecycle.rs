@@ -10,7 +10,7 @@ use crate::frame::latest::Buffers;
 use crate::frame::{CaptureTimes, RawFrame};
 use crate::source::{Grabbed, Source, SourceError, SourceFactory};
 use crate::stall;
-use crate::status::Status;
+use crate::status::SourceStatus;
 use crate::threads::watchdog::Watchdog;
 
 /// Timeout for closing a camera or connection.
@@ -68,7 +68,7 @@ pub fn run(
     factory: &mut dyn SourceFactory,
     mut policy: RetryPolicy,
     sink: &impl FrameReceiver,
-    status: &Status,
+    status: &SourceStatus,
     watchdog: &Watchdog,
 ) {
     while !watchdog.is_stopped() {
@@ -108,7 +108,7 @@ struct Attempt<'a, S> {
     factory: &'a mut dyn SourceFactory,
     keep_open: bool,
     sink: &'a S,
-    status: &'a Status,
+    status: &'a SourceStatus,
     watchdog: &'a Watchdog,
     /// Time of the first frame.
     first_frame: Option<Instant>,

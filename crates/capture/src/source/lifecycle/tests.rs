@@ -72,7 +72,7 @@ struct FakeSink {
     reopen: Cell<bool>,
     pushed: Cell<u64>,
     log: RefCell<Vec<&'static str>>,
-    status: Status,
+    status: SourceStatus,
     watchdog: Watchdog,
 }
 
@@ -134,7 +134,7 @@ fn sink() -> Rc<FakeSink> {
         reopen: Cell::default(),
         pushed: Cell::default(),
         log: RefCell::default(),
-        status: Status::new("cam".parse().unwrap(), &"script", Signal::default()),
+        status: SourceStatus::new("cam".parse().unwrap(), &"script", Signal::default()),
         watchdog: Watchdog::default(),
     })
 }

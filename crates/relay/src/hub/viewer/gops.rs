@@ -3,7 +3,7 @@
 use super::tests::{FULL, at, next, push, stream, viewer};
 use super::*;
 use crate::hub::fixture;
-use crate::stats::labels::Direction;
+use crate::stats::labels::SwitchDirection;
 
 const FULL_H264: &str = "full.h264";
 const HALF_H264: &str = "half.h264";
@@ -262,8 +262,8 @@ fn a_switch_of_codec_shows_every_picture_once() {
             assert_eq!(shown, Some(if in_jpeg { n * 33 } else { n }));
         }
         assert_eq!(viewer.track().topic().track.to_string(), other);
-        let switches =
-            [Direction::Up, Direction::Down].map(|direction| stream.switches.read(direction));
+        let switches = [SwitchDirection::Up, SwitchDirection::Down]
+            .map(|direction| stream.switches.read(direction));
         assert_eq!(switches, [0, 0], "the size is the same");
     }
 }
