@@ -90,7 +90,7 @@ export function wholeWindow() {
 }
 
 function connect() {
-  const addresses = { socket: socketAddress(), probe: address('api/streams').href };
+  const addresses = { socket: socketAddress(), check: address('api/streams').href };
   post({ type: 'open', screen: wholeWindow(), addresses, codec: chosenCodec() });
 }
 

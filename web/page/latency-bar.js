@@ -17,9 +17,9 @@ export class LatencyBar {
     this.element.hidden = true;
   }
 
-  /** @param {readonly import('../shared/messages.js').FrameTiming[]} timings @returns {string} description for screen readers */
-  render(timings) {
-    const breakdown = breakdownOf(timings);
+  /** @param {readonly import('../shared/messages.js').FrameJourney[]} journeys @returns {string} description for screen readers */
+  render(journeys) {
+    const breakdown = breakdownOf(journeys);
     this.element.hidden = breakdown === null;
     if (!breakdown) return '';
     const text = textFor(breakdown);

@@ -2,7 +2,7 @@
 
 import { formatAge, median } from '../shared/age.js';
 
-/** @typedef {import('../shared/messages.js').FrameTiming} FrameTiming */
+/** @typedef {import('../shared/messages.js').FrameJourney} FrameJourney */
 
 export const STAGES = /** @type {const} */ (['capture', 'encode', 'bus', 'relay', 'network', 'decode', 'display']);
 
@@ -21,22 +21,22 @@ const ACTIVITIES = {
 /** @typedef {{ name: StageName, time: number }} Stage in milliseconds */
 /** @typedef {{ stages: Stage[], total: number, held: number, slowest: Stage }} Breakdown */
 
-/** Returns the median of each stage over some frames. @param {readonly FrameTiming[]} timings @returns {Breakdown | null} */
-export function breakdownOf(timings) {
-  if (timings.length === 0) return null;
-  const all = timings.map(stagesOf);
+/** Returns the median of each stage over some frames. @param {readonly FrameJourney[]} journeys @returns {Breakdown | null} */
+export function breakdownOf(journeys) {
+  if (journeys.length === 0) return null;
+  const all = journeys.map(stagesOf);
   const stages = STAGES.map((name, stage) => ({ name, time: median(all.map((times) => times[stage] ?? 0)) }));
   const slowest = stages.reduce((worst, stage) => (stage.time > worst.time ? stage : worst));
   const total = stages.reduce((sum, { time }) => sum + time, 0);
-  return { stages, total, held: median(timings.map(({ held }) => held)), slowest };
+  return { stages, total, held: median(journeys.map(({ held }) => held)), slowest };
 }
 
 /**
  * Returns the duration of each stage. Two clocks agree to about a millisecond, so a short stage may seem negative: it counts as 0.
- * @param {FrameTiming} timing
+ * @param {FrameJourney} journey
  */
-export function stagesOf({ journey, offset, arrivedAt, decodedAt, paintedAt }) {
-  const { captured_at, read_at, published_at, received_at, sent_at } = journey;
+export function stagesOf({ relayed, offset, arrivedAt, decodedAt, paintedAt }) {
+  const { captured_at, read_at, published_at, received_at, sent_at } = relayed;
   const there = [captured_at, read_at, published_at, received_at, sent_at].map((moment) => moment / 1000 - offset);
   const moments = [...there, arrivedAt, decodedAt, paintedAt];
   return STAGES.map((_, stage) => Math.max(0, (moments[stage + 1] ?? 0) - (moments[stage] ?? 0)));

@@ -42,7 +42,7 @@ let ahead = 0;
 /** The worker's latest measurements. @type {import('../shared/messages.js').Evidence} */
 let evidence = { network: null, lag: 0 };
 let build = '';
-/** Tiles with open details, as text: the worker requests the timing of their frames. */
+/** Tiles with open details, as text: the worker requests the journeys of their frames. */
 let detailsIds = '';
 
 const wall = new Wall(byId('wall'), {
@@ -69,7 +69,7 @@ function receive(message) {
   else if (message.type === 'relay') receiveFromRelay(message.message);
   else if (message.type === 'subscribed') adoptSubscription(message.stream, message.id, message.limits);
   else if (message.type === 'painted') painted(message);
-  else if (message.type === 'timing') wall.byId(message.id)?.addTiming(message.timing);
+  else if (message.type === 'journey') wall.byId(message.id)?.addJourney(message.journey);
   else if (message.type === 'bitmap') paintBitmap(message);
   else if (message.type === 'saved') void save(message);
   else if (message.type === 'stats') takeStats(message);
@@ -171,11 +171,11 @@ function takeStats(message) {
 function render() {
   for (const tile of wall.tiles.values()) renderTile(tile);
   controls?.render({ link, listening, empty: wall.tiles.size === 0, ahead }, lost, now());
-  requestTimings();
+  requestJourneys();
 }
 
-/** Requests the timing of frames for tiles with open details. */
-function requestTimings() {
+/** Requests the journeys of frames for tiles with open details. */
+function requestJourneys() {
   const ids = [...wall.tiles.values()].filter((tile) => tile.detailsOpen).map(({ id }) => id);
   if (ids.join() === detailsIds) return;
   detailsIds = ids.join();

@@ -26,7 +26,7 @@ import { statusOf } from './tile-status.js';
  */
 
 /** The latency breakdown is the median of this many frames, one a second. */
-const MAX_TIMINGS = 5;
+const MAX_JOURNEYS = 5;
 
 export class Tile {
   /** @type {StreamInfo | null} */
@@ -45,8 +45,8 @@ export class Tile {
   size = null;
   /** Shape of the tile: the first size, as long as others differ by rounding only. Then no tile moves. @type {Size | null} */
   #shape = null;
-  /** Timings of recent frames, oldest first. @type {readonly import('../shared/messages.js').FrameTiming[]} */
-  timings = [];
+  /** Journeys of recent frames, oldest first. @type {readonly import('../shared/messages.js').FrameJourney[]} */
+  journeys = [];
   error = '';
   /** True if the stream was in the relay's list and no longer is. */
   vanished = false;
@@ -217,9 +217,9 @@ export class Tile {
     if (this.stats) this.stats = { ...this.stats, painted: 0 };
   }
 
-  /** @param {import('../shared/messages.js').FrameTiming} timing */
-  addTiming(timing) {
-    this.timings = [...this.timings.slice(1 - MAX_TIMINGS), timing];
+  /** @param {import('../shared/messages.js').FrameJourney} journey */
+  addJourney(journey) {
+    this.journeys = [...this.journeys.slice(1 - MAX_JOURNEYS), journey];
   }
 
   /** True if the details are visible, or about to be. */
@@ -262,7 +262,7 @@ export class Tile {
     setText(this.statusText, text);
     setText(this.placeholderText, text);
     this.#renderAge(now);
-    if (!this.detailsOpen) this.#clearTimings();
+    if (!this.detailsOpen) this.#clearJourneys();
     if (this.element.matches('.details-open, :hover, :focus-within, .enlarged')) this.#renderDetails();
     const changed = before.state !== state || before.text !== text;
     if (changed) this.view.setAttribute('aria-label', this.label);
@@ -311,9 +311,9 @@ export class Tile {
     setAttribute(this.element, 'data-codec', codec);
   }
 
-  /** Old timings would be wrong when the details open again. */
-  #clearTimings() {
-    this.timings = [];
+  /** Old journeys would be wrong when the details open again. */
+  #clearJourneys() {
+    this.journeys = [];
     setText(this.description, '');
   }
 
@@ -332,6 +332,6 @@ export class Tile {
       this.#latencyBar = new LatencyBar();
       this.details.before(this.#latencyBar.element);
     }
-    setText(this.description, this.#latencyBar.render(this.timings));
+    setText(this.description, this.#latencyBar.render(this.journeys));
   }
 }

@@ -2,7 +2,7 @@
 
 /** `auto`: H.264 if this browser decodes it and the stream has it. @typedef {'auto' | 'h264' | 'jpeg'} CodecChoice */
 /** @typedef {0 | 90 | 180 | 270} Rotation clockwise, in degrees */
-/** @typedef {{ socket: string, probe: string }} Addresses of the WebSocket, and of a resource that says why it is refused */
+/** @typedef {{ socket: string, check: string }} Addresses of the WebSocket, and of a resource that says why it is refused */
 /** @typedef {{ stream: string, maxWidth: number, maxHeight: number }} StreamRequest size in screen pixels */
 
 /**
@@ -30,9 +30,9 @@
  */
 
 /**
- * Timestamps of one displayed frame, in milliseconds of this machine's clock unless stated otherwise.
- * @typedef {object} FrameTiming
- * @property {import('./protocol.js').Journey} journey up to the relay's send, in microseconds of the relay's clock
+ * The journey of one displayed frame: its times at every stage, in milliseconds of this machine's clock unless stated otherwise.
+ * @typedef {object} FrameJourney
+ * @property {import('./protocol.js').Journey} relayed its part up to the relay's send, in microseconds of the relay's clock
  * @property {number} offset relay's clock minus ours, in milliseconds
  * @property {number} arrivedAt
  * @property {number} held time held back for sync
@@ -105,7 +105,7 @@
  *   | { type: 'subscribed', id: number, stream: string, limits: import('./sizes.js').Limits }
  *   | { type: 'painted', id: number, width: number, height: number, stats: PlayerStats }
  *   | { type: 'bitmap', id: number, bitmap: ImageBitmap }
- *   | { type: 'timing', id: number, timing: FrameTiming }
+ *   | { type: 'journey', id: number, journey: FrameJourney }
  *   | { type: 'saved', id: number, saved: Saved | null }
  *   | { type: 'stats', offset: number | null, rtt: number | null, malformed: number, evidence: Evidence, mode: Mode | null,
  *       outOfSync: number[], players: PlayerStats[] }} FromWorker

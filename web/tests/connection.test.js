@@ -25,7 +25,7 @@ function page(how = {}) {
     onMessage: () => {},
     onFrame: () => (frames += 1),
   });
-  connection.open({ socket: 'ws://relay/ws', probe: 'http://relay/' });
+  connection.open({ socket: 'ws://relay/ws', check: 'http://relay/' });
   return { time, link, links, connection, frames: () => frames };
 }
 

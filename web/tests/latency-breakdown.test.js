@@ -5,14 +5,14 @@ import { breakdownOf, STAGES, stagesOf, textFor } from '../page/latency-breakdow
 const AHEAD = 5000;
 
 /**
- * Returns the timing of a frame with these stage durations, in milliseconds.
- * @param {readonly number[]} times @returns {import('../shared/messages.js').FrameTiming}
+ * Returns the journey of a frame with these stage durations, in milliseconds.
+ * @param {readonly number[]} times @returns {import('../shared/messages.js').FrameJourney}
  */
-function timing(times, held = 0) {
+function journey(times, held = 0) {
   const moments = times.map((_, stage) => 1_000_000 + times.slice(0, stage + 1).reduce((sum, time) => sum + time, 0));
   const [read = 0, published = 0, received = 0, sent = 0, arrivedAt = 0, decodedAt = 0, paintedAt = 0] = moments;
   const relay = (/** @type {number} */ moment) => (moment + AHEAD) * 1000;
-  const journey = {
+  const relayed = {
     type: /** @type {const} */ ('journey'),
     id: 1,
     sequence: 7,
@@ -22,36 +22,36 @@ function timing(times, held = 0) {
     received_at: relay(received),
     sent_at: relay(sent),
   };
-  return { journey, offset: AHEAD, arrivedAt, held, decodedAt, paintedAt };
+  return { relayed, offset: AHEAD, arrivedAt, held, decodedAt, paintedAt };
 }
 
 test('a frame passes seven stages, from the camera to the screen', () => {
-  assert.deepEqual(stagesOf(timing([3, 6, 1, 2, 84, 9, 12])), [3, 6, 1, 2, 84, 9, 12]);
+  assert.deepEqual(stagesOf(journey([3, 6, 1, 2, 84, 9, 12])), [3, 6, 1, 2, 84, 9, 12]);
   assert.equal(STAGES.length, 7);
 });
 
 test('a stage that two clocks make negative counts as 0', () => {
-  assert.deepEqual(stagesOf(timing([3, 6, -2, 2, -1, 9, 12])), [3, 6, 0, 2, 0, 9, 12]);
+  assert.deepEqual(stagesOf(journey([3, 6, -2, 2, -1, 9, 12])), [3, 6, 0, 2, 0, 9, 12]);
 });
 
 test('the text names the slowest stage, its duration and the total', () => {
-  const breakdown = breakdownOf([timing([3, 6, 1, 2, 84, 9, 12])]);
+  const breakdown = breakdownOf([journey([3, 6, 1, 2, 84, 9, 12])]);
   assert.ok(breakdown);
   assert.deepEqual(textFor(breakdown), { slowest: 'Slowest: network, 84 ms', total: 'total 117 ms' });
 });
 
 test('the sync delay is reported separately', () => {
-  const breakdown = breakdownOf([timing([3, 6, 1, 2, 4, 9, 12], 200)]);
+  const breakdown = breakdownOf([journey([3, 6, 1, 2, 4, 9, 12], 200)]);
   assert.ok(breakdown);
   assert.equal(textFor(breakdown).total, 'total 37 ms, plus 200 ms sync delay');
 });
 
 test('one unusual frame does not make the bar flicker', () => {
-  const usual = timing([3, 6, 1, 2, 20, 9, 12]);
-  const breakdown = breakdownOf([usual, usual, timing([3, 6, 1, 900, 20, 9, 12]), usual, usual]);
+  const usual = journey([3, 6, 1, 2, 20, 9, 12]);
+  const breakdown = breakdownOf([usual, usual, journey([3, 6, 1, 900, 20, 9, 12]), usual, usual]);
   assert.equal(breakdown?.slowest.name, 'network');
 });
 
-test('without timings there is no bar', () => {
+test('without journeys there is no bar', () => {
   assert.equal(breakdownOf([]), null);
 });

@@ -22,7 +22,7 @@ function setUp() {
     });
   /** @type {bigint[]} */
   const acknowledged = [];
-  /** @type {import('../worker/decode-queue.js').TimedFrame[]} */
+  /** @type {import('../worker/decode-queue.js').DecodedJourney[]} */
   const travelled = [];
   /** @type {{ due: number, act: () => void }[]} */
   let timers = [];
@@ -37,7 +37,7 @@ function setUp() {
     offset: () => 1000,
     onPaint: () => {},
     onAcknowledge: (sequence) => acknowledged.push(sequence),
-    onTimed: (way) => travelled.push(way),
+    onJourney: (way) => travelled.push(way),
   });
   player.paintWith((bitmap) => painted.push(String(Reflect.get(bitmap, 'name'))));
   const come = (/** @type {number | bigint} */ sequence) =>
@@ -211,7 +211,7 @@ test('a frame with a known journey reports when it arrived and was decoded, with
   pass(9);
   await decoding[0]?.finish();
   const [way] = travelled;
-  assert.deepEqual([way?.journey.sequence, way?.held, (way?.decodedAt ?? 0) - (way?.arrivedAt ?? 0)], [7, 200, 9]);
+  assert.deepEqual([way?.relayed.sequence, way?.held, (way?.decodedAt ?? 0) - (way?.arrivedAt ?? 0)], [7, 200, 9]);
   player.show(come(8));
   await decoding[1]?.finish();
   assert.equal(travelled.length, 1);

@@ -24,7 +24,7 @@ const MAX_CONNECT_TIMEOUT = 20_000;
 const RECENT_ATTEMPT = 1_000;
 /** Frequent retries do not change a refusal, and each one is an entry in the relay's log. */
 const REFUSED_WAIT = 30_000;
-const PROBE_TIMEOUT = 3_000;
+const CHECK_TIMEOUT = 3_000;
 /** A socket that was open for this long works, even on a wall without streams. */
 const PROVEN_AFTER = 5_000;
 const TIMERS = /** @type {const} */ (['retry', 'connect', 'clock', 'answer']);
@@ -168,7 +168,7 @@ export class Connection {
   async #explain() {
     const addresses = this.#addresses;
     if (!addresses) return;
-    const link = await probe(addresses.probe);
+    const link = await checkRelay(addresses.check);
     // The viewer may have entered a token, or another attempt may have started, in the meantime.
     if (addresses === this.#addresses && !this.#socket) this.#retry(link);
   }
@@ -240,9 +240,9 @@ export class Connection {
 }
 
 /** @param {string} address @returns {Promise<Link>} */
-async function probe(address) {
+async function checkRelay(address) {
   const abort = new AbortController();
-  const timer = setTimeout(() => abort.abort(), PROBE_TIMEOUT);
+  const timer = setTimeout(() => abort.abort(), CHECK_TIMEOUT);
   try {
     const answer = await fetch(address, { cache: 'no-store', signal: abort.signal });
     if (answer.ok) return { phase: 'down', why: 'no-socket', detail: '' };

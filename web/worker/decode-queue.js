@@ -9,7 +9,7 @@ import { Workload } from './workload.js';
 /** @typedef {import('./gop.js').Gop} Gop */
 /** @typedef {import('./image.js').Image} Image */
 /** A frame to decode. `held`: how long it was held back for sync. @typedef {{ arrival: Arrival, request: number, held: number }} Request */
-/** When a displayed frame arrived and was decoded, in milliseconds. @typedef {{ journey: Journey, arrivedAt: number, held: number, decodedAt: number }} TimedFrame */
+/** When a displayed frame arrived and was decoded, in milliseconds. @typedef {{ relayed: Journey, arrivedAt: number, held: number, decodedAt: number }} DecodedJourney */
 
 /**
  * @typedef {object} Env times in milliseconds
@@ -17,7 +17,7 @@ import { Workload } from './workload.js';
  * @property {(time: number, act: () => void) => () => void} [after] returns a function that cancels it
  * @property {(arrival: Arrival) => number} [timeUntilDue] wait of a decoded frame before it is painted; bounded,
  *   whatever the clocks say
- * @property {(frame: TimedFrame) => void} [onTimed] a frame with a known journey was painted
+ * @property {(frame: DecodedJourney) => void} [onJourney] a frame with a known journey was painted
  */
 /**
  * @typedef {object} Owner
@@ -166,7 +166,7 @@ export class DecodeQueue {
       const early = await this.#untilDue(arrival);
       if (!this.#finish(image, arrival, request, held > 0 || early) || !journey) return;
       const waited = this.env.now() - decodedAt;
-      this.env.onTimed?.({ journey, arrivedAt, held: held + (early ? waited : 0), decodedAt: decodedAt - held });
+      this.env.onJourney?.({ relayed: journey, arrivedAt, held: held + (early ? waited : 0), decodedAt: decodedAt - held });
     } catch {
       this.#broken += 1;
     }

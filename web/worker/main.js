@@ -19,8 +19,8 @@ import { Subscriptions } from './subscriptions.js';
 
 /** Interval between checks of the event loop's lag, in milliseconds. A lag that people notice is longer. */
 const LAG_CHECKED_EVERY = 100;
-/** Interval between requests for the timing of a frame, for each tile whose details are open. In milliseconds. */
-const TIMING_EVERY = 1000;
+/** Interval between requests for the journey of a frame, for each tile whose details are open. In milliseconds. */
+const JOURNEY_EVERY = 1000;
 
 const now = () => performance.timeOrigin + performance.now();
 /** @param {FromWorker} message @param {Transferable[]} [transfer] */
@@ -116,7 +116,7 @@ setInterval(() => {
   postStats();
 }, REPORTED_EVERY);
 
-setInterval(() => requestTimings(detailsIds), TIMING_EVERY);
+setInterval(() => requestJourneys(detailsIds), JOURNEY_EVERY);
 setInterval(() => loopLag.tick(now()), LAG_CHECKED_EVERY);
 
 /** @param {import('../shared/protocol.js').FromRelay} message */
@@ -176,12 +176,12 @@ function postStats() {
 
 /** @param {number[]} ids */
 function setDetails(ids) {
-  requestTimings(ids.filter((id) => !detailsIds.includes(id)));
+  requestJourneys(ids.filter((id) => !detailsIds.includes(id)));
   detailsIds = ids;
 }
 
 /** @param {number[]} ids */
-function requestTimings(ids) {
+function requestJourneys(ids) {
   for (const id of ids) if (subscriptions.has(id)) connection.send({ type: 'journey', id });
 }
 
@@ -254,7 +254,7 @@ function playerOf(id) {
     timeUntilDue: (arrival) => sync?.timeUntilDue(player, arrival) ?? 0,
     after,
     onPaint: (size) => painted(player, size),
-    onTimed: (frame) => postTiming(id, frame),
+    onJourney: (frame) => postJourney(id, frame),
     onAcknowledge(sequence) {
       if (subscriptions.has(id)) connection.sendText(ackText(id, sequence));
     },
@@ -283,13 +283,13 @@ function painted(player, { width, height }) {
   post({ type: 'painted', id, width, height, stats: player.stats(now()) });
 }
 
-/** @param {number} id @param {import('./decode-queue.js').TimedFrame} frame */
-function postTiming(id, { decodedAt, held, ...frame }) {
+/** @param {number} id @param {import('./decode-queue.js').DecodedJourney} frame */
+function postJourney(id, { decodedAt, held, ...frame }) {
   const ahead = offset();
   if (ahead === null) return;
   onNextScreenFrame(() => {
-    const timing = { ...frame, offset: ahead, held, decodedAt, paintedAt: now() - held };
-    post({ type: 'timing', id, timing });
+    const journey = { ...frame, offset: ahead, held, decodedAt, paintedAt: now() - held };
+    post({ type: 'journey', id, journey });
   });
 }
 

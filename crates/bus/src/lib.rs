@@ -22,7 +22,7 @@ pub mod publisher;
 pub mod subscriber;
 mod zmq;
 
-pub use crate::core::{Demand, Event, Gap, Implausible, IncomingFrame, PublisherId};
+pub use crate::core::{Demand, Gap, Implausible, IncomingFrame, PublisherEvent, PublisherId};
 pub use address::endpoint::{self, Endpoint};
 pub use address::folder::{self, Folder};
 pub use address::{BusAddress, Listening, ZmqAddress};

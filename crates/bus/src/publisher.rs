@@ -10,10 +10,10 @@ use fanlight_protocol::{Epoch, FrameHeader, FrameMeta, MAX_PAYLOAD, StreamEntry,
 use parking_lot::Mutex;
 
 use crate::address::endpoint::Endpoint;
-use crate::core::{Demand, Track};
+use crate::core::{Demand, TrackState};
 use crate::error::BusError;
 use crate::options::PublisherOptions;
-use crate::zmq::publisher::{Admission, Bound, Command, PublisherThread, SharedSocket};
+use crate::zmq::publisher::{Admission, Bound, PublisherCommand, PublisherThread, SharedSocket};
 use crate::zmq::wake::Wake;
 
 /// Tracks that may wait for the bus thread, which opens one in microseconds. Beyond it, opening a track waits.
@@ -34,7 +34,7 @@ pub struct OutgoingFrame {
 pub struct Publisher {
     epoch: Epoch,
     endpoints: Vec<Endpoint>,
-    commands: SyncSender<Command>,
+    commands: SyncSender<PublisherCommand>,
     streams: Arc<Mutex<Vec<StreamEntry>>>,
     socket: SharedSocket,
     wake: Wake,
@@ -72,7 +72,7 @@ impl Publisher {
         Ok(Self { epoch, endpoints, commands, streams, socket, wake, thread, admission })
     }
 
-    /// Returns the number of this run.
+    /// Returns the epoch of this publisher.
     pub fn epoch(&self) -> Epoch {
         self.epoch
     }
@@ -89,9 +89,9 @@ impl Publisher {
         topic: Topic,
         on_demand: impl FnMut(Demand) + Send + 'static,
     ) -> TrackPublisher {
-        let track = Arc::new(Track::new(topic));
+        let track = Arc::new(TrackState::new(topic));
         // This fails only if the bus thread has ended; then nothing is watched.
-        let _ = self.commands.send(Command::Track(track.clone(), Box::new(on_demand)));
+        let _ = self.commands.send(PublisherCommand::Track(track.clone(), Box::new(on_demand)));
         self.wake.wake();
         TrackPublisher { track, epoch: self.epoch, socket: self.socket.clone() }
     }
@@ -116,7 +116,7 @@ impl Publisher {
 
     fn end(&mut self) {
         let Some(thread) = self.thread.take() else { return };
-        let _ = self.commands.send(Command::Stop);
+        let _ = self.commands.send(PublisherCommand::Stop);
         self.wake.wake();
         if thread.join().is_err() {
             tracing::error!("the publisher's bus thread panicked");
@@ -135,7 +135,7 @@ impl Drop for Publisher {
 /// The sending end of one track. Owned by the thread that encodes it.
 #[derive(Debug)]
 pub struct TrackPublisher {
-    track: Arc<Track>,
+    track: Arc<TrackState>,
     epoch: Epoch,
     socket: SharedSocket,
 }
@@ -192,7 +192,7 @@ pub struct TrackCounts {
 
 /// A view of a track's demand and counts that any thread may hold.
 #[derive(Clone)]
-pub struct TrackMonitor(Arc<Track>);
+pub struct TrackMonitor(Arc<TrackState>);
 
 impl TrackMonitor {
     /// Returns whether a subscriber would receive a frame published now.

@@ -8,10 +8,10 @@ use fanlight_protocol::{Request, Topic};
 use parking_lot::Mutex;
 
 use crate::address::Listening;
-use crate::core::{Counts, Event, Implausible, IncomingFrame, PublisherId};
+use crate::core::{Implausible, ImplausibleCounts, IncomingFrame, PublisherEvent, PublisherId};
 use crate::error::BusError;
 use crate::options::SubscriberOptions;
-use crate::zmq::subscriber::{Command, SubscriberThread};
+use crate::zmq::subscriber::{SubscriberCommand, SubscriberThread};
 use crate::zmq::wake::Wake;
 
 /// Commands that may wait for the bus thread, which processes one in microseconds. Beyond it, the caller waits.
@@ -20,9 +20,9 @@ const WAITING: usize = 1024;
 /// A running subscriber. Dropping it stops it.
 #[derive(Debug)]
 pub struct Subscriber {
-    commands: SyncSender<Command>,
+    commands: SyncSender<SubscriberCommand>,
     listening: Arc<Mutex<Vec<Listening>>>,
-    implausible: Arc<Counts>,
+    implausible: Arc<ImplausibleCounts>,
     wake: Wake,
     thread: Option<JoinHandle<()>>,
 }
@@ -34,11 +34,11 @@ impl Subscriber {
     /// Fails if the system or ZeroMQ refuses a socket or thread, or keys are given and libzmq has no CURVE.
     pub fn start(
         options: SubscriberOptions,
-        on_event: impl FnMut(Event) + Send + 'static,
+        on_event: impl FnMut(PublisherEvent) + Send + 'static,
     ) -> Result<Self, BusError> {
         let wake = Wake::new()?;
         let listening = Arc::new(Mutex::new(Vec::new()));
-        let implausible = Arc::<Counts>::default();
+        let implausible = Arc::<ImplausibleCounts>::default();
         let (commands, waiting) = mpsc::sync_channel(WAITING);
         let running = SubscriberThread::new(
             options,
@@ -63,17 +63,17 @@ impl Subscriber {
         topic: Topic,
         sink: impl FnMut(IncomingFrame) + Send + 'static,
     ) {
-        self.send(Command::Watch(publisher, topic, Box::new(sink)));
+        self.send(SubscriberCommand::Watch(publisher, topic, Box::new(sink)));
     }
 
     /// Stops watching a track. Its sink is dropped by the bus thread, soon after.
     pub fn unwatch(&self, publisher: PublisherId, topic: Topic) {
-        self.send(Command::Unwatch(publisher, topic));
+        self.send(SubscriberCommand::Unwatch(publisher, topic));
     }
 
     /// Sends a request to a publisher. An answer shows in later events and frames.
     pub fn request(&self, publisher: PublisherId, request: Request) {
-        self.send(Command::Request(publisher, request));
+        self.send(SubscriberCommand::Request(publisher, request));
     }
 
     /// Returns whether the bus thread runs. It ends early only by a panic; then nothing is received any more.
@@ -91,7 +91,7 @@ impl Subscriber {
         self.implausible.read(what)
     }
 
-    fn send(&self, command: Command) {
+    fn send(&self, command: SubscriberCommand) {
         // This fails only if the bus thread has ended; then no thread could execute the command.
         let _ = self.commands.send(command);
         self.wake.wake();
@@ -101,7 +101,7 @@ impl Subscriber {
 impl Drop for Subscriber {
     fn drop(&mut self) {
         let Some(thread) = self.thread.take() else { return };
-        self.send(Command::Stop);
+        self.send(SubscriberCommand::Stop);
         if thread.join().is_err() {
             tracing::error!("the subscriber's bus thread panicked");
         }

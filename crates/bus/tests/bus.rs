@@ -8,8 +8,9 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant};
 
 use fanlight_bus::{
-    BusError, Demand, Endpoint, Event, Folder, Gap, IncomingFrame, OutgoingFrame, Publisher,
-    PublisherId, PublisherOptions, Subscriber, SubscriberOptions, TrackCounts, TrackPublisher,
+    BusError, Demand, Endpoint, Folder, Gap, IncomingFrame, OutgoingFrame, Publisher,
+    PublisherEvent, PublisherId, PublisherOptions, Subscriber, SubscriberOptions, TrackCounts,
+    TrackPublisher,
 };
 use fanlight_clock as clock;
 use fanlight_protocol::{
@@ -78,7 +79,7 @@ impl Camera {
 
 struct Listener {
     subscriber: Subscriber,
-    events: Receiver<Event>,
+    events: Receiver<PublisherEvent>,
     sink: Sender<IncomingFrame>,
     frames: Receiver<IncomingFrame>,
 }
@@ -102,7 +103,7 @@ impl Listener {
         })
     }
 
-    fn until<T>(&self, what: &str, mut found: impl FnMut(Event) -> Option<T>) -> T {
+    fn until<T>(&self, what: &str, mut found: impl FnMut(PublisherEvent) -> Option<T>) -> T {
         let give_up = Instant::now() + PATIENCE;
         loop {
             let left = give_up.saturating_duration_since(Instant::now());
@@ -115,7 +116,7 @@ impl Listener {
 
     fn publisher_of(&self, stream: &str) -> PublisherId {
         self.until("catalog", |event| match event {
-            Event::Catalog { publisher, catalog } => catalog
+            PublisherEvent::Catalog { publisher, catalog } => catalog
                 .streams
                 .iter()
                 .any(|entry| entry.name.as_str() == stream)
@@ -130,7 +131,7 @@ impl Listener {
 
     fn gone(&self) -> PublisherId {
         self.until("goodbye", |event| match event {
-            Event::Gone { publisher, .. } => Some(publisher),
+            PublisherEvent::Gone { publisher, .. } => Some(publisher),
             _ => None,
         })
     }

@@ -9,7 +9,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 use fanlight_bus::{
-    Demand, Endpoint, Event, Publisher, PublisherId, PublisherOptions, Subscriber,
+    Demand, Endpoint, Publisher, PublisherEvent, PublisherId, PublisherOptions, Subscriber,
     SubscriberOptions,
 };
 use fanlight_protocol::{StreamEntry, StreamState, Timestamp, Topic};
@@ -232,9 +232,9 @@ fn serves_as_a_subscriber() {
     }
 }
 
-fn known(events: &Receiver<Event>) -> PublisherId {
+fn known(events: &Receiver<PublisherEvent>) -> PublisherId {
     loop {
-        if let Event::Catalog { publisher, .. } = events.recv_timeout(PATIENCE).unwrap() {
+        if let PublisherEvent::Catalog { publisher, .. } = events.recv_timeout(PATIENCE).unwrap() {
             return publisher;
         }
     }

@@ -5,7 +5,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant};
 
 use fanlight_bus::{
-    Endpoint, Event, Folder, Gap, Implausible, IncomingFrame, Publisher, PublisherId,
+    Endpoint, Folder, Gap, Implausible, IncomingFrame, Publisher, PublisherEvent, PublisherId,
     PublisherOptions, Subscriber, SubscriberOptions,
 };
 use fanlight_clock as clock;
@@ -109,7 +109,7 @@ fn topic_bytes() -> Vec<u8> {
 
 struct Listener {
     subscriber: Subscriber,
-    events: Receiver<Event>,
+    events: Receiver<PublisherEvent>,
     sink: Sender<IncomingFrame>,
     frames: Receiver<IncomingFrame>,
 }
@@ -141,7 +141,7 @@ impl Listener {
     ) -> T {
         Self::until("a catalog", impostor, || {
             self.events.try_iter().find_map(|event| match event {
-                Event::Catalog { publisher, catalog } => value(publisher, catalog),
+                PublisherEvent::Catalog { publisher, catalog } => value(publisher, catalog),
                 _ => None,
             })
         })
@@ -259,7 +259,7 @@ fn captures_beyond_the_limit_of_a_folder_are_not_followed_but_named() {
     let reason = || listener.subscriber.listening()[0].reason.clone();
     eventually(|| reason() == "2 not followed: limit of 64 captures (cam-064, cam-065)");
     // A followed publisher is not dropped in favour of another one.
-    let heard = |event: &Event| matches!(event, Event::Gone { .. });
+    let heard = |event: &PublisherEvent| matches!(event, PublisherEvent::Gone { .. });
     assert!(!listener.events.try_iter().any(|event| heard(&event)));
     publishers.swap_remove(3).stop();
     eventually(|| reason() == "1 not followed: limit of 64 captures (cam-065)");

@@ -2,10 +2,10 @@
 //!
 //! In the order a frame travels:
 //!
-//! - [`source`]: the origin of frames and of their times of capture; [`source::run`] opens a source while it is
+//! - [`source`]: the origin of frames and of their times of capture; [`source::lifecycle`] opens a source while it is
 //!   watched, and opens it again when it fails;
 //! - [`frame`]: the forms of a frame, and its hand-over between threads, in which the newest frame wins;
-//! - [`pixels`] and [`rendition`]: oriented, and scaled to the sizes that are watched;
+//! - [`pixels`] and [`rendition_settings`]: oriented, and scaled to the sizes that are watched;
 //! - [`encode`]: pixels to JPEG and H.264;
 //! - [`publish`]: onto the bus;
 //! - [`pipeline`]: one stream, and the only place that sees source, encode and publish together;
@@ -30,7 +30,7 @@ pub mod options;
 pub mod pipeline;
 pub mod pixels;
 pub mod publish;
-pub mod rendition;
+pub mod rendition_settings;
 pub mod source;
 pub mod stall;
 pub mod status;

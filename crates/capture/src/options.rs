@@ -16,7 +16,7 @@ use serde::Deserialize;
 
 use crate::encode::h264::EncoderName;
 use crate::pixels::orientation::Orientation;
-use crate::rendition::RenditionSettings;
+use crate::rendition_settings::RenditionSettings;
 use crate::source::SourceSpec;
 use crate::wall_clock::Zone;
 use bus::BusOptions;
@@ -73,7 +73,7 @@ Limits:
   stuck driver: after 20 s without an answer (URL and command: 60 s) its thread is abandoned and
     another one tries. With two stuck threads a source waits until one returns; after 5 minutes
     the program exits with status 1 if no other stream delivers frames
-  stuck encoder or decoder: replaced after 10 s without progress (20 s during the probe at the
+  stuck encoder or decoder: replaced after 10 s without progress (20 s during the test at the
     start), at most two per track; with 8 threads stuck in sources, encoders and decoders the
     program exits with status 1
   failed encoder: after 1 s of failures the track leaves the catalog; it is retried after 1 s,

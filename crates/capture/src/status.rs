@@ -1,4 +1,4 @@
-//! The state of one stream. Each change of it is reported once.
+//! The state of one stream and its source. Each change of it is reported once.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -19,9 +19,9 @@ const STUCK: Duration = Duration::from_secs(1);
 /// A source that resumes within this time is not reported as "opening".
 const RESUME_GRACE: Duration = Duration::from_secs(1);
 
-/// The state of one stream.
+/// The state of one stream and its source.
 #[derive(Debug)]
-pub struct Status {
+pub struct SourceStatus {
     name: StreamName,
     /// The source, without user and password.
     source: String,
@@ -67,7 +67,7 @@ enum Phase {
 
 /// A stream's state for the catalog.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Report {
+pub struct StatusReport {
     /// The state.
     pub state: StreamState,
     /// The reason for the state; empty if there is none to report.
@@ -78,7 +78,7 @@ pub struct Report {
     pub size: Size,
 }
 
-impl Status {
+impl SourceStatus {
     /// Creates the state of a stream that is about to be opened. `changed` is notified of every change.
     pub fn new(name: StreamName, source: &impl fmt::Display, changed: Signal) -> Self {
         let state = State {
@@ -245,12 +245,12 @@ impl Status {
     }
 
     /// Returns the state for the catalog. `watched` states whether any track is watched.
-    pub fn report(&self, watched: bool) -> Report {
+    pub fn report(&self, watched: bool) -> StatusReport {
         let mut state = self.lock();
         let size = state.size;
         if let (Phase::Running, Some(unpublished)) = (&state.phase, &state.unpublished) {
             let Unpublished { reason, since } = unpublished.clone();
-            return Report { state: StreamState::Offline, reason, since, size };
+            return StatusReport { state: StreamState::Offline, reason, since, size };
         }
         let (reported, reason) = match &state.phase {
             // The source is opened for the first viewer.
@@ -270,7 +270,7 @@ impl Status {
         };
         let reason = reason.to_owned();
         let since = state.since(reported);
-        Report { state: reported, reason, since, size }
+        StatusReport { state: reported, reason, since, size }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

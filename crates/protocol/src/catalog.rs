@@ -46,7 +46,7 @@ impl StreamState {
 /// request, and every second.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Catalog {
-    /// The publisher's run.
+    /// The publisher's epoch.
     pub epoch: Epoch,
     /// The publisher's name for people: host and process.
     pub publisher: String,

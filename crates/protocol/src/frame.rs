@@ -10,7 +10,8 @@ use crate::wire::{self, WireError};
 /// Largest width or height of a frame, in pixels (JPEG's own limit, ITU-T T.81 B.2.2).
 pub const MAX_DIMENSION: u32 = 65_535;
 
-/// One run of a publisher, a random number. Sequence numbers of different epochs do not compare.
+/// A random number that identifies one lifetime of a publisher, from its start to its end. Sequence numbers of
+/// different epochs do not compare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Epoch(pub u64);
@@ -105,7 +106,7 @@ impl FrameMeta {
 /// The header of one frame on the bus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FrameHeader {
-    /// The publisher's run.
+    /// The publisher's epoch.
     pub epoch: Epoch,
     /// The frame's metadata; times are by the publisher's clock.
     pub meta: FrameMeta,

@@ -27,7 +27,7 @@ pub mod wire;
 
 pub use catalog::{Catalog, StreamEntry, StreamState, TrackEntry};
 pub use frame::{Epoch, FrameFlags, FrameHeader, FrameMeta, FrameTimes};
-pub use name::{Codec, InvalidName, Rendition, StreamName, TrackName};
+pub use name::{Codec, InvalidName, RenditionName, StreamName, TrackName};
 pub use request::{Answer, Request};
 pub use time::Timestamp;
 pub use topic::{ReservedTopic, Topic, TopicError};

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// Longest stream name, in bytes.
 pub const MAX_STREAM_NAME: usize = 64;
 /// Longest rendition name, in bytes.
-pub const MAX_RENDITION: usize = 16;
+pub const MAX_RENDITION_NAME: usize = 16;
 
 /// A text that is not a valid name, with the rule that it breaks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -21,7 +21,7 @@ pub enum InvalidName {
     )]
     Stream(String),
     /// An invalid rendition.
-    #[error("{0:?} is not a rendition: 1 to {MAX_RENDITION} characters of a-z and 0-9")]
+    #[error("{0:?} is not a rendition: 1 to {MAX_RENDITION_NAME} characters of a-z and 0-9")]
     Rendition(String),
     /// A word reserved by the protocol.
     #[error("{0:?} is reserved for automatic selection by the relay and is not a rendition")]
@@ -71,13 +71,13 @@ impl FromStr for StreamName {
 /// The name of a rendition, one size and quality of a stream: `[a-z0-9]{1,16}`; `auto` is reserved.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Rendition(Arc<str>);
+pub struct RenditionName(Arc<str>);
 
-impl Rendition {
+impl RenditionName {
     /// The word for automatic selection of a rendition by the relay.
     pub const AUTO: &str = "auto";
 
-    /// Returns the rendition that every stream has: the source's own size.
+    /// Returns the name of the rendition that every stream has, in the source's own size.
     pub fn full() -> Self {
         Self("full".into())
     }
@@ -88,14 +88,14 @@ impl Rendition {
     }
 }
 
-impl FromStr for Rendition {
+impl FromStr for RenditionName {
     type Err = InvalidName;
 
     fn from_str(text: &str) -> Result<Self, InvalidName> {
         if text == Self::AUTO {
             return Err(InvalidName::Reserved(quoted(text)));
         }
-        let valid = (1..=MAX_RENDITION).contains(&text.len())
+        let valid = (1..=MAX_RENDITION_NAME).contains(&text.len())
             && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
         if valid { Ok(Self(text.into())) } else { Err(InvalidName::Rendition(quoted(text))) }
     }
@@ -150,7 +150,7 @@ impl FromStr for Codec {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct TrackName {
     /// The size and quality.
-    pub rendition: Rendition,
+    pub rendition: RenditionName,
     /// The encoding.
     pub codec: Codec,
 }
@@ -158,7 +158,7 @@ pub struct TrackName {
 impl TrackName {
     /// Returns the track that every stream has: full size, JPEG.
     pub fn full_jpeg() -> Self {
-        Self { rendition: Rendition::full(), codec: Codec::Jpeg }
+        Self { rendition: RenditionName::full(), codec: Codec::Jpeg }
     }
 }
 
@@ -211,7 +211,7 @@ macro_rules! textual {
     )* };
 }
 
-textual!(StreamName, Rendition);
+textual!(StreamName, RenditionName);
 
 #[cfg(test)]
 mod tests {
@@ -229,10 +229,10 @@ mod tests {
 
     #[test]
     fn auto_is_not_a_rendition() {
-        assert_eq!("auto".parse::<Rendition>(), Err(InvalidName::Reserved("auto".into())));
-        assert!("autox".parse::<Rendition>().is_ok());
-        assert!("full-hd".parse::<Rendition>().is_err());
-        assert!("x".repeat(17).parse::<Rendition>().is_err());
+        assert_eq!("auto".parse::<RenditionName>(), Err(InvalidName::Reserved("auto".into())));
+        assert!("autox".parse::<RenditionName>().is_ok());
+        assert!("full-hd".parse::<RenditionName>().is_err());
+        assert!("x".repeat(17).parse::<RenditionName>().is_err());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use fanlight_protocol::catalog::{MAX_STREAMS, MAX_TEXT, MAX_TRACKS};
 use fanlight_protocol::viewer::{FrameMessage, FromViewer};
 use fanlight_protocol::wire::{MAX_VALUE, VERSION};
 use fanlight_protocol::{
-    Answer, Catalog, Codec, Epoch, FrameFlags, FrameHeader, FrameMeta, FrameTimes, Rendition,
+    Answer, Catalog, Codec, Epoch, FrameFlags, FrameHeader, FrameMeta, FrameTimes, RenditionName,
     Request, ReservedTopic, StreamEntry, StreamName, StreamState, Timestamp, Topic, TrackEntry,
     TrackName, WireError,
 };
@@ -15,7 +15,7 @@ fn stream_name() -> impl Strategy<Value = StreamName> {
     "[a-z0-9][a-z0-9_-]{0,63}".prop_map(|name| name.parse().unwrap())
 }
 
-fn rendition() -> impl Strategy<Value = Rendition> {
+fn rendition() -> impl Strategy<Value = RenditionName> {
     "[a-z0-9]{1,16}".prop_filter_map("reserved", |name| name.parse().ok())
 }
 

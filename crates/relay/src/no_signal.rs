@@ -9,7 +9,7 @@ use image::codecs::jpeg::JpegEncoder;
 use image::{GrayImage, Luma};
 use parking_lot::Mutex;
 
-use crate::hub::{Status, Stream};
+use crate::hub::{Stream, StreamStatus};
 
 const WIDTH: u32 = 640;
 const HEIGHT: u32 = 360;
@@ -45,7 +45,7 @@ impl NoSignal {
     }
 }
 
-fn reason(status: &Status) -> String {
+fn reason(status: &StreamStatus) -> String {
     match status.state {
         StreamState::Offline | StreamState::Ended if !status.reason.is_empty() => {
             status.reason.clone()

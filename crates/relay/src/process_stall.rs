@@ -13,7 +13,7 @@ use fanlight_protocol::Timestamp;
 pub const TICK: Duration = Duration::from_millis(100);
 /// A longer gap is a stall: a frame that waited half a second makes its viewer slow.
 const MIN_STALL: Duration = Duration::from_millis(500);
-/// Frames may be late because of a stall for this long after it: the window over which a slow viewer is detected.
+/// Frames may wait because of a stall for this long after it: the window over which a slow viewer is detected.
 const AFTERMATH: Duration = Duration::from_secs(2);
 
 /// The stalls of this process.

@@ -1,7 +1,9 @@
 //! A byte stream, split into messages. No payload is kept except that of a control frame.
 
 use crate::Violation;
-use crate::frame::{FrameHeader, MAX_CONTROL_PAYLOAD, MAX_HEADER, Opcode, Role, encoded_length};
+use crate::frame::{
+    MAX_CONTROL_PAYLOAD, MAX_HEADER, Opcode, Role, WebSocketFrameHeader, encoded_length,
+};
 
 /// The type of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +27,7 @@ pub enum ControlKind {
 
 /// A step of the decoder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Event<'a> {
+pub enum DecoderEvent<'a> {
     /// A message begins.
     Begin(MessageKind),
     /// The next bytes of its payload; never empty.
@@ -114,7 +116,10 @@ impl Decoder {
     ///
     /// # Errors
     /// Fails if the sender breaks the protocol or the limit. The limit is checked before the payload arrives.
-    pub fn step<'a>(&mut self, bytes: &mut &'a [u8]) -> Result<Option<Event<'a>>, Violation> {
+    pub fn step<'a>(
+        &mut self,
+        bytes: &mut &'a [u8],
+    ) -> Result<Option<DecoderEvent<'a>>, Violation> {
         loop {
             match &mut self.state {
                 State::Payload { left: 0, fin, .. } => {
@@ -122,7 +127,7 @@ impl Decoder {
                     self.state = State::BEGIN;
                     if fin {
                         self.message = None;
-                        return Ok(Some(Event::End));
+                        return Ok(Some(DecoderEvent::End));
                     }
                 }
                 State::Control { control, length, mask } if control.length == *length => {
@@ -131,13 +136,13 @@ impl Decoder {
                     if let Some(mask) = mask {
                         unmask(&mut control.bytes[..usize::from(control.length)], mask);
                     }
-                    return Ok(Some(Event::Control(control)));
+                    return Ok(Some(DecoderEvent::Control(control)));
                 }
                 _ if bytes.is_empty() => return Ok(None),
                 State::Payload { left, mask, .. } => {
                     let payload = PayloadChunk { wire: take_front(bytes, *left), mask: *mask };
                     advance(left, mask, payload.wire.len() as u64);
-                    return Ok(Some(Event::Payload(payload)));
+                    return Ok(Some(DecoderEvent::Payload(payload)));
                 }
                 State::Control { control, length, .. } => {
                     let have = usize::from(control.length);
@@ -150,11 +155,11 @@ impl Decoder {
                     let part = take_front(bytes, (whole - *have) as u64);
                     header[*have..*have + part.len()].copy_from_slice(part);
                     *have += part.len();
-                    let parsed = FrameHeader::parse(&header[..*have], self.sender)?;
+                    let parsed = WebSocketFrameHeader::parse(&header[..*have], self.sender)?;
                     if let Some((header, _)) = parsed
                         && let Some(kind) = self.begin(&header)?
                     {
-                        return Ok(Some(Event::Begin(kind)));
+                        return Ok(Some(DecoderEvent::Begin(kind)));
                     }
                 }
             }
@@ -177,7 +182,7 @@ impl Decoder {
     }
 
     /// Enters the payload of a frame; returns the type of the message that begins with it, if one does.
-    fn begin(&mut self, header: &FrameHeader) -> Result<Option<MessageKind>, Violation> {
+    fn begin(&mut self, header: &WebSocketFrameHeader) -> Result<Option<MessageKind>, Violation> {
         let control = |kind| State::Control {
             control: ControlFrame { kind, bytes: [0; MAX_CONTROL_PAYLOAD], length: 0 },
             // The header was checked: a control frame has at most 125 bytes.

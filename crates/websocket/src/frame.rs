@@ -59,7 +59,7 @@ impl Opcode {
 
 /// The header of one frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FrameHeader {
+pub struct WebSocketFrameHeader {
     /// True if this is the last frame of its message.
     pub fin: bool,
     /// The type of the frame.
@@ -84,7 +84,7 @@ impl EncodedHeader {
     }
 }
 
-impl FrameHeader {
+impl WebSocketFrameHeader {
     /// Returns the header of a whole message in one unmasked frame.
     pub fn whole(opcode: Opcode, payload: usize) -> Self {
         Self { fin: true, opcode, mask: None, payload: payload as u64 }
@@ -174,14 +174,14 @@ mod tests {
     #[test]
     fn headers_are_those_of_the_standard() {
         // The examples of RFC 6455, section 5.7.
-        let encoded = |opcode, payload| FrameHeader::whole(opcode, payload).encode();
+        let encoded = |opcode, payload| WebSocketFrameHeader::whole(opcode, payload).encode();
         assert_eq!(encoded(Opcode::Text, 5).as_bytes(), [0x81, 0x05]);
         assert_eq!(encoded(Opcode::Binary, 256).as_bytes(), [0x82, 0x7e, 0x01, 0x00]);
         let long = encoded(Opcode::Binary, 65536);
         assert_eq!(long.as_bytes(), [0x82, 0x7f, 0, 0, 0, 0, 0, 1, 0, 0]);
-        let masked = FrameHeader {
+        let masked = WebSocketFrameHeader {
             mask: Some([0x37, 0xfa, 0x21, 0x3d]),
-            ..FrameHeader::whole(Opcode::Text, 5)
+            ..WebSocketFrameHeader::whole(Opcode::Text, 5)
         };
         assert_eq!(masked.encode().as_bytes(), [0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d]);
     }
@@ -190,11 +190,17 @@ mod tests {
     fn a_header_is_parsed_once_it_is_whole() {
         for payload in [0, 1, 125, 126, 65535, 65536, 20_000_000] {
             for (sender, mask) in [(Role::Server, None), (Role::Client, Some([7, 77, 177, 0]))] {
-                let header = FrameHeader { mask, ..FrameHeader::whole(Opcode::Binary, payload) };
+                let header = WebSocketFrameHeader {
+                    mask,
+                    ..WebSocketFrameHeader::whole(Opcode::Binary, payload)
+                };
                 let encoded = header.encode();
                 let bytes = encoded.as_bytes();
-                assert_eq!(FrameHeader::parse(bytes, sender), Ok(Some((header, bytes.len()))));
-                let short = |length: usize| FrameHeader::parse(&bytes[..length], sender);
+                assert_eq!(
+                    WebSocketFrameHeader::parse(bytes, sender),
+                    Ok(Some((header, bytes.len())))
+                );
+                let short = |length: usize| WebSocketFrameHeader::parse(&bytes[..length], sender);
                 assert!((0..bytes.len()).all(|length| short(length) == Ok(None)));
             }
         }
@@ -204,12 +210,12 @@ mod tests {
         #[test]
         fn a_parsed_header_encodes_to_a_header_that_parses_to_the_same(bytes: [u8; MAX_HEADER], server: bool) {
             let sender = if server { Role::Server } else { Role::Client };
-            if let Ok(Some((header, length))) = FrameHeader::parse(&bytes, sender) {
+            if let Ok(Some((header, length))) = WebSocketFrameHeader::parse(&bytes, sender) {
                 let max = if server { MAX_SERVER_HEADER } else { MAX_HEADER };
                 prop_assert!(length <= max);
                 let encoded = header.encode();
                 let bytes = encoded.as_bytes();
-                prop_assert_eq!(FrameHeader::parse(bytes, sender), Ok(Some((header, bytes.len()))));
+                prop_assert_eq!(WebSocketFrameHeader::parse(bytes, sender), Ok(Some((header, bytes.len()))));
             }
         }
     }

@@ -24,7 +24,7 @@ mod message;
 mod violation;
 
 pub use close_code::CloseCode;
-pub use decoder::{ControlFrame, ControlKind, Decoder, Event, MessageKind, PayloadChunk};
-pub use frame::{FrameHeader, Opcode, Role};
+pub use decoder::{ControlFrame, ControlKind, Decoder, DecoderEvent, MessageKind, PayloadChunk};
+pub use frame::{Opcode, Role, WebSocketFrameHeader};
 pub use message::{Message, MessageDecoder};
 pub use violation::Violation;

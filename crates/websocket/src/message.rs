@@ -1,6 +1,6 @@
 //! Whole messages of bounded size.
 
-use crate::decoder::{ControlFrame, ControlKind, Decoder, Event, MessageKind};
+use crate::decoder::{ControlFrame, ControlKind, Decoder, DecoderEvent, MessageKind};
 use crate::frame::Role;
 use crate::{Violation, close};
 
@@ -41,10 +41,10 @@ impl MessageDecoder {
     pub fn next(&mut self, bytes: &mut &[u8]) -> Result<Option<Message>, Violation> {
         while let Some(event) = self.frames.step(bytes)? {
             match event {
-                Event::Begin(kind) => self.kind = kind,
-                Event::Payload(payload) => payload.append_to(&mut self.payload),
-                Event::End => return self.message().map(Some),
-                Event::Control(control) => {
+                DecoderEvent::Begin(kind) => self.kind = kind,
+                DecoderEvent::Payload(payload) => payload.append_to(&mut self.payload),
+                DecoderEvent::End => return self.message().map(Some),
+                DecoderEvent::Control(control) => {
                     return Ok(Some(match control.kind() {
                         ControlKind::Ping => Message::Ping(control),
                         ControlKind::Pong => Message::Pong(control),

@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use fanlight_protocol::{FrameFlags, FrameMeta, FrameTimes, StreamState, Timestamp, TrackName};
-use fanlight_relay::hub::{Frame, Hub, NextSend, Status, Stream, ViewOptions, Viewer};
+use fanlight_relay::hub::{Frame, Hub, NextSend, Stream, StreamStatus, ViewOptions, Viewer};
 use fanlight_relay::stats::labels::Transport;
 use fanlight_relay::wake::{ThreadDispatcher, Waker};
-use fanlight_websocket::{FrameHeader, Opcode};
+use fanlight_websocket::{Opcode, WebSocketFrameHeader};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::{LocalSet, yield_now};
 
@@ -34,7 +34,7 @@ impl Source {
         self.sequence += 1;
         let now = self.now();
         Frame {
-            run: 0,
+            generation: 0,
             meta: FrameMeta {
                 sequence: self.sequence,
                 times: FrameTimes::all_at(now),
@@ -53,7 +53,7 @@ impl Source {
 }
 
 fn stream() -> Arc<Stream> {
-    let status = Status {
+    let status = StreamStatus {
         state: StreamState::Live,
         reason: String::new(),
         since: Timestamp::from_micros(0),
@@ -133,7 +133,7 @@ fn runtime() -> Runtime {
 
 fn websocket_header(criterion: &mut Criterion) {
     criterion.bench_function("WebSocket header of a frame", |bench| {
-        bench.iter(|| FrameHeader::whole(Opcode::Binary, black_box(60_032)).encode());
+        bench.iter(|| WebSocketFrameHeader::whole(Opcode::Binary, black_box(60_032)).encode());
     });
 }
 

@@ -12,7 +12,7 @@ use fanlight_bus::{
 use fanlight_cli::stop::Shutdown;
 use fanlight_clock as clock;
 use fanlight_protocol::{
-    Codec, FrameFlags, FrameMeta, FrameTimes, Rendition, StreamEntry, StreamName, StreamState,
+    Codec, FrameFlags, FrameMeta, FrameTimes, RenditionName, StreamEntry, StreamName, StreamState,
     Timestamp, Topic, TrackEntry, TrackName,
 };
 
@@ -45,7 +45,7 @@ pub struct MadeTrack {
 impl MadeTrack {
     /// Returns the full rendition in one codec, with frames of equal length.
     pub fn full(codec: Codec, bytes: usize) -> Self {
-        let name = TrackName { rendition: Rendition::full(), codec };
+        let name = TrackName { rendition: RenditionName::full(), codec };
         Self { name, bytes, keyframe_bytes: bytes }
     }
 
@@ -83,12 +83,12 @@ pub struct Settings {
 pub struct Camera {
     settings: Settings,
     publisher: Publisher,
-    tracks: Vec<Track>,
+    tracks: Vec<CameraTrack>,
     since: Timestamp,
 }
 
 #[derive(Debug)]
-struct Track {
+struct CameraTrack {
     made: MadeTrack,
     publisher: TrackPublisher,
     /// The number of the last keyframe.
@@ -125,7 +125,7 @@ impl Camera {
                 }
             };
             let publisher = publisher.track(topic, on_demand);
-            Track { made: made.clone(), publisher, keyframe: None, requested }
+            CameraTrack { made: made.clone(), publisher, keyframe: None, requested }
         };
         let tracks = settings.tracks.iter().map(track).collect();
         Ok(Self { settings, publisher, tracks, since: clock::now() })
@@ -172,7 +172,7 @@ impl Camera {
     }
 }
 
-impl Track {
+impl CameraTrack {
     fn shoot(&mut self, number: u64, now: Timestamp) {
         let is_keyframe = self.is_keyframe(number);
         let bytes = if is_keyframe { self.made.keyframe_bytes } else { self.made.bytes };

@@ -58,7 +58,7 @@ async function saved(page, key) {
 }
 
 /** @param {string} path @param {string[]} more */
-function probe(path, ...more) {
+function ffprobe(path, ...more) {
   const args = ['-v', 'error', '-count_frames', '-show_entries', 'stream=codec_name,width,height,nb_read_frames,duration', '-of', 'json'];
   return JSON.parse(execFileSync('ffprobe', [...args, ...more, path], { encoding: 'utf8' })).streams[0];
 }
@@ -98,7 +98,7 @@ test('H.264: a picture is saved as displayed, and a clip is readable for every p
   const { page } = await remembering(relay, open, 'auto', 5);
   const clip = await saved(page, 'v');
   assert.match(clip.name, /^door-\d{4}(-\d\d){5}\.mp4$/);
-  const { codec_name, width, height, nb_read_frames } = probe(clip.path);
+  const { codec_name, width, height, nb_read_frames } = ffprobe(clip.path);
   assert.deepEqual([codec_name, width, height], ['h264', 320, 180]);
   assert.ok(Number(nb_read_frames) >= 50, nb_read_frames);
   assert.equal(execFileSync('ffmpeg', ['-v', 'error', '-i', clip.path, '-f', 'null', '-'], { encoding: 'utf8' }), '');
@@ -107,10 +107,10 @@ test('H.264: a picture is saved as displayed, and a clip is readable for every p
   await untilState(page, 'door', 'paused');
   await assertTrue(page);
   const looking = await saved(page, 'v');
-  assert.ok(Number(probe(looking.path).nb_read_frames) >= 50, 'what led to the moment is part of it');
+  assert.ok(Number(ffprobe(looking.path).nb_read_frames) >= 50, 'what led to the moment is part of it');
   const picture = await saved(page, 'p');
   assert.match(picture.name, /\.png$/);
-  const { width: wide, height: high } = probe(picture.path);
+  const { width: wide, height: high } = ffprobe(picture.path);
   assert.deepEqual([wide, high], [320, 180]);
 }));
 
@@ -126,7 +126,7 @@ test('JPEG: a picture is saved as received, and a clip has all frames', withMock
   assert.ok(pictures[(await sequenceOf(page, 'door')) % COUNT]?.equals(bytes));
   const clip = await saved(page, 'v');
   assert.match(clip.name, /\.mjpeg$/);
-  const { nb_read_frames } = probe(clip.path, '-f', 'mjpeg');
+  const { nb_read_frames } = ffprobe(clip.path, '-f', 'mjpeg');
   assert.ok(Number(nb_read_frames) >= 30, nb_read_frames);
 }));
 
@@ -163,7 +163,7 @@ async function savedAll(page, key, count) {
   });
   await page.keyboard.press(key);
   await all;
-  return Promise.all(downloads.map(async (download) => probe(await download.path())));
+  return Promise.all(downloads.map(async (download) => ffprobe(await download.path())));
 }
 
 test('a clip after enlarging has all frames: one file for each size, the displayed one first', withMockRelay(async ({ relay, open }) => {
@@ -195,7 +195,7 @@ test('a picture is saved in full size and rotated, and a past one in the display
   await page.waitForSelector('.tile[data-stream="door"][data-rotation="90"]');
   await page.waitForSelector('.tile[data-stream="door"][data-codec="h264"]');
   const clip = await saved(page, 'v');
-  assert.equal(Math.abs(probe(clip.path, '-show_entries', 'stream_side_data=rotation').side_data_list[0].rotation), 90, 'a clip is turned too');
+  assert.equal(Math.abs(ffprobe(clip.path, '-show_entries', 'stream_side_data=rotation').side_data_list[0].rotation), 90, 'a clip is turned too');
   const full = await saved(page, 'p');
   assert.match(full.name, /\.jpg$/);
   assert.deepEqual(sizeOf(full.path), [360, 640]);
@@ -215,7 +215,7 @@ test('a picture is saved in full size and rotated, and a past one in the display
 
 /** @param {string} path */
 function sizeOf(path) {
-  const { width, height } = probe(path);
+  const { width, height } = ffprobe(path);
   return [width, height];
 }
 
@@ -230,7 +230,7 @@ test('a relay without the muxer saves the raw stream, and says so', withMockRela
   const { page } = await remembering(relay, open, 'auto');
   const clip = await saved(page, 'v');
   assert.match(clip.name, /\.h264$/);
-  assert.ok(Number(probe(clip.path).nb_read_frames) >= 30);
+  assert.ok(Number(ffprobe(clip.path).nb_read_frames) >= 30);
   await page.waitForSelector('#status-line >> text=this relay was built without MP4 support');
 }));
 

@@ -19,7 +19,7 @@ const OPEN_REQUESTS: usize = 16;
 
 /// The outcome of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(super) enum AnswerOutcome {
     /// No open request has this answer.
     Unexpected,
     /// Its times contradict each other.
@@ -85,18 +85,18 @@ impl ClockSync {
         received_at: Timestamp,
         answered_at: Timestamp,
         heard_at: Timestamp,
-    ) -> Outcome {
+    ) -> AnswerOutcome {
         let Some(index) = self.open.iter().position(|asked| *asked == asked_at) else {
-            return Outcome::Unexpected;
+            return AnswerOutcome::Unexpected;
         };
         self.open.remove(index);
         let exchange = Exchange { asked_at, received_at, answered_at, heard_at };
         if !exchange.is_possible() {
-            return Outcome::Impossible;
+            return AnswerOutcome::Impossible;
         }
         let first = !self.is_known();
         self.offset.add(exchange);
-        if first { Outcome::First } else { Outcome::Updated }
+        if first { AnswerOutcome::First } else { AnswerOutcome::Updated }
     }
 
     /// Returns whether a request is due.
@@ -156,13 +156,16 @@ mod tests {
         let asked = sync.request(at(start, 0));
         let theirs = asked.offset(7_000_000);
         let heard = at(start, 1).wall;
-        assert_eq!(sync.answer(heard, theirs, theirs, heard), Outcome::Unexpected);
-        assert_eq!(sync.answer(asked, theirs, theirs, heard), Outcome::First);
-        assert_eq!(sync.answer(asked, theirs, theirs, heard), Outcome::Unexpected);
+        assert_eq!(sync.answer(heard, theirs, theirs, heard), AnswerOutcome::Unexpected);
+        assert_eq!(sync.answer(asked, theirs, theirs, heard), AnswerOutcome::First);
+        assert_eq!(sync.answer(asked, theirs, theirs, heard), AnswerOutcome::Unexpected);
         assert!(sync.is_known());
         let again = sync.request(at(start, 100));
         let slow = theirs.offset(60_000_000);
-        assert_eq!(sync.answer(again, theirs, slow, at(start, 101).wall), Outcome::Impossible);
+        assert_eq!(
+            sync.answer(again, theirs, slow, at(start, 101).wall),
+            AnswerOutcome::Impossible
+        );
         sync.reset();
         assert!(!sync.is_known() && sync.deadline().is_some());
     }

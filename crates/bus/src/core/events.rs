@@ -26,7 +26,7 @@ pub struct PublisherId(pub u32);
 
 /// A change of a publisher. Frames do not come as events: they go to the sinks of [`Subscriber::watch`](crate::Subscriber::watch).
 #[derive(Debug)]
-pub enum Event {
+pub enum PublisherEvent {
     /// A publisher announced its catalog. The first one also says that the publisher is present.
     Catalog {
         /// The publisher.

@@ -9,19 +9,19 @@ use fanlight_protocol::{
     Answer, Catalog, Epoch, FrameHeader, MAX_PAYLOAD, Request, ReservedTopic, Topic, WireError,
 };
 
-use super::clock_sync::{ClockSync, Outcome};
-use super::events::{Event, FrameSink, IncomingFrame, PublisherId};
+use super::clock_sync::{AnswerOutcome, ClockSync};
+use super::events::{FrameSink, IncomingFrame, PublisherEvent, PublisherId};
 use super::liveness::{Liveness, Step};
 use super::losses::{Gap, Losses};
 use super::now::Now;
-use super::plausible::{self, Counts, Implausible};
+use super::plausible::{self, Implausible, ImplausibleCounts};
 
 /// Kinds of bad messages logged on one connection: more than there are.
 const KINDS: usize = 32;
 
 /// A step that the caller must take.
 #[derive(Debug)]
-pub(crate) enum Action {
+pub(crate) enum FollowerAction {
     /// Subscribe to this prefix of topics.
     Subscribe(Vec<u8>),
     /// Unsubscribe from it.
@@ -29,7 +29,7 @@ pub(crate) enum Action {
     /// Send a request to the publisher.
     Request(Request),
     /// Report an event.
-    Report(Event),
+    Report(PublisherEvent),
 }
 
 /// The state of one followed publisher. Frames go directly to the sinks of their tracks; everything else comes out of
@@ -45,12 +45,12 @@ pub(crate) struct Follower {
     clock: ClockSync,
     epoch: Option<Epoch>,
     liveness: Liveness,
-    implausible: Arc<Counts>,
+    implausible: Arc<ImplausibleCounts>,
     ever_heard: bool,
     presence_changed: bool,
     /// Kinds of errors already logged on this connection.
     complaints: Vec<&'static str>,
-    actions: VecDeque<Action>,
+    actions: VecDeque<FollowerAction>,
 }
 
 struct Watched {
@@ -63,7 +63,7 @@ impl Follower {
         id: PublisherId,
         address: String,
         asker: u64,
-        implausible: Arc<Counts>,
+        implausible: Arc<ImplausibleCounts>,
     ) -> Self {
         Self {
             id,
@@ -103,7 +103,7 @@ impl Follower {
     }
 
     /// Returns the next step to take, if there is one.
-    pub(crate) fn next_action(&mut self) -> Option<Action> {
+    pub(crate) fn next_action(&mut self) -> Option<FollowerAction> {
         self.actions.pop_front()
     }
 
@@ -112,7 +112,7 @@ impl Follower {
         let bytes = topic.to_string().into_bytes();
         let watched = Watched { sink, losses: Losses::default() };
         if self.watched.insert(bytes.clone(), watched).is_none() && self.clock.is_known() {
-            self.actions.push_back(Action::Subscribe(bytes));
+            self.actions.push_back(FollowerAction::Subscribe(bytes));
         }
     }
 
@@ -120,7 +120,7 @@ impl Follower {
     pub(crate) fn unwatch(&mut self, topic: &Topic) {
         let bytes = topic.to_string().into_bytes();
         if self.watched.remove(&bytes).is_some() && self.clock.is_known() {
-            self.actions.push_back(Action::Unsubscribe(bytes));
+            self.actions.push_back(FollowerAction::Unsubscribe(bytes));
         }
     }
 
@@ -148,11 +148,11 @@ impl Follower {
         self.clock.deadline().into_iter().chain(silent_at).min()
     }
 
-    /// Does what is due: requests the clock, probes the publisher or gives it up.
+    /// Does what is due: requests the clock, pings the publisher or gives it up.
     pub(crate) fn tick(&mut self, now: Now) {
         match self.liveness.check(now.instant, self.is_watched(), self.clock.round_trip()) {
-            Some(Step::Probe) => self.request_clock(now),
-            Some(Step::Silent) => self.report(Event::Silent { publisher: self.id }),
+            Some(Step::Ping) => self.request_clock(now),
+            Some(Step::Silent) => self.report(PublisherEvent::Silent { publisher: self.id }),
             Some(Step::Gone) => self.lose("nothing heard from capture for 3 s"),
             None => {}
         }
@@ -187,7 +187,7 @@ impl Follower {
     fn note(&mut self, result: Result<(), WireError>, now: Now) {
         match result {
             Ok(()) if self.liveness.hear(now.instant) => {
-                self.report(Event::Resumed { publisher: self.id });
+                self.report(PublisherEvent::Resumed { publisher: self.id });
             }
             Ok(()) => {}
             Err(error) => self.complain_once(&error),
@@ -208,12 +208,12 @@ impl Follower {
     fn answer(&mut self, answer: Answer, now: Now) {
         let Answer::Clock { asked_at, received_at, answered_at } = answer;
         match self.clock.answer(asked_at, received_at, answered_at, now.wall) {
-            Outcome::Unexpected | Outcome::Updated => {}
-            Outcome::Impossible => self.meet_implausible(Implausible::Clock),
-            Outcome::First => {
+            AnswerOutcome::Unexpected | AnswerOutcome::Updated => {}
+            AnswerOutcome::Impossible => self.meet_implausible(Implausible::Clock),
+            AnswerOutcome::First => {
                 // Without the clock the age of a frame is unknown, so frames are requested only now.
-                self.actions.extend(self.watched.keys().cloned().map(Action::Subscribe));
-                self.actions.push_back(Action::Request(Request::Catalog));
+                self.actions.extend(self.watched.keys().cloned().map(FollowerAction::Subscribe));
+                self.actions.push_back(FollowerAction::Request(Request::Catalog));
             }
         }
     }
@@ -236,7 +236,7 @@ impl Follower {
         let to_ours = |theirs| self.clock.to_ours(theirs);
         plausible::amend(&mut catalog, to_ours, now.wall, &mut |what| met.push(what));
         met.into_iter().for_each(|what| self.meet_implausible(what));
-        self.report(Event::Catalog { publisher: self.id, catalog });
+        self.report(PublisherEvent::Catalog { publisher: self.id, catalog });
     }
 
     fn frame(
@@ -281,7 +281,8 @@ impl Follower {
     /// Requests the clock. The answer is also a sign of life.
     fn request_clock(&mut self, now: Now) {
         let asked_at = self.clock.request(now);
-        self.actions.push_back(Action::Request(Request::Clock { asker: self.asker, asked_at }));
+        self.actions
+            .push_back(FollowerAction::Request(Request::Clock { asker: self.asker, asked_at }));
     }
 
     fn lose(&mut self, reason: &'static str) {
@@ -289,25 +290,25 @@ impl Follower {
         if self.liveness.leave() {
             self.presence_changed = true;
             tracing::warn!(endpoint = self.address, reason, "publisher gone");
-            self.report(Event::Gone { publisher: self.id, reason });
+            self.report(PublisherEvent::Gone { publisher: self.id, reason });
         }
     }
 
     /// Forgets what was true of one connection only.
     fn forget(&mut self) {
         if self.clock.is_known() {
-            self.actions.extend(self.watched.keys().cloned().map(Action::Unsubscribe));
+            self.actions.extend(self.watched.keys().cloned().map(FollowerAction::Unsubscribe));
         }
         self.clock.reset();
         self.complaints.clear();
         self.watched.values_mut().for_each(|watched| watched.losses = Losses::default());
     }
 
-    fn report(&mut self, event: Event) {
-        self.actions.push_back(Action::Report(event));
+    fn report(&mut self, event: PublisherEvent) {
+        self.actions.push_back(FollowerAction::Report(event));
     }
 
-    /// Counts an implausible value, which was replaced, and logs the first of its kind.
+    /// ImplausibleCounts an implausible value, which was replaced, and logs the first of its kind.
     fn meet_implausible(&mut self, what: Implausible) {
         self.implausible.count(what);
         let complaint = what.complaint();
@@ -369,7 +370,7 @@ mod tests {
             Now { instant: self.start + Duration::from_millis(millis), wall }
         }
 
-        fn actions(&mut self) -> Vec<Action> {
+        fn actions(&mut self) -> Vec<FollowerAction> {
             std::iter::from_fn(|| self.follower.next_action()).collect()
         }
 
@@ -398,9 +399,9 @@ mod tests {
 
     const HOUR: i64 = 3_600_000_000;
 
-    fn asked_at(actions: &[Action]) -> Timestamp {
+    fn asked_at(actions: &[FollowerAction]) -> Timestamp {
         match actions {
-            [Action::Request(Request::Clock { asker: ASKER, asked_at })] => *asked_at,
+            [FollowerAction::Request(Request::Clock { asker: ASKER, asked_at })] => *asked_at,
             other => panic!("not one request for the clock: {other:?}"),
         }
     }
@@ -414,7 +415,7 @@ mod tests {
         bench.answer(asked, 0);
         let actions = bench.actions();
         assert!(
-            matches!(&actions[..], [Action::Subscribe(topic), Action::Request(Request::Catalog)] if topic == TOPIC.as_bytes()),
+            matches!(&actions[..], [FollowerAction::Subscribe(topic), FollowerAction::Request(Request::Catalog)] if topic == TOPIC.as_bytes()),
             "{actions:?}"
         );
         bench.receive(5, 10);
@@ -432,7 +433,7 @@ mod tests {
         bench.actions();
         bench.follower.disconnected();
         let actions = bench.actions();
-        assert!(matches!(&actions[..], [Action::Unsubscribe(_)]), "{actions:?}");
+        assert!(matches!(&actions[..], [FollowerAction::Unsubscribe(_)]), "{actions:?}");
         assert_eq!(bench.follower.deadline(), None, "no request without a connection");
         bench.follower.connected(bench.at(1000));
         asked_at(&bench.actions());
@@ -453,7 +454,7 @@ mod tests {
         assert_eq!(frames.try_recv().unwrap().gap, Gap::Begins);
         assert_eq!(bench.frames.try_iter().count(), 1);
         bench.follower.unwatch(&topic);
-        assert!(matches!(&bench.actions()[..], [Action::Unsubscribe(_)]));
+        assert!(matches!(&bench.actions()[..], [FollowerAction::Unsubscribe(_)]));
         bench.receive(2, 3);
         assert!(frames.try_recv().is_err());
     }

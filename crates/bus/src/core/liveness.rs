@@ -1,7 +1,7 @@
 //! Liveness of a publisher, decided from times alone.
 //!
 //! Any message is a sign of life, so a link that delivers old frames and no catalog is alive. While tracks of a publisher
-//! are watched, a publisher that stops sending is probed. If it does not answer the probes, it is *silent*: another publisher
+//! are watched, a publisher that stops sending is pinged. If it does not answer the pings, it is *silent*: another publisher
 //! with the same names may take over. Without a sign of life for longer it is *gone*.
 
 use std::time::{Duration, Instant};
@@ -10,14 +10,14 @@ use super::publisher_state::ANNOUNCE_EVERY;
 
 /// Announcements missed before a publisher is gone.
 const MISSED: u32 = 3;
-/// Silence after which a watched publisher is probed: more than a frame interval at 3 frames per second.
+/// Silence after which a watched publisher is pinged: more than a frame interval at 3 frames per second.
 const QUIET: Duration = Duration::from_millis(400);
-/// The timeout of a probe, beyond the round trip. The publisher's bus thread never blocks, so it answers within a few
+/// The timeout of a ping, beyond the round trip. The publisher's bus thread never blocks, so it answers within a few
 /// milliseconds, on a busy machine within some tens.
-const PROBE_EVERY: Duration = Duration::from_millis(200);
-/// Unanswered probes after which a publisher is silent. With the two times above that is after one second.
-const PROBES: u32 = 3;
-/// The longest round trip that a probe waits for, so that every wait has an end.
+const PING_EVERY: Duration = Duration::from_millis(200);
+/// Unanswered pings after which a publisher is silent. With the two times above that is after one second.
+const PINGS: u32 = 3;
+/// The longest round trip that a ping waits for, so that every wait has an end.
 const LONGEST_ROUND_TRIP: Duration = Duration::from_secs(1);
 /// A pause between two checks that means that this process was not running: it checks at least once a second.
 const OWN_PAUSE: Duration = Duration::from_millis(1500);
@@ -26,7 +26,7 @@ const OWN_PAUSE: Duration = Duration::from_millis(1500);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
     /// Send it a request that it answers.
-    Probe,
+    Ping,
     /// Report that it does not answer.
     Silent,
     /// Report that it is gone.
@@ -39,8 +39,8 @@ pub(super) struct Liveness {
     /// Time of the last message; `None` while it is gone.
     heard_at: Option<Instant>,
     checked_at: Option<Instant>,
-    probed_at: Option<Instant>,
-    probes: u32,
+    pinged_at: Option<Instant>,
+    pings: u32,
     silent: bool,
 }
 
@@ -60,8 +60,8 @@ impl Liveness {
         if let Some(heard_at) = &mut self.heard_at {
             *heard_at = now;
         }
-        self.probed_at = None;
-        self.probes = 0;
+        self.pinged_at = None;
+        self.pings = 0;
         std::mem::take(&mut self.silent)
     }
 
@@ -84,29 +84,29 @@ impl Liveness {
         if now >= self.heard_at? + MISSED * ANNOUNCE_EVERY {
             return Some(Step::Gone);
         }
-        if now < self.next_probe(watched, round_trip)? {
+        if now < self.next_ping(watched, round_trip)? {
             return None;
         }
-        if self.probes == PROBES {
+        if self.pings == PINGS {
             self.silent = true;
             return Some(Step::Silent);
         }
-        self.probes += 1;
-        self.probed_at = Some(now);
-        Some(Step::Probe)
+        self.pings += 1;
+        self.pinged_at = Some(now);
+        Some(Step::Ping)
     }
 
     /// Returns when the next check is due if nothing is heard before.
     pub(super) fn deadline(&self, watched: bool, round_trip: Duration) -> Option<Instant> {
         let gone_at = self.heard_at? + MISSED * ANNOUNCE_EVERY;
-        Some(self.next_probe(watched, round_trip).map_or(gone_at, |probe| probe.min(gone_at)))
+        Some(self.next_ping(watched, round_trip).map_or(gone_at, |ping| ping.min(gone_at)))
     }
 
-    fn next_probe(&self, watched: bool, round_trip: Duration) -> Option<Instant> {
+    fn next_ping(&self, watched: bool, round_trip: Duration) -> Option<Instant> {
         let heard_at = self.heard_at.filter(|_| watched && !self.silent)?;
         let last =
-            if self.probes == PROBES { round_trip.min(LONGEST_ROUND_TRIP) } else { Duration::ZERO };
-        Some(self.probed_at.map_or(heard_at + QUIET, |probed_at| probed_at + PROBE_EVERY + last))
+            if self.pings == PINGS { round_trip.min(LONGEST_ROUND_TRIP) } else { Duration::ZERO };
+        Some(self.pinged_at.map_or(heard_at + QUIET, |pinged_at| pinged_at + PING_EVERY + last))
     }
 
     /// Excuses the publisher for the time in which this process was not running.
@@ -164,9 +164,9 @@ mod tests {
     fn a_watched_publisher_that_hangs_is_silent_after_one_second_and_gone_after_three() {
         let steps = Watch::new().steps(10_000, true, NEAR);
         let expected = [
-            (400, Step::Probe),
-            (600, Step::Probe),
-            (800, Step::Probe),
+            (400, Step::Ping),
+            (600, Step::Ping),
+            (800, Step::Ping),
             (1001, Step::Silent),
             (3000, Step::Gone),
         ];
@@ -174,17 +174,17 @@ mod tests {
     }
 
     #[test]
-    fn an_unwatched_publisher_is_not_probed() {
+    fn an_unwatched_publisher_is_not_pinged() {
         assert_eq!(Watch::new().steps(10_000, false, NEAR), [(3000, Step::Gone)]);
     }
 
     #[test]
     fn a_publisher_that_answers_late_on_a_busy_machine_is_not_silent() {
         let mut watch = Watch::new();
-        // Each answer takes 500 ms: more than a probe waits, less than all of them together.
+        // Each answer takes 500 ms: more than a ping waits, less than all of them together.
         for answer in 1..=20 {
             let steps = watch.steps(answer * 900, true, NEAR);
-            assert!(steps.iter().all(|(_, step)| *step == Step::Probe), "{steps:?}");
+            assert!(steps.iter().all(|(_, step)| *step == Step::Ping), "{steps:?}");
             assert!(!watch.0.hear(watch.at(answer * 900)));
         }
     }

@@ -14,7 +14,7 @@ const MOST_AT_ONCE: u64 = 100_000;
 pub enum Gap {
     /// This many frames were lost; usually 0.
     Lost(u64),
-    /// There is no frame before it to compare with: a run of a publisher or a subscription begins, or the sequence jumped.
+    /// There is no frame before it to compare with: an epoch or a subscription begins, or the sequence jumped.
     Begins,
 }
 

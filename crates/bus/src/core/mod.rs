@@ -5,7 +5,7 @@
 //! - subscriber side: [`Follower`] follows one publisher, with [`clock_sync`] and [`clock_offset`] (the publisher's clock),
 //!   [`losses`] (missing frames), [`liveness`] (whether the publisher is alive), [`recovery`] (when to replace a
 //!   connection) and [`plausible`] (numbers that can be true);
-//! - [`Track`]: the state of one track that its publishing thread and the bus thread share.
+//! - [`TrackState`]: the state of one track that its publishing thread and the bus thread share.
 //!
 //! Not part of this module: sockets, threads, files, and the bytes of a transport.
 
@@ -21,15 +21,15 @@ mod publisher_state;
 mod recovery;
 mod request_limits;
 mod subscriptions;
-mod track;
+mod track_state;
 
-pub use events::{Demand, Event, IncomingFrame, PublisherId};
+pub use events::{Demand, IncomingFrame, PublisherEvent, PublisherId};
 pub(crate) use events::{DemandHandler, FrameSink};
-pub(crate) use follower::{Action as FollowerAction, Follower};
+pub(crate) use follower::{Follower, FollowerAction};
 pub use losses::Gap;
 pub(crate) use now::Now;
-pub(crate) use plausible::Counts;
 pub use plausible::Implausible;
-pub(crate) use publisher_state::{Action as PublisherAction, PublisherState, Upstream};
+pub(crate) use plausible::ImplausibleCounts;
+pub(crate) use publisher_state::{PublisherAction, PublisherState, Upstream};
 pub(crate) use recovery::{ConnectionEvent, Recovery};
-pub(crate) use track::Track;
+pub(crate) use track_state::TrackState;

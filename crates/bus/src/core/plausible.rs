@@ -89,9 +89,9 @@ impl Implausible {
 
 /// The number of implausible values of each kind.
 #[derive(Debug, Default)]
-pub(crate) struct Counts([AtomicU64; Implausible::ALL.len()]);
+pub(crate) struct ImplausibleCounts([AtomicU64; Implausible::ALL.len()]);
 
-impl Counts {
+impl ImplausibleCounts {
     pub(crate) fn count(&self, what: Implausible) {
         self.0[what as usize].fetch_add(1, Ordering::Relaxed);
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use fanlight_protocol::{Catalog, Epoch, Request, ReservedTopic, StreamEntry, Timestamp, Topic};
 
 use super::request_limits::RequestLimits;
-use super::subscriptions::{Change, Subscriptions};
+use super::subscriptions::{DemandChange, Subscriptions};
 
 /// The interval of catalog announcements when nothing changes. A publisher that misses three is gone.
 pub(crate) const ANNOUNCE_EVERY: Duration = Duration::from_secs(1);
@@ -29,7 +29,7 @@ pub(crate) enum Upstream<'a> {
 
 /// A step that the caller must take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Action {
+pub(crate) enum PublisherAction {
     /// Report that a track is now watched or unwatched.
     Watched { track: usize, watched: bool },
     /// Report that a subscriber needs a keyframe of a track.
@@ -38,8 +38,8 @@ pub(crate) enum Action {
     AnswerClock { asker: u64, asked_at: Timestamp },
 }
 
-impl From<Change> for Action {
-    fn from(Change { track, watched }: Change) -> Self {
+impl From<DemandChange> for PublisherAction {
+    fn from(DemandChange { track, watched }: DemandChange) -> Self {
         Self::Watched { track, watched }
     }
 }
@@ -78,7 +78,7 @@ impl PublisherState {
     }
 
     /// Processes a message from a subscriber.
-    pub(crate) fn receive(&mut self, message: Upstream<'_>, now: Instant) -> Vec<Action> {
+    pub(crate) fn receive(&mut self, message: Upstream<'_>, now: Instant) -> Vec<PublisherAction> {
         match message {
             Upstream::Subscribe(prefix) => self.subscribe(prefix, true),
             Upstream::Unsubscribe(prefix) => self.subscribe(prefix, false),
@@ -92,7 +92,7 @@ impl PublisherState {
         }
     }
 
-    fn subscribe(&mut self, prefix: &[u8], on: bool) -> Vec<Action> {
+    fn subscribe(&mut self, prefix: &[u8], on: bool) -> Vec<PublisherAction> {
         if on && ReservedTopic::from_bytes(prefix) == Some(ReservedTopic::Catalog) {
             self.announcement_due = true;
         }
@@ -100,10 +100,10 @@ impl PublisherState {
             self.limits.ignore();
             return Vec::new();
         };
-        changes.into_iter().map(Action::from).collect()
+        changes.into_iter().map(PublisherAction::from).collect()
     }
 
-    fn request(&mut self, peer: u64, bytes: &[u8], now: Instant) -> Option<Action> {
+    fn request(&mut self, peer: u64, bytes: &[u8], now: Instant) -> Option<PublisherAction> {
         let Ok(request) = Request::decode(bytes) else {
             self.limits.ignore();
             return None;
@@ -112,14 +112,16 @@ impl PublisherState {
             return None;
         }
         match request {
-            Request::Clock { asker, asked_at } => Some(Action::AnswerClock { asker, asked_at }),
+            Request::Clock { asker, asked_at } => {
+                Some(PublisherAction::AnswerClock { asker, asked_at })
+            }
             Request::Catalog => {
                 self.announcement_due = true;
                 None
             }
             Request::Keyframe { stream, track } => {
                 let track = *self.tracks.get(&Topic { stream, track })?;
-                Some(Action::Keyframe { track })
+                Some(PublisherAction::Keyframe { track })
             }
         }
     }
@@ -170,14 +172,18 @@ mod tests {
         (state, now)
     }
 
-    fn request(state: &mut PublisherState, request: &Request, now: Instant) -> Vec<Action> {
+    fn request(
+        state: &mut PublisherState,
+        request: &Request,
+        now: Instant,
+    ) -> Vec<PublisherAction> {
         state.receive(Upstream::Request { peer: 1, bytes: &request.encode() }, now)
     }
 
     #[test]
     fn a_subscription_reports_the_tracks_that_it_matches() {
         let (mut state, now) = publisher();
-        let watched = |watched| vec![Action::Watched { track: 0, watched }];
+        let watched = |watched| vec![PublisherAction::Watched { track: 0, watched }];
         assert_eq!(state.receive(Upstream::Subscribe(b"cam/"), now), watched(true));
         assert_eq!(state.receive(Upstream::Subscribe(b"door/"), now), []);
         assert_eq!(state.receive(Upstream::Unsubscribe(b"cam/"), now), watched(false));
@@ -191,11 +197,14 @@ mod tests {
         let asked_at = Timestamp::from_micros(5);
         assert_eq!(
             request(&mut state, &Request::Clock { asker: 7, asked_at }, now),
-            [Action::AnswerClock { asker: 7, asked_at }]
+            [PublisherAction::AnswerClock { asker: 7, asked_at }]
         );
         let keyframe =
             |topic: Topic| Request::Keyframe { stream: topic.stream, track: topic.track };
-        assert_eq!(request(&mut state, &keyframe(topic()), now), [Action::Keyframe { track: 0 }]);
+        assert_eq!(
+            request(&mut state, &keyframe(topic()), now),
+            [PublisherAction::Keyframe { track: 0 }]
+        );
         let unknown = "door/full.jpeg/".parse().unwrap();
         assert_eq!(request(&mut state, &keyframe(unknown), now), [], "no such track");
         assert_eq!(state.take_ignored(now), None);

@@ -12,7 +12,7 @@ pub(super) const MAX_SUBSCRIPTION: usize = 128;
 /// and the end of the last one.
 #[derive(Debug, Default)]
 pub(super) struct Subscriptions {
-    topics: Vec<Topic>,
+    topics: Vec<OpenTopic>,
     /// Topics in order, with their numbers: topics with a common prefix are neighbours.
     ordered: BTreeSet<(Box<[u8]>, usize)>,
     /// Subscriptions that match a track. Their number is bounded by the tracks: a topic has few prefixes.
@@ -24,7 +24,7 @@ pub(super) struct Subscriptions {
 }
 
 #[derive(Debug)]
-struct Topic {
+struct OpenTopic {
     name: Vec<u8>,
     /// Opened while a subscription was not remembered.
     doubtful: bool,
@@ -33,7 +33,7 @@ struct Topic {
 
 /// A track that is watched now, or no longer: its number, in the order in which tracks were opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Change {
+pub(super) struct DemandChange {
     pub(super) track: usize,
     pub(super) watched: bool,
 }
@@ -45,13 +45,13 @@ impl Subscriptions {
         let doubtful = self.overflowed;
         let watched = doubtful || is_matched(&self.matched, topic);
         self.ordered.insert((topic.into(), self.topics.len()));
-        self.topics.push(Topic { name: topic.into(), doubtful, watched });
+        self.topics.push(OpenTopic { name: topic.into(), doubtful, watched });
         watched
     }
 
     /// Adds or removes a subscription. Returns the tracks whose demand it changes, or `None` if the subscription is not
     /// remembered. Only tracks that it matches are examined, so that a flood of other subscriptions costs little.
-    pub(super) fn set(&mut self, prefix: &[u8], on: bool) -> Option<Vec<Change>> {
+    pub(super) fn set(&mut self, prefix: &[u8], on: bool) -> Option<Vec<DemandChange>> {
         if on {
             self.add(prefix).then(|| self.update(prefix))
         } else if self.matched.remove(prefix) {
@@ -92,13 +92,13 @@ impl Subscriptions {
     }
 
     /// Updates the topics with this prefix. Returns those that changed.
-    fn update(&mut self, prefix: &[u8]) -> Vec<Change> {
+    fn update(&mut self, prefix: &[u8]) -> Vec<DemandChange> {
         let mut changes = Vec::new();
         for track in self.with_prefix(prefix).collect::<Vec<_>>() {
             let topic = &mut self.topics[track];
             let watched = topic.doubtful || is_matched(&self.matched, &topic.name);
             if std::mem::replace(&mut topic.watched, watched) != watched {
-                changes.push(Change { track, watched });
+                changes.push(DemandChange { track, watched });
             }
         }
         changes
@@ -123,8 +123,8 @@ mod tests {
         subscriptions
     }
 
-    fn change(track: usize, watched: bool) -> Change {
-        Change { track, watched }
+    fn change(track: usize, watched: bool) -> DemandChange {
+        DemandChange { track, watched }
     }
 
     #[test]
@@ -160,7 +160,7 @@ mod tests {
             subscriptions.open(b"door/full.jpeg/"),
             "its subscription may be among those not remembered"
         );
-        let ended: Vec<Change> = (0..20_000u32)
+        let ended: Vec<DemandChange> = (0..20_000u32)
             .filter_map(|n| subscriptions.set(&n.to_le_bytes(), false))
             .flatten()
             .collect();

@@ -104,14 +104,14 @@ impl Compressor {
         size: Size,
         quality: u8,
     ) -> Result<&[u8], TurboError> {
-        let Layout { width, height, pitch } = Layout::of(pixels, size)?;
+        let PixelLayout { width, height, pitch } = PixelLayout::of(pixels, size)?;
         let max = tjBufSize(width, height, TJSAMP_420);
         self.jpeg.clear();
         let reserved = usize::try_from(max).map(|max| self.jpeg.try_reserve(max));
         let Ok(Ok(())) = reserved else { return Err(TurboError::Memory(size.0, size.1)) };
         let (mut start, mut length) = (self.jpeg.as_mut_ptr(), max);
-        // SAFETY: the handle is a compressor and exclusively owned. `Layout` has checked that `pixels` has `height`
-        // rows of `pitch` bytes with `width` pixels each. At `start` there are at least tjBufSize() bytes; with
+        // SAFETY: the handle is a compressor and exclusively owned. `PixelLayout` has checked that `pixels` has
+        // `height` rows of `pitch` bytes with `width` pixels each. At `start` there are at least tjBufSize() bytes; with
         // TJFLAG_NOREALLOC the library writes to no others and keeps `start`. All pointers live until the call returns.
         let result = unsafe {
             tjCompress2(
@@ -209,14 +209,14 @@ impl ParsedJpeg<'_> {
     /// Decodes to rows of blue, green and red. A damaged JPEG is accepted if every row was written.
     #[expect(unsafe_code, reason = "calls a C function")]
     pub(crate) fn decompress(self, scale: Scale, pixels: &mut [u8]) -> Result<(), TurboError> {
-        let Layout { width, height, pitch } = Layout::of(pixels, self.size(scale))?;
+        let PixelLayout { width, height, pitch } = PixelLayout::of(pixels, self.size(scale))?;
         let last = pixels.len() - pitch as usize;
         mark().zip(&mut pixels[last..]).for_each(|(mark, byte)| *byte = mark);
         let handle = &self.decompressor.0;
         // SAFETY: the handle is a decompressor and exclusively owned. The library decodes at its largest scale that
         // fits into `width` and `height`, whatever the header says, and so writes at most `height` rows of `width`
-        // pixels, `pitch` bytes apart. `Layout` has checked that `pixels` has them. All pointers live until the call
-        // returns.
+        // pixels, `pitch` bytes apart. `PixelLayout` has checked that `pixels` has them. All pointers live until the
+        // call returns.
         let result = unsafe {
             tjDecompress2(
                 handle.0.as_ptr(),
@@ -242,13 +242,13 @@ fn mark() -> impl Iterator<Item = u8> {
 }
 
 /// The dimensions of a frame in the types of the library.
-struct Layout {
+struct PixelLayout {
     width: c_int,
     height: c_int,
     pitch: c_int,
 }
 
-impl Layout {
+impl PixelLayout {
     /// Returns the dimensions of pixels that have exactly this size.
     fn of(pixels: &[u8], (width, height): Size) -> Result<Self, TurboError> {
         let pitch = u64::from(width) * u64::from(BYTES_PER_PIXEL);

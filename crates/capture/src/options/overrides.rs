@@ -4,7 +4,7 @@ use anyhow::{Context, anyhow, bail, ensure};
 use fanlight_cli::options::{InvalidOption, Mismatch, from_table, from_text};
 use fanlight_cli::secret::Secret;
 use fanlight_protocol::catalog::MAX_RENDITIONS;
-use fanlight_protocol::{Rendition, StreamName};
+use fanlight_protocol::{RenditionName, StreamName};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
@@ -12,7 +12,7 @@ use super::StreamSettings;
 use crate::encode::h264::{EncoderName, EncoderRequest, InvalidEncoder};
 use crate::encode::jpeg::Quality;
 use crate::pixels::orientation::{Flip, Orientation, Rotation};
-use crate::rendition::{RenditionRequest, RenditionSettings, RenditionSize};
+use crate::rendition_settings::{RenditionOption, RenditionSettings, RenditionSize};
 use crate::source::SourceSpec;
 use crate::source::mode::{InvalidMode, Mode};
 use crate::source::webcam::controls::{self, Controls, MAX_CONTROLS};
@@ -96,7 +96,7 @@ impl StreamOverrides {
                 }
                 _ => match key.strip_prefix("control.") {
                     Some(name) => {
-                        let value: controls::Value =
+                        let value: controls::ControlValue =
                             value.parse().with_context(|| format!("#{key}={value}"))?;
                         controls.insert(name.to_owned(), value.0.into()).is_none()
                     }
@@ -218,7 +218,7 @@ fn renditions(
     quality: Quality,
 ) -> anyhow::Result<Vec<RenditionSettings>> {
     let plain = |name, size| RenditionSettings { name, size, quality, fps: None };
-    let mut all = vec![plain(Rendition::full(), RenditionSize::FULL)];
+    let mut all = vec![plain(RenditionName::full(), RenditionSize::FULL)];
     let Some(requested) = requested else {
         for (name, factor) in DEFAULT_RENDITIONS {
             all.push(plain(name.parse()?, RenditionSize::Scale(factor)));
@@ -228,10 +228,12 @@ fn renditions(
     let none = requested.iter().filter(|text| text.trim() == "none").count();
     ensure!(none == 0 || requested.len() == 1, "none and other renditions are given");
     for text in requested.iter().map(|text| text.trim()).filter(|text| *text != "none") {
-        let RenditionRequest { name, size, quality: own, fps } = text.parse()?;
+        let RenditionOption { name, size, quality: own, fps } = text.parse()?;
         let settings = RenditionSettings { name, size, quality: own.unwrap_or(quality), fps };
         match all.iter().position(|known| known.name == settings.name) {
-            Some(0) if all[0] == plain(Rendition::full(), RenditionSize::FULL) => all[0] = settings,
+            Some(0) if all[0] == plain(RenditionName::full(), RenditionSize::FULL) => {
+                all[0] = settings;
+            }
             Some(_) => bail!("{} is given twice", settings.name),
             None => all.push(settings),
         }

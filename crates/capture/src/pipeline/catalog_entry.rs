@@ -9,7 +9,7 @@ use super::ladder::Ladder;
 use crate::encode::h264::SIDES;
 use crate::meter::{DropRatio, RateMeter};
 use crate::pixels::Size;
-use crate::status::Status;
+use crate::status::SourceStatus;
 
 /// A track that drops more than this share is reported, once it had this many frames.
 const TOLERATED_PERCENT: u64 = 10;
@@ -34,7 +34,7 @@ impl CatalogEntry {
     /// Builds the present entry. `watched` states whether any track is watched.
     pub(super) fn build(
         &mut self,
-        status: &Status,
+        status: &SourceStatus,
         watched: bool,
         ladder: &Ladder,
         now: Instant,
@@ -83,7 +83,7 @@ impl CatalogEntry {
 
     /// Returns whether this machine is too slow for the stream, and logs a change of that. It begins with a share of
     /// dropped frames above [`TOLERATED_PERCENT`], and ends when none are dropped.
-    fn check_speed(&mut self, status: &Status, is_live: bool) -> bool {
+    fn check_speed(&mut self, status: &SourceStatus, is_live: bool) -> bool {
         let tolerated = if self.too_slow { 0 } else { TOLERATED_PERCENT };
         let ratios = self.meters.iter().map(RateMeter::drop_ratio);
         let worst =

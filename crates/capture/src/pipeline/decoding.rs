@@ -9,13 +9,13 @@ use crate::frame::CaptureTimes;
 use crate::frame::latest::Buffers;
 use crate::pixels::convert::Converter;
 use crate::source::SourceError;
-use crate::source::video::Decoder;
+use crate::source::video::VideoDecoder;
 use crate::threads::watchdog::Watchdog;
 
 /// Decodes the H.264 of one stream.
 #[derive(Debug, Default)]
 pub(super) struct H264Decoding {
-    decoder: Option<Decoder>,
+    decoder: Option<VideoDecoder>,
     converter: Converter,
     /// Index of the unit to decode next.
     next: Option<u64>,
@@ -66,7 +66,7 @@ impl H264Decoding {
         };
         let decoder = match &mut self.decoder {
             Some(decoder) => decoder,
-            none => none.insert(Decoder::of_codec(Id::H264)?),
+            none => none.insert(VideoDecoder::of_codec(Id::H264)?),
         };
         let mut newest = None;
         for unit in units {

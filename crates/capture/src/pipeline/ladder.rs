@@ -5,9 +5,9 @@ use std::sync::Arc;
 use fanlight_protocol::Codec;
 
 use super::Resources;
+use super::encoded_track::EncodedTrack;
 use super::outcome::Outcome;
 use super::rendition::Rendition;
-use super::track::Track;
 use crate::options::StreamSettings;
 
 /// The renditions of one stream, the full one first.
@@ -31,7 +31,7 @@ impl Ladder {
     }
 
     /// Returns all tracks, each with its rendition: first all JPEG tracks, then all H.264 tracks.
-    pub(super) fn tracks(&self) -> impl Iterator<Item = (&Rendition, &Arc<Track>)> {
+    pub(super) fn tracks(&self) -> impl Iterator<Item = (&Rendition, &Arc<EncodedTrack>)> {
         [Codec::Jpeg, Codec::H264].into_iter().flat_map(|codec| {
             let tracks =
                 self.0.iter().flat_map(|one| one.tracks().iter().map(move |track| (one, track)));
@@ -40,7 +40,7 @@ impl Ladder {
     }
 
     /// Returns the tracks that are watched.
-    pub(super) fn watched(&self) -> impl Iterator<Item = (&Rendition, &Arc<Track>)> {
+    pub(super) fn watched(&self) -> impl Iterator<Item = (&Rendition, &Arc<EncodedTrack>)> {
         self.tracks().filter(|(_, track)| track.is_watched())
     }
 
@@ -50,7 +50,7 @@ impl Ladder {
     }
 
     /// Returns the track of the full rendition in this codec if it is watched.
-    pub(super) fn watched_full(&self, codec: Codec) -> Option<&Arc<Track>> {
+    pub(super) fn watched_full(&self, codec: Codec) -> Option<&Arc<EncodedTrack>> {
         let full = self.watched().filter(|(rendition, _)| rendition.is_full());
         full.map(|(_, track)| track).find(|track| track.codec() == codec)
     }
@@ -60,7 +60,7 @@ impl Ladder {
     pub(super) fn needing_pixels(
         &self,
         passed: Option<Codec>,
-    ) -> impl Iterator<Item = (&Rendition, &Arc<Track>)> {
+    ) -> impl Iterator<Item = (&Rendition, &Arc<EncodedTrack>)> {
         self.0.iter().flat_map(move |one| one.needing_pixels(passed).map(move |track| (one, track)))
     }
 }

@@ -7,8 +7,8 @@
 //! - [`passthrough`], with [`gop`]: publishing of frames that the source has encoded itself;
 //! - [`transcoder`], with [`decoding`] and [`entry_wait`]: from a frame to the pixels of each rendition that is
 //!   watched;
-//! - [`ladder`], [`rendition`] and [`track`], with [`health`] and [`replaceable`]: pixels of one size, encoded and
-//!   published in each codec; what happens if an encoder fails or does not answer;
+//! - [`ladder`], [`rendition`] and [`encoded_track`], with [`health`] and [`replaceable`]: pixels of one size, encoded
+//!   and published in each codec; what happens if an encoder fails or does not answer;
 //! - [`outcome`] and [`catalog_entry`]: the results, for the stream's status and for the catalog.
 //!
 //! The source has a thread of its own, which may block in a driver or a network. Pixel work is done by the process's
@@ -17,6 +17,7 @@
 
 mod catalog_entry;
 mod decoding;
+mod encoded_track;
 mod entry_wait;
 mod gop;
 mod health;
@@ -26,7 +27,6 @@ mod passthrough;
 mod rendition;
 mod replaceable;
 mod router;
-mod track;
 mod transcoder;
 
 use std::fmt;
@@ -41,17 +41,17 @@ use crate::encode::EncoderFactory;
 use crate::frame::RawFrame;
 use crate::frame::latest::Buffers;
 use crate::options::StreamSettings;
-use crate::source::run::{self, FrameReceiver, PushError, RetryPolicy};
+use crate::source::lifecycle::{self, FrameReceiver, PushError, RetryPolicy};
 use crate::source::{SourceError, SourceFactory};
-use crate::status::Status;
+use crate::status::SourceStatus;
 use crate::threads::Threads;
 use crate::threads::pool::WorkerPool;
 use crate::threads::signal::Signal;
 use crate::threads::watchdog::{MAX_STUCK_EACH, StuckThreads, Watchdog};
 use crate::watched::WatchedTracks;
 use catalog_entry::CatalogEntry;
+use encoded_track::EncodedTrack;
 use router::Router;
-use track::Track;
 
 const UNANSWERED: &str = "the source does not answer";
 
@@ -99,14 +99,14 @@ pub struct Pipeline {
 /// The part of a stream that its threads and the catalog share.
 #[derive(Debug)]
 struct Shared {
-    status: Status,
+    status: SourceStatus,
     watched: WatchedTracks,
     router: Router,
 }
 
 impl Shared {
     /// Processes a change of the demand for a track. Called on the bus thread; never waits.
-    fn demand(&self, track: &Track, demand: Demand, changed: &Signal) {
+    fn demand(&self, track: &EncodedTrack, demand: Demand, changed: &Signal) {
         match demand {
             Demand::Watched => self.router.start_track(track),
             Demand::Unwatched => self.router.stop_track(track),
@@ -135,7 +135,7 @@ impl Pipeline {
     /// Creates a stream. It starts with [`start`](Self::start).
     pub fn new(settings: StreamSettings, resources: &Resources<'_>) -> Self {
         let changed = resources.changed.clone();
-        let status = Status::new(settings.name.clone(), &settings.source, changed);
+        let status = SourceStatus::new(settings.name.clone(), &settings.source, changed);
         let router = Router::new(&settings, resources);
         let entry = CatalogEntry::new(router.ladder());
         let shared = Arc::new(Shared { status, watched: WatchedTracks::default(), router });
@@ -167,7 +167,7 @@ impl Pipeline {
         let policy = RetryPolicy { keep_open: self.settings.keep_open, ..RetryPolicy::default() };
         threads.start(format!("{name}:source"), move || {
             let sink = Sink { shared: &shared, watchdog: &watchdog };
-            run::run(factory.as_mut(), policy, &sink, &shared.status, &watchdog);
+            lifecycle::run(factory.as_mut(), policy, &sink, &shared.status, &watchdog);
             if watchdog.is_abandoned() {
                 stuck.iter().for_each(StuckThreads::remove);
             }

@@ -2,7 +2,7 @@
 
 use parking_lot::Mutex;
 
-use crate::status::Status;
+use crate::status::SourceStatus;
 
 /// Collects since the last report whether a frame was published, and why one was not.
 #[derive(Debug, Default)]
@@ -26,7 +26,7 @@ impl Outcome {
     }
 
     /// Reports what was noted since the last report. If any frame was published, failures of others do not matter.
-    pub(super) fn report(&self, status: &Status) {
+    pub(super) fn report(&self, status: &SourceStatus) {
         let Recent { published, failure } = std::mem::take(&mut *self.0.lock());
         if published {
             status.published();

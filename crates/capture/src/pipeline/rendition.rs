@@ -2,27 +2,27 @@
 
 use std::sync::Arc;
 
-use fanlight_protocol::{Codec, Rendition as Name};
+use fanlight_protocol::{Codec, RenditionName};
 use opencv::core::Mat;
 
 use super::Resources;
+use super::encoded_track::{EncodedTrack, Pixels};
 use super::outcome::Outcome;
-use super::track::{Pixels, Track};
 use crate::encode::EncoderSettings;
 use crate::frame::CaptureTimes;
 use crate::frame::latest::Buffers;
 use crate::options::StreamSettings;
 use crate::pixels::Size;
-use crate::rendition::{RenditionSettings, RenditionSize};
+use crate::rendition_settings::{RenditionSettings, RenditionSize};
 
 /// One rendition.
 #[derive(Debug)]
 pub(super) struct Rendition {
-    name: Name,
+    name: RenditionName,
     size: RenditionSize,
     limited: bool,
     /// The JPEG track and, if there is an encoder, the H.264 track.
-    tracks: Vec<Arc<Track>>,
+    tracks: Vec<Arc<EncodedTrack>>,
     buffers: Arc<Buffers>,
 }
 
@@ -37,8 +37,9 @@ impl Rendition {
         let jpeg = EncoderSettings::Jpeg(settings.quality);
         let h264 = stream.encoder.as_ref().map(|name| EncoderSettings::H264(name.clone()));
         let buffers = Arc::<Buffers>::default();
-        let track =
-            |encoder| Track::new(&stream.name, settings, encoder, resources, &buffers, outcome);
+        let track = |encoder| {
+            EncodedTrack::new(&stream.name, settings, encoder, resources, &buffers, outcome)
+        };
         Self {
             name: settings.name.clone(),
             size: settings.size,
@@ -49,7 +50,7 @@ impl Rendition {
     }
 
     /// Returns the tracks, one for each codec.
-    pub(super) fn tracks(&self) -> &[Arc<Track>] {
+    pub(super) fn tracks(&self) -> &[Arc<EncodedTrack>] {
         &self.tracks
     }
 
@@ -60,7 +61,7 @@ impl Rendition {
 
     /// Returns whether this is the full rendition, to which frames of the source can be passed through.
     pub(super) fn is_full(&self) -> bool {
-        self.name == Name::full()
+        self.name == RenditionName::full()
     }
 
     /// Returns whether there is a frame rate limit. A frame that such a rendition misses may have been one too many
@@ -74,15 +75,16 @@ impl Rendition {
     pub(super) fn needing_pixels(
         &self,
         passed: Option<Codec>,
-    ) -> impl Iterator<Item = &Arc<Track>> {
-        let has_it = move |track: &Track| self.is_full() && passed == Some(track.codec());
+    ) -> impl Iterator<Item = &Arc<EncodedTrack>> {
+        let has_it = move |track: &EncodedTrack| self.is_full() && passed == Some(track.codec());
         self.tracks.iter().filter(move |track| track.is_watched() && !has_it(track))
     }
 
     /// Returns those of them that accept a frame now and for which it is due.
-    pub(super) fn due(&self, passed: Option<Codec>, times: CaptureTimes) -> Vec<Arc<Track>> {
-        let due =
-            |track: &&Arc<Track>| track.accepts(times.read_at) && track.is_due(times.captured_at);
+    pub(super) fn due(&self, passed: Option<Codec>, times: CaptureTimes) -> Vec<Arc<EncodedTrack>> {
+        let due = |track: &&Arc<EncodedTrack>| {
+            track.accepts(times.read_at) && track.is_due(times.captured_at)
+        };
         self.needing_pixels(passed).filter(due).cloned().collect()
     }
 
@@ -92,7 +94,7 @@ impl Rendition {
     }
 
     /// Gives pixels of the rendition's size to these of its tracks. They are encoded when threads are free.
-    pub(super) fn put(&self, pixels: Mat, times: CaptureTimes, tracks: Vec<Arc<Track>>) {
+    pub(super) fn put(&self, pixels: Mat, times: CaptureTimes, tracks: Vec<Arc<EncodedTrack>>) {
         let pixels = Arc::new(pixels);
         for track in tracks {
             track.put(Pixels { pixels: pixels.clone(), times });

@@ -5,14 +5,14 @@
 use std::sync::Arc;
 
 use fanlight_codec::jpeg::{self, RepairedJpeg};
-use fanlight_protocol::{Codec, Rendition as Name};
+use fanlight_protocol::{Codec, RenditionName};
 
 use super::Resources;
+use super::encoded_track::EncodedTrack;
 use super::ladder::Ladder;
 use super::outcome::Outcome;
 use super::passthrough::Passthrough;
 use super::rendition::Rendition;
-use super::track::Track;
 use super::transcoder::{PendingFrame, Transcoder};
 use crate::frame::latest::Buffers;
 use crate::frame::{FrameData, RawFrame};
@@ -20,8 +20,8 @@ use crate::options::StreamSettings;
 use crate::pixels::orientation::Orientation;
 use crate::pixels::{self, Size};
 use crate::source::SourceError;
-use crate::source::run::PushError;
-use crate::status::Status;
+use crate::source::lifecycle::PushError;
+use crate::status::SourceStatus;
 
 /// The router of one stream, with everything that it routes to.
 #[derive(Debug)]
@@ -61,18 +61,18 @@ impl Router {
 
     /// Starts a track that has its first viewer. The viewer gets a frame even if it equals the last one. Other tracks
     /// are not affected.
-    pub(super) fn start_track(&self, track: &Track) {
+    pub(super) fn start_track(&self, track: &EncodedTrack) {
         self.transcoder.forget_duplicates();
         if track.codec() == Codec::H264 {
             track.request_keyframe();
-            if track.topic().track.rendition == Name::full() {
+            if track.topic().track.rendition == RenditionName::full() {
                 self.passthrough.restart();
             }
         }
     }
 
     /// Stops a track that is no longer watched. Its encoder is closed when a thread is free.
-    pub(super) fn stop_track(&self, track: &Track) {
+    pub(super) fn stop_track(&self, track: &EncodedTrack) {
         track.close_encoder();
     }
 
@@ -88,7 +88,7 @@ impl Router {
     ///
     /// # Errors
     /// Fails if the frame is damaged, or if the source must be opened again.
-    pub(super) fn route(&self, frame: RawFrame, status: &Status) -> Result<(), PushError> {
+    pub(super) fn route(&self, frame: RawFrame, status: &SourceStatus) -> Result<(), PushError> {
         self.outcome.report(status);
         let RawFrame { data, times } = frame;
         let (data, size) = inspect(data)?;

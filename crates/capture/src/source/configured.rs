@@ -50,7 +50,7 @@ impl SourceFactory for ConfiguredSource {
     }
 
     /// A command starts only for a viewer.
-    fn probes(&self) -> bool {
+    fn opens_at_start(&self) -> bool {
         !matches!(self.spec, SourceSpec::Exec(_))
     }
 

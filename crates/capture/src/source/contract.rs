@@ -87,7 +87,7 @@ pub trait SourceFactory {
     fn check(&self) -> Result<(), SourceError>;
 
     /// Returns whether to open the source once without a viewer, to learn its state and frame size.
-    fn probes(&self) -> bool {
+    fn opens_at_start(&self) -> bool {
         true
     }
 

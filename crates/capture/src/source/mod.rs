@@ -11,7 +11,7 @@
 //! - [`test_picture`], [`webcam`], [`mod@file`], [`ffmpeg`], [`exec`]: the kinds of sources, each of which implements
 //!   [`Source`];
 //! - [`spec`]: the syntax of SOURCE; [`configured`]: opens any kind of source by its spec;
-//! - [`run`]: keeps one source open while it is watched, and reopens it after failures.
+//! - [`lifecycle`]: keeps one source open while it is watched, and reopens it after failures.
 
 pub mod address;
 pub mod configured;
@@ -21,9 +21,9 @@ pub mod exec;
 pub mod ffmpeg;
 pub mod file;
 mod interval;
+pub mod lifecycle;
 pub mod mode;
 pub mod pacing;
-pub mod run;
 pub mod spec;
 pub mod test_picture;
 pub(crate) mod video;

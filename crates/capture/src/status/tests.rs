@@ -2,11 +2,11 @@
 
 use super::*;
 
-fn status() -> Status {
-    Status::new("door".parse().unwrap(), &"/dev/video0", Signal::default())
+fn status() -> SourceStatus {
+    SourceStatus::new("door".parse().unwrap(), &"/dev/video0", Signal::default())
 }
 
-fn state(status: &Status, watched: bool) -> (StreamState, String) {
+fn state(status: &SourceStatus, watched: bool) -> (StreamState, String) {
     let report = status.report(watched);
     (report.state, report.reason)
 }

@@ -17,11 +17,11 @@ use signal::Monitor;
 #[derive(Debug, Clone)]
 pub struct Threads {
     stop: Shutdown,
-    running: Arc<Monitor<Running>>,
+    running: Arc<Monitor<RunningThreads>>,
 }
 
 #[derive(Debug, Default)]
-struct Running {
+struct RunningThreads {
     names: Vec<String>,
     panicked: Option<String>,
 }

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use fanlight_bus::{Event, IncomingFrame, PublisherId, Subscriber, SubscriberOptions};
+use fanlight_bus::{IncomingFrame, PublisherEvent, PublisherId, Subscriber, SubscriberOptions};
 use fanlight_capture::StreamSettings;
 use fanlight_capture::encode::jpeg::{JpegEncoder, Quality};
 use fanlight_capture::frame::latest::Buffers;
@@ -140,7 +140,7 @@ pub(crate) struct Viewer {
 
 /// A message from the bus.
 enum Received {
-    Event(Event),
+    PublisherEvent(PublisherEvent),
     Frame(Topic, IncomingFrame),
 }
 
@@ -155,7 +155,7 @@ pub(crate) fn viewer_at(endpoint: &str) -> Viewer {
     let events = sender.clone();
     let endpoints = vec![endpoint.parse().unwrap()];
     let options = SubscriberOptions { endpoints, ..SubscriberOptions::default() };
-    let on_event = move |event| drop(events.send(Received::Event(event)));
+    let on_event = move |event| drop(events.send(Received::PublisherEvent(event)));
     let subscriber = Subscriber::start(options, on_event).unwrap();
     Viewer { subscriber, sender, received, publisher: None, streams: HashMap::new() }
 }
@@ -240,7 +240,8 @@ impl Viewer {
         let received = self.received.recv_timeout(until.saturating_duration_since(Instant::now()));
         let received = received
             .unwrap_or_else(|_| panic!("timeout while waiting for {what}: {:?}", self.streams));
-        if let Received::Event(Event::Catalog { publisher, catalog }) = &received {
+        if let Received::PublisherEvent(PublisherEvent::Catalog { publisher, catalog }) = &received
+        {
             self.publisher = Some(*publisher);
             let named = |entry: &StreamEntry| (entry.name.to_string(), entry.clone());
             self.streams = catalog.streams.iter().map(named).collect();

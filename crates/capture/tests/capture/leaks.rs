@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use fanlight_capture::backoff::Backoff;
 use fanlight_capture::frame::RawFrame;
 use fanlight_capture::frame::latest::Buffers;
-use fanlight_capture::source::run::{self, FrameReceiver, PushError, RetryPolicy};
+use fanlight_capture::source::lifecycle::{self, FrameReceiver, PushError, RetryPolicy};
 use fanlight_capture::source::{ConfiguredSource, Source, SourceError, SourceFactory};
-use fanlight_capture::status::Status;
+use fanlight_capture::status::SourceStatus;
 use fanlight_capture::threads::signal::Signal;
 use fanlight_capture::threads::watchdog::Watchdog;
 use fanlight_cli::stop::Shutdown;
@@ -130,7 +130,7 @@ fn open_repeatedly(source: &str) {
     fanlight_capture::native::prepare();
     let name: fanlight_protocol::StreamName = "cam".parse().unwrap();
     let spec: fanlight_capture::source::SourceSpec = source.parse().unwrap();
-    let status = Status::new(name.clone(), &spec, Signal::default());
+    let status = SourceStatus::new(name.clone(), &spec, Signal::default());
     let watchdog = Watchdog::default();
     let sink = Discard::default();
     let source = ConfiguredSource::new(spec, name);
@@ -138,7 +138,7 @@ fn open_repeatedly(source: &str) {
     let mut factory = Counted { source, openings: 0, before, watchdog: watchdog.clone() };
     while !watchdog.is_stopped() {
         let policy = RetryPolicy { backoff: Backoff::none(), keep_open: false };
-        run::run(&mut factory, policy, &sink, &status, &watchdog);
+        lifecycle::run(&mut factory, policy, &sink, &status, &watchdog);
     }
     assert!(sink.frames.get() >= TIMES / 2, "{} frames", sink.frames.get());
     let before = factory.before;

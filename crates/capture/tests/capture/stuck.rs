@@ -50,7 +50,7 @@ impl Source for Camera {
 struct Driver {
     times: Arc<AtomicUsize>,
     /// Set if it is opened before it is watched.
-    probes: bool,
+    opens_at_start: bool,
 }
 
 impl SourceFactory for Driver {
@@ -65,8 +65,8 @@ impl SourceFactory for Driver {
         Ok(())
     }
 
-    fn probes(&self) -> bool {
-        self.probes
+    fn opens_at_start(&self) -> bool {
+        self.opens_at_start
     }
 
     fn frame_timeout(&self) -> Duration {
@@ -82,7 +82,7 @@ impl SourceFactory for Driver {
 fn stuck(times: usize) -> impl Fn(&StreamSettings) -> Box<dyn SourceFactory + Send> {
     move |stream| {
         let times = if stream.name.as_str().starts_with("bad") { times } else { 0 };
-        Box::new(Driver { times: Arc::new(AtomicUsize::new(times)), probes: true })
+        Box::new(Driver { times: Arc::new(AtomicUsize::new(times)), opens_at_start: true })
     }
 }
 
@@ -90,7 +90,7 @@ fn stuck(times: usize) -> impl Fn(&StreamSettings) -> Box<dyn SourceFactory + Se
 fn stuck_when_watched(times: usize) -> impl Fn(&StreamSettings) -> Box<dyn SourceFactory + Send> {
     move |stream| {
         let times = if stream.name.as_str().starts_with("bad") { times } else { 0 };
-        Box::new(Driver { times: Arc::new(AtomicUsize::new(times)), probes: false })
+        Box::new(Driver { times: Arc::new(AtomicUsize::new(times)), opens_at_start: false })
     }
 }
 

@@ -1,7 +1,7 @@
 //! The bytes that a viewer sends: the head of a request, and WebSocket messages.
 
 use fanlight_websocket::handshake::request_headers;
-use fanlight_websocket::{FrameHeader, Opcode};
+use fanlight_websocket::{Opcode, WebSocketFrameHeader};
 
 use super::url::Target;
 
@@ -49,7 +49,8 @@ fn head(target: &Target, version: &str, own: &[(&str, &str)], headers: &[Header]
 /// from the messages of untrusted scripts, and there are neither here.
 pub fn message_head(opcode: Opcode, length: usize, into: &mut Vec<u8>) {
     assert!(length <= MAX_SENT, "longer messages are refused as options");
-    let header = FrameHeader { mask: Some([0; 4]), ..FrameHeader::whole(opcode, length) };
+    let header =
+        WebSocketFrameHeader { mask: Some([0; 4]), ..WebSocketFrameHeader::whole(opcode, length) };
     into.extend_from_slice(header.encode().as_bytes());
 }
 

@@ -9,7 +9,7 @@ use fanlight_cli::secret::mask_url;
 use url::Url;
 
 /// Longest attempt to connect to one of several addresses of a name.
-const PROBE: Duration = Duration::from_secs(3);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Protocol family of an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +91,8 @@ impl Target {
             .to_socket_addrs()
             .with_context(|| format!("the host {host:?} cannot be found"))?
             .collect();
-        let connects = |address: &&SocketAddr| TcpStream::connect_timeout(address, PROBE).is_ok();
+        let connects =
+            |address: &&SocketAddr| TcpStream::connect_timeout(address, CONNECT_TIMEOUT).is_ok();
         let several = (found.len() > 1).then(|| found.iter().find(connects)).flatten();
         several
             .or(found.first())

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::name::{Codec, Rendition, StreamName};
+use crate::name::{Codec, RenditionName, StreamName};
 use crate::time::Timestamp;
 
 /// Longest control message from a viewer, in bytes.
@@ -87,7 +87,7 @@ pub enum RenditionChoice {
     /// The relay selects a rendition, and may switch later.
     Auto,
     /// Exactly this one.
-    Exactly(Rendition),
+    Exactly(RenditionName),
 }
 
 impl std::str::FromStr for RenditionChoice {
@@ -95,7 +95,7 @@ impl std::str::FromStr for RenditionChoice {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
-            Rendition::AUTO => Ok(Self::Auto),
+            RenditionName::AUTO => Ok(Self::Auto),
             name => name.parse().map(Self::Exactly),
         }
     }
@@ -112,7 +112,7 @@ impl TryFrom<String> for RenditionChoice {
 impl From<RenditionChoice> for String {
     fn from(choice: RenditionChoice) -> Self {
         match choice {
-            RenditionChoice::Auto => Rendition::AUTO.into(),
+            RenditionChoice::Auto => RenditionName::AUTO.into(),
             RenditionChoice::Exactly(rendition) => rendition.into(),
         }
     }
@@ -183,7 +183,7 @@ pub enum FromRelay {
         /// The encoding of payloads.
         codec: Codec,
         /// The rendition that is sent.
-        rendition: Rendition,
+        rendition: RenditionName,
         /// Width in pixels.
         width: u32,
         /// Height in pixels.
@@ -191,7 +191,7 @@ pub enum FromRelay {
         /// Frames per second, as announced; 0 while unknown.
         fps: f64,
         /// The available renditions, which the rendition number of a frame header indexes.
-        renditions: Vec<Rendition>,
+        renditions: Vec<RenditionName>,
         /// Set if the link or the viewer is too slow for a larger rendition.
         #[serde(default)]
         reduced: bool,
@@ -316,7 +316,7 @@ pub struct StreamInfo {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrackInfo {
     /// Its rendition.
-    pub rendition: Rendition,
+    pub rendition: RenditionName,
     /// Its codec.
     pub codec: Codec,
     /// Width in pixels; 0 while unknown.

@@ -5,7 +5,7 @@ use fanlight_protocol::viewer::{
     StreamInfo, TrackInfo, ViewerState, Watch,
 };
 use fanlight_protocol::{
-    Answer, Catalog, Codec, Epoch, FrameFlags, FrameHeader, FrameMeta, FrameTimes, Rendition,
+    Answer, Catalog, Codec, Epoch, FrameFlags, FrameHeader, FrameMeta, FrameTimes, RenditionName,
     Request, StreamEntry, StreamState, Timestamp, TrackEntry, TrackName,
 };
 
@@ -96,7 +96,7 @@ pub(crate) fn from_viewer() -> Vec<FromViewer> {
     let plain = Watch {
         id: 1,
         stream: "cam".parse().unwrap(),
-        rendition: Some(RenditionChoice::Exactly(Rendition::full())),
+        rendition: Some(RenditionChoice::Exactly(RenditionName::full())),
         codec: None,
         fps: None,
         ack: None,
@@ -135,7 +135,7 @@ pub(crate) fn from_relay() -> Vec<FromRelay> {
         since: at(1_767_225_600_000_000),
         source: "/dev/video0".into(),
         tracks: vec![TrackInfo {
-            rendition: Rendition::full(),
+            rendition: RenditionName::full(),
             codec: Codec::Jpeg,
             width: 1280,
             height: 720,
@@ -165,7 +165,7 @@ pub(crate) fn from_relay() -> Vec<FromRelay> {
             width: 640,
             height: 360,
             fps: 30.0,
-            renditions: vec![Rendition::full(), "half".parse().unwrap()],
+            renditions: vec![RenditionName::full(), "half".parse().unwrap()],
             reduced: true,
         },
         FromRelay::State {

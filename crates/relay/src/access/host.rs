@@ -57,7 +57,7 @@ impl HostRule {
             ));
         }
         let shown = || host.chars().take(MAX_SHOWN).collect::<String>();
-        let name = Name::parse(host)
+        let name = NamedHost::parse(host)
             .ok_or_else(|| malformed(&format!("the header host is not a host: {:?}", shown())))?;
         if self.allows(&name) {
             return Ok(());
@@ -69,10 +69,10 @@ impl HostRule {
         Err(Error::denied(DenialReason::Host, message))
     }
 
-    fn allows(&self, name: &Name) -> bool {
+    fn allows(&self, name: &NamedHost) -> bool {
         match name {
-            Name::Address => true,
-            Name::Of(name) => {
+            NamedHost::Address => true,
+            NamedHost::Of(name) => {
                 name.ends_with(".localhost") || self.names.iter().any(|known| known == name)
             }
         }
@@ -81,14 +81,14 @@ impl HostRule {
 
 /// The machine that a `Host` header names.
 #[derive(Debug, PartialEq, Eq)]
-enum Name {
+enum NamedHost {
     /// An IP address.
     Address,
     /// A name, in lower case and without a dot at its end.
     Of(String),
 }
 
-impl Name {
+impl NamedHost {
     /// Parses `host[:port]` (RFC 9110, section 7.2; RFC 3986, section 3.2.2).
     fn parse(host: &str) -> Option<Self> {
         if let Some(bracketed) = host.strip_prefix('[') {

@@ -1,4 +1,4 @@
-//! The limit on guessing the token: wrong tokens are answered late.
+//! The limit on guessing the token: wrong tokens are answered after a delay.
 //!
 //! Once many wrong tokens came from an address, it is suspect, and the answer to each further one is delayed. Clients
 //! that do not wait for the answer guess no faster: the tokens of a suspect address are compared in a limited number of

@@ -27,8 +27,8 @@ pub struct RawConnection {
     pub head: Bytes,
 }
 
-type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
-type Work = Box<dyn FnOnce(RawConnection) -> Task + Send>;
+type BoxedTask = Pin<Box<dyn Future<Output = ()> + Send>>;
+type Work = Box<dyn FnOnce(RawConnection) -> BoxedTask + Send>;
 
 /// The work attached to a response, as an extension of it.
 #[derive(Clone)]
@@ -87,7 +87,7 @@ impl Upgrade {
     }
 
     /// Returns the task that continues the connection, if it leaves HTTP.
-    pub(super) fn into_task(self, stream: ClientStream, read: Bytes) -> Option<Task> {
+    pub(super) fn into_task(self, stream: ClientStream, read: Bytes) -> Option<BoxedTask> {
         let (work, head) = match std::mem::take(&mut *self.0.lock()) {
             Pending::None => return None,
             Pending::AfterResponse(work) => (work, Bytes::new()),

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use fanlight_clock as clock;
 use fanlight_protocol::viewer::{CodecChoice, RenditionChoice, Watch};
-use fanlight_protocol::{Codec, Rendition, TrackName};
+use fanlight_protocol::{Codec, RenditionName, TrackName};
 use serde::Deserialize;
 
-use crate::egress::abr::ladder::DisplaySize;
+use crate::egress::abr::viewer_ladder::DisplaySize;
 use crate::egress::abr::{AdaptiveViewer, AutoRendition};
 use crate::error::Error;
 use crate::hub::ring::MAX_BUFFER;
@@ -132,7 +132,7 @@ impl ViewRequest {
             return Err(Error::invalid(NO_FPS_IN_H264));
         }
         let delay = Duration::from_secs_f64(buffer.unwrap_or(0.0));
-        let rendition = rendition.unwrap_or(RenditionChoice::Exactly(Rendition::full()));
+        let rendition = rendition.unwrap_or(RenditionChoice::Exactly(RenditionName::full()));
         let codec = codec.unwrap_or(CodecChoice::Exactly(Codec::Jpeg));
         Ok(Self { rendition, codec, display, options: ViewOptions { max_fps: fps, delay } })
     }

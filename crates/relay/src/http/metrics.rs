@@ -19,7 +19,7 @@ use fanlight_bus::Implausible;
 use crate::context::Context;
 use crate::hub::Stream;
 use crate::stats::counters::{AGE_BOUNDS, FRAMES_BEHIND_BOUNDS, HistogramSnapshot, Snapshot};
-use crate::stats::labels::{CloseReason, DenialReason, Direction, DropReason, Transport};
+use crate::stats::labels::{CloseReason, DenialReason, DropReason, SwitchDirection, Transport};
 use crate::stream_list;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -30,49 +30,49 @@ struct OfStream {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfTransport {
     stream: String,
-    transport: Name,
+    transport: LabelText,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfReason {
     stream: String,
-    transport: Name,
-    reason: Name,
+    transport: LabelText,
+    reason: LabelText,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfRendition {
     stream: String,
     rendition: String,
-    codec: Name,
+    codec: LabelText,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfDirection {
     stream: String,
-    direction: Name,
+    direction: LabelText,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfClose {
-    transport: Name,
-    reason: Name,
+    transport: LabelText,
+    reason: LabelText,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfDenial {
-    reason: Name,
+    reason: LabelText,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfImplausible {
-    what: Name,
+    what: LabelText,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Name(&'static str);
+struct LabelText(&'static str);
 
-impl EncodeLabelValue for Name {
+impl EncodeLabelValue for LabelText {
     fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
         self.0.encode(encoder)
     }
@@ -147,16 +147,19 @@ pub fn text(context: &Context) -> String {
     context.hub.streams().iter().for_each(|stream| metrics.read(stream));
     for transport in Transport::ALL {
         for reason in CloseReason::ALL {
-            let of = OfClose { transport: Name(transport.as_str()), reason: Name(reason.as_str()) };
+            let of = OfClose {
+                transport: LabelText(transport.as_str()),
+                reason: LabelText(reason.as_str()),
+            };
             metrics.closed.get_or_create(&of).inc_by(context.closes.read(transport, reason));
         }
     }
     for reason in DenialReason::ALL {
-        let of = OfDenial { reason: Name(reason.as_str()) };
+        let of = OfDenial { reason: LabelText(reason.as_str()) };
         metrics.denied.get_or_create(&of).inc_by(context.denials.read(reason));
     }
     for what in Implausible::ALL {
-        let of = OfImplausible { what: Name(what.as_str()) };
+        let of = OfImplausible { what: LabelText(what.as_str()) };
         metrics.implausible.get_or_create(&of).inc_by(context.ingest.implausible(what));
     }
     let mut registry = metrics.registry();
@@ -197,18 +200,18 @@ impl Metrics {
         for track in stream.tracks() {
             let track_name = &track.topic().track;
             let rendition = track_name.rendition.to_string();
-            let codec = Name(track_name.codec.as_str());
+            let codec = LabelText(track_name.codec.as_str());
             let of = OfRendition { stream: name.into(), rendition, codec };
             self.rendition_viewers.get_or_create(&of).inc_by(track.viewers() as i64);
         }
-        for direction in Direction::ALL {
-            let of = OfDirection { stream: name.into(), direction: Name(direction.as_str()) };
+        for direction in SwitchDirection::ALL {
+            let of = OfDirection { stream: name.into(), direction: LabelText(direction.as_str()) };
             self.switches.get_or_create(&of).inc_by(stream.switches.read(direction));
         }
     }
 
     fn read_sent(&self, stream: &str, transport: Transport, sent: &Snapshot) {
-        let of = OfTransport { stream: stream.into(), transport: Name(transport.as_str()) };
+        let of = OfTransport { stream: stream.into(), transport: LabelText(transport.as_str()) };
         self.viewers.get_or_create(&of).set(sent.viewers as i64);
         self.frames.get_or_create(&of).inc_by(sent.frames);
         self.bytes.get_or_create(&of).inc_by(sent.bytes);
@@ -218,12 +221,12 @@ impl Metrics {
         self.frames_behind.get_or_create(&of).set(&sent.frames_behind, &FRAMES_BEHIND_BOUNDS, 1.0);
         for reason in DropReason::ALL {
             let OfTransport { stream, transport } = of.clone();
-            let of = OfReason { stream, transport, reason: Name(reason.as_str()) };
+            let of = OfReason { stream, transport, reason: LabelText(reason.as_str()) };
             self.dropped.get_or_create(&of).inc_by(sent.dropped[reason as usize]);
         }
         for reason in CloseReason::ALL {
             let OfTransport { stream, transport } = of.clone();
-            let of = OfReason { stream, transport, reason: Name(reason.as_str()) };
+            let of = OfReason { stream, transport, reason: LabelText(reason.as_str()) };
             self.viewers_closed.get_or_create(&of).inc_by(sent.closed[reason as usize]);
         }
     }

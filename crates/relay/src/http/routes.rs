@@ -206,13 +206,13 @@ async fn watch_snapshot(
 /// The answer of `/api/streams`.
 #[derive(Serialize)]
 struct Streams {
-    relay: Relay,
+    relay: RelayInfo,
     streams: Vec<fanlight_protocol::viewer::StreamInfo>,
     listening: Vec<fanlight_protocol::viewer::ListenEntry>,
 }
 
 #[derive(Serialize)]
-struct Relay {
+struct RelayInfo {
     version: &'static str,
     build: String,
     now: fanlight_protocol::Timestamp,
@@ -220,7 +220,7 @@ struct Relay {
 
 async fn list(State(context): Shared, client: Client) -> Result<impl IntoResponse, HttpError> {
     client.authorize(&context, Action::List)?;
-    let relay = Relay {
+    let relay = RelayInfo {
         version: env!("CARGO_PKG_VERSION"),
         build: context.page.build().into(),
         now: clock::now(),

@@ -27,7 +27,7 @@ pub(super) struct BitrateEstimate {
     /// Average bytes of a frame in whole GOPs; zero until the first GOP with deltas is complete.
     gop_bytes: f64,
     /// The GOP that is arriving.
-    gop: Gop,
+    gop: CurrentGop,
     /// Average microseconds between two frames; zero while unknown.
     interval: f64,
     /// The capture and arrival times of the last frame.
@@ -35,13 +35,13 @@ pub(super) struct BitrateEstimate {
 }
 
 #[derive(Debug, Default)]
-struct Gop {
+struct CurrentGop {
     since: Timestamp,
     bytes: usize,
     frames: u32,
 }
 
-impl Gop {
+impl CurrentGop {
     fn bytes_per_frame(&self) -> f64 {
         self.bytes as f64 / f64::from(self.frames)
     }
@@ -54,7 +54,7 @@ impl BitrateEstimate {
             if self.gop.frames > 1 {
                 average(&mut self.gop_bytes, self.gop.bytes_per_frame(), GOP_WEIGHT);
             }
-            self.gop = Gop { since: frame.captured_at(), ..Gop::default() };
+            self.gop = CurrentGop { since: frame.captured_at(), ..CurrentGop::default() };
         }
         self.gop.bytes += frame.payload.len();
         self.gop.frames += 1;

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use fanlight_protocol::Timestamp;
 
-use crate::hub::ring::{CAPACITY, CursorState, Delivery, DeliveryMode, Index, MAX_GOP, NextFrame};
+use crate::hub::ring::{
+    CursorState, Delivery, DeliveryMode, Index, MAX_GOP, MAX_LAG_FRAMES, NextFrame,
+};
 use crate::hub::track::Track;
 use crate::wake::Waker;
 
@@ -152,7 +154,7 @@ impl Cursor {
             {
                 DecodeState::CatchUp(now + CATCH_UP_LIMIT, CatchUpCause::Joined)
             }
-            DecodeState::CatchUp(..) if delivery.newer > CAPACITY => self.decode,
+            DecodeState::CatchUp(..) if delivery.newer > MAX_LAG_FRAMES => self.decode,
             _ => DecodeState::Synced,
         };
     }
@@ -160,7 +162,8 @@ impl Cursor {
     /// Returns whether a frame is sent only so that the frames after it can be decoded, as fast as the link takes it.
     pub(super) fn is_for_decoding_only(&self, delivery: &Delivery, now: Timestamp) -> bool {
         let starts = matches!(self.decode, DecodeState::Start(_) | DecodeState::NeedsKeyframe);
-        starts && self.track.has_deltas() && delivery.newer > CAPACITY || self.is_catching_up(now)
+        starts && self.track.has_deltas() && delivery.newer > MAX_LAG_FRAMES
+            || self.is_catching_up(now)
     }
 
     /// Moves to `index` without sending the frames before it.
@@ -201,7 +204,7 @@ impl Cursor {
     }
 
     fn has_fallen_behind(&self) -> bool {
-        self.track.has_deltas() && self.track.frames_from(self.index) > CAPACITY
+        self.track.has_deltas() && self.track.frames_from(self.index) > MAX_LAG_FRAMES
     }
 
     /// Makes the cursor continue at a keyframe, because the viewer could not decode a delta. Does nothing on tracks of

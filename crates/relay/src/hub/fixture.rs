@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use fanlight_protocol::{FrameFlags, FrameMeta, FrameTimes, StreamState, Timestamp, TrackEntry};
 
-use crate::hub::{Frame, Hub, Status, Stream};
+use crate::hub::{Frame, Hub, Stream, StreamStatus};
 
 /// Returns a live stream that announces these tracks, in a hub of its own.
 pub fn stream(tracks: Vec<TrackEntry>) -> Arc<Stream> {
@@ -12,8 +12,8 @@ pub fn stream(tracks: Vec<TrackEntry>) -> Arc<Stream> {
 }
 
 /// Returns the status of a live stream that announces these tracks.
-pub fn live(tracks: Vec<TrackEntry>) -> Status {
-    Status {
+pub fn live(tracks: Vec<TrackEntry>) -> StreamStatus {
+    StreamStatus {
         state: StreamState::Live,
         reason: String::new(),
         since: Timestamp::default(),
@@ -31,7 +31,7 @@ pub fn entry(name: &str, width: u32, height: u32) -> TrackEntry {
 /// Returns an empty keyframe that was captured and received at the same time.
 pub fn keyframe(sequence: u64, at: Timestamp) -> Frame {
     Frame {
-        run: 0,
+        generation: 0,
         meta: FrameMeta {
             sequence,
             times: FrameTimes::all_at(at),

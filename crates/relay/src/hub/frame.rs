@@ -6,8 +6,8 @@ use fanlight_protocol::{FrameMeta, Timestamp};
 /// One encoded frame, held once and shared by all viewers that it is sent to.
 #[derive(Debug)]
 pub struct Frame {
-    /// Changes when the publisher's count restarts: sequence numbers of different runs do not compare.
-    pub run: u64,
+    /// Changes when the publisher's numbering restarts: sequence numbers of different generations do not compare.
+    pub generation: u64,
     /// The frame's metadata; times are by the relay's clock.
     pub meta: FrameMeta,
     /// The arrival time, by the relay's clock.
@@ -34,6 +34,7 @@ impl Frame {
 
     /// Returns whether this frame directly follows `before`: a viewer that was sent `before` can decode it.
     pub fn follows(&self, before: &Self) -> bool {
-        self.run == before.run && before.sequence().checked_add(1) == Some(self.sequence())
+        self.generation == before.generation
+            && before.sequence().checked_add(1) == Some(self.sequence())
     }
 }

@@ -1,4 +1,4 @@
-//! Late tracks: detects frames that are old when they arrive, and the leg of the path that delayed them. No clock:
+//! Late tracks: detects frames that are old when they arrive, and the stage of the path that delayed them. No clock:
 //! times are passed in.
 //!
 //! Only the arrival at the relay counts. A viewer that is delayed by choice (`buffer`) or by its link is not late.
@@ -33,12 +33,12 @@ pub struct Arrival {
 
 /// A part of the path from the camera to this relay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Leg {
-    /// The leg from the camera into capture.
+pub enum Stage {
+    /// The stage from the camera into capture.
     Source,
-    /// The leg through capture: decoding, scaling, encoding.
+    /// The stage through capture: decoding, scaling, encoding.
     Capture,
-    /// The leg from capture to this relay.
+    /// The stage from capture to this relay.
     Bus,
 }
 
@@ -49,17 +49,17 @@ pub struct Late {
     pub since: Timestamp,
     /// The age of its frames on arrival.
     pub age: Duration,
-    /// The slowest leg.
-    pub leg: Leg,
+    /// The slowest stage.
+    pub stage: Stage,
 }
 
 impl Late {
     /// Returns the reason for people.
     pub fn reason(&self) -> String {
-        let why = match self.leg {
-            Leg::Source => "the camera or its connection is slow",
-            Leg::Capture => "capture cannot keep up with encoding",
-            Leg::Bus => "the connection to capture is too slow for this stream",
+        let why = match self.stage {
+            Stage::Source => "the camera or its connection is slow",
+            Stage::Capture => "capture cannot keep up with encoding",
+            Stage::Bus => "the connection to capture is too slow for this stream",
         };
         format!("frames reach this relay {:.1} s old: {why}", self.age.as_secs_f64())
     }
@@ -99,7 +99,7 @@ impl Lateness {
         self.changing_since = None;
         self.updated_at = now;
         self.late = match self.late {
-            None => Some(Late { since, age, leg: longest_leg(arrival) }),
+            None => Some(Late { since, age, stage: longest_stage(arrival) }),
             Some(_) => None,
         };
         true
@@ -107,31 +107,31 @@ impl Lateness {
 
     fn update(&mut self, arrival: Arrival, age: Duration) -> bool {
         let Some(late) = &mut self.late else { return false };
-        let leg = longest_leg(arrival);
-        let changed = leg != late.leg || age.abs_diff(late.age) >= UPDATE_BY;
+        let stage = longest_stage(arrival);
+        let changed = stage != late.stage || age.abs_diff(late.age) >= UPDATE_BY;
         if !changed || arrival.received_at.since(self.updated_at) < UPDATE_EVERY {
             return false;
         }
-        (late.age, late.leg, self.updated_at) = (age, leg, arrival.received_at);
+        (late.age, late.stage, self.updated_at) = (age, stage, arrival.received_at);
         true
     }
 }
 
-fn longest_leg(arrival: Arrival) -> Leg {
+fn longest_stage(arrival: Arrival) -> Stage {
     let Arrival { times: FrameTimes { captured_at, read_at, published_at }, received_at } = arrival;
-    let legs = [
-        (received_at.since(published_at), Leg::Bus),
-        (read_at.since(captured_at), Leg::Source),
-        (published_at.since(read_at), Leg::Capture),
+    let stages = [
+        (received_at.since(published_at), Stage::Bus),
+        (read_at.since(captured_at), Stage::Source),
+        (published_at.since(read_at), Stage::Capture),
     ];
-    legs.into_iter().max_by_key(|(duration, _)| *duration).map_or(Leg::Bus, |(_, leg)| leg)
+    stages.into_iter().max_by_key(|(duration, _)| *duration).map_or(Stage::Bus, |(_, stage)| stage)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// A frame that arrived `at` milliseconds after the start, with these milliseconds on each leg.
+    /// A frame that arrived `at` milliseconds after the start, with these milliseconds on each stage.
     fn arrival(at: u64, [source, capture, bus]: [u64; 3]) -> Arrival {
         let time = |millis: u64| Timestamp::from_micros(1_000_000_000_000 + 1000 * millis);
         let at = at + 100_000;
@@ -157,7 +157,7 @@ mod tests {
             lateness.note(arrival(frame * 40, [10, 20, frame * 20]));
         }
         let late = lateness.late().unwrap();
-        assert_eq!(late.leg, Leg::Bus);
+        assert_eq!(late.stage, Stage::Bus);
         let shown = late.age.as_secs_f64();
         assert!((3.9..=5.1).contains(&shown), "the current age: {shown}");
         let words = late.reason();
@@ -169,16 +169,16 @@ mod tests {
     }
 
     #[test]
-    fn the_slow_leg_is_named() {
-        for (legs, expected) in [
-            ([3000, 10, 10], Leg::Source),
-            ([10, 3000, 10], Leg::Capture),
-            ([1000, 1000, 1001], Leg::Bus),
+    fn the_slow_stage_is_named() {
+        for (stages, expected) in [
+            ([3000, 10, 10], Stage::Source),
+            ([10, 3000, 10], Stage::Capture),
+            ([1000, 1000, 1001], Stage::Bus),
         ] {
             let mut lateness = Lateness::default();
-            let changes = (0..50).filter(|frame| lateness.note(arrival(frame * 40, legs)));
+            let changes = (0..50).filter(|frame| lateness.note(arrival(frame * 40, stages)));
             assert_eq!(changes.count(), 1);
-            assert_eq!(lateness.late().map(|late| late.leg), Some(expected));
+            assert_eq!(lateness.late().map(|late| late.stage), Some(expected));
         }
     }
 

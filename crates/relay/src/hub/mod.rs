@@ -31,6 +31,6 @@ pub mod viewer;
 
 pub use frame::Frame;
 pub use registry::{Hub, Listener};
-pub use stream::{Status, Stream};
+pub use stream::{Stream, StreamStatus};
 pub use track::Track;
 pub use viewer::{NextSend, SendStats, ViewOptions, Viewer};

@@ -64,11 +64,11 @@ enum Event {
 /// The publisher of one track.
 struct Source {
     track: Arc<Track>,
-    run: u64,
+    generation: u64,
     sequence: u64,
     to_keyframe: u64,
     to_lose: u64,
-    /// The run and sequence of all frames that the track accepted, in order.
+    /// The generation and sequence of all frames that the track accepted, in order.
     accepted: Vec<(u64, u64)>,
     orphaned: u64,
     asked: u64,
@@ -103,7 +103,7 @@ impl World {
         let stream = fixture::stream(Vec::new());
         let source = |name: &str| Source {
             track: stream.track(&name.parse().unwrap()),
-            run: 0,
+            generation: 0,
             sequence: 0,
             to_keyframe: 0,
             to_lose: 0,
@@ -209,7 +209,7 @@ impl World {
         for Watcher { viewer, last, .. } in &self.watchers {
             let (track, frame) = last.as_ref().expect("frames were sent");
             let source = self.sources.iter().find(|s| s.track.topic().track == *track).unwrap();
-            if source.last() != Some((frame.run, frame.sequence())) {
+            if source.last() != Some((frame.generation, frame.sequence())) {
                 // The viewer has a delay of 600 ms at most.
                 assert!(self.at().since(frame.captured_at()) < Duration::from_millis(700));
             }
@@ -235,7 +235,7 @@ impl Source {
     }
 
     fn restart(&mut self) {
-        (self.run, self.sequence, self.to_keyframe) = (self.track.start_run(), 0, 0);
+        (self.generation, self.sequence, self.to_keyframe) = (self.track.start_generation(), 0, 0);
     }
 
     fn shoot(&mut self, at: Timestamp, gop: u64) {
@@ -244,20 +244,20 @@ impl Source {
         }
         let is_keyframe = self.to_keyframe == 0 || !self.track.has_deltas();
         self.to_keyframe = if is_keyframe { gop - 1 } else { self.to_keyframe - 1 };
-        let name = (self.run, self.sequence);
+        let name = (self.generation, self.sequence);
         self.sequence += 1;
         if self.to_lose > 0 {
             self.to_lose -= 1;
             return;
         }
-        let newest = self.track.newest().map(|frame| (frame.run, frame.sequence() + 1));
+        let newest = self.track.newest().map(|frame| (frame.generation, frame.sequence() + 1));
         if is_keyframe || newest == Some(name) {
             self.accepted.push(name);
         } else {
             self.orphaned += 1;
         }
         let frame = fixture::frame(name.1, at, is_keyframe);
-        self.track.push(Frame { run: name.0, ..frame });
+        self.track.push(Frame { generation: name.0, ..frame });
     }
 }
 
@@ -273,7 +273,7 @@ impl Watcher {
         self.failed = false;
         let source = sources.iter().find(|source| source.track.topic().track == track).unwrap();
         let at = |frame: &Frame| {
-            let name = (frame.run, frame.sequence());
+            let name = (frame.generation, frame.sequence());
             source
                 .accepted
                 .iter()
@@ -281,7 +281,7 @@ impl Watcher {
                 .expect("the track accepted it")
         };
         self.counted += before.map_or(1, |before| (at(frame) - at(before)) as u64);
-        let is_newest = source.last() == Some((frame.run, frame.sequence()));
+        let is_newest = source.last() == Some((frame.generation, frame.sequence()));
         if !self.viewer.is_catching_up(now) && (is_newest || !self.switches) {
             assert!(frame.captured_at() >= self.newest_seen, "no viewer goes back in time");
             self.newest_seen = frame.captured_at();

@@ -8,7 +8,7 @@ use fanlight_protocol::StreamName;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::hub::stream::{Status, Stream};
+use crate::hub::stream::{Stream, StreamStatus};
 use crate::wake::{Waiters, Waker};
 
 /// All streams, by name.
@@ -46,7 +46,7 @@ impl Hub {
     }
 
     /// Returns the stream of this name; creates it with `status` if it is unknown.
-    pub fn open(&self, name: &StreamName, status: Status) -> Arc<Stream> {
+    pub fn open(&self, name: &StreamName, status: StreamStatus) -> Arc<Stream> {
         let make = || Arc::new(Stream::new(name.clone(), status, self.demand.clone()));
         let stream = self.streams.lock().entry(name.clone()).or_insert_with(make).clone();
         self.notify_change();

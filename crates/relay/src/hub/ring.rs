@@ -18,7 +18,7 @@ use crate::hub::frame::Frame;
 
 /// Frames a viewer may lag behind before it skips to the newest keyframe. Two outlast the jitter of a busy machine at
 /// 30 frames a second; more would only add latency.
-pub const CAPACITY: u64 = 2;
+pub const MAX_LAG_FRAMES: u64 = 2;
 
 /// Longest delay a viewer may ask for (`buffer`).
 pub const MAX_BUFFER: Duration = Duration::from_secs(5);
@@ -49,8 +49,8 @@ pub type Index = u64;
 
 /// The newest frames of a track.
 ///
-/// It holds only what its viewers need: [`CAPACITY`] frames and the newest GOP, or as much as the longest delay among
-/// its viewers requires.
+/// It holds only what its viewers need: [`MAX_LAG_FRAMES`] frames and the newest GOP, or as much as the longest delay
+/// among its viewers requires.
 #[derive(Debug, Default)]
 pub struct Ring {
     frames: VecDeque<Arc<Frame>>,
@@ -78,7 +78,8 @@ pub struct CursorState {
 /// The rule that picks a viewer's next frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeliveryMode {
-    /// The next frame in order, or the newest keyframe once the cursor has fallen further behind than [`CAPACITY`].
+    /// The next frame in order, or the newest keyframe once the cursor has fallen further behind than
+    /// [`MAX_LAG_FRAMES`].
     InOrder,
     /// The newest keyframe, whatever lies before it: for viewers whose link is too slow for every frame. Deltas come in
     /// order all the same.
@@ -148,7 +149,7 @@ impl Ring {
         let are_deltas = self.frames.back().is_some_and(|newest| !newest.is_keyframe());
         let retention =
             if are_deltas { self.retention.max(DELTA_RETENTION) } else { self.retention };
-        let too_many = self.frames.len() as u64 > CAPACITY && span > retention;
+        let too_many = self.frames.len() as u64 > MAX_LAG_FRAMES && span > retention;
         let is_short_gop = || {
             self.keyframe == Some(self.oldest()) && self.bytes <= MAX_GOP_BYTES && span <= MAX_GOP
         };
@@ -208,14 +209,14 @@ impl Ring {
 
     /// The drop policy: returns the next frame for a cursor in this state, and when to send it.
     ///
-    /// - A cursor that missed nothing continues in order while it is within [`CAPACITY`].
+    /// - A cursor that missed nothing continues in order while it is within [`MAX_LAG_FRAMES`].
     /// - A cursor that has fallen further behind continues at the newest keyframe if one is ahead. Otherwise it
     ///   continues in order, as long as the next frame lags by no more than `max_lag`.
     /// - A cursor that missed a frame or exceeds `max_lag` waits for the next keyframe.
     pub fn next_frame(&self, state: CursorState, mode: DeliveryMode, now: Timestamp) -> NextFrame {
         let next = match mode {
             DeliveryMode::InOrder
-                if state.index + CAPACITY >= self.head && self.can_continue(state) =>
+                if state.index + MAX_LAG_FRAMES >= self.head && self.can_continue(state) =>
             {
                 Some(state.index)
             }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use fanlight_protocol::{
-    Rendition, StreamName, StreamState, Timestamp, Topic, TrackEntry, TrackName,
+    RenditionName, StreamName, StreamState, Timestamp, Topic, TrackEntry, TrackName,
 };
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -19,7 +19,7 @@ use crate::wake::Waker;
 
 /// A stream's status, as its publisher announces it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Status {
+pub struct StreamStatus {
     /// Live, idle, offline or ended.
     pub state: StreamState,
     /// The reason for the state, for people; empty if there is nothing to say.
@@ -32,7 +32,7 @@ pub struct Status {
     pub tracks: Vec<TrackEntry>,
 }
 
-impl Status {
+impl StreamStatus {
     /// Returns whether viewers would see the same. Ignores numbers that always move, such as rates.
     pub fn looks_like(&self, other: &Self) -> bool {
         let sizes = |status: &Self| -> Vec<_> {
@@ -47,7 +47,7 @@ impl Status {
 #[derive(Debug)]
 pub struct Stream {
     name: StreamName,
-    status: Mutex<Arc<Status>>,
+    status: Mutex<Arc<StreamStatus>>,
     /// Counts the visible changes of the status.
     changes: AtomicU64,
     tracks: Mutex<BTreeMap<TrackName, Arc<Track>>>,
@@ -60,7 +60,7 @@ pub struct Stream {
 }
 
 impl Stream {
-    pub(super) fn new(name: StreamName, status: Status, demand: Arc<Notify>) -> Self {
+    pub(super) fn new(name: StreamName, status: StreamStatus, demand: Arc<Notify>) -> Self {
         Self {
             name,
             status: Mutex::new(Arc::new(status)),
@@ -78,7 +78,7 @@ impl Stream {
     }
 
     /// Returns the current status.
-    pub fn status(&self) -> Arc<Status> {
+    pub fn status(&self) -> Arc<StreamStatus> {
         self.status.lock().clone()
     }
 
@@ -88,7 +88,7 @@ impl Stream {
     }
 
     /// Replaces the status. Wakes all viewers if it looks different, and returns whether it does.
-    pub fn set_status(&self, status: Status) -> bool {
+    pub fn set_status(&self, status: StreamStatus) -> bool {
         let status = Arc::new(status);
         let before = std::mem::replace(&mut *self.status.lock(), status.clone());
         let changed = !before.looks_like(&status);
@@ -113,12 +113,12 @@ impl Stream {
     }
 
     /// Returns the announced renditions, the largest first.
-    pub fn renditions(&self) -> Vec<Rendition> {
+    pub fn renditions(&self) -> Vec<RenditionName> {
         let mut tracks = self.status().tracks.clone();
         tracks.sort_by_key(|track| {
             std::cmp::Reverse(u64::from(track.width) * u64::from(track.height))
         });
-        let mut renditions: Vec<Rendition> = Vec::new();
+        let mut renditions: Vec<RenditionName> = Vec::new();
         for track in tracks {
             if !renditions.contains(&track.name.rendition) {
                 renditions.push(track.name.rendition);

@@ -37,7 +37,7 @@ pub struct Track {
     orphaned: AtomicU64,
     /// The arrival time of the last orphaned frame, in microseconds; zero if there was none.
     orphaned_at: AtomicU64,
-    runs: AtomicU64,
+    generations: AtomicU64,
     keyframe: KeyframeRequest,
     lateness: Mutex<Lateness>,
     /// The time at which the track became late, in microseconds; zero while it is in time. Viewers read it with every
@@ -57,7 +57,7 @@ impl Track {
             lost: AtomicU64::new(0),
             orphaned: AtomicU64::new(0),
             orphaned_at: AtomicU64::new(0),
-            runs: AtomicU64::new(0),
+            generations: AtomicU64::new(0),
             keyframe: KeyframeRequest::new(demand),
             lateness: Mutex::default(),
             late_since: AtomicU64::new(0),
@@ -137,14 +137,14 @@ impl Track {
         self.lost.fetch_add(count, Ordering::Relaxed);
     }
 
-    /// Starts a new run, because the publisher's sequence starts again. Returns its number.
-    pub fn start_run(&self) -> u64 {
-        self.runs.fetch_add(1, Ordering::Relaxed) + 1
+    /// Starts a new generation, because the publisher's sequence starts again. Returns its number.
+    pub fn start_generation(&self) -> u64 {
+        self.generations.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// Returns the number of the current run.
-    pub fn run(&self) -> u64 {
-        self.runs.load(Ordering::Relaxed)
+    /// Returns the number of the current generation.
+    pub fn generation(&self) -> u64 {
+        self.generations.load(Ordering::Relaxed)
     }
 
     /// Returns the newest frame held.

@@ -17,10 +17,10 @@ pub(super) type PublishedTrack = (PublisherId, Topic);
 
 /// The tracks that are watched at publishers.
 #[derive(Debug, Default)]
-pub(super) struct Watches(HashMap<PublishedTrack, Watch>);
+pub(super) struct Watches(HashMap<PublishedTrack, WatchedTrack>);
 
 #[derive(Debug)]
-struct Watch {
+struct WatchedTrack {
     /// The track that is fed.
     track: Arc<Track>,
     /// Start of the time without viewers; `None` while it has one.
@@ -29,7 +29,7 @@ struct Watch {
 
 /// A step towards the tracks that are needed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Change {
+pub(super) enum WatchStep {
     /// Watch this track, or feed another one with it.
     Watch(PublishedTrack),
     /// Watch it no longer.
@@ -42,23 +42,23 @@ impl Watches {
         &mut self,
         needed: impl Iterator<Item = (&'a PublishedTrack, &'a Arc<Track>)>,
         now: Timestamp,
-    ) -> Vec<Change> {
+    ) -> Vec<WatchStep> {
         let mut changes = Vec::new();
         self.0.values_mut().for_each(|watch| {
             watch.idle_since.get_or_insert(now);
         });
         for (source, track) in needed {
-            let watch = Watch { track: track.clone(), idle_since: None };
+            let watch = WatchedTrack { track: track.clone(), idle_since: None };
             let before = self.0.insert(source.clone(), watch);
             // A stream that was forgotten and announced again has new tracks.
             if before.is_none_or(|before| !Arc::ptr_eq(&before.track, track)) {
-                changes.push(Change::Watch(source.clone()));
+                changes.push(WatchStep::Watch(source.clone()));
             }
         }
         self.0.retain(|source, watch| {
             let stays = watch.idle_since.is_none_or(|since| now.since(since) < LINGER);
             if !stays {
-                changes.push(Change::Unwatch(source.clone()));
+                changes.push(WatchStep::Unwatch(source.clone()));
             }
             stays
         });
@@ -93,13 +93,13 @@ mod tests {
         let (mut watches, track, one) = (Watches::default(), track(), source(ONE));
         let needed = || [(&one, &track)].into_iter();
         let none = || [].into_iter();
-        assert_eq!(watches.update(needed(), at(0)), [Change::Watch(one.clone())]);
+        assert_eq!(watches.update(needed(), at(0)), [WatchStep::Watch(one.clone())]);
         assert_eq!(watches.update(needed(), at(10)), []);
         assert_eq!(watches.update(none(), at(20)), []);
         assert_eq!(watches.update(none(), at(24)), []);
         assert_eq!(watches.update(needed(), at(24)), [], "a reload does not touch it");
         assert_eq!(watches.update(none(), at(30)), []);
-        assert_eq!(watches.update(none(), at(35)), [Change::Unwatch(one.clone())]);
+        assert_eq!(watches.update(none(), at(35)), [WatchStep::Unwatch(one.clone())]);
         assert_eq!(watches.update(none(), at(36)), []);
     }
 
@@ -110,7 +110,7 @@ mod tests {
         watches.update([(&one, &track)].into_iter(), at(0));
         assert_eq!(
             watches.update([(&two, &track)].into_iter(), at(1)),
-            [Change::Watch(two.clone())]
+            [WatchStep::Watch(two.clone())]
         );
     }
 
@@ -121,7 +121,7 @@ mod tests {
         watches.update([(&one, &before)].into_iter(), at(0));
         assert_eq!(
             watches.update([(&one, &after)].into_iter(), at(1)),
-            [Change::Watch(one.clone())]
+            [WatchStep::Watch(one.clone())]
         );
     }
 }

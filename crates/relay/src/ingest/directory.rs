@@ -13,7 +13,7 @@ use fanlight_bus::PublisherId;
 use fanlight_protocol::{Catalog, StreamEntry, StreamName, StreamState, Timestamp};
 
 use super::ownership::Ownership;
-use crate::hub::{Hub, Status};
+use crate::hub::{Hub, StreamStatus};
 
 /// The time for which a name stays known after its publisher is gone and its last viewer left.
 pub const KEPT: Duration = Duration::from_secs(60);
@@ -27,22 +27,22 @@ pub const MAX_REMEMBERED: usize = fanlight_protocol::catalog::MAX_STREAMS;
 #[derive(Debug)]
 pub struct Directory {
     hub: Arc<Hub>,
-    names: BTreeMap<StreamName, Name>,
+    names: BTreeMap<StreamName, KnownName>,
     /// The publishers that are present, in the order in which they appeared.
-    publishers: Vec<Publisher>,
+    publishers: Vec<PresentPublisher>,
     /// Refusals already logged.
     refused: HashSet<(PublisherId, StreamName)>,
 }
 
 /// A known name.
 #[derive(Debug)]
-struct Name {
+struct KnownName {
     owner: Owner,
     /// The owner, for the feeds.
     ownership: Ownership,
 }
 
-impl Name {
+impl KnownName {
     fn set_owner(&mut self, owner: Owner) {
         self.owner = owner;
         self.ownership.set(owner.present());
@@ -67,7 +67,7 @@ impl Owner {
 
 /// A publisher that is present, and the streams of its last catalog.
 #[derive(Debug)]
-struct Publisher {
+struct PresentPublisher {
     id: PublisherId,
     /// Its name for people.
     name: String,
@@ -152,7 +152,7 @@ impl Directory {
     fn know(&mut self, id: PublisherId, name: String, streams: BTreeMap<StreamName, StreamEntry>) {
         match self.publishers.iter_mut().find(|known| known.id == id) {
             Some(known) => (known.name, known.streams) = (name, streams),
-            None => self.publishers.push(Publisher { id, name, streams, silent: false }),
+            None => self.publishers.push(PresentPublisher { id, name, streams, silent: false }),
         }
     }
 
@@ -237,7 +237,7 @@ impl Directory {
         match self.names.get_mut(name) {
             Some(known) => known.set_owner(owner),
             None => {
-                let known = Name { owner, ownership: Ownership::of(publisher) };
+                let known = KnownName { owner, ownership: Ownership::of(publisher) };
                 self.names.insert(name.clone(), known);
             }
         }
@@ -324,7 +324,7 @@ impl Directory {
     fn forget_excess(&mut self, publisher: PublisherId) {
         let is_its_own = |last: PublisherId| last == publisher;
         let remembered =
-            |known: &&Name| matches!(known.owner, Owner::Gone(_, last) if is_its_own(last));
+            |known: &&KnownName| matches!(known.owner, Owner::Gone(_, last) if is_its_own(last));
         let excess = self.names.values().filter(remembered).count().saturating_sub(MAX_REMEMBERED);
         self.forget_oldest(excess, is_its_own);
     }
@@ -354,17 +354,22 @@ fn is_watched(hub: &Hub, name: &StreamName) -> bool {
     hub.stream(name.as_str()).is_some_and(|stream| stream.viewers() > 0)
 }
 
-fn status(entry: StreamEntry) -> Status {
+fn status(entry: StreamEntry) -> StreamStatus {
     let StreamEntry { state, reason, since, source, tracks, .. } = entry;
-    Status { state, reason, since, source, tracks }
+    StreamStatus { state, reason, since, source, tracks }
 }
 
-fn offline(before: &Status, reason: &str, now: Timestamp) -> Status {
+fn offline(before: &StreamStatus, reason: &str, now: Timestamp) -> StreamStatus {
     // A stream that has ended stays ended: no more frames will come.
     if before.state == StreamState::Ended {
         return before.clone();
     }
-    Status { state: StreamState::Offline, reason: reason.into(), since: now, ..before.clone() }
+    StreamStatus {
+        state: StreamState::Offline,
+        reason: reason.into(),
+        since: now,
+        ..before.clone()
+    }
 }
 
 #[cfg(test)]

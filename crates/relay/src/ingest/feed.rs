@@ -16,7 +16,7 @@ pub(super) struct Feed {
     pub(super) track: Arc<Track>,
     pub(super) publisher: PublisherId,
     pub(super) ownership: Ownership,
-    /// The run of the last frame, and the period of ownership in which it came.
+    /// The generation of the last frame, and the period of ownership in which it came.
     last: Option<(Tenure, u64)>,
 }
 
@@ -38,25 +38,25 @@ impl Feed {
         let track = &self.track;
         let was_late = track.late_since().is_some();
         let mut changed = false;
-        let run = match (gap, self.last) {
-            (Gap::Lost(count), Some((before, run))) if before == tenure => {
+        let generation = match (gap, self.last) {
+            (Gap::Lost(count), Some((before, generation))) if before == tenure => {
                 track.count_lost(count);
-                run
+                generation
             }
             // Another publisher may have fed the track between two periods: frames of the second do not follow the first.
             _ => {
                 changed |= track.reset_lateness();
-                track.start_run()
+                track.start_generation()
             }
         };
-        self.last = Some((tenure, run));
+        self.last = Some((tenure, generation));
         changed |= track.note_arrival(Arrival { times: meta.times, received_at });
         if changed {
             self.stream.notify_change();
             self.hub.notify_change();
             log_lateness(track, was_late);
         }
-        track.push(Frame { run, meta, received_at, payload });
+        track.push(Frame { generation, meta, received_at, payload });
     }
 }
 

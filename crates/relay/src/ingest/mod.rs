@@ -15,14 +15,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fanlight_bus::{BusError, Event, Implausible, Listening, Subscriber, SubscriberOptions};
+use fanlight_bus::{
+    BusError, Implausible, Listening, PublisherEvent, Subscriber, SubscriberOptions,
+};
 use fanlight_clock as clock;
 use fanlight_protocol::{Request, StreamState, Topic};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use self::demand::{Change, PublishedTrack, Watches};
+use self::demand::{PublishedTrack, WatchStep, Watches};
 use self::directory::Directory;
 use self::feed::Feed;
 use self::ownership::Ownership;
@@ -112,12 +114,12 @@ impl Ingest {
         let tracks = needed.iter().map(|(source, needed)| (source, &needed.track));
         for change in watches.update(tracks, now) {
             match change {
-                Change::Watch(source) => {
+                WatchStep::Watch(source) => {
                     if let Some(needed) = needed.remove(&source) {
                         self.watch(source, needed);
                     }
                 }
-                Change::Unwatch((publisher, topic)) => {
+                WatchStep::Unwatch((publisher, topic)) => {
                     self.clear(&topic);
                     self.subscriber.unwatch(publisher, topic);
                 }
@@ -166,13 +168,15 @@ impl Ingest {
 }
 
 /// Processes an event of the bus. Returns whether ownership changed. Called on the bus thread; never waits.
-fn process(directory: &mut Directory, event: Event) -> bool {
+fn process(directory: &mut Directory, event: PublisherEvent) -> bool {
     match event {
-        Event::Catalog { publisher, catalog } => {
+        PublisherEvent::Catalog { publisher, catalog } => {
             directory.announce(publisher, catalog, clock::now())
         }
-        Event::Silent { publisher } => directory.silent(publisher),
-        Event::Resumed { publisher } => directory.resumed(publisher),
-        Event::Gone { publisher, reason } => directory.gone(publisher, reason, clock::now()),
+        PublisherEvent::Silent { publisher } => directory.silent(publisher),
+        PublisherEvent::Resumed { publisher } => directory.resumed(publisher),
+        PublisherEvent::Gone { publisher, reason } => {
+            directory.gone(publisher, reason, clock::now())
+        }
     }
 }

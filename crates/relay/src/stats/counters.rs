@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::stats::labels::{CloseReason, DenialReason, Direction, DropReason, Transport};
+use crate::stats::labels::{CloseReason, DenialReason, DropReason, SwitchDirection, Transport};
 
 /// Upper bounds of the frame age histogram, in microseconds. One more bucket holds larger values.
 pub const AGE_BOUNDS: [u64; 12] = [
@@ -129,16 +129,16 @@ impl TransportCounters {
 
 /// Counts viewers of a stream that switched to another of its renditions.
 #[derive(Debug, Default)]
-pub struct SwitchCounters([AtomicU64; Direction::ALL.len()]);
+pub struct SwitchCounters([AtomicU64; SwitchDirection::ALL.len()]);
 
 impl SwitchCounters {
     /// Counts one switch.
-    pub fn count(&self, direction: Direction) {
+    pub fn count(&self, direction: SwitchDirection) {
         add(&self.0[direction as usize], 1);
     }
 
     /// Returns the number of switches in this direction.
-    pub fn read(&self, direction: Direction) -> u64 {
+    pub fn read(&self, direction: SwitchDirection) -> u64 {
         read(&self.0[direction as usize])
     }
 }

@@ -68,14 +68,14 @@ impl DropReason {
 
 /// The direction of a switch to another rendition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Direction {
+pub enum SwitchDirection {
     /// Smaller.
     Down,
     /// Larger.
     Up,
 }
 
-impl Direction {
+impl SwitchDirection {
     /// Both directions.
     pub const ALL: [Self; 2] = [Self::Down, Self::Up];
 

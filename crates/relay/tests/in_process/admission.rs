@@ -211,14 +211,14 @@ async fn the_tenth_wrong_token_is_the_last_one_answered_without_delay() {
     for _ in 0..10 {
         guess().await;
     }
-    let (late, right) = tokio::join!(guess(), async {
+    let (delayed, right) = tokio::join!(guess(), async {
         let asked = Instant::now();
         let answer = relay.get("/api/streams", &["Authorization: bearer open-sesame"]).await;
         assert_eq!(answer.status, 200);
         asked.elapsed()
     });
-    assert!(late >= Duration::from_millis(900), "{late:?}");
-    assert!(right < late, "a right token is not delayed: {right:?}, {late:?}");
+    assert!(delayed >= Duration::from_millis(900), "{delayed:?}");
+    assert!(right < delayed, "a right token is not delayed: {right:?}, {delayed:?}");
     let metrics = relay.get("/metrics?token=open-sesame", &[]).await;
     let metrics = String::from_utf8(metrics.body).unwrap();
     let counted = "fanlight_access_denied_total{reason=\"wrong_token\"} 11\n";

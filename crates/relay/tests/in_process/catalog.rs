@@ -93,7 +93,7 @@ async fn a_new_run_of_capture_starts_a_new_sequence() {
     let mut camera = site.camera_at("cam", "another");
     camera.until_demand(true).await;
     camera.publish(b"after");
-    // A track message before the first frame of the new run, and only there, announces the new sequence.
+    // A track message before the first frame of the new generation, and only there, announces the new sequence.
     loop {
         match viewer.next().await {
             Received::Message(FromRelay::Track { .. }) => break,

@@ -32,8 +32,8 @@ async fn a_late_joiner_gets_the_newest_frame_immediately() {
         camera.publish(&[number]);
         first.frame().await;
     }
-    let mut late = relay.viewer("cam").await;
-    assert_eq!(late.frame().await.1, [4]);
+    let mut joiner = relay.viewer("cam").await;
+    assert_eq!(joiner.frame().await.1, [4]);
     assert_eq!(relay.plain_viewer("cam").await.raw_message().await.into_data(), vec![4]);
 }
 

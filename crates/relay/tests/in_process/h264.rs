@@ -52,16 +52,16 @@ async fn a_late_joiner_is_sent_the_whole_gop_in_one_burst_even_if_it_acknowledge
     let mut first = viewer_of_h264(&relay).await;
     camera.until_demand_for(FULL).await;
     publish_gop(&mut camera, 40, &mut first).await;
-    let mut late = viewer(&relay, serde_json::json!({ "codec": "h264", "ack": true })).await;
-    assert_eq!(codec(&mut late).await, Codec::H264);
+    let mut joiner = viewer(&relay, serde_json::json!({ "codec": "h264", "ack": true })).await;
+    assert_eq!(codec(&mut joiner).await, Codec::H264);
     for sequence in 0..=40 {
-        let (header, payload) = late.frame().await;
+        let (header, payload) = joiner.frame().await;
         assert_eq!((header.sequence, header.codec), (sequence, Codec::H264));
         assert_eq!(header.flags.is_keyframe(), sequence == 0);
         assert_eq!(payload, FULL.as_bytes());
     }
     camera.publish_on(FULL, false);
-    assert_eq!(late.frame().await.0.sequence, 41);
+    assert_eq!(joiner.frame().await.0.sequence, 41);
     assert!(camera.keyframes.try_recv().is_err(), "no viewer needed one");
 }
 
@@ -136,12 +136,12 @@ async fn if_the_relay_chooses_jpeg_is_shown_until_a_long_gop_ends() {
     camera.publish_large(FULL, false, 3 << 20);
     assert!(first.frame().await.0.flags.is_keyframe());
     first.frame().await;
-    let mut late = viewer(&relay, serde_json::json!({ "codec": "auto" })).await;
+    let mut joiner = viewer(&relay, serde_json::json!({ "codec": "auto" })).await;
     assert_eq!(camera.keyframe_request().await, FULL);
     camera.until_demand_for("full.jpeg").await;
     camera.publish(b"picture");
-    assert_eq!(late.frame().await.1, b"picture");
-    continue_in_h264(&mut camera, &mut late).await;
+    assert_eq!(joiner.frame().await.1, b"picture");
+    continue_in_h264(&mut camera, &mut joiner).await;
 }
 
 /// Publishes a keyframe, and waits until this viewer continues with it.

@@ -17,7 +17,11 @@ enum Decoded {
 
 fn frame(sender: Role, fin: bool, opcode: u8, payload: &[u8]) -> Vec<u8> {
     let mask = (sender == Role::Client).then_some(MASK);
-    let header = FrameHeader { fin, mask, ..FrameHeader::whole(Opcode::Binary, payload.len()) };
+    let header = WebSocketFrameHeader {
+        fin,
+        mask,
+        ..WebSocketFrameHeader::whole(Opcode::Binary, payload.len())
+    };
     let mut bytes = header.encode().as_bytes().to_vec();
     bytes[0] = bytes[0] & 0x80 | opcode;
     let begin = bytes.len();
@@ -45,18 +49,18 @@ fn decode(mut decoder: Decoder, bytes: &[u8], sizes: &[usize], skip: bool) -> Ve
         }
         loop {
             match decoder.step(&mut piece) {
-                Ok(Some(Event::Begin(kind))) => {
+                Ok(Some(DecoderEvent::Begin(kind))) => {
                     assert!(message.replace((kind, Vec::new())).is_none(), "one at a time");
                 }
-                Ok(Some(Event::Payload(payload))) => {
+                Ok(Some(DecoderEvent::Payload(payload))) => {
                     assert!(!payload.wire().is_empty(), "no empty steps");
                     payload.append_to(&mut message.as_mut().expect("begun").1);
                 }
-                Ok(Some(Event::End)) => {
+                Ok(Some(DecoderEvent::End)) => {
                     let (kind, payload) = message.take().expect("begun");
                     decoded.push(Decoded::Message(kind, payload));
                 }
-                Ok(Some(Event::Control(control))) => {
+                Ok(Some(DecoderEvent::Control(control))) => {
                     decoded.push(Decoded::Control(control.kind(), control.payload().to_vec()));
                 }
                 Ok(None) => break,

@@ -137,7 +137,7 @@ pub const LAYERS: &[LayerRule] = &[
             &["catalog"],
             &["pipeline"],
             &["options"],
-            &["rendition"],
+            &["rendition_settings"],
             &["source", "encode", "publish"],
             &["status"],
             &["pixels"],

@@ -8,4 +8,4 @@ mod thread;
 pub(crate) use admission::Admission;
 pub(crate) use bound::Bound;
 pub(crate) use shared_socket::SharedSocket;
-pub(crate) use thread::{Command, PublisherThread};
+pub(crate) use thread::{PublisherCommand, PublisherThread};

@@ -9,7 +9,7 @@ use fanlight_protocol::{Answer, Catalog, Epoch, ReservedTopic, StreamEntry, Time
 use parking_lot::Mutex;
 
 use super::shared_socket::SharedSocket;
-use crate::core::{Demand, DemandHandler, PublisherAction as Action, PublisherState, Track};
+use crate::core::{Demand, DemandHandler, PublisherAction, PublisherState, TrackState};
 use crate::zmq::now::now;
 use crate::zmq::upstream;
 use crate::zmq::wake::Wake;
@@ -18,8 +18,8 @@ use crate::zmq::wake::Wake;
 const UPSTREAM_PER_TURN: usize = 4096;
 
 /// A command to the bus thread.
-pub(crate) enum Command {
-    Track(Arc<Track>, DemandHandler),
+pub(crate) enum PublisherCommand {
+    Track(Arc<TrackState>, DemandHandler),
     Stop,
 }
 
@@ -27,10 +27,10 @@ pub(crate) struct PublisherThread {
     socket: SharedSocket,
     state: PublisherState,
     streams: Arc<Mutex<Vec<StreamEntry>>>,
-    commands: Receiver<Command>,
+    commands: Receiver<PublisherCommand>,
     wake: Wake,
     /// The tracks and their handlers, in the order in which they were opened.
-    tracks: Vec<(Arc<Track>, DemandHandler)>,
+    tracks: Vec<(Arc<TrackState>, DemandHandler)>,
 }
 
 impl PublisherThread {
@@ -39,7 +39,7 @@ impl PublisherThread {
         epoch: Epoch,
         name: &str,
         streams: Arc<Mutex<Vec<StreamEntry>>>,
-        commands: Receiver<Command>,
+        commands: Receiver<PublisherCommand>,
         wake: Wake,
     ) -> Self {
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
@@ -82,11 +82,11 @@ impl PublisherThread {
         }
     }
 
-    fn act(&mut self, action: Action, received_at: Timestamp) {
+    fn act(&mut self, action: PublisherAction, received_at: Timestamp) {
         match action {
-            Action::Watched { track, watched } => self.set_watched(track, watched),
-            Action::Keyframe { track } => (self.tracks[track].1)(Demand::Keyframe),
-            Action::AnswerClock { asker, asked_at } => {
+            PublisherAction::Watched { track, watched } => self.set_watched(track, watched),
+            PublisherAction::Keyframe { track } => (self.tracks[track].1)(Demand::Keyframe),
+            PublisherAction::AnswerClock { asker, asked_at } => {
                 let answer = Answer::Clock { asked_at, received_at, answered_at: clock::now() };
                 self.send(ReservedTopic::Answer(asker), answer.encode());
             }
@@ -112,14 +112,14 @@ impl PublisherThread {
     fn execute_commands(&mut self) -> bool {
         while let Ok(command) = self.commands.try_recv() {
             match command {
-                Command::Track(track, on_demand) => {
+                PublisherCommand::Track(track, on_demand) => {
                     let watched = self.state.open(track.topic(), track.topic_bytes());
                     self.tracks.push((track, on_demand));
                     if watched {
                         self.set_watched(self.tracks.len() - 1, true);
                     }
                 }
-                Command::Stop => return false,
+                PublisherCommand::Stop => return false,
             }
         }
         true

@@ -5,4 +5,4 @@ mod discovery;
 mod peer;
 mod thread;
 
-pub(crate) use thread::{Command, SubscriberThread};
+pub(crate) use thread::{SubscriberCommand, SubscriberThread};

@@ -8,8 +8,8 @@ use fanlight_protocol::{Request, Topic};
 use super::connection::Connector;
 use crate::address::endpoint::Endpoint;
 use crate::core::{
-    ConnectionEvent, Counts, Event, Follower, FollowerAction as Action, FrameSink, PublisherId,
-    Recovery,
+    ConnectionEvent, Follower, FollowerAction, FrameSink, ImplausibleCounts, PublisherEvent,
+    PublisherId, Recovery,
 };
 use crate::zmq::curve::ConnectionKeys;
 use crate::zmq::now::now;
@@ -19,7 +19,7 @@ use crate::zmq::{socket, upstream};
 const MESSAGES_PER_TURN: usize = 256;
 
 /// The receiver of events.
-pub(super) type OnEvent<'a> = &'a mut dyn FnMut(Event);
+pub(super) type OnEvent<'a> = &'a mut dyn FnMut(PublisherEvent);
 
 pub(super) struct Peer {
     pub(super) id: PublisherId,
@@ -40,7 +40,7 @@ impl Peer {
         asker: u64,
         endpoint: Endpoint,
         keys: Option<ConnectionKeys>,
-        implausible: Arc<Counts>,
+        implausible: Arc<ImplausibleCounts>,
     ) -> zmq::Result<Self> {
         let mut connector = Connector::new(context.clone(), id, endpoint.clone(), keys);
         let (socket, monitor) = connector.open()?;
@@ -177,11 +177,11 @@ impl Peer {
     fn act(&mut self, on_event: OnEvent<'_>) {
         while let Some(action) = self.follower.next_action() {
             match action {
-                Action::Subscribe(topic) => self.send(upstream::subscribe(&topic)),
-                Action::Unsubscribe(topic) => self.send(upstream::unsubscribe(&topic)),
-                Action::Request(request) => self.request(&request),
-                Action::Report(event) => {
-                    if matches!(event, Event::Catalog { .. }) {
+                FollowerAction::Subscribe(topic) => self.send(upstream::subscribe(&topic)),
+                FollowerAction::Unsubscribe(topic) => self.send(upstream::unsubscribe(&topic)),
+                FollowerAction::Request(request) => self.request(&request),
+                FollowerAction::Report(event) => {
+                    if matches!(event, PublisherEvent::Catalog { .. }) {
                         self.problem_changed |= self.recovery.heard();
                     }
                     on_event(event);

@@ -11,7 +11,7 @@ use super::discovery::Discovery;
 use super::peer::{OnEvent, Peer};
 use crate::address::Listening;
 use crate::address::endpoint::Endpoint;
-use crate::core::{Counts, Event, FrameSink, PublisherId};
+use crate::core::{FrameSink, ImplausibleCounts, PublisherEvent, PublisherId};
 use crate::error::BusError;
 use crate::options::{SubscriberKeys, SubscriberOptions};
 use crate::zmq::curve::{self, ConnectionKeys};
@@ -21,7 +21,7 @@ use crate::zmq::wake::Wake;
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// A command to the bus thread.
-pub(crate) enum Command {
+pub(crate) enum SubscriberCommand {
     Watch(PublisherId, Topic, FrameSink),
     Unwatch(PublisherId, Topic),
     Request(PublisherId, Request),
@@ -38,18 +38,18 @@ pub(crate) struct SubscriberThread<F> {
     /// The subscriber's number, to which answers are addressed.
     asker: u64,
     listening: Arc<Mutex<Vec<Listening>>>,
-    implausible: Arc<Counts>,
-    commands: Receiver<Command>,
+    implausible: Arc<ImplausibleCounts>,
+    commands: Receiver<SubscriberCommand>,
     wake: Wake,
 }
 
-impl<F: FnMut(Event)> SubscriberThread<F> {
+impl<F: FnMut(PublisherEvent)> SubscriberThread<F> {
     pub(crate) fn new(
         mut options: SubscriberOptions,
         on_event: F,
         listening: Arc<Mutex<Vec<Listening>>>,
-        implausible: Arc<Counts>,
-        commands: Receiver<Command>,
+        implausible: Arc<ImplausibleCounts>,
+        commands: Receiver<SubscriberCommand>,
         wake: Wake,
     ) -> Result<Self, BusError> {
         let keys = options.keys.take();
@@ -153,16 +153,16 @@ impl<F: FnMut(Event)> SubscriberThread<F> {
     fn execute_commands(&mut self) -> bool {
         while let Ok(command) = self.commands.try_recv() {
             match command {
-                Command::Watch(id, topic, sink) => {
+                SubscriberCommand::Watch(id, topic, sink) => {
                     self.with_peer(id, |peer, on_event| peer.watch(&topic, sink, on_event));
                 }
-                Command::Unwatch(id, topic) => {
+                SubscriberCommand::Unwatch(id, topic) => {
                     self.with_peer(id, |peer, on_event| peer.unwatch(&topic, on_event));
                 }
-                Command::Request(id, request) => {
+                SubscriberCommand::Request(id, request) => {
                     self.with_peer(id, |peer, _| peer.request(&request));
                 }
-                Command::Stop => return false,
+                SubscriberCommand::Stop => return false,
             }
         }
         true

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use fanlight_protocol::{Codec, MAX_PAYLOAD, StreamName};
 use parking_lot::Mutex;
 
+use super::encoded_track::EncodedTrack;
 use super::gop::{Gop, Unit, Units};
 use super::outcome::Outcome;
-use super::track::Track;
 use crate::encode::EncodeError;
 use crate::frame::{AccessUnit, CaptureTimes, Frame, FrameData};
 use crate::options::StreamSettings;
@@ -43,7 +43,7 @@ impl Passthrough {
     pub(super) fn new(settings: &StreamSettings, outcome: Arc<Outcome>) -> Self {
         let allowed =
             !settings.reencode && settings.orientation.is_none() && settings.overlay.is_none();
-        let full = fanlight_protocol::Rendition::full();
+        let full = fanlight_protocol::RenditionName::full();
         let limited = settings.renditions.iter().any(|one| one.name == full && one.fps.is_some());
         Self { allowed, allowed_h264: allowed && !limited, h264: Mutex::default(), outcome }
     }
@@ -62,7 +62,7 @@ impl Passthrough {
     /// Publishes the source's own JPEG on the full JPEG track.
     pub(super) fn publish_jpeg(
         &self,
-        full: &Track,
+        full: &EncodedTrack,
         payload: Vec<u8>,
         size: Size,
         times: CaptureTimes,
@@ -85,7 +85,7 @@ impl Passthrough {
         &self,
         unit: &Arc<AccessUnit>,
         times: CaptureTimes,
-        full: Option<&Track>,
+        full: Option<&EncodedTrack>,
         stream: &StreamName,
     ) {
         let mut h264 = self.h264.lock();
@@ -107,7 +107,7 @@ impl Passthrough {
 
     /// Sends the full H.264 track the units that it needs up to the newest one. Units that it will never get are
     /// counted.
-    fn pass_h264(&self, full: &Track, newest: &Unit) {
+    fn pass_h264(&self, full: &EncodedTrack, newest: &Unit) {
         let H264 { gop, progress } = &mut *self.h264.lock();
         let mut published = false;
         let withheld = progress.advance(gop, newest, |unit| {

@@ -25,7 +25,7 @@ use crate::pixels::decode::JpegDecoder;
 use crate::pixels::orientation::Orientation;
 use crate::pixels::overlay::Overlay;
 use crate::source::SourceError;
-use crate::source::run::PushError;
+use crate::source::lifecycle::PushError;
 use crate::threads::pool::{Task, WorkerPool};
 
 const NO_ENTRY: &str = "the source sends no keyframe, so its H.264 cannot be decoded: set a shorter keyframe interval (GOP) in the camera";
@@ -43,7 +43,7 @@ pub(super) struct Transcoder {
     buffers: Buffers,
     duplicates: Mutex<Duplicates>,
     decoders: Replaceable<Decoders>,
-    work: Mutex<Work>,
+    work: Mutex<SharedWork>,
     pool: WorkerPool,
     /// Processes the pending frame.
     task: Arc<Task>,
@@ -51,7 +51,7 @@ pub(super) struct Transcoder {
 
 /// The state shared by the thread that reads the source and the task. The lock is held for moments only.
 #[derive(Debug, Default)]
-struct Work {
+struct SharedWork {
     /// The frame to process next: the newest wins.
     pending: Option<PendingFrame>,
     /// The codec in which the frame that is being processed was passed through.

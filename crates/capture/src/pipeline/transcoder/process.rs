@@ -9,8 +9,8 @@ use opencv::core::{Mat, MatTraitConst, StsError};
 use super::{Decoders, NO_ENTRY, PendingFrame, STUCK, Transcoder};
 use crate::frame::{CaptureTimes, FrameData};
 use crate::pipeline::decoding::Newest;
+use crate::pipeline::encoded_track::EncodedTrack;
 use crate::pipeline::rendition::Rendition;
-use crate::pipeline::track::Track;
 use crate::pixels::{self, Size, scale};
 use crate::source::SourceError;
 use crate::threads::watchdog::Watchdog;
@@ -19,7 +19,7 @@ use crate::threads::watchdog::Watchdog;
 struct Target<'a> {
     rendition: &'a Rendition,
     size: Size,
-    tracks: Vec<Arc<Track>>,
+    tracks: Vec<Arc<EncodedTrack>>,
 }
 
 impl Transcoder {

@@ -34,7 +34,7 @@ use crate::frame::latest::Buffers;
 pub use command_line::{CommandLine, InvalidCommand};
 use format::OutputFormat;
 use frames::Frames;
-use running::{Output, Running};
+use running::{Output, RunningCommand};
 
 /// The timeout from the start of a command to its first bytes. It may have to find a camera on the network first.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
@@ -46,7 +46,7 @@ const PIPE: usize = 64 * 1024;
 /// A running command as a source.
 pub struct Exec {
     about: About,
-    running: Running,
+    running: RunningCommand,
     frames: Frames,
     estimate: IntervalEstimate,
     chunk: Vec<u8>,
@@ -63,7 +63,7 @@ impl Exec {
         stream: &StreamName,
         stop: Shutdown,
     ) -> Result<Self, SourceError> {
-        let mut running = Running::start(command, stream, stop.clone())?;
+        let mut running = RunningCommand::start(command, stream, stop.clone())?;
         let mut chunk = vec![0; PIPE];
         let started = Instant::now();
         let mut first = Vec::new();

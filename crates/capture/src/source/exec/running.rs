@@ -28,7 +28,7 @@ const STDERR_CHUNK: usize = 4096;
 
 /// A command that runs until this value is dropped.
 #[derive(Debug)]
-pub(super) struct Running {
+pub(super) struct RunningCommand {
     stream: StreamName,
     group: Group,
     /// `None` after its end.
@@ -49,7 +49,7 @@ pub(super) enum Output {
     End,
 }
 
-impl Running {
+impl RunningCommand {
     /// Starts a command.
     pub(super) fn start(
         command: &CommandLine,
@@ -151,7 +151,7 @@ fn readable(file: BorrowedFd<'_>) -> PollFd<'_> {
     PollFd::from_borrowed_fd(file, PollFlags::IN)
 }
 
-impl Drop for Running {
+impl Drop for RunningCommand {
     fn drop(&mut self) {
         let mut until = Instant::now() + GRACE;
         self.group.terminate();

@@ -13,19 +13,19 @@ use crate::source::error::SourceError;
 const MAX_THREADS: usize = 4;
 
 /// A decoded frame, in the codec's own pixel format.
-pub(crate) struct Decoded {
+pub(crate) struct DecodedFrame {
     pub(crate) frame: frame::Video,
     /// The arrival time of its packet if the source is live, otherwise the position in the recording.
     pub(crate) timestamp: Timestamp,
 }
 
 /// A decoder that returns each frame as soon as the codec allows.
-pub(crate) struct Decoder {
+pub(crate) struct VideoDecoder {
     decoder: decoder::Video,
     drained: bool,
 }
 
-impl Decoder {
+impl VideoDecoder {
     /// Returns a decoder for a codec that a container describes.
     pub(super) fn new(parameters: Parameters) -> Result<Self, SourceError> {
         Self::open(codec::Context::from_parameters(parameters).map_err(unsupported)?)
@@ -67,11 +67,11 @@ impl Decoder {
     }
 
     /// Returns the next frame, if one is ready.
-    pub(crate) fn take(&mut self) -> Option<Decoded> {
+    pub(crate) fn take(&mut self) -> Option<DecodedFrame> {
         let mut frame = frame::Video::empty();
         self.decoder.receive_frame(&mut frame).ok()?;
         let timestamp = timestamp(frame.pts().or(frame.timestamp()));
-        Some(Decoded { frame, timestamp })
+        Some(DecodedFrame { frame, timestamp })
     }
 }
 
@@ -97,14 +97,14 @@ pub(super) fn timestamp(micros: Option<i64>) -> Timestamp {
     Timestamp::from_micros(micros.unwrap_or_default().max(0) as u64)
 }
 
-impl fmt::Debug for Decoder {
+impl fmt::Debug for VideoDecoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Decoder").field("drained", &self.drained).finish_non_exhaustive()
+        f.debug_struct("VideoDecoder").field("drained", &self.drained).finish_non_exhaustive()
     }
 }
 
-impl fmt::Debug for Decoded {
+impl fmt::Debug for DecodedFrame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Decoded").field("timestamp", &self.timestamp).finish_non_exhaustive()
+        f.debug_struct("DecodedFrame").field("timestamp", &self.timestamp).finish_non_exhaustive()
     }
 }

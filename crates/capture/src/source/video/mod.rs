@@ -10,6 +10,6 @@ mod encoded;
 mod reordering;
 mod unpacker;
 
-pub(crate) use decoder::Decoder;
+pub(crate) use decoder::VideoDecoder;
 pub(super) use encoded::Encoded;
 pub(super) use unpacker::{SourceCodec, Unpacked, Unpacker};

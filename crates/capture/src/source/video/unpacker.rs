@@ -12,7 +12,7 @@ use fanlight_protocol::Timestamp;
 use ffmpeg_next::codec::{Id, Parameters};
 use ffmpeg_next::{Packet, frame};
 
-use super::decoder::{Decoder, extradata};
+use super::decoder::{VideoDecoder, extradata};
 use super::encoded::Encoded;
 use super::reordering::Reordering;
 use crate::frame::latest::Buffers;
@@ -43,10 +43,10 @@ impl SourceCodec {
         }
     }
 
-    fn decoder(&self) -> Result<Decoder, SourceError> {
+    fn decoder(&self) -> Result<VideoDecoder, SourceError> {
         match self {
-            Self::Described(parameters) => Decoder::new(parameters.clone()),
-            Self::InBand(id) => Decoder::of_codec(*id),
+            Self::Described(parameters) => VideoDecoder::new(parameters.clone()),
+            Self::InBand(id) => VideoDecoder::of_codec(*id),
         }
     }
 }
@@ -216,7 +216,7 @@ impl Unpacker {
 
 /// A decoder and the capture times of its frames.
 struct Decoding {
-    decoder: Decoder,
+    decoder: VideoDecoder,
     /// The order of frames of a live source.
     reordering: Option<Reordering>,
     converter: Converter,

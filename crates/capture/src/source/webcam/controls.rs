@@ -13,19 +13,19 @@ use super::v4l2::{Control, Device};
 pub const MAX_CONTROLS: usize = 64;
 
 /// Values to set, by the name of their control.
-pub type Controls = BTreeMap<String, Value>;
+pub type Controls = BTreeMap<String, ControlValue>;
 
 /// The value of a control: a number. That of a switch is 1 or 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
-pub struct Value(pub i32);
+pub struct ControlValue(pub i32);
 
 /// A text that is not a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a control's value is a whole number, true or false")]
 pub struct InvalidValue;
 
-impl std::str::FromStr for Value {
+impl std::str::FromStr for ControlValue {
     type Err = InvalidValue;
 
     fn from_str(text: &str) -> Result<Self, InvalidValue> {
@@ -37,7 +37,7 @@ impl std::str::FromStr for Value {
     }
 }
 
-impl<'de> Deserialize<'de> for Value {
+impl<'de> Deserialize<'de> for ControlValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(NumberOrSwitch)
     }
@@ -46,22 +46,22 @@ impl<'de> Deserialize<'de> for Value {
 struct NumberOrSwitch;
 
 impl Visitor<'_> for NumberOrSwitch {
-    type Value = Value;
+    type Value = ControlValue;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "a whole number, true or false")
     }
 
-    fn visit_bool<E>(self, on: bool) -> Result<Value, E> {
-        Ok(Value(on.into()))
+    fn visit_bool<E>(self, on: bool) -> Result<ControlValue, E> {
+        Ok(ControlValue(on.into()))
     }
 
-    fn visit_i64<E: Error>(self, number: i64) -> Result<Value, E> {
-        number.try_into().map(Value).map_err(|_| E::custom(InvalidValue))
+    fn visit_i64<E: Error>(self, number: i64) -> Result<ControlValue, E> {
+        number.try_into().map(ControlValue).map_err(|_| E::custom(InvalidValue))
     }
 
-    fn visit_u64<E: Error>(self, number: u64) -> Result<Value, E> {
-        number.try_into().map(Value).map_err(|_| E::custom(InvalidValue))
+    fn visit_u64<E: Error>(self, number: u64) -> Result<ControlValue, E> {
+        number.try_into().map(ControlValue).map_err(|_| E::custom(InvalidValue))
     }
 }
 
@@ -77,7 +77,7 @@ pub(super) fn apply(path: &Path, values: &Controls) -> Vec<String> {
         Err(error) => return vec![format!("the controls of {shown} cannot be set: {error}")],
     };
     let controls = device.controls();
-    let set = |(name, value): (&String, Value)| {
+    let set = |(name, value): (&String, ControlValue)| {
         let control = check(&controls, name, value.0)?;
         let refused = |error| format!("control.{name}={}: the driver reports: {error}", value.0);
         device.set(control, value.0).map_err(refused)
@@ -87,7 +87,7 @@ pub(super) fn apply(path: &Path, values: &Controls) -> Vec<String> {
 }
 
 /// Returns the automatic modes first: while one is on, the driver refuses to set the controls that it adjusts.
-fn in_order(values: &Controls) -> impl Iterator<Item = (&String, Value)> {
+fn in_order(values: &Controls) -> impl Iterator<Item = (&String, ControlValue)> {
     let all = || values.iter().map(|(name, value)| (name, *value));
     let automatic = |name: &str| name.contains("auto");
     all()
@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn automatic_modes_are_set_before_the_controls_that_they_adjust() {
         let names = ["auto_exposure", "exposure_time_absolute", "brightness", "focus_automatic"];
-        let values: Controls = names.iter().map(|&name| (name.into(), Value(1))).collect();
+        let values: Controls = names.iter().map(|&name| (name.into(), ControlValue(1))).collect();
         let order: Vec<&String> = in_order(&values).map(|(name, _)| name).collect();
         assert_eq!(
             order,
@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn a_missing_camera_is_reported() {
-        let values = Controls::from([("brightness".to_owned(), Value(1))]);
+        let values = Controls::from([("brightness".to_owned(), ControlValue(1))]);
         assert!(apply(Path::new("/dev/video255"), &values)[0].contains("cannot be set"));
         assert!(apply(Path::new("/dev/video255"), &Controls::new()).is_empty());
     }
@@ -176,10 +176,10 @@ mod tests {
     #[test]
     fn a_value_is_an_integer_or_a_switch() {
         for (text, value) in [("120", 120), ("-4", -4), ("true", 1), ("false", 0)] {
-            assert_eq!(text.parse(), Ok(Value(value)), "{text}");
+            assert_eq!(text.parse(), Ok(ControlValue(value)), "{text}");
         }
         for bad in ["", "1.5", "on", "3000000000"] {
-            assert_eq!(bad.parse::<Value>(), Err(InvalidValue), "{bad}");
+            assert_eq!(bad.parse::<ControlValue>(), Err(InvalidValue), "{bad}");
         }
     }
 }

@@ -15,7 +15,7 @@ pub struct WebcamRequest {
     /// Frame size and rate. The camera may choose another mode.
     pub mode: Mode,
     /// The pixel format; `None`: the best.
-    pub format: Option<Format>,
+    pub format: Option<PixelFormat>,
     /// The controls to set.
     pub controls: Controls,
 }
@@ -29,7 +29,7 @@ impl WebcamRequest {
 
 /// The pixel format of a camera: its FourCC, as the driver lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Format(String);
+pub struct PixelFormat(String);
 
 /// A text that is not a pixel format.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -38,7 +38,7 @@ pub struct Format(String);
 )]
 pub struct InvalidFormat(String);
 
-impl FromStr for Format {
+impl FromStr for PixelFormat {
     type Err = InvalidFormat;
 
     fn from_str(text: &str) -> Result<Self, InvalidFormat> {
@@ -50,20 +50,20 @@ impl FromStr for Format {
     }
 }
 
-impl Format {
+impl PixelFormat {
     /// Returns the matching format among those that the camera supports.
     pub(super) fn find_in<'a>(&self, formats: &'a [String]) -> Option<&'a String> {
         formats.iter().find(|name| *self == ***name)
     }
 }
 
-impl PartialEq<str> for Format {
+impl PartialEq<str> for PixelFormat {
     fn eq(&self, letters: &str) -> bool {
         self.0.eq_ignore_ascii_case(letters)
     }
 }
 
-impl fmt::Display for Format {
+impl fmt::Display for PixelFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -76,12 +76,12 @@ mod tests {
     #[test]
     fn a_format_is_found_in_upper_or_lower_case() {
         let formats = ["MJPG".to_owned(), "Y16".into()];
-        let find = |text: &str| text.parse::<Format>().unwrap().find_in(&formats).cloned();
+        let find = |text: &str| text.parse::<PixelFormat>().unwrap().find_in(&formats).cloned();
         assert_eq!(find("mjpg").as_deref(), Some("MJPG"));
         assert_eq!(find("Y16").as_deref(), Some("Y16"));
         assert_eq!(find("YUYV"), None);
         for bad in ["", "MJPEG", "a b", "ü"] {
-            assert!(bad.parse::<Format>().unwrap_err().to_string().contains("MJPG"), "{bad}");
+            assert!(bad.parse::<PixelFormat>().unwrap_err().to_string().contains("MJPG"), "{bad}");
         }
     }
 }

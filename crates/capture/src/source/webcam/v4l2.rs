@@ -69,7 +69,7 @@ struct FrameInterval {
 /// The current format, which is only returned to the driver unchanged. Its union contains pointers, hence the
 /// alignment.
 #[repr(C)]
-struct Format {
+struct RawFormat {
     kind: u32,
     raw: [usize; 200 / size_of::<usize>()],
 }
@@ -154,7 +154,7 @@ impl Device {
 
     /// Starts the camera with its current settings and stops it again, to get the driver's error.
     pub(super) fn try_start(&self) -> io::Result<()> {
-        let mut format: Format = zeroed();
+        let mut format: RawFormat = zeroed();
         format.kind = BUF_TYPE_VIDEO_CAPTURE;
         self.query(READ | WRITE, 4, &mut format)?;
         self.query(READ | WRITE, 5, &mut format)?;
@@ -242,7 +242,7 @@ impl Plain for Capability {}
 impl Plain for FormatDescription {}
 impl Plain for FrameSize {}
 impl Plain for FrameInterval {}
-impl Plain for Format {}
+impl Plain for RawFormat {}
 impl Plain for RequestBuffers {}
 impl Plain for u32 {}
 
@@ -274,7 +274,7 @@ mod tests {
         assert_eq!(request::<RequestBuffers>(READ | WRITE, 8), 0xc014_5608);
         assert_eq!(request::<u32>(WRITE, 18), 0x4004_5612);
         #[cfg(target_pointer_width = "64")]
-        assert_eq!(request::<Format>(READ | WRITE, 5), 0xc0d0_5605);
+        assert_eq!(request::<RawFormat>(READ | WRITE, 5), 0xc0d0_5605);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! WebSocket messages as a server sends them: unmasked, uncompressed, in one frame or several.
 
 use fanlight_websocket::frame::MAX_SERVER_HEADER;
-use fanlight_websocket::{ControlFrame, ControlKind, Event, MessageKind, Role};
+use fanlight_websocket::{ControlFrame, ControlKind, DecoderEvent, MessageKind, Role};
 
 use super::{Begin, MAX_MESSAGE, Step, Violation};
 
@@ -26,12 +26,12 @@ impl WebSocket {
     pub fn step<'a>(&mut self, bytes: &mut &'a [u8]) -> Result<Option<Step<'a>>, Violation> {
         while let Some(event) = self.0.step(bytes)? {
             return Ok(Some(match event {
-                Event::Begin(kind) => {
+                DecoderEvent::Begin(kind) => {
                     Step::Begin(Begin { text: kind == MessageKind::Text, stamp: None })
                 }
-                Event::Payload(payload) => Step::Bytes(payload.wire()),
-                Event::End => Step::End { excess: 0 },
-                Event::Control(control) => match control.kind() {
+                DecoderEvent::Payload(payload) => Step::Bytes(payload.wire()),
+                DecoderEvent::End => Step::End { excess: 0 },
+                DecoderEvent::Control(control) => match control.kind() {
                     ControlKind::Close => Step::Close(control),
                     ControlKind::Ping => Step::Ping(control),
                     ControlKind::Pong => continue,

@@ -6,7 +6,7 @@ use fanlight_protocol::{Codec, StreamState, Timestamp, TrackName};
 use smallvec::smallvec;
 
 use super::allocation::AllocationRequest;
-use super::ladder::{DisplaySize, Ladder};
+use super::viewer_ladder::{DisplaySize, ViewerLadder};
 use crate::hub::{Stream, Viewer};
 
 /// Time without a frame of a listed track after which it counts as absent, although another track of its stream has
@@ -40,7 +40,7 @@ pub struct AutoRendition {
     /// True if JPEG is sent if there is no track of that codec.
     or_jpeg: bool,
     display: DisplaySize,
-    ladder: Ladder,
+    ladder: ViewerLadder,
     /// The stream's count of changes when the ladder was built.
     changes: u64,
     /// The index of the chosen rung.
@@ -259,8 +259,8 @@ fn ladder(
     codec: Codec,
     display: DisplaySize,
     absent: Option<&TrackName>,
-) -> Ladder {
-    Ladder::new(&stream.status().tracks, codec, display, |track| Some(track) == absent)
+) -> ViewerLadder {
+    ViewerLadder::new(&stream.status().tracks, codec, display, |track| Some(track) == absent)
 }
 
 #[cfg(test)]

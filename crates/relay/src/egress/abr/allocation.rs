@@ -4,7 +4,7 @@
 //! takes the fewest bits gets that one. A viewer that needs little is thus satisfied, and the rest is left to the
 //! others.
 
-use super::ladder::Bits;
+use super::viewer_ladder::Bits;
 
 /// The renditions that one viewer may be sent, and the one that it is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -23,7 +23,7 @@ const CLOSE_IN_A_ROW: u32 = 3;
 const MAX_CALM: u32 = 3;
 /// Dropping more than one frame in this many is congestion. The same share makes a viewer count as slow.
 const TOLERATED_DROPS: u64 = 5;
-/// Weight of a dropped frame in a close check; a late frame counts 1.
+/// Weight of a dropped frame in a close check; a frame that waited counts 1.
 const DROPPED: u32 = 2;
 /// Number of frames dropped within one close check that is a stall, which alone counts as a full row.
 const STALL: u64 = 5;
@@ -56,7 +56,7 @@ const PROBE: Duration = Duration::from_secs(2);
 const FIRST_WAIT: Duration = Duration::from_secs(3);
 const MAX_WAIT: Duration = Duration::from_secs(6);
 /// The same for H.264 on a link that loses segments. Its throughput varies by chance, so a successful probe proves
-/// little, and a failed one makes frames late until the next keyframe.
+/// little, and a failed one makes frames wait until the next keyframe.
 const FIRST_WAIT_IF_LOSSY: Duration = Duration::from_secs(6);
 /// The maximum for H.264, for which a failed probe costs two keyframes and the frames until the second one.
 const MAX_WAIT_WITH_DELTAS: Duration = Duration::from_secs(24);
@@ -286,9 +286,9 @@ fn in_a_row(close: bool) -> u32 {
 #[derive(Debug, Clone, Copy)]
 struct StatsDelta {
     sent: u64,
-    /// Frames that were not sent, or so late that they were of no use.
+    /// Frames that were not sent, or waited too long to be of use.
     dropped: u64,
-    late: u64,
+    waited: u64,
     queued: u64,
 }
 
@@ -298,19 +298,19 @@ impl StatsDelta {
         Self {
             sent: delta(|stats| stats.sent),
             dropped: delta(|stats| stats.dropped + stats.far_behind),
-            late: delta(|stats| stats.late),
+            waited: delta(|stats| stats.waited),
             queued: delta(|stats| stats.queued),
         }
     }
 
     /// Returns the congestion, counted in checks.
     fn congestion(self, close: bool) -> u32 {
-        let Self { sent, dropped, late, .. } = self;
+        let Self { sent, dropped, waited, .. } = self;
         match dropped {
             _ if !close => (dropped * TOLERATED_DROPS > sent + dropped).into(),
             STALL.. => CLOSE_IN_A_ROW,
             1.. => DROPPED,
-            0 => (late > 0).into(),
+            0 => (waited > 0).into(),
         }
     }
 

@@ -5,7 +5,7 @@
 //! decodable alone; a viewer of H.264 switches at a keyframe and keeps its codec. The bandwidth estimate belongs to the
 //! socket, and all viewers of the socket share it.
 //!
-//! - [`ladder`]: the renditions that a viewer may be sent, and the bitrate of each;
+//! - [`viewer_ladder`]: the renditions that a viewer may be sent, and the bitrate of each;
 //! - [`allocation`]: the rendition of each viewer within a limit;
 //! - [`bandwidth`]: the limit;
 //! - [`AdaptiveViewer`]: a viewer with its ladder;
@@ -16,9 +16,9 @@
 mod adaptive_viewer;
 pub mod allocation;
 pub mod bandwidth;
-pub mod ladder;
 #[cfg(test)]
 mod simulated;
+pub mod viewer_ladder;
 
 use std::slice;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! The ack window: a bound on the frames in flight to a viewer that acknowledges what it has shown. No clock: `now` is
 //! passed in.
 //!
-//! Acknowledgements reveal what TCP hides: a proxy that buffers, a receiver that reads late, a tab that paints slowly.
+//! Acknowledgements reveal what TCP hides: a proxy that buffers, a receiver that reads slowly, a tab that paints slowly.
 //! As TCP's congestion window does, this window follows the shortest recent round trip. If frames are acknowledged in
 //! about that time, no queue exists and the window may grow. If they take longer, there is a queue and the window
 //! shrinks. A link with a round trip of 200 ms thus sustains the full rate with many frames in flight, and a tab that
@@ -23,13 +23,13 @@ const MAX: usize = 64;
 const TOLERATED: Duration = Duration::from_millis(40);
 /// The same for H.264. A keyframe takes many times longer to transmit, and the deltas after it wait for it.
 const TOLERATED_WITH_DELTAS: Duration = Duration::from_millis(200);
-/// On a link that loses segments, all frames must be late for this long before they count as queued. A queue persists.
-/// A lost segment delays only the frames in flight, about two at a time, and the next one is in time again.
+/// On a link that loses segments, all acknowledgements must be overdue for this long before they show a queue. A queue
+/// persists. A lost segment delays only the frames in flight, about two at a time, and the next one is in time again.
 const PERSISTS: Duration = Duration::from_millis(250);
 /// Time after a queue for which the window does not grow.
 const REST: Duration = Duration::from_secs(2);
 /// Interval of frames to a viewer that acknowledges nothing. Its picture must not stop.
-const PROBE: Duration = Duration::from_secs(1);
+const UNACKED_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The ack window of one viewer.
 #[derive(Debug)]
@@ -42,8 +42,8 @@ pub(super) struct AckWindow {
     shortest: RecentMinimum,
     /// True if the window held a frame since it last grew.
     held: bool,
-    /// The moment since which each acknowledged frame was late.
-    late_since: Option<Timestamp>,
+    /// The moment since which each acknowledgement was overdue.
+    overdue_since: Option<Timestamp>,
     /// True if deltas are sent.
     has_deltas: bool,
     /// The moment when a queue was last found.
@@ -59,7 +59,7 @@ impl Default for AckWindow {
             earlier: 0,
             shortest: RecentMinimum::default(),
             held: false,
-            late_since: None,
+            overdue_since: None,
             has_deltas: false,
             queue_at: None,
             last_sent: Timestamp::default(),
@@ -75,14 +75,15 @@ impl AckWindow {
             return None;
         }
         self.held = true;
-        let probe = self.last_sent + PROBE;
-        let next = match self.in_flight.len() == self.size && self.late_since.is_none() {
+        let without_acks = self.last_sent + UNACKED_INTERVAL;
+        let next = match self.in_flight.len() == self.size && self.overdue_since.is_none() {
             // At the best rate measured, the last frame has been transmitted by then. Its acknowledgement is in flight,
             // and waiting for it would leave the link idle.
-            true => self.shortest.known().map_or(probe, |shortest| {
-                probe.min(self.last_sent + shortest.saturating_sub(min_rtt).max(TOLERATED / 2))
+            true => self.shortest.known().map_or(without_acks, |shortest| {
+                without_acks
+                    .min(self.last_sent + shortest.saturating_sub(min_rtt).max(TOLERATED / 2))
             }),
-            false => probe,
+            false => without_acks,
         };
         (next > now).then_some(next)
     }
@@ -92,10 +93,10 @@ impl AckWindow {
         self.in_flight.len() >= self.size
     }
 
-    /// Returns whether a frame may be sent only because nothing was acknowledged for [`PROBE`]. No other frame may
-    /// follow it.
-    pub(super) fn is_probe(&self, now: Timestamp) -> bool {
-        self.is_full() && now.since(self.last_sent) >= PROBE
+    /// Returns whether a frame may be sent only because nothing was acknowledged for [`UNACKED_INTERVAL`]. No other
+    /// frame may follow it.
+    pub(super) fn is_without_acks(&self, now: Timestamp) -> bool {
+        self.is_full() && now.since(self.last_sent) >= UNACKED_INTERVAL
     }
 
     /// Notes that a frame is sent.
@@ -124,14 +125,14 @@ impl AckWindow {
         let excess = if self.has_deltas { TOLERATED_WITH_DELTAS } else { TOLERATED };
         let tolerated = shortest + excess.max(shortest / 4);
         if took <= tolerated {
-            self.late_since = None;
+            self.overdue_since = None;
             if self.held {
                 self.grow(now);
             }
             return;
         }
-        let late_for = now.since(*self.late_since.get_or_insert(now));
-        if !lossy || late_for >= PERSISTS {
+        let overdue_for = now.since(*self.overdue_since.get_or_insert(now));
+        if !lossy || overdue_for >= PERSISTS {
             self.shrink(took, now);
         }
     }
@@ -154,7 +155,7 @@ impl AckWindow {
     pub(super) fn restart(&mut self) {
         self.earlier = self.in_flight.len();
         self.shortest = RecentMinimum::default();
-        (self.late_since, self.has_deltas) = (None, false);
+        (self.overdue_since, self.has_deltas) = (None, false);
     }
 
     /// Shrinks the window, at most once a round trip so that one queue does not count twice.

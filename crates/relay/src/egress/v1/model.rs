@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use super::subscription::Subscription;
 use crate::connection::queue_estimate::{QueueEstimator, SendDecision};
 use crate::connection::simulated::SimulatedConnection;
-use crate::egress::abr::ladder::DisplaySize;
+use crate::egress::abr::viewer_ladder::DisplaySize;
 use crate::egress::abr::{AbrController, AdaptiveViewer, AutoRendition, LinkState};
 use crate::hub::{NextSend, Stream, ViewOptions, Viewer, fixture};
 use crate::limits::Limits;

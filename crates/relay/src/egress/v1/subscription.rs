@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fanlight_protocol::viewer::message::FrameMessage;
 use fanlight_protocol::viewer::{FromRelay, ViewerState};
-use fanlight_protocol::{Rendition, StreamState, Timestamp};
+use fanlight_protocol::{RenditionName, StreamState, Timestamp};
 
 use super::ack_window::AckWindow;
 use crate::egress::abr::AdaptiveViewer;
@@ -32,7 +32,7 @@ pub(super) struct Subscription {
     window: Option<AckWindow>,
     /// True if the window held a frame since the last frame that was shown.
     held_by_window: bool,
-    /// The numbering of the window's sequence numbers: the run, and the count of switches.
+    /// The numbering of the window's sequence numbers: the generation, and the count of switches.
     numbering: (u64, u32),
     journey_requested: bool,
     permit: Permit,
@@ -40,13 +40,13 @@ pub(super) struct Subscription {
 
 /// The content of the last `track` message.
 struct SentTrack {
-    run: u64,
+    generation: u64,
     /// The viewer's count of switches.
     switches: u32,
     width: u32,
     height: u32,
     reduced: bool,
-    renditions: Vec<Rendition>,
+    renditions: Vec<RenditionName>,
     /// The index of the rendition that is sent.
     rendition: u8,
     /// The stream's count of changes.
@@ -66,7 +66,7 @@ struct StateInputs {
 impl SentTrack {
     /// Returns whether both make the same message.
     fn same_message(&self, other: &Self) -> bool {
-        let numbering = |track: &Self| (track.run, track.switches);
+        let numbering = |track: &Self| (track.generation, track.switches);
         let size = |track: &Self| (track.width, track.height, track.reduced);
         (numbering(self), size(self), &self.renditions)
             == (numbering(other), size(other), &other.renditions)
@@ -208,7 +208,7 @@ impl Subscription {
                 self.held_by_window = true;
                 return NextSend::At(later);
             }
-            if window.is_probe(now) {
+            if window.is_without_acks(now) {
                 self.adaptive.viewer.abandon_backlog(now);
             }
         }
@@ -216,7 +216,7 @@ impl Subscription {
         if let NextSend::Frame { frame, .. } = &next {
             self.last_frame = now;
             if let Some(window) = &mut self.window {
-                let numbering = (frame.run, self.adaptive.viewer.switch_count());
+                let numbering = (frame.generation, self.adaptive.viewer.switch_count());
                 if std::mem::replace(&mut self.numbering, numbering) != numbering {
                     window.restart();
                 }
@@ -274,9 +274,14 @@ impl Subscription {
         let changes = stream.change_count();
         let (switches, reduced) = (self.adaptive.viewer.switch_count(), self.adaptive.is_reduced());
         let inputs = |sent: &SentTrack| {
-            ((sent.run, sent.switches), (sent.width, sent.height, sent.reduced), sent.changes)
+            (
+                (sent.generation, sent.switches),
+                (sent.width, sent.height, sent.reduced),
+                sent.changes,
+            )
         };
-        let now = ((frame.run, switches), (frame.meta.width, frame.meta.height, reduced), changes);
+        let now =
+            ((frame.generation, switches), (frame.meta.width, frame.meta.height, reduced), changes);
         if self.sent_track.as_ref().map(inputs) == Some(now) {
             return None;
         }
@@ -285,10 +290,18 @@ impl Subscription {
             renditions.push(topic.track.rendition.clone());
         }
         let index = renditions.iter().position(|known| *known == topic.track.rendition);
-        let (run, width, height) = (frame.run, frame.meta.width, frame.meta.height);
+        let (generation, width, height) = (frame.generation, frame.meta.width, frame.meta.height);
         let rendition = index.unwrap_or(0) as u8;
-        let sent =
-            SentTrack { run, switches, width, height, reduced, renditions, rendition, changes };
+        let sent = SentTrack {
+            generation,
+            switches,
+            width,
+            height,
+            reduced,
+            renditions,
+            rendition,
+            changes,
+        };
         let before = self.sent_track.replace(sent);
         let sent = self.sent_track.as_ref()?;
         if before.is_some_and(|before| before.same_message(sent)) {

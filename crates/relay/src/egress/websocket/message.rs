@@ -9,7 +9,8 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use fanlight_protocol::viewer::control::MAX_CONTROL;
 use fanlight_websocket::frame::MAX_HEADER;
 use fanlight_websocket::{
-    CloseCode, ControlFrame, FrameHeader, Message, MessageDecoder, Opcode, Role, Violation, close,
+    CloseCode, ControlFrame, Message, MessageDecoder, Opcode, Role, Violation,
+    WebSocketFrameHeader, close,
 };
 use tokio::time::Instant;
 
@@ -154,7 +155,8 @@ pub trait MessageWriter {
 
 impl MessageWriter for PacedWriter {
     fn send_binary(&mut self, prefix: &[u8], payload: &Bytes) -> io::Result<()> {
-        let header = FrameHeader::whole(Opcode::Binary, prefix.len() + payload.len()).encode();
+        let header =
+            WebSocketFrameHeader::whole(Opcode::Binary, prefix.len() + payload.len()).encode();
         let (header, length) = (header.as_bytes(), header.as_bytes().len());
         let mut head = [0; MAX_HEADER + MAX_PREFIX];
         head[..length].copy_from_slice(header);
@@ -180,6 +182,6 @@ impl MessageWriter for PacedWriter {
 }
 
 fn send(writer: &mut PacedWriter, opcode: Opcode, payload: Bytes) -> io::Result<()> {
-    let header = FrameHeader::whole(opcode, payload.len()).encode();
+    let header = WebSocketFrameHeader::whole(opcode, payload.len()).encode();
     writer.send(header.as_bytes(), &payload, &[])
 }

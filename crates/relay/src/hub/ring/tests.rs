@@ -55,8 +55,8 @@ fn a_viewer_that_keeps_up_gets_every_frame_in_order() {
 
 #[test]
 fn a_viewer_within_capacity_misses_nothing() {
-    let delivery = next(&ring(10), 10 - CAPACITY).unwrap();
-    assert_eq!((delivery.frame.sequence(), delivery.dropped), (10 - CAPACITY, 0));
+    let delivery = next(&ring(10), 10 - MAX_LAG_FRAMES).unwrap();
+    assert_eq!((delivery.frame.sequence(), delivery.dropped), (10 - MAX_LAG_FRAMES, 0));
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn the_ring_holds_what_its_viewers_need_and_no_more() {
     ring.set_longest_delay(Duration::from_secs(1));
     assert!(span(&ring) <= Duration::from_secs(1) + DELAY_MARGIN);
     ring.set_longest_delay(Duration::ZERO);
-    assert_eq!(ring.frames.len() as u64, CAPACITY);
+    assert_eq!(ring.frames.len() as u64, MAX_LAG_FRAMES);
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn a_cleared_ring_gives_nothing_until_the_next_frame() {
 
 #[test]
 fn the_ring_is_bounded_in_frames_bytes_and_time() {
-    assert_eq!(ring(100).frames.len() as u64, CAPACITY);
+    assert_eq!(ring(100).frames.len() as u64, MAX_LAG_FRAMES);
     let mut heavy = Ring::default();
     (0..3).for_each(|n| assert!(heavy.push(frame(n, n, MAX_BYTES - 1))));
     assert_eq!(heavy.frames.len(), 1);
@@ -191,9 +191,9 @@ fn a_delta_is_accepted_only_after_the_frame_before_it() {
     assert!(!ring.push(delta(4, 4, 10)), "a frame was lost");
     assert!(!ring.push(delta(5, 5, 10)), "the frames after it cannot be decoded either");
     assert!(ring.push(frame(6, 6, 10)));
-    let mut of_another_run = Arc::into_inner(delta(7, 7, 10)).unwrap();
-    of_another_run.run = 1;
-    assert!(!ring.push(Arc::new(of_another_run)));
+    let mut of_another_generation = Arc::into_inner(delta(7, 7, 10)).unwrap();
+    of_another_generation.generation = 1;
+    assert!(!ring.push(Arc::new(of_another_generation)));
     assert!(ring.push(delta(7, 7, 10)));
     ring.clear();
     assert!(!ring.push(delta(8, 8, 10)));
@@ -204,16 +204,17 @@ fn a_delta_is_accepted_only_after_the_frame_before_it() {
 fn a_late_joiner_starts_with_the_newest_gop_however_long_it_is() {
     let ring = gops(80, &[0, 40]);
     assert_eq!(ring.entry_point(), Some(40));
-    let mut late = CursorState { index: 40, synced: false, max_lag: MAX_GOP };
+    let mut joiner = CursorState { index: 40, synced: false, max_lag: MAX_GOP };
     for sequence in 40..80 {
-        let NextFrame::Ready(delivery) = ring.next_frame(late, DeliveryMode::InOrder, at(u64::MAX))
+        let NextFrame::Ready(delivery) =
+            ring.next_frame(joiner, DeliveryMode::InOrder, at(u64::MAX))
         else {
             panic!("there is one")
         };
         assert_eq!((delivery.frame.sequence(), delivery.dropped), (sequence, 0));
-        late = CursorState { index: delivery.next, synced: true, ..late };
+        joiner = CursorState { index: delivery.next, synced: true, ..joiner };
     }
-    assert!(matches!(ring.next_frame(late, DeliveryMode::InOrder, at(0)), NextFrame::Nothing));
+    assert!(matches!(ring.next_frame(joiner, DeliveryMode::InOrder, at(0)), NextFrame::Nothing));
 }
 
 #[test]
@@ -221,11 +222,11 @@ fn a_gop_that_is_too_long_or_too_large_is_held_for_a_second_and_late_joiners_wai
     let mut long = gops(95, &[0]);
     let second = DELTA_RETENTION.as_micros() as u64 / FRAME + 1;
     assert_eq!((long.entry_point(), long.frames.len() as u64), (None, second));
-    let late = CursorState { index: long.head(), synced: false, max_lag: MAX_GOP };
+    let joiner = CursorState { index: long.head(), synced: false, max_lag: MAX_GOP };
     assert!(long.push(delta(95, 95 * FRAME, 10)));
-    assert!(matches!(long.next_frame(late, DeliveryMode::Newest, at(0)), NextFrame::Nothing));
+    assert!(matches!(long.next_frame(joiner, DeliveryMode::Newest, at(0)), NextFrame::Nothing));
     assert!(long.push(frame(96, 96 * FRAME, 10)));
-    let NextFrame::Ready(delivery) = long.next_frame(late, DeliveryMode::Newest, at(0)) else {
+    let NextFrame::Ready(delivery) = long.next_frame(joiner, DeliveryMode::Newest, at(0)) else {
         panic!("there is one")
     };
     assert_eq!(delivery.frame.sequence(), 96);

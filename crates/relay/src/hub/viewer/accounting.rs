@@ -1,4 +1,4 @@
-//! Counters of one viewer: frames sent, dropped and late, and the pace that [`SlowDetector`] judges.
+//! Counters of one viewer: frames sent, dropped and kept waiting, and the pace that [`SlowDetector`] judges.
 //!
 //! [`SlowDetector`]: super::slow_detector::SlowDetector
 
@@ -16,11 +16,11 @@ use crate::stats::labels::DropReason;
 /// A pause of more than this without a frame, though there were newer ones, is a freeze: people see it.
 const FREEZE: Duration = Duration::from_millis(200);
 
-/// A frame that waited longer than this for link or viewer is late: at 30 frames a second, the next one has arrived by
+/// A wait for link or viewer that is counted: at 30 frames a second, the next frame has arrived by
 /// then.
-const LATE: Duration = Duration::from_millis(35);
+const LONG_WAIT: Duration = Duration::from_millis(35);
 
-/// A frame of a GOP that is later than this was held up by more than a keyframe on a narrow link.
+/// A frame of a GOP that waits longer than this was held up by more than a keyframe on a narrow link.
 const FAR_BEHIND: Duration = Duration::from_millis(250);
 
 /// Frames that a viewer was sent so far, and frames that it was not.
@@ -32,12 +32,12 @@ pub struct SendStats {
     pub bytes: u64,
     /// Frames dropped because the link or the viewer was busy.
     pub dropped: u64,
-    /// Frames sent more than 35 ms late because of that. Excludes frames of GOPs: a keyframe holds up the deltas after
+    /// Frames that waited more than 35 ms because of that. Excludes frames of GOPs: a keyframe holds up the deltas after
     /// it on any link without plenty of spare bandwidth.
-    pub late: u64,
-    /// Frames of GOPs that were more than 35 ms late.
+    pub waited: u64,
+    /// Frames of GOPs that waited more than 35 ms.
     pub queued: u64,
-    /// Frames of GOPs that were more than 250 ms late: more than a keyframe accounts for.
+    /// Frames of GOPs that waited more than 250 ms: more than a keyframe accounts for.
     pub far_behind: u64,
 }
 
@@ -46,7 +46,7 @@ impl AddAssign for SendStats {
         self.sent += other.sent;
         self.bytes += other.bytes;
         self.dropped += other.dropped;
-        self.late += other.late;
+        self.waited += other.waited;
         self.queued += other.queued;
         self.far_behind += other.far_behind;
     }
@@ -101,7 +101,7 @@ impl Viewer {
         }
     }
 
-    /// Counts how late a frame is that the viewer will show.
+    /// Counts a frame that the viewer will show, and whether it waited long.
     fn record_visible(&mut self, delivery: &Delivery, now: Timestamp) {
         let frame = &delivery.frame;
         let waited = now.since(frame.received_at).saturating_sub(self.cursor.delay());
@@ -113,10 +113,10 @@ impl Viewer {
         let missed = self.rate_limit.due_between(self.last_frame.captured_at, frame.captured_at());
         self.stats.dropped += dropped.max(missed);
         if self.has_deltas() {
-            self.stats.queued += u64::from(waited > LATE);
+            self.stats.queued += u64::from(waited > LONG_WAIT);
             self.stats.far_behind += u64::from(waited > FAR_BEHIND);
         } else {
-            self.stats.late += u64::from(waited > LATE);
+            self.stats.waited += u64::from(waited > LONG_WAIT);
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::tests::{FULL, at, next, push, stream, viewer};
 use super::*;
 use crate::hub::fixture;
-use crate::stats::labels::Direction;
+use crate::stats::labels::SwitchDirection;
 
 const FULL_H264: &str = "full.h264";
 const HALF_H264: &str = "half.h264";
@@ -28,12 +28,12 @@ fn take_keyframe_request(stream: &Stream, track: &str, now: u64) -> bool {
 fn a_late_joiner_is_sent_the_gop_in_one_burst_and_is_not_slow_for_it() {
     let stream = stream();
     (0..50).for_each(|n| push_of_gop(&stream, FULL_H264, n, n == 0));
-    let mut late = viewer(&stream, FULL_H264, Duration::ZERO);
-    assert_eq!(next(&mut late, 1650), Some(0));
-    assert!(late.is_catching_up(at(1650)));
-    assert!(burst(&mut late, 50).into_iter().eq(1..50));
-    assert!(!late.is_catching_up(at(1650)));
-    assert_eq!((late.slow_since(), late.send_stats(at(1650)).sent), (None, 50));
+    let mut joiner = viewer(&stream, FULL_H264, Duration::ZERO);
+    assert_eq!(next(&mut joiner, 1650), Some(0));
+    assert!(joiner.is_catching_up(at(1650)));
+    assert!(burst(&mut joiner, 50).into_iter().eq(1..50));
+    assert!(!joiner.is_catching_up(at(1650)));
+    assert_eq!((joiner.slow_since(), joiner.send_stats(at(1650)).sent), (None, 50));
     assert!(!take_keyframe_request(&stream, FULL_H264, 1650));
 }
 
@@ -41,19 +41,19 @@ fn a_late_joiner_is_sent_the_gop_in_one_burst_and_is_not_slow_for_it() {
 fn a_burst_that_takes_too_long_is_abandoned_for_the_next_keyframe() {
     let stream = stream();
     (0..50).for_each(|n| push_of_gop(&stream, FULL_H264, n, n == 0));
-    let mut late = viewer(&stream, FULL_H264, Duration::ZERO);
+    let mut joiner = viewer(&stream, FULL_H264, Duration::ZERO);
     for n in 50..85 {
         push_of_gop(&stream, FULL_H264, n, false);
-        late.set_drop_reason(DropReason::Link);
-        let sent = next(&mut late, n * 33);
+        joiner.set_drop_reason(DropReason::Link);
+        let sent = next(&mut joiner, n * 33);
         assert_eq!(sent.is_some(), n <= 80, "{n}: it started a second ago");
     }
     assert!(
-        late.send_stats(at(85 * 33)).dropped > 40,
+        joiner.send_stats(at(85 * 33)).dropped > 40,
         "frames that cannot be sent count immediately"
     );
     push_of_gop(&stream, FULL_H264, 85, true);
-    assert_eq!(burst(&mut late, 85), [85]);
+    assert_eq!(burst(&mut joiner, 85), [85]);
     assert!(
         !take_keyframe_request(&stream, FULL_H264, 85 * 33),
         "the other viewers need no keyframe"
@@ -74,7 +74,7 @@ fn after_a_short_stall_the_backlog_is_sent_in_one_burst_and_nothing_is_dropped()
         }
     }
     let stats = viewer.send_stats(at(50 * 33));
-    assert_eq!((stats.sent, stats.dropped, stats.far_behind), (50, 0, 24), "the backlog was late");
+    assert_eq!((stats.sent, stats.dropped, stats.far_behind), (50, 0, 24), "the backlog waited");
     assert_eq!(viewer.slow_since(), None);
 }
 
@@ -99,14 +99,14 @@ fn a_viewer_that_cannot_catch_up_continues_at_the_next_keyframe() {
 fn late_joiners_request_a_keyframe_if_the_gop_is_too_long_but_not_twice_a_second() {
     let stream = stream();
     (0..100).for_each(|n| push_of_gop(&stream, FULL_H264, n, n == 0));
-    let mut late = viewer(&stream, FULL_H264, Duration::ZERO);
-    assert!(burst(&mut late, 100).is_empty());
+    let mut joiner = viewer(&stream, FULL_H264, Duration::ZERO);
+    assert!(burst(&mut joiner, 100).is_empty());
     assert!(take_keyframe_request(&stream, FULL_H264, 3300));
     let _another = viewer(&stream, FULL_H264, Duration::ZERO);
     assert!(!take_keyframe_request(&stream, FULL_H264, 3350));
     assert!(take_keyframe_request(&stream, FULL_H264, 4300), "the first one did not arrive");
     push_of_gop(&stream, FULL_H264, 100, true);
-    assert_eq!(burst(&mut late, 100), [100]);
+    assert_eq!(burst(&mut joiner, 100), [100]);
 }
 
 /// Returns a viewer for which the relay chose H.264, with JPEG as its fallback.
@@ -171,12 +171,12 @@ fn the_fallback_is_shown_while_the_gop_is_too_long_to_start_with() {
     let stream = stream();
     let join = || viewer_with_fallback(&stream, 3300);
     (0..100).for_each(|n| push_of_gop(&stream, FULL_H264, n, n == 0));
-    let mut late = join();
+    let mut joiner = join();
     assert_eq!(stream.viewers(), 1);
     for n in 100..130 {
         push_of_gop(&stream, FULL_H264, n, n == 120);
         push(&stream, FULL, n * 33, n * 33);
-        assert_eq!(burst(&mut late, n), [if n < 120 { n * 33 } else { n }]);
+        assert_eq!(burst(&mut joiner, n), [if n < 120 { n * 33 } else { n }]);
     }
     assert!(join().pending_track().is_none(), "now there is a GOP to start with");
 }
@@ -262,14 +262,14 @@ fn a_switch_of_codec_shows_every_picture_once() {
             assert_eq!(shown, Some(if in_jpeg { n * 33 } else { n }));
         }
         assert_eq!(viewer.track().topic().track.to_string(), other);
-        let switches =
-            [Direction::Up, Direction::Down].map(|direction| stream.switches.read(direction));
+        let switches = [SwitchDirection::Up, SwitchDirection::Down]
+            .map(|direction| stream.switches.read(direction));
         assert_eq!(switches, [0, 0], "the size is the same");
     }
 }
 
 #[test]
-fn a_viewer_held_up_late_in_a_long_gop_catches_up_from_where_it_was() {
+fn a_viewer_held_up_near_the_end_of_a_long_gop_catches_up_from_where_it_was() {
     let stream = stream();
     let mut viewer = viewer(&stream, FULL_H264, Duration::ZERO);
     for n in 0..130 {
@@ -284,7 +284,7 @@ fn a_viewer_held_up_late_in_a_long_gop_catches_up_from_where_it_was() {
 }
 
 #[test]
-fn a_viewer_that_is_too_late_for_each_keyframe_is_still_shown_some() {
+fn a_viewer_that_misses_each_keyframe_is_still_shown_some() {
     let stream = stream();
     let mut viewer = viewer(&stream, FULL_H264, Duration::ZERO);
     let (mut last, mut longest) = (0, 0);

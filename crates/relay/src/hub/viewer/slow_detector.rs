@@ -42,13 +42,13 @@ impl SlowDetector {
             false => (waited, dropped),
         };
         self.count(now, dropped);
-        let late = waited > TOLERATED_WAIT;
-        if dropped > 0 || late {
+        let waited_long = waited > TOLERATED_WAIT;
+        if dropped > 0 || waited_long {
             self.last_fault = now;
         }
         self.slow_since = match self.slow_since {
             Some(since) => (now.since(self.last_fault) < RECOVERY).then_some(since),
-            None => (late || dropped > 0 && self.drops_too_many()).then_some(now),
+            None => (waited_long || dropped > 0 && self.drops_too_many()).then_some(now),
         };
     }
 

@@ -15,7 +15,7 @@ use crate::hub::cursor::{Cursor, KEYFRAME_WAIT};
 use crate::hub::frame::Frame;
 use crate::hub::ring::{DeliveryMode, NextFrame};
 use crate::hub::track::Track;
-use crate::stats::labels::{Direction, DropReason};
+use crate::stats::labels::{DropReason, SwitchDirection};
 
 /// Frames captured closer together than this show the same picture. Two tracks of a stream share one clock, but its
 /// times may have been converted in between.
@@ -182,8 +182,8 @@ impl Viewer {
         }
         // A switch of the codec alone keeps the number of pixels.
         match pixels(first).cmp(&self.last_frame.pixels) {
-            Ordering::Less => self.stream.switches.count(Direction::Down),
-            Ordering::Greater => self.stream.switches.count(Direction::Up),
+            Ordering::Less => self.stream.switches.count(SwitchDirection::Down),
+            Ordering::Greater => self.stream.switches.count(SwitchDirection::Up),
             Ordering::Equal => {}
         }
     }

@@ -41,14 +41,14 @@ struct MenuItem {
 }
 
 #[repr(C)]
-struct Value {
+struct RawControl {
     id: u32,
     value: i32,
 }
 
 impl Plain for Query {}
 impl Plain for MenuItem {}
-impl Plain for Value {}
+impl Plain for RawControl {}
 
 /// A control of a camera.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,7 +88,7 @@ impl Device {
 
     /// Sets a control. The driver may use the nearest possible value.
     pub(in super::super) fn set(&self, control: &Control, value: i32) -> io::Result<()> {
-        self.query(READ | WRITE, 28, &mut Value { id: control.id, value })
+        self.query(READ | WRITE, 28, &mut RawControl { id: control.id, value })
     }
 
     fn control(&self, query: &Query) -> Option<Control> {
@@ -111,7 +111,7 @@ impl Device {
     }
 
     fn value(&self, id: u32) -> Option<i32> {
-        let mut value = Value { id, value: 0 };
+        let mut value = RawControl { id, value: 0 };
         self.query(READ | WRITE, 27, &mut value).ok()?;
         Some(value.value)
     }
@@ -174,8 +174,8 @@ mod tests {
 
     #[test]
     fn requests_have_the_numbers_of_videodev2_h() {
-        assert_eq!(request::<Value>(READ | WRITE, 27), 0xc008_561b);
-        assert_eq!(request::<Value>(READ | WRITE, 28), 0xc008_561c);
+        assert_eq!(request::<RawControl>(READ | WRITE, 27), 0xc008_561b);
+        assert_eq!(request::<RawControl>(READ | WRITE, 28), 0xc008_561c);
         assert_eq!(request::<Query>(READ | WRITE, 36), 0xc044_5624);
         assert_eq!(request::<MenuItem>(READ | WRITE, 37), 0xc02c_5625);
     }

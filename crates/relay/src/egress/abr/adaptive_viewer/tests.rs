@@ -5,11 +5,11 @@ use std::sync::Arc;
 use fanlight_protocol::TrackEntry;
 
 use super::*;
-use crate::hub::{Hub, NextSend, Status, ViewOptions, fixture};
+use crate::hub::{Hub, NextSend, StreamStatus, ViewOptions, fixture};
 use crate::stats::labels::Transport;
 use crate::wake::Waker;
 
-fn status(tracks: &[&str]) -> Status {
+fn status(tracks: &[&str]) -> StreamStatus {
     let entry = |name: &&str| TrackEntry { millifps: 30_000, ..fixture::entry(name, 16, 9) };
     fixture::live(tracks.iter().map(entry).collect())
 }
@@ -43,7 +43,7 @@ fn h264_without_frames_is_replaced_by_jpeg_and_retried_half_a_minute_later() {
 #[test]
 fn a_track_that_dies_is_replaced_by_another_one_while_its_stream_is_live() {
     for (state, dies) in [(StreamState::Live, true), (StreamState::Offline, false)] {
-        let status = Status { state, ..status(&["full.jpeg", "full.h264"]) };
+        let status = StreamStatus { state, ..status(&["full.jpeg", "full.h264"]) };
         let stream = Hub::new(Arc::default()).open(&"cam".parse().unwrap(), status);
         let auto = AutoRendition::new(&stream, Codec::H264, DisplaySize::default()).or_jpeg();
         let (waker, begin) = (Waker::new(Arc::default()), Timestamp::from_micros(1_000_000));

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use fanlight_protocol::{Codec, FrameFlags, FrameMeta, Timestamp, TrackEntry, TrackName};
 
-use super::ladder::DisplaySize;
+use super::viewer_ladder::DisplaySize;
 use super::{AbrController, AdaptiveViewer, AutoRendition, LinkState};
 use crate::connection::queue_estimate::{QueueEstimator, SendDecision};
 use crate::connection::simulated::SimulatedConnection;

@@ -28,8 +28,8 @@ fn on_a_narrow_link_a_smaller_rendition_is_shown_within_two_seconds_and_does_not
         assert!(settled.0 < 1_500 && settled.2 == 320, "{settled:?}");
         assert!(!playback.goes_back_in_time());
         assert!(playback.fps(2, 120) > 29.5, "{} fps", playback.fps(2, 120));
-        let (usual, late) = (playback.age(2, 120, 0.5), playback.age(2, 120, 0.95));
-        assert!(usual < 30 && late < 120, "{usual} {late}");
+        let (median, p95) = (playback.age(2, 120, 0.5), playback.age(2, 120, 0.95));
+        assert!(median < 30 && p95 < 120, "{median} {p95}");
         // A probe every six or seven seconds, of less than a second, and each switches up and down once.
         let probes = playback.switches_after(settled.0 + 1);
         assert!(probes.len() <= 36, "{probes:?}");
@@ -75,8 +75,8 @@ fn a_wall_shares_the_link_and_one_tile_at_a_time_is_probed() {
         let (least, most) = (*widths.iter().min().unwrap(), *widths.iter().max().unwrap());
         assert!(least >= smallest && most <= least * 2, "{mbit}: {widths:?}");
         assert!(!playback.goes_back_in_time());
-        let late = playback.switches_after(30_000);
-        assert!(late.len() <= 12, "{mbit}: {late:?}");
+        let switches = playback.switches_after(30_000);
+        assert!(switches.len() <= 12, "{mbit}: {switches:?}");
         if mbit > 10 {
             assert!(playback.fps(10, 60) > 9.0 * 29.0, "{mbit}: {}", playback.fps(10, 60));
         }
@@ -141,9 +141,9 @@ fn one_of_h264(kbit: u64, base_rtt: u64, fills_queue: bool) -> Wall {
 fn h264_on_a_narrow_link_is_shown_in_time_and_rarely_switched() {
     for (kbit, fills_queue) in [(700, true), (1_000, true), (1_000, false), (2_000, false)] {
         let playback = one_of_h264(kbit, 40, fills_queue).run(120, steady);
-        let (usual, late) = (playback.age(5, 120, 0.5), playback.age(5, 120, 0.95));
+        let (median, p95) = (playback.age(5, 120, 0.5), playback.age(5, 120, 0.95));
         assert!(playback.fps(5, 120) > 28.0, "{kbit}: {} fps", playback.fps(5, 120));
-        assert!(usual < 50 && late < 450, "{kbit}: {usual} {late}");
+        assert!(median < 50 && p95 < 450, "{kbit}: {median} {p95}");
         assert!(!playback.goes_back_in_time());
         // A probe every half minute, each of which switches up and down once.
         let settled = playback.switches_after(20_000);

@@ -132,17 +132,17 @@ fn a_slow_keyframe_does_not_shrink_the_window() {
 
 #[test]
 fn frames_delayed_by_a_lost_segment_do_not_shrink_the_window_and_a_queue_does() {
-    for (lossy, late_of_ten, shrinks) in [(true, 4, false), (true, 10, true), (false, 4, true)] {
+    for (lossy, overdue_of_ten, shrinks) in [(true, 4, false), (true, 10, true), (false, 4, true)] {
         let mut window = AckWindow { size: 8, ..AckWindow::default() };
         let mut smallest = window.size;
         for n in 0..300 {
-            let (sent_at, late) = (n * FRAME, n > 30 && n % 10 < late_of_ten);
-            let took = if late { 110 } else { 45 } * MILLI;
+            let (sent_at, overdue) = (n * FRAME, n > 30 && n % 10 < overdue_of_ten);
+            let took = if overdue { 110 } else { 45 } * MILLI;
             window.note_sent(n, true, Timestamp::from_micros(sent_at));
             window.acknowledge(n, Timestamp::from_micros(sent_at + took), lossy);
             smallest = smallest.min(window.size);
         }
-        assert_eq!(smallest < 8, shrinks, "{lossy} {late_of_ten}: {smallest}");
+        assert_eq!(smallest < 8, shrinks, "{lossy} {overdue_of_ten}: {smallest}");
     }
 }
 

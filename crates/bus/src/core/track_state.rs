@@ -6,7 +6,7 @@ use fanlight_protocol::Topic;
 
 /// Shared by the thread that publishes on a track, which counts, and the bus thread, which knows the demand.
 #[derive(Debug)]
-pub(crate) struct Track {
+pub(crate) struct TrackState {
     topic: Topic,
     topic_bytes: Vec<u8>,
     watched: AtomicBool,
@@ -15,7 +15,7 @@ pub(crate) struct Track {
     dropped: AtomicU64,
 }
 
-impl Track {
+impl TrackState {
     pub(crate) fn new(topic: Topic) -> Self {
         Self {
             topic_bytes: topic.to_string().into_bytes(),

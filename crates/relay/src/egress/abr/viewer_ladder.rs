@@ -1,7 +1,7 @@
-//! The renditions that a viewer may be sent, from the smallest to the one that its tile needs, and the bitrate of each.
+//! The part of a stream's ladder that a viewer may be sent, up to the rendition that its tile needs, with bitrates.
 //! No IO and no clock.
 
-use fanlight_protocol::{Codec, Rendition, TrackEntry, TrackName};
+use fanlight_protocol::{Codec, RenditionName, TrackEntry, TrackName};
 use smallvec::SmallVec;
 
 /// Exponent by which bytes shrink with pixels: a quarter of the pixels takes about a third of the bytes.
@@ -27,7 +27,7 @@ pub struct DisplaySize {
     pub height: Option<u32>,
 }
 
-/// One rendition of a ladder.
+/// One rendition of a viewer's ladder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rung {
     /// The rendition's track.
@@ -36,9 +36,10 @@ pub struct Rung {
     height: u32,
 }
 
-/// The renditions that may be sent, from the smallest to the one that fills the display size. There is at least one.
+/// The part of a stream's ladder that may be sent to a viewer, from the smallest rendition to the one that fills the
+/// display size. There is at least one rung.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ladder(Vec<Rung>);
+pub struct ViewerLadder(Vec<Rung>);
 
 impl DisplaySize {
     /// Returns whether a rendition fills the display, so that it need not be enlarged.
@@ -48,7 +49,7 @@ impl DisplaySize {
     }
 }
 
-impl Ladder {
+impl ViewerLadder {
     /// Builds the ladder of one codec from these tracks, up to the smallest that fills the display. Tracks that are
     /// `absent` are left out.
     pub fn new(
@@ -64,14 +65,14 @@ impl Ladder {
             .collect();
         // A track of unknown size is the source's own before its first frame.
         rungs.sort_by_key(|rung| {
-            let full = rung.track.rendition == Rendition::full();
+            let full = rung.track.rendition == RenditionName::full();
             (rung.pixels().unwrap_or(u64::MAX), full, rung.track.clone())
         });
         if let Some(enough) = rungs.iter().position(|rung| display.is_filled_by(rung)) {
             rungs.truncate(enough + 1);
         }
         if rungs.is_empty() {
-            let track = TrackName { rendition: Rendition::full(), codec };
+            let track = TrackName { rendition: RenditionName::full(), codec };
             rungs.push(Rung { track, width: 0, height: 0 });
         }
         Self(rungs)
@@ -152,7 +153,7 @@ mod tests {
     }
 
     fn ladder(display: DisplaySize) -> Vec<String> {
-        let ladder = Ladder::new(&tracks(), Codec::Jpeg, display, |_| false);
+        let ladder = ViewerLadder::new(&tracks(), Codec::Jpeg, display, |_| false);
         (0..ladder.len()).map(|at| ladder.track(at).rendition.to_string()).collect()
     }
 
@@ -182,19 +183,19 @@ mod tests {
     fn an_absent_track_is_no_rung_and_before_the_first_frame_there_is_the_full_rendition() {
         let without = |name: &str| {
             let name: TrackName = name.parse().unwrap();
-            Ladder::new(&tracks(), Codec::Jpeg, display(640, 360), |track| *track == name)
+            ViewerLadder::new(&tracks(), Codec::Jpeg, display(640, 360), |track| *track == name)
         };
         assert_eq!(without("half.jpeg").track(1).rendition.as_str(), "full");
-        let none = Ladder::new(&[], Codec::Jpeg, display(640, 360), |_| false);
+        let none = ViewerLadder::new(&[], Codec::Jpeg, display(640, 360), |_| false);
         assert_eq!((none.len(), none.track(7)), (1, &TrackName::full_jpeg()));
         let unknown = [entry("full.jpeg", 0, 0), entry("half.jpeg", 0, 0)];
-        let unknown = Ladder::new(&unknown, Codec::Jpeg, display(1, 1), |_| false);
+        let unknown = ViewerLadder::new(&unknown, Codec::Jpeg, display(1, 1), |_| false);
         assert_eq!(unknown.track(unknown.top()), &TrackName::full_jpeg());
     }
 
     #[test]
     fn unknown_bitrates_are_estimated_from_known_ones() {
-        let ladder = Ladder::new(&tracks(), Codec::Jpeg, DisplaySize::default(), |_| false);
+        let ladder = ViewerLadder::new(&tracks(), Codec::Jpeg, DisplaySize::default(), |_| false);
         let of = |known: &'static str, bits: u64| {
             let bits = ladder.bits(|track| (track.rendition.as_str() == known).then_some(bits));
             bits.into_vec()

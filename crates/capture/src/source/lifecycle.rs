@@ -10,7 +10,7 @@ use crate::frame::latest::Buffers;
 use crate::frame::{CaptureTimes, RawFrame};
 use crate::source::{Grabbed, Source, SourceError, SourceFactory};
 use crate::stall;
-use crate::status::Status;
+use crate::status::SourceStatus;
 use crate::threads::watchdog::Watchdog;
 
 /// Timeout for closing a camera or connection.
@@ -68,14 +68,14 @@ pub fn run(
     factory: &mut dyn SourceFactory,
     mut policy: RetryPolicy,
     sink: &impl FrameReceiver,
-    status: &Status,
+    status: &SourceStatus,
     watchdog: &Watchdog,
 ) {
     while !watchdog.is_stopped() {
         let keep_open = policy.keep_open;
-        let mut run = Run { factory, keep_open, sink, status, watchdog, first_frame: None };
-        let reason = match run.wait_until_needed().and_then(|()| run.once()) {
-            Ok(Finish::Unwatched) => match run.pause(true) {
+        let mut attempt = Attempt { factory, keep_open, sink, status, watchdog, first_frame: None };
+        let reason = match attempt.wait_until_needed().and_then(|()| attempt.open_and_read()) {
+            Ok(Finish::Unwatched) => match attempt.pause(true) {
                 Ok(()) => continue,
                 Err(gone) => gone,
             },
@@ -88,7 +88,7 @@ pub fn run(
         if watchdog.is_stopped() {
             return;
         }
-        let healthy_for = run.first_frame.map_or(Duration::ZERO, |first| first.elapsed());
+        let healthy_for = attempt.first_frame.map_or(Duration::ZERO, |first| first.elapsed());
         status.failed(&reason.to_string());
         watchdog.idle();
         watchdog.shutdown().wait_timeout(policy.backoff.wait(healthy_for, fastrand::f64()));
@@ -103,28 +103,28 @@ enum Finish {
     Unwatched,
 }
 
-/// One opening of a source, from the wait before it to the next one.
-struct Run<'a, S> {
+/// One attempt to open and read a source, from the wait before it to its failure or end.
+struct Attempt<'a, S> {
     factory: &'a mut dyn SourceFactory,
     keep_open: bool,
     sink: &'a S,
-    status: &'a Status,
+    status: &'a SourceStatus,
     watchdog: &'a Watchdog,
     /// Time of the first frame.
     first_frame: Option<Instant>,
 }
 
-impl<S: FrameReceiver> Run<'_, S> {
+impl<S: FrameReceiver> Attempt<'_, S> {
     /// Waits for the first viewer if the source opens on demand only.
     fn wait_until_needed(&self) -> Result<(), SourceError> {
-        match self.factory.probes() || self.keep_open || self.sink.is_watched() {
+        match self.factory.opens_at_start() || self.keep_open || self.sink.is_watched() {
             true => Ok(()),
             false => self.pause(true),
         }
     }
 
     /// Opens, reads and closes the source.
-    fn once(&mut self) -> Result<Finish, SourceError> {
+    fn open_and_read(&mut self) -> Result<Finish, SourceError> {
         self.watchdog.begin("opening", OPEN_TIMEOUT);
         let mut source = self.factory.open(self.watchdog.shutdown())?;
         let finish = self.read(source.as_mut());

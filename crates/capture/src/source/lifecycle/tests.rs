@@ -72,7 +72,7 @@ struct FakeSink {
     reopen: Cell<bool>,
     pushed: Cell<u64>,
     log: RefCell<Vec<&'static str>>,
-    status: Status,
+    status: SourceStatus,
     watchdog: Watchdog,
 }
 
@@ -105,13 +105,13 @@ impl FrameReceiver for FakeSink {
 struct Script {
     openings: std::vec::IntoIter<Vec<Action>>,
     pauses: bool,
-    probes: bool,
+    opens_at_start: bool,
     sink: Rc<FakeSink>,
 }
 
 impl SourceFactory for Script {
-    fn probes(&self) -> bool {
-        self.probes
+    fn opens_at_start(&self) -> bool {
+        self.opens_at_start
     }
     fn open(&mut self, _: &Shutdown) -> Result<Box<dyn Source>, SourceError> {
         let actions = self.openings.next().ok_or(SourceError::Stopped)?.into_iter();
@@ -134,7 +134,7 @@ fn sink() -> Rc<FakeSink> {
         reopen: Cell::default(),
         pushed: Cell::default(),
         log: RefCell::default(),
-        status: Status::new("cam".parse().unwrap(), &"script", Signal::default()),
+        status: SourceStatus::new("cam".parse().unwrap(), &"script", Signal::default()),
         watchdog: Watchdog::default(),
     })
 }
@@ -142,7 +142,7 @@ fn sink() -> Rc<FakeSink> {
 /// Plays the actions of one opening after another.
 fn play(sink: &Rc<FakeSink>, openings: Vec<Vec<Action>>, pauses: bool, keep_open: bool) {
     let openings = openings.into_iter();
-    let mut script = Script { openings, pauses, probes: true, sink: sink.clone() };
+    let mut script = Script { openings, pauses, opens_at_start: true, sink: sink.clone() };
     let policy = RetryPolicy { backoff: Backoff::none(), keep_open };
     run(&mut script, policy, &**sink, &sink.status, &sink.watchdog);
 }
@@ -203,12 +203,12 @@ fn an_unwatched_source_is_closed_and_opened_for_the_next_viewer() {
 }
 
 #[test]
-fn a_source_that_is_not_probed_is_opened_for_a_viewer_only() {
+fn a_source_that_is_not_opened_at_the_start_is_opened_for_a_viewer_only() {
     let sink = sink();
     sink.watched.set(false);
     let leaves = vec![Action::Frame, Action::Leave, Action::Fail];
     let openings = vec![leaves, vec![Action::Frame, Action::End]].into_iter();
-    let mut script = Script { openings, pauses: false, probes: false, sink: sink.clone() };
+    let mut script = Script { openings, pauses: false, opens_at_start: false, sink: sink.clone() };
     let policy = RetryPolicy { backoff: Backoff::none(), keep_open: false };
     run(&mut script, policy, &*sink, &sink.status, &sink.watchdog);
     assert_eq!(*sink.log.borrow(), ["waited", "closed", "waited", "closed"]);

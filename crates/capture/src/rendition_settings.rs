@@ -1,8 +1,8 @@
-//! Renditions: the sizes, qualities and frame rates in which a stream is offered.
+//! The settings of renditions: the sizes, qualities and frame rates in which a stream is offered.
 
 use std::str::FromStr;
 
-use fanlight_protocol::{InvalidName, Rendition};
+use fanlight_protocol::{InvalidName, RenditionName};
 
 use crate::encode::jpeg::{InvalidQuality, Quality};
 use crate::pixels::Size;
@@ -12,7 +12,7 @@ use crate::source::mode::{MAX_FPS, MAX_SIDE, MIN_FPS, MIN_SIDE};
 #[derive(Debug, Clone, PartialEq)]
 pub struct RenditionSettings {
     /// The name.
-    pub name: Rendition,
+    pub name: RenditionName,
     /// The size.
     pub size: RenditionSize,
     /// The quality of frames that are encoded as JPEG.
@@ -48,9 +48,9 @@ impl RenditionSize {
 
 /// A rendition in an option: `half=50%`, `phone=480px,quality=60,fps=10`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct RenditionRequest {
+pub struct RenditionOption {
     /// The name.
-    pub name: Rendition,
+    pub name: RenditionName,
     /// The size.
     pub size: RenditionSize,
     /// The JPEG quality, if given.
@@ -61,7 +61,7 @@ pub struct RenditionRequest {
 
 /// An error for a text that is no rendition, with the rule that it breaks.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum InvalidRendition {
+pub enum InvalidRenditionOption {
     /// The form is wrong.
     #[error(
         "{0:?} is no rendition: write NAME=SIZE, for example half=50% or phone=480px,quality=60,fps=10"
@@ -84,18 +84,18 @@ pub enum InvalidRendition {
     Fps(String),
 }
 
-impl FromStr for RenditionRequest {
-    type Err = InvalidRendition;
+impl FromStr for RenditionOption {
+    type Err = InvalidRenditionOption;
 
-    fn from_str(text: &str) -> Result<Self, InvalidRendition> {
-        let form = || InvalidRendition::Form(text.chars().take(80).collect());
+    fn from_str(text: &str) -> Result<Self, InvalidRenditionOption> {
+        let form = || InvalidRenditionOption::Form(text.chars().take(80).collect());
         let (name, rest) = text.split_once('=').ok_or_else(form)?;
         let mut parts = rest.split(',');
         let text = parts.next().unwrap_or_default();
-        let size = size(text).ok_or_else(|| InvalidRendition::Size(text.into()))?;
-        let name: Rendition = name.parse()?;
-        if name == Rendition::full() && size != RenditionSize::FULL {
-            return Err(InvalidRendition::Full);
+        let size = size(text).ok_or_else(|| InvalidRenditionOption::Size(text.into()))?;
+        let name: RenditionName = name.parse()?;
+        if name == RenditionName::full() && size != RenditionSize::FULL {
+            return Err(InvalidRenditionOption::Full);
         }
         let mut request = Self { name, size, quality: None, fps: None };
         for part in parts {
@@ -106,7 +106,8 @@ impl FromStr for RenditionRequest {
                 }
                 ("fps", fps) => {
                     let valid = fps.parse().ok().filter(|fps| (MIN_FPS..=MAX_FPS).contains(fps));
-                    request.fps = Some(valid.ok_or_else(|| InvalidRendition::Fps(fps.into()))?);
+                    request.fps =
+                        Some(valid.ok_or_else(|| InvalidRenditionOption::Fps(fps.into()))?);
                 }
                 _ => return Err(form()),
             }
@@ -142,11 +143,11 @@ mod tests {
 
     #[test]
     fn a_rendition_has_a_name_a_size_and_options() {
-        let request: RenditionRequest = "phone=480px,quality=60,fps=10".parse().unwrap();
+        let request: RenditionOption = "phone=480px,quality=60,fps=10".parse().unwrap();
         assert_eq!(request.name.as_str(), "phone");
         assert_eq!((request.size, request.fps), (RenditionSize::Width(480), Some(10.0)));
         assert_eq!(request.quality, Some(60.try_into().unwrap()));
-        assert_eq!("half=50%".parse::<RenditionRequest>().unwrap().size, RenditionSize::Scale(0.5));
+        assert_eq!("half=50%".parse::<RenditionOption>().unwrap().size, RenditionSize::Scale(0.5));
         for (bad, rule) in [
             ("half", "NAME=SIZE"),
             ("Half=50%", "a-z"),
@@ -159,7 +160,7 @@ mod tests {
             ("half=50%,fps=0", "frames per second"),
             ("half=50%,speed=3", "NAME=SIZE"),
         ] {
-            let error = bad.parse::<RenditionRequest>().expect_err(bad).to_string();
+            let error = bad.parse::<RenditionOption>().expect_err(bad).to_string();
             assert!(error.contains(rule), "{bad}: {error}");
         }
     }

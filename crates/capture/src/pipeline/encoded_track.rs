@@ -21,7 +21,7 @@ use crate::frame::{CaptureTimes, Frame};
 use crate::meter::RateMeter;
 use crate::pixels::Size;
 use crate::publish::{FrameCounters, TrackOutput, TrackWriter};
-use crate::rendition::RenditionSettings;
+use crate::rendition_settings::RenditionSettings;
 use crate::threads::pool::{Task, WorkerPool};
 use crate::threads::watchdog::Watchdog;
 
@@ -30,7 +30,7 @@ const STUCK: &str = "the encoder does not answer";
 /// One track. Only the thread that runs its task waits for its encoder. Other threads must not, because an encoder can
 /// block for ever.
 #[derive(Debug)]
-pub(super) struct Track {
+pub(super) struct EncodedTrack {
     topic: Topic,
     /// A viewer needs a keyframe, and none was published since.
     keyframe_requested: AtomicBool,
@@ -61,7 +61,7 @@ pub(super) struct Pixels {
     pub(super) times: CaptureTimes,
 }
 
-impl Track {
+impl EncodedTrack {
     /// Creates the track of a rendition for the codec of the encoder.
     pub(super) fn new(
         stream: &StreamName,
