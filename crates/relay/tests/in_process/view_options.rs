@@ -46,9 +46,15 @@ async fn a_viewer_that_acknowledges_is_sent_no_more_than_it_shows() {
         "the newest, whatever was published between"
     );
     let metrics = String::from_utf8(relay.get("/metrics", &[]).await.body).unwrap();
-    let line = r#"fanlight_frames_dropped_total{stream="cam",transport="v1",reason="viewer"} "#;
-    let dropped = metrics.lines().find_map(|row| row.strip_prefix(line)).unwrap();
-    assert_eq!(dropped.parse::<usize>().unwrap() + shown.len() + 1, frames as usize);
+    // On a busy machine, some of them waited for the relay rather than for the viewer, and are counted so.
+    let line = r#"fanlight_frames_dropped_total{stream="cam",transport="v1",reason=""#;
+    let dropped = metrics.lines().filter_map(|row| row.strip_prefix(line)?.split_once("\"} "));
+    let (viewer, others): (Vec<_>, Vec<_>) = dropped.partition(|(reason, _)| *reason == "viewer");
+    let sum = |counts: &[(&str, &str)]| -> usize {
+        counts.iter().map(|(_, count)| count.parse::<usize>().unwrap()).sum()
+    };
+    assert_eq!(sum(&viewer) + sum(&others) + shown.len() + 1, frames as usize);
+    assert!(sum(&viewer) > 0, "{metrics}");
 }
 
 #[tokio::test]
