@@ -17,7 +17,7 @@ use crate::threads::watchdog::Watchdog;
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Timeout for opening a source, which includes all timeouts of its own.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(60);
-/// A source that delivers only damaged frames for this long is offline, whatever its frame rate.
+/// A source that delivers only damaged frames for this long is offline. A stall of the source may take less.
 const DAMAGED_FOR: Duration = Duration::from_secs(5);
 
 /// Receiver of a source's frames.
@@ -175,7 +175,8 @@ impl<S: FrameReceiver> Attempt<'_, S> {
     /// Counts a damaged frame.
     ///
     /// # Errors
-    /// Fails with the damage if no frame was intact for [`DAMAGED_FOR`], or for the time that a stall takes.
+    /// Fails with the damage if no frame was intact for [`DAMAGED_FOR`], or for the time that a stall takes, if that is
+    /// shorter.
     fn tolerate(
         &self,
         damage: SourceError,

@@ -25,7 +25,7 @@ pub const EVERY: Duration = Duration::from_secs(1);
 /// Longest delay. A viewer with the right token that shares the address of a guesser waits for slots that are occupied
 /// this long.
 pub const MAX_DELAY: Duration = Duration::from_secs(2);
-/// Slots of one suspect address: with [`MAX_DELAY`], 16 throttle a second.
+/// Slots of one suspect address: with [`MAX_DELAY`], 16 guesses a second.
 pub const SLOTS: usize = 32;
 /// Most addresses remembered, some 200 KiB. Further addresses share one allowance.
 const MAX_ADDRESSES: usize = 1024;
