@@ -21,7 +21,7 @@ await withSite(async (site) => {
   const candidates = [];
   for (const folder of folders.length > 0 ? folders : ['']) {
     const relay = await site.relay(...(folder ? ['--web', folder] : []));
-    await relay.says(/a stream is here/);
+    await relay.says(/stream available/);
     candidates.push({ name: folder, address: site.address });
   }
   await measure('warming up', WARM_UP);
