@@ -237,6 +237,9 @@ pub fn mask_values(word: &str) -> String {
     masked + &word[at..]
 }
 
+/// The words that stand for a value in our own messages, such as `#key=FILE`. No secret of use is one of them.
+const PLACEHOLDERS: [&str; 2] = ["FILE", "TOKEN"];
+
 /// Returns start and end of the first secret value at or after `from`, without closing punctuation and quotes.
 fn secret_value(word: &str, from: usize) -> Option<(usize, usize)> {
     let mut at = from;
@@ -246,7 +249,9 @@ fn secret_value(word: &str, from: usize) -> Option<(usize, usize)> {
             let value = &word[start..];
             let value = &value[..value.find('&').unwrap_or(value.len())];
             let value = value.trim_end().trim_end_matches(['"', '\'', ')', ']', '}', ',', ';']);
-            return Some((start, start + value.len()));
+            if !PLACEHOLDERS.contains(&value) {
+                return Some((start, start + value.len()));
+            }
         }
         at = start;
     }
@@ -386,6 +391,7 @@ mod tests {
             "wall=test:640x360@29.97 yard=\"/dev/video2:64x36@5\", door=0:640x@30",
             "/dev/v4l/by-path/pci-0000:00:14.0-usb-0:1:1.0-video-index0:64x64@5",
             "listening address=127.0.0.1:7474",
+            "needs tcp://10.0.0.7:7475#key=FILE and ?token=TOKEN, see --help",
         ] {
             assert_eq!(mask_url(text), text);
         }
