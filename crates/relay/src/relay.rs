@@ -108,10 +108,10 @@ fn context(
     congestion: String,
     stop: CancellationToken,
 ) -> anyhow::Result<Context> {
-    let demand = Arc::<Notify>::default();
-    let hub = Arc::new(Hub::new(demand.clone()));
+    let demand_changed = Arc::<Notify>::default();
+    let hub = Arc::new(Hub::new(demand_changed.clone()));
     let ingest =
-        Ingest::start(settings.bus, hub.clone(), demand).context("cannot start the bus")?;
+        Ingest::start(settings.bus, hub.clone(), demand_changed).context("cannot start the bus")?;
     Ok(Context {
         hub,
         ingest: Arc::new(ingest),
