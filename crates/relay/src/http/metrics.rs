@@ -316,7 +316,7 @@ impl Metrics {
         );
         registry.register(
             "frames_dropped",
-            "Frames not sent to viewers: the relay was busy, the link or the viewer too slow, the viewer asked for a lower frame rate, or it waited for a keyframe",
+            "Frames not sent to viewers: the relay was busy, the link or the viewer too slow, the viewer asked for a lower frame rate, or its decoder failed",
             self.dropped.clone(),
         );
         registry.register(
@@ -326,7 +326,7 @@ impl Metrics {
         );
         registry.register(
             "viewer_stuck",
-            "Frames held back for longer than 250 ms and three round trips though nothing was in flight: faults of this relay",
+            "Frames held back for longer than 250 ms plus three round trips though nothing was in flight: faults of this relay",
             self.overdue.clone(),
         );
         registry.register_with_unit(

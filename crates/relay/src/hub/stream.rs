@@ -55,7 +55,7 @@ pub struct Stream {
     demand_changed: Arc<Notify>,
     /// Counters of frames and viewers, by transport.
     pub counters: StreamCounters,
-    /// Counts viewers that switched to another rendition.
+    /// Counts viewers that switched to a track of another size.
     pub switches: SwitchCounters,
 }
 
@@ -104,7 +104,7 @@ impl Stream {
         self.tracks().iter().for_each(|track| track.wake());
     }
 
-    /// Returns the lateness of the latest track; `None` if none is late.
+    /// Returns the lateness of the track that is most late; `None` if none is late.
     pub fn late(&self) -> Option<Late> {
         let runs = matches!(self.status().state, StreamState::Live | StreamState::Idle);
         let tracks = self.tracks();
