@@ -1,7 +1,7 @@
 //! The constants that ARCHITECTURE.md names beside its numbers: each must exist in its file.
 //!
 //! They are listed in paragraphs of the form "Constants in `FOLDER/`: `FILE` (`NAME`, `NAME`), …". A file that starts with
-//! `crates/` is relative to the root of the repository, any other to the folder.
+//! `crates/` or `web/` is relative to the root of the repository, any other to the folder.
 
 /// One constant that a document names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +32,7 @@ fn list(paragraph: &str) -> Vec<Constant> {
     let (mut constants, mut file) = (Vec::new(), String::new());
     for code in codes {
         match code.contains('.') {
-            true if code.starts_with("crates/") => file = code.into(),
+            true if code.starts_with("crates/") || code.starts_with("web/") => file = code.into(),
             true => file = format!("{folder}{code}"),
             false => constants.push(Constant { file: file.clone(), name: code.into() }),
         }
