@@ -27,7 +27,7 @@ use crate::stats::counters::CloseCounters;
 use crate::stats::counters::DenialCounters;
 
 /// Time for viewers to be notified and for connections to close; the remaining ones are then cut off. Together with the
-/// grace period for a message in flight, shutdown takes at most two seconds.
+/// grace period for a message that is being sent, shutdown takes at most two seconds.
 const DRAIN_TIMEOUT: Duration = Duration::from_millis(1500);
 
 /// A running relay.

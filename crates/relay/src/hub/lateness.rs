@@ -34,11 +34,11 @@ pub struct Arrival {
 /// A stage of the path from the camera to this relay, as the page's latency breakdown names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// From `captured_at` to `read_at`: from the camera into capture.
+    /// The way from the camera into capture: from `captured_at` to `read_at`.
     Capture,
-    /// From `read_at` to `published_at`: decoding, scaling and encoding in capture.
+    /// Decoding, scaling and encoding in capture: from `read_at` to `published_at`.
     Encode,
-    /// From `published_at` to `received_at`: from capture to this relay.
+    /// The way from capture to this relay: from `published_at` to `received_at`.
     Bus,
 }
 

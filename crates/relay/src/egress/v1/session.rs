@@ -26,7 +26,8 @@ use crate::limits::Permit;
 use crate::stats::labels::{CloseReason, Transport};
 use crate::wake::Waker;
 
-/// One socket. Its subscriptions take turns with one message in flight, so that none starves another.
+/// One socket. Its subscriptions take turns, with at most one message that the kernel has not accepted yet, so that none
+/// starves another.
 pub(super) struct Session {
     context: Arc<Context>,
     credentials: Credentials,
