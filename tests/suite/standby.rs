@@ -1,4 +1,4 @@
-//! Failover from a capture that hangs to another one with the same stream.
+//! Failover from a silent capture to another one with the same stream.
 
 use std::collections::HashMap;
 use std::num::NonZero;
@@ -49,7 +49,7 @@ fn two_captures(site: &Site) -> (HashMap<u32, Arc<Program>>, Relay, Viewer) {
 }
 
 #[test]
-fn a_standby_capture_takes_over_from_one_that_hangs_within_two_seconds() {
+fn a_standby_capture_takes_over_from_a_silent_one_within_two_seconds() {
     let site = Site::alone();
     let (captures, _relay, mut viewer) = two_captures(&site);
     let mut took = Vec::new();

@@ -8,8 +8,8 @@ const MOMENT = 4_000;
 export const REPEATED = 3;
 /** A shorter reduction of the resolution is not reported, in milliseconds. */
 const MIN_REDUCTION = 1_000;
-/** Within this time after a larger rendition starts the relay may take it back, in milliseconds. */
-const TRIAL = 2_000;
+/** A probe: within this time after a larger rendition starts, the relay may revert it, in milliseconds. */
+const PROBE = 2_000;
 
 /** @typedef {import('../shared/messages.js').SlowCause} SlowCause */
 /**
@@ -79,7 +79,7 @@ export class StatusMessages {
       return;
     }
     this.#changedSince ??= now;
-    if (now - this.#changedSince < (reduced ? MIN_REDUCTION : TRIAL)) return;
+    if (now - this.#changedSince < (reduced ? MIN_REDUCTION : PROBE)) return;
     this.#changedSince = null;
     this.#reduced = reduced;
     if (!reduced) this.showMessage(FULL_RESOLUTION, now);

@@ -51,8 +51,8 @@ test('H.264 that fails repeatedly is retried ever less often, and at least every
     await time.pass(MINUTE);
     if (!decoders.h264Failed) await fail();
   }
-  const trials = changes.filter(({ h264Failed }) => !h264Failed).map(({ at }) => at);
-  assert.deepEqual(trials, [1, 3, 7, 15, 31, 47, 63, 79, 95, 111]);
+  const attempts = changes.filter(({ h264Failed }) => !h264Failed).map(({ at }) => at);
+  assert.deepEqual(attempts, [1, 3, 7, 15, 31, 47, 63, 79, 95, 111]);
 });
 
 test('H.264 is retried immediately, and once, when the viewer chooses it', async () => {

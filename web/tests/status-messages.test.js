@@ -44,7 +44,7 @@ test('a lower resolution is reported while it lasts, and its end for a few secon
   assert.equal(messages.textFor({ ...CALM, reduced: 'link' }, 0), '');
   assert.equal(messages.textFor({ ...CALM, reduced: 'link' }, 1000), LOWER_RESOLUTION.link);
   assert.equal(messages.textFor({ ...CALM, reduced: 'link' }, 60_000), LOWER_RESOLUTION.link);
-  assert.equal(messages.textFor(CALM, 60_250), LOWER_RESOLUTION.link, 'it may be a trial');
+  assert.equal(messages.textFor(CALM, 60_250), LOWER_RESOLUTION.link, 'it may be a probe');
   assert.equal(messages.textFor(CALM, 62_250), FULL_RESOLUTION);
   assert.equal(messages.textFor(CALM, 66_200), FULL_RESOLUTION);
   assert.equal(messages.textFor(CALM, 66_300), '');
@@ -58,7 +58,7 @@ test('a reduction shorter than a second is not reported, and neither is its end'
   }
 });
 
-test('a failed trial of a larger rendition does not change the text', () => {
+test('a failed probe does not change the text', () => {
   const messages = new StatusMessages();
   for (let now = 0; now < 1000; now += 250) messages.textFor({ ...CALM, reduced: 'link' }, now);
   for (let now = 1000; now < 30_000; now += 250) {

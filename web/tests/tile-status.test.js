@@ -79,7 +79,7 @@ test('a slow link is still live', () => {
 });
 
 test('frames that reach the relay late are never live, and show the reason', () => {
-  const reason = 'frames reach this relay 8.4 s old: the connection to capture is too slow for this stream';
+  const reason = 'frames reach this relay 8.4 s old: the bus is slow (the connection to capture cannot sustain this stream)';
   const words = `F${reason.slice(1)}`;
   const reported = { state: /** @type {const} */ ('late'), reason, since: 0 };
   assert.deepEqual(stateOf({ reported, picture: picture({ ageAtPaint: 8400 }) }), { state: 'late', text: words, slow: false });

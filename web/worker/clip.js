@@ -42,7 +42,7 @@ async function makeClip(frames, rotation) {
 }
 
 /**
- * Bounds the wait: a relay or decoder that hangs must not leave the viewer without an answer.
+ * Bounds the wait: a silent relay or a stuck decoder must not leave the viewer without an answer.
  * @template T @param {Promise<T>} work @returns {Promise<T>}
  */
 function withinReason(work) {

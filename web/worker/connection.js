@@ -212,7 +212,7 @@ export class Connection {
     if (this.#burst > 0) this.#askClock();
   }
 
-  /** Drops the socket without waiting for its close handshake, which can take minutes on a dead link. */
+  /** Drops the socket without waiting for its close handshake, which can take minutes on a silent link. */
   #drop() {
     for (const name of TIMERS) this.#cancel(name);
     this.#openedAt = 0;

@@ -27,7 +27,7 @@ import { JpegDecoder } from './jpeg-decoder.js';
  * @property {() => void} [onSupportChange] `h264Failed` has changed
  */
 
-/** Keyframes are requested no more often than this: a relay makes no more either. */
+/** Keyframes are requested no more often than this. A relay takes one a second per track, and one in 5 s for such a viewer. */
 const KEYFRAME_EVERY = 1000;
 /** This many failures within this time mean that the decoder is at fault, and not the stream. */
 const MAX_FAILURES = 3;

@@ -1,5 +1,5 @@
 // Decides how long the relay may stay silent before the page drops the link, and how much smaller the next requests are.
-// A frame that takes too long on a slow link looks like a dead link. A retry with the same request and timeout would fail
+// A frame that takes too long on a slow link looks like a silent one. A retry with the same request and timeout would fail
 // in the same way. Pure: `now` is an argument, in milliseconds.
 
 /** Timeout for the answer to a question while nothing is known about the link. */

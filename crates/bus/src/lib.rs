@@ -1,5 +1,6 @@
-//! The bus between capture and relays. Nothing outside this crate knows which transport it is, or looks at the text of an
-//! address.
+//! The bus between capture and relays. Nothing outside this crate opens a socket of it or parses an address. Three public
+//! things belong to the transport, ZeroMQ: [`ZmqAddress`] as a case of [`BusAddress`], one case of [`BusError`], and the
+//! CURVE keys.
 //!
 //! In the order in which a frame travels:
 //!

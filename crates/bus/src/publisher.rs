@@ -132,7 +132,7 @@ impl Drop for Publisher {
     }
 }
 
-/// The sending end of one track. Owned by the thread that encodes it.
+/// The sending end of one track. Used by one thread at a time.
 #[derive(Debug)]
 pub struct TrackPublisher {
     track: Arc<TrackState>,

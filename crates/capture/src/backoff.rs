@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// The first wait: a cable that was only touched is connected again by then.
 const FIRST: Duration = Duration::from_millis(250);
-/// The longest wait: a person in front of a dead picture still accepts it.
+/// The longest wait: a person in front of a stopped picture still accepts it.
 const MAX: Duration = Duration::from_secs(5);
 /// A source that was healthy for this long is retried quickly.
 const HEALTHY: Duration = Duration::from_secs(10);

@@ -11,6 +11,15 @@
 //! - [`pipeline`]: one stream, and the only place that sees source, encode and publish together;
 //! - [`status`] and [`catalog`]: the state of each stream, announced on the bus.
 //!
+//! Shared by them:
+//!
+//! - [`options`]: the settings;
+//! - [`watched`]: the demand for a stream, as its parts see it;
+//! - [`stall`] and [`backoff`]: when a source is stalled, and the growing wait before the next attempt;
+//! - [`meter`]: frame rates, bitrates and the share of dropped frames;
+//! - [`wall_clock`]: the local time, as painted into frames;
+//! - [`native`]: calls of the C libraries.
+//!
 //! Every source has a thread of its own, which may block. A thread that is stuck in a driver is abandoned, and another
 //! one takes its place ([`threads::watchdog`]). A few threads share all pixel work ([`threads::pool`]). Therefore
 //! nothing can delay another stream, or the exit ([`threads`]).

@@ -54,16 +54,17 @@ Limits:
   streams: 128; names have 1 to 64 of a-z, 0-9, '_' and '-', and begin with a letter or digit
   modes: sides from 16 to 8192 pixels, 0.1 to 240 frames per second
   renditions: 8 per stream, including full; 64 controls per camera
-  encoded frame: 16 MiB, and 65500 pixels a side (H.264: 8192)
+  encoded frame: 16 MiB, and 65500 pixels per side (H.264: 8192)
   H.264: 4 Mbit/s at 1280x720, a third of it at a quarter of the pixels; a keyframe every 2 s, and
-    at most one a second on request; a camera's own H.264 is passed through while its keyframes
+    at most one per second on request; a camera's own H.264 is passed through while its keyframes
     are at most 4.5 s apart
   URL: 4000 bytes, percent-encoded; of these, user and password 1023 (RTSP: 127)
   network source: 32 MiB from a host until its source is open and between frames, 16 MiB of
     headers; 256 MiB of memory for FFmpeg (for RTSP and segments of playlists, only this and the
     timeouts apply)
   timeouts: 5 s to connect, 10 s to open; a source without a frame for 2 s (or 5 frame intervals)
-    is stalled
+    is stalled, a recording after 10 s; one with damaged frames only is offline after 2 s (below
+    2.5 fps after 5 frame intervals, at most 5 s)
   MJPEG over HTTP and commands: stalled after 10 s until the frame rate is known, after 50 s at
     most
   command: 4096 bytes, 20 s to its first byte, 400 bytes per line of its stderr in the log;

@@ -32,7 +32,7 @@ impl Shutdown {
     }
 
     /// Returns a request that SIGINT (Ctrl-C) or SIGTERM makes. A second such signal, at least a second later,
-    /// terminates the process as if there were no handler, so that a user can end a program that hangs.
+    /// terminates the process as if there were no handler, so that a user can end a program that is stuck.
     ///
     /// # Errors
     /// Fails if the system refuses the handlers or the thread.

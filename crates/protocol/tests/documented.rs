@@ -69,7 +69,7 @@ fn value(of: impl serde::Serialize) -> Value {
 fn every_message_is_documented_with_its_fields() {
     let tables = documented();
     let sides = [
-        ("Messages from the viewer", value(samples::from_viewer())),
+        ("Messages from the client", value(samples::from_viewer())),
         ("Messages from the relay", value(samples::from_relay())),
     ];
     let mut messages: BTreeMap<String, Fields> = BTreeMap::new();

@@ -19,7 +19,7 @@
 //! - [`context`]: the state that request handlers share;
 //! - [`options`] and [`relay`]: the settings, and the start and shutdown of everything.
 //!
-//! The relay knows no pixels: it links neither OpenCV nor libav and never looks inside a payload.
+//! The relay knows no pixels: it links neither OpenCV nor FFmpeg and never looks inside a payload.
 
 pub mod access;
 pub mod connection;

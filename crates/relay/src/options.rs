@@ -106,18 +106,19 @@ Limits:
   frames        16 MiB; a viewer is at most 2 frames behind, then skips to the newest; with
                 buffer=SECONDS, 0 to 5, it plays that far behind, and the relay keeps up to 6 s
                 and 64 MiB of frames per track for it
-  in flight     one message per connection, and none while earlier ones are queued in the network;
-                16 KiB unsent in the kernel (128 KiB while a viewer keeps up); 64 unacknowledged
-                frames for a viewer that acknowledges
+  in flight     at most one message per connection that the kernel has not accepted yet; no
+                further frame while earlier ones are queued in the network; 16 KiB unsent in the
+                kernel (128 KiB while a viewer keeps up); 64 unacknowledged frames for a viewer
+                that acknowledges
   viewers       --max-viewers and --max-viewers-per-address; 256 on one socket
   connections   the number of viewers and 512 more; per address 32 more; an IPv6 network (/64)
                 counts as one address
   open files    ulimit -n is raised as far as needed and allowed; if that is too low, the relay
                 allows fewer viewers and logs how many: the bus reserves 48 descriptors, 4 per
                 thread and 6 per publisher
-  wrong tokens  10 per address are answered without delay, later ones one a second after 1 to 2 s;
-                of such an address (loopback exempt) 32 tokens can wait to be compared, 16 a
-                second; 12 s without one reset the count
+  wrong tokens  10 per address are answered without delay, later ones after 1 to 2 s;
+                of such an address (loopback exempt) at most 32 tokens are compared at a time,
+                which allows 16 guesses per second; 12 s without one reset the count
   start         for 2 s after the start, requests for unknown streams wait; each counts as a
                 viewer
   stalled       a viewer that takes no byte for 10 s while some are waiting is closed; a silent
@@ -134,8 +135,8 @@ Limits:
                 s of frames younger than 1 s
   publishers    64 endpoints, and 64 in the watched folder ($XDG_RUNTIME_DIR/fanlight); 5 s to
                 connect, and 5 s for the handshake; reconnection 0.25 to 2 s after a protocol
-                error; a publisher that hangs for 1 s yields to another with the same names, and
-                is gone after 3 s
+                error; a silent publisher yields to another with the same names: after 1 s and one
+                round trip (at most 2 s) while watched, otherwise after 3 s, when it is gone
   shutdown      all viewers are closed within 2 s after SIGINT or SIGTERM";
 
 /// The relay's settings.

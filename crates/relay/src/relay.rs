@@ -27,7 +27,7 @@ use crate::stats::counters::CloseCounters;
 use crate::stats::counters::DenialCounters;
 
 /// Time for viewers to be notified and for connections to close; the remaining ones are then cut off. Together with the
-/// grace period for a message in flight, shutdown takes at most two seconds.
+/// grace period for a message that is being sent, shutdown takes at most two seconds.
 const DRAIN_TIMEOUT: Duration = Duration::from_millis(1500);
 
 /// A running relay.
@@ -108,10 +108,10 @@ fn context(
     congestion: String,
     stop: CancellationToken,
 ) -> anyhow::Result<Context> {
-    let demand = Arc::<Notify>::default();
-    let hub = Arc::new(Hub::new(demand.clone()));
+    let demand_changed = Arc::<Notify>::default();
+    let hub = Arc::new(Hub::new(demand_changed.clone()));
     let ingest =
-        Ingest::start(settings.bus, hub.clone(), demand).context("cannot start the bus")?;
+        Ingest::start(settings.bus, hub.clone(), demand_changed).context("cannot start the bus")?;
     Ok(Context {
         hub,
         ingest: Arc::new(ingest),

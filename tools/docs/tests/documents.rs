@@ -1,11 +1,11 @@
-//! The documents agree with the programs, and every relative link leads somewhere.
+//! The documents agree with the programs and their source, and every relative link leads somewhere.
 //!
 //! `FANLIGHT_WRITE_DOCS=1 cargo test -p fanlight-docs` writes the tables of `docs/reference/options.md`.
 
 use clap::Command;
 use fanlight_cli::options::command;
 use fanlight_docs::section::{check, root};
-use fanlight_docs::{links, options};
+use fanlight_docs::{constants, links, options};
 
 const OPTIONS: &str = "reference/options.md";
 
@@ -43,6 +43,15 @@ fn the_options_of_every_subcommand_are_documented() {
         }
     }
     check_leaves(&command::<fanlight_client::Options>(), "fanlight");
+}
+
+#[test]
+fn every_constant_that_the_architecture_names_is_defined_in_its_file() {
+    let read = |path: &str| std::fs::read_to_string(root().join(path)).unwrap_or_default();
+    let named = constants::named(&read("ARCHITECTURE.md"));
+    assert!(named.len() > 100, "{}", named.len());
+    let missing: Vec<_> = named.iter().filter(|one| !one.is_defined_in(&read(&one.file))).collect();
+    assert!(missing.is_empty(), "{missing:#?}");
 }
 
 #[test]

@@ -92,7 +92,7 @@ test('frames that reach the relay late show the reason and their age, and are no
   relay.add('door', moving());
   const page = await open();
   await untilMoves(page, 'door');
-  relay.setState('door', 'late', 'frames reach this relay 8.4 s old: the connection to capture is too slow for this stream');
+  relay.setState('door', 'late', 'frames reach this relay 8.4 s old: the bus is slow (the connection to capture cannot sustain this stream)');
   await untilState(page, 'door', 'late');
   assert.match((await statusTextOf(page, 'door')) ?? '', /^Frames reach this relay 8\.4 s old/);
   const before = await page.getAttribute('.tile', 'data-sequence');

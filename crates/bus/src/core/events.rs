@@ -34,7 +34,7 @@ pub enum PublisherEvent {
         /// Its catalog; times are by this process's clock.
         catalog: Catalog,
     },
-    /// A watched publisher does not answer: it hangs, or the link to it is down. It may resume, or be gone later.
+    /// A watched publisher does not answer: its process is stopped, or the link to it is down. It may resume, or be gone later.
     Silent {
         /// The publisher.
         publisher: PublisherId,

@@ -308,7 +308,7 @@ impl Follower {
         self.actions.push_back(FollowerAction::Report(event));
     }
 
-    /// ImplausibleCounts an implausible value, which was replaced, and logs the first of its kind.
+    /// Counts an implausible value, which was replaced, and logs the first of its kind.
     fn meet_implausible(&mut self, what: Implausible) {
         self.implausible.count(what);
         let complaint = what.complaint();

@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_watched_publisher_that_hangs_is_silent_after_one_second_and_gone_after_three() {
+    fn a_watched_publisher_that_does_not_answer_is_silent_after_one_second_and_gone_after_three() {
         let steps = Watch::new().steps(10_000, true, NEAR);
         let expected = [
             (400, Step::Ping),

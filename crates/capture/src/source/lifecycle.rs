@@ -17,7 +17,8 @@ use crate::threads::watchdog::Watchdog;
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Timeout for opening a source, which includes all timeouts of its own.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(60);
-/// A source that delivers only damaged frames for this long is offline. A stall of the source may take less.
+/// A source that delivers only damaged frames for this long is offline, or for its stall limit if that is shorter, as it
+/// is above one frame a second.
 const DAMAGED_FOR: Duration = Duration::from_secs(5);
 
 /// Receiver of a source's frames.

@@ -131,7 +131,7 @@ pub(crate) fn from_relay() -> Vec<FromRelay> {
     let stream = StreamInfo {
         name: "cam".parse().unwrap(),
         state: ListedState::Late,
-        reason: "frames reach this relay 8.4 s old: the connection to capture is too slow for this stream".into(),
+        reason: "frames reach this relay 8.4 s old: the bus is slow (the connection to capture cannot sustain this stream)".into(),
         since: at(1_767_225_600_000_000),
         source: "/dev/video0".into(),
         tracks: vec![TrackInfo {

@@ -33,9 +33,9 @@ pub enum Action {
     ReadMetrics,
     /// View a stream.
     View,
-    /// Publish a stream into this relay.
+    /// Publish a stream into this relay. Not offered yet: always denied.
     Publish,
-    /// Change the relay's state.
+    /// Change the relay's state. Not offered yet: always denied.
     Admin,
 }
 

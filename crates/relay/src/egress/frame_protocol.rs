@@ -61,7 +61,7 @@ pub fn send_next_frame(
             viewer.set_drop_reason(DropReason::Link);
             return Ok(Resume::At(later));
         }
-        SendTime::Overdue => viewer.mark_stuck(now),
+        SendTime::Overdue => viewer.mark_overdue(now),
     }
     match viewer.next(now) {
         NextSend::Frame { frame, has_newer } => {

@@ -56,7 +56,7 @@ pub struct TrackSelection {
     /// The relay's choice, if the request leaves it to the relay.
     pub auto: Option<AutoRendition>,
     /// A track that is sent until the first one has a frame.
-    interim: Option<TrackName>,
+    fallback: Option<TrackName>,
 }
 
 impl TrackSelection {
@@ -65,8 +65,8 @@ impl TrackSelection {
         if let Some(auto) = &mut self.auto {
             auto.start_smallest();
             self.track = auto.track().clone();
-            if let Some(interim) = &mut self.interim {
-                interim.rendition = self.track.rendition.clone();
+            if let Some(fallback) = &mut self.fallback {
+                fallback.rendition = self.track.rendition.clone();
             }
         }
     }
@@ -82,8 +82,8 @@ impl TrackSelection {
         let now = clock::now();
         let mut viewer = Viewer::watch(stream, &self.track, transport, options, waker, now);
         let listed = |track: &&TrackName| is_listed(stream, track);
-        if let Some(interim) = self.interim.as_ref().filter(listed) {
-            viewer.start_with_fallback(interim, now);
+        if let Some(fallback) = self.fallback.as_ref().filter(listed) {
+            viewer.start_with_fallback(fallback, now);
         }
         AdaptiveViewer::new(viewer, self.auto)
     }
@@ -149,7 +149,7 @@ impl ViewRequest {
             CodecChoice::Auto => Codec::Jpeg,
             CodecChoice::Exactly(codec) => codec,
         };
-        let interim = |track: &TrackName| {
+        let fallback = |track: &TrackName| {
             let jpeg = TrackName { codec: Codec::Jpeg, ..track.clone() };
             (self.codec == CodecChoice::Auto && codec != Codec::Jpeg).then_some(jpeg)
         };
@@ -158,12 +158,12 @@ impl ViewRequest {
                 let auto = AutoRendition::new(stream, codec, self.display);
                 let auto = if self.codec == CodecChoice::Auto { auto.or_jpeg() } else { auto };
                 let track = Self::known(stream, auto.track().clone())?;
-                TrackSelection { interim: interim(&track), track, auto: Some(auto) }
+                TrackSelection { fallback: fallback(&track), track, auto: Some(auto) }
             }
             RenditionChoice::Exactly(rendition) => {
                 let track = TrackName { rendition: rendition.clone(), codec };
                 let track = Self::known(stream, track)?;
-                TrackSelection { interim: interim(&track), track, auto: None }
+                TrackSelection { fallback: fallback(&track), track, auto: None }
             }
         })
     }

@@ -133,7 +133,7 @@ struct Metrics {
     bytes: Family<OfTransport, Counter>,
     dropped: Family<OfReason, Counter>,
     freezes: Family<OfTransport, Counter>,
-    stuck: Family<OfTransport, Counter>,
+    overdue: Family<OfTransport, Counter>,
     ages: Family<OfTransport, Distribution>,
     frames_behind: Family<OfTransport, Distribution>,
     closed: Family<OfClose, Counter>,
@@ -216,7 +216,7 @@ impl Metrics {
         self.frames.get_or_create(&of).inc_by(sent.frames);
         self.bytes.get_or_create(&of).inc_by(sent.bytes);
         self.freezes.get_or_create(&of).inc_by(sent.freezes);
-        self.stuck.get_or_create(&of).inc_by(sent.stuck);
+        self.overdue.get_or_create(&of).inc_by(sent.overdue);
         self.ages.get_or_create(&of).set(&sent.ages, &AGE_BOUNDS, 1e6);
         self.frames_behind.get_or_create(&of).set(&sent.frames_behind, &FRAMES_BEHIND_BOUNDS, 1.0);
         for reason in DropReason::ALL {
@@ -316,7 +316,7 @@ impl Metrics {
         );
         registry.register(
             "frames_dropped",
-            "Frames not sent to viewers: the relay was busy, the link or the viewer too slow, the viewer asked for a lower frame rate, or it waited for a keyframe",
+            "Frames not sent to viewers: the relay was busy, the link or the viewer too slow, the viewer asked for a lower frame rate, or its decoder failed",
             self.dropped.clone(),
         );
         registry.register(
@@ -326,8 +326,8 @@ impl Metrics {
         );
         registry.register(
             "viewer_stuck",
-            "Frames held back for longer than 250 ms and three round trips though nothing was in flight: faults of this relay",
-            self.stuck.clone(),
+            "Frames held back for longer than 250 ms plus three round trips though nothing was in flight: faults of this relay",
+            self.overdue.clone(),
         );
         registry.register_with_unit(
             "frame_age_sent",

@@ -15,7 +15,8 @@ use crate::wake::Waker;
 /// the relay promises a frame age. A keyframe that takes a fifth of a second on a narrow link must pass.
 const MAX_DELTA_LAG: Duration = Duration::from_millis(400);
 
-/// Every running track has a keyframe within this time: capture encodes one every two seconds.
+/// Every track that capture encodes has a keyframe within this time, because it encodes one every two seconds. A
+/// camera's own H.264 may have them up to 4.5 s apart.
 pub(super) const KEYFRAME_WAIT: Duration = Duration::from_millis(2500);
 
 /// Time in which a cursor that started with a held GOP must catch up.

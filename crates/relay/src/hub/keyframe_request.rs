@@ -18,18 +18,18 @@ pub(super) struct KeyframeRequest {
     /// The time at which the publisher was last asked, in microseconds.
     asked_at: AtomicU64,
     /// Notifies the ingest side of a new request.
-    demand: Arc<Notify>,
+    demand_changed: Arc<Notify>,
 }
 
 impl KeyframeRequest {
-    pub(super) fn new(demand: Arc<Notify>) -> Self {
-        Self { pending: AtomicBool::new(false), asked_at: AtomicU64::new(0), demand }
+    pub(super) fn new(demand_changed: Arc<Notify>) -> Self {
+        Self { pending: AtomicBool::new(false), asked_at: AtomicU64::new(0), demand_changed }
     }
 
     /// Requests a keyframe. Further calls have no effect until the request is taken or fulfilled.
     pub(super) fn raise(&self) {
         if !self.pending.swap(true, Ordering::Relaxed) {
-            self.demand.notify_one();
+            self.demand_changed.notify_one();
         }
     }
 

@@ -31,14 +31,14 @@ pub struct Arrival {
     pub received_at: Timestamp,
 }
 
-/// A part of the path from the camera to this relay.
+/// A stage of the path from the camera to this relay, as the page's latency breakdown names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// The stage from the camera into capture.
-    Source,
-    /// The stage through capture: decoding, scaling, encoding.
+    /// The way from the camera into capture: from `captured_at` to `read_at`.
     Capture,
-    /// The stage from capture to this relay.
+    /// Decoding, scaling and encoding in capture: from `read_at` to `published_at`.
+    Encode,
+    /// The way from capture to this relay: from `published_at` to `received_at`.
     Bus,
 }
 
@@ -57,9 +57,9 @@ impl Late {
     /// Returns the reason for people.
     pub fn reason(&self) -> String {
         let why = match self.stage {
-            Stage::Source => "the camera or its connection is slow",
-            Stage::Capture => "capture cannot keep up with encoding",
-            Stage::Bus => "the connection to capture is too slow for this stream",
+            Stage::Capture => "capture is slow (the camera or its connection)",
+            Stage::Encode => "encoding is slow (capture's machine cannot keep up)",
+            Stage::Bus => "the bus is slow (the connection to capture cannot sustain this stream)",
         };
         format!("frames reach this relay {:.1} s old: {why}", self.age.as_secs_f64())
     }
@@ -121,8 +121,8 @@ fn longest_stage(arrival: Arrival) -> Stage {
     let Arrival { times: FrameTimes { captured_at, read_at, published_at }, received_at } = arrival;
     let stages = [
         (received_at.since(published_at), Stage::Bus),
-        (read_at.since(captured_at), Stage::Source),
-        (published_at.since(read_at), Stage::Capture),
+        (read_at.since(captured_at), Stage::Capture),
+        (published_at.since(read_at), Stage::Encode),
     ];
     stages.into_iter().max_by_key(|(duration, _)| *duration).map_or(Stage::Bus, |(_, stage)| stage)
 }
@@ -132,12 +132,12 @@ mod tests {
     use super::*;
 
     /// A frame that arrived `at` milliseconds after the start, with these milliseconds on each stage.
-    fn arrival(at: u64, [source, capture, bus]: [u64; 3]) -> Arrival {
+    fn arrival(at: u64, [capture, encode, bus]: [u64; 3]) -> Arrival {
         let time = |millis: u64| Timestamp::from_micros(1_000_000_000_000 + 1000 * millis);
         let at = at + 100_000;
         let times = FrameTimes {
-            captured_at: time(at - bus - capture - source),
-            read_at: time(at - bus - capture),
+            captured_at: time(at - bus - encode - capture),
+            read_at: time(at - bus - encode),
             published_at: time(at - bus),
         };
         Arrival { times, received_at: time(at) }
@@ -163,7 +163,9 @@ mod tests {
         let words = late.reason();
         assert!(
             words.starts_with("frames reach this relay ")
-                && words.ends_with("the connection to capture is too slow for this stream"),
+                && words.ends_with(
+                    "the bus is slow (the connection to capture cannot sustain this stream)"
+                ),
             "{words}"
         );
     }
@@ -171,8 +173,8 @@ mod tests {
     #[test]
     fn the_slow_stage_is_named() {
         for (stages, expected) in [
-            ([3000, 10, 10], Stage::Source),
-            ([10, 3000, 10], Stage::Capture),
+            ([3000, 10, 10], Stage::Capture),
+            ([10, 3000, 10], Stage::Encode),
             ([1000, 1000, 1001], Stage::Bus),
         ] {
             let mut lateness = Lateness::default();

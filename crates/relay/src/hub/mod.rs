@@ -1,17 +1,18 @@
 //! Fan-out in memory: the newest frames of every track, and the viewers' positions in them.
 //!
-//! In the order of the data:
+//! In the order of imports, each of which knows only the ones before it:
 //!
 //! - [`Frame`]: one encoded image, shared by all viewers;
+//! - `bitrate` and [`lateness`]: estimates that every arriving frame feeds;
 //! - [`ring`]: the newest frames of a track, and the drop policy;
-//! - [`Track`]: a ring, its cursors and the demand they create;
-//! - [`Stream`]: a name, its status and its tracks;
+//! - `keyframe_request`: the pending request of a track for a keyframe;
+//! - [`Track`]: a ring, its demand, and what its frames measure;
 //! - `cursor`: a position in a track's ring;
+//! - [`Stream`]: a name, its status and its tracks;
+//! - `registry`: the [`Hub`] itself, all streams by name, and the [`Listener`]s for changes of the list;
 //! - [`Viewer`]: one subscription: a cursor, and a second one while it switches to another track.
 //!
-//! Beside them, fed by every arriving frame: [`lateness`] and `bitrate`.
-//!
-//! Imports run in this order: a stream knows nothing of its viewers. The hub knows nothing of HTTP, sockets and the
+//! A stream knows nothing of its viewers. The hub knows nothing of HTTP, sockets and the
 //! bus, and never looks inside a payload.
 
 mod bitrate;

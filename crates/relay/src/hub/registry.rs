@@ -20,18 +20,18 @@ pub struct Hub {
     /// Counts changes of the list: streams that appeared, disappeared or changed their state.
     changes: AtomicU64,
     listeners: Waiters,
-    /// Notified when a track gets its first cursor.
-    demand: Arc<Notify>,
+    /// Notified when a track gets its first cursor or needs a keyframe.
+    demand_changed: Arc<Notify>,
 }
 
 impl Hub {
-    /// Creates an empty hub. It notifies `demand` when a track without demand gets some.
-    pub fn new(demand: Arc<Notify>) -> Self {
+    /// Creates an empty hub. It notifies `demand_changed` when a track gets its first cursor or needs a keyframe.
+    pub fn new(demand_changed: Arc<Notify>) -> Self {
         Self {
             streams: Mutex::default(),
             changes: AtomicU64::new(0),
             listeners: Waiters::default(),
-            demand,
+            demand_changed,
         }
     }
 
@@ -47,7 +47,7 @@ impl Hub {
 
     /// Returns the stream of this name; creates it with `status` if it is unknown.
     pub fn open(&self, name: &StreamName, status: StreamStatus) -> Arc<Stream> {
-        let make = || Arc::new(Stream::new(name.clone(), status, self.demand.clone()));
+        let make = || Arc::new(Stream::new(name.clone(), status, self.demand_changed.clone()));
         let stream = self.streams.lock().entry(name.clone()).or_insert_with(make).clone();
         self.notify_change();
         stream

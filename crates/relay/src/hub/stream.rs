@@ -51,22 +51,22 @@ pub struct Stream {
     /// Counts the visible changes of the status.
     changes: AtomicU64,
     tracks: Mutex<BTreeMap<TrackName, Arc<Track>>>,
-    /// Notified when a track gets its first cursor.
-    demand: Arc<Notify>,
+    /// Notified when a track gets its first cursor or needs a keyframe.
+    demand_changed: Arc<Notify>,
     /// Counters of frames and viewers, by transport.
     pub counters: StreamCounters,
-    /// Counts viewers that switched to another rendition.
+    /// Counts viewers that switched to a track of another size.
     pub switches: SwitchCounters,
 }
 
 impl Stream {
-    pub(super) fn new(name: StreamName, status: StreamStatus, demand: Arc<Notify>) -> Self {
+    pub(super) fn new(name: StreamName, status: StreamStatus, demand_changed: Arc<Notify>) -> Self {
         Self {
             name,
             status: Mutex::new(Arc::new(status)),
             changes: AtomicU64::new(0),
             tracks: Mutex::default(),
-            demand,
+            demand_changed,
             counters: StreamCounters::default(),
             switches: SwitchCounters::default(),
         }
@@ -104,7 +104,7 @@ impl Stream {
         self.tracks().iter().for_each(|track| track.wake());
     }
 
-    /// Returns the lateness of the latest track; `None` if none is late.
+    /// Returns the lateness of the track that is most late; `None` if none is late.
     pub fn late(&self) -> Option<Late> {
         let runs = matches!(self.status().state, StreamState::Live | StreamState::Idle);
         let tracks = self.tracks();
@@ -140,7 +140,7 @@ impl Stream {
     /// Returns a track; creates it if it was never watched.
     pub fn track(&self, name: &TrackName) -> Arc<Track> {
         let topic = || Topic::new(self.name.clone(), name.clone());
-        let make = || Arc::new(Track::new(topic(), self.demand.clone()));
+        let make = || Arc::new(Track::new(topic(), self.demand_changed.clone()));
         self.tracks.lock().entry(name.clone()).or_insert_with(make).clone()
     }
 
@@ -162,7 +162,7 @@ impl Stream {
     pub(super) fn open_cursor(&self, name: &TrackName, waker: Waker, delay: Duration) -> Cursor {
         let (cursor, first) = Cursor::open(self.track(name), waker, delay);
         if first {
-            self.demand.notify_one();
+            self.demand_changed.notify_one();
         }
         cursor
     }

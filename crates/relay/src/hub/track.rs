@@ -46,7 +46,7 @@ pub struct Track {
 }
 
 impl Track {
-    pub(super) fn new(topic: Topic, demand: Arc<Notify>) -> Self {
+    pub(super) fn new(topic: Topic, demand_changed: Arc<Notify>) -> Self {
         Self {
             topic,
             ring: Mutex::default(),
@@ -58,7 +58,7 @@ impl Track {
             orphaned: AtomicU64::new(0),
             orphaned_at: AtomicU64::new(0),
             generations: AtomicU64::new(0),
-            keyframe: KeyframeRequest::new(demand),
+            keyframe: KeyframeRequest::new(demand_changed),
             lateness: Mutex::default(),
             late_since: AtomicU64::new(0),
         }

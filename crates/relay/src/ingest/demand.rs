@@ -47,18 +47,18 @@ impl Watches {
         self.0.values_mut().for_each(|watch| {
             watch.idle_since.get_or_insert(now);
         });
-        for (source, track) in needed {
+        for (published, track) in needed {
             let watch = WatchedTrack { track: track.clone(), idle_since: None };
-            let before = self.0.insert(source.clone(), watch);
+            let before = self.0.insert(published.clone(), watch);
             // A stream that was forgotten and announced again has new tracks.
             if before.is_none_or(|before| !Arc::ptr_eq(&before.track, track)) {
-                changes.push(WatchStep::Watch(source.clone()));
+                changes.push(WatchStep::Watch(published.clone()));
             }
         }
-        self.0.retain(|source, watch| {
+        self.0.retain(|published, watch| {
             let stays = watch.idle_since.is_none_or(|since| now.since(since) < LINGER);
             if !stays {
-                changes.push(WatchStep::Unwatch(source.clone()));
+                changes.push(WatchStep::Unwatch(published.clone()));
             }
             stays
         });
@@ -76,7 +76,7 @@ mod tests {
     const ONE: PublisherId = PublisherId(1);
     const TWO: PublisherId = PublisherId(2);
 
-    fn source(publisher: PublisherId) -> PublishedTrack {
+    fn published_by(publisher: PublisherId) -> PublishedTrack {
         (publisher, "cam/full.jpeg/".parse().unwrap())
     }
 
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn a_track_is_watched_once_and_until_five_seconds_after_its_last_viewer() {
-        let (mut watches, track, one) = (Watches::default(), track(), source(ONE));
+        let (mut watches, track, one) = (Watches::default(), track(), published_by(ONE));
         let needed = || [(&one, &track)].into_iter();
         let none = || [].into_iter();
         assert_eq!(watches.update(needed(), at(0)), [WatchStep::Watch(one.clone())]);
@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn a_new_owner_is_watched_immediately() {
         let (mut watches, track, [one, two]) =
-            (Watches::default(), track(), [ONE, TWO].map(source));
+            (Watches::default(), track(), [ONE, TWO].map(published_by));
         watches.update([(&one, &track)].into_iter(), at(0));
         assert_eq!(
             watches.update([(&two, &track)].into_iter(), at(1)),
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_stream_that_was_forgotten_and_returns_is_watched_again() {
-        let (mut watches, one) = (Watches::default(), source(ONE));
+        let (mut watches, one) = (Watches::default(), published_by(ONE));
         let [before, after] = [(); 2].map(|()| track());
         watches.update([(&one, &before)].into_iter(), at(0));
         assert_eq!(

@@ -39,8 +39,8 @@ pub struct Ingest {
     subscriber: Subscriber,
     hub: Arc<Hub>,
     directory: Arc<Mutex<Directory>>,
-    /// Notified when demand or ownership may have changed.
-    waker: Arc<Notify>,
+    /// Notified when viewers need another track or a keyframe, or when a track has another owner.
+    demand_changed: Arc<Notify>,
 }
 
 /// A track that viewers need, and everything that its feed requires.
@@ -51,27 +51,26 @@ struct Needed {
 }
 
 impl Ingest {
-    /// Starts to follow publishers. `waker` is the one that the hub notifies when viewers need a track that they did not need
-    /// before.
+    /// Starts to follow publishers. The hub notifies `demand_changed` when viewers need another track or a keyframe.
     ///
     /// # Errors
     /// Fails if the bus cannot be started.
     pub fn start(
         options: SubscriberOptions,
         hub: Arc<Hub>,
-        waker: Arc<Notify>,
+        demand_changed: Arc<Notify>,
     ) -> Result<Self, BusError> {
         let directory = Arc::new(Mutex::new(Directory::new(hub.clone())));
         let on_event = {
-            let (directory, waker) = (directory.clone(), waker.clone());
+            let (directory, demand_changed) = (directory.clone(), demand_changed.clone());
             move |event| {
                 if process(&mut directory.lock(), event) {
-                    waker.notify_one();
+                    demand_changed.notify_one();
                 }
             }
         };
         let subscriber = Subscriber::start(options, on_event)?;
-        Ok(Self { subscriber, hub, directory, waker })
+        Ok(Self { subscriber, hub, directory, demand_changed })
     }
 
     /// Returns the addresses that the relay listens to.
@@ -92,7 +91,7 @@ impl Ingest {
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = self.waker.notified() => {}
+                () = self.demand_changed.notified() => {}
                 _ = tick.tick() => {
                     if !self.subscriber.is_alive() {
                         return;
@@ -110,13 +109,14 @@ impl Ingest {
         let mut needed = self.needed();
         let now = clock::now();
         let requests = needed.iter().filter(|(_, needed)| needed.track.take_keyframe_request(now));
-        let keyframes: Vec<PublishedTrack> = requests.map(|(source, _)| source.clone()).collect();
-        let tracks = needed.iter().map(|(source, needed)| (source, &needed.track));
+        let keyframes: Vec<PublishedTrack> =
+            requests.map(|(published, _)| published.clone()).collect();
+        let tracks = needed.iter().map(|(published, needed)| (published, &needed.track));
         for change in watches.update(tracks, now) {
             match change {
-                WatchStep::Watch(source) => {
-                    if let Some(needed) = needed.remove(&source) {
-                        self.watch(source, needed);
+                WatchStep::Watch(published) => {
+                    if let Some(needed) = needed.remove(&published) {
+                        self.watch(published, needed);
                     }
                 }
                 WatchStep::Unwatch((publisher, topic)) => {
@@ -138,8 +138,8 @@ impl Ingest {
             let Some((publisher, ownership)) = directory.owner(stream.name()) else { continue };
             for track in stream.tracks().into_iter().filter(|track| track.has_demand()) {
                 let (stream, ownership) = (stream.clone(), ownership.clone());
-                let source = (publisher, track.topic().clone());
-                needed.insert(source, Needed { stream, track, ownership });
+                let published = (publisher, track.topic().clone());
+                needed.insert(published, Needed { stream, track, ownership });
             }
         }
         needed

@@ -32,7 +32,7 @@ pub struct TransportCounters {
     bytes: AtomicU64,
     dropped: [AtomicU64; DropReason::ALL.len()],
     freezes: AtomicU64,
-    stuck: AtomicU64,
+    overdue: AtomicU64,
     closed: [AtomicU64; CloseReason::ALL.len()],
     ages: Histogram<{ AGE_BOUNDS.len() + 1 }>,
     frames_behind: Histogram<{ FRAMES_BEHIND_BOUNDS.len() + 1 }>,
@@ -63,7 +63,7 @@ pub struct Snapshot {
     /// Pauses of more than 200 ms without a frame for a viewer, while there were newer frames.
     pub freezes: u64,
     /// Frames held back for longer than promised though nothing was in flight: faults of the relay.
-    pub stuck: u64,
+    pub overdue: u64,
     /// Viewers whose connection was closed, in the order of [`CloseReason::ALL`].
     pub closed: [u64; CloseReason::ALL.len()],
     /// Frame ages when sent, in microseconds, in buckets bounded by [`AGE_BOUNDS`].
@@ -101,8 +101,8 @@ impl TransportCounters {
     }
 
     /// Counts a frame that was held back for longer than promised.
-    pub fn record_stuck(&self) {
-        add(&self.stuck, 1);
+    pub fn record_overdue(&self) {
+        add(&self.overdue, 1);
     }
 
     /// Counts a viewer whose connection was closed.
@@ -119,7 +119,7 @@ impl TransportCounters {
             bytes: read(&self.bytes),
             dropped: std::array::from_fn(|reason| read(&self.dropped[reason])),
             freezes: read(&self.freezes),
-            stuck: read(&self.stuck),
+            overdue: read(&self.overdue),
             closed: std::array::from_fn(|reason| read(&self.closed[reason])),
             ages,
             frames_behind: self.frames_behind.read(),

@@ -34,13 +34,13 @@ impl Transport {
 pub enum DropReason {
     /// The relay was busy.
     Relay,
-    /// The link still had earlier frames in flight.
+    /// The link still had earlier frames in flight, or the viewer waited for a keyframe because of them.
     Link,
-    /// The viewer had not shown earlier frames yet.
+    /// The viewer had not acknowledged earlier frames yet, or waited for a keyframe because of them.
     Viewer,
     /// The viewer asked for a lower frame rate (`fps`).
     MaxFps,
-    /// The viewer could not decode earlier frames, and waited for a keyframe.
+    /// The viewer reported that its decoder had failed, and waited for the next keyframe.
     Keyframe,
 }
 

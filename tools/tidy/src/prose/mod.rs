@@ -31,6 +31,8 @@ pub const BAN: &str = "ban";
 pub const ACTOR: &str = "actor";
 /// A sentence that starts with What, Who, How, Where and the like, or a condition without a main clause.
 pub const HEADLESS: &str = "headless";
+/// A doc comment that starts with the name of a type where a verb or a noun belongs.
+pub const TYPE: &str = "type";
 /// A doc comment whose first sentence has no subject: an error only if there are too many of them.
 pub const SUBJECT: &str = "subject";
 
@@ -169,6 +171,10 @@ fn check_doc(file: &File, passage: &Passage, blocks: &[Block], checked: &mut Che
     checked.docs += 1;
     let sentences = words::sentences(&block.text);
     let Some(first) = sentences.first() else { return };
+    checked.findings.extend(openings::type_name(first).map(|name| {
+        let detail = format!("\"{name}\" starts a doc comment; write a verb, a noun, or `{name}`");
+        finding(file, block, first, 0, TYPE, detail)
+    }));
     let opening = openings::subjectless(block, first);
     checked.subjectless.extend(opening.map(|opening| {
         let detail = format!("\"{opening}\" starts a doc comment without a subject");

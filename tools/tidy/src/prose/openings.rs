@@ -40,6 +40,10 @@ const PREPOSITIONS: &[&str] = &[
     "into", "out", "up", "down",
 ];
 
+/// Proper names that look like types.
+const PROPER_NAMES: &[&str] =
+    &["WebSocket", "WebSockets", "WebCodecs", "JavaScript", "GitHub", "OpenMetrics"];
+
 /// Returns the words with which a sentence starts headlessly, as in "What was sent is kept".
 pub(crate) fn headless(block: &Block, sentence: &Sentence<'_>) -> Option<String> {
     let capital =
@@ -81,6 +85,20 @@ pub(crate) fn subjectless(block: &Block, sentence: &Sentence<'_>) -> Option<Stri
     let first = words.first()?.as_str();
     let fragment = PREPOSITIONS.contains(&first) && !sentence.text.contains(',');
     (NO_SUBJECT.contains(&first) || fragment).then(|| first.into())
+}
+
+/// Returns the name of a type with which a sentence starts without code marks: a rename has probably put it in the place
+/// of a verb or a noun.
+pub(crate) fn type_name(sentence: &Sentence<'_>) -> Option<String> {
+    opening(sentence)?;
+    let first = words::words(sentence.text).into_iter().next()?;
+    let name = &sentence.text[first.start..first.end];
+    let is_inner = |window: &[char]| {
+        window[0].is_lowercase() && window[1].is_uppercase() && window[2].is_lowercase()
+    };
+    let letters: Vec<char> = name.chars().collect();
+    let is_type = name.starts_with(char::is_uppercase) && letters.windows(3).any(is_inner);
+    (is_type && !PROPER_NAMES.contains(&name)).then(|| name.into())
 }
 
 /// Returns the first two words of a sentence, or one if a sign follows it; `None` if the sentence starts with code or a
@@ -140,6 +158,17 @@ mod tests {
             ("`What` is a type.", Kind::Paragraph),
         ] {
             assert!(!of(text, kind, headless), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_type_in_place_of_a_verb_is_found() {
+        let check = |_: &Block, sentence: &Sentence<'_>| type_name(sentence);
+        assert!(of("ImplausibleCounts a value.", Kind::Paragraph, check));
+        for text in
+            ["Counts a value.", "`TrackState` is a type.", "WebSocket frames.", "FFmpeg reads."]
+        {
+            assert!(!of(text, Kind::Paragraph, check), "{text}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! The choice of one of libavcodec's H.264 encoders. Each encoder is tried before it is accepted.
+//! The choice of one of libavcodec's H.264 encoders. Each encoder is tested before it is accepted.
 
 use std::fmt;
 use std::str::FromStr;
@@ -37,17 +37,17 @@ const KNOWN: [&str; 9] = [
 ];
 /// Longest accepted name; libavcodec's are shorter.
 const MAX_NAME: usize = 32;
-/// The size at which an encoder is tried before anything starts.
-const TRIAL_SIZE: (i32, i32) = (320, 180);
-/// Number of frames in a trial: an encoder that delays more frames is of no use for live video.
-const TRIAL_FRAMES: u64 = 6;
-/// Timeout of a trial: opening an encoder takes a few seconds at most.
-const TRIAL_TIMEOUT: Duration = Duration::from_secs(20);
-/// The results of all trials so far: every stream may name an encoder, and a trial may take long. There are as many as
+/// The size at which an encoder is tested before anything starts.
+const TEST_SIZE: (i32, i32) = (320, 180);
+/// Number of frames in a test: an encoder that delays more frames is of no use for live video.
+const TEST_FRAMES: u64 = 6;
+/// Timeout of a test: opening an encoder takes a few seconds at most.
+const TEST_TIMEOUT: Duration = Duration::from_secs(20);
+/// The results of all tests so far: every stream may name an encoder, and a test may take long. There are as many as
 /// the options name.
-static TRIALS: Mutex<Vec<(String, Result<EncoderName, InvalidEncoder>)>> = Mutex::new(Vec::new());
+static TESTED: Mutex<Vec<(String, Result<EncoderName, InvalidEncoder>)>> = Mutex::new(Vec::new());
 
-/// The name of an encoder that was tried and works on this machine.
+/// The name of an encoder that was tested and works on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EncoderName(String);
 
@@ -106,18 +106,18 @@ impl FromStr for EncoderName {
 
     fn from_str(text: &str) -> Result<Self, InvalidEncoder> {
         let name: String = text.chars().take(MAX_NAME).collect();
-        let mut trials = TRIALS.lock();
-        if let Some((_, result)) = trials.iter().find(|(tried, _)| *tried == name) {
+        let mut tested = TESTED.lock();
+        if let Some((_, result)) = tested.iter().find(|(known, _)| *known == name) {
             return result.clone();
         }
-        let result = Self::try_encoder(name.clone());
-        trials.push((name, result.clone()));
+        let result = Self::test_encoder(name.clone());
+        tested.push((name, result.clone()));
         result
     }
 }
 
 impl EncoderName {
-    fn try_encoder(name: String) -> Result<Self, InvalidEncoder> {
+    fn test_encoder(name: String) -> Result<Self, InvalidEncoder> {
         native::prepare();
         if name == VAAPI && !cfg!(feature = "vaapi") {
             return Err(InvalidEncoder::NotBuilt(VAAPI));
@@ -132,8 +132,8 @@ impl EncoderName {
             return Err(InvalidEncoder::Format(name));
         }
         let encoder = Self(name);
-        let tried = encoder.clone();
-        match run_trial(TRIAL_TIMEOUT, move || encode_trial_frames(&tried)) {
+        let subject = encoder.clone();
+        match run_test(TEST_TIMEOUT, move || encode_test_frames(&subject)) {
             Ok(()) => Ok(encoder),
             Err(reason) => Err(InvalidEncoder::Broken { name: encoder.0, reason }),
         }
@@ -157,33 +157,33 @@ impl fmt::Display for EncoderName {
     }
 }
 
-/// Tries an encoder on a thread of its own, which is abandoned after `timeout`: a driver may block for ever.
-fn run_trial(
+/// Tests an encoder on a thread of its own, which is abandoned after `timeout`: a driver may block for ever.
+fn run_test(
     timeout: Duration,
-    trial: impl FnOnce() -> Result<(), String> + Send + 'static,
+    test: impl FnOnce() -> Result<(), String> + Send + 'static,
 ) -> Result<(), String> {
     let (sender, result) = mpsc::channel();
-    let work = move || drop(sender.send(trial()));
-    let started = thread::Builder::new().name("encoder trial".into()).spawn(work);
-    started.map_err(|error| format!("cannot start a thread for its trial: {error}"))?;
+    let work = move || drop(sender.send(test()));
+    let started = thread::Builder::new().name("encoder test".into()).spawn(work);
+    started.map_err(|error| format!("cannot start a thread for its test: {error}"))?;
     match result.recv_timeout(timeout) {
         Ok(result) => result,
         Err(mpsc::RecvTimeoutError::Timeout) => {
             Err(format!("it does not answer within {} s", timeout.as_secs_f64()))
         }
-        Err(mpsc::RecvTimeoutError::Disconnected) => Err("its trial panicked".into()),
+        Err(mpsc::RecvTimeoutError::Disconnected) => Err("its test panicked".into()),
     }
 }
 
 /// Encodes frames that must all be keyframes. It fails for an encoder whose device is missing, and for one that encodes
 /// no keyframes on request.
-fn encode_trial_frames(name: &EncoderName) -> Result<(), String> {
+fn encode_test_frames(name: &EncoderName) -> Result<(), String> {
     let grey =
-        Mat::new_rows_cols_with_default(TRIAL_SIZE.1, TRIAL_SIZE.0, CV_8UC3, Scalar::all(90.0));
+        Mat::new_rows_cols_with_default(TEST_SIZE.1, TEST_SIZE.0, CV_8UC3, Scalar::all(90.0));
     let grey = grey.map_err(|error| error.message)?;
     let mut encoder = H264Encoder::new(name.clone());
     let mut keyframes = 0;
-    for second in 0..TRIAL_FRAMES {
+    for second in 0..TEST_FRAMES {
         let captured_at = Timestamp::from_micros(second * 2_000_000);
         let times = CaptureTimes { captured_at, read_at: captured_at };
         match encoder.encode(&grey, times, true).map_err(|error| error.to_string())? {
@@ -214,14 +214,14 @@ mod tests {
     }
 
     #[test]
-    fn a_trial_ends_at_its_timeout() {
+    fn a_test_of_an_encoder_ends_at_its_timeout() {
         let (release, stuck) = mpsc::channel::<()>();
-        let trial = move || stuck.recv().map_err(|_| "released".into());
-        let reason = run_trial(Duration::from_millis(10), trial).unwrap_err();
+        let test = move || stuck.recv().map_err(|_| "released".into());
+        let reason = run_test(Duration::from_millis(10), test).unwrap_err();
         assert_eq!(reason, "it does not answer within 0.01 s");
         drop(release);
-        assert_eq!(run_trial(Duration::from_secs(60), || Ok(())), Ok(()));
-        assert_eq!(run_trial(Duration::from_secs(60), || Err("no".into())), Err("no".into()));
+        assert_eq!(run_test(Duration::from_secs(60), || Ok(())), Ok(()));
+        assert_eq!(run_test(Duration::from_secs(60), || Err("no".into())), Err("no".into()));
     }
 
     #[test]

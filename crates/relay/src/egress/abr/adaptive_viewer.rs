@@ -14,10 +14,10 @@ use crate::hub::{Stream, Viewer};
 const ABSENT_AFTER: Duration = Duration::from_secs(2);
 /// Time after which an absent track is requested again.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
-/// Time and number of frame intervals without a frame after which the track of a live stream counts as dead, and
+/// Time and number of frame intervals without a frame after which the track of a live stream counts as stalled, and
 /// another one is sent. If the source itself is silent, capture has reported it as offline by then.
-const DEAD_AFTER: Duration = Duration::from_secs(4);
-const DEAD_INTERVALS: u32 = 5;
+const STALLED_AFTER: Duration = Duration::from_secs(4);
+const STALLED_INTERVALS: u32 = 5;
 /// A stream is running if a frame of it was sent within this time.
 const RUNNING: Duration = Duration::from_secs(1);
 /// Time for which a viewer with smaller renditions may be slow without being reported so: as long as it takes to find
@@ -84,16 +84,16 @@ impl AutoRendition {
         self.committed < self.rung
     }
 
-    /// Returns whether the track that is sent is dead although its stream is live, and another track can replace it.
-    fn is_dead(&self, viewer: &Viewer, now: Timestamp) -> bool {
+    /// Returns whether the track that is sent is stalled although its stream is live, and another track can replace it.
+    fn is_stalled(&self, viewer: &Viewer, now: Timestamp) -> bool {
         let sent = &viewer.track().topic().track;
-        if !viewer.is_starved(now, DEAD_AFTER) || self.is_absent(sent) {
+        if !viewer.is_starved(now, STALLED_AFTER) || self.is_absent(sent) {
             return false;
         }
         let status = viewer.stream().status();
         let entry = status.tracks.iter().find(|entry| entry.name == *sent);
         let millifps = entry.map_or(0, |entry| entry.millifps).max(1);
-        let intervals = Duration::from_secs(1000) * DEAD_INTERVALS / millifps;
+        let intervals = Duration::from_secs(1000) * STALLED_INTERVALS / millifps;
         status.state == StreamState::Live
             && (self.ladder.len() > 1 || self.or_jpeg && sent.codec != Codec::Jpeg)
             && (entry.is_none_or(|entry| entry.millifps == 0) || viewer.is_starved(now, intervals))
@@ -168,7 +168,7 @@ impl AdaptiveViewer {
         (!adapts || now.since(since) > ADAPTS_WITHIN).then_some(since)
     }
 
-    /// Checks for changed, absent and dead tracks. Returns whether the renditions must be allocated again.
+    /// Checks for changed, absent and stalled tracks. Returns whether the renditions must be allocated again.
     pub(super) fn refresh(&mut self, now: Timestamp) -> bool {
         let Some(auto) = &mut self.auto else { return false };
         let stream = self.viewer.stream();
@@ -180,7 +180,7 @@ impl AdaptiveViewer {
         let switch_failed = running && self.viewer.is_switch_stalled(now, ABSENT_AFTER);
         let absent = match self.viewer.pending_track() {
             Some(track) if switch_failed => Some(track),
-            None if auto.is_dead(&self.viewer, now) => Some(self.viewer.track()),
+            None if auto.is_stalled(&self.viewer, now) => Some(self.viewer.track()),
             _ => None,
         };
         let absent = absent.map(|track| track.topic().track.clone());

@@ -1,7 +1,7 @@
 //! The complete sender of one viewer against arbitrary links, receivers and cameras: queue estimate, ack window, ABR
 //! and GOP catch-up together. No reachable state may be a dead end.
 //!
-//! While nothing is in flight, a frame that the viewer is due is sent within 250 ms and three round trips. Exempt are
+//! While nothing is in flight, a frame that the viewer is due is sent within 250 ms plus three round trips. Exempt are
 //! waits for a keyframe, for the requested frame rate (`fps`), for the requested delay (`buffer`), for announced
 //! acknowledgements, and for a receiver that provably reads nothing.
 

@@ -26,7 +26,8 @@ use crate::limits::Permit;
 use crate::stats::labels::{CloseReason, Transport};
 use crate::wake::Waker;
 
-/// One socket. Its subscriptions take turns with one message in flight, so that none starves another.
+/// One socket. Its subscriptions take turns, with at most one message that the kernel has not accepted yet, so that none
+/// starves another.
 pub(super) struct Session {
     context: Arc<Context>,
     credentials: Credentials,
@@ -80,7 +81,7 @@ impl Session {
                 self.hold_for_link();
                 return Ok(Resume::At(later));
             }
-            SendTime::Overdue => self.mark_stuck(now),
+            SendTime::Overdue => self.mark_overdue(now),
         }
         let min_rtt = writer.min_rtt();
         let count = self.subscriptions.len();
@@ -124,9 +125,9 @@ impl Session {
         self.subscriptions.iter_mut().find(|subscription| subscription.id() == id)
     }
 
-    fn mark_stuck(&mut self, now: Timestamp) {
+    fn mark_overdue(&mut self, now: Timestamp) {
         let due = self.subscriptions.iter_mut().filter(|one| one.has_due_frame(now));
-        due.for_each(|one| one.mark_stuck(now));
+        due.for_each(|one| one.mark_overdue(now));
     }
 
     fn hold_for_link(&mut self) {

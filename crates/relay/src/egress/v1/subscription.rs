@@ -58,7 +58,7 @@ struct SentTrack {
 struct StateInputs {
     changes: u64,
     slow_since: Option<Timestamp>,
-    stuck_since: Option<Timestamp>,
+    overdue_since: Option<Timestamp>,
     late_since: Option<Timestamp>,
     has_frames: bool,
 }
@@ -138,10 +138,10 @@ impl Subscription {
     pub(super) fn state_message(&mut self, now: Timestamp) -> Option<FromRelay> {
         let slow_since = self.adaptive.slow_since(now);
         let has_frames = now.since(self.last_frame) < RECENT;
-        let stuck_since = self.adaptive.viewer.stuck_since(now);
+        let overdue_since = self.adaptive.viewer.overdue_since(now);
         let late_since = self.adaptive.viewer.track().late_since();
         let changes = self.adaptive.viewer.stream().change_count();
-        let inputs = StateInputs { changes, slow_since, stuck_since, late_since, has_frames };
+        let inputs = StateInputs { changes, slow_since, overdue_since, late_since, has_frames };
         if self.state_inputs.replace(inputs) == Some(inputs) {
             return None;
         }
@@ -155,8 +155,8 @@ impl Subscription {
             }
             (StreamState::Ended, _) => (ViewerState::Ended, status.reason.as_str(), status.since),
             (_, Some((reason, since))) => (ViewerState::Late, reason.as_str(), *since),
-            _ if stuck_since.is_some() => {
-                (ViewerState::Slow, STUCK, stuck_since.unwrap_or_default())
+            _ if overdue_since.is_some() => {
+                (ViewerState::Slow, OVERDUE, overdue_since.unwrap_or_default())
             }
             _ if slow_since.is_some() => (ViewerState::Slow, SLOW, slow_since.unwrap_or_default()),
             (StreamState::Idle, _) if !has_frames => (ViewerState::Idle, "", status.since),
@@ -251,8 +251,8 @@ impl Subscription {
     }
 
     /// Notes that a frame was held past its send deadline.
-    pub(super) fn mark_stuck(&mut self, now: Timestamp) {
-        self.adaptive.viewer.mark_stuck(now);
+    pub(super) fn mark_overdue(&mut self, now: Timestamp) {
+        self.adaptive.viewer.mark_overdue(now);
     }
 
     /// Notes that the next frame waits for the socket's link.
@@ -347,7 +347,7 @@ impl AsMut<AdaptiveViewer> for Subscription {
 const SLOW: &str = "this connection or device is too slow for all frames: the frame rate is reduced to keep them recent";
 
 /// The reason of the state `slow` after a missed send deadline.
-const STUCK: &str = "the relay sent a frame too late by its own fault: please report this";
+const OVERDUE: &str = "the relay sent a frame too late by its own fault: please report this";
 
 #[cfg(test)]
 mod tests;

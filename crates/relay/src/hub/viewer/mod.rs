@@ -26,8 +26,8 @@ pub use accounting::SendStats;
 use slow_detector::SlowDetector;
 use switch::PendingSwitch;
 
-/// A viewer that was stuck is reported as such for this long.
-const STUCK_REPORTED_FOR: Duration = Duration::from_secs(3);
+/// A missed send deadline is reported for this long.
+const OVERDUE_REPORTED_FOR: Duration = Duration::from_secs(3);
 
 /// Shortest interval between keyframe requests for one viewer whose decoder fails. All viewers of the track receive
 /// these keyframes, so one broken decoder must not request them in a row.
@@ -80,7 +80,7 @@ pub struct Viewer {
     switches: u32,
     /// The time of the last keyframe request for this viewer's failed decoder.
     decode_failed_at: Option<Timestamp>,
-    stuck_at: Option<Timestamp>,
+    overdue_at: Option<Timestamp>,
 }
 
 /// The last frame that was sent.
@@ -120,7 +120,7 @@ impl Viewer {
             stats: SendStats::default(),
             switches: 0,
             decode_failed_at: None,
-            stuck_at: None,
+            overdue_at: None,
         }
     }
 
@@ -209,14 +209,14 @@ impl Viewer {
     }
 
     /// Records a fault of the relay: it held a due frame back for longer than promised.
-    pub fn mark_stuck(&mut self, now: Timestamp) {
-        self.stuck_at = Some(now);
-        self.counters().record_stuck();
+    pub fn mark_overdue(&mut self, now: Timestamp) {
+        self.overdue_at = Some(now);
+        self.counters().record_overdue();
     }
 
-    /// Returns when the viewer was stuck, if that was a moment ago.
-    pub fn stuck_since(&self, now: Timestamp) -> Option<Timestamp> {
-        self.stuck_at.filter(|at| now.since(*at) < STUCK_REPORTED_FOR)
+    /// Returns when a frame was last sent after its send deadline, if that was a moment ago.
+    pub fn overdue_since(&self, now: Timestamp) -> Option<Timestamp> {
+        self.overdue_at.filter(|at| now.since(*at) < OVERDUE_REPORTED_FOR)
     }
 
     /// Sets the cause of the current wait. Frames dropped from now on are counted under it.

@@ -1,4 +1,4 @@
-//! Tracks that are absent, die or return.
+//! Tracks that are absent, stall or return.
 
 use std::sync::Arc;
 
@@ -41,8 +41,8 @@ fn h264_without_frames_is_replaced_by_jpeg_and_retried_half_a_minute_later() {
 }
 
 #[test]
-fn a_track_that_dies_is_replaced_by_another_one_while_its_stream_is_live() {
-    for (state, dies) in [(StreamState::Live, true), (StreamState::Offline, false)] {
+fn a_stalled_track_is_replaced_by_another_one_while_its_stream_is_live() {
+    for (state, replaced) in [(StreamState::Live, true), (StreamState::Offline, false)] {
         let status = StreamStatus { state, ..status(&["full.jpeg", "full.h264"]) };
         let stream = Hub::new(Arc::default()).open(&"cam".parse().unwrap(), status);
         let auto = AutoRendition::new(&stream, Codec::H264, DisplaySize::default()).or_jpeg();
@@ -67,12 +67,12 @@ fn a_track_that_dies_is_replaced_by_another_one_while_its_stream_is_live() {
                 adaptive.switch_to(top, false, now);
             }
             if matches!(adaptive.viewer.next(now), NextSend::Frame { .. }) {
-                assert!(now.since(last_sent) <= DEAD_AFTER + Duration::from_millis(200));
+                assert!(now.since(last_sent) <= STALLED_AFTER + Duration::from_millis(200));
                 last_sent = now;
             }
         }
         let end = begin + Duration::from_millis(29_900);
-        assert_eq!(last_sent == end, dies, "{state:?}");
+        assert_eq!(last_sent == end, replaced, "{state:?}");
     }
 }
 

@@ -117,13 +117,13 @@ fn after_a_hiccup_of_the_link_all_frames_are_sent_immediately_and_of_the_tab_as_
 }
 
 #[test]
-fn a_viewer_that_was_stuck_is_reported_so_for_a_while_and_counted() {
+fn a_missed_send_deadline_is_reported_for_a_while_and_counted() {
     let mut client = Client::new();
-    let mut state = |now: u64, stuck: bool| {
+    let mut state = |now: u64, overdue: bool| {
         client.tick(now);
         client.acknowledge(now, now);
-        if stuck {
-            client.subscription.mark_stuck(at(now));
+        if overdue {
+            client.subscription.mark_overdue(at(now));
         }
         match client.subscription.state_message(at(now))? {
             FromRelay::State { state, reason, .. } => Some((state, reason)),
@@ -131,8 +131,8 @@ fn a_viewer_that_was_stuck_is_reported_so_for_a_while_and_counted() {
         }
     };
     assert_eq!(state(0, false), Some((ViewerState::Live, String::new())));
-    assert_eq!(state(1000, true), Some((ViewerState::Slow, STUCK.to_owned())));
+    assert_eq!(state(1000, true), Some((ViewerState::Slow, OVERDUE.to_owned())));
     assert_eq!(state(2000, false), None);
     assert_eq!(state(4000, false), Some((ViewerState::Live, String::new())));
-    assert_eq!(client.stream.counters.of(Transport::V1).read().stuck, 1);
+    assert_eq!(client.stream.counters.of(Transport::V1).read().overdue, 1);
 }
