@@ -6,6 +6,7 @@ import { Announcer } from './announcer.js';
 import { nextAfter, wordsOf } from './codec-choice.js';
 import { byId } from './dom.js';
 import { enableDragging } from './drag.js';
+import { FullScreen } from './fullscreen.js';
 import { enableKeyboard } from './keyboard.js';
 import { keepAwake } from './kiosk.js';
 import { moveFrom } from './motion.js';
@@ -15,7 +16,8 @@ import { Scrubbers } from './scrubber.js';
 import { mainCause } from './slow-cause.js';
 import { StatusLine } from './status-line.js';
 import { REPEATED } from './status-messages.js';
-import { fillToolbar, fullscreen, help } from './toolbar.js';
+import { Target } from './target.js';
+import { fillToolbar, help } from './toolbar.js';
 import { Zoom } from './zoom.js';
 
 /** @typedef {import('./wall.js').Wall} Wall */
@@ -35,13 +37,34 @@ export class Controls {
       close: () => wall.enlarge(null),
       zoomed: (scale) => wall.zoom(scale),
     });
-    this.zoom.attach(wall.enlarged);
-    this.playback = new Playback(wall, { announce: (text) => this.announce(text), showMessage: (text) => this.showMessage(text) });
+    this.fullScreen = new FullScreen(wall);
+    this.target = new Target(wall);
+    this.playback = new Playback(wall, {
+      target: () => this.target.tile,
+      announce: (text) => this.announce(text),
+      showMessage: (text) => this.showMessage(text),
+    });
     this.scrubbers = new Scrubbers(this.playback);
-    this.bar = fillToolbar(wall, this.playback);
+    const fullScreen = () => this.fullScreen.toggle();
+    this.bar = fillToolbar(wall, this.playback, fullScreen);
     enableDragging(wall);
-    enableKeyboard(wall, { help: () => void help(wall), fullscreen, nextCodec: () => this.#nextCodec(), playback: this.playback });
+    enableKeyboard(wall, this.target, {
+      help: () => void help(wall),
+      fullScreen,
+      nextCodec: () => this.#nextCodec(),
+      playback: this.playback,
+      announce: (text) => this.announce(text),
+    });
+    this.enlarged(wall.enlarged);
     if (kiosk) keepAwake();
+  }
+
+  /** @param {import('./tile.js').Tile | null} tile */
+  enlarged(tile) {
+    this.zoom.attach(tile);
+    // The enlarged tile covers the bar. The focus must stay visible.
+    byId('bar').inert = tile !== null;
+    if (!tile) this.fullScreen.closed();
   }
 
   /** @param {string} text */

@@ -1,4 +1,6 @@
-// The details of a tile, as rows of a name and a value: on hover, on tap, or with `i`.
+// The details of a tile, as rows of a name and a value, on a tap or with `i`; and the most important ones as one line, on hover.
+
+import { element, setText } from './dom.js';
 
 export { LatencyBar } from './latency-bar.js';
 
@@ -12,10 +14,37 @@ export { LatencyBar } from './latency-bar.js';
 const CAUSE = { link: 'slow connection', device: "this device can't keep up", unknown: 'unknown cause' };
 
 /**
- * @param {{ info: StreamInfo | null, track: Track | null, fps: number, stats: PlayerStats | null,
- *   size: Size | null, slowCause: SlowCause | null, reducedCause: SlowCause | null }} known `fps`: frame rate of the source
- * @returns {[string, string][]}
+ * The state of a tile. `fps`: frame rate of the source.
+ * @typedef {{ info: StreamInfo | null, track: Track | null, fps: number, stats: PlayerStats | null, size: Size | null,
+ *   slowCause: SlowCause | null, reducedCause: SlowCause | null }} Facts
  */
+
+/** Returns size, frame rate and codec in one line, and why they are lower than usual. @param {Facts} facts */
+export function summaryOf({ track, stats, size, slowCause, reducedCause }) {
+  const cause = slowCause ?? reducedCause;
+  const parts = [
+    size ? formatSize(size) : '',
+    stats ? `${formatRate(stats.fps)} fps` : '',
+    codecName(stats?.codec || track?.codec || ''),
+    cause ? `reduced: ${CAUSE[cause]}` : '',
+  ];
+  return parts.filter(Boolean).join(' · ');
+}
+
+/**
+ * Writes rows into a list. It keeps the elements, because people select their text and screen readers are in the middle of them.
+ * @param {HTMLElement} list @param {readonly [string, string][]} rows
+ */
+export function renderRows(list, rows) {
+  const texts = rows.flat();
+  while (list.children.length > texts.length) list.lastChild?.remove();
+  texts.forEach((text, index) => {
+    const cell = list.children[index] ?? list.appendChild(element(index % 2 === 0 ? 'dt' : 'dd'));
+    setText(cell, text);
+  });
+}
+
+/** @param {Facts} facts @returns {[string, string][]} */
 export function detailRows({ info, track, fps, stats, size, slowCause, reducedCause }) {
   /** @type {[string, string][]} */
   const rows = [];

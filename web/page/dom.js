@@ -15,16 +15,22 @@ export function element(tag, className = '', ...children) {
 }
 
 /**
- * Creates a button with an icon. `label` is its accessible name and its tooltip.
- * @param {import('./icons.js').IconName} sign @param {string} label @param {() => void} onClick
+ * Creates a button with an icon. `label` is its accessible name. `short`, a part of it, is shown: on hover and with the focus; on
+ * a touch screen below the icons of the enlarged tile.
+ * @param {import('./icons.js').IconName} sign @param {string} label @param {() => void} onClick @param {string} [short]
  */
-export function iconButton(sign, label, onClick) {
-  const button = element('button', 'icon-button', icon(sign));
+export function iconButton(sign, label, onClick, short = label) {
+  const button = element('button', 'icon-button', icon(sign), element('span', 'label', short));
   button.type = 'button';
-  button.title = label;
   button.setAttribute('aria-label', label);
   button.addEventListener('click', onClick);
   return button;
+}
+
+/** Changes the visible label of an icon button. @param {HTMLElement} button @param {string} text */
+export function setLabel(button, text) {
+  const label = button.querySelector('.label');
+  if (label) setText(label, text);
 }
 
 /** Writes only changes, because this runs four times a second for every tile. @param {Element} target @param {string} text */

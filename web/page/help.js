@@ -6,14 +6,15 @@ import { element, iconButton } from './dom.js';
 /** @type {readonly [string[], string][]} */
 const KEYS = [
   [['←', '↑', '→', '↓'], 'Move between tiles; enlarged: previous/next camera'],
-  [['Enter'], 'Enlarge a tile; or click or tap it'],
-  [['Esc'], 'Back to wall'],
+  [['Enter'], 'Enlarge a tile; or click or tap it. A double click or double tap shows it in full screen'],
+  [['Esc'], 'Back to wall; or Back in the browser'],
   [['s'], 'Sync all cameras: every tile shows the same moment'],
   [['Space'], 'Pause all cameras; press again for live'],
   [['←', '→'], 'While paused: previous/next frame; with Shift: one second'],
+  [[',', '.'], 'Pause, and show the previous/next frame'],
   [['p'], 'Save the picture in full resolution; while paused: as shown'],
   [['v'], 'Save the last 30 seconds as a clip; rewound: from 5 seconds before the shown moment'],
-  [['i'], 'Details and latency'],
+  [['i'], 'Details and latency; with Shift: of all cameras'],
   [['c'], 'Change the format'],
   [['l'], 'Make a tile larger; press again for normal size'],
   [['r'], 'Rotate a tile'],
@@ -29,6 +30,7 @@ export function showHelp({ resetLayout, codec, choose }) {
     element('dd', '', text),
   ]);
   const dialog = element('dialog', 'help');
+  dialog.setAttribute('aria-label', 'Keyboard and gestures');
   const reset = element('button', 'primary', 'Reset layout');
   reset.type = 'button';
   reset.addEventListener('click', () => {
@@ -37,6 +39,7 @@ export function showHelp({ resetLayout, codec, choose }) {
   });
   dialog.append(
     element('header', '', element('h1', '', 'Keyboard and gestures'), iconButton('close', 'Close', () => dialog.close())),
+    element('p', 'quiet', 'Keys act on the tile under the pointer, or on the one with the focus.'),
     element('dl', '', ...rows),
     codecField(codec, choose),
     element('p', 'quiet', 'Drag the line under a picture to go back, up to 30 seconds.'),
@@ -48,6 +51,7 @@ export function showHelp({ resetLayout, codec, choose }) {
   dialog.addEventListener('close', () => dialog.remove());
   document.body.append(dialog);
   dialog.showModal();
+  return dialog;
 }
 
 /** @param {import('../shared/messages.js').CodecChoice} chosen @param {(codec: import('../shared/messages.js').CodecChoice) => void} choose */

@@ -2,6 +2,7 @@
 
 /** @typedef {import('./wall.js').Wall} Wall */
 /** @typedef {import('./tile.js').Tile} Tile */
+/** @typedef {import('./target.js').Target} Target */
 /** @typedef {{ x: number, y: number }} Direction */
 
 /** @type {Readonly<Record<string, Direction>>} */
@@ -12,67 +13,96 @@ const ARROWS = {
   ArrowDown: { x: 0, y: 1 },
 };
 
-/** @param {Wall} wall @param {{ help: () => void, fullscreen: () => void, nextCodec: () => void, playback: import('./playback.js').Playback }} actions */
-export function enableKeyboard(wall, actions) {
+/** Keys that move a slider or scroll a text. */
+const MOVING = [...Object.keys(ARROWS), 'Home', 'End', 'PageUp', 'PageDown'];
+
+/**
+ * @typedef {{ help: () => void, fullScreen: () => void, nextCodec: () => void, announce: (text: string) => void,
+ *   playback: import('./playback.js').Playback }} Actions
+ */
+
+/** @param {Wall} wall @param {Target} target @param {Actions} actions */
+export function enableKeyboard(wall, target, actions) {
+  const { playback } = actions;
+  const withTile = (/** @type {(tile: Tile) => void} */ act) => target.tile && act(target.tile);
   /** @type {Readonly<Record<string, () => void>>} */
   const keys = {
+    Enter: () => withTile((tile) => wall.activate(tile)),
     Escape: () => wall.enlarge(null),
-    i: () => wall.toggleDetails(wall.enlarged ?? undefined),
-    f: actions.fullscreen,
-    r: () => withTile(wall, (tile) => wall.rotate(tile)),
-    l: () => withTile(wall, (tile) => wall.resize(tile)),
-    p: () => withTile(wall, (tile) => wall.save(tile, 'picture')),
-    v: () => withTile(wall, (tile) => wall.save(tile, 'clip')),
+    i: () => toggleDetails(wall, target.tile, actions),
+    I: () => toggleDetails(wall, null, actions),
+    f: actions.fullScreen,
+    r: () => withTile((tile) => wall.rotate(tile)),
+    l: () => withTile((tile) => wall.resize(tile)),
+    p: () => withTile((tile) => wall.save(tile, 'picture')),
+    v: () => withTile((tile) => wall.save(tile, 'clip')),
     c: actions.nextCodec,
     '?': actions.help,
-    s: () => actions.playback.toggleSync(),
-    ' ': () => actions.playback.togglePause(),
+    s: () => playback.toggleSync(),
+    ' ': () => playback.togglePause(),
   };
+  /** @type {Readonly<Record<string, () => void>>} */
+  const repeating = { ',': () => playback.step(-1), '.': () => playback.step(1) };
+  /** True while Space is held and was not for the focused button. */
+  let tookSpace = false;
   addEventListener('keydown', (event) => {
-    if (isForElement(event)) return;
-    const arrow = ARROWS[event.key];
-    const by = actions.playback.paused ? (arrow?.x ?? 0) : 0;
-    if (by !== 0) {
-      event.preventDefault();
-      actions.playback.step(by, event.shiftKey ? 'second' : 'frame');
-      return;
-    }
-    const act = arrow ? () => pressArrow(wall, arrow, event.shiftKey) : keys[event.key];
+    if (event.key === ' ') tookSpace = false;
+    if (isForElement(event, target)) return;
+    const act = arrowAction(wall, target, event, playback) ?? repeating[event.key] ?? keys[event.key];
     if (!act) return;
     event.preventDefault();
+    tookSpace ||= event.key === ' ';
     // A held arrow key moves on from tile to tile. Other keys must not toggle repeatedly.
-    if (arrow || !event.repeat) act();
+    if (!event.repeat || !(event.key in keys)) act();
   });
-  // Browsers click the focused button on Space; on a tile that key pauses the wall.
-  wall.list.addEventListener('keyup', (event) => {
-    if (event.key === ' ' && event.target instanceof Element && event.target.matches('.view')) event.preventDefault();
+  // Browsers click the focused button when Space is released.
+  addEventListener('keyup', (event) => {
+    if (event.key === ' ' && tookSpace) event.preventDefault();
   });
 }
 
-/** @param {KeyboardEvent} event */
-function isForElement({ key, ctrlKey, altKey, metaKey, target }) {
+/** @param {KeyboardEvent} event @param {Target} focus */
+function isForElement({ key, ctrlKey, altKey, metaKey, target }, focus) {
   if (ctrlKey || altKey || metaKey) return true;
   if (!(target instanceof Element)) return false;
-  if (key === ' ' && target.closest('button:not(.view)')) return true;
-  return target.closest('input, textarea, select, dialog') !== null;
+  if (target.closest('textarea, select, dialog, input:not([type="range"])')) return true;
+  if (target.matches('input')) return MOVING.includes(key);
+  if (target.matches('.details')) return MOVING.includes(key) && target.scrollHeight > target.clientHeight;
+  if (target.matches('a')) return key === 'Enter';
+  // After a mouse click the focus of a button is not visible: these keys keep their meaning.
+  return (key === ' ' || key === 'Enter') && target.matches('button:not(.view)') && focus.hasVisibleFocus;
 }
 
-/** @param {Wall} wall @param {Direction} arrow @param {boolean} move */
-function pressArrow(wall, arrow, move) {
+/** @param {Wall} wall @param {Target} target @param {KeyboardEvent} event @param {import('./playback.js').Playback} playback */
+function arrowAction(wall, target, { key, shiftKey }, playback) {
+  const arrow = ARROWS[key];
+  if (!arrow) return null;
+  if (playback.paused && arrow.x !== 0) return () => playback.step(arrow.x, shiftKey ? 'second' : 'frame');
+  return () => pressArrow(wall, target, arrow, shiftKey);
+}
+
+/** Toggles the details of a tile, or of all. @param {Wall} wall @param {Tile | null} tile @param {Actions} actions */
+function toggleDetails(wall, tile, { announce }) {
+  wall.toggleDetails(tile ?? undefined);
+  const open = tile ? tile.detailsOpen : wall.detailsOpen;
+  announce(`${tile ? `${tile.name}: details` : 'Details of all cameras'} ${open ? 'shown' : 'hidden'}`);
+}
+
+/** @param {Wall} wall @param {Target} target @param {Direction} arrow @param {boolean} move */
+function pressArrow(wall, target, arrow, move) {
   if (wall.enlarged) wall.step(arrow.x);
-  else if (move) moveTile(wall, arrow.x || arrow.y);
-  else focusNext(wall, arrow);
+  else if (move) moveTile(wall, target.tile, arrow.x || arrow.y);
+  else focusNext(wall, target, arrow);
 }
 
-/** @param {Wall} wall @param {number} by */
-function moveTile(wall, by) {
-  const tile = focusedTile(wall);
+/** @param {Wall} wall @param {Tile | null} tile @param {number} by */
+function moveTile(wall, tile, by) {
   if (tile) wall.move(tile, [...wall.tiles.values()].indexOf(tile) + by);
 }
 
-/** Focuses the nearest tile in a direction. @param {Wall} wall @param {Direction} direction */
-function focusNext(wall, direction) {
-  const from = focusedTile(wall);
+/** Focuses the nearest tile in a direction. @param {Wall} wall @param {Target} target @param {Direction} direction */
+function focusNext(wall, target, direction) {
+  const from = target.near;
   const tile = from ? neighbour(wall, from, direction) : [...wall.tiles.values()][0];
   tile?.view.focus();
   tile?.view.scrollIntoView({ block: 'nearest' });
@@ -102,21 +132,4 @@ function neighbour(wall, from, direction) {
 function centre(wall, tile) {
   const { x, y, width, height } = wall.boxOf(tile) ?? { x: 0, y: 0, width: 0, height: 0 };
   return { x: x + width / 2, y: y + height / 2 };
-}
-
-/** @param {Wall} wall @param {(tile: Tile) => void} act */
-function withTile(wall, act) {
-  const only = wall.tiles.size === 1 ? [...wall.tiles.values()][0] : null;
-  const tile = wall.enlarged ?? focusedTile(wall) ?? hoveredTile(wall) ?? only;
-  if (tile) act(tile);
-}
-
-/** @param {Wall} wall */
-function focusedTile(wall) {
-  return [...wall.tiles.values()].find(({ element }) => element.contains(document.activeElement)) ?? null;
-}
-
-/** @param {Wall} wall */
-function hoveredTile(wall) {
-  return [...wall.tiles.values()].find(({ element }) => element.matches(':hover')) ?? null;
 }

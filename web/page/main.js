@@ -48,8 +48,9 @@ let detailsIds = '';
 const wall = new Wall(byId('wall'), {
   now,
   onChange: render,
-  onEnlarge: (tile) => controls?.zoom.attach(tile),
+  onEnlarge: (tile) => controls?.enlarged(tile),
   onPause: () => controls?.playback.togglePause(),
+  onFullScreen: (fromWall) => controls?.fullScreen.toggleTile(fromWall),
   announce: (text) => controls?.announce(text),
 });
 if (isStreamName(requestedStream)) wall.enlargeByName(requestedStream);

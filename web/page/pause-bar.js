@@ -1,7 +1,7 @@
 // The controls of a paused wall: previous frame, time of the displayed frame, next frame, back to live. It overlays the wall,
 // so that it works on an enlarged tile too and moves nothing.
 
-import { element, iconButton, setText } from './dom.js';
+import { byId, element, iconButton, setText } from './dom.js';
 
 /** @type {Intl.DateTimeFormatOptions} */
 const MOMENT = { hour: '2-digit', minute: '2-digit', second: '2-digit', fractionalSecondDigits: 2, hourCycle: 'h23' };
@@ -22,7 +22,8 @@ export class PauseBar {
     this.element.setAttribute('role', 'group');
     this.element.setAttribute('aria-label', 'Paused playback');
     this.element.hidden = true;
-    document.body.append(this.element);
+    // A part of the main content for screen readers.
+    byId('wall').after(this.element);
   }
 
   /** @param {boolean} shown */

@@ -19,7 +19,11 @@ export class Playback {
   /** True once the status line has shown the frame age of the synced wall. */
   #reported = false;
 
-  /** @param {Wall} wall @param {{ announce: (text: string) => void, showMessage: (text: string) => void }} env */
+  /**
+   * @param {Wall} wall
+   * @param {{ target: () => import('./tile.js').Tile | null, announce: (text: string) => void, showMessage: (text: string) => void }} env
+   *   `target`: the tile that is stepped
+   */
   constructor(wall, env) {
     this.wall = wall;
     this.env = env;
@@ -44,9 +48,13 @@ export class Playback {
     this.#send();
   }
 
-  /** @param {number} by 1 or -1 @param {'frame' | 'second'} [unit] */
+  /**
+   * Steps to the next or previous frame of one tile; the others follow to that instant. Pauses first.
+   * @param {number} by 1 or -1 @param {'frame' | 'second'} [unit]
+   */
   step(by, unit = 'frame') {
-    if (this.paused) post({ type: 'step', by, unit });
+    if (!this.paused) this.togglePause();
+    if (this.paused) post({ type: 'step', by, unit, id: this.env.target()?.id ?? null });
   }
 
   /** Shows an earlier instant; pauses first. @param {number} back in seconds @param {number | null} id the dragged tile */

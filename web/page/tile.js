@@ -16,12 +16,13 @@ import { statusOf } from './tile-status.js';
 
 /**
  * @typedef {object} TileActions actions of the wall
- * @property {(tile: Tile) => void} enlarge
+ * @property {(tile: Tile, click: import('./double-click.js').Click) => void} click
  * @property {() => void} back
  * @property {(tile: Tile) => void} rotate
  * @property {(tile: Tile) => void} resize
  * @property {(tile: Tile) => void} info
  * @property {() => void} pause
+ * @property {() => void} fullScreen
  * @property {(tile: Tile, what: 'picture' | 'clip') => void} save
  */
 
@@ -78,56 +79,68 @@ export class Tile {
     this.canvas = element('canvas');
     this.canvasBox = element('span', 'canvas-box', this.canvas);
     this.placeholderText = element('span', 'placeholder-text');
-    this.placeholder = element('span', 'placeholder', element('span', 'placeholder-name', name), this.placeholderText);
+    this.placeholder = element('span', 'placeholder', element('span', 'placeholder-name', name), ' ', this.placeholderText);
     this.view = element('button', 'view', this.canvasBox, this.placeholder);
     this.view.type = 'button';
     this.age = element('span', 'age');
     this.statusText = element('span', 'status');
-    this.details = element('dl', 'details');
-    this.resizeButton = iconButton('larger', 'Make larger', () => actions.resize(this));
-    this.description = element('span', 'offscreen');
+    this.summary = element('span', 'summary');
+    this.values = element('dl', 'values');
+    this.details = this.#detailsGroup(actions);
+    this.resizeButton = iconButton('larger', 'Make larger', () => actions.resize(this), 'Larger');
+    this.pauseButton = iconButton('pause', 'Pause', () => actions.pause());
+    this.infoButton = iconButton('info', 'Details', () => actions.info(this));
+    this.infoButton.setAttribute('aria-controls', this.details.id);
+    this.description = element('span');
     this.description.id = `about-${name}`;
+    this.description.hidden = true;
     this.view.setAttribute('aria-describedby', this.description.id);
     this.element = element('li', 'tile', this.view, this.#caption(), this.#tools(actions), this.description);
     this.element.dataset.stream = name;
-    this.view.addEventListener('click', () => actions.enlarge(this));
+    this.view.addEventListener('click', (event) => actions.click(this, event));
     this.#connectCanvas();
     this.setRotation(0);
+    this.showDetails(false);
   }
 
   #caption() {
     const line = element('span', 'line', element('span', 'name', this.name), this.age);
-    const caption = element('div', 'caption', line, this.statusText, this.details);
+    const head = element('div', 'head', line, this.statusText, this.summary);
     // The button's label contains all of this for screen readers, except for the age, which changes all the time.
-    caption.setAttribute('aria-hidden', 'true');
-    return caption;
+    head.setAttribute('aria-hidden', 'true');
+    return element('div', 'caption', head, this.details);
+  }
+
+  /** Keys scroll it, and its text can be selected. @param {TileActions} actions */
+  #detailsGroup(actions) {
+    const group = element('div', 'details', this.values);
+    group.id = `details-${this.name}`;
+    group.tabIndex = 0;
+    group.setAttribute('role', 'group');
+    group.setAttribute('aria-label', `${this.name}: details`);
+    group.addEventListener('click', (event) => document.getSelection()?.isCollapsed !== false && actions.click(this, event));
+    return group;
   }
 
   /** @param {TileActions} actions */
   #tools(actions) {
-    const back = iconButton('back', 'Back to wall', () => actions.back());
+    const back = iconButton('back', 'Back to wall', () => actions.back(), 'Back');
+    const full = iconButton('full', 'Full screen', () => actions.fullScreen(), 'Full');
+    const picture = iconButton('picture', 'Save picture', () => actions.save(this, 'picture'), 'Picture');
+    const clip = iconButton('clip', 'Save clip', () => actions.save(this, 'clip'), 'Clip');
+    const rotate = iconButton('rotate', 'Rotate', () => actions.rotate(this));
     back.classList.add('back');
+    full.classList.add('full');
+    full.hidden = !document.fullscreenEnabled;
+    for (const save of [picture, clip]) save.classList.add('save');
+    this.pauseButton.classList.add('pause');
     this.resizeButton.classList.add('resize');
-    const pause = iconButton('pause', 'Pause', () => actions.pause());
-    pause.classList.add('pause');
-    return element(
-      'div',
-      'tools',
-      back,
-      pause,
-      this.#saveButton('picture', 'Save picture', actions),
-      this.#saveButton('clip', 'Save clip', actions),
-      iconButton('info', 'Details', () => actions.info(this)),
-      iconButton('rotate', 'Rotate', () => actions.rotate(this)),
-      this.resizeButton,
-    );
-  }
-
-  /** @param {'picture' | 'clip'} what @param {string} label @param {TileActions} actions */
-  #saveButton(what, label, actions) {
-    const button = iconButton(what, label, () => actions.save(this, what));
-    button.classList.add('save');
-    return button;
+    const tools = element('div', 'tools', back, this.pauseButton, picture, clip, this.infoButton, rotate, this.resizeButton, full);
+    tools.setAttribute('role', 'group');
+    tools.setAttribute('aria-label', `${this.name}: tools`);
+    // After a mouse click the keys act on the tile again, and not on a button that is about to hide.
+    tools.addEventListener('click', ({ detail }) => detail > 0 && this.view.focus({ preventScroll: true }));
+    return tools;
   }
 
   #connectCanvas() {
@@ -211,6 +224,7 @@ export class Tile {
   /** @param {boolean} paused @param {number} now milliseconds */
   setPaused(paused, now) {
     this.paused = paused;
+    setAttribute(this.pauseButton, 'aria-pressed', String(paused));
     if (paused || this.watchedSince === null) return;
     // The paused picture does not prove that the stream is live. The next frame does.
     this.watchedSince = now;
@@ -222,9 +236,16 @@ export class Tile {
     this.journeys = [...this.journeys.slice(1 - MAX_JOURNEYS), journey];
   }
 
-  /** True if the details are visible, or about to be. */
   get detailsOpen() {
-    return this.element.matches('.details-open, :hover:not(.enlarged)');
+    return this.element.classList.contains('details-open');
+  }
+
+  /** @param {boolean} open */
+  showDetails(open) {
+    // The focus must not vanish with the details.
+    if (!open && this.details.contains(document.activeElement)) this.view.focus({ preventScroll: true });
+    this.element.classList.toggle('details-open', open);
+    setAttribute(this.infoButton, 'aria-expanded', String(open));
   }
 
   /** The stream is no longer requested. */
@@ -262,8 +283,9 @@ export class Tile {
     setText(this.statusText, text);
     setText(this.placeholderText, text);
     this.#renderAge(now);
-    if (!this.detailsOpen) this.#clearJourneys();
-    if (this.element.matches('.details-open, :hover, :focus-within, .enlarged')) this.#renderDetails();
+    if (this.detailsOpen) this.#renderDetails();
+    else this.#clearJourneys();
+    if (this.element.matches(':hover, :focus-within, .enlarged')) this.#renderSummary();
     const changed = before.state !== state || before.text !== text;
     if (changed) this.view.setAttribute('aria-label', this.label);
     return changed;
@@ -322,16 +344,23 @@ export class Tile {
       this.#detailsModule.request();
       return;
     }
-    const { detailRows, LatencyBar } = this.#details;
-    const { info, track, stats, size, reducedCause } = this;
-    const slowCause = this.status.slow ? this.slowCause : null;
-    const rows = detailRows({ info, track, fps: this.#fps, stats, size, slowCause, reducedCause });
-    const cells = rows.flatMap(([term, value]) => [element('dt', '', term), element('dd', '', value)]);
-    this.details.replaceChildren(...cells);
+    const { detailRows, LatencyBar, renderRows } = this.#details;
+    renderRows(this.values, detailRows(this.#facts));
     if (!this.#latencyBar) {
       this.#latencyBar = new LatencyBar();
-      this.details.before(this.#latencyBar.element);
+      this.values.before(this.#latencyBar.element);
     }
     setText(this.description, this.#latencyBar.render(this.journeys));
+  }
+
+  /** The one line that a tile shows on hover and with the focus. */
+  #renderSummary() {
+    if (this.#details) setText(this.summary, this.#details.summaryOf(this.#facts));
+    else this.#detailsModule.request();
+  }
+
+  get #facts() {
+    const { info, track, stats, size, reducedCause } = this;
+    return { info, track, fps: this.#fps, stats, size, slowCause: this.status.slow ? this.slowCause : null, reducedCause };
   }
 }

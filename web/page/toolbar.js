@@ -3,7 +3,7 @@
 import { chooseCodec, chosenCodec } from '../boot.js';
 import { loadModule } from '../shared/lazy-module.js';
 import { copyText } from './clipboard.js';
-import { byId, iconButton, setAttribute, setText } from './dom.js';
+import { byId, iconButton, setAttribute, setLabel, setText } from './dom.js';
 import { linkWithLayout } from './layout-store.js';
 import { CONNECTION_LOST } from './tile-status.js';
 
@@ -11,29 +11,28 @@ import { CONNECTION_LOST } from './tile-status.js';
 
 const FLASH = 2500;
 
-/** @param {Wall} wall @param {import('./playback.js').Playback} playback */
-export function fillToolbar(wall, playback) {
+/** @param {Wall} wall @param {import('./playback.js').Playback} playback @param {() => void} fullScreen */
+export function fillToolbar(wall, playback, fullScreen) {
   const copy = iconButton('link', 'Copy link to this wall', async () => {
     const done = await copyText(linkWithLayout(location.href, wall.layout));
     flash(done ? 'Link copied' : 'Copying blocked: copy the address bar instead');
   });
   const sync = iconButton('sync', 'Sync all cameras', () => playback.toggleSync());
   const pause = iconButton('pause', 'Pause all cameras', () => playback.togglePause());
-  byId('actions').append(
-    sync,
-    pause,
-    copy,
-    iconButton('info', 'Details of all cameras', () => wall.toggleDetails()),
-    iconButton('full', 'Full screen', fullscreen),
-    iconButton('help', 'Keyboard and gestures', () => void help(wall)),
-  );
+  const details = iconButton('info', 'Details of all cameras', () => wall.toggleDetails());
+  const about = iconButton('help', 'Keyboard and gestures', () => void help(wall));
+  about.id = 'help';
+  about.setAttribute('aria-haspopup', 'dialog');
+  about.setAttribute('aria-expanded', 'false');
+  byId('actions').append(sync, pause, copy, details, iconButton('full', 'Full screen', fullScreen), about);
   return {
     /** @param {boolean} lost true while the relay is not connected */
     render(lost) {
       renderBar(wall, lost);
       setAttribute(sync, 'aria-pressed', String(playback.synced));
       setAttribute(pause, 'aria-pressed', String(playback.paused));
-      setAttribute(sync, 'title', playback.synced ? playback.text : 'Sync all cameras');
+      setLabel(sync, playback.synced ? playback.text : 'Sync all cameras');
+      setAttribute(details, 'aria-expanded', String(wall.detailsOpen));
     },
   };
 }
@@ -56,12 +55,6 @@ function renderBar(wall, lost) {
   if (document.title !== title) document.title = title;
 }
 
-export function fullscreen() {
-  // Not every browser allows it (Safari on an iPhone does not). Then nothing happens.
-  if (document.fullscreenElement) void document.exitFullscreen();
-  else document.documentElement.requestFullscreen?.().catch(() => {});
-}
-
 /** Opens the help. Loaded on demand, because most people never open it. @param {Wall} wall */
 export async function help(wall) {
   const module = await loadModule(() => import('./help.js'), new URL('help.js', import.meta.url)).catch(() => null);
@@ -70,7 +63,9 @@ export async function help(wall) {
     return;
   }
   if (document.querySelector('dialog[open]')) return;
-  module.showHelp({ resetLayout: () => wall.resetLayout(), codec: chosenCodec(), choose: chooseCodec });
+  const dialog = module.showHelp({ resetLayout: () => wall.resetLayout(), codec: chosenCodec(), choose: chooseCodec });
+  byId('help').setAttribute('aria-expanded', 'true');
+  dialog.addEventListener('close', () => byId('help').setAttribute('aria-expanded', 'false'));
 }
 
 /** @param {string} text */

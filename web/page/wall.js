@@ -1,8 +1,11 @@
 // The wall: all tiles, packed, with at most one enlarged. Knows which tiles are visible, and nothing about sockets.
 
 import { post } from '../boot.js';
+import { isStreamName } from '../shared/protocol.js';
 import { limitsOf } from '../shared/sizes.js';
-import { inOrder, loadLayout, machineStorage, moved, rotationOf, saveLayout, withoutLayout } from './layout-store.js';
+import { Address } from './address.js';
+import { DOUBLE_CLICK, DoubleClick } from './double-click.js';
+import { inOrder, loadLayout, machineStorage, moved, rotationOf, saveLayout } from './layout-store.js';
 import { contained, pack } from './packing.js';
 import { Tile } from './tile.js';
 import { Visibility } from './visibility.js';
@@ -27,18 +30,23 @@ export class Wall {
   #boxes = new Map();
   /** @type {Set<Tile>} */
   #visible = new Set();
-  #detailsOpen = false;
+  detailsOpen = false;
   #paused = false;
   /** @type {readonly StreamInfo[]} */
   #streams = [];
   #keepUntil = 0;
   /** Zoom factor of the enlarged tile. */
   #scale = 1;
+  #doubleClick = new DoubleClick();
+  /** The effect of the latest click, which may be the first of a double click. @type {'enlarged' | 'toggled' | ''} */
+  #firstClick = '';
+  /** A click that waits, because it may become a double click. @type {ReturnType<typeof setTimeout> | undefined} */
+  #click;
 
   /**
    * @param {HTMLElement} list
-   * @param {{ now: () => number, onChange: () => void, onEnlarge: (tile: Tile | null) => void,
-   *   onPause: () => void, announce: (text: string) => void }} env
+   * @param {{ now: () => number, onChange: () => void, onEnlarge: (tile: Tile | null) => void, onPause: () => void,
+   *   onFullScreen: (fromWall: boolean) => void, announce: (text: string) => void }} env `fromWall`: by a double click on the wall
    */
   constructor(list, env) {
     this.list = list;
@@ -47,6 +55,10 @@ export class Wall {
       now: env.now,
       tiles: () => this.tiles.values(),
       limits: (tile) => this.#limits(tile),
+    });
+    this.address = new Address((name) => {
+      if (name !== null && isStreamName(name)) this.enlargeByName(name);
+      else this.enlarge(null);
     });
     this.observer = new IntersectionObserver((entries) => this.#observed(entries), { rootMargin: '20%' });
     addEventListener('resize', () => this.arrange());
@@ -106,6 +118,7 @@ export class Wall {
     const from = moving ? this.#rectOf(moving) : null;
     this.enlarged = tile;
     this.#scale = 1;
+    clearTimeout(this.#click);
     before?.element.classList.remove('enlarged');
     tile?.element.classList.add('enlarged');
     document.documentElement.classList.toggle('has-enlarged', tile !== null);
@@ -115,7 +128,8 @@ export class Wall {
     this.arrange();
     if (moving && from && !(tile && before)) this.play(moving.element, from, this.#rectOf(moving));
     (tile ?? before)?.view.focus({ preventScroll: tile !== null });
-    this.#writeAddress();
+    this.address.write(tile?.name ?? null);
+    if (!(tile && before)) this.env.announce(tile ? `${tile.label}, enlarged` : 'Back to wall');
     this.env.onChange();
   }
 
@@ -173,10 +187,10 @@ export class Wall {
 
   /** Toggles the details of this tile, or of all. @param {Tile} [tile] */
   toggleDetails(tile) {
-    if (tile) tile.element.classList.toggle('details-open');
+    if (tile) tile.showDetails(!tile.detailsOpen);
     else {
-      this.#detailsOpen = !this.#detailsOpen;
-      for (const each of this.tiles.values()) each.element.classList.toggle('details-open', this.#detailsOpen);
+      this.detailsOpen = !this.detailsOpen;
+      for (const each of this.tiles.values()) each.showDetails(this.detailsOpen);
     }
     this.env.onChange();
   }
@@ -205,16 +219,17 @@ export class Wall {
     const known = this.tiles.get(name);
     if (known) return known;
     const tile = new Tile(name, {
-      enlarge: (self) => this.#clicked(self),
+      click: (self, click) => this.#clicked(self, click),
       back: () => this.enlarge(null),
       rotate: (self) => this.rotate(self),
       resize: (self) => this.resize(self),
       info: (self) => this.toggleDetails(self),
       pause: () => this.env.onPause(),
+      fullScreen: () => this.env.onFullScreen(false),
       save: (self, what) => this.save(self, what),
     });
-    tile.element.classList.toggle('details-open', this.#detailsOpen);
-    tile.paused = this.#paused;
+    tile.showDetails(this.detailsOpen);
+    tile.setPaused(this.#paused, this.env.now());
     tile.element.inert = this.enlarged !== null;
     this.tiles.set(name, tile);
     this.list.append(tile.element);
@@ -228,10 +243,34 @@ export class Wall {
     return tile === this.enlarged || this.env.now() < this.#keepUntil;
   }
 
-  /** @param {Tile} tile */
-  #clicked(tile) {
+  /** Enlarges a tile; if it is enlarged, toggles its details. @param {Tile} tile */
+  activate(tile) {
     if (this.enlarged === tile) this.toggleDetails(tile);
     else this.enlarge(tile);
+  }
+
+  /**
+   * A double click shows a tile in full screen. Its first click enlarges the tile immediately, but does not unfold its details.
+   * @param {Tile} tile @param {import('./double-click.js').Click} click
+   */
+  #clicked(tile, click) {
+    clearTimeout(this.#click);
+    const before = this.#firstClick;
+    this.#firstClick = '';
+    if (this.#doubleClick.isSecond(click)) {
+      if (before === 'toggled') this.toggleDetails(tile);
+      this.env.onFullScreen(before === 'enlarged');
+    } else if (this.enlarged !== tile) {
+      this.#firstClick = 'enlarged';
+      this.enlarge(tile);
+    } else if (click.detail === 0) this.toggleDetails(tile);
+    else this.#click = setTimeout(() => this.#toggleByClick(tile), DOUBLE_CLICK);
+  }
+
+  /** @param {Tile} tile */
+  #toggleByClick(tile) {
+    this.#firstClick = 'toggled';
+    this.toggleDetails(tile);
   }
 
   /** @param {Tile} tile */
@@ -294,8 +333,7 @@ export class Wall {
 
   #keepLayout() {
     saveLayout(this.layout, machineStorage());
-    // A layout in the address would otherwise override this one at the next reload.
-    history.replaceState(null, '', withoutLayout(location.href));
+    this.address.dropLayout();
     const before = new Map([...this.tiles.values()].map((tile) => [tile, this.#rectOf(tile)]));
     for (const tile of this.tiles.values()) this.#applyLayout(tile);
     this.#sort();
@@ -312,13 +350,5 @@ export class Wall {
   /** Returns where a tile's picture is in the window. @param {Tile} tile @returns {Rect} */
   #rectOf(tile) {
     return contained(tile.element.getBoundingClientRect(), tile.aspect);
-  }
-
-  /** Writes the enlarged tile into the address, so that it can be shared and survives a reload. */
-  #writeAddress() {
-    const url = new URL(location.href);
-    url.searchParams.delete('stream');
-    if (this.enlarged) url.searchParams.set('stream', this.enlarged.name);
-    history.replaceState(null, '', url);
   }
 }

@@ -1,11 +1,10 @@
-// Zooms the enlarged tile: wheel and pinch zoom, dragging pans, a swipe shows the next tile.
+// Zooms the enlarged tile: wheel and pinch zoom, dragging pans, a swipe shows the next tile. A double click is full screen.
 
 /** @typedef {import('./tile.js').Tile} Tile */
 /** @typedef {{ x: number, y: number }} Point */
 /** @typedef {{ next: () => void, previous: () => void, close: () => void, zoomed: (scale: number) => void }} Actions */
 
 const CLOSEST = 12;
-const DOUBLE_CLICK_ZOOM = 2.5;
 const SWIPE = 60;
 /** A pointer that moved less than this has tapped. In pixels. */
 const TAP = 6;
@@ -46,7 +45,6 @@ export class Zoom {
     view.addEventListener('pointerup', (event) => this.#up(event), { signal });
     view.addEventListener('pointercancel', (event) => this.#up(event), { signal });
     view.addEventListener('click', (event) => this.#moved && event.stopImmediatePropagation(), { signal, capture: true });
-    view.addEventListener('dblclick', (event) => this.#zoomTo(this.#scale > 1 ? 1 : DOUBLE_CLICK_ZOOM, event), { signal });
   }
 
   /** @param {WheelEvent} event */

@@ -82,7 +82,8 @@
  */
 
 /**
- * From the page to the worker. `again`: sends the request to the relay even if it did not change.
+ * From the page to the worker. `again`: sends the request to the relay even if it did not change. `step`: by a frame of the tile
+ * `id`, or of any.
  * @typedef {{ type: 'open', addresses: Addresses, screen: { maxWidth: number, maxHeight: number }, codec: CodecChoice }
  *   | { type: 'codec', codec: CodecChoice }
  *   | { type: 'watch', id: number, request: StreamRequest, again?: boolean }
@@ -90,7 +91,7 @@
  *   | { type: 'canvas', id: number, canvas: OffscreenCanvas | null }
  *   | { type: 'details', ids: number[] }
  *   | { type: 'mode', synced: boolean, paused: boolean }
- *   | { type: 'step', by: number, unit: 'frame' | 'second' }
+ *   | { type: 'step', by: number, unit: 'frame' | 'second', id: number | null }
  *   | { type: 'seek', back: number, id: number | null }
  *   | { type: 'save', id: number, what: 'picture' }
  *   | { type: 'save', id: number, what: 'clip', rotation: Rotation }

@@ -230,6 +230,32 @@ test('a step from between two frames goes to the next frame, and not to the disp
   assert.deepEqual(wall.shown(), [paused - 1200]);
 });
 
+test('a step goes to the next frame of one tile, however many frames the others have until then', async () => {
+  const wall = setUp(1, 2);
+  const start = wall.now;
+  for (let count = 0; count < 60; count += 1) {
+    await wall.passTo(start + count * 20 + 10);
+    wall.come(1, start + count * 20, count);
+    if (count % 5 === 0) wall.come(2, start + count * 20 + 7, count);
+  }
+  await settle();
+  wall.sync.setMode(false, true);
+  const [, slow = 0] = wall.shown();
+  wall.sync.step(-1, 2);
+  await settle();
+  assert.deepEqual(wall.shown(), [slow - 100 - 7, slow - 100], 'the other one follows to the instant');
+  wall.sync.step(-1, 1);
+  wall.sync.step(-1, 2);
+  await settle();
+  assert.deepEqual(wall.shown()[1], slow - 300, 'from the frame that it shows');
+  wall.sync.step(1, 2);
+  await settle();
+  assert.deepEqual(wall.shown()[1], slow - 200);
+  wall.sync.step(-1, 99);
+  await settle();
+  assert.deepEqual(wall.shown(), [slow - 207, slow - 300], 'with a tile that has no frames, any frame counts');
+});
+
 test('a tile that is dragged goes first, and the others follow when the drag ends', async () => {
   const wall = setUp(1, 2);
   await wall.run({ 1: 20, 2: 20 }, 40);

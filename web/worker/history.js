@@ -87,12 +87,13 @@ export class History {
   }
 
   /**
-   * Returns the next instant, forwards or backwards, at which any stream has another frame.
-   * @param {number} instant @param {number} by 1 or -1 @returns {number | null} `null` if there is none
+   * Returns the next instant, forwards or backwards, at which a stream, or any of them, has another frame.
+   * @param {number} instant @param {number} by 1 or -1 @param {number | null} [id] @returns {number | null} `null` if there is none
    */
-  step(instant, by) {
+  step(instant, by, id = null) {
     let found = null;
-    for (const list of this.#streams.values()) {
+    const lists = id === null ? this.#streams.values() : [this.#streams.get(id) ?? []];
+    for (const list of lists) {
       for (const { frame } of list) {
         const ahead = (frame.capturedAt - instant) * by;
         if (ahead > 0 && (found === null || ahead < (found - instant) * by)) found = frame.capturedAt;

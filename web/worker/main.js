@@ -100,7 +100,7 @@ self.onmessage = (/** @type {MessageEvent<ToWorker>} */ { data }) => {
   else if (data.type === 'mode') {
     mode = data;
     applyMode();
-  } else if (data.type === 'step') data.unit === 'frame' ? sync?.step(data.by) : sync?.jump(data.by);
+  } else if (data.type === 'step') data.unit === 'frame' ? sync?.step(data.by, data.id) : sync?.jump(data.by);
   else if (data.type === 'seek') {
     sync?.seek(data.back, data.id);
     postStats();

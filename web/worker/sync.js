@@ -91,10 +91,15 @@ export class Sync {
     else if (!paused && this.paused) this.#resume();
   }
 
-  /** Steps by one frame of whichever tile has the next. @param {number} by 1 or -1 */
-  step(by) {
+  /**
+   * Steps by one frame of a tile, and the others to the same instant. Without a tile, steps by one frame of whichever has the next.
+   * @param {number} by 1 or -1 @param {number | null} [id]
+   */
+  step(by, id = null) {
     if (this.#cursor === null || this.#pausedAt === null) return;
-    const instant = this.#history.step(this.#cursor, by);
+    // The instant may be a frame of another tile. This one shows an earlier frame then, from which it steps.
+    const shown = id === null ? undefined : this.#history.at(id, this.#cursor)?.frame.capturedAt;
+    const instant = this.#history.step(shown ?? this.#cursor, by, shown === undefined ? null : id);
     if (instant === null || instant < this.#pausedAt - SPAN) return;
     this.#cursor = instant;
     for (const id of this.#history.ids) this.#showAt(id, instant);

@@ -44,5 +44,5 @@ test('details that could not be loaded appear a moment later', withMockRelay(asy
   await page.hover('.tile');
   await relay.until(() => relay.missed > 0);
   relay.missing.clear();
-  await page.waitForSelector('.tile dt');
+  await page.waitForSelector('.tile .summary >> text=JPEG');
 }));

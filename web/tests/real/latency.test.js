@@ -43,7 +43,7 @@ test('a real wall is synced, paused, stepped back and live again', withSite(asyn
   await page.waitForSelector('#actions button');
   await page.keyboard.press('s');
   // The status line shows it only for a moment, and after worse problems. The button shows it all the time.
-  await page.waitForSelector('#actions [title^="In sync, "][title$=" behind live"]');
+  await page.waitForSelector('#actions .label >> text=/^In sync, .* behind live$/', { state: 'attached' });
   await untilMoves(page, 'door');
   await untilMoves(page, 'hall');
   await page.keyboard.press('Space');
