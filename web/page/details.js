@@ -1,5 +1,7 @@
 // The details of a tile, as rows of a name and a value: on hover, on tap, or with `i`.
 
+import { h264Obstacle } from './codec-choice.js';
+
 export { LatencyBar } from './latency-bar.js';
 
 /** @typedef {import('../shared/protocol.js').StreamInfo} StreamInfo */
@@ -13,16 +15,19 @@ const CAUSE = { link: 'slow connection', device: "this device can't keep up", un
 
 /**
  * @param {{ info: StreamInfo | null, track: Track | null, fps: number, stats: PlayerStats | null,
- *   size: Size | null, slowCause: SlowCause | null, reducedCause: SlowCause | null }} known `fps`: frame rate of the source
+ *   size: Size | null, slowCause: SlowCause | null, reducedCause: SlowCause | null, decodesH264: boolean }} known `fps`: frame rate
+ *   of the source
  * @returns {[string, string][]}
  */
-export function detailRows({ info, track, fps, stats, size, slowCause, reducedCause }) {
+export function detailRows({ info, track, fps, stats, size, slowCause, reducedCause, decodesH264 }) {
   /** @type {[string, string][]} */
   const rows = [];
   // The displayed frame may have another rendition than the arriving ones while the tile is paused.
   const rendition = track && (track.renditions[stats?.rendition ?? 0] ?? track.rendition);
   if (track) rows.push(['Stream size', `${rendition} · ${codecName(stats?.codec || track.codec)}`]);
   if (stats?.h264Failed) rows.push(['Why JPEG', 'this browser could not decode H.264']);
+  const obstacle = info?.tracks.some(({ codec }) => codec === 'h264') ? h264Obstacle(decodesH264) : '';
+  if (obstacle) rows.push(['Why JPEG', obstacle]);
   const because = reducedCause && rendition === track?.rendition ? `, reduced: ${CAUSE[reducedCause]}` : '';
   if (size) rows.push(['Resolution', formatSize(size) + because]);
   const others = (info?.tracks ?? []).filter((other) => other.rendition !== rendition && other.width > 0);

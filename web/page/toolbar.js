@@ -1,8 +1,9 @@
 // The toolbar above the wall: number and state of the cameras, and actions for all of them.
 
-import { chooseCodec, chosenCodec } from '../boot.js';
+import { chooseCodec, chosenCodec, decodesH264 } from '../boot.js';
 import { loadModule } from '../shared/lazy-module.js';
 import { copyText } from './clipboard.js';
+import { h264Obstacle } from './codec-choice.js';
 import { byId, iconButton, setAttribute, setText } from './dom.js';
 import { linkWithLayout } from './layout-store.js';
 import { CONNECTION_LOST } from './tile-status.js';
@@ -19,12 +20,15 @@ export function fillToolbar(wall, playback) {
   });
   const sync = iconButton('sync', 'Sync all cameras', () => playback.toggleSync());
   const pause = iconButton('pause', 'Pause all cameras', () => playback.togglePause());
+  const full = iconButton('full', 'Full screen', fullscreen);
+  // Safari on an iPhone has no full screen for pages.
+  full.hidden = !document.fullscreenEnabled;
   byId('actions').append(
     sync,
     pause,
     copy,
     iconButton('info', 'Details of all cameras', () => wall.toggleDetails()),
-    iconButton('full', 'Full screen', fullscreen),
+    full,
     iconButton('help', 'Keyboard and gestures', () => void help(wall)),
   );
   return {
@@ -39,7 +43,7 @@ export function fillToolbar(wall, playback) {
 }
 
 /** States that count as offline in the summary. @type {readonly import('./tile-status.js').TileState[]} */
-const OFFLINE = ['offline', 'stale', 'ended'];
+const OFFLINE = ['offline', 'stale', 'ended', 'gone'];
 
 /** @param {Wall} wall @param {boolean} lost true while the relay is not connected */
 function renderBar(wall, lost) {
@@ -70,7 +74,7 @@ export async function help(wall) {
     return;
   }
   if (document.querySelector('dialog[open]')) return;
-  module.showHelp({ resetLayout: () => wall.resetLayout(), codec: chosenCodec(), choose: chooseCodec });
+  module.showHelp({ resetLayout: () => wall.resetLayout(), codec: chosenCodec(), choose: chooseCodec, obstacle: h264Obstacle(decodesH264()) });
 }
 
 /** @param {string} text */
