@@ -21,6 +21,8 @@ const ids = new Map();
 let lastId = 0;
 /** Codec for this tab, if the browser stores nothing. @type {CodecChoice | null} */
 let codecHere = null;
+/** False once the worker reports that this browser does not decode H.264. */
+let canDecodeH264 = true;
 let token = readToken();
 
 /** Messages of the worker from before the page listens. @type {FromWorker[]} */
@@ -103,6 +105,16 @@ export function chosenCodec() {
   } catch {
     return 'auto';
   }
+}
+
+/** Returns whether this browser decodes H.264, as far as is known. */
+export function decodesH264() {
+  return canDecodeH264;
+}
+
+/** @param {boolean} supported */
+export function noteH264(supported) {
+  canDecodeH264 = supported;
 }
 
 /** @param {CodecChoice} codec */

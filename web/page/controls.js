@@ -1,9 +1,9 @@
 // The page's controls: toolbar, panel, keys, gestures, announcements. Loaded after the first picture, or if there is none to
 // wait for, so that no picture waits for them.
 
-import { chooseCodec, chosenCodec, hasToken, useToken } from '../boot.js';
+import { chooseCodec, chosenCodec, decodesH264, hasToken, useToken } from '../boot.js';
 import { Announcer } from './announcer.js';
-import { nextAfter, wordsOf } from './codec-choice.js';
+import { h264Obstacle, nextAfter, onlyFormat, wordsOf } from './codec-choice.js';
 import { byId } from './dom.js';
 import { enableDragging } from './drag.js';
 import { FullScreen } from './fullscreen.js';
@@ -73,6 +73,11 @@ export class Controls {
   }
 
   #nextCodec() {
+    const obstacle = h264Obstacle(decodesH264());
+    if (obstacle) {
+      this.showMessage(`Format: ${onlyFormat(obstacle)}`);
+      return;
+    }
     const codec = nextAfter(chosenCodec());
     chooseCodec(codec);
     this.showMessage(`Format: ${wordsOf(codec)}`);

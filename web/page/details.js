@@ -2,6 +2,8 @@
 
 import { element, setText } from './dom.js';
 
+import { h264Obstacle } from './codec-choice.js';
+
 export { LatencyBar } from './latency-bar.js';
 
 /** @typedef {import('../shared/protocol.js').StreamInfo} StreamInfo */
@@ -16,7 +18,7 @@ const CAUSE = { link: 'slow connection', device: "this device can't keep up", un
 /**
  * The state of a tile. `fps`: frame rate of the source.
  * @typedef {{ info: StreamInfo | null, track: Track | null, fps: number, stats: PlayerStats | null, size: Size | null,
- *   slowCause: SlowCause | null, reducedCause: SlowCause | null }} Facts
+ *   slowCause: SlowCause | null, reducedCause: SlowCause | null, decodesH264: boolean }} Facts
  */
 
 /** Returns size, frame rate and codec in one line, and why they are lower than usual. @param {Facts} facts */
@@ -45,13 +47,15 @@ export function renderRows(list, rows) {
 }
 
 /** @param {Facts} facts @returns {[string, string][]} */
-export function detailRows({ info, track, fps, stats, size, slowCause, reducedCause }) {
+export function detailRows({ info, track, fps, stats, size, slowCause, reducedCause, decodesH264 }) {
   /** @type {[string, string][]} */
   const rows = [];
   // The displayed frame may have another rendition than the arriving ones while the tile is paused.
   const rendition = track && (track.renditions[stats?.rendition ?? 0] ?? track.rendition);
   if (track) rows.push(['Stream size', `${rendition} · ${codecName(stats?.codec || track.codec)}`]);
   if (stats?.h264Failed) rows.push(['Why JPEG', 'this browser could not decode H.264']);
+  const obstacle = info?.tracks.some(({ codec }) => codec === 'h264') ? h264Obstacle(decodesH264) : '';
+  if (obstacle) rows.push(['Why JPEG', obstacle]);
   const because = reducedCause && rendition === track?.rendition ? `, reduced: ${CAUSE[reducedCause]}` : '';
   if (size) rows.push(['Resolution', formatSize(size) + because]);
   const others = (info?.tracks ?? []).filter((other) => other.rendition !== rendition && other.width > 0);

@@ -1,9 +1,12 @@
 // The help dialog: keys, gestures and the format, on `?`.
 
-import { CHOICES } from './codec-choice.js';
+import { CHOICES, onlyFormat } from './codec-choice.js';
 import { element, iconButton } from './dom.js';
 
-/** @type {readonly [string[], string][]} */
+/** @typedef {import('../shared/messages.js').CodecChoice} CodecChoice */
+/** Keys or a gesture, and what they do. @typedef {readonly [readonly string[], string]} Row */
+
+/** @type {readonly Row[]} */
 const KEYS = [
   [['←', '↑', '→', '↓'], 'Move between tiles; enlarged: previous/next camera'],
   [['Enter'], 'Enlarge a tile; or click or tap it. A double click or double tap shows it in full screen'],
@@ -22,13 +25,27 @@ const KEYS = [
   [['f'], 'Full screen'],
   [['?'], 'This help'],
 ];
+/** @type {readonly Row[]} */
+const TOUCH = [
+  [['Tap'], 'Enlarge a tile; enlarged: details and latency'],
+  [['Swipe'], 'Enlarged: sideways for the next camera, down for the wall'],
+  [['Two fingers'], 'Enlarged: zoom; then drag to pan'],
+  [['Hold, drag'], 'Move a tile'],
+  [['Drag the line'], 'Under a picture: go back, up to 30 seconds'],
+];
+/** @type {readonly Row[]} */
+const MOUSE = [
+  [['Click'], 'Enlarge a tile; enlarged: details and latency'],
+  [['Wheel'], 'Enlarged: zoom; then drag to pan'],
+  [['Drag'], 'Move a tile'],
+  [['Drag the line'], 'Under a picture: go back, up to 30 seconds'],
+];
 
-/** @param {{ resetLayout: () => void, codec: import('../shared/messages.js').CodecChoice, choose: (codec: import('../shared/messages.js').CodecChoice) => void }} actions */
-export function showHelp({ resetLayout, codec, choose }) {
-  const rows = KEYS.flatMap(([keys, text]) => [
-    element('dt', '', ...keys.map((key) => element('kbd', '', key))),
-    element('dd', '', text),
-  ]);
+/** @param {{ resetLayout: () => void, codec: CodecChoice, choose: (codec: CodecChoice) => void, obstacle: string }} actions `obstacle`: why H.264 is no choice; empty if it is one */
+export function showHelp({ resetLayout, codec, choose, obstacle }) {
+  const touch = matchMedia('(pointer: coarse)').matches;
+  const keys = section('Keys', 'kbd', KEYS.filter(([[key]]) => key !== 'c' || !obstacle));
+  const gestures = touch ? section('Gestures', 'span', TOUCH) : section('Mouse', 'span', MOUSE);
   const dialog = element('dialog', 'help');
   dialog.setAttribute('aria-label', 'Keyboard and gestures');
   const reset = element('button', 'primary', 'Reset layout');
@@ -40,10 +57,8 @@ export function showHelp({ resetLayout, codec, choose }) {
   dialog.append(
     element('header', '', element('h1', '', 'Keyboard and gestures'), iconButton('close', 'Close', () => dialog.close())),
     element('p', 'quiet', 'Keys act on the tile under the pointer, or on the one with the focus.'),
-    element('dl', '', ...rows),
-    codecField(codec, choose),
-    element('p', 'quiet', 'Drag the line under a picture to go back, up to 30 seconds.'),
-    element('p', 'quiet', 'Enlarged: zoom with the wheel or two fingers, drag to pan, swipe for the next camera.'),
+    ...(touch ? [gestures, keys] : [keys, gestures]),
+    obstacle ? element('p', 'codecs', `Format: ${onlyFormat(obstacle)}`) : codecField(codec, choose),
     element('p', 'quiet', 'For a wall display, add ', element('code', '', '?kiosk=1'), ' to the address.'),
     reset,
   );
@@ -54,7 +69,16 @@ export function showHelp({ resetLayout, codec, choose }) {
   return dialog;
 }
 
-/** @param {import('../shared/messages.js').CodecChoice} chosen @param {(codec: import('../shared/messages.js').CodecChoice) => void} choose */
+/** @param {string} title @param {'kbd' | 'span'} tag @param {readonly Row[]} rows */
+function section(title, tag, rows) {
+  const cells = rows.flatMap(([keys, text]) => [
+    element('dt', '', ...keys.map((key) => element(tag, '', key))),
+    element('dd', '', text),
+  ]);
+  return element('section', '', element('h2', '', title), element('dl', '', ...cells));
+}
+
+/** @param {CodecChoice} chosen @param {(codec: CodecChoice) => void} choose */
 function codecField(chosen, choose) {
   const options = CHOICES.map(([choice, words]) => {
     const field = element('input');

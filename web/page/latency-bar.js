@@ -17,12 +17,16 @@ export class LatencyBar {
     this.element.hidden = true;
   }
 
-  /** @param {readonly import('../shared/messages.js').FrameJourney[]} journeys @returns {string} description for screen readers */
-  render(journeys) {
+  /**
+   * @param {readonly import('../shared/messages.js').FrameJourney[]} journeys
+   * @param {number | null} age the age that the tile shows, in milliseconds
+   * @returns {string} description for screen readers
+   */
+  render(journeys, age) {
     const breakdown = breakdownOf(journeys);
     this.element.hidden = breakdown === null;
     if (!breakdown) return '';
-    const text = textFor(breakdown);
+    const text = textFor(breakdown, age);
     setText(this.#slowest, text.slowest);
     setText(this.#total, text.total);
     breakdown.stages.forEach(({ name, time }, index) => {
@@ -31,7 +35,7 @@ export class LatencyBar {
       if (row) setText(row, `${name} ${formatAge(time)}`);
       for (const shown of [part, row]) shown?.classList.toggle('is-slowest', name === breakdown.slowest.name);
     });
-    return `Latency: ${text.total}. ${text.slowest}`;
+    return `Latency: ${[text.total, text.slowest].filter((part) => part !== '').join('. ')}`;
   }
 }
 

@@ -19,7 +19,7 @@ const ACTIVITIES = {
 
 /** @typedef {typeof STAGES[number]} StageName */
 /** @typedef {{ name: StageName, time: number }} Stage in milliseconds */
-/** @typedef {{ stages: Stage[], total: number, held: number, slowest: Stage }} Breakdown */
+/** @typedef {{ stages: Stage[], held: number, slowest: Stage }} Breakdown */
 
 /** Returns the median of each stage over some frames. @param {readonly FrameJourney[]} journeys @returns {Breakdown | null} */
 export function breakdownOf(journeys) {
@@ -27,8 +27,7 @@ export function breakdownOf(journeys) {
   const all = journeys.map(stagesOf);
   const stages = STAGES.map((name, stage) => ({ name, time: median(all.map((times) => times[stage] ?? 0)) }));
   const slowest = stages.reduce((worst, stage) => (stage.time > worst.time ? stage : worst));
-  const total = stages.reduce((sum, { time }) => sum + time, 0);
-  return { stages, total, held: median(journeys.map(({ held }) => held)), slowest };
+  return { stages, held: median(journeys.map(({ held }) => held)), slowest };
 }
 
 /**
@@ -42,8 +41,12 @@ export function stagesOf({ relayed, offset, arrivedAt, decodedAt, paintedAt }) {
   return STAGES.map((_, stage) => Math.max(0, (moments[stage + 1] ?? 0) - (moments[stage] ?? 0)));
 }
 
-/** @param {Breakdown} breakdown */
-export function textFor({ slowest, total, held }) {
-  const sync = held >= 1 ? `, plus ${formatAge(held)} sync delay` : '';
-  return { slowest: `Slowest: ${ACTIVITIES[slowest.name]}, ${formatAge(slowest.time)}`, total: `total ${formatAge(total)}${sync}` };
+/**
+ * @param {Breakdown} breakdown @param {number | null} age the age that the tile shows, in milliseconds: the total of the same
+ *   frames, with the sync delay; `null` if it shows none
+ */
+export function textFor({ slowest, held }, age) {
+  const sync = held >= 1 ? `, ${formatAge(held)} of it sync delay` : '';
+  const total = age === null ? '' : `total ${formatAge(age)}${sync}`;
+  return { slowest: `Slowest: ${ACTIVITIES[slowest.name]}, ${formatAge(slowest.time)}`, total };
 }

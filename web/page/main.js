@@ -1,6 +1,6 @@
 // The page: receives the worker's messages and updates the wall and its controls.
 
-import { adoptSubscription, earlySubscriptions, onWorkerMessage, post, requestedStream, snapshotAddress, worker } from '../boot.js';
+import { adoptSubscription, earlySubscriptions, noteH264, onWorkerMessage, post, requestedStream, snapshotAddress, worker } from '../boot.js';
 import { LazyModule, loadModule } from '../shared/lazy-module.js';
 import { isStreamName } from '../shared/protocol.js';
 import { byId } from './dom.js';
@@ -37,6 +37,8 @@ let link = { phase: 'connecting', why: '', detail: '' };
 let lost = false;
 /** @type {import('../shared/protocol.js').ListenEntry[] | null} */
 let listening = null;
+/** @type {import('../shared/protocol.js').Setup | null} */
+let setup = null;
 /** Relay's clock minus ours, in milliseconds. */
 let ahead = 0;
 /** The worker's latest measurements. @type {import('../shared/messages.js').Evidence} */
@@ -52,6 +54,7 @@ const wall = new Wall(byId('wall'), {
   onPause: () => controls?.playback.togglePause(),
   onFullScreen: (fromWall) => controls?.fullScreen.toggleTile(fromWall),
   announce: (text) => controls?.announce(text),
+  relayNow: () => (now() + ahead) * 1000,
 });
 if (isStreamName(requestedStream)) wall.enlargeByName(requestedStream);
 worker.onerror = () => setLink({ phase: 'down', why: 'refused', detail: 'this browser failed to start the page' });
@@ -68,6 +71,7 @@ onWorkerMessage(receive);
 function receive(message) {
   if (message.type === 'link') setLink(message.link);
   else if (message.type === 'relay') receiveFromRelay(message.message);
+  else if (message.type === 'h264') noteH264(message.supported);
   else if (message.type === 'subscribed') adoptSubscription(message.stream, message.id, message.limits);
   else if (message.type === 'painted') painted(message);
   else if (message.type === 'journey') wall.byId(message.id)?.addJourney(message.journey);
@@ -80,7 +84,7 @@ function receive(message) {
 function receiveFromRelay(message) {
   if (message.type === 'hello') greet(message.build);
   else if (message.type === 'streams') {
-    listening = message.listening;
+    ({ listening, setup } = message);
     wall.setStreams(message.streams);
     unsubscribeUnseen();
     if (wall.tiles.size === 0) loadControls();
@@ -171,7 +175,7 @@ function takeStats(message) {
 
 function render() {
   for (const tile of wall.tiles.values()) renderTile(tile);
-  controls?.render({ link, listening, empty: wall.tiles.size === 0, ahead }, lost, now());
+  controls?.render({ link, listening, setup, empty: wall.tiles.size === 0, ahead }, lost, now());
   requestJourneys();
 }
 
@@ -186,7 +190,7 @@ function requestJourneys() {
 /** @param {import('./tile.js').Tile} tile */
 function renderTile(tile) {
   const before = tile.status.state;
-  tile.render(!lost, now());
+  tile.render(!lost, now(), ahead);
   const { state, text } = tile.status;
   // A lost connection and a pause are announced once, not for each tile. A tile that waits for a picture is no news.
   const quiet = (/** @type {string} */ state) => state === 'waiting' || state === 'idle' || state === 'paused';

@@ -5,11 +5,13 @@ import { setupPanel } from './setup.js';
 
 /** @typedef {import('../shared/messages.js').Link} Link */
 /** @typedef {import('../shared/protocol.js').ListenEntry} ListenEntry */
+/** @typedef {import('../shared/protocol.js').Setup} Setup */
 
 /**
  * @typedef {object} PanelState
  * @property {Link} link
  * @property {ListenEntry[] | null} listening `null` until the relay reports its endpoints
+ * @property {Setup | null} setup hints for an empty wall
  * @property {boolean} empty the wall has no tiles
  * @property {number} ahead relay's clock minus ours, in milliseconds
  */
@@ -40,11 +42,12 @@ export class Panel {
   }
 
   /** @param {PanelState} state @returns {[string, () => HTMLElement]} content, and a key so that it is created once */
-  #choose({ link, listening, empty, ahead }) {
+  #choose({ link, listening, setup, empty, ahead }) {
     if (link.why === 'token') return [`token ${this.access.hasToken()}`, () => tokenPanel(this.access)];
     if (empty && link.phase === 'down') return [`down ${link.why} ${link.detail}`, () => linkPanel(link)];
     if (!empty || !listening) return ['', () => element('div')];
-    return [`setup ${Math.round(ahead / 60_000)} ${JSON.stringify(listening)}`, () => setupPanel(listening, ahead)];
+    const key = `setup ${Math.round(ahead / 60_000)} ${JSON.stringify([listening, setup])}`;
+    return [key, () => setupPanel({ listening, setup, ahead })];
   }
 }
 

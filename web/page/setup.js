@@ -1,20 +1,17 @@
-// The set-up on an empty wall: endpoints and their state, and commands to run.
+// The set-up on an empty wall: endpoints and their state, webcams found, and commands to run.
 
 import { copyText } from './clipboard.js';
 import { element } from './dom.js';
 import { icon } from './icons.js';
+import { formatMoment } from './moment.js';
+import { commandsFor } from './setup-commands.js';
 
 /** @typedef {import('../shared/protocol.js').ListenEntry} ListenEntry */
+/** @typedef {import('../shared/protocol.js').Setup} Setup */
+/** @typedef {import('./setup-commands.js').Command} Command */
 
-/** @type {readonly [string, string][]} */
-const COMMANDS = [
-  ['A webcam', 'fanlight-capture --stream cam=/dev/video0'],
-  ['A test picture, to check it works', 'fanlight-capture --stream test=test'],
-  ['Build and run everything, from a clone of the repository', 'scripts/run'],
-];
-
-/** @param {readonly ListenEntry[]} listening @param {number} ahead milliseconds that the relay's clock is ahead of ours */
-export function setupPanel(listening, ahead) {
+/** @param {{ listening: readonly ListenEntry[], setup: Setup | null, ahead: number }} known `ahead`: milliseconds that the relay's clock is ahead of ours */
+export function setupPanel({ listening, setup, ahead }) {
   return element(
     'div',
     'message setup',
@@ -22,8 +19,8 @@ export function setupPanel(listening, ahead) {
     element('p', '', summary(listening)),
     listenList(listening, ahead),
     element('h2', '', 'Start a capture'),
-    element('div', 'commands', ...COMMANDS.map(([what, command]) => commandLine(what, command))),
-    element('p', 'quiet', 'The first picture appears here automatically.'),
+    element('p', '', "Run one of these commands in a terminal on the relay's machine. The picture appears here by itself."),
+    element('ul', 'commands', ...commandsFor(setup, listening).map(commandLine)),
   );
 }
 
@@ -38,7 +35,7 @@ function summary(listening) {
 /** @param {readonly ListenEntry[]} listening @param {number} ahead */
 function listenList(listening, ahead) {
   const rows = listening.map((entry) => {
-    const since = element('span', 'since', `listening since ${formatMoment(entry.since / 1000 - ahead)}`);
+    const since = element('span', 'since', `listening since ${formatMoment(entry.since / 1000 - ahead, Date.now())}`);
     const heard = element('span', 'heard', heardWords(entry));
     const row = element('li', '', element('code', '', entry.endpoint), heard, since);
     row.dataset.heard = entry.connected ? 'now' : entry.heard ? 'before' : 'never';
@@ -47,30 +44,22 @@ function listenList(listening, ahead) {
   return element('ul', 'listening', ...rows);
 }
 
-/** Formats a moment in the reader's locale, with the day unless it is today. @param {number} moment milliseconds */
-function formatMoment(moment) {
-  const date = new Date(moment);
-  const today = date.toDateString() === new Date().toDateString();
-  /** @type {Intl.DateTimeFormatOptions} */
-  const day = today ? {} : { day: 'numeric', month: 'short' };
-  return date.toLocaleString([], { ...day, hour: '2-digit', minute: '2-digit' });
-}
-
 /** @param {ListenEntry} entry */
 function heardWords({ heard, connected, reason }) {
   const words = connected ? 'connected' : heard ? 'disconnected' : 'nothing received yet';
   return reason ? `${words}: ${reason}` : words;
 }
 
-/** @param {string} what @param {string} command */
-function commandLine(what, command) {
+/** @param {Command} command */
+function commandLine({ what, hint, text }) {
   const label = element('span', '', 'Copy');
   const button = element('button', 'copy', icon('copy'), label);
   button.type = 'button';
-  button.setAttribute('aria-label', `Copy: ${command}`);
+  button.setAttribute('aria-label', `Copy: ${text}`);
   button.addEventListener('click', async () => {
-    label.textContent = (await copyText(command)) ? 'Copied' : 'Copying blocked';
+    label.textContent = (await copyText(text)) ? 'Copied' : 'Copying blocked';
     setTimeout(() => (label.textContent = 'Copy'), 2000);
   });
-  return element('div', 'command', element('span', 'what', what), element('code', '', command), button);
+  const said = element('span', 'what', what, ...(hint ? [element('span', 'hint', hint)] : []));
+  return element('li', 'command', said, element('code', '', text), button);
 }

@@ -1,11 +1,13 @@
 // The status of a tile: the only module that decides whether a picture may pass as live. Pure: `now` is an argument.
 
 import { formatSpan, staleAfter } from '../shared/age.js';
+import { formatMoment } from './moment.js';
 
 /**
  * `waiting`: requested, no picture yet. `idle`: not requested, or the source is idle. `stale`: the picture has stopped.
  * `late`: frames are already old when they reach the relay. `paused`: by the viewer. `offline`, `ended`: reported by the relay.
- * @typedef {'live' | 'late' | 'paused' | 'stale' | 'offline' | 'ended' | 'idle' | 'waiting'} TileState
+ * `gone`: no publisher has the stream any more.
+ * @typedef {'live' | 'late' | 'paused' | 'stale' | 'offline' | 'ended' | 'gone' | 'idle' | 'waiting'} TileState
  */
 
 /**
@@ -18,6 +20,7 @@ import { formatSpan, staleAfter } from '../shared/age.js';
  * @property {string} error the relay's error message; empty without one
  * @property {{ ageAtPaint: number, paintedAt: number, interval: number, painted: number } | null} picture the displayed one;
  *   `painted` counts frames since the request
+ * @property {{ since: number, reason: string } | null} [gone] since when no publisher has the stream, and why
  * @property {boolean} [paused] the viewer paused the wall
  * @property {boolean} [outOfSync] the wall is synced, and this tile is too late for the others to wait
  */
@@ -25,19 +28,22 @@ import { formatSpan, staleAfter } from '../shared/age.js';
 /** @typedef {{ state: TileState, text: string, slow: boolean }} TileStatus text: why; empty where all is well */
 
 export const CONNECTION_LOST = 'Connection lost, reconnecting';
+/** States in which no frame will follow by itself. @type {readonly TileState[]} */
+const WITHOUT_FRAMES = ['offline', 'ended', 'gone'];
 
 /** @param {TileInputs} known @param {number} now @returns {TileStatus} */
 export function statusOf(known, now) {
   const flowing = flow(known, now);
   if (!known.paused || !known.picture) return flowing;
   // A paused picture cannot tell whether frames stopped since then. Other problems are still shown.
-  const trouble = !known.linkUp || flowing.state === 'offline' || flowing.state === 'ended' ? flowing.text : '';
+  const trouble = !known.linkUp || WITHOUT_FRAMES.includes(flowing.state) ? flowing.text : '';
   return { state: 'paused', text: trouble ? `Paused. ${trouble}` : 'Paused', slow: flowing.slow };
 }
 
 /** @param {TileInputs} known @param {number} now @returns {TileStatus} */
 function flow(known, now) {
   if (!known.linkUp) return { state: known.picture ? 'stale' : 'waiting', text: CONNECTION_LOST, slow: false };
+  if (known.gone && known.reported?.state !== 'ended') return { state: 'gone', text: goneText(known.gone, now), slow: false };
   if (known.error) return { state: 'offline', text: sentence(known.error), slow: false };
   const { reported } = known;
   if (reported?.state === 'offline') return { state: 'offline', text: why(reported, 'No picture'), slow: false };
@@ -69,6 +75,11 @@ function waiting(reported, since, now, pictured) {
   const long = now - since > staleAfter(0);
   if (pictured) return { state: long ? 'stale' : 'waiting', text: long ? 'No new picture' : '', slow: false };
   return { state: 'waiting', text: long ? 'No picture yet' : 'Waiting for the first picture', slow: false };
+}
+
+/** @param {{ since: number, reason: string }} gone @param {number} now */
+function goneText({ since, reason }, now) {
+  return `Gone since ${formatMoment(since, now)}${reason ? `: ${reason}` : ''}`;
 }
 
 /** @param {{ reason: string }} reported @param {string} otherwise */

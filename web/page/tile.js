@@ -1,10 +1,11 @@
 // One tile: a stream's picture, name, age and status. It asks the wall for everything that concerns other tiles.
 
-import { forget, idOf, paintsInWorker, post } from '../boot.js';
+import { decodesH264, forget, idOf, paintsInWorker, post } from '../boot.js';
 import { formatAge, formatSpan, lateness, shownAge, START_UP } from '../shared/age.js';
 import { LazyModule, loadModule } from '../shared/lazy-module.js';
 import { areOfOneShape, USUAL_ASPECT } from '../shared/sizes.js';
 import { element, iconButton, setAttribute, setText } from './dom.js';
+import { icon } from './icons.js';
 import { causeOf, moreCertain } from './slow-cause.js';
 import { statusOf } from './tile-status.js';
 
@@ -24,6 +25,7 @@ import { statusOf } from './tile-status.js';
  * @property {() => void} pause
  * @property {() => void} fullScreen
  * @property {(tile: Tile, what: 'picture' | 'clip') => void} save
+ * @property {(tile: Tile) => void} dismiss
  */
 
 /** The latency breakdown is the median of this many frames, one a second. */
@@ -51,6 +53,8 @@ export class Tile {
   error = '';
   /** True if the stream was in the relay's list and no longer is. */
   vanished = false;
+  /** When the stream's publisher went, in microseconds of the relay's clock, and why; `null` while it is there. @type {{ since: number, reason: string } | null} */
+  gone = null;
   /** True if the viewer paused the wall. */
   paused = false;
   /** True if the tile is too late to be synced with the others. */
@@ -69,6 +73,8 @@ export class Tile {
     load: () => loadModule(() => import('./details.js'), new URL('details.js', import.meta.url)),
     use: (module) => (this.#details = module),
   });
+  /** The age in the tile's caption, in milliseconds; `null` unless the picture is moving. @type {number | null} */
+  #calmAge = null;
   /** @type {import('./latency-bar.js').LatencyBar | null} */
   #latencyBar = null;
 
@@ -135,12 +141,21 @@ export class Tile {
     for (const save of [picture, clip]) save.classList.add('save');
     this.pauseButton.classList.add('pause');
     this.resizeButton.classList.add('resize');
-    const tools = element('div', 'tools', back, this.pauseButton, picture, clip, this.infoButton, rotate, this.resizeButton, full);
+    const tools = element('div', 'tools', back, this.pauseButton, picture, clip, this.infoButton, rotate, this.resizeButton, full, this.#dismissButton(actions));
     tools.setAttribute('role', 'group');
     tools.setAttribute('aria-label', `${this.name}: tools`);
     // After a mouse click the keys act on the tile again, and not on a button that is about to hide.
     tools.addEventListener('click', ({ detail }) => detail > 0 && this.view.focus({ preventScroll: true }));
     return tools;
+  }
+
+  /** Removes the tile of a stream that is gone. @param {TileActions} actions */
+  #dismissButton(actions) {
+    const button = element('button', 'primary dismiss', icon('close'), 'Dismiss');
+    button.type = 'button';
+    button.setAttribute('aria-label', `Dismiss ${this.name}`);
+    button.addEventListener('click', () => actions.dismiss(this));
+    return button;
   }
 
   #connectCanvas() {
@@ -167,7 +182,9 @@ export class Tile {
   /** Shape of the largest rendition, whose aspect ratio is rounded least. @returns {Size | null} */
   get #listedShape() {
     const known = (this.info?.tracks ?? []).filter(({ width, height }) => width > 0 && height > 0);
-    return known.sort((a, b) => b.width - a.width)[0] ?? null;
+    // The pixels of a JPEG are square. A camera's own H.264 may have other ones, and then its listed size has another shape.
+    const square = known.filter(({ codec }) => codec === 'jpeg');
+    return (square.length > 0 ? square : known).sort((a, b) => b.width - a.width)[0] ?? null;
   }
 
   /** Frames of another size are painted from now on. @param {Size} size */
@@ -268,17 +285,19 @@ export class Tile {
 
   /**
    * Updates everything that is visible.
-   * @param {boolean} linkUp @param {number} now milliseconds
+   * @param {boolean} linkUp @param {number} now milliseconds @param {number} ahead milliseconds that the relay's clock is ahead of ours
    * @returns {boolean} true if the state or its text changed
    */
-  render(linkUp, now) {
+  render(linkUp, now, ahead) {
     const { error, watchedSince, paused, outOfSync } = this;
+    const gone = this.gone && { ...this.gone, since: this.gone.since / 1000 - ahead };
     const before = this.status;
     const reported = this.reported ?? this.info;
-    this.status = statusOf({ linkUp, reported, error, watchedSince, paused, outOfSync, picture: this.#picture() }, now);
+    this.status = statusOf({ linkUp, reported, error, gone, watchedSince, paused, outOfSync, picture: this.#picture() }, now);
     const { state, text } = this.status;
     setAttribute(this.element, 'data-state', state);
     this.element.classList.toggle('pictured', this.size !== null);
+    this.element.classList.toggle('gone', gone !== null);
     this.element.classList.toggle('starting', this.isStarting(now));
     setText(this.statusText, text);
     setText(this.placeholderText, text);
@@ -315,6 +334,7 @@ export class Tile {
   /** @param {number} now */
   #renderAge(now) {
     const picture = this.#picture();
+    this.#calmAge = null;
     if (!picture || !this.stats || this.stats.age === null) {
       setText(this.age, '');
       return;
@@ -323,6 +343,7 @@ export class Tile {
     const exact = shownAge({ ...picture, ageAtPaint: age }, now);
     const calm = shownAge({ ...picture, ageAtPaint: calmAge ?? age }, now);
     const moving = this.status.state === 'live' || this.status.state === 'late';
+    if (moving) this.#calmAge = calm;
     // The age of a picture that was paused a moment ago says nothing.
     const ago = this.status.state === 'paused' && exact < 1000 ? '' : `${formatSpan(exact)} ago`;
     setText(this.age, moving ? formatAge(calm) : ago);
@@ -350,7 +371,7 @@ export class Tile {
       this.#latencyBar = new LatencyBar();
       this.values.before(this.#latencyBar.element);
     }
-    setText(this.description, this.#latencyBar.render(this.journeys));
+    setText(this.description, this.#latencyBar.render(this.journeys, this.#calmAge));
   }
 
   /** The one line that a tile shows on hover and with the focus. */
@@ -361,6 +382,6 @@ export class Tile {
 
   get #facts() {
     const { info, track, stats, size, reducedCause } = this;
-    return { info, track, fps: this.#fps, stats, size, slowCause: this.status.slow ? this.slowCause : null, reducedCause };
+    return { info, track, fps: this.#fps, stats, size, slowCause: this.status.slow ? this.slowCause : null, reducedCause, decodesH264: decodesH264() };
   }
 }

@@ -1,8 +1,9 @@
 // The toolbar above the wall: number and state of the cameras, and actions for all of them.
 
-import { chooseCodec, chosenCodec } from '../boot.js';
+import { chooseCodec, chosenCodec, decodesH264 } from '../boot.js';
 import { loadModule } from '../shared/lazy-module.js';
 import { copyText } from './clipboard.js';
+import { h264Obstacle } from './codec-choice.js';
 import { byId, iconButton, setAttribute, setLabel, setText } from './dom.js';
 import { linkWithLayout } from './layout-store.js';
 import { CONNECTION_LOST } from './tile-status.js';
@@ -24,7 +25,10 @@ export function fillToolbar(wall, playback, fullScreen) {
   about.id = 'help';
   about.setAttribute('aria-haspopup', 'dialog');
   about.setAttribute('aria-expanded', 'false');
-  byId('actions').append(sync, pause, copy, details, iconButton('full', 'Full screen', fullScreen), about);
+  const full = iconButton('full', 'Full screen', fullScreen);
+  // Safari on an iPhone has no full screen for pages.
+  full.hidden = !document.fullscreenEnabled;
+  byId('actions').append(sync, pause, copy, details, full, about);
   return {
     /** @param {boolean} lost true while the relay is not connected */
     render(lost) {
@@ -38,7 +42,7 @@ export function fillToolbar(wall, playback, fullScreen) {
 }
 
 /** States that count as offline in the summary. @type {readonly import('./tile-status.js').TileState[]} */
-const OFFLINE = ['offline', 'stale', 'ended'];
+const OFFLINE = ['offline', 'stale', 'ended', 'gone'];
 
 /** @param {Wall} wall @param {boolean} lost true while the relay is not connected */
 function renderBar(wall, lost) {
@@ -63,7 +67,12 @@ export async function help(wall) {
     return;
   }
   if (document.querySelector('dialog[open]')) return;
-  const dialog = module.showHelp({ resetLayout: () => wall.resetLayout(), codec: chosenCodec(), choose: chooseCodec });
+  const dialog = module.showHelp({
+    resetLayout: () => wall.resetLayout(),
+    codec: chosenCodec(),
+    choose: chooseCodec,
+    obstacle: h264Obstacle(decodesH264()),
+  });
   byId('help').setAttribute('aria-expanded', 'true');
   dialog.addEventListener('close', () => byId('help').setAttribute('aria-expanded', 'false'));
 }

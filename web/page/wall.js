@@ -4,6 +4,7 @@ import { post } from '../boot.js';
 import { isStreamName } from '../shared/protocol.js';
 import { limitsOf } from '../shared/sizes.js';
 import { Address } from './address.js';
+import { Dismissed } from './dismissed.js';
 import { DOUBLE_CLICK, DoubleClick } from './double-click.js';
 import { inOrder, loadLayout, machineStorage, moved, rotationOf, saveLayout } from './layout-store.js';
 import { contained, pack } from './packing.js';
@@ -17,6 +18,8 @@ import { Visibility } from './visibility.js';
 const BORDER = 1;
 /** Publishers announce their streams every second; a relay has received all announcements within this time. In milliseconds. */
 const KEEP_MISSING = 4_000;
+/** Tiles of streams that are gone and that the relay has forgotten. A capture that keeps changing its names must not fill the wall. */
+const MAX_FORGOTTEN = 64;
 
 export class Wall {
   /** Tiles by stream, in the order of the wall. @type {Map<string, Tile>} */
@@ -26,6 +29,7 @@ export class Wall {
   /** Animates a move. Nothing moves before the controls are loaded. @type {typeof import('./motion.js').moveFrom} */
   play = () => {};
   layout = loadLayout(new URL(location.href).searchParams, machineStorage());
+  #dismissed = new Dismissed(machineStorage());
   /** @type {Map<Tile, Rect>} */
   #boxes = new Map();
   /** @type {Set<Tile>} */
@@ -46,7 +50,8 @@ export class Wall {
   /**
    * @param {HTMLElement} list
    * @param {{ now: () => number, onChange: () => void, onEnlarge: (tile: Tile | null) => void, onPause: () => void,
-   *   onFullScreen: (fromWall: boolean) => void, announce: (text: string) => void }} env `fromWall`: by a double click on the wall
+   *   onFullScreen: (fromWall: boolean) => void, announce: (text: string) => void, relayNow: () => number }} env
+   *   `fromWall`: by a double click on the wall; `relayNow`: microseconds of the relay's clock
    */
   constructor(list, env) {
     this.list = list;
@@ -64,24 +69,64 @@ export class Wall {
     addEventListener('resize', () => this.arrange());
   }
 
-  /** Adds and removes tiles so that they match the relay's list. @param {readonly StreamInfo[]} streams */
+  /** Adds tiles so that they match the relay's list. A stream that is gone keeps its tile. @param {readonly StreamInfo[]} streams */
   setStreams(streams) {
     this.#streams = streams;
-    const infos = new Map(streams.map((info) => [info.name, info]));
-    for (const tile of this.tiles.values()) {
-      const info = infos.get(tile.name) ?? null;
-      if (info && (tile.error || tile.vanished)) this.visibility.again(tile);
-      tile.vanished = !info && (tile.vanished || tile.info !== null);
-      tile.info = info;
-      if (info) tile.error = '';
-      else if (!this.#keeps(tile)) this.#remove(tile);
-    }
-    for (const info of streams) this.#tileOf(info.name).info = info;
+    this.#dismissed.update(streams);
+    const listed = streams.filter((info) => !this.#dismissed.has(info) || info.name === this.enlarged?.name);
+    const infos = new Map(listed.map((info) => [info.name, info]));
+    for (const tile of this.tiles.values()) if (!infos.has(tile.name)) this.#miss(tile);
+    for (const info of listed) this.#list(this.#tileOf(info.name), info);
+    this.#limitForgotten();
     this.#sort();
     this.arrange();
   }
 
-  /** Keeps tiles that the relay does not list for a while: a relay that has just started knows no stream yet. */
+  /** The relay lists this tile's stream. @param {Tile} tile @param {StreamInfo} info */
+  #list(tile, info) {
+    if (tile.error || tile.vanished) this.visibility.again(tile);
+    tile.vanished = false;
+    tile.info = info;
+    tile.gone = info.gone ? { since: info.since, reason: info.reason } : null;
+    tile.error = '';
+  }
+
+  /** The relay does not list this tile's stream. @param {Tile} tile */
+  #miss(tile) {
+    tile.vanished ||= tile.info !== null;
+    tile.info = null;
+    if (!tile.vanished && !this.#keeps(tile)) this.#remove(tile);
+    // A relay that has just started may list it in a moment.
+    if (tile.vanished && this.env.now() >= this.#keepUntil) tile.gone ??= { since: this.env.relayNow(), reason: '' };
+  }
+
+  #limitForgotten() {
+    const forgotten = [...this.tiles.values()].filter((tile) => tile.vanished && tile !== this.enlarged);
+    forgotten.sort((a, b) => (b.gone?.since ?? Infinity) - (a.gone?.since ?? Infinity));
+    for (const tile of forgotten.slice(MAX_FORGOTTEN)) this.#remove(tile);
+  }
+
+  /** Removes the tile of a stream that is gone, until the stream returns. @param {Tile} tile */
+  dismiss(tile) {
+    if (!tile.gone) return;
+    if (tile === this.enlarged) this.enlarge(null);
+    const next = this.#neighbourOf(tile);
+    this.#dismissed.add(tile.name, tile.gone.since);
+    this.#remove(tile);
+    this.arrange();
+    next?.view.focus({ preventScroll: true });
+    this.env.announce(`${tile.name}: dismissed`);
+    this.env.onChange();
+  }
+
+  /** Returns the next tile, or the one before the last. @param {Tile} tile */
+  #neighbourOf(tile) {
+    const tiles = [...this.tiles.values()];
+    const at = tiles.indexOf(tile);
+    return tiles[at + 1] ?? tiles[at - 1] ?? null;
+  }
+
+  /** For a while, a tile that the relay does not list is not gone: a relay that has just started knows no stream yet. */
   keepMissing() {
     this.#keepUntil = this.env.now() + KEEP_MISSING;
     setTimeout(() => {
@@ -124,7 +169,7 @@ export class Wall {
     document.documentElement.classList.toggle('has-enlarged', tile !== null);
     for (const other of this.tiles.values()) other.element.inert = tile !== null && other !== tile;
     this.env.onEnlarge(tile);
-    if (!tile && before && !before.info) this.#remove(before);
+    if (!tile && before && !before.info && !before.vanished) this.#remove(before);
     this.arrange();
     if (moving && from && !(tile && before)) this.play(moving.element, from, this.#rectOf(moving));
     (tile ?? before)?.view.focus({ preventScroll: tile !== null });
@@ -227,6 +272,7 @@ export class Wall {
       pause: () => this.env.onPause(),
       fullScreen: () => this.env.onFullScreen(false),
       save: (self, what) => this.save(self, what),
+      dismiss: (self) => this.dismiss(self),
     });
     tile.showDetails(this.detailsOpen);
     tile.setPaused(this.#paused, this.env.now());

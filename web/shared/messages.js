@@ -47,9 +47,9 @@
  * @typedef {object} PlayerStats
  * @property {number} id
  * @property {string} sequence of the displayed frame; decimal, because 64 bits do not fit a Number
- * @property {number | null} age of that frame when it was painted, in milliseconds; `null` without the relay's clock
+ * @property {number | null} age of that frame when the screen showed it, in milliseconds; `null` without the relay's clock
  * @property {number | null} calmAge median of the recent ages: the number that people see
- * @property {number} paintedAt milliseconds since the Unix epoch
+ * @property {number} paintedAt when the screen showed it, in milliseconds since the Unix epoch
  * @property {number} painted frames since the last `watch` after a pause
  * @property {number} interval milliseconds between received frames; 0 while unknown
  * @property {number} fps painted frames a second
@@ -98,10 +98,11 @@
  *   | { type: 'wake' }} ToWorker
  */
 /**
- * From the worker to the page. `subscribed`: the worker requested this stream before the page did. `painted`: the first
+ * From the worker to the page. `h264`: whether this browser decodes H.264. `subscribed`: the worker requested this stream before the page did. `painted`: the first
  * picture of a tile, or the first of another size. `mode` is `null` until the sync module is loaded. `outOfSync`: tiles that
  * are too late to be synced.
  * @typedef {{ type: 'link', link: Link }
+ *   | { type: 'h264', supported: boolean }
  *   | { type: 'relay', message: import('./protocol.js').FromRelay }
  *   | { type: 'subscribed', id: number, stream: string, limits: import('./sizes.js').Limits }
  *   | { type: 'painted', id: number, width: number, height: number, stats: PlayerStats }

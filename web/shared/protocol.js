@@ -22,6 +22,7 @@
  * @property {ViewerState} state
  * @property {string} reason
  * @property {number} since microseconds of the relay's clock
+ * @property {boolean} gone no publisher has the stream any more
  * @property {string} source
  * @property {TrackInfo[]} tracks
  * @property {number} viewers
@@ -37,8 +38,14 @@
  * @property {string} reason for a failure; empty without one
  */
 
+/** @typedef {{ device: string, name: string }} Webcam */
+/**
+ * Hints for an empty wall: the command that starts a capture on the relay's machine, and the webcams that are connected there.
+ * @typedef {{ capture: string, webcams: Webcam[] }} Setup
+ */
+
 /** @typedef {{ type: 'hello', version: string, build: string }} Hello */
-/** @typedef {{ type: 'streams', streams: StreamInfo[], listening: ListenEntry[] }} Streams */
+/** @typedef {{ type: 'streams', streams: StreamInfo[], listening: ListenEntry[], setup: Setup | null }} Streams `setup`: absent if there are streams */
 /**
  * @typedef {{ type: 'track', id: number, stream: string, codec: string, rendition: string, width: number,
  *   height: number, fps: number, renditions: string[], reduced: boolean }} Track `reduced`: the link does not sustain the
@@ -71,6 +78,7 @@ export const FRAME_HEADER_LENGTH = 32;
 /** Subscriptions that a relay allows on one socket. The page lists no more streams than that. */
 export const MAX_STREAMS = 256;
 const MAX_LISTENING = 64;
+const MAX_WEBCAMS = 8;
 /** Eight renditions, each in two codecs. */
 const MAX_TRACKS = 16;
 /** A reason has at most 200 bytes. An endpoint or error message may be longer. */
@@ -137,12 +145,14 @@ export function parseControl(text) {
 const READERS = {
   hello: ({ version, build }) =>
     isText(version) && isText(build) ? { type: 'hello', version: cut(version), build: cut(build) } : null,
-  streams: ({ streams, listening }) =>
+  streams: ({ streams, listening, setup }) =>
     Array.isArray(streams)
       ? {
           type: 'streams',
-          streams: streams.slice(0, MAX_STREAMS).map(readStream).filter(isPresent),
+          // A relay remembers streams that are gone. They must not displace others.
+          streams: readAll([...streams].sort((a, b) => isGone(a) - isGone(b)), MAX_STREAMS, readStream),
           listening: readAll(listening, MAX_LISTENING, readListenEntry),
+          setup: readSetup(setup),
         }
       : null,
   track: readTrackMessage,
@@ -181,6 +191,9 @@ function readJourney({ id, sequence, captured_at, read_at, published_at, receive
   return { type: 'journey', id, sequence, captured_at, read_at, published_at, received_at, sent_at };
 }
 
+/** @param {unknown} value */
+const isGone = (value) => Number(isRecord(value) && value.gone === true);
+
 /** @param {unknown} value @returns {StreamInfo | null} */
 function readStream(value) {
   if (!isRecord(value) || !isStreamName(value.name) || !isText(value.state)) return null;
@@ -189,6 +202,7 @@ function readStream(value) {
     state: stateOf(value.state),
     reason: textOf(value.reason),
     since: numberOf(value.since),
+    gone: value.gone === true,
     source: textOf(value.source),
     tracks: readAll(value.tracks, MAX_TRACKS, readTrack),
     viewers: numberOf(value.viewers),
@@ -221,6 +235,17 @@ function readListenEntry(value) {
     since: numberOf(value.since),
     reason: textOf(value.reason),
   };
+}
+
+/** @param {unknown} value @returns {Setup | null} */
+function readSetup(value) {
+  if (!isRecord(value) || !isText(value.capture)) return null;
+  return { capture: cut(value.capture), webcams: readAll(value.webcams, MAX_WEBCAMS, readWebcam) };
+}
+
+/** @param {unknown} value @returns {Webcam | null} */
+function readWebcam(value) {
+  return isRecord(value) && isText(value.device) ? { device: cut(value.device), name: textOf(value.name) } : null;
 }
 
 /**

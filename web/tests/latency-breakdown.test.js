@@ -34,16 +34,22 @@ test('a stage that two clocks make negative counts as 0', () => {
   assert.deepEqual(stagesOf(journey([3, 6, -2, 2, -1, 9, 12])), [3, 6, 0, 2, 0, 9, 12]);
 });
 
-test('the text names the slowest stage, its duration and the total', () => {
+test('the text names the slowest stage, its duration, and as the total the age that the tile shows', () => {
   const breakdown = breakdownOf([journey([3, 6, 1, 2, 84, 9, 12])]);
   assert.ok(breakdown);
-  assert.deepEqual(textFor(breakdown), { slowest: 'Slowest: network, 84 ms', total: 'total 117 ms' });
+  assert.deepEqual(textFor(breakdown, 117.4), { slowest: 'Slowest: network, 84 ms', total: 'total 117 ms' });
 });
 
-test('the sync delay is reported separately', () => {
+test('a picture that does not move has no total: the tile says how old it is', () => {
+  const breakdown = breakdownOf([journey([3, 6, 1, 2, 84, 9, 12])]);
+  assert.ok(breakdown);
+  assert.equal(textFor(breakdown, null).total, '');
+});
+
+test('the sync delay is part of the total', () => {
   const breakdown = breakdownOf([journey([3, 6, 1, 2, 4, 9, 12], 200)]);
   assert.ok(breakdown);
-  assert.equal(textFor(breakdown).total, 'total 37 ms, plus 200 ms sync delay');
+  assert.equal(textFor(breakdown, 237).total, 'total 237 ms, 200 ms of it sync delay');
 });
 
 test('one unusual frame does not make the bar flicker', () => {

@@ -14,7 +14,10 @@ const POLICY = "default-src 'self'; img-src 'self' blob: data:; connect-src 'sel
 
 /** @typedef {import('../shared/protocol.js').StreamInfo} StreamInfo */
 /** @typedef {import('../shared/protocol.js').ListenEntry} ListenEntry */
-/** `video`: H.264, one access unit each, with a keyframe every `gop` units. @typedef {{ width: number, height: number, fps: number, pictures: Buffer[], video?: Buffer[], gop?: number }} Source */
+/**
+ * `video`: H.264, one access unit each, with a keyframe every `gop` units. `coded`: its size, if its pixels are not square.
+ * @typedef {{ width: number, height: number, fps: number, pictures: Buffer[], video?: Buffer[], gop?: number, coded?: { width: number, height: number } }} Source
+ */
 /**
  * `renditions`: the same pictures in decreasing sizes. `carries`: index of the largest rendition that the link sustains.
  * `transit`: time of its frames on the network, in milliseconds. `delay`: age of its frames, in milliseconds, all of it in one
@@ -50,6 +53,8 @@ export class MockRelay {
   streams = new Map();
   /** @type {ListenEntry[]} */
   listening = [];
+  /** Hints for an empty wall. @type {import('../shared/protocol.js').Setup | null} */
+  setup = null;
   build = 'one';
   token = '';
   /** Control messages of all viewers, in order. @type {ControlMessage[]} */
@@ -119,7 +124,7 @@ export class MockRelay {
   /** @param {string} name @param {Source | Source[]} source or all its renditions @param {Partial<StreamInfo>} [info] */
   add(name, source, info = {}) {
     const renditions = [source].flat();
-    const every = renditions.flatMap((source, at) => codecsOf(source).map((codec) => ({ ...source, codec, at })));
+    const every = renditions.flatMap((source, at) => codecsOf(source).map((codec) => ({ ...source, ...sizeOf(source, codec), codec, at })));
     const tracks = every.map(({ width, height, fps, codec, at }) => ({
       rendition: RENDITIONS[at] ?? '',
       codec,
@@ -137,6 +142,7 @@ export class MockRelay {
         state: 'live',
         reason: '',
         since: micros(),
+        gone: false,
         source: 'test',
         tracks,
         viewers: 1,
@@ -161,12 +167,31 @@ export class MockRelay {
     return stream;
   }
 
+  /** Sends the list of streams to all viewers again. */
+  announce() {
+    this.#announce();
+  }
+
   /** @param {string} name */
   remove(name) {
     const stream = this.streams.get(name);
     if (stream) stream.running = false;
     this.streams.delete(name);
     this.#announce();
+  }
+
+  /** The capture of a stream goes; the relay remembers the stream. @param {string} name @param {string} reason */
+  lose(name, reason) {
+    const stream = this.streams.get(name);
+    if (stream) stream.info.gone = true;
+    this.setState(name, 'offline', reason);
+  }
+
+  /** A capture has the stream again. @param {string} name */
+  find(name) {
+    const stream = this.streams.get(name);
+    if (stream) stream.info.gone = false;
+    this.setState(name, 'live', '');
   }
 
   /** @param {string} name @param {import('../shared/protocol.js').ViewerState} state @param {string} reason */
@@ -324,7 +349,7 @@ export class MockRelay {
     if (at === watched.at && reduced === watched.reduced && codec === watched.codec) return;
     Object.assign(watched, { at, reduced, codec, next: -1 });
     const renditions = RENDITIONS.slice(0, stream.renditions.length);
-    const { width = 0, height = 0, fps = 0 } = source ?? {};
+    const { width = 0, height = 0, fps = 0 } = source ? { ...source, ...sizeOf(source, codec) } : {};
     const track = { stream: watched.name, codec, rendition: RENDITIONS[at], width, height, fps, renditions, reduced };
     send(viewer, { type: 'track', id, ...track });
   }
@@ -335,7 +360,7 @@ export class MockRelay {
   }
 
   #list() {
-    return { type: 'streams', streams: [...this.streams.values()].map(({ info }) => info), listening: this.listening };
+    return { type: 'streams', streams: [...this.streams.values()].map(({ info }) => info), listening: this.listening, setup: this.setup ?? undefined };
   }
 
   #announce() {
@@ -401,6 +426,9 @@ export class MockRelay {
     return Buffer.concat([header, broken ? Buffer.from('no picture') : picture]);
   }
 }
+
+/** @param {Source} source @param {Codec} codec */
+const sizeOf = ({ width, height, coded }, codec) => (codec === 'h264' && coded ? coded : { width, height });
 
 /** @param {Source} source @returns {Codec[]} */
 const codecsOf = ({ video }) => (video ? ['jpeg', 'h264'] : ['jpeg']);

@@ -25,6 +25,24 @@ function frame({ version = 1, codec = 1, flags = 1 } = {}, payload = [0xff, 0xd8
   return buffer(bytes);
 }
 
+test('hints for an empty wall are read, and damaged ones ignored', () => {
+  const read = (/** @type {unknown} */ setup) => {
+    const message = parseControl(JSON.stringify({ type: 'streams', streams: [], listening: [], setup }));
+    return message?.type === 'streams' ? message.setup : undefined;
+  };
+  const webcam = { device: '/dev/video0', name: 'HD WebCam' };
+  assert.deepEqual(read({ capture: 'fanlight-capture', webcams: [webcam, 7, {}] }), { capture: 'fanlight-capture', webcams: [webcam] });
+  for (const damaged of [undefined, null, 7, {}, { capture: 7 }]) assert.equal(read(damaged), null);
+});
+
+test('streams that are gone displace no others from a long list', () => {
+  const many = Array.from({ length: MAX_STREAMS }, (_, index) => ({ name: `cam-${index}`, state: 'offline', gone: true }));
+  const parsed = parseControl(JSON.stringify({ type: 'streams', streams: [...many, { name: 'yard', state: 'live' }], listening: [] }));
+  assert.ok(parsed?.type === 'streams');
+  assert.equal(parsed.streams.length, MAX_STREAMS);
+  assert.deepEqual([parsed.streams[0]?.name, parsed.streams[0]?.gone, parsed.streams[1]?.gone], ['yard', false, true]);
+});
+
 test('a frame is split into header and payload', () => {
   const parsed = parseFrame(frame());
   assert.ok(parsed);

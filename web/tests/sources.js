@@ -31,12 +31,13 @@ export function makeSource(width, height, { fps = 10, count = 10, input } = {}) 
  * Makes H.264 whose frames show their number: eight bars from left to right, white if their bit is set, the lowest first. The
  * number is readable in every size.
  * @param {number} width @param {number} height
- * @param {{ fps?: number, count?: number, gop?: number, jpeg?: boolean, profile?: string }} [options] `count`: a multiple of `gop`
+ * @param {{ fps?: number, count?: number, gop?: number, jpeg?: boolean, profile?: string, pixels?: string }} [options] `count`: a
+ *   multiple of `gop`; `pixels`: width of a pixel by its height, which H.264 states
  * @returns {Source}
  */
-export function makeVideo(width, height, { fps = 10, count = 60, gop = 20, jpeg = true, profile = 'high' } = {}) {
+export function makeVideo(width, height, { fps = 10, count = 60, gop = 20, jpeg = true, profile = 'high', pixels = '1' } = {}) {
   const bars = "geq=lum='if(mod(floor(N/pow(2,floor(X/W*8))),2),235,16)':cb=128:cr=128";
-  const from = ['-f', 'lavfi', '-i', `color=size=${width}x${height}:rate=${fps},format=yuv420p,${bars}`, '-frames:v', String(count)];
+  const from = ['-f', 'lavfi', '-i', `color=size=${width}x${height}:rate=${fps},format=yuv420p,${bars},setsar=${pixels}`, '-frames:v', String(count)];
   const x264 = `keyint=${gop}:min-keyint=${gop}:scenecut=0:aud=1:repeat-headers=1`;
   const speed = ['-preset', 'superfast', '-tune', 'zerolatency', '-bf', '0', '-profile:v', profile, '-x264-params', x264];
   const run = (/** @type {string[]} */ ...to) => execFileSync('ffmpeg', ['-v', 'error', '-threads', '1', ...from, ...to, '-'], { maxBuffer: 2 ** 28 });

@@ -37,6 +37,19 @@ test('the relay gives the reason', () => {
   assert.equal(stateOf({ reported: { ...reported, state: 'ended', reason: '' } }).text, 'Source ended');
 });
 
+test('a stream that is gone says since when, and why', () => {
+  const reported = { state: /** @type {const} */ ('offline'), reason: 'capture stopped', since: 0 };
+  const gone = { since: NOW - 60_000, reason: 'capture stopped' };
+  const { state, text } = stateOf({ reported, gone });
+  assert.equal(state, 'gone');
+  assert.match(text, /^Gone since [\d:]+(\s[AP]M)?: capture stopped$/);
+  assert.match(stateOf({ reported, gone: { since: NOW - 3 * 86_400_000, reason: '' } }).text, /^Gone since .*[A-Z][a-z]+.*\s[\d:]+/, 'with the day');
+  assert.match(stateOf({ reported, gone, error: 'no stream is called door' }).text, /^Gone since /);
+  assert.match(stateOf({ reported, gone, paused: true }).text, /^Paused\. Gone since /);
+  assert.equal(stateOf({ gone, reported: { ...reported, state: 'ended', reason: '' } }).text, 'Source ended');
+  assert.equal(stateOf({ gone, linkUp: false }).text, CONNECTION_LOST);
+});
+
 test('a lost link overrides everything', () => {
   assert.deepEqual(stateOf({ linkUp: false }), { state: 'stale', text: CONNECTION_LOST, slow: false });
   assert.equal(stateOf({ linkUp: false, picture: null }).state, 'waiting');

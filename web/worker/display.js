@@ -12,7 +12,16 @@ import { Rate } from './rate.js';
 /** The age that people see is the median of this many frames. */
 const AGES = 15;
 
-/** @typedef {{ now: () => number, offset: () => number | null, onPaint: (size: Size) => void }} Env `offset`: relay's clock minus ours, in milliseconds */
+/** A screen that takes longer, in milliseconds, is hidden or gone: ages then end when a frame is painted. */
+const MAX_SCREEN_WAIT = 1000;
+
+/**
+ * @typedef {object} Env times in milliseconds
+ * @property {() => number} now
+ * @property {() => number | null} offset relay's clock minus ours
+ * @property {(size: Size) => void} onPaint
+ * @property {(act: () => void) => void} [onNextScreenFrame] acts when the screen shows what was painted last
+ */
 
 export class Display {
   /** Paints; `null` until the tile has a canvas. @type {((image: Image) => void) | null} */
@@ -23,6 +32,8 @@ export class Display {
   #frame = null;
   #paintedAt = 0;
   #painted = 0;
+  /** Since when a painted frame waits for the screen. @type {number | null} */
+  #waitsSince = null;
   /** @type {number[]} */
   #ages = [];
   #frames = new Rate();
@@ -53,10 +64,9 @@ export class Display {
     this.#frame = frame;
     this.#paintedAt = now;
     if (!paused) this.#freezes.shown(now, starting);
-    const age = this.#age();
-    if (age !== null) this.#ages = [...this.#ages.slice(1 - AGES), age];
     this.#frames.add(1, now);
     this.#draw(image);
+    this.#awaitScreen(now);
   }
 
   /** The displayed frame does not prove that the stream is live: the next one does. */
@@ -95,7 +105,28 @@ export class Display {
     this.#pending = null;
   }
 
-  /** Age of the displayed frame when it was painted. Computed each time, because the clock may be known only afterwards. */
+  /** The age of a frame ends when the screen shows it. A frame that is painted over before that is not seen. @param {number} now */
+  #awaitScreen(now) {
+    const { onNextScreenFrame } = this.env;
+    if (!onNextScreenFrame) return this.#noteAge();
+    if (this.#waitsSince !== null) {
+      if (now - this.#waitsSince > MAX_SCREEN_WAIT) this.#noteAge();
+      return;
+    }
+    this.#waitsSince = now;
+    onNextScreenFrame(() => {
+      this.#waitsSince = null;
+      this.#paintedAt = this.env.now();
+      this.#noteAge();
+    });
+  }
+
+  #noteAge() {
+    const age = this.#age();
+    if (age !== null) this.#ages = [...this.#ages.slice(1 - AGES), age];
+  }
+
+  /** Age of the displayed frame when the screen showed it. Computed each time, because the clock may be known only afterwards. */
   #age() {
     const offset = this.env.offset();
     if (offset === null || !this.#frame) return null;

@@ -80,7 +80,8 @@ const connection = new Connection({
   onFrame: receiveFrame,
 });
 
-if (platform) void supportsH264().then((supported) => supported && subscriptions.enableH264());
+if (platform) void supportsH264().then(setH264);
+else setH264(false);
 
 self.onmessage = (/** @type {MessageEvent<ToWorker>} */ { data }) => {
   if (data.type === 'open') {
@@ -118,6 +119,12 @@ setInterval(() => {
 
 setInterval(() => requestJourneys(detailsIds), JOURNEY_EVERY);
 setInterval(() => loopLag.tick(now()), LAG_CHECKED_EVERY);
+
+/** @param {boolean} supported */
+function setH264(supported) {
+  if (supported) subscriptions.enableH264();
+  post({ type: 'h264', supported });
+}
 
 /** @param {import('../shared/protocol.js').FromRelay} message */
 function receive(message) {
@@ -254,6 +261,7 @@ function playerOf(id) {
     timeUntilDue: (arrival) => sync?.timeUntilDue(player, arrival) ?? 0,
     after,
     onPaint: (size) => painted(player, size),
+    onNextScreenFrame,
     onJourney: (frame) => postJourney(id, frame),
     onAcknowledge(sequence) {
       if (subscriptions.has(id)) connection.sendText(ackText(id, sequence));

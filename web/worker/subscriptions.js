@@ -112,7 +112,8 @@ export class Subscriptions {
 
   /** @param {readonly StreamInfo[]} streams @param {Limits} limits */
   #startEarly(streams, limits) {
-    streams.slice(0, MAX_EARLY).forEach(({ name }, index) => {
+    const expected = streams.filter(({ gone }) => !gone);
+    expected.slice(0, MAX_EARLY).forEach(({ name }, index) => {
       this.start(FIRST_EARLY_ID + index, { stream: name, ...limits });
       this.env.onEarly(FIRST_EARLY_ID + index, name, limits);
     });

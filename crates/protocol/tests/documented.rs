@@ -100,6 +100,8 @@ fn every_value_within_a_message_is_documented_with_its_fields() {
         ("stream", &streams["streams"][0]),
         ("track", &streams["streams"][0]["tracks"][0]),
         ("listen entry", &streams["listening"][0]),
+        ("set-up", &streams["setup"]),
+        ("webcam", &streams["setup"]["webcams"][0]),
         ("Header", &flat(value(samples::header()))),
         ("Catalog", &catalog),
         ("stream entry", &catalog["streams"][0]),

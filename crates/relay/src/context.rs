@@ -12,6 +12,7 @@ use crate::ingest::startup::Startup;
 use crate::limits::Limits;
 use crate::no_signal::NoSignal;
 use crate::page::Page;
+use crate::setup::SetupHints;
 use crate::stats::counters::CloseCounters;
 use crate::stats::counters::DenialCounters;
 
@@ -34,6 +35,8 @@ pub struct Context {
     pub limits: Arc<Limits>,
     /// The page.
     pub page: Page,
+    /// The hints for an empty wall.
+    pub setup: SetupHints,
     /// Pictures that show why a stream has none.
     pub no_signal: Arc<NoSignal>,
     /// Counts closed connections.

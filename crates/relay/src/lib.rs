@@ -14,8 +14,8 @@
 //! - [`error`]: the reasons to refuse a request, independent of any protocol;
 //! - [`wake`]: wake-ups for viewers, thread by thread;
 //! - [`stats`]: counters; [`process_stall`] and [`recent_minimum`]: measurements that several parts share;
-//! - [`stream_list`], [`no_signal`] and [`page`]: the list of streams, pictures for streams without any, and the page's
-//!   files;
+//! - [`stream_list`], [`setup`], [`no_signal`] and [`page`]: the list of streams, hints if it is empty, pictures for streams
+//!   without any, and the page's files;
 //! - [`context`]: the state that request handlers share;
 //! - [`options`] and [`relay`]: the settings, and the start and shutdown of everything.
 //!
@@ -36,6 +36,7 @@ pub mod page;
 pub mod process_stall;
 pub mod recent_minimum;
 pub mod relay;
+pub mod setup;
 pub mod stats;
 pub mod stream_list;
 pub mod wake;

@@ -128,7 +128,7 @@ Limits:
                 Sec-Fetch-*) once, in ASCII
   MJPEG         after 5 s without a frame, a picture shows the reason
   snapshots     wait up to 3 s for a frame younger than 2 s
-  streams       1024 names; each is kept for 60 s after its publisher is gone, up to 128 per
+  streams       1024 names; each is kept for 24 h after its publisher is gone, up to 128 per
                 publisher; a new name evicts the name that has been without a publisher for
                 longest
   late          a stream is late after 1 s of frames that are 2 s old on arrival, and live after 3

@@ -23,6 +23,7 @@ use crate::ingest::startup::Startup;
 use crate::options::Settings;
 use crate::page::Page;
 use crate::process_stall::{self, STALLS};
+use crate::setup::SetupHints;
 use crate::stats::counters::CloseCounters;
 use crate::stats::counters::DenialCounters;
 
@@ -121,6 +122,7 @@ fn context(
         startup: Startup::at(clock::now()),
         limits: Arc::new(settings.limits),
         page: Page::new(settings.web),
+        setup: SetupHints::of_this_machine(),
         no_signal: Arc::default(),
         closes: CloseCounters::default(),
         congestion,

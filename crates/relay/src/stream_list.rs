@@ -46,6 +46,7 @@ fn info(stream: &Stream) -> StreamInfo {
         state,
         reason,
         since,
+        gone: status.gone,
         source: status.source.clone(),
         tracks: status.tracks.iter().map(|entry| track(stream, entry)).collect(),
         viewers: stream.viewers(),

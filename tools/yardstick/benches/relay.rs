@@ -57,6 +57,7 @@ fn stream() -> Arc<Stream> {
         state: StreamState::Live,
         reason: String::new(),
         since: Timestamp::from_micros(0),
+        gone: false,
         source: "bench".into(),
         tracks: Vec::new(),
     };

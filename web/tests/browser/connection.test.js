@@ -56,8 +56,9 @@ test('an empty wall is the set-up, and fills by itself', withMockRelay(async ({ 
     'nothing received yet: the keys do not match',
     'listening since ',
     'fanlight-capture --stream cam=/dev/video0',
+    'fanlight-capture --list-devices',
+    'fanlight-capture --stream door=rtsp://',
     'fanlight-capture --stream test=test',
-    'scripts/run',
   ]) {
     assert.ok(text.includes(part), `${part} in ${text}`);
   }
@@ -66,13 +67,31 @@ test('an empty wall is the set-up, and fills by itself', withMockRelay(async ({ 
   await untilMoves(page, 'door');
   assert.equal(await page.isVisible('.setup'), false);
   relay.remove('door');
+  await page.click('.dismiss');
   await page.waitForSelector('.setup');
   assert.ok(await isBranded(page));
 }));
 
+test('an empty wall lists the webcams of the relay, also one that is plugged in, and starts the program that was built', withMockRelay(async ({ relay, open }) => {
+  const capture = '~/fanlight/target/release/fanlight-capture';
+  relay.setup = { capture, webcams: [] };
+  const page = await open();
+  await until(page, '.setup', 'text', `${capture} --list-devices`);
+  relay.setup = { capture, webcams: [{ device: '/dev/video0', name: 'HD <b>WebCam' }, { device: '/dev/video2', name: '' }] };
+  relay.announce();
+  await until(page, '.setup', 'text', 'Webcam found: HD <b>WebCam');
+  const commands = await page.$$eval('.command code', (lines) => lines.map(({ textContent }) => textContent));
+  assert.deepEqual(commands, [
+    `${capture} --stream cam=/dev/video0`,
+    `${capture} --stream cam2=/dev/video2`,
+    `${capture} --stream door=rtsp://192.168.1.21/stream1`,
+    `${capture} --stream test=test`,
+  ]);
+}));
+
 test('a command is copied', withMockRelay(async ({ open }) => {
   const page = await open('', { permissions: ['clipboard-read', 'clipboard-write'] });
-  await page.click('.copy >> nth=1');
+  await page.click('.command:last-child .copy');
   await page.waitForSelector('.copy >> text=Copied');
   assert.equal(await page.evaluate(() => navigator.clipboard.readText()), 'fanlight-capture --stream test=test');
 }));

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { numberOn, sequenceOf, until, untilMoves, video, withMockRelay } from './harness.js';
+import { moving, numberOn, sequenceOf, until, untilMoves, video, withMockRelay } from './harness.js';
 
 /** @typedef {import('playwright-core').Page} Page */
 
@@ -124,6 +124,65 @@ test('a browser without a decoder gets JPEG, and so does a page without a secure
   assert.equal(await insecure.evaluate(() => isSecureContext), false);
   await untilCodec(insecure, 'jpeg');
   assert.equal(messagesOf(relay, 'watch')[0]?.codec, undefined);
+}));
+
+test('a page that cannot decode H.264 does not offer it, and says why', withMockRelay(async ({ relay, open }) => {
+  relay.add('door', video());
+  const cases = /** @type {const} */ ([
+    ['camera.test', '', 'H.264 needs HTTPS'],
+    ['127.0.0.1', 'delete self.VideoDecoder;', 'this browser does not decode H.264'],
+  ]);
+  for (const [host, before, why] of cases) {
+    relay.before.set('/worker/main.js', before);
+    const page = await open('', {}, '', host);
+    await untilCodec(page, 'jpeg');
+    await page.waitForSelector('#actions button');
+    for (let press = 0; press < 3; press += 1) {
+      await page.keyboard.press('c');
+      await until(page, '#status-line', 'text', `Format: JPEG (${why})`);
+    }
+    await page.keyboard.press('i');
+    await until(page, '.tile .details', 'text', `Why JPEG${why}`);
+    await page.keyboard.press('?');
+    const help = (await page.textContent('dialog')) ?? '';
+    assert.ok(help.includes(`Format: JPEG (${why})`) && !help.includes('H.264 only'), help);
+    assert.equal(await page.locator('dialog input').count(), 0);
+    await page.close();
+  }
+}));
+
+test('non-square pixels keep the shape of the tile across codecs and sizes', withMockRelay(async ({ relay, open }) => {
+  // The camera's own H.264 has 640 × 180 pixels and is shown as 16:9. Its JPEG has 320 × 180 pixels.
+  const wide = video(640, 180, '1/2');
+  const full = { ...moving(320, 180), video: wide.video, gop: wide.gop, coded: { width: 640, height: 180 } };
+  const stream = relay.add('door', [full, moving(160, 90)]);
+  relay.add('hall', moving(320, 240));
+  const page = await open('', {}, `
+    globalThis.shapes = new Set();
+    const note = () => {
+      const tile = document.querySelector('.tile[data-stream="door"]');
+      if (tile && !tile.matches('.enlarged') && tile.style.width) shapes.add(tile.style.width + ' ' + tile.style.height);
+    };
+    new MutationObserver(note).observe(document, { subtree: true, attributes: true, attributeFilter: ['style', 'class'] });
+  `);
+  await untilCodec(page, 'h264');
+  const shape = await page.$eval('[data-stream="door"] canvas', (canvas) => canvas instanceof HTMLCanvasElement && canvas.width / canvas.height);
+  assert.equal(shape, 16 / 9);
+  await page.waitForSelector('#actions button');
+  await page.keyboard.press('c');
+  await untilCodec(page, 'jpeg');
+  stream.carries = 1;
+  await page.waitForFunction(() => document.querySelector('canvas')?.width === 160);
+  stream.carries = 0;
+  await page.keyboard.press('c');
+  await untilCodec(page, 'h264');
+  await page.click('[data-stream="door"] .view');
+  await page.waitForSelector('.enlarged');
+  await page.keyboard.press('Escape');
+  await page.waitForSelector('.enlarged', { state: 'detached' });
+  await untilMoves(page, 'hall');
+  const shapes = await page.evaluate(() => [...Reflect.get(globalThis, 'shapes')]);
+  assert.equal(shapes.length, 1, shapes.join());
 }));
 
 test('a decoder that fails repeatedly is replaced by JPEG', withMockRelay(async ({ relay, open }) => {

@@ -25,10 +25,13 @@ export function inThreeSizes(width = 640, height = 360) {
   return [1, 2, 4].map((part) => moving(Math.round(width / part), Math.round(height / part)));
 }
 
-/** Returns H.264 whose frames show their number, ten a second, and the same as JPEG. @param {number} [width] @param {number} [height] */
-export function video(width = 320, height = 180) {
-  const key = `video ${width}x${height}`;
-  const source = sources.get(key) ?? makeVideo(width, height);
+/**
+ * Returns H.264 whose frames show their number, ten a second, and the same as JPEG.
+ * @param {number} [width] @param {number} [height] @param {string} [pixels] width of a pixel by its height
+ */
+export function video(width = 320, height = 180, pixels = '1') {
+  const key = `video ${width}x${height} ${pixels}`;
+  const source = sources.get(key) ?? makeVideo(width, height, { pixels });
   sources.set(key, source);
   return source;
 }

@@ -21,3 +21,37 @@ test('the latency breakdown is drawn while details are open, and names the slowe
   stream.stage = 'encode';
   await page.waitForSelector('.latency >> text=/^Slowest: encoding, 300 ms$/');
 }));
+
+test('one picture has one age: tile and details agree, with the way to the screen', withMockRelay(async ({ relay, open }) => {
+  // The screen of this machine takes 60 ms.
+  relay.before.set('/worker/main.js', `{
+    const request = self.requestAnimationFrame.bind(self);
+    self.requestAnimationFrame = (act) => request(() => setTimeout(act, 60));
+  }`);
+  Object.assign(relay.add('door', moving()), { delay: 40 });
+  const page = await open();
+  await untilMoves(page, 'door');
+  await page.waitForSelector('#actions button');
+  await page.keyboard.press('i');
+  await page.waitForSelector('.latency >> text=/^Slowest: display, \\d+ ms$/');
+  const ages = await page.evaluate(() => {
+    /** @type {Map<string, string>} */
+    const seen = new Map();
+    const text = (/** @type {string} */ selector) => document.querySelector(selector)?.textContent ?? '';
+    return new Promise((/** @type {(ages: [string, string][]) => void} */ resolve) => {
+      const observer = new MutationObserver(() => {
+        seen.set(text('.line .age'), text('.latency .total'));
+        if (seen.size < 3) return;
+        observer.disconnect();
+        resolve([...seen]);
+      });
+      observer.observe(document.body, { subtree: true, childList: true, characterData: true });
+    });
+  });
+  for (const [age, total] of ages) assert.equal(total, `total ${age}`);
+  assert.ok(ages.every(([age]) => parseFloat(age) >= 100), String(ages));
+  await page.keyboard.press('Space');
+  await page.waitForSelector('[data-state="paused"]');
+  await until(page, '.line .age', 'text', 's ago');
+  assert.equal(await page.textContent('.latency .total'), '');
+}));

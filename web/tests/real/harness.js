@@ -28,12 +28,12 @@ class Program {
   #over = false;
   #ended = false;
 
-  /** @param {string} name @param {string[]} options @param {string} folder */
-  constructor(name, options, folder) {
-    this.name = name;
+  /** @param {string} file @param {string[]} options @param {string} folder */
+  constructor(file, options, folder) {
+    this.name = file;
     // No environment of the person who runs the tests: all options are explicit.
     const env = { PATH: process.env.PATH, HOME: folder, XDG_RUNTIME_DIR: folder };
-    this.child = spawn(join(PROGRAMS, name), [...options, '--log', 'json'], { env });
+    this.child = spawn(file, options, { env });
     this.gone = new Promise((resolve) => this.child.once('exit', resolve).once('error', resolve));
     void this.gone.then(() => {
       this.#over = true;
@@ -82,7 +82,7 @@ class Program {
     if (!this.#over || this.#ended) return '';
     const { exitCode, signalCode } = this.child;
     const how = exitCode === null ? (signalCode ?? 'not started') : `exit code ${exitCode}`;
-    return `${join(PROGRAMS, this.name)} is gone (${how}):\n${this.log.join('\n')}`;
+    return `${this.name} is gone (${how}):\n${this.log.join('\n')}`;
   }
 
   /** @param {RegExp} pattern @param {() => boolean} late @returns {Promise<string>} */
@@ -123,6 +123,11 @@ export class Site {
     return this.#start('fanlight-capture', Object.entries(streams).flatMap(([name, source]) => ['--stream', `${name}=${source}`]));
   }
 
+  /** Runs a command as a person would who copied it. @param {string} command */
+  shell(command) {
+    return this.#keep(new Program('/bin/sh', ['-c', `exec ${command}`], this.folder));
+  }
+
   /** Starts a relay, and waits until it listens. @param {...string} options */
   async relay(...options) {
     const listen = options.includes('--listen') ? [] : ['--listen', '127.0.0.1:0'];
@@ -153,7 +158,11 @@ export class Site {
 
   /** @param {string} name @param {string[]} options */
   #start(name, options) {
-    const program = new Program(name, options, this.folder);
+    return this.#keep(new Program(join(PROGRAMS, name), [...options, '--log', 'json'], this.folder));
+  }
+
+  /** @param {Program} program */
+  #keep(program) {
     this.#programs.push(program);
     return program;
   }

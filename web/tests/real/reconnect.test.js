@@ -18,8 +18,8 @@ test('a killed capture is reported and its picture turns grey; after a restart t
   await untilMoves(page, 'door');
   await mark(page);
   await capture.kill();
-  await untilState(page, 'door', 'offline');
-  assert.ok(await statusTextOf(page, 'door'));
+  await untilState(page, 'door', 'gone');
+  assert.match((await statusTextOf(page, 'door')) ?? '', /^Gone since .+: .+/);
   console.log(`a killed capture: "${await statusTextOf(page, 'door')}"`);
   await until(page, '.tile canvas', 'filter', 'grayscale(1)');
   await untilCountsOn(page);
@@ -60,7 +60,7 @@ test('a stream that starts later appears', withSite(async (site) => {
   assert.deepEqual(await names(page), ['attic', 'door']);
 }));
 
-test('a stream whose capture ended before the page opened has a name and a reason', withSite(async (site) => {
+test('a stream whose capture ended before the page opened has a name, and says since when it is gone', withSite(async (site) => {
   site.capture({ door: 'test:320x240@15' });
   const gone = site.capture({ attic: 'test:320x240@15' });
   const relay = await site.relay();
@@ -68,21 +68,26 @@ test('a stream whose capture ended before the page opened has a name and a reaso
   await gone.kill();
   const page = await site.open();
   await untilMoves(page, 'door');
-  await untilState(page, 'attic', 'offline');
+  await untilState(page, 'attic', 'gone');
   const words = await page.textContent('[data-stream="attic"] .placeholder');
-  assert.match(words ?? '', /^attic[A-Z]/);
+  assert.match(words ?? '', /^atticGone since .+: .+/);
   assert.equal(await page.isVisible('[data-stream="attic"] canvas'), false);
+  await page.click('[data-stream="attic"] .dismiss');
+  assert.deepEqual(await names(page), ['door']);
 }));
 
-test('an empty wall shows the endpoints, and fills', withSite(async (site) => {
+test('an empty wall shows the endpoints, and a command that fills it', withSite(async (site) => {
   await site.relay();
   const page = await site.open();
   await page.waitForSelector('text=No cameras yet');
   await until(page, '.listening', 'text', site.folder);
   await until(page, '.listening', 'text', 'nothing received yet');
   await mark(page);
-  site.capture({ door: 'test:320x240@15' });
-  await untilMoves(page, 'door');
+  const command = (await page.textContent('.command:last-child code')) ?? '';
+  assert.match(command, /fanlight-capture --stream test=test$/);
+  // The programs that were built are in no folder of PATH.
+  site.shell(command);
+  await untilMoves(page, 'test');
   assert.equal(await page.isVisible('#panel'), false);
   assert.ok(await isMarked(page));
 }));

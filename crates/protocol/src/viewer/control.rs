@@ -173,6 +173,9 @@ pub enum FromRelay {
         streams: Vec<StreamInfo>,
         /// The addresses that the relay listens to.
         listening: Vec<ListenEntry>,
+        /// The hints for an empty wall; absent if a publisher has a stream.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        setup: Option<Setup>,
     },
     /// Describes the frames of a subscription from now on. Restarts the viewer's count of frames.
     Track {
@@ -302,6 +305,9 @@ pub struct StreamInfo {
     pub reason: String,
     /// Start of the state, by the relay's clock.
     pub since: Timestamp,
+    /// Set if no publisher has the stream any more.
+    #[serde(default)]
+    pub gone: bool,
     /// The source, with user and password masked.
     pub source: String,
     /// Its tracks.
@@ -331,6 +337,24 @@ pub struct TrackInfo {
     pub dropped: u64,
     /// Frames lost between capture and this relay.
     pub lost: u64,
+}
+
+/// The hints for an empty wall: how to start a capture on the relay's machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Setup {
+    /// The command that starts a capture, for a shell: its name or path, without options.
+    pub capture: String,
+    /// The webcams that are connected to the relay's machine.
+    pub webcams: Vec<Webcam>,
+}
+
+/// A webcam of the relay's machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Webcam {
+    /// Its device, which a capture takes as a source.
+    pub device: String,
+    /// The camera's name for itself.
+    pub name: String,
 }
 
 /// An address that the relay listens to.

@@ -6,8 +6,8 @@ pub mod control;
 pub mod message;
 
 pub use control::{
-    CodecChoice, FromRelay, FromViewer, ListedState, ListenEntry, RenditionChoice, StreamInfo,
-    TrackInfo, ViewerState, Watch,
+    CodecChoice, FromRelay, FromViewer, ListedState, ListenEntry, RenditionChoice, Setup,
+    StreamInfo, TrackInfo, ViewerState, Watch, Webcam,
 };
 pub use message::{FRAME_HEADER_LEN, FrameMessage};
 

@@ -2,7 +2,7 @@
 
 use fanlight_protocol::viewer::{
     CodecChoice, FrameMessage, FromRelay, FromViewer, ListedState, ListenEntry, RenditionChoice,
-    StreamInfo, TrackInfo, ViewerState, Watch,
+    Setup, StreamInfo, TrackInfo, ViewerState, Watch, Webcam,
 };
 use fanlight_protocol::{
     Answer, Catalog, Codec, Epoch, FrameFlags, FrameHeader, FrameMeta, FrameTimes, RenditionName,
@@ -133,6 +133,7 @@ pub(crate) fn from_relay() -> Vec<FromRelay> {
         state: ListedState::Late,
         reason: "frames reach this relay 8.4 s old: the bus is slow (the connection to capture cannot sustain this stream)".into(),
         since: at(1_767_225_600_000_000),
+        gone: false,
         source: "/dev/video0".into(),
         tracks: vec![TrackInfo {
             rendition: RenditionName::full(),
@@ -154,9 +155,18 @@ pub(crate) fn from_relay() -> Vec<FromRelay> {
         since: at(1_767_225_500_000_000),
         reason: "2 not followed: limit of 64 captures (capture-1-ab, capture-2-cd)".into(),
     };
+    let webcam = Webcam { device: "/dev/video0".into(), name: "HD WebCam".into() };
+    let setup = Setup {
+        capture: "~/fanlight/target/release/fanlight-capture".into(),
+        webcams: vec![webcam],
+    };
     vec![
         FromRelay::Hello { version: "0.1.0".into(), build: "abc".into() },
-        FromRelay::Streams { streams: vec![stream], listening: vec![listening] },
+        FromRelay::Streams {
+            streams: vec![stream],
+            listening: vec![listening],
+            setup: Some(setup),
+        },
         FromRelay::Track {
             id: 1,
             stream: "cam".parse().unwrap(),

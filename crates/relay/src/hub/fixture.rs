@@ -17,6 +17,7 @@ pub fn live(tracks: Vec<TrackEntry>) -> StreamStatus {
         state: StreamState::Live,
         reason: String::new(),
         since: Timestamp::default(),
+        gone: false,
         source: "test".into(),
         tracks,
     }

@@ -26,6 +26,8 @@ pub struct StreamStatus {
     pub reason: String,
     /// The time of the last change of state, by the relay's clock.
     pub since: Timestamp,
+    /// True if no publisher has the stream any more.
+    pub gone: bool,
     /// The source, with user and password masked.
     pub source: String,
     /// The tracks that the publisher announces.
@@ -38,8 +40,8 @@ impl StreamStatus {
         let sizes = |status: &Self| -> Vec<_> {
             status.tracks.iter().map(|t| (t.name.clone(), t.width, t.height)).collect()
         };
-        (self.state, &self.reason, &self.source) == (other.state, &other.reason, &other.source)
-            && sizes(self) == sizes(other)
+        let said = |status: &Self| (status.state, status.reason.clone(), status.gone);
+        said(self) == said(other) && self.source == other.source && sizes(self) == sizes(other)
     }
 }
 
@@ -125,6 +127,12 @@ impl Stream {
             }
         }
         renditions
+    }
+
+    /// Drops the frames of tracks without viewers, so that a stream without a publisher takes no memory for them.
+    pub fn forget_frames(&self) {
+        let tracks = self.tracks();
+        tracks.iter().filter(|track| !track.has_demand()).for_each(|track| track.clear());
     }
 
     /// Returns all tracks that are or were watched.

@@ -3,7 +3,7 @@
 //!
 //! The first publisher to announce a name owns it. Another publisher with the same name stands by, and takes over when the
 //! first is gone or does not answer. It then keeps the name: a viewer sees one change, not two. A known name stays listed
-//! and connectable for [`KEPT`] after its publisher is gone.
+//! and connectable for [`KEPT`] after its publisher is gone, its last frames for [`FRAMES_KEPT`].
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -15,8 +15,11 @@ use fanlight_protocol::{Catalog, StreamEntry, StreamName, StreamState, Timestamp
 use super::ownership::Ownership;
 use crate::hub::{Hub, StreamStatus};
 
-/// The time for which a name stays known after its publisher is gone and its last viewer left.
-pub const KEPT: Duration = Duration::from_secs(60);
+/// The time for which a name stays known after its publisher is gone and its last viewer left: a page opened in the morning
+/// shows which camera went in the night.
+pub const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+/// The time for which the last frames of a name stay in memory in the same way. A restart takes seconds.
+pub const FRAMES_KEPT: Duration = Duration::from_secs(60);
 /// Most names known at a time. A name that a publisher has now displaces one whose publisher is gone; beyond that, further
 /// names are refused and logged.
 pub const MAX_STREAMS: usize = 1024;
@@ -136,12 +139,19 @@ impl Directory {
         self.claim_all(publisher, &names)
     }
 
-    /// Forgets names that were neither published nor watched for [`KEPT`].
+    /// Forgets names that were neither published nor watched for [`KEPT`], and before that their frames.
     pub fn tick(&mut self, now: Timestamp) {
         let hub = &self.hub;
         self.names.retain(|name, known| {
             let Owner::Gone(since, _) = known.owner else { return true };
-            let stays = is_watched(hub, name) || now.since(since) < KEPT;
+            let (watched, gone_for) = (is_watched(hub, name), now.since(since));
+            if !watched
+                && gone_for >= FRAMES_KEPT
+                && let Some(stream) = hub.stream(name.as_str())
+            {
+                stream.forget_frames();
+            }
+            let stays = watched || gone_for < KEPT;
             if !stays {
                 hub.remove(name.as_str());
             }
@@ -315,7 +325,7 @@ impl Directory {
             known.set_owner(Owner::Gone(now, last));
         }
         if let Some(stream) = self.hub.stream(name.as_str()) {
-            stream.set_status(offline(&stream.status(), reason, now));
+            stream.set_status(gone(&stream.status(), reason, now));
         }
     }
 
@@ -356,18 +366,19 @@ fn is_watched(hub: &Hub, name: &StreamName) -> bool {
 
 fn status(entry: StreamEntry) -> StreamStatus {
     let StreamEntry { state, reason, since, source, tracks, .. } = entry;
-    StreamStatus { state, reason, since, source, tracks }
+    StreamStatus { state, reason, since, gone: false, source, tracks }
 }
 
-fn offline(before: &StreamStatus, reason: &str, now: Timestamp) -> StreamStatus {
+fn gone(before: &StreamStatus, reason: &str, now: Timestamp) -> StreamStatus {
     // A stream that has ended stays ended: no more frames will come.
     if before.state == StreamState::Ended {
-        return before.clone();
+        return StreamStatus { gone: true, ..before.clone() };
     }
     StreamStatus {
         state: StreamState::Offline,
         reason: reason.into(),
         since: now,
+        gone: true,
         ..before.clone()
     }
 }

@@ -63,16 +63,20 @@ async fn a_socket_that_requested_the_list_is_notified_of_new_streams() {
     let relay = site.relay().await;
     let mut socket = relay.socket().await;
     socket.send(&FromViewer::List).await;
-    let FromRelay::Streams { streams, listening } = socket.message().await else {
+    let FromRelay::Streams { streams, listening, setup } = socket.message().await else {
         panic!("no list")
     };
     assert!(streams.is_empty());
     assert!(!listening[0].heard);
+    assert!(setup.unwrap().capture.contains("fanlight-capture"), "hints for an empty wall");
     let _camera = site.camera("cam");
     loop {
-        let FromRelay::Streams { streams, listening } = socket.message().await else { continue };
+        let FromRelay::Streams { streams, listening, setup } = socket.message().await else {
+            continue;
+        };
         if let [stream] = streams.as_slice() {
             assert_eq!(stream.name.as_str(), "cam");
+            assert_eq!(setup, None);
             // The state of the endpoint follows a moment after the stream, at the latest with the next list.
             if listening[0].heard {
                 break;

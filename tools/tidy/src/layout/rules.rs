@@ -153,7 +153,7 @@ pub const LAYERS: &[LayerRule] = &[
             &["egress"],
             &["stream_list", "context"],
             &["ingest"],
-            &["no_signal", "page"],
+            &["no_signal", "page", "setup"],
             &["hub", "connection", "access"],
             &["limits"],
             &["error"],

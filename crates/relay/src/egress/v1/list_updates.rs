@@ -49,9 +49,12 @@ impl ListUpdates {
         }
         self.sent_changes = Some(self.context.hub.change_count());
         self.sent_at = now;
+        let streams = crate::stream_list::streams(&self.context.hub);
+        let is_empty = streams.iter().all(|stream| stream.gone);
         Some(FromRelay::Streams {
-            streams: crate::stream_list::streams(&self.context.hub),
             listening: crate::stream_list::listening(&self.context.ingest),
+            setup: is_empty.then(|| self.context.setup.at(now)),
+            streams,
         })
     }
 }

@@ -51,14 +51,52 @@ fn the_first_publisher_keeps_a_name_and_the_second_takes_over() {
 }
 
 #[test]
-fn a_name_stays_known_for_a_minute() {
+fn a_name_stays_known_for_a_day_as_gone_since_then() {
+    let (mut directory, hub) = directory();
+    directory.announce(FIRST, catalog(&["cam"]), seconds(0));
+    assert!(!hub.stream("cam").unwrap().status().gone);
+    directory.gone(FIRST, "stopped", seconds(100));
+    let day = 24 * 60 * 60;
+    directory.tick(seconds(99 + day));
+    let status = hub.stream("cam").unwrap().status();
+    assert_eq!((status.gone, status.since, &*status.reason), (true, seconds(100), "stopped"));
+    directory.tick(seconds(100 + day));
+    assert!(hub.stream("cam").is_none());
+}
+
+#[test]
+fn a_name_that_returns_is_not_gone() {
     let (mut directory, hub) = directory();
     directory.announce(FIRST, catalog(&["cam"]), seconds(0));
     directory.gone(FIRST, "stopped", seconds(100));
+    directory.announce(SECOND, catalog(&["cam"]), seconds(5000));
+    let status = hub.stream("cam").unwrap().status();
+    assert_eq!((status.gone, status.state), (false, StreamState::Live));
+}
+
+#[test]
+fn an_ended_stream_of_a_gone_publisher_stays_ended_and_is_gone() {
+    let (mut directory, hub) = directory();
+    let mut ended = catalog(&["cam"]);
+    ended.streams[0].state = StreamState::Ended;
+    directory.announce(FIRST, ended, seconds(0));
+    directory.gone(FIRST, "stopped", seconds(100));
+    let status = hub.stream("cam").unwrap().status();
+    assert_eq!((status.gone, status.state, status.since), (true, StreamState::Ended, seconds(0)));
+}
+
+#[test]
+fn the_frames_of_a_gone_name_are_forgotten_after_a_minute() {
+    let (mut directory, hub) = directory();
+    directory.announce(FIRST, catalog(&["cam"]), seconds(0));
+    let track = hub.stream("cam").unwrap().track(&fanlight_protocol::TrackName::full_jpeg());
+    track.push(crate::hub::fixture::keyframe(1, seconds(1)));
+    directory.gone(FIRST, "stopped", seconds(100));
     directory.tick(seconds(159));
-    assert!(hub.stream("cam").is_some());
+    assert!(track.newest().is_some());
     directory.tick(seconds(160));
-    assert!(hub.stream("cam").is_none());
+    assert!(track.newest().is_none());
+    assert!(hub.stream("cam").is_some());
 }
 
 #[test]
@@ -75,10 +113,10 @@ fn a_watched_name_stays_known_longer() {
         seconds(0),
     );
     directory.gone(FIRST, "stopped", seconds(0));
-    directory.tick(seconds(1000));
+    directory.tick(seconds(1_000_000));
     assert!(hub.stream("cam").is_some());
     drop(viewer);
-    directory.tick(seconds(1000));
+    directory.tick(seconds(1_000_000));
     assert!(hub.stream("cam").is_none());
 }
 
