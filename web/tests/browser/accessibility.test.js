@@ -197,6 +197,33 @@ test('what is pressed is large enough: 24 pixels for a mouse, 44 for a finger', 
   assert.deepEqual(names, ['Back', 'Pause', 'Picture', 'Clip', 'Details', 'Rotate', 'Full']);
 }));
 
+test('details fit a small tile and a phone on its side: they scroll, and cover no tool', withMockRelay(async ({ relay, open }) => {
+  const page = await openFour(relay, open, { viewport: { width: 560, height: 420 } });
+  await page.keyboard.press('ArrowRight');
+  await page.keyboard.press('i');
+  await page.waitForSelector(`${tile('attic')} dd`);
+  await assertScrolls(page, tile('attic'));
+  const phone = await open('?stream=door', { ...PHONE, viewport: { width: 844, height: 390 } });
+  await untilMoves(phone, 'door');
+  await phone.waitForSelector('.enlarged .scrubber');
+  await phone.tap('.enlarged [aria-label="Pause"]');
+  await untilState(phone, 'door', 'paused');
+  await phone.tap('.enlarged [aria-label="Details"]');
+  await phone.waitForSelector('.enlarged dd');
+  await assertScrolls(phone, '.enlarged');
+}));
+
+/** @param {Page} page @param {string} at selector of the tile */
+async function assertScrolls(page, at) {
+  const { tools, caption, hidden } = await page.$eval(at, (tile) => {
+    const boxOf = (/** @type {string} */ part) => tile.querySelector(part)?.getBoundingClientRect();
+    const details = tile.querySelector('.details');
+    return { tools: boxOf('.tools'), caption: boxOf('.caption'), hidden: (details?.scrollHeight ?? 0) - (details?.clientHeight ?? 0) };
+  });
+  assert.ok(tools && caption && caption.top >= tools.bottom, `${caption?.top} is below ${tools?.bottom}`);
+  assert.ok(hidden > 0, 'they scroll');
+}
+
 test('an icon shows its name to the mouse that rests on it, and to the focus', withMockRelay(async ({ relay, open }) => {
   const page = await openFour(relay, open, WIDE);
   await page.hover('#actions [aria-label="Details of all cameras"]');

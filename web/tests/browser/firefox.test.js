@@ -45,3 +45,22 @@ test('Firefox shows the right H.264 frame, and steps back', inFirefox(async (rel
 async function captured(page) {
   return Number(await page.$eval('.tile', (tile) => tile.getAttribute('data-captured')));
 }
+
+test('Firefox: Space after a click on a button pauses, a double click is full screen, and Back closes the tile', inFirefox(async (relay, page) => {
+  for (const name of ['door', 'hall']) relay.add(name, video());
+  await page.goto(relay.address);
+  await page.waitForSelector('.tile[data-state="live"]');
+  await page.waitForSelector('#actions button');
+  await page.click('#actions [aria-label="Sync all cameras"]');
+  await page.waitForSelector('#actions [aria-label="Sync all cameras"][aria-pressed="true"]');
+  await page.keyboard.press(' ');
+  await page.waitForSelector('.tile[data-state="paused"]');
+  await page.keyboard.press(' ');
+  await page.waitForFunction(() => document.querySelector('[data-state="paused"]') === null);
+  assert.equal(await page.$eval('#actions [aria-label="Sync all cameras"]', (button) => button.getAttribute('aria-pressed')), 'true');
+  await page.click('.tile[data-stream="hall"] .view', { count: 2 });
+  await page.waitForFunction(() => document.fullscreenElement !== null);
+  await page.waitForSelector('.enlarged[data-stream="hall"]');
+  await page.evaluate(() => history.back());
+  await page.waitForFunction(() => document.querySelector('.enlarged') === null && document.fullscreenElement === null);
+}));
