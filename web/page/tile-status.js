@@ -1,11 +1,11 @@
 // The status of a tile: the only module that decides whether a picture may pass as live. Pure: `now` is an argument.
 
-import { formatSpan, staleAfter } from '../shared/age.js';
+import { formatMoment, formatSpan, staleAfter } from '../shared/age.js';
 
 /**
  * `waiting`: requested, no picture yet. `idle`: not requested, or the source is idle. `stale`: the picture has stopped.
- * `late`: frames are already old when they reach the relay. `paused`: by the viewer. `offline`, `ended`: reported by the relay.
- * @typedef {'live' | 'late' | 'paused' | 'stale' | 'offline' | 'ended' | 'idle' | 'waiting'} TileState
+ * `late`: frames are already old when they reach the relay. `frozen`: they all show the same picture. `paused`: by the viewer. `offline`, `ended`: reported by the relay.
+ * @typedef {'live' | 'late' | 'frozen' | 'paused' | 'stale' | 'offline' | 'ended' | 'idle' | 'waiting'} TileState
  */
 
 /**
@@ -50,6 +50,7 @@ function flow(known, now) {
 function watched({ picture, reported, outOfSync }, since, now) {
   const slow = reported?.state === 'slow';
   if (!picture || picture.painted === 0) return waiting(reported, since, now, picture !== null);
+  if (reported?.state === 'frozen') return { state: 'frozen', text: frozen(reported, now), slow };
   const limit = staleAfter(picture.interval);
   const silent = now - picture.paintedAt;
   if (silent > limit) {
@@ -69,6 +70,11 @@ function waiting(reported, since, now, pictured) {
   const long = now - since > staleAfter(0);
   if (pictured) return { state: long ? 'stale' : 'waiting', text: long ? 'No new picture' : '', slow: false };
   return { state: 'waiting', text: long ? 'No picture yet' : 'Waiting for the first picture', slow: false };
+}
+
+/** @param {{ reason: string, since: number }} reported @param {number} now */
+function frozen(reported, now) {
+  return `${why(reported, 'Camera repeats the same picture')} since ${formatMoment(reported.since / 1000, now)}`;
 }
 
 /** @param {{ reason: string }} reported @param {string} otherwise */

@@ -64,6 +64,17 @@ export function formatSpan(span) {
   return `${Math.floor(seconds / 86_400)} d`;
 }
 
+/**
+ * Formats a moment as the time of day, with the date if it is not today: "03:12", "30 Nov 03:12".
+ * @param {number} moment @param {number} now both in Unix milliseconds
+ */
+export function formatMoment(moment, now) {
+  const [then, today] = [new Date(moment), new Date(now)];
+  const time = [then.getHours(), then.getMinutes()].map((part) => String(part).padStart(2, '0')).join(':');
+  if (then.toDateString() === today.toDateString()) return time;
+  return `${then.toLocaleDateString('en-GB', { day: 'numeric', month: 'short' })} ${time}`;
+}
+
 /** @param {readonly number[]} values */
 export function median(values) {
   const sorted = [...values].sort((a, b) => a - b);
