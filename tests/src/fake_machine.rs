@@ -6,6 +6,7 @@ use std::process::Command;
 use crate::tools;
 
 const CORES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/cores.c");
+const CLOCK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/clock.c");
 
 /// The faked properties of the machine on which a program runs.
 #[derive(Debug, Clone, Copy, Default)]
@@ -25,7 +26,7 @@ impl FakeMachine {
     pub fn apply_to(&self, command: &mut Command, folder: &Path) {
         let mut preloaded = Vec::new();
         if let Some(cores) = self.cores {
-            preloaded.push(cores_library(folder).to_string_lossy().into_owned());
+            preloaded.push(library(CORES, "cores.so", folder).to_string_lossy().into_owned());
             command.env("PRETENDED_CORES", cores.to_string());
         }
         if self.seconds_ahead != 0 {
@@ -47,10 +48,21 @@ fn clock_library() -> String {
     tools::run("faketime", command).trim().to_owned()
 }
 
-fn cores_library(folder: &Path) -> PathBuf {
-    let path = folder.join("cores.so");
+/// Sets the environment of `command` so that its program's wall clock jumps 30 s ahead when the returned file is written.
+/// Writes the library it preloads into `folder`.
+///
+/// # Panics
+/// Panics if gcc is missing.
+pub fn let_clock_jump(command: &mut Command, folder: &Path) -> PathBuf {
+    let jump = folder.join("clock-jumps");
+    command.env("LD_PRELOAD", library(CLOCK, "clock.so", folder)).env("CLOCK_JUMP", &jump);
+    jump
+}
+
+fn library(source: &str, name: &str, folder: &Path) -> PathBuf {
+    let path = folder.join(name);
     if !path.is_file() {
-        let mut command = tools::tool("gcc", &["-shared", "-fPIC", "-O1", CORES, "-ldl", "-o"]);
+        let mut command = tools::tool("gcc", &["-shared", "-fPIC", "-O1", source, "-ldl", "-o"]);
         command.arg(&path);
         tools::run("build-essential", command);
     }

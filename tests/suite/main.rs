@@ -10,6 +10,7 @@ mod documented;
 mod door;
 mod ending;
 mod fanout;
+mod frozen;
 mod h264;
 mod joins;
 mod late;

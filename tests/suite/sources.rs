@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::time::Duration;
 
-use fanlight_protocol::viewer::{FromRelay, ViewerState};
+use fanlight_protocol::viewer::{FromRelay, ListedState, ViewerState};
 use fanlight_tests::clip::{self, Encoding};
 use fanlight_tests::http_camera::HttpCamera;
 use fanlight_tests::rtsp_camera::RtspCamera;
@@ -115,6 +116,34 @@ fn the_stream_of_an_unplugged_camera_resumes_when_it_is_plugged_in_again() {
     let port = camera.port();
     RtspCamera::switch_on(&site, 0, Some(port));
     viewer.wait_for_state(ViewerState::Live);
+    viewer.frames(3);
+}
+
+#[test]
+fn a_camera_whose_clock_jumps_is_reported_and_stays_live() {
+    let site = Site::new();
+    let camera = RtspCamera::with_unsteady_clock(&site);
+    let capture = site.capture(&["--stream", &format!("cam={}", camera.url())]);
+    let relay = site.relay(&[]);
+    let mut viewer = relay.viewer("cam");
+    viewer.frames(3);
+    assert_eq!(relay.metric("fanlight_stream_clock_fault{stream=\"cam\"}"), 0);
+    // The camera sends its time every few seconds. The first one must come before the jump.
+    let first = viewer.frame().captured_at;
+    while viewer.frame().captured_at.since(first) < Duration::from_secs(8) {}
+    camera.let_clock_jump();
+    viewer.send_text(r#"{"type":"list"}"#);
+    let is_reported = |message: &FromRelay| match message {
+        FromRelay::Streams { streams, .. } => {
+            let cam = streams.iter().find(|stream| stream.name.as_str() == "cam")?;
+            (cam.reason == "camera's clock jumps").then_some(cam.state)
+        }
+        _ => None,
+    };
+    let state = viewer.until("the reason", is_reported);
+    assert_eq!(state, ListedState::Live);
+    assert_eq!(relay.metric("fanlight_stream_clock_fault{stream=\"cam\"}"), 1);
+    assert!(capture.log().contains("camera's clock jumps: by 30.0 s"), "{}", capture.log());
     viewer.frames(3);
 }
 

@@ -5,9 +5,9 @@ import { formatMoment } from './moment.js';
 
 /**
  * `waiting`: requested, no picture yet. `idle`: not requested, or the source is idle. `stale`: the picture has stopped.
- * `late`: frames are already old when they reach the relay. `paused`: by the viewer. `offline`, `ended`: reported by the relay.
+ * `late`: frames are already old when they reach the relay. `frozen`: they all show the same picture. `paused`: by the viewer. `offline`, `ended`: reported by the relay.
  * `gone`: no publisher has the stream any more.
- * @typedef {'live' | 'late' | 'paused' | 'stale' | 'offline' | 'ended' | 'gone' | 'idle' | 'waiting'} TileState
+ * @typedef {'live' | 'late' | 'frozen' | 'paused' | 'stale' | 'offline' | 'ended' | 'gone' | 'idle' | 'waiting'} TileState
  */
 
 /**
@@ -56,6 +56,7 @@ function flow(known, now) {
 function watched({ picture, reported, outOfSync }, since, now) {
   const slow = reported?.state === 'slow';
   if (!picture || picture.painted === 0) return waiting(reported, since, now, picture !== null);
+  if (reported?.state === 'frozen') return { state: 'frozen', text: frozen(reported, now), slow };
   const limit = staleAfter(picture.interval);
   const silent = now - picture.paintedAt;
   if (silent > limit) {
@@ -80,6 +81,11 @@ function waiting(reported, since, now, pictured) {
 /** @param {{ since: number, reason: string }} gone @param {number} now */
 function goneText({ since, reason }, now) {
   return `Gone since ${formatMoment(since, now)}${reason ? `: ${reason}` : ''}`;
+}
+
+/** @param {{ reason: string, since: number }} reported @param {number} now */
+function frozen(reported, now) {
+  return `${why(reported, 'Camera repeats the same picture')} since ${formatMoment(reported.since / 1000, now)}`;
 }
 
 /** @param {{ reason: string }} reported @param {string} otherwise */

@@ -344,8 +344,8 @@ export class Tile {
     const calm = shownAge({ ...picture, ageAtPaint: calmAge ?? age }, now);
     const moving = this.status.state === 'live' || this.status.state === 'late';
     if (moving) this.#calmAge = calm;
-    // The age of a picture that was paused a moment ago says nothing.
-    const ago = this.status.state === 'paused' && exact < 1000 ? '' : `${formatSpan(exact)} ago`;
+    // The age of a picture that was paused a moment ago says nothing, nor does that of a copy of an old picture.
+    const ago = (this.status.state === 'paused' && exact < 1000) || this.status.state === 'frozen' ? '' : `${formatSpan(exact)} ago`;
     setText(this.age, moving ? formatAge(calm) : ago);
     setAttribute(this.age, 'data-lateness', moving ? lateness(calm) : 'fine');
     setAttribute(this.element, 'data-age', exact.toFixed(1));

@@ -49,8 +49,9 @@ function renderBar(wall, lost) {
   const states = [...wall.tiles.values()].map(({ status }) => status.state);
   const count = states.length === 1 ? '1 camera' : `${states.length} cameras`;
   const offline = states.filter((state) => OFFLINE.includes(state)).length;
-  const late = states.filter((state) => state === 'late').length;
-  const text = [count, ...(offline > 0 ? [`${offline} offline`] : []), ...(late > 0 ? [`${late} late`] : [])].join(', ');
+  /** @param {string} state */
+  const part = (state, number = states.filter((other) => other === state).length) => (number > 0 ? [`${number} ${state}`] : []);
+  const text = [count, ...part('offline', offline), ...part('frozen'), ...part('late')].join(', ');
   const summary = byId('summary');
   setAttribute(summary, 'data-link', lost ? 'lost' : 'up');
   setText(summary, states.length === 0 ? '' : lost ? CONNECTION_LOST : text);

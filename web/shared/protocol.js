@@ -1,7 +1,7 @@
 // The page's side of `fanlight.v1`: JSON control messages, and frames with a 32-byte header. Input is checked here once. Invalid
 // input becomes `null`, which the caller counts.
 
-/** @typedef {'live' | 'late' | 'slow' | 'idle' | 'offline' | 'ended' | 'unknown'} ViewerState unknown: of a later release */
+/** @typedef {'live' | 'late' | 'frozen' | 'slow' | 'idle' | 'offline' | 'ended' | 'unknown'} ViewerState unknown: of a later release */
 /** @typedef {'jpeg' | 'h264'} Codec */
 
 /**
@@ -85,7 +85,7 @@ const MAX_TRACKS = 16;
 const MAX_TEXT = 500;
 const STREAM_NAME = /^[a-z0-9][a-z0-9_-]{0,63}$/;
 /** @type {readonly ViewerState[]} */
-const STATES = ['live', 'late', 'slow', 'idle', 'offline', 'ended'];
+const STATES = ['live', 'late', 'frozen', 'slow', 'idle', 'offline', 'ended'];
 /** @type {Readonly<Record<number, Codec>>} */
 const CODECS = { 1: 'jpeg', 2: 'h264' };
 

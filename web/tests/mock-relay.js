@@ -199,7 +199,7 @@ export class MockRelay {
     const stream = this.streams.get(name);
     if (!stream) return;
     Object.assign(stream.info, { state, reason, since: micros() });
-    stream.running = state === 'live' || state === 'late' || state === 'slow';
+    stream.running = state === 'live' || state === 'late' || state === 'frozen' || state === 'slow';
     this.#announce();
     for (const [viewer, watched] of this.#viewers) {
       for (const [id, one] of watched) if (one.name === name) this.#sendState(viewer, id, stream);

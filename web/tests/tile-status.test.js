@@ -50,6 +50,21 @@ test('a stream that is gone says since when, and why', () => {
   assert.equal(stateOf({ gone, linkUp: false }).text, CONNECTION_LOST);
 });
 
+test('a camera that repeats its picture is frozen since the first copy, whether or not copies arrive', () => {
+  const since = new Date(2026, 10, 30, 3, 12);
+  const now = new Date(2026, 10, 30, 15, 0).getTime();
+  const reported = { state: /** @type {const} */ ('frozen'), reason: 'camera repeats the same picture', since: since.getTime() * 1000 };
+  for (const paintedAt of [now - 30, now - 60_000]) {
+    const known = { ...LIVE, reported, watchedSince: now - 60_000, picture: picture({ paintedAt }) };
+    const { state, text } = statusOf(known, now);
+    assert.equal(state, 'frozen');
+    assert.match(text, /^Camera repeats the same picture since 0?3:12(\s[AP]M)?$/);
+    const later = statusOf({ ...known, picture: picture({ paintedAt }) }, now + 86_400_000);
+    assert.match(later.text, /^Camera repeats the same picture since .*Nov.*\s0?3:12/);
+  }
+  assert.equal(statusOf({ ...LIVE, reported, linkUp: false }, now).text, CONNECTION_LOST);
+});
+
 test('a lost link overrides everything', () => {
   assert.deepEqual(stateOf({ linkUp: false }), { state: 'stale', text: CONNECTION_LOST, slow: false });
   assert.equal(stateOf({ linkUp: false, picture: null }).state, 'waiting');

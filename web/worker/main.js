@@ -140,7 +140,7 @@ function receive(message) {
 
 /** @param {import('../shared/protocol.js').ViewerState} state */
 function isFlowing(state) {
-  return state === 'live' || state === 'late' || state === 'slow' || state === 'unknown';
+  return state === 'live' || state === 'late' || state === 'frozen' || state === 'slow' || state === 'unknown';
 }
 
 /** @param {Frame} frame */

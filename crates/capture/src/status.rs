@@ -5,9 +5,11 @@ use std::time::{Duration, Instant};
 
 use fanlight_cli::secret::mask_url;
 use fanlight_clock as clock;
+use fanlight_protocol::catalog::{CLOCK_DRIFTS, CLOCK_JUMPS, FROZEN};
 use fanlight_protocol::{StreamName, StreamState, Timestamp};
 use parking_lot::{Mutex, MutexGuard};
 
+use crate::frame::source_clock::ClockFault;
 use crate::pixels::Size;
 use crate::stall;
 use crate::threads::signal::Signal;
@@ -47,6 +49,10 @@ struct State {
     reported: Option<(StreamState, Timestamp)>,
     /// Set while frames are read and none of them can be published.
     unpublished: Option<Unpublished>,
+    /// Set while the source repeats the same picture: the time of its first copy.
+    frozen_since: Option<Timestamp>,
+    /// The fault of the source's own clock, if it has one.
+    clock_fault: Option<ClockFault>,
 }
 
 /// The reason why frames cannot be published.
@@ -76,6 +82,8 @@ pub struct StatusReport {
     pub since: Timestamp,
     /// Width and height of full frames; 0 while unknown.
     pub size: Size,
+    /// The fault of the source's own clock, if it has one. It does not affect the state.
+    pub clock_fault: Option<ClockFault>,
 }
 
 impl SourceStatus {
@@ -91,6 +99,8 @@ impl SourceStatus {
             resuming_since: None,
             reported: None,
             unpublished: None,
+            frozen_since: None,
+            clock_fault: None,
         };
         Self { name, source: source.to_string(), changed, state: Mutex::new(state) }
     }
@@ -165,6 +175,46 @@ impl SourceStatus {
         if resized {
             self.changed.notify();
         }
+    }
+
+    /// Notes whether the source repeats the same picture, and since when.
+    pub fn set_frozen(&self, since: Option<Timestamp>) {
+        let mut state = self.lock();
+        let was_frozen = std::mem::replace(&mut state.frozen_since, since).is_some();
+        if was_frozen == since.is_some() {
+            return;
+        }
+        if was_frozen && state.phase == Phase::Running {
+            // It is live since now, and not since it was live before.
+            state.since = clock::now();
+        }
+        drop(state);
+        if was_frozen {
+            tracing::info!(stream = %self.name, source = self.source, "the pictures change again");
+        } else {
+            let why = "the same picture for 10 s: the camera is frozen, or its scene is still (#frozen=off)";
+            tracing::warn!(stream = %self.name, source = self.source, "{why}");
+        }
+        self.changed.notify();
+    }
+
+    /// Notes whether the source's own clock has a fault.
+    pub fn set_clock_fault(&self, fault: Option<ClockFault>) {
+        let before = std::mem::replace(&mut self.lock().clock_fault, fault);
+        if before.map(ClockFault::reason) == fault.map(ClockFault::reason) {
+            return;
+        }
+        let (stream, source) = (&self.name, &self.source);
+        match fault {
+            Some(ClockFault::Jump(by)) => {
+                tracing::warn!(%stream, source, "{CLOCK_JUMPS}: by {:.1} s", by as f64 / 1e6);
+            }
+            Some(ClockFault::Drift(by)) => {
+                tracing::warn!(%stream, source, "{CLOCK_DRIFTS}: by {:.1} s a minute", by as f64 / 1e6);
+            }
+            None => tracing::info!(%stream, source, "the camera's clock is right again"),
+        }
+        self.changed.notify();
     }
 
     /// Notes that frames are published.
@@ -247,10 +297,11 @@ impl SourceStatus {
     /// Returns the state for the catalog. `watched` states whether any track is watched.
     pub fn report(&self, watched: bool) -> StatusReport {
         let mut state = self.lock();
-        let size = state.size;
+        let (size, clock_fault) = (state.size, state.clock_fault);
         if let (Phase::Running, Some(unpublished)) = (&state.phase, &state.unpublished) {
             let Unpublished { reason, since } = unpublished.clone();
-            return StatusReport { state: StreamState::Offline, reason, since, size };
+            let offline = StreamState::Offline;
+            return StatusReport { state: offline, reason, since, size, clock_fault };
         }
         let (reported, reason) = match &state.phase {
             // The source is opened for the first viewer.
@@ -269,8 +320,17 @@ impl SourceStatus {
             Phase::Ended => (StreamState::Ended, ""),
         };
         let reason = reason.to_owned();
+        if let (StreamState::Live, Some(since)) = (reported, state.frozen_since) {
+            return StatusReport {
+                state: reported,
+                reason: FROZEN.into(),
+                since,
+                size,
+                clock_fault,
+            };
+        }
         let since = state.since(reported);
-        StatusReport { state: reported, reason, since, size }
+        StatusReport { state: reported, reason, since, size, clock_fault }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

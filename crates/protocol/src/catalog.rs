@@ -16,6 +16,16 @@ pub const MAX_TRACKS: usize = 2 * MAX_RENDITIONS;
 /// Longest reason, publisher name or source, in bytes; longer texts are truncated when they are announced.
 pub const MAX_TEXT: usize = 200;
 
+/// The reason of a live stream whose source repeats the same picture; its `since` is the time of the first copy.
+///
+/// It is a reason and no [`StreamState`], because relays of earlier releases refuse a catalog with an unknown state.
+pub const FROZEN: &str = "camera repeats the same picture";
+
+/// The reason of a live stream whose source has a clock of its own that jumped within the last minute.
+pub const CLOCK_JUMPS: &str = "camera's clock jumps";
+/// The reason of a live stream whose source has a clock of its own that is a thousandth or more too fast or too slow.
+pub const CLOCK_DRIFTS: &str = "camera's clock drifts";
+
 /// The state of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -124,6 +134,17 @@ impl Catalog {
         }
         self.streams.iter().try_for_each(StreamEntry::validate)
     }
+}
+
+/// Returns whether a stream that is announced with this state and reason repeats the same picture: see [`FROZEN`].
+pub fn is_frozen(state: StreamState, reason: &str) -> bool {
+    state == StreamState::Live && reason == FROZEN
+}
+
+/// Returns whether a stream that is announced with this state and reason has a source whose clock is wrong: see
+/// [`CLOCK_JUMPS`] and [`CLOCK_DRIFTS`].
+pub fn has_clock_fault(state: StreamState, reason: &str) -> bool {
+    state == StreamState::Live && [CLOCK_JUMPS, CLOCK_DRIFTS].contains(&reason)
 }
 
 impl StreamEntry {

@@ -8,8 +8,9 @@ mod samples;
 use std::fs;
 use std::path::PathBuf;
 
+use fanlight_protocol::catalog::{FROZEN, is_frozen};
 use fanlight_protocol::viewer::{FrameMessage, FromRelay, FromViewer};
-use fanlight_protocol::{Answer, Catalog, FrameHeader, Request};
+use fanlight_protocol::{Answer, Catalog, FrameHeader, Request, StreamEntry, StreamState};
 use samples::{answer, catalog, frame_message, from_relay, from_viewer, header, requests};
 use serde_json::{Value, json};
 
@@ -57,6 +58,19 @@ fn bytes_of_older_releases_are_decoded() {
         assert_eq!(message[0], USER_MESSAGE, "{name}");
         assert_eq!(Request::decode(&message[1..]), Ok(request), "{name}");
     }
+}
+
+/// A release that knows no frozen cameras reads the same bytes, and lists the stream as live with the reason.
+#[test]
+fn a_frozen_camera_is_a_live_stream_with_a_reserved_reason() {
+    let mut frozen = catalog();
+    frozen.streams[0].reason = FROZEN.into();
+    assert_eq!(golden("catalog-frozen.bin", &frozen.encode()), frozen.encode());
+    let streams = Catalog::decode(&frozen.encode()).unwrap().streams;
+    let is = |stream: &StreamEntry| is_frozen(stream.state, &stream.reason);
+    assert_eq!(streams.iter().map(is).collect::<Vec<_>>(), [true, false]);
+    assert_eq!(streams[0].state, StreamState::Live);
+    assert!(!is_frozen(StreamState::Idle, FROZEN) && !is_frozen(StreamState::Live, ""));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use fanlight_protocol::{StreamName, StreamState};
+use fanlight_protocol::{StreamName, StreamState, Timestamp};
 use font8x8::UnicodeFonts as _;
 use image::codecs::jpeg::JpegEncoder;
 use image::{GrayImage, Luma};
@@ -50,9 +50,18 @@ fn reason(status: &StreamStatus) -> String {
         StreamState::Offline | StreamState::Ended if !status.reason.is_empty() => {
             status.reason.clone()
         }
+        StreamState::Live if status.frozen_since().is_some() => {
+            format!("{} since {}", status.reason, utc(status.since))
+        }
         StreamState::Ended => "source ended".into(),
         StreamState::Offline | StreamState::Live | StreamState::Idle => "no new picture".into(),
     }
+}
+
+/// Returns the time of day. The viewer's time zone is not known.
+fn utc(time: Timestamp) -> String {
+    let minutes = time.micros() / 60_000_000;
+    format!("{:02}:{:02} UTC", minutes / 60 % 24, minutes % 60)
 }
 
 /// Draws the name of a stream and the reason; returns a JPEG.
@@ -129,6 +138,15 @@ mod tests {
             let written = picture.pixels().filter(|pixel| pixel.0[0] > 100).count();
             assert_eq!(written > 0, !name.is_empty());
         }
+    }
+
+    #[test]
+    fn a_frozen_camera_is_named_with_the_time_of_its_picture() {
+        let mut status = crate::hub::fixture::live(Vec::new());
+        assert_eq!(reason(&status), "no new picture");
+        status.reason = fanlight_protocol::catalog::FROZEN.into();
+        status.since = Timestamp::from_micros((19_000 * 86_400 + 3 * 3600 + 12 * 60) * 1_000_000);
+        assert_eq!(reason(&status), "camera repeats the same picture since 03:12 UTC");
     }
 
     #[test]

@@ -36,9 +36,10 @@ pub fn arrival_age(stream: &Stream) -> Option<Duration> {
 
 fn info(stream: &Stream) -> StreamInfo {
     let status = stream.status();
-    let (state, reason, since) = match stream.late() {
-        Some(late) => (ListedState::Late, late.reason(), late.since),
-        None => (status.state.into(), status.reason.clone(), status.since),
+    let (state, reason, since) = match (status.frozen_since(), stream.late()) {
+        (Some(since), _) => (ListedState::Frozen, status.reason.clone(), since),
+        (None, Some(late)) => (ListedState::Late, late.reason(), late.since),
+        (None, None) => (status.state.into(), status.reason.clone(), status.since),
     };
     let age = arrival_age(stream).map(|age| age.as_secs_f64() * 1e3);
     StreamInfo {

@@ -77,6 +77,21 @@ test('a stream without a picture has a name and a reason instead of a black tile
   assert.equal(await page.isVisible('.tile canvas'), false);
 }));
 
+test('a camera that repeats its picture is grey, has no age, and says since when', withMockRelay(async ({ relay, open }) => {
+  relay.add('door', moving());
+  relay.add('hall', moving());
+  const page = await open();
+  await untilMoves(page, 'door');
+  relay.setState('door', 'frozen', 'camera repeats the same picture');
+  await untilState(page, 'door', 'frozen');
+  assert.match((await statusTextOf(page, 'door')) ?? '', /^Camera repeats the same picture since (.*\s)?\d\d:\d\d(\s[AP]M)?$/);
+  assert.equal(await page.textContent('[data-stream="door"] .age'), '');
+  await until(page, '[data-stream="door"] canvas', 'filter', 'grayscale');
+  await until(page, '#summary', 'text', '2 cameras, 1 frozen');
+  relay.setState('door', 'live', '');
+  await untilMoves(page, 'door');
+}));
+
 test('a late picture is amber, a very late one red', withMockRelay(async ({ relay, open }) => {
   const stream = relay.add('door', moving());
   stream.delay = 800;

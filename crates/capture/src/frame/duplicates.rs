@@ -35,14 +35,19 @@ impl Duplicates {
             return true;
         }
         self.in_a_row = 0;
-        self.last = copy(data, self.last.take());
+        let last = self.last.take();
+        // No frame of H.264 can be left out: those after it refer to it.
+        let can_be_left_out = !matches!(data, FrameData::H264(_));
+        self.last = can_be_left_out.then(|| copy(data, last)).flatten();
         false
     }
 }
 
-fn are_equal(one: &FrameData, other: &FrameData) -> bool {
+/// Returns whether two frames are equal, byte by byte.
+pub(super) fn are_equal(one: &FrameData, other: &FrameData) -> bool {
     match (one, other) {
         (FrameData::Jpeg(one), FrameData::Jpeg(other)) => one == other,
+        (FrameData::H264(one), FrameData::H264(other)) => one.bytes == other.bytes,
         (FrameData::Pixels(one), FrameData::Pixels(other)) => {
             let same_size = one.rows() == other.rows() && one.cols() == other.cols();
             let bytes = one.data_bytes().ok().zip(other.data_bytes().ok());
@@ -52,17 +57,15 @@ fn are_equal(one: &FrameData, other: &FrameData) -> bool {
     }
 }
 
-/// Copies a frame, into the memory of an `old` copy if possible. Returns `None` if there is no copy; the next frame
-/// then is no duplicate.
-fn copy(data: &FrameData, old: Option<FrameData>) -> Option<FrameData> {
+/// Copies a frame, into the memory of an `old` copy if possible. Returns `None` if that fails.
+pub(crate) fn copy(data: &FrameData, old: Option<FrameData>) -> Option<FrameData> {
     match (data, old) {
         (FrameData::Jpeg(bytes), Some(FrameData::Jpeg(mut old))) => {
             old.clone_from(bytes);
             Some(FrameData::Jpeg(old))
         }
         (FrameData::Jpeg(bytes), _) => Some(FrameData::Jpeg(bytes.clone())),
-        // No frame can be left out: those after it refer to it.
-        (FrameData::H264(_), _) => None,
+        (FrameData::H264(unit), _) => Some(FrameData::H264(unit.clone())),
         (FrameData::Pixels(pixels), old) => {
             let mut copy = match old {
                 Some(FrameData::Pixels(old)) => old,

@@ -1,13 +1,15 @@
 //! The forms of a frame on its way through this process.
 
 pub mod duplicates;
+pub mod frozen;
 pub mod latest;
+pub mod source_clock;
 
 use std::sync::Arc;
 
 pub use fanlight_codec::h264::AccessUnit;
 use fanlight_protocol::{FrameFlags, FrameMeta, FrameTimes, Timestamp};
-use opencv::core::Mat;
+use opencv::core::{Mat, MatTraitConstManual};
 
 /// The data of a frame as its source delivers it.
 #[derive(Debug)]
@@ -18,6 +20,17 @@ pub enum FrameData {
     Jpeg(Vec<u8>),
     /// The camera's own H.264.
     H264(Arc<AccessUnit>),
+}
+
+impl FrameData {
+    /// Returns the bytes that alone define the picture: of a JPEG, of pixels, or of a keyframe. A delta has none.
+    pub fn picture_bytes(&self) -> Option<&[u8]> {
+        match self {
+            Self::Pixels(pixels) => pixels.data_bytes().ok(),
+            Self::Jpeg(bytes) => Some(bytes),
+            Self::H264(unit) => unit.keyframe.then_some(unit.bytes.as_slice()),
+        }
+    }
 }
 
 /// A frame as read from its source.

@@ -11,6 +11,7 @@ use toml::{Table, Value};
 use super::StreamSettings;
 use crate::encode::h264::{EncoderName, EncoderRequest, InvalidEncoder};
 use crate::encode::jpeg::Quality;
+use crate::frame::frozen::FrozenMode;
 use crate::pixels::orientation::{Flip, Orientation, Rotation};
 use crate::rendition_settings::{RenditionOption, RenditionSettings, RenditionSize};
 use crate::source::SourceSpec;
@@ -60,6 +61,12 @@ pub(super) struct StreamOverrides {
     /// Drop frames that equal the frame before, byte by byte; at most N in a row
     #[arg(long, env = "FANLIGHT_DROP_SAME", value_name = "N")]
     pub(super) drop_same: Option<u32>,
+
+    /// Report a source that repeats the same picture for 10 s as frozen: bytes compares the frames byte by byte; blocks
+    /// also finds pictures that were encoded again, for more work; off: never
+    /// [default: bytes; off for recordings and with --drop-same]
+    #[arg(long, env = "FANLIGHT_FROZEN", value_name = "HOW")]
+    pub(super) frozen: Option<String>,
 
     /// Write the stream's name and the time of capture into its frames: utc or local
     #[arg(long, env = "FANLIGHT_OVERLAY", value_name = "ZONE")]
@@ -145,6 +152,7 @@ impl StreamOverrides {
         let rotation = rotation.transpose().context("--rotate")?.unwrap_or_default();
         let flip = self.flip.as_deref().map(str::parse::<Flip>).transpose().context("--flip")?;
         let overlay = self.overlay.as_deref().map(str::parse::<Zone>).transpose();
+        let frozen = self.frozen.as_deref().map(str::parse::<FrozenMode>).transpose();
         let drop_same = self.drop_same.unwrap_or(0);
         ensure!(drop_same <= MAX_DROP_SAME, "--drop-same {drop_same}: at most {MAX_DROP_SAME}");
         Ok(StreamSettings {
@@ -156,6 +164,7 @@ impl StreamOverrides {
             keep_open: self.keep_open.unwrap_or(false),
             orientation: Orientation { rotation, flip },
             drop_same,
+            frozen: frozen.context("--frozen")?,
             overlay: overlay.context("--overlay")?,
         })
     }

@@ -256,6 +256,7 @@ mod tests {
             ("a=test#rendition=half", "NAME=SIZE"),
             ("a=test#rendition=a=50%#rendition=a=25%", "twice"),
             ("a=test#drop-same=1000000", "100000"),
+            ("a=test#frozen=maybe", "off, bytes or blocks"),
             ("a=test#quality=70#quality=80", "twice"),
             ("a=test#rendition=none#rendition=a=50%", "none and other renditions"),
             ("a=test#format=YUYV", "of a camera"),

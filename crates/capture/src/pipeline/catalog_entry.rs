@@ -43,10 +43,12 @@ impl CatalogEntry {
         let (tracks, failure) = self.tracks(ladder, report.size, now);
         let is_live = report.state == StreamState::Live && report.reason.is_empty();
         let too_slow = self.check_speed(status, is_live);
-        let reason = match failure {
-            Some(failure) if is_live => failure,
+        let clock_fault = report.clock_fault.filter(|_| is_live);
+        let reason = match (failure, clock_fault) {
+            (Some(failure), _) if is_live => failure,
             // Without numbers: every change of the reason is announced to all viewers.
             _ if too_slow => TOO_SLOW.into(),
+            (_, Some(fault)) => fault.reason().into(),
             _ => report.reason,
         };
         StreamEntry {

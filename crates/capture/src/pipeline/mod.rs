@@ -3,6 +3,7 @@
 //! In the order a frame travels:
 //!
 //! - here: the thread that reads the source;
+//! - [`frozen`]: whether the source repeats the same picture;
 //! - [`router`]: the decision whether a frame is passed through, transcoded, both or neither;
 //! - [`passthrough`], with [`gop`]: publishing of frames that the source has encoded itself;
 //! - [`transcoder`], with [`decoding`] and [`entry_wait`]: from a frame to the pixels of each rendition that is
@@ -19,6 +20,7 @@ mod catalog_entry;
 mod decoding;
 mod encoded_track;
 mod entry_wait;
+mod frozen;
 mod gop;
 mod health;
 mod ladder;
@@ -42,7 +44,7 @@ use crate::frame::RawFrame;
 use crate::frame::latest::Buffers;
 use crate::options::StreamSettings;
 use crate::source::lifecycle::{self, FrameReceiver, PushError, RetryPolicy};
-use crate::source::{SourceError, SourceFactory};
+use crate::source::{About, SourceError, SourceFactory};
 use crate::status::SourceStatus;
 use crate::threads::Threads;
 use crate::threads::pool::WorkerPool;
@@ -282,6 +284,10 @@ impl FrameReceiver for Sink<'_> {
 
     fn buffers(&self) -> &Buffers {
         self.shared.router.buffers()
+    }
+
+    fn opened(&self, about: &About) {
+        self.shared.router.opened(about.recorded);
     }
 
     fn push(&self, frame: RawFrame) -> Result<(), PushError> {

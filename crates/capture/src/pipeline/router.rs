@@ -9,6 +9,7 @@ use fanlight_protocol::{Codec, RenditionName};
 
 use super::Resources;
 use super::encoded_track::EncodedTrack;
+use super::frozen::FrozenCheck;
 use super::ladder::Ladder;
 use super::outcome::Outcome;
 use super::passthrough::Passthrough;
@@ -30,6 +31,7 @@ pub(super) struct Router {
     passthrough: Arc<Passthrough>,
     transcoder: Arc<Transcoder>,
     outcome: Arc<Outcome>,
+    frozen: FrozenCheck,
     orientation: Orientation,
 }
 
@@ -46,7 +48,9 @@ impl Router {
             outcome.clone(),
             resources.pool,
         );
-        Self { ladder, passthrough, transcoder, outcome, orientation: settings.orientation }
+        let (frozen, orientation) =
+            (FrozenCheck::new(settings, resources.pool), settings.orientation);
+        Self { ladder, passthrough, transcoder, outcome, frozen, orientation }
     }
 
     /// Returns the renditions and their tracks.
@@ -57,6 +61,11 @@ impl Router {
     /// Returns the buffers for pixels of the source's own size.
     pub(super) fn buffers(&self) -> &Buffers {
         self.transcoder.buffers()
+    }
+
+    /// Notes that the source was opened, and whether it plays a recording.
+    pub(super) fn opened(&self, recorded: bool) {
+        self.frozen.opened(recorded);
     }
 
     /// Starts a track that has its first viewer. The viewer gets a frame even if it equals the last one. Other tracks
@@ -93,6 +102,7 @@ impl Router {
         let RawFrame { data, times } = frame;
         let (data, size) = inspect(data)?;
         status.set_size(self.orientation.size(size));
+        self.frozen.note(&data, size, times, status);
         match (&data, self.ladder.watched_full(Codec::H264).map(Arc::as_ref)) {
             (FrameData::H264(unit), full) => {
                 self.passthrough.push_h264(unit, times, full, status.name());

@@ -29,6 +29,12 @@ pub trait Source {
     /// Fails if the frame is damaged.
     fn retrieve(&mut self, buffers: &Buffers) -> Result<FrameData, SourceError>;
 
+    /// Returns the time of the frame grabbed last by the source's own clock, unchanged, if the source has one. Its offset
+    /// from this process's clock is not known.
+    fn own_time(&self) -> Option<Timestamp> {
+        None
+    }
+
     /// Returns whether no frame may be dropped, because later ones refer to it. Retrieving is cheap then.
     fn needs_every_frame(&self) -> bool {
         false

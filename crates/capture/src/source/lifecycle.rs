@@ -7,8 +7,9 @@ use fanlight_clock as clock;
 
 use crate::backoff::Backoff;
 use crate::frame::latest::Buffers;
+use crate::frame::source_clock::SourceClock;
 use crate::frame::{CaptureTimes, RawFrame};
-use crate::source::{Grabbed, Source, SourceError, SourceFactory};
+use crate::source::{About, Grabbed, Source, SourceError, SourceFactory};
 use crate::stall;
 use crate::status::SourceStatus;
 use crate::threads::watchdog::Watchdog;
@@ -29,6 +30,8 @@ pub trait FrameReceiver {
     fn wait_for_viewer(&self, timeout: Duration);
     /// Returns the used buffers for pixels.
     fn buffers(&self) -> &Buffers;
+    /// Notes that the source was opened.
+    fn opened(&self, about: &About);
     /// Takes a frame.
     ///
     /// # Errors
@@ -139,7 +142,9 @@ impl<S: FrameReceiver> Attempt<'_, S> {
     fn read(&mut self, source: &mut dyn Source) -> Result<Finish, SourceError> {
         let mut about = source.about().clone();
         self.status.opened(&about.description, about.stall_limit());
+        self.sink.opened(&about);
         let mut last_intact = Instant::now();
+        let mut source_clock = SourceClock::default();
         loop {
             // A recording may wait until its next frame is due.
             let wait = about.interval.unwrap_or_default() * 3;
@@ -147,6 +152,9 @@ impl<S: FrameReceiver> Attempt<'_, S> {
             let Some(grabbed) = source.grab()? else { return Ok(Finish::Ended) };
             if self.watchdog.is_stopped() {
                 return Err(SourceError::Stopped);
+            }
+            if let Some(own_time) = source.own_time() {
+                self.status.set_clock_fault(source_clock.note(own_time, clock::now()));
             }
             match self.pass_on(source, grabbed) {
                 Ok(()) => last_intact = Instant::now(),
@@ -168,6 +176,7 @@ impl<S: FrameReceiver> Attempt<'_, S> {
                 }
                 self.pause(false)?;
                 source.resume();
+                source_clock = SourceClock::default();
                 last_intact = Instant::now();
             }
         }

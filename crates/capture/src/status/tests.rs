@@ -45,6 +45,24 @@ fn a_stream_whose_frames_cannot_be_published_is_offline_until_one_can() {
 }
 
 #[test]
+fn a_frozen_source_is_live_with_a_reason_since_its_first_copy() {
+    let status = status();
+    status.frame_read("test");
+    let (first, live) = (Timestamp::from_micros(7), status.report(true).since);
+    status.set_frozen(Some(first));
+    assert_eq!(state(&status, true), (StreamState::Live, FROZEN.into()));
+    assert_eq!(status.report(true).since, first);
+    assert_eq!(state(&status, false), (StreamState::Idle, String::new()), "nothing is known then");
+    status.failed("unplugged");
+    assert_eq!(state(&status, true), (StreamState::Offline, "unplugged".into()));
+    status.frame_read("test");
+    assert_eq!(state(&status, true), (StreamState::Live, FROZEN.into()));
+    status.set_frozen(None);
+    assert_eq!(state(&status, true), (StreamState::Live, String::new()));
+    assert!(status.report(true).since > live, "it is live again since now");
+}
+
+#[test]
 fn an_idle_source_is_never_stuck_and_is_live_with_its_next_frame() {
     let status = status();
     status.frame_read("test");

@@ -12,7 +12,7 @@ use fanlight_capture::backoff::Backoff;
 use fanlight_capture::frame::RawFrame;
 use fanlight_capture::frame::latest::Buffers;
 use fanlight_capture::source::lifecycle::{self, FrameReceiver, PushError, RetryPolicy};
-use fanlight_capture::source::{ConfiguredSource, Source, SourceError, SourceFactory};
+use fanlight_capture::source::{About, ConfiguredSource, Source, SourceError, SourceFactory};
 use fanlight_capture::status::SourceStatus;
 use fanlight_capture::threads::signal::Signal;
 use fanlight_capture::threads::watchdog::Watchdog;
@@ -116,6 +116,7 @@ impl FrameReceiver for Discard {
     fn buffers(&self) -> &Buffers {
         &self.buffers
     }
+    fn opened(&self, _: &About) {}
     fn push(&self, _: RawFrame) -> Result<(), PushError> {
         self.frames.set(self.frames.get() + 1);
         Ok(())

@@ -14,6 +14,7 @@ mod program;
 mod renditions;
 mod rest;
 mod secrets;
+mod source_clock;
 mod streams;
 mod stuck;
 mod urls;

@@ -216,6 +216,7 @@ impl Meter {
             ViewerState::Slow => "slow",
             ViewerState::Idle => "idle",
             ViewerState::Offline => "offline",
+            ViewerState::Frozen => "frozen",
             ViewerState::Ended => "ended",
         };
         *self.states.entry(name).or_default() += 1;

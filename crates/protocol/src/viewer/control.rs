@@ -256,6 +256,8 @@ pub enum ViewerState {
     Live,
     /// Frames are old when they arrive at the relay.
     Late,
+    /// Frames arrive, but all show the same picture: the source is frozen.
+    Frozen,
     /// The viewer's link or machine is too slow for all frames.
     Slow,
     /// The source works; frames follow as soon as they are requested.
@@ -266,7 +268,8 @@ pub enum ViewerState {
     Ended,
 }
 
-/// The state of a stream as a relay lists it: the state that its publisher announces, and whether its frames arrive late.
+/// The state of a stream as a relay lists it: the state that its publisher announces, and whether its frames arrive late or
+/// repeat one picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ListedState {
@@ -274,6 +277,8 @@ pub enum ListedState {
     Live,
     /// Frames are old when they arrive at the relay.
     Late,
+    /// Frames arrive, but all show the same picture: the source is frozen.
+    Frozen,
     /// The source works and has no viewers.
     Idle,
     /// There are no frames because of a fault.

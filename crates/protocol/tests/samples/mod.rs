@@ -1,5 +1,6 @@
 //! One of everything that travels, with every field filled.
 
+use fanlight_protocol::catalog::FROZEN;
 use fanlight_protocol::viewer::{
     CodecChoice, FrameMessage, FromRelay, FromViewer, ListedState, ListenEntry, RenditionChoice,
     Setup, StreamInfo, TrackInfo, ViewerState, Watch, Webcam,
@@ -183,6 +184,12 @@ pub(crate) fn from_relay() -> Vec<FromRelay> {
             state: ViewerState::Offline,
             reason: "unplugged".into(),
             since: at(1_767_225_600_000_000),
+        },
+        FromRelay::State {
+            id: 2,
+            state: ViewerState::Frozen,
+            reason: FROZEN.into(),
+            since: at(1_767_225_590_000_000),
         },
         FromRelay::Journey {
             id: 1,

@@ -34,6 +34,8 @@ pub struct ViewQuery {
     buffer: Option<f64>,
     max_width: Option<u32>,
     max_height: Option<u32>,
+    /// The age up to which a snapshot is accepted.
+    pub max_age: Option<String>,
     /// The access token, if the relay requires one.
     pub token: Option<String>,
 }

@@ -15,6 +15,7 @@ use prometheus_client::metrics::{MetricType, TypedMetric};
 use prometheus_client::registry::{Registry, Unit};
 
 use fanlight_bus::Implausible;
+use fanlight_protocol::catalog::has_clock_fault;
 
 use crate::context::Context;
 use crate::hub::Stream;
@@ -125,6 +126,8 @@ struct Metrics {
     switches: Family<OfDirection, Counter>,
     up: Family<OfStream, Gauge>,
     late: Family<OfStream, Gauge>,
+    frozen: Family<OfStream, Gauge>,
+    clock_fault: Family<OfStream, Gauge>,
     arrival_age: Family<OfStream, Gauge<f64, AtomicU64>>,
     implausible: Family<OfImplausible, Counter>,
     lost: Family<OfStream, Counter>,
@@ -179,10 +182,15 @@ impl Metrics {
         let name = stream.name().to_string();
         let of_stream = OfStream { stream: name.clone() };
         let late = stream.late().is_some();
-        let up = stream.status().state == fanlight_protocol::StreamState::Live && !late;
+        let status = stream.status();
+        let frozen = status.frozen_since().is_some();
+        let up = status.state == fanlight_protocol::StreamState::Live && !late && !frozen;
         self.stream_viewers.get_or_create(&of_stream).set(stream.viewers() as i64);
         self.up.get_or_create(&of_stream).set(up.into());
         self.late.get_or_create(&of_stream).set(late.into());
+        self.frozen.get_or_create(&of_stream).set(frozen.into());
+        let clock_fault = has_clock_fault(status.state, &status.reason);
+        self.clock_fault.get_or_create(&of_stream).set(clock_fault.into());
         if let Some(age) = stream_list::arrival_age(stream) {
             self.arrival_age.get_or_create(&of_stream).set(age.as_secs_f64());
         }
@@ -249,6 +257,16 @@ impl Metrics {
             "stream_late",
             "1 while frames are old when they arrive at this relay",
             self.late.clone(),
+        );
+        registry.register(
+            "stream_frozen",
+            "1 while the source repeats the same picture",
+            self.frozen.clone(),
+        );
+        registry.register(
+            "stream_clock_fault",
+            "1 while the source's own clock jumps or drifts",
+            self.clock_fault.clone(),
         );
         registry.register_with_unit(
             "frame_age_received",

@@ -19,6 +19,7 @@ use crate::connection::{Connection, upgrade_with};
 use crate::context::Context;
 use crate::egress::abr::AdaptiveViewer;
 use crate::egress::selection::{self, ViewQuery, ViewRequest};
+use crate::egress::snapshot::MaxAge;
 use crate::egress::{mjpeg, plain, snapshot, v1};
 use crate::error::Error;
 use crate::http::error::HttpError;
@@ -197,10 +198,12 @@ async fn watch_snapshot(
     Path(name): Path<String>,
     client: Client,
 ) -> Result<Response, HttpError> {
+    let max_age = client.query.max_age.as_deref().map(str::parse::<MaxAge>).transpose()?;
     let (viewer, waker, _permit) = client.watch(&context, &name, Transport::Snapshot).await?;
-    let answer = snapshot::respond(viewer.viewer, waker, &context.no_signal);
+    let answer = snapshot::respond(viewer.viewer, waker, max_age, &context.no_signal);
     let answer = context.stop.run_until_cancelled(answer).await;
-    answer.ok_or_else(|| Error::Unavailable("the relay is shutting down".into()).into())
+    let answer = answer.ok_or_else(|| Error::Unavailable("the relay is shutting down".into()))?;
+    Ok(answer?)
 }
 
 /// The answer of `/api/streams`.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use fanlight_protocol::catalog::is_frozen;
 use fanlight_protocol::{
     RenditionName, StreamName, StreamState, Timestamp, Topic, TrackEntry, TrackName,
 };
@@ -35,6 +36,11 @@ pub struct StreamStatus {
 }
 
 impl StreamStatus {
+    /// Returns since when the source repeats the same picture; `None` if it does not.
+    pub fn frozen_since(&self) -> Option<Timestamp> {
+        is_frozen(self.state, &self.reason).then_some(self.since)
+    }
+
     /// Returns whether viewers would see the same. Ignores numbers that always move, such as rates.
     pub fn looks_like(&self, other: &Self) -> bool {
         let sizes = |status: &Self| -> Vec<_> {

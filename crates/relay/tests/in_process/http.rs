@@ -1,7 +1,10 @@
 //! Addresses, answers and checks.
 
+use std::time::Duration;
+
 use fanlight_protocol::StreamState;
-use fanlight_protocol::viewer::ListedState;
+use fanlight_protocol::catalog::FROZEN;
+use fanlight_protocol::viewer::{ListedState, ViewerState};
 
 use crate::harness::{Site, within_timeout};
 
@@ -46,6 +49,65 @@ async fn a_snapshot_is_the_newest_picture_or_shows_why_there_is_none() {
         answer.head
     );
     assert!(image::load_from_memory(&answer.body).is_ok());
+}
+
+#[tokio::test]
+async fn a_snapshot_that_is_older_than_the_client_accepts_is_refused_with_its_age() {
+    let site = Site::new();
+    let (mut camera, relay) = (site.camera("cam"), site.relay().await);
+    let mut viewer = relay.viewer("cam").await;
+    camera.until_demand(true).await;
+    let path = |age: &str| format!("/streams/cam/snapshot?max_age={age}");
+    let none = relay.get(&path("200ms"), &[]).await;
+    let why = String::from_utf8(none.body).unwrap();
+    assert_eq!((none.status, why.as_str()), (503, "there is no picture, max_age is 200 ms\n"));
+    camera.publish_old(b"picture", Duration::from_millis(500));
+    viewer.frame().await;
+    let old = relay.get(&path("200ms"), &[]).await;
+    let why = String::from_utf8(old.body).unwrap();
+    assert_eq!(old.status, 503, "{why}");
+    assert!(old.head.contains("retry-after: 1") && old.head.contains("text/plain"), "{}", old.head);
+    let age = why.strip_prefix("the newest picture is ").expect(&why);
+    let (age, rest) = age.split_once(" ms old").expect(&why);
+    assert!(age.parse::<u64>().unwrap() >= 500 && rest == ", max_age is 200 ms\n", "{why}");
+    let recent = relay.get(&path("60s"), &[]).await;
+    assert_eq!((recent.status, recent.body.as_slice()), (200, &b"picture"[..]));
+    // A newer picture within the wait is accepted.
+    let recent = path("400ms");
+    let ((), newer) = tokio::join!(async { camera.publish(b"newer") }, relay.get(&recent, &[]));
+    assert_eq!((newer.status, newer.body.as_slice()), (200, &b"newer"[..]));
+    for bad in ["200", "61s", "0ms", "-1s"] {
+        let refused = relay.get(&path(bad), &[]).await;
+        let why = String::from_utf8(refused.body).unwrap();
+        assert!(refused.status == 400 && why.contains("1ms to 60s"), "{bad}: {why}");
+    }
+}
+
+#[tokio::test]
+async fn a_frozen_camera_is_frozen_everywhere() {
+    let site = Site::new();
+    let (mut camera, relay) = (site.camera("cam"), site.relay().await);
+    let mut viewer = relay.viewer("cam").await;
+    assert_eq!(viewer.state().await.0, ViewerState::Live);
+    camera.until_demand(true).await;
+    camera.publish(b"picture");
+    viewer.frame().await;
+    camera.announce(StreamState::Live, FROZEN);
+    assert_eq!(viewer.state().await, (ViewerState::Frozen, FROZEN.into()));
+    relay.until_listed("cam", |info| info.state == ListedState::Frozen).await;
+    let metrics = String::from_utf8(relay.get("/metrics", &[]).await.body).unwrap();
+    for line in ["stream_frozen{stream=\"cam\"} 1", "stream_live{stream=\"cam\"} 0"] {
+        assert!(metrics.contains(line), "{metrics}");
+    }
+    // The copies are new, so the picture is shown unless the client says how old it may be.
+    camera.publish(b"picture");
+    let answer = relay.get("/streams/cam/snapshot", &[]).await;
+    assert!(answer.status == 200 && answer.head.contains("x-frozen-since: "), "{}", answer.head);
+    let answer = relay.get("/streams/cam/snapshot?max_age=1ms", &[]).await;
+    let why = String::from_utf8(answer.body).unwrap();
+    assert!(answer.status == 503 && why.contains(FROZEN), "{why}");
+    camera.announce(StreamState::Live, "");
+    assert_eq!(viewer.state().await.0, ViewerState::Live);
 }
 
 #[tokio::test]

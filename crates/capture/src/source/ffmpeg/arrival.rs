@@ -8,7 +8,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use fanlight_clock as clock;
 use fanlight_protocol::Timestamp;
-use ffmpeg_next::Rational;
+use ffmpeg_next::codec::packet::side_data::Type;
+use ffmpeg_next::{Packet, Rational};
 
 /// The largest plausible age of a wall-clock timestamp.
 const MAX_AGE_MICROS: i64 = 60_000_000;
@@ -28,6 +29,14 @@ pub(super) fn arrived_at(timestamp: Option<i64>, unit: Rational) -> Timestamp {
     // Both clocks are read now, because the wall clock may have been set since the last packet.
     let (wall_now, own_now) = (wall_clock(), clock::now());
     own_now.offset(arrival(timestamp, unit, wall_now) - wall_now)
+}
+
+/// Returns the time of a packet by the clock of the camera that sent it, if known: `AVProducerReferenceTime`, which begins
+/// with Unix microseconds.
+pub(super) fn own_time(packet: &Packet) -> Option<Timestamp> {
+    let reference = packet.side_data().find(|data| data.kind() == Type::PRFT)?;
+    let micros = i64::from_ne_bytes(*reference.data().first_chunk()?);
+    u64::try_from(micros).ok().map(Timestamp::from_micros)
 }
 
 /// Returns the timestamp in microseconds of the wall clock if it is plausible, otherwise `wall_now`.

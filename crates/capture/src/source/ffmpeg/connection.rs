@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use fanlight_cli::stop::Shutdown;
 use fanlight_codec::SplitFrame;
+use fanlight_protocol::Timestamp;
 use ffmpeg_next::codec::{self, Parameters};
 use ffmpeg_next::format::context::Input;
 use ffmpeg_next::{Dictionary, Packet, Rational, ffi, media};
@@ -33,6 +34,8 @@ pub(super) struct Connection {
     stall_limit: Duration,
     /// The reader of MJPEG over HTTP.
     mjpeg: Option<MjpegReader>,
+    /// The time of the last frame by the camera's clock, which RTSP cameras send every few seconds (RTCP).
+    own_time: Option<Timestamp>,
 }
 
 impl Connection {
@@ -65,6 +68,7 @@ impl Connection {
             live,
             stall_limit: OPEN_TIMEOUT,
             mjpeg,
+            own_time: None,
         };
         connection.stall_limit = match connection.opened.demuxer.format().name() {
             name if is_playlist(name) => PLAYLIST_STALL_LIMIT,
@@ -76,6 +80,11 @@ impl Connection {
     /// Returns whether frames arrive when they are captured, not from a recording.
     pub(super) fn is_live(&self) -> bool {
         self.live
+    }
+
+    /// Returns the time of the last frame by the camera's own clock, if it sends that.
+    pub(super) fn own_time(&self) -> Option<Timestamp> {
+        self.own_time
     }
 
     /// Returns the frame interval, if known.
@@ -121,6 +130,7 @@ impl Connection {
             let mut packet = Packet::empty();
             match packet.read(&mut self.opened.demuxer) {
                 Ok(()) if packet.stream() == self.stream => {
+                    self.own_time = arrival::own_time(&packet);
                     self.stamp(&mut packet);
                     return Ok(Some(Encoded::Packet(packet)));
                 }

@@ -217,6 +217,10 @@ impl Source for MediaSource {
         }
     }
 
+    fn own_time(&self) -> Option<Timestamp> {
+        self.connection.own_time()
+    }
+
     fn retrieve(&mut self, buffers: &Buffers) -> Result<FrameData, SourceError> {
         self.unpacker.data(self.grabbed.take(), buffers)
     }

@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::frame::FrameData;
-use crate::source::About;
 use crate::threads::signal::Signal;
 use fanlight_cli::stop::Shutdown;
 use fanlight_protocol::{StreamState, Timestamp};
@@ -88,6 +87,7 @@ impl FrameReceiver for FakeSink {
     fn buffers(&self) -> &Buffers {
         &self.buffers
     }
+    fn opened(&self, _: &About) {}
     fn push(&self, _: RawFrame) -> Result<(), PushError> {
         self.pushed.set(self.pushed.get() + 1);
         match self.reopen.take() {

@@ -57,7 +57,7 @@ impl VideoDecoder {
     }
 
     /// Ends the stream, so that the remaining frames are returned. Returns false if it has ended before.
-    pub(super) fn drain(&mut self) -> bool {
+    pub(crate) fn drain(&mut self) -> bool {
         !std::mem::replace(&mut self.drained, true) && self.decoder.send_eof().is_ok()
     }
 

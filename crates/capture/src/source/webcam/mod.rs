@@ -91,6 +91,8 @@ pub struct Webcam {
     /// The age from which a frame is stale if another one is waiting.
     stale: Duration,
     stall_limit: Duration,
+    /// The driver's timestamp of the frame grabbed last.
+    own_time: Option<Timestamp>,
     stop: Shutdown,
 }
 
@@ -137,6 +139,7 @@ impl Webcam {
             cameras,
             stale: interval * 2 + Duration::from_millis(20),
             stall_limit: stall::limit(Some(interval)),
+            own_time: None,
             stop,
         })
     }
@@ -167,6 +170,7 @@ impl Webcam {
             return Err(self.interrupted());
         }
         let timestamp = self.camera.get(CAP_PROP_POS_MSEC)?;
+        self.own_time = own_time(timestamp);
         Ok(captured_at(timestamp, clock::now()))
     }
 
@@ -207,6 +211,10 @@ impl Source for Webcam {
         Ok(Some(Grabbed { captured_at, skipped }))
     }
 
+    fn own_time(&self) -> Option<Timestamp> {
+        self.own_time
+    }
+
     fn retrieve(&mut self, buffers: &Buffers) -> Result<FrameData, SourceError> {
         if self.sends_jpegs {
             retrieve(&mut self.camera, &mut self.bytes)?;
@@ -234,12 +242,16 @@ fn retrieve(camera: &mut VideoCapture, into: &mut Mat) -> Result<(), SourceError
     }
 }
 
+/// Returns the driver's timestamp, by its own clock. Not every driver has one.
+fn own_time(driver_millis: f64) -> Option<Timestamp> {
+    let is_valid = driver_millis > 0.0 && driver_millis < 1e15;
+    is_valid.then(|| Timestamp::from_micros((driver_millis * 1000.0) as u64))
+}
+
 /// Translates the driver's timestamp to this process's clock; returns `now` if it is not plausible.
 fn captured_at(driver_millis: f64, now: Timestamp) -> Timestamp {
-    if !(driver_millis > 0.0 && driver_millis < 1e15) {
-        return now;
-    }
-    let timestamp = clock::from_monotonic(Duration::from_secs_f64(driver_millis / 1000.0));
+    let Some(own) = own_time(driver_millis) else { return now };
+    let timestamp = clock::from_monotonic(Duration::from_micros(own.micros()));
     match now.since(timestamp) > MAX_AGE || timestamp.since(now) > MAX_AHEAD {
         true => now,
         false => timestamp.min(now),

@@ -154,6 +154,10 @@ impl Subscription {
                 (ViewerState::Offline, status.reason.as_str(), status.since)
             }
             (StreamState::Ended, _) => (ViewerState::Ended, status.reason.as_str(), status.since),
+            // Worse than late: the time on the frames is not that of the picture.
+            _ if status.frozen_since().is_some() => {
+                (ViewerState::Frozen, status.reason.as_str(), status.since)
+            }
             (_, Some((reason, since))) => (ViewerState::Late, reason.as_str(), *since),
             _ if overdue_since.is_some() => {
                 (ViewerState::Slow, OVERDUE, overdue_since.unwrap_or_default())

@@ -169,6 +169,13 @@ impl Camera {
         publish(track, clock::now(), size, FrameFlags::KEYFRAME, payload);
     }
 
+    /// Publishes a keyframe on the first track that was captured this long ago.
+    pub(crate) fn publish_old(&mut self, payload: &[u8], age: Duration) {
+        let (entry, track) = &mut self.tracks[0];
+        let captured_at = clock::now().offset(-(age.as_micros() as i64));
+        publish(track, captured_at, (entry.width, entry.height), FrameFlags::KEYFRAME, payload);
+    }
+
     /// Stops the capture.
     pub(crate) fn stop(&mut self) {
         self.publisher.take().expect("stopped only once").stop();
