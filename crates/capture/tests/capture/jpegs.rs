@@ -73,6 +73,7 @@ fn odd_jpegs_that_decoders_show_are_shown() {
         ("twice", [&[0xff, 0xd8], &jpeg[..]].concat()),
         ("later", inserted(&jpeg, 0xdb, &[0xff, 0xd8])),
         ("open", open.to_vec()),
+        ("padded", [&[0, 0, 0], &jpeg[..], &[0; 5]].concat()),
         ("filled", [open, &[0xff, 0xff, 0xff, 0xd9]].concat()),
     ];
     let streams = kinds.clone().map(|(name, jpeg)| repeated(&folder, name, &jpeg));
