@@ -62,16 +62,17 @@ Limits:
   URL: 4000 bytes, percent-encoded; of these, user and password 1023 (RTSP: 127)
   network source: 32 MiB from a host until its source is open and between frames, 16 MiB of
     headers; 256 MiB of memory for FFmpeg (for RTSP and segments of playlists, only this and the
-    timeouts apply)
+    timeouts apply); MJPEG over HTTP: 16 MiB per JPEG, 64 KiB of headers, 8 redirections
   timeouts: 5 s to connect, 10 s to open; a source without a frame for 2 s (or 5 frame intervals)
     is stalled, a recording after 10 s; one with damaged frames only is offline after 2 s (below
     2.5 fps after 5 frame intervals, at most 5 s)
-  MJPEG over HTTP and commands: stalled after 10 s until the frame rate is known, after 50 s at
-    most
+  MJPEG over HTTP and commands: stalled after 10 s until the frame rate is known (then after 20, 40
+    and 50 s if none arrives), after 50 s at most
   command: 4096 bytes, 20 s to its first byte, 400 bytes per line of its stderr in the log;
     without viewers it receives SIGTERM, and SIGKILL after 2 s, or after 0.5 s when this program
     exits
-  retries: a failed source is retried after 0.25 s, doubling to 5 s
+  retries: a failed source is retried after 0.25 s, doubling to 5 s, but within a tenth of the time
+    that it delivered frames
   stuck driver: after 20 s without an answer (URL and command: 60 s) its thread is abandoned and
     another one tries. With two stuck threads a source waits until one returns; after 5 minutes
     the program exits with status 1 if no other stream delivers frames

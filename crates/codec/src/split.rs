@@ -5,7 +5,8 @@ use fanlight_protocol::{MAX_PAYLOAD, Timestamp};
 /// An encoded image that was cut out of a byte stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SplitFrame {
-    /// One JPEG, or one access unit with start codes. A damaged JPEG ends at its first invalid byte.
+    /// One JPEG, or one access unit with start codes. A damaged JPEG ends at its first invalid byte, one without an end
+    /// marker where its part ends.
     pub bytes: Vec<u8>,
     /// The arrival time of its first byte.
     pub arrived_at: Timestamp,
@@ -17,6 +18,11 @@ pub enum SplitError {
     /// No JPEG starts within the bytes searched.
     #[error("no JPEG starts within {0} bytes")]
     NoJpeg(usize),
+    /// The parts of a multipart stream contain another codec.
+    #[error(
+        "the parts of the stream are {0}, not JPEG: set the camera to MJPEG, or use its RTSP address"
+    )]
+    OtherCodec(&'static str),
     /// A JPEG is larger than a frame may be.
     #[error(
         "a JPEG exceeds the limit of {MAX_PAYLOAD} bytes: reduce the camera's resolution or quality"

@@ -13,13 +13,17 @@ type Size = (u32, u32);
 
 /// Blue, green and red.
 const BYTES_PER_PIXEL: u32 = 3;
+/// Cyan, magenta, yellow and black.
+const BYTES_PER_CMYK: u32 = 4;
 
 // These constants are copied from turbojpeg.h.
 const TJPF_BGR: c_int = 1;
+const TJPF_CMYK: c_int = 11;
 const TJSAMP_420: c_int = 2;
 const TJCS_CMYK: c_int = 3;
 const TJCS_YCCK: c_int = 4;
 const TJFLAG_NOREALLOC: c_int = 1024;
+const TJFLAG_STOPONWARNING: c_int = 8192;
 /// The default of libjpeg, and hardly slower.
 const TJFLAG_ACCURATEDCT: c_int = 4096;
 
@@ -72,10 +76,7 @@ pub(crate) enum TurboError {
     /// The library's own error.
     #[error("libjpeg-turbo: {0}")]
     Library(String),
-    /// The JPEG has four colour components without a defined meaning.
-    #[error("unsupported colours: CMYK")]
-    Cmyk,
-    /// The pixels have not three bytes each.
+    /// The pixels do not have the bytes that the format needs.
     #[error("{0} bytes are not the pixels of a frame of {1}x{2}")]
     Length(usize, u32, u32),
     /// There is no memory for the JPEG.
@@ -104,7 +105,7 @@ impl Compressor {
         size: Size,
         quality: u8,
     ) -> Result<&[u8], TurboError> {
-        let PixelLayout { width, height, pitch } = PixelLayout::of(pixels, size)?;
+        let PixelLayout { width, height, pitch } = PixelLayout::of(pixels, size, BYTES_PER_PIXEL)?;
         let max = tjBufSize(width, height, TJSAMP_420);
         self.jpeg.clear();
         let reserved = usize::try_from(max).map(|max| self.jpeg.try_reserve(max));
@@ -155,7 +156,11 @@ impl Scale {
 
 /// Decodes JPEG. After an error it must not be used again: 2.x does not reset itself after a broken header.
 #[derive(Debug)]
-pub(crate) struct Decompressor(Handle);
+pub(crate) struct Decompressor {
+    handle: Handle,
+    /// The pixels of a JPEG in CMYK. Reused for each frame.
+    inks: Vec<u8>,
+}
 
 /// A JPEG whose header was read.
 #[derive(Debug)]
@@ -163,11 +168,12 @@ pub(crate) struct ParsedJpeg<'a> {
     decompressor: &'a mut Decompressor,
     jpeg: &'a [u8],
     size: Size,
+    is_cmyk: bool,
 }
 
 impl Decompressor {
     pub(crate) fn new() -> Result<Self, TurboError> {
-        Ok(Self(Handle::decompress()?))
+        Ok(Self { handle: Handle::decompress()?, inks: Vec::new() })
     }
 
     /// Reads the header.
@@ -177,7 +183,7 @@ impl Decompressor {
         // SAFETY: the handle is a decompressor and exclusively owned, and all pointers live until the call returns.
         let result = unsafe {
             tjDecompressHeader3(
-                self.0.0.as_ptr(),
+                self.handle.0.as_ptr(),
                 jpeg.as_ptr(),
                 jpeg.len() as c_ulong,
                 &raw mut width,
@@ -187,14 +193,14 @@ impl Decompressor {
             )
         };
         match (u32::try_from(width), u32::try_from(height)) {
-            _ if colours == TJCS_CMYK || colours == TJCS_YCCK => Err(TurboError::Cmyk),
             // The library reports an error for unnamed subsampling, which it decodes nevertheless, and for mere
             // warnings. For a broken header, 3.x may return the size of the frame before; decoding then fails with the
             // reason.
             (Ok(width @ 1..), Ok(height @ 1..)) => {
-                Ok(ParsedJpeg { decompressor: self, jpeg, size: (width, height) })
+                let is_cmyk = matches!(colours, TJCS_CMYK | TJCS_YCCK);
+                Ok(ParsedJpeg { decompressor: self, jpeg, size: (width, height), is_cmyk })
             }
-            _ if result != 0 => Err(self.0.error()),
+            _ if result != 0 => Err(self.handle.error()),
             _ => Err(TurboError::Library("the image is empty".into())),
         }
     }
@@ -207,33 +213,46 @@ impl ParsedJpeg<'_> {
     }
 
     /// Decodes to rows of blue, green and red. A damaged JPEG is accepted if every row was written.
-    #[expect(unsafe_code, reason = "calls a C function")]
     pub(crate) fn decompress(self, scale: Scale, pixels: &mut [u8]) -> Result<(), TurboError> {
-        let PixelLayout { width, height, pitch } = PixelLayout::of(pixels, self.size(scale))?;
-        let last = pixels.len() - pitch as usize;
-        mark().zip(&mut pixels[last..]).for_each(|(mark, byte)| *byte = mark);
-        let handle = &self.decompressor.0;
-        // SAFETY: the handle is a decompressor and exclusively owned. The library decodes at its largest scale that
-        // fits into `width` and `height`, whatever the header says, and so writes at most `height` rows of `width`
-        // pixels, `pitch` bytes apart. `PixelLayout` has checked that `pixels` has them. All pointers live until the
-        // call returns.
-        let result = unsafe {
-            tjDecompress2(
-                handle.0.as_ptr(),
-                self.jpeg.as_ptr(),
-                self.jpeg.len() as c_ulong,
-                pixels.as_mut_ptr(),
-                width,
-                pitch,
-                height,
-                TJPF_BGR,
-                TJFLAG_ACCURATEDCT,
-            )
-        };
-        // tjGetErrorCode() reports a warning if a fatal error follows one, and a fatal error if it follows the image.
-        let finished = || mark().zip(&pixels[last..]).any(|(mark, byte)| *byte != mark);
-        if result == 0 || finished() { Ok(()) } else { Err(handle.error()) }
+        let size = self.size(scale);
+        PixelLayout::of(pixels, size, BYTES_PER_PIXEL)?;
+        let Decompressor { handle, inks } = self.decompressor;
+        if !self.is_cmyk {
+            return handle.decode(self.jpeg, pixels, size, BYTES_PER_PIXEL, TJFLAG_ACCURATEDCT);
+        }
+        inks.resize(pixels.len() / BYTES_PER_PIXEL as usize * BYTES_PER_CMYK as usize, 0);
+        handle.decode(self.jpeg, inks, size, BYTES_PER_CMYK, TJFLAG_ACCURATEDCT)?;
+        let inks = inks.chunks_exact(BYTES_PER_CMYK as usize);
+        for (pixel, ink) in pixels.chunks_exact_mut(BYTES_PER_PIXEL as usize).zip(inks) {
+            pixel.copy_from_slice(&without_inks(ink));
+        }
+        Ok(())
     }
+
+    /// Returns whether nothing of the image is missing.
+    pub(crate) fn check_complete(self) -> bool {
+        // All of the data are read at the smallest scale too, which has the least pixels.
+        let size = self.size(Scale::Eighth);
+        let bytes = if self.is_cmyk { BYTES_PER_CMYK } else { BYTES_PER_PIXEL };
+        let Decompressor { handle, inks } = self.decompressor;
+        let Some(length) = (size.0 as usize).checked_mul(size.1 as usize * bytes as usize) else {
+            return false;
+        };
+        inks.resize(length, 0);
+        match handle.decode(self.jpeg, inks, size, bytes, TJFLAG_STOPONWARNING) {
+            Ok(()) => true,
+            // Bytes after the image, such as the line break before the boundary of a part.
+            Err(TurboError::Library(warning)) => warning.contains("extraneous bytes"),
+            Err(_) => false,
+        }
+    }
+}
+
+/// Returns the blue, green and red of a pixel in CMYK. Its values are inverted, as all programs that write such JPEGs
+/// do: 0 is the most ink.
+fn without_inks(ink: &[u8]) -> [u8; 3] {
+    let &[cyan, magenta, yellow, black] = ink else { return [0; 3] };
+    [yellow, magenta, cyan].map(|ink| (u16::from(ink) * u16::from(black) / 255) as u8)
 }
 
 /// Returns the content of the last row until it is decoded; no row of a real image looks like this.
@@ -250,8 +269,8 @@ struct PixelLayout {
 
 impl PixelLayout {
     /// Returns the dimensions of pixels that have exactly this size.
-    fn of(pixels: &[u8], (width, height): Size) -> Result<Self, TurboError> {
-        let pitch = u64::from(width) * u64::from(BYTES_PER_PIXEL);
+    fn of(pixels: &[u8], (width, height): Size, bytes_per_pixel: u32) -> Result<Self, TurboError> {
+        let pitch = u64::from(width) * u64::from(bytes_per_pixel);
         let length = pitch.checked_mul(height.into());
         let dimensions = (width.try_into(), height.try_into(), pitch.try_into());
         match dimensions {
@@ -289,6 +308,44 @@ impl Handle {
     fn of(instance: *mut c_void) -> Result<Self, TurboError> {
         let failed = || TurboError::Library("not enough memory for an instance".into());
         NonNull::new(instance).map(Self).ok_or_else(failed)
+    }
+
+    /// Decodes a JPEG, if this is a decompressor. With [`TJFLAG_STOPONWARNING`] it must be complete; otherwise it is
+    /// accepted if every row was written.
+    #[expect(unsafe_code, reason = "calls a C function")]
+    fn decode(
+        &self,
+        jpeg: &[u8],
+        pixels: &mut [u8],
+        size: Size,
+        bytes_per_pixel: u32,
+        flags: c_int,
+    ) -> Result<(), TurboError> {
+        let PixelLayout { width, height, pitch } = PixelLayout::of(pixels, size, bytes_per_pixel)?;
+        let format = if bytes_per_pixel == BYTES_PER_CMYK { TJPF_CMYK } else { TJPF_BGR };
+        let last = pixels.len() - pitch as usize;
+        mark().zip(&mut pixels[last..]).for_each(|(mark, byte)| *byte = mark);
+        // SAFETY: the handle is exclusively owned; the library refuses it if it is no decompressor. It decodes at its
+        // largest scale that fits into `width` and `height`, whatever the header says, and so writes at most `height`
+        // rows of `width` pixels, `pitch` bytes apart. `PixelLayout` has checked that `pixels` has them in this format.
+        // All pointers live until the call returns.
+        let result = unsafe {
+            tjDecompress2(
+                self.0.as_ptr(),
+                jpeg.as_ptr(),
+                jpeg.len() as c_ulong,
+                pixels.as_mut_ptr(),
+                width,
+                pitch,
+                height,
+                format,
+                flags,
+            )
+        };
+        // tjGetErrorCode() reports a warning if a fatal error follows one, and a fatal error if it follows the image.
+        let finished = || mark().zip(&pixels[last..]).any(|(mark, byte)| *byte != mark);
+        let tolerant = flags & TJFLAG_STOPONWARNING == 0;
+        if result == 0 || tolerant && finished() { Ok(()) } else { Err(self.error()) }
     }
 
     /// Returns the last error.
@@ -329,15 +386,10 @@ mod tests {
     }
 
     #[test]
-    fn cmyk_is_refused_by_name() {
-        let header: Vec<u8> = [
-            &[0xff, 0xd8, 0xff, 0xc0, 0, 20, 8, 0, 48, 0, 64, 4][..],
-            &[1, 0x11, 0, 2, 0x11, 0, 3, 0x11, 0, 4, 0x11, 0],
-            &[0xff, 0xda, 0, 14, 4, 1, 0, 2, 0, 3, 0, 4, 0, 0, 63, 0, 0xff, 0xd9],
-        ]
-        .concat();
-        let mut decompressor = Decompressor::new().unwrap();
-        assert!(matches!(decompressor.read(&header), Err(TurboError::Cmyk)));
+    fn inverted_inks_are_colours() {
+        assert_eq!(without_inks(&[255, 255, 255, 255]), [255, 255, 255], "white: no ink");
+        assert_eq!(without_inks(&[255, 255, 255, 0]), [0, 0, 0], "black");
+        assert_eq!(without_inks(&[255, 0, 0, 255]), [0, 0, 255], "red: magenta and yellow");
     }
 
     #[test]

@@ -3,9 +3,11 @@
 //! It runs on the thread that reads the source, and never waits for a decoder or an encoder.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use fanlight_codec::jpeg::{self, RepairedJpeg};
+use fanlight_codec::jpeg::{self, JpegError, Obstacle, RepairedJpeg};
 use fanlight_protocol::{Codec, RenditionName};
+use parking_lot::Mutex;
 
 use super::Resources;
 use super::encoded_track::EncodedTrack;
@@ -18,6 +20,7 @@ use super::transcoder::{PendingFrame, Transcoder};
 use crate::frame::latest::Buffers;
 use crate::frame::{FrameData, RawFrame};
 use crate::options::StreamSettings;
+use crate::pixels::decode::JpegDecoder;
 use crate::pixels::orientation::Orientation;
 use crate::pixels::{self, Size};
 use crate::source::SourceError;
@@ -33,6 +36,18 @@ pub(super) struct Router {
     outcome: Arc<Outcome>,
     frozen: FrozenCheck,
     orientation: Orientation,
+    /// Checks JPEGs whose end marker was missing. Only the thread that reads the source uses it.
+    checker: Mutex<JpegDecoder>,
+    /// The log has the reason why JPEGs are not passed through.
+    obstacle_logged: AtomicBool,
+}
+
+/// A frame of the source, inspected.
+struct Inspected {
+    data: FrameData,
+    size: Size,
+    /// The reason why a JPEG cannot be passed through.
+    obstacle: Option<Obstacle>,
 }
 
 impl Router {
@@ -50,7 +65,16 @@ impl Router {
         );
         let (frozen, orientation) =
             (FrozenCheck::new(settings, resources.pool), settings.orientation);
-        Self { ladder, passthrough, transcoder, outcome, frozen, orientation }
+        Self {
+            ladder,
+            passthrough,
+            transcoder,
+            outcome,
+            frozen,
+            orientation,
+            checker: Mutex::default(),
+            obstacle_logged: AtomicBool::new(false),
+        }
     }
 
     /// Returns the renditions and their tracks.
@@ -100,7 +124,12 @@ impl Router {
     pub(super) fn route(&self, frame: RawFrame, status: &SourceStatus) -> Result<(), PushError> {
         self.outcome.report(status);
         let RawFrame { data, times } = frame;
-        let (data, size) = inspect(data)?;
+        let Inspected { data, size, obstacle } = self.inspect(data)?;
+        if let Some(obstacle) = obstacle
+            && !self.obstacle_logged.swap(true, Ordering::Relaxed)
+        {
+            tracing::info!(stream = %status.name(), "the source's JPEG is transcoded: {obstacle}");
+        }
         status.set_size(self.orientation.size(size));
         self.frozen.note(&data, size, times, status);
         match (&data, self.ladder.watched_full(Codec::H264).map(Arc::as_ref)) {
@@ -117,7 +146,7 @@ impl Router {
             self.transcoder.recycle(data);
             return Ok(());
         }
-        let passed = self.passthrough.codec(&data);
+        let passed = self.passthrough.codec(&data).filter(|_| obstacle.is_none());
         let full = self.ladder.watched_full(Codec::Jpeg).filter(|_| passed == Some(Codec::Jpeg));
         let due = full.filter(|full| full.is_due(times.captured_at));
         let is_needed = self.transcoder.is_needed(passed, times);
@@ -138,23 +167,31 @@ impl Router {
         }
         Ok(())
     }
+
+    /// Inspects a frame. A JPEG is parsed, and repaired if necessary.
+    fn inspect(&self, data: FrameData) -> Result<Inspected, SourceError> {
+        let (data, size, obstacle) = match data {
+            FrameData::Pixels(pixels) => {
+                let size = pixels::size_of(&pixels);
+                (FrameData::Pixels(pixels), size, None)
+            }
+            FrameData::Jpeg(bytes) => {
+                let RepairedJpeg { bytes, width, height, had_end, obstacle } =
+                    jpeg::repair(bytes).map_err(damaged)?;
+                if !had_end && !self.checker.lock().is_complete(&bytes) {
+                    return Err(damaged(JpegError::Truncated));
+                }
+                (FrameData::Jpeg(bytes), (width, height), obstacle)
+            }
+            FrameData::H264(unit) => {
+                let size = (unit.width, unit.height);
+                (FrameData::H264(unit), size, None)
+            }
+        };
+        Ok(Inspected { data, size, obstacle })
+    }
 }
 
-/// Returns a frame and its size. A JPEG is parsed, and repaired if necessary.
-fn inspect(data: FrameData) -> Result<(FrameData, Size), SourceError> {
-    match data {
-        FrameData::Pixels(pixels) => {
-            let size = pixels::size_of(&pixels);
-            Ok((FrameData::Pixels(pixels), size))
-        }
-        FrameData::Jpeg(bytes) => {
-            let RepairedJpeg { bytes, width, height } =
-                jpeg::repair(bytes).map_err(|damage| SourceError::NotAVideo(damage.to_string()))?;
-            Ok((FrameData::Jpeg(bytes), (width, height)))
-        }
-        FrameData::H264(unit) => {
-            let size = (unit.width, unit.height);
-            Ok((FrameData::H264(unit), size))
-        }
-    }
+fn damaged(damage: JpegError) -> SourceError {
+    SourceError::NotAVideo(damage.to_string())
 }

@@ -4,7 +4,7 @@
 use opencv::core::{CV_8UC3, Mat, MatTraitConst, MatTraitManual, Scalar, StsError};
 
 use super::{Size, size_of};
-use crate::native::turbojpeg::{Decompressor, Scale, TurboError};
+use crate::native::turbojpeg::{Decompressor, ParsedJpeg, Scale, TurboError};
 
 /// The reduced sizes, the smallest first.
 const REDUCED: [Scale; 3] = [Scale::Eighth, Scale::Quarter, Scale::Half];
@@ -43,6 +43,17 @@ impl JpegDecoder {
         parsed.decompress(scale, pixels.data_bytes_mut()?)?;
         self.decompressor = Some(decompressor);
         Ok(())
+    }
+
+    /// Returns whether no part of a JPEG is missing. It is decoded for that, at an eighth of its size.
+    pub fn is_complete(&mut self, jpeg: &[u8]) -> bool {
+        let decompressor = self.decompressor.take().map_or_else(Decompressor::new, Ok);
+        let Ok(mut decompressor) = decompressor else { return false };
+        let is_complete = decompressor.read(jpeg).is_ok_and(ParsedJpeg::check_complete);
+        if is_complete {
+            self.decompressor = Some(decompressor);
+        }
+        is_complete
     }
 }
 
@@ -200,6 +211,22 @@ mod tests {
             ("grey", encoded(&grey, false)),
             ("with orientation", with_orientation(&encoded(&picture, false))),
         ]
+    }
+
+    #[test]
+    fn only_a_jpeg_that_lacks_nothing_is_complete() {
+        let mut decoder = JpegDecoder::default();
+        for (kind, jpeg) in kinds((160, 128)) {
+            assert!(decoder.is_complete(&jpeg), "{kind}");
+            let open = &jpeg[..jpeg.len() - 2];
+            let ended = |bytes: &[u8]| [bytes, &[0xff, 0xd9]].concat();
+            assert!(decoder.is_complete(&ended(&[open, b"\r\n--frame\r\n"].concat())), "{kind}");
+            for missing in [40, open.len() / 3] {
+                let cut = ended(&open[..open.len() - missing]);
+                assert!(!decoder.is_complete(&cut), "{kind} without {missing} bytes");
+            }
+        }
+        assert!(!decoder.is_complete(b"garbage"));
     }
 
     #[test]

@@ -7,8 +7,9 @@ use fanlight_protocol::StreamName;
 
 use super::contract::{Source, SourceFactory};
 use super::error::SourceError;
+use super::interval::KnownInterval;
 use super::spec::SourceSpec;
-use super::{exec, ffmpeg, file, test_picture, webcam};
+use super::{exec, ffmpeg, file, http, test_picture, webcam};
 
 /// Opens the source that a user configured. Clones share what they know of its location.
 #[derive(Debug, Clone)]
@@ -17,12 +18,15 @@ pub struct ConfiguredSource {
     stream: StreamName,
     /// Finds the webcam, if the source is one.
     finder: webcam::Finder,
+    /// The frame interval as earlier connections have shown it, if the source does not state it.
+    interval: KnownInterval,
 }
 
 impl ConfiguredSource {
     /// Returns a factory for a stream's source.
     pub fn new(spec: SourceSpec, stream: StreamName) -> Self {
-        Self { spec, stream, finder: webcam::Finder::default() }
+        let (finder, interval) = (webcam::Finder::default(), KnownInterval::default());
+        Self { spec, stream, finder, interval }
     }
 }
 
@@ -35,8 +39,10 @@ impl SourceFactory for ConfiguredSource {
             }
             SourceSpec::Webcam(request) => webcam::open(request, &self.finder, &self.stream, stop)?,
             SourceSpec::File { path, looped } => file::open(path, *looped, stop)?,
-            SourceSpec::Url(url) => Box::new(ffmpeg::MediaSource::open(url, stop)?),
-            SourceSpec::Exec(command) => Box::new(exec::Exec::open(command, &self.stream, stop)?),
+            SourceSpec::Url(url) => http::open(url, &self.interval, &stop)?,
+            SourceSpec::Exec(command) => {
+                Box::new(exec::Exec::open(command, &self.stream, &self.interval, stop)?)
+            }
         })
     }
 

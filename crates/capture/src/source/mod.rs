@@ -8,8 +8,8 @@
 //!   frame interval;
 //! - [`address`]: a URL, parsed so that it never prints a password;
 //! - `video`: from encoded frames to frames that are forwarded undecoded, or decoded;
-//! - [`test_picture`], [`webcam`], [`mod@file`], [`ffmpeg`], [`exec`]: the kinds of sources, each of which implements
-//!   [`Source`];
+//! - [`test_picture`], [`webcam`], [`mod@file`], [`ffmpeg`], [`http`], [`exec`]: the kinds of sources, each of which
+//!   implements [`Source`];
 //! - [`spec`]: the syntax of SOURCE; [`configured`]: opens any kind of source by its spec;
 //! - [`lifecycle`]: keeps one source open while it is watched, and reopens it after failures.
 
@@ -20,6 +20,7 @@ pub mod error;
 pub mod exec;
 pub mod ffmpeg;
 pub mod file;
+pub mod http;
 mod interval;
 pub mod lifecycle;
 pub mod mode;

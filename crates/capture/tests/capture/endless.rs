@@ -7,7 +7,7 @@ use std::thread;
 
 use crate::harness::{SOON, capture, painted, viewer};
 
-/// The limit of a packet, and of the bytes read until a source is open: two frames of 16 MiB.
+/// The limit of a packet, and of the bytes that FFmpeg reads until a source is open: two frames of 16 MiB.
 const LIMIT: usize = 32 * 1024 * 1024;
 /// The bytes that the kernel accepts from a sender beyond those that its receiver reads: the buffers of both sockets
 /// have at most 6 and 4 MiB.
@@ -72,18 +72,34 @@ fn mjpeg(first: &[u8], again: &[u8]) -> Endless {
     http("Content-Type: multipart/x-mixed-replace; boundary=next\r\n", first, again)
 }
 
-/// Watches a source until it fails; returns the reason, and the number of bytes that the first connection read.
-fn failure(endless: Endless) -> (String, usize) {
+/// Watches a source until it fails; returns the reason, and the most bytes that one of its first `connections` read.
+fn failure(endless: Endless, connections: usize) -> (String, usize) {
     let (url, taken) = start(endless);
     let capture = capture(&[&format!("cam={url}")]);
     let mut viewer = viewer(&capture);
     viewer.watch("cam");
     let reason = viewer.until_offline("cam").reason;
-    (reason, taken.recv_timeout(SOON).expect("a connection ends"))
+    let taken = (0..connections).map(|_| taken.recv_timeout(SOON).expect("a connection ends"));
+    (reason, taken.max().unwrap())
 }
 
 fn assert_stopped(name: &str, endless: Endless, limit: usize, expected: &str) {
-    let (reason, bytes) = failure(endless);
+    assert_all_stopped(name, endless, 1, limit, expected);
+}
+
+/// The content is not MJPEG, so FFmpeg reads it over a connection of its own.
+fn assert_stopped_in_ffmpeg(name: &str, endless: Endless, limit: usize, expected: &str) {
+    assert_all_stopped(name, endless, 2, limit, expected);
+}
+
+fn assert_all_stopped(
+    name: &str,
+    endless: Endless,
+    connections: usize,
+    limit: usize,
+    expected: &str,
+) {
+    let (reason, bytes) = failure(endless, connections);
     assert!(reason.contains(expected), "{name}: {reason}");
     assert!(bytes < limit + SOCKET_BUFFERS, "{name}: {bytes} bytes were read: {reason}");
 }
@@ -91,35 +107,40 @@ fn assert_stopped(name: &str, endless: Endless, limit: usize, expected: &str) {
 const JPEG_START: &[u8] = &[0xff, 0xd8, 0xff, 0xda, 0, 2];
 
 #[test]
-fn a_part_without_an_end_is_stopped_while_the_source_is_opened() {
-    let limit = "sent more than 32 MiB without the end of a frame";
+fn a_part_without_an_end_is_stopped() {
+    let limit = "a JPEG exceeds the limit of 16777216 bytes";
     for head in ["", "Content-Length: 2000000000\r\n"] {
         let head = format!("--next\r\nContent-Type: image/jpeg\r\n{head}\r\n");
         let part = [head.as_bytes(), JPEG_START].concat();
         assert_stopped("a part", mjpeg(&part, &[0]), LIMIT, limit);
     }
+    let limit = "no JPEG starts within";
     assert_stopped("headers of a part", mjpeg(b"--next\r\n", b"X-More: 1\r\n"), LIMIT, limit);
     assert_stopped("empty lines before the first part", mjpeg(b"\r\n", b"\r\n"), LIMIT, limit);
+    let chunks = http("Transfer-Encoding: chunked\r\n", b"", b"1;more=1\r\n\n\r\n");
+    assert_stopped_in_ffmpeg("chunks of empty lines", chunks, LIMIT, "not a video");
+    let line = http("Content-Type: multipart/x\r\nTransfer-Encoding: chunked\r\n", b"", b"1");
+    assert_stopped("the length of a chunk", line, LIMIT, "no valid length");
 }
 
 #[test]
 fn endless_headers_are_stopped() {
     let head = b"HTTP/1.1 200 OK\r\n".to_vec();
-    for line in ["X-More: 1\r\n", "Set-Cookie: a=b\r\n"] {
+    for line in ["X-More: 1\r\n", "Set-Cookie: a=b\r\n", "x"] {
         let endless = Endless { scheme: "http", first: head.clone(), again: line.into() };
-        assert_stopped(line, endless, LIMIT / 2, "sent more than 16 MiB of headers");
+        assert_stopped(line, endless, LIMIT / 2, "sent more than 64 KiB or 128 lines of headers");
     }
 }
 
 #[test]
 fn other_endless_data_are_stopped_during_format_detection() {
     let text = http("Content-Type: text/plain\r\n", b"", b"no video\r\n");
-    assert_stopped("text", text, LIMIT, "not a video");
+    assert_stopped_in_ffmpeg("text", text, LIMIT, "not a video");
     let zeros = http("Content-Type: application/octet-stream\r\n", b"", &[0; 1000]);
-    assert_stopped("zeros", zeros, LIMIT, "not a video");
+    assert_stopped_in_ffmpeg("zeros", zeros, LIMIT, "not a video");
     let film =
         [&[0, 0, 0, 0x14][..], b"ftypisom\0\0\x02\0isom", &[0x7f, 0xff, 0xff, 0], b"mdat"].concat();
-    assert_stopped(
+    assert_stopped_in_ffmpeg(
         "a film",
         http("Content-Type: video/mp4\r\n", &film, &[0; 1000]),
         LIMIT,
@@ -132,7 +153,7 @@ fn other_endless_data_are_stopped_during_format_detection() {
         b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n",
         segment.as_bytes(),
     );
-    assert_stopped("a playlist", list, LIMIT, "32 MiB");
+    assert_stopped_in_ffmpeg("a playlist", list, LIMIT, "32 MiB");
 }
 
 #[test]
@@ -144,7 +165,7 @@ fn a_part_without_an_end_is_stopped_after_complete_ones() {
         [head.as_bytes(), &jpeg, b"\r\n"].concat()
     };
     let whole = [part(), part(), part(), b"--next\r\n\r\n".to_vec(), JPEG_START.to_vec()].concat();
-    let (reason, bytes) = failure(mjpeg(&whole, &[0]));
+    let (reason, bytes) = failure(mjpeg(&whole, &[0]), 1);
     assert!(reason.contains("limit of 16777216 bytes"), "{reason}");
     assert!(bytes < LIMIT + SOCKET_BUFFERS, "{bytes} bytes were read");
 }

@@ -6,6 +6,8 @@ mod exec;
 mod files;
 mod h264;
 mod harness;
+mod http;
+mod jpegs;
 mod keyframes;
 mod leaks;
 mod masking;

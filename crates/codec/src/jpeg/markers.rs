@@ -2,6 +2,11 @@
 //!
 //! Marker and segment layout: ITU-T T.81, annex B. Only a scan of all segments finds the end of an image, because an
 //! embedded preview (Exif) has an end marker of its own.
+//!
+//! Cameras write bytes between the segments that no standard allows. The scanner skips what libjpeg skips, and a second
+//! start of image before the first start of frame.
+
+use std::ops::Range;
 
 /// Start of image.
 pub const SOI: u8 = 0xd8;
@@ -11,9 +16,11 @@ pub const EOI: u8 = 0xd9;
 pub const SOS: u8 = 0xda;
 /// Huffman tables.
 pub const DHT: u8 = 0xc4;
+/// A marker without a segment that means nothing.
+const TEM: u8 = 0x01;
 
 /// An element of a JPEG.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Element<'a> {
     /// A segment.
     Segment {
@@ -24,6 +31,8 @@ pub enum Element<'a> {
         /// Its payload, without marker and length.
         payload: &'a [u8],
     },
+    /// Bytes between segments that mean nothing. Decoders skip them.
+    Junk(Range<usize>),
     /// The end of the image: the offset after its last byte.
     End(usize),
 }
@@ -38,6 +47,8 @@ pub struct InvalidMarker;
 pub struct MarkerScanner {
     at: usize,
     section: Section,
+    /// True after a start of frame. A start of image that follows is that of the next image.
+    framed: bool,
     /// True after a scan. Without one there is no image, so no end.
     scanned: bool,
 }
@@ -55,6 +66,11 @@ impl MarkerScanner {
     /// Returns the current offset. After an error, it is that of the first invalid byte.
     pub fn position(&self) -> usize {
         self.at
+    }
+
+    /// Returns whether a scan has started, so that the bytes up to the position are an image or a part of it.
+    pub fn has_scan(&self) -> bool {
+        self.scanned
     }
 
     /// Returns the next element, given the JPEG from its first byte up to the last that arrived; `None` if more are
@@ -86,7 +102,13 @@ impl MarkerScanner {
                 (Section::Segments, 0xff, 0xc0..=0xcf | SOS..=0xfe) => {
                     return self.segment(bytes, marker);
                 }
-                (Section::Segments, ..) => return Err(InvalidMarker),
+                (Section::Segments, 0xff, 0 | TEM | 0xd0..=0xd7) => return Ok(Some(self.junk(2))),
+                (Section::Segments, 0xff, SOI) if !self.framed => return Ok(Some(self.junk(2))),
+                (Section::Segments, 0xff, _) => return Err(InvalidMarker),
+                (Section::Segments, ..) => {
+                    let rest = &bytes[self.at..];
+                    return Ok(Some(self.junk(memchr::memchr(0xff, rest).unwrap_or(rest.len()))));
+                }
             }
         }
     }
@@ -94,6 +116,12 @@ impl MarkerScanner {
     fn enter(&mut self, section: Section, skipped: usize) {
         self.section = section;
         self.at += skipped;
+    }
+
+    fn junk(&mut self, length: usize) -> Element<'static> {
+        let from = self.at;
+        self.at += length;
+        Element::Junk(from..self.at)
     }
 
     /// Skips to the next 0xff. Within entropy-coded data, 0xff is followed by 0 (a stuffed byte) or a restart marker.
@@ -115,6 +143,8 @@ impl MarkerScanner {
         let end = at + 4 + length.checked_sub(2).ok_or(InvalidMarker)?;
         let Some(payload) = bytes.get(at + 4..end) else { return Ok(None) };
         self.at = end;
+        // DHT, JPG and DAC are among the starts of frame.
+        self.framed |= matches!(marker, 0xc0..=0xcf) && !matches!(marker, DHT | 0xc8 | 0xcc);
         if marker == SOS {
             self.section = Section::EntropyCoded;
             self.scanned = true;
@@ -151,6 +181,30 @@ mod tests {
         assert_eq!(scanner.next(&SMALL), Ok(Some(comment)));
         let scan = Element::Segment { marker: SOS, at: 11, payload: &[1, 2] };
         assert_eq!(scanner.next(&SMALL), Ok(Some(scan)));
+    }
+
+    #[test]
+    fn bytes_between_segments_are_skipped_in_any_pieces() {
+        let junk = [&[0][..], &[0xff, 0], &[0xff, 1], &[0xff, 0xd3], &[0xff, SOI], &[7; 608]];
+        for junk in junk {
+            let image = [&SMALL[..10], junk, &SMALL[10..]].concat();
+            for step in [1, 2, 5, image.len()] {
+                let (mut scanner, mut skipped, mut end) = (MarkerScanner::default(), 0, None);
+                for length in (0..=image.len()).step_by(step).chain([image.len()]) {
+                    while let Some(element) = scanner.next(&image[..length]).unwrap() {
+                        match element {
+                            Element::Segment { .. } => {}
+                            Element::Junk(range) => skipped += range.len(),
+                            Element::End(at) => {
+                                end = Some(at);
+                                break;
+                            }
+                        }
+                    }
+                }
+                assert_eq!((skipped, end), (junk.len(), Some(image.len())), "{junk:?} by {step}");
+            }
+        }
     }
 
     #[test]

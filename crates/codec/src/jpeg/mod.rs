@@ -1,15 +1,16 @@
 //! JPEG: from a byte stream to images that browsers can show.
 //!
 //! - [`markers`]: scans markers and segments (ITU-T T.81, annex B);
-//! - [`JpegSplitter`]: cuts a byte stream into JPEGs;
+//! - [`JpegSplitter`]: cuts a byte stream into JPEGs; `part`: the text between them;
 //! - [`repair`](repair()): fixes the deviations that cameras are known for.
 
 mod huffman_tables;
 pub mod markers;
+mod part;
 mod repair;
 mod splitter;
 
-pub use repair::{JpegError, RepairedJpeg, repair};
+pub use repair::{JpegError, Obstacle, RepairedJpeg, repair};
 pub use splitter::JpegSplitter;
 
 /// Largest side that libjpeg encodes and decodes, in pixels (`JPEG_MAX_DIMENSION` in its `jmorecfg.h`).

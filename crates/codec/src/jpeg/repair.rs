@@ -1,11 +1,15 @@
 //! Repair of a camera's own JPEG, so that it can be forwarded as it is: inspected, not decoded.
 //!
 //! Cameras omit the Huffman tables if they use the typical ones of ITU-T T.81, annex K (as the AVI and MJPEG
-//! conventions allow), pad with zeros after the end, and send half an image over a bad cable.
+//! conventions allow), omit the end marker, write bytes before the start, between the segments and after the end, and
+//! send half an image over a bad cable. All that decoders skip is removed, because some clients are stricter than
+//! browsers.
 
 use std::ops::Range;
 
-use super::markers::{DHT, Element, InvalidMarker, MarkerScanner, SOI, SOS};
+use memchr::memmem;
+
+use super::markers::{DHT, EOI, Element, InvalidMarker, MarkerScanner, SOI, SOS};
 use super::{MAX_SIDE, huffman_tables};
 
 /// The most pixels that an image may have. Decoded, each takes three bytes: 200 MB.
@@ -13,14 +17,19 @@ const MAX_PIXELS: u64 = 8192 * 8192;
 /// The most pixels that one byte can code. A JPEG has at least one bit for each block of 64 pixels and each of three
 /// color components, two of which may have a quarter of the resolution: six bits for 256 pixels.
 const MAX_PIXELS_PER_BYTE: u64 = 1024;
-/// The segment in which cameras store the orientation (CIPA DC-008, Exif).
+/// The most places at which bytes are removed. No camera needs as many.
+const MAX_EDITS: usize = 1024;
+/// The segment in which cameras store the orientation (CIPA DC-008, Exif). Browsers would rotate the image by it, but
+/// smaller renditions and other clients would not. Without it, all show the image as the camera stores it.
 const APP1: u8 = 0xe1;
 const EXIF: &[u8] = b"Exif\0";
 
 /// Starts of frame that browsers decode: baseline, extended sequential and progressive, Huffman coded.
 const SOF: std::ops::RangeInclusive<u8> = 0xc0..=0xc2;
+/// The same, sequential and progressive, with arithmetic coding. Only decoders know it.
+const ARITHMETIC_SOF: std::ops::RangeInclusive<u8> = 0xc9..=0xca;
 
-/// A complete JPEG, and its size.
+/// A JPEG with all its parts, and its properties.
 #[derive(Debug, PartialEq, Eq)]
 pub struct RepairedJpeg {
     /// Its bytes, without padding.
@@ -29,6 +38,21 @@ pub struct RepairedJpeg {
     pub width: u32,
     /// Height in pixels.
     pub height: u32,
+    /// False if the end marker was missing. It was appended, but only a decoder can tell whether more is missing.
+    pub had_end: bool,
+    /// The reason why it must be decoded and encoded again before viewers can show it, if it must.
+    pub obstacle: Option<Obstacle>,
+}
+
+/// The reason why a JPEG is not forwarded, although it can be decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Obstacle {
+    /// Four colour components. Browsers show them, but other clients do not, or with other colours.
+    #[error("its colours are CMYK")]
+    Cmyk,
+    /// Browsers lack a decoder.
+    #[error("it uses arithmetic coding")]
+    Arithmetic,
 }
 
 /// The reason why a camera's bytes cannot be forwarded as a JPEG.
@@ -46,6 +70,9 @@ pub enum JpegError {
     /// A kind of JPEG that browsers cannot show.
     #[error("the camera sends a kind of JPEG that browsers cannot show (0x{0:02x})")]
     Unsupported(u8),
+    /// A number of colour components without a meaning.
+    #[error("the camera sends JPEGs with {0} color components, which browsers cannot show")]
+    Components(u8),
     /// More bits per sample than browsers can show.
     #[error(
         "the camera sends JPEGs with {0} bits per sample, which browsers cannot show: set it to 8"
@@ -58,29 +85,42 @@ pub enum JpegError {
     TooLarge(u32, u32),
 }
 
-impl From<InvalidMarker> for JpegError {
-    fn from(_: InvalidMarker) -> Self {
-        Self::Damaged
-    }
-}
-
 /// The segments before the first scan.
 #[derive(Debug, Default)]
 struct Header {
     size: Option<(u32, u32)>,
     has_tables: bool,
-    /// The offset of the first scan's marker.
-    scan_at: Option<usize>,
-    /// The Exif segment.
-    exif: Option<Range<usize>>,
+    has_scan: bool,
+    obstacle: Option<Obstacle>,
 }
 
-/// Returns the JPEG that `bytes` start with: without padding after its end, with Huffman tables, and without Exif data.
+/// The layout of a JPEG.
+#[derive(Debug, Default)]
+struct Layout {
+    header: Header,
+    /// The changes, in ascending order.
+    edits: Vec<Edit>,
+    /// The offset after the last byte.
+    end: usize,
+    had_end: bool,
+}
+
+/// A range of bytes, and what to write in its place.
+#[derive(Debug)]
+struct Edit {
+    range: Range<usize>,
+    with: &'static [u8],
+}
+
+/// Returns the JPEG in `bytes`: without bytes around it or between its segments, with Huffman tables and an end marker,
+/// and without Exif data.
 ///
 /// # Errors
-/// Fails if it cannot be forwarded. The frame is lost then.
+/// Fails if it cannot be shown. The frame is lost then.
 pub fn repair(mut bytes: Vec<u8>) -> Result<RepairedJpeg, JpegError> {
-    let (header, end) = scan(&bytes)?;
+    let start = start(&bytes)?;
+    bytes.drain(..start);
+    let Layout { header, edits, end, had_end } = scan(&bytes)?;
     let (width, height) = header.size.ok_or(JpegError::Damaged)?;
     let pixels = u64::from(width) * u64::from(height);
     if pixels > MAX_PIXELS {
@@ -91,46 +131,95 @@ pub fn repair(mut bytes: Vec<u8>) -> Result<RepairedJpeg, JpegError> {
         return Err(JpegError::Damaged);
     }
     bytes.truncate(end);
-    let scan_at = header.scan_at.map(|at| at - cut_orientation(&mut bytes, &header.exif));
-    if let (false, Some(scan_at)) = (header.has_tables, scan_at) {
-        bytes.splice(scan_at..scan_at, huffman_tables::SEGMENT);
+    let mut bytes = edit(bytes, &edits);
+    if !had_end {
+        bytes.extend([0xff, EOI]);
     }
-    Ok(RepairedJpeg { bytes, width, height })
+    Ok(RepairedJpeg { bytes, width, height, had_end, obstacle: header.obstacle })
 }
 
-/// Removes the Exif segment; returns its length. Browsers would rotate the image by its orientation, but smaller
-/// renditions and other clients would not. All show it as the camera stores it.
-fn cut_orientation(bytes: &mut Vec<u8>, exif: &Option<Range<usize>>) -> usize {
-    let Some(exif) = exif.clone() else { return 0 };
-    let length = exif.len();
-    bytes.drain(exif);
-    length
+fn edit(bytes: Vec<u8>, edits: &[Edit]) -> Vec<u8> {
+    if edits.is_empty() {
+        return bytes;
+    }
+    let inserted: usize = edits.iter().map(|edit| edit.with.len()).sum();
+    let mut edited = Vec::with_capacity(bytes.len() + inserted + 2);
+    let mut from = 0;
+    for Edit { range, with } in edits {
+        edited.extend(&bytes[from..range.start]);
+        edited.extend(*with);
+        from = range.end;
+    }
+    edited.extend(&bytes[from..]);
+    edited
 }
 
-/// Returns the header, and the offset after the image's last byte.
-fn scan(bytes: &[u8]) -> Result<(Header, usize), JpegError> {
-    if !bytes.starts_with(&[0xff, SOI]) {
-        return Err(JpegError::NotJpeg);
+/// Returns the offset of the first byte of the image.
+fn start(bytes: &[u8]) -> Result<usize, JpegError> {
+    match bytes.starts_with(&[0xff, SOI]) {
+        true => Ok(0),
+        false => memmem::find(bytes, &[0xff, SOI, 0xff]).ok_or(JpegError::NotJpeg),
     }
-    let (mut scanner, mut header) = (MarkerScanner::default(), Header::default());
+}
+
+/// Returns the layout of the image.
+fn scan(bytes: &[u8]) -> Result<Layout, JpegError> {
+    let (mut scanner, mut layout) = (MarkerScanner::default(), Layout::default());
     loop {
-        match scanner.next(bytes)?.ok_or(JpegError::Truncated)? {
-            Element::End(end) => return Ok((header, end)),
-            Element::Segment { marker, at, payload } if header.scan_at.is_none() => {
-                header.read(marker, at, payload)?;
+        match scanner.next(bytes) {
+            Ok(Some(Element::End(end))) => return Ok(Layout { end, had_end: true, ..layout }),
+            Ok(Some(Element::Junk(range))) => layout.cut(range)?,
+            Ok(Some(Element::Segment { marker, at, payload })) if !layout.header.has_scan => {
+                layout.header.read(marker, payload)?;
+                let cut = at..scanner.position();
+                match marker {
+                    APP1 if payload.starts_with(EXIF) => layout.cut(cut)?,
+                    SOS if layout.header.needs_tables() => {
+                        let with = &huffman_tables::SEGMENT;
+                        layout.edits.push(Edit { range: at..at, with });
+                    }
+                    _ => {}
+                }
             }
-            Element::Segment { .. } => {}
+            Ok(Some(Element::Segment { .. })) => {}
+            // The end marker is missing, or the next image starts.
+            Ok(None) | Err(_) if scanner.has_scan() => {
+                return Ok(Layout { end: scanner.position().min(bytes.len()), ..layout });
+            }
+            Ok(None) => return Err(JpegError::Truncated),
+            Err(InvalidMarker) => return Err(JpegError::Damaged),
         }
     }
 }
 
+impl Layout {
+    fn cut(&mut self, range: Range<usize>) -> Result<(), JpegError> {
+        let edits = self.edits.len();
+        match self.edits.last_mut() {
+            Some(last) if last.with.is_empty() && last.range.end == range.start => {
+                last.range.end = range.end;
+            }
+            _ if edits >= MAX_EDITS => return Err(JpegError::Damaged),
+            _ => self.edits.push(Edit { range, with: &[] }),
+        }
+        Ok(())
+    }
+}
+
 impl Header {
-    fn read(&mut self, marker: u8, at: usize, payload: &[u8]) -> Result<(), JpegError> {
+    /// Returns whether the Huffman tables are missing. Arithmetic coding has none.
+    fn needs_tables(&self) -> bool {
+        !self.has_tables && self.obstacle != Some(Obstacle::Arithmetic)
+    }
+
+    fn read(&mut self, marker: u8, payload: &[u8]) -> Result<(), JpegError> {
         match marker {
-            SOS => self.scan_at = Some(at),
+            SOS => self.has_scan = true,
             DHT => self.has_tables = true,
-            APP1 if payload.starts_with(EXIF) => self.exif = Some(at..at + 4 + payload.len()),
-            _ if SOF.contains(&marker) => self.size = Some(read_size(payload)?),
+            _ if SOF.contains(&marker) || ARITHMETIC_SOF.contains(&marker) => {
+                self.size = Some(read_size(payload)?);
+                self.obstacle = obstacle(marker, payload)?;
+            }
             // DHT, JPG and DAC are among the starts of frame.
             0xc3..=0xcf if !matches!(marker, 0xc8 | 0xcc) => {
                 return Err(JpegError::Unsupported(marker));
@@ -138,6 +227,17 @@ impl Header {
             _ => {}
         }
         Ok(())
+    }
+}
+
+/// Returns why an image with this start of frame must be encoded again, if it must.
+fn obstacle(marker: u8, segment: &[u8]) -> Result<Option<Obstacle>, JpegError> {
+    match segment.get(5) {
+        _ if ARITHMETIC_SOF.contains(&marker) => Ok(Some(Obstacle::Arithmetic)),
+        Some(1 | 3) => Ok(None),
+        Some(4) => Ok(Some(Obstacle::Cmyk)),
+        Some(&components) => Err(JpegError::Components(components)),
+        None => Err(JpegError::Damaged),
     }
 }
 
@@ -162,7 +262,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::jpeg::markers::EOI;
 
     // Random pixels, encoded by OpenCV with the typical Huffman tables.
     const NOISE_99X50: &[u8] = include_bytes!("../../testdata/opencv-noise-99x50.jpg");
@@ -230,18 +329,79 @@ mod tests {
     #[test]
     fn a_truncated_jpeg_is_reported_wherever_it_ends() {
         for bytes in [NOISE_64X48, PROGRESSIVE_64X48] {
+            let first_scan = bytes.windows(2).position(|pair| pair == [0xff, SOS]).unwrap() + 14;
             for length in 4..bytes.len() {
                 let half = repair(bytes[..length].to_vec());
-                assert_eq!(half, Err(JpegError::Truncated), "{length} of {}", bytes.len());
+                match half {
+                    Err(JpegError::Truncated) => assert!(length < first_scan, "{length}"),
+                    Ok(half) => assert!(!half.had_end && length >= first_scan, "{length}"),
+                    Err(other) => panic!("{length} of {}: {other}", bytes.len()),
+                }
             }
         }
     }
 
     #[test]
-    fn a_gap_in_the_middle_is_detected_at_the_next_marker() {
-        let half = &NOISE_64X48[..NOISE_64X48.len() / 2];
-        // The next image starts before this one has ended.
-        assert_eq!(repair([half, NOISE_64X48].concat()), Err(JpegError::Damaged));
+    fn a_missing_end_is_appended() {
+        for bytes in [NOISE_64X48, PROGRESSIVE_64X48] {
+            let open = &bytes[..bytes.len() - 2];
+            let repaired = repair(open.to_vec()).unwrap();
+            assert!(repaired.bytes == bytes && !repaired.had_end);
+            // The next image starts before this one has ended.
+            let repaired = repair([open, NOISE_16X16].concat()).unwrap();
+            assert!(repaired.bytes == bytes && !repaired.had_end);
+        }
+    }
+
+    /// Inserts bytes before each segment of the header in turn.
+    fn with_junk(bytes: &[u8], junk: &[u8]) -> Vec<Vec<u8>> {
+        let (mut scanner, mut starts) = (MarkerScanner::default(), Vec::new());
+        while let Some(Element::Segment { marker, at, .. }) = scanner.next(bytes).unwrap() {
+            starts.push(at);
+            if marker == SOS {
+                break;
+            }
+        }
+        starts.into_iter().map(|at| [&bytes[..at], junk, &bytes[at..]].concat()).collect()
+    }
+
+    #[test]
+    fn bytes_around_the_image_and_between_its_segments_are_removed() {
+        for junk in [&[0][..], &[0; 608], &[0xff, 0], &[0xff, 1], &[0xff, 0xd0], b"\r\n"] {
+            for bytes in [NOISE_64X48, PROGRESSIVE_64X48] {
+                for odd in with_junk(bytes, junk) {
+                    let repaired = repair(odd).unwrap();
+                    assert!(repaired.bytes == bytes && repaired.had_end, "{junk:?}");
+                }
+                assert!(repair([junk, bytes, junk].concat()).unwrap().bytes == bytes, "{junk:?}");
+            }
+            for odd in with_junk(&without_tables(NOISE_64X48), junk) {
+                assert!(pixels(&repair(odd).unwrap().bytes) == pixels(NOISE_64X48), "{junk:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_second_start_of_image_is_removed() {
+        let second = [&[0xff, SOI], NOISE_64X48].concat();
+        assert!(repair(second).unwrap().bytes == NOISE_64X48);
+        // After the first segment, which may be needed.
+        let odd = with_junk(NOISE_64X48, &[0xff, SOI]).swap_remove(1);
+        assert!(repair(odd).unwrap().bytes == NOISE_64X48);
+    }
+
+    #[test]
+    fn jpegs_that_decoders_know_better_than_viewers_are_marked() {
+        let sof = start_of_frame(NOISE_16X16);
+        let changed = |offset: usize, value: u8| {
+            let mut changed = NOISE_16X16.to_vec();
+            changed[sof + offset] = value;
+            repair(changed)
+        };
+        assert_eq!(changed(9, 3).unwrap().obstacle, None);
+        assert_eq!(changed(9, 4).unwrap().obstacle, Some(Obstacle::Cmyk));
+        assert_eq!(changed(1, 0xc9).unwrap().obstacle, Some(Obstacle::Arithmetic));
+        assert_eq!(changed(9, 2), Err(JpegError::Components(2)));
     }
 
     #[test]

@@ -56,7 +56,8 @@ impl<'a> Authority<'a> {
         }
     }
 
-    fn by_standard(text: &'a str) -> Self {
+    /// Returns the parts as the standard separates them.
+    pub(super) fn by_standard(text: &'a str) -> Self {
         Self::split_at(text, text[..end_of_host(text)].rfind('@'))
     }
 

@@ -3,7 +3,8 @@
 //! - [`Address`]: scheme, host, port, and the URL that FFmpeg opens;
 //! - `template`: the text as written, with placeholders for `${NAME}`;
 //! - `authority`: separates user and password from the host;
-//! - `escape`: percent-encoding by position.
+//! - `escape`: percent-encoding by position;
+//! - `redirect`: the URL that a host names in place of its own.
 //!
 //! The structure of a URL comes from the text alone. The value of a variable is plain text: it is percent-encoded for
 //! its position, and cannot start another part of the URL.
@@ -12,6 +13,7 @@
 
 mod authority;
 mod escape;
+mod redirect;
 mod template;
 
 use std::fmt;
@@ -19,6 +21,7 @@ use std::fmt;
 use fanlight_cli::secret::{ExpandError, mask_values};
 
 use authority::Authority;
+use percent_encoding::percent_decode_str;
 use template::Template;
 
 /// The longest URL for FFmpeg, in bytes. Its buffer for a URL has 4096.
@@ -111,13 +114,19 @@ impl Scheme {
         matches!(self, Self::Rtsp | Self::Rtsps)
     }
 
-    fn default_port(self) -> u16 {
+    /// Returns the port of a URL without one.
+    pub fn default_port(self) -> u16 {
         match self {
             Self::Rtsp => 554,
             Self::Rtsps => 322,
             Self::Http => 80,
             Self::Https => 443,
         }
+    }
+
+    /// Returns whether the connection is encrypted.
+    pub fn is_encrypted(self) -> bool {
+        matches!(self, Self::Rtsps | Self::Https)
     }
 
     fn max_user(self) -> usize {
@@ -210,6 +219,23 @@ impl Address {
     /// Returns the port, which may be the default one.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Returns path and query, percent-encoded. They may contain secrets.
+    pub fn target(&self) -> &str {
+        let (_, rest) = self.url.split_once("://").unwrap_or_default();
+        match Authority::by_standard(rest).rest {
+            "" => "/",
+            target => target,
+        }
+    }
+
+    /// Returns user and password, if the URL contains them. They are secrets.
+    pub fn login(&self) -> Option<(String, String)> {
+        let user = redirect::user_of(&self.url).strip_suffix('@')?;
+        let (user, password) = user.split_once(':').unwrap_or((user, ""));
+        let decoded = |text| percent_decode_str(text).decode_utf8_lossy().into_owned();
+        Some((decoded(user), decoded(password)))
     }
 }
 

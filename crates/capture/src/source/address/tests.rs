@@ -198,7 +198,7 @@ proptest! {
         let address = with(&format!("http://${{U}}:${{P}}@cam.local{rest}"), &[("U", &user), ("P", &password)]);
         let address = address.unwrap();
         let url = url::Url::parse(address.expose()).unwrap();
-        let decoded = |text| percent_encoding::percent_decode_str(text).decode_utf8().unwrap().into_owned();
+        let decoded = |text| percent_decode_str(text).decode_utf8().unwrap().into_owned();
         prop_assert_eq!(url.host_str(), Some("cam.local"));
         prop_assert_eq!(url.port_or_known_default(), Some(address.port()));
         prop_assert_eq!(decoded(url.username()), user);

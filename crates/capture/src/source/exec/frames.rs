@@ -49,7 +49,7 @@ impl Splitter {
     /// Returns the last frame, at the end of the output.
     fn finish(&mut self) -> Option<SplitFrame> {
         match self {
-            Self::Jpeg(_) => None,
+            Self::Jpeg(splitter) => splitter.finish(),
             Self::H264(splitter) => splitter.finish(),
         }
     }

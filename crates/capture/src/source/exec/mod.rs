@@ -28,7 +28,7 @@ use fanlight_protocol::StreamName;
 
 use super::contract::{About, Grabbed, Source};
 use super::error::SourceError;
-use super::interval::IntervalEstimate;
+use super::interval::{IntervalEstimate, KnownInterval};
 use crate::frame::FrameData;
 use crate::frame::latest::Buffers;
 pub use command_line::{CommandLine, InvalidCommand};
@@ -54,13 +54,15 @@ pub struct Exec {
 }
 
 impl Exec {
-    /// Starts a command, and waits until the format of its output is detected.
+    /// Starts a command, and waits until the format of its output is detected. `known`: what is known of the frame
+    /// interval.
     ///
     /// # Errors
     /// Fails if the command fails or writes another format, with the reason.
     pub fn open(
         command: &CommandLine,
         stream: &StreamName,
+        known: &KnownInterval,
         stop: Shutdown,
     ) -> Result<Self, SourceError> {
         let mut running = RunningCommand::start(command, stream, stop.clone())?;
@@ -68,11 +70,12 @@ impl Exec {
         let started = Instant::now();
         let mut first = Vec::new();
         let (format, first_at) = loop {
-            check_start(started, &stop)?;
+            check_start(started, &first, &stop)?;
             match running.read(&mut chunk, CHECK_EVERY).map_err(unreadable)? {
                 Output::Bytes(count) => first.extend(&chunk[..count]),
                 Output::Nothing => continue,
-                Output::End => return Err(running.reason()),
+                Output::End if first.is_empty() => return Err(running.reason()),
+                Output::End => return Err(running.reason_after(OutputFormat::unknown(&first))),
             }
             let now = clock::now();
             if let Some(format) = OutputFormat::detect(&first)? {
@@ -81,7 +84,7 @@ impl Exec {
         };
         let mut frames = Frames::new(format)?;
         frames.feed(&first, first_at)?;
-        let estimate = IntervalEstimate::new(Instant::now());
+        let estimate = IntervalEstimate::new(known, Instant::now());
         let about = About {
             description: format!("{} of a command", format.name()),
             interval: Some(estimate.interval()),
@@ -114,6 +117,7 @@ impl Exec {
                 return Err(SourceError::Stopped);
             }
             if let (false, Some(silent)) = (found, self.estimate.stalled(Instant::now())) {
+                self.estimate.stall();
                 return Err(SourceError::Stalled(silent));
             }
         }
@@ -141,9 +145,11 @@ impl Source for Exec {
     }
 }
 
-fn check_start(started: Instant, stop: &Shutdown) -> Result<(), SourceError> {
+/// Checks that a command may still start, given its first bytes.
+fn check_start(started: Instant, first: &[u8], stop: &Shutdown) -> Result<(), SourceError> {
     match started.elapsed() {
         _ if stop.is_requested() => Err(SourceError::Stopped),
+        silent if silent > START_TIMEOUT && !first.is_empty() => Err(OutputFormat::unknown(first)),
         silent if silent > START_TIMEOUT => {
             Err(SourceError::TimedOut("the command is running but writes nothing".into()))
         }

@@ -83,6 +83,13 @@ impl RunningCommand {
         }
     }
 
+    /// Returns why the command ended after output that caused `unknown`: an exit status other than 0 says more.
+    pub(super) fn reason_after(&mut self, unknown: SourceError) -> SourceError {
+        let reason = self.reason();
+        let succeeded = self.group.ended().is_none_or(|status| status.success());
+        if succeeded && reason != SourceError::Stopped { unknown } else { reason }
+    }
+
     /// Returns why the command ended.
     pub(super) fn reason(&mut self) -> SourceError {
         let until = Instant::now() + EXIT_TIMEOUT;

@@ -4,16 +4,14 @@ use std::fmt;
 use std::time::Duration;
 
 use fanlight_cli::stop::Shutdown;
-use fanlight_codec::SplitFrame;
 use fanlight_protocol::Timestamp;
 use ffmpeg_next::codec::{self, Parameters};
 use ffmpeg_next::format::context::Input;
-use ffmpeg_next::{Dictionary, Packet, Rational, ffi, media};
+use ffmpeg_next::{Dictionary, Error, Packet, Rational, ffi, media};
 
 use super::arrival;
 use super::deadline::Deadline;
 use super::input::MediaInput;
-use super::mjpeg_http::{MjpegReader, ReadError};
 use super::opening::{self, Opened};
 use super::timeouts::{CLOSE_TIMEOUT, CONNECT_TIMEOUT, OPEN_TIMEOUT, PLAYLIST_STALL_LIMIT};
 use crate::source::error::SourceError;
@@ -32,8 +30,6 @@ pub(super) struct Connection {
     time_base: Rational,
     live: bool,
     stall_limit: Duration,
-    /// The reader of MJPEG over HTTP.
-    mjpeg: Option<MjpegReader>,
     /// The time of the last frame by the camera's clock, which RTSP cameras send every few seconds (RTCP).
     own_time: Option<Timestamp>,
 }
@@ -42,8 +38,14 @@ impl Connection {
     /// Connects and detects the video stream.
     pub(super) fn open(input: &MediaInput, stop: Shutdown) -> Result<Self, SourceError> {
         let deadline = Deadline::new(stop, OPEN_TIMEOUT, input.is_http());
-        let mut opened = opening::open(input, &options(input), &deadline)
-            .map_err(|error| deadline.reason(error, input))?;
+        let mut opened = opening::open(input, &options(input), &deadline);
+        if let Err(Error::HttpBadRequest | Error::HttpOther4xx) = opened {
+            // Some servers refuse the range that FFmpeg requests to find out whether it can seek.
+            let mut options = options(input);
+            options.set("seekable", "0");
+            opened = opening::open(input, &options, &deadline);
+        }
+        let mut opened = opened.map_err(|error| deadline.reason(error, input))?;
         // Some of FFmpeg's demuxers treat an interrupt as the end of their input.
         deadline.check_budget(input)?;
         let demuxer = &mut opened.demuxer;
@@ -58,7 +60,6 @@ impl Connection {
         } else if holds_jpegs(demuxer, stream) {
             keep_timestamps(demuxer);
         }
-        let mjpeg = (live && demuxer.format().name() == "mpjpeg").then(MjpegReader::new);
         let mut connection = Self {
             opened,
             deadline,
@@ -67,7 +68,6 @@ impl Connection {
             time_base,
             live,
             stall_limit: OPEN_TIMEOUT,
-            mjpeg,
             own_time: None,
         };
         connection.stall_limit = match connection.opened.demuxer.format().name() {
@@ -89,9 +89,6 @@ impl Connection {
 
     /// Returns the frame interval, if known.
     pub(super) fn interval(&self) -> Option<Duration> {
-        if let Some(mjpeg) = &self.mjpeg {
-            return Some(mjpeg.interval());
-        }
         let rate = f64::from(self.opened.demuxer.stream(self.stream)?.avg_frame_rate());
         (0.01..1000.0).contains(&rate).then(|| Duration::from_secs_f64(1.0 / rate))
     }
@@ -119,12 +116,6 @@ impl Connection {
     /// Waits for the next frame of the video. Its timestamp is its arrival by this process's clock if the input is
     /// live, otherwise its position in the recording. Returns `None` at the end.
     pub(super) fn read(&mut self) -> Result<Option<Encoded>, SourceError> {
-        if let Some(mjpeg) = &mut self.mjpeg {
-            self.stall_limit = stall::limit(Some(mjpeg.interval()));
-            self.deadline.set(self.stall_limit);
-            let read = mjpeg.read(&mut self.opened.demuxer);
-            return self.check_mjpeg(read);
-        }
         self.deadline.set(self.stall_limit);
         loop {
             let mut packet = Packet::empty();
@@ -135,35 +126,21 @@ impl Connection {
                     return Ok(Some(Encoded::Packet(packet)));
                 }
                 Ok(()) => {}
-                Err(ffmpeg_next::Error::Eof) => {
+                Err(Error::Eof) => {
                     self.deadline.check_budget(&self.input)?;
                     return Ok(None);
                 }
                 // Damaged data; the next packet may be intact. The deadline still applies.
-                Err(ffmpeg_next::Error::InvalidData) if !self.deadline.is_over() => {}
+                Err(Error::InvalidData) if !self.deadline.is_over() => {}
                 Err(error) => return Err(self.reason(error)),
             }
         }
     }
 
-    fn check_mjpeg(
-        &self,
-        read: Result<SplitFrame, ReadError>,
-    ) -> Result<Option<Encoded>, SourceError> {
-        match read {
-            Ok(frame) => Ok(Some(Encoded::Split(frame))),
-            Err(ReadError::Connection(ffmpeg_next::Error::Eof)) => Ok(None),
-            Err(ReadError::Connection(error)) => Err(self.reason(error)),
-            Err(ReadError::Content(reason)) => Err(reason),
-        }
-    }
-
     /// Returns why reading failed.
-    fn reason(&self, error: ffmpeg_next::Error) -> SourceError {
+    fn reason(&self, error: Error) -> SourceError {
         match error {
-            ffmpeg_next::Error::Exit
-                if !self.deadline.is_stopped() && self.deadline.exceeded().is_none() =>
-            {
+            Error::Exit if !self.deadline.is_stopped() && self.deadline.exceeded().is_none() => {
                 SourceError::Stalled(self.stall_limit)
             }
             error => self.deadline.reason(error, &self.input),

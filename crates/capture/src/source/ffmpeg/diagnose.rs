@@ -22,10 +22,8 @@ pub(super) fn reason(error: Error, url: &Address, called_at: Instant) -> SourceE
         Error::HttpUnauthorized => SourceError::LoginFailed(format!(
             "{at} requires a user and password, or rejects those in the URL"
         )),
-        Error::HttpForbidden => SourceError::NotPermitted(format!("{at} denies access (403)")),
-        Error::HttpNotFound => {
-            SourceError::NotFound(format!("{at} has nothing at this path (404): check the URL"))
-        }
+        Error::HttpForbidden => http_error(403, url),
+        Error::HttpNotFound => http_error(404, url),
         Error::HttpBadRequest | Error::HttpOther4xx => {
             SourceError::Refused(format!("{at} rejects the request"))
         }
@@ -50,6 +48,22 @@ pub(super) fn reason(error: Error, url: &Address, called_at: Instant) -> SourceE
         }
         Error::Other { errno } => os_error(errno, &host),
         other => SourceError::Other(format!("{at}: {other}")),
+    }
+}
+
+/// Returns the reason of a response with this status.
+pub(in crate::source) fn http_error(status: u16, url: &Address) -> SourceError {
+    let at = &Host::of(url).shown;
+    match status {
+        403 => SourceError::NotPermitted(format!("{at} denies access (403)")),
+        404 | 410 => SourceError::NotFound(format!(
+            "{at} has nothing at this path ({status}): check the URL"
+        )),
+        503 => SourceError::Busy(format!(
+            "{at} serves no further viewer at present (503): close other programs that watch it"
+        )),
+        500..=599 => SourceError::Refused(format!("{at} reports an internal error ({status})")),
+        _ => SourceError::Refused(format!("{at} rejects the request ({status})")),
     }
 }
 

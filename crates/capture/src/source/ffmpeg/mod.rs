@@ -3,7 +3,7 @@
 //! - `input`: a URL or a file; `opening` opens it;
 //! - `connection`: reads encoded frames, never for longer than allowed;
 //! - `deadline`, `budget`, `timeouts`: how long FFmpeg may block, and how much a host may send;
-//! - `mjpeg_http`: MJPEG over HTTP, read from the bytes of the connection;
+//! - `byte_stream`, `transport`: a connection without FFmpeg's protocols, for `http`;
 //! - `arrival`: when a packet arrived, which counts as the capture time of its frame;
 //! - `diagnose`: why a URL delivers no video.
 //!
@@ -12,13 +12,14 @@
 
 mod arrival;
 mod budget;
+mod byte_stream;
 mod connection;
 mod deadline;
 mod diagnose;
 mod input;
-mod mjpeg_http;
 mod opening;
 mod timeouts;
+mod transport;
 
 use std::fmt;
 use std::net::{TcpStream, ToSocketAddrs};
@@ -37,7 +38,9 @@ use super::video::{Unpacked, Unpacker};
 use crate::frame::FrameData;
 use crate::frame::latest::Buffers;
 use connection::Connection;
+pub(super) use diagnose::http_error;
 use input::MediaInput;
+pub(super) use transport::Transport;
 
 /// The frame interval of an input that does not state its own.
 const DEFAULT_INTERVAL: Duration = Duration::from_millis(40);
@@ -158,7 +161,7 @@ impl MediaSource {
             }
             MediaInput::Url(_) if self.frames < 2 => {
                 return Err(SourceError::NotAVideo(
-                    "this URL returns a single image: use the camera's MJPEG or RTSP stream".into(),
+                    "this URL returns a single picture: use the address of the camera's MJPEG or RTSP stream".into(),
                 ));
             }
             MediaInput::File { .. } | MediaInput::Url(_) => {}

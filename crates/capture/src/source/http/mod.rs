@@ -1,0 +1,169 @@
+//! HTTP: the requests of a URL up to its content, and MJPEG. FFmpeg reads all other content.
+//!
+//! - `login`: answers to the host's challenges, with `hash`; redirections are resolved by
+//!   [`Address::redirected`];
+//! - `request`: one request and its response; `head`, `body`: the parts of a response, as tolerantly as browsers read
+//!   them;
+//! - `content`: which responses are MJPEG; `mjpeg`: MJPEG as a source.
+//!
+//! FFmpeg could read all of it. But it requests a range, which some cameras refuse, forgets user and password at a
+//! redirection, and probes the start of a multipart stream, which must begin with a boundary then.
+
+mod body;
+mod content;
+mod hash;
+mod head;
+mod login;
+mod mjpeg;
+mod request;
+
+use std::time::Instant;
+
+use fanlight_cli::stop::Shutdown;
+
+use super::address::Address;
+use super::contract::Source;
+use super::error::SourceError;
+use super::ffmpeg::{self, MediaSource, Transport};
+use super::interval::{IntervalEstimate, KnownInterval};
+use content::Content;
+use login::{Login, Request};
+use mjpeg::HttpMjpeg;
+use request::Response;
+
+/// The most redirections, and the most requests with the logins at each host.
+const MAX_REDIRECTIONS: u32 = 8;
+const MAX_REQUESTS: u32 = 2 * (MAX_REDIRECTIONS + 1);
+
+/// Opens a URL: MJPEG by this module, all else by FFmpeg. `known`: what is known of the frame interval.
+///
+/// # Errors
+/// Fails if it cannot be opened, with the reason.
+pub fn open(
+    url: &Address,
+    known: &KnownInterval,
+    stop: &Shutdown,
+) -> Result<Box<dyn Source>, SourceError> {
+    if url.scheme().is_rtsp() || uses_proxy(url) {
+        return Ok(Box::new(MediaSource::open(url, stop.clone())?));
+    }
+    let estimate = IntervalEstimate::new(known, Instant::now());
+    let mut requests =
+        Requests { url: url.clone(), login: None, redirections: 0, is_repeated: false };
+    let until = Instant::now() + estimate.limit().min(content::HEAD_TIMEOUT);
+    for _ in 0..MAX_REQUESTS {
+        let left = until.saturating_duration_since(Instant::now());
+        let transport = Transport::connect(&requests.url, left, stop.clone())?;
+        let left = until.saturating_duration_since(Instant::now());
+        transport.allow(left);
+        let response = Response::get(&requests.url, requests.authorization().as_deref(), transport);
+        if let Err(SourceError::TimedOut(_)) = response {
+            // Some cameras respond with their first picture.
+            known.stalled();
+        }
+        let Some(mut response) = response? else {
+            return Ok(Box::new(MediaSource::open(&requests.url, stop.clone())?));
+        };
+        if requests.follow(&response)? {
+            if requests.url.scheme().is_rtsp() {
+                return Ok(Box::new(MediaSource::open(&requests.url, stop.clone())?));
+            }
+            continue;
+        }
+        let host = requests.host();
+        return match Content::of(&mut response, &host)? {
+            Content::Mjpeg => Ok(Box::new(HttpMjpeg::new(host, response, estimate))),
+            Content::Pictures => {
+                let mut source = HttpMjpeg::new(host, response, estimate);
+                source.check_follows(until.saturating_duration_since(Instant::now()))?;
+                Ok(Box::new(source))
+            }
+            Content::Other => {
+                // Some cameras accept one connection only.
+                drop(response);
+                Ok(Box::new(MediaSource::open(&requests.url, stop.clone())?))
+            }
+        };
+    }
+    Err(SourceError::Refused(format!("{} requires too many requests", requests.host())))
+}
+
+/// Returns whether FFmpeg uses a proxy for this URL. An encrypted connection uses it by itself.
+fn uses_proxy(url: &Address) -> bool {
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let exempt = std::env::var("no_proxy").unwrap_or_default();
+    let is_exempt = |host: &str| host == "*" || url.host().ends_with(host.trim_start_matches('*'));
+    let mut exempt = exempt.split([',', ' ']).filter(|host| !host.is_empty());
+    !url.scheme().is_encrypted() && is_set("http_proxy") && !exempt.any(is_exempt)
+}
+
+/// The requests that lead to the content of a URL.
+struct Requests {
+    url: Address,
+    login: Option<Login>,
+    redirections: u32,
+    /// True after a second answer at this host.
+    is_repeated: bool,
+}
+
+impl Requests {
+    fn host(&self) -> String {
+        format!("{}:{}", self.url.host(), self.url.port())
+    }
+
+    fn authorization(&self) -> Option<String> {
+        let (user, password) = self.url.login()?;
+        let nonce = format!("{:016x}", fastrand::u64(..));
+        let target = self.url.target();
+        let request = Request { user: &user, password: &password, target, nonce: &nonce };
+        self.login.as_ref().map(|login| login.answer(request))
+    }
+
+    /// Prepares the next request. Returns false if the response is the content.
+    fn follow(&mut self, response: &Response) -> Result<bool, SourceError> {
+        let (head, at) = (&response.head, self.host());
+        match (head.status, head.get("location")) {
+            (200..=299, _) => Ok(false),
+            (301 | 302 | 303 | 307 | 308, Some(location)) => {
+                self.redirections += 1;
+                if self.redirections > MAX_REDIRECTIONS {
+                    return Err(SourceError::Refused(format!("{at} redirects without an end")));
+                }
+                let next = self.url.redirected(location);
+                self.url = next.map_err(|_| {
+                    SourceError::Refused(format!("{at} redirects to an address that is not valid"))
+                })?;
+                (self.login, self.is_repeated) = (None, false);
+                Ok(true)
+            }
+            (401, _) => self.log_in(response).map(|()| true),
+            (status, _) => Err(ffmpeg::http_error(status, &self.url)),
+        }
+    }
+
+    fn log_in(&mut self, response: &Response) -> Result<(), SourceError> {
+        let at = self.host();
+        if self.url.login().is_none() {
+            return Err(SourceError::LoginFailed(match self.redirections {
+                0 => format!("{at} requires a user and password: write them into the URL"),
+                _ => format!(
+                    "the camera redirects to {at}, which requires a user and password: use the URL there, with them"
+                ),
+            }));
+        }
+        let challenges: Vec<&str> = response.head.all("www-authenticate").collect();
+        // A nonce may be too old for the first answer only.
+        let is_stale = challenges.iter().any(|one| one.to_ascii_lowercase().contains("stale=true"));
+        if self.login.is_some() && (self.is_repeated || !is_stale) {
+            return Err(SourceError::LoginFailed(format!("{at} rejects the user and password")));
+        }
+        self.is_repeated = self.login.is_some();
+        let login = Login::select(challenges.into_iter()).map_err(|schemes| {
+            SourceError::LoginFailed(format!(
+                "{at} requires a login by {schemes}, which is not supported: set the camera to Digest or Basic"
+            ))
+        })?;
+        self.login = Some(login);
+        Ok(())
+    }
+}
