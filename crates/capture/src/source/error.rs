@@ -64,6 +64,27 @@ pub enum SourceError {
     Stopped,
 }
 
+impl SourceError {
+    /// Appends a note to the text, if the reason has one.
+    pub(super) fn noted(self, note: &str) -> Self {
+        let (reason, text): (fn(String) -> Self, String) = match self {
+            Self::NotFound(text) => (Self::NotFound, text),
+            Self::NotPermitted(text) => (Self::NotPermitted, text),
+            Self::Busy(text) => (Self::Busy, text),
+            Self::NotAVideo(text) => (Self::NotAVideo, text),
+            Self::Refused(text) => (Self::Refused, text),
+            Self::TimedOut(text) => (Self::TimedOut, text),
+            Self::HostNotFound(text) => (Self::HostNotFound, text),
+            Self::LoginFailed(text) => (Self::LoginFailed, text),
+            Self::Closed(text) => (Self::Closed, text),
+            Self::TooMuch(text) => (Self::TooMuch, text),
+            Self::Other(text) => (Self::Other, text),
+            other => return other,
+        };
+        reason(format!("{text} {note}"))
+    }
+}
+
 impl From<ConvertError> for SourceError {
     fn from(error: ConvertError) -> Self {
         match error {

@@ -261,7 +261,9 @@ fn redirections_keep_the_login_on_the_same_host_only() {
     let request = other.request();
     assert!(!request.to_ascii_lowercase().contains("authorization"), "{request}");
     let reason = viewer.until_offline("round").reason;
-    assert!(reason.ends_with("redirects without an end"), "{reason}");
+    let at = format!("127.0.0.1:{}", host.port);
+    let expected = format!("refused: {at} redirects without an end (redirected by {at})");
+    assert_eq!(reason, expected);
 }
 
 #[test]

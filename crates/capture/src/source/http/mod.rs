@@ -47,45 +47,12 @@ pub fn open(
     if url.scheme().is_rtsp() || uses_proxy(url) {
         return Ok(Box::new(MediaSource::open(url, stop.clone())?));
     }
-    let estimate = IntervalEstimate::new(known, Instant::now());
     let mut requests =
         Requests { url: url.clone(), login: None, redirections: 0, is_repeated: false };
-    let until = Instant::now() + estimate.limit().min(content::HEAD_TIMEOUT);
-    for _ in 0..MAX_REQUESTS {
-        let left = until.saturating_duration_since(Instant::now());
-        let transport = Transport::connect(&requests.url, left, stop.clone())?;
-        let left = until.saturating_duration_since(Instant::now());
-        transport.allow(left);
-        let response = Response::get(&requests.url, requests.authorization().as_deref(), transport);
-        if let Err(SourceError::TimedOut(_)) = response {
-            // Some cameras respond with their first picture.
-            known.stalled();
-        }
-        let Some(mut response) = response? else {
-            return Ok(Box::new(MediaSource::open(&requests.url, stop.clone())?));
-        };
-        if requests.follow(&response)? {
-            if requests.url.scheme().is_rtsp() {
-                return Ok(Box::new(MediaSource::open(&requests.url, stop.clone())?));
-            }
-            continue;
-        }
-        let host = requests.host();
-        return match Content::of(&mut response, &host)? {
-            Content::Mjpeg => Ok(Box::new(HttpMjpeg::new(host, response, estimate))),
-            Content::Pictures => {
-                let mut source = HttpMjpeg::new(host, response, estimate);
-                source.check_follows(until.saturating_duration_since(Instant::now()))?;
-                Ok(Box::new(source))
-            }
-            Content::Other => {
-                // Some cameras accept one connection only.
-                drop(response);
-                Ok(Box::new(MediaSource::open(&requests.url, stop.clone())?))
-            }
-        };
-    }
-    Err(SourceError::Refused(format!("{} requires too many requests", requests.host())))
+    requests.open(known, stop).map_err(|error| match requests.redirections {
+        0 => error,
+        _ => error.noted(&format!("(redirected by {}:{})", url.host(), url.port())),
+    })
 }
 
 /// Returns whether FFmpeg uses a proxy for this URL. An encrypted connection uses it by itself.
@@ -107,6 +74,50 @@ struct Requests {
 }
 
 impl Requests {
+    /// Sends requests up to the content, and opens it.
+    fn open(
+        &mut self,
+        known: &KnownInterval,
+        stop: &Shutdown,
+    ) -> Result<Box<dyn Source>, SourceError> {
+        let estimate = IntervalEstimate::new(known, Instant::now());
+        let until = Instant::now() + estimate.limit().min(content::HEAD_TIMEOUT);
+        let left = || until.saturating_duration_since(Instant::now());
+        for _ in 0..MAX_REQUESTS {
+            let transport = Transport::connect(&self.url, left(), stop.clone())?;
+            transport.allow(left());
+            let response = Response::get(&self.url, self.authorization().as_deref(), transport);
+            if let Err(SourceError::TimedOut(_)) = response {
+                // Some cameras respond with their first picture.
+                known.stalled();
+            }
+            let Some(mut response) = response? else { return self.open_in_ffmpeg(stop) };
+            if self.follow(&response)? {
+                if self.url.scheme().is_rtsp() {
+                    return self.open_in_ffmpeg(stop);
+                }
+                continue;
+            }
+            let host = self.host();
+            let content = Content::of(&mut response, &host)?;
+            if content == Content::Other {
+                // Some cameras accept one connection only.
+                drop(response);
+                return self.open_in_ffmpeg(stop);
+            }
+            let mut source = HttpMjpeg::new(host, response, estimate);
+            if content == Content::Pictures {
+                source.check_follows(left())?;
+            }
+            return Ok(Box::new(source));
+        }
+        Err(SourceError::Refused(format!("{} requires too many requests", self.host())))
+    }
+
+    fn open_in_ffmpeg(&self, stop: &Shutdown) -> Result<Box<dyn Source>, SourceError> {
+        Ok(Box::new(MediaSource::open(&self.url, stop.clone())?))
+    }
+
     fn host(&self) -> String {
         format!("{}:{}", self.url.host(), self.url.port())
     }
