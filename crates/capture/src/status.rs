@@ -227,16 +227,28 @@ impl SourceStatus {
 
     /// Notes that frames are read and none of them can be published, with the reason.
     pub fn not_published(&self, reason: &str) {
-        let reason = &mask_url(reason);
+        if self.begins_unpublished(reason) {
+            tracing::error!(stream = %self.name, source = self.source, "{}", mask_url(reason));
+            self.changed.notify();
+        }
+    }
+
+    /// Notes that frames are read and none of them can be published before the next keyframe, with the reason.
+    pub fn waits(&self, reason: &str) {
+        if self.begins_unpublished(reason) {
+            tracing::info!(stream = %self.name, source = self.source, "{}", mask_url(reason));
+            self.changed.notify();
+        }
+    }
+
+    /// Keeps the reason why frames cannot be published. Returns whether there was none before.
+    fn begins_unpublished(&self, reason: &str) -> bool {
+        let reason = mask_url(reason);
         let mut state = self.lock();
         let known = state.unpublished.as_ref().map(|unpublished| unpublished.since);
         let since = known.unwrap_or_else(clock::now);
-        state.unpublished = Some(Unpublished { reason: reason.clone(), since });
-        drop(state);
-        if known.is_none() {
-            tracing::error!(stream = %self.name, source = self.source, "{reason}");
-            self.changed.notify();
-        }
+        state.unpublished = Some(Unpublished { reason, since });
+        known.is_none()
     }
 
     /// Notes that the source has failed, with the reason.

@@ -9,7 +9,7 @@ use crate::frame::CaptureTimes;
 use crate::frame::latest::Buffers;
 use crate::pixels::convert::Converter;
 use crate::source::SourceError;
-use crate::source::video::VideoDecoder;
+use crate::source::video::{DecodedFrame, VideoDecoder};
 use crate::threads::watchdog::Watchdog;
 
 /// Decodes the H.264 of one stream.
@@ -34,6 +34,13 @@ pub(super) enum Newest {
     NoEntry,
 }
 
+/// The same, before conversion.
+enum Decoded {
+    Frame(DecodedFrame, CaptureTimes),
+    None,
+    NoEntry,
+}
+
 /// A decoder that begins within a camera's gradual refresh delivers no frame for a while. A stream without a frame for
 /// this many units is no video.
 const MAX_SILENT: u32 = 300;
@@ -55,14 +62,33 @@ impl H264Decoding {
         buffers: &Buffers,
         watchdog: &Watchdog,
     ) -> Result<Newest, SourceError> {
+        let (decoded, times) = match self.decode(units, watchdog)? {
+            Decoded::Frame(decoded, times) => (decoded, times),
+            Decoded::None => return Ok(Newest::None),
+            Decoded::NoEntry => return Ok(Newest::NoEntry),
+        };
+        let mut pixels = buffers.take();
+        self.converter.convert(&decoded.frame, &mut pixels)?;
+        Ok(Newest::Frame(pixels, times))
+    }
+
+    /// Decodes these units, so that later ones can be decoded too.
+    ///
+    /// # Errors
+    /// Fails like [`Self::newest`].
+    pub(super) fn follow(&mut self, units: Units, watchdog: &Watchdog) -> Result<(), SourceError> {
+        self.decode(units, watchdog).map(drop)
+    }
+
+    fn decode(&mut self, units: Units, watchdog: &Watchdog) -> Result<Decoded, SourceError> {
         let units = match units {
             Units::Following(units) => units,
             Units::FromEntry(units) => {
                 self.decoder = None;
                 units
             }
-            Units::NoEntry => return Ok(Newest::NoEntry),
-            Units::Empty => return Ok(Newest::None),
+            Units::NoEntry => return Ok(Decoded::NoEntry),
+            Units::Empty => return Ok(Decoded::None),
         };
         let decoder = match &mut self.decoder {
             Some(decoder) => decoder,
@@ -83,10 +109,7 @@ impl H264Decoding {
             *self = Self::default();
             return Err(SourceError::NotAVideo("its H.264 contains no frame".into()));
         }
-        let Some((decoded, times)) = newest else { return Ok(Newest::None) };
-        let mut pixels = buffers.take();
-        self.converter.convert(&decoded.frame, &mut pixels)?;
-        Ok(Newest::Frame(pixels, times))
+        Ok(newest.map_or(Decoded::None, |(decoded, times)| Decoded::Frame(decoded, times)))
     }
 }
 

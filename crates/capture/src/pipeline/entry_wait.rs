@@ -10,6 +10,9 @@ const FIRST: Duration = Duration::from_secs(5);
 /// The wait doubles up to this for a camera that does not begin with a keyframe, so that the camera's own keyframe
 /// interval is reached. No camera is given more time.
 const MAX: Duration = Duration::from_secs(160);
+/// The waits that are reported, in seconds. A camera that begins within a short GOP is not reported, and each change of
+/// a report is sent to all viewers.
+const REPORTED: [u64; 10] = [1, 2, 5, 10, 20, 40, 60, 120, 300, 600];
 
 /// The wait of one decoder.
 #[derive(Debug)]
@@ -28,11 +31,17 @@ impl Default for EntryWait {
 }
 
 impl EntryWait {
-    /// Notes that the decoder cannot begin yet. Returns the length of the wait once it is long enough to be reported.
+    /// Notes that the decoder cannot begin yet. Returns the wait to report, if it is long enough.
     pub(super) fn wait(&mut self, now: Timestamp) -> Option<Duration> {
         self.since.get_or_insert(now);
         let waited = now.since(*self.since_first.get_or_insert(now));
-        (waited >= FIRST).then_some(waited)
+        let reported = REPORTED.into_iter().map(Duration::from_secs);
+        reported.take_while(|step| *step <= waited).last()
+    }
+
+    /// Returns the length of the wait over all openings.
+    pub(super) fn waited(&self, now: Timestamp) -> Duration {
+        self.since_first.map_or(Duration::ZERO, |since| now.since(since))
     }
 
     /// Ends the wait, because the decoder has begun.
@@ -83,13 +92,14 @@ mod tests {
     }
 
     #[test]
-    fn a_long_wait_is_reported_and_pauses_while_no_track_needs_the_decoder() {
+    fn a_wait_is_reported_in_steps_and_pauses_while_no_track_needs_the_decoder() {
         let mut wait = EntryWait::default();
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
         assert_eq!(wait.wait(at(0)), None);
-        assert_eq!(wait.wait(at(4)), None);
-        assert_eq!(wait.wait(at(5)), Some(Duration::from_secs(5)));
+        assert_eq!([wait.wait(at(1)), wait.wait(at(4))], [seconds(1), seconds(2)]);
+        assert_eq!(wait.wait(at(5)), seconds(5));
         assert!(wait.is_over(at(6)));
-        assert_eq!(wait.wait(at(8)), Some(Duration::from_secs(8)), "over several openings");
+        assert_eq!(wait.wait(at(12)), seconds(10), "over several openings");
         wait.pause();
         assert!(!wait.is_over(at(60)));
         assert_eq!(wait.wait(at(60)), None);

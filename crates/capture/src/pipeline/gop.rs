@@ -113,6 +113,17 @@ impl Gop {
         self.sparse
     }
 
+    /// Returns whether a decoder can begin with the stored units.
+    pub(super) fn has_entry(&self) -> bool {
+        self.complete
+    }
+
+    /// Returns whether the units since the entry point are about to exceed the limits, or do so, so that only a decoder
+    /// that follows all units can decode the next ones.
+    pub(super) fn is_outgrown(&self) -> bool {
+        !self.complete || self.units.len() > MAX_UNITS / 2 || self.bytes > MAX_BYTES / 2
+    }
+
     /// Returns the units for a decoder that has decoded all before this index, or none yet.
     pub(super) fn since(&self, index: Option<u64>) -> Units {
         let Some(first) = self.units.front().map(|unit| unit.index) else { return Units::Empty };
@@ -214,6 +225,8 @@ mod tests {
         assert_eq!(since(&long, None), None);
         let heavy = gop(10, 100, MAX_BYTES / 4);
         assert_eq!((heavy.units.len(), heavy.complete), (4, false));
+        assert!(!gop(300, 1_000, 1).is_outgrown() && gop(301, 1_000, 1).is_outgrown());
+        assert!(long.is_outgrown() && gop(4, 100, MAX_BYTES / 6).is_outgrown());
     }
 
     #[test]

@@ -12,6 +12,8 @@ pub(super) struct Outcome(Mutex<Recent>);
 struct Recent {
     published: bool,
     failure: Option<String>,
+    /// Why no frame can be published before the next keyframe.
+    wait: Option<String>,
 }
 
 impl Outcome {
@@ -25,13 +27,19 @@ impl Outcome {
         self.0.lock().failure = Some(reason);
     }
 
+    /// Notes that no frame can be published before the next keyframe, with the reason.
+    pub(super) fn waits(&self, reason: String) {
+        self.0.lock().wait = Some(reason);
+    }
+
     /// Reports what was noted since the last report. If any frame was published, failures of others do not matter.
     pub(super) fn report(&self, status: &SourceStatus) {
-        let Recent { published, failure } = std::mem::take(&mut *self.0.lock());
-        if published {
-            status.published();
-        } else if let Some(reason) = failure {
-            status.not_published(&reason);
+        let Recent { published, failure, wait } = std::mem::take(&mut *self.0.lock());
+        match (failure, wait) {
+            _ if published => status.published(),
+            (Some(reason), _) => status.not_published(&reason),
+            (None, Some(reason)) => status.waits(&reason),
+            (None, None) => {}
         }
     }
 }

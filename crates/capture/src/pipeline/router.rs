@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use fanlight_codec::jpeg::{self, JpegError, Obstacle, RepairedJpeg};
-use fanlight_protocol::{Codec, RenditionName};
+use fanlight_protocol::{Codec, RenditionName, StreamName};
 use parking_lot::Mutex;
 
 use super::Resources;
@@ -18,7 +18,7 @@ use super::passthrough::Passthrough;
 use super::rendition::Rendition;
 use super::transcoder::{PendingFrame, Transcoder};
 use crate::frame::latest::Buffers;
-use crate::frame::{FrameData, RawFrame};
+use crate::frame::{CaptureTimes, FrameData, RawFrame};
 use crate::options::StreamSettings;
 use crate::pixels::decode::JpegDecoder;
 use crate::pixels::orientation::Orientation;
@@ -36,6 +36,8 @@ pub(super) struct Router {
     outcome: Arc<Outcome>,
     frozen: FrozenCheck,
     orientation: Orientation,
+    /// The source is read without viewers.
+    keep_open: bool,
     /// Checks JPEGs whose end marker was missing. Only the thread that reads the source uses it.
     checker: Mutex<JpegDecoder>,
     /// The log has the reason why JPEGs are not passed through.
@@ -73,6 +75,7 @@ impl Router {
             frozen,
             orientation,
             checker: Mutex::default(),
+            keep_open: settings.keep_open,
             obstacle_logged: AtomicBool::new(false),
         }
     }
@@ -112,7 +115,8 @@ impl Router {
     /// Releases what is kept for the next frame, because no viewer watches the stream. If the source is not `closed`,
     /// its next frame follows the last one.
     pub(super) fn pause(&self, closed: bool) {
-        self.transcoder.pause();
+        // Without an entry point, only the present decoder can decode the next frame.
+        self.transcoder.pause(closed || self.passthrough.has_entry());
         self.passthrough.pause(closed);
         self.ladder.renditions().iter().for_each(Rendition::pause);
     }
@@ -132,17 +136,19 @@ impl Router {
         }
         status.set_size(self.orientation.size(size));
         self.frozen.note(&data, size, times, status);
-        match (&data, self.ladder.watched_full(Codec::H264).map(Arc::as_ref)) {
-            (FrameData::H264(unit), full) => {
-                self.passthrough.push_h264(unit, times, full, status.name());
-            }
-            (_, Some(full)) => full.set_passthrough(false),
-            _ => {}
-        }
+        let is_waiting = self.pass_h264(&data, times, status.name());
         // A viewer that joins during this call gets the next frame. No frame of H.264 can be left out; its pixels are
         // compared after decoding.
         let is_h264 = matches!(data, FrameData::H264(_));
-        if !self.ladder.is_watched() || !is_h264 && self.transcoder.is_duplicate(&data) {
+        if !self.ladder.is_watched() {
+            // The decoder of a source that is kept open must not lose its place.
+            match is_h264 && self.keep_open && self.passthrough.is_outgrown() {
+                true => self.transcoder.put(PendingFrame { data, size, times, passed: None }),
+                false => self.transcoder.recycle(data),
+            }
+            return Ok(());
+        }
+        if !is_h264 && self.transcoder.is_duplicate(&data) {
             self.transcoder.recycle(data);
             return Ok(());
         }
@@ -151,7 +157,10 @@ impl Router {
         let due = full.filter(|full| full.is_due(times.captured_at));
         let is_needed = self.transcoder.is_needed(passed, times);
         if is_h264 {
-            self.transcoder.check_entry_wait(is_needed, times)?;
+            self.transcoder.check_entry_wait(is_needed || is_waiting, times)?;
+        }
+        if is_waiting {
+            self.transcoder.wait_for_entry(times);
         }
         match (data, due) {
             (FrameData::Jpeg(payload), Some(full)) if !is_needed => {
@@ -166,6 +175,18 @@ impl Router {
             }
         }
         Ok(())
+    }
+
+    /// Passes the source's own H.264 to the full H.264 track. Returns whether that track waits for a keyframe.
+    fn pass_h264(&self, data: &FrameData, times: CaptureTimes, stream: &StreamName) -> bool {
+        let full = self.ladder.watched_full(Codec::H264).map(Arc::as_ref);
+        if let FrameData::H264(unit) = data {
+            return self.passthrough.push_h264(unit, times, full, stream);
+        }
+        if let Some(full) = full {
+            full.set_passthrough(false);
+        }
+        false
     }
 
     /// Inspects a frame. A JPEG is parsed, and repaired if necessary.

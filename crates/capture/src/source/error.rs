@@ -44,9 +44,12 @@ pub enum SourceError {
     /// The host's name cannot be resolved.
     #[error("host not found: {0}")]
     HostNotFound(String),
-    /// User or password are wrong or missing.
+    /// The host rejects user and password.
     #[error("login failed: {0}")]
     LoginFailed(String),
+    /// The host requires a user and password, and none were sent.
+    #[error("login required: {0}")]
+    LoginRequired(String),
     /// The host ended the connection.
     #[error("closed: {0}")]
     Closed(String),
@@ -56,6 +59,12 @@ pub enum SourceError {
     /// It is open, but no frames arrive.
     #[error("no picture for {0:.1?}")]
     Stalled(Duration),
+    /// It sends frames, but decoding cannot begin before the next keyframe.
+    #[error(
+        "waiting for a keyframe for {} s: the source sends them far apart. Set a shorter keyframe interval (GOP) in the camera",
+        .0.as_secs()
+    )]
+    NoKeyframe(Duration),
     /// Any other reason.
     #[error("{0}")]
     Other(String),

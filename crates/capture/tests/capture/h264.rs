@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use fanlight_bus::IncomingFrame;
 use fanlight_protocol::{StreamEntry, StreamState};
@@ -196,6 +197,36 @@ fn a_paused_file_continues_immediately_for_a_new_viewer() {
         let entry = viewer.until("clip", StreamState::Idle);
         let published: u64 = entry.tracks.iter().map(|track| track.published).sum();
         assert!(published < 80, "it paused before its end");
+    }
+}
+
+#[test]
+fn a_file_with_one_keyframe_continues_for_a_viewer_who_returns_late() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("clip.mp4");
+    // At this frame rate, the keyframe is soon too old to be kept.
+    let ffmpeg = Command::new("ffmpeg")
+        .args(["-v", "error", "-f", "lavfi", "-i", "testsrc2=size=64x48:rate=250", "-t", "20"])
+        .args(["-c:v", "libx264", "-tune", "zerolatency", "-g", "9999", "-pix_fmt", "yuv420p"])
+        .args(["-preset", "ultrafast", "-x264-params", "scenecut=0"])
+        .arg(&path)
+        .status();
+    assert!(ffmpeg.expect("the ffmpeg command is installed").success());
+    let capture = capture(&[&format!("clip={}", path.display())]);
+    let mut viewer = viewer(&capture);
+    let published = |entry: &StreamEntry| entry.tracks.iter().map(|track| track.published).sum();
+    for _ in 0..2 {
+        viewer.watch("clip");
+        viewer.frames("clip", 700);
+        viewer.unwatch("clip");
+        let before: u64 = published(&viewer.until("clip", StreamState::Idle));
+        viewer.watch("clip/half");
+        viewer.until_so("clip", "the next frame", |entry| {
+            assert!(!entry.reason.contains("keyframe"), "{}", entry.reason);
+            published(entry) > before
+        });
+        viewer.unwatch("clip/half");
+        viewer.until("clip", StreamState::Idle);
     }
 }
 

@@ -1,7 +1,7 @@
-//! A camera that sends a keyframe when it is opened, and none after that.
+//! A camera that sends one keyframe, with its first frame, and none after that.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Sender};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -16,12 +16,15 @@ use fanlight_clock as clock;
 use fanlight_protocol::{StreamState, Timestamp};
 use opencv::core::{CV_8UC3, Mat, Scalar};
 
-use crate::harness::{SOON, capture_on, viewer};
+use crate::harness::{Capture, SOON, capture_on, viewer};
 
 /// More frames than are stored for a new decoder.
-const BURST: usize = 650;
-/// More frames than this test reads.
-const FRAMES: usize = 1900;
+const LONG: usize = 650;
+/// More frames than these tests read.
+const FRAMES: usize = 4000;
+/// The time between two frames by their capture times, and the time that passes: less, so that the tests do not take long.
+const INTERVAL: Duration = Duration::from_millis(40);
+const PACE: Duration = Duration::from_millis(4);
 
 /// The camera's frames: a keyframe, and deltas.
 fn frames() -> Arc<[Vec<u8>]> {
@@ -30,7 +33,7 @@ fn frames() -> Arc<[Vec<u8>]> {
     let grey = Mat::new_rows_cols_with_default(48, 64, CV_8UC3, Scalar::all(90.0)).unwrap();
     let encoded = (0..FRAMES as u64).map(|number| {
         // So close that the encoder inserts no keyframe of its own.
-        let captured_at = Timestamp::from_micros(1_000_000 + number * 1_000);
+        let captured_at = Timestamp::from_micros(1_000_000 + number * 400);
         let times = CaptureTimes { captured_at, read_at: captured_at };
         let frame = encoder.encode(&grey, times, false).unwrap().unwrap();
         assert_eq!(frame.is_keyframe(), number == 0);
@@ -39,10 +42,11 @@ fn frames() -> Arc<[Vec<u8>]> {
     encoded.collect()
 }
 
-/// The open camera. It delivers its first frames immediately, as if it had been open for some time.
+/// The open camera.
 struct Camera {
     about: About,
     frames: Arc<[Vec<u8>]>,
+    opened_at: Timestamp,
     next: usize,
     burst: Sender<()>,
 }
@@ -53,14 +57,13 @@ impl Source for Camera {
     }
 
     fn grab(&mut self) -> Result<Option<Grabbed>, SourceError> {
-        if self.next == BURST {
+        if self.next == LONG {
             self.burst.send(()).unwrap_or_default();
         }
-        if self.next > BURST {
-            thread::park_timeout(Duration::from_millis(20));
-        }
+        thread::park_timeout(PACE);
         self.next += 1;
-        let grabbed = Grabbed { captured_at: clock::now(), skipped: 0 };
+        let captured_at = self.opened_at + INTERVAL * self.next as u32;
+        let grabbed = Grabbed { captured_at, skipped: 0 };
         Ok((self.next < self.frames.len()).then_some(grabbed))
     }
 
@@ -87,23 +90,22 @@ impl Source for Camera {
 struct Driver {
     frames: Arc<[Vec<u8>]>,
     openings: Arc<AtomicUsize>,
+    /// The frame with which the first opening begins.
+    first: usize,
     burst: Sender<()>,
 }
 
 impl SourceFactory for Driver {
     fn open(&mut self, _: &Shutdown) -> Result<Box<dyn Source>, SourceError> {
-        // Only the first opening is old when the viewer joins.
-        let first = self.openings.fetch_add(1, Ordering::SeqCst) == 0;
-        let camera = Camera {
+        let is_first = self.openings.fetch_add(1, Ordering::SeqCst) == 0;
+        Ok(Box::new(Camera {
             about: About::default(),
             frames: self.frames.clone(),
-            next: 0,
+            // In the past, because its time runs faster.
+            opened_at: clock::now().offset(-120_000_000),
+            next: if is_first { self.first } else { 0 },
             burst: self.burst.clone(),
-        };
-        match first {
-            true => Ok(Box::new(camera)),
-            false => Ok(Box::new(Paced(camera))),
-        }
+        }))
     }
 
     fn check(&self) -> Result<(), SourceError> {
@@ -115,34 +117,12 @@ impl SourceFactory for Driver {
     }
 }
 
-/// The camera from its first frame on, at its own pace.
-struct Paced(Camera);
-
-impl Source for Paced {
-    fn about(&self) -> &About {
-        self.0.about()
-    }
-
-    fn grab(&mut self) -> Result<Option<Grabbed>, SourceError> {
-        thread::park_timeout(Duration::from_millis(20));
-        self.0.next += 1;
-        Ok(Some(Grabbed { captured_at: clock::now(), skipped: 0 }))
-    }
-
-    fn retrieve(&mut self, buffers: &Buffers) -> Result<FrameData, SourceError> {
-        self.0.retrieve(buffers)
-    }
-
-    fn needs_every_frame(&self) -> bool {
-        true
-    }
-}
-
-#[test]
-fn a_camera_that_is_kept_open_and_sends_no_keyframe_is_opened_again_for_a_new_viewer() {
+/// Starts a capture that keeps the camera open. Its first opening begins with this frame. Also returns the number of
+/// openings, and an event after many frames.
+fn kept_open(first: usize) -> (Capture, Arc<AtomicUsize>, Receiver<()>) {
     let (burst, bursts) = mpsc::channel();
     let openings = Arc::new(AtomicUsize::new(0));
-    let driver = Driver { frames: frames(), openings: openings.clone(), burst };
+    let driver = Driver { frames: frames(), openings: openings.clone(), first, burst };
     let driver = Mutex::new(driver);
     let open = move |_: &StreamSettings| -> Box<dyn SourceFactory + Send> {
         Box::new(driver.lock().unwrap().clone())
@@ -151,14 +131,37 @@ fn a_camera_that_is_kept_open_and_sends_no_keyframe_is_opened_again_for_a_new_vi
         sources: Box::leak(Box::new(open)),
         ..Parts::default()
     });
-    let mut viewer = viewer(&capture);
-    bursts.recv_timeout(SOON).unwrap();
-    viewer.watch("cam");
-    let reason = "sends no keyframe";
-    viewer.until_so("cam", "the reason", |entry| {
-        entry.state == StreamState::Offline && entry.reason.contains(reason)
-    });
-    assert_eq!(viewer.frames("cam", 5).len(), 5);
-    assert_eq!(openings.load(Ordering::SeqCst), 2);
-    viewer.until("cam", StreamState::Live);
+    (capture, openings, bursts)
+}
+
+#[test]
+fn a_camera_that_is_kept_open_is_shown_immediately_however_old_its_keyframe_is() {
+    for track in ["cam", "cam/full.h264"] {
+        let (capture, openings, bursts) = kept_open(0);
+        let mut viewer = viewer(&capture);
+        bursts.recv_timeout(SOON).unwrap();
+        viewer.watch(track);
+        assert_eq!(viewer.frames(track, 5).len(), 5);
+        assert_eq!(openings.load(Ordering::SeqCst), 1);
+        let entry = viewer.until("cam", StreamState::Live);
+        assert_eq!(entry.reason, "");
+    }
+}
+
+#[test]
+fn a_camera_that_sends_no_keyframe_waits_for_one_and_is_opened_again() {
+    for track in ["cam", "cam/full.h264"] {
+        let (capture, openings, _bursts) = kept_open(1);
+        let mut viewer = viewer(&capture);
+        viewer.watch(track);
+        for wait in ["1 s", "2 s"] {
+            let reason = format!("waiting for a keyframe for {wait}: ");
+            viewer.until_so("cam", "the reason", |entry| {
+                entry.state == StreamState::Offline && entry.reason.starts_with(&reason)
+            });
+        }
+        assert_eq!(viewer.frames(track, 5).len(), 5);
+        assert_eq!(openings.load(Ordering::SeqCst), 2);
+        viewer.until("cam", StreamState::Live);
+    }
 }

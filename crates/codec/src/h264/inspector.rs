@@ -1,28 +1,23 @@
 //! Prepares a source's own H.264 for passthrough: inspected, not decoded.
 //!
 //! MP4 files store a length before each NAL unit, and the parameter sets apart from them. Cameras send parameter sets
-//! once, or before every keyframe. The inspector gives all of them one form: start codes, and parameter sets before
-//! every keyframe.
+//! once, or before every keyframe. The inspector gives all of them one form: start codes, and all known parameter sets
+//! before every keyframe.
 
 use std::sync::Arc;
 
 use h264_reader::nal::sps::{PicOrderCntType, SeqParameterSet};
-use h264_reader::rbsp::{BitRead, BitReader, decode_nal};
+use h264_reader::rbsp::{BitReader, decode_nal};
 
 use super::annex_b::{self, NalType};
+use super::parameter_sets::{MAX_PARAMETER_SET_BYTES, ParameterSets, SliceHeader};
 
 /// Precedes each NAL unit in the output.
 const LONG_START_CODE: [u8; 4] = [0, 0, 0, 1];
-/// The most parameter sets that are kept; further ones are ignored. Cameras have one of each kind.
-const MAX_PARAMETER_SETS: usize = 16;
-/// The longest parameter set that is kept, in bytes. Usual ones have some dozens.
-const MAX_PARAMETER_SET_BYTES: usize = 4096;
 /// The largest width or height, in pixels: the same as for frames that are encoded here.
 const MAX_SIDE: u32 = 8192;
 /// Baseline, constrained or not: no picture refers to a later one (ITU-T H.264, A.2.1).
 const BASELINE: u8 = 66;
-/// The bytes of a slice in which the first two numbers of its header fit.
-const SLICE_HEADER_BYTES: usize = 24;
 /// The slice types of B slices: one slice, or all slices of the picture (ITU-T H.264, table 7-6).
 const B_SLICES: [u32; 2] = [1, 6];
 
@@ -48,8 +43,8 @@ pub struct AccessUnit {
 pub struct H264Inspector {
     /// The bytes of the length before each NAL unit; `None`: start codes.
     length_size: Option<usize>,
-    /// Sequence and picture parameter sets, as received.
-    parameter_sets: Vec<Vec<u8>>,
+    parameter_sets: ParameterSets,
+    /// Size of the frames, by the parameter sets of the newest one.
     size: Option<(u32, u32)>,
     reorders: bool,
     /// The number of the next access unit.
@@ -128,22 +123,23 @@ impl H264Inspector {
         bytes: &[u8],
         entry: bool,
     ) -> Result<Option<Arc<AccessUnit>>, PassthroughError> {
-        let (mut keyframe, mut has_sps, mut has_slices) = (false, false, false);
+        let (mut keyframe, mut slice, mut has_slices) = (false, None, false);
         let mut output = Vec::with_capacity(bytes.len() + 64);
-        for unit in self.nal_units(bytes) {
+        let units = self.nal_units(bytes);
+        for unit in &units {
             let nal_type = NalType::of(unit);
             match nal_type {
-                NalType::Sps | NalType::Pps => {
-                    has_sps |= nal_type == NalType::Sps;
-                    self.learn(unit);
-                }
+                NalType::Sps | NalType::Pps => self.learn(unit),
                 NalType::IdrSlice => keyframe = true,
                 NalType::Slice => self.reorders |= is_b_slice(unit),
                 NalType::Other => {}
             }
-            has_slices |= matches!(nal_type, NalType::IdrSlice | NalType::Slice);
+            if matches!(nal_type, NalType::IdrSlice | NalType::Slice) {
+                slice = if has_slices { slice } else { SliceHeader::read(unit) };
+                has_slices = true;
+            }
             output.extend(LONG_START_CODE);
-            output.extend(unit);
+            output.extend(*unit);
         }
         if self.reorders {
             return Err(PassthroughError::Reordered);
@@ -154,14 +150,17 @@ impl H264Inspector {
         }
         let number = self.next;
         self.next += 1;
+        self.size = slice.and_then(|slice| self.parameter_sets.size(slice)).or(self.size);
         let Some((width, height)) = self.size else { return Ok(None) };
         if width.max(height) > MAX_SIDE {
             return Err(PassthroughError::TooLarge(width, height));
         }
-        if (keyframe || entry) && !has_sps {
-            let known =
-                self.parameter_sets.iter().flat_map(|set| LONG_START_CODE.iter().chain(set));
-            output.splice(0..0, known.copied());
+        // Later access units may refer to other sets than this one.
+        if (keyframe || entry) && !self.parameter_sets.are_all_in(&units) {
+            let known = self.parameter_sets.units();
+            let known: Vec<u8> =
+                known.flat_map(|set| LONG_START_CODE.iter().chain(set)).copied().collect();
+            output.splice(0..0, known);
         }
         let entry = entry || keyframe;
         Ok(Some(Arc::new(AccessUnit { bytes: output, number, keyframe, entry, width, height })))
@@ -185,20 +184,18 @@ impl H264Inspector {
         }
         match NalType::of(unit) {
             NalType::Sps => {
-                if self.parameter_sets.iter().any(|known| known == unit) {
+                if self.parameter_sets.contains(unit) {
                     return;
                 }
-                self.parameter_sets.clear();
-                if let Some((size, reorders)) = read_sps(unit) {
+                let known = read_sps(unit);
+                if let Some((size, reorders)) = known {
                     self.size = Some(size);
                     self.reorders |= reorders;
                 }
+                self.parameter_sets.insert_sequence(unit, known.map(|(size, _)| size));
             }
-            NalType::Pps if !self.parameter_sets.iter().any(|known| known == unit) => {}
-            _ => return,
-        }
-        if self.parameter_sets.len() < MAX_PARAMETER_SETS {
-            self.parameter_sets.push(unit.to_vec());
+            NalType::Pps => self.parameter_sets.insert_picture(unit),
+            _ => {}
         }
     }
 }
@@ -231,11 +228,7 @@ fn read_sps(unit: &[u8]) -> Option<((u32, u32), bool)> {
 }
 
 fn is_b_slice(unit: &[u8]) -> bool {
-    let header = &unit[..unit.len().min(SLICE_HEADER_BYTES)];
-    let Ok(bytes) = decode_nal(header) else { return false };
-    let mut reader = BitReader::new(&bytes[..]);
-    let first = reader.read_ue("first_mb_in_slice");
-    first.is_ok() && reader.read_ue("slice_type").is_ok_and(|kind| B_SLICES.contains(&kind))
+    SliceHeader::read(unit).is_some_and(|header| B_SLICES.contains(&header.slice_type))
 }
 
 #[cfg(test)]

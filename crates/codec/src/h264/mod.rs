@@ -6,6 +6,7 @@
 
 pub mod annex_b;
 mod inspector;
+mod parameter_sets;
 mod splitter;
 
 pub use inspector::{AccessUnit, H264Inspector, PassthroughError};

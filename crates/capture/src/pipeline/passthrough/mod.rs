@@ -81,13 +81,14 @@ impl Passthrough {
     }
 
     /// Stores the newest unit of the source's own H.264, and publishes it on the full H.264 track if that is watched.
+    /// Returns whether that track waits for a keyframe.
     pub(super) fn push_h264(
         &self,
         unit: &Arc<AccessUnit>,
         times: CaptureTimes,
         full: Option<&EncodedTrack>,
         stream: &StreamName,
-    ) {
+    ) -> bool {
         let mut h264 = self.h264.lock();
         let (newest, turned_sparse) = h264.gop.push(unit.clone(), times);
         // If this unit reveals sparse keyframes, it is transcoded already: no viewer has to wait for the next one.
@@ -101,13 +102,16 @@ impl Passthrough {
         }
         match full.filter(|_| allowed) {
             Some(full) => self.pass_h264(full, &newest),
-            None => self.restart(),
+            None => {
+                self.restart();
+                false
+            }
         }
     }
 
     /// Sends the full H.264 track the units that it needs up to the newest one. Units that it will never get are
-    /// counted.
-    fn pass_h264(&self, full: &EncodedTrack, newest: &Unit) {
+    /// counted. Returns whether the track waits for a keyframe.
+    fn pass_h264(&self, full: &EncodedTrack, newest: &Unit) -> bool {
         let H264 { gop, progress } = &mut *self.h264.lock();
         let mut published = false;
         let withheld = progress.advance(gop, newest, |unit| {
@@ -121,6 +125,17 @@ impl Passthrough {
         if published {
             self.outcome.published();
         }
+        progress.is_waiting()
+    }
+
+    /// Returns whether a decoder can begin with the stored units of the source's own H.264.
+    pub(super) fn has_entry(&self) -> bool {
+        self.h264.lock().gop.has_entry()
+    }
+
+    /// Returns whether the next units can be decoded only by a decoder that follows all of them.
+    pub(super) fn is_outgrown(&self) -> bool {
+        self.h264.lock().gop.is_outgrown()
     }
 
     /// Returns the stored units for a decoder that has decoded all before this index, or none yet.

@@ -62,6 +62,11 @@ impl Progress {
         self.owed -= withheld;
         withheld
     }
+
+    /// Returns whether the track gets no frame before the next keyframe.
+    pub(super) fn is_waiting(&self) -> bool {
+        matches!(self.position, Position::Start | Position::Broken)
+    }
 }
 
 impl Position {
@@ -214,8 +219,10 @@ mod tests {
         for number in 120..125 {
             let newest = push(&mut gop, number, false);
             assert_eq!(progress.advance(&gop, &newest, |_| panic!("nothing can be sent")), 1);
+            assert!(progress.is_waiting());
         }
         let newest = push(&mut gop, 125, true);
         assert_eq!(progress.advance(&gop, &newest, |unit| unit.data.keyframe), 0);
+        assert!(!progress.is_waiting());
     }
 }

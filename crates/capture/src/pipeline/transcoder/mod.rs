@@ -28,7 +28,6 @@ use crate::source::SourceError;
 use crate::source::lifecycle::PushError;
 use crate::threads::pool::{Task, WorkerPool};
 
-const NO_ENTRY: &str = "the source sends no keyframe, so its H.264 cannot be decoded: set a shorter keyframe interval (GOP) in the camera";
 const STUCK: &str = "cannot decode frames: the decoder does not answer";
 
 /// The transcoder of one stream.
@@ -154,15 +153,22 @@ impl Transcoder {
         let wait = &mut self.work.lock().entry_wait;
         if !is_needed {
             wait.pause();
-        } else if wait.is_over(times.read_at) {
-            return Err(PushError::Reopen(SourceError::Other(format!(
-                "{NO_ENTRY}. Opening the source again, because most cameras then send a keyframe"
-            ))));
+        } else if let (waited, true) = (wait.waited(times.read_at), wait.is_over(times.read_at)) {
+            return Err(PushError::Reopen(SourceError::NoKeyframe(waited)));
         }
         Ok(())
     }
 
-    /// Takes a frame to be processed when a thread is free. It replaces a frame that was not processed in time.
+    /// Notes that a track waits for an entry point.
+    pub(super) fn wait_for_entry(&self, times: CaptureTimes) {
+        let waited = self.work.lock().entry_wait.wait(times.read_at);
+        if let Some(waited) = waited {
+            self.outcome.waits(SourceError::NoKeyframe(waited).to_string());
+        }
+    }
+
+    /// Takes a frame to be processed when a thread is free. It replaces a frame that was not processed in time. If no
+    /// track needs the pixels of H.264, the decoder still follows.
     pub(super) fn put(&self, frame: PendingFrame) {
         let replaced = self.work.lock().pending.replace(frame);
         if let Some(replaced) = replaced {
@@ -176,12 +182,13 @@ impl Transcoder {
         self.pool.schedule(&self.task);
     }
 
-    /// Releases what is kept for the next frame, because no viewer watches the stream.
-    pub(super) fn pause(&self) {
+    /// Releases what is kept for the next frame, because no viewer watches the stream. The decoders are closed if
+    /// `closes`.
+    pub(super) fn pause(&self, closes: bool) {
         let mut work = self.work.lock();
         work.pending = None;
         work.entry_wait.pause();
-        work.must_close = true;
+        work.must_close |= closes;
         drop(work);
         self.pool.schedule(&self.task);
         self.buffers.clear();

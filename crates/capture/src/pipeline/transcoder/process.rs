@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use opencv::core::{Mat, MatTraitConst, StsError};
 
-use super::{Decoders, NO_ENTRY, PendingFrame, STUCK, Transcoder};
+use super::{Decoders, PendingFrame, STUCK, Transcoder};
 use crate::frame::{CaptureTimes, FrameData};
 use crate::pipeline::decoding::Newest;
 use crate::pipeline::encoded_track::EncodedTrack;
@@ -62,6 +62,9 @@ impl Transcoder {
             .collect();
         targets.sort_by_key(|target| Reverse(target.size.0));
         let Some(largest) = targets.first().map(|target| target.size) else {
+            if let FrameData::H264(_) = data {
+                self.follow_h264(watchdog)?;
+            }
             self.recycle(data);
             return Ok(());
         };
@@ -92,6 +95,15 @@ impl Transcoder {
         Ok(Some(pixels))
     }
 
+    /// Decodes the source's own H.264 up to the newest frame, which no track needs.
+    fn follow_h264(&self, watchdog: &Watchdog) -> opencv::Result<()> {
+        let current = self.decoders.current();
+        let mut decoders = current.lock();
+        let units = self.passthrough.units_since(decoders.h264.next());
+        let followed = decoders.h264.follow(units, watchdog);
+        followed.map_err(|error| opencv::Error::new(StsError, error.to_string()))
+    }
+
     /// Decodes the source's own H.264 up to the newest frame. Sets `times` to the times of that frame.
     fn decode_h264(
         &self,
@@ -109,19 +121,13 @@ impl Transcoder {
             return Ok(None);
         }
         let newest = newest.map_err(failed)?;
-        let mut work = self.work.lock();
         if let Newest::NoEntry = newest {
-            let reported = work.entry_wait.wait(times.read_at).is_some();
-            drop(work);
-            if reported {
-                self.outcome.failed(NO_ENTRY.into());
-            }
+            self.wait_for_entry(*times);
             let tracks = targets.iter().flat_map(|target| &target.tracks);
             tracks.for_each(|track| track.counters().withhold(1));
             return Ok(None);
         }
-        work.entry_wait.end();
-        drop(work);
+        self.work.lock().entry_wait.end();
         let Newest::Frame(pixels, own_times) = newest else { return Ok(None) };
         *times = own_times;
         let data = FrameData::Pixels(pixels);

@@ -10,6 +10,6 @@ mod encoded;
 mod reordering;
 mod unpacker;
 
-pub(crate) use decoder::VideoDecoder;
+pub(crate) use decoder::{DecodedFrame, VideoDecoder};
 pub(super) use encoded::Encoded;
 pub(super) use unpacker::{SourceCodec, Unpacked, Unpacker};

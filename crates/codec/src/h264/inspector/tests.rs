@@ -98,6 +98,54 @@ fn reordering_is_detected_by_parameter_sets_or_at_the_first_b_slice() {
     assert!(!is_b_slice(&[0x41, 0b1100_0000]) && !is_b_slice(&[0x41]));
 }
 
+/// The two streams one after the other, each with parameter sets of its own id. The sets are apart from the pictures.
+fn alternating(sizes: [&str; 2]) -> (Vec<u8>, Vec<Vec<u8>>) {
+    let (mut sets, mut pictures) = (Vec::new(), Vec::new());
+    for (id, size) in sizes.into_iter().enumerate() {
+        let parameters = format!("sps-id={id}");
+        let options = ["-tune", "zerolatency", "-g", "5", "-x264-params", &parameters];
+        for unit in encoded(size, &options, read_stream, "h264").1 {
+            let is_set = |unit: &&[u8]| matches!(NalType::of(unit), NalType::Sps | NalType::Pps);
+            let (own, slices): (Vec<&[u8]>, Vec<&[u8]>) =
+                annex_b::nal_units(&unit).partition(is_set);
+            let join = |units: Vec<&[u8]>| -> Vec<u8> {
+                let units = units.into_iter().flat_map(|unit| LONG_START_CODE.iter().chain(unit));
+                units.copied().collect()
+            };
+            sets.extend(join(own));
+            pictures.push(join(slices));
+        }
+    }
+    (sets, pictures)
+}
+
+#[test]
+fn each_keyframe_gets_all_parameter_sets_and_the_size_of_its_own() {
+    let (sets, pictures) = alternating(["320x180", "160x90"]);
+    let units = inspected(&sets, &pictures).unwrap();
+    let keyframes: Vec<_> = units.iter().filter(|unit| unit.keyframe).collect();
+    assert_eq!(keyframes.len(), 6);
+    for unit in &keyframes {
+        let count =
+            |kind| annex_b::nal_units(&unit.bytes).filter(|u| NalType::of(u) == kind).count();
+        assert_eq!((count(NalType::Sps), count(NalType::Pps)), (2, 2));
+    }
+    let sizes: Vec<_> = units.iter().map(|unit| (unit.width, unit.height)).collect();
+    assert_eq!(sizes, [vec![(320, 180); 12], vec![(160, 90); 12]].concat());
+    // A camera may send only those that a keyframe refers to.
+    let own: Vec<u8> = annex_b::nal_units(&sets)
+        .take(2)
+        .flat_map(|set| LONG_START_CODE.iter().chain(set))
+        .copied()
+        .collect();
+    let with_own = [own, pictures[0].clone()].concat();
+    let mut inspector = H264Inspector::from_extradata(&sets);
+    let unit = inspector.inspect(&with_own, true).unwrap().unwrap();
+    assert!(
+        annex_b::nal_units(&unit.bytes).filter(|u| NalType::of(u) == NalType::Sps).count() >= 2
+    );
+}
+
 #[test]
 fn access_units_before_the_first_parameter_sets_are_skipped() {
     let slice = [0, 0, 0, 1, 0x41, 0x9a, 1, 2];
@@ -132,5 +180,5 @@ fn arbitrary_bytes_are_inspected_without_harm() {
 #[test]
 fn an_empty_parameter_set_is_ignored() {
     let inspector = H264Inspector::from_extradata(&[1, 66, 0, 30, 0xff, 0xe0, 1, 0, 0]);
-    assert!(inspector.allows_passthrough() && inspector.parameter_sets.is_empty());
+    assert!(inspector.allows_passthrough() && inspector.parameter_sets.units().next().is_none());
 }
