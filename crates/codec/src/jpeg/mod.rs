@@ -1,14 +1,17 @@
 //! JPEG: from a byte stream to images that browsers can show.
 //!
 //! - [`markers`]: scans markers and segments (ITU-T T.81, annex B);
+//! - [`are_fields`]: recognises interlaced video;
 //! - [`JpegSplitter`]: cuts a byte stream into JPEGs;
 //! - [`repair`](repair()): fixes the deviations that cameras are known for.
 
+mod fields;
 mod huffman_tables;
 pub mod markers;
 mod repair;
 mod splitter;
 
+pub use fields::are_fields;
 pub use repair::{JpegError, RepairedJpeg, repair};
 pub use splitter::JpegSplitter;
 
