@@ -7,7 +7,7 @@ use opencv::core::Mat;
 use super::gop::Units;
 use crate::frame::CaptureTimes;
 use crate::frame::latest::Buffers;
-use crate::pixels::convert::Converter;
+use crate::pixels::convert::{Converter, size_of_frame};
 use crate::source::SourceError;
 use crate::source::video::{DecodedFrame, VideoDecoder};
 use crate::threads::watchdog::Watchdog;
@@ -68,7 +68,9 @@ impl H264Decoding {
             Decoded::NoEntry => return Ok(Newest::NoEntry),
         };
         let mut pixels = buffers.take();
-        self.converter.convert(&decoded.frame, &mut pixels)?;
+        // H.264 with another geometry is decoded by the source.
+        let size = size_of_frame(&decoded.frame);
+        self.converter.convert(&decoded.frame, size, &mut pixels)?;
         Ok(Newest::Frame(pixels, times))
     }
 

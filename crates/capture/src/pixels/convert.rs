@@ -1,4 +1,5 @@
-//! Conversion of a codec's pixel format to OpenCV's, at the same size, straight into an OpenCV matrix.
+//! Conversion of a codec's pixel format to OpenCV's, straight into an OpenCV matrix: at the same size, or at the size with
+//! square pixels.
 
 use std::fmt;
 
@@ -6,11 +7,10 @@ use ffmpeg_next::ffi;
 use ffmpeg_next::format::Pixel;
 use ffmpeg_next::frame::Video;
 use ffmpeg_next::software::scaling::{Context, Flags};
-use ffmpeg_next::util::color::{Range, Space};
 use opencv::core::{CV_8UC3, Mat, MatTraitConst, MatTraitManual, Scalar};
 
-/// A taller video without a colour space has that of HDTV (ITU-R BT.709), by the convention of players.
-const MAX_SDTV_HEIGHT: u32 = 576;
+use super::Size;
+use super::colours::Colours;
 
 /// libswscale processes this many pixels at a time, and may write a whole block at the end of a row.
 const BLOCK: u32 = 16;
@@ -46,20 +46,24 @@ unsafe impl Send for Converter {}
 #[derive(Clone, Copy, PartialEq)]
 struct Conversion {
     pixel: Pixel,
-    width: u32,
-    height: u32,
-    hdtv: bool,
-    full_range: bool,
+    size: Size,
+    target: Size,
+    colours: Colours,
 }
 
 impl Converter {
-    /// Writes a frame into `pixels`, which is allocated at the right size.
+    /// Writes a frame into `pixels`, which is allocated, at this size.
     ///
     /// # Errors
     /// Fails if libswscale does not support the pixel format, or if there is not enough memory.
-    pub fn convert(&mut self, frame: &Video, pixels: &mut Mat) -> Result<(), ConvertError> {
-        let conversion = Conversion::of(frame);
-        let (rows, columns) = (frame.height() as i32, frame.width() as i32);
+    pub fn convert(
+        &mut self,
+        frame: &Video,
+        target: Size,
+        pixels: &mut Mat,
+    ) -> Result<(), ConvertError> {
+        let conversion = Conversion::new(frame, target);
+        let (rows, columns) = (target.1 as i32, target.0 as i32);
         if pixels.typ() != CV_8UC3 || pixels.rows() != rows || pixels.cols() != columns {
             *pixels = Mat::new_rows_cols_with_default(rows, columns, CV_8UC3, Scalar::default())?;
         }
@@ -67,7 +71,7 @@ impl Converter {
             Some((current, context)) if *current == conversion => context,
             other => &mut other.insert((conversion, conversion.context()?)).1,
         };
-        if frame.width().is_multiple_of(BLOCK) {
+        if target.0.is_multiple_of(BLOCK) {
             scale(context, frame, pixels)
         } else {
             scale_odd(context, frame, pixels)
@@ -75,43 +79,39 @@ impl Converter {
     }
 }
 
+/// Returns the size of a decoded frame.
+pub fn size_of_frame(frame: &Video) -> Size {
+    (frame.width(), frame.height())
+}
+
 impl Conversion {
-    fn of(frame: &Video) -> Self {
-        let pixel = frame.format();
-        let hdtv = match frame.color_space() {
-            Space::BT709 => true,
-            Space::Unspecified => frame.height() > MAX_SDTV_HEIGHT,
-            _ => false,
-        };
-        let jpeg =
+    fn new(frame: &Video, target: Size) -> Self {
+        let (pixel, size) = (frame.format(), size_of_frame(frame));
+        // These formats of old say nothing about the matrix: a camera's full-range H.264 has them too.
+        let is_full =
             matches!(pixel, Pixel::YUVJ420P | Pixel::YUVJ422P | Pixel::YUVJ444P | Pixel::YUVJ440P);
-        let full_range = jpeg || frame.color_range() == Range::JPEG;
-        Self {
-            pixel,
-            width: frame.width(),
-            height: frame.height(),
-            hdtv: hdtv && !jpeg,
-            full_range,
-        }
+        let mut colours = Colours::of(frame.color_space(), frame.color_range(), size);
+        colours.full_range |= is_full;
+        Self { pixel, size, target, colours }
     }
 
     fn context(self) -> Result<Context, ConvertError> {
-        let Self { pixel, width, height, .. } = self;
+        let Self { pixel, size: (width, height), target, .. } = self;
+        let flags = Flags::BILINEAR;
         let mut context =
-            Context::get(pixel, width, height, Pixel::BGR24, width, height, Flags::BILINEAR)
+            Context::get(pixel, width, height, Pixel::BGR24, target.0, target.1, flags)
                 .map_err(|_| ConvertError::Unsupported(width, height, pixel))?;
-        self.set_colour_space(&mut context);
+        self.set_colours(&mut context);
         Ok(context)
     }
 
     #[expect(unsafe_code, reason = "ffmpeg-next does not expose colour spaces")]
-    fn set_colour_space(self, context: &mut Context) {
-        let space = if self.hdtv { ffi::SWS_CS_ITU709 } else { ffi::SWS_CS_ITU601 };
+    fn set_colours(self, context: &mut Context) {
         // SAFETY: the context is alive, and the tables are constants of the library.
         unsafe {
-            let tables = ffi::sws_getCoefficients(space);
+            let tables = ffi::sws_getCoefficients(self.colours.matrix.swscale());
             let (neutral, one) = (0, 1 << 16);
-            let range = i32::from(self.full_range);
+            let range = i32::from(self.colours.full_range);
             ffi::sws_setColorspaceDetails(
                 context.as_mut_ptr(),
                 tables,
@@ -131,14 +131,14 @@ impl Conversion {
     reason = "ffmpeg-next converts only into frames of its own, which would cost a copy"
 )]
 fn scale(context: &mut Context, frame: &Video, pixels: &mut Mat) -> Result<(), ConvertError> {
-    let row = pixels.cols() * 3;
-    let height = frame.height() as i32;
+    let (row, rows) = (pixels.cols() * 3, pixels.rows());
     let bytes = pixels.data_bytes_mut()?;
-    if bytes.len() < row as usize * height as usize {
+    if bytes.len() < row as usize * rows as usize {
         return Err(ConvertError::TooSmall);
     }
-    // SAFETY: context, source and target agree on format and size. The check above ensures that the target has `row`
-    // bytes for each row of the frame. libswscale reads the source only within its own lines.
+    // SAFETY: the context was created for the format and size of the source, and for the size of the target. The check
+    // above ensures that the target has `row` bytes for each of its rows. libswscale reads the source only within its
+    // own lines.
     let lines = unsafe {
         let source = frame.as_ptr();
         ffi::sws_scale(
@@ -146,12 +146,12 @@ fn scale(context: &mut Context, frame: &Video, pixels: &mut Mat) -> Result<(), C
             (*source).data.as_ptr().cast(),
             (*source).linesize.as_ptr(),
             0,
-            height,
+            frame.height() as i32,
             [bytes.as_mut_ptr()].as_ptr(),
             [row].as_ptr(),
         )
     };
-    if lines == height { Ok(()) } else { Err(ConvertError::Failed) }
+    if lines == rows { Ok(()) } else { Err(ConvertError::Failed) }
 }
 
 /// Converts by way of a frame of FFmpeg's own, whose rows have room for whole blocks.

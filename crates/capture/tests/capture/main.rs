@@ -1,9 +1,11 @@
 //! A whole capture from outside: started within the process or as a program, and watched over the bus.
 
+mod colours;
 mod encoders;
 mod endless;
 mod exec;
 mod files;
+mod geometry;
 mod h264;
 mod harness;
 mod http;
@@ -16,6 +18,7 @@ mod program;
 mod renditions;
 mod rest;
 mod secrets;
+mod shown;
 mod source_clock;
 mod streams;
 mod stuck;

@@ -12,6 +12,8 @@ pub enum NalType {
     IdrSlice,
     /// Any other slice.
     Slice,
+    /// Supplemental enhancement information (SEI).
+    Sei,
     /// A sequence parameter set (SPS).
     Sps,
     /// A picture parameter set (PPS).
@@ -26,6 +28,7 @@ impl NalType {
         match unit.first().map_or(0, |header| header & 0x1f) {
             5 => Self::IdrSlice,
             1..=4 => Self::Slice,
+            6 => Self::Sei,
             7 => Self::Sps,
             8 => Self::Pps,
             _ => Self::Other,

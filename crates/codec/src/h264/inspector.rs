@@ -10,6 +10,7 @@ use h264_reader::nal::sps::{PicOrderCntType, SeqParameterSet};
 use h264_reader::rbsp::{BitReader, decode_nal};
 
 use super::annex_b::{self, NalType};
+use super::display::{self, DisplayHints};
 use super::parameter_sets::{MAX_PARAMETER_SET_BYTES, ParameterSets, SliceHeader};
 
 /// Precedes each NAL unit in the output.
@@ -46,6 +47,7 @@ pub struct H264Inspector {
     parameter_sets: ParameterSets,
     /// Size of the frames, by the parameter sets of the newest one.
     size: Option<(u32, u32)>,
+    hints: DisplayHints,
     reorders: bool,
     /// The number of the next access unit.
     next: u64,
@@ -132,6 +134,7 @@ impl H264Inspector {
                 NalType::Sps | NalType::Pps => self.learn(unit),
                 NalType::IdrSlice => keyframe = true,
                 NalType::Slice => self.reorders |= is_b_slice(unit),
+                NalType::Sei => self.learn_orientation(unit),
                 NalType::Other => {}
             }
             if matches!(nal_type, NalType::IdrSlice | NalType::Slice) {
@@ -171,10 +174,23 @@ impl H264Inspector {
         !self.reorders
     }
 
+    /// Returns how the frames must be shown, as far as it is known.
+    pub fn display_hints(&self) -> DisplayHints {
+        self.hints
+    }
+
     fn nal_units<'a>(&self, bytes: &'a [u8]) -> Vec<&'a [u8]> {
         match self.length_size {
             None => annex_b::nal_units(bytes).filter(|unit| !unit.is_empty()).collect(),
             Some(length_size) => nal_units_by_length(bytes, length_size),
+        }
+    }
+
+    fn learn_orientation(&mut self, sei: &[u8]) {
+        if sei.len() <= MAX_PARAMETER_SET_BYTES
+            && let Some(reoriented) = display::reorients(sei)
+        {
+            self.hints.reoriented = reoriented;
         }
     }
 
@@ -188,11 +204,12 @@ impl H264Inspector {
                     return;
                 }
                 let known = read_sps(unit);
-                if let Some((size, reorders)) = known {
+                if let Some((size, hints, reorders)) = known {
                     self.size = Some(size);
+                    self.hints = DisplayHints { reoriented: self.hints.reoriented, ..hints };
                     self.reorders |= reorders;
                 }
-                self.parameter_sets.insert_sequence(unit, known.map(|(size, _)| size));
+                self.parameter_sets.insert_sequence(unit, known.map(|(size, ..)| size));
             }
             NalType::Pps => self.parameter_sets.insert_picture(unit),
             _ => {}
@@ -214,8 +231,9 @@ fn nal_units_by_length(mut bytes: &[u8], length_size: usize) -> Vec<&[u8]> {
     units
 }
 
-/// Returns the frame size, and whether frames may be reordered, as far as the sequence parameter set declares it.
-fn read_sps(unit: &[u8]) -> Option<((u32, u32), bool)> {
+/// Returns the frame size, how frames must be shown, and whether they may be reordered, as far as the sequence parameter
+/// set declares it.
+fn read_sps(unit: &[u8]) -> Option<((u32, u32), DisplayHints, bool)> {
     let bytes = decode_nal(unit).ok()?;
     let sps = SeqParameterSet::from_bits(BitReader::new(&bytes[..])).ok()?;
     let size = sps.pixel_dimensions().ok()?;
@@ -224,7 +242,7 @@ fn read_sps(unit: &[u8]) -> Option<((u32, u32), bool)> {
     let vui = sps.vui_parameters.as_ref();
     let restrictions = vui.and_then(|vui| vui.bitstream_restrictions.as_ref());
     let reordered = restrictions.map_or(0, |restrictions| restrictions.max_num_reorder_frames);
-    Some((size, !in_order && reordered > 0))
+    Some((size, DisplayHints::of(&sps), !in_order && reordered > 0))
 }
 
 fn is_b_slice(unit: &[u8]) -> bool {

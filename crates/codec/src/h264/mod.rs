@@ -2,12 +2,15 @@
 //!
 //! - [`annex_b`]: NAL units and their start codes;
 //! - [`AccessUnitSplitter`]: cuts a byte stream into access units;
+//! - [`DisplayHints`]: what the bitstream declares about its display;
 //! - [`H264Inspector`]: decides whether a source's access units can be forwarded undecoded, and normalizes them.
 
 pub mod annex_b;
+mod display;
 mod inspector;
 mod parameter_sets;
 mod splitter;
 
+pub use display::DisplayHints;
 pub use inspector::{AccessUnit, H264Inspector, PassthroughError};
 pub use splitter::AccessUnitSplitter;

@@ -259,9 +259,11 @@ fn options(name: &EncoderName, width: u32, height: u32) -> Dictionary<'static> {
     options.set("bf", "0");
     options.set("flags", "+low_delay");
     options.set("threads", if width * height <= ONE_THREAD_PIXELS { "1" } else { THREADS });
-    for key in ["colorspace", "color_primaries", "color_trc"] {
-        options.set(key, "smpte170m");
-    }
+    // The matrix is that of the conversion to planes. Primaries and transfer are those of a JPEG (sRGB), so that a page
+    // shows both codecs in the same colours.
+    options.set("colorspace", "smpte170m");
+    options.set("color_primaries", "bt709");
+    options.set("color_trc", "iec61966-2-1");
     options.set("color_range", "tv");
     // No frame refers to one before a keyframe. The encoders have different names for this option.
     options.set("forced-idr", "1");

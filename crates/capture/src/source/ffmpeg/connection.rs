@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use fanlight_cli::stop::Shutdown;
 use fanlight_protocol::Timestamp;
+use ffmpeg_next::codec::packet::side_data;
 use ffmpeg_next::codec::{self, Parameters};
 use ffmpeg_next::format::context::Input;
+use ffmpeg_next::format::stream::Stream;
 use ffmpeg_next::{Dictionary, Error, Packet, Rational, ffi, media};
 
 use super::arrival;
@@ -14,8 +16,9 @@ use super::deadline::Deadline;
 use super::input::MediaInput;
 use super::opening::{self, Opened};
 use super::timeouts::{CLOSE_TIMEOUT, CONNECT_TIMEOUT, OPEN_TIMEOUT, PLAYLIST_STALL_LIMIT};
+use crate::pixels::geometry::{self, Geometry, PixelAspect};
 use crate::source::error::SourceError;
-use crate::source::video::{Encoded, SourceCodec};
+use crate::source::video::{Container, Encoded, SourceCodec};
 use crate::stall;
 
 /// The protocols that FFmpeg may open for a URL. A playlist must not make it read files of this machine.
@@ -103,7 +106,10 @@ impl Connection {
     /// Returns the codec of the video.
     pub(super) fn codec(&self) -> Result<SourceCodec, SourceError> {
         // A copy: the original keeps the demuxer open.
-        Ok(SourceCodec::Described(self.parameters()?.clone()))
+        let parameters = self.parameters()?.clone();
+        let stream = self.opened.demuxer.stream(self.stream);
+        let geometry = stream.map_or(Geometry::default(), |stream| geometry_of(&stream));
+        Ok(SourceCodec::Described(Container { parameters, geometry }))
     }
 
     fn parameters(&self) -> Result<Parameters, SourceError> {
@@ -169,6 +175,19 @@ impl Drop for Connection {
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection").field("input", &self.input).finish_non_exhaustive()
+    }
+}
+
+/// Returns the geometry that the container declares for a stream.
+#[expect(unsafe_code, reason = "ffmpeg-next does not expose a stream's aspect ratio")]
+fn geometry_of(stream: &Stream<'_>) -> Geometry {
+    // SAFETY: the stream is alive, and the field consists of plain integers.
+    let ratio = unsafe { (*stream.as_ptr()).sample_aspect_ratio };
+    let mut matrices =
+        stream.side_data().filter(|data| data.kind() == side_data::Type::DisplayMatrix);
+    Geometry {
+        aspect: PixelAspect::of(ratio.into()),
+        orientation: matrices.next().and_then(|matrix| geometry::orientation_of(matrix.data())),
     }
 }
 

@@ -60,9 +60,13 @@ impl MediaInput {
     pub(super) fn reason(&self, error: ffmpeg_next::Error, called_at: Instant) -> SourceError {
         match self {
             Self::Url(url) => diagnose::reason(error, url, called_at),
-            Self::File { path, .. } => {
-                SourceError::NotAVideo(format!("{} cannot be read: {error}", path.display()))
-            }
+            Self::File { path, .. } => SourceError::NotAVideo(match error {
+                ffmpeg_next::Error::InvalidData => format!(
+                    "{} contains no video that FFmpeg can read, or is damaged",
+                    path.display()
+                ),
+                error => format!("{} cannot be read: {error}", path.display()),
+            }),
         }
     }
 }

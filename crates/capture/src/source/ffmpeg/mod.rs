@@ -1,4 +1,4 @@
-//! URLs, and files with JPEGs or H.264, read through FFmpeg's libraries.
+//! URLs and files, read through FFmpeg's libraries.
 //!
 //! - `input`: a URL or a file; `opening` opens it;
 //! - `connection`: reads encoded frames, never for longer than allowed;
@@ -7,8 +7,8 @@
 //! - `arrival`: when a packet arrived, which counts as the capture time of its frame;
 //! - `diagnose`: why a URL delivers no video.
 //!
-//! OpenCV can open URLs too. But it decodes with one thread for each core, each of which delays the output by a frame,
-//! and it blocks all sources of a process while one host is silent.
+//! OpenCV can open both too. But it decodes with one thread for each core, each of which delays the output by a frame; it
+//! blocks all sources of a process while one host is silent; and it ignores the colours that a video declares.
 
 mod arrival;
 mod budget;
@@ -77,7 +77,7 @@ impl MediaSource {
         Self::open_input(MediaInput::Url(url.clone()), stop)
     }
 
-    /// Opens a file with JPEGs or H.264, to be restarted at its end if `looped`.
+    /// Opens a file, to be restarted at its end if `looped`.
     ///
     /// # Errors
     /// Fails if that fails, with the reason.

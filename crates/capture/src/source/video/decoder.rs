@@ -26,25 +26,25 @@ pub(crate) struct VideoDecoder {
 }
 
 impl VideoDecoder {
-    /// Returns a decoder for a codec that a container describes.
-    pub(super) fn new(parameters: Parameters) -> Result<Self, SourceError> {
-        Self::open(codec::Context::from_parameters(parameters).map_err(unsupported)?)
+    /// Returns a decoder for a codec that a container describes. If the source is not `live`, several frames are decoded
+    /// at a time, which delays the first one.
+    pub(super) fn new(parameters: Parameters, live: bool) -> Result<Self, SourceError> {
+        let threading = if live { threading::Type::Slice } else { threading::Type::Frame };
+        Self::open(codec::Context::from_parameters(parameters).map_err(unsupported)?, threading)
     }
 
     /// Returns a decoder for a codec that is described by its own bitstream.
     pub(crate) fn of_codec(id: Id) -> Result<Self, SourceError> {
         let codec =
             decoder::find(id).ok_or_else(|| unsupported(ffmpeg_next::Error::DecoderNotFound))?;
-        Self::open(codec::Context::new_with_codec(codec))
+        Self::open(codec::Context::new_with_codec(codec), threading::Type::Slice)
     }
 
-    fn open(mut context: codec::Context) -> Result<Self, SourceError> {
-        // Slice threads share one frame. Frame threads would delay the output by one frame for each thread.
+    /// Slice threads share one frame. Frame threads delay the output by one frame for each thread.
+    fn open(mut context: codec::Context, kind: threading::Type) -> Result<Self, SourceError> {
         let threads = thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
-        context.set_threading(threading::Config {
-            count: threads,
-            ..threading::Config::kind(threading::Type::Slice)
-        });
+        context
+            .set_threading(threading::Config { count: threads, ..threading::Config::kind(kind) });
         let decoder = context.decoder().video().map_err(unsupported)?;
         Ok(Self { decoder, drained: false })
     }

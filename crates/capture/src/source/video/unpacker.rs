@@ -1,7 +1,8 @@
 //! From the encoded frames of a source to frames for the pipeline: forwarded undecoded, or decoded.
 //!
-//! The decision is the same for URLs, files and commands. JPEGs are forwarded. H.264 is forwarded while its frames
-//! arrive in display order; at the first frame out of order, and for every other codec, frames are decoded.
+//! The decision is the same for URLs, files and commands. JPEGs are forwarded, and so is H.264 while its frames arrive in
+//! display order. Frames are decoded if they are out of order, if viewers would show them rotated, distorted or in other
+//! colours, and for every other codec. Decoded frames are upright and have square pixels.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,21 +10,26 @@ use std::time::Duration;
 
 use fanlight_codec::h264::{H264Inspector, PassthroughError};
 use fanlight_protocol::Timestamp;
-use ffmpeg_next::codec::{Id, Parameters};
+use ffmpeg_next::codec::Id;
+use ffmpeg_next::util::color::{Range, Space};
 use ffmpeg_next::{Packet, frame};
+use opencv::core::Mat;
 
+use super::container::{Container, FIELDS, UNKNOWN_COLOURS, why_decode_h264};
 use super::decoder::{VideoDecoder, extradata};
 use super::encoded::Encoded;
 use super::reordering::Reordering;
 use crate::frame::latest::Buffers;
 use crate::frame::{AccessUnit, FrameData};
-use crate::pixels::convert::Converter;
+use crate::pixels::convert::{Converter, size_of_frame};
+use crate::pixels::geometry::Geometry;
+use crate::pixels::orientation::Orientation;
 use crate::source::error::SourceError;
 
 /// The codec of a source.
 pub(in crate::source) enum SourceCodec {
     /// Described by a container or a protocol.
-    Described(Parameters),
+    Described(Container),
     /// Described only by its own bitstream.
     InBand(Id),
 }
@@ -31,21 +37,31 @@ pub(in crate::source) enum SourceCodec {
 impl SourceCodec {
     fn id(&self) -> Id {
         match self {
-            Self::Described(parameters) => parameters.id(),
+            Self::Described(container) => container.id(),
             Self::InBand(id) => *id,
+        }
+    }
+
+    fn container(&self) -> Option<&Container> {
+        match self {
+            Self::Described(container) => Some(container),
+            Self::InBand(_) => None,
         }
     }
 
     fn inspector(&self) -> H264Inspector {
         match self {
-            Self::Described(parameters) => H264Inspector::from_extradata(extradata(parameters)),
+            Self::Described(container) => {
+                H264Inspector::from_extradata(extradata(&container.parameters))
+            }
             Self::InBand(_) => H264Inspector::new(),
         }
     }
 
-    fn decoder(&self) -> Result<VideoDecoder, SourceError> {
+    /// Returns a decoder; `live`: frames must be returned without delay.
+    fn decoder(&self, live: bool) -> Result<VideoDecoder, SourceError> {
         match self {
-            Self::Described(parameters) => VideoDecoder::new(parameters.clone()),
+            Self::Described(container) => VideoDecoder::new(container.parameters.clone(), live),
             Self::InBand(id) => VideoDecoder::of_codec(*id),
         }
     }
@@ -72,9 +88,12 @@ enum Route {
 }
 
 impl Route {
-    fn new(codec: &SourceCodec, live: Option<Duration>) -> Result<Self, SourceError> {
+    fn new(source: &str, codec: &SourceCodec, live: Option<Duration>) -> Result<Self, SourceError> {
         match codec.id() {
-            Id::MJPEG => return Ok(Self::Jpeg),
+            Id::MJPEG => match codec.container().and_then(Container::why_decode_jpeg) {
+                None => return Ok(Self::Jpeg),
+                Some(reason) => log_transcoding(source, "JPEG", reason),
+            },
             Id::H264 => {
                 let inspector = codec.inspector();
                 if inspector.allows_passthrough() {
@@ -88,11 +107,18 @@ impl Route {
 
     fn decode(codec: &SourceCodec, live: Option<Duration>) -> Result<Self, SourceError> {
         Ok(Self::Decode(Box::new(Decoding {
-            decoder: codec.decoder()?,
+            decoder: codec.decoder(live.is_some())?,
             reordering: live.map(Reordering::new),
+            container: codec.container().map_or(Geometry::default(), |it| it.geometry),
+            colours: codec.container().map_or(UNKNOWN_COLOURS, Container::colours),
+            orientation: None,
             converter: Converter::default(),
         })))
     }
+}
+
+fn log_transcoding(source: &str, codec: &str, reason: impl fmt::Display) {
+    tracing::info!(source, "{codec} is transcoded: {reason}");
 }
 
 /// An unpacked frame.
@@ -105,7 +131,7 @@ pub(in crate::source) struct Unpacked {
 enum Content {
     Jpeg(Encoded),
     H264(Arc<AccessUnit>),
-    Decoded(frame::Video),
+    Decoded(frame::Video, Geometry),
 }
 
 impl Unpacked {
@@ -122,18 +148,21 @@ impl Unpacker {
         codec: SourceCodec,
         live: Option<Duration>,
     ) -> Result<Self, SourceError> {
-        let route = Route::new(&codec, live)?;
+        let route = Route::new(&source, &codec, live)?;
         Ok(Self { source, codec, live, route })
     }
 
-    /// Continues after the source was reopened. A source with frames out of order is still decoded.
+    /// Continues after the source was reopened. A source that had to be decoded is still decoded.
     pub(in crate::source) fn reopen(&mut self, codec: SourceCodec) -> Result<(), SourceError> {
-        self.route = match (&self.route, Route::new(&codec, self.live)?) {
-            (Route::Passthrough(before), Route::Passthrough(inspector)) => {
-                Route::Passthrough(Box::new(inspector.continuing(before)))
-            }
-            (Route::Decode(_), Route::Passthrough(_)) => Route::decode(&codec, self.live)?,
-            (_, route) => route,
+        self.route = match &self.route {
+            Route::Decode(_) => Route::decode(&codec, self.live)?,
+            Route::Jpeg => Route::new(&self.source, &codec, self.live)?,
+            Route::Passthrough(before) => match Route::new(&self.source, &codec, self.live)? {
+                Route::Passthrough(inspector) => {
+                    Route::Passthrough(Box::new(inspector.continuing(before)))
+                }
+                route => route,
+            },
         };
         self.codec = codec;
         Ok(())
@@ -146,21 +175,27 @@ impl Unpacker {
     ) -> Result<Option<Unpacked>, SourceError> {
         let timestamp = encoded.timestamp();
         match &mut self.route {
+            Route::Jpeg if self.codec.container().is_some_and(|it| it.holds_fields(&encoded)) => {
+                self.decode("JPEG", FIELDS, encoded)
+            }
             Route::Jpeg => Ok(Some(Unpacked { content: Content::Jpeg(encoded), timestamp })),
             Route::Passthrough(inspector) if encoded.is_damaged() => {
                 inspector.skip_missing();
                 Ok(None)
             }
             Route::Passthrough(inspector) => {
-                match inspector.inspect(encoded.bytes(), encoded.is_entry()) {
-                    Ok(unit) => {
-                        let content = unit.map(Content::H264);
-                        Ok(content.map(|content| Unpacked { content, timestamp }))
+                let inspected = inspector.inspect(encoded.bytes(), encoded.is_entry());
+                let (hints, container) = (inspector.display_hints(), self.codec.container());
+                match inspected {
+                    Ok(None) => Ok(None),
+                    Ok(Some(unit)) => {
+                        match why_decode_h264(container, hints, (unit.width, unit.height)) {
+                            None => Ok(Some(Unpacked { content: Content::H264(unit), timestamp })),
+                            Some(reason) => self.decode("H.264", reason, encoded),
+                        }
                     }
                     Err(reason @ PassthroughError::Reordered) => {
-                        tracing::info!(source = %self.source, "H.264 is transcoded: {reason}");
-                        self.route = Route::decode(&self.codec, self.live)?;
-                        self.push(encoded)
+                        self.decode("H.264", reason, encoded)
                     }
                     Err(error @ PassthroughError::TooLarge(..)) => {
                         Err(SourceError::NotAVideo(error.to_string()))
@@ -172,6 +207,18 @@ impl Unpacker {
                 Ok(None)
             }
         }
+    }
+
+    /// Decodes from this frame on, for this reason.
+    fn decode(
+        &mut self,
+        codec: &str,
+        reason: impl fmt::Display,
+        encoded: Encoded,
+    ) -> Result<Option<Unpacked>, SourceError> {
+        log_transcoding(&self.source, codec, reason);
+        self.route = Route::decode(&self.codec, self.live)?;
+        self.push(encoded)
     }
 
     /// Returns the next decoded frame, if one is ready.
@@ -204,10 +251,8 @@ impl Unpacker {
         match (unpacked.map(|unpacked| unpacked.content), &mut self.route) {
             (Some(Content::Jpeg(encoded)), _) => Ok(FrameData::Jpeg(encoded.into_bytes())),
             (Some(Content::H264(unit)), _) => Ok(FrameData::H264(unit)),
-            (Some(Content::Decoded(frame)), Route::Decode(decoding)) => {
-                let mut buffer = buffers.take();
-                decoding.converter.convert(&frame, &mut buffer)?;
-                Ok(FrameData::Pixels(buffer))
+            (Some(Content::Decoded(frame, geometry)), Route::Decode(decoding)) => {
+                decoding.pixels(frame, geometry, buffers).map(FrameData::Pixels)
             }
             _ => Err(SourceError::Other("no frame was grabbed".into())),
         }
@@ -219,6 +264,12 @@ struct Decoding {
     decoder: VideoDecoder,
     /// The order of frames of a live source.
     reordering: Option<Reordering>,
+    /// The geometry that the container declares.
+    container: Geometry,
+    /// The colours that the container declares.
+    colours: (Space, Range),
+    /// The orientation that the latest frame with one declares.
+    orientation: Option<Orientation>,
     converter: Converter,
 }
 
@@ -236,7 +287,40 @@ impl Decoding {
             Some(reordering) => reordering.captured(decoded.timestamp, self.decoder.reorders()),
             None => decoded.timestamp,
         };
-        Some(Unpacked { content: Content::Decoded(decoded.frame), timestamp })
+        // Not when its pixels are needed, because a frame that is dropped may declare what applies to the next ones.
+        let geometry = self.geometry(&decoded.frame);
+        Some(Unpacked { content: Content::Decoded(decoded.frame, geometry), timestamp })
+    }
+
+    /// Returns the pixels of a decoded frame in one of `buffers`: square, and upright.
+    fn pixels(
+        &mut self,
+        mut frame: frame::Video,
+        geometry: Geometry,
+        buffers: &Buffers,
+    ) -> Result<Mat, SourceError> {
+        let (space, range) = self.colours;
+        if frame.color_space() == Space::Unspecified {
+            frame.set_color_space(space);
+        }
+        if frame.color_range() == Range::Unspecified {
+            frame.set_color_range(range);
+        }
+        let mut pixels = buffers.take();
+        self.converter.convert(&frame, geometry.square(size_of_frame(&frame)), &mut pixels)?;
+        if let Some(orientation) = geometry.orientation.filter(|one| !one.is_none()) {
+            let mut spare = buffers.take();
+            orientation.apply(&mut pixels, &mut spare)?;
+            buffers.recycle(spare);
+        }
+        Ok(pixels)
+    }
+
+    /// Returns the geometry of a frame. Some encoders declare the orientation once, others with each keyframe.
+    fn geometry(&mut self, frame: &frame::Video) -> Geometry {
+        let own = Geometry::of_frame(frame);
+        self.orientation = own.orientation.or(self.orientation);
+        Geometry { orientation: self.orientation, ..own }.within(self.container)
     }
 }
 

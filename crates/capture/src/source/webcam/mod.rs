@@ -4,6 +4,7 @@
 //! - [`finder`]: finds the camera's device file; `memory`: recognizes a camera that was unplugged;
 //! - `sysfs` and `v4l2`: queries to the kernel and to the driver;
 //! - `opening`: requests format, size and frame rate from a camera;
+//! - `raw`: frames in colours that OpenCV does not expect;
 //! - `names`: persistent names of a camera;
 //! - [`list`]: the list of webcams for the user;
 //! - `diagnose`: why a camera delivers no video.
@@ -15,6 +16,7 @@ pub mod list;
 mod memory;
 mod names;
 mod opening;
+mod raw;
 pub mod request;
 pub mod selector;
 mod sysfs;
@@ -38,6 +40,7 @@ use crate::frame::FrameData;
 use crate::frame::latest::Buffers;
 use crate::stall;
 pub use finder::Finder;
+use raw::RawFrames;
 pub use request::WebcamRequest;
 
 /// The interval at which a wait for the camera checks for a shutdown and for a stall.
@@ -83,7 +86,9 @@ pub struct Webcam {
     about: About,
     /// True if it delivers JPEGs.
     sends_jpegs: bool,
-    /// The last frame, if it is a JPEG.
+    /// Converts frames that OpenCV would convert to wrong colours.
+    raw: Option<RawFrames>,
+    /// The last frame, if it is a JPEG or raw.
     bytes: Mat,
     /// The same camera, in the form that OpenCV needs to wait for it.
     cameras: Vector<VideoCapture>,
@@ -121,6 +126,11 @@ impl Webcam {
         }
         // Set after opening, because not every version of OpenCV accepts this property before.
         let sends_jpegs = opening::is_jpeg(&actual) && camera.set(CAP_PROP_CONVERT_RGB, 0.0)?;
+        let raw = if sends_jpegs { None } else { RawFrames::of(device) };
+        let raw = match raw {
+            Some(raw) if camera.set(CAP_PROP_CONVERT_RGB, 0.0)? => Some(raw),
+            _ => None,
+        };
         let interval = opening::actual_interval(&camera)?;
         let actual = opening::describe(&camera, &actual, sends_jpegs)?;
         let requested = format.map_or(String::new(), |format| format + " ");
@@ -134,6 +144,7 @@ impl Webcam {
             name: request.selector.to_string(),
             about,
             sends_jpegs,
+            raw,
             bytes: Mat::default(),
             camera: cameras.get(0)?,
             cameras,
@@ -222,6 +233,11 @@ impl Source for Webcam {
             return Ok(FrameData::Jpeg(self.bytes.data_bytes()?.to_vec()));
         }
         let mut pixels = buffers.take();
+        if let Some(raw) = &mut self.raw {
+            retrieve(&mut self.camera, &mut self.bytes)?;
+            raw.convert(self.bytes.data_bytes()?, &mut pixels)?;
+            return Ok(FrameData::Pixels(pixels));
+        }
         retrieve(&mut self.camera, &mut pixels)?;
         if pixels.typ() == CV_8UC3 {
             Ok(FrameData::Pixels(pixels))

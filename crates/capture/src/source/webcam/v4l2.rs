@@ -66,8 +66,7 @@ struct FrameInterval {
     reserved: [u32; 2],
 }
 
-/// The current format, which is only returned to the driver unchanged. Its union contains pointers, hence the
-/// alignment.
+/// The current format. Its union contains pointers, hence the alignment.
 #[repr(C)]
 struct RawFormat {
     kind: u32,
@@ -81,6 +80,25 @@ struct RequestBuffers {
     memory: u32,
     capabilities: u32,
     flags: [u8; 4],
+}
+
+impl From<RawFormat> for CurrentFormat {
+    fn from(format: RawFormat) -> Self {
+        let bytes: Vec<u8> = format.raw.iter().flat_map(|word| word.to_ne_bytes()).collect();
+        let number = |at: usize| {
+            let bytes = bytes[4 * at..].first_chunk();
+            bytes.map_or(0, |bytes| u32::from_ne_bytes(*bytes))
+        };
+        Self {
+            fourcc: letters(number(2)),
+            width: number(0),
+            height: number(1),
+            row: number(4),
+            colour_space: number(6),
+            encoding: number(9),
+            quantization: number(10),
+        }
+    }
 }
 
 const READ: u32 = 2;
@@ -108,6 +126,21 @@ pub(super) struct VideoMode {
     pub(super) height: u32,
     /// Frames per second, highest first.
     pub(super) rates: Vec<f64>,
+}
+
+/// The format that a camera delivers now. The numbers are those of `v4l2_pix_format`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct CurrentFormat {
+    pub(super) fourcc: String,
+    pub(super) width: u32,
+    pub(super) height: u32,
+    /// Bytes from one row to the next.
+    pub(super) row: u32,
+    pub(super) colour_space: u32,
+    /// The matrix.
+    pub(super) encoding: u32,
+    /// The range.
+    pub(super) quantization: u32,
 }
 
 /// Returns whether a device file delivers video, or may do so because this user may not open it.
@@ -150,6 +183,14 @@ impl Device {
     /// Returns the pixel formats that the camera supports, as FourCCs.
     pub(super) fn format_names(&self) -> Vec<String> {
         self.formats().into_iter().map(letters).collect()
+    }
+
+    /// Returns the format that the camera delivers now.
+    pub(super) fn current_format(&self) -> io::Result<CurrentFormat> {
+        let mut format: RawFormat = zeroed();
+        format.kind = BUF_TYPE_VIDEO_CAPTURE;
+        self.query(READ | WRITE, 4, &mut format)?;
+        Ok(format.into())
     }
 
     /// Starts the camera with its current settings and stops it again, to get the driver's error.
@@ -275,6 +316,28 @@ mod tests {
         assert_eq!(request::<u32>(WRITE, 18), 0x4004_5612);
         #[cfg(target_pointer_width = "64")]
         assert_eq!(request::<RawFormat>(READ | WRITE, 5), 0xc0d0_5605);
+    }
+
+    #[test]
+    fn a_format_is_read_from_its_numbers() {
+        let mut format: RawFormat = zeroed();
+        let numbers =
+            [1280, 720, u32::from_le_bytes(*b"YUYV"), 1, 2560, 1_843_200, 3, 0, 0, 2, 1, 1];
+        let bytes: Vec<u8> = numbers.into_iter().flat_map(u32::to_ne_bytes).collect();
+        let words = bytes.chunks_exact(size_of::<usize>());
+        for (into, word) in format.raw.iter_mut().zip(words) {
+            *into = usize::from_ne_bytes(word.try_into().unwrap());
+        }
+        let expected = CurrentFormat {
+            fourcc: "YUYV".into(),
+            width: 1280,
+            height: 720,
+            row: 2560,
+            colour_space: 3,
+            encoding: 2,
+            quantization: 1,
+        };
+        assert_eq!(CurrentFormat::from(format), expected);
     }
 
     #[test]

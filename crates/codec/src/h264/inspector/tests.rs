@@ -147,6 +147,29 @@ fn each_keyframe_gets_all_parameter_sets_and_the_size_of_its_own() {
 }
 
 #[test]
+fn the_shape_of_pixels_and_the_colours_are_known_from_the_parameter_sets() {
+    let colours = ["-colorspace", "bt709", "-color_range", "pc", "-vf", "setsar=12/11"];
+    let (extradata, _) = encoded("320x180", &colours, read_mp4, "mp4");
+    let hints = H264Inspector::from_extradata(&extradata).display_hints();
+    assert_eq!((hints.pixel_aspect, hints.matrix), (Some((12, 11)), Some(1)));
+    assert!(hints.full_range && !hints.reoriented);
+    let (extradata, _) = encoded("320x180", &[], read_mp4, "mp4");
+    let hints = H264Inspector::from_extradata(&extradata).display_hints();
+    assert_eq!((hints.matrix, hints.full_range), (None, false));
+}
+
+#[test]
+fn an_orientation_is_known_from_the_first_frame_that_declares_it() {
+    let turned =
+        ["-tune", "zerolatency", "-bsf:v", "h264_metadata=display_orientation=insert:rotate=90"];
+    let (extradata, units) = encoded("320x180", &turned, read_stream, "h264");
+    let mut inspector = H264Inspector::from_extradata(&extradata);
+    assert!(!inspector.display_hints().reoriented);
+    inspector.inspect(&units[0], true).unwrap().unwrap();
+    assert!(inspector.display_hints().reoriented);
+}
+
+#[test]
 fn access_units_before_the_first_parameter_sets_are_skipped() {
     let slice = [0, 0, 0, 1, 0x41, 0x9a, 1, 2];
     assert_eq!(H264Inspector::new().inspect(&slice, true), Ok(None));

@@ -1,0 +1,108 @@
+//! The colours of YUV pixels: by which matrix they were computed from red, green and blue, and over which range.
+
+use ffmpeg_next::ffi;
+use ffmpeg_next::util::color::{Range, Space};
+
+use super::Size;
+
+/// A taller frame without a stated matrix has that of HDTV (ITU-R BT.709), by the convention of players.
+const MAX_SDTV_HEIGHT: u32 = 576;
+
+/// A matrix and a range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Colours {
+    /// The matrix.
+    pub matrix: Matrix,
+    /// True if black is 0 and white is 255 (in 8 bits), not 16 and 235.
+    pub full_range: bool,
+}
+
+/// The matrix that converts red, green and blue to luma and chroma.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Matrix {
+    /// ITU-R BT.601: JPEG, webcams and television before HDTV.
+    Bt601,
+    /// ITU-R BT.709: HDTV and most IP cameras.
+    Bt709,
+    /// ITU-R BT.2020: UHDTV.
+    Bt2020,
+    /// FCC: historical, nearly BT.601.
+    Fcc,
+    /// SMPTE 240M: historical, nearly BT.709.
+    Smpte240m,
+}
+
+impl Matrix {
+    /// Returns the matrix that a source states, or else the usual one for frames of this size.
+    pub fn of(stated: Space, size: Size) -> Self {
+        match stated {
+            Space::BT709 => Self::Bt709,
+            Space::BT2020NCL | Space::BT2020CL => Self::Bt2020,
+            Space::FCC => Self::Fcc,
+            Space::SMPTE240M => Self::Smpte240m,
+            Space::Unspecified if size.1 > MAX_SDTV_HEIGHT => Self::Bt709,
+            _ => Self::Bt601,
+        }
+    }
+
+    /// Returns the matrix of a number in H.264's table E-5, or else the usual one for frames of this size.
+    pub fn of_h264(stated: Option<u8>, size: Size) -> Self {
+        let stated = match stated {
+            Some(1) => Space::BT709,
+            Some(4) => Space::FCC,
+            Some(7) => Space::SMPTE240M,
+            Some(9 | 10) => Space::BT2020NCL,
+            Some(_) => Space::SMPTE170M,
+            None => Space::Unspecified,
+        };
+        Self::of(stated, size)
+    }
+
+    /// Returns libswscale's number of the matrix.
+    pub(super) fn swscale(self) -> i32 {
+        match self {
+            Self::Bt601 => ffi::SWS_CS_ITU601,
+            Self::Bt709 => ffi::SWS_CS_ITU709,
+            Self::Bt2020 => ffi::SWS_CS_BT2020,
+            Self::Fcc => ffi::SWS_CS_FCC,
+            Self::Smpte240m => ffi::SWS_CS_SMPTE240M,
+        }
+    }
+}
+
+impl Colours {
+    /// Returns the colours that a source states, or else the usual ones for frames of this size.
+    pub fn of(matrix: Space, range: Range, size: Size) -> Self {
+        Self { matrix: Matrix::of(matrix, size), full_range: range == Range::JPEG }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unstated_matrix_is_that_of_the_size() {
+        assert_eq!(Matrix::of(Space::Unspecified, (720, 576)), Matrix::Bt601);
+        assert_eq!(Matrix::of(Space::Unspecified, (1280, 720)), Matrix::Bt709);
+        assert_eq!(Matrix::of(Space::SMPTE170M, (1280, 720)), Matrix::Bt601);
+        assert_eq!(Matrix::of(Space::BT709, (320, 240)), Matrix::Bt709);
+    }
+
+    #[test]
+    fn the_numbers_of_h264_are_those_of_ffmpeg() {
+        for (number, space) in [
+            (1, Space::BT709),
+            (4, Space::FCC),
+            (5, Space::BT470BG),
+            (6, Space::SMPTE170M),
+            (7, Space::SMPTE240M),
+            (9, Space::BT2020NCL),
+            (10, Space::BT2020CL),
+        ] {
+            let size = (1280, 720);
+            assert_eq!(Matrix::of_h264(Some(number), size), Matrix::of(space, size), "{number}");
+        }
+        assert_eq!(Matrix::of_h264(None, (64, 48)), Matrix::Bt601);
+    }
+}
