@@ -37,7 +37,7 @@ fn height_of(bytes: &[u8]) -> Option<u32> {
             {
                 return Some(u16::from_be_bytes([*high, *low]).into());
             }
-            Element::Segment { .. } => {}
+            Element::Segment { .. } | Element::Junk(_) => {}
             Element::End(_) => return None,
         }
     }

@@ -17,7 +17,7 @@ use crate::frame::frozen::{FrozenDetector, SameBlocks};
 use crate::frame::latest::Latest;
 use crate::options::StreamSettings;
 use crate::pipeline::replaceable::Replaceable;
-use crate::pixels::convert::Converter;
+use crate::pixels::convert::{Converter, size_of_frame};
 use crate::pixels::decode::JpegDecoder;
 use crate::pixels::{self, Size, scale};
 use crate::source::SourceError;
@@ -133,7 +133,11 @@ impl Comparison {
                     SourceError::NotAVideo("a keyframe of its H.264 contains no frame".into())
                 })?;
                 let mut pixels = Mat::default();
-                self.converter.convert(&decoded.frame, &mut pixels)?;
+                self.converter.convert(
+                    &decoded.frame,
+                    size_of_frame(&decoded.frame),
+                    &mut pixels,
+                )?;
                 means(&pixels)
             }
         }
