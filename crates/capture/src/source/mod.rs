@@ -6,7 +6,7 @@
 //!   understands;
 //! - [`mode`]: size and frame rate; [`pacing`]: when the frames of a recording are due; `interval`: an estimate of the
 //!   frame interval;
-//! - [`address`]: a URL, parsed so that it never prints a password;
+//! - [`address`]: a URL, parsed so that it never prints a password; [`url`]: how to read it;
 //! - `video`: from encoded frames to frames that are forwarded undecoded, or decoded;
 //! - [`test_picture`], [`webcam`], [`mod@file`], [`ffmpeg`], [`exec`]: the kinds of sources, each of which implements
 //!   [`Source`];
@@ -26,6 +26,7 @@ pub mod mode;
 pub mod pacing;
 pub mod spec;
 pub mod test_picture;
+pub mod url;
 pub(crate) mod video;
 pub mod webcam;
 

@@ -13,6 +13,8 @@ mod passthrough;
 mod program;
 mod renditions;
 mod rest;
+mod rtsp;
+mod rtsp_camera;
 mod secrets;
 mod streams;
 mod stuck;

@@ -3,7 +3,8 @@
 //! - [`Address`]: scheme, host, port, and the URL that FFmpeg opens;
 //! - `template`: the text as written, with placeholders for `${NAME}`;
 //! - `authority`: separates user and password from the host;
-//! - `escape`: percent-encoding by position.
+//! - `escape`: percent-encoding by position;
+//! - `redirect`: the URL to which a host redirects.
 //!
 //! The structure of a URL comes from the text alone. The value of a variable is plain text: it is percent-encoded for
 //! its position, and cannot start another part of the URL.
@@ -12,6 +13,7 @@
 
 mod authority;
 mod escape;
+mod redirect;
 mod template;
 
 use std::fmt;
@@ -36,6 +38,10 @@ pub struct Address {
     scheme: Scheme,
     host: String,
     port: u16,
+    /// User and password, percent-encoded, with a colon between them.
+    user: Option<String>,
+    /// Path and query, percent-encoded.
+    target: String,
     /// The URL that FFmpeg opens.
     url: String,
     /// The same without secrets, for messages.
@@ -173,7 +179,6 @@ impl Address {
         if user_bytes > scheme.max_user() {
             return Err(InvalidAddress::LongUser(user_bytes, scheme.max_user()));
         }
-        let user = user.map_or_else(String::new, |user| user + "@");
         let masked = match authority.user {
             Some(user) if user.contains(':') => format!("{MASK}:{MASK}@"),
             Some(_) => format!("{MASK}@"),
@@ -182,19 +187,30 @@ impl Address {
         let colon_port = port.map_or_else(String::new, |port| format!(":{port}"));
         let start = scheme.as_str();
         let path = escape::path(template, authority.rest);
-        let url = format!("{start}://{user}{host}{colon_port}{path}");
+        let user_at = user.as_ref().map_or_else(String::new, |user| format!("{user}@"));
+        let url = format!("{start}://{user_at}{host}{colon_port}{path}");
         if url.len() > MAX_URL {
             return Err(InvalidAddress::TooLong(url.len()));
         }
-        let path = mask_values(&escape::path(&template.masked(), authority.rest));
-        let shown = format!("{start}://{masked}{host}{colon_port}{path}");
+        let masked_path = mask_values(&escape::path(&template.masked(), authority.rest));
+        let shown = format!("{start}://{masked}{host}{colon_port}{masked_path}");
         let port = port.unwrap_or(scheme.default_port());
-        Ok(Self { scheme, host, port, url, shown })
+        Ok(Self { scheme, host, port, user, target: path, url, shown })
     }
 
     /// Returns the URL with its secrets, as FFmpeg opens it; not for logs, errors, the catalog or the API.
     pub fn expose(&self) -> &str {
         &self.url
+    }
+
+    /// Returns user and password, percent-encoded, with a colon between them; not for any output.
+    pub fn expose_user(&self) -> Option<&str> {
+        self.user.as_deref()
+    }
+
+    /// Returns path and query, percent-encoded; not for any output.
+    pub fn expose_target(&self) -> &str {
+        &self.target
     }
 
     /// Returns the scheme.

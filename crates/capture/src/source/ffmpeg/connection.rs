@@ -11,16 +11,22 @@ use ffmpeg_next::{Dictionary, Packet, Rational, ffi, media};
 
 use super::arrival;
 use super::deadline::Deadline;
+use super::diagnose;
 use super::input::MediaInput;
+use super::login;
 use super::mjpeg_http::{MjpegReader, ReadError};
 use super::opening::{self, Opened};
 use super::timeouts::{CLOSE_TIMEOUT, CONNECT_TIMEOUT, OPEN_TIMEOUT, PLAYLIST_STALL_LIMIT};
 use crate::source::error::SourceError;
+use crate::source::url::{Transport, UrlRequest};
 use crate::source::video::{Encoded, SourceCodec};
 use crate::stall;
 
 /// The protocols that FFmpeg may open for a URL. A playlist must not make it read files of this machine.
 const PROTOCOLS: &str = "http,https,httpproxy,tls,tcp,udp,rtp,rtsp,rtsps,crypto,data";
+
+/// The size of the kernel's buffer for UDP, in bytes, as far as the system allows it: a keyframe arrives in one burst.
+const UDP_BUFFER: &str = "2097152";
 
 /// An open input.
 pub(super) struct Connection {
@@ -30,6 +36,10 @@ pub(super) struct Connection {
     stream: usize,
     time_base: Rational,
     live: bool,
+    /// The transport if it is RTSP.
+    transport: Option<Transport>,
+    /// Set once a packet was read.
+    has_read: bool,
     stall_limit: Duration,
     /// The reader of MJPEG over HTTP.
     mjpeg: Option<MjpegReader>,
@@ -39,8 +49,7 @@ impl Connection {
     /// Connects and detects the video stream.
     pub(super) fn open(input: &MediaInput, stop: Shutdown) -> Result<Self, SourceError> {
         let deadline = Deadline::new(stop, OPEN_TIMEOUT, input.is_http());
-        let mut opened = opening::open(input, &options(input), &deadline)
-            .map_err(|error| deadline.reason(error, input))?;
+        let (mut opened, transport) = open(input, &deadline)?;
         // Some of FFmpeg's demuxers treat an interrupt as the end of their input.
         deadline.check_budget(input)?;
         let demuxer = &mut opened.demuxer;
@@ -63,6 +72,8 @@ impl Connection {
             stream,
             time_base,
             live,
+            transport,
+            has_read: false,
             stall_limit: OPEN_TIMEOUT,
             mjpeg,
         };
@@ -91,7 +102,9 @@ impl Connection {
     pub(super) fn description(&self) -> String {
         let codec = self.parameters().map_or("unknown", |parameters| parameters.id().name());
         let kind = if self.live { "live" } else { "recorded" };
-        format!("{kind} {codec} ({})", self.opened.demuxer.format().name())
+        let over =
+            self.transport.map_or_else(String::new, |transport| format!(" over {transport}"));
+        format!("{kind} {codec} ({}{over})", self.opened.demuxer.format().name())
     }
 
     /// Returns the codec of the video.
@@ -122,6 +135,7 @@ impl Connection {
             match packet.read(&mut self.opened.demuxer) {
                 Ok(()) if packet.stream() == self.stream => {
                     self.stamp(&mut packet);
+                    self.has_read = true;
                     return Ok(Some(Encoded::Packet(packet)));
                 }
                 Ok(()) => {}
@@ -150,7 +164,11 @@ impl Connection {
 
     /// Returns why reading failed.
     fn reason(&self, error: ffmpeg_next::Error) -> SourceError {
+        let is_silent = is_timeout(error) && !self.deadline.is_stopped();
         match error {
+            _ if is_silent && !self.has_read && self.transport == Some(Transport::Udp) => {
+                no_datagrams(&self.input, &self.deadline, error)
+            }
             ffmpeg_next::Error::Exit
                 if !self.deadline.is_stopped() && self.deadline.exceeded().is_none() =>
             {
@@ -185,6 +203,71 @@ impl fmt::Debug for Connection {
     }
 }
 
+/// Opens an input, over the transport that a camera accepts and with the login that it requires.
+fn open(
+    input: &MediaInput,
+    deadline: &Deadline,
+) -> Result<(Opened, Option<Transport>), SourceError> {
+    let first = input.is_rtsp().then(|| input.transport().unwrap_or(Transport::Tcp));
+    let refused = match opening::open(input, &options(input, first), deadline) {
+        Ok(opened) => return Ok((opened, first)),
+        Err(error) => error,
+    };
+    match input {
+        _ if deadline.is_stopped() => {}
+        MediaInput::Url(url) if refused == ffmpeg_next::Error::HttpUnauthorized => {
+            return log_in(url, deadline).map(|opened| (opened, first));
+        }
+        MediaInput::Url(UrlRequest { transport: None, .. })
+            if input.is_rtsp() && may_send_over_udp(refused) =>
+        {
+            deadline.set(OPEN_TIMEOUT);
+            let second = Some(Transport::Udp);
+            return opening::open(input, &options(input, second), deadline)
+                .map(|opened| (opened, second))
+                .map_err(|error| no_datagrams(input, deadline, error));
+        }
+        _ => {}
+    }
+    Err(match first {
+        Some(Transport::Udp) => no_datagrams(input, deadline, refused),
+        _ => deadline.reason(refused, input),
+    })
+}
+
+/// Opens a URL again after its host refused the login, if that may help.
+fn log_in(url: &UrlRequest, deadline: &Deadline) -> Result<Opened, SourceError> {
+    let retry = login::after_refusal(&url.address, deadline)?;
+    let input = MediaInput::Url(UrlRequest { address: retry.address, ..url.clone() });
+    let mut options = options(&input, url.transport);
+    if let Some(headers) = &retry.headers {
+        options.set("headers", headers);
+    }
+    deadline.set(OPEN_TIMEOUT);
+    opening::open(&input, &options, deadline).map_err(|error| deadline.reason(error, &input))
+}
+
+/// Returns whether a camera may accept UDP after it has refused TCP with this error. Some refuse TCP by another status
+/// than the one for it.
+fn may_send_over_udp(error: ffmpeg_next::Error) -> bool {
+    diagnose::refuses_transport(error) || error == ffmpeg_next::Error::HttpOther4xx
+}
+
+/// Returns the reason of an error over UDP.
+fn no_datagrams(input: &MediaInput, deadline: &Deadline, error: ffmpeg_next::Error) -> SourceError {
+    match input {
+        MediaInput::Url(url) if is_timeout(error) && !deadline.is_stopped() => {
+            diagnose::no_datagrams(&url.address)
+        }
+        _ => deadline.reason(error, input),
+    }
+}
+
+fn is_timeout(error: ffmpeg_next::Error) -> bool {
+    error == ffmpeg_next::Error::Exit
+        || error == ffmpeg_next::Error::Other { errno: libc::ETIMEDOUT }
+}
+
 fn is_playlist(format: &str) -> bool {
     format.split(',').any(|name| matches!(name, "hls" | "dash"))
 }
@@ -202,14 +285,16 @@ fn holds_jpegs(demuxer: &Input, stream: usize) -> bool {
     demuxer.stream(stream).is_some_and(|stream| stream.parameters().id() == codec::Id::MJPEG)
 }
 
-fn options(input: &MediaInput) -> Dictionary<'static> {
+fn options(input: &MediaInput, transport: Option<Transport>) -> Dictionary<'static> {
     let mut options = Dictionary::new();
     let timeout = CONNECT_TIMEOUT.as_micros().to_string();
     options.set("timeout", &timeout);
     options.set("protocol_whitelist", if input.is_file() { "file" } else { PROTOCOLS });
-    if input.is_rtsp() {
-        // UDP loses packets as soon as a frame is larger than a few of them.
-        options.set("rtsp_transport", "tcp");
+    if let Some(transport) = transport {
+        options.set("rtsp_transport", transport.as_str());
+        if transport == Transport::Udp {
+            options.set("buffer_size", UDP_BUFFER);
+        }
         options.set("allowed_media_types", "video");
         options.set("use_wallclock_as_timestamps", "1");
         // Cameras announce their streams; half a second of video is enough to measure the frame rate.

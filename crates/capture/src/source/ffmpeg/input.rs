@@ -6,14 +6,14 @@ use std::time::Instant;
 
 use super::budget::Limit;
 use super::diagnose;
-use crate::source::address::Address;
 use crate::source::error::SourceError;
+use crate::source::url::{Transport, UrlRequest};
 
 /// A URL or a file that FFmpeg opens.
 #[derive(Debug, Clone)]
 pub(super) enum MediaInput {
     /// A camera or a recording on another host.
-    Url(Address),
+    Url(UrlRequest),
     /// A file on this machine.
     File {
         /// Its path.
@@ -27,7 +27,7 @@ impl MediaInput {
     /// Returns the URL that FFmpeg opens.
     pub(super) fn url(&self) -> String {
         match self {
-            Self::Url(url) => url.expose().to_owned(),
+            Self::Url(url) => url.address.expose().to_owned(),
             // Without this prefix, FFmpeg would read a name such as "cam:1.avi" as a URL.
             Self::File { path, .. } => format!("file:{}", path.display()),
         }
@@ -38,17 +38,25 @@ impl MediaInput {
     }
 
     pub(super) fn is_rtsp(&self) -> bool {
-        matches!(self, Self::Url(url) if url.scheme().is_rtsp())
+        matches!(self, Self::Url(url) if url.address.scheme().is_rtsp())
     }
 
     pub(super) fn is_http(&self) -> bool {
-        matches!(self, Self::Url(url) if !url.scheme().is_rtsp())
+        matches!(self, Self::Url(url) if !url.address.scheme().is_rtsp())
+    }
+
+    /// Returns the transport to use for RTSP, if the user chose one.
+    pub(super) fn transport(&self) -> Option<Transport> {
+        match self {
+            Self::Url(url) => url.transport,
+            Self::File { .. } => None,
+        }
     }
 
     /// Returns the reason after a limit was exceeded.
     pub(super) fn too_much(&self, limit: Limit) -> SourceError {
         match self {
-            Self::Url(url) => diagnose::too_much(limit, url),
+            Self::Url(url) => diagnose::too_much(limit, &url.address),
             Self::File { path, .. } => SourceError::NotAVideo(format!(
                 "{} contains a frame without an end",
                 path.display()

@@ -5,7 +5,7 @@
 //! - `deadline`, `budget`, `timeouts`: how long FFmpeg may block, and how much a host may send;
 //! - `mjpeg_http`: MJPEG over HTTP, read from the bytes of the connection;
 //! - `arrival`: when a packet arrived, which counts as the capture time of its frame;
-//! - `diagnose`: why a URL delivers no video.
+//! - `diagnose`: why a URL delivers no video; `login`: what to do after a refused login.
 //!
 //! OpenCV can open URLs too. But it decodes with one thread for each core, each of which delays the output by a frame,
 //! and it blocks all sources of a process while one host is silent.
@@ -16,6 +16,7 @@ mod connection;
 mod deadline;
 mod diagnose;
 mod input;
+mod login;
 mod mjpeg_http;
 mod opening;
 mod timeouts;
@@ -33,6 +34,7 @@ use super::address::Address;
 use super::contract::{About, Grabbed, Source};
 use super::error::SourceError;
 use super::pacing::{Due, Pacing, sleep_until};
+use super::url::UrlRequest;
 use super::video::{Unpacked, Unpacker};
 use crate::frame::FrameData;
 use crate::frame::latest::Buffers;
@@ -41,8 +43,8 @@ use input::MediaInput;
 
 /// The frame interval of an input that does not state its own.
 const DEFAULT_INTERVAL: Duration = Duration::from_millis(40);
-/// The longest time with packets but without a frame, until the first keyframe arrives. A camera with rarer keyframes
-/// cannot be watched in any case.
+/// The longest time with packets but without a frame, until the first keyframe arrives. Then the camera is opened again,
+/// because most cameras begin with one.
 const KEYFRAME_TIMEOUT: Duration = Duration::from_secs(20);
 /// The most addresses of a host to try. Usually it has one for each IP version.
 const MAX_ADDRESSES: usize = 4;
@@ -70,7 +72,7 @@ impl MediaSource {
     ///
     /// # Errors
     /// Fails if that fails, with the reason.
-    pub fn open(url: &Address, stop: Shutdown) -> Result<Self, SourceError> {
+    pub fn open(url: &UrlRequest, stop: Shutdown) -> Result<Self, SourceError> {
         Self::open_input(MediaInput::Url(url.clone()), stop)
     }
 
@@ -112,7 +114,7 @@ impl MediaSource {
             }
             let silent = self.alive_at.elapsed();
             if silent > KEYFRAME_TIMEOUT {
-                return Err(SourceError::Stalled(silent));
+                return Err(SourceError::NoKeyframe(silent));
             }
             match self.connection.read()? {
                 Some(encoded) => {
