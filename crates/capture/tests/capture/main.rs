@@ -15,6 +15,8 @@ mod passthrough;
 mod program;
 mod renditions;
 mod rest;
+mod rtsp;
+mod rtsp_camera;
 mod secrets;
 mod source_clock;
 mod streams;
