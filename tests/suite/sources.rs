@@ -31,7 +31,7 @@ fn a_stream_that_fails_reports_the_reason_and_the_others_continue() {
         ("nobody", format!("rtsp://127.0.0.1:{nobody}/video"), "refused"),
         ("silent", format!("rtsp://{silent}/video"), "timed out"),
         ("mute", format!("http://{silent}/video"), "timed out"),
-        ("locked", locked.url(), "login failed"),
+        ("locked", locked.url(), "login required"),
         ("empty", empty.url(), "not found"),
         ("nowhere", "http://camera.invalid/video".to_owned(), "host not found"),
     ];

@@ -74,6 +74,8 @@ pub(super) struct StreamOverrides {
 
     // Only for one stream, because cameras differ too much.
     #[arg(skip)]
+    pub(super) transport: Option<String>,
+    #[arg(skip)]
     pub(super) format: Option<String>,
     #[arg(skip)]
     pub(super) size: Option<String>,
@@ -181,6 +183,13 @@ impl StreamOverrides {
             request.controls = self.controls.clone();
         } else if self.format.is_some() || !self.controls.is_empty() {
             bail!("format and controls are options of a camera, not of {source}");
+        }
+        if let Some(transport) = &self.transport {
+            let SourceSpec::Url(url) = &mut source else {
+                bail!("transport is an option of an rtsp:// URL, not of {source}");
+            };
+            let transport = transport.parse().with_context(|| format!("transport {transport}"))?;
+            url.set_transport(transport)?;
         }
         let count = self.controls.len();
         ensure!(count <= MAX_CONTROLS, "{count} controls: at most {MAX_CONTROLS}");

@@ -125,7 +125,7 @@ fn split(text: &str) -> Vec<&str> {
             break;
         }
         let rest = text[at..].trim_start();
-        let name = rest.find(|c: char| c.is_whitespace() || "=/:?@".contains(c));
+        let name = rest.find(|c: char| c.is_whitespace() || "=/:?@#".contains(c));
         let named = name.is_some_and(|end| end > 0 && rest[end..].starts_with('='));
         if named && !within_user(&text[start..at], rest) {
             items.push(text[start..at].trim());
@@ -186,6 +186,7 @@ impl<'de> Visitor<'de> for TextOrTable {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::url::Transport;
 
     #[test]
     fn streams_in_the_environment_are_separated_by_spaces() {
@@ -193,6 +194,8 @@ mod tests {
         assert_eq!(split("  a=test\n\tB=x  "), ["a=test", "B=x"]);
         assert_eq!(split("a=my holiday.mp4?loop=0 b=test"), ["a=my holiday.mp4?loop=0", "b=test"]);
         assert_eq!(split("a=rtsp://u:p w=x@host/"), ["a=rtsp://u:p w=x@host/"], "a password");
+        let spaced = "a=rtsp://host/Front Door 1#transport=udp";
+        assert_eq!(split(spaced), [spaced], "a name has no #");
         let both = ["a=rtsp://host:80/", "b=/dev/video0:64x48@5"];
         assert_eq!(split(&both.join(" ")), both);
         assert!(split(" ").is_empty());
@@ -267,6 +270,10 @@ mod tests {
             ("a=0#fps=many", "#fps=many: a number is required"),
             ("a=0#control.focus=far", "whole number"),
             ("a=0#control.focus=1#control.focus=2", "twice"),
+            ("a=rtsp://cam/#transport=http", "must be tcp or udp"),
+            ("a=rtsps://cam/#transport=udp", "over tcp only"),
+            ("a=http://cam/#transport=udp", "rtsp://"),
+            ("a=test#transport=udp", "an rtsp:// URL"),
         ] {
             let error =
                 format!("{:#}", of_list(&[bad.into()], &StreamOverrides::default()).unwrap_err());
@@ -287,6 +294,17 @@ mod tests {
         assert_eq!(controls, [("auto", 1), ("focus_2", -4)]);
         let streams = of_list(&["a=test#size=64x48".into()], &StreamOverrides::default()).unwrap();
         assert_eq!(streams[0].source.to_string(), "test:64x48@30");
+    }
+
+    #[test]
+    fn the_transport_of_a_network_camera_is_an_option() {
+        let streams = ["a=rtsp://cam/x#transport=udp b=rtsp://cam/x".into()];
+        let streams = of_list(&streams, &StreamOverrides::default()).unwrap();
+        let transports = streams.iter().map(|stream| match &stream.source {
+            SourceSpec::Url(url) => url.transport,
+            other => panic!("{other}"),
+        });
+        assert!(transports.eq([Some(Transport::Udp), None]));
     }
 
     #[test]

@@ -51,7 +51,7 @@ impl SourceFactory for ConfiguredSource {
             SourceSpec::Test(_) | SourceSpec::Exec(_) => Ok(()),
             SourceSpec::Webcam(request) => webcam::check(request, &self.finder),
             SourceSpec::File { path, .. } => file::check(path),
-            SourceSpec::Url(url) => ffmpeg::check(url),
+            SourceSpec::Url(url) => ffmpeg::check(&url.address),
         }
     }
 

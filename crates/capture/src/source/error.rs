@@ -85,6 +85,7 @@ impl SourceError {
             Self::TimedOut(text) => (Self::TimedOut, text),
             Self::HostNotFound(text) => (Self::HostNotFound, text),
             Self::LoginFailed(text) => (Self::LoginFailed, text),
+            Self::NotSupported(text) => (Self::NotSupported, text),
             Self::Closed(text) => (Self::Closed, text),
             Self::TooMuch(text) => (Self::TooMuch, text),
             Self::Other(text) => (Self::Other, text),

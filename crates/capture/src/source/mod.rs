@@ -6,7 +6,8 @@
 //!   understands;
 //! - [`mode`]: size and frame rate; [`pacing`]: when the frames of a recording are due; `interval`: an estimate of the
 //!   frame interval;
-//! - [`address`]: a URL, parsed so that it never prints a password;
+//! - [`address`]: a URL, parsed so that it never prints a password; [`url`]: how to read it;
+//! - `challenges`: the logins that a host accepts;
 //! - `video`: from encoded frames to frames that are forwarded undecoded, or decoded;
 //! - [`test_picture`], [`webcam`], [`mod@file`], [`ffmpeg`], [`http`], [`exec`]: the kinds of sources, each of which
 //!   implements [`Source`];
@@ -14,6 +15,7 @@
 //! - [`lifecycle`]: keeps one source open while it is watched, and reopens it after failures.
 
 pub mod address;
+mod challenges;
 pub mod configured;
 pub mod contract;
 pub mod error;
@@ -27,6 +29,7 @@ pub mod mode;
 pub mod pacing;
 pub mod spec;
 pub mod test_picture;
+pub mod url;
 pub(crate) mod video;
 pub mod webcam;
 

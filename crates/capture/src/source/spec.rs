@@ -9,6 +9,7 @@ use fanlight_cli::secret::{ExpandError, expand, mask_url};
 use super::address::{Address, InvalidAddress};
 use super::exec::{CommandLine, InvalidCommand};
 use super::mode::{InvalidMode, Mode, looks_like_mode, starts_with_size};
+use super::url::UrlRequest;
 use super::webcam::request::WebcamRequest;
 use super::webcam::selector::Selector;
 
@@ -27,7 +28,7 @@ pub enum SourceSpec {
         looped: bool,
     },
     /// A URL: `rtsp://`, `rtsps://`, `http://` or `https://`.
-    Url(Address),
+    Url(UrlRequest),
     /// `exec:COMMAND`: the output of a command. It runs with this user's rights: code that accepts sources from
     /// anywhere but the command line, the environment and the configuration file must refuse it.
     Exec(CommandLine),
@@ -95,7 +96,7 @@ impl SourceSpec {
             return text.parse();
         }
         if is_url(text) {
-            return Ok(Self::Url(Address::with_variables(text, lookup)?));
+            return Ok(Self::Url(Address::with_variables(text, lookup)?.into()));
         }
         expand(text, lookup)?.parse()
     }
@@ -109,7 +110,7 @@ impl FromStr for SourceSpec {
             "" => Err(InvalidSource::Empty),
             "test" => Ok(Self::Test(Mode::default())),
             _ if let Some(command) = text.strip_prefix(EXEC) => Ok(Self::Exec(command.parse()?)),
-            _ if text.contains("://") => Ok(Self::Url(Address::literal(text)?)),
+            _ if text.contains("://") => Ok(Self::Url(Address::literal(text)?.into())),
             _ if is_half_a_url(text) => Err(InvalidSource::HalfUrl),
             _ if let Some(mode) = text.strip_prefix("test:") => Ok(Self::Test(mode.parse()?)),
             _ if is_webcam(text) => webcam(text),
@@ -267,9 +268,9 @@ mod tests {
         };
         let with = |text: &str| SourceSpec::with_variables(text, env);
         let Ok(SourceSpec::Url(url)) = with("rtsp://u:${PW}@cam/live") else { panic!("a URL") };
-        assert_eq!(url.expose(), "rtsp://u:p%40ss%2Fw%23rd@cam/live");
+        assert_eq!(url.address.expose(), "rtsp://u:p%40ss%2Fw%23rd@cam/live");
         let Ok(SourceSpec::Url(url)) = with("${URL}") else { panic!("a URL") };
-        assert_eq!(url.expose(), "rtsp://u:hunter2@cam/live");
+        assert_eq!(url.address.expose(), "rtsp://u:hunter2@cam/live");
         assert_eq!(with("${FOLDER}/a.mp4").unwrap().to_string(), "/srv/clips/a.mp4");
         assert_eq!(with("exec:cat ${PW}").unwrap().to_string(), "exec:cat ${PW}");
         assert!(with("${MISSING}").unwrap_err().to_string().contains("MISSING is not set"));

@@ -284,6 +284,25 @@ fn a_login_by_digest_is_answered() {
 }
 
 #[test]
+fn a_login_that_ffmpeg_cannot_answer_is_answered_for_video_that_it_reads() {
+    let folder = tempfile::tempdir().unwrap();
+    let clip = folder.path().join("clip.ts");
+    make_clip_as(&clip, 30, &["-c:v", "libx264", "-bf", "0"]);
+    let clip = fs::read(clip).unwrap();
+    let host = host(move |request, to| {
+        if !(request.contains("Authorization: Digest") && request.contains("SHA-256")) {
+            return to.write_all(b"HTTP/1.1 401 No\r\nWWW-Authenticate: Digest realm=\"cam\", nonce=\"n\", algorithm=SHA-256\r\nContent-Length: 0\r\n\r\n");
+        }
+        to.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: video/mp2t\r\n\r\n")?;
+        to.write_all(&clip)
+    });
+    let capture = capture(&[&format!("cam=http://admin:pw@127.0.0.1:{}/", host.port)]);
+    let mut viewer = viewer(&capture);
+    viewer.watch("cam");
+    assert_eq!(viewer.frames("cam", 2)[1].meta.size(), (320, 180));
+}
+
+#[test]
 fn a_camera_that_sends_a_picture_every_few_seconds_is_shown() {
     let host = host(|request, to| {
         to.write_all(MULTIPART.as_bytes())?;
@@ -381,12 +400,12 @@ fn the_reason_names_the_cause() {
         ("busy", "", "busy: AT serves no further viewer at present (503)"),
         ("forbidden", "", "not permitted: AT denies access (403)"),
         ("teapot", "", "refused: AT rejects the request (418)"),
-        ("wrong", "", "login failed: AT requires a user and password: write them into the URL"),
+        ("wrong", "", "login required: AT requires a user and password: write them into the URL"),
         ("wrong", "u:hunter2@", "login failed: AT rejects the user and password"),
         (
             "windows",
             "u:hunter2@",
-            "login failed: AT requires a login by NTLM, which is not supported",
+            "not supported: AT requires a login by NTLM, which is not supported",
         ),
     ];
     let streams: Vec<String> = (cases.iter().enumerate())

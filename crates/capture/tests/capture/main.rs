@@ -17,6 +17,8 @@ mod passthrough;
 mod program;
 mod renditions;
 mod rest;
+mod rtsp;
+mod rtsp_camera;
 mod secrets;
 mod shown;
 mod source_clock;

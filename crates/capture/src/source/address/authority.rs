@@ -1,7 +1,8 @@
 //! Separation of user and password from the host.
 //!
 //! By the standard, the host ends at the first `/`, `?` or `#`, and user and password end at the last `@` before it.
-//! Users write passwords that contain these characters. A URL is accepted if only one text in it can be the host.
+//! Users write passwords that contain these characters. A URL is accepted if only one text in it can be the host, or
+//! if an IP address follows the last `@`: it is not part of a password.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -45,6 +46,9 @@ impl<'a> Authority<'a> {
         if is_clear && split_port(standard.host).is_some() {
             return Ok(standard);
         }
+        if let Some(found) = Self::at_address(text) {
+            return Ok(found);
+        }
         let after_ats = text.match_indices('@').map(|(at, _)| Self::split_at(text, Some(at)));
         let mut found = std::iter::once(Self::split_at(text, None))
             .chain(after_ats)
@@ -54,6 +58,15 @@ impl<'a> Authority<'a> {
             (Some(_), Some(_)) => Err(HostError::Ambiguous),
             (None, _) => Err(HostError::Missing),
         }
+    }
+
+    /// Returns the parts if an IP address follows the last `@`, and a user and password may precede it: they contain a
+    /// colon and no query.
+    fn at_address(text: &'a str) -> Option<Self> {
+        let found = Self::split_at(text, Some(text.rfind('@')?));
+        let user = found.user?;
+        let is_user = user.contains(':') && !user.contains('?');
+        (is_user && is_address(found.host)).then_some(found)
     }
 
     /// Returns the parts as the standard separates them.

@@ -125,6 +125,8 @@ mod tests {
         assert_eq!(redirected(base, "http://CAM:8080/x"), "http://admin:secret%20pw@CAM:8080/x");
         assert_eq!(redirected(base, "https://cam/x"), "https://admin:secret%20pw@cam/x");
         assert_eq!(redirected(base, "http://u:p@cam/x"), "http://u:p@cam/x");
+        assert_eq!(redirected("http://u:p%40w@cam:81/a/b?c", "?d"), "http://u:p%40w@cam:81/a/b?d");
+        assert_eq!(redirected("http://u:p%40w@cam:81/a", "//cam/x#top"), "http://u:p%40w@cam/x");
         for elsewhere in ["http://other/x", "//cam.other/x", "http://cam@other/x"] {
             let url = redirected(base, elsewhere);
             assert!(!url.contains("secret"), "{url}");
@@ -145,7 +147,14 @@ mod tests {
     #[test]
     fn other_locations_are_refused() {
         let address = Address::literal("http://cam/").unwrap();
-        for location in ["ftp://cam/", "http://", "http:///x", "file:///etc/passwd", "/a\r\nb"] {
+        for location in [
+            "ftp://cam/",
+            "http://",
+            "http:///x",
+            "file:///etc/passwd",
+            "/a\r\nb",
+            "http://cam:99999/",
+        ] {
             assert!(address.redirected(location).is_err(), "{location}");
         }
     }

@@ -51,6 +51,9 @@ fn a_password_with_special_characters_is_accepted_if_only_one_host_is_possible()
         // An IP address cannot be part of a password.
         ("rtsp://u:p@10.0.0.7/a@b", "rtsp://u:p@10.0.0.7/a@b"),
         ("http://[::1]:80/a@b?c@d", "http://[::1]:80/a@b?c@d"),
+        ("rtsp://root:1234/56@127.0.0.1/live", "rtsp://root:1234%2F56@127.0.0.1/live"),
+        ("rtsp://admin:pa@hunter2/x@10.0.0.7:81", "rtsp://admin:pa%40hunter2%2Fx@10.0.0.7:81"),
+        ("rtsp://admin:77#88@[::1]/live", "rtsp://admin:77%2388@[::1]/live"),
     ] {
         assert_eq!(read(text).expose(), url);
     }
@@ -59,8 +62,9 @@ fn a_password_with_special_characters_is_accepted_if_only_one_host_is_possible()
 #[test]
 fn if_several_hosts_are_possible_the_error_states_what_to_escape_and_shows_nothing() {
     for text in [
-        "rtsp://root:1234/56@127.0.0.1/live",
-        "rtsp://admin:pa@hunter2/x@127.0.0.1/live",
+        "rtsp://root:1234/56@cam/live",
+        "rtsp://admin:pa@hunter2/x@cam/live",
+        "http://cam:80/go?to=a@10.0.0.7",
         "rtsp://u:p@ss/w#rd@cam/x",
         "http://cam/mail?to=a@b",
         "rtsp://u:77#88@cam/x",

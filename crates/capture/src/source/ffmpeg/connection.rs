@@ -13,16 +13,22 @@ use ffmpeg_next::{Dictionary, Error, Packet, Rational, ffi, media};
 
 use super::arrival;
 use super::deadline::Deadline;
+use super::diagnose;
 use super::input::MediaInput;
+use super::login;
 use super::opening::{self, Opened};
 use super::timeouts::{CLOSE_TIMEOUT, CONNECT_TIMEOUT, OPEN_TIMEOUT, PLAYLIST_STALL_LIMIT};
 use crate::pixels::geometry::{self, Geometry, PixelAspect};
 use crate::source::error::SourceError;
+use crate::source::url::{Transport, UrlRequest};
 use crate::source::video::{Container, Encoded, SourceCodec};
 use crate::stall;
 
 /// The protocols that FFmpeg may open for a URL. A playlist must not make it read files of this machine.
 const PROTOCOLS: &str = "http,https,httpproxy,tls,tcp,udp,rtp,rtsp,rtsps,crypto,data";
+
+/// The size of the kernel's buffer for UDP, in bytes, as far as the system allows it: a keyframe arrives in one burst.
+const UDP_BUFFER: &str = "2097152";
 
 /// An open input.
 pub(super) struct Connection {
@@ -32,6 +38,10 @@ pub(super) struct Connection {
     stream: usize,
     time_base: Rational,
     live: bool,
+    /// The transport if it is RTSP.
+    transport: Option<Transport>,
+    /// Set once a packet was read.
+    has_read: bool,
     stall_limit: Duration,
     /// The time of the last frame by the camera's clock, which RTSP cameras send every few seconds (RTCP).
     own_time: Option<Timestamp>,
@@ -41,14 +51,7 @@ impl Connection {
     /// Connects and detects the video stream.
     pub(super) fn open(input: &MediaInput, stop: Shutdown) -> Result<Self, SourceError> {
         let deadline = Deadline::new(stop, OPEN_TIMEOUT, input.is_http());
-        let mut opened = opening::open(input, &options(input), &deadline);
-        if let Err(Error::HttpBadRequest | Error::HttpOther4xx) = opened {
-            // Some servers refuse the range that FFmpeg requests to find out whether it can seek.
-            let mut options = options(input);
-            options.set("seekable", "0");
-            opened = opening::open(input, &options, &deadline);
-        }
-        let mut opened = opened.map_err(|error| deadline.reason(error, input))?;
+        let (mut opened, transport) = open(input, &deadline)?;
         // Some of FFmpeg's demuxers treat an interrupt as the end of their input.
         deadline.check_budget(input)?;
         let demuxer = &mut opened.demuxer;
@@ -70,6 +73,8 @@ impl Connection {
             stream,
             time_base,
             live,
+            transport,
+            has_read: false,
             stall_limit: OPEN_TIMEOUT,
             own_time: None,
         };
@@ -100,7 +105,9 @@ impl Connection {
     pub(super) fn description(&self) -> String {
         let codec = self.parameters().map_or("unknown", |parameters| parameters.id().name());
         let kind = if self.live { "live" } else { "recorded" };
-        format!("{kind} {codec} ({})", self.opened.demuxer.format().name())
+        let over =
+            self.transport.map_or_else(String::new, |transport| format!(" over {transport}"));
+        format!("{kind} {codec} ({}{over})", self.opened.demuxer.format().name())
     }
 
     /// Returns the codec of the video.
@@ -129,6 +136,7 @@ impl Connection {
                 Ok(()) if packet.stream() == self.stream => {
                     self.own_time = arrival::own_time(&packet);
                     self.stamp(&mut packet);
+                    self.has_read = true;
                     return Ok(Some(Encoded::Packet(packet)));
                 }
                 Ok(()) => {}
@@ -145,7 +153,11 @@ impl Connection {
 
     /// Returns why reading failed.
     fn reason(&self, error: Error) -> SourceError {
+        let is_silent = is_timeout(error) && !self.deadline.is_stopped();
         match error {
+            _ if is_silent && !self.has_read && self.transport == Some(Transport::Udp) => {
+                no_datagrams(&self.input, &self.deadline, error)
+            }
             Error::Exit if !self.deadline.is_stopped() && self.deadline.exceeded().is_none() => {
                 SourceError::Stalled(self.stall_limit)
             }
@@ -191,6 +203,66 @@ fn geometry_of(stream: &Stream<'_>) -> Geometry {
     }
 }
 
+/// Opens an input, over the transport that a camera accepts.
+fn open(
+    input: &MediaInput,
+    deadline: &Deadline,
+) -> Result<(Opened, Option<Transport>), SourceError> {
+    let first = input.is_rtsp().then(|| input.transport().unwrap_or(Transport::Tcp));
+    let mut options = options(input, first);
+    let refused = match opening::open(input, &options, deadline) {
+        Ok(opened) => return Ok((opened, first)),
+        Err(error) => error,
+    };
+    match input {
+        _ if deadline.is_stopped() => {}
+        MediaInput::Url { url, .. } if input.is_rtsp() && refused == Error::HttpUnauthorized => {
+            return Err(login::refused(&url.address, deadline));
+        }
+        MediaInput::Url { url: UrlRequest { transport: None, .. }, .. }
+            if input.is_rtsp() && may_send_over_udp(refused) =>
+        {
+            deadline.set(OPEN_TIMEOUT);
+            let second = Some(Transport::Udp);
+            return opening::open(input, &self::options(input, second), deadline)
+                .map(|opened| (opened, second))
+                .map_err(|error| no_datagrams(input, deadline, error));
+        }
+        _ if input.is_http() && matches!(refused, Error::HttpBadRequest | Error::HttpOther4xx) => {
+            // Some servers refuse the range that FFmpeg requests to find out whether it can seek.
+            options.set("seekable", "0");
+            return opening::open(input, &options, deadline)
+                .map(|opened| (opened, None))
+                .map_err(|error| deadline.reason(error, input));
+        }
+        _ => {}
+    }
+    Err(match first {
+        Some(Transport::Udp) => no_datagrams(input, deadline, refused),
+        _ => deadline.reason(refused, input),
+    })
+}
+
+/// Returns whether a camera may accept UDP after it has refused TCP with this error. Some refuse TCP by another status
+/// than the one for it.
+fn may_send_over_udp(error: Error) -> bool {
+    diagnose::refuses_transport(error) || error == Error::HttpOther4xx
+}
+
+/// Returns the reason of an error over UDP.
+fn no_datagrams(input: &MediaInput, deadline: &Deadline, error: Error) -> SourceError {
+    match input {
+        MediaInput::Url { url, .. } if is_timeout(error) && !deadline.is_stopped() => {
+            diagnose::no_datagrams(&url.address)
+        }
+        _ => deadline.reason(error, input),
+    }
+}
+
+fn is_timeout(error: Error) -> bool {
+    error == Error::Exit || error == Error::Other { errno: libc::ETIMEDOUT }
+}
+
 fn is_playlist(format: &str) -> bool {
     format.split(',').any(|name| matches!(name, "hls" | "dash"))
 }
@@ -208,14 +280,16 @@ fn holds_jpegs(demuxer: &Input, stream: usize) -> bool {
     demuxer.stream(stream).is_some_and(|stream| stream.parameters().id() == codec::Id::MJPEG)
 }
 
-fn options(input: &MediaInput) -> Dictionary<'static> {
+fn options(input: &MediaInput, transport: Option<Transport>) -> Dictionary<'static> {
     let mut options = Dictionary::new();
     let timeout = CONNECT_TIMEOUT.as_micros().to_string();
     options.set("timeout", &timeout);
     options.set("protocol_whitelist", if input.is_file() { "file" } else { PROTOCOLS });
-    if input.is_rtsp() {
-        // UDP loses packets as soon as a frame is larger than a few of them.
-        options.set("rtsp_transport", "tcp");
+    if let Some(transport) = transport {
+        options.set("rtsp_transport", transport.as_str());
+        if transport == Transport::Udp {
+            options.set("buffer_size", UDP_BUFFER);
+        }
         options.set("allowed_media_types", "video");
         options.set("use_wallclock_as_timestamps", "1");
         // Cameras announce their streams; half a second of video is enough to measure the frame rate.
@@ -223,6 +297,9 @@ fn options(input: &MediaInput) -> Dictionary<'static> {
         options.set("probesize", "1000000");
     } else {
         options.set("analyzeduration", "1000000");
+    }
+    if let MediaInput::Url { authorization: Some(authorization), .. } = input {
+        options.set("headers", &format!("Authorization: {authorization}\r\n"));
     }
     options
 }

@@ -12,18 +12,17 @@ use super::timeouts::CONNECT_TIMEOUT;
 use crate::native::MOST_MEMORY;
 use crate::source::address::Address;
 use crate::source::error::SourceError;
+use crate::source::url::UrlRequest;
 
 /// Returns the reason of an error by FFmpeg, which was called at `called_at`. Names the host, never user, password or
 /// path.
-pub(super) fn reason(error: Error, url: &Address, called_at: Instant) -> SourceError {
-    let host = Host::of(url);
+pub(super) fn reason(error: Error, url: &UrlRequest, called_at: Instant) -> SourceError {
+    let host = Host::of(&url.address);
     let at = &host.shown;
     match error {
-        Error::HttpUnauthorized => SourceError::LoginFailed(format!(
-            "{at} requires a user and password, or rejects those in the URL"
-        )),
-        Error::HttpForbidden => http_error(403, url),
-        Error::HttpNotFound => http_error(404, url),
+        Error::HttpUnauthorized => login_refused(&url.address),
+        Error::HttpForbidden => http_error(403, &url.address),
+        Error::HttpNotFound => http_error(404, &url.address),
         Error::HttpBadRequest | Error::HttpOther4xx => {
             SourceError::Refused(format!("{at} rejects the request"))
         }
@@ -46,6 +45,13 @@ pub(super) fn reason(error: Error, url: &Address, called_at: Instant) -> SourceE
         Error::ProtocolNotFound => {
             SourceError::Other("FFmpeg does not support this kind of URL".into())
         }
+        error if refuses_transport(error) => SourceError::NotSupported(match url.transport {
+            Some(transport) => format!(
+                "{at} refuses to send video over {transport} (461): remove #transport={}",
+                transport.as_str()
+            ),
+            None => format!("{at} refuses to send video over TCP and over UDP (461)"),
+        }),
         Error::Other { errno } => os_error(errno, &host),
         other => SourceError::Other(format!("{at}: {other}")),
     }
@@ -65,6 +71,47 @@ pub(in crate::source) fn http_error(status: u16, url: &Address) -> SourceError {
         500..=599 => SourceError::Refused(format!("{at} reports an internal error ({status})")),
         _ => SourceError::Refused(format!("{at} rejects the request ({status})")),
     }
+}
+
+/// Returns whether a camera refuses the transport that was requested.
+pub(super) fn refuses_transport(error: Error) -> bool {
+    error == Error::Other { errno: libc::EPROTONOSUPPORT }
+}
+
+/// Returns the reason if no packet arrives over UDP.
+pub(super) fn no_datagrams(url: &Address) -> SourceError {
+    SourceError::TimedOut(format!(
+        "nothing arrives from {} over UDP: let firewalls pass UDP from the camera, or let the camera send over TCP",
+        Host::of(url)
+    ))
+}
+
+/// Returns the reason of a refused login if nothing more is known.
+pub(super) fn login_refused(url: &Address) -> SourceError {
+    match url.login() {
+        Some(_) => login_rejected(url),
+        None => login_required(url, url),
+    }
+}
+
+/// Returns the reason if the host has rejected user and password.
+pub(in crate::source) fn login_rejected(url: &Address) -> SourceError {
+    let at = Host::of(url);
+    SourceError::LoginFailed(format!("{at} rejects the user and password in the URL"))
+}
+
+/// Returns the reason if `target`, to which the URL may redirect, requires a user and password that it was not sent.
+pub(in crate::source) fn login_required(url: &Address, target: &Address) -> SourceError {
+    let (at, to) = (Host::of(url), Host::of(target));
+    SourceError::LoginRequired(match url.login() {
+        Some(_) => format!(
+            "{at} redirects to {to}, which is not sent the user and password of another host: use the URL of {to}"
+        ),
+        None if at.shown != to.shown => format!(
+            "{at} redirects to {to}, which requires a user and password: use the URL of {to}, with them"
+        ),
+        None => format!("{to} requires a user and password: write them into the URL"),
+    })
 }
 
 /// Returns the reason after a host exceeded a limit, which ends the connection.
@@ -153,10 +200,23 @@ impl fmt::Display for Host {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::url::Transport;
 
     fn of(error: Error) -> String {
-        let url = Address::literal("rtsp://admin:hunter2@10.0.0.7/live?token=abc").unwrap();
-        reason(error, &url, Instant::now()).to_string()
+        over(None, error)
+    }
+
+    fn over(transport: Option<Transport>, error: Error) -> String {
+        let address = Address::literal("rtsp://admin:hunter2@10.0.0.7/live?token=abc").unwrap();
+        reason(error, &UrlRequest { address, transport }, Instant::now()).to_string()
+    }
+
+    #[test]
+    fn a_refused_transport_is_named_with_the_option_that_chose_it() {
+        let refused = Error::Other { errno: libc::EPROTONOSUPPORT };
+        let reason = over(Some(Transport::Tcp), refused);
+        assert!(reason.contains("over TCP (461): remove #transport=tcp"), "{reason}");
+        assert!(over(None, refused).contains("over TCP and over UDP"));
     }
 
     #[test]
@@ -164,7 +224,9 @@ mod tests {
         let errno = |errno| of(Error::Other { errno });
         assert_eq!(errno(libc::ECONNREFUSED), "refused: no server listens at 10.0.0.7:554");
         assert!(errno(libc::ETIMEDOUT).starts_with("timed out: 10.0.0.7:554"));
-        assert!(of(Error::HttpUnauthorized).starts_with("login failed"));
+        assert!(of(Error::HttpUnauthorized).starts_with("login failed: 10.0.0.7:554 rejects"));
+        let url = Address::literal("rtsp://10.0.0.7/live").unwrap();
+        assert!(login_refused(&url).to_string().starts_with("login required: 10.0.0.7:554"));
         assert!(of(Error::HttpNotFound).starts_with("not found"));
         assert!(of(Error::InvalidData).ends_with("does not support RTSP"));
         assert!(of(Error::StreamNotFound).starts_with("not a video"));
@@ -176,7 +238,8 @@ mod tests {
     #[test]
     fn an_unknown_host_is_reported() {
         let url = Address::literal("http://camera.invalid/").unwrap();
-        let reason = reason(Error::Other { errno: libc::EIO }, &url, Instant::now()).to_string();
+        let error = Error::Other { errno: libc::EIO };
+        let reason = reason(error, &url.into(), Instant::now()).to_string();
         assert_eq!(reason, "host not found: camera.invalid:80");
     }
 }

@@ -6,14 +6,19 @@ use std::time::Instant;
 
 use super::budget::Limit;
 use super::diagnose;
-use crate::source::address::Address;
 use crate::source::error::SourceError;
+use crate::source::url::{Transport, UrlRequest};
 
 /// A URL or a file that FFmpeg opens.
 #[derive(Debug, Clone)]
 pub(super) enum MediaInput {
     /// A camera or a recording on another host.
-    Url(Address),
+    Url {
+        /// Its address, and how to read it.
+        url: UrlRequest,
+        /// The value of the `Authorization` header, if FFmpeg cannot find it out.
+        authorization: Option<String>,
+    },
     /// A file on this machine.
     File {
         /// Its path.
@@ -27,7 +32,7 @@ impl MediaInput {
     /// Returns the URL that FFmpeg opens.
     pub(super) fn url(&self) -> String {
         match self {
-            Self::Url(url) => url.expose().to_owned(),
+            Self::Url { url, .. } => url.address.expose().to_owned(),
             // Without this prefix, FFmpeg would read a name such as "cam:1.avi" as a URL.
             Self::File { path, .. } => format!("file:{}", path.display()),
         }
@@ -38,17 +43,25 @@ impl MediaInput {
     }
 
     pub(super) fn is_rtsp(&self) -> bool {
-        matches!(self, Self::Url(url) if url.scheme().is_rtsp())
+        matches!(self, Self::Url { url, .. } if url.address.scheme().is_rtsp())
     }
 
     pub(super) fn is_http(&self) -> bool {
-        matches!(self, Self::Url(url) if !url.scheme().is_rtsp())
+        matches!(self, Self::Url { url, .. } if !url.address.scheme().is_rtsp())
+    }
+
+    /// Returns the transport to use for RTSP, if the user chose one.
+    pub(super) fn transport(&self) -> Option<Transport> {
+        match self {
+            Self::Url { url, .. } => url.transport,
+            Self::File { .. } => None,
+        }
     }
 
     /// Returns the reason after a limit was exceeded.
     pub(super) fn too_much(&self, limit: Limit) -> SourceError {
         match self {
-            Self::Url(url) => diagnose::too_much(limit, url),
+            Self::Url { url, .. } => diagnose::too_much(limit, &url.address),
             Self::File { path, .. } => SourceError::NotAVideo(format!(
                 "{} contains a frame without an end",
                 path.display()
@@ -59,7 +72,7 @@ impl MediaInput {
     /// Returns the reason of an error by FFmpeg, which was called at `called_at`.
     pub(super) fn reason(&self, error: ffmpeg_next::Error, called_at: Instant) -> SourceError {
         match self {
-            Self::Url(url) => diagnose::reason(error, url, called_at),
+            Self::Url { url, .. } => diagnose::reason(error, url, called_at),
             Self::File { path, .. } => SourceError::NotAVideo(match error {
                 ffmpeg_next::Error::InvalidData => format!(
                     "{} contains no video that FFmpeg can read, or is damaged",
@@ -71,10 +84,16 @@ impl MediaInput {
     }
 }
 
+impl From<UrlRequest> for MediaInput {
+    fn from(url: UrlRequest) -> Self {
+        Self::Url { url, authorization: None }
+    }
+}
+
 impl fmt::Display for MediaInput {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Url(url) => url.fmt(f),
+            Self::Url { url, .. } => url.fmt(f),
             Self::File { path, .. } => path.display().fmt(f),
         }
     }

@@ -5,7 +5,7 @@
 //! - `deadline`, `budget`, `timeouts`: how long FFmpeg may block, and how much a host may send;
 //! - `byte_stream`, `transport`: a connection without FFmpeg's protocols, for `http`;
 //! - `arrival`: when a packet arrived, which counts as the capture time of its frame;
-//! - `diagnose`: why a URL delivers no video.
+//! - `diagnose`: why a URL delivers no video; `login`: why a camera refuses a login over RTSP.
 //!
 //! OpenCV can open both too. But it decodes with one thread for each core, each of which delays the output by a frame; it
 //! blocks all sources of a process while one host is silent; and it ignores the colours that a video declares.
@@ -17,6 +17,7 @@ mod connection;
 mod deadline;
 mod diagnose;
 mod input;
+mod login;
 mod opening;
 mod timeouts;
 mod transport;
@@ -34,18 +35,19 @@ use super::address::Address;
 use super::contract::{About, Grabbed, Source};
 use super::error::SourceError;
 use super::pacing::{Due, Pacing, sleep_until};
+use super::url::UrlRequest;
 use super::video::{Unpacked, Unpacker};
 use crate::frame::FrameData;
 use crate::frame::latest::Buffers;
 use connection::Connection;
-pub(super) use diagnose::http_error;
+pub(super) use diagnose::{http_error, login_rejected, login_required};
 use input::MediaInput;
 pub(super) use transport::Transport;
 
 /// The frame interval of an input that does not state its own.
 const DEFAULT_INTERVAL: Duration = Duration::from_millis(40);
-/// The longest time with packets but without a frame, until the first keyframe arrives. A camera with rarer keyframes
-/// cannot be watched in any case.
+/// The longest time with packets but without a frame, until the first keyframe arrives. Then the camera is opened again,
+/// because most cameras begin with one.
 const KEYFRAME_TIMEOUT: Duration = Duration::from_secs(20);
 /// The most addresses of a host to try. Usually it has one for each IP version.
 const MAX_ADDRESSES: usize = 4;
@@ -73,8 +75,20 @@ impl MediaSource {
     ///
     /// # Errors
     /// Fails if that fails, with the reason.
-    pub fn open(url: &Address, stop: Shutdown) -> Result<Self, SourceError> {
-        Self::open_input(MediaInput::Url(url.clone()), stop)
+    pub fn open(url: &UrlRequest, stop: Shutdown) -> Result<Self, SourceError> {
+        Self::open_input(url.clone().into(), stop)
+    }
+
+    /// Connects to an HTTP URL with this value of the `Authorization` header.
+    ///
+    /// # Errors
+    /// Fails if that fails, with the reason.
+    pub(super) fn open_authorized(
+        url: &Address,
+        authorization: Option<String>,
+        stop: Shutdown,
+    ) -> Result<Self, SourceError> {
+        Self::open_input(MediaInput::Url { url: url.clone().into(), authorization }, stop)
     }
 
     /// Opens a file, to be restarted at its end if `looped`.
@@ -115,7 +129,7 @@ impl MediaSource {
             }
             let silent = self.alive_at.elapsed();
             if silent > KEYFRAME_TIMEOUT {
-                return Err(SourceError::Stalled(silent));
+                return Err(SourceError::NoKeyframe(silent));
             }
             match self.connection.read()? {
                 Some(encoded) => {
@@ -159,12 +173,12 @@ impl MediaSource {
                 let path = path.display();
                 return Err(SourceError::NotAVideo(format!("{path} contains no frame")));
             }
-            MediaInput::Url(_) if self.frames < 2 => {
+            MediaInput::Url { .. } if self.frames < 2 => {
                 return Err(SourceError::NotAVideo(
                     "this URL returns a single picture: use the address of the camera's MJPEG or RTSP stream".into(),
                 ));
             }
-            MediaInput::File { .. } | MediaInput::Url(_) => {}
+            MediaInput::File { .. } | MediaInput::Url { .. } => {}
         }
         pacing.rewind();
         self.frames = 0;

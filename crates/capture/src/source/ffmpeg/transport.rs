@@ -13,6 +13,7 @@ use super::input::MediaInput;
 use super::timeouts::CLOSE_TIMEOUT;
 use crate::source::address::Address;
 use crate::source::error::SourceError;
+use crate::source::url::UrlRequest;
 
 /// An open connection. All that it does fails after the allowed time, or when a shutdown is requested.
 pub(in crate::source) struct Transport {
@@ -31,7 +32,8 @@ impl Transport {
         within: Duration,
         stop: Shutdown,
     ) -> Result<Self, SourceError> {
-        let (deadline, input) = (Deadline::new(stop, within, false), MediaInput::Url(url.clone()));
+        let (deadline, input) =
+            (Deadline::new(stop, within, false), MediaInput::from(UrlRequest::from(url.clone())));
         let protocol = if url.scheme().is_encrypted() { "tls" } else { "tcp" };
         let target = CString::new(format!("{protocol}://{}:{}", url.host(), url.port()));
         let bytes = target.map_err(|_| Error::InvalidData).and_then(|target| {

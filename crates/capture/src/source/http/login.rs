@@ -1,6 +1,7 @@
 //! The login of a request: the host states challenges, and the next request answers one of them (RFC 7617, RFC 7616).
 
 use super::hash::{Algorithm, hex};
+use crate::source::challenges::{Challenge, Challenges};
 
 /// The login of the requests to one host.
 #[derive(Debug)]
@@ -33,31 +34,28 @@ pub(super) struct Request<'a> {
     pub(super) nonce: &'a str,
 }
 
-/// A challenge as the host writes it.
-#[derive(Debug, PartialEq, Eq)]
-struct Challenge {
-    scheme: String,
-    parameters: Vec<(String, String)>,
-}
-
 impl Login {
     /// Selects the strongest challenge that can be answered. A host that states none probably accepts Basic.
     ///
     /// # Errors
-    /// Fails with the schemes that the host offers if none of them is known.
+    /// Fails with the logins that the host offers if none of them is known.
     pub(super) fn select<'a>(headers: impl Iterator<Item = &'a str>) -> Result<Self, String> {
-        let challenges: Vec<Challenge> = headers.flat_map(challenges).collect();
-        let digests = challenges.iter().filter_map(Digest::read);
+        let challenges = Challenges::of(headers);
+        let digests = challenges.0.iter().filter_map(Digest::read);
         if let Some(digest) = digests.max_by_key(|digest| digest.algorithm) {
             return Ok(Self::Digest(digest));
         }
-        let is_basic = |one: &Challenge| one.scheme.eq_ignore_ascii_case("basic");
-        match challenges.is_empty() || challenges.iter().any(is_basic) {
+        match challenges.0.is_empty() || challenges.0.iter().any(|one| one.is("basic")) {
             true => Ok(Self::Basic),
-            false => {
-                let schemes: Vec<&str> = challenges.iter().map(|one| one.scheme.as_str()).collect();
-                Err(schemes.join(", "))
-            }
+            false => Err(challenges.to_string()),
+        }
+    }
+
+    /// Returns whether FFmpeg can answer it too.
+    pub(super) fn is_known_to_ffmpeg(&self) -> bool {
+        match self {
+            Self::Basic => true,
+            Self::Digest(digest) => digest.algorithm == Algorithm::Md5,
         }
     }
 
@@ -75,10 +73,7 @@ impl Login {
 
 impl Digest {
     fn read(challenge: &Challenge) -> Option<Self> {
-        let get = |name: &str| {
-            let found = challenge.parameters.iter().find(|(other, _)| other == name);
-            found.map(|(_, value)| value.clone())
-        };
+        let get = |name: &str| challenge.parameter(name).map(str::to_owned);
         let name = get("algorithm");
         let plain = name.as_deref().unwrap_or("MD5").to_ascii_uppercase();
         let (plain, is_session) =
@@ -91,7 +86,7 @@ impl Digest {
         let qop = get("qop");
         let offers = |qop: &str| qop.split(',').any(|one| one.trim().eq_ignore_ascii_case("auth"));
         let is_known = qop.as_deref().is_none_or(offers);
-        (challenge.scheme.eq_ignore_ascii_case("digest") && is_known).then(|| Self {
+        (challenge.is("digest") && is_known).then(|| Self {
             realm: get("realm").unwrap_or_default(),
             nonce: get("nonce").unwrap_or_default(),
             opaque: get("opaque"),
@@ -139,58 +134,6 @@ fn quoted(text: &str) -> String {
     // The text of a host may contain any character.
     let text: String = text.chars().filter(|c| !c.is_control()).collect();
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
-}
-
-/// Splits a header into its challenges: `Digest realm="a, b", nonce=c, Basic realm="d"`.
-fn challenges(header: &str) -> Vec<Challenge> {
-    let mut challenges: Vec<Challenge> = Vec::new();
-    for item in items(header) {
-        let (first, value) = match item.split_once('=') {
-            Some((first, value)) => (first.trim(), Some(value.trim())),
-            None => (item.trim(), None),
-        };
-        // A scheme is followed by a space, and then by its first parameter.
-        let (scheme, name) = match (first.split_once(char::is_whitespace), value) {
-            (Some((scheme, name)), Some(_)) => (Some(scheme), name.trim()),
-            (Some((scheme, _)), None) => (Some(scheme), ""),
-            (None, Some(_)) => (None, first),
-            (None, None) => (Some(first), ""),
-        };
-        if let Some(scheme) = scheme.filter(|scheme| !scheme.is_empty()) {
-            challenges.push(Challenge { scheme: scheme.to_owned(), parameters: Vec::new() });
-        }
-        if let (Some(challenge), Some(value)) = (challenges.last_mut(), value) {
-            challenge.parameters.push((name.to_ascii_lowercase(), unquoted(value)));
-        }
-    }
-    challenges
-}
-
-/// Splits a header at the commas outside of quotes.
-fn items(header: &str) -> Vec<&str> {
-    let (mut is_quoted, mut is_escaped) = (false, false);
-    let outside = |c: char| {
-        let separates = c == ',' && !is_quoted;
-        is_quoted ^= c == '"' && !is_escaped;
-        is_escaped = c == '\\' && !is_escaped && is_quoted;
-        separates
-    };
-    header.split(outside).map(str::trim).filter(|item| !item.is_empty()).collect()
-}
-
-fn unquoted(value: &str) -> String {
-    let inner = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
-    let Some(inner) = inner else { return value.to_owned() };
-    let (mut text, mut is_escaped) = (String::new(), false);
-    for c in inner.chars() {
-        if c == '\\' && !is_escaped {
-            is_escaped = true;
-        } else {
-            text.push(c);
-            is_escaped = false;
-        }
-    }
-    text
 }
 
 /// Encodes bytes in base64 (RFC 4648, 4).

@@ -26,6 +26,7 @@ use super::contract::Source;
 use super::error::SourceError;
 use super::ffmpeg::{self, MediaSource, Transport};
 use super::interval::{IntervalEstimate, KnownInterval};
+use super::url::UrlRequest;
 use content::Content;
 use login::{Login, Request};
 use mjpeg::HttpMjpeg;
@@ -40,15 +41,21 @@ const MAX_REQUESTS: u32 = 2 * (MAX_REDIRECTIONS + 1);
 /// # Errors
 /// Fails if it cannot be opened, with the reason.
 pub fn open(
-    url: &Address,
+    request: &UrlRequest,
     known: &KnownInterval,
     stop: &Shutdown,
 ) -> Result<Box<dyn Source>, SourceError> {
+    let url = &request.address;
     if url.scheme().is_rtsp() || uses_proxy(url) {
-        return Ok(Box::new(MediaSource::open(url, stop.clone())?));
+        return Ok(Box::new(MediaSource::open(request, stop.clone())?));
     }
-    let mut requests =
-        Requests { url: url.clone(), login: None, redirections: 0, is_repeated: false };
+    let mut requests = Requests {
+        first: url.clone(),
+        url: url.clone(),
+        login: None,
+        redirections: 0,
+        is_repeated: false,
+    };
     requests.open(known, stop).map_err(|error| match requests.redirections {
         0 => error,
         _ => error.noted(&format!("(redirected by {}:{})", url.host(), url.port())),
@@ -66,6 +73,9 @@ fn uses_proxy(url: &Address) -> bool {
 
 /// The requests that lead to the content of a URL.
 struct Requests {
+    /// The URL of the source.
+    first: Address,
+    /// The URL to request, after redirections.
     url: Address,
     login: Option<Login>,
     redirections: u32,
@@ -115,7 +125,9 @@ impl Requests {
     }
 
     fn open_in_ffmpeg(&self, stop: &Shutdown) -> Result<Box<dyn Source>, SourceError> {
-        Ok(Box::new(MediaSource::open(&self.url, stop.clone())?))
+        let is_known = self.login.as_ref().is_none_or(Login::is_known_to_ffmpeg);
+        let authorization = if is_known { None } else { self.authorization() };
+        Ok(Box::new(MediaSource::open_authorized(&self.url, authorization, stop.clone())?))
     }
 
     fn host(&self) -> String {
@@ -155,22 +167,17 @@ impl Requests {
     fn log_in(&mut self, response: &Response) -> Result<(), SourceError> {
         let at = self.host();
         if self.url.login().is_none() {
-            return Err(SourceError::LoginFailed(match self.redirections {
-                0 => format!("{at} requires a user and password: write them into the URL"),
-                _ => format!(
-                    "the camera redirects to {at}, which requires a user and password: use the URL there, with them"
-                ),
-            }));
+            return Err(ffmpeg::login_required(&self.first, &self.url));
         }
         let challenges: Vec<&str> = response.head.all("www-authenticate").collect();
         // A nonce may be too old for the first answer only.
         let is_stale = challenges.iter().any(|one| one.to_ascii_lowercase().contains("stale=true"));
         if self.login.is_some() && (self.is_repeated || !is_stale) {
-            return Err(SourceError::LoginFailed(format!("{at} rejects the user and password")));
+            return Err(ffmpeg::login_rejected(&self.url));
         }
         self.is_repeated = self.login.is_some();
         let login = Login::select(challenges.into_iter()).map_err(|schemes| {
-            SourceError::LoginFailed(format!(
+            SourceError::NotSupported(format!(
                 "{at} requires a login by {schemes}, which is not supported: set the camera to Digest or Basic"
             ))
         })?;

@@ -1,0 +1,140 @@
+//! Network cameras over RTSP: the transport, the login, and where their keyframes are.
+
+use fanlight_protocol::StreamState;
+
+use crate::harness::{capture, capture_with, decoded, viewer};
+use crate::rtsp_camera::{RtspCamera, encode, split_parameter_sets};
+
+/// Encoded frames with a keyframe in each second.
+fn usual() -> RtspCamera {
+    RtspCamera::new(encode(25, &["-g", "25"]))
+}
+
+#[test]
+fn a_camera_that_refuses_tcp_is_read_over_udp() {
+    let camera = RtspCamera { tcp: false, udp: true, ..usual() }.start();
+    let capture = capture(&[&format!("cam=RTSP://{}/live", camera.address)]);
+    let mut viewer = viewer(&capture);
+    for track in ["cam", "cam/full.h264"] {
+        viewer.watch(track);
+        let frames = viewer.frames(track, 5);
+        assert_eq!(frames[0].meta.size(), (320, 180));
+    }
+    let set_ups = camera.requests.try_iter().filter(|line| line.starts_with("SETUP"));
+    let set_ups: Vec<String> = set_ups.take(2).collect();
+    assert!(set_ups[0].contains("TCP") && set_ups[1].contains("client_port"), "{set_ups:?}");
+}
+
+#[test]
+fn a_refused_transport_is_the_reason() {
+    let tcp = usual().start();
+    let udp = RtspCamera { tcp: false, udp: true, ..usual() }.start();
+    let none = RtspCamera { tcp: false, ..usual() }.start();
+    let capture = capture(&[
+        &format!("tcp=rtsp://{}/x#transport=udp", tcp.address),
+        &format!("udp=rtsp://{}/x#transport=tcp", udp.address),
+        &format!("none=rtsp://{}/x", none.address),
+    ]);
+    let mut viewer = viewer(&capture);
+    for (stream, words) in [
+        ("tcp", "over UDP (461): remove #transport=udp"),
+        ("udp", "over TCP (461): remove #transport=tcp"),
+        ("none", "over TCP and over UDP (461)"),
+    ] {
+        let reason = viewer.until_offline(stream).reason;
+        assert!(reason.starts_with("not supported") && reason.contains(words), "{reason}");
+    }
+}
+
+#[test]
+fn a_chosen_transport_is_used_and_a_path_is_percent_encoded() {
+    let camera = RtspCamera { udp: true, ..usual() }.start();
+    let capture = capture(&[&format!("cam=rtsp://{}/Tür 1#transport=udp", camera.address)]);
+    let mut viewer = viewer(&capture);
+    viewer.watch("cam");
+    assert_eq!(viewer.frames("cam", 3).len(), 3);
+    let requests: Vec<String> = camera.requests.try_iter().collect();
+    assert!(requests.iter().any(|line| line.contains("/T%C3%BCr%201 RTSP/1.0")), "{requests:?}");
+    assert!(!requests.iter().any(|line| line.contains("TCP")), "{requests:?}");
+}
+
+#[test]
+fn two_parameter_sets_that_are_sent_once_serve_late_viewers() {
+    let clip = |id: u32| {
+        let set = format!("sps-id={id}:scenecut=0");
+        encode(20, &["-g", "10", "-x264-params", &set])
+    };
+    let mut units = [clip(0), clip(1)].concat();
+    let parameter_sets = split_parameter_sets(&mut units);
+    assert_eq!(parameter_sets.len(), 4);
+    let camera = RtspCamera { parameter_sets, ..RtspCamera::new(units) }.start();
+    let capture = capture(&[&format!("cam=rtsp://{}/live", camera.address)]);
+    let mut viewer = viewer(&capture);
+    viewer.watch("cam");
+    // Both sets are in use within 40 frames.
+    assert_eq!(viewer.frames("cam", 45).len(), 45);
+    for _ in 0..3 {
+        viewer.watch("cam/full.h264");
+        let frames = viewer.frames("cam/full.h264", 45);
+        viewer.unwatch("cam/full.h264");
+        assert_eq!(decoded(&frames).len(), 45);
+        viewer.frames("cam", 7);
+    }
+}
+
+#[test]
+fn a_user_without_a_password_logs_in_and_a_refused_login_says_why() {
+    let basic = "Basic realm=\"cam\"";
+    let md5 = "Digest realm=\"cam\", nonce=\"1\"";
+    let sha = "Digest realm=\"cam\", nonce=\"1\", algorithm=SHA-256";
+    let camera = |challenges: &[&'static str], accepted| {
+        RtspCamera { login: Some((challenges.to_vec(), accepted)), ..usual() }.start()
+    };
+    // `admin:` in Base64.
+    let open = camera(&[basic], "Basic YWRtaW46");
+    let digest = camera(&[sha, md5], "Digest username=\"admin\"");
+    let (wrong, last, other) = (camera(&[md5], "-"), camera(&[md5, sha], "-"), camera(&[], "-"));
+    let capture = capture(&[
+        &format!("colon=rtsp://admin:@{}/x", open.address),
+        &format!("user=rtsp://admin@{}/x", open.address),
+        &format!("digest=rtsp://admin@{}/x", digest.address),
+        &format!("none=rtsp://{}/x", wrong.address),
+        &format!("wrong=rtsp://admin:hunter2@{}/x", wrong.address),
+        &format!("last=rtsp://admin:hunter2@{}/x", last.address),
+        &format!("other=rtsp://admin:hunter2@{}/x", other.address),
+    ]);
+    let mut viewer = viewer(&capture);
+    for stream in ["colon", "user", "digest"] {
+        viewer.watch(stream);
+        assert_eq!(viewer.frames(stream, 2).len(), 2);
+    }
+    for (stream, reason) in [
+        ("none", format!("login required: {} requires a user and password", wrong.address)),
+        ("wrong", format!("login failed: {} rejects the user and password", wrong.address)),
+        ("last", format!("not supported: {} asks for a login that FFmpeg cannot", last.address)),
+        ("other", format!("not supported: {} asks for a login that FFmpeg cannot", other.address)),
+    ] {
+        let entry = viewer.until_offline(stream);
+        assert!(entry.reason.starts_with(&reason), "{stream}: {}", entry.reason);
+        assert!(!entry.reason.contains("hunter2"));
+    }
+    assert!(viewer.until_offline("last").reason.contains("Digest with MD5, Digest with SHA-256"));
+}
+
+#[test]
+fn a_camera_that_begins_within_a_long_gop_waits_for_a_keyframe_and_says_so() {
+    // The keyframe comes once in 20 s, and never within these openings.
+    let mut units = encode(500, &["-g", "1000", "-x264-params", "scenecut=0"]);
+    let parameter_sets = split_parameter_sets(&mut units);
+    let camera = RtspCamera { parameter_sets, first: 10, ..RtspCamera::new(units) }.start();
+    let capture = capture_with(&[&format!("cam=rtsp://{}/live", camera.address)], &["--keep-open"]);
+    for track in ["cam", "cam/full.h264"] {
+        let mut viewer = viewer(&capture);
+        viewer.watch(track);
+        let so = |reason: &str| reason.starts_with("waiting for a keyframe for ");
+        viewer.until_so("cam", "the wait", |entry| {
+            entry.state == StreamState::Offline && so(&entry.reason)
+        });
+        viewer.unwatch(track);
+    }
+}

@@ -1,0 +1,272 @@
+//! A small RTSP camera: it sends access units of H.264 again and again, and refuses transports and logins.
+
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::process::Command;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use fanlight_codec::h264::AccessUnitSplitter;
+use fanlight_codec::h264::annex_b::{NalType, nal_units};
+use fanlight_protocol::Timestamp;
+
+/// The time between two frames.
+const INTERVAL: Duration = Duration::from_millis(40);
+/// The longest RTP payload, in bytes.
+const MAX_PACKET: usize = 1200;
+const REFUSED: &str = "461 Unsupported Transport";
+
+/// A camera's frames, and its behaviour.
+#[derive(Debug, Clone)]
+pub(crate) struct RtspCamera {
+    /// The NAL units of each access unit, without start codes.
+    pub(crate) units: Vec<Vec<Vec<u8>>>,
+    /// The parameter sets in its description.
+    pub(crate) parameter_sets: Vec<Vec<u8>>,
+    /// The transports that it accepts.
+    pub(crate) tcp: bool,
+    pub(crate) udp: bool,
+    /// The `WWW-Authenticate` headers of a response to a request without a login, and the start of the header to accept.
+    pub(crate) login: Option<(Vec<&'static str>, &'static str)>,
+    /// The first access unit to send.
+    pub(crate) first: usize,
+}
+
+/// A running camera.
+pub(crate) struct Running {
+    /// Its host and port.
+    pub(crate) address: String,
+    /// The first line of each request, with its transport.
+    pub(crate) requests: Receiver<String>,
+}
+
+/// The access units of a clip by ffmpeg's libx264, 25 frames a second.
+pub(crate) fn encode(frames: u32, options: &[&str]) -> Vec<Vec<Vec<u8>>> {
+    let frames = frames.to_string();
+    let mut ffmpeg = Command::new("ffmpeg");
+    ffmpeg.args(["-v", "error", "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25"]);
+    ffmpeg.args(["-frames:v", &frames, "-c:v", "libx264", "-tune", "zerolatency"]);
+    ffmpeg.args(["-pix_fmt", "yuv420p"]).args(options).args(["-f", "h264", "-"]);
+    let bytes = ffmpeg.output().expect("the ffmpeg command is installed").stdout;
+    let mut splitter = AccessUnitSplitter::default();
+    let mut units = splitter.feed(&bytes, Timestamp::default()).unwrap();
+    units.extend(splitter.finish());
+    units.iter().map(|unit| nal_units(&unit.bytes).map(<[u8]>::to_vec).collect()).collect()
+}
+
+/// Moves the parameter sets out of access units.
+pub(crate) fn split_parameter_sets(units: &mut [Vec<Vec<u8>>]) -> Vec<Vec<u8>> {
+    let is_set = |unit: &Vec<u8>| matches!(NalType::of(unit), NalType::Sps | NalType::Pps);
+    let mut sets: Vec<Vec<u8>> = Vec::new();
+    for unit in units {
+        let own: Vec<Vec<u8>> = unit.iter().filter(|unit| is_set(unit)).cloned().collect();
+        unit.retain(|unit| !is_set(unit));
+        let new = own.into_iter().filter(|set| !sets.contains(set)).collect::<Vec<_>>();
+        sets.extend(new);
+    }
+    sets
+}
+
+impl RtspCamera {
+    /// A camera that sends these units over TCP.
+    pub(crate) fn new(units: Vec<Vec<Vec<u8>>>) -> Self {
+        Self { units, parameter_sets: Vec::new(), tcp: true, udp: false, login: None, first: 0 }
+    }
+
+    /// Starts it.
+    pub(crate) fn start(self) -> Running {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let (sender, requests) = mpsc::channel();
+        thread::spawn(move || {
+            for connection in listener.incoming() {
+                let (camera, sender) = (self.clone(), sender.clone());
+                // It ends when the client disconnects, which is an error.
+                thread::spawn(move || Session::new(camera, connection?).run(&sender));
+            }
+        });
+        Running { address, requests }
+    }
+
+    fn description(&self) -> String {
+        let base64 = |set: &Vec<u8>| base64(set);
+        let sets: Vec<String> = self.parameter_sets.iter().map(base64).collect();
+        let sets = match sets.is_empty() {
+            true => String::new(),
+            false => format!(";sprop-parameter-sets={}", sets.join(",")),
+        };
+        format!(
+            "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=cam\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\na=control:*\r\nm=video 0 RTP/AVP 96\r\n\
+             a=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=1{sets}\r\na=control:track1\r\n"
+        )
+    }
+}
+
+/// One client.
+struct Session {
+    camera: RtspCamera,
+    connection: Arc<Mutex<TcpStream>>,
+    /// The socket for frames over UDP.
+    datagrams: Option<UdpSocket>,
+}
+
+impl Session {
+    fn new(camera: RtspCamera, connection: TcpStream) -> Self {
+        Self { camera, connection: Arc::new(Mutex::new(connection)), datagrams: None }
+    }
+
+    fn run(mut self, requests: &Sender<String>) -> io::Result<()> {
+        let mut reader = BufReader::new(self.connection.lock().unwrap().try_clone()?);
+        loop {
+            // RTCP within the connection is skipped.
+            while reader.fill_buf()?.first() == Some(&b'$') {
+                let mut head = [0; 4];
+                io::Read::read_exact(&mut reader, &mut head)?;
+                let length = u64::from(u16::from_be_bytes([head[2], head[3]]));
+                io::copy(&mut io::Read::take(&mut reader, length), &mut io::sink())?;
+            }
+            let mut lines = Vec::new();
+            loop {
+                let mut line = String::new();
+                if reader.read_line(&mut line)? == 0 {
+                    return Ok(());
+                }
+                match line.trim_end() {
+                    "" => break,
+                    line => lines.push(line.to_owned()),
+                }
+            }
+            let header = |name: &str| {
+                let found = lines.iter().find_map(|line| {
+                    let (known, value) = line.split_once(": ")?;
+                    known.eq_ignore_ascii_case(name).then_some(value)
+                });
+                found.unwrap_or_default().to_owned()
+            };
+            let (transport, login) = (header("transport"), header("authorization"));
+            // Only the test's end closes the receiver.
+            let _ = requests.send(format!("{} {transport}", lines[0]));
+            let method = lines[0].split(' ').next().unwrap_or_default().to_owned();
+            self.answer(&method, &header("cseq"), &transport, &login)?;
+        }
+    }
+
+    fn answer(
+        &mut self,
+        method: &str,
+        number: &str,
+        transport: &str,
+        login: &str,
+    ) -> io::Result<()> {
+        let refused =
+            self.camera.login.clone().filter(|(_, accepted)| !login.starts_with(accepted));
+        let (status, more) = match (method, refused) {
+            ("OPTIONS", _) => ("200 OK", "Public: DESCRIBE, SETUP, PLAY\r\n".to_owned()),
+            (_, Some((challenges, _))) => {
+                let challenge = |value| format!("WWW-Authenticate: {value}\r\n");
+                ("401 Unauthorized", challenges.into_iter().map(challenge).collect())
+            }
+            ("SETUP", None) => self.set_up(transport)?,
+            _ => ("200 OK", "Session: 1\r\n".to_owned()),
+        };
+        let body = match (method, status) {
+            ("DESCRIBE", "200 OK") => self.camera.description(),
+            _ => String::new(),
+        };
+        let (kind, length) = ("Content-Type: application/sdp", body.len());
+        write!(
+            self.connection.lock().unwrap(),
+            "RTSP/1.0 {status}\r\nCSeq: {number}\r\n{more}{kind}\r\nContent-Length: {length}\r\n\r\n{body}"
+        )?;
+        if method == "PLAY" && status == "200 OK" {
+            let (camera, connection) = (self.camera.clone(), self.connection.clone());
+            let datagrams = self.datagrams.as_ref().map(UdpSocket::try_clone).transpose()?;
+            thread::spawn(move || film(&camera, &connection, datagrams.as_ref()));
+        }
+        Ok(())
+    }
+
+    fn set_up(&mut self, transport: &str) -> io::Result<(&'static str, String)> {
+        let port = transport.split("client_port=").nth(1).and_then(|ports| ports.split('-').next());
+        match port.and_then(|port| port.parse::<u16>().ok()) {
+            None if self.camera.tcp => {
+                let transport = "Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\nSession: 1\r\n";
+                Ok(("200 OK", transport.to_owned()))
+            }
+            Some(port) if self.camera.udp => {
+                let socket = UdpSocket::bind("127.0.0.1:0")?;
+                socket.connect(("127.0.0.1", port))?;
+                let own = socket.local_addr()?.port();
+                self.datagrams = Some(socket);
+                let ports = format!(
+                    "client_port={port}-{};server_port={own}-{}",
+                    port + 1,
+                    own.wrapping_add(1)
+                );
+                Ok(("200 OK", format!("Transport: RTP/AVP;unicast;{ports}\r\nSession: 1\r\n")))
+            }
+            _ => Ok((REFUSED, String::new())),
+        }
+    }
+}
+
+/// Sends all access units again and again, until the client disconnects.
+fn film(
+    camera: &RtspCamera,
+    connection: &Mutex<TcpStream>,
+    datagrams: Option<&UdpSocket>,
+) -> io::Result<()> {
+    let (begun, mut sequence) = (Instant::now(), 0u16);
+    for number in 0u32.. {
+        thread::sleep((begun + INTERVAL * number).saturating_duration_since(Instant::now()));
+        let unit = &camera.units[(camera.first + number as usize) % camera.units.len()];
+        let payloads: Vec<Vec<u8>> = unit.iter().flat_map(|unit| payloads(unit)).collect();
+        for (index, payload) in payloads.iter().enumerate() {
+            let marker = u8::from(index + 1 == payloads.len()) << 7;
+            let mut packet = vec![0x80, marker | 96];
+            packet.extend(sequence.to_be_bytes());
+            packet.extend((number * 3600).to_be_bytes());
+            packet.extend(0xcafeu32.to_be_bytes());
+            packet.extend(payload);
+            sequence = sequence.wrapping_add(1);
+            match datagrams {
+                Some(socket) => drop(socket.send(&packet)?),
+                None => {
+                    let mut framed = vec![b'$', 0];
+                    framed.extend((packet.len() as u16).to_be_bytes());
+                    framed.extend(packet);
+                    connection.lock().unwrap().write_all(&framed)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A NAL unit as RTP payloads (RFC 6184): whole, or in fragments.
+fn payloads(unit: &[u8]) -> Vec<Vec<u8>> {
+    if unit.len() <= MAX_PACKET {
+        return vec![unit.to_vec()];
+    }
+    let chunks: Vec<&[u8]> = unit[1..].chunks(MAX_PACKET).collect();
+    let last = chunks.len() - 1;
+    let fragment = |(index, chunk): (usize, &&[u8])| {
+        let ends = u8::from(index == 0) << 7 | u8::from(index == last) << 6;
+        [&[unit[0] & 0xe0 | 28, ends | unit[0] & 0x1f], *chunk].concat()
+    };
+    chunks.iter().enumerate().map(fragment).collect()
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let digits = |chunk: &[u8]| {
+        let byte = |at: usize| u32::from(chunk.get(at).copied().unwrap_or(0));
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        let digit = move |at: usize| char::from(DIGITS[(bits >> (18 - 6 * at) & 63) as usize]);
+        let padded = chunk.len() + 1;
+        (0..4).map(move |at| if at < padded { digit(at) } else { '=' }).collect::<String>()
+    };
+    bytes.chunks(3).map(digits).collect()
+}
