@@ -84,9 +84,11 @@ test('a double click on an enlarged tile switches full screen on and off, and a 
 
 test('on a phone a double tap shows a tile in full screen', withMockRelay(async ({ relay, open }) => {
   const page = await openFour(relay, open, '', PHONE);
+  const box = await page.locator(tile('attic')).boundingBox();
+  assert.ok(box);
   // The first tap makes the button that leads back to the wall appear here. The second must not hit it.
-  await page.touchscreen.tap(24, 50);
-  await page.touchscreen.tap(30, 48);
+  await page.touchscreen.tap(box.x + 24, box.y + 12);
+  await page.touchscreen.tap(box.x + 30, box.y + 10);
   await untilFull(page);
   await page.waitForSelector(`${tile('attic')}.enlarged`);
   assert.equal(await page.$('.details-open'), null);
