@@ -9,7 +9,7 @@ import { element, iconButton } from './dom.js';
 /** @type {readonly Row[]} */
 const KEYS = [
   [['←', '↑', '→', '↓'], 'Move between tiles; enlarged: previous/next camera'],
-  [['Enter'], 'Enlarge a tile; or click or tap it. A double click or double tap shows it in full screen'],
+  [['Enter'], 'Enlarge a tile; or click or tap it'],
   [['Esc'], 'Back to wall; or Back in the browser'],
   [['s'], 'Sync all cameras: every tile shows the same moment'],
   [['Space'], 'Pause all cameras; press again for live'],
@@ -28,6 +28,7 @@ const KEYS = [
 /** @type {readonly Row[]} */
 const TOUCH = [
   [['Tap'], 'Enlarge a tile; enlarged: details and latency'],
+  [['Double tap'], 'Full screen of a tile'],
   [['Swipe'], 'Enlarged: sideways for the next camera, down for the wall'],
   [['Two fingers'], 'Enlarged: zoom; then drag to pan'],
   [['Hold, drag'], 'Move a tile'],
@@ -36,6 +37,7 @@ const TOUCH = [
 /** @type {readonly Row[]} */
 const MOUSE = [
   [['Click'], 'Enlarge a tile; enlarged: details and latency'],
+  [['Double click'], 'Full screen of a tile'],
   [['Wheel'], 'Enlarged: zoom; then drag to pan'],
   [['Drag'], 'Move a tile'],
   [['Drag the line'], 'Under a picture: go back, up to 30 seconds'],
@@ -56,8 +58,8 @@ export function showHelp({ resetLayout, codec, choose, obstacle }) {
   });
   dialog.append(
     element('header', '', element('h1', '', 'Keyboard and gestures'), iconButton('close', 'Close', () => dialog.close())),
-    element('p', 'quiet', 'Keys act on the tile under the pointer, or on the one with the focus.'),
     ...(touch ? [gestures, keys] : [keys, gestures]),
+    element('p', 'quiet', 'Keys act on the tile under the pointer, or on the one with the focus.'),
     obstacle ? element('p', 'codecs', `Format: ${onlyFormat(obstacle)}`) : codecField(codec, choose),
     element('p', 'quiet', 'For a wall display, add ', element('code', '', '?kiosk=1'), ' to the address.'),
     reset,

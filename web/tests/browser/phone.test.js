@@ -64,6 +64,7 @@ test('the help begins with gestures on a phone, and with keys elsewhere', withMo
     const page = await open('', options);
     await untilMoves(page, 'door');
     await page.click('#actions [aria-label^="Keyboard"]');
+    await page.waitForSelector('dialog h2');
     const titles = await page.$$eval('dialog h2', (titles) => titles.map(({ textContent }) => textContent));
     assert.deepEqual(titles, options ? ['Gestures', 'Keys'] : ['Keys', 'Mouse']);
     const fits = await page.$eval('dialog', ({ scrollWidth, clientWidth }) => scrollWidth <= clientWidth);
