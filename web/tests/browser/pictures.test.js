@@ -73,7 +73,7 @@ test('a stream without a picture has a name and a reason instead of a black tile
   relay.add('cellar', nothing, { state: 'offline', reason: 'camera not found' });
   const page = await open();
   await untilState(page, 'cellar', 'offline');
-  assert.equal(await page.textContent('.placeholder'), 'cellarCamera not found');
+  assert.equal(await page.textContent('.placeholder'), 'cellar Camera not found');
   assert.equal(await page.isVisible('.tile canvas'), false);
 }));
 
