@@ -70,7 +70,7 @@ test('a stream whose capture ended before the page opened has a name, and says s
   await untilMoves(page, 'door');
   await untilState(page, 'attic', 'gone');
   const words = await page.textContent('[data-stream="attic"] .placeholder');
-  assert.match(words ?? '', /^atticGone since .+: .+/);
+  assert.match(words ?? '', /^attic Gone since .+: .+/);
   assert.equal(await page.isVisible('[data-stream="attic"] canvas'), false);
   await page.click('[data-stream="attic"] .dismiss');
   assert.deepEqual(await names(page), ['door']);
