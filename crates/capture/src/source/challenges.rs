@@ -27,7 +27,7 @@ impl Challenge {
     }
 
     /// Returns its algorithm: that of the standard if none is stated.
-    fn algorithm(&self) -> &str {
+    pub(super) fn algorithm(&self) -> &str {
         self.parameter("algorithm").filter(|name| !name.is_empty()).unwrap_or("MD5")
     }
 }

@@ -1,5 +1,8 @@
 //! The login of a request: the host states challenges, and the next request answers one of them (RFC 7617, RFC 7616).
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
 use super::hash::{Algorithm, hex};
 use crate::source::challenges::{Challenge, Challenges};
 
@@ -39,8 +42,7 @@ impl Login {
     ///
     /// # Errors
     /// Fails with the logins that the host offers if none of them is known.
-    pub(super) fn select<'a>(headers: impl Iterator<Item = &'a str>) -> Result<Self, String> {
-        let challenges = Challenges::of(headers);
+    pub(super) fn select(challenges: &Challenges) -> Result<Self, String> {
         let digests = challenges.0.iter().filter_map(Digest::read);
         if let Some(digest) = digests.max_by_key(|digest| digest.algorithm) {
             return Ok(Self::Digest(digest));
@@ -51,20 +53,12 @@ impl Login {
         }
     }
 
-    /// Returns whether FFmpeg can answer it too.
-    pub(super) fn is_known_to_ffmpeg(&self) -> bool {
-        match self {
-            Self::Basic => true,
-            Self::Digest(digest) => digest.algorithm == Algorithm::Md5,
-        }
-    }
-
     /// Returns the value of the header Authorization.
     pub(super) fn answer(&self, request: Request<'_>) -> String {
         match self {
             Self::Basic => {
                 let Request { user, password, .. } = request;
-                format!("Basic {}", base64(format!("{user}:{password}").as_bytes()))
+                format!("Basic {}", BASE64.encode(format!("{user}:{password}")))
             }
             Self::Digest(digest) => digest.answer(request),
         }
@@ -74,8 +68,7 @@ impl Login {
 impl Digest {
     fn read(challenge: &Challenge) -> Option<Self> {
         let get = |name: &str| challenge.parameter(name).map(str::to_owned);
-        let name = get("algorithm");
-        let plain = name.as_deref().unwrap_or("MD5").to_ascii_uppercase();
+        let plain = challenge.algorithm().to_ascii_uppercase();
         let (plain, is_session) =
             plain.strip_suffix("-SESS").map_or((plain.as_str(), false), |plain| (plain, true));
         let algorithm = match plain {
@@ -91,7 +84,7 @@ impl Digest {
             nonce: get("nonce").unwrap_or_default(),
             opaque: get("opaque"),
             algorithm,
-            algorithm_name: name,
+            algorithm_name: get("algorithm"),
             is_session,
             has_qop: qop.is_some(),
         })
@@ -136,27 +129,16 @@ fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-/// Encodes bytes in base64 (RFC 4648, 4).
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for group in bytes.chunks(3) {
-        let number = group.iter().fold(0, |number, byte| number << 8 | u32::from(*byte));
-        let number = number << (8 * (3 - group.len()));
-        for digit in 0..4 {
-            let index = (number >> (18 - 6 * digit) & 63) as usize;
-            text.push(if digit <= group.len() { DIGITS[index].into() } else { '=' });
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn select(headers: &[&str]) -> Result<Login, String> {
+        Login::select(&Challenges::of(headers.iter().copied()))
+    }
+
     fn answer(headers: &[&str], user: &str, password: &str, target: &str, nonce: &str) -> String {
-        let login = Login::select(headers.iter().copied()).unwrap();
+        let login = select(headers).unwrap();
         login.answer(Request { user, password, target, nonce })
     }
 
@@ -170,10 +152,6 @@ mod tests {
         let basic = answer(&["Basic realm=\"x\""], "Aladdin", "open sesame", "/", "");
         assert_eq!(basic, "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
         assert_eq!(answer(&[], "a", "b", "/", ""), "Basic YTpi", "no challenge is stated");
-        assert_eq!(
-            ["", "f", "fo", "foo"].map(|text| base64(text.as_bytes())),
-            ["", "Zg==", "Zm8=", "Zm9v"]
-        );
     }
 
     /// The examples of RFC 7616, 3.9.1, and of RFC 2617, 3.5.
@@ -203,9 +181,9 @@ mod tests {
 
     #[test]
     fn only_unknown_schemes_are_an_error() {
-        let refused = Login::select(["Negotiate", "NTLM abc=="].into_iter()).unwrap_err();
+        let refused = select(&["Negotiate", "NTLM abc=="]).unwrap_err();
         assert_eq!(refused, "Negotiate, NTLM");
-        assert!(matches!(Login::select(["NTLM, Basic realm=a"].into_iter()), Ok(Login::Basic)));
+        assert!(matches!(select(&["NTLM, Basic realm=a"]), Ok(Login::Basic)));
     }
 
     #[test]

@@ -22,6 +22,7 @@ use std::time::Instant;
 use fanlight_cli::stop::Shutdown;
 
 use super::address::Address;
+use super::challenges::Challenges;
 use super::contract::Source;
 use super::error::SourceError;
 use super::ffmpeg::{self, MediaSource, Transport};
@@ -53,6 +54,7 @@ pub fn open(
         first: url.clone(),
         url: url.clone(),
         login: None,
+        ffmpeg_logs_in: true,
         redirections: 0,
         is_repeated: false,
     };
@@ -78,6 +80,8 @@ struct Requests {
     /// The URL to request, after redirections.
     url: Address,
     login: Option<Login>,
+    /// True unless FFmpeg cannot answer the host's challenges.
+    ffmpeg_logs_in: bool,
     redirections: u32,
     /// True after a second answer at this host.
     is_repeated: bool,
@@ -125,8 +129,7 @@ impl Requests {
     }
 
     fn open_in_ffmpeg(&self, stop: &Shutdown) -> Result<Box<dyn Source>, SourceError> {
-        let is_known = self.login.as_ref().is_none_or(Login::is_known_to_ffmpeg);
-        let authorization = if is_known { None } else { self.authorization() };
+        let authorization = if self.ffmpeg_logs_in { None } else { self.authorization() };
         Ok(Box::new(MediaSource::open_authorized(&self.url, authorization, stop.clone())?))
     }
 
@@ -156,7 +159,7 @@ impl Requests {
                 self.url = next.map_err(|_| {
                     SourceError::Refused(format!("{at} redirects to an address that is not valid"))
                 })?;
-                (self.login, self.is_repeated) = (None, false);
+                (self.login, self.ffmpeg_logs_in, self.is_repeated) = (None, true, false);
                 Ok(true)
             }
             (401, _) => self.log_in(response).map(|()| true),
@@ -169,18 +172,21 @@ impl Requests {
         if self.url.login().is_none() {
             return Err(ffmpeg::login_required(&self.first, &self.url));
         }
-        let challenges: Vec<&str> = response.head.all("www-authenticate").collect();
+        let headers = || response.head.all("www-authenticate");
         // A nonce may be too old for the first answer only.
-        let is_stale = challenges.iter().any(|one| one.to_ascii_lowercase().contains("stale=true"));
+        let is_stale = headers().any(|one| one.to_ascii_lowercase().contains("stale=true"));
         if self.login.is_some() && (self.is_repeated || !is_stale) {
             return Err(ffmpeg::login_rejected(&self.url));
         }
         self.is_repeated = self.login.is_some();
-        let login = Login::select(challenges.into_iter()).map_err(|schemes| {
+        let challenges = Challenges::of(headers());
+        let login = Login::select(&challenges).map_err(|schemes| {
             SourceError::NotSupported(format!(
                 "{at} requires a login by {schemes}, which is not supported: set the camera to Digest or Basic"
             ))
         })?;
+        // FFmpeg may repeat a header to other hosts, so it never gets one that contains the password.
+        self.ffmpeg_logs_in = matches!(login, Login::Basic) || challenges.are_answered_by_ffmpeg();
         self.login = Some(login);
         Ok(())
     }
