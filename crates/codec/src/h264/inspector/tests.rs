@@ -205,3 +205,19 @@ fn an_empty_parameter_set_is_ignored() {
     let inspector = H264Inspector::from_extradata(&[1, 66, 0, 30, 0xff, 0xe0, 1, 0, 0]);
     assert!(inspector.allows_passthrough() && inspector.parameter_sets.units().next().is_none());
 }
+
+#[test]
+fn units_of_few_bytes_are_read_without_harm() {
+    for header in [0x06, 0x41, 0x65, 0x67, 0x68] {
+        for rest in
+            [&[][..], &[0], &[0x80], &[0, 0], &[0, 0, 3], &[0, 0, 3, 0], &[0xff; 3], &[0xff; 8]]
+        {
+            let unit = [&[0, 0, 0, 1, header][..], rest].concat();
+            let _ = H264Inspector::new().inspect(&unit, true);
+            let by_length = [&[rest.len() as u8 + 1, header][..], rest].concat();
+            let mut inspector = H264Inspector::new();
+            inspector.length_size = Some(1);
+            let _ = inspector.inspect(&by_length, true);
+        }
+    }
+}
