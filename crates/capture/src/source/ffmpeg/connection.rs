@@ -50,8 +50,8 @@ pub(super) struct Connection {
 impl Connection {
     /// Connects and detects the video stream.
     pub(super) fn open(input: &MediaInput, stop: Shutdown) -> Result<Self, SourceError> {
-        let deadline = Deadline::new(stop, OPEN_TIMEOUT, input.is_http());
-        let (mut opened, transport) = open(input, &deadline)?;
+        let deadline = Deadline::new(stop.clone(), OPEN_TIMEOUT, input.is_http());
+        let (mut opened, transport) = open(input, &deadline, stop)?;
         // Some of FFmpeg's demuxers treat an interrupt as the end of their input.
         deadline.check_budget(input)?;
         let demuxer = &mut opened.demuxer;
@@ -207,6 +207,7 @@ fn geometry_of(stream: &Stream<'_>) -> Geometry {
 fn open(
     input: &MediaInput,
     deadline: &Deadline,
+    stop: Shutdown,
 ) -> Result<(Opened, Option<Transport>), SourceError> {
     let first = input.is_rtsp().then(|| input.transport().unwrap_or(Transport::Tcp));
     let mut options = options(input, first);
@@ -217,7 +218,7 @@ fn open(
     match input {
         _ if deadline.is_stopped() => {}
         MediaInput::Url { url, .. } if input.is_rtsp() && refused == Error::HttpUnauthorized => {
-            return Err(login::refused(&url.address, deadline));
+            return Err(login::refused(&url.address, stop));
         }
         MediaInput::Url { url: UrlRequest { transport: None, .. }, .. }
             if input.is_rtsp() && may_send_over_udp(refused) =>

@@ -3,7 +3,7 @@
 //! - `input`: a URL or a file; `opening` opens it;
 //! - `connection`: reads encoded frames, never for longer than allowed;
 //! - `deadline`, `budget`, `timeouts`: how long FFmpeg may block, and how much a host may send;
-//! - `byte_stream`, `transport`: a connection without FFmpeg's protocols, for `http`;
+//! - `byte_stream`, `host_connection`: a connection without FFmpeg's protocols, for `http`;
 //! - `arrival`: when a packet arrived, which counts as the capture time of its frame;
 //! - `diagnose`: why a URL delivers no video; `login`: why a camera refuses a login over RTSP.
 //!
@@ -16,11 +16,11 @@ mod byte_stream;
 mod connection;
 mod deadline;
 mod diagnose;
+mod host_connection;
 mod input;
 mod login;
 mod opening;
 mod timeouts;
-mod transport;
 
 use std::fmt;
 use std::net::{TcpStream, ToSocketAddrs};
@@ -41,8 +41,8 @@ use crate::frame::FrameData;
 use crate::frame::latest::Buffers;
 use connection::Connection;
 pub(super) use diagnose::{http_error, login_rejected, login_required};
+pub(super) use host_connection::HostConnection;
 use input::MediaInput;
-pub(super) use transport::Transport;
 
 /// The frame interval of an input that does not state its own.
 const DEFAULT_INTERVAL: Duration = Duration::from_millis(40);

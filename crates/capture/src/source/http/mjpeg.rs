@@ -60,7 +60,7 @@ impl HttpMjpeg {
 
     /// Checks that a response which claims to be one picture is followed by others. `within`: the time for the first.
     pub(super) fn check_follows(&mut self, within: Duration) -> Result<(), SourceError> {
-        self.response.transport().allow(within);
+        self.response.connection().allow(within);
         while self.ready.is_empty() {
             let read = self.read();
             if let Err(SourceError::TimedOut(_)) = read {
@@ -71,7 +71,7 @@ impl HttpMjpeg {
                 return Err(self.closed());
             }
         }
-        self.response.transport().allow(FOLLOW_TIMEOUT);
+        self.response.connection().allow(FOLLOW_TIMEOUT);
         match self.read() {
             Ok(true) | Err(SourceError::TimedOut(_)) => Ok(()),
             Ok(false) if self.ready.len() > 1 => Ok(()),
@@ -109,7 +109,7 @@ impl Source for HttpMjpeg {
 
     fn grab(&mut self) -> Result<Option<Grabbed>, SourceError> {
         let limit = self.estimate.limit();
-        self.response.transport().allow(limit);
+        self.response.connection().allow(limit);
         while self.ready.is_empty() {
             match self.read() {
                 Ok(true) => {}

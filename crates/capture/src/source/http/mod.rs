@@ -25,7 +25,7 @@ use super::address::Address;
 use super::challenges::Challenges;
 use super::contract::Source;
 use super::error::SourceError;
-use super::ffmpeg::{self, MediaSource, Transport};
+use super::ffmpeg::{self, HostConnection, MediaSource};
 use super::interval::{IntervalEstimate, KnownInterval};
 use super::url::UrlRequest;
 use content::Content;
@@ -98,9 +98,9 @@ impl Requests {
         let until = Instant::now() + estimate.limit().min(content::HEAD_TIMEOUT);
         let left = || until.saturating_duration_since(Instant::now());
         for _ in 0..MAX_REQUESTS {
-            let transport = Transport::connect(&self.url, left(), stop.clone())?;
-            transport.allow(left());
-            let response = Response::get(&self.url, self.authorization().as_deref(), transport);
+            let connection = HostConnection::connect(&self.url, left(), stop.clone())?;
+            connection.allow(left());
+            let response = Response::get(&self.url, self.authorization().as_deref(), connection);
             if let Err(SourceError::TimedOut(_)) = response {
                 // Some cameras respond with their first picture.
                 known.stalled();

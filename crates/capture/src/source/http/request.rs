@@ -4,7 +4,7 @@ use super::body::Body;
 use super::head::{Head, MAX_HEAD, MAX_HEADERS, Parsed};
 use crate::source::address::Address;
 use crate::source::error::SourceError;
-use crate::source::ffmpeg::Transport;
+use crate::source::ffmpeg::HostConnection;
 
 /// The most bytes of one read. Available bytes are returned immediately.
 const CHUNK: usize = 32 * 1024;
@@ -13,7 +13,7 @@ const CHUNK: usize = 32 * 1024;
 #[derive(Debug)]
 pub(super) struct Response {
     pub(super) head: Head,
-    transport: Transport,
+    connection: HostConnection,
     body: Body,
     /// Content that arrived together with the head.
     early: Vec<u8>,
@@ -27,9 +27,9 @@ impl Response {
     pub(super) fn get(
         url: &Address,
         authorization: Option<&str>,
-        mut transport: Transport,
+        mut connection: HostConnection,
     ) -> Result<Option<Self>, SourceError> {
-        transport.send(request(url, authorization).as_bytes())?;
+        connection.send(request(url, authorization).as_bytes())?;
         let mut bytes = Vec::new();
         let mut is_over = false;
         let (head, length) = loop {
@@ -56,11 +56,11 @@ impl Response {
                 }
                 Parsed::Partial | Parsed::Missing => {}
             }
-            is_over = !receive(&mut transport, &mut bytes)?;
+            is_over = !receive(&mut connection, &mut bytes)?;
         };
         let (mut body, mut early) = (head.body(), Vec::new());
         decode(&mut body, &bytes[length..], &mut early)?;
-        Ok(Some(Self { head, transport, body, early, is_over }))
+        Ok(Some(Self { head, connection, body, early, is_over }))
     }
 
     /// Waits for content and appends it. Returns false at the end of the response.
@@ -76,7 +76,7 @@ impl Response {
             if self.is_over {
                 return Ok(false);
             }
-            self.is_over = !receive(&mut self.transport, &mut bytes)?;
+            self.is_over = !receive(&mut self.connection, &mut bytes)?;
             decode(&mut self.body, &bytes, content)?;
             bytes.clear();
         }
@@ -89,8 +89,8 @@ impl Response {
     }
 
     /// Returns the connection, for its time limits.
-    pub(super) fn transport(&self) -> &Transport {
-        &self.transport
+    pub(super) fn connection(&self) -> &HostConnection {
+        &self.connection
     }
 }
 
@@ -100,10 +100,10 @@ fn decode(body: &mut Body, bytes: &[u8], content: &mut Vec<u8>) -> Result<(), So
 }
 
 /// Receives bytes and appends them. Returns false at the end of the connection.
-fn receive(transport: &mut Transport, bytes: &mut Vec<u8>) -> Result<bool, SourceError> {
+fn receive(connection: &mut HostConnection, bytes: &mut Vec<u8>) -> Result<bool, SourceError> {
     let length = bytes.len();
     bytes.resize(length + CHUNK, 0);
-    let count = transport.receive(&mut bytes[length..]);
+    let count = connection.receive(&mut bytes[length..]);
     bytes.truncate(length + *count.as_ref().unwrap_or(&0));
     Ok(count? > 0)
 }

@@ -1,50 +1,28 @@
 //! The head of a camera's response to a request without a login, over an unencrypted connection.
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
-use std::time::Duration;
-
 use crate::source::address::Address;
-use crate::source::ffmpeg::deadline::Deadline;
-use crate::source::ffmpeg::timeouts::CONNECT_TIMEOUT;
+use crate::source::ffmpeg::host_connection::HostConnection;
 
 /// The longest head that is read, in bytes. Real ones have some hundred.
 const MAX_BYTES: usize = 16 * 1024;
-/// The longest wait for bytes before the deadline is checked again.
-const STEP: Duration = Duration::from_millis(100);
 
 /// The status and headers of a response.
 #[derive(Debug)]
 pub(super) struct Head(String);
 
 impl Head {
-    /// Requests a URL. Returns `None` if no head is received, or the connection would be encrypted.
-    pub(super) fn request(url: &Address, deadline: &Deadline) -> Option<Self> {
-        if url.scheme().is_encrypted() {
-            return None;
-        }
+    /// Requests the description of a URL over this connection. Returns `None` if no head is received.
+    pub(super) fn request(url: &Address, mut connection: HostConnection) -> Option<Self> {
         let (host, port, path) = (url.host(), url.port(), url.target());
         let request = format!(
             "DESCRIBE rtsp://{host}:{port}{path} RTSP/1.0\r\nCSeq: 1\r\nAccept: application/sdp\r\n\r\n"
         );
-        let mut addresses = (host.trim_matches(['[', ']']), port).to_socket_addrs().ok()?;
-        let mut stream = addresses
-            .find_map(|address| TcpStream::connect_timeout(&address, CONNECT_TIMEOUT).ok())?;
-        stream.set_read_timeout(Some(STEP)).ok()?;
-        stream.set_write_timeout(Some(CONNECT_TIMEOUT)).ok()?;
-        stream.write_all(request.as_bytes()).ok()?;
-        Self::read(&mut stream, deadline)
-    }
-
-    fn read(stream: &mut TcpStream, deadline: &Deadline) -> Option<Self> {
+        connection.send(request.as_bytes()).ok()?;
         let (mut bytes, mut chunk) = (Vec::new(), [0; 2048]);
-        while bytes.len() < MAX_BYTES && !deadline.is_over() {
-            match stream.read(&mut chunk) {
-                Ok(0) => return None,
-                Ok(count) => bytes.extend_from_slice(&chunk[..count]),
-                Err(error)
-                    if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
-                Err(_) => return None,
+        while bytes.len() < MAX_BYTES {
+            match connection.receive(&mut chunk).ok()? {
+                0 => return None,
+                count => bytes.extend_from_slice(&chunk[..count]),
             }
             if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
                 return Some(Self(String::from_utf8_lossy(&bytes[..end]).into_owned()));

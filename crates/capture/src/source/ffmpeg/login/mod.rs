@@ -6,21 +6,24 @@
 
 mod head;
 
-use super::deadline::Deadline;
+use fanlight_cli::stop::Shutdown;
+
 use super::diagnose::{Host, login_refused};
+use super::host_connection::HostConnection;
 use super::timeouts::OPEN_TIMEOUT;
 use crate::source::address::Address;
 use crate::source::challenges::Challenges;
 use crate::source::error::SourceError;
 use head::Head;
 
-/// Finds out why the camera at this URL has refused the login.
-pub(super) fn refused(url: &Address, deadline: &Deadline) -> SourceError {
-    if url.login().is_none() {
+/// Finds out why the camera at this URL has refused the login. An encrypted camera is not asked again.
+pub(super) fn refused(url: &Address, stop: Shutdown) -> SourceError {
+    if url.login().is_none() || url.scheme().is_encrypted() {
         return login_refused(url);
     }
-    deadline.set(OPEN_TIMEOUT);
-    let head = Head::request(url, deadline).filter(|head| head.status() == 401);
+    let connection = HostConnection::connect(url, OPEN_TIMEOUT, stop).ok();
+    let head = connection.and_then(|connection| Head::request(url, connection));
+    let head = head.filter(|head| head.status() == 401);
     let Some(head) = head else { return login_refused(url) };
     let challenges = Challenges::of(head.headers("www-authenticate"));
     if challenges.are_answered_by_ffmpeg() {

@@ -16,13 +16,13 @@ use crate::source::error::SourceError;
 use crate::source::url::UrlRequest;
 
 /// An open connection. All that it does fails after the allowed time, or when a shutdown is requested.
-pub(in crate::source) struct Transport {
+pub(in crate::source) struct HostConnection {
     bytes: ByteStream,
     deadline: Deadline,
     input: MediaInput,
 }
 
-impl Transport {
+impl HostConnection {
     /// Connects to the host of a URL. FFmpeg bounds each attempt by 5 s.
     ///
     /// # Errors
@@ -90,15 +90,15 @@ impl Transport {
     }
 }
 
-impl Drop for Transport {
+impl Drop for HostConnection {
     fn drop(&mut self) {
         // An encrypted connection sends a last message, to which the time allowed for reading must not apply.
         self.deadline.set(CLOSE_TIMEOUT);
     }
 }
 
-impl fmt::Debug for Transport {
+impl fmt::Debug for HostConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Transport").field("input", &self.input).finish_non_exhaustive()
+        f.debug_struct("HostConnection").field("input", &self.input).finish_non_exhaustive()
     }
 }
