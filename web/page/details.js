@@ -1,8 +1,7 @@
 // The details of a tile, as rows of a name and a value, on a tap or with `i`; and the most important ones as one line, on hover.
 
-import { element, setText } from './dom.js';
-
 import { h264Obstacle } from './codec-choice.js';
+import { element, setText } from './dom.js';
 
 export { LatencyBar } from './latency-bar.js';
 

@@ -25,6 +25,8 @@ const KEYS = [
   [['f'], 'Full screen'],
   [['?'], 'This help'],
 ];
+/** @type {Row} */
+const REWIND = [['Drag the line'], 'Under a picture: go back, up to 30 seconds'];
 /** @type {readonly Row[]} */
 const TOUCH = [
   [['Tap'], 'Enlarge a tile; enlarged: details and latency'],
@@ -32,7 +34,7 @@ const TOUCH = [
   [['Swipe'], 'Enlarged: sideways for the next camera, down for the wall'],
   [['Two fingers'], 'Enlarged: zoom; then drag to pan'],
   [['Hold, drag'], 'Move a tile'],
-  [['Drag the line'], 'Under a picture: go back, up to 30 seconds'],
+  REWIND,
 ];
 /** @type {readonly Row[]} */
 const MOUSE = [
@@ -40,7 +42,7 @@ const MOUSE = [
   [['Double click'], 'Full screen of a tile'],
   [['Wheel'], 'Enlarged: zoom; then drag to pan'],
   [['Drag'], 'Move a tile'],
-  [['Drag the line'], 'Under a picture: go back, up to 30 seconds'],
+  REWIND,
 ];
 
 /** @param {{ resetLayout: () => void, codec: CodecChoice, choose: (codec: CodecChoice) => void, obstacle: string }} actions `obstacle`: why H.264 is no choice; empty if it is one */

@@ -332,16 +332,10 @@ impl SourceStatus {
             Phase::Ended => (StreamState::Ended, ""),
         };
         let reason = reason.to_owned();
-        if let (StreamState::Live, Some(since)) = (reported, state.frozen_since) {
-            return StatusReport {
-                state: reported,
-                reason: FROZEN.into(),
-                since,
-                size,
-                clock_fault,
-            };
-        }
-        let since = state.since(reported);
+        let (reason, since) = match state.frozen_since.filter(|_| reported == StreamState::Live) {
+            Some(since) => (FROZEN.to_owned(), since),
+            None => (reason, state.since(reported)),
+        };
         StatusReport { state: reported, reason, since, size, clock_fault }
     }
 

@@ -78,8 +78,8 @@ impl FrozenDetector {
 /// repeats is copied, once, and compared as a whole.
 #[derive(Debug, Default)]
 pub struct SamePicture {
-    /// Hash of the last frame's samples.
-    samples: u64,
+    /// Hash of the last frame's samples; `None` if it was no picture.
+    samples: Option<u64>,
     /// A copy of the last frame, once a second frame had the same samples.
     copy: Option<FrameData>,
 }
@@ -88,8 +88,8 @@ impl SamePicture {
     /// Returns whether a frame has the same bytes as the one before. The first repetition may be missed. A delta of H.264
     /// is never the same picture, because it changes the one before.
     pub fn is_same(&mut self, data: &FrameData) -> bool {
-        let samples = data.picture_bytes().map_or(0, samples_of);
-        if samples == 0 || samples != self.samples {
+        let samples = data.picture_bytes().map(samples_of);
+        if samples.is_none() || samples != self.samples {
             (self.samples, self.copy) = (samples, None);
             return false;
         }
@@ -121,7 +121,7 @@ impl SameBlocks {
     }
 }
 
-/// Returns a hash of the length and of bytes at evenly spread places; never 0.
+/// Returns a hash of the length and of bytes at evenly spread places.
 fn samples_of(bytes: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     hasher.write_usize(bytes.len());
@@ -132,7 +132,7 @@ fn samples_of(bytes: &[u8]) -> u64 {
             hasher.write(&bytes[start..start + SAMPLE]);
         }),
     }
-    hasher.finish().max(1)
+    hasher.finish()
 }
 
 #[cfg(test)]

@@ -151,9 +151,10 @@ impl Transcoder {
         times: CaptureTimes,
     ) -> Result<(), PushError> {
         let wait = &mut self.work.lock().entry_wait;
+        let waited = wait.waited(times.read_at);
         if !is_needed {
             wait.pause();
-        } else if let (waited, true) = (wait.waited(times.read_at), wait.is_over(times.read_at)) {
+        } else if wait.is_over(times.read_at) {
             return Err(PushError::Reopen(SourceError::NoKeyframe(waited)));
         }
         Ok(())

@@ -74,7 +74,7 @@ impl MediaSource {
     /// Connects to a URL.
     ///
     /// # Errors
-    /// Fails if that fails, with the reason.
+    /// Fails if it cannot be opened, with the reason.
     pub fn open(url: &UrlRequest, stop: Shutdown) -> Result<Self, SourceError> {
         Self::open_input(url.clone().into(), stop)
     }
@@ -82,7 +82,7 @@ impl MediaSource {
     /// Connects to an HTTP URL with this value of the `Authorization` header.
     ///
     /// # Errors
-    /// Fails if that fails, with the reason.
+    /// Fails if it cannot be opened, with the reason.
     pub(super) fn open_authorized(
         url: &Address,
         authorization: Option<String>,
@@ -94,7 +94,7 @@ impl MediaSource {
     /// Opens a file, to be restarted at its end if `looped`.
     ///
     /// # Errors
-    /// Fails if that fails, with the reason.
+    /// Fails if it cannot be opened, with the reason.
     pub fn open_file(path: &Path, looped: bool, stop: Shutdown) -> Result<Self, SourceError> {
         Self::open_input(MediaInput::File { path: path.into(), looped }, stop)
     }
