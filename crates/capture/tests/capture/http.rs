@@ -286,20 +286,32 @@ fn a_login_by_digest_is_answered() {
 #[test]
 fn a_login_that_ffmpeg_cannot_answer_is_answered_for_video_that_it_reads() {
     let folder = tempfile::tempdir().unwrap();
-    let clip = folder.path().join("clip.ts");
-    make_clip_as(&clip, 30, &["-c:v", "libx264", "-bf", "0"]);
-    let clip = fs::read(clip).unwrap();
-    let host = host(move |request, to| {
-        if !(request.contains("Authorization: Digest") && request.contains("SHA-256")) {
-            return to.write_all(b"HTTP/1.1 401 No\r\nWWW-Authenticate: Digest realm=\"cam\", nonce=\"n\", algorithm=SHA-256\r\nContent-Length: 0\r\n\r\n");
-        }
-        to.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: video/mp2t\r\n\r\n")?;
-        to.write_all(&clip)
-    });
-    let capture = capture(&[&format!("cam=http://admin:pw@127.0.0.1:{}/", host.port)]);
-    let mut viewer = viewer(&capture);
-    viewer.watch("cam");
-    assert_eq!(viewer.frames("cam", 2)[1].meta.size(), (320, 180));
+    let path = folder.path().join("clip.ts");
+    make_clip_as(&path, 30, &["-c:v", "libx264", "-bf", "0"]);
+    let clip = fs::read(path).unwrap();
+    let digest = |algorithm| {
+        format!("WWW-Authenticate: Digest realm=\"cam\", nonce=\"n\", algorithm={algorithm}\r\n")
+    };
+    // FFmpeg answers the last Digest only.
+    for (challenges, answered) in
+        [(digest("SHA-256"), "SHA-256"), (digest("MD5") + &digest("SHA-512-256"), "MD5")]
+    {
+        let clip = clip.clone();
+        let host = host(move |request, to| {
+            let is_answered = request.contains("Authorization: Digest")
+                && request.contains(&format!("algorithm={answered}\r\n"));
+            if !is_answered {
+                let refusal = format!("HTTP/1.1 401 No\r\n{challenges}Content-Length: 0\r\n\r\n");
+                return to.write_all(refusal.as_bytes());
+            }
+            to.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: video/mp2t\r\n\r\n")?;
+            to.write_all(&clip)
+        });
+        let capture = capture(&[&format!("cam=http://admin:pw@127.0.0.1:{}/", host.port)]);
+        let mut viewer = viewer(&capture);
+        viewer.watch("cam");
+        assert_eq!(viewer.frames("cam", 2)[1].meta.size(), (320, 180), "{answered}");
+    }
 }
 
 #[test]
