@@ -11,6 +11,8 @@
 //! - [`pipeline`]: one stream, and the only place that sees source, encode and publish together;
 //! - [`status`] and [`catalog`]: the state of each stream, announced on the bus.
 //!
+//! Beside them: [`probe`], which describes a source instead of publishing it.
+//!
 //! Shared by them:
 //!
 //! - [`options`]: the settings;
@@ -38,6 +40,7 @@ pub mod native;
 pub mod options;
 pub mod pipeline;
 pub mod pixels;
+pub mod probe;
 pub mod publish;
 pub mod rendition_settings;
 pub mod source;

@@ -4,7 +4,7 @@ use std::io::{Write, stdout};
 use std::process::ExitCode;
 
 use fanlight_capture::source::webcam::list;
-use fanlight_capture::{Command, Options, Settings};
+use fanlight_capture::{Command, Options, Settings, StreamSettings, probe};
 use fanlight_cli::stop::Shutdown;
 
 fn main() -> ExitCode {
@@ -14,12 +14,18 @@ fn main() -> ExitCode {
 fn execute(command: Command) -> anyhow::Result<()> {
     match command {
         Command::ListDevices => list_devices(),
+        Command::Probe(stream) => probe(*stream),
         Command::Capture(settings) => capture(settings),
     }
 }
 
 fn list_devices() -> anyhow::Result<()> {
     Ok(stdout().write_all(list::describe().as_bytes())?)
+}
+
+fn probe(stream: StreamSettings) -> anyhow::Result<()> {
+    let description = probe::probe(stream, &Shutdown::on_signals()?)?;
+    Ok(stdout().write_all(description.as_bytes())?)
 }
 
 fn capture(settings: Settings) -> anyhow::Result<()> {

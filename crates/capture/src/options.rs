@@ -7,7 +7,7 @@ mod stream;
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 
-use anyhow::{bail, ensure};
+use anyhow::{Context, bail, ensure};
 use fanlight_bus::{Endpoint, PublisherKeys};
 use fanlight_cli::secret::Secret;
 use fanlight_protocol::StreamName;
@@ -131,10 +131,15 @@ pub struct Options {
     #[arg(long, num_args = 0..=1, default_missing_value = "true", hide_possible_values = true, value_name = "BOOL")]
     #[serde(skip)]
     list_devices: Option<bool>,
+
+    /// Open a source, print what it sends and whether it is passed through, and exit; takes 3 to 12 s after the first frame
+    #[arg(long, value_name = "SOURCE")]
+    #[serde(skip)]
+    probe: Option<Secret>,
 }
 
 impl fanlight_cli::Options for Options {
-    const FLAGS_ONLY: &'static [&'static str] = &["list-devices"];
+    const FLAGS_ONLY: &'static [&'static str] = &["list-devices", "probe"];
     const FILE_ONLY: &'static [&'static str] = &["streams"];
 }
 
@@ -143,6 +148,8 @@ impl fanlight_cli::Options for Options {
 pub enum Command {
     /// List the webcams.
     ListDevices,
+    /// Describe the source of a stream.
+    Probe(Box<StreamSettings>),
     /// Capture.
     Capture(Settings),
 }
@@ -189,6 +196,12 @@ impl TryFrom<Options> for Command {
     fn try_from(options: Options) -> anyhow::Result<Self> {
         if options.list_devices == Some(true) {
             return Ok(Self::ListDevices);
+        }
+        if let Some(source) = &options.probe {
+            let of_all = options.of_all.defaults();
+            of_all.check()?;
+            let stream = stream::of_source(source.expose(), &of_all).context("--probe")?;
+            return Ok(Self::Probe(Box::new(stream)));
         }
         Settings::try_from(options).map(Self::Capture)
     }

@@ -52,6 +52,11 @@ pub(super) fn of_list(
         .collect()
 }
 
+/// Returns the stream of a source that needs no name.
+pub(super) fn of_source(source: &str, of_all: &StreamOverrides) -> anyhow::Result<StreamSettings> {
+    settings("probe", source, &StreamOverrides::default(), of_all)
+}
+
 /// Returns an item of the list as an error shows it: the item if it can be a name, or else its number.
 fn shown(item: &str, number: usize) -> String {
     match is_showable(item) {

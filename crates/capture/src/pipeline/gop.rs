@@ -17,7 +17,7 @@ const MAX_SENT_BYTES: usize = 4 * 1024 * 1024;
 const MAX_SENT_SPAN: Duration = Duration::from_secs(3);
 /// Longest keyframe interval for passthrough. A viewer that lost a frame waits for the next keyframe, which cannot be
 /// requested from a camera. Four seconds are acceptable, and no camera is exact.
-const MAX_KEYFRAME_INTERVAL: Duration = Duration::from_millis(4_500);
+pub(crate) const MAX_KEYFRAME_INTERVAL: Duration = Duration::from_millis(4_500);
 /// A longer step between two frames is a pause or an outage, and says nothing about keyframes.
 const MAX_STEP: Duration = Duration::from_millis(500);
 

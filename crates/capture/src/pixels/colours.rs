@@ -1,5 +1,7 @@
 //! The colours of YUV pixels: by which matrix they were computed from red, green and blue, and over which range.
 
+use std::fmt;
+
 use ffmpeg_next::ffi;
 use ffmpeg_next::util::color::{Range, Space};
 
@@ -15,6 +17,15 @@ pub struct Colours {
     pub matrix: Matrix,
     /// True if black is 0 and white is 255 (in 8 bits), not 16 and 235.
     pub full_range: bool,
+}
+
+/// Colours, and whether the source states them. Otherwise they are the usual ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StatedColours {
+    /// The colours.
+    pub colours: Colours,
+    /// True if the source states the matrix.
+    pub is_stated: bool,
 }
 
 /// The matrix that converts red, green and blue to luma and chroma.
@@ -74,6 +85,40 @@ impl Colours {
     /// Returns the colours that a source states, or else the usual ones for frames of this size.
     pub fn of(matrix: Space, range: Range, size: Size) -> Self {
         Self { matrix: Matrix::of(matrix, size), full_range: range == Range::JPEG }
+    }
+}
+
+impl StatedColours {
+    /// Returns the colours that a source states, or else the usual ones for frames of this size.
+    pub fn of(matrix: Space, range: Range, size: Size) -> Self {
+        let colours = Colours::of(matrix, range, size);
+        Self { colours, is_stated: matrix != Space::Unspecified }
+    }
+}
+
+impl fmt::Display for Matrix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bt601 => "BT.601",
+            Self::Bt709 => "BT.709",
+            Self::Bt2020 => "BT.2020",
+            Self::Fcc => "FCC",
+            Self::Smpte240m => "SMPTE 240M",
+        })
+    }
+}
+
+impl fmt::Display for Colours {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let range = if self.full_range { "full" } else { "limited" };
+        write!(f, "{}, {range} range", self.matrix)
+    }
+}
+
+impl fmt::Display for StatedColours {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let origin = if self.is_stated { "" } else { " (matrix not stated, assumed by the size)" };
+        write!(f, "{}{origin}", self.colours)
     }
 }
 

@@ -9,6 +9,7 @@ use super::error::SourceError;
 use super::pacing;
 use crate::frame::FrameData;
 use crate::frame::latest::Buffers;
+use crate::pixels::colours::StatedColours;
 use crate::stall;
 
 /// An opened source. It stays on one thread, which it may block.
@@ -32,6 +33,11 @@ pub trait Source {
     /// Returns the time of the frame grabbed last by the source's own clock, unchanged, if the source has one. Its offset
     /// from this process's clock is not known.
     fn own_time(&self) -> Option<Timestamp> {
+        None
+    }
+
+    /// Returns what the source decodes or converts to pixels, if it does not deliver its frames as they are.
+    fn decoded_from(&self) -> Option<DecodedFrom> {
         None
     }
 
@@ -67,6 +73,17 @@ impl About {
         let longest = if self.recorded { pacing::LONGEST_STEP } else { Duration::ZERO };
         stall::limit(self.interval).max(longest)
     }
+}
+
+/// The form of a source's frames before it decodes or converts them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecodedFrom {
+    /// The codec or pixel format.
+    pub format: String,
+    /// The colours, if known.
+    pub colours: Option<StatedColours>,
+    /// The reason why the frames are not delivered as they are.
+    pub reason: String,
 }
 
 /// A frame that the source holds and has not decoded yet.

@@ -34,6 +34,6 @@ pub(crate) mod video;
 pub mod webcam;
 
 pub use configured::ConfiguredSource;
-pub use contract::{About, Grabbed, Source, SourceFactory};
+pub use contract::{About, DecodedFrom, Grabbed, Source, SourceFactory};
 pub use error::SourceError;
 pub use spec::SourceSpec;

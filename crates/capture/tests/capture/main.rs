@@ -14,6 +14,7 @@ mod keyframes;
 mod leaks;
 mod masking;
 mod passthrough;
+mod probe;
 mod program;
 mod renditions;
 mod rest;

@@ -131,6 +131,7 @@ pub const LAYERS: &[LayerRule] = &[
         rows: &[
             &["main"],
             &["catalog"],
+            &["probe"],
             &["pipeline"],
             &["options"],
             &["rendition_settings"],

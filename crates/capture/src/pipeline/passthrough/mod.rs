@@ -7,7 +7,7 @@ mod progress;
 
 use std::sync::Arc;
 
-use fanlight_protocol::{Codec, MAX_PAYLOAD, StreamName};
+use fanlight_protocol::{Codec, MAX_PAYLOAD, RenditionName, StreamName};
 use parking_lot::Mutex;
 
 use super::encoded_track::EncodedTrack;
@@ -22,10 +22,8 @@ use progress::Progress;
 /// The passthrough of one stream.
 #[derive(Debug)]
 pub(super) struct Passthrough {
-    /// Set if frames are neither re-encoded nor rotated nor given an overlay.
+    /// Set if the settings allow it for JPEG, and for H.264.
     allowed: bool,
-    /// Set if H.264 is allowed too: the full rendition has no frame rate limit, because no frame of H.264 can be left
-    /// out.
     allowed_h264: bool,
     h264: Mutex<H264>,
     outcome: Arc<Outcome>,
@@ -38,14 +36,29 @@ struct H264 {
     progress: Progress,
 }
 
+/// Returns the settings because of which no frame of this codec is passed through, if there are any.
+pub(crate) fn refusal(settings: &StreamSettings, codec: Codec) -> Option<&'static str> {
+    let full = RenditionName::full();
+    let is_limited = || settings.renditions.iter().any(|one| one.name == full && one.fps.is_some());
+    match codec {
+        _ if settings.reencode => Some("reencode is set"),
+        _ if !settings.orientation.is_none() => Some("rotate or flip is set"),
+        _ if settings.overlay.is_some() => Some("overlay is set"),
+        // No frame of it can be left out.
+        Codec::H264 if is_limited() => Some("its full rendition has a frame rate limit"),
+        Codec::Jpeg | Codec::H264 => None,
+    }
+}
+
 impl Passthrough {
     /// Creates the passthrough of a stream with these settings.
     pub(super) fn new(settings: &StreamSettings, outcome: Arc<Outcome>) -> Self {
-        let allowed =
-            !settings.reencode && settings.orientation.is_none() && settings.overlay.is_none();
-        let full = fanlight_protocol::RenditionName::full();
-        let limited = settings.renditions.iter().any(|one| one.name == full && one.fps.is_some());
-        Self { allowed, allowed_h264: allowed && !limited, h264: Mutex::default(), outcome }
+        Self {
+            allowed: refusal(settings, Codec::Jpeg).is_none(),
+            allowed_h264: refusal(settings, Codec::H264).is_none(),
+            h264: Mutex::default(),
+            outcome,
+        }
     }
 
     /// Returns the codec in which the full rendition gets this frame by passthrough, if it does.

@@ -13,7 +13,7 @@ use ffmpeg_next::codec::Id;
 use super::format::OutputFormat;
 use crate::frame::FrameData;
 use crate::frame::latest::Buffers;
-use crate::source::contract::Grabbed;
+use crate::source::contract::{DecodedFrom, Grabbed};
 use crate::source::error::SourceError;
 use crate::source::video::{Encoded, SourceCodec, Unpacked, Unpacker};
 
@@ -89,6 +89,11 @@ impl Frames {
     /// Returns whether a frame is ready.
     pub(super) fn is_ready(&self) -> bool {
         !self.ready.is_empty()
+    }
+
+    /// Returns what is decoded, if frames are not forwarded.
+    pub(super) fn decoded_from(&self) -> Option<DecodedFrom> {
+        self.unpacker.decoded_from()
     }
 
     /// Returns whether H.264 is forwarded undecoded.

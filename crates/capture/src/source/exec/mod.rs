@@ -26,7 +26,7 @@ use fanlight_cli::stop::Shutdown;
 use fanlight_clock as clock;
 use fanlight_protocol::StreamName;
 
-use super::contract::{About, Grabbed, Source};
+use super::contract::{About, DecodedFrom, Grabbed, Source};
 use super::error::SourceError;
 use super::interval::{IntervalEstimate, KnownInterval};
 use crate::frame::FrameData;
@@ -134,6 +134,10 @@ impl Source for Exec {
         self.estimate.record(Instant::now());
         self.about.interval = Some(self.estimate.interval());
         Ok(self.frames.grab())
+    }
+
+    fn decoded_from(&self) -> Option<DecodedFrom> {
+        self.frames.decoded_from()
     }
 
     fn retrieve(&mut self, buffers: &Buffers) -> Result<FrameData, SourceError> {

@@ -32,7 +32,7 @@ use fanlight_clock as clock;
 use fanlight_protocol::Timestamp;
 
 use super::address::Address;
-use super::contract::{About, Grabbed, Source};
+use super::contract::{About, DecodedFrom, Grabbed, Source};
 use super::error::SourceError;
 use super::pacing::{Due, Pacing, sleep_until};
 use super::url::UrlRequest;
@@ -236,6 +236,10 @@ impl Source for MediaSource {
 
     fn own_time(&self) -> Option<Timestamp> {
         self.connection.own_time()
+    }
+
+    fn decoded_from(&self) -> Option<DecodedFrom> {
+        self.unpacker.decoded_from()
     }
 
     fn retrieve(&mut self, buffers: &Buffers) -> Result<FrameData, SourceError> {

@@ -20,7 +20,7 @@ use fanlight_protocol::{StreamName, Timestamp};
 use fanlight_timecode::Timecode;
 use opencv::core::{Mat, MatTraitConst, MatTraitManual};
 
-use super::contract::{About, Grabbed, Source};
+use super::contract::{About, DecodedFrom, Grabbed, Source};
 use super::error::SourceError;
 use super::mode::Mode;
 use super::pacing::{Schedule, sleep_until};
@@ -83,6 +83,11 @@ impl Source for TestPicture {
         let mut buffer = buffers.take();
         self.painter.paint(self.grabbed, &mut buffer)?;
         Ok(FrameData::Pixels(buffer))
+    }
+
+    fn decoded_from(&self) -> Option<DecodedFrom> {
+        let reason = "this program paints it".to_owned();
+        Some(DecodedFrom { format: "test picture".into(), colours: None, reason })
     }
 
     fn can_pause(&self) -> bool {

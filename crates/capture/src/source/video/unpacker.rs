@@ -21,10 +21,16 @@ use super::encoded::Encoded;
 use super::reordering::Reordering;
 use crate::frame::latest::Buffers;
 use crate::frame::{AccessUnit, FrameData};
+use crate::pixels::colours::StatedColours;
 use crate::pixels::convert::{Converter, size_of_frame};
 use crate::pixels::geometry::Geometry;
 use crate::pixels::orientation::Orientation;
+use crate::source::contract::DecodedFrom;
 use crate::source::error::SourceError;
+
+/// The reason why frames of any codec but JPEG and H.264 are decoded.
+const OTHER_CODEC: &str =
+    "only JPEG and H.264 are passed through, because all browsers decode those";
 
 /// The codec of a source.
 pub(in crate::source) enum SourceCodec {
@@ -39,6 +45,16 @@ impl SourceCodec {
         match self {
             Self::Described(container) => container.id(),
             Self::InBand(id) => *id,
+        }
+    }
+
+    /// Returns the codec's name, as people know it.
+    fn name(&self) -> &'static str {
+        match self.id() {
+            Id::MJPEG => "JPEG",
+            Id::H264 => "H.264",
+            Id::HEVC => "H.265",
+            other => other.name(),
         }
     }
 
@@ -89,24 +105,32 @@ enum Route {
 
 impl Route {
     fn new(source: &str, codec: &SourceCodec, live: Option<Duration>) -> Result<Self, SourceError> {
-        match codec.id() {
+        let reason = match codec.id() {
             Id::MJPEG => match codec.container().and_then(Container::why_decode_jpeg) {
                 None => return Ok(Self::Jpeg),
-                Some(reason) => log_transcoding(source, "JPEG", reason),
+                Some(reason) => reason.to_owned(),
             },
             Id::H264 => {
                 let inspector = codec.inspector();
                 if inspector.allows_passthrough() {
                     return Ok(Self::Passthrough(Box::new(inspector)));
                 }
+                PassthroughError::Reordered.to_string()
             }
-            _ => {}
-        }
-        Self::decode(codec, live)
+            _ => OTHER_CODEC.to_owned(),
+        };
+        log_transcoding(source, codec.name(), &reason);
+        Self::decode(codec, live, reason)
     }
 
-    fn decode(codec: &SourceCodec, live: Option<Duration>) -> Result<Self, SourceError> {
+    fn decode(
+        codec: &SourceCodec,
+        live: Option<Duration>,
+        reason: String,
+    ) -> Result<Self, SourceError> {
         Ok(Self::Decode(Box::new(Decoding {
+            reason,
+            shown: None,
             decoder: codec.decoder(live.is_some())?,
             reordering: live.map(Reordering::new),
             container: codec.container().map_or(Geometry::default(), |it| it.geometry),
@@ -117,7 +141,7 @@ impl Route {
     }
 }
 
-fn log_transcoding(source: &str, codec: &str, reason: impl fmt::Display) {
+fn log_transcoding(source: &str, codec: &str, reason: &str) {
     tracing::info!(source, "{codec} is transcoded: {reason}");
 }
 
@@ -155,7 +179,7 @@ impl Unpacker {
     /// Continues after the source was reopened. A source that had to be decoded is still decoded.
     pub(in crate::source) fn reopen(&mut self, codec: SourceCodec) -> Result<(), SourceError> {
         self.route = match &self.route {
-            Route::Decode(_) => Route::decode(&codec, self.live)?,
+            Route::Decode(decoding) => Route::decode(&codec, self.live, decoding.reason.clone())?,
             Route::Jpeg => Route::new(&self.source, &codec, self.live)?,
             Route::Passthrough(before) => match Route::new(&self.source, &codec, self.live)? {
                 Route::Passthrough(inspector) => {
@@ -176,7 +200,7 @@ impl Unpacker {
         let timestamp = encoded.timestamp();
         match &mut self.route {
             Route::Jpeg if self.codec.container().is_some_and(|it| it.holds_fields(&encoded)) => {
-                self.decode("JPEG", FIELDS, encoded)
+                self.decode(FIELDS.to_owned(), encoded)
             }
             Route::Jpeg => Ok(Some(Unpacked { content: Content::Jpeg(encoded), timestamp })),
             Route::Passthrough(inspector) if encoded.is_damaged() => {
@@ -191,11 +215,11 @@ impl Unpacker {
                     Ok(Some(unit)) => {
                         match why_decode_h264(container, hints, (unit.width, unit.height)) {
                             None => Ok(Some(Unpacked { content: Content::H264(unit), timestamp })),
-                            Some(reason) => self.decode("H.264", reason, encoded),
+                            Some(reason) => self.decode(reason.to_owned(), encoded),
                         }
                     }
                     Err(reason @ PassthroughError::Reordered) => {
-                        self.decode("H.264", reason, encoded)
+                        self.decode(reason.to_string(), encoded)
                     }
                     Err(error @ PassthroughError::TooLarge(..)) => {
                         Err(SourceError::NotAVideo(error.to_string()))
@@ -212,12 +236,11 @@ impl Unpacker {
     /// Decodes from this frame on, for this reason.
     fn decode(
         &mut self,
-        codec: &str,
-        reason: impl fmt::Display,
+        reason: String,
         encoded: Encoded,
     ) -> Result<Option<Unpacked>, SourceError> {
-        log_transcoding(&self.source, codec, reason);
-        self.route = Route::decode(&self.codec, self.live)?;
+        log_transcoding(&self.source, self.codec.name(), &reason);
+        self.route = Route::decode(&self.codec, self.live, reason)?;
         self.push(encoded)
     }
 
@@ -242,6 +265,13 @@ impl Unpacker {
         matches!(self.route, Route::Passthrough(_))
     }
 
+    /// Returns what is decoded, if frames are not forwarded.
+    pub(in crate::source) fn decoded_from(&self) -> Option<DecodedFrom> {
+        let Route::Decode(decoding) = &self.route else { return None };
+        let (format, reason) = (self.codec.name().to_owned(), decoding.reason.clone());
+        Some(DecodedFrom { format, colours: decoding.shown, reason })
+    }
+
     /// Returns an unpacked frame for the pipeline, with decoded pixels in one of `buffers`.
     pub(in crate::source) fn data(
         &mut self,
@@ -261,6 +291,10 @@ impl Unpacker {
 
 /// A decoder and the capture times of its frames.
 struct Decoding {
+    /// The reason why frames are decoded.
+    reason: String,
+    /// The colours of the last frame.
+    shown: Option<StatedColours>,
     decoder: VideoDecoder,
     /// The order of frames of a live source.
     reordering: Option<Reordering>,
@@ -287,6 +321,7 @@ impl Decoding {
             Some(reordering) => reordering.captured(decoded.timestamp, self.decoder.reorders()),
             None => decoded.timestamp,
         };
+        self.shown = Some(self.colours_of(&decoded.frame));
         // Not when its pixels are needed, because a frame that is dropped may declare what applies to the next ones.
         let geometry = self.geometry(&decoded.frame);
         Some(Unpacked { content: Content::Decoded(decoded.frame, geometry), timestamp })
@@ -314,6 +349,15 @@ impl Decoding {
             buffers.recycle(spare);
         }
         Ok(pixels)
+    }
+
+    /// Returns the colours of a frame. Its own take precedence over those of the container.
+    fn colours_of(&self, frame: &frame::Video) -> StatedColours {
+        let (space, range) = self.colours;
+        let own = (frame.color_space(), frame.color_range());
+        let space = if own.0 == Space::Unspecified { space } else { own.0 };
+        let range = if own.1 == Range::Unspecified { range } else { own.1 };
+        StatedColours::of(space, range, size_of_frame(frame))
     }
 
     /// Returns the geometry of a frame. Some encoders declare the orientation once, others with each keyframe.

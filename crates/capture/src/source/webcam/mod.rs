@@ -34,7 +34,7 @@ use opencv::videoio::{
     VideoCaptureTraitConst,
 };
 
-use super::contract::{About, Grabbed, Source};
+use super::contract::{About, DecodedFrom, Grabbed, Source};
 use super::error::SourceError;
 use crate::frame::FrameData;
 use crate::frame::latest::Buffers;
@@ -86,6 +86,8 @@ pub struct Webcam {
     about: About,
     /// True if it delivers JPEGs.
     sends_jpegs: bool,
+    /// The camera's pixel format, unless it delivers JPEGs.
+    raw_format: Option<String>,
     /// Converts frames that OpenCV would convert to wrong colours.
     raw: Option<RawFrames>,
     /// The last frame, if it is a JPEG or raw.
@@ -132,6 +134,7 @@ impl Webcam {
             _ => None,
         };
         let interval = opening::actual_interval(&camera)?;
+        let raw_format = (!sends_jpegs).then(|| actual.clone());
         let actual = opening::describe(&camera, &actual, sends_jpegs)?;
         let requested = format.map_or(String::new(), |format| format + " ");
         let description = format!("camera sends {actual} (requested: {requested}{})", request.mode);
@@ -144,6 +147,7 @@ impl Webcam {
             name: request.selector.to_string(),
             about,
             sends_jpegs,
+            raw_format,
             raw,
             bytes: Mat::default(),
             camera: cameras.get(0)?,
@@ -224,6 +228,12 @@ impl Source for Webcam {
 
     fn own_time(&self) -> Option<Timestamp> {
         self.own_time
+    }
+
+    fn decoded_from(&self) -> Option<DecodedFrom> {
+        let format = self.raw_format.clone()?;
+        let colours = self.raw.as_ref().map(RawFrames::colours);
+        Some(DecodedFrom { format, colours, reason: "its frames are not compressed".into() })
     }
 
     fn retrieve(&mut self, buffers: &Buffers) -> Result<FrameData, SourceError> {

@@ -11,7 +11,7 @@ use opencv::core::Mat;
 
 use super::v4l2::{CurrentFormat, Device};
 use crate::pixels::Size;
-use crate::pixels::colours::{Colours, Matrix};
+use crate::pixels::colours::{Colours, Matrix, StatedColours};
 use crate::pixels::convert::Converter;
 use crate::source::error::SourceError;
 
@@ -62,6 +62,11 @@ impl RawFrames {
             frame.set_color_range(range);
             Self { planes, size, frame, converter: Converter::default() }
         })
+    }
+
+    /// Returns the colours of the frames.
+    pub(super) fn colours(&self) -> StatedColours {
+        StatedColours::of(self.frame.color_space(), self.frame.color_range(), self.size)
     }
 
     /// Converts the bytes of a frame.
