@@ -2,13 +2,11 @@
 
 use std::fmt;
 
+use fanlight_codec::h264::MAX_SDTV_HEIGHT;
 use ffmpeg_next::ffi;
 use ffmpeg_next::util::color::{Range, Space};
 
 use super::Size;
-
-/// A taller frame without a stated matrix has that of HDTV (ITU-R BT.709), by the convention of players.
-const MAX_SDTV_HEIGHT: u32 = 576;
 
 /// A matrix and a range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

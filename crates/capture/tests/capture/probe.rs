@@ -81,9 +81,9 @@ fn the_reason_against_passthrough_is_named() {
 #[test]
 fn colours_that_a_source_does_not_state_are_marked_as_assumed() {
     let folder = tempfile::tempdir().unwrap();
-    let options = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-bf", "0"];
+    let options = ["-vf", "scale=1280:720", "-c:v", "libx264", "-pix_fmt", "yuv420p", "-bf", "0"];
     let found = probed(&clip(folder.path(), "a.mp4", 10, &options), &[]);
-    assert_eq!(found["colours"], "BT.601, limited range (matrix not stated, assumed by the size)");
+    assert_eq!(found["colours"], "BT.709, limited range (matrix not stated, assumed by the size)");
 }
 
 #[test]

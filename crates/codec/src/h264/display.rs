@@ -11,7 +11,7 @@ pub struct DisplayHints {
     pub pixel_aspect: Option<(u16, u16)>,
     /// True if frames must be rotated or mirrored (SEI display orientation). Browsers ignore that.
     pub reoriented: bool,
-    /// The matrix coefficients (ITU-T H.264, table E-5).
+    /// The matrix coefficients (ITU-T H.264, table E-5). Small frames that declare none are forwarded as BT.601.
     pub matrix: Option<u8>,
     /// True if black is 0 and white is 255, not 16 and 235.
     pub full_range: bool,

@@ -4,12 +4,14 @@
 //! once, or before every keyframe. The inspector gives all of them one form: start codes, and all known parameter sets
 //! before every keyframe.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use h264_reader::nal::sps::{PicOrderCntType, SeqParameterSet};
 use h264_reader::rbsp::{BitReader, decode_nal};
 
 use super::annex_b::{self, NalType};
+use super::colour_declaration;
 use super::display::{self, DisplayHints};
 use super::parameter_sets::{MAX_PARAMETER_SET_BYTES, ParameterSets, SliceHeader};
 
@@ -48,9 +50,17 @@ pub struct H264Inspector {
     /// Size of the frames, by the parameter sets of the newest one.
     size: Option<(u32, u32)>,
     hints: DisplayHints,
+    declaration: Declaration,
     reorders: bool,
     /// The number of the next access unit.
     next: u64,
+}
+
+/// The last sequence parameter set as received, and what replaces it. Cameras repeat theirs with every keyframe.
+#[derive(Debug, Default)]
+struct Declaration {
+    original: Vec<u8>,
+    declared: Option<Vec<u8>>,
 }
 
 /// The reason why a source's H.264 cannot be forwarded undecoded.
@@ -85,7 +95,7 @@ impl H264Inspector {
                     inspector.learn_all(rest, *count);
                 }
             }
-            units => annex_b::nal_units(units).for_each(|unit| inspector.learn(unit)),
+            units => annex_b::nal_units(units).for_each(|unit| inspector.learn_original(unit)),
         }
         inspector
     }
@@ -109,7 +119,7 @@ impl H264Inspector {
             let [high, low, rest @ ..] = bytes else { return &[] };
             let length = usize::from(u16::from_be_bytes([*high, *low]));
             let Some((unit, rest)) = rest.split_at_checked(length) else { return &[] };
-            self.learn(unit);
+            self.learn_original(unit);
             bytes = rest;
         }
         bytes
@@ -127,7 +137,8 @@ impl H264Inspector {
     ) -> Result<Option<Arc<AccessUnit>>, PassthroughError> {
         let (mut keyframe, mut slice, mut has_slices) = (false, None, false);
         let mut output = Vec::with_capacity(bytes.len() + 64);
-        let units = self.nal_units(bytes);
+        let declared = self.declare_colours(self.nal_units(bytes));
+        let units: Vec<&[u8]> = declared.iter().map(AsRef::as_ref).collect();
         for unit in &units {
             let nal_type = NalType::of(unit);
             match nal_type {
@@ -183,6 +194,40 @@ impl H264Inspector {
         match self.length_size {
             None => annex_b::nal_units(bytes).filter(|unit| !unit.is_empty()).collect(),
             Some(length_size) => nal_units_by_length(bytes, length_size),
+        }
+    }
+
+    /// Replaces sequence parameter sets that declare no colours.
+    fn declare_colours<'a>(&mut self, units: Vec<&'a [u8]>) -> Vec<Cow<'a, [u8]>> {
+        let declared = |unit| match NalType::of(unit) {
+            NalType::Sps => self.declared(unit),
+            _ => Cow::Borrowed(unit),
+        };
+        units.into_iter().map(declared).collect()
+    }
+
+    fn declared<'a>(&mut self, unit: &'a [u8]) -> Cow<'a, [u8]> {
+        if unit.len() > MAX_PARAMETER_SET_BYTES {
+            return Cow::Borrowed(unit);
+        }
+        if self.declaration.original != unit {
+            let declared = colour_declaration::declared(unit);
+            self.declaration = Declaration { original: unit.to_vec(), declared };
+        }
+        match &self.declaration.declared {
+            Some(declared) => Cow::Owned(declared.clone()),
+            None => Cow::Borrowed(unit),
+        }
+    }
+
+    /// Keeps a parameter set of a container.
+    fn learn_original(&mut self, unit: &[u8]) {
+        match NalType::of(unit) {
+            NalType::Sps => {
+                let declared = self.declared(unit);
+                self.learn(&declared);
+            }
+            _ => self.learn(unit),
         }
     }
 

@@ -153,9 +153,24 @@ fn the_shape_of_pixels_and_the_colours_are_known_from_the_parameter_sets() {
     let hints = H264Inspector::from_extradata(&extradata).display_hints();
     assert_eq!((hints.pixel_aspect, hints.matrix), (Some((12, 11)), Some(1)));
     assert!(hints.full_range && !hints.reoriented);
-    let (extradata, _) = encoded("320x180", &[], read_mp4, "mp4");
+    let (extradata, _) = encoded("1280x720", &[], read_mp4, "mp4");
     let hints = H264Inspector::from_extradata(&extradata).display_hints();
     assert_eq!((hints.matrix, hints.full_range), (None, false));
+}
+
+#[test]
+fn small_frames_without_declared_colours_are_forwarded_with_a_declaration() {
+    for (format, read) in [("mp4", read_mp4 as fn(&[u8]) -> _), ("h264", read_stream)] {
+        let (extradata, units) = encoded("320x180", &["-g", "5", "-bf", "0"], read, format);
+        let mut inspector = H264Inspector::from_extradata(&extradata);
+        for bytes in &units {
+            let unit = inspector.inspect(bytes, false).unwrap().unwrap();
+            let sets =
+                annex_b::nal_units(&unit.bytes).filter(|set| NalType::of(set) == NalType::Sps);
+            let matrices = sets.map(|set| read_sps(set).unwrap().1.matrix);
+            assert!(matrices.eq(unit.keyframe.then_some(Some(6))), "{format}");
+        }
+    }
 }
 
 #[test]
