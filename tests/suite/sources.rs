@@ -9,8 +9,9 @@ use fanlight_tests::clip::{self, Encoding};
 use fanlight_tests::http_camera::HttpCamera;
 use fanlight_tests::rtsp_camera::RtspCamera;
 use fanlight_tests::site::free_port;
-use fanlight_tests::viewer::Received;
-use fanlight_tests::{Site, eventually, note};
+use fanlight_tests::viewer::{Received, now};
+use fanlight_tests::{Site, eventually, note, picture};
+use fanlight_timecode::Timecode;
 
 #[test]
 fn a_stream_that_fails_reports_the_reason_and_the_others_continue() {
@@ -166,4 +167,22 @@ fn the_stream_of_a_silent_camera_is_offline_until_the_camera_sends_again() {
     camera.freeze(false);
     viewer.wait_for_state(ViewerState::Live);
     viewer.frames(3);
+}
+
+#[test]
+fn a_camera_with_a_picture_every_few_seconds_is_shown_without_no_signal_pictures_between_them() {
+    let site = Site::new();
+    let picture = picture::jpeg(Timecode { number: 1, time: now() });
+    fs::write(site.path("picture.jpg"), &picture).expect("the site's folder is ours");
+    let source = "exec:while cat picture.jpg; do sleep 5.5; done";
+    site.capture(&["--stream", &format!("cam={source}#frozen=off")]);
+    let relay = site.relay(&[]);
+    let mut viewer = relay.mjpeg("cam");
+    let mut is_the_cameras = || viewer.part().payload == picture;
+    // Its interval is known after three pictures.
+    let mut seen = 0;
+    while seen < 3 {
+        seen += usize::from(is_the_cameras());
+    }
+    assert!((0..2).all(|_| is_the_cameras()));
 }

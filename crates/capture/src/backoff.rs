@@ -17,6 +17,11 @@ const MIN_HEALTHY: Duration = Duration::from_secs(1);
 /// same instant.
 const JITTER: f64 = 0.2;
 
+/// Returns whether a source that was healthy for this long has worked.
+pub fn has_worked(healthy_for: Duration) -> bool {
+    healthy_for >= MIN_HEALTHY
+}
+
 /// Waits that double up to a longest one, and restart at the first one after ten healthy seconds.
 #[derive(Debug)]
 pub struct Backoff {
@@ -51,7 +56,7 @@ impl Backoff {
         if healthy_for >= HEALTHY {
             self.next = self.first;
         }
-        if let Some(share) = self.share.filter(|_| healthy_for >= MIN_HEALTHY) {
+        if let Some(share) = self.share.filter(|_| has_worked(healthy_for)) {
             self.next = self.next.min((healthy_for / share).max(self.first));
         }
         let wait = self.next.mul_f64(1.0 + JITTER * (2.0 * random - 1.0));

@@ -47,6 +47,10 @@ struct State {
     resuming_since: Option<Instant>,
     /// The state reported last, and its beginning.
     reported: Option<(StreamState, Timestamp)>,
+    /// Set while a connection that worked has ended and the next one has no frame yet: the reason.
+    interruption: Option<String>,
+    /// Set after the first such interruption.
+    was_interrupted: bool,
     /// Set while frames are read and none of them can be published.
     unpublished: Option<Unpublished>,
     /// Set while the source repeats the same picture: the time of its first copy.
@@ -98,6 +102,8 @@ impl SourceStatus {
             idle: false,
             resuming_since: None,
             reported: None,
+            interruption: None,
+            was_interrupted: false,
             unpublished: None,
             frozen_since: None,
             clock_fault: None,
@@ -146,6 +152,7 @@ impl SourceStatus {
     pub fn frame_read(&self, description: &str) {
         let mut state = self.lock();
         state.last_frame = Instant::now();
+        state.interruption = None;
         let resumed = state.resuming_since.take().is_some() | std::mem::take(&mut state.idle);
         if state.phase == Phase::Running {
             drop(state);
@@ -260,6 +267,7 @@ impl SourceStatus {
         if state.phase == failed {
             return;
         }
+        state.interruption = None;
         let before = state.enter(failed);
         if !matches!(before, Phase::Failed(_)) {
             state.since = clock::now();
@@ -267,6 +275,26 @@ impl SourceStatus {
         drop(state);
         tracing::warn!(stream = %self.name, source = self.source, "offline: {reason}");
         self.changed.notify();
+    }
+
+    /// Notes that the source has ended a connection that worked. It is opened again, and fails with this reason only if no
+    /// frame follows before it counts as stalled.
+    pub fn interrupted(&self, reason: &str) {
+        let reason = mask_url(reason);
+        let mut state = self.lock();
+        if state.phase != Phase::Running {
+            drop(state);
+            return self.failed(&reason);
+        }
+        let is_first = !std::mem::replace(&mut state.was_interrupted, true);
+        state.interruption = Some(reason.clone());
+        drop(state);
+        let (stream, source) = (&self.name, &self.source);
+        if is_first {
+            tracing::info!(%stream, source, "{reason}; opening it again, now and whenever this happens");
+        } else {
+            tracing::debug!(%stream, source, "{reason}");
+        }
     }
 
     /// Notes that the source has ended.
@@ -288,6 +316,10 @@ impl SourceStatus {
     pub fn check_stall(&self, now: Instant) {
         let state = self.lock();
         let silence = now.saturating_duration_since(state.last_frame);
+        if let Some(reason) = state.interruption.clone().filter(|_| silence > state.max_silence) {
+            drop(state);
+            return self.failed(&reason);
+        }
         let reads = state.phase == Phase::Running && !state.idle && state.resuming_since.is_none();
         let stuck = reads && silence > state.max_silence + STUCK;
         drop(state);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use fanlight_clock as clock;
 
-use crate::backoff::Backoff;
+use crate::backoff::{self, Backoff};
 use crate::frame::latest::Buffers;
 use crate::frame::source_clock::SourceClock;
 use crate::frame::{CaptureTimes, RawFrame};
@@ -93,7 +93,13 @@ pub fn run(
             return;
         }
         let healthy_for = attempt.first_frame.map_or(Duration::ZERO, |first| first.elapsed());
-        status.failed(&reason.to_string());
+        match reason {
+            // Some cameras end every connection after a few seconds. The next one follows before a viewer notices.
+            SourceError::Closed(_) if backoff::has_worked(healthy_for) => {
+                status.interrupted(&reason.to_string());
+            }
+            reason => status.failed(&reason.to_string()),
+        }
         watchdog.idle();
         watchdog.shutdown().wait_timeout(policy.backoff.wait(healthy_for, fastrand::f64()));
     }

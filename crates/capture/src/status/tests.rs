@@ -34,6 +34,32 @@ fn an_outage_keeps_its_beginning_while_its_reason_changes() {
 }
 
 #[test]
+fn an_interruption_is_an_outage_only_if_no_frame_follows_in_time() {
+    let status = status();
+    status.frame_read("test");
+    status.interrupted("closed");
+    status.check_stall(Instant::now() + Duration::from_secs(1));
+    assert_eq!(state(&status, true), (StreamState::Live, String::new()));
+    status.frame_read("test");
+    status.check_stall(Instant::now() + Duration::from_millis(2_500));
+    assert_eq!(state(&status, true), (StreamState::Live, String::new()));
+    status.interrupted("closed");
+    status.check_stall(Instant::now() + Duration::from_millis(2_500));
+    assert_eq!(state(&status, true), (StreamState::Offline, "closed".into()));
+    status.interrupted("closed again");
+    assert_eq!(state(&status, true), (StreamState::Offline, "closed again".into()));
+}
+
+#[test]
+fn a_failure_after_an_interruption_is_an_outage() {
+    let status = status();
+    status.frame_read("test");
+    status.interrupted("closed");
+    status.failed("refused");
+    assert_eq!(state(&status, true), (StreamState::Offline, "refused".into()));
+}
+
+#[test]
 fn a_stream_whose_frames_cannot_be_published_is_offline_until_one_can() {
     let status = status();
     status.frame_read("test");

@@ -227,6 +227,11 @@ impl Viewer {
         self.streams[stream].clone()
     }
 
+    /// Returns the newest entry of a stream.
+    pub(crate) fn entry(&self, stream: &str) -> &StreamEntry {
+        &self.streams[stream]
+    }
+
     /// Waits until a condition is met. It is checked at every event, at least once a second.
     pub(crate) fn wait(&mut self, what: &str, mut reached: impl FnMut(&Self) -> bool) {
         let until = Instant::now() + SOON;

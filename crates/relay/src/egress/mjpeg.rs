@@ -18,7 +18,7 @@ use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use bytes::Bytes;
 use fanlight_clock as clock;
-use fanlight_protocol::Timestamp;
+use fanlight_protocol::{StreamState, Timestamp};
 use futures_util::future::Either;
 use tokio::time::Instant;
 
@@ -66,6 +66,10 @@ fn unpredictable() -> u64 {
 
 /// Time without a frame after which the viewer is sent a no-signal picture, and the interval at which it is repeated.
 const NO_SIGNAL_AFTER: Duration = Duration::from_secs(5);
+/// While capture reports a slow camera as live, it has this many of its usual frame intervals, and this time at most: a
+/// camera with a frame every 30 s is the slowest that capture waits for.
+const NO_SIGNAL_INTERVALS: u32 = 2;
+const MAX_NO_SIGNAL_AFTER: Duration = Duration::from_secs(60);
 /// Longest head of a part: three lines with the longest numbers.
 const PART_HEAD: usize = 160;
 
@@ -92,7 +96,8 @@ pub async fn serve(
     drop(read);
     let socket = stream.socket().clone();
     let viewer = SingleViewer::new(viewer);
-    let sender = MjpegSender { viewer, waker: waker.clone(), sent_at: clock::now() };
+    let sender =
+        MjpegSender { viewer, waker: waker.clone(), sent_at: clock::now(), shows_no_signal: false };
     let handle = SendHandle::new(sender, PacedWriter::new(stream));
     let first = Boundary::of_this_process().first.as_bytes();
     let started = handle.with(|_, writer| writer.send(&head, &Bytes::new(), first));
@@ -127,8 +132,8 @@ async fn send_parts(
             Resume::Soon => Either::Left(requeue()),
             Resume::At(_) | Resume::OnWake => Either::Right(waker.woken()),
         };
-        let idle_for = || handle.with(|sender, _| sender.idle_for());
-        let no_signal_at = Instant::now() + NO_SIGNAL_AFTER.saturating_sub(idle_for());
+        let until_no_signal = || handle.with(|sender, _| sender.until_no_signal());
+        let no_signal_at = Instant::now() + until_no_signal();
         tokio::select! {
             biased;
             () = &mut stopped => return Ok(CloseReason::Ending),
@@ -136,7 +141,7 @@ async fn send_parts(
             () = woken => {}
             is_due = timer.wait(next, no_signal_at) => {
                 // The dispatcher may have sent frames since, without this task.
-                if !is_due && idle_for() >= NO_SIGNAL_AFTER {
+                if !is_due && until_no_signal().is_zero() {
                     handle.with(|sender, writer| sender.send_no_signal(writer, context))?;
                 }
             }
@@ -176,30 +181,37 @@ struct MjpegSender {
     waker: Waker,
     /// The moment when a part was last sent.
     sent_at: Timestamp,
+    /// True if that part was a no-signal picture.
+    shows_no_signal: bool,
 }
 
 impl MjpegSender {
-    /// Returns for how long no frame arrived and nothing was sent. A viewer that asked for few or delayed frames is not
-    /// idle.
-    fn idle_for(&mut self) -> Duration {
-        let newest = self.viewer.get_mut().track().newest();
+    /// Returns the time until a no-signal picture is due, unless a frame arrives or something is sent. A viewer that asked
+    /// for few or delayed frames is not idle.
+    fn until_no_signal(&mut self) -> Duration {
+        let viewer = self.viewer.get_mut();
+        let newest = viewer.track().newest();
         let newest = newest.map_or(Timestamp::default(), |frame| frame.received_at);
-        clock::now().since(newest.max(self.sent_at))
+        let idle_for = clock::now().since(newest.max(self.sent_at));
+        let is_live = !self.shows_no_signal && viewer.stream().status().state == StreamState::Live;
+        let usual = viewer.track().usual_gap().filter(|_| is_live).unwrap_or_default();
+        let limit = (usual * NO_SIGNAL_INTERVALS).clamp(NO_SIGNAL_AFTER, MAX_NO_SIGNAL_AFTER);
+        limit.saturating_sub(idle_for)
     }
 
     /// Sends a no-signal picture. Everything sent before must be with the kernel.
     fn send_no_signal(&mut self, writer: &mut PacedWriter, context: &Context) -> io::Result<()> {
         let picture = context.no_signal.picture(self.viewer.get_mut().stream());
-        self.sent_at = clock::now();
+        (self.sent_at, self.shows_no_signal) = (clock::now(), true);
         send_part(writer, &picture, self.sent_at)
     }
 }
 
 impl FrameProtocol for MjpegSender {
     fn send_next(&mut self, writer: &mut PacedWriter) -> io::Result<Resume> {
-        let Self { viewer, sent_at, .. } = self;
+        let Self { viewer, sent_at, shows_no_signal, .. } = self;
         send_next_frame(viewer.adapt(writer), writer, |writer, frame| {
-            *sent_at = clock::now();
+            (*sent_at, *shows_no_signal) = (clock::now(), false);
             send_part(writer, &frame.payload, frame.captured_at())
         })
     }

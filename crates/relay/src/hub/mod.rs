@@ -3,7 +3,7 @@
 //! In the order of imports, each of which knows only the ones before it:
 //!
 //! - [`Frame`]: one encoded image, shared by all viewers;
-//! - `bitrate` and [`lateness`]: estimates that every arriving frame feeds;
+//! - `arrival_gaps`, `bitrate` and [`lateness`]: estimates that every arriving frame feeds;
 //! - [`ring`]: the newest frames of a track, and the drop policy;
 //! - `keyframe_request`: the pending request of a track for a keyframe;
 //! - [`Track`]: a ring, its demand, and what its frames measure;
@@ -15,6 +15,7 @@
 //! A stream knows nothing of its viewers. The hub knows nothing of HTTP, sockets and the
 //! bus, and never looks inside a payload.
 
+mod arrival_gaps;
 mod bitrate;
 mod cursor;
 #[cfg(test)]

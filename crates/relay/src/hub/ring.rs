@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use fanlight_protocol::Timestamp;
 
+use crate::hub::arrival_gaps::ArrivalGaps;
 use crate::hub::bitrate::BitrateEstimate;
 use crate::hub::frame::Frame;
 
@@ -62,6 +63,7 @@ pub struct Ring {
     /// Time for which frames are retained; zero if no viewer is delayed.
     retention: Duration,
     bitrate: BitrateEstimate,
+    gaps: ArrivalGaps,
 }
 
 /// The part of a cursor that the drop policy depends on.
@@ -123,6 +125,7 @@ impl Ring {
         }
         self.bytes += frame.payload.len();
         self.bitrate.note(&frame);
+        self.gaps.note(frame.received_at);
         self.frames.push_back(frame);
         self.head += 1;
         self.evict();
@@ -197,6 +200,11 @@ impl Ring {
     /// Returns the bitrate of the arriving frames in bits a second; `None` while unknown.
     pub fn bitrate(&self, now: Timestamp) -> Option<u64> {
         self.bitrate.bits_per_second(now)
+    }
+
+    /// Returns the usual time between two frames; `None` while unknown.
+    pub fn usual_gap(&self) -> Option<Duration> {
+        self.gaps.usual()
     }
 
     /// Counts the frames from `index` on that were captured before `captured_at`. Evicted frames count as earlier.

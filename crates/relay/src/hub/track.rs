@@ -189,6 +189,11 @@ impl Track {
         self.ring().bitrate(now)
     }
 
+    /// Returns the usual time between two frames; `None` while unknown.
+    pub fn usual_gap(&self) -> Option<Duration> {
+        self.ring().usual_gap()
+    }
+
     pub(super) fn count_before(&self, index: Index, captured_at: Timestamp) -> u64 {
         self.ring().count_before(index, captured_at)
     }

@@ -94,8 +94,11 @@ impl AutoRendition {
         let entry = status.tracks.iter().find(|entry| entry.name == *sent);
         let millifps = entry.map_or(0, |entry| entry.millifps).max(1);
         let intervals = Duration::from_secs(1000) * STALLED_INTERVALS / millifps;
+        // The listed rate is that of three seconds, so it says nothing about a slow camera.
+        let usual = viewer.track().usual_gap().unwrap_or_default() * STALLED_INTERVALS;
         status.state == StreamState::Live
             && (self.ladder.len() > 1 || self.or_jpeg && sent.codec != Codec::Jpeg)
+            && viewer.is_starved(now, usual)
             && (entry.is_none_or(|entry| entry.millifps == 0) || viewer.is_starved(now, intervals))
     }
 
