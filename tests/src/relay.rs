@@ -35,6 +35,12 @@ impl Answer {
         self.head.get(name).map_or("", |value| value.to_str().expect("headers of ours are ASCII"))
     }
 
+    /// Returns all lines of a header.
+    pub fn all(&self, name: &str) -> Vec<&str> {
+        let lines = self.head.get_all(name).iter();
+        lines.map(|value| value.to_str().expect("headers of ours are ASCII")).collect()
+    }
+
     /// Returns the body as text.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
@@ -187,7 +193,13 @@ impl Relay {
 
     /// Opens a `/ws` without watching a stream yet.
     pub fn wall(&self) -> Viewer {
-        Viewer::new(self.open_websocket("/ws", &[V1]).expect("the relay opens a WebSocket"))
+        self.wall_with("")
+    }
+
+    /// Does the same as [`wall`](Self::wall), with a query, such as `?token=…`.
+    pub fn wall_with(&self, query: &str) -> Viewer {
+        let socket = self.open_websocket(&format!("/ws{query}"), &[V1]);
+        Viewer::new(socket.expect("the relay opens a WebSocket"))
     }
 
     /// Does the same as [`viewer`](Self::viewer), with a small receive buffer: if the viewer stops reading, the relay
@@ -220,7 +232,12 @@ impl Relay {
     /// Does the same as [`mjpeg`](Self::mjpeg), with a query, such as `?buffer=1`.
     pub fn mjpeg_with(&self, stream: &str, query: &str) -> MjpegViewer {
         self.wait_for(stream);
-        MjpegViewer::new(self.open(&format!("/streams/{stream}/mjpeg{query}"), &[]))
+        self.mjpeg_at(&format!("/streams/{stream}/mjpeg{query}"))
+    }
+
+    /// Reads MJPEG at a path.
+    pub fn mjpeg_at(&self, path: &str) -> MjpegViewer {
+        MjpegViewer::new(self.open(path, &[]))
     }
 
     /// Requests a stream over `/streams/NAME/mjpeg` with a small receive buffer, reads 1 KiB and then stops reading.

@@ -1,6 +1,7 @@
 //! The end-to-end suite, by theme. The harness of all tests is in `src/`, beside this folder.
 
 mod access;
+mod access_table;
 mod age;
 mod architecture;
 mod bus;

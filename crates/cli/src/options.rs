@@ -46,6 +46,8 @@ pub struct Loaded<O> {
 /// The options that every program has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Common {
+    /// The file that was read.
+    pub config: Option<PathBuf>,
     /// Check the options, then exit.
     pub check_config: bool,
     /// Format of the log.
@@ -91,6 +93,7 @@ pub fn load<O: Options>(args: impl IntoIterator<Item = OsString>) -> Result<Load
     Ok(Loaded {
         options,
         common: Common {
+            config: common.config,
             check_config: common.check_config.unwrap_or(false),
             log: common.log.or(log).unwrap_or_default(),
             log_level: common.log_level.or(log_level).unwrap_or_default(),
@@ -262,7 +265,9 @@ mod tests {
         let loaded = sing(&[]).unwrap();
         assert_eq!(loaded.options, Song::default());
         let (log, log_level) = (LogFormat::Text, LogLevel::Info);
-        assert_eq!(loaded.common, Common { check_config: false, log, log_level });
+        let common =
+            Common { config: loaded.common.config.clone(), check_config: false, log, log_level };
+        assert_eq!(loaded.common, common);
     }
 
     #[test]

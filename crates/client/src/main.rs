@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use fanlight_client::{Options, Settings, bench, keys};
+use fanlight_client::{Options, Settings, bench, keys, token};
 
 fn main() -> ExitCode {
     fanlight_cli::run(|options: Options| Settings::try_from(options), run)
@@ -12,5 +12,6 @@ fn run(settings: Settings) -> anyhow::Result<()> {
     match settings {
         Settings::Bench(settings) => bench::run(*settings),
         Settings::Keys(action) => keys::run(&action),
+        Settings::Token => token::run(),
     }
 }

@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 use serde::Deserialize;
 
-use crate::{bench, keys};
+use crate::{bench, keys, token};
 
 /// Works with Fanlight's relays, and with other video servers, from the command line.
 #[derive(Debug, Default, Parser, Deserialize)]
@@ -26,6 +26,9 @@ pub enum Command {
     /// Makes keys, so that captures and relays on different machines can authenticate each other
     #[command(subcommand)]
     Keys(keys::Action),
+    /// Makes a random access token for a relay, and its hash
+    #[command(after_help = token::USE)]
+    Token,
 }
 
 /// The program's settings.
@@ -35,6 +38,8 @@ pub enum Settings {
     Bench(Box<bench::Settings>),
     /// Makes or shows keys of the bus.
     Keys(keys::Action),
+    /// Makes an access token.
+    Token,
 }
 
 impl TryFrom<Options> for Settings {
@@ -44,8 +49,10 @@ impl TryFrom<Options> for Settings {
         match options.command {
             Some(Command::Bench(options)) => Ok(Self::Bench(Box::new((*options).try_into()?))),
             Some(Command::Keys(action)) => Ok(Self::Keys(action)),
+            Some(Command::Token) => Ok(Self::Token),
             None => anyhow::bail!(
-                "a command is missing: `fanlight bench URL` puts load on a server, `fanlight keys new` makes keys"
+                "a command is missing: `fanlight bench URL` puts load on a server, `fanlight keys new` makes keys, \
+                 `fanlight token` a token"
             ),
         }
     }

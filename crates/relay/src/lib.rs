@@ -17,11 +17,13 @@
 //! - [`stream_list`], [`setup`], [`no_signal`] and [`page`]: the list of streams, hints if it is empty, pictures for streams
 //!   without any, and the page's files;
 //! - [`context`]: the state that request handlers share;
-//! - [`options`] and [`relay`]: the settings, and the start and shutdown of everything.
+//! - [`options`] and [`relay`]: the settings, and the start and shutdown of everything; [`access_file`]: the part of the
+//!   settings that can change while the relay runs.
 //!
 //! The relay knows no pixels: it links neither OpenCV nor FFmpeg and never looks inside a payload.
 
 pub mod access;
+pub mod access_file;
 pub mod connection;
 pub mod context;
 pub mod egress;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
@@ -105,6 +106,47 @@ pub enum LimitReached {
     PerAddress(usize),
 }
 
+/// A limit on the viewers of one access entry. Clones share the count.
+#[derive(Debug, Clone)]
+pub struct EntryLimit {
+    max: usize,
+    in_use: Arc<AtomicUsize>,
+}
+
+/// A place among the viewers of an access entry. Dropping it releases it.
+#[derive(Debug)]
+pub struct EntryPermit(Arc<AtomicUsize>);
+
+impl EntryLimit {
+    /// Creates a limit on viewers.
+    pub fn new(max: usize) -> Self {
+        Self { max, in_use: Arc::default() }
+    }
+
+    /// Returns this limit with the count of an earlier one.
+    #[must_use]
+    pub fn continuing(&self, before: &Self) -> Self {
+        Self { max: self.max, in_use: before.in_use.clone() }
+    }
+
+    /// Admits one more viewer.
+    ///
+    /// # Errors
+    /// Fails with the limit if it is reached.
+    pub fn acquire(&self) -> Result<EntryPermit, usize> {
+        // Counted first, so that two viewers at the same time cannot both take the last place.
+        let before = self.in_use.fetch_add(1, Ordering::Relaxed);
+        let permit = EntryPermit(self.in_use.clone());
+        if before < self.max { Ok(permit) } else { Err(self.max) }
+    }
+}
+
+impl Drop for EntryPermit {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// A limit on permits, in total and for each address.
 #[derive(Debug)]
 struct Limit {
@@ -125,6 +167,17 @@ struct InUse {
 pub struct Permit {
     limit: Arc<Limit>,
     address: IpAddr,
+    /// The place among the viewers of an access entry.
+    entry: Option<EntryPermit>,
+}
+
+impl Permit {
+    /// Adds the place of a viewer among those of its access entry.
+    #[must_use]
+    pub fn within(mut self, entry: Option<EntryPermit>) -> Self {
+        self.entry = entry;
+        self
+    }
 }
 
 impl Limit {
@@ -146,7 +199,7 @@ impl Limit {
         }
         in_use.total += 1;
         *in_use.by_address.entry(address).or_default() += 1;
-        Ok(Permit { limit: self.clone(), address })
+        Ok(Permit { limit: self.clone(), address, entry: None })
     }
 }
 

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use fanlight_relay::{Options, Relay, Settings, connection};
+use fanlight_relay::{Options, Relay, Settings, access_file, connection};
 use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
@@ -24,10 +24,13 @@ fn run(mut settings: Settings) -> anyhow::Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let relay = Relay::start(settings, listener)?;
         tracing::info!("serving live video at http://{}", relay.address());
+        let hangup = signal(SignalKind::hangup())?;
+        let access = access_file::follow(relay.access(), hangup);
         let signalled = async {
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
+                () = access => {}
             }
         };
         relay.run_until(signalled).await

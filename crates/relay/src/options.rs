@@ -1,5 +1,6 @@
 //! Options as the user wrote them, and the settings made from them.
 
+mod access;
 mod bus;
 
 use std::net::SocketAddr;
@@ -11,16 +12,15 @@ use fanlight_bus::SubscriberOptions;
 use fanlight_cli::secret::Secret;
 use serde::Deserialize;
 
-use crate::access::{Access, HostRule, OriginRule};
+use crate::access::{Access, AccessTable, HostRule, OriginRule};
 use crate::connection::congestion::Congestion;
 use crate::connection::threads::MAX_THREADS;
 use crate::limits::{Limits, MAX_VIEWERS, MAX_VIEWERS_PER_ADDRESS};
+use access::AccessInFile;
 use bus::BusOptions;
 
 /// Most publishers that the relay follows in the watched folder, the same number as in `fanlight_bus`.
 const MAX_IN_FOLDER: usize = 64;
-/// Shortest and longest token, in letters.
-const TOKEN: std::ops::RangeInclusive<usize> = 8..=512;
 /// Default address to listen on.
 const LISTEN: &str = "127.0.0.1:7474";
 
@@ -51,10 +51,15 @@ pub struct Options {
     #[arg(long, env = "FANLIGHT_INSECURE_BUS", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub insecure_bus: Option<bool>,
 
-    /// The token that viewers must send, as ?token=… or Authorization: Bearer …; 8 to 512 letters. Better in the
-    /// environment or a file than on the command line, where other users see it
+    /// The token that viewers must send, as ?token=…, Authorization: Bearer … or password of a Basic login; 8 to 512 letters.
+    /// Better in the environment or a file than on the command line, where other users see it. [[access]] in the file has
+    /// more tokens, each with its own rights
     #[arg(long, env = "FANLIGHT_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     pub token: Option<Secret>,
+
+    /// Tokens with fewer or more rights; only in the file.
+    #[arg(skip)]
+    pub access: Vec<AccessInFile>,
 
     /// Listen beyond loopback without a token: anyone on the network can watch
     #[arg(long, env = "FANLIGHT_INSECURE", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
@@ -99,7 +104,9 @@ pub struct Options {
     pub web: Option<PathBuf>,
 }
 
-impl fanlight_cli::Options for Options {}
+impl fanlight_cli::Options for Options {
+    const FILE_ONLY: &'static [&'static str] = &["access"];
+}
 
 const LIMITS: &str = "\
 Limits:
@@ -116,6 +123,8 @@ Limits:
   open files    ulimit -n is raised as far as needed and allowed; if that is too low, the relay
                 allows fewer viewers and logs how many: the bus reserves 48 descriptors, 4 per
                 thread and 6 per publisher
+  access table  256 entries with 128 patterns of streams each; the file is checked every second,
+                and read again on SIGHUP
   wrong tokens  10 per address are answered without delay, later ones after 1 to 2 s;
                 of such an address (loopback exempt) at most 32 tokens are compared at a time,
                 which allows 16 guesses per second; 12 s without one reset the count
@@ -138,6 +147,25 @@ Limits:
                 error; a silent publisher yields to another with the same names: after 1 s and one
                 round trip (at most 2 s) while watched, otherwise after 3 s, when it is gone
   shutdown      all viewers are closed within 2 s after SIGINT or SIGTERM";
+
+impl Options {
+    fn listen(&self) -> SocketAddr {
+        self.listen.unwrap_or_else(|| LISTEN.parse().expect("an address and port"))
+    }
+
+    /// Returns whether other machines can reach the relay.
+    pub fn is_exposed(&self) -> bool {
+        !self.listen().ip().to_canonical().is_loopback()
+    }
+
+    /// Returns the access table.
+    ///
+    /// # Errors
+    /// Fails if an entry is invalid.
+    pub fn access_table(&self) -> anyhow::Result<AccessTable> {
+        access::table(self.token.as_ref(), &self.access)
+    }
+}
 
 /// The relay's settings.
 #[derive(Debug)]
@@ -171,22 +199,13 @@ impl TryFrom<Options> for Settings {
     type Error = anyhow::Error;
 
     fn try_from(options: Options) -> anyhow::Result<Self> {
-        let listen = options.listen.unwrap_or_else(|| LISTEN.parse().expect("an address and port"));
-        let exposed = !listen.ip().to_canonical().is_loopback();
+        let listen = options.listen();
+        let table = options.access_table()?;
         ensure!(
-            !exposed || options.token.is_some() || options.insecure == Some(true),
+            !options.is_exposed() || !table.is_empty() || options.insecure == Some(true),
             "--listen {listen} can be reached from other machines: add --token TOKEN, or --insecure if everyone there \
              may watch"
         );
-        if let Some(token) = &options.token {
-            ensure!(
-                TOKEN.contains(&token.expose().len()),
-                "--token: {} to {} letters; this one has {}",
-                TOKEN.start(),
-                TOKEN.end(),
-                token.expose().len()
-            );
-        }
         if let Some(name) =
             options.allow_host.iter().find(|name| name.is_empty() || name.contains(['/', ':', ' ']))
         {
@@ -215,11 +234,11 @@ impl TryFrom<Options> for Settings {
                 insecure: options.insecure_bus == Some(true),
             }
             .settings()?,
-            access: Access {
-                hosts: HostRule::new(&options.allow_host),
-                origins: origins(&options.allow_origin, options.no_embed != Some(true))?,
-                token: options.token,
-            },
+            access: Access::new(
+                table,
+                HostRule::new(&options.allow_host),
+                origins(&options.allow_origin, options.no_embed != Some(true))?,
+            ),
             limits: Limits::new(
                 positive("--max-viewers", options.max_viewers.unwrap_or(MAX_VIEWERS))?,
                 positive(

@@ -12,6 +12,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::access::AccessTable;
 use crate::access::token_throttle::TokenThrottle;
 use crate::connection;
 use crate::connection::threads::ServingThreads;
@@ -35,12 +36,24 @@ const DRAIN_TIMEOUT: Duration = Duration::from_millis(1500);
 #[derive(Debug)]
 pub struct Relay {
     address: SocketAddr,
+    context: Arc<Context>,
     stop: CancellationToken,
     tasks: TaskTracker,
     ingest: JoinHandle<()>,
     serving: JoinHandle<()>,
     /// Dropped last, because it stops the threads on which connections run.
     threads: Arc<ServingThreads>,
+}
+
+/// The access rules of a running relay.
+#[derive(Debug, Clone)]
+pub struct AccessHandle(Arc<Context>);
+
+impl AccessHandle {
+    /// Replaces the access table. Clients that are connected are checked again.
+    pub fn replace(&self, table: AccessTable) {
+        self.0.access.replace(table);
+    }
 }
 
 impl Relay {
@@ -60,7 +73,7 @@ impl Relay {
         let (ingest, ingest_stop) = (context.ingest.clone(), stop.clone());
         let ingest = tokio::spawn(async move { ingest.run(ingest_stop).await });
         tokio::spawn(stop.clone().run_until_cancelled_owned(record_stalls()));
-        let (limits, router) = (context.limits.clone(), routes::router(context));
+        let (limits, router) = (context.limits.clone(), routes::router(context.clone()));
         let serving = connection::serve(
             listener,
             router,
@@ -70,7 +83,12 @@ impl Relay {
             tasks.clone(),
         );
         let serving = tokio::spawn(serving);
-        Ok(Self { address, stop, tasks, ingest, serving, threads })
+        Ok(Self { address, context, stop, tasks, ingest, serving, threads })
+    }
+
+    /// Returns the access rules, whose table can be replaced.
+    pub fn access(&self) -> AccessHandle {
+        AccessHandle(self.context.clone())
     }
 
     /// Returns the address that the relay listens on.

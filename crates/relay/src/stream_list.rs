@@ -5,16 +5,23 @@ use std::time::Duration;
 use fanlight_protocol::TrackEntry;
 use fanlight_protocol::viewer::{ListedState, ListenEntry, StreamInfo, TrackInfo};
 
+use crate::access::Identity;
 use crate::hub::{Hub, Stream};
 use crate::ingest::Ingest;
 
-/// Returns all streams, sorted by name.
-pub fn streams(hub: &Hub) -> Vec<StreamInfo> {
-    hub.streams().iter().map(|stream| info(stream)).collect()
+/// Returns the streams that a client may see, sorted by name.
+pub fn streams(hub: &Hub, client: &Identity) -> Vec<StreamInfo> {
+    let streams = hub.streams();
+    let visible = streams.iter().filter(|stream| client.sees(stream.name()));
+    visible.map(|stream| info(stream)).collect()
 }
 
-/// Returns the bus endpoints and folders that the relay listens to.
-pub fn listening(ingest: &Ingest) -> Vec<ListenEntry> {
+/// Returns the bus endpoints and folders that the relay listens to. A client that may see some streams only does not
+/// learn where the others come from.
+pub fn listening(ingest: &Ingest, client: &Identity) -> Vec<ListenEntry> {
+    if !client.sees_everything() {
+        return Vec::new();
+    }
     let entries = ingest.listening().into_iter().map(|listening| ListenEntry {
         endpoint: listening.address.to_string(),
         heard: listening.heard,

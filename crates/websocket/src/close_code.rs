@@ -1,6 +1,6 @@
 //! Close codes (RFC 6455, section 7.4).
 
-/// The close codes that this side sends (RFC 6455, section 7.4.1).
+/// The close codes that this side sends (RFC 6455, section 7.4.1, and IANA's registry of WebSocket close codes).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CloseCode {
     /// Normal closure.
@@ -13,4 +13,8 @@ pub enum CloseCode {
     InvalidPayload = 1007,
     /// The peer sent a message that is too long.
     TooBig = 1009,
+    /// The peer presents no valid token.
+    Unauthorized = 3000,
+    /// The peer's token no longer allows what the peer does.
+    Forbidden = 3003,
 }

@@ -21,6 +21,9 @@ pub fn of_every_program(command: &Command) -> String {
 /// Returns the table of these options, with a column for the environment only if one of them can be set there.
 fn of<'a>(args: impl Iterator<Item = &'a Arg>) -> String {
     let args: Vec<&Arg> = args.filter(|arg| !arg.is_hide_set()).collect();
+    if args.is_empty() {
+        return "\nNo options.\n\n".into();
+    }
     let has_environment = args.iter().any(|arg| arg.get_env().is_some());
     let mut head = vec!["Option", "Environment", "Default", "Description"];
     if !has_environment {

@@ -27,6 +27,7 @@ use super::frame_protocol::{
     FrameProtocol, Resume, SendHandle, SendTimer, requeue, send_next_frame,
 };
 use super::seconds;
+use crate::access::{Action, Credentials};
 use crate::connection::{PacedWriter, RawConnection, Socket};
 use crate::context::Context;
 use crate::stats::labels::{CloseReason, DropReason};
@@ -90,6 +91,7 @@ pub async fn serve(
     viewer: AdaptiveViewer,
     waker: Waker,
     context: &Context,
+    credentials: &Credentials,
 ) -> CloseReason {
     let RawConnection { stream, read, head } = raw;
     // Nothing that the client sent matters, and it occupies a buffer of 8 KiB.
@@ -103,7 +105,7 @@ pub async fn serve(
     let started = handle.with(|_, writer| writer.send(&head, &Bytes::new(), first));
     drop(head);
     let ended = match started {
-        Ok(()) => send_parts(&handle, &socket, &waker, context).await,
+        Ok(()) => send_parts(&handle, &socket, &waker, context, credentials).await,
         Err(error) => Err(error),
     };
     let reason = match ended {
@@ -122,9 +124,12 @@ async fn send_parts(
     socket: &Arc<Socket>,
     waker: &Waker,
     context: &Context,
+    credentials: &Credentials,
 ) -> io::Result<CloseReason> {
     let mut stopped = pin!(context.stop.cancelled());
     let mut left = pin!(client_left(socket));
+    let stream = handle.with(|sender, _| sender.viewer.get_mut().stream().name().clone());
+    let mut withdrawn = pin!(context.access.withdrawn(Action::View, Some(&stream), credentials));
     let mut timer = SendTimer::new(Instant::now() + NO_SIGNAL_AFTER);
     loop {
         let next = handle.send(&context.stop).await?;
@@ -138,6 +143,7 @@ async fn send_parts(
             biased;
             () = &mut stopped => return Ok(CloseReason::Ending),
             () = &mut left => return Ok(CloseReason::Left),
+            _ = &mut withdrawn => return Ok(CloseReason::Withdrawn),
             () = woken => {}
             is_due = timer.wait(next, no_signal_at) => {
                 // The dispatcher may have sent frames since, without this task.

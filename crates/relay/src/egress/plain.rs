@@ -2,13 +2,15 @@
 //! read, or an access unit of H.264.
 
 use std::io;
-
-use tokio_util::sync::CancellationToken;
+use std::sync::Arc;
 
 use super::abr::{AdaptiveViewer, SingleViewer};
 use super::frame_protocol::{FrameProtocol, Resume, send_next_frame};
 use super::websocket::{MessageWriter as _, WebSocketHandler, run_websocket};
+use crate::access::{Action, Credentials};
 use crate::connection::{PacedWriter, RawConnection};
+use crate::context::Context;
+use crate::error::Error;
 use crate::stats::labels::{CloseReason, DropReason};
 use crate::wake::Waker;
 
@@ -17,14 +19,19 @@ pub async fn serve(
     raw: RawConnection,
     viewer: AdaptiveViewer,
     waker: Waker,
-    stop: CancellationToken,
+    context: Arc<Context>,
+    credentials: Credentials,
 ) -> (CloseReason, String) {
-    run_websocket(raw, stop, PlainSender { viewer: SingleViewer::new(viewer), waker }).await
+    let (stop, changes) = (context.stop.clone(), context.access.changes());
+    let viewer = SingleViewer::new(viewer);
+    run_websocket(raw, stop, changes, PlainSender { viewer, waker, context, credentials }).await
 }
 
 struct PlainSender {
     viewer: SingleViewer,
     waker: Waker,
+    context: Arc<Context>,
+    credentials: Credentials,
 }
 
 impl WebSocketHandler for PlainSender {
@@ -35,6 +42,12 @@ impl WebSocketHandler for PlainSender {
     /// Ignores the text: this socket only sends frames.
     fn on_text(&mut self, _: &mut PacedWriter, _: &str) -> io::Result<()> {
         Ok(())
+    }
+
+    fn on_access_change(&mut self, _: &mut PacedWriter) -> io::Result<Option<Error>> {
+        let stream = self.viewer.get_mut().stream().name().clone();
+        let access = &self.context.access;
+        Ok(access.authorize(Action::View, Some(&stream), &self.credentials).err())
     }
 }
 

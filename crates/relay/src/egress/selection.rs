@@ -8,6 +8,7 @@ use fanlight_protocol::viewer::{CodecChoice, RenditionChoice, Watch};
 use fanlight_protocol::{Codec, RenditionName, TrackName};
 use serde::Deserialize;
 
+use crate::access::Identity;
 use crate::egress::abr::viewer_ladder::DisplaySize;
 use crate::egress::abr::{AdaptiveViewer, AutoRendition};
 use crate::error::Error;
@@ -214,9 +215,10 @@ impl ViewRequest {
 ///
 /// # Errors
 /// Returns [`Error::NotFound`] with the known streams if there is none.
-pub fn find_stream(hub: &Hub, name: &str) -> Result<Arc<Stream>, Error> {
+pub fn find_stream(hub: &Hub, name: &str, client: &Identity) -> Result<Arc<Stream>, Error> {
     hub.stream(name).ok_or_else(|| {
-        let streams = hub.streams();
+        let mut streams = hub.streams();
+        streams.retain(|stream| client.sees(stream.name()));
         let mut known: Vec<String> =
             streams.iter().take(MAX_NAMES).map(|stream| stream.name().to_string()).collect();
         if streams.len() > MAX_NAMES {

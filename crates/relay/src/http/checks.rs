@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::sync::OwnedSemaphorePermit;
@@ -18,7 +18,7 @@ use crate::access::origin::Origin;
 use crate::connection::Connection;
 use crate::context::Context;
 use crate::error::Error;
-use crate::http::error::HttpError;
+use crate::http::error::{BASIC, HttpError};
 use crate::http::headers;
 use crate::stats::labels::DenialReason;
 
@@ -118,10 +118,57 @@ pub async fn check_origin(State(context): Shared, request: Request, next: Next) 
             }
             response
         }
+        // A page that presents a token itself has it from its user. Browsers add neither of them by themselves.
+        Origin::Foreign if headers::has_explicit_token(&request) => {
+            let mut response = next.run(request).await;
+            let any = HeaderValue::from_static("*");
+            response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, any);
+            response
+        }
         Origin::Foreign => denied_origin(
-            "requests from pages of other origins are not allowed: start the relay with --allow-origin ORIGIN",
+            "requests from pages of other origins need a token in the address or in a Bearer header; or start the relay with \
+             --allow-origin ORIGIN",
         ),
     }
+}
+
+/// Answers browsers that ask whether a page of another origin may present a token. The request itself is then checked.
+pub async fn answer_preflight(request: Request, next: Next) -> Response {
+    match is_preflight(&request) {
+        true => preflight_answer(),
+        false => next.run(request).await,
+    }
+}
+
+/// Asks for a token as the password of a Basic login, which cameras' clients, browsers and scripts know. Not where the page
+/// sends requests: the browser would cover it with a dialog of its own.
+pub async fn offer_basic(request: Request, next: Next) -> Response {
+    let is_of_page = headers::is_of_page(request.headers());
+    let mut response = next.run(request).await;
+    if response.status() == StatusCode::UNAUTHORIZED && !is_of_page {
+        let basic = HeaderValue::from_static(BASIC);
+        response.headers_mut().append(header::WWW_AUTHENTICATE, basic);
+    }
+    response
+}
+
+/// Returns whether a browser asks whether a page of another origin may send a request with `Authorization` (the Fetch
+/// standard, "CORS-preflight fetch").
+fn is_preflight(request: &Request) -> bool {
+    let asks = request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    request.method() == Method::OPTIONS && asks
+}
+
+/// Allows a request whose `Authorization` the page itself sets. Without `Access-Control-Allow-Credentials`, the browser
+/// adds neither a cookie nor a login of its own.
+fn preflight_answer() -> Response {
+    let headers = [
+        (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET"),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, "authorization"),
+        (header::ACCESS_CONTROL_MAX_AGE, "600"),
+    ];
+    (StatusCode::NO_CONTENT, headers).into_response()
 }
 
 /// Refuses to send pictures to pages of other origins, if embedding is forbidden.

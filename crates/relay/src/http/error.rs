@@ -12,6 +12,11 @@ const RETRY_WHEN_FULL: &str = "10";
 /// Seconds after which to retry when the relay is briefly unavailable.
 const RETRY_SOON: &str = "1";
 
+/// The challenge to a page, which asks for the token itself.
+const BEARER: &str = "Bearer realm=\"fanlight\"";
+/// The challenge to all other clients. A browser would cover the page with a dialog of its own for it.
+pub const BASIC: &str = "Basic realm=\"fanlight\", charset=\"UTF-8\"";
+
 /// An answer that refuses a request, with the reason in one line of text.
 #[derive(Debug, Clone)]
 pub struct HttpError {
@@ -66,9 +71,12 @@ fn denied(reason: DenialReason, message: String) -> HttpError {
     match reason {
         DenialReason::Malformed => refuse(StatusCode::BAD_REQUEST),
         DenialReason::Host => refuse(StatusCode::MISDIRECTED_REQUEST),
-        DenialReason::Origin | DenialReason::Action => refuse(StatusCode::FORBIDDEN),
-        DenialReason::NoToken | DenialReason::WrongToken => refuse(StatusCode::UNAUTHORIZED)
-            .with_header(header::WWW_AUTHENTICATE, "Bearer realm=\"fanlight\""),
+        DenialReason::Origin | DenialReason::Action | DenialReason::Stream => {
+            refuse(StatusCode::FORBIDDEN)
+        }
+        DenialReason::NoToken | DenialReason::WrongToken => {
+            refuse(StatusCode::UNAUTHORIZED).with_header(header::WWW_AUTHENTICATE, BEARER)
+        }
         DenialReason::TooMany => refuse(StatusCode::TOO_MANY_REQUESTS)
             .with_header(header::RETRY_AFTER, RETRY_WHEN_FULL)
             .with_header(header::CONNECTION, "close"),

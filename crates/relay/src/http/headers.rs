@@ -3,13 +3,16 @@
 //! A header that occurs twice or is unreadable is refused. Treating it as absent would disable the rule: a request
 //! without `Origin` counts as one of the relay's own page.
 
-use axum::extract::Request;
+use std::net::IpAddr;
+
+use axum::extract::{Query, Request};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, Version, header};
+use serde::Deserialize;
 
 use crate::access::Credentials;
 use crate::access::host::Addressed;
-use crate::access::origin::Initiator;
+use crate::access::origin::{Initiator, Origin};
 use crate::error::Error;
 use crate::http::error::HttpError;
 use crate::stats::labels::DenialReason;
@@ -101,9 +104,49 @@ pub fn initiator(headers: &HeaderMap) -> Initiator<'_> {
     }
 }
 
-/// Returns the credentials in the headers, or else the token of the query.
-pub fn credentials(headers: &HeaderMap, query_token: Option<&str>) -> Credentials {
-    Credentials::new(text(headers, &header::AUTHORIZATION), query_token)
+/// Headers that reverse proxies add: with one of them, a request from this machine is that of another client.
+const FORWARDED: [HeaderName; 4] = [
+    header::FORWARDED,
+    header::VIA,
+    HeaderName::from_static("x-forwarded-for"),
+    HeaderName::from_static("x-real-ip"),
+];
+
+/// Returns whether a page sends a request, and no user by an address typed in, nor another program.
+pub fn is_of_page(headers: &HeaderMap) -> bool {
+    let mode = text(headers, &SEC_FETCH_MODE);
+    mode.map_or(headers.contains_key(header::ORIGIN), |mode| mode != "navigate")
+}
+
+/// Returns whether a request has a token that the client itself presents.
+pub fn has_explicit_token(request: &Request) -> bool {
+    let query = Query::<TokenQuery>::try_from_uri(request.uri());
+    let query_token = query.ok().and_then(|Query(query)| query.token);
+    let authorization = text(request.headers(), &header::AUTHORIZATION);
+    Credentials::new(authorization, query_token.as_deref(), false).is_explicit()
+}
+
+#[derive(Deserialize)]
+struct TokenQuery {
+    token: Option<String>,
+}
+
+/// Returns the credentials in the headers, or else the token of the query. `client`: the address that the request comes
+/// from; `page`: the page that initiated it.
+pub fn credentials(
+    headers: &HeaderMap,
+    query_token: Option<&str>,
+    client: IpAddr,
+    page: Origin,
+) -> Credentials {
+    let is_forwarded = FORWARDED.iter().any(|name| headers.contains_key(name));
+    let is_local = client.to_canonical().is_loopback() && !is_forwarded;
+    let credentials =
+        Credentials::new(text(headers, &header::AUTHORIZATION), query_token, is_local);
+    match page {
+        Origin::Foreign => credentials.of_foreign_page(),
+        Origin::Own | Origin::Allowed => credentials,
+    }
 }
 
 #[cfg(test)]

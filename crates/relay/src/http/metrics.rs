@@ -17,6 +17,7 @@ use prometheus_client::registry::{Registry, Unit};
 use fanlight_bus::Implausible;
 use fanlight_protocol::catalog::has_clock_fault;
 
+use crate::access::Identity;
 use crate::context::Context;
 use crate::hub::Stream;
 use crate::stats::counters::{AGE_BOUNDS, FRAMES_BEHIND_BOUNDS, HistogramSnapshot, Snapshot};
@@ -144,10 +145,12 @@ struct Metrics {
     denied: Family<OfDenial, Counter>,
 }
 
-/// Returns all metrics as text.
-pub fn text(context: &Context) -> String {
+/// Returns as text the metrics of the relay, and of the streams that a client may see.
+pub fn text(context: &Context, client: &Identity) -> String {
     let metrics = Metrics::default();
-    context.hub.streams().iter().for_each(|stream| metrics.read(stream));
+    let streams = context.hub.streams();
+    let visible = streams.iter().filter(|stream| client.sees(stream.name()));
+    visible.for_each(|stream| metrics.read(stream));
     for transport in Transport::ALL {
         for reason in CloseReason::ALL {
             let of = OfClose {

@@ -14,7 +14,7 @@ use fanlight_clock as clock;
 use fanlight_protocol::viewer::SUBPROTOCOL;
 use serde::Serialize;
 
-use crate::access::{Action, Credentials};
+use crate::access::{Action, Credentials, Identity};
 use crate::connection::{Connection, upgrade_with};
 use crate::context::Context;
 use crate::egress::abr::AdaptiveViewer;
@@ -39,12 +39,14 @@ pub fn router(context: Arc<Context>) -> Router {
     let pictures = Router::new()
         .route("/streams/{name}/mjpeg", get(watch_mjpeg))
         .route("/streams/{name}/snapshot", get(watch_snapshot))
+        .route_layer(middleware::from_fn(checks::offer_basic))
         .route_layer(middleware::from_fn_with_state(context.clone(), checks::check_embedding));
+    let metrics = get(read_metrics).layer(middleware::from_fn(checks::offer_basic));
     let rest = Router::new()
         .route("/api/streams", get(list))
         .route("/ws", get(watch_v1))
         .route("/streams/{name}/ws", get(watch_plain))
-        .route("/metrics", get(read_metrics))
+        .route("/metrics", metrics)
         .route_layer(middleware::from_fn_with_state(context.clone(), checks::check_origin));
     let open = Router::new()
         .route("/", get(page_file))
@@ -62,6 +64,7 @@ pub fn router(context: Arc<Context>) -> Router {
         .method_not_allowed_fallback(async || {
             HttpError::new(StatusCode::METHOD_NOT_ALLOWED, "only GET is allowed")
         })
+        .layer(middleware::from_fn(checks::answer_preflight))
         .layer(middleware::from_fn_with_state(context.clone(), checks::check_host))
         .layer(middleware::from_fn_with_state(context.clone(), checks::throttle_tokens))
         .with_state(context)
@@ -79,21 +82,24 @@ impl FromRequestParts<Arc<Context>> for Client {
 
     async fn from_request_parts(
         parts: &mut Parts,
-        _context: &Arc<Context>,
+        context: &Arc<Context>,
     ) -> Result<Self, HttpError> {
         let Query(query) = Query::<ViewQuery>::try_from_uri(&parts.uri)
             .map_err(|error| Error::invalid(format!("invalid query: {}", error.body_text())))?;
         let connection = parts.extensions.get::<Connection>();
         let connection =
             connection.expect("every request has its connection as an extension").clone();
-        let credentials = headers::credentials(&parts.headers, query.token.as_deref());
+        let page = context.access.origins.classify(headers::initiator(&parts.headers));
+        let address = connection.socket.client.ip();
+        let credentials =
+            headers::credentials(&parts.headers, query.token.as_deref(), address, page);
         Ok(Self { credentials, connection, query })
     }
 }
 
 impl Client {
     /// Checks whether the client may perform an action that concerns no single stream.
-    fn authorize(&self, context: &Context, action: Action) -> Result<(), Error> {
+    fn authorize(&self, context: &Context, action: Action) -> Result<Identity, Error> {
         context.access.authorize(action, None, &self.credentials)
     }
 
@@ -114,7 +120,8 @@ impl Client {
         transport: Transport,
     ) -> Result<(AdaptiveViewer, Waker, Permit), Error> {
         let stream_name = name.parse().ok();
-        context.access.authorize(Action::View, stream_name.as_ref(), &self.credentials)?;
+        let identity =
+            context.access.authorize(Action::View, stream_name.as_ref(), &self.credentials)?;
         let request = ViewRequest::from_query(&self.query)?;
         let request = match transport {
             Transport::Mjpeg | Transport::Snapshot => request.jpeg_only()?,
@@ -122,17 +129,17 @@ impl Client {
         };
         let early_permit = match context.startup.may_bring(&context.hub, name, clock::now()) {
             true => {
-                let permit = context.limits.admit(self.address())?;
+                let permit = context.limits.admit(self.address())?.within(identity.admit()?);
                 context.startup.wait(&context.hub, name, self.waker()).await;
                 Some(permit)
             }
             false => None,
         };
-        let stream = selection::find_stream(&context.hub, name)?;
+        let stream = selection::find_stream(&context.hub, name, &identity)?;
         let selected = request.select(&stream)?;
         let permit = match early_permit {
             Some(permit) => permit,
-            None => context.limits.admit(self.address())?,
+            None => context.limits.admit(self.address())?.within(identity.admit()?),
         };
         let waker = self.waker();
         let viewer = selected.watch(&stream, transport, request.options, waker.clone());
@@ -172,7 +179,8 @@ async fn watch_plain(
     // Accepts any subprotocol: Chrome disconnects if it offered some and the server chooses none.
     let subprotocol = handshake.first_offered();
     Ok(upgrade_with(handshake.accept(subprotocol), move |raw| async move {
-        let (reason, details) = plain::serve(raw, viewer, waker, context.stop.clone()).await;
+        let (reason, details) =
+            plain::serve(raw, viewer, waker, context.clone(), client.credentials.clone()).await;
         context.closes.count(Transport::PlainWebSocket, reason);
         let address = client.address();
         tracing::debug!(client = %address, stream = name, reason = details, "WebSocket closed");
@@ -187,7 +195,7 @@ async fn watch_mjpeg(
 ) -> Result<Response, HttpError> {
     let (viewer, waker, permit) = client.watch(&context, &name, Transport::Mjpeg).await?;
     Ok(upgrade_with(mjpeg::head(), move |raw| async move {
-        let reason = mjpeg::serve(raw, viewer, waker, &context).await;
+        let reason = mjpeg::serve(raw, viewer, waker, &context, &client.credentials).await;
         context.closes.count(Transport::Mjpeg, reason);
         drop(permit);
     }))
@@ -222,14 +230,14 @@ struct RelayInfo {
 }
 
 async fn list(State(context): Shared, client: Client) -> Result<impl IntoResponse, HttpError> {
-    client.authorize(&context, Action::List)?;
+    let identity = client.authorize(&context, Action::List)?;
     let relay = RelayInfo {
         version: env!("CARGO_PKG_VERSION"),
         build: context.page.build().into(),
         now: clock::now(),
     };
-    let streams = stream_list::streams(&context.hub);
-    let listening = stream_list::listening(&context.ingest);
+    let streams = stream_list::streams(&context.hub, &identity);
+    let listening = stream_list::listening(&context.ingest, &identity);
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(Streams { relay, streams, listening })))
 }
 
@@ -237,19 +245,19 @@ async fn read_metrics(
     State(context): Shared,
     client: Client,
 ) -> Result<impl IntoResponse, HttpError> {
-    client.authorize(&context, Action::ReadMetrics)?;
+    let identity = client.authorize(&context, Action::ReadMetrics)?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    Ok(([(header::CONTENT_TYPE, kind)], metrics::text(&context)))
+    Ok(([(header::CONTENT_TYPE, kind)], metrics::text(&context, &identity)))
 }
 
 async fn ready(State(context): Shared, client: Client) -> Result<impl IntoResponse, HttpError> {
     client.authorize(&context, Action::CheckHealth)?;
     let listening = context.ingest.listening();
     match client.authorize(&context, Action::List) {
-        Ok(()) => Ok(health::readiness(&listening)),
+        Ok(identity) if identity.sees_everything() => Ok(health::readiness(&listening)),
         // A wrong token is refused here too. Otherwise this address would reveal whether a guess is right.
-        Err(error) if client.credentials.is_some() => Err(error.into()),
-        Err(_) => Ok(health::readiness_in_a_word(&listening)),
+        Err(error) if client.credentials.token().is_some() => Err(error.into()),
+        Ok(_) | Err(_) => Ok(health::readiness_in_a_word(&listening)),
     }
 }
 

@@ -99,13 +99,16 @@ pub enum CloseReason {
     Silent,
     /// The viewer violated the protocol.
     Broke,
+    /// The viewer's right to view was withdrawn.
+    Withdrawn,
     /// The relay shuts down.
     Ending,
 }
 
 impl CloseReason {
     /// All reasons.
-    pub const ALL: [Self; 5] = [Self::Left, Self::Stalled, Self::Silent, Self::Broke, Self::Ending];
+    pub const ALL: [Self; 6] =
+        [Self::Left, Self::Stalled, Self::Silent, Self::Broke, Self::Withdrawn, Self::Ending];
 
     /// Returns the name in metrics.
     pub fn as_str(self) -> &'static str {
@@ -114,6 +117,7 @@ impl CloseReason {
             Self::Stalled => "stalled",
             Self::Silent => "silent",
             Self::Broke => "protocol",
+            Self::Withdrawn => "withdrawn",
             Self::Ending => "shutdown",
         }
     }
@@ -134,13 +138,15 @@ pub enum DenialReason {
     WrongToken,
     /// Too many wrong tokens came from the client's address: the one in this request was not compared.
     TooMany,
-    /// The action is not allowed, whatever the token.
+    /// The client's token does not allow the action.
     Action,
+    /// The client's token does not cover the stream.
+    Stream,
 }
 
 impl DenialReason {
     /// All reasons.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Malformed,
         Self::Host,
         Self::Origin,
@@ -148,6 +154,7 @@ impl DenialReason {
         Self::WrongToken,
         Self::TooMany,
         Self::Action,
+        Self::Stream,
     ];
 
     /// Returns the name in metrics.
@@ -160,6 +167,7 @@ impl DenialReason {
             Self::WrongToken => "wrong_token",
             Self::TooMany => "too_many",
             Self::Action => "action",
+            Self::Stream => "stream",
         }
     }
 }

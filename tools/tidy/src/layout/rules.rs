@@ -149,6 +149,7 @@ pub const LAYERS: &[LayerRule] = &[
         folder: "crates/relay",
         rows: &[
             &["main"],
+            &["access_file"],
             &["relay"],
             &["http", "options"],
             &["egress"],

@@ -6,8 +6,10 @@ use std::time::Duration;
 use fanlight_protocol::Timestamp;
 use fanlight_protocol::viewer::FromRelay;
 
+use crate::access::Identity;
 use crate::context::Context;
 use crate::hub::Listener;
+use crate::stream_list;
 use crate::wake::Waker;
 
 /// Shortest time between two lists; changes within it are sent together.
@@ -18,6 +20,7 @@ const MAX_INTERVAL: Duration = Duration::from_secs(2);
 /// The schedule of the list for one socket.
 pub(super) struct ListUpdates {
     context: Arc<Context>,
+    client: Identity,
     _listener: Listener,
     /// The hub's count of changes when the list was last sent; `None` if it must be sent soon.
     sent_changes: Option<u64>,
@@ -26,14 +29,15 @@ pub(super) struct ListUpdates {
 
 impl ListUpdates {
     /// Returns the schedule for a socket that has just asked for the list. `waker` fires when the list changes.
-    pub(super) fn new(context: Arc<Context>, waker: Waker) -> Self {
+    pub(super) fn new(context: Arc<Context>, client: Identity, waker: Waker) -> Self {
         let listener = Listener::new(context.hub.clone(), waker);
-        Self { context, _listener: listener, sent_changes: None, sent_at: Timestamp::default() }
+        let (sent_changes, sent_at) = (None, Timestamp::default());
+        Self { context, client, _listener: listener, sent_changes, sent_at }
     }
 
-    /// Requests the list again.
-    pub(super) fn request(&mut self) {
-        self.sent_changes = None;
+    /// Requests the list again, for what the client may see now.
+    pub(super) fn request(&mut self, client: Identity) {
+        (self.client, self.sent_changes) = (client, None);
     }
 
     /// Returns when the list is due if nothing changes before.
@@ -49,11 +53,13 @@ impl ListUpdates {
         }
         self.sent_changes = Some(self.context.hub.change_count());
         self.sent_at = now;
-        let streams = crate::stream_list::streams(&self.context.hub);
+        let streams = stream_list::streams(&self.context.hub, &self.client);
         let is_empty = streams.iter().all(|stream| stream.gone);
+        // The hints name the webcams of this machine.
+        let has_hints = is_empty && self.client.sees_everything();
         Some(FromRelay::Streams {
-            listening: crate::stream_list::listening(&self.context.ingest),
-            setup: is_empty.then(|| self.context.setup.at(now)),
+            listening: stream_list::listening(&self.context.ingest, &self.client),
+            setup: has_hints.then(|| self.context.setup.at(now)),
             streams,
         })
     }

@@ -5,15 +5,15 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use fanlight_clock as clock;
-use fanlight_protocol::Timestamp;
 use fanlight_protocol::viewer::control::MAX_SUBSCRIPTIONS;
 use fanlight_protocol::viewer::{FromRelay, FromViewer, Watch};
+use fanlight_protocol::{StreamName, Timestamp};
 use smallvec::SmallVec;
 
 use super::list_updates::ListUpdates;
 use super::pending_watches::PendingWatches;
 use super::subscription::Subscription;
-use crate::access::{Action, Credentials};
+use crate::access::{Action, Credentials, Identity};
 use crate::connection::{PacedWriter, SendTime};
 use crate::context::Context;
 use crate::egress::abr::AbrController;
@@ -144,18 +144,23 @@ impl Session {
     }
 
     fn watch(&mut self, watch: Watch, now: Timestamp) -> Result<(), Error> {
-        self.context.access.authorize(Action::View, Some(&watch.stream), &self.credentials)?;
+        let client = self.authorize_viewing(&watch.stream)?;
         let permit = self.pending.as_mut().and_then(|pending| pending.remove(watch.id));
         if self.context.startup.may_bring(&self.context.hub, watch.stream.as_str(), now) {
             ViewRequest::from_watch(&watch)?;
-            return self.defer(watch, permit);
+            return self.defer(watch, permit, &client);
         }
-        self.subscribe(&watch, permit)
+        self.subscribe(&watch, permit, &client)
     }
 
     /// Defers a `watch` until its stream is known or the relay's start-up is over.
-    fn defer(&mut self, watch: Watch, permit: Option<Permit>) -> Result<(), Error> {
-        let permit = self.permit(permit)?;
+    fn defer(
+        &mut self,
+        watch: Watch,
+        permit: Option<Permit>,
+        client: &Identity,
+    ) -> Result<(), Error> {
+        let permit = self.permit(permit, client)?;
         let pending = || Box::new(PendingWatches::new(&self.context, self.waker.clone()));
         self.pending.get_or_insert_with(pending).push(watch, permit);
         Ok(())
@@ -169,7 +174,10 @@ impl Session {
     ) -> io::Result<Option<Timestamp>> {
         let Some(pending) = &mut self.pending else { return Ok(None) };
         for (watch, permit) in pending.take_due(&self.context, now) {
-            if let Err(refused) = self.subscribe(&watch, Some(permit)) {
+            let client = self.authorize_viewing(&watch.stream);
+            let subscribed =
+                client.and_then(|client| self.subscribe(&watch, Some(permit), &client));
+            if let Err(refused) = subscribed {
                 send_message(writer, &error(Some(watch.id), &refused))?;
             }
         }
@@ -178,7 +186,7 @@ impl Session {
     }
 
     /// Returns the permit of one more subscription: the one it already has, or a new one.
-    fn permit(&self, permit: Option<Permit>) -> Result<Permit, Error> {
+    fn permit(&self, permit: Option<Permit>, client: &Identity) -> Result<Permit, Error> {
         let pending = self.pending.as_ref().map_or(0, |pending| pending.len());
         match permit {
             Some(permit) => Ok(permit),
@@ -186,13 +194,18 @@ impl Session {
                 let message = format!("a socket may watch at most {MAX_SUBSCRIPTIONS} streams");
                 Err(Error::TooMany(message))
             }
-            None => self.context.limits.admit(self.address),
+            None => Ok(self.context.limits.admit(self.address)?.within(client.admit()?)),
         }
     }
 
-    fn subscribe(&mut self, watch: &Watch, permit: Option<Permit>) -> Result<(), Error> {
+    fn subscribe(
+        &mut self,
+        watch: &Watch,
+        permit: Option<Permit>,
+        client: &Identity,
+    ) -> Result<(), Error> {
         let request = ViewRequest::from_watch(watch)?;
-        let stream = selection::find_stream(&self.context.hub, watch.stream.as_str())?;
+        let stream = selection::find_stream(&self.context.hub, watch.stream.as_str(), client)?;
         let mut selection = request.select(&stream)?;
         let acknowledges = watch.ack == Some(true);
         self.note_change(selection.auto.is_some());
@@ -206,7 +219,7 @@ impl Session {
         }
         // A replaced subscription passes its permit on.
         let replaced = known.map(|at| self.subscriptions.remove(at).into_permit());
-        let permit = self.permit(permit.or(replaced))?;
+        let permit = self.permit(permit.or(replaced), client)?;
         if self.abr.as_ref().is_some_and(|abr| abr.is_limited()) {
             selection.start_smallest();
         }
@@ -226,8 +239,12 @@ impl Session {
         }
     }
 
-    fn authorize(&self, action: Action) -> Result<(), Error> {
-        self.context.access.authorize(action, None, &self.credentials)
+    fn authorize_listing(&self) -> Result<Identity, Error> {
+        self.context.access.authorize(Action::List, None, &self.credentials)
+    }
+
+    fn authorize_viewing(&self, stream: &StreamName) -> Result<Identity, Error> {
+        self.context.access.authorize(Action::View, Some(stream), &self.credentials)
     }
 }
 
@@ -268,12 +285,12 @@ impl WebSocketHandler for Session {
             Ok(FromViewer::Clock { t0 }) => {
                 send_message(writer, &FromRelay::Clock { t0, t1: read_at, t2: clock::now() })?;
             }
-            Ok(FromViewer::List) => match self.authorize(Action::List) {
-                Ok(()) => match &mut self.list {
-                    Some(list) => list.request(),
+            Ok(FromViewer::List) => match self.authorize_listing() {
+                Ok(client) => match &mut self.list {
+                    Some(list) => list.request(client),
                     None => {
-                        let list = ListUpdates::new(self.context.clone(), self.waker.clone());
-                        self.list = Some(list);
+                        let (context, waker) = (self.context.clone(), self.waker.clone());
+                        self.list = Some(ListUpdates::new(context, client, waker));
                     }
                 },
                 Err(refused) => send_message(writer, &error(None, &refused))?,
@@ -284,6 +301,30 @@ impl WebSocketHandler for Session {
             }
         }
         Ok(())
+    }
+
+    /// Ends the subscriptions that the client may no longer have, and sends the list of what it may see now.
+    fn on_access_change(&mut self, writer: &mut PacedWriter) -> io::Result<Option<Error>> {
+        let client = match self.authorize_listing() {
+            Ok(client) => client,
+            Err(denied) => return Ok(Some(denied)),
+        };
+        if let Some(list) = &mut self.list {
+            list.request(client);
+        }
+        let is_denied = |one: &Subscription| self.authorize_viewing(one.stream()).err();
+        let denied: Vec<(u32, Error)> = (self.subscriptions.iter())
+            .filter_map(|one| is_denied(one).map(|denied| (one.id(), denied)))
+            .collect();
+        for (id, denied) in denied {
+            let ended = self.subscriptions.iter().position(|one| one.id() == id);
+            if let Some(at) = ended {
+                self.subscriptions.remove(at).close(CloseReason::Withdrawn);
+            }
+            self.note_change(false);
+            send_message(writer, &error(Some(id), &denied))?;
+        }
+        Ok(None)
     }
 }
 

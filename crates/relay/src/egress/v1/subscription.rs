@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fanlight_protocol::viewer::message::FrameMessage;
 use fanlight_protocol::viewer::{FromRelay, ViewerState};
-use fanlight_protocol::{RenditionName, StreamState, Timestamp};
+use fanlight_protocol::{RenditionName, StreamName, StreamState, Timestamp};
 
 use super::ack_window::AckWindow;
 use crate::egress::abr::AdaptiveViewer;
@@ -99,6 +99,11 @@ impl Subscription {
     /// Returns the id that the viewer chose.
     pub(super) fn id(&self) -> u32 {
         self.id
+    }
+
+    /// Returns the name of its stream.
+    pub(super) fn stream(&self) -> &StreamName {
+        self.adaptive.viewer.stream().name()
     }
 
     /// Returns whether it watches this stream.

@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use fanlight_websocket::CloseCode;
 use futures_util::future::Either;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::message::{Incoming, MessageReader, MessageWriter as _};
 use crate::connection::{PacedWriter, RawConnection};
 use crate::egress::frame_protocol::{FrameProtocol, Resume, SendHandle, SendTimer, requeue};
-use crate::stats::labels::CloseReason;
+use crate::error::Error;
+use crate::stats::labels::{CloseReason, DenialReason};
 use crate::wake::Waker;
 
 /// Longest wait for the client's close frame after ours.
@@ -36,6 +38,13 @@ pub trait WebSocketHandler: FrameProtocol {
     /// # Errors
     /// Fails if the connection is gone.
     fn on_text(&mut self, writer: &mut PacedWriter, text: &str) -> io::Result<()>;
+
+    /// Checks the client's rights again, because the access table has changed. Returns the denial that ends the
+    /// connection, if there is one.
+    ///
+    /// # Errors
+    /// Fails if the connection is gone.
+    fn on_access_change(&mut self, writer: &mut PacedWriter) -> io::Result<Option<Error>>;
 }
 
 /// The end of a WebSocket between two messages.
@@ -51,6 +60,7 @@ enum End {
 pub async fn run_websocket(
     raw: RawConnection,
     stop: CancellationToken,
+    access_changes: watch::Receiver<()>,
     handler: impl WebSocketHandler,
 ) -> (CloseReason, String) {
     let RawConnection { stream, read, .. } = raw;
@@ -59,18 +69,22 @@ pub async fn run_websocket(
     drop(read);
     let waker = handler.waker().clone();
     let handle = SendHandle::new(handler, PacedWriter::new(stream));
-    let (close_reason, text) = match run_until_end(&handle, &mut reader, &waker, &stop).await {
-        Ok(End::Close(code, reason)) => {
-            close(&handle, reader, code, &reason, &stop).await;
-            match code {
-                CloseCode::Normal => (CloseReason::Left, "closed by the viewer".into()),
-                CloseCode::GoingAway => (CloseReason::Ending, reason.into_owned()),
-                _ => (CloseReason::Broke, reason.into_owned()),
+    let (close_reason, text) =
+        match run_until_end(&handle, &mut reader, &waker, access_changes, &stop).await {
+            Ok(End::Close(code, reason)) => {
+                close(&handle, reader, code, &reason, &stop).await;
+                match code {
+                    CloseCode::Normal => (CloseReason::Left, "closed by the viewer".into()),
+                    CloseCode::GoingAway => (CloseReason::Ending, reason.into_owned()),
+                    CloseCode::Unauthorized | CloseCode::Forbidden => {
+                        (CloseReason::Withdrawn, reason.into_owned())
+                    }
+                    _ => (CloseReason::Broke, reason.into_owned()),
+                }
             }
-        }
-        Ok(End::Gone(reason)) => (reason, "the viewer is gone".into()),
-        Err(error) => (handle.abort(&stop), error.to_string()),
-    };
+            Ok(End::Gone(reason)) => (reason, "the viewer is gone".into()),
+            Err(error) => (handle.abort(&stop), error.to_string()),
+        };
     handle.close(close_reason);
     (close_reason, text)
 }
@@ -93,10 +107,21 @@ async fn close(
     }
 }
 
+/// Returns the close code of a denial. It shows whether another token could help.
+fn close_code(denied: &Error) -> CloseCode {
+    match denied {
+        Error::Denied { reason: DenialReason::NoToken | DenialReason::WrongToken, .. } => {
+            CloseCode::Unauthorized
+        }
+        _ => CloseCode::Forbidden,
+    }
+}
+
 async fn run_until_end(
     handle: &SendHandle<impl WebSocketHandler>,
     reader: &mut MessageReader,
     waker: &Waker,
+    mut access_changes: watch::Receiver<()>,
     stop: &CancellationToken,
 ) -> io::Result<End> {
     handle.with(WebSocketHandler::on_open)?;
@@ -119,6 +144,13 @@ async fn run_until_end(
                 return Ok(End::Close(CloseCode::GoingAway, "the relay is shutting down".into()));
             }
             flushed = handle.flush(stop), if flushing => flushed?,
+            // The sender lives as long as the relay.
+            Ok(()) = access_changes.changed(), if !flushing => {
+                let denied = handle.with(WebSocketHandler::on_access_change)?;
+                if let Some(denied) = denied {
+                    return Ok(End::Close(close_code(&denied), denied.to_string().into()));
+                }
+            }
             incoming = reader.next(), if handle.accepts_replies() => match incoming {
                 // One message at a time: a client that sends many must not keep the thread from its other connections.
                 Incoming::Text(text) => {

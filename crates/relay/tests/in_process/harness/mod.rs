@@ -7,10 +7,10 @@ mod socket;
 use std::time::Duration;
 
 use fanlight_bus::{Endpoint, Folder, SubscriberOptions};
-use fanlight_relay::access::{Access, HostRule, OriginRule};
+use fanlight_relay::access::{Access, AccessTable, HostRule, OriginRule};
 use fanlight_relay::connection::congestion::Congestion;
 use fanlight_relay::limits::Limits;
-use fanlight_relay::{Relay, Settings};
+use fanlight_relay::{Options, Relay, Settings};
 
 pub(crate) use camera::Camera;
 use camera::{CODECS, RENDITIONS};
@@ -25,6 +25,12 @@ pub(crate) async fn within_timeout<T>(what: &str, event: impl Future<Output = T>
     tokio::time::timeout(TIMEOUT, event)
         .await
         .unwrap_or_else(|_| panic!("timed out waiting for {what}"))
+}
+
+/// Returns the table of a relay that requires this token.
+fn access_table(token: Option<&str>) -> AccessTable {
+    let token = token.map(|token| token.parse().unwrap());
+    Options { token, ..Options::default() }.access_table().unwrap()
 }
 
 /// A bus folder in which cameras and relays find each other.
@@ -82,11 +88,11 @@ impl Site {
             threads: 2,
             congestion: Congestion::System,
             bus: SubscriberOptions { folder: Some(self.bus()), ..SubscriberOptions::default() },
-            access: Access {
-                token: token.map(|token| token.parse().unwrap()),
-                hosts: HostRule::new(&[]),
-                origins: OriginRule::new(&[], true),
-            },
+            access: Access::new(
+                access_table(token),
+                HostRule::new(&[]),
+                OriginRule::new(&[], true),
+            ),
             limits,
             web: None,
         };

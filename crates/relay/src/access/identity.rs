@@ -1,0 +1,89 @@
+//! A client as the access rules know it.
+
+use std::sync::Arc;
+
+use fanlight_protocol::StreamName;
+
+use super::Action;
+use super::entry::{AccessEntry, Rights};
+use crate::error::Error;
+use crate::limits::EntryPermit;
+use crate::stats::labels::DenialReason;
+
+/// A client as the access rules know it, and so what it may do.
+#[derive(Debug, Clone)]
+pub enum Identity {
+    /// A client of a relay without a table. These rights concern all streams.
+    Anyone(Rights),
+    /// A client with the token of an entry.
+    Entry(Arc<AccessEntry>),
+}
+
+impl Identity {
+    /// Checks whether the client may perform an action, on this stream if it concerns one.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] if it may not.
+    pub fn check(&self, action: Action, stream: Option<&StreamName>) -> Result<(), Error> {
+        if !action.is_allowed_by(self.rights()) {
+            let message = match self {
+                Self::Anyone(_) => {
+                    format!("{} needs a token: see --token and [[access]]", action.as_str())
+                }
+                Self::Entry(entry) => {
+                    format!("{} is not allowed to {:?}", action.as_str(), entry.name)
+                }
+            };
+            return Err(Error::denied(DenialReason::Action, message));
+        }
+        match stream {
+            Some(stream) if !self.sees(stream) => {
+                let message = format!("this token is not for the stream {stream}");
+                Err(Error::denied(DenialReason::Stream, message))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn rights(&self) -> Rights {
+        match self {
+            Self::Anyone(rights) => *rights,
+            Self::Entry(entry) => entry.rights,
+        }
+    }
+
+    /// Returns whether the client may know of a stream.
+    pub fn sees(&self, stream: &StreamName) -> bool {
+        match self {
+            Self::Anyone(_) => true,
+            Self::Entry(entry) => entry.covers(stream),
+        }
+    }
+
+    /// Returns whether the client may know of all streams, and so of where they come from.
+    pub fn sees_everything(&self) -> bool {
+        match self {
+            Self::Anyone(_) => true,
+            Self::Entry(entry) => entry.covers_all(),
+        }
+    }
+
+    /// Admits the client as a viewer of its entry.
+    ///
+    /// # Errors
+    /// [`Error::TooMany`] if its entry has its most viewers.
+    pub fn admit(&self) -> Result<Option<EntryPermit>, Error> {
+        match self {
+            Self::Anyone(_) => Ok(None),
+            Self::Entry(entry) => entry.admit(),
+        }
+    }
+
+    /// Returns the name of its entry, for the log.
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::Anyone(_) => None,
+            Self::Entry(entry) => Some(&entry.name),
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Reloads the access table when its file changes, and on SIGHUP.
+//!
+//! The file is checked every second: notifications of the kernel do not pass through every kind of mount.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use tokio::signal::unix::Signal;
+use tokio::time::MissedTickBehavior;
+
+use crate::Options;
+use crate::access::AccessTable;
+use crate::relay::AccessHandle;
+
+/// The interval at which the file is checked.
+const CHECK_EVERY: Duration = Duration::from_secs(1);
+
+/// Reloads the table for as long as it is polled: when the file changes, and when `hangup` is received.
+pub async fn follow(access: AccessHandle, mut hangup: Signal) {
+    let file = fanlight_cli::options::load::<Options>(std::env::args_os());
+    let file = file.ok().and_then(|loaded| loaded.common.config);
+    let mut known = file.as_deref().and_then(Version::of);
+    let mut ticks = tokio::time::interval(CHECK_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            Some(()) = hangup.recv() => {}
+            _ = ticks.tick() => {
+                let version = file.as_deref().and_then(Version::of);
+                // An editor may replace the file in several steps, and it is missing between them.
+                if version.is_none() || version == known {
+                    continue;
+                }
+            }
+        }
+        known = file.as_deref().and_then(Version::of);
+        reload(&access, file.as_ref());
+    }
+}
+
+fn reload(access: &AccessHandle, file: Option<&PathBuf>) {
+    match table() {
+        Ok(table) => {
+            let entries = table.len();
+            access.replace(table);
+            let file = file.map(|file| file.display().to_string());
+            tracing::info!(entries, file, "access table reloaded");
+        }
+        Err(reason) => tracing::error!("access table unchanged: {reason}"),
+    }
+}
+
+/// Reads all options again; only the table of them is applied.
+fn table() -> Result<AccessTable, String> {
+    let loaded = fanlight_cli::options::load::<Options>(std::env::args_os());
+    let loaded = loaded.map_err(|stop| stop.to_string())?;
+    let needs_one = loaded.options.is_exposed() && loaded.options.insecure != Some(true);
+    match loaded.options.access_table() {
+        Ok(table) if table.is_empty() && needs_one => {
+            Err("it would be empty, and the relay can be reached from other machines".into())
+        }
+        result => result.map_err(|error| format!("{error:#}")),
+    }
+}
+
+/// A version of a file, as far as its metadata tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Version {
+    modified: SystemTime,
+    length: u64,
+    inode: u64,
+}
+
+impl Version {
+    fn of(file: &Path) -> Option<Self> {
+        let metadata = fs::metadata(file).ok()?;
+        Some(Self {
+            modified: metadata.modified().ok()?,
+            length: metadata.len(),
+            inode: metadata.ino(),
+        })
+    }
+}
