@@ -24,6 +24,8 @@ let codecHere = null;
 /** False once the worker reports that this browser does not decode H.264. */
 let canDecodeH264 = true;
 let token = readToken();
+/** The link in the page's address, in place of a token. It stays there, so that the page can be reloaded. */
+let link = new URL(location.href).searchParams.get('link') ?? '';
 
 /** Messages of the worker from before the page listens. @type {FromWorker[]} */
 const early = [];
@@ -74,16 +76,28 @@ export function forget(stream) {
   if (id !== undefined) post({ type: 'forget', id });
 }
 
-/** @param {string} text */
+/** Connects with a token, or with the session of this browser if it is empty. @param {string} text */
 export function useToken(text) {
   token = text;
+  link = '';
   storeToken(text);
   connect();
+}
+
+/** Forgets the token of this tab. */
+export function forgetToken() {
+  token = '';
+  storeToken('');
 }
 
 /** Returns whether the page has a token. If the relay asks for one anyway, it rejected this one. */
 export function hasToken() {
   return token !== '';
+}
+
+/** Returns whether the page was opened with a link in place of a token. */
+export function hasLink() {
+  return link !== '';
 }
 
 /** Size of the window in screen pixels: the most that a tile can need. */
@@ -142,9 +156,10 @@ function socketAddress() {
 }
 
 /** Resolves a path relative to the page, so that a reverse proxy's path prefix stays. @param {string} path */
-function address(path) {
+export function address(path) {
   const url = new URL(path, document.baseURI);
-  if (token) url.searchParams.set('token', token);
+  if (link) url.searchParams.set('link', link);
+  else if (token) url.searchParams.set('token', token);
   return url;
 }
 

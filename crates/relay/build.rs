@@ -13,7 +13,7 @@ use std::{env, fs, io};
 const WEB: &str = "../../web";
 /// Files that a browser fetches by itself or on demand. Each becomes one file with all that it imports, except for other
 /// modules of this list: their state exists once.
-const BUNDLES: [&str; 11] = [
+const BUNDLES: [&str; 12] = [
     "style.css",
     "boot.js",
     "page/main.js",
@@ -21,6 +21,7 @@ const BUNDLES: [&str; 11] = [
     "page/details.js",
     "page/help.js",
     "page/saving.js",
+    "page/share.js",
     "page/upgrade.js",
     "worker/main.js",
     "worker/sync.js",

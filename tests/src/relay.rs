@@ -95,16 +95,24 @@ impl Relay {
         Answer { status: head.status.as_u16(), head: head.headers, body }
     }
 
+    /// Sends a request without a body, by any method.
+    pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+        let builder = ureq::http::Request::builder().method(method).uri(self.url(path));
+        let mut request = builder.header("content-length", "0");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(()).expect("a valid request");
+        let response = agent().run(request);
+        let response = response.unwrap_or_else(|error| panic!("{method} {path}: {error}"));
+        let (head, mut body) = response.into_parts();
+        let body = body.read_to_vec().expect("a whole body");
+        Answer { status: head.status.as_u16(), head: head.headers, body }
+    }
+
     /// GETs a path without reading the body.
     pub fn open(&self, path: &str, headers: &[(&str, &str)]) -> ureq::http::Response<ureq::Body> {
-        let config = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .proxy(None)
-            .timeout_recv_response(Some(PATIENCE))
-            .timeout_recv_body(Some(4 * PATIENCE));
-        let agent = ureq::Agent::new_with_config(config.build());
-        let mut request = agent.get(self.url(path));
+        let mut request = agent().get(self.url(path));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -268,6 +276,16 @@ impl Relay {
         self.program.terminate();
         self.program.end()
     }
+}
+
+fn agent() -> ureq::Agent {
+    let config = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .proxy(None)
+        .timeout_recv_response(Some(PATIENCE))
+        .timeout_recv_body(Some(4 * PATIENCE));
+    ureq::Agent::new_with_config(config.build())
 }
 
 /// The header that asks for `fanlight.v1`.

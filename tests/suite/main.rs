@@ -21,6 +21,7 @@ mod lossy;
 mod manners;
 mod options;
 mod recovery;
+mod sessions;
 mod sources;
 mod standby;
 mod supervising;

@@ -1,7 +1,7 @@
 // The page's controls: toolbar, panel, keys, gestures, announcements. Loaded after the first picture, or if there is none to
 // wait for, so that no picture waits for them.
 
-import { chooseCodec, chosenCodec, decodesH264, hasToken, useToken } from '../boot.js';
+import { chooseCodec, chosenCodec, decodesH264, hasLink, hasToken } from '../boot.js';
 import { Announcer } from './announcer.js';
 import { h264Obstacle, nextAfter, onlyFormat, wordsOf } from './codec-choice.js';
 import { byId } from './dom.js';
@@ -13,6 +13,7 @@ import { moveFrom } from './motion.js';
 import { Panel } from './panel.js';
 import { Playback } from './playback.js';
 import { Scrubbers } from './scrubber.js';
+import { isSignedIn, signIn } from './session.js';
 import { mainCause } from './slow-cause.js';
 import { StatusLine } from './status-line.js';
 import { REPEATED } from './status-messages.js';
@@ -25,7 +26,7 @@ import { Zoom } from './zoom.js';
 export class Controls {
   #announcer = new Announcer(byId('announcements'));
   #statusLine = new StatusLine(byId('status-line'));
-  #panel = new Panel(byId('panel'), { useToken, hasToken });
+  #panel = new Panel(byId('panel'), { signIn: signInHere, hasToken, hasLink });
 
   /** @param {Wall} wall @param {{ kiosk: boolean }} mode */
   constructor(wall, { kiosk }) {
@@ -56,6 +57,8 @@ export class Controls {
       announce: (text) => this.announce(text),
     });
     this.enlarged(wall.enlarged);
+    // Only a token makes links.
+    document.body.toggleAttribute('data-signed-in', isSignedIn());
     if (kiosk) keepAwake();
   }
 
@@ -124,4 +127,10 @@ export class Controls {
 /** Returns whether a tile shows live frames, or would if it were not paused. @param {import('./tile-status.js').TileStatus} status */
 function isFlowing({ state }) {
   return state === 'live' || state === 'late' || state === 'paused';
+}
+
+/** @param {string} token @param {boolean} keep */
+async function signInHere(token, keep) {
+  await signIn(token, keep);
+  document.body.toggleAttribute('data-signed-in', isSignedIn());
 }

@@ -45,8 +45,11 @@ const MOUSE = [
   REWIND,
 ];
 
-/** @param {{ resetLayout: () => void, codec: CodecChoice, choose: (codec: CodecChoice) => void, obstacle: string }} actions `obstacle`: why H.264 is no choice; empty if it is one */
-export function showHelp({ resetLayout, codec, choose, obstacle }) {
+/**
+ * @param {{ resetLayout: () => void, codec: CodecChoice, choose: (codec: CodecChoice) => void, obstacle: string,
+ *   signOut: (() => Promise<void>) | null }} actions `obstacle`: why H.264 is no choice; empty if it is one
+ */
+export function showHelp({ resetLayout, codec, choose, obstacle, signOut }) {
   const touch = matchMedia('(pointer: coarse)').matches;
   const keys = section('Keys', 'kbd', KEYS.filter(([[key]]) => key !== 'c' || !obstacle));
   const gestures = touch ? section('Gestures', 'span', TOUCH) : section('Mouse', 'span', MOUSE);
@@ -64,13 +67,21 @@ export function showHelp({ resetLayout, codec, choose, obstacle }) {
     element('p', 'quiet', 'Keys act on the tile under the pointer, or on the one with the focus.'),
     obstacle ? element('p', 'codecs', `Format: ${onlyFormat(obstacle)}`) : codecField(codec, choose),
     element('p', 'quiet', 'For a wall display, add ', element('code', '', '?kiosk=1'), ' to the address.'),
-    reset,
+    element('p', 'buttons', reset, ...(signOut ? [signOutButton(signOut)] : [])),
   );
   dialog.addEventListener('click', (event) => event.target === dialog && dialog.close());
   dialog.addEventListener('close', () => dialog.remove());
   document.body.append(dialog);
   dialog.showModal();
   return dialog;
+}
+
+/** @param {() => Promise<void>} signOut */
+function signOutButton(signOut) {
+  const button = element('button', 'primary', 'Sign out');
+  button.type = 'button';
+  button.addEventListener('click', () => void signOut());
+  return button;
 }
 
 /** @param {string} title @param {'kbd' | 'span'} tag @param {readonly Row[]} rows */

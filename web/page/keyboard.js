@@ -64,8 +64,10 @@ export function enableKeyboard(wall, target, actions) {
 /** @param {KeyboardEvent} event @param {Target} focus */
 function isForElement({ key, ctrlKey, altKey, metaKey, target }, focus) {
   if (ctrlKey || altKey || metaKey) return true;
+  // The focus may be on nothing while a dialog is open. Its keys are not for the wall behind it.
+  if (document.querySelector('dialog[open]')) return true;
   if (!(target instanceof Element)) return false;
-  if (target.closest('textarea, select, dialog, input:not([type="range"])')) return true;
+  if (target.closest('textarea, select, input:not([type="range"])')) return true;
   if (target.matches('input')) return MOVING.includes(key);
   if (target.matches('.details')) return MOVING.includes(key) && target.scrollHeight > target.clientHeight;
   if (target.matches('a')) return key === 'Enter';

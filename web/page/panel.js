@@ -16,10 +16,18 @@ import { setupPanel } from './setup.js';
  * @property {number} ahead relay's clock minus ours, in milliseconds
  */
 
+/**
+ * The viewer's access.
+ * @typedef {object} Access
+ * @property {(token: string, keep: boolean) => Promise<void>} signIn
+ * @property {() => boolean} hasToken
+ * @property {() => boolean} hasLink
+ */
+
 export class Panel {
   #shown = '';
 
-  /** @param {HTMLElement} container @param {{ useToken: (token: string) => void, hasToken: () => boolean }} access */
+  /** @param {HTMLElement} container @param {Access} access */
   constructor(container, access) {
     this.container = container;
     this.access = access;
@@ -43,7 +51,7 @@ export class Panel {
 
   /** @param {PanelState} state @returns {[string, () => HTMLElement]} content, and a key so that it is created once */
   #choose({ link, listening, setup, empty, ahead }) {
-    if (link.why === 'token') return [`token ${this.access.hasToken()}`, () => tokenPanel(this.access)];
+    if (link.why === 'token') return [`token ${this.access.hasToken()} ${this.access.hasLink()}`, () => tokenPanel(this.access)];
     if (empty && link.phase === 'down') return [`down ${link.why} ${link.detail}`, () => linkPanel(link)];
     if (!empty || !listening) return ['', () => element('div')];
     const key = `setup ${Math.round(ahead / 60_000)} ${JSON.stringify([listening, setup])}`;
@@ -75,8 +83,8 @@ function message(title, ...lines) {
   return element('div', 'message', element('h1', '', title), ...lines.map((line) => element('p', '', line)));
 }
 
-/** @param {{ useToken: (token: string) => void, hasToken: () => boolean }} access */
-function tokenPanel({ useToken, hasToken }) {
+/** @param {Access} access */
+function tokenPanel({ signIn, hasToken, hasLink }) {
   const field = element('input');
   field.type = 'password';
   field.name = 'token';
@@ -90,14 +98,20 @@ function tokenPanel({ useToken, hasToken }) {
   name.autocomplete = 'username';
   name.value = 'fanlight';
   name.hidden = true;
-  const form = element('form', 'token-form', name, label, button);
+  const keep = element('input');
+  keep.type = 'checkbox';
+  keep.name = 'keep';
+  const kept = element('label', 'keep', keep, 'Stay signed in on this device');
+  const form = element('form', 'token-form', name, label, button, kept);
   form.addEventListener('submit', (event) => {
     event.preventDefault();
-    useToken(field.value.trim());
+    void signIn(field.value.trim(), keep.checked);
   });
-  const text = hasToken()
-    ? 'That token was not accepted. Enter another one.'
-    : 'Viewing requires the token that the relay was started with.';
+  const text = hasLink()
+    ? 'This link is not valid any more. Ask for a new one, or enter an access token.'
+    : hasToken()
+      ? 'That token was not accepted. Enter another one.'
+      : 'Viewing requires a token of this relay.';
   const panel = message('Enter the access token', text);
   panel.append(form);
   queueMicrotask(() => field.focus());

@@ -25,6 +25,7 @@ import { statusOf } from './tile-status.js';
  * @property {() => void} pause
  * @property {() => void} fullScreen
  * @property {(tile: Tile, what: 'picture' | 'clip') => void} save
+ * @property {(tile: Tile) => void} share
  * @property {(tile: Tile) => void} dismiss
  */
 
@@ -135,13 +136,15 @@ export class Tile {
     const picture = iconButton('picture', 'Save picture', () => actions.save(this, 'picture'), 'Picture');
     const clip = iconButton('clip', 'Save clip', () => actions.save(this, 'clip'), 'Clip');
     const rotate = iconButton('rotate', 'Rotate', () => actions.rotate(this));
+    const share = iconButton('link', 'Share', () => actions.share(this));
+    share.classList.add('share');
     back.classList.add('back');
     full.classList.add('full');
     full.hidden = !document.fullscreenEnabled;
     for (const save of [picture, clip]) save.classList.add('save');
     this.pauseButton.classList.add('pause');
     this.resizeButton.classList.add('resize');
-    const tools = element('div', 'tools', back, this.pauseButton, picture, clip, this.infoButton, rotate, this.resizeButton, full, this.#dismissButton(actions));
+    const tools = element('div', 'tools', back, this.pauseButton, picture, clip, this.infoButton, rotate, this.resizeButton, share, full, this.#dismissButton(actions));
     tools.setAttribute('role', 'group');
     tools.setAttribute('aria-label', `${this.name}: tools`);
     // After a mouse click the keys act on the tile again, and not on a button that is about to hide.

@@ -6,6 +6,7 @@ import { copyText } from './clipboard.js';
 import { h264Obstacle } from './codec-choice.js';
 import { byId, iconButton, setAttribute, setLabel, setText } from './dom.js';
 import { linkWithLayout } from './layout-store.js';
+import { isSignedIn, signOut } from './session.js';
 import { CONNECTION_LOST } from './tile-status.js';
 
 /** @typedef {import('./wall.js').Wall} Wall */
@@ -73,6 +74,7 @@ export async function help(wall) {
     codec: chosenCodec(),
     choose: chooseCodec,
     obstacle: h264Obstacle(decodesH264()),
+    signOut: isSignedIn() ? signOut : null,
   });
   byId('help').setAttribute('aria-expanded', 'true');
   dialog.addEventListener('close', () => byId('help').setAttribute('aria-expanded', 'false'));

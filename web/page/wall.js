@@ -1,5 +1,6 @@
 // The wall: all tiles, packed, with at most one enlarged. Knows which tiles are visible, and nothing about sockets.
 
+import { loadModule } from '../shared/lazy-module.js';
 import { post } from '../boot.js';
 import { isStreamName } from '../shared/protocol.js';
 import { limitsOf } from '../shared/sizes.js';
@@ -272,6 +273,7 @@ export class Wall {
       pause: () => this.env.onPause(),
       fullScreen: () => this.env.onFullScreen(false),
       save: (self, what) => this.save(self, what),
+      share: (self) => void share(self.name),
       dismiss: (self) => this.dismiss(self),
     });
     tile.showDetails(this.detailsOpen);
@@ -397,4 +399,10 @@ export class Wall {
   #rectOf(tile) {
     return contained(tile.element.getBoundingClientRect(), tile.aspect);
   }
+}
+
+/** Opens the dialog for a link to a camera, which most people never open. @param {string} name */
+async function share(name) {
+  const module = await loadModule(() => import('./share.js'), new URL('share.js', import.meta.url)).catch(() => null);
+  module?.showShare(name);
 }

@@ -57,6 +57,11 @@ pub struct Options {
     #[arg(long, env = "FANLIGHT_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     pub token: Option<Secret>,
 
+    /// A file with a secret of at least 32 bytes, the same for all relays that accept each other's links and sessions of the
+    /// page [default: a random secret, so that both end with the relay]
+    #[arg(long, env = "FANLIGHT_SECRET_FILE", value_name = "FILE")]
+    pub secret_file: Option<PathBuf>,
+
     /// Tokens with fewer or more rights; only in the file.
     #[arg(skip)]
     pub access: Vec<AccessInFile>,
@@ -236,6 +241,7 @@ impl TryFrom<Options> for Settings {
             .settings()?,
             access: Access::new(
                 table,
+                access::signer(options.secret_file.as_deref())?,
                 HostRule::new(&options.allow_host),
                 origins(&options.allow_origin, options.no_embed != Some(true))?,
             ),

@@ -1,64 +1,107 @@
 //! The credentials that a client presents.
 
+use std::fmt;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-/// Longest token that is compared, in bytes. A longer one is wrong.
-const MAX_TOKEN: usize = 512;
+/// Longest token, session or link that is looked at, in bytes. A longer one is wrong.
+const MAX_LENGTH: usize = 512;
 
 /// The credentials that a client presents.
 #[derive(Debug, Clone, Default)]
 pub struct Credentials {
-    token: Option<Presented>,
+    presented: Option<Presented>,
     /// True if the request comes from this machine itself, and not through a proxy.
     is_local: bool,
 }
 
-/// A token, and the way in which it was presented.
+/// A token, or something in place of it.
 #[derive(Clone)]
-struct Presented {
-    token: String,
-    /// True if a browser may have added it by itself. A page of another origin must not use it.
-    is_ambient: bool,
+pub enum Presented {
+    /// A token that the client itself sends.
+    Token(String),
+    /// A token that a browser may have added by itself: the password of a Basic login.
+    AmbientToken(String),
+    /// The session of the page. A browser adds it by itself.
+    Session(String),
+    /// A link.
+    Link(String),
 }
 
-impl std::fmt::Debug for Presented {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Presented").field("is_ambient", &self.is_ambient).finish_non_exhaustive()
+/// The parts of a request in which credentials can be.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Parts<'a> {
+    /// The `Authorization` header.
+    pub authorization: Option<&'a str>,
+    /// The token in the query.
+    pub token: Option<&'a str>,
+    /// The link in the query.
+    pub link: Option<&'a str>,
+    /// The cookie of the session.
+    pub session: Option<&'a str>,
+}
+
+impl Presented {
+    /// Returns whether a browser may have added it by itself. A page of another origin must not use it.
+    fn is_ambient(&self) -> bool {
+        matches!(self, Self::AmbientToken(_) | Self::Session(_))
+    }
+
+    fn text(&self) -> &str {
+        match self {
+            Self::Token(text)
+            | Self::AmbientToken(text)
+            | Self::Session(text)
+            | Self::Link(text) => text,
+        }
+    }
+}
+
+impl fmt::Debug for Presented {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Token(_) => "Token(***)",
+            Self::AmbientToken(_) => "AmbientToken(***)",
+            Self::Session(_) => "Session(***)",
+            Self::Link(_) => "Link(***)",
+        })
     }
 }
 
 impl Credentials {
-    /// Takes the token from an `Authorization` header, or else from the query. `is_local`: the request comes from this
-    /// machine itself.
+    /// Takes what is most specific: a `Bearer` header, a link or a token in the address, a Basic login, or the session of the
+    /// page. Browsers repeat the last two with every request. `is_local`: the request comes from this machine itself.
     ///
     /// Ignores other schemes than Bearer and Basic: a reverse proxy with a login of its own may forward it.
-    pub fn new(authorization: Option<&str>, query_token: Option<&str>, is_local: bool) -> Self {
-        let in_header = authorization.and_then(of_header);
-        let explicit = |token: &str| Presented { token: token.into(), is_ambient: false };
-        // Browsers repeat a Basic login with every request, so a token in the address is more specific.
-        let token = match (in_header, query_token) {
-            (Some(presented), _) if !presented.is_ambient => Some(presented),
-            (_, Some(token)) => Some(explicit(token)),
-            (presented, None) => presented,
+    pub fn new(parts: Parts<'_>, is_local: bool) -> Self {
+        let in_header = parts.authorization.and_then(of_header);
+        let presented = match in_header {
+            Some(token @ Presented::Token(_)) => Some(token),
+            in_header => {
+                let link = parts.link.map(|link| Presented::Link(link.into()));
+                let token = || parts.token.map(|token| Presented::Token(token.into()));
+                let session = || parts.session.map(|session| Presented::Session(session.into()));
+                link.or_else(token).or(in_header).or_else(session)
+            }
         };
-        Self { token: token.filter(|presented| presented.token.len() <= MAX_TOKEN), is_local }
+        Self { presented: presented.filter(|it| it.text().len() <= MAX_LENGTH), is_local }
     }
 
-    /// Returns what a page of another origin may use of them: only the token that it presents itself.
+    /// Returns what a page of another origin may use of them: only what it presents itself.
     #[must_use]
     pub fn of_foreign_page(self) -> Self {
-        Self { token: self.token.filter(|presented| !presented.is_ambient), is_local: false }
+        Self { presented: self.presented.filter(|it| !it.is_ambient()), is_local: false }
     }
 
-    /// Returns the token.
-    pub fn token(&self) -> Option<&str> {
-        self.token.as_ref().map(|presented| presented.token.as_str())
+    /// Returns what is presented.
+    pub fn presented(&self) -> Option<&Presented> {
+        self.presented.as_ref()
     }
 
-    /// Returns whether the client itself presents a token, and not a browser on behalf of any page.
+    /// Returns whether the client itself presents something, and not a browser on behalf of any page.
     pub fn is_explicit(&self) -> bool {
-        self.token.as_ref().is_some_and(|presented| !presented.is_ambient)
+        self.presented.as_ref().is_some_and(|presented| !presented.is_ambient())
     }
 
     /// Returns whether the request comes from this machine itself, and not through a proxy.
@@ -73,22 +116,26 @@ fn of_header(value: &str) -> Option<Presented> {
     let (scheme, rest) = value.split_once(' ').unwrap_or((value, ""));
     let rest = rest.trim();
     if scheme.eq_ignore_ascii_case("bearer") {
-        return Some(Presented { token: rest.into(), is_ambient: false });
+        return Some(Presented::Token(rest.into()));
     }
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;
     }
     let decoded = String::from_utf8(STANDARD.decode(rest).ok()?).ok()?;
     let (_, password) = decoded.split_once(':')?;
-    Some(Presented { token: password.into(), is_ambient: true })
+    Some(Presented::AmbientToken(password.into()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn token(authorization: Option<&str>, query: Option<&str>) -> Option<String> {
-        Credentials::new(authorization, query, false).token().map(str::to_owned)
+    fn of(parts: Parts<'_>) -> Credentials {
+        Credentials::new(parts, false)
+    }
+
+    fn text(parts: Parts<'_>) -> Option<String> {
+        of(parts).presented().map(|presented| presented.text().to_owned())
     }
 
     fn basic(text: &str) -> String {
@@ -110,33 +157,46 @@ mod tests {
             ("Basic !!!", None),
             ("Digest username=\"right\"", None),
         ] {
-            assert_eq!(token(Some(header), None).as_deref(), expected, "{header}");
+            let parts = Parts { authorization: Some(header), ..Parts::default() };
+            assert_eq!(text(parts).as_deref(), expected, "{header}");
         }
-        assert_eq!(token(None, Some("right")).as_deref(), Some("right"));
-        assert_eq!(token(None, None), None);
+        assert_eq!(text(Parts { token: Some("right"), ..Parts::default() }).unwrap(), "right");
+        assert_eq!(text(Parts::default()), None);
     }
 
     #[test]
-    fn a_bearer_takes_precedence_over_the_query_and_that_over_basic() {
-        assert_eq!(token(Some("Bearer a"), Some("b")).as_deref(), Some("a"));
-        assert_eq!(token(Some(&basic("u:a")), Some("b")).as_deref(), Some("b"));
-        assert!(!Credentials::new(Some(&basic("u:a")), None, false).is_explicit());
-        assert!(Credentials::new(Some(&basic("u:a")), Some("b"), false).is_explicit());
-        assert!(Credentials::new(Some("Bearer a"), None, false).is_explicit());
+    fn the_most_specific_credential_counts() {
+        let basic = basic("u:basic");
+        let all = Parts {
+            authorization: Some("Bearer bearer"),
+            token: Some("token"),
+            link: Some("link"),
+            session: Some("session"),
+        };
+        let without_bearer = Parts { authorization: Some(&basic), ..all };
+        let without_link = Parts { link: None, ..without_bearer };
+        let without_token = Parts { token: None, ..without_link };
+        let session_only = Parts { authorization: None, ..without_token };
+        for (parts, expected, is_explicit) in [
+            (all, "bearer", true),
+            (without_bearer, "link", true),
+            (without_link, "token", true),
+            (without_token, "basic", false),
+            (session_only, "session", false),
+        ] {
+            assert_eq!(text(parts).as_deref(), Some(expected));
+            assert_eq!(of(parts).is_explicit(), is_explicit, "{expected}");
+            let foreign = Credentials::new(parts, true).of_foreign_page();
+            assert_eq!(foreign.presented().is_some(), is_explicit, "{expected}");
+            assert!(!foreign.is_local());
+        }
     }
 
     #[test]
-    fn a_page_of_another_origin_uses_only_a_token_of_its_own() {
-        let basic = Credentials::new(Some(&basic("u:a")), None, true).of_foreign_page();
-        assert!(basic.token().is_none() && !basic.is_local());
-        let bearer = Credentials::new(Some("Bearer a"), None, true).of_foreign_page();
-        assert_eq!(bearer.token(), Some("a"));
-    }
-
-    #[test]
-    fn a_token_that_is_too_long_is_none_and_none_is_printed() {
-        assert_eq!(token(None, Some(&"a".repeat(MAX_TOKEN + 1))), None);
-        let printed = format!("{:?}", Credentials::new(Some("Bearer hunter2"), None, true));
-        assert!(!printed.contains("hunter2"), "{printed}");
+    fn what_is_too_long_is_nothing_and_nothing_is_printed() {
+        let long = "a".repeat(MAX_LENGTH + 1);
+        assert_eq!(text(Parts { token: Some(&long), ..Parts::default() }), None);
+        let printed = of(Parts { authorization: Some("Bearer hunter2"), ..Parts::default() });
+        assert!(!format!("{printed:?}").contains("hunter2"), "{printed:?}");
     }
 }

@@ -26,6 +26,16 @@ impl Rights {
     pub const ALL: Self = Self { view: true, publish: true, admin: true };
     /// Only to view.
     pub const VIEW: Self = Self { view: true, publish: false, admin: false };
+
+    /// Returns those of these rights that `others` include too.
+    #[must_use]
+    pub fn within(self, others: Self) -> Self {
+        Self {
+            view: self.view && others.view,
+            publish: self.publish && others.publish,
+            admin: self.admin && others.admin,
+        }
+    }
 }
 
 /// The SHA-256 digest of a token. The relay keeps no token itself.
@@ -36,6 +46,11 @@ impl TokenHash {
     /// Returns the hash of a token.
     pub fn of(token: &str) -> Self {
         Self(Sha256::digest(token).into())
+    }
+
+    /// Returns the bytes of the hash.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0
     }
 
     /// Returns the hash that is written in 64 hexadecimal digits.

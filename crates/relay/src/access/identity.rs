@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use fanlight_protocol::StreamName;
+use fanlight_protocol::{StreamName, Timestamp};
 
 use super::Action;
 use super::entry::{AccessEntry, Rights};
+use super::grant::Link;
 use crate::error::Error;
 use crate::limits::EntryPermit;
 use crate::stats::labels::DenialReason;
@@ -15,8 +16,20 @@ use crate::stats::labels::DenialReason;
 pub enum Identity {
     /// A client of a relay without a table. These rights concern all streams.
     Anyone(Rights),
-    /// A client with the token of an entry.
-    Entry(Arc<AccessEntry>),
+    /// A client with the token of an entry, or with a session that expires.
+    Entry {
+        /// The entry.
+        entry: Arc<AccessEntry>,
+        /// The end of the session.
+        expires: Option<Timestamp>,
+    },
+    /// A client with a link.
+    Link {
+        /// The entry that made the link.
+        entry: Arc<AccessEntry>,
+        /// The link.
+        link: Link,
+    },
 }
 
 impl Identity {
@@ -30,15 +43,17 @@ impl Identity {
                 Self::Anyone(_) => {
                     format!("{} needs a token: see --token and [[access]]", action.as_str())
                 }
-                Self::Entry(entry) => {
+                Self::Entry { entry, .. } => {
                     format!("{} is not allowed to {:?}", action.as_str(), entry.name)
                 }
+                Self::Link { .. } => format!("{} is not allowed by this link", action.as_str()),
             };
             return Err(Error::denied(DenialReason::Action, message));
         }
         match stream {
             Some(stream) if !self.sees(stream) => {
-                let message = format!("this token is not for the stream {stream}");
+                let what = if matches!(self, Self::Link { .. }) { "link" } else { "token" };
+                let message = format!("this {what} is not for the stream {stream}");
                 Err(Error::denied(DenialReason::Stream, message))
             }
             _ => Ok(()),
@@ -48,7 +63,17 @@ impl Identity {
     fn rights(&self) -> Rights {
         match self {
             Self::Anyone(rights) => *rights,
-            Self::Entry(entry) => entry.rights,
+            Self::Entry { entry, .. } => entry.rights,
+            Self::Link { entry, link } => link.right.rights().within(entry.rights),
+        }
+    }
+
+    /// Returns the end of the client's validity, if there is one.
+    pub fn expires(&self) -> Option<Timestamp> {
+        match self {
+            Self::Anyone(_) => None,
+            Self::Entry { expires, .. } => *expires,
+            Self::Link { link, .. } => Some(link.expires),
         }
     }
 
@@ -56,7 +81,8 @@ impl Identity {
     pub fn sees(&self, stream: &StreamName) -> bool {
         match self {
             Self::Anyone(_) => true,
-            Self::Entry(entry) => entry.covers(stream),
+            Self::Entry { entry, .. } => entry.covers(stream),
+            Self::Link { entry, link } => link.stream == *stream && entry.covers(stream),
         }
     }
 
@@ -64,7 +90,8 @@ impl Identity {
     pub fn sees_everything(&self) -> bool {
         match self {
             Self::Anyone(_) => true,
-            Self::Entry(entry) => entry.covers_all(),
+            Self::Entry { entry, .. } => entry.covers_all(),
+            Self::Link { .. } => false,
         }
     }
 
@@ -75,7 +102,7 @@ impl Identity {
     pub fn admit(&self) -> Result<Option<EntryPermit>, Error> {
         match self {
             Self::Anyone(_) => Ok(None),
-            Self::Entry(entry) => entry.admit(),
+            Self::Entry { entry, .. } | Self::Link { entry, .. } => entry.admit(),
         }
     }
 
@@ -83,7 +110,7 @@ impl Identity {
     pub fn name(&self) -> Option<&str> {
         match self {
             Self::Anyone(_) => None,
-            Self::Entry(entry) => Some(&entry.name),
+            Self::Entry { entry, .. } | Self::Link { entry, .. } => Some(&entry.name),
         }
     }
 }

@@ -1,7 +1,9 @@
 //! Access rules: which client may do what. Every route and every `watch` passes [`Access::authorize`].
 //!
 //! - [`pattern`] and [`entry`]: a token, and what a client with it may do; [`table`]: all of them;
+//! - [`signer`] and [`grant`]: what the relay hands out in place of a token: sessions of the page, and links;
 //! - [`credentials`]: what a client presents; [`identity`]: what follows from it;
+//! - [`watch`]: when a connected client must be checked again;
 //! - [`HostRule`]: the names under which the relay may be addressed;
 //! - [`OriginRule`]: the rights of pages of other origins;
 //! - [`token_throttle`]: the limit on guessing tokens.
@@ -10,22 +12,31 @@
 
 pub mod credentials;
 pub mod entry;
+pub mod grant;
 pub mod host;
 pub mod identity;
 pub mod origin;
 pub mod pattern;
+pub mod signer;
 pub mod table;
 pub mod token_throttle;
+pub mod watch;
 
 use std::sync::Arc;
 
-use fanlight_protocol::StreamName;
+use std::time::Duration;
+
+use fanlight_clock as clock;
+use fanlight_protocol::{StreamName, Timestamp};
 use parking_lot::RwLock;
-use tokio::sync::watch;
 
 use crate::error::Error;
 use crate::stats::labels::DenialReason;
-use entry::Rights;
+use credentials::Presented;
+use entry::{AccessEntry, Rights};
+use grant::{GrantError, Link, LinkRight};
+use signer::Signer;
+use watch::AccessWatch;
 
 pub use credentials::Credentials;
 pub use host::HostRule;
@@ -84,7 +95,9 @@ impl Action {
 pub struct Access {
     table: RwLock<Arc<AccessTable>>,
     /// Notified when the table changes.
-    changed: watch::Sender<()>,
+    changed: tokio::sync::watch::Sender<()>,
+    /// Signs sessions and links.
+    signer: Signer,
     /// The names under which the relay may be addressed.
     pub hosts: HostRule,
     /// The rights of pages of other origins.
@@ -93,8 +106,9 @@ pub struct Access {
 
 impl Access {
     /// Creates the rules.
-    pub fn new(table: AccessTable, hosts: HostRule, origins: OriginRule) -> Self {
-        Self { table: RwLock::new(Arc::new(table)), changed: watch::channel(()).0, hosts, origins }
+    pub fn new(table: AccessTable, signer: Signer, hosts: HostRule, origins: OriginRule) -> Self {
+        let (table, changed) = (RwLock::new(Arc::new(table)), tokio::sync::watch::channel(()).0);
+        Self { table, changed, signer, hosts, origins }
     }
 
     /// Replaces the table. Clients that are connected are checked again.
@@ -105,9 +119,69 @@ impl Access {
         self.changed.send_replace(());
     }
 
-    /// Returns a receiver that is notified when the table changes.
-    pub fn changes(&self) -> watch::Receiver<()> {
-        self.changed.subscribe()
+    /// Returns when a client that is connected with these credentials must be checked again.
+    pub fn watch(&self, credentials: &Credentials) -> AccessWatch {
+        let identity = self.identify(credentials).ok();
+        AccessWatch::new(self.changed.subscribe(), identity.and_then(|known| known.expires()))
+    }
+
+    /// Makes a session for the entry of a token. `is_kept`: it outlasts the browser. Returns its text and its validity.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] without a valid token.
+    pub fn begin_session(
+        &self,
+        credentials: &Credentials,
+        is_kept: bool,
+    ) -> Result<(String, Duration), Error> {
+        let entry = match self.identify(credentials)? {
+            Identity::Entry { entry, .. } => entry,
+            Identity::Anyone(_) | Identity::Link { .. } => {
+                let message = "a session is for a token";
+                return Err(Error::denied(DenialReason::Action, message));
+            }
+        };
+        let validity = if is_kept { grant::KEPT_SESSION } else { grant::SESSION };
+        tracing::info!(access = entry.name, is_kept, "session begun");
+        Ok((grant::sign_session(&self.signer, &entry, clock::now() + validity), validity))
+    }
+
+    /// Makes a link to a stream.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] if the client does not have the right itself, or has only a link.
+    pub fn make_link(
+        &self,
+        credentials: &Credentials,
+        right: LinkRight,
+        stream: &StreamName,
+        validity: Duration,
+    ) -> Result<(String, Timestamp), Error> {
+        let action = match right {
+            LinkRight::View => Action::View,
+            LinkRight::Publish => Action::Publish,
+        };
+        let entry = match self.authorize(action, Some(stream), credentials)? {
+            Identity::Entry { entry, .. } => entry,
+            Identity::Link { .. } => {
+                let message = "a link makes no further links: use the token";
+                return Err(Error::denied(DenialReason::Action, message));
+            }
+            Identity::Anyone(_) => {
+                let message = "links need a token: see --token and [[access]]";
+                return Err(Error::denied(DenialReason::Action, message));
+            }
+        };
+        let expires = clock::now() + validity;
+        let link = Link { right, stream: stream.clone(), expires };
+        tracing::info!(
+            access = entry.name,
+            %stream,
+            right = right.as_str(),
+            seconds = validity.as_secs(),
+            "link made"
+        );
+        Ok((link.sign(&self.signer, &entry), expires))
     }
 
     /// Waits until a client may no longer perform an action; returns the denial.
@@ -117,10 +191,9 @@ impl Access {
         stream: Option<&StreamName>,
         credentials: &Credentials,
     ) -> Error {
-        let mut changes = self.changes();
+        let mut watch = self.watch(credentials);
         loop {
-            // The sender is part of these rules.
-            let _ = changes.changed().await;
+            watch.changed().await;
             if let Err(denied) = self.authorize(action, stream, credentials) {
                 return denied;
             }
@@ -166,20 +239,56 @@ impl Access {
             let rights = if credentials.is_local() { Rights::ALL } else { Rights::VIEW };
             return Ok(Identity::Anyone(rights));
         }
-        let Some(token) = credentials.token() else {
-            let message = "access token required: add ?token=… to the address";
-            return Err(Error::denied(DenialReason::NoToken, message));
-        };
-        match table.find(token) {
-            Some(entry) => Ok(Identity::Entry(entry.clone())),
-            None => Err(Error::denied(DenialReason::WrongToken, "wrong access token")),
+        let wrong = |what| Error::denied(DenialReason::WrongToken, what);
+        let expired = |what| Error::denied(DenialReason::Expired, what);
+        match credentials.presented() {
+            None => {
+                let message = "access token required: add ?token=… to the address";
+                Err(Error::denied(DenialReason::NoToken, message))
+            }
+            Some(Presented::Token(token) | Presented::AmbientToken(token)) => {
+                let entry = table.find(token).ok_or_else(|| wrong("wrong access token"))?;
+                Ok(Identity::Entry { entry: entry.clone(), expires: None })
+            }
+            Some(Presented::Session(session)) => {
+                let verified = grant::verify_session(session, &self.signer, &table, clock::now());
+                match verified {
+                    Ok((entry, expires)) => Ok(Identity::Entry { entry, expires: Some(expires) }),
+                    // Not a guess: the relay may have another secret since its restart.
+                    Err(GrantError::Invalid) => {
+                        let message = "the session is not valid any more: enter the token again";
+                        Err(Error::denied(DenialReason::NoToken, message))
+                    }
+                    Err(GrantError::Expired) => {
+                        let message = "the session has expired: enter the token again";
+                        Err(Error::denied(DenialReason::NoToken, message))
+                    }
+                }
+            }
+            Some(Presented::Link(link)) => {
+                match Link::verify(link, &self.signer, &table, clock::now()) {
+                    Ok((link, entry)) => Ok(Identity::Link { entry, link }),
+                    Err(GrantError::Invalid) => Err(wrong("the link is not valid")),
+                    Err(GrantError::Expired) => Err(expired("the link has expired")),
+                }
+            }
+        }
+    }
+
+    /// Returns the entry of a client, if it has one.
+    pub fn entry_of(&self, credentials: &Credentials) -> Option<Arc<AccessEntry>> {
+        match self.identify(credentials).ok()? {
+            Identity::Entry { entry, .. } | Identity::Link { entry, .. } => Some(entry),
+            Identity::Anyone(_) => None,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::credentials::Parts;
     use super::entry::{AccessEntry, TokenHash};
+    use super::signer::SECRET;
     use super::*;
 
     const VIEWING: [Action; 3] = [Action::List, Action::View, Action::ReadMetrics];
@@ -195,12 +304,16 @@ mod tests {
     }
 
     fn access(entries: Vec<AccessEntry>) -> Access {
-        let table = AccessTable::new(entries).unwrap();
-        Access::new(table, HostRule::new(&[]), OriginRule::new(&[], true))
+        let (table, signer) = (AccessTable::new(entries).unwrap(), Signer::new([1; SECRET]));
+        Access::new(table, signer, HostRule::new(&[]), OriginRule::new(&[], true))
     }
 
     fn of(name: &str) -> Credentials {
-        Credentials::new(None, Some(&format!("token of {name}")), false)
+        with(Parts { token: Some(&format!("token of {name}")), ..Parts::default() }, false)
+    }
+
+    fn with(parts: Parts<'_>, is_local: bool) -> Credentials {
+        Credentials::new(parts, is_local)
     }
 
     /// The reason of a denial, if there is one.
@@ -221,7 +334,7 @@ mod tests {
     fn without_a_table_all_may_view_and_only_this_machine_may_do_more() {
         let access = access(vec![]);
         for is_local in [true, false] {
-            let client = Credentials::new(None, Some("any token"), is_local);
+            let client = with(Parts { token: Some("any token"), ..Parts::default() }, is_local);
             for action in VIEWING {
                 assert_eq!(denied(&access, action, "cam", &client), None);
             }
@@ -235,7 +348,7 @@ mod tests {
     #[test]
     fn with_a_table_only_page_and_health_are_open() {
         let access = access(vec![entry("wall", Rights::ALL, &["*"])]);
-        let (none, wrong) = (Credentials::new(None, None, true), of("nobody"));
+        let (none, wrong) = (with(Parts::default(), true), of("nobody"));
         for action in VIEWING.into_iter().chain([Action::Publish, Action::Admin]) {
             assert_eq!(denied(&access, action, "cam", &none), Some(DenialReason::NoToken));
             assert_eq!(denied(&access, action, "cam", &wrong), Some(DenialReason::WrongToken));
@@ -271,7 +384,7 @@ mod tests {
     #[test]
     fn a_new_table_applies_immediately_and_is_announced() {
         let access = access(vec![entry("wall", Rights::VIEW, &["*"])]);
-        let mut changes = access.changes();
+        let mut changes = access.changed.subscribe();
         assert_eq!(denied(&access, Action::View, "cam", &of("wall")), None);
         assert!(!changes.has_changed().unwrap());
         access.replace(AccessTable::new(vec![entry("wall", Rights::VIEW, &["door"])]).unwrap());
@@ -279,5 +392,44 @@ mod tests {
         changes.mark_unchanged();
         assert_eq!(denied(&access, Action::View, "cam", &of("wall")), Some(DenialReason::Stream));
         assert_eq!(denied(&access, Action::View, "door", &of("wall")), None);
+    }
+
+    #[test]
+    fn a_link_gives_one_right_on_one_stream_and_no_more_than_its_maker_has() {
+        let access = access(vec![entry("wall", Rights::VIEW, &["cam*"])]);
+        let minute = Duration::from_secs(60);
+        let stream: StreamName = "cam1".parse().unwrap();
+        let make = |client: &Credentials, right, stream: &str| {
+            access.make_link(client, right, &stream.parse().unwrap(), minute)
+        };
+        let (link, _) = make(&of("wall"), LinkRight::View, "cam1").unwrap();
+        let client = with(Parts { link: Some(&link), ..Parts::default() }, true);
+        assert_eq!(denied(&access, Action::View, "cam1", &client), None);
+        assert_eq!(denied(&access, Action::View, "cam2", &client), Some(DenialReason::Stream));
+        assert_eq!(denied(&access, Action::Publish, "cam1", &client), Some(DenialReason::Action));
+        let identity = access.authorize(Action::List, None, &client).unwrap();
+        assert!(identity.sees(&stream) && !identity.sees_everything());
+        for (client, right, stream) in [
+            (&of("wall"), LinkRight::Publish, "cam1"),
+            (&of("wall"), LinkRight::View, "door"),
+            (&client, LinkRight::View, "cam1"),
+        ] {
+            assert!(make(client, right, stream).is_err(), "{right:?} {stream}");
+        }
+        access.replace(AccessTable::new(vec![entry("wall", Rights::VIEW, &["cam2"])]).unwrap());
+        assert_eq!(denied(&access, Action::View, "cam1", &client), Some(DenialReason::Stream));
+    }
+
+    #[test]
+    fn a_session_stands_for_its_token() {
+        let access = access(vec![entry("wall", Rights::VIEW, &["cam*"])]);
+        let (session, validity) = access.begin_session(&of("wall"), false).unwrap();
+        assert_eq!(validity, grant::SESSION);
+        let client = with(Parts { session: Some(&session), ..Parts::default() }, false);
+        assert_eq!(denied(&access, Action::View, "cam1", &client), None);
+        assert_eq!(denied(&access, Action::View, "door", &client), Some(DenialReason::Stream));
+        assert!(access.begin_session(&of("nobody"), false).is_err());
+        access.replace(AccessTable::new(vec![entry("other", Rights::VIEW, &["*"])]).unwrap());
+        assert_eq!(denied(&access, Action::View, "cam1", &client), Some(DenialReason::NoToken));
     }
 }

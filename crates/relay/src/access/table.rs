@@ -68,6 +68,11 @@ impl AccessTable {
         })
     }
 
+    /// Returns the entry with this name.
+    pub fn named(&self, name: &str) -> Option<&Arc<AccessEntry>> {
+        self.entries.iter().find(|entry| entry.name == name)
+    }
+
     /// Continues to count the viewers of the entries of `before` that have the same name.
     #[must_use]
     pub fn continuing(mut self, before: &Self) -> Self {

@@ -22,9 +22,9 @@ pub async fn serve(
     context: Arc<Context>,
     credentials: Credentials,
 ) -> (CloseReason, String) {
-    let (stop, changes) = (context.stop.clone(), context.access.changes());
+    let (stop, watch) = (context.stop.clone(), context.access.watch(&credentials));
     let viewer = SingleViewer::new(viewer);
-    run_websocket(raw, stop, changes, PlainSender { viewer, waker, context, credentials }).await
+    run_websocket(raw, stop, watch, PlainSender { viewer, waker, context, credentials }).await
 }
 
 struct PlainSender {

@@ -37,8 +37,6 @@ pub struct ViewQuery {
     max_height: Option<u32>,
     /// The age up to which a snapshot is accepted.
     pub max_age: Option<String>,
-    /// The access token, if the relay requires one.
-    pub token: Option<String>,
 }
 
 /// A viewer's request for a stream.

@@ -71,9 +71,10 @@ fn denied(reason: DenialReason, message: String) -> HttpError {
     match reason {
         DenialReason::Malformed => refuse(StatusCode::BAD_REQUEST),
         DenialReason::Host => refuse(StatusCode::MISDIRECTED_REQUEST),
-        DenialReason::Origin | DenialReason::Action | DenialReason::Stream => {
-            refuse(StatusCode::FORBIDDEN)
-        }
+        DenialReason::Origin
+        | DenialReason::Action
+        | DenialReason::Stream
+        | DenialReason::Expired => refuse(StatusCode::FORBIDDEN),
         DenialReason::NoToken | DenialReason::WrongToken => {
             refuse(StatusCode::UNAUTHORIZED).with_header(header::WWW_AUTHENTICATE, BEARER)
         }

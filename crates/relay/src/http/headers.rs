@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, HeaderName, Version, header};
 use serde::Deserialize;
 
 use crate::access::Credentials;
+use crate::access::credentials::Parts;
 use crate::access::host::Addressed;
 use crate::access::origin::{Initiator, Origin};
 use crate::error::Error;
@@ -104,6 +105,9 @@ pub fn initiator(headers: &HeaderMap) -> Initiator<'_> {
     }
 }
 
+/// The name of the cookie with the page's session.
+pub const SESSION_COOKIE: &str = "fanlight_session";
+
 /// Headers that reverse proxies add: with one of them, a request from this machine is that of another client.
 const FORWARDED: [HeaderName; 4] = [
     header::FORWARDED,
@@ -120,29 +124,45 @@ pub fn is_of_page(headers: &HeaderMap) -> bool {
 
 /// Returns whether a request has a token that the client itself presents.
 pub fn has_explicit_token(request: &Request) -> bool {
-    let query = Query::<TokenQuery>::try_from_uri(request.uri());
-    let query_token = query.ok().and_then(|Query(query)| query.token);
-    let authorization = text(request.headers(), &header::AUTHORIZATION);
-    Credentials::new(authorization, query_token.as_deref(), false).is_explicit()
+    let query = Query::<CredentialsQuery>::try_from_uri(request.uri());
+    let query = query.map_or(CredentialsQuery::default(), |Query(query)| query);
+    Credentials::new(parts(request.headers(), &query), false).is_explicit()
 }
 
-#[derive(Deserialize)]
-struct TokenQuery {
+/// The credentials in a query.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct CredentialsQuery {
     token: Option<String>,
+    link: Option<String>,
 }
 
-/// Returns the credentials in the headers, or else the token of the query. `client`: the address that the request comes
+fn parts<'a>(headers: &'a HeaderMap, query: &'a CredentialsQuery) -> Parts<'a> {
+    Parts {
+        authorization: text(headers, &header::AUTHORIZATION),
+        token: query.token.as_deref(),
+        link: query.link.as_deref(),
+        session: session(headers),
+    }
+}
+
+/// Returns the page's session in the cookies.
+fn session(headers: &HeaderMap) -> Option<&str> {
+    let lines = headers.get_all(header::COOKIE).into_iter().filter_map(|line| line.to_str().ok());
+    let mut cookies = lines.flat_map(|line| line.split(';')).map(str::trim);
+    cookies.find_map(|cookie| cookie.strip_prefix(SESSION_COOKIE)?.strip_prefix('='))
+}
+
+/// Returns the credentials of a request. `client`: the address that the request comes
 /// from; `page`: the page that initiated it.
 pub fn credentials(
     headers: &HeaderMap,
-    query_token: Option<&str>,
+    query: &CredentialsQuery,
     client: IpAddr,
     page: Origin,
 ) -> Credentials {
     let is_forwarded = FORWARDED.iter().any(|name| headers.contains_key(name));
     let is_local = client.to_canonical().is_loopback() && !is_forwarded;
-    let credentials =
-        Credentials::new(text(headers, &header::AUTHORIZATION), query_token, is_local);
+    let credentials = Credentials::new(parts(headers, query), is_local);
     match page {
         Origin::Foreign => credentials.of_foreign_page(),
         Origin::Own | Origin::Allowed => credentials,

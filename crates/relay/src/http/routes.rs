@@ -1,37 +1,30 @@
 //! The handler of each address. Every route passes the same checks: host, origin ([`checks`]) and token.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, Path, Query, Request, State};
-use axum::http::request::Parts;
+use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use fanlight_clock as clock;
 use fanlight_protocol::viewer::SUBPROTOCOL;
 use serde::Serialize;
 
-use crate::access::{Action, Credentials, Identity};
-use crate::connection::{Connection, upgrade_with};
+use crate::access::Action;
+use crate::connection::upgrade_with;
 use crate::context::Context;
-use crate::egress::abr::AdaptiveViewer;
-use crate::egress::selection::{self, ViewQuery, ViewRequest};
 use crate::egress::snapshot::MaxAge;
 use crate::egress::{mjpeg, plain, snapshot, v1};
 use crate::error::Error;
+use crate::http::client::{Client, Shared};
 use crate::http::error::HttpError;
 use crate::http::handshake::Handshake;
 use crate::http::page::UNKNOWN_ADDRESS;
-use crate::http::{checks, headers, health, metrics, page};
-use crate::limits::Permit;
+use crate::http::{checks, health, metrics, page, session};
 use crate::stats::labels::Transport;
 use crate::stream_list;
-use crate::wake::Waker;
-
-type Shared = State<Arc<Context>>;
 
 /// Returns all routes.
 pub fn router(context: Arc<Context>) -> Router {
@@ -44,6 +37,8 @@ pub fn router(context: Arc<Context>) -> Router {
     let metrics = get(read_metrics).layer(middleware::from_fn(checks::offer_basic));
     let rest = Router::new()
         .route("/api/streams", get(list))
+        .route("/api/session", get(session::show).post(session::begin).delete(session::end))
+        .route("/api/links", post(session::make_link))
         .route("/ws", get(watch_v1))
         .route("/streams/{name}/ws", get(watch_plain))
         .route("/metrics", metrics)
@@ -62,89 +57,12 @@ pub fn router(context: Arc<Context>) -> Router {
         .merge(open)
         .fallback(async || HttpError::from(Error::NotFound(UNKNOWN_ADDRESS.into())))
         .method_not_allowed_fallback(async || {
-            HttpError::new(StatusCode::METHOD_NOT_ALLOWED, "only GET is allowed")
+            HttpError::new(StatusCode::METHOD_NOT_ALLOWED, "this method is not allowed here")
         })
         .layer(middleware::from_fn(checks::answer_preflight))
         .layer(middleware::from_fn_with_state(context.clone(), checks::check_host))
         .layer(middleware::from_fn_with_state(context.clone(), checks::throttle_tokens))
         .with_state(context)
-}
-
-/// The client of a request: its credentials, its connection and its query.
-struct Client {
-    credentials: Credentials,
-    connection: Connection,
-    query: ViewQuery,
-}
-
-impl FromRequestParts<Arc<Context>> for Client {
-    type Rejection = HttpError;
-
-    async fn from_request_parts(
-        parts: &mut Parts,
-        context: &Arc<Context>,
-    ) -> Result<Self, HttpError> {
-        let Query(query) = Query::<ViewQuery>::try_from_uri(&parts.uri)
-            .map_err(|error| Error::invalid(format!("invalid query: {}", error.body_text())))?;
-        let connection = parts.extensions.get::<Connection>();
-        let connection =
-            connection.expect("every request has its connection as an extension").clone();
-        let page = context.access.origins.classify(headers::initiator(&parts.headers));
-        let address = connection.socket.client.ip();
-        let credentials =
-            headers::credentials(&parts.headers, query.token.as_deref(), address, page);
-        Ok(Self { credentials, connection, query })
-    }
-}
-
-impl Client {
-    /// Checks whether the client may perform an action that concerns no single stream.
-    fn authorize(&self, context: &Context, action: Action) -> Result<Identity, Error> {
-        context.access.authorize(action, None, &self.credentials)
-    }
-
-    fn address(&self) -> IpAddr {
-        self.connection.socket.client.ip()
-    }
-
-    fn waker(&self) -> Waker {
-        Waker::new(self.connection.dispatcher.clone())
-    }
-
-    /// Authorizes the client, admits it as a viewer and subscribes it to the requested stream. Shortly after the
-    /// relay's start, waits for a stream that is not known yet.
-    async fn watch(
-        &self,
-        context: &Context,
-        name: &str,
-        transport: Transport,
-    ) -> Result<(AdaptiveViewer, Waker, Permit), Error> {
-        let stream_name = name.parse().ok();
-        let identity =
-            context.access.authorize(Action::View, stream_name.as_ref(), &self.credentials)?;
-        let request = ViewRequest::from_query(&self.query)?;
-        let request = match transport {
-            Transport::Mjpeg | Transport::Snapshot => request.jpeg_only()?,
-            Transport::V1 | Transport::PlainWebSocket => request,
-        };
-        let early_permit = match context.startup.may_bring(&context.hub, name, clock::now()) {
-            true => {
-                let permit = context.limits.admit(self.address())?.within(identity.admit()?);
-                context.startup.wait(&context.hub, name, self.waker()).await;
-                Some(permit)
-            }
-            false => None,
-        };
-        let stream = selection::find_stream(&context.hub, name, &identity)?;
-        let selected = request.select(&stream)?;
-        let permit = match early_permit {
-            Some(permit) => permit,
-            None => context.limits.admit(self.address())?.within(identity.admit()?),
-        };
-        let waker = self.waker();
-        let viewer = selected.watch(&stream, transport, request.options, waker.clone());
-        Ok((viewer, waker, permit))
-    }
 }
 
 async fn watch_v1(
@@ -256,7 +174,7 @@ async fn ready(State(context): Shared, client: Client) -> Result<impl IntoRespon
     match client.authorize(&context, Action::List) {
         Ok(identity) if identity.sees_everything() => Ok(health::readiness(&listening)),
         // A wrong token is refused here too. Otherwise this address would reveal whether a guess is right.
-        Err(error) if client.credentials.token().is_some() => Err(error.into()),
+        Err(error) if client.credentials.presented().is_some() => Err(error.into()),
         Ok(_) | Err(_) => Ok(health::readiness_in_a_word(&listening)),
     }
 }

@@ -1,14 +1,17 @@
 //! The access table as the user writes it: `--token`, and `[[access]]` in the file.
 
 use std::collections::HashSet;
+use std::path::Path;
 
 use anyhow::{Context as _, bail, ensure};
 use fanlight_cli::secret::{Secret, expand_env};
 use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
 
 use crate::access::AccessTable;
 use crate::access::entry::{AccessEntry, Rights, TokenHash};
 use crate::access::pattern::StreamPattern;
+use crate::access::signer::{SECRET, Signer};
 use crate::limits::EntryLimit;
 
 /// Shortest and longest token, in letters.
@@ -19,6 +22,8 @@ const MIN_DIFFERENT: usize = 5;
 const MAX_NAME: usize = 64;
 /// Most patterns of an entry.
 const MAX_PATTERNS: usize = 128;
+/// Most bytes of a secret: more is another file.
+const MAX_SECRET: usize = 4096;
 /// The entry of `--token`.
 const TOKEN_ENTRY: &str = "token";
 
@@ -67,6 +72,20 @@ pub(super) fn table(
         table.push(entry.parse().context(shown)?);
     }
     AccessTable::new(table).context("access")
+}
+
+/// Returns the signer of sessions and links, with the secret of this file, or else a random one.
+pub(super) fn signer(file: Option<&Path>) -> anyhow::Result<Signer> {
+    let Some(file) = file else { return Signer::random().context("no random numbers") };
+    let shown = || format!("--secret-file {}", file.display());
+    let bytes = std::fs::read(file).with_context(shown)?;
+    let length = bytes.len();
+    ensure!(
+        (SECRET..=MAX_SECRET).contains(&length),
+        "{}: {SECRET} to {MAX_SECRET} bytes; this one has {length}",
+        shown()
+    );
+    Ok(Signer::new(Sha256::digest(bytes).into()))
 }
 
 impl AccessInFile {
@@ -147,6 +166,7 @@ mod tests {
     use fanlight_protocol::StreamName;
 
     use super::*;
+    use crate::access::credentials::Parts;
     use crate::access::{Access, Action, Credentials, HostRule, OriginRule};
 
     fn parsed(text: &str) -> anyhow::Result<AccessTable> {
@@ -171,8 +191,10 @@ mod tests {
         )
         .unwrap();
         assert_eq!(table.len(), 2);
-        let access = Access::new(table, HostRule::new(&[]), OriginRule::new(&[], true));
-        let client = Credentials::new(None, Some("s3cr3t-s3cr3t"), false);
+        let (hosts, origins) = (HostRule::new(&[]), OriginRule::new(&[], true));
+        let access = Access::new(table, Signer::random().unwrap(), hosts, origins);
+        let parts = Parts { token: Some("s3cr3t-s3cr3t"), ..Parts::default() };
+        let client = Credentials::new(parts, false);
         let may = |stream: &str| {
             let stream: StreamName = stream.parse().unwrap();
             access.authorize(Action::View, Some(&stream), &client).is_ok()

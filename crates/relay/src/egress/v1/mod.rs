@@ -33,6 +33,6 @@ pub async fn serve(
     address: IpAddr,
     waker: Waker,
 ) -> (CloseReason, String) {
-    let (stop, changes) = (context.stop.clone(), context.access.changes());
-    run_websocket(raw, stop, changes, Session::new(context, credentials, address, waker)).await
+    let (stop, watch) = (context.stop.clone(), context.access.watch(&credentials));
+    run_websocket(raw, stop, watch, Session::new(context, credentials, address, waker)).await
 }

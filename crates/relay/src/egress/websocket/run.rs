@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use fanlight_websocket::CloseCode;
 use futures_util::future::Either;
-use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::message::{Incoming, MessageReader, MessageWriter as _};
+use crate::access::watch::AccessWatch;
 use crate::connection::{PacedWriter, RawConnection};
 use crate::egress::frame_protocol::{FrameProtocol, Resume, SendHandle, SendTimer, requeue};
 use crate::error::Error;
@@ -60,7 +60,7 @@ enum End {
 pub async fn run_websocket(
     raw: RawConnection,
     stop: CancellationToken,
-    access_changes: watch::Receiver<()>,
+    access: AccessWatch,
     handler: impl WebSocketHandler,
 ) -> (CloseReason, String) {
     let RawConnection { stream, read, .. } = raw;
@@ -70,7 +70,7 @@ pub async fn run_websocket(
     let waker = handler.waker().clone();
     let handle = SendHandle::new(handler, PacedWriter::new(stream));
     let (close_reason, text) =
-        match run_until_end(&handle, &mut reader, &waker, access_changes, &stop).await {
+        match run_until_end(&handle, &mut reader, &waker, access, &stop).await {
             Ok(End::Close(code, reason)) => {
                 close(&handle, reader, code, &reason, &stop).await;
                 match code {
@@ -121,7 +121,7 @@ async fn run_until_end(
     handle: &SendHandle<impl WebSocketHandler>,
     reader: &mut MessageReader,
     waker: &Waker,
-    mut access_changes: watch::Receiver<()>,
+    mut access: AccessWatch,
     stop: &CancellationToken,
 ) -> io::Result<End> {
     handle.with(WebSocketHandler::on_open)?;
@@ -144,8 +144,7 @@ async fn run_until_end(
                 return Ok(End::Close(CloseCode::GoingAway, "the relay is shutting down".into()));
             }
             flushed = handle.flush(stop), if flushing => flushed?,
-            // The sender lives as long as the relay.
-            Ok(()) = access_changes.changed(), if !flushing => {
+            () = access.changed(), if !flushing => {
                 let denied = handle.with(WebSocketHandler::on_access_change)?;
                 if let Some(denied) = denied {
                     return Ok(End::Close(close_code(&denied), denied.to_string().into()));

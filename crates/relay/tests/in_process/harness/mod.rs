@@ -7,6 +7,7 @@ mod socket;
 use std::time::Duration;
 
 use fanlight_bus::{Endpoint, Folder, SubscriberOptions};
+use fanlight_relay::access::signer::Signer;
 use fanlight_relay::access::{Access, AccessTable, HostRule, OriginRule};
 use fanlight_relay::connection::congestion::Congestion;
 use fanlight_relay::limits::Limits;
@@ -90,6 +91,7 @@ impl Site {
             bus: SubscriberOptions { folder: Some(self.bus()), ..SubscriberOptions::default() },
             access: Access::new(
                 access_table(token),
+                Signer::random().unwrap(),
                 HostRule::new(&[]),
                 OriginRule::new(&[], true),
             ),
