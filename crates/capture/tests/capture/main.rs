@@ -18,6 +18,7 @@ mod program;
 mod renditions;
 mod rest;
 mod rtsp;
+mod rtsp_age;
 mod rtsp_camera;
 mod secrets;
 mod shown;

@@ -92,33 +92,41 @@ fn a_user_without_a_password_logs_in_and_a_refused_login_says_why() {
     };
     // `admin:` in Base64.
     let open = camera(&[basic], "Basic YWRtaW46");
-    let digest = camera(&[sha, md5], "Digest username=\"admin\"");
-    let (wrong, last, other) = (camera(&[md5], "-"), camera(&[md5, sha], "-"), camera(&[], "-"));
+    let digest = |order: &[&'static str]| camera(order, "Digest username=\"admin\"");
+    let (first, last, only) = (digest(&[sha, md5]), digest(&[md5, sha]), digest(&[sha]));
+    let negotiate = "Negotiate realm=\"cam\"";
+    let (wrong, other, none) =
+        (camera(&[md5, sha], "-"), camera(&[negotiate], "-"), camera(&[], "-"));
+    let udp = RtspCamera { login: Some((vec![sha], "Digest")), udp: true, ..usual() }.start();
     let capture = capture(&[
         &format!("colon=rtsp://admin:@{}/x", open.address),
         &format!("user=rtsp://admin@{}/x", open.address),
-        &format!("digest=rtsp://admin@{}/x", digest.address),
-        &format!("none=rtsp://{}/x", wrong.address),
+        &format!("first=rtsp://admin@{}/x", first.address),
+        &format!("last=rtsp://admin@{}/x", last.address),
+        &format!("only=rtsp://admin@{}/x", only.address),
+        &format!("missing=rtsp://{}/x", wrong.address),
         &format!("wrong=rtsp://admin:hunter2@{}/x", wrong.address),
-        &format!("last=rtsp://admin:hunter2@{}/x", last.address),
         &format!("other=rtsp://admin:hunter2@{}/x", other.address),
+        &format!("none=rtsp://admin:hunter2@{}/x", none.address),
+        &format!("udp=rtsp://admin:hunter2@{}/x#transport=udp", udp.address),
     ]);
     let mut viewer = viewer(&capture);
-    for stream in ["colon", "user", "digest"] {
+    for stream in ["colon", "user", "first", "last", "only"] {
         viewer.watch(stream);
         assert_eq!(viewer.frames(stream, 2).len(), 2);
     }
     for (stream, reason) in [
-        ("none", format!("login required: {} requires a user and password", wrong.address)),
+        ("missing", format!("login required: {} requires a user and password", wrong.address)),
         ("wrong", format!("login failed: {} rejects the user and password", wrong.address)),
-        ("last", format!("not supported: {} asks for a login that FFmpeg cannot", last.address)),
-        ("other", format!("not supported: {} asks for a login that FFmpeg cannot", other.address)),
+        ("other", format!("not supported: {} asks for a login that is not", other.address)),
+        ("none", format!("not supported: {} asks for a login that is not", none.address)),
+        ("udp", format!("not supported: {} asks for a login that FFmpeg cannot", udp.address)),
     ] {
         let entry = viewer.until_offline(stream);
         assert!(entry.reason.starts_with(&reason), "{stream}: {}", entry.reason);
         assert!(!entry.reason.contains("hunter2"));
     }
-    assert!(viewer.until_offline("last").reason.contains("Digest with MD5, Digest with SHA-256"));
+    assert!(viewer.until_offline("udp").reason.contains("Digest with SHA-256"));
 }
 
 #[test]

@@ -230,6 +230,11 @@ impl Address {
         }
     }
 
+    /// Returns the URL without user and password, percent-encoded. It may contain other secrets.
+    pub fn without_login(&self) -> String {
+        self.url.replacen(redirect::user_of(&self.url), "", 1)
+    }
+
     /// Returns user and password, if the URL contains them. They are secrets.
     pub fn login(&self) -> Option<(String, String)> {
         let user = redirect::user_of(&self.url).strip_suffix('@')?;

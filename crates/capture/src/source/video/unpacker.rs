@@ -32,6 +32,8 @@ pub(in crate::source) enum SourceCodec {
     Described(Container),
     /// Described only by its own bitstream.
     InBand(Id),
+    /// H.264 that is also described by these parameter sets, with start codes.
+    H264(Vec<u8>),
 }
 
 impl SourceCodec {
@@ -39,13 +41,14 @@ impl SourceCodec {
         match self {
             Self::Described(container) => container.id(),
             Self::InBand(id) => *id,
+            Self::H264(_) => Id::H264,
         }
     }
 
     fn container(&self) -> Option<&Container> {
         match self {
             Self::Described(container) => Some(container),
-            Self::InBand(_) => None,
+            Self::InBand(_) | Self::H264(_) => None,
         }
     }
 
@@ -55,6 +58,7 @@ impl SourceCodec {
                 H264Inspector::from_extradata(extradata(&container.parameters))
             }
             Self::InBand(_) => H264Inspector::new(),
+            Self::H264(parameter_sets) => H264Inspector::from_extradata(parameter_sets),
         }
     }
 
@@ -63,6 +67,7 @@ impl SourceCodec {
         match self {
             Self::Described(container) => VideoDecoder::new(container.parameters.clone(), live),
             Self::InBand(id) => VideoDecoder::of_codec(*id),
+            Self::H264(parameter_sets) => VideoDecoder::of_h264(parameter_sets),
         }
     }
 }
@@ -206,6 +211,15 @@ impl Unpacker {
                 decoding.send(timestamp, &encoded.into_packet());
                 Ok(None)
             }
+        }
+    }
+
+    /// Notes that a frame is missing, so that later ones cannot be decoded up to the next entry point.
+    pub(in crate::source) fn skip_missing(&mut self) {
+        match &mut self.route {
+            Route::Passthrough(inspector) => inspector.skip_missing(),
+            // A decoder finds out by itself.
+            Route::Jpeg | Route::Decode(_) => {}
         }
     }
 

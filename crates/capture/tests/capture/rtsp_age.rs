@@ -1,0 +1,124 @@
+//! The age of frames over RTSP: the camera's clock shows how long they were on their way.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use fanlight_bus::IncomingFrame;
+use fanlight_protocol::StreamState;
+use fanlight_protocol::catalog::CLOCK_JUMPS;
+
+use crate::harness::{capture, viewer};
+use crate::rtsp_camera::{Film, RtspCamera, Running, Sent, encode, number};
+
+/// Deviation of the clocks of publisher and subscriber, and rounding.
+const INEXACT: i64 = 20_000;
+/// The frame before which the camera sends nothing for a second, or its clock jumps.
+const EVENT: u32 = 60;
+const STALL: Duration = Duration::from_secs(1);
+/// The first frames, until the subscriber knows the publisher's clock.
+const FIRST: u32 = 20;
+
+fn camera(film: Film) -> RtspCamera {
+    RtspCamera { film, ..RtspCamera::new(encode(25, &["-g", "25"])) }
+}
+
+/// A received frame.
+struct Seen {
+    sent: Sent,
+    /// By how much its capture time is later than the true one, in microseconds.
+    late: i64,
+    /// The time from its first byte being sent to its stated capture, negative if that is before, in microseconds.
+    after_sending: i64,
+}
+
+/// Watches a stream for some seconds around the event.
+fn watch(camera: &Running, options: &str) -> Vec<Seen> {
+    let capture = capture(&[&format!("cam=rtsp://{}/live{options}", camera.address)]);
+    let mut viewer = viewer(&capture);
+    viewer.watch("cam/full.h264");
+    let mut frames: Vec<IncomingFrame> = viewer.frames("cam/full.h264", 1);
+    // The first session may have been opened before there was a viewer.
+    while frames.last().is_none_or(|frame| number(&frame.payload.to_vec()) < EVENT + 60) {
+        frames.extend(viewer.frames("cam/full.h264", 1));
+    }
+    assert!(frames.is_sorted_by_key(|frame| frame.meta.captured_at()));
+    let last_session = frames.iter().rposition(|frame| number(&frame.payload.to_vec()) < FIRST);
+    let frames = frames.split_off(last_session.map_or(0, |at| at + 1));
+    // Of the same number, the last one is of the same session.
+    let sent: HashMap<u32, Sent> = camera.sent.try_iter().map(|sent| (sent.number, sent)).collect();
+    let seen = |frame: &IncomingFrame| {
+        let sent = sent[&number(&frame.payload.to_vec())];
+        let captured_at = frame.meta.captured_at();
+        let (late, after_sending) =
+            (captured_at.micros_from(sent.captured_at), captured_at.micros_from(sent.sent_at));
+        assert!(captured_at <= frame.meta.times.read_at.offset(INEXACT), "after its arrival");
+        Seen { sent, late, after_sending }
+    };
+    frames.iter().map(seen).collect()
+}
+
+fn before_and_after(seen: Vec<Seen>) -> (Vec<Seen>, Vec<Seen>) {
+    let (before, after): (Vec<Seen>, Vec<Seen>) =
+        seen.into_iter().partition(|seen| seen.sent.number < EVENT);
+    assert!(before.len() > 10 && after.len() > 10, "{} and {}", before.len(), after.len());
+    (before, after)
+}
+
+#[test]
+fn a_frame_that_was_delayed_is_as_old_as_it_is() {
+    let film = Film {
+        date_ahead: Some(5 * 3600),
+        stall: Some((EVENT, STALL)),
+        jitter: Duration::from_millis(30),
+        ..Film::default()
+    };
+    let (before, after) = before_and_after(watch(&camera(film).start(), ""));
+    // The fastest frame of the session defines the unknown part of the delay, so this bound holds on any machine.
+    let fastest = before.iter().map(|seen| seen.late).min().unwrap();
+    for seen in before.iter().chain(&after) {
+        assert!(seen.late > -INEXACT, "frame {}: {} µs", seen.sent.number, seen.late);
+    }
+    for seen in &after {
+        assert!(seen.late < fastest + INEXACT, "frame {}: {} µs", seen.sent.number, seen.late);
+    }
+    let delayed = &after[0];
+    let age = -delayed.after_sending;
+    assert!(age > STALL.as_micros() as i64 - fastest - INEXACT, "{age} µs old when it was sent");
+}
+
+#[test]
+fn ffmpeg_states_the_arrival_of_a_frame_that_was_delayed() {
+    let film = Film { stall: Some((EVENT, STALL)), ..Film::default() };
+    let camera = RtspCamera { udp: true, ..camera(film) };
+    let (before, after) = before_and_after(watch(&camera.start(), "#transport=udp"));
+    for seen in before.iter().chain(&after) {
+        assert!(seen.after_sending > -INEXACT, "frame {}", seen.sent.number);
+    }
+    assert!(after[0].late > STALL.as_micros() as i64 - INEXACT);
+}
+
+#[test]
+fn frames_are_dated_by_their_arrival_when_the_rtp_clock_jumps() {
+    for seconds in [3600, -3600] {
+        for date_ahead in [None, Some(-7200)] {
+            let film = Film { jump: Some((EVENT, seconds)), date_ahead, ..Film::default() };
+            let (before, after) = before_and_after(watch(&camera(film).start(), ""));
+            for seen in before.iter().chain(&after) {
+                assert!(seen.late > -INEXACT, "frame {}: {} µs", seen.sent.number, seen.late);
+            }
+            let first = &after[0];
+            assert!(first.after_sending > -INEXACT, "{} µs", first.after_sending);
+        }
+    }
+}
+
+#[test]
+fn a_camera_whose_date_is_wrong_and_jumps_is_reported() {
+    let film = Film { date_ahead: Some(3600), jump: Some((EVENT, -30)), ..Film::default() };
+    let camera = camera(film).start();
+    let capture = capture(&[&format!("cam=rtsp://{}/live", camera.address)]);
+    let mut viewer = viewer(&capture);
+    viewer.watch("cam/full.h264");
+    let entry = viewer.until_so("cam", "the reason", |entry| entry.reason == CLOCK_JUMPS);
+    assert_eq!(entry.state, StreamState::Live);
+}
