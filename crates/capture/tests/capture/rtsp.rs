@@ -1,9 +1,13 @@
 //! Network cameras over RTSP: the transport, the login, and where their keyframes are.
 
+use std::io::Read;
+use std::process::Stdio;
+
 use fanlight_protocol::StreamState;
 
-use crate::harness::{capture, capture_with, decoded, viewer};
-use crate::rtsp_camera::{RtspCamera, encode, split_parameter_sets};
+use crate::harness::{capture, capture_with, decoded, viewer, viewer_at};
+use crate::program::program;
+use crate::rtsp_camera::{Endless, Film, RtspCamera, Running, encode, split_parameter_sets};
 
 /// Encoded frames with a keyframe in each second.
 fn usual() -> RtspCamera {
@@ -145,4 +149,135 @@ fn a_camera_that_begins_within_a_long_gop_waits_for_a_keyframe_and_says_so() {
         });
         viewer.unwatch(track);
     }
+}
+
+/// A camera that accepts this login only.
+fn locked(login: &'static str) -> RtspCamera {
+    RtspCamera { login: Some((vec!["Digest realm=\"cam\", nonce=\"1\""], login)), ..usual() }
+}
+
+fn requests(camera: &Running) -> Vec<String> {
+    camera.requests.try_iter().collect()
+}
+
+#[test]
+fn a_redirection_within_a_camera_keeps_the_login() {
+    for options in ["", "#transport=udp"] {
+        let location = Some(("/old", "/new?x=1".to_owned()));
+        let camera = RtspCamera { location, udp: true, ..locked("Digest") }.start();
+        let capture = capture(&[&format!("cam=rtsp://admin:pw@{}/old{options}", camera.address)]);
+        let mut viewer = viewer(&capture);
+        viewer.watch("cam");
+        assert_eq!(viewer.frames("cam", 3).len(), 3);
+    }
+}
+
+#[test]
+fn a_redirection_to_another_host_or_port_does_not_get_the_login() {
+    for options in ["", "#transport=udp"] {
+        let open = RtspCamera { udp: true, ..usual() }.start();
+        let closed = RtspCamera { udp: true, ..locked("-") }.start();
+        let to = |target: &Running| {
+            let location = Some(("/", format!("rtsp://{}/live", target.address)));
+            RtspCamera { location, ..locked("Digest") }.start()
+        };
+        let (to_open, to_closed) = (to(&open), to(&closed));
+        let capture = capture(&[
+            &format!("open=rtsp://admin:pw@{}/live{options}", to_open.address),
+            &format!("closed=rtsp://admin:pw@{}/live{options}", to_closed.address),
+        ]);
+        let mut viewer = viewer(&capture);
+        viewer.watch("open");
+        assert_eq!(viewer.frames("open", 3).len(), 3);
+        let reason = viewer.until_offline("closed").reason;
+        assert!(reason.starts_with("login required"), "{reason}");
+        for camera in [&open, &closed] {
+            let requests = requests(camera);
+            assert!(!requests.is_empty());
+            assert!(!requests.iter().any(|line| line.contains("Digest")), "{requests:?}");
+        }
+    }
+}
+
+#[test]
+fn redirections_without_an_end_are_refused() {
+    let location = Some(("/", "/again".to_owned()));
+    let camera = RtspCamera { location, ..usual() }.start();
+    let capture = capture(&[&format!("cam=rtsp://{}/live", camera.address)]);
+    let reason = viewer(&capture).until_offline("cam").reason;
+    assert!(reason.contains("redirects without an end"), "{reason}");
+}
+
+#[test]
+fn a_camera_without_viewers_is_asked_to_end_the_session() {
+    let camera = usual().start();
+    let capture = capture(&[&format!("cam=rtsp://{}/live", camera.address)]);
+    let mut viewer = viewer(&capture);
+    viewer.watch("cam");
+    viewer.frames("cam", 3);
+    while camera.requests.try_recv().is_ok() {}
+    viewer.unwatch("cam");
+    let ended = camera.requests.iter().find(|line| line.starts_with("TEARDOWN"));
+    assert!(ended.is_some());
+}
+
+#[test]
+fn a_camera_is_read_at_an_address_of_ipv6() {
+    let camera = RtspCamera { host: "::1", ..usual() }.start();
+    let capture = capture(&[&format!("cam=rtsp://{}/live", camera.address)]);
+    let mut viewer = viewer(&capture);
+    viewer.watch("cam");
+    assert_eq!(viewer.frames("cam", 3).len(), 3);
+}
+
+#[test]
+fn what_a_camera_sends_without_an_end_is_not_kept() {
+    for (endless, expected) in [
+        (Endless::Response, "without an end"),
+        (Endless::Headers, "without an end"),
+        (Endless::Frame, "exceeds the limit of 16777216 bytes"),
+    ] {
+        let film = Film { endless: Some((10, endless)), ..Film::default() };
+        let camera = RtspCamera { film, ..usual() }.start();
+        let capture = capture(&[&format!("cam=rtsp://{}/live", camera.address)]);
+        let mut viewer = viewer(&capture);
+        viewer.watch("cam");
+        let reason = viewer.until_offline("cam").reason;
+        assert!(reason.contains(expected), "{endless:?}: {reason}");
+    }
+}
+
+#[test]
+fn the_log_names_the_reader_once_with_the_reason() {
+    let (tcp, udp) = (usual().start(), RtspCamera { tcp: false, udp: true, ..usual() }.start());
+    let other = RtspCamera { codec: "MP4V-ES", ..usual() }.start();
+    let folder = tempfile::tempdir().unwrap();
+    let endpoint = format!("ipc://{}/a.ipc", folder.path().display());
+    let streams = [
+        format!("--stream=tcp=rtsp://admin:hunter2@{}/live?token=hunter2", tcp.address),
+        format!("--stream=udp=rtsp://{}/live", udp.address),
+        format!("--stream=other=rtsp://{}/live", other.address),
+    ];
+    let mut command = program(&["--publish", &endpoint, "--log-level", "trace"]);
+    let mut child = command.args(streams).stderr(Stdio::piped()).spawn().unwrap();
+    let mut viewer = viewer_at(&endpoint);
+    // Each stream is opened at least twice: at the start, and for its viewer.
+    for stream in ["tcp", "udp"] {
+        viewer.until(stream, StreamState::Idle);
+        viewer.watch(stream);
+        viewer.frames(stream, 3);
+    }
+    viewer.until_offline("other");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let mut log = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    for text in [
+        "read by retina",
+        "read by FFmpeg: the camera refuses TCP (461)",
+        "read by FFmpeg: its video is not H.264",
+    ] {
+        assert_eq!(log.matches(text).count(), 1, "{text}: {log}");
+    }
+    assert!(!log.contains("hunter2"), "{log}");
 }

@@ -38,16 +38,19 @@ fn watch(camera: &Running, options: &str) -> Vec<Seen> {
     viewer.watch("cam/full.h264");
     let mut frames: Vec<IncomingFrame> = viewer.frames("cam/full.h264", 1);
     // The first session may have been opened before there was a viewer.
-    while frames.last().is_none_or(|frame| number(&frame.payload.to_vec()) < EVENT + 60) {
+    while frames.last().is_none_or(|frame| number(&frame.payload) < EVENT + 60) {
         frames.extend(viewer.frames("cam/full.h264", 1));
     }
-    assert!(frames.is_sorted_by_key(|frame| frame.meta.captured_at()));
-    let last_session = frames.iter().rposition(|frame| number(&frame.payload.to_vec()) < FIRST);
+    let last_session = frames.iter().rposition(|frame| number(&frame.payload) < FIRST);
     let frames = frames.split_off(last_session.map_or(0, |at| at + 1));
+    for pair in frames.windows(2) {
+        let step = pair[1].meta.captured_at().micros_from(pair[0].meta.captured_at());
+        assert!(step > -INEXACT, "{step} µs");
+    }
     // Of the same number, the last one is of the same session.
     let sent: HashMap<u32, Sent> = camera.sent.try_iter().map(|sent| (sent.number, sent)).collect();
     let seen = |frame: &IncomingFrame| {
-        let sent = sent[&number(&frame.payload.to_vec())];
+        let sent = sent[&number(&frame.payload)];
         let captured_at = frame.meta.captured_at();
         let (late, after_sending) =
             (captured_at.micros_from(sent.captured_at), captured_at.micros_from(sent.sent_at));

@@ -36,9 +36,13 @@ pub(crate) struct RtspCamera {
     pub(crate) login: Option<(Vec<&'static str>, &'static str)>,
     /// The first access unit to send.
     pub(crate) first: usize,
-    /// The URL to which it redirects.
-    pub(crate) location: Option<String>,
-    /// How it sends.
+    /// A path, and the URL to which it redirects.
+    pub(crate) location: Option<(&'static str, String)>,
+    /// The address at which it listens.
+    pub(crate) host: &'static str,
+    /// The codec in its description.
+    pub(crate) codec: &'static str,
+    /// Its clock, and the way in which it sends.
     pub(crate) film: Film,
 }
 
@@ -53,6 +57,19 @@ pub(crate) struct Film {
     pub(crate) jitter: Duration,
     /// From this frame on, its RTP timestamps are ahead by these seconds.
     pub(crate) jump: Option<(u32, i32)>,
+    /// After this frame, something without an end.
+    pub(crate) endless: Option<(u32, Endless)>,
+}
+
+/// A message without an end.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Endless {
+    /// A response with a long body.
+    Response,
+    /// Headers of a response.
+    Headers,
+    /// Parts of a frame.
+    Frame,
 }
 
 /// A frame that it has sent.
@@ -77,7 +94,7 @@ pub(crate) fn number(frame: &[u8]) -> u32 {
 pub(crate) struct Running {
     /// Its host and port.
     pub(crate) address: String,
-    /// The first line of each request, with its transport.
+    /// The first line of each request, with its transport and login.
     pub(crate) requests: Receiver<String>,
     /// The frames that it has sent.
     pub(crate) sent: Receiver<Sent>,
@@ -121,13 +138,15 @@ impl RtspCamera {
             login: None,
             first: 0,
             location: None,
+            host: "127.0.0.1",
+            codec: "H264",
             film: Film::default(),
         }
     }
 
     /// Starts it.
     pub(crate) fn start(self) -> Running {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let listener = TcpListener::bind((self.host, 0)).unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let (sender, requests) = mpsc::channel();
         let (sent_sender, sent) = mpsc::channel();
@@ -148,9 +167,10 @@ impl RtspCamera {
             true => String::new(),
             false => format!(";sprop-parameter-sets={}", sets.join(",")),
         };
+        let codec = self.codec;
         format!(
             "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=cam\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\na=control:*\r\nm=video 0 RTP/AVP 96\r\n\
-             a=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=1{sets}\r\na=control:track1\r\n"
+             a=rtpmap:96 {codec}/90000\r\na=fmtp:96 packetization-mode=1{sets}\r\na=control:track1\r\n"
         )
     }
 }
@@ -199,9 +219,11 @@ impl Session {
             };
             let (transport, login) = (header("transport"), header("authorization"));
             // Only the test's end closes the receiver.
-            let _ = requests.send(format!("{} {transport}", lines[0]));
+            let _ = requests.send(format!("{} {transport} {login}", lines[0]));
             let method = lines[0].split(' ').next().unwrap_or_default().to_owned();
-            self.answer(&method, &header("cseq"), &transport, &login)?;
+            let redirects = |(path, _): &(&str, String)| lines[0].contains(path);
+            let location = self.camera.location.clone().filter(redirects).map(|(_, url)| url);
+            self.answer(&method, &header("cseq"), &transport, &login, location)?;
         }
     }
 
@@ -211,6 +233,7 @@ impl Session {
         number: &str,
         transport: &str,
         login: &str,
+        location: Option<String>,
     ) -> io::Result<()> {
         let refused =
             self.camera.login.clone().filter(|(_, accepted)| !login.starts_with(accepted));
@@ -220,10 +243,7 @@ impl Session {
                 let challenge = |value| format!("WWW-Authenticate: {value}\r\n");
                 ("401 Unauthorized", challenges.into_iter().map(challenge).collect())
             }
-            (_, None) if self.camera.location.is_some() => {
-                let location = self.camera.location.as_deref().unwrap_or_default();
-                ("302 Moved", format!("Location: {location}\r\n"))
-            }
+            (_, None) if let Some(url) = location => ("302 Moved", format!("Location: {url}\r\n")),
             ("SETUP", None) => self.set_up(transport)?,
             _ => ("200 OK", "Session: 1\r\n".to_owned()),
         };
@@ -276,7 +296,7 @@ fn film(
     datagrams: Option<&UdpSocket>,
     sent: &Sender<Sent>,
 ) -> io::Result<()> {
-    let Film { date_ahead, stall, jitter, jump } = camera.film;
+    let Film { date_ahead, stall, jitter, jump, endless } = camera.film;
     let (begun, mut sequence) = (Instant::now(), 0u16);
     let sleep_until = |time: Instant| thread::sleep(time.saturating_duration_since(Instant::now()));
     let send = |channel: u8, packet: &[u8]| match datagrams {
@@ -321,15 +341,50 @@ fn film(
             sequence = sequence.wrapping_add(1);
             send(0, &packet)?;
         }
+        if let Some((_, endless)) = endless.filter(|(after, _)| *after == number) {
+            return send_endless(endless, sequence, &mut connection.lock().unwrap());
+        }
     }
     Ok(())
+}
+
+/// Sends until the client disconnects.
+fn send_endless(what: Endless, first: u16, connection: &mut TcpStream) -> io::Result<()> {
+    match what {
+        Endless::Response => {
+            connection
+                .write_all(b"RTSP/1.0 200 OK\r\nCSeq: 9\r\nContent-Length: 2000000000\r\n\r\n")?;
+            loop {
+                connection.write_all(&[b'x'; 65_536])?;
+            }
+        }
+        Endless::Headers => {
+            connection.write_all(b"RTSP/1.0 200 OK\r\nCSeq: 9\r\n")?;
+            loop {
+                connection.write_all(&b"X-More: 1\r\n".repeat(6000))?;
+            }
+        }
+        Endless::Frame => {
+            let mut sequence = first;
+            loop {
+                let mut packet = vec![b'$', 0, 0xe0, 0, 0x80, 96];
+                packet.extend(sequence.to_be_bytes());
+                packet.extend([0; 4]);
+                packet.extend(SSRC.to_be_bytes());
+                packet.extend([0x60 | 28, if sequence == first { 0x85 } else { 0x05 }]);
+                packet.resize(0xe004, 0x99);
+                connection.write_all(&packet)?;
+                sequence = sequence.wrapping_add(1);
+            }
+        }
+    }
 }
 
 /// A sender report: the date, and the RTP timestamp of the same moment (RFC 3550, 6.4.1).
 fn report(date: Timestamp, timestamp: u32) -> Vec<u8> {
     const SECONDS_TO_1970: u64 = 2_208_988_800;
     let (seconds, micros) = (date.micros() / 1_000_000, date.micros() % 1_000_000);
-    let ntp = (seconds + SECONDS_TO_1970) << 32 | (micros << 32) / 1_000_000;
+    let ntp = ((seconds + SECONDS_TO_1970) << 32) | ((micros << 32) / 1_000_000);
     let mut packet = vec![0x80, 200, 0, 6];
     packet.extend(SSRC.to_be_bytes());
     packet.extend(ntp.to_be_bytes());

@@ -16,7 +16,7 @@ const FRAGMENT: u8 = 28;
 /// An RTP packet of H.264, in the order in which it was sent.
 #[derive(Debug, Clone, Copy)]
 pub struct RtpPacket<'a> {
-    /// What follows the RTP header.
+    /// The bytes after the RTP header.
     pub payload: &'a [u8],
     /// Its RTP timestamp, without overflow.
     pub timestamp: i64,

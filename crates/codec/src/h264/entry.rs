@@ -1,4 +1,4 @@
-//! Where decoding can start.
+//! The access units at which decoding can start.
 
 use h264_reader::nal::sei::HeaderType;
 

@@ -51,7 +51,7 @@ impl CameraClock {
             return;
         }
         let (seconds, fraction) = ((ntp >> 32) as i64, (ntp & 0xffff_ffff) as i64);
-        let date = (seconds - UNIX_EPOCH) * 1_000_000 + (fraction * 1_000_000 >> 32);
+        let date = (seconds - UNIX_EPOCH) * 1_000_000 + ((fraction * 1_000_000) >> 32);
         let report = Report { rtp, date };
         self.latest = Some(report);
         let before = *self.compared.get_or_insert(report);

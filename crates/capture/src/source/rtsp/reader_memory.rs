@@ -1,4 +1,4 @@
-//! What earlier openings have shown about the reader that suits a camera.
+//! The reader that suits a camera, as earlier openings have shown.
 
 use std::fmt::Display;
 use std::sync::Arc;

@@ -30,7 +30,7 @@ pub(super) struct CameraSession {
     session: Option<Pin<Box<Session<Playing>>>>,
 }
 
-/// What a camera has sent.
+/// A message of a camera.
 pub(super) enum Received {
     /// An RTP packet of the video.
     Packet(ReceivedPacket),

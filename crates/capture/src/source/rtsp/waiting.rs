@@ -1,12 +1,14 @@
 //! Waits for retina, whose calls are asynchronous, on the source's own thread. Every wait has an end.
 //!
-//! Retina does not limit the size of a response. No part of it is returned before its end, so the waits and reads until
-//! then are counted: a response has some hundred bytes, a packet at most 64 KiB.
+//! Retina does not limit the size of a response, and returns no part of it before its end. Therefore the bytes until then are
+//! counted: by the system, which counts those that a thread reads. It is asked after some reads, and these are counted by the
+//! budget that tokio gives to a task, of which each read takes one unit.
 
+use std::fs;
 use std::future::Future;
 use std::io;
 use std::pin::pin;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use fanlight_cli::stop::Shutdown;
@@ -16,9 +18,12 @@ use tokio::time::sleep;
 
 /// The interval at which waits check for a shutdown.
 const CHECK_EVERY: Duration = Duration::from_millis(100);
-/// The most waits for data until a response or packet is complete. A camera that sends each line separately needs some
-/// dozens.
-const MAX_WAITS: u32 = 256;
+/// The most bytes of a response or packet. A packet has at most 64 KiB, and a response some thousand.
+const MAX_BYTES: u64 = 1024 * 1024;
+/// The most reads of a response or packet, if the system does not count bytes.
+const MAX_READS: u32 = 512;
+/// The reads before they are counted, and before the system is asked. A packet of usual size takes one or two.
+const READS_AT_A_TIME: u32 = 4;
 
 /// Runs retina on this thread.
 #[derive(Debug)]
@@ -51,10 +56,9 @@ impl Waiting {
         until: Instant,
         future: F,
     ) -> Result<F::Output, Unfinished> {
-        self.run(future, |waits| match () {
+        self.run(future, || match () {
             () if self.stop.is_requested() => Some(Unfinished::Stopped),
             () if Instant::now() >= until => Some(Unfinished::Late),
-            () if waits > MAX_WAITS => Some(Unfinished::TooMuch),
             () => None,
         })
     }
@@ -62,36 +66,35 @@ impl Waiting {
     /// Waits for the end of a connection, for at most this time, also after a shutdown was requested.
     pub(super) fn finish(&self, within: Duration, future: impl Future) {
         let until = Instant::now() + within;
-        let is_late =
-            |waits| (waits > MAX_WAITS || Instant::now() >= until).then_some(Unfinished::Late);
+        let is_late = || (Instant::now() >= until).then_some(Unfinished::Late);
         // The connection is closed in any case.
         let _ = self.run(future, is_late);
     }
 
-    /// Polls a future until it is ready, or `end` returns a reason. `end` is given the number of waits for data.
+    /// Polls a future until it is ready, `end` returns a reason, or too much is read.
     fn run<F: Future>(
         &self,
         future: F,
-        end: impl Fn(u32) -> Option<Unfinished>,
+        end: impl Fn() -> Option<Unfinished>,
     ) -> Result<F::Output, Unfinished> {
         let Some(runtime) = &self.runtime else { return Err(Unfinished::Stopped) };
         runtime.block_on(async {
-            let (mut future, mut check) = (pin!(future), pin!(sleep(CHECK_EVERY)));
-            let mut waits = 0;
+            let (mut future, mut check) =
+                (pin!(future), pin!(coop::unconstrained(sleep(CHECK_EVERY))));
+            let mut counted = Counted::default();
             std::future::poll_fn(|context| {
+                take_budget(context, |units| units > READS_AT_A_TIME);
                 if let Poll::Ready(result) = future.as_mut().poll(context) {
                     return Poll::Ready(Ok(result));
                 }
-                // Tokio allows 128 reads at a time: more data arrive than are read.
-                if !coop::has_budget_remaining() {
+                let left = take_budget(context, |_| true);
+                if counted.exceeds(READS_AT_A_TIME.saturating_sub(left)) {
                     return Poll::Ready(Err(Unfinished::TooMuch));
                 }
-                waits += 1;
                 while check.as_mut().poll(context).is_ready() {
-                    waits -= 1;
-                    check.set(sleep(CHECK_EVERY));
+                    check.set(coop::unconstrained(sleep(CHECK_EVERY)));
                 }
-                end(waits).map_or(Poll::Pending, |reason| Poll::Ready(Err(reason)))
+                end().map_or(Poll::Pending, |reason| Poll::Ready(Err(reason)))
             })
             .await
         })
@@ -109,5 +112,82 @@ impl Drop for Waiting {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
+    }
+}
+
+/// The reads of one wait.
+#[derive(Debug, Default)]
+struct Counted {
+    reads: u32,
+    /// The bytes that this thread had read after the first reads.
+    bytes_before: Option<u64>,
+}
+
+impl Counted {
+    /// Counts further reads. Returns whether a limit is exceeded.
+    fn exceeds(&mut self, reads: u32) -> bool {
+        self.reads += reads;
+        if reads == 0 || self.reads < READS_AT_A_TIME {
+            return false;
+        }
+        let Some(bytes) = bytes_read() else { return self.reads > MAX_READS };
+        bytes - *self.bytes_before.get_or_insert(bytes) > MAX_BYTES
+    }
+}
+
+/// Returns the bytes that this thread has read, if the system counts them.
+fn bytes_read() -> Option<u64> {
+    let counters = fs::read_to_string("/proc/thread-self/io").ok()?;
+    counters.lines().find_map(|line| line.strip_prefix("rchar: ")?.parse().ok())
+}
+
+/// The budget of a task, in units.
+const BUDGET: u32 = 128;
+
+/// Takes units of this task's budget while there are any and `wanted` returns true for the number that is left, if the
+/// budget was full before. Returns the number that was taken.
+fn take_budget(context: &mut Context<'_>, wanted: impl Fn(u32) -> bool) -> u32 {
+    let mut taken = 0;
+    while coop::has_budget_remaining() && wanted(BUDGET - taken.min(BUDGET)) {
+        let is_taken = pin!(coop::consume_budget()).poll(context).is_ready();
+        taken += u32::from(is_taken);
+    }
+    taken
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_are_counted_by_the_budget() {
+        let runtime = Builder::new_current_thread().build().unwrap();
+        runtime.block_on(std::future::poll_fn(|context| {
+            let before = take_budget(context, |left| left > READS_AT_A_TIME);
+            assert_eq!(before, BUDGET - READS_AT_A_TIME);
+            assert!(pin!(coop::consume_budget()).poll(context).is_ready());
+            assert_eq!(take_budget(context, |_| true), READS_AT_A_TIME - 1);
+            Poll::Ready(())
+        }));
+    }
+
+    #[test]
+    fn the_system_counts_the_bytes_that_this_thread_reads() {
+        let before = bytes_read().unwrap();
+        assert!(fs::read("/proc/self/cmdline").is_ok());
+        assert!(bytes_read().unwrap() > before);
+    }
+
+    #[test]
+    fn a_wait_ends_in_time_and_at_a_shutdown() {
+        let stop = Shutdown::new();
+        let waiting = Waiting::new(stop.clone()).unwrap();
+        let soon = Instant::now() + Duration::from_millis(1);
+        let never = std::future::pending::<()>;
+        assert_eq!(waiting.wait(soon, never()), Err(Unfinished::Late));
+        assert_eq!(waiting.wait(soon, async { 7 }), Ok(7));
+        stop.request();
+        let later = Instant::now() + Duration::from_secs(600);
+        assert_eq!(waiting.wait(later, never()), Err(Unfinished::Stopped));
     }
 }

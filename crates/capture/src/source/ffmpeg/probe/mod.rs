@@ -22,7 +22,7 @@ use head::Head;
 /// The method of the request.
 const METHOD: &str = "DESCRIBE";
 
-/// What a camera answers.
+/// A camera's answer.
 #[derive(Debug)]
 pub(in crate::source) enum Probe {
     /// It redirects to this URL.
