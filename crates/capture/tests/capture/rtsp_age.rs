@@ -25,6 +25,8 @@ fn camera(film: Film) -> RtspCamera {
 /// A received frame.
 struct Seen {
     sent: Sent,
+    /// The time from its last byte being sent to its publication, in microseconds.
+    published_after: i64,
     /// By how much its capture time is later than the true one, in microseconds.
     late: i64,
     /// The time from its first byte being sent to its stated capture, negative if that is before, in microseconds.
@@ -33,12 +35,17 @@ struct Seen {
 
 /// Watches a stream for some seconds around the event.
 fn watch(camera: &Running, options: &str) -> Vec<Seen> {
+    watch_until(EVENT + 60, camera, options)
+}
+
+/// Watches a stream up to a frame.
+fn watch_until(last: u32, camera: &Running, options: &str) -> Vec<Seen> {
     let capture = capture(&[&format!("cam=rtsp://{}/live{options}", camera.address)]);
     let mut viewer = viewer(&capture);
     viewer.watch("cam/full.h264");
     let mut frames: Vec<IncomingFrame> = viewer.frames("cam/full.h264", 1);
     // The first session may have been opened before there was a viewer.
-    while frames.last().is_none_or(|frame| number(&frame.payload) < EVENT + 60) {
+    while frames.last().is_none_or(|frame| number(&frame.payload) < last) {
         frames.extend(viewer.frames("cam/full.h264", 1));
     }
     let last_session = frames.iter().rposition(|frame| number(&frame.payload) < FIRST);
@@ -55,7 +62,8 @@ fn watch(camera: &Running, options: &str) -> Vec<Seen> {
         let (late, after_sending) =
             (captured_at.micros_from(sent.captured_at), captured_at.micros_from(sent.sent_at));
         assert!(captured_at <= frame.meta.times.read_at.offset(INEXACT), "after its arrival");
-        Seen { sent, late, after_sending }
+        let published_after = frame.meta.times.published_at.micros_from(sent.complete_at);
+        Seen { sent, published_after, late, after_sending }
     };
     frames.iter().map(seen).collect()
 }
@@ -124,4 +132,41 @@ fn a_camera_whose_date_is_wrong_and_jumps_is_reported() {
     viewer.watch("cam/full.h264");
     let entry = viewer.until_so("cam", "the reason", |entry| entry.reason == CLOCK_JUMPS);
     assert_eq!(entry.state, StreamState::Live);
+}
+
+/// A camera whose responses have a parameter that retina refuses.
+fn refused_by_retina() -> RtspCamera {
+    RtspCamera { session: "1;more=x", ..camera(Film::default()) }
+}
+
+#[test]
+fn a_camera_whose_responses_retina_refuses_is_read_by_ffmpeg_over_tcp() {
+    let camera = refused_by_retina().start();
+    let seen = watch(&camera, "#transport=tcp");
+    assert!(seen.iter().all(|seen| seen.after_sending > -INEXACT));
+}
+
+#[test]
+#[ignore = "it measures: cargo test -p fanlight-capture --test capture measured -- --ignored --nocapture"]
+#[expect(clippy::print_stdout, reason = "the figures are its result")]
+fn measured_time_from_the_last_packet_to_the_publication() {
+    let mut all: [Vec<i64>; 2] = Default::default();
+    for _ in 0..5 {
+        let readers = [refused_by_retina().start(), camera(Film::default()).start()];
+        for (camera, times) in readers.iter().zip(&mut all) {
+            times.extend(
+                watch_until(300, camera, "#transport=tcp").iter().map(|seen| seen.published_after),
+            );
+        }
+    }
+    for (reader, times) in ["FFmpeg", "retina"].iter().zip(&mut all) {
+        times.sort_unstable();
+        let at = |share: f64| times[(times.len() as f64 * share) as usize] as f64 / 1000.0;
+        println!(
+            "{reader}: {} frames, median {:.2} ms, p95 {:.2} ms",
+            times.len(),
+            at(0.5),
+            at(0.95)
+        );
+    }
 }

@@ -40,6 +40,8 @@ pub(crate) struct RtspCamera {
     pub(crate) location: Option<(&'static str, String)>,
     /// The address at which it listens.
     pub(crate) host: &'static str,
+    /// The session in its responses.
+    pub(crate) session: &'static str,
     /// The codec in its description.
     pub(crate) codec: &'static str,
     /// Its clock, and the way in which it sends.
@@ -77,7 +79,9 @@ pub(crate) enum Endless {
 pub(crate) struct Sent {
     pub(crate) number: u32,
     pub(crate) captured_at: Timestamp,
+    /// The times before its first packet and after its last one.
     pub(crate) sent_at: Timestamp,
+    pub(crate) complete_at: Timestamp,
 }
 
 /// Precedes the number of a frame, in a NAL unit for data of the user (SEI).
@@ -139,6 +143,7 @@ impl RtspCamera {
             first: 0,
             location: None,
             host: "127.0.0.1",
+            session: "1",
             codec: "H264",
             film: Film::default(),
         }
@@ -245,7 +250,7 @@ impl Session {
             }
             (_, None) if let Some(url) = location => ("302 Moved", format!("Location: {url}\r\n")),
             ("SETUP", None) => self.set_up(transport)?,
-            _ => ("200 OK", "Session: 1\r\n".to_owned()),
+            _ => ("200 OK", format!("Session: {}\r\n", self.camera.session)),
         };
         let body = match (method, status) {
             ("DESCRIBE", "200 OK") => self.camera.description(),
@@ -269,8 +274,9 @@ impl Session {
         let port = transport.split("client_port=").nth(1).and_then(|ports| ports.split('-').next());
         match port.and_then(|port| port.parse::<u16>().ok()) {
             None if self.camera.tcp => {
-                let transport = "Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\nSession: 1\r\n";
-                Ok(("200 OK", transport.to_owned()))
+                let session = self.camera.session;
+                let transport = "Transport: RTP/AVP/TCP;unicast;interleaved=0-1";
+                Ok(("200 OK", format!("{transport}\r\nSession: {session}\r\n")))
             }
             Some(port) if self.camera.udp => {
                 let socket = UdpSocket::bind("127.0.0.1:0")?;
@@ -320,8 +326,7 @@ fn film(
         if let Some(seconds) = date_ahead.filter(|_| number % 25 == 0) {
             send(1, &report(captured_at.offset(seconds * 1_000_000), timestamp))?;
         }
-        // Only the test's end closes the receiver.
-        let _ = sent.send(Sent { number, captured_at, sent_at: clock::now() });
+        let sent_at = clock::now();
         let unit = &camera.units[(camera.first + number as usize) % camera.units.len()];
         let digits = format!("{number:010}");
         let information = [&[6, 5, 26], &NUMBER[..], digits.as_bytes(), &[0x80]];
@@ -341,6 +346,8 @@ fn film(
             sequence = sequence.wrapping_add(1);
             send(0, &packet)?;
         }
+        // Only the test's end closes the receiver.
+        let _ = sent.send(Sent { number, captured_at, sent_at, complete_at: clock::now() });
         if let Some((_, endless)) = endless.filter(|(after, _)| *after == number) {
             return send_endless(endless, sequence, &mut connection.lock().unwrap());
         }

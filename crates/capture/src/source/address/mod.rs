@@ -22,6 +22,7 @@ use fanlight_cli::secret::{ExpandError, mask_values};
 
 use authority::Authority;
 use percent_encoding::percent_decode_str;
+pub(super) use redirect::MAX_REDIRECTIONS;
 use template::Template;
 
 /// The longest URL for FFmpeg, in bytes. Its buffer for a URL has 4096.

@@ -3,6 +3,9 @@
 use super::authority::Authority;
 use super::{Address, InvalidAddress, Scheme};
 
+/// The most redirections of one URL.
+pub(in crate::source) const MAX_REDIRECTIONS: u32 = 8;
+
 impl Address {
     /// Returns the URL of a redirection: absolute, or relative to this one. The same host gets the same user and
     /// password, unless they were encrypted before and would not be any longer; other hosts get none. From RTSP to RTSP,

@@ -18,7 +18,7 @@ use std::time::Instant;
 
 use fanlight_cli::stop::Shutdown;
 
-use super::address::Address;
+use super::address::{Address, MAX_REDIRECTIONS};
 use super::challenges::Challenges;
 use super::contract::Source;
 use super::error::SourceError;
@@ -30,8 +30,7 @@ use content::Content;
 use mjpeg::HttpMjpeg;
 use request::Response;
 
-/// The most redirections, and the most requests with the logins at each host.
-const MAX_REDIRECTIONS: u32 = 8;
+/// The most requests, with the logins at each host.
 const MAX_REQUESTS: u32 = 2 * (MAX_REDIRECTIONS + 1);
 
 /// Opens a URL: MJPEG by this module, all else by FFmpeg. `known`: what is known of the frame interval; `memory`: of the

@@ -109,7 +109,7 @@ mod tests {
 
     fn report(clock: &mut CameraClock, time: i64, rtp: i64, date: i64) {
         let micros = (START as i64 + date) as u64 + UNIX_EPOCH as u64 * 1_000_000;
-        let ntp = (micros / 1_000_000) << 32 | ((micros % 1_000_000) << 32) / 1_000_000;
+        let ntp = ((micros / 1_000_000) << 32) | (((micros % 1_000_000) << 32) / 1_000_000);
         clock.note_report(RTP + time + rtp, ntp);
     }
 

@@ -26,7 +26,7 @@ use std::time::Instant;
 
 use fanlight_cli::stop::Shutdown;
 
-use super::address::{Address, Scheme};
+use super::address::{Address, MAX_REDIRECTIONS, Scheme};
 use super::contract::Source;
 use super::error::SourceError;
 use super::ffmpeg::{self, MediaSource, OPEN_TIMEOUT, Probe};
@@ -36,9 +36,6 @@ use camera::RtspCamera;
 use obstacle::Obstacle;
 pub use reader_memory::ReaderMemory;
 use waiting::Unfinished;
-
-/// The most redirections.
-const MAX_REDIRECTIONS: u32 = 8;
 
 /// Opens a camera. `known`: what is known of its frame interval; `memory`: of its reader.
 ///

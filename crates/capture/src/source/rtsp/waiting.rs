@@ -46,8 +46,10 @@ pub(super) enum Unfinished {
 
 impl Waiting {
     pub(super) fn new(stop: Shutdown) -> io::Result<Self> {
-        let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
-        Ok(Self { runtime: Some(runtime), stop })
+        let mut builder = Builder::new_current_thread();
+        // The system's resolver blocks, so tokio calls it on another thread.
+        builder.enable_io().enable_time().max_blocking_threads(1).thread_name("resolver");
+        Ok(Self { runtime: Some(builder.build()?), stop })
     }
 
     /// Waits for a result, until this time at the latest. A shutdown ends the wait.
