@@ -7,7 +7,7 @@ use fanlight_bus::IncomingFrame;
 use fanlight_protocol::StreamState;
 use fanlight_protocol::catalog::CLOCK_JUMPS;
 
-use crate::harness::{capture, viewer};
+use crate::harness::{SOON, capture, viewer};
 use crate::rtsp_camera::{Film, RtspCamera, Running, Sent, encode, number};
 
 /// Deviation of the clocks of publisher and subscriber, and rounding.
@@ -55,7 +55,12 @@ fn watch_until(last: u32, camera: &Running, options: &str) -> Vec<Seen> {
         assert!(step > -INEXACT, "{step} µs");
     }
     // Of the same number, the last one is of the same session.
-    let sent: HashMap<u32, Sent> = camera.sent.try_iter().map(|sent| (sent.number, sent)).collect();
+    let newest = number(&frames[frames.len() - 1].payload);
+    let mut sent: HashMap<u32, Sent> = HashMap::new();
+    while !sent.contains_key(&newest) {
+        let next = camera.sent.recv_timeout(SOON).expect("the camera has sent it");
+        sent.insert(next.number, next);
+    }
     let seen = |frame: &IncomingFrame| {
         let sent = sent[&number(&frame.payload)];
         let captured_at = frame.meta.captured_at();

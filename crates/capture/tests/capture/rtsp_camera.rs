@@ -42,8 +42,6 @@ pub(crate) struct RtspCamera {
     pub(crate) host: &'static str,
     /// The session in its responses.
     pub(crate) session: &'static str,
-    /// The codec in its description.
-    pub(crate) codec: &'static str,
     /// Its clock, and the way in which it sends.
     pub(crate) film: Film,
 }
@@ -59,6 +57,8 @@ pub(crate) struct Film {
     pub(crate) jitter: Duration,
     /// From this frame on, its RTP timestamps are ahead by these seconds.
     pub(crate) jump: Option<(u32, i32)>,
+    /// This frame has another RTP source than all others.
+    pub(crate) other_source: Option<u32>,
     /// After this frame, something without an end.
     pub(crate) endless: Option<(u32, Endless)>,
 }
@@ -144,7 +144,6 @@ impl RtspCamera {
             location: None,
             host: "127.0.0.1",
             session: "1",
-            codec: "H264",
             film: Film::default(),
         }
     }
@@ -172,10 +171,9 @@ impl RtspCamera {
             true => String::new(),
             false => format!(";sprop-parameter-sets={}", sets.join(",")),
         };
-        let codec = self.codec;
         format!(
             "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=cam\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\na=control:*\r\nm=video 0 RTP/AVP 96\r\n\
-             a=rtpmap:96 {codec}/90000\r\na=fmtp:96 packetization-mode=1{sets}\r\na=control:track1\r\n"
+             a=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=1{sets}\r\na=control:track1\r\n"
         )
     }
 }
@@ -302,7 +300,7 @@ fn film(
     datagrams: Option<&UdpSocket>,
     sent: &Sender<Sent>,
 ) -> io::Result<()> {
-    let Film { date_ahead, stall, jitter, jump, endless } = camera.film;
+    let Film { date_ahead, stall, jitter, jump, other_source, endless } = camera.film;
     let (begun, mut sequence) = (Instant::now(), 0u16);
     let sleep_until = |time: Instant| thread::sleep(time.saturating_duration_since(Instant::now()));
     let send = |channel: u8, packet: &[u8]| match datagrams {
@@ -341,7 +339,8 @@ fn film(
             let mut packet = vec![0x80, marker | 96];
             packet.extend(sequence.to_be_bytes());
             packet.extend(timestamp.to_be_bytes());
-            packet.extend(SSRC.to_be_bytes());
+            let source = SSRC + u32::from(other_source == Some(number));
+            packet.extend(source.to_be_bytes());
             packet.extend(payload);
             sequence = sequence.wrapping_add(1);
             send(0, &packet)?;

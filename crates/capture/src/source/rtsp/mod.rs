@@ -140,8 +140,8 @@ impl Opening<'_> {
         reason: &str,
         refuses_tcp: bool,
     ) -> Result<Box<dyn Source>, SourceError> {
-        self.memory.log(self.first, &format!("read by FFmpeg: {reason}"));
         let source = MediaSource::open_rtsp(&self.request, refuses_tcp, self.stop.clone())?;
+        self.memory.log(self.first, &format!("read by FFmpeg: {reason}"));
         Ok(Box::new(source))
     }
 }
