@@ -1,7 +1,9 @@
 //! Network cameras over RTSP: the transport, the login, and where their keyframes are.
 
-use std::io::Read;
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::process::Stdio;
+use std::thread;
 
 use fanlight_protocol::StreamState;
 
@@ -197,6 +199,28 @@ fn a_redirection_to_another_host_or_port_does_not_get_the_login() {
             assert!(!requests.iter().any(|line| line.contains("Digest")), "{requests:?}");
         }
     }
+}
+
+#[test]
+fn a_redirection_from_http_is_read_by_retina_with_the_login() {
+    let camera = locked("Digest").start();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let location = format!("Location: rtsp://{}/live", camera.address);
+    thread::spawn(move || {
+        for mut connection in listener.incoming().map_while(Result::ok) {
+            let head = "HTTP/1.1 302 Found\r\nContent-Length: 0\r\nConnection: close";
+            // The capture may close the connection first.
+            let _ = connection.read(&mut [0; 4096]);
+            let _ = write!(connection, "{head}\r\n{location}\r\n\r\n");
+        }
+    });
+    let capture = capture(&[&format!("cam=http://admin:pw@{address}/video")]);
+    let mut viewer = viewer(&capture);
+    viewer.watch("cam");
+    assert_eq!(viewer.frames("cam", 3).len(), 3);
+    let requests = requests(&camera);
+    assert!(!requests.iter().any(|line| line.starts_with("OPTIONS")), "{requests:?}");
 }
 
 #[test]

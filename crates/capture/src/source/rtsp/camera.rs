@@ -125,7 +125,12 @@ impl RtspCamera {
                     arrived_at: clock::at(packet.ctx().received()),
                 };
                 let frames = self.depacketizer.push(packet).map_err(Interruption::Packets)?;
-                self.ready.extend(frames);
+                for frame in frames {
+                    // A camera may send nothing else, so they must not add up.
+                    if frame != RtpFrame::Missing || self.ready.back() != Some(&RtpFrame::Missing) {
+                        self.ready.push_back(frame);
+                    }
+                }
             }
         }
         Ok(())
