@@ -1,5 +1,6 @@
 //! The forms of a frame on its way through this process.
 
+pub mod clock_offset;
 pub mod duplicates;
 pub mod frozen;
 pub mod latest;

@@ -38,6 +38,8 @@ pub(in crate::source) enum SourceCodec {
     Described(Container),
     /// Described only by its own bitstream.
     InBand(Id),
+    /// H.264 that is also described by these parameter sets, with start codes.
+    H264(Vec<u8>),
 }
 
 impl SourceCodec {
@@ -45,6 +47,7 @@ impl SourceCodec {
         match self {
             Self::Described(container) => container.id(),
             Self::InBand(id) => *id,
+            Self::H264(_) => Id::H264,
         }
     }
 
@@ -61,7 +64,7 @@ impl SourceCodec {
     fn container(&self) -> Option<&Container> {
         match self {
             Self::Described(container) => Some(container),
-            Self::InBand(_) => None,
+            Self::InBand(_) | Self::H264(_) => None,
         }
     }
 
@@ -71,6 +74,7 @@ impl SourceCodec {
                 H264Inspector::from_extradata(extradata(&container.parameters))
             }
             Self::InBand(_) => H264Inspector::new(),
+            Self::H264(parameter_sets) => H264Inspector::from_extradata(parameter_sets),
         }
     }
 
@@ -79,6 +83,7 @@ impl SourceCodec {
         match self {
             Self::Described(container) => VideoDecoder::new(container.parameters.clone(), live),
             Self::InBand(id) => VideoDecoder::of_codec(*id),
+            Self::H264(parameter_sets) => VideoDecoder::of_h264(parameter_sets),
         }
     }
 }
@@ -230,6 +235,15 @@ impl Unpacker {
                 decoding.send(timestamp, &encoded.into_packet());
                 Ok(None)
             }
+        }
+    }
+
+    /// Notes that a frame is missing, so that later ones cannot be decoded up to the next entry point.
+    pub(in crate::source) fn skip_missing(&mut self) {
+        match &mut self.route {
+            Route::Passthrough(inspector) => inspector.skip_missing(),
+            // A decoder finds out by itself.
+            Route::Jpeg | Route::Decode(_) => {}
         }
     }
 
