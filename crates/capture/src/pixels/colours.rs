@@ -8,13 +8,19 @@ use super::Size;
 /// A taller frame without a stated matrix has that of HDTV (ITU-R BT.709), by the convention of players.
 const MAX_SDTV_HEIGHT: u32 = 576;
 
-/// A matrix and a range.
+/// A matrix and a range. The default is [`Colours::JFIF`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Colours {
     /// The matrix.
     pub matrix: Matrix,
     /// True if black is 0 and white is 255 (in 8 bits), not 16 and 235.
     pub full_range: bool,
+}
+
+impl Default for Colours {
+    fn default() -> Self {
+        Self::JFIF
+    }
 }
 
 /// The matrix that converts red, green and blue to luma and chroma.
@@ -58,6 +64,29 @@ impl Matrix {
         Self::of(stated, size)
     }
 
+    /// Returns the shares of red, green and blue in luma.
+    pub(super) fn luma_shares(self) -> [f64; 3] {
+        let (red, blue) = match self {
+            Self::Bt601 => (0.299, 0.114),
+            Self::Bt709 => (0.2126, 0.0722),
+            Self::Bt2020 => (0.2627, 0.0593),
+            Self::Fcc => (0.30, 0.11),
+            Self::Smpte240m => (0.212, 0.087),
+        };
+        [red, 1.0 - red - blue, blue]
+    }
+
+    /// Returns FFmpeg's name of the matrix, as an option of encoders.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Bt601 => "smpte170m",
+            Self::Bt709 => "bt709",
+            Self::Bt2020 => "bt2020nc",
+            Self::Fcc => "fcc",
+            Self::Smpte240m => "smpte240m",
+        }
+    }
+
     /// Returns libswscale's number of the matrix.
     pub(super) fn swscale(self) -> i32 {
         match self {
@@ -71,6 +100,15 @@ impl Matrix {
 }
 
 impl Colours {
+    /// The colours of every JPEG (JPEG File Interchange Format).
+    pub const JFIF: Self = Self { matrix: Matrix::Bt601, full_range: true };
+
+    /// Returns the same matrix with a range of 16 to 235.
+    #[must_use]
+    pub fn limited(self) -> Self {
+        Self { full_range: false, ..self }
+    }
+
     /// Returns the colours that a source states, or else the usual ones for frames of this size.
     pub fn of(matrix: Space, range: Range, size: Size) -> Self {
         Self { matrix: Matrix::of(matrix, size), full_range: range == Range::JPEG }

@@ -15,14 +15,13 @@ mod open_encoder;
 #[expect(unsafe_code, reason = "ffmpeg-next does not expose the memory of graphics cards")]
 mod vaapi;
 
-use opencv::core::{Mat, MatTraitConst, Rect};
-use opencv::imgproc::{COLOR_BGR2YUV_I420, cvt_color_def};
-
 use super::EncodeError;
 use crate::frame::{CaptureTimes, Frame};
+use crate::pixels::Image;
+use crate::pixels::recolour::recolour;
 pub use choice::{EncoderName, EncoderRequest, InvalidEncoder};
 use input_format::InputFormat;
-use open_encoder::OpenEncoder;
+use open_encoder::{EncodedForm, OpenEncoder};
 
 /// Smallest and largest side in pixels: chroma is half as wide and needs one pixel, and few decoders support more than
 /// 8192.
@@ -34,8 +33,8 @@ pub struct H264Encoder {
     name: EncoderName,
     format: InputFormat,
     open: Option<OpenEncoder>,
-    /// Reused for each frame.
-    planes: Mat,
+    /// An image of limited range. Reused for each frame of full range.
+    limited: Image,
 }
 
 impl H264Encoder {
@@ -43,32 +42,40 @@ impl H264Encoder {
     pub fn new(name: EncoderName) -> Self {
         // If the encoder does not exist, opening it fails with the reason.
         let format = name.codec().and_then(InputFormat::of).unwrap_or(InputFormat::Planar);
-        Self { name, format, open: None, planes: Mat::default() }
+        Self { name, format, open: None, limited: Image::default() }
     }
 
     /// Encodes a frame; as a keyframe if one is requested and the last one is not too recent. Returns `None` if the
-    /// encoder delays its output. An odd side loses one pixel, because chroma is half as fine.
+    /// encoder delays its output. An odd side loses one pixel, because chroma is half as fine. The matrix is that of the
+    /// image and is declared; the range is always limited, because not every decoder honours the other.
     ///
     /// # Errors
     /// Fails if the size is not supported, the result has too many bytes, or the encoder fails. The encoder is opened
     /// again for the next frame.
     pub fn encode(
         &mut self,
-        pixels: &Mat,
+        image: &Image,
         times: CaptureTimes,
         keyframe_requested: bool,
     ) -> Result<Option<Frame>, EncodeError> {
-        let (width, height) = (pixels.cols() as u32 & !1, pixels.rows() as u32 & !1);
-        if !SIDES.contains(&width) || !SIDES.contains(&height) {
-            return Err(EncodeError::H264Size(pixels.cols() as u32, pixels.rows() as u32));
+        let (width, height) = image.size();
+        let size = (width & !1, height & !1);
+        if !SIDES.contains(&size.0) || !SIDES.contains(&size.1) {
+            return Err(EncodeError::H264Size(width, height));
         }
-        let failed = |error: opencv::Error| EncodeError::Encoder(error.message);
-        convert(pixels, (width, height), &mut self.planes).map_err(failed)?;
-        let open = match self.open.take() {
-            Some(open) if open.is_for(width, height) => open,
-            _ => OpenEncoder::new(&self.name, self.format, (width, height), times.captured_at)?,
+        let limited = image.colours().limited();
+        let image = if image.colours() == limited {
+            image
+        } else {
+            recolour(image, limited, &mut self.limited)?;
+            &self.limited
         };
-        let encoded = self.open.insert(open).encode(&self.planes, times, keyframe_requested);
+        let form = EncodedForm { size, matrix: limited.matrix };
+        let open = match self.open.take() {
+            Some(open) if open.is_for(form) => open,
+            _ => OpenEncoder::new(&self.name, self.format, form, times.captured_at)?,
+        };
+        let encoded = self.open.insert(open).encode(image, times, keyframe_requested);
         if encoded.is_err() {
             self.close();
         }
@@ -78,34 +85,36 @@ impl H264Encoder {
     /// Closes the encoder and releases its memory. The next frame is a keyframe.
     pub fn close(&mut self) {
         self.open = None;
-        self.planes = Mat::default();
+        self.limited = Image::default();
     }
-}
-
-/// Converts to three consecutive planes: luma, and both chroma components half as wide and high (ITU-R BT.601, 16 to
-/// 235).
-fn convert(pixels: &Mat, (width, height): (u32, u32), planes: &mut Mat) -> opencv::Result<()> {
-    let even = Mat::roi(pixels, Rect::new(0, 0, width as i32, height as i32))?;
-    cvt_color_def(&even, planes, COLOR_BGR2YUV_I420)
 }
 
 #[cfg(test)]
 mod tests {
-    use fanlight_codec::h264::annex_b;
+    use fanlight_codec::h264::{H264Inspector, annex_b};
     use fanlight_protocol::Timestamp;
-    use opencv::core::{CV_8UC3, Scalar};
 
     use super::open_encoder::max_bitrate;
     use super::*;
+    use crate::pixels::Size;
+    use crate::pixels::colours::{Colours, Matrix};
+
+    fn grey(size: Size) -> Image {
+        Image::filled(size, Colours::JFIF, [90, 128, 128]).unwrap()
+    }
+
+    fn noise(size: Size) -> Image {
+        let mut noise = grey(size);
+        noise.planes_mut().into_iter().flatten().for_each(|byte| *byte = fastrand::u8(..));
+        noise
+    }
 
     /// Returns the bitrate of noise at this frame rate, which always reaches the limit.
     fn bitrate_of_noise(fps: u64, frames: u64) -> f64 {
         let mut encoder = H264Encoder::new(EncoderName::default_encoder().unwrap());
         let mut bytes = 0;
         for n in 0..frames {
-            let mut noise =
-                Mat::new_rows_cols_with_default(180, 320, CV_8UC3, Scalar::all(0.0)).unwrap();
-            opencv::core::randu(&mut noise, &Scalar::all(0.0), &Scalar::all(255.0)).unwrap();
+            let noise = noise((320, 180));
             let captured_at = Timestamp::from_micros(n * 1_000_000 / fps);
             let times = CaptureTimes { captured_at, read_at: captured_at };
             let frame = encoder.encode(&noise, times, false).unwrap().expect("no delay");
@@ -127,8 +136,7 @@ mod tests {
 
     #[test]
     fn the_input_format_does_not_change_the_result() {
-        let mut noise = Mat::new_rows_cols_with_default(50, 66, CV_8UC3, Scalar::all(0.0)).unwrap();
-        opencv::core::randu(&mut noise, &Scalar::all(0.0), &Scalar::all(255.0)).unwrap();
+        let noise = noise((66, 50));
         let [planar, semi_planar] = [InputFormat::Planar, InputFormat::SemiPlanar].map(|format| {
             let encoder = H264Encoder::new(EncoderName::default_encoder().unwrap());
             let mut encoder = H264Encoder { format, ..encoder };
@@ -143,10 +151,9 @@ mod tests {
     fn another_size_begins_with_a_keyframe_and_unsupported_sizes_are_refused() {
         let mut encoder = H264Encoder::new(EncoderName::default_encoder().unwrap());
         let mut encode = |width, height, micros| {
-            let grey = Mat::new_rows_cols_with_default(height, width, CV_8UC3, Scalar::all(90.0));
             let captured_at = Timestamp::from_micros(micros);
             let times = CaptureTimes { captured_at, read_at: captured_at };
-            encoder.encode(&grey.unwrap(), times, false).map(|frame| frame.unwrap())
+            encoder.encode(&grey((width, height)), times, false).map(|frame| frame.unwrap())
         };
         assert!(encode(64, 48, 0).unwrap().is_keyframe());
         assert!(!encode(64, 48, 33_000).unwrap().is_keyframe());
@@ -154,5 +161,27 @@ mod tests {
         assert!(other.is_keyframe() && annex_b::contains_sps(&other.payload));
         assert_eq!(other.meta.size(), (48, 64));
         assert_eq!(encode(1, 64, 99_000), Err(EncodeError::H264Size(1, 64)));
+    }
+
+    #[test]
+    fn the_matrix_of_an_image_is_declared_and_its_range_is_limited() {
+        let mut encoder = H264Encoder::new(EncoderName::default_encoder().unwrap());
+        let declared =
+            [(Matrix::Bt601, Some(6)), (Matrix::Bt709, Some(1)), (Matrix::Bt2020, Some(9))];
+        let all = declared.into_iter().flat_map(|one| [(one, false), (one, true)]);
+        for (n, ((matrix, expected), full_range)) in (0..).zip(all) {
+            let colours = Colours { matrix, full_range };
+            let image = Image::filled((64, 48), colours, [90, 128, 128]).unwrap();
+            let captured_at = Timestamp::from_micros(n * 33_000);
+            let times = CaptureTimes { captured_at, read_at: captured_at };
+            let frame = encoder.encode(&image, times, false).unwrap().unwrap();
+            assert_eq!(frame.is_keyframe(), !full_range, "{colours:?}");
+            if frame.is_keyframe() {
+                let mut inspector = H264Inspector::new();
+                inspector.inspect(&frame.payload, false).unwrap();
+                let hints = inspector.display_hints();
+                assert_eq!((hints.matrix, hints.full_range), (expected, false));
+            }
+        }
     }
 }

@@ -7,7 +7,6 @@ use fanlight_codec::h264::annex_b;
 use fanlight_protocol::{MAX_PAYLOAD, Timestamp};
 use ffmpeg_next::codec::{self, encoder::video::Encoder};
 use ffmpeg_next::{Dictionary, Packet, Rational, ffi, frame, picture};
-use opencv::core::{Mat, MatTraitConstManual};
 
 use super::choice::EncoderName;
 use super::input_format::{self, InputFormat};
@@ -16,6 +15,8 @@ use super::keyframes::KeyframeSchedule;
 use super::vaapi::CardMemory;
 use crate::encode::EncodeError;
 use crate::frame::{CaptureTimes, Frame};
+use crate::pixels::colours::Matrix;
+use crate::pixels::{Image, Size};
 
 /// Quality on x264's own scale (constant rate factor), within the bitrate limit. By SSIM, a frame is nearly as close to
 /// its original as a JPEG of quality 80; docs/performance.md has the figures.
@@ -44,8 +45,16 @@ const MICROSECONDS: Rational = Rational(1, 1_000_000);
 /// Some encoders delay their output nevertheless. This is the largest number of frames in flight.
 const MAX_IN_FLIGHT: usize = 32;
 
-/// An open encoder for frames of one size.
+/// The properties of frames for which an encoder is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct EncodedForm {
+    pub(super) size: Size,
+    pub(super) matrix: Matrix,
+}
+
+/// An open encoder for frames of one form.
 pub(super) struct OpenEncoder {
+    form: EncodedForm,
     encoder: Encoder,
     input: frame::Video,
     /// The memory from which the encoder takes its frames, if not from this process.
@@ -64,13 +73,14 @@ pub(super) struct OpenEncoder {
 }
 
 impl OpenEncoder {
-    /// Opens the encoder for frames of this size.
+    /// Opens the encoder for frames of this form.
     pub(super) fn new(
         name: &EncoderName,
         format: InputFormat,
-        (width, height): (u32, u32),
+        form: EncodedForm,
         began_at: Timestamp,
     ) -> Result<Self, EncodeError> {
+        let (width, height) = form.size;
         let failed = |error: ffmpeg_next::Error| {
             EncodeError::Encoder(format!("{name} cannot encode {width}x{height}: {error}"))
         };
@@ -87,8 +97,9 @@ impl OpenEncoder {
         if let Some(card) = &card {
             card.attach_to(&mut video);
         }
-        let encoder = video.open_with(options(name, width, height)).map_err(failed)?;
+        let encoder = video.open_with(options(name, form)).map_err(failed)?;
         Ok(Self {
+            form,
             encoder,
             input: frame::Video::new(format.memory(), width, height),
             #[cfg(feature = "vaapi")]
@@ -116,20 +127,21 @@ impl OpenEncoder {
         })
     }
 
-    /// Returns whether the encoder is open for frames of this size.
-    pub(super) fn is_for(&self, width: u32, height: u32) -> bool {
-        (self.input.width(), self.input.height()) == (width, height)
+    /// Returns whether the encoder is open for frames of this form.
+    pub(super) fn is_for(&self, form: EncodedForm) -> bool {
+        self.form == form
     }
 
-    /// Encodes the planes of a frame. Returns `None` if the encoder delays its output.
+    /// Encodes an image, whose last column or row is cropped if the side is odd. Returns `None` if the encoder delays its output.
     pub(super) fn encode(
         &mut self,
-        planes: &Mat,
+        image: &Image,
         times: CaptureTimes,
         keyframe_requested: bool,
     ) -> Result<Option<Frame>, EncodeError> {
         let failed = |error: ffmpeg_next::Error| EncodeError::Encoder(error.to_string());
-        self.fill(planes)?;
+        make_writable(&mut self.input)?;
+        input_format::fill(&mut self.input, image);
         let before = self.timestamp;
         self.timestamp = times.captured_at.micros_from(self.began_at).max(self.timestamp + 1);
         self.input.set_pts(Some(self.timestamp));
@@ -174,14 +186,6 @@ impl OpenEncoder {
             let bitrate = max_bitrate(self.input.width(), self.input.height()) * self.interval;
             set_max_bitrate(&mut self.encoder, bitrate);
         }
-    }
-
-    /// Copies the planes into the encoder's input.
-    fn fill(&mut self, planes: &Mat) -> Result<(), EncodeError> {
-        make_writable(&mut self.input)?;
-        let bytes = planes.data_bytes().map_err(|error| EncodeError::Encoder(error.message))?;
-        input_format::fill(&mut self.input, bytes)
-            .ok_or_else(|| EncodeError::Encoder("the pixels do not match the size".into()))
     }
 
     fn frame(&mut self, packet: &Packet) -> Result<Frame, EncodeError> {
@@ -250,7 +254,8 @@ pub(super) fn max_bitrate(width: u32, height: u32) -> f64 {
     MAX_BITRATE * (pixels / MAX_BITRATE_PIXELS).powf(PIXELS_EXPONENT)
 }
 
-fn options(name: &EncoderName, width: u32, height: u32) -> Dictionary<'static> {
+fn options(name: &EncoderName, form: EncodedForm) -> Dictionary<'static> {
+    let (width, height) = form.size;
     let mut options = Dictionary::new();
     let max_bitrate = max_bitrate(width, height);
     options.set("maxrate", &(max_bitrate as u64).to_string());
@@ -259,9 +264,8 @@ fn options(name: &EncoderName, width: u32, height: u32) -> Dictionary<'static> {
     options.set("bf", "0");
     options.set("flags", "+low_delay");
     options.set("threads", if width * height <= ONE_THREAD_PIXELS { "1" } else { THREADS });
-    // The matrix is that of the conversion to planes. Primaries and transfer are those of a JPEG (sRGB), so that a page
-    // shows both codecs in the same colours.
-    options.set("colorspace", "smpte170m");
+    // Primaries and transfer are those of a JPEG (sRGB), so that a page shows both codecs in the same colours.
+    options.set("colorspace", form.matrix.name());
     options.set("color_primaries", "bt709");
     options.set("color_trc", "iec61966-2-1");
     options.set("color_range", "tv");

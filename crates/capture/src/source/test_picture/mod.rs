@@ -26,6 +26,7 @@ use super::mode::Mode;
 use super::pacing::{Schedule, sleep_until};
 use crate::frame::FrameData;
 use crate::frame::latest::Buffers;
+use crate::pixels::bgr::BgrConverter;
 use crate::wall_clock::Zone;
 use beam::Beam;
 use layout::Layout;
@@ -42,6 +43,9 @@ pub struct TestPicture {
     schedule: Schedule,
     stop: Shutdown,
     painter: Painter,
+    /// The painted pixels. Reused for each frame.
+    canvas: Mat,
+    converter: BgrConverter,
     /// Number and time of the frame grabbed last.
     grabbed: Timecode,
 }
@@ -60,7 +64,8 @@ impl TestPicture {
         let grabbed = Timecode { number: 0, time: Timestamp::default() };
         let painter = Painter::new(name, mode)?;
         let schedule = Schedule::new(Instant::now(), mode.fps);
-        Ok(Self { about, schedule, stop, painter, grabbed })
+        let (canvas, converter) = (Mat::default(), BgrConverter::default());
+        Ok(Self { about, schedule, stop, painter, canvas, converter, grabbed })
     }
 }
 
@@ -80,9 +85,10 @@ impl Source for TestPicture {
     }
 
     fn retrieve(&mut self, buffers: &Buffers) -> Result<FrameData, SourceError> {
-        let mut buffer = buffers.take();
-        self.painter.paint(self.grabbed, &mut buffer)?;
-        Ok(FrameData::Pixels(buffer))
+        let mut image = buffers.take();
+        self.painter.paint(self.grabbed, &mut self.canvas)?;
+        self.converter.convert(&self.canvas, &mut image)?;
+        Ok(FrameData::Pixels(image))
     }
 
     fn can_pause(&self) -> bool {
