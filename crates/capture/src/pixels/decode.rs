@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     /// OpenCV's pixels are rounded twice more, and chroma of a reduced size is computed in another order.
-    const MEAN: f64 = 0.8;
+    const MEAN: f64 = 0.4;
 
     /// An image with the whole range of each colour and without edges: decoders interpolate chroma differently.
     fn gradients((width, height): Size) -> Mat {
@@ -310,8 +310,9 @@ mod tests {
                     let decoded = decoder.decode(&jpeg, size, scale.of(size), &mut image);
                     decoded.unwrap_or_else(|why| panic!("{kind} {size:?} {scale:?}: {why:?}"));
                     let mean = difference(&image, &jpeg, flags);
-                    // An image that is shuffled has edges.
-                    let most = if kind == "4:4:0" { 3.0 * MEAN } else { MEAN };
+                    // Where the last column of chroma stands for one column of luma, chroma is off by up to half of its
+                    // own. The fewer columns, the more it differs.
+                    let most = if size.0 > 99 { MEAN } else { 5.0 * MEAN };
                     assert!(mean < most, "{kind} {size:?} {scale:?}: {mean}");
                 }
             }

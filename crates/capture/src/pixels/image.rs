@@ -29,6 +29,14 @@ impl Plane {
     /// All planes, in the order of their bytes.
     pub const ALL: [Self; 3] = [Self::Luma, Self::Blue, Self::Red];
 
+    /// Returns by what coordinates of the image are divided in the plane.
+    pub const fn divisor(self) -> i32 {
+        match self {
+            Self::Luma => 1,
+            Self::Blue | Self::Red => 2,
+        }
+    }
+
     /// Returns the size of the plane in an image of this size.
     pub fn size(self, (width, height): Size) -> Size {
         match self {
@@ -125,7 +133,7 @@ impl Image {
     }
 
     /// Returns a plane as it is stored. Its part of [`Self::area`] belongs to the image.
-    pub(super) fn plane(&self, plane: Plane) -> opencv::Result<BoxedRef<'_, Mat>> {
+    pub(crate) fn plane(&self, plane: Plane) -> opencv::Result<BoxedRef<'_, Mat>> {
         let (width, height) = plane.stored_size(self.size);
         let bytes = self.planes()[plane as usize];
         Mat::new_rows_cols_with_bytes::<u8>(height as i32, width as i32, bytes)
@@ -147,6 +155,23 @@ impl Image {
     pub(super) fn area(&self, plane: Plane) -> Rect {
         let (width, height) = plane.size(self.size);
         Rect::new(0, 0, width as i32, height as i32)
+    }
+
+    /// Paints with OpenCV: `paint` gets one plane after the other. Coordinates are divided by its [`Plane::divisor`].
+    ///
+    /// # Errors
+    /// Fails like `paint`.
+    pub(crate) fn paint(
+        &mut self,
+        mut paint: impl FnMut(Plane, &mut BoxedRefMut<'_, Mat>) -> opencv::Result<()>,
+    ) -> opencv::Result<()> {
+        for plane in Plane::ALL {
+            let area = self.area(plane);
+            let mut stored = self.plane_mut(plane)?;
+            paint(plane, &mut Mat::roi_mut(&mut stored, area)?)?;
+        }
+        self.pad();
+        Ok(())
     }
 
     /// Repeats the last column and row of luma where an odd side is stored as an even one.

@@ -1,6 +1,7 @@
 //! An overlay: the stream's name and the time of capture, written into the frame.
 
 use fanlight_protocol::{StreamName, Timestamp};
+use opencv::boxed_ref::BoxedRefMut;
 use opencv::core::{Mat, Point, Scalar};
 use opencv::imgproc::{FONT_HERSHEY_SIMPLEX, LINE_AA, get_text_size, put_text};
 
@@ -46,13 +47,13 @@ impl Overlay {
         // Light letters with a dark outline are readable on any background.
         let stroke = (letter / 10.0).round().max(1.0) as i32;
         let [dark, light] = if image.colours().full_range { [16, 240] } else { [30, 222] };
-        put(image, Plane::Luma, &text, letter, dark, stroke + 2)?;
-        put(image, Plane::Luma, &text, letter, light, stroke)?;
-        for plane in [Plane::Blue, Plane::Red] {
-            put(image, plane, &text, letter / 2.0, NEUTRAL, stroke / 2 + 2)?;
-        }
-        image.pad();
-        Ok(())
+        image.paint(|plane, pixels| match plane {
+            Plane::Luma => {
+                put(pixels, &text, letter, dark, stroke + 2)?;
+                put(pixels, &text, letter, light, stroke)
+            }
+            Plane::Blue | Plane::Red => put(pixels, &text, letter / 2.0, NEUTRAL, stroke / 2 + 2),
+        })
     }
 
     fn text(&self, time: Timestamp) -> String {
@@ -65,10 +66,9 @@ impl Overlay {
     }
 }
 
-/// Writes a text into one plane, with letters of this height.
+/// Writes a text with letters of this height.
 fn put(
-    image: &mut Image,
-    plane: Plane,
+    pixels: &mut BoxedRefMut<'_, Mat>,
     text: &str,
     letter: f64,
     level: u8,
@@ -76,10 +76,7 @@ fn put(
 ) -> opencv::Result<()> {
     let origin = Point::new(letter as i32, (2.0 * letter) as i32);
     let (scale, level) = (letter / CAPITAL_HEIGHT, Scalar::all(level.into()));
-    let area = image.area(plane);
-    let mut plane = image.plane_mut(plane)?;
-    let mut plane = Mat::roi_mut(&mut plane, area)?;
-    put_text(&mut plane, text, origin, FACE, scale, level, thickness, LINE_AA, false)
+    put_text(pixels, text, origin, FACE, scale, level, thickness, LINE_AA, false)
 }
 
 fn width_of(text: &str, letter: f64) -> opencv::Result<i32> {

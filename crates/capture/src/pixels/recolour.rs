@@ -36,8 +36,8 @@ pub fn recolour(image: &Image, colours: Colours, into: &mut Image) -> opencv::Re
     into.reshape(image.size(), colours)?;
     let conversion = Conversion::new(image.colours(), colours);
     let size = image.size();
-    let rows = |plane: Plane| plane.stored_size(size).0.max(1) as usize;
-    let (row, half) = (rows(Plane::Luma), rows(Plane::Blue));
+    let row_of = |plane: Plane| plane.stored_size(size).0.max(1) as usize;
+    let (row, half) = (row_of(Plane::Luma), row_of(Plane::Blue));
     let [luma, blue, red] = image.planes();
     let [into_luma, into_blue, into_red] = into.planes_mut();
     let chroma = blue.chunks_exact(half).zip(red.chunks_exact(half));
@@ -55,33 +55,16 @@ pub fn recolour(image: &Image, colours: Colours, into: &mut Image) -> opencv::Re
 
 impl Conversion {
     fn new(from: Colours, to: Colours) -> Self {
-        let (from_shares, to_shares) = (from.matrix.luma_shares(), to.matrix.luma_shares());
+        let [of_blue, of_red] = from.matrix.rgb_of_chroma().map(|rgb| to.matrix.yuv(rgb));
         let (from_levels, to_levels) = (Levels::of(from), Levels::of(to));
-        let luma_scale = to_levels.luma / from_levels.luma;
-        // Values of chroma are -0.5 to 0.5 in these formulas, and luma is 0 to 1.
-        let [red, green, blue] = from_shares;
-        let red_of_red = 2.0 * (1.0 - red);
-        let blue_of_blue = 2.0 * (1.0 - blue);
-        let green_of_blue = -blue * blue_of_blue / green;
-        let green_of_red = -red * red_of_red / green;
-        let luma_of_blue = to_shares[1] * green_of_blue + to_shares[2] * blue_of_blue;
-        let luma_of_red = to_shares[0] * red_of_red + to_shares[1] * green_of_red;
-        let blue_share = 2.0 * (1.0 - to_shares[2]);
-        let red_share = 2.0 * (1.0 - to_shares[0]);
-        let chroma_scale = to_levels.chroma / from_levels.chroma;
-        let tint_scale = to_levels.luma / from_levels.chroma;
-        let chroma = |of_blue: f64, of_red: f64, share: f64| {
-            [of_blue, of_red].map(|value| factor(value / share * chroma_scale))
-        };
+        let tint = to_levels.luma / from_levels.chroma;
+        let chroma = to_levels.chroma / from_levels.chroma;
         Self {
             black: [from_levels.black, to_levels.black],
-            luma: [
-                factor(luma_scale),
-                factor(luma_of_blue * tint_scale),
-                factor(luma_of_red * tint_scale),
-            ],
-            blue: chroma(blue_of_blue - luma_of_blue, -luma_of_red, blue_share),
-            red: chroma(-luma_of_blue, red_of_red - luma_of_red, red_share),
+            luma: [to_levels.luma / from_levels.luma, of_blue[0] * tint, of_red[0] * tint]
+                .map(factor),
+            blue: [of_blue[1], of_red[1]].map(|share| factor(share * chroma)),
+            red: [of_blue[2], of_red[2]].map(|share| factor(share * chroma)),
         }
     }
 
@@ -170,14 +153,11 @@ mod tests {
 
     /// Luma and chroma of red, green and blue, by the definition of the matrix and the range.
     fn yuv(rgb: [u8; 3], colours: Colours) -> [u8; 3] {
-        let [r, g, b] = rgb.map(|value| f64::from(value) / 255.0);
-        let [red, green, blue] = colours.matrix.luma_shares();
-        let luma = red * r + green * g + blue * b;
-        let chroma = [(b - luma) / (1.0 - blue) / 2.0, (r - luma) / (1.0 - red) / 2.0];
+        let [luma, blue, red] = colours.matrix.yuv(rgb.map(|value| f64::from(value) / 255.0));
         let levels = Levels::of(colours);
-        let [cb, cr] = chroma.map(|value| 128.0 + value * levels.chroma);
+        let [blue, red] = [blue, red].map(|value| 128.0 + value * levels.chroma);
         let luma = f64::from(levels.black) + luma * levels.luma;
-        [luma, cb, cr].map(|value| value.round().clamp(0.0, 255.0) as u8)
+        [luma, blue, red].map(|value| value.round().clamp(0.0, 255.0) as u8)
     }
 
     proptest! {
