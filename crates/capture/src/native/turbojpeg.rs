@@ -5,8 +5,18 @@
 //!
 //! The library reports errors in its results and prints nothing.
 
-use std::ffi::{CStr, c_char, c_int, c_uchar, c_ulong, c_void};
+mod functions;
+
+use std::ffi::{CStr, c_int, c_ulong, c_void};
 use std::ptr::{self, NonNull};
+
+use functions::{
+    TJCS_CMYK, TJCS_GRAY, TJCS_YCBCR, TJCS_YCCK, TJFLAG_ACCURATEDCT, TJFLAG_NOREALLOC,
+    TJFLAG_STOPONWARNING, TJPF_BGR, TJPF_CMYK, TJSAMP_420, TJSAMP_422, TJSAMP_440, TJSAMP_444,
+    TJSAMP_GRAY, tjBufSize, tjCompressFromYUVPlanes, tjDecompress2, tjDecompressHeader3,
+    tjDecompressToYUVPlanes, tjDestroy, tjEncodeYUVPlanes, tjGetErrorStr2, tjInitCompress,
+    tjInitDecompress,
+};
 
 /// Width and height in pixels.
 type Size = (u32, u32);
@@ -15,87 +25,6 @@ type Size = (u32, u32);
 const BYTES_PER_PIXEL: u32 = 3;
 /// Cyan, magenta, yellow and black.
 const BYTES_PER_CMYK: u32 = 4;
-
-// These constants are copied from turbojpeg.h.
-const TJPF_BGR: c_int = 1;
-const TJPF_CMYK: c_int = 11;
-const TJSAMP_444: c_int = 0;
-const TJSAMP_422: c_int = 1;
-const TJSAMP_420: c_int = 2;
-const TJSAMP_GRAY: c_int = 3;
-const TJSAMP_440: c_int = 4;
-const TJCS_YCBCR: c_int = 1;
-const TJCS_GRAY: c_int = 2;
-const TJCS_CMYK: c_int = 3;
-const TJCS_YCCK: c_int = 4;
-const TJFLAG_NOREALLOC: c_int = 1024;
-const TJFLAG_STOPONWARNING: c_int = 8192;
-/// The default of libjpeg, and hardly slower.
-const TJFLAG_ACCURATEDCT: c_int = 4096;
-
-#[expect(unsafe_code, reason = "the only crate for it requires 3.x, and Debian 12 and 13 have 2.x")]
-#[link(name = "turbojpeg")]
-unsafe extern "C" {
-    fn tjInitCompress() -> *mut c_void;
-    fn tjInitDecompress() -> *mut c_void;
-    fn tjDestroy(handle: *mut c_void) -> c_int;
-    fn tjGetErrorStr2(handle: *mut c_void) -> *const c_char;
-    safe fn tjBufSize(width: c_int, height: c_int, sampling: c_int) -> c_ulong;
-    fn tjCompressFromYUVPlanes(
-        handle: *mut c_void,
-        planes: *const *const c_uchar,
-        width: c_int,
-        strides: *const c_int,
-        height: c_int,
-        sampling: c_int,
-        jpeg: *mut *mut c_uchar,
-        jpeg_size: *mut c_ulong,
-        quality: c_int,
-        flags: c_int,
-    ) -> c_int;
-    fn tjEncodeYUVPlanes(
-        handle: *mut c_void,
-        pixels: *const c_uchar,
-        width: c_int,
-        pitch: c_int,
-        height: c_int,
-        pixel_format: c_int,
-        planes: *const *mut c_uchar,
-        strides: *const c_int,
-        sampling: c_int,
-        flags: c_int,
-    ) -> c_int;
-    fn tjDecompressHeader3(
-        handle: *mut c_void,
-        jpeg: *const c_uchar,
-        jpeg_size: c_ulong,
-        width: *mut c_int,
-        height: *mut c_int,
-        sampling: *mut c_int,
-        colours: *mut c_int,
-    ) -> c_int;
-    fn tjDecompress2(
-        handle: *mut c_void,
-        jpeg: *const c_uchar,
-        jpeg_size: c_ulong,
-        pixels: *mut c_uchar,
-        width: c_int,
-        pitch: c_int,
-        height: c_int,
-        pixel_format: c_int,
-        flags: c_int,
-    ) -> c_int;
-    fn tjDecompressToYUVPlanes(
-        handle: *mut c_void,
-        jpeg: *const c_uchar,
-        jpeg_size: c_ulong,
-        planes: *const *mut c_uchar,
-        width: c_int,
-        strides: *const c_int,
-        height: c_int,
-        flags: c_int,
-    ) -> c_int;
-}
 
 /// The reason why the library failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

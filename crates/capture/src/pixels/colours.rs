@@ -92,17 +92,6 @@ impl Matrix {
         [[0.0, -of_blue * blue / of_green, blue], [red, -of_red * red / of_green, 0.0]]
     }
 
-    /// Returns FFmpeg's name of the matrix, as an option of encoders.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Bt601 => "smpte170m",
-            Self::Bt709 => "bt709",
-            Self::Bt2020 => "bt2020nc",
-            Self::Fcc => "fcc",
-            Self::Smpte240m => "smpte240m",
-        }
-    }
-
     /// Returns libswscale's number of the matrix.
     pub(super) fn swscale(self) -> i32 {
         match self {
@@ -118,12 +107,6 @@ impl Matrix {
 impl Colours {
     /// The colours of every JPEG (JPEG File Interchange Format).
     pub const JFIF: Self = Self { matrix: Matrix::Bt601, full_range: true };
-
-    /// Returns the same matrix with a range of 16 to 235.
-    #[must_use]
-    pub fn limited(self) -> Self {
-        Self { full_range: false, ..self }
-    }
 
     /// Returns the colours that a source states, or else the usual ones for frames of this size.
     pub fn of(matrix: Space, range: Range, size: Size) -> Self {

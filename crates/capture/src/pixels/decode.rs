@@ -310,8 +310,8 @@ mod tests {
                     let decoded = decoder.decode(&jpeg, size, scale.of(size), &mut image);
                     decoded.unwrap_or_else(|why| panic!("{kind} {size:?} {scale:?}: {why:?}"));
                     let mean = difference(&image, &jpeg, flags);
-                    // Where the last column of chroma stands for one column of luma, chroma is off by up to half of its
-                    // own. The fewer columns, the more it differs.
+                    // Chroma of odd sizes is shifted by up to half of a pixel, which differs more the smaller the
+                    // image is.
                     let most = if size.0 > 99 { MEAN } else { 5.0 * MEAN };
                     assert!(mean < most, "{kind} {size:?} {scale:?}: {mean}");
                 }

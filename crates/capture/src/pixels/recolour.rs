@@ -172,7 +172,7 @@ mod tests {
                 recolour(&image, to, &mut into).unwrap();
                 prop_assert_eq!((into.size(), into.colours()), (size, to));
                 for (plane, expected) in into.planes().into_iter().zip(yuv(rgb, to)) {
-                    // What one was rounded by is enlarged by the range and by the matrix.
+                    // The range and the matrix enlarge the error of rounding.
                     let off = plane.iter().map(|value| value.abs_diff(expected)).max();
                     prop_assert!(off <= Some(2), "{:?} {:?}: {:?}, not {}", from, to, plane, expected);
                 }

@@ -21,7 +21,7 @@ use crate::pixels::Image;
 use crate::pixels::recolour::recolour;
 pub use choice::{EncoderName, EncoderRequest, InvalidEncoder};
 use input_format::InputFormat;
-use open_encoder::{EncodedForm, OpenEncoder};
+use open_encoder::{COLOURS, OpenEncoder};
 
 /// Smallest and largest side in pixels: chroma is half as wide and needs one pixel, and few decoders support more than
 /// 8192.
@@ -33,8 +33,8 @@ pub struct H264Encoder {
     name: EncoderName,
     format: InputFormat,
     open: Option<OpenEncoder>,
-    /// An image of limited range. Reused for each frame of full range.
-    limited: Image,
+    /// An image in the encoder's colours. Reused for each frame in other colours.
+    recoloured: Image,
 }
 
 impl H264Encoder {
@@ -42,12 +42,11 @@ impl H264Encoder {
     pub fn new(name: EncoderName) -> Self {
         // If the encoder does not exist, opening it fails with the reason.
         let format = name.codec().and_then(InputFormat::of).unwrap_or(InputFormat::Planar);
-        Self { name, format, open: None, limited: Image::default() }
+        Self { name, format, open: None, recoloured: Image::default() }
     }
 
     /// Encodes a frame; as a keyframe if one is requested and the last one is not too recent. Returns `None` if the
-    /// encoder delays its output. An odd side loses one pixel, because chroma is half as fine. The matrix is that of the
-    /// image and is declared; the range is always limited, because not every decoder honours the other.
+    /// encoder delays its output. An odd side loses one pixel, because chroma is half as fine.
     ///
     /// # Errors
     /// Fails if the size is not supported, the result has too many bytes, or the encoder fails. The encoder is opened
@@ -63,17 +62,16 @@ impl H264Encoder {
         if !SIDES.contains(&size.0) || !SIDES.contains(&size.1) {
             return Err(EncodeError::H264Size(width, height));
         }
-        let limited = image.colours().limited();
-        let image = if image.colours() == limited {
-            image
-        } else {
-            recolour(image, limited, &mut self.limited)?;
-            &self.limited
+        let image = match image.colours() {
+            COLOURS => image,
+            _ => {
+                recolour(image, COLOURS, &mut self.recoloured)?;
+                &self.recoloured
+            }
         };
-        let form = EncodedForm { size, matrix: limited.matrix };
         let open = match self.open.take() {
-            Some(open) if open.is_for(form) => open,
-            _ => OpenEncoder::new(&self.name, self.format, form, times.captured_at)?,
+            Some(open) if open.is_for(size) => open,
+            _ => OpenEncoder::new(&self.name, self.format, size, times.captured_at)?,
         };
         let encoded = self.open.insert(open).encode(image, times, keyframe_requested);
         if encoded.is_err() {
@@ -85,7 +83,7 @@ impl H264Encoder {
     /// Closes the encoder and releases its memory. The next frame is a keyframe.
     pub fn close(&mut self) {
         self.open = None;
-        self.limited = Image::default();
+        self.recoloured = Image::default();
     }
 }
 
@@ -164,23 +162,28 @@ mod tests {
     }
 
     #[test]
-    fn the_matrix_of_an_image_is_declared_and_its_range_is_limited() {
+    fn an_image_of_any_colours_becomes_one_of_the_declared_colours() {
         let mut encoder = H264Encoder::new(EncoderName::default_encoder().unwrap());
-        let declared =
-            [(Matrix::Bt601, Some(6)), (Matrix::Bt709, Some(1)), (Matrix::Bt2020, Some(9))];
-        let all = declared.into_iter().flat_map(|one| [(one, false), (one, true)]);
-        for (n, ((matrix, expected), full_range)) in (0..).zip(all) {
-            let colours = Colours { matrix, full_range };
-            let image = Image::filled((64, 48), colours, [90, 128, 128]).unwrap();
+        let grey = |luma, full_range, matrix| ([luma, 128, 128], Colours { matrix, full_range });
+        let images = [
+            grey(126, false, Matrix::Bt601),
+            grey(128, true, Matrix::Bt601),
+            grey(126, false, Matrix::Bt709),
+            grey(128, true, Matrix::Bt2020),
+        ];
+        for (n, (colour, colours)) in (0..).zip(images) {
+            let image = Image::filled((64, 48), colours, colour).unwrap();
             let captured_at = Timestamp::from_micros(n * 33_000);
             let times = CaptureTimes { captured_at, read_at: captured_at };
             let frame = encoder.encode(&image, times, false).unwrap().unwrap();
-            assert_eq!(frame.is_keyframe(), !full_range, "{colours:?}");
-            if frame.is_keyframe() {
+            // All of them are the same grey, so deltas are nearly empty.
+            assert_eq!(frame.is_keyframe(), n == 0, "{colours:?}");
+            assert!(n == 0 || frame.payload.len() < 50, "{colours:?}: {}", frame.payload.len());
+            if n == 0 {
                 let mut inspector = H264Inspector::new();
                 inspector.inspect(&frame.payload, false).unwrap();
                 let hints = inspector.display_hints();
-                assert_eq!((hints.matrix, hints.full_range), (expected, false));
+                assert_eq!((hints.matrix, hints.full_range), (Some(6), false));
             }
         }
     }

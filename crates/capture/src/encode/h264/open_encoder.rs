@@ -15,7 +15,7 @@ use super::keyframes::KeyframeSchedule;
 use super::vaapi::CardMemory;
 use crate::encode::EncodeError;
 use crate::frame::{CaptureTimes, Frame};
-use crate::pixels::colours::Matrix;
+use crate::pixels::colours::{Colours, Matrix};
 use crate::pixels::{Image, Size};
 
 /// Quality on x264's own scale (constant rate factor), within the bitrate limit. By SSIM, a frame is nearly as close to
@@ -45,16 +45,11 @@ const MICROSECONDS: Rational = Rational(1, 1_000_000);
 /// Some encoders delay their output nevertheless. This is the largest number of frames in flight.
 const MAX_IN_FLIGHT: usize = 32;
 
-/// The properties of frames for which an encoder is opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct EncodedForm {
-    pub(super) size: Size,
-    pub(super) matrix: Matrix,
-}
+/// The colours of all frames: the range that every decoder honours, and the matrix that Chromium converts best.
+pub(super) const COLOURS: Colours = Colours { matrix: Matrix::Bt601, full_range: false };
 
-/// An open encoder for frames of one form.
+/// An open encoder for frames of one size.
 pub(super) struct OpenEncoder {
-    form: EncodedForm,
     encoder: Encoder,
     input: frame::Video,
     /// The memory from which the encoder takes its frames, if not from this process.
@@ -73,14 +68,13 @@ pub(super) struct OpenEncoder {
 }
 
 impl OpenEncoder {
-    /// Opens the encoder for frames of this form.
+    /// Opens the encoder for frames of this size.
     pub(super) fn new(
         name: &EncoderName,
         format: InputFormat,
-        form: EncodedForm,
+        (width, height): Size,
         began_at: Timestamp,
     ) -> Result<Self, EncodeError> {
-        let (width, height) = form.size;
         let failed = |error: ffmpeg_next::Error| {
             EncodeError::Encoder(format!("{name} cannot encode {width}x{height}: {error}"))
         };
@@ -97,9 +91,8 @@ impl OpenEncoder {
         if let Some(card) = &card {
             card.attach_to(&mut video);
         }
-        let encoder = video.open_with(options(name, form)).map_err(failed)?;
+        let encoder = video.open_with(options(name, width, height)).map_err(failed)?;
         Ok(Self {
-            form,
             encoder,
             input: frame::Video::new(format.memory(), width, height),
             #[cfg(feature = "vaapi")]
@@ -127,12 +120,12 @@ impl OpenEncoder {
         })
     }
 
-    /// Returns whether the encoder is open for frames of this form.
-    pub(super) fn is_for(&self, form: EncodedForm) -> bool {
-        self.form == form
+    /// Returns whether the encoder is open for frames of this size.
+    pub(super) fn is_for(&self, size: Size) -> bool {
+        (self.input.width(), self.input.height()) == size
     }
 
-    /// Encodes an image, whose last column or row is cropped if the side is odd. Returns `None` if the encoder delays its output.
+    /// Encodes an image in [`COLOURS`], whose last column or row is cropped if the side is odd. Returns `None` if the encoder delays its output.
     pub(super) fn encode(
         &mut self,
         image: &Image,
@@ -254,8 +247,7 @@ pub(super) fn max_bitrate(width: u32, height: u32) -> f64 {
     MAX_BITRATE * (pixels / MAX_BITRATE_PIXELS).powf(PIXELS_EXPONENT)
 }
 
-fn options(name: &EncoderName, form: EncodedForm) -> Dictionary<'static> {
-    let (width, height) = form.size;
+fn options(name: &EncoderName, width: u32, height: u32) -> Dictionary<'static> {
     let mut options = Dictionary::new();
     let max_bitrate = max_bitrate(width, height);
     options.set("maxrate", &(max_bitrate as u64).to_string());
@@ -264,8 +256,9 @@ fn options(name: &EncoderName, form: EncodedForm) -> Dictionary<'static> {
     options.set("bf", "0");
     options.set("flags", "+low_delay");
     options.set("threads", if width * height <= ONE_THREAD_PIXELS { "1" } else { THREADS });
-    // Primaries and transfer are those of a JPEG (sRGB), so that a page shows both codecs in the same colours.
-    options.set("colorspace", form.matrix.name());
+    // Matrix and range are [`COLOURS`]. Primaries and transfer are those of a JPEG (sRGB), so that a page shows both codecs
+    // in the same colours.
+    options.set("colorspace", "smpte170m");
     options.set("color_primaries", "bt709");
     options.set("color_trc", "iec61966-2-1");
     options.set("color_range", "tv");

@@ -147,8 +147,7 @@ impl Painter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::encode::jpeg::{JpegEncoder, Quality};
-    use crate::frame::CaptureTimes;
+    use crate::native::turbojpeg::Compressor;
     use opencv::core::{Mat, MatTraitConst, MatTraitConstManual, Size, Vector, VectorToVec};
     use opencv::{imgcodecs, imgproc};
 
@@ -163,9 +162,8 @@ mod tests {
     }
 
     fn encoded(image: &Image) -> Vec<u8> {
-        let captured_at = Timestamp::default();
-        let times = CaptureTimes { captured_at, read_at: captured_at };
-        JpegEncoder::new(Quality::default()).encode(image, times).unwrap().payload
+        let mut compressor = Compressor::new().unwrap();
+        compressor.compress(image.planes(), image.size(), 80).unwrap().to_vec()
     }
 
     fn decoded(jpeg: &[u8]) -> Mat {
