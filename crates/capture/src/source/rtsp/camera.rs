@@ -18,7 +18,7 @@ use super::waiting::Unfinished;
 use crate::frame::FrameData;
 use crate::frame::latest::Buffers;
 use crate::source::address::Address;
-use crate::source::contract::{About, Grabbed, Source};
+use crate::source::contract::{About, DecodedFrom, Grabbed, Source};
 use crate::source::error::SourceError;
 use crate::source::ffmpeg::{self, DEFAULT_INTERVAL, KEYFRAME_TIMEOUT};
 use crate::source::interval::{IntervalEstimate, KnownInterval};
@@ -231,6 +231,10 @@ impl Source for RtspCamera {
 
     fn own_time(&self) -> Option<Timestamp> {
         self.own_time
+    }
+
+    fn decoded_from(&self) -> Option<DecodedFrom> {
+        self.unpacker.decoded_from()
     }
 
     fn retrieve(&mut self, buffers: &Buffers) -> Result<FrameData, SourceError> {
