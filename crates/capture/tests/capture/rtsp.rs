@@ -153,6 +153,23 @@ fn a_camera_that_begins_within_a_long_gop_waits_for_a_keyframe_and_says_so() {
     }
 }
 
+#[test]
+fn a_wrong_password_is_tried_once_in_each_attempt() {
+    for options in ["", "#transport=udp"] {
+        let camera = RtspCamera { udp: true, ..locked("-") }.start();
+        let capture = capture(&[&format!("cam=rtsp://admin:pw@{}/live{options}", camera.address)]);
+        let reason = viewer(&capture).until_offline("cam").reason;
+        assert!(reason.starts_with("login failed"), "{reason}");
+        capture.stop();
+        let requests = requests(&camera);
+        let is_try = |line: &&String| line.contains("Digest");
+        // Each attempt begins with a request without a login.
+        let attempts = requests.iter().filter(|line| !is_try(line)).count();
+        let tries = requests.iter().filter(is_try).count();
+        assert!((1..=attempts).contains(&tries), "{requests:?}");
+    }
+}
+
 /// A camera that accepts this login only.
 fn locked(login: &'static str) -> RtspCamera {
     RtspCamera { login: Some((vec!["Digest realm=\"cam\", nonce=\"1\""], login)), ..usual() }

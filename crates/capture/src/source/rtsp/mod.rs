@@ -128,11 +128,15 @@ impl Opening<'_> {
             return Ok(false);
         }
         let left = until.saturating_duration_since(Instant::now());
-        let Probe::Redirected(location) = ffmpeg::probe(url, left, self.stop.clone()) else {
-            return Ok(false);
-        };
-        self.request.address = redirected(url, &location)?;
-        Ok(true)
+        match ffmpeg::probe(url, left, self.stop.clone()) {
+            Probe::Redirected(location) => {
+                self.request.address = redirected(url, &location)?;
+                Ok(true)
+            }
+            // Some cameras lock a user out after a few attempts.
+            Probe::Rejected => Err(ffmpeg::login_rejected(url)),
+            _ => Ok(false),
+        }
     }
 
     fn open_in_ffmpeg(

@@ -29,9 +29,11 @@ pub(in crate::source) enum Probe {
     Redirected(String),
     /// It accepts one of these logins.
     LoggedIn(Challenges),
+    /// It rejects user and password.
+    Rejected,
     /// It asks for logins that are not supported.
     OtherLogin(Challenges),
-    /// It rejects user and password, does not respond, or asks for no login.
+    /// It does not respond, or asks for no login.
     Other,
 }
 
@@ -62,6 +64,7 @@ pub(in crate::source) fn probe(url: &Address, within: Duration, stop: Shutdown) 
     });
     match ask(Some(&answer)) {
         Some(second) if (200..300).contains(&second.status()) => Probe::LoggedIn(challenges),
+        Some(second) if second.status() == 401 => Probe::Rejected,
         Some(second) => second.redirection(),
         None => Probe::Other,
     }
