@@ -1,29 +1,26 @@
-//! Conversion between colours: to those of a JPEG, or to the range of H.264. Luma and chroma stay luma and chroma.
+//! Conversion between colours: to those of a JPEG, or of H.264. Luma and chroma stay luma and chroma.
 //!
 //! Both sides are linear in red, green and blue, so three numbers become luma, and two become each component of chroma,
-//! whose value does not depend on luma. In 16 bits, compilers turn these loops into vector instructions of every
-//! processor.
+//! whose value does not depend on luma. No number changes by more than a quarter, so what is added to it fits in 16 bits:
+//! compilers turn these loops into vector instructions of every processor. The result is exact to one level.
 
 use super::colours::Colours;
 use super::image::{Image, NEUTRAL, Plane};
 
-/// Bits after the binary point of an intermediate sum.
-const SUM_BITS: u32 = 5;
-/// Bits by which a sample is shifted before it is multiplied: the most that fit.
-const SAMPLE_BITS: u32 = 7;
-/// Bits after the binary point of a factor. A product keeps its upper 16 of 32 bits. Factors are below 2.
-const FACTOR_BITS: u32 = 16 + SUM_BITS - SAMPLE_BITS;
-/// Half of a step, so that sums are rounded.
-const HALF: i16 = 1 << (SUM_BITS - 1);
+/// Bits after the binary point of a factor.
+const BITS: u32 = 8;
+/// Half of a level, so that sums are rounded.
+const HALF: i16 = 1 << (BITS - 1);
 
 /// A conversion between two colours.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Conversion {
-    /// Black before and after.
-    black: [i16; 2],
-    /// The shares of luma and of both components of chroma in luma.
+    /// Black before, and the level added to luma.
+    black: i16,
+    offset: i16,
+    /// The shares of luma and of both components of chroma that are added to luma.
     luma: [i16; 3],
-    /// The shares of both components of chroma in each of them.
+    /// The shares of a component of chroma and of the other one that are added to it.
     blue: [i16; 2],
     red: [i16; 2],
 }
@@ -60,23 +57,19 @@ impl Conversion {
         let tint = to_levels.luma / from_levels.chroma;
         let chroma = to_levels.chroma / from_levels.chroma;
         Self {
-            black: [from_levels.black, to_levels.black],
-            luma: [to_levels.luma / from_levels.luma, of_blue[0] * tint, of_red[0] * tint]
+            black: from_levels.black,
+            offset: to_levels.black - from_levels.black,
+            luma: [to_levels.luma / from_levels.luma - 1.0, of_blue[0] * tint, of_red[0] * tint]
                 .map(factor),
-            blue: [of_blue[1], of_red[1]].map(|share| factor(share * chroma)),
-            red: [of_blue[2], of_red[2]].map(|share| factor(share * chroma)),
+            blue: [of_blue[1] * chroma - 1.0, of_red[1] * chroma].map(factor),
+            red: [of_red[2] * chroma - 1.0, of_blue[2] * chroma].map(factor),
         }
     }
 
     /// Converts a row of both components of chroma.
     fn chroma(&self, (blue, red): (&[u8], &[u8]), (into_blue, into_red): (&mut [u8], &mut [u8])) {
-        for (into, [of_blue, of_red]) in [(into_blue, self.blue), (into_red, self.red)] {
-            for ((into, blue), red) in into.iter_mut().zip(blue).zip(red) {
-                let sum =
-                    product(*blue, NEUTRAL.into(), of_blue) + product(*red, NEUTRAL.into(), of_red);
-                *into = rounded(sum + sum_of(NEUTRAL.into()));
-            }
-        }
+        convert_chroma((blue, red), self.blue, into_blue);
+        convert_chroma((red, blue), self.red, into_red);
     }
 
     /// Computes what chroma adds to a row of luma, for each pixel.
@@ -84,18 +77,25 @@ impl Conversion {
         let [_, of_blue, of_red] = self.luma;
         let pairs = tint.as_chunks_mut::<2>().0.iter_mut();
         for ((pair, blue), red) in pairs.zip(blue).zip(red) {
-            let sum =
-                product(*blue, NEUTRAL.into(), of_blue) + product(*red, NEUTRAL.into(), of_red);
-            *pair = [sum + sum_of(self.black[1]); 2];
+            *pair = [coloured(*blue) * of_blue + coloured(*red) * of_red + HALF; 2];
         }
     }
 
     /// Converts a row of luma.
     fn luma(&self, luma: &[u8], tint: &[i16], into: &mut [u8]) {
-        let ([black, _], [of_luma, ..]) = (self.black, self.luma);
+        let (black, offset, [of_luma, ..]) = (self.black, self.offset, self.luma);
         for ((into, luma), tint) in into.iter_mut().zip(luma).zip(tint) {
-            *into = rounded(product(*luma, black, of_luma) + tint);
+            let luma = i16::from(*luma);
+            *into = level(luma + offset + (((luma - black) * of_luma + tint) >> BITS));
         }
+    }
+}
+
+/// Converts a row of a component of chroma, to which shares of itself and of the other one are added.
+fn convert_chroma((own, other): (&[u8], &[u8]), [of_own, of_other]: [i16; 2], into: &mut [u8]) {
+    for ((into, own), other) in into.iter_mut().zip(own).zip(other) {
+        let sum = coloured(*own) * of_own + coloured(*other) * of_other + HALF;
+        *into = level(i16::from(*own) + (sum >> BITS));
     }
 }
 
@@ -118,20 +118,16 @@ impl Levels {
 }
 
 fn factor(value: f64) -> i16 {
-    (value * f64::from(1 << FACTOR_BITS)).round() as i16
+    (value * f64::from(1 << BITS)).round() as i16
 }
 
-fn product(sample: u8, origin: i16, factor: i16) -> i16 {
-    let sample = (i16::from(sample) - origin) << SAMPLE_BITS;
-    ((i32::from(sample) * i32::from(factor)) >> 16) as i16
+/// Returns by how much a component of chroma differs from grey.
+fn coloured(chroma: u8) -> i16 {
+    i16::from(chroma) - i16::from(NEUTRAL)
 }
 
-fn sum_of(level: i16) -> i16 {
-    level << SUM_BITS
-}
-
-fn rounded(sum: i16) -> u8 {
-    ((sum + HALF) >> SUM_BITS).clamp(0, 255) as u8
+fn level(value: i16) -> u8 {
+    value.clamp(0, 255) as u8
 }
 
 #[cfg(test)]
