@@ -115,6 +115,38 @@ fn ages_are_true(codec: Codec, machines: &[FakeMachine]) {
 }
 
 #[test]
+#[ignore = "it measures: cargo test -p fanlight-tests --test suite measured -- --ignored --nocapture"]
+fn measured_age_of_h264_over_rtsp() {
+    let site = Site::alone();
+    let cameras = [(); 2].map(|()| RtspCamera::switch_on(&site, 0, None));
+    // Retina reads the first one, and FFmpeg the second one.
+    let [tcp, udp] =
+        [format!("tcp={}", cameras[0].url()), format!("udp={}#transport=udp", cameras[1].url())];
+    site.capture(&["--stream", &tcp, "--stream", &udp]);
+    let relay = site.relay(&[]);
+    let mut ages: [Vec<i64>; 2] = Default::default();
+    for _ in 0..10 {
+        let streams = [("tcp", Truth::OfCamera), ("udp", Truth::OfCamera)];
+        for (stream, ages) in streams.iter().zip(&mut ages) {
+            let seen = watch_all(&relay, std::slice::from_ref(stream), Codec::H264).remove(0);
+            // The first frames were encoded before the session was open.
+            let seen = seen.iter().skip(FRAMES / 2);
+            ages.extend(seen.map(|seen| seen.frame.seen_at.micros_from(seen.stamp.time)));
+        }
+    }
+    for (name, ages) in ["retina over TCP", "FFmpeg over UDP"].iter().zip(&mut ages) {
+        ages.sort_unstable();
+        let at = |share: usize| ages[ages.len() * share / 100] as f64 / 1000.0;
+        note(format!(
+            "{name}: {} frames, median {:.1} ms, p95 {:.1} ms",
+            ages.len(),
+            at(50),
+            at(95)
+        ));
+    }
+}
+
+#[test]
 fn programs_see_the_faked_machine() {
     let site = Site::new();
     let run_on = |machine: FakeMachine, mut command: Command| {
@@ -168,7 +200,7 @@ fn read(mut frames: Vec<Frame>, codec: Codec, size: (usize, usize)) -> Vec<Seen>
 
 fn size_of(stream: &str) -> (usize, usize) {
     match stream {
-        "test" | "rtsp" | "b-frames" => (640, 360),
+        "test" | "rtsp" | "b-frames" | "tcp" | "udp" => (640, 360),
         _ => (WIDTH as usize, HEIGHT as usize),
     }
 }

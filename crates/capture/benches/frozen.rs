@@ -7,8 +7,9 @@ use std::iter;
 use criterion::{Criterion, criterion_group, criterion_main};
 use fanlight_capture::frame::FrameData;
 use fanlight_capture::frame::frozen::{FrozenDetector, SamePicture};
+use fanlight_capture::pixels::Image;
+use fanlight_capture::pixels::colours::Colours;
 use fanlight_protocol::Timestamp;
-use opencv::core::{CV_8UC3, Mat, MatTraitManual, Scalar};
 
 /// The usual size of a JPEG of 1280x720, in bytes.
 const JPEG: usize = 100_000;
@@ -19,10 +20,10 @@ fn random(length: usize, seed: u64) -> Vec<u8> {
 }
 
 fn pixels(seed: u64) -> FrameData {
-    let mut mat = Mat::new_rows_cols_with_default(720, 1280, CV_8UC3, Scalar::default()).unwrap();
-    let bytes = mat.data_bytes_mut().unwrap();
-    bytes.copy_from_slice(&random(bytes.len(), seed));
-    FrameData::Pixels(mat)
+    let mut image = Image::filled((1280, 720), Colours::JFIF, [0; 3]).unwrap();
+    let mut random = fastrand::Rng::with_seed(seed);
+    image.planes_mut().into_iter().flatten().for_each(|byte| *byte = random.u8(..));
+    FrameData::Pixels(image)
 }
 
 fn frozen(criterion: &mut Criterion) {

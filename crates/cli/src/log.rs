@@ -94,8 +94,11 @@ pub fn init(format: LogFormat, level: LogLevel) {
         LogFormat::Text if io::stderr().is_terminal() => Style::Colour,
         LogFormat::Text => Style::Plain,
     };
-    let targets =
-        Targets::new().with_target("fanlight", level.own()).with_default(level.libraries());
+    let targets = Targets::new()
+        .with_target("fanlight", level.own())
+        // The RTSP library prints URLs, which may contain passwords. The capture reports its failures without them.
+        .with_target("retina", LevelFilter::OFF)
+        .with_default(level.libraries());
     WRITER.get_or_init(|| start_writer(style).ok());
     let lines = Lines::new(style, to_stderr, std::time::Instant::now);
     if tracing_subscriber::registry().with(targets).with(lines).try_init().is_ok() {

@@ -1,4 +1,4 @@
-//! The output of both splitters.
+//! The output of both splitters, and the reasons why there is none.
 
 use fanlight_protocol::{MAX_PAYLOAD, Timestamp};
 
@@ -33,4 +33,12 @@ pub enum SplitError {
         "an H.264 access unit exceeds the limit of {MAX_PAYLOAD} bytes: reduce the camera's resolution or bitrate"
     )]
     AccessUnitTooLarge,
+    /// RTP packets that are not in the order of their content.
+    #[error(
+        "the camera interleaves the packets of H.264 (packetization mode 2), which is not supported"
+    )]
+    Interleaved,
+    /// A frame that starts within a picture, although no packet is missing.
+    #[error("the camera marks the end of a frame within a picture")]
+    EndsWithinPicture,
 }

@@ -1,7 +1,7 @@
-//! Pixels to encoded frames. Knows neither sources nor the bus.
+//! Images to encoded frames. Knows neither sources nor the bus.
 //!
-//! - [`jpeg`]: pixels to JPEG;
-//! - [`h264`]: pixels to H.264.
+//! - [`jpeg`]: to JPEG;
+//! - [`h264`]: to H.264.
 
 pub mod h264;
 pub mod jpeg;
@@ -9,9 +9,9 @@ pub mod jpeg;
 use std::fmt;
 
 use fanlight_protocol::{MAX_PAYLOAD, Topic};
-use opencv::core::Mat;
 
 use crate::frame::{CaptureTimes, Frame};
+use crate::pixels::Image;
 use h264::{EncoderName, H264Encoder};
 use jpeg::{JpegEncoder, Quality};
 
@@ -24,7 +24,7 @@ pub trait Encode: fmt::Debug + Send {
     /// Fails with the reason why the frame cannot be encoded.
     fn encode(
         &mut self,
-        pixels: &Mat,
+        image: &Image,
         times: CaptureTimes,
         keyframe_requested: bool,
     ) -> Result<Option<Frame>, EncodeError>;
@@ -56,22 +56,22 @@ pub fn encoder(settings: &EncoderSettings) -> Box<dyn Encode> {
 impl Encode for JpegEncoder {
     fn encode(
         &mut self,
-        pixels: &Mat,
+        image: &Image,
         times: CaptureTimes,
         _keyframe_requested: bool,
     ) -> Result<Option<Frame>, EncodeError> {
-        self.encode(pixels, times).map(Some)
+        self.encode(image, times).map(Some)
     }
 }
 
 impl Encode for H264Encoder {
     fn encode(
         &mut self,
-        pixels: &Mat,
+        image: &Image,
         times: CaptureTimes,
         keyframe_requested: bool,
     ) -> Result<Option<Frame>, EncodeError> {
-        self.encode(pixels, times, keyframe_requested)
+        self.encode(image, times, keyframe_requested)
     }
 
     fn close(&mut self) {

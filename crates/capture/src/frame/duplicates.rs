@@ -1,8 +1,7 @@
 //! Detection of frames that equal their predecessor, as a screen or a camera in front of a wall delivers them.
 
-use opencv::core::{MatTraitConst, MatTraitConstManual};
-
 use crate::frame::FrameData;
+use crate::pixels::Image;
 
 /// Finds frames that equal the one before, byte by byte. The number found in a row is limited, so that a viewer sees
 /// that time passes.
@@ -48,11 +47,7 @@ pub(super) fn are_equal(one: &FrameData, other: &FrameData) -> bool {
     match (one, other) {
         (FrameData::Jpeg(one), FrameData::Jpeg(other)) => one == other,
         (FrameData::H264(one), FrameData::H264(other)) => one.bytes == other.bytes,
-        (FrameData::Pixels(one), FrameData::Pixels(other)) => {
-            let same_size = one.rows() == other.rows() && one.cols() == other.cols();
-            let bytes = one.data_bytes().ok().zip(other.data_bytes().ok());
-            same_size && bytes.is_some_and(|(one, other)| one == other)
-        }
+        (FrameData::Pixels(one), FrameData::Pixels(other)) => one == other,
         _ => false,
     }
 }
@@ -66,25 +61,23 @@ pub(crate) fn copy(data: &FrameData, old: Option<FrameData>) -> Option<FrameData
         }
         (FrameData::Jpeg(bytes), _) => Some(FrameData::Jpeg(bytes.clone())),
         (FrameData::H264(unit), _) => Some(FrameData::H264(unit.clone())),
-        (FrameData::Pixels(pixels), old) => {
+        (FrameData::Pixels(image), old) => {
             let mut copy = match old {
                 Some(FrameData::Pixels(old)) => old,
-                _ => opencv::core::Mat::default(),
+                _ => Image::default(),
             };
-            pixels.copy_to(&mut copy).ok().map(|()| FrameData::Pixels(copy))
+            copy.copy_from(image).ok().map(|()| FrameData::Pixels(copy))
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use opencv::core::{CV_8UC3, Mat, Scalar};
-
     use super::*;
+    use crate::pixels::colours::Colours;
 
-    fn grey(value: f64) -> FrameData {
-        let value = Scalar::all(value);
-        FrameData::Pixels(Mat::new_rows_cols_with_default(4, 6, CV_8UC3, value).unwrap())
+    fn grey(value: u8) -> FrameData {
+        FrameData::Pixels(Image::filled((6, 4), Colours::JFIF, [value, 128, 128]).unwrap())
     }
 
     fn kept(max_in_a_row: u32, frames: &[FrameData]) -> Vec<usize> {
@@ -95,7 +88,7 @@ mod tests {
 
     #[test]
     fn duplicates_in_a_row_are_limited() {
-        let still: Vec<FrameData> = (0..8).map(|_| grey(90.0)).collect();
+        let still: Vec<FrameData> = (0..8).map(|_| grey(90)).collect();
         assert_eq!(kept(3, &still), [0, 4]);
         assert_eq!(kept(0, &still), [0, 1, 2, 3, 4, 5, 6, 7]);
         let jpegs: Vec<FrameData> = (0..3).map(|_| FrameData::Jpeg(vec![1, 2, 3])).collect();
@@ -105,16 +98,16 @@ mod tests {
     #[test]
     fn a_new_viewer_gets_a_frame_that_equals_the_last_one() {
         let mut duplicates = Duplicates::new(100);
-        assert!(!duplicates.is_duplicate(&grey(1.0)) && duplicates.is_duplicate(&grey(1.0)));
+        assert!(!duplicates.is_duplicate(&grey(1)) && duplicates.is_duplicate(&grey(1)));
         duplicates.forget();
-        assert!(!duplicates.is_duplicate(&grey(1.0)) && duplicates.is_duplicate(&grey(1.0)));
+        assert!(!duplicates.is_duplicate(&grey(1)) && duplicates.is_duplicate(&grey(1)));
     }
 
     #[test]
     fn frames_that_differ_are_no_duplicates() {
-        let moving: Vec<FrameData> = (0..5).map(|n| grey(f64::from(n % 2))).collect();
+        let moving: Vec<FrameData> = (0..5).map(|n| grey(n % 2)).collect();
         assert_eq!(kept(3, &moving), [0, 1, 2, 3, 4]);
-        let kinds = [grey(1.0), FrameData::Jpeg(vec![1]), grey(1.0)];
+        let kinds = [grey(1), FrameData::Jpeg(vec![1]), grey(1)];
         assert_eq!(kept(3, &kinds), [0, 1, 2]);
     }
 }

@@ -139,10 +139,10 @@ fn samples_of(bytes: &[u8]) -> u64 {
 mod tests {
     use std::sync::Arc;
 
-    use opencv::core::{CV_8UC3, Mat, MatTraitManual, Scalar};
-
     use super::*;
     use crate::frame::AccessUnit;
+    use crate::pixels::Image;
+    use crate::pixels::colours::Colours;
 
     fn at(millis: u64) -> Timestamp {
         Timestamp::from_micros(1_000_000_000 + millis * 1000)
@@ -196,15 +196,14 @@ mod tests {
         }
     }
 
-    fn grey(value: f64) -> FrameData {
-        let value = Scalar::all(value);
-        FrameData::Pixels(Mat::new_rows_cols_with_default(90, 160, CV_8UC3, value).unwrap())
+    fn grey(value: u8) -> FrameData {
+        FrameData::Pixels(Image::filled((160, 90), Colours::JFIF, [value, 128, 128]).unwrap())
     }
 
     /// Returns a grey picture in which one byte differs.
     fn grey_except(place: usize) -> FrameData {
-        let FrameData::Pixels(mut pixels) = grey(90.0) else { unreachable!("pixels") };
-        pixels.data_bytes_mut().unwrap()[place] = 91;
+        let FrameData::Pixels(mut pixels) = grey(90) else { unreachable!("pixels") };
+        pixels.planes_mut()[0][place] = 91;
         FrameData::Pixels(pixels)
     }
 
@@ -232,7 +231,7 @@ mod tests {
         let long = |last: u8| jpeg(&[&[7; 5000][..], &[last]].concat());
         let repeated = [false, false, true, true];
         for (what, frames, expected) in [
-            ("pixels", [(); 4].map(|()| grey(90.0)), repeated),
+            ("pixels", [(); 4].map(|()| grey(90)), repeated),
             ("JPEG", [(); 4].map(|()| long(1)), repeated),
             ("a short JPEG", [(); 4].map(|()| jpeg(&[1, 2])), repeated),
             ("an empty one", [(); 4].map(|()| jpeg(&[])), repeated),
@@ -242,7 +241,7 @@ mod tests {
             ("another length", [1, 2, 3, 4].map(|length| jpeg(&vec![7; length])), [false; 4]),
             // None of the samples is there.
             ("a dark room with a spot", [1000, 1003, 1006, 1009].map(grey_except), [false; 4]),
-            ("other kinds", [grey(90.0), long(1), unit(true), grey(90.0)], [false; 4]),
+            ("other kinds", [grey(90), long(1), unit(true), grey(90)], [false; 4]),
         ] {
             assert_eq!(same(&frames), expected, "{what}");
         }
@@ -268,12 +267,12 @@ mod tests {
     fn only_a_picture_that_repeats_is_copied() {
         let mut pictures = SamePicture::default();
         for value in 0..10 {
-            pictures.is_same(&grey(f64::from(value)));
+            pictures.is_same(&grey(value));
             assert!(pictures.copy.is_none());
         }
-        pictures.is_same(&grey(9.0));
+        pictures.is_same(&grey(9));
         assert!(pictures.copy.is_some());
-        pictures.is_same(&grey(1.0));
+        pictures.is_same(&grey(1));
         assert!(pictures.copy.is_none());
     }
 
@@ -281,8 +280,8 @@ mod tests {
     fn the_noise_of_a_dark_room_is_no_repetition() {
         let mut random = fastrand::Rng::with_seed(7);
         let mut dark = || {
-            let FrameData::Pixels(mut pixels) = grey(4.0) else { unreachable!("pixels") };
-            for byte in pixels.data_bytes_mut().unwrap() {
+            let FrameData::Pixels(mut pixels) = grey(4) else { unreachable!("pixels") };
+            for byte in pixels.planes_mut().into_iter().flatten() {
                 *byte = random.u8(3..=5);
             }
             FrameData::Pixels(pixels)

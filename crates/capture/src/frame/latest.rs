@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
-use opencv::core::Mat;
 use parking_lot::Mutex;
+
+use crate::pixels::Image;
 
 /// Number of used pixel buffers kept for the next frame: one is being filled while another is processed.
 const MAX_SPARE: usize = 2;
@@ -33,11 +34,11 @@ impl<T> Latest<T> {
 
 /// Used pixel buffers: fresh memory would cost page faults for every frame.
 #[derive(Debug, Default)]
-pub struct Buffers(Mutex<Vec<Mat>>);
+pub struct Buffers(Mutex<Vec<Image>>);
 
 impl Buffers {
     /// Takes a buffer to fill: a used one, or else an empty one.
-    pub fn take(&self) -> Mat {
+    pub fn take(&self) -> Image {
         self.0.lock().pop().unwrap_or_default()
     }
 
@@ -47,17 +48,17 @@ impl Buffers {
     }
 
     /// Returns a used buffer. It is released if enough are kept already.
-    pub fn recycle(&self, pixels: Mat) {
+    pub fn recycle(&self, image: Image) {
         let mut spare = self.0.lock();
         if spare.len() < MAX_SPARE {
-            spare.push(pixels);
+            spare.push(image);
         }
     }
 
     /// Returns a buffer that others may still use: the last user returns it.
-    pub fn recycle_shared(&self, pixels: Arc<Mat>) {
-        if let Some(pixels) = Arc::into_inner(pixels) {
-            self.recycle(pixels);
+    pub fn recycle_shared(&self, image: Arc<Image>) {
+        if let Some(image) = Arc::into_inner(image) {
+            self.recycle(image);
         }
     }
 }
@@ -78,7 +79,7 @@ mod tests {
     #[test]
     fn only_as_many_buffers_are_kept_as_are_used_at_a_time() {
         let buffers = Buffers::default();
-        (0..10).for_each(|_| buffers.recycle(Mat::default()));
+        (0..10).for_each(|_| buffers.recycle(Image::default()));
         assert_eq!(buffers.0.lock().len(), MAX_SPARE);
     }
 }

@@ -1,5 +1,6 @@
 //! The forms of a frame on its way through this process.
 
+pub mod clock_offset;
 pub mod duplicates;
 pub mod frozen;
 pub mod latest;
@@ -9,13 +10,14 @@ use std::sync::Arc;
 
 pub use fanlight_codec::h264::AccessUnit;
 use fanlight_protocol::{FrameFlags, FrameMeta, FrameTimes, Timestamp};
-use opencv::core::{Mat, MatTraitConstManual};
+
+use crate::pixels::Image;
 
 /// The data of a frame as its source delivers it.
 #[derive(Debug)]
 pub enum FrameData {
-    /// Pixels: rows of blue, green and red bytes (`CV_8UC3` in OpenCV's order, blue first).
-    Pixels(Mat),
+    /// Pixels.
+    Pixels(Image),
     /// The camera's own JPEG, not inspected yet.
     Jpeg(Vec<u8>),
     /// The camera's own H.264.
@@ -26,7 +28,7 @@ impl FrameData {
     /// Returns the bytes that alone define the picture: of a JPEG, of pixels, or of a keyframe. A delta has none.
     pub fn picture_bytes(&self) -> Option<&[u8]> {
         match self {
-            Self::Pixels(pixels) => pixels.data_bytes().ok(),
+            Self::Pixels(image) => Some(image.bytes()),
             Self::Jpeg(bytes) => Some(bytes),
             Self::H264(unit) => unit.keyframe.then_some(unit.bytes.as_slice()),
         }

@@ -1,20 +1,14 @@
 //! Detection of a source whose own timestamps jump or drift. No clock: times are passed in.
-//!
-//! A source's clock has an unknown offset from this process's clock, and a frame takes an unknown time to arrive. The
-//! smallest difference of both times that was observed is close to the offset, because no frame arrives before it is
-//! captured. If it changes, one of the clocks did.
 
 use std::time::Duration;
 
 use fanlight_protocol::Timestamp;
 use fanlight_protocol::catalog::{CLOCK_DRIFTS, CLOCK_JUMPS};
 
-/// A change of the offset that counts as a jump, in microseconds: more than rounding and the jitter of a driver.
-const JUMP: i64 = 500_000;
+use super::clock_offset::{ClockOffset, OffsetChange};
+
 /// A jump is reported for this long, so that people can notice it.
 const REPORTED_FOR: Duration = Duration::from_secs(60);
-/// The smallest difference is taken over windows of this length. A congested link delivers a frame in time now and then.
-const WINDOW: Duration = Duration::from_secs(60);
 /// Change of the offset in one window that counts as drift, in microseconds: a thousandth of the time. A quartz is at
 /// least ten times better.
 const DRIFT: i64 = 60_000;
@@ -44,34 +38,25 @@ impl ClockFault {
 /// Observes the clock of one source, from its opening on.
 #[derive(Debug, Default)]
 pub struct SourceClock {
-    last: Option<Timestamp>,
+    offset: ClockOffset,
     jump: Option<(Timestamp, i64)>,
-    window: Option<Window>,
-    /// The smallest difference of the previous window.
-    previous: Option<i64>,
     /// Windows in a row in which the clock gained time (positive) or lost it (negative), and the time in the last one.
     drifting: i32,
     drift: i64,
-}
-
-/// The time over which the smallest difference is taken.
-#[derive(Debug, Clone, Copy)]
-struct Window {
-    began: Timestamp,
-    /// Arrival minus own time, in microseconds.
-    smallest: i64,
 }
 
 impl SourceClock {
     /// Notes a frame: its time by the source's clock, and the time at which it arrived by this process's. Returns the
     /// present fault of the clock.
     pub fn note(&mut self, own: Timestamp, arrived: Timestamp) -> Option<ClockFault> {
-        let difference = arrived.micros_from(own);
-        if let Some(jump) = self.jump_of(own, difference) {
-            *self = Self { jump: Some((arrived, jump)), ..Self::default() };
+        let own = i64::try_from(own.micros()).unwrap_or(i64::MAX);
+        match self.offset.note(own, arrived) {
+            Some(OffsetChange::Jump(jump)) => {
+                (self.jump, self.drifting, self.drift) = (Some((arrived, jump)), 0, 0);
+            }
+            Some(OffsetChange::Gain(gained)) => self.drift_by(gained),
+            None => {}
         }
-        self.last = Some(own);
-        self.advance(difference, arrived);
         self.jump = self.jump.filter(|(at, _)| arrived.since(*at) < REPORTED_FOR);
         match self.jump {
             Some((_, jump)) => Some(ClockFault::Jump(jump)),
@@ -81,29 +66,7 @@ impl SourceClock {
         }
     }
 
-    /// Returns by how much the clock jumped before this frame. A clock that jumps back repeats times; after a jump ahead,
-    /// frames seem to arrive sooner than any before.
-    fn jump_of(&self, own: Timestamp, difference: i64) -> Option<i64> {
-        let step = own.micros_from(self.last?);
-        let known =
-            self.window.map(|window| window.smallest).into_iter().chain(self.previous).min();
-        let ahead = known.map_or(0, |known| known - difference);
-        match (step < -JUMP, ahead > JUMP) {
-            (true, _) => Some(step),
-            (false, true) => Some(ahead),
-            (false, false) => None,
-        }
-    }
-
-    fn advance(&mut self, difference: i64, arrived: Timestamp) {
-        let window = self.window.get_or_insert(Window { began: arrived, smallest: difference });
-        window.smallest = window.smallest.min(difference);
-        if arrived.since(window.began) < WINDOW {
-            return;
-        }
-        let smallest = window.smallest;
-        self.window = None;
-        let gained = self.previous.replace(smallest).map_or(0, |previous| previous - smallest);
+    fn drift_by(&mut self, gained: i64) {
         self.drift = gained;
         self.drifting = match gained {
             gained if gained >= DRIFT => self.drifting.max(0).saturating_add(1),

@@ -1,12 +1,23 @@
-//! Bindings to libjpeg-turbo: pixels to JPEG and back, with the part of its TurboJPEG API that 2.x and 3.x share.
+//! Bindings to libjpeg-turbo: planes of luma and chroma to JPEG and back, with the part of its TurboJPEG API that 2.x and
+//! 3.x share. JPEGs in other colours are decoded to rows of blue, green and red, which it converts to planes.
 //!
-//! Pixels have OpenCV's order of colours. OpenCV itself, which uses the same library, requests the other order and
-//! swaps red and blue byte by byte, which takes about as long as the JPEG itself.
+//! Planes have an even number of columns and rows of luma, and half as many of chroma.
 //!
 //! The library reports errors in its results and prints nothing.
 
-use std::ffi::{CStr, c_char, c_int, c_uchar, c_ulong, c_void};
+mod compressor;
+mod functions;
+
+use std::ffi::{CStr, c_int, c_ulong, c_void};
 use std::ptr::NonNull;
+
+pub(crate) use compressor::Compressor;
+use functions::{
+    TJCS_CMYK, TJCS_GRAY, TJCS_YCBCR, TJCS_YCCK, TJFLAG_ACCURATEDCT, TJFLAG_STOPONWARNING,
+    TJPF_BGR, TJPF_CMYK, TJSAMP_420, TJSAMP_422, TJSAMP_440, TJSAMP_444, TJSAMP_GRAY,
+    tjDecompress2, tjDecompressHeader3, tjDecompressToYUVPlanes, tjDestroy, tjGetErrorStr2,
+    tjInitCompress, tjInitDecompress,
+};
 
 /// Width and height in pixels.
 type Size = (u32, u32);
@@ -15,60 +26,6 @@ type Size = (u32, u32);
 const BYTES_PER_PIXEL: u32 = 3;
 /// Cyan, magenta, yellow and black.
 const BYTES_PER_CMYK: u32 = 4;
-
-// These constants are copied from turbojpeg.h.
-const TJPF_BGR: c_int = 1;
-const TJPF_CMYK: c_int = 11;
-const TJSAMP_420: c_int = 2;
-const TJCS_CMYK: c_int = 3;
-const TJCS_YCCK: c_int = 4;
-const TJFLAG_NOREALLOC: c_int = 1024;
-const TJFLAG_STOPONWARNING: c_int = 8192;
-/// The default of libjpeg, and hardly slower.
-const TJFLAG_ACCURATEDCT: c_int = 4096;
-
-#[expect(unsafe_code, reason = "the only crate for it requires 3.x, and Debian 12 and 13 have 2.x")]
-#[link(name = "turbojpeg")]
-unsafe extern "C" {
-    fn tjInitCompress() -> *mut c_void;
-    fn tjInitDecompress() -> *mut c_void;
-    fn tjDestroy(handle: *mut c_void) -> c_int;
-    fn tjGetErrorStr2(handle: *mut c_void) -> *const c_char;
-    safe fn tjBufSize(width: c_int, height: c_int, sampling: c_int) -> c_ulong;
-    fn tjCompress2(
-        handle: *mut c_void,
-        pixels: *const c_uchar,
-        width: c_int,
-        pitch: c_int,
-        height: c_int,
-        pixel_format: c_int,
-        jpeg: *mut *mut c_uchar,
-        jpeg_size: *mut c_ulong,
-        sampling: c_int,
-        quality: c_int,
-        flags: c_int,
-    ) -> c_int;
-    fn tjDecompressHeader3(
-        handle: *mut c_void,
-        jpeg: *const c_uchar,
-        jpeg_size: c_ulong,
-        width: *mut c_int,
-        height: *mut c_int,
-        sampling: *mut c_int,
-        colours: *mut c_int,
-    ) -> c_int;
-    fn tjDecompress2(
-        handle: *mut c_void,
-        jpeg: *const c_uchar,
-        jpeg_size: c_ulong,
-        pixels: *mut c_uchar,
-        width: c_int,
-        pitch: c_int,
-        height: c_int,
-        pixel_format: c_int,
-        flags: c_int,
-    ) -> c_int;
-}
 
 /// The reason why the library failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -84,57 +41,42 @@ pub(crate) enum TurboError {
     Memory(u32, u32),
 }
 
-/// Encodes baseline JPEG with 4:2:0 subsampling, which every viewer supports.
-#[derive(Debug)]
-pub(crate) struct Compressor {
-    handle: Handle,
-    /// Reused for each frame. It has the size of the worst case, of which only the part ever written occupies memory.
-    jpeg: Vec<u8>,
+/// The resolution of a JPEG's chroma.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sampling {
+    /// That of luma.
+    Full,
+    /// Half as wide.
+    HalfWidth,
+    /// Half as high.
+    HalfHeight,
+    /// Half as wide and high.
+    Quarter,
+    /// There is no chroma.
+    Grey,
 }
 
-impl Compressor {
-    pub(crate) fn new() -> Result<Self, TurboError> {
-        Ok(Self { handle: Handle::compress()?, jpeg: Vec::new() })
+impl Sampling {
+    fn of(sampling: c_int, colours: c_int) -> Option<Self> {
+        match (sampling, colours) {
+            (TJSAMP_GRAY, TJCS_GRAY | TJCS_YCBCR) => Some(Self::Grey),
+            (TJSAMP_444, TJCS_YCBCR) => Some(Self::Full),
+            (TJSAMP_422, TJCS_YCBCR) => Some(Self::HalfWidth),
+            (TJSAMP_440, TJCS_YCBCR) => Some(Self::HalfHeight),
+            (TJSAMP_420, TJCS_YCBCR) => Some(Self::Quarter),
+            _ => None,
+        }
     }
 
-    /// Encodes rows of blue, green and red.
-    #[expect(unsafe_code, reason = "calls a C function")]
-    pub(crate) fn compress(
-        &mut self,
-        pixels: &[u8],
-        size: Size,
-        quality: u8,
-    ) -> Result<&[u8], TurboError> {
-        let PixelLayout { width, height, pitch } = PixelLayout::of(pixels, size, BYTES_PER_PIXEL)?;
-        let max = tjBufSize(width, height, TJSAMP_420);
-        self.jpeg.clear();
-        let reserved = usize::try_from(max).map(|max| self.jpeg.try_reserve(max));
-        let Ok(Ok(())) = reserved else { return Err(TurboError::Memory(size.0, size.1)) };
-        let (mut start, mut length) = (self.jpeg.as_mut_ptr(), max);
-        // SAFETY: the handle is a compressor and exclusively owned. `PixelLayout` has checked that `pixels` has
-        // `height` rows of `pitch` bytes with `width` pixels each. At `start` there are at least tjBufSize() bytes; with
-        // TJFLAG_NOREALLOC the library writes to no others and keeps `start`. All pointers live until the call returns.
-        let result = unsafe {
-            tjCompress2(
-                self.handle.0.as_ptr(),
-                pixels.as_ptr(),
-                width,
-                pitch,
-                height,
-                TJPF_BGR,
-                &raw mut start,
-                &raw mut length,
-                TJSAMP_420,
-                quality.into(),
-                TJFLAG_NOREALLOC | TJFLAG_ACCURATEDCT,
-            )
-        };
-        if result != 0 || length > max {
-            return Err(self.handle.error());
+    /// Returns the size of a plane of chroma in an image of this size.
+    pub(crate) fn chroma(self, (width, height): Size) -> Size {
+        match self {
+            Self::Full => (width, height),
+            Self::HalfWidth => (width.div_ceil(2), height),
+            Self::HalfHeight => (width, height.div_ceil(2)),
+            Self::Quarter => (width.div_ceil(2), height.div_ceil(2)),
+            Self::Grey => (0, 0),
         }
-        // SAFETY: the library has written `length` bytes, and no more than were reserved.
-        unsafe { self.jpeg.set_len(length as usize) };
-        Ok(&self.jpeg)
     }
 }
 
@@ -169,6 +111,7 @@ pub(crate) struct ParsedJpeg<'a> {
     jpeg: &'a [u8],
     size: Size,
     is_cmyk: bool,
+    sampling: Option<Sampling>,
 }
 
 impl Decompressor {
@@ -198,7 +141,14 @@ impl Decompressor {
             // reason.
             (Ok(width @ 1..), Ok(height @ 1..)) => {
                 let is_cmyk = matches!(colours, TJCS_CMYK | TJCS_YCCK);
-                Ok(ParsedJpeg { decompressor: self, jpeg, size: (width, height), is_cmyk })
+                let sampling = if result == 0 { Sampling::of(sampling, colours) } else { None };
+                Ok(ParsedJpeg {
+                    decompressor: self,
+                    jpeg,
+                    size: (width, height),
+                    is_cmyk,
+                    sampling,
+                })
             }
             _ if result != 0 => Err(self.handle.error()),
             _ => Err(TurboError::Library("the image is empty".into())),
@@ -210,6 +160,56 @@ impl ParsedJpeg<'_> {
     /// Returns the size at this scale.
     pub(crate) fn size(&self, scale: Scale) -> Size {
         scale.of(self.size)
+    }
+
+    /// Returns the resolution of chroma; `None` if the JPEG cannot be decoded to planes, because it is in other colours
+    /// or has an unusual resolution.
+    pub(crate) fn sampling(&self) -> Option<Sampling> {
+        self.sampling
+    }
+
+    /// Decodes to planes. Those of chroma have the size that the sampling states, without gaps. A damaged JPEG is
+    /// accepted if every row was written.
+    #[expect(unsafe_code, reason = "calls a C function")]
+    pub(crate) fn decompress_planes(
+        self,
+        scale: Scale,
+        luma: &mut [u8],
+        chroma: [&mut [u8]; 2],
+    ) -> Result<(), TurboError> {
+        let size = self.size(scale);
+        let handle = &self.decompressor.handle;
+        let Some(sampling) = self.sampling else {
+            return Err(TurboError::Library("the image has no planes".into()));
+        };
+        let (row, chroma_size) = (size.0.next_multiple_of(2), sampling.chroma(size));
+        let (width, height) = sides(size)?;
+        check_plane(luma.len(), (row, size.1.next_multiple_of(2)), size)?;
+        chroma.iter().try_for_each(|plane| check_plane(plane.len(), chroma_size, size))?;
+        let [blue, red] = chroma;
+        let planes = [luma.as_mut_ptr(), blue.as_mut_ptr(), red.as_mut_ptr()];
+        let strides = [row, chroma_size.0, chroma_size.0].map(|length| length as c_int);
+        let last = (size.1 - 1) as usize * row as usize;
+        let last = last..last + size.0 as usize;
+        mark().zip(&mut luma[last.clone()]).for_each(|(mark, byte)| *byte = mark);
+        // SAFETY: the handle is a decompressor and exclusively owned, and it has read this header before. It decodes at
+        // its largest scale that fits into `width` and `height`. The planes then have no more columns and rows than the
+        // sampling of the header states, with luma rounded up to even sides; the checks above have found as many in
+        // memory. All pointers live until the call returns.
+        let result = unsafe {
+            tjDecompressToYUVPlanes(
+                handle.0.as_ptr(),
+                self.jpeg.as_ptr(),
+                self.jpeg.len() as c_ulong,
+                planes.as_ptr(),
+                width,
+                strides.as_ptr(),
+                height,
+                TJFLAG_ACCURATEDCT,
+            )
+        };
+        let finished = mark().zip(&luma[last]).any(|(mark, byte)| *byte != mark);
+        if result == 0 || finished { Ok(()) } else { Err(handle.error()) }
     }
 
     /// Decodes to rows of blue, green and red. A damaged JPEG is accepted if every row was written.
@@ -258,6 +258,22 @@ fn without_inks(ink: &[u8]) -> [u8; 3] {
 /// Returns the content of the last row until it is decoded; no row of a real image looks like this.
 fn mark() -> impl Iterator<Item = u8> {
     (0..=u8::MAX).cycle().map(|at| at.wrapping_mul(89))
+}
+
+/// Checks that a plane of an image of this size has exactly these columns and rows.
+fn check_plane(length: usize, plane: Size, size: Size) -> Result<(), TurboError> {
+    match u64::from(plane.0) * u64::from(plane.1) == length as u64 {
+        true => Ok(()),
+        false => Err(TurboError::Length(length, size.0, size.1)),
+    }
+}
+
+/// Returns the sides of an image in the types of the library.
+fn sides((width, height): Size) -> Result<(c_int, c_int), TurboError> {
+    match (width.try_into(), height.try_into()) {
+        (Ok(width @ 1..), Ok(height @ 1..)) => Ok((width, height)),
+        _ => Err(TurboError::Length(0, width, height)),
+    }
 }
 
 /// The dimensions of a frame in the types of the library.
@@ -372,17 +388,32 @@ mod tests {
     #[test]
     fn pixels_that_do_not_match_the_size_are_refused() {
         let mut compressor = Compressor::new().unwrap();
-        for (length, size) in [(0, (0, 0)), (11, (2, 2)), (13, (2, 2)), (12, (u32::MAX, u32::MAX))]
-        {
-            let refused = compressor.compress(&vec![0; length], size, 80);
-            assert_eq!(refused, Err(TurboError::Length(length, size.0, size.1)));
+        for (luma, chroma, size) in [
+            (0, 0, (0, 0)),
+            (3, 1, (2, 2)),
+            (5, 1, (2, 2)),
+            (4, 2, (2, 2)),
+            (9, 4, (3, 3)),
+            (4, 1, (u32::MAX, u32::MAX)),
+        ] {
+            let (luma, chroma) = (vec![0; luma], vec![0; chroma]);
+            let refused = compressor.compress([&luma, &chroma, &chroma], size, 80);
+            assert!(matches!(refused, Err(TurboError::Length(..))), "{size:?}: {refused:?}");
         }
-        let jpeg = compressor.compress(&[0; 12], (2, 2), 80).unwrap();
+        let mut planes = [vec![0; 4], vec![0; 1], vec![0; 1]];
+        let [luma, blue, red] = planes.each_mut().map(Vec::as_mut_slice);
+        let refused = compressor.planes(&[0; 11], (2, 2), [luma, blue, red]);
+        assert_eq!(refused, Err(TurboError::Length(11, 2, 2)));
+        let jpeg = compressor.compress([&[0; 4], &[128], &[128]], (2, 2), 80).unwrap();
         let mut decompressor = Decompressor::new().unwrap();
         let parsed = decompressor.read(jpeg).unwrap();
         assert_eq!((parsed.size(Scale::Whole), parsed.size(Scale::Eighth)), ((2, 2), (1, 1)));
+        assert_eq!(parsed.sampling(), Some(Sampling::Quarter));
         let refused = parsed.decompress(Scale::Whole, &mut [0; 11]);
         assert_eq!(refused, Err(TurboError::Length(11, 2, 2)));
+        let parsed = decompressor.read(jpeg).unwrap();
+        let refused = parsed.decompress_planes(Scale::Whole, &mut [0; 4], [&mut [0], &mut [0; 2]]);
+        assert_eq!(refused, Err(TurboError::Length(2, 2, 2)));
     }
 
     #[test]

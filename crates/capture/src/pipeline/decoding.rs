@@ -2,11 +2,11 @@
 
 use ffmpeg_next::Packet;
 use ffmpeg_next::codec::Id;
-use opencv::core::Mat;
 
 use super::gop::Units;
 use crate::frame::CaptureTimes;
 use crate::frame::latest::Buffers;
+use crate::pixels::Image;
 use crate::pixels::convert::{Converter, size_of_frame};
 use crate::source::SourceError;
 use crate::source::video::{DecodedFrame, VideoDecoder};
@@ -27,7 +27,7 @@ pub(super) struct H264Decoding {
 #[derive(Debug)]
 pub(super) enum Newest {
     /// The pixels of the newest frame, and its times.
-    Frame(Mat, CaptureTimes),
+    Frame(Image, CaptureTimes),
     /// No frame yet.
     None,
     /// No access unit with which decoding can begin: the decoder waits for the next one.
@@ -67,11 +67,11 @@ impl H264Decoding {
             Decoded::None => return Ok(Newest::None),
             Decoded::NoEntry => return Ok(Newest::NoEntry),
         };
-        let mut pixels = buffers.take();
+        let mut image = buffers.take();
         // H.264 with another geometry is decoded by the source.
         let size = size_of_frame(&decoded.frame);
-        self.converter.convert(&decoded.frame, size, &mut pixels)?;
-        Ok(Newest::Frame(pixels, times))
+        self.converter.convert(&decoded.frame, size, &mut image)?;
+        Ok(Newest::Frame(image, times))
     }
 
     /// Decodes these units, so that later ones can be decoded too.

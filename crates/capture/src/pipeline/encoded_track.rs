@@ -8,7 +8,6 @@ use fanlight_bus::{TrackCounts, TrackPublisher};
 use fanlight_clock as clock;
 use fanlight_protocol::rate::RateLimit;
 use fanlight_protocol::{Codec, StreamName, Timestamp, Topic, TrackEntry, TrackName};
-use opencv::core::Mat;
 use parking_lot::Mutex;
 
 use super::Resources;
@@ -19,7 +18,7 @@ use crate::encode::{Encode, EncodeError, EncoderSettings};
 use crate::frame::latest::{Buffers, Latest};
 use crate::frame::{CaptureTimes, Frame};
 use crate::meter::RateMeter;
-use crate::pixels::Size;
+use crate::pixels::{Image, Size};
 use crate::publish::{FrameCounters, TrackOutput, TrackWriter};
 use crate::rendition_settings::RenditionSettings;
 use crate::threads::pool::{Task, WorkerPool};
@@ -57,7 +56,7 @@ pub(super) struct EncodedTrack {
 /// Pixels of the rendition's size, shared by its tracks.
 #[derive(Debug)]
 pub(super) struct Pixels {
-    pub(super) pixels: Arc<Mat>,
+    pub(super) image: Arc<Image>,
     pub(super) times: CaptureTimes,
 }
 
@@ -135,7 +134,7 @@ impl EncodedTrack {
     pub(super) fn put(&self, pixels: Pixels) {
         if let Some(replaced) = self.pending.put(pixels) {
             self.counters.drop_frames(1);
-            self.buffers.recycle_shared(replaced.pixels);
+            self.buffers.recycle_shared(replaced.image);
         }
         self.pool.schedule(&self.task);
     }
@@ -147,11 +146,11 @@ impl EncodedTrack {
 
     /// Encodes and publishes the pending pixels, as the track's task. It may block for ever.
     fn work(&self, watchdog: &Watchdog) {
-        let Some(Pixels { pixels, times }) = self.pending.take() else {
+        let Some(Pixels { image, times }) = self.pending.take() else {
             return self.close_unused_encoder();
         };
-        let encoded = self.encode(&pixels, times);
-        self.buffers.recycle_shared(pixels);
+        let encoded = self.encode(&image, times);
+        self.buffers.recycle_shared(image);
         // After the thread was abandoned, the encoder belongs to another thread.
         if !watchdog.is_stopped() {
             // An idle encoder occupies many megabytes.
@@ -165,7 +164,7 @@ impl EncodedTrack {
     }
 
     /// Encodes and publishes a frame. Returns whether it was published.
-    fn encode(&self, pixels: &Mat, times: CaptureTimes) -> Result<bool, EncodeError> {
+    fn encode(&self, image: &Image, times: CaptureTimes) -> Result<bool, EncodeError> {
         let current = self.encoder.current();
         let mut encoder = current.lock();
         if self.must_close.swap(false, Ordering::Relaxed) {
@@ -175,7 +174,7 @@ impl EncodedTrack {
             return Ok(false);
         }
         let keyframe_requested = self.keyframe_requested.load(Ordering::Relaxed);
-        match encoder.encode(pixels, times, keyframe_requested) {
+        match encoder.encode(image, times, keyframe_requested) {
             // This thread was abandoned, and another one encodes the track now.
             _ if !self.encoder.is_current(&current) => Ok(false),
             Ok(None) => Ok(false),

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use fanlight_protocol::{Codec, RenditionName};
-use opencv::core::Mat;
 
 use super::Resources;
 use super::encoded_track::{EncodedTrack, Pixels};
@@ -12,7 +11,7 @@ use crate::encode::EncoderSettings;
 use crate::frame::CaptureTimes;
 use crate::frame::latest::Buffers;
 use crate::options::StreamSettings;
-use crate::pixels::Size;
+use crate::pixels::{Image, Size};
 use crate::rendition_settings::{RenditionSettings, RenditionSize};
 
 /// One rendition.
@@ -89,17 +88,17 @@ impl Rendition {
     }
 
     /// Returns a buffer for the next frame.
-    pub(super) fn buffer(&self) -> Mat {
+    pub(super) fn buffer(&self) -> Image {
         self.buffers.take()
     }
 
-    /// Gives pixels of the rendition's size to these of its tracks. They are encoded when threads are free.
-    pub(super) fn put(&self, pixels: Mat, times: CaptureTimes, tracks: Vec<Arc<EncodedTrack>>) {
-        let pixels = Arc::new(pixels);
+    /// Gives an image of the rendition's size to these of its tracks. It is encoded when threads are free.
+    pub(super) fn put(&self, image: Image, times: CaptureTimes, tracks: Vec<Arc<EncodedTrack>>) {
+        let image = Arc::new(image);
         for track in tracks {
-            track.put(Pixels { pixels: pixels.clone(), times });
+            track.put(Pixels { image: image.clone(), times });
         }
-        self.buffers.recycle_shared(pixels);
+        self.buffers.recycle_shared(image);
     }
 
     /// Releases what is kept for the next frame, because no viewer watches the stream.

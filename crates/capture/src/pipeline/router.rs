@@ -20,9 +20,9 @@ use super::transcoder::{PendingFrame, Transcoder};
 use crate::frame::latest::Buffers;
 use crate::frame::{CaptureTimes, FrameData, RawFrame};
 use crate::options::StreamSettings;
+use crate::pixels::Size;
 use crate::pixels::decode::JpegDecoder;
 use crate::pixels::orientation::Orientation;
-use crate::pixels::{self, Size};
 use crate::source::SourceError;
 use crate::source::lifecycle::PushError;
 use crate::status::SourceStatus;
@@ -192,9 +192,9 @@ impl Router {
     /// Inspects a frame. A JPEG is parsed, and repaired if necessary.
     fn inspect(&self, data: FrameData) -> Result<Inspected, SourceError> {
         let (data, size, obstacle) = match data {
-            FrameData::Pixels(pixels) => {
-                let size = pixels::size_of(&pixels);
-                (FrameData::Pixels(pixels), size, None)
+            FrameData::Pixels(image) => {
+                let size = image.size();
+                (FrameData::Pixels(image), size, None)
             }
             FrameData::Jpeg(bytes) => {
                 let RepairedJpeg { bytes, width, height, had_end, obstacle } =

@@ -8,13 +8,19 @@ use ffmpeg_next::util::color::{Range, Space};
 
 use super::Size;
 
-/// A matrix and a range.
+/// A matrix and a range. The default is [`Colours::JFIF`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Colours {
     /// The matrix.
     pub matrix: Matrix,
     /// True if black is 0 and white is 255 (in 8 bits), not 16 and 235.
     pub full_range: bool,
+}
+
+impl Default for Colours {
+    fn default() -> Self {
+        Self::JFIF
+    }
 }
 
 /// Colours, and whether the source states them. Otherwise they are the usual ones.
@@ -67,6 +73,34 @@ impl Matrix {
         Self::of(stated, size)
     }
 
+    /// Returns the shares of red, green and blue in luma.
+    fn luma_shares(self) -> [f64; 3] {
+        let (red, blue) = match self {
+            Self::Bt601 => (0.299, 0.114),
+            Self::Bt709 => (0.2126, 0.0722),
+            Self::Bt2020 => (0.2627, 0.0593),
+            Self::Fcc => (0.30, 0.11),
+            Self::Smpte240m => (0.212, 0.087),
+        };
+        [red, 1.0 - red - blue, blue]
+    }
+
+    /// Returns luma and both components of chroma (of blue and of red) of a colour. All sides are 0 to 1, chroma is -0.5
+    /// to 0.5.
+    pub(crate) fn yuv(self, [red, green, blue]: [f64; 3]) -> [f64; 3] {
+        let [of_red, of_green, of_blue] = self.luma_shares();
+        let luma = of_red * red + of_green * green + of_blue * blue;
+        [luma, (blue - luma) / (1.0 - of_blue) / 2.0, (red - luma) / (1.0 - of_red) / 2.0]
+    }
+
+    /// Returns the red, green and blue of each component of chroma (of blue and of red) where luma is 0. The function
+    /// [`Self::yuv`] is linear, so this is its inverse.
+    pub(super) fn rgb_of_chroma(self) -> [[f64; 3]; 2] {
+        let [of_red, of_green, of_blue] = self.luma_shares();
+        let (red, blue) = (2.0 * (1.0 - of_red), 2.0 * (1.0 - of_blue));
+        [[0.0, -of_blue * blue / of_green, blue], [red, -of_red * red / of_green, 0.0]]
+    }
+
     /// Returns libswscale's number of the matrix.
     pub(super) fn swscale(self) -> i32 {
         match self {
@@ -80,6 +114,9 @@ impl Matrix {
 }
 
 impl Colours {
+    /// The colours of every JPEG (JPEG File Interchange Format).
+    pub const JFIF: Self = Self { matrix: Matrix::Bt601, full_range: true };
+
     /// Returns the colours that a source states, or else the usual ones for frames of this size.
     pub fn of(matrix: Space, range: Range, size: Size) -> Self {
         Self { matrix: Matrix::of(matrix, size), full_range: range == Range::JPEG }
@@ -130,6 +167,30 @@ mod tests {
         assert_eq!(Matrix::of(Space::Unspecified, (1280, 720)), Matrix::Bt709);
         assert_eq!(Matrix::of(Space::SMPTE170M, (1280, 720)), Matrix::Bt601);
         assert_eq!(Matrix::of(Space::BT709, (320, 240)), Matrix::Bt709);
+    }
+
+    /// Numbers of the recommendations: BT.601-7, 2.5; BT.709-6, 3.2 and 3.3; BT.2020-2, table 4.
+    #[test]
+    fn luma_and_chroma_are_those_of_the_recommendations() {
+        for (matrix, luma, blue, red) in [
+            (Matrix::Bt601, 0.299, 1.772, 1.402),
+            (Matrix::Bt709, 0.2126, 1.8556, 1.5748),
+            (Matrix::Bt2020, 0.2627, 1.8814, 1.4746),
+        ] {
+            let is = |found: f64, expected: f64| (found - expected).abs() < 1e-9;
+            let [y, cb, cr] = matrix.yuv([1.0, 0.0, 0.0]);
+            assert!(
+                is(y, luma) && is(cb, -luma / blue) && is(cr, 0.5),
+                "{matrix:?}: {y} {cb} {cr}"
+            );
+            assert!(is((1.0 - luma) / cr, red));
+            for (chroma, rgb) in
+                [[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]].iter().zip(matrix.rgb_of_chroma())
+            {
+                let back = matrix.yuv(rgb);
+                assert!(back.iter().zip(chroma).all(|(&one, &other)| is(one, other)), "{back:?}");
+            }
+        }
     }
 
     #[test]

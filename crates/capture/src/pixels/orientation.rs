@@ -3,11 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
+use opencv::boxed_ref::{BoxedRef, BoxedRefMut};
 use opencv::core::{
     Mat, ROTATE_90_CLOCKWISE, ROTATE_90_COUNTERCLOCKWISE, ROTATE_180, flip, rotate,
 };
 
 use super::Size;
+use super::image::{Image, Plane};
 
 /// The orientation of frames: they are first rotated, then mirrored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -65,11 +67,11 @@ impl Orientation {
         }
     }
 
-    /// Changes the orientation of a frame. The buffer `spare` is used, and may be swapped with `pixels`.
+    /// Changes the orientation of a frame. The buffer `spare` is used, and may be swapped with `image`.
     ///
     /// # Errors
     /// Fails if there is not enough memory.
-    pub fn apply(&self, pixels: &mut Mat, spare: &mut Mat) -> opencv::Result<()> {
+    pub fn apply(&self, image: &mut Image, spare: &mut Image) -> opencv::Result<()> {
         let code = match self.rotation {
             Rotation::None => None,
             Rotation::Right => Some(ROTATE_90_CLOCKWISE),
@@ -77,8 +79,9 @@ impl Orientation {
             Rotation::Left => Some(ROTATE_90_COUNTERCLOCKWISE),
         };
         if let Some(code) = code {
-            rotate(pixels, spare, code)?;
-            std::mem::swap(pixels, spare);
+            each_plane(image, self.size(image.size()), spare, |from, into| {
+                rotate(from, into, code)
+            })?;
         }
         // OpenCV expects the axis: 0 is the horizontal one, around which top and bottom are swapped.
         let axis = match self.flip {
@@ -86,10 +89,27 @@ impl Orientation {
             Some(Flip::Horizontal) => 1,
             Some(Flip::Vertical) => 0,
         };
-        flip(pixels, spare, axis)?;
-        std::mem::swap(pixels, spare);
-        Ok(())
+        each_plane(image, image.size(), spare, |from, into| flip(from, into, axis))
     }
+}
+
+/// Changes each plane to one of another size. The result is swapped with `spare`.
+fn each_plane(
+    image: &mut Image,
+    size: Size,
+    spare: &mut Image,
+    change: impl Fn(&BoxedRef<'_, Mat>, &mut BoxedRefMut<'_, Mat>) -> opencv::Result<()>,
+) -> opencv::Result<()> {
+    spare.reshape(size, image.colours())?;
+    for plane in Plane::ALL {
+        let (area, into_area) = (image.area(plane), spare.area(plane));
+        let (from, mut into) = (image.plane(plane)?, spare.plane_mut(plane)?);
+        let from = Mat::roi(&from, area)?;
+        change(&from, &mut Mat::roi_mut(&mut into, into_area)?)?;
+    }
+    spare.pad();
+    std::mem::swap(image, spare);
+    Ok(())
 }
 
 impl FromStr for Rotation {
@@ -131,22 +151,36 @@ impl fmt::Display for Rotation {
 
 #[cfg(test)]
 mod tests {
-    use opencv::core::{CV_8UC3, MatTraitConstManual, MatTraitManual, Scalar, Vec3b};
-
     use super::*;
-    use crate::pixels::size_of;
+    use crate::pixels::colours::Colours;
 
     /// Returns two rows of three pixels, numbered row by row, after the change of orientation.
     fn oriented(rotation: &str, flip: Option<&str>) -> (Size, Vec<u8>) {
-        let mut pixels = Mat::new_rows_cols_with_default(2, 3, CV_8UC3, Scalar::default()).unwrap();
-        let numbered = pixels.data_typed_mut::<Vec3b>().unwrap().iter_mut().zip(1..);
-        numbered.for_each(|(pixel, number)| *pixel = Vec3b::all(number));
+        let orientation = orientation(rotation, flip);
+        let mut image = Image::filled((3, 2), Colours::JFIF, [0; 3]).unwrap();
+        image.planes_mut()[0].copy_from_slice(&[1, 2, 3, 0, 4, 5, 6, 0]);
+        let size = orientation.size(image.size());
+        orientation.apply(&mut image, &mut Image::default()).unwrap();
+        assert_eq!(image.size(), size);
+        let (row, length) = (size.0.next_multiple_of(2) as usize, size.0 as usize);
+        let rows = image.planes()[0].chunks(row).take(size.1 as usize);
+        (size, rows.flat_map(|row| row[..length].to_vec()).collect())
+    }
+
+    fn orientation(rotation: &str, flip: Option<&str>) -> Orientation {
         let flip = flip.map(|text| text.parse().unwrap());
-        let orientation = Orientation { rotation: rotation.parse().unwrap(), flip };
-        let size = orientation.size(size_of(&pixels));
-        orientation.apply(&mut pixels, &mut Mat::default()).unwrap();
-        assert_eq!(size_of(&pixels), size);
-        (size, pixels.data_typed::<Vec3b>().unwrap().iter().map(|pixel| pixel[0]).collect())
+        Orientation { rotation: rotation.parse().unwrap(), flip }
+    }
+
+    #[test]
+    fn chroma_has_the_orientation_of_luma() {
+        let mut image = Image::filled((4, 2), Colours::JFIF, [0; 3]).unwrap();
+        let [_, blue, red] = image.planes_mut();
+        blue.copy_from_slice(&[1, 2]);
+        red.copy_from_slice(&[3, 4]);
+        orientation("90", Some("vertical")).apply(&mut image, &mut Image::default()).unwrap();
+        assert_eq!(image.size(), (2, 4));
+        assert_eq!(image.planes()[1..], [[2, 1], [4, 3]]);
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! An overlay: the stream's name and the time of capture, written into the frame.
 
 use fanlight_protocol::{StreamName, Timestamp};
-use opencv::core::{Mat, MatTraitConst, Point, Scalar};
+use opencv::boxed_ref::BoxedRefMut;
+use opencv::core::{Mat, Point, Scalar};
 use opencv::imgproc::{FONT_HERSHEY_SIMPLEX, LINE_AA, get_text_size, put_text};
 
+use super::image::{Image, NEUTRAL, Plane};
 use crate::wall_clock::Zone;
 
 /// Height of a letter as a share of the frame's: readable on a phone, and small enough to cover little.
@@ -31,8 +33,9 @@ impl Overlay {
     ///
     /// # Errors
     /// Fails if OpenCV has not enough memory.
-    pub fn write(&self, pixels: &mut Mat, captured_at: Timestamp) -> opencv::Result<()> {
-        let (width, height) = (f64::from(pixels.cols()), f64::from(pixels.rows()));
+    pub fn write(&self, image: &mut Image, captured_at: Timestamp) -> opencv::Result<()> {
+        let (width, height) = image.size();
+        let (width, height) = (f64::from(width), f64::from(height));
         let preferred = (height * HEIGHT_SHARE).max(MIN_HEIGHT * 2.0);
         let text = self.text(captured_at);
         // Smaller letters if the frame is too narrow.
@@ -41,23 +44,16 @@ impl Overlay {
         if letter < MIN_HEIGHT {
             return Ok(());
         }
-        let origin = Point::new(letter as i32, (2.0 * letter) as i32);
         // Light letters with a dark outline are readable on any background.
         let stroke = (letter / 10.0).round().max(1.0) as i32;
-        for (colour, thickness) in [(Scalar::all(16.0), stroke + 2), (Scalar::all(240.0), stroke)] {
-            put_text(
-                pixels,
-                &text,
-                origin,
-                FACE,
-                letter / CAPITAL_HEIGHT,
-                colour,
-                thickness,
-                LINE_AA,
-                false,
-            )?;
-        }
-        Ok(())
+        let [dark, light] = if image.colours().full_range { [16, 240] } else { [30, 222] };
+        image.paint(|plane, pixels| match plane {
+            Plane::Luma => {
+                put(pixels, &text, letter, dark, stroke + 2)?;
+                put(pixels, &text, letter, light, stroke)
+            }
+            Plane::Blue | Plane::Red => put(pixels, &text, letter / 2.0, NEUTRAL, stroke / 2 + 2),
+        })
     }
 
     fn text(&self, time: Timestamp) -> String {
@@ -70,22 +66,33 @@ impl Overlay {
     }
 }
 
+/// Writes a text with letters of this height.
+fn put(
+    pixels: &mut BoxedRefMut<'_, Mat>,
+    text: &str,
+    letter: f64,
+    level: u8,
+    thickness: i32,
+) -> opencv::Result<()> {
+    let origin = Point::new(letter as i32, (2.0 * letter) as i32);
+    let (scale, level) = (letter / CAPITAL_HEIGHT, Scalar::all(level.into()));
+    put_text(pixels, text, origin, FACE, scale, level, thickness, LINE_AA, false)
+}
+
 fn width_of(text: &str, letter: f64) -> opencv::Result<i32> {
     Ok(get_text_size(text, FACE, letter / CAPITAL_HEIGHT, 1, &mut 0)?.width.max(1))
 }
 
 #[cfg(test)]
 mod tests {
-    use opencv::core::{CV_8UC3, MatTraitConstManual};
-
     use super::*;
+    use crate::pixels::colours::Colours;
 
-    fn written(width: i32, height: i32) -> Vec<u8> {
-        let grey = Scalar::all(128.0);
-        let mut pixels = Mat::new_rows_cols_with_default(height, width, CV_8UC3, grey).unwrap();
+    fn written(width: u32, height: u32) -> Image {
+        let mut image = Image::filled((width, height), Colours::JFIF, [128, 40, 200]).unwrap();
         let overlay = Overlay::new(Zone::Utc, &"a-door".parse().unwrap());
-        overlay.write(&mut pixels, Timestamp::from_micros(1_700_000_000_042_999)).unwrap();
-        pixels.data_bytes().unwrap().to_vec()
+        overlay.write(&mut image, Timestamp::from_micros(1_700_000_000_042_999)).unwrap();
+        image
     }
 
     #[test]
@@ -98,19 +105,34 @@ mod tests {
     #[test]
     fn the_text_is_at_the_upper_edge_and_within_the_frame() {
         for (width, height) in [(1280, 720), (240, 720), (640, 90)] {
-            let bytes = written(width, height);
-            let row = width as usize * 3;
-            let touched = |line: &[u8]| line.iter().any(|&byte| byte != 128);
-            let lines: Vec<bool> = bytes.chunks(row).map(touched).collect();
-            assert!(lines.iter().any(|&touched| touched), "{width}x{height}");
-            assert!(!lines[lines.len() / 2..].iter().any(|&touched| touched), "{width}x{height}");
-            let ends = |line: &[u8]| touched(&line[row - 3..]);
-            assert!(!bytes.chunks(row).any(ends), "{width}x{height} is written up to its edge");
+            let image = written(width, height);
+            let rows = [width, width / 2, width / 2];
+            for ((plane, row), plain) in image.planes().into_iter().zip(rows).zip([128, 40, 200]) {
+                let (row, size) = (row as usize, format!("{width}x{height}"));
+                let touched = |line: &[u8]| line.iter().any(|&byte| byte != plain);
+                let lines: Vec<bool> = plane.chunks(row).map(touched).collect();
+                assert!(lines.iter().any(|&touched| touched), "{size}");
+                assert!(!lines[lines.len() / 2..].iter().any(|&touched| touched), "{size}");
+                let ends = |line: &[u8]| touched(&line[row - 1..]);
+                assert!(!plane.chunks(row).any(ends), "{size} is written up to its edge");
+            }
         }
     }
 
     #[test]
+    fn letters_are_grey_on_a_coloured_wall() {
+        let image = written(1280, 720);
+        let [luma, blue, red] = image.planes();
+        let light = luma.iter().enumerate().filter(|(_, level)| **level > 235);
+        let chroma = light.map(|(at, _)| at / 1280 / 2 * 640 + at % 1280 / 2);
+        let off = chroma.flat_map(|at| [blue[at], red[at]].map(|value| value.abs_diff(128)));
+        let (count, most) = (off.clone().count(), off.max());
+        assert!(count > 100 && most < Some(40), "{count} {most:?}");
+    }
+
+    #[test]
     fn a_frame_too_small_for_readable_text_has_none() {
-        assert!(written(64, 48).iter().all(|&byte| byte == 128));
+        let untouched = Image::filled((64, 48), Colours::JFIF, [128, 40, 200]).unwrap();
+        assert!(written(64, 48) == untouched);
     }
 }

@@ -6,8 +6,8 @@ use fanlight_codec::h264::{DisplayHints, H264Inspector, profile_and_level};
 use fanlight_codec::jpeg::{self, JpegError, Obstacle};
 
 use crate::frame::{AccessUnit, FrameData};
+use crate::pixels::Size;
 use crate::pixels::colours::{Colours, Matrix, StatedColours};
-use crate::pixels::{self, Size};
 
 /// The codec of a frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,12 +37,9 @@ impl Content {
     /// Fails if it is damaged.
     pub(super) fn of(data: &FrameData) -> Result<Self, JpegError> {
         match data {
-            FrameData::Pixels(pixels) => Ok(Self {
-                codec: Codec::Pixels,
-                size: pixels::size_of(pixels),
-                colours: None,
-                obstacle: None,
-            }),
+            FrameData::Pixels(image) => {
+                Ok(Self { codec: Codec::Pixels, size: image.size(), colours: None, obstacle: None })
+            }
             FrameData::Jpeg(bytes) => Self::of_jpeg(bytes),
             FrameData::H264(unit) => Ok(Self::of_h264(unit)),
         }
@@ -50,8 +47,7 @@ impl Content {
 
     fn of_jpeg(bytes: &[u8]) -> Result<Self, JpegError> {
         let jpeg = jpeg::repair(bytes.to_vec())?;
-        // Every JPEG has these (JFIF, ITU-T T.871).
-        let colours = Colours { matrix: Matrix::Bt601, full_range: true };
+        let colours = Colours::JFIF;
         Ok(Self {
             codec: Codec::Jpeg,
             size: (jpeg.width, jpeg.height),

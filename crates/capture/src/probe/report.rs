@@ -106,8 +106,8 @@ impl Report<'_> {
         let age = format!("frames are {} ms old when read", self.measurement.age.as_millis());
         match (self.about.recorded, self.measurement.has_clock) {
             (true, _) => "a recording: frames are captured when they are due".into(),
-            (false, true) => format!("its own; {age}"),
-            (false, false) => format!("none: the arrival of a frame counts; {age}"),
+            (false, true) => format!("a time of day of its own; {age}"),
+            (false, false) => format!("no time of day of its own; {age}"),
         }
     }
 

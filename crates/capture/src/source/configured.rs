@@ -9,7 +9,7 @@ use super::contract::{Source, SourceFactory};
 use super::error::SourceError;
 use super::interval::KnownInterval;
 use super::spec::SourceSpec;
-use super::{exec, ffmpeg, file, http, test_picture, webcam};
+use super::{exec, ffmpeg, file, http, rtsp, test_picture, webcam};
 
 /// Opens the source that a user configured. Clones share what they know of its location.
 #[derive(Debug, Clone)]
@@ -20,13 +20,20 @@ pub struct ConfiguredSource {
     finder: webcam::Finder,
     /// The frame interval as earlier connections have shown it, if the source does not state it.
     interval: KnownInterval,
+    /// The reader that suits the camera, if the source is one over RTSP.
+    reader: rtsp::ReaderMemory,
 }
 
 impl ConfiguredSource {
     /// Returns a factory for a stream's source.
     pub fn new(spec: SourceSpec, stream: StreamName) -> Self {
-        let (finder, interval) = (webcam::Finder::default(), KnownInterval::default());
-        Self { spec, stream, finder, interval }
+        Self {
+            spec,
+            stream,
+            finder: webcam::Finder::default(),
+            interval: KnownInterval::default(),
+            reader: rtsp::ReaderMemory::default(),
+        }
     }
 }
 
@@ -39,7 +46,10 @@ impl SourceFactory for ConfiguredSource {
             }
             SourceSpec::Webcam(request) => webcam::open(request, &self.finder, &self.stream, stop)?,
             SourceSpec::File { path, looped } => file::open(path, *looped, stop)?,
-            SourceSpec::Url(url) => http::open(url, &self.interval, &stop)?,
+            SourceSpec::Url(url) if url.address.scheme().is_rtsp() => {
+                rtsp::open(url, &self.interval, &self.reader, &stop)?
+            }
+            SourceSpec::Url(url) => http::open(&url.address, &self.interval, &self.reader, &stop)?,
             SourceSpec::Exec(command) => {
                 Box::new(exec::Exec::open(command, &self.stream, &self.interval, stop)?)
             }

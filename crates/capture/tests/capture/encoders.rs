@@ -9,9 +9,9 @@ use std::time::Duration;
 use fanlight_capture::Parts;
 use fanlight_capture::encode::{self, Encode, EncodeError, EncoderSettings};
 use fanlight_capture::frame::{CaptureTimes, Frame};
+use fanlight_capture::pixels::Image;
 use fanlight_capture::threads::watchdog::MAX_STUCK;
 use fanlight_protocol::{Codec, StreamEntry, StreamState, Topic};
-use opencv::core::Mat;
 
 use crate::harness::{capture_on, decoded, make_clip_as, viewer};
 
@@ -23,7 +23,12 @@ const FRAME_TIMEOUT: Duration = Duration::from_secs(2);
 struct Stuck;
 
 impl Encode for Stuck {
-    fn encode(&mut self, _: &Mat, _: CaptureTimes, _: bool) -> Result<Option<Frame>, EncodeError> {
+    fn encode(
+        &mut self,
+        _: &Image,
+        _: CaptureTimes,
+        _: bool,
+    ) -> Result<Option<Frame>, EncodeError> {
         // No thread unparks it.
         loop {
             thread::park();
@@ -41,7 +46,7 @@ struct Fragile {
 impl Encode for Fragile {
     fn encode(
         &mut self,
-        pixels: &Mat,
+        image: &Image,
         times: CaptureTimes,
         keyframe_requested: bool,
     ) -> Result<Option<Frame>, EncodeError> {
@@ -49,7 +54,7 @@ impl Encode for Fragile {
             self.close();
             return Err(EncodeError::Encoder("the device was reset".into()));
         }
-        self.encoder.encode(pixels, times, keyframe_requested)
+        self.encoder.encode(image, times, keyframe_requested)
     }
 
     fn close(&mut self) {

@@ -175,7 +175,24 @@ fn a_description_of_two_gigabytes_is_not_read() {
     let first = b"RTSP/1.0 200 OK\r\nCSeq: 1\r\n\r\nRTSP/1.0 200 OK\r\nCSeq: 2\r\nContent-Type: application/sdp\r\nContent-Length: 2000000000\r\n\r\n";
     let endless = Endless { scheme: "rtsp", first: first.to_vec(), again: b"a=x\r\n".to_vec() };
     // FFmpeg does not report that it was denied memory.
-    assert_stopped("a description", endless, LIMIT, "refused: 127.0.0.1");
+    assert_stopped_in_ffmpeg("a description", endless, LIMIT, "refused: 127.0.0.1");
+}
+
+#[test]
+fn a_response_over_rtsp_without_an_end_is_stopped() {
+    let response = |headers: &str, again: &str| {
+        let first = format!("RTSP/1.0 200 OK\r\nCSeq: 1\r\n{headers}").into_bytes();
+        Endless { scheme: "rtsp", first, again: again.into() }
+    };
+    let description = "Content-Type: application/sdp\r\nContent-Length: 2000000000\r\n\r\n";
+    for (name, endless) in [
+        ("a description", response(description, "a=x\r\n")),
+        ("headers", response("", "X-More: 1\r\n")),
+        ("a header", response("X-More: ", "x")),
+    ] {
+        // FFmpeg reads the second connection, with a limit on its memory.
+        assert_stopped(name, endless, LIMIT, "127.0.0.1");
+    }
 }
 
 #[test]

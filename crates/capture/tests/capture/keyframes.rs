@@ -9,12 +9,13 @@ use std::time::Duration;
 use fanlight_capture::encode::h264::{EncoderName, H264Encoder};
 use fanlight_capture::frame::latest::Buffers;
 use fanlight_capture::frame::{AccessUnit, CaptureTimes, FrameData};
+use fanlight_capture::pixels::Image;
+use fanlight_capture::pixels::colours::Colours;
 use fanlight_capture::source::{About, Grabbed, Source, SourceError, SourceFactory};
 use fanlight_capture::{Parts, StreamSettings, native};
 use fanlight_cli::stop::Shutdown;
 use fanlight_clock as clock;
 use fanlight_protocol::{StreamState, Timestamp};
-use opencv::core::{CV_8UC3, Mat, Scalar};
 
 use crate::harness::{Capture, SOON, capture_on, viewer};
 
@@ -30,7 +31,7 @@ const PACE: Duration = Duration::from_millis(4);
 fn frames() -> Arc<[Vec<u8>]> {
     native::prepare();
     let mut encoder = H264Encoder::new(EncoderName::default_encoder().unwrap());
-    let grey = Mat::new_rows_cols_with_default(48, 64, CV_8UC3, Scalar::all(90.0)).unwrap();
+    let grey = Image::filled((64, 48), Colours::JFIF, [90, 128, 128]).unwrap();
     let encoded = (0..FRAMES as u64).map(|number| {
         // So close that the encoder inserts no keyframe of its own.
         let captured_at = Timestamp::from_micros(1_000_000 + number * 400);

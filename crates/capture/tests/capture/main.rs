@@ -19,6 +19,7 @@ mod program;
 mod renditions;
 mod rest;
 mod rtsp;
+mod rtsp_age;
 mod rtsp_camera;
 mod secrets;
 mod shown;

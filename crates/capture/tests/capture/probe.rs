@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::harness::make_clip_as;
 use crate::program::program;
+use crate::rtsp_camera::{RtspCamera, encode};
 
 /// The names and values that a probe of this source prints.
 fn probed(source: &str, flags: &[&str]) -> HashMap<String, String> {
@@ -49,6 +50,17 @@ fn h264_that_is_passed_through_is_described() {
     assert_eq!(found["keyframes"], "every 1.0 s");
     assert!(found["passthrough"].starts_with("yes"), "{found:?}");
     assert!(!found.contains_key("damaged") && !found.contains_key("failed"), "{found:?}");
+}
+
+#[test]
+fn a_network_camera_is_described() {
+    let camera = RtspCamera::new(encode(50, &["-g", "25"])).start();
+    let found = probed(&format!("rtsp://{}/live", camera.address), &[]);
+    assert!(found["opened"].starts_with("live h264 (rtsp over TCP)"), "{found:?}");
+    let rate = found["rate"].split(' ').next().and_then(|fps| fps.parse::<f64>().ok());
+    assert!(rate.is_some_and(|fps| (24.0..26.0).contains(&fps)), "{found:?}");
+    assert_eq!(found["keyframes"], "every 1.0 s");
+    assert!(found["passthrough"].starts_with("yes"), "{found:?}");
 }
 
 #[test]

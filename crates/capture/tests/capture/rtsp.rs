@@ -1,9 +1,15 @@
 //! Network cameras over RTSP: the transport, the login, and where their keyframes are.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::process::Stdio;
+use std::thread;
+
 use fanlight_protocol::StreamState;
 
-use crate::harness::{capture, capture_with, decoded, viewer};
-use crate::rtsp_camera::{RtspCamera, encode, split_parameter_sets};
+use crate::harness::{capture, capture_with, decoded, viewer, viewer_at};
+use crate::program::program;
+use crate::rtsp_camera::{Endless, Film, RtspCamera, Running, encode, split_parameter_sets};
 
 /// Encoded frames with a keyframe in each second.
 fn usual() -> RtspCamera {
@@ -92,33 +98,41 @@ fn a_user_without_a_password_logs_in_and_a_refused_login_says_why() {
     };
     // `admin:` in Base64.
     let open = camera(&[basic], "Basic YWRtaW46");
-    let digest = camera(&[sha, md5], "Digest username=\"admin\"");
-    let (wrong, last, other) = (camera(&[md5], "-"), camera(&[md5, sha], "-"), camera(&[], "-"));
+    let digest = |order: &[&'static str]| camera(order, "Digest username=\"admin\"");
+    let (first, last, only) = (digest(&[sha, md5]), digest(&[md5, sha]), digest(&[sha]));
+    let negotiate = "Negotiate realm=\"cam\"";
+    let (wrong, other, none) =
+        (camera(&[md5, sha], "-"), camera(&[negotiate], "-"), camera(&[], "-"));
+    let udp = RtspCamera { login: Some((vec![sha], "Digest")), udp: true, ..usual() }.start();
     let capture = capture(&[
         &format!("colon=rtsp://admin:@{}/x", open.address),
         &format!("user=rtsp://admin@{}/x", open.address),
-        &format!("digest=rtsp://admin@{}/x", digest.address),
-        &format!("none=rtsp://{}/x", wrong.address),
+        &format!("first=rtsp://admin@{}/x", first.address),
+        &format!("last=rtsp://admin@{}/x", last.address),
+        &format!("only=rtsp://admin@{}/x", only.address),
+        &format!("missing=rtsp://{}/x", wrong.address),
         &format!("wrong=rtsp://admin:hunter2@{}/x", wrong.address),
-        &format!("last=rtsp://admin:hunter2@{}/x", last.address),
         &format!("other=rtsp://admin:hunter2@{}/x", other.address),
+        &format!("none=rtsp://admin:hunter2@{}/x", none.address),
+        &format!("udp=rtsp://admin:hunter2@{}/x#transport=udp", udp.address),
     ]);
     let mut viewer = viewer(&capture);
-    for stream in ["colon", "user", "digest"] {
+    for stream in ["colon", "user", "first", "last", "only"] {
         viewer.watch(stream);
         assert_eq!(viewer.frames(stream, 2).len(), 2);
     }
     for (stream, reason) in [
-        ("none", format!("login required: {} requires a user and password", wrong.address)),
+        ("missing", format!("login required: {} requires a user and password", wrong.address)),
         ("wrong", format!("login failed: {} rejects the user and password", wrong.address)),
-        ("last", format!("not supported: {} asks for a login that FFmpeg cannot", last.address)),
-        ("other", format!("not supported: {} asks for a login that FFmpeg cannot", other.address)),
+        ("other", format!("not supported: {} asks for a login that is not", other.address)),
+        ("none", format!("not supported: {} asks for a login that is not", none.address)),
+        ("udp", format!("not supported: {} asks for a login that FFmpeg cannot", udp.address)),
     ] {
         let entry = viewer.until_offline(stream);
         assert!(entry.reason.starts_with(&reason), "{stream}: {}", entry.reason);
         assert!(!entry.reason.contains("hunter2"));
     }
-    assert!(viewer.until_offline("last").reason.contains("Digest with MD5, Digest with SHA-256"));
+    assert!(viewer.until_offline("udp").reason.contains("Digest with SHA-256"));
 }
 
 #[test]
@@ -137,4 +151,185 @@ fn a_camera_that_begins_within_a_long_gop_waits_for_a_keyframe_and_says_so() {
         });
         viewer.unwatch(track);
     }
+}
+
+#[test]
+fn a_wrong_password_is_tried_once_in_each_attempt() {
+    for options in ["", "#transport=udp"] {
+        let camera = RtspCamera { udp: true, ..locked("-") }.start();
+        let capture = capture(&[&format!("cam=rtsp://admin:pw@{}/live{options}", camera.address)]);
+        let reason = viewer(&capture).until_offline("cam").reason;
+        assert!(reason.starts_with("login failed"), "{reason}");
+        capture.stop();
+        let requests = requests(&camera);
+        let is_try = |line: &&String| line.contains("Digest");
+        // Each attempt begins with a request without a login.
+        let attempts = requests.iter().filter(|line| !is_try(line)).count();
+        let tries = requests.iter().filter(is_try).count();
+        assert!((1..=attempts).contains(&tries), "{requests:?}");
+    }
+}
+
+/// A camera that accepts this login only.
+fn locked(login: &'static str) -> RtspCamera {
+    RtspCamera { login: Some((vec!["Digest realm=\"cam\", nonce=\"1\""], login)), ..usual() }
+}
+
+fn requests(camera: &Running) -> Vec<String> {
+    camera.requests.try_iter().collect()
+}
+
+#[test]
+fn a_redirection_within_a_camera_keeps_the_login() {
+    for options in ["", "#transport=udp"] {
+        let location = Some(("/old", "/new?x=1".to_owned()));
+        let camera = RtspCamera { location, udp: true, ..locked("Digest") }.start();
+        let capture = capture(&[&format!("cam=rtsp://admin:pw@{}/old{options}", camera.address)]);
+        let mut viewer = viewer(&capture);
+        viewer.watch("cam");
+        assert_eq!(viewer.frames("cam", 3).len(), 3);
+    }
+}
+
+#[test]
+fn a_redirection_to_another_host_or_port_does_not_get_the_login() {
+    for options in ["", "#transport=udp"] {
+        let open = RtspCamera { udp: true, ..usual() }.start();
+        let closed = RtspCamera { udp: true, ..locked("-") }.start();
+        let to = |target: &Running| {
+            let location = Some(("/", format!("rtsp://{}/live", target.address)));
+            RtspCamera { location, ..locked("Digest") }.start()
+        };
+        let (to_open, to_closed) = (to(&open), to(&closed));
+        let capture = capture(&[
+            &format!("open=rtsp://admin:pw@{}/live{options}", to_open.address),
+            &format!("closed=rtsp://admin:pw@{}/live{options}", to_closed.address),
+        ]);
+        let mut viewer = viewer(&capture);
+        viewer.watch("open");
+        assert_eq!(viewer.frames("open", 3).len(), 3);
+        let reason = viewer.until_offline("closed").reason;
+        assert!(reason.starts_with("login required"), "{reason}");
+        for camera in [&open, &closed] {
+            let requests = requests(camera);
+            assert!(!requests.is_empty());
+            assert!(!requests.iter().any(|line| line.contains("Digest")), "{requests:?}");
+        }
+    }
+}
+
+#[test]
+fn a_redirection_from_http_is_read_by_retina_with_the_login() {
+    let camera = locked("Digest").start();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let location = format!("Location: rtsp://{}/live", camera.address);
+    thread::spawn(move || {
+        for mut connection in listener.incoming().map_while(Result::ok) {
+            let head = "HTTP/1.1 302 Found\r\nContent-Length: 0\r\nConnection: close";
+            // The capture may close the connection first.
+            let _ = connection.read(&mut [0; 4096]);
+            let _ = write!(connection, "{head}\r\n{location}\r\n\r\n");
+        }
+    });
+    let capture = capture(&[&format!("cam=http://admin:pw@{address}/video")]);
+    let mut viewer = viewer(&capture);
+    viewer.watch("cam");
+    assert_eq!(viewer.frames("cam", 3).len(), 3);
+    let requests = requests(&camera);
+    assert!(!requests.iter().any(|line| line.starts_with("OPTIONS")), "{requests:?}");
+}
+
+#[test]
+fn redirections_without_an_end_are_refused() {
+    let location = Some(("/", "/again".to_owned()));
+    let camera = RtspCamera { location, ..usual() }.start();
+    let capture = capture(&[&format!("cam=rtsp://{}/live", camera.address)]);
+    let reason = viewer(&capture).until_offline("cam").reason;
+    assert!(reason.contains("redirects without an end"), "{reason}");
+}
+
+#[test]
+fn a_camera_without_viewers_is_asked_to_end_the_session() {
+    let camera = usual().start();
+    let capture = capture(&[&format!("cam=rtsp://{}/live", camera.address)]);
+    let mut viewer = viewer(&capture);
+    viewer.watch("cam");
+    viewer.frames("cam", 3);
+    while camera.requests.try_recv().is_ok() {}
+    viewer.unwatch("cam");
+    let ended = camera.requests.iter().find(|line| line.starts_with("TEARDOWN"));
+    assert!(ended.is_some());
+}
+
+#[test]
+fn a_camera_is_read_at_an_address_of_ipv6() {
+    let camera = RtspCamera { host: "::1", ..usual() }.start();
+    let capture = capture(&[&format!("cam=rtsp://{}/live", camera.address)]);
+    let mut viewer = viewer(&capture);
+    viewer.watch("cam");
+    assert_eq!(viewer.frames("cam", 3).len(), 3);
+}
+
+#[test]
+fn what_a_camera_sends_without_an_end_is_not_kept() {
+    for (endless, expected) in [
+        (Endless::Response, "without an end"),
+        (Endless::Headers, "without an end"),
+        (Endless::Frame, "exceeds the limit of 16777216 bytes"),
+    ] {
+        let film = Film { endless: Some((10, endless)), ..Film::default() };
+        let camera = RtspCamera { film, ..usual() }.start();
+        let capture = capture(&[&format!("cam=rtsp://{}/live", camera.address)]);
+        let mut viewer = viewer(&capture);
+        viewer.watch("cam");
+        let reason = viewer.until_offline("cam").reason;
+        assert!(reason.contains(expected), "{endless:?}: {reason}");
+    }
+}
+
+#[test]
+fn a_camera_that_retina_cannot_read_to_the_end_is_read_by_ffmpeg_then() {
+    let film = Film { other_source: Some(30), ..Film::default() };
+    let camera = RtspCamera { film, ..usual() }.start();
+    let capture = capture(&[&format!("cam=rtsp://{}/live", camera.address)]);
+    let mut viewer = viewer(&capture);
+    viewer.watch("cam/full.h264");
+    assert_eq!(viewer.frames("cam/full.h264", 80).len(), 80);
+    // Only FFmpeg asks for the methods of a camera first.
+    assert!(requests(&camera).iter().any(|line| line.starts_with("OPTIONS")));
+}
+
+#[test]
+fn the_log_names_the_reader_once_with_the_reason() {
+    let (tcp, udp) = (usual().start(), RtspCamera { tcp: false, udp: true, ..usual() }.start());
+    let other = RtspCamera { session: "1;more=x", ..usual() }.start();
+    let folder = tempfile::tempdir().unwrap();
+    let endpoint = format!("ipc://{}/a.ipc", folder.path().display());
+    let streams = [
+        format!("--stream=tcp=rtsp://admin:hunter2@{}/live?token=hunter2", tcp.address),
+        format!("--stream=udp=rtsp://{}/live", udp.address),
+        format!("--stream=other=rtsp://{}/live", other.address),
+    ];
+    let mut command = program(&["--publish", &endpoint, "--log-level", "trace"]);
+    let mut child = command.args(streams).stderr(Stdio::piped()).spawn().unwrap();
+    let mut viewer = viewer_at(&endpoint);
+    // Each stream is opened at least twice: at the start, and for its viewer.
+    for stream in ["tcp", "udp", "other"] {
+        viewer.until(stream, StreamState::Idle);
+        viewer.watch(stream);
+        viewer.frames(stream, 3);
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let mut log = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    for text in [
+        "read by retina",
+        "read by FFmpeg: the camera refuses TCP (461)",
+        "read by FFmpeg: retina cannot read the response to SETUP",
+    ] {
+        assert_eq!(log.matches(text).count(), 1, "{text}: {log}");
+    }
+    assert!(!log.contains("hunter2"), "{log}");
 }

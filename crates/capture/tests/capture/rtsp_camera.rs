@@ -1,4 +1,5 @@
-//! A small RTSP camera: it sends access units of H.264 again and again, and refuses transports and logins.
+//! A small RTSP camera: it sends access units of H.264 again and again, refuses transports and logins, redirects, and has
+//! a clock of its own.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
@@ -8,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use fanlight_clock as clock;
 use fanlight_codec::h264::AccessUnitSplitter;
 use fanlight_codec::h264::annex_b::{NalType, nal_units};
 use fanlight_protocol::Timestamp;
@@ -16,6 +18,8 @@ use fanlight_protocol::Timestamp;
 const INTERVAL: Duration = Duration::from_millis(40);
 /// The longest RTP payload, in bytes.
 const MAX_PACKET: usize = 1200;
+/// The source of its RTP packets.
+const SSRC: u32 = 0xcafe;
 const REFUSED: &str = "461 Unsupported Transport";
 
 /// A camera's frames, and its behaviour.
@@ -32,14 +36,72 @@ pub(crate) struct RtspCamera {
     pub(crate) login: Option<(Vec<&'static str>, &'static str)>,
     /// The first access unit to send.
     pub(crate) first: usize,
+    /// A path, and the URL to which it redirects.
+    pub(crate) location: Option<(&'static str, String)>,
+    /// The address at which it listens.
+    pub(crate) host: &'static str,
+    /// The session in its responses.
+    pub(crate) session: &'static str,
+    /// Its clock, and the way in which it sends.
+    pub(crate) film: Film,
+}
+
+/// The clock of a camera, and the way in which it sends its frames.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Film {
+    /// The seconds by which its date is ahead. It reports the date once a second.
+    pub(crate) date_ahead: Option<i64>,
+    /// Before this frame it sends nothing for this time.
+    pub(crate) stall: Option<(u32, Duration)>,
+    /// Each frame is delayed by up to this time.
+    pub(crate) jitter: Duration,
+    /// From this frame on, its RTP timestamps are ahead by these seconds.
+    pub(crate) jump: Option<(u32, i32)>,
+    /// This frame has another RTP source than all others.
+    pub(crate) other_source: Option<u32>,
+    /// After this frame, something without an end.
+    pub(crate) endless: Option<(u32, Endless)>,
+}
+
+/// A message without an end.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Endless {
+    /// A response with a long body.
+    Response,
+    /// Headers of a response.
+    Headers,
+    /// Parts of a frame.
+    Frame,
+}
+
+/// A frame that it has sent.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sent {
+    pub(crate) number: u32,
+    pub(crate) captured_at: Timestamp,
+    /// The times before its first packet and after its last one.
+    pub(crate) sent_at: Timestamp,
+    pub(crate) complete_at: Timestamp,
+}
+
+/// Precedes the number of a frame, in a NAL unit for data of the user (SEI).
+const NUMBER: &[u8; 16] = b"number of frame:";
+
+/// Reads the number of a frame.
+pub(crate) fn number(frame: &[u8]) -> u32 {
+    let at = frame.windows(NUMBER.len()).position(|bytes| bytes == NUMBER).expect("a number");
+    let digits = &frame[at + NUMBER.len()..][..10];
+    std::str::from_utf8(digits).unwrap().parse().unwrap()
 }
 
 /// A running camera.
 pub(crate) struct Running {
     /// Its host and port.
     pub(crate) address: String,
-    /// The first line of each request, with its transport.
+    /// The first line of each request, with its transport and login.
     pub(crate) requests: Receiver<String>,
+    /// The frames that it has sent.
+    pub(crate) sent: Receiver<Sent>,
 }
 
 /// The access units of a clip by ffmpeg's libx264, 25 frames a second.
@@ -72,22 +134,34 @@ pub(crate) fn split_parameter_sets(units: &mut [Vec<Vec<u8>>]) -> Vec<Vec<u8>> {
 impl RtspCamera {
     /// A camera that sends these units over TCP.
     pub(crate) fn new(units: Vec<Vec<Vec<u8>>>) -> Self {
-        Self { units, parameter_sets: Vec::new(), tcp: true, udp: false, login: None, first: 0 }
+        Self {
+            units,
+            parameter_sets: Vec::new(),
+            tcp: true,
+            udp: false,
+            login: None,
+            first: 0,
+            location: None,
+            host: "127.0.0.1",
+            session: "1",
+            film: Film::default(),
+        }
     }
 
     /// Starts it.
     pub(crate) fn start(self) -> Running {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let listener = TcpListener::bind((self.host, 0)).unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let (sender, requests) = mpsc::channel();
+        let (sent_sender, sent) = mpsc::channel();
         thread::spawn(move || {
             for connection in listener.incoming() {
-                let (camera, sender) = (self.clone(), sender.clone());
+                let (camera, sender, sent) = (self.clone(), sender.clone(), sent_sender.clone());
                 // It ends when the client disconnects, which is an error.
-                thread::spawn(move || Session::new(camera, connection?).run(&sender));
+                thread::spawn(move || Session::new(camera, connection?, sent).run(&sender));
             }
         });
-        Running { address, requests }
+        Running { address, requests, sent }
     }
 
     fn description(&self) -> String {
@@ -110,11 +184,12 @@ struct Session {
     connection: Arc<Mutex<TcpStream>>,
     /// The socket for frames over UDP.
     datagrams: Option<UdpSocket>,
+    sent: Sender<Sent>,
 }
 
 impl Session {
-    fn new(camera: RtspCamera, connection: TcpStream) -> Self {
-        Self { camera, connection: Arc::new(Mutex::new(connection)), datagrams: None }
+    fn new(camera: RtspCamera, connection: TcpStream, sent: Sender<Sent>) -> Self {
+        Self { camera, connection: Arc::new(Mutex::new(connection)), datagrams: None, sent }
     }
 
     fn run(mut self, requests: &Sender<String>) -> io::Result<()> {
@@ -147,9 +222,11 @@ impl Session {
             };
             let (transport, login) = (header("transport"), header("authorization"));
             // Only the test's end closes the receiver.
-            let _ = requests.send(format!("{} {transport}", lines[0]));
+            let _ = requests.send(format!("{} {transport} {login}", lines[0]));
             let method = lines[0].split(' ').next().unwrap_or_default().to_owned();
-            self.answer(&method, &header("cseq"), &transport, &login)?;
+            let redirects = |(path, _): &(&str, String)| lines[0].contains(path);
+            let location = self.camera.location.clone().filter(redirects).map(|(_, url)| url);
+            self.answer(&method, &header("cseq"), &transport, &login, location)?;
         }
     }
 
@@ -159,6 +236,7 @@ impl Session {
         number: &str,
         transport: &str,
         login: &str,
+        location: Option<String>,
     ) -> io::Result<()> {
         let refused =
             self.camera.login.clone().filter(|(_, accepted)| !login.starts_with(accepted));
@@ -168,8 +246,9 @@ impl Session {
                 let challenge = |value| format!("WWW-Authenticate: {value}\r\n");
                 ("401 Unauthorized", challenges.into_iter().map(challenge).collect())
             }
+            (_, None) if let Some(url) = location => ("302 Moved", format!("Location: {url}\r\n")),
             ("SETUP", None) => self.set_up(transport)?,
-            _ => ("200 OK", "Session: 1\r\n".to_owned()),
+            _ => ("200 OK", format!("Session: {}\r\n", self.camera.session)),
         };
         let body = match (method, status) {
             ("DESCRIBE", "200 OK") => self.camera.description(),
@@ -183,7 +262,8 @@ impl Session {
         if method == "PLAY" && status == "200 OK" {
             let (camera, connection) = (self.camera.clone(), self.connection.clone());
             let datagrams = self.datagrams.as_ref().map(UdpSocket::try_clone).transpose()?;
-            thread::spawn(move || film(&camera, &connection, datagrams.as_ref()));
+            let sent = self.sent.clone();
+            thread::spawn(move || film(&camera, &connection, datagrams.as_ref(), &sent));
         }
         Ok(())
     }
@@ -192,8 +272,9 @@ impl Session {
         let port = transport.split("client_port=").nth(1).and_then(|ports| ports.split('-').next());
         match port.and_then(|port| port.parse::<u16>().ok()) {
             None if self.camera.tcp => {
-                let transport = "Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\nSession: 1\r\n";
-                Ok(("200 OK", transport.to_owned()))
+                let session = self.camera.session;
+                let transport = "Transport: RTP/AVP/TCP;unicast;interleaved=0-1";
+                Ok(("200 OK", format!("{transport}\r\nSession: {session}\r\n")))
             }
             Some(port) if self.camera.udp => {
                 let socket = UdpSocket::bind("127.0.0.1:0")?;
@@ -217,32 +298,105 @@ fn film(
     camera: &RtspCamera,
     connection: &Mutex<TcpStream>,
     datagrams: Option<&UdpSocket>,
+    sent: &Sender<Sent>,
 ) -> io::Result<()> {
+    let Film { date_ahead, stall, jitter, jump, other_source, endless } = camera.film;
     let (begun, mut sequence) = (Instant::now(), 0u16);
+    let sleep_until = |time: Instant| thread::sleep(time.saturating_duration_since(Instant::now()));
+    let send = |channel: u8, packet: &[u8]| match datagrams {
+        Some(socket) if channel == 0 => socket.send(packet).map(|_| ()),
+        Some(_) => Ok(()),
+        None => {
+            let length = (packet.len() as u16).to_be_bytes();
+            let framed = [&[b'$', channel], &length[..], packet].concat();
+            connection.lock().unwrap().write_all(&framed)
+        }
+    };
     for number in 0u32.. {
-        thread::sleep((begun + INTERVAL * number).saturating_duration_since(Instant::now()));
+        let captured_at = begun + INTERVAL * number;
+        sleep_until(captured_at + jitter * (number * 7 % 10) / 10);
+        if let Some((_, pause)) = stall.filter(|(before, _)| *before == number) {
+            thread::sleep(pause);
+        }
+        let ahead = jump.filter(|(from, _)| number >= *from).map_or(0, |(_, seconds)| seconds);
+        let timestamp = 77_000u32.wrapping_add(number * 3600).wrapping_add_signed(ahead * 90_000);
+        let captured_at = clock::at(captured_at);
+        if let Some(seconds) = date_ahead.filter(|_| number % 25 == 0) {
+            send(1, &report(captured_at.offset(seconds * 1_000_000), timestamp))?;
+        }
+        let sent_at = clock::now();
         let unit = &camera.units[(camera.first + number as usize) % camera.units.len()];
+        let digits = format!("{number:010}");
+        let information = [&[6, 5, 26], &NUMBER[..], digits.as_bytes(), &[0x80]];
+        let mut unit = unit.clone();
+        let is_slice =
+            |unit: &Vec<u8>| matches!(NalType::of(unit), NalType::IdrSlice | NalType::Slice);
+        let slice = unit.iter().position(is_slice).unwrap_or(0);
+        unit.insert(slice, information.concat());
         let payloads: Vec<Vec<u8>> = unit.iter().flat_map(|unit| payloads(unit)).collect();
         for (index, payload) in payloads.iter().enumerate() {
             let marker = u8::from(index + 1 == payloads.len()) << 7;
             let mut packet = vec![0x80, marker | 96];
             packet.extend(sequence.to_be_bytes());
-            packet.extend((number * 3600).to_be_bytes());
-            packet.extend(0xcafeu32.to_be_bytes());
+            packet.extend(timestamp.to_be_bytes());
+            let source = SSRC + u32::from(other_source == Some(number));
+            packet.extend(source.to_be_bytes());
             packet.extend(payload);
             sequence = sequence.wrapping_add(1);
-            match datagrams {
-                Some(socket) => drop(socket.send(&packet)?),
-                None => {
-                    let mut framed = vec![b'$', 0];
-                    framed.extend((packet.len() as u16).to_be_bytes());
-                    framed.extend(packet);
-                    connection.lock().unwrap().write_all(&framed)?;
-                }
-            }
+            send(0, &packet)?;
+        }
+        // Only the test's end closes the receiver.
+        let _ = sent.send(Sent { number, captured_at, sent_at, complete_at: clock::now() });
+        if let Some((_, endless)) = endless.filter(|(after, _)| *after == number) {
+            return send_endless(endless, sequence, &mut connection.lock().unwrap());
         }
     }
     Ok(())
+}
+
+/// Sends until the client disconnects.
+fn send_endless(what: Endless, first: u16, connection: &mut TcpStream) -> io::Result<()> {
+    match what {
+        Endless::Response => {
+            connection
+                .write_all(b"RTSP/1.0 200 OK\r\nCSeq: 9\r\nContent-Length: 2000000000\r\n\r\n")?;
+            loop {
+                connection.write_all(&[b'x'; 65_536])?;
+            }
+        }
+        Endless::Headers => {
+            connection.write_all(b"RTSP/1.0 200 OK\r\nCSeq: 9\r\n")?;
+            loop {
+                connection.write_all(&b"X-More: 1\r\n".repeat(6000))?;
+            }
+        }
+        Endless::Frame => {
+            let mut sequence = first;
+            loop {
+                let mut packet = vec![b'$', 0, 0xe0, 0, 0x80, 96];
+                packet.extend(sequence.to_be_bytes());
+                packet.extend([0; 4]);
+                packet.extend(SSRC.to_be_bytes());
+                packet.extend([0x60 | 28, if sequence == first { 0x85 } else { 0x05 }]);
+                packet.resize(0xe004, 0x99);
+                connection.write_all(&packet)?;
+                sequence = sequence.wrapping_add(1);
+            }
+        }
+    }
+}
+
+/// A sender report: the date, and the RTP timestamp of the same moment (RFC 3550, 6.4.1).
+fn report(date: Timestamp, timestamp: u32) -> Vec<u8> {
+    const SECONDS_TO_1970: u64 = 2_208_988_800;
+    let (seconds, micros) = (date.micros() / 1_000_000, date.micros() % 1_000_000);
+    let ntp = ((seconds + SECONDS_TO_1970) << 32) | ((micros << 32) / 1_000_000);
+    let mut packet = vec![0x80, 200, 0, 6];
+    packet.extend(SSRC.to_be_bytes());
+    packet.extend(ntp.to_be_bytes());
+    packet.extend(timestamp.to_be_bytes());
+    packet.extend([0; 8]);
+    packet
 }
 
 /// A NAL unit as RTP payloads (RFC 6184): whole, or in fragments.

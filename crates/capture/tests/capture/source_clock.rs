@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use fanlight_capture::frame::FrameData;
 use fanlight_capture::frame::latest::Buffers;
+use fanlight_capture::pixels::Image;
+use fanlight_capture::pixels::colours::Colours;
 use fanlight_capture::source::{About, Grabbed, Source, SourceError, SourceFactory};
 use fanlight_cli::stop::Shutdown;
 use fanlight_clock as clock;
 use fanlight_protocol::catalog::CLOCK_JUMPS;
 use fanlight_protocol::{StreamState, Timestamp};
-use opencv::core::{CV_8UC3, Mat, Scalar};
 
 use crate::harness::{capture_from, viewer};
 
@@ -37,8 +38,8 @@ impl Source for Camera {
     }
 
     fn retrieve(&mut self, _: &Buffers) -> Result<FrameData, SourceError> {
-        let grey = Scalar::all((self.frames % 100).into());
-        Ok(FrameData::Pixels(Mat::new_rows_cols_with_default(48, 64, CV_8UC3, grey)?))
+        let grey = [(self.frames % 100) as u8, 128, 128];
+        Ok(FrameData::Pixels(Image::filled((64, 48), Colours::JFIF, grey)?))
     }
 
     fn own_time(&self) -> Option<Timestamp> {

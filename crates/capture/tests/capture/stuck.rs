@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use fanlight_capture::frame::FrameData;
 use fanlight_capture::frame::latest::Buffers;
+use fanlight_capture::pixels::Image;
+use fanlight_capture::pixels::colours::Colours;
 use fanlight_capture::source::{About, Grabbed, Source, SourceError, SourceFactory};
 use fanlight_capture::threads::watchdog::MAX_STUCK;
 use fanlight_capture::{Parts, StreamSettings};
 use fanlight_cli::stop::Shutdown;
 use fanlight_clock as clock;
 use fanlight_protocol::{StreamEntry, StreamState};
-use opencv::core::{CV_8UC3, Mat, Scalar};
 
 use crate::harness::{capture_from, capture_on, viewer};
 
@@ -40,8 +41,7 @@ impl Source for Camera {
     }
 
     fn retrieve(&mut self, _: &Buffers) -> Result<FrameData, SourceError> {
-        let grey = Scalar::all(90.0);
-        Ok(FrameData::Pixels(Mat::new_rows_cols_with_default(48, 64, CV_8UC3, grey)?))
+        Ok(FrameData::Pixels(Image::filled((64, 48), Colours::JFIF, [90, 128, 128])?))
     }
 }
 

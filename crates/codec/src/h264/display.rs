@@ -1,8 +1,9 @@
 //! The part of H.264 that concerns its display: the shape of a pixel, an orientation, and the colours.
 
-use h264_reader::nal::sei::{HeaderType, SeiReader};
+use h264_reader::nal::sei::HeaderType;
 use h264_reader::nal::sps::{AspectRatioInfo, SeqParameterSet};
-use h264_reader::rbsp::decode_nal;
+
+use super::sei;
 
 /// The way in which decoded frames must be shown, as far as the bitstream declares it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -37,17 +38,11 @@ impl DisplayHints {
 }
 
 /// Returns whether supplemental information rotates or mirrors frames; `None` if it does not mention that.
-pub(super) fn reorients(sei: &[u8]) -> Option<bool> {
-    // h264-reader panics on a NAL unit without content (0.9).
-    let bytes = if sei.len() > 1 { decode_nal(sei).ok()? } else { return None };
-    let mut scratch = Vec::new();
-    let mut reader = SeiReader::from_rbsp_bytes(&bytes[..], &mut scratch);
-    while let Ok(Some(message)) = reader.next() {
-        if message.payload_type == HeaderType::DisplayOrientation {
-            return orientation(message.payload);
-        }
-    }
-    None
+pub(super) fn reorients(unit: &[u8]) -> Option<bool> {
+    sei::find(unit, |kind, payload| match kind {
+        HeaderType::DisplayOrientation => orientation(payload),
+        _ => None,
+    })
 }
 
 /// Reads one bit that cancels the orientation, one bit for each mirroring, and 16 bits of anticlockwise rotation

@@ -101,9 +101,10 @@ pub const LIBRARIES: &[LibraryRule] = &[
     LibraryRule::new("hyper", &["crates/relay"], "only the relay speaks HTTP"),
     LibraryRule::new(
         "tokio",
-        &["crates/relay", "tools/yardstick"],
-        "capture, bus and client use threads; pure crates do no IO",
+        &["crates/relay", "crates/capture", "tools/yardstick"],
+        "bus and client use threads, and so does capture, except for retina; pure crates do no IO",
     ),
+    LibraryRule::new("retina", &["crates/capture"], "only capture reads cameras"),
     LibraryRule::new(
         "figment",
         &[],
@@ -137,9 +138,9 @@ pub const LAYERS: &[LayerRule] = &[
             &["rendition_settings"],
             &["source", "encode", "publish"],
             &["status"],
+            &["frame"],
             &["pixels"],
             &["native"],
-            &["frame"],
             &["wall_clock", "watched", "stall", "backoff", "meter"],
             &["threads"],
         ],
@@ -182,6 +183,13 @@ pub const WORDS: &[WordRule] = &[
         ],
         tests_may: false,
         reason: "only the pipeline uses source, encode and publish together; a group import would hide one",
+    },
+    WordRule {
+        places: &["crates/capture/src"],
+        except: &["crates/capture/src/source/rtsp"],
+        words: &["tokio::", "retina::"],
+        tests_may: false,
+        reason: "capture uses threads; only the RTSP source waits for a library that is asynchronous",
     },
     WordRule {
         places: &["crates/capture/src/encode"],

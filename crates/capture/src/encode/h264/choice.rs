@@ -9,13 +9,15 @@ use std::time::Duration;
 use fanlight_protocol::Timestamp;
 use ffmpeg_next::codec::Id;
 use ffmpeg_next::{Codec, encoder};
-use opencv::core::{CV_8UC3, Mat, Scalar};
 use parking_lot::Mutex;
 
 use super::H264Encoder;
 use super::input_format::InputFormat;
 use crate::frame::CaptureTimes;
 use crate::native;
+use crate::pixels::colours::Colours;
+use crate::pixels::image::NEUTRAL;
+use crate::pixels::{Image, Size};
 
 /// The default encoder.
 const DEFAULT: &str = "libx264";
@@ -38,7 +40,7 @@ const KNOWN: [&str; 9] = [
 /// Longest accepted name; libavcodec's are shorter.
 const MAX_NAME: usize = 32;
 /// The size at which an encoder is tested before anything starts.
-const TEST_SIZE: (i32, i32) = (320, 180);
+const TEST_SIZE: Size = (320, 180);
 /// Number of frames in a test: an encoder that delays more frames is of no use for live video.
 const TEST_FRAMES: u64 = 6;
 /// Timeout of a test: opening an encoder takes a few seconds at most.
@@ -178,8 +180,7 @@ fn run_test(
 /// Encodes frames that must all be keyframes. It fails for an encoder whose device is missing, and for one that encodes
 /// no keyframes on request.
 fn encode_test_frames(name: &EncoderName) -> Result<(), String> {
-    let grey =
-        Mat::new_rows_cols_with_default(TEST_SIZE.1, TEST_SIZE.0, CV_8UC3, Scalar::all(90.0));
+    let grey = Image::filled(TEST_SIZE, Colours::JFIF, [90, NEUTRAL, NEUTRAL]);
     let grey = grey.map_err(|error| error.message)?;
     let mut encoder = H264Encoder::new(name.clone());
     let mut keyframes = 0;

@@ -3,6 +3,8 @@
 use ffmpeg_next::format::Pixel;
 use ffmpeg_next::{Codec, frame};
 
+use crate::pixels::image::{Image, Plane};
+
 /// The pixel format of an encoder's input. All have 4:2:0 subsampling: a plane of luma, and chroma half as wide and
 /// high.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,49 +61,65 @@ impl InputFormat {
     }
 }
 
-/// Copies three consecutive planes into a frame of either format in memory; the rows of the frame have gaps. Returns
-/// `None` if there are too few bytes.
-pub(super) fn fill(frame: &mut frame::Video, planes: &[u8]) -> Option<()> {
-    let (width, height) = (frame.width() as usize, frame.height() as usize);
-    let (luma, chroma) = planes.split_at_checked(width * height)?;
-    let (blue, red) = chroma.split_at_checked(width * height / 4)?;
-    let red = red.get(..blue.len())?;
+/// Copies an image into a frame of either format in memory. The frame is no larger than the image.
+pub(super) fn fill(frame: &mut frame::Video, image: &Image) {
+    let [luma, blue, red] = rows_of(image);
+    let width = frame.width() as usize;
     copy_rows(frame, 0, luma, width);
     match frame.format() {
-        Pixel::NV12 => interleave_rows(frame, blue, red, width / 2),
+        Pixel::NV12 => interleave_rows(frame, blue.zip(red), width / 2),
         _ => {
             copy_rows(frame, 1, blue, width / 2);
             copy_rows(frame, 2, red, width / 2);
         }
     }
-    Some(())
 }
 
-fn copy_rows(frame: &mut frame::Video, plane: usize, from: &[u8], row: usize) {
+/// Returns the rows of each plane.
+fn rows_of(image: &Image) -> [std::slice::ChunksExact<'_, u8>; 3] {
+    let planes = image.planes();
+    Plane::ALL.map(|plane| {
+        let row = plane.stored_size(image.size()).0.max(1);
+        planes[plane as usize].chunks_exact(row as usize)
+    })
+}
+
+fn copy_rows<'a>(
+    frame: &mut frame::Video,
+    plane: usize,
+    from: impl Iterator<Item = &'a [u8]>,
+    row: usize,
+) {
     let stride = frame.stride(plane);
     let into = frame.data_mut(plane).chunks_mut(stride);
-    into.zip(from.chunks(row)).for_each(|(into, from)| into[..row].copy_from_slice(from));
+    into.zip(from).for_each(|(into, from)| into[..row].copy_from_slice(&from[..row]));
 }
 
-fn interleave_rows(frame: &mut frame::Video, blue: &[u8], red: &[u8], row: usize) {
+fn interleave_rows<'a>(
+    frame: &mut frame::Video,
+    chroma: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+    row: usize,
+) {
     let stride = frame.stride(1);
     let into = frame.data_mut(1).chunks_mut(stride);
-    for ((into, blue), red) in into.zip(blue.chunks(row)).zip(red.chunks(row)) {
-        let pairs = into.chunks_exact_mut(2).zip(blue.iter().zip(red));
-        pairs.for_each(|(pair, (blue, red))| pair.copy_from_slice(&[*blue, *red]));
+    for (into, (blue, red)) in into.zip(chroma) {
+        let pairs = into.as_chunks_mut().0.iter_mut().zip(blue.iter().zip(red)).take(row);
+        pairs.for_each(|(pair, (blue, red))| *pair = [*blue, *red]);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pixels::colours::Colours;
 
     #[test]
     fn planar_and_semi_planar_frames_have_the_same_content() {
-        let planes: Vec<u8> = (0..6 * 4 * 3 / 2).collect();
+        let mut image = Image::filled((6, 4), Colours::JFIF, [0; 3]).unwrap();
+        image.planes_mut().into_iter().flatten().zip(0..).for_each(|(byte, value)| *byte = value);
         let filled = |format| {
             let mut frame = frame::Video::new(format, 6, 4);
-            fill(&mut frame, &planes).unwrap();
+            fill(&mut frame, &image);
             frame
         };
         let row = |frame: &frame::Video, plane: usize, row: usize, length: usize| {
@@ -115,7 +133,5 @@ mod tests {
         assert_eq!(row(&planar, 2, 1, 3), [33, 34, 35]);
         assert_eq!(row(&semi_planar, 1, 0, 6), [24, 30, 25, 31, 26, 32]);
         assert_eq!(row(&semi_planar, 1, 1, 6), [27, 33, 28, 34, 29, 35]);
-        let mut frame = frame::Video::new(Pixel::NV12, 6, 4);
-        assert_eq!(fill(&mut frame, &planes[..35]), None);
     }
 }

@@ -15,14 +15,13 @@ mod open_encoder;
 #[expect(unsafe_code, reason = "ffmpeg-next does not expose the memory of graphics cards")]
 mod vaapi;
 
-use opencv::core::{Mat, MatTraitConst, Rect};
-use opencv::imgproc::{COLOR_BGR2YUV_I420, cvt_color_def};
-
 use super::EncodeError;
 use crate::frame::{CaptureTimes, Frame};
+use crate::pixels::Image;
+use crate::pixels::recolour::recolour;
 pub use choice::{EncoderName, EncoderRequest, InvalidEncoder};
 use input_format::InputFormat;
-use open_encoder::OpenEncoder;
+use open_encoder::{COLOURS, OpenEncoder};
 
 /// Smallest and largest side in pixels: chroma is half as wide and needs one pixel, and few decoders support more than
 /// 8192.
@@ -34,8 +33,8 @@ pub struct H264Encoder {
     name: EncoderName,
     format: InputFormat,
     open: Option<OpenEncoder>,
-    /// Reused for each frame.
-    planes: Mat,
+    /// An image in the encoder's colours. Reused for each frame in other colours.
+    recoloured: Image,
 }
 
 impl H264Encoder {
@@ -43,7 +42,7 @@ impl H264Encoder {
     pub fn new(name: EncoderName) -> Self {
         // If the encoder does not exist, opening it fails with the reason.
         let format = name.codec().and_then(InputFormat::of).unwrap_or(InputFormat::Planar);
-        Self { name, format, open: None, planes: Mat::default() }
+        Self { name, format, open: None, recoloured: Image::default() }
     }
 
     /// Encodes a frame; as a keyframe if one is requested and the last one is not too recent. Returns `None` if the
@@ -54,21 +53,27 @@ impl H264Encoder {
     /// again for the next frame.
     pub fn encode(
         &mut self,
-        pixels: &Mat,
+        image: &Image,
         times: CaptureTimes,
         keyframe_requested: bool,
     ) -> Result<Option<Frame>, EncodeError> {
-        let (width, height) = (pixels.cols() as u32 & !1, pixels.rows() as u32 & !1);
-        if !SIDES.contains(&width) || !SIDES.contains(&height) {
-            return Err(EncodeError::H264Size(pixels.cols() as u32, pixels.rows() as u32));
+        let (width, height) = image.size();
+        let size = (width & !1, height & !1);
+        if !SIDES.contains(&size.0) || !SIDES.contains(&size.1) {
+            return Err(EncodeError::H264Size(width, height));
         }
-        let failed = |error: opencv::Error| EncodeError::Encoder(error.message);
-        convert(pixels, (width, height), &mut self.planes).map_err(failed)?;
-        let open = match self.open.take() {
-            Some(open) if open.is_for(width, height) => open,
-            _ => OpenEncoder::new(&self.name, self.format, (width, height), times.captured_at)?,
+        let image = match image.colours() {
+            COLOURS => image,
+            _ => {
+                recolour(image, COLOURS, &mut self.recoloured)?;
+                &self.recoloured
+            }
         };
-        let encoded = self.open.insert(open).encode(&self.planes, times, keyframe_requested);
+        let open = match self.open.take() {
+            Some(open) if open.is_for(size) => open,
+            _ => OpenEncoder::new(&self.name, self.format, size, times.captured_at)?,
+        };
+        let encoded = self.open.insert(open).encode(image, times, keyframe_requested);
         if encoded.is_err() {
             self.close();
         }
@@ -78,34 +83,36 @@ impl H264Encoder {
     /// Closes the encoder and releases its memory. The next frame is a keyframe.
     pub fn close(&mut self) {
         self.open = None;
-        self.planes = Mat::default();
+        self.recoloured = Image::default();
     }
-}
-
-/// Converts to three consecutive planes: luma, and both chroma components half as wide and high (ITU-R BT.601, 16 to
-/// 235).
-fn convert(pixels: &Mat, (width, height): (u32, u32), planes: &mut Mat) -> opencv::Result<()> {
-    let even = Mat::roi(pixels, Rect::new(0, 0, width as i32, height as i32))?;
-    cvt_color_def(&even, planes, COLOR_BGR2YUV_I420)
 }
 
 #[cfg(test)]
 mod tests {
-    use fanlight_codec::h264::annex_b;
+    use fanlight_codec::h264::{H264Inspector, annex_b};
     use fanlight_protocol::Timestamp;
-    use opencv::core::{CV_8UC3, Scalar};
 
     use super::open_encoder::max_bitrate;
     use super::*;
+    use crate::pixels::Size;
+    use crate::pixels::colours::{Colours, Matrix};
+
+    fn grey(size: Size) -> Image {
+        Image::filled(size, Colours::JFIF, [90, 128, 128]).unwrap()
+    }
+
+    fn noise(size: Size) -> Image {
+        let mut noise = grey(size);
+        noise.planes_mut().into_iter().flatten().for_each(|byte| *byte = fastrand::u8(..));
+        noise
+    }
 
     /// Returns the bitrate of noise at this frame rate, which always reaches the limit.
     fn bitrate_of_noise(fps: u64, frames: u64) -> f64 {
         let mut encoder = H264Encoder::new(EncoderName::default_encoder().unwrap());
         let mut bytes = 0;
         for n in 0..frames {
-            let mut noise =
-                Mat::new_rows_cols_with_default(180, 320, CV_8UC3, Scalar::all(0.0)).unwrap();
-            opencv::core::randu(&mut noise, &Scalar::all(0.0), &Scalar::all(255.0)).unwrap();
+            let noise = noise((320, 180));
             let captured_at = Timestamp::from_micros(n * 1_000_000 / fps);
             let times = CaptureTimes { captured_at, read_at: captured_at };
             let frame = encoder.encode(&noise, times, false).unwrap().expect("no delay");
@@ -127,8 +134,7 @@ mod tests {
 
     #[test]
     fn the_input_format_does_not_change_the_result() {
-        let mut noise = Mat::new_rows_cols_with_default(50, 66, CV_8UC3, Scalar::all(0.0)).unwrap();
-        opencv::core::randu(&mut noise, &Scalar::all(0.0), &Scalar::all(255.0)).unwrap();
+        let noise = noise((66, 50));
         let [planar, semi_planar] = [InputFormat::Planar, InputFormat::SemiPlanar].map(|format| {
             let encoder = H264Encoder::new(EncoderName::default_encoder().unwrap());
             let mut encoder = H264Encoder { format, ..encoder };
@@ -143,10 +149,9 @@ mod tests {
     fn another_size_begins_with_a_keyframe_and_unsupported_sizes_are_refused() {
         let mut encoder = H264Encoder::new(EncoderName::default_encoder().unwrap());
         let mut encode = |width, height, micros| {
-            let grey = Mat::new_rows_cols_with_default(height, width, CV_8UC3, Scalar::all(90.0));
             let captured_at = Timestamp::from_micros(micros);
             let times = CaptureTimes { captured_at, read_at: captured_at };
-            encoder.encode(&grey.unwrap(), times, false).map(|frame| frame.unwrap())
+            encoder.encode(&grey((width, height)), times, false).map(|frame| frame.unwrap())
         };
         assert!(encode(64, 48, 0).unwrap().is_keyframe());
         assert!(!encode(64, 48, 33_000).unwrap().is_keyframe());
@@ -154,5 +159,32 @@ mod tests {
         assert!(other.is_keyframe() && annex_b::contains_sps(&other.payload));
         assert_eq!(other.meta.size(), (48, 64));
         assert_eq!(encode(1, 64, 99_000), Err(EncodeError::H264Size(1, 64)));
+    }
+
+    #[test]
+    fn an_image_of_any_colours_becomes_one_of_the_declared_colours() {
+        let mut encoder = H264Encoder::new(EncoderName::default_encoder().unwrap());
+        let grey = |luma, full_range, matrix| ([luma, 128, 128], Colours { matrix, full_range });
+        let images = [
+            grey(126, false, Matrix::Bt601),
+            grey(128, true, Matrix::Bt601),
+            grey(126, false, Matrix::Bt709),
+            grey(128, true, Matrix::Bt2020),
+        ];
+        for (n, (colour, colours)) in (0..).zip(images) {
+            let image = Image::filled((64, 48), colours, colour).unwrap();
+            let captured_at = Timestamp::from_micros(n * 33_000);
+            let times = CaptureTimes { captured_at, read_at: captured_at };
+            let frame = encoder.encode(&image, times, false).unwrap().unwrap();
+            // All of them are the same grey, so deltas are nearly empty.
+            assert_eq!(frame.is_keyframe(), n == 0, "{colours:?}");
+            assert!(n == 0 || frame.payload.len() < 50, "{colours:?}: {}", frame.payload.len());
+            if n == 0 {
+                let mut inspector = H264Inspector::new();
+                inspector.inspect(&frame.payload, false).unwrap();
+                let hints = inspector.display_hints();
+                assert_eq!((hints.matrix, hints.full_range), (Some(6), false));
+            }
+        }
     }
 }

@@ -7,7 +7,6 @@ use fanlight_codec::h264::annex_b;
 use fanlight_protocol::{MAX_PAYLOAD, Timestamp};
 use ffmpeg_next::codec::{self, encoder::video::Encoder};
 use ffmpeg_next::{Dictionary, Packet, Rational, ffi, frame, picture};
-use opencv::core::{Mat, MatTraitConstManual};
 
 use super::choice::EncoderName;
 use super::input_format::{self, InputFormat};
@@ -16,6 +15,8 @@ use super::keyframes::KeyframeSchedule;
 use super::vaapi::CardMemory;
 use crate::encode::EncodeError;
 use crate::frame::{CaptureTimes, Frame};
+use crate::pixels::colours::{Colours, Matrix};
+use crate::pixels::{Image, Size};
 
 /// Quality on x264's own scale (constant rate factor), within the bitrate limit. By SSIM, a frame is nearly as close to
 /// its original as a JPEG of quality 80; docs/performance.md has the figures.
@@ -44,6 +45,9 @@ const MICROSECONDS: Rational = Rational(1, 1_000_000);
 /// Some encoders delay their output nevertheless. This is the largest number of frames in flight.
 const MAX_IN_FLIGHT: usize = 32;
 
+/// The colours of all frames: the range that every decoder honours, and the matrix that Chromium converts best.
+pub(super) const COLOURS: Colours = Colours { matrix: Matrix::Bt601, full_range: false };
+
 /// An open encoder for frames of one size.
 pub(super) struct OpenEncoder {
     encoder: Encoder,
@@ -68,7 +72,7 @@ impl OpenEncoder {
     pub(super) fn new(
         name: &EncoderName,
         format: InputFormat,
-        (width, height): (u32, u32),
+        (width, height): Size,
         began_at: Timestamp,
     ) -> Result<Self, EncodeError> {
         let failed = |error: ffmpeg_next::Error| {
@@ -117,19 +121,20 @@ impl OpenEncoder {
     }
 
     /// Returns whether the encoder is open for frames of this size.
-    pub(super) fn is_for(&self, width: u32, height: u32) -> bool {
-        (self.input.width(), self.input.height()) == (width, height)
+    pub(super) fn is_for(&self, size: Size) -> bool {
+        (self.input.width(), self.input.height()) == size
     }
 
-    /// Encodes the planes of a frame. Returns `None` if the encoder delays its output.
+    /// Encodes an image in [`COLOURS`], whose last column or row is cropped if the side is odd. Returns `None` if the encoder delays its output.
     pub(super) fn encode(
         &mut self,
-        planes: &Mat,
+        image: &Image,
         times: CaptureTimes,
         keyframe_requested: bool,
     ) -> Result<Option<Frame>, EncodeError> {
         let failed = |error: ffmpeg_next::Error| EncodeError::Encoder(error.to_string());
-        self.fill(planes)?;
+        make_writable(&mut self.input)?;
+        input_format::fill(&mut self.input, image);
         let before = self.timestamp;
         self.timestamp = times.captured_at.micros_from(self.began_at).max(self.timestamp + 1);
         self.input.set_pts(Some(self.timestamp));
@@ -174,14 +179,6 @@ impl OpenEncoder {
             let bitrate = max_bitrate(self.input.width(), self.input.height()) * self.interval;
             set_max_bitrate(&mut self.encoder, bitrate);
         }
-    }
-
-    /// Copies the planes into the encoder's input.
-    fn fill(&mut self, planes: &Mat) -> Result<(), EncodeError> {
-        make_writable(&mut self.input)?;
-        let bytes = planes.data_bytes().map_err(|error| EncodeError::Encoder(error.message))?;
-        input_format::fill(&mut self.input, bytes)
-            .ok_or_else(|| EncodeError::Encoder("the pixels do not match the size".into()))
     }
 
     fn frame(&mut self, packet: &Packet) -> Result<Frame, EncodeError> {
@@ -259,8 +256,8 @@ fn options(name: &EncoderName, width: u32, height: u32) -> Dictionary<'static> {
     options.set("bf", "0");
     options.set("flags", "+low_delay");
     options.set("threads", if width * height <= ONE_THREAD_PIXELS { "1" } else { THREADS });
-    // The matrix is that of the conversion to planes. Primaries and transfer are those of a JPEG (sRGB), so that a page
-    // shows both codecs in the same colours.
+    // Matrix and range are [`COLOURS`]. Primaries and transfer are those of a JPEG (sRGB), so that a page shows both codecs
+    // in the same colours.
     options.set("colorspace", "smpte170m");
     options.set("color_primaries", "bt709");
     options.set("color_trc", "iec61966-2-1");

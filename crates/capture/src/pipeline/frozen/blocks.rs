@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use ffmpeg_next::Packet;
 use ffmpeg_next::codec::Id;
-use opencv::core::{Mat, MatTraitConstManual};
 use parking_lot::Mutex;
 
 use fanlight_protocol::Timestamp;
@@ -19,7 +18,8 @@ use crate::options::StreamSettings;
 use crate::pipeline::replaceable::Replaceable;
 use crate::pixels::convert::{Converter, size_of_frame};
 use crate::pixels::decode::JpegDecoder;
-use crate::pixels::{self, Size, scale};
+use crate::pixels::scale::scale;
+use crate::pixels::{Image, Size};
 use crate::source::SourceError;
 use crate::source::video::VideoDecoder;
 use crate::threads::pool::{Task, WorkerPool};
@@ -112,19 +112,19 @@ impl BlockCheck {
 impl Comparison {
     fn compare(&mut self, picture: &Picture) -> Result<Option<Timestamp>, SourceError> {
         let blocks = self.blocks_of(picture)?;
-        let is_same = self.blocks.is_same(blocks.data_bytes()?);
+        let is_same = self.blocks.is_same(blocks.bytes());
         Ok(self.detector.note(is_same, picture.captured_at))
     }
 
-    /// Returns a picture in which each pixel is the mean of a block.
-    fn blocks_of(&mut self, picture: &Picture) -> Result<Mat, SourceError> {
+    /// Returns an image in which each pixel is the mean of a block.
+    fn blocks_of(&mut self, picture: &Picture) -> Result<Image, SourceError> {
         match &picture.data {
             FrameData::Jpeg(bytes) => {
-                let mut blocks = Mat::default();
+                let mut blocks = Image::default();
                 self.jpeg.decode(bytes, picture.size, (1, 1), &mut blocks)?;
                 Ok(blocks)
             }
-            FrameData::Pixels(pixels) => means(pixels),
+            FrameData::Pixels(image) => means(image),
             FrameData::H264(unit) => {
                 let mut decoder = VideoDecoder::of_codec(Id::H264)?;
                 decoder.send(&Packet::copy(&unit.bytes));
@@ -132,22 +132,22 @@ impl Comparison {
                 let decoded = decoder.take().ok_or_else(|| {
                     SourceError::NotAVideo("a keyframe of its H.264 contains no frame".into())
                 })?;
-                let mut pixels = Mat::default();
+                let mut image = Image::default();
                 self.converter.convert(
                     &decoded.frame,
                     size_of_frame(&decoded.frame),
-                    &mut pixels,
+                    &mut image,
                 )?;
-                means(&pixels)
+                means(&image)
             }
         }
     }
 }
 
-fn means(pixels: &Mat) -> Result<Mat, SourceError> {
-    let (width, height) = pixels::size_of(pixels);
+fn means(image: &Image) -> Result<Image, SourceError> {
+    let (width, height) = image.size();
     let target = ((width / BLOCK).max(1), (height / BLOCK).max(1));
-    let mut blocks = Mat::default();
-    scale::scale(pixels, target, &mut blocks)?;
+    let mut blocks = Image::default();
+    scale(image, target, &mut blocks, &mut Image::default())?;
     Ok(blocks)
 }

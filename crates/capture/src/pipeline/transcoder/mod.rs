@@ -121,8 +121,8 @@ impl Transcoder {
 
     /// Keeps the buffer of a frame that is not needed.
     pub(super) fn recycle(&self, data: FrameData) {
-        if let FrameData::Pixels(pixels) = data {
-            self.buffers.recycle(pixels);
+        if let FrameData::Pixels(image) = data {
+            self.buffers.recycle(image);
         }
     }
 

@@ -4,14 +4,14 @@ use std::cmp::Reverse;
 use std::mem;
 use std::sync::Arc;
 
-use opencv::core::{Mat, MatTraitConst, StsError};
+use opencv::core::StsError;
 
 use super::{Decoders, PendingFrame, STUCK, Transcoder};
 use crate::frame::{CaptureTimes, FrameData};
 use crate::pipeline::decoding::Newest;
 use crate::pipeline::encoded_track::EncodedTrack;
 use crate::pipeline::rendition::Rendition;
-use crate::pixels::{self, Size, scale};
+use crate::pixels::{Image, Size, scale};
 use crate::source::SourceError;
 use crate::threads::watchdog::Watchdog;
 
@@ -68,31 +68,31 @@ impl Transcoder {
             self.recycle(data);
             return Ok(());
         };
-        let pixels = match data {
-            FrameData::Pixels(pixels) => Some(pixels),
+        let image = match data {
+            FrameData::Pixels(image) => Some(image),
             // The orientation is changed after decoding, so this size is in the camera's own orientation.
             FrameData::Jpeg(bytes) => {
                 self.decode_jpeg(&bytes, size, self.orientation.size(largest))?
             }
             FrameData::H264(_) => self.decode_h264(&mut times, &targets, watchdog)?,
         };
-        let Some(mut pixels) = pixels.filter(|_| !watchdog.is_stopped()) else { return Ok(()) };
+        let Some(mut image) = image.filter(|_| !watchdog.is_stopped()) else { return Ok(()) };
         if !self.orientation.is_none() {
             let mut spare = self.buffers.take();
-            self.orientation.apply(&mut pixels, &mut spare)?;
+            self.orientation.apply(&mut image, &mut spare)?;
             self.buffers.recycle(spare);
         }
         if let Some(overlay) = &self.overlay {
-            overlay.write(&mut pixels, times.captured_at)?;
+            overlay.write(&mut image, times.captured_at)?;
         }
-        self.scale(pixels, targets, times)
+        self.scale(image, targets, times)
     }
 
-    fn decode_jpeg(&self, bytes: &[u8], size: Size, needed: Size) -> opencv::Result<Option<Mat>> {
-        let mut pixels = self.buffers.take();
+    fn decode_jpeg(&self, bytes: &[u8], size: Size, needed: Size) -> opencv::Result<Option<Image>> {
+        let mut image = self.buffers.take();
         let decoders = self.decoders.current();
-        decoders.lock().jpeg.decode(bytes, size, needed, &mut pixels)?;
-        Ok(Some(pixels))
+        decoders.lock().jpeg.decode(bytes, size, needed, &mut image)?;
+        Ok(Some(image))
     }
 
     /// Decodes the source's own H.264 up to the newest frame, which no track needs.
@@ -110,7 +110,7 @@ impl Transcoder {
         times: &mut CaptureTimes,
         targets: &[Target<'_>],
         watchdog: &Watchdog,
-    ) -> opencv::Result<Option<Mat>> {
+    ) -> opencv::Result<Option<Image>> {
         let current = self.decoders.current();
         let mut decoders = current.lock();
         let units = self.passthrough.units_since(decoders.h264.next());
@@ -128,11 +128,11 @@ impl Transcoder {
             return Ok(None);
         }
         self.work.lock().entry_wait.end();
-        let Newest::Frame(pixels, own_times) = newest else { return Ok(None) };
+        let Newest::Frame(image, own_times) = newest else { return Ok(None) };
         *times = own_times;
-        let data = FrameData::Pixels(pixels);
+        let data = FrameData::Pixels(image);
         match (self.is_duplicate(&data), data) {
-            (false, FrameData::Pixels(pixels)) => Ok(Some(pixels)),
+            (false, FrameData::Pixels(image)) => Ok(Some(image)),
             (_, data) => {
                 self.recycle(data);
                 Ok(None)
@@ -143,32 +143,34 @@ impl Transcoder {
     /// Scales from the largest size to the smallest, each from the one before, and passes the pixels to the tracks.
     fn scale(
         &self,
-        pixels: Mat,
+        image: Image,
         targets: Vec<Target<'_>>,
         times: CaptureTimes,
     ) -> opencv::Result<()> {
-        let mut scaled: Vec<Mat> = Vec::with_capacity(targets.len());
+        let mut scaled: Vec<Image> = Vec::with_capacity(targets.len());
         // If the largest rendition has the size of the pixels, it gets them without a copy.
-        let as_is = targets.first().is_some_and(|first| first.size == pixels::size_of(&pixels));
+        let as_is = targets.first().is_some_and(|first| first.size == image.size());
+        let mut spare = self.buffers.take();
         for Target { rendition, size, .. } in &targets[usize::from(as_is)..] {
-            let from = scaled.last().unwrap_or(&pixels);
+            let from = scaled.last().unwrap_or(&image);
             let mut into = rendition.buffer();
-            if pixels::size_of(from) == *size {
-                from.copy_to(&mut into)?;
+            if from.size() == *size {
+                into.copy_from(from)?;
             } else {
-                scale::scale(from, *size, &mut into)?;
+                scale::scale(from, *size, &mut into, &mut spare)?;
             }
             scaled.push(into);
         }
+        self.buffers.recycle(spare);
         if as_is {
             // The rendition's buffer takes the opposite way, so that both sides keep as many as they need.
             self.buffers.recycle(targets[0].rendition.buffer());
-            scaled.insert(0, pixels);
+            scaled.insert(0, image);
         } else {
-            self.buffers.recycle(pixels);
+            self.buffers.recycle(image);
         }
-        for (Target { rendition, tracks, .. }, pixels) in targets.into_iter().zip(scaled) {
-            rendition.put(pixels, times, tracks);
+        for (Target { rendition, tracks, .. }, image) in targets.into_iter().zip(scaled) {
+            rendition.put(image, times, tracks);
         }
         Ok(())
     }

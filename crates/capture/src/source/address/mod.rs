@@ -22,6 +22,7 @@ use fanlight_cli::secret::{ExpandError, mask_values};
 
 use authority::Authority;
 use percent_encoding::percent_decode_str;
+pub(super) use redirect::MAX_REDIRECTIONS;
 use template::Template;
 
 /// The longest URL for FFmpeg, in bytes. Its buffer for a URL has 4096.
@@ -228,6 +229,11 @@ impl Address {
             "" => "/",
             target => target,
         }
+    }
+
+    /// Returns the URL without user and password, percent-encoded. It may contain other secrets.
+    pub fn without_login(&self) -> String {
+        self.url.replacen(redirect::user_of(&self.url), "", 1)
     }
 
     /// Returns user and password, if the URL contains them. They are secrets.

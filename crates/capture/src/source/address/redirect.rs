@@ -3,9 +3,13 @@
 use super::authority::Authority;
 use super::{Address, InvalidAddress, Scheme};
 
+/// The most redirections of one URL.
+pub(in crate::source) const MAX_REDIRECTIONS: u32 = 8;
+
 impl Address {
     /// Returns the URL of a redirection: absolute, or relative to this one. The same host gets the same user and
-    /// password, unless they were encrypted before and would not be any longer; other hosts get none.
+    /// password, unless they were encrypted before and would not be any longer; other hosts get none. From RTSP to RTSP,
+    /// the port must be the same, too.
     ///
     /// # Errors
     /// Fails if it is not a URL of a source.
@@ -26,7 +30,8 @@ impl Address {
         let address = Self::literal(&text)?;
         let keeps_user = address.host.eq_ignore_ascii_case(&self.host)
             && user_of(&address.url).is_empty()
-            && (!self.scheme.is_encrypted() || address.scheme.is_encrypted());
+            && (!self.scheme.is_encrypted() || address.scheme.is_encrypted())
+            && (!self.scheme.is_rtsp() || address.port == self.port);
         Ok(if keeps_user { address.with_user_of(self) } else { address })
     }
 
@@ -131,6 +136,10 @@ mod tests {
             let url = redirected(base, elsewhere);
             assert!(!url.contains("secret"), "{url}");
         }
+        let rtsp = "rtsp://admin:secret@cam/x";
+        assert_eq!(redirected(rtsp, "rtsp://cam:554/y"), "rtsp://admin:secret@cam:554/y");
+        assert_eq!(redirected(rtsp, "rtsp://cam:8554/y"), "rtsp://cam:8554/y");
+        assert_eq!(redirected("http://a:b@cam/x", "rtsp://cam/y"), "rtsp://a:b@cam/y");
         let encrypted = "https://admin:secret@cam/";
         assert_eq!(redirected(encrypted, "http://cam/x"), "http://cam/x");
     }

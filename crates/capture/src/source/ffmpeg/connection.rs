@@ -15,8 +15,8 @@ use super::arrival;
 use super::deadline::Deadline;
 use super::diagnose;
 use super::input::MediaInput;
-use super::login;
 use super::opening::{self, Opened};
+use super::probe;
 use super::timeouts::{CLOSE_TIMEOUT, CONNECT_TIMEOUT, OPEN_TIMEOUT, PLAYLIST_STALL_LIMIT};
 use crate::pixels::geometry::{self, Geometry, PixelAspect};
 use crate::source::error::SourceError;
@@ -209,7 +209,7 @@ fn open(
     deadline: &Deadline,
     stop: Shutdown,
 ) -> Result<(Opened, Option<Transport>), SourceError> {
-    let first = input.is_rtsp().then(|| input.transport().unwrap_or(Transport::Tcp));
+    let first = input.transport();
     let mut options = options(input, first);
     let refused = match opening::open(input, &options, deadline) {
         Ok(opened) => return Ok((opened, first)),
@@ -218,10 +218,10 @@ fn open(
     match input {
         _ if deadline.is_stopped() => {}
         MediaInput::Url { url, .. } if input.is_rtsp() && refused == Error::HttpUnauthorized => {
-            return Err(login::refused(&url.address, stop));
+            return Err(probe::refused_login(&url.address, stop));
         }
         MediaInput::Url { url: UrlRequest { transport: None, .. }, .. }
-            if input.is_rtsp() && may_send_over_udp(refused) =>
+            if first == Some(Transport::Tcp) && may_send_over_udp(refused) =>
         {
             deadline.set(OPEN_TIMEOUT);
             let second = Some(Transport::Udp);

@@ -30,11 +30,13 @@ pub(super) fn reason(error: Error, url: &UrlRequest, called_at: Instant) -> Sour
             SourceError::Refused(format!("{at} reports an internal error (5xx)"))
         }
         // FFmpeg's RTSP reader returns this for any response that it cannot parse, and for no response.
-        Error::InvalidData if host.rtsp && called_at.elapsed() >= CONNECT_TIMEOUT => silent(&host),
+        Error::InvalidData if host.rtsp && called_at.elapsed() >= CONNECT_TIMEOUT => {
+            did_not_respond(&host)
+        }
         Error::InvalidData if host.rtsp => {
             SourceError::Refused(format!("{at} closed the connection or does not support RTSP"))
         }
-        Error::Exit => silent(&host),
+        Error::Exit => did_not_respond(&host),
         Error::Eof => SourceError::Closed(format!("{at} closed the connection")),
         Error::InvalidData | Error::DemuxerNotFound | Error::StreamNotFound => {
             SourceError::NotAVideo(format!("FFmpeg cannot read the data that {at} sends"))
@@ -136,7 +138,7 @@ fn mib(bytes: u64) -> u64 {
 pub(super) fn connect_error(error: &io::Error, host: &Host) -> SourceError {
     match error.raw_os_error() {
         Some(errno) => os_error(errno, host),
-        None => silent(host),
+        None => did_not_respond(host),
     }
 }
 
@@ -144,7 +146,7 @@ fn os_error(errno: i32, host: &Host) -> SourceError {
     let at = &host.shown;
     match errno {
         libc::ECONNREFUSED => SourceError::Refused(format!("no server listens at {at}")),
-        libc::ETIMEDOUT => silent(host),
+        libc::ETIMEDOUT => did_not_respond(host),
         libc::EHOSTUNREACH | libc::ENETUNREACH => {
             SourceError::TimedOut(format!("{at} is unreachable: check network and address"))
         }
@@ -162,8 +164,36 @@ fn os_error(errno: i32, host: &Host) -> SourceError {
     }
 }
 
-fn silent(host: &Host) -> SourceError {
+fn did_not_respond(host: &Host) -> SourceError {
     SourceError::TimedOut(format!("{} did not respond in time", host.shown))
+}
+
+/// Returns the reason if the host does not respond.
+pub(in crate::source) fn silent(url: &Address) -> SourceError {
+    did_not_respond(&Host::of(url))
+}
+
+/// Returns the reason if the host ends a connection.
+pub(in crate::source) fn closed(url: &Address) -> SourceError {
+    SourceError::Closed(format!("{} closed the connection", Host::of(url)))
+}
+
+/// Returns the reason if the host does not keep to RTSP or RTP.
+pub(in crate::source) fn broke_rules(url: &Address) -> SourceError {
+    SourceError::Closed(format!(
+        "{} sent a message that is not valid in RTSP or RTP",
+        Host::of(url)
+    ))
+}
+
+/// Returns the reason if the host sends a response without an end.
+pub(in crate::source) fn too_long(url: &Address) -> SourceError {
+    SourceError::TooMuch(format!("{} sent a response or packet without an end", Host::of(url)))
+}
+
+/// Returns the host and port of a URL, for a message.
+pub(in crate::source) fn host(url: &Address) -> String {
+    Host::of(url).shown
 }
 
 /// The host of a URL.

@@ -18,6 +18,8 @@ pub(super) enum MediaInput {
         url: UrlRequest,
         /// The value of the `Authorization` header, if FFmpeg cannot find it out.
         authorization: Option<String>,
+        /// True if the camera refuses to send video over TCP.
+        refuses_tcp: bool,
     },
     /// A file on this machine.
     File {
@@ -50,11 +52,14 @@ impl MediaInput {
         matches!(self, Self::Url { url, .. } if !url.address.scheme().is_rtsp())
     }
 
-    /// Returns the transport to use for RTSP, if the user chose one.
+    /// Returns the transport to try first, if it is RTSP.
     pub(super) fn transport(&self) -> Option<Transport> {
         match self {
-            Self::Url { url, .. } => url.transport,
-            Self::File { .. } => None,
+            Self::Url { url, refuses_tcp, .. } if url.address.scheme().is_rtsp() => {
+                let usual = if *refuses_tcp { Transport::Udp } else { Transport::Tcp };
+                Some(url.transport.unwrap_or(usual))
+            }
+            Self::Url { .. } | Self::File { .. } => None,
         }
     }
 
@@ -86,7 +91,7 @@ impl MediaInput {
 
 impl From<UrlRequest> for MediaInput {
     fn from(url: UrlRequest) -> Self {
-        Self::Url { url, authorization: None }
+        Self::Url { url, authorization: None, refuses_tcp: false }
     }
 }
 

@@ -5,7 +5,7 @@
 //! - `deadline`, `budget`, `timeouts`: how long FFmpeg may block, and how much a host may send;
 //! - `byte_stream`, `host_connection`: a connection without FFmpeg's protocols, for `http`;
 //! - `arrival`: when a packet arrived, which counts as the capture time of its frame;
-//! - `diagnose`: why a URL delivers no video; `login`: why a camera refuses a login over RTSP.
+//! - `diagnose`: why a URL delivers no video; `probe`: asks a camera over RTSP for what FFmpeg does not report.
 //!
 //! OpenCV can open both too. But it decodes with one thread for each core, each of which delays the output by a frame; it
 //! blocks all sources of a process while one host is silent; and it ignores the colours that a video declares.
@@ -18,8 +18,8 @@ mod deadline;
 mod diagnose;
 mod host_connection;
 mod input;
-mod login;
 mod opening;
+mod probe;
 mod timeouts;
 
 use std::fmt;
@@ -40,15 +40,19 @@ use super::video::{Unpacked, Unpacker};
 use crate::frame::FrameData;
 use crate::frame::latest::Buffers;
 use connection::Connection;
-pub(super) use diagnose::{http_error, login_rejected, login_required};
+pub(super) use diagnose::{
+    broke_rules, closed, host, http_error, login_rejected, login_required, silent, too_long,
+};
 pub(super) use host_connection::HostConnection;
 use input::MediaInput;
+pub(super) use probe::{Probe, probe};
+pub(super) use timeouts::{CLOSE_TIMEOUT, OPEN_TIMEOUT};
 
 /// The frame interval of an input that does not state its own.
-const DEFAULT_INTERVAL: Duration = Duration::from_millis(40);
+pub(super) const DEFAULT_INTERVAL: Duration = Duration::from_millis(40);
 /// The longest time with packets but without a frame, until the first keyframe arrives. Then the camera is opened again,
 /// because most cameras begin with one.
-const KEYFRAME_TIMEOUT: Duration = Duration::from_secs(20);
+pub(super) const KEYFRAME_TIMEOUT: Duration = Duration::from_secs(20);
 /// The most addresses of a host to try. Usually it has one for each IP version.
 const MAX_ADDRESSES: usize = 4;
 
@@ -71,12 +75,17 @@ pub struct MediaSource {
 }
 
 impl MediaSource {
-    /// Connects to a URL.
+    /// Connects to a camera over RTSP; `refuses_tcp`: it refuses to send video over TCP.
     ///
     /// # Errors
     /// Fails if it cannot be opened, with the reason.
-    pub fn open(url: &UrlRequest, stop: Shutdown) -> Result<Self, SourceError> {
-        Self::open_input(url.clone().into(), stop)
+    pub(super) fn open_rtsp(
+        url: &UrlRequest,
+        refuses_tcp: bool,
+        stop: Shutdown,
+    ) -> Result<Self, SourceError> {
+        let input = MediaInput::Url { url: url.clone(), authorization: None, refuses_tcp };
+        Self::open_input(input, stop)
     }
 
     /// Connects to an HTTP URL with this value of the `Authorization` header.
@@ -88,7 +97,8 @@ impl MediaSource {
         authorization: Option<String>,
         stop: Shutdown,
     ) -> Result<Self, SourceError> {
-        Self::open_input(MediaInput::Url { url: url.clone().into(), authorization }, stop)
+        let url = url.clone().into();
+        Self::open_input(MediaInput::Url { url, authorization, refuses_tcp: false }, stop)
     }
 
     /// Opens a file, to be restarted at its end if `looped`.

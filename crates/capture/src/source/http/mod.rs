@@ -1,7 +1,6 @@
 //! HTTP: the requests of a URL up to its content, and MJPEG. FFmpeg reads all other content.
 //!
-//! - `login`: answers to the host's challenges, with `hash`; redirections are resolved by
-//!   [`Address::redirected`];
+//! - here: logins, by [`super::login`], and redirections, by [`Address::redirected`];
 //! - `request`: one request and its response; `head`, `body`: the parts of a response, as tolerantly as browsers read
 //!   them;
 //! - `content`: which responses are MJPEG; `mjpeg`: MJPEG as a source.
@@ -11,9 +10,7 @@
 
 mod body;
 mod content;
-mod hash;
 mod head;
-mod login;
 mod mjpeg;
 mod request;
 
@@ -21,34 +18,34 @@ use std::time::Instant;
 
 use fanlight_cli::stop::Shutdown;
 
-use super::address::Address;
+use super::address::{Address, MAX_REDIRECTIONS};
 use super::challenges::Challenges;
 use super::contract::Source;
 use super::error::SourceError;
 use super::ffmpeg::{self, HostConnection, MediaSource};
 use super::interval::{IntervalEstimate, KnownInterval};
-use super::url::UrlRequest;
+use super::login::{Login, Request};
+use super::rtsp::{self, ReaderMemory};
 use content::Content;
-use login::{Login, Request};
 use mjpeg::HttpMjpeg;
 use request::Response;
 
-/// The most redirections, and the most requests with the logins at each host.
-const MAX_REDIRECTIONS: u32 = 8;
+/// The most requests, with the logins at each host.
 const MAX_REQUESTS: u32 = 2 * (MAX_REDIRECTIONS + 1);
 
-/// Opens a URL: MJPEG by this module, all else by FFmpeg. `known`: what is known of the frame interval.
+/// Opens a URL: MJPEG by this module, all else by FFmpeg. `known`: what is known of the frame interval; `memory`: of the
+/// reader, if the URL redirects to RTSP.
 ///
 /// # Errors
 /// Fails if it cannot be opened, with the reason.
 pub fn open(
-    request: &UrlRequest,
+    url: &Address,
     known: &KnownInterval,
+    memory: &ReaderMemory,
     stop: &Shutdown,
 ) -> Result<Box<dyn Source>, SourceError> {
-    let url = &request.address;
-    if url.scheme().is_rtsp() || uses_proxy(url) {
-        return Ok(Box::new(MediaSource::open(request, stop.clone())?));
+    if uses_proxy(url) {
+        return Ok(Box::new(MediaSource::open_authorized(url, None, stop.clone())?));
     }
     let mut requests = Requests {
         first: url.clone(),
@@ -58,7 +55,7 @@ pub fn open(
         redirections: 0,
         is_repeated: false,
     };
-    requests.open(known, stop).map_err(|error| match requests.redirections {
+    requests.open(known, memory, stop).map_err(|error| match requests.redirections {
         0 => error,
         _ => error.noted(&format!("(redirected by {}:{})", url.host(), url.port())),
     })
@@ -92,6 +89,7 @@ impl Requests {
     fn open(
         &mut self,
         known: &KnownInterval,
+        memory: &ReaderMemory,
         stop: &Shutdown,
     ) -> Result<Box<dyn Source>, SourceError> {
         let estimate = IntervalEstimate::new(known, Instant::now());
@@ -108,7 +106,7 @@ impl Requests {
             let Some(mut response) = response? else { return self.open_in_ffmpeg(stop) };
             if self.follow(&response)? {
                 if self.url.scheme().is_rtsp() {
-                    return self.open_in_ffmpeg(stop);
+                    return rtsp::open(&self.url.clone().into(), known, memory, stop);
                 }
                 continue;
             }
@@ -141,7 +139,8 @@ impl Requests {
         let (user, password) = self.url.login()?;
         let nonce = format!("{:016x}", fastrand::u64(..));
         let target = self.url.target();
-        let request = Request { user: &user, password: &password, target, nonce: &nonce };
+        let request =
+            Request { user: &user, password: &password, method: "GET", target, nonce: &nonce };
         self.login.as_ref().map(|login| login.answer(request))
     }
 

@@ -30,7 +30,7 @@ const PANES: [Scalar; 7] = [
 
 /// Paints the background.
 pub(super) fn paint(layout: &Layout, name: &StreamName) -> opencv::Result<Mat> {
-    let mut image = plain(layout.width, layout.height, PANEL)?;
+    let mut image = plain(layout.width as u32, layout.height as u32, PANEL)?;
     gradient(&mut image)?;
     grid(&mut image, layout)?;
     fanlight(&mut image, layout)?;

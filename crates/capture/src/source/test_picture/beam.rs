@@ -3,11 +3,12 @@
 use std::f64::consts::{FRAC_PI_2, TAU};
 
 use fanlight_protocol::Timestamp;
-use opencv::core::{Mat, Point, Scalar};
+use opencv::core::Scalar;
 use opencv::imgproc::{self, LINE_AA};
 
 use super::layout::{Layout, SUBPIXEL_BITS, polar};
-use super::style::INK;
+use super::style::{INK, level};
+use crate::pixels::Image;
 
 const PERIOD_MICROS: u64 = 6_000_000;
 /// The largest angle on either side of noon.
@@ -31,17 +32,22 @@ impl Beam {
     }
 
     /// Paints the beam. Its angle follows the time, not the frame number, so that it is the same in all streams.
-    pub(super) fn paint(&self, time: Timestamp, pixels: &mut Mat) -> opencv::Result<()> {
+    pub(super) fn paint(&self, time: Timestamp, image: &mut Image) -> opencv::Result<()> {
         let phase = (time.micros() % PERIOD_MICROS) as f64 / PERIOD_MICROS as f64;
         let angle = -FRAC_PI_2 + SWING * (phase * TAU).sin();
         let (from, to) =
             (polar(self.hub, self.radius * 0.28, angle), polar(self.hub, self.radius, angle));
-        let mut stroke = |from: Point, to: Point, colour, thickness| {
-            imgproc::line(pixels, from, to, colour, thickness, LINE_AA, SUBPIXEL_BITS)
-        };
-        stroke(from, to, SHADOW, self.thickness * 3)?;
-        stroke(from, to, INK, self.thickness)?;
-        let knob = (self.thickness * 2 + 1) << SUBPIXEL_BITS;
-        imgproc::circle(pixels, to, knob, INK, imgproc::FILLED, LINE_AA, SUBPIXEL_BITS)
+        image.paint(|plane, pixels| {
+            let part = plane.divisor();
+            let (from, to, ink) = (from / part, to / part, level(INK, plane));
+            let mut stroke = |colour: Scalar, thickness: i32| {
+                let thickness = (thickness + part - 1) / part;
+                imgproc::line(pixels, from, to, colour, thickness, LINE_AA, SUBPIXEL_BITS)
+            };
+            stroke(level(SHADOW, plane), self.thickness * 3)?;
+            stroke(ink, self.thickness)?;
+            let knob = ((self.thickness * 2 + 1) << SUBPIXEL_BITS) / part;
+            imgproc::circle(pixels, to, knob, ink, imgproc::FILLED, LINE_AA, SUBPIXEL_BITS)
+        })
     }
 }

@@ -72,12 +72,12 @@ pub(super) fn polar((x, y): (i32, i32), radius: f64, angle: f64) -> Point {
 }
 
 /// Returns an image in one colour.
-pub(super) fn plain(width: i32, height: i32, colour: Scalar) -> opencv::Result<Mat> {
-    Mat::new_rows_cols_with_default(height, width, CV_8UC3, colour)
+pub(super) fn plain(width: u32, height: u32, colour: Scalar) -> opencv::Result<Mat> {
+    Mat::new_rows_cols_with_default(height as i32, width as i32, CV_8UC3, colour)
 }
 
 /// Returns the part of `rect` that is within the image, if any.
-pub(super) fn within(rect: Rect, pixels: &Mat) -> Option<Rect> {
+pub(super) fn within(rect: Rect, pixels: &impl MatTraitConst) -> Option<Rect> {
     let inside = rect & Rect::new(0, 0, pixels.cols(), pixels.rows());
     (inside.width > 0 && inside.height > 0).then_some(inside)
 }

@@ -18,7 +18,6 @@ use fanlight_cli::stop::Shutdown;
 use fanlight_clock as clock;
 use fanlight_protocol::{StreamName, Timestamp};
 use fanlight_timecode::Timecode;
-use opencv::core::{Mat, MatTraitConst, MatTraitManual};
 
 use super::contract::{About, DecodedFrom, Grabbed, Source};
 use super::error::SourceError;
@@ -26,14 +25,17 @@ use super::mode::Mode;
 use super::pacing::{Schedule, sleep_until};
 use crate::frame::FrameData;
 use crate::frame::latest::Buffers;
+use crate::pixels::Image;
+use crate::pixels::bgr::BgrConverter;
+use crate::pixels::image::NEUTRAL;
 use crate::wall_clock::Zone;
 use beam::Beam;
 use layout::Layout;
 use text::Digits;
 
-/// The colours of timecode blocks: the limits of the video range, which survive any conversion.
-const WHITE: [u8; 3] = [235; 3];
-const BLACK: [u8; 3] = [16; 3];
+/// The levels of timecode blocks: the limits of the video range, which survive any conversion.
+const WHITE: u8 = 235;
+const BLACK: u8 = 16;
 
 /// The test picture as a source.
 #[derive(Debug)]
@@ -80,9 +82,9 @@ impl Source for TestPicture {
     }
 
     fn retrieve(&mut self, buffers: &Buffers) -> Result<FrameData, SourceError> {
-        let mut buffer = buffers.take();
-        self.painter.paint(self.grabbed, &mut buffer)?;
-        Ok(FrameData::Pixels(buffer))
+        let mut image = buffers.take();
+        self.painter.paint(self.grabbed, &mut image)?;
+        Ok(FrameData::Pixels(image))
     }
 
     fn decoded_from(&self) -> Option<DecodedFrom> {
@@ -102,7 +104,7 @@ impl Source for TestPicture {
 /// Paints frames of one size.
 #[derive(Debug)]
 struct Painter {
-    background: Mat,
+    background: Image,
     beam: Beam,
     /// `None` if the frame is too small for readable text.
     digits: Option<Digits>,
@@ -113,38 +115,45 @@ impl Painter {
     fn new(name: &StreamName, mode: Mode) -> opencv::Result<Self> {
         let layout = Layout::new(mode.width, mode.height);
         let digits = layout.has_text().then(|| Digits::new(layout.digit_height())).transpose()?;
-        let background = background::paint(&layout, name)?;
+        let mut background = Image::default();
+        BgrConverter::default().convert(&background::paint(&layout, name)?, &mut background)?;
         Ok(Self { background, beam: Beam::new(&layout), digits, layout })
     }
 
-    fn paint(&self, timecode: Timecode, pixels: &mut Mat) -> opencv::Result<()> {
-        self.background.copy_to(pixels)?;
-        self.beam.paint(timecode.time, pixels)?;
+    fn paint(&self, timecode: Timecode, image: &mut Image) -> opencv::Result<()> {
+        image.copy_from(&self.background)?;
+        self.beam.paint(timecode.time, image)?;
         if let Some(digits) = &self.digits {
-            digits.write(&Zone::Local.time_of_day(timecode.time), self.layout.time_at(), pixels)?;
-            digits.write(&format!("{:08}", timecode.number), self.layout.number_at(), pixels)?;
+            digits.write(&Zone::Local.time_of_day(timecode.time), self.layout.time_at(), image)?;
+            digits.write(&format!("{:08}", timecode.number), self.layout.number_at(), image)?;
         }
-        self.paint_timecode(timecode, pixels)
+        self.paint_timecode(timecode, image);
+        Ok(())
     }
 
-    fn paint_timecode(&self, timecode: Timecode, pixels: &mut Mat) -> opencv::Result<()> {
+    fn paint_timecode(&self, timecode: Timecode, image: &mut Image) {
         let (width, height) = (self.layout.width as usize, self.layout.height as usize);
-        let bytes = pixels.data_bytes_mut()?;
+        let row = width.next_multiple_of(2);
+        let [luma, blue, red] = image.planes_mut();
         for block in timecode.blocks(width, height) {
-            let colour = if block.white { WHITE } else { BLACK };
+            let level = if block.white { WHITE } else { BLACK };
             for y in block.y..block.y + block.height {
-                let from = (y * width + block.x) * 3;
-                bytes[from..from + block.width * 3].as_chunks_mut().0.fill(colour);
+                luma[y * row + block.x..][..block.width].fill(level);
+                let chroma = y / 2 * (row / 2) + block.x / 2..;
+                for plane in [&mut *blue, &mut *red] {
+                    plane[chroma.clone()][..block.width.div_ceil(2)].fill(NEUTRAL);
+                }
             }
         }
-        Ok(())
+        image.pad();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use opencv::core::{MatTraitConstManual, Size, Vector};
+    use crate::native::turbojpeg::Compressor;
+    use opencv::core::{Mat, MatTraitConst, MatTraitConstManual, Size, Vector, VectorToVec};
     use opencv::{imgcodecs, imgproc};
 
     fn painter(mode: &str) -> Painter {
@@ -157,11 +166,20 @@ mod tests {
         Timecode::read(width, height, |x, y| bytes[(y * width + x) * 3 + 1])
     }
 
+    fn encoded(image: &Image) -> Vec<u8> {
+        let mut compressor = Compressor::new().unwrap();
+        compressor.compress(image.planes(), image.size(), 80).unwrap().to_vec()
+    }
+
+    fn decoded(jpeg: &[u8]) -> Mat {
+        imgcodecs::imdecode(&Vector::from_slice(jpeg), imgcodecs::IMREAD_COLOR).unwrap()
+    }
+
     fn through_jpeg(pixels: &Mat, quality: i32) -> Mat {
         let mut jpeg = Vector::new();
         let quality = Vector::from_slice(&[imgcodecs::IMWRITE_JPEG_QUALITY, quality]);
         imgcodecs::imencode(".jpg", pixels, &mut jpeg, &quality).unwrap();
-        imgcodecs::imdecode(&jpeg, imgcodecs::IMREAD_COLOR).unwrap()
+        decoded(&jpeg.to_vec())
     }
 
     fn quartered(pixels: &Mat) -> Mat {
@@ -176,9 +194,9 @@ mod tests {
         let painter = painter("1280x720@30");
         for number in [0, 1, 4711, u32::MAX] {
             let timecode = Timecode { number, time: Timestamp::from_micros(1_700_000_000_123_456) };
-            let mut pixels = Mat::default();
-            painter.paint(timecode, &mut pixels).unwrap();
-            let jpeg = through_jpeg(&pixels, 80);
+            let mut image = Image::default();
+            painter.paint(timecode, &mut image).unwrap();
+            let jpeg = decoded(&encoded(&image));
             assert_eq!(read(&jpeg), Some(timecode));
             assert_eq!(read(&through_jpeg(&quartered(&jpeg), 80)), Some(timecode));
         }
@@ -187,11 +205,11 @@ mod tests {
     #[test]
     fn any_size_can_be_painted() {
         for mode in ["16x16@1", "16x8192@1", "8192x16@1", "128x96@1", "333x217@1", "640x480@1"] {
-            let mut pixels = Mat::default();
+            let mut image = Image::default();
             let timecode = Timecode { number: 7, time: Timestamp::from_micros(1) };
-            painter(mode).paint(timecode, &mut pixels).unwrap();
+            painter(mode).paint(timecode, &mut image).unwrap();
             let size = mode.parse::<Mode>().unwrap();
-            assert_eq!((pixels.cols() as u32, pixels.rows() as u32), (size.width, size.height));
+            assert_eq!(image.size(), (size.width, size.height));
         }
     }
 
@@ -199,10 +217,10 @@ mod tests {
     fn the_test_picture_moves() {
         let painter = painter("320x180@30");
         let at = |micros| {
-            let mut pixels = Mat::default();
+            let mut image = Image::default();
             let timecode = Timecode { number: 0, time: Timestamp::from_micros(micros) };
-            painter.paint(timecode, &mut pixels).unwrap();
-            pixels.data_bytes().unwrap()[..320 * 120 * 3].to_vec()
+            painter.paint(timecode, &mut image).unwrap();
+            image.planes()[0][..320 * 120].to_vec()
         };
         assert_ne!(at(1_000_000), at(1_200_000));
     }

@@ -5,6 +5,8 @@ use opencv::imgproc::{self, LINE_AA};
 
 use super::layout::{plain, within};
 use super::style::{FONT, INK, PANEL};
+use crate::pixels::Image;
+use crate::pixels::bgr::BgrConverter;
 
 /// The characters of a clock and a counter.
 const CHARACTERS: &str = "0123456789:.";
@@ -14,21 +16,24 @@ const CAPITAL_HEIGHT: f64 = 21.0;
 /// Digits of one height, each as a small image.
 #[derive(Debug)]
 pub(super) struct Digits {
-    images: Vec<(char, Mat)>,
+    images: Vec<(char, Image)>,
     height: i32,
 }
 
 impl Digits {
     /// Paints the digits, `height` pixels high.
     pub(super) fn new(height: i32) -> opencv::Result<Self> {
-        let digit_width = width("0", height)?;
+        let (digit_width, mut converter) = (width("0", height)?, BgrConverter::default());
+        let even = |side: i32| side.max(1) as u32 + side.max(1) as u32 % 2;
         let image = |character: char| {
             // Digits have one width, so that the text does not move; punctuation is narrower.
             let cell = if character.is_ascii_digit() { digit_width } else { digit_width / 2 };
-            let mut image = plain(cell.max(1), height * 3 / 2, PANEL)?;
+            let mut pixels = plain(even(cell), even(height * 3 / 2), PANEL)?;
             let text = character.to_string();
             let left = (cell - width(&text, height)?) / 2;
-            write(&mut image, &text, (left, height * 5 / 4), height, INK)?;
+            write(&mut pixels, &text, (left, height * 5 / 4), height, INK)?;
+            let mut image = Image::default();
+            converter.convert(&pixels, &mut image)?;
             Ok((character, image))
         };
         let images = CHARACTERS.chars().map(image).collect::<opencv::Result<_>>()?;
@@ -40,21 +45,32 @@ impl Digits {
         &self,
         text: &str,
         (right, baseline): (i32, i32),
-        onto: &mut Mat,
+        onto: &mut Image,
     ) -> opencv::Result<()> {
-        let mut x = right;
+        // At even positions, where pixels of chroma begin.
+        let (mut x, y) = (right & !1, (baseline - self.height * 5 / 4) & !1);
         for character in text.chars().rev() {
             let Some((_, image)) = self.images.iter().find(|(c, _)| *c == character) else {
                 continue;
             };
-            x -= image.cols();
-            let area = Rect::new(x, baseline - self.height * 5 / 4, image.cols(), image.rows());
-            if within(area, onto) == Some(area) {
-                image.copy_to(&mut Mat::roi_mut(onto, area)?)?;
-            }
+            x -= image.size().0 as i32;
+            copy(image, (x, y), onto)?;
         }
         Ok(())
     }
+}
+
+/// Copies an image to this position, if it fits there.
+fn copy(image: &Image, (x, y): (i32, i32), onto: &mut Image) -> opencv::Result<()> {
+    onto.paint(|plane, pixels| {
+        let part = plane.divisor();
+        let from = image.plane(plane)?;
+        let area = Rect::new(x / part, y / part, from.cols(), from.rows());
+        match within(area, pixels) == Some(area) {
+            true => from.copy_to(&mut Mat::roi_mut(pixels, area)?),
+            false => Ok(()),
+        }
+    })
 }
 
 /// Returns the width of text of this height, in pixels.

@@ -5,7 +5,7 @@ use std::thread;
 
 use fanlight_protocol::Timestamp;
 use ffmpeg_next::codec::{self, Id, Parameters, threading};
-use ffmpeg_next::{Packet, decoder, frame};
+use ffmpeg_next::{Packet, decoder, ffi, frame};
 
 use crate::source::error::SourceError;
 
@@ -38,6 +38,27 @@ impl VideoDecoder {
         let codec =
             decoder::find(id).ok_or_else(|| unsupported(ffmpeg_next::Error::DecoderNotFound))?;
         Self::open(codec::Context::new_with_codec(codec), threading::Type::Slice)
+    }
+
+    /// Returns a decoder for H.264 with these parameter sets, which have start codes.
+    #[expect(unsafe_code, reason = "ffmpeg-next has no access to extradata")]
+    pub(super) fn of_h264(parameter_sets: &[u8]) -> Result<Self, SourceError> {
+        let mut parameters = Parameters::new();
+        let padding = ffi::AV_INPUT_BUFFER_PADDING_SIZE as usize;
+        // SAFETY: the parameters are alive and exclusively ours. FFmpeg's allocator returns null, or zeroed memory of this
+        // size, which the parameters free. The copy fits, and does not overlap.
+        unsafe {
+            let parameters = parameters.as_mut_ptr();
+            (*parameters).codec_type = ffi::AVMediaType::AVMEDIA_TYPE_VIDEO;
+            (*parameters).codec_id = ffi::AVCodecID::AV_CODEC_ID_H264;
+            let memory = ffi::av_mallocz(parameter_sets.len() + padding).cast::<u8>();
+            if !memory.is_null() {
+                memory.copy_from_nonoverlapping(parameter_sets.as_ptr(), parameter_sets.len());
+                (*parameters).extradata = memory;
+                (*parameters).extradata_size = parameter_sets.len() as i32;
+            }
+        }
+        Self::new(parameters, true)
     }
 
     /// Slice threads share one frame. Frame threads delay the output by one frame for each thread.

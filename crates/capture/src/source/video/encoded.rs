@@ -1,7 +1,7 @@
 //! An encoded frame, as its source delivered it.
 
 use fanlight_codec::SplitFrame;
-use fanlight_codec::h264::annex_b;
+use fanlight_codec::h264;
 use fanlight_protocol::Timestamp;
 use ffmpeg_next::Packet;
 
@@ -58,7 +58,7 @@ impl Encoded {
     pub(super) fn is_entry(&self) -> bool {
         match self {
             Self::Packet(packet) => packet.is_key(),
-            Self::Split(frame) => annex_b::contains_sps(&frame.bytes),
+            Self::Split(frame) => h264::is_entry(&frame.bytes),
         }
     }
 }

@@ -13,7 +13,6 @@ use fanlight_protocol::Timestamp;
 use ffmpeg_next::codec::Id;
 use ffmpeg_next::util::color::{Range, Space};
 use ffmpeg_next::{Packet, frame};
-use opencv::core::Mat;
 
 use super::container::{Container, FIELDS, UNKNOWN_COLOURS, why_decode_h264};
 use super::decoder::{VideoDecoder, extradata};
@@ -21,6 +20,7 @@ use super::encoded::Encoded;
 use super::reordering::Reordering;
 use crate::frame::latest::Buffers;
 use crate::frame::{AccessUnit, FrameData};
+use crate::pixels::Image;
 use crate::pixels::colours::StatedColours;
 use crate::pixels::convert::{Converter, size_of_frame};
 use crate::pixels::geometry::Geometry;
@@ -38,6 +38,8 @@ pub(in crate::source) enum SourceCodec {
     Described(Container),
     /// Described only by its own bitstream.
     InBand(Id),
+    /// H.264 that is also described by these parameter sets, with start codes.
+    H264(Vec<u8>),
 }
 
 impl SourceCodec {
@@ -45,6 +47,7 @@ impl SourceCodec {
         match self {
             Self::Described(container) => container.id(),
             Self::InBand(id) => *id,
+            Self::H264(_) => Id::H264,
         }
     }
 
@@ -61,7 +64,7 @@ impl SourceCodec {
     fn container(&self) -> Option<&Container> {
         match self {
             Self::Described(container) => Some(container),
-            Self::InBand(_) => None,
+            Self::InBand(_) | Self::H264(_) => None,
         }
     }
 
@@ -71,6 +74,7 @@ impl SourceCodec {
                 H264Inspector::from_extradata(extradata(&container.parameters))
             }
             Self::InBand(_) => H264Inspector::new(),
+            Self::H264(parameter_sets) => H264Inspector::from_extradata(parameter_sets),
         }
     }
 
@@ -79,6 +83,7 @@ impl SourceCodec {
         match self {
             Self::Described(container) => VideoDecoder::new(container.parameters.clone(), live),
             Self::InBand(id) => VideoDecoder::of_codec(*id),
+            Self::H264(parameter_sets) => VideoDecoder::of_h264(parameter_sets),
         }
     }
 }
@@ -233,6 +238,15 @@ impl Unpacker {
         }
     }
 
+    /// Notes that a frame is missing, so that later ones cannot be decoded up to the next entry point.
+    pub(in crate::source) fn skip_missing(&mut self) {
+        match &mut self.route {
+            Route::Passthrough(inspector) => inspector.skip_missing(),
+            // A decoder finds out by itself.
+            Route::Jpeg | Route::Decode(_) => {}
+        }
+    }
+
     /// Decodes from this frame on, for this reason.
     fn decode(
         &mut self,
@@ -282,7 +296,7 @@ impl Unpacker {
             (Some(Content::Jpeg(encoded)), _) => Ok(FrameData::Jpeg(encoded.into_bytes())),
             (Some(Content::H264(unit)), _) => Ok(FrameData::H264(unit)),
             (Some(Content::Decoded(frame, geometry)), Route::Decode(decoding)) => {
-                decoding.pixels(frame, geometry, buffers).map(FrameData::Pixels)
+                decoding.image(frame, geometry, buffers).map(FrameData::Pixels)
             }
             _ => Err(SourceError::Other("no frame was grabbed".into())),
         }
@@ -327,13 +341,13 @@ impl Decoding {
         Some(Unpacked { content: Content::Decoded(decoded.frame, geometry), timestamp })
     }
 
-    /// Returns the pixels of a decoded frame in one of `buffers`: square, and upright.
-    fn pixels(
+    /// Returns the image of a decoded frame in one of `buffers`: with square pixels, and upright.
+    fn image(
         &mut self,
         mut frame: frame::Video,
         geometry: Geometry,
         buffers: &Buffers,
-    ) -> Result<Mat, SourceError> {
+    ) -> Result<Image, SourceError> {
         let (space, range) = self.colours;
         if frame.color_space() == Space::Unspecified {
             frame.set_color_space(space);
@@ -341,14 +355,14 @@ impl Decoding {
         if frame.color_range() == Range::Unspecified {
             frame.set_color_range(range);
         }
-        let mut pixels = buffers.take();
-        self.converter.convert(&frame, geometry.square(size_of_frame(&frame)), &mut pixels)?;
+        let mut image = buffers.take();
+        self.converter.convert(&frame, geometry.square(size_of_frame(&frame)), &mut image)?;
         if let Some(orientation) = geometry.orientation.filter(|one| !one.is_none()) {
             let mut spare = buffers.take();
-            orientation.apply(&mut pixels, &mut spare)?;
+            orientation.apply(&mut image, &mut spare)?;
             buffers.recycle(spare);
         }
-        Ok(pixels)
+        Ok(image)
     }
 
     /// Returns the colours of a frame. Its own take precedence over those of the container.

@@ -4,7 +4,7 @@
 //! - [`finder`]: finds the camera's device file; `memory`: recognizes a camera that was unplugged;
 //! - `sysfs` and `v4l2`: queries to the kernel and to the driver;
 //! - `opening`: requests format, size and frame rate from a camera;
-//! - `raw`: frames in colours that OpenCV does not expect;
+//! - `raw`: frames in the formats of most cameras;
 //! - `names`: persistent names of a camera;
 //! - [`list`]: the list of webcams for the user;
 //! - `diagnose`: why a camera delivers no video.
@@ -38,6 +38,7 @@ use super::contract::{About, DecodedFrom, Grabbed, Source};
 use super::error::SourceError;
 use crate::frame::FrameData;
 use crate::frame::latest::Buffers;
+use crate::pixels::bgr::BgrConverter;
 use crate::stall;
 pub use finder::Finder;
 use raw::RawFrames;
@@ -88,9 +89,11 @@ pub struct Webcam {
     sends_jpegs: bool,
     /// The camera's pixel format, unless it delivers JPEGs.
     raw_format: Option<String>,
-    /// Converts frames that OpenCV would convert to wrong colours.
+    /// Converts raw frames, if they have a known format.
     raw: Option<RawFrames>,
-    /// The last frame, if it is a JPEG or raw.
+    /// Converts those of other formats, after OpenCV.
+    bgr: BgrConverter,
+    /// The last frame, as OpenCV returned it.
     bytes: Mat,
     /// The same camera, in the form that OpenCV needs to wait for it.
     cameras: Vector<VideoCapture>,
@@ -149,6 +152,7 @@ impl Webcam {
             sends_jpegs,
             raw_format,
             raw,
+            bgr: BgrConverter::default(),
             bytes: Mat::default(),
             camera: cameras.get(0)?,
             cameras,
@@ -237,26 +241,23 @@ impl Source for Webcam {
     }
 
     fn retrieve(&mut self, buffers: &Buffers) -> Result<FrameData, SourceError> {
+        retrieve(&mut self.camera, &mut self.bytes)?;
         if self.sends_jpegs {
-            retrieve(&mut self.camera, &mut self.bytes)?;
             // One row of bytes, sometimes with padding after the end of the JPEG.
             return Ok(FrameData::Jpeg(self.bytes.data_bytes()?.to_vec()));
         }
-        let mut pixels = buffers.take();
+        let mut image = buffers.take();
         if let Some(raw) = &mut self.raw {
-            retrieve(&mut self.camera, &mut self.bytes)?;
-            raw.convert(self.bytes.data_bytes()?, &mut pixels)?;
-            return Ok(FrameData::Pixels(pixels));
-        }
-        retrieve(&mut self.camera, &mut pixels)?;
-        if pixels.typ() == CV_8UC3 {
-            Ok(FrameData::Pixels(pixels))
+            raw.convert(self.bytes.data_bytes()?, &mut image)?;
+        } else if self.bytes.typ() == CV_8UC3 {
+            self.bgr.convert(&self.bytes, &mut image)?;
         } else {
-            Err(SourceError::NotSupported(format!(
+            return Err(SourceError::NotSupported(format!(
                 "{}: OpenCV cannot convert this camera's format: choose another with #format=",
                 self.device.display()
-            )))
+            )));
         }
+        Ok(FrameData::Pixels(image))
     }
 }
 

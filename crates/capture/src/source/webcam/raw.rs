@@ -1,4 +1,4 @@
-//! YUV frames of a webcam in colours that OpenCV does not expect: it converts every camera's frames as BT.601 with
+//! YUV frames of a webcam. OpenCV would convert them to red, green and blue, and those of every camera as BT.601 with
 //! limited range. Capture cards for HDMI, for example, deliver BT.709.
 
 use std::fmt;
@@ -7,12 +7,11 @@ use std::path::Path;
 use ffmpeg_next::format::Pixel;
 use ffmpeg_next::frame::Video;
 use ffmpeg_next::util::color::{Range, Space};
-use opencv::core::Mat;
 
 use super::v4l2::{CurrentFormat, Device};
-use crate::pixels::Size;
-use crate::pixels::colours::{Colours, Matrix, StatedColours};
+use crate::pixels::colours::StatedColours;
 use crate::pixels::convert::Converter;
+use crate::pixels::{Image, Size};
 use crate::source::error::SourceError;
 
 /// A plane in the bytes of a frame: its number in FFmpeg's order, bytes in a row per pixel of width, and rows per pixel
@@ -39,7 +38,7 @@ pub(super) struct RawFrames {
 }
 
 impl RawFrames {
-    /// Returns the frames of a camera that OpenCV would convert to wrong colours; `None` if OpenCV converts them.
+    /// Returns the frames of a camera with a known format; `None` if OpenCV must convert them.
     pub(super) fn of(device: &Path) -> Option<Self> {
         let format = Device::open(device).and_then(|device| device.current_format()).ok()?;
         Self::new(&format)
@@ -48,10 +47,6 @@ impl RawFrames {
     fn new(format: &CurrentFormat) -> Option<Self> {
         let (space, range) = colours(format);
         let size @ (width, height) = (format.width, format.height);
-        let by_opencv = Colours { matrix: Matrix::Bt601, full_range: false };
-        if Colours::of(space, range, size) == by_opencv {
-            return None;
-        }
         let (_, pixel, planes) = FORMATS.into_iter().find(|(name, ..)| *name == format.fourcc)?;
         // OpenCV copies neither gaps between rows nor odd sizes correctly.
         let row = planes.first().map(|(_, (bytes, _), _)| width * bytes)?;
@@ -73,7 +68,7 @@ impl RawFrames {
     ///
     /// # Errors
     /// Fails if there are too few bytes, or not enough memory.
-    pub(super) fn convert(&mut self, bytes: &[u8], pixels: &mut Mat) -> Result<(), SourceError> {
+    pub(super) fn convert(&mut self, bytes: &[u8], image: &mut Image) -> Result<(), SourceError> {
         let (width, height) = self.size;
         let mut rest = bytes;
         for &(plane, (bytes, per), (rows, each)) in self.planes {
@@ -88,7 +83,7 @@ impl RawFrames {
                 .for_each(|(into, from)| into[..row].copy_from_slice(from));
             rest = after;
         }
-        Ok(self.converter.convert(&self.frame, self.size, pixels)?)
+        Ok(self.converter.convert(&self.frame, self.size, image)?)
     }
 }
 
@@ -121,9 +116,10 @@ impl fmt::Debug for RawFrames {
 
 #[cfg(test)]
 mod tests {
-    use opencv::core::{MatTraitConst, Vec3b};
-
     use super::*;
+    use crate::pixels::colours::{Colours, Matrix};
+    use crate::pixels::image::Plane;
+    use crate::pixels::recolour::recolour;
 
     const WIDTH: u32 = 64;
     const HEIGHT: u32 = 48;
@@ -176,17 +172,17 @@ mod tests {
             for (encoding, red, blue) in MATRICES {
                 for full_range in [false, true] {
                     let format = format(fourcc, encoding, if full_range { 1 } else { 2 });
-                    let Some(mut frames) = RawFrames::new(&format) else {
-                        assert!(encoding == 1 && !full_range, "{format:?}");
-                        continue;
-                    };
+                    let mut frames = RawFrames::new(&format).unwrap();
                     for rgb in [[200, 40, 40], [40, 200, 40], [40, 40, 200], [250, 250, 250]] {
                         let yuv = yuv(rgb.map(f64::from), (red, blue), full_range);
-                        let mut pixels = Mat::default();
-                        frames.convert(&bytes(fourcc, yuv), &mut pixels).unwrap();
-                        let [b, g, r] = pixels.at_2d::<Vec3b>(20, 20).unwrap().0;
-                        let off = [r, g, b].into_iter().zip(rgb).map(|(a, b)| a.abs_diff(b)).max();
-                        assert!(off <= Some(4), "{format:?}: {:?} for {rgb:?}", [r, g, b]);
+                        let (mut image, mut shown) = (Image::default(), Image::default());
+                        frames.convert(&bytes(fourcc, yuv), &mut image).unwrap();
+                        assert_eq!(image.colours().full_range, full_range);
+                        recolour(&image, Colours::JFIF, &mut shown).unwrap();
+                        let found = Plane::ALL.map(|plane| shown.planes()[plane as usize][100]);
+                        let expected = self::yuv(rgb.map(f64::from), (0.299, 0.114), true);
+                        let off = found.into_iter().zip(expected).map(|(a, b)| a.abs_diff(b)).max();
+                        assert!(off <= Some(2), "{format:?}: {found:?} for {expected:?}");
                     }
                 }
             }
@@ -209,12 +205,11 @@ mod tests {
     }
 
     #[test]
-    fn opencv_converts_what_it_converts_correctly_or_alone_can_read() {
-        assert!(RawFrames::new(&format("YUYV", 1, 2)).is_none());
+    fn opencv_converts_what_it_alone_can_read() {
         assert!(RawFrames::new(&format("BA81", 2, 1)).is_none());
         assert!(RawFrames::new(&CurrentFormat { row: 160, ..format("YUYV", 2, 1) }).is_none());
         let mut frames = RawFrames::new(&format("YUYV", 2, 1)).unwrap();
-        let short = frames.convert(&[0; 100], &mut Mat::default());
+        let short = frames.convert(&[0; 100], &mut Image::default());
         assert!(matches!(short, Err(SourceError::NotAVideo(_))));
     }
 }

@@ -1,10 +1,12 @@
-//! The login of a request: the host states challenges, and the next request answers one of them (RFC 7617, RFC 7616).
+//! The login of a request over HTTP or RTSP: the host states challenges, and the next request answers one of them (RFC 7617, RFC 7616).
+
+mod hash;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-use super::hash::{Algorithm, hex};
-use crate::source::challenges::{Challenge, Challenges};
+use super::challenges::{Challenge, Challenges};
+use hash::{Algorithm, hex};
 
 /// The login of the requests to one host.
 #[derive(Debug)]
@@ -32,6 +34,8 @@ pub(super) struct Digest {
 pub(super) struct Request<'a> {
     pub(super) user: &'a str,
     pub(super) password: &'a str,
+    pub(super) method: &'a str,
+    /// The path as in the request, or over RTSP the URL.
     pub(super) target: &'a str,
     /// A random text.
     pub(super) nonce: &'a str,
@@ -92,13 +96,13 @@ impl Digest {
 
     fn answer(&self, request: Request<'_>) -> String {
         let Self { realm, nonce, opaque, algorithm, algorithm_name, is_session, has_qop } = self;
-        let Request { user, password, target, nonce: own } = request;
+        let Request { user, password, method, target, nonce: own } = request;
         let hash = |text: &str| hex(*algorithm, text.as_bytes());
         let mut secret = hash(&format!("{user}:{realm}:{password}"));
         if *is_session {
             secret = hash(&format!("{secret}:{nonce}:{own}"));
         }
-        let wanted = hash(&format!("GET:{target}"));
+        let wanted = hash(&format!("{method}:{target}"));
         let response = match has_qop {
             true => hash(&format!("{secret}:{nonce}:00000001:{own}:auth:{wanted}")),
             false => hash(&format!("{secret}:{nonce}:{wanted}")),
@@ -139,7 +143,7 @@ mod tests {
 
     fn answer(headers: &[&str], user: &str, password: &str, target: &str, nonce: &str) -> String {
         let login = select(headers).unwrap();
-        login.answer(Request { user, password, target, nonce })
+        login.answer(Request { user, password, method: "GET", target, nonce })
     }
 
     fn parameter<'a>(answer: &'a str, name: &str) -> &'a str {

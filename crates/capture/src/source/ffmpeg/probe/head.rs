@@ -1,4 +1,4 @@
-//! The head of a camera's response to a request without a login, over an unencrypted connection.
+//! The head of a camera's response to a request.
 
 use crate::source::address::Address;
 use crate::source::ffmpeg::host_connection::HostConnection;
@@ -11,11 +11,18 @@ const MAX_BYTES: usize = 16 * 1024;
 pub(super) struct Head(String);
 
 impl Head {
-    /// Requests the description of a URL over this connection. Returns `None` if no head is received.
-    pub(super) fn request(url: &Address, mut connection: HostConnection) -> Option<Self> {
-        let (host, port, path) = (url.host(), url.port(), url.target());
+    /// Sends a request for a URL over this connection, with this value of the header `Authorization`. Returns `None` if no
+    /// head is received.
+    pub(super) fn request(
+        method: &str,
+        url: &Address,
+        authorization: Option<&str>,
+        mut connection: HostConnection,
+    ) -> Option<Self> {
+        let target = url.without_login();
+        let login = authorization.map_or_else(String::new, |it| format!("Authorization: {it}\r\n"));
         let request = format!(
-            "DESCRIBE rtsp://{host}:{port}{path} RTSP/1.0\r\nCSeq: 1\r\nAccept: application/sdp\r\n\r\n"
+            "{method} {target} RTSP/1.0\r\nCSeq: 1\r\nAccept: application/sdp\r\n{login}\r\n"
         );
         connection.send(request.as_bytes()).ok()?;
         let (mut bytes, mut chunk) = (Vec::new(), [0; 2048]);
