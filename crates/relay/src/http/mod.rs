@@ -1,6 +1,9 @@
-//! HTTP: addresses, the checks that each request passes, and the answers that need no stream.
+//! HTTP: addresses, the checks that each request passes, and the answers.
 //!
 //! - [`routes`]: the handler of each address;
+//! - [`client`]: the client of a request, and its admission as a viewer;
+//! - [`viewing`]: the answers that show a stream;
+//! - [`compat`]: the addresses of other servers;
 //! - [`checks`]: middleware that refuses a request before its handler runs;
 //! - [`headers`]: what the access rules need from a request;
 //! - [`error`]: the translation of domain errors into answers;
@@ -8,6 +11,8 @@
 //! - [`page`], [`health`], [`metrics`]: the page and the relay's own state.
 
 pub mod checks;
+pub mod client;
+pub mod compat;
 pub mod error;
 pub mod handshake;
 pub mod headers;
@@ -15,3 +20,4 @@ pub mod health;
 pub mod metrics;
 pub mod page;
 pub mod routes;
+pub mod viewing;
