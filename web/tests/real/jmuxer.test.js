@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { fileURLToPath } from 'node:url';
+import { createRequire } from 'node:module';
 import { test } from 'node:test';
 import { withSite } from './harness.js';
 
-const JMUXER = fileURLToPath(import.meta.resolve('jmuxer/dist/jmuxer.min.js'));
+const JMUXER = createRequire(import.meta.url).resolve('jmuxer/dist/jmuxer.min.js');
 
 test('jmuxer plays the raw H.264 of a WebSocket, as in Mainsail', withSite(async (site) => {
   site.capture({ door: 'test:640x360@30' });
