@@ -50,6 +50,9 @@ test_packages=(
     # Clients of other libraries.
     python3-opencv
     python3-websocket
+    'wget?wget'
+    vlc-bin
+    vlc-plugin-base
     # Slow links and listening sockets: ip, tc, ss.
     iproute2
     # The list of files for the checks of texts and layout.

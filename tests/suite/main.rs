@@ -7,6 +7,7 @@ mod architecture;
 mod bus;
 mod bus_security;
 mod clients;
+mod compat;
 mod documented;
 mod door;
 mod ending;

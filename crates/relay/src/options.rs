@@ -137,11 +137,12 @@ Limits:
                 viewer
   stalled       a viewer that takes no byte for 10 s while some are waiting is closed; a silent
                 one after 60 to 80 s
-  requests      heads of 16 KiB and 64 lines, within 10 s; WebSocket messages of 4 KiB; headers
-                that access depends on (Host, Origin, Authorization, Sec-WebSocket-Key,
-                Sec-Fetch-*) once, in ASCII
+  requests      heads of 16 KiB and 64 lines, within 10 s; WebSocket messages of 4 KiB, and of 64
+                KiB on /api/ws; headers that access depends on (Host, Origin, Authorization,
+                Sec-WebSocket-Key, Sec-Fetch-*) once, in ASCII
   MJPEG         after 5 s without a frame, a picture shows the reason
-  snapshots     wait up to 3 s for a frame younger than 2 s
+  snapshots     wait up to 3 s for a frame younger than 2 s; at addresses of other servers up to
+                1.8 s
   streams       1024 names; each is kept for 24 h after its publisher is gone, up to 128 per
                 publisher; a new name evicts the name that has been without a publisher for
                 longest

@@ -7,7 +7,7 @@
 //! - [`no_signal`](crate::no_signal): the picture that the last two send if there is no video;
 //! - [`websocket`]: the protocol below the first two;
 //! - [`frame_protocol`]: sending on all transports that stream;
-//! - [`selection`]: the stream and track that a request selects;
+//! - [`target`] and [`selection`]: the stream and the track that a request selects;
 //! - [`abr`]: adaptive bitrate, if the relay chooses the rendition.
 
 use std::fmt;
@@ -18,6 +18,7 @@ pub mod mjpeg;
 pub mod plain;
 pub mod selection;
 pub mod snapshot;
+pub mod target;
 pub mod v1;
 pub mod websocket;
 

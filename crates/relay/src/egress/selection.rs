@@ -1,4 +1,4 @@
-//! The stream and track that a request selects, and its view options.
+//! The track that a request selects, and its view options.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,12 +8,11 @@ use fanlight_protocol::viewer::{CodecChoice, RenditionChoice, Watch};
 use fanlight_protocol::{Codec, RenditionName, TrackName};
 use serde::Deserialize;
 
-use crate::access::Identity;
 use crate::egress::abr::viewer_ladder::DisplaySize;
 use crate::egress::abr::{AdaptiveViewer, AutoRendition};
 use crate::error::Error;
 use crate::hub::ring::MAX_BUFFER;
-use crate::hub::{Hub, Stream, ViewOptions, Viewer};
+use crate::hub::{Stream, ViewOptions, Viewer};
 use crate::stats::labels::Transport;
 use crate::wake::Waker;
 
@@ -23,8 +22,6 @@ const FPS: std::ops::RangeInclusive<f64> = 0.01..=1000.0;
 const NO_FPS_IN_H264: &str = "fps= drops frames, which breaks H.264: use codec=jpeg with it, or use a rendition whose source has \
      a lower frame rate (see api/streams)";
 const ONLY_JPEG: &str = "this address sends JPEG only: leave codec= out, or use /streams/NAME/ws or fanlight.v1 for H.264";
-/// Most names of streams in the refusal of an unknown one.
-const MAX_NAMES: usize = 20;
 
 /// The query string that all transports understand. Unknown keys are ignored, as is usual in URLs.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -207,24 +204,6 @@ impl ViewRequest {
             or_none(&known)
         )))
     }
-}
-
-/// Returns the stream of this name.
-///
-/// # Errors
-/// Returns [`Error::NotFound`] with the known streams if there is none.
-pub fn find_stream(hub: &Hub, name: &str, client: &Identity) -> Result<Arc<Stream>, Error> {
-    hub.stream(name).ok_or_else(|| {
-        let mut streams = hub.streams();
-        streams.retain(|stream| client.sees(stream.name()));
-        let mut known: Vec<String> =
-            streams.iter().take(MAX_NAMES).map(|stream| stream.name().to_string()).collect();
-        if streams.len() > MAX_NAMES {
-            known.push(format!("and {} more (see api/streams)", streams.len() - MAX_NAMES));
-        }
-        let asked: String = name.chars().take(fanlight_protocol::name::MAX_STREAM_NAME).collect();
-        Error::NotFound(format!("unknown stream {asked:?}; known streams: {}", or_none(&known)))
-    })
 }
 
 fn is_listed(stream: &Stream, track: &TrackName) -> bool {

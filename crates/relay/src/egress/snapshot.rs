@@ -9,6 +9,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use fanlight_clock as clock;
 use fanlight_protocol::Timestamp;
+use tokio::time::{Instant, timeout_at};
 
 use super::seconds;
 use crate::error::Error;
@@ -52,7 +53,7 @@ impl FromStr for MaxAge {
     }
 }
 
-/// Responds with the newest frame. After [`TIMEOUT`] without a recent one it responds with a no-signal picture.
+/// Responds with the newest frame. If there is no recent one until the deadline, responds with a no-signal picture.
 ///
 /// # Errors
 /// If the client states an age, returns [`Error::Unavailable`] with the age of the newest picture instead. The picture
@@ -61,12 +62,13 @@ pub async fn respond(
     mut viewer: Viewer,
     waker: Waker,
     max_age: Option<MaxAge>,
+    deadline: Instant,
     no_signal: &NoSignal,
 ) -> Result<Response, Error> {
     let mut newest = None;
     let limit = max_age.map_or(MAX_AGE, |MaxAge(age)| age);
     let recent = recent_frame(&mut viewer, &waker, limit, max_age.is_some(), &mut newest);
-    match (tokio::time::timeout(TIMEOUT, recent).await, max_age) {
+    match (timeout_at(deadline, recent).await, max_age) {
         (Ok(frame), _) => Ok(frame_response(&frame, &viewer)),
         (Err(_), None) => Ok(no_signal_response(&viewer, no_signal)),
         (Err(_), Some(max_age)) => Err(Error::Unavailable(refusal(&viewer, newest, max_age))),

@@ -107,28 +107,54 @@ pub async fn check_host(State(context): Shared, request: Request, next: Next) ->
 
 /// Refuses requests from pages of other origins that are not allowed.
 pub async fn check_origin(State(context): Shared, request: Request, next: Next) -> Response {
-    let origin = request.headers().get(header::ORIGIN).cloned();
-    match context.access.origins.classify(headers::initiator(request.headers())) {
-        Origin::Own => next.run(request).await,
-        Origin::Allowed => {
-            let mut response = next.run(request).await;
-            if let Some(origin) = origin {
-                response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-                response.headers_mut().append(header::VARY, HeaderValue::from_static("origin"));
-            }
-            response
-        }
+    let reader = Reader::of(&context, &request);
+    match reader {
         // A page that presents a token itself has it from its user. Browsers add neither of them by themselves.
-        Origin::Foreign if headers::has_explicit_token(&request) => {
-            let mut response = next.run(request).await;
-            let any = HeaderValue::from_static("*");
-            response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, any);
-            response
-        }
-        Origin::Foreign => denied_origin(
+        Reader::None => denied_origin(
             "requests from pages of other origins need a token in the address or in a Bearer header; or start the relay with \
              --allow-origin ORIGIN",
         ),
+        _ => reader.allow(next.run(request).await),
+    }
+}
+
+/// The pages whose scripts may read an answer (the Fetch standard, "CORS protocol").
+enum Reader {
+    /// The relay's own page, or no page at all: the answer names none.
+    Own,
+    /// The page of an origin that is allowed; `None` if the request does not name it.
+    Allowed(Option<HeaderValue>),
+    /// Every page that presents a token.
+    Any,
+    /// Pages of other origins without a token: none.
+    None,
+}
+
+impl Reader {
+    fn of(context: &Context, request: &Request) -> Self {
+        let page = context.access.origins.classify(headers::initiator(request.headers()));
+        match page {
+            Origin::Own => Self::Own,
+            Origin::Allowed => Self::Allowed(request.headers().get(header::ORIGIN).cloned()),
+            Origin::Foreign if headers::has_explicit_token(request) => Self::Any,
+            Origin::Foreign => Self::None,
+        }
+    }
+
+    fn allow(self, mut response: Response) -> Response {
+        let headers = response.headers_mut();
+        match self {
+            Self::Allowed(Some(origin)) => {
+                headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+                headers.append(header::VARY, HeaderValue::from_static("origin"));
+            }
+            Self::Any => {
+                let any = HeaderValue::from_static("*");
+                headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, any);
+            }
+            Self::Own | Self::Allowed(None) | Self::None => {}
+        }
+        response
     }
 }
 
@@ -178,7 +204,9 @@ pub async fn check_embedding(State(context): Shared, request: Request, next: Nex
     if !origins.embedding_allowed() && origin == Origin::Foreign {
         return denied_origin("other pages may not embed pictures of this relay (--no-embed)");
     }
-    let mut response = next.run(request).await;
+    // Embedding a picture is not reading it: a script needs the same right as for the API.
+    let reader = Reader::of(&context, &request);
+    let mut response = reader.allow(next.run(request).await);
     let policy = HeaderValue::from_static(if origins.embedding_allowed() {
         "cross-origin"
     } else {

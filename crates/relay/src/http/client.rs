@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Query, State};
+use axum::http::Method;
 use axum::http::request::Parts;
 use fanlight_clock as clock;
 
@@ -11,10 +12,12 @@ use crate::access::{Action, Credentials, Identity};
 use crate::connection::Connection;
 use crate::context::Context;
 use crate::egress::abr::AdaptiveViewer;
-use crate::egress::selection::{self, ViewQuery, ViewRequest};
+use crate::egress::selection::{TrackSelection, ViewQuery, ViewRequest};
+use crate::egress::target::Target;
 use crate::error::Error;
 use crate::http::error::HttpError;
 use crate::http::headers::{self, CredentialsQuery};
+use crate::hub::{Stream, ViewOptions};
 use crate::limits::Permit;
 use crate::stats::labels::Transport;
 use crate::wake::Waker;
@@ -23,10 +26,54 @@ use crate::wake::Waker;
 pub(super) type Shared = State<Arc<Context>>;
 
 /// The client of a request: its credentials, its connection and its query.
-pub(super) struct Client {
-    pub(super) credentials: Credentials,
+#[derive(Debug)]
+pub struct Client {
+    /// The token that it presents.
+    pub credentials: Credentials,
+    /// The query.
+    pub query: ViewQuery,
+    /// True if it asks for the head of the answer only.
+    pub is_head: bool,
     connection: Connection,
-    pub(super) query: ViewQuery,
+}
+
+/// The codecs that an address sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Codecs {
+    /// The one that the query names.
+    Any,
+    /// JPEG, whatever the query names.
+    Jpeg,
+}
+
+/// A viewer that was admitted, and does not watch yet.
+#[derive(Debug)]
+pub struct AdmittedViewer {
+    stream: Arc<Stream>,
+    selected: TrackSelection,
+    options: ViewOptions,
+    transport: Transport,
+    waker: Waker,
+    permit: Permit,
+}
+
+impl AdmittedViewer {
+    /// Returns the stream that it may watch.
+    pub fn stream(&self) -> &Arc<Stream> {
+        &self.stream
+    }
+
+    /// Returns the waker that fires when there is a frame for it.
+    pub fn waker(&self) -> &Waker {
+        &self.waker
+    }
+
+    /// Subscribes it to its stream. Dropping the permit makes room for another viewer.
+    pub fn watch(self) -> (AdaptiveViewer, Waker, Permit) {
+        let viewer =
+            self.selected.watch(&self.stream, self.transport, self.options, self.waker.clone());
+        (viewer, self.waker, self.permit)
+    }
 }
 
 impl FromRequestParts<Arc<Context>> for Client {
@@ -46,56 +93,75 @@ impl FromRequestParts<Arc<Context>> for Client {
         let presented = Query::<CredentialsQuery>::try_from_uri(&parts.uri);
         let presented = presented.map_or(CredentialsQuery::default(), |Query(query)| query);
         let credentials = headers::credentials(&parts.headers, &presented, address, page);
-        Ok(Self { credentials, connection, query })
+        let is_head = parts.method == Method::HEAD;
+        Ok(Self { credentials, query, is_head, connection })
     }
 }
 
 impl Client {
     /// Checks whether the client may perform an action that concerns no single stream.
-    pub(super) fn authorize(&self, context: &Context, action: Action) -> Result<Identity, Error> {
+    ///
+    /// # Errors
+    /// [`Error::Denied`] if it may not.
+    pub fn authorize(&self, context: &Context, action: Action) -> Result<Identity, Error> {
         context.access.authorize(action, None, &self.credentials)
     }
 
-    pub(super) fn address(&self) -> IpAddr {
+    /// Checks whether the client may view a stream.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] if it may not.
+    pub fn authorize_viewing(&self, context: &Context, target: &Target) -> Result<Identity, Error> {
+        context.access.authorize(Action::View, target.name().as_ref(), &self.credentials)
+    }
+
+    /// Returns the address of the client.
+    pub fn address(&self) -> IpAddr {
         self.connection.socket.client.ip()
     }
 
-    pub(super) fn waker(&self) -> Waker {
+    /// Returns a new waker of the thread that serves the client.
+    pub fn waker(&self) -> Waker {
         Waker::new(self.connection.dispatcher.clone())
     }
 
-    /// Authorizes the client, admits it as a viewer and subscribes it to the requested stream. Shortly after the
-    /// relay's start, waits for a stream that is not known yet.
-    pub(super) async fn watch(
+    /// Authorizes the client and admits it as a viewer of the requested stream. Shortly after the relay's start, waits
+    /// for a stream that is not known yet.
+    ///
+    /// # Errors
+    /// Fails if the client may not view the stream, if there is no such stream, if its query is invalid, or if a limit
+    /// is reached.
+    pub async fn admit(
         &self,
         context: &Context,
-        name: &str,
+        target: &Target,
         transport: Transport,
-    ) -> Result<(AdaptiveViewer, Waker, Permit), Error> {
-        let stream_name = name.parse().ok();
-        let identity =
-            context.access.authorize(Action::View, stream_name.as_ref(), &self.credentials)?;
+        codecs: Codecs,
+    ) -> Result<AdmittedViewer, Error> {
+        let identity = self.authorize_viewing(context, target)?;
         let request = ViewRequest::from_query(&self.query)?;
-        let request = match transport {
-            Transport::Mjpeg | Transport::Snapshot => request.jpeg_only()?,
-            Transport::V1 | Transport::PlainWebSocket => request,
+        let request = match codecs {
+            Codecs::Jpeg => request.jpeg_only()?,
+            Codecs::Any => request,
         };
-        let early_permit = match context.startup.may_bring(&context.hub, name, clock::now()) {
+        let admit =
+            || Ok::<_, Error>(context.limits.admit(self.address())?.within(identity.admit()?));
+        let is_open = || target.may_change(&context.hub, &identity);
+        let early_permit = match context.startup.is_running(clock::now()) && is_open() {
             true => {
-                let permit = context.limits.admit(self.address())?.within(identity.admit()?);
-                context.startup.wait(&context.hub, name, self.waker()).await;
+                let permit = admit()?;
+                context.startup.wait(&context.hub, self.waker(), is_open).await;
                 Some(permit)
             }
             false => None,
         };
-        let stream = selection::find_stream(&context.hub, name, &identity)?;
+        let stream = target.find(&context.hub, &identity)?;
         let selected = request.select(&stream)?;
         let permit = match early_permit {
             Some(permit) => permit,
-            None => context.limits.admit(self.address())?.within(identity.admit()?),
+            None => admit()?,
         };
-        let waker = self.waker();
-        let viewer = selected.watch(&stream, transport, request.options, waker.clone());
-        Ok((viewer, waker, permit))
+        let (options, waker) = (request.options, self.waker());
+        Ok(AdmittedViewer { stream, selected, options, transport, waker, permit })
     }
 }

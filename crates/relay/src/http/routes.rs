@@ -1,28 +1,31 @@
 //! The handler of each address. Every route passes the same checks: host, origin ([`checks`]) and token.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
-use axum::middleware;
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use axum::{Json, Router};
 use fanlight_clock as clock;
 use fanlight_protocol::viewer::SUBPROTOCOL;
 use serde::Serialize;
+use tower::ServiceExt as _;
 
 use crate::access::Action;
 use crate::connection::upgrade_with;
 use crate::context::Context;
-use crate::egress::snapshot::MaxAge;
-use crate::egress::{mjpeg, plain, snapshot, v1};
+use crate::egress::target::Target;
+use crate::egress::v1;
 use crate::error::Error;
-use crate::http::client::{Client, Shared};
+use crate::http::client::{Client, Codecs, Shared};
+use crate::http::compat::{self, aiohttp, go2rtc, mjpg_streamer, ustreamer};
 use crate::http::error::HttpError;
 use crate::http::handshake::Handshake;
 use crate::http::page::UNKNOWN_ADDRESS;
-use crate::http::{checks, health, metrics, page, session};
+use crate::http::{checks, health, metrics, page, session, viewing};
 use crate::stats::labels::Transport;
 use crate::stream_list;
 
@@ -32,8 +35,19 @@ pub fn router(context: Arc<Context>) -> Router {
     let pictures = Router::new()
         .route("/streams/{name}/mjpeg", get(watch_mjpeg))
         .route("/streams/{name}/snapshot", get(watch_snapshot))
+        .route("/stream", get(compat::stream))
+        .route("/stream_video", get(compat::stream))
+        .route("/snapshot", get(compat::snapshot))
+        .route("/get_one_image", get(compat::snapshot))
+        .route("/api/stream.mjpeg", get(compat::go2rtc_stream))
+        .route("/api/frame.jpeg", get(compat::go2rtc_frame))
         .route_layer(middleware::from_fn(checks::offer_basic))
         .route_layer(middleware::from_fn_with_state(context.clone(), checks::check_embedding));
+    let action: MethodRouter = get(mjpg_streamer::act)
+        .layer(middleware::from_fn(checks::offer_basic))
+        .layer(middleware::from_fn_with_state(context.clone(), checks::check_embedding))
+        .with_state(context.clone());
+    let root = get(page_file).layer(middleware::from_fn_with_state(action, act_or_show_page));
     let metrics = get(read_metrics).layer(middleware::from_fn(checks::offer_basic));
     let rest = Router::new()
         .route("/api/streams", get(list))
@@ -42,9 +56,14 @@ pub fn router(context: Arc<Context>) -> Router {
         .route("/ws", get(watch_v1))
         .route("/streams/{name}/ws", get(watch_plain))
         .route("/metrics", metrics)
+        .route("/state", get(ustreamer::state).layer(middleware::from_fn(checks::offer_basic)))
+        .route("/api/ws", get(go2rtc::socket))
+        .route("/websocket_handler_site", get(aiohttp::socket))
+        .route("/websocket_handler_site/{id}", get(aiohttp::socket_of))
+        .route("/cameras_list", get(aiohttp::cameras_list))
         .route_layer(middleware::from_fn_with_state(context.clone(), checks::check_origin));
     let open = Router::new()
-        .route("/", get(page_file))
+        .route("/", root)
         .route("/{file}", get(page_file))
         .route("/page/{file}", get(page_file))
         .route("/worker/{file}", get(page_file))
@@ -63,6 +82,18 @@ pub fn router(context: Arc<Context>) -> Router {
         .layer(middleware::from_fn_with_state(context.clone(), checks::check_host))
         .layer(middleware::from_fn_with_state(context.clone(), checks::throttle_tokens))
         .with_state(context)
+}
+
+/// Answers a request for `/` with the page, unless its query asks for an action of mjpg-streamer.
+async fn act_or_show_page(
+    State(action): State<MethodRouter>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Infallible> {
+    match mjpg_streamer::has_action(request.uri()) {
+        true => action.oneshot(request).await,
+        false => Ok(next.run(request).await),
+    }
 }
 
 async fn watch_v1(
@@ -92,18 +123,8 @@ async fn watch_plain(
     client: Client,
     request: Request,
 ) -> Result<Response, HttpError> {
-    let handshake = Handshake::check(&request)?;
-    let (viewer, waker, permit) = client.watch(&context, &name, Transport::PlainWebSocket).await?;
-    // Accepts any subprotocol: Chrome disconnects if it offered some and the server chooses none.
-    let subprotocol = handshake.first_offered();
-    Ok(upgrade_with(handshake.accept(subprotocol), move |raw| async move {
-        let (reason, details) =
-            plain::serve(raw, viewer, waker, context.clone(), client.credentials.clone()).await;
-        context.closes.count(Transport::PlainWebSocket, reason);
-        let address = client.address();
-        tracing::debug!(client = %address, stream = name, reason = details, "WebSocket closed");
-        drop(permit);
-    }))
+    let (target, handshake) = (Target::Named(name), Handshake::check(&request)?);
+    viewing::watch_plain(context, client, &target, Codecs::Any, handshake).await
 }
 
 async fn watch_mjpeg(
@@ -111,12 +132,7 @@ async fn watch_mjpeg(
     Path(name): Path<String>,
     client: Client,
 ) -> Result<Response, HttpError> {
-    let (viewer, waker, permit) = client.watch(&context, &name, Transport::Mjpeg).await?;
-    Ok(upgrade_with(mjpeg::head(), move |raw| async move {
-        let reason = mjpeg::serve(raw, viewer, waker, &context, &client.credentials).await;
-        context.closes.count(Transport::Mjpeg, reason);
-        drop(permit);
-    }))
+    viewing::watch_mjpeg(context, client, &Target::Named(name)).await
 }
 
 async fn watch_snapshot(
@@ -124,12 +140,7 @@ async fn watch_snapshot(
     Path(name): Path<String>,
     client: Client,
 ) -> Result<Response, HttpError> {
-    let max_age = client.query.max_age.as_deref().map(str::parse::<MaxAge>).transpose()?;
-    let (viewer, waker, _permit) = client.watch(&context, &name, Transport::Snapshot).await?;
-    let answer = snapshot::respond(viewer.viewer, waker, max_age, &context.no_signal);
-    let answer = context.stop.run_until_cancelled(answer).await;
-    let answer = answer.ok_or_else(|| Error::Unavailable("the relay is shutting down".into()))?;
-    Ok(answer?)
+    viewing::take_snapshot(&context, &client, &Target::Named(name)).await
 }
 
 /// The answer of `/api/streams`.

@@ -28,9 +28,14 @@ impl Startup {
         Self { ends_at: now + STARTUP }
     }
 
-    /// Returns whether a stream of this unknown name may still appear.
-    pub fn may_bring(&self, hub: &Hub, name: &str, now: Timestamp) -> bool {
-        now < self.ends_at && hub.stream(name).is_none() && name.parse::<StreamName>().is_ok()
+    /// Returns whether the phase is not over yet.
+    pub fn is_running(&self, now: Timestamp) -> bool {
+        now < self.ends_at
+    }
+
+    /// Returns whether this unknown stream may still appear.
+    pub fn may_bring(&self, hub: &Hub, name: &StreamName, now: Timestamp) -> bool {
+        self.is_running(now) && hub.stream(name.as_str()).is_none()
     }
 
     /// Returns when the phase ends: from then on, an unknown name is an unknown stream.
@@ -38,11 +43,11 @@ impl Startup {
         self.ends_at
     }
 
-    /// Waits until a stream of this name is known, or the phase has ended.
-    pub async fn wait(&self, hub: &Arc<Hub>, name: &str, waker: Waker) {
+    /// Waits while the list of streams leaves something open, until the phase has ended.
+    pub async fn wait(&self, hub: &Arc<Hub>, waker: Waker, is_open: impl Fn() -> bool) {
         let deadline = Instant::now() + self.ends_at.since(clock::now());
         let listener = Listener::new(hub.clone(), waker);
-        while self.may_bring(hub, name, clock::now()) {
+        while self.is_running(clock::now()) && is_open() {
             // A timeout ends the loop, too.
             let _ = timeout_at(deadline, listener.waker().woken()).await;
         }

@@ -34,7 +34,7 @@ impl PendingWatches {
     /// Removes and returns the messages that can be answered now.
     pub(super) fn take_due(&mut self, context: &Context, now: Timestamp) -> Vec<(Watch, Permit)> {
         let is_due = |(watch, _): &mut (Watch, Permit)| {
-            !context.startup.may_bring(&context.hub, watch.stream.as_str(), now)
+            !context.startup.may_bring(&context.hub, &watch.stream, now)
         };
         self.watches.extract_if(.., is_due).collect()
     }

@@ -18,7 +18,8 @@ use crate::connection::{PacedWriter, SendTime};
 use crate::context::Context;
 use crate::egress::abr::AbrController;
 use crate::egress::frame_protocol::{FrameProtocol, Resume};
-use crate::egress::selection::{self, ViewRequest};
+use crate::egress::selection::ViewRequest;
+use crate::egress::target::Target;
 use crate::egress::websocket::{MessageWriter as _, WebSocketHandler};
 use crate::error::Error;
 use crate::hub::{Frame, NextSend};
@@ -146,7 +147,7 @@ impl Session {
     fn watch(&mut self, watch: Watch, now: Timestamp) -> Result<(), Error> {
         let client = self.authorize_viewing(&watch.stream)?;
         let permit = self.pending.as_mut().and_then(|pending| pending.remove(watch.id));
-        if self.context.startup.may_bring(&self.context.hub, watch.stream.as_str(), now) {
+        if self.context.startup.may_bring(&self.context.hub, &watch.stream, now) {
             ViewRequest::from_watch(&watch)?;
             return self.defer(watch, permit, &client);
         }
@@ -205,7 +206,7 @@ impl Session {
         client: &Identity,
     ) -> Result<(), Error> {
         let request = ViewRequest::from_watch(watch)?;
-        let stream = selection::find_stream(&self.context.hub, watch.stream.as_str(), client)?;
+        let stream = Target::from(&watch.stream).find(&self.context.hub, client)?;
         let mut selection = request.select(&stream)?;
         let acknowledges = watch.ack == Some(true);
         self.note_change(selection.auto.is_some());

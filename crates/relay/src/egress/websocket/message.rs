@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes, BytesMut};
-use fanlight_protocol::viewer::control::MAX_CONTROL;
 use fanlight_websocket::frame::MAX_HEADER;
 use fanlight_websocket::{
     CloseCode, ControlFrame, Message, MessageDecoder, Opcode, Role, Violation,
@@ -48,9 +47,9 @@ pub struct MessageReader {
 }
 
 impl MessageReader {
-    /// Returns a reader that begins with bytes that were read already.
-    pub fn new(socket: Arc<Socket>, read: &[u8]) -> Self {
-        let decoder = MessageDecoder::new(Role::Client, MAX_CONTROL as u64);
+    /// Returns a reader of messages of at most `max_message` bytes that begins with bytes that were read already.
+    pub fn new(socket: Arc<Socket>, read: &[u8], max_message: usize) -> Self {
+        let decoder = MessageDecoder::new(Role::Client, max_message as u64);
         Self { socket, buffer: BytesMut::from(read), decoder, last_read: Instant::now() }
     }
 

@@ -5,6 +5,7 @@ use std::io;
 use std::pin::pin;
 use std::time::Duration;
 
+use fanlight_protocol::viewer::control::MAX_CONTROL;
 use fanlight_websocket::CloseCode;
 use futures_util::future::Either;
 use tokio::time::Instant;
@@ -27,6 +28,9 @@ const MAX_UNANSWERED: u32 = 2;
 
 /// A protocol on a WebSocket.
 pub trait WebSocketHandler: FrameProtocol {
+    /// Longest message of the client, in bytes. A longer one ends the connection.
+    const MAX_MESSAGE: usize = MAX_CONTROL;
+
     /// Sends the first message.
     ///
     /// # Errors
@@ -57,14 +61,14 @@ enum End {
 }
 
 /// Runs a WebSocket until either side ends it; returns the reason, for metrics and for people.
-pub async fn run_websocket(
+pub async fn run_websocket<H: WebSocketHandler>(
     raw: RawConnection,
     stop: CancellationToken,
     access: AccessWatch,
-    handler: impl WebSocketHandler,
+    handler: H,
 ) -> (CloseReason, String) {
     let RawConnection { stream, read, .. } = raw;
-    let mut reader = MessageReader::new(stream.socket().clone(), &read);
+    let mut reader = MessageReader::new(stream.socket().clone(), &read, H::MAX_MESSAGE);
     // It occupies a buffer of 8 KiB.
     drop(read);
     let waker = handler.waker().clone();
