@@ -24,4 +24,6 @@ mod recovery;
 mod sources;
 mod standby;
 mod supervising;
+mod tls;
+mod tls_authority;
 mod transports;

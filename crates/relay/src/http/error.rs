@@ -71,9 +71,10 @@ fn denied(reason: DenialReason, message: String) -> HttpError {
     match reason {
         DenialReason::Malformed => refuse(StatusCode::BAD_REQUEST),
         DenialReason::Host => refuse(StatusCode::MISDIRECTED_REQUEST),
-        DenialReason::Origin | DenialReason::Action | DenialReason::Stream => {
-            refuse(StatusCode::FORBIDDEN)
-        }
+        DenialReason::Origin
+        | DenialReason::Action
+        | DenialReason::Stream
+        | DenialReason::Plain => refuse(StatusCode::FORBIDDEN),
         DenialReason::NoToken | DenialReason::WrongToken => {
             refuse(StatusCode::UNAUTHORIZED).with_header(header::WWW_AUTHENTICATE, BEARER)
         }
@@ -120,6 +121,7 @@ mod tests {
             (denied(DenialReason::Origin), 403),
             (denied(DenialReason::Action), 403),
             (denied(DenialReason::Host), 421),
+            (denied(DenialReason::Plain), 403),
             (denied(DenialReason::TooMany), 429),
         ] {
             let answer = HttpError::from(error.clone());

@@ -142,11 +142,13 @@ pub enum DenialReason {
     Action,
     /// The client's token does not cover the stream.
     Stream,
+    /// The request came without TLS, which this relay requires.
+    Plain,
 }
 
 impl DenialReason {
     /// All reasons.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Malformed,
         Self::Host,
         Self::Origin,
@@ -155,6 +157,7 @@ impl DenialReason {
         Self::TooMany,
         Self::Action,
         Self::Stream,
+        Self::Plain,
     ];
 
     /// Returns the name in metrics.
@@ -168,6 +171,7 @@ impl DenialReason {
             Self::TooMany => "too_many",
             Self::Action => "action",
             Self::Stream => "stream",
+            Self::Plain => "plain",
         }
     }
 }

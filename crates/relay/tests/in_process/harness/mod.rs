@@ -93,6 +93,7 @@ impl Site {
                 HostRule::new(&[]),
                 OriginRule::new(&[], true),
             ),
+            tls: None,
             limits,
             web: None,
         };
