@@ -55,6 +55,9 @@ test_packages=(
     vlc-plugin-base
     # Slow links and listening sockets: ip, tc, ss.
     iproute2
+    # Certificates: those of tests, and the store of Chromium.
+    'openssl?openssl'
+    'libnss3-tools?certutil'
     # The list of files for the checks of texts and layout.
     'git?git'
 )

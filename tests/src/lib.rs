@@ -9,6 +9,7 @@
 //! - [`joins`]: many viewers that join, and whether each keeps receiving bytes;
 //! - [`link`]: a link of a chosen rate between a relay and its viewers;
 //! - [`narrow`]: a link of a chosen rate between a capture and a relay;
+//! - [`tls`]: certificates of a test, and a tunnel through which plain viewers use TLS;
 //! - [`picture`]: pictures with a frame number and a time in them, drawn and read back;
 //! - [`h264`]: decoding with ffmpeg of the H.264 that a viewer received;
 //! - [`clip`], [`http_camera`], [`rtsp_camera`]: sources of such pictures;
@@ -38,6 +39,7 @@ pub mod relay;
 pub mod rtsp_camera;
 pub mod site;
 pub mod socket;
+pub mod tls;
 pub mod tools;
 pub mod viewer;
 pub mod zmtp;
@@ -50,6 +52,7 @@ pub use patience::{PATIENCE, eventually};
 pub use program::Program;
 pub use relay::Relay;
 pub use site::Site;
+pub use tls::TlsTunnel;
 pub use viewer::Viewer;
 
 /// Prints an observation for a developer who runs the suite with `--nocapture`. No test depends on it.

@@ -111,6 +111,11 @@ impl Link {
         Some(relay)
     }
 
+    /// Starts a relay at the near end with these options.
+    pub fn relay_with(&self, site: &Site, arguments: &[&str]) -> Relay {
+        self.beside(|| site.relay_at(&format!("{}:0", Self::NEAR), arguments))
+    }
+
     /// Runs `what` at the far end. Connections that it opens always use the link.
     pub fn across<T: Send>(&self, what: impl FnOnce() -> T + Send) -> T {
         self.far.within(what).expect("we may enter what we made")

@@ -58,7 +58,7 @@ impl Relay {
         let line = program.says("serving live video at");
         let line: Value = serde_json::from_str(&line).expect("one JSON object a line");
         let message = line["message"].as_str().expect("every line has a message");
-        let address = message.rsplit("http://").next().and_then(|address| address.parse().ok());
+        let address = message.rsplit("://").next().and_then(|address| address.parse().ok());
         let mut address: SocketAddr =
             address.unwrap_or_else(|| panic!("no address in {message:?}"));
         if address.ip().is_unspecified() {
@@ -75,6 +75,12 @@ impl Relay {
     /// Returns the address at which it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Returns the same relay, reached at another address, such as that of a [`TlsTunnel`](crate::TlsTunnel).
+    #[must_use]
+    pub fn through(&self, address: SocketAddr) -> Self {
+        Self { program: self.program.clone(), address }
     }
 
     /// Returns the URL of one of its paths.

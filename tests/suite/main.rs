@@ -26,4 +26,6 @@ mod sessions;
 mod sources;
 mod standby;
 mod supervising;
+mod tls;
+mod tls_authority;
 mod transports;

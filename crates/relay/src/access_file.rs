@@ -1,41 +1,34 @@
 //! Reloads the access table when its file changes, and on SIGHUP.
-//!
-//! The file is checked every second: notifications of the kernel do not pass through every kind of mount.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::path::PathBuf;
 
 use tokio::signal::unix::Signal;
 use tokio::time::MissedTickBehavior;
 
 use crate::Options;
 use crate::access::AccessTable;
+use crate::file_version::{CHECK_EVERY, FileVersion};
 use crate::relay::AccessHandle;
-
-/// The interval at which the file is checked.
-const CHECK_EVERY: Duration = Duration::from_secs(1);
 
 /// Reloads the table for as long as it is polled: when the file changes, and when `hangup` is received.
 pub async fn follow(access: AccessHandle, mut hangup: Signal) {
     let file = fanlight_cli::options::load::<Options>(std::env::args_os());
     let file = file.ok().and_then(|loaded| loaded.common.config);
-    let mut known = file.as_deref().and_then(Version::of);
+    let mut known = file.as_deref().and_then(FileVersion::of);
     let mut ticks = tokio::time::interval(CHECK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             Some(()) = hangup.recv() => {}
             _ = ticks.tick() => {
-                let version = file.as_deref().and_then(Version::of);
+                let version = file.as_deref().and_then(FileVersion::of);
                 // An editor may replace the file in several steps, and it is missing between them.
                 if version.is_none() || version == known {
                     continue;
                 }
             }
         }
-        known = file.as_deref().and_then(Version::of);
+        known = file.as_deref().and_then(FileVersion::of);
         reload(&access, file.as_ref());
     }
 }
@@ -62,24 +55,5 @@ fn table() -> Result<AccessTable, String> {
             Err("it would be empty, and the relay can be reached from other machines".into())
         }
         result => result.map_err(|error| format!("{error:#}")),
-    }
-}
-
-/// A version of a file, as far as its metadata tell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Version {
-    modified: SystemTime,
-    length: u64,
-    inode: u64,
-}
-
-impl Version {
-    fn of(file: &Path) -> Option<Self> {
-        let metadata = fs::metadata(file).ok()?;
-        Some(Self {
-            modified: metadata.modified().ok()?,
-            length: metadata.len(),
-            inode: metadata.ino(),
-        })
     }
 }

@@ -31,6 +31,10 @@ pub struct Context {
     pub token_throttle: TokenThrottle,
     /// The time after the start in which streams may still be unknown.
     pub startup: Startup,
+    /// Plain requests of other machines are answered: the relay has no TLS, or `--allow-plain`.
+    pub plain_allowed: bool,
+    /// The certificate of the relay's own authority, as PEM.
+    pub ca_certificate: Option<String>,
     /// The limits on connections and viewers.
     pub limits: Arc<Limits>,
     /// The page.

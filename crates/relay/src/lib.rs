@@ -10,6 +10,7 @@
 //! Around them:
 //!
 //! - [`http`]: addresses, checks, and the answers that need no stream;
+//! - [`certificates`]: the certificate that the relay presents with TLS;
 //! - [`access`] and [`limits`]: which client may do what, and how many viewers there may be;
 //! - [`error`]: the reasons to refuse a request, independent of any protocol;
 //! - [`wake`]: wake-ups for viewers, thread by thread;
@@ -18,16 +19,18 @@
 //!   without any, and the page's files;
 //! - [`context`]: the state that request handlers share;
 //! - [`options`] and [`relay`]: the settings, and the start and shutdown of everything; [`access_file`]: the part of the
-//!   settings that can change while the relay runs.
+//!   settings that can change while the relay runs; [`file_version`]: recognises that a file has changed.
 //!
 //! The relay knows no pixels: it links neither OpenCV nor FFmpeg and never looks inside a payload.
 
 pub mod access;
 pub mod access_file;
+pub mod certificates;
 pub mod connection;
 pub mod context;
 pub mod egress;
 pub mod error;
+pub mod file_version;
 pub mod http;
 pub mod hub;
 pub mod ingest;

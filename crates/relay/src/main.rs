@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use fanlight_relay::{Options, Relay, Settings, access_file, connection};
+use fanlight_relay::{Options, Relay, Settings, access_file, certificates, connection};
 use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
@@ -23,14 +23,19 @@ fn run(mut settings: Settings) -> anyhow::Result<()> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let relay = Relay::start(settings, listener)?;
-        tracing::info!("serving live video at http://{}", relay.address());
-        let hangup = signal(SignalKind::hangup())?;
-        let access = access_file::follow(relay.access(), hangup);
+        tracing::info!("serving live video at {}", relay.url());
+        if let Some(certificates) = relay.certificates() {
+            certificates.announce(relay.address());
+        }
+        let access = access_file::follow(relay.access(), signal(SignalKind::hangup())?);
+        let certificates =
+            certificates::follow(relay.certificates(), signal(SignalKind::hangup())?);
         let signalled = async {
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
                 () = access => {}
+                () = certificates => {}
             }
         };
         relay.run_until(signalled).await

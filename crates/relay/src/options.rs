@@ -2,6 +2,7 @@
 
 mod access;
 mod bus;
+mod tls;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -18,6 +19,8 @@ use crate::connection::threads::MAX_THREADS;
 use crate::limits::{Limits, MAX_VIEWERS, MAX_VIEWERS_PER_ADDRESS};
 use access::AccessInFile;
 use bus::BusOptions;
+use tls::TlsOptions;
+pub use tls::{TlsMode, TlsSettings};
 
 /// Most publishers that the relay follows in the watched folder, the same number as in `fanlight_bus`.
 const MAX_IN_FOLDER: usize = 64;
@@ -69,6 +72,29 @@ pub struct Options {
     /// Listen beyond loopback without a token: anyone on the network can watch
     #[arg(long, env = "FANLIGHT_INSECURE", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub insecure: Option<bool>,
+
+    /// auto: serve TLS with a certificate for all names and addresses of this machine, from a certificate authority of the
+    /// relay's own; clients install its certificate from /ca.crt once
+    #[arg(long, env = "FANLIGHT_TLS", value_name = "auto")]
+    pub tls: Option<TlsMode>,
+
+    /// Folder for what must outlive the relay: the keys of --tls auto [default: $STATE_DIRECTORY, else
+    /// $XDG_STATE_HOME/fanlight, else ~/.local/state/fanlight]
+    #[arg(long, env = "FANLIGHT_STATE_FOLDER", value_name = "FOLDER")]
+    pub state_folder: Option<PathBuf>,
+
+    /// With TLS, answer plain requests of other machines too, for clients that do not know the certificate
+    #[arg(long, env = "FANLIGHT_ALLOW_PLAIN", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub allow_plain: Option<bool>,
+
+    /// Serve TLS with the certificate in this file, followed by those of its issuers; PEM. Plain requests from this machine
+    /// are answered too
+    #[arg(long, env = "FANLIGHT_TLS_CERT", value_name = "FILE")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// The key of the certificate in --tls-cert; PEM, without a password
+    #[arg(long, env = "FANLIGHT_TLS_KEY", value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
 
     /// A name under which browsers may address this relay, beside localhost, this machine's name and addresses;
     /// repeatable
@@ -140,6 +166,9 @@ Limits:
   requests      heads of 16 KiB and 64 lines, within 10 s; WebSocket messages of 4 KiB, and of 64
                 KiB on /api/ws; headers that access depends on (Host, Origin, Authorization,
                 Sec-WebSocket-Key, Sec-Fetch-*) once, in ASCII
+  TLS           handshakes within 10 s; 128 KiB of ciphertext per connection; certificate files
+                are checked every second, names and addresses for --tls auto every 30 s; its
+                certificates are valid for 397 days and renewed after 265, its authority 10 years
   MJPEG         after 5 s without a frame, a picture shows the reason
   snapshots     wait up to 3 s for a frame younger than 2 s; at addresses of other servers up to
                 1.8 s
@@ -188,6 +217,8 @@ pub struct Settings {
     pub bus: SubscriberOptions,
     /// Access rules.
     pub access: Access,
+    /// TLS; absent: the relay is plain.
+    pub tls: Option<TlsSettings>,
     /// Limits on viewers.
     pub limits: Limits,
     /// Folder with the page; absent: the page in the binary.
@@ -246,6 +277,15 @@ impl TryFrom<Options> for Settings {
                 HostRule::new(&options.allow_host),
                 origins(&options.allow_origin, options.no_embed != Some(true))?,
             ),
+            tls: TlsOptions {
+                mode: options.tls,
+                certificate: options.tls_cert,
+                key: options.tls_key,
+                state_folder: options.state_folder,
+                allow_plain: options.allow_plain == Some(true),
+                names: options.allow_host,
+            }
+            .settings()?,
             limits: Limits::new(
                 positive("--max-viewers", options.max_viewers.unwrap_or(MAX_VIEWERS))?,
                 positive(

@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::access::AccessTable;
 use crate::access::token_throttle::TokenThrottle;
+use crate::certificates::Certificates;
 use crate::connection;
 use crate::connection::threads::ServingThreads;
 use crate::context::Context;
@@ -36,6 +37,7 @@ const DRAIN_TIMEOUT: Duration = Duration::from_millis(1500);
 #[derive(Debug)]
 pub struct Relay {
     address: SocketAddr,
+    certificates: Option<Arc<Certificates>>,
     context: Arc<Context>,
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -66,10 +68,16 @@ impl Relay {
         let address = listener.local_addr()?;
         let congestion = connection::congestion::apply(&listener, &settings.congestion);
         let listener = tokio::net::TcpListener::from_std(listener)?;
+        let certificates = settings.tls.as_ref().map(|tls| Certificates::open(&tls.certificate));
+        let certificates = certificates.transpose()?.map(Arc::new);
+        let tls = certificates.as_ref().map(|certificates| certificates.server_config());
+        let tls = tls.transpose()?;
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let threads =
             Arc::new(ServingThreads::start(settings.threads).context("cannot start threads")?);
-        let context = Arc::new(context(settings, congestion, stop.clone())?);
+        let ca_certificate =
+            certificates.as_ref().and_then(|certificates| certificates.ca_certificate());
+        let context = Arc::new(context(settings, congestion, ca_certificate, stop.clone())?);
         let (ingest, ingest_stop) = (context.ingest.clone(), stop.clone());
         let ingest = tokio::spawn(async move { ingest.run(ingest_stop).await });
         tokio::spawn(stop.clone().run_until_cancelled_owned(record_stalls()));
@@ -81,9 +89,10 @@ impl Relay {
             limits,
             stop.clone(),
             tasks.clone(),
+            tls,
         );
         let serving = tokio::spawn(serving);
-        Ok(Self { address, context, stop, tasks, ingest, serving, threads })
+        Ok(Self { address, certificates, context, stop, tasks, ingest, serving, threads })
     }
 
     /// Returns the access rules, whose table can be replaced.
@@ -94,6 +103,17 @@ impl Relay {
     /// Returns the address that the relay listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Returns the URL of the page.
+    pub fn url(&self) -> String {
+        let scheme = if self.certificates.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
+    }
+
+    /// Returns the certificates; `None` if the relay is plain.
+    pub fn certificates(&self) -> Option<Arc<Certificates>> {
+        self.certificates.clone()
     }
 
     /// Runs until `ended`, then notifies all viewers, and returns when their connections are closed.
@@ -125,6 +145,7 @@ impl Relay {
 fn context(
     settings: Settings,
     congestion: String,
+    ca_certificate: Option<String>,
     stop: CancellationToken,
 ) -> anyhow::Result<Context> {
     let demand_changed = Arc::<Notify>::default();
@@ -138,6 +159,8 @@ fn context(
         denials: DenialCounters::default(),
         token_throttle: TokenThrottle::default(),
         startup: Startup::at(clock::now()),
+        plain_allowed: settings.tls.is_none_or(|tls| tls.allow_plain),
+        ca_certificate,
         limits: Arc::new(settings.limits),
         page: Page::new(settings.web),
         setup: SetupHints::of_this_machine(),

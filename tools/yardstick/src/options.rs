@@ -115,6 +115,10 @@ pub struct WritevOptions {
     #[arg(long, value_name = "BYTES")]
     not_sent_low_water: Option<u32>,
 
+    /// Encrypt with TLS and a certificate of its own
+    #[arg(long)]
+    tls: bool,
+
     /// Congestion control of the connections, for example cubic [default: the system's]
     #[arg(long, value_name = "NAME")]
     congestion: Option<String>,
@@ -127,6 +131,7 @@ impl From<WritevOptions> for writev::Settings {
             threads: options.threads,
             not_sent_low_water: options.not_sent_low_water,
             congestion: options.congestion,
+            tls: options.tls,
         }
     }
 }

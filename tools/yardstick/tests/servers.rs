@@ -41,6 +41,7 @@ impl Server {
             threads,
             not_sent_low_water: Some(16 * 1024),
             congestion: None,
+            tls: false,
         };
         Self::start(move |listener, stop| writev::serve(listener, &settings, stop))
     }

@@ -5,7 +5,7 @@
 //! - [`options`]: the user's options, and [`settings`]: the settings made from them, with [`url`] and the [`request`]
 //!   to send;
 //! - [`worker`]: a thread that runs its share of the viewers with epoll;
-//! - [`viewer`]: one connection, from its [`socket`] and the server's [`answer`] ([`handshake`]) to its messages.
+//! - [`viewer`]: one connection, from its [`socket`], with or without [`tls`], and the server's [`answer`] ([`handshake`]) to its messages.
 //!   [`decode`] finds the messages in the bytes. Only the first bytes of a [`message`] are inspected, and the kernel
 //!   discards the rest. [`v1`] interprets the messages of `fanlight.v1`;
 //! - [`meter`]: counters and histograms, in bounded memory;
@@ -29,6 +29,7 @@ mod run;
 pub mod settings;
 pub mod socket;
 pub mod table;
+pub mod tls;
 pub mod url;
 pub mod v1;
 pub mod viewer;

@@ -1,5 +1,7 @@
 //! Options of `fanlight bench` as the user wrote them.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use fanlight_cli::secret::Secret;
 
@@ -8,9 +10,18 @@ use fanlight_cli::secret::Secret;
 #[command(after_help = LIMITS)]
 pub struct Options {
     /// The server: ws://HOST:PORT/PATH (with --stream: fanlight.v1, and PATH must end in /ws; without: any WebSocket),
-    /// http://HOST:PORT/PATH (MJPEG), or tcp://HOST:PORT (messages with a length prefix: u32, big-endian)
+    /// http://HOST:PORT/PATH (MJPEG), or tcp://HOST:PORT (messages with a length prefix: u32, big-endian). With TLS: wss://,
+    /// https://, tls://
     #[arg(value_name = "URL")]
     pub url: String,
+
+    /// Trust the certificate authorities in this file, such as a relay's /ca.crt [default: those that the system trusts]
+    #[arg(long, value_name = "FILE")]
+    pub ca_cert: Option<PathBuf>,
+
+    /// Accept any certificate of the server
+    #[arg(long)]
+    pub insecure: bool,
 
     /// The stream to watch, over fanlight.v1
     #[arg(long, value_name = "NAME")]

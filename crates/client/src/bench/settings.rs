@@ -10,6 +10,7 @@ use fanlight_protocol::viewer::{CodecChoice, Watch};
 use super::message::Look;
 use super::options::Options;
 use super::request::{self, Header, MAX_SENT};
+use super::tls::Tls;
 use super::url::{Scheme, Target};
 use super::v1;
 
@@ -57,6 +58,8 @@ impl Protocol {
 pub struct Settings {
     /// Address of the server.
     pub target: Target,
+    /// TLS of the viewers, if the address asks for it.
+    pub tls: Option<Tls>,
     /// Protocol of the server.
     pub protocol: Protocol,
     /// The stream, over fanlight.v1.
@@ -101,6 +104,15 @@ impl TryFrom<Options> for Settings {
     fn try_from(options: Options) -> anyhow::Result<Self> {
         let mut target = Target::parse(&options.url)?;
         let protocol = protocol(&target, &options)?;
+        let authorities = options.ca_cert.as_deref();
+        ensure!(
+            target.encrypted || (authorities.is_none() && !options.insecure),
+            "--ca-cert and --insecure are for TLS: wss://, https:// or tls://"
+        );
+        let tls = target
+            .encrypted
+            .then(|| Tls::new(target.host_name(), authorities, options.insecure))
+            .transpose()?;
         check_fitting(protocol, &options)?;
         let viewers = within("--viewers", options.viewers.unwrap_or(1), 1, MAX_VIEWERS)?;
         let stalled = options.stalled.unwrap_or(0);
@@ -122,6 +134,7 @@ impl TryFrom<Options> for Settings {
                 (_, None) => Look::default(),
             },
             target,
+            tls,
             protocol,
             stream,
             ack: options.ack,

@@ -14,11 +14,11 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Protocol family of an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scheme {
-    /// `ws://`: a WebSocket.
+    /// `ws://`, `wss://`: a WebSocket.
     WebSocket,
-    /// `http://`: MJPEG.
+    /// `http://`, `https://`: MJPEG.
     Http,
-    /// `tcp://`: messages with a length prefix.
+    /// `tcp://`, `tls://`: messages with a length prefix.
     Tcp,
 }
 
@@ -27,6 +27,8 @@ pub enum Scheme {
 pub struct Target {
     /// Its protocol family.
     pub scheme: Scheme,
+    /// It is reached with TLS.
+    pub encrypted: bool,
     url: Url,
 }
 
@@ -40,23 +42,27 @@ impl Target {
         let url = Url::parse(text).map_err(|error| {
             anyhow!("{shown:?}: {error}: write ws://HOST:PORT/PATH, http://HOST:PORT/PATH or tcp://HOST:PORT")
         })?;
-        let scheme = match url.scheme() {
-            "ws" => Scheme::WebSocket,
-            "http" => Scheme::Http,
-            "tcp" => Scheme::Tcp,
-            "wss" | "https" => bail!(
-                "{shown}: there is no TLS support yet: write ws://, http:// or tcp:// with the port of the server \
-                 behind its TLS"
+        let (scheme, encrypted) = match url.scheme() {
+            "ws" => (Scheme::WebSocket, false),
+            "wss" => (Scheme::WebSocket, true),
+            "http" => (Scheme::Http, false),
+            "https" => (Scheme::Http, true),
+            "tcp" => (Scheme::Tcp, false),
+            "tls" => (Scheme::Tcp, true),
+            other => bail!(
+                "{shown}: {other}:// is not supported: write ws://, http:// or tcp://, or with TLS wss://, https:// or tls://"
             ),
-            other => bail!("{shown}: {other}:// is not supported: write ws://, http:// or tcp://"),
         };
         ensure!(url.has_host() && url.host_str() != Some(""), "{shown}: it has no host");
         ensure!(
             url.username().is_empty() && url.password().is_none(),
             "{shown}: user and password in a URL are not supported: use --header 'Authorization: …'"
         );
-        ensure!(scheme != Scheme::Tcp || url.port().is_some(), "{shown}: tcp:// needs a port");
-        Ok(Self { scheme, url })
+        ensure!(
+            scheme != Scheme::Tcp || url.port().is_some(),
+            "{shown}: tcp:// and tls:// need a port"
+        );
+        Ok(Self { scheme, encrypted, url })
     }
 
     /// Adds a pair to the query.
@@ -79,13 +85,18 @@ impl Target {
         &self.url[url::Position::BeforeHost..url::Position::AfterPort]
     }
 
+    /// Returns the name or address of the host.
+    pub fn host_name(&self) -> &str {
+        self.url.host_str().unwrap_or_default()
+    }
+
     /// Resolves its name. If a name has several addresses, returns the first one that accepts a connection, or else the
     /// first one.
     ///
     /// # Errors
     /// Fails if the name is unknown.
     pub fn resolve(&self) -> anyhow::Result<SocketAddr> {
-        let host = self.url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+        let host = self.host_name().trim_matches(['[', ']']);
         let port = self.url.port_or_known_default().unwrap_or(80);
         let found: Vec<_> = (host, port)
             .to_socket_addrs()
@@ -131,7 +142,7 @@ mod tests {
     #[test]
     fn an_invalid_url_is_reported() {
         assert!(refused("nonsense").contains("ws://HOST"));
-        assert!(refused("wss://h/ws").contains("no TLS"));
+        assert!(Target::parse("wss://h/ws").unwrap().encrypted);
         assert!(refused("ftp://h/ws").contains("ftp://"));
         assert!(refused("tcp://h").contains("port"));
         let password = refused("ws://u:hunter2@h/");

@@ -139,7 +139,7 @@ impl Viewer {
         settings: &Settings,
         now: Instant,
     ) -> Result<&Socket, Gone> {
-        let socket = Socket::connect(to, settings.receive_buffer)?;
+        let socket = Socket::connect(to, settings.receive_buffer, settings.tls.as_ref())?;
         self.enter(Stage::Connecting, now);
         Ok(self.socket.insert(socket))
     }
@@ -232,6 +232,8 @@ impl Viewer {
         let socket = connected(&self.socket);
         socket.is_connected()?;
         if settings.request.is_empty() {
+            // The handshake of TLS, if it has any.
+            socket.send(&[])?;
             return self.watch(Decoder::LengthPrefixed(LengthPrefixed::default()), context);
         }
         socket.send(&settings.request)?;
@@ -242,7 +244,9 @@ impl Viewer {
 
     fn read_answer(&mut self, context: &mut Context<'_>) -> Result<(), Gone> {
         let Stage::Asking(reader) = &mut self.stage else { return Ok(()) };
-        let bytes = &mut context.small[..ANSWER_ROOM];
+        // epoll does not know what is decrypted, so all of it is read.
+        let encrypted = connected(&self.socket).is_encrypted();
+        let bytes = &mut context.small[..if encrypted { READ_ROOM } else { ANSWER_ROOM }];
         let (answer, ended) = match connected(&self.socket).read(bytes) {
             Ok(None) => return Ok(()),
             Ok(Some(read)) => (reader.feed(&bytes[..read])?, None),
@@ -286,8 +290,10 @@ impl Viewer {
                 decoder.skip(read as u64);
                 self.message.skip(read as u64);
                 // After a complete message there is rarely more, and a read costs as much as a message. A trickling
-                // viewer polls for no events, so it does read.
-                let rest = decoder.has_tail() || self.kind == Kind::Trickling;
+                // viewer polls for no events, so it does read. So does one with TLS: epoll does not know what is decrypted.
+                let rest = decoder.has_tail()
+                    || self.kind == Kind::Trickling
+                    || connected(&self.socket).is_encrypted();
                 let whole = decoder.ahead() == 0;
                 self.steps(&[], context)?;
                 if whole && !rest {

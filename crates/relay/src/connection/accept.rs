@@ -1,20 +1,24 @@
 //! The accept loop.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::threads::ServingThreads;
-use super::{ClientStream, Connection, Socket, http};
+use super::tls::TlsSession;
+use super::{ClientStream, Connection, Socket, http, prepare, tls};
 use crate::limits::{LimitReached, Limits, Permit};
 use crate::wake::ThreadDispatcher;
 
-/// Accepts connections until `stop` and spreads them over `threads`; each becomes a task of `tasks`.
+/// Accepts connections until `stop` and spreads them over `threads`; each becomes a task of `tasks`. With `tls`, they may
+/// be encrypted.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -22,6 +26,7 @@ pub async fn serve(
     limits: Arc<Limits>,
     stop: CancellationToken,
     tasks: TaskTracker,
+    tls: Option<Arc<ServerConfig>>,
 ) {
     while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
         let (stream, address) = match accepted {
@@ -43,10 +48,12 @@ pub async fn serve(
         let thread = threads.next();
         let connection =
             AcceptedConnection { stream, address, permit, dispatcher: thread.dispatcher().clone() };
+        let tls = tls.clone();
         thread.spawn(tasks.track_future(connection.serve(
             router.clone(),
             stop.clone(),
             tasks.clone(),
+            tls,
         )));
     }
 }
@@ -75,7 +82,7 @@ fn refuse(stream: &TcpStream, address: SocketAddr, limit: LimitReached) {
 }
 
 /// Pauses after an error such as running out of descriptors. Accepting again immediately would only spin.
-async fn pause_after(error: &std::io::Error) {
+async fn pause_after(error: &io::Error) {
     tracing::warn!(%error, "cannot accept a connection");
     tokio::time::sleep(Duration::from_millis(100)).await;
 }
@@ -89,13 +96,39 @@ struct AcceptedConnection {
 }
 
 impl AcceptedConnection {
-    async fn serve(self, router: Router, stop: CancellationToken, tasks: TaskTracker) {
+    async fn serve(
+        self,
+        router: Router,
+        stop: CancellationToken,
+        tasks: TaskTracker,
+        tls: Option<Arc<ServerConfig>>,
+    ) {
         let Self { stream, address, permit, dispatcher } = self;
-        let socket = TcpStream::from_std(stream).and_then(|stream| Socket::new(stream, address));
-        // The only error is a client that is gone.
-        let Ok(socket) = socket.map(Arc::new) else { return };
+        let Some(opened) = stop.run_until_cancelled(open(stream, tls)).await else { return };
+        let (stream, session) = match opened {
+            Ok(opened) => opened,
+            Err(error) => {
+                tracing::debug!(client = %address, %error, "connection not opened");
+                return;
+            }
+        };
+        let socket = Arc::new(Socket::new(stream, address, session));
         let stream = ClientStream::new(socket.clone(), permit);
         http::serve(stream, Connection { socket, dispatcher }, router, stop, tasks).await;
+    }
+}
+
+/// Prepares a connection, and performs the handshake of TLS if the client begins one.
+async fn open(
+    stream: std::net::TcpStream,
+    tls: Option<Arc<ServerConfig>>,
+) -> io::Result<(TcpStream, Option<TlsSession>)> {
+    let stream = TcpStream::from_std(stream)?;
+    prepare(&stream)?;
+    let Some(config) = tls else { return Ok((stream, None)) };
+    match tokio::time::timeout(http::HEAD_TIMEOUT, tls::open(stream, config)).await {
+        Ok(opened) => opened,
+        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "no request and no TLS within 10 s")),
     }
 }
 

@@ -72,6 +72,8 @@ pub(super) async fn serve(
     if let Some(task) = upgrade.into_task(parts.io.into_inner(), parts.read_buf) {
         // It becomes a task of its own: this one reserves the memory that HTTP needs, and ends here.
         tasks.spawn(task);
+    } else {
+        socket.end_encryption();
     }
 }
 

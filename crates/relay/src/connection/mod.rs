@@ -6,7 +6,8 @@
 //!
 //! - [`listen`] and [`congestion`]: the port and its congestion control; [`fit_descriptors`]: file descriptors for all;
 //! - [`accept`]: the accept loop; [`threads`]: the threads that serve connections; `http`: HTTP/1 on one of them;
-//! - [`Socket`]: one TCP connection; [`ClientStream`]: the stream that HTTP and frames are written to;
+//! - [`tls`]: the first byte of a connection, the handshake, and encryption;
+//! - [`Socket`]: one connection; [`ClientStream`]: the stream that HTTP and frames are written to;
 //! - [`upgrade_with`]: connections that leave HTTP; [`PacedWriter`]: sends frames on them;
 //! - `link_monitor`: says when the next frame may be sent, by [`queue_estimate`] (from `tcp_info`), and `send_deadline`
 //!   bounds its waits.
@@ -27,6 +28,7 @@ mod socket;
 mod stream;
 mod tcp_info;
 pub mod threads;
+mod tls;
 mod upgrade;
 mod writer;
 
@@ -39,7 +41,7 @@ pub use descriptors::{fit as fit_descriptors, reserve as reserve_descriptors};
 pub use http::{HEAD_TIMEOUT, MAX_HEAD, MAX_HEADERS};
 pub use link_monitor::SendTime;
 pub use listen::listen;
-pub use socket::Socket;
+pub use socket::{Socket, prepare};
 pub use stream::ClientStream;
 pub use upgrade::{RawConnection, upgrade_with};
 pub use writer::PacedWriter;

@@ -1,12 +1,15 @@
-//! One client's TCP connection, shared by everything that serves it.
+//! One client's TCP connection, plain or with TLS, shared by everything that serves it.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
+
+use super::tls::TlsSession;
 
 /// Time after which a viewer that reads nothing is closed, if bytes are waiting for it.
 pub(super) const STALL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -19,11 +22,25 @@ const USER_TIMEOUT: Duration = Duration::from_secs(20);
 /// stream has only this.
 const KEEPALIVE: Duration = Duration::from_secs(20);
 
+/// Prepares an accepted connection.
+///
+/// # Errors
+/// Fails if the client is gone.
+pub fn prepare(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let socket = SockRef::from(stream);
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 4);
+    socket.set_tcp_keepalive(&keepalive)?;
+    socket.set_tcp_user_timeout(Some(USER_TIMEOUT))
+}
+
 /// One client's connection.
 #[derive(Debug)]
 pub struct Socket {
     /// The TCP stream.
-    pub stream: TcpStream,
+    pub(super) stream: TcpStream,
+    /// The TLS session, unless the connection is plain.
+    pub(super) tls: Option<TlsSession>,
     /// The client's address.
     pub client: SocketAddr,
     stalled: AtomicBool,
@@ -31,22 +48,58 @@ pub struct Socket {
 }
 
 impl Socket {
-    /// Prepares an accepted connection.
-    ///
-    /// # Errors
-    /// Fails if the client is gone.
-    pub fn new(stream: TcpStream, client: SocketAddr) -> io::Result<Self> {
-        stream.set_nodelay(true)?;
-        let socket = SockRef::from(&stream);
-        let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 4);
-        socket.set_tcp_keepalive(&keepalive)?;
-        socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
-        Ok(Self {
+    /// Returns a prepared connection, after the handshake of TLS if it has a session.
+    pub fn new(stream: TcpStream, client: SocketAddr, tls: Option<TlsSession>) -> Self {
+        Self {
             stream,
+            tls,
             client,
             stalled: AtomicBool::new(false),
             blocked: AtomicBool::new(false),
-        })
+        }
+    }
+
+    /// Returns whether the connection has TLS.
+    pub fn is_encrypted(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// Waits until [`Self::try_read`] may return something.
+    ///
+    /// # Errors
+    /// Fails if the relay shuts down.
+    pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &self.tls {
+            Some(tls) if tls.is_readable() => Poll::Ready(Ok(())),
+            _ => self.stream.poll_read_ready(cx),
+        }
+    }
+
+    /// Reads what the client has sent; returns 0 at the end.
+    ///
+    /// # Errors
+    /// Fails with `WouldBlock` if nothing is there, or if the connection is gone.
+    pub fn try_read(&self, into: &mut [u8]) -> io::Result<usize> {
+        match &self.tls {
+            Some(tls) => tls.read(&self.stream, into),
+            None => self.stream.try_read(into),
+        }
+    }
+
+    /// Shuts down the sending side; the client can still be read from.
+    ///
+    /// # Errors
+    /// Fails only if the socket is gone.
+    pub fn shut_down(&self) -> io::Result<()> {
+        self.end_encryption();
+        SockRef::from(&self.stream).shutdown(Shutdown::Write)
+    }
+
+    /// Notifies a client with TLS that nothing follows.
+    pub(super) fn end_encryption(&self) {
+        if let Some(tls) = &self.tls {
+            tls.close(|slices| self.stream.try_write_vectored(slices));
+        }
     }
 
     /// Returns whether it was closed because the client read nothing.

@@ -1,4 +1,4 @@
-//! The byte stream to one client: plain TCP today. Writes fail once the client reads nothing for too long.
+//! The byte stream to one client, plain or with TLS. Writes fail once the client reads nothing for too long.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 use super::socket::{STALL_TIMEOUT, Socket};
+use super::tls::Flush;
 use crate::limits::Permit;
 
 /// A connection whose writes fail once the client has read nothing for [`STALL_TIMEOUT`].
@@ -58,17 +59,22 @@ impl ClientStream {
     fn poll_with(
         &mut self,
         cx: &mut Context<'_>,
-        write: impl Fn(&Socket) -> io::Result<usize>,
+        write: impl Fn(&Socket) -> io::Result<Progress>,
     ) -> Poll<io::Result<usize>> {
         loop {
             match write(&self.socket) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Ok(Progress::Blocked) => {}
+                // The client reads, so the stall timer starts again.
+                Ok(Progress::Partial) => {
+                    self.waiting = false;
+                    continue;
+                }
                 done => {
-                    if self.waiting {
+                    if self.waiting || self.socket.is_blocked() {
                         self.waiting = false;
                         self.socket.set_blocked(false);
                     }
-                    return Poll::Ready(done);
+                    return Poll::Ready(done.map(Progress::written));
                 }
             }
             if self.socket.stream.poll_write_ready(cx)?.is_pending() {
@@ -84,11 +90,11 @@ impl AsyncRead for ClientStream {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let stream = &self.socket.stream;
+        let socket = &self.socket;
         loop {
             // Checked first, so that the buffer is not zeroed in vain.
-            ready!(stream.poll_read_ready(cx))?;
-            match stream.try_read(buffer.initialize_unfilled()) {
+            ready!(socket.poll_readable(cx))?;
+            match socket.try_read(buffer.initialize_unfilled()) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Poll::Ready(Err(error)),
                 Ok(count) => {
@@ -102,11 +108,11 @@ impl AsyncRead for ClientStream {
 
 impl AsyncWrite for ClientStream {
     fn poll_write(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.poll_with(cx, |socket| socket.stream.try_write(bytes))
+        self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
     }
 
     fn poll_write_vectored(
@@ -114,19 +120,67 @@ impl AsyncWrite for ClientStream {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.poll_with(cx, |socket| socket.stream.try_write_vectored(slices))
+        self.poll_with(cx, |socket| write(socket, slices))
     }
 
     fn is_write_vectored(&self) -> bool {
         true
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.socket.is_encrypted() {
+            true => self.poll_with(cx, flush_encrypted).map_ok(|_| ()),
+            false => Poll::Ready(Ok(())),
+        }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let shut = socket2::SockRef::from(&self.socket.stream).shutdown(std::net::Shutdown::Write);
-        Poll::Ready(shut)
+        Poll::Ready(self.socket.shut_down())
     }
+}
+
+/// The result of one attempt to write.
+enum Progress {
+    /// This many bytes were taken: by the kernel, or encrypted.
+    Written(usize),
+    /// The kernel has accepted ciphertext of before, and may accept more.
+    Partial,
+    /// The kernel accepts nothing now.
+    Blocked,
+}
+
+impl Progress {
+    fn written(self) -> usize {
+        match self {
+            Self::Written(count) => count,
+            Self::Partial | Self::Blocked => 0,
+        }
+    }
+}
+
+fn write(socket: &Socket, slices: &[IoSlice<'_>]) -> io::Result<Progress> {
+    let Some(tls) = &socket.tls else {
+        return match socket.stream.try_write_vectored(slices) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Progress::Blocked),
+            written => written.map(Progress::Written),
+        };
+    };
+    match flush_encrypted(socket)? {
+        Progress::Written(_) => {
+            let (taken, _) =
+                tls.write(slices, |slices| socket.stream.try_write_vectored(slices))?;
+            Ok(Progress::Written(taken))
+        }
+        progress => Ok(progress),
+    }
+}
+
+/// Writes ciphertext that the kernel did not accept before.
+fn flush_encrypted(socket: &Socket) -> io::Result<Progress> {
+    let Some(tls) = &socket.tls else { return Ok(Progress::Written(0)) };
+    Ok(match tls.flush(|slices| socket.stream.try_write_vectored(slices))? {
+        Flush::Done => Progress::Written(0),
+        Flush::Partial => Progress::Partial,
+        Flush::Blocked => Progress::Blocked,
+    })
 }

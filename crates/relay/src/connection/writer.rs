@@ -3,7 +3,6 @@
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
-use std::net::Shutdown;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -13,11 +12,11 @@ use bytes::{Buf as _, Bytes};
 use fanlight_clock as clock;
 use fanlight_protocol::Timestamp;
 use rustix::io::Errno;
-use socket2::SockRef;
 use tokio::io::AsyncWrite as _;
 
 use super::link_monitor::{LinkMonitor, SendTime};
 use super::stream::ClientStream;
+use super::tls::{self, Flush};
 
 /// Most pieces in one write: the rest of a frame and of the messages before it.
 const SLICES: usize = 8;
@@ -32,8 +31,30 @@ pub struct PacedWriter {
     descriptor: BorrowedFd<'static>,
     stream: ClientStream,
     monitor: LinkMonitor,
-    /// Bytes that the kernel has not accepted yet, in order: at most one frame, and a few replies after it.
+    /// Bytes that the kernel has not accepted yet, in order: at most one frame, and a few replies after it. With TLS,
+    /// encrypted bytes come before them ([`Encryption::Pending`]).
     queue: VecDeque<Bytes>,
+    encryption: Encryption,
+}
+
+/// The state of the connection's TLS session, copied here so that the session's memory is not touched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Encryption {
+    /// The connection is plain.
+    None,
+    /// The kernel has accepted all ciphertext.
+    Flushed,
+    /// The session holds ciphertext that the kernel has not accepted.
+    Pending,
+}
+
+impl From<Flush> for Encryption {
+    fn from(flush: Flush) -> Self {
+        match flush {
+            Flush::Done => Self::Flushed,
+            Flush::Partial | Flush::Blocked => Self::Pending,
+        }
+    }
 }
 
 impl PacedWriter {
@@ -43,7 +64,12 @@ impl PacedWriter {
         let monitor = LinkMonitor::new(stream.socket().clone());
         // SAFETY: `stream` keeps the socket open for as long as this value lives, and the descriptor does not leave it.
         let descriptor = unsafe { BorrowedFd::borrow_raw(stream.socket().stream.as_raw_fd()) };
-        Self { descriptor, stream, monitor, queue: VecDeque::new() }
+        let encryption = match &stream.socket().tls {
+            None => Encryption::None,
+            Some(tls) if tls.has_pending() => Encryption::Pending,
+            Some(_) => Encryption::Flushed,
+        };
+        Self { descriptor, stream, monitor, queue: VecDeque::new(), encryption }
     }
 
     /// Returns when the next frame may be sent; sent earlier, it would only lengthen a queue on the way. `is_due` says
@@ -75,25 +101,24 @@ impl PacedWriter {
         self.monitor.is_receiver_limited(now)
     }
 
-    /// Sends all three parts without copying them, usually with one system call. Of what the kernel does not accept,
-    /// only the head is copied.
+    /// Sends all three parts, usually with one system call. Without TLS they are not copied; of what the kernel does not
+    /// accept, only the head is.
     ///
     /// # Errors
     /// Fails if the connection is gone.
     pub fn send(&mut self, head: &[u8], payload: &Bytes, tail: &'static [u8]) -> io::Result<()> {
-        let mut written = 0;
         let length = head.len() + payload.len() + tail.len();
-        self.monitor.note_sent(length);
+        let mut written = 0;
+        if self.encryption == Encryption::None {
+            self.monitor.note_sent(length);
+        } else {
+            self.monitor.note_sent(tls::encrypted_length(length));
+        }
         if self.is_flushed() {
             let slices = [IoSlice::new(head), IoSlice::new(payload), IoSlice::new(tail)];
-            // This bypasses tokio's readiness state, which lies in other memory; `poll_flush` uses it if the kernel
-            // refuses. An empty piece is left out because the kernel would copy and check it too.
+            // An empty piece is left out because the kernel would copy and check it too.
             let pieces = if tail.is_empty() { &slices[..2] } else { &slices[..] };
-            match rustix::io::writev(self.descriptor, pieces) {
-                Ok(count) => written = count,
-                Err(Errno::AGAIN | Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
+            written = self.write(pieces)?;
         }
         if written == length {
             return Ok(());
@@ -110,9 +135,27 @@ impl PacedWriter {
         Ok(())
     }
 
+    /// Writes with one system call; returns the number of bytes that the kernel, or encryption, has taken. This bypasses
+    /// tokio's readiness state, which lies in other memory; `poll_flush` uses it if the kernel refuses.
+    fn write(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        let descriptor = self.descriptor;
+        if self.encryption == Encryption::None {
+            return match rustix::io::writev(descriptor, pieces) {
+                Ok(count) => Ok(count),
+                Err(Errno::AGAIN | Errno::INTR) => Ok(0),
+                Err(error) => Err(error.into()),
+            };
+        }
+        let Some(tls) = &self.stream.socket().tls else { return Ok(0) };
+        let (taken, flush) =
+            tls.write(pieces, |slices| Ok(rustix::io::writev(descriptor, slices)?))?;
+        self.encryption = flush.into();
+        Ok(taken)
+    }
+
     /// Returns whether the kernel has accepted everything that was sent.
     pub fn is_flushed(&self) -> bool {
-        self.queue.is_empty()
+        self.queue.is_empty() && self.encryption != Encryption::Pending
     }
 
     /// Returns whether a small reply may be queued behind what the kernel has not accepted yet.
@@ -125,7 +168,7 @@ impl PacedWriter {
     /// # Errors
     /// Fails if the connection is gone or the client read nothing for too long.
     pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !self.is_flushed() {
+        while !self.queue.is_empty() {
             let mut slices = [IoSlice::new(&[]); SLICES];
             let count = self.queue.len().min(SLICES);
             for (slice, bytes) in slices.iter_mut().zip(&self.queue) {
@@ -137,6 +180,10 @@ impl PacedWriter {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.advance(written);
+        }
+        if self.encryption != Encryption::None {
+            ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+            self.encryption = Encryption::Flushed;
         }
         self.queue.shrink_to(0);
         Poll::Ready(Ok(()))
@@ -165,7 +212,7 @@ impl PacedWriter {
     /// Shuts down the sending side; the client can still be read from.
     pub fn shut_down(&self) {
         // It fails only on a socket that is gone.
-        let _ = SockRef::from(&self.stream.socket().stream).shutdown(Shutdown::Write);
+        let _ = self.stream.socket().shut_down();
     }
 
     /// Makes closing a reset. Used to close in the middle of a message.

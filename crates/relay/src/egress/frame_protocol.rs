@@ -325,7 +325,7 @@ mod tests {
         let _client = TcpStream::connect(address).await.unwrap();
         let (stream, client) = listener.accept().await.unwrap();
         let permit = Limits::new(1, 1).connect(client.ip()).unwrap();
-        let socket = Arc::new(Socket::new(stream, client).unwrap());
+        let socket = Arc::new(Socket::new(stream, client, None));
         let writer = PacedWriter::new(ClientStream::new(socket, permit));
         let handle = SendHandle::new(Panics(Waker::new(Arc::default())), writer);
         assert!(catch_unwind(AssertUnwindSafe(|| handle.handle())).is_err());

@@ -159,8 +159,8 @@ async fn send_parts(
 async fn client_left(socket: &Socket) {
     let mut bytes = [0; 512];
     loop {
-        let readable = poll_fn(|cx| socket.stream.poll_read_ready(cx)).await;
-        match readable.and_then(|()| socket.stream.try_read(&mut bytes)) {
+        let readable = poll_fn(|cx| socket.poll_readable(cx)).await;
+        match readable.and_then(|()| socket.try_read(&mut bytes)) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Ok(1..) => {}
             Ok(0) | Err(_) => return,

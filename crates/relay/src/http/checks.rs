@@ -10,12 +10,12 @@ use std::time::Duration;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use crate::access::origin::Origin;
-use crate::connection::Connection;
+use crate::connection::{Connection, Socket};
 use crate::context::Context;
 use crate::error::Error;
 use crate::http::error::{BASIC, HttpError};
@@ -23,6 +23,9 @@ use crate::http::headers;
 use crate::stats::labels::DenialReason;
 
 type Shared = State<Arc<Context>>;
+
+/// The address of the certificate of `--tls auto`.
+pub const CA_CERTIFICATE: &str = "/ca.crt";
 
 /// Time that a request of a suspect address waits for a slot.
 const SLOT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -47,9 +50,17 @@ pub async fn throttle_tokens(State(context): Shared, request: Request, next: Nex
     response
 }
 
-fn client(request: &Request) -> IpAddr {
+fn socket(request: &Request) -> &Socket {
     let connection = request.extensions().get::<Connection>();
-    connection.expect("every request has its connection as an extension").socket.client.ip()
+    &connection.expect("every request has its connection as an extension").socket
+}
+
+fn client(request: &Request) -> IpAddr {
+    socket(request).client.ip()
+}
+
+fn is_encrypted(request: &Request) -> bool {
+    socket(request).is_encrypted()
 }
 
 /// Returns whether a request may have a token. Any query may: its key can be written in many ways.
@@ -102,6 +113,25 @@ pub async fn check_host(State(context): Shared, request: Request, next: Next) ->
     match checked {
         Ok(()) => next.run(request).await,
         Err(error) => error.into_response(),
+    }
+}
+
+/// Refuses plain requests to a relay with TLS: they could be read and changed on their way. Navigations are redirected.
+/// This machine's own requests are allowed, and those for the certificate that a client needs before it can use TLS.
+pub async fn check_encryption(State(context): Shared, request: Request, next: Next) -> Response {
+    let is_allowed = context.plain_allowed
+        || is_encrypted(&request)
+        || client(&request).to_canonical().is_loopback()
+        || request.uri().path() == CA_CERTIFICATE;
+    match headers::encrypted_address(&request) {
+        _ if is_allowed => next.run(request).await,
+        // Not permanent: the relay may be started without TLS again.
+        Some(address) => Redirect::temporary(&address).into_response(),
+        None => HttpError::from(Error::denied(
+            DenialReason::Plain,
+            "this relay requires TLS: use https:// and wss://; or start it with --allow-plain for clients that cannot",
+        ))
+        .into_response(),
     }
 }
 

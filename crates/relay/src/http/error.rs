@@ -74,7 +74,8 @@ fn denied(reason: DenialReason, message: String) -> HttpError {
         DenialReason::Origin
         | DenialReason::Action
         | DenialReason::Stream
-        | DenialReason::Expired => refuse(StatusCode::FORBIDDEN),
+        | DenialReason::Expired
+        | DenialReason::Plain => refuse(StatusCode::FORBIDDEN),
         DenialReason::NoToken | DenialReason::WrongToken => {
             refuse(StatusCode::UNAUTHORIZED).with_header(header::WWW_AUTHENTICATE, BEARER)
         }
@@ -121,6 +122,7 @@ mod tests {
             (denied(DenialReason::Origin), 403),
             (denied(DenialReason::Action), 403),
             (denied(DenialReason::Host), 421),
+            (denied(DenialReason::Plain), 403),
             (denied(DenialReason::TooMany), 429),
         ] {
             let answer = HttpError::from(error.clone());

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use axum::extract::{Query, Request};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderName, Version, header};
+use axum::http::{HeaderMap, HeaderName, Method, Version, header};
 use serde::Deserialize;
 
 use crate::access::Credentials;
@@ -107,6 +107,18 @@ pub fn initiator(headers: &HeaderMap) -> Initiator<'_> {
 
 /// The name of the cookie with the page's session.
 pub const SESSION_COOKIE: &str = "fanlight_session";
+/// Returns the address with TLS of a page that a user opens by its plain address; `None` for any other request.
+pub fn encrypted_address(request: &Request) -> Option<String> {
+    let headers = request.headers();
+    let is_navigation = match text(headers, &SEC_FETCH_MODE) {
+        Some(mode) => mode == "navigate",
+        // Browsers send no Fetch Metadata to plain addresses other than localhost.
+        None => text(headers, &header::ACCEPT).is_some_and(|kinds| kinds.contains("text/html")),
+    };
+    let host = text(headers, &header::HOST).filter(|_| is_navigation)?;
+    let path = request.uri().path_and_query()?;
+    (request.method() == Method::GET).then(|| format!("https://{host}{path}"))
+}
 
 /// Headers that reverse proxies add: with one of them, a request from this machine is that of another client.
 const FORWARDED: [HeaderName; 4] = [

@@ -22,7 +22,7 @@ macro_rules! content_security_policy {
 
 /// The text for an unknown address.
 pub const UNKNOWN_ADDRESS: &str = "unknown address; known are: /, /api/streams, /ws, /streams/NAME/ws, /streams/NAME/mjpeg, \
-     /streams/NAME/snapshot, /healthz, /readyz, /metrics, and addresses of other servers (see docs/migrating.md)";
+     /streams/NAME/snapshot, /healthz, /readyz, /metrics, /ca.crt, and addresses of other servers (see docs/migrating.md)";
 
 /// Answers with a file of the page; the empty name is the page itself. If `embed` is set, pages of other origins may
 /// frame it.

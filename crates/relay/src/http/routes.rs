@@ -69,6 +69,7 @@ pub fn router(context: Arc<Context>) -> Router {
         .route("/worker/{file}", get(page_file))
         .route("/shared/{file}", get(page_file))
         .route("/lib/{file}", get(page_file))
+        .route(checks::CA_CERTIFICATE, get(ca_certificate))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready));
     pictures
@@ -79,6 +80,7 @@ pub fn router(context: Arc<Context>) -> Router {
             HttpError::new(StatusCode::METHOD_NOT_ALLOWED, "this method is not allowed here")
         })
         .layer(middleware::from_fn(checks::answer_preflight))
+        .layer(middleware::from_fn_with_state(context.clone(), checks::check_encryption))
         .layer(middleware::from_fn_with_state(context.clone(), checks::check_host))
         .layer(middleware::from_fn_with_state(context.clone(), checks::throttle_tokens))
         .with_state(context)
@@ -188,6 +190,22 @@ async fn ready(State(context): Shared, client: Client) -> Result<impl IntoRespon
         Err(error) if client.credentials.presented().is_some() => Err(error.into()),
         Ok(_) | Err(_) => Ok(health::readiness_in_a_word(&listening)),
     }
+}
+
+/// Serves the certificate of the relay's own authority, as browsers and phones install it. It is public, and clients need
+/// it before they can trust any answer.
+async fn ca_certificate(State(context): Shared) -> Result<Response, HttpError> {
+    let Some(certificate) = &context.ca_certificate else {
+        return Err(
+            Error::NotFound("this relay has no certificate authority (--tls auto)".into()).into()
+        );
+    };
+    let headers = [
+        (header::CONTENT_TYPE, "application/x-x509-ca-cert"),
+        (header::CONTENT_DISPOSITION, "attachment; filename=\"fanlight-ca.crt\""),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    Ok((headers, certificate.clone()).into_response())
 }
 
 /// Serves the page and its files: the path of a file is its name.

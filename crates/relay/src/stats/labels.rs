@@ -144,11 +144,13 @@ pub enum DenialReason {
     Stream,
     /// The client's link has expired.
     Expired,
+    /// The request came without TLS, which this relay requires.
+    Plain,
 }
 
 impl DenialReason {
     /// All reasons.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Malformed,
         Self::Host,
         Self::Origin,
@@ -158,6 +160,7 @@ impl DenialReason {
         Self::Action,
         Self::Stream,
         Self::Expired,
+        Self::Plain,
     ];
 
     /// Returns the name in metrics.
@@ -172,6 +175,7 @@ impl DenialReason {
             Self::Action => "action",
             Self::Stream => "stream",
             Self::Expired => "expired",
+            Self::Plain => "plain",
         }
     }
 }

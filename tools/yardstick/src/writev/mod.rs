@@ -5,9 +5,11 @@
 //!
 //! - [`outbox`]: the frames of one connection, and their order: the newest wins;
 //! - `connection`: an outbox and its socket;
+//! - `encrypted`: the same with TLS: one write of what rustls encrypted;
 //! - `worker`: a thread that serves its share of the connections with epoll.
 
 mod connection;
+mod encrypted;
 pub mod outbox;
 mod worker;
 
@@ -22,7 +24,10 @@ use socket2::SockRef;
 
 use crate::pacing::Pacing;
 use crate::payload::{self, Made};
+use connection::{Connection, PlainConnection};
+use encrypted::EncryptedConnection;
 use outbox::Frame;
+use rustls::ServerConfig;
 use worker::Worker;
 
 /// Settings of the server.
@@ -36,6 +41,8 @@ pub struct Settings {
     pub not_sent_low_water: Option<u32>,
     /// The congestion control of every connection; `None`: the system's default.
     pub congestion: Option<String>,
+    /// Encrypt with TLS.
+    pub tls: bool,
 }
 
 /// Serves on `listener` until `stop` is requested.
@@ -46,13 +53,15 @@ pub fn serve(listener: TcpListener, settings: &Settings, stop: &Shutdown) -> any
     listener.set_nonblocking(true)?;
     let workers: Vec<Worker> =
         (0..settings.threads).map(Worker::start).collect::<io::Result<_>>()?;
+    let tls = settings.tls.then(encrypted::server_config).transpose()?;
     let mut turn = workers.iter().cycle();
     let mut pacing = Pacing::new(Instant::now(), settings.made.fps);
     let mut number = 0;
     while !stop.is_requested() {
         if is_called(&listener, pacing.wait(Instant::now()))? {
             while let Some(stream) = accept(&listener, settings)? {
-                turn.next().expect("at least one thread").take(stream);
+                let Some(connection) = begin(stream, tls.as_ref())? else { continue };
+                turn.next().expect("at least one thread").take(connection);
             }
         }
         if pacing.wait(Instant::now()).is_zero() {
@@ -64,6 +73,19 @@ pub fn serve(listener: TcpListener, settings: &Settings, stop: &Shutdown) -> any
         }
     }
     Ok(())
+}
+
+/// Prepares a connection; `None` if its handshake fails.
+fn begin(stream: TcpStream, tls: Option<&Arc<ServerConfig>>) -> anyhow::Result<Option<Connection>> {
+    let Some(config) = tls else {
+        stream.set_nonblocking(true)?;
+        return Ok(Some(Connection::Plain(PlainConnection::new(stream))));
+    };
+    let Ok((stream, session)) = encrypted::handshake(stream, config.clone()) else {
+        return Ok(None);
+    };
+    stream.set_nonblocking(true)?;
+    Ok(Some(Connection::Encrypted(Box::new(EncryptedConnection::new(stream, session)))))
 }
 
 /// Waits for a connection, for at most this time. Returns whether one waits to be accepted.
@@ -87,7 +109,6 @@ fn accept(listener: &TcpListener, settings: &Settings) -> anyhow::Result<Option<
         Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    stream.set_nonblocking(true)?;
     stream.set_nodelay(true)?;
     if let Some(bytes) = settings.not_sent_low_water {
         SockRef::from(&stream).set_tcp_notsent_lowat(bytes)?;

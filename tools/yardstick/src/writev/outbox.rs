@@ -23,6 +23,11 @@ impl Frame {
         Self { length: length.to_be_bytes(), payload }
     }
 
+    /// Returns prefix and payload.
+    pub(super) fn parts(&self) -> [&[u8]; 2] {
+        [&self.length, &self.payload]
+    }
+
     fn len(&self) -> usize {
         LENGTH_BYTES + self.payload.len()
     }

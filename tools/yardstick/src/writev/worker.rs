@@ -1,7 +1,6 @@
 //! A thread that serves its share of the connections.
 
 use std::io;
-use std::net::TcpStream;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -36,7 +35,7 @@ struct Mailbox {
 
 #[derive(Debug, Default)]
 struct Letters {
-    joined: Vec<TcpStream>,
+    joined: Vec<Connection>,
     newest: Option<Arc<Frame>>,
     end: bool,
 }
@@ -65,8 +64,8 @@ impl Worker {
     }
 
     /// Takes over a connection.
-    pub(super) fn take(&self, stream: TcpStream) {
-        self.mailbox.write(|letters| letters.joined.push(stream));
+    pub(super) fn take(&self, connection: Connection) {
+        self.mailbox.write(|letters| letters.joined.push(connection));
     }
 
     /// Sends a frame to all its connections.
@@ -136,7 +135,7 @@ impl Share {
     /// Takes new connections and the newest frame. Returns whether the worker must stop.
     fn read_letters(&mut self) -> bool {
         let letters = self.mailbox.take();
-        letters.joined.into_iter().for_each(|stream| self.join(stream));
+        letters.joined.into_iter().for_each(|connection| self.join(connection));
         if let Some(frame) = letters.newest {
             for place in &mut self.places {
                 if place.as_mut().is_some_and(|viewer| viewer.show(frame.clone()).is_err()) {
@@ -147,11 +146,10 @@ impl Share {
         letters.end
     }
 
-    fn join(&mut self, stream: TcpStream) {
+    fn join(&mut self, connection: Connection) {
         let free = self.places.iter().position(Option::is_none);
         let place = free.unwrap_or(self.places.len());
         let flags = EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
-        let connection = Connection::new(stream);
         let data = EventData::new_u64(place as u64);
         if epoll::add(&self.epoll, connection.stream(), data, flags).is_err() {
             // Out of memory or watches: the worker serves one connection fewer.

@@ -99,7 +99,7 @@ impl MessageReader {
     /// Waits for bytes and buffers them; returns false at the end of the stream.
     async fn readable(&mut self) -> io::Result<bool> {
         loop {
-            poll_fn(|cx| self.socket.stream.poll_read_ready(cx)).await?;
+            poll_fn(|cx| self.socket.poll_readable(cx)).await?;
             match self.read() {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Err(error),
@@ -111,7 +111,7 @@ impl MessageReader {
     /// Reads by way of the stack, so that an idle connection holds little memory.
     fn read(&mut self) -> io::Result<usize> {
         let mut bytes = [0; MAX_READ];
-        let count = self.socket.stream.try_read(&mut bytes)?;
+        let count = self.socket.try_read(&mut bytes)?;
         self.buffer.extend_from_slice(&bytes[..count]);
         // Any byte, also that of a pong, shows that the client is there.
         self.last_read = Instant::now();

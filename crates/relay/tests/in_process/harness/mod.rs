@@ -95,6 +95,7 @@ impl Site {
                 HostRule::new(&[]),
                 OriginRule::new(&[], true),
             ),
+            tls: None,
             limits,
             web: None,
         };

@@ -1,0 +1,132 @@
+//! The options of TLS.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail, ensure};
+use clap::ValueEnum;
+use serde::Deserialize;
+
+use crate::certificates::CertificateSource;
+use crate::certificates::authority::AuthoritySettings;
+use crate::certificates::files::CertificateFiles;
+
+/// The value of `--tls`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TlsMode {
+    /// A certificate authority of the relay's own.
+    Auto,
+}
+
+/// The settings of TLS.
+#[derive(Debug)]
+pub struct TlsSettings {
+    /// The origin of the certificate.
+    pub certificate: CertificateSource,
+    /// Plain requests of other machines are answered too.
+    pub allow_plain: bool,
+}
+
+/// The options of TLS as the user wrote them.
+#[derive(Debug)]
+pub(super) struct TlsOptions {
+    pub(super) mode: Option<TlsMode>,
+    pub(super) certificate: Option<PathBuf>,
+    pub(super) key: Option<PathBuf>,
+    pub(super) state_folder: Option<PathBuf>,
+    pub(super) allow_plain: bool,
+    /// Further names of this relay.
+    pub(super) names: Vec<String>,
+}
+
+impl TlsOptions {
+    /// Returns the settings of TLS; `None` if the relay is plain.
+    pub(super) fn settings(self) -> anyhow::Result<Option<TlsSettings>> {
+        let certificate = match (self.mode, self.certificate, self.key) {
+            (None, None, None) => {
+                ensure!(!self.allow_plain, "--allow-plain: without TLS, all requests are plain");
+                return Ok(None);
+            }
+            (None, Some(certificate), Some(key)) => {
+                let files = CertificateFiles { certificate, key };
+                // Read here too, so that unusable files are an invalid option.
+                files.load()?;
+                CertificateSource::Files(files)
+            }
+            (None, Some(_), None) => bail!("--tls-cert needs --tls-key, the file with its key"),
+            (None, None, Some(_)) => {
+                bail!("--tls-key needs --tls-cert, the certificate of this key")
+            }
+            (Some(TlsMode::Auto), None, None) => {
+                let folder = self
+                    .state_folder
+                    .map_or_else(|| default_folder(|name| env::var_os(name)), Ok)?;
+                CertificateSource::Authority(AuthoritySettings { folder, names: self.names })
+            }
+            (Some(TlsMode::Auto), ..) => {
+                bail!("give either --tls auto or --tls-cert and --tls-key")
+            }
+        };
+        Ok(Some(TlsSettings { certificate, allow_plain: self.allow_plain }))
+    }
+}
+
+/// Returns the default of `--state-folder`.
+fn default_folder(variable: impl Fn(&str) -> Option<OsString>) -> anyhow::Result<PathBuf> {
+    let set = |name| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    // systemd separates several folders by colons.
+    if let Some(folders) = set("STATE_DIRECTORY") {
+        let first = env::split_paths(&folders).next();
+        return first.context("STATE_DIRECTORY names no folder");
+    }
+    let home = || set("HOME").map(|home| home.join(".local/state"));
+    let state = set("XDG_STATE_HOME").or_else(home);
+    let state = state.context("--tls auto needs --state-folder FOLDER, because HOME is not set")?;
+    Ok(state.join("fanlight"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options() -> TlsOptions {
+        TlsOptions {
+            mode: None,
+            certificate: None,
+            key: None,
+            state_folder: None,
+            allow_plain: false,
+            names: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn options_that_contradict_each_other_are_refused() {
+        let refused = |options: TlsOptions| options.settings().unwrap_err().to_string();
+        let file = || Some("x.pem".into());
+        assert!(refused(TlsOptions { certificate: file(), ..options() }).contains("--tls-key"));
+        assert!(refused(TlsOptions { key: file(), ..options() }).contains("--tls-cert"));
+        assert!(refused(TlsOptions { allow_plain: true, ..options() }).contains("without TLS"));
+        let both = TlsOptions { mode: Some(TlsMode::Auto), key: file(), ..options() };
+        assert!(refused(both).contains("either"));
+        assert!(options().settings().unwrap().is_none());
+    }
+
+    #[test]
+    fn the_default_folder_is_that_of_systemd_or_of_the_user() {
+        let folder = |set: &[(&str, &str)]| {
+            let found = |name: &str| set.iter().find(|(known, _)| *known == name);
+            default_folder(|name| found(name).map(|(_, value)| OsString::from(value)))
+        };
+        let home = ("HOME", "/home/u");
+        let of_user = folder(&[home]).unwrap();
+        assert_eq!(of_user, PathBuf::from("/home/u/.local/state/fanlight"));
+        let xdg = folder(&[home, ("XDG_STATE_HOME", "/state")]).unwrap();
+        assert_eq!(xdg, PathBuf::from("/state/fanlight"));
+        let systemd = folder(&[home, ("STATE_DIRECTORY", "/var/lib/fanlight:/x")]).unwrap();
+        assert_eq!(systemd, PathBuf::from("/var/lib/fanlight"));
+        assert!(folder(&[]).is_err());
+    }
+}
