@@ -8,6 +8,7 @@ use fanlight_codec::jpeg::{self, JpegError, Obstacle};
 use crate::frame::{AccessUnit, FrameData};
 use crate::pixels::Size;
 use crate::pixels::colours::{Colours, Matrix, StatedColours};
+use crate::pixels::decode::JpegDecoder;
 
 /// The codec of a frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +48,9 @@ impl Content {
 
     fn of_jpeg(bytes: &[u8]) -> Result<Self, JpegError> {
         let jpeg = jpeg::repair(bytes.to_vec())?;
+        if !jpeg.had_end && !JpegDecoder::default().is_complete(&jpeg.bytes) {
+            return Err(JpegError::Truncated);
+        }
         let colours = Colours::JFIF;
         Ok(Self {
             codec: Codec::Jpeg,

@@ -1,6 +1,7 @@
 //! The syntax of SOURCE: how users write a source.
 
 use std::fmt;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -129,7 +130,7 @@ pub fn is_command(text: &str) -> bool {
     text.starts_with(EXEC)
 }
 
-/// Returns whether a text looks like an incomplete URL: it starts with a URL scheme, or contains `USER:PASSWORD@` that
+/// Returns whether a text looks like an incomplete URL: it starts with a URL scheme or a host, or contains `USER:PASSWORD@` that
 /// is not a size and frame rate.
 pub fn is_half_a_url(text: &str) -> bool {
     let has_scheme = ["rtsp:", "rtsps:", "http:", "https:"].iter().any(|scheme| {
@@ -138,7 +139,16 @@ pub fn is_half_a_url(text: &str) -> bool {
     let user = text.rsplit_once('@').map_or("", |(user, _)| user);
     let mode = text.rsplit_once(':').is_some_and(|(_, mode)| starts_with_size(mode));
     let path = text.starts_with(['/', '.']);
-    has_scheme || !path && !mode && user.contains(':')
+    has_scheme || !path && !mode && (user.contains(':') || starts_with_host(text))
+}
+
+/// Returns whether a text starts with an IPv4 address, or with a host and a port, before a path: `192.168.1.21/live`,
+/// `cam:554/live`.
+fn starts_with_host(text: &str) -> bool {
+    let Some((start, _)) = text.split_once('/') else { return false };
+    let (host, port) = start.split_once(':').unwrap_or((start, "0"));
+    let is_port = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    is_port && (start.contains(':') || host.parse::<Ipv4Addr>().is_ok())
 }
 
 /// Returns whether a source is a webcam: a number, `usb:`, or a path below `/dev`, which contains no video files.
@@ -304,6 +314,9 @@ mod tests {
             "rtsp:/u:hunter2@host/a",
             "rtsp:u:hunter2@host/a",
             "u:hunter2@host/a",
+            "192.168.1.21/live",
+            "192.168.1.21:554/live",
+            "cam:554/live",
             "1234:hunter2@host/a",
             "test:hunter2@host/a",
             "/dev/video0:hunter2@host",

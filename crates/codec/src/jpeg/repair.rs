@@ -62,7 +62,9 @@ pub enum JpegError {
     #[error("the camera sent data that are not a JPEG")]
     NotJpeg,
     /// They end too early.
-    #[error("the camera sent an incomplete JPEG")]
+    #[error(
+        "the camera sent an incomplete JPEG: check its cable or Wi-Fi, or lower its resolution"
+    )]
     Truncated,
     /// They contain invalid markers or sizes.
     #[error("the camera sent a damaged JPEG")]
