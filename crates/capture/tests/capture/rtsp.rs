@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::process::Stdio;
+use std::sync::atomic::Ordering;
 use std::thread;
 
 use fanlight_protocol::StreamState;
@@ -250,16 +251,31 @@ fn redirections_without_an_end_are_refused() {
 }
 
 #[test]
-fn a_camera_without_viewers_is_asked_to_end_the_session() {
+fn a_camera_without_viewers_is_disconnected() {
     let camera = usual().start();
     let capture = capture(&[&format!("cam=rtsp://{}/live", camera.address)]);
     let mut viewer = viewer(&capture);
     viewer.watch("cam");
     viewer.frames("cam", 3);
-    while camera.requests.try_recv().is_ok() {}
     viewer.unwatch("cam");
-    let ended = camera.requests.iter().find(|line| line.starts_with("TEARDOWN"));
-    assert!(ended.is_some());
+    viewer.wait("the end of the connection", |_| camera.open.load(Ordering::Relaxed) == 0);
+}
+
+#[test]
+fn a_camera_on_which_retina_fails_is_read_by_ffmpeg_and_harms_no_other_stream() {
+    // A line without a letter and `=`, and a space behind the session's name.
+    let junk = RtspCamera { junk: "junk\r\n", ..usual() }.start();
+    let spaced = RtspCamera { session: "1 ;timeout=60", ..usual() }.start();
+    let capture = capture(&[
+        &format!("junk=rtsp://{}/live", junk.address),
+        &format!("spaced=rtsp://{}/live", spaced.address),
+        "test=test:320x180@30",
+    ]);
+    let mut viewer = viewer(&capture);
+    for stream in ["junk", "spaced", "test"] {
+        viewer.watch(stream);
+        assert_eq!(viewer.frames(stream, 3).len(), 3);
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -42,6 +43,8 @@ pub(crate) struct RtspCamera {
     pub(crate) host: &'static str,
     /// The session in its responses.
     pub(crate) session: &'static str,
+    /// Lines in its description that do not belong there.
+    pub(crate) junk: &'static str,
     /// Its clock, and the way in which it sends.
     pub(crate) film: Film,
 }
@@ -100,6 +103,8 @@ pub(crate) struct Running {
     pub(crate) address: String,
     /// The first line of each request, with its transport and login.
     pub(crate) requests: Receiver<String>,
+    /// The number of open connections.
+    pub(crate) open: Arc<AtomicUsize>,
     /// The frames that it has sent.
     pub(crate) sent: Receiver<Sent>,
 }
@@ -144,6 +149,7 @@ impl RtspCamera {
             location: None,
             host: "127.0.0.1",
             session: "1",
+            junk: "",
             film: Film::default(),
         }
     }
@@ -154,14 +160,22 @@ impl RtspCamera {
         let address = listener.local_addr().unwrap().to_string();
         let (sender, requests) = mpsc::channel();
         let (sent_sender, sent) = mpsc::channel();
+        let open = Arc::<AtomicUsize>::default();
+        let running = Running { address, requests, open: open.clone(), sent };
         thread::spawn(move || {
             for connection in listener.incoming() {
                 let (camera, sender, sent) = (self.clone(), sender.clone(), sent_sender.clone());
-                // It ends when the client disconnects, which is an error.
-                thread::spawn(move || Session::new(camera, connection?, sent).run(&sender));
+                let open = open.clone();
+                open.fetch_add(1, Ordering::Relaxed);
+                thread::spawn(move || {
+                    let session = Session::new(camera, connection.unwrap(), sent);
+                    // It ends when the client disconnects, which is an error.
+                    let _ = session.run(&sender);
+                    open.fetch_sub(1, Ordering::Relaxed);
+                });
             }
         });
-        Running { address, requests, sent }
+        running
     }
 
     fn description(&self) -> String {
@@ -171,8 +185,9 @@ impl RtspCamera {
             true => String::new(),
             false => format!(";sprop-parameter-sets={}", sets.join(",")),
         };
+        let junk = self.junk;
         format!(
-            "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=cam\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\na=control:*\r\nm=video 0 RTP/AVP 96\r\n\
+            "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=cam\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\na=control:*\r\n{junk}m=video 0 RTP/AVP 96\r\n\
              a=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=1{sets}\r\na=control:track1\r\n"
         )
     }

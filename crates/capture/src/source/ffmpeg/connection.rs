@@ -301,6 +301,8 @@ fn options(input: &MediaInput, transport: Option<Transport>) -> Dictionary<'stat
     }
     if let MediaInput::Url { authorization: Some(authorization), .. } = input {
         options.set("headers", &format!("Authorization: {authorization}\r\n"));
+        // Redirections are resolved by now. FFmpeg would repeat the header at another host.
+        options.set("max_redirects", "0");
     }
     options
 }

@@ -46,7 +46,7 @@ pub(super) use diagnose::{
 pub(super) use host_connection::HostConnection;
 use input::MediaInput;
 pub(super) use probe::{Probe, probe};
-pub(super) use timeouts::{CLOSE_TIMEOUT, OPEN_TIMEOUT};
+pub(super) use timeouts::OPEN_TIMEOUT;
 
 /// The frame interval of an input that does not state its own.
 pub(super) const DEFAULT_INTERVAL: Duration = Duration::from_millis(40);

@@ -183,6 +183,10 @@ impl RtspCamera {
                 SourceError::Stalled(limit)
             }
             Interruption::Unfinished(Unfinished::TooMuch) => ffmpeg::too_long(&self.url),
+            Interruption::Unfinished(Unfinished::Panicked) => {
+                self.memory.avoid("retina failed on it");
+                ffmpeg::broke_rules(&self.url)
+            }
             Interruption::Packets(error @ SplitError::AccessUnitTooLarge) => error.into(),
             Interruption::Packets(error) => {
                 self.memory.avoid("its packets of H.264 are unusual");

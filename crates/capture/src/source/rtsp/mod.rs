@@ -96,6 +96,8 @@ impl Opening<'_> {
                 }
                 Obstacle::Unfinished(Unfinished::Stopped) => return Err(SourceError::Stopped),
                 Obstacle::Unfinished(Unfinished::Late) => return Err(ffmpeg::silent(&url)),
+                // FFmpeg would follow a redirection with the login.
+                _ if url.login().is_some() && self.find_redirection(until)? => continue,
                 _ => {}
             }
             let refuses_tcp = matches!(obstacle, Obstacle::TcpRefused(_));

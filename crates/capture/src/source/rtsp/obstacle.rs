@@ -64,6 +64,7 @@ impl Obstacle {
             Self::Failed(step) => format!("retina cannot read the response to {}", step.method()),
             Self::Unreadable(reason) => reason.into(),
             Self::Unfinished(Unfinished::TooMuch) => "a response is too long".into(),
+            Self::Unfinished(Unfinished::Panicked) => "retina failed on a response".into(),
             Self::Unfinished(_) => "the camera did not respond in time".into(),
         }
     }

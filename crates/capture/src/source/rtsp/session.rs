@@ -1,14 +1,13 @@
 //! A session with a camera: retina sends the requests and receives the packets.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Instant;
 
 use fanlight_cli::stop::Shutdown;
 use futures_util::StreamExt;
 use retina::client::{
-    Credentials, Described, PacketItem, PlayOptions, Playing, Session, SessionGroup,
-    SessionIdPolicy, SessionOptions, SetupOptions, Stream,
+    Credentials, Described, PacketItem, PlayOptions, Playing, Session, SessionIdPolicy,
+    SessionOptions, SetupOptions, Stream, TeardownPolicy,
 };
 use retina::rtp::ReceivedPacket;
 use url::Url;
@@ -17,7 +16,6 @@ use super::description;
 use super::obstacle::{Obstacle, Step};
 use super::waiting::{Unfinished, Waiting};
 use crate::source::address::Address;
-use crate::source::ffmpeg::CLOSE_TIMEOUT;
 
 /// The codec that is read here, as in a description.
 const H264: &str = "h264";
@@ -25,7 +23,6 @@ const H264: &str = "h264";
 /// An open session, in which the camera sends H.264 over TCP.
 pub(super) struct CameraSession {
     waiting: Waiting,
-    group: Arc<SessionGroup>,
     /// Set until it is dropped.
     session: Option<Pin<Box<Session<Playing>>>>,
 }
@@ -47,9 +44,8 @@ impl CameraSession {
         stop: Shutdown,
     ) -> Result<(Self, Vec<u8>), Obstacle> {
         let waiting = Waiting::new(stop).map_err(|_| Obstacle::Unreadable("it lacks resources"))?;
-        let group = Arc::new(SessionGroup::default());
-        let mut session = Self { waiting, group: group.clone(), session: None };
-        match session.waiting.wait(until, begin(url, group)) {
+        let mut session = Self { waiting, session: None };
+        match session.waiting.wait(until, begin(url)) {
             Ok(Ok((playing, parameter_sets))) => {
                 session.session = Some(Box::pin(playing));
                 Ok((session, parameter_sets))
@@ -87,27 +83,16 @@ impl CameraSession {
     }
 }
 
-impl Drop for CameraSession {
-    /// Asks the camera to end the session. Otherwise it would count as a viewer until it times out.
-    fn drop(&mut self) {
-        let entered = self.waiting.enter();
-        drop(self.session.take());
-        drop(entered);
-        self.waiting.finish(CLOSE_TIMEOUT, self.group.await_teardown());
-    }
-}
-
 /// Sends the requests up to the video. Returns the session and the parameter sets in the camera's description.
-async fn begin(
-    url: &Address,
-    group: Arc<SessionGroup>,
-) -> Result<(Session<Playing>, Vec<u8>), Obstacle> {
+async fn begin(url: &Address) -> Result<(Session<Playing>, Vec<u8>), Obstacle> {
     let target =
         Url::parse(&url.without_login()).map_err(|_| Obstacle::Unreadable("its URL is unusual"))?;
     let credentials = url.login().map(|(username, password)| Credentials { username, password });
     let options = SessionOptions::default()
         .creds(credentials)
-        .session_group(group)
+        // The end of the connection ends the session. Retina's own request for it has no limits, and its failure would end
+        // this process.
+        .teardown(TeardownPolicy::Never)
         .session_id(SessionIdPolicy::UseFirst)
         .user_agent("fanlight".into());
     let described = Session::describe(target, options).await;

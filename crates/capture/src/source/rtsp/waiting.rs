@@ -7,12 +7,13 @@
 use std::fs;
 use std::future::Future;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use fanlight_cli::stop::Shutdown;
-use tokio::runtime::{Builder, EnterGuard, Runtime};
+use tokio::runtime::{Builder, Runtime};
 use tokio::task::coop;
 use tokio::time::sleep;
 
@@ -42,6 +43,8 @@ pub(super) enum Unfinished {
     Late,
     /// A response or packet has no end.
     TooMuch,
+    /// Retina failed on a response.
+    Panicked,
 }
 
 impl Waiting {
@@ -58,19 +61,19 @@ impl Waiting {
         until: Instant,
         future: F,
     ) -> Result<F::Output, Unfinished> {
-        self.run(future, || match () {
+        let end = || match () {
             () if self.stop.is_requested() => Some(Unfinished::Stopped),
             () if Instant::now() >= until => Some(Unfinished::Late),
             () => None,
-        })
-    }
-
-    /// Waits for the end of a connection, for at most this time, also after a shutdown was requested.
-    pub(super) fn finish(&self, within: Duration, future: impl Future) {
-        let until = Instant::now() + within;
-        let is_late = || (Instant::now() >= until).then_some(Unfinished::Late);
-        // The connection is closed in any case.
-        let _ = self.run(future, is_late);
+        };
+        // A result that is always ready would never let the wait end.
+        if let Some(unfinished) = end() {
+            return Err(unfinished);
+        }
+        // Retina and its parser of descriptions panic on some responses (0.4.21, sdp-types 0.1.7). The future is not used
+        // again.
+        let result = catch_unwind(AssertUnwindSafe(|| self.run(future, end)));
+        result.unwrap_or(Err(Unfinished::Panicked))
     }
 
     /// Polls a future until it is ready, `end` returns a reason, or too much is read.
@@ -100,11 +103,6 @@ impl Waiting {
             })
             .await
         })
-    }
-
-    /// Lets retina start its work in the background, which [`Waiting::finish`] waits for.
-    pub(super) fn enter(&self) -> Option<EnterGuard<'_>> {
-        self.runtime.as_ref().map(Runtime::enter)
     }
 }
 
