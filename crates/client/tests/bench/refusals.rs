@@ -78,7 +78,8 @@ fn a_server_that_closes_without_a_frame_is_a_failure_with_its_reason() {
 #[test]
 fn invalid_options_exit_with_2_before_anything_starts() {
     for (args, words) in [
-        (&["wss://h/ws"][..], "no TLS"),
+        (&["ftp://h/ws"][..], "ftp:// is not supported"),
+        (&["ws://h/ws", "--insecure"], "are for TLS"),
         (&["ws://h/ws", "--viewers", "0"], "--viewers 0: 1 to 100000"),
         (&["ws://h/ws", "--no-such"], "--no-such"),
         (&["ws://h/ws", "--ack"], "--ack is for fanlight.v1"),

@@ -6,8 +6,11 @@ use super::figures::{median_of, ratio_of};
 use super::run::{Case, Part, Run};
 
 /// Names of servers in scripts/bench and in the tables, in the order of the tables' lines.
-const SERVERS: [(&str, &str); 15] = [
+const SERVERS: [(&str, &str); 18] = [
     ("writev", "yardstick: writev"),
+    ("writev-tls", "yardstick: writev, TLS"),
+    ("relay-websocket-tls", "**relay, WebSocket, TLS**"),
+    ("relay-mjpeg-tls", "**relay, MJPEG, TLS**"),
     ("writev-low-water", "yardstick: writev, 16 KiB unsent"),
     ("broadcast", "yardstick: axum, broadcast"),
     ("relay-websocket", "**relay, WebSocket**"),
@@ -26,6 +29,8 @@ const SERVERS: [(&str, &str); 15] = [
 
 /// The server that all others are divided by.
 const LIMIT: &str = "writev";
+/// The same for servers with TLS.
+const LIMIT_WITH_TLS: &str = "writev-tls";
 
 /// Returns the table of many viewers that receive every frame: CPU time and age, each also as a multiple of the lower
 /// bound's, memory, and frame rate.
@@ -44,7 +49,9 @@ pub fn throughput(runs: &[Run], part: Part) -> String {
         "fps",
     ];
     let line = |case: &Case| {
-        let limit = Case { server: LIMIT.into(), ..case.clone() };
+        let encrypted = case.server.ends_with("-tls");
+        let limit = if encrypted { LIMIT_WITH_TLS } else { LIMIT };
+        let limit = Case { server: limit.into(), ..case.clone() };
         let median = |figure: Figure| median_of(runs, case, figure);
         let ratio = |figure: Figure| ratio_of(runs, case, &limit, figure);
         let mut cells = vec![
