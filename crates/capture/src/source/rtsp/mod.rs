@@ -100,6 +100,10 @@ impl Opening<'_> {
                 _ if url.login().is_some() && self.find_redirection(until)? => continue,
                 _ => {}
             }
+            if obstacle == Obstacle::Unfinished(Unfinished::Panicked) {
+                // Each attempt would fail in the same way, and log the place where retina fails.
+                self.memory.avoid("retina failed on a response");
+            }
             let refuses_tcp = matches!(obstacle, Obstacle::TcpRefused(_));
             return self.open_in_ffmpeg(&obstacle.describe(), refuses_tcp);
         }

@@ -70,7 +70,7 @@ impl Waiting {
         if let Some(unfinished) = end() {
             return Err(unfinished);
         }
-        // Retina and its parser of descriptions panic on some responses (0.4.21, sdp-types 0.1.7). The future is not used
+        // Retina and its parser of descriptions panic on some responses (0.4.21, sdp-types 0.1.8). The future is not used
         // again.
         let result = catch_unwind(AssertUnwindSafe(|| self.run(future, end)));
         result.unwrap_or(Err(Unfinished::Panicked))
@@ -179,15 +179,19 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_ends_in_time_and_at_a_shutdown() {
+    fn a_wait_ends_in_time_at_a_shutdown_and_if_retina_fails() {
         let stop = Shutdown::new();
         let waiting = Waiting::new(stop.clone()).unwrap();
         let soon = Instant::now() + Duration::from_millis(1);
+        let later = Instant::now() + Duration::from_secs(600);
         let never = std::future::pending::<()>;
         assert_eq!(waiting.wait(soon, never()), Err(Unfinished::Late));
-        assert_eq!(waiting.wait(soon, async { 7 }), Ok(7));
+        assert_eq!(waiting.wait(soon, async { 7 }), Err(Unfinished::Late), "results add no time");
+        assert_eq!(waiting.wait(later, async { 7 }), Ok(7));
+        let fails = async { panic!("on purpose, in a test") };
+        assert_eq!(waiting.wait::<_>(later, fails), Err::<(), _>(Unfinished::Panicked));
+        assert_eq!(waiting.wait(later, async { 7 }), Ok(7));
         stop.request();
-        let later = Instant::now() + Duration::from_secs(600);
         assert_eq!(waiting.wait(later, never()), Err(Unfinished::Stopped));
     }
 }
