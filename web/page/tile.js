@@ -322,7 +322,8 @@ export class Tile {
   #picture() {
     if (!this.stats || this.stats.sequence === '') return null;
     const { age, paintedAt, interval, painted } = this.stats;
-    const announced = this.#fps > 0 ? 1000 / this.#fps : 0;
+    // A rate below one frame a second is measured over too short a time to say anything.
+    const announced = this.#fps >= 1 ? 1000 / this.#fps : 0;
     // Before the relay's clock is known, a picture may have any age.
     return { ageAtPaint: age ?? Infinity, paintedAt, interval: Math.max(interval, announced), painted };
   }
@@ -350,7 +351,9 @@ export class Tile {
     // The age of a picture that was paused a moment ago says nothing, nor does that of a copy of an old picture.
     const ago = (this.status.state === 'paused' && exact < 1000) || this.status.state === 'frozen' ? '' : `${formatSpan(exact)} ago`;
     setText(this.age, moving ? formatAge(calm) : ago);
-    setAttribute(this.age, 'data-lateness', moving ? lateness(calm) : 'fine');
+    // A slow camera's picture is old shortly before the next one, and not late.
+    const isDue = now - picture.paintedAt > 2 * picture.interval;
+    setAttribute(this.age, 'data-lateness', moving ? lateness(isDue ? calm : (calmAge ?? age)) : 'fine');
     setAttribute(this.element, 'data-age', exact.toFixed(1));
     setAttribute(this.element, 'data-sequence', sequence);
     setAttribute(this.element, 'data-captured', String(capturedAt));

@@ -24,15 +24,19 @@ export function staleAfter(interval) {
   return Math.max(2000, 5 * interval);
 }
 
+/** A picture that is not replaced for longer than this has an age that grows, however slow its camera is. In milliseconds. */
+const SLOW_CAMERA = 1000;
+
 /**
  * Returns the age to show. While frames arrive it is their age when painted. That is the latency of link and machine, and does
- * not vary with a slow camera's interval. When the next frame is overdue it is the age of the displayed frame, and grows.
+ * not vary with the camera's interval. When the next frame is overdue, and between the frames of a slow camera, it is the age of
+ * the displayed frame, and grows.
  * @param {{ ageAtPaint: number, paintedAt: number, interval: number }} picture milliseconds
  * @param {number} now
  */
 export function shownAge({ ageAtPaint, paintedAt, interval }, now) {
   const since = Math.max(0, now - paintedAt);
-  const overdue = since > REPORTED_EVERY + Math.max(250, 2 * interval);
+  const overdue = since > REPORTED_EVERY + Math.min(SLOW_CAMERA, Math.max(250, 2 * interval));
   return Math.max(0, overdue ? ageAtPaint + since : ageAtPaint);
 }
 

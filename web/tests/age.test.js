@@ -34,3 +34,9 @@ test('the median is the middle value', () => {
   assert.equal(median([9, 1, 5]), 5);
   assert.equal(median([]), 0);
 });
+
+test('the age of a slow camera grows between its pictures', () => {
+  const picture = { ageAtPaint: 20, paintedAt: 10_000, interval: 6000 };
+  assert.equal(shownAge(picture, 11_000), 20);
+  assert.equal(shownAge(picture, 15_000), 5020);
+});
