@@ -54,7 +54,7 @@ fn watch_until(last: u32, camera: &Running, options: &str) -> Vec<Seen> {
         let step = pair[1].meta.captured_at().micros_from(pair[0].meta.captured_at());
         assert!(step > -INEXACT, "{step} µs");
     }
-    // Of the same number, the last one is of the same session.
+    // If the camera sent this number in several sessions, the last frame with it belongs to this session.
     let newest = number(&frames[frames.len() - 1].payload);
     let mut sent: HashMap<u32, Sent> = HashMap::new();
     while !sent.contains_key(&newest) {

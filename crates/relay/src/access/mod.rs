@@ -23,7 +23,6 @@ pub mod token_throttle;
 pub mod watch;
 
 use std::sync::Arc;
-
 use std::time::Duration;
 
 use fanlight_clock as clock;
@@ -33,7 +32,7 @@ use parking_lot::RwLock;
 use crate::error::Error;
 use crate::stats::labels::DenialReason;
 use credentials::Presented;
-use entry::{AccessEntry, Rights};
+use entry::Rights;
 use grant::{GrantError, Link, LinkRight};
 use signer::Signer;
 use watch::AccessWatch;
@@ -125,10 +124,11 @@ impl Access {
         AccessWatch::new(self.changed.subscribe(), identity.and_then(|known| known.expires()))
     }
 
-    /// Makes a session for the entry of a token. `is_kept`: it outlasts the browser. Returns its text and its validity.
+    /// Makes a session for the entry of a token or of a valid session. `is_kept`: it outlasts the browser. Returns its text
+    /// and its validity.
     ///
     /// # Errors
-    /// [`Error::Denied`] without a valid token.
+    /// [`Error::Denied`] for a client with neither.
     pub fn begin_session(
         &self,
         credentials: &Credentials,
@@ -274,14 +274,6 @@ impl Access {
             }
         }
     }
-
-    /// Returns the entry of a client, if it has one.
-    pub fn entry_of(&self, credentials: &Credentials) -> Option<Arc<AccessEntry>> {
-        match self.identify(credentials).ok()? {
-            Identity::Entry { entry, .. } | Identity::Link { entry, .. } => Some(entry),
-            Identity::Anyone(_) => None,
-        }
-    }
 }
 
 #[cfg(test)]
@@ -348,7 +340,7 @@ mod tests {
     #[test]
     fn with_a_table_only_page_and_health_are_open() {
         let access = access(vec![entry("wall", Rights::ALL, &["*"])]);
-        let (none, wrong) = (with(Parts::default(), true), of("nobody"));
+        let (none, wrong) = (with(Parts::default(), true), of("unknown"));
         for action in VIEWING.into_iter().chain([Action::Publish, Action::Admin]) {
             assert_eq!(denied(&access, action, "cam", &none), Some(DenialReason::NoToken));
             assert_eq!(denied(&access, action, "cam", &wrong), Some(DenialReason::WrongToken));
@@ -428,7 +420,7 @@ mod tests {
         let client = with(Parts { session: Some(&session), ..Parts::default() }, false);
         assert_eq!(denied(&access, Action::View, "cam1", &client), None);
         assert_eq!(denied(&access, Action::View, "door", &client), Some(DenialReason::Stream));
-        assert!(access.begin_session(&of("nobody"), false).is_err());
+        assert!(access.begin_session(&of("unknown"), false).is_err());
         access.replace(AccessTable::new(vec![entry("other", Rights::VIEW, &["*"])]).unwrap());
         assert_eq!(denied(&access, Action::View, "cam1", &client), Some(DenialReason::NoToken));
     }

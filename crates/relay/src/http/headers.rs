@@ -107,6 +107,7 @@ pub fn initiator(headers: &HeaderMap) -> Initiator<'_> {
 
 /// The name of the cookie with the page's session.
 pub const SESSION_COOKIE: &str = "fanlight_session";
+
 /// Returns the address with TLS of a page that a user opens by its plain address; `None` for any other request.
 pub fn encrypted_address(request: &Request) -> Option<String> {
     let headers = request.headers();

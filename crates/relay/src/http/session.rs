@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use axum::Json;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -20,6 +21,7 @@ use crate::access::grant::{LinkRight, MAX_LINK, MIN_LINK};
 use crate::access::origin::Origin;
 use crate::error::Error;
 use crate::http::headers;
+use crate::stats::labels::DenialReason;
 
 /// Validity of a link that states none.
 const USUAL_LINK: Duration = Duration::from_secs(24 * 3600);
@@ -61,13 +63,13 @@ pub(super) struct BeginQuery {
 pub(super) async fn begin(
     State(context): Shared,
     client: Client,
-    query: Result<Query<BeginQuery>, axum::extract::rejection::QueryRejection>,
+    query: Result<Query<BeginQuery>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, HttpError> {
     let Query(BeginQuery { keep }) = query.map_err(invalid_query)?;
     if context.access.origins.classify(headers::initiator(&headers)) == Origin::Foreign {
         let message = "only the relay's own page begins a session";
-        return Err(Error::denied(crate::stats::labels::DenialReason::Origin, message).into());
+        return Err(Error::denied(DenialReason::Origin, message).into());
     }
     let (session, validity) = context.access.begin_session(&client.credentials, keep)?;
     let max_age = if keep { format!("; Max-Age={}", validity.as_secs()) } else { String::new() };
@@ -116,7 +118,7 @@ struct MadeLink {
 pub(super) async fn make_link(
     State(context): Shared,
     client: Client,
-    query: Result<Query<LinkQuery>, axum::extract::rejection::QueryRejection>,
+    query: Result<Query<LinkQuery>, QueryRejection>,
 ) -> Result<impl IntoResponse, HttpError> {
     let Query(LinkQuery { stream, role, validity }) = query.map_err(invalid_query)?;
     let stream: StreamName = stream.parse().map_err(|error| Error::invalid(format!("{error}")))?;
@@ -142,6 +144,6 @@ pub(super) async fn make_link(
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(made)))
 }
 
-fn invalid_query(error: axum::extract::rejection::QueryRejection) -> Error {
+fn invalid_query(error: QueryRejection) -> Error {
     Error::invalid(format!("invalid query: {}", error.body_text()))
 }
