@@ -21,6 +21,8 @@ use crate::wall_clock::Zone;
 
 /// Most equal frames dropped in a row: nearly an hour at 30 frames per second.
 const MAX_DROP_SAME: u32 = 100_000;
+/// Switches, which are on without a value, as the flags are.
+const SWITCHES: [&str; 2] = ["reencode", "keep-open"];
 /// Renditions beside the full one if the user sets none.
 const DEFAULT_RENDITIONS: [(&str, f64); 2] = [("half", 0.5), ("quarter", 0.25)];
 
@@ -94,6 +96,11 @@ impl StreamOverrides {
     pub(super) fn of_pairs(pairs: &[(&str, &str)]) -> anyhow::Result<Self> {
         let (mut table, mut controls) = (Table::new(), Table::new());
         for &(key, value) in pairs {
+            let value = match value {
+                "" if SWITCHES.contains(&key) => "true",
+                "" => bail!("#{key}: a value is required, as in #{key}=…"),
+                value => value,
+            };
             let text = Value::String(value.to_owned());
             let first = match key {
                 "source" => bail!("#source=…: the source is the text before the #"),
@@ -116,6 +123,13 @@ impl StreamOverrides {
         }
         table.insert("controls".to_owned(), Value::Table(controls));
         from_text(table).map_err(|error| invalid_pair(error, pairs))
+    }
+
+    /// Returns whether there is an option of this name.
+    pub(super) fn has_key(key: &str) -> bool {
+        let table = Table::from_iter([(key.to_owned(), Value::String(String::new()))]);
+        let error = from_text::<Self>(table).err();
+        !error.is_some_and(|error| matches!(error.mismatch, Mismatch::UnknownKey { .. }))
     }
 
     /// Returns the options set here, and for all others those of `other`.

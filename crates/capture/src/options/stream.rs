@@ -84,7 +84,8 @@ fn settings(
     overrides.or(own)?.or(of_all)?.settle(name, source)
 }
 
-/// Splits a source from the options behind it: `/dev/video0#rotate=180#quality=70`. Another `#` belongs to the source.
+/// Splits a source from the options behind it: `/dev/video0#rotate=180#quality=70`. Another `#` belongs to the source. An
+/// option without a value has an empty one.
 ///
 /// A URL or a command may contain `#` anywhere, even in a password. Options behind them must be the end of the text, and
 /// their values have only letters, digits and a few signs: no `@`, `/` or white space.
@@ -98,8 +99,8 @@ fn split_source(text: &str) -> (&str, Vec<(&str, &str)>) {
     });
     let starts = first.map_or(&[][..], |first| &starts[first..]);
     let ends = starts.iter().skip(1).copied().chain([text.len()]);
-    let pairs =
-        starts.iter().zip(ends).filter_map(|(start, end)| text[start + 1..end].split_once('='));
+    let options = starts.iter().zip(ends).map(|(start, end)| &text[start + 1..end]);
+    let pairs = options.map(|option| option.split_once('=').unwrap_or((option, "")));
     (&text[..starts.first().copied().unwrap_or(text.len())], pairs.collect())
 }
 
@@ -115,8 +116,14 @@ fn key_at(text: &str) -> bool {
         Some(name) => (name, "_0123456789"),
         None => (text, "-"),
     };
-    let key = text.find(|c: char| !c.is_ascii_lowercase() && !more.contains(c));
-    key.is_some_and(|key| key > 0 && text[key..].starts_with('='))
+    let end = text.find(|c: char| !c.is_ascii_lowercase() && !more.contains(c));
+    let (key, rest) = text.split_at(end.unwrap_or(text.len()));
+    match rest.chars().next() {
+        Some('=') => !key.is_empty(),
+        // The name of a file may contain `#` and a word, but hardly that of an option.
+        None | Some('#') => StreamOverrides::has_key(key),
+        Some(_) => false,
+    }
 }
 
 /// Splits at white space before another `NAME=`, as in the environment. Other white space belongs to the name of a file,
@@ -259,6 +266,9 @@ mod tests {
             ("a=test#source=0", "before the #"),
             ("a=0#controls=1", "#control.NAME=VALUE"),
             ("a=0#keep-open=maybe", "#keep-open=maybe: true or false is required"),
+            ("a=test#rotate", "#rotate: a value is required"),
+            ("a=rtsp://cam/#rotate#flip=vertical", "#rotate: a value is required"),
+            ("a=clip.mp4#quality=", "#quality: a value is required"),
             ("a=test#rotate=45", "270"),
             ("a=test#quality=x", "#quality=x: a whole number"),
             ("a=test#rendition=half", "NAME=SIZE"),
@@ -284,6 +294,15 @@ mod tests {
                 format!("{:#}", of_list(&[bad.into()], &StreamOverrides::default()).unwrap_err());
             assert!(error.contains("--stream a") && error.contains(rule), "{bad}: {error}");
         }
+    }
+
+    #[test]
+    fn a_switch_needs_no_value_and_another_word_belongs_to_the_source() {
+        let streams = ["a=0#reencode#keep-open".into()];
+        let streams = of_list(&streams, &StreamOverrides::default()).unwrap();
+        assert!(streams[0].reencode && streams[0].keep_open);
+        assert_eq!(split_source("take#three"), ("take#three", vec![]));
+        assert_eq!(split_source("take#three.mp4#flip=vertical").0, "take#three.mp4");
     }
 
     #[test]

@@ -15,6 +15,8 @@ use crate::source::{Source, SourceError};
 /// two keyframes is known.
 const SHORTEST: Duration = Duration::from_secs(3);
 const LONGEST: Duration = Duration::from_secs(12);
+/// Many servers send stored frames in a burst when a client connects. It is over after this time.
+const BURST: Duration = Duration::from_secs(1);
 /// The most damaged frames before the first intact one.
 const MAX_DAMAGED: u64 = 50;
 
@@ -23,14 +25,10 @@ const MAX_DAMAGED: u64 = 50;
 pub(super) struct Measurement {
     /// The content of the newest keyframe, or else of the first frame.
     pub(super) content: Content,
-    /// Intact frames.
-    pub(super) frames: u64,
+    /// Intact frames, each with its time of capture and its encoded bytes.
+    pub(super) frames: Vec<(Timestamp, u64)>,
     /// Damaged frames.
     pub(super) damaged: u64,
-    /// Bytes of encoded frames.
-    pub(super) bytes: u64,
-    /// Times of capture of the first and the last frame.
-    pub(super) span: (Timestamp, Timestamp),
     /// Times of capture of keyframes.
     pub(super) keyframes: Vec<Timestamp>,
     /// True if the source stamps frames by a clock of its own.
@@ -39,6 +37,16 @@ pub(super) struct Measurement {
     pub(super) age: Duration,
     /// The reason why the source ended early, if it failed.
     pub(super) failure: Option<SourceError>,
+}
+
+/// The rate of the frames and of their bytes.
+pub(super) struct Rate {
+    /// The number of frames.
+    pub(super) frames: usize,
+    /// Bytes of encoded frames.
+    pub(super) bytes: u64,
+    /// Seconds from the first to the last frame.
+    pub(super) seconds: f64,
 }
 
 /// An intact frame.
@@ -78,10 +86,8 @@ impl Measurement {
     fn begin(first: Frame) -> Self {
         let mut measured = Self {
             content: first.content.clone(),
-            frames: 0,
+            frames: Vec::new(),
             damaged: 0,
-            bytes: 0,
-            span: (first.captured_at, first.captured_at),
             keyframes: Vec::new(),
             has_clock: false,
             age: Duration::MAX,
@@ -92,9 +98,7 @@ impl Measurement {
     }
 
     fn add(&mut self, frame: Frame) {
-        self.frames += 1;
-        self.bytes += frame.bytes;
-        self.span.1 = frame.captured_at;
+        self.frames.push((frame.captured_at, frame.bytes));
         self.has_clock |= frame.has_clock;
         self.age = self.age.min(frame.read_at.since(frame.captured_at));
         if frame.is_keyframe {
@@ -107,14 +111,29 @@ impl Measurement {
     fn is_enough(&self, after: Duration) -> bool {
         let is_known = match self.content.codec {
             Codec::H264(_) => self.keyframes.len() > 1,
-            Codec::Jpeg | Codec::Pixels => self.frames > 1,
+            Codec::Jpeg | Codec::Pixels => self.frames.len() > 1,
         };
         after >= LONGEST || after >= SHORTEST && is_known
     }
 
     /// Returns the time from the first to the last frame.
     pub(super) fn duration(&self) -> Duration {
-        self.span.1.since(self.span.0)
+        match &self.frames[..] {
+            [(first, _), .., (last, _)] => last.since(*first),
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// Returns the rate, without the burst at the start; `None` for a single frame.
+    pub(super) fn rate(&self) -> Option<Rate> {
+        let first = self.frames.first()?.0;
+        let burst = self.frames.iter().take_while(|(time, _)| time.since(first) < BURST).count();
+        let steady = self.frames.get(burst..).filter(|steady| steady.len() > 1);
+        let frames = steady.unwrap_or(&self.frames);
+        let ((first, _), (last, _)) = (frames.first()?, frames.last()?);
+        let seconds = last.since(*first).as_secs_f64();
+        let bytes = frames.iter().map(|(_, bytes)| bytes).sum();
+        (seconds > 0.0).then_some(Rate { frames: frames.len(), bytes, seconds })
     }
 }
 

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use fanlight_protocol::Codec as TrackCodec;
+use fanlight_protocol::{Codec as TrackCodec, Timestamp};
 
 use super::content::Codec;
-use super::measure::Measurement;
+use super::measure::{Measurement, Rate};
 use crate::options::StreamSettings;
 use crate::pipeline::gop::MAX_KEYFRAME_INTERVAL;
 use crate::pipeline::passthrough;
@@ -54,23 +54,20 @@ impl Report<'_> {
     }
 
     fn rate(&self) -> String {
-        let (frames, seconds) =
-            (self.measurement.frames, self.measurement.duration().as_secs_f64());
-        match frames > 1 && seconds > 0.0 {
-            true => {
+        match self.measurement.rate() {
+            Some(Rate { frames, seconds, .. }) => {
                 let fps = (frames - 1) as f64 / seconds;
                 format!("{fps:.1} fps ({frames} frames in {seconds:.1} s)")
             }
-            false => "unknown: one frame only".into(),
+            None => "unknown: one frame only".into(),
         }
     }
 
     fn bitrate(&self) -> Option<String> {
-        let Measurement { bytes, frames, .. } = *self.measurement;
-        let seconds = self.measurement.duration().as_secs_f64();
-        (bytes > 0 && seconds > 0.0).then(|| {
-            let (megabits, kilobytes) = (bytes as f64 * 8e-6 / seconds, bytes / frames / 1000);
-            format!("{megabits:.1} Mbit/s ({kilobytes} kB a frame)")
+        let Rate { frames, bytes, seconds } = self.measurement.rate()?;
+        (bytes > 0).then(|| {
+            let megabits = bytes as f64 * 8e-6 / seconds;
+            format!("{megabits:.1} Mbit/s ({} kB a frame)", bytes / frames as u64 / 1000)
         })
     }
 
@@ -97,8 +94,11 @@ impl Report<'_> {
 
     /// Returns the longest known distance of two keyframes, or the time without one.
     fn keyframe_interval(&self) -> Duration {
-        let Measurement { keyframes, span, .. } = self.measurement;
-        let times: Vec<_> = [span.0].iter().chain(keyframes).chain([&span.1]).copied().collect();
+        let Measurement { frames, keyframes, .. } = self.measurement;
+        let time = |(time, _): &(Timestamp, u64)| *time;
+        let (first, last) = (frames.first().map(time), frames.last().map(time));
+        let times: Vec<_> =
+            first.into_iter().chain(keyframes.iter().copied()).chain(last).collect();
         times.windows(2).map(|pair| pair[1].since(pair[0])).max().unwrap_or_default()
     }
 
@@ -112,8 +112,8 @@ impl Report<'_> {
     }
 
     fn damaged(&self) -> Option<String> {
-        let Measurement { damaged, frames, .. } = *self.measurement;
-        (damaged > 0).then(|| format!("{damaged} of {} frames", damaged + frames))
+        let Measurement { damaged, frames, .. } = self.measurement;
+        (*damaged > 0).then(|| format!("{damaged} of {} frames", damaged + frames.len() as u64))
     }
 
     fn passthrough(&self) -> String {

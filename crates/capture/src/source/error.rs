@@ -57,7 +57,7 @@ pub enum SourceError {
     #[error("too much data: {0}")]
     TooMuch(String),
     /// It is open, but no frames arrive.
-    #[error("no picture for {0:.1?}")]
+    #[error("no picture for {0:.1?}: the source is open, and sends nothing")]
     Stalled(Duration),
     /// It sends frames, but decoding cannot begin before the next keyframe.
     #[error(

@@ -91,6 +91,20 @@ fn the_reason_against_passthrough_is_named() {
 }
 
 #[test]
+fn a_burst_of_stored_frames_at_the_start_does_not_count_into_the_rate() {
+    let folder = tempfile::tempdir().unwrap();
+    let picture = clip(folder.path(), "a.jpg", 1, &["-c:v", "mjpeg", "-pix_fmt", "yuvj420p"]);
+    let command = folder.path().join("camera.sh");
+    let text = format!(
+        "for burst in $(seq 60); do cat {picture}; done; while cat {picture}; do sleep 0.1; done"
+    );
+    std::fs::write(&command, text).unwrap();
+    let found = probed(&format!("exec:sh {}", command.display()), &[]);
+    let rate = found["rate"].split(' ').next().and_then(|fps| fps.parse::<f64>().ok());
+    assert!(rate.is_some_and(|fps| (5.0..11.0).contains(&fps)), "{found:?}");
+}
+
+#[test]
 fn colours_that_a_source_does_not_state_are_marked_as_assumed() {
     let folder = tempfile::tempdir().unwrap();
     let options = ["-vf", "scale=1280:720", "-c:v", "libx264", "-pix_fmt", "yuv420p", "-bf", "0"];

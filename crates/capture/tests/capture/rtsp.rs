@@ -54,6 +54,15 @@ fn a_refused_transport_is_the_reason() {
 }
 
 #[test]
+fn a_camera_that_offers_no_video_is_not_reported_as_one_that_refuses() {
+    let camera = RtspCamera { media: "audio", ..usual() }.start();
+    let capture = capture(&[&format!("cam=rtsp://{}/microphone", camera.address)]);
+    let reason = viewer(&capture).until_offline("cam").reason;
+    let expected = format!("not a video: {} offers no video at this path", camera.address);
+    assert!(reason.starts_with(&expected), "{reason}");
+}
+
+#[test]
 fn a_chosen_transport_is_used_and_a_path_is_percent_encoded() {
     let camera = RtspCamera { udp: true, ..usual() }.start();
     let capture = capture(&[&format!("cam=rtsp://{}/Tür 1#transport=udp", camera.address)]);

@@ -43,6 +43,8 @@ pub(crate) struct RtspCamera {
     pub(crate) host: &'static str,
     /// The session in its responses.
     pub(crate) session: &'static str,
+    /// The kind of media in its description.
+    pub(crate) media: &'static str,
     /// Lines in its description that do not belong there.
     pub(crate) junk: &'static str,
     /// Its clock, and the way in which it sends.
@@ -149,6 +151,7 @@ impl RtspCamera {
             location: None,
             host: "127.0.0.1",
             session: "1",
+            media: "video",
             junk: "",
             film: Film::default(),
         }
@@ -185,9 +188,9 @@ impl RtspCamera {
             true => String::new(),
             false => format!(";sprop-parameter-sets={}", sets.join(",")),
         };
-        let junk = self.junk;
+        let (media, junk) = (self.media, self.junk);
         format!(
-            "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=cam\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\na=control:*\r\n{junk}m=video 0 RTP/AVP 96\r\n\
+            "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=cam\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\na=control:*\r\n{junk}m={media} 0 RTP/AVP 96\r\n\
              a=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=1{sets}\r\na=control:track1\r\n"
         )
     }

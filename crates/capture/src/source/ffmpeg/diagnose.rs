@@ -26,9 +26,7 @@ pub(super) fn reason(error: Error, url: &UrlRequest, called_at: Instant) -> Sour
         Error::HttpBadRequest | Error::HttpOther4xx => {
             SourceError::Refused(format!("{at} rejects the request"))
         }
-        Error::HttpServerError => {
-            SourceError::Refused(format!("{at} reports an internal error (5xx)"))
-        }
+        Error::HttpServerError => SourceError::Refused(internal_error(at, "5xx")),
         // FFmpeg's RTSP reader returns this for any response that it cannot parse, and for no response.
         Error::InvalidData if host.rtsp && called_at.elapsed() >= CONNECT_TIMEOUT => {
             did_not_respond(&host)
@@ -70,9 +68,13 @@ pub(in crate::source) fn http_error(status: u16, url: &Address) -> SourceError {
         503 => SourceError::Busy(format!(
             "{at} serves no further viewer at present (503): close other programs that watch it"
         )),
-        500..=599 => SourceError::Refused(format!("{at} reports an internal error ({status})")),
+        500..=599 => SourceError::Refused(internal_error(at, &status.to_string())),
         _ => SourceError::Refused(format!("{at} rejects the request ({status})")),
     }
+}
+
+fn internal_error(at: &str, status: &str) -> String {
+    format!("{at} reports an internal error ({status}): restart it if this continues")
 }
 
 /// Returns whether a camera refuses the transport that was requested.
@@ -156,6 +158,8 @@ fn os_error(errno: i32, host: &Host) -> SourceError {
         // FFmpeg returns this error if a name cannot be resolved.
         libc::EIO if !host.resolves() => SourceError::HostNotFound(at.clone()),
         libc::EIO => SourceError::Closed(format!("{at} interrupted the connection")),
+        // FFmpeg's RTSP reader returns -1 for a connection that ends within a response.
+        libc::EPERM if host.rtsp => SourceError::Closed(format!("{at} closed the connection")),
         libc::ENOMEM => SourceError::TooMuch(format!(
             "the data that {at} sends need more than {} MiB of memory",
             mib(MOST_MEMORY as u64)
@@ -165,12 +169,20 @@ fn os_error(errno: i32, host: &Host) -> SourceError {
 }
 
 fn did_not_respond(host: &Host) -> SourceError {
-    SourceError::TimedOut(format!("{} did not respond in time", host.shown))
+    SourceError::TimedOut(format!(
+        "{} did not respond in time: check that it is switched on and that the address is right",
+        host.shown
+    ))
 }
 
 /// Returns the reason if the host does not respond.
 pub(in crate::source) fn silent(url: &Address) -> SourceError {
     did_not_respond(&Host::of(url))
+}
+
+/// Returns the reason if the host offers no video.
+pub(in crate::source) fn no_video(url: &Address) -> SourceError {
+    SourceError::NotAVideo(format!("{} offers no video at this path: check the URL", Host::of(url)))
 }
 
 /// Returns the reason if the host ends a connection.

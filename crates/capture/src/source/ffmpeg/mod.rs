@@ -41,7 +41,8 @@ use crate::frame::FrameData;
 use crate::frame::latest::Buffers;
 use connection::Connection;
 pub(super) use diagnose::{
-    broke_rules, closed, host, http_error, login_rejected, login_required, silent, too_long,
+    broke_rules, closed, host, http_error, login_rejected, login_required, no_video, silent,
+    too_long,
 };
 pub(super) use host_connection::HostConnection;
 use input::MediaInput;

@@ -94,6 +94,7 @@ impl Opening<'_> {
                 Obstacle::LoginRequired if url.login().is_none() => {
                     return Err(ffmpeg::login_required(&self.first.address, &url));
                 }
+                Obstacle::NoVideo => return Err(ffmpeg::no_video(&url)),
                 Obstacle::Unfinished(Unfinished::Stopped) => return Err(SourceError::Stopped),
                 Obstacle::Unfinished(Unfinished::Late) => return Err(ffmpeg::silent(&url)),
                 // FFmpeg would follow a redirection with the login.

@@ -28,6 +28,8 @@ pub(super) enum Obstacle {
     Refused(Step, u16),
     /// The connection failed, or the camera's response is not as retina expects it.
     Failed(Step),
+    /// The camera's description names no video, so that FFmpeg would find none.
+    NoVideo,
     /// The video cannot be read by retina, for this reason.
     Unreadable(&'static str),
     /// A wait ended.
@@ -62,6 +64,7 @@ impl Obstacle {
             }
             Self::Failed(Step::Describe) => "the connection or its DESCRIBE failed".into(),
             Self::Failed(step) => format!("retina cannot read the response to {}", step.method()),
+            Self::NoVideo => "the camera offers no video".into(),
             Self::Unreadable(reason) => reason.into(),
             Self::Unfinished(Unfinished::TooMuch) => "a response is too long".into(),
             Self::Unfinished(Unfinished::Panicked) => "retina failed on a response".into(),

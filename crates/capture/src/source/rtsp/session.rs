@@ -110,7 +110,7 @@ fn find_video(session: &Session<Described>) -> Result<(usize, Vec<u8>), Obstacle
     let Some((index, stream)) =
         session.streams().iter().enumerate().find(|(_, stream)| is_video(stream))
     else {
-        return Err(Obstacle::Unreadable("its description names no video"));
+        return Err(Obstacle::NoVideo);
     };
     match stream.encoding_name() == H264 {
         true => Ok((index, description::parameter_sets(session.sdp(), stream.rtp_payload_type()))),
