@@ -72,6 +72,31 @@ impl CertificateFiles {
     }
 }
 
+/// Returns the first bytes of a client that begins TLS.
+///
+/// # Panics
+/// Panics if the authority's certificate is unusable.
+pub fn client_hello(authority: &Path) -> Vec<u8> {
+    let mut hello = Vec::new();
+    client(authority).write_tls(&mut hello).expect("memory takes all bytes");
+    hello
+}
+
+/// Returns a session with a server named `localhost` whose certificate this authority must have issued.
+fn client(authority: &Path) -> ClientConnection {
+    let mut trusted = RootCertStore::empty();
+    let certificate = CertificateDer::from_pem_file(authority).expect("a certificate");
+    trusted.add(certificate).expect("the certificate of an authority");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("rustls knows its own versions")
+        .with_root_certificates(trusted)
+        .with_no_client_auth();
+    let name = ServerName::try_from("localhost").expect("a name");
+    ClientConnection::new(Arc::new(config), name).expect("a valid name")
+}
+
 /// A tunnel to a TLS server: what arrives at its address is encrypted and passed on. It lasts until the test process ends.
 ///
 /// A viewer that stops reading from it makes it stop reading from the server.
@@ -86,24 +111,13 @@ impl TlsTunnel {
     /// # Panics
     /// Panics if no port is free or the authority's certificate is unusable.
     pub fn to(server: SocketAddr, authority: &Path) -> Self {
-        let mut trusted = RootCertStore::empty();
-        let certificate = CertificateDer::from_pem_file(authority).expect("a certificate");
-        trusted.add(certificate).expect("the certificate of an authority");
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("rustls knows its own versions")
-            .with_root_certificates(trusted)
-            .with_no_client_auth();
-        let config = Arc::new(config);
+        let authority = authority.to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("it is bound");
         thread::spawn(move || {
             for near in listener.incoming().flatten() {
                 let Ok(far) = TcpStream::connect(server) else { continue };
-                let name = ServerName::try_from("localhost").expect("a name");
-                let session = ClientConnection::new(config.clone(), name).expect("a valid name");
-                join(near, far, session);
+                join(near, far, client(&authority));
             }
         });
         Self { address }

@@ -12,6 +12,7 @@ mod documented;
 mod door;
 mod ending;
 mod fanout;
+mod floods;
 mod frozen;
 mod h264;
 mod joins;

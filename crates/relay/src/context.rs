@@ -13,8 +13,7 @@ use crate::limits::Limits;
 use crate::no_signal::NoSignal;
 use crate::page::Page;
 use crate::setup::SetupHints;
-use crate::stats::counters::CloseCounters;
-use crate::stats::counters::DenialCounters;
+use crate::stats::counters::{CloseCounters, DenialCounters, FloodCounters};
 
 /// The state that request handlers share.
 #[derive(Debug)]
@@ -45,6 +44,8 @@ pub struct Context {
     pub no_signal: Arc<NoSignal>,
     /// Counts closed connections.
     pub closes: CloseCounters,
+    /// Counts floods.
+    pub floods: Arc<FloodCounters>,
     /// The TCP congestion control of connections to viewers.
     pub congestion: String,
     /// Cancelled when the relay shuts down.

@@ -11,7 +11,7 @@
 //!
 //! - [`http`]: addresses, checks, and the answers that need no stream;
 //! - [`certificates`]: the certificate that the relay presents with TLS;
-//! - [`access`] and [`limits`]: which client may do what, and how many viewers there may be;
+//! - [`access`] and [`limits`]: which client may do what, and how many viewers there may be; [`rate`]: how often;
 //! - [`error`]: the reasons to refuse a request, independent of any protocol;
 //! - [`wake`]: wake-ups for viewers, thread by thread;
 //! - [`stats`]: counters; [`process_stall`] and [`recent_minimum`]: measurements that several parts share;
@@ -39,6 +39,7 @@ pub mod no_signal;
 pub mod options;
 pub mod page;
 pub mod process_stall;
+pub mod rate;
 pub mod recent_minimum;
 pub mod relay;
 pub mod setup;

@@ -1,13 +1,14 @@
 //! The limits on connections and viewers, in total and for each client address.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
 use crate::error::Error;
+use crate::rate::address_group;
 
 /// Default limit of viewers.
 pub const MAX_VIEWERS: usize = 4096;
@@ -213,17 +214,6 @@ impl Drop for Permit {
                 in_use.by_address.remove(&self.address);
             }
         }
-    }
-}
-
-/// Returns the address under which a client is counted. For IPv6 it is the network: a host chooses freely among its
-/// 2^64 addresses (RFC 4291, section 2.5.1).
-pub(crate) fn address_group(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) if !address.is_loopback() => {
-            Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into()
-        }
-        other => other,
     }
 }
 

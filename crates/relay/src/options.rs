@@ -158,7 +158,8 @@ Limits:
                 and read again on SIGHUP
   wrong tokens  10 per address are answered without delay, later ones after 1 to 2 s;
                 of such an address (loopback exempt) at most 32 tokens are compared at a time,
-                which allows 16 guesses per second; 12 s without one reset the count
+                which allows 16 guesses per second; 12 s without one reset the count; after 100,
+                none is compared, and one is forgotten each second
   start         for 2 s after the start, requests for unknown streams wait; each counts as a
                 viewer
   stalled       a viewer that takes no byte for 10 s while some are waiting is closed; a silent
@@ -166,6 +167,9 @@ Limits:
   requests      heads of 16 KiB and 64 lines, within 10 s; WebSocket messages of 4 KiB, and of 64
                 KiB on /api/ws; headers that access depends on (Host, Origin, Authorization,
                 Sec-WebSocket-Key, Sec-Fetch-*) once, in ASCII
+  floods        a WebSocket that sends more than 8192 messages, and then 4096 per second, is read
+                more slowly; TLS handshakes wait beyond 64 of an address (loopback exempt), and
+                then 32 per second, and beyond 256 in total, and then 500 per second
   TLS           handshakes within 10 s; 128 KiB of ciphertext per connection; certificate files
                 are checked every second, names and addresses for --tls auto every 30 s; its
                 certificates are valid for 397 days and renewed after 265, its authority 10 years

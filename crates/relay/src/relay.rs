@@ -15,8 +15,8 @@ use tokio_util::task::TaskTracker;
 use crate::access::AccessTable;
 use crate::access::token_throttle::TokenThrottle;
 use crate::certificates::Certificates;
-use crate::connection;
 use crate::connection::threads::ServingThreads;
+use crate::connection::{self, HandshakeLimit, TlsSettings};
 use crate::context::Context;
 use crate::http::routes;
 use crate::hub::Hub;
@@ -26,8 +26,7 @@ use crate::options::Settings;
 use crate::page::Page;
 use crate::process_stall::{self, STALLS};
 use crate::setup::SetupHints;
-use crate::stats::counters::CloseCounters;
-use crate::stats::counters::DenialCounters;
+use crate::stats::counters::{CloseCounters, DenialCounters};
 
 /// Time for viewers to be notified and for connections to close; the remaining ones are then cut off. Together with the
 /// grace period for a message that is being sent, shutdown takes at most two seconds.
@@ -82,6 +81,10 @@ impl Relay {
         let ingest = tokio::spawn(async move { ingest.run(ingest_stop).await });
         tokio::spawn(stop.clone().run_until_cancelled_owned(record_stalls()));
         let (limits, router) = (context.limits.clone(), routes::router(context.clone()));
+        let tls = tls.map(|config| {
+            let limit = Arc::new(HandshakeLimit::new(context.floods.clone()));
+            Arc::new(TlsSettings { config, limit })
+        });
         let serving = connection::serve(
             listener,
             router,
@@ -166,6 +169,7 @@ fn context(
         setup: SetupHints::of_this_machine(),
         no_signal: Arc::default(),
         closes: CloseCounters::default(),
+        floods: Arc::default(),
         congestion,
         stop,
     })

@@ -1,14 +1,13 @@
-//! The limit on guessing the token: wrong tokens are answered after a delay.
+//! The limit on guessing the token: wrong tokens are answered after a delay, and many of them end the checks.
 //!
 //! Once many wrong tokens came from an address, it is suspect, and the answer to each further one is delayed. Clients
 //! that do not wait for the answer guess no faster: the tokens of a suspect address are compared in a limited number of
-//! slots, and a wrong token occupies its slot until its answer is due. A right token is never refused: it is compared
-//! like any other, and answered without delay.
+//! slots, and a wrong token occupies its slot until its answer is due. A right token is compared like any other, and
+//! answered without delay. An address that guesses nevertheless is refused for a while, without any comparison.
 //!
 //! No clock: `now` is passed in.
 
-use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use crate::limits::address_group;
+use crate::rate::{ByAddress, Events, Rate};
 
 /// Wrong tokens of one address that are answered without a delay: a page with an old token sends it a few times.
 pub const FREE: u32 = 10;
@@ -27,56 +26,76 @@ pub const EVERY: Duration = Duration::from_secs(1);
 pub const MAX_DELAY: Duration = Duration::from_secs(2);
 /// Slots of one suspect address: with [`MAX_DELAY`], 16 guesses a second.
 pub const SLOTS: usize = 32;
-/// Most addresses remembered, some 200 KiB. Further addresses share one allowance.
-const MAX_ADDRESSES: usize = 1024;
-/// The address under which the further ones are remembered.
-const ALL_OTHERS: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+/// Wrong tokens of one address after which none of its tokens is compared. One is forgotten each second, so the next one
+/// is compared a second later: in the long run an address guesses once a second.
+pub const MOST: u32 = 100;
+
+const RATE: Rate = Rate { every: EVERY, burst: FREE, max_delay: MAX_DELAY };
+const REFUSED: Rate = Rate { every: EVERY, burst: MOST - 1, max_delay: EVERY };
 
 /// Recent wrong tokens, by address. An IPv6 network (/64) is one address.
 #[derive(Debug, Default)]
-pub struct TokenThrottle(Mutex<HashMap<IpAddr, Suspect>>);
+pub struct TokenThrottle(Mutex<ByAddress<Suspect>>);
 
 #[derive(Debug)]
 struct Suspect {
-    /// The time at which all its wrong tokens are forgotten.
-    until: Instant,
+    /// The wrong tokens that delay the answers to further ones.
+    recent: Events,
+    /// The wrong tokens that end the comparisons.
+    all: Events,
     slots: Arc<Semaphore>,
 }
 
+/// The way in which a token is compared.
+#[derive(Debug)]
+pub enum Check {
+    /// Immediately.
+    Free,
+    /// In one of these slots.
+    Slot(Arc<Semaphore>),
+    /// Not now.
+    Refused,
+}
+
 impl TokenThrottle {
-    /// Returns the slots in which tokens from `address` are compared; `None` if it is not suspect.
+    /// Returns how a token from `address` is compared.
     ///
-    /// Loopback never is: a reverse proxy forwards requests of many clients, and one of them must not slow the others
-    /// down.
-    pub fn slots(&self, address: IpAddr, now: Instant) -> Option<Arc<Semaphore>> {
-        let address = address_group(address);
+    /// Loopback is never suspect: a reverse proxy forwards requests of many clients, and one of them must not slow the
+    /// others down.
+    pub fn check(&self, address: IpAddr, now: Instant) -> Check {
         let suspects = self.0.lock();
-        let suspect = suspects.get(&address).filter(|_| !address.is_loopback())?;
-        (suspect.until > now + EVERY * FREE).then(|| suspect.slots.clone())
+        let is_loopback = address.to_canonical().is_loopback();
+        let Some(suspect) = suspects.get(address).filter(|_| !is_loopback) else {
+            return Check::Free;
+        };
+        if !REFUSED.delay(&suspect.all, now).is_zero() {
+            return Check::Refused;
+        }
+        match RATE.delay(&suspect.recent, now).is_zero() {
+            true => Check::Free,
+            false => Check::Slot(suspect.slots.clone()),
+        }
     }
 
     /// Records a wrong token from `address` at `now`. Returns by how much to delay its answer.
     pub fn record_wrong(&self, address: IpAddr, now: Instant) -> Duration {
         let mut suspects = self.0.lock();
-        let mut address = address_group(address);
-        if !suspects.contains_key(&address) && suspects.len() >= MAX_ADDRESSES {
-            suspects.retain(|_, suspect| suspect.until > now);
-            if suspects.len() >= MAX_ADDRESSES {
-                address = ALL_OTHERS;
-            }
-        }
-        // The generic cell rate algorithm: each wrong token costs a second, and ten seconds are granted in advance.
-        let new = || Suspect { until: now, slots: Arc::new(Semaphore::new(SLOTS)) };
-        let suspect = suspects.entry(address).or_insert_with(new);
-        let free = EVERY * FREE;
-        suspect.until = (suspect.until.max(now) + EVERY).min(now + free + MAX_DELAY);
-        suspect.until.saturating_duration_since(now + free)
+        let new = || Suspect {
+            recent: Events::none(now),
+            all: Events::none(now),
+            slots: Arc::new(Semaphore::new(SLOTS)),
+        };
+        let suspect = suspects.entry(address, |suspect| suspect.all.are_forgotten(now), new);
+        REFUSED.record(&mut suspect.all, now);
+        RATE.record(&mut suspect.recent, now)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rate::MAX_ADDRESSES;
+    use std::net::Ipv6Addr;
 
     fn address(last: u8) -> IpAddr {
         [192, 0, 2, last].into()
@@ -95,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_is_forgotten_after_twelve_quiet_seconds() {
+    fn delays_are_forgotten_after_twelve_quiet_seconds() {
         let (throttle, now) = (TokenThrottle::default(), Instant::now());
         guess(&throttle, address(1), 1000, now);
         let later = now + EVERY * FREE + MAX_DELAY;
@@ -105,18 +124,30 @@ mod tests {
     #[test]
     fn an_address_that_guesses_gets_slots_until_its_guesses_are_forgotten() {
         let (throttle, now) = (TokenThrottle::default(), Instant::now());
+        let is_free = |from, at| matches!(throttle.check(from, at), Check::Free);
         guess(&throttle, address(1), FREE, now);
-        assert!(throttle.slots(address(1), now).is_none(), "ten are free");
+        assert!(is_free(address(1), now), "ten are free");
         guess(&throttle, address(1), 1, now);
-        assert!(throttle.slots(address(1), now).is_some());
-        assert!(throttle.slots(address(2), now).is_none(), "another address");
-        assert!(throttle.slots(address(1), now + MAX_DELAY).is_none());
+        assert!(matches!(throttle.check(address(1), now), Check::Slot(_)));
+        assert!(is_free(address(2), now), "another address");
+        assert!(is_free(address(1), now + MAX_DELAY));
         let proxy = "::ffff:127.0.0.1".parse().unwrap();
-        guess(&throttle, proxy, 100, now);
-        assert!(
-            throttle.slots(proxy, now).is_none(),
-            "a reverse proxy forwards requests of many clients"
-        );
+        guess(&throttle, proxy, 1000, now);
+        assert!(is_free(proxy, now), "a reverse proxy forwards requests of many clients");
+    }
+
+    #[test]
+    fn an_address_that_guesses_a_hundred_times_is_refused_and_then_guesses_once_a_second() {
+        let (throttle, now) = (TokenThrottle::default(), Instant::now());
+        guess(&throttle, address(1), MOST - 1, now);
+        assert!(matches!(throttle.check(address(1), now), Check::Slot(_)));
+        guess(&throttle, address(1), 1, now);
+        assert!(matches!(throttle.check(address(1), now), Check::Refused));
+        let later = now + EVERY;
+        assert!(matches!(throttle.check(address(1), later), Check::Slot(_)));
+        guess(&throttle, address(1), 1, later);
+        assert!(matches!(throttle.check(address(1), later), Check::Refused));
+        assert!(matches!(throttle.check(address(2), later), Check::Free), "another address");
     }
 
     #[test]

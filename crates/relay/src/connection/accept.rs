@@ -6,13 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::threads::ServingThreads;
-use super::tls::TlsSession;
+use super::tls::{TlsSession, TlsSettings};
 use super::{ClientStream, Connection, Socket, http, prepare, tls};
 use crate::limits::{LimitReached, Limits, Permit};
 use crate::wake::ThreadDispatcher;
@@ -26,7 +25,7 @@ pub async fn serve(
     limits: Arc<Limits>,
     stop: CancellationToken,
     tasks: TaskTracker,
-    tls: Option<Arc<ServerConfig>>,
+    tls: Option<Arc<TlsSettings>>,
 ) {
     while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
         let (stream, address) = match accepted {
@@ -101,7 +100,7 @@ impl AcceptedConnection {
         router: Router,
         stop: CancellationToken,
         tasks: TaskTracker,
-        tls: Option<Arc<ServerConfig>>,
+        tls: Option<Arc<TlsSettings>>,
     ) {
         let Self { stream, address, permit, dispatcher } = self;
         let Some(opened) = stop.run_until_cancelled(open(stream, tls)).await else { return };
@@ -121,12 +120,12 @@ impl AcceptedConnection {
 /// Prepares a connection, and performs the handshake of TLS if the client begins one.
 async fn open(
     stream: std::net::TcpStream,
-    tls: Option<Arc<ServerConfig>>,
+    tls: Option<Arc<TlsSettings>>,
 ) -> io::Result<(TcpStream, Option<TlsSession>)> {
     let stream = TcpStream::from_std(stream)?;
     prepare(&stream)?;
-    let Some(config) = tls else { return Ok((stream, None)) };
-    match tokio::time::timeout(http::HEAD_TIMEOUT, tls::open(stream, config)).await {
+    let Some(settings) = tls else { return Ok((stream, None)) };
+    match tokio::time::timeout(http::HEAD_TIMEOUT, tls::open(stream, &settings)).await {
         Ok(opened) => opened,
         Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "no request and no TLS within 10 s")),
     }

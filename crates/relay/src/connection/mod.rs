@@ -6,7 +6,7 @@
 //!
 //! - [`listen`] and [`congestion`]: the port and its congestion control; [`fit_descriptors`]: file descriptors for all;
 //! - [`accept`]: the accept loop; [`threads`]: the threads that serve connections; `http`: HTTP/1 on one of them;
-//! - [`tls`]: the first byte of a connection, the handshake, and encryption;
+//! - [`tls`]: the first byte of a connection, the handshake and the limit on it, and encryption;
 //! - [`Socket`]: one connection; [`ClientStream`]: the stream that HTTP and frames are written to;
 //! - [`upgrade_with`]: connections that leave HTTP; [`PacedWriter`]: sends frames on them;
 //! - `link_monitor`: says when the next frame may be sent, by [`queue_estimate`] (from `tcp_info`), and `send_deadline`
@@ -43,6 +43,7 @@ pub use link_monitor::SendTime;
 pub use listen::listen;
 pub use socket::{Socket, prepare};
 pub use stream::ClientStream;
+pub use tls::{HandshakeLimit, TlsSettings};
 pub use upgrade::{RawConnection, upgrade_with};
 pub use writer::PacedWriter;
 

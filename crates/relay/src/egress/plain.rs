@@ -22,9 +22,10 @@ pub async fn serve(
     context: Arc<Context>,
     credentials: Credentials,
 ) -> (CloseReason, String) {
-    let (stop, watch) = (context.stop.clone(), context.access.watch(&credentials));
+    let watch = context.access.watch(&credentials);
     let viewer = SingleViewer::new(viewer);
-    run_websocket(raw, stop, watch, PlainSender { viewer, waker, context, credentials }).await
+    let sender = PlainSender { viewer, waker, context: context.clone(), credentials };
+    run_websocket(raw, &context, watch, sender).await
 }
 
 struct PlainSender {

@@ -15,6 +15,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use crate::access::origin::Origin;
+use crate::access::token_throttle::Check;
 use crate::connection::{Connection, Socket};
 use crate::context::Context;
 use crate::error::Error;
@@ -74,19 +75,22 @@ async fn slot(
     address: IpAddr,
     may_have_token: bool,
 ) -> Result<Option<OwnedSemaphorePermit>, Error> {
-    let slots = match may_have_token {
-        true => context.token_throttle.slots(address, Instant::now()),
-        false => None,
+    let check = match may_have_token {
+        true => context.token_throttle.check(address, Instant::now()),
+        false => Check::Free,
     };
-    let Some(slots) = slots else { return Ok(None) };
-    match tokio::time::timeout(SLOT_TIMEOUT, slots.acquire_owned()).await {
-        // The semaphore is never closed.
-        Ok(slot) => Ok(slot.ok()),
-        Err(_) => Err(Error::denied(
+    let slot = match check {
+        Check::Free => return Ok(None),
+        Check::Slot(slots) => tokio::time::timeout(SLOT_TIMEOUT, slots.acquire_owned()).await.ok(),
+        Check::Refused => None,
+    };
+    // The semaphore is never closed.
+    slot.map(Result::ok).ok_or_else(|| {
+        Error::denied(
             DenialReason::TooMany,
-            "too many wrong tokens from your address: try again later",
-        )),
-    }
+            "too many wrong tokens from your address: tokens from there are compared once a second at most; try again later",
+        )
+    })
 }
 
 async fn delay_answer(context: &Context, address: IpAddr, slot: Option<OwnedSemaphorePermit>) {

@@ -21,7 +21,9 @@ use crate::access::Identity;
 use crate::context::Context;
 use crate::hub::Stream;
 use crate::stats::counters::{AGE_BOUNDS, FRAMES_BEHIND_BOUNDS, HistogramSnapshot, Snapshot};
-use crate::stats::labels::{CloseReason, DenialReason, DropReason, SwitchDirection, Transport};
+use crate::stats::labels::{
+    CloseReason, DenialReason, DropReason, Flood, SwitchDirection, Transport,
+};
 use crate::stream_list;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -64,6 +66,11 @@ struct OfClose {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfDenial {
     reason: LabelText,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfFlood {
+    what: LabelText,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -143,6 +150,7 @@ struct Metrics {
     closed: Family<OfClose, Counter>,
     viewers_closed: Family<OfReason, Counter>,
     denied: Family<OfDenial, Counter>,
+    floods: Family<OfFlood, Counter>,
 }
 
 /// Returns as text the metrics of the relay, and of the streams that a client may see.
@@ -163,6 +171,10 @@ pub fn text(context: &Context, client: &Identity) -> String {
     for reason in DenialReason::ALL {
         let of = OfDenial { reason: LabelText(reason.as_str()) };
         metrics.denied.get_or_create(&of).inc_by(context.denials.read(reason));
+    }
+    for flood in Flood::ALL {
+        let of = OfFlood { what: LabelText(flood.as_str()) };
+        metrics.floods.get_or_create(&of).inc_by(context.floods.read(flood));
     }
     for what in Implausible::ALL {
         let of = OfImplausible { what: LabelText(what.as_str()) };
@@ -325,6 +337,11 @@ impl Metrics {
             "access_denied",
             "Denied requests: malformed or repeated headers, another host or origin, no token or a wrong one, or a forbidden action",
             self.denied.clone(),
+        );
+        registry.register(
+            "floods",
+            "WebSockets that were read more slowly because of a flood of messages, and TLS handshakes that had to wait because of a flood of them",
+            self.floods.clone(),
         );
     }
 

@@ -3,7 +3,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::stats::labels::{CloseReason, DenialReason, DropReason, SwitchDirection, Transport};
+use crate::stats::labels::{
+    CloseReason, DenialReason, DropReason, Flood, SwitchDirection, Transport,
+};
 
 /// Upper bounds of the frame age histogram, in microseconds. One more bucket holds larger values.
 pub const AGE_BOUNDS: [u64; 12] = [
@@ -172,6 +174,22 @@ impl DenialCounters {
     /// Returns the number of requests denied for this reason.
     pub fn read(&self, reason: DenialReason) -> u64 {
         read(&self.0[reason as usize])
+    }
+}
+
+/// Counts floods.
+#[derive(Debug, Default)]
+pub struct FloodCounters([AtomicU64; Flood::ALL.len()]);
+
+impl FloodCounters {
+    /// Counts one.
+    pub fn count(&self, flood: Flood) {
+        add(&self.0[flood as usize], 1);
+    }
+
+    /// Returns the number of this kind.
+    pub fn read(&self, flood: Flood) -> u64 {
+        read(&self.0[flood as usize])
     }
 }
 

@@ -1,4 +1,4 @@
-//! The values by which the relay counts: transports, and reasons to drop, to close and to deny. Their names appear in
+//! The values by which the relay counts: transports, reasons to drop, to close and to deny, and floods. Their names appear in
 //! metrics.
 
 /// The transport of frames to a viewer.
@@ -176,6 +176,28 @@ impl DenialReason {
             Self::Stream => "stream",
             Self::Expired => "expired",
             Self::Plain => "plain",
+        }
+    }
+}
+
+/// The kind of a flood, which is slowed down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flood {
+    /// A WebSocket whose client sends many messages.
+    Messages,
+    /// A TLS handshake of a client that begins many.
+    Handshakes,
+}
+
+impl Flood {
+    /// All kinds.
+    pub const ALL: [Self; 2] = [Self::Messages, Self::Handshakes];
+
+    /// Returns the name in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Messages => "messages",
+            Self::Handshakes => "handshakes",
         }
     }
 }

@@ -7,7 +7,16 @@ use rustls::ServerConfig;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
-use super::TlsSession;
+use super::{HandshakeLimit, TlsSession};
+
+/// TLS on a port.
+#[derive(Debug)]
+pub struct TlsSettings {
+    /// The settings of rustls, with the certificate.
+    pub config: Arc<ServerConfig>,
+    /// The limit on handshakes.
+    pub limit: Arc<HandshakeLimit>,
+}
 
 /// The first byte of a TLS connection: the type of a handshake record (RFC 8446, section 5.1). No HTTP request begins
 /// with it.
@@ -19,7 +28,7 @@ const HANDSHAKE: u8 = 0x16;
 /// Fails if the client is gone, violates TLS, or has no cipher in common with the relay.
 pub(in super::super) async fn open(
     stream: TcpStream,
-    config: Arc<ServerConfig>,
+    settings: &TlsSettings,
 ) -> io::Result<(TcpStream, Option<TlsSession>)> {
     let mut first = [0];
     if stream.peek(&mut first).await? == 0 {
@@ -28,6 +37,8 @@ pub(in super::super) async fn open(
     if first != [HANDSHAKE] {
         return Ok((stream, None));
     }
-    let (stream, session) = TlsAcceptor::from(config).accept(stream).await?.into_inner();
+    settings.limit.admit(stream.peer_addr()?.ip()).await;
+    let acceptor = TlsAcceptor::from(settings.config.clone());
+    let (stream, session) = acceptor.accept(stream).await?.into_inner();
     Ok((stream, Some(TlsSession::new(session))))
 }

@@ -4,6 +4,7 @@
 //! most one piece of ciphertext ([`MAX_PIECE`]), and a message of usual size is still one write.
 
 mod handshake;
+mod handshake_limit;
 
 use std::io::{self, BufRead as _, IoSlice, Read as _, Write as _};
 
@@ -11,7 +12,9 @@ use parking_lot::{Mutex, MutexGuard};
 use rustls::ServerConnection;
 use tokio::net::TcpStream;
 
+pub use handshake::TlsSettings;
 pub(super) use handshake::open;
+pub use handshake_limit::HandshakeLimit;
 
 /// Most bytes that are encrypted before the kernel has accepted them: what it holds unsent for a viewer that keeps up.
 const MAX_PIECE: usize = 128 * 1024;

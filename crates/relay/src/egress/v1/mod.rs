@@ -33,6 +33,7 @@ pub async fn serve(
     address: IpAddr,
     waker: Waker,
 ) -> (CloseReason, String) {
-    let (stop, watch) = (context.stop.clone(), context.access.watch(&credentials));
-    run_websocket(raw, stop, watch, Session::new(context, credentials, address, waker)).await
+    let watch = context.access.watch(&credentials);
+    let session = Session::new(context.clone(), credentials, address, waker);
+    run_websocket(raw, &context, watch, session).await
 }

@@ -13,7 +13,10 @@ use fanlight_websocket::{
 };
 use tokio::time::Instant;
 
+use super::message_limit::MessageLimit;
 use crate::connection::{PacedWriter, Socket};
+use crate::stats::counters::FloodCounters;
+use crate::stats::labels::Flood;
 
 /// Time without any byte after which a client may have vanished. Checked with each ping.
 const SILENCE: Duration = Duration::from_secs(50);
@@ -43,19 +46,29 @@ pub struct MessageReader {
     socket: Arc<Socket>,
     buffer: BytesMut,
     decoder: MessageDecoder,
+    limit: MessageLimit,
+    floods: Arc<FloodCounters>,
     last_read: Instant,
 }
 
 impl MessageReader {
     /// Returns a reader of messages of at most `max_message` bytes that begins with bytes that were read already.
-    pub fn new(socket: Arc<Socket>, read: &[u8], max_message: usize) -> Self {
+    pub fn new(
+        socket: Arc<Socket>,
+        read: &[u8],
+        max_message: usize,
+        floods: Arc<FloodCounters>,
+    ) -> Self {
         let decoder = MessageDecoder::new(Role::Client, max_message as u64);
-        Self { socket, buffer: BytesMut::from(read), decoder, last_read: Instant::now() }
+        let (buffer, now) = (BytesMut::from(read), Instant::now());
+        let limit = MessageLimit::new(now);
+        Self { socket, buffer, decoder, limit, floods, last_read: now }
     }
 
     /// Waits for the next event. The wait may be cancelled and started again without loss.
     pub async fn next(&mut self) -> Incoming {
         loop {
+            self.limit.ready().await;
             match self.decode() {
                 Err(violation) => return Incoming::Violation(violation),
                 Ok(Some(Message::Text(text))) => return Incoming::Text(text),
@@ -76,6 +89,10 @@ impl MessageReader {
         let message = self.decoder.next(&mut rest);
         let taken = self.buffer.len() - rest.len();
         self.buffer.advance(taken);
+        if matches!(message, Ok(Some(_))) && self.limit.record(Instant::now()) {
+            self.floods.count(Flood::Messages);
+            tracing::warn!(client = %self.socket.client, "many messages: reading this client more slowly");
+        }
         message
     }
 

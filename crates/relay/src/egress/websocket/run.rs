@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::message::{Incoming, MessageReader, MessageWriter as _};
 use crate::access::watch::AccessWatch;
 use crate::connection::{PacedWriter, RawConnection};
+use crate::context::Context;
 use crate::egress::frame_protocol::{FrameProtocol, Resume, SendHandle, SendTimer, requeue};
 use crate::error::Error;
 use crate::stats::labels::{CloseReason, DenialReason};
@@ -63,12 +64,13 @@ enum End {
 /// Runs a WebSocket until either side ends it; returns the reason, for metrics and for people.
 pub async fn run_websocket<H: WebSocketHandler>(
     raw: RawConnection,
-    stop: CancellationToken,
+    context: &Context,
     access: AccessWatch,
     handler: H,
 ) -> (CloseReason, String) {
     let RawConnection { stream, read, .. } = raw;
-    let mut reader = MessageReader::new(stream.socket().clone(), &read, H::MAX_MESSAGE);
+    let (stop, floods) = (context.stop.clone(), context.floods.clone());
+    let mut reader = MessageReader::new(stream.socket().clone(), &read, H::MAX_MESSAGE, floods);
     // It occupies a buffer of 8 KiB.
     drop(read);
     let waker = handler.waker().clone();

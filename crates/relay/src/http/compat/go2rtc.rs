@@ -89,15 +89,15 @@ async fn serve(
     context: Arc<Context>,
     credentials: Credentials,
 ) -> (CloseReason, String) {
-    let (stop, watch) = (context.stop.clone(), context.access.watch(&credentials));
+    let watch = context.access.watch(&credentials);
     let sender = PictureSender {
         stream: admitted.stream().name().clone(),
         waker: admitted.waker().clone(),
         phase: Phase::Asked(Box::new(admitted)),
-        context,
+        context: context.clone(),
         credentials,
     };
-    run_websocket(raw, stop, watch, sender).await
+    run_websocket(raw, &context, watch, sender).await
 }
 
 /// Nothing is encoded for a client until it asks for pictures.

@@ -1,0 +1,127 @@
+//! Limits on how often a client may do something: a rate with a burst, for one client or for each address. No clock: `now`
+//! is passed in.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Most addresses remembered, some 200 KiB. Further addresses share one allowance.
+pub const MAX_ADDRESSES: usize = 1024;
+/// The address under which the further ones are remembered.
+const ALL_OTHERS: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+
+/// A rate that may be exceeded for a short time: the generic cell rate algorithm (ITU-T I.371).
+#[derive(Debug, Clone, Copy)]
+pub struct Rate {
+    /// The time that one event takes from the allowance.
+    pub every: Duration,
+    /// The events granted in advance.
+    pub burst: u32,
+    /// The longest delay: beyond it, further events are not remembered.
+    pub max_delay: Duration,
+}
+
+/// The events of one client: all are forgotten at this time.
+#[derive(Debug, Clone, Copy)]
+pub struct Events(Instant);
+
+/// The events of each address. An IPv6 network (/64) is one address.
+#[derive(Debug)]
+pub struct ByAddress<T>(HashMap<IpAddr, T>);
+
+impl Rate {
+    /// Records an event at `now`. Returns by how much to delay it.
+    pub fn record(&self, events: &mut Events, now: Instant) -> Duration {
+        events.0 = (events.0.max(now) + self.every).min(now + self.granted() + self.max_delay);
+        self.delay(events, now)
+    }
+
+    /// Returns by how much the last event is delayed at `now`.
+    pub fn delay(&self, events: &Events, now: Instant) -> Duration {
+        events.0.saturating_duration_since(now + self.granted())
+    }
+
+    fn granted(&self) -> Duration {
+        self.every * self.burst
+    }
+}
+
+impl Events {
+    /// No events.
+    pub fn none(now: Instant) -> Self {
+        Self(now)
+    }
+
+    /// Returns whether all events are forgotten at `now`.
+    pub fn are_forgotten(&self, now: Instant) -> bool {
+        self.0 <= now
+    }
+}
+
+impl<T> ByAddress<T> {
+    /// Returns the entry of an address, if there is one.
+    pub fn get(&self, address: IpAddr) -> Option<&T> {
+        self.0.get(&address_group(address))
+    }
+
+    /// Returns the entry of an address, made by `new` if there is none. If there are too many, removes those that `is_over`.
+    pub fn entry(
+        &mut self,
+        address: IpAddr,
+        is_over: impl Fn(&T) -> bool,
+        new: impl FnOnce() -> T,
+    ) -> &mut T {
+        let mut address = address_group(address);
+        if !self.0.contains_key(&address) && self.0.len() >= MAX_ADDRESSES {
+            self.0.retain(|_, entry| !is_over(entry));
+            if self.0.len() >= MAX_ADDRESSES {
+                address = ALL_OTHERS;
+            }
+        }
+        self.0.entry(address).or_insert_with(new)
+    }
+
+    /// Returns the number of entries.
+    #[cfg(test)]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl<T> Default for ByAddress<T> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
+}
+
+/// Returns the address under which a client is counted. For IPv6 it is the network: a host chooses freely among its
+/// 2^64 addresses (RFC 4291, section 2.5.1).
+pub(crate) fn address_group(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) if !address.is_loopback() => {
+            Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into()
+        }
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RATE: Rate =
+        Rate { every: Duration::from_secs(1), burst: 3, max_delay: Duration::from_secs(2) };
+
+    #[test]
+    fn a_burst_is_granted_and_what_exceeds_it_is_delayed() {
+        let now = Instant::now();
+        let mut events = Events::none(now);
+        let delays: Vec<u64> = (0..6).map(|_| RATE.record(&mut events, now).as_secs()).collect();
+        assert_eq!(delays, [0, 0, 0, 1, 2, 2]);
+        assert_eq!(RATE.delay(&events, now + RATE.every), Duration::from_secs(1));
+        assert!(!events.are_forgotten(now + RATE.every * 4));
+        assert!(events.are_forgotten(now + RATE.every * 5));
+    }
+}
