@@ -3,7 +3,7 @@
 use fanlight_tests::Site;
 use fanlight_tests::eventually;
 use fanlight_tests::socket::{Incoming, Socket};
-use fanlight_tests::tools::python;
+use fanlight_tests::tools::{python, run, tool};
 use serde_json::{Value, json};
 
 use super::{DOOR, YARD, assert_mjpeg, assert_snapshot, exchange, size, started};
@@ -83,6 +83,22 @@ fn a_snapshot_of_a_stream_without_pictures_is_refused_with_the_reason() {
         assert_eq!(refused.status, 503, "{path}");
         assert_eq!(refused.header("content-type"), "image/jpeg", "the reason, for an <img>");
         assert!(!refused.header("retry-after").is_empty());
+    }
+}
+
+#[test]
+fn a_snapshot_of_a_source_that_stays_silent_is_answered_before_timelapse_programs_give_up() {
+    let site = Site::new();
+    // The first byte of a command may take 20 s.
+    site.capture(&["--stream", "cam=exec:sleep 60"]);
+    let relay = site.relay(&[]);
+    eventually("the stream is known", || (!relay.stream("cam").is_null()).then_some(()));
+    for path in ["/?action=snapshot&stream=cam", "/snapshot?stream=cam", "/api/frame.jpeg?src=cam"]
+    {
+        // The relay's own address waits for 3 s, moonraker-timelapse for 2.
+        let url = relay.url(path);
+        let arguments = ["-sS", "--max-time", "2.8", "-o", "/dev/null", "-w", "%{http_code}", &url];
+        assert_eq!(run("curl", tool("curl", &arguments)), "503", "{path}");
     }
 }
 
