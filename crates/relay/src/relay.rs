@@ -111,6 +111,11 @@ impl Relay {
         format!("{scheme}://{}", self.address)
     }
 
+    /// Returns the URL by which users open the page, if it is known.
+    pub fn public_url(&self) -> Option<String> {
+        self.context.public.link("")
+    }
+
     /// Returns the certificates; `None` if the relay is plain.
     pub fn certificates(&self) -> Option<Arc<Certificates>> {
         self.certificates.clone()
@@ -158,6 +163,8 @@ fn context(
         access: settings.access,
         denials: DenialCounters::default(),
         token_throttle: TokenThrottle::default(),
+        proxies: settings.proxies,
+        public: settings.public,
         startup: Startup::at(clock::now()),
         plain_allowed: settings.tls.is_none_or(|tls| tls.allow_plain),
         ca_certificate,

@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use crate::limits::address_group;
+use crate::addresses::ClientAddress;
 
 /// Wrong tokens of one address that are answered without a delay: a page with an old token sends it a few times.
 pub const FREE: u32 = 10;
@@ -34,7 +34,7 @@ const ALL_OTHERS: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 
 /// Recent wrong tokens, by address. An IPv6 network (/64) is one address.
 #[derive(Debug, Default)]
-pub struct TokenThrottle(Mutex<HashMap<IpAddr, Suspect>>);
+pub struct TokenThrottle(Mutex<HashMap<ClientAddress, Suspect>>);
 
 #[derive(Debug)]
 struct Suspect {
@@ -46,23 +46,22 @@ struct Suspect {
 impl TokenThrottle {
     /// Returns the slots in which tokens from `address` are compared; `None` if it is not suspect.
     ///
-    /// Loopback never is: a reverse proxy forwards requests of many clients, and one of them must not slow the others
-    /// down.
-    pub fn slots(&self, address: IpAddr, now: Instant) -> Option<Arc<Semaphore>> {
-        let address = address_group(address);
+    /// An address that many clients share never is: one of them must not slow the others down.
+    pub fn slots(&self, address: impl Into<ClientAddress>, now: Instant) -> Option<Arc<Semaphore>> {
+        let address = address.into().group();
         let suspects = self.0.lock();
-        let suspect = suspects.get(&address).filter(|_| !address.is_loopback())?;
+        let suspect = suspects.get(&address).filter(|_| !address.is_shared())?;
         (suspect.until > now + EVERY * FREE).then(|| suspect.slots.clone())
     }
 
     /// Records a wrong token from `address` at `now`. Returns by how much to delay its answer.
-    pub fn record_wrong(&self, address: IpAddr, now: Instant) -> Duration {
+    pub fn record_wrong(&self, address: impl Into<ClientAddress>, now: Instant) -> Duration {
         let mut suspects = self.0.lock();
-        let mut address = address_group(address);
+        let mut address = address.into().group();
         if !suspects.contains_key(&address) && suspects.len() >= MAX_ADDRESSES {
             suspects.retain(|_, suspect| suspect.until > now);
             if suspects.len() >= MAX_ADDRESSES {
-                address = ALL_OTHERS;
+                address = ClientAddress::of_one(ALL_OTHERS);
             }
         }
         // The generic cell rate algorithm: each wrong token costs a second, and ten seconds are granted in advance.

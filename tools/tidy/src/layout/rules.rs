@@ -162,7 +162,7 @@ pub const LAYERS: &[LayerRule] = &[
             &["limits"],
             &["error"],
             &["stats"],
-            &["file_version", "wake", "process_stall", "recent_minimum"],
+            &["file_version", "wake", "process_stall", "recent_minimum", "addresses"],
         ],
         reason: "egress and ingest use the hub, egress uses connections, and no import runs the other way",
     },
