@@ -162,6 +162,8 @@ Limits:
   open files    ulimit -n is raised as far as needed and allowed; if that is too low, the relay
                 allows fewer viewers and logs how many: the bus reserves 48 descriptors, 4 per
                 thread and 6 per publisher
+  proxies       64 addresses and ranges in --trusted-proxy; their connections are exempt from the limit
+                per address, their clients are counted one by one; a base path has at most 128 bytes
   access table  256 entries with 128 patterns of streams each; the file is checked every second,
                 and read again on SIGHUP
   wrong tokens  10 per address are answered without delay, later ones after 1 to 2 s;

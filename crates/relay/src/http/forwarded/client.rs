@@ -104,6 +104,7 @@ fn client(context: &Context, request: &Parts) -> Result<EffectiveClient, Error> 
 #[cfg(test)]
 mod tests {
     use axum::http::HeaderValue;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -226,6 +227,24 @@ mod tests {
             let lines = [("forwarded", "for=127.0.0.1"), (other, "192.0.2.1")];
             let error = of(PROXY, &lines).unwrap_err().to_string();
             assert!(error.contains("forwarded and") && error.contains(other), "{error}");
+        }
+    }
+
+    proptest! {
+        /// The proxy's own addition counts for any claim of a client, or the request is refused.
+        #[test]
+        fn a_claim_never_replaces_the_addition_of_the_proxy(
+            claim in r#"[for=a1.:;,"\\ \[\]_]{0,24}|for=1\.1\.1\.1;[a-z]="[ -~]{0,12}"#,
+            added in prop::sample::select(vec![
+                "for=192.0.2.9;host=h", "host=h;for=\"192.0.2.9:80\"", "for=\"192.0.2.9\";x=\"a,b\";host=\"h\"",
+            ]),
+        ) {
+            let list = format!("{claim},192.0.2.9");
+            prop_assert_eq!(address(PROXY, &[("x-forwarded-for", &list)]), "192.0.2.9");
+            if let Ok(client) = of(PROXY, &[("forwarded", &format!("{claim}, {added}"))]) {
+                prop_assert_eq!(client.address.to_string(), "192.0.2.9");
+                prop_assert_eq!(client.forwarded_host.unwrap().1, "h");
+            }
         }
     }
 }
