@@ -1,10 +1,10 @@
 //! Real reverse proxies before a relay, with the very files of `docs/proxies/`.
 
-use std::fs;
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::{env, fs};
 
 use crate::mjpeg::MjpegViewer;
 use crate::patience::eventually;
@@ -106,7 +106,11 @@ fn nginx(site: &Site, file: &str) -> Command {
     let main_file = folder.join("nginx.conf");
     fs::write(&main_file, main).expect("the site's folder is ours");
     let (folder, main_file) = (format!("{}/", folder.display()), main_file.display().to_string());
-    tool("/usr/sbin/nginx", &["-e", "stderr", "-p", &folder, "-c", &main_file])
+    let mut command = tool("nginx", &["-e", "stderr", "-p", &folder, "-c", &main_file]);
+    // Debian installs it in a folder that only root has in its path.
+    let path = env::var("PATH").unwrap_or_default();
+    command.env("PATH", format!("{path}:/usr/sbin"));
+    command
 }
 
 /// Returns the command that runs Caddy with a Caddyfile.
