@@ -9,6 +9,7 @@
 //! - [`joins`]: many viewers that join, and whether each keeps receiving bytes;
 //! - [`link`]: a link of a chosen rate between a relay and its viewers;
 //! - [`narrow`]: a link of a chosen rate between a capture and a relay;
+//! - [`proxy`]: real reverse proxies before a relay;
 //! - [`tls`]: certificates of a test, and a tunnel through which plain viewers use TLS;
 //! - [`picture`]: pictures with a frame number and a time in them, drawn and read back;
 //! - [`h264`]: decoding with ffmpeg of the H.264 that a viewer received;
@@ -35,6 +36,7 @@ pub mod patience;
 pub mod picture;
 pub mod plain;
 pub mod program;
+pub mod proxy;
 pub mod relay;
 pub mod rtsp_camera;
 pub mod site;

@@ -22,6 +22,8 @@ mod links;
 mod lossy;
 mod manners;
 mod options;
+mod proxies;
+mod proxy_headers;
 mod recovery;
 mod sessions;
 mod sources;

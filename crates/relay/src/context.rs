@@ -6,6 +6,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
 use crate::access::token_throttle::TokenThrottle;
+use crate::addresses::PublicAddress;
+use crate::addresses::TrustedProxies;
 use crate::hub::Hub;
 use crate::ingest::Ingest;
 use crate::ingest::startup::Startup;
@@ -28,6 +30,10 @@ pub struct Context {
     pub denials: DenialCounters,
     /// The limit on guessing the token.
     pub token_throttle: TokenThrottle,
+    /// Reverse proxies that are believed when they name a client.
+    pub proxies: TrustedProxies,
+    /// The address by which users reach the relay.
+    pub public: PublicAddress,
     /// The time after the start in which streams may still be unknown.
     pub startup: Startup,
     /// Plain requests of other machines are answered: the relay has no TLS, or `--allow-plain`.

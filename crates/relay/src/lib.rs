@@ -12,6 +12,7 @@
 //! - [`http`]: addresses, checks, and the answers that need no stream;
 //! - [`certificates`]: the certificate that the relay presents with TLS;
 //! - [`access`] and [`limits`]: which client may do what, and how many viewers there may be; [`rate`]: how often;
+//! - [`addresses`]: those of clients and of reverse proxies, and the relay's own;
 //! - [`error`]: the reasons to refuse a request, independent of any protocol;
 //! - [`wake`]: wake-ups for viewers, thread by thread;
 //! - [`stats`]: counters; [`process_stall`] and [`recent_minimum`]: measurements that several parts share;
@@ -25,6 +26,7 @@
 
 pub mod access;
 pub mod access_file;
+pub mod addresses;
 pub mod certificates;
 pub mod connection;
 pub mod context;

@@ -24,8 +24,11 @@ fn run(mut settings: Settings) -> anyhow::Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let relay = Relay::start(settings, listener)?;
         tracing::info!("serving live video at {}", relay.url());
+        if let Some(page) = relay.public_url() {
+            tracing::info!(page, "users open this address (--public-url)");
+        }
         if let Some(certificates) = relay.certificates() {
-            certificates.announce(relay.address());
+            certificates.announce(relay.address(), relay.public_url());
         }
         let access = access_file::follow(relay.access(), signal(SignalKind::hangup())?);
         let certificates =

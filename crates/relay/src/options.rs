@@ -2,6 +2,7 @@
 
 mod access;
 mod bus;
+mod proxy;
 mod tls;
 
 use std::net::SocketAddr;
@@ -14,11 +15,13 @@ use fanlight_cli::secret::Secret;
 use serde::Deserialize;
 
 use crate::access::{Access, AccessTable, HostRule, OriginRule};
+use crate::addresses::{PublicAddress, TrustedProxies};
 use crate::connection::congestion::Congestion;
 use crate::connection::threads::MAX_THREADS;
 use crate::limits::{Limits, MAX_VIEWERS, MAX_VIEWERS_PER_ADDRESS};
 use access::AccessInFile;
 use bus::BusOptions;
+use proxy::ProxyOptions;
 use tls::TlsOptions;
 pub use tls::{TlsMode, TlsSettings};
 
@@ -109,6 +112,11 @@ pub struct Options {
     #[arg(long, env = "FANLIGHT_NO_EMBED", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub no_embed: Option<bool>,
 
+    /// Reverse proxies.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub proxy: ProxyOptions,
+
     /// Most viewers in total [default: 4096]
     #[arg(long, env = "FANLIGHT_MAX_VIEWERS", value_name = "N")]
     pub max_viewers: Option<usize>,
@@ -154,6 +162,8 @@ Limits:
   open files    ulimit -n is raised as far as needed and allowed; if that is too low, the relay
                 allows fewer viewers and logs how many: the bus reserves 48 descriptors, 4 per
                 thread and 6 per publisher
+  proxies       64 addresses and ranges in --trusted-proxy; their connections are exempt from the limit
+                per address, their clients are counted one by one; a base path has at most 128 bytes
   access table  256 entries with 128 patterns of streams each; the file is checked every second,
                 and read again on SIGHUP
   wrong tokens  10 per address are answered without delay, later ones after 1 to 2 s;
@@ -225,6 +235,10 @@ pub struct Settings {
     pub tls: Option<TlsSettings>,
     /// Limits on viewers.
     pub limits: Limits,
+    /// Reverse proxies that are believed when they name a client.
+    pub proxies: TrustedProxies,
+    /// The address by which users reach the relay.
+    pub public: PublicAddress,
     /// Folder with the page; absent: the page in the binary.
     pub web: Option<PathBuf>,
 }
@@ -261,6 +275,8 @@ impl TryFrom<Options> for Settings {
                 web.display()
             );
         }
+        let (proxies, public) = (options.proxy.trusted()?, options.proxy.public_address()?);
+        let names = names(options.allow_host, &public);
         Ok(Self {
             listen,
             reuse_port: options.reuse_port.unwrap_or(false),
@@ -278,8 +294,8 @@ impl TryFrom<Options> for Settings {
             access: Access::new(
                 table,
                 access::signer(options.secret_file.as_deref())?,
-                HostRule::new(&options.allow_host),
-                origins(&options.allow_origin, options.no_embed != Some(true))?,
+                HostRule::new(&names),
+                origins(&options.allow_origin, options.no_embed != Some(true))?.reached_at(&public),
             ),
             tls: TlsOptions {
                 mode: options.tls,
@@ -287,7 +303,7 @@ impl TryFrom<Options> for Settings {
                 key: options.tls_key,
                 state_folder: options.state_folder,
                 allow_plain: options.allow_plain == Some(true),
-                names: options.allow_host,
+                names,
             }
             .settings()?,
             limits: Limits::new(
@@ -296,10 +312,20 @@ impl TryFrom<Options> for Settings {
                     "--max-viewers-per-address",
                     options.max_viewers_per_address.unwrap_or(MAX_VIEWERS_PER_ADDRESS),
                 )?,
-            ),
+            )
+            .behind(&proxies),
+            proxies,
+            public,
             web: options.web,
         })
     }
+}
+
+/// Returns the names of the relay that its owner states.
+fn names(mut allowed: Vec<String>, public: &PublicAddress) -> Vec<String> {
+    let name = public.url.as_ref().and_then(|url| url.name()).map(str::to_owned);
+    allowed.extend(name.filter(|name| !allowed.contains(name)));
+    allowed
 }
 
 fn origins(allowed: &[String], embed: bool) -> anyhow::Result<OriginRule> {
@@ -372,6 +398,15 @@ mod tests {
         assert!(error(&["--subscribe", "tcp://127.0.0.1:1"]).contains("twice"));
         assert!(error(&["--max-viewers", "0"]).contains("--max-viewers 0"));
         assert!(error(&["--allow-origin", "wall.example"]).contains("https://NAME"));
+        for (option, value) in [
+            ("--trusted-proxy", "10.0.0.0/40"),
+            ("--public-url", "cams.example.org"),
+            ("--base-path", "cams"),
+        ] {
+            let error = error(&[option, value]);
+            assert!(error.contains(option) && error.contains(value), "{error}");
+        }
+        assert!(error(&["--public-url", "https://x.example/a%20b"]).contains("--public-url"));
         assert!(error(&["--web", "/nowhere"]).contains("index.html"));
     }
 }

@@ -13,8 +13,10 @@ use super::table::AccessTable;
 pub const MAX_LINK: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Shortest validity of a link.
 pub const MIN_LINK: Duration = Duration::from_secs(10);
-/// Validity of a session that the user asks to keep, and of one that ends with the browser.
-pub const KEPT_SESSION: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Longest time from the token to the end of a session, however often a session begins the next one.
+pub const MAX_SESSION: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Validity of a session that the user asks to keep.
+pub const KEPT_SESSION: Duration = MAX_SESSION;
 /// Validity of a session that ends with the browser: some browsers are never closed.
 pub const SESSION: Duration = Duration::from_secs(24 * 3600);
 
@@ -38,6 +40,15 @@ pub enum LinkRight {
     View,
     /// Publish the stream.
     Publish,
+}
+
+/// A session of the page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Session {
+    /// The time at which the client presented the token.
+    pub signed_in: Timestamp,
+    /// The end of its validity.
+    pub expires: Timestamp,
 }
 
 /// A link: the right of an entry on one stream, for a time.
@@ -112,29 +123,43 @@ impl Link {
     }
 }
 
-/// Returns the signed text of a session of this entry.
-pub fn sign_session(signer: &Signer, entry: &AccessEntry, expires: Timestamp) -> String {
-    signer.sign(SESSION_PURPOSE, entry, &format!("{} {}", seconds(expires), entry.name))
-}
-
-/// Returns the entry of a session, and the end of its validity.
-///
-/// # Errors
-/// Fails if it is not genuine or has expired.
-pub fn verify_session(
-    signed: &str,
-    signer: &Signer,
-    table: &AccessTable,
-    now: Timestamp,
-) -> Result<(Arc<AccessEntry>, Timestamp), GrantError> {
-    let text = Signer::text(signed).ok_or(GrantError::Invalid)?;
-    let (expires, name) = text.split_once(' ').ok_or(GrantError::Invalid)?;
-    let entry = table.named(name).ok_or(GrantError::Invalid)?;
-    if !signer.is_genuine(SESSION_PURPOSE, entry, signed) {
-        return Err(GrantError::Invalid);
+impl Session {
+    /// Returns a session that begins now and lasts for `validity`, but no longer than [`MAX_SESSION`] from the time at which
+    /// the client presented the token.
+    pub fn new(signed_in: Timestamp, now: Timestamp, validity: Duration) -> Self {
+        Self { signed_in, expires: (now + validity).min(signed_in + MAX_SESSION) }
     }
-    let expires = timestamp(expires)?;
-    if expires > now { Ok((entry.clone(), expires)) } else { Err(GrantError::Expired) }
+
+    /// Returns the signed text of a session of this entry.
+    pub fn sign(&self, signer: &Signer, entry: &AccessEntry) -> String {
+        let (signed_in, expires) = (seconds(self.signed_in), seconds(self.expires));
+        signer.sign(SESSION_PURPOSE, entry, &format!("{signed_in} {expires} {}", entry.name))
+    }
+
+    /// Returns a session and its entry.
+    ///
+    /// # Errors
+    /// Fails if it is not genuine or has expired.
+    pub fn verify(
+        signed: &str,
+        signer: &Signer,
+        table: &AccessTable,
+        now: Timestamp,
+    ) -> Result<(Self, Arc<AccessEntry>), GrantError> {
+        let text = Signer::text(signed).ok_or(GrantError::Invalid)?;
+        let mut words = text.splitn(3, ' ');
+        let mut word = || words.next().ok_or(GrantError::Invalid);
+        let (signed_in, expires, name) = (word()?, word()?, word()?);
+        let entry = table.named(name).ok_or(GrantError::Invalid)?;
+        if !signer.is_genuine(SESSION_PURPOSE, entry, signed) {
+            return Err(GrantError::Invalid);
+        }
+        let session = Self { signed_in: timestamp(signed_in)?, expires: timestamp(expires)? };
+        match session.expires > now {
+            true => Ok((session, entry.clone())),
+            false => Err(GrantError::Expired),
+        }
+    }
 }
 
 fn seconds(time: Timestamp) -> u64 {
@@ -191,15 +216,34 @@ mod tests {
     fn a_link_and_a_session_end_with_their_token_and_do_not_replace_each_other() {
         let (known, changed) = (table("a-token"), table("another"));
         let entry = known.named("my wall").unwrap();
-        let (link, session) =
-            (link().sign(&signer(), entry), sign_session(&signer(), entry, link().expires));
-        assert!(verify_session(&session, &signer(), &known, NOW).is_ok());
+        let session = Session::new(NOW, NOW, SESSION).sign(&signer(), entry);
+        let link = link().sign(&signer(), entry);
+        assert!(Session::verify(&session, &signer(), &known, NOW).is_ok());
         for table in [&changed, &AccessTable::default()] {
             assert_eq!(Link::verify(&link, &signer(), table, NOW).err(), Some(GrantError::Invalid));
-            let session = verify_session(&session, &signer(), table, NOW);
+            let session = Session::verify(&session, &signer(), table, NOW);
             assert_eq!(session.err(), Some(GrantError::Invalid));
         }
         assert!(Link::verify(&session, &signer(), &known, NOW).is_err());
-        assert!(verify_session(&link, &signer(), &known, NOW).is_err());
+        assert!(Session::verify(&link, &signer(), &known, NOW).is_err());
+    }
+
+    #[test]
+    fn sessions_that_begin_each_other_end_30_days_after_the_token() {
+        let day = Duration::from_secs(24 * 3600);
+        let table = table("a-token");
+        let entry = table.named("my wall").unwrap();
+        let (mut now, mut session) = (NOW, Session::new(NOW, NOW, KEPT_SESSION));
+        for _ in 0..29 {
+            now = now + day;
+            let signed = session.sign(&signer(), entry);
+            let (verified, _) = Session::verify(&signed, &signer(), &table, now).unwrap();
+            session = Session::new(verified.signed_in, now, KEPT_SESSION);
+            assert_eq!(session, Session { signed_in: NOW, expires: NOW + MAX_SESSION });
+        }
+        let signed = session.sign(&signer(), entry);
+        let end = Session::verify(&signed, &signer(), &table, NOW + MAX_SESSION);
+        assert_eq!(end.err(), Some(GrantError::Expired));
+        assert_eq!(Session::new(NOW, NOW, SESSION).expires, NOW + day);
     }
 }

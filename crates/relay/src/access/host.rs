@@ -19,6 +19,8 @@ pub struct Addressed<'a> {
     pub host: Option<&'a str>,
     /// The authority of an absolute address, which must agree with the header.
     pub authority: Option<&'a str>,
+    /// The host that a trusted proxy was addressed by, and the header that names it.
+    pub forwarded: Option<(&'a str, &'a str)>,
     /// True if the protocol version allows requests without the header.
     pub host_is_optional: bool,
 }
@@ -38,13 +40,16 @@ impl HostRule {
         Self { names }
     }
 
-    /// Checks the name by which a request addresses this relay.
+    /// Checks the name by which a request addresses this relay, and the name by which it addressed a trusted proxy. A page can
+    /// set the headers of a proxy, so these do not replace the check of `Host`.
     ///
     /// # Errors
     /// [`DenialReason::Malformed`] if the name is missing or is no host (RFC 9112, section 3.2), [`DenialReason::Host`] if it
     /// is not this relay's.
     pub fn check(&self, addressed: Addressed<'_>) -> Result<(), Error> {
-        let malformed = |message: &str| Error::denied(DenialReason::Malformed, message);
+        if let Some((header, host)) = addressed.forwarded {
+            self.check_name(header, host)?;
+        }
         let Some(host) = addressed.host else {
             return match addressed.host_is_optional {
                 true => Ok(()),
@@ -56,14 +61,19 @@ impl HostRule {
                 "the header host and the requested address name different hosts",
             ));
         }
+        self.check_name("host", host)
+    }
+
+    fn check_name(&self, header: &str, host: &str) -> Result<(), Error> {
         let shown = || host.chars().take(MAX_SHOWN).collect::<String>();
-        let name = NamedHost::parse(host)
-            .ok_or_else(|| malformed(&format!("the header host is not a host: {:?}", shown())))?;
+        let name = NamedHost::parse(host).ok_or_else(|| {
+            malformed(&format!("the host in the header {header} is not a host: {:?}", shown()))
+        })?;
         if self.allows(&name) {
             return Ok(());
         }
         let message = format!(
-            "unknown host {:?}: start the relay with --allow-host NAME, or use its address",
+            "unknown host {:?} in the header {header}: start the relay with --allow-host NAME, or use its address",
             shown()
         );
         Err(Error::denied(DenialReason::Host, message))
@@ -77,6 +87,10 @@ impl HostRule {
             }
         }
     }
+}
+
+fn malformed(message: &str) -> Error {
+    Error::denied(DenialReason::Malformed, message)
 }
 
 /// The machine that a `Host` header names.
@@ -131,7 +145,7 @@ mod tests {
     }
 
     fn to(host: &str) -> Addressed<'_> {
-        Addressed { host: Some(host), authority: None, host_is_optional: false }
+        Addressed { host: Some(host), authority: None, forwarded: None, host_is_optional: false }
     }
 
     #[test]
@@ -194,8 +208,7 @@ mod tests {
     #[test]
     fn the_host_may_be_omitted_only_if_the_protocol_allows_it() {
         let rule = HostRule::new(&[]);
-        let without =
-            |host_is_optional| Addressed { host: None, authority: None, host_is_optional };
+        let without = |host_is_optional| Addressed { host: None, host_is_optional, ..to("") };
         assert_eq!(denial(&rule, without(true)), None);
         assert_eq!(denial(&rule, without(false)), Some(DenialReason::Malformed));
     }
@@ -207,5 +220,22 @@ mod tests {
         assert_eq!(denial(&rule, with("localhost:7474")), None);
         assert_eq!(denial(&rule, with("LOCALHOST:7474")), None);
         assert_eq!(denial(&rule, with("evil.example")), Some(DenialReason::Malformed));
+    }
+
+    #[test]
+    fn the_name_of_the_proxy_and_that_of_the_relay_must_both_be_allowed() {
+        let rule = HostRule::new(&["cams.example.org".into()]);
+        let through = |forwarded, host| Addressed {
+            forwarded: Some(("x-forwarded-host", forwarded)),
+            ..to(host)
+        };
+        assert_eq!(denial(&rule, through("cams.example.org:8443", "127.0.0.1:7474")), None);
+        for (forwarded, host) in
+            [("evil.example", "cams.example.org"), ("cams.example.org", "evil.example")]
+        {
+            assert_eq!(denial(&rule, through(forwarded, host)), Some(DenialReason::Host), "{host}");
+        }
+        let malformed = rule.check(through("a/b", "localhost")).unwrap_err().to_string();
+        assert!(malformed.contains("x-forwarded-host"), "{malformed}");
     }
 }

@@ -6,7 +6,7 @@ use fanlight_protocol::{StreamName, Timestamp};
 
 use super::Action;
 use super::entry::{AccessEntry, Rights};
-use super::grant::Link;
+use super::grant::{Link, Session};
 use crate::error::Error;
 use crate::limits::EntryPermit;
 use crate::stats::labels::DenialReason;
@@ -16,12 +16,12 @@ use crate::stats::labels::DenialReason;
 pub enum Identity {
     /// A client of a relay without a table. These rights concern all streams.
     Anyone(Rights),
-    /// A client with the token of an entry, or with a session that expires.
+    /// A client with the token of an entry, or with a session of it.
     Entry {
         /// The entry.
         entry: Arc<AccessEntry>,
-        /// The end of the session.
-        expires: Option<Timestamp>,
+        /// The session.
+        session: Option<Session>,
     },
     /// A client with a link.
     Link {
@@ -72,7 +72,7 @@ impl Identity {
     pub fn expires(&self) -> Option<Timestamp> {
         match self {
             Self::Anyone(_) => None,
-            Self::Entry { expires, .. } => *expires,
+            Self::Entry { session, .. } => session.map(|session| session.expires),
             Self::Link { link, .. } => Some(link.expires),
         }
     }

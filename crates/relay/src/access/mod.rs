@@ -33,7 +33,7 @@ use crate::error::Error;
 use crate::stats::labels::DenialReason;
 use credentials::Presented;
 use entry::Rights;
-use grant::{GrantError, Link, LinkRight};
+use grant::{GrantError, Link, LinkRight, Session};
 use signer::Signer;
 use watch::AccessWatch;
 
@@ -124,8 +124,8 @@ impl Access {
         AccessWatch::new(self.changed.subscribe(), identity.and_then(|known| known.expires()))
     }
 
-    /// Makes a session for the entry of a token or of a valid session. `is_kept`: it outlasts the browser. Returns its text
-    /// and its validity.
+    /// Makes a session for the entry of a token or of a valid session, which does not outlast [`grant::MAX_SESSION`] from the
+    /// token on. `is_kept`: it outlasts the browser. Returns its text and its validity.
     ///
     /// # Errors
     /// [`Error::Denied`] for a client with neither.
@@ -134,16 +134,18 @@ impl Access {
         credentials: &Credentials,
         is_kept: bool,
     ) -> Result<(String, Duration), Error> {
-        let entry = match self.identify(credentials)? {
-            Identity::Entry { entry, .. } => entry,
+        let (entry, before) = match self.identify(credentials)? {
+            Identity::Entry { entry, session } => (entry, session),
             Identity::Anyone(_) | Identity::Link { .. } => {
                 let message = "a session is for a token";
                 return Err(Error::denied(DenialReason::Action, message));
             }
         };
         let validity = if is_kept { grant::KEPT_SESSION } else { grant::SESSION };
+        let now = clock::now();
+        let session = Session::new(before.map_or(now, |before| before.signed_in), now, validity);
         tracing::info!(access = entry.name, is_kept, "session begun");
-        Ok((grant::sign_session(&self.signer, &entry, clock::now() + validity), validity))
+        Ok((session.sign(&self.signer, &entry), session.expires.since(now)))
     }
 
     /// Makes a link to a stream.
@@ -248,12 +250,12 @@ impl Access {
             }
             Some(Presented::Token(token) | Presented::AmbientToken(token)) => {
                 let entry = table.find(token).ok_or_else(|| wrong("wrong access token"))?;
-                Ok(Identity::Entry { entry: entry.clone(), expires: None })
+                Ok(Identity::Entry { entry: entry.clone(), session: None })
             }
             Some(Presented::Session(session)) => {
-                let verified = grant::verify_session(session, &self.signer, &table, clock::now());
+                let verified = Session::verify(session, &self.signer, &table, clock::now());
                 match verified {
-                    Ok((entry, expires)) => Ok(Identity::Entry { entry, expires: Some(expires) }),
+                    Ok((session, entry)) => Ok(Identity::Entry { entry, session: Some(session) }),
                     // Not a guess: the relay may have another secret since its restart.
                     Err(GrantError::Invalid) => {
                         let message = "the session is not valid any more: enter the token again";

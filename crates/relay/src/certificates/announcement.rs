@@ -11,16 +11,17 @@ use super::machine_names::reachable_address;
 
 /// Logs the address of the page and of the authority's certificate, with its fingerprint; prints the page's address as a
 /// QR code if a person watches.
-pub(super) fn announce(authority: &Authority, listening: SocketAddr) {
+pub(super) fn announce(authority: &Authority, listening: SocketAddr, page: Option<String>) {
     let authority_address = SocketAddr::new(shown_address(listening.ip()), listening.port());
+    let page = page.unwrap_or_else(|| format!("https://{authority_address}/"));
     tracing::info!(
         fingerprint = authority.fingerprint(),
-        page = format!("https://{authority_address}/"),
+        page,
         certificate = format!("http://{authority_address}/ca.crt"),
         "install the certificate on each device that watches, and compare its SHA-256 fingerprint"
     );
     if io::stderr().is_terminal()
-        && let Some(code) = qr_code(&format!("https://{authority_address}/"))
+        && let Some(code) = qr_code(&page)
     {
         // A terminal that is gone needs no code.
         let _ = io::stderr().write_all(format!("\n{code}\n\n").as_bytes());

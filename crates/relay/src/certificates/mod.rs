@@ -94,10 +94,10 @@ impl Certificates {
     }
 
     /// Says in the log what clients need to trust a relay with its own authority that listens on this address; on a
-    /// terminal also as a QR code.
-    pub fn announce(&self, address: SocketAddr) {
+    /// terminal also as a QR code. `page`: the address that users open, if it is another one.
+    pub fn announce(&self, address: SocketAddr, page: Option<String>) {
         if let Source::Authority(authority) = &self.source {
-            announcement::announce(&authority.lock(), address);
+            announcement::announce(&authority.lock(), address, page);
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The handler of each address. Every route passes the same checks: host, origin ([`checks`]) and token.
+//! The handler of each address. Every route passes the same checks: client ([`forwarded`]), host, origin ([`checks`]) and
+//! token.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -25,7 +26,7 @@ use crate::http::compat::{self, aiohttp, go2rtc, mjpg_streamer, ustreamer};
 use crate::http::error::HttpError;
 use crate::http::handshake::Handshake;
 use crate::http::page::UNKNOWN_ADDRESS;
-use crate::http::{checks, health, metrics, page, session, viewing};
+use crate::http::{base_path, checks, forwarded, health, metrics, page, session, viewing};
 use crate::stats::labels::Transport;
 use crate::stream_list;
 
@@ -72,7 +73,7 @@ pub fn router(context: Arc<Context>) -> Router {
         .route(checks::CA_CERTIFICATE, get(ca_certificate))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready));
-    pictures
+    let all = pictures
         .merge(rest)
         .merge(open)
         .fallback(async || HttpError::from(Error::NotFound(UNKNOWN_ADDRESS.into())))
@@ -83,7 +84,9 @@ pub fn router(context: Arc<Context>) -> Router {
         .layer(middleware::from_fn_with_state(context.clone(), checks::check_encryption))
         .layer(middleware::from_fn_with_state(context.clone(), checks::check_host))
         .layer(middleware::from_fn_with_state(context.clone(), checks::throttle_tokens))
-        .with_state(context)
+        .layer(middleware::from_fn_with_state(context.clone(), forwarded::client::identify))
+        .with_state(context.clone());
+    base_path::remove(&context.public.base_path, all)
 }
 
 /// Answers a request for `/` with the page, unless its query asks for an action of mjpg-streamer.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use fanlight_bus::{Endpoint, Folder, SubscriberOptions};
 use fanlight_relay::access::signer::Signer;
 use fanlight_relay::access::{Access, AccessTable, HostRule, OriginRule};
+use fanlight_relay::addresses::{PublicAddress, TrustedProxies};
 use fanlight_relay::connection::congestion::Congestion;
 use fanlight_relay::limits::Limits;
 use fanlight_relay::{Options, Relay, Settings};
@@ -97,6 +98,8 @@ impl Site {
             ),
             tls: None,
             limits,
+            proxies: TrustedProxies::default(),
+            public: PublicAddress::default(),
             web: None,
         };
         let listener = fanlight_relay::connection::listen(settings.listen, false).unwrap();
