@@ -26,6 +26,11 @@ pub const CRATES: &[CrateRule] = &[
         &["protocol"],
         "capture writes it and tests read it, so it depends on neither",
     ),
+    CrateRule::new(
+        "crates/grant",
+        &["protocol"],
+        "relays and the command line sign alike, so it depends on neither",
+    ),
     CrateRule::new("crates/cli", &[], "all programs share it, so it depends on none of them"),
     CrateRule::new(
         "crates/bus",
@@ -39,12 +44,12 @@ pub const CRATES: &[CrateRule] = &[
     ),
     CrateRule::new(
         "crates/relay",
-        &["protocol", "clock", "websocket", "bus", "cli"],
+        &["protocol", "clock", "grant", "websocket", "bus", "cli"],
         "capture and relay meet on the bus only, and a relay never parses a payload",
     ),
     CrateRule::new(
         "crates/client",
-        &["protocol", "clock", "websocket", "bus", "cli"],
+        &["protocol", "clock", "grant", "websocket", "bus", "cli"],
         "the client measures the relay from outside, as any client sees it",
     ),
     CrateRule::new(
@@ -295,7 +300,12 @@ pub const WORDS: &[WordRule] = &[
         reason: "the contract has no IO and no clock; `now` is an argument",
     },
     WordRule {
-        places: &["crates/codec/src", "crates/websocket/src", "crates/timecode/src"],
+        places: &[
+            "crates/codec/src",
+            "crates/grant/src",
+            "crates/websocket/src",
+            "crates/timecode/src",
+        ],
         except: &[],
         words: &[
             "SystemTime",

@@ -7,7 +7,8 @@ mod socket;
 use std::time::Duration;
 
 use fanlight_bus::{Endpoint, Folder, SubscriberOptions};
-use fanlight_relay::access::signer::Signer;
+use fanlight_grant::Signer;
+use fanlight_grant::signer::SECRET;
 use fanlight_relay::access::{Access, AccessTable, HostRule, OriginRule};
 use fanlight_relay::connection::congestion::Congestion;
 use fanlight_relay::limits::Limits;
@@ -91,7 +92,7 @@ impl Site {
             bus: SubscriberOptions { folder: Some(self.bus()), ..SubscriberOptions::default() },
             access: Access::new(
                 access_table(token),
-                Signer::random().unwrap(),
+                Signer::new([1; SECRET]),
                 HostRule::new(&[]),
                 OriginRule::new(&[], true),
             ),
