@@ -11,6 +11,8 @@
 //!
 //! - [`http`]: addresses, checks, and the answers that need no stream;
 //! - [`certificates`]: the certificate that the relay presents with TLS;
+//! - [`lan`]: how devices of the network reach the relay: addresses, QR code and mDNS, with the [`lan_name`]; [`state`]: the
+//!   folder for what outlives the relay;
 //! - [`access`] and [`limits`]: which client may do what, and how many viewers there may be;
 //! - [`error`]: the reasons to refuse a request, independent of any protocol;
 //! - [`wake`]: wake-ups for viewers, thread by thread;
@@ -34,6 +36,8 @@ pub mod file_version;
 pub mod http;
 pub mod hub;
 pub mod ingest;
+pub mod lan;
+pub mod lan_name;
 pub mod limits;
 pub mod no_signal;
 pub mod options;
@@ -42,6 +46,7 @@ pub mod process_stall;
 pub mod recent_minimum;
 pub mod relay;
 pub mod setup;
+pub mod state;
 pub mod stats;
 pub mod stream_list;
 pub mod wake;

@@ -60,5 +60,5 @@ Examples:
   fanlight link door                         on the machine and as the user of a relay with --lan
   fanlight link door --for 1h --relay https://cams.example.org/     the relay makes it; FANLIGHT_TOKEN has the token
   fanlight link door --secret-file secret --relay https://cams.example.org/     signed here, without a connection
-A link gives no more rights than its token has, and ends with that token. Who has the link needs no token: treat it as one.
+A link gives no more rights than its token has, and ends with that token. Everyone with the link can use it, so keep it as safe as the token.
 Exit status: 0 printed; 1 the relay cannot be reached, or refuses; 2 invalid options.";

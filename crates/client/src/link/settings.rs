@@ -25,13 +25,13 @@ const TOKEN_ENTRY: &str = "token";
 pub struct Settings {
     /// The link to make.
     pub wanted: Wanted,
-    /// What makes it.
+    /// The maker of it.
     pub maker: Maker,
     /// Print it as JSON.
     pub json: bool,
 }
 
-/// A link that is to be made.
+/// A link that must be made.
 #[derive(Debug)]
 pub struct Wanted {
     /// The stream.
@@ -42,7 +42,7 @@ pub struct Wanted {
     pub validity: Duration,
 }
 
-/// What makes a link.
+/// The maker of a link.
 #[derive(Debug)]
 pub enum Maker {
     /// This program, with the secret of a relay.
@@ -51,7 +51,7 @@ pub enum Maker {
     Relay(AskedRelay),
 }
 
-/// What signs a link.
+/// The secret and the token with which a link is signed.
 #[derive(Debug)]
 pub struct Signing {
     /// Has the secret.

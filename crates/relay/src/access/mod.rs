@@ -109,6 +109,12 @@ impl Access {
         Self { table, changed, signer, hosts, origins }
     }
 
+    /// Signs sessions and links with another secret from now on.
+    #[must_use]
+    pub fn with_signer(self, signer: Signer) -> Self {
+        Self { signer, ..self }
+    }
+
     /// Replaces the table. Clients that are connected are checked again.
     pub fn replace(&self, table: AccessTable) {
         let mut current = self.table.write();

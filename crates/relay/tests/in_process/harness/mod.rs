@@ -98,6 +98,8 @@ impl Site {
             ),
             tls: None,
             limits,
+            kept: None,
+            lan: None,
             web: None,
         };
         let listener = fanlight_relay::connection::listen(settings.listen, false).unwrap();
