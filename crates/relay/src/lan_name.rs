@@ -22,7 +22,7 @@ struct Current {
 impl LanName {
     /// Creates the name. `remembered`: the one that this machine had last, if there is one.
     pub fn new(remembered: Option<&str>) -> Self {
-        let name = remembered.filter(|name| is_lan_name(name)).map(str::to_owned);
+        let name = remembered.filter(|name| number(name).is_some()).map(str::to_owned);
         let name = name.unwrap_or_else(|| format!("{FIRST}.local"));
         Self(Arc::new(watch::Sender::new(Current { name, is_announced: false })))
     }
@@ -53,6 +53,16 @@ impl LanName {
         });
     }
 
+    /// Changes to the next name, because another machine has this one. Returns false if there is none.
+    pub fn take_next(&self) -> bool {
+        let number = number(&self.name()).unwrap_or(1) + 1;
+        let is_possible = number <= MAX_NAMES;
+        if is_possible {
+            self.set(&format!("{FIRST}-{number}.local"), false);
+        }
+        is_possible
+    }
+
     /// Returns the changes of the name from now on.
     pub fn changes(&self) -> Changes {
         Changes(self.0.subscribe())
@@ -80,14 +90,14 @@ impl Changes {
     }
 }
 
-/// Returns whether a relay can have this name on its network.
-pub fn is_lan_name(name: &str) -> bool {
-    let Some(rest) = name.strip_prefix(FIRST).and_then(|rest| rest.strip_suffix(".local")) else {
-        return false;
-    };
-    let number = rest.strip_prefix('-').filter(|digits| !digits.starts_with('0'));
-    let number = number.and_then(|digits| digits.parse::<u32>().ok());
-    rest.is_empty() || number.is_some_and(|number| (2..=MAX_NAMES).contains(&number))
+/// Returns the number of a name, 1 for the first; `None` if no relay can have the name.
+fn number(name: &str) -> Option<u32> {
+    let rest = name.strip_prefix(FIRST)?.strip_suffix(".local")?;
+    if rest.is_empty() {
+        return Some(1);
+    }
+    let digits = rest.strip_prefix('-').filter(|digits| !digits.starts_with(['0', '+']))?;
+    digits.parse().ok().filter(|number| (2..=MAX_NAMES).contains(number))
 }
 
 #[cfg(test)]
@@ -97,7 +107,7 @@ mod tests {
     #[test]
     fn a_name_is_fanlight_or_numbered() {
         for name in ["fanlight.local", "fanlight-2.local", "fanlight-99.local"] {
-            assert!(is_lan_name(name) && LanName::new(Some(name)).is(name), "{name}");
+            assert!(LanName::new(Some(name)).is(name), "{name}");
         }
         for name in [
             "fanlight-1.local",
@@ -107,9 +117,18 @@ mod tests {
             "x.local",
             "fanlight-.local",
         ] {
-            assert!(!is_lan_name(name), "{name}");
+            assert_eq!(number(name), None, "{name}");
             assert_eq!(LanName::new(Some(name)).name(), "fanlight.local");
         }
+    }
+
+    #[test]
+    fn the_next_name_has_the_next_number_up_to_the_last() {
+        let name = LanName::new(None);
+        for number in 2..=MAX_NAMES {
+            assert!(name.take_next() && name.is(&format!("fanlight-{number}.local")));
+        }
+        assert!(!name.take_next() && name.is("fanlight-99.local"));
     }
 
     #[tokio::test]

@@ -1,15 +1,18 @@
 //! mDNS: the name `fanlight.local`, or `fanlight-2.local` if another machine has it, and the relay as a service.
 //!
-//! The library claims a name as RFC 6762 prescribes (sections 8 and 9): it asks the network first, and yields to a machine
-//! that has the name. It does so for each interface and kind of address by itself. One machine has one name here, so a
-//! conflict anywhere means that the next name is claimed everywhere.
+//! The library claims a name as RFC 6762 prescribes (section 8): it asks the network first, and takes another name if a
+//! machine has this one. It does so for each interface and kind of address by itself. One machine has one name here, so a
+//! conflict anywhere means that the next name is claimed everywhere. The library does not notice conflicts later (section
+//! 9); here the name is asked for as long as it is announced.
 
 use std::time::Duration;
 
-use mdns_sd::{DaemonEvent, IfKind, ServiceDaemon, ServiceInfo};
+use if_addrs::{IfAddr, Interface};
+use mdns_sd::{DaemonEvent, HostnameResolutionEvent, IfKind, ServiceDaemon, ServiceInfo};
 use parking_lot::Mutex;
 
-use crate::lan_name::{LanName, MAX_NAMES, is_lan_name};
+use super::conflict::{OwnAddress, OwnAddresses};
+use crate::lan_name::{LanName, MAX_NAMES};
 
 /// The kinds of service that are announced.
 const HTTPS: &str = "_https._tcp.local.";
@@ -47,22 +50,22 @@ impl Mdns {
     pub(super) async fn announce(&self, name: &LanName) {
         for _ in 0..MAX_NAMES {
             let claimed = name.name();
-            let next = match self.claim(name, &claimed).await {
-                Ok(next) => next,
-                Err(error) => {
-                    self.withdraw();
-                    tracing::warn!(
-                        "{claimed} is not announced by mDNS: {error}; use an address of this machine"
-                    );
-                    return;
-                }
-            };
+            let lost = self.claim(name, &claimed).await;
             self.withdraw();
-            if !is_lan_name(&next) {
+            if let Err(error) = lost {
+                tracing::warn!(
+                    "{claimed} is not announced by mDNS: {error}; use an address of this machine"
+                );
+                return;
+            }
+            if !name.take_next() {
                 break;
             }
-            tracing::info!(taken = claimed, next, "another machine of this network has the name");
-            name.set(&next, false);
+            tracing::info!(
+                taken = claimed,
+                next = name.name(),
+                "another machine of this network has the name"
+            );
         }
         tracing::warn!(
             "all names up to {} are taken on this network; use an address of this machine",
@@ -70,33 +73,46 @@ impl Mdns {
         );
     }
 
-    /// Claims a name and announces it. Returns the next name if another machine has this one.
-    async fn claim(&self, name: &LanName, claimed: &str) -> mdns_sd::Result<String> {
-        let daemon = ServiceDaemon::new()?;
-        daemon.disable_interface(vec![IfKind::LoopbackV4, IfKind::LoopbackV6])?;
-        let events = daemon.monitor()?;
-        let service = self.service(claimed)?;
+    /// Claims a name and announces it. Returns when another machine has it.
+    async fn claim(&self, name: &LanName, claimed: &str) -> mdns_sd::Result<()> {
+        let (daemon, host) = (ServiceDaemon::new()?, format!("{claimed}."));
         *self.daemon.lock() = Some(Daemon(daemon.clone()));
-        daemon.register(service)?;
-        let own = format!("{claimed}.");
+        daemon.disable_interface(vec![IfKind::LoopbackV4, IfKind::LoopbackV6])?;
+        let (events, found) = (daemon.monitor()?, daemon.resolve_hostname(&host, None)?);
+        daemon.register(self.service(&host)?)?;
+        let (mut own, mut is_announced) = (OwnAddresses::default(), false);
         loop {
-            match events.recv_async().await {
-                Ok(DaemonEvent::Announce(..)) => name.set(claimed, true),
-                Ok(DaemonEvent::NameChange(change)) if change.original == own => {
-                    return Ok(change.new_name.trim_end_matches('.').to_owned());
-                }
-                Ok(DaemonEvent::Error(error)) => tracing::warn!("mDNS: {error}"),
-                Ok(_) => {}
-                Err(_) => return Err(mdns_sd::Error::DaemonShutdown),
+            tokio::select! {
+                event = events.recv_async() => match event {
+                    Ok(DaemonEvent::Announce(..)) => {
+                        is_announced = true;
+                        name.set(claimed, true);
+                    }
+                    Ok(DaemonEvent::NameChange(change)) if change.original == host => return Ok(()),
+                    Ok(DaemonEvent::Error(error)) => tracing::warn!("mDNS: {error}"),
+                    Ok(_) => {}
+                    Err(_) => return Err(mdns_sd::Error::DaemonShutdown),
+                },
+                event = found.recv_async() => match event {
+                    Ok(HostnameResolutionEvent::AddressesFound(_, addresses)) => {
+                        own.update(own_addresses());
+                        let addresses = addresses.iter().map(|address| address.to_ip_addr());
+                        if own.yields(addresses, is_announced) {
+                            return Ok(());
+                        }
+                    }
+                    Ok(_) => {}
+                    Err(_) => return Err(mdns_sd::Error::DaemonShutdown),
+                },
             }
         }
     }
 
-    fn service(&self, claimed: &str) -> mdns_sd::Result<ServiceInfo> {
-        let (instance, host) = (self.instance.as_str(), format!("{claimed}."));
+    fn service(&self, host: &str) -> mdns_sd::Result<ServiceInfo> {
+        let instance = self.instance.as_str();
         let properties = [("path", "/"), ("server", "fanlight")];
         let service =
-            ServiceInfo::new(self.service, instance, &host, "", self.port, &properties[..])?;
+            ServiceInfo::new(self.service, instance, host, "", self.port, &properties[..])?;
         Ok(service.enable_addr_auto())
     }
 
@@ -107,6 +123,16 @@ impl Mdns {
             let _ = ended.recv_timeout(WITHDRAW_TIMEOUT);
         }
     }
+}
+
+fn own_addresses() -> Vec<OwnAddress> {
+    let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
+    let prefix = |interface: &Interface| match &interface.addr {
+        IfAddr::V4(of) => of.prefixlen,
+        IfAddr::V6(of) => of.prefixlen,
+    };
+    let own = interfaces.iter();
+    own.map(|found| OwnAddress { address: found.ip(), prefix: prefix(found) }).collect()
 }
 
 /// Returns the name of the service, as lists of services show it.

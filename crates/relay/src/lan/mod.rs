@@ -1,12 +1,13 @@
 //! Announces the relay to the devices of its network, and to their owner.
 //!
 //! - [`addresses`]: the addresses of this machine that they can use;
-//! - [`mdns`]: the name `fanlight.local`;
+//! - [`mdns`]: the name `fanlight.local`, and [`conflict`]: which of two machines keeps it;
 //! - [`announcement`]: what the owner of the relay needs to know: addresses, certificate and token, in the log or on the
 //!   terminal, there with a QR code.
 
 mod addresses;
 mod announcement;
+mod conflict;
 mod mdns;
 
 use std::net::SocketAddr;
