@@ -12,7 +12,7 @@ use crate::link::{namespace, run};
 #[derive(Debug)]
 pub struct Network {
     machines: Vec<Namespace>,
-    _switch: Namespace,
+    switch: Namespace,
 }
 
 impl Network {
@@ -25,13 +25,29 @@ impl Network {
         run(&switch, "ip", "link add switch type bridge");
         run(&switch, "ip", "link set switch up");
         let machines = (0..count).map(|number| machine(&switch, number)).collect::<Option<_>>()?;
-        Some(Self { machines, _switch: switch })
+        Some(Self { machines, switch })
     }
 
     /// Returns the address of a machine.
     pub fn address(number: usize) -> Ipv4Addr {
         let last = u8::try_from(number + 1).expect("few machines");
         Ipv4Addr::new(10, 78, 0, last)
+    }
+
+    /// Separates a machine from the others. Its interface stays up, as in a network of its own.
+    ///
+    /// # Panics
+    /// Panics if the command fails.
+    pub fn separate(&self, machine: usize) {
+        run(&self.switch, "ip", &format!("link set port{machine} nomaster"));
+    }
+
+    /// Joins a separated machine to the others again.
+    ///
+    /// # Panics
+    /// Panics if the command fails.
+    pub fn join(&self, machine: usize) {
+        run(&self.switch, "ip", &format!("link set port{machine} master switch"));
     }
 
     /// Runs `what` on a machine. The programs that it starts stay there.

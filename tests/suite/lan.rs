@@ -8,19 +8,30 @@ use std::sync::Arc;
 use fanlight_tests::site::{RELAY, binary};
 use fanlight_tests::tools::{PYTHON, run, tool};
 use fanlight_tests::{Network, Program, Relay, Site, eventually};
+use rustix::process::Signal;
 
-/// Prints each relay that a foreign implementation of mDNS finds, and each that says goodbye.
+/// Prints each relay that a foreign implementation of mDNS finds, again when its facts change, and each that says goodbye.
 const FINDER: &str = r#"
-import threading, zeroconf
+import time, zeroconf
+known, names = {}, set()
 class Listener:
-    def add_service(self, found, kind, name):
-        info = found.get_service_info(kind, name)
-        addresses = " ".join(a for a in info.parsed_addresses() if "." in a)
-        print("found", info.server, addresses, info.port, info.properties[b"path"].decode(), flush=True)
+    def add_service(self, found, kind, name): names.add(name)
     def update_service(self, *_): pass
-    def remove_service(self, found, kind, name): print("gone", name, flush=True)
-zeroconf.ServiceBrowser(zeroconf.Zeroconf(), "_https._tcp.local.", Listener())
-threading.Event().wait()
+    def remove_service(self, found, kind, name):
+        names.discard(name)
+        print("gone", name, flush=True)
+zeroconf_ = zeroconf.Zeroconf()
+zeroconf.ServiceBrowser(zeroconf_, "_https._tcp.local.", Listener())
+while True:
+    for name in list(names):
+        info = zeroconf_.get_service_info("_https._tcp.local.", name)
+        if info is None: continue
+        addresses = " ".join(a for a in info.parsed_addresses() if "." in a)
+        path = info.properties.get(b"path", b"").decode()
+        line = f"found {info.server} {addresses} {info.port} {path}"
+        if known.get(name) != line: print(line, flush=True)
+        known[name] = line
+    time.sleep(0.2)
 "#;
 
 /// Starts a relay on a machine of the network, with a state folder of its own.
@@ -76,29 +87,67 @@ fn two_relays_of_one_network_have_different_names_and_a_foreign_client_finds_bot
     let Some(network) = Network::of(3) else { return };
     let finder = network.on(2, || site.start(tool(PYTHON, &["-c", FINDER])));
     let first = relay(&site, &network, 0, &[]);
+    let (names, port) = (["fanlight.local", "fanlight-2.local"], first.address().port());
+    assert_eq!(pages(&first)[0], format!("https://{}:{port}/", names[0]));
     let second = relay(&site, &network, 1, &[]);
-    // Both claim the name at the same time, and one of them takes the next one.
-    let names = eventually("the relays have different names", || {
-        let names = [0, 1].map(|machine| announced(&site, machine));
-        let mut sorted = names.clone();
-        sorted.sort();
-        let expected = ["fanlight-2.local", "fanlight.local"];
-        (sorted.each_ref().map(Option::as_deref) == expected.map(Some))
-            .then(|| names.map(Option::unwrap))
-    });
+    assert_eq!(pages(&second)[0], format!("https://{}:{}/", names[1], second.address().port()));
     for (machine, (name, relay)) in names.iter().zip([&first, &second]).enumerate() {
         let (address, port) = (Network::address(machine), relay.address().port());
         finder.says(&format!("found {name}. {address} {port} /"));
         // The certificate has the name, and the relay accepts it.
-        eventually("the certificate has the name", || {
-            network.on(machine, || relay.get("/healthz").status == 200).then_some(())
-        });
         assert_eq!(get(&site, &network, machine, name, "/healthz", relay), "ok\n 200");
     }
     let other = get(&site, &network, 0, &Network::address(0).to_string(), "/healthz", &first);
     assert_eq!(other, "ok\n 200", "by its address too");
     network.on(1, || second.stop());
     finder.says("gone");
+}
+
+#[test]
+fn relays_that_start_at_the_same_time_have_different_names() {
+    let site = Site::new();
+    let Some(network) = Network::of(3) else { return };
+    let _relays = [0, 1, 2].map(|machine| relay(&site, &network, machine, &[]));
+    eventually("the relays have different names", || {
+        let mut names: Vec<_> = (0..3).filter_map(|machine| announced(&site, machine)).collect();
+        names.sort();
+        names.dedup();
+        (names.len() == 3).then_some(())
+    });
+}
+
+#[test]
+fn a_relay_that_joins_the_network_of_another_with_its_name_takes_the_next_one() {
+    let site = Site::new();
+    let Some(network) = Network::of(3) else { return };
+    network.separate(1);
+    let (first, second) = (relay(&site, &network, 0, &[]), relay(&site, &network, 1, &[]));
+    let first_name = || Some("fanlight.local".to_owned());
+    eventually("both have the name, each in its network", || {
+        let has_name = |machine| announced(&site, machine) == first_name();
+        (has_name(0) && has_name(1)).then_some(())
+    });
+    network.join(1);
+    eventually("the machine with the higher address has the next name", || {
+        (announced(&site, 1).as_deref() == Some("fanlight-2.local")).then_some(())
+    });
+    assert_eq!(announced(&site, 0), first_name());
+    // The certificate and the allowed names follow.
+    assert_eq!(get(&site, &network, 1, "fanlight-2.local", "/healthz", &second), "ok\n 200");
+    assert_eq!(get(&site, &network, 0, "fanlight.local", "/healthz", &first), "ok\n 200");
+}
+
+#[test]
+fn two_relays_of_one_machine_share_its_name() {
+    let site = Site::new();
+    let Some(network) = Network::of(1) else { return };
+    let other = site.path("other");
+    let options = ["--lan", "--state-folder", other.to_str().expect("ASCII")];
+    let relays =
+        [relay(&site, &network, 0, &[]), network.on(0, || site.relay_at("0.0.0.0:0", &options))];
+    for relay in &relays {
+        assert_eq!(pages(relay)[0], format!("https://fanlight.local:{}/", relay.address().port()));
+    }
 }
 
 #[test]
@@ -127,10 +176,19 @@ fn a_relay_keeps_its_name_its_token_and_its_sessions_when_it_restarts() {
     network.on(0, || first.stop());
     let second = relay(&site, &network, 0, &[]);
     assert_eq!(kept(&site, 0, "token"), token);
-    let streams = network.on(0, || second.get_with("/api/streams", &[("cookie", &cookie)]));
-    assert_eq!(streams.status, 200, "{}", streams.text());
+    let with_cookie = || second.get_with("/api/streams", &[("cookie", &cookie)]).status;
+    assert_eq!(network.on(0, with_cookie), 200);
     pages(&second);
     assert!(!second.program().log().contains(&token), "the token is in the log");
+    // Without its file, the token is replaced, and what stands for it ends too.
+    fs::remove_file(site.path("state0/token")).expect("the folder of the test");
+    second.program().signal(Signal::HUP);
+    eventually("the token is replaced", || {
+        list(&format!("?token={token}"), &second).ends_with(" 401").then_some(())
+    });
+    assert_eq!(network.on(0, with_cookie), 401);
+    let new = kept(&site, 0, "token");
+    assert!(list(&format!("?token={new}"), &second).ends_with(" 200"));
 }
 
 #[test]
@@ -157,10 +215,10 @@ fn a_link_of_the_command_line_is_valid_at_a_relay_of_the_same_state_folder() {
 fn with_an_access_table_no_token_is_made() {
     let site = Site::new();
     let Some(network) = Network::of(1) else { return };
-    let table =
-        "[[access]]\nname = 'wall'\ntoken = 'wall-token-42'\nmay = ['view']\nstreams = ['*']\n";
+    let table = "lan = true\nstate-folder = 'state0'\n\
+                 [[access]]\nname = 'wall'\ntoken = 'wall-token-42'\nmay = ['view']\nstreams = ['*']\n";
     fs::write(site.path("relay.toml"), table).expect("the site's folder is ours");
-    let relay = relay(&site, &network, 0, &["--config", "relay.toml"]);
+    let relay = network.on(0, || site.relay_at("0.0.0.0:0", &["--config", "relay.toml"]));
     assert_eq!(network.on(0, || relay.get("/api/streams?token=wall-token-42").status), 200);
     assert!(!site.path("state0/token").exists() && site.path("state0/secret").exists());
 }

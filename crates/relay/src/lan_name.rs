@@ -85,7 +85,7 @@ impl Changes {
     /// Waits until the name has changed, or is announced. Can be cancelled.
     pub async fn changed(&mut self) {
         if self.0.changed().await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }

@@ -171,7 +171,7 @@ Limits:
                 of such an address (loopback exempt) at most 32 tokens are compared at a time,
                 which allows 16 guesses per second; 12 s without one reset the count
   --lan         99 machines of a network have a name (fanlight.local, fanlight-2.local, …); the
-                addresses are shown after 4 s even if the name is not certain yet
+                addresses are shown after 6 s even if the name is not certain yet
   start         for 2 s after the start, requests for unknown streams wait; each counts as a
                 viewer
   stalled       a viewer that takes no byte for 10 s while some are waiting is closed; a silent

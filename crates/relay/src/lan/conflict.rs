@@ -1,7 +1,7 @@
 //! Decides which of two machines with one name keeps it. No IO.
 //!
-//! Two machines that claim a name at the same moment may both get it, and so may machines whose networks are joined later.
-//! Each then sees an address of the other at its own name. The machine with the lower address keeps the name.
+//! Two machines that claim a name at the same moment may both announce it, and so may machines whose networks are joined
+//! later. Each then sees an address of the other at its own name. The machine with the lower address keeps the name.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -33,16 +33,18 @@ impl OwnAddresses {
         self.now = now;
     }
 
-    /// Returns whether this machine must give up its name, at which these addresses were found. `is_announced`: it has
-    /// announced the name itself.
-    pub(super) fn yields(&self, found: impl Iterator<Item = IpAddr>, is_announced: bool) -> bool {
+    /// Returns whether this machine must give up the name that it has announced, and at which these addresses were found.
+    pub(super) fn yields(&self, found: impl Iterator<Item = IpAddr>) -> bool {
         let is_own = |address: &IpAddr| {
             self.former.contains(address) || self.now.iter().any(|own| own.address == *address)
         };
         let mut foreign: Vec<_> = found.filter(|address| !is_own(address)).collect();
-        // Both machines decide by IPv4 if they can, so that they decide alike.
         foreign.sort_by_key(IpAddr::is_ipv6);
-        foreign.first().is_some_and(|foreign| !is_announced || !self.is_before(*foreign))
+        let Some(foreign) = foreign.first() else { return false };
+        // Both machines decide by IPv4 if they have it, so that they decide alike. The addresses of one machine may be found
+        // one after the other.
+        let must_wait = foreign.is_ipv6() && self.now.iter().any(|own| own.address.is_ipv4());
+        !must_wait && !self.is_before(*foreign)
     }
 
     /// Returns whether this machine has the lower address in the network of a foreign one.
@@ -82,8 +84,8 @@ mod tests {
         OwnAddress { address: address.parse().unwrap(), prefix: prefix.parse().unwrap() }
     }
 
-    fn yields(own: &OwnAddresses, found: &[&str], is_announced: bool) -> bool {
-        own.yields(found.iter().map(|text| text.parse().unwrap()), is_announced)
+    fn yields(own: &OwnAddresses, found: &[&str]) -> bool {
+        own.yields(found.iter().map(|text| text.parse().unwrap()))
     }
 
     #[test]
@@ -100,29 +102,27 @@ mod tests {
                 let found = addresses(found);
                 // A machine answers with its addresses in the network of the question.
                 let found = found.iter().filter(|text| !text.starts_with("10.9."));
-                yields(&machine(own), &found.map(String::as_str).collect::<Vec<_>>(), true)
+                yields(&machine(own), &found.map(String::as_str).collect::<Vec<_>>())
             };
             assert_ne!(sees(one, other), sees(other, one), "{one:?} {other:?}");
         }
     }
 
     #[test]
-    fn a_machine_that_has_not_announced_the_name_yields_to_one_that_has() {
-        let own = machine(&["10.0.0.1/24"]);
-        assert!(yields(&own, &["10.0.0.2"], false));
-        assert!(!yields(&own, &["10.0.0.2"], true));
+    fn a_machine_with_ipv4_waits_for_the_ipv4_address_of_the_other() {
+        let own = machine(&["10.0.0.1/24", "fe80::9/64"]);
+        assert!(!yields(&own, &["fe80::1"]));
+        assert!(!yields(&own, &["fe80::1", "10.0.0.2"]));
+        assert!(yields(&machine(&["10.0.0.3/24", "fe80::9/64"]), &["fe80::1", "10.0.0.2"]));
     }
 
     #[test]
     fn the_addresses_of_this_machine_are_no_conflict_even_when_it_has_others_now() {
         let mut own = machine(&["10.0.0.1/24", "fe80::1/64"]);
-        assert!(!yields(&own, &["10.0.0.1", "fe80::1"], false) && !yields(&own, &[], false));
+        assert!(!yields(&own, &["10.0.0.1", "fe80::1"]) && !yields(&own, &[]));
         own.update(vec![parse("10.0.0.7/24")]);
-        assert!(!yields(&own, &["10.0.0.1", "10.0.0.7"], true));
-        assert!(
-            yields(&own, &["172.16.0.1"], true),
-            "of a network that this machine does not know"
-        );
+        assert!(!yields(&own, &["10.0.0.1", "10.0.0.7"]));
+        assert!(yields(&own, &["172.16.0.1"]), "of a network that this machine does not know");
     }
 
     #[test]

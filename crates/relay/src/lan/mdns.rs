@@ -5,10 +5,11 @@
 //! conflict anywhere means that the next name is claimed everywhere. The library does not notice conflicts later (section
 //! 9); here the name is asked for as long as it is announced.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use if_addrs::{IfAddr, Interface};
-use mdns_sd::{DaemonEvent, HostnameResolutionEvent, IfKind, ServiceDaemon, ServiceInfo};
+use mdns_sd::{DaemonEvent, HostnameResolutionEvent, IfKind, ScopedIp, ServiceDaemon, ServiceInfo};
 use parking_lot::Mutex;
 
 use super::conflict::{OwnAddress, OwnAddresses};
@@ -80,30 +81,30 @@ impl Mdns {
         daemon.disable_interface(vec![IfKind::LoopbackV4, IfKind::LoopbackV6])?;
         let (events, found) = (daemon.monitor()?, daemon.resolve_hostname(&host, None)?);
         daemon.register(self.service(&host)?)?;
-        let (mut own, mut is_announced) = (OwnAddresses::default(), false);
+        let (mut own, mut addresses) = (OwnAddresses::default(), HashSet::new());
         loop {
             tokio::select! {
                 event = events.recv_async() => match event {
-                    Ok(DaemonEvent::Announce(..)) => {
-                        is_announced = true;
-                        name.set(claimed, true);
-                    }
+                    Ok(DaemonEvent::Announce(..)) => name.set(claimed, true),
                     Ok(DaemonEvent::NameChange(change)) if change.original == host => return Ok(()),
                     Ok(DaemonEvent::Error(error)) => tracing::warn!("mDNS: {error}"),
-                    Ok(_) => {}
+                    Ok(_) => continue,
                     Err(_) => return Err(mdns_sd::Error::DaemonShutdown),
                 },
                 event = found.recv_async() => match event {
-                    Ok(HostnameResolutionEvent::AddressesFound(_, addresses)) => {
-                        own.update(own_addresses());
-                        let addresses = addresses.iter().map(|address| address.to_ip_addr());
-                        if own.yields(addresses, is_announced) {
-                            return Ok(());
-                        }
+                    Ok(HostnameResolutionEvent::AddressesFound(_, found)) => addresses = found,
+                    Ok(HostnameResolutionEvent::AddressesRemoved(_, gone)) => {
+                        addresses.retain(|address| !gone.contains(address));
                     }
-                    Ok(_) => {}
+                    Ok(_) => continue,
                     Err(_) => return Err(mdns_sd::Error::DaemonShutdown),
                 },
+            }
+            own.update(own_addresses());
+            // Until the name is announced, the library decides.
+            if name.announced().is_some() && own.yields(addresses.iter().map(ScopedIp::to_ip_addr))
+            {
+                return Ok(());
             }
         }
     }
@@ -131,7 +132,7 @@ fn own_addresses() -> Vec<OwnAddress> {
         IfAddr::V4(of) => of.prefixlen,
         IfAddr::V6(of) => of.prefixlen,
     };
-    let own = interfaces.iter();
+    let own = interfaces.iter().filter(|found| !found.is_loopback());
     own.map(|found| OwnAddress { address: found.ip(), prefix: prefix(found) }).collect()
 }
 

@@ -22,9 +22,9 @@ use crate::state::secrets::KeptToken;
 use announcement::Announcement;
 use mdns::Mdns;
 
-/// Longest wait for the name before the addresses are announced without it. To claim a name takes one second, and another
-/// two if it is taken.
-const NAME_TIMEOUT: Duration = Duration::from_secs(4);
+/// Longest wait for the name before the addresses are shown without it. To claim a name takes one second, and another three
+/// if another machine claims it at the same moment.
+const NAME_TIMEOUT: Duration = Duration::from_secs(6);
 
 /// The settings of `--lan`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,7 +72,6 @@ impl Lan {
             return std::future::pending().await;
         };
         tokio::join!(self.mdns.announce(&settings.name), self.show(settings));
-        std::future::pending().await
     }
 
     /// Withdraws the name. Takes at most half a second.
@@ -90,6 +89,13 @@ impl Lan {
         };
         let _ = tokio::time::timeout(NAME_TIMEOUT, announced).await;
         let name = settings.name.announced();
+        if name.is_none() {
+            tracing::warn!(
+                "{} is not announced: mDNS needs an interface with multicast, and UDP port 5353 shared with other programs; \
+                 use an address of this machine",
+                settings.name.name()
+            );
+        }
         let announcement = self.announcement(name.as_deref());
         announcement.show();
         self.remember(settings, &announcement);
