@@ -50,6 +50,7 @@ test_packages=(
     # Clients of other libraries.
     python3-opencv
     python3-websocket
+    python3-zeroconf
     'wget?wget'
     vlc-bin
     vlc-plugin-base

@@ -11,6 +11,8 @@
 //!
 //! - [`http`]: addresses, checks, and the answers that need no stream;
 //! - [`certificates`]: the certificate that the relay presents with TLS;
+//! - [`lan`]: how devices of the network reach the relay: addresses, QR code and mDNS, with the [`lan_name`]; [`state`]: the
+//!   folder for what outlives the relay;
 //! - [`access`] and [`limits`]: which client may do what, and how many viewers there may be; [`rate`]: how often;
 //! - [`addresses`]: those of clients and of reverse proxies, and the relay's own;
 //! - [`error`]: the reasons to refuse a request, independent of any protocol;
@@ -36,6 +38,8 @@ pub mod file_version;
 pub mod http;
 pub mod hub;
 pub mod ingest;
+pub mod lan;
+pub mod lan_name;
 pub mod limits;
 pub mod no_signal;
 pub mod options;
@@ -45,6 +49,7 @@ pub mod rate;
 pub mod recent_minimum;
 pub mod relay;
 pub mod setup;
+pub mod state;
 pub mod stats;
 pub mod stream_list;
 pub mod wake;

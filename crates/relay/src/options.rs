@@ -2,13 +2,14 @@
 
 mod access;
 mod bus;
+mod lan;
 mod proxy;
 mod tls;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use clap::Parser;
 use fanlight_bus::SubscriberOptions;
 use fanlight_cli::secret::Secret;
@@ -18,9 +19,13 @@ use crate::access::{Access, AccessTable, HostRule, OriginRule};
 use crate::addresses::{PublicAddress, TrustedProxies};
 use crate::connection::congestion::Congestion;
 use crate::connection::threads::MAX_THREADS;
+use crate::lan::LanSettings;
 use crate::limits::{Limits, MAX_VIEWERS, MAX_VIEWERS_PER_ADDRESS};
+use crate::state::secrets::KeptToken;
+use crate::state::{KeptSecrets, KeptSettings};
 use access::AccessInFile;
 use bus::BusOptions;
+use lan::LanOptions;
 use proxy::ProxyOptions;
 use tls::TlsOptions;
 pub use tls::{TlsMode, TlsSettings};
@@ -38,9 +43,13 @@ const LISTEN: &str = "127.0.0.1:7474";
 #[command(name = "fanlight-relay", version, after_help = LIMITS)]
 #[serde(rename_all = "kebab-case", default)]
 pub struct Options {
-    /// Address and port to listen on; beyond loopback only with --token or --insecure [default: 127.0.0.1:7474]
+    /// Address and port to listen on; beyond loopback only with --token, --lan or --insecure [default: 127.0.0.1:7474]
     #[arg(long, env = "FANLIGHT_LISTEN", value_name = "ADDRESS:PORT")]
     pub listen: Option<SocketAddr>,
+
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub lan: LanOptions,
 
     /// A publisher to follow, ipc:///PATH or tcp://HOST:PORT; repeatable, at most 64. In the environment: separated by
     /// commas. tcp://HOST:PORT#key=FILE names the file with the publisher's public key [default: all publishers of this
@@ -64,7 +73,8 @@ pub struct Options {
     pub token: Option<Secret>,
 
     /// A file with a secret of at least 32 bytes, the same for all relays that accept each other's links and sessions of the
-    /// page [default: a random secret, so that both end with the relay]
+    /// page [default: one that is made once and kept in --state-folder with --lan or --tls auto; else a random one, so that both
+    /// end with the relay]
     #[arg(long, env = "FANLIGHT_SECRET_FILE", value_name = "FILE")]
     pub secret_file: Option<PathBuf>,
 
@@ -81,7 +91,8 @@ pub struct Options {
     #[arg(long, env = "FANLIGHT_TLS", value_name = "auto")]
     pub tls: Option<TlsMode>,
 
-    /// Folder for what must outlive the relay: the keys of --tls auto [default: $STATE_DIRECTORY, else
+    /// Folder for what must outlive the relay: the keys of --tls auto, the token of --lan, the secret for sessions and links
+    /// [default: $STATE_DIRECTORY, else
     /// $XDG_STATE_HOME/fanlight, else ~/.local/state/fanlight]
     #[arg(long, env = "FANLIGHT_STATE_FOLDER", value_name = "FOLDER")]
     pub state_folder: Option<PathBuf>,
@@ -170,6 +181,8 @@ Limits:
                 of such an address (loopback exempt) at most 32 tokens are compared at a time,
                 which allows 16 guesses per second; 12 s without one reset the count; after 100,
                 none is compared, and one is forgotten each second
+  --lan         99 machines of a network have a name (fanlight.local, fanlight-2.local, …); the
+                addresses are shown after 6 s even if the name is not certain yet
   start         for 2 s after the start, requests for unknown streams wait; each counts as a
                 viewer
   stalled       a viewer that takes no byte for 10 s while some are waiting is closed; a silent
@@ -199,7 +212,8 @@ Limits:
 
 impl Options {
     fn listen(&self) -> SocketAddr {
-        self.listen.unwrap_or_else(|| LISTEN.parse().expect("an address and port"))
+        let listen = self.listen.unwrap_or_else(|| LISTEN.parse().expect("an address and port"));
+        if self.lan.is_on() { lan::everywhere(listen.port()) } else { listen }
     }
 
     /// Returns whether other machines can reach the relay.
@@ -207,12 +221,23 @@ impl Options {
         !self.listen().ip().to_canonical().is_loopback()
     }
 
-    /// Returns the access table.
+    /// Returns the access table that the user wrote.
     ///
     /// # Errors
     /// Fails if an entry is invalid.
     pub fn access_table(&self) -> anyhow::Result<AccessTable> {
         access::table(self.token.as_ref(), &self.access)
+    }
+
+    /// Returns the access table that applies: with the token that `--lan` keeps.
+    ///
+    /// # Errors
+    /// Fails if an entry is invalid, or the token cannot be kept.
+    pub fn present_access_table(&self) -> anyhow::Result<AccessTable> {
+        match lan::kept(self)?.filter(|kept| kept.token) {
+            Some(kept) => kept_table(&KeptSettings { secret: false, ..kept }.open()?),
+            None => self.access_table(),
+        }
     }
 }
 
@@ -239,11 +264,39 @@ pub struct Settings {
     pub proxies: TrustedProxies,
     /// The address by which users reach the relay.
     pub public: PublicAddress,
+    /// Secrets that the relay makes itself and keeps.
+    pub kept: Option<KeptSettings>,
+    /// The local network; absent: the relay has no name there.
+    pub lan: Option<LanSettings>,
     /// Folder with the page; absent: the page in the binary.
     pub web: Option<PathBuf>,
 }
 
+/// Returns the table with the token that is kept, and nothing else.
+fn kept_table(kept: &KeptSecrets) -> anyhow::Result<AccessTable> {
+    let Some(kept) = &kept.token else { return Ok(AccessTable::default()) };
+    let file = kept.file.display();
+    let reason = || format!("{file}: remove this file, so that a new token is made");
+    access::table(Some(&kept.token), &[]).with_context(reason)
+}
+
 impl Settings {
+    /// Reads the secrets that the relay keeps, or makes them, and applies them. Returns the token, if it is kept.
+    ///
+    /// # Errors
+    /// Fails with the file or folder that is unusable.
+    pub fn open_kept(mut self) -> anyhow::Result<(Self, Option<KeptToken>)> {
+        let Some(kept) = &self.kept else { return Ok((self, None)) };
+        let kept = kept.open()?;
+        if kept.token.is_some() {
+            self.access.replace(kept_table(&kept)?);
+        }
+        if let Some(signer) = kept.signer {
+            self.access = self.access.with_signer(signer);
+        }
+        Ok((self, kept.token))
+    }
+
     /// Returns the largest number of publishers to follow.
     pub fn most_publishers(&self) -> usize {
         if self.bus.folder.is_some() { MAX_IN_FOLDER } else { self.bus.endpoints.len() }
@@ -254,11 +307,17 @@ impl TryFrom<Options> for Settings {
     type Error = anyhow::Error;
 
     fn try_from(options: Options) -> anyhow::Result<Self> {
+        lan::check(&options)?;
         let listen = options.listen();
+        let (kept, lan) = (lan::kept(&options)?, lan::settings(&options)?);
+        let lan_name = lan.as_ref().map(|lan| lan.name.clone());
         let table = options.access_table()?;
         ensure!(
-            !options.is_exposed() || !table.is_empty() || options.insecure == Some(true),
-            "--listen {listen} can be reached from other machines: add --token TOKEN, or --insecure if everyone there \
+            !options.is_exposed()
+                || !table.is_empty()
+                || options.insecure == Some(true)
+                || options.lan.is_on(),
+            "--listen {listen} can be reached from other machines: add --token TOKEN or --lan, or --insecure if everyone there \
              may watch"
         );
         if let Some(name) =
@@ -276,7 +335,7 @@ impl TryFrom<Options> for Settings {
             );
         }
         let (proxies, public) = (options.proxy.trusted()?, options.proxy.public_address()?);
-        let names = names(options.allow_host, &public);
+        let names = names(&options.allow_host, &public);
         Ok(Self {
             listen,
             reuse_port: options.reuse_port.unwrap_or(false),
@@ -294,16 +353,17 @@ impl TryFrom<Options> for Settings {
             access: Access::new(
                 table,
                 access::signer(options.secret_file.as_deref())?,
-                HostRule::new(&names),
+                HostRule::new(&names).with_lan_name(lan_name.clone()),
                 origins(&options.allow_origin, options.no_embed != Some(true))?.reached_at(&public),
             ),
             tls: TlsOptions {
-                mode: options.tls,
+                mode: lan::tls_mode(&options),
                 certificate: options.tls_cert,
                 key: options.tls_key,
                 state_folder: options.state_folder,
                 allow_plain: options.allow_plain == Some(true),
                 names,
+                lan_name,
             }
             .settings()?,
             limits: Limits::new(
@@ -316,16 +376,19 @@ impl TryFrom<Options> for Settings {
             .behind(&proxies),
             proxies,
             public,
+            kept,
+            lan,
             web: options.web,
         })
     }
 }
 
 /// Returns the names of the relay that its owner states.
-fn names(mut allowed: Vec<String>, public: &PublicAddress) -> Vec<String> {
+fn names(allowed: &[String], public: &PublicAddress) -> Vec<String> {
+    let mut names = allowed.to_vec();
     let name = public.url.as_ref().and_then(|url| url.name()).map(str::to_owned);
-    allowed.extend(name.filter(|name| !allowed.contains(name)));
-    allowed
+    names.extend(name.filter(|name| !names.contains(name)));
+    names
 }
 
 fn origins(allowed: &[String], embed: bool) -> anyhow::Result<OriginRule> {

@@ -7,6 +7,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use crate::error::Error;
+use crate::lan_name::LanName;
 use crate::stats::labels::DenialReason;
 
 /// Longest name that an error message repeats.
@@ -29,6 +30,7 @@ pub struct Addressed<'a> {
 #[derive(Debug)]
 pub struct HostRule {
     names: Vec<String>,
+    lan_name: Option<LanName>,
 }
 
 impl HostRule {
@@ -37,7 +39,14 @@ impl HostRule {
         let own = rustix::system::uname().nodename().to_string_lossy().to_lowercase();
         let mut names: Vec<String> = allowed.iter().map(|name| name.to_lowercase()).collect();
         names.extend(["localhost".into(), format!("{own}.local"), own]);
-        Self { names }
+        Self { names, lan_name: None }
+    }
+
+    /// Allows the name on the local network too, whatever it becomes.
+    #[must_use]
+    pub fn with_lan_name(mut self, name: Option<LanName>) -> Self {
+        self.lan_name = name;
+        self
     }
 
     /// Checks the name by which a request addresses this relay, and the name by which it addressed a trusted proxy. A page can
@@ -83,7 +92,9 @@ impl HostRule {
         match name {
             NamedHost::Address => true,
             NamedHost::Of(name) => {
-                name.ends_with(".localhost") || self.names.iter().any(|known| known == name)
+                name.ends_with(".localhost")
+                    || self.names.iter().any(|known| known == name)
+                    || self.lan_name.as_ref().is_some_and(|known| known.is(name))
             }
         }
     }
@@ -176,6 +187,17 @@ mod tests {
         ] {
             assert_eq!(denial(&rule, to(host)), Some(DenialReason::Host), "{host}");
         }
+    }
+
+    #[test]
+    fn the_name_on_the_local_network_is_allowed_as_it_changes() {
+        let name = LanName::new(None);
+        let rule = HostRule::new(&[]).with_lan_name(Some(name.clone()));
+        assert_eq!(denial(&rule, to("fanlight.local:7474")), None);
+        assert_eq!(denial(&rule, to("fanlight-2.local")), Some(DenialReason::Host));
+        name.set("fanlight-2.local", true);
+        assert_eq!(denial(&rule, to("fanlight-2.local")), None);
+        assert_eq!(denial(&rule, to("fanlight.local")), Some(DenialReason::Host));
     }
 
     #[test]

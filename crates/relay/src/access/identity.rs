@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use fanlight_grant::Link;
 use fanlight_protocol::{StreamName, Timestamp};
 
 use super::Action;
 use super::entry::{AccessEntry, Rights};
-use super::grant::{Link, Session};
+use super::grant::{self, Session};
 use crate::error::Error;
 use crate::limits::EntryPermit;
 use crate::stats::labels::DenialReason;
@@ -64,7 +65,7 @@ impl Identity {
         match self {
             Self::Anyone(rights) => *rights,
             Self::Entry { entry, .. } => entry.rights,
-            Self::Link { entry, link } => link.right.rights().within(entry.rights),
+            Self::Link { entry, link } => grant::rights(link.right).within(entry.rights),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Access rules: which client may do what. Every route and every `watch` passes [`Access::authorize`].
 //!
 //! - [`pattern`] and [`entry`]: a token, and what a client with it may do; [`table`]: all of them;
-//! - [`signer`] and [`grant`]: what the relay hands out in place of a token: sessions of the page, and links;
+//! - [`grant`]: what the relay hands out in place of a token: sessions of the page, and links;
 //! - [`credentials`]: what a client presents; [`identity`]: what follows from it;
 //! - [`watch`]: when a connected client must be checked again;
 //! - [`HostRule`]: the names under which the relay may be addressed;
@@ -17,7 +17,6 @@ pub mod host;
 pub mod identity;
 pub mod origin;
 pub mod pattern;
-pub mod signer;
 pub mod table;
 pub mod token_throttle;
 pub mod watch;
@@ -26,6 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fanlight_clock as clock;
+use fanlight_grant::{Link, LinkRight, Signer};
 use fanlight_protocol::{StreamName, Timestamp};
 use parking_lot::RwLock;
 
@@ -33,8 +33,7 @@ use crate::error::Error;
 use crate::stats::labels::DenialReason;
 use credentials::Presented;
 use entry::Rights;
-use grant::{GrantError, Link, LinkRight, Session};
-use signer::Signer;
+use grant::{GrantError, Session};
 use watch::AccessWatch;
 
 pub use credentials::Credentials;
@@ -110,6 +109,12 @@ impl Access {
         Self { table, changed, signer, hosts, origins }
     }
 
+    /// Signs sessions and links with another secret from now on.
+    #[must_use]
+    pub fn with_signer(self, signer: Signer) -> Self {
+        Self { signer, ..self }
+    }
+
     /// Replaces the table. Clients that are connected are checked again.
     pub fn replace(&self, table: AccessTable) {
         let mut current = self.table.write();
@@ -183,7 +188,7 @@ impl Access {
             seconds = validity.as_secs(),
             "link made"
         );
-        Ok((link.sign(&self.signer, &entry), expires))
+        Ok((link.sign(&self.signer, &entry.name, &entry.token), expires))
     }
 
     /// Waits until a client may no longer perform an action; returns the denial.
@@ -268,7 +273,7 @@ impl Access {
                 }
             }
             Some(Presented::Link(link)) => {
-                match Link::verify(link, &self.signer, &table, clock::now()) {
+                match grant::verify_link(link, &self.signer, &table, clock::now()) {
                     Ok((link, entry)) => Ok(Identity::Link { entry, link }),
                     Err(GrantError::Invalid) => Err(wrong("the link is not valid")),
                     Err(GrantError::Expired) => Err(expired("the link has expired")),
@@ -280,9 +285,11 @@ impl Access {
 
 #[cfg(test)]
 mod tests {
+    use fanlight_grant::TokenHash;
+    use fanlight_grant::signer::SECRET;
+
     use super::credentials::Parts;
-    use super::entry::{AccessEntry, TokenHash};
-    use super::signer::SECRET;
+    use super::entry::AccessEntry;
     use super::*;
 
     const VIEWING: [Action; 3] = [Action::List, Action::View, Action::ReadMetrics];

@@ -10,6 +10,8 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use fanlight_grant::link::{MAX_LINK, MIN_LINK, USUAL_LINK};
+use fanlight_grant::{Link, LinkRight};
 use fanlight_protocol::{StreamName, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -18,15 +20,11 @@ use super::client::{Client, Shared};
 use super::error::HttpError;
 use super::headers::SESSION_COOKIE;
 use crate::access::Action;
-use crate::access::grant::{LinkRight, MAX_LINK, MIN_LINK};
 use crate::access::origin::Origin;
 use crate::context::Context;
 use crate::error::Error;
 use crate::http::headers;
 use crate::stats::labels::DenialReason;
-
-/// Validity of a link that states none.
-const USUAL_LINK: Duration = Duration::from_secs(24 * 3600);
 
 /// The session of a client, and what it may do.
 #[derive(Serialize)]
@@ -157,10 +155,7 @@ pub(super) async fn make_link(
     }
     let (link, expires) =
         context.access.make_link(&client.credentials, right, &stream, validity)?;
-    let address = match right {
-        LinkRight::View => format!("?stream={stream}&link={link}"),
-        LinkRight::Publish => format!("streams/{stream}/publish?link={link}"),
-    };
+    let address = Link { right, stream: stream.clone(), expires }.address(&link);
     let address = context.public.link(&address).unwrap_or(address);
     let made = MadeLink { link, address, stream, role: right.as_str(), expires };
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(made)))

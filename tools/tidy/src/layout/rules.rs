@@ -26,6 +26,11 @@ pub const CRATES: &[CrateRule] = &[
         &["protocol"],
         "capture writes it and tests read it, so it depends on neither",
     ),
+    CrateRule::new(
+        "crates/grant",
+        &["protocol"],
+        "relays and the command line sign alike, so it depends on neither",
+    ),
     CrateRule::new("crates/cli", &[], "all programs share it, so it depends on none of them"),
     CrateRule::new(
         "crates/bus",
@@ -39,12 +44,12 @@ pub const CRATES: &[CrateRule] = &[
     ),
     CrateRule::new(
         "crates/relay",
-        &["protocol", "clock", "websocket", "bus", "cli"],
+        &["protocol", "clock", "grant", "websocket", "bus", "cli"],
         "capture and relay meet on the bus only, and a relay never parses a payload",
     ),
     CrateRule::new(
         "crates/client",
-        &["protocol", "clock", "websocket", "bus", "cli"],
+        &["protocol", "clock", "grant", "websocket", "bus", "cli"],
         "the client measures the relay from outside, as any client sees it",
     ),
     CrateRule::new(
@@ -154,6 +159,7 @@ pub const LAYERS: &[LayerRule] = &[
             &["access_file"],
             &["relay"],
             &["http", "options"],
+            &["lan"],
             &["egress"],
             &["stream_list", "context"],
             &["ingest"],
@@ -163,7 +169,8 @@ pub const LAYERS: &[LayerRule] = &[
             &["error"],
             &["stats"],
             &["rate"],
-            &["file_version", "wake", "process_stall", "recent_minimum", "addresses"],
+            &["state"],
+            &["file_version", "lan_name", "wake", "process_stall", "recent_minimum", "addresses"],
         ],
         reason: "egress and ingest use the hub, egress uses connections, and no import runs the other way",
     },
@@ -296,7 +303,12 @@ pub const WORDS: &[WordRule] = &[
         reason: "the contract has no IO and no clock; `now` is an argument",
     },
     WordRule {
-        places: &["crates/codec/src", "crates/websocket/src", "crates/timecode/src"],
+        places: &[
+            "crates/codec/src",
+            "crates/grant/src",
+            "crates/websocket/src",
+            "crates/timecode/src",
+        ],
         except: &[],
         words: &[
             "SystemTime",

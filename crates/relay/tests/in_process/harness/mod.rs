@@ -7,7 +7,8 @@ mod socket;
 use std::time::Duration;
 
 use fanlight_bus::{Endpoint, Folder, SubscriberOptions};
-use fanlight_relay::access::signer::Signer;
+use fanlight_grant::Signer;
+use fanlight_grant::signer::SECRET;
 use fanlight_relay::access::{Access, AccessTable, HostRule, OriginRule};
 use fanlight_relay::addresses::{PublicAddress, TrustedProxies};
 use fanlight_relay::connection::congestion::Congestion;
@@ -92,7 +93,7 @@ impl Site {
             bus: SubscriberOptions { folder: Some(self.bus()), ..SubscriberOptions::default() },
             access: Access::new(
                 access_table(token),
-                Signer::random().unwrap(),
+                Signer::new([1; SECRET]),
                 HostRule::new(&[]),
                 OriginRule::new(&[], true),
             ),
@@ -100,6 +101,8 @@ impl Site {
             limits,
             proxies: TrustedProxies::default(),
             public: PublicAddress::default(),
+            kept: None,
+            lan: None,
             web: None,
         };
         let listener = fanlight_relay::connection::listen(settings.listen, false).unwrap();
