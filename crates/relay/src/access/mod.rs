@@ -118,6 +118,11 @@ impl Access {
         self.changed.send_replace(());
     }
 
+    /// Returns whether clients need a token. Without a table every text passes for one.
+    pub fn needs_token(&self) -> bool {
+        !self.table.read().is_empty()
+    }
+
     /// Returns when a client that is connected with these credentials must be checked again.
     pub fn watch(&self, credentials: &Credentials) -> AccessWatch {
         let identity = self.identify(credentials).ok();
