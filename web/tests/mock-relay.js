@@ -12,6 +12,9 @@ const WEB = fileURLToPath(new URL('..', import.meta.url));
 const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.mjs': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' };
 const POLICY = "default-src 'self'; img-src 'self' blob: data:; connect-src 'self' ws: wss:; worker-src 'self' blob:";
 
+/** Pages of other origins may run the relay's modules. */
+const FOR_ALL_PAGES = { 'Access-Control-Allow-Origin': '*' };
+
 /** @typedef {import('../shared/protocol.js').StreamInfo} StreamInfo */
 /** @typedef {import('../shared/protocol.js').ListenEntry} ListenEntry */
 /**
@@ -213,6 +216,11 @@ export class MockRelay {
     return new Promise((/** @type {(message: ControlMessage) => void} */ resolve) => this.#waiting.push({ matches, resolve }));
   }
 
+  /** Waits until no socket is open. */
+  untilNoViewers() {
+    return this.until(() => this.#viewers.size === 0);
+  }
+
   /** Waits for a condition, which is checked whenever a message is received or sent. @param {() => boolean} met */
   until(met) {
     if (met()) return Promise.resolve();
@@ -242,7 +250,7 @@ export class MockRelay {
   #serve(request, response) {
     const url = new URL(request.url ?? '/', 'http://mock');
     if (url.pathname === '/api/streams') {
-      response.writeHead(this.#allowed(url) ? 200 : 401).end('[]');
+      response.writeHead(this.#allowed(url) ? 200 : 401, FOR_ALL_PAGES).end('[]');
       return;
     }
     const [, name] = /^\/streams\/([^/]+)\/snapshot$/.exec(url.pathname) ?? [];
@@ -250,7 +258,7 @@ export class MockRelay {
       this.#snapshot(this.streams.get(name), response);
       return;
     }
-    const path = url.pathname === '/' ? '/index.html' : (this.elsewhere.get(url.pathname) ?? normalize(url.pathname));
+    const path = this.#fileAt(url.pathname);
     if (this.missing.has(path)) {
       this.missed += 1;
       response.writeHead(503).end();
@@ -260,11 +268,18 @@ export class MockRelay {
     const type = TYPES[/** @type {keyof typeof TYPES} */ (extname(path))];
     try {
       const body = (this.before.get(path) ?? '') + readFileSync(join(WEB, path), 'utf8');
-      response.writeHead(200, { 'Content-Type': type, 'Content-Security-Policy': POLICY, 'Cache-Control': 'no-cache' });
+      const shared = type === TYPES['.js'] ? FOR_ALL_PAGES : {};
+      response.writeHead(200, { 'Content-Type': type, 'Content-Security-Policy': POLICY, 'Cache-Control': 'no-cache', ...shared });
       response.end(body);
     } catch {
       response.writeHead(404).end();
     }
+  }
+
+  /** @param {string} path */
+  #fileAt(path) {
+    if (path === '/') return '/index.html';
+    return path.startsWith('/embed/') ? '/embed.html' : (this.elsewhere.get(path) ?? normalize(path));
   }
 
   /** Serves the newest picture in full size. @param {Stream | undefined} stream @param {import('node:http').ServerResponse} response */
@@ -284,7 +299,10 @@ export class MockRelay {
     this.connections += 1;
     this.#viewers.set(viewer, new Map());
     this.#journeyRequests.set(viewer, new Set());
-    viewer.on('close', () => this.#viewers.delete(viewer));
+    viewer.on('close', () => {
+      this.#viewers.delete(viewer);
+      this.#checkConditions();
+    });
     viewer.on('message', (data) => this.#receive(viewer, JSON.parse(String(data))));
     send(viewer, { type: 'hello', version: '0.1.0', build: this.build });
   }

@@ -5,13 +5,14 @@
 //! - [`credentials`]: what a client presents; [`identity`]: what follows from it;
 //! - [`watch`]: when a connected client must be checked again;
 //! - [`HostRule`]: the names under which the relay may be addressed;
-//! - [`OriginRule`]: the rights of pages of other origins;
+//! - [`OriginRule`]: the rights of pages of other origins; [`FramingRule`]: which of them may frame the player;
 //! - [`token_throttle`]: the limit on guessing tokens.
 //!
 //! The rules know nothing of HTTP: `http::headers` extracts what they need from a request.
 
 pub mod credentials;
 pub mod entry;
+pub mod framing;
 pub mod grant;
 pub mod host;
 pub mod identity;
@@ -38,6 +39,7 @@ use signer::Signer;
 use watch::AccessWatch;
 
 pub use credentials::Credentials;
+pub use framing::FramingRule;
 pub use host::HostRule;
 pub use identity::Identity;
 pub use origin::OriginRule;

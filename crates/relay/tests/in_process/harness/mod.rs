@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use fanlight_bus::{Endpoint, Folder, SubscriberOptions};
 use fanlight_relay::access::signer::Signer;
-use fanlight_relay::access::{Access, AccessTable, HostRule, OriginRule};
+use fanlight_relay::access::{Access, AccessTable, FramingRule, HostRule, OriginRule};
 use fanlight_relay::connection::congestion::Congestion;
 use fanlight_relay::limits::Limits;
 use fanlight_relay::{Options, Relay, Settings};
@@ -95,6 +95,7 @@ impl Site {
                 HostRule::new(&[]),
                 OriginRule::new(&[], true),
             ),
+            framing: FramingRule::default(),
             tls: None,
             limits,
             web: None,
