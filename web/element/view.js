@@ -88,6 +88,7 @@ export class FanlightView extends HTMLElement {
   }
 
   connectedCallback() {
+    this.#takeEarlyProperties();
     this.#relays.sight.observe(this);
     this.#later();
   }
@@ -116,6 +117,16 @@ export class FanlightView extends HTMLElement {
   resized({ width, height }) {
     this.#box = { width, height };
     this.#relay?.visibility.update();
+  }
+
+  /** Takes properties that a script set before this class existed. They would hide those of the class. */
+  #takeEarlyProperties() {
+    for (const name of FanlightView.observedAttributes) {
+      if (!Object.hasOwn(this, name)) continue;
+      const value = Reflect.get(this, name);
+      Reflect.deleteProperty(this, name);
+      Reflect.set(this, name, value);
+    }
   }
 
   /** A page sets several attributes, or moves an element, within one task: that is one change. */

@@ -59,6 +59,8 @@ export class MockRelay {
   /** Hints for an empty wall. @type {import('../shared/protocol.js').Setup | null} */
   setup = null;
   build = 'one';
+  /** The path below which a reverse proxy would serve the relay, with a slash at its end. */
+  prefix = '/';
   token = '';
   /** Control messages of all viewers, in order. @type {ControlMessage[]} */
   received = [];
@@ -91,7 +93,7 @@ export class MockRelay {
   /** @param {number} [port] */
   async start(port = 0) {
     this.#server.on('upgrade', (request, socket, head) => {
-      const url = new URL(request.url ?? '/', 'http://mock');
+      const url = this.#urlOf(request);
       if (url.pathname !== '/ws' || !this.#allowed(url)) {
         socket.end('HTTP/1.1 401 Unauthorized\r\nConnection: close\r\n\r\n');
         return;
@@ -105,7 +107,7 @@ export class MockRelay {
   }
 
   get address() {
-    return `http://127.0.0.1:${this.#port}/`;
+    return `http://127.0.0.1:${this.#port}${this.prefix}`;
   }
 
   get port() {
@@ -241,6 +243,11 @@ export class MockRelay {
     for (const viewer of this.#viewers.keys()) viewer.send(text);
   }
 
+  /** Returns the address of a request as the relay sees it; an unknown one if it is outside of the prefix. @param {import('node:http').IncomingMessage} request */
+  #urlOf({ url = '/' }) {
+    return new URL(url.startsWith(this.prefix) ? url.slice(this.prefix.length - 1) : '/outside', 'http://mock');
+  }
+
   /** @param {URL} url */
   #allowed(url) {
     return this.token === '' || url.searchParams.get('token') === this.token;
@@ -248,7 +255,7 @@ export class MockRelay {
 
   /** @param {import('node:http').IncomingMessage} request @param {import('node:http').ServerResponse} response */
   #serve(request, response) {
-    const url = new URL(request.url ?? '/', 'http://mock');
+    const url = this.#urlOf(request);
     if (url.pathname === '/api/streams') {
       response.writeHead(this.#allowed(url) ? 200 : 401, FOR_ALL_PAGES).end('[]');
       return;

@@ -120,6 +120,8 @@ test('attributes may change: stream, codec and fit', onForeignPage(async ({ rela
   await set('codec', 'h264');
   const request = await relay.waitForMessage(({ type, codec }) => type === 'watch' && codec !== undefined);
   assert.equal(request.stream, 'hall');
+  await page.waitForSelector('fanlight-view .box[data-codec="h264"]');
+  await untilElementMoves(page, 'fanlight-view');
   assert.equal(relay.connections, 1);
 }));
 
@@ -190,6 +192,27 @@ test('a relay that does not know the token says so, and a right token replaces i
   assert.match(String(await page.getAttribute('#bare [role="img"]', 'aria-label')), /^door: .*needs an access token/);
   await page.$eval('[token]', (view) => view.setAttribute('token', 'open-sesame-42'));
   await untilElementMoves(page, '[token]');
+}));
+
+test('below the path prefix of a reverse proxy, element and player connect to the relay below it', onForeignPage(async ({ relay, open }) => {
+  relay.prefix = '/house/video/';
+  relay.add('door', moving());
+  const page = await open('<fanlight-view stream="door"></fanlight-view>');
+  await untilElementMoves(page, 'fanlight-view');
+  await page.goto(`${relay.address}embed/door`);
+  await untilElementMoves(page, 'fanlight-view');
+}));
+
+test('properties count as attributes, also those of before the element was defined', onForeignPage(async ({ relay, open }) => {
+  relay.token = 'open-sesame-42';
+  relay.add('door', moving());
+  const page = await open(`<fanlight-view></fanlight-view><script>
+    Object.assign(document.querySelector('fanlight-view'), { stream: 'door', token: 'open-sesame-42', codec: 'jpeg', fit: 'fill', controls: true, age: true });
+  </script>`);
+  await untilElementMoves(page, 'fanlight-view');
+  const attributes = await page.$eval('fanlight-view', (view) => view.getAttributeNames().sort());
+  assert.deepEqual(attributes, ['age', 'codec', 'controls', 'fit', 'stream', 'token']);
+  assert.equal(await property(page, 'fanlight-view', 'paused'), false);
 }));
 
 test('a mistake in an attribute is shown, and corrected', onForeignPage(async ({ relay, open }) => {
