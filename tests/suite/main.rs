@@ -10,6 +10,7 @@ mod clients;
 mod compat;
 mod documented;
 mod door;
+mod embedding;
 mod ending;
 mod fanout;
 mod floods;

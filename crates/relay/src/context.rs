@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::access::Access;
 use crate::access::token_throttle::TokenThrottle;
-use crate::addresses::PublicAddress;
-use crate::addresses::TrustedProxies;
+use crate::access::{Access, FramingRule};
+use crate::addresses::{PublicAddress, TrustedProxies};
 use crate::hub::Hub;
 use crate::ingest::Ingest;
 use crate::ingest::startup::Startup;
@@ -26,6 +25,8 @@ pub struct Context {
     pub ingest: Arc<Ingest>,
     /// The access rules.
     pub access: Access,
+    /// The pages that may frame the player.
+    pub framing: FramingRule,
     /// Counts denied requests.
     pub denials: DenialCounters,
     /// The limit on guessing the token.

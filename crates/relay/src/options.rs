@@ -2,6 +2,7 @@
 
 mod access;
 mod bus;
+mod embedding;
 mod lan;
 mod proxy;
 mod tls;
@@ -15,7 +16,7 @@ use fanlight_bus::SubscriberOptions;
 use fanlight_cli::secret::Secret;
 use serde::Deserialize;
 
-use crate::access::{Access, AccessTable, HostRule, OriginRule};
+use crate::access::{Access, AccessTable, FramingRule, HostRule, OriginRule};
 use crate::addresses::{PublicAddress, TrustedProxies};
 use crate::connection::congestion::Congestion;
 use crate::connection::threads::MAX_THREADS;
@@ -122,6 +123,11 @@ pub struct Options {
     /// Forbid pages of other origins to embed MJPEG and snapshots
     #[arg(long, env = "FANLIGHT_NO_EMBED", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub no_embed: Option<bool>,
+
+    /// An origin whose pages may show the player at /embed/NAME in a frame, for example https://dash.example, or * for all;
+    /// repeatable, at most 64
+    #[arg(long, env = "FANLIGHT_ALLOW_EMBED", value_name = "ORIGIN", value_delimiter = ',')]
+    pub allow_embed: Vec<String>,
 
     /// Reverse proxies.
     #[command(flatten)]
@@ -256,6 +262,8 @@ pub struct Settings {
     pub bus: SubscriberOptions,
     /// Access rules.
     pub access: Access,
+    /// The pages that may frame the player.
+    pub framing: FramingRule,
     /// TLS; absent: the relay is plain.
     pub tls: Option<TlsSettings>,
     /// Limits on viewers.
@@ -356,6 +364,7 @@ impl TryFrom<Options> for Settings {
                 HostRule::new(&names).with_lan_name(lan_name.clone()),
                 origins(&options.allow_origin, options.no_embed != Some(true))?.reached_at(&public),
             ),
+            framing: embedding::framing(&options.allow_embed)?,
             tls: TlsOptions {
                 mode: lan::tls_mode(&options),
                 certificate: options.tls_cert,

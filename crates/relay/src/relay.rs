@@ -165,6 +165,7 @@ fn context(
         hub,
         ingest: Arc::new(ingest),
         access: settings.access,
+        framing: settings.framing,
         denials: DenialCounters::default(),
         token_throttle: TokenThrottle::default(),
         proxies: settings.proxies,

@@ -5,13 +5,14 @@
 //! - [`credentials`]: what a client presents; [`identity`]: what follows from it;
 //! - [`watch`]: when a connected client must be checked again;
 //! - [`HostRule`]: the names under which the relay may be addressed;
-//! - [`OriginRule`]: the rights of pages of other origins;
+//! - [`OriginRule`]: the rights of pages of other origins; [`FramingRule`]: which of them may frame the player;
 //! - [`token_throttle`]: the limit on guessing tokens.
 //!
 //! The rules know nothing of HTTP: `http::headers` extracts what they need from a request.
 
 pub mod credentials;
 pub mod entry;
+pub mod framing;
 pub mod grant;
 pub mod host;
 pub mod identity;
@@ -37,6 +38,7 @@ use grant::{GrantError, Session};
 use watch::AccessWatch;
 
 pub use credentials::Credentials;
+pub use framing::FramingRule;
 pub use host::HostRule;
 pub use identity::Identity;
 pub use origin::OriginRule;
@@ -121,6 +123,11 @@ impl Access {
         *current = Arc::new(table.continuing(&current));
         drop(current);
         self.changed.send_replace(());
+    }
+
+    /// Returns whether clients need a token. Without a table every text passes for one.
+    pub fn needs_token(&self) -> bool {
+        !self.table.read().is_empty()
     }
 
     /// Returns when a client that is connected with these credentials must be checked again.

@@ -137,11 +137,14 @@ pub async fn check_encryption(State(context): Shared, request: Request, next: Ne
 pub async fn check_origin(State(context): Shared, request: Request, next: Next) -> Response {
     let reader = Reader::of(&context, &request);
     match reader {
-        // A page that presents a token itself has it from its user. Browsers add neither of them by themselves.
-        Reader::None => denied_origin(
+        // Every page may read this answer, so that <fanlight-view> can say what it lacks.
+        Reader::None if context.access.needs_token() => Reader::Any.allow(denied_origin(
             "requests from pages of other origins need a token in the address or in a Bearer header; or start the relay with \
              --allow-origin ORIGIN",
-        ),
+        )),
+        Reader::None => Reader::Any.allow(denied_origin(
+            "this relay has no tokens, so pages of other origins may use it only with --allow-origin ORIGIN",
+        )),
         _ => reader.allow(next.run(request).await),
     }
 }
@@ -164,7 +167,13 @@ impl Reader {
         match page {
             Origin::Own => Self::Own,
             Origin::Allowed => Self::Allowed(request.headers().get(header::ORIGIN).cloned()),
-            Origin::Foreign if headers::has_explicit_token(request) => Self::Any,
+            // A page that presents a token itself has it from its user; browsers add neither a query nor a Bearer header by
+            // themselves. On a relay without tokens any text would do, so there it proves nothing.
+            Origin::Foreign
+                if context.access.needs_token() && headers::has_explicit_token(request) =>
+            {
+                Self::Any
+            }
             Origin::Foreign => Self::None,
         }
     }

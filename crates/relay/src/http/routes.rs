@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use axum::{Json, Router};
 use fanlight_clock as clock;
+use fanlight_protocol::StreamName;
 use fanlight_protocol::viewer::SUBPROTOCOL;
 use serde::Serialize;
 use tower::ServiceExt as _;
@@ -66,6 +67,8 @@ pub fn router(context: Arc<Context>) -> Router {
     let open = Router::new()
         .route("/", root)
         .route("/{file}", get(page_file))
+        .route("/embed/{name}", get(player))
+        .route("/element/{file}", get(page_file))
         .route("/page/{file}", get(page_file))
         .route("/worker/{file}", get(page_file))
         .route("/shared/{file}", get(page_file))
@@ -219,7 +222,21 @@ async fn page_file(
     headers: HeaderMap,
 ) -> Result<Response, HttpError> {
     client.authorize(&context, Action::LoadPage)?;
-    let embed = context.access.origins.embedding_allowed();
     let name = uri.path().trim_start_matches('/');
-    Ok(page::answer(&context.page, name, &headers, embed)?)
+    Ok(page::answer(&context.page, name, &headers, page::OWN_PAGES)?)
+}
+
+/// Serves the player of one stream, for frames. Like the page it is public, and says by itself if the stream cannot be
+/// viewed: an answer must not reveal which streams exist.
+async fn player(
+    State(context): Shared,
+    Path(name): Path<String>,
+    client: Client,
+    headers: HeaderMap,
+) -> Result<Response, HttpError> {
+    client.authorize(&context, Action::LoadPage)?;
+    let name: Result<StreamName, _> = name.parse();
+    name.map_err(|error| Error::NotFound(format!("/embed/NAME: {error}")))?;
+    let ancestors = context.framing.ancestors();
+    Ok(page::answer(&context.page, page::PLAYER, &headers, &ancestors)?)
 }

@@ -359,22 +359,29 @@ pub const WORDS: &[WordRule] = &[
     WordRule {
         places: &["web/shared"],
         except: &[],
-        words: &["'../page/", "'../worker/", "document."],
+        words: &["'../page/", "'../worker/", "'../element/", "document."],
         tests_may: false,
         reason: "shared modules run on both threads",
     },
     WordRule {
         places: &["web/worker"],
         except: &[],
-        words: &["'../page/", "document."],
+        words: &["'../page/", "'../element/", "document."],
         tests_may: false,
         reason: "a worker has no DOM",
     },
     WordRule {
         places: &["web/page"],
         except: &[],
-        words: &["from '../worker/"],
+        words: &["from '../worker/", "'../element/"],
         tests_may: false,
-        reason: "the page talks to the worker by messages",
+        reason: "the page talks to the worker by messages, and knows nothing of the element on other pages",
+    },
+    WordRule {
+        places: &["web/element"],
+        except: &[],
+        words: &["from '../worker/", "'../boot.js'"],
+        tests_may: false,
+        reason: "the element talks to the worker by messages, and starts no part of the page",
     },
 ];

@@ -9,7 +9,7 @@ use std::time::Duration;
 use fanlight_bus::{Endpoint, Folder, SubscriberOptions};
 use fanlight_grant::Signer;
 use fanlight_grant::signer::SECRET;
-use fanlight_relay::access::{Access, AccessTable, HostRule, OriginRule};
+use fanlight_relay::access::{Access, AccessTable, FramingRule, HostRule, OriginRule};
 use fanlight_relay::addresses::{PublicAddress, TrustedProxies};
 use fanlight_relay::connection::congestion::Congestion;
 use fanlight_relay::limits::Limits;
@@ -97,6 +97,7 @@ impl Site {
                 HostRule::new(&[]),
                 OriginRule::new(&[], true),
             ),
+            framing: FramingRule::default(),
             tls: None,
             limits,
             proxies: TrustedProxies::default(),
