@@ -87,7 +87,7 @@ impl<T> ByAddress<T> {
 
     /// Returns the number of entries.
     #[cfg(test)]
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.0.len()
     }
 }
