@@ -23,6 +23,8 @@ let lastId = 0;
 let codecHere = null;
 /** False once the worker reports that this browser does not decode H.264. */
 let canDecodeH264 = true;
+/** True if the page's address had a token. */
+export const tokenIsFromAddress = new URL(location.href).searchParams.has('token');
 let token = readToken();
 /** The link in the page's address, in place of a token. It stays there, so that the page can be reloaded. */
 let link = new URL(location.href).searchParams.get('link') ?? '';

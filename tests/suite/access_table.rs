@@ -157,6 +157,19 @@ fn an_invalid_table_changes_nothing_and_says_why() {
 }
 
 #[test]
+fn a_table_that_becomes_empty_does_not_open_the_relay() {
+    let (site, relay) = site(&table());
+    for text in ["", "log-level = 'info'"] {
+        fs::write(site.path("relay.toml"), text).expect("the site's folder is ours");
+        relay.program().signal(Signal::HUP);
+        let log = || relay.program().log();
+        eventually("the error is logged", || log().contains("it would be empty").then_some(()));
+        assert_eq!(relay.get("/streams/door/snapshot").status, 401, "{text:?}");
+    }
+    assert_eq!(relay.get(&format!("/streams/door/snapshot?token={DOOR}")).status, 200);
+}
+
+#[test]
 fn an_entry_has_at_most_its_viewers() {
     let (_site, relay) =
         site(&table().replace("streams = ['door*']", "streams = ['door*']\nmax-viewers = 1"));

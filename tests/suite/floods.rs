@@ -13,15 +13,18 @@ use fanlight_tests::viewer::missing;
 use fanlight_tests::{Bystander, Link, Relay, Site, TlsTunnel, eventually};
 
 const TOKEN: &str = "sesame-of-the-lab";
-/// Frames that the bystander watches during a flood: two seconds.
-const SOME: u64 = 60;
+/// Frames that the bystander watches during a flood: three seconds.
+const SOME: u64 = 90;
+/// The number of frames that it may miss because the machine paused: the flood's clients use the same cores as the relay. With
+/// one frame per message of a flood, it would miss nearly all.
+const STUMBLE: u64 = 20;
 
-/// Asserts that a bystander gets the next frames: nine of ten, because the flood's clients use the same cores as the relay.
+/// Asserts that a bystander gets the next frames.
 fn assert_unharmed(bystander: &Bystander) {
     let before = bystander.seen().len();
     bystander.wait_for_more(SOME);
     let sequences: Vec<u64> = bystander.seen()[before..].iter().map(|seen| seen.sequence).collect();
-    assert!(missing(&sequences) <= SOME / 10, "{sequences:?}");
+    assert!(missing(&sequences) < STUMBLE, "{sequences:?}");
 }
 
 fn floods(relay: &Relay, what: &str) -> u64 {
@@ -30,9 +33,10 @@ fn floods(relay: &Relay, what: &str) -> u64 {
 
 #[test]
 fn a_client_that_floods_the_relay_with_messages_is_read_slowly_and_still_served() {
-    let site = Site::new();
+    let site = Site::alone();
     site.camera("cam");
-    let relay = site.relay(&[]);
+    // All share one thread.
+    let relay = site.relay(&["--threads", "1"]);
     let bystander = Bystander::from(relay.viewer("cam"));
     let mut flooding = relay.plain_viewer("cam");
     let mut writer = flooding.socket().raw().try_clone().expect("a second handle");
@@ -64,7 +68,7 @@ fn begin_handshake(server: SocketAddr, hello: &[u8]) {
 
 #[test]
 fn a_flood_of_handshakes_waits_and_present_viewers_do_not() {
-    let site = Site::new();
+    let site = Site::alone();
     site.camera("cam");
     let authority = TestAuthority::new(&site.path(""));
     let files = authority.issue(&site.path(""), "relay");
@@ -88,7 +92,7 @@ fn a_flood_of_handshakes_waits_and_present_viewers_do_not() {
 #[test]
 fn an_address_that_guesses_on_is_refused_without_a_check_and_others_are_not() {
     let Some(link) = Link::with_rate(100_000, Duration::from_millis(50)) else { return };
-    let site = Site::new();
+    let site = Site::alone();
     let relay = link.relay_with(&site, &["--token", TOKEN]);
     let relay = &relay;
     let status = move |token: &str| relay.get(&format!("/api/streams?token={token}")).status;
@@ -107,6 +111,7 @@ fn an_address_that_guesses_on_is_refused_without_a_check_and_others_are_not() {
         assert!(!refused.header("retry-after").is_empty());
         assert!(refused.text().contains("too many wrong tokens"), "{refused:?}");
         assert_eq!(relay.get("/").status, 200, "a request without a token is answered");
+        assert_eq!(relay.get("/healthz?a=b").status, 200, "another query is no token");
     });
     assert_eq!(link.beside(|| status(TOKEN)), 200);
     link.across(|| eventually("it may try again", || (status(TOKEN) == 200).then_some(())));

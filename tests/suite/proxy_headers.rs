@@ -91,7 +91,8 @@ fn a_request_counts_as_encrypted_only_if_it_was_so_up_to_the_proxy() {
     let other = site.relay(&files.options());
     let status =
         |relay: &Relay, headers: &[(&str, &str)]| relay.get_with("/api/streams", headers).status;
-    assert_eq!((status(&trusting, &[]), status(&other, &[])), (200, 200), "this machine itself");
+    assert_eq!(status(&other, &[]), 200, "this machine itself");
+    assert_eq!(status(&trusting, &[]), 403, "perhaps a client of the proxy");
     let (https, http) = (("x-forwarded-proto", "https"), ("x-forwarded-proto", "http"));
     let (forwarded_https, client) =
         (("forwarded", "proto=https"), ("x-forwarded-for", "192.0.2.1"));
@@ -106,6 +107,20 @@ fn a_request_counts_as_encrypted_only_if_it_was_so_up_to_the_proxy() {
     let navigation = [client, ("accept", "text/html"), ("x-forwarded-host", "localhost:8443")];
     let moved = trusting.get_with("/?stream=x", &navigation);
     assert_eq!((moved.status, moved.header("location")), (307, "https://localhost:8443/?stream=x"));
+}
+
+#[test]
+fn no_request_that_a_proxy_may_have_forwarded_has_the_rights_of_this_machine() {
+    let site = Site::new();
+    let (trusting, other) = (site.relay(&TRUSTED), site.relay(&[]));
+    let may = |relay: &Relay, headers: &[(&str, &str)]| {
+        relay.get_with("/api/session", headers).json()["may"].as_array().map_or(0, Vec::len)
+    };
+    assert_eq!(may(&other, &[]), 3, "view, publish, admin");
+    assert_eq!(may(&trusting, &[]), 1, "view");
+    for name in ["x-forwarded-port", "x-real-ip", "via", "cf-connecting-ip", "forwarded"] {
+        assert_eq!(may(&other, &[(name, "x")]), 1, "{name}");
+    }
 }
 
 #[test]
@@ -125,6 +140,7 @@ fn everything_is_below_the_base_path_too() {
     assert_eq!(snapshot.header("content-type"), "image/jpeg");
     let moved = relay.get("/house/cams?stream=cam");
     assert_eq!((moved.status, moved.header("location")), (307, "/house/cams/?stream=cam"));
+    assert_eq!(relay.get_with("/house/cams", &[("host", "evil.example")]).status, 421);
     for unknown in ["/house/", "/house/camshaft", "/house/cams/house/cams/", "/house/cams//"] {
         assert_eq!(relay.get(unknown).status, 404, "{unknown}");
     }

@@ -15,6 +15,7 @@ import { Playback } from './playback.js';
 import { Scrubbers } from './scrubber.js';
 import { isSignedIn, signIn } from './session.js';
 import { mainCause } from './slow-cause.js';
+import { offerToStay } from './stay-offer.js';
 import { StatusLine } from './status-line.js';
 import { REPEATED } from './status-messages.js';
 import { Target } from './target.js';
@@ -31,6 +32,7 @@ export class Controls {
   /** @param {Wall} wall @param {{ kiosk: boolean }} mode */
   constructor(wall, { kiosk }) {
     this.wall = wall;
+    this.kiosk = kiosk;
     wall.play = moveFrom;
     this.zoom = new Zoom({
       next: () => wall.step(1),
@@ -101,7 +103,8 @@ export class Controls {
       this.wall.list.hidden = instead;
       this.wall.arrange();
     }
-    this.bar.render(lost);
+    this.bar.render(lost, instead);
+    if (state.link.phase === 'open') offerToStay(this.kiosk);
     this.scrubbers.render(this.wall.tiles.values());
     this.#statusLine.render(this.#wallState(lost, now), now);
   }

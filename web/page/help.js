@@ -47,9 +47,9 @@ const MOUSE = [
 
 /**
  * @param {{ resetLayout: () => void, codec: CodecChoice, choose: (codec: CodecChoice) => void, obstacle: string,
- *   signOut: (() => Promise<void>) | null }} actions `obstacle`: why H.264 is no choice; empty if it is one
+ *   signOut: (() => Promise<void>) | null, staySignedIn: (() => Promise<boolean>) | null }} actions `obstacle`: why H.264 is no choice; empty if it is one
  */
-export function showHelp({ resetLayout, codec, choose, obstacle, signOut }) {
+export function showHelp({ resetLayout, codec, choose, obstacle, signOut, staySignedIn }) {
   const touch = matchMedia('(pointer: coarse)').matches;
   const keys = section('Keys', 'kbd', KEYS.filter(([[key]]) => key !== 'c' || !obstacle));
   const gestures = touch ? section('Gestures', 'span', TOUCH) : section('Mouse', 'span', MOUSE);
@@ -67,13 +67,24 @@ export function showHelp({ resetLayout, codec, choose, obstacle, signOut }) {
     element('p', 'quiet', 'Keys act on the tile under the pointer, or on the one with the focus.'),
     obstacle ? element('p', 'codecs', `Format: ${onlyFormat(obstacle)}`) : codecField(codec, choose),
     element('p', 'quiet', 'For a wall display, add ', element('code', '', '?kiosk=1'), ' to the address.'),
-    element('p', 'buttons', reset, ...(signOut ? [signOutButton(signOut)] : [])),
+    element('p', 'buttons', reset, ...(staySignedIn ? [stayButton(staySignedIn)] : []), ...(signOut ? [signOutButton(signOut)] : [])),
   );
   dialog.addEventListener('click', (event) => event.target === dialog && dialog.close());
   dialog.addEventListener('close', () => dialog.remove());
   document.body.append(dialog);
   dialog.showModal();
   return dialog;
+}
+
+/** @param {() => Promise<boolean>} staySignedIn */
+function stayButton(staySignedIn) {
+  const button = element('button', 'primary', 'Stay signed in on this device');
+  button.type = 'button';
+  button.addEventListener('click', async () => {
+    button.textContent = (await staySignedIn()) ? 'You stay signed in' : 'The relay refused';
+    button.disabled = true;
+  });
+  return button;
 }
 
 /** @param {() => Promise<void>} signOut */

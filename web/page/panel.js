@@ -51,7 +51,9 @@ export class Panel {
 
   /** @param {PanelState} state @returns {[string, () => HTMLElement]} content, and a key so that it is created once */
   #choose({ link, listening, setup, empty, ahead }) {
-    if (link.why === 'token') return [`token ${this.access.hasToken()} ${this.access.hasLink()}`, () => tokenPanel(this.access)];
+    // A relay knows an expired link, and refuses it; any other one is no token.
+    const expired = link.why === 'refused' && this.access.hasLink();
+    if (link.why === 'token' || expired) return [`token ${this.access.hasToken()} ${this.access.hasLink()}`, () => tokenPanel(this.access)];
     if (empty && link.phase === 'down') return [`down ${link.why} ${link.detail}`, () => linkPanel(link)];
     if (!empty || !listening) return ['', () => element('div')];
     const key = `setup ${Math.round(ahead / 60_000)} ${JSON.stringify([listening, setup])}`;
@@ -111,7 +113,7 @@ function tokenPanel({ signIn, hasToken, hasLink }) {
     ? 'This link is not valid any more. Ask for a new one, or enter an access token.'
     : hasToken()
       ? 'That token was not accepted. Enter another one.'
-      : 'Viewing requires a token of this relay.';
+      : 'Scan the QR code of this relay again, or ask its owner for a token.';
   const panel = message('Enter the access token', text);
   panel.append(form);
   queueMicrotask(() => field.focus());

@@ -21,6 +21,18 @@ export async function signIn(token, keep) {
   useToken(token);
 }
 
+/** Returns whether the viewer is signed in with a token of this tab only. */
+export function canStaySignedIn() {
+  return hasToken() && !isKept();
+}
+
+/** Signs in until the viewer signs out, with the token of this tab. @returns {Promise<boolean>} false if the relay refuses */
+export async function staySignedIn() {
+  const done = (await request('POST', 'api/session?keep=true')) !== null;
+  if (done) mark(true);
+  return done;
+}
+
 /** Signs out of this browser, and asks for a token again. */
 export async function signOut() {
   await request('DELETE', 'api/session');
@@ -31,10 +43,14 @@ export async function signOut() {
 
 /** Returns whether the viewer has signed in, and so may sign out. */
 export function isSignedIn() {
+  return hasToken() || isKept();
+}
+
+function isKept() {
   try {
-    return hasToken() || localStorage.getItem(KEPT) === '1';
+    return localStorage.getItem(KEPT) === '1';
   } catch {
-    return hasToken();
+    return false;
   }
 }
 

@@ -8,6 +8,12 @@ import { makeLink } from './session.js';
 /** Validities of a link: words, and seconds. @type {readonly (readonly [string, number])[]} */
 const VALIDITIES = [['1 hour', 3600], ['1 day', 86_400], ['7 days', 604_800]];
 
+const HERE_ONLY =
+  'It works on this computer only: to share with others, open this page by the name or address of this computer in your network.';
+
+/** @param {string} host */
+const isLoopback = (host) => host === 'localhost' || host === '[::1]' || host.startsWith('127.');
+
 /** @param {string} stream */
 export function showShare(stream) {
   const dialog = element('dialog', 'help share');
@@ -27,13 +33,13 @@ export function showShare(stream) {
   const copy = async (what, textOf) => {
     const made = await makeLink(stream, seconds);
     if (!made) result.textContent = 'The relay made no link: only an access token allows it.';
-    else if (await copyText(textOf(made))) result.textContent = `${what} copied`;
+    else if (await copyText(textOf(made))) result.textContent = `${what} copied. ${isLoopback(new URL(made.address).hostname) ? HERE_ONLY : ''}`;
     else result.replaceChildren('Copying blocked: ', element('code', '', textOf(made)));
   };
   const html = (/** @type {import('./session.js').MadeLink} */ { link }) => embedCode(document.baseURI, stream, link);
   dialog.append(
     element('header', '', element('h1', '', `Share ${stream}`), iconButton('close', 'Close', () => dialog.close())),
-    element('p', 'quiet', 'Everyone with the link can watch this camera, and no other, for this time:'),
+    element('p', 'quiet', 'Everyone with the link can watch this camera, and no other.'),
     element('fieldset', 'codecs', element('legend', '', 'Valid for'), ...choices),
     copyButton('primary', 'Copy link', () => copy('Link', ({ address }) => address)),
     element('h2', '', 'For a page of your own, as HTML:'),

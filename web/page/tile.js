@@ -107,7 +107,7 @@ export class Tile extends WatchedStream {
     const picture = iconButton('picture', 'Save picture', () => actions.save(this, 'picture'), 'Picture');
     const clip = iconButton('clip', 'Save clip', () => actions.save(this, 'clip'), 'Clip');
     const rotate = iconButton('rotate', 'Rotate', () => actions.rotate(this));
-    const share = iconButton('link', 'Share', () => actions.share(this));
+    const share = iconButton('share', 'Share', () => actions.share(this));
     share.classList.add('share');
     back.classList.add('back');
     full.classList.add('full');

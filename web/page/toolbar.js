@@ -6,7 +6,7 @@ import { copyText } from './clipboard.js';
 import { h264Obstacle } from './codec-choice.js';
 import { byId, iconButton, setAttribute, setLabel, setText } from './dom.js';
 import { linkWithLayout } from './layout-store.js';
-import { isSignedIn, signOut } from './session.js';
+import { canStaySignedIn, isSignedIn, signOut, staySignedIn } from './session.js';
 import { CONNECTION_LOST } from './tile-status.js';
 
 /** @typedef {import('./wall.js').Wall} Wall */
@@ -31,9 +31,9 @@ export function fillToolbar(wall, playback, fullScreen) {
   full.hidden = !document.fullscreenEnabled;
   byId('actions').append(sync, pause, copy, details, full, about);
   return {
-    /** @param {boolean} lost true while the relay is not connected */
-    render(lost) {
-      renderBar(wall, lost);
+    /** @param {boolean} lost true while the relay is not connected @param {boolean} covered a panel is in place of the wall */
+    render(lost, covered) {
+      renderBar(wall, lost, covered);
       setAttribute(sync, 'aria-pressed', String(playback.synced));
       setAttribute(pause, 'aria-pressed', String(playback.paused));
       setLabel(sync, playback.synced ? playback.text : 'Sync all cameras');
@@ -45,8 +45,8 @@ export function fillToolbar(wall, playback, fullScreen) {
 /** States that count as offline in the summary. @type {readonly import('./tile-status.js').TileState[]} */
 const OFFLINE = ['offline', 'stale', 'ended', 'gone'];
 
-/** @param {Wall} wall @param {boolean} lost true while the relay is not connected */
-function renderBar(wall, lost) {
+/** @param {Wall} wall @param {boolean} lost @param {boolean} covered */
+function renderBar(wall, lost, covered) {
   const states = [...wall.tiles.values()].map(({ status }) => status.state);
   const count = states.length === 1 ? '1 camera' : `${states.length} cameras`;
   const offline = states.filter((state) => OFFLINE.includes(state)).length;
@@ -55,7 +55,7 @@ function renderBar(wall, lost) {
   const text = [count, ...part('offline', offline), ...part('frozen'), ...part('late')].join(', ');
   const summary = byId('summary');
   setAttribute(summary, 'data-link', lost ? 'lost' : 'up');
-  setText(summary, states.length === 0 ? '' : lost ? CONNECTION_LOST : text);
+  setText(summary, states.length === 0 || covered ? '' : lost ? CONNECTION_LOST : text);
   byId('actions').hidden = states.length === 0;
   const title = wall.enlarged ? `${wall.enlarged.name} · Fanlight` : 'Fanlight';
   if (document.title !== title) document.title = title;
@@ -75,6 +75,7 @@ export async function help(wall) {
     choose: chooseCodec,
     obstacle: h264Obstacle(decodesH264()),
     signOut: isSignedIn() ? signOut : null,
+    staySignedIn: canStaySignedIn() ? staySignedIn : null,
   });
   byId('help').setAttribute('aria-expanded', 'true');
   dialog.addEventListener('close', () => byId('help').setAttribute('aria-expanded', 'false'));

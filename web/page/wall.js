@@ -174,7 +174,9 @@ export class Wall {
     if (!tile && before && !before.info && !before.vanished) this.#remove(before);
     this.arrange();
     if (moving && from && !(tile && before)) this.play(moving.element, from, this.#rectOf(moving));
-    (tile ?? before)?.view.focus({ preventScroll: tile !== null });
+    // A page that opens with an enlarged tile has no ring yet: it would look like a warning.
+    const quiet = navigator.userActivation?.hasBeenActive === false ? { focusVisible: false } : {};
+    (tile ?? before)?.view.focus({ preventScroll: tile !== null, ...quiet });
     this.address.write(tile?.name ?? null);
     if (!(tile && before)) this.env.announce(tile ? `${tile.label}, enlarged` : 'Back to wall');
     this.env.onChange();

@@ -3,13 +3,9 @@
 use std::io::{Write, stdout};
 
 use anyhow::Context as _;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use fanlight_grant::random_token;
 use rustix::rand::{GetRandomFlags, getrandom};
 use sha2::{Digest as _, Sha256};
-
-/// Random bytes of a token: it cannot be guessed, and its hash reveals nothing.
-const BYTES: usize = 24;
 
 /// The use of a token, for `--help`.
 pub const USE: &str = "\
@@ -26,10 +22,10 @@ Clients send the token as ?token=…, as Authorization: Bearer …, or as the pa
 /// # Errors
 /// Fails if the system has no random numbers.
 pub fn run() -> anyhow::Result<()> {
-    let mut bytes = [0; BYTES];
+    let mut bytes = [0; random_token::BYTES];
     let filled = getrandom(&mut bytes, GetRandomFlags::empty()).context("no random numbers")?;
-    anyhow::ensure!(filled == BYTES, "no random numbers");
-    let token = URL_SAFE_NO_PAD.encode(bytes);
+    anyhow::ensure!(filled == bytes.len(), "no random numbers");
+    let token = random_token::of(bytes);
     let hash = Sha256::digest(&token).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let text = format!("token         {token}\ntoken-sha256  {hash}\n");
     stdout().write_all(text.as_bytes()).context("cannot write to stdout")

@@ -1,6 +1,6 @@
 //! Signed stand-ins for tokens: links to one stream, and sessions of the page.
 //!
-//! - [`token_hash`]: the hash of a token, which relays keep in its place;
+//! - [`random_token`]: a new token; [`token_hash`]: the hash of a token, which relays keep in its place;
 //! - [`signer`]: signs texts and recognizes them, by a secret and the hash of a token;
 //! - [`link`]: a link: one stream, one right, until a time;
 //! - [`seconds`]: times as they are written into signed texts.
@@ -9,6 +9,7 @@
 //! and no clock, and does not know the rights of tokens: those are in the relay's access table.
 
 pub mod link;
+pub mod random_token;
 pub mod seconds;
 pub mod signer;
 pub mod token_hash;

@@ -34,7 +34,7 @@ pub async fn follow(access: AccessHandle, mut hangup: Signal) {
 }
 
 fn reload(access: &AccessHandle, file: Option<&PathBuf>) {
-    match table() {
+    match table(access.has_table()) {
         Ok(table) => {
             let entries = table.len();
             access.replace(table);
@@ -45,15 +45,17 @@ fn reload(access: &AccessHandle, file: Option<&PathBuf>) {
     }
 }
 
-/// Reads all options again; only the table of them is applied.
-fn table() -> Result<AccessTable, String> {
+/// Reads all options again; only the table of them is applied. A table never becomes empty: a file that is being written, or a
+/// full disk, would open the relay to everyone.
+fn table(had_one: bool) -> Result<AccessTable, String> {
     let loaded = fanlight_cli::options::load::<Options>(std::env::args_os());
     let loaded = loaded.map_err(|stop| stop.to_string())?;
-    let needs_one = loaded.options.is_exposed() && loaded.options.insecure != Some(true);
+    let needs_one =
+        (loaded.options.is_exposed() || had_one) && loaded.options.insecure != Some(true);
     match loaded.options.present_access_table() {
-        Ok(table) if table.is_empty() && needs_one => {
-            Err("it would be empty, and the relay can be reached from other machines".into())
-        }
+        Ok(table) if table.is_empty() && needs_one => Err(
+            "it would be empty, and everyone could watch; restart the relay to run it without tokens".into(),
+        ),
         result => result.map_err(|error| format!("{error:#}")),
     }
 }

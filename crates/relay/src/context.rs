@@ -31,6 +31,8 @@ pub struct Context {
     pub denials: DenialCounters,
     /// The limit on guessing the token.
     pub token_throttle: TokenThrottle,
+    /// The same for tokens that pages of other origins send.
+    pub foreign_token_throttle: TokenThrottle,
     /// Reverse proxies that are believed when they name a client.
     pub proxies: TrustedProxies,
     /// The address by which users reach the relay.

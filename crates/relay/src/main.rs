@@ -13,6 +13,7 @@ fn main() -> ExitCode {
 }
 
 fn run(settings: Settings) -> anyhow::Result<()> {
+    settings.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let (mut settings, token) = settings.open_kept()?;
     let reserve = connection::reserve_descriptors(settings.threads, settings.most_publishers());
     settings.limits = connection::fit_descriptors(settings.limits, reserve)?;

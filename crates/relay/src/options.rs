@@ -70,7 +70,13 @@ pub struct Options {
     /// The token that viewers must send, as ?token=…, Authorization: Bearer … or password of a Basic login; 8 to 512 letters.
     /// Better in the environment or a file than on the command line, where other users see it. [[access]] in the file has
     /// more tokens, each with its own rights
-    #[arg(long, env = "FANLIGHT_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "FANLIGHT_TOKEN",
+        value_name = "TOKEN",
+        hide_env_values = true,
+        allow_hyphen_values = true
+    )]
     pub token: Option<Secret>,
 
     /// A file with a secret of at least 32 bytes, the same for all relays that accept each other's links and sessions of the
@@ -278,6 +284,8 @@ pub struct Settings {
     pub lan: Option<LanSettings>,
     /// Folder with the page; absent: the page in the binary.
     pub web: Option<PathBuf>,
+    /// Settings that are valid and may not be intended, to be logged.
+    pub warnings: Vec<String>,
 }
 
 /// Returns the table with the token that is kept, and nothing else.
@@ -343,6 +351,7 @@ impl TryFrom<Options> for Settings {
             );
         }
         let (proxies, public) = (options.proxy.trusted()?, options.proxy.public_address()?);
+        let warnings = warnings(&options, table.is_empty());
         let names = names(&options.allow_host, &public);
         Ok(Self {
             listen,
@@ -388,8 +397,20 @@ impl TryFrom<Options> for Settings {
             kept,
             lan,
             web: options.web,
+            warnings,
         })
     }
+}
+
+/// Returns the settings that may not be intended. `is_open`: no token is needed.
+fn warnings(options: &Options, is_open: bool) -> Vec<String> {
+    let for_others = !options.proxy.is_empty() && is_open && options.insecure != Some(true);
+    let open = for_others.then(|| {
+        "no token is needed: every client that reaches the reverse proxy can watch; add --token TOKEN, or --insecure if that is \
+         intended"
+            .to_owned()
+    });
+    open.into_iter().chain(access::warning(options.secret_file.as_deref())).collect()
 }
 
 /// Returns the names of the relay that its owner states.

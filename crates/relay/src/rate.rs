@@ -63,9 +63,14 @@ impl Events {
 }
 
 impl<T> ByAddress<T> {
-    /// Returns the entry of an address, if there is one.
+    /// Returns the entry of an address, or of all further ones, if there is one.
     pub fn get(&self, address: ClientAddress) -> Option<&T> {
-        self.0.get(&address.group())
+        let further = || self.0.get(&ClientAddress::of_one(ALL_OTHERS));
+        self.0.get(&address.group()).or_else(|| further().filter(|_| self.is_full()))
+    }
+
+    fn is_full(&self) -> bool {
+        self.0.len() >= MAX_ADDRESSES
     }
 
     /// Returns the entry of an address, made by `new` if there is none. If there are too many, removes those that `is_over`.
@@ -76,9 +81,9 @@ impl<T> ByAddress<T> {
         new: impl FnOnce() -> T,
     ) -> &mut T {
         let mut address = address.group();
-        if !self.0.contains_key(&address) && self.0.len() >= MAX_ADDRESSES {
+        if !self.0.contains_key(&address) && self.is_full() {
             self.0.retain(|_, entry| !is_over(entry));
-            if self.0.len() >= MAX_ADDRESSES {
+            if self.is_full() {
                 address = ClientAddress::of_one(ALL_OTHERS);
             }
         }

@@ -51,6 +51,11 @@ pub struct Relay {
 pub struct AccessHandle(Arc<Context>);
 
 impl AccessHandle {
+    /// Returns whether there is a table: clients need a token.
+    pub fn has_table(&self) -> bool {
+        self.0.access.needs_token()
+    }
+
     /// Replaces the access table. Clients that are connected are checked again.
     pub fn replace(&self, table: AccessTable) {
         self.0.access.replace(table);
@@ -168,6 +173,7 @@ fn context(
         framing: settings.framing,
         denials: DenialCounters::default(),
         token_throttle: TokenThrottle::default(),
+        foreign_token_throttle: TokenThrottle::default(),
         proxies: settings.proxies,
         public: settings.public,
         startup: Startup::at(clock::now()),

@@ -41,11 +41,24 @@ pub fn ask(wanted: &Wanted, relay: &AskedRelay) -> anyhow::Result<Made> {
         &url[Position::BeforePath..Position::AfterQuery],
         &url[Position::BeforeHost..Position::AfterPort],
     );
-    let answer =
-        exchange(&url, relay, request.as_bytes()).with_context(|| relay.url.to_string())?;
+    let answer = exchange(&url, relay, request.as_bytes())
+        .map_err(explain)
+        .with_context(|| relay.url.to_string())?;
     let mut made = read(&answer).with_context(|| relay.url.to_string())?;
-    made.address = format!("{}{}", relay.url, made.address);
+    // It is relative, unless the relay has a public address.
+    made.address = relay.url.join(&made.address).context("the address of the link")?.into();
     Ok(made)
+}
+
+/// Adds what to do if the authority of the relay's certificate is unknown.
+fn explain(error: anyhow::Error) -> anyhow::Error {
+    match format!("{error:#}").contains("UnknownIssuer") {
+        true => error.context(
+            "the relay's certificate is not trusted: add --ca-cert FILE with the certificate of its authority, which a relay \
+             with --lan or --tls auto has at http://HOST:PORT/ca.crt",
+        ),
+        false => error,
+    }
 }
 
 /// Sends the request and returns all of the answer.

@@ -28,7 +28,13 @@ pub struct Options {
 
     /// The token for which the link stands. '${NAME}' reads it from the environment, where other users do not see it
     /// [default: the one that a relay with --lan left in the state folder]
-    #[arg(long, env = "FANLIGHT_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "FANLIGHT_TOKEN",
+        value_name = "TOKEN",
+        hide_env_values = true,
+        allow_hyphen_values = true
+    )]
     pub token: Option<Secret>,
 
     /// Sign with the relay's secret in this file, without a connection to it [default: without --relay, the one that a relay

@@ -21,5 +21,6 @@ pub fn sign(wanted: &Wanted, signing: &Signing) -> Made {
         Some(relay) => format!("{relay}{address}"),
         None => address,
     };
-    Made { link: signed, address, stream: link.stream, role: link.right.as_str().into(), expires }
+    let role = link.right.as_str().into();
+    Made { link: signed, address, stream: link.stream, role, expires, known: None }
 }

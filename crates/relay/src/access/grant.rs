@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use fanlight_grant::link::MAX_LINK;
 use fanlight_grant::{Link, LinkRight, Signer, seconds};
 use fanlight_protocol::Timestamp;
 
@@ -15,6 +16,9 @@ pub const MAX_SESSION: Duration = Duration::from_secs(30 * 24 * 3600);
 pub const KEPT_SESSION: Duration = MAX_SESSION;
 /// Validity of a session that ends with the browser: some browsers are never closed.
 pub const SESSION: Duration = Duration::from_secs(24 * 3600);
+
+/// The most by which the clocks of two relays with one secret may differ.
+const MAX_SKEW: Duration = Duration::from_secs(5 * 60);
 
 /// The purpose of the signature.
 const SESSION_PURPOSE: &str = "session";
@@ -59,6 +63,7 @@ pub fn verify_link(
     let entry = table.named(&read.entry).ok_or(GrantError::Invalid)?;
     let link = read.verify(signer, &entry.token).ok_or(GrantError::Invalid)?;
     match link.expires > now {
+        _ if link.expires > now + MAX_LINK + MAX_SKEW => Err(GrantError::Invalid),
         true => Ok((link, entry.clone())),
         false => Err(GrantError::Expired),
     }
@@ -97,7 +102,11 @@ impl Session {
         }
         let time = |text| seconds::parse(text).ok_or(GrantError::Invalid);
         let session = Self { signed_in: time(signed_in)?, expires: time(expires)? };
+        // No relay signs another one. With a secret that has leaked, it would outlive the entry's owner.
+        let is_plausible = session.signed_in <= now + MAX_SKEW
+            && session.expires <= session.signed_in + MAX_SESSION;
         match session.expires > now {
+            _ if !is_plausible => Err(GrantError::Invalid),
             true => Ok((session, entry.clone())),
             false => Err(GrantError::Expired),
         }
@@ -143,6 +152,9 @@ mod tests {
         assert_eq!((verified, entry.name.as_str()), (link(), "my wall"));
         assert!(verify(NOW + Duration::from_secs(59)).is_ok());
         assert_eq!(verify(NOW + Duration::from_secs(60)).unwrap_err(), GrantError::Expired);
+        let long = Link { expires: NOW + MAX_LINK * 2, ..link() };
+        let signed = long.sign(&signer(), "my wall", &TokenHash::of("a-token"));
+        assert_eq!(verify_link(&signed, &signer(), &table, NOW).unwrap_err(), GrantError::Invalid);
     }
 
     #[test]
@@ -178,5 +190,14 @@ mod tests {
         let end = Session::verify(&signed, &signer(), &table, NOW + MAX_SESSION);
         assert_eq!(end.err(), Some(GrantError::Expired));
         assert_eq!(Session::new(NOW, NOW, SESSION).expires, NOW + day);
+        let (long, early) = (NOW + MAX_SESSION + day, NOW + day);
+        for session in [
+            Session { signed_in: NOW, expires: long },
+            Session { signed_in: early, expires: early + day },
+        ] {
+            let forged = session.sign(&signer(), entry);
+            let refused = Session::verify(&forged, &signer(), &table, NOW).err();
+            assert_eq!(refused, Some(GrantError::Invalid), "{session:?}");
+        }
     }
 }

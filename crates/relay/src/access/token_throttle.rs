@@ -165,6 +165,8 @@ mod tests {
             (0..100_000u32).map(|number| throttle.record_wrong(IpAddr::V4(number.into()), now));
         assert_eq!(delays.max(), Some(MAX_DELAY));
         assert!(throttle.0.lock().count() <= MAX_ADDRESSES + 1);
+        let further = throttle.check(IpAddr::V4(200_000.into()), now);
+        assert!(matches!(further, Check::Refused), "{further:?}");
         let later = now + EVERY * 2;
         assert_eq!(guess(&throttle, address(77), 1, later), [0], "room again");
     }

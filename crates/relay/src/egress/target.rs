@@ -20,7 +20,7 @@ pub enum Target {
     /// The stream of this name, as the client wrote it.
     Named(String),
     /// The stream with this number as its name, else the one at this position, from 0, in the list of those that the
-    /// client may see.
+    /// client may see and that a publisher has; if there are none, of those that are gone.
     At(usize),
     /// The stream with the first of these names that the client may see. `asked` is what the client wrote.
     AnyOf {
@@ -98,9 +98,13 @@ impl Target {
             Self::Named(name) => hub.stream(name),
             Self::At(position) => {
                 let (mut streams, name) = (visible(hub, client), position.to_string());
-                let named = streams.iter().position(|stream| stream.name().as_str() == name);
-                let index = named.unwrap_or(*position);
-                (index < streams.len()).then(|| streams.swap_remove(index))
+                if let Some(named) = streams.iter().find(|stream| stream.name().as_str() == name) {
+                    return Some(named.clone());
+                }
+                if streams.iter().any(|stream| !stream.status().gone) {
+                    streams.retain(|stream| !stream.status().gone);
+                }
+                (*position < streams.len()).then(|| streams.swap_remove(*position))
             }
             Self::AnyOf { names, .. } => {
                 let mut covered = names.iter().filter(|name| client.sees(name));

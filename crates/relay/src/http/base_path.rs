@@ -10,7 +10,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{Extensions, Uri};
 use axum::middleware::{self, Next};
-use axum::response::{IntoResponse as _, Redirect, Response};
+use axum::response::{Redirect, Response};
 use tower::Layer as _;
 
 use crate::addresses::public::{BasePath, Position};
@@ -19,6 +19,15 @@ use crate::http::forwarded::client::EffectiveClient;
 /// Marks a request whose path began with the base path.
 #[derive(Debug, Clone, Copy)]
 struct BeganWithBasePath;
+
+/// Marks a request for the base path without a slash at its end, with the address to redirect to.
+#[derive(Debug, Clone)]
+struct FolderOf(String);
+
+/// Returns the redirection of a request for the base path itself; `None` for any other request.
+pub fn redirection(request: &Extensions) -> Option<Redirect> {
+    request.get().map(|FolderOf(address)| Redirect::temporary(address))
+}
 
 /// Returns a router that removes the base path before it chooses the route.
 pub fn remove(base: &BasePath, routes: Router) -> Router {
@@ -37,19 +46,25 @@ async fn remove_from(
     let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
     match base.position(request.uri().path()) {
         Position::Outside => {}
-        // The paths of the page are relative to a folder.
+        // The paths of the page are relative to a folder. The route of the page redirects, after all checks.
         Position::Itself => {
-            return Redirect::temporary(&format!("{}/{query}", base.as_str())).into_response();
+            let folder = FolderOf(format!("{}/{query}", base.as_str()));
+            set_path(&mut request, "/".into());
+            request.extensions_mut().insert(folder);
         }
         Position::Below(rest) => {
-            let mut parts = request.uri().clone().into_parts();
-            let path = format!("{rest}{query}").try_into();
-            parts.path_and_query = Some(path.expect("the end of a path is a path"));
-            *request.uri_mut() = Uri::from_parts(parts).expect("only the path has changed");
+            let path = format!("{rest}{query}");
+            set_path(&mut request, path);
             request.extensions_mut().insert(BeganWithBasePath);
         }
     }
     next.run(request).await
+}
+
+fn set_path(request: &mut Request, path: String) {
+    let mut parts = request.uri().clone().into_parts();
+    parts.path_and_query = Some(path.try_into().expect("the end of a path is a path"));
+    *request.uri_mut() = Uri::from_parts(parts).expect("only the path has changed");
 }
 
 /// Returns the path of a client's cookies. A browser that reaches the relay through a proxy sends them to no other server

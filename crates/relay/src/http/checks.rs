@@ -14,7 +14,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use crate::access::origin::Origin;
-use crate::access::token_throttle::Check;
+use crate::access::token_throttle::{Check, TokenThrottle};
 use crate::addresses::ClientAddress;
 use crate::context::Context;
 use crate::error::Error;
@@ -34,7 +34,9 @@ const SLOT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Counts denied requests, and limits guessing of the token.
 pub async fn throttle_tokens(State(context): Shared, request: Request, next: Next) -> Response {
     let address = EffectiveClient::of(request.extensions()).address;
-    let slot = match slot(&context, address, may_have_token(&request)).await {
+    let throttle = throttle_of(&context, &request);
+    let has_token = headers::has_token(&request);
+    let slot = match slot(throttle, address, has_token).await {
         Ok(slot) => slot,
         Err(error) => {
             context.denials.count(DenialReason::TooMany);
@@ -45,25 +47,29 @@ pub async fn throttle_tokens(State(context): Shared, request: Request, next: Nex
     if let Some(denied) = response.extensions().get::<DenialReason>() {
         context.denials.count(*denied);
         if *denied == DenialReason::WrongToken {
-            delay_answer(&context, address, slot).await;
+            delay_answer(throttle, address, slot).await;
         }
     }
     response
 }
 
-/// Returns whether a request may have a token. Any query may: its key can be written in many ways.
-fn may_have_token(request: &Request) -> bool {
-    request.headers().contains_key(header::AUTHORIZATION) || request.uri().query().is_some()
+/// Returns the throttle for a request. Any page that a viewer opens can send wrong tokens from the viewer's address: they must
+/// not lock the viewer out.
+fn throttle_of<'a>(context: &'a Context, request: &Request) -> &'a TokenThrottle {
+    match context.access.origins.classify(headers::initiator_of(request)) {
+        Origin::Foreign => &context.foreign_token_throttle,
+        Origin::Own | Origin::Allowed => &context.token_throttle,
+    }
 }
 
 /// Waits until the token of a suspect address may be compared. Requests without a token do not wait.
 async fn slot(
-    context: &Context,
+    throttle: &TokenThrottle,
     address: ClientAddress,
-    may_have_token: bool,
+    has_token: bool,
 ) -> Result<Option<OwnedSemaphorePermit>, Error> {
-    let check = match may_have_token {
-        true => context.token_throttle.check(address, Instant::now()),
+    let check = match has_token {
+        true => throttle.check(address, Instant::now()),
         false => Check::Free,
     };
     let slot = match check {
@@ -71,8 +77,10 @@ async fn slot(
         Check::Slot(slots) => tokio::time::timeout(SLOT_TIMEOUT, slots.acquire_owned()).await.ok(),
         Check::Refused => None,
     };
+    // Others of its tokens may have been wrong since then.
+    let is_refused = matches!(throttle.check(address, Instant::now()), Check::Refused);
     // The semaphore is never closed.
-    slot.map(Result::ok).ok_or_else(|| {
+    slot.filter(|_| !is_refused).map(Result::ok).ok_or_else(|| {
         Error::denied(
             DenialReason::TooMany,
             "too many wrong tokens from your address: tokens from there are compared once a second at most; try again later",
@@ -81,11 +89,11 @@ async fn slot(
 }
 
 async fn delay_answer(
-    context: &Context,
+    throttle: &TokenThrottle,
     address: ClientAddress,
     slot: Option<OwnedSemaphorePermit>,
 ) {
-    let delay = context.token_throttle.record_wrong(address, Instant::now());
+    let delay = throttle.record_wrong(address, Instant::now());
     if delay.is_zero() {
         return;
     }

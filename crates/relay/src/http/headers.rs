@@ -138,6 +138,14 @@ pub fn is_of_page(headers: &HeaderMap) -> bool {
     mode.map_or(headers.contains_key(header::ORIGIN), |mode| mode != "navigate")
 }
 
+/// Returns whether a request has a token that would be compared, right or wrong. A session is none: it cannot be guessed.
+pub fn has_token(request: &Request) -> bool {
+    let query = Query::<CredentialsQuery>::try_from_uri(request.uri());
+    let query = query.map_or(CredentialsQuery::default(), |Query(query)| query);
+    let has_query = query.token.is_some() || query.link.is_some();
+    has_query || request.headers().contains_key(header::AUTHORIZATION)
+}
+
 /// Returns whether a request has a token that the client itself presents.
 pub fn has_explicit_token(request: &Request) -> bool {
     let query = Query::<CredentialsQuery>::try_from_uri(request.uri());

@@ -1,6 +1,8 @@
 //! The answer for each file of the page.
 
-use axum::body::Body;
+use std::borrow::Cow;
+
+use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
@@ -37,7 +39,11 @@ pub fn answer(
     let is_known = headers.get(header::IF_NONE_MATCH).is_some_and(|known| known == tag.as_str());
     let mut response = match is_known {
         true => StatusCode::NOT_MODIFIED.into_response(),
-        false => Response::new(Body::from(file.data.into_owned())),
+        false => Response::new(Body::from(match file.data {
+            // Clients that read nothing hold no copy.
+            Cow::Borrowed(data) => Bytes::from_static(data),
+            Cow::Owned(data) => data.into(),
+        })),
     };
     let headers = response.headers_mut();
     let tag = HeaderValue::try_from(tag).expect("base64 in quotes is visible ASCII");

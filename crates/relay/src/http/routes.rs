@@ -98,6 +98,9 @@ async fn act_or_show_page(
     request: Request,
     next: Next,
 ) -> Result<Response, Infallible> {
+    if let Some(redirection) = base_path::redirection(request.extensions()) {
+        return Ok(redirection.into_response());
+    }
     match mjpg_streamer::has_action(request.uri()) {
         true => action.oneshot(request).await,
         false => Ok(next.run(request).await),

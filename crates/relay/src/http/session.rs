@@ -131,6 +131,8 @@ struct MadeLink {
     stream: StreamName,
     role: &'static str,
     expires: Timestamp,
+    /// True if the relay knows the stream at present.
+    known: bool,
 }
 
 /// Makes a link to a stream.
@@ -157,7 +159,8 @@ pub(super) async fn make_link(
         context.access.make_link(&client.credentials, right, &stream, validity)?;
     let address = Link { right, stream: stream.clone(), expires }.address(&link);
     let address = context.public.link(&address).unwrap_or(address);
-    let made = MadeLink { link, address, stream, role: right.as_str(), expires };
+    let known = context.hub.stream(stream.as_str()).is_some();
+    let made = MadeLink { link, address, stream, role: right.as_str(), expires, known };
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(made)))
 }
 

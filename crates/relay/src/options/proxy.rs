@@ -29,6 +29,11 @@ pub struct ProxyOptions {
 }
 
 impl ProxyOptions {
+    /// Returns whether clients reach the relay through no proxy, as far as the options say.
+    pub(super) fn is_empty(&self) -> bool {
+        self.trusted_proxy.is_empty() && self.public_url.is_none()
+    }
+
     /// Returns the proxies that are believed.
     pub(super) fn trusted(&self) -> anyhow::Result<TrustedProxies> {
         TrustedProxies::new(&self.trusted_proxy).context("--trusted-proxy")

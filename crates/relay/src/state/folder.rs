@@ -2,11 +2,14 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 use rustix::fs::{FlockOperation, flock};
+use rustix::process::geteuid;
 
 /// The folder's permissions: the owner's alone.
 const FOLDER_MODE: u32 = 0o700;
@@ -16,6 +19,14 @@ const SECRET_MODE: u32 = 0o600;
 const PUBLIC_MODE: u32 = 0o644;
 /// The permissions of all users but the owner.
 const OTHERS: u32 = 0o077;
+
+/// The permission to write of all users but the owner.
+const OTHERS_WRITE: u32 = 0o022;
+
+/// Returns whether a file belongs to this user, or to root.
+fn is_own(found: &fs::Metadata) -> bool {
+    found.uid() == geteuid().as_raw() || found.uid() == 0
+}
 
 /// A folder that this process alone changes for as long as this value lives.
 #[derive(Debug)]
@@ -41,6 +52,13 @@ impl StateFolder {
         let lock = open().with_context(|| {
             format!("cannot use the folder {shown}: choose another with --state-folder")
         })?;
+        let found = lock.metadata()?;
+        // Another user could put secrets there that this user did not make.
+        ensure!(
+            is_own(&found) && found.permissions().mode() & OTHERS_WRITE == 0,
+            "the folder {shown} belongs to another user, or others may write to it: run chmod 700 {shown}, or choose another \
+             with --state-folder"
+        );
         Ok(Self { path: path.to_owned(), _lock: lock })
     }
 
@@ -55,11 +73,17 @@ impl StateFolder {
     /// Fails if it cannot be read.
     pub fn read(&self, name: &str) -> anyhow::Result<Option<String>> {
         let path = self.path(name);
-        match fs::read_to_string(&path) {
-            Ok(text) => Ok(Some(text)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error).with_context(|| path.display().to_string()),
-        }
+        let found = match fs::symlink_metadata(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            found => found.with_context(|| path.display().to_string())?,
+        };
+        let shown = path.display();
+        // A pipe would block.
+        ensure!(
+            found.is_file() && is_own(&found),
+            "{shown}: it must be a file of this user; remove it, so that a new one is made"
+        );
+        fs::read_to_string(&path).map(Some).with_context(|| shown.to_string())
     }
 
     /// Reads a secret; `None` if there is none.
@@ -128,5 +152,20 @@ mod tests {
         assert_eq!(folder.read("server.crt").unwrap(), None);
         fs::set_permissions(folder.path("ca.key"), fs::Permissions::from_mode(0o640)).unwrap();
         assert!(folder.read_secret("ca.key").unwrap_err().to_string().contains("chmod 600"));
+    }
+
+    #[test]
+    fn a_folder_that_others_may_write_to_and_what_is_no_file_are_refused() {
+        let outer = tempfile::tempdir().unwrap();
+        let path = outer.path().join("fanlight");
+        let folder = StateFolder::lock(&path).unwrap();
+        fs::create_dir(folder.path("token")).unwrap();
+        std::os::unix::fs::symlink("/etc/hostname", folder.path("secret")).unwrap();
+        for name in ["token", "secret"] {
+            assert!(folder.read_secret(name).unwrap_err().to_string().contains("a file"), "{name}");
+        }
+        drop(folder);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(StateFolder::lock(&path).unwrap_err().to_string().contains("chmod 700"));
     }
 }

@@ -8,13 +8,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use fanlight_cli::secret::Secret;
 use fanlight_cli::state_folder::{SECRET, TOKEN};
-use fanlight_grant::Signer;
+use fanlight_grant::{Signer, random_token};
 use rustix::rand::{GetRandomFlags, getrandom};
 
 use super::folder::StateFolder;
 
-/// Random bytes of a token: it cannot be guessed, and it fits into an address and a QR code.
-const TOKEN_BYTES: usize = 24;
 /// Random bytes of the secret.
 const SECRET_BYTES: usize = 32;
 
@@ -54,8 +52,10 @@ impl KeptSettings {
     /// Fails with the folder or file that is unusable: other users can read it, or it is damaged.
     pub fn open(&self) -> anyhow::Result<KeptSecrets> {
         let folder = StateFolder::lock(&self.folder)?;
-        let token = self.token.then(|| text(&folder, TOKEN, TOKEN_BYTES)).transpose()?;
+        let token = self.token.then(|| text(&folder, TOKEN, random_token::of)).transpose()?;
         let file = folder.path(TOKEN);
+        let is_one = |token: &String| !token.trim().contains(char::is_whitespace);
+        ensure!(token.as_ref().is_none_or(is_one), "{}: one token, without spaces", file.display());
         let token = token.map(|token| KeptToken { token: token.trim().into(), file });
         let signer = self.secret.then(|| signer(&folder)).transpose()?;
         Ok(KeptSecrets { token, signer })
@@ -63,29 +63,33 @@ impl KeptSettings {
 }
 
 fn signer(folder: &StateFolder) -> anyhow::Result<Signer> {
-    text(folder, SECRET, SECRET_BYTES)?;
+    text(folder, SECRET, |random: [u8; SECRET_BYTES]| URL_SAFE_NO_PAD.encode(random))?;
     let file = folder.path(SECRET);
     // The file as it is: `--secret-file` means the same bytes.
     let bytes = fs::read(&file).with_context(|| file.display().to_string())?;
     Signer::of_file(&bytes).with_context(|| file.display().to_string())
 }
 
-/// Returns the text in a file of the folder, which is made of this number of random bytes if it does not exist.
-fn text(folder: &StateFolder, name: &str, bytes: usize) -> anyhow::Result<String> {
+/// Returns the text in a file of the folder, which is made of random bytes if it does not exist.
+fn text<const BYTES: usize>(
+    folder: &StateFolder,
+    name: &str,
+    of: impl Fn([u8; BYTES]) -> String,
+) -> anyhow::Result<String> {
     if let Some(known) = folder.read_secret(name)? {
         return Ok(known);
     }
-    let made = format!("{}\n", random_text(bytes).context("no random numbers")?);
+    let made = format!("{}\n", of(random().context("no random numbers")?));
     folder.write_secret(name, &made)?;
     tracing::info!(file = %folder.path(name).display(), "{name} made; only this user can read it");
     Ok(made)
 }
 
-fn random_text(bytes: usize) -> anyhow::Result<String> {
-    let mut random = vec![0; bytes];
+fn random<const BYTES: usize>() -> anyhow::Result<[u8; BYTES]> {
+    let mut random = [0; BYTES];
     let filled = getrandom(&mut random, GetRandomFlags::empty())?;
-    ensure!(filled == bytes, "the system returned too few");
-    Ok(URL_SAFE_NO_PAD.encode(random))
+    ensure!(filled == BYTES, "the system returned too few");
+    Ok(random)
 }
 
 #[cfg(test)]

@@ -21,13 +21,14 @@ struct Cameras {
     cameras: Vec<StreamName>,
 }
 
-/// Answers with the names of the streams that the client may see.
+/// Answers with the names of the streams that the client may see, without those that are gone: the list has no states.
 pub async fn cameras_list(
     State(context): Shared,
     client: Client,
 ) -> Result<impl IntoResponse, HttpError> {
     let identity = client.authorize(&context, Action::List)?;
-    let names = context.hub.streams().into_iter().map(|stream| stream.name().clone());
+    let streams = context.hub.streams().into_iter().filter(|stream| !stream.status().gone);
+    let names = streams.map(|stream| stream.name().clone());
     let cameras = names.filter(|name| identity.sees(name)).collect();
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(Cameras { cameras })))
 }

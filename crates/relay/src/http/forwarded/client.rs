@@ -26,7 +26,7 @@ pub struct EffectiveClient {
     pub address: ClientAddress,
     /// True if its own connection is encrypted, up to the relay or to the proxy.
     pub is_encrypted: bool,
-    /// True if a proxy, trusted or not, has forwarded its request.
+    /// True if a proxy, trusted or not, has forwarded its request, or may have.
     pub is_forwarded: bool,
     /// The host that it addresses, if a trusted proxy names one, and the header that names it.
     pub forwarded_host: Option<(HeaderName, String)>,
@@ -48,7 +48,8 @@ impl EffectiveClient {
             true => outermost(headers, peer, proxies)?,
             false => None,
         };
-        let is_forwarded = is_forwarded(headers);
+        // A trusted proxy need not say anything.
+        let is_forwarded = is_forwarded(headers) || proxies.contains(peer);
         Ok(match known {
             Some((address, hop)) => Self {
                 address,
@@ -189,7 +190,10 @@ mod tests {
             }
         }
         assert!(of("127.0.0.2", &[]).unwrap().is_local());
-        assert!(of("127.0.0.1", &[]).unwrap().is_local());
+        assert!(
+            !of("127.0.0.1", &[]).unwrap().is_local(),
+            "it is trusted, and need not add a header"
+        );
     }
 
     #[test]

@@ -24,19 +24,25 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
-/// Headers that reverse proxies add: with one of them, a request from this machine is that of another client.
-const ADDED_BY_PROXIES: [HeaderName; 6] = [
-    header::FORWARDED,
-    header::VIA,
-    X_FORWARDED_FOR,
-    X_FORWARDED_PROTO,
-    X_FORWARDED_HOST,
-    HeaderName::from_static("x-real-ip"),
+/// Headers that reverse proxies and content delivery networks add, beside those that begin with [`X_FORWARDED`].
+const ADDED_BY_PROXIES: [&str; 8] = [
+    "forwarded",
+    "via",
+    "x-real-ip",
+    "x-client-ip",
+    "client-ip",
+    "true-client-ip",
+    "cf-connecting-ip",
+    "fastly-client-ip",
 ];
+/// The beginning of the headers of most proxies.
+const X_FORWARDED: &str = "x-forwarded";
 
-/// Returns whether a proxy has forwarded a request, whether it is trusted or not.
+/// Returns whether a proxy has forwarded a request, whether it is trusted or not. Such a request from this machine is that of
+/// another client. A proxy that adds no header cannot be recognised.
 fn is_forwarded(headers: &HeaderMap) -> bool {
-    ADDED_BY_PROXIES.iter().any(|name| headers.contains_key(name))
+    let is_added = |name: &str| name.starts_with(X_FORWARDED) || ADDED_BY_PROXIES.contains(&name);
+    headers.keys().any(|name| is_added(name.as_str()))
 }
 
 /// One side of a connection as a proxy names it.

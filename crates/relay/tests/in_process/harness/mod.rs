@@ -105,6 +105,7 @@ impl Site {
             kept: None,
             lan: None,
             web: None,
+            warnings: Vec::new(),
         };
         let listener = fanlight_relay::connection::listen(settings.listen, false).unwrap();
         let relay = Relay::start(settings, listener).unwrap();

@@ -1,0 +1,33 @@
+// Offers to stay signed in, once a page was opened with a token in its address: from a QR code, for example. Otherwise the next tab
+// would ask for the token, and such a token is too long to type.
+
+import { tokenIsFromAddress } from '../boot.js';
+import { element } from './dom.js';
+import { canStaySignedIn, staySignedIn } from './session.js';
+
+/** The offer is made once for a page. */
+let made = false;
+
+/** @param {boolean} kiosk a wall display has no viewer to ask */
+export function offerToStay(kiosk) {
+  if (made || kiosk || !tokenIsFromAddress || !canStaySignedIn()) return;
+  made = true;
+  const text = element('span', '', 'Stay signed in on this device?');
+  const bar = element('div', 'offer', text, button('primary', 'Stay signed in', accept), button('', 'Not now', () => bar.remove()));
+  bar.setAttribute('role', 'region');
+  bar.setAttribute('aria-label', 'Signing in');
+  document.body.append(bar);
+
+  async function accept() {
+    if (await staySignedIn()) bar.remove();
+    else text.textContent = 'The relay refused. Signed in for this tab.';
+  }
+}
+
+/** @param {string} className @param {string} label @param {() => void} act */
+function button(className, label, act) {
+  const made = element('button', className, label);
+  made.type = 'button';
+  made.addEventListener('click', act);
+  return made;
+}
