@@ -29,10 +29,14 @@ export class Controls {
   #statusLine = new StatusLine(byId('status-line'));
   #panel = new Panel(byId('panel'), { signIn: signInHere, hasToken, hasLink });
 
+  /** The viewer may be asked once whether to stay signed in. */
+  #mayOffer;
+
   /** @param {Wall} wall @param {{ kiosk: boolean }} mode */
   constructor(wall, { kiosk }) {
     this.wall = wall;
-    this.kiosk = kiosk;
+    // A wall display has no viewer to ask.
+    this.#mayOffer = !kiosk;
     wall.play = moveFrom;
     this.zoom = new Zoom({
       next: () => wall.step(1),
@@ -104,7 +108,10 @@ export class Controls {
       this.wall.arrange();
     }
     this.bar.render(lost, instead);
-    if (state.link.phase === 'open') offerToStay(this.kiosk);
+    if (this.#mayOffer && state.link.phase === 'open') {
+      this.#mayOffer = false;
+      offerToStay();
+    }
     this.scrubbers.render(this.wall.tiles.values());
     this.#statusLine.render(this.#wallState(lost, now), now);
   }

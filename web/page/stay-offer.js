@@ -5,13 +5,9 @@ import { tokenIsFromAddress } from '../boot.js';
 import { element } from './dom.js';
 import { canStaySignedIn, staySignedIn } from './session.js';
 
-/** The offer is made once for a page. */
-let made = false;
-
-/** @param {boolean} kiosk a wall display has no viewer to ask */
-export function offerToStay(kiosk) {
-  if (made || kiosk || !tokenIsFromAddress || !canStaySignedIn()) return;
-  made = true;
+/** Makes the offer if there is a reason. Called once. */
+export function offerToStay() {
+  if (!tokenIsFromAddress || !canStaySignedIn()) return;
   const text = element('span', '', 'Stay signed in on this device?');
   const bar = element('div', 'offer', text, button('primary', 'Stay signed in', accept), button('', 'Not now', () => bar.remove()));
   bar.setAttribute('role', 'region');

@@ -6,6 +6,7 @@ mod embedding;
 mod lan;
 mod proxy;
 mod tls;
+mod warnings;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -351,7 +352,7 @@ impl TryFrom<Options> for Settings {
             );
         }
         let (proxies, public) = (options.proxy.trusted()?, options.proxy.public_address()?);
-        let warnings = warnings(&options, table.is_empty());
+        let warnings = warnings::of(&options, table.is_empty());
         let names = names(&options.allow_host, &public);
         Ok(Self {
             listen,
@@ -400,17 +401,6 @@ impl TryFrom<Options> for Settings {
             warnings,
         })
     }
-}
-
-/// Returns the settings that may not be intended. `is_open`: no token is needed.
-fn warnings(options: &Options, is_open: bool) -> Vec<String> {
-    let for_others = !options.proxy.is_empty() && is_open && options.insecure != Some(true);
-    let open = for_others.then(|| {
-        "no token is needed: every client that reaches the reverse proxy can watch; add --token TOKEN, or --insecure if that is \
-         intended"
-            .to_owned()
-    });
-    open.into_iter().chain(access::warning(options.secret_file.as_deref())).collect()
 }
 
 /// Returns the names of the relay that its owner states.

@@ -43,7 +43,10 @@ pub(super) fn of_list(
             // If the name is missing, the text before the first `=` may be a part of a password.
             let Some((name, source)) = item.split_once('=').filter(|(name, _)| is_showable(name))
             else {
-                bail!("--stream {}: write it as NAME=SOURCE", shown(item, number));
+                bail!(
+                    "--stream {}: write it as NAME=SOURCE, for example cam=/dev/video0",
+                    shown(item, number)
+                );
             };
             // Not the source: it may hold a password, and the inner error shows the part that matters.
             settings(name, source, &StreamOverrides::default(), of_all)

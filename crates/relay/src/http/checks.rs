@@ -28,6 +28,9 @@ type Shared = State<Arc<Context>>;
 /// The address of the certificate of `--tls auto`.
 pub const CA_CERTIFICATE: &str = "/ca.crt";
 
+/// Longest origin that a refusal repeats, in bytes.
+const MAX_ORIGIN: usize = 200;
+
 /// Time that a request of a suspect address waits for a slot.
 const SLOT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -146,13 +149,21 @@ pub async fn check_origin(State(context): Shared, request: Request, next: Next) 
     let reader = Reader::of(&context, &request);
     match reader {
         // Every page may read this answer, so that <fanlight-view> can say what it lacks.
-        Reader::None if context.access.needs_token() => Reader::Any.allow(denied_origin(
-            "requests from pages of other origins need a token in the address or in a Bearer header; or start the relay with \
-             --allow-origin ORIGIN",
-        )),
-        Reader::None => Reader::Any.allow(denied_origin(
-            "this relay has no tokens, so pages of other origins may use it only with --allow-origin ORIGIN",
-        )),
+        Reader::None => {
+            let origin =
+                request.headers().get(header::ORIGIN).and_then(|origin| origin.to_str().ok());
+            let origin = origin.filter(|origin| origin.len() <= MAX_ORIGIN).unwrap_or("ORIGIN");
+            let message = match context.access.needs_token() {
+                true => format!(
+                    "requests from pages of other origins need a token in the address or in a Bearer header; or start the relay \
+                     with --allow-origin {origin}"
+                ),
+                false => format!(
+                    "this relay has no tokens, so pages of other origins may use it only with --allow-origin {origin}"
+                ),
+            };
+            Reader::Any.allow(denied_origin(&message))
+        }
         _ => reader.allow(next.run(request).await),
     }
 }

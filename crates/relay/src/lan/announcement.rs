@@ -84,7 +84,8 @@ impl Announcement {
             line("   Its SHA-256 fingerprint, to compare:");
             line(&format!("     {}", fingerprint.get(..FINGERPRINT_HALF).unwrap_or(fingerprint)));
             line(&format!("     {}", fingerprint.get(FINGERPRINT_HALF..).unwrap_or_default()));
-            line("   Without it the browser warns, and you must allow the page.\n");
+            line("   Without it the browser warns, and you must allow the page. The steps for");
+            line("   each device: docs/security.md, \"Trust the relay's authority\".\n");
             line("2. Open the page, or scan the code:\n");
         } else {
             line("\nOpen the page, or scan the code:\n");

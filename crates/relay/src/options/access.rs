@@ -1,7 +1,6 @@
 //! The access table as the user writes it: `--token`, and `[[access]]` in the file.
 
 use std::collections::HashSet;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow, bail, ensure};
@@ -80,16 +79,6 @@ pub(super) fn signer(file: Option<&Path>) -> anyhow::Result<Signer> {
     let shown = || format!("--secret-file {}", file.display());
     let bytes = std::fs::read(file).with_context(shown)?;
     Signer::of_file(&bytes).map_err(|error| anyhow!("{}: {error}", shown()))
-}
-
-/// Returns a warning if all users of this machine may read the secret in this file. Containers may need that, so it is no error.
-pub(super) fn warning(file: Option<&Path>) -> Option<String> {
-    let file = file?;
-    let mode = std::fs::metadata(file).ok()?.permissions().mode();
-    (mode & 0o004 != 0).then(|| {
-        let shown = file.display();
-        format!("every user of this machine can read the secret in {shown}, and sign with it: chmod 600 {shown}")
-    })
 }
 
 /// Returns a signer whose secret ends with the relay.
