@@ -22,6 +22,7 @@ mod links;
 mod lossy;
 mod manners;
 mod options;
+mod publishing;
 mod recovery;
 mod sessions;
 mod sources;

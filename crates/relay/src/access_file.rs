@@ -51,8 +51,9 @@ fn table() -> Result<AccessTable, String> {
     let loaded = loaded.map_err(|stop| stop.to_string())?;
     let needs_one = loaded.options.is_exposed() && loaded.options.insecure != Some(true);
     match loaded.options.access_table() {
-        Ok(table) if table.is_empty() && needs_one => {
-            Err("it would be empty, and the relay can be reached from other machines".into())
+        Ok(table) if !table.guards_viewing() && needs_one => {
+            Err("no entry would allow viewing, and the relay can be reached from other machines"
+                .into())
         }
         result => result.map_err(|error| format!("{error:#}")),
     }

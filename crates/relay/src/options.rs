@@ -9,14 +9,16 @@ use std::path::PathBuf;
 
 use anyhow::ensure;
 use clap::Parser;
-use fanlight_bus::SubscriberOptions;
 use fanlight_cli::secret::Secret;
 use serde::Deserialize;
 
 use crate::access::{Access, AccessTable, HostRule, OriginRule};
 use crate::connection::congestion::Congestion;
 use crate::connection::threads::MAX_THREADS;
-use crate::limits::{Limits, MAX_VIEWERS, MAX_VIEWERS_PER_ADDRESS};
+use crate::ingest::IngestSettings;
+use crate::ingest::push::PushLimits;
+use crate::ingest::push::pace::{MAX_BITRATE, MAX_FPS};
+use crate::limits::{Limits, MAX_PUBLISHERS, MAX_VIEWERS, MAX_VIEWERS_PER_ADDRESS};
 use access::AccessInFile;
 use bus::BusOptions;
 use tls::TlsOptions;
@@ -49,8 +51,19 @@ pub struct Options {
     #[arg(long, env = "FANLIGHT_BUS_KEY", value_name = "FILE")]
     pub bus_key: Option<PathBuf>,
 
+    /// Publish the streams that clients push into this relay at this endpoint too, ipc:///PATH or tcp://HOST:PORT;
+    /// repeatable, at most 16. In the environment: separated by commas [default: an endpoint of its own in
+    /// $XDG_RUNTIME_DIR/fanlight, where other relays look; none with --subscribe]
+    #[arg(long, env = "FANLIGHT_PUBLISH", value_name = "ENDPOINT", value_delimiter = ',')]
+    pub publish: Vec<String>,
+
+    /// With --publish tcp://HOST:PORT and --bus-key: the public keys of the relays that can connect: a line `KEY NAME` for
+    /// each, at most 1024
+    #[arg(long, env = "FANLIGHT_BUS_ALLOW", value_name = "FILE")]
+    pub bus_allow: Option<PathBuf>,
+
     /// Follow publishers on other machines without keys: everyone on the network path can watch, and can send other
-    /// frames
+    /// frames. With --publish: everyone who reaches that endpoint can watch, and can stop this program
     #[arg(long, env = "FANLIGHT_INSECURE_BUS", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub insecure_bus: Option<bool>,
 
@@ -59,6 +72,11 @@ pub struct Options {
     /// more tokens, each with its own rights
     #[arg(long, env = "FANLIGHT_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     pub token: Option<Secret>,
+
+    /// The token that clients must send to publish streams into this relay, in the same ways; 8 to 512 letters. It gives no
+    /// right to view
+    #[arg(long, env = "FANLIGHT_PUBLISH_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    pub publish_token: Option<Secret>,
 
     /// A file with a secret of at least 32 bytes, the same for all relays that accept each other's links and sessions of the
     /// page [default: a random secret, so that both end with the relay]
@@ -116,6 +134,20 @@ pub struct Options {
     /// Most viewers from one address; loopback is exempt [default: 64]
     #[arg(long, env = "FANLIGHT_MAX_VIEWERS_PER_ADDRESS", value_name = "N")]
     pub max_viewers_per_address: Option<usize>,
+
+    /// Most streams that clients publish into this relay at a time, 1 to 1024; other relays on the bus see the first 128
+    /// [default: 256]
+    #[arg(long, env = "FANLIGHT_MAX_PUBLISHERS", value_name = "N")]
+    pub max_publishers: Option<usize>,
+
+    /// Most frames per second of a stream that a client publishes, 1 to 1000; further frames are refused [default: 120]
+    #[arg(long, env = "FANLIGHT_MAX_INGEST_FPS", value_name = "N")]
+    pub max_ingest_fps: Option<u32>,
+
+    /// Most bits per second of a stream that a client publishes, from 100000 on; further frames are refused
+    /// [default: 100000000]
+    #[arg(long, env = "FANLIGHT_MAX_INGEST", value_name = "BITS")]
+    pub max_ingest: Option<u64>,
 
     /// Threads that serve viewers, 1 to 64 [default: half the number of cores]
     #[arg(long, env = "FANLIGHT_THREADS", value_name = "N")]
@@ -202,7 +234,7 @@ impl Options {
     /// # Errors
     /// Fails if an entry is invalid.
     pub fn access_table(&self) -> anyhow::Result<AccessTable> {
-        access::table(self.token.as_ref(), &self.access)
+        access::table(self.token.as_ref(), self.publish_token.as_ref(), &self.access)
     }
 }
 
@@ -217,8 +249,8 @@ pub struct Settings {
     pub threads: usize,
     /// Congestion control of viewers' connections.
     pub congestion: Congestion,
-    /// Publishers to follow.
-    pub bus: SubscriberOptions,
+    /// Publishers to follow, and streams that clients push.
+    pub ingest: IngestSettings,
     /// Access rules.
     pub access: Access,
     /// TLS; absent: the relay is plain.
@@ -232,7 +264,9 @@ pub struct Settings {
 impl Settings {
     /// Returns the largest number of publishers to follow.
     pub fn most_publishers(&self) -> usize {
-        if self.bus.folder.is_some() { MAX_IN_FOLDER } else { self.bus.endpoints.len() }
+        let subscribe = &self.ingest.subscribe;
+        // Its own publisher has sockets too.
+        1 + if subscribe.folder.is_some() { MAX_IN_FOLDER } else { subscribe.endpoints.len() }
     }
 }
 
@@ -243,7 +277,7 @@ impl TryFrom<Options> for Settings {
         let listen = options.listen();
         let table = options.access_table()?;
         ensure!(
-            !options.is_exposed() || !table.is_empty() || options.insecure == Some(true),
+            !options.is_exposed() || table.guards_viewing() || options.insecure == Some(true),
             "--listen {listen} can be reached from other machines: add --token TOKEN, or --insecure if everyone there \
              may watch"
         );
@@ -269,12 +303,17 @@ impl TryFrom<Options> for Settings {
                 Some(name) => name.parse()?,
                 None => Congestion::default(),
             },
-            bus: BusOptions {
-                subscribe: &options.subscribe,
-                key: options.bus_key.as_deref(),
-                insecure: options.insecure_bus == Some(true),
-            }
-            .settings()?,
+            ingest: IngestSettings {
+                push_limits: push_limits(options.max_ingest_fps, options.max_ingest)?,
+                ..BusOptions {
+                    subscribe: &options.subscribe,
+                    publish: &options.publish,
+                    key: options.bus_key.as_deref(),
+                    allow: options.bus_allow.as_deref(),
+                    insecure: options.insecure_bus == Some(true),
+                }
+                .settings()?
+            },
             access: Access::new(
                 table,
                 access::signer(options.secret_file.as_deref())?,
@@ -296,10 +335,30 @@ impl TryFrom<Options> for Settings {
                     "--max-viewers-per-address",
                     options.max_viewers_per_address.unwrap_or(MAX_VIEWERS_PER_ADDRESS),
                 )?,
-            ),
+            )
+            .with_publishers(publishers(options.max_publishers)?),
             web: options.web,
         })
     }
+}
+
+fn publishers(requested: Option<usize>) -> anyhow::Result<usize> {
+    let publishers = requested.unwrap_or(MAX_PUBLISHERS);
+    ensure!((1..=1024).contains(&publishers), "--max-publishers {publishers}: 1 to 1024");
+    Ok(publishers)
+}
+
+fn push_limits(fps: Option<u32>, bitrate: Option<u64>) -> anyhow::Result<PushLimits> {
+    let limits =
+        PushLimits { fps: fps.unwrap_or(MAX_FPS), bitrate: bitrate.unwrap_or(MAX_BITRATE) };
+    let PushLimits { fps, bitrate } = limits;
+    ensure!((1..=1000).contains(&fps), "--max-ingest-fps {fps}: 1 to 1000");
+    let possible = 100_000..=100_000_000_000;
+    ensure!(
+        possible.contains(&bitrate),
+        "--max-ingest {bitrate}: 100000 to 100000000000 bits per second"
+    );
+    Ok(limits)
 }
 
 fn origins(allowed: &[String], embed: bool) -> anyhow::Result<OriginRule> {

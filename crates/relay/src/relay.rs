@@ -153,8 +153,8 @@ fn context(
 ) -> anyhow::Result<Context> {
     let demand_changed = Arc::<Notify>::default();
     let hub = Arc::new(Hub::new(demand_changed.clone()));
-    let ingest =
-        Ingest::start(settings.bus, hub.clone(), demand_changed).context("cannot start the bus")?;
+    let ingest = Ingest::start(settings.ingest, hub.clone(), demand_changed)
+        .context("cannot start the bus")?;
     Ok(Context {
         hub,
         ingest: Arc::new(ingest),

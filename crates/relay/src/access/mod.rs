@@ -242,6 +242,8 @@ impl Access {
         let wrong = |what| Error::denied(DenialReason::WrongToken, what);
         let expired = |what| Error::denied(DenialReason::Expired, what);
         match credentials.presented() {
+            // Only publishing is guarded.
+            None if !table.guards_viewing() => Ok(Identity::Anyone(Rights::VIEW)),
             None => {
                 let message = "access token required: add ?token=… to the address";
                 Err(Error::denied(DenialReason::NoToken, message))
@@ -292,6 +294,7 @@ mod tests {
             rights,
             streams: streams.iter().map(|pattern| pattern.parse().unwrap()).collect(),
             viewers: None,
+            publishers: None,
         }
     }
 

@@ -100,6 +100,7 @@ mod tests {
             rights: Rights::VIEW,
             streams: Vec::new(),
             viewers: None,
+            publishers: None,
         }
     }
 

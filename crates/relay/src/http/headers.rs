@@ -58,18 +58,33 @@ pub fn check(headers: &HeaderMap) -> Result<(), Error> {
     Ok(())
 }
 
-/// Checks that a request has no body. The relay reads none, and proxies and servers disagree on where a body with two
-/// lengths ends (RFC 9112, section 11.2): the bytes after it could pass for another request, or for WebSocket messages.
+/// Checks that a request has no body, unless it publishes a stream, and not one with two lengths: proxies and servers disagree
+/// on where that ends (RFC 9112, section 11.2). The bytes after it could pass for another request, or for WebSocket messages.
 ///
 /// # Errors
 /// 400 with `Connection: close`, so that the body is not taken for a request.
-pub fn check_body(headers: &HeaderMap) -> Result<(), HttpError> {
-    let is_empty = headers.get(header::CONTENT_LENGTH).is_none_or(|length| length == "0");
-    if is_empty && !headers.contains_key(header::TRANSFER_ENCODING) {
-        return Ok(());
-    }
-    let error = malformed("requests to this relay must not have a body");
+pub fn check_body(request: &Request) -> Result<(), HttpError> {
+    let headers = request.headers();
+    let length = headers.get(header::CONTENT_LENGTH);
+    let has_length = length.is_some_and(|length| length != "0");
+    let is_chunked = headers.contains_key(header::TRANSFER_ENCODING);
+    let error = match (has_length, is_chunked) {
+        (false, false) => return Ok(()),
+        _ if length.is_some() && is_chunked => {
+            malformed("a request must not have Content-Length and Transfer-Encoding")
+        }
+        _ if takes_body(request) => return Ok(()),
+        _ => malformed("requests to this address must not have a body"),
+    };
     Err(HttpError::from(error).with_header(header::CONNECTION, "close"))
+}
+
+/// Returns whether a request publishes a stream: the only ones with a body.
+fn takes_body(request: &Request) -> bool {
+    let name = request.uri().path().strip_prefix("/streams/");
+    let name = name.and_then(|rest| rest.strip_suffix("/publish"));
+    let publishes = matches!(*request.method(), Method::POST | Method::PUT);
+    publishes && name.is_some_and(|name| !name.is_empty() && !name.contains('/'))
 }
 
 /// Returns the value of a header that passed [`check`].
@@ -214,11 +229,29 @@ mod tests {
     }
 
     #[test]
-    fn a_body_is_refused_unless_it_is_empty() {
-        assert!(check_body(&of(&[])).is_ok());
-        assert!(check_body(&of(&[(header::CONTENT_LENGTH, b"0")])).is_ok());
-        assert!(check_body(&of(&[(header::CONTENT_LENGTH, b"5")])).is_err());
-        assert!(check_body(&of(&[(header::TRANSFER_ENCODING, b"chunked")])).is_err());
+    fn a_body_is_refused_unless_it_is_empty_or_publishes_a_stream() {
+        let is_accepted = |method: &str, path: &str, lines: &[(HeaderName, &[u8])]| {
+            let request = Request::builder().method(method).uri(path);
+            let mut request = request.body(axum::body::Body::empty()).unwrap();
+            *request.headers_mut() = of(lines);
+            check_body(&request).is_ok()
+        };
+        let length = || (header::CONTENT_LENGTH, &b"5"[..]);
+        let chunked = || (header::TRANSFER_ENCODING, &b"chunked"[..]);
+        let publish = "/streams/cam/publish";
+        for (method, path) in
+            [("GET", publish), ("POST", "/api/links"), ("PUT", "/streams/publish")]
+        {
+            assert!(is_accepted(method, path, &[]));
+            assert!(is_accepted(method, path, &[(header::CONTENT_LENGTH, b"0")]));
+            assert!(!is_accepted(method, path, &[length()]), "{method} {path}");
+            assert!(!is_accepted(method, path, &[chunked()]), "{method} {path}");
+        }
+        for method in ["POST", "PUT"] {
+            assert!(is_accepted(method, publish, &[length()]));
+            assert!(is_accepted(method, publish, &[chunked()]));
+            assert!(!is_accepted(method, publish, &[length(), chunked()]), "two lengths");
+        }
     }
 
     #[test]

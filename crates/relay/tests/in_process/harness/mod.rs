@@ -11,7 +11,7 @@ use fanlight_relay::access::signer::Signer;
 use fanlight_relay::access::{Access, AccessTable, HostRule, OriginRule};
 use fanlight_relay::connection::congestion::Congestion;
 use fanlight_relay::limits::Limits;
-use fanlight_relay::{Options, Relay, Settings};
+use fanlight_relay::{IngestSettings, Options, Relay, Settings};
 
 pub(crate) use camera::Camera;
 use camera::{CODECS, RENDITIONS};
@@ -88,7 +88,13 @@ impl Site {
             reuse_port: false,
             threads: 2,
             congestion: Congestion::System,
-            bus: SubscriberOptions { folder: Some(self.bus()), ..SubscriberOptions::default() },
+            ingest: IngestSettings {
+                subscribe: SubscriberOptions {
+                    folder: Some(self.bus()),
+                    ..SubscriberOptions::default()
+                },
+                ..IngestSettings::default()
+            },
             access: Access::new(
                 access_table(token),
                 Signer::random().unwrap(),

@@ -1,0 +1,3 @@
+//! Clients that publish into a relay.
+
+mod websocket;
