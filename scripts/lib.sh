@@ -50,6 +50,7 @@ test_packages=(
     # Clients of other libraries.
     python3-opencv
     python3-websocket
+    python3-zeroconf
     'wget?wget'
     vlc-bin
     vlc-plugin-base
@@ -58,9 +59,15 @@ test_packages=(
     # Certificates: those of tests, and the store of Chromium.
     'openssl?openssl'
     'libnss3-tools?certutil'
+    # Reverse proxies.
+    'nginx?nginx'
+    'caddy?caddy'
     # The list of files for the checks of texts and layout.
     'git?git'
 )
+
+# Packages above that bring a service of the same name. The tests start these programs by themselves, on ports of their own.
+services=(nginx caddy)
 
 say() {
     printf '%s\n' "$*"
@@ -111,10 +118,31 @@ ensure_packages() {
     fi
     say "Installing packages: ${missing[*]}"
     "${as_root[@]}" apt-get update -q &&
-        "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-            apt-get install -q -y --no-install-recommends "${missing[@]}" ||
+        install_without_services "${missing[@]}" ||
         die "the packages could not be installed; ask your administrator to run:
     apt-get install --no-install-recommends ${missing[*]}"
+}
+
+# Installs packages, as root through `as_root`. Services that they bring are neither started now nor at the next boot: they would
+# occupy the ports 80 and 2019 of a developer's machine.
+install_without_services() {
+    # Debian's packages ask this file whether they may start a service.
+    local policy=/usr/sbin/policy-rc.d is_ours= result=0 service
+    if [[ ! -e $policy ]]; then
+        is_ours=1
+        printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
+        "${as_root[@]}" chmod 755 "$policy"
+    fi
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -q -y --no-install-recommends "$@" || result=$?
+    [[ -z $is_ours ]] || "${as_root[@]}" rm -f "$policy"
+    for service in "${services[@]}"; do
+        if [[ " $* " == *" $service "* ]] && have systemctl; then
+            # It fails where systemd does not run, and then nothing would start it.
+            "${as_root[@]}" systemctl disable --quiet "$service" 2>/dev/null || true
+        fi
+    done
+    return "$result"
 }
 
 # Prints the oldest Rust version that builds the project, from Cargo.toml.

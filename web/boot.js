@@ -107,7 +107,7 @@ export function wholeWindow() {
 
 function connect() {
   const addresses = { socket: socketAddress(), check: address('api/streams').href };
-  post({ type: 'open', screen: wholeWindow(), addresses, codec: chosenCodec() });
+  post({ type: 'open', screen: wholeWindow(), addresses, codec: chosenCodec(), wall: true });
 }
 
 /** Returns the codec that the viewer chose. @returns {CodecChoice} */

@@ -13,9 +13,12 @@ use std::{env, fs, io};
 const WEB: &str = "../../web";
 /// Files that a browser fetches by itself or on demand. Each becomes one file with all that it imports, except for other
 /// modules of this list: their state exists once.
-const BUNDLES: [&str; 12] = [
+const BUNDLES: [&str; 15] = [
     "style.css",
+    "embed.css",
     "boot.js",
+    "embed.js",
+    "element/player-page.js",
     "page/main.js",
     "page/controls.js",
     "page/details.js",
@@ -28,7 +31,7 @@ const BUNDLES: [&str; 12] = [
     "worker/clip.js",
 ];
 /// The folders of the page. The empty name is `web` itself, which has other folders too.
-const FOLDERS: [&str; 4] = ["", "page", "worker", "shared"];
+const FOLDERS: [&str; 5] = ["", "element", "page", "worker", "shared"];
 const PLAIN: [&str; 3] = ["html", "svg", "webmanifest"];
 const BUNDLED: [&str; 2] = ["css", "js"];
 const BUNDLER: &str = "node_modules/.bin/esbuild";

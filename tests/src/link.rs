@@ -127,18 +127,22 @@ impl Link {
     }
 }
 
-/// Returns two namespaces; `None` if this machine does not allow it.
 fn namespaces() -> Option<(Namespace, Namespace)> {
+    Some((namespace()?, namespace()?))
+}
+
+/// Returns a namespace; `None` if this machine does not allow it. The reason is printed.
+pub(crate) fn namespace() -> Option<Namespace> {
     if !geteuid().is_root() {
         note("skipped: only root may make network namespaces");
         return None;
     }
-    let made = Namespace::unnamed().and_then(|near| Ok((near, Namespace::unnamed()?)));
     let skipped = |error: NamespaceError| note(format!("skipped: no network namespace: {error}"));
-    made.map_err(skipped).ok()
+    Namespace::unnamed().map_err(skipped).ok()
 }
 
-fn run(namespace: &Namespace, program: &str, arguments: &str) {
+/// Runs a program of iproute2 in a namespace.
+pub(crate) fn run(namespace: &Namespace, program: &str, arguments: &str) {
     let done = namespace.run(program, arguments);
     done.unwrap_or_else(|error| panic!("{error}: install the package iproute2"));
 }

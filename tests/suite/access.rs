@@ -124,6 +124,28 @@ fn a_foreign_page_may_embed_pictures_and_nothing_else() {
 }
 
 #[test]
+fn on_a_relay_without_tokens_a_made_up_token_opens_nothing_to_other_pages() {
+    let site = Site::new();
+    site.camera("cam");
+    let relay = site.relay(&[]);
+    relay.wait_for("cam");
+    for credential in ["?token=made-up-token", "?link=made-up"] {
+        let refused = relay.get_with(&format!("/api/streams{credential}"), &[FOREIGN]);
+        assert_eq!(refused.status, 403, "{credential}");
+        assert!(refused.text().contains("--allow-origin"), "{}", refused.text());
+        let open =
+            |path: &str| relay.open_websocket(&format!("{path}{credential}"), &[V1, FOREIGN]);
+        assert_eq!(open("/ws").unwrap_err().status, 403, "{credential}");
+        assert_eq!(open("/streams/cam/ws").unwrap_err().status, 403, "{credential}");
+        let snapshot = relay.get_with(&format!("/streams/cam/snapshot{credential}"), &[FOREIGN]);
+        // The page may display it and must not read it.
+        assert_eq!((snapshot.status, snapshot.header("access-control-allow-origin")), (200, ""));
+    }
+    let bearer = ("authorization", "Bearer made-up-token");
+    assert_eq!(relay.get_with("/api/streams", &[FOREIGN, bearer]).status, 403);
+}
+
+#[test]
 fn embedding_can_be_forbidden() {
     let site = Site::new();
     site.camera("cam");

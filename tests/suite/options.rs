@@ -41,6 +41,8 @@ fn wrong_options_are_reported_with_their_rule() {
         (RELAY, &["--threads", "many"], &["--threads", "many"]),
         (RELAY, &["--congestion", "x y"], &["--congestion", "x y", "bbr", "system"]),
         (RELAY, &["--congestion", ""], &["--congestion", "1 to 15"]),
+        (RELAY, &["--lan", "--listen", "127.0.0.1:8000"], &["--lan", "--listen 0.0.0.0:8000"]),
+        (RELAY, &["--lan", "--insecure"], &["--lan", "--insecure"]),
         (RELAY, &["--token", "short"], &["--token", "8 to 512"]),
         (RELAY, &["--allow-origin", "wall"], &["wall", "https://NAME"]),
         (RELAY, &["--web", "/nowhere"], &["/nowhere", "index.html"]),

@@ -38,15 +38,17 @@ export function isSignedIn() {
   }
 }
 
+/** `address`: of the page, with the link. @typedef {{ link: string, address: string }} MadeLink */
+
 /**
  * Makes a link to a stream.
- * @param {string} stream @param {number} seconds for which it is valid @returns {Promise<string | null>} `null` if the relay refuses
+ * @param {string} stream @param {number} seconds for which it is valid @returns {Promise<MadeLink | null>} `null` if the relay refuses
  */
 export async function makeLink(stream, seconds) {
   const answer = await request('POST', `api/links?stream=${stream}&for=${seconds}`);
   if (!answer) return null;
-  const { address: relative } = await answer.json();
-  return new URL(relative, document.baseURI).href;
+  const { link, address: relative } = await answer.json();
+  return { link, address: new URL(relative, document.baseURI).href };
 }
 
 /** @param {string} method @param {string} path @param {Record<string, string>} [headers] @returns {Promise<Response | null>} */

@@ -1,19 +1,14 @@
-// One tile: a stream's picture, name, age and status. It asks the wall for everything that concerns other tiles.
+// One tile of the wall: shows a stream's picture, name, age and status. It asks the wall for everything that concerns other tiles.
 
 import { decodesH264, forget, idOf, paintsInWorker, post } from '../boot.js';
-import { formatAge, formatSpan, lateness, shownAge, START_UP } from '../shared/age.js';
 import { LazyModule, loadModule } from '../shared/lazy-module.js';
-import { areOfOneShape, USUAL_ASPECT } from '../shared/sizes.js';
 import { element, iconButton, setAttribute, setText } from './dom.js';
 import { icon } from './icons.js';
 import { causeOf, moreCertain } from './slow-cause.js';
-import { statusOf } from './tile-status.js';
+import { WatchedStream } from './watched-stream.js';
 
-/** @typedef {import('../shared/protocol.js').StreamInfo} StreamInfo */
-/** @typedef {import('../shared/messages.js').PlayerStats} PlayerStats */
 /** @typedef {import('../shared/messages.js').Rotation} Rotation */
 /** @typedef {import('../shared/messages.js').SlowCause} SlowCause */
-/** @typedef {import('../shared/sizes.js').Size} Size */
 
 /**
  * @typedef {object} TileActions actions of the wall
@@ -32,40 +27,17 @@ import { statusOf } from './tile-status.js';
 /** The latency breakdown is the median of this many frames, one a second. */
 const MAX_JOURNEYS = 5;
 
-export class Tile {
-  /** @type {StreamInfo | null} */
-  info = null;
-  /** @type {import('../shared/protocol.js').Track | null} */
-  track = null;
-  /** @type {import('./tile-status.js').TileInputs['reported']} */
-  reported = null;
-  /** @type {PlayerStats | null} */
-  stats = null;
+export class Tile extends WatchedStream {
   /** Cause of a lower frame rate; `null` if it is not lower. @type {SlowCause | null} */
   slowCause = null;
   /** Cause of a lower resolution; `null` if it is not lower. @type {SlowCause | null} */
   reducedCause = null;
-  /** Size of the displayed picture. @type {Size | null} */
-  size = null;
-  /** Shape of the tile: the first size, as long as others differ by rounding only. Then no tile moves. @type {Size | null} */
-  #shape = null;
   /** Journeys of recent frames, oldest first. @type {readonly import('../shared/messages.js').FrameJourney[]} */
   journeys = [];
-  error = '';
   /** True if the stream was in the relay's list and no longer is. */
   vanished = false;
-  /** When the stream's publisher went, in microseconds of the relay's clock, and why; `null` while it is there. @type {{ since: number, reason: string } | null} */
-  gone = null;
-  /** True if the viewer paused the wall. */
-  paused = false;
-  /** True if the tile is too late to be synced with the others. */
-  outOfSync = false;
   /** @type {Rotation} */
   rotation = 0;
-  /** @type {number | null} */
-  watchedSince = null;
-  /** @type {import('./tile-status.js').TileStatus} */
-  status = { state: 'waiting', text: '', slow: false };
   /** @type {typeof import('./details.js') | null} */
   #details = null;
   /** Loaded on demand: no picture waits for it. */
@@ -81,8 +53,7 @@ export class Tile {
 
   /** @param {string} name @param {TileActions} actions */
   constructor(name, actions) {
-    this.name = name;
-    this.id = idOf(name);
+    super(name, idOf(name));
     this.canvas = element('canvas');
     this.canvasBox = element('span', 'canvas-box', this.canvas);
     this.placeholderText = element('span', 'placeholder-text');
@@ -170,42 +141,16 @@ export class Tile {
     }
   }
 
-  /** The tile's name and status, for screen readers. */
-  get label() {
-    return `${this.name}: ${this.status.text || this.status.state}`;
-  }
-
   /** Aspect ratio as displayed, after rotation. */
   get aspect() {
-    const { width, height } = this.#shape ?? this.#listedShape ?? { width: USUAL_ASPECT, height: 1 };
-    const aspect = Math.min(8, Math.max(1 / 8, width / height));
-    return this.rotation % 180 === 0 ? aspect : 1 / aspect;
+    return this.rotation % 180 === 0 ? this.pictureAspect : 1 / this.pictureAspect;
   }
 
-  /** Shape of the largest rendition, whose aspect ratio is rounded least. @returns {Size | null} */
-  get #listedShape() {
-    const known = (this.info?.tracks ?? []).filter(({ width, height }) => width > 0 && height > 0);
-    // The pixels of a JPEG are square. A camera's own H.264 may have other ones, and then its listed size has another shape.
-    const square = known.filter(({ codec }) => codec === 'jpeg');
-    return (square.length > 0 ? square : known).sort((a, b) => b.width - a.width)[0] ?? null;
-  }
-
-  /** Frames of another size are painted from now on. @param {Size} size */
-  showSize(size) {
-    const known = this.#shape ?? this.#listedShape;
-    this.#shape = known && areOfOneShape(known, size) ? { width: known.width, height: known.height } : size;
-    this.size = size;
-  }
-
-  /** Takes a message of the relay about this tile. @param {import('../shared/protocol.js').FromRelay} message */
+  /** Takes a message of the relay about this tile. @override @param {import('../shared/protocol.js').FromRelay} message */
   receive(message) {
-    if (message.type === 'track') {
-      this.track = message;
-      this.reducedCause = message.reduced ? (this.reducedCause ?? 'unknown') : null;
-    } else if (message.type === 'state') {
-      this.reported = message;
-      this.slowCause = message.state === 'slow' ? (this.slowCause ?? 'unknown') : null;
-    } else if (message.type === 'error') this.error = message.message || message.code;
+    super.receive(message);
+    if (message.type === 'track') this.reducedCause = message.reduced ? (this.reducedCause ?? 'unknown') : null;
+    else if (message.type === 'state') this.slowCause = message.state === 'slow' ? (this.slowCause ?? 'unknown') : null;
   }
 
   /**
@@ -220,25 +165,12 @@ export class Tile {
     if (this.reducedCause) this.reducedCause = moreCertain(this.reducedCause, cause);
   }
 
-  /** Returns whether the stream was requested so recently that delays are expected. @param {number} now milliseconds */
-  isStarting(now) {
-    return this.watchedSince !== null && now - this.watchedSince < START_UP;
-  }
-
   /** Paints a bitmap, if the browser cannot paint in the worker. @param {ImageBitmap} bitmap */
   paint(bitmap) {
     this.canvas.width = bitmap.width;
     this.canvas.height = bitmap.height;
     this.canvas.getContext('bitmaprenderer')?.transferFromImageBitmap(bitmap);
     post({ type: 'bitmap-painted', id: this.id });
-  }
-
-  /** The stream is requested again: the displayed picture is old until a new frame arrives. @param {number} now */
-  start(now) {
-    this.watchedSince = now;
-    this.reported = null;
-    this.error = '';
-    if (this.stats) this.stats = { ...this.stats, painted: 0 };
   }
 
   /** @param {boolean} paused @param {number} now milliseconds */
@@ -268,12 +200,6 @@ export class Tile {
     setAttribute(this.infoButton, 'aria-expanded', String(open));
   }
 
-  /** The stream is no longer requested. */
-  suspend() {
-    this.watchedSince = null;
-    this.reported = null;
-  }
-
   /** @param {Rotation} rotation */
   setRotation(rotation) {
     this.rotation = rotation;
@@ -292,15 +218,11 @@ export class Tile {
    * @returns {boolean} true if the state or its text changed
    */
   render(linkUp, now, ahead) {
-    const { error, watchedSince, paused, outOfSync } = this;
-    const gone = this.gone && { ...this.gone, since: this.gone.since / 1000 - ahead };
-    const before = this.status;
-    const reported = this.reported ?? this.info;
-    this.status = statusOf({ linkUp, reported, error, gone, watchedSince, paused, outOfSync, picture: this.#picture() }, now);
+    const changed = this.updateStatus(linkUp, now, ahead);
     const { state, text } = this.status;
     setAttribute(this.element, 'data-state', state);
     this.element.classList.toggle('pictured', this.size !== null);
-    this.element.classList.toggle('gone', gone !== null);
+    this.element.classList.toggle('gone', this.gone !== null);
     this.element.classList.toggle('starting', this.isStarting(now));
     setText(this.statusText, text);
     setText(this.placeholderText, text);
@@ -308,7 +230,6 @@ export class Tile {
     if (this.detailsOpen) this.#renderDetails();
     else this.#clearJourneys();
     if (this.element.matches(':hover, :focus-within, .enlarged')) this.#renderSummary();
-    const changed = before.state !== state || before.text !== text;
     if (changed) this.view.setAttribute('aria-label', this.label);
     return changed;
   }
@@ -319,45 +240,17 @@ export class Tile {
     this.element.remove();
   }
 
-  #picture() {
-    if (!this.stats || this.stats.sequence === '') return null;
-    const { age, paintedAt, interval, painted } = this.stats;
-    // A rate below one frame a second is measured over too short a time to say anything.
-    const announced = this.#fps >= 1 ? 1000 / this.#fps : 0;
-    // Before the relay's clock is known, a picture may have any age.
-    return { ageAtPaint: age ?? Infinity, paintedAt, interval: Math.max(interval, announced), painted };
-  }
-
-  /** Frame rate of the source; 0 while unknown. It is measured, so it is too low at first. */
-  get #fps() {
-    const { track } = this;
-    const listed = this.info?.tracks.find(({ rendition, codec }) => rendition === track?.rendition && codec === track.codec);
-    return Math.max(listed?.fps ?? 0, this.track?.fps ?? 0);
-  }
-
   /** @param {number} now */
   #renderAge(now) {
-    const picture = this.#picture();
-    this.#calmAge = null;
-    if (!picture || !this.stats || this.stats.age === null) {
-      setText(this.age, '');
-      return;
-    }
-    const { calmAge, age, sequence, capturedAt, codec } = this.stats;
-    const exact = shownAge({ ...picture, ageAtPaint: age }, now);
-    const calm = shownAge({ ...picture, ageAtPaint: calmAge ?? age }, now);
-    const moving = this.status.state === 'live' || this.status.state === 'late';
-    if (moving) this.#calmAge = calm;
-    // The age of a picture that was paused a moment ago says nothing, nor does that of a copy of an old picture.
-    const ago = (this.status.state === 'paused' && exact < 1000) || this.status.state === 'frozen' ? '' : `${formatSpan(exact)} ago`;
-    setText(this.age, moving ? formatAge(calm) : ago);
-    // A slow camera's picture is old shortly before the next one, and not late.
-    const isDue = now - picture.paintedAt > 2 * picture.interval;
-    setAttribute(this.age, 'data-lateness', moving ? lateness(isDue ? calm : (calmAge ?? age)) : 'fine');
-    setAttribute(this.element, 'data-age', exact.toFixed(1));
-    setAttribute(this.element, 'data-sequence', sequence);
-    setAttribute(this.element, 'data-captured', String(capturedAt));
-    setAttribute(this.element, 'data-codec', codec);
+    const age = this.ageAt(now);
+    this.#calmAge = age?.calm ?? null;
+    setText(this.age, age?.text ?? '');
+    if (!age || !this.stats) return;
+    setAttribute(this.age, 'data-lateness', age.lateness);
+    setAttribute(this.element, 'data-age', age.exact.toFixed(1));
+    setAttribute(this.element, 'data-sequence', this.stats.sequence);
+    setAttribute(this.element, 'data-captured', String(this.stats.capturedAt));
+    setAttribute(this.element, 'data-codec', this.stats.codec);
   }
 
   /** Old journeys would be wrong when the details open again. */
@@ -388,6 +281,6 @@ export class Tile {
 
   get #facts() {
     const { info, track, stats, size, reducedCause } = this;
-    return { info, track, fps: this.#fps, stats, size, slowCause: this.status.slow ? this.slowCause : null, reducedCause, decodesH264: decodesH264() };
+    return { info, track, fps: this.fps, stats, size, slowCause: this.status.slow ? this.slowCause : null, reducedCause, decodesH264: decodesH264() };
   }
 }

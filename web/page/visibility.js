@@ -1,27 +1,29 @@
-// Requests the tiles that people can see, in the size in which they see them. A tile that goes out of sight stays requested for
+// Requests the pictures that people can see, in the size in which they see them. One that goes out of sight stays requested for
 // a grace period, so that scrolling does not make the relay stop and start.
 
-import { earlySubscriptions, post } from '../boot.js';
 import { isLarger, needsRequest } from '../shared/sizes.js';
 
-/** @typedef {import('./tile.js').Tile} Tile */
 /** @typedef {import('../shared/sizes.js').Limits} Limits */
+/** @typedef {import('../shared/messages.js').CodecChoice} CodecChoice */
+/** `codec`: the viewer's choice for this one alone. @typedef {import('./watched-stream.js').WatchedStream & { codec?: CodecChoice }} Tile */
 
 const GRACE_PERIOD = 2_000;
 /** A smaller size is requested after this delay, because a window may still shrink. A larger one is requested immediately, because the picture is blurred until then. */
 const SHRINK_AFTER = 250;
 
+/** @template {Tile} T */
 export class Visibility {
-  /** @type {Map<Tile, ReturnType<typeof setTimeout>>} */
+  /** @type {Map<T, ReturnType<typeof setTimeout>>} */
   #leaving = new Map();
-  /** @type {Map<Tile, { limits: Limits, timer: ReturnType<typeof setTimeout> }>} */
+  /** @type {Map<T, { limits: Limits, timer: ReturnType<typeof setTimeout> }>} */
   #shrinking = new Map();
-  /** @type {Map<Tile, Limits>} */
+  /** @type {Map<T, Limits>} */
   #requested = new Map();
 
   /**
-   * @param {{ now: () => number, tiles: () => Iterable<Tile>, limits: (tile: Tile) => Limits | null }} env `limits`: visible size
-   *   of a tile; `null` if it is not visible
+   * @param {{ now: () => number, post: (message: import('../shared/messages.js').ToWorker) => void, early: Map<number, Limits>,
+   *   tiles: () => Iterable<T>, limits: (tile: T) => Limits | null }} env `early`: subscriptions that the worker started by itself,
+   *   by id; `limits`: visible size of a tile, `null` if it is not visible
    */
   constructor(env) {
     this.env = env;
@@ -40,7 +42,7 @@ export class Visibility {
     }
   }
 
-  /** Requests a stream again that the relay did not know before. @param {Tile} tile */
+  /** Requests a stream again that the relay did not know before. @param {T} tile */
   again(tile) {
     const limits = this.env.limits(tile);
     if (!limits) return;
@@ -49,19 +51,26 @@ export class Visibility {
     this.#request(tile, limits, true);
   }
 
-  /** @param {Tile} tile */
+  /** Ends a request without the grace period. @param {T} tile */
+  stop(tile) {
+    this.remove(tile);
+    tile.suspend();
+    this.env.post({ type: 'unwatch', id: tile.id });
+  }
+
+  /** @param {T} tile */
   remove(tile) {
     this.#cancelLeave(tile);
     this.#cancelShrink(tile);
     this.#requested.delete(tile);
   }
 
-  /** @param {Tile} tile @param {Limits} limits */
+  /** @param {T} tile @param {Limits} limits */
   #watch(tile, limits) {
     this.#cancelLeave(tile);
     tile.start(this.env.now());
-    const guessed = earlySubscriptions.get(tile.id);
-    earlySubscriptions.delete(tile.id);
+    const guessed = this.env.early.get(tile.id);
+    this.env.early.delete(tile.id);
     if (!guessed) {
       this.#request(tile, limits);
       return;
@@ -71,7 +80,7 @@ export class Visibility {
     this.#adjust(tile, limits);
   }
 
-  /** Requests another size if that can change the rendition. @param {Tile} tile @param {Limits} limits */
+  /** Requests another size if that can change the rendition. @param {T} tile @param {Limits} limits */
   #adjust(tile, limits) {
     const requested = this.#requested.get(tile);
     const awaited = this.#shrinking.get(tile)?.limits;
@@ -80,7 +89,7 @@ export class Visibility {
     else if (awaited?.maxWidth !== limits.maxWidth || awaited.maxHeight !== limits.maxHeight) this.#shrink(tile, limits);
   }
 
-  /** @param {Tile} tile @param {Limits} limits */
+  /** @param {T} tile @param {Limits} limits */
   #shrink(tile, limits) {
     this.#cancelShrink(tile);
     const timer = setTimeout(() => {
@@ -90,31 +99,27 @@ export class Visibility {
     this.#shrinking.set(tile, { limits, timer });
   }
 
-  /** Cancels a pending request for a smaller size. @param {Tile} tile */
+  /** Cancels a pending request for a smaller size. @param {T} tile */
   #cancelShrink(tile) {
     clearTimeout(this.#shrinking.get(tile)?.timer);
     this.#shrinking.delete(tile);
   }
 
-  /** @param {Tile} tile @param {Limits} limits @param {boolean} [again] */
+  /** @param {T} tile @param {Limits} limits @param {boolean} [again] */
   #request(tile, limits, again = false) {
     this.#cancelShrink(tile);
     this.#requested.set(tile, limits);
-    post({ type: 'watch', id: tile.id, request: { stream: tile.name, ...limits }, again });
+    const codec = tile.codec && { codec: tile.codec };
+    this.env.post({ type: 'watch', id: tile.id, request: { stream: tile.name, ...limits, ...codec }, again });
   }
 
-  /** @param {Tile} tile */
+  /** @param {T} tile */
   #leave(tile) {
     if (tile.watchedSince === null || this.#leaving.has(tile)) return;
-    const timer = setTimeout(() => {
-      this.remove(tile);
-      tile.suspend();
-      post({ type: 'unwatch', id: tile.id });
-    }, GRACE_PERIOD);
-    this.#leaving.set(tile, timer);
+    this.#leaving.set(tile, setTimeout(() => this.stop(tile), GRACE_PERIOD));
   }
 
-  /** @param {Tile} tile */
+  /** @param {T} tile */
   #cancelLeave(tile) {
     clearTimeout(this.#leaving.get(tile));
     this.#leaving.delete(tile);

@@ -1,7 +1,7 @@
 // The wall: all tiles, packed, with at most one enlarged. Knows which tiles are visible, and nothing about sockets.
 
 import { loadModule } from '../shared/lazy-module.js';
-import { post } from '../boot.js';
+import { earlySubscriptions, post } from '../boot.js';
 import { isStreamName } from '../shared/protocol.js';
 import { limitsOf } from '../shared/sizes.js';
 import { Address } from './address.js';
@@ -59,6 +59,8 @@ export class Wall {
     this.env = env;
     this.visibility = new Visibility({
       now: env.now,
+      post,
+      early: earlySubscriptions,
       tiles: () => this.tiles.values(),
       limits: (tile) => this.#limits(tile),
     });
@@ -87,8 +89,7 @@ export class Wall {
   #list(tile, info) {
     if (tile.error || tile.vanished) this.visibility.again(tile);
     tile.vanished = false;
-    tile.info = info;
-    tile.gone = info.gone ? { since: info.since, reason: info.reason } : null;
+    tile.list(info);
     tile.error = '';
   }
 

@@ -3,7 +3,10 @@
 /** `auto`: H.264 if this browser decodes it and the stream has it. @typedef {'auto' | 'h264' | 'jpeg'} CodecChoice */
 /** @typedef {0 | 90 | 180 | 270} Rotation clockwise, in degrees */
 /** @typedef {{ socket: string, check: string }} Addresses of the WebSocket, and of a resource that says why it is refused */
-/** @typedef {{ stream: string, maxWidth: number, maxHeight: number }} StreamRequest size in screen pixels */
+/**
+ * Size in screen pixels. `codec`: the choice for this subscription alone.
+ * @typedef {{ stream: string, maxWidth: number, maxHeight: number, codec?: CodecChoice }} StreamRequest
+ */
 
 /**
  * State of the connection to the relay. `why` says what is wrong: `lost` (the socket was open before), `unreachable` (no
@@ -83,8 +86,8 @@
 
 /**
  * From the page to the worker. `again`: sends the request to the relay even if it did not change. `step`: by a frame of the tile
- * `id`, or of any.
- * @typedef {{ type: 'open', addresses: Addresses, screen: { maxWidth: number, maxHeight: number }, codec: CodecChoice }
+ * `id`, or of any. `wall`: the worker may request the first streams by itself, and keeps the last seconds of all of them.
+ * @typedef {{ type: 'open', addresses: Addresses, screen: { maxWidth: number, maxHeight: number }, codec: CodecChoice, wall: boolean }
  *   | { type: 'codec', codec: CodecChoice }
  *   | { type: 'watch', id: number, request: StreamRequest, again?: boolean }
  *   | { type: 'unwatch' | 'forget' | 'bitmap-painted', id: number }

@@ -19,6 +19,15 @@ export function limitsOf({ width, height }, density, turned) {
 }
 
 /**
+ * Returns the size to request for a picture that covers a box, so that parts of it are cut off.
+ * @param {Size} box on the screen @param {number} aspect of the picture, width by height @param {number} density @returns {Limits}
+ */
+export function limitsToCover({ width, height }, aspect, density) {
+  const across = Math.max(width, height * aspect);
+  return limitsOf({ width: across, height: across / aspect }, density, false);
+}
+
+/**
  * Returns the probable size of a tile before it is placed. With too large a guess the relay starts with one rendition and
  * switches to another while the page still loads.
  * @param {Limits} screen @param {number} count of tiles @returns {Limits}

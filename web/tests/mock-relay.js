@@ -12,6 +12,9 @@ const WEB = fileURLToPath(new URL('..', import.meta.url));
 const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.mjs': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' };
 const POLICY = "default-src 'self'; img-src 'self' blob: data:; connect-src 'self' ws: wss:; worker-src 'self' blob:";
 
+/** Pages of other origins may run the relay's modules. */
+const FOR_ALL_PAGES = { 'Access-Control-Allow-Origin': '*' };
+
 /** @typedef {import('../shared/protocol.js').StreamInfo} StreamInfo */
 /** @typedef {import('../shared/protocol.js').ListenEntry} ListenEntry */
 /**
@@ -56,6 +59,8 @@ export class MockRelay {
   /** Hints for an empty wall. @type {import('../shared/protocol.js').Setup | null} */
   setup = null;
   build = 'one';
+  /** The path below which a reverse proxy would serve the relay, with a slash at its end. */
+  prefix = '/';
   token = '';
   /** Control messages of all viewers, in order. @type {ControlMessage[]} */
   received = [];
@@ -88,7 +93,7 @@ export class MockRelay {
   /** @param {number} [port] */
   async start(port = 0) {
     this.#server.on('upgrade', (request, socket, head) => {
-      const url = new URL(request.url ?? '/', 'http://mock');
+      const url = this.#urlOf(request);
       if (url.pathname !== '/ws' || !this.#allowed(url)) {
         socket.end('HTTP/1.1 401 Unauthorized\r\nConnection: close\r\n\r\n');
         return;
@@ -102,7 +107,7 @@ export class MockRelay {
   }
 
   get address() {
-    return `http://127.0.0.1:${this.#port}/`;
+    return `http://127.0.0.1:${this.#port}${this.prefix}`;
   }
 
   get port() {
@@ -213,6 +218,11 @@ export class MockRelay {
     return new Promise((/** @type {(message: ControlMessage) => void} */ resolve) => this.#waiting.push({ matches, resolve }));
   }
 
+  /** Waits until no socket is open. */
+  untilNoViewers() {
+    return this.until(() => this.#viewers.size === 0);
+  }
+
   /** Waits for a condition, which is checked whenever a message is received or sent. @param {() => boolean} met */
   until(met) {
     if (met()) return Promise.resolve();
@@ -233,6 +243,11 @@ export class MockRelay {
     for (const viewer of this.#viewers.keys()) viewer.send(text);
   }
 
+  /** Returns the address of a request as the relay sees it; an unknown one if it is outside of the prefix. @param {import('node:http').IncomingMessage} request */
+  #urlOf({ url = '/' }) {
+    return new URL(url.startsWith(this.prefix) ? url.slice(this.prefix.length - 1) : '/outside', 'http://mock');
+  }
+
   /** @param {URL} url */
   #allowed(url) {
     return this.token === '' || url.searchParams.get('token') === this.token;
@@ -240,9 +255,9 @@ export class MockRelay {
 
   /** @param {import('node:http').IncomingMessage} request @param {import('node:http').ServerResponse} response */
   #serve(request, response) {
-    const url = new URL(request.url ?? '/', 'http://mock');
+    const url = this.#urlOf(request);
     if (url.pathname === '/api/streams') {
-      response.writeHead(this.#allowed(url) ? 200 : 401).end('[]');
+      response.writeHead(this.#allowed(url) ? 200 : 401, FOR_ALL_PAGES).end('[]');
       return;
     }
     const [, name] = /^\/streams\/([^/]+)\/snapshot$/.exec(url.pathname) ?? [];
@@ -250,7 +265,7 @@ export class MockRelay {
       this.#snapshot(this.streams.get(name), response);
       return;
     }
-    const path = url.pathname === '/' ? '/index.html' : (this.elsewhere.get(url.pathname) ?? normalize(url.pathname));
+    const path = this.#fileAt(url.pathname);
     if (this.missing.has(path)) {
       this.missed += 1;
       response.writeHead(503).end();
@@ -260,11 +275,18 @@ export class MockRelay {
     const type = TYPES[/** @type {keyof typeof TYPES} */ (extname(path))];
     try {
       const body = (this.before.get(path) ?? '') + readFileSync(join(WEB, path), 'utf8');
-      response.writeHead(200, { 'Content-Type': type, 'Content-Security-Policy': POLICY, 'Cache-Control': 'no-cache' });
+      const shared = type === TYPES['.js'] ? FOR_ALL_PAGES : {};
+      response.writeHead(200, { 'Content-Type': type, 'Content-Security-Policy': POLICY, 'Cache-Control': 'no-cache', ...shared });
       response.end(body);
     } catch {
       response.writeHead(404).end();
     }
+  }
+
+  /** @param {string} path */
+  #fileAt(path) {
+    if (path === '/') return '/index.html';
+    return path.startsWith('/embed/') ? '/embed.html' : (this.elsewhere.get(path) ?? normalize(path));
   }
 
   /** Serves the newest picture in full size. @param {Stream | undefined} stream @param {import('node:http').ServerResponse} response */
@@ -284,7 +306,10 @@ export class MockRelay {
     this.connections += 1;
     this.#viewers.set(viewer, new Map());
     this.#journeyRequests.set(viewer, new Set());
-    viewer.on('close', () => this.#viewers.delete(viewer));
+    viewer.on('close', () => {
+      this.#viewers.delete(viewer);
+      this.#checkConditions();
+    });
     viewer.on('message', (data) => this.#receive(viewer, JSON.parse(String(data))));
     send(viewer, { type: 'hello', version: '0.1.0', build: this.build });
   }

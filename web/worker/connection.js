@@ -24,7 +24,12 @@ const MAX_CONNECT_TIMEOUT = 20_000;
 const RECENT_ATTEMPT = 1_000;
 /** Frequent retries do not change a refusal, and each one is an entry in the relay's log. */
 const REFUSED_WAIT = 30_000;
+/** The relay's own page never meets this, but pages of others do. */
+const FORBIDDEN =
+  'the browser forbids the connection. A page over https needs a relay over https, and its content security policy must allow connect-src of the relay';
 const CHECK_TIMEOUT = 3_000;
+/** A longer answer is not a relay's reason. In letters. */
+const MAX_REASON = 300;
 /** A socket that was open for this long works, even on a wall without streams. */
 const PROVEN_AFTER = 5_000;
 const TIMERS = /** @type {const} */ (['retry', 'connect', 'clock', 'answer']);
@@ -104,7 +109,11 @@ export class Connection {
     if (!this.#addresses) return;
     this.#drop();
     this.env.onLink({ phase: 'connecting', why: '', detail: '' });
-    const socket = new WebSocket(this.#addresses.socket, SUBPROTOCOL);
+    const socket = openSocket(this.#addresses.socket);
+    if (!socket) {
+      this.#retry({ phase: 'down', why: 'refused', detail: FORBIDDEN });
+      return;
+    }
     socket.binaryType = 'arraybuffer';
     socket.onopen = () => this.#opened();
     socket.onmessage = ({ data }) => this.#received(data);
@@ -239,6 +248,15 @@ export class Connection {
   }
 }
 
+/** Returns `null` if the browser forbids this page to open it. @param {string} address */
+function openSocket(address) {
+  try {
+    return new WebSocket(address, SUBPROTOCOL);
+  } catch {
+    return null;
+  }
+}
+
 /** @param {string} address @returns {Promise<Link>} */
 async function checkRelay(address) {
   const abort = new AbortController();
@@ -249,10 +267,18 @@ async function checkRelay(address) {
     if (answer.status === 401) return { phase: 'down', why: 'token', detail: '' };
     // A proxy answers like this while the relay behind it is away.
     if (answer.status >= 500) return { phase: 'down', why: 'unreachable', detail: `HTTP ${answer.status}` };
-    return { phase: 'down', why: 'refused', detail: `HTTP ${answer.status} ${answer.statusText}`.trim() };
+    return { phase: 'down', why: 'refused', detail: await reasonIn(answer) };
   } catch {
     return { phase: 'down', why: 'unreachable', detail: '' };
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** Returns the relay's reason, which is one line of text, or else the status. @param {Response} answer */
+async function reasonIn(answer) {
+  const status = `HTTP ${answer.status} ${answer.statusText}`.trim();
+  if (!answer.headers.get('content-type')?.startsWith('text/plain')) return status;
+  const text = (await answer.text()).trim();
+  return text !== '' && text.length <= MAX_REASON && !text.includes('\n') ? text : status;
 }

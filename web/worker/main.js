@@ -35,6 +35,8 @@ const networkDelay = new NetworkDelay();
 const loopLag = new LoopLag(LAG_CHECKED_EVERY);
 const platform = webCodecs();
 
+/** False if the page shows single streams: then none is requested by itself, and no history is kept. */
+let wall = true;
 /** The page's window, in screen pixels. */
 let screen = { maxWidth: 1, maxHeight: 1 };
 /** Tiles whose details are open. @type {number[]} */
@@ -85,7 +87,7 @@ else setH264(false);
 
 self.onmessage = (/** @type {MessageEvent<ToWorker>} */ { data }) => {
   if (data.type === 'open') {
-    screen = data.screen;
+    ({ screen, wall } = data);
     subscriptions.chooseCodec(data.codec);
     connection.open(data.addresses);
   } else if (data.type === 'codec') {
@@ -112,7 +114,7 @@ self.onmessage = (/** @type {MessageEvent<ToWorker>} */ { data }) => {
 setInterval(() => {
   // A wall without streams needs the relay's clock once, to show since when the relay has been listening.
   if (subscriptions.size === 0 && (clockPosted || connection.clock.offset === null)) return;
-  if (paintedSizes.size > 0) syncModule.request();
+  if (wall && paintedSizes.size > 0) syncModule.request();
   sync?.update();
   postStats();
 }, REPORTED_EVERY);
@@ -128,7 +130,7 @@ function setH264(supported) {
 
 /** @param {import('../shared/protocol.js').FromRelay} message */
 function receive(message) {
-  if (message.type === 'streams') subscriptions.streamsListed(message.streams, screen);
+  if (message.type === 'streams') subscriptions.streamsListed(message.streams, wall ? screen : null);
   if (message.type === 'journey') {
     players.get(message.id)?.expect(message);
     return;

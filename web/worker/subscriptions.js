@@ -90,23 +90,23 @@ export class Subscriptions {
 
   /** True if this tile may show H.264. @param {number} id */
   mayUseH264(id) {
-    return this.#codec !== 'jpeg' && this.#supportsH264 && !this.env.h264Failed(id);
+    return this.#choiceFor(id) !== 'jpeg' && this.#supportsH264 && !this.env.h264Failed(id);
   }
 
   /** A tile shows its first picture, a JPEG: requests H.264 if the stream has it. @param {number} id */
   firstPainted(id) {
     const request = this.#requests.get(id);
-    if (request && this.#codec === 'auto' && this.#h264Streams.has(request.stream) && this.mayUseH264(id)) this.#watch(id, request);
+    if (request && this.#choiceFor(id) === 'auto' && this.#h264Streams.has(request.stream) && this.mayUseH264(id)) this.#watch(id, request);
   }
 
   /**
    * Notes which streams have H.264. At the first list, requests the first streams while the page still creates its tiles.
-   * @param {readonly StreamInfo[]} streams @param {Limits} screen size of the page's window
+   * @param {readonly StreamInfo[]} streams @param {Limits | null} screen size of the wall's window; `null` if there is no wall
    */
   streamsListed(streams, screen) {
     const withH264 = streams.filter(({ tracks }) => tracks.some(({ codec }) => codec === 'h264'));
     this.#h264Streams = new Set(withH264.map(({ name }) => name));
-    if (!this.#listReceived && this.#requests.size === 0) this.#startEarly(streams, likelyLimits(screen, streams.length));
+    if (screen && !this.#listReceived && this.#requests.size === 0) this.#startEarly(streams, likelyLimits(screen, streams.length));
     this.#listReceived = true;
   }
 
@@ -117,6 +117,11 @@ export class Subscriptions {
       this.start(FIRST_EARLY_ID + index, { stream: name, ...limits });
       this.env.onEarly(FIRST_EARLY_ID + index, name, limits);
     });
+  }
+
+  /** Returns the viewer's choice for one subscription. @param {number} id */
+  #choiceFor(id) {
+    return this.#requests.get(id)?.codec ?? this.#codec;
   }
 
   /** @param {number} id @param {StreamRequest} request */
@@ -136,13 +141,14 @@ export class Subscriptions {
    * @param {number} id @param {string} stream
    */
   #codecFor(id, stream) {
-    if (!this.mayUseH264(id) || (this.#codec === 'auto' && !this.env.isPainted(id))) return {};
+    const choice = this.#choiceFor(id);
+    if (!this.mayUseH264(id) || (choice === 'auto' && !this.env.isPainted(id))) return {};
     // A stream without H.264 must not leave its tile dark.
-    return { codec: this.#codec === 'h264' && this.#h264Streams.has(stream) ? 'h264' : 'auto' };
+    return { codec: choice === 'h264' && this.#h264Streams.has(stream) ? 'h264' : 'auto' };
   }
 }
 
 /** @param {StreamRequest} a @param {StreamRequest} b */
 function isSame(a, b) {
-  return a.stream === b.stream && a.maxWidth === b.maxWidth && a.maxHeight === b.maxHeight;
+  return a.stream === b.stream && a.maxWidth === b.maxWidth && a.maxHeight === b.maxHeight && a.codec === b.codec;
 }

@@ -6,6 +6,7 @@
 //! - [`run`]: the steps around `main`: `--check-config`, logs, errors that a user can act on, exit codes;
 //! - [`log`]: lines on stderr, as text or JSON, a repeated one at most once in ten seconds;
 //! - [`secret`]: users, passwords and tokens, read from the environment and masked in all output;
+//! - [`state_folder`]: the folder for what must outlive a relay;
 //! - [`stop`]: one stop request that reaches every thread.
 //!
 //! This crate has nothing that only one program needs, and nothing about frames, streams or the bus.
@@ -81,6 +82,7 @@ pub mod log;
 pub mod options;
 mod run;
 pub mod secret;
+pub mod state_folder;
 pub mod stop;
 
 pub use options::Options;

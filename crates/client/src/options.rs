@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 use serde::Deserialize;
 
-use crate::{bench, keys, token};
+use crate::{bench, keys, link, token};
 
 /// Works with Fanlight's relays, and with other video servers, from the command line.
 #[derive(Debug, Default, Parser, Deserialize)]
@@ -26,6 +26,8 @@ pub enum Command {
     /// Makes keys, so that captures and relays on different machines can authenticate each other
     #[command(subcommand)]
     Keys(keys::Action),
+    /// Makes a link to a stream: a signed stand-in for a token, which expires
+    Link(Box<link::Options>),
     /// Makes a random access token for a relay, and its hash
     #[command(after_help = token::USE)]
     Token,
@@ -38,6 +40,8 @@ pub enum Settings {
     Bench(Box<bench::Settings>),
     /// Makes or shows keys of the bus.
     Keys(keys::Action),
+    /// Makes a link.
+    Link(Box<link::Settings>),
     /// Makes an access token.
     Token,
 }
@@ -49,10 +53,11 @@ impl TryFrom<Options> for Settings {
         match options.command {
             Some(Command::Bench(options)) => Ok(Self::Bench(Box::new((*options).try_into()?))),
             Some(Command::Keys(action)) => Ok(Self::Keys(action)),
+            Some(Command::Link(options)) => Ok(Self::Link(Box::new((*options).try_into()?))),
             Some(Command::Token) => Ok(Self::Token),
             None => anyhow::bail!(
                 "a command is missing: `fanlight bench URL` puts load on a server, `fanlight keys new` makes keys, \
-                 `fanlight token` a token"
+                 `fanlight link STREAM` a link, `fanlight token` a token"
             ),
         }
     }

@@ -50,7 +50,7 @@ fn table() -> Result<AccessTable, String> {
     let loaded = fanlight_cli::options::load::<Options>(std::env::args_os());
     let loaded = loaded.map_err(|stop| stop.to_string())?;
     let needs_one = loaded.options.is_exposed() && loaded.options.insecure != Some(true);
-    match loaded.options.access_table() {
+    match loaded.options.present_access_table() {
         Ok(table) if !table.guards_viewing() && needs_one => {
             Err("no entry would allow viewing, and the relay can be reached from other machines"
                 .into())

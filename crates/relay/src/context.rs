@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::access::Access;
 use crate::access::token_throttle::TokenThrottle;
+use crate::access::{Access, FramingRule};
+use crate::addresses::{PublicAddress, TrustedProxies};
 use crate::hub::Hub;
 use crate::ingest::Ingest;
 use crate::ingest::startup::Startup;
@@ -24,10 +25,16 @@ pub struct Context {
     pub ingest: Arc<Ingest>,
     /// The access rules.
     pub access: Access,
+    /// The pages that may frame the player.
+    pub framing: FramingRule,
     /// Counts denied requests.
     pub denials: DenialCounters,
     /// The limit on guessing the token.
     pub token_throttle: TokenThrottle,
+    /// Reverse proxies that are believed when they name a client.
+    pub proxies: TrustedProxies,
+    /// The address by which users reach the relay.
+    pub public: PublicAddress,
     /// The time after the start in which streams may still be unknown.
     pub startup: Startup,
     /// Plain requests of other machines are answered: the relay has no TLS, or `--allow-plain`.

@@ -13,7 +13,10 @@
 //!
 //! - [`http`]: addresses, checks, and the answers that need no stream;
 //! - [`certificates`]: the certificate that the relay presents with TLS;
+//! - [`lan`]: how devices of the network reach the relay: addresses, QR code and mDNS, with the [`lan_name`]; [`state`]: the
+//!   folder for what outlives the relay;
 //! - [`access`] and [`limits`]: which client may do what, and how many viewers there may be; [`rate`]: how often;
+//! - [`addresses`]: those of clients and of reverse proxies, and the relay's own;
 //! - [`error`]: the reasons to refuse a request, independent of any protocol;
 //! - [`wake`]: wake-ups for viewers, thread by thread;
 //! - [`stats`]: counters; [`process_stall`] and [`recent_minimum`]: measurements that several parts share;
@@ -28,6 +31,7 @@
 
 pub mod access;
 pub mod access_file;
+pub mod addresses;
 pub mod certificates;
 pub mod connection;
 pub mod context;
@@ -37,6 +41,8 @@ pub mod file_version;
 pub mod http;
 pub mod hub;
 pub mod ingest;
+pub mod lan;
+pub mod lan_name;
 pub mod limits;
 pub mod no_signal;
 pub mod options;
@@ -47,6 +53,7 @@ pub mod rate;
 pub mod recent_minimum;
 pub mod relay;
 pub mod setup;
+pub mod state;
 pub mod stats;
 pub mod stream_list;
 pub mod wake;

@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
+use crate::addresses::ClientAddress;
+use crate::addresses::TrustedProxies;
 use crate::error::Error;
-use crate::rate::address_group;
 
 /// Default limit of viewers.
 pub const MAX_VIEWERS: usize = 4096;
-/// Default limit of viewers from one address. Loopback is exempt: a reverse proxy or tunnel forwards requests of many
-/// clients.
+/// Default limit of viewers from one address. Addresses that many clients share are exempt.
 pub const MAX_VIEWERS_PER_ADDRESS: usize = 64;
 /// Default limit of clients that publish.
 pub const MAX_PUBLISHERS: usize = 256;
@@ -29,9 +29,18 @@ pub struct Limits {
     publishers: Arc<Limit>,
     /// The option or the system limit that an error names.
     limited_by: &'static str,
+    proxies: TrustedProxies,
 }
 
 impl Limits {
+    /// Exempts the connections of these proxies from the limit of one address: they are those of many clients. Their viewers are
+    /// counted by client.
+    #[must_use]
+    pub fn behind(mut self, proxies: &TrustedProxies) -> Self {
+        self.proxies = proxies.clone();
+        self
+    }
+
     /// Limits viewers to `viewers` in total, and to `per_address` from one address.
     pub fn new(viewers: usize, per_address: usize) -> Self {
         Self::with(viewers, viewers + FURTHER_CONNECTIONS, per_address, "--max-viewers")
@@ -49,6 +58,7 @@ impl Limits {
             viewers: Arc::new(Limit::new(viewers, per_address)),
             connections: Arc::new(Limit::new(connections, connections_per_address)),
             limited_by,
+            proxies: TrustedProxies::default(),
         }
     }
 
@@ -63,7 +73,7 @@ impl Limits {
         let viewers = self.viewers.total.min(connections.saturating_sub(further)).max(1);
         let limited_by = "the system's limit of open files, see ulimit -n";
         let limits = Self::with(viewers, connections, self.viewers.per_address, limited_by);
-        Self { publishers: self.publishers, ..limits }
+        Self { publishers: self.publishers, ..limits.behind(&self.proxies) }
     }
 
     /// Limits the clients that publish to this number.
@@ -86,7 +96,8 @@ impl Limits {
     ///
     /// # Errors
     /// [`Error::TooMany`] if the relay or this address has reached its limit.
-    pub fn admit(&self, address: IpAddr) -> Result<Permit, Error> {
+    pub fn admit(&self, address: impl Into<ClientAddress>) -> Result<Permit, Error> {
+        let address = address.into();
         self.viewers.acquire(address).map_err(|reached| {
             Error::TooMany(match reached {
                 LimitReached::Total(limit) => {
@@ -104,7 +115,7 @@ impl Limits {
     ///
     /// # Errors
     /// [`Error::TooMany`] if the relay has its most.
-    pub fn admit_publisher(&self, address: IpAddr) -> Result<Permit, Error> {
+    pub fn admit_publisher(&self, address: ClientAddress) -> Result<Permit, Error> {
         self.publishers.acquire(address).map_err(|reached| {
             let (LimitReached::Total(limit) | LimitReached::PerAddress(limit)) = reached;
             Error::TooMany(format!(
@@ -118,6 +129,10 @@ impl Limits {
     /// # Errors
     /// [`LimitReached`] if the relay or this address has reached its limit.
     pub fn connect(&self, address: IpAddr) -> Result<Permit, LimitReached> {
+        let address = match self.proxies.contains(address) {
+            true => ClientAddress::of_many(address),
+            false => address.into(),
+        };
         self.connections.acquire(address)
     }
 }
@@ -184,14 +199,14 @@ struct Limit {
 #[derive(Debug, Default)]
 struct InUse {
     total: usize,
-    by_address: HashMap<IpAddr, usize>,
+    by_address: HashMap<ClientAddress, usize>,
 }
 
 /// The permission for one viewer, publisher or connection. Dropping it releases it.
 #[derive(Debug)]
 pub struct Permit {
     limit: Arc<Limit>,
-    address: IpAddr,
+    address: ClientAddress,
     /// The place among the viewers or publishers of an access entry.
     entry: Option<EntryPermit>,
 }
@@ -210,10 +225,10 @@ impl Limit {
         Self { total, per_address, in_use: Mutex::default() }
     }
 
-    fn acquire(self: &Arc<Self>, address: IpAddr) -> Result<Permit, LimitReached> {
-        let address = address_group(address);
+    fn acquire(self: &Arc<Self>, address: ClientAddress) -> Result<Permit, LimitReached> {
+        let address = address.group();
         let mut in_use = self.in_use.lock();
-        if !address.is_loopback() {
+        if !address.is_shared() {
             let from_address = in_use.by_address.get(&address).copied().unwrap_or(0);
             if from_address >= self.per_address {
                 return Err(LimitReached::PerAddress(self.per_address));
@@ -281,6 +296,15 @@ mod tests {
     }
 
     #[test]
+    fn a_client_that_a_proxy_names_is_limited_on_loopback_too() {
+        let limits = Limits::new(5, 1);
+        let _shared = [limits.admit(NEAR).unwrap(), limits.admit(NEAR).unwrap()];
+        let _one = limits.admit(ClientAddress::of_one(NEAR)).unwrap();
+        assert!(limits.admit(ClientAddress::of_one(NEAR)).is_err());
+        assert!(limits.admit(NEAR).is_ok());
+    }
+
+    #[test]
     fn connections_are_limited_too() {
         let limits = Limits::new(1, 1);
         let most = 1 + FURTHER_CONNECTIONS_PER_ADDRESS;
@@ -289,6 +313,16 @@ mod tests {
         assert!(limits.connect(far(2)).is_ok());
         drop(permits);
         assert!(limits.connect(far(1)).is_ok());
+    }
+
+    #[test]
+    fn connections_of_a_trusted_proxy_are_those_of_many_clients() {
+        let proxies = TrustedProxies::new(&["192.0.2.1".into()]).unwrap();
+        let limits = Limits::new(1, 1).behind(&proxies).within(200);
+        let most = 1 + FURTHER_CONNECTIONS_PER_ADDRESS;
+        let connect = |last| (0..=most).map(|_| limits.connect(far(last))).collect::<Vec<_>>();
+        assert!(connect(1).iter().all(Result::is_ok));
+        assert!(connect(2).iter().any(Result::is_err));
     }
 
     #[test]

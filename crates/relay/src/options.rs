@@ -2,25 +2,34 @@
 
 mod access;
 mod bus;
+mod embedding;
+mod lan;
+mod proxy;
 mod tls;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use clap::Parser;
 use fanlight_cli::secret::Secret;
 use serde::Deserialize;
 
-use crate::access::{Access, AccessTable, HostRule, OriginRule};
+use crate::access::{Access, AccessTable, FramingRule, HostRule, OriginRule};
+use crate::addresses::{PublicAddress, TrustedProxies};
 use crate::connection::congestion::Congestion;
 use crate::connection::threads::MAX_THREADS;
 use crate::ingest::IngestSettings;
 use crate::ingest::push::PushLimits;
 use crate::ingest::push::pace::{MAX_BITRATE, MAX_FPS};
+use crate::lan::LanSettings;
 use crate::limits::{Limits, MAX_PUBLISHERS, MAX_VIEWERS, MAX_VIEWERS_PER_ADDRESS};
+use crate::state::secrets::KeptToken;
+use crate::state::{KeptSecrets, KeptSettings};
 use access::AccessInFile;
 use bus::BusOptions;
+use lan::LanOptions;
+use proxy::ProxyOptions;
 use tls::TlsOptions;
 pub use tls::{TlsMode, TlsSettings};
 
@@ -37,9 +46,13 @@ const LISTEN: &str = "127.0.0.1:7474";
 #[command(name = "fanlight-relay", version, after_help = LIMITS)]
 #[serde(rename_all = "kebab-case", default)]
 pub struct Options {
-    /// Address and port to listen on; beyond loopback only with --token or --insecure [default: 127.0.0.1:7474]
+    /// Address and port to listen on; beyond loopback only with --token, --lan or --insecure [default: 127.0.0.1:7474]
     #[arg(long, env = "FANLIGHT_LISTEN", value_name = "ADDRESS:PORT")]
     pub listen: Option<SocketAddr>,
+
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub lan: LanOptions,
 
     /// A publisher to follow, ipc:///PATH or tcp://HOST:PORT; repeatable, at most 64. In the environment: separated by
     /// commas. tcp://HOST:PORT#key=FILE names the file with the publisher's public key [default: all publishers of this
@@ -79,7 +92,8 @@ pub struct Options {
     pub publish_token: Option<Secret>,
 
     /// A file with a secret of at least 32 bytes, the same for all relays that accept each other's links and sessions of the
-    /// page [default: a random secret, so that both end with the relay]
+    /// page [default: one that is made once and kept in --state-folder with --lan or --tls auto; else a random one, so that both
+    /// end with the relay]
     #[arg(long, env = "FANLIGHT_SECRET_FILE", value_name = "FILE")]
     pub secret_file: Option<PathBuf>,
 
@@ -96,7 +110,8 @@ pub struct Options {
     #[arg(long, env = "FANLIGHT_TLS", value_name = "auto")]
     pub tls: Option<TlsMode>,
 
-    /// Folder for what must outlive the relay: the keys of --tls auto [default: $STATE_DIRECTORY, else
+    /// Folder for what must outlive the relay: the keys of --tls auto, the token of --lan, the secret for sessions and links
+    /// [default: $STATE_DIRECTORY, else
     /// $XDG_STATE_HOME/fanlight, else ~/.local/state/fanlight]
     #[arg(long, env = "FANLIGHT_STATE_FOLDER", value_name = "FOLDER")]
     pub state_folder: Option<PathBuf>,
@@ -126,6 +141,16 @@ pub struct Options {
     /// Forbid pages of other origins to embed MJPEG and snapshots
     #[arg(long, env = "FANLIGHT_NO_EMBED", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub no_embed: Option<bool>,
+
+    /// An origin whose pages may show the player at /embed/NAME in a frame, for example https://dash.example, or * for all;
+    /// repeatable, at most 64
+    #[arg(long, env = "FANLIGHT_ALLOW_EMBED", value_name = "ORIGIN", value_delimiter = ',')]
+    pub allow_embed: Vec<String>,
+
+    /// Reverse proxies.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub proxy: ProxyOptions,
 
     /// Most viewers in total [default: 4096]
     #[arg(long, env = "FANLIGHT_MAX_VIEWERS", value_name = "N")]
@@ -186,12 +211,16 @@ Limits:
   open files    ulimit -n is raised as far as needed and allowed; if that is too low, the relay
                 allows fewer viewers and logs how many: the bus reserves 48 descriptors, 4 per
                 thread and 6 per publisher
+  proxies       64 addresses and ranges in --trusted-proxy; their connections are exempt from the limit
+                per address, their clients are counted one by one; a base path has at most 128 bytes
   access table  256 entries with 128 patterns of streams each; the file is checked every second,
                 and read again on SIGHUP
   wrong tokens  10 per address are answered without delay, later ones after 1 to 2 s;
                 of such an address (loopback exempt) at most 32 tokens are compared at a time,
                 which allows 16 guesses per second; 12 s without one reset the count; after 100,
                 none is compared, and one is forgotten each second
+  --lan         99 machines of a network have a name (fanlight.local, fanlight-2.local, …); the
+                addresses are shown after 6 s even if the name is not certain yet
   start         for 2 s after the start, requests for unknown streams wait; each counts as a
                 viewer
   stalled       a viewer that takes no byte for 10 s while some are waiting is closed; a silent
@@ -221,7 +250,8 @@ Limits:
 
 impl Options {
     fn listen(&self) -> SocketAddr {
-        self.listen.unwrap_or_else(|| LISTEN.parse().expect("an address and port"))
+        let listen = self.listen.unwrap_or_else(|| LISTEN.parse().expect("an address and port"));
+        if self.lan.is_on() { lan::everywhere(listen.port()) } else { listen }
     }
 
     /// Returns whether other machines can reach the relay.
@@ -229,12 +259,26 @@ impl Options {
         !self.listen().ip().to_canonical().is_loopback()
     }
 
-    /// Returns the access table.
+    /// Returns the access table that the user wrote.
     ///
     /// # Errors
     /// Fails if an entry is invalid.
     pub fn access_table(&self) -> anyhow::Result<AccessTable> {
         access::table(self.token.as_ref(), self.publish_token.as_ref(), &self.access)
+    }
+
+    /// Returns the access table that applies: with the token that `--lan` keeps.
+    ///
+    /// # Errors
+    /// Fails if an entry is invalid, or the token cannot be kept.
+    pub fn present_access_table(&self) -> anyhow::Result<AccessTable> {
+        match lan::kept(self)?.filter(|kept| kept.token) {
+            Some(kept) => {
+                let kept = KeptSettings { secret: false, ..kept }.open()?;
+                kept_table(&kept, self.publish_token.as_ref())
+            }
+            None => self.access_table(),
+        }
     }
 }
 
@@ -253,15 +297,51 @@ pub struct Settings {
     pub ingest: IngestSettings,
     /// Access rules.
     pub access: Access,
+    /// The pages that may frame the player.
+    pub framing: FramingRule,
     /// TLS; absent: the relay is plain.
     pub tls: Option<TlsSettings>,
     /// Limits on viewers.
     pub limits: Limits,
+    /// Reverse proxies that are believed when they name a client.
+    pub proxies: TrustedProxies,
+    /// The address by which users reach the relay.
+    pub public: PublicAddress,
+    /// The token of `--publish-token`, which counts beside a token that is kept.
+    pub publish_token: Option<Secret>,
+    /// Secrets that the relay makes itself and keeps.
+    pub kept: Option<KeptSettings>,
+    /// The local network; absent: the relay has no name there.
+    pub lan: Option<LanSettings>,
     /// Folder with the page; absent: the page in the binary.
     pub web: Option<PathBuf>,
 }
 
+/// Returns the table with the token that is kept, and with `--publish-token`.
+fn kept_table(kept: &KeptSecrets, publish_token: Option<&Secret>) -> anyhow::Result<AccessTable> {
+    let Some(kept) = &kept.token else { return Ok(AccessTable::default()) };
+    let file = kept.file.display();
+    let reason = || format!("{file}: remove this file, so that a new token is made");
+    access::table(Some(&kept.token), publish_token, &[]).with_context(reason)
+}
+
 impl Settings {
+    /// Reads the secrets that the relay keeps, or makes them, and applies them. Returns the token, if it is kept.
+    ///
+    /// # Errors
+    /// Fails with the file or folder that is unusable.
+    pub fn open_kept(mut self) -> anyhow::Result<(Self, Option<KeptToken>)> {
+        let Some(kept) = &self.kept else { return Ok((self, None)) };
+        let kept = kept.open()?;
+        if kept.token.is_some() {
+            self.access.replace(kept_table(&kept, self.publish_token.as_ref())?);
+        }
+        if let Some(signer) = kept.signer {
+            self.access = self.access.with_signer(signer);
+        }
+        Ok((self, kept.token))
+    }
+
     /// Returns the largest number of publishers to follow.
     pub fn most_publishers(&self) -> usize {
         let subscribe = &self.ingest.subscribe;
@@ -274,11 +354,17 @@ impl TryFrom<Options> for Settings {
     type Error = anyhow::Error;
 
     fn try_from(options: Options) -> anyhow::Result<Self> {
+        lan::check(&options)?;
         let listen = options.listen();
+        let (kept, lan) = (lan::kept(&options)?, lan::settings(&options)?);
+        let lan_name = lan.as_ref().map(|lan| lan.name.clone());
         let table = options.access_table()?;
         ensure!(
-            !options.is_exposed() || table.guards_viewing() || options.insecure == Some(true),
-            "--listen {listen} can be reached from other machines: add --token TOKEN, or --insecure if everyone there \
+            !options.is_exposed()
+                || table.guards_viewing()
+                || options.insecure == Some(true)
+                || options.lan.is_on(),
+            "--listen {listen} can be reached from other machines: add --token TOKEN or --lan, or --insecure if everyone there \
              may watch"
         );
         if let Some(name) =
@@ -295,6 +381,8 @@ impl TryFrom<Options> for Settings {
                 web.display()
             );
         }
+        let (proxies, public) = (options.proxy.trusted()?, options.proxy.public_address()?);
+        let names = names(&options.allow_host, &public);
         Ok(Self {
             listen,
             reuse_port: options.reuse_port.unwrap_or(false),
@@ -317,16 +405,18 @@ impl TryFrom<Options> for Settings {
             access: Access::new(
                 table,
                 access::signer(options.secret_file.as_deref())?,
-                HostRule::new(&options.allow_host),
-                origins(&options.allow_origin, options.no_embed != Some(true))?,
+                HostRule::new(&names).with_lan_name(lan_name.clone()),
+                origins(&options.allow_origin, options.no_embed != Some(true))?.reached_at(&public),
             ),
+            framing: embedding::framing(&options.allow_embed)?,
             tls: TlsOptions {
-                mode: options.tls,
+                mode: lan::tls_mode(&options),
                 certificate: options.tls_cert,
                 key: options.tls_key,
                 state_folder: options.state_folder,
                 allow_plain: options.allow_plain == Some(true),
-                names: options.allow_host,
+                names,
+                lan_name,
             }
             .settings()?,
             limits: Limits::new(
@@ -336,7 +426,13 @@ impl TryFrom<Options> for Settings {
                     options.max_viewers_per_address.unwrap_or(MAX_VIEWERS_PER_ADDRESS),
                 )?,
             )
-            .with_publishers(publishers(options.max_publishers)?),
+            .with_publishers(publishers(options.max_publishers)?)
+            .behind(&proxies),
+            proxies,
+            public,
+            publish_token: options.publish_token,
+            kept,
+            lan,
             web: options.web,
         })
     }
@@ -359,6 +455,14 @@ fn push_limits(fps: Option<u32>, bitrate: Option<u64>) -> anyhow::Result<PushLim
         "--max-ingest {bitrate}: 100000 to 100000000000 bits per second"
     );
     Ok(limits)
+}
+
+/// Returns the names of the relay that its owner states.
+fn names(allowed: &[String], public: &PublicAddress) -> Vec<String> {
+    let mut names = allowed.to_vec();
+    let name = public.url.as_ref().and_then(|url| url.name()).map(str::to_owned);
+    names.extend(name.filter(|name| !names.contains(name)));
+    names
 }
 
 fn origins(allowed: &[String], embed: bool) -> anyhow::Result<OriginRule> {
@@ -431,6 +535,15 @@ mod tests {
         assert!(error(&["--subscribe", "tcp://127.0.0.1:1"]).contains("twice"));
         assert!(error(&["--max-viewers", "0"]).contains("--max-viewers 0"));
         assert!(error(&["--allow-origin", "wall.example"]).contains("https://NAME"));
+        for (option, value) in [
+            ("--trusted-proxy", "10.0.0.0/40"),
+            ("--public-url", "cams.example.org"),
+            ("--base-path", "cams"),
+        ] {
+            let error = error(&[option, value]);
+            assert!(error.contains(option) && error.contains(value), "{error}");
+        }
+        assert!(error(&["--public-url", "https://x.example/a%20b"]).contains("--public-url"));
         assert!(error(&["--web", "/nowhere"]).contains("index.html"));
     }
 }

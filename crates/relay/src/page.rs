@@ -18,8 +18,9 @@ const MUXER: &str = "lib/mediabunny.js";
 /// Its path in the npm package.
 const FETCHED_MUXER: &str = "node_modules/mediabunny/dist/bundles/mediabunny.min.mjs";
 
-/// Folders of the page: one for each of its threads, and one for the modules that both import.
-const FOLDERS: [&str; 3] = ["page", "worker", "shared"];
+/// Folders of the page: one for the element of pages of others, one for each of the page's threads, and one for the modules that
+/// all of them import.
+const FOLDERS: [&str; 4] = ["element", "page", "worker", "shared"];
 
 /// The page.
 #[derive(Debug)]

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::addresses::ClientAddress;
+
 /// Most addresses remembered, some 200 KiB. Further addresses share one allowance.
 pub const MAX_ADDRESSES: usize = 1024;
 /// The address under which the further ones are remembered.
@@ -29,7 +31,7 @@ pub struct Events(Instant);
 
 /// The events of each address. An IPv6 network (/64) is one address.
 #[derive(Debug)]
-pub struct ByAddress<T>(HashMap<IpAddr, T>);
+pub struct ByAddress<T>(HashMap<ClientAddress, T>);
 
 impl Rate {
     /// Records an event at `now`. Returns by how much to delay it.
@@ -72,22 +74,22 @@ impl Events {
 
 impl<T> ByAddress<T> {
     /// Returns the entry of an address, if there is one.
-    pub fn get(&self, address: IpAddr) -> Option<&T> {
-        self.0.get(&address_group(address))
+    pub fn get(&self, address: ClientAddress) -> Option<&T> {
+        self.0.get(&address.group())
     }
 
     /// Returns the entry of an address, made by `new` if there is none. If there are too many, removes those that `is_over`.
     pub fn entry(
         &mut self,
-        address: IpAddr,
+        address: ClientAddress,
         is_over: impl Fn(&T) -> bool,
         new: impl FnOnce() -> T,
     ) -> &mut T {
-        let mut address = address_group(address);
+        let mut address = address.group();
         if !self.0.contains_key(&address) && self.0.len() >= MAX_ADDRESSES {
             self.0.retain(|_, entry| !is_over(entry));
             if self.0.len() >= MAX_ADDRESSES {
-                address = ALL_OTHERS;
+                address = ClientAddress::of_one(ALL_OTHERS);
             }
         }
         self.0.entry(address).or_insert_with(new)
@@ -95,7 +97,7 @@ impl<T> ByAddress<T> {
 
     /// Returns the number of entries.
     #[cfg(test)]
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.0.len()
     }
 }
@@ -103,17 +105,6 @@ impl<T> ByAddress<T> {
 impl<T> Default for ByAddress<T> {
     fn default() -> Self {
         Self(HashMap::new())
-    }
-}
-
-/// Returns the address under which a client is counted. For IPv6 it is the network: a host chooses freely among its
-/// 2^64 addresses (RFC 4291, section 2.5.1).
-pub(crate) fn address_group(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) if !address.is_loopback() => {
-            Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into()
-        }
-        other => other,
     }
 }
 

@@ -82,7 +82,8 @@ impl Relay {
         tokio::spawn(stop.clone().run_until_cancelled_owned(record_stalls()));
         let (limits, router) = (context.limits.clone(), routes::router(context.clone()));
         let tls = tls.map(|config| {
-            let limit = Arc::new(HandshakeLimit::new(context.floods.clone()));
+            let limit =
+                Arc::new(HandshakeLimit::new(context.proxies.clone(), context.floods.clone()));
             Arc::new(TlsSettings { config, limit })
         });
         let serving = connection::serve(
@@ -112,6 +113,11 @@ impl Relay {
     pub fn url(&self) -> String {
         let scheme = if self.certificates.is_some() { "https" } else { "http" };
         format!("{scheme}://{}", self.address)
+    }
+
+    /// Returns the URL by which users open the page, if it is known.
+    pub fn public_url(&self) -> Option<String> {
+        self.context.public.link("")
     }
 
     /// Returns the certificates; `None` if the relay is plain.
@@ -159,8 +165,11 @@ fn context(
         hub,
         ingest: Arc::new(ingest),
         access: settings.access,
+        framing: settings.framing,
         denials: DenialCounters::default(),
         token_throttle: TokenThrottle::default(),
+        proxies: settings.proxies,
+        public: settings.public,
         startup: Startup::at(clock::now()),
         plain_allowed: settings.tls.is_none_or(|tls| tls.allow_plain),
         ca_certificate,

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import puppeteer from 'puppeteer-core';
+import { ForeignSite } from '../foreign-site.js';
 import { MockRelay } from '../mock-relay.js';
 import { numberOn, video } from './harness.js';
 
@@ -63,4 +65,25 @@ test('Firefox: Space after a click on a button pauses, a double click is full sc
   await page.waitForSelector('.enlarged[data-stream="hall"]');
   await page.evaluate(() => history.back());
   await page.waitForFunction(() => document.querySelector('.enlarged') === null && document.fullscreenElement === null);
+}));
+
+test('Firefox shows the example of an embedding page, from another origin', inFirefox(async (relay, page) => {
+  relay.token = 'VIEWING-TOKEN';
+  relay.add('test', video());
+  const site = await new ForeignSite().start();
+  const example = readFileSync(new URL('../../../docs/examples/embed.html', import.meta.url), 'utf8');
+  site.html = example.replaceAll('http://127.0.0.1:7474/', relay.address);
+  try {
+    await page.goto(site.address);
+    const shows = (/** @type {string} */ element) => page.waitForFunction((element) => {
+      const box = document.querySelector(element)?.shadowRoot?.querySelector('.box');
+      return box?.getAttribute('data-state') === 'live' && Number(box.getAttribute('data-sequence')) > 5;
+    }, {}, element);
+    await shows('fanlight-view[controls]');
+    await shows('fanlight-view[codec="jpeg"]');
+    assert.equal(await page.$eval('#state', (output) => output.textContent), 'live');
+    assert.equal(relay.connections, 1);
+  } finally {
+    await site.stop();
+  }
 }));

@@ -47,7 +47,7 @@ impl Tls {
     ///
     /// # Errors
     /// Fails only if the system has no random numbers.
-    pub(super) fn begin(&self) -> Result<ClientConnection, Error> {
+    pub(crate) fn begin(&self) -> Result<ClientConnection, Error> {
         ClientConnection::new(self.config.clone(), self.server.clone())
     }
 }

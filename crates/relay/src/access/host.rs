@@ -7,6 +7,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use crate::error::Error;
+use crate::lan_name::LanName;
 use crate::stats::labels::DenialReason;
 
 /// Longest name that an error message repeats.
@@ -19,6 +20,8 @@ pub struct Addressed<'a> {
     pub host: Option<&'a str>,
     /// The authority of an absolute address, which must agree with the header.
     pub authority: Option<&'a str>,
+    /// The host that a trusted proxy was addressed by, and the header that names it.
+    pub forwarded: Option<(&'a str, &'a str)>,
     /// True if the protocol version allows requests without the header.
     pub host_is_optional: bool,
 }
@@ -27,6 +30,7 @@ pub struct Addressed<'a> {
 #[derive(Debug)]
 pub struct HostRule {
     names: Vec<String>,
+    lan_name: Option<LanName>,
 }
 
 impl HostRule {
@@ -35,16 +39,26 @@ impl HostRule {
         let own = rustix::system::uname().nodename().to_string_lossy().to_lowercase();
         let mut names: Vec<String> = allowed.iter().map(|name| name.to_lowercase()).collect();
         names.extend(["localhost".into(), format!("{own}.local"), own]);
-        Self { names }
+        Self { names, lan_name: None }
     }
 
-    /// Checks the name by which a request addresses this relay.
+    /// Allows the name on the local network too, whatever it becomes.
+    #[must_use]
+    pub fn with_lan_name(mut self, name: Option<LanName>) -> Self {
+        self.lan_name = name;
+        self
+    }
+
+    /// Checks the name by which a request addresses this relay, and the name by which it addressed a trusted proxy. A page can
+    /// set the headers of a proxy, so these do not replace the check of `Host`.
     ///
     /// # Errors
     /// [`DenialReason::Malformed`] if the name is missing or is no host (RFC 9112, section 3.2), [`DenialReason::Host`] if it
     /// is not this relay's.
     pub fn check(&self, addressed: Addressed<'_>) -> Result<(), Error> {
-        let malformed = |message: &str| Error::denied(DenialReason::Malformed, message);
+        if let Some((header, host)) = addressed.forwarded {
+            self.check_name(header, host)?;
+        }
         let Some(host) = addressed.host else {
             return match addressed.host_is_optional {
                 true => Ok(()),
@@ -56,14 +70,19 @@ impl HostRule {
                 "the header host and the requested address name different hosts",
             ));
         }
+        self.check_name("host", host)
+    }
+
+    fn check_name(&self, header: &str, host: &str) -> Result<(), Error> {
         let shown = || host.chars().take(MAX_SHOWN).collect::<String>();
-        let name = NamedHost::parse(host)
-            .ok_or_else(|| malformed(&format!("the header host is not a host: {:?}", shown())))?;
+        let name = NamedHost::parse(host).ok_or_else(|| {
+            malformed(&format!("the host in the header {header} is not a host: {:?}", shown()))
+        })?;
         if self.allows(&name) {
             return Ok(());
         }
         let message = format!(
-            "unknown host {:?}: start the relay with --allow-host NAME, or use its address",
+            "unknown host {:?} in the header {header}: start the relay with --allow-host NAME, or use its address",
             shown()
         );
         Err(Error::denied(DenialReason::Host, message))
@@ -73,10 +92,16 @@ impl HostRule {
         match name {
             NamedHost::Address => true,
             NamedHost::Of(name) => {
-                name.ends_with(".localhost") || self.names.iter().any(|known| known == name)
+                name.ends_with(".localhost")
+                    || self.names.iter().any(|known| known == name)
+                    || self.lan_name.as_ref().is_some_and(|known| known.is(name))
             }
         }
     }
+}
+
+fn malformed(message: &str) -> Error {
+    Error::denied(DenialReason::Malformed, message)
 }
 
 /// The machine that a `Host` header names.
@@ -131,7 +156,7 @@ mod tests {
     }
 
     fn to(host: &str) -> Addressed<'_> {
-        Addressed { host: Some(host), authority: None, host_is_optional: false }
+        Addressed { host: Some(host), authority: None, forwarded: None, host_is_optional: false }
     }
 
     #[test]
@@ -165,6 +190,17 @@ mod tests {
     }
 
     #[test]
+    fn the_name_on_the_local_network_is_allowed_as_it_changes() {
+        let name = LanName::new(None);
+        let rule = HostRule::new(&[]).with_lan_name(Some(name.clone()));
+        assert_eq!(denial(&rule, to("fanlight.local:7474")), None);
+        assert_eq!(denial(&rule, to("fanlight-2.local")), Some(DenialReason::Host));
+        name.set("fanlight-2.local", true);
+        assert_eq!(denial(&rule, to("fanlight-2.local")), None);
+        assert_eq!(denial(&rule, to("fanlight.local")), Some(DenialReason::Host));
+    }
+
+    #[test]
     fn a_malformed_host_is_refused_as_such() {
         let rule = HostRule::new(&[]);
         for host in [
@@ -194,8 +230,7 @@ mod tests {
     #[test]
     fn the_host_may_be_omitted_only_if_the_protocol_allows_it() {
         let rule = HostRule::new(&[]);
-        let without =
-            |host_is_optional| Addressed { host: None, authority: None, host_is_optional };
+        let without = |host_is_optional| Addressed { host: None, host_is_optional, ..to("") };
         assert_eq!(denial(&rule, without(true)), None);
         assert_eq!(denial(&rule, without(false)), Some(DenialReason::Malformed));
     }
@@ -207,5 +242,22 @@ mod tests {
         assert_eq!(denial(&rule, with("localhost:7474")), None);
         assert_eq!(denial(&rule, with("LOCALHOST:7474")), None);
         assert_eq!(denial(&rule, with("evil.example")), Some(DenialReason::Malformed));
+    }
+
+    #[test]
+    fn the_name_of_the_proxy_and_that_of_the_relay_must_both_be_allowed() {
+        let rule = HostRule::new(&["cams.example.org".into()]);
+        let through = |forwarded, host| Addressed {
+            forwarded: Some(("x-forwarded-host", forwarded)),
+            ..to(host)
+        };
+        assert_eq!(denial(&rule, through("cams.example.org:8443", "127.0.0.1:7474")), None);
+        for (forwarded, host) in
+            [("evil.example", "cams.example.org"), ("cams.example.org", "evil.example")]
+        {
+            assert_eq!(denial(&rule, through(forwarded, host)), Some(DenialReason::Host), "{host}");
+        }
+        let malformed = rule.check(through("a/b", "localhost")).unwrap_err().to_string();
+        assert!(malformed.contains("x-forwarded-host"), "{malformed}");
     }
 }

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use fanlight_grant::Link;
 use fanlight_protocol::{StreamName, Timestamp};
 
 use super::Action;
 use super::entry::{AccessEntry, Rights};
-use super::grant::Link;
+use super::grant::{self, Session};
 use crate::error::Error;
 use crate::limits::EntryPermit;
 use crate::stats::labels::DenialReason;
@@ -16,12 +17,12 @@ use crate::stats::labels::DenialReason;
 pub enum Identity {
     /// A client of a relay without a table. These rights concern all streams.
     Anyone(Rights),
-    /// A client with the token of an entry, or with a session that expires.
+    /// A client with the token of an entry, or with a session of it.
     Entry {
         /// The entry.
         entry: Arc<AccessEntry>,
-        /// The end of the session.
-        expires: Option<Timestamp>,
+        /// The session.
+        session: Option<Session>,
     },
     /// A client with a link.
     Link {
@@ -64,7 +65,7 @@ impl Identity {
         match self {
             Self::Anyone(rights) => *rights,
             Self::Entry { entry, .. } => entry.rights,
-            Self::Link { entry, link } => link.right.rights().within(entry.rights),
+            Self::Link { entry, link } => grant::rights(link.right).within(entry.rights),
         }
     }
 
@@ -72,7 +73,7 @@ impl Identity {
     pub fn expires(&self) -> Option<Timestamp> {
         match self {
             Self::Anyone(_) => None,
-            Self::Entry { expires, .. } => *expires,
+            Self::Entry { session, .. } => session.map(|session| session.expires),
             Self::Link { link, .. } => Some(link.expires),
         }
     }

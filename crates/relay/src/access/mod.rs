@@ -1,23 +1,23 @@
 //! Access rules: which client may do what. Every route and every `watch` passes [`Access::authorize`].
 //!
 //! - [`pattern`] and [`entry`]: a token, and what a client with it may do; [`table`]: all of them;
-//! - [`signer`] and [`grant`]: what the relay hands out in place of a token: sessions of the page, and links;
+//! - [`grant`]: what the relay hands out in place of a token: sessions of the page, and links;
 //! - [`credentials`]: what a client presents; [`identity`]: what follows from it;
 //! - [`watch`]: when a connected client must be checked again;
 //! - [`HostRule`]: the names under which the relay may be addressed;
-//! - [`OriginRule`]: the rights of pages of other origins;
+//! - [`OriginRule`]: the rights of pages of other origins; [`FramingRule`]: which of them may frame the player;
 //! - [`token_throttle`]: the limit on guessing tokens.
 //!
 //! The rules know nothing of HTTP: `http::headers` extracts what they need from a request.
 
 pub mod credentials;
 pub mod entry;
+pub mod framing;
 pub mod grant;
 pub mod host;
 pub mod identity;
 pub mod origin;
 pub mod pattern;
-pub mod signer;
 pub mod table;
 pub mod token_throttle;
 pub mod watch;
@@ -26,6 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fanlight_clock as clock;
+use fanlight_grant::{Link, LinkRight, Signer};
 use fanlight_protocol::{StreamName, Timestamp};
 use parking_lot::RwLock;
 
@@ -33,11 +34,11 @@ use crate::error::Error;
 use crate::stats::labels::DenialReason;
 use credentials::Presented;
 use entry::Rights;
-use grant::{GrantError, Link, LinkRight};
-use signer::Signer;
+use grant::{GrantError, Session};
 use watch::AccessWatch;
 
 pub use credentials::Credentials;
+pub use framing::FramingRule;
 pub use host::HostRule;
 pub use identity::Identity;
 pub use origin::OriginRule;
@@ -110,6 +111,12 @@ impl Access {
         Self { table, changed, signer, hosts, origins }
     }
 
+    /// Signs sessions and links with another secret from now on.
+    #[must_use]
+    pub fn with_signer(self, signer: Signer) -> Self {
+        Self { signer, ..self }
+    }
+
     /// Replaces the table. Clients that are connected are checked again.
     pub fn replace(&self, table: AccessTable) {
         let mut current = self.table.write();
@@ -118,14 +125,19 @@ impl Access {
         self.changed.send_replace(());
     }
 
+    /// Returns whether clients need a token. Without a table every text passes for one.
+    pub fn needs_token(&self) -> bool {
+        !self.table.read().is_empty()
+    }
+
     /// Returns when a client that is connected with these credentials must be checked again.
     pub fn watch(&self, credentials: &Credentials) -> AccessWatch {
         let identity = self.identify(credentials).ok();
         AccessWatch::new(self.changed.subscribe(), identity.and_then(|known| known.expires()))
     }
 
-    /// Makes a session for the entry of a token or of a valid session. `is_kept`: it outlasts the browser. Returns its text
-    /// and its validity.
+    /// Makes a session for the entry of a token or of a valid session, which does not outlast [`grant::MAX_SESSION`] from the
+    /// token on. `is_kept`: it outlasts the browser. Returns its text and its validity.
     ///
     /// # Errors
     /// [`Error::Denied`] for a client with neither.
@@ -134,16 +146,18 @@ impl Access {
         credentials: &Credentials,
         is_kept: bool,
     ) -> Result<(String, Duration), Error> {
-        let entry = match self.identify(credentials)? {
-            Identity::Entry { entry, .. } => entry,
+        let (entry, before) = match self.identify(credentials)? {
+            Identity::Entry { entry, session } => (entry, session),
             Identity::Anyone(_) | Identity::Link { .. } => {
                 let message = "a session is for a token";
                 return Err(Error::denied(DenialReason::Action, message));
             }
         };
         let validity = if is_kept { grant::KEPT_SESSION } else { grant::SESSION };
+        let now = clock::now();
+        let session = Session::new(before.map_or(now, |before| before.signed_in), now, validity);
         tracing::info!(access = entry.name, is_kept, "session begun");
-        Ok((grant::sign_session(&self.signer, &entry, clock::now() + validity), validity))
+        Ok((session.sign(&self.signer, &entry), session.expires.since(now)))
     }
 
     /// Makes a link to a stream.
@@ -181,7 +195,7 @@ impl Access {
             seconds = validity.as_secs(),
             "link made"
         );
-        Ok((link.sign(&self.signer, &entry), expires))
+        Ok((link.sign(&self.signer, &entry.name, &entry.token), expires))
     }
 
     /// Waits until a client may no longer perform an action; returns the denial.
@@ -250,12 +264,12 @@ impl Access {
             }
             Some(Presented::Token(token) | Presented::AmbientToken(token)) => {
                 let entry = table.find(token).ok_or_else(|| wrong("wrong access token"))?;
-                Ok(Identity::Entry { entry: entry.clone(), expires: None })
+                Ok(Identity::Entry { entry: entry.clone(), session: None })
             }
             Some(Presented::Session(session)) => {
-                let verified = grant::verify_session(session, &self.signer, &table, clock::now());
+                let verified = Session::verify(session, &self.signer, &table, clock::now());
                 match verified {
-                    Ok((entry, expires)) => Ok(Identity::Entry { entry, expires: Some(expires) }),
+                    Ok((session, entry)) => Ok(Identity::Entry { entry, session: Some(session) }),
                     // Not a guess: the relay may have another secret since its restart.
                     Err(GrantError::Invalid) => {
                         let message = "the session is not valid any more: enter the token again";
@@ -268,7 +282,7 @@ impl Access {
                 }
             }
             Some(Presented::Link(link)) => {
-                match Link::verify(link, &self.signer, &table, clock::now()) {
+                match grant::verify_link(link, &self.signer, &table, clock::now()) {
                     Ok((link, entry)) => Ok(Identity::Link { entry, link }),
                     Err(GrantError::Invalid) => Err(wrong("the link is not valid")),
                     Err(GrantError::Expired) => Err(expired("the link has expired")),
@@ -280,9 +294,11 @@ impl Access {
 
 #[cfg(test)]
 mod tests {
+    use fanlight_grant::TokenHash;
+    use fanlight_grant::signer::SECRET;
+
     use super::credentials::Parts;
-    use super::entry::{AccessEntry, TokenHash};
-    use super::signer::SECRET;
+    use super::entry::AccessEntry;
     use super::*;
 
     const VIEWING: [Action; 3] = [Action::List, Action::View, Action::ReadMetrics];

@@ -1,13 +1,17 @@
 //! The rights of pages of other origins: they may embed pictures unless that is forbidden, and do nothing else unless
 //! allowed.
 
+use crate::addresses::public::{PublicAddress, PublicUrl};
+
 /// The page that initiated a request, as the browser names it in the request's headers.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Initiator<'a> {
     /// `Origin`; `null` if unreadable.
     pub origin: Option<&'a str>,
-    /// `Host`.
+    /// The host that the request addresses.
     pub host: Option<&'a str>,
+    /// True if the client's connection is encrypted.
+    pub is_encrypted: bool,
     /// `Sec-Fetch-Site`.
     pub site: Option<&'a str>,
     /// `Sec-Fetch-Mode`.
@@ -39,13 +43,22 @@ pub enum Origin {
 pub struct OriginRule {
     allowed: Vec<String>,
     embed: bool,
+    /// The origin of `--public-url`.
+    public: Option<String>,
 }
 
 impl OriginRule {
     /// Allows these origins everything (`*`: all origins), and if `embed` is set, others to embed pictures.
     pub fn new(allowed: &[String], embed: bool) -> Self {
         let allowed = allowed.iter().map(|origin| origin.trim_end_matches('/').to_lowercase());
-        Self { allowed: allowed.collect(), embed }
+        Self { allowed: allowed.collect(), embed, public: None }
+    }
+
+    /// Takes pages of the address by which users reach the relay for its own, whatever host a proxy names.
+    #[must_use]
+    pub fn reached_at(mut self, public: &PublicAddress) -> Self {
+        self.public = public.url.as_ref().map(PublicUrl::origin);
+        self
     }
 
     /// Returns whether pages of other origins may embed MJPEG streams and snapshots.
@@ -56,7 +69,7 @@ impl OriginRule {
     /// Returns the kind of page that a request comes from.
     pub fn classify(&self, initiator: Initiator<'_>) -> Origin {
         if let Some(origin) = initiator.origin {
-            return self.named(origin, initiator.host);
+            return self.named(&origin.to_lowercase(), initiator);
         }
         // A plain GET, as of <img>, has no Origin. Browsers name the site in Fetch Metadata (W3C) instead.
         match initiator.site {
@@ -65,18 +78,25 @@ impl OriginRule {
         }
     }
 
-    fn named(&self, origin: &str, host: Option<&str>) -> Origin {
-        let origin = origin.to_lowercase();
-        // The scheme is https behind a TLS proxy.
-        let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
-        if authority.is_some() && authority == host.map(str::to_lowercase).as_deref() {
+    fn named(&self, origin: &str, initiator: Initiator<'_>) -> Origin {
+        if is_own(origin, initiator) || self.public.as_deref() == Some(origin) {
             Origin::Own
-        } else if self.allowed.iter().any(|allowed| *allowed == origin || allowed == "*") {
+        } else if self.allowed.iter().any(|allowed| allowed == origin || allowed == "*") {
             Origin::Allowed
         } else {
             Origin::Foreign
         }
     }
+}
+
+/// Returns whether a page of this origin is one of the host that the request addresses.
+///
+/// A page without TLS could be anyone's on the way to the client, so it is not that of an encrypted request. The reverse is
+/// possible: a proxy that is not trusted may have decrypted the request.
+fn is_own(origin: &str, initiator: Initiator<'_>) -> bool {
+    let plain = origin.strip_prefix("http://").filter(|_| !initiator.is_encrypted);
+    let authority = plain.or_else(|| origin.strip_prefix("https://"));
+    authority.zip(initiator.host).is_some_and(|(page, host)| page.eq_ignore_ascii_case(host))
 }
 
 #[cfg(test)]
@@ -86,6 +106,7 @@ mod tests {
     const OWN: Initiator<'static> = Initiator {
         origin: None,
         host: Some("cam:7474"),
+        is_encrypted: false,
         site: None,
         mode: None,
         destination: None,
@@ -105,6 +126,26 @@ mod tests {
         assert_eq!(classify("null"), Origin::Foreign);
         let without_host = Initiator { origin: Some("null"), ..Initiator::default() };
         assert_eq!(rule.classify(without_host), Origin::Foreign);
+    }
+
+    #[test]
+    fn on_an_encrypted_request_only_a_page_with_tls_is_the_relays_own() {
+        let rule = OriginRule::new(&[], true);
+        let classify =
+            |origin| rule.classify(Initiator { origin: Some(origin), is_encrypted: true, ..OWN });
+        assert_eq!(classify("https://cam:7474"), Origin::Own);
+        assert_eq!(classify("http://cam:7474"), Origin::Foreign);
+    }
+
+    #[test]
+    fn the_public_address_is_the_relays_own_and_only_with_its_scheme() {
+        let url: PublicUrl = "https://Wall.example/cams".parse().unwrap();
+        let public = PublicAddress { url: Some(url), ..PublicAddress::default() };
+        let rule = OriginRule::new(&[], true).reached_at(&public);
+        let classify = |origin| rule.classify(Initiator { origin: Some(origin), ..OWN });
+        assert_eq!(classify("https://wall.example"), Origin::Own);
+        assert_eq!(classify("http://wall.example"), Origin::Foreign);
+        assert_eq!(classify("https://wall.example:8443"), Origin::Foreign);
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::entry::{AccessEntry, TokenHash};
+use fanlight_grant::TokenHash;
+
+use super::entry::AccessEntry;
 use crate::limits::EntryLimit;
 
 /// Most entries. Each request with a token compares it with all of them.

@@ -7,7 +7,6 @@
 //!
 //! No clock: `now` is passed in.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use crate::addresses::ClientAddress;
 use crate::rate::{ByAddress, Events, Rate};
 
 /// Wrong tokens of one address that are answered without a delay: a page with an old token sends it a few times.
@@ -60,12 +60,10 @@ pub enum Check {
 impl TokenThrottle {
     /// Returns how a token from `address` is compared.
     ///
-    /// Loopback is never suspect: a reverse proxy forwards requests of many clients, and one of them must not slow the
-    /// others down.
-    pub fn check(&self, address: IpAddr, now: Instant) -> Check {
-        let suspects = self.0.lock();
-        let is_loopback = address.to_canonical().is_loopback();
-        let Some(suspect) = suspects.get(address).filter(|_| !is_loopback) else {
+    /// An address that many clients share never is suspect: one of them must not slow the others down.
+    pub fn check(&self, address: impl Into<ClientAddress>, now: Instant) -> Check {
+        let (address, suspects) = (address.into(), self.0.lock());
+        let Some(suspect) = suspects.get(address).filter(|_| !address.is_shared()) else {
             return Check::Free;
         };
         if !REFUSED.delay(&suspect.all, now).is_zero() {
@@ -78,14 +76,14 @@ impl TokenThrottle {
     }
 
     /// Records a wrong token from `address` at `now`. Returns by how much to delay its answer.
-    pub fn record_wrong(&self, address: IpAddr, now: Instant) -> Duration {
+    pub fn record_wrong(&self, address: impl Into<ClientAddress>, now: Instant) -> Duration {
         let mut suspects = self.0.lock();
         let new = || Suspect {
             recent: Events::none(now),
             all: Events::none(now),
             slots: Arc::new(Semaphore::new(SLOTS)),
         };
-        let suspect = suspects.entry(address, |suspect| suspect.all.are_forgotten(now), new);
+        let suspect = suspects.entry(address.into(), |suspect| suspect.all.are_forgotten(now), new);
         REFUSED.record(&mut suspect.all, now);
         RATE.record(&mut suspect.recent, now)
     }
@@ -95,7 +93,7 @@ impl TokenThrottle {
 mod tests {
     use super::*;
     use crate::rate::MAX_ADDRESSES;
-    use std::net::Ipv6Addr;
+    use std::net::{IpAddr, Ipv6Addr};
 
     fn address(last: u8) -> IpAddr {
         [192, 0, 2, last].into()
@@ -166,7 +164,7 @@ mod tests {
         let delays =
             (0..100_000u32).map(|number| throttle.record_wrong(IpAddr::V4(number.into()), now));
         assert_eq!(delays.max(), Some(MAX_DELAY));
-        assert!(throttle.0.lock().len() <= MAX_ADDRESSES + 1);
+        assert!(throttle.0.lock().count() <= MAX_ADDRESSES + 1);
         let later = now + EVERY * 2;
         assert_eq!(guess(&throttle, address(77), 1, later), [0], "room again");
     }

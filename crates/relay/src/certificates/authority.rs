@@ -23,7 +23,8 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::machine_names::{MachineName, of_this_machine};
-use super::state_folder::StateFolder;
+use crate::lan_name::{Changes, LanName};
+use crate::state::StateFolder;
 
 /// The files of the state folder.
 const CA_CERTIFICATE: &str = "ca.crt";
@@ -49,6 +50,15 @@ pub struct AuthoritySettings {
     pub folder: PathBuf,
     /// Names of the relay besides those of the machine.
     pub names: Vec<String>,
+    /// The name on the local network.
+    pub lan_name: Option<LanName>,
+}
+
+impl AuthoritySettings {
+    fn machine_names(&self) -> BTreeSet<MachineName> {
+        let further = self.names.iter().cloned().chain(self.lan_name.as_ref().map(LanName::name));
+        of_this_machine(&further.collect::<Vec<_>>())
+    }
 }
 
 /// The authority of a relay.
@@ -87,7 +97,7 @@ impl Authority {
             names: BTreeSet::new(),
             renew_at: 0,
         };
-        let wanted = of_this_machine(&settings.names);
+        let wanted = settings.machine_names();
         let certified = match authority.read_issued(&folder, &wanted, now) {
             Some(certified) => certified,
             None => authority.issue(&folder, wanted, now)?,
@@ -97,7 +107,7 @@ impl Authority {
 
     /// Issues another certificate if the names or addresses of the machine have changed, or the present one expires soon.
     pub(super) fn renew(&mut self) -> anyhow::Result<Option<CertifiedKey>> {
-        let (wanted, now) = (of_this_machine(&self.settings.names), now());
+        let (wanted, now) = (self.settings.machine_names(), now());
         if wanted == self.names && now < self.renew_at {
             return Ok(None);
         }
@@ -107,6 +117,11 @@ impl Authority {
             return Ok(Some(certified));
         }
         self.issue(&folder, wanted, now).map(Some)
+    }
+
+    /// Returns the changes of the name on the local network, if there is one.
+    pub(super) fn name_changes(&self) -> Option<Changes> {
+        self.settings.lan_name.as_ref().map(LanName::changes)
     }
 
     /// Returns the authority's certificate as PEM.
@@ -262,7 +277,11 @@ mod tests {
     use super::*;
 
     fn settings(folder: &std::path::Path) -> AuthoritySettings {
-        AuthoritySettings { folder: folder.to_owned(), names: vec!["cams.example.org".into()] }
+        AuthoritySettings {
+            folder: folder.to_owned(),
+            names: vec!["cams.example.org".into()],
+            lan_name: None,
+        }
     }
 
     #[test]

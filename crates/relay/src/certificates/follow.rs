@@ -53,12 +53,18 @@ async fn follow_files(certificates: &Certificates, files: &CertificateFiles, han
 async fn follow_names(certificates: &Certificates, hangup: &mut Signal) {
     let mut ticks = tokio::time::interval_at(Instant::now() + CHECK_NAMES_EVERY, CHECK_NAMES_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let Source::Authority(authority) = &certificates.source else { return };
+    let mut names = authority.lock().name_changes();
+    let mut renamed = async || match &mut names {
+        Some(names) => names.changed().await,
+        None => std::future::pending().await,
+    };
     loop {
         tokio::select! {
             Some(()) = hangup.recv() => {}
             _ = ticks.tick() => {}
+            () = renamed() => {}
         }
-        let Source::Authority(authority) = &certificates.source else { return };
         match authority.lock().renew() {
             Ok(Some(certificate)) => certificates.current.replace(certificate),
             Ok(None) => {}

@@ -26,12 +26,6 @@ pub(super) fn of_this_machine(further: &[String]) -> BTreeSet<MachineName> {
     names.into_iter().map(MachineName::Name).chain(addresses().map(MachineName::Address)).collect()
 }
 
-/// Returns an address at which other machines reach this one, IPv4 if there is one.
-pub(super) fn reachable_address() -> Option<IpAddr> {
-    let reachable = || addresses().filter(|address| !address.is_loopback());
-    reachable().find(IpAddr::is_ipv4).or_else(|| reachable().next())
-}
-
 /// Returns the addresses of all interfaces, without those that browsers cannot name because they need an interface.
 fn addresses() -> impl Iterator<Item = IpAddr> {
     let interfaces = if_addrs::get_if_addrs().unwrap_or_default();

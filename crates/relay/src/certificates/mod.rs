@@ -3,20 +3,16 @@
 //! - [`files`]: a certificate and a key that the user has;
 //! - [`authority`]: a certificate authority, whose certificate clients install, and the certificates that it issues for
 //!   this machine;
-//! - [`machine_names`]: the names and addresses of this machine; [`state_folder`]: where the authority is kept;
-//! - [`announcement`]: the log lines and the QR code for the clients' owners;
+//! - [`machine_names`]: the names and addresses of this machine;
 //! - [`follow`]: replaces the certificate when its files or the addresses change, and before it expires.
 //!
 //! Connections and handshakes do not belong here; they are in [`connection`](crate::connection).
 
-mod announcement;
 pub mod authority;
 pub mod files;
 mod follow;
 mod machine_names;
-mod state_folder;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -93,11 +89,11 @@ impl Certificates {
         Ok(Arc::new(config))
     }
 
-    /// Says in the log what clients need to trust a relay with its own authority that listens on this address; on a
-    /// terminal also as a QR code.
-    pub fn announce(&self, address: SocketAddr) {
-        if let Source::Authority(authority) = &self.source {
-            announcement::announce(&authority.lock(), address);
+    /// Returns the SHA-256 fingerprint of the relay's own authority, if there is one.
+    pub fn fingerprint(&self) -> Option<String> {
+        match &self.source {
+            Source::Files(_) => None,
+            Source::Authority(authority) => Some(authority.lock().fingerprint()),
         }
     }
 }

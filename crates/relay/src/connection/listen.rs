@@ -1,7 +1,7 @@
 //! The relay's listening port.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use anyhow::Context as _;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -31,8 +31,24 @@ pub fn listen(address: SocketAddr, reuse_port: bool) -> anyhow::Result<std::net:
     })
 }
 
+/// Listens on all interfaces, IPv4 and IPv6, or IPv4 alone if the kernel has no IPv6.
+///
+/// # Errors
+/// Fails as [`listen`] does.
+pub fn listen_everywhere(port: u16, reuse_port: bool) -> anyhow::Result<std::net::TcpListener> {
+    let has_v6 = Socket::new(Domain::IPV6, Type::STREAM, Some(Protocol::TCP)).is_ok();
+    match has_v6 {
+        true => listen((Ipv6Addr::UNSPECIFIED, port).into(), reuse_port),
+        false => listen((Ipv4Addr::UNSPECIFIED, port).into(), reuse_port),
+    }
+}
+
 fn bind(address: SocketAddr, reuse_port: bool) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() && address.ip().is_unspecified() {
+        // IPv4 too, whatever the default of this machine is.
+        socket.set_only_v6(false)?;
+    }
     // A restarted relay need not wait until the kernel forgets the connections of the previous one.
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(reuse_port)?;
@@ -52,6 +68,13 @@ mod tests {
         let address = first.local_addr().unwrap();
         let error = listen(address, false).unwrap_err().to_string();
         assert!(error.contains(&address.to_string()) && error.contains("in use"), "{error}");
+    }
+
+    #[test]
+    fn all_interfaces_are_reached_by_ipv4_too() {
+        let listener = listen_everywhere(0, false).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub use accept::serve;
 pub use descriptors::{fit as fit_descriptors, reserve as reserve_descriptors};
 pub use http::{HEAD_TIMEOUT, MAX_HEAD, MAX_HEADERS};
 pub use link_monitor::SendTime;
-pub use listen::listen;
+pub use listen::{listen, listen_everywhere};
 pub use socket::{Socket, prepare};
 pub use stream::ClientStream;
 pub use tls::{HandshakeLimit, TlsSettings};

@@ -3,7 +3,6 @@
 //! The token is checked by the handlers, because the rule depends on the action. Denials by any rule are counted here,
 //! and answers to wrong tokens are delayed here.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,10 +15,11 @@ use tokio::time::Instant;
 
 use crate::access::origin::Origin;
 use crate::access::token_throttle::Check;
-use crate::connection::{Connection, Socket};
+use crate::addresses::ClientAddress;
 use crate::context::Context;
 use crate::error::Error;
 use crate::http::error::{BASIC, HttpError};
+use crate::http::forwarded::client::EffectiveClient;
 use crate::http::headers;
 use crate::stats::labels::DenialReason;
 
@@ -33,7 +33,7 @@ const SLOT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Counts denied requests, and limits guessing of the token.
 pub async fn throttle_tokens(State(context): Shared, request: Request, next: Next) -> Response {
-    let address = client(&request);
+    let address = EffectiveClient::of(request.extensions()).address;
     let slot = match slot(&context, address, may_have_token(&request)).await {
         Ok(slot) => slot,
         Err(error) => {
@@ -51,19 +51,6 @@ pub async fn throttle_tokens(State(context): Shared, request: Request, next: Nex
     response
 }
 
-fn socket(request: &Request) -> &Socket {
-    let connection = request.extensions().get::<Connection>();
-    &connection.expect("every request has its connection as an extension").socket
-}
-
-fn client(request: &Request) -> IpAddr {
-    socket(request).client.ip()
-}
-
-fn is_encrypted(request: &Request) -> bool {
-    socket(request).is_encrypted()
-}
-
 /// Returns whether a request may have a token. Any query may: its key can be written in many ways.
 fn may_have_token(request: &Request) -> bool {
     request.headers().contains_key(header::AUTHORIZATION) || request.uri().query().is_some()
@@ -72,7 +59,7 @@ fn may_have_token(request: &Request) -> bool {
 /// Waits until the token of a suspect address may be compared. Requests without a token do not wait.
 async fn slot(
     context: &Context,
-    address: IpAddr,
+    address: ClientAddress,
     may_have_token: bool,
 ) -> Result<Option<OwnedSemaphorePermit>, Error> {
     let check = match may_have_token {
@@ -93,7 +80,11 @@ async fn slot(
     })
 }
 
-async fn delay_answer(context: &Context, address: IpAddr, slot: Option<OwnedSemaphorePermit>) {
+async fn delay_answer(
+    context: &Context,
+    address: ClientAddress,
+    slot: Option<OwnedSemaphorePermit>,
+) {
     let delay = context.token_throttle.record_wrong(address, Instant::now());
     if delay.is_zero() {
         return;
@@ -121,19 +112,22 @@ pub async fn check_host(State(context): Shared, request: Request, next: Next) ->
 }
 
 /// Refuses plain requests to a relay with TLS: they could be read and changed on their way. Navigations are redirected.
-/// This machine's own requests are allowed, and those for the certificate that a client needs before it can use TLS.
+/// This machine's own requests are allowed, and those for the certificate that a client needs before it can use TLS. The
+/// connection of a client behind a trusted proxy is the one to that proxy.
 pub async fn check_encryption(State(context): Shared, request: Request, next: Next) -> Response {
+    let client = EffectiveClient::of(request.extensions());
     let is_allowed = context.plain_allowed
-        || is_encrypted(&request)
-        || client(&request).to_canonical().is_loopback()
+        || client.is_encrypted
+        || client.is_local()
         || request.uri().path() == CA_CERTIFICATE;
-    match headers::encrypted_address(&request) {
+    match headers::encrypted_address(&request, &context.public.base_path) {
         _ if is_allowed => next.run(request).await,
         // Not permanent: the relay may be started without TLS again.
         Some(address) => Redirect::temporary(&address).into_response(),
         None => HttpError::from(Error::denied(
             DenialReason::Plain,
-            "this relay requires TLS: use https:// and wss://; or start it with --allow-plain for clients that cannot",
+            "this relay requires TLS: use https:// and wss://; or start it with --allow-plain for clients that cannot, or with \
+             --trusted-proxy ADDRESS for a reverse proxy that sends X-Forwarded-Proto",
         ))
         .into_response(),
     }
@@ -143,11 +137,14 @@ pub async fn check_encryption(State(context): Shared, request: Request, next: Ne
 pub async fn check_origin(State(context): Shared, request: Request, next: Next) -> Response {
     let reader = Reader::of(&context, &request);
     match reader {
-        // A page that presents a token itself has it from its user. Browsers add neither of them by themselves.
-        Reader::None => denied_origin(
+        // Every page may read this answer, so that <fanlight-view> can say what it lacks.
+        Reader::None if context.access.needs_token() => Reader::Any.allow(denied_origin(
             "requests from pages of other origins need a token in the address or in a Bearer header; or start the relay with \
              --allow-origin ORIGIN",
-        ),
+        )),
+        Reader::None => Reader::Any.allow(denied_origin(
+            "this relay has no tokens, so pages of other origins may use it only with --allow-origin ORIGIN",
+        )),
         _ => reader.allow(next.run(request).await),
     }
 }
@@ -166,11 +163,17 @@ enum Reader {
 
 impl Reader {
     fn of(context: &Context, request: &Request) -> Self {
-        let page = context.access.origins.classify(headers::initiator(request.headers()));
+        let page = context.access.origins.classify(headers::initiator_of(request));
         match page {
             Origin::Own => Self::Own,
             Origin::Allowed => Self::Allowed(request.headers().get(header::ORIGIN).cloned()),
-            Origin::Foreign if headers::has_explicit_token(request) => Self::Any,
+            // A page that presents a token itself has it from its user; browsers add neither a query nor a Bearer header by
+            // themselves. On a relay without tokens any text would do, so there it proves nothing.
+            Origin::Foreign
+                if context.access.needs_token() && headers::has_explicit_token(request) =>
+            {
+                Self::Any
+            }
             Origin::Foreign => Self::None,
         }
     }
@@ -234,7 +237,7 @@ fn preflight_answer() -> Response {
 /// Refuses to send pictures to pages of other origins, if embedding is forbidden.
 pub async fn check_embedding(State(context): Shared, request: Request, next: Next) -> Response {
     let origins = &context.access.origins;
-    let origin = origins.classify(headers::initiator(request.headers()));
+    let origin = origins.classify(headers::initiator_of(&request));
     if !origins.embedding_allowed() && origin == Origin::Foreign {
         return denied_origin("other pages may not embed pictures of this relay (--no-embed)");
     }

@@ -1,6 +1,5 @@
 //! The client of a request, and its admission as a viewer.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Query, State};
@@ -9,6 +8,7 @@ use axum::http::request::Parts;
 use fanlight_clock as clock;
 
 use crate::access::{Action, Credentials, Identity};
+use crate::addresses::ClientAddress;
 use crate::connection::Connection;
 use crate::context::Context;
 use crate::egress::abr::AdaptiveViewer;
@@ -16,6 +16,7 @@ use crate::egress::selection::{TrackSelection, ViewQuery, ViewRequest};
 use crate::egress::target::Target;
 use crate::error::Error;
 use crate::http::error::HttpError;
+use crate::http::forwarded::client::EffectiveClient;
 use crate::http::headers::{self, CredentialsQuery};
 use crate::hub::{Stream, ViewOptions};
 use crate::limits::Permit;
@@ -34,6 +35,8 @@ pub struct Client {
     pub query: ViewQuery,
     /// True if it asks for the head of the answer only.
     pub is_head: bool,
+    /// Its address, and how it reaches the relay.
+    pub effective: EffectiveClient,
     connection: Connection,
 }
 
@@ -88,13 +91,14 @@ impl FromRequestParts<Arc<Context>> for Client {
         let connection = parts.extensions.get::<Connection>();
         let connection =
             connection.expect("every request has its connection as an extension").clone();
-        let page = context.access.origins.classify(headers::initiator(&parts.headers));
-        let address = connection.socket.client.ip();
+        let effective = EffectiveClient::of(&parts.extensions).clone();
+        let page = headers::initiator(&parts.headers, &effective);
+        let page = context.access.origins.classify(page);
         let presented = Query::<CredentialsQuery>::try_from_uri(&parts.uri);
         let presented = presented.map_or(CredentialsQuery::default(), |Query(query)| query);
-        let credentials = headers::credentials(&parts.headers, &presented, address, page);
+        let credentials = headers::credentials(&parts.headers, &presented, &effective, page);
         let is_head = parts.method == Method::HEAD;
-        Ok(Self { credentials, query, is_head, connection })
+        Ok(Self { credentials, query, is_head, effective, connection })
     }
 }
 
@@ -115,9 +119,9 @@ impl Client {
         context.access.authorize(Action::View, target.name().as_ref(), &self.credentials)
     }
 
-    /// Returns the address of the client.
-    pub fn address(&self) -> IpAddr {
-        self.connection.socket.client.ip()
+    /// Returns the address of the client, which may be behind a trusted proxy.
+    pub fn address(&self) -> ClientAddress {
+        self.effective.address
     }
 
     /// Returns a new waker of the thread that serves the client.

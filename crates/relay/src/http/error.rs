@@ -50,6 +50,11 @@ impl HttpError {
     }
 }
 
+/// Returns the error for a request whose headers violate HTTP.
+pub fn malformed(message: impl Into<String>) -> Error {
+    Error::denied(DenialReason::Malformed, message)
+}
+
 impl From<Error> for HttpError {
     fn from(error: Error) -> Self {
         match error {

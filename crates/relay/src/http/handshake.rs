@@ -6,8 +6,7 @@ use axum::http::{HeaderValue, Method, StatusCode, Version, header};
 use axum::response::Response;
 use fanlight_websocket::handshake::{InvalidUpgrade, UpgradeRequest};
 
-use super::error::HttpError;
-use super::headers::malformed;
+use super::error::{HttpError, malformed};
 use crate::error::Error;
 
 /// A request for a WebSocket that can be accepted.

@@ -3,8 +3,6 @@
 //! A header that occurs twice or is unreadable is refused. Treating it as absent would disable the rule: a request
 //! without `Origin` counts as one of the relay's own page.
 
-use std::net::IpAddr;
-
 use axum::extract::{Query, Request};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, Method, Version, header};
@@ -14,9 +12,10 @@ use crate::access::Credentials;
 use crate::access::credentials::Parts;
 use crate::access::host::Addressed;
 use crate::access::origin::{Initiator, Origin};
+use crate::addresses::BasePath;
 use crate::error::Error;
-use crate::http::error::HttpError;
-use crate::stats::labels::DenialReason;
+use crate::http::error::{HttpError, malformed};
+use crate::http::forwarded::client::EffectiveClient;
 
 /// W3C Fetch Metadata: whether the requesting page is of the same site.
 pub const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -92,57 +91,61 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-/// Returns the error for a request whose headers violate HTTP.
-pub fn malformed(message: impl Into<String>) -> Error {
-    Error::denied(DenialReason::Malformed, message)
-}
-
 /// Returns the host that a request addresses.
 pub fn addressed(request: &Request) -> Addressed<'_> {
     Addressed {
         host: text(request.headers(), &header::HOST),
         authority: request.uri().authority().map(Authority::as_str),
         // HTTP/1.0 has no such header, and no browser uses it.
+        forwarded: EffectiveClient::of(request.extensions())
+            .forwarded_host
+            .as_ref()
+            .map(|(header, host)| (header.as_str(), host.as_str())),
         host_is_optional: matches!(request.version(), Version::HTTP_10 | Version::HTTP_09),
     }
 }
 
-/// Returns the page that initiated a request, as the browser names it.
-pub fn initiator(headers: &HeaderMap) -> Initiator<'_> {
+/// Returns the page that initiated a request.
+pub fn initiator_of(request: &Request) -> Initiator<'_> {
+    initiator(request.headers(), EffectiveClient::of(request.extensions()))
+}
+
+/// Returns the page that initiated the request of a client, as the browser names it.
+pub fn initiator<'a>(headers: &'a HeaderMap, client: &'a EffectiveClient) -> Initiator<'a> {
     let has_origin = headers.contains_key(header::ORIGIN);
     Initiator {
         // An origin that cannot be read belongs to a foreign page.
         origin: has_origin.then(|| text(headers, &header::ORIGIN).unwrap_or("null")),
-        host: text(headers, &header::HOST),
+        host: addressed_host(headers, client),
+        is_encrypted: client.is_encrypted,
         site: text(headers, &SEC_FETCH_SITE),
         mode: text(headers, &SEC_FETCH_MODE),
         destination: text(headers, &SEC_FETCH_DEST),
     }
 }
 
+/// Returns the host that a client addresses: the one that a trusted proxy names, else that of the request.
+fn addressed_host<'a>(headers: &'a HeaderMap, client: &'a EffectiveClient) -> Option<&'a str> {
+    let forwarded = client.forwarded_host.as_ref().map(|(_, host)| host.as_str());
+    forwarded.or_else(|| text(headers, &header::HOST))
+}
+
 /// The name of the cookie with the page's session.
 pub const SESSION_COOKIE: &str = "fanlight_session";
 
 /// Returns the address with TLS of a page that a user opens by its plain address; `None` for any other request.
-pub fn encrypted_address(request: &Request) -> Option<String> {
+pub fn encrypted_address(request: &Request, base: &BasePath) -> Option<String> {
     let headers = request.headers();
     let is_navigation = match text(headers, &SEC_FETCH_MODE) {
         Some(mode) => mode == "navigate",
         // Browsers send no Fetch Metadata to plain addresses other than localhost.
         None => text(headers, &header::ACCEPT).is_some_and(|kinds| kinds.contains("text/html")),
     };
-    let host = text(headers, &header::HOST).filter(|_| is_navigation)?;
+    let client = EffectiveClient::of(request.extensions());
+    let host = addressed_host(headers, client).filter(|_| is_navigation)?;
     let path = request.uri().path_and_query()?;
-    (request.method() == Method::GET).then(|| format!("https://{host}{path}"))
+    (request.method() == Method::GET).then(|| format!("https://{host}{}{path}", base.as_str()))
 }
-
-/// Headers that reverse proxies add: with one of them, a request from this machine is that of another client.
-const FORWARDED: [HeaderName; 4] = [
-    header::FORWARDED,
-    header::VIA,
-    HeaderName::from_static("x-forwarded-for"),
-    HeaderName::from_static("x-real-ip"),
-];
 
 /// Returns whether a page sends a request, and no user by an address typed in, nor another program.
 pub fn is_of_page(headers: &HeaderMap) -> bool {
@@ -180,17 +183,14 @@ fn session(headers: &HeaderMap) -> Option<&str> {
     cookies.find_map(|cookie| cookie.strip_prefix(SESSION_COOKIE)?.strip_prefix('='))
 }
 
-/// Returns the credentials of a request. `client`: the address that the request comes
-/// from; `page`: the page that initiated it.
+/// Returns the credentials of a client's request. `page`: the page that initiated it.
 pub fn credentials(
     headers: &HeaderMap,
     query: &CredentialsQuery,
-    client: IpAddr,
+    client: &EffectiveClient,
     page: Origin,
 ) -> Credentials {
-    let is_forwarded = FORWARDED.iter().any(|name| headers.contains_key(name));
-    let is_local = client.to_canonical().is_loopback() && !is_forwarded;
-    let credentials = Credentials::new(parts(headers, query), is_local);
+    let credentials = Credentials::new(parts(headers, query), client.is_local());
     match page {
         Origin::Foreign => credentials.of_foreign_page(),
         Origin::Own | Origin::Allowed => credentials,
@@ -199,9 +199,17 @@ pub fn credentials(
 
 #[cfg(test)]
 mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
     use super::*;
     use crate::access::HostRule;
+    use crate::addresses::TrustedProxies;
     use axum::http::HeaderValue;
+
+    fn client() -> EffectiveClient {
+        let (peer, proxies) = (IpAddr::V4(Ipv4Addr::LOCALHOST), TrustedProxies::default());
+        EffectiveClient::new(&HeaderMap::new(), peer, false, &proxies).unwrap()
+    }
 
     fn of(lines: &[(HeaderName, &[u8])]) -> HeaderMap {
         let mut headers = HeaderMap::new();
@@ -264,8 +272,9 @@ mod tests {
     #[test]
     fn only_http_1_0_may_omit_the_host() {
         for (version, status) in [(Version::HTTP_10, None), (Version::HTTP_11, Some(400))] {
-            let request = Request::builder().version(version).body(axum::body::Body::empty());
-            let checked = HostRule::new(&[]).check(addressed(&request.unwrap()));
+            let request = Request::builder().version(version).extension(client());
+            let request = request.body(axum::body::Body::empty()).unwrap();
+            let checked = HostRule::new(&[]).check(addressed(&request));
             let refused = checked.err().map(|error| HttpError::from(error).status().as_u16());
             assert_eq!(refused, status, "{version:?}");
         }
@@ -274,7 +283,8 @@ mod tests {
     #[test]
     fn an_absolute_address_is_compared_with_the_host() {
         let to = |uri| {
-            let request = Request::builder().uri(uri).header("host", "localhost:7474");
+            let request =
+                Request::builder().uri(uri).header("host", "localhost:7474").extension(client());
             let request = request.body(axum::body::Body::empty()).unwrap();
             HostRule::new(&[]).check(addressed(&request)).is_ok()
         };
@@ -286,6 +296,6 @@ mod tests {
     #[test]
     fn an_origin_that_cannot_be_read_is_foreign() {
         let headers = of(&[(header::ORIGIN, b"http://c\xe4m:7474"), (header::HOST, b"cam:7474")]);
-        assert_eq!(initiator(&headers).origin, Some("null"));
+        assert_eq!(initiator(&headers, &client()).origin, Some("null"));
     }
 }

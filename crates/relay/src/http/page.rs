@@ -7,25 +7,22 @@ use axum::response::{IntoResponse, Response};
 use crate::error::Error;
 use crate::page::Page;
 
-/// The content security policy for these frame ancestors. It allows pictures from memory; code, sockets and everything
+/// The content security policy, without the frame ancestors. It allows pictures from memory; code, sockets and everything
 /// else only from and to this relay.
-macro_rules! content_security_policy {
-    ($ancestors:literal) => {
-        concat!(
-            "default-src 'self'; img-src 'self' blob: data:; connect-src 'self' ws: wss:; ",
-            "worker-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'self'; ",
-            "frame-ancestors ",
-            $ancestors
-        )
-    };
-}
+const POLICY: &str = "default-src 'self'; img-src 'self' blob: data:; connect-src 'self' ws: wss:; worker-src 'self' blob:; \
+     object-src 'none'; base-uri 'none'; form-action 'self'";
+
+/// The pages that may frame every file but the player: those of the relay itself.
+pub const OWN_PAGES: &str = "'self'";
+/// The file of the player.
+pub const PLAYER: &str = "embed.html";
 
 /// The text for an unknown address.
-pub const UNKNOWN_ADDRESS: &str = "unknown address; known are: /, /api/streams, /ws, /streams/NAME/ws, /streams/NAME/mjpeg, \
+pub const UNKNOWN_ADDRESS: &str = "unknown address; known are: /, /embed/NAME, /embed.js, /api/streams, /ws, /streams/NAME/ws, /streams/NAME/mjpeg, \
      /streams/NAME/snapshot, /healthz, /readyz, /metrics, /ca.crt, and addresses of other servers (see docs/migrating.md)";
 
-/// Answers with a file of the page; the empty name is the page itself. If `embed` is set, pages of other origins may
-/// frame it.
+/// Answers with a file of the page; the empty name is the page itself. `ancestors`: the pages that may frame it, as in
+/// `frame-ancestors`.
 ///
 /// # Errors
 /// [`Error::NotFound`] if there is no such file.
@@ -33,7 +30,7 @@ pub fn answer(
     page: &Page,
     name: &str,
     headers: &HeaderMap,
-    embed: bool,
+    ancestors: &str,
 ) -> Result<Response, Error> {
     let file = page.file(name).ok_or_else(|| Error::NotFound(UNKNOWN_ADDRESS.into()))?;
     let tag = format!("\"{}\"", file.digest);
@@ -48,11 +45,13 @@ pub fn answer(
     headers.insert(header::ETAG, tag);
     // Browsers revalidate each time, and receive 304 while the file is the same: an upgrade takes effect immediately.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    let policy = match embed {
-        true => content_security_policy!("*"),
-        false => content_security_policy!("'self'"),
-    };
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    let policy = HeaderValue::try_from(format!("{POLICY}; frame-ancestors {ancestors}"));
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy.expect("origins are visible ASCII"));
+    // Browsers run modules on pages of other origins only with this header. The files hold no secret.
+    if file.media_type.ends_with("javascript") {
+        let any = HeaderValue::from_static("*");
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, any);
+    }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     Ok(response)

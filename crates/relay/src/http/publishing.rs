@@ -1,6 +1,5 @@
 //! `/streams/NAME/publish`: admits clients that publish, and answers them.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -12,6 +11,7 @@ use fanlight_protocol::{Codec, StreamName};
 use serde::Deserialize;
 
 use crate::access::{Action, Identity};
+use crate::addresses::ClientAddress;
 use crate::connection::upgrade_with;
 use crate::context::Context;
 use crate::error::Error;
@@ -35,7 +35,7 @@ struct PublishQuery {
 struct Publisher {
     request: push::Request,
     identity: Identity,
-    address: IpAddr,
+    address: ClientAddress,
 }
 
 impl Publisher {

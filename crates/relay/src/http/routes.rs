@@ -1,4 +1,5 @@
-//! The handler of each address. Every route passes the same checks: host, origin ([`checks`]) and token.
+//! The handler of each address. Every route passes the same checks: client ([`forwarded`]), host, origin ([`checks`]) and
+//! token.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use axum::{Json, Router};
 use fanlight_clock as clock;
+use fanlight_protocol::StreamName;
 use fanlight_protocol::viewer::SUBPROTOCOL;
 use serde::Serialize;
 use tower::ServiceExt as _;
@@ -25,7 +27,9 @@ use crate::http::compat::{self, aiohttp, go2rtc, mjpg_streamer, ustreamer};
 use crate::http::error::HttpError;
 use crate::http::handshake::Handshake;
 use crate::http::page::UNKNOWN_ADDRESS;
-use crate::http::{checks, health, metrics, page, publishing, session, viewing};
+use crate::http::{
+    base_path, checks, forwarded, health, metrics, page, publishing, session, viewing,
+};
 use crate::stats::labels::Transport;
 use crate::stream_list;
 
@@ -72,6 +76,8 @@ pub fn router(context: Arc<Context>) -> Router {
     let open = Router::new()
         .route("/", root)
         .route("/{file}", get(page_file))
+        .route("/embed/{name}", get(player))
+        .route("/element/{file}", get(page_file))
         .route("/page/{file}", get(page_file))
         .route("/worker/{file}", get(page_file))
         .route("/shared/{file}", get(page_file))
@@ -79,7 +85,7 @@ pub fn router(context: Arc<Context>) -> Router {
         .route(checks::CA_CERTIFICATE, get(ca_certificate))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready));
-    pictures
+    let all = pictures
         .merge(rest)
         .merge(open)
         .fallback(async || HttpError::from(Error::NotFound(UNKNOWN_ADDRESS.into())))
@@ -90,7 +96,9 @@ pub fn router(context: Arc<Context>) -> Router {
         .layer(middleware::from_fn_with_state(context.clone(), checks::check_encryption))
         .layer(middleware::from_fn_with_state(context.clone(), checks::check_host))
         .layer(middleware::from_fn_with_state(context.clone(), checks::throttle_tokens))
-        .with_state(context)
+        .layer(middleware::from_fn_with_state(context.clone(), forwarded::client::identify))
+        .with_state(context.clone());
+    base_path::remove(&context.public.base_path, all)
 }
 
 /// Answers a request for `/` with the page, unless its query asks for an action of mjpg-streamer.
@@ -223,7 +231,21 @@ async fn page_file(
     headers: HeaderMap,
 ) -> Result<Response, HttpError> {
     client.authorize(&context, Action::LoadPage)?;
-    let embed = context.access.origins.embedding_allowed();
     let name = uri.path().trim_start_matches('/');
-    Ok(page::answer(&context.page, name, &headers, embed)?)
+    Ok(page::answer(&context.page, name, &headers, page::OWN_PAGES)?)
+}
+
+/// Serves the player of one stream, for frames. Like the page it is public, and says by itself if the stream cannot be
+/// viewed: an answer must not reveal which streams exist.
+async fn player(
+    State(context): Shared,
+    Path(name): Path<String>,
+    client: Client,
+    headers: HeaderMap,
+) -> Result<Response, HttpError> {
+    client.authorize(&context, Action::LoadPage)?;
+    let name: Result<StreamName, _> = name.parse();
+    name.map_err(|error| Error::NotFound(format!("/embed/NAME: {error}")))?;
+    let ancestors = context.framing.ancestors();
+    Ok(page::answer(&context.page, page::PLAYER, &headers, &ancestors)?)
 }

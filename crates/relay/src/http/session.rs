@@ -8,23 +8,23 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use fanlight_grant::link::{MAX_LINK, MIN_LINK, USUAL_LINK};
+use fanlight_grant::{Link, LinkRight};
 use fanlight_protocol::{StreamName, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::base_path::cookie_path;
 use super::client::{Client, Shared};
 use super::error::HttpError;
 use super::headers::SESSION_COOKIE;
 use crate::access::Action;
-use crate::access::grant::{LinkRight, MAX_LINK, MIN_LINK};
 use crate::access::origin::Origin;
+use crate::context::Context;
 use crate::error::Error;
 use crate::http::headers;
 use crate::stats::labels::DenialReason;
-
-/// Validity of a link that states none.
-const USUAL_LINK: Duration = Duration::from_secs(24 * 3600);
 
 /// The session of a client, and what it may do.
 #[derive(Serialize)]
@@ -65,28 +65,47 @@ pub(super) async fn begin(
     client: Client,
     query: Result<Query<BeginQuery>, QueryRejection>,
     headers: HeaderMap,
+    extensions: Extensions,
 ) -> Result<Response, HttpError> {
     let Query(BeginQuery { keep }) = query.map_err(invalid_query)?;
-    if context.access.origins.classify(headers::initiator(&headers)) == Origin::Foreign {
+    let page = headers::initiator(&headers, &client.effective);
+    if context.access.origins.classify(page) == Origin::Foreign {
         let message = "only the relay's own page begins a session";
         return Err(Error::denied(DenialReason::Origin, message).into());
     }
     let (session, validity) = context.access.begin_session(&client.credentials, keep)?;
     let max_age = if keep { format!("; Max-Age={}", validity.as_secs()) } else { String::new() };
-    Ok(with_cookie(&format!("{SESSION_COOKIE}={session}{max_age}"), &headers))
+    let attributes = attributes(&context, &client, &headers, &extensions);
+    Ok(with_cookie(&format!("{SESSION_COOKIE}={session}{max_age}; {attributes}")))
 }
 
 /// Ends the session of this browser.
-pub(super) async fn end(headers: HeaderMap) -> Response {
-    with_cookie(&format!("{SESSION_COOKIE}=; Max-Age=0"), &headers)
+pub(super) async fn end(
+    State(context): Shared,
+    client: Client,
+    headers: HeaderMap,
+    extensions: Extensions,
+) -> Response {
+    let attributes = attributes(&context, &client, &headers, &extensions);
+    with_cookie(&format!("{SESSION_COOKIE}=; Max-Age=0; {attributes}"))
 }
 
-fn with_cookie(cookie: &str, headers: &HeaderMap) -> Response {
-    // A browser states its page's scheme with each request that is no GET.
+/// Returns the attributes of a client's cookie.
+fn attributes(
+    context: &Context,
+    client: &Client,
+    headers: &HeaderMap,
+    request: &Extensions,
+) -> String {
+    // A browser states its page's scheme with each request that is no GET. The proxy that has decrypted it may not be trusted.
     let origin = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok());
-    let is_secure = origin.is_some_and(|origin| origin.starts_with("https://"));
-    let secure = if is_secure { "; Secure" } else { "" };
-    let cookie = format!("{cookie}; Path=/; HttpOnly; SameSite=Strict{secure}");
+    let has_tls = origin.is_some_and(|origin| origin.starts_with("https://"));
+    let secure = if has_tls || client.effective.is_encrypted { "; Secure" } else { "" };
+    let path = cookie_path(&context.public.base_path, &client.effective, request);
+    format!("Path={path}; HttpOnly; SameSite=Strict{secure}")
+}
+
+fn with_cookie(cookie: &str) -> Response {
     let mut response = StatusCode::NO_CONTENT.into_response();
     let value = HeaderValue::try_from(cookie).expect("Base64 and attributes are ASCII");
     response.headers_mut().insert(header::SET_COOKIE, value);
@@ -107,7 +126,7 @@ pub(super) struct LinkQuery {
 #[derive(Serialize)]
 struct MadeLink {
     link: String,
-    /// The address to open, relative to the relay's.
+    /// The address to open: relative to the relay's, unless `--public-url` states that.
     address: String,
     stream: StreamName,
     role: &'static str,
@@ -136,10 +155,8 @@ pub(super) async fn make_link(
     }
     let (link, expires) =
         context.access.make_link(&client.credentials, right, &stream, validity)?;
-    let address = match right {
-        LinkRight::View => format!("?stream={stream}&link={link}"),
-        LinkRight::Publish => format!("streams/{stream}/publish?link={link}"),
-    };
+    let address = Link { right, stream: stream.clone(), expires }.address(&link);
+    let address = context.public.link(&address).unwrap_or(address);
     let made = MadeLink { link, address, stream, role: right.as_str(), expires };
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(made)))
 }

@@ -3,15 +3,16 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, anyhow, bail, ensure};
 use fanlight_cli::secret::{Secret, expand_env};
+use fanlight_grant::signer::SECRET;
+use fanlight_grant::{Signer, TokenHash};
+use rustix::rand::{GetRandomFlags, getrandom};
 use serde::Deserialize;
-use sha2::{Digest as _, Sha256};
 
 use crate::access::AccessTable;
-use crate::access::entry::{AccessEntry, Rights, TokenHash};
+use crate::access::entry::{AccessEntry, Rights};
 use crate::access::pattern::StreamPattern;
-use crate::access::signer::{SECRET, Signer};
 use crate::limits::EntryLimit;
 
 /// Shortest and longest token, in letters.
@@ -22,8 +23,6 @@ const MIN_DIFFERENT: usize = 5;
 const MAX_NAME: usize = 64;
 /// Most patterns of an entry.
 const MAX_PATTERNS: usize = 128;
-/// Most bytes of a secret: more is another file.
-const MAX_SECRET: usize = 4096;
 /// The entries of `--token` and `--publish-token`.
 const TOKEN_ENTRY: &str = "token";
 const PUBLISH_ENTRY: &str = "publish-token";
@@ -86,16 +85,20 @@ pub(super) fn table(
 
 /// Returns the signer of sessions and links, with the secret of this file, or else a random one.
 pub(super) fn signer(file: Option<&Path>) -> anyhow::Result<Signer> {
-    let Some(file) = file else { return Signer::random().context("no random numbers") };
+    let Some(file) = file else { return random_signer().context("no random numbers") };
     let shown = || format!("--secret-file {}", file.display());
     let bytes = std::fs::read(file).with_context(shown)?;
-    let length = bytes.len();
-    ensure!(
-        (SECRET..=MAX_SECRET).contains(&length),
-        "{}: {SECRET} to {MAX_SECRET} bytes; this one has {length}",
-        shown()
-    );
-    Ok(Signer::new(Sha256::digest(bytes).into()))
+    Signer::of_file(&bytes).map_err(|error| anyhow!("{}: {error}", shown()))
+}
+
+/// Returns a signer whose secret ends with the relay.
+fn random_signer() -> std::io::Result<Signer> {
+    let mut secret = [0; SECRET];
+    let filled = getrandom(&mut secret, GetRandomFlags::empty())?;
+    match filled == SECRET {
+        true => Ok(Signer::new(secret)),
+        false => Err(std::io::ErrorKind::UnexpectedEof.into()),
+    }
 }
 
 impl AccessInFile {
@@ -204,7 +207,7 @@ mod tests {
         .unwrap();
         assert_eq!(table.len(), 2);
         let (hosts, origins) = (HostRule::new(&[]), OriginRule::new(&[], true));
-        let access = Access::new(table, Signer::random().unwrap(), hosts, origins);
+        let access = Access::new(table, Signer::new([1; SECRET]), hosts, origins);
         let parts = Parts { token: Some("s3cr3t-s3cr3t"), ..Parts::default() };
         let client = Credentials::new(parts, false);
         let may = |stream: &str| {

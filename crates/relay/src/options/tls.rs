@@ -1,16 +1,16 @@
 //! The options of TLS.
 
-use std::env;
-use std::ffi::OsString;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{bail, ensure};
 use clap::ValueEnum;
+use fanlight_cli::state_folder;
 use serde::Deserialize;
 
 use crate::certificates::CertificateSource;
 use crate::certificates::authority::AuthoritySettings;
 use crate::certificates::files::CertificateFiles;
+use crate::lan_name::LanName;
 
 /// The value of `--tls`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
@@ -39,6 +39,8 @@ pub(super) struct TlsOptions {
     pub(super) allow_plain: bool,
     /// Further names of this relay.
     pub(super) names: Vec<String>,
+    /// The name on the local network.
+    pub(super) lan_name: Option<LanName>,
 }
 
 impl TlsOptions {
@@ -60,10 +62,9 @@ impl TlsOptions {
                 bail!("--tls-key needs --tls-cert, the certificate of this key")
             }
             (Some(TlsMode::Auto), None, None) => {
-                let folder = self
-                    .state_folder
-                    .map_or_else(|| default_folder(|name| env::var_os(name)), Ok)?;
-                CertificateSource::Authority(AuthoritySettings { folder, names: self.names })
+                let folder = self.state_folder.map_or_else(state_folder::default_folder, Ok)?;
+                let (names, lan_name) = (self.names, self.lan_name);
+                CertificateSource::Authority(AuthoritySettings { folder, names, lan_name })
             }
             (Some(TlsMode::Auto), ..) => {
                 bail!("give either --tls auto or --tls-cert and --tls-key")
@@ -71,20 +72,6 @@ impl TlsOptions {
         };
         Ok(Some(TlsSettings { certificate, allow_plain: self.allow_plain }))
     }
-}
-
-/// Returns the default of `--state-folder`.
-fn default_folder(variable: impl Fn(&str) -> Option<OsString>) -> anyhow::Result<PathBuf> {
-    let set = |name| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    // systemd separates several folders by colons.
-    if let Some(folders) = set("STATE_DIRECTORY") {
-        let first = env::split_paths(&folders).next();
-        return first.context("STATE_DIRECTORY names no folder");
-    }
-    let home = || set("HOME").map(|home| home.join(".local/state"));
-    let state = set("XDG_STATE_HOME").or_else(home);
-    let state = state.context("--tls auto needs --state-folder FOLDER, because HOME is not set")?;
-    Ok(state.join("fanlight"))
 }
 
 #[cfg(test)]
@@ -99,6 +86,7 @@ mod tests {
             state_folder: None,
             allow_plain: false,
             names: Vec::new(),
+            lan_name: None,
         }
     }
 
@@ -112,21 +100,5 @@ mod tests {
         let both = TlsOptions { mode: Some(TlsMode::Auto), key: file(), ..options() };
         assert!(refused(both).contains("either"));
         assert!(options().settings().unwrap().is_none());
-    }
-
-    #[test]
-    fn the_default_folder_is_that_of_systemd_or_of_the_user() {
-        let folder = |set: &[(&str, &str)]| {
-            let found = |name: &str| set.iter().find(|(known, _)| *known == name);
-            default_folder(|name| found(name).map(|(_, value)| OsString::from(value)))
-        };
-        let home = ("HOME", "/home/u");
-        let of_user = folder(&[home]).unwrap();
-        assert_eq!(of_user, PathBuf::from("/home/u/.local/state/fanlight"));
-        let xdg = folder(&[home, ("XDG_STATE_HOME", "/state")]).unwrap();
-        assert_eq!(xdg, PathBuf::from("/state/fanlight"));
-        let systemd = folder(&[home, ("STATE_DIRECTORY", "/var/lib/fanlight:/x")]).unwrap();
-        assert_eq!(systemd, PathBuf::from("/var/lib/fanlight"));
-        assert!(folder(&[]).is_err());
     }
 }

@@ -26,6 +26,11 @@ pub const CRATES: &[CrateRule] = &[
         &["protocol"],
         "capture writes it and tests read it, so it depends on neither",
     ),
+    CrateRule::new(
+        "crates/grant",
+        &["protocol"],
+        "relays and the command line sign alike, so it depends on neither",
+    ),
     CrateRule::new("crates/cli", &[], "all programs share it, so it depends on none of them"),
     CrateRule::new(
         "crates/bus",
@@ -39,12 +44,12 @@ pub const CRATES: &[CrateRule] = &[
     ),
     CrateRule::new(
         "crates/relay",
-        &["protocol", "clock", "codec", "websocket", "bus", "cli"],
+        &["protocol", "clock", "codec", "grant", "websocket", "bus", "cli"],
         "capture and relay meet on the bus only; a relay checks what publishers push into it, as capture checks a camera",
     ),
     CrateRule::new(
         "crates/client",
-        &["protocol", "clock", "websocket", "bus", "cli"],
+        &["protocol", "clock", "grant", "websocket", "bus", "cli"],
         "the client measures the relay from outside, as any client sees it",
     ),
     CrateRule::new(
@@ -154,6 +159,7 @@ pub const LAYERS: &[LayerRule] = &[
             &["access_file"],
             &["relay"],
             &["http", "options"],
+            &["lan"],
             &["publishing"],
             &["egress"],
             &["stream_list", "context"],
@@ -163,7 +169,9 @@ pub const LAYERS: &[LayerRule] = &[
             &["limits"],
             &["error"],
             &["stats"],
-            &["file_version", "wake", "process_stall", "rate", "recent_minimum"],
+            &["rate"],
+            &["state"],
+            &["file_version", "lan_name", "wake", "process_stall", "recent_minimum", "addresses"],
         ],
         reason: "egress and ingest use the hub, egress uses connections, and no import runs the other way",
     },
@@ -297,7 +305,12 @@ pub const WORDS: &[WordRule] = &[
         reason: "the contract has no IO and no clock; `now` is an argument",
     },
     WordRule {
-        places: &["crates/codec/src", "crates/websocket/src", "crates/timecode/src"],
+        places: &[
+            "crates/codec/src",
+            "crates/grant/src",
+            "crates/websocket/src",
+            "crates/timecode/src",
+        ],
         except: &[],
         words: &[
             "SystemTime",
@@ -348,22 +361,29 @@ pub const WORDS: &[WordRule] = &[
     WordRule {
         places: &["web/shared"],
         except: &[],
-        words: &["'../page/", "'../worker/", "document."],
+        words: &["'../page/", "'../worker/", "'../element/", "document."],
         tests_may: false,
         reason: "shared modules run on both threads",
     },
     WordRule {
         places: &["web/worker"],
         except: &[],
-        words: &["'../page/", "document."],
+        words: &["'../page/", "'../element/", "document."],
         tests_may: false,
         reason: "a worker has no DOM",
     },
     WordRule {
         places: &["web/page"],
         except: &[],
-        words: &["from '../worker/"],
+        words: &["from '../worker/", "'../element/"],
         tests_may: false,
-        reason: "the page talks to the worker by messages",
+        reason: "the page talks to the worker by messages, and knows nothing of the element on other pages",
+    },
+    WordRule {
+        places: &["web/element"],
+        except: &[],
+        words: &["from '../worker/", "'../boot.js'"],
+        tests_may: false,
+        reason: "the element talks to the worker by messages, and starts no part of the page",
     },
 ];

@@ -7,6 +7,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use crate::addresses::{ClientAddress, TrustedProxies};
 use crate::rate::{ByAddress, Events, Rate};
 use crate::stats::counters::FloodCounters;
 use crate::stats::labels::Flood;
@@ -25,25 +26,27 @@ const IN_TOTAL: Rate = Rate { every: Duration::from_millis(2), burst: 256, max_d
 pub struct HandshakeLimit {
     by_address: Mutex<ByAddress<Events>>,
     in_total: Mutex<Events>,
+    proxies: TrustedProxies,
     floods: Arc<FloodCounters>,
 }
 
 impl HandshakeLimit {
-    /// Creates a limit that counts the handshakes that wait.
-    pub fn new(floods: Arc<FloodCounters>) -> Self {
+    /// Creates a limit that counts the handshakes that wait. These proxies are exempt from the limit per address.
+    pub fn new(proxies: TrustedProxies, floods: Arc<FloodCounters>) -> Self {
         let in_total = Mutex::new(Events::none(Instant::now()));
-        Self { by_address: Mutex::default(), in_total, floods }
+        Self { by_address: Mutex::default(), in_total, proxies, floods }
     }
 
-    /// Returns how long the next handshake of this address waits. Loopback is exempt from the limit per address: a proxy
-    /// or tunnel forwards connections of many clients.
+    /// Returns how long the next handshake of this address waits. An address that many clients share is exempt from the
+    /// limit per address.
     fn delay(&self, address: IpAddr, now: Instant) -> Duration {
-        let own = match address.to_canonical().is_loopback() {
+        let client = ClientAddress::from(address);
+        let own = match client.is_shared() || self.proxies.contains(address) {
             true => Duration::ZERO,
             false => {
                 let mut by_address = self.by_address.lock();
                 let is_over = |events: &Events| events.are_forgotten(now);
-                let events = by_address.entry(address, is_over, || Events::none(now));
+                let events = by_address.entry(client, is_over, || Events::none(now));
                 PER_ADDRESS.record(events, now)
             }
         };
@@ -75,7 +78,8 @@ mod tests {
 
     #[test]
     fn one_address_waits_for_its_own_handshakes_and_others_do_not() {
-        let (limit, now) = (HandshakeLimit::new(Arc::default()), Instant::now());
+        let (limit, now) =
+            (HandshakeLimit::new(TrustedProxies::default(), Arc::default()), Instant::now());
         let delays: Vec<Duration> = (0..500).map(|_| limit.delay(address(1), now)).collect();
         assert!(delays[..64].iter().all(Duration::is_zero));
         assert!(delays[64..].windows(2).all(|pair| pair[0] <= pair[1]));
@@ -86,7 +90,8 @@ mod tests {
 
     #[test]
     fn all_addresses_together_are_limited_too() {
-        let (limit, now) = (HandshakeLimit::new(Arc::default()), Instant::now());
+        let (limit, now) =
+            (HandshakeLimit::new(TrustedProxies::default(), Arc::default()), Instant::now());
         let proxy = IpAddr::from([127, 0, 0, 1]);
         let delays: Vec<Duration> = (0..600).map(|_| limit.delay(proxy, now)).collect();
         assert!(delays[..256].iter().all(Duration::is_zero));

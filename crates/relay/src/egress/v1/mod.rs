@@ -14,11 +14,11 @@ mod pending_watches;
 mod session;
 mod subscription;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::websocket::run_websocket;
 use crate::access::Credentials;
+use crate::addresses::ClientAddress;
 use crate::connection::RawConnection;
 use crate::context::Context;
 use crate::stats::labels::CloseReason;
@@ -30,7 +30,7 @@ pub async fn serve(
     raw: RawConnection,
     context: Arc<Context>,
     credentials: Credentials,
-    address: IpAddr,
+    address: ClientAddress,
     waker: Waker,
 ) -> (CloseReason, String) {
     let watch = context.access.watch(&credentials);

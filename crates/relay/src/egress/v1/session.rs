@@ -1,7 +1,6 @@
 //! One socket: reads the viewer's messages, and schedules its subscriptions.
 
 use std::io;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use fanlight_clock as clock;
@@ -14,6 +13,7 @@ use super::list_updates::ListUpdates;
 use super::pending_watches::PendingWatches;
 use super::subscription::Subscription;
 use crate::access::{Action, Credentials, Identity};
+use crate::addresses::ClientAddress;
 use crate::connection::{PacedWriter, SendTime};
 use crate::context::Context;
 use crate::egress::abr::AbrController;
@@ -32,7 +32,7 @@ use crate::wake::Waker;
 pub(super) struct Session {
     context: Arc<Context>,
     credentials: Credentials,
-    address: IpAddr,
+    address: ClientAddress,
     /// Fired by each stream that this socket watches.
     waker: Waker,
     /// Most sockets watch one stream. That one is stored inline, which saves a cache miss per frame.
@@ -50,7 +50,7 @@ impl Session {
     pub(super) fn new(
         context: Arc<Context>,
         credentials: Credentials,
-        address: IpAddr,
+        address: ClientAddress,
         waker: Waker,
     ) -> Self {
         Self {

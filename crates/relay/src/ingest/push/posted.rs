@@ -2,13 +2,13 @@
 //! stream waits here for the next one.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 
 use fanlight_protocol::StreamName;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::stream::PushedStream;
+use crate::addresses::ClientAddress;
 use crate::stats::labels::PushEnd;
 
 /// The client that posts a stream: the next request must come from the same one.
@@ -17,7 +17,7 @@ pub struct Poster {
     /// The name of its access entry.
     pub access: Option<String>,
     /// Its address.
-    pub address: IpAddr,
+    pub address: ClientAddress,
 }
 
 /// The streams that wait for their next request.

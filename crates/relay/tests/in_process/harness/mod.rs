@@ -7,8 +7,10 @@ mod socket;
 use std::time::Duration;
 
 use fanlight_bus::{Endpoint, Folder, SubscriberOptions};
-use fanlight_relay::access::signer::Signer;
-use fanlight_relay::access::{Access, AccessTable, HostRule, OriginRule};
+use fanlight_grant::Signer;
+use fanlight_grant::signer::SECRET;
+use fanlight_relay::access::{Access, AccessTable, FramingRule, HostRule, OriginRule};
+use fanlight_relay::addresses::{PublicAddress, TrustedProxies};
 use fanlight_relay::connection::congestion::Congestion;
 use fanlight_relay::limits::Limits;
 use fanlight_relay::{IngestSettings, Options, Relay, Settings};
@@ -97,12 +99,18 @@ impl Site {
             },
             access: Access::new(
                 access_table(token),
-                Signer::random().unwrap(),
+                Signer::new([1; SECRET]),
                 HostRule::new(&[]),
                 OriginRule::new(&[], true),
             ),
+            framing: FramingRule::default(),
             tls: None,
             limits,
+            proxies: TrustedProxies::default(),
+            public: PublicAddress::default(),
+            publish_token: None,
+            kept: None,
+            lan: None,
             web: None,
         };
         let listener = fanlight_relay::connection::listen(settings.listen, false).unwrap();

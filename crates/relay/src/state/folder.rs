@@ -10,16 +10,16 @@ use rustix::fs::{FlockOperation, flock};
 
 /// The folder's permissions: the owner's alone.
 const FOLDER_MODE: u32 = 0o700;
-/// The permissions of a key.
+/// The permissions of a secret.
 const SECRET_MODE: u32 = 0o600;
-/// The permissions of a certificate.
+/// The permissions of what all may read.
 const PUBLIC_MODE: u32 = 0o644;
 /// The permissions of all users but the owner.
 const OTHERS: u32 = 0o077;
 
 /// A folder that this process alone changes for as long as this value lives.
 #[derive(Debug)]
-pub(super) struct StateFolder {
+pub struct StateFolder {
     path: PathBuf,
     _lock: File,
 }
@@ -27,7 +27,10 @@ pub(super) struct StateFolder {
 impl StateFolder {
     /// Creates the folder if it does not exist, and locks it. Another relay holds the lock only while it starts or renews
     /// its certificate.
-    pub(super) fn lock(path: &Path) -> anyhow::Result<Self> {
+    ///
+    /// # Errors
+    /// Fails if the folder cannot be created or opened.
+    pub fn lock(path: &Path) -> anyhow::Result<Self> {
         let open = || -> io::Result<File> {
             DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(path)?;
             let folder = File::open(path)?;
@@ -42,12 +45,15 @@ impl StateFolder {
     }
 
     /// Returns the path of a file, to show.
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 
     /// Reads a file; `None` if there is none.
-    pub(super) fn read(&self, name: &str) -> anyhow::Result<Option<String>> {
+    ///
+    /// # Errors
+    /// Fails if it cannot be read.
+    pub fn read(&self, name: &str) -> anyhow::Result<Option<String>> {
         let path = self.path(name);
         match fs::read_to_string(&path) {
             Ok(text) => Ok(Some(text)),
@@ -56,28 +62,37 @@ impl StateFolder {
         }
     }
 
-    /// Reads a key; `None` if there is none. Fails if other users may read it.
-    pub(super) fn read_secret(&self, name: &str) -> anyhow::Result<Option<String>> {
+    /// Reads a secret; `None` if there is none.
+    ///
+    /// # Errors
+    /// Fails if other users may read it.
+    pub fn read_secret(&self, name: &str) -> anyhow::Result<Option<String>> {
         let Some(text) = self.read(name)? else { return Ok(None) };
         let path = self.path(name);
         let mode = fs::metadata(&path)?.permissions().mode();
         let shown = path.display();
         ensure!(
             mode & OTHERS == 0,
-            "{shown}: other users may read this key (mode {:o}): if they are trusted, run chmod 600 {shown}; otherwise \
+            "{shown}: other users may read this secret (mode {:o}): if they are trusted, run chmod 600 {shown}; otherwise \
              remove it, so that a new one is made",
             mode & 0o777
         );
         Ok(Some(text))
     }
 
-    /// Writes a key.
-    pub(super) fn write_secret(&self, name: &str, text: &str) -> anyhow::Result<()> {
+    /// Writes a secret.
+    ///
+    /// # Errors
+    /// Fails if it cannot be written.
+    pub fn write_secret(&self, name: &str, text: &str) -> anyhow::Result<()> {
         self.replace(name, text, SECRET_MODE)
     }
 
-    /// Writes a certificate.
-    pub(super) fn write(&self, name: &str, text: &str) -> anyhow::Result<()> {
+    /// Writes what all may read.
+    ///
+    /// # Errors
+    /// Fails if it cannot be written.
+    pub fn write(&self, name: &str, text: &str) -> anyhow::Result<()> {
         self.replace(name, text, PUBLIC_MODE)
     }
 
