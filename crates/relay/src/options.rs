@@ -4,7 +4,9 @@ mod access;
 mod bus;
 mod embedding;
 mod lan;
+mod limits;
 mod proxy;
+mod publishing;
 mod tls;
 
 use std::net::SocketAddr;
@@ -20,16 +22,16 @@ use crate::addresses::{PublicAddress, TrustedProxies};
 use crate::connection::congestion::Congestion;
 use crate::connection::threads::MAX_THREADS;
 use crate::ingest::IngestSettings;
-use crate::ingest::push::PushLimits;
-use crate::ingest::push::pace::{MAX_BITRATE, MAX_FPS};
 use crate::lan::LanSettings;
-use crate::limits::{Limits, MAX_PUBLISHERS, MAX_VIEWERS, MAX_VIEWERS_PER_ADDRESS};
+use crate::limits::{Limits, MAX_VIEWERS, MAX_VIEWERS_PER_ADDRESS};
 use crate::state::secrets::KeptToken;
 use crate::state::{KeptSecrets, KeptSettings};
 use access::AccessInFile;
 use bus::BusOptions;
 use lan::LanOptions;
+use limits::LIMITS;
 use proxy::ProxyOptions;
+use publishing::PublishingOptions;
 use tls::TlsOptions;
 pub use tls::{TlsMode, TlsSettings};
 
@@ -64,19 +66,8 @@ pub struct Options {
     #[arg(long, env = "FANLIGHT_BUS_KEY", value_name = "FILE")]
     pub bus_key: Option<PathBuf>,
 
-    /// Publish the streams that clients push into this relay at this endpoint too, ipc:///PATH or tcp://HOST:PORT;
-    /// repeatable, at most 16. In the environment: separated by commas [default: an endpoint of its own in
-    /// $XDG_RUNTIME_DIR/fanlight, where other relays look; none with --subscribe]
-    #[arg(long, env = "FANLIGHT_PUBLISH", value_name = "ENDPOINT", value_delimiter = ',')]
-    pub publish: Vec<String>,
-
-    /// With --publish tcp://HOST:PORT and --bus-key: the public keys of the relays that can connect: a line `KEY NAME` for
-    /// each, at most 1024
-    #[arg(long, env = "FANLIGHT_BUS_ALLOW", value_name = "FILE")]
-    pub bus_allow: Option<PathBuf>,
-
     /// Follow publishers on other machines without keys: everyone on the network path can watch, and can send other
-    /// frames. With --publish: everyone who reaches that endpoint can watch, and can stop this program
+    /// frames. With --publish: everyone on the network path can watch, and can stop this program
     #[arg(long, env = "FANLIGHT_INSECURE_BUS", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub insecure_bus: Option<bool>,
 
@@ -85,11 +76,6 @@ pub struct Options {
     /// more tokens, each with its own rights
     #[arg(long, env = "FANLIGHT_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     pub token: Option<Secret>,
-
-    /// The token that clients must send to publish streams into this relay, in the same ways; 8 to 512 letters. It gives no
-    /// right to view
-    #[arg(long, env = "FANLIGHT_PUBLISH_TOKEN", value_name = "TOKEN", hide_env_values = true)]
-    pub publish_token: Option<Secret>,
 
     /// A file with a secret of at least 32 bytes, the same for all relays that accept each other's links and sessions of the
     /// page [default: one that is made once and kept in --state-folder with --lan or --tls auto; else a random one, so that both
@@ -152,6 +138,10 @@ pub struct Options {
     #[serde(flatten)]
     pub proxy: ProxyOptions,
 
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub publishing: PublishingOptions,
+
     /// Most viewers in total [default: 4096]
     #[arg(long, env = "FANLIGHT_MAX_VIEWERS", value_name = "N")]
     pub max_viewers: Option<usize>,
@@ -159,20 +149,6 @@ pub struct Options {
     /// Most viewers from one address; loopback is exempt [default: 64]
     #[arg(long, env = "FANLIGHT_MAX_VIEWERS_PER_ADDRESS", value_name = "N")]
     pub max_viewers_per_address: Option<usize>,
-
-    /// Most streams that clients publish into this relay at a time, 1 to 1024; other relays on the bus see the first 128
-    /// [default: 256]
-    #[arg(long, env = "FANLIGHT_MAX_PUBLISHERS", value_name = "N")]
-    pub max_publishers: Option<usize>,
-
-    /// Most frames per second of a stream that a client publishes, 1 to 1000; further frames are refused [default: 120]
-    #[arg(long, env = "FANLIGHT_MAX_INGEST_FPS", value_name = "N")]
-    pub max_ingest_fps: Option<u32>,
-
-    /// Most bits per second of a stream that a client publishes, from 100000 on; further frames are refused
-    /// [default: 100000000]
-    #[arg(long, env = "FANLIGHT_MAX_INGEST", value_name = "BITS")]
-    pub max_ingest: Option<u64>,
 
     /// Threads that serve viewers, 1 to 64 [default: half the number of cores]
     #[arg(long, env = "FANLIGHT_THREADS", value_name = "N")]
@@ -196,58 +172,6 @@ impl fanlight_cli::Options for Options {
     const FILE_ONLY: &'static [&'static str] = &["access"];
 }
 
-const LIMITS: &str = "\
-Limits:
-  frames        16 MiB; a viewer is at most 2 frames behind, then skips to the newest; with
-                buffer=SECONDS, 0 to 5, it plays that far behind, and the relay keeps up to 6 s
-                and 64 MiB of frames per track for it
-  in flight     at most one message per connection that the kernel has not accepted yet; no
-                further frame while earlier ones are queued in the network; 16 KiB unsent in the
-                kernel (128 KiB while a viewer keeps up); 64 unacknowledged frames for a viewer
-                that acknowledges
-  viewers       --max-viewers and --max-viewers-per-address; 256 on one socket
-  connections   the number of viewers and 512 more; per address 32 more; an IPv6 network (/64)
-                counts as one address
-  open files    ulimit -n is raised as far as needed and allowed; if that is too low, the relay
-                allows fewer viewers and logs how many: the bus reserves 48 descriptors, 4 per
-                thread and 6 per publisher
-  proxies       64 addresses and ranges in --trusted-proxy; their connections are exempt from the limit
-                per address, their clients are counted one by one; a base path has at most 128 bytes
-  access table  256 entries with 128 patterns of streams each; the file is checked every second,
-                and read again on SIGHUP
-  wrong tokens  10 per address are answered without delay, later ones after 1 to 2 s;
-                of such an address (loopback exempt) at most 32 tokens are compared at a time,
-                which allows 16 guesses per second; 12 s without one reset the count; after 100,
-                none is compared, and one is forgotten each second
-  --lan         99 machines of a network have a name (fanlight.local, fanlight-2.local, …); the
-                addresses are shown after 6 s even if the name is not certain yet
-  start         for 2 s after the start, requests for unknown streams wait; each counts as a
-                viewer
-  stalled       a viewer that takes no byte for 10 s while some are waiting is closed; a silent
-                one after 60 to 80 s
-  requests      heads of 16 KiB and 64 lines, within 10 s; WebSocket messages of 4 KiB, and of 64
-                KiB on /api/ws; headers that access depends on (Host, Origin, Authorization,
-                Sec-WebSocket-Key, Sec-Fetch-*) once, in ASCII
-  floods        a WebSocket that sends more than 8192 messages, and then 4096 per second, is read
-                more slowly; TLS handshakes wait beyond 64 of an address (loopback exempt), and
-                then 32 per second, and beyond 256 in total, and then 500 per second
-  TLS           handshakes within 10 s; 128 KiB of ciphertext per connection; certificate files
-                are checked every second, names and addresses for --tls auto every 30 s; its
-                certificates are valid for 397 days and renewed after 265, its authority 10 years
-  MJPEG         after 5 s without a frame, a picture shows the reason
-  snapshots     wait up to 3 s for a frame younger than 2 s; at addresses of other servers up to
-                1.8 s
-  streams       1024 names; each is kept for 24 h after its publisher is gone, up to 128 per
-                publisher; a new name evicts the name that has been without a publisher for
-                longest
-  late          a stream is late after 1 s of frames that are 2 s old on arrival, and live after 3
-                s of frames younger than 1 s
-  publishers    64 endpoints, and 64 in the watched folder ($XDG_RUNTIME_DIR/fanlight); 5 s to
-                connect, and 5 s for the handshake; reconnection 0.25 to 2 s after a protocol
-                error; a silent publisher yields to another with the same names: after 1 s and one
-                round trip (at most 2 s) while watched, otherwise after 3 s, when it is gone
-  shutdown      all viewers are closed within 2 s after SIGINT or SIGTERM";
-
 impl Options {
     fn listen(&self) -> SocketAddr {
         let listen = self.listen.unwrap_or_else(|| LISTEN.parse().expect("an address and port"));
@@ -264,7 +188,7 @@ impl Options {
     /// # Errors
     /// Fails if an entry is invalid.
     pub fn access_table(&self) -> anyhow::Result<AccessTable> {
-        access::table(self.token.as_ref(), self.publish_token.as_ref(), &self.access)
+        access::table(self.token.as_ref(), self.publishing.publish_token.as_ref(), &self.access)
     }
 
     /// Returns the access table that applies: with the token that `--lan` keeps.
@@ -275,7 +199,7 @@ impl Options {
         match lan::kept(self)?.filter(|kept| kept.token) {
             Some(kept) => {
                 let kept = KeptSettings { secret: false, ..kept }.open()?;
-                kept_table(&kept, self.publish_token.as_ref())
+                kept_table(&kept, self.publishing.publish_token.as_ref())
             }
             None => self.access_table(),
         }
@@ -342,10 +266,9 @@ impl Settings {
         Ok((self, kept.token))
     }
 
-    /// Returns the largest number of publishers to follow.
+    /// Returns the largest number of publishers to follow, with the relay's own.
     pub fn most_publishers(&self) -> usize {
         let subscribe = &self.ingest.subscribe;
-        // Its own publisher has sockets too.
         1 + if subscribe.folder.is_some() { MAX_IN_FOLDER } else { subscribe.endpoints.len() }
     }
 }
@@ -392,12 +315,12 @@ impl TryFrom<Options> for Settings {
                 None => Congestion::default(),
             },
             ingest: IngestSettings {
-                push_limits: push_limits(options.max_ingest_fps, options.max_ingest)?,
+                push_limits: options.publishing.limits()?,
                 ..BusOptions {
                     subscribe: &options.subscribe,
-                    publish: &options.publish,
+                    publish: &options.publishing.publish,
                     key: options.bus_key.as_deref(),
-                    allow: options.bus_allow.as_deref(),
+                    allow: options.publishing.bus_allow.as_deref(),
                     insecure: options.insecure_bus == Some(true),
                 }
                 .settings()?
@@ -426,35 +349,16 @@ impl TryFrom<Options> for Settings {
                     options.max_viewers_per_address.unwrap_or(MAX_VIEWERS_PER_ADDRESS),
                 )?,
             )
-            .with_publishers(publishers(options.max_publishers)?)
+            .with_publishers(options.publishing.most_publishers()?)
             .behind(&proxies),
             proxies,
             public,
-            publish_token: options.publish_token,
+            publish_token: options.publishing.publish_token,
             kept,
             lan,
             web: options.web,
         })
     }
-}
-
-fn publishers(requested: Option<usize>) -> anyhow::Result<usize> {
-    let publishers = requested.unwrap_or(MAX_PUBLISHERS);
-    ensure!((1..=1024).contains(&publishers), "--max-publishers {publishers}: 1 to 1024");
-    Ok(publishers)
-}
-
-fn push_limits(fps: Option<u32>, bitrate: Option<u64>) -> anyhow::Result<PushLimits> {
-    let limits =
-        PushLimits { fps: fps.unwrap_or(MAX_FPS), bitrate: bitrate.unwrap_or(MAX_BITRATE) };
-    let PushLimits { fps, bitrate } = limits;
-    ensure!((1..=1000).contains(&fps), "--max-ingest-fps {fps}: 1 to 1000");
-    let possible = 100_000..=100_000_000_000;
-    ensure!(
-        possible.contains(&bitrate),
-        "--max-ingest {bitrate}: 100000 to 100000000000 bits per second"
-    );
-    Ok(limits)
 }
 
 /// Returns the names of the relay that its owner states.

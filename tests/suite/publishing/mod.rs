@@ -1,3 +1,8 @@
 //! Clients that publish into a relay.
 
+mod clients;
+mod hostile;
+mod http;
+mod relays;
+mod viewers;
 mod websocket;

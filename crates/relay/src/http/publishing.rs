@@ -103,7 +103,12 @@ pub(super) async fn accept_body(
     client: Client,
     request: Request,
 ) -> Response {
+    let is_chunked = !has_length(request.headers());
     match publish_body(&context, &client, &name, request).await {
+        // hyper lets a chunked body win over a stated length. A proxy may not, so no request follows it.
+        Ok(()) if is_chunked => {
+            (StatusCode::NO_CONTENT, [(header::CONNECTION, "close")]).into_response()
+        }
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
         // The rest of the body must not be taken for a request.
         Err(error) => error.with_header(header::CONNECTION, "close").into_response(),
@@ -117,7 +122,7 @@ async fn publish_body(
     request: Request,
 ) -> Result<(), HttpError> {
     // A body of stated length is one of many, and one without is the whole stream.
-    let transport = match request.headers().contains_key(header::CONTENT_LENGTH) {
+    let transport = match has_length(request.headers()) {
         true => PushTransport::Post,
         false => PushTransport::Body,
     };
@@ -151,6 +156,11 @@ async fn publish_body(
         }
     }
     Ok(())
+}
+
+/// Returns whether the length of a body is stated.
+fn has_length(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::CONTENT_LENGTH) && !headers.contains_key(header::TRANSFER_ENCODING)
 }
 
 /// Returns the codec that the type of a body states; `None` if its first bytes must show it.
