@@ -1,5 +1,6 @@
 //! Clients that publish into a relay.
 
+mod access;
 mod clients;
 mod hostile;
 mod http;
