@@ -107,6 +107,11 @@ impl Socket {
         let _ = self.socket.send(Message::text(text));
     }
 
+    /// Sends a binary message. Returns whether it was sent: the relay may have closed the connection already.
+    pub fn send_binary(&mut self, bytes: &[u8]) -> bool {
+        self.socket.send(Message::binary(bytes.to_vec())).is_ok()
+    }
+
     /// Returns the TCP connection, for bytes that no correct client sends.
     pub fn raw(&mut self) -> &mut TcpStream {
         self.socket.get_mut()

@@ -27,6 +27,7 @@ mod offline_links;
 mod options;
 mod proxies;
 mod proxy_headers;
+mod publishing;
 mod recovery;
 mod sessions;
 mod sources;

@@ -35,6 +35,8 @@ pub struct SubscriberOptions {
     pub endpoints: Vec<Endpoint>,
     /// A folder whose present and future publishers are followed too.
     pub folder: Option<Folder>,
+    /// Endpoints in the folder that are not followed: those of publishers in the same process.
+    pub excluded: Vec<Endpoint>,
     /// Keys for the endpoints whose publishers require them.
     pub keys: Option<SubscriberKeys>,
 }

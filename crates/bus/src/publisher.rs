@@ -10,10 +10,13 @@ use fanlight_protocol::{Epoch, FrameHeader, FrameMeta, MAX_PAYLOAD, StreamEntry,
 use parking_lot::Mutex;
 
 use crate::address::endpoint::Endpoint;
+use crate::address::folder::Folder;
 use crate::core::{Demand, TrackState};
 use crate::error::BusError;
 use crate::options::PublisherOptions;
-use crate::zmq::publisher::{Admission, Bound, PublisherCommand, PublisherThread, SharedSocket};
+use crate::zmq::publisher::{
+    Admission, Bound, PublisherCommand, PublisherThread, SharedSocket, own_endpoint,
+};
 use crate::zmq::wake::Wake;
 
 /// Tracks that may wait for the bus thread, which opens one in microseconds. Beyond it, opening a track waits.
@@ -44,6 +47,11 @@ pub struct Publisher {
 }
 
 impl Publisher {
+    /// Returns an endpoint in a folder for a publisher of this name, which no other publisher has.
+    pub fn own_endpoint(folder: &Folder, name: &str) -> Endpoint {
+        own_endpoint(folder, name, fastrand::u64(..))
+    }
+
     /// Binds the endpoints and starts the bus thread.
     ///
     /// # Errors

@@ -160,7 +160,7 @@ impl Listener {
 fn watched(folder: &tempfile::TempDir, behind: usize) -> (Impostor, Listener) {
     let endpoint = Endpoint::Ipc(folder.path().join("one.ipc"));
     let mut impostor = Impostor { behind, ..Impostor::bind(&endpoint) };
-    let options = SubscriberOptions { endpoints: vec![endpoint], folder: None, keys: None };
+    let options = SubscriberOptions { endpoints: vec![endpoint], ..SubscriberOptions::default() };
     let listener = Listener::start(options);
     let (id, _) = listener.catalog(&mut impostor);
     let sink = listener.sink.clone();
@@ -254,7 +254,7 @@ fn captures_beyond_the_limit_of_a_folder_are_not_followed_but_named() {
     };
     let mut publishers: Vec<Publisher> = (0..66).map(publisher).collect();
     let options =
-        SubscriberOptions { endpoints: Vec::new(), folder: Some(folder.clone()), keys: None };
+        SubscriberOptions { folder: Some(folder.clone()), ..SubscriberOptions::default() };
     let listener = Listener::start(options);
     let reason = || listener.subscriber.listening()[0].reason.clone();
     eventually(|| reason() == "2 not followed: limit of 64 captures (cam-064, cam-065)");

@@ -34,7 +34,7 @@ pub async fn follow(access: AccessHandle, mut hangup: Signal) {
 }
 
 fn reload(access: &AccessHandle, file: Option<&PathBuf>) {
-    match table(access.has_table()) {
+    match table(access.guards_viewing()) {
         Ok(table) => {
             let entries = table.len();
             access.replace(table);
@@ -45,16 +45,16 @@ fn reload(access: &AccessHandle, file: Option<&PathBuf>) {
     }
 }
 
-/// Reads all options again; only the table of them is applied. A table never becomes empty: a file that is being written, or a
-/// full disk, would open the relay to everyone.
-fn table(had_one: bool) -> Result<AccessTable, String> {
+/// Reads all options again; only the table of them is applied. A table never opens viewing to everyone: a file
+/// that is being written would do that, and a full disk.
+fn table(did_guard: bool) -> Result<AccessTable, String> {
     let loaded = fanlight_cli::options::load::<Options>(std::env::args_os());
     let loaded = loaded.map_err(|stop| stop.to_string())?;
     let needs_one =
-        (loaded.options.is_exposed() || had_one) && loaded.options.insecure != Some(true);
+        (loaded.options.is_exposed() || did_guard) && loaded.options.insecure != Some(true);
     match loaded.options.present_access_table() {
-        Ok(table) if table.is_empty() && needs_one => Err(
-            "it would be empty, and everyone could watch; restart the relay to run it without tokens".into(),
+        Ok(table) if !table.guards_viewing() && needs_one => Err(
+            "no entry would allow viewing, and everyone could watch; restart the relay to run it without tokens".into(),
         ),
         result => result.map_err(|error| format!("{error:#}")),
     }

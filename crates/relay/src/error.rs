@@ -18,6 +18,9 @@ pub enum Error {
     /// A limit is reached. The client may retry when others have left.
     #[error("{0}")]
     TooMany(String),
+    /// Another publisher has the name of the stream.
+    #[error("{0}")]
+    Conflict(String),
     /// The relay cannot serve the request at the moment, for example because it shuts down.
     #[error("{0}")]
     Unavailable(String),

@@ -2,7 +2,9 @@
 //!
 //! In the order of the data:
 //!
-//! - [`ingest`]: publishers on the bus, their catalogs and frames, and the demand that the relay reports to them;
+//! - [`publishing`]: the transports by which clients publish into the relay: WebSocket and HTTP;
+//! - [`ingest`]: publishers on the bus and clients that publish, their catalogs and frames, and the demand that the relay
+//!   reports to them;
 //! - [`hub`]: fan-out in memory: the newest frames of every track, the viewers' cursors, and the drop policy;
 //! - [`egress`]: WebSocket, MJPEG and snapshots, and the choice of a rendition for each viewer;
 //! - [`connection`]: TCP connections, and when to send on them.
@@ -24,7 +26,8 @@
 //! - [`options`] and [`relay`]: the settings, and the start and shutdown of everything; [`access_file`]: the part of the
 //!   settings that can change while the relay runs; [`file_version`]: recognises that a file has changed.
 //!
-//! The relay knows no pixels: it links neither OpenCV nor FFmpeg and never looks inside a payload.
+//! The relay knows no pixels: it links neither OpenCV nor FFmpeg. It checks what clients publish as capture checks a camera's
+//! JPEG and H.264, and looks inside no payload after that.
 
 pub mod access;
 pub mod access_file;
@@ -45,6 +48,7 @@ pub mod no_signal;
 pub mod options;
 pub mod page;
 pub mod process_stall;
+pub mod publishing;
 pub mod rate;
 pub mod recent_minimum;
 pub mod relay;
@@ -54,5 +58,6 @@ pub mod stats;
 pub mod stream_list;
 pub mod wake;
 
+pub use ingest::IngestSettings;
 pub use options::{Options, Settings};
 pub use relay::Relay;

@@ -15,6 +15,8 @@ use crate::error::Error;
 pub const MAX_VIEWERS: usize = 4096;
 /// Default limit of viewers from one address. Addresses that many clients share are exempt.
 pub const MAX_VIEWERS_PER_ADDRESS: usize = 64;
+/// Default limit of clients that publish.
+pub const MAX_PUBLISHERS: usize = 256;
 /// Connections beyond those of viewers, for pages, lists and metrics: in total, and from one address.
 const FURTHER_CONNECTIONS: usize = 512;
 const FURTHER_CONNECTIONS_PER_ADDRESS: usize = 32;
@@ -24,6 +26,7 @@ const FURTHER_CONNECTIONS_PER_ADDRESS: usize = 32;
 pub struct Limits {
     viewers: Arc<Limit>,
     connections: Arc<Limit>,
+    publishers: Arc<Limit>,
     /// The option or the system limit that an error names.
     limited_by: &'static str,
     proxies: TrustedProxies,
@@ -51,6 +54,7 @@ impl Limits {
     ) -> Self {
         let connections_per_address = per_address + FURTHER_CONNECTIONS_PER_ADDRESS;
         Self {
+            publishers: Arc::new(Limit::new(MAX_PUBLISHERS, MAX_PUBLISHERS)),
             viewers: Arc::new(Limit::new(viewers, per_address)),
             connections: Arc::new(Limit::new(connections, connections_per_address)),
             limited_by,
@@ -68,7 +72,14 @@ impl Limits {
         let further = FURTHER_CONNECTIONS.min(connections / 4).max(1);
         let viewers = self.viewers.total.min(connections.saturating_sub(further)).max(1);
         let limited_by = "the system's limit of open files, see ulimit -n";
-        Self::with(viewers, connections, self.viewers.per_address, limited_by).behind(&self.proxies)
+        let limits = Self::with(viewers, connections, self.viewers.per_address, limited_by);
+        Self { publishers: self.publishers, ..limits.behind(&self.proxies) }
+    }
+
+    /// Limits the clients that publish to this number.
+    #[must_use]
+    pub fn with_publishers(self, publishers: usize) -> Self {
+        Self { publishers: Arc::new(Limit::new(publishers, publishers)), ..self }
     }
 
     /// Returns the limit of viewers.
@@ -100,6 +111,19 @@ impl Limits {
         })
     }
 
+    /// Admits one client that publishes.
+    ///
+    /// # Errors
+    /// [`Error::TooMany`] if the relay has its most.
+    pub fn admit_publisher(&self, address: ClientAddress) -> Result<Permit, Error> {
+        self.publishers.acquire(address).map_err(|reached| {
+            let (LimitReached::Total(limit) | LimitReached::PerAddress(limit)) = reached;
+            Error::TooMany(format!(
+                "publisher limit reached: this relay takes {limit} (--max-publishers)"
+            ))
+        })
+    }
+
     /// Admits one connection.
     ///
     /// # Errors
@@ -122,19 +146,19 @@ pub enum LimitReached {
     PerAddress(usize),
 }
 
-/// A limit on the viewers of one access entry. Clones share the count.
+/// A limit on the viewers or publishers of one access entry. Clones share the count.
 #[derive(Debug, Clone)]
 pub struct EntryLimit {
     max: usize,
     in_use: Arc<AtomicUsize>,
 }
 
-/// A place among the viewers of an access entry. Dropping it releases it.
+/// A place among the viewers or publishers of an access entry. Dropping it releases it.
 #[derive(Debug)]
 pub struct EntryPermit(Arc<AtomicUsize>);
 
 impl EntryLimit {
-    /// Creates a limit on viewers.
+    /// Creates a limit.
     pub fn new(max: usize) -> Self {
         Self { max, in_use: Arc::default() }
     }
@@ -145,12 +169,12 @@ impl EntryLimit {
         Self { max: self.max, in_use: before.in_use.clone() }
     }
 
-    /// Admits one more viewer.
+    /// Admits one more.
     ///
     /// # Errors
     /// Fails with the limit if it is reached.
     pub fn acquire(&self) -> Result<EntryPermit, usize> {
-        // Counted first, so that two viewers at the same time cannot both take the last place.
+        // Counted first, so that two clients at the same time cannot both take the last place.
         let before = self.in_use.fetch_add(1, Ordering::Relaxed);
         let permit = EntryPermit(self.in_use.clone());
         if before < self.max { Ok(permit) } else { Err(self.max) }
@@ -178,17 +202,17 @@ struct InUse {
     by_address: HashMap<ClientAddress, usize>,
 }
 
-/// The permission for one viewer or connection. Dropping it releases it.
+/// The permission for one viewer, publisher or connection. Dropping it releases it.
 #[derive(Debug)]
 pub struct Permit {
     limit: Arc<Limit>,
     address: ClientAddress,
-    /// The place among the viewers of an access entry.
+    /// The place among the viewers or publishers of an access entry.
     entry: Option<EntryPermit>,
 }
 
 impl Permit {
-    /// Adds the place of a viewer among those of its access entry.
+    /// Adds the place of a client among those of its access entry.
     #[must_use]
     pub fn within(mut self, entry: Option<EntryPermit>) -> Self {
         self.entry = entry;

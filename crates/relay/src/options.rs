@@ -4,7 +4,9 @@ mod access;
 mod bus;
 mod embedding;
 mod lan;
+mod limits;
 mod proxy;
+mod publishing;
 mod tls;
 mod warnings;
 
@@ -13,7 +15,6 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, ensure};
 use clap::Parser;
-use fanlight_bus::SubscriberOptions;
 use fanlight_cli::secret::Secret;
 use serde::Deserialize;
 
@@ -21,6 +22,7 @@ use crate::access::{Access, AccessTable, FramingRule, HostRule, OriginRule};
 use crate::addresses::{PublicAddress, TrustedProxies};
 use crate::connection::congestion::Congestion;
 use crate::connection::threads::MAX_THREADS;
+use crate::ingest::IngestSettings;
 use crate::lan::LanSettings;
 use crate::limits::{Limits, MAX_VIEWERS, MAX_VIEWERS_PER_ADDRESS};
 use crate::state::secrets::KeptToken;
@@ -28,7 +30,9 @@ use crate::state::{KeptSecrets, KeptSettings};
 use access::AccessInFile;
 use bus::BusOptions;
 use lan::LanOptions;
+use limits::LIMITS;
 use proxy::ProxyOptions;
+use publishing::PublishingOptions;
 use tls::TlsOptions;
 pub use tls::{TlsMode, TlsSettings};
 
@@ -64,7 +68,7 @@ pub struct Options {
     pub bus_key: Option<PathBuf>,
 
     /// Follow publishers on other machines without keys: everyone on the network path can watch, and can send other
-    /// frames
+    /// frames. With --publish: everyone on the network path can watch, and can stop this program
     #[arg(long, env = "FANLIGHT_INSECURE_BUS", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub insecure_bus: Option<bool>,
 
@@ -141,6 +145,10 @@ pub struct Options {
     #[serde(flatten)]
     pub proxy: ProxyOptions,
 
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub publishing: PublishingOptions,
+
     /// Most viewers in total [default: 4096]
     #[arg(long, env = "FANLIGHT_MAX_VIEWERS", value_name = "N")]
     pub max_viewers: Option<usize>,
@@ -171,58 +179,6 @@ impl fanlight_cli::Options for Options {
     const FILE_ONLY: &'static [&'static str] = &["access"];
 }
 
-const LIMITS: &str = "\
-Limits:
-  frames        16 MiB; a viewer is at most 2 frames behind, then skips to the newest; with
-                buffer=SECONDS, 0 to 5, it plays that far behind, and the relay keeps up to 6 s
-                and 64 MiB of frames per track for it
-  in flight     at most one message per connection that the kernel has not accepted yet; no
-                further frame while earlier ones are queued in the network; 16 KiB unsent in the
-                kernel (128 KiB while a viewer keeps up); 64 unacknowledged frames for a viewer
-                that acknowledges
-  viewers       --max-viewers and --max-viewers-per-address; 256 on one socket
-  connections   the number of viewers and 512 more; per address 32 more; an IPv6 network (/64)
-                counts as one address
-  open files    ulimit -n is raised as far as needed and allowed; if that is too low, the relay
-                allows fewer viewers and logs how many: the bus reserves 48 descriptors, 4 per
-                thread and 6 per publisher
-  proxies       64 addresses and ranges in --trusted-proxy; their connections are exempt from the limit
-                per address, their clients are counted one by one; a base path has at most 128 bytes
-  access table  256 entries with 128 patterns of streams each; the file is checked every second,
-                and read again on SIGHUP
-  wrong tokens  10 per address are answered without delay, later ones after 1 to 2 s;
-                of such an address (loopback exempt) at most 32 tokens are compared at a time,
-                which allows 16 guesses per second; 12 s without one reset the count; after 100,
-                none is compared, and one is forgotten each second
-  --lan         99 machines of a network have a name (fanlight.local, fanlight-2.local, …); the
-                addresses are shown after 6 s even if the name is not certain yet
-  start         for 2 s after the start, requests for unknown streams wait; each counts as a
-                viewer
-  stalled       a viewer that takes no byte for 10 s while some are waiting is closed; a silent
-                one after 60 to 80 s
-  requests      heads of 16 KiB and 64 lines, within 10 s; WebSocket messages of 4 KiB, and of 64
-                KiB on /api/ws; headers that access depends on (Host, Origin, Authorization,
-                Sec-WebSocket-Key, Sec-Fetch-*) once, in ASCII
-  floods        a WebSocket that sends more than 8192 messages, and then 4096 per second, is read
-                more slowly; TLS handshakes wait beyond 64 of an address (loopback exempt), and
-                then 32 per second, and beyond 256 in total, and then 500 per second
-  TLS           handshakes within 10 s; 128 KiB of ciphertext per connection; certificate files
-                are checked every second, names and addresses for --tls auto every 30 s; its
-                certificates are valid for 397 days and renewed after 265, its authority 10 years
-  MJPEG         after 5 s without a frame, a picture shows the reason
-  snapshots     wait up to 3 s for a frame younger than 2 s; at addresses of other servers up to
-                1.8 s
-  streams       1024 names; each is kept for 24 h after its publisher is gone, up to 128 per
-                publisher; a new name evicts the name that has been without a publisher for
-                longest
-  late          a stream is late after 1 s of frames that are 2 s old on arrival, and live after 3
-                s of frames younger than 1 s
-  publishers    64 endpoints, and 64 in the watched folder ($XDG_RUNTIME_DIR/fanlight); 5 s to
-                connect, and 5 s for the handshake; reconnection 0.25 to 2 s after a protocol
-                error; a silent publisher yields to another with the same names: after 1 s and one
-                round trip (at most 2 s) while watched, otherwise after 3 s, when it is gone
-  shutdown      all viewers are closed within 2 s after SIGINT or SIGTERM";
-
 impl Options {
     fn listen(&self) -> SocketAddr {
         let listen = self.listen.unwrap_or_else(|| LISTEN.parse().expect("an address and port"));
@@ -239,7 +195,7 @@ impl Options {
     /// # Errors
     /// Fails if an entry is invalid.
     pub fn access_table(&self) -> anyhow::Result<AccessTable> {
-        access::table(self.token.as_ref(), &self.access)
+        access::table(self.token.as_ref(), self.publishing.publish_token.as_ref(), &self.access)
     }
 
     /// Returns the access table that applies: with the token that `--lan` keeps.
@@ -248,7 +204,10 @@ impl Options {
     /// Fails if an entry is invalid, or the token cannot be kept.
     pub fn present_access_table(&self) -> anyhow::Result<AccessTable> {
         match lan::kept(self)?.filter(|kept| kept.token) {
-            Some(kept) => kept_table(&KeptSettings { secret: false, ..kept }.open()?),
+            Some(kept) => {
+                let kept = KeptSettings { secret: false, ..kept }.open()?;
+                kept_table(&kept, self.publishing.publish_token.as_ref())
+            }
             None => self.access_table(),
         }
     }
@@ -265,8 +224,8 @@ pub struct Settings {
     pub threads: usize,
     /// Congestion control of viewers' connections.
     pub congestion: Congestion,
-    /// Publishers to follow.
-    pub bus: SubscriberOptions,
+    /// Publishers to follow, and streams that clients push.
+    pub ingest: IngestSettings,
     /// Access rules.
     pub access: Access,
     /// The pages that may frame the player.
@@ -279,6 +238,8 @@ pub struct Settings {
     pub proxies: TrustedProxies,
     /// The address by which users reach the relay.
     pub public: PublicAddress,
+    /// The token of `--publish-token`, which counts beside a token that is kept.
+    pub publish_token: Option<Secret>,
     /// Secrets that the relay makes itself and keeps.
     pub kept: Option<KeptSettings>,
     /// The local network; absent: the relay has no name there.
@@ -289,12 +250,12 @@ pub struct Settings {
     pub warnings: Vec<String>,
 }
 
-/// Returns the table with the token that is kept, and nothing else.
-fn kept_table(kept: &KeptSecrets) -> anyhow::Result<AccessTable> {
+/// Returns the table with the token that is kept, and with `--publish-token`.
+fn kept_table(kept: &KeptSecrets, publish_token: Option<&Secret>) -> anyhow::Result<AccessTable> {
     let Some(kept) = &kept.token else { return Ok(AccessTable::default()) };
     let file = kept.file.display();
     let reason = || format!("{file}: remove this file, so that a new token is made");
-    access::table(Some(&kept.token), &[]).with_context(reason)
+    access::table(Some(&kept.token), publish_token, &[]).with_context(reason)
 }
 
 impl Settings {
@@ -306,7 +267,7 @@ impl Settings {
         let Some(kept) = &self.kept else { return Ok((self, None)) };
         let kept = kept.open()?;
         if kept.token.is_some() {
-            self.access.replace(kept_table(&kept)?);
+            self.access.replace(kept_table(&kept, self.publish_token.as_ref())?);
         }
         if let Some(signer) = kept.signer {
             self.access = self.access.with_signer(signer);
@@ -314,9 +275,10 @@ impl Settings {
         Ok((self, kept.token))
     }
 
-    /// Returns the largest number of publishers to follow.
+    /// Returns the largest number of publishers to follow, with the relay's own.
     pub fn most_publishers(&self) -> usize {
-        if self.bus.folder.is_some() { MAX_IN_FOLDER } else { self.bus.endpoints.len() }
+        let subscribe = &self.ingest.subscribe;
+        1 + if subscribe.folder.is_some() { MAX_IN_FOLDER } else { subscribe.endpoints.len() }
     }
 }
 
@@ -331,7 +293,7 @@ impl TryFrom<Options> for Settings {
         let table = options.access_table()?;
         ensure!(
             !options.is_exposed()
-                || !table.is_empty()
+                || table.guards_viewing()
                 || options.insecure == Some(true)
                 || options.lan.is_on(),
             "--listen {listen} can be reached from other machines: add --token TOKEN or --lan, or --insecure if everyone there \
@@ -362,12 +324,17 @@ impl TryFrom<Options> for Settings {
                 Some(name) => name.parse()?,
                 None => Congestion::default(),
             },
-            bus: BusOptions {
-                subscribe: &options.subscribe,
-                key: options.bus_key.as_deref(),
-                insecure: options.insecure_bus == Some(true),
-            }
-            .settings()?,
+            ingest: IngestSettings {
+                push_limits: options.publishing.limits()?,
+                ..BusOptions {
+                    subscribe: &options.subscribe,
+                    publish: &options.publishing.publish,
+                    key: options.bus_key.as_deref(),
+                    allow: options.publishing.bus_allow.as_deref(),
+                    insecure: options.insecure_bus == Some(true),
+                }
+                .settings()?
+            },
             access: Access::new(
                 table,
                 access::signer(options.secret_file.as_deref())?,
@@ -392,9 +359,11 @@ impl TryFrom<Options> for Settings {
                     options.max_viewers_per_address.unwrap_or(MAX_VIEWERS_PER_ADDRESS),
                 )?,
             )
+            .with_publishers(options.publishing.most_publishers()?)
             .behind(&proxies),
             proxies,
             public,
+            publish_token: options.publishing.publish_token,
             kept,
             lan,
             web: options.web,

@@ -40,6 +40,16 @@ impl Rate {
         self.delay(events, now)
     }
 
+    /// Records an event at `now` only if it needs no delay. Returns whether it does not.
+    pub fn admit(&self, events: &mut Events, now: Instant) -> bool {
+        let mut with_event = *events;
+        let is_admitted = self.record(&mut with_event, now).is_zero();
+        if is_admitted {
+            *events = with_event;
+        }
+        is_admitted
+    }
+
     /// Returns by how much the last event is delayed at `now`.
     pub fn delay(&self, events: &Events, now: Instant) -> Duration {
         events.0.saturating_duration_since(now + self.granted())

@@ -51,9 +51,9 @@ pub struct Relay {
 pub struct AccessHandle(Arc<Context>);
 
 impl AccessHandle {
-    /// Returns whether there is a table: clients need a token.
-    pub fn has_table(&self) -> bool {
-        self.0.access.needs_token()
+    /// Returns whether viewing needs a token.
+    pub fn guards_viewing(&self) -> bool {
+        self.0.access.guards_viewing()
     }
 
     /// Replaces the access table. Clients that are connected are checked again.
@@ -164,8 +164,8 @@ fn context(
 ) -> anyhow::Result<Context> {
     let demand_changed = Arc::<Notify>::default();
     let hub = Arc::new(Hub::new(demand_changed.clone()));
-    let ingest =
-        Ingest::start(settings.bus, hub.clone(), demand_changed).context("cannot start the bus")?;
+    let ingest = Ingest::start(settings.ingest, hub.clone(), demand_changed)
+        .context("cannot start the bus")?;
     Ok(Context {
         hub,
         ingest: Arc::new(ingest),

@@ -223,7 +223,11 @@ fn advance(left: &mut u64, mask: &mut Option<[u8; 4]>, bytes: u64) {
 }
 
 fn unmask(payload: &mut [u8], mask: [u8; 4]) {
-    payload.iter_mut().zip(mask.iter().cycle()).for_each(|(byte, mask)| *byte ^= mask);
+    let [a, b, c, d] = mask;
+    let wide = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
+    let (words, rest) = payload.as_chunks_mut::<8>();
+    words.iter_mut().for_each(|word| *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes());
+    rest.iter_mut().zip(mask.iter().cycle()).for_each(|(byte, mask)| *byte ^= mask);
 }
 
 /// Takes up to `count` bytes off the front.

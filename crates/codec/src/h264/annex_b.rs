@@ -53,6 +53,14 @@ fn without_trailing_zeros(unit: &[u8]) -> &[u8] {
     &unit[..end]
 }
 
+/// Returns whether `bytes` begin with a start code and the header of a NAL unit of H.264.
+pub fn begins_with_nal_unit(bytes: &[u8]) -> bool {
+    let unit = bytes.strip_prefix(&START_CODE).or_else(|| bytes.strip_prefix(&[0, 0, 0, 1]));
+    // The first bit is always 0, and the types from 24 on are those of other formats (ITU-T H.264, 7.4.1).
+    unit.and_then(<[u8]>::first)
+        .is_some_and(|header| header & 0x80 == 0 && matches!(header & 0x1f, 1..=23))
+}
+
 /// Returns whether `bytes` contain a sequence parameter set, without which no decoder can start.
 pub fn contains_sps(bytes: &[u8]) -> bool {
     nal_units(bytes).any(|unit| NalType::of(unit) == NalType::Sps)
@@ -74,6 +82,16 @@ mod tests {
         assert_eq!(found, [(NalType::Sps, 3), (NalType::Pps, 2), (NalType::IdrSlice, 5)]);
         assert!(contains_sps(&bytes));
         assert!(!contains_sps(&bytes[12..]));
+    }
+
+    #[test]
+    fn the_first_nal_unit_is_recognised_by_its_header() {
+        for h264 in [&[0, 0, 1, 0x67][..], &[0, 0, 0, 1, 0x09, 0x10], &[0, 0, 1, 0x41, 0x9a]] {
+            assert!(begins_with_nal_unit(h264), "{h264:?}");
+        }
+        for other in [&[][..], &[0, 0, 1], &[0, 0, 1, 0xe7], &[0, 0, 1, 0], &[0xff, 0xd8, 0xff]] {
+            assert!(!begins_with_nal_unit(other), "{other:?}");
+        }
     }
 
     #[test]

@@ -48,6 +48,8 @@ pub struct AccessEntry {
     pub streams: Vec<StreamPattern>,
     /// The limit on viewers with it, if there is one.
     pub viewers: Option<EntryLimit>,
+    /// The limit on streams published with it, if there is one.
+    pub publishers: Option<EntryLimit>,
 }
 
 impl AccessEntry {
@@ -72,6 +74,18 @@ impl AccessEntry {
             Error::TooMany(format!("{name} may have {max} viewers, and has them already"))
         })
     }
+
+    /// Admits one more publisher.
+    ///
+    /// # Errors
+    /// [`Error::TooMany`] if the entry has its most publishers.
+    pub fn admit_publisher(&self) -> Result<Option<EntryPermit>, Error> {
+        let Some(limit) = &self.publishers else { return Ok(None) };
+        limit.acquire().map(Some).map_err(|max| {
+            let name = &self.name;
+            Error::TooMany(format!("{name} may publish {max} streams, and does so already"))
+        })
+    }
 }
 
 #[cfg(test)]
@@ -85,6 +99,7 @@ mod tests {
             rights: Rights::VIEW,
             streams: vec!["cam*".parse().unwrap(), "door".parse().unwrap()],
             viewers: max_viewers.map(EntryLimit::new),
+            publishers: None,
         }
     }
 

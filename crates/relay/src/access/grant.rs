@@ -130,6 +130,7 @@ mod tests {
             rights: Rights::ALL,
             streams: vec![StreamPattern::all()],
             viewers: None,
+            publishers: None,
         };
         AccessTable::new(vec![entry]).unwrap()
     }

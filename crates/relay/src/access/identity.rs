@@ -107,6 +107,17 @@ impl Identity {
         }
     }
 
+    /// Admits the client as a publisher of its entry.
+    ///
+    /// # Errors
+    /// [`Error::TooMany`] if its entry has its most publishers.
+    pub fn admit_publisher(&self) -> Result<Option<EntryPermit>, Error> {
+        match self {
+            Self::Anyone(_) => Ok(None),
+            Self::Entry { entry, .. } | Self::Link { entry, .. } => entry.admit_publisher(),
+        }
+    }
+
     /// Returns the name of its entry, for the log.
     pub fn name(&self) -> Option<&str> {
         match self {

@@ -125,6 +125,11 @@ impl Access {
         self.changed.send_replace(());
     }
 
+    /// Returns whether viewing needs a token.
+    pub fn guards_viewing(&self) -> bool {
+        self.table.read().guards_viewing()
+    }
+
     /// Returns whether clients need a token. Without a table every text passes for one.
     pub fn needs_token(&self) -> bool {
         !self.table.read().is_empty()
@@ -256,6 +261,8 @@ impl Access {
         let wrong = |what| Error::denied(DenialReason::WrongToken, what);
         let expired = |what| Error::denied(DenialReason::Expired, what);
         match credentials.presented() {
+            // Only publishing is guarded.
+            None if !table.guards_viewing() => Ok(Identity::Anyone(Rights::VIEW)),
             None => {
                 let message = "access token required: add ?token=… to the address";
                 Err(Error::denied(DenialReason::NoToken, message))
@@ -308,6 +315,7 @@ mod tests {
             rights,
             streams: streams.iter().map(|pattern| pattern.parse().unwrap()).collect(),
             viewers: None,
+            publishers: None,
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use fanlight_grant::TokenHash;
 
 use super::entry::AccessEntry;
+use crate::limits::EntryLimit;
 
 /// Most entries. Each request with a token compares it with all of them.
 pub const MAX_ENTRIES: usize = 256;
@@ -51,6 +52,11 @@ impl AccessTable {
         Ok(Self { entries: entries.into_iter().map(Arc::new).collect() })
     }
 
+    /// Returns whether viewing needs a token. It does not if all entries are for publishing alone.
+    pub fn guards_viewing(&self) -> bool {
+        self.entries.iter().any(|entry| entry.rights.view || entry.rights.admin)
+    }
+
     /// Returns whether there is no entry, so that no token is needed.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
@@ -75,18 +81,26 @@ impl AccessTable {
         self.entries.iter().find(|entry| entry.name == name)
     }
 
-    /// Continues to count the viewers of the entries of `before` that have the same name.
+    /// Continues to count the viewers and publishers of the entries of `before` that have the same name.
     #[must_use]
     pub fn continuing(mut self, before: &Self) -> Self {
         for entry in &mut self.entries {
             let known = before.entries.iter().find(|known| known.name == entry.name);
-            let Some(before) = known.and_then(|known| known.viewers.as_ref()) else { continue };
             // Nothing else has this new entry.
-            if let Some(entry) = Arc::get_mut(entry) {
-                entry.viewers = entry.viewers.as_ref().map(|limit| limit.continuing(before));
+            if let (Some(before), Some(entry)) = (known, Arc::get_mut(entry)) {
+                entry.viewers = continuing(entry.viewers.take(), before.viewers.as_ref());
+                entry.publishers = continuing(entry.publishers.take(), before.publishers.as_ref());
             }
         }
         self
+    }
+}
+
+/// Returns a limit with the count of the one before, if there are both.
+fn continuing(limit: Option<EntryLimit>, before: Option<&EntryLimit>) -> Option<EntryLimit> {
+    match (limit, before) {
+        (Some(limit), Some(before)) => Some(limit.continuing(before)),
+        (limit, _) => limit,
     }
 }
 
@@ -104,6 +118,7 @@ mod tests {
             rights: Rights::VIEW,
             streams: vec![StreamPattern::all()],
             viewers: Some(EntryLimit::new(1)),
+            publishers: None,
         }
     }
 

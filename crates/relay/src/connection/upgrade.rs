@@ -8,6 +8,7 @@ use std::future::Future;
 use std::io::Write as _;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -51,7 +52,7 @@ where
 
 /// The pending upgrade of one connection.
 #[derive(Clone, Default)]
-pub(super) struct Upgrade(Arc<Mutex<Pending>>);
+pub(super) struct Upgrade(Arc<Mutex<Pending>>, Arc<AtomicBool>);
 
 #[derive(Default)]
 enum Pending {
@@ -79,6 +80,16 @@ impl Upgrade {
         }
         *pending = Pending::Immediate(work, head(&response));
         None
+    }
+
+    /// Notes whether the last response refused a body that may still arrive.
+    pub(super) fn set_unread_body(&self, is_unread: bool) {
+        self.1.store(is_unread, Ordering::Relaxed);
+    }
+
+    /// Returns whether the last response refused a body that may still arrive.
+    pub(super) fn has_unread_body(&self) -> bool {
+        self.1.load(Ordering::Relaxed)
     }
 
     /// Returns whether hyper must hand the connection over immediately.

@@ -110,11 +110,11 @@ async fn delay_answer(
     let _ = delayed.await;
 }
 
-/// Refuses requests with unreadable headers, with a body, or to another host.
+/// Refuses requests with unreadable headers, with a body where none is read, or to another host.
 pub async fn check_host(State(context): Shared, request: Request, next: Next) -> Response {
     let checked = headers::check(request.headers())
         .map_err(HttpError::from)
-        .and_then(|()| headers::check_body(request.headers()))
+        .and_then(|()| headers::check_body(&request))
         .and_then(|()| Ok(context.access.hosts.check(headers::addressed(&request))?));
     match checked {
         Ok(()) => next.run(request).await,
@@ -246,8 +246,8 @@ fn is_preflight(request: &Request) -> bool {
 fn preflight_answer() -> Response {
     let headers = [
         (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
-        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET"),
-        (header::ACCESS_CONTROL_ALLOW_HEADERS, "authorization"),
+        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, PUT"),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type"),
         (header::ACCESS_CONTROL_MAX_AGE, "600"),
     ];
     (StatusCode::NO_CONTENT, headers).into_response()

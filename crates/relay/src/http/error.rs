@@ -60,6 +60,7 @@ impl From<Error> for HttpError {
         match error {
             Error::Invalid(message) => Self::new(StatusCode::BAD_REQUEST, message),
             Error::NotFound(message) => Self::new(StatusCode::NOT_FOUND, message),
+            Error::Conflict(message) => Self::new(StatusCode::CONFLICT, message),
             // The connection's slot becomes free for another client.
             Error::TooMany(message) => Self::new(StatusCode::SERVICE_UNAVAILABLE, message)
                 .with_header(header::RETRY_AFTER, RETRY_WHEN_FULL)
@@ -119,6 +120,7 @@ mod tests {
         for (error, status) in [
             (Error::invalid("no"), 400),
             (Error::NotFound("no".into()), 404),
+            (Error::Conflict("no".into()), 409),
             (Error::TooMany("no".into()), 503),
             (Error::Unavailable("no".into()), 503),
             (denied(DenialReason::Malformed), 400),

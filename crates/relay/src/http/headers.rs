@@ -57,18 +57,27 @@ pub fn check(headers: &HeaderMap) -> Result<(), Error> {
     Ok(())
 }
 
-/// Checks that a request has no body. The relay reads none, and proxies and servers disagree on where a body with two
+/// Checks that a request has no body, unless it publishes a stream. Proxies and servers disagree on where a body with two
 /// lengths ends (RFC 9112, section 11.2): the bytes after it could pass for another request, or for WebSocket messages.
 ///
 /// # Errors
 /// 400 with `Connection: close`, so that the body is not taken for a request.
-pub fn check_body(headers: &HeaderMap) -> Result<(), HttpError> {
+pub fn check_body(request: &Request) -> Result<(), HttpError> {
+    let headers = request.headers();
     let is_empty = headers.get(header::CONTENT_LENGTH).is_none_or(|length| length == "0");
-    if is_empty && !headers.contains_key(header::TRANSFER_ENCODING) {
+    if (is_empty && !headers.contains_key(header::TRANSFER_ENCODING)) || takes_body(request) {
         return Ok(());
     }
-    let error = malformed("requests to this relay must not have a body");
+    let error = malformed("requests to this address must not have a body");
     Err(HttpError::from(error).with_header(header::CONNECTION, "close"))
+}
+
+/// Returns whether a request publishes a stream: the only ones with a body.
+fn takes_body(request: &Request) -> bool {
+    let name = request.uri().path().strip_prefix("/streams/");
+    let name = name.and_then(|rest| rest.strip_suffix("/publish"));
+    let publishes = matches!(*request.method(), Method::POST | Method::PUT);
+    publishes && name.is_some_and(|name| !name.is_empty() && !name.contains('/'))
 }
 
 /// Returns the value of a header that passed [`check`].
@@ -230,11 +239,28 @@ mod tests {
     }
 
     #[test]
-    fn a_body_is_refused_unless_it_is_empty() {
-        assert!(check_body(&of(&[])).is_ok());
-        assert!(check_body(&of(&[(header::CONTENT_LENGTH, b"0")])).is_ok());
-        assert!(check_body(&of(&[(header::CONTENT_LENGTH, b"5")])).is_err());
-        assert!(check_body(&of(&[(header::TRANSFER_ENCODING, b"chunked")])).is_err());
+    fn a_body_is_refused_unless_it_is_empty_or_publishes_a_stream() {
+        let is_accepted = |method: &str, path: &str, lines: &[(HeaderName, &[u8])]| {
+            let request = Request::builder().method(method).uri(path);
+            let mut request = request.body(axum::body::Body::empty()).unwrap();
+            *request.headers_mut() = of(lines);
+            check_body(&request).is_ok()
+        };
+        let length = || (header::CONTENT_LENGTH, &b"5"[..]);
+        let chunked = || (header::TRANSFER_ENCODING, &b"chunked"[..]);
+        let publish = "/streams/cam/publish";
+        for (method, path) in
+            [("GET", publish), ("POST", "/api/links"), ("PUT", "/streams/publish")]
+        {
+            assert!(is_accepted(method, path, &[]));
+            assert!(is_accepted(method, path, &[(header::CONTENT_LENGTH, b"0")]));
+            assert!(!is_accepted(method, path, &[length()]), "{method} {path}");
+            assert!(!is_accepted(method, path, &[chunked()]), "{method} {path}");
+        }
+        for method in ["POST", "PUT"] {
+            assert!(is_accepted(method, publish, &[length()]));
+            assert!(is_accepted(method, publish, &[chunked()]));
+        }
     }
 
     #[test]

@@ -20,9 +20,12 @@ use fanlight_protocol::catalog::has_clock_fault;
 use crate::access::Identity;
 use crate::context::Context;
 use crate::hub::Stream;
-use crate::stats::counters::{AGE_BOUNDS, FRAMES_BEHIND_BOUNDS, HistogramSnapshot, Snapshot};
+use crate::stats::counters::{
+    AGE_BOUNDS, FRAMES_BEHIND_BOUNDS, HistogramSnapshot, PushCounters, Snapshot,
+};
 use crate::stats::labels::{
-    CloseReason, DenialReason, DropReason, Flood, SwitchDirection, Transport,
+    CloseReason, DenialReason, DropReason, Flood, PushEnd, PushTransport, RefusedFrame,
+    SwitchDirection, Transport,
 };
 use crate::stream_list;
 
@@ -71,6 +74,11 @@ struct OfDenial {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfFlood {
     what: LabelText,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfPushTransport {
+    transport: LabelText,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -151,6 +159,11 @@ struct Metrics {
     viewers_closed: Family<OfReason, Counter>,
     denied: Family<OfDenial, Counter>,
     floods: Family<OfFlood, Counter>,
+    publishers: Family<OfPushTransport, Gauge>,
+    pushed_frames: Family<OfPushTransport, Counter>,
+    pushed_bytes: Family<OfPushTransport, Counter>,
+    publishers_ended: Family<OfClose, Counter>,
+    refused: Family<OfDenial, Counter>,
 }
 
 /// Returns as text the metrics of the relay, and of the streams that a client may see.
@@ -176,6 +189,7 @@ pub fn text(context: &Context, client: &Identity) -> String {
         let of = OfFlood { what: LabelText(flood.as_str()) };
         metrics.floods.get_or_create(&of).inc_by(context.floods.read(flood));
     }
+    metrics.read_pushed(&context.ingest.pushed.counters);
     for what in Implausible::ALL {
         let of = OfImplausible { what: LabelText(what.as_str()) };
         metrics.implausible.get_or_create(&of).inc_by(context.ingest.implausible(what));
@@ -254,11 +268,32 @@ impl Metrics {
         }
     }
 
+    fn read_pushed(&self, counters: &PushCounters) {
+        for transport in PushTransport::ALL {
+            let pushed = counters.read(transport);
+            let transport = LabelText(transport.as_str());
+            let of = OfPushTransport { transport: transport.clone() };
+            self.publishers.get_or_create(&of).set(pushed.publishers as i64);
+            self.pushed_frames.get_or_create(&of).inc_by(pushed.frames);
+            self.pushed_bytes.get_or_create(&of).inc_by(pushed.bytes);
+            for reason in PushEnd::ALL {
+                let of =
+                    OfClose { transport: transport.clone(), reason: LabelText(reason.as_str()) };
+                self.publishers_ended.get_or_create(&of).inc_by(pushed.ended[reason as usize]);
+            }
+        }
+        for reason in RefusedFrame::ALL {
+            let of = OfDenial { reason: LabelText(reason.as_str()) };
+            self.refused.get_or_create(&of).inc_by(counters.read_refused(reason));
+        }
+    }
+
     fn registry(&self) -> Registry {
         let mut registry = Registry::with_prefix("fanlight");
         self.register_streams(&mut registry);
         self.register_viewers(&mut registry);
         self.register_frames(&mut registry);
+        self.register_pushed(&mut registry);
         registry
     }
 
@@ -342,6 +377,34 @@ impl Metrics {
             "floods",
             "WebSockets that were read more slowly because of a flood of messages, and TLS handshakes that had to wait because of a flood of them",
             self.floods.clone(),
+        );
+    }
+
+    fn register_pushed(&self, registry: &mut Registry) {
+        registry.register(
+            "publishers",
+            "Clients that publish into this relay now",
+            self.publishers.clone(),
+        );
+        registry.register(
+            "publishers_ended",
+            "Clients that publish into this relay no longer",
+            self.publishers_ended.clone(),
+        );
+        registry.register(
+            "ingested_frames",
+            "Frames accepted from clients that publish",
+            self.pushed_frames.clone(),
+        );
+        registry.register(
+            "ingested_bytes",
+            "Bytes of payload accepted from clients that publish",
+            self.pushed_bytes.clone(),
+        );
+        registry.register(
+            "ingest_refused",
+            "Messages of clients that publish which were not taken for frames: invalid, too large, beyond --max-ingest-fps or --max-ingest, H.264 before the first keyframe, a name that is taken, or ignored text",
+            self.refused.clone(),
         );
     }
 

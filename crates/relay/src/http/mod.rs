@@ -3,6 +3,7 @@
 //! - [`routes`]: the handler of each address;
 //! - [`client`]: the client of a request, and its admission as a viewer;
 //! - [`viewing`]: the answers that show a stream;
+//! - `publishing`: clients that publish a stream;
 //! - [`compat`]: the addresses of other servers;
 //! - `session`: the session of the page, and links;
 //! - [`checks`]: middleware that refuses a request before its handler runs;
@@ -24,6 +25,7 @@ pub mod headers;
 pub mod health;
 pub mod metrics;
 pub mod page;
+mod publishing;
 pub mod routes;
 mod session;
 pub mod viewing;

@@ -27,7 +27,9 @@ use crate::http::compat::{self, aiohttp, go2rtc, mjpg_streamer, ustreamer};
 use crate::http::error::HttpError;
 use crate::http::handshake::Handshake;
 use crate::http::page::UNKNOWN_ADDRESS;
-use crate::http::{base_path, checks, forwarded, health, metrics, page, session, viewing};
+use crate::http::{
+    base_path, checks, forwarded, health, metrics, page, publishing, session, viewing,
+};
 use crate::stats::labels::Transport;
 use crate::stream_list;
 
@@ -57,6 +59,13 @@ pub fn router(context: Arc<Context>) -> Router {
         .route("/api/links", post(session::make_link))
         .route("/ws", get(watch_v1))
         .route("/streams/{name}/ws", get(watch_plain))
+        .route(
+            "/streams/{name}/publish",
+            get(publishing::accept_socket)
+                .post(publishing::accept_body)
+                .put(publishing::accept_body)
+                .layer(middleware::from_fn(checks::offer_basic)),
+        )
         .route("/metrics", metrics)
         .route("/state", get(ustreamer::state).layer(middleware::from_fn(checks::offer_basic)))
         .route("/api/ws", get(go2rtc::socket))

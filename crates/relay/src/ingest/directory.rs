@@ -12,6 +12,7 @@ use std::time::Duration;
 use fanlight_bus::PublisherId;
 use fanlight_protocol::{Catalog, StreamEntry, StreamName, StreamState, Timestamp};
 
+use super::local;
 use super::ownership::Ownership;
 use crate::hub::{Hub, StreamStatus};
 
@@ -113,6 +114,22 @@ impl Directory {
         self.publishers.retain(|known| known.id != publisher);
         let owned = self.owned_by(publisher, |_| true);
         self.release(owned, reason, now)
+    }
+
+    /// Gives a name that `from` owns to `to`, which has only this stream. `from` has no other stream either, and is gone.
+    /// Returns whether ownership changed.
+    pub fn hand_over(&mut self, from: PublisherId, to: PublisherId, catalog: Catalog) -> bool {
+        let streams = catalog.streams.into_iter().map(|entry| (entry.name.clone(), entry));
+        self.know(to, catalog.publisher, streams.collect());
+        self.publishers.retain(|known| known.id != from);
+        let owned = self.owned_by(from, |_| true);
+        for name in &owned {
+            self.own(name, to);
+            if let Some(entry) = self.entry(to, name) {
+                self.update(entry);
+            }
+        }
+        !owned.is_empty()
     }
 
     /// Processes the silence of a publisher: publishers that stand by take over. Returns whether ownership changed.
@@ -332,7 +349,9 @@ impl Directory {
     /// Forgets the oldest names of a publisher beyond [`MAX_REMEMBERED`]: a publisher that keeps changing its names fills no
     /// more than its share.
     fn forget_excess(&mut self, publisher: PublisherId) {
-        let is_its_own = |last: PublisherId| last == publisher;
+        let is_its_own = |last: PublisherId| {
+            last == publisher || (local::is_local(last) && local::is_local(publisher))
+        };
         let remembered =
             |known: &&KnownName| matches!(known.owner, Owner::Gone(_, last) if is_its_own(last));
         let excess = self.names.values().filter(remembered).count().saturating_sub(MAX_REMEMBERED);

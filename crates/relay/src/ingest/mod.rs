@@ -3,12 +3,16 @@
 //! - [`directory`]: which publisher owns which stream name, with [`ownership`], its answer for the per-frame path;
 //! - [`feed`]: the path of a frame from the bus into its track;
 //! - [`demand`]: the tracks that the relay watches at publishers;
+//! - `local`: the numbers of publishers that are clients;
+//! - [`push`]: streams that clients push into this relay;
 //! - [`startup`]: the first seconds, in which the relay does not know its streams yet.
 
 mod demand;
 pub mod directory;
 mod feed;
+mod local;
 mod ownership;
+pub mod push;
 pub mod startup;
 
 use std::collections::HashMap;
@@ -28,6 +32,8 @@ use self::demand::{PublishedTrack, WatchStep, Watches};
 use self::directory::Directory;
 use self::feed::Feed;
 use self::ownership::Ownership;
+use self::push::posted::PostedStreams;
+use self::push::{BusSettings, PushLimits, PushedStreams};
 use crate::hub::{Hub, Stream, Track};
 
 /// The interval of work that only the passage of time causes.
@@ -41,6 +47,21 @@ pub struct Ingest {
     directory: Arc<Mutex<Directory>>,
     /// Notified when viewers need another track or a keyframe, or when a track has another owner.
     demand_changed: Arc<Notify>,
+    /// The streams that clients push.
+    pub pushed: Arc<PushedStreams>,
+    /// Those that wait for the next request with a frame.
+    pub posted: PostedStreams,
+}
+
+/// The settings of ingest.
+#[derive(Debug, Default)]
+pub struct IngestSettings {
+    /// Publishers to follow.
+    pub subscribe: SubscriberOptions,
+    /// The endpoints at which other relays find the streams that clients push.
+    pub publish: BusSettings,
+    /// The limits on each client that pushes.
+    pub push_limits: PushLimits,
 }
 
 /// A track that viewers need, and everything that its feed requires.
@@ -56,7 +77,7 @@ impl Ingest {
     /// # Errors
     /// Fails if the bus cannot be started.
     pub fn start(
-        options: SubscriberOptions,
+        settings: IngestSettings,
         hub: Arc<Hub>,
         demand_changed: Arc<Notify>,
     ) -> Result<Self, BusError> {
@@ -69,8 +90,18 @@ impl Ingest {
                 }
             }
         };
-        let subscriber = Subscriber::start(options, on_event)?;
-        Ok(Self { subscriber, hub, directory, demand_changed })
+        let IngestSettings { mut subscribe, publish, push_limits } = settings;
+        subscribe.excluded.extend(publish.endpoints.iter().cloned());
+        let subscriber = Subscriber::start(subscribe, on_event)?;
+        let pushed = Arc::new(PushedStreams::new(
+            hub.clone(),
+            directory.clone(),
+            demand_changed.clone(),
+            publish,
+            push_limits,
+        ));
+        let posted = PostedStreams::default();
+        Ok(Self { subscriber, hub, directory, demand_changed, pushed, posted })
     }
 
     /// Returns the addresses that the relay listens to.
@@ -98,6 +129,8 @@ impl Ingest {
                     }
                     let now = clock::now();
                     self.directory.lock().tick(now);
+                    self.posted.end_silent(tokio::time::Instant::now());
+                    self.pushed.tick(now);
                     self.hub.streams().iter().for_each(|stream| stream.wake_silent_tracks(now));
                 }
             }
@@ -136,6 +169,10 @@ impl Ingest {
         let directory = self.directory.lock();
         for stream in self.hub.streams() {
             let Some((publisher, ownership)) = directory.owner(stream.name()) else { continue };
+            // Its frames come by themselves.
+            if local::is_local(publisher) {
+                continue;
+            }
             for track in stream.tracks().into_iter().filter(|track| track.has_demand()) {
                 let (stream, ownership) = (stream.clone(), ownership.clone());
                 let published = (publisher, track.topic().clone());

@@ -23,8 +23,9 @@ const MIN_DIFFERENT: usize = 5;
 const MAX_NAME: usize = 64;
 /// Most patterns of an entry.
 const MAX_PATTERNS: usize = 128;
-/// The entry of `--token`.
+/// The entries of `--token` and `--publish-token`.
 const TOKEN_ENTRY: &str = "token";
+const PUBLISH_ENTRY: &str = "publish-token";
 
 /// An entry of `[[access]]` as the user wrote it.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -36,6 +37,7 @@ pub struct AccessInFile {
     may: Vec<Right>,
     streams: Vec<String>,
     max_viewers: Option<usize>,
+    max_publishers: Option<usize>,
 }
 
 /// An action that an entry allows.
@@ -47,20 +49,28 @@ enum Right {
     Admin,
 }
 
-/// Returns the table of `--token` and of the file's entries.
+/// Returns the table of `--token`, of `--publish-token` and of the file's entries.
 pub(super) fn table(
     token: Option<&Secret>,
+    publish_token: Option<&Secret>,
     entries: &[AccessInFile],
 ) -> anyhow::Result<AccessTable> {
+    let publish = Rights { publish: true, ..Rights::default() };
+    let of_flags = [
+        ("--token", TOKEN_ENTRY, token, Rights::VIEW),
+        ("--publish-token", PUBLISH_ENTRY, publish_token, publish),
+    ];
     let mut table = Vec::new();
-    if let Some(token) = token {
-        check_token(token.expose()).context("--token")?;
+    for (flag, name, token, rights) in of_flags {
+        let Some(token) = token else { continue };
+        check_token(token.expose()).context(flag)?;
         table.push(AccessEntry {
-            name: TOKEN_ENTRY.into(),
+            name: name.into(),
             token: TokenHash::of(token.expose()),
-            rights: Rights::VIEW,
+            rights,
             streams: vec![StreamPattern::all()],
             viewers: None,
+            publishers: None,
         });
     }
     for (number, entry) in (1..).zip(entries) {
@@ -100,12 +110,14 @@ impl AccessInFile {
             "name: 1 to {MAX_NAME} letters, digits, spaces and ._-@, shown in the log"
         );
         ensure!(self.max_viewers != Some(0), "max-viewers: at least 1");
+        ensure!(self.max_publishers != Some(0), "max-publishers: at least 1");
         Ok(AccessEntry {
             name: name.into(),
             token: self.token()?,
             rights: self.rights()?,
             streams: self.patterns()?,
             viewers: self.max_viewers.map(EntryLimit::new),
+            publishers: self.max_publishers.map(EntryLimit::new),
         })
     }
 
@@ -178,7 +190,7 @@ mod tests {
             access: Vec<AccessInFile>,
         }
         let file: File = fanlight_cli::options::from_table(toml::from_str(text)?)?;
-        table(None, &file.access)
+        table(None, None, &file.access)
     }
 
     fn refused(text: &str) -> String {

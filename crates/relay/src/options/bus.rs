@@ -4,10 +4,18 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
-use fanlight_bus::{Endpoint, Folder, KeyPair, PublicKey, SubscriberKeys, SubscriberOptions};
+use fanlight_bus::{
+    AllowedKeys, Endpoint, Folder, KeyPair, PublicKey, Publisher, PublisherKeys, SubscriberKeys,
+    SubscriberOptions,
+};
+
+use crate::ingest::IngestSettings;
+use crate::ingest::push::BusSettings;
 
 /// Most endpoints to subscribe to.
 const MAX_ENDPOINTS: usize = 64;
+/// Most endpoints to publish at. Each is a listening socket.
+const MAX_PUBLISHED: usize = 16;
 /// Separates an endpoint from the file with the publisher's public key.
 const KEY: &str = "#key=";
 
@@ -15,13 +23,61 @@ const KEY: &str = "#key=";
 #[derive(Debug)]
 pub(super) struct BusOptions<'a> {
     pub(super) subscribe: &'a [String],
+    pub(super) publish: &'a [String],
+    pub(super) allow: Option<&'a Path>,
     pub(super) key: Option<&'a Path>,
     pub(super) insecure: bool,
 }
 
 impl BusOptions<'_> {
-    /// Returns the settings. Without endpoints, the relay follows all publishers in this user's folder.
-    pub(super) fn settings(&self) -> anyhow::Result<SubscriberOptions> {
+    /// Returns the settings. Without endpoints, the relay follows all publishers in this user's folder, and publishes there
+    /// what clients push.
+    pub(super) fn settings(&self) -> anyhow::Result<IngestSettings> {
+        let subscribe = self.subscriber()?;
+        let mut publish = self.publisher()?;
+        if let Some(own) = publish.endpoints.iter().find(|own| subscribe.endpoints.contains(own)) {
+            bail!("--publish {own} and --subscribe {own}: a relay does not subscribe to itself");
+        }
+        if let Some(folder) = &subscribe.folder {
+            publish.endpoints.push(Publisher::own_endpoint(folder, "fanlight-relay"));
+        }
+        Ok(IngestSettings { subscribe, publish, ..IngestSettings::default() })
+    }
+
+    fn publisher(&self) -> anyhow::Result<BusSettings> {
+        ensure!(
+            self.publish.len() <= MAX_PUBLISHED,
+            "--publish: at most {MAX_PUBLISHED} endpoints, but there are {}",
+            self.publish.len()
+        );
+        let endpoints = self.publish.iter().map(|text| text.trim().parse::<Endpoint>());
+        let endpoints: Vec<Endpoint> = endpoints.collect::<Result<_, _>>().context("--publish")?;
+        let keys = match (self.key, self.allow) {
+            (Some(key), Some(allow)) => Some(PublisherKeys {
+                own: KeyPair::read(key).context("--bus-key")?,
+                allowed: AllowedKeys::read(allow).context("--bus-allow")?,
+            }),
+            (None, Some(_)) => {
+                bail!("--bus-allow needs --bus-key FILE: `fanlight keys new --out NAME` makes it")
+            }
+            (_, None) => None,
+        };
+        ensure!(
+            keys.is_none() || endpoints.iter().any(Endpoint::is_tcp),
+            "--bus-allow is useful only with --publish tcp://HOST:PORT"
+        );
+        let exposed = endpoints.iter().find(|endpoint| endpoint.leaves_machine());
+        if let Some(exposed) = exposed.filter(|_| keys.is_none() && !self.insecure) {
+            bail!(
+                "--publish {exposed} can be reached from other machines: add --bus-key FILE and --bus-allow FILE \
+                 (`fanlight keys new` makes keys), or --insecure-bus if everyone there may watch and may stop \
+                 this program"
+            );
+        }
+        Ok(BusSettings { endpoints, keys })
+    }
+
+    fn subscriber(&self) -> anyhow::Result<SubscriberOptions> {
         ensure!(
             self.subscribe.len() <= MAX_ENDPOINTS,
             "--subscribe: at most {MAX_ENDPOINTS} endpoints, but there are {}",
@@ -43,7 +99,7 @@ impl BusOptions<'_> {
             }
             false => None,
         };
-        Ok(SubscriberOptions { endpoints, folder, keys })
+        Ok(SubscriberOptions { endpoints, folder, keys, excluded: Vec::new() })
     }
 
     /// Requires a key for a publisher on another machine, unless the user allows it without.
@@ -77,6 +133,8 @@ impl BusOptions<'_> {
                 let own = KeyPair::read(path).context("--bus-key")?;
                 Ok(Some(SubscriberKeys { own, publishers }))
             }
+            // It is for `--publish` alone.
+            (Some(_), true) if self.allow.is_some() => Ok(None),
             (Some(_), true) => bail!(
                 "--bus-key is useful only with --subscribe tcp://HOST:PORT{KEY}FILE, which names the capture's public key"
             ),
@@ -107,8 +165,10 @@ mod tests {
         insecure: bool,
     ) -> Result<SubscriberOptions, String> {
         let subscribe: Vec<String> = subscribe.iter().map(|&text| text.to_owned()).collect();
-        let options = BusOptions { subscribe: &subscribe, key, insecure };
-        options.settings().map_err(|error| format!("{error:#}"))
+        let options =
+            BusOptions { subscribe: &subscribe, publish: &[], allow: None, key, insecure };
+        let settings = options.settings().map(|settings| settings.subscribe);
+        settings.map_err(|error| format!("{error:#}"))
     }
 
     #[test]

@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::stats::labels::{
-    CloseReason, DenialReason, DropReason, Flood, SwitchDirection, Transport,
+    CloseReason, DenialReason, DropReason, Flood, PushEnd, PushTransport, RefusedFrame,
+    SwitchDirection, Transport,
 };
 
 /// Upper bounds of the frame age histogram, in microseconds. One more bucket holds larger values.
@@ -190,6 +191,76 @@ impl FloodCounters {
     /// Returns the number of this kind.
     pub fn read(&self, flood: Flood) -> u64 {
         read(&self.0[flood as usize])
+    }
+}
+
+/// Counters of the clients that publish into this relay.
+#[derive(Debug, Default)]
+pub struct PushCounters {
+    transports: [PushTransportCounters; PushTransport::ALL.len()],
+    refused: [AtomicU64; RefusedFrame::ALL.len()],
+}
+
+#[derive(Debug, Default)]
+struct PushTransportCounters {
+    publishers: AtomicU64,
+    frames: AtomicU64,
+    bytes: AtomicU64,
+    ended: [AtomicU64; PushEnd::ALL.len()],
+}
+
+/// A reading of [`PushCounters`] for one transport.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PushSnapshot {
+    /// Current publishers.
+    pub publishers: u64,
+    /// Frames accepted.
+    pub frames: u64,
+    /// Bytes of payload accepted.
+    pub bytes: u64,
+    /// Publishers that ended, in the order of [`PushEnd::ALL`].
+    pub ended: [u64; PushEnd::ALL.len()],
+}
+
+impl PushCounters {
+    /// Counts a publisher that begins.
+    pub fn begin(&self, transport: PushTransport) {
+        add(&self.transports[transport as usize].publishers, 1);
+    }
+
+    /// Counts the end of a publisher.
+    pub fn end(&self, transport: PushTransport, reason: PushEnd) {
+        let counters = &self.transports[transport as usize];
+        counters.publishers.fetch_sub(1, Ordering::Relaxed);
+        add(&counters.ended[reason as usize], 1);
+    }
+
+    /// Counts a frame that was accepted.
+    pub fn accept(&self, transport: PushTransport, bytes: usize) {
+        let counters = &self.transports[transport as usize];
+        add(&counters.frames, 1);
+        add(&counters.bytes, bytes as u64);
+    }
+
+    /// Counts a message that was not taken for a frame.
+    pub fn refuse(&self, reason: RefusedFrame) {
+        add(&self.refused[reason as usize], 1);
+    }
+
+    /// Reads the counters of one transport.
+    pub fn read(&self, transport: PushTransport) -> PushSnapshot {
+        let counters = &self.transports[transport as usize];
+        PushSnapshot {
+            publishers: read(&counters.publishers),
+            frames: read(&counters.frames),
+            bytes: read(&counters.bytes),
+            ended: std::array::from_fn(|reason| read(&counters.ended[reason])),
+        }
+    }
+
+    /// Returns the number of messages refused for this reason.
+    pub fn read_refused(&self, reason: RefusedFrame) -> u64 {
+        read(&self.refused[reason as usize])
     }
 }
 

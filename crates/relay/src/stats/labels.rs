@@ -1,5 +1,5 @@
-//! The values by which the relay counts: transports, reasons to drop, to close and to deny, and floods. Their names appear in
-//! metrics.
+//! The values by which the relay counts: transports, reasons to drop, to close, to deny and to refuse, and floods. Their names
+//! appear in metrics.
 
 /// The transport of frames to a viewer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -198,6 +198,123 @@ impl Flood {
         match self {
             Self::Messages => "messages",
             Self::Handshakes => "handshakes",
+        }
+    }
+}
+
+/// The transport of frames from a client that publishes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PushTransport {
+    /// A WebSocket, one frame a message.
+    WebSocket,
+    /// A body of HTTP without an end: multipart, MJPEG or H.264.
+    Body,
+    /// Requests of HTTP with a frame each.
+    Post,
+}
+
+impl PushTransport {
+    /// All transports.
+    pub const ALL: [Self; 3] = [Self::WebSocket, Self::Body, Self::Post];
+
+    /// Returns the name in metrics and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::WebSocket => "ws",
+            Self::Body => "body",
+            Self::Post => "post",
+        }
+    }
+}
+
+/// The reason for which a message of a client that publishes was not taken for a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusedFrame {
+    /// It is no JPEG and no access unit of H.264, or a damaged one.
+    Invalid,
+    /// It is larger than a frame may be.
+    Size,
+    /// There are more frames than `--max-ingest-fps` allows.
+    Fps,
+    /// There are more bits than `--max-ingest` allows.
+    Bitrate,
+    /// H.264 before the first parameter sets and keyframe.
+    NoKeyframe,
+    /// Another publisher took the name before the first frame.
+    Name,
+    /// A text message, which is ignored.
+    Text,
+}
+
+impl RefusedFrame {
+    /// All reasons.
+    pub const ALL: [Self; 7] = [
+        Self::Invalid,
+        Self::Size,
+        Self::Fps,
+        Self::Bitrate,
+        Self::NoKeyframe,
+        Self::Name,
+        Self::Text,
+    ];
+
+    /// Returns the name in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Invalid => "invalid",
+            Self::Size => "size",
+            Self::Fps => "fps",
+            Self::Bitrate => "bitrate",
+            Self::NoKeyframe => "no_keyframe",
+            Self::Name => "name",
+            Self::Text => "text",
+        }
+    }
+}
+
+/// The reason for which a client publishes no longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PushEnd {
+    /// The client left, or its stream ended.
+    Left,
+    /// The client sent nothing for too long.
+    Silent,
+    /// The client sent something else than frames, or too much, or violated the protocol.
+    Refused,
+    /// The client's right to publish was withdrawn.
+    Withdrawn,
+    /// Another client took the name over.
+    Replaced,
+    /// The relay shuts down.
+    Ending,
+}
+
+impl PushEnd {
+    /// All reasons.
+    pub const ALL: [Self; 6] =
+        [Self::Left, Self::Silent, Self::Refused, Self::Withdrawn, Self::Replaced, Self::Ending];
+
+    /// Returns the name in metrics and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Left => "left",
+            Self::Silent => "silent",
+            Self::Refused => "refused",
+            Self::Withdrawn => "withdrawn",
+            Self::Replaced => "replaced",
+            Self::Ending => "shutdown",
+        }
+    }
+
+    /// Returns the reason for viewers, who see the stream offline.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Left => "publisher has left",
+            Self::Silent => "publisher is silent",
+            Self::Refused => "publisher sent something else than frames, or too much",
+            Self::Withdrawn => "publisher may no longer publish this stream",
+            Self::Replaced => "another publisher took over",
+            Self::Ending => "relay is shutting down",
         }
     }
 }

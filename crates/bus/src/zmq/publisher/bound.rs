@@ -39,7 +39,10 @@ impl Bound {
         epoch: Epoch,
     ) -> Result<Self, BusError> {
         let endpoints = match options.endpoints.as_slice() {
-            [] => vec![own_endpoint(&options.name, epoch)?],
+            [] => {
+                let folder = Folder::default_of_user()?;
+                vec![own_endpoint(&folder, &options.name, epoch.0)]
+            }
             given => given.to_vec(),
         };
         let socket = context.socket(zmq::XPUB)?;
@@ -87,10 +90,10 @@ fn admit(
     socket.set_zap_domain(if network { admission::NETWORK } else { admission::LOCAL })
 }
 
-/// Returns an endpoint in the default folder that no other publisher has, not even one of this process.
-fn own_endpoint(name: &str, epoch: Epoch) -> Result<Endpoint, BusError> {
-    let unique = format!("{name}-{}-{:04x}", std::process::id(), epoch.0 & 0xffff);
-    Ok(folder::endpoint(&Folder::default_of_user()?, &unique))
+/// Returns an endpoint in a folder that no other publisher has, not even one of this process.
+pub(crate) fn own_endpoint(folder: &Folder, name: &str, random: u64) -> Endpoint {
+    let unique = format!("{name}-{}-{:04x}", std::process::id(), random & 0xffff);
+    folder::endpoint(folder, &unique)
 }
 
 fn lock(endpoint: &Endpoint) -> Result<Option<PathLock>, BusError> {

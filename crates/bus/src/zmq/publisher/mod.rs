@@ -6,6 +6,6 @@ mod shared_socket;
 mod thread;
 
 pub(crate) use admission::Admission;
-pub(crate) use bound::Bound;
+pub(crate) use bound::{Bound, own_endpoint};
 pub(crate) use shared_socket::SharedSocket;
 pub(crate) use thread::{PublisherCommand, PublisherThread};

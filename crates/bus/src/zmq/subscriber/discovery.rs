@@ -21,6 +21,7 @@ const MOST_NAMED: usize = 5;
 pub(super) struct Discovery {
     named: Vec<Endpoint>,
     folder: Option<Folder>,
+    excluded: Vec<Endpoint>,
     folder_ever_heard: bool,
     /// Publishers in the folder beyond the limit, in order of name.
     not_followed: Vec<Endpoint>,
@@ -34,6 +35,7 @@ impl Discovery {
         Self {
             named: options.endpoints,
             folder: options.folder,
+            excluded: options.excluded,
             folder_ever_heard: false,
             not_followed: Vec::new(),
             shortage_changed: false,
@@ -71,7 +73,12 @@ impl Discovery {
         Some(self.choose(found, &followed()))
     }
 
-    fn choose(&mut self, found: Vec<Endpoint>, followed: &HashSet<Endpoint>) -> HashSet<Endpoint> {
+    fn choose(
+        &mut self,
+        mut found: Vec<Endpoint>,
+        followed: &HashSet<Endpoint>,
+    ) -> HashSet<Endpoint> {
+        found.retain(|endpoint| !self.excluded.contains(endpoint));
         let (mut chosen, others): (Vec<_>, Vec<_>) =
             found.into_iter().partition(|endpoint| followed.contains(endpoint));
         chosen.extend(others);
@@ -170,5 +177,14 @@ mod tests {
         assert_eq!(followed.len(), MAX_PUBLISHERS);
         discovery.choose(endpoints(0..10), &followed);
         assert_eq!(discovery.shortage(), None);
+    }
+
+    #[test]
+    fn excluded_publishers_are_not_followed() {
+        let excluded = endpoints([1]);
+        let options = SubscriberOptions { excluded, ..SubscriberOptions::default() };
+        let mut discovery = Discovery::new(options);
+        let followed = discovery.choose(endpoints(0..3), &HashSet::new());
+        assert_eq!(followed, endpoints([0, 2]).into_iter().collect());
     }
 }

@@ -380,7 +380,7 @@ fn send_message(writer: &mut PacedWriter, message: &FromRelay) -> io::Result<()>
 fn error(id: Option<u32>, error: &Error) -> FromRelay {
     let code = match error {
         Error::NotFound(_) => "unknown-stream",
-        Error::TooMany(_) | Error::Unavailable(_) => "too-many",
+        Error::TooMany(_) | Error::Unavailable(_) | Error::Conflict(_) => "too-many",
         Error::Denied { .. } => "forbidden",
         Error::Invalid(_) => "bad-message",
     };

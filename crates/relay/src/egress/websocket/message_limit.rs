@@ -12,7 +12,7 @@ const RATE: Rate =
 
 /// The messages of one client.
 #[derive(Debug)]
-pub(super) struct MessageLimit {
+pub struct MessageLimit {
     events: Events,
     /// The time from which the next message may be read.
     next_at: Option<Instant>,
@@ -21,19 +21,20 @@ pub(super) struct MessageLimit {
 }
 
 impl MessageLimit {
-    pub(super) fn new(now: Instant) -> Self {
+    /// No messages yet.
+    pub fn new(now: Instant) -> Self {
         Self { events: Events::none(now), next_at: None, is_exceeded: false }
     }
 
     /// Records a message that was read at `now`. Returns true for the first one that makes others wait.
-    pub(super) fn record(&mut self, now: Instant) -> bool {
+    pub fn record(&mut self, now: Instant) -> bool {
         let delay = RATE.record(&mut self.events, now);
         self.next_at = (!delay.is_zero()).then(|| now + delay);
         self.next_at.is_some() && !std::mem::replace(&mut self.is_exceeded, true)
     }
 
     /// Waits until the next message may be read. Can be cancelled.
-    pub(super) async fn ready(&self) {
+    pub async fn ready(&self) {
         if let Some(next_at) = self.next_at {
             tokio::time::sleep_until(next_at).await;
         }

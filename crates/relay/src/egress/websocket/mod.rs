@@ -10,4 +10,5 @@ mod message_limit;
 mod run;
 
 pub use message::MessageWriter;
-pub use run::{WebSocketHandler, run_websocket};
+pub use message_limit::MessageLimit;
+pub use run::{WebSocketHandler, close_code, run_websocket};

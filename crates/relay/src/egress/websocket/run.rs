@@ -114,7 +114,7 @@ async fn close(
 }
 
 /// Returns the close code of a denial. It shows whether another token could help.
-fn close_code(denied: &Error) -> CloseCode {
+pub fn close_code(denied: &Error) -> CloseCode {
     match denied {
         Error::Denied { reason: DenialReason::NoToken | DenialReason::WrongToken, .. } => {
             CloseCode::Unauthorized

@@ -13,7 +13,7 @@ use fanlight_relay::access::{Access, AccessTable, FramingRule, HostRule, OriginR
 use fanlight_relay::addresses::{PublicAddress, TrustedProxies};
 use fanlight_relay::connection::congestion::Congestion;
 use fanlight_relay::limits::Limits;
-use fanlight_relay::{Options, Relay, Settings};
+use fanlight_relay::{IngestSettings, Options, Relay, Settings};
 
 pub(crate) use camera::Camera;
 use camera::{CODECS, RENDITIONS};
@@ -90,7 +90,13 @@ impl Site {
             reuse_port: false,
             threads: 2,
             congestion: Congestion::System,
-            bus: SubscriberOptions { folder: Some(self.bus()), ..SubscriberOptions::default() },
+            ingest: IngestSettings {
+                subscribe: SubscriberOptions {
+                    folder: Some(self.bus()),
+                    ..SubscriberOptions::default()
+                },
+                ..IngestSettings::default()
+            },
             access: Access::new(
                 access_table(token),
                 Signer::new([1; SECRET]),
@@ -102,6 +108,7 @@ impl Site {
             limits,
             proxies: TrustedProxies::default(),
             public: PublicAddress::default(),
+            publish_token: None,
             kept: None,
             lan: None,
             web: None,
