@@ -1,8 +1,10 @@
 //! A relay behind nginx and Caddy, with the files of `docs/proxies/`.
 
 use std::fs;
+use std::io::Write;
 
 use fanlight_tests::proxy::{Kind, PREFIX, Proxied};
+use fanlight_tests::pusher::jpeg;
 use fanlight_tests::tools::{run, tool};
 use fanlight_tests::viewer::Frame;
 use fanlight_tests::{Site, eventually, note};
@@ -186,4 +188,47 @@ fn chromium_shows_pictures_through_nginx_with_tls_and_a_prefix() {
     site.start(chromium);
     let frames = "fanlight_frames_sent_total{stream=\"cam\",transport=\"v1\"}";
     eventually("the page shows frames", || (proxied.relay.metric(frames) > 100).then_some(()));
+}
+
+fn publishers_pass(kind: Kind) {
+    let site = Site::new();
+    let proxied = Proxied::start(&site, kind, &["--publish-token", TOKEN]);
+    let token = format!("authorization: Bearer {TOKEN}");
+    let file = site.path("picture.jpg");
+    fs::write(&file, jpeg(1)).expect("the site's folder is ours");
+    let put = ["--header", &token, "--upload-file", file.to_str().expect("ASCII")];
+    assert_eq!(proxied.status(ONE, "/streams/door/publish", &put), 204);
+    assert_eq!(proxied.status(ONE, "/streams/door/publish", &put[2..]), 403);
+    // A body without an end, each picture of which is passed on when it is there.
+    let pipe = site.path("pipe");
+    run("coreutils", tool("mkfifo", &[&pipe]));
+    let put = ["--header", &token, "--upload-file", pipe.to_str().expect("ASCII")];
+    let curl = site.start(proxied.curl(ONE, "/streams/live/publish", &put));
+    let mut body = fs::OpenOptions::new().write(true).open(&pipe).expect("curl reads it");
+    body.write_all(&jpeg(0)).expect("curl reads it");
+    let mut viewer = proxied.relay.viewer("live");
+    for number in 1..20 {
+        body.write_all(&jpeg(number)).expect("curl reads it");
+        while viewer.frame().timecode().number < number {}
+    }
+    drop(body);
+    assert_eq!(curl.end().0, Some(0));
+    let log = proxied.relay.program().says("publishing ends");
+    assert!(log.contains(ONE), "the client's address: {log}");
+    // A WebSocket. A page of another origin has the token too.
+    let path = format!("/streams/phone/publish?token={TOKEN}");
+    let mut socket =
+        proxied.websocket(&path, "https://elsewhere.example", false).expect("it opens");
+    assert!(socket.send_binary(&jpeg(1)));
+    proxied.relay.wait_for("phone");
+}
+
+#[test]
+fn publishers_pass_through_nginx() {
+    publishers_pass(Kind::Nginx);
+}
+
+#[test]
+fn publishers_pass_through_caddy() {
+    publishers_pass(Kind::Caddy);
 }

@@ -3,13 +3,14 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 use fanlight_tests::clip::{self, Encoding};
 use fanlight_tests::picture::timecode_of;
 use fanlight_tests::pusher::jpeg;
 use fanlight_tests::tools::{PYTHON, python, run, tool};
 use fanlight_tests::viewer::Frame;
-use fanlight_tests::{Relay, Site, h264};
+use fanlight_tests::{Program, Relay, Site, h264};
 
 fn url(relay: &Relay, stream: &str) -> String {
     relay.url(&format!("/streams/{stream}/publish"))
@@ -36,10 +37,10 @@ fn assert_shows_clip(relay: &Relay, stream: &str) {
 }
 
 /// Starts ffmpeg, which publishes a clip in real time.
-fn ffmpeg(site: &Site, relay: &Relay, clip: &Path, stream: &str, output: &[&str]) {
+fn ffmpeg(site: &Site, relay: &Relay, clip: &Path, stream: &str, output: &[&str]) -> Arc<Program> {
     let mut command = tool("ffmpeg", &["-hide_banner", "-loglevel", "error", "-re", "-i"]);
     command.arg(clip).args(output).args(["-method", "POST"]).arg(url(relay, stream));
-    site.start(command);
+    site.start(command)
 }
 
 #[test]
@@ -48,12 +49,17 @@ fn ffmpeg_publishes_mjpeg() {
     let relay = site.relay(&[]);
     let clip = site.path("clip.avi");
     clip::make(&clip, Encoding::Mjpeg, 300);
-    ffmpeg(&site, &relay, &clip, "parts", &["-c", "copy", "-f", "mpjpeg"]);
+    let parts = ["-c", "copy", "-f", "mpjpeg"];
+    let killed = ffmpeg(&site, &relay, &clip, "parts", &parts);
     ffmpeg(&site, &relay, &clip, "bytes", &["-c", "copy", "-f", "mjpeg"]);
     assert_shows_clip(&relay, "parts");
     assert_shows_clip(&relay, "bytes");
     assert_eq!(relay.metric("fanlight_publishers{transport=\"body\"}"), 2);
+    killed.kill();
     relay.wait_until("parts", &["offline"]);
+    ffmpeg(&site, &relay, &clip, "parts", &parts);
+    assert_shows_clip(&relay, "parts");
+    relay.wait_until("bytes", &["offline"]);
 }
 
 #[test]
@@ -131,7 +137,7 @@ print('sent')
 }
 
 #[test]
-fn node_publishes_with_fetch_and_a_websocket() {
+fn node_publishes_with_fetch() {
     let site = Site::new();
     let relay = site.relay(&[]);
     let program = "

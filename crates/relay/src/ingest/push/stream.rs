@@ -21,6 +21,9 @@ const MIN_PATIENCE: Duration = Duration::from_secs(5);
 /// The longest one: cameras of one picture in 30 s exist.
 const MAX_PATIENCE: Duration = Duration::from_secs(60);
 
+/// Greatest age of a frame when it is complete: no client is believed that states more, or takes longer to send it.
+const MAX_AGE: Duration = Duration::from_secs(10);
+
 /// The sending end of one pushed stream. Dropping it ends the stream.
 #[derive(Debug)]
 pub struct PushedStream {
@@ -171,7 +174,10 @@ impl PushedStream {
             (none, Some(codec)) => {
                 match self.streams.open(&self.reservation, &self.request, codec, size) {
                     Ok(opened) => none.insert(opened),
-                    Err(error) => return Err(Refusal::conflict(&error)),
+                    Err(error) => {
+                        self.streams.counters.refuse(RefusedFrame::Name);
+                        return Err(Refusal::conflict(&error));
+                    }
                 }
             }
             (None, None) => return Ok(()),
@@ -181,7 +187,7 @@ impl PushedStream {
         }
         let received_at = clock::now();
         let times = FrameTimes {
-            captured_at: arrived_at.min(received_at),
+            captured_at: plausible(arrived_at, received_at),
             read_at: received_at,
             published_at: received_at,
         };
@@ -239,5 +245,25 @@ impl Drop for PushedStream {
             "publishing ends"
         );
         self.streams.end(self.reservation.id, name, reason);
+    }
+}
+
+/// Returns the capture time of a frame that is complete at `received_at`: as it is stated, but neither later nor more than
+/// [`MAX_AGE`] earlier.
+fn plausible(captured_at: Timestamp, received_at: Timestamp) -> Timestamp {
+    let earliest = received_at.offset(-(MAX_AGE.as_micros() as i64));
+    captured_at.clamp(earliest, received_at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_capture_time_is_neither_in_the_future_nor_long_ago() {
+        let at = |seconds: u64| Timestamp::from_micros(seconds * 1_000_000);
+        for (stated, expected) in [(99, 99), (100, 100), (101, 100), (90, 90), (89, 90), (0, 90)] {
+            assert_eq!(plausible(at(stated), at(100)), at(expected), "{stated}");
+        }
     }
 }
