@@ -191,7 +191,8 @@ fn a_track_whose_encoder_fails_leaves_the_catalog_until_it_works_again() {
     assert_eq!(viewer.frames("cam", 10).len(), 10);
     broken.store(false, Ordering::SeqCst);
     let entry = viewer.until_so("cam", "that it is back", |entry| has(entry, "full.h264"));
-    assert_eq!((entry.state, entry.reason.as_str()), (StreamState::Live, ""));
+    // The machine may be too slow at this moment, which is another reason.
+    assert!(entry.state == StreamState::Live && !entry.reason.contains("full.h264"), "{entry:?}");
     assert!(viewer.frames("cam/full.h264", 5).len() == 5);
     let dropped = |entry: &StreamEntry| {
         entry.tracks.iter().find(|one| one.name.to_string() == "full.h264").map(|one| one.dropped)
