@@ -274,6 +274,14 @@ export class Wall {
     this.#keepLayout();
   }
 
+  /** Returns the visible tiles, in the order of the wall, with the sizes in which they are visible. */
+  get seen() {
+    return [...this.tiles.values()].flatMap((tile) => {
+      const limits = this.#limits(tile);
+      return limits ? [{ tile, limits }] : [];
+    });
+  }
+
   /** Returns the position of a tile on the wall. @param {Tile} tile */
   boxOf(tile) {
     return this.#boxes.get(tile) ?? null;
