@@ -1,4 +1,4 @@
-// Starts the worker and the socket before the rest of the page loads, so that the first picture waits for nothing. The only
+// Starts the worker and requests the list before the rest of the page loads, so that the first picture waits for nothing. The only
 // module that knows the relay's addresses and the access token. Imports nothing, because it would have to wait for it.
 
 /** @typedef {import('./shared/messages.js').ToWorker} ToWorker */
@@ -15,7 +15,6 @@ export const paintsInWorker = 'transferControlToOffscreen' in HTMLCanvasElement.
 /** The stream in the page's address, enlarged from the start. Not validated. */
 export const requestedStream = new URL(location.href).searchParams.get('stream') ?? '';
 
-export const worker = new Worker(new URL('worker/main.js', import.meta.url), { type: 'module', name: 'fanlight' });
 /** @type {Map<string, number>} */
 const ids = new Map();
 let lastId = 0;
@@ -28,6 +27,10 @@ export const tokenIsFromAddress = new URL(location.href).searchParams.has('token
 let token = readToken();
 /** The link in the page's address, in place of a token. It stays there, so that the page can be reloaded. */
 let link = new URL(location.href).searchParams.get('link') ?? '';
+
+/** The relay's list, as text, requested while the worker starts; empty if it failed or the page is hidden. */
+export const firstList = document.hidden ? Promise.resolve('') : requestList();
+export const worker = new Worker(new URL('worker/main.js', import.meta.url), { type: 'module', name: 'fanlight' });
 
 /** Messages of the worker from before the page listens. @type {FromWorker[]} */
 const early = [];
@@ -67,6 +70,8 @@ export const earlySubscriptions = new Map();
  * @param {string} stream @param {number} id @param {import('./shared/sizes.js').Limits} limits
  */
 export function adoptSubscription(stream, id, limits) {
+  // The page requested the stream at the same moment.
+  if (ids.has(stream)) return post({ type: 'forget', id });
   ids.set(stream, id);
   earlySubscriptions.set(id, limits);
 }
@@ -105,6 +110,16 @@ export function hasLink() {
 /** Size of the window in screen pixels: the most that a tile can need. */
 export function wholeWindow() {
   return { maxWidth: Math.ceil(innerWidth * devicePixelRatio), maxHeight: Math.ceil(innerHeight * devicePixelRatio) };
+}
+
+/** Requests the list of streams. @returns {Promise<string>} */
+async function requestList() {
+  try {
+    const response = await fetch(address('api/streams'), { priority: 'high' });
+    return response.ok ? await response.text() : '';
+  } catch {
+    return '';
+  }
 }
 
 function connect() {
@@ -146,8 +161,22 @@ export function chooseCodec(codec) {
 
 /** Returns the address of a stream's newest picture in full size, as a JPEG. @param {string} stream */
 export function snapshotAddress(stream) {
+  return snapshotWith(stream, { rendition: 'full' });
+}
+
+/**
+ * Returns the address of a stream's newest picture in the rendition that a tile of this size shows, as a JPEG. The relay refuses
+ * an older picture than `maxAge`, in milliseconds.
+ * @param {string} stream @param {import('./shared/sizes.js').Limits} limits @param {number} maxAge
+ */
+export function previewAddress(stream, { maxWidth, maxHeight }, maxAge) {
+  return snapshotWith(stream, { rendition: 'auto', max_width: `${maxWidth}`, max_height: `${maxHeight}`, max_age: `${maxAge}ms` });
+}
+
+/** @param {string} stream @param {Record<string, string>} query */
+function snapshotWith(stream, query) {
   const url = address(`streams/${stream}/snapshot`);
-  url.searchParams.set('rendition', 'full');
+  for (const [key, value] of Object.entries(query)) url.searchParams.set(key, value);
   return url.href;
 }
 

@@ -1,9 +1,10 @@
 // The page: receives the worker's messages and updates the wall and its controls.
 
-import { adoptSubscription, earlySubscriptions, noteH264, onWorkerMessage, post, requestedStream, snapshotAddress, worker } from '../boot.js';
+import { adoptSubscription, earlySubscriptions, firstList, noteH264, onWorkerMessage, post, requestedStream, snapshotAddress, worker } from '../boot.js';
 import { LazyModule, loadModule } from '../shared/lazy-module.js';
-import { isStreamName } from '../shared/protocol.js';
+import { isStreamName, parseList } from '../shared/protocol.js';
 import { byId } from './dom.js';
+import { Previews } from './previews.js';
 import { CONNECTION_LOST } from './tile-status.js';
 import { Wall } from './wall.js';
 
@@ -56,6 +57,7 @@ const wall = new Wall(byId('wall'), {
   announce: (text) => controls?.announce(text),
   relayNow: () => (now() + ahead) * 1000,
 });
+const previews = new Previews(showPreview);
 if (isStreamName(requestedStream)) wall.enlargeByName(requestedStream);
 worker.onerror = () => setLink({ phase: 'down', why: 'refused', detail: 'this browser failed to start the page' });
 document.addEventListener('visibilitychange', visibilityChanged);
@@ -66,6 +68,26 @@ setInterval(() => {
 }, WATCHDOG);
 setTimeout(loadControls, CONTROLS_AFTER);
 onWorkerMessage(receive);
+void firstList.then(showFirstList);
+
+/** Shows tiles and previews before the worker has connected. @param {string} text the relay's list */
+function showFirstList(text) {
+  if (listening || link.phase === 'down') return;
+  const streams = parseList(text);
+  if (streams.length === 0) return;
+  wall.setStreams(streams);
+  previews.request(wall.seen);
+  render();
+}
+
+/** @param {import('./tile.js').Tile} tile @param {HTMLImageElement} image decoded */
+function showPreview(tile, image) {
+  const before = tile.aspect;
+  tile.showPreview(image, now());
+  if (tile.aspect !== before) wall.arrange();
+  render();
+  requestAnimationFrame(() => markOnce('fanlight-first-frame'));
+}
 
 /** @param {FromWorker} message */
 function receive(message) {
@@ -114,6 +136,8 @@ function greet(theirs) {
 /** @param {import('../shared/messages.js').Link} next */
 function setLink(next) {
   if (next.phase === 'down') {
+    // The relay counts them as viewers, and may have refused the page because of them.
+    previews.cancelAll();
     loadControls();
     if (!lost) controls?.announce(CONNECTION_LOST);
   }
@@ -133,13 +157,21 @@ function setLink(next) {
 function painted({ id, width, height, stats }) {
   const tile = wall.byId(id);
   if (!tile) return;
-  if (performance.getEntriesByName('fanlight-first-frame').length === 0) performance.mark('fanlight-first-frame');
+  markOnce('fanlight-first-frame');
+  markOnce('fanlight-first-live-frame');
+  previews.cancel(tile);
+  tile.coverPreview();
   const before = tile.aspect;
   tile.showSize({ width, height });
   tile.stats = stats;
   if (tile.aspect !== before) wall.arrange();
   render();
   loadControls();
+}
+
+/** Sets a mark for measurements, unless it exists. @param {string} name */
+function markOnce(name) {
+  if (performance.getEntriesByName(name).length === 0) performance.mark(name);
 }
 
 /** The tile may be gone before its bitmap arrives. @param {Extract<FromWorker, { type: 'bitmap' }>} message */
@@ -200,7 +232,8 @@ function renderTile(tile) {
 
 function visibilityChanged() {
   wall.visibility.update();
-  if (!document.hidden) post({ type: 'wake' });
+  if (document.hidden) previews.cancelAll();
+  else post({ type: 'wake' });
   render();
 }
 

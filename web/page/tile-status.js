@@ -20,6 +20,7 @@ import { formatMoment } from './moment.js';
  * @property {string} error the relay's error message; empty without one
  * @property {{ ageAtPaint: number, paintedAt: number, interval: number, painted: number } | null} picture the displayed one;
  *   `painted` counts frames since the request
+ * @property {number | null} [previewedAt] time at which a preview appeared, which no frame has replaced; `null` without one
  * @property {{ since: number, reason: string } | null} [gone] since when no publisher has the stream, and why
  * @property {boolean} [paused] the viewer paused the wall
  * @property {boolean} [outOfSync] the wall is synced, and this tile is too late for the others to wait
@@ -42,7 +43,7 @@ export function statusOf(known, now) {
 
 /** @param {TileInputs} known @param {number} now @returns {TileStatus} */
 function flow(known, now) {
-  if (!known.linkUp) return { state: known.picture ? 'stale' : 'waiting', text: CONNECTION_LOST, slow: false };
+  if (!known.linkUp) return { state: known.picture || known.previewedAt ? 'stale' : 'waiting', text: CONNECTION_LOST, slow: false };
   if (known.gone && known.reported?.state !== 'ended') return { state: 'gone', text: goneText(known.gone, now), slow: false };
   if (known.error) return { state: 'offline', text: sentence(known.error), slow: false };
   const { reported } = known;
@@ -53,8 +54,9 @@ function flow(known, now) {
 }
 
 /** @param {TileInputs} known @param {number} since @param {number} now @returns {TileStatus} */
-function watched({ picture, reported, outOfSync }, since, now) {
+function watched({ picture, previewedAt, reported, outOfSync }, since, now) {
   const slow = reported?.state === 'slow';
+  if (!picture && previewedAt) return waiting(reported, previewedAt, now, true);
   if (!picture || picture.painted === 0) return waiting(reported, since, now, picture !== null);
   if (reported?.state === 'frozen') return { state: 'frozen', text: frozen(reported, now), slow };
   const limit = staleAfter(picture.interval);

@@ -26,6 +26,8 @@ import { WatchedStream } from './watched-stream.js';
 
 /** The latency breakdown is the median of this many frames, one a second. */
 const MAX_JOURNEYS = 5;
+/** A frame that the worker painted is on the screen within this time, in milliseconds. */
+const PREVIEW_COVERED_AFTER = 250;
 
 export class Tile extends WatchedStream {
   /** Cause of a lower frame rate; `null` if it is not lower. @type {SlowCause | null} */
@@ -38,6 +40,8 @@ export class Tile extends WatchedStream {
   vanished = false;
   /** @type {Rotation} */
   rotation = 0;
+  /** @type {HTMLImageElement | null} */
+  #preview = null;
   /** @type {typeof import('./details.js') | null} */
   #details = null;
   /** Loaded on demand: no picture waits for it. */
@@ -173,6 +177,23 @@ export class Tile extends WatchedStream {
     post({ type: 'bitmap-painted', id: this.id });
   }
 
+  /** Shows a picture that is not live below the canvas, until a frame covers it. @param {HTMLImageElement} image @param {number} now milliseconds */
+  showPreview(image, now) {
+    this.#preview = image;
+    this.previewedAt = now;
+    this.shapeAs({ width: image.naturalWidth, height: image.naturalHeight });
+    this.canvas.before(image);
+  }
+
+  /** A frame was painted. The screen shows it a moment later, and the preview stays until then. */
+  coverPreview() {
+    const preview = this.#preview;
+    if (!preview) return;
+    this.#preview = null;
+    this.previewedAt = null;
+    setTimeout(() => preview.remove(), PREVIEW_COVERED_AFTER);
+  }
+
   /** @param {boolean} paused @param {number} now milliseconds */
   setPaused(paused, now) {
     this.paused = paused;
@@ -222,6 +243,7 @@ export class Tile extends WatchedStream {
     const { state, text } = this.status;
     setAttribute(this.element, 'data-state', state);
     this.element.classList.toggle('pictured', this.size !== null);
+    this.element.classList.toggle('previewed', this.previewedAt !== null);
     this.element.classList.toggle('gone', this.gone !== null);
     this.element.classList.toggle('starting', this.isStarting(now));
     setText(this.statusText, text);

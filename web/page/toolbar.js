@@ -21,6 +21,8 @@ export function fillToolbar(wall, playback, fullScreen) {
   });
   const sync = iconButton('sync', 'Sync all cameras', () => playback.toggleSync());
   const pause = iconButton('pause', 'Pause all cameras', () => playback.togglePause());
+  const dismiss = iconButton('close', 'Dismiss all cameras that are gone', () => wall.dismissGone());
+  dismiss.id = 'dismiss-gone';
   const details = iconButton('info', 'Details of all cameras', () => wall.toggleDetails());
   const about = iconButton('help', 'Keyboard and gestures', () => void help(wall));
   about.id = 'help';
@@ -29,7 +31,7 @@ export function fillToolbar(wall, playback, fullScreen) {
   const full = iconButton('full', 'Full screen', fullScreen);
   // Safari on an iPhone has no full screen for pages.
   full.hidden = !document.fullscreenEnabled;
-  byId('actions').append(sync, pause, copy, details, full, about);
+  byId('actions').append(sync, pause, copy, details, full, about, dismiss);
   return {
     /** @param {boolean} lost true while the relay is not connected @param {boolean} covered a panel is in place of the wall */
     render(lost, covered) {
@@ -37,6 +39,9 @@ export function fillToolbar(wall, playback, fullScreen) {
       setAttribute(sync, 'aria-pressed', String(playback.synced));
       setAttribute(pause, 'aria-pressed', String(playback.paused));
       setLabel(sync, playback.synced ? playback.text : 'Sync all cameras');
+      // A single one has a button of its own.
+      dismiss.hidden = wall.gone.length < 2;
+      setLabel(dismiss, `Dismiss ${wall.gone.length} gone`);
       setAttribute(details, 'aria-expanded', String(wall.detailsOpen));
     },
   };

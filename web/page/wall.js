@@ -121,6 +121,24 @@ export class Wall {
     this.env.onChange();
   }
 
+  /** The tiles of streams that are gone. */
+  get gone() {
+    return [...this.tiles.values()].filter((tile) => tile.gone);
+  }
+
+  /** Removes the tiles of all streams that are gone, until they return. */
+  dismissGone() {
+    const { gone } = this;
+    if (this.enlarged?.gone) this.enlarge(null);
+    for (const tile of gone) {
+      this.#dismissed.add(tile.name, tile.gone?.since ?? 0);
+      this.#remove(tile);
+    }
+    this.arrange();
+    this.env.announce(`${gone.length} cameras: dismissed`);
+    this.env.onChange();
+  }
+
   /** Returns the next tile, or the one before the last. @param {Tile} tile */
   #neighbourOf(tile) {
     const tiles = [...this.tiles.values()];
@@ -256,6 +274,14 @@ export class Wall {
     this.layout.large.clear();
     this.layout.rotation.clear();
     this.#keepLayout();
+  }
+
+  /** Returns the visible tiles, in the order of the wall, with the sizes in which they are visible. */
+  get seen() {
+    return [...this.tiles.values()].flatMap((tile) => {
+      const limits = this.#limits(tile);
+      return limits ? [{ tile, limits }] : [];
+    });
   }
 
   /** Returns the position of a tile on the wall. @param {Tile} tile */

@@ -28,6 +28,8 @@ export class WatchedStream {
   size = null;
   /** The first size, as long as others differ by rounding only. Then nothing on the page moves. @type {Size | null} */
   #shape = null;
+  /** When a preview appeared, which no frame has replaced yet; `null` without one. In milliseconds. @type {number | null} */
+  previewedAt = null;
   error = '';
   /** When the stream's publisher went, in microseconds of the relay's clock, and why; `null` while it is there. @type {{ since: number, reason: string } | null} */
   gone = null;
@@ -67,9 +69,14 @@ export class WatchedStream {
 
   /** Frames of another size are painted from now on. @param {Size} size */
   showSize(size) {
+    this.shapeAs(size);
+    this.size = size;
+  }
+
+  /** Pictures of another size are shown from now on. @param {Size} size */
+  shapeAs(size) {
     const known = this.#shape ?? this.#listedShape;
     this.#shape = known && areOfOneShape(known, size) ? { width: known.width, height: known.height } : size;
-    this.size = size;
   }
 
   /** The relay lists the stream. @param {StreamInfo} info */
@@ -110,11 +117,11 @@ export class WatchedStream {
    * @returns {boolean} true if the state or its text changed
    */
   updateStatus(linkUp, now, ahead) {
-    const { error, watchedSince, paused, outOfSync } = this;
+    const { error, watchedSince, previewedAt, paused, outOfSync } = this;
     const gone = this.gone && { ...this.gone, since: this.gone.since / 1000 - ahead };
     const before = this.status;
     const reported = this.reported ?? this.info;
-    this.status = statusOf({ linkUp, reported, error, gone, watchedSince, paused, outOfSync, picture: this.#picture() }, now);
+    this.status = statusOf({ linkUp, reported, error, gone, watchedSince, previewedAt, paused, outOfSync, picture: this.#picture() }, now);
     return before.state !== this.status.state || before.text !== this.status.text;
   }
 

@@ -141,6 +141,16 @@ export function parseControl(text) {
   return Object.hasOwn(READERS, message.type) ? (READERS[message.type]?.(message) ?? null) : null;
 }
 
+/** Parses the answer of `api/streams`, which has the fields of a `streams` message. @param {string} text @returns {StreamInfo[]} */
+export function parseList(text) {
+  try {
+    const message = READERS.streams?.(JSON.parse(text));
+    return message?.type === 'streams' ? message.streams : [];
+  } catch {
+    return [];
+  }
+}
+
 /** @type {Record<string, (message: Record<string, unknown>) => FromRelay | null>} */
 const READERS = {
   hello: ({ version, build }) =>

@@ -1,5 +1,5 @@
 // Measures the first picture: opens the page of a stream repeatedly, each time in a new context with an empty cache. Prints the
-// time from the start of the navigation to the first painted frame.
+// time from the start of the navigation to the first picture, which may be a preview, and to the first frame of the stream.
 //
 //   npm run measure:first-picture [-- TIMES [FOLDER…]]
 //
@@ -7,12 +7,13 @@
 // each served by a relay of its own.
 
 import { newPage } from './page.js';
-import { firstPicture, withSite } from './real/harness.js';
+import { firstLivePicture, firstPicture, withSite } from './real/harness.js';
 
 const [count, ...folders] = process.argv.slice(2);
 const times = Number(count ?? 30);
 const WARM_UP = 3;
 
+/** In milliseconds. @typedef {{ first: number, live: number }} Times */
 /** A page to measure. @typedef {{ name: string, address: string }} Candidate */
 
 await withSite(async (site) => {
@@ -35,21 +36,25 @@ await withSite(async (site) => {
 
   /** @param {string} what @param {number} rounds */
   async function measure(what, rounds) {
-    /** @type {Map<Candidate, number[]>} */
+    /** @type {Map<Candidate, Times[]>} */
     const found = new Map(candidates.map((candidate) => [candidate, []]));
     for (let round = 0; round < rounds; round += 1) {
       for (const [{ address }, all] of found) all.push(await openOnce(address));
     }
-    for (const [{ name }, all] of found) tell(`${name} ${what}`.trim(), all);
+    for (const [{ name }, all] of found) {
+      tell(`${name} ${what}: first picture`.trim(), all.map(({ first }) => first));
+      tell(`${name} ${what}: first live picture`.trim(), all.map(({ live }) => live));
+    }
   }
 
   /** Opens a page in a context of its own, so that its cache is empty. @param {string} address */
   async function openOnce(address) {
     const page = await newPage(site.browser, site.failures);
     await page.goto(address);
-    const time = await firstPicture(page);
+    const first = await firstPicture(page);
+    const live = await firstLivePicture(page);
     await page.context().close();
-    return time;
+    return { first, live };
   }
 })();
 
@@ -57,5 +62,5 @@ await withSite(async (site) => {
 function tell(what, found) {
   found.sort((a, b) => a - b);
   const at = (/** @type {number} */ part) => Math.round(found[Math.ceil(part * found.length) - 1] ?? NaN);
-  console.log(`${what}: first picture p50 ${at(0.5)} ms, p95 ${at(0.95)} ms, most ${at(1)} ms (${found.length} times)`);
+  console.log(`${what} p50 ${at(0.5)} ms, p95 ${at(0.95)} ms, most ${at(1)} ms (${found.length} times)`);
 }

@@ -67,8 +67,12 @@ export class MockRelay {
   connections = 0;
   /** Snapshots in full size are available only if this is true. */
   snapshots = true;
-  /** The frame of the last snapshot; -1 before the first. */
+  /** The frame of the last snapshot in full size; -1 before the first. */
   snapshot = -1;
+  /** Previews are available only if this is true. */
+  previewable = true;
+  /** Requests for the list and for previews, with their queries, in order. @type {URL[]} */
+  requests = [];
   /** Files of the page that are unavailable, and the number of requests for them. @type {Set<string>} */
   missing = new Set();
   missed = 0;
@@ -89,6 +93,8 @@ export class MockRelay {
   /** @type {ReturnType<typeof setInterval>[]} */
   #timers = [];
   #port = 0;
+  /** New sockets wait for it. @type {Promise<unknown>} */
+  #held = Promise.resolve();
 
   /** @param {number} [port] */
   async start(port = 0) {
@@ -98,7 +104,7 @@ export class MockRelay {
         socket.end('HTTP/1.1 401 Unauthorized\r\nConnection: close\r\n\r\n');
         return;
       }
-      this.#sockets.handleUpgrade(request, socket, head, (viewer) => this.#welcome(viewer));
+      void this.#held.then(() => this.#sockets.handleUpgrade(request, socket, head, (viewer) => this.#welcome(viewer)));
     });
     await new Promise((resolve) => this.#server.listen(port, '127.0.0.1', () => resolve(undefined)));
     const address = this.#server.address();
@@ -257,12 +263,16 @@ export class MockRelay {
   #serve(request, response) {
     const url = this.#urlOf(request);
     if (url.pathname === '/api/streams') {
-      response.writeHead(this.#allowed(url) ? 200 : 401, FOR_ALL_PAGES).end('[]');
+      this.requests.push(url);
+      this.#checkConditions();
+      const { streams, listening } = this.#list();
+      response.writeHead(this.#allowed(url) ? 200 : 401, FOR_ALL_PAGES).end(JSON.stringify({ streams, listening }));
       return;
     }
     const [, name] = /^\/streams\/([^/]+)\/snapshot$/.exec(url.pathname) ?? [];
     if (name !== undefined) {
-      this.#snapshot(this.streams.get(name), response);
+      if (url.searchParams.get('rendition') === 'full') this.#snapshot(this.streams.get(name), response);
+      else this.#preview(this.streams.get(name), url, response);
       return;
     }
     const path = this.#fileAt(url.pathname);
@@ -299,6 +309,27 @@ export class MockRelay {
     this.snapshot = stream.sequence;
     response.writeHead(200, { 'Content-Type': 'image/jpeg', 'X-Timestamp': String(Date.now() / 1000) });
     response.end(pictures[stream.sequence % pictures.length]);
+  }
+
+  /** Serves the newest picture in the size that fits a tile. @param {Stream | undefined} stream @param {URL} url @param {import('node:http').ServerResponse} response */
+  #preview(stream, url, response) {
+    this.requests.push(url);
+    this.#checkConditions();
+    const [max_width, max_height] = ['max_width', 'max_height'].map((key) => Number(url.searchParams.get(key) ?? Infinity));
+    const { pictures = [] } = stream?.renditions[neededOf(stream.renditions, { max_width, max_height })] ?? {};
+    if (!stream || pictures.length === 0 || !this.previewable || !this.#allowed(url)) {
+      response.writeHead(503).end();
+      return;
+    }
+    response.writeHead(200, { 'Content-Type': 'image/jpeg' }).end(pictures[stream.sequence % pictures.length]);
+  }
+
+  /** Keeps new sockets waiting. @returns {() => void} admits them */
+  holdSockets() {
+    /** @type {() => void} */
+    let release = () => {};
+    this.#held = new Promise((resolve) => (release = () => resolve(undefined)));
+    return release;
   }
 
   /** @param {import('ws').WebSocket} viewer */
@@ -470,7 +501,7 @@ function sequencesFor({ sequence, renditions }, { at, codec, next }) {
   return Array.from({ length: sequence - from + 1 }, (_, index) => from + index);
 }
 
-/** Returns the smallest rendition that fills width or height. @param {readonly Source[]} renditions @param {ControlMessage} request */
+/** Returns the smallest rendition that fills width or height. @param {readonly Source[]} renditions @param {{ max_width?: number, max_height?: number }} request */
 function neededOf(renditions, { max_width = Infinity, max_height = Infinity }) {
   const enough = renditions.filter(({ width, height }) => width >= max_width || height >= max_height);
   return Math.max(0, enough.length - 1);

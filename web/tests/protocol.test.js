@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { ackText, FRAME_HEADER_LENGTH, isStreamName, MAX_STREAMS, parseControl, parseFrame } from '../shared/protocol.js';
+import { ackText, FRAME_HEADER_LENGTH, isStreamName, MAX_STREAMS, parseControl, parseFrame, parseList } from '../shared/protocol.js';
 
 // The tests of crates/protocol read the same files.
 const GOLDEN = new URL('../../crates/protocol/golden/', import.meta.url);
@@ -41,6 +41,12 @@ test('streams that are gone displace no others from a long list', () => {
   assert.ok(parsed?.type === 'streams');
   assert.equal(parsed.streams.length, MAX_STREAMS);
   assert.deepEqual([parsed.streams[0]?.name, parsed.streams[0]?.gone, parsed.streams[1]?.gone], ['yard', false, true]);
+});
+
+test('the list that the page requests by itself is read like the one of the socket', () => {
+  const answer = { relay: { build: 'one' }, streams: [{ name: 'door', state: 'live' }, { name: 'A B' }, 7], listening: [] };
+  assert.deepEqual(parseList(JSON.stringify(answer)).map(({ name, state }) => [name, state]), [['door', 'live']]);
+  for (const text of ['', 'null', '7', '[]', '{}', '{"streams":7}', '<html>']) assert.deepEqual(parseList(text), [], text);
 });
 
 test('a frame is split into header and payload', () => {

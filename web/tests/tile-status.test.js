@@ -119,3 +119,12 @@ test('an unknown state never counts as live', () => {
   const reported = { state: /** @type {const} */ ('unknown'), reason: '', since: 0 };
   assert.deepEqual(stateOf({ reported }), { state: 'late', text: 'Unknown state reported by the relay', slow: false });
 });
+
+test('a preview waits for the stream without a text, never counts as live, and is stale after two seconds', () => {
+  const previewed = (/** @type {number} */ ago) => ({ picture: null, watchedSince: NOW - 60_000, previewedAt: NOW - ago });
+  assert.deepEqual(stateOf(previewed(1900)), { state: 'waiting', text: '', slow: false });
+  assert.deepEqual(stateOf(previewed(2100)), { state: 'stale', text: 'No new picture', slow: false });
+  assert.deepEqual(stateOf({ ...previewed(100), linkUp: false }), { state: 'stale', text: CONNECTION_LOST, slow: false });
+  const reported = { state: /** @type {const} */ ('offline'), reason: 'camera unplugged', since: 0 };
+  assert.deepEqual(stateOf({ ...previewed(100), reported }), { state: 'offline', text: 'Camera unplugged', slow: false });
+});

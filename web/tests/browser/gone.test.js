@@ -34,6 +34,24 @@ test('a stream that is gone stays as a tile until it is dismissed, also for a la
   await untilState(page, 'door', 'gone');
 }));
 
+test('several streams that are gone are dismissed together', withMockRelay(async ({ relay, open }) => {
+  for (const name of ['door', 'hall', 'yard']) relay.add(name, moving());
+  const page = await open();
+  for (const name of ['door', 'hall', 'yard']) await untilMoves(page, name);
+  await page.waitForSelector('#actions button');
+  relay.lose('door', 'capture stopped');
+  await untilState(page, 'door', 'gone');
+  assert.equal(await page.isVisible('#dismiss-gone'), false, 'one has a button of its own');
+  relay.lose('hall', 'capture stopped');
+  await page.click('#dismiss-gone');
+  assert.deepEqual(await names(page), ['yard']);
+  await until(page, '#announcements', 'text', '2 cameras: dismissed');
+  assert.equal(await page.isVisible('#dismiss-gone'), false);
+  await page.reload();
+  await untilMoves(page, 'yard');
+  assert.deepEqual(await names(page), ['yard']);
+}));
+
 test('a stream that the relay forgets stays as a tile, and returns by itself', withMockRelay(async ({ relay, open }) => {
   relay.add('door', moving());
   relay.add('hall', moving());

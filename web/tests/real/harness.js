@@ -195,9 +195,19 @@ export async function isMarked(page) {
   return page.evaluate(() => 'marked' in globalThis);
 }
 
-/** Returns the time from the start of the navigation to the first picture, in milliseconds. @param {Page} page */
+/** Returns the time from the start of the navigation to the first picture, which may be a preview, in milliseconds. @param {Page} page */
 export async function firstPicture(page) {
-  const found = () => performance.getEntriesByName('fanlight-first-frame')[0]?.startTime ?? null;
-  await page.waitForFunction(found);
-  return (await page.evaluate(found)) ?? NaN;
+  return markOf(page, 'fanlight-first-frame');
+}
+
+/** Returns the same time to the first frame of the stream. @param {Page} page */
+export async function firstLivePicture(page) {
+  return markOf(page, 'fanlight-first-live-frame');
+}
+
+/** Waits for a mark, and returns its time. @param {Page} page @param {string} name */
+async function markOf(page, name) {
+  const found = (/** @type {string} */ name) => performance.getEntriesByName(name)[0]?.startTime ?? null;
+  await page.waitForFunction(found, name);
+  return (await page.evaluate(found, name)) ?? NaN;
 }
