@@ -4,10 +4,13 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use fanlight_protocol::viewer::ViewerState;
+use fanlight_tests::clip::{self, Encoding};
 use fanlight_tests::pusher::{jpeg, open};
 use fanlight_tests::socket::Incoming;
+use fanlight_tests::tls::TestAuthority;
+use fanlight_tests::tools::{run, tool};
 use fanlight_tests::viewer::missing;
-use fanlight_tests::{Pusher, Site, eventually};
+use fanlight_tests::{Pusher, Site, TlsTunnel, eventually, h264};
 
 #[test]
 fn a_pushed_stream_is_a_stream_like_any_other() {
@@ -151,4 +154,70 @@ fn masked(fin: bool, opcode: u8, payload: &[u8]) -> Vec<u8> {
     bytes.extend(mask);
     bytes.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
     bytes
+}
+
+/// The start code and header of an access unit delimiter.
+const DELIMITER: &[u8] = &[0, 0, 0, 1, 9];
+
+/// Returns the access units of an encoded clip, each of which begins with a delimiter.
+fn access_units(site: &Site, frames: u32) -> Vec<Vec<u8>> {
+    let (clip, raw) = (site.path("clip.mp4"), site.path("clip.h264"));
+    clip::make(&clip, Encoding::H264, frames);
+    let mut command = tool("ffmpeg", &["-hide_banner", "-loglevel", "error", "-i"]);
+    command.arg(&clip).args(["-c:v", "libx264", "-preset", "ultrafast", "-bf", "0", "-g", "30"]);
+    command.args(["-pix_fmt", "yuv420p", "-x264-params", "aud=1", "-f", "h264"]).arg(&raw);
+    run("ffmpeg", command);
+    let bytes = std::fs::read(&raw).expect("ffmpeg wrote it");
+    let mut starts: Vec<usize> =
+        (0..bytes.len()).filter(|at| bytes[*at..].starts_with(DELIMITER)).collect();
+    starts.push(bytes.len());
+    starts.windows(2).map(|pair| bytes[pair[0]..pair[1]].to_vec()).collect()
+}
+
+#[test]
+fn an_access_unit_a_message_is_shown_with_that_message() {
+    let site = Site::new();
+    let relay = site.relay(&["--max-ingest-fps", "1000"]);
+    let units = access_units(&site, 60);
+    assert_eq!(units.len(), 60);
+    let mut socket = open(&relay, "film", "?codec=h264").unwrap();
+    // A client that begins in the middle of a GOP has no frame yet.
+    assert!(socket.send_binary(&units[5]) && socket.send_binary(&units[0]));
+    let mut viewer = relay.viewer_with("film", "\"codec\":\"h264\"");
+    let mut frames = vec![viewer.frame()];
+    for unit in &units[1..] {
+        assert!(socket.send_binary(unit));
+        frames.push(viewer.frame());
+    }
+    let numbers: Vec<u32> =
+        h264::timecodes(&frames, (320, 180)).iter().map(|read| read.number).collect();
+    assert_eq!(numbers, (0..60).collect::<Vec<u32>>());
+    assert_eq!(relay.metric("fanlight_ingest_refused_total{reason=\"no_keyframe\"}"), 1);
+    // All frames of a stream have one codec. After one that is refused, deltas refer to a frame that is missing.
+    assert!(socket.send_binary(&jpeg(1)));
+    assert!(socket.send_binary(&units[1]) && socket.send_binary(&units[30]));
+    let next = viewer.frame();
+    assert!(next.is_keyframe && next.payload.len() > units[30].len() / 2, "{next:?}");
+    assert_eq!(relay.metric("fanlight_ingest_refused_total{reason=\"invalid\"}"), 1);
+    assert_eq!(relay.metric("fanlight_ingest_refused_total{reason=\"no_keyframe\"}"), 2);
+}
+
+#[test]
+fn publishers_use_tls() {
+    let site = Site::new();
+    let authority = TestAuthority::new(&site.path(""));
+    let files = authority.issue(&site.path(""), "relay");
+    let relay = site.relay(&files.options());
+    let tunnel = TlsTunnel::to(relay.address(), &authority.certificate);
+    let tunnelled = relay.through(tunnel.address());
+    let _pusher = Pusher::start(&tunnelled, "phone");
+    let frames = tunnelled.viewer("phone").frames(20);
+    assert!(frames.iter().all(|frame| frame.age() < Duration::from_secs(1)));
+    let picture = site.path("picture.jpg");
+    std::fs::write(&picture, jpeg(5)).unwrap();
+    let mut curl = tool("curl", &["-sS", "--fail-with-body", "--cacert"]);
+    curl.arg(&authority.certificate).arg("-T").arg(&picture);
+    curl.arg(format!("https://localhost:{}/streams/door/publish", relay.address().port()));
+    run("curl", curl);
+    tunnelled.wait_for("door");
 }

@@ -238,7 +238,7 @@ pub enum RefusedFrame {
     Fps,
     /// There are more bits than `--max-ingest` allows.
     Bitrate,
-    /// H.264 before the first parameter sets and keyframe.
+    /// H.264 before the first parameter sets and keyframe, or between a refused frame and the next keyframe.
     NoKeyframe,
     /// Another publisher took the name before the first frame.
     Name,

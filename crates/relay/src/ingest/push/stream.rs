@@ -35,6 +35,7 @@ pub struct PushedStream {
     /// Present after the first frame.
     opened: Option<OpenedStream>,
     sequence: u64,
+    /// No frame is missing since the last keyframe, so that a delta can be decoded.
     has_keyframe: bool,
     /// The first refusal was logged.
     has_warned: bool,
@@ -157,7 +158,8 @@ impl PushedStream {
             Ok(Some(frame)) if frame.is_keyframe || self.has_keyframe => {
                 self.publish(frame, arrived_at)
             }
-            // Not an offence: a client that begins in the middle of a GOP has a keyframe later.
+            // Not an offence: a client that begins in the middle of a GOP has a keyframe later, and so has one of which a frame was
+            // refused.
             Ok(_) => {
                 self.streams.counters.refuse(RefusedFrame::NoKeyframe);
                 Ok(())
@@ -212,6 +214,8 @@ impl PushedStream {
     /// Notes a frame that is refused for this reason.
     pub fn refuse(&mut self, what: RefusedFrame, message: String) -> Refusal {
         self.streams.counters.refuse(what);
+        // Later deltas may refer to it.
+        self.has_keyframe = false;
         if let Some(opened) = &self.opened {
             opened.meter.count_refused();
         }
