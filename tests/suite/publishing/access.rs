@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
 use fanlight_tests::pusher::{jpeg, open};
-use fanlight_tests::{Relay, Site};
+use fanlight_tests::{Relay, Site, eventually};
 
 const VIEW: &str = "sesame-to-view";
 const PUBLISH: &str = "sesame-to-publish";
@@ -130,12 +130,30 @@ fn a_publisher_whose_right_is_withdrawn_is_closed() {
 }
 
 #[test]
+fn a_stream_of_single_pictures_ends_with_the_right_to_publish_it() {
+    let (site, relay) = relay();
+    // After one picture, the next one may take 60 s.
+    assert_eq!(put(&relay, &format!("/streams/phone/publish?token={PHONE}"), ""), 204);
+    let gone = || {
+        let list = relay.get(&format!("/api/streams?token={VIEW}")).json();
+        list["streams"][0]["gone"].as_bool().expect("the stream is listed")
+    };
+    assert!(!gone());
+    let changed = table().replace(PHONE, "another-token-42");
+    std::fs::write(site.path("relay.toml"), changed).unwrap();
+    eventually("the stream has ended", || gone().then_some(()));
+    assert!(relay.program().log().contains("withdrawn"), "{}", relay.program().log());
+}
+
+#[test]
 fn a_publish_token_alone_guards_publishing_and_not_viewing() {
     let site = Site::new();
     site.camera("cam");
     let relay = site.relay(&["--publish-token", PUBLISH]);
     relay.wait_for("cam");
     assert_eq!(relay.get("/streams/cam/snapshot").status, 200);
+    let stale = relay.get_with("/streams/cam/snapshot", &[("cookie", "fanlight_session=stale")]);
+    assert_eq!(stale.status, 200, "a session from before does not lock its browser out");
     assert_eq!(put(&relay, "/streams/phone/publish", ""), 403);
     assert_eq!(put(&relay, &format!("/streams/phone/publish?token={PUBLISH}"), ""), 204);
     let exposed = site

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use fanlight_codec::SplitError;
 use fanlight_protocol::{Codec, StreamName};
 use serde::Deserialize;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::access::{Action, Identity};
 use crate::addresses::ClientAddress;
@@ -141,21 +142,35 @@ async fn publish_body(
     let body: Body = request.into_body();
     let received = body::receive(body, codec, &mut stream, context, &client.credentials).await;
     match received {
-        Ok(()) if transport == PushTransport::Post => context.ingest.posted.wait(stream, poster),
+        Ok(()) if transport == PushTransport::Post => wait(context, client, stream, poster),
         Ok(()) => stream.end(PushEnd::Left),
         Err(error) => {
+            let is_last = matches!(&error, BodyError::Refused(refusal) if refusal.is_last);
             let (end, answer) = (error.end(), answer(error));
             // A bad frame does not end a stream of good ones.
-            let is_over =
-                !matches!(end, PushEnd::Refused | PushEnd::Left) || stream.accepted() == 0;
+            let may_continue = matches!(end, PushEnd::Refused | PushEnd::Left) && !is_last;
             match transport {
-                PushTransport::Post if !is_over => context.ingest.posted.wait(stream, poster),
+                PushTransport::Post if may_continue && stream.accepted() > 0 => {
+                    wait(context, client, stream, poster);
+                }
                 _ => stream.end(end),
             }
             return Err(answer);
         }
     }
     Ok(())
+}
+
+/// Lets a stream wait for the next request of its client, for as long as that may publish it.
+fn wait(context: &Arc<Context>, client: &Client, stream: push::PushedStream, poster: Poster) {
+    let (name, credentials) = (stream.name().clone(), client.credentials.clone());
+    context.ingest.posted.wait(stream, poster.clone());
+    let (shared, watched) = (context.clone(), name.clone());
+    let right = async move {
+        shared.access.withdrawn(Action::Publish, Some(&watched), &credentials).await;
+        shared.ingest.posted.withdraw(&watched, &poster);
+    };
+    context.ingest.posted.watch(&name, AbortOnDropHandle::new(tokio::spawn(right)));
 }
 
 /// Returns whether the length of a body is stated.

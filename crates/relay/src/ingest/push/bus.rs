@@ -117,7 +117,8 @@ impl PushBus {
     /// Announces the streams that are pushed now.
     pub(super) fn announce(&self, mut entries: Vec<StreamEntry>) {
         if let Some(started) = &*self.started.lock() {
-            // A catalog has no room for more.
+            // A catalog has no room for more, and a new stream must not displace one that is watched.
+            entries.sort_by_key(|entry| entry.since);
             entries.truncate(MAX_STREAMS);
             started.publisher.announce(entries);
         }

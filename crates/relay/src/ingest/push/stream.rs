@@ -120,6 +120,11 @@ impl PushedStream {
         }
     }
 
+    /// Returns the time from which the client counts as silent, if no further frame is accepted.
+    pub fn silent_from(&self) -> Instant {
+        self.last_frame.map_or_else(Instant::now, |(at, _)| at) + self.patience()
+    }
+
     /// Returns whether another client has taken the name over.
     pub fn is_replaced(&self) -> bool {
         self.reservation.replaced.is_cancelled()
