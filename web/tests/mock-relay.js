@@ -51,6 +51,19 @@ const STAGES = ['capture', 'encode', 'bus', 'relay'];
 
 const micros = () => Math.round((performance.timeOrigin + performance.now()) * 1000);
 
+/** Timeout of waits for the page, in milliseconds. */
+const PATIENCE = 20_000;
+
+/** Rejects if a wait takes too long. @template T @param {string} what @param {Promise<T>} wait @returns {Promise<T>} */
+function withinPatience(what, wait) {
+  /** @type {ReturnType<typeof setTimeout>} */
+  let timer;
+  const end = new Promise((/** @type {(value: never) => void} */ _, reject) => {
+    timer = setTimeout(() => reject(new Error(`waited in vain for ${what}`)), PATIENCE);
+  });
+  return Promise.race([wait, end]).finally(() => clearTimeout(timer));
+}
+
 export class MockRelay {
   /** @type {Map<string, Stream>} */
   streams = new Map();
@@ -221,7 +234,10 @@ export class MockRelay {
   waitForMessage(matches) {
     const before = this.received.find(matches);
     if (before) return Promise.resolve(before);
-    return new Promise((/** @type {(message: ControlMessage) => void} */ resolve) => this.#waiting.push({ matches, resolve }));
+    return withinPatience(
+      `a message that matches ${matches}`,
+      new Promise((/** @type {(message: ControlMessage) => void} */ resolve) => this.#waiting.push({ matches, resolve })),
+    );
   }
 
   /** Waits until no socket is open. */
@@ -232,7 +248,10 @@ export class MockRelay {
   /** Waits for a condition, which is checked whenever a message is received or sent. @param {() => boolean} met */
   until(met) {
     if (met()) return Promise.resolve();
-    return new Promise((/** @type {(value: void) => void} */ resolve) => this.#conditions.push({ met, resolve }));
+    return withinPatience(
+      `that ${met}`,
+      new Promise((/** @type {(value: void) => void} */ resolve) => this.#conditions.push({ met, resolve })),
+    );
   }
 
   /**
