@@ -157,6 +157,19 @@ fn an_invalid_table_changes_nothing_and_says_why() {
 }
 
 #[test]
+fn an_attempt_that_an_entry_does_not_allow_is_logged_with_its_name_and_without_its_token() {
+    let (_site, relay) = site(&table());
+    assert_eq!(relay.get(&format!("/streams/garden/snapshot?token={DOOR}")).status, 403);
+    let log = eventually("the attempt is logged", || {
+        let log = relay.program().log();
+        log.contains("access denied").then_some(log)
+    });
+    let line = log.lines().find(|line| line.contains("access denied")).expect("it is there");
+    assert!(line.contains("\"access\":\"door\"") && line.contains("garden"), "{line}");
+    assert!(!log.contains(DOOR), "{log}");
+}
+
+#[test]
 fn a_table_that_becomes_empty_does_not_open_the_relay() {
     let (site, relay) = site(&table());
     for text in ["", "log-level = 'info'"] {

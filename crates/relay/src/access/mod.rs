@@ -247,7 +247,11 @@ impl Access {
             return Ok(Identity::Anyone(Rights::default()));
         }
         let identity = self.identify(credentials)?;
-        identity.check(action, stream)?;
+        if let Err(denied) = identity.check(action, stream) {
+            let stream = stream.map(StreamName::as_str);
+            tracing::info!(access = identity.name(), ?action, stream, "access denied: {denied}");
+            return Err(denied);
+        }
         Ok(identity)
     }
 
