@@ -51,8 +51,8 @@ const STAGES = ['capture', 'encode', 'bus', 'relay'];
 
 const micros = () => Math.round((performance.timeOrigin + performance.now()) * 1000);
 
-/** Timeout of waits for the page, in milliseconds. */
-const PATIENCE = 20_000;
+/** Timeout of waits for the page, in milliseconds: longer than those of the browser, which say more. */
+const PATIENCE = 60_000;
 
 /** Rejects if a wait takes too long. @template T @param {string} what @param {Promise<T>} wait @returns {Promise<T>} */
 function withinPatience(what, wait) {
