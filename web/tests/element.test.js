@@ -29,7 +29,7 @@ test('a link goes before a token, and both are escaped', () => {
   assert.equal(socketOf('a', 'l'), 'wss://cams.example/video/ws?link=l');
 });
 
-test('a refusal is told apart from a relay that is away', () => {
+test('a refusal and a relay that does not answer have different texts', () => {
   const given = { host: 'cams.example', token: '', link: '' };
   /** @type {(why: import('../shared/messages.js').Link['why'], detail?: string) => import('../shared/messages.js').Link} */
   const down = (why, detail = '') => ({ phase: 'down', why, detail });

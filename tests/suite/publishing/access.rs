@@ -52,7 +52,7 @@ fn a_token_publishes_its_streams_however_it_is_presented_and_nothing_else() {
         (PUBLISH, "cam", 204),
         (PHONE, "cam", 403),
         (PHONE, "phone-2", 204),
-        ("sesame-of-nobody", "cam", 401),
+        ("sesame-unknown", "cam", 401),
     ] {
         let path = format!("/streams/{stream}/publish");
         let basic = {

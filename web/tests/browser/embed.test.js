@@ -56,7 +56,7 @@ test('an element that is removed or scrolled out unsubscribes, and the last one 
   for (const name of ['door', 'hall']) relay.add(name, moving());
   const page = await open('<fanlight-view stream="door"></fanlight-view><div style="height: 4000px"></div><fanlight-view stream="hall"></fanlight-view>');
   await untilElementMoves(page, '[stream="door"]');
-  assert.ok(!relay.received.some(({ stream }) => stream === 'hall'), 'nobody sees it');
+  assert.ok(!relay.received.some(({ stream }) => stream === 'hall'), 'no element shows it');
   await page.evaluate(() => scrollTo(0, document.body.scrollHeight));
   await untilElementMoves(page, '[stream="hall"]');
   const door = relay.received.find(({ type, stream }) => type === 'watch' && stream === 'door');

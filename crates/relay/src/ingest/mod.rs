@@ -49,7 +49,7 @@ pub struct Ingest {
     demand_changed: Arc<Notify>,
     /// The streams that clients push.
     pub pushed: Arc<PushedStreams>,
-    /// Those that wait for the next request with a frame.
+    /// The pushed streams that wait for the next request with a frame.
     pub posted: PostedStreams,
 }
 

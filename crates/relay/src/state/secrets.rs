@@ -46,7 +46,7 @@ pub struct KeptToken {
 }
 
 impl KeptSettings {
-    /// Reads the secrets, or makes those that do not exist. Relays that start at the same time get the same ones.
+    /// Reads the secrets, and makes each one that does not exist. Relays that start at the same time get the same ones.
     ///
     /// # Errors
     /// Fails with the folder or file that is unusable: other users can read it, or it is damaged.

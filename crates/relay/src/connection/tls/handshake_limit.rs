@@ -21,7 +21,7 @@ const PER_ADDRESS: Rate =
 /// some seconds.
 const IN_TOTAL: Rate = Rate { every: Duration::from_millis(2), burst: 256, max_delay: MAX_DELAY };
 
-/// The handshakes of a relay. Those that exceed the rate wait.
+/// The handshakes of a relay. Handshakes that exceed the rate wait.
 #[derive(Debug)]
 pub struct HandshakeLimit {
     by_address: Mutex<ByAddress<Events>>,
