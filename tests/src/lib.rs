@@ -26,6 +26,7 @@
 //! The expectations of tests do not belong here; they are in `suite/`.
 
 pub mod bystander;
+pub mod chromium;
 pub mod clip;
 pub mod fake_machine;
 pub mod h264;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use fanlight_tests::site::{RELAY, binary};
 use fanlight_tests::tools::{PYTHON, run, tool};
-use fanlight_tests::{Network, Program, Relay, Site, eventually};
+use fanlight_tests::{Network, Program, Relay, Site, chromium, eventually};
 use rustix::process::Signal;
 
 /// Prints each relay that a foreign implementation of mDNS finds, again when its facts change, and each that says goodbye.
@@ -281,20 +281,7 @@ fn a_newcomer_scans_the_code_and_sees_a_picture() {
     assert!(text.contains(&url) && text.contains(&named), "{text}");
     assert_eq!(scan(&text), url);
     let (home, authority) = (site.path("home"), state.join("ca.crt"));
-    let store = home.join(".pki/nssdb");
-    fs::create_dir_all(&store).expect("the folder of the test");
-    let store = format!("sql:{}", store.display());
-    let certutil = |arguments: &[&str]| {
-        run("libnss3-tools", tool("certutil", &[&["-d", &store], arguments].concat()));
-    };
-    certutil(&["-N", "--empty-password"]);
-    let authority = authority.to_str().expect("ASCII");
-    certutil(&["-A", "-t", "C,,", "-n", "fanlight", "-i", authority]);
-    let profile = format!("--user-data-dir={}", home.join("profile").display());
-    let phone =
-        ["--headless=new", "--no-sandbox", "--remote-debugging-port=0", "--window-size=390,844"];
-    let mut chromium = tool("chromium", &[&phone[..], &[&profile, &url]].concat());
-    chromium.env("HOME", &home);
+    let chromium = chromium::trusting(&home, &authority, &url, &["--window-size=390,844"]);
     network.on(0, || {
         site.start(chromium);
         let frames = "fanlight_frames_sent_total{stream=\"cam\",transport=\"v1\"} ";

@@ -7,7 +7,7 @@ use fanlight_tests::proxy::{Kind, PREFIX, Proxied};
 use fanlight_tests::pusher::jpeg;
 use fanlight_tests::tools::{run, tool};
 use fanlight_tests::viewer::Frame;
-use fanlight_tests::{Site, eventually, note};
+use fanlight_tests::{Site, chromium, eventually, note};
 
 const TOKEN: &str = "open-sesame-42";
 /// Two clients.
@@ -169,22 +169,10 @@ fn chromium_shows_pictures_through_nginx_with_tls_and_a_prefix() {
     site.camera("cam");
     let proxied = Proxied::start(&site, Kind::Nginx, &[]);
     proxied.relay.wait_for("cam");
-    let home = site.path("home");
-    let store = home.join(".pki/nssdb");
-    fs::create_dir_all(&store).expect("the folder of the test");
-    let store = format!("sql:{}", store.display());
-    let certutil = |arguments: &[&str]| {
-        run("libnss3-tools", tool("certutil", &[&["-d", &store], arguments].concat()));
-    };
-    certutil(&["-N", "--empty-password"]);
-    let authority = proxied.authority.to_str().expect("ASCII");
-    certutil(&["-A", "-t", "C,,", "-n", "test", "-i", authority]);
-    let profile = format!("--user-data-dir={}", home.join("profile").display());
     let resolve = "--host-resolver-rules=MAP cams.example.org 127.0.0.1";
     let page = format!("https://{}{PREFIX}?stream=cam", proxied.host);
-    let options = ["--headless=new", "--no-sandbox", "--remote-debugging-port=0", resolve];
-    let mut chromium = tool("chromium", &[&options[..], &[&profile, &page]].concat());
-    chromium.env("HOME", &home);
+    let home = site.path("home");
+    let chromium = chromium::trusting(&home, &proxied.authority, &page, &[resolve]);
     site.start(chromium);
     let frames = "fanlight_frames_sent_total{stream=\"cam\",transport=\"v1\"}";
     eventually("the page shows frames", || (proxied.relay.metric(frames) > 100).then_some(()));

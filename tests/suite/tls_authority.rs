@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use fanlight_tests::tools::{run, tool};
-use fanlight_tests::{Relay, Site, TlsTunnel, eventually};
+use fanlight_tests::{Relay, Site, TlsTunnel, chromium, eventually};
 
 fn automatic(site: &Site) -> (Relay, PathBuf) {
     let folder = site.path("state");
@@ -92,22 +92,9 @@ fn the_page_watches_over_tls_in_a_chromium_that_installed_the_authority() {
     site.camera("cam");
     let (relay, folder) = automatic(&site);
     relay.wait_for("cam");
-    let home = site.path("home");
-    let store = home.join(".pki/nssdb");
-    fs::create_dir_all(&store).expect("the folder of the test");
-    let store = format!("sql:{}", store.display());
-    let certutil = |arguments: &[&str]| {
-        run("libnss3-tools", tool("certutil", &[&["-d", &store], arguments].concat()));
-    };
-    let authority = folder.join("ca.crt");
-    certutil(&["-N", "--empty-password"]);
-    let authority = authority.to_str().expect("ASCII");
-    certutil(&["-A", "-t", "C,,", "-n", "fanlight", "-i", authority]);
-    let profile = format!("--user-data-dir={}", home.join("profile").display());
     let page = format!("https://localhost:{}/?stream=cam", relay.address().port());
-    let options = ["--headless=new", "--no-sandbox", "--remote-debugging-port=0", &profile, &page];
-    let mut chromium = tool("chromium", &options);
-    chromium.env("HOME", &home);
+    let home = site.path("home");
+    let chromium = chromium::trusting(&home, &folder.join("ca.crt"), &page, &[]);
     site.start(chromium);
     let frames = "fanlight_frames_sent_total{stream=\"cam\",transport=\"v1\"}";
     eventually("the page receives frames", || (relay.metric(frames) > 10).then_some(()));

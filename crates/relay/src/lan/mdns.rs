@@ -9,7 +9,10 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use if_addrs::{IfAddr, Interface};
-use mdns_sd::{DaemonEvent, HostnameResolutionEvent, IfKind, ScopedIp, ServiceDaemon, ServiceInfo};
+use mdns_sd::{
+    DaemonEvent, DaemonStatus, HostnameResolutionEvent, IfKind, Receiver, ScopedIp, ServiceDaemon,
+    ServiceInfo,
+};
 use parking_lot::Mutex;
 
 use super::conflict::{OwnAddress, OwnAddresses};
@@ -52,7 +55,7 @@ impl Mdns {
         for _ in 0..MAX_NAMES {
             let claimed = name.name();
             let lost = self.claim(name, &claimed).await;
-            self.withdraw();
+            self.release().await;
             if let Err(error) = lost {
                 tracing::warn!(
                     "{claimed} is not announced by mDNS: {error}; use an address of this machine"
@@ -117,12 +120,23 @@ impl Mdns {
         Ok(service.enable_addr_auto())
     }
 
-    /// Withdraws the name, so that others need not wait until it expires.
+    /// Withdraws the name, so that others need not wait until it expires. Blocks, so it is for the end of the relay.
     pub(super) fn withdraw(&self) {
-        let Some(Daemon(daemon)) = self.daemon.lock().take() else { return };
-        if let Ok(ended) = daemon.shutdown() {
+        if let Some(ended) = self.shut_down() {
             let _ = ended.recv_timeout(WITHDRAW_TIMEOUT);
         }
+    }
+
+    /// Does the same while the relay runs: its thread accepts connections, too.
+    async fn release(&self) {
+        if let Some(ended) = self.shut_down() {
+            let _ = tokio::time::timeout(WITHDRAW_TIMEOUT, ended.recv_async()).await;
+        }
+    }
+
+    fn shut_down(&self) -> Option<Receiver<DaemonStatus>> {
+        let Daemon(daemon) = self.daemon.lock().take()?;
+        daemon.shutdown().ok()
     }
 }
 
